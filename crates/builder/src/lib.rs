@@ -1,0 +1,1 @@
+//! Dockerfile to image: parsing, planning, cache and steps.

@@ -1,0 +1,1 @@
+//! The engine: containers, execs, volumes, events and their saved state.

@@ -1,0 +1,117 @@
+//! A container's `Config`: what runs and how, as an image carries it and inspect shows it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// The value `{}` of the API's sets (`Volumes`, `ExposedPorts`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmptyObject {}
+
+/// A list of words that the API also takes as one string; `null` where it was not given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct StringOrList(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for StringOrList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            List(Vec<Option<String>>),
+            Text(String),
+        }
+        Ok(Self(match Form::deserialize(deserializer)? {
+            Form::List(words) => words.into_iter().map(Option::unwrap_or_default).collect(),
+            Form::Text(text) => vec![text],
+        }))
+    }
+}
+
+/// `Config` of the specification's sections "Create a container" and "Inspect a container".
+///
+/// Fields that API v1.20 does not know are left out of its JSON while they are unset.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the fields are the specification's")]
+pub struct Config {
+    #[serde(deserialize_with = "null_default")]
+    pub hostname: String,
+    #[serde(deserialize_with = "null_default")]
+    pub domainname: String,
+    #[serde(deserialize_with = "null_default")]
+    pub user: String,
+    #[serde(deserialize_with = "null_default")]
+    pub attach_stdin: bool,
+    #[serde(deserialize_with = "null_default")]
+    pub attach_stdout: bool,
+    #[serde(deserialize_with = "null_default")]
+    pub attach_stderr: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exposed_ports: Option<BTreeMap<String, EmptyObject>>,
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
+    pub publish_service: String,
+    #[serde(deserialize_with = "null_default")]
+    pub tty: bool,
+    #[serde(deserialize_with = "null_default")]
+    pub open_stdin: bool,
+    #[serde(deserialize_with = "null_default")]
+    pub stdin_once: bool,
+    pub env: Option<Vec<String>>,
+    pub cmd: Option<StringOrList>,
+    #[serde(deserialize_with = "null_default")]
+    pub image: String,
+    pub volumes: Option<BTreeMap<String, EmptyObject>>,
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
+    pub volume_driver: String,
+    #[serde(deserialize_with = "null_default")]
+    pub working_dir: String,
+    pub entrypoint: Option<StringOrList>,
+    #[serde(skip_serializing_if = "is_false", deserialize_with = "null_default")]
+    pub network_disabled: bool,
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
+    pub mac_address: String,
+    pub on_build: Option<Vec<String>>,
+    pub labels: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
+    pub stop_signal: String,
+    /// Seconds of grace of `stop` without `t`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_timeout: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healthcheck: Option<HealthCheck>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shell: Option<Vec<String>>,
+}
+
+/// A health check as newer images carry it; kept and shown, never run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the fields are the OCI image specification's")]
+pub struct HealthCheck {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_default")]
+    pub interval: i64,
+    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_default")]
+    pub timeout: i64,
+    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_default")]
+    pub start_period: i64,
+    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_default")]
+    pub retries: i64,
+}
+
+pub(crate) const fn is_zero(value: &i64) -> bool {
+    *value == 0
+}
+
+pub(crate) const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// Takes `null` as the default value, as the reference does for every field.
+pub(crate) fn null_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}

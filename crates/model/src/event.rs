@@ -1,0 +1,47 @@
+//! What the engine tells its listeners.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+
+/// What an event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ResourceKind {
+    /// A container; the event's id is its full id.
+    Container,
+    /// An image; the event's id is the reference or id that the act named.
+    Image,
+    /// A named or anonymous volume.
+    Volume,
+    /// A network.
+    Network,
+    /// The engine itself.
+    Daemon,
+}
+
+/// The thing an event is about, with what is known of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Actor {
+    /// Full id of the container, or reference of the image.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// `image`, `name`, `exitCode`, `signal`, labels…
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// What it is about.
+    pub kind: ResourceKind,
+    /// What happened: `create`, `start`, `die`, `exec_start: ls`, `pull`…
+    pub action: String,
+    /// To what.
+    pub actor: Actor,
+    /// When.
+    pub time: Timestamp,
+}

@@ -1,0 +1,91 @@
+//! Signals by number and by name, with and without `SIG`.
+
+use serde::{Deserialize, Serialize};
+
+/// A string names no signal.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("Invalid signal: {0}")]
+pub struct SignalError(pub String);
+
+/// A signal's number on Linux x86-64, 1 to 64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Signal(u8);
+
+/// Names and numbers: signal(7), x86 column.
+const NAMES: [(&str, u8); 35] = [
+    ("HUP", 1), ("INT", 2), ("QUIT", 3), ("ILL", 4), ("TRAP", 5), ("ABRT", 6), ("BUS", 7),
+    ("FPE", 8), ("KILL", 9), ("USR1", 10), ("SEGV", 11), ("USR2", 12), ("PIPE", 13),
+    ("ALRM", 14), ("TERM", 15), ("STKFLT", 16), ("CHLD", 17), ("CONT", 18), ("STOP", 19),
+    ("TSTP", 20), ("TTIN", 21), ("TTOU", 22), ("URG", 23), ("XCPU", 24), ("XFSZ", 25),
+    ("VTALRM", 26), ("PROF", 27), ("WINCH", 28), ("IO", 29), ("PWR", 30), ("SYS", 31),
+    ("IOT", 6), ("CLD", 17), ("POLL", 29), ("UNUSED", 31),
+];
+
+impl Signal {
+    /// Ends a process without its say.
+    pub const KILL: Self = Self(9);
+    /// Asks a process to end.
+    pub const TERM: Self = Self(15);
+    /// Tells a process that its terminal changed size.
+    pub const WINCH: Self = Self(28);
+
+    /// Takes a number from 1 to 64.
+    ///
+    /// # Errors
+    /// [`SignalError`] when the number is outside.
+    pub fn from_number(number: i64) -> Result<Self, SignalError> {
+        match u8::try_from(number) {
+            Ok(small @ 1..=64) => Ok(Self(small)),
+            _ => Err(SignalError(number.to_string())),
+        }
+    }
+
+    /// Parses a number, or a name in any case with or without `SIG`, `RTMIN+n` and `RTMAX-n` among them.
+    ///
+    /// # Errors
+    /// [`SignalError`] when the text names no signal.
+    pub fn parse(text: &str) -> Result<Self, SignalError> {
+        if let Ok(number) = text.parse() {
+            return Self::from_number(number);
+        }
+        let upper = text.to_ascii_uppercase();
+        let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+        let offset = |rest: &str, sign: char| match rest {
+            "" => Some(0),
+            rest => rest.strip_prefix(sign)?.parse::<u8>().ok().filter(|offset| *offset <= 30),
+        };
+        let real_time = if let Some(rest) = name.strip_prefix("RTMIN") {
+            offset(rest, '+').map(|offset| 34 + offset)
+        } else if let Some(rest) = name.strip_prefix("RTMAX") {
+            offset(rest, '-').map(|offset| 64 - offset)
+        } else {
+            None
+        };
+        real_time
+            .or_else(|| NAMES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number))
+            .map(Self)
+            .ok_or_else(|| SignalError(text.to_owned()))
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers() {
+        for (text, number) in [("9", 9), ("KILL", 9), ("sigterm", 15), ("RTMIN+3", 37), ("SIGRTMAX-1", 63)] {
+            assert_eq!(Signal::parse(text).map(Signal::number), Ok(number), "{text}");
+        }
+        for bad in ["", "0", "65", "-1", "NOPE", "SIG", "RTMIN-1", "RTMIN+31"] {
+            assert!(Signal::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

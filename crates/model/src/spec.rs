@@ -1,0 +1,329 @@
+//! What the runtime runs: a container's complete, checked specification.
+//!
+//! The engine resolves everything that needs its state (images, volumes, other containers,
+//! addresses) and writes this as JSON for the shim; the runtime needs nothing else.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ContainerId, Signal};
+
+/// One container, ready to be made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContainerSpec {
+    /// The container's id; also the name of its cgroup.
+    pub id: ContainerId,
+    /// The name shown to logs and events, without a slash.
+    pub name: String,
+    /// Where its root file system comes from.
+    pub root: RootFilesystem,
+    /// Whether the root is mounted read-only.
+    pub read_only_root: bool,
+    /// Its own name in the uts namespace; unused with the host's.
+    pub hostname: String,
+    /// Its own NIS domain name (`Domainname`); unused with the host's.
+    pub domainname: String,
+    /// Which namespaces are new and which are joined.
+    pub namespaces: Namespaces,
+    /// Binds, volumes, tmpfs and name files, in the order in which they are mounted.
+    pub mounts: Vec<Mount>,
+    /// Host devices shown beside the default ones.
+    pub devices: Vec<Device>,
+    /// Rules of access for devices beyond those shown, as `HostConfig.DeviceCgroupRules`.
+    pub device_rules: Vec<DeviceRule>,
+    /// All of the host's devices, no masked paths, writable /sys and cgroups.
+    pub privileged: bool,
+    /// Bytes of /dev/shm.
+    pub shm_size: u64,
+    /// Kernel settings of the container's namespaces, `net.core.somaxconn` → `1024`.
+    pub sysctls: BTreeMap<String, String>,
+    /// Limits of its cgroup.
+    pub resources: Resources,
+    /// The cgroup beneath which its own is made; `None` is the engine's default (`/berth`).
+    pub cgroup_parent: Option<String>,
+    /// The seccomp filter of all its processes.
+    pub seccomp: SeccompPolicy,
+    /// The profile and label asked for, where the host has the module.
+    pub apparmor_profile: Option<String>,
+    /// The SELinux process label asked for, where the host has the module.
+    pub selinux_label: Option<String>,
+    /// Paths hidden from the container; `None` is the default list.
+    pub masked_paths: Option<Vec<PathBuf>>,
+    /// Paths made read-only; `None` is the default list.
+    pub read_only_paths: Option<Vec<PathBuf>>,
+    /// Whether the runtime's own small init is PID 1 and reaps (`HostConfig.Init`).
+    pub init: bool,
+    /// Its first process.
+    pub process: ProcessSpec,
+    /// Whether its stdin is a pipe that clients can write to.
+    pub open_stdin: bool,
+    /// Whether its stdin closes when the first attached client leaves.
+    pub stdin_once: bool,
+    /// Where its output goes.
+    pub log: LogSpec,
+}
+
+/// Where the root file system comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RootFilesystem {
+    /// An overlay mounted only inside the container's own mount namespace.
+    Overlay {
+        /// The image's layers, topmost first; absolute paths.
+        lower: Vec<PathBuf>,
+        /// The container's own writable layer.
+        upper: PathBuf,
+        /// Overlay's work directory, on the same file system as `upper`.
+        work: PathBuf,
+    },
+    /// A plain directory, used as it is.
+    Directory(PathBuf),
+}
+
+/// The namespaces of a container. Its mount namespace is always its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Namespaces {
+    /// Network.
+    pub network: Namespace,
+    /// Processes.
+    pub pid: Namespace,
+    /// System V IPC and message queues; /dev/shm and /dev/mqueue follow it.
+    pub ipc: Namespace,
+    /// Host name.
+    pub uts: Namespace,
+    /// Whether the cgroup namespace is its own (a v2 host's default).
+    pub own_cgroup: bool,
+}
+
+/// Where one namespace comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Namespace {
+    /// A new one.
+    Own,
+    /// The host's.
+    Host,
+    /// That of another container's init.
+    Process(ProcessReference),
+}
+
+/// A process that is known by more than its number, which may be used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessReference {
+    /// Its number on the host.
+    pub pid: u32,
+    /// Field 22 of /proc/pid/stat: clock ticks after boot at which it started.
+    pub start_time: u64,
+}
+
+/// One mount beneath the container's root.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// What is mounted.
+    pub source: MountSource,
+    /// An absolute path in the container; made when missing (a file for a file).
+    pub destination: PathBuf,
+    /// Read-only.
+    pub read_only: bool,
+    /// How mounts beneath travel between host and container.
+    pub propagation: Propagation,
+}
+
+/// What is mounted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MountSource {
+    /// A directory or file of the host, with what is mounted beneath it.
+    Bind(PathBuf),
+    /// A new tmpfs with mount options as tmpfs(5), `size=64m,mode=1777,noexec`.
+    Tmpfs(String),
+}
+
+/// How mounts beneath a bind travel between host and container, mount_namespaces(7).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the kernel's own terms")]
+pub enum Propagation {
+    Private,
+    #[default]
+    RecursivePrivate,
+    Slave,
+    RecursiveSlave,
+    Shared,
+    RecursiveShared,
+}
+
+/// A device node made in the container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// The host's node; the runtime reads kind, numbers, mode and owner from it. A directory stands for all nodes in it.
+    pub path_on_host: PathBuf,
+    /// Where the container sees it.
+    pub path_in_container: PathBuf,
+    /// Any of `r`, `w`, `m`.
+    pub permissions: String,
+}
+
+/// One rule of the devices cgroup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRule {
+    /// `a`, `b` or `c`.
+    pub kind: char,
+    /// Major number; `None` is any.
+    pub major: Option<u32>,
+    /// Minor number; `None` is any.
+    pub minor: Option<u32>,
+    /// Any of `r`, `w`, `m`.
+    pub permissions: String,
+}
+
+/// Limits of a container's cgroup; `None` leaves the kernel's default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Resources {
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+    /// Bytes of memory and swap together; -1 is no limit of swap.
+    pub memory_swap: Option<i64>,
+    /// Bytes of memory kept under pressure.
+    pub memory_reservation: Option<u64>,
+    /// Bytes of kernel memory (v1 only).
+    pub kernel_memory: Option<u64>,
+    /// 0 to 100 (v1 only).
+    pub memory_swappiness: Option<u64>,
+    /// Whether a container without memory waits instead of being killed (v1 only).
+    pub oom_kill_disable: bool,
+    /// Relative weight, 2 to 262144, 1024 by default.
+    pub cpu_shares: Option<u64>,
+    /// Microseconds.
+    pub cpu_period: Option<u64>,
+    /// Microseconds of CPU time a period.
+    pub cpu_quota: Option<i64>,
+    /// Processors, `0-2,4`.
+    pub cpuset_cpus: Option<String>,
+    /// Memory nodes, `0,1`.
+    pub cpuset_mems: Option<String>,
+    /// 10 to 1000.
+    pub blkio_weight: Option<u16>,
+    /// Limits of single block devices.
+    pub block_device_limits: Vec<BlockDeviceLimit>,
+    /// Most processes and threads.
+    pub pids_limit: Option<u64>,
+}
+
+/// A limit of one block device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockDeviceLimit {
+    /// What is limited.
+    pub kind: BlockLimitKind,
+    /// The device's node on the host.
+    pub path: PathBuf,
+    /// Bytes or operations a second, or a weight.
+    pub value: u64,
+}
+
+/// What is limited of a block device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum BlockLimitKind {
+    ReadBytes,
+    WriteBytes,
+    ReadOperations,
+    WriteOperations,
+    Weight,
+}
+
+/// The seccomp filter of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SeccompPolicy {
+    /// The default profile, adapted to the capabilities.
+    Default,
+    /// No filter.
+    Unconfined,
+    /// A profile in Docker's JSON form.
+    Profile(String),
+}
+
+/// A process in a container: its init, or an exec.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessSpec {
+    /// The program and its arguments; the program is looked up in `PATH` of `environment`.
+    pub arguments: Vec<String>,
+    /// `NAME=value`, complete (PATH, HOME, HOSTNAME and TERM are the engine's business, but
+    /// HOME is added by the runtime from the user's entry when it is missing).
+    pub environment: Vec<String>,
+    /// An absolute path in the container; empty is `/`. Made when missing (init only).
+    pub working_directory: String,
+    /// `user`, `uid`, `user:group`…, looked up in the container's own files; empty is root.
+    pub user: String,
+    /// Further groups, by name or number.
+    pub additional_groups: Vec<String>,
+    /// Whether stdio is one terminal.
+    pub terminal: bool,
+    /// The terminal's first size, rows and columns; zero is unset.
+    pub terminal_size: (u16, u16),
+    /// Names of the capabilities it gets, `CAP_CHOWN`; already resolved from CapAdd and CapDrop.
+    pub capabilities: Vec<String>,
+    /// Whether execve can never give more rights.
+    pub no_new_privileges: bool,
+    /// Resource limits.
+    pub resource_limits: Vec<ResourceLimit>,
+    /// oom_score_adj.
+    pub oom_score_adjustment: Option<i32>,
+}
+
+/// A resource limit, setrlimit(2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceLimit {
+    /// `nofile`, `core`, `nproc`…
+    pub name: String,
+    /// The limit that holds; `u64::MAX` is none.
+    pub soft: u64,
+    /// The limit up to which it may be raised; `u64::MAX` is none.
+    pub hard: u64,
+}
+
+/// Where the output of a container goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogSpec {
+    /// `json-file`, `none`, `syslog`, `journald`, `gelf`; checked by the engine.
+    pub driver: String,
+    /// The driver's options; checked by the engine.
+    pub options: BTreeMap<String, String>,
+    /// The file of the json-file driver; rotated files append `.1`, `.2`….
+    pub path: PathBuf,
+    /// What remote drivers say about the container: `image_name`, `image_id`, `command`,
+    /// `created`, `tag`, and the labels and environment that `labels` and `env` select.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// The container's interface, as it is set up inside its network namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceConfig {
+    /// The link's name inside, `eth0`.
+    pub name: String,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// The length of its network's prefix.
+    pub prefix_length: u8,
+    /// The default route's next hop.
+    pub gateway: Option<Ipv4Addr>,
+}
+
+/// How a container's first process ended, or why it never began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// 0 to 255; 128 + n after signal n.
+    pub code: i32,
+    /// The signal that ended it, if one did.
+    pub signal: Option<Signal>,
+    /// Whether the kernel killed a process of the container for memory.
+    pub out_of_memory: bool,
+    /// When.
+    pub finished_at: crate::Timestamp,
+}

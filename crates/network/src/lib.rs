@@ -1,0 +1,1 @@
+//! Bridges, links, addresses, firewall, published ports and name files.

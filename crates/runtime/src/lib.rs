@@ -1,0 +1,1 @@
+//! From a container's specification to its processes: namespaces, cgroups, mounts, privileges.

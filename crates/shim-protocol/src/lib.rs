@@ -1,0 +1,19 @@
+//! What the daemon and a container's shim agree on: messages, paths, log and exit records.
+//!
+//! # The conversation
+//! The daemon writes `spec.json` into the container's [`RunDirectory`] and spawns the shim with
+//! one end of a `SOCK_SEQPACKET` pair as descriptor 3. The shim makes the container at once and
+//! answers [`Notice::Created`] with the container's network namespace as descriptor beside it;
+//! the daemon wires the network and sends [`Request::Start`]; the shim lets init go on and
+//! answers [`Notice::Started`] or [`Notice::StartFailed`]. Later daemons connect to
+//! [`RunDirectory::socket`] and get [`Notice::Created`], [`Notice::Started`] and what else is
+//! true again (a snapshot), then go on as the first would.
+//!
+//! One packet is one JSON message; descriptors travel beside it (`SCM_RIGHTS`).
+
+pub mod log;
+mod message;
+mod run_directory;
+
+pub use message::*;
+pub use run_directory::RunDirectory;

@@ -1,0 +1,1 @@
+//! The records of the json-file log: written by the shim, read by daemon and shim.

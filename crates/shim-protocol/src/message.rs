@@ -1,0 +1,289 @@
+//! The messages between daemon and shim.
+
+use std::path::PathBuf;
+
+use model::{ExecId, Exit, InterfaceConfig, ProcessReference, ProcessSpec, Signal, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// The descriptor number at which a new shim finds its control socket.
+pub const CONTROL_DESCRIPTOR: i32 = 3;
+
+/// No packet is larger than this, in bytes.
+pub const MAXIMUM_PACKET: usize = 192 * 1024;
+
+/// Daemon to shim: a request and the number its [`Notice::Reply`] carries.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Chosen by the daemon, unique on this connection.
+    pub number: u64,
+    /// What is asked.
+    pub request: Request,
+}
+
+/// What the daemon asks of a shim. Each gets exactly one [`Notice::Reply`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Let init execute the container's program. Reply at once; [`Notice::Started`] or
+    /// [`Notice::StartFailed`] follows.
+    Start {
+        /// The interface that init configures inside; `None` has only a loopback.
+        interface: Option<InterfaceConfig>,
+    },
+    /// Send a signal to the container's init; kills also every other process where init is
+    /// not a PID 1 of its own. Works on a paused container (it is thawed for SIGKILL).
+    Signal(Signal),
+    /// Freeze all processes; the reply comes when they are frozen.
+    Pause,
+    /// Thaw all processes.
+    Unpause,
+    /// Change limits of the running container.
+    Update(Box<model::Resources>),
+    /// Join a client to the container's stdio; one descriptor (the client's socket) beside it.
+    Attach(Attach),
+    /// Set the terminal's size.
+    Resize {
+        /// Rows.
+        height: u16,
+        /// Columns.
+        width: u16,
+    },
+    /// Start a further process; with `attach`, one descriptor beside it. Reply when it runs or
+    /// failed: [`Answer::ExecStarted`] or [`Failure`].
+    Exec(Box<Exec>),
+    /// Set the size of an exec's terminal.
+    ExecResize {
+        /// Which exec.
+        exec: ExecId,
+        /// Rows.
+        height: u16,
+        /// Columns.
+        width: u16,
+    },
+    /// Read the cgroup's counters: [`Answer::Statistics`].
+    Statistics,
+    /// List the host's numbers of all processes of the container: [`Answer::Processes`].
+    Processes,
+    /// The daemon has recorded the exit (or the failed start): remove cgroup and socket, end.
+    Release,
+}
+
+/// How a client is joined to a process's stdio.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attach {
+    /// Chosen by the daemon, unique for this shim's life; names the client in notices.
+    pub client: u64,
+    /// What the client sends becomes the process's input.
+    pub stdin: bool,
+    /// The client gets the process's output…
+    pub stdout: bool,
+    /// …and its error output.
+    pub stderr: bool,
+    /// First what was logged until now, then (with `stream`) what follows, without gap or overlap.
+    pub logs: bool,
+    /// Follow the process; without it the connection ends after `logs`.
+    pub stream: bool,
+    /// Each piece has the 8-byte head of the specification's "stream details"; else raw bytes.
+    pub framed: bool,
+    /// Bytes that end the attachment when typed, on a terminal only; empty is none.
+    pub detach_keys: Vec<u8>,
+    /// Bytes that came behind the request's head and precede what the descriptor gives.
+    pub early_input: Vec<u8>,
+}
+
+/// A further process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exec {
+    /// Its id.
+    pub id: ExecId,
+    /// What runs.
+    pub process: ProcessSpec,
+    /// Run with all capabilities and without seccomp (`Privileged`).
+    pub privileged: bool,
+    /// Its client; `None` is detached, output is thrown away.
+    pub attach: Option<Attach>,
+}
+
+/// Shim to daemon.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Notice {
+    /// The answer to the request of this number.
+    Reply {
+        /// The request's number.
+        number: u64,
+        /// What came of it.
+        result: Result<Answer, Failure>,
+    },
+    /// Namespaces, cgroup and mounts are made; init waits. The container's network namespace is
+    /// the descriptor beside it (only with a namespace of its own, only on the first connection
+    /// before the start).
+    Created {
+        /// Init.
+        init: ProcessReference,
+        /// The container's cgroup directories, one a hierarchy.
+        cgroups: Vec<PathBuf>,
+    },
+    /// Init runs the container's program.
+    Started {
+        /// When.
+        at: Timestamp,
+    },
+    /// The container could not be made or its program not be run. Everything made is undone.
+    StartFailed {
+        /// What clients are told after `[8] System error: `, for example
+        /// `exec: "x": executable file not found in $PATH`.
+        failure: Failure,
+        /// 127: no such program; 126: cannot be executed; 128: any other cause.
+        exit_code: i32,
+        /// When.
+        at: Timestamp,
+    },
+    /// Init has ended, its output is drained and logged, every other process of the container is
+    /// gone, and the exit record is on disk.
+    Exited(Exit),
+    /// The kernel killed a process of the container for memory.
+    OutOfMemory,
+    /// An exec has ended and its output is drained.
+    ExecExited {
+        /// Which.
+        exec: ExecId,
+        /// How.
+        exit: Exit,
+    },
+    /// A client is gone from the process's stdio.
+    Detached {
+        /// The number its [`Attach`] carried.
+        client: u64,
+        /// Why.
+        reason: DetachReason,
+    },
+    /// Lines that a remote log server did not take so far.
+    LogDropped {
+        /// All since the start.
+        lines: u64,
+    },
+}
+
+/// Why a client is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DetachReason {
+    /// It typed the detach keys.
+    Keys,
+    /// It closed its connection or the connection broke.
+    Closed,
+    /// All it asked for was sent (the process ended, or logs without stream).
+    Finished,
+}
+
+/// A successful answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Done.
+    Done,
+    /// The exec's process runs.
+    ExecStarted {
+        /// The host's number of it.
+        process: ProcessReference,
+    },
+    /// The counters.
+    Statistics(Box<Statistics>),
+    /// The host's process numbers.
+    Processes(Vec<u32>),
+}
+
+/// Why a request failed, in words for the client, with the kind of failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What kind.
+    pub kind: FailureKind,
+    /// Words for the client, without the reference's prefix.
+    pub message: String,
+}
+
+/// What kind of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The program does not exist in the container (exit code 127).
+    ProgramNotFound,
+    /// The program cannot be executed (exit code 126).
+    ProgramNotExecutable,
+    /// The user or group is not in the container's files.
+    UserNotFound,
+    /// No such exec, process or terminal any more.
+    NotFound,
+    /// Not possible in this state.
+    WrongState,
+    /// The kernel refused.
+    System,
+}
+
+/// The counters of a container's cgroup, the same for v1 and v2. Times are nanoseconds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Statistics {
+    /// CPU time of all processes.
+    pub cpu_total: u64,
+    /// CPU time by processor (v2 has none: empty).
+    pub cpu_per_processor: Vec<u64>,
+    /// CPU time in user mode.
+    pub cpu_user: u64,
+    /// CPU time in kernel mode.
+    pub cpu_kernel: u64,
+    /// Enforcement periods that passed.
+    pub throttling_periods: u64,
+    /// Periods in which it was throttled.
+    pub throttled_periods: u64,
+    /// Time for which it was throttled.
+    pub throttled_time: u64,
+    /// Bytes.
+    pub memory_usage: u64,
+    /// Bytes, the most there ever were.
+    pub memory_maximum_usage: u64,
+    /// Times the limit was hit.
+    pub memory_failures: u64,
+    /// Bytes; the host's memory when there is no limit.
+    pub memory_limit: u64,
+    /// `memory.stat`, names as the hierarchy's version has them.
+    pub memory_details: std::collections::BTreeMap<String, u64>,
+    /// Processes and threads.
+    pub processes: u64,
+    /// Most processes and threads; `None` is no limit.
+    pub processes_limit: Option<u64>,
+    /// Block devices' counters by the field's name in the API
+    /// (`io_service_bytes_recursive`, `io_serviced_recursive`…).
+    pub block: std::collections::BTreeMap<String, Vec<BlockCounter>>,
+    /// Network interfaces but the loopback, as in /proc/net/dev of the container.
+    pub interfaces: Vec<InterfaceCounters>,
+}
+
+/// One counter of one block device.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockCounter {
+    /// Major number.
+    pub major: u64,
+    /// Minor number.
+    pub minor: u64,
+    /// `Read`, `Write`, `Sync`, `Async`, `Total`; empty where there is none.
+    pub operation: String,
+    /// Bytes, operations or nanoseconds.
+    pub value: u64,
+}
+
+/// The counters of one network interface, as the container sees them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct InterfaceCounters {
+    pub name: String,
+    pub received_bytes: u64,
+    pub received_packets: u64,
+    pub received_errors: u64,
+    pub received_dropped: u64,
+    pub sent_bytes: u64,
+    pub sent_packets: u64,
+    pub sent_errors: u64,
+    pub sent_dropped: u64,
+}

@@ -1,0 +1,1 @@
+//! Drives the real daemon over its socket.
