@@ -13,6 +13,7 @@ mod id;
 mod image;
 mod signal;
 mod spec;
+mod statistics;
 mod timestamp;
 
 pub use config::{Config, EmptyObject, HealthCheck, StringOrList};
@@ -27,4 +28,5 @@ pub use id::{ContainerId, ExecId, IdError};
 pub use image::{History, ImageConfig, RootFs};
 pub use signal::{Signal, SignalError};
 pub use spec::*;
+pub use statistics::{BlockCounter, InterfaceCounters, Statistics};
 pub use timestamp::{Timestamp, TimestampError};
