@@ -1,1 +1,16 @@
 //! From a container's specification to its processes: namespaces, cgroups, mounts, privileges.
+//!
+//! Synchronous, for a caller with a single thread (the shim). [`create`] clones init into new
+//! namespaces, [`Created::start`] lets it execute the program, [`Running`] is what follows.
+
+mod cgroup;
+mod container;
+mod error;
+mod host;
+mod process;
+
+pub use cgroup::{Cgroup, OutOfMemoryNotice};
+pub use container::{Created, Exec, ExecRequest, Running, create};
+pub use error::{CgroupError, FailureKind, StartError};
+pub use host::Host;
+pub use process::{Process, ProcessExit, Stdio};

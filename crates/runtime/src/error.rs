@@ -1,0 +1,112 @@
+//! Why a container could not be made or a process not be run, in words for the client.
+
+use std::io;
+
+use model::ErrorKind;
+
+/// What a client can do about a failed start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The program does not exist in the container.
+    ProgramNotFound,
+    /// The program cannot be executed.
+    ProgramNotExecutable,
+    /// The user or group is not in the container's files.
+    UserNotFound,
+    /// The kernel refused, or the specification asks for what this host does not have.
+    System,
+}
+
+impl FailureKind {
+    /// The exit code that shells and clients know for this failure.
+    #[must_use]
+    pub const fn exit_code(self) -> i32 {
+        match self {
+            Self::ProgramNotFound => 127,
+            Self::ProgramNotExecutable => 126,
+            Self::UserNotFound | Self::System => 128,
+        }
+    }
+}
+
+/// A container was not made, or its program or an exec's was not run.
+///
+/// Its words are for the client, without the prefix that names the container:
+/// `exec: "nope": executable file not found in $PATH`.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct StartError {
+    pub(crate) failure: FailureKind,
+    pub(crate) message: String,
+    pub(crate) source: Option<io::Error>,
+}
+
+impl StartError {
+    /// An error of the kernel in one act: `mounting proc: operation not permitted`.
+    pub(crate) fn system(act: impl Into<String>, source: impl Into<io::Error>) -> Self {
+        let source = source.into();
+        let message = format!("{}: {}", act.into(), errno_words(&source));
+        Self { failure: FailureKind::System, message, source: Some(source) }
+    }
+
+    /// An error in words that say all.
+    pub(crate) fn words(failure: FailureKind, message: impl Into<String>) -> Self {
+        Self { failure, message: message.into(), source: None }
+    }
+
+    /// What a client can do about it.
+    #[must_use]
+    pub const fn failure(&self) -> FailureKind {
+        self.failure
+    }
+
+    /// The exit code that the container or exec gets.
+    #[must_use]
+    pub const fn exit_code(&self) -> i32 {
+        self.failure.exit_code()
+    }
+
+    /// The kind of failure for the API's status.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self.failure {
+            FailureKind::ProgramNotFound => ErrorKind::NotFound,
+            FailureKind::ProgramNotExecutable | FailureKind::UserNotFound => ErrorKind::Refused,
+            FailureKind::System => ErrorKind::Internal,
+        }
+    }
+}
+
+/// Reading or changing a cgroup failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{act}: {}", errno_words(source))]
+pub struct CgroupError {
+    pub(crate) act: String,
+    pub(crate) source: io::Error,
+}
+
+impl CgroupError {
+    pub(crate) fn new(act: impl Into<String>, source: impl Into<io::Error>) -> Self {
+        Self { act: act.into(), source: source.into() }
+    }
+
+    /// The kind of failure for the API's status.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        ErrorKind::Internal
+    }
+}
+
+impl From<CgroupError> for StartError {
+    fn from(error: CgroupError) -> Self {
+        Self::system(error.act, error.source)
+    }
+}
+
+/// The kernel's words for an error in lower case, without the number that Rust adds.
+pub(crate) fn errno_words(error: &io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split(" (os error").next().unwrap_or(&text);
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
