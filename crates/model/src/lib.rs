@@ -11,6 +11,7 @@ mod event;
 mod host_config;
 mod id;
 mod image;
+mod reference;
 mod signal;
 mod spec;
 mod statistics;
@@ -26,6 +27,7 @@ pub use host_config::{
 };
 pub use id::{ContainerId, ExecId, IdError};
 pub use image::{History, ImageConfig, RootFs};
+pub use reference::{ImageReference, ReferenceError, RepositoryName, Tag, split_tag};
 pub use signal::{Signal, SignalError};
 pub use spec::*;
 pub use statistics::{BlockCounter, InterfaceCounters, Statistics};

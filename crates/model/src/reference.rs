@@ -1,0 +1,381 @@
+//! Names of images: repository, tag and digest, by Docker's rules.
+//!
+//! A first component with a `.` or a `:`, or `localhost`, is a registry's host; every other name
+//! belongs to Docker Hub, whose prefixes `docker.io/`, `index.docker.io/` and `library/` are left
+//! off in the familiar form that clients show. The error texts are the ones that clients know.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::{Digest, ErrorKind};
+
+/// The longest tag.
+const TAG_LIMIT: usize = 128;
+/// The longest repository, host included.
+const REPOSITORY_LIMIT: usize = 255;
+/// The tag meant where none is named.
+const LATEST: &str = "latest";
+
+/// Why a text is no name of an image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReferenceError {
+    /// Nothing was given.
+    #[error("Repository name can't be empty")]
+    Empty,
+    /// The name has a host and nothing else.
+    #[error("repository name must have at least one component")]
+    NoComponent,
+    /// A component has characters that are not allowed.
+    #[error("repository name component must match \"[a-z0-9]+(?:[._-][a-z0-9]+)*\"")]
+    Component,
+    /// The name is too long.
+    #[error("repository name must not be more than 255 characters")]
+    TooLong,
+    /// The name has a scheme or a malformed host.
+    #[error("Invalid repository name (ex: \"registry.domain.tld/myrepos\")")]
+    Scheme,
+    /// The name could be taken for an image's id.
+    #[error("Invalid repository name ({0}), cannot specify 64-byte hexadecimal strings")]
+    LooksLikeId(String),
+    /// The name means "no image at all" in a Dockerfile.
+    #[error("'scratch' is a reserved name")]
+    Scratch,
+    /// The tag has characters that are not allowed, or too many.
+    #[error(
+        "Illegal tag name ({0}): only [A-Za-z0-9_.-] are allowed ('.' and '-' are NOT allowed in the initial), minimum 1, maximum 128 in length"
+    )]
+    Tag(String),
+    /// What follows `@` is no digest.
+    #[error("invalid digest {0:?}: want sha256: and 64 lowercase hexadecimal digits")]
+    Digest(String),
+}
+
+impl ReferenceError {
+    /// The kind of failure: a request that is refused.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        ErrorKind::Refused
+    }
+}
+
+/// A repository: the host of its registry and its path there.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RepositoryName {
+    /// Present unless the registry is Docker Hub.
+    host: Option<Box<str>>,
+    /// The familiar path: Hub's `library/` is left off.
+    path: Box<str>,
+}
+
+impl RepositoryName {
+    /// Parses a repository without tag and digest.
+    ///
+    /// # Errors
+    /// [`ReferenceError`] with the text that clients know.
+    pub fn parse(text: &str) -> Result<Self, ReferenceError> {
+        if text.is_empty() {
+            return Err(ReferenceError::Empty);
+        }
+        if text.contains("://") {
+            return Err(ReferenceError::Scheme);
+        }
+        let (host, path) = split_host(text);
+        let host = host.filter(|host| !matches!(*host, "docker.io" | "index.docker.io"));
+        let path = match host {
+            None => path.strip_prefix("library/").unwrap_or(path),
+            Some(host) if !valid_host(host) => return Err(ReferenceError::Scheme),
+            Some(_) => path,
+        };
+        check_path(path)?;
+        if text.len() > REPOSITORY_LIMIT {
+            return Err(ReferenceError::TooLong);
+        }
+        if host.is_none() && path == "scratch" {
+            return Err(ReferenceError::Scratch);
+        }
+        if host.is_none() && is_full_id(path) {
+            return Err(ReferenceError::LooksLikeId(path.to_owned()));
+        }
+        Ok(Self { host: host.map(Into::into), path: path.into() })
+    }
+
+    /// The registry's host and port; `None` means Docker Hub.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        self.host.as_deref()
+    }
+
+    /// The path in the registry, Hub's `library/` included.
+    #[must_use]
+    pub fn remote_path(&self) -> Cow<'_, str> {
+        if self.host.is_none() && !self.path.contains('/') {
+            Cow::Owned(format!("library/{}", self.path))
+        } else {
+            Cow::Borrowed(&self.path)
+        }
+    }
+
+    /// The path as users write it, without host and without Hub's `library/`.
+    #[must_use]
+    pub fn familiar_path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl fmt::Display for RepositoryName {
+    /// Writes the familiar form.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Some(host) => write!(formatter, "{host}/{}", self.path),
+            None => formatter.write_str(&self.path),
+        }
+    }
+}
+
+/// A tag: 1 to 128 of `[A-Za-z0-9_.-]`, the first neither `.` nor `-`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tag(Box<str>);
+
+impl Tag {
+    /// Parses a tag.
+    ///
+    /// # Errors
+    /// [`ReferenceError::Tag`] when the text is anything else.
+    pub fn parse(text: &str) -> Result<Self, ReferenceError> {
+        let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        let valid = text.len() <= TAG_LIMIT
+            && text.bytes().next().is_some_and(word)
+            && text.bytes().all(|byte| word(byte) || matches!(byte, b'.' | b'-'));
+        if valid { Ok(Self(text.into())) } else { Err(ReferenceError::Tag(text.to_owned())) }
+    }
+
+    /// The tag `latest`.
+    #[must_use]
+    pub fn latest() -> Self {
+        Self(LATEST.into())
+    }
+
+    /// The tag's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// A name of an image: a repository with a tag, a digest, both or neither.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ImageReference {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The tag, if one was written.
+    pub tag: Option<Tag>,
+    /// The manifest's digest, if one was written; it decides where both are there.
+    pub digest: Option<Digest>,
+}
+
+impl ImageReference {
+    /// Parses `repository[:tag][@digest]`; an empty tag counts as none.
+    ///
+    /// # Errors
+    /// [`ReferenceError`] with the text that clients know.
+    pub fn parse(text: &str) -> Result<Self, ReferenceError> {
+        let (name, digest) = match text.split_once('@') {
+            Some((name, digest)) => {
+                let parsed = Digest::parse(digest).map_err(|_| ReferenceError::Digest(digest.to_owned()))?;
+                (name, Some(parsed))
+            }
+            None => (text, None),
+        };
+        let (repository, tag) = split_tag(name);
+        Ok(Self {
+            repository: RepositoryName::parse(repository)?,
+            tag: tag.filter(|tag| !tag.is_empty()).map(Tag::parse).transpose()?,
+            digest,
+        })
+    }
+
+    /// Parses a repository and, apart from it, a tag or a digest as the API's queries have them.
+    ///
+    /// # Errors
+    /// [`ReferenceError`] with the text that clients know; a tag inside `repository` is one.
+    pub fn from_parts(repository: &str, target: &str) -> Result<Self, ReferenceError> {
+        let repository = RepositoryName::parse(repository)?;
+        if target.contains(':') && target.starts_with("sha256:") {
+            let digest = Digest::parse(target).map_err(|_| ReferenceError::Digest(target.to_owned()))?;
+            return Ok(Self { repository, tag: None, digest: Some(digest) });
+        }
+        let tag = (!target.is_empty()).then(|| Tag::parse(target)).transpose()?;
+        Ok(Self { repository, tag, digest: None })
+    }
+
+    /// The tag, `latest` where neither tag nor digest was written.
+    #[must_use]
+    pub fn tag_or_latest(&self) -> Tag {
+        self.tag.clone().unwrap_or_else(Tag::latest)
+    }
+
+    /// The same name with the tag `latest` where neither tag nor digest was written.
+    #[must_use]
+    pub fn with_default_tag(mut self) -> Self {
+        if self.tag.is_none() && self.digest.is_none() {
+            self.tag = Some(Tag::latest());
+        }
+        self
+    }
+}
+
+impl fmt::Display for ImageReference {
+    /// Writes the familiar form: `repository`, `repository:tag` or `repository@digest`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.repository)?;
+        match (&self.digest, &self.tag) {
+            (Some(digest), _) => write!(formatter, "@{digest}"),
+            (None, Some(tag)) => write!(formatter, ":{tag}"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+/// Splits a tag off: what follows the last `:` unless a `/` comes after it (then it is a port).
+#[must_use]
+pub fn split_tag(text: &str) -> (&str, Option<&str>) {
+    match text.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
+        _ => (text, None),
+    }
+}
+
+fn split_host(text: &str) -> (Option<&str>, &str) {
+    match text.split_once('/') {
+        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (Some(first), rest),
+        _ => (None, text),
+    }
+}
+
+/// Host names, IPv4 and bracketed IPv6 addresses, each with an optional port.
+fn valid_host(host: &str) -> bool {
+    let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port)) => {
+            let colons = |byte: u8| byte.is_ascii_hexdigit() || byte == b':';
+            if address.is_empty() || !address.bytes().all(colons) {
+                return false;
+            }
+            ("ipv6", port.strip_prefix(':').or(port.is_empty().then_some("0")))
+        }
+        None => host.split_once(':').map_or((host, Some("0")), |(name, port)| (name, Some(port))),
+    };
+    let label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    let digits =
+        |port: &str| !port.is_empty() && port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
+    name.split('.').all(label) && port.is_some_and(digits)
+}
+
+fn check_path(path: &str) -> Result<(), ReferenceError> {
+    if path.is_empty() {
+        return Err(ReferenceError::NoComponent);
+    }
+    if path.split('/').all(valid_component) { Ok(()) } else { Err(ReferenceError::Component) }
+}
+
+/// Runs of `[a-z0-9]` joined by `.`, `_`, `__` or any number of `-`.
+fn valid_component(component: &str) -> bool {
+    let alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = component.as_bytes();
+    let [first, .., last] = bytes else {
+        return bytes.len() == 1 && alphanumeric(bytes[0]);
+    };
+    alphanumeric(*first)
+        && alphanumeric(*last)
+        && component
+            .split(|character: char| character.is_ascii_lowercase() || character.is_ascii_digit())
+            .all(|separator| {
+                matches!(separator, "" | "." | "_" | "__") || separator.bytes().all(|byte| byte == b'-')
+            })
+}
+
+fn is_full_id(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        match ImageReference::parse(text) {
+            Ok(reference) => reference.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn familiar_form_leaves_the_hub_off() {
+        for (text, want) in [
+            ("busybox", "busybox"),
+            ("busybox:", "busybox"),
+            ("docker.io/library/busybox:1", "busybox:1"),
+            ("index.docker.io/busybox", "busybox"),
+            ("library/busybox", "busybox"),
+            ("docker.io/joe/x", "joe/x"),
+            ("127.0.0.1:5000/library/x:v1", "127.0.0.1:5000/library/x:v1"),
+            ("localhost/a/b", "localhost/a/b"),
+            ("[::1]:5000/x", "[::1]:5000/x"),
+            ("a__b/c--d.e_f", "a__b/c--d.e_f"),
+        ] {
+            assert_eq!(shown(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn remote_path_names_the_library() {
+        let remote = |text: &str| {
+            RepositoryName::parse(text)
+                .map(|name| (name.host().map(str::to_owned), name.remote_path().into_owned()))
+        };
+        assert_eq!(remote("busybox"), Ok((None, "library/busybox".to_owned())));
+        assert_eq!(remote("joe/x"), Ok((None, "joe/x".to_owned())));
+        assert_eq!(remote("h:1/x"), Ok((Some("h:1".to_owned()), "x".to_owned())));
+    }
+
+    #[test]
+    fn digest_decides_over_tag() {
+        let digest = format!("sha256:{}", "0a".repeat(32));
+        let reference = ImageReference::parse(&format!("h.x/a:v1@{digest}"));
+        assert_eq!(reference.map(|name| name.to_string()), Ok(format!("h.x/a@{digest}")));
+        assert!(matches!(ImageReference::parse("a@sha256:12"), Err(ReferenceError::Digest(_))));
+        assert!(matches!(ImageReference::parse("a@md5:12"), Err(ReferenceError::Digest(_))));
+    }
+
+    #[test]
+    fn refusals_have_the_known_texts() {
+        let component = "repository name component must match \"[a-z0-9]+(?:[._-][a-z0-9]+)*\"";
+        for bad in ["Bad!", "a b", "Repo", "-a", "a-", "a..b", "a_-b", "a//b", "/a", "a/", "ünïcode", "a:b:c"]
+        {
+            assert_eq!(shown(bad), component, "{bad}");
+        }
+        assert_eq!(shown("scratch"), "'scratch' is a reserved name");
+        assert_eq!(shown("scratch:latest"), "'scratch' is a reserved name");
+        assert_eq!(shown("https://a/b"), "Invalid repository name (ex: \"registry.domain.tld/myrepos\")");
+        assert_eq!(shown("127.0.0.1:5000/"), "repository name must have at least one component");
+        assert_eq!(shown(""), "Repository name can't be empty");
+        let id = "ab".repeat(32);
+        assert!(shown(&id).starts_with("Invalid repository name (abab"));
+        assert!(shown(&format!("a:{}", "t".repeat(129))).starts_with("Illegal tag name (ttt"));
+        assert!(shown("a:.b").starts_with("Illegal tag name (.b): only"));
+        assert_eq!(
+            shown(&"a/".repeat(200).trim_end_matches('/').to_owned()),
+            ReferenceError::TooLong.to_string()
+        );
+    }
+}
