@@ -1,0 +1,100 @@
+//! Containers: what is known of each, and the verbs that change it, one a file.
+
+mod lifecycle;
+mod record;
+
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use model::ContainerId;
+use shim_protocol::Attach;
+use tokio::sync::watch;
+
+pub use lifecycle::{Command, Decision, Refusal, decide};
+pub use record::{Phase, Record};
+
+use crate::database::{Database, Durability};
+use crate::error::Error;
+use crate::shim::Shim;
+
+/// One container of the engine.
+///
+/// Whoever changes it holds [`Container::transition`]; readers take the published
+/// [`Record`] and never wait.
+pub struct Container {
+    id: ContainerId,
+    record: watch::Sender<Arc<Record>>,
+    /// Orders transitions: start, exit, pause, rename, removal.
+    pub(crate) transition: tokio::sync::Mutex<()>,
+    shim: Mutex<Option<Arc<Shim>>>,
+    /// Clients that attached before the start.
+    pub(crate) waiting_clients: Mutex<Vec<WaitingClient>>,
+    /// Wakes a restart that waits out its delay, because a client took over.
+    pub(crate) restart_cancelled: tokio::sync::Notify,
+}
+
+/// A client that attached before its container was started.
+pub(crate) struct WaitingClient {
+    /// What it wants.
+    pub(crate) attach: Attach,
+    /// Its connection.
+    pub(crate) socket: OwnedFd,
+}
+
+impl Container {
+    pub(crate) fn new(record: Record) -> Arc<Self> {
+        Arc::new(Self {
+            id: record.id.clone(),
+            record: watch::Sender::new(Arc::new(record)),
+            transition: tokio::sync::Mutex::new(()),
+            shim: Mutex::new(None),
+            waiting_clients: Mutex::new(Vec::new()),
+            restart_cancelled: tokio::sync::Notify::new(),
+        })
+    }
+
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> &ContainerId {
+        &self.id
+    }
+
+    /// All that is known of it now.
+    #[must_use]
+    pub fn record(&self) -> Arc<Record> {
+        Arc::clone(&self.record.borrow())
+    }
+
+    /// Follows what is known of it.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Arc<Record>> {
+        self.record.subscribe()
+    }
+
+    /// Changes the record: saves it, then shows it to everyone.
+    ///
+    /// # Errors
+    /// When it cannot be saved; then nothing is changed.
+    pub(crate) fn update(&self, database: &Database, change: impl FnOnce(&mut Record)) -> Result<Arc<Record>, Error> {
+        let mut record = Record::clone(&self.record());
+        change(&mut record);
+        database.save(&record, Durability::Crash)?;
+        Ok(self.publish(record))
+    }
+
+    /// Shows a change that need not outlive the daemon.
+    pub(crate) fn publish(&self, record: Record) -> Arc<Record> {
+        let record = Arc::new(record);
+        self.record.send_replace(Arc::clone(&record));
+        record
+    }
+
+    /// The connection to its shim while it runs.
+    pub(crate) fn shim(&self) -> Option<Arc<Shim>> {
+        self.shim.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_shim(&self, shim: Option<Arc<Shim>>) {
+        *self.shim.lock().unwrap_or_else(PoisonError::into_inner) = shim;
+    }
+}

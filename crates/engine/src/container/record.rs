@@ -1,0 +1,149 @@
+//! All that is known of one container, as it is stored and as readers see it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use model::{Config, ContainerId, Digest, HostConfig, MountPoint, ProcessReference, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Where a container is in its life.
+///
+/// ```text
+/// Created ──start──▶ Starting ──▶ Running ◀──unpause── Paused
+///    ▲                  │           │  │ ──pause──────▶  │
+///    │               (fails)      (ends)               (killed)
+///    │                  ▼           ▼                    │
+///    │               Exited ◀───────┴──────▶ Restarting ◀┘ (policy)
+///    └── Removing ◀──rm── any
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Made, never run.
+    Created,
+    /// Between the request and the first instruction of its program.
+    Starting,
+    /// Its init runs.
+    Running(ProcessReference),
+    /// Its processes are frozen.
+    Paused(ProcessReference),
+    /// It ended and its policy will start it again.
+    Restarting,
+    /// It ended, or could not be started.
+    Exited,
+    /// It is being removed.
+    Removing,
+}
+
+impl Phase {
+    /// Init's reference while there is one.
+    #[must_use]
+    pub const fn process(self) -> Option<ProcessReference> {
+        match self {
+            Self::Running(process) | Self::Paused(process) => Some(process),
+            Self::Created | Self::Starting | Self::Restarting | Self::Exited | Self::Removing => None,
+        }
+    }
+
+    /// Whether its processes exist, frozen or not.
+    #[must_use]
+    pub const fn is_alive(self) -> bool {
+        self.process().is_some()
+    }
+}
+
+/// One container.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Record {
+    /// Its id.
+    pub id: ContainerId,
+    /// Its name, without a slash.
+    pub name: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// The image it was made of.
+    pub image: Digest,
+    /// The program.
+    pub path: String,
+    /// The program's arguments.
+    pub arguments: Vec<String>,
+    /// The request's `Config`, merged with the image's.
+    pub config: Config,
+    /// The request's `HostConfig`.
+    pub host_config: HostConfig,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// The last exit code; 0 while none.
+    pub exit_code: i32,
+    /// Why the last start failed; empty when it did not.
+    pub error: String,
+    /// Whether the kernel killed a process of the last run for memory.
+    pub out_of_memory: bool,
+    /// The last start.
+    pub started_at: Timestamp,
+    /// The last end.
+    pub finished_at: Timestamp,
+    /// How often its policy started it again.
+    pub restart_count: i64,
+    /// How often it ended; waiters compare it.
+    pub exits: u64,
+    /// Whether a client ended it, so that `unless-stopped` leaves it alone.
+    pub stopped_by_client: bool,
+    /// What is mounted into it.
+    pub mounts: Vec<MountPoint>,
+    /// Its place in the network while it runs on a bridge.
+    pub endpoint: Option<network::Endpoint>,
+    /// Containers it is linked to, by alias.
+    pub links: BTreeMap<String, ContainerId>,
+    /// Directories of its cgroup while it runs.
+    pub cgroups: Vec<PathBuf>,
+    /// Lines that a remote log server did not take.
+    #[serde(default)]
+    pub log_lines_dropped: u64,
+}
+
+impl Record {
+    /// Whether its processes exist, frozen or not.
+    #[must_use]
+    pub const fn is_running(&self) -> bool {
+        self.phase.is_alive()
+    }
+
+    /// Whether it is frozen.
+    #[must_use]
+    pub const fn is_paused(&self) -> bool {
+        matches!(self.phase, Phase::Paused(_))
+    }
+
+    /// Whether its policy will start it again.
+    #[must_use]
+    pub const fn is_restarting(&self) -> bool {
+        matches!(self.phase, Phase::Restarting)
+    }
+
+    /// The host's number of its init; 0 when it does not run.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.phase.process().map_or(0, |process| process.pid)
+    }
+
+    /// Whether it was ever started.
+    #[must_use]
+    pub fn was_started(&self) -> bool {
+        !self.started_at.is_never()
+    }
+
+    /// Whether it has a network namespace of its own.
+    #[must_use]
+    pub fn has_own_network(&self) -> bool {
+        let mode = self.host_config.network_mode.as_str();
+        mode != "host" && !mode.starts_with("container:")
+    }
+
+    /// Whether it is put on the engine's bridge.
+    #[must_use]
+    pub fn is_on_bridge(&self) -> bool {
+        let mode = self.host_config.network_mode.as_str();
+        !self.config.network_disabled && matches!(mode, "" | "default" | "bridge")
+    }
+}

@@ -1,0 +1,184 @@
+//! The engine's saved state: one SQLite database, one row a container.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use model::{ContainerId, Event};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::container::Record;
+use crate::error::{Error, database_error};
+
+/// How much a write must survive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// `kill -9` of the daemon.
+    Crash,
+    /// Loss of power.
+    PowerLoss,
+}
+
+/// The database behind one lock; every call is one short transaction.
+pub(crate) struct Database(Mutex<Connection>);
+
+impl Database {
+    /// Opens or makes the database.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or is of a later berth.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let connection = Connection::open(path).map_err(database_error("open"))?;
+        let set_up = || -> rusqlite::Result<()> {
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(None, "synchronous", "NORMAL")?;
+            connection.pragma_update(None, "cache_size", -512)?;
+            connection.execute_batch(
+                "CREATE TABLE IF NOT EXISTS containers (
+                     id TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;
+                 CREATE TABLE IF NOT EXISTS volumes (
+                     name TEXT PRIMARY KEY, anonymous INTEGER NOT NULL) WITHOUT ROWID;
+                 CREATE TABLE IF NOT EXISTS settings (
+                     name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
+            )
+        };
+        set_up().map_err(database_error("set up tables"))?;
+        Ok(Self(Mutex::new(connection)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a container, new or changed.
+    ///
+    /// # Errors
+    /// When the database fails, or the disk is full.
+    pub(crate) fn save(&self, record: &Record, durability: Durability) -> Result<(), Error> {
+        let document = document(record)?;
+        let connection = self.lock();
+        let write = || -> rusqlite::Result<usize> {
+            connection
+                .prepare_cached("INSERT OR REPLACE INTO containers (id, document) VALUES (?1, ?2)")?
+                .execute(params![record.id.as_str(), document])
+        };
+        let result = match durability {
+            Durability::Crash => write(),
+            Durability::PowerLoss => connection
+                .pragma_update(None, "synchronous", "FULL")
+                .and_then(|()| write())
+                .and_then(|rows| connection.pragma_update(None, "synchronous", "NORMAL").map(|()| rows)),
+        };
+        result.map(drop).map_err(database_error("save a container"))
+    }
+
+    /// Forgets a container.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) fn delete(&self, id: &ContainerId) -> Result<(), Error> {
+        self.lock()
+            .prepare_cached("DELETE FROM containers WHERE id = ?1")
+            .and_then(|mut statement| statement.execute([id.as_str()]))
+            .map(drop)
+            .map_err(database_error("delete a container"))
+    }
+
+    /// Reads all containers.
+    ///
+    /// # Errors
+    /// When the database fails or a row is not what this berth writes.
+    pub(crate) fn containers(&self) -> Result<Vec<Record>, Error> {
+        let connection = self.lock();
+        let read = || -> rusqlite::Result<Vec<String>> {
+            connection.prepare("SELECT document FROM containers")?.query_map([], |row| row.get(0))?.collect()
+        };
+        let documents = read().map_err(database_error("read the containers"))?;
+        documents.iter().map(|document| parse(document)).collect()
+    }
+
+    /// Remembers that a volume exists.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) fn save_volume(&self, name: &str, anonymous: bool) -> Result<(), Error> {
+        self.lock()
+            .execute("INSERT OR IGNORE INTO volumes (name, anonymous) VALUES (?1, ?2)", params![name, anonymous])
+            .map(drop)
+            .map_err(database_error("save a volume"))
+    }
+
+    /// Forgets a volume.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) fn delete_volume(&self, name: &str) -> Result<(), Error> {
+        self.lock()
+            .execute("DELETE FROM volumes WHERE name = ?1", [name])
+            .map(drop)
+            .map_err(database_error("delete a volume"))
+    }
+
+    /// The names of all volumes.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) fn volumes(&self) -> Result<Vec<String>, Error> {
+        let connection = self.lock();
+        let read = || -> rusqlite::Result<Vec<String>> {
+            connection.prepare("SELECT name FROM volumes")?.query_map([], |row| row.get(0))?.collect()
+        };
+        read().map_err(database_error("read the volumes"))
+    }
+
+    /// Reads a setting, or makes it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) fn setting(&self, name: &str, make: impl FnOnce() -> String) -> Result<String, Error> {
+        let connection = self.lock();
+        let known = connection
+            .query_row("SELECT value FROM settings WHERE name = ?1", [name], |row| row.get(0))
+            .optional()
+            .map_err(database_error("read a setting"))?;
+        if let Some(value) = known {
+            return Ok(value);
+        }
+        let value = make();
+        connection
+            .execute("INSERT INTO settings (name, value) VALUES (?1, ?2)", [name, &value])
+            .map_err(database_error("save a setting"))?;
+        Ok(value)
+    }
+
+    /// Stores the kept events for the next daemon.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) fn save_events(&self, events: &[Event]) -> Result<(), Error> {
+        let text = serde_json::to_string(events)
+            .map_err(|source| Error::refused(format!("cannot write the events as JSON: {source}")))?;
+        self.lock()
+            .execute("INSERT OR REPLACE INTO settings (name, value) VALUES ('events', ?1)", [text])
+            .map(drop)
+            .map_err(database_error("save the events"))
+    }
+
+    /// The events that an earlier daemon stored.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) fn events(&self) -> Result<Vec<Event>, Error> {
+        let text = self.setting("events", || "[]".to_owned())?;
+        Ok(serde_json::from_str(&text).unwrap_or_default())
+    }
+}
+
+fn document(record: &Record) -> Result<String, Error> {
+    serde_json::to_string(record)
+        .map_err(|source| Error::refused(format!("cannot write container {} as JSON: {source}", record.id)))
+}
+
+fn parse(document: &str) -> Result<Record, Error> {
+    serde_json::from_str(document)
+        .map_err(|source| Error::refused(format!("cannot read a saved container: {source}")))
+}

@@ -1,0 +1,131 @@
+//! Everything that a request to the engine can fail with, in the words that clients show.
+
+use std::io;
+use std::path::PathBuf;
+
+use model::ErrorKind;
+
+/// Why the engine could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say what each variant is")]
+pub enum Error {
+    #[error("no such id: {0}")]
+    NoSuchContainer(String),
+    #[error("no such id: {0}: the prefix is ambiguous, more than one container's id starts with it")]
+    AmbiguousContainer(String),
+    #[error("No such exec instance '{0}' found in daemon")]
+    NoSuchExec(String),
+    #[error("Error: Exec command {0} is already running or has already run (conflict)")]
+    ExecAlreadyRun(String),
+    #[error("No exec command specified")]
+    NoExecCommand,
+    #[error("Container {0} is not running")]
+    NotRunning(String),
+    #[error("Container {0} is paused, unpause the container before exec")]
+    PausedForExec(String),
+    #[error("Container {0} is already paused")]
+    AlreadyPaused(String),
+    #[error("Container {0} is not paused")]
+    NotPaused(String),
+    #[error("Cannot start a paused container, try unpause instead.")]
+    StartPaused,
+    #[error("Container is marked for removal and cannot be started.")]
+    StartRemoving,
+    #[error("Conflict. The name \"{name}\" is already in use by container {holder}. You have to delete (or rename) that container to be able to reuse that name.")]
+    NameTaken { name: String, holder: String },
+    #[error("Invalid container name ({0}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")]
+    InvalidName(String),
+    #[error("usage: docker rename OLD_NAME NEW_NAME")]
+    RenameToNothing,
+    #[error("Error when allocating new name: {0}")]
+    Rename(#[source] Box<Error>),
+    #[error("Conflict, You cannot remove a running container. Stop the container before attempting removal or use -f")]
+    RemoveRunning,
+    #[error("Conflict, the container is being removed already")]
+    AlreadyRemoving,
+    #[error("Conflict, cannot remove the default name of the container")]
+    RemoveDefaultName,
+    #[error("Cannot {act} container {container}: {source}")]
+    Container { act: &'static str, container: String, source: Box<Error> },
+    #[error("[8] System error: {0}")]
+    System(String),
+    #[error("{message}")]
+    Refused { kind: ErrorKind, message: String },
+    #[error("cannot {act} {}", path.display())]
+    File { act: &'static str, path: PathBuf, source: io::Error },
+    #[error("cannot {act} in the engine's database")]
+    Database { act: &'static str, source: rusqlite::Error },
+    #[error("cannot {act} the container's shim: {source}")]
+    Shim { act: &'static str, source: io::Error },
+    #[error("the container's shim is gone")]
+    ShimGone,
+    #[error("{0}")]
+    Image(#[source] images::Error),
+    #[error("{0}")]
+    Network(#[source] network::Error),
+}
+
+impl Error {
+    /// A refusal with words of its own.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self::Refused { kind: ErrorKind::Refused, message: message.into() }
+    }
+
+    /// Says that something named does not exist.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::Refused { kind: ErrorKind::NotFound, message: message.into() }
+    }
+
+    /// Says that a value is malformed where the specification has 400 for it.
+    pub fn bad_parameter(message: impl Into<String>) -> Self {
+        Self::Refused { kind: ErrorKind::BadParameter, message: message.into() }
+    }
+
+    /// Puts the act and the container in front, as the reference words it.
+    pub(crate) fn on(self, act: &'static str, container: impl Into<String>) -> Self {
+        Self::Container { act, container: container.into(), source: Box::new(self) }
+    }
+
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoSuchContainer(_) | Self::AmbiguousContainer(_) | Self::NoSuchExec(_) => ErrorKind::NotFound,
+            Self::NameTaken { .. }
+            | Self::RemoveRunning
+            | Self::AlreadyRemoving
+            | Self::RemoveDefaultName
+            | Self::ExecAlreadyRun(_) => ErrorKind::Conflict,
+            Self::Rename(source) | Self::Container { source, .. } => source.kind(),
+            Self::System(text) if text.contains("no such") || text.contains("not found") => ErrorKind::NotFound,
+            Self::Refused { kind, .. } => *kind,
+            Self::Image(source) => source.kind(),
+            Self::Network(source) => source.kind(),
+            Self::NoExecCommand
+            | Self::NotRunning(_)
+            | Self::PausedForExec(_)
+            | Self::AlreadyPaused(_)
+            | Self::NotPaused(_)
+            | Self::StartPaused
+            | Self::StartRemoving
+            | Self::InvalidName(_)
+            | Self::RenameToNothing => ErrorKind::Refused,
+            Self::System(_)
+            | Self::File { .. }
+            | Self::Database { .. }
+            | Self::Shim { .. }
+            | Self::ShimGone => ErrorKind::Internal,
+        }
+    }
+}
+
+/// Names a failed file operation.
+pub(crate) fn file_error(act: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::File { act, path, source }
+}
+
+/// Names a failed database operation.
+pub(crate) fn database_error(act: &'static str) -> impl FnOnce(rusqlite::Error) -> Error {
+    move |source| Error::Database { act, source }
+}

@@ -1,0 +1,34 @@
+//! How the engine is told to work.
+
+use std::path::PathBuf;
+
+use model::{LogConfig, Ulimit};
+
+/// The engine's settings, as the daemon's flags give them.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where everything that lasts is kept, `/var/lib/berth`.
+    pub data_root: PathBuf,
+    /// Where sockets and run directories are, `/run/berth`.
+    pub exec_root: PathBuf,
+    /// The `berth-shim` program.
+    pub shim: PathBuf,
+    /// The bridge and firewall.
+    pub network: network::Options,
+    /// DNS servers of containers that name none.
+    pub dns: Vec<String>,
+    /// DNS search domains of containers that name none.
+    pub dns_search: Vec<String>,
+    /// The log driver of containers that name none.
+    pub log: LogConfig,
+    /// Resource limits of containers that name none.
+    pub ulimits: Vec<Ulimit>,
+    /// The engine's own labels.
+    pub labels: Vec<String>,
+    /// Registries and mirrors.
+    pub registry: images::registry::Options,
+    /// Whether a graceful stop of the daemon ends all containers; by default they run on.
+    pub stop_containers_on_exit: bool,
+    /// The cgroup beneath which those of containers are made; `None` is `/berth`.
+    pub cgroup_parent: Option<String>,
+}

@@ -1,0 +1,103 @@
+//! Starts a program with one descriptor given to it, from a memory file that nobody can write to.
+
+use std::ffi::{CString, OsStr};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::{MemfdFlags, SealFlags};
+
+/// A program kept in a sealed memory file: whoever runs it can never change it,
+/// not even through `/proc/self/exe`.
+#[derive(Debug)]
+pub struct SealedProgram(OwnedFd);
+
+impl SealedProgram {
+    /// Copies a program file into memory and seals it.
+    ///
+    /// # Errors
+    /// When the file cannot be read or the kernel has no sealed memory files.
+    pub fn load(path: &Path) -> io::Result<Self> {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let memory = rustix::fs::memfd_create("berth-shim", flags)?;
+        let mut target = File::from(memory);
+        io::copy(&mut File::open(path)?, &mut target)?;
+        let memory = OwnedFd::from(target);
+        let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+        rustix::fs::fcntl_add_seals(&memory, seals)?;
+        Ok(Self(memory))
+    }
+
+    /// Starts the program with `arguments` (the first is its own name), an empty environment,
+    /// and `given` as descriptor number `number`; other descriptors it gets are those not marked
+    /// close-on-exec. Returns its process number; the caller must reap it.
+    ///
+    /// # Errors
+    /// When the kernel refuses to start it.
+    pub fn spawn(&self, arguments: &[&OsStr], given: BorrowedFd<'_>, number: i32) -> io::Result<u32> {
+        let path = CString::new(format!("/proc/self/fd/{}", self.0.as_fd().as_raw_fd()))?;
+        let arguments: Vec<CString> =
+            arguments.iter().map(|argument| CString::new(argument.as_bytes())).collect::<Result<_, _>>()?;
+        let mut pointers: Vec<*mut libc::c_char> =
+            arguments.iter().map(|argument| argument.as_ptr().cast_mut()).collect();
+        pointers.push(std::ptr::null_mut());
+        let environment = [std::ptr::null_mut()];
+        let actions = FileActions::duplicate(given, number)?;
+        let mut pid = 0;
+        // SAFETY: path, the arguments' strings and the null-ended arrays outlive the call; the file
+        // actions are initialised; null attributes mean the defaults.
+        let result = unsafe {
+            libc::posix_spawn(
+                &raw mut pid,
+                path.as_ptr(),
+                &raw const actions.0,
+                std::ptr::null(),
+                pointers.as_ptr(),
+                environment.as_ptr(),
+            )
+        };
+        match result {
+            0 => u32::try_from(pid).map_err(io::Error::other),
+            error => Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+}
+
+/// What posix_spawn(3) does with descriptors before it executes.
+struct FileActions(libc::posix_spawn_file_actions_t);
+
+impl FileActions {
+    fn duplicate(given: BorrowedFd<'_>, number: i32) -> io::Result<Self> {
+        let mut actions = std::mem::MaybeUninit::uninit();
+        // SAFETY: the pointer is valid for a write; the call initialises it.
+        check(unsafe { libc::posix_spawn_file_actions_init(actions.as_mut_ptr()) })?;
+        // SAFETY: the call above succeeded.
+        let mut actions = Self(unsafe { actions.assume_init() });
+        // SAFETY: the actions are initialised and the descriptor is open.
+        check(unsafe {
+            libc::posix_spawn_file_actions_adddup2(&raw mut actions.0, given.as_raw_fd(), number)
+        })?;
+        Ok(actions)
+    }
+}
+
+impl Drop for FileActions {
+    fn drop(&mut self) {
+        // SAFETY: initialised by `duplicate` and not used after.
+        unsafe { libc::posix_spawn_file_actions_destroy(&raw mut self.0) };
+    }
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(result)) }
+}
+
+/// Waits for a child that has ended or is about to; does nothing for a process that is no child.
+pub fn reap(pid: u32) {
+    let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else { return };
+    while let Err(rustix::io::Errno::INTR) =
+        rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty())
+    {}
+}
