@@ -1,0 +1,133 @@
+//! Sockets that keep packets whole and carry descriptors: `AF_UNIX`, `SOCK_SEQPACKET`, `SCM_RIGHTS`.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
+};
+
+/// Makes two connected sockets.
+///
+/// # Errors
+/// When the kernel has no descriptors left.
+pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+}
+
+fn socket() -> io::Result<OwnedFd> {
+    Ok(rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+}
+
+/// Connects to a socket's path.
+///
+/// # Errors
+/// When nobody listens there.
+pub fn connect(path: &Path) -> io::Result<OwnedFd> {
+    let socket = socket()?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket)
+}
+
+/// Makes a socket at a path and listens; the path must not exist.
+///
+/// # Errors
+/// When the path exists or cannot be made.
+pub fn listen(path: &Path) -> io::Result<OwnedFd> {
+    let socket = socket()?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+    rustix::net::listen(&socket, 8)?;
+    Ok(socket)
+}
+
+/// Takes a connection.
+///
+/// # Errors
+/// `WouldBlock` when there is none on a non-blocking socket.
+pub fn accept(listener: impl AsFd) -> io::Result<OwnedFd> {
+    Ok(rustix::net::accept_with(listener, SocketFlags::CLOEXEC)?)
+}
+
+/// Makes calls on a descriptor return `WouldBlock` instead of waiting.
+///
+/// # Errors
+/// When the descriptor cannot.
+pub fn set_nonblocking(descriptor: impl AsFd) -> io::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(&descriptor)?;
+    Ok(rustix::fs::fcntl_setfl(descriptor, flags | rustix::fs::OFlags::NONBLOCK)?)
+}
+
+/// Sends one packet, with a descriptor beside it if there is one.
+///
+/// # Errors
+/// `WouldBlock` when the peer's queue is full, `BrokenPipe` when the peer is gone.
+pub fn send(socket: impl AsFd, packet: &[u8], descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let descriptors = descriptor.as_slice();
+    if !descriptors.is_empty() {
+        control.push(SendAncillaryMessage::ScmRights(descriptors));
+    }
+    rustix::io::retry_on_intr(|| {
+        rustix::net::sendmsg(&socket, &[IoSlice::new(packet)], &mut control, SendFlags::NOSIGNAL)
+    })?;
+    Ok(())
+}
+
+/// Receives one packet of at most `limit` bytes and the descriptor beside it; `None` when the peer is gone.
+///
+/// # Errors
+/// `WouldBlock` when there is none yet; `InvalidData` when the packet is longer than the limit.
+pub fn receive(socket: impl AsFd, limit: usize) -> io::Result<Option<(Vec<u8>, Option<OwnedFd>)>> {
+    let length = rustix::io::retry_on_intr(|| {
+        rustix::net::recv(&socket, &mut [0_u8; 1][..], RecvFlags::PEEK | RecvFlags::TRUNC)
+    })?
+    .1;
+    if length > limit {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a packet is longer than allowed"));
+    }
+    let mut packet = vec![0; length.max(1)];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received = rustix::io::retry_on_intr(|| {
+        rustix::net::recvmsg(
+            &socket,
+            &mut [IoSliceMut::new(&mut packet)],
+            &mut control,
+            RecvFlags::CMSG_CLOEXEC,
+        )
+    })?;
+    let descriptor = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    if received.bytes == 0 {
+        return Ok(None);
+    }
+    packet.truncate(received.bytes);
+    Ok(Some((packet, descriptor)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_stay_whole_and_carry_descriptors() {
+        let (ours, theirs) = pair().expect("a pair");
+        let (read, write) = rustix::pipe::pipe().expect("a pipe");
+        send(&ours, b"one", None).expect("send");
+        send(&ours, b"second", Some(write.as_fd())).expect("send");
+        drop(write);
+        assert_eq!(receive(&theirs, 10).expect("receive").expect("open").0, b"one");
+        let (packet, descriptor) = receive(&theirs, 10).expect("receive").expect("open");
+        assert_eq!(packet, b"second");
+        rustix::io::write(descriptor.expect("a descriptor"), b"x").expect("write");
+        assert_eq!(rustix::io::read(&read, &mut [0; 8][..]).expect("read"), 1);
+        drop(ours);
+        assert!(receive(&theirs, 10).expect("receive").is_none());
+    }
+}
