@@ -212,14 +212,15 @@ impl Socket {
     /// The kernel's error, for example where it lacks the protocol.
     pub fn open(protocol: Protocol) -> io::Result<Self> {
         let protocol = match protocol {
-            Protocol::Route => netlink::ROUTE,
-            Protocol::Netfilter => netlink::NETFILTER,
+            // NETLINK_ROUTE is number 0, which is also what no number means.
+            Protocol::Route => None,
+            Protocol::Netfilter => Some(netlink::NETFILTER),
         };
         let descriptor = rustix::net::socket_with(
             AddressFamily::NETLINK,
             SocketType::RAW,
             SocketFlags::CLOEXEC,
-            Some(protocol),
+            protocol,
         )?;
         rustix::net::bind(&descriptor, &netlink::SocketAddrNetlink::new(0, 0))?;
         set_option(descriptor.as_fd(), libc::NETLINK_EXT_ACK)?;
@@ -249,10 +250,16 @@ impl Socket {
         let mut answers = Answers { first, pending, replies: Vec::new(), failure: None };
         let mut buffer = vec![0; RECEIVE_LENGTH];
         while answers.pending.contains(&true) {
-            let (length, _) = rustix::io::retry_on_intr(|| {
-                rustix::net::recv(&self.descriptor, &mut buffer[..], RecvFlags::empty())
-            })?;
-            answers.take(&buffer[..length])?;
+            // The kernel has worked off the batch when sendto returns. Behind a failure it may
+            // have left messages unanswered; what it did answer is there already.
+            let failed = answers.failure.is_some();
+            let flags = if failed { RecvFlags::DONTWAIT } else { RecvFlags::empty() };
+            match rustix::net::recv(&self.descriptor, &mut buffer[..], flags) {
+                Ok((length, _)) => answers.take(&buffer[..length])?,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) if failed => break,
+                Err(error) => return Err(error.into()),
+            }
         }
         match answers.failure {
             Some(failure) => Err(failure),
@@ -319,8 +326,7 @@ impl Answers {
         }
     }
 
-    /// Notes the first failure and no longer waits for the messages behind it where the kernel
-    /// has stopped reading the batch.
+    /// Notes the first failure.
     fn fail(&mut self, number: i32, position: usize, text: Option<String>) {
         if self.failure.is_none() {
             let source = io::Error::from_raw_os_error(-number);
@@ -420,8 +426,7 @@ mod tests {
         // RTM_GETLINK of a link that cannot exist.
         let mut header = [0; 16];
         header[4..8].copy_from_slice(&i32::MAX.to_ne_bytes());
-        let error =
-            socket.request(&[Message::new(18, ACKNOWLEDGE).fixed(&header)]).unwrap_err();
+        let error = socket.request(&[Message::new(18, ACKNOWLEDGE).fixed(&header)]).unwrap_err();
         assert!(error.is(rustix::io::Errno::NODEV), "{error}");
         assert_eq!(error.position, Some(0));
     }
