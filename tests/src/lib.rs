@@ -1,1 +1,26 @@
-//! Drives the real daemon over its socket.
+//! Drives the real daemon over its socket, as its users do.
+//!
+//! [`Engine`] starts a daemon of its own for each test: own data and state directories, own socket, own
+//! network namespace. When it is dropped it removes what the test made, stops the daemon and looks at the
+//! host: a process, mount, cgroup, link, firewall rule, file or database row that is left fails the test.
+//!
+//! The client ([`http`]) is written on plain sockets so that hijacked, upgraded, half-closed and malformed
+//! connections can be driven byte by byte.
+
+mod address;
+mod api;
+pub mod cgroup;
+mod containers;
+mod engine;
+mod finish;
+pub mod frames;
+pub mod host;
+pub mod http;
+pub mod initramfs;
+pub mod rootfs;
+pub mod terminal;
+pub mod wait;
+
+pub use address::Address;
+pub use api::{Answer, Client, merged, query, sh};
+pub use engine::{Engine, Options, program};

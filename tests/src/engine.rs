@@ -1,0 +1,272 @@
+//! A daemon of one's own for each test.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::process::{Pid, Signal};
+
+use crate::finish::Before;
+use crate::{Address, Client, rootfs, wait};
+
+/// How a test wants its daemon.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Flags beside those that every daemon of the tests gets.
+    pub arguments: Vec<String>,
+    /// Variables of its environment.
+    pub environment: Vec<(String, String)>,
+    /// Whether the daemon starts without the image `busybox`.
+    pub without_image: bool,
+}
+
+/// A running daemon with its directories and its network namespace.
+///
+/// Dropping it removes every container, stops the daemon and fails the test when anything is left.
+#[derive(Debug)]
+pub struct Engine {
+    client: Client,
+    directory: PathBuf,
+    options: Options,
+    daemon: Child,
+    network: Child,
+    before: Before,
+}
+
+impl Deref for Engine {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Engine {
+    /// Starts a daemon that has the image `busybox`.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::start_with(Options::default())
+    }
+
+    /// Starts a daemon with further flags.
+    ///
+    /// # Panics
+    /// When this is not root, when the programs are not built or when the daemon does not come up.
+    #[must_use]
+    pub fn start_with(options: Options) -> Self {
+        assert!(rustix::process::geteuid().is_root(), "these tests run containers: they need root");
+        let directory = new_directory();
+        let network = new_network();
+        let client = Client::new(Address::Unix(directory.join("berth.sock")));
+        let daemon = spawn(&directory, network.id(), &options);
+        let mut engine = Self { client, directory, options, daemon, network, before: Before::default() };
+        engine.wait_until_ready();
+        if !engine.options.without_image {
+            engine.import("busybox", rootfs::busybox());
+        }
+        engine.before = Before::of(&engine);
+        engine
+    }
+
+    /// Makes an image of a tar archive.
+    ///
+    /// # Panics
+    /// When the engine refuses.
+    pub fn import(&self, repository: &str, archive: &[u8]) {
+        let path = format!("/images/create?fromSrc=-&repo={repository}&tag=latest");
+        let answer = self.call("POST", &path, &[("Content-Type", "application/x-tar")], archive).expect(200);
+        assert!(!answer.text().contains("\"error\""), "import: {}", answer.text());
+    }
+
+    /// The directory that holds all the engine's files.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The daemon's `--data-root`.
+    #[must_use]
+    pub fn data_root(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    /// The daemon's `--exec-root`.
+    #[must_use]
+    pub fn exec_root(&self) -> PathBuf {
+        self.directory.join("exec")
+    }
+
+    /// The daemon's socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.directory.join("berth.sock")
+    }
+
+    /// The daemon's pid.
+    #[must_use]
+    pub fn daemon_pid(&self) -> u32 {
+        self.daemon.id()
+    }
+
+    /// A process in the engine's network namespace that outlives the daemon.
+    #[must_use]
+    pub fn network_pid(&self) -> u32 {
+        self.network.id()
+    }
+
+    /// What the engine had to show before the test began.
+    pub(crate) fn before(&self) -> &Before {
+        &self.before
+    }
+
+    /// Everything the daemons of this engine have written to their log.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.join("daemon.log")).unwrap_or_default()
+    }
+
+    /// Kills the daemon as `kill -9` does; its containers run on.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn kill_daemon(&mut self) {
+        self.daemon.kill().expect("the daemon to kill");
+        self.daemon.wait().expect("the daemon's end");
+    }
+
+    /// Ends the daemon as a service manager does.
+    ///
+    /// # Panics
+    /// When it does not end with success.
+    pub fn stop_daemon(&mut self) {
+        let pid = Pid::from_child(&self.daemon);
+        rustix::process::kill_process(pid, Signal::TERM).expect("the daemon to stop");
+        let daemon = &mut self.daemon;
+        let status = wait::until("the daemon's end", || daemon.try_wait().expect("the daemon's status"));
+        assert!(status.success(), "the daemon ended with {status}; its log:\n{}", self.log());
+    }
+
+    /// Starts the next daemon on the same directories.
+    pub fn start_daemon(&mut self) {
+        self.daemon = spawn(&self.directory, self.network.id(), &self.options);
+        self.wait_until_ready();
+    }
+
+    /// `kill -9` and the next daemon.
+    pub fn replace_daemon(&mut self) {
+        self.kill_daemon();
+        self.start_daemon();
+    }
+
+    /// The pids of the shims that serve this engine's containers.
+    #[must_use]
+    pub fn shims(&self) -> BTreeSet<u32> {
+        let root = self.exec_root();
+        let of_shim = |pid: &u32| {
+            fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.contains("shim"))
+        };
+        crate::host::processes_of(&root).into_keys().filter(of_shim).collect()
+    }
+
+    fn wait_until_ready(&mut self) {
+        let end = std::time::Instant::now() + wait::PATIENCE;
+        loop {
+            if self.client.attempt("GET", "/_ping", &[], b"").is_ok_and(|answer| answer.status() == 200) {
+                return;
+            }
+            if let Some(status) = self.daemon.try_wait().expect("the daemon's status") {
+                panic!("the daemon ended with {status}; its log:\n{}", self.log());
+            }
+            assert!(std::time::Instant::now() < end, "the daemon is not ready; its log:\n{}", self.log());
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+
+    /// Ends the processes that the harness itself keeps and removes its directory.
+    pub(crate) fn dispose(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+        for pid in crate::host::processes_of(&self.directory).into_keys() {
+            if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+                let _ = rustix::process::kill_process(pid, Signal::KILL);
+            }
+        }
+        let _ = self.network.kill();
+        let _ = self.network.wait();
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Where `cargo build` has put a program of the workspace; a variable names another.
+///
+/// # Panics
+/// When it has not been built.
+#[must_use]
+pub fn program(name: &str, variable: &str) -> PathBuf {
+    let given = std::env::var_os(variable).map(PathBuf::from);
+    let path = given.unwrap_or_else(|| {
+        let test = std::env::current_exe().expect("this test's path");
+        test.ancestors().nth(2).expect("target/debug").join(name)
+    });
+    assert!(
+        path.exists(),
+        "{} is missing: build it first (scripts/build), or set {variable}",
+        path.display()
+    );
+    path
+}
+
+fn new_directory() -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let parent = std::env::var_os("BERTH_TEST_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    let directory = parent.join(format!("berth-tests-{}-{number}", std::process::id()));
+    fs::create_dir_all(&directory).expect("a directory for the engine");
+    directory
+}
+
+/// A process that keeps a new network namespace, its loopback up.
+fn new_network() -> Child {
+    let mut child = Command::new("unshare")
+        .args(["--net", "--kill-child", "sh", "-c", "ip link set lo up && echo up && exec sleep 100000"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("unshare (util-linux)");
+    let output = child.stdout.take().expect("the pipe");
+    let mut line = String::new();
+    BufReader::new(output).read_line(&mut line).expect("the network namespace");
+    assert_eq!(line.trim(), "up", "the network namespace was not made");
+    child
+}
+
+fn spawn(directory: &Path, network: u32, options: &Options) -> Child {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(directory.join("daemon.log"))
+        .expect("the daemon's log");
+    let mut command = Command::new("nsenter");
+    command
+        .arg(format!("--net=/proc/{network}/ns/net"))
+        .arg(program("berth", "BERTH_DAEMON"))
+        .arg("daemon")
+        .arg("--debug")
+        .arg("--host")
+        .arg(format!("unix://{}", directory.join("berth.sock").display()))
+        .arg("--data-root")
+        .arg(directory.join("data"))
+        .arg("--exec-root")
+        .arg(directory.join("exec"))
+        .arg("--pidfile")
+        .arg(directory.join("berth.pid"))
+        .args(&options.arguments)
+        .envs(options.environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("the daemon's log"))
+        .stderr(log);
+    command.spawn().expect("nsenter (util-linux)")
+}

@@ -1,0 +1,129 @@
+//! The end of every test: nothing may be left on the host.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::{Engine, host, wait};
+
+/// What an engine shows before a test begins, to be compared with its end.
+#[derive(Debug, Default)]
+pub(crate) struct Before {
+    files: BTreeSet<PathBuf>,
+    rows: BTreeMap<String, i64>,
+    links: BTreeSet<String>,
+    rules: BTreeSet<String>,
+}
+
+impl Before {
+    /// Looks at an engine that has no containers.
+    pub(crate) fn of(engine: &Engine) -> Self {
+        Self {
+            files: host::files_of(&engine.data_root()),
+            rows: rows(engine),
+            links: host::links_of(engine.network_pid()),
+            rules: host::rules_of(engine.network_pid()),
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the daemon's log, its last lines:\n{}", last_lines(&self.log(), 60));
+            remove_containers(self);
+            self.dispose();
+            return;
+        }
+        let ids = remove_containers(self);
+        self.stop_daemon();
+        let end = Instant::now() + wait::PATIENCE;
+        let mut leaks = self.leaks(&ids);
+        while !leaks.is_empty() && Instant::now() < end {
+            sleep(Duration::from_millis(20));
+            leaks = self.leaks(&ids);
+        }
+        let log = self.log();
+        self.dispose();
+        assert!(
+            leaks.is_empty(),
+            "left behind:\n{}\nthe daemon's log:\n{}",
+            leaks.join("\n"),
+            last_lines(&log, 60)
+        );
+        assert!(!log.contains("panicked at"), "the daemon panicked:\n{}", last_lines(&log, 60));
+    }
+}
+
+impl Engine {
+    /// Everything on the host that was not there when the test began.
+    #[must_use]
+    pub fn leaks(&self, ids: &BTreeSet<String>) -> Vec<String> {
+        let before = self.before();
+        let mut leaks = Vec::new();
+        let processes = host::processes_of(self.directory());
+        leaks.extend(
+            processes
+                .iter()
+                .filter(|(pid, _)| **pid != self.daemon_pid())
+                .map(|(pid, command)| format!("process {pid} {command}")),
+        );
+        leaks.extend(host::mounts_of(self.directory()).into_iter().map(|line| format!("mount {line}")));
+        leaks.extend(host::cgroups_of(ids).into_iter().map(|path| format!("cgroup {}", path.display())));
+        let links = host::links_of(self.network_pid());
+        leaks.extend(links.difference(&before.links).map(|name| format!("link {name}")));
+        let rules = host::rules_of(self.network_pid());
+        leaks.extend(rules.difference(&before.rules).map(|rule| format!("firewall rule {rule}")));
+        let files = host::files_of(&self.data_root());
+        leaks.extend(files.difference(&before.files).map(|path| format!("file {}", path.display())));
+        let parts = host::files_of(&self.exec_root().join("containers"));
+        leaks.extend(parts.iter().map(|path| format!("file exec/containers/{}", path.display())));
+        for (table, count) in rows(self) {
+            let had = before.rows.get(&table).copied().unwrap_or_default();
+            if count > had {
+                leaks.push(format!("{} rows of table {table}", count - had));
+            }
+        }
+        leaks
+    }
+}
+
+/// The rows of both databases.
+fn rows(engine: &Engine) -> BTreeMap<String, i64> {
+    let mut rows = host::rows_of(&engine.data_root().join("state.db"));
+    for (table, count) in host::rows_of(&engine.data_root().join("images/images.db")) {
+        rows.insert(format!("images.{table}"), count);
+    }
+    rows
+}
+
+/// Removes every container; gives the ids of all that the engine can remember.
+fn remove_containers(engine: &Engine) -> BTreeSet<String> {
+    let mut ids = BTreeSet::new();
+    let Ok(listed) = engine.attempt("GET", "/containers/json?all=1", &[], b"") else {
+        return ids;
+    };
+    let listed: serde_json::Value = serde_json::from_slice(&listed.body).unwrap_or_default();
+    for container in listed.as_array().into_iter().flatten() {
+        if let Some(id) = container["Id"].as_str() {
+            let _ = engine.attempt("DELETE", &format!("/containers/{id}?force=1&v=1"), &[], b"");
+            ids.insert(id.to_owned());
+        }
+    }
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let past = engine.attempt("GET", &format!("/events?since=1&until={now}"), &[], b"");
+    let past = past.map(|answer| answer.text()).unwrap_or_default();
+    for line in past.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+        if let Some(id) = event["id"].as_str().filter(|id| id.len() == 64) {
+            ids.insert(id.to_owned());
+        }
+    }
+    ids
+}
+
+fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}

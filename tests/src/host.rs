@@ -1,0 +1,142 @@
+//! What the host shows of one engine: processes, mounts, cgroups, links, firewall rules, files, rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rusqlite::{Connection, OpenFlags};
+
+/// The pids of the processes that have to do with a directory: it stands in their command line, or
+/// something beneath it is mounted in their mount namespace (which a container's processes show).
+#[must_use]
+pub fn processes_of(root: &Path) -> BTreeMap<u32, String> {
+    let wanted = root.to_string_lossy().into_owned();
+    let own = fs::read_link("/proc/self/ns/mnt").unwrap_or_default();
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir("/proc").expect("/proc").flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        let directory = entry.path();
+        let command = fs::read(directory.join("cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).replace('\0', " ");
+        let apart = fs::read_link(directory.join("ns/mnt")).is_ok_and(|namespace| namespace != own);
+        let mounted =
+            apart && fs::read_to_string(directory.join("mountinfo")).is_ok_and(|text| text.contains(&wanted));
+        if pid != std::process::id() && (mounted || command.contains(&wanted)) {
+            found.insert(pid, command);
+        }
+    }
+    found
+}
+
+/// The host's mounts beneath a directory, as lines of `mountinfo`.
+#[must_use]
+pub fn mounts_of(root: &Path) -> Vec<String> {
+    let wanted = root.to_string_lossy().into_owned();
+    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mountinfo");
+    mounts.lines().filter(|line| line.contains(&wanted)).map(str::to_owned).collect()
+}
+
+/// The cgroups, of any hierarchy, whose name holds one of the ids.
+#[must_use]
+pub fn cgroups_of(ids: &BTreeSet<String>) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut waiting = vec![PathBuf::from("/sys/fs/cgroup")];
+    while let Some(directory) = waiting.pop() {
+        for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if ids.iter().any(|id| name.contains(id.as_str())) {
+                found.push(entry.path());
+            }
+            waiting.push(entry.path());
+        }
+    }
+    found
+}
+
+/// The names of the links in the network namespace of a process.
+#[must_use]
+pub fn links_of(pid: u32) -> BTreeSet<String> {
+    let listed = in_network_of(pid, &["ip", "-o", "link", "show"]);
+    let names = listed.lines().filter_map(|line| line.split(": ").nth(1));
+    names.map(|name| name.split('@').next().unwrap_or(name).to_owned()).collect()
+}
+
+/// The firewall's rules in the network namespace of a process, without counters.
+#[must_use]
+pub fn rules_of(pid: u32) -> BTreeSet<String> {
+    let listed = in_network_of(pid, &["nft", "--stateless", "list", "ruleset"]);
+    listed.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+}
+
+/// Runs a program in the network namespace of a process; gives what it wrote.
+///
+/// # Panics
+/// When it fails.
+#[must_use]
+pub fn in_network_of(pid: u32, command: &[&str]) -> String {
+    let output = Command::new("nsenter")
+        .arg(format!("--net=/proc/{pid}/ns/net"))
+        .args(command)
+        .output()
+        .expect("nsenter (util-linux)");
+    assert!(
+        output.status.success(),
+        "{command:?} in the engine's network: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Every path beneath a directory, relative to it; databases and what belongs to them left out.
+#[must_use]
+pub fn files_of(root: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    let mut waiting = vec![root.to_owned()];
+    while let Some(directory) = waiting.pop() {
+        for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                waiting.push(path.clone());
+            }
+            let database = path.file_name().is_some_and(|name| name.to_string_lossy().contains(".db"));
+            if let (false, Ok(relative)) = (database, path.strip_prefix(root)) {
+                found.insert(relative.to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// The number of rows of each table of a database; empty when there is none.
+///
+/// # Panics
+/// When the file is no database.
+#[must_use]
+pub fn rows_of(database: &Path) -> BTreeMap<String, i64> {
+    if !database.exists() {
+        return BTreeMap::new();
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
+    let connection = Connection::open_with_flags(database, flags).expect("the engine's database");
+    let mut names = connection
+        .prepare("select name from sqlite_master where type = 'table'")
+        .expect("the list of tables");
+    let names: Vec<String> = names
+        .query_map([], |row| row.get(0))
+        .expect("the list of tables")
+        .map(|name| name.expect("a table's name"))
+        .collect();
+    let count = |name: &String| {
+        let rows = connection
+            .query_row(&format!("select count(*) from \"{name}\""), [], |row| row.get(0))
+            .expect("a table's rows");
+        (name.clone(), rows)
+    };
+    names.iter().map(count).collect()
+}
