@@ -1,1 +1,139 @@
-//! The records of the json-file log: written by the shim, read by daemon and shim.
+//! The json-file log: how the shim writes it and how anyone reads it.
+//!
+//! # The format
+//! One JSON object a line, in the layout that Docker's log readers know:
+//!
+//! ```text
+//! {"log":"text\n","stream":"stdout","attrs":{"label":"value"},"time":"2026-11-23T12:22:01.496100000Z"}
+//! ```
+//!
+//! - `log` is one line with its newline. A line longer than [`MAXIMUM_PAYLOAD`] is several records, of which
+//!   only the last ends in a newline; the last line of a process may have none.
+//! - Bytes that are no UTF-8 are written as `\udc80`…`\udcff`, a low surrogate alone: valid JSON by RFC 8259's
+//!   grammar, which text in UTF-8 can never contain. [`Reader`] gives the very bytes back; other readers show
+//!   a replacement character.
+//! - `attrs` is there only when the log's options select labels or variables.
+//! - The file rotates by renaming: `x-json.log` is written, `x-json.log.1` is the one before it, and so on.
+//!
+//! A line that is no such object (half of one after a crash, say) is skipped by readers; a last line without
+//! its newline is not yet there for them.
+
+mod decode;
+mod encode;
+mod files;
+mod reader;
+mod seek;
+mod time;
+
+#[cfg(test)]
+mod tests;
+
+pub use decode::decode;
+pub use encode::{Encoder, split_lines};
+pub use files::{rotate, rotated};
+pub use reader::{Position, Reader, Start};
+
+use std::io;
+use std::path::PathBuf;
+
+use model::{ErrorKind, Timestamp};
+
+/// The most bytes of output that one record carries.
+pub const MAXIMUM_PAYLOAD: usize = 16 * 1024;
+
+/// The longest line of a log that readers take, in bytes; longer ones are skipped.
+pub const MAXIMUM_LINE: usize = 16 * 1024 * 1024;
+
+/// Which of a process's outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Descriptor 1, or the terminal.
+    Stdout,
+    /// Descriptor 2.
+    Stderr,
+}
+
+impl Stream {
+    /// The name in a record.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+
+    /// The first byte of a frame, "stream details" of the API's attach.
+    #[must_use]
+    pub const fn frame_type(self) -> u8 {
+        match self {
+            Self::Stdout => 1,
+            Self::Stderr => 2,
+        }
+    }
+
+    /// The 8-byte head of a frame: type, three zeros, length in network order.
+    #[must_use]
+    pub const fn frame_head(self, length: u32) -> [u8; 8] {
+        let [a, b, c, d] = length.to_be_bytes();
+        [self.frame_type(), 0, 0, 0, a, b, c, d]
+    }
+}
+
+/// One record of a log, as it lies in the reader's buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Which output.
+    pub stream: Stream,
+    /// The bytes as the process wrote them.
+    pub payload: &'a [u8],
+    /// The time as it is written in the file; empty when the record has none.
+    pub time_text: &'a [u8],
+}
+
+impl Record<'_> {
+    /// When it was written; `None` when the text is no time.
+    #[must_use]
+    pub fn time(&self) -> Option<Timestamp> {
+        let instant = time::parse(self.time_text)?;
+        Timestamp::from_unix(instant.seconds, instant.nanoseconds).ok()
+    }
+
+    /// Appends the time with exactly nine digits of fraction, as `timestamps=1` of the API shows it.
+    pub fn push_time(&self, out: &mut Vec<u8>) {
+        if self.time_text.len() == time::TEXT_LENGTH && self.time_text.ends_with(b"Z") {
+            out.extend_from_slice(self.time_text);
+        } else if let Some(instant) = time::parse(self.time_text) {
+            out.extend_from_slice(&time::text(instant));
+        } else {
+            out.extend_from_slice(self.time_text);
+        }
+    }
+
+    /// Whether this record ends a line; the next record of its stream continues it otherwise.
+    #[must_use]
+    pub fn ends_line(&self) -> bool {
+        self.payload.ends_with(b"\n")
+    }
+}
+
+/// A log file could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {act} log file {path}")]
+pub struct LogError {
+    act: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl LogError {
+    pub(crate) fn new(act: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self { act, path: path.into(), source }
+    }
+
+    /// The kind of failure for the API's status.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        ErrorKind::Internal
+    }
+}

@@ -1,0 +1,268 @@
+//! The log's format and reader, against made-up output, rotation, damage and garbage.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+
+use model::Timestamp;
+use proptest::prelude::*;
+
+use super::*;
+
+fn encoder() -> Encoder {
+    let mut encoder = Encoder::new(&BTreeMap::new());
+    encoder.set_time(at(0));
+    encoder
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_unix(1_795_435_501 + second, 496_100_000).unwrap()
+}
+
+fn encoded(stream: Stream, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    encoder().encode(stream, payload, &mut out);
+    out
+}
+
+fn append(path: &Path, bytes: &[u8]) {
+    OpenOptions::new().create(true).append(true).open(path).unwrap().write_all(bytes).unwrap();
+}
+
+fn line(number: u32) -> Vec<u8> {
+    let mut encoder = encoder();
+    encoder.set_time(at(i64::from(number)));
+    let mut out = Vec::new();
+    encoder.encode(Stream::Stdout, format!("line {number}\n").as_bytes(), &mut out);
+    out
+}
+
+/// Everything a reader gives now, as text.
+fn texts(reader: &mut Reader) -> Vec<String> {
+    let mut texts = Vec::new();
+    while let Some(record) = reader.next_record().unwrap() {
+        texts.push(String::from_utf8_lossy(record.payload).trim_end().to_owned());
+    }
+    texts
+}
+
+fn lines(range: std::ops::Range<u32>) -> Vec<String> {
+    range.map(|number| format!("line {number}")).collect()
+}
+
+fn read(path: &Path, start: Start, since: Option<Timestamp>) -> Vec<String> {
+    texts(&mut Reader::open(path, start, since).unwrap())
+}
+
+#[test]
+fn a_record_is_the_documented_line() {
+    let attributes = BTreeMap::from([("a".to_owned(), "x\"y".to_owned())]);
+    let mut encoder = Encoder::new(&attributes);
+    encoder.set_time(Timestamp::from_unix(1_795_435_501, 7).unwrap());
+    let mut out = Vec::new();
+    encoder.encode(Stream::Stderr, b"a\tb\"\\\x01\xc3\xa9\xff\r\n", &mut out);
+    let wanted = "{\"log\":\"a\\tb\\\"\\\\\\u0001\u{e9}\\udcff\\r\\n\",\"stream\":\"stderr\",\
+                  \"attrs\":{\"a\":\"x\\\"y\"},\"time\":\"2026-11-23T12:05:01.000000007Z\"}\n";
+    assert_eq!(String::from_utf8(out).unwrap(), wanted);
+}
+
+#[test]
+fn records_of_other_writers_are_read() {
+    let mut line = br#" { "time" : "2026-11-23T12:05:01.79Z", "n": [1, {"x": null}], "stream":"stdout", "log":"\u00e9\ud83d\ude00\/\b\f\ud800x" } "#.to_vec();
+    let record = decode(&mut line).unwrap();
+    assert_eq!(record.payload, "\u{e9}\u{1f600}/\u{8}\u{c}\u{fffd}x".as_bytes());
+    let mut shown = Vec::new();
+    record.push_time(&mut shown);
+    assert_eq!(shown, b"2026-11-23T12:05:01.790000000Z");
+}
+
+#[test]
+fn what_is_no_record_is_none() {
+    for bad in [
+        "",
+        "{",
+        "{}",
+        "null",
+        "[]",
+        "{\"log\":\"x\"}",
+        "{\"log\":\"x\",\"stream\":\"stdin\"}",
+        "{\"log\":\"x\",\"stream\":\"stdout\"",
+        "{\"log\":\"x\\\",\"stream\":\"stdout\"}",
+        "{\"log\":\"\\u12\",\"stream\":\"stdout\"}",
+        "{\"log\":\"x\",\"stream\":\"stdout\"}}",
+        "{\"a\":},\"log\":\"x\",\"stream\":\"stdout\"}",
+        "{\"log\":\"x\",,\"stream\":\"stdout\"}",
+    ] {
+        assert_eq!(decode(&mut bad.as_bytes().to_vec()), None, "{bad}");
+    }
+}
+
+#[test]
+fn long_lines_are_cut_between_characters() {
+    let text = "\u{20ac}".repeat(10_000);
+    let mut pieces = Vec::new();
+    let used = split_lines(text.as_bytes(), |piece| pieces.push(piece.to_vec()));
+    assert_eq!(pieces.len(), 1);
+    assert!(pieces.iter().all(|piece| std::str::from_utf8(piece).is_ok()));
+    assert_eq!(used, MAXIMUM_PAYLOAD / 3 * 3);
+}
+
+#[test]
+fn reading_goes_on_as_the_log_grows() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let mut reader = Reader::open(&path, Start::Beginning, None).unwrap();
+    assert!(texts(&mut reader).is_empty());
+    append(&path, &line(0));
+    let second = line(1);
+    append(&path, &second[..20]);
+    assert_eq!(texts(&mut reader), lines(0..1), "half a line is not there yet");
+    append(&path, &second[20..]);
+    assert_eq!(texts(&mut reader), lines(1..2));
+}
+
+#[test]
+fn a_follower_sees_each_line_once_over_rotations() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    append(&path, b"");
+    let mut always = Reader::open(&path, Start::Beginning, None).unwrap();
+    let mut seldom = Reader::open(&path, Start::Beginning, None).unwrap();
+    let (mut often, mut rarely) = (Vec::new(), Vec::new());
+    for number in 0..100 {
+        append(&path, &line(number));
+        if number % 7 == 0 {
+            rotate(&path, 4).unwrap();
+        }
+        often.extend(texts(&mut always));
+        if number % 20 == 0 {
+            rarely.extend(texts(&mut seldom));
+        }
+    }
+    rarely.extend(texts(&mut seldom));
+    assert_eq!(often, lines(0..100));
+    assert_eq!(rarely, lines(0..100));
+    assert!(rotated(&path, 3).exists() && !rotated(&path, 4).exists());
+}
+
+#[test]
+fn rotation_keeps_one_file_when_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    append(&path, &line(0));
+    let mut reader = Reader::open(&path, Start::Beginning, None).unwrap();
+    let mut fresh = rotate(&path, 1).unwrap();
+    fresh.write_all(&line(1)).unwrap();
+    assert_eq!(texts(&mut reader), lines(0..2));
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn tail_and_since_find_their_place_over_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    for number in 0..9_000 {
+        append(&path, &line(number));
+        if number % 3_000 == 2_999 && number < 8_000 {
+            rotate(&path, 5).unwrap();
+        }
+    }
+    assert_eq!(read(&path, Start::Beginning, None), lines(0..9_000));
+    for count in [0, 1, 2, 2_999, 3_000, 3_001, 8_999, 9_000, 20_000] {
+        let wanted = lines(9_000_u32.saturating_sub(count)..9_000);
+        assert_eq!(read(&path, Start::Tail(u64::from(count)), None), wanted, "tail {count}");
+    }
+    for from in [0, 1, 2_999, 3_000, 3_001, 5_500, 8_999, 9_000] {
+        assert_eq!(read(&path, Start::Beginning, Some(at(from))), lines(u32::try_from(from).unwrap()..9_000));
+    }
+    assert_eq!(read(&path, Start::Tail(5), Some(at(8_998))), lines(8_998..9_000));
+    assert!(read(&path, Start::End, None).is_empty());
+}
+
+#[test]
+fn tail_counts_lines_not_records() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    for piece in ["one\n", "two ", "and ", "a half\n", "no newline"] {
+        append(&path, &encoded(Stream::Stdout, piece.as_bytes()));
+    }
+    assert_eq!(read(&path, Start::Tail(1), None), ["no newline"]);
+    assert_eq!(read(&path, Start::Tail(2), None), ["two", "and", "a half", "no newline"]);
+}
+
+#[test]
+fn a_position_is_taken_up_again_after_a_rotation() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    (0..10).for_each(|number| append(&path, &line(number)));
+    let mut reader = Reader::open(&path, Start::Beginning, None).unwrap();
+    for _ in 0..4 {
+        reader.next_record().unwrap().unwrap();
+    }
+    let position = reader.position();
+    rotate(&path, 3).unwrap();
+    append(&path, &line(10));
+    assert_eq!(texts(&mut Reader::resume(&path, position, None).unwrap()), lines(4..11));
+}
+
+#[test]
+fn damage_and_giants_are_stepped_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    append(&path, &line(0));
+    append(&path, b"{\"log\":\"half of a reco\n\0\0\0\n\n");
+    append(&path, &line(1));
+    let mut giant = vec![b'x'; MAXIMUM_LINE + 100_000];
+    giant.push(b'\n');
+    append(&path, &giant);
+    append(&path, &line(2));
+    append(&path, b"{\"log\":\"cut");
+    assert_eq!(read(&path, Start::Beginning, None), lines(0..3));
+    assert_eq!(read(&path, Start::Tail(2), None), lines(1..3));
+    assert_eq!(read(&path, Start::Beginning, Some(at(2))), lines(2..3));
+    File::create(&path).unwrap();
+    assert!(read(&path, Start::Tail(2), None).is_empty());
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_come_back(payload in prop::collection::vec(any::<u8>(), 0..300), stderr: bool) {
+        let stream = if stderr { Stream::Stderr } else { Stream::Stdout };
+        let mut line = encoded(stream, &payload);
+        prop_assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+        let record = decode(&mut line).unwrap();
+        prop_assert_eq!((record.stream, record.payload), (stream, &payload[..]));
+        prop_assert_eq!(record.time(), Some(at(0)));
+    }
+
+    #[test]
+    fn text_is_json(text: String) {
+        let line = encoded(Stream::Stdout, text.as_bytes());
+        let value: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        prop_assert_eq!(value["log"].as_str(), Some(&text[..]));
+    }
+
+    #[test]
+    fn garbage_never_panics(mut garbage in prop::collection::vec(any::<u8>(), 0..200), cut in 0_usize..150) {
+        let mut line = encoded(Stream::Stdout, &garbage);
+        line.truncate(cut);
+        decode(&mut line);
+        decode(&mut garbage);
+    }
+
+    #[test]
+    fn splitting_loses_nothing(output in prop::collection::vec(any::<u8>(), 0..100_000)) {
+        let mut joined = Vec::new();
+        let used = split_lines(&output, |piece| {
+            assert!(!piece.is_empty() && piece.len() <= MAXIMUM_PAYLOAD);
+            joined.extend_from_slice(piece);
+        });
+        prop_assert_eq!(joined.len(), used);
+        prop_assert!(output.starts_with(&joined));
+        prop_assert!(output.len() - used < MAXIMUM_PAYLOAD);
+        prop_assert!(!output[used..].contains(&b'\n'));
+    }
+}
