@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::null_default;
 use crate::{Config, Digest, Timestamp};
 
 /// An image's configuration; its SHA-256 is the image's id.
@@ -11,13 +12,15 @@ use crate::{Config, Digest, Timestamp};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields are the OCI image specification's")]
 pub struct ImageConfig {
+    #[serde(default, deserialize_with = "null_default")]
     pub architecture: String,
+    #[serde(default, deserialize_with = "null_default")]
     pub os: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
     pub author: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
     pub comment: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
     pub container: String,
     #[serde(default)]
     pub config: Option<Config>,
@@ -25,9 +28,9 @@ pub struct ImageConfig {
     pub container_config: Option<Config>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
     pub docker_version: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_default")]
     pub history: Vec<History>,
     pub rootfs: RootFs,
 }
@@ -38,13 +41,13 @@ pub struct ImageConfig {
 pub struct History {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
     pub author: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
     pub created_by: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
     pub comment: String,
-    #[serde(default, skip_serializing_if = "crate::config::is_false")]
+    #[serde(default, skip_serializing_if = "crate::config::is_false", deserialize_with = "null_default")]
     pub empty_layer: bool,
 }
 
@@ -55,6 +58,6 @@ pub struct RootFs {
     #[serde(rename = "type")]
     pub kind: String,
     /// The digests, lowest layer first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_default")]
     pub diff_ids: Vec<Digest>,
 }
