@@ -1,1 +1,3 @@
+//! `berth`: a container engine that speaks the Docker Engine API.
+mod http;
 fn main() {}
