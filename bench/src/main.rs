@@ -1,2 +1,76 @@
-//! bench
-fn main() {}
+//! Measures a container engine over its socket; with two sockets it compares them.
+//!
+//! Everything goes through the Docker Engine API, so that any engine can be measured. Medians are shown:
+//! the machine's noise is one-sided.
+
+mod engine;
+mod measure;
+mod sample;
+mod session;
+mod table;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Parser;
+
+use crate::engine::Engine;
+use crate::measure::{MEASUREMENTS, Measurement};
+use crate::table::Table;
+
+/// Measures a container engine over its socket; with two sockets prints how many times better the first is.
+#[derive(Debug, Parser)]
+#[command(name = "berth-bench", version)]
+pub(crate) struct Arguments {
+    /// Unix socket of an engine; give it twice to compare two.
+    #[arg(long, required = true, num_args = 1)]
+    socket: Vec<PathBuf>,
+    /// Name of an engine in the table, in the order of the sockets.
+    #[arg(long)]
+    name: Vec<String>,
+    /// Shell command that starts an engine (and stays), in the order of the sockets. The engine must not
+    /// run yet; without it, start and restart are not measured.
+    #[arg(long)]
+    start: Vec<String>,
+    /// Only measurements whose name begins with one of these.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Containers that exist while listing is measured for the second time.
+    #[arg(long, default_value_t = 10_000)]
+    many: usize,
+    /// Seconds that each repeated measurement may take.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// Megabytes sent through each stream.
+    #[arg(long, default_value_t = 256)]
+    megabytes: usize,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let mut table = Table::default();
+    for (number, socket) in arguments.socket.iter().enumerate() {
+        let name = arguments.name.get(number).cloned().unwrap_or_else(|| socket.display().to_string());
+        let start = arguments.start.get(number).cloned();
+        let mut engine = Engine::open(socket.clone(), start).with_context(|| format!("cannot use {name}"))?;
+        table.column(&name);
+        for measurement in wanted(&arguments.only) {
+            table.progress(&format!("{name}: {}", measurement.name));
+            let results = (measurement.run)(&mut engine, &arguments)
+                .with_context(|| format!("{name}: cannot measure {}", measurement.name))?;
+            for result in results {
+                table.add(result);
+            }
+            engine.clean()?;
+        }
+        engine.end();
+    }
+    table.print().context("cannot print the table")
+}
+
+/// The measurements asked for.
+fn wanted(only: &[String]) -> impl Iterator<Item = &'static Measurement> {
+    MEASUREMENTS.iter().filter(move |measurement| {
+        only.is_empty() || only.iter().any(|prefix| measurement.name.starts_with(prefix.as_str()))
+    })
+}

@@ -1,0 +1,34 @@
+//! What is measured, in the order of the table.
+
+mod exec;
+mod lifecycle;
+mod listing;
+mod logs;
+mod memory;
+mod ports;
+mod restart;
+mod streams;
+
+use crate::Arguments;
+use crate::engine::Engine;
+use crate::sample::Sample;
+
+/// A measurement: it may give several values.
+pub(crate) struct Measurement {
+    /// By which it is chosen.
+    pub(crate) name: &'static str,
+    /// Measures.
+    pub(crate) run: fn(&mut Engine, &Arguments) -> anyhow::Result<Vec<Sample>>,
+}
+
+/// All of them.
+pub(crate) const MEASUREMENTS: [Measurement; 8] = [
+    Measurement { name: "lifecycle", run: lifecycle::measure },
+    Measurement { name: "port", run: ports::measure },
+    Measurement { name: "exec", run: exec::measure },
+    Measurement { name: "list", run: listing::measure },
+    Measurement { name: "stream", run: streams::measure },
+    Measurement { name: "logs", run: logs::measure },
+    Measurement { name: "memory", run: memory::measure },
+    Measurement { name: "restart", run: restart::measure },
+];
