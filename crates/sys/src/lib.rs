@@ -1,6 +1,15 @@
 //! Safe wrappers of the Linux system calls berth needs; the only crate with unsafe code.
 #![allow(unsafe_code, reason = "this is the crate that may")]
 
+pub mod background;
+pub mod child_signal;
+pub mod clone;
+pub mod epoll;
+pub mod execute;
+pub mod mount;
 pub mod netlink;
+pub mod process;
 pub mod program;
+pub mod random;
 pub mod seqpacket;
+pub mod stream;
