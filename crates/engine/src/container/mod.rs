@@ -31,6 +31,8 @@ pub struct Container {
     pub(crate) waiting_clients: Mutex<Vec<WaitingClient>>,
     /// Wakes a restart that waits out its delay, because a client took over.
     pub(crate) restart_cancelled: tokio::sync::Notify,
+    /// The delay before the last restart by policy.
+    pub(crate) restart_delay: Mutex<std::time::Duration>,
 }
 
 /// A client that attached before its container was started.
@@ -50,6 +52,7 @@ impl Container {
             shim: Mutex::new(None),
             waiting_clients: Mutex::new(Vec::new()),
             restart_cancelled: tokio::sync::Notify::new(),
+            restart_delay: Mutex::default(),
         })
     }
 

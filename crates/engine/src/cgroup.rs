@@ -1,0 +1,73 @@
+//! Takes down the cgroups of a container whose shim could not.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use model::ProcessReference;
+
+/// How long killed processes may take to leave.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Kills every process of the cgroups, and init.
+pub(crate) fn kill(cgroups: &[PathBuf], init: Option<ProcessReference>) {
+    if let Some(init) = init {
+        sys::process::kill(init.pid, init.start_time);
+    }
+    let until = Instant::now() + PATIENCE;
+    loop {
+        thaw(cgroups);
+        let processes: Vec<u32> = cgroups.iter().flat_map(|directory| processes(directory)).collect();
+        if processes.is_empty() || Instant::now() > until {
+            return;
+        }
+        for process in processes {
+            sys::process::kill_any(process);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn thaw(cgroups: &[PathBuf]) {
+    for directory in cgroups {
+        for (file, value) in [("freezer.state", "THAWED"), ("cgroup.freeze", "0"), ("cgroup.kill", "1")] {
+            let path = directory.join(file);
+            if path.exists() {
+                let _ = fs::write(path, value);
+            }
+        }
+    }
+}
+
+fn processes(directory: &Path) -> Vec<u32> {
+    let text = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+    text.lines().filter_map(|line| line.parse().ok()).collect()
+}
+
+/// Removes cgroups that exist still; those of a clean exit the shim has removed.
+pub(crate) fn remove(cgroups: &[PathBuf]) {
+    for directory in cgroups.iter().filter(|directory| directory.exists()) {
+        let until = Instant::now() + PATIENCE;
+        while let Err(error) = remove_tree(directory) {
+            if error.kind() == std::io::ErrorKind::NotFound {
+                break;
+            }
+            if Instant::now() > until {
+                tracing::error!("cannot remove the cgroup {}: {error}", directory.display());
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// Removes a cgroup and those that the container made beneath it, deepest first.
+fn remove_tree(directory: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_tree(&entry.path())?;
+        }
+    }
+    fs::remove_dir(directory)
+}

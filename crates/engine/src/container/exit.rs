@@ -1,0 +1,125 @@
+//! Follows a running container through its shim, and records its end.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use model::{Exit, Timestamp};
+use shim_protocol::{Notice, Request, RunDirectory};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::container::start::remove_run_directory;
+use crate::container::{Container, Phase, Record};
+use crate::engine::Engine;
+use crate::shim::Incoming;
+
+/// 128 + SIGKILL: what a container whose shim died ended with.
+const KILLED: i32 = 137;
+
+impl Engine {
+    /// Follows a container until it ends, in a task of its own.
+    pub(crate) fn supervise(self: &Arc<Self>, container: Arc<Container>, notices: UnboundedReceiver<Incoming>) {
+        let engine = Arc::clone(self);
+        tokio::spawn(async move {
+            let exit = engine.follow(&container, notices).await;
+            engine.record_exit(&container, exit).await;
+        });
+    }
+
+    async fn follow(&self, container: &Arc<Container>, mut notices: UnboundedReceiver<Incoming>) -> Exit {
+        while let Some(incoming) = notices.recv().await {
+            match incoming.notice {
+                Notice::Exited(exit) => return exit,
+                Notice::OutOfMemory => self.note_out_of_memory(container),
+                Notice::ExecExited { exec, exit } => self.exec_ended(&exec, exit.code),
+                Notice::LogDropped { lines } => {
+                    let mut record = Record::clone(&container.record());
+                    record.log_lines_dropped = lines;
+                    container.publish(record);
+                }
+                Notice::Detached { client, reason } => {
+                    tracing::debug!("client {client} left container {}: {reason:?}", container.id());
+                }
+                Notice::Reply { .. }
+                | Notice::Created { .. }
+                | Notice::Started { .. }
+                | Notice::StartFailed { .. } => {}
+            }
+        }
+        self.exit_without_shim(container)
+    }
+
+    fn note_out_of_memory(&self, container: &Arc<Container>) {
+        match container.update(&self.database, |record| record.out_of_memory = true) {
+            Ok(record) => self.emit(&record, "oom", &[]),
+            Err(error) => tracing::error!("cannot record that {} ran out of memory: {error}", container.id()),
+        }
+    }
+
+    /// The exit of a container whose shim is gone: its record on disk, or that it was killed.
+    pub(crate) fn exit_without_shim(&self, container: &Container) -> Exit {
+        let directory = RunDirectory::new(&self.options.exec_root, container.id());
+        if let Some(exit) = read_exit(&directory.exit_record()) {
+            return exit;
+        }
+        tracing::error!("the shim of container {} died: the container is taken down", container.id());
+        let record = container.record();
+        crate::cgroup::kill(&record.cgroups, record.phase.process());
+        Exit { code: KILLED, signal: Some(model::Signal::KILL), out_of_memory: false, finished_at: Timestamp::now() }
+    }
+
+    /// Records an exit, takes down what the run needed, and lets the policy decide what follows.
+    pub(crate) async fn record_exit(self: &Arc<Self>, container: &Arc<Container>, exit: Exit) {
+        let _order = container.transition.lock().await;
+        let out_of_memory = container.record().out_of_memory || exit.out_of_memory;
+        let told = container.record().out_of_memory;
+        let ended = container.update(&self.database, |record| {
+            record.phase = Phase::Exited;
+            record.exit_code = exit.code;
+            record.finished_at = exit.finished_at;
+            record.out_of_memory = out_of_memory;
+            record.exits += 1;
+            if Self::wants_restart(record) {
+                record.phase = Phase::Restarting;
+            }
+        });
+        let record = match ended {
+            Ok(record) => record,
+            Err(error) => {
+                tracing::error!("cannot record the exit of container {}: {error}", container.id());
+                return;
+            }
+        };
+        self.emit(&record, "die", &[("exitCode", exit.code.to_string())]);
+        if out_of_memory && !told {
+            self.emit(&record, "oom", &[]);
+        }
+        self.take_down(container).await;
+        if record.is_restarting() {
+            self.restart_later(Arc::clone(container));
+        }
+    }
+
+    /// Gives back the network, the shim, its directory and its cgroups.
+    pub(crate) async fn take_down(&self, container: &Arc<Container>) {
+        self.forget_execs(container.id());
+        self.disconnect_network(container).await;
+        if let Some(shim) = container.shim() {
+            let _ = shim.request(Request::Release, None).await;
+        }
+        container.set_shim(None);
+        crate::cgroup::remove(&container.record().cgroups);
+        remove_run_directory(&RunDirectory::new(&self.options.exec_root, container.id()));
+        let cleared = container.update(&self.database, |record| {
+            record.endpoint = None;
+            record.cgroups = Vec::new();
+        });
+        if let Err(error) = cleared {
+            tracing::error!("cannot record that container {} is taken down: {error}", container.id());
+        }
+    }
+}
+
+/// Reads a shim's exit record.
+pub(crate) fn read_exit(path: &Path) -> Option<Exit> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}

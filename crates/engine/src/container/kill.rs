@@ -1,0 +1,46 @@
+//! Sends a signal to a container's init.
+
+use std::sync::Arc;
+
+use model::Signal;
+
+use crate::container::stop::wait_for_exit;
+use crate::container::{Command, Decision, decide};
+use crate::engine::Engine;
+use crate::error::Error;
+
+impl Engine {
+    /// Sends a signal; SIGKILL is waited for.
+    ///
+    /// # Errors
+    /// Unknown container, or one that does not run.
+    pub async fn kill(self: &Arc<Self>, reference: &str, signal: Signal) -> Result<(), Error> {
+        let container = self.find(reference).map_err(|error| error.on("kill", reference))?;
+        let engine = Arc::clone(self);
+        crate::outcome::finish(async move {
+            let id = container.id().as_str();
+            let record = container.record();
+            match decide(record.phase, Command::Kill) {
+                Decision::Run => {}
+                Decision::AlreadyDone | Decision::Refuse(_) => {
+                    return Err(Error::NotRunning(id.to_owned()).on("kill", id));
+                }
+            }
+            if engine.cancel_restart(&container).await? {
+                return Ok(());
+            }
+            if record.is_paused() {
+                engine.thaw(&container).await;
+            }
+            if signal == Signal::KILL {
+                container.update(&engine.database, |record| record.stopped_by_client = true)?;
+            }
+            engine.signal(&container, signal).await.map_err(|error| error.on("kill", id))?;
+            if signal == Signal::KILL {
+                wait_for_exit(&container, record.exits, Some(std::time::Duration::from_secs(30))).await;
+            }
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,100 @@
+//! Starts a container again: asked by a client, or by its own policy after an exit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::container::{Container, Phase, Record};
+use crate::engine::Engine;
+use crate::error::Error;
+
+/// The first delay of a policy; it doubles with each quick exit.
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+
+/// The longest delay of a policy.
+const LONGEST_DELAY: Duration = Duration::from_secs(60);
+
+/// A run at least this long makes the next delay the first again.
+const STEADY_RUN: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// Stops a container that runs, then starts it.
+    ///
+    /// # Errors
+    /// Unknown container; one that does not end or cannot be started.
+    pub async fn restart(self: &Arc<Self>, reference: &str, grace: Option<i64>) -> Result<(), Error> {
+        let container = self.find(reference)?;
+        let engine = Arc::clone(self);
+        crate::outcome::finish(async move {
+            let named = |error: Error| error.on("restart", container.id().as_str());
+            let phase = container.record().phase;
+            if phase.is_alive() || matches!(phase, Phase::Restarting | Phase::Starting) {
+                engine.end(&container, grace).await.map_err(named)?;
+                engine.emit(&container.record(), "stop", &[]);
+            }
+            engine.launch(&container, false).await.map_err(named)?;
+            engine.emit(&container.record(), "restart", &[]);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Whether a container's policy starts it again after its last exit.
+    pub(crate) fn wants_restart(record: &Record) -> bool {
+        if record.stopped_by_client {
+            return false;
+        }
+        let policy = &record.host_config.restart_policy;
+        match policy.name.as_str() {
+            "always" | "unless-stopped" => true,
+            "on-failure" => {
+                record.exit_code != 0
+                    && (policy.maximum_retry_count == 0 || record.restart_count < policy.maximum_retry_count)
+            }
+            _ => false,
+        }
+    }
+
+    /// Waits out the policy's delay, then starts the container, unless a client takes over meanwhile.
+    pub(crate) fn restart_later(self: &Arc<Self>, container: Arc<Container>) {
+        let delay = next_delay(&container);
+        let engine = Arc::clone(self);
+        tokio::spawn(async move {
+            let cancelled = container.restart_cancelled.notified();
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = cancelled => return,
+            }
+            if container.record().is_restarting()
+                && let Err(error) = engine.launch(&container, true).await
+            {
+                tracing::warn!("cannot restart container {}: {error}", container.id());
+            }
+        });
+    }
+
+    /// Ends a container's wait for its restart; says whether it was waiting.
+    pub(crate) async fn cancel_restart(&self, container: &Arc<Container>) -> Result<bool, Error> {
+        let _order = container.transition.lock().await;
+        if !container.record().is_restarting() {
+            return Ok(false);
+        }
+        container.restart_cancelled.notify_waiters();
+        container.update(&self.database, |record| {
+            record.phase = Phase::Exited;
+            record.stopped_by_client = true;
+        })?;
+        Ok(true)
+    }
+}
+
+/// The delay before the next restart: doubled after a quick exit, the first after a steady run.
+fn next_delay(container: &Container) -> Duration {
+    let record = container.record();
+    let mut delay = container.restart_delay.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    *delay = if delay.is_zero() || record.finished_at.since(record.started_at) >= STEADY_RUN {
+        FIRST_DELAY
+    } else {
+        (*delay * 2).min(LONGEST_DELAY)
+    };
+    *delay
+}

@@ -1,0 +1,253 @@
+//! Starts a container: steps that each have their undo.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use model::{HostConfig, ProcessReference, Timestamp};
+use shim_protocol::{FailureKind, Notice, Request, RunDirectory};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::container::{Command, Container, Decision, Phase, Record, Refusal, decide};
+use crate::engine::Engine;
+use crate::error::{Error, file_error};
+use crate::outcome::Outcome;
+use crate::shim::{Incoming, Shim};
+
+/// How long a shim may take for one step before the start fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a shim told of a container that waits at its gate.
+struct Gate {
+    init: ProcessReference,
+    cgroups: Vec<std::path::PathBuf>,
+    network_namespace: Option<std::os::fd::OwnedFd>,
+}
+
+/// Why a start failed, with the exit code that clients are shown.
+pub(crate) struct StartFailure {
+    error: Error,
+    exit_code: i32,
+}
+
+impl From<Error> for StartFailure {
+    fn from(error: Error) -> Self {
+        Self { error, exit_code: 128 }
+    }
+}
+
+impl Engine {
+    /// Starts a container, first taking over a `HostConfig` that old clients send with the start.
+    ///
+    /// # Errors
+    /// Unknown container, refused settings, or a program that cannot be run.
+    pub async fn start(self: &Arc<Self>, reference: &str, host: Option<HostConfig>) -> Result<Outcome, Error> {
+        let container = self.find(reference)?;
+        let engine = Arc::clone(self);
+        crate::outcome::finish(async move {
+            match decide(container.record().phase, Command::Start) {
+                Decision::AlreadyDone => return Ok(Outcome::AlreadyDone),
+                Decision::Refuse(Refusal::Paused) => return Err(Error::StartPaused),
+                Decision::Refuse(_) => return Err(Error::StartRemoving),
+                Decision::Run => {}
+            }
+            if let Some(host) = host {
+                engine.adopt_host_config(&container, host).await?;
+            }
+            container.restart_cancelled.notify_waiters();
+            engine.launch(&container, false).await.map_err(|error| error.on("start", container.id().as_str()))
+        })
+        .await
+    }
+
+    /// Runs the recipe under the container's lock.
+    pub(crate) async fn launch(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        by_policy: bool,
+    ) -> Result<Outcome, Error> {
+        let _order = container.transition.lock().await;
+        match decide(container.record().phase, Command::Start) {
+            Decision::AlreadyDone => return Ok(Outcome::AlreadyDone),
+            Decision::Refuse(Refusal::Paused) => return Err(Error::StartPaused),
+            Decision::Refuse(_) => return Err(Error::StartRemoving),
+            Decision::Run => {}
+        }
+        let mut starting = Record::clone(&container.record());
+        starting.phase = Phase::Starting;
+        if by_policy {
+            starting.restart_count += 1;
+        } else {
+            starting.restart_count = 0;
+            starting.stopped_by_client = false;
+        }
+        container.publish(starting);
+        match self.run_steps(container).await {
+            Ok(()) => Ok(Outcome::Done),
+            Err(failure) => {
+                self.record_failed_start(container, &failure)?;
+                Err(failure.error)
+            }
+        }
+    }
+
+    async fn run_steps(self: &Arc<Self>, container: &Arc<Container>) -> Result<(), StartFailure> {
+        let record = container.record();
+        let directory = RunDirectory::new(&self.options.exec_root, &record.id);
+        self.write_specification(&record, &directory).await?;
+        let (shim, mut notices) = match Shim::spawn(&self.shim_program, &directory) {
+            Ok(started) => started,
+            Err(error) => {
+                remove_run_directory(&directory);
+                return Err(error.into());
+            }
+        };
+        let result = self.pass_gate(container, &shim, &mut notices).await;
+        if result.is_err() {
+            self.undo_start(container, &shim, &mut notices, &directory).await;
+            return result.map(drop);
+        }
+        self.supervise(Arc::clone(container), notices);
+        Ok(())
+    }
+
+    /// Waits for the gate, wires the network, joins waiting clients, opens the gate.
+    async fn pass_gate(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        shim: &Arc<Shim>,
+        notices: &mut UnboundedReceiver<Incoming>,
+    ) -> Result<(), StartFailure> {
+        let gate = wait_for_gate(notices).await?;
+        let endpoint = self.connect_network(container, gate.network_namespace).await?;
+        let interface = endpoint.as_ref().map(network::Endpoint::interface);
+        let waiting = std::mem::take(&mut *container.waiting_clients.lock().unwrap_or_else(PoisonError::into_inner));
+        for client in waiting {
+            use std::os::fd::AsFd;
+            shim.request(Request::Attach(client.attach), Some(client.socket.as_fd())).await.map_err(Error::from)?;
+        }
+        shim.request(Request::Start { interface }, None).await.map_err(Error::from)?;
+        let started_at = wait_for_start(notices).await?;
+        container.set_shim(Some(Arc::clone(shim)));
+        let record = container.update(&self.database, |record| {
+            record.phase = Phase::Running(gate.init);
+            record.started_at = started_at;
+            record.exit_code = 0;
+            record.error = String::new();
+            record.out_of_memory = false;
+            record.log_lines_dropped = 0;
+            record.cgroups = gate.cgroups;
+            record.endpoint = endpoint;
+        })?;
+        self.emit(&record, "start", &[]);
+        self.refresh_links_to(&record);
+        Ok(())
+    }
+
+    /// Takes back what a failed start made, in reverse.
+    async fn undo_start(
+        &self,
+        container: &Arc<Container>,
+        shim: &Arc<Shim>,
+        notices: &mut UnboundedReceiver<Incoming>,
+        directory: &RunDirectory,
+    ) {
+        container.set_shim(None);
+        self.disconnect_network(container).await;
+        let _ = shim.request(Request::Release, None).await;
+        let gone = async { while notices.recv().await.is_some() {} };
+        if tokio::time::timeout(PATIENCE, gone).await.is_err() {
+            tracing::error!("the shim of container {} does not end after a failed start", container.id());
+        }
+        remove_run_directory(directory);
+    }
+
+    /// Records why a start failed, and tells listeners as newer clients need it.
+    fn record_failed_start(&self, container: &Arc<Container>, failure: &StartFailure) -> Result<(), Error> {
+        let now = Timestamp::now();
+        let record = container.update(&self.database, |record| {
+            record.phase = Phase::Exited;
+            record.exit_code = failure.exit_code;
+            record.error = failure.error.to_string();
+            record.started_at = now;
+            record.finished_at = now;
+            record.exits += 1;
+            record.endpoint = None;
+            record.cgroups = Vec::new();
+        })?;
+        container.waiting_clients.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.emit(&record, "start", &[]);
+        self.emit(&record, "die", &[("exitCode", failure.exit_code.to_string())]);
+        Ok(())
+    }
+
+    async fn write_specification(
+        self: &Arc<Self>,
+        record: &Arc<Record>,
+        directory: &RunDirectory,
+    ) -> Result<(), StartFailure> {
+        let around = self.surroundings(record).await?;
+        let spec = crate::container::specification::build(record, around)?;
+        let text = serde_json::to_vec(&spec)
+            .map_err(|source| Error::refused(format!("cannot write the specification as JSON: {source}")))?;
+        remove_run_directory(directory);
+        std::fs::create_dir_all(directory.path()).map_err(file_error("make the directory", directory.path()))?;
+        std::fs::write(directory.spec(), text).map_err(|source| {
+            remove_run_directory(directory);
+            file_error("write", &directory.spec())(source)
+        })?;
+        Ok(())
+    }
+}
+
+/// Waits until init waits at its gate.
+async fn wait_for_gate(notices: &mut UnboundedReceiver<Incoming>) -> Result<Gate, StartFailure> {
+    loop {
+        let incoming = next(notices).await?;
+        match incoming.notice {
+            Notice::Created { init, cgroups } => {
+                return Ok(Gate { init, cgroups, network_namespace: incoming.descriptor });
+            }
+            notice => check_failure(notice)?,
+        }
+    }
+}
+
+/// Waits until init executes the container's program.
+async fn wait_for_start(notices: &mut UnboundedReceiver<Incoming>) -> Result<Timestamp, StartFailure> {
+    loop {
+        match next(notices).await?.notice {
+            Notice::Started { at } => return Ok(at),
+            notice => check_failure(notice)?,
+        }
+    }
+}
+
+fn check_failure(notice: Notice) -> Result<(), StartFailure> {
+    let Notice::StartFailed { failure, exit_code, .. } = notice else { return Ok(()) };
+    let error = match failure.kind {
+        FailureKind::ProgramNotFound
+        | FailureKind::ProgramNotExecutable
+        | FailureKind::UserNotFound
+        | FailureKind::NotFound
+        | FailureKind::WrongState
+        | FailureKind::System => Error::System(failure.message),
+    };
+    Err(StartFailure { error, exit_code })
+}
+
+async fn next(notices: &mut UnboundedReceiver<Incoming>) -> Result<Incoming, StartFailure> {
+    match tokio::time::timeout(PATIENCE, notices.recv()).await {
+        Ok(Some(incoming)) => Ok(incoming),
+        Ok(None) => Err(Error::ShimGone.into()),
+        Err(_) => Err(Error::refused("the container's shim does not answer").into()),
+    }
+}
+
+/// Removes a run directory; one that does not exist is fine.
+pub(crate) fn remove_run_directory(directory: &RunDirectory) {
+    if let Err(error) = std::fs::remove_dir_all(directory.path())
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!("cannot remove {}: {error}", directory.path().display());
+    }
+}

@@ -1,0 +1,104 @@
+//! Ends a running container: its stop signal, a grace, then SIGKILL.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::Signal;
+use shim_protocol::Request;
+
+use crate::container::{Command, Container, Decision, Phase, decide};
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::outcome::Outcome;
+
+/// Seconds of grace when neither client nor container say otherwise.
+const DEFAULT_GRACE: i64 = 10;
+
+/// How long SIGKILL may take before the engine says that the process does not end.
+const KILL_PATIENCE: Duration = Duration::from_secs(30);
+
+impl Engine {
+    /// Stops a container within `grace` seconds; less than zero waits for ever.
+    ///
+    /// # Errors
+    /// Unknown container, or one whose processes do not end.
+    pub async fn stop(self: &Arc<Self>, reference: &str, grace: Option<i64>) -> Result<Outcome, Error> {
+        let container = self.find(reference)?;
+        let engine = Arc::clone(self);
+        crate::outcome::finish(async move {
+            match decide(container.record().phase, Command::Stop) {
+                Decision::AlreadyDone => return Ok(Outcome::AlreadyDone),
+                Decision::Refuse(_) => return Err(Error::AlreadyRemoving.on("stop", container.id().as_str())),
+                Decision::Run => {}
+            }
+            engine.end(&container, grace).await.map_err(|error| error.on("stop", container.id().as_str()))?;
+            engine.emit(&container.record(), "stop", &[]);
+            Ok(Outcome::Done)
+        })
+        .await
+    }
+
+    /// Ends a container's processes and waits until its exit is recorded.
+    pub(crate) async fn end(self: &Arc<Self>, container: &Arc<Container>, grace: Option<i64>) -> Result<(), Error> {
+        if self.cancel_restart(container).await? {
+            return Ok(());
+        }
+        let record = container.record();
+        let grace = grace.or(record.config.stop_timeout).unwrap_or(DEFAULT_GRACE);
+        let signal = Signal::parse(&record.config.stop_signal).unwrap_or(Signal::TERM);
+        container.update(&self.database, |record| record.stopped_by_client = true)?;
+        if grace != 0 || signal == Signal::KILL {
+            if record.is_paused() {
+                self.thaw(container).await;
+            }
+            self.signal(container, signal).await?;
+            let patience = u64::try_from(grace).ok().map(Duration::from_secs);
+            if wait_for_exit(container, record.exits, patience).await {
+                return Ok(());
+            }
+        }
+        self.signal(container, Signal::KILL).await?;
+        if wait_for_exit(container, record.exits, Some(KILL_PATIENCE)).await {
+            Ok(())
+        } else {
+            Err(Error::refused(format!("its processes did not end within {} s of SIGKILL", KILL_PATIENCE.as_secs())))
+        }
+    }
+
+    /// Sends a signal to init and tells listeners; a container that has just ended is no error.
+    pub(crate) async fn signal(&self, container: &Arc<Container>, signal: Signal) -> Result<(), Error> {
+        let Some(shim) = container.shim() else { return Ok(()) };
+        match shim.request(Request::Signal(signal), None).await {
+            Ok(_) => {
+                self.emit(&container.record(), "kill", &[("signal", signal.number().to_string())]);
+                Ok(())
+            }
+            Err(_) if !container.record().is_running() || shim.is_gone() => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Thaws a container that is about to be ended.
+    pub(crate) async fn thaw(&self, container: &Arc<Container>) {
+        let _order = container.transition.lock().await;
+        let Phase::Paused(process) = container.record().phase else { return };
+        let Some(shim) = container.shim() else { return };
+        if shim.request(Request::Unpause, None).await.is_ok()
+            && let Err(error) = container.update(&self.database, |record| record.phase = Phase::Running(process))
+        {
+            tracing::warn!("cannot record that container {} is thawed: {error}", container.id());
+        }
+    }
+}
+
+/// Waits until a container has ended more often than `exits` times, or does not run; false when time is up.
+pub(crate) async fn wait_for_exit(container: &Container, exits: u64, patience: Option<Duration>) -> bool {
+    let mut changes = container.watch();
+    let ended = changes.wait_for(|record| {
+        record.exits > exits || !matches!(record.phase, Phase::Starting | Phase::Running(_) | Phase::Paused(_))
+    });
+    match patience {
+        Some(patience) => tokio::time::timeout(patience, ended).await.is_ok(),
+        None => ended.await.is_ok(),
+    }
+}

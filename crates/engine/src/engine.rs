@@ -1,0 +1,193 @@
+//! The engine: what all requests share, and how it opens and closes.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use model::{Actor, ContainerId, ExecId, ResourceKind};
+use sys::program::SealedProgram;
+
+use crate::container::{Container, Record};
+use crate::database::Database;
+use crate::directory::Directory;
+use crate::error::{Error, file_error};
+use crate::events::Events;
+use crate::exec::Exec;
+use crate::options::Options;
+use crate::volumes::Volumes;
+
+/// The engine. Every request works through one of these, shared by all.
+pub struct Engine {
+    pub(crate) options: Options,
+    pub(crate) database: Database,
+    pub(crate) directory: Directory,
+    pub(crate) events: Events,
+    pub(crate) images: images::Store,
+    pub(crate) network: Arc<network::Network>,
+    pub(crate) volumes: Volumes,
+    pub(crate) shim_program: SealedProgram,
+    pub(crate) execs: Mutex<HashMap<ExecId, Arc<Exec>>>,
+    next_client: AtomicU64,
+    identity: String,
+}
+
+impl Engine {
+    /// Opens the engine: its directories, database, images and network; takes over containers that
+    /// run, records the exits that happened meanwhile, sweeps what was left half made, and starts
+    /// containers whose policy asks for it.
+    ///
+    /// # Errors
+    /// When a directory, the database or the network cannot be set up.
+    pub async fn open(options: Options) -> Result<Arc<Self>, Error> {
+        for directory in ["containers", "volumes", "trash"] {
+            make_directory(&options.data_root.join(directory))?;
+        }
+        make_directory(&options.exec_root.join("containers"))?;
+        let database = Database::open(&options.data_root.join("state.db"))?;
+        let records = database.containers()?;
+        let endpoints = records.iter().filter_map(|record| record.endpoint.clone()).collect();
+        let shim_program = SealedProgram::load(&options.shim).map_err(file_error("load the shim", &options.shim))?;
+        let engine = Arc::new(Self {
+            images: images::Store::open(&options.data_root.join("images")).map_err(Error::Image)?,
+            network: Arc::new(network::Network::open(&options.network, endpoints).map_err(Error::Network)?),
+            volumes: Volumes::open(&options.data_root.join("volumes")),
+            directory: Directory::default(),
+            events: Events::default(),
+            shim_program,
+            execs: Mutex::default(),
+            next_client: AtomicU64::new(random_u64()),
+            identity: database.setting("identity", make_identity)?,
+            options,
+            database,
+        });
+        engine.events.restore(engine.database.events()?);
+        crate::reconcile::all(&engine, records).await?;
+        Ok(engine)
+    }
+
+    /// Ends gracefully: keeps the events for the next daemon; containers run on unless told otherwise.
+    pub async fn close(self: &Arc<Self>) {
+        if self.options.stop_containers_on_exit {
+            let running = self.directory.all().into_iter().filter(|container| container.record().is_running());
+            let stops: Vec<_> = running
+                .map(|container| {
+                    let engine = Arc::clone(self);
+                    tokio::spawn(async move { engine.stop(container.id().as_str(), None).await })
+                })
+                .collect();
+            for stop in stops {
+                let _ = stop.await;
+            }
+        }
+        if let Err(error) = self.database.save_events(&self.events.kept()) {
+            tracing::warn!("cannot keep the events: {error}");
+        }
+    }
+
+    /// The settings it was opened with.
+    #[must_use]
+    pub const fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The image store.
+    #[must_use]
+    pub const fn images(&self) -> &images::Store {
+        &self.images
+    }
+
+    /// The network.
+    #[must_use]
+    pub fn network(&self) -> &network::Network {
+        &self.network
+    }
+
+    /// The engine's events.
+    #[must_use]
+    pub const fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// The engine's own id, twelve groups of four letters and digits; made once.
+    #[must_use]
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// Finds a container by id, name or the start of its id.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchContainer`] or [`Error::AmbiguousContainer`].
+    pub fn find(&self, reference: &str) -> Result<Arc<Container>, Error> {
+        self.directory.find(reference).or_else(|error| self.find_by_link(reference).ok_or(error))
+    }
+
+    /// All containers, newest first.
+    #[must_use]
+    pub fn containers(&self) -> Vec<Arc<Container>> {
+        let mut all: Vec<_> =
+            self.directory.all().into_iter().map(|container| (container.record().created, container)).collect();
+        all.sort_by(|(one, first), (other, second)| other.cmp(one).then_with(|| first.id().cmp(second.id())));
+        all.into_iter().map(|(_, container)| container).collect()
+    }
+
+    /// Where a container's own files are.
+    #[must_use]
+    pub fn container_directory(&self, id: &ContainerId) -> PathBuf {
+        self.options.data_root.join("containers").join(id.as_str())
+    }
+
+    /// Tells listeners what happened to a container.
+    pub(crate) fn emit(&self, record: &Record, action: impl Into<String>, more: &[(&str, String)]) {
+        let mut attributes = record.config.labels.clone().unwrap_or_default();
+        attributes.insert("image".to_owned(), record.config.image.clone());
+        attributes.insert("name".to_owned(), record.name.clone());
+        for (name, value) in more {
+            attributes.insert((*name).to_owned(), value.clone());
+        }
+        let actor = Actor { id: record.id.to_string(), attributes };
+        self.events.emit(ResourceKind::Container, action, actor);
+    }
+
+    /// Tells listeners what happened to an image.
+    pub fn emit_image(&self, action: &str, name: &str) {
+        let attributes = [("name".to_owned(), name.to_owned())].into();
+        self.events.emit(ResourceKind::Image, action, Actor { id: name.to_owned(), attributes });
+    }
+
+    /// A number for a client that attaches, unlike any a shim has seen.
+    pub(crate) fn next_client(&self) -> u64 {
+        self.next_client.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn exec(&self, id: &str) -> Result<Arc<Exec>, Error> {
+        let unknown = || Error::NoSuchExec(id.to_owned());
+        let id = ExecId::parse(id).map_err(|_| unknown())?;
+        self.execs.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned().ok_or_else(unknown)
+    }
+}
+
+fn make_directory(path: &std::path::Path) -> Result<(), Error> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o711)
+        .create(path)
+        .map_err(file_error("make the directory", path))
+}
+
+pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
+    sys::random::bytes()
+}
+
+fn random_u64() -> u64 {
+    u64::from_ne_bytes(random_bytes()) >> 16
+}
+
+fn make_identity() -> String {
+    const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let bytes: [u8; 48] = random_bytes();
+    let letters: Vec<char> = bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte & 31)])).collect();
+    letters.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join(":")
+}

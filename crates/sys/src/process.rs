@@ -1,0 +1,34 @@
+//! Kills processes that are known by number and start time, never another that got the number since.
+
+use std::fs;
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+/// Field 22 of /proc/pid/stat: when a process started, in clock ticks after boot.
+#[must_use]
+pub fn start_time(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// Kills a process if it is still the one that started then.
+pub fn kill(pid: u32, started: u64) {
+    let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+    let Ok(descriptor) = pidfd_open(number, PidfdFlags::empty()) else { return };
+    if start_time(pid) == Some(started) {
+        let _ = pidfd_send_signal(&descriptor, Signal::KILL);
+    }
+}
+
+/// Kills whatever process has a number now, as read from a cgroup just before.
+pub fn kill_any(pid: u32) {
+    if let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = rustix::process::kill_process(number, Signal::KILL);
+    }
+}
+
+/// Whether a process is still the one that started then.
+#[must_use]
+pub fn is_alive(pid: u32, started: u64) -> bool {
+    start_time(pid) == Some(started)
+}
