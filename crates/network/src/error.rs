@@ -1,0 +1,119 @@
+//! What can go wrong in the network.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use model::{ContainerId, ErrorKind};
+use sys::netlink::RequestError;
+
+use crate::options::OptionsError;
+use crate::port::Protocol;
+use crate::subnet::{InterfaceAddress, Subnet};
+
+/// What went wrong in the network. Its texts are those that clients show behind
+/// `Cannot start container <id>: `.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say it")]
+pub enum Error {
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+    #[error("cannot open a netlink socket")]
+    Socket { source: io::Error },
+    #[error("cannot {act} link {name}: {source}")]
+    Link { act: &'static str, name: String, source: RequestError },
+    #[error("cannot {act} address {address} of {name}: {source}")]
+    Address { act: &'static str, address: InterfaceAddress, name: String, source: RequestError },
+    #[error("cannot {act}: {source}")]
+    List { act: &'static str, source: RequestError },
+    #[error("bridge {0} does not exist")]
+    NoBridge(String),
+    #[error("{0} is not a bridge")]
+    NotABridge(String),
+    #[error("bridge {0} has no IPv4 address")]
+    BridgeWithoutAddress(String),
+    #[error(
+        "bridge {name} has the address {present}, which running containers use; {asked} needs them stopped"
+    )]
+    BridgeInUse { name: String, present: InterfaceAddress, asked: InterfaceAddress },
+    #[error(
+        "Could not find a free IP address range for interface '{0}'. \
+         Please configure its address manually and run 'berth daemon -b {0}'"
+    )]
+    NoFreeNetwork(String),
+    #[error("the engine runs without a bridge")]
+    Disabled,
+    #[error("no available ip addresses on network {0}")]
+    NoFreeAddress(Subnet),
+    #[error("container {0} has an endpoint already")]
+    Connected(ContainerId),
+    #[error("container {0} has no endpoint")]
+    NotConnected(ContainerId),
+    #[error("address {address} of container {container} belongs to another container")]
+    AddressTaken { address: Ipv4Addr, container: ContainerId },
+    #[error("Bind for {ip}:{port} failed: port is already allocated")]
+    PortAllocated { ip: Ipv4Addr, port: u16 },
+    #[error("listen {protocol} {ip}:{port}: bind: {source}")]
+    PortBind { protocol: Protocol, ip: Ipv4Addr, port: u16, source: io::Error },
+    #[error("all ports are allocated")]
+    NoFreePort,
+    #[error("cannot change the firewall: {source}")]
+    Firewall { source: RequestError },
+    #[error(
+        "this kernel lacks nf_tables or a part of it that published ports and masquerading need \
+         (nf_tables, nft_nat, nft_masq, nft_ct, nft_fib, sets); load it or start with --iptables=false: {source}"
+    )]
+    FirewallMissing { source: RequestError },
+    #[error("cannot forget tracked connections of {address}: {source}")]
+    Conntrack { address: Ipv4Addr, source: RequestError },
+    #[error("cannot set {path} to {value}: {source}")]
+    Setting { path: PathBuf, value: &'static str, source: io::Error },
+    #[error("cannot {act} {path}: {source}")]
+    File { act: &'static str, path: PathBuf, source: io::Error },
+    #[error("cannot make the host forward packets of {bridge}: {text}")]
+    HostForwarding { bridge: String, text: String },
+    #[error("fault injected at {0}")]
+    Injected(&'static str),
+    #[error("{first}; undoing it left behind: {}", .rest.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Several { first: Box<Error>, rest: Vec<Error> },
+}
+
+impl Error {
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Options(error) => error.kind(),
+            Self::Several { first, .. } => first.kind(),
+            Self::PortAllocated { .. }
+            | Self::PortBind { .. }
+            | Self::NoFreePort
+            | Self::NoFreeAddress(_)
+            | Self::Disabled
+            | Self::NoBridge(_)
+            | Self::NotABridge(_)
+            | Self::BridgeWithoutAddress(_)
+            | Self::BridgeInUse { .. }
+            | Self::NoFreeNetwork(_) => ErrorKind::Refused,
+            Self::FirewallMissing { .. } => ErrorKind::NotImplemented,
+            Self::Socket { .. }
+            | Self::Link { .. }
+            | Self::Address { .. }
+            | Self::List { .. }
+            | Self::Connected(_)
+            | Self::NotConnected(_)
+            | Self::AddressTaken { .. }
+            | Self::Firewall { .. }
+            | Self::Conntrack { .. }
+            | Self::Setting { .. }
+            | Self::File { .. }
+            | Self::HostForwarding { .. }
+            | Self::Injected(_) => ErrorKind::Internal,
+        }
+    }
+
+    /// Adds what went wrong while the failure was undone.
+    pub(crate) fn with(self, rest: Vec<Self>) -> Self {
+        if rest.is_empty() { self } else { Self::Several { first: Box::new(self), rest } }
+    }
+}

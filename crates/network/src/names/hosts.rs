@@ -1,0 +1,211 @@
+//! The content of `/etc/hosts`: the container itself, the usual names, extra hosts, links.
+
+use std::fmt::Write;
+use std::net::{IpAddr, Ipv4Addr};
+
+use model::ErrorKind;
+
+/// What stands in every hosts file.
+const USUAL: &str = "127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::0\tip6-localnet
+ff00::0\tip6-mcastprefix
+ff02::1\tip6-allnodes
+ff02::2\tip6-allrouters
+";
+
+/// A name or address of the request is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say it")]
+pub enum NameError {
+    #[error("bad format for add-host: {0:?}")]
+    ExtraHost(String),
+    #[error("invalid IP address in add-host: {0:?}")]
+    ExtraAddress(String),
+}
+
+impl NameError {
+    /// Always [`ErrorKind::Refused`]: the specification documents no 400 for it.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        ErrorKind::Refused
+    }
+}
+
+/// One entry of `ExtraHosts`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExtraHost {
+    /// The name.
+    pub name: String,
+    /// Its address; the only place where one of IPv6 is taken.
+    pub address: IpAddr,
+}
+
+impl ExtraHost {
+    /// Parses `name:address`.
+    ///
+    /// # Errors
+    /// What is missing or no address.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let (name, address) = text.split_once(':').ok_or_else(|| NameError::ExtraHost(text.to_owned()))?;
+        if name.is_empty() || name.contains(|letter: char| letter.is_whitespace() || letter == '#') {
+            return Err(NameError::ExtraHost(text.to_owned()));
+        }
+        let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
+        let address = bare.parse().map_err(|_| NameError::ExtraAddress(address.to_owned()))?;
+        Ok(Self { name: name.to_owned(), address })
+    }
+}
+
+/// A linked container as the hosts file names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkedHost {
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// The link's alias.
+    pub alias: String,
+    /// The container's host name.
+    pub hostname: String,
+    /// The container's name, without a slash.
+    pub name: String,
+}
+
+impl LinkedHost {
+    fn line(&self) -> String {
+        let mut names = vec![self.alias.as_str()];
+        for name in [self.hostname.as_str(), self.name.as_str()] {
+            if !name.is_empty() && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        format!("{}\t{}\n", self.address, names.join(" "))
+    }
+}
+
+/// What a container's hosts file says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hosts {
+    /// Its own address; without one it has no line of its own.
+    pub address: Option<Ipv4Addr>,
+    /// Its host name.
+    pub hostname: String,
+    /// Its domain name, or nothing.
+    pub domainname: String,
+    /// `ExtraHosts`.
+    pub extra: Vec<ExtraHost>,
+    /// The containers it is linked to.
+    pub links: Vec<LinkedHost>,
+}
+
+impl Hosts {
+    /// Makes the file's content.
+    #[must_use]
+    pub fn content(&self) -> String {
+        let mut content = String::new();
+        if let Some(address) = self.address.filter(|_| !self.hostname.is_empty()) {
+            let own = match self.domainname.as_str() {
+                "" => self.hostname.clone(),
+                domain => format!("{0}.{domain} {0}", self.hostname),
+            };
+            content = format!("{address}\t{own}\n");
+        }
+        content.push_str(USUAL);
+        append_extra(&mut content, &self.extra);
+        for link in &self.links {
+            content.push_str(&link.line());
+        }
+        content
+    }
+}
+
+/// Makes the content for a container in the host's network: the host's own file and the extra
+/// hosts.
+#[must_use]
+pub fn host_network_hosts(host: &str, extra: &[ExtraHost]) -> String {
+    let mut content = host.to_owned();
+    if !content.is_empty() && !content.ends_with('\n') {
+        content.push('\n');
+    }
+    append_extra(&mut content, extra);
+    content
+}
+
+fn append_extra(content: &mut String, extra: &[ExtraHost]) {
+    for host in extra {
+        // Writing to a String cannot fail.
+        let _ = writeln!(content, "{}\t{}", host.address, host.name);
+    }
+}
+
+/// Gives the linked container its new address in an existing file, whatever else the container
+/// itself wrote into it. The line is added where it is missing.
+#[must_use]
+pub fn with_link(content: &str, link: &LinkedHost) -> String {
+    let line = link.line();
+    let names = |line: &str| line.split_whitespace().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    let wanted = names(&line);
+    let mut found = false;
+    let mut result = String::with_capacity(content.len() + line.len());
+    for old in content.split_inclusive('\n') {
+        if names(old) == wanted {
+            found = true;
+            result.push_str(&line);
+        } else {
+            result.push_str(old);
+        }
+    }
+    if !found {
+        if !result.is_empty() && !result.ends_with('\n') {
+            result.push('\n');
+        }
+        result.push_str(&line);
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(address: [u8; 4]) -> LinkedHost {
+        LinkedHost {
+            address: address.into(),
+            alias: "db".into(),
+            hostname: "954569eb16e5".into(),
+            name: "web".into(),
+        }
+    }
+
+    #[test]
+    fn the_file_lists_itself_the_usual_names_extras_and_links() {
+        let hosts = Hosts {
+            address: Some([172, 17, 0, 84].into()),
+            hostname: "h".into(),
+            domainname: "example.org".into(),
+            extra: vec![ExtraHost::parse("x:10.0.0.1").expect("an entry")],
+            links: vec![link([172, 17, 0, 46])],
+        };
+        let content = hosts.content();
+        let lines: Vec<_> = content.lines().collect();
+        assert_eq!(lines[0], "172.17.0.84\th.example.org h");
+        assert_eq!(lines[1..7].join("\n") + "\n", USUAL);
+        assert_eq!(lines[7..], ["10.0.0.1\tx", "172.17.0.46\tdb 954569eb16e5 web"]);
+        assert_eq!(Hosts::default().content(), USUAL);
+    }
+
+    #[test]
+    fn a_new_address_changes_only_the_links_line() {
+        let old = "1.1.1.1\tother\n172.17.0.46\tdb 954569eb16e5 web\n# mine";
+        let new = with_link(old, &link([172, 17, 0, 99]));
+        assert_eq!(new, "1.1.1.1\tother\n172.17.0.99\tdb 954569eb16e5 web\n# mine");
+        assert_eq!(with_link("a", &link([1, 2, 3, 4])), "a\n1.2.3.4\tdb 954569eb16e5 web\n");
+    }
+
+    #[test]
+    fn extra_hosts_need_name_and_address() {
+        assert_eq!(ExtraHost::parse("x:::1").map(|host| host.address), Ok("::1".parse().expect("v6")));
+        for bad in ["", "x", ":1.2.3.4", "x:", "x:foo", "a b:1.2.3.4", "a\n6.6.6.6 b:1.2.3.4"] {
+            assert!(ExtraHost::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

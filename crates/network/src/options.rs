@@ -1,0 +1,201 @@
+//! What the daemon's flags say about networking, parsed and checked before anything is made.
+
+use std::net::Ipv4Addr;
+
+use model::ErrorKind;
+
+use crate::subnet::{InterfaceAddress, Subnet};
+
+/// The name of the engine's own bridge, unless another is asked for.
+pub const DEFAULT_BRIDGE: &str = "berth0";
+
+/// A link's name is at most this long (`IFNAMSIZ` without its final zero).
+pub(crate) const LONGEST_LINK_NAME: usize = 15;
+
+/// Which bridge containers are connected to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BridgeChoice {
+    /// A bridge of the engine's own: made when it is missing, adopted when it is there.
+    Own {
+        /// Its name, [`DEFAULT_BRIDGE`].
+        name: String,
+        /// Its address (`--bip`); `None` keeps the present one or chooses a free network.
+        address: Option<InterfaceAddress>,
+    },
+    /// A bridge that somebody else made and configured (`--bridge NAME`).
+    Existing(String),
+    /// No bridge: containers of the mode `bridge` get only a loopback (`--bridge none`).
+    None,
+}
+
+/// What the daemon's flags say about networking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// `--bridge` and `--bip`.
+    pub bridge: BridgeChoice,
+    /// `--fixed-cidr`: the part of the bridge's network from which containers get addresses.
+    pub fixed_cidr: Option<Subnet>,
+    /// `--mtu`; `None` takes that of the link of the default route.
+    pub mtu: Option<u32>,
+    /// `--ip`: the host's address at which ports are published that name none.
+    pub default_host_ip: Ipv4Addr,
+    /// `--icc`: whether containers reach each other without a link.
+    pub inter_container_communication: bool,
+    /// `--ip-masq`: whether outbound connections take the host's address.
+    pub masquerade: bool,
+    /// `--ip-forward`: whether the engine turns the host's forwarding on.
+    pub forward: bool,
+    /// `--iptables`: whether the engine makes firewall rules at all.
+    pub firewall: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            bridge: BridgeChoice::Own { name: DEFAULT_BRIDGE.to_owned(), address: None },
+            fixed_cidr: None,
+            mtu: None,
+            default_host_ip: Ipv4Addr::UNSPECIFIED,
+            inter_container_communication: true,
+            masquerade: true,
+            forward: true,
+            firewall: true,
+        }
+    }
+}
+
+/// The flags contradict each other or name something impossible.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say it")]
+pub enum OptionsError {
+    #[error("You specified -b & --bip, mutually exclusive options. Please specify only one.")]
+    BridgeAndAddress,
+    #[error(
+        "You specified --iptables=false with --icc=false. ICC uses iptables to function. \
+         Please set --icc or --iptables to true."
+    )]
+    IsolationWithoutFirewall,
+    #[error("invalid bridge name {0:?}: 1 to 15 characters, no slash, blank or colon")]
+    BridgeName(String),
+    #[error("--fixed-cidr {part} is not a part of the bridge's network {whole}")]
+    FixedCidr { part: Subnet, whole: Subnet },
+    #[error("--bip {0} is no address of a host in its network")]
+    Address(InterfaceAddress),
+    #[error("invalid MTU {0}: 68 to 65535 are possible")]
+    Mtu(u32),
+}
+
+impl OptionsError {
+    /// Always [`ErrorKind::BadParameter`].
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        ErrorKind::BadParameter
+    }
+}
+
+impl Options {
+    /// Reads `--bridge` and `--bip` together; empty strings are flags not given.
+    ///
+    /// # Errors
+    /// [`OptionsError::BridgeAndAddress`] when both are given.
+    pub fn choose_bridge(
+        bridge: &str,
+        address: Option<InterfaceAddress>,
+    ) -> Result<BridgeChoice, OptionsError> {
+        match (bridge, address) {
+            ("none", _) => Ok(BridgeChoice::None),
+            ("" | DEFAULT_BRIDGE, address) => {
+                Ok(BridgeChoice::Own { name: DEFAULT_BRIDGE.to_owned(), address })
+            }
+            (_, Some(_)) => Err(OptionsError::BridgeAndAddress),
+            (name, None) => Ok(BridgeChoice::Existing(name.to_owned())),
+        }
+    }
+
+    /// Checks what can be checked without asking the kernel.
+    ///
+    /// # Errors
+    /// The first contradiction.
+    pub fn check(&self) -> Result<(), OptionsError> {
+        if !self.firewall && !self.inter_container_communication {
+            return Err(OptionsError::IsolationWithoutFirewall);
+        }
+        if let Some(mtu) = self.mtu.filter(|mtu| !(68..=65535).contains(mtu)) {
+            return Err(OptionsError::Mtu(mtu));
+        }
+        match &self.bridge {
+            BridgeChoice::None => Ok(()),
+            BridgeChoice::Existing(name) => check_name(name),
+            BridgeChoice::Own { name, address } => {
+                check_name(name)?;
+                match address {
+                    Some(address) => self.check_address(*address),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    fn check_address(&self, address: InterfaceAddress) -> Result<(), OptionsError> {
+        let whole = address.subnet();
+        if !whole.hosts().contains(&address.address) {
+            return Err(OptionsError::Address(address));
+        }
+        match self.fixed_cidr {
+            Some(part) if !whole.includes(part) => Err(OptionsError::FixedCidr { part, whole }),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_name(name: &str) -> Result<(), OptionsError> {
+    let fits = (1..=LONGEST_LINK_NAME).contains(&name.len());
+    let clean = name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/' && byte != b':');
+    if fits && clean && name != "." && name != ".." {
+        Ok(())
+    } else {
+        Err(OptionsError::BridgeName(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bridge_flags_are_read_together() {
+        let address: InterfaceAddress = "10.1.0.1/24".parse().expect("an address");
+        assert_eq!(Options::choose_bridge("none", None), Ok(BridgeChoice::None));
+        assert_eq!(
+            Options::choose_bridge("", Some(address)),
+            Ok(BridgeChoice::Own { name: "berth0".into(), address: Some(address) })
+        );
+        assert_eq!(Options::choose_bridge("br1", None), Ok(BridgeChoice::Existing("br1".into())));
+        assert_eq!(Options::choose_bridge("br1", Some(address)), Err(OptionsError::BridgeAndAddress));
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let own = |name: &str, address: &str| BridgeChoice::Own {
+            name: name.into(),
+            address: Some(address.parse().expect("an address")),
+        };
+        let base = Options::default();
+        assert_eq!(base.check(), Ok(()));
+        for bad in [
+            Options { firewall: false, inter_container_communication: false, ..base.clone() },
+            Options { mtu: Some(67), ..base.clone() },
+            Options { bridge: own("a/b", "10.1.0.1/24"), ..base.clone() },
+            Options { bridge: own("sixteenletters00", "10.1.0.1/24"), ..base.clone() },
+            Options { bridge: own("br0", "10.1.0.0/24"), ..base.clone() },
+            Options { bridge: own("br0", "10.1.0.255/24"), ..base.clone() },
+            Options {
+                bridge: own("br0", "10.1.0.1/24"),
+                fixed_cidr: "10.2.0.0/25".parse().ok(),
+                ..base.clone()
+            },
+        ] {
+            assert!(bad.check().is_err(), "{bad:?}");
+        }
+    }
+}

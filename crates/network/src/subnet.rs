@@ -1,0 +1,191 @@
+//! IPv4 networks: parsing `address/prefix`, and choosing one that meets no other.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A string is no `a.b.c.d/n`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid CIDR address: {0}")]
+pub struct CidrError(pub String);
+
+/// A network: the bits beyond the prefix are zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Subnet {
+    base: Ipv4Addr,
+    prefix_length: u8,
+}
+
+/// An address of an interface and the length of its network's prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct InterfaceAddress {
+    /// The address itself.
+    pub address: Ipv4Addr,
+    /// The length of its network's prefix, 0 to 32.
+    pub prefix_length: u8,
+}
+
+impl Subnet {
+    /// Makes the network that `address` belongs to; a length above 32 counts as 32.
+    #[must_use]
+    pub fn containing(address: Ipv4Addr, prefix_length: u8) -> Self {
+        let prefix_length = prefix_length.min(32);
+        let base = Ipv4Addr::from(u32::from(address) & mask(prefix_length));
+        Self { base, prefix_length }
+    }
+
+    /// The first address, with which the network is named.
+    #[must_use]
+    pub const fn base(self) -> Ipv4Addr {
+        self.base
+    }
+
+    /// The length of the prefix.
+    #[must_use]
+    pub const fn prefix_length(self) -> u8 {
+        self.prefix_length
+    }
+
+    /// All addresses, first and last included.
+    #[must_use]
+    pub fn addresses(self) -> RangeInclusive<Ipv4Addr> {
+        self.base..=self.last()
+    }
+
+    /// The addresses that hosts can have: without the network's own and the broadcast one,
+    /// except in networks of one or two addresses (RFC 3021).
+    #[must_use]
+    pub fn hosts(self) -> RangeInclusive<Ipv4Addr> {
+        if self.prefix_length >= 31 {
+            return self.addresses();
+        }
+        let first = Ipv4Addr::from(u32::from(self.base) + 1);
+        first..=Ipv4Addr::from(u32::from(self.last()) - 1)
+    }
+
+    /// The last address: the broadcast one.
+    #[must_use]
+    pub fn last(self) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(self.base) | !mask(self.prefix_length))
+    }
+
+    /// Whether the address belongs to the network.
+    #[must_use]
+    pub fn contains(self, address: Ipv4Addr) -> bool {
+        u32::from(address) & mask(self.prefix_length) == u32::from(self.base)
+    }
+
+    /// Whether all of `other` belongs to the network.
+    #[must_use]
+    pub fn includes(self, other: Self) -> bool {
+        other.prefix_length >= self.prefix_length && self.contains(other.base)
+    }
+
+    /// Whether both have an address in common.
+    #[must_use]
+    pub fn overlaps(self, other: Self) -> bool {
+        self.includes(other) || other.includes(self)
+    }
+}
+
+impl InterfaceAddress {
+    /// The network that the address belongs to.
+    #[must_use]
+    pub fn subnet(self) -> Subnet {
+        Subnet::containing(self.address, self.prefix_length)
+    }
+}
+
+const fn mask(prefix_length: u8) -> u32 {
+    match prefix_length {
+        0 => 0,
+        length => u32::MAX << (32 - length),
+    }
+}
+
+impl FromStr for InterfaceAddress {
+    type Err = CidrError;
+    fn from_str(text: &str) -> Result<Self, CidrError> {
+        let error = || CidrError(text.to_owned());
+        let (address, length) = text.split_once('/').ok_or_else(error)?;
+        let prefix_length = length.parse().ok().filter(|length| *length <= 32).ok_or_else(error)?;
+        let address = address.parse().map_err(|_| error())?;
+        Ok(Self { address, prefix_length })
+    }
+}
+
+impl FromStr for Subnet {
+    type Err = CidrError;
+    fn from_str(text: &str) -> Result<Self, CidrError> {
+        Ok(text.parse::<InterfaceAddress>()?.subnet())
+    }
+}
+
+impl fmt::Display for Subnet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.base, self.prefix_length)
+    }
+}
+
+impl fmt::Display for InterfaceAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.address, self.prefix_length)
+    }
+}
+
+/// Chooses a private network that overlaps none of `taken`: large ones of 172.16.0.0/12 first
+/// (from above, since other engines begin below), then parts of 10.0.0.0/8 and 192.168.0.0/16.
+/// Gives the address of the gateway in it, its first one.
+#[must_use]
+pub fn choose_free(taken: &[Subnet]) -> Option<InterfaceAddress> {
+    let large = (16..=30).rev().map(|second| (Ipv4Addr::new(172, second, 0, 0), 16));
+    let private = (0..=255).rev().map(|second| (Ipv4Addr::new(10, second, 0, 0), 16));
+    let small = (0..=255).rev().map(|third| (Ipv4Addr::new(192, 168, third, 0), 24));
+    large
+        .chain(private)
+        .chain(small)
+        .map(|(base, prefix_length)| Subnet { base, prefix_length })
+        .find(|candidate| !taken.iter().any(|other| candidate.overlaps(*other)))
+        .map(|subnet| InterfaceAddress {
+            address: *subnet.hosts().start(),
+            prefix_length: subnet.prefix_length,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subnet(text: &str) -> Subnet {
+        text.parse().expect("a network")
+    }
+
+    #[test]
+    fn only_address_and_length_parse() {
+        assert_eq!(subnet("10.1.2.3/8"), subnet("10.0.0.0/8"));
+        assert_eq!(subnet("1.2.3.4/0").last(), Ipv4Addr::BROADCAST);
+        for bad in ["", "10.0.0.1", "10.0.0.1/33", "10.0.0/8", "/8", "10.0.0.1/", "::1/64", "10.0.0.1/-1"] {
+            assert!(bad.parse::<Subnet>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn hosts_leave_out_both_ends() {
+        assert_eq!(subnet("10.0.0.0/30").hosts(), Ipv4Addr::new(10, 0, 0, 1)..=Ipv4Addr::new(10, 0, 0, 2));
+        assert_eq!(subnet("10.0.0.0/31").hosts(), subnet("10.0.0.0/31").addresses());
+    }
+
+    #[test]
+    fn the_chosen_network_meets_no_other() {
+        assert_eq!(choose_free(&[]).map(InterfaceAddress::subnet), Some(subnet("172.30.0.0/16")));
+        let taken = [subnet("172.16.0.0/12"), subnet("10.255.3.0/24")];
+        assert_eq!(choose_free(&taken).map(InterfaceAddress::subnet), Some(subnet("10.254.0.0/16")));
+        let taken = [subnet("172.16.0.0/12"), subnet("10.0.0.0/8")];
+        let chosen = choose_free(&taken).expect("a free network");
+        assert_eq!(chosen.to_string(), "192.168.255.1/24");
+        assert_eq!(choose_free(&[subnet("0.0.0.0/0")]), None);
+    }
+}
