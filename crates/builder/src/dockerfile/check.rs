@@ -1,0 +1,100 @@
+//! Checks a Dockerfile as a whole, so that what can be known to fail fails before any step runs.
+
+use model::{ImageReference, Signal};
+
+use super::{Command, Dockerfile, DockerfileError, Instruction, Transfer, expand, expand_words, parse_ports};
+
+/// Checks the order of the instructions and the arguments that hold no variable.
+///
+/// # Errors
+/// [`DockerfileError`] for the first instruction that is wrong.
+pub(super) fn check(dockerfile: &Dockerfile) -> Result<(), DockerfileError> {
+    if dockerfile.instructions.is_empty() {
+        return Err(DockerfileError::NoInstruction);
+    }
+    let mut started = false;
+    let mut stages: Vec<&str> = Vec::new();
+    for Instruction { command, .. } in &dockerfile.instructions {
+        match command {
+            Command::From { image, stage } => {
+                check_image(image, &stages)?;
+                stages.extend(stage.as_deref());
+                started = true;
+            }
+            Command::Arg(_) => {}
+            Command::Run(_) if !started => return Err(DockerfileError::NoSourceImage("run")),
+            _ if !started => return Err(DockerfileError::NoSourceImage("commit")),
+            _ => {}
+        }
+        check_words(command, dockerfile.escape)?;
+    }
+    if started { Ok(()) } else { Err(DockerfileError::NoInstruction) }
+}
+
+fn check_image(image: &str, stages: &[&str]) -> Result<(), DockerfileError> {
+    let known = image == "scratch" || image.contains('$') || is_id(image);
+    let stage = stages.iter().any(|stage| stage.eq_ignore_ascii_case(image));
+    if known || stage {
+        return Ok(());
+    }
+    ImageReference::parse(image)?;
+    Ok(())
+}
+
+/// Whether a name may be an image's id, which no reference looks like when it is whole.
+fn is_id(image: &str) -> bool {
+    image.len() == 64 && image.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Expands every word with no variable set: what is malformed is found now.
+fn check_words(command: &Command, escape: char) -> Result<(), DockerfileError> {
+    let unset = |_: &str| None;
+    let well_formed = |word: &str| expand(word, escape, &unset).map(drop);
+    match command {
+        Command::Env(pairs) | Command::Label(pairs) => {
+            pairs.iter().try_for_each(|(name, value)| well_formed(name).and_then(|()| well_formed(value)))
+        }
+        Command::Expose(words) => words.iter().try_for_each(|word| {
+            if word.contains('$') {
+                return well_formed(word);
+            }
+            expand_words(word, escape, &unset)?.iter().try_for_each(|port| parse_ports(port).map(drop))
+        }),
+        Command::Volume(words) => words.iter().try_for_each(|word| well_formed(word)),
+        Command::User(word) | Command::Workdir(word) => well_formed(word),
+        Command::From { image, .. } => well_formed(image),
+        Command::StopSignal(word) if !word.contains('$') => {
+            Signal::parse(word).map(drop).map_err(|_| DockerfileError::Signal(word.clone()))
+        }
+        Command::StopSignal(word) => well_formed(word),
+        Command::Arg(arguments) => {
+            arguments.iter().try_for_each(|argument| argument.default.as_deref().map_or(Ok(()), well_formed))
+        }
+        Command::Transfer(transfer) => {
+            let words = transfer.sources.iter().chain([&transfer.destination]).chain(&transfer.owner);
+            words.map(String::as_str).try_for_each(well_formed)?;
+            check_destination(transfer)
+        }
+        Command::Maintainer(_)
+        | Command::Run(_)
+        | Command::Cmd(_)
+        | Command::Entrypoint(_)
+        | Command::OnBuild(_)
+        | Command::HealthCheck { .. }
+        | Command::Shell(_) => Ok(()),
+    }
+}
+
+fn check_destination(transfer: &Transfer) -> Result<(), DockerfileError> {
+    let destination = &transfer.destination;
+    let several = transfer.sources.len() > 1;
+    if several && !destination.contains('$') && !is_directory(destination) {
+        return Err(DockerfileError::DestinationNotDirectory(transfer.verb.name()));
+    }
+    Ok(())
+}
+
+/// Whether a destination names a directory by its form.
+fn is_directory(destination: &str) -> bool {
+    destination.trim_end_matches(['"', '\'']).ends_with('/') || matches!(destination, "." | "..")
+}

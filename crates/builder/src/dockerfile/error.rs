@@ -1,0 +1,83 @@
+//! What can be wrong with a Dockerfile, in the words that users know.
+
+use model::ErrorKind;
+
+/// Why a Dockerfile is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say it")]
+pub enum DockerfileError {
+    #[error("No image was generated. Is your Dockerfile empty?")]
+    NoInstruction,
+    #[error("Unknown instruction: {0}")]
+    UnknownInstruction(String),
+    #[error("Unknown flag: {0}")]
+    UnknownFlag(String),
+    #[error("Missing a value on flag: {0}")]
+    FlagWithoutValue(String),
+    #[error("Duplicate flag specified: {0}")]
+    DuplicateFlag(String),
+    #[error("{0} requires {1}")]
+    Arguments(String, &'static str),
+    #[error("{0} must have two arguments")]
+    TwoArguments(&'static str),
+    #[error("Syntax error - can't find = in {0:?}. Must be of the form: name=value")]
+    NoEqualsSign(String),
+    #[error("When using JSON array syntax, arrays must be comprised of strings only.")]
+    JsonNotStrings,
+    #[error("No command specified")]
+    NoCommand,
+    #[error("Please provide a source image with `from` prior to {0}")]
+    NoSourceImage(&'static str),
+    #[error("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed")]
+    ChainedTrigger,
+    #[error("{0} isn't allowed as an ONBUILD trigger")]
+    ForbiddenTrigger(&'static str),
+    #[error("Volume specified can not be an empty string")]
+    EmptyVolume,
+    #[error("Source can't be a URL for COPY")]
+    CopyUrl,
+    #[error(
+        "When using {0} with more than one source file, the destination must be a directory and end with a /"
+    )]
+    DestinationNotDirectory(&'static str),
+    #[error("Invalid containerPort: {0}")]
+    Port(String),
+    #[error("Invalid proto: {0}")]
+    Protocol(String),
+    #[error("Missing ':' in substitution: {0}")]
+    SubstitutionColon(String),
+    #[error("Unsupported modifier ({modifier}) in substitution: {word}")]
+    SubstitutionModifier { modifier: char, word: String },
+    #[error("SHELL requires the arguments to be in JSON form")]
+    ShellNotJson,
+    #[error("Unknown type {0:?} in HEALTHCHECK (try CMD)")]
+    HealthCheckType(String),
+    #[error("Missing command after HEALTHCHECK CMD")]
+    HealthCheckCommand,
+    #[error("invalid value {value:?} of the HEALTHCHECK flag --{flag}")]
+    HealthCheckFlag { flag: &'static str, value: String },
+    #[error("Invalid signal: {0}")]
+    Signal(String),
+    #[error("invalid name for build stage: {0:?}, name can't start with a number or contain symbols")]
+    StageName(String),
+    #[error("invalid escape token {0:?}: want \\ or `")]
+    EscapeToken(String),
+    #[error(
+        "here-documents (<<{0}) are not supported: join the lines with && or copy a script from the build context"
+    )]
+    HereDocument(String),
+    #[error("{0} names can not be blank")]
+    BlankName(&'static str),
+    #[error("{0}")]
+    ImageName(#[from] model::ReferenceError),
+    #[error("failed to reach build target {0} in Dockerfile")]
+    Target(String),
+}
+
+impl DockerfileError {
+    /// The kind of failure: a build that is refused.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        ErrorKind::Refused
+    }
+}

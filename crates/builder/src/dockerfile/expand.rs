@@ -1,0 +1,228 @@
+//! Puts variables into words: `$x`, `${x}`, `${x:-word}`, `${x:+word}`, quotes and escapes.
+
+use std::iter::Peekable;
+use std::str::Chars;
+
+use super::DockerfileError;
+
+/// Looks variables up by name.
+pub(crate) trait Variables {
+    /// The value of a variable; an unset one is empty.
+    fn value(&self, name: &str) -> Option<&str>;
+}
+
+impl<F: for<'a> Fn(&'a str) -> Option<&'static str>> Variables for F {
+    fn value(&self, name: &str) -> Option<&str> {
+        self(name)
+    }
+}
+
+/// Expands a word and takes its quotes away.
+///
+/// # Errors
+/// [`DockerfileError`] when a substitution is malformed.
+pub(crate) fn expand(word: &str, escape: char, variables: &dyn Variables) -> Result<String, DockerfileError> {
+    let expansion = Expansion { word, escape, variables };
+    let mut text = String::with_capacity(word.len());
+    expansion.until(None, &mut word.chars().peekable(), &mut text)?;
+    Ok(text)
+}
+
+/// Expands a word that may become several: an unquoted variable's value is split at blanks.
+///
+/// # Errors
+/// [`DockerfileError`] when a substitution is malformed.
+pub(crate) fn expand_words(
+    word: &str,
+    escape: char,
+    variables: &dyn Variables,
+) -> Result<Vec<String>, DockerfileError> {
+    let text = expand(word, escape, variables)?;
+    if word.contains(['"', '\'', escape]) {
+        return Ok(vec![text]);
+    }
+    Ok(text.split_whitespace().map(str::to_owned).collect())
+}
+
+struct Expansion<'a> {
+    word: &'a str,
+    escape: char,
+    variables: &'a dyn Variables,
+}
+
+type Characters<'a> = Peekable<Chars<'a>>;
+
+impl Expansion<'_> {
+    /// Expands up to an unquoted end character, which is taken; whether it was there.
+    fn until(
+        &self,
+        end: Option<char>,
+        characters: &mut Characters<'_>,
+        text: &mut String,
+    ) -> Result<bool, DockerfileError> {
+        while let Some(character) = characters.next() {
+            match character {
+                found if Some(found) == end => return Ok(true),
+                '\'' => text.extend(characters.by_ref().take_while(|&inside| inside != '\'')),
+                '"' => self.double_quoted(characters, text)?,
+                '$' => self.dollar(characters, text)?,
+                escape if escape == self.escape => text.extend(characters.next()),
+                other => text.push(other),
+            }
+        }
+        Ok(false)
+    }
+
+    fn double_quoted(
+        &self,
+        characters: &mut Characters<'_>,
+        text: &mut String,
+    ) -> Result<(), DockerfileError> {
+        while let Some(character) = characters.next() {
+            match character {
+                '"' => break,
+                '$' => self.dollar(characters, text)?,
+                escape if escape == self.escape => {
+                    let next = characters.next();
+                    if !next.is_some_and(|next| next == '"' || next == '$' || next == self.escape) {
+                        text.push(escape);
+                    }
+                    text.extend(next);
+                }
+                other => text.push(other),
+            }
+        }
+        Ok(())
+    }
+
+    /// Expands what follows a `$`.
+    fn dollar(&self, characters: &mut Characters<'_>, text: &mut String) -> Result<(), DockerfileError> {
+        let braced = characters.next_if_eq(&'{').is_some();
+        let name = take_name(characters);
+        if !braced {
+            match name.as_str() {
+                "" => text.push('$'),
+                name => text.push_str(self.value(name)),
+            }
+            return Ok(());
+        }
+        match characters.next() {
+            Some('}') => text.push_str(self.value(&name)),
+            Some(':') => self.modified(&name, characters, text)?,
+            _ => return Err(DockerfileError::SubstitutionColon(self.word.to_owned())),
+        }
+        Ok(())
+    }
+
+    /// Expands `-word}` or `+word}` behind `${name:`.
+    fn modified(
+        &self,
+        name: &str,
+        characters: &mut Characters<'_>,
+        text: &mut String,
+    ) -> Result<(), DockerfileError> {
+        let modifier = characters.next().unwrap_or('}');
+        let value = self.value(name);
+        let mut word = String::new();
+        if !matches!(modifier, '-' | '+') {
+            return Err(DockerfileError::SubstitutionModifier { modifier, word: self.word.to_owned() });
+        }
+        if !self.until(Some('}'), characters, &mut word)? {
+            return Err(DockerfileError::SubstitutionColon(self.word.to_owned()));
+        }
+        match (modifier, value.is_empty()) {
+            ('-', true) | ('+', false) => text.push_str(&word),
+            ('-', false) => text.push_str(value),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn value(&self, name: &str) -> &str {
+        self.variables.value(name).unwrap_or_default()
+    }
+}
+
+fn take_name(characters: &mut Characters<'_>) -> String {
+    let mut name = String::new();
+    while let Some(character) = characters.next_if(|next| next.is_ascii_alphanumeric() || *next == '_') {
+        name.push(character);
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(name: &str) -> Option<&'static str> {
+        match name {
+            "x" => Some("1"),
+            "list" => Some("80 443"),
+            "empty" => Some(""),
+            _ => None,
+        }
+    }
+
+    fn expanded(word: &str) -> Result<String, String> {
+        expand(word, '\\', &variables).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn substitutes_unquotes_and_unescapes() {
+        for (word, want) in [
+            ("$x", "1"),
+            ("${x}", "1"),
+            ("${y}", ""),
+            ("${y:-def}", "def"),
+            ("${empty:-def}", "def"),
+            ("${x:-def}", "1"),
+            ("${x:+alt}", "alt"),
+            ("${y:+alt}", ""),
+            ("${y:-$x}", "1"),
+            ("${y:-${z:-deep}}", "deep"),
+            ("${y:-\"}\"}", "}"),
+            (r"\$x", "$x"),
+            (r"\${x}", "${x}"),
+            ("'$x'", "$x"),
+            ("\"$x\"", "1"),
+            ("${x}y", "1y"),
+            ("$xy", ""),
+            ("$", "$"),
+            ("$$", "$$"),
+            ("a$.b", "a$.b"),
+            ("\"d e\"", "d e"),
+            (r"g\ h", "g h"),
+            (r#""a\"b\$x\\c\n""#, r#"a"b$x\c\n"#),
+            ("\"open", "open"),
+            ("'open", "open"),
+            ("end\\", "end"),
+            ("/a$nope/b", "/a/b"),
+            ("ü$x", "ü1"),
+        ] {
+            assert_eq!(expanded(word), Ok(want.to_owned()), "{word}");
+        }
+    }
+
+    #[test]
+    fn malformed_substitutions_are_shown() {
+        for (word, want) in [
+            ("${x:?err}", "Unsupported modifier (?) in substitution: ${x:?err}"),
+            ("${x:}", "Unsupported modifier (}) in substitution: ${x:}"),
+            ("${x%y}", "Missing ':' in substitution: ${x%y}"),
+            ("${x", "Missing ':' in substitution: ${x"),
+            ("${x:-y", "Missing ':' in substitution: ${x:-y"),
+            ("\"${x-y}\"", "Missing ':' in substitution: \"${x-y}\""),
+        ] {
+            assert_eq!(expanded(word), Err(want.to_owned()), "{word}");
+        }
+    }
+
+    #[test]
+    fn unquoted_values_become_several_words() {
+        let words = |word| expand_words(word, '\\', &variables).unwrap();
+        assert_eq!(words("$list"), ["80", "443"]);
+        assert_eq!(words("\"$list\""), ["80 443"]);
+        assert!(words("$y").is_empty());
+    }
+}

@@ -1,0 +1,126 @@
+//! The Dockerfile's language: from bytes to checked instructions, before any step runs.
+//!
+//! `lines` joins continued lines, `words` and `json` split what follows an instruction's name,
+//! `parse` makes instructions of it, `check` looks at the file as a whole, and `expand` puts in
+//! variables when a step is reached.
+
+mod check;
+mod error;
+mod expand;
+mod flags;
+mod health;
+mod heredoc;
+mod json;
+mod lines;
+mod parse;
+mod ports;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use model::HealthCheck;
+
+pub use error::DockerfileError;
+pub(crate) use expand::{Variables, expand, expand_words};
+pub(crate) use parse::{append_labels, parse_trigger};
+pub(crate) use ports::parse_ports;
+
+/// A Dockerfile whose every instruction has been understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dockerfile {
+    /// The instructions, in the file's order.
+    pub(crate) instructions: Vec<Instruction>,
+    /// The character that continues a line and takes a variable's meaning away.
+    pub(crate) escape: char,
+}
+
+impl Dockerfile {
+    /// Parses and checks a Dockerfile.
+    ///
+    /// # Errors
+    /// [`DockerfileError`] for the first thing that is wrong, whichever line it is on.
+    pub fn parse(bytes: &[u8]) -> Result<Self, DockerfileError> {
+        let dockerfile = parse::parse(bytes)?;
+        check::check(&dockerfile)?;
+        Ok(dockerfile)
+    }
+}
+
+/// One instruction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Instruction {
+    /// How the stream's step line shows it: the name in upper case and the parsed words.
+    pub(crate) shown: String,
+    /// What it does.
+    pub(crate) command: Command,
+}
+
+/// What an instruction does, with its arguments before variables are put in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Command {
+    From {
+        image: String,
+        stage: Option<String>,
+    },
+    Maintainer(String),
+    Run(CommandLine),
+    Cmd(CommandLine),
+    Entrypoint(CommandLine),
+    Label(Vec<(String, String)>),
+    Env(Vec<(String, String)>),
+    Expose(Vec<String>),
+    Volume(Vec<String>),
+    User(String),
+    Workdir(String),
+    Transfer(Transfer),
+    /// The trigger as it was written.
+    OnBuild(String),
+    StopSignal(String),
+    Arg(Vec<Argument>),
+    HealthCheck {
+        check: HealthCheck,
+        written: String,
+    },
+    Shell(Vec<String>),
+}
+
+/// A command in shell form or as a list of words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CommandLine {
+    Shell(String),
+    Exec(Vec<String>),
+}
+
+/// ADD or COPY.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Transfer {
+    pub(crate) verb: TransferVerb,
+    pub(crate) sources: Vec<String>,
+    pub(crate) destination: String,
+    pub(crate) owner: Option<String>,
+    /// `--from`: a stage or an image.
+    pub(crate) from: Option<String>,
+}
+
+/// Which of the two a [`Transfer`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TransferVerb {
+    Add,
+    Copy,
+}
+
+impl TransferVerb {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Add => "ADD",
+            Self::Copy => "COPY",
+        }
+    }
+}
+
+/// One name that ARG declares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Argument {
+    pub(crate) name: String,
+    pub(crate) default: Option<String>,
+}

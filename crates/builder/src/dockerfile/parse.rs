@@ -1,0 +1,281 @@
+//! Makes instructions of a Dockerfile's lines.
+
+use std::collections::BTreeMap;
+
+use super::flags::Flags;
+use super::lines::{self, Line};
+use super::{
+    Argument, Command, CommandLine, Dockerfile, DockerfileError, Instruction, Transfer, TransferVerb, flags,
+    health, heredoc, json, words,
+};
+
+/// Parses every line of a Dockerfile, each for itself.
+///
+/// # Errors
+/// [`DockerfileError`] for the first line that is wrong.
+pub(super) fn parse(bytes: &[u8]) -> Result<Dockerfile, DockerfileError> {
+    let text = String::from_utf8_lossy(bytes);
+    let physical = lines::physical(&text);
+    let joined = lines::join(&physical)?;
+    let mut instructions = Vec::with_capacity(joined.lines.len());
+    for line in &joined.lines {
+        refuse_heredoc(line, &physical)?;
+        instructions.push(parse_instruction(&line.text, joined.escape)?);
+    }
+    Ok(Dockerfile { instructions, escape: joined.escape })
+}
+
+/// Parses a trigger that an image carries.
+///
+/// # Errors
+/// [`DockerfileError`] when it is no instruction, or one that a trigger cannot be.
+pub(crate) fn parse_trigger(text: &str) -> Result<Instruction, DockerfileError> {
+    let instruction = parse_instruction(text.trim(), '\\')?;
+    check_trigger(&instruction)?;
+    Ok(instruction)
+}
+
+/// Adds a LABEL instruction with the labels that the request asks for.
+pub(crate) fn append_labels(dockerfile: &mut Dockerfile, labels: &BTreeMap<String, String>) {
+    if labels.is_empty() {
+        return;
+    }
+    let quote = |text: &String| format!("'{}'", text.replace('\'', "'\"'\"'"));
+    let pairs: Vec<_> = labels.iter().map(|(name, value)| (quote(name), quote(value))).collect();
+    let shown = labels.iter().map(|(name, value)| format!(" {name} {value}")).collect::<String>();
+    let command = Command::Label(pairs);
+    dockerfile.instructions.push(Instruction { shown: format!("LABEL{shown}"), command });
+}
+
+fn refuse_heredoc(line: &Line, physical: &[&str]) -> Result<(), DockerfileError> {
+    let verb = line.text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+    if !matches!(verb.as_str(), "RUN" | "COPY" | "ADD") {
+        return Ok(());
+    }
+    match heredoc::delimiter(&line.text, &physical[line.next..]) {
+        Some(delimiter) => Err(DockerfileError::HereDocument(delimiter.to_owned())),
+        None => Ok(()),
+    }
+}
+
+fn parse_instruction(text: &str, escape: char) -> Result<Instruction, DockerfileError> {
+    let (verb, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let verb = verb.to_uppercase();
+    let allowed: &[&str] = match verb.as_str() {
+        "ADD" => &["chown"],
+        "COPY" => &["chown", "from"],
+        "HEALTHCHECK" => health::FLAGS,
+        _ => &[],
+    };
+    let known = NAMES.iter().find(|&&name| name == verb);
+    let Some(&name) = known else { return Err(DockerfileError::UnknownInstruction(verb)) };
+    let (flags, rest) = flags::take(rest.trim(), allowed)?;
+    let (command, words) = parse_command(name, &flags, rest, escape)?;
+    let words = flags.written.iter().cloned().chain(words).collect::<Vec<_>>().join(" ");
+    Ok(Instruction { shown: format!("{name} {words}"), command })
+}
+
+const NAMES: &[&str] = &[
+    "ADD",
+    "ARG",
+    "CMD",
+    "COPY",
+    "ENTRYPOINT",
+    "ENV",
+    "EXPOSE",
+    "FROM",
+    "HEALTHCHECK",
+    "LABEL",
+    "MAINTAINER",
+    "ONBUILD",
+    "RUN",
+    "SHELL",
+    "STOPSIGNAL",
+    "USER",
+    "VOLUME",
+    "WORKDIR",
+];
+
+/// Parses the arguments: what the instruction does, and the words that its step line shows.
+fn parse_command(
+    name: &'static str,
+    flags: &Flags,
+    rest: &str,
+    escape: char,
+) -> Result<(Command, Vec<String>), DockerfileError> {
+    let whole = || vec![rest.to_owned()];
+    Ok(match name {
+        "ADD" => parse_transfer(TransferVerb::Add, flags, rest)?,
+        "COPY" => parse_transfer(TransferVerb::Copy, flags, rest)?,
+        "FROM" => (parse_from(rest)?, whole()),
+        "RUN" => {
+            let line = json::command_line(rest)?;
+            check_run(&line)?;
+            (Command::Run(line.clone()), shown_line(line))
+        }
+        "CMD" => {
+            let line = json::command_line(rest)?;
+            (Command::Cmd(line.clone()), shown_line(line))
+        }
+        "ENTRYPOINT" => {
+            let line = json::command_line(rest)?;
+            (Command::Entrypoint(line.clone()), shown_line(line))
+        }
+        "ENV" => parse_pairs("ENV", rest, escape, Command::Env)?,
+        "LABEL" => parse_pairs("LABEL", rest, escape, Command::Label)?,
+        "ARG" => parse_arguments(rest, escape)?,
+        "EXPOSE" => {
+            let words = several("EXPOSE", rest.split_whitespace())?;
+            (Command::Expose(words.clone()), words)
+        }
+        "VOLUME" => parse_volume(rest)?,
+        "HEALTHCHECK" => (health::parse(flags, rest)?, whole()),
+        "SHELL" => {
+            let words = json::words(rest)?.ok_or(DockerfileError::ShellNotJson)?;
+            let words = several("SHELL", words.iter().map(String::as_str))?;
+            (Command::Shell(words.clone()), words)
+        }
+        "ONBUILD" => parse_on_build(rest, escape)?,
+        "MAINTAINER" => (Command::Maintainer(one("MAINTAINER", rest)?), whole()),
+        "STOPSIGNAL" => (Command::StopSignal(one("STOPSIGNAL", rest)?), whole()),
+        "USER" => (Command::User(one("USER", rest)?), whole()),
+        "WORKDIR" => (Command::Workdir(one("WORKDIR", rest)?), whole()),
+        other => return Err(DockerfileError::UnknownInstruction(other.to_owned())),
+    })
+}
+
+fn shown_line(line: CommandLine) -> Vec<String> {
+    match line {
+        CommandLine::Shell(text) => vec![text],
+        CommandLine::Exec(words) => words,
+    }
+}
+
+fn check_run(line: &CommandLine) -> Result<(), DockerfileError> {
+    match line {
+        CommandLine::Shell(text) if text.is_empty() => {
+            Err(DockerfileError::Arguments("RUN".to_owned(), "at least one argument"))
+        }
+        CommandLine::Exec(words) if words.is_empty() => Err(DockerfileError::NoCommand),
+        CommandLine::Shell(_) | CommandLine::Exec(_) => Ok(()),
+    }
+}
+
+fn one(name: &str, text: &str) -> Result<String, DockerfileError> {
+    if text.is_empty() {
+        return Err(DockerfileError::Arguments(name.to_owned(), "exactly one argument"));
+    }
+    Ok(text.to_owned())
+}
+
+fn several<'a>(name: &str, words: impl Iterator<Item = &'a str>) -> Result<Vec<String>, DockerfileError> {
+    let words: Vec<_> = words.map(str::to_owned).collect();
+    if words.is_empty() {
+        return Err(DockerfileError::Arguments(name.to_owned(), "at least one argument"));
+    }
+    Ok(words)
+}
+
+fn parse_from(text: &str) -> Result<Command, DockerfileError> {
+    let words: Vec<_> = text.split_whitespace().collect();
+    let (image, stage) = match words[..] {
+        [image] => (image, None),
+        [image, keyword, stage] if keyword.eq_ignore_ascii_case("as") => (image, Some(stage_name(stage)?)),
+        [] => return Err(DockerfileError::Arguments("FROM".to_owned(), "one argument")),
+        _ => return Err(DockerfileError::Arguments("FROM".to_owned(), "either one or three arguments")),
+    };
+    Ok(Command::From { image: image.to_owned(), stage })
+}
+
+/// Stage names are case-insensitive: a letter, then letters, digits, `-`, `_` and `.`.
+fn stage_name(name: &str) -> Result<String, DockerfileError> {
+    let lower = name.to_ascii_lowercase();
+    let valid = lower.starts_with(|first: char| first.is_ascii_lowercase())
+        && lower
+            .chars()
+            .all(|next| next.is_ascii_lowercase() || next.is_ascii_digit() || "-_.".contains(next));
+    if valid { Ok(lower) } else { Err(DockerfileError::StageName(name.to_owned())) }
+}
+
+fn parse_pairs(
+    name: &'static str,
+    text: &str,
+    escape: char,
+    make: fn(Vec<(String, String)>) -> Command,
+) -> Result<(Command, Vec<String>), DockerfileError> {
+    let pairs = words::pairs(name, text, escape)?;
+    let shown = pairs.iter().flat_map(|(name, value)| [name.clone(), value.clone()]).collect();
+    Ok((make(pairs), shown))
+}
+
+fn parse_arguments(text: &str, escape: char) -> Result<(Command, Vec<String>), DockerfileError> {
+    let words = words::quoted_words(text, escape);
+    let shown = several("ARG", words.iter().map(String::as_str))?;
+    let argument = |word: String| {
+        let (name, default) = word
+            .split_once('=')
+            .map_or((word.as_str(), None), |(name, value)| (name, Some(value.to_owned())));
+        if name.is_empty() {
+            return Err(DockerfileError::BlankName("ARG"));
+        }
+        Ok(Argument { name: name.to_owned(), default })
+    };
+    Ok((Command::Arg(words.into_iter().map(argument).collect::<Result<_, _>>()?), shown))
+}
+
+fn parse_volume(text: &str) -> Result<(Command, Vec<String>), DockerfileError> {
+    let words = json::words(text)?.unwrap_or_else(|| text.split_whitespace().map(str::to_owned).collect());
+    let words = several("VOLUME", words.iter().map(String::as_str))?;
+    if words.iter().any(|word| word.trim().is_empty()) {
+        return Err(DockerfileError::EmptyVolume);
+    }
+    Ok((Command::Volume(words.clone()), words))
+}
+
+fn parse_transfer(
+    verb: TransferVerb,
+    flags: &Flags,
+    text: &str,
+) -> Result<(Command, Vec<String>), DockerfileError> {
+    let words = json::words(text)?.unwrap_or_else(|| text.split_whitespace().map(str::to_owned).collect());
+    let (destination, sources) = match words.split_last() {
+        Some((destination, sources)) if !sources.is_empty() => (destination.clone(), sources.to_vec()),
+        _ => return Err(DockerfileError::Arguments(verb.name().to_owned(), "at least two arguments")),
+    };
+    let is_url = |source: &String| source.starts_with("http://") || source.starts_with("https://");
+    if verb == TransferVerb::Copy && sources.iter().any(is_url) {
+        return Err(DockerfileError::CopyUrl);
+    }
+    let transfer = Transfer {
+        verb,
+        sources,
+        destination,
+        owner: flags.value("chown").map(str::to_owned),
+        from: flags.value("from").map(str::to_owned),
+    };
+    Ok((Command::Transfer(transfer), words))
+}
+
+fn parse_on_build(text: &str, escape: char) -> Result<(Command, Vec<String>), DockerfileError> {
+    if text.is_empty() {
+        return Err(DockerfileError::Arguments("ONBUILD".to_owned(), "at least one argument"));
+    }
+    let verb = text.split_whitespace().next().unwrap_or_default();
+    if verb.eq_ignore_ascii_case("ONBUILD") {
+        return Err(DockerfileError::ChainedTrigger);
+    }
+    let trigger = parse_instruction(text, escape)?;
+    check_trigger(&trigger)?;
+    let shown = trigger.shown.strip_prefix(&verb.to_uppercase()).unwrap_or_default();
+    let shown = format!("{}{shown}", verb.to_lowercase());
+    Ok((Command::OnBuild(text.to_owned()), vec![shown]))
+}
+
+fn check_trigger(trigger: &Instruction) -> Result<(), DockerfileError> {
+    match trigger.command {
+        Command::OnBuild(_) => Err(DockerfileError::ChainedTrigger),
+        Command::From { .. } => Err(DockerfileError::ForbiddenTrigger("FROM")),
+        Command::Maintainer(_) => Err(DockerfileError::ForbiddenTrigger("MAINTAINER")),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,169 @@
+use super::*;
+
+fn parsed(text: &str) -> Result<Dockerfile, String> {
+    Dockerfile::parse(text.as_bytes()).map_err(|error| error.to_string())
+}
+
+/// The step line of the one instruction after FROM.
+fn shown(text: &str) -> Result<String, String> {
+    parsed(&format!("FROM x\n{text}\n")).map(|dockerfile| dockerfile.instructions[1].shown.clone())
+}
+
+#[test]
+fn step_lines_show_parsed_words() {
+    for (text, want) in [
+        ("ENV a=b c=d", "ENV a b c d"),
+        ("ENV a=b c=\"d e\" f=g\\ h", "ENV a b c \"d e\" f g\\ h"),
+        ("ENV a b c  d", "ENV a b c  d"),
+        ("ENV =b", "ENV  b"),
+        ("ENV a=", "ENV a "),
+        ("LABEL a=1 \\\n  b=2", "LABEL a 1 b 2"),
+        ("RUN [\"echo\",\"hi there\"]", "RUN echo hi there"),
+        ("run true", "RUN true"),
+        ("RUN\techo\tx", "RUN echo\tx"),
+        ("CMD", "CMD "),
+        ("CMD    [ \"a\" , \"b\" ]   ", "CMD a b"),
+        ("CMD [\"a\", b]", "CMD [\"a\", b]"),
+        ("VOLUME [\"/a\",\"/b c\"]", "VOLUME /a /b c"),
+        ("EXPOSE 80   53/udp", "EXPOSE 80 53/udp"),
+        ("USER a b", "USER a b"),
+        ("COPY --chown=1:1 f /x", "COPY --chown=1:1 f /x"),
+        ("COPY [\"f\", \"/with space\"]", "COPY f /with space"),
+        ("COPY [\"f\", \"/x\"", "COPY [\"f\", \"/x\""),
+        ("ONBUILD RUN echo trig", "ONBUILD run echo trig"),
+        ("ONBUILD ENV a=b", "ONBUILD env a b"),
+        ("onbuild run echo x", "ONBUILD run echo x"),
+        ("ONBUILD RUN [\"a\",\"b\"]", "ONBUILD run a b"),
+        ("MAINTAINER Jane <j@x.org>", "MAINTAINER Jane <j@x.org>"),
+        ("HEALTHCHECK --interval=5s CMD true", "HEALTHCHECK --interval=5s CMD true"),
+        ("SHELL [\"/bin/bash\", \"-c\"]", "SHELL /bin/bash -c"),
+        ("ARG a=1 b", "ARG a=1 b"),
+    ] {
+        assert_eq!(shown(text).as_deref(), Ok(want), "{text}");
+    }
+}
+
+#[test]
+fn bad_instructions_are_found_before_any_step() {
+    for (text, want) in [
+        ("FOO bar", "Unknown instruction: FOO"),
+        ("foo bar", "Unknown instruction: FOO"),
+        ("garbage", "Unknown instruction: GARBAGE"),
+        ("INSERT a b", "Unknown instruction: INSERT"),
+        ("FROM", "FROM requires one argument"),
+        ("FROM Bad_Name!", "repository name component must match \"[a-z0-9]+(?:[._-][a-z0-9]+)*\""),
+        ("FROM --x busybox", "Unknown flag: x"),
+        ("FROM scratch:latest", "'scratch' is a reserved name"),
+        (
+            "FROM x as 1a",
+            "invalid name for build stage: \"1a\", name can't start with a number or contain symbols",
+        ),
+        ("RUN", "RUN requires at least one argument"),
+        ("RUN []", "No command specified"),
+        ("RUN [\"echo\", 1]", "When using JSON array syntax, arrays must be comprised of strings only."),
+        ("RUN --mount=x true", "Unknown flag: mount"),
+        ("ENV", "ENV requires at least one argument"),
+        ("ENV a", "ENV must have two arguments"),
+        ("ENV a=b c", "Syntax error - can't find = in \"c\". Must be of the form: name=value"),
+        ("ENV a=${x:?err}", "Unsupported modifier (?) in substitution: ${x:?err}"),
+        ("ENV a=${x%y}", "Missing ':' in substitution: ${x%y}"),
+        ("LABEL", "LABEL requires at least one argument"),
+        ("LABEL a", "LABEL must have two arguments"),
+        ("EXPOSE", "EXPOSE requires at least one argument"),
+        ("EXPOSE abc", "Invalid containerPort: abc"),
+        ("EXPOSE 80/foo", "Invalid proto: foo"),
+        ("USER", "USER requires exactly one argument"),
+        ("WORKDIR", "WORKDIR requires exactly one argument"),
+        ("VOLUME", "VOLUME requires at least one argument"),
+        ("VOLUME [\"\"]", "Volume specified can not be an empty string"),
+        ("MAINTAINER", "MAINTAINER requires exactly one argument"),
+        ("ONBUILD", "ONBUILD requires at least one argument"),
+        ("ONBUILD ONBUILD RUN x", "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed"),
+        ("ONBUILD FROM x", "FROM isn't allowed as an ONBUILD trigger"),
+        ("ONBUILD MAINTAINER x", "MAINTAINER isn't allowed as an ONBUILD trigger"),
+        ("ONBUILD FOO x", "Unknown instruction: FOO"),
+        ("COPY f", "COPY requires at least two arguments"),
+        ("ADD", "ADD requires at least two arguments"),
+        ("COPY http://x/y /h", "Source can't be a URL for COPY"),
+        (
+            "COPY a b /two",
+            "When using COPY with more than one source file, the destination must be a directory and end with a /",
+        ),
+        ("ADD --from=x a b", "Unknown flag: from"),
+        ("STOPSIGNAL nonsense", "Invalid signal: nonsense"),
+        ("SHELL sh -c", "SHELL requires the arguments to be in JSON form"),
+        (
+            "RUN cat <<EOF\nhello\nEOF",
+            "here-documents (<<EOF) are not supported: join the lines with && or copy a script from the build context",
+        ),
+    ] {
+        assert_eq!(shown(text), Err(want.to_owned()), "{text}");
+    }
+}
+
+#[test]
+fn files_are_checked_as_a_whole() {
+    for (text, want) in [
+        ("", "No image was generated. Is your Dockerfile empty?"),
+        ("\n\n  ", "No image was generated. Is your Dockerfile empty?"),
+        ("# c\n#d", "No image was generated. Is your Dockerfile empty?"),
+        ("ARG a", "No image was generated. Is your Dockerfile empty?"),
+        ("RUN echo hi", "Please provide a source image with `from` prior to run"),
+        ("MAINTAINER x\nFROM y", "Please provide a source image with `from` prior to commit"),
+    ] {
+        assert_eq!(parsed(text).unwrap_err(), want, "{text:?}");
+    }
+    for text in [
+        "FROM x",
+        "FROM scratch\nLABEL a=b",
+        "ARG v=1\nFROM x:$v",
+        "FROM a AS One\nFROM one",
+        "FROM x\r\nENV a=b\r\n",
+    ] {
+        assert!(parsed(text).is_ok(), "{text:?}");
+    }
+}
+
+#[test]
+fn triggers_keep_their_text() {
+    let dockerfile = parsed("FROM x\nONBUILD   RUN [\"a\",\"b\"]").unwrap();
+    assert_eq!(dockerfile.instructions[1].command, Command::OnBuild("RUN [\"a\",\"b\"]".into()));
+    assert!(parse_trigger("RUN x").is_ok());
+    assert!(parse_trigger("FROM x").is_err());
+}
+
+#[test]
+fn labels_of_the_request_come_last_and_unexpanded() {
+    let mut dockerfile = parsed("FROM x").unwrap();
+    append_labels(&mut dockerfile, &[("it's".to_owned(), "$a \\ \"b".to_owned())].into());
+    let Command::Label(pairs) = &dockerfile.instructions[1].command else { panic!("no label") };
+    let text = |word: &str| expand(word, '\\', &|_: &str| Some("set")).unwrap();
+    assert_eq!((text(&pairs[0].0), text(&pairs[0].1)), ("it's".to_owned(), "$a \\ \"b".to_owned()));
+}
+
+#[test]
+fn any_bytes_end_in_a_result() {
+    let pieces: [&[u8]; 12] = [
+        b"FROM x\n",
+        b"RUN ",
+        b"\\\n",
+        b"\"",
+        b"'",
+        b"${",
+        b":",
+        b"[\"",
+        b"\xff\xfe",
+        b"<<E",
+        b"\nE\n",
+        b"--",
+    ];
+    let mut seed = 1_u32;
+    for _ in 0..20_000 {
+        let mut text = Vec::new();
+        for _ in 0..12 {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            text.extend_from_slice(pieces[(seed >> 16) as usize % pieces.len()]);
+        }
+        let _ = Dockerfile::parse(&text);
+    }
+}

@@ -1,0 +1,101 @@
+//! What the builder asks of the engine: containers of RUN steps, and images it does not have.
+
+use std::path::PathBuf;
+
+use images::{Cancellation, Progress};
+use model::{Config, ContainerId, Digest, ErrorKind, HostConfig, ImageReference};
+
+/// Why the engine could not do what a step asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("{source}")]
+pub struct StepError {
+    /// What kind of failure it is.
+    pub kind: ErrorKind,
+    /// The failure itself; its text is what the client sees.
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl StepError {
+    /// Wraps a failure of the engine.
+    pub fn new(kind: ErrorKind, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { kind, source: source.into() }
+    }
+}
+
+/// The container that a RUN step needs.
+#[derive(Debug, Clone)]
+pub struct RunStep {
+    /// The image to start from; `None` in a stage `FROM scratch` before its first layer.
+    pub image: Option<Digest>,
+    /// The whole configuration: the step's command in `cmd` without an entrypoint, the
+    /// environment (build arguments included), user, working directory, volumes, labels.
+    /// `hostname` is empty: the container's short id is meant.
+    pub config: Config,
+    /// The limits and the network of the build.
+    pub host_config: HostConfig,
+}
+
+/// Which of a step's streams a piece of output comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Runs the containers of RUN steps: ordinary containers, listed and inspected as any other.
+///
+/// The calls of one step come in this order: [`create`](Self::create), [`run`](Self::run),
+/// [`changes`](Self::changes) when it ended with 0, [`remove`](Self::remove) unless it is kept.
+pub trait StepRunner: Sync {
+    /// Makes the container without starting it.
+    ///
+    /// # Errors
+    /// [`StepError`] with the text for the client.
+    fn create(&self, step: &RunStep) -> Result<ContainerId, StepError>;
+
+    /// Starts the container, hands its output on as it comes, and waits for its end.
+    ///
+    /// On cancellation the container is killed and the call returns within a second, with any
+    /// result. The exit code of a process killed by a signal is 128 and the signal's number.
+    ///
+    /// # Errors
+    /// [`StepError`] with the text for the client when the container cannot be started.
+    fn run(
+        &self,
+        container: &ContainerId,
+        output: &mut dyn FnMut(OutputStream, &[u8]),
+        cancellation: &Cancellation,
+    ) -> Result<i64, StepError>;
+
+    /// The ended container's upper directory: exactly what the step changed, in overlay form,
+    /// without the mount points that the runtime made for itself.
+    ///
+    /// Unless the container is kept (`rm=0`) the directory is renamed into the image store right
+    /// after, and the container is removed.
+    ///
+    /// # Errors
+    /// [`StepError`] with the text for the client.
+    fn changes(&self, container: &ContainerId) -> Result<PathBuf, StepError>;
+
+    /// Removes the container with its anonymous volumes, killing it where it still runs.
+    ///
+    /// # Errors
+    /// [`StepError`] when something of it is left.
+    fn remove(&self, container: &ContainerId) -> Result<(), StepError>;
+}
+
+/// Pulls the images that FROM and `COPY --from` name and that are not there.
+pub trait ImagePuller: Sync {
+    /// Pulls an image with the credentials of the request and gives its id.
+    ///
+    /// # Errors
+    /// [`StepError`] with the text for the client.
+    fn pull(
+        &self,
+        image: &ImageReference,
+        progress: &dyn Progress,
+        cancellation: &Cancellation,
+    ) -> Result<Digest, StepError>;
+}
