@@ -13,7 +13,9 @@
 
 pub mod log;
 mod message;
+mod records;
 mod run_directory;
 
 pub use message::*;
+pub use records::ShimProcesses;
 pub use run_directory::RunDirectory;

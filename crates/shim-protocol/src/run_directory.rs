@@ -45,7 +45,8 @@ impl RunDirectory {
         self.0.join("exit.json")
     }
 
-    /// The shim's own [`model::ProcessReference`] and its container's, written by the shim first of all.
+    /// The shim's and its container's processes, JSON of [`crate::ShimProcesses`]; written by the shim first
+    /// of all, and again when the container is made.
     #[must_use]
     pub fn processes(&self) -> PathBuf {
         self.0.join("processes.json")

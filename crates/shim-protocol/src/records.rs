@@ -1,0 +1,18 @@
+//! What a shim leaves in its run directory for daemons that come later.
+
+use std::path::PathBuf;
+
+use model::ProcessReference;
+use serde::{Deserialize, Serialize};
+
+/// `processes.json`: enough to recognise, kill and clean up a container whose shim does not answer.
+/// The shim writes it first of all, and again (by renaming) when the container is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShimProcesses {
+    /// The shim itself.
+    pub shim: ProcessReference,
+    /// The container's init; `None` until it is made.
+    pub init: Option<ProcessReference>,
+    /// The container's cgroup directories, one a hierarchy.
+    pub cgroups: Vec<PathBuf>,
+}
