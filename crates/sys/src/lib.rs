@@ -1,6 +1,7 @@
 //! Safe wrappers of the Linux system calls berth needs; the only crate with unsafe code.
 #![allow(unsafe_code, reason = "this is the crate that may")]
 
+pub mod activation;
 pub mod background;
 pub mod child_signal;
 pub mod clone;
@@ -12,4 +13,5 @@ pub mod process;
 pub mod program;
 pub mod random;
 pub mod seqpacket;
+pub mod signal;
 pub mod stream;
