@@ -1,0 +1,116 @@
+//! `GET /containers/json`: which containers, in which order, with which fields.
+
+use berth_tests::{Engine, merged, query, sh};
+use serde_json::{Value, json};
+
+/// The ids of a list.
+fn ids(engine: &Engine, parameters: &[(&str, &str)]) -> Vec<String> {
+    let listed = engine.get(&format!("/containers/json{}", query(parameters))).expect(200).json();
+    let id = |container: &Value| container["Id"].as_str().expect("an id").to_owned();
+    listed.as_array().expect("a list").iter().map(id).collect()
+}
+
+#[test]
+fn only_running_containers_unless_all_are_asked_for() {
+    let engine = Engine::start();
+    let created = engine.create(&sh("true"));
+    let exited = engine.run(&sh("exit 4"));
+    assert_eq!(engine.wait(&exited), 4);
+    let running = engine.run(&sh("sleep 600"));
+    assert_eq!(ids(&engine, &[]), [running.as_str()]);
+    for all in ["1", "true", "True"] {
+        assert_eq!(ids(&engine, &[("all", all)]), [running.as_str(), exited.as_str(), created.as_str()]);
+    }
+    for all in ["0", "false", ""] {
+        assert_eq!(ids(&engine, &[("all", all)]), [running.as_str()]);
+    }
+}
+
+#[test]
+fn limit_since_and_before_include_those_that_do_not_run() {
+    let engine = Engine::start();
+    let made: Vec<String> = (0..4).map(|_| engine.create(&sh("true"))).collect();
+    assert_eq!(ids(&engine, &[("limit", "2")]), [made[3].as_str(), made[2].as_str()]);
+    assert_eq!(ids(&engine, &[("since", &made[1])]), [made[3].as_str(), made[2].as_str()]);
+    assert_eq!(ids(&engine, &[("before", &made[2])]), [made[1].as_str(), made[0].as_str()]);
+    assert_eq!(
+        ids(&engine, &[("since", &made[0]), ("before", &made[3])]),
+        [made[2].clone(), made[1].clone()]
+    );
+    assert_eq!(ids(&engine, &[("since", &made[0][..12]), ("limit", "1")]), [made[3].as_str()]);
+    assert!(ids(&engine, &[]).is_empty());
+}
+
+#[test]
+fn filters_choose_by_exit_code_status_and_label() {
+    let engine = Engine::start();
+    let labelled = merged(sh("exit 3"), json!({ "Labels": { "color": "red", "size": "" } }));
+    let red = engine.run(&labelled);
+    assert_eq!(engine.wait(&red), 3);
+    let plain = engine.run(&sh("sleep 600"));
+    let created = engine.create(&merged(sh("true"), json!({ "Labels": { "color": "blue" } })));
+    let by = |filter: Value| ids(&engine, &[("all", "1"), ("filters", &filter.to_string())]);
+    assert_eq!(by(json!({ "exited": ["3"] })), [red.as_str()]);
+    assert!(by(json!({ "exited": ["7"] })).is_empty());
+    assert_eq!(by(json!({ "status": ["running"] })), [plain.as_str()]);
+    assert_eq!(by(json!({ "status": ["exited"] })), [red.as_str()]);
+    assert_eq!(by(json!({ "status": ["created"] })), [created.as_str()]);
+    assert_eq!(by(json!({ "label": ["color"] })), [created.as_str(), red.as_str()]);
+    assert_eq!(by(json!({ "label": ["color=red"] })), [red.as_str()]);
+    assert!(by(json!({ "label": ["color=red", "color=blue"] })).is_empty());
+    assert_eq!(by(json!({ "label": { "color=red": true } })), [red.as_str()]);
+    let _ = engine.post(&format!("/containers/{plain}/pause")).expect(204);
+    assert_eq!(by(json!({ "status": ["paused"] })), [plain.as_str()]);
+    let _ = engine.post(&format!("/containers/{plain}/unpause")).expect(204);
+    let filter = json!({ "status": ["exited"] }).to_string();
+    assert_eq!(ids(&engine, &[("filters", &filter)]), [red.as_str()]);
+}
+
+#[test]
+fn an_entry_has_the_specified_fields() {
+    let engine = Engine::start();
+    let body = merged(
+        sh("echo some bytes > /file; sleep 600"),
+        json!({ "Labels": { "a": "b" }, "ExposedPorts": { "80/tcp": {} },
+                "HostConfig": { "PortBindings": { "80/tcp": [{ "HostPort": "23456" }] } } }),
+    );
+    let id = engine.create_named("fields", &body);
+    engine.start(&id);
+    let listed = engine.get("/containers/json?size=1").expect(200).json();
+    let entry = &listed[0];
+    assert_eq!(entry["Id"], id.as_str());
+    assert_eq!(entry["Names"], json!(["/fields"]));
+    assert_eq!(entry["Image"], "busybox");
+    assert!(entry["Command"].as_str().is_some_and(|command| command.starts_with("sh -c")), "{entry}");
+    assert!(entry["Created"].as_i64().is_some_and(|seconds| seconds > 1_400_000_000));
+    assert!(entry["Status"].as_str().is_some_and(|status| status.starts_with("Up ")), "{entry}");
+    assert_eq!(entry["Labels"], json!({ "a": "b" }));
+    assert_eq!(
+        entry["Ports"],
+        json!([{ "IP": "0.0.0.0", "PrivatePort": 80, "PublicPort": 23456, "Type": "tcp" }])
+    );
+    assert!(entry["SizeRw"].as_i64().is_some() && entry["SizeRootFs"].as_i64().is_some(), "{entry}");
+    let without = engine.get("/containers/json").expect(200).json();
+    assert!(without[0]["SizeRw"].as_i64().unwrap_or_default() == 0, "sizes cost time: only when asked for");
+}
+
+#[test]
+fn bad_parameters_are_refused() {
+    let engine = Engine::start();
+    for (parameters, words) in [
+        ("limit=abc", "abc"),
+        ("limit=1.5", "1.5"),
+        ("filters=%7Bbad", ""),
+        ("filters=%5B1%5D", ""),
+        ("filters=%7B%22status%22%3A%5B%22nosuch%22%5D%7D", "Unrecognised filter value for status"),
+        ("filters=%7B%22exited%22%3A%5B%22abc%22%5D%7D", "abc"),
+    ] {
+        let answer = engine.get(&format!("/containers/json?{parameters}"));
+        assert!([400, 500].contains(&answer.status()), "{parameters}: {}", answer.status());
+        assert!(answer.text().contains(words), "{parameters}: {}", answer.text());
+    }
+    for parameters in ["since=nosuch", "before=nosuch"] {
+        let answer = engine.get(&format!("/containers/json?{parameters}")).expect(404);
+        assert_eq!(answer.text(), "no such id: nosuch\n");
+    }
+}
