@@ -102,7 +102,10 @@ impl Database {
     /// When the database fails.
     pub(crate) fn save_volume(&self, name: &str, anonymous: bool) -> Result<(), Error> {
         self.lock()
-            .execute("INSERT OR IGNORE INTO volumes (name, anonymous) VALUES (?1, ?2)", params![name, anonymous])
+            .execute(
+                "INSERT OR IGNORE INTO volumes (name, anonymous) VALUES (?1, ?2)",
+                params![name, anonymous],
+            )
             .map(drop)
             .map_err(database_error("save a volume"))
     }

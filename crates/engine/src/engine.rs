@@ -47,7 +47,8 @@ impl Engine {
         let database = Database::open(&options.data_root.join("state.db"))?;
         let records = database.containers()?;
         let endpoints = records.iter().filter_map(|record| record.endpoint.clone()).collect();
-        let shim_program = SealedProgram::load(&options.shim).map_err(file_error("load the shim", &options.shim))?;
+        let shim_program =
+            SealedProgram::load(&options.shim).map_err(file_error("load the shim", &options.shim))?;
         let engine = Arc::new(Self {
             images: images::Store::open(&options.data_root.join("images")).map_err(Error::Image)?,
             network: Arc::new(network::Network::open(&options.network, endpoints).map_err(Error::Network)?),
@@ -69,7 +70,8 @@ impl Engine {
     /// Ends gracefully: keeps the events for the next daemon; containers run on unless told otherwise.
     pub async fn close(self: &Arc<Self>) {
         if self.options.stop_containers_on_exit {
-            let running = self.directory.all().into_iter().filter(|container| container.record().is_running());
+            let running =
+                self.directory.all().into_iter().filter(|container| container.record().is_running());
             let stops: Vec<_> = running
                 .map(|container| {
                     let engine = Arc::clone(self);
@@ -126,8 +128,12 @@ impl Engine {
     /// All containers, newest first.
     #[must_use]
     pub fn containers(&self) -> Vec<Arc<Container>> {
-        let mut all: Vec<_> =
-            self.directory.all().into_iter().map(|container| (container.record().created, container)).collect();
+        let mut all: Vec<_> = self
+            .directory
+            .all()
+            .into_iter()
+            .map(|container| (container.record().created, container))
+            .collect();
         all.sort_by(|(one, first), (other, second)| other.cmp(one).then_with(|| first.id().cmp(second.id())));
         all.into_iter().map(|(_, container)| container).collect()
     }

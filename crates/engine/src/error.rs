@@ -31,7 +31,9 @@ pub enum Error {
     StartPaused,
     #[error("Container is marked for removal and cannot be started.")]
     StartRemoving,
-    #[error("Conflict. The name \"{name}\" is already in use by container {holder}. You have to delete (or rename) that container to be able to reuse that name.")]
+    #[error(
+        "Conflict. The name \"{name}\" is already in use by container {holder}. You have to delete (or rename) that container to be able to reuse that name."
+    )]
     NameTaken { name: String, holder: String },
     #[error("Invalid container name ({0}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")]
     InvalidName(String),
@@ -39,7 +41,9 @@ pub enum Error {
     RenameToNothing,
     #[error("Error when allocating new name: {0}")]
     Rename(#[source] Box<Error>),
-    #[error("Conflict, You cannot remove a running container. Stop the container before attempting removal or use -f")]
+    #[error(
+        "Conflict, You cannot remove a running container. Stop the container before attempting removal or use -f"
+    )]
     RemoveRunning,
     #[error("Conflict, the container is being removed already")]
     AlreadyRemoving,
@@ -90,14 +94,18 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoSuchContainer(_) | Self::AmbiguousContainer(_) | Self::NoSuchExec(_) => ErrorKind::NotFound,
+            Self::NoSuchContainer(_) | Self::AmbiguousContainer(_) | Self::NoSuchExec(_) => {
+                ErrorKind::NotFound
+            }
             Self::NameTaken { .. }
             | Self::RemoveRunning
             | Self::AlreadyRemoving
             | Self::RemoveDefaultName
             | Self::ExecAlreadyRun(_) => ErrorKind::Conflict,
             Self::Rename(source) | Self::Container { source, .. } => source.kind(),
-            Self::System(text) if text.contains("no such") || text.contains("not found") => ErrorKind::NotFound,
+            Self::System(text) if text.contains("no such") || text.contains("not found") => {
+                ErrorKind::NotFound
+            }
             Self::Refused { kind, .. } => *kind,
             Self::Image(source) => source.kind(),
             Self::Network(source) => source.kind(),

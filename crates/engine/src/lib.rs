@@ -1,1 +1,39 @@
 //! The engine: containers, execs, volumes, events and their saved state.
+//!
+//! [`Engine`] is the only way in. Its verbs find their container by whatever a client calls it,
+//! run to their end even when the client leaves, and fail with an [`Error`] whose text is what
+//! clients show. Readers take [`Record`]s, which are complete and never wait.
+
+mod cgroup;
+pub mod container;
+mod database;
+mod directory;
+mod engine;
+mod error;
+mod events;
+pub mod exec;
+mod log_options;
+mod logs;
+mod names;
+mod options;
+mod outcome;
+mod reconcile;
+mod shim;
+mod volumes;
+mod warnings;
+
+pub use container::attach::{AttachRequest, AttachSession};
+pub use container::create::{Created, NewContainer};
+pub use container::remove::Removal;
+pub use container::{Container, Phase, Record};
+pub use engine::Engine;
+pub use error::Error;
+pub use events::{Events, Subscription};
+pub use exec::{Exec, ExecClient, ExecConfig, ExecSession, ExecState};
+pub use logs::{LogQuery, LogStream};
+pub use options::Options;
+pub use outcome::Outcome;
+pub use warnings::Limits;
+
+pub use images;
+pub use network;

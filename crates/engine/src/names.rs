@@ -3,21 +3,79 @@
 use crate::error::Error;
 
 const LEFT: [&str; 64] = [
-    "able", "amber", "awake", "bold", "brave", "brisk", "calm", "candid", "clever", "crisp", "daring", "deft",
-    "eager", "early", "fair", "famous", "fleet", "fond", "frank", "gentle", "glad", "golden", "grand", "happy",
-    "hardy", "honest", "humble", "ideal", "jolly", "keen", "kind", "lively", "loyal", "lucid", "mellow", "merry",
-    "mighty", "modest", "neat", "nimble", "noble", "patient", "placid", "plucky", "polite", "proud", "quick",
-    "quiet", "ready", "robust", "royal", "serene", "sharp", "smart", "snug", "solid", "steady", "sturdy", "subtle",
-    "sunny", "swift", "tidy", "vivid", "witty",
+    "able", "amber", "awake", "bold", "brave", "brisk", "calm", "candid", "clever", "crisp", "daring",
+    "deft", "eager", "early", "fair", "famous", "fleet", "fond", "frank", "gentle", "glad", "golden",
+    "grand", "happy", "hardy", "honest", "humble", "ideal", "jolly", "keen", "kind", "lively", "loyal",
+    "lucid", "mellow", "merry", "mighty", "modest", "neat", "nimble", "noble", "patient", "placid", "plucky",
+    "polite", "proud", "quick", "quiet", "ready", "robust", "royal", "serene", "sharp", "smart", "snug",
+    "solid", "steady", "sturdy", "subtle", "sunny", "swift", "tidy", "vivid", "witty",
 ];
 
 const RIGHT: [&str; 64] = [
-    "anchor", "bay", "beacon", "bollard", "boom", "bow", "bridge", "buoy", "cape", "captain", "cargo", "channel",
-    "coast", "compass", "coral", "cove", "crane", "current", "deck", "delta", "dinghy", "dock", "drift", "ferry",
-    "fjord", "galley", "gull", "harbour", "haven", "helm", "hull", "island", "jetty", "keel", "ketch", "lagoon",
-    "lantern", "ledge", "lighthouse", "mast", "mooring", "oar", "ocean", "pier", "pilot", "port", "quay", "reef",
-    "rigging", "rudder", "sail", "schooner", "shoal", "shore", "skiff", "sloop", "spar", "strait", "tern", "tide",
-    "tiller", "wake", "wharf", "yawl",
+    "anchor",
+    "bay",
+    "beacon",
+    "bollard",
+    "boom",
+    "bow",
+    "bridge",
+    "buoy",
+    "cape",
+    "captain",
+    "cargo",
+    "channel",
+    "coast",
+    "compass",
+    "coral",
+    "cove",
+    "crane",
+    "current",
+    "deck",
+    "delta",
+    "dinghy",
+    "dock",
+    "drift",
+    "ferry",
+    "fjord",
+    "galley",
+    "gull",
+    "harbour",
+    "haven",
+    "helm",
+    "hull",
+    "island",
+    "jetty",
+    "keel",
+    "ketch",
+    "lagoon",
+    "lantern",
+    "ledge",
+    "lighthouse",
+    "mast",
+    "mooring",
+    "oar",
+    "ocean",
+    "pier",
+    "pilot",
+    "port",
+    "quay",
+    "reef",
+    "rigging",
+    "rudder",
+    "sail",
+    "schooner",
+    "shoal",
+    "shore",
+    "skiff",
+    "sloop",
+    "spar",
+    "strait",
+    "tern",
+    "tide",
+    "tiller",
+    "wake",
+    "wharf",
+    "yawl",
 ];
 
 /// Checks a name that a client gives, with or without its leading slash.
@@ -29,7 +87,10 @@ pub(crate) fn check(given: &str) -> Result<String, Error> {
     let mut bytes = name.bytes();
     let first = bytes.next().is_some_and(|byte| byte.is_ascii_alphanumeric());
     let mut rest = bytes.peekable();
-    if first && rest.peek().is_some() && rest.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)) {
+    if first
+        && rest.peek().is_some()
+        && rest.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+    {
         Ok(name.to_owned())
     } else {
         Err(Error::InvalidName(given.to_owned()))

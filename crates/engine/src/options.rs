@@ -26,7 +26,7 @@ pub struct Options {
     /// The engine's own labels.
     pub labels: Vec<String>,
     /// Registries and mirrors.
-    pub registry: images::registry::Options,
+    pub registry: images::registry::RegistrySettings,
     /// Whether a graceful stop of the daemon ends all containers; by default they run on.
     pub stop_containers_on_exit: bool,
     /// The cgroup beneath which those of containers are made; `None` is `/berth`.

@@ -160,3 +160,24 @@ pub fn set_terminal_size(terminal: impl AsFd, rows: u16, columns: u16) -> io::Re
     let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     Ok(rustix::termios::tcsetwinsize(terminal, size)?)
 }
+
+/// Writes all bytes, waiting for room also where the descriptor does not wait by itself.
+///
+/// # Errors
+/// `TimedOut` when the peer takes nothing for `patience`; others of write(2).
+pub fn write_all(descriptor: impl AsFd, mut bytes: &[u8], patience: std::time::Duration) -> io::Result<()> {
+    let timeout = rustix::time::Timespec::try_from(patience).map_err(io::Error::other)?;
+    while !bytes.is_empty() {
+        match write(&descriptor, bytes) {
+            Ok(count) => bytes = &bytes[count..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let mut wanted = [rustix::event::PollFd::new(&descriptor, rustix::event::PollFlags::OUT)];
+                if rustix::io::retry_on_intr(|| rustix::event::poll(&mut wanted, Some(&timeout)))? == 0 {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -17,7 +17,11 @@ const KILLED: i32 = 137;
 
 impl Engine {
     /// Follows a container until it ends, in a task of its own.
-    pub(crate) fn supervise(self: &Arc<Self>, container: Arc<Container>, notices: UnboundedReceiver<Incoming>) {
+    pub(crate) fn supervise(
+        self: &Arc<Self>,
+        container: Arc<Container>,
+        notices: UnboundedReceiver<Incoming>,
+    ) {
         let engine = Arc::clone(self);
         tokio::spawn(async move {
             let exit = engine.follow(&container, notices).await;
@@ -64,7 +68,12 @@ impl Engine {
         tracing::error!("the shim of container {} died: the container is taken down", container.id());
         let record = container.record();
         crate::cgroup::kill(&record.cgroups, record.phase.process());
-        Exit { code: KILLED, signal: Some(model::Signal::KILL), out_of_memory: false, finished_at: Timestamp::now() }
+        Exit {
+            code: KILLED,
+            signal: Some(model::Signal::KILL),
+            out_of_memory: false,
+            finished_at: Timestamp::now(),
+        }
     }
 
     /// Records an exit, takes down what the run needed, and lets the policy decide what follows.

@@ -1,7 +1,28 @@
 //! Containers: what is known of each, and the verbs that change it, one a file.
 
+pub(crate) mod attach;
+pub(crate) mod capabilities;
+pub(crate) mod connect;
+pub(crate) mod create;
+pub(crate) mod exit;
+mod kill;
 mod lifecycle;
+pub(crate) mod modes;
+pub(crate) mod mounts;
+mod pause;
 mod record;
+pub(crate) mod remove;
+mod rename;
+mod resize;
+mod restart;
+pub(crate) mod security;
+mod settings;
+pub(crate) mod specification;
+pub(crate) mod start;
+pub(crate) mod stop;
+mod surroundings;
+mod tmpfs;
+mod wait;
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -78,7 +99,11 @@ impl Container {
     ///
     /// # Errors
     /// When it cannot be saved; then nothing is changed.
-    pub(crate) fn update(&self, database: &Database, change: impl FnOnce(&mut Record)) -> Result<Arc<Record>, Error> {
+    pub(crate) fn update(
+        &self,
+        database: &Database,
+        change: impl FnOnce(&mut Record),
+    ) -> Result<Arc<Record>, Error> {
         let mut record = Record::clone(&self.record());
         change(&mut record);
         database.save(&record, Durability::Crash)?;

@@ -8,7 +8,18 @@ use crate::error::Error;
 
 /// The words that a mount's mode may hold.
 const MODES: [&str; 13] = [
-    "ro", "rw", "z", "Z", "private", "rprivate", "slave", "rslave", "shared", "rshared", "nocopy", "consistent",
+    "ro",
+    "rw",
+    "z",
+    "Z",
+    "private",
+    "rprivate",
+    "slave",
+    "rslave",
+    "shared",
+    "rshared",
+    "nocopy",
+    "consistent",
     "delegated",
 ];
 
@@ -38,16 +49,14 @@ pub(crate) fn parse_bind(text: &str) -> Result<BindMount, Error> {
         check_volume_name(source)?;
         source.to_owned()
     };
-    Ok(BindMount {
-        source,
-        destination: destination.to_string_lossy().into_owned(),
-        mode: mode.to_owned(),
-    })
+    Ok(BindMount { source, destination: destination.to_string_lossy().into_owned(), mode: mode.to_owned() })
 }
 
 fn check_mode(mode: &str) -> Result<(), Error> {
     let words = || mode.split(',').filter(|word| !word.is_empty());
-    if words().all(|word| MODES.contains(&word) || word == "cached") && !(words().any(|word| word == "ro") && words().any(|word| word == "rw")) {
+    if words().all(|word| MODES.contains(&word) || word == "cached")
+        && !(words().any(|word| word == "ro") && words().any(|word| word == "rw"))
+    {
         Ok(())
     } else {
         Err(Error::refused(format!("invalid mode for volumes-from: {mode}")))
@@ -129,9 +138,14 @@ mod tests {
     #[test]
     fn binds() {
         let bind = parse_bind("/a//b/:/x/../y:ro").expect("a bind");
-        assert_eq!((bind.source.as_str(), bind.destination.as_str(), bind.mode.as_str()), ("/a/b", "/y", "ro"));
+        assert_eq!(
+            (bind.source.as_str(), bind.destination.as_str(), bind.mode.as_str()),
+            ("/a/b", "/y", "ro")
+        );
         assert_eq!(parse_bind("named:/v").expect("a volume").source, "named");
-        for bad in ["", "/tmp", "/tmp:/x:ro:rw", "/tmp:/x:foo", "/tmp:/x/..", "a/b:/x", ":/x", "/tmp:/x:ro,rw"] {
+        for bad in
+            ["", "/tmp", "/tmp:/x:ro:rw", "/tmp:/x:foo", "/tmp:/x/..", "a/b:/x", ":/x", "/tmp:/x:ro,rw"]
+        {
             assert!(parse_bind(bad).is_err(), "{bad}");
         }
     }

@@ -26,11 +26,19 @@ impl Engine {
         self.freeze(reference, Command::Unpause, "unpause").await
     }
 
-    async fn freeze(self: &Arc<Self>, reference: &str, command: Command, act: &'static str) -> Result<(), Error> {
+    async fn freeze(
+        self: &Arc<Self>,
+        reference: &str,
+        command: Command,
+        act: &'static str,
+    ) -> Result<(), Error> {
         let container = self.find(reference)?;
         let engine = Arc::clone(self);
         crate::outcome::finish(async move {
-            engine.change(&container, command, act).await.map_err(|error| error.on(act, container.id().as_str()))
+            engine
+                .change(&container, command, act)
+                .await
+                .map_err(|error| error.on(act, container.id().as_str()))
         })
         .await
     }

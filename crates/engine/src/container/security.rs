@@ -60,9 +60,9 @@ fn seccomp(value: &str) -> Result<SeccompPolicy, Error> {
         "default" | "builtin" => Ok(SeccompPolicy::Default),
         profile => match serde_json::from_str::<serde_json::Value>(profile) {
             Ok(serde_json::Value::Object(_)) => Ok(SeccompPolicy::Profile(profile.to_owned())),
-            Ok(_) | Err(_) => {
-                Err(Error::refused(format!("cannot read the seccomp profile: it is not a JSON object: {profile}")))
-            }
+            Ok(_) | Err(_) => Err(Error::refused(format!(
+                "cannot read the seccomp profile: it is not a JSON object: {profile}"
+            ))),
         },
     }
 }
@@ -94,7 +94,9 @@ fn selinux(label: &[String]) -> Result<Option<String>, Error> {
     let part = |key: &str, default: &str| {
         label
             .iter()
-            .find_map(|part| part.split_once(':').filter(|(name, _)| *name == key).map(|(_, value)| value.to_owned()))
+            .find_map(|part| {
+                part.split_once(':').filter(|(name, _)| *name == key).map(|(_, value)| value.to_owned())
+            })
             .unwrap_or_else(|| default.to_owned())
     };
     Ok(Some(format!(

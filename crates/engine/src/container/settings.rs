@@ -120,7 +120,9 @@ fn check_memory(host: &HostConfig) -> Result<(), Error> {
         return Err(Error::refused("Minimum memory limit allowed is 4MB"));
     }
     if host.memory > 0 && host.memory_swap > 0 && host.memory_swap < host.memory {
-        return Err(Error::refused("Minimum memoryswap limit should be larger than memory limit, see usage."));
+        return Err(Error::refused(
+            "Minimum memoryswap limit should be larger than memory limit, see usage.",
+        ));
     }
     if host.memory == 0 && host.memory_swap > 0 {
         return Err(Error::refused(
@@ -135,10 +137,15 @@ fn check_memory(host: &HostConfig) -> Result<(), Error> {
         )));
     }
     if host.memory_reservation != 0 && host.memory != 0 && host.memory_reservation > host.memory {
-        return Err(Error::refused("Minimum memory limit should be larger than memory reservation limit, see usage."));
+        return Err(Error::refused(
+            "Minimum memory limit should be larger than memory reservation limit, see usage.",
+        ));
     }
     if !(-1000..=1000).contains(&host.oom_score_adj) {
-        return Err(Error::refused(format!("Invalid value {}, range for oom score adj is [-1000, 1000]", host.oom_score_adj)));
+        return Err(Error::refused(format!(
+            "Invalid value {}, range for oom score adj is [-1000, 1000]",
+            host.oom_score_adj
+        )));
     }
     if host.shm_size < 0 {
         return Err(Error::refused("SHM size can not be less than 0"));
@@ -151,7 +158,9 @@ fn check_processor(host: &HostConfig) -> Result<(), Error> {
         return Err(Error::refused("NanoCPUs must not be negative"));
     }
     if host.nano_cpus > 0 && (host.cpu_period > 0 || host.cpu_quota > 0) {
-        return Err(Error::refused("Conflicting options: Nano CPUs and CPU period or quota cannot both be set."));
+        return Err(Error::refused(
+            "Conflicting options: Nano CPUs and CPU period or quota cannot both be set.",
+        ));
     }
     Ok(())
 }
@@ -217,9 +226,14 @@ mod tests {
     #[test]
     fn memory_rules() {
         let host = |memory, memory_swap| HostConfig { memory, memory_swap, ..HostConfig::default() };
-        for (memory, swap, good) in
-            [(0, 0, true), (1, 0, false), (-1, 0, false), (8 << 20, 4 << 20, false), (0, 8 << 20, false), (8 << 20, -1, true)]
-        {
+        for (memory, swap, good) in [
+            (0, 0, true),
+            (1, 0, false),
+            (-1, 0, false),
+            (8 << 20, 4 << 20, false),
+            (0, 8 << 20, false),
+            (8 << 20, -1, true),
+        ] {
             assert_eq!(check_host(&host(memory, swap)).is_ok(), good, "{memory} {swap}");
         }
     }

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use model::{
-    BlockDeviceLimit, BlockLimitKind, ContainerSpec, Device, DeviceRule, HostConfig, Mount, MountSource, Namespace,
-    Namespaces, ProcessSpec, Propagation, ResourceLimit, Resources, RootFilesystem, SeccompPolicy, StringOrList,
+    BlockDeviceLimit, BlockLimitKind, ContainerSpec, Device, DeviceRule, HostConfig, Mount, MountSource,
+    Namespace, Namespaces, ProcessSpec, Propagation, ResourceLimit, Resources, RootFilesystem, SeccompPolicy,
+    StringOrList,
 };
 
 use crate::container::security::SecurityOptions;
@@ -65,7 +66,9 @@ pub(crate) fn build(record: &Record, around: Surroundings) -> Result<ContainerSp
         shm_size: u64::try_from(host.shm_size).ok().filter(|size| *size > 0).unwrap_or(DEFAULT_SHM_SIZE),
         sysctls: host.sysctls.clone().unwrap_or_default(),
         resources: resources(host),
-        cgroup_parent: Some(host.cgroup_parent.clone()).filter(|parent| !parent.is_empty()).or(around.cgroup_parent),
+        cgroup_parent: Some(host.cgroup_parent.clone())
+            .filter(|parent| !parent.is_empty())
+            .or(around.cgroup_parent),
         seccomp: if host.privileged { SeccompPolicy::Unconfined } else { security.seccomp },
         apparmor_profile: security.apparmor,
         selinux_label: security.selinux_label,
@@ -83,16 +86,11 @@ fn process(record: &Record, around: &Surroundings, security: &SecurityOptions) -
     let (config, host) = (&record.config, &record.host_config);
     let mut arguments = vec![record.path.clone()];
     arguments.extend(record.arguments.iter().cloned());
-    let list = |words: &Option<StringOrList>| words.clone().map(|words| words.0).unwrap_or_default();
-    let capabilities = if host.privileged {
-        capabilities::all()
-    } else {
-        capabilities::resolve(&list(&host.cap_add), &list(&host.cap_drop))?
-    };
+    let capabilities = if host.privileged { capabilities::all() } else { capability_names(host)? };
     let size = |index: usize| u16::try_from(host.console_size[index]).unwrap_or(0);
     Ok(ProcessSpec {
         arguments,
-        environment: environment(record, &around.link_environment)?,
+        environment: environment(record, config.tty, &around.link_environment)?,
         working_directory: config.working_dir.clone(),
         user: config.user.clone(),
         additional_groups: host.group_add.clone().unwrap_or_default(),
@@ -105,10 +103,16 @@ fn process(record: &Record, around: &Surroundings, security: &SecurityOptions) -
     })
 }
 
-/// The variables of the container's init: the engine's, links', then the client's own, which win.
-fn environment(record: &Record, links: &[String]) -> Result<Vec<String>, Error> {
+/// The capabilities of a container that is not privileged.
+pub(crate) fn capability_names(host: &HostConfig) -> Result<Vec<String>, Error> {
+    let list = |words: &Option<StringOrList>| words.clone().map(|words| words.0).unwrap_or_default();
+    capabilities::resolve(&list(&host.cap_add), &list(&host.cap_drop))
+}
+
+/// The variables of a process: the engine's, links', then the container's own, which win.
+pub(crate) fn environment(record: &Record, terminal: bool, links: &[String]) -> Result<Vec<String>, Error> {
     let mut variables = vec![DEFAULT_PATH.to_owned(), format!("HOSTNAME={}", record.config.hostname)];
-    if record.config.tty {
+    if terminal {
         variables.push("TERM=xterm".to_owned());
     }
     variables.extend(links.iter().cloned());
@@ -146,7 +150,9 @@ fn all_mounts(record: &Record, around: &Surroundings) -> Result<Vec<Mount>, Erro
     let mut all: Vec<Mount> = around
         .name_files
         .iter()
-        .map(|(file, destination)| bind(file, destination, record.host_config.readonly_rootfs, Propagation::RecursivePrivate))
+        .map(|(file, destination)| {
+            bind(file, destination, record.host_config.readonly_rootfs, Propagation::RecursivePrivate)
+        })
         .collect();
     for mount in &record.mounts {
         let propagation = mounts::propagation(&mount.mode);
@@ -178,12 +184,17 @@ fn devices(host: &HostConfig) -> Result<Vec<Device>, Error> {
         if !is_device {
             return Err(gathering("not a device node"));
         }
-        let in_container =
-            if mapping.path_in_container.is_empty() { &mapping.path_on_host } else { &mapping.path_in_container };
+        let in_container = if mapping.path_in_container.is_empty() {
+            &mapping.path_on_host
+        } else {
+            &mapping.path_in_container
+        };
         let permissions =
             if mapping.cgroup_permissions.is_empty() { "rwm" } else { mapping.cgroup_permissions.as_str() };
         if !permissions.bytes().all(|letter| b"rwm".contains(&letter)) {
-            return Err(gathering(&format!("invalid permissions \"{permissions}\", only r, w and m are known")));
+            return Err(gathering(&format!(
+                "invalid permissions \"{permissions}\", only r, w and m are known"
+            )));
         }
         devices.push(Device {
             path_on_host: path,
@@ -249,13 +260,29 @@ fn block_device_limits(host: &HostConfig) -> Vec<BlockDeviceLimit> {
         let value = if kind == BlockLimitKind::Weight { device.weight } else { device.rate };
         BlockDeviceLimit { kind, path: PathBuf::from(&device.path), value: u64::try_from(value).unwrap_or(0) }
     };
-    lists.into_iter().flat_map(|(kind, list)| list.iter().flatten().map(move |device| limit(kind, device))).collect()
+    lists
+        .into_iter()
+        .flat_map(|(kind, list)| list.iter().flatten().map(move |device| limit(kind, device)))
+        .collect()
 }
 
 /// Names that setrlimit(2) knows.
 const LIMIT_NAMES: [&str; 15] = [
-    "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
-    "rttime", "sigpending", "stack",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
 ];
 
 fn resource_limits(host: &HostConfig, defaults: &[model::Ulimit]) -> Result<Vec<ResourceLimit>, Error> {
@@ -308,7 +335,10 @@ mod tests {
 
     #[test]
     fn device_rules_parse() {
-        let host = |rule: &str| HostConfig { device_cgroup_rules: Some(vec![rule.to_owned()]), ..HostConfig::default() };
+        let host = |rule: &str| HostConfig {
+            device_cgroup_rules: Some(vec![rule.to_owned()]),
+            ..HostConfig::default()
+        };
         assert_eq!(device_rules(&host("c 1:* rw")).expect("a rule")[0].minor, None);
         for bad in ["", "x 1:1 r", "c 1 r", "c 1:1 q", "c 1:1 r more"] {
             assert!(device_rules(&host(bad)).is_err(), "{bad}");

@@ -40,7 +40,11 @@ impl Engine {
     ///
     /// # Errors
     /// Unknown container, refused settings, or a program that cannot be run.
-    pub async fn start(self: &Arc<Self>, reference: &str, host: Option<HostConfig>) -> Result<Outcome, Error> {
+    pub async fn start(
+        self: &Arc<Self>,
+        reference: &str,
+        host: Option<HostConfig>,
+    ) -> Result<Outcome, Error> {
         let container = self.find(reference)?;
         let engine = Arc::clone(self);
         crate::outcome::finish(async move {
@@ -120,10 +124,13 @@ impl Engine {
         let gate = wait_for_gate(notices).await?;
         let endpoint = self.connect_network(container, gate.network_namespace).await?;
         let interface = endpoint.as_ref().map(network::Endpoint::interface);
-        let waiting = std::mem::take(&mut *container.waiting_clients.lock().unwrap_or_else(PoisonError::into_inner));
+        let waiting =
+            std::mem::take(&mut *container.waiting_clients.lock().unwrap_or_else(PoisonError::into_inner));
         for client in waiting {
             use std::os::fd::AsFd;
-            shim.request(Request::Attach(client.attach), Some(client.socket.as_fd())).await.map_err(Error::from)?;
+            shim.request(Request::Attach(client.attach), Some(client.socket.as_fd()))
+                .await
+                .map_err(Error::from)?;
         }
         shim.request(Request::Start { interface }, None).await.map_err(Error::from)?;
         let started_at = wait_for_start(notices).await?;
@@ -190,7 +197,8 @@ impl Engine {
         let text = serde_json::to_vec(&spec)
             .map_err(|source| Error::refused(format!("cannot write the specification as JSON: {source}")))?;
         remove_run_directory(directory);
-        std::fs::create_dir_all(directory.path()).map_err(file_error("make the directory", directory.path()))?;
+        std::fs::create_dir_all(directory.path())
+            .map_err(file_error("make the directory", directory.path()))?;
         std::fs::write(directory.spec(), text).map_err(|source| {
             remove_run_directory(directory);
             file_error("write", &directory.spec())(source)

@@ -39,7 +39,11 @@ impl Engine {
     }
 
     /// Ends a container's processes and waits until its exit is recorded.
-    pub(crate) async fn end(self: &Arc<Self>, container: &Arc<Container>, grace: Option<i64>) -> Result<(), Error> {
+    pub(crate) async fn end(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        grace: Option<i64>,
+    ) -> Result<(), Error> {
         if self.cancel_restart(container).await? {
             return Ok(());
         }
@@ -61,7 +65,10 @@ impl Engine {
         if wait_for_exit(container, record.exits, Some(KILL_PATIENCE)).await {
             Ok(())
         } else {
-            Err(Error::refused(format!("its processes did not end within {} s of SIGKILL", KILL_PATIENCE.as_secs())))
+            Err(Error::refused(format!(
+                "its processes did not end within {} s of SIGKILL",
+                KILL_PATIENCE.as_secs()
+            )))
         }
     }
 
@@ -84,7 +91,8 @@ impl Engine {
         let Phase::Paused(process) = container.record().phase else { return };
         let Some(shim) = container.shim() else { return };
         if shim.request(Request::Unpause, None).await.is_ok()
-            && let Err(error) = container.update(&self.database, |record| record.phase = Phase::Running(process))
+            && let Err(error) =
+                container.update(&self.database, |record| record.phase = Phase::Running(process))
         {
             tracing::warn!("cannot record that container {} is thawed: {error}", container.id());
         }
@@ -95,7 +103,8 @@ impl Engine {
 pub(crate) async fn wait_for_exit(container: &Container, exits: u64, patience: Option<Duration>) -> bool {
     let mut changes = container.watch();
     let ended = changes.wait_for(|record| {
-        record.exits > exits || !matches!(record.phase, Phase::Starting | Phase::Running(_) | Phase::Paused(_))
+        record.exits > exits
+            || !matches!(record.phase, Phase::Starting | Phase::Running(_) | Phase::Paused(_))
     });
     match patience {
         Some(patience) => tokio::time::timeout(patience, ended).await.is_ok(),

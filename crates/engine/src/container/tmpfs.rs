@@ -15,10 +15,14 @@ const DEFAULT_OPTIONS: &str = "noexec,nosuid,nodev";
 pub(crate) fn mounts(host: &HostConfig) -> Result<Vec<Mount>, Error> {
     let mut all = Vec::new();
     for (destination, options) in host.tmpfs.iter().flatten() {
-        all.push(mount(destination, if options.is_empty() { DEFAULT_OPTIONS.to_owned() } else { options.clone() })?);
+        all.push(mount(
+            destination,
+            if options.is_empty() { DEFAULT_OPTIONS.to_owned() } else { options.clone() },
+        )?);
     }
     for spec in host.mounts.iter().flatten().filter(|spec| spec.kind == "tmpfs") {
-        let option = |name: &str| spec.tmpfs_options.as_ref()?.get(name)?.as_u64().filter(|value| *value != 0);
+        let option =
+            |name: &str| spec.tmpfs_options.as_ref()?.get(name)?.as_u64().filter(|value| *value != 0);
         let mut options = DEFAULT_OPTIONS.to_owned();
         if let Some(bytes) = option("SizeBytes") {
             options.push_str(&format!(",size={bytes}"));

@@ -13,7 +13,7 @@ impl Channel {
     /// Takes a connected socket and makes it non-blocking.
     pub(super) fn new(socket: OwnedFd) -> io::Result<Self> {
         sys::seqpacket::set_nonblocking(&socket)?;
-        AsyncFd::new(socket).map(Self)
+        AsyncFd::register(socket).map(Self).map_err(|(_, error)| error)
     }
 
     /// Sends one packet.

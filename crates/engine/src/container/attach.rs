@@ -1,0 +1,138 @@
+//! Joins a client to a container's stdio: through its shim, or when it starts.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use shim_protocol::{Attach, Request};
+
+use crate::container::{Container, Phase, WaitingClient};
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::logs::LogQuery;
+
+/// How long a client that attached to an ended container may wait for its start, as
+/// `docker start -a` needs; then the attachment ends.
+const START_GRACE: Duration = Duration::from_secs(3);
+
+/// Bytes that end an attachment when typed on a terminal: Ctrl-P, Ctrl-Q.
+pub(crate) const DETACH_KEYS: [u8; 2] = [0x10, 0x11];
+
+/// What a client wants of a container's stdio.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AttachRequest {
+    /// Send input.
+    pub stdin: bool,
+    /// Get output.
+    pub stdout: bool,
+    /// Get error output.
+    pub stderr: bool,
+    /// Get what was logged before.
+    pub logs: bool,
+    /// Follow.
+    pub stream: bool,
+    /// Never put heads before pieces, not even without a terminal (websockets).
+    pub raw: bool,
+}
+
+/// A checked wish to attach; [`AttachSession::join`] follows once the client's head is written.
+pub struct AttachSession {
+    engine: Arc<Engine>,
+    container: Arc<Container>,
+    request: AttachRequest,
+}
+
+impl Engine {
+    /// Looks up what a client wants to attach to.
+    ///
+    /// # Errors
+    /// Unknown container.
+    pub fn prepare_attach(
+        self: &Arc<Self>,
+        reference: &str,
+        request: AttachRequest,
+    ) -> Result<AttachSession, Error> {
+        let container = self.find(reference)?;
+        Ok(AttachSession { engine: Arc::clone(self), container, request })
+    }
+}
+
+impl AttachSession {
+    /// Joins the client's connection; returns when it is handed over.
+    ///
+    /// # Errors
+    /// When the shim is gone meanwhile.
+    pub async fn join(self, socket: OwnedFd, early_input: Vec<u8>) -> Result<(), Error> {
+        let Self { engine, container, request } = self;
+        let order = container.transition.lock().await;
+        let record = container.record();
+        engine.emit(&record, "attach", &[]);
+        let terminal = record.config.tty;
+        let attach = Attach {
+            client: engine.next_client(),
+            stdin: request.stdin && record.config.open_stdin,
+            stdout: request.stdout,
+            stderr: request.stderr,
+            logs: request.logs,
+            stream: request.stream,
+            framed: !terminal && !request.raw,
+            detach_keys: if terminal && request.stdin { DETACH_KEYS.to_vec() } else { Vec::new() },
+            early_input,
+        };
+        if let Some(shim) = container.shim().filter(|shim| !shim.is_gone()) {
+            shim.request(Request::Attach(attach), Some(socket.as_fd())).await?;
+            return Ok(());
+        }
+        let attach = engine.replay_logs(&record, attach, &socket).await;
+        if !attach.stream {
+            return Ok(());
+        }
+        let client = attach.client;
+        container
+            .waiting_clients
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(WaitingClient { attach, socket });
+        drop(order);
+        if matches!(record.phase, Phase::Exited) {
+            tokio::time::sleep(START_GRACE).await;
+            let mut waiting = container.waiting_clients.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.retain(|waiting| waiting.attach.client != client);
+        }
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Writes the log of a container that does not run to the client; what is left is to follow it.
+    async fn replay_logs(
+        &self,
+        record: &crate::container::Record,
+        mut attach: Attach,
+        socket: &OwnedFd,
+    ) -> Attach {
+        if !attach.logs {
+            return attach;
+        }
+        attach.logs = false;
+        let query = LogQuery {
+            stdout: attach.stdout,
+            stderr: attach.stderr,
+            framed: Some(attach.framed),
+            ..LogQuery::default()
+        };
+        let (Ok(mut logs), Ok(socket)) = (self.open_logs(record, &query), socket.try_clone()) else {
+            return attach;
+        };
+        let written = tokio::task::spawn_blocking(move || -> std::io::Result<()> {
+            while let Some(piece) = logs.next_piece()? {
+                sys::stream::write_all(&socket, &piece, START_GRACE)?;
+            }
+            Ok(())
+        });
+        if let Ok(Err(error)) = written.await {
+            tracing::debug!("cannot replay the log of container {}: {error}", record.id);
+        }
+        attach
+    }
+}

@@ -1,0 +1,206 @@
+//! Makes a container: checks everything first, then takes its name, its volumes and its row.
+
+use std::sync::Arc;
+
+use model::{Config, ContainerId, HostConfig, Timestamp};
+
+use crate::container::{Container, Phase, Record, mounts, settings};
+use crate::database::Durability;
+use crate::engine::{Engine, random_bytes};
+use crate::error::{Error, file_error};
+use crate::names;
+
+/// What a client asks to be made.
+#[derive(Debug, Clone, Default)]
+pub struct NewContainer {
+    /// Its name as given; made up when `None`.
+    pub name: Option<String>,
+    /// What runs; `None` when the request had nothing at all.
+    pub config: Option<Config>,
+    /// What it gets of the host.
+    pub host_config: HostConfig,
+}
+
+/// A made container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// Its id.
+    pub id: ContainerId,
+    /// What the host cannot do of what was asked.
+    pub warnings: Vec<String>,
+}
+
+impl Engine {
+    /// Makes a container.
+    ///
+    /// # Errors
+    /// Refused settings, an unknown image, a taken name. Nothing is left then.
+    pub async fn create(self: &Arc<Self>, new: NewContainer) -> Result<Created, Error> {
+        let engine = Arc::clone(self);
+        let work = tokio::task::spawn_blocking(move || engine.make(new));
+        crate::container::connect::joined(work.await)?
+    }
+
+    fn make(&self, new: NewContainer) -> Result<Created, Error> {
+        let name = new.name.as_deref().filter(|name| !name.is_empty()).map(names::check).transpose()?;
+        let Some(mut config) = new.config else {
+            return Err(Error::refused("Config cannot be empty in order to create a container"));
+        };
+        let mut host = new.host_config;
+        settings::check(&config, &host)?;
+        let warnings = crate::warnings::discard_unsupported(&mut host);
+        settings::normalise(&mut host, &self.options.log);
+        crate::container::modes::check(&config, &host)?;
+        if config.image.is_empty() {
+            return Err(Error::refused("No command specified"));
+        }
+        let image = self.images.resolve(&config.image).map_err(Error::Image)?;
+        settings::merge_image(&mut config, &image.container_defaults());
+        let (path, arguments) = settings::command(&config)?;
+        let links = self.resolve_links(host.links.as_deref().unwrap_or_default())?;
+        self.check_joined(&host)?;
+        let id = ContainerId::from_random(random_bytes());
+        if config.hostname.is_empty() {
+            config.hostname = default_hostname(&host, &id);
+        }
+        let name = self.take_name(name, &id)?;
+        if let Some(entries) = &mut host.links {
+            *entries = links.iter().map(|(alias, target)| self.link_entry(&name, alias, target)).collect();
+        }
+        let mut record = Record {
+            id,
+            name,
+            created: Timestamp::now(),
+            image: image.id(),
+            path,
+            arguments,
+            config,
+            host_config: host,
+            phase: Phase::Created,
+            exit_code: 0,
+            error: String::new(),
+            out_of_memory: false,
+            started_at: Timestamp::NEVER,
+            finished_at: Timestamp::NEVER,
+            restart_count: 0,
+            exits: 0,
+            stopped_by_client: false,
+            mounts: Vec::new(),
+            endpoint: None,
+            links,
+            cgroups: Vec::new(),
+            log_lines_dropped: 0,
+        };
+        match self.make_files(&mut record) {
+            Ok(()) => {}
+            Err(error) => {
+                self.directory.release(&record.name);
+                self.discard_files(&record);
+                return Err(error);
+            }
+        }
+        self.emit(&record, "create", &[]);
+        let id = record.id.clone();
+        self.directory.insert(Container::new(record));
+        Ok(Created { id, warnings })
+    }
+
+    fn take_name(&self, name: Option<String>, id: &ContainerId) -> Result<String, Error> {
+        if let Some(name) = name {
+            return self.directory.reserve(&name, id).map(|()| name);
+        }
+        loop {
+            let random = || u32::from_ne_bytes(random_bytes());
+            let name = names::make_up(random, |name| self.directory.is_free(name));
+            if self.directory.reserve(&name, id).is_ok() {
+                return Ok(name);
+            }
+        }
+    }
+
+    /// Makes the container's directories and volumes, then its row, which makes it real.
+    fn make_files(&self, record: &mut Record) -> Result<(), Error> {
+        let directory = self.container_directory(&record.id);
+        for part in ["upper", "work"] {
+            let path = directory.join(part);
+            std::fs::create_dir_all(&path).map_err(file_error("make the directory", &path))?;
+        }
+        record.mounts = self.plan_mounts(record)?;
+        self.database.save(record, Durability::PowerLoss)
+    }
+
+    /// Takes back what [`Self::make_files`] made.
+    fn discard_files(&self, record: &Record) {
+        self.release_volumes(record, true);
+        let directory = self.container_directory(&record.id);
+        if let Err(error) = std::fs::remove_dir_all(&directory)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!("cannot remove {}: {error}", directory.display());
+        }
+    }
+
+    fn link_entry(&self, name: &str, alias: &str, target: &ContainerId) -> String {
+        let target = self.directory.get(target).map(|container| container.record().name.clone());
+        format!("/{}:/{name}/{alias}", target.unwrap_or_default())
+    }
+
+    /// Checks that containers whose IPC namespace is to be joined exist.
+    fn check_joined(&self, host: &HostConfig) -> Result<(), Error> {
+        match host.ipc_mode.strip_prefix("container:") {
+            Some(other) if !other.is_empty() => self.find(other).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes over a `HostConfig` that comes with a start.
+    pub(crate) async fn adopt_host_config(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        mut host: HostConfig,
+    ) -> Result<(), Error> {
+        let _order = container.transition.lock().await;
+        settings::check_host(&host)?;
+        crate::warnings::discard_unsupported(&mut host);
+        settings::normalise(&mut host, &self.options.log);
+        let links = self.resolve_links(host.links.as_deref().unwrap_or_default())?;
+        let before = container.record();
+        crate::container::modes::check(&before.config, &host)?;
+        if let Some(entries) = &mut host.links {
+            *entries =
+                links.iter().map(|(alias, target)| self.link_entry(&before.name, alias, target)).collect();
+        }
+        let mut changed = Record { host_config: host, links, ..Record::clone(&before) };
+        let mut planned = self.plan_mounts(&changed)?;
+        for mount in &before.mounts {
+            let is_new = !planned.iter().any(|planned| planned.destination == mount.destination);
+            if is_new {
+                planned.push(mount.clone());
+            }
+        }
+        changed.mounts = planned;
+        container.update(&self.database, |record| *record = changed).map(drop)
+    }
+}
+
+fn default_hostname(host: &HostConfig, id: &ContainerId) -> String {
+    if host.network_mode == "host" || host.uts_mode == "host" {
+        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        return name.trim().to_owned();
+    }
+    id.short().to_owned()
+}
+
+/// Whether a bind's source is a path of the host, not a volume's name.
+pub(crate) fn is_host_path(source: &str) -> bool {
+    source.starts_with('/')
+}
+
+/// Refuses two mounts on one place.
+pub(crate) fn check_duplicate(planned: &[model::MountPoint], destination: &str) -> Result<(), Error> {
+    let destination = mounts::clean(destination);
+    if planned.iter().any(|mount| mounts::clean(&mount.destination) == destination) {
+        return Err(Error::refused(format!("Duplicate bind mount {}", destination.display())));
+    }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! Removes a container and all that is its own.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::container::{Command, Container, Decision, Phase, Refusal, decide};
+use crate::engine::Engine;
+use crate::error::{Error, file_error};
+
+/// How a container is removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// Its anonymous volumes go too, unless another container uses them.
+    pub volumes: bool,
+    /// It is killed first when it runs.
+    pub force: bool,
+    /// Only the link of this name goes, not the container.
+    pub link: bool,
+}
+
+impl Engine {
+    /// Removes a container, or a link.
+    ///
+    /// # Errors
+    /// Unknown, running without force, or already being removed.
+    pub async fn remove(self: &Arc<Self>, reference: &str, removal: Removal) -> Result<(), Error> {
+        if removal.link {
+            return self.remove_link(reference).await;
+        }
+        let container = self.find(reference)?;
+        let engine = Arc::clone(self);
+        crate::outcome::finish(async move {
+            let id = container.id().to_string();
+            engine.destroy(&container, removal).await.map_err(|error| error.on("destroy", id))
+        })
+        .await
+    }
+
+    async fn destroy(self: &Arc<Self>, container: &Arc<Container>, removal: Removal) -> Result<(), Error> {
+        match decide(container.record().phase, Command::Remove { force: removal.force }) {
+            Decision::Run | Decision::AlreadyDone => {}
+            Decision::Refuse(Refusal::Removing) => return Err(Error::AlreadyRemoving),
+            Decision::Refuse(_) => return Err(Error::RemoveRunning),
+        }
+        if removal.force {
+            let phase = container.record().phase;
+            if phase.is_alive() || matches!(phase, Phase::Starting | Phase::Restarting) {
+                self.end(container, Some(0)).await?;
+            }
+        }
+        self.cancel_restart(container).await?;
+        let _order = container.transition.lock().await;
+        let phase = container.record().phase;
+        match decide(phase, Command::Remove { force: false }) {
+            Decision::Run | Decision::AlreadyDone => {}
+            Decision::Refuse(Refusal::Removing) => return Err(Error::AlreadyRemoving),
+            Decision::Refuse(_) => return Err(Error::RemoveRunning),
+        }
+        let record = container.update(&self.database, |record| record.phase = Phase::Removing)?;
+        if let Err(error) = self.throw_away(container) {
+            container.update(&self.database, |record| record.phase = phase)?;
+            return Err(error);
+        }
+        container.waiting_clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+        self.directory.remove(container);
+        self.forget_execs(container.id());
+        self.emit(&record, "destroy", &[]);
+        if removal.volumes {
+            let engine = Arc::clone(self);
+            let released = tokio::task::spawn_blocking(move || engine.release_volumes(&record, true));
+            crate::container::connect::joined(released.await)?;
+        }
+        Ok(())
+    }
+
+    /// Moves the container's files out of sight, forgets its row, and deletes the files later.
+    fn throw_away(self: &Arc<Self>, container: &Container) -> Result<(), Error> {
+        let directory = self.container_directory(container.id());
+        let trash = self.trash().join(container.id().as_str());
+        match std::fs::rename(&directory, &trash) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(file_error("move away", &directory)(error));
+            }
+            _ => {}
+        }
+        self.database.delete(container.id())?;
+        tokio::task::spawn_blocking(move || delete_tree(&trash));
+        Ok(())
+    }
+
+    /// Where files wait for their deletion.
+    pub(crate) fn trash(&self) -> PathBuf {
+        self.options.data_root.join("trash")
+    }
+
+    async fn remove_link(self: &Arc<Self>, reference: &str) -> Result<(), Error> {
+        let name = reference.strip_prefix('/').unwrap_or(reference);
+        let unknown = || Error::NoSuchContainer(name.to_owned());
+        let Some((parent, alias)) = name.split_once('/') else {
+            self.find(name)?;
+            return Err(Error::RemoveDefaultName);
+        };
+        let parent = self.directory.find(parent).map_err(|_| unknown())?;
+        let _order = parent.transition.lock().await;
+        if !parent.record().links.contains_key(alias) {
+            return Err(unknown());
+        }
+        parent.update(&self.database, |record| {
+            record.links.remove(alias);
+            let ending = format!("/{alias}");
+            if let Some(entries) = &mut record.host_config.links {
+                entries.retain(|entry| !entry.ends_with(&ending));
+            }
+        })?;
+        Ok(())
+    }
+}
+
+/// Deletes a tree of files; what cannot be deleted now the next start tries again.
+pub(crate) fn delete_tree(path: &std::path::Path) {
+    if let Err(error) = std::fs::remove_dir_all(path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!("cannot delete {}: {error}", path.display());
+    }
+}

@@ -1,0 +1,93 @@
+//! Looks up for a start what lies outside the container: image, namespaces, name files, log.
+
+use std::sync::Arc;
+
+use model::{LogSpec, Namespace};
+
+use crate::container::specification::{Surroundings, own_namespaces};
+use crate::container::{Container, Record};
+use crate::engine::Engine;
+use crate::error::{Error, file_error};
+
+impl Engine {
+    /// Gathers everything a container's specification needs besides its record.
+    pub(crate) async fn surroundings(self: &Arc<Self>, record: &Arc<Record>) -> Result<Surroundings, Error> {
+        let mut namespaces = own_namespaces(record);
+        let host = &record.host_config;
+        for (mode, namespace) in [
+            (&host.network_mode, &mut namespaces.network),
+            (&host.pid_mode, &mut namespaces.pid),
+            (&host.ipc_mode, &mut namespaces.ipc),
+        ] {
+            if let Some(other) = mode.strip_prefix("container:") {
+                *namespace = self.namespace_of(other, record)?;
+            }
+        }
+        let name_files = match host.network_mode.strip_prefix("container:") {
+            Some(other) => self.joined_name_files(&self.find(other)?.record()),
+            None => self.write_name_files(record)?,
+        };
+        let name_files = name_files
+            .into_iter()
+            .filter(|(_, place)| !record.mounts.iter().any(|mount| mount.destination == *place))
+            .collect();
+        self.make_bind_sources(record)?;
+        let lower = self.images.lower_directories(&record.image).map_err(Error::Image)?;
+        Ok(Surroundings {
+            lower,
+            directory: self.container_directory(&record.id),
+            namespaces,
+            name_files,
+            link_environment: self.link_environment(record),
+            log: self.log_spec(record)?,
+            default_limits: self.options.ulimits.clone(),
+            cgroup_parent: self.options.cgroup_parent.clone(),
+        })
+    }
+
+    fn namespace_of(&self, other: &str, record: &Record) -> Result<Namespace, Error> {
+        if other.is_empty() {
+            return Err(Error::refused("Prefix can't be empty"));
+        }
+        let other: Arc<Container> = self.find(other)?;
+        if *other.id() == record.id {
+            return Err(Error::refused("cannot join own network"));
+        }
+        let record = other.record();
+        let not_running =
+            || Error::refused(format!("cannot join network of a non running container: {}", record.id));
+        record.phase.process().map(Namespace::Process).ok_or_else(not_running)
+    }
+
+    /// Makes directories of the host that binds name and that do not exist, as the reference does.
+    fn make_bind_sources(&self, record: &Record) -> Result<(), Error> {
+        for mount in record.mounts.iter().filter(|mount| mount.name.is_empty()) {
+            let source = std::path::Path::new(&mount.source);
+            if std::fs::symlink_metadata(source).is_err() {
+                std::fs::create_dir_all(source).map_err(file_error("make the directory", source))?;
+            }
+        }
+        for mount in record.mounts.iter().filter(|mount| !mount.name.is_empty()) {
+            self.volumes.ensure(&self.database, &mount.name, false)?;
+        }
+        Ok(())
+    }
+
+    fn log_spec(&self, record: &Record) -> Result<LogSpec, Error> {
+        let config = &record.host_config.log_config;
+        crate::log_options::check(config)
+            .map_err(|cause| Error::refused(format!("Failed to initialize logging driver: {cause}")))?;
+        Ok(LogSpec {
+            driver: config.driver.clone(),
+            options: config.config.clone(),
+            path: self.log_path(record),
+            attributes: crate::log_options::attributes(record),
+        })
+    }
+
+    /// Where a container's json-file log is.
+    #[must_use]
+    pub fn log_path(&self, record: &Record) -> std::path::PathBuf {
+        self.container_directory(&record.id).join(format!("{}-json.log", record.id))
+    }
+}

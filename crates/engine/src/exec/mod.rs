@@ -1,0 +1,300 @@
+//! Further processes in running containers.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, PoisonError};
+
+use model::{ContainerId, ExecId, ProcessSpec};
+use shim_protocol::{Answer, Attach, FailureKind, Request};
+use tokio::sync::watch;
+
+use crate::container::attach::DETACH_KEYS;
+use crate::container::specification::put_variable;
+use crate::container::{Command, Container, Decision, Record, Refusal, capabilities, decide};
+use crate::engine::{Engine, random_bytes};
+use crate::error::Error;
+use crate::shim::RequestError;
+
+/// What a client asks to run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are the specification's")]
+pub struct ExecConfig {
+    pub user: String,
+    pub privileged: bool,
+    pub tty: bool,
+    pub attach_stdin: bool,
+    pub attach_stdout: bool,
+    pub attach_stderr: bool,
+    pub cmd: Vec<String>,
+    pub env: Vec<String>,
+    pub working_dir: String,
+}
+
+/// Where an exec is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExecState {
+    /// Made, not started.
+    Created,
+    /// Its process runs; the host's number of it, 0 until it is known.
+    Running(u32),
+    /// It ended with this code.
+    Exited(i32),
+}
+
+/// One exec. It lives until its container ends.
+pub struct Exec {
+    /// Its id.
+    pub id: ExecId,
+    /// The container it runs in.
+    pub container: ContainerId,
+    /// What runs.
+    pub config: ExecConfig,
+    state: watch::Sender<ExecState>,
+}
+
+impl Exec {
+    /// Where it is in its life.
+    #[must_use]
+    pub fn state(&self) -> ExecState {
+        *self.state.borrow()
+    }
+
+    /// The command and its arguments as events show them.
+    fn command_line(&self) -> String {
+        let arguments = self.config.cmd.get(1..).unwrap_or_default().join(" ");
+        format!("{} {arguments}", self.config.cmd.first().map_or("", String::as_str))
+    }
+}
+
+/// A checked wish to start an exec; [`ExecSession::run`] follows once the client's head is written.
+pub struct ExecSession {
+    engine: Arc<Engine>,
+    exec: Arc<Exec>,
+    container: Arc<Container>,
+    terminal: bool,
+}
+
+/// A client of an exec: its connection and what it sent behind its request's head.
+pub struct ExecClient {
+    /// The connection.
+    pub socket: OwnedFd,
+    /// What came already.
+    pub early_input: Vec<u8>,
+}
+
+impl Engine {
+    /// Makes an exec in a running container.
+    ///
+    /// # Errors
+    /// No command, an unknown container, or one that does not run.
+    pub fn create_exec(&self, reference: &str, config: ExecConfig) -> Result<ExecId, Error> {
+        if config.cmd.is_empty() {
+            return Err(Error::NoExecCommand);
+        }
+        let container = self.find(reference)?;
+        let record = container.record();
+        check_phase(&record)?;
+        let id = ExecId::from_random(random_bytes());
+        let exec = Exec {
+            id: id.clone(),
+            container: record.id.clone(),
+            config,
+            state: watch::Sender::new(ExecState::Created),
+        };
+        let action = format!("exec_create: {}", exec.command_line());
+        self.execs.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), Arc::new(exec));
+        self.emit(&record, action, &[("execID", id.to_string())]);
+        Ok(id)
+    }
+
+    /// Looks up an exec that a client wants to start; from here on it is taken.
+    ///
+    /// # Errors
+    /// Unknown or already started exec, or a container that does not run.
+    pub fn prepare_exec(self: &Arc<Self>, id: &str, terminal: bool) -> Result<ExecSession, Error> {
+        let exec = self.exec(id)?;
+        let container =
+            self.directory.get(&exec.container).ok_or_else(|| Error::NoSuchExec(id.to_owned()))?;
+        check_phase(&container.record())?;
+        let taken = exec.state.send_if_modified(|state| {
+            let is_new = *state == ExecState::Created;
+            if is_new {
+                *state = ExecState::Running(0);
+            }
+            is_new
+        });
+        if !taken {
+            return Err(Error::ExecAlreadyRun(id.to_owned()));
+        }
+        Ok(ExecSession { engine: Arc::clone(self), exec, container, terminal })
+    }
+
+    /// Finds an exec and its container's record.
+    ///
+    /// # Errors
+    /// Unknown exec, or one whose container ended.
+    pub fn inspect_exec(&self, id: &str) -> Result<(Arc<Exec>, Arc<Record>), Error> {
+        let exec = self.exec(id)?;
+        let container =
+            self.directory.get(&exec.container).ok_or_else(|| Error::NoSuchExec(id.to_owned()))?;
+        Ok((exec, container.record()))
+    }
+
+    /// Sets the size of an exec's terminal.
+    ///
+    /// # Errors
+    /// Unknown exec, or one that does not run.
+    pub async fn resize_exec(&self, id: &str, height: u16, width: u16) -> Result<(), Error> {
+        let (exec, record) = self.inspect_exec(id)?;
+        let shim = self.directory.get(&record.id).and_then(|container| container.shim());
+        let is_running = matches!(exec.state(), ExecState::Running(pid) if pid != 0);
+        let Some(shim) = shim.filter(|_| is_running) else {
+            return Err(Error::refused(format!("Exec {id} is not running")));
+        };
+        shim.request(Request::ExecResize { exec: exec.id.clone(), height, width }, None).await?;
+        Ok(())
+    }
+
+    /// The ids of a container's execs that were not finished.
+    #[must_use]
+    pub fn exec_ids(&self, container: &ContainerId) -> Vec<ExecId> {
+        let execs = self.execs.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_container = execs.values().filter(|exec| exec.container == *container);
+        of_container
+            .filter(|exec| !matches!(exec.state(), ExecState::Exited(_)))
+            .map(|exec| exec.id.clone())
+            .collect()
+    }
+
+    pub(crate) fn exec_ended(&self, id: &ExecId, code: i32) {
+        let exec = self.execs.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        let Some(exec) = exec else { return };
+        exec.state.send_replace(ExecState::Exited(code));
+        if let Some(container) = self.directory.get(&exec.container) {
+            let more = [("execID", id.to_string()), ("exitCode", code.to_string())];
+            self.emit(&container.record(), "exec_die", &more);
+        }
+    }
+
+    /// Forgets the execs of a container that ended.
+    pub(crate) fn forget_execs(&self, container: &ContainerId) {
+        self.execs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|_, exec| exec.container != *container);
+    }
+}
+
+fn check_phase(record: &Record) -> Result<(), Error> {
+    match decide(record.phase, Command::Exec) {
+        Decision::Run | Decision::AlreadyDone => Ok(()),
+        Decision::Refuse(Refusal::Paused) => Err(Error::PausedForExec(record.id.to_string())),
+        Decision::Refuse(_) => Err(Error::NotRunning(record.id.to_string())),
+    }
+}
+
+impl ExecSession {
+    /// Whether the client's pieces have heads: with a terminal they have none.
+    #[must_use]
+    pub fn is_framed(&self) -> bool {
+        !self.exec.config.tty
+    }
+
+    /// Starts the process; without a client its output is thrown away. Returns when it runs.
+    ///
+    /// # Errors
+    /// A program that cannot be run: its text is for the client's stream.
+    pub async fn run(self, client: Option<ExecClient>) -> Result<(), Error> {
+        let Self { engine, exec, container, terminal } = self;
+        let record = container.record();
+        let config = &exec.config;
+        let (socket, attach) = match client {
+            None => (None, None),
+            Some(client) => {
+                let attach = Attach {
+                    client: engine.next_client(),
+                    stdin: config.attach_stdin,
+                    stdout: config.attach_stdout,
+                    stderr: config.attach_stderr,
+                    logs: false,
+                    stream: true,
+                    framed: !(config.tty || terminal),
+                    detach_keys: if config.tty { DETACH_KEYS.to_vec() } else { Vec::new() },
+                    early_input: client.early_input,
+                };
+                (Some(client.socket), Some(attach))
+            }
+        };
+        engine.emit(
+            &record,
+            format!("exec_start: {}", exec.command_line()),
+            &[("execID", exec.id.to_string())],
+        );
+        let request = shim_protocol::Exec {
+            id: exec.id.clone(),
+            process: process(&record, config)?,
+            privileged: config.privileged,
+            attach,
+        };
+        let shim = container.shim().ok_or_else(|| Error::NotRunning(record.id.to_string()))?;
+        let answer = shim.request(Request::Exec(Box::new(request)), socket.as_ref().map(AsFd::as_fd)).await;
+        match answer {
+            Ok(Answer::ExecStarted { process }) => {
+                exec.state.send_if_modified(|state| {
+                    let is_running = matches!(state, ExecState::Running(_));
+                    if is_running {
+                        *state = ExecState::Running(process.pid);
+                    }
+                    is_running
+                });
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+            Err(error) => {
+                engine.exec_ended(&exec.id, exit_code(&error));
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// The exit code of an exec that could not be started, as shells have it.
+fn exit_code(error: &RequestError) -> i32 {
+    match error {
+        RequestError::Refused(failure) => match failure.kind {
+            FailureKind::ProgramNotFound => 127,
+            FailureKind::ProgramNotExecutable | FailureKind::UserNotFound => 126,
+            FailureKind::NotFound | FailureKind::WrongState | FailureKind::System => 126,
+        },
+        RequestError::Gone | RequestError::Socket(_) => 137,
+    }
+}
+
+/// The process of an exec: the container's surroundings with the exec's own wishes.
+fn process(record: &Record, config: &ExecConfig) -> Result<ProcessSpec, Error> {
+    let security = crate::container::security::SecurityOptions::parse(
+        record.host_config.security_opt.as_deref().unwrap_or_default(),
+    )?;
+    let mut environment = crate::container::specification::environment(record, config.tty, &[])?;
+    for variable in &config.env {
+        put_variable(&mut environment, variable);
+    }
+    let capabilities = if config.privileged || record.host_config.privileged {
+        capabilities::all()
+    } else {
+        crate::container::specification::capability_names(&record.host_config)?
+    };
+    let own = |own: &String, container: &String| if own.is_empty() { container.clone() } else { own.clone() };
+    Ok(ProcessSpec {
+        arguments: config.cmd.clone(),
+        environment,
+        working_directory: own(&config.working_dir, &record.config.working_dir),
+        user: own(&config.user, &record.config.user),
+        additional_groups: record.host_config.group_add.clone().unwrap_or_default(),
+        terminal: config.tty,
+        terminal_size: (0, 0),
+        capabilities,
+        no_new_privileges: security.no_new_privileges,
+        resource_limits: Vec::new(),
+        oom_score_adjustment: None,
+    })
+}

@@ -1,0 +1,233 @@
+//! Finds the engine's state as it is after whatever happened to the last daemon.
+
+use std::sync::Arc;
+
+use model::{Exit, Timestamp};
+use shim_protocol::{Notice, RunDirectory};
+
+use crate::container::exit::read_exit;
+use crate::container::remove::delete_tree;
+use crate::container::start::remove_run_directory;
+use crate::container::{Container, Phase, Record};
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::shim::Shim;
+
+/// Takes over every container: adopts those that run, records exits, finishes removals, sweeps.
+pub(crate) async fn all(engine: &Arc<Engine>, records: Vec<Record>) -> Result<(), Error> {
+    let mut to_start = Vec::new();
+    for record in records {
+        if let Err(error) = engine.directory.reserve(&record.name, &record.id) {
+            tracing::error!("container {} has the name of another: {error}", record.id);
+        }
+        engine.directory.insert(Container::new(record));
+    }
+    let containers = engine.directory.all();
+    let mut taken_over = Vec::new();
+    for container in containers {
+        let engine = Arc::clone(engine);
+        taken_over.push(tokio::spawn(async move { (one(&engine, &container).await, container) }));
+    }
+    for task in taken_over {
+        match task.await {
+            Ok((true, container)) => to_start.push(container),
+            Ok((false, _)) => {}
+            Err(failure) => tracing::error!("cannot take over a container: {failure}"),
+        }
+    }
+    sweep(engine)?;
+    for container in to_start {
+        start_by_policy(engine, container);
+    }
+    Ok(())
+}
+
+/// Takes over one container; says whether its policy wants it started.
+async fn one(engine: &Arc<Engine>, container: &Arc<Container>) -> bool {
+    let record = container.record();
+    match record.phase {
+        Phase::Created => false,
+        Phase::Removing => {
+            finish_removal(engine, container);
+            false
+        }
+        Phase::Running(_) | Phase::Paused(_) => {
+            adopt_or_bury(engine, container).await;
+            false
+        }
+        Phase::Starting | Phase::Restarting | Phase::Exited => {
+            let directory = RunDirectory::new(&engine.options.exec_root, &record.id);
+            if directory.path().exists() {
+                end_half_start(engine, container, &directory).await;
+            }
+            wants_start(&record)
+        }
+    }
+}
+
+/// Whether a container that does not run is started when the engine starts.
+fn wants_start(record: &Record) -> bool {
+    match record.host_config.restart_policy.name.as_str() {
+        "always" => record.was_started(),
+        "unless-stopped" => record.was_started() && !record.stopped_by_client,
+        "on-failure" => record.is_restarting(),
+        _ => false,
+    }
+}
+
+async fn adopt_or_bury(engine: &Arc<Engine>, container: &Arc<Container>) {
+    let directory = RunDirectory::new(&engine.options.exec_root, container.id());
+    match Shim::adopt(&directory) {
+        Ok((shim, notices)) => {
+            container.set_shim(Some(shim));
+            engine.supervise(Arc::clone(container), notices);
+        }
+        Err(_) => {
+            let exit = engine.exit_without_shim(container);
+            engine.record_exit(container, exit).await;
+        }
+    }
+}
+
+/// A daemon died while it started this container: nobody opened the gate, or nobody recorded it.
+async fn end_half_start(engine: &Arc<Engine>, container: &Arc<Container>, directory: &RunDirectory) {
+    let exit = read_exit(&directory.exit_record());
+    let mut cgroups = Vec::new();
+    if exit.is_none()
+        && let Ok((shim, mut notices)) = Shim::adopt(directory)
+    {
+        let mut started = None;
+        let snapshot = async {
+            while let Some(incoming) = notices.recv().await {
+                match incoming.notice {
+                    Notice::Created { init, cgroups: directories } => {
+                        cgroups.clone_from(&directories);
+                        started = started.or(Some((init, None)));
+                    }
+                    Notice::Started { at } => {
+                        started = started.map(|(init, _)| (init, Some(at)));
+                        break;
+                    }
+                    _ => {}
+                }
+            }
+        };
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(200), snapshot).await;
+        if let Some((init, Some(at))) = started {
+            adopt_started(engine, container, shim, notices, init, at, cgroups);
+            return;
+        }
+        let _ = shim.request(shim_protocol::Request::Release, None).await;
+    }
+    bury_half_start(engine, container, directory, exit, &cgroups).await;
+}
+
+fn adopt_started(
+    engine: &Arc<Engine>,
+    container: &Arc<Container>,
+    shim: Arc<Shim>,
+    notices: tokio::sync::mpsc::UnboundedReceiver<crate::shim::Incoming>,
+    init: model::ProcessReference,
+    at: Timestamp,
+    cgroups: Vec<std::path::PathBuf>,
+) {
+    container.set_shim(Some(shim));
+    let endpoint = engine.network.endpoint(container.id());
+    let adopted = container.update(&engine.database, |record| {
+        record.phase = Phase::Running(init);
+        record.started_at = at;
+        record.exit_code = 0;
+        record.error.clear();
+        record.cgroups = cgroups;
+        record.endpoint = endpoint;
+    });
+    match adopted {
+        Ok(record) => engine.emit(&record, "start", &[]),
+        Err(error) => tracing::error!("cannot record that container {} runs: {error}", container.id()),
+    }
+    engine.supervise(Arc::clone(container), notices);
+}
+
+async fn bury_half_start(
+    engine: &Arc<Engine>,
+    container: &Arc<Container>,
+    directory: &RunDirectory,
+    exit: Option<Exit>,
+    cgroups: &[std::path::PathBuf],
+) {
+    if let Some(shim) = read_shim_process(directory) {
+        sys::process::kill(shim.pid, shim.start_time);
+    }
+    crate::cgroup::kill(cgroups, None);
+    crate::cgroup::remove(cgroups);
+    engine.disconnect_network(container).await;
+    remove_run_directory(directory);
+    if let Some(exit) = exit {
+        let recorded = container.update(&engine.database, |record| {
+            record.phase = Phase::Exited;
+            record.exit_code = exit.code;
+            record.finished_at = exit.finished_at;
+        });
+        if let Err(error) = recorded {
+            tracing::error!("cannot record the exit of container {}: {error}", container.id());
+        }
+    }
+}
+
+fn read_shim_process(directory: &RunDirectory) -> Option<model::ProcessReference> {
+    #[derive(serde::Deserialize)]
+    struct Processes {
+        shim: model::ProcessReference,
+    }
+    let processes: Processes = serde_json::from_slice(&std::fs::read(directory.processes()).ok()?).ok()?;
+    Some(processes.shim)
+}
+
+fn finish_removal(engine: &Arc<Engine>, container: &Arc<Container>) {
+    engine.directory.remove(container);
+    if let Err(error) = engine.database.delete(container.id()) {
+        tracing::error!("cannot finish the removal of container {}: {error}", container.id());
+    }
+}
+
+fn start_by_policy(engine: &Arc<Engine>, container: Arc<Container>) {
+    let engine = Arc::clone(engine);
+    tokio::spawn(async move {
+        if let Err(error) = engine.launch(&container, true).await {
+            tracing::warn!("cannot start container {} again: {error}", container.id());
+        }
+    });
+}
+
+/// Deletes files and run directories that belong to no container.
+fn sweep(engine: &Arc<Engine>) -> Result<(), Error> {
+    let known = |name: &std::ffi::OsStr| {
+        name.to_str()
+            .and_then(|name| model::ContainerId::parse(name).ok())
+            .is_some_and(|id| engine.directory.get(&id).is_some())
+    };
+    let entries = |path: &std::path::Path| -> Vec<std::fs::DirEntry> {
+        std::fs::read_dir(path).map(|entries| entries.flatten().collect()).unwrap_or_default()
+    };
+    for entry in entries(&engine.options.data_root.join("containers")) {
+        if !known(&entry.file_name()) {
+            delete_tree(&entry.path());
+        }
+    }
+    for entry in entries(&engine.options.exec_root.join("containers")) {
+        if !known(&entry.file_name()) {
+            let directory = RunDirectory::at(entry.path());
+            if let Some(shim) = read_shim_process(&directory) {
+                sys::process::kill(shim.pid, shim.start_time);
+            }
+            remove_run_directory(&directory);
+        }
+    }
+    let trash = engine.trash();
+    tokio::task::spawn_blocking(move || {
+        for entry in std::fs::read_dir(trash).into_iter().flatten().flatten() {
+            delete_tree(&entry.path());
+        }
+    });
+    Ok(())
+}

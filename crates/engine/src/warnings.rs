@@ -1,0 +1,169 @@
+//! What this host's kernel cannot do of what a container asks for: told, and left off.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use model::HostConfig;
+
+/// What the host's cgroups offer; looked at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// `Memory`.
+    pub memory: bool,
+    /// `MemorySwap`.
+    pub swap: bool,
+    /// `MemorySwappiness`.
+    pub swappiness: bool,
+    /// `OomKillDisable`.
+    pub oom_kill_disable: bool,
+    /// `CpuPeriod` and `CpuQuota`.
+    pub cpu_quota: bool,
+    /// `CpuShares`.
+    pub cpu_shares: bool,
+    /// `CpusetCpus` and `CpusetMems`.
+    pub cpuset: bool,
+    /// `BlkioWeight`.
+    pub block_weight: bool,
+    /// `PidsLimit`.
+    pub processes: bool,
+    /// Whether the host has only the unified hierarchy (version 2).
+    pub unified: bool,
+}
+
+static HOST: LazyLock<Limits> = LazyLock::new(|| Limits::of(Path::new("/sys/fs/cgroup")));
+
+impl Limits {
+    /// What this host offers.
+    #[must_use]
+    pub fn of_host() -> Self {
+        *HOST
+    }
+
+    fn of(root: &Path) -> Self {
+        let controllers = std::fs::read_to_string(root.join("cgroup.controllers"));
+        if let Ok(controllers) = controllers {
+            let has = |name: &str| controllers.split_whitespace().any(|controller| controller == name);
+            let memory = has("memory");
+            return Self {
+                memory,
+                swap: memory && Path::new("/proc/swaps").exists(),
+                swappiness: false,
+                oom_kill_disable: false,
+                cpu_quota: has("cpu"),
+                cpu_shares: has("cpu"),
+                cpuset: has("cpuset"),
+                block_weight: has("io"),
+                processes: has("pids"),
+                unified: true,
+            };
+        }
+        let file = |controller: &str, file: &str| {
+            root.join(controller).join(file).exists()
+                || root.join(controller).join("berth").join(file).exists()
+        };
+        let directory = |name: &str| root.join(name).is_dir();
+        let memory = directory("memory");
+        Self {
+            memory,
+            swap: file("memory", "memory.memsw.limit_in_bytes"),
+            swappiness: file("memory", "memory.swappiness"),
+            oom_kill_disable: file("memory", "memory.oom_control"),
+            cpu_quota: file("cpu", "cpu.cfs_quota_us"),
+            cpu_shares: file("cpu", "cpu.shares"),
+            cpuset: directory("cpuset"),
+            block_weight: file("blkio", "blkio.weight") || file("blkio", "blkio.bfq.weight"),
+            processes: directory("pids"),
+            unified: false,
+        }
+    }
+}
+
+/// Leaves off what the kernel lacks and says so, in the reference's words.
+pub(crate) fn discard_unsupported(host: &mut HostConfig) -> Vec<String> {
+    discard(host, Limits::of_host())
+}
+
+fn discard(host: &mut HostConfig, has: Limits) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let mut lacks = |missing: bool, text: &str| {
+        if missing {
+            warnings.push(format!("Your kernel does not support {text}"));
+        }
+        missing
+    };
+    if lacks(host.memory > 0 && !has.memory, "memory limit capabilities. Limitation discarded.") {
+        host.memory = 0;
+        host.memory_swap = 0;
+    }
+    if lacks(
+        host.memory > 0 && host.memory_swap != -1 && !has.swap,
+        "swap limit capabilities, memory limited without swap.",
+    ) {
+        host.memory_swap = -1;
+    }
+    if lacks(
+        host.memory_swappiness.is_some_and(|value| value != -1) && !has.swappiness,
+        "memory swappiness capabilities, memory swappiness discarded.",
+    ) {
+        host.memory_swappiness = None;
+    }
+    if lacks(host.oom_kill_disable && !has.oom_kill_disable, "OomKillDisable, discarding.") {
+        host.oom_kill_disable = false;
+    }
+    if lacks(host.cpu_period > 0 && !has.cpu_quota, "CPU cfs period. Period discarded.") {
+        host.cpu_period = 0;
+    }
+    if lacks(host.cpu_quota > 0 && !has.cpu_quota, "CPU cfs quota. Quota discarded.") {
+        host.cpu_quota = 0;
+    }
+    if lacks(host.cpu_shares > 0 && !has.cpu_shares, "CPU shares. Shares discarded.") {
+        host.cpu_shares = 0;
+    }
+    if lacks(
+        (!host.cpuset_cpus.is_empty() || !host.cpuset_mems.is_empty()) && !has.cpuset,
+        "cpuset. Cpuset discarded.",
+    ) {
+        host.cpuset_cpus.clear();
+        host.cpuset_mems.clear();
+    }
+    if lacks(host.blkio_weight > 0 && !has.block_weight, "Block I/O weight. Weight discarded.") {
+        host.blkio_weight = 0;
+    }
+    if lacks(
+        host.pids_limit.is_some_and(|limit| limit > 0) && !has.processes,
+        "pids limit. Pids limit discarded.",
+    ) {
+        host.pids_limit = None;
+    }
+    if host.kernel_memory > 0 && lacks(has.unified, "kernel memory limit capabilities. Limitation discarded.")
+    {
+        host.kernel_memory = 0;
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_lacks_is_told_and_left_off() {
+        let nothing = Limits {
+            memory: false,
+            swap: false,
+            swappiness: false,
+            oom_kill_disable: false,
+            cpu_quota: false,
+            cpu_shares: false,
+            cpuset: false,
+            block_weight: false,
+            processes: false,
+            unified: true,
+        };
+        let mut host =
+            HostConfig { memory: 8 << 20, cpu_shares: 5, oom_kill_disable: true, ..HostConfig::default() };
+        assert_eq!(discard(&mut host, nothing).len(), 3);
+        assert_eq!(host, HostConfig::default());
+        assert!(discard(&mut HostConfig::default(), nothing).is_empty());
+    }
+}

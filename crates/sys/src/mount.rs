@@ -1,0 +1,84 @@
+//! mount_setattr(2), which rustix lacks.
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+/// Attributes of a mount that can be switched on or off, `MOUNT_ATTR_*` of linux/mount.h.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MountAttributes(u64);
+
+#[allow(missing_docs, reason = "the kernel's own terms")]
+impl MountAttributes {
+    pub const READ_ONLY: Self = Self(0x1);
+    pub const NO_SET_USER_ID: Self = Self(0x2);
+    pub const NO_DEVICES: Self = Self(0x4);
+    pub const NO_EXECUTE: Self = Self(0x8);
+
+    /// Both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// Where changes of mounts beneath a mount travel, mount_namespaces(7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the kernel's own terms")]
+pub enum PropagationType {
+    Private,
+    Slave,
+    Shared,
+}
+
+/// What [`set_attributes`] changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AttributeChange {
+    /// Attributes switched on.
+    pub set: MountAttributes,
+    /// Attributes switched off.
+    pub clear: MountAttributes,
+    /// The propagation; `None` leaves it.
+    pub propagation: Option<PropagationType>,
+    /// Also for all mounts beneath.
+    pub recursive: bool,
+}
+
+#[repr(C)]
+struct RawMountAttributes {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    user_namespace: u64,
+}
+
+/// Changes a mount, named by a path from a descriptor; an empty path is the descriptor's own mount.
+/// Attributes not named stay, locked ones included.
+///
+/// # Errors
+/// Those of mount_setattr(2).
+pub fn set_attributes(directory: impl AsFd, path: &CStr, change: AttributeChange) -> io::Result<()> {
+    let attributes = RawMountAttributes {
+        set: change.set.0,
+        clear: change.clear.0,
+        propagation: change.propagation.map_or(0, |propagation| match propagation {
+            PropagationType::Private => libc::MS_PRIVATE,
+            PropagationType::Slave => libc::MS_SLAVE,
+            PropagationType::Shared => libc::MS_SHARED,
+        }),
+        user_namespace: 0,
+    };
+    let recursive = if change.recursive { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: the path and the attributes outlive the call and the size is theirs.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            directory.as_fd().as_raw_fd(),
+            path.as_ptr(),
+            libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW | recursive,
+            &raw const attributes,
+            std::mem::size_of_val(&attributes),
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
