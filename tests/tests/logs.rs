@@ -1,0 +1,167 @@
+//! `GET /containers/{id}/logs`.
+
+use berth_tests::frames;
+use berth_tests::{Engine, merged, sh, wait};
+use serde_json::json;
+
+/// What a request for logs gives on stdout and stderr.
+fn logs(engine: &Engine, id: &str, parameters: &str) -> (String, String) {
+    let answer = engine.get(&format!("/containers/{id}/logs?{parameters}")).expect(200);
+    let (stdout, stderr) = frames::split(&answer.body);
+    (String::from_utf8_lossy(&stdout).into_owned(), String::from_utf8_lossy(&stderr).into_owned())
+}
+
+#[test]
+fn streams_are_chosen() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("echo out; echo err >&2"));
+    assert_eq!(engine.wait(&id), 0);
+    assert_eq!(logs(&engine, &id, "stdout=1"), ("out\n".to_owned(), String::new()));
+    assert_eq!(logs(&engine, &id, "stderr=1"), (String::new(), "err\n".to_owned()));
+    assert_eq!(logs(&engine, &id, "stdout=1&stderr=1"), ("out\n".to_owned(), "err\n".to_owned()));
+    for parameters in ["", "stdout=0&stderr=0", "follow=1"] {
+        let answer = engine.get(&format!("/containers/{id}/logs?{parameters}")).expect(400);
+        assert_eq!(answer.text(), "Bad parameters: you must choose at least one stream\n");
+    }
+    assert_eq!(engine.get("/containers/nosuch/logs?stdout=1").expect(404).text(), "no such id: nosuch\n");
+}
+
+#[test]
+fn tail_counts_lines() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("seq 1 100"));
+    assert_eq!(engine.wait(&id), 0);
+    let last = |count: u32| (101 - count..=100).map(|number| format!("{number}\n")).collect::<String>();
+    for (tail, wanted) in
+        [("all", 100), ("5", 5), ("1", 1), ("100", 100), ("1000", 100), ("abc", 100), ("-1", 100)]
+    {
+        assert_eq!(logs(&engine, &id, &format!("stdout=1&tail={tail}")).0, last(wanted), "tail={tail}");
+    }
+    assert_eq!(logs(&engine, &id, "stdout=1&tail=0").0, "");
+}
+
+#[test]
+fn timestamps_and_since() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("echo one; sleep 2.1; echo two"));
+    assert_eq!(engine.wait(&id), 0);
+    let (stamped, _) = logs(&engine, &id, "stdout=1&timestamps=1");
+    let lines: Vec<&str> = stamped.lines().collect();
+    assert_eq!(lines.len(), 2, "{stamped}");
+    for (line, text) in lines.iter().zip(["one", "two"]) {
+        let (time, rest) = line.split_once(' ').expect("a time and a line");
+        assert_eq!(rest, text);
+        assert!(time.len() == 30 && time.ends_with('Z') && time.as_bytes()[10] == b'T', "{time}");
+    }
+    let modified =
+        std::fs::metadata(engine.inspect(&id)["LogPath"].as_str().expect("a path")).expect("the log");
+    let last = modified.modified().expect("a time").duration_since(std::time::UNIX_EPOCH).expect("a time");
+    let since = last.as_secs();
+    assert_eq!(logs(&engine, &id, &format!("stdout=1&since={since}")).0, "two\n");
+    assert_eq!(logs(&engine, &id, &format!("stdout=1&since={}", since + 100)).0, "");
+    assert_eq!(logs(&engine, &id, "stdout=1&since=0").0, "one\ntwo\n");
+    let answer = engine.get(&format!("/containers/{id}/logs?stdout=1&since=abc"));
+    assert!([400, 500].contains(&answer.status()));
+}
+
+#[test]
+fn follow_gives_all_and_ends_with_the_container() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("i=0; while [ $i -lt 100 ]; do echo $i; i=$((i+1)); sleep 0.01; done"));
+    let followed = logs(&engine, &id, "stdout=1&follow=1").0;
+    let wanted: String = (0..100).map(|number| format!("{number}\n")).collect();
+    assert_eq!(followed, wanted);
+    assert_eq!(logs(&engine, &id, "stdout=1&follow=1").0, wanted, "after the end it ends at once");
+}
+
+#[test]
+fn follow_with_tail_begins_at_the_end() {
+    let engine = Engine::start();
+    let id = engine.run(&merged(sh("echo a; echo b; read x; echo c"), json!({ "OpenStdin": true })));
+    wait::until("the lines", || engine.logs(&id).0.contains('b').then_some(()));
+    std::thread::scope(|scope| {
+        let following = scope.spawn(|| logs(&engine, &id, "stdout=1&follow=1&tail=1").0);
+        let mut stream = engine.attach(&id, "stream=1&stdin=1");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        stream.send(b"\n").expect("stdin");
+        assert_eq!(following.join().expect("the log"), "b\nc\n");
+    });
+}
+
+#[test]
+fn a_line_without_an_end_and_long_lines_come_back_exactly() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("head -c 300000 /dev/zero | tr '\\0' x; echo; printf 'no end'"));
+    assert_eq!(engine.wait(&id), 0);
+    let wanted = format!("{}\nno end", "x".repeat(300_000));
+    let found = logs(&engine, &id, "stdout=1").0;
+    assert!(found == wanted, "{} bytes of {}", found.len(), wanted.len());
+}
+
+#[test]
+fn bytes_that_are_no_text_do_not_break_the_log() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("printf 'a\\377\\000b\\n'; echo \"quote \\\" back \\\\ <&>\"; echo ü"));
+    assert_eq!(engine.wait(&id), 0);
+    let found = logs(&engine, &id, "stdout=1").0;
+    assert!(found.contains("quote \" back \\ <&>\nü\n"), "{found:?}");
+    assert!(found.starts_with('a') && found.contains("b\n"), "{found:?}");
+}
+
+#[test]
+fn logs_of_two_runs_follow_each_other() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("echo run"));
+    let _ = engine.wait(&id);
+    engine.start(&id);
+    let _ = engine.wait(&id);
+    assert_eq!(logs(&engine, &id, "stdout=1").0, "run\nrun\n");
+}
+
+#[test]
+fn a_terminals_log_is_raw() {
+    let engine = Engine::start();
+    let id = engine.run(&merged(sh("echo out; echo err >&2"), json!({ "Tty": true })));
+    assert_eq!(engine.wait(&id), 0);
+    let answer = engine.get(&format!("/containers/{id}/logs?stdout=1&stderr=1")).expect(200);
+    assert_eq!(answer.text(), "out\r\nerr\r\n");
+}
+
+#[test]
+fn the_driver_none_has_nothing_to_read() {
+    let engine = Engine::start();
+    let body =
+        merged(sh("echo line"), json!({ "HostConfig": { "LogConfig": { "Type": "none", "Config": {} } } }));
+    let id = engine.run(&body);
+    assert_eq!(engine.wait(&id), 0);
+    let answer = engine.get(&format!("/containers/{id}/logs?stdout=1"));
+    assert!(!answer.text().contains("line"), "{}", answer.text());
+}
+
+#[test]
+fn rotation_keeps_the_number_of_files_asked_for() {
+    let engine = Engine::start();
+    let log = json!({ "Type": "json-file", "Config": { "max-size": "10k", "max-file": "3" } });
+    let id = engine.run(&merged(sh("seq 1 5000"), json!({ "HostConfig": { "LogConfig": log } })));
+    assert_eq!(engine.wait(&id), 0);
+    let path = engine.inspect(&id)["LogPath"].as_str().expect("a path").to_owned();
+    let directory = std::path::Path::new(&path).parent().expect("a directory");
+    let logs_there = std::fs::read_dir(directory).expect("the directory").flatten();
+    let count = logs_there.filter(|entry| entry.file_name().to_string_lossy().contains("-json.log")).count();
+    assert_eq!(count, 3);
+    let (stdout, _) = logs(&engine, &id, "stdout=1");
+    assert!(stdout.ends_with("4999\n5000\n"), "the newest lines are kept");
+}
+
+#[test]
+fn a_reader_that_goes_ends_its_follow() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("while :; do echo line; sleep 0.01; done"));
+    for _ in 0..20 {
+        let path = format!("/containers/{id}/logs?stdout=1&follow=1");
+        let (head, mut stream) = engine.open("GET", &path, &[], b"");
+        assert_eq!(head.status, 200);
+        let _ = stream.read_some().expect("some lines");
+    }
+    assert_eq!(engine.state(&id, "Running"), true);
+}

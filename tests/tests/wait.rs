@@ -1,0 +1,65 @@
+//! `POST /containers/{id}/wait`.
+
+use std::time::Duration;
+
+use berth_tests::{Engine, sh};
+use serde_json::json;
+
+#[test]
+fn wait_gives_the_code_of_the_end() {
+    let engine = Engine::start();
+    for code in [0, 1, 3, 127, 200, 255] {
+        let id = engine.run(&sh(&format!("exit {code}")));
+        assert_eq!(engine.wait(&id), code);
+        assert_eq!(engine.wait(&id), code, "again, after the end");
+    }
+}
+
+#[test]
+fn several_wait_at_once() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("read x; exit 9"));
+    let blocked = engine.run(&sh("sleep 600"));
+    std::thread::scope(|scope| {
+        let waiting: Vec<_> = (0..5).map(|_| scope.spawn(|| engine.wait(&blocked))).collect();
+        std::thread::sleep(Duration::from_millis(100));
+        let _ = engine.post(&format!("/containers/{blocked}/kill")).expect(204);
+        for one in waiting {
+            assert_eq!(one.join().expect("an answer"), 137);
+        }
+    });
+    let _ = engine.wait(&id);
+}
+
+#[test]
+fn one_that_never_ran_answers_at_once() {
+    let engine = Engine::start();
+    let id = engine.create(&sh("exit 3"));
+    let answer = engine.post(&format!("/containers/{id}/wait")).expect(200);
+    assert_eq!(answer.json(), json!({ "StatusCode": 0 }));
+    let answer = engine.post("/containers/nosuch/wait").expect(404);
+    assert_eq!(answer.text(), "no such id: nosuch\n");
+}
+
+#[test]
+fn removal_ends_a_wait() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("sleep 600"));
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| engine.post(&format!("/containers/{id}/wait")).status());
+        std::thread::sleep(Duration::from_millis(100));
+        engine.remove(&id);
+        assert!([200, 404].contains(&waiting.join().expect("an answer")));
+    });
+}
+
+#[test]
+fn a_client_that_goes_leaves_the_container_running() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("sleep 600"));
+    let mut connection = engine.connect();
+    connection.request("POST", &format!("/v1.20/containers/{id}/wait"), &[], b"").expect("a request");
+    std::thread::sleep(Duration::from_millis(50));
+    drop(connection);
+    assert_eq!(engine.state(&id, "Running"), true);
+}
