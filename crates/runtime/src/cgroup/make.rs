@@ -1,0 +1,123 @@
+//! Makes a container's directories and moves processes into them.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+
+use super::hierarchy::{Hierarchy, Kind};
+use super::{Cgroup, file};
+use crate::CgroupError;
+
+/// Controllers that a v2 container gets when the host has them.
+const UNIFIED_CONTROLLERS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
+
+impl Cgroup {
+    /// Makes all directories. One that is left of an earlier life of the container must be empty.
+    pub(crate) fn make(&self) -> Result<(), CgroupError> {
+        for (hierarchy, directory) in self.hierarchies.iter().zip(&self.directories) {
+            make_directory(directory)?;
+            match &hierarchy.kind {
+                Kind::Unified if self.is_unified() => enable_controllers(hierarchy, &self.parent)?,
+                Kind::Legacy(controllers) if controllers.iter().any(|name| name == "cpuset") => {
+                    inherit_cpuset(&hierarchy.mount, directory)?;
+                }
+                Kind::Unified | Kind::Legacy(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The directory for the clone, on a host where that alone puts the child into its cgroup.
+    pub(crate) fn clone_target(&self) -> Result<Option<OwnedFd>, CgroupError> {
+        let Some(directory) = self.unified().filter(|_| self.is_unified()) else { return Ok(None) };
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::open(directory, flags, Mode::empty())
+            .map(Some)
+            .map_err(|source| CgroupError::new(format!("open {}", directory.display()), source))
+    }
+
+    /// Moves a process into all directories. The first move after a while waits for the kernel to
+    /// have seen every processor (milliseconds), the others do not.
+    pub(crate) fn join(&self, pid: u32) -> Result<(), CgroupError> {
+        let pid = pid.to_string();
+        self.directories.iter().try_for_each(|directory| file::write(directory, "cgroup.procs", &pid))
+    }
+}
+
+fn make_directory(directory: &Path) -> Result<(), CgroupError> {
+    let fail = |source| CgroupError::new(format!("mkdir {}", directory.display()), source);
+    let mut builder = DirBuilder::new();
+    builder.mode(0o755);
+    let mut attempts = 0;
+    loop {
+        match builder.create(directory) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+            // Another container's end may remove the group above at the same time.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && attempts < 16 => {
+                attempts += 1;
+                let above = directory.parent().ok_or_else(|| fail(error))?;
+                DirBuilder::new().recursive(true).mode(0o755).create(above).map_err(fail)?;
+            }
+            other => return other.map_err(fail),
+        }
+    }
+}
+
+/// Hands the controllers down from the mount's root to the container's directory.
+fn enable_controllers(hierarchy: &Hierarchy, parent: &Path) -> Result<(), CgroupError> {
+    let available = file::read(&hierarchy.mount, "cgroup.controllers")?;
+    let wanted: Vec<&str> =
+        UNIFIED_CONTROLLERS.into_iter().filter(|name| has_word(&available, name)).collect();
+    let lowest = file::read(&hierarchy.mount.join(parent), "cgroup.subtree_control")?;
+    if wanted.iter().all(|name| has_word(&lowest, name)) {
+        return Ok(());
+    }
+    let mut directory = hierarchy.mount.clone();
+    let mut steps = parent.components();
+    loop {
+        for name in &wanted {
+            // One that processes in this group or a real-time task forbid must not cost the
+            // others; a limit that needs it fails by itself then.
+            let _ = file::write(&directory, "cgroup.subtree_control", &format!("+{name}"));
+        }
+        match steps.next() {
+            Some(step) => directory.push(step),
+            None => return Ok(()),
+        }
+    }
+}
+
+fn has_word(text: &str, word: &str) -> bool {
+    text.split_whitespace().any(|found| found == word)
+}
+
+/// A v1 cpuset takes no process before it has processors and memory nodes.
+fn inherit_cpuset(mount: &Path, directory: &Path) -> Result<(), CgroupError> {
+    let mut above = mount.to_path_buf();
+    let steps = directory.strip_prefix(mount).unwrap_or(Path::new(""));
+    for step in steps {
+        let below = above.join(step);
+        for name in ["cpuset.cpus", "cpuset.mems"] {
+            if file::read(&below, name)?.trim().is_empty() {
+                file::write(&below, name, file::read(&above, name)?.trim())?;
+            }
+        }
+        above = below;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_whole() {
+        assert!(has_word("cpuset cpu io\n", "cpu"));
+        assert!(!has_word("cpuset io", "cpu"));
+    }
+}

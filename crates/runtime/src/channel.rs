@@ -1,0 +1,114 @@
+//! What a container's parent and its half-made process say to each other over a socket pair.
+//!
+//! ```text
+//! parent                      child
+//!   ──── CgroupMade ────────→        the cgroup's directories exist
+//!   ←─── Terminal (+ master) ─       with a terminal only
+//!   ──── Start ─────────────→        the gate opens
+//!   ←─── Executing ──────────        then end of file: the program runs
+//!   ←─── Failed ─────────────        or this, at any time
+//! ```
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use model::InterfaceConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::{FailureKind, StartError};
+
+/// No message is longer, in bytes.
+const LIMIT: usize = 64 * 1024;
+
+/// Parent to child.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Command {
+    /// The cgroup's directories exist.
+    CgroupMade,
+    /// The child is in its cgroup and may go on to its program.
+    Start(Option<InterfaceConfig>),
+}
+
+/// Child to parent.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Report {
+    /// The terminal's master is beside this.
+    Terminal,
+    /// Nothing is left to do but execve.
+    Executing,
+    /// The child gives up.
+    Failed { failure: FailureKind, message: String },
+}
+
+/// One end of the conversation.
+#[derive(Debug)]
+pub(crate) struct Channel(OwnedFd);
+
+impl Channel {
+    /// Makes both ends: the parent's, the child's.
+    pub(crate) fn pair() -> io::Result<(Self, Self)> {
+        sys::seqpacket::pair().map(|(parent, child)| (Self(parent), Self(child)))
+    }
+
+    fn send<T: Serialize>(&self, message: &T, descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        sys::seqpacket::send(&self.0, &serde_json::to_vec(message)?, descriptor)
+    }
+
+    fn receive<T: for<'a> Deserialize<'a>>(&self) -> io::Result<Option<(T, Option<OwnedFd>)>> {
+        match sys::seqpacket::receive(&self.0, LIMIT)? {
+            Some((packet, descriptor)) => Ok(Some((serde_json::from_slice(&packet)?, descriptor))),
+            None => Ok(None),
+        }
+    }
+
+    /// Parent: tells the child to go on.
+    pub(crate) fn command(&self, command: &Command) -> io::Result<()> {
+        self.send(command, None)
+    }
+
+    /// Parent: the child's next word; `None` when it executed or died.
+    pub(crate) fn report(&self) -> io::Result<Option<(Report, Option<OwnedFd>)>> {
+        loop {
+            match self.receive() {
+                // A child that died with a command unread resets the socket.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Child: waits for the parent's word; a parent that is gone is an error.
+    pub(crate) fn wait(&self) -> io::Result<Command> {
+        loop {
+            match self.receive() {
+                Ok(Some((command, _))) => return Ok(command),
+                Ok(None) => return Err(io::ErrorKind::BrokenPipe.into()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Child: gives the terminal's master to the parent.
+    pub(crate) fn give_terminal(&self, master: BorrowedFd<'_>) -> io::Result<()> {
+        self.send(&Report::Terminal, Some(master))
+    }
+
+    /// Child: says that execve comes next.
+    pub(crate) fn executing(&self) -> io::Result<()> {
+        self.send(&Report::Executing, None)
+    }
+
+    /// Child: gives up. A parent that is gone needs no report.
+    pub(crate) fn fail(&self, error: &StartError) {
+        let message = error.message.chars().take(8192).collect();
+        let _ = self.send(&Report::Failed { failure: error.failure, message }, None);
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

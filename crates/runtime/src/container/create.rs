@@ -1,0 +1,114 @@
+//! Makes a container: one clone into new namespaces, then its cgroup while the child mounts.
+
+use std::cell::Cell;
+use std::os::fd::{AsFd, OwnedFd};
+
+use model::{ContainerSpec, Namespace, ProcessReference};
+use rustix::fs::{Mode, OFlags};
+use sys::clone::Cloned;
+
+use super::{Created, Running};
+use crate::cgroup::Cgroup;
+use crate::channel::{Channel, Command};
+use crate::child::Birth;
+use crate::error::Doing;
+use crate::namespaces::{Joined, new_namespaces, start_time};
+use crate::root::host_devices;
+use crate::{Host, Process, StartError, Stdio, label, sysctl};
+
+/// Makes a container: one clone into new namespaces. Returns while init still makes its mounts;
+/// what fails there is reported by [`Created::start`].
+///
+/// The caller must have a single thread. Descriptors of `stdio` are closed in the caller.
+///
+/// # Errors
+/// [`StartError`] when the specification asks for what this host lacks, or the kernel refuses the
+/// cgroup or the clone. Nothing is left behind then.
+pub fn create(host: &Host, spec: &ContainerSpec, stdio: Stdio) -> Result<Created, StartError> {
+    sysctl::check(&spec.sysctls, &spec.namespaces)?;
+    label::check(spec)?;
+    let stdio = stdio.above_standard().doing("preparing the standard streams")?;
+    let joined = Joined::open(host, &spec.namespaces)?;
+    let devices = host_devices::collect(spec)?;
+    let cgroup = Cgroup::of(host, spec)?;
+    if cgroup.is_unified() {
+        // The clone itself needs the directory here.
+        prepare_cgroup(&cgroup, spec, &devices)?;
+    }
+    let created = clone_init(host, spec, stdio, &joined, &devices, cgroup)?;
+    if !created.running.cgroup.is_unified() {
+        prepare_cgroup(&created.running.cgroup, spec, &devices)?;
+    }
+    // A child that has failed already says why at the start.
+    let _ = created.channel.command(&Command::CgroupMade);
+    Ok(created)
+}
+
+/// What fails leaves no directory.
+fn prepare_cgroup(
+    cgroup: &Cgroup,
+    spec: &ContainerSpec,
+    devices: &[host_devices::Node],
+) -> Result<(), StartError> {
+    let made = cgroup.make().and_then(|()| cgroup.limit(spec, devices));
+    if made.is_err() {
+        // The first error is the one to tell.
+        let _ = cgroup.remove();
+    }
+    Ok(made?)
+}
+
+fn clone_init(
+    host: &Host,
+    spec: &ContainerSpec,
+    stdio: Stdio,
+    joined: &Joined,
+    devices: &[host_devices::Node],
+    cgroup: Cgroup,
+) -> Result<Created, StartError> {
+    let (ours, theirs) = Channel::pair().doing("making a socket pair")?;
+    let target = cgroup.clone_target()?;
+    let is_in_cgroup = target.is_some();
+    let layout = cgroup.layout();
+    let guard = joined.direct_children()?;
+    let cloned = sys::clone::clone(new_namespaces(&spec.namespaces), target.as_ref().map(AsFd::as_fd));
+    let (pid, pidfd) = match cloned {
+        Ok(Cloned::Child) => {
+            drop(ours);
+            Birth { spec, joined, layout: &layout, devices, channel: &theirs }.live(stdio)
+        }
+        Ok(Cloned::Parent { pid, pidfd }) => (pid, pidfd),
+        Err(error) => {
+            let _ = cgroup.remove();
+            return Err(error).doing("making the namespaces");
+        }
+    };
+    drop(guard);
+    let start_time = start_time(&host.proc, pid);
+    let init = Process {
+        reference: ProcessReference { pid, start_time: *start_time.as_ref().unwrap_or(&0) },
+        pidfd,
+    };
+    let running = Running {
+        host: host.clone(),
+        spec: spec.clone(),
+        init,
+        cgroup,
+        terminal: None,
+        is_destroyed: Cell::new(false),
+    };
+    let mut created = Created { running, channel: ours, network_namespace: None, is_in_cgroup };
+    // From here on a failure drops `created`, which undoes it.
+    start_time.doing("reading the child's start time")?;
+    if spec.namespaces.network == Namespace::Own {
+        created.network_namespace = Some(open_network_namespace(host, pid)?);
+    }
+    Ok(created)
+}
+
+/// The child is not reaped, so its number is still its own.
+fn open_network_namespace(host: &Host, pid: u32) -> Result<OwnedFd, StartError> {
+    let path = host.proc.join(pid.to_string()).join("ns/net");
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .doing("opening the network namespace")
+}

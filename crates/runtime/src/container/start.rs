@@ -1,0 +1,88 @@
+//! Opens the gate of a created container, and undoes one that is not started.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use model::{InterfaceConfig, ProcessReference, Signal};
+
+use super::{Created, Running};
+use crate::cgroup::Cgroup;
+use crate::channel::{Channel, Command, Report};
+use crate::error::Doing;
+use crate::{CgroupError, FailureKind, StartError};
+
+impl Created {
+    /// Init's number on the host and when it started.
+    #[must_use]
+    pub const fn init(&self) -> ProcessReference {
+        self.running.init.reference()
+    }
+
+    /// The container's network namespace, when it has one of its own.
+    #[must_use]
+    pub fn network_namespace(&self) -> Option<BorrowedFd<'_>> {
+        self.network_namespace.as_ref().map(AsFd::as_fd)
+    }
+
+    /// The container's cgroup.
+    #[must_use]
+    pub const fn cgroup(&self) -> &Cgroup {
+        &self.running.cgroup
+    }
+
+    /// Moves init into its cgroup. [`Created::start`] does it if it is not done; called before, while
+    /// others wire the network, it costs no time of the start.
+    ///
+    /// # Errors
+    /// Those of the kernel; the container can only be dropped then.
+    pub fn enter_cgroup(&mut self) -> Result<(), CgroupError> {
+        if !self.is_in_cgroup {
+            self.running.cgroup.join(self.running.init.reference.pid)?;
+            self.is_in_cgroup = true;
+        }
+        Ok(())
+    }
+
+    /// Opens the gate: init configures its interface, drops its privileges and executes the program.
+    /// Returns when the program runs.
+    ///
+    /// # Errors
+    /// [`StartError`] with the words for the client; everything made is undone then.
+    pub fn start(mut self, interface: Option<&InterfaceConfig>) -> Result<Running, StartError> {
+        let commanded = self.enter_cgroup().map_err(StartError::from).and_then(|()| {
+            let command = Command::Start(interface.cloned());
+            self.channel.command(&command).doing("telling the child to start")
+        });
+        if let Err(error) = commanded {
+            // A child that has failed by itself says more about it.
+            let _ = self.running.init.signal(Signal::KILL);
+            return Err(await_program(&self.channel).err().filter(|error| !is_lost(error)).unwrap_or(error));
+        }
+        self.running.terminal = await_program(&self.channel)?;
+        Ok(self.running)
+    }
+}
+
+/// Reads what the child says until it has become its program; gives the terminal's master.
+pub(super) fn await_program(channel: &Channel) -> Result<Option<OwnedFd>, StartError> {
+    let mut terminal = None;
+    let mut is_executing = false;
+    while let Some((report, descriptor)) = channel.report().doing("waiting for the program")? {
+        match report {
+            Report::Terminal => terminal = descriptor,
+            Report::Executing => is_executing = true,
+            Report::Failed { failure, message } => return Err(StartError::words(failure, message)),
+        }
+    }
+    if is_executing { Ok(terminal) } else { Err(lost()) }
+}
+
+/// The words for a child that ended without any.
+const LOST: &str = "the container's first process ended before its program ran";
+
+fn lost() -> StartError {
+    StartError::words(FailureKind::System, LOST)
+}
+
+fn is_lost(error: &StartError) -> bool {
+    error.message == LOST
+}

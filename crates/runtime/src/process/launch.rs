@@ -1,0 +1,197 @@
+//! The last stretch of a process: from a child inside the container to its program.
+
+use std::convert::Infallible;
+use std::ffi::CString;
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use model::ProcessSpec;
+use rustix::fs::{FileType, Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
+use rustix::process::{DumpableBehavior, Signal};
+
+use super::capabilities::{self, Mask};
+use super::limits;
+use super::program::Program;
+use super::user::Identity;
+use crate::channel::Channel;
+use crate::error::Doing;
+use crate::root::place::open_beneath;
+use crate::seccomp::Filter;
+use crate::{FailureKind, StartError};
+
+/// Everything that was found out before the gate opened.
+#[derive(Debug)]
+pub(crate) struct Launch<'a> {
+    /// What runs.
+    pub(crate) process: &'a ProcessSpec,
+    /// Who runs it.
+    pub(crate) identity: Identity,
+    /// What it may, as far as the host has it.
+    pub(crate) capabilities: Mask,
+    /// Which system calls it may make.
+    pub(crate) filter: Option<Filter>,
+    /// The name of its session keyring.
+    pub(crate) keyring: CString,
+    /// A procfs that is surely one.
+    pub(crate) proc: BorrowedFd<'a>,
+    /// The line to the parent.
+    pub(crate) channel: &'a Channel,
+    /// Labels of security modules, written before execve: file of /proc/self/attr, content.
+    pub(crate) label: Option<(&'static str, String)>,
+}
+
+/// The three descriptors of a process, or its terminal.
+#[derive(Debug)]
+pub(crate) enum Streams {
+    Separate([OwnedFd; 3]),
+    Terminal(OwnedFd),
+}
+
+/// What other processes of the container must not look into until it has become its program.
+pub(crate) fn hide_from_others() -> Result<(), StartError> {
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).doing("hiding the process")
+}
+
+impl Launch<'_> {
+    /// Becomes the program.
+    pub(crate) fn run(self, streams: Streams) -> Result<Infallible, StartError> {
+        let program = Program::new(&self.process.arguments, &self.process.environment, &self.identity.home)?;
+        sys::execute::reset_signals();
+        rustix::process::umask(Mode::from_raw_mode(0o022));
+        rustix::process::setsid().doing("starting a session")?;
+        self.place_streams(streams)?;
+        self.adjust_oom_score()?;
+        self.join_keyring()?;
+        self.write_label()?;
+        sys::execute::close_on_execute_from(3).doing("closing descriptors")?;
+        limits::set(&self.process.resource_limits)?;
+        self.change_identity()?;
+        self.enter_working_directory()?;
+        let path = program.find()?;
+        if self.process.no_new_privileges {
+            rustix::thread::set_no_new_privs(true).doing("giving up new privileges")?;
+        }
+        self.die_with_parent()?;
+        self.channel.executing().doing("reporting to the parent")?;
+        if let Some(filter) = &self.filter {
+            filter.install().doing("installing the seccomp filter")?;
+        }
+        let last = if self.identity.uid == 0 { self.capabilities } else { 0 };
+        capabilities::set(last, last)?;
+        Err(program.execute(&path))
+    }
+
+    fn place_streams(&self, streams: Streams) -> Result<(), StartError> {
+        let act = "setting up the standard streams";
+        let [stdin, stdout, stderr] = match streams {
+            Streams::Separate(streams) => streams,
+            Streams::Terminal(terminal) => {
+                rustix::process::ioctl_tiocsctty(&terminal).doing("taking the terminal")?;
+                let second = rustix::io::fcntl_dupfd_cloexec(&terminal, 3).doing(act)?;
+                let third = rustix::io::fcntl_dupfd_cloexec(&terminal, 3).doing(act)?;
+                [terminal, second, third]
+            }
+        };
+        for stream in [&stdin, &stdout, &stderr] {
+            self.own(stream);
+        }
+        rustix::stdio::dup2_stdin(stdin).doing(act)?;
+        rustix::stdio::dup2_stdout(stdout).doing(act)?;
+        rustix::stdio::dup2_stderr(stderr).doing(act)
+    }
+
+    /// Lets the user open /dev/stdout again. Not for devices that others use too; a stream that
+    /// cannot be owned (a file of a read-only or foreign system) is still good for use.
+    fn own(&self, stream: &OwnedFd) {
+        let Ok(status) = rustix::fs::fstat(stream) else { return };
+        let shared = match FileType::from_raw_mode(status.st_mode) {
+            FileType::Fifo => false,
+            FileType::CharacterDevice => !(136..=143).contains(&rustix::fs::major(status.st_rdev)),
+            _ => true,
+        };
+        if !shared && status.st_uid != self.identity.uid {
+            let _ = rustix::fs::fchown(stream, Some(Uid::from_raw(self.identity.uid)), None);
+        }
+    }
+
+    fn adjust_oom_score(&self) -> Result<(), StartError> {
+        let Some(score) = self.process.oom_score_adjustment else { return Ok(()) };
+        write_at(self.proc, "self/oom_score_adj", &score.to_string()).doing("setting oom_score_adj")
+    }
+
+    /// A kernel without keyrings, or a full quota of them, is no reason not to run.
+    fn join_keyring(&self) -> Result<(), StartError> {
+        match sys::execute::join_session_keyring(&self.keyring) {
+            Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
+                Some(Errno::NOSYS | Errno::DQUOT) => Ok(()),
+                _ => Err(StartError::system("joining a session keyring", error)),
+            },
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn write_label(&self) -> Result<(), StartError> {
+        let Some((file, label)) = &self.label else { return Ok(()) };
+        write_at(self.proc, &format!("self/attr/{file}"), label)
+            .doing_with(|| format!("setting the security label {label:?}"))
+    }
+
+    fn change_identity(&self) -> Result<(), StartError> {
+        capabilities::limit_bounding_set(self.capabilities)?;
+        rustix::thread::set_keep_capabilities(true).doing("changing the user")?;
+        let groups: Vec<Gid> = self.identity.groups.iter().copied().map(Gid::from_raw).collect();
+        rustix::thread::set_thread_groups(&groups).doing("setting the groups")?;
+        let gid = Gid::from_raw(self.identity.gid);
+        rustix::thread::set_thread_res_gid(gid, gid, gid).doing("changing the group")?;
+        let uid = Uid::from_raw(self.identity.uid);
+        rustix::thread::set_thread_res_uid(uid, uid, uid).doing("changing the user")?;
+        rustix::thread::set_keep_capabilities(false).doing("changing the user")?;
+        hide_from_others()?;
+        let for_filter = if self.filter.is_some() { capabilities::SYS_ADMIN } else { 0 };
+        let effective = if self.identity.uid == 0 { self.capabilities } else { 0 } | for_filter;
+        capabilities::set(effective, effective)
+    }
+
+    /// The directory must lie inside the container's root, whatever descriptors were inherited.
+    fn enter_working_directory(&self) -> Result<(), StartError> {
+        let directory = match self.process.working_directory.as_str() {
+            "" => "/",
+            directory => directory,
+        };
+        let act = || format!("chdir to cwd ({directory:?})");
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::PATH;
+        let resolve = rustix::fs::ResolveFlags::NO_MAGICLINKS;
+        let opened =
+            rustix::fs::openat2(rustix::fs::CWD, directory, flags, Mode::empty(), resolve).doing_with(act)?;
+        rustix::process::fchdir(opened).doing_with(act)?;
+        let reached = rustix::process::getcwd(Vec::new()).doing_with(act)?;
+        if reached.as_bytes().starts_with(b"/") {
+            Ok(())
+        } else {
+            let message = format!("chdir to cwd ({directory:?}): outside of the container");
+            Err(StartError::words(FailureKind::System, message))
+        }
+    }
+
+    /// Asked for only now because changes of identity cancel it; a parent that was quicker is seen
+    /// by its end of the channel.
+    fn die_with_parent(&self) -> Result<(), StartError> {
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+            .doing("binding to the parent's life")
+    }
+}
+
+/// Writes to a file of procfs that is reached without any link but `self`.
+pub(crate) fn write_at(proc: BorrowedFd<'_>, path: &str, content: &str) -> std::io::Result<()> {
+    let path = path.strip_prefix("self/").map_or_else(
+        || path.to_owned(),
+        |rest| format!("{}/{rest}", rustix::process::getpid().as_raw_nonzero()),
+    );
+    let file = open_beneath(proc, Path::new(&path), OFlags::WRONLY)?;
+    if rustix::fs::fstatfs(file.as_fd())?.f_type != crate::root::mounts::PROC_MAGIC {
+        return Err(Errno::INVAL.into());
+    }
+    std::fs::File::from(file).write_all(content.as_bytes())
+}

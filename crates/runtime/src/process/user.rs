@@ -1,0 +1,193 @@
+//! Who a process runs as: users and groups from the container's own files.
+
+use std::io::Read;
+use std::path::Path;
+
+use model::ProcessSpec;
+use rustix::fs::{FileType, OFlags};
+use rustix::io::Errno;
+
+use crate::error::Doing;
+use crate::root::place::Root;
+use crate::{FailureKind, StartError};
+
+/// Bytes of a file of users or groups that are read; real ones are a thousandth of it.
+const LONGEST_FILE: u64 = 8 * 1024 * 1024;
+
+/// The numbers that the kernel gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// User.
+    pub(crate) uid: u32,
+    /// First group.
+    pub(crate) gid: u32,
+    /// Further groups.
+    pub(crate) groups: Vec<u32>,
+    /// The home directory of the user's entry, else `/`.
+    pub(crate) home: String,
+}
+
+/// Looks up the user and groups of a process.
+pub(crate) fn identify(process: &ProcessSpec, root: &Root) -> Result<Identity, StartError> {
+    let users = read(root, "/etc/passwd")?;
+    let groups = read(root, "/etc/group")?;
+    resolve(&process.user, &process.additional_groups, &users, &groups)
+}
+
+/// A missing file has no entries; only an ordinary file is read, so that nothing can block.
+fn read(root: &Root, path: &str) -> Result<String, StartError> {
+    let act = || format!("reading {path}");
+    let file = match root.open(Path::new(path), OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY) {
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(String::new()),
+        other => other.doing_with(act)?,
+    };
+    let status = rustix::fs::fstat(&file).doing_with(act)?;
+    if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
+        return Ok(String::new());
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::from(file).take(LONGEST_FILE).read_to_end(&mut bytes).doing_with(act)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn resolve(user: &str, additional: &[String], users: &str, groups: &str) -> Result<Identity, StartError> {
+    let (user, group) = match user.split_once(':') {
+        Some((user, group)) => (user, group),
+        None => (user, ""),
+    };
+    let wanted = if user.is_empty() { "0" } else { user };
+    let entry = users.lines().filter_map(UserEntry::parse).find(|entry| entry.is(wanted));
+    let uid = match &entry {
+        Some(entry) => entry.uid,
+        None => number(wanted)?.ok_or_else(|| unknown("user", user))?,
+    };
+    let mut identity = Identity {
+        uid,
+        gid: entry.as_ref().map_or(0, |entry| entry.gid),
+        groups: Vec::new(),
+        home: entry
+            .as_ref()
+            .map(|entry| entry.home)
+            .filter(|home| !home.is_empty())
+            .unwrap_or("/")
+            .to_owned(),
+    };
+    if group.is_empty() {
+        if let Some(entry) = &entry {
+            let member = |group: &GroupEntry<'_>| group.members.split(',').any(|name| name == entry.name);
+            identity.groups = group_entries(groups).filter(member).map(|group| group.gid).collect();
+        }
+    } else {
+        identity.gid = find_group(group, groups)?;
+    }
+    for name in additional {
+        identity.groups.push(find_group(name, groups)?);
+    }
+    identity.groups.sort_unstable();
+    identity.groups.dedup();
+    Ok(identity)
+}
+
+struct UserEntry<'a> {
+    name: &'a str,
+    uid: u32,
+    gid: u32,
+    home: &'a str,
+}
+
+impl<'a> UserEntry<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let mut fields = line.trim_end_matches('\r').split(':');
+        let (name, _, uid, gid) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        let home = fields.nth(1).unwrap_or("");
+        Some(Self { name, uid: uid.parse().ok()?, gid: gid.parse().ok()?, home })
+    }
+
+    fn is(&self, wanted: &str) -> bool {
+        self.name == wanted || wanted.parse() == Ok(self.uid)
+    }
+}
+
+struct GroupEntry<'a> {
+    name: &'a str,
+    gid: u32,
+    members: &'a str,
+}
+
+fn group_entries(groups: &str) -> impl Iterator<Item = GroupEntry<'_>> {
+    groups.lines().filter_map(|line| {
+        let mut fields = line.trim_end_matches('\r').split(':');
+        let (name, _, gid) = (fields.next()?, fields.next()?, fields.next()?);
+        Some(GroupEntry { name, gid: gid.parse().ok()?, members: fields.next().unwrap_or("") })
+    })
+}
+
+fn find_group(wanted: &str, groups: &str) -> Result<u32, StartError> {
+    let is_wanted = |group: &GroupEntry<'_>| group.name == wanted || wanted.parse() == Ok(group.gid);
+    match group_entries(groups).find(is_wanted) {
+        Some(group) => Ok(group.gid),
+        None => number(wanted)?.ok_or_else(|| unknown("group", wanted)),
+    }
+}
+
+/// A number within the kernel's range; `None` when it is a name.
+fn number(text: &str) -> Result<Option<u32>, StartError> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(None);
+    }
+    match text.parse::<u32>() {
+        Ok(number) if number <= 0x7fff_ffff => Ok(Some(number)),
+        _ => Err(StartError::words(FailureKind::System, "Uids and gids must be in range 0-2147483647")),
+    }
+}
+
+fn unknown(what: &str, name: &str) -> StartError {
+    StartError::words(FailureKind::UserNotFound, format!("Unable to find {what} {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USERS: &str =
+        "root:x:0:0:root:/root:/bin/sh\nbroken\napp:x:1000:1001:App:/home/app:/bin/sh\n1234:x:7:8::/odd:\n";
+    const GROUPS: &str = "root:x:0:\nstaff:x:50:app,other\nvideo:x:44:app\nbad:x:nope:app\n";
+
+    fn identity(user: &str, additional: &[&str]) -> Result<Identity, String> {
+        let additional: Vec<String> = additional.iter().map(|name| (*name).to_owned()).collect();
+        resolve(user, &additional, USERS, GROUPS).map_err(|error| error.to_string())
+    }
+
+    fn numbers(user: &str, additional: &[&str]) -> (u32, u32, Vec<u32>, String) {
+        let found = identity(user, additional).expect(user);
+        (found.uid, found.gid, found.groups, found.home)
+    }
+
+    #[test]
+    fn names_and_numbers() {
+        assert_eq!(numbers("", &[]), (0, 0, vec![], "/root".into()));
+        assert_eq!(numbers("app", &[]), (1000, 1001, vec![44, 50], "/home/app".into()));
+        assert_eq!(numbers("1000", &["root", "9"]), (1000, 1001, vec![0, 9, 44, 50], "/home/app".into()));
+        assert_eq!(numbers("app:staff", &[]), (1000, 50, vec![], "/home/app".into()));
+        assert_eq!(numbers("4242", &[]), (4242, 0, vec![], "/".into()));
+        assert_eq!(numbers("4242:4243", &[]), (4242, 4243, vec![], "/".into()));
+        assert_eq!(numbers("1234", &[]), (7, 8, vec![], "/odd".into()));
+    }
+
+    #[test]
+    fn errors_say_what_is_unknown() {
+        let range = "Uids and gids must be in range 0-2147483647";
+        for (user, additional, words) in [
+            ("nosuch", &[][..], "Unable to find user nosuch"),
+            ("app:nosuch", &[], "Unable to find group nosuch"),
+            ("app", &["none"], "Unable to find group none"),
+            ("app", &[""], "Unable to find group "),
+            ("-1", &[], range),
+            ("99999999999", &[], range),
+            ("0:2147483648", &[], range),
+        ] {
+            assert_eq!(identity(user, additional).expect_err(user), words, "{user}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Hides paths of /proc and /sys from the container and makes others read-only.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use model::ContainerSpec;
+use rustix::fs::FileType;
+use rustix::io::Errno;
+use sys::mount::{AttributeChange, MountAttributes};
+
+use super::place::{self, Root};
+use super::{attach, copy_mount, mounts};
+use crate::StartError;
+use crate::error::Doing;
+
+/// What the API's newer versions document as `MaskedPaths`.
+const MASKED: [&str; 11] = [
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+];
+
+/// What the API's newer versions document as `ReadonlyPaths`.
+const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/// Hides and protects what the specification, or the default, names.
+///
+/// Every place is opened once, looked at, and covered through that descriptor. `null` is a
+/// verified null device on a detached or attached mount.
+pub(crate) fn hide(spec: &ContainerSpec, root: &Root, null: OwnedFd) -> Result<(), StartError> {
+    let mut cover = Cover { null, null_is_attached: false };
+    for path in paths(spec.masked_paths.as_ref(), &MASKED, spec.privileged) {
+        cover.mask(root, path)?;
+    }
+    for path in paths(spec.read_only_paths.as_ref(), &READ_ONLY, spec.privileged) {
+        protect(root, path)?;
+    }
+    Ok(())
+}
+
+fn paths<'a>(chosen: Option<&'a Vec<PathBuf>>, default: &'a [&str], privileged: bool) -> Vec<&'a Path> {
+    match chosen {
+        Some(paths) => paths.iter().map(PathBuf::as_path).collect(),
+        None if privileged => Vec::new(),
+        None => default.iter().map(Path::new).collect(),
+    }
+}
+
+struct Cover {
+    null: OwnedFd,
+    null_is_attached: bool,
+}
+
+impl Cover {
+    fn mask(&mut self, root: &Root, path: &Path) -> Result<(), StartError> {
+        let act = || format!("hiding {}", path.display());
+        let Some(found) = find(root, path)? else { return Ok(()) };
+        match place::file_type(&found).doing_with(act)? {
+            FileType::Directory => {
+                let empty = mounts::tmpfs("ro,nr_inodes=2").doing_with(act)?;
+                attach(empty, found).doing_with(act)
+            }
+            _ if self.null_is_attached => {
+                let copy = copy_mount(&self.null, false).doing_with(act)?;
+                attach(copy, found).doing_with(act)
+            }
+            _ => {
+                // A detached mount cannot be copied before Linux 6.15, an attached one can.
+                attach(&self.null, found).doing_with(act)?;
+                self.null_is_attached = true;
+                Ok(())
+            }
+        }
+    }
+}
+
+fn protect(root: &Root, path: &Path) -> Result<(), StartError> {
+    let act = || format!("protecting {}", path.display());
+    let Some(found) = find(root, path)? else { return Ok(()) };
+    let copy = copy_mount(&found, true).doing_with(act)?;
+    let change =
+        AttributeChange { set: MountAttributes::READ_ONLY, recursive: true, ..AttributeChange::default() };
+    sys::mount::set_attributes(copy.as_fd(), c"", change).doing_with(act)?;
+    attach(copy, found).doing_with(act)
+}
+
+/// What this kernel does not have needs no hiding.
+fn find(root: &Root, path: &Path) -> Result<Option<OwnedFd>, StartError> {
+    match root.find(path) {
+        Ok(found) => Ok(Some(found)),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(error) => Err(error).doing_with(|| format!("hiding {}", path.display())),
+    }
+}

@@ -1,0 +1,133 @@
+//! The host's device nodes that a container gets beside the default ones.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use model::{ContainerSpec, Device};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
+
+use super::place::{Kind, Root, plain};
+use crate::error::{Doing, errno_words};
+use crate::{FailureKind, StartError};
+
+/// More nodes than any machine has: a bound on what a walk of a directory gathers.
+const MOST_NODES: usize = 16 * 1024;
+
+/// A node to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Node {
+    /// Where the container sees it.
+    pub(crate) path: PathBuf,
+    /// Block or character.
+    pub(crate) is_block: bool,
+    /// Major number.
+    pub(crate) major: u32,
+    /// Minor number.
+    pub(crate) minor: u32,
+    mode: u32,
+    owner: (u32, u32),
+    /// `rwm`.
+    pub(crate) permissions: String,
+}
+
+/// Reads the nodes that a specification names from the host.
+pub(crate) fn collect(spec: &ContainerSpec) -> Result<Vec<Node>, StartError> {
+    let mut nodes = Vec::new();
+    if spec.privileged {
+        walk(Path::new("/dev"), Path::new("/dev"), "rwm", &mut nodes).doing("reading the host's /dev")?;
+    }
+    for device in &spec.devices {
+        collect_one(device, &mut nodes)?;
+    }
+    Ok(nodes)
+}
+
+fn collect_one(device: &Device, nodes: &mut Vec<Node>) -> Result<(), StartError> {
+    let path = device.path_on_host.as_path();
+    let fail = |reason: &str| {
+        let message = format!(
+            "error gathering device information while adding custom device \"{}\": {reason}",
+            path.display()
+        );
+        Err(StartError::words(FailureKind::System, message))
+    };
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) => return fail(&format!("lstat {}: {}", path.display(), errno_words(&error))),
+    };
+    if metadata.is_dir() {
+        return walk(path, &device.path_in_container, &device.permissions, nodes)
+            .doing_with(|| format!("reading {}", path.display()));
+    }
+    match node(&metadata, &device.path_in_container, &device.permissions) {
+        Some(node) => nodes.push(node),
+        None => return fail("not a device node"),
+    }
+    Ok(())
+}
+
+fn node(metadata: &std::fs::Metadata, path: &Path, permissions: &str) -> Option<Node> {
+    let is_block = metadata.file_type().is_block_device();
+    if !is_block && !metadata.file_type().is_char_device() {
+        return None;
+    }
+    Some(Node {
+        path: plain(path),
+        is_block,
+        major: rustix::fs::major(metadata.rdev()),
+        minor: rustix::fs::minor(metadata.rdev()),
+        mode: metadata.mode() & 0o7777,
+        owner: (metadata.uid(), metadata.gid()),
+        permissions: permissions.to_owned(),
+    })
+}
+
+/// Gathers all nodes of a directory, but terminals and what belongs to the host's own session.
+fn walk(directory: &Path, shown_as: &Path, permissions: &str, nodes: &mut Vec<Node>) -> io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let kind = entry.file_type()?;
+        let shown = shown_as.join(&name);
+        if kind.is_dir() {
+            let own = ["pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev"];
+            if !own.iter().any(|own| name == *own) {
+                walk(&entry.path(), &shown, permissions, nodes)?;
+            }
+        } else if (kind.is_char_device() || kind.is_block_device()) && name != "console" {
+            nodes.extend(node(&entry.metadata()?, &shown, permissions));
+        }
+        if nodes.len() > MOST_NODES {
+            return Err(io::Error::other("too many device nodes"));
+        }
+    }
+    Ok(())
+}
+
+/// Makes the nodes; one that a default node or a bind already provides stays as it is.
+pub(crate) fn make(nodes: &[Node], root: &Root) -> Result<(), StartError> {
+    nodes
+        .iter()
+        .try_for_each(|node| make_one(node, root).doing_with(|| format!("making {}", node.path.display())))
+}
+
+fn make_one(node: &Node, root: &Root) -> rustix::io::Result<()> {
+    let Some(name) = node.path.file_name() else { return Err(Errno::INVAL) };
+    let name = CString::new(name.as_bytes()).map_err(|_| Errno::INVAL)?;
+    let parent = node.path.parent().unwrap_or(Path::new("/"));
+    let parent = root.find_or_make(parent, Kind::Directory)?;
+    let parent = super::place::open_beneath(&parent, Path::new("."), OFlags::RDONLY | OFlags::DIRECTORY)?;
+    let kind = if node.is_block { FileType::BlockDevice } else { FileType::CharacterDevice };
+    let device = rustix::fs::makedev(node.major, node.minor);
+    match rustix::fs::mknodat(parent.as_fd(), &name, kind, Mode::from_raw_mode(node.mode), device) {
+        Err(Errno::EXIST) => return Ok(()),
+        other => other?,
+    }
+    let (uid, gid) = (Uid::from_raw(node.owner.0), Gid::from_raw(node.owner.1));
+    rustix::fs::chownat(parent.as_fd(), &name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+}

@@ -1,0 +1,87 @@
+//! Kernel settings that belong to the container's own namespaces.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use model::{Namespace, Namespaces};
+use rustix::fs::OFlags;
+
+use crate::error::Doing;
+use crate::root::mounts::PROC_MAGIC;
+use crate::root::place::open_beneath;
+use crate::{FailureKind, StartError};
+
+/// Settings of the ipc namespace, ipc_namespaces(7); those beneath fs.mqueue too.
+const IPC: [&str; 8] = [
+    "kernel.msgmax",
+    "kernel.msgmnb",
+    "kernel.msgmni",
+    "kernel.sem",
+    "kernel.shmall",
+    "kernel.shmmax",
+    "kernel.shmmni",
+    "kernel.shm_rmid_forced",
+];
+
+/// Refuses a setting that would change the host.
+pub(crate) fn check(settings: &BTreeMap<String, String>, namespaces: &Namespaces) -> Result<(), StartError> {
+    for name in settings.keys() {
+        let own = if name.starts_with("net.") {
+            namespaces.network != Namespace::Host
+        } else if IPC.contains(&name.as_str()) || name.starts_with("fs.mqueue.") {
+            namespaces.ipc != Namespace::Host
+        } else {
+            matches!(name.as_str(), "kernel.domainname" | "kernel.hostname")
+                && namespaces.uts != Namespace::Host
+        };
+        let plain = !name.contains("..") && !name.contains('/') && !name.contains('\0');
+        if !own || !plain {
+            let message = format!("sysctl \"{name}\" is not in a separate kernel namespace");
+            return Err(StartError::words(FailureKind::System, message));
+        }
+    }
+    Ok(())
+}
+
+/// Writes the settings through a procfs that is surely one.
+pub(crate) fn set(proc: impl AsFd, settings: &BTreeMap<String, String>) -> Result<(), StartError> {
+    for (name, value) in settings {
+        let act = || format!("setting {name}");
+        let path = format!("sys/{}", name.replace('.', "/"));
+        let file = open_beneath(proc.as_fd(), Path::new(&path), OFlags::WRONLY).doing_with(act)?;
+        if rustix::fs::fstatfs(&file).doing_with(act)?.f_type != PROC_MAGIC {
+            return Err(rustix::io::Errno::INVAL).doing_with(act);
+        }
+        std::fs::File::from(file).write_all(value.as_bytes()).doing_with(act)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(name: &str, network: Namespace) -> bool {
+        let namespaces = Namespaces {
+            network,
+            pid: Namespace::Own,
+            ipc: Namespace::Own,
+            uts: Namespace::Own,
+            own_cgroup: false,
+        };
+        check(&BTreeMap::from([(name.to_owned(), "1".to_owned())]), &namespaces).is_err()
+    }
+
+    #[test]
+    fn only_the_containers_own_settings_are_taken() {
+        assert!(!refused("net.core.somaxconn", Namespace::Own));
+        assert!(refused("net.core.somaxconn", Namespace::Host));
+        assert!(!refused("kernel.shmmax", Namespace::Own));
+        assert!(refused("kernel.core_pattern", Namespace::Own));
+        assert!(refused("vm.swappiness", Namespace::Own));
+        assert!(refused("net/../kernel.core_pattern", Namespace::Own));
+        assert!(refused("net....kernel.core_pattern", Namespace::Own));
+    }
+}
