@@ -1,0 +1,225 @@
+//! Images as far as running needs them: import, load, list, inspect, delete.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use berth_tests::rootfs::{append, busybox};
+use berth_tests::{Engine, query};
+use serde_json::{Value, json};
+use tar::EntryType;
+
+/// Imports an archive; gives the last id that the stream shows.
+fn import(engine: &Engine, parameters: &str, archive: &[u8]) -> String {
+    let path = format!("/images/create?fromSrc=-{parameters}");
+    let answer = engine.call("POST", &path, &[("Content-Type", "application/x-tar")], archive).expect(200);
+    assert_eq!(answer.head.header("content-type"), Some("application/json"));
+    let text = answer.text();
+    let last = text.lines().rfind(|line| !line.is_empty()).expect("a line");
+    let last: Value = serde_json::from_str(last).expect("JSON");
+    let status = last["status"].as_str().unwrap_or_else(|| panic!("an id as status: {text}"));
+    status.trim_start_matches("sha256:").to_owned()
+}
+
+/// A small archive whose only file can be told from others.
+fn small(text: &str) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    append(&mut archive, "file", EntryType::Regular, 0o644, text.as_bytes());
+    archive.into_inner().expect("the archive")
+}
+
+/// What a program makes of bytes.
+fn piped(program: &str, arguments: &[&str], bytes: &[u8]) -> Vec<u8> {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
+    let mut input = child.stdin.take().expect("stdin");
+    let bytes = bytes.to_vec();
+    let writer = std::thread::spawn(move || input.write_all(&bytes));
+    let output = child.wait_with_output().expect("the program's output");
+    writer.join().expect("the writer").expect("its input");
+    output.stdout
+}
+
+#[test]
+fn an_imported_image_is_listed_and_inspected() {
+    let engine = Engine::start();
+    let id = import(&engine, "&repo=imported&tag=v1&message=by%20hand", &small("one"));
+    assert_eq!(id.len(), 64, "bare digits at this version: {id}");
+    let listed = engine.get("/images/json").expect(200).json();
+    let entry =
+        listed.as_array().expect("a list").iter().find(|image| image["RepoTags"] == json!(["imported:v1"]));
+    let entry = entry.unwrap_or_else(|| panic!("not listed: {listed}"));
+    assert_eq!(entry["Id"], id.as_str());
+    for field in ["Created", "Size", "VirtualSize"] {
+        assert!(entry[field].is_i64() || entry[field].is_u64(), "{field}: {entry}");
+    }
+    for name in ["imported:v1", id.as_str(), &id[..12]] {
+        let image = engine.get(&format!("/images/{name}/json")).expect(200).json();
+        assert_eq!(image["Id"], id.as_str(), "{name}");
+        assert_eq!(image["Comment"], "by hand");
+        assert_eq!((&image["Os"], &image["Architecture"]), (&json!("linux"), &json!("amd64")));
+    }
+    assert_eq!(engine.get("/images/imported/json").expect(404).text(), "No such image: imported\n");
+    let _ = engine.delete("/images/imported:v1").expect(200);
+}
+
+#[test]
+fn compressed_archives_are_taken() {
+    let engine = Engine::start();
+    for (number, (program, arguments)) in
+        [("gzip", ["-c"]), ("bzip2", ["-c"]), ("xz", ["-c"])].into_iter().enumerate()
+    {
+        let bytes = piped(program, &arguments, busybox());
+        let name = format!("packed{number}");
+        let _ = import(&engine, &format!("&repo={name}"), &bytes);
+        let output = engine.output(&json!({ "Image": name, "Cmd": ["echo", program] }));
+        assert_eq!((output.code, output.stdout.trim()), (0, program));
+        let _ = engine.delete(&format!("/images/{name}")).expect(200);
+    }
+}
+
+#[test]
+fn chunked_bodies_are_taken() {
+    let engine = Engine::start();
+    let mut connection = engine.connect();
+    let head = "POST /v1.20/images/create?fromSrc=-&repo=chunked HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\
+                Content-Type: application/x-tar\r\n\r\n";
+    connection.send(head.as_bytes()).expect("the head");
+    for piece in small("chunks").chunks(700) {
+        connection.send(format!("{:x}\r\n", piece.len()).as_bytes()).expect("a chunk's head");
+        connection.send(piece).expect("a chunk");
+        connection.send(b"\r\n").expect("a chunk's end");
+    }
+    connection.send(b"0\r\n\r\n").expect("the end");
+    assert_eq!(connection.read_head().expect("an answer").status, 200);
+    let _ = engine.get("/images/chunked/json").expect(200);
+    let _ = engine.delete("/images/chunked").expect(200);
+}
+
+#[test]
+fn what_is_no_archive_makes_no_image() {
+    let engine = Engine::start();
+    let truncated = &busybox()[..100_000];
+    for body in [b"this is no archive".as_slice(), &[0x1f, 0x8b, 8, 0, 1, 2, 3], truncated] {
+        let path = "/images/create?fromSrc=-&repo=bad";
+        let answer = engine.call("POST", path, &[("Content-Type", "application/x-tar")], body);
+        assert!(answer.status() >= 400 || answer.text().contains("\"error\""), "{}", answer.text());
+        let _ = engine.get("/images/bad/json").expect(404);
+    }
+}
+
+#[test]
+fn a_client_that_goes_in_the_middle_leaves_nothing() {
+    let engine = Engine::start();
+    let mut connection = engine.connect();
+    let length = busybox().len();
+    let head = format!(
+        "POST /v1.20/images/create?fromSrc=-&repo=half HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+    );
+    connection.send(head.as_bytes()).expect("the head");
+    connection.send(&busybox()[..length / 2]).expect("half of the body");
+    drop(connection);
+    let _ = engine.get("/images/half/json").expect(404);
+}
+
+#[test]
+fn an_image_with_containers_is_kept() {
+    let engine = Engine::start();
+    let _ = import(&engine, "&repo=used", busybox());
+    let id = engine.run(&json!({ "Image": "used", "Cmd": ["sleep", "600"] }));
+    let image = engine.get("/images/used/json").expect(200).json()["Id"].as_str().expect("an id").to_owned();
+    let answer = engine.delete(&format!("/images/{image}")).expect(409);
+    assert!(answer.text().starts_with("Conflict"), "{}", answer.text());
+    engine.remove(&id);
+    let answer = engine.delete("/images/used").expect(200).json();
+    let acts = answer.as_array().expect("a list");
+    assert!(acts.iter().any(|act| act["Untagged"] == "used:latest"), "{answer}");
+    assert!(acts.iter().any(|act| act["Deleted"].is_string()), "{answer}");
+    assert_eq!(engine.delete("/images/used").expect(404).text(), "No such image: used:latest\n");
+}
+
+#[test]
+fn lists_are_filtered() {
+    let engine = Engine::start();
+    let id = import(&engine, "&repo=dangling", &small("first"));
+    let _ = import(&engine, "&repo=dangling", &small("second"));
+    let filter = query(&[("filters", &json!({ "dangling": ["true"] }).to_string())]);
+    let listed = engine.get(&format!("/images/json{filter}")).expect(200).json();
+    assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
+    assert_eq!(listed[0]["Id"], id.as_str());
+    assert_eq!(listed[0]["RepoTags"], json!(["<none>:<none>"]));
+    let named = engine.get("/images/json?filter=dangling").expect(200).json();
+    assert_eq!(named.as_array().map(Vec::len), Some(1), "{named}");
+    let answer = engine.get("/images/json?filters=%7Bbad");
+    assert!([400, 500].contains(&answer.status()));
+    let _ = engine.delete(&format!("/images/{id}")).expect(200);
+    let _ = engine.delete("/images/dangling").expect(200);
+}
+
+#[test]
+fn links_that_lead_out_of_an_archive_write_nothing_outside() {
+    let engine = Engine::start();
+    let target = engine.directory().join("outside");
+    std::fs::create_dir(&target).expect("a directory outside");
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(EntryType::Symlink);
+    header.set_size(0);
+    header.set_mode(0o777);
+    archive.append_link(&mut header, "escape", &target).expect("a link");
+    append(&mut archive, "escape/planted", EntryType::Regular, 0o644, b"x");
+    let mut bytes = archive.into_inner().expect("the archive");
+    let _ = engine.call("POST", "/images/create?fromSrc=-&repo=evil", &[], &bytes);
+    let mut up = tar::Builder::new(Vec::new());
+    append(&mut up, "aa/aa/planted", EntryType::Regular, 0o644, b"x");
+    bytes = up.into_inner().expect("the archive");
+    bytes[..5].copy_from_slice(b"../..");
+    let sum: u32 = bytes[..512]
+        .iter()
+        .enumerate()
+        .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) })
+        .sum();
+    bytes[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+    let _ = engine.call("POST", "/images/create?fromSrc=-&repo=evil2", &[], &bytes);
+    assert_eq!(std::fs::read_dir(&target).expect("the directory").count(), 0);
+    assert!(!engine.data_root().join("planted").exists());
+    for name in ["evil", "evil2"] {
+        let _ = engine.delete(&format!("/images/{name}"));
+    }
+    std::fs::remove_dir_all(&target).expect("the directory to go");
+}
+
+#[test]
+fn the_specified_tarball_layout_is_loaded() {
+    let engine = Engine::start();
+    let base = "a".repeat(64);
+    let top = "b".repeat(64);
+    let mut archive = tar::Builder::new(Vec::new());
+    let entries: [(&str, &str, &[u8]); 2] = [(&base, "", busybox()), (&top, &base, &small("top layer"))];
+    for (id, parent, layer) in entries {
+        let mut config = json!({
+            "id": id, "created": "2020-01-01T00:00:00Z", "architecture": "amd64", "os": "linux",
+            "config": { "Cmd": ["cat", "/file"], "Env": ["FROM=load"] },
+        });
+        if !parent.is_empty() {
+            config["parent"] = json!(parent);
+        }
+        append(&mut archive, &format!("{id}/VERSION"), EntryType::Regular, 0o644, b"1.0");
+        append(&mut archive, &format!("{id}/json"), EntryType::Regular, 0o644, config.to_string().as_bytes());
+        append(&mut archive, &format!("{id}/layer.tar"), EntryType::Regular, 0o644, layer);
+    }
+    let repositories = json!({ "loaded": { "v2": top } }).to_string();
+    append(&mut archive, "repositories", EntryType::Regular, 0o644, repositories.as_bytes());
+    let bytes = archive.into_inner().expect("the archive");
+    let answer =
+        engine.call("POST", "/images/load", &[("Content-Type", "application/x-tar")], &bytes).expect(200);
+    assert!(!answer.text().contains("\"error\""), "{}", answer.text());
+    let output = engine.output(&json!({ "Image": "loaded:v2" }));
+    assert_eq!((output.code, output.stdout.as_str()), (0, "top layer"));
+    let _ = engine.delete("/images/loaded:v2").expect(200);
+    let answer = engine.call("POST", "/images/load", &[("Content-Type", "application/x-tar")], b"no archive");
+    assert!(answer.status() >= 400 || answer.text().contains("\"error\""), "{}", answer.text());
+}

@@ -1,0 +1,229 @@
+//! The daemon is killed and replaced: containers run on and nothing is lost.
+
+use std::time::Duration;
+
+use berth_tests::frames::{self, STDOUT};
+use berth_tests::{Engine, merged, sh, wait};
+use serde_json::json;
+
+/// Counts once every few milliseconds, for ever.
+const COUNT: &str = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.003; done";
+
+/// Every number from one on, each once, in order.
+fn assert_no_gap(log: &str) {
+    let complete = &log[..log.rfind('\n').map_or(0, |end| end + 1)];
+    for (position, line) in complete.lines().enumerate() {
+        assert_eq!(line, (position + 1).to_string(), "a gap at line {position}");
+    }
+}
+
+#[test]
+fn containers_run_on_and_their_logs_have_no_gap() {
+    let mut engine = Engine::start();
+    let id = engine.run(&sh(COUNT));
+    let pid = engine.pid(&id);
+    for _ in 0..3 {
+        std::thread::sleep(Duration::from_millis(100));
+        engine.kill_daemon();
+        std::thread::sleep(Duration::from_millis(100));
+        engine.start_daemon();
+        assert_eq!(engine.pid(&id), pid, "the same process");
+        assert_eq!(engine.state(&id, "Running"), true);
+    }
+    let lines = engine.logs(&id).0.lines().count();
+    wait::until("the log goes on", || (engine.logs(&id).0.lines().count() > lines + 10).then_some(()));
+    assert_no_gap(&engine.logs(&id).0);
+}
+
+#[test]
+fn a_stopped_daemon_leaves_its_containers_running() {
+    let mut engine = Engine::start();
+    let id = engine.run(&sh(COUNT));
+    let pid = engine.pid(&id);
+    engine.stop_daemon();
+    assert!(std::path::Path::new(&format!("/proc/{pid}")).exists());
+    engine.start_daemon();
+    assert_eq!(engine.pid(&id), pid);
+    assert_no_gap(&engine.logs(&id).0);
+}
+
+#[test]
+fn exits_meanwhile_are_recorded_with_code_and_time() {
+    let mut engine = Engine::start();
+    let id = engine.run(&sh("sleep 0.5; echo late; exit 42"));
+    engine.kill_daemon();
+    std::thread::sleep(Duration::from_millis(1500));
+    engine.start_daemon();
+    let state = engine.inspect(&id)["State"].clone();
+    assert_eq!((&state["Running"], &state["ExitCode"]), (&json!(false), &json!(42)));
+    assert_eq!(engine.logs(&id).0, "late\n");
+    assert_eq!(engine.wait(&id), 42);
+    let seconds = |field: &str| {
+        let text = state[field].as_str().expect("a time");
+        let clock = &text[11..19];
+        let parts: Vec<f64> = clock.split(':').map(|part| part.parse().expect("a number")).collect();
+        parts[0] * 3600.0 + parts[1] * 60.0 + parts[2]
+    };
+    let lived = (seconds("FinishedAt") - seconds("StartedAt")).rem_euclid(86_400.0);
+    assert!(lived <= 1.0, "the time of the exit itself, not of the daemon's return: {state}");
+}
+
+#[test]
+fn waiters_can_ask_again() {
+    let mut engine = Engine::start();
+    let id = engine.run(&merged(sh("read x; exit 11"), json!({ "OpenStdin": true })));
+    engine.replace_daemon();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| engine.wait(&id));
+        let mut stream = engine.attach(&id, "stream=1&stdin=1");
+        stream.send(b"\n").expect("stdin");
+        assert_eq!(waiting.join().expect("an answer"), 11);
+    });
+}
+
+#[test]
+fn attached_sessions_flow_on_through_a_restart() {
+    let mut engine = Engine::start();
+    let id =
+        engine.run(&merged(sh("while read line; do echo got $line; done"), json!({ "OpenStdin": true })));
+    let mut stream = engine.attach(&id, "stream=1&stdin=1&stdout=1");
+    stream.send(b"one\n").expect("stdin");
+    frames::read_until(&mut stream, STDOUT, b"got one\n").expect("an answer before");
+    engine.kill_daemon();
+    stream.send(b"two\n").expect("stdin");
+    frames::read_until(&mut stream, STDOUT, b"got two\n").expect("an answer while there is no daemon");
+    engine.start_daemon();
+    stream.send(b"three\n").expect("stdin");
+    frames::read_until(&mut stream, STDOUT, b"got three\n").expect("an answer after");
+}
+
+#[test]
+fn an_exec_runs_on_through_a_restart() {
+    let mut engine = Engine::start();
+    let id = engine.run(&sh("sleep 600"));
+    let body =
+        json!({ "AttachStdin": true, "AttachStdout": true, "Cmd": ["sh", "-c", "read x; echo $x; exit 4"] });
+    let exec = engine.exec_create(&id, &body);
+    let mut stream = engine.exec_start(&exec, &json!({}));
+    engine.replace_daemon();
+    let inspected = engine.get(&format!("/exec/{exec}/json")).expect(200).json();
+    assert_eq!(inspected["Running"], true);
+    stream.send(b"word\n").expect("stdin");
+    assert_eq!(frames::split(&stream.read_to_end().expect("the end")).0, b"word\n");
+    let code = wait::until("the exec's code", || {
+        let inspected = engine.get(&format!("/exec/{exec}/json")).expect(200).json();
+        (inspected["Running"] == false).then(|| inspected["ExitCode"].clone())
+    });
+    assert_eq!(code, 4);
+}
+
+#[test]
+fn everything_can_be_done_with_an_adopted_container() {
+    let mut engine = Engine::start();
+    let id = engine.run(&merged(sh(COUNT), json!({ "Tty": true })));
+    engine.replace_daemon();
+    let _ = engine.post(&format!("/containers/{id}/resize?h=30&w=100")).expect(200);
+    assert_eq!(engine.exec(&id, &["echo", "in"]).stdout, "in\n");
+    let _ = engine.post(&format!("/containers/{id}/pause")).expect(204);
+    engine.replace_daemon();
+    assert_eq!(engine.state(&id, "Paused"), true);
+    let _ = engine.post(&format!("/containers/{id}/unpause")).expect(204);
+    let _ = engine.post(&format!("/containers/{id}/restart?t=0")).expect(204);
+    let _ = engine.post(&format!("/containers/{id}/stop?t=0")).expect(204);
+    assert_eq!(engine.state(&id, "ExitCode"), 137);
+}
+
+#[test]
+fn what_does_not_run_is_still_there() {
+    let mut engine = Engine::start();
+    let created = engine.create_named("created", &sh("true"));
+    let exited = engine.run(&sh("echo kept; exit 5"));
+    let _ = engine.wait(&exited);
+    let before: Vec<_> = [&created, &exited].map(|id| engine.inspect(id)).into();
+    engine.replace_daemon();
+    let after: Vec<_> = [&created, &exited].map(|id| engine.inspect(id)).into();
+    assert_eq!(before, after);
+    assert_eq!(engine.logs(&exited).0, "kept\n");
+    engine.start(&created);
+    assert_eq!(engine.wait(&created), 0);
+    let _ = engine.get("/images/busybox/json").expect(200);
+}
+
+#[test]
+fn a_shim_that_dies_takes_its_container_down() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("sleep 600"));
+    let pid = engine.pid(&id);
+    let shims = engine.shims();
+    let of_container: Vec<u32> = shims.into_iter().filter(|shim| is_parent(*shim, pid)).collect();
+    assert_eq!(of_container.len(), 1, "the container's parent is its shim");
+    kill(of_container[0]);
+    wait::until("the container's end", || (engine.state(&id, "Running") == false).then_some(()));
+    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+    let state = engine.inspect(&id)["State"].clone();
+    assert!(state["Error"].as_str().is_some_and(|text| !text.is_empty()), "the daemon says so: {state}");
+    engine.start(&id);
+    assert_eq!(engine.state(&id, "Running"), true);
+}
+
+#[test]
+fn a_shim_that_dies_while_there_is_no_daemon_is_noticed() {
+    let mut engine = Engine::start();
+    let id = engine.run(&sh("sleep 600"));
+    let pid = engine.pid(&id);
+    let shim = engine.shims().into_iter().find(|shim| is_parent(*shim, pid)).expect("the container's shim");
+    engine.kill_daemon();
+    kill(shim);
+    engine.start_daemon();
+    wait::until("the container's end", || (engine.state(&id, "Running") == false).then_some(()));
+    wait::until("the process's end", || {
+        (!std::path::Path::new(&format!("/proc/{pid}")).exists()).then_some(())
+    });
+    engine.start(&id);
+}
+
+#[test]
+fn published_ports_and_the_network_survive() {
+    let mut engine = Engine::start();
+    let body = merged(
+        json!({ "Image": "busybox", "Cmd": ["httpd", "-f", "-p", "80", "-h", "/etc"] }),
+        json!({ "ExposedPorts": { "80/tcp": {} }, "HostConfig": { "PortBindings": { "80/tcp": [{ "HostPort": "18090" }] } } }),
+    );
+    let id = engine.run(&body);
+    let fetch = |engine: &Engine| {
+        berth_tests::host::in_network_of(
+            engine.network_pid(),
+            &[
+                "curl",
+                "--silent",
+                "--retry",
+                "5",
+                "--retry-connrefused",
+                "--max-time",
+                "10",
+                "http://127.0.0.1:18090/hostname",
+            ],
+        )
+    };
+    assert_eq!(fetch(&engine), "image\n");
+    let address = engine.inspect(&id)["NetworkSettings"]["IPAddress"].clone();
+    engine.replace_daemon();
+    assert_eq!(fetch(&engine), "image\n");
+    assert_eq!(engine.inspect(&id)["NetworkSettings"]["IPAddress"], address);
+    let other = engine.run(&sh("sleep 600"));
+    assert_ne!(
+        engine.inspect(&other)["NetworkSettings"]["IPAddress"],
+        address,
+        "its address is not given away"
+    );
+}
+
+fn is_parent(parent: u32, child: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
+    status.lines().any(|line| line == format!("PPid:\t{parent}"))
+}
+
+fn kill(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("the process to kill");
+}
