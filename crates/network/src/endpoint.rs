@@ -36,6 +36,8 @@ pub struct Endpoint {
     pub gateway: Ipv4Addr,
     /// The hardware address of its interface.
     pub mac: MacAddress,
+    /// The name of its link's end on the host.
+    pub link: String,
     /// Its published ports.
     pub ports: Vec<PublishedPort>,
     /// What others may reach of it or it of others while `--icc=false`.
@@ -76,23 +78,39 @@ impl Endpoint {
             gateway: Some(self.gateway),
         }
     }
-
-    /// The name of the link's end on the host: `bth` and the id's first 12 digits.
-    #[must_use]
-    pub fn link_name(&self) -> String {
-        link_name(&self.container)
-    }
 }
 
-pub(crate) const LINK_PREFIX: &str = "bth";
+pub(crate) const LINK_PREFIX: &str = "bt";
 
-pub(crate) fn link_name(container: &ContainerId) -> String {
-    format!("{LINK_PREFIX}{}", container.short())
+/// Names the host's end of a container's link: `bt`, the id's first 12 digits, and a letter that
+/// differs from that of the container's previous start, whose link may not be quite gone yet.
+pub(crate) fn link_name(container: &ContainerId, generation: u32) -> String {
+    let letter = char::from_digit(10 + generation % 26, 36).unwrap_or('a');
+    format!("{LINK_PREFIX}{}{letter}", container.short())
 }
 
 /// Whether a link of this name is one of an engine like this one.
 pub(crate) fn is_link_name(name: &str) -> bool {
-    name.strip_prefix(LINK_PREFIX).is_some_and(|digits| {
-        digits.len() == 12 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    })
+    let Some((digits, letter)) = name.strip_prefix(LINK_PREFIX).and_then(|rest| rest.split_at_checked(12))
+    else {
+        return false;
+    };
+    digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        && matches!(letter.as_bytes(), [b'a'..=b'z'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_named_after_their_container() {
+        let container = ContainerId::from_random([0xab; 32]);
+        let names: Vec<_> = (0..3).map(|generation| link_name(&container, generation)).collect();
+        assert_eq!(names, ["btababababababa", "btababababababb", "btababababababc"]);
+        assert!(names.iter().all(|name| name.len() == 15 && is_link_name(name)));
+        for other in ["berth0", "btabababababa", "bt954569eb16e5A", "veth954569eb16e", "btabababababé"] {
+            assert!(!is_link_name(other), "{other}");
+        }
+    }
 }

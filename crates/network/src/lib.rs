@@ -6,18 +6,23 @@
 //! the interface as [`Endpoint::interface`] says. [`Network::disconnect`] takes all of it away
 //! again, whatever of it there is.
 
+mod addresses;
 mod endpoint;
 mod error;
+mod fault;
+mod firewall;
 pub mod links;
 mod mac;
 pub mod names;
 mod network;
 mod options;
 pub mod port;
+mod route;
 mod subnet;
 
 pub use endpoint::{Endpoint, INTERFACE_NAME, Opening, PublishedPort, Request};
 pub use error::Error;
+pub use fault::{Faults, Step};
 pub use mac::{MacAddress, MacAddressError};
 pub use network::Network;
 pub use options::{BridgeChoice, DEFAULT_BRIDGE, Options, OptionsError};

@@ -1,44 +1,108 @@
-//! The network as the engine uses it: open, reserve, connect, disconnect, close.
+//! The network as the engine uses it: open, reserve, connect, disconnect, remove.
+//!
+//! Three locks, never held together: the book (who has which address and ports), the routing
+//! socket, the firewall's socket. So a slow answer of the kernel to one start does not keep
+//! another one from being reserved.
 
-use std::os::fd::BorrowedFd;
+mod bridge;
+mod connect;
+mod host;
+mod open;
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use model::ContainerId;
 
-use crate::endpoint::{Endpoint, Opening, Request};
+use crate::addresses::AddressPool;
+use crate::endpoint::{Endpoint, Request, link_name};
 use crate::error::Error;
-use crate::options::Options;
+use crate::fault::{Faults, Step};
+use crate::firewall::Firewall;
+use crate::mac::MacAddress;
+use crate::port::{Held, PortBook};
+use crate::route::Routing;
 use crate::subnet::InterfaceAddress;
 
 /// The network of one engine. All methods may be called from several threads.
 #[derive(Debug)]
 pub struct Network {
-    bridge: Option<(String, InterfaceAddress)>,
+    active: Option<Active>,
+    warnings: Vec<String>,
+}
+
+/// A network with a bridge.
+#[derive(Debug)]
+struct Active {
+    bridge: Bridge,
+    default_host_ip: Ipv4Addr,
+    mtu: u32,
+    /// Whether containers reach each other without a link.
+    communicate: bool,
+    /// Marks this engine's links.
+    group: u32,
+    faults: Faults,
+    book: Mutex<Book>,
+    routing: Mutex<Routing>,
+    /// `None` with `--iptables=false`.
+    firewall: Option<Mutex<Firewall>>,
+}
+
+/// The bridge that containers are connected to.
+#[derive(Debug, Clone)]
+struct Bridge {
+    name: String,
+    index: u32,
+    address: InterfaceAddress,
+    /// Whether the engine may remove it.
+    own: bool,
+}
+
+/// Who has what.
+#[derive(Debug)]
+struct Book {
+    addresses: AddressPool,
+    ports: PortBook,
+    endpoints: HashMap<ContainerId, Entry>,
+    /// Counts endpoints, so that each link has a new name.
+    generation: u32,
+}
+
+#[derive(Debug)]
+struct Entry {
+    endpoint: Endpoint,
+    held: Vec<Held>,
+    link: LinkState,
+}
+
+/// How far an endpoint's link is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LinkState {
+    Missing,
+    Port,
+    Routed,
 }
 
 impl Network {
-    /// Makes or adopts the bridge, sets the kernel's switches, rebuilds the firewall exactly, and
-    /// takes the known endpoints (those saved for containers that run) back: their addresses and
-    /// ports are held again, links of containers that are not known are removed.
-    ///
-    /// # Errors
-    /// Contradicting options, a missing bridge or network, a kernel that lacks what is needed.
-    pub fn open(options: &Options, known: Vec<Endpoint>) -> Result<Self, Error> {
-        options.check()?;
-        drop(known);
-        Ok(Self { bridge: None })
-    }
-
     /// The bridge's name and address; `None` with `--bridge none`, when containers of the mode
     /// `bridge` have only a loopback and nothing may be reserved.
     #[must_use]
     pub fn bridge(&self) -> Option<(&str, InterfaceAddress)> {
-        self.bridge.as_ref().map(|(name, address)| (name.as_str(), *address))
+        self.active.as_ref().map(|active| (active.bridge.name.as_str(), active.bridge.address))
     }
 
     /// What an administrator should know about this host, found at open; each is a sentence.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
-        &[]
+        &self.warnings
+    }
+
+    /// The endpoint of a container, if it has one.
+    #[must_use]
+    pub fn endpoint(&self, container: &ContainerId) -> Option<Endpoint> {
+        let book = self.active.as_ref()?.book();
+        book.endpoints.get(container).map(|entry| entry.endpoint.clone())
     }
 
     /// Gives a container an address and holds its ports on the host. Nothing of it is in the
@@ -46,59 +110,74 @@ impl Network {
     ///
     /// # Errors
     /// `port is already allocated` and its like; no free address; an endpoint that is there
-    /// already.
-    pub fn reserve(&self, _request: &Request) -> Result<Endpoint, Error> {
-        Err(Error::Disabled)
+    /// already; [`Error::Disabled`] without a bridge.
+    pub fn reserve(&self, request: &Request) -> Result<Endpoint, Error> {
+        let active = self.active()?;
+        let mut book = active.book();
+        if book.endpoints.contains_key(&request.container) {
+            return Err(Error::Connected(request.container.clone()));
+        }
+        let range = book.addresses.range();
+        let address = book.addresses.take().ok_or(Error::NoFreeAddress(range))?;
+        match active.hold(&mut book, request) {
+            Ok(held) => Ok(active.enter(&mut book, request, address, held)),
+            Err(error) => {
+                book.addresses.release(address);
+                Err(error)
+            }
+        }
     }
 
-    /// Makes the container's link, its other end born in `namespace` (a network namespace), and
-    /// opens its published ports. What a failure leaves is undone; the reservation stays.
-    ///
-    /// # Errors
-    /// The kernel's refusal; a container without a reservation.
-    pub fn connect(&self, _container: &ContainerId, _namespace: BorrowedFd<'_>) -> Result<(), Error> {
-        Err(Error::Disabled)
+    fn active(&self) -> Result<&Active, Error> {
+        self.active.as_ref().ok_or(Error::Disabled)
+    }
+}
+
+impl Active {
+    fn book(&self) -> MutexGuard<'_, Book> {
+        locked(&self.book)
     }
 
-    /// Lets one container reach a port of another while `--icc=false`; without it nothing is to
-    /// do. The opening belongs to the endpoint of `container` and goes with it.
-    ///
-    /// # Errors
-    /// The kernel's refusal; a container without an endpoint.
-    pub fn allow(&self, _container: &ContainerId, _openings: &[Opening]) -> Result<(), Error> {
-        Ok(())
+    fn routing(&self) -> MutexGuard<'_, Routing> {
+        locked(&self.routing)
     }
 
-    /// Takes back openings of the container that [`Network::allow`] made.
-    ///
-    /// # Errors
-    /// The kernel's refusal.
-    pub fn forbid(&self, _container: &ContainerId, _openings: &[Opening]) -> Result<(), Error> {
-        Ok(())
+    fn firewall(&self) -> Option<MutexGuard<'_, Firewall>> {
+        self.firewall.as_ref().map(locked)
     }
 
-    /// Takes everything of the container away: published ports, link, tracked connections, held
-    /// ports, address. Does nothing for a container that has no endpoint.
-    ///
-    /// # Errors
-    /// What could not be removed; the rest is gone all the same.
-    pub fn disconnect(&self, _container: &ContainerId) -> Result<(), Error> {
-        Ok(())
+    fn hold(&self, book: &mut Book, request: &Request) -> Result<Vec<Held>, Error> {
+        self.faults.pass(Step::TakeAddress)?;
+        let held = book.ports.hold(&request.ports, self.default_host_ip)?;
+        match self.faults.pass(Step::HoldPorts) {
+            Ok(()) => Ok(held),
+            Err(error) => {
+                book.ports.release(held);
+                Err(error)
+            }
+        }
     }
 
-    /// The endpoint of a container, if it has one.
-    #[must_use]
-    pub fn endpoint(&self, _container: &ContainerId) -> Option<Endpoint> {
-        None
+    /// Writes the endpoint into the book.
+    fn enter(&self, book: &mut Book, request: &Request, address: Ipv4Addr, held: Vec<Held>) -> Endpoint {
+        book.generation = book.generation.wrapping_add(1);
+        let endpoint = Endpoint {
+            container: request.container.clone(),
+            address,
+            prefix_length: self.bridge.address.prefix_length,
+            gateway: self.bridge.address.address,
+            mac: request.mac.unwrap_or_else(|| MacAddress::of(address)),
+            link: link_name(&request.container, book.generation),
+            ports: held.iter().map(|held| held.port).collect(),
+            openings: Vec::new(),
+        };
+        let entry = Entry { endpoint: endpoint.clone(), held, link: LinkState::Missing };
+        book.endpoints.insert(request.container.clone(), entry);
+        endpoint
     }
+}
 
-    /// Removes firewall table and own bridge, as no daemon needs them any longer. Only for a
-    /// daemon that ends with no container running; otherwise just drop the network: containers
-    /// keep theirs.
-    ///
-    /// # Errors
-    /// What could not be removed.
-    pub fn remove(self) -> Result<(), Error> {
-        Ok(())
-    }
+/// Locks; what a thread that panicked left is whole, since every change of it is one step.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,7 @@
 //! Ports: their spelling, what a container asks to publish, and the host's ports held for it.
 
 mod binding;
+mod reservation;
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,6 +10,7 @@ use model::ErrorKind;
 use serde::{Deserialize, Serialize};
 
 pub use binding::{HostPort, PortRequest, exposed, plan, port_map, validate};
+pub(crate) use reservation::{Held, PortBook};
 
 /// A transport protocol whose ports can be published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

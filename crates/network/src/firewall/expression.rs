@@ -1,0 +1,201 @@
+//! Expressions of nf_tables rules: each loads, compares, looks up or decides.
+
+use sys::netlink::Message;
+
+const LIST_ELEMENT: u16 = 1;
+const NAME: u16 = 1;
+const DATA: u16 = 2;
+const DATA_VALUE: u16 = 1;
+const DATA_VERDICT: u16 = 2;
+const VERDICT_CODE: u16 = 1;
+const VERDICT_CHAIN: u16 = 2;
+const REGISTER_VERDICT: u32 = 0;
+/// The first 16 bytes of registers: where keys begin and maps put their data.
+const FIRST: u32 = 1;
+/// `NFT_REG32_01`, the second four bytes of the first register; the following are numbered on.
+const SECOND_WORD: u32 = 9;
+const IPV4: u32 = 2;
+const DESTINATION_NAT: u32 = 1;
+
+/// Fields of a packet or of the kernel's knowledge about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    InputLink,
+    OutputLink,
+    TransportProtocol,
+    Source,
+    Destination,
+    DestinationPort,
+}
+
+/// What a rule ends with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict<'a> {
+    Accept,
+    Drop,
+    Return,
+    Jump(&'a str),
+}
+
+/// `NF_CT_STATE_BIT` of established and related connections.
+pub(super) const ESTABLISHED_OR_RELATED: u32 = 0b110;
+/// `IPS_DST_NAT`: the connection's destination was translated.
+const DESTINATION_TRANSLATED: u32 = 1 << 5;
+
+/// Words that build a rule's list of expressions.
+pub(super) trait Expressions: Sized {
+    /// Appends an expression.
+    fn expression(self, name: &str, build: impl FnOnce(Message) -> Message) -> Self;
+
+    /// Loads a field into the word of this number, 0 being the first.
+    fn load(self, field: Field, word: u32) -> Self {
+        let register = if word == 0 { FIRST } else { SECOND_WORD + word - 1 };
+        match field {
+            Field::InputLink => self.meta(6, register),
+            Field::OutputLink => self.meta(7, register),
+            Field::TransportProtocol => self.meta(16, register),
+            Field::Source => self.payload(1, 12, 4, register),
+            Field::Destination => self.payload(1, 16, 4, register),
+            Field::DestinationPort => self.payload(2, 2, 2, register),
+        }
+    }
+
+    fn meta(self, key: u32, register: u32) -> Self {
+        self.expression("meta", |data| data.network_u32(1, register).network_u32(2, key))
+    }
+
+    fn payload(self, base: u32, offset: u32, length: u32, register: u32) -> Self {
+        self.expression("payload", |data| {
+            data.network_u32(1, register).network_u32(2, base).network_u32(3, offset).network_u32(4, length)
+        })
+    }
+
+    /// Goes on when the first register equals `value` in its first bytes.
+    fn equals(self, value: &[u8]) -> Self {
+        self.compare(0, value)
+    }
+
+    fn compare(self, operator: u32, value: &[u8]) -> Self {
+        self.expression("cmp", |data| {
+            data.network_u32(1, FIRST)
+                .network_u32(2, operator)
+                .nested(3, |nested| nested.attribute(DATA_VALUE, value))
+        })
+    }
+
+    /// Keeps only the bits of `mask` of the first register.
+    fn mask(self, mask: &[u8]) -> Self {
+        let length = u32::try_from(mask.len()).unwrap_or(u32::MAX);
+        self.expression("bitwise", |data| {
+            data.network_u32(1, FIRST)
+                .network_u32(2, FIRST)
+                .network_u32(3, length)
+                .nested(4, |nested| nested.attribute(DATA_VALUE, mask))
+                .nested(5, |nested| nested.attribute(DATA_VALUE, &vec![0; mask.len()]))
+        })
+    }
+
+    /// Goes on when the key in the registers is in the set, or with `inverted` when it is not.
+    fn in_set(self, set: &str, inverted: bool) -> Self {
+        self.expression("lookup", |data| {
+            let data = data.string(1, set).network_u32(2, FIRST);
+            if inverted { data.network_u32(5, 1) } else { data }
+        })
+    }
+
+    /// Goes on when the map has the key, with its data in the first registers.
+    fn map(self, map: &str) -> Self {
+        self.expression("lookup", |data| data.string(1, map).network_u32(2, FIRST).network_u32(3, FIRST))
+    }
+
+    /// Goes on when the packet came in by one of the set's links, or by none of them.
+    fn input(self, set: &str, inverted: bool) -> Self {
+        self.load(Field::InputLink, 0).in_set(set, inverted)
+    }
+
+    /// Goes on when the packet leaves by one of the set's links, or by none of them.
+    fn output(self, set: &str, inverted: bool) -> Self {
+        self.load(Field::OutputLink, 0).in_set(set, inverted)
+    }
+
+    /// Goes on when the field, an address, lies in the network.
+    fn within(self, field: Field, subnet: crate::subnet::Subnet) -> Self {
+        let mask = match subnet.prefix_length() {
+            0 => 0,
+            length => u32::MAX << (32 - u32::from(length)),
+        };
+        self.load(field, 0).mask(&mask.to_be_bytes()).equals(&subnet.base().octets())
+    }
+
+    /// Goes on when the connection has any of these states.
+    fn state(self, bits: u32) -> Self {
+        self.tracked(0, bits)
+    }
+
+    /// Goes on when the connection was translated to a published port.
+    fn translated(self) -> Self {
+        self.tracked(2, DESTINATION_TRANSLATED)
+    }
+
+    fn tracked(self, key: u32, bits: u32) -> Self {
+        self.expression("ct", |data| data.network_u32(1, FIRST).network_u32(2, key))
+            .mask(&bits.to_ne_bytes())
+            .compare(1, &[0; 4])
+    }
+
+    /// Goes on when the destination is an address of this host.
+    fn to_this_host(self) -> Self {
+        const ADDRESS_TYPE: u32 = 3;
+        const OF_DESTINATION: u32 = 2;
+        const LOCAL: u32 = 2;
+        self.expression("fib", |data| {
+            data.network_u32(1, FIRST).network_u32(2, ADDRESS_TYPE).network_u32(3, OF_DESTINATION)
+        })
+        .equals(&LOCAL.to_ne_bytes())
+    }
+
+    /// Sends the connection to the address and port in the registers.
+    fn translate_destination(self) -> Self {
+        self.expression("nat", |data| {
+            data.network_u32(1, DESTINATION_NAT)
+                .network_u32(2, IPV4)
+                .network_u32(3, FIRST)
+                .network_u32(5, SECOND_WORD)
+        })
+    }
+
+    /// Gives the connection the address of the link by which it leaves.
+    fn masquerade(self) -> Self {
+        self.expression("masq", |data| data)
+    }
+
+    fn counter(self) -> Self {
+        self.expression("counter", |data| data)
+    }
+
+    fn verdict(self, verdict: Verdict<'_>) -> Self {
+        let (code, chain) = match verdict {
+            Verdict::Drop => (0, None),
+            Verdict::Accept => (1, None),
+            Verdict::Jump(chain) => (-3, Some(chain)),
+            Verdict::Return => (-5, None),
+        };
+        self.expression("immediate", |data| {
+            data.network_u32(1, REGISTER_VERDICT).nested(2, |nested| {
+                nested.nested(DATA_VERDICT, |verdict| {
+                    let verdict = verdict.network_u32(VERDICT_CODE, i32::cast_unsigned(code));
+                    match chain {
+                        Some(chain) => verdict.string(VERDICT_CHAIN, chain),
+                        None => verdict,
+                    }
+                })
+            })
+        })
+    }
+}
+
+impl Expressions for Message {
+    fn expression(self, name: &str, build: impl FnOnce(Message) -> Message) -> Self {
+        self.nested(LIST_ELEMENT, |element| element.string(NAME, name).nested(DATA, build))
+    }
+}

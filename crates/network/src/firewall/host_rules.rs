@@ -1,0 +1,187 @@
+//! The host's own rules, where they drop forwarded packets.
+//!
+//! In nf_tables a packet passes only when every table lets it pass, so a host that drops what it
+//! forwards (as dockerd sets it up, policy DROP of iptables' FORWARD) drops containers' packets
+//! whatever the engine's own table says. Where iptables' chain FORWARD has that policy, or a
+//! chain DOCKER-USER exists (which dockerd keeps for such rules of others), the engine puts
+//! four rules of its own first into it, marked with a comment: what comes from or goes to its
+//! bridge and links passes on. What containers may do is then still the engine's table's say.
+//! Nothing else of the host's is touched, and the rules are taken out again with the table.
+//! Where something else drops, the administrator is told.
+
+use std::path::Path;
+
+use rustix::io::Errno;
+use sys::netlink::{self, attributes};
+
+use super::Firewall;
+use super::expression::{Expressions, Field, Verdict};
+use super::transaction::{self, Transaction};
+use crate::endpoint::LINK_PREFIX;
+use crate::error::Error;
+
+/// iptables' table and the chains in question; `DOCKER-USER` is asked first.
+const TABLE: &str = "filter";
+const CHAINS: [&str; 2] = ["DOCKER-USER", "FORWARD"];
+/// Answers to NFT_MSG_GETCHAIN and NFT_MSG_GETRULE, the messages themselves, their attributes.
+const GET_CHAIN: u16 = 4;
+const GET_RULE: u16 = 7;
+const CHAIN_TABLE: u16 = 1;
+const CHAIN_NAME: u16 = 3;
+const CHAIN_HOOK: u16 = 4;
+const CHAIN_POLICY: u16 = 5;
+const HOOK_NUMBER: u16 = 1;
+const RULE_TABLE: u16 = 1;
+const RULE_CHAIN: u16 = 2;
+const RULE_HANDLE: u16 = 3;
+const RULE_USER_DATA: u16 = 7;
+/// `NF_DROP`, `NF_INET_FORWARD`.
+const DROP: u32 = 0;
+const HOOK_FORWARD: u32 = 2;
+/// `NFTNL_UDATA_RULE_COMMENT` of libnftnl, by which nft and iptables show it.
+const COMMENT: u8 = 0;
+const HEADER: usize = 4;
+
+/// A chain of whatever table.
+struct Chain {
+    table: String,
+    name: String,
+    hook: Option<u32>,
+    policy: Option<u32>,
+}
+
+impl Firewall {
+    /// Makes iptables' chain pass what comes from and goes to containers, where it would drop it.
+    pub(crate) fn forward_on_host(&mut self) -> Result<(), Error> {
+        self.stop_forwarding_on_host()?;
+        let chains = self.chains()?;
+        let of_iptables = |name: &str| chains.iter().find(|chain| chain.table == TABLE && chain.name == name);
+        let drops = of_iptables("FORWARD").is_some_and(|chain| chain.policy == Some(DROP));
+        let chain = match of_iptables("DOCKER-USER") {
+            Some(_) => "DOCKER-USER",
+            None if drops => "FORWARD",
+            None => return Ok(()),
+        };
+        let comment = self.comment();
+        let mut transaction = Transaction::new(TABLE);
+        for field in [Field::InputLink, Field::OutputLink] {
+            // iptables spells a whole name with its final zero, and a beginning (`bt+`) without.
+            let bridge = format!("{}\0", self.layout.bridge);
+            let subnet = self.layout.subnet;
+            let address = if field == Field::InputLink { Field::Source } else { Field::Destination };
+            transaction = transaction
+                .first_rule(chain, &comment, |rule| {
+                    rule.load(field, 0).equals(bridge.as_bytes()).counter().verdict(Verdict::Accept)
+                })
+                .first_rule(chain, &comment, |rule| {
+                    rule.load(field, 0)
+                        .equals(LINK_PREFIX.as_bytes())
+                        .within(address, subnet)
+                        .counter()
+                        .verdict(Verdict::Accept)
+                });
+        }
+        self.commit(transaction)
+    }
+
+    /// Takes the engine's rules out of iptables' chains.
+    pub(super) fn stop_forwarding_on_host(&mut self) -> Result<(), Error> {
+        let comment = self.comment();
+        for chain in CHAINS {
+            let handles = self.rules(chain, &comment)?;
+            if handles.is_empty() {
+                continue;
+            }
+            let delete = |transaction: Transaction, handle: &Vec<u8>| transaction.delete_rule(chain, handle);
+            let transaction = handles.iter().fold(Transaction::new(TABLE), delete);
+            self.commit(transaction)?;
+        }
+        Ok(())
+    }
+
+    /// Tells of what else drops forwarded packets on this host.
+    pub(crate) fn warnings(&mut self) -> Result<Vec<String>, Error> {
+        let mut warnings = Vec::new();
+        let bridge = &self.layout.bridge;
+        // Both tables are called "ip filter", so one that iptables-legacy keeps is not seen here.
+        let legacy = std::fs::read_to_string(Path::new("/proc/thread-self/net/ip_tables_names"));
+        if legacy.is_ok_and(|names| names.lines().any(|name| name == TABLE)) {
+            warnings.push(format!(
+                "iptables-legacy is in use; if its chain FORWARD drops packets, containers reach \
+                 nothing until you say: iptables-legacy -I FORWARD -i {bridge} -j ACCEPT; \
+                 iptables-legacy -I FORWARD -o {bridge} -j ACCEPT"
+            ));
+        }
+        for chain in self.chains()? {
+            let ours = chain.table == self.table || (chain.table == TABLE && chain.name == "FORWARD");
+            if chain.hook == Some(HOOK_FORWARD) && chain.policy == Some(DROP) && !ours {
+                warnings.push(format!(
+                    "the chain {} of the nftables table {} drops forwarded packets; let those of {} pass there",
+                    chain.name, chain.table, self.layout.bridge
+                ));
+            }
+        }
+        Ok(warnings)
+    }
+
+    /// Lists the chains of all tables for IPv4, those of the family inet included.
+    fn chains(&mut self) -> Result<Vec<Chain>, Error> {
+        const INET: u8 = 1;
+        let mut chains = Vec::new();
+        for family in [transaction::IPV4, INET] {
+            let message = transaction::request(GET_CHAIN, netlink::DUMP, family);
+            let replies = self.socket.request(&[message]).map_err(|source| Error::Firewall { source })?;
+            chains.extend(replies.iter().filter_map(|reply| parse_chain(&reply.payload)));
+        }
+        Ok(chains)
+    }
+
+    /// The handles of the rules with this comment in a chain, which need not exist.
+    fn rules(&mut self, chain: &str, comment: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+        let message = transaction::request(GET_RULE, netlink::DUMP, transaction::IPV4)
+            .string(RULE_TABLE, TABLE)
+            .string(RULE_CHAIN, chain);
+        let replies = match self.socket.request(&[message]) {
+            Err(error) if error.is(Errno::NOENT) => return Ok(Vec::new()),
+            result => result.map_err(|source| Error::Firewall { source })?,
+        };
+        let marked = |payload: &[u8]| {
+            let found = |wanted: u16| attributes(payload).find(|(kind, _)| *kind == wanted).map(|(_, it)| it);
+            let ours = found(RULE_USER_DATA) == Some(comment);
+            found(RULE_HANDLE).filter(|_| ours).map(<[u8]>::to_vec)
+        };
+        Ok(replies.iter().filter_map(|reply| marked(reply.payload.get(HEADER..)?)).collect())
+    }
+
+    /// The comment that marks the engine's rules: type, length, text.
+    fn comment(&self) -> Vec<u8> {
+        let text = format!("{}\0", self.table);
+        let length = u8::try_from(text.len()).unwrap_or(u8::MAX);
+        [&[COMMENT, length], text.as_bytes()].concat()
+    }
+}
+
+fn parse_chain(payload: &[u8]) -> Option<Chain> {
+    let mut chain = Chain { table: String::new(), name: String::new(), hook: None, policy: None };
+    for (kind, value) in attributes(payload.get(HEADER..)?) {
+        match kind {
+            CHAIN_TABLE => chain.table = text(value),
+            CHAIN_NAME => chain.name = text(value),
+            CHAIN_POLICY => chain.policy = number(value),
+            CHAIN_HOOK => {
+                let hook = attributes(value).find(|(kind, _)| *kind == HOOK_NUMBER);
+                chain.hook = hook.and_then(|(_, value)| number(value));
+            }
+            _ => {}
+        }
+    }
+    Some(chain)
+}
+
+fn number(bytes: &[u8]) -> Option<u32> {
+    Some(u32::from_be_bytes(bytes.try_into().ok()?))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes.strip_suffix(&[0]).unwrap_or(bytes)).into_owned()
+}

@@ -1,0 +1,220 @@
+//! A transaction of nf_tables: a batch of messages that takes effect whole or not at all.
+
+use sys::netlink::{self, Message, RequestError, Socket};
+
+/// `NFNL_SUBSYS_NFTABLES` and the batch's own messages, linux/netfilter/nfnetlink.h.
+const NF_TABLES: u16 = 10;
+const BATCH_BEGIN: u16 = 0x10;
+const BATCH_END: u16 = 0x11;
+/// `NFPROTO_IPV4`.
+pub(super) const IPV4: u8 = 2;
+
+// Messages of linux/netfilter/nf_tables.h.
+const NEW_TABLE: u16 = 0;
+const DELETE_TABLE: u16 = 2;
+const NEW_CHAIN: u16 = 3;
+const NEW_RULE: u16 = 6;
+const DELETE_RULE: u16 = 8;
+const NEW_SET: u16 = 9;
+const NEW_ELEMENT: u16 = 12;
+const DELETE_ELEMENT: u16 = 14;
+
+const TABLE_NAME: u16 = 1;
+const CHAIN_TABLE: u16 = 1;
+const CHAIN_NAME: u16 = 3;
+const CHAIN_HOOK: u16 = 4;
+const CHAIN_POLICY: u16 = 5;
+const CHAIN_TYPE: u16 = 7;
+const HOOK_NUMBER: u16 = 1;
+const HOOK_PRIORITY: u16 = 2;
+const RULE_TABLE: u16 = 1;
+const RULE_CHAIN: u16 = 2;
+const RULE_HANDLE: u16 = 3;
+const RULE_EXPRESSIONS: u16 = 4;
+const RULE_USER_DATA: u16 = 7;
+const SET_TABLE: u16 = 1;
+const SET_NAME: u16 = 2;
+const SET_FLAGS: u16 = 3;
+const SET_KEY_TYPE: u16 = 4;
+const SET_KEY_LENGTH: u16 = 5;
+const SET_DATA_TYPE: u16 = 6;
+const SET_DATA_LENGTH: u16 = 7;
+const SET_ID: u16 = 10;
+const SET_IS_MAP: u32 = 8;
+const ELEMENTS_TABLE: u16 = 1;
+const ELEMENTS_SET: u16 = 2;
+const ELEMENTS_LIST: u16 = 3;
+const LIST_ELEMENT: u16 = 1;
+const ELEMENT_KEY: u16 = 1;
+const ELEMENT_DATA: u16 = 2;
+const DATA_VALUE: u16 = 1;
+/// `NF_ACCEPT`.
+const ACCEPT: u32 = 1;
+
+/// An attribute is at most 64 KiB long; an element takes at most some 60 bytes.
+const ELEMENTS_A_MESSAGE: usize = 500;
+
+/// Where a base chain is called.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hook {
+    /// `filter` or `nat`.
+    pub(super) kind: &'static str,
+    /// `NF_INET_PRE_ROUTING` and its like.
+    pub(super) number: u32,
+    pub(super) priority: i32,
+}
+
+/// A set, or with data a map.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Set {
+    pub(super) name: &'static str,
+    pub(super) id: u32,
+    /// nft's own number of the key's type, by which it shows the elements.
+    pub(super) key_type: u32,
+    pub(super) key_length: u32,
+    /// The same of the data, for a map.
+    pub(super) data: Option<(u32, u32)>,
+}
+
+/// An element of a set or map: key and data.
+pub(super) type Element = (Vec<u8>, Option<Vec<u8>>);
+
+/// A transaction under construction, for one table.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    table: String,
+    messages: Vec<Message>,
+}
+
+impl Transaction {
+    pub(super) fn new(table: &str) -> Self {
+        let begin = Message::new(BATCH_BEGIN, 0).fixed(&header(0, NF_TABLES));
+        Self { table: table.to_owned(), messages: vec![begin] }
+    }
+
+    /// Sends the transaction and waits for what comes of it.
+    pub(super) fn commit(mut self, socket: &mut Socket) -> Result<(), RequestError> {
+        self.messages.push(Message::new(BATCH_END, 0).fixed(&header(0, NF_TABLES)));
+        socket.request(&self.messages).map(drop)
+    }
+
+    pub(super) fn table(mut self) -> Self {
+        let message = message(NEW_TABLE, netlink::CREATE).string(TABLE_NAME, &self.table);
+        self.messages.push(message);
+        self
+    }
+
+    pub(super) fn delete_table(mut self) -> Self {
+        let message = message(DELETE_TABLE, 0).string(TABLE_NAME, &self.table);
+        self.messages.push(message);
+        self
+    }
+
+    /// Makes a chain; with a hook it is called from there and accepts what passes its rules.
+    pub(super) fn chain(mut self, name: &str, hook: Option<Hook>) -> Self {
+        let mut message =
+            message(NEW_CHAIN, netlink::CREATE).string(CHAIN_TABLE, &self.table).string(CHAIN_NAME, name);
+        if let Some(hook) = hook {
+            message = message
+                .nested(CHAIN_HOOK, |nested| {
+                    nested
+                        .network_u32(HOOK_NUMBER, hook.number)
+                        .network_u32(HOOK_PRIORITY, hook.priority.cast_unsigned())
+                })
+                .network_u32(CHAIN_POLICY, ACCEPT)
+                .string(CHAIN_TYPE, hook.kind);
+        }
+        self.messages.push(message);
+        self
+    }
+
+    /// Appends a rule to a chain.
+    pub(super) fn rule(mut self, chain: &str, rule: impl FnOnce(Message) -> Message) -> Self {
+        let message = message(NEW_RULE, netlink::CREATE | netlink::APPEND);
+        self.messages.push(self.rule_of(message, chain).nested(RULE_EXPRESSIONS, rule));
+        self
+    }
+
+    /// Puts a rule before all others of a chain, with a comment by which it is found again.
+    pub(super) fn first_rule(
+        mut self,
+        chain: &str,
+        comment: &[u8],
+        rule: impl FnOnce(Message) -> Message,
+    ) -> Self {
+        let message = self.rule_of(message(NEW_RULE, netlink::CREATE), chain);
+        self.messages.push(message.nested(RULE_EXPRESSIONS, rule).attribute(RULE_USER_DATA, comment));
+        self
+    }
+
+    pub(super) fn delete_rule(mut self, chain: &str, handle: &[u8]) -> Self {
+        let message = self.rule_of(message(DELETE_RULE, 0), chain).attribute(RULE_HANDLE, handle);
+        self.messages.push(message);
+        self
+    }
+
+    fn rule_of(&self, message: Message, chain: &str) -> Message {
+        message.string(RULE_TABLE, &self.table).string(RULE_CHAIN, chain)
+    }
+
+    pub(super) fn set(mut self, set: &Set) -> Self {
+        let mut message = message(NEW_SET, netlink::CREATE)
+            .string(SET_TABLE, &self.table)
+            .string(SET_NAME, set.name)
+            .network_u32(SET_FLAGS, if set.data.is_some() { SET_IS_MAP } else { 0 })
+            .network_u32(SET_KEY_TYPE, set.key_type)
+            .network_u32(SET_KEY_LENGTH, set.key_length)
+            .network_u32(SET_ID, set.id);
+        if let Some((kind, length)) = set.data {
+            message = message.network_u32(SET_DATA_TYPE, kind).network_u32(SET_DATA_LENGTH, length);
+        }
+        self.messages.push(message);
+        self
+    }
+
+    pub(super) fn add_elements(self, set: &str, elements: &[Element]) -> Self {
+        self.elements(NEW_ELEMENT, netlink::CREATE, set, elements)
+    }
+
+    pub(super) fn remove_elements(self, set: &str, elements: &[Element]) -> Self {
+        self.elements(DELETE_ELEMENT, 0, set, elements)
+    }
+
+    fn elements(mut self, kind: u16, flags: u16, set: &str, elements: &[Element]) -> Self {
+        for part in elements.chunks(ELEMENTS_A_MESSAGE) {
+            let message = message(kind, flags)
+                .string(ELEMENTS_TABLE, &self.table)
+                .string(ELEMENTS_SET, set)
+                .nested(ELEMENTS_LIST, |list| part.iter().fold(list, append_element));
+            self.messages.push(message);
+        }
+        self
+    }
+}
+
+fn append_element(list: Message, (key, data): &Element) -> Message {
+    list.nested(LIST_ELEMENT, |element| {
+        let element = element.nested(ELEMENT_KEY, |nested| nested.attribute(DATA_VALUE, key));
+        match data {
+            Some(data) => element.nested(ELEMENT_DATA, |nested| nested.attribute(DATA_VALUE, data)),
+            None => element,
+        }
+    })
+}
+
+/// Begins a message of nf_tables about the family ip. Each is acknowledged, so that the answer
+/// to the last one tells that all is done.
+fn message(kind: u16, flags: u16) -> Message {
+    request(kind, flags | netlink::ACKNOWLEDGE, IPV4)
+}
+
+/// Begins a message of nf_tables outside of any transaction.
+pub(super) fn request(kind: u16, flags: u16, family: u8) -> Message {
+    Message::new((NF_TABLES << 8) | kind, flags).fixed(&header(family, 0))
+}
+
+/// `nfgenmsg`.
+pub(super) fn header(family: u8, resource: u16) -> [u8; 4] {
+    let [high, low] = resource.to_be_bytes();
+    [family, 0, high, low]
+}

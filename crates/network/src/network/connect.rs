@@ -1,0 +1,231 @@
+//! Connects a container that has a reservation, and disconnects it.
+
+use std::os::fd::BorrowedFd;
+
+use model::ContainerId;
+use rustix::io::Errno;
+
+use super::{Active, Entry, LinkState, Network};
+use crate::endpoint::{Endpoint, Opening};
+use crate::error::Error;
+use crate::fault::Step;
+use crate::firewall::Content;
+use crate::port::Protocol;
+use crate::route::{Attachment, Link, PROXY_ARP, Pair};
+
+/// A Linux bridge has 1,024 numbers of ports, of which 0 is none (`BR_MAX_PORTS`).
+const MOST_BRIDGE_PORTS: usize = 1023;
+
+impl Network {
+    /// Makes the container's link, its other end born in `namespace` (a network namespace), and
+    /// opens its published ports. What a failure leaves is undone; the reservation stays.
+    ///
+    /// # Errors
+    /// The kernel's refusal; a container without a reservation.
+    pub fn connect(&self, container: &ContainerId, namespace: BorrowedFd<'_>) -> Result<(), Error> {
+        let active = self.active()?;
+        let (endpoint, ports) = {
+            let book = active.book();
+            let entry =
+                book.endpoints.get(container).ok_or_else(|| Error::NotConnected(container.clone()))?;
+            if entry.link != LinkState::Missing {
+                return Err(Error::Connected(container.clone()));
+            }
+            let ports = book.endpoints.values().filter(|entry| entry.link == LinkState::Port).count();
+            (entry.endpoint.clone(), ports)
+        };
+        let link = active.create_link(&endpoint, namespace, ports)?;
+        active.open_firewall(&endpoint, link).map_err(|error| active.unlink(&endpoint, error))?;
+        if let Some(entry) = active.book().endpoints.get_mut(container) {
+            entry.link = link;
+        }
+        Ok(())
+    }
+
+    /// Lets one container reach a port of another while `--icc=false`; without it nothing is to
+    /// do. The openings belong to the endpoint of `container` and go with it, and with the
+    /// endpoint of whoever else they name.
+    ///
+    /// # Errors
+    /// The kernel's refusal; a container without an endpoint.
+    pub fn allow(&self, container: &ContainerId, openings: &[Opening]) -> Result<(), Error> {
+        let active = self.active()?;
+        let new: Vec<Opening> = {
+            let book = active.book();
+            let entry =
+                book.endpoints.get(container).ok_or_else(|| Error::NotConnected(container.clone()))?;
+            openings.iter().copied().filter(|opening| !entry.endpoint.openings.contains(opening)).collect()
+        };
+        if let Some(mut firewall) = active.firewall() {
+            firewall.add(&Content { openings: new.clone(), ..Content::default() })?;
+        }
+        if let Some(entry) = active.book().endpoints.get_mut(container) {
+            entry.endpoint.openings.extend(new);
+        }
+        Ok(())
+    }
+
+    /// Takes back openings of the container that [`Network::allow`] made.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn forbid(&self, container: &ContainerId, openings: &[Opening]) -> Result<(), Error> {
+        let active = self.active()?;
+        let gone: Vec<Opening> = {
+            let mut book = active.book();
+            let Some(entry) = book.endpoints.get_mut(container) else { return Ok(()) };
+            entry.endpoint.openings.extract_if(.., |opening| openings.contains(opening)).collect()
+        };
+        active.close_openings(gone)
+    }
+
+    /// Takes everything of the container away: published ports, link, tracked connections, held
+    /// ports, address. Does nothing for a container that has no endpoint.
+    ///
+    /// # Errors
+    /// What could not be removed; the rest is gone all the same.
+    pub fn disconnect(&self, container: &ContainerId) -> Result<(), Error> {
+        let Some(active) = &self.active else { return Ok(()) };
+        let (entry, openings) = {
+            let mut book = active.book();
+            let Some(entry) = book.endpoints.remove(container) else { return Ok(()) };
+            let address = entry.endpoint.address;
+            let names = |opening: &mut Opening| opening.from == address || opening.to == address;
+            let mut openings = entry.endpoint.openings.clone();
+            for other in book.endpoints.values_mut() {
+                openings.extend(other.endpoint.openings.extract_if(.., names));
+            }
+            (entry, openings)
+        };
+        let mut errors = active.take_away(&entry, openings);
+        let mut book = active.book();
+        book.addresses.release(entry.endpoint.address);
+        book.ports.release(entry.held);
+        match errors.is_empty() {
+            true => Ok(()),
+            false => Err(errors.remove(0).with(errors)),
+        }
+    }
+}
+
+impl Active {
+    /// Makes the link as a port of the bridge, or beside it where ports must not meet or the
+    /// bridge is full.
+    fn create_link(
+        &self,
+        endpoint: &Endpoint,
+        namespace: BorrowedFd<'_>,
+        ports: usize,
+    ) -> Result<LinkState, Error> {
+        let mut pair = Pair {
+            name: &endpoint.link,
+            mac: endpoint.mac,
+            mtu: self.mtu,
+            group: self.group,
+            attachment: Attachment::Bridge(self.bridge.index),
+            namespace,
+        };
+        if self.communicate && ports < MOST_BRIDGE_PORTS {
+            match self.create_pair(&pair) {
+                Ok(()) => {
+                    return self
+                        .faults
+                        .pass(Step::CreateLink)
+                        .map(|()| LinkState::Port)
+                        .map_err(|error| self.unlink(endpoint, error));
+                }
+                Err(Error::Link { source, .. }) if source.is(Errno::XFULL) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        pair.attachment = Attachment::Routed;
+        self.create_pair(&pair)?;
+        match self.route_link(endpoint) {
+            Ok(()) => Ok(LinkState::Routed),
+            Err(error) => Err(self.unlink(endpoint, error)),
+        }
+    }
+
+    /// A link of the same name can only be a leftover: it is replaced.
+    fn create_pair(&self, pair: &Pair<'_>) -> Result<(), Error> {
+        let mut routing = self.routing();
+        match routing.create_pair(pair) {
+            Err(Error::Link { source, .. }) if source.is(Errno::EXIST) && source.position == Some(0) => {
+                routing.delete_link(pair.name)?;
+                routing.create_pair(pair)
+            }
+            Err(Error::Link { source, .. }) if source.position != Some(0) => {
+                let failure = Error::Link { act: "configure", name: pair.name.to_owned(), source };
+                let left = routing.delete_link(pair.name).err();
+                Err(failure.with(left.into_iter().collect()))
+            }
+            result => result,
+        }
+    }
+
+    /// Leads packets for the container's address to its own link, and lets bridge and link
+    /// answer for each other's addresses, so that to containers it is one network.
+    fn route_link(&self, endpoint: &Endpoint) -> Result<(), Error> {
+        let mut routing = self.routing();
+        let name = &endpoint.link;
+        let link = routing.link(name)?.ok_or_else(|| Error::NoBridge(name.clone()))?;
+        let bridge = Link { index: self.bridge.index, name: self.bridge.name.clone(), ..Link::default() };
+        routing.configure(&bridge, &[(PROXY_ARP, 1)])?;
+        routing.answer_at_once(&bridge)?;
+        routing.answer_at_once(&link)?;
+        routing.add_host_route(&link, endpoint.address, endpoint.gateway)?;
+        self.faults.pass(Step::RouteLink)
+    }
+
+    fn unlink(&self, endpoint: &Endpoint, error: Error) -> Error {
+        let left = self.routing().delete_link(&endpoint.link).err();
+        error.with(left.into_iter().collect())
+    }
+
+    /// Opens the published ports and forgets what the kernel remembers of packets that came for
+    /// them before.
+    fn open_firewall(&self, endpoint: &Endpoint, link: LinkState) -> Result<(), Error> {
+        let Some(mut firewall) = self.firewall() else { return Ok(()) };
+        let content = Content::of(endpoint, link == LinkState::Routed);
+        firewall.add(&content)?;
+        let result = self.faults.pass(Step::OpenFirewall).and_then(|()| {
+            for port in endpoint.ports.iter().filter(|port| port.container.protocol == Protocol::Udp) {
+                firewall.forget_port(port.container.protocol, port.host_port)?;
+            }
+            self.faults.pass(Step::ForgetConnections)
+        });
+        result.map_err(|error| {
+            let left = firewall.withdraw(&content).err();
+            error.with(left.into_iter().collect())
+        })
+    }
+
+    fn close_openings(&self, openings: Vec<Opening>) -> Result<(), Error> {
+        match self.firewall() {
+            Some(mut firewall) => firewall.withdraw(&Content { openings, ..Content::default() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes an endpoint out of the kernel's tables: first nothing leads there any more, then
+    /// the link goes, then what is remembered of its connections.
+    fn take_away(&self, entry: &Entry, openings: Vec<Opening>) -> Vec<Error> {
+        let mut errors = Vec::new();
+        let endpoint = &entry.endpoint;
+        if let Some(mut firewall) = self.firewall() {
+            let mut content = match entry.link {
+                LinkState::Missing => Content::default(),
+                link => Content::of(endpoint, link == LinkState::Routed),
+            };
+            content.openings = openings;
+            errors.extend(firewall.withdraw(&content).err());
+        }
+        if entry.link != LinkState::Missing {
+            errors.extend(self.routing().delete_link(&endpoint.link).err());
+            if let Some(mut firewall) = self.firewall() {
+                errors.extend(firewall.forget_address(endpoint.address).err());
+            }
+        }
+        errors
+    }
+}

@@ -1,0 +1,229 @@
+//! Opens the network: the bridge, the host's switches, what running containers have, the
+//! firewall. Each step has its undo.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use super::bridge::{self, Made};
+use super::{Active, Book, Bridge, Entry, LinkState, Network, host};
+use crate::addresses::AddressPool;
+use crate::endpoint::{Endpoint, is_link_name};
+use crate::error::Error;
+use crate::fault::{Faults, Step};
+use crate::firewall::{Content, Firewall, Layout};
+use crate::options::{Options, OptionsError};
+use crate::port::PortBook;
+use crate::route::{Link, Routing};
+
+/// Links of an engine have a group of this upper byte; the rest is of their bridge's name.
+const GROUP: u32 = 0xbe00_0000;
+
+impl Network {
+    /// Makes or adopts the bridge, sets the kernel's switches, rebuilds the firewall exactly, and
+    /// takes the known endpoints (those saved for containers that run) back: their addresses and
+    /// ports are held again, links of containers that are not known are removed.
+    ///
+    /// # Errors
+    /// Contradicting options, a missing bridge or network, a kernel that lacks what is needed.
+    pub fn open(options: &Options, known: Vec<Endpoint>) -> Result<Self, Error> {
+        Self::open_with(options, known, Faults::default())
+    }
+
+    /// Opens the network as [`Network::open`] does, with faults for a test.
+    ///
+    /// # Errors
+    /// As [`Network::open`], and the chosen fault.
+    pub fn open_with(options: &Options, known: Vec<Endpoint>, faults: Faults) -> Result<Self, Error> {
+        options.check()?;
+        let mut routing = Routing::open()?;
+        let mtu = match options.mtu {
+            Some(mtu) => mtu,
+            None => bridge::default_mtu(&mut routing)?,
+        };
+        let prepared = bridge::prepare(&mut routing, &options.bridge, &known, mtu, &faults)?;
+        let Some((bridge, made)) = prepared else {
+            return Ok(Self { active: None, warnings: Vec::new() });
+        };
+        let opening = Opening { options, bridge, mtu, faults, warnings: Vec::new() };
+        opening.finish(routing, known, made)
+    }
+}
+
+/// What is known while the network opens.
+struct Opening<'a> {
+    options: &'a Options,
+    bridge: Bridge,
+    mtu: u32,
+    faults: Faults,
+    warnings: Vec<String>,
+}
+
+impl Opening<'_> {
+    fn finish(mut self, mut routing: Routing, known: Vec<Endpoint>, made: Made) -> Result<Network, Error> {
+        let mut firewall = None;
+        match self.steps(&mut routing, known, &mut firewall) {
+            Ok(book) => Ok(self.network(routing, firewall, book)),
+            Err(error) => {
+                let mut left: Vec<Error> = firewall.and_then(|it| it.remove().err()).into_iter().collect();
+                left.extend(made.undo(&mut routing));
+                Err(error.with(left))
+            }
+        }
+    }
+
+    fn steps(
+        &mut self,
+        routing: &mut Routing,
+        known: Vec<Endpoint>,
+        firewall: &mut Option<Firewall>,
+    ) -> Result<Book, Error> {
+        self.configure_host(routing)?;
+        let links = self.collect_links(routing, &known)?;
+        self.faults.pass(Step::CollectLinks)?;
+        let book = self.adopt(routing, known, &links)?;
+        self.faults.pass(Step::AdoptEndpoints)?;
+        if self.options.firewall {
+            let built = Firewall::build(self.layout(), &content(&book))?;
+            let built = firewall.insert(built);
+            self.faults.pass(Step::BuildFirewall)?;
+            built.forward_on_host()?;
+            self.warnings.extend(built.warnings()?);
+            self.faults.pass(Step::ForwardOnHost)?;
+        }
+        Ok(book)
+    }
+
+    fn network(self, routing: Routing, firewall: Option<Firewall>, book: Book) -> Network {
+        let active = Active {
+            group: group_of(&self.bridge.name),
+            bridge: self.bridge,
+            default_host_ip: self.options.default_host_ip,
+            mtu: self.mtu,
+            communicate: self.options.inter_container_communication,
+            faults: self.faults,
+            book: Mutex::new(book),
+            routing: Mutex::new(routing),
+            firewall: firewall.map(Mutex::new),
+        };
+        Network { active: Some(active), warnings: self.warnings }
+    }
+
+    fn layout(&self) -> Layout {
+        Layout {
+            bridge: self.bridge.name.clone(),
+            subnet: self.bridge.address.subnet(),
+            communicate: self.options.inter_container_communication,
+            masquerade: self.options.masquerade,
+        }
+    }
+
+    fn configure_host(&mut self, routing: &mut Routing) -> Result<(), Error> {
+        if self.options.forward {
+            host::forward()?;
+        } else if !host::forwards() {
+            self.warnings.push(
+                "IPv4 forwarding is off and --ip-forward=false keeps it so: containers reach only this host"
+                    .to_owned(),
+            );
+        }
+        if self.options.firewall {
+            bridge::allow_loopback(routing, &self.bridge)?;
+        } else {
+            self.warnings
+                .push("--iptables=false: published ports are held but nothing leads to them".to_owned());
+        }
+        self.faults.pass(Step::ConfigureHost)
+    }
+
+    /// Lists the links of known endpoints and removes those of others that this engine left.
+    fn collect_links(&mut self, routing: &mut Routing, known: &[Endpoint]) -> Result<Vec<Link>, Error> {
+        let group = group_of(&self.bridge.name);
+        let mut ours = Vec::new();
+        for link in routing.links()? {
+            let is_ours = link.group == group || link.master == Some(self.bridge.index);
+            if !is_ours || !is_link_name(&link.name) {
+                continue;
+            }
+            if known.iter().any(|endpoint| endpoint.link == link.name) {
+                ours.push(link);
+            } else {
+                routing.delete_link(&link.name)?;
+            }
+        }
+        Ok(ours)
+    }
+
+    fn adopt(&mut self, routing: &mut Routing, known: Vec<Endpoint>, links: &[Link]) -> Result<Book, Error> {
+        let mut book = Book {
+            addresses: self.addresses(routing)?,
+            ports: PortBook::new(host::ephemeral_ports()),
+            endpoints: HashMap::new(),
+            generation: 0,
+        };
+        for endpoint in known {
+            if !book.addresses.adopt(endpoint.address) {
+                let (address, container) = (endpoint.address, endpoint.container);
+                return Err(Error::AddressTaken { address, container });
+            }
+            let (held, errors) = book.ports.adopt(&endpoint.ports);
+            self.warnings.extend(errors.iter().map(ToString::to_string));
+            let link = self.adopt_link(routing, &endpoint, links)?;
+            book.endpoints.insert(endpoint.container.clone(), Entry { endpoint, held, link });
+            book.generation = book.generation.wrapping_add(1);
+        }
+        // Names of links made before the restart are not met again soon.
+        book.generation = book.generation.wrapping_mul(7);
+        Ok(book)
+    }
+
+    /// Sees how a known endpoint's link is joined; one that lost its bridge is joined again.
+    fn adopt_link(
+        &self,
+        routing: &mut Routing,
+        endpoint: &Endpoint,
+        links: &[Link],
+    ) -> Result<LinkState, Error> {
+        let Some(link) = links.iter().find(|link| link.name == endpoint.link) else {
+            return Ok(LinkState::Missing);
+        };
+        if link.master == Some(self.bridge.index) {
+            return Ok(LinkState::Port);
+        }
+        let routed = routing.routes()?.iter().any(|route| {
+            route.out == Some(link.index)
+                && route.destination.prefix_length() == 32
+                && route.destination.contains(endpoint.address)
+        });
+        if routed {
+            return Ok(LinkState::Routed);
+        }
+        routing.attach(link, self.bridge.index)?;
+        Ok(LinkState::Port)
+    }
+
+    /// The pool of the bridge's network without the host's own addresses in it.
+    fn addresses(&self, routing: &mut Routing) -> Result<AddressPool, Error> {
+        let whole = self.bridge.address.subnet();
+        if let Some(part) = self.options.fixed_cidr.filter(|part| !whole.includes(*part)) {
+            return Err(OptionsError::FixedCidr { part, whole }.into());
+        }
+        let own: Vec<_> = routing.addresses()?.into_iter().map(|(_, address)| address.address).collect();
+        Ok(AddressPool::new(whole, self.options.fixed_cidr, &own))
+    }
+}
+
+/// What the firewall holds for the endpoints of the book.
+fn content(book: &Book) -> Content {
+    let mut content = Content::default();
+    for entry in book.endpoints.values() {
+        content.add(&entry.endpoint, entry.link == LinkState::Routed);
+    }
+    content
+}
+
+/// The group of this bridge's links: FNV-1a of its name.
+fn group_of(bridge: &str) -> u32 {
+    let hash =
+        bridge.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    GROUP | (hash & 0x00ff_ffff)
+}

@@ -1,0 +1,281 @@
+//! The host's ports that are held for containers: each by a bound socket, so that no other
+//! program can take it, and noted here, so that two containers are told apart from a program.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::ops::RangeInclusive;
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, sockopt};
+
+use super::{HostPort, PortRequest, Protocol};
+use crate::endpoint::PublishedPort;
+use crate::error::Error;
+
+/// A port of the host that is held. Dropping it frees the socket but not the book's note.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) port: PublishedPort,
+    /// `None` where another program took it while no daemon ran.
+    _socket: Option<OwnedFd>,
+}
+
+/// All ports that are held.
+#[derive(Debug)]
+pub(crate) struct PortBook {
+    ephemeral: RangeInclusive<u16>,
+    /// The port after the ephemeral one given last, a protocol.
+    next: HashMap<Protocol, u16>,
+    /// The addresses at which each port is held.
+    held: HashMap<(Protocol, u16), Vec<Ipv4Addr>>,
+}
+
+impl PortBook {
+    /// Makes an empty book that gives ephemeral ports of this range.
+    pub(crate) fn new(ephemeral: RangeInclusive<u16>) -> Self {
+        Self { ephemeral, next: HashMap::new(), held: HashMap::new() }
+    }
+
+    /// Holds all ports asked for, or none.
+    pub(crate) fn hold(
+        &mut self,
+        requests: &[PortRequest],
+        default_ip: Ipv4Addr,
+    ) -> Result<Vec<Held>, Error> {
+        let mut held = Vec::with_capacity(requests.len());
+        for request in requests {
+            let ip = request.host_ip.unwrap_or(default_ip);
+            match self.hold_one(request, ip) {
+                Ok(port) => held.push(port),
+                Err(error) => {
+                    self.release(held);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(held)
+    }
+
+    /// Holds the ports of a saved endpoint again. A port that cannot be bound stays noted; the
+    /// error says which.
+    pub(crate) fn adopt(&mut self, ports: &[PublishedPort]) -> (Vec<Held>, Vec<Error>) {
+        let mut held = Vec::with_capacity(ports.len());
+        let mut errors = Vec::new();
+        for port in ports {
+            let bound = bind(port.container.protocol, port.host_ip, port.host_port);
+            let socket = bound.map_err(|source| errors.push(bind_error(port, source))).ok();
+            self.note(port);
+            held.push(Held { port: *port, _socket: socket });
+        }
+        (held, errors)
+    }
+
+    /// Frees ports.
+    pub(crate) fn release(&mut self, held: Vec<Held>) {
+        for Held { port, .. } in &held {
+            let key = (port.container.protocol, port.host_port);
+            if let Some(addresses) = self.held.get_mut(&key) {
+                if let Some(position) = addresses.iter().position(|ip| *ip == port.host_ip) {
+                    addresses.swap_remove(position);
+                }
+                if addresses.is_empty() {
+                    self.held.remove(&key);
+                }
+            }
+        }
+    }
+
+    fn hold_one(&mut self, request: &PortRequest, ip: Ipv4Addr) -> Result<Held, Error> {
+        match request.host_port {
+            HostPort::Range(first, last) if first == last => self.hold_exactly(request, ip, first),
+            HostPort::Range(first, last) => {
+                let all_taken = Error::PortAllocated { ip, port: first };
+                self.hold_first_free(request, ip, first..=last)?.ok_or(all_taken)
+            }
+            HostPort::Ephemeral => {
+                let (first, last) = (*self.ephemeral.start(), *self.ephemeral.end());
+                let next = *self.next.entry(request.container.protocol).or_insert(first);
+                let found = self.hold_first_free(request, ip, next..=last)?;
+                let found = match found {
+                    None if next > first => self.hold_first_free(request, ip, first..=next - 1)?,
+                    found => found,
+                };
+                let held = found.ok_or(Error::NoFreePort)?;
+                let after = held.port.host_port.checked_add(1).filter(|port| *port <= last);
+                self.next.insert(request.container.protocol, after.unwrap_or(first));
+                Ok(held)
+            }
+        }
+    }
+
+    /// Tries the ports in turn and passes over those that are taken.
+    fn hold_first_free(
+        &mut self,
+        request: &PortRequest,
+        ip: Ipv4Addr,
+        ports: RangeInclusive<u16>,
+    ) -> Result<Option<Held>, Error> {
+        for port in ports {
+            match self.hold_exactly(request, ip, port) {
+                Ok(held) => return Ok(Some(held)),
+                Err(Error::PortAllocated { .. }) => {}
+                Err(Error::PortBind { source, .. })
+                    if source.raw_os_error() == Some(Errno::ADDRINUSE.raw_os_error()) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    fn hold_exactly(&mut self, request: &PortRequest, ip: Ipv4Addr, number: u16) -> Result<Held, Error> {
+        let port = PublishedPort { container: request.container, host_ip: ip, host_port: number };
+        let noted = self.held.get(&(request.container.protocol, number));
+        let meets = |other: &Ipv4Addr| *other == ip || other.is_unspecified() || ip.is_unspecified();
+        if noted.is_some_and(|addresses| addresses.iter().any(meets)) {
+            return Err(Error::PortAllocated { ip, port: number });
+        }
+        let socket =
+            bind(request.container.protocol, ip, number).map_err(|source| bind_error(&port, source))?;
+        self.note(&port);
+        Ok(Held { port, _socket: Some(socket) })
+    }
+
+    fn note(&mut self, port: &PublishedPort) {
+        self.held.entry((port.container.protocol, port.host_port)).or_default().push(port.host_ip);
+    }
+}
+
+fn bind_error(port: &PublishedPort, source: io::Error) -> Error {
+    Error::PortBind { protocol: port.container.protocol, ip: port.host_ip, port: port.host_port, source }
+}
+
+/// Binds a socket that never receives anything: packets for the port are translated before they
+/// reach it.
+fn bind(protocol: Protocol, ip: Ipv4Addr, port: u16) -> io::Result<OwnedFd> {
+    let kind = match protocol {
+        Protocol::Tcp => SocketType::STREAM,
+        Protocol::Udp => SocketType::DGRAM,
+    };
+    let socket = rustix::net::socket_with(AddressFamily::INET, kind, SocketFlags::CLOEXEC, None)?;
+    let address = SocketAddrV4::new(ip, port);
+    match protocol {
+        Protocol::Udp => rustix::net::bind(&socket, &address)?,
+        Protocol::Tcp => {
+            // Past connections of a server that had the port before do not count, as they do not
+            // for any server that starts. So others that are only bound with the same option are
+            // not seen until the socket listens, which it must not go on doing, or clients would
+            // connect to it before the container is there.
+            sockopt::set_socket_reuseaddr(&socket, true)?;
+            rustix::net::bind(&socket, &address)?;
+            rustix::net::listen(&socket, 1)?;
+            rustix::net::shutdown(&socket, Shutdown::Both)?;
+            sockopt::set_socket_reuseaddr(&socket, false)?;
+        }
+    }
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+
+    use super::*;
+
+    const LOCAL: Ipv4Addr = Ipv4Addr::LOCALHOST;
+
+    fn request(port: &str, host_port: HostPort) -> PortRequest {
+        PortRequest { container: port.parse().expect("a port"), host_ip: Some(LOCAL), host_port }
+    }
+
+    /// A port that was free a moment ago.
+    fn free_port() -> u16 {
+        let listener = TcpListener::bind((LOCAL, 0)).expect("a listener");
+        listener.local_addr().expect("an address").port()
+    }
+
+    fn number(held: &[Held]) -> u16 {
+        held[0].port.host_port
+    }
+
+    #[test]
+    fn a_held_port_is_refused_to_everybody_and_refuses_clients() {
+        let mut book = PortBook::new(40000..=40010);
+        let port = free_port();
+        let wish = request("80/tcp", HostPort::Range(port, port));
+        let held = book.hold(&[wish], LOCAL).expect("held");
+        let error = book.hold(&[wish], LOCAL).expect_err("taken");
+        assert_eq!(error.to_string(), format!("Bind for 127.0.0.1:{port} failed: port is already allocated"));
+        let any = PortRequest { host_ip: Some(Ipv4Addr::UNSPECIFIED), ..wish };
+        assert!(matches!(book.hold(&[any], LOCAL), Err(Error::PortAllocated { .. })));
+        assert!(TcpListener::bind((LOCAL, port)).is_err());
+        assert!(TcpStream::connect((LOCAL, port)).is_err());
+        let mut other_engine = PortBook::new(40000..=40010);
+        assert!(matches!(other_engine.hold(&[wish], LOCAL), Err(Error::PortBind { .. })));
+        book.release(held);
+        assert!(TcpListener::bind((LOCAL, port)).is_ok());
+        book.hold(&[wish], LOCAL).expect("free again");
+    }
+
+    #[test]
+    fn a_program_with_the_port_is_named_otherwise() {
+        let listener = TcpListener::bind((LOCAL, 0)).expect("a listener");
+        let port = listener.local_addr().expect("an address").port();
+        let mut book = PortBook::new(40000..=40010);
+        let error = book.hold(&[request("80/tcp", HostPort::Range(port, port))], LOCAL).expect_err("taken");
+        assert!(error.to_string().starts_with(&format!("listen tcp 127.0.0.1:{port}: bind: ")), "{error}");
+        let udp = UdpSocket::bind((LOCAL, 0)).expect("a socket");
+        let port = udp.local_addr().expect("an address").port();
+        assert!(book.hold(&[request("80/udp", HostPort::Range(port, port))], LOCAL).is_err());
+        book.hold(&[request("80/tcp", HostPort::Range(port, port))], LOCAL).expect("tcp is another port");
+    }
+
+    #[test]
+    fn a_failure_frees_what_was_held_before_it() {
+        let mut book = PortBook::new(40000..=40010);
+        let port = free_port();
+        let wish = request("80/tcp", HostPort::Range(port, port));
+        assert!(book.hold(&[wish, wish], LOCAL).is_err());
+        book.hold(&[wish], LOCAL).expect("free");
+    }
+
+    #[test]
+    fn ranges_and_ephemeral_ports_pass_over_taken_ones() {
+        let listener = TcpListener::bind((LOCAL, 0)).expect("a listener");
+        let taken = listener.local_addr().expect("an address").port();
+        let mut book = PortBook::new(taken..=taken.saturating_add(20));
+        let range = HostPort::Range(taken, taken.saturating_add(20));
+        let first = book.hold(&[request("80/tcp", range)], LOCAL).expect("held");
+        assert!(number(&first) > taken);
+        let second = book.hold(&[request("80/tcp", HostPort::Ephemeral)], LOCAL).expect("held");
+        assert!(number(&second) > number(&first));
+        book.release(second);
+        let third = book.hold(&[request("80/tcp", HostPort::Ephemeral)], LOCAL).expect("held");
+        assert!(number(&third) > number(&first), "the next in turn");
+    }
+
+    #[test]
+    fn past_connections_do_not_hold_a_port() {
+        let listener = TcpListener::bind((LOCAL, 0)).expect("a listener");
+        let port = listener.local_addr().expect("an address").port();
+        let client = TcpStream::connect((LOCAL, port)).expect("connected");
+        let (server, _) = listener.accept().expect("accepted");
+        // The side that closes first waits in TIME_WAIT.
+        drop(server);
+        drop(client);
+        drop(listener);
+        let mut book = PortBook::new(40000..=40010);
+        book.hold(&[request("80/tcp", HostPort::Range(port, port))], LOCAL).expect("held");
+    }
+
+    #[test]
+    fn an_address_of_another_host_cannot_be_held() {
+        let mut book = PortBook::new(40000..=40010);
+        let elsewhere = PortRequest {
+            host_ip: Some(Ipv4Addr::new(192, 0, 2, 254)),
+            ..request("80/tcp", HostPort::Range(8080, 8080))
+        };
+        assert!(matches!(book.hold(&[elsewhere], LOCAL), Err(Error::PortBind { .. })));
+    }
+}

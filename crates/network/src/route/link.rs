@@ -1,0 +1,232 @@
+//! Making, changing and removing links.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use rustix::io::Errno;
+use sys::netlink::{self, Message, RequestError};
+
+use super::{DELETE_LINK, FAMILY_IPV4, Link, NEW_LINK, Routing};
+use crate::endpoint::INTERFACE_NAME;
+use crate::error::Error;
+use crate::mac::MacAddress;
+
+// Attributes of linux/if_link.h.
+pub(super) const HARDWARE_ADDRESS: u16 = 1;
+pub(super) const NAME: u16 = 3;
+pub(super) const MTU: u16 = 4;
+pub(super) const MASTER: u16 = 10;
+pub(super) const LINK_INFO: u16 = 18;
+pub(super) const GROUP: u16 = 27;
+const FAMILIES: u16 = 26;
+const NAMESPACE_DESCRIPTOR: u16 = 28;
+const TRANSMIT_QUEUES: u16 = 31;
+const RECEIVE_QUEUES: u16 = 32;
+pub(super) const INFO_KIND: u16 = 1;
+const INFO_DATA: u16 = 2;
+const INFO_SLAVE_KIND: u16 = 4;
+const INFO_SLAVE_DATA: u16 = 5;
+const VETH_PEER: u16 = 1;
+const BRIDGE_FORWARD_DELAY: u16 = 1;
+const BRIDGE_SPANNING_TREE: u16 = 5;
+const PORT_HAIRPIN: u16 = 4;
+const IPV6_ADDRESS_MODE: u16 = 8;
+/// `IN6_ADDR_GEN_MODE_NONE`.
+const NO_ADDRESS: u8 = 1;
+const FAMILY_IPV6: u16 = 10;
+/// `IFF_UP`.
+const UP: u32 = 1;
+
+/// `IFLA_INET_CONF`: settings of /proc/sys/net/ipv4/conf/<link>, numbered as in linux/ip.h.
+const IPV4_SETTINGS: u16 = 1;
+/// Number and value of one such setting.
+pub(crate) type Setting = (u16, u32);
+/// The link answers for addresses that the host reaches by other links.
+pub(crate) const PROXY_ARP: u16 = 3;
+/// Addresses of 127.0.0.0/8 may be spoken to through the link.
+pub(crate) const ROUTE_LOCALNET: u16 = 26;
+const ROUTED: [Setting; 2] = [(PROXY_ARP, 1), (ROUTE_LOCALNET, 1)];
+/// `RTM_SETNEIGHTBL` of linux/rtnetlink.h and its attributes of linux/neighbour.h.
+const SET_NEIGHBOUR_TABLE: u16 = 67;
+const TABLE_NAME: u16 = 1;
+const TABLE_PARAMETERS: u16 = 6;
+const PARAMETER_LINK: u16 = 1;
+const PARAMETER_PROXY_DELAY: u16 = 13;
+
+/// How a container's link joins the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Attachment {
+    /// As a port of the bridge of this index.
+    Bridge(u32),
+    /// By a route of its own beside the bridge.
+    Routed,
+}
+
+/// A pair of links of which one end is born in a container's network namespace.
+#[derive(Debug)]
+pub(crate) struct Pair<'a> {
+    /// The name of the host's end.
+    pub(crate) name: &'a str,
+    /// The hardware address of the container's end.
+    pub(crate) mac: MacAddress,
+    pub(crate) mtu: u32,
+    /// Marks the host's end as this engine's.
+    pub(crate) group: u32,
+    pub(crate) attachment: Attachment,
+    pub(crate) namespace: BorrowedFd<'a>,
+}
+
+impl Routing {
+    /// Makes the pair, joins it to the bridge and sets the host's end up: two messages in one
+    /// datagram, since a port's settings can only be changed once there is the port.
+    pub(crate) fn create_pair(&mut self, pair: &Pair<'_>) -> Result<(), Error> {
+        let messages = [creation(pair), configuration(pair)];
+        self.socket.request(&messages).map(drop).map_err(|source| link_error("create", pair.name, source))
+    }
+
+    /// Makes a bridge that forwards at once, with a hardware address that stays.
+    pub(crate) fn create_bridge(&mut self, name: &str, mac: MacAddress) -> Result<(), Error> {
+        let create = Message::new(NEW_LINK, netlink::ACKNOWLEDGE | netlink::CREATE | netlink::EXCLUSIVE)
+            .fixed(&header(0, 0))
+            .string(NAME, name)
+            .attribute(HARDWARE_ADDRESS, &mac.bytes())
+            .nested(LINK_INFO, |info| {
+                info.string(INFO_KIND, "bridge").nested(INFO_DATA, |data| {
+                    data.native_u32(BRIDGE_FORWARD_DELAY, 0).native_u32(BRIDGE_SPANNING_TREE, 0)
+                })
+            });
+        let configure = Message::new(NEW_LINK, netlink::ACKNOWLEDGE).fixed(&header(0, 0)).string(NAME, name);
+        self.socket
+            .request(&[create, families(configure, &[])])
+            .map(drop)
+            .map_err(|source| link_error("create", name, source))
+    }
+
+    /// Sets the link up and its MTU.
+    pub(crate) fn set_up(&mut self, link: &Link, mtu: Option<u32>) -> Result<(), Error> {
+        let mut message = Message::new(NEW_LINK, netlink::ACKNOWLEDGE).fixed(&header(link.index, UP));
+        if let Some(mtu) = mtu {
+            message = message.native_u32(MTU, mtu);
+        }
+        self.acknowledged(message).map_err(|source| link_error("set up", &link.name, source))
+    }
+
+    /// Changes settings of /proc/sys/net/ipv4/conf/<link>.
+    pub(crate) fn configure(&mut self, link: &Link, settings: &[Setting]) -> Result<(), Error> {
+        let message = Message::new(NEW_LINK, netlink::ACKNOWLEDGE)
+            .fixed(&header(link.index, 0))
+            .nested(FAMILIES, |families| ipv4_settings(families, settings));
+        self.acknowledged(message).map_err(|source| link_error("configure", &link.name, source))
+    }
+
+    /// Lets the link answer for others at once; by default the kernel waits up to 0.8 s.
+    pub(crate) fn answer_at_once(&mut self, link: &Link) -> Result<(), Error> {
+        let message = Message::new(SET_NEIGHBOUR_TABLE, netlink::ACKNOWLEDGE | netlink::REPLACE)
+            .fixed(&[FAMILY_IPV4, 0, 0, 0])
+            .string(TABLE_NAME, "arp_cache")
+            .nested(TABLE_PARAMETERS, |parameters| {
+                parameters
+                    .native_u32(PARAMETER_LINK, link.index)
+                    .attribute(PARAMETER_PROXY_DELAY, &0u64.to_ne_bytes())
+            });
+        self.acknowledged(message).map_err(|source| link_error("configure", &link.name, source))
+    }
+
+    /// Makes an existing link a port of the bridge again, with the settings of a port.
+    pub(crate) fn attach(&mut self, link: &Link, bridge: u32) -> Result<(), Error> {
+        let join = Message::new(NEW_LINK, netlink::ACKNOWLEDGE)
+            .fixed(&header(link.index, UP))
+            .native_u32(MASTER, bridge);
+        let settings =
+            port_settings(Message::new(NEW_LINK, netlink::ACKNOWLEDGE).fixed(&header(link.index, 0)));
+        self.socket
+            .request(&[join, settings])
+            .map(drop)
+            .map_err(|source| link_error("attach", &link.name, source))
+    }
+
+    /// Removes a link, its other end with it. One that is gone already is no error.
+    pub(crate) fn delete_link(&mut self, name: &str) -> Result<(), Error> {
+        let message = Message::new(DELETE_LINK, netlink::ACKNOWLEDGE).fixed(&header(0, 0)).string(NAME, name);
+        match self.acknowledged(message) {
+            Err(error) if !error.is(Errno::NODEV) => Err(link_error("delete", name, error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn creation(pair: &Pair<'_>) -> Message {
+    let descriptor = u32::try_from(pair.namespace.as_raw_fd()).unwrap_or(u32::MAX);
+    let message = Message::new(NEW_LINK, netlink::ACKNOWLEDGE | netlink::CREATE | netlink::EXCLUSIVE)
+        .fixed(&header(0, UP))
+        .string(NAME, pair.name)
+        .native_u32(MTU, pair.mtu)
+        .native_u32(GROUP, pair.group)
+        .native_u32(TRANSMIT_QUEUES, 1)
+        .native_u32(RECEIVE_QUEUES, 1);
+    let message = match pair.attachment {
+        Attachment::Bridge(index) => message.native_u32(MASTER, index),
+        Attachment::Routed => message,
+    };
+    message.nested(LINK_INFO, |info| {
+        info.string(INFO_KIND, "veth").nested(INFO_DATA, |data| {
+            data.nested(VETH_PEER, |peer| {
+                peer.fixed(&header(0, 0))
+                    .string(NAME, INTERFACE_NAME)
+                    .native_u32(NAMESPACE_DESCRIPTOR, descriptor)
+                    .attribute(HARDWARE_ADDRESS, &pair.mac.bytes())
+                    .native_u32(MTU, pair.mtu)
+                    .native_u32(TRANSMIT_QUEUES, 1)
+                    .native_u32(RECEIVE_QUEUES, 1)
+            })
+        })
+    })
+}
+
+/// A port gets hairpin mode; a routed link answers for the addresses of the whole network. The
+/// host's end needs no address of IPv6, and without one sends nothing by itself.
+fn configuration(pair: &Pair<'_>) -> Message {
+    let message = Message::new(NEW_LINK, netlink::ACKNOWLEDGE).fixed(&header(0, 0)).string(NAME, pair.name);
+    match pair.attachment {
+        Attachment::Bridge(_) => families(port_settings(message), &[]),
+        Attachment::Routed => families(message, &ROUTED),
+    }
+}
+
+/// Hairpin mode, for hosts that pass bridged packets through the firewall
+/// (bridge-nf-call-iptables): there a packet may have to leave by the port by which it came.
+fn port_settings(message: Message) -> Message {
+    message.nested(LINK_INFO, |info| {
+        info.string(INFO_SLAVE_KIND, "bridge")
+            .nested(INFO_SLAVE_DATA, |data| data.attribute(PORT_HAIRPIN, &[1]))
+    })
+}
+
+/// Settings of /proc/sys/net/ipv4/conf and no address of IPv6.
+fn families(message: Message, settings: &[Setting]) -> Message {
+    message.nested(FAMILIES, |families| {
+        let families =
+            families.nested(FAMILY_IPV6, |family| family.attribute(IPV6_ADDRESS_MODE, &[NO_ADDRESS]));
+        if settings.is_empty() { families } else { ipv4_settings(families, settings) }
+    })
+}
+
+fn ipv4_settings(families: Message, settings: &[Setting]) -> Message {
+    families.nested(u16::from(FAMILY_IPV4), |family| {
+        family.nested(IPV4_SETTINGS, |list| {
+            settings.iter().fold(list, |list, (setting, value)| list.native_u32(*setting, *value))
+        })
+    })
+}
+
+/// `ifinfomsg`: the link of this index (0: named by an attribute), and the flags that are set.
+pub(super) fn header(index: u32, flags: u32) -> [u8; 16] {
+    let mut header = [0; 16];
+    header[4..8].copy_from_slice(&index.to_ne_bytes());
+    header[8..12].copy_from_slice(&flags.to_ne_bytes());
+    header[12..].copy_from_slice(&flags.to_ne_bytes());
+    header
+}
+
+pub(super) fn link_error(act: &'static str, name: &str, source: RequestError) -> Error {
+    Error::Link { act, name: name.to_owned(), source }
+}

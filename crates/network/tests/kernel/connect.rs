@@ -1,0 +1,61 @@
+//! Containers on the bridge reach the host, each other and the outside.
+
+use std::os::fd::AsFd;
+
+use berth_network::{Error, Network};
+
+use crate::world::*;
+
+#[test]
+fn containers_reach_host_each_other_and_outside() {
+    on_a_host(|world| {
+        let network = Network::open(&options(), Vec::new()).expect("open");
+        assert_eq!(network.warnings(), [] as [String; 0]);
+        let one = Container::start(&network, 1, &[]);
+        let two = Container::start(&network, 2, &[]);
+        serve(&two.namespace, 80);
+        assert_eq!(ask(two.address(), 80), Ok(one.endpoint.gateway.to_string()), "from the host");
+        let seen = one.namespace.run(|| ask(two.address(), 80));
+        assert_eq!(seen, Ok(one.address().to_string()), "from a container");
+        serve(&world.outside, 80);
+        let seen = one.namespace.run(|| ask(OUTSIDE, 80));
+        assert_eq!(seen, Ok(HOST.to_string()), "outbound connections take the host's address");
+        let shown = one.namespace.run(|| run("ip", "-o link show eth0").0);
+        assert!(shown.contains(&one.endpoint.mac.to_string()), "{shown}");
+    });
+}
+
+#[test]
+fn a_disconnected_container_leaves_nothing() {
+    on_a_host(|_| {
+        let network = Network::open(&options(), Vec::new()).expect("open");
+        let before = (run("ip", "-o link").0, run("nft", "list ruleset").0, routes());
+        let one = Container::start(&network, 1, &["8080:80", "127.0.0.1:0:53/udp"]);
+        assert!(run("nft", "list ruleset").0.contains("8080"));
+        network.disconnect(&one.id).expect("disconnected");
+        network.disconnect(&one.id).expect("nothing to do");
+        let after = (run("ip", "-o link").0, run("nft", "list ruleset").0, routes());
+        assert_eq!(before.1, after.1);
+        assert_eq!(before.2, after.2);
+        assert!(!after.0.contains(&one.endpoint.link), "{}", after.0);
+        assert!(network.endpoint(&one.id).is_none());
+    });
+}
+
+#[test]
+fn a_second_endpoint_of_a_container_is_refused() {
+    on_a_host(|_| {
+        let network = Network::open(&options(), Vec::new()).expect("open");
+        let one = Container::start(&network, 1, &[]);
+        assert!(matches!(network.reserve(&request(1, &[])), Err(Error::Connected(_))));
+        let again = network.connect(&one.id, one.namespace.as_fd());
+        assert!(matches!(again, Err(Error::Connected(_))), "{again:?}");
+        let unknown = network.connect(&id(9), one.namespace.as_fd());
+        assert!(matches!(unknown, Err(Error::NotConnected(_))), "{unknown:?}");
+    });
+}
+
+/// The host's routes; whether a link has a carrier changes a moment later.
+fn routes() -> String {
+    run("ip", "route").0.replace("linkdown ", "")
+}

@@ -1,0 +1,228 @@
+//! A host, the outside world and containers, as network namespaces.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::Command;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use berth_network::{BridgeChoice, Endpoint, Network, Options, Request};
+use model::ContainerId;
+
+/// The host's address towards the outside, and another host's.
+pub(crate) const HOST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+pub(crate) const OUTSIDE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
+pub(crate) const BRIDGE: &str = "brtest0";
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Runs a test in a fresh host. Panics on failure, as the test itself would.
+pub(crate) fn on_a_host(test: impl FnOnce(&World) + Send + 'static) {
+    let run = || {
+        sys::network_namespace::unshare().expect("these tests need root");
+        let world = World::new();
+        test(&world);
+    };
+    if let Err(panic) = std::thread::spawn(run).join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// The host that the calling thread is, and what is around it.
+pub(crate) struct World {
+    pub(crate) outside: Namespace,
+}
+
+impl World {
+    fn new() -> Self {
+        let outside = Namespace::new();
+        ip("link set lo up");
+        let inside = format!("/proc/{}/fd/{}", std::process::id(), raw(outside.as_fd()));
+        ip(&format!("link add up0 type veth peer name eth0 netns {inside}"));
+        ip(&format!("addr add {HOST}/24 dev up0"));
+        ip("link set up0 up");
+        outside.run(|| {
+            ip("link set lo up");
+            ip(&format!("addr add {OUTSIDE}/24 dev eth0"));
+            ip("link set eth0 up");
+        });
+        ip(&format!("route add default via {OUTSIDE}"));
+        Self { outside }
+    }
+}
+
+fn raw(descriptor: BorrowedFd<'_>) -> i32 {
+    std::os::fd::AsRawFd::as_raw_fd(&descriptor)
+}
+
+/// Options with a bridge of the tests' own.
+pub(crate) fn options() -> Options {
+    Options { bridge: BridgeChoice::Own { name: BRIDGE.to_owned(), address: None }, ..Options::default() }
+}
+
+/// A network namespace.
+pub(crate) struct Namespace(File);
+
+impl Namespace {
+    pub(crate) fn new() -> Self {
+        let make = || {
+            sys::network_namespace::unshare().expect("root may unshare");
+            File::open("/proc/thread-self/ns/net").expect("the namespace's file")
+        };
+        Self(std::thread::spawn(make).join().expect("the thread ends well"))
+    }
+
+    /// Runs something inside and waits for it.
+    pub(crate) fn run<T: Send>(&self, action: impl FnOnce() -> T + Send) -> T {
+        std::thread::scope(|scope| {
+            let run = || {
+                sys::network_namespace::join(self.0.as_fd()).expect("root may join");
+                action()
+            };
+            match scope.spawn(run).join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
+    }
+
+    /// Starts something inside.
+    pub(crate) fn spawn(&self, action: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+        let file = self.0.try_clone().expect("a copy");
+        std::thread::spawn(move || {
+            sys::network_namespace::join(file.as_fd()).expect("root may join");
+            action();
+        })
+    }
+}
+
+impl AsFd for Namespace {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// A container: its namespace and endpoint.
+pub(crate) struct Container {
+    pub(crate) id: ContainerId,
+    pub(crate) namespace: Namespace,
+    pub(crate) endpoint: Endpoint,
+}
+
+impl Container {
+    /// Connects a new container that publishes these ports (`8080:80/tcp`, `127.0.0.1:8080:80`).
+    pub(crate) fn start(network: &Network, number: u8, publish: &[&str]) -> Self {
+        let namespace = Namespace::new();
+        let endpoint = network.reserve(&request(number, publish)).expect("reserved");
+        network.connect(&endpoint.container, namespace.as_fd()).expect("connected");
+        configure(&namespace, &endpoint);
+        Self { id: id(number), namespace, endpoint }
+    }
+
+    pub(crate) fn address(&self) -> Ipv4Addr {
+        self.endpoint.address
+    }
+}
+
+/// Does what a container's init does with its interface.
+pub(crate) fn configure(namespace: &Namespace, endpoint: &Endpoint) {
+    let interface = endpoint.interface();
+    namespace.run(|| {
+        ip("link set lo up");
+        ip(&format!("addr add {}/{} dev {}", interface.address, interface.prefix_length, interface.name));
+        ip(&format!("link set {} up", interface.name));
+        if let Some(gateway) = interface.gateway {
+            ip(&format!("route add default via {gateway}"));
+        }
+    });
+}
+
+/// The id that is this byte 32 times.
+pub(crate) fn id(number: u8) -> ContainerId {
+    ContainerId::from_random([number; 32])
+}
+
+/// What a container asks for, with ports as the client spells them.
+pub(crate) fn request(number: u8, publish: &[&str]) -> Request {
+    let mut bindings = model::PortMap::new();
+    for spelled in publish {
+        let (host, port) = spelled.rsplit_once(':').expect("a colon");
+        let (ip, host_port) = host.rsplit_once(':').unwrap_or(("", host));
+        let binding = model::PortBinding { host_ip: ip.to_owned(), host_port: host_port.to_owned() };
+        let port = port.parse::<berth_network::port::Port>().expect("a port");
+        bindings.entry(port.to_string()).or_default().get_or_insert_default().push(binding);
+    }
+    let exposed = berth_network::port::exposed(bindings.keys());
+    let ports = berth_network::port::plan(&exposed, &bindings, false).expect("a plan");
+    Request { container: id(number), mac: None, ports }
+}
+
+/// Runs ip(8) in the calling thread's namespace.
+pub(crate) fn ip(arguments: &str) {
+    let output = run("ip", arguments);
+    assert!(output.1, "ip {arguments}: {}", output.0);
+}
+
+/// Runs a program with these words; gives what it says and whether it succeeded.
+pub(crate) fn run(program: &str, arguments: &str) -> (String, bool) {
+    let output = Command::new(program).args(arguments.split_whitespace()).output();
+    let output = output.unwrap_or_else(|error| panic!("these tests need {program}: {error}"));
+    let text = [output.stdout, output.stderr].concat();
+    (String::from_utf8_lossy(&text).into_owned(), output.status.success())
+}
+
+/// Serves TCP on all addresses of the namespace: tells each client its address.
+pub(crate) fn serve(namespace: &Namespace, port: u16) {
+    let (ready, wait) = std::sync::mpsc::channel();
+    namespace.spawn(move || {
+        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).expect("a listener");
+        ready.send(()).expect("somebody waits");
+        for client in listener.incoming() {
+            let mut client = client.expect("a client");
+            let from = client.peer_addr().expect("an address");
+            // The client may be gone.
+            let _ = write!(client, "{}", from.ip());
+        }
+    });
+    wait.recv().expect("served");
+}
+
+/// Serves UDP on all addresses of the namespace: answers with `name` and the client's address.
+pub(crate) fn serve_udp(namespace: &Namespace, port: u16, name: &'static str) {
+    let (ready, wait) = std::sync::mpsc::channel();
+    namespace.spawn(move || {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).expect("a socket");
+        ready.send(()).expect("somebody waits");
+        let mut buffer = [0; 64];
+        while let Ok((_, from)) = socket.recv_from(&mut buffer) {
+            let _ = socket.send_to(format!("{name} {}", from.ip()).as_bytes(), from);
+        }
+    });
+    wait.recv().expect("served");
+}
+
+/// Asks a TCP server from the calling thread's namespace: the address it saw, or why not.
+pub(crate) fn ask(address: Ipv4Addr, port: u16) -> Result<String, String> {
+    let address = SocketAddr::V4(SocketAddrV4::new(address, port));
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(|error| error.to_string())?;
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).map_err(|error| error.to_string())?;
+    Ok(answer)
+}
+
+/// Whether nothing answers at once: refused or silent.
+pub(crate) fn unreachable(address: Ipv4Addr, port: u16) -> bool {
+    let address = SocketAddr::V4(SocketAddrV4::new(address, port));
+    TcpStream::connect_timeout(&address, Duration::from_millis(400)).is_err()
+}
+
+/// Asks a UDP server from the socket.
+pub(crate) fn ask_udp(socket: &UdpSocket, address: Ipv4Addr, port: u16) -> Result<String, String> {
+    socket.set_read_timeout(Some(Duration::from_secs(1))).expect("a timeout");
+    socket.send_to(b"x", (address, port)).map_err(|error| error.to_string())?;
+    let mut buffer = [0; 64];
+    let (length, _) = socket.recv_from(&mut buffer).map_err(|error| error.to_string())?;
+    Ok(String::from_utf8_lossy(&buffer[..length]).into_owned())
+}
