@@ -70,9 +70,13 @@ impl Channel {
     pub(crate) fn report(&self) -> io::Result<Option<(Report, Option<OwnedFd>)>> {
         loop {
             match self.receive() {
-                // A child that died with a command unread resets the socket.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // A child that ended with a command unread resets the socket; that is told once,
+                // before what it said.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+                    ) => {}
                 other => return other,
             }
         }

@@ -190,7 +190,7 @@ impl Birth<'_> {
             capabilities,
             filter: seccomp::filter(&spec.seccomp, spec.privileged, capabilities)?,
             keyring: keyring.doing("naming the keyring")?,
-            proc: tree.file_systems.proc.as_fd(),
+            proc: Some(tree.file_systems.proc.as_fd()),
             channel: self.channel,
             label: crate::label::choose(spec),
         })

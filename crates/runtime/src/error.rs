@@ -30,6 +30,9 @@ impl FailureKind {
     }
 }
 
+/// The words for a child that ended without any.
+const LOST: &str = "the process ended before its program ran";
+
 /// A container was not made, or its program or an exec's was not run.
 ///
 /// Its words are for the client, without the prefix that names the container:
@@ -53,6 +56,16 @@ impl StartError {
     /// An error in words that say all.
     pub(crate) fn words(failure: FailureKind, message: impl Into<String>) -> Self {
         Self { failure, message: message.into(), source: None }
+    }
+
+    /// A child that ended without a word.
+    pub(crate) fn lost() -> Self {
+        Self::words(FailureKind::System, LOST)
+    }
+
+    /// Whether it is [`Self::lost`].
+    pub(crate) fn is_lost(&self) -> bool {
+        self.message == LOST
     }
 
     /// What a client can do about it.

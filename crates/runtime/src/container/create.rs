@@ -13,6 +13,7 @@ use crate::channel::{Channel, Command};
 use crate::child::Birth;
 use crate::error::Doing;
 use crate::namespaces::{Joined, new_namespaces, start_time};
+use crate::process::launch;
 use crate::root::host_devices;
 use crate::{Host, Process, StartError, Stdio, label, sysctl};
 
@@ -25,6 +26,7 @@ use crate::{Host, Process, StartError, Stdio, label, sysctl};
 /// [`StartError`] when the specification asks for what this host lacks, or the kernel refuses the
 /// cgroup or the clone. Nothing is left behind then.
 pub fn create(host: &Host, spec: &ContainerSpec, stdio: Stdio) -> Result<Created, StartError> {
+    launch::hide_from_others()?;
     sysctl::check(&spec.sysctls, &spec.namespaces)?;
     label::check(spec)?;
     let stdio = stdio.above_standard().doing("preparing the standard streams")?;

@@ -6,6 +6,7 @@
 //! ```
 
 mod create;
+mod exec;
 mod start;
 
 use std::cell::Cell;
@@ -15,7 +16,7 @@ use model::{ContainerSpec, Namespace, ProcessSpec, Signal, Statistics};
 
 use crate::cgroup::Cgroup;
 use crate::channel::Channel;
-use crate::{CgroupError, Host, Process, StartError, Stdio};
+use crate::{CgroupError, Host, Process};
 
 pub use create::create;
 
@@ -45,7 +46,7 @@ pub struct Running {
 pub struct Exec {
     /// The process, a child of the caller.
     pub process: Process,
-    /// The master of its terminal, with [`Stdio::Terminal`].
+    /// The master of its terminal, with [`crate::Stdio::Terminal`].
     pub terminal: Option<OwnedFd>,
 }
 
@@ -84,15 +85,6 @@ impl Running {
         let act = || format!("sending signal {}", signal.number());
         self.init.signal(signal).map_err(|source| CgroupError::new(act(), source))?;
         if signal == Signal::KILL { self.cgroup.kill() } else { Ok(()) }
-    }
-
-    /// Starts a further process in the container's namespaces and cgroups.
-    ///
-    /// # Errors
-    /// [`StartError`] with the words for the client.
-    pub fn exec(&self, request: &ExecRequest<'_>, stdio: Stdio) -> Result<Exec, StartError> {
-        let _ = (request, stdio);
-        Err(StartError::system("exec", std::io::Error::from(std::io::ErrorKind::Unsupported)))
     }
 
     /// Reads the counters of the cgroup and of the container's interfaces.

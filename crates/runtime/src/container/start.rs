@@ -55,7 +55,7 @@ impl Created {
         if let Err(error) = commanded {
             // A child that has failed by itself says more about it.
             let _ = self.running.init.signal(Signal::KILL);
-            return Err(await_program(&self.channel).err().filter(|error| !is_lost(error)).unwrap_or(error));
+            return Err(await_program(&self.channel).err().filter(|error| !error.is_lost()).unwrap_or(error));
         }
         self.running.terminal = await_program(&self.channel)?;
         Ok(self.running)
@@ -73,16 +73,5 @@ pub(super) fn await_program(channel: &Channel) -> Result<Option<OwnedFd>, StartE
             Report::Failed { failure, message } => return Err(StartError::words(failure, message)),
         }
     }
-    if is_executing { Ok(terminal) } else { Err(lost()) }
-}
-
-/// The words for a child that ended without any.
-const LOST: &str = "the container's first process ended before its program ran";
-
-fn lost() -> StartError {
-    StartError::words(FailureKind::System, LOST)
-}
-
-fn is_lost(error: &StartError) -> bool {
-    error.message == LOST
+    if is_executing { Ok(terminal) } else { Err(StartError::lost()) }
 }

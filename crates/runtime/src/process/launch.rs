@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::ffi::CString;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -17,6 +17,7 @@ use super::program::Program;
 use super::user::Identity;
 use crate::channel::Channel;
 use crate::error::Doing;
+use crate::root::mounts::PROC_MAGIC;
 use crate::root::place::open_beneath;
 use crate::seccomp::Filter;
 use crate::{FailureKind, StartError};
@@ -34,8 +35,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) filter: Option<Filter>,
     /// The name of its session keyring.
     pub(crate) keyring: CString,
-    /// A procfs that is surely one.
-    pub(crate) proc: BorrowedFd<'a>,
+    /// A procfs that is surely one, where something is written to it.
+    pub(crate) proc: Option<BorrowedFd<'a>>,
     /// The line to the parent.
     pub(crate) channel: &'a Channel,
     /// Labels of security modules, written before execve: file of /proc/self/attr, content.
@@ -116,9 +117,13 @@ impl Launch<'_> {
         }
     }
 
+    fn write_proc(&self, file: &str, content: &str) -> io::Result<()> {
+        self.proc.map_or_else(|| Err(Errno::NOENT.into()), |proc| write_own(proc, file, content))
+    }
+
     fn adjust_oom_score(&self) -> Result<(), StartError> {
         let Some(score) = self.process.oom_score_adjustment else { return Ok(()) };
-        write_at(self.proc, "self/oom_score_adj", &score.to_string()).doing("setting oom_score_adj")
+        self.write_proc("oom_score_adj", &score.to_string()).doing("setting oom_score_adj")
     }
 
     /// A kernel without keyrings, or a full quota of them, is no reason not to run.
@@ -134,7 +139,7 @@ impl Launch<'_> {
 
     fn write_label(&self) -> Result<(), StartError> {
         let Some((file, label)) = &self.label else { return Ok(()) };
-        write_at(self.proc, &format!("self/attr/{file}"), label)
+        self.write_proc(&format!("attr/{file}"), label)
             .doing_with(|| format!("setting the security label {label:?}"))
     }
 
@@ -183,14 +188,11 @@ impl Launch<'_> {
     }
 }
 
-/// Writes to a file of procfs that is reached without any link but `self`.
-pub(crate) fn write_at(proc: BorrowedFd<'_>, path: &str, content: &str) -> std::io::Result<()> {
-    let path = path.strip_prefix("self/").map_or_else(
-        || path.to_owned(),
-        |rest| format!("{}/{rest}", rustix::process::getpid().as_raw_nonzero()),
-    );
+/// Writes to a file of the caller's own directory in a procfs, reached without any link.
+fn write_own(proc: BorrowedFd<'_>, file: &str, content: &str) -> io::Result<()> {
+    let path = format!("{}/{file}", rustix::process::getpid().as_raw_nonzero());
     let file = open_beneath(proc, Path::new(&path), OFlags::WRONLY)?;
-    if rustix::fs::fstatfs(file.as_fd())?.f_type != crate::root::mounts::PROC_MAGIC {
+    if rustix::fs::fstatfs(file.as_fd())?.f_type != PROC_MAGIC {
         return Err(Errno::INVAL.into());
     }
     std::fs::File::from(file).write_all(content.as_bytes())

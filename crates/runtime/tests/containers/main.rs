@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test program")]
 
 mod bench;
+mod further;
 mod life;
 mod scene;
 
@@ -39,5 +40,5 @@ fn main() -> ExitCode {
 }
 
 fn all() -> Vec<Test> {
-    [life::TESTS].concat()
+    [life::TESTS, further::TESTS].concat()
 }
