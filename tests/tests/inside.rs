@@ -1,0 +1,300 @@
+//! What a container's processes see and may do.
+
+use berth_tests::{Engine, merged, sh};
+use serde_json::json;
+
+#[test]
+fn namespaces_are_its_own() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("sleep 600"));
+    let pid = engine.pid(&id);
+    for name in ["mnt", "pid", "ipc", "uts", "net"] {
+        let link = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/{name}")).expect("a namespace");
+        assert_ne!(link(&pid.to_string()), link("self"), "{name}");
+    }
+    let output = engine.exec(&id, &["sh", "-c", "echo $$; ps | wc -l; hostname"]);
+    assert!(output.stdout.ends_with(&format!("{}\n", &id[..12])), "{}", output.stdout);
+    assert_eq!(engine.exec(&id, &["cat", "/proc/1/comm"]).stdout, "sh\n");
+}
+
+#[test]
+fn the_hosts_namespaces_where_asked_for() {
+    let engine = Engine::start();
+    let body = merged(
+        sh("sleep 600"),
+        json!({ "HostConfig": { "NetworkMode": "host", "PidMode": "host", "IpcMode": "host", "UTSMode": "host" } }),
+    );
+    let id = engine.run(&body);
+    let pid = engine.pid(&id);
+    let daemon = engine.daemon_pid();
+    for name in ["pid", "ipc", "uts", "net"] {
+        let link = |pid: u32| std::fs::read_link(format!("/proc/{pid}/ns/{name}")).expect("a namespace");
+        assert_eq!(link(pid), link(daemon), "{name}");
+    }
+}
+
+#[test]
+fn hostname_and_name_files() {
+    let engine = Engine::start();
+    let body = merged(
+        sh("hostname; cat /etc/hostname; cat /etc/hosts; cat /etc/resolv.conf"),
+        json!({ "Hostname": "box", "Domainname": "example.org",
+                "HostConfig": { "ExtraHosts": ["other:10.1.2.3"], "Dns": ["10.9.9.9"], "DnsSearch": ["search.org"] } }),
+    );
+    let text = engine.output(&body).stdout;
+    assert!(text.starts_with("box\n"), "{text}");
+    assert!(text.contains("box.example.org box"), "{text}");
+    assert!(text.contains("127.0.0.1\tlocalhost"), "{text}");
+    assert!(text.contains("10.1.2.3\tother"), "{text}");
+    assert!(text.contains("nameserver 10.9.9.9") && text.contains("search search.org"), "{text}");
+}
+
+#[test]
+fn environment_and_directory() {
+    let engine = Engine::start();
+    let body = merged(
+        sh("env; pwd"),
+        json!({ "Env": ["A=1", "B=two words", "PATH=/bin:/sbin"], "WorkingDir": "/made/for/it" }),
+    );
+    let text = engine.output(&body).stdout;
+    for line in ["A=1", "B=two words", "PATH=/bin:/sbin", "HOME=/root", "/made/for/it"] {
+        assert!(text.lines().any(|found| found == line), "{line} in {text}");
+    }
+    assert!(text.lines().any(|line| line.starts_with("HOSTNAME=")), "{text}");
+    let default = engine.output(&sh("echo $PATH; echo $TERM")).stdout;
+    assert!(
+        default.starts_with("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"),
+        "{default}"
+    );
+    let terminal = engine.output(&merged(sh("true"), json!({ "Tty": true })));
+    assert_eq!(terminal.code, 0);
+}
+
+#[test]
+fn users_come_by_name_and_number_from_the_images_files() {
+    let engine = Engine::start();
+    for (user, wanted) in [
+        ("", "0 0"),
+        ("alice", "1000 1000"),
+        ("alice:users", "1000 100"),
+        ("1000", "1000 1000"),
+        ("1000:2000", "1000 2000"),
+        ("4242", "4242 0"),
+        ("4242:4343", "4242 4343"),
+    ] {
+        let output = engine.output(&merged(sh("echo $(id -u) $(id -g)"), json!({ "User": user })));
+        assert_eq!(output.stdout.trim(), wanted, "user {user:?}");
+    }
+    let body =
+        merged(sh("id -G"), json!({ "User": "alice", "HostConfig": { "GroupAdd": ["users", "777"] } }));
+    let groups = engine.output(&body).stdout;
+    for group in ["1000", "1", "2000", "100", "777"] {
+        assert!(groups.split_whitespace().any(|found| found == group), "{group} in {groups}");
+    }
+}
+
+#[test]
+fn mounts_and_devices_are_the_usual() {
+    let engine = Engine::start();
+    let text =
+        engine.output(&sh("mount; ls -1 /dev; ls -l /dev/fd /dev/ptmx; stat -c %t:%T /dev/null")).stdout;
+    for line in [
+        "proc on /proc type proc (rw,nosuid,nodev,noexec",
+        "sysfs on /sys type sysfs (ro,nosuid,nodev,noexec",
+        "tmpfs on /dev type tmpfs (rw,nosuid",
+        "devpts on /dev/pts type devpts (rw,nosuid,noexec",
+        "on /dev/shm type tmpfs (rw,nosuid,nodev,noexec",
+        "mqueue on /dev/mqueue type mqueue (rw,nosuid,nodev,noexec",
+        "size=65536k",
+    ] {
+        assert!(text.contains(line), "{line} in:\n{text}");
+    }
+    for name in [
+        "fd", "full", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty", "urandom",
+        "zero",
+    ] {
+        assert!(text.lines().any(|line| line == name), "/dev/{name} in:\n{text}");
+    }
+    for name in ["sda", "vda", "mem", "kmsg", "port"] {
+        assert!(!text.lines().any(|line| line == name), "/dev/{name} is not for containers");
+    }
+    assert!(text.contains("/dev/fd -> /proc/self/fd"), "{text}");
+    assert!(text.contains("1:3"), "{text}");
+}
+
+#[test]
+fn dangerous_files_are_masked_or_read_only() {
+    let engine = Engine::start();
+    let script = "cat /proc/kcore | head -c 1 | wc -c; cat /proc/keys 2>/dev/null | wc -c; ls /proc/acpi 2>/dev/null | wc -l
+        echo 1 > /proc/sys/kernel/panic; echo sysrq $?; echo b > /proc/sysrq-trigger; echo trigger $?
+        echo x > /sys/kernel/uevent_helper; echo sys $?; touch /sys/x; echo touch $?";
+    let output = engine.output(&sh(script));
+    let lines: Vec<&str> = output.stdout.lines().collect();
+    assert_eq!(&lines[..3], ["0", "0", "0"], "{}", output.stdout);
+    for act in ["sysrq", "trigger", "sys", "touch"] {
+        assert!(
+            lines.contains(&format!("{act} 1").as_str()),
+            "{act} is refused: {} {}",
+            output.stdout,
+            output.stderr
+        );
+    }
+}
+
+#[test]
+fn capabilities_are_the_default_ones_plus_and_minus() {
+    let engine = Engine::start();
+    let effective = |host: serde_json::Value, user: &str| {
+        let body = merged(sh("grep Cap /proc/self/status"), json!({ "User": user, "HostConfig": host }));
+        let text = engine.output(&body).stdout;
+        let value = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
+            u64::from_str_radix(line.trim(), 16).expect("a number")
+        };
+        (value("CapEff:"), value("CapBnd:"), value("CapInh:"), value("CapAmb:"))
+    };
+    // chown dac_override fowner fsetid kill setgid setuid setpcap net_bind_service net_raw sys_chroot mknod
+    // audit_write setfcap
+    let default = 0xa804_25fb;
+    assert_eq!(effective(json!({}), ""), (default, default, 0, 0));
+    assert_eq!(effective(json!({}), "alice"), (0, default, 0, 0));
+    assert_eq!(effective(json!({ "CapAdd": ["NET_ADMIN"] }), "").0, default | 1 << 12);
+    assert_eq!(effective(json!({ "CapDrop": ["MKNOD", "chown"] }), "").0, default & !(1 << 27) & !1);
+    assert_eq!(effective(json!({ "CapDrop": ["ALL"] }), "").1, 0);
+    assert_eq!(effective(json!({ "CapAdd": ["NET_ADMIN"], "CapDrop": ["ALL"] }), "").0, 1 << 12);
+}
+
+#[test]
+fn the_seccomp_filter_is_on_unless_it_is_switched_off() {
+    let engine = Engine::start();
+    let mode = |host: serde_json::Value| {
+        let body = merged(sh("grep Seccomp: /proc/self/status"), json!({ "HostConfig": host }));
+        engine.output(&body).stdout.trim().to_owned()
+    };
+    assert_eq!(mode(json!({})), "Seccomp:\t2");
+    assert_eq!(mode(json!({ "SecurityOpt": ["seccomp:unconfined"] })), "Seccomp:\t0");
+    assert_eq!(mode(json!({ "SecurityOpt": ["seccomp=unconfined"] })), "Seccomp:\t0");
+    let refused = engine.output(&sh("unshare -m true; mount -t tmpfs x /tmp; echo end"));
+    assert!(
+        refused.stderr.matches("ermitted").count() + refused.stderr.matches("denied").count() >= 2,
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn no_new_privileges_where_asked_for() {
+    let engine = Engine::start();
+    for (options, wanted) in [(json!([]), "0"), (json!(["no-new-privileges"]), "1")] {
+        let body = merged(
+            sh("grep NoNewPrivs /proc/self/status"),
+            json!({ "HostConfig": { "SecurityOpt": options } }),
+        );
+        let answer = engine.post_json("/containers/create", &body);
+        let id = answer.expect(201).json()["Id"].as_str().expect("an id").to_owned();
+        engine.start(&id);
+        let _ = engine.wait(&id);
+        assert_eq!(engine.logs(&id).0.trim(), format!("NoNewPrivs:\t{wanted}"));
+    }
+}
+
+#[test]
+fn a_read_only_root_is_read_only() {
+    let engine = Engine::start();
+    let body = merged(
+        sh("touch /file; echo root $?; touch /dev/shm/file; echo shm $?; touch /volume/file; echo volume $?"),
+        json!({ "Volumes": { "/volume": {} }, "HostConfig": { "ReadonlyRootfs": true } }),
+    );
+    let text = engine.output(&body).stdout;
+    assert_eq!(text, "root 1\nshm 0\nvolume 0\n");
+}
+
+#[test]
+fn binds_show_the_hosts_files() {
+    let engine = Engine::start();
+    let directory = engine.directory().join("shared");
+    std::fs::create_dir(&directory).expect("a directory to bind");
+    std::fs::write(directory.join("file"), "from the host\n").expect("a file");
+    let path = directory.display();
+    let body = merged(
+        sh("cat /rw/file /ro/file; echo written > /rw/new; touch /ro/x; echo ro $?"),
+        json!({ "HostConfig": { "Binds": [format!("{path}:/rw"), format!("{path}:/ro:ro")] } }),
+    );
+    let text = engine.output(&body).stdout;
+    assert_eq!(text, "from the host\nfrom the host\nro 1\n");
+    assert_eq!(std::fs::read_to_string(directory.join("new")).expect("the new file"), "written\n");
+    std::fs::remove_dir_all(&directory).expect("the directory to go");
+}
+
+#[test]
+fn volumes_are_shared_by_name_and_by_container() {
+    let engine = Engine::start();
+    let owner =
+        engine.create_named("owner", &merged(sh("echo data > /v/file"), json!({ "Volumes": { "/v": {} } })));
+    engine.start(&owner);
+    assert_eq!(engine.wait(&owner), 0);
+    let body = merged(
+        sh("cat /v/file; touch /v/x; echo $?"),
+        json!({ "HostConfig": { "VolumesFrom": ["owner:ro"] } }),
+    );
+    assert_eq!(engine.output(&body).stdout, "data\n1\n");
+}
+
+#[test]
+fn devices_are_added() {
+    let engine = Engine::start();
+    let device =
+        json!([{ "PathOnHost": "/dev/zero", "PathInContainer": "/dev/nothing", "CgroupPermissions": "r" }]);
+    let script = "head -c 4 /dev/nothing | wc -c; echo x > /dev/nothing; echo write $?; mknod /tmp/mem c 1 1 && head -c 1 /tmp/mem; echo mem $?";
+    let output = engine.output(&merged(sh(script), json!({ "HostConfig": { "Devices": device } })));
+    assert_eq!(output.stdout, "4\nwrite 1\nmem 1\n", "{}", output.stderr);
+}
+
+#[test]
+fn the_root_is_the_images_and_changes_stay_with_the_container() {
+    let engine = Engine::start();
+    let first = engine.output(&sh("echo changed > /etc/hostname2; rm /etc/profile; cat /etc/passwd | wc -l"));
+    assert_eq!(first.stdout, "4\n");
+    let second = engine.output(&sh("ls /etc/hostname2 /etc/profile 2>/dev/null"));
+    assert_eq!(second.stdout, "/etc/profile\n");
+}
+
+#[test]
+fn the_first_process_gets_no_signal_it_does_not_handle() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("kill -TERM $$; kill -KILL $$; echo alive; sleep 600"));
+    berth_tests::wait::until("the line", || engine.logs(&id).0.contains("alive").then_some(()));
+    assert_eq!(engine.state(&id, "Running"), true);
+}
+
+#[test]
+fn children_end_with_the_first_process() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("sleep 1000 & sleep 1000 & sleep 0.2; exit 0"));
+    assert_eq!(engine.wait(&id), 0);
+    assert!(engine.leaks(&std::iter::once(id).collect()).iter().all(|leak| !leak.contains("sleep 1000")));
+}
+
+#[test]
+fn exit_codes_of_signals_are_128_and_more() {
+    let engine = Engine::start();
+    for (signal, code) in [("INT", 130), ("SEGV", 139), ("USR1", 138)] {
+        let id = engine.run(&json!({ "Image": "busybox", "Cmd": ["sh", "-c", "sleep 600; true"] }));
+        let body = json!({ "AttachStdout": true, "Cmd": ["sh", "-c", format!("kill -{signal} $$")] });
+        let exec = engine.exec_create(&id, &body);
+        let _ = engine.exec_start(&exec, &json!({})).read_to_end().expect("the end");
+        let inspected = engine.get(&format!("/exec/{exec}/json")).expect(200).json();
+        assert_eq!(inspected["ExitCode"], code, "{signal}");
+    }
+}
+
+#[test]
+fn privileged_containers_have_everything_the_daemon_has() {
+    let engine = Engine::start();
+    let script = "grep CapEff /proc/self/status; grep Seccomp: /proc/self/status; mount -t tmpfs t /tmp && echo mounted; ls /dev | wc -l; touch /proc/sys/kernel/panic && echo writable";
+    let id = engine.create(&merged(sh(script), json!({ "HostConfig": { "Privileged": true } })));
+    let answer = engine.post(&format!("/containers/{id}/start"));
+    assert_eq!(answer.status(), 204, "{}", answer.text());
+    assert_eq!(engine.wait(&id), 0);
+    let text = engine.logs(&id).0;
+    assert!(text.contains("mounted") && text.contains("Seccomp:\t0") && text.contains("writable"), "{text}");
+}

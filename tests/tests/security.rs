@@ -1,0 +1,287 @@
+//! Attacks that other engines have suffered, tried from inside a container; each must fail.
+
+use std::path::{Path, PathBuf};
+
+use berth_tests::frames;
+use berth_tests::{Engine, merged, program, sh, wait};
+use serde_json::json;
+
+/// The bytes of the programs that a container must never change.
+fn programs() -> Vec<(PathBuf, Vec<u8>)> {
+    let paths = [program("berth", "BERTH_DAEMON"), program("berth-shim", "BERTH_SHIM")];
+    paths.into_iter().map(|path| (path.clone(), std::fs::read(&path).expect("a program"))).collect()
+}
+
+fn assert_unchanged(before: &[(PathBuf, Vec<u8>)]) {
+    for (path, bytes) in before {
+        assert!(std::fs::read(path).expect("a program") == *bytes, "{} was changed", path.display());
+    }
+}
+
+/// CVE-2019-5736: `/proc/self/exe` of the process that enters the container leads to the runtime's program,
+/// which root in the container could open for writing.
+#[test]
+fn the_runtimes_program_cannot_be_overwritten_through_proc() {
+    let engine = Engine::start();
+    let before = programs();
+    let script = "cp /bin/busybox /bin/real
+        while :; do for pid in /proc/[0-9]*; do
+            case $(readlink $pid/exe 2>/dev/null) in /bin/*|'') ;; *) echo found $(readlink $pid/exe);
+            (echo overwritten > $pid/exe) 2>/dev/null && echo wrote $pid;; esac
+        done; done";
+    let id = engine.run(&sh(script));
+    for _ in 0..30 {
+        let _ = engine.exec(&id, &["true"]);
+    }
+    let entry = engine.create(&json!({ "Image": "busybox", "Cmd": ["/proc/self/exe"] }));
+    let _ = engine.post(&format!("/containers/{entry}/start"));
+    let body = json!({ "AttachStdout": true, "AttachStderr": true, "Cmd": ["/proc/self/exe", "--version"] });
+    let exec = engine.exec_create(&id, &body);
+    let _ = engine.exec_start(&exec, &json!({})).read_to_end();
+    let log = engine.logs(&id).0;
+    assert!(!log.contains("wrote"), "{log}");
+    assert_unchanged(&before);
+    assert_eq!(engine.output(&sh("echo works")).stdout, "works\n");
+}
+
+/// CVE-2024-21626: a descriptor of the host that is open in the new process, or a working directory that
+/// leads through it, gives the host's files.
+#[test]
+fn no_descriptor_of_the_host_leaks_into_a_container() {
+    let engine = Engine::start();
+    let listing = "ls -l /proc/self/fd | grep -v total; for fd in /proc/self/fd/*; do ls $fd/.. 2>/dev/null; done; pwd -P";
+    let lines = |text: &str| text.lines().filter(|line| line.contains("->")).count();
+    let output = engine.output(&sh(listing));
+    assert!(lines(&output.stdout) <= 4, "0, 1, 2 and the listing's own:\n{}", output.stdout);
+    let id = engine.run(&sh("sleep 600"));
+    let output = engine.exec(&id, &["sh", "-c", listing]);
+    assert!(lines(&output.stdout) <= 4, "in an exec:\n{}", output.stdout);
+    for number in 3..24 {
+        let directory = format!("/proc/self/fd/{number}");
+        for directory in [directory.clone(), format!("{directory}/../../..")] {
+            let body = merged(
+                sh("cat ./etc/shadow ../etc/shadow ../../../etc/shadow; ls"),
+                json!({ "WorkingDir": directory }),
+            );
+            let answer = engine.post_json("/containers/create", &body);
+            if answer.status() != 201 {
+                continue;
+            }
+            let id = answer.json()["Id"].as_str().expect("an id").to_owned();
+            if engine.post(&format!("/containers/{id}/start")).status() == 204 {
+                let _ = engine.wait(&id);
+                let (stdout, _) = engine.logs(&id);
+                assert!(
+                    !stdout.lines().any(|line| line.starts_with("lost+found") || line == "boot"),
+                    "{directory}: {stdout}"
+                );
+            }
+            engine.remove(&id);
+        }
+    }
+}
+
+/// CVE-2024-21626 again: a working directory that is a link into `/proc` made by the image.
+#[test]
+fn a_working_directory_behind_a_link_stays_inside() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("ln -s /proc/self/fd/5 /link; ln -s /proc/1/root /root-link; sleep 600"));
+    wait::until("the links", || (engine.exec(&id, &["ls", "/root-link"]).code == 0).then_some(()));
+    for directory in ["/link", "/root-link", "/proc/1/cwd"] {
+        let body = json!({ "AttachStdout": true, "WorkingDir": directory, "Cmd": ["sh", "-c", "ls -d boot 2>/dev/null; pwd -P"] });
+        let answer = engine.post_json(&format!("/containers/{id}/exec"), &body);
+        if answer.status() != 201 {
+            continue;
+        }
+        let exec = answer.json()["Id"].as_str().expect("an id").to_owned();
+        let path = format!("/exec/{exec}/start");
+        let answer = engine.post_json(&path, &json!({}));
+        let text = answer.text();
+        assert!(!text.lines().any(|line| line.ends_with("boot")), "{directory}: {text}");
+    }
+}
+
+/// CVE-2016-9962: the process that enters a container for an exec can be traced, or its descriptors opened,
+/// by a process already inside before it is set up.
+#[test]
+fn an_exec_half_set_up_cannot_be_entered() {
+    let engine = Engine::start();
+    let script = "while :; do for pid in /proc/[0-9]*; do
+        for fd in $pid/fd/*; do
+            target=$(readlink $fd 2>/dev/null) || continue
+            case $target in
+                pipe:*|/dev/*|/proc/*|''|socket:*|anon_inode:*) ;;
+                *) echo descriptor $target;;
+            esac
+            [ -d $fd ] && ls $fd/../../../boot 2>/dev/null && echo escaped $fd
+        done
+        root=$(readlink $pid/root 2>/dev/null); [ -n \"$root\" ] && [ \"$root\" != / ] && echo root $root
+      done; done";
+    let host = json!({ "CapAdd": ["SYS_PTRACE"] });
+    let id = engine.run(&merged(sh(script), json!({ "HostConfig": host })));
+    for _ in 0..60 {
+        let _ = engine.exec(&id, &["true"]);
+    }
+    let (log, _) = engine.logs(&id);
+    let outside = |line: &&str| {
+        line.starts_with("escaped")
+            || line.starts_with("root ")
+            || (line.starts_with("descriptor") && line.contains("berth"))
+    };
+    assert_eq!(log.lines().find(outside), None, "{log}");
+    let dumpable = engine.exec(&id, &["sh", "-c", "cat /proc/1/status | grep -c TracerPid"]);
+    assert_eq!(dumpable.code, 0);
+}
+
+/// CVE-2025-31133: `/dev/null` replaced by a link makes the runtime mount the link's target over a masked
+/// path, or leaves it unmasked.
+#[test]
+fn a_replaced_dev_null_unmasks_nothing() {
+    let engine = Engine::start();
+    let archive = link_image("dev/null", "/proc/sys/kernel/core_pattern");
+    engine.import("linked", &archive);
+    let script = "cat /proc/kcore | head -c 1 | wc -c; cat /proc/keys 2>/dev/null | wc -c; ls -l /dev/null; echo '|/evil' > /proc/sys/kernel/core_pattern; echo $?";
+    let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern").expect("the core pattern");
+    let id = engine.create(&json!({ "Image": "linked", "Cmd": ["sh", "-c", script] }));
+    if engine.post(&format!("/containers/{id}/start")).status() == 204 {
+        let _ = engine.wait(&id);
+        let (stdout, _) = engine.logs(&id);
+        assert!(stdout.starts_with("0\n0\n"), "{stdout}");
+        assert!(stdout.contains("crw-rw-rw-"), "the device itself: {stdout}");
+        assert!(stdout.ends_with("1\n"), "{stdout}");
+    }
+    assert_eq!(std::fs::read_to_string("/proc/sys/kernel/core_pattern").expect("the core pattern"), pattern);
+    engine.remove(&id);
+    let _ = engine.delete("/images/linked").expect(200);
+}
+
+/// CVE-2025-52565: `/dev/console` or `/dev/pts/0` replaced by a link makes the terminal's bind mount land on
+/// a file of `/proc`.
+#[test]
+fn a_replaced_console_is_not_followed() {
+    let engine = Engine::start();
+    for name in ["dev/console", "dev/pts/0", "dev/ptmx"] {
+        let archive = link_image(name, "/proc/sys/kernel/core_pattern");
+        engine.import("console", &archive);
+        let script = "cat /proc/sys/kernel/core_pattern | head -c 20 | wc -c; echo '|/evil' > /proc/sys/kernel/core_pattern; echo done $?";
+        let id = engine.create(&json!({ "Image": "console", "Tty": true, "Cmd": ["sh", "-c", script] }));
+        if engine.post(&format!("/containers/{id}/start")).status() == 204 {
+            let _ = engine.wait(&id);
+            let text = engine.get(&format!("/containers/{id}/logs?stdout=1")).text();
+            assert!(text.contains("done 1"), "{name}: {text}");
+        }
+        engine.remove(&id);
+        let _ = engine.delete("/images/console").expect(200);
+    }
+    let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern").expect("the core pattern");
+    assert!(!pattern.contains("evil"), "{pattern}");
+}
+
+/// CVE-2025-52881: a shared mount lets the runtime's writes to `/proc` (labels, sysctls) go elsewhere.
+#[test]
+fn writes_to_proc_cannot_be_redirected() {
+    let engine = Engine::start();
+    let archive = link_image("proc", "/tmp");
+    let answer = engine.call("POST", "/images/create?fromSrc=-&repo=proclink", &[], &archive);
+    assert_eq!(answer.status(), 200);
+    let id =
+        engine.create(&json!({ "Image": "proclink", "Cmd": ["sh", "-c", "ls /tmp; stat -f -c %T /proc"] }));
+    if engine.post(&format!("/containers/{id}/start")).status() == 204 {
+        let _ = engine.wait(&id);
+        let (stdout, _) = engine.logs(&id);
+        assert!(!stdout.contains("self") || stdout.contains("proc"), "{stdout}");
+    }
+    engine.remove(&id);
+    let target = engine.directory().join("target");
+    std::fs::create_dir(&target).expect("a directory");
+    let bind = format!("{}:/proc/sys/net", target.display());
+    let body = merged(sh("true"), json!({ "HostConfig": { "Binds": [bind], "Privileged": false } }));
+    let answer = engine.post_json("/containers/create", &body);
+    if answer.status() == 201 {
+        let id = answer.json()["Id"].as_str().expect("an id").to_owned();
+        let _ = engine.post(&format!("/containers/{id}/start"));
+        engine.remove(&id);
+    }
+    assert_eq!(std::fs::read_dir(&target).expect("the directory").count(), 0, "nothing was written into it");
+    std::fs::remove_dir_all(&target).expect("the directory to go");
+    let _ = engine.delete("/images/proclink").expect(200);
+}
+
+/// The images' links must not lead the daemon's mounts out of the root.
+#[test]
+fn mounts_onto_links_stay_inside_the_root() {
+    let engine = Engine::start();
+    let outside = engine.directory().join("outside");
+    std::fs::create_dir(&outside).expect("a directory outside");
+    let up = "../".repeat(12);
+    let target = format!("{up}{}", outside.display());
+    let archive = link_image("data", &target);
+    engine.import("datalink", &archive);
+    let source = engine.directory().join("source");
+    std::fs::create_dir(&source).expect("a directory to bind");
+    std::fs::write(source.join("file"), "x").expect("a file");
+    let bind = format!("{}:/data/inner", source.display());
+    let body =
+        json!({ "Image": "datalink", "Cmd": ["ls", "/data/inner"], "HostConfig": { "Binds": [bind] } });
+    let output = engine.output(&body);
+    assert_eq!((output.code, output.stdout.as_str()), (0, "file\n"), "{}", output.stderr);
+    assert_eq!(std::fs::read_dir(&outside).expect("the directory").count(), 0, "made outside of the root");
+    std::fs::remove_dir_all(&outside).expect("the directory to go");
+    std::fs::remove_dir_all(&source).expect("the directory to go");
+    let _ = engine.delete("/images/datalink").expect(200);
+}
+
+/// Name files written by the daemon go into its own directory, never through links of the image.
+#[test]
+fn name_files_do_not_follow_the_images_links() {
+    let engine = Engine::start();
+    let victim = engine.directory().join("victim");
+    std::fs::write(&victim, "untouched").expect("a file");
+    for name in ["etc/hosts", "etc/resolv.conf", "etc/hostname"] {
+        let target = format!("{}{}", "../".repeat(12), victim.display());
+        engine.import("names", &link_image(name, &target));
+        let id = engine.create(&json!({ "Image": "names", "Cmd": ["true"] }));
+        let _ = engine.post(&format!("/containers/{id}/start"));
+        engine.remove(&id);
+        let _ = engine.delete("/images/names").expect(200);
+    }
+    assert_eq!(std::fs::read_to_string(&victim).expect("the file"), "untouched");
+    std::fs::remove_file(&victim).expect("the file to go");
+}
+
+/// What a container writes to its streams cannot disturb the framing for its clients.
+#[test]
+fn a_container_cannot_forge_frames() {
+    let engine = Engine::start();
+    let output = engine.output(&sh("printf '\\002\\000\\000\\000\\000\\000\\000\\005fake!'"));
+    assert_eq!(output.stderr, "");
+    assert!(output.stdout.contains("fake!"));
+    let answer = engine.get("/_ping").expect(200);
+    assert_eq!(frames::split(&[]), (Vec::new(), Vec::new()));
+    assert_eq!(answer.text(), "OK");
+}
+
+/// The tests' image with one path replaced by a symbolic link.
+fn link_image(name: &str, target: &str) -> Vec<u8> {
+    let mut source = tar::Archive::new(berth_tests::rootfs::busybox());
+    let mut image = tar::Builder::new(Vec::new());
+    let same = |path: &Path| path == Path::new(name);
+    for entry in source.entries().expect("the archive") {
+        let entry = entry.expect("an entry");
+        let path = entry.path().expect("a path").into_owned();
+        let mut header = entry.header().clone();
+        if same(&path) {
+            continue;
+        }
+        match entry.link_name().expect("a link") {
+            Some(link) => image.append_link(&mut header, &path, link).expect("a link"),
+            None => image.append(&header.clone(), entry).expect("an entry"),
+        }
+    }
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Symlink);
+    header.set_mode(0o777);
+    header.set_size(0);
+    image.append_link(&mut header, name, target).expect("the link");
+    image.into_inner().expect("the archive")
+}
