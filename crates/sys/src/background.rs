@@ -2,27 +2,43 @@
 
 use std::ffi::c_int;
 use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use rustix::fs::{Mode, OFlags};
 
-/// Leaves the parent's session, closes every descriptor from `first_closed` on, points the first three
-/// at /dev/null, ignores SIGHUP and SIGPIPE, and adopts the orphans of its descendants.
+/// Leaves the parent's session, points the first three descriptors at /dev/null, takes the descriptor
+/// `given` and closes all others, ignores SIGHUP and SIGPIPE, and adopts the orphans of its descendants.
+/// To be called once, at the start of `main`.
 ///
 /// # Errors
 /// Those of the calls; a process that leads its session already is no error.
-pub fn detach(first_closed: u32) -> io::Result<()> {
+pub fn detach(given: RawFd) -> io::Result<OwnedFd> {
     // A group leader cannot make a session; then it is one that nobody else is in.
     let _ = rustix::process::setsid();
-    close_from(first_closed)?;
+    let given = take(given)?;
     null_stdio()?;
     ignore(libc::SIGHUP)?;
     ignore(libc::SIGPIPE)?;
-    adopt_orphans()
+    adopt_orphans()?;
+    Ok(given)
 }
 
-fn close_from(first: u32) -> io::Result<()> {
-    // SAFETY: the caller, at its birth, owns no descriptor from `first` on.
-    check(unsafe { libc::close_range(first, u32::MAX, 0) })
+/// Takes a descriptor that came over execve and closes all but it and the first three.
+fn take(given: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: F_SETFD takes a flag and fails on a descriptor that is not open.
+    check(unsafe { libc::fcntl(given, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    let number = u32::try_from(given).map_err(io::Error::other)?;
+    if number > 3 {
+        close_range(3, number - 1)?;
+    }
+    close_range(number + 1, u32::MAX)?;
+    // SAFETY: it is open, and nothing in the process owns it: the caller is at the start of main.
+    Ok(unsafe { OwnedFd::from_raw_fd(given) })
+}
+
+fn close_range(first: u32, last: u32) -> io::Result<()> {
+    // SAFETY: the caller, at the start of main, owns none of these descriptors.
+    check(unsafe { libc::close_range(first, last, 0) })
 }
 
 fn null_stdio() -> io::Result<()> {

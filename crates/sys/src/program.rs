@@ -9,6 +9,9 @@ use std::path::Path;
 
 use rustix::fs::{MemfdFlags, SealFlags};
 
+/// Programs are kept above the numbers that children are given descriptors as.
+const FIRST_NUMBER: i32 = 16;
+
 /// A program kept in a sealed memory file: whoever runs it can never change it,
 /// not even through `/proc/self/exe`.
 #[derive(Debug)]
@@ -24,7 +27,8 @@ impl SealedProgram {
         let memory = rustix::fs::memfd_create("berth-shim", flags)?;
         let mut target = File::from(memory);
         io::copy(&mut File::open(path)?, &mut target)?;
-        let memory = OwnedFd::from(target);
+        // Its number must not be one that a child is given something as.
+        let memory = rustix::io::fcntl_dupfd_cloexec(&target, FIRST_NUMBER)?;
         let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
         rustix::fs::fcntl_add_seals(&memory, seals)?;
         Ok(Self(memory))
