@@ -1,1 +1,26 @@
-fn main() {}
+//! `berth-shim <run-directory>`: the parent of one container's processes.
+//!
+//! Started by the daemon with a control socket as descriptor 3, it makes the container that
+//! `spec.json` describes, runs it, keeps its stdio and log, and outlives any daemon. See
+//! `shim_protocol` for the conversation. One thread, one loop over epoll.
+
+mod birth;
+mod daemon;
+mod error;
+mod exec;
+mod log;
+mod records;
+mod requests;
+mod session;
+mod supervisor;
+mod surroundings;
+mod token;
+
+use std::process::ExitCode;
+
+/// The exit code tells the daemon only whether the shim came to life; what became of the container is
+/// in the notices and the exit record.
+fn main() -> ExitCode {
+    let result = birth::begin().and_then(|mut supervisor| supervisor.run());
+    if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

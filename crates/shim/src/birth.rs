@@ -1,0 +1,50 @@
+//! The first things a shim does, before anything can go wrong for its container.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use model::ContainerSpec;
+use shim_protocol::{CONTROL_DESCRIPTOR, RunDirectory, ShimProcesses};
+use sys::background;
+use sys::child_signal::ChildSignal;
+use sys::epoll::{Interest, Poller};
+
+use crate::daemon::Daemon;
+use crate::error::ShimError;
+use crate::records;
+use crate::supervisor::Supervisor;
+use crate::surroundings::Surroundings;
+use crate::token::Token;
+
+/// The kernel spares processes with this score when memory runs out, as long as there is any other.
+const OOM_SCORE_ADJUSTMENT: &str = "-998";
+
+/// Becomes a background process, opens the way for daemons, reads the specification.
+pub(crate) fn begin() -> Result<Supervisor, ShimError> {
+    let directory = std::env::args_os().nth(1).map(PathBuf::from).ok_or(ShimError::Usage)?;
+    let directory = RunDirectory::at(directory);
+    let control = background::detach(CONTROL_DESCRIPTOR).map_err(ShimError::Background)?;
+    // Without the privilege to lower it the shim is as likely a victim as others.
+    let _ = fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJUSTMENT);
+    let processes = ShimProcesses { shim: records::own_reference(), init: None, cgroups: Vec::new() };
+    records::write_processes(&directory, &processes)?;
+    let (shared, children) = listen(control, &directory)?;
+    let spec = read_spec(&directory)?;
+    Ok(Supervisor::new(directory, spec, processes, shared, children))
+}
+
+fn listen(control: OwnedFd, directory: &RunDirectory) -> Result<(Surroundings, ChildSignal), ShimError> {
+    let poller = Poller::new().map_err(ShimError::Listen)?;
+    let daemon = Daemon::new(control, directory.socket(), &poller).map_err(ShimError::Listen)?;
+    let children = ChildSignal::open().map_err(ShimError::Listen)?;
+    poller.add(&children, Token::Children.pack(), Interest::READ).map_err(ShimError::Listen)?;
+    Ok((Surroundings::new(poller, daemon), children))
+}
+
+fn read_spec(directory: &RunDirectory) -> Result<ContainerSpec, ShimError> {
+    let path = directory.spec();
+    let failed = |source| ShimError::File { act: "read", path: path.clone(), source };
+    let text = fs::read(&path).map_err(failed)?;
+    serde_json::from_slice(&text).map_err(|error| failed(error.into()))
+}

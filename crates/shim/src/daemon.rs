@@ -1,0 +1,131 @@
+//! The shim's side of the control socket: one daemon at a time, the newest wins.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+use shim_protocol::{Envelope, MAXIMUM_PACKET, Notice};
+use sys::epoll::{Interest, Poller};
+use sys::seqpacket;
+
+use crate::token::Token;
+
+/// More notices than this that a daemon does not take cut it off: it can connect again and gets a
+/// snapshot.
+const MAXIMUM_WAITING: usize = 4096;
+
+/// A notice on its way, with the descriptor beside it.
+type Packet = (Vec<u8>, Option<OwnedFd>);
+
+/// The connection to the daemon, and the socket at which the next one arrives.
+pub(crate) struct Daemon {
+    connection: Option<OwnedFd>,
+    listener: Option<OwnedFd>,
+    path: PathBuf,
+    waiting: VecDeque<Packet>,
+}
+
+impl Daemon {
+    /// Listens at a path and takes the connection that the shim was born with.
+    pub(crate) fn new(connection: OwnedFd, path: PathBuf, poller: &Poller) -> io::Result<Self> {
+        let listener = seqpacket::listen(&path)?;
+        seqpacket::set_nonblocking(&listener)?;
+        poller.add(&listener, Token::Listener.pack(), Interest::READ)?;
+        let mut daemon = Self { connection: None, listener: Some(listener), path, waiting: VecDeque::new() };
+        daemon.take(connection, poller)?;
+        Ok(daemon)
+    }
+
+    fn take(&mut self, connection: OwnedFd, poller: &Poller) -> io::Result<()> {
+        seqpacket::set_nonblocking(&connection)?;
+        poller.add(&connection, Token::Daemon.pack(), Interest::READ)?;
+        self.waiting.clear();
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    /// Takes the next daemon in place of the present one; false when none is there.
+    pub(crate) fn accept(&mut self, poller: &Poller) -> bool {
+        let Some(connection) = self.listener.as_ref().and_then(|listener| seqpacket::accept(listener).ok())
+        else {
+            return false;
+        };
+        self.disconnect();
+        self.take(connection, poller).is_ok()
+    }
+
+    /// Whether a daemon is there.
+    pub(crate) const fn is_connected(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    /// Ends the present connection.
+    pub(crate) fn disconnect(&mut self) {
+        self.connection = None;
+        self.waiting.clear();
+    }
+
+    /// Lets nobody connect any more.
+    pub(crate) fn stop_listening(&mut self) {
+        if self.listener.take().is_some() {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+
+    /// Ends everything.
+    pub(crate) fn close(&mut self) {
+        self.stop_listening();
+        self.disconnect();
+    }
+
+    /// The next request and its descriptor; `None` when there is none now. Ends the connection when
+    /// the daemon is gone or sends what cannot be understood.
+    pub(crate) fn next_request(&mut self) -> Option<(Envelope, Option<OwnedFd>)> {
+        let received = seqpacket::receive(self.connection.as_ref()?, MAXIMUM_PACKET);
+        let understood = match received {
+            Ok(Some((packet, descriptor))) => {
+                serde_json::from_slice(&packet).ok().map(|envelope| (envelope, descriptor))
+            }
+            Ok(None) => None,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+            Err(_) => None,
+        };
+        if understood.is_none() {
+            self.disconnect();
+        }
+        understood
+    }
+
+    /// Tells the daemon something; nothing is kept for one that is not there.
+    pub(crate) fn notify(&mut self, notice: &Notice, beside: Option<BorrowedFd<'_>>, poller: &Poller) {
+        if self.connection.is_none() {
+            return;
+        }
+        let Ok(packet) = serde_json::to_vec(notice) else {
+            return;
+        };
+        let beside = beside.and_then(|descriptor| descriptor.try_clone_to_owned().ok());
+        self.waiting.push_back((packet, beside));
+        self.flush(poller);
+        if self.waiting.len() > MAXIMUM_WAITING {
+            self.disconnect();
+        }
+    }
+
+    /// Sends what waits, as far as the daemon takes it.
+    pub(crate) fn flush(&mut self, poller: &Poller) {
+        let Some(connection) = self.connection.as_ref() else {
+            return;
+        };
+        while let Some((packet, beside)) = self.waiting.front() {
+            match seqpacket::send(connection, packet, beside.as_ref().map(AsFd::as_fd)) {
+                Ok(()) => self.waiting.pop_front(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => return self.disconnect(),
+            };
+        }
+        let interest = Interest { read: true, write: !self.waiting.is_empty() };
+        let _ = poller.modify(connection, Token::Daemon.pack(), interest);
+    }
+}

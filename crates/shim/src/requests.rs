@@ -1,0 +1,124 @@
+//! What a daemon may ask, one by one.
+
+use std::os::fd::OwnedFd;
+
+use model::Signal;
+use runtime::{CgroupError, Running};
+use shim_protocol::{Answer, Attach, Envelope, Failure, FailureKind, Notice, Request};
+
+use crate::supervisor::{Phase, Supervisor};
+
+impl Supervisor {
+    /// Does what is asked and replies.
+    pub(crate) fn answer(&mut self, envelope: Envelope, descriptor: Option<OwnedFd>) {
+        let Envelope { number, request } = envelope;
+        match request {
+            Request::Start { interface } => {
+                let result = match self.phase {
+                    Phase::Waiting(_) => Ok(Answer::Done),
+                    Phase::Running(_) | Phase::Over(_) => {
+                        Err(wrong_state("the container is started already"))
+                    }
+                };
+                let begins = result.is_ok();
+                self.reply(number, result);
+                if begins {
+                    self.start(interface.as_ref());
+                }
+            }
+            Request::Release => self.release(number),
+            other => {
+                let result = self.perform(other, descriptor);
+                self.reply(number, result);
+            }
+        }
+    }
+
+    fn reply(&mut self, number: u64, result: Result<Answer, Failure>) {
+        self.shared.daemon.notify(&Notice::Reply { number, result }, None, &self.shared.poller);
+    }
+
+    fn perform(&mut self, request: Request, descriptor: Option<OwnedFd>) -> Result<Answer, Failure> {
+        match request {
+            Request::Attach(attach) => self.attach(attach, descriptor),
+            Request::Exec(exec) => self.start_exec(*exec, descriptor),
+            Request::ExecResize { exec, height, width } => self.resize_exec(&exec, height, width),
+            Request::Resize { height, width } => self.resize(height, width),
+            Request::Signal(signal) => self.signal(signal),
+            Request::Pause => self.with_cgroup(|running| running.cgroup().freeze()),
+            Request::Unpause => self.with_cgroup(|running| running.cgroup().thaw()),
+            Request::Update(resources) => self.with_cgroup(|running| running.cgroup().update(&resources)),
+            Request::Statistics => {
+                let statistics = self.running()?.statistics().map_err(|error| system(&error))?;
+                Ok(Answer::Statistics(Box::new(statistics)))
+            }
+            Request::Processes => {
+                let processes = self.running()?.cgroup().processes().map_err(|error| system(&error))?;
+                Ok(Answer::Processes(processes))
+            }
+            Request::Start { .. } | Request::Release => Err(wrong_state("not a request of this kind")),
+        }
+    }
+
+    fn running(&self) -> Result<&Running, Failure> {
+        match &self.phase {
+            Phase::Running(running) => Ok(running),
+            Phase::Waiting(_) | Phase::Over(_) => Err(wrong_state("the container is not running")),
+        }
+    }
+
+    fn with_cgroup(&self, act: impl FnOnce(&Running) -> Result<(), CgroupError>) -> Result<Answer, Failure> {
+        act(self.running()?).map(|()| Answer::Done).map_err(|error| system(&error))
+    }
+
+    fn signal(&self, signal: Signal) -> Result<Answer, Failure> {
+        self.with_cgroup(|running| running.signal(signal))
+    }
+
+    fn resize(&self, rows: u16, columns: u16) -> Result<Answer, Failure> {
+        self.running()?;
+        match self.init.resize(rows, columns) {
+            Ok(_) => Ok(Answer::Done),
+            Err(error) => Err(Failure { kind: FailureKind::System, message: error.to_string() }),
+        }
+    }
+
+    fn attach(&mut self, attach: Attach, client: Option<OwnedFd>) -> Result<Answer, Failure> {
+        if matches!(self.phase, Phase::Over(_)) {
+            return Err(wrong_state("the container has ended"));
+        }
+        let Some(client) = client else {
+            return Err(Failure {
+                kind: FailureKind::System,
+                message: "no client came with the request".into(),
+            });
+        };
+        match self.init.attach(attach, client, &mut self.shared) {
+            Ok(()) => Ok(Answer::Done),
+            Err(error) => Err(Failure { kind: FailureKind::System, message: error.to_string() }),
+        }
+    }
+
+    /// The daemon needs nothing more. Its run directory may go when it has the reply, so the socket
+    /// there goes first.
+    fn release(&mut self, number: u64) {
+        match self.phase {
+            Phase::Running(_) => {
+                return self.reply(number, Err(wrong_state("the container is running")));
+            }
+            Phase::Waiting(_) => self.abandon("the start was given up"),
+            Phase::Over(_) => {}
+        }
+        self.shared.daemon.stop_listening();
+        self.reply(number, Ok(Answer::Done));
+        self.released = true;
+    }
+}
+
+fn wrong_state(message: &str) -> Failure {
+    Failure { kind: FailureKind::WrongState, message: message.to_owned() }
+}
+
+fn system(error: &CgroupError) -> Failure {
+    Failure { kind: FailureKind::System, message: error.to_string() }
+}

@@ -1,0 +1,104 @@
+//! How slow a client may be.
+//!
+//! What a client has not taken is kept for it, up to [`QUEUE_LIMIT`]. Then the process's output is not
+//! read for a moment, so that a client that is a little slower than the process sets the pace. But one
+//! client must not hold up the log or other clients, so the moment is short:
+//!
+//! - Where the log keeps everything (json-file without `max-size`), after [`MOMENT`] the process goes on,
+//!   and the client gets what it missed from the log as fast as it takes it: nothing is lost, and nothing
+//!   more is kept in memory.
+//! - Where it does not, the client must take something every [`PATIENCE`], or is disconnected.
+//! - A client that is the only one to get the output (no log, nobody else) may be as slow as it likes: the
+//!   process waits for it, as if it wrote into a pipe to the client.
+
+use std::time::Duration;
+
+use super::Session;
+use crate::surroundings::Surroundings;
+
+/// The most that is kept for one client while the process goes on, in bytes.
+const QUEUE_LIMIT: usize = 1024 * 1024;
+
+/// The process goes on when no client has more than this waiting, in bytes.
+const RELIEVED: usize = QUEUE_LIMIT / 4;
+
+/// How long a full queue holds up the process before its client is fed from the log.
+const MOMENT: Duration = Duration::from_millis(50);
+
+/// How long a client may take nothing at all while others wait for it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Session {
+    /// Stops reading when a client has too much waiting, and decides what to do about it.
+    pub(super) fn press(&mut self, shared: &mut Surroundings) {
+        let limit = if self.paused_at.is_some() { RELIEVED } else { QUEUE_LIMIT };
+        let slow: Vec<u32> = self
+            .clients
+            .iter()
+            .filter(|(_, client)| client.is_live() && client.queue.len() > limit)
+            .map(|(id, _)| *id)
+            .collect();
+        if slow.is_empty() {
+            return self.relieve(shared);
+        }
+        let Some(paused_at) = self.paused_at else {
+            return self.pause(shared);
+        };
+        if self.log.keeps_everything() {
+            if shared.now >= paused_at + MOMENT {
+                self.feed_from_log(&slow, shared);
+            } else {
+                shared.alarm.set(paused_at + MOMENT);
+            }
+        } else if !self.log.is_nothing() || self.clients.len() > 1 {
+            self.drop_the_stuck(&slow, shared);
+        }
+        self.relieve(shared);
+    }
+
+    fn pause(&mut self, shared: &mut Surroundings) {
+        self.paused_at = Some(shared.now);
+        for output in &mut self.outputs {
+            output.register(&shared.poller, false);
+        }
+        shared.wake_in(if self.log.keeps_everything() { MOMENT } else { PATIENCE });
+    }
+
+    fn feed_from_log(&mut self, slow: &[u32], shared: &mut Surroundings) {
+        for id in slow {
+            let Some(client) = self.clients.get_mut(id) else {
+                continue;
+            };
+            if client.fall_back(&self.log) {
+                client.register(&shared.poller, self.input.accepts());
+            } else {
+                self.drop_client(*id, shared);
+            }
+        }
+    }
+
+    fn drop_the_stuck(&mut self, slow: &[u32], shared: &mut Surroundings) {
+        for id in slow {
+            let Some(client) = self.clients.get(id) else {
+                continue;
+            };
+            let due = client.progressed_at + PATIENCE;
+            if shared.now >= due {
+                self.drop_client(*id, shared);
+            } else {
+                shared.alarm.set(due);
+            }
+        }
+    }
+
+    /// Reads on when nobody has much waiting any more.
+    pub(super) fn relieve(&mut self, shared: &mut Surroundings) {
+        let slow = |client: &super::Client| client.is_live() && client.queue.len() > RELIEVED;
+        if self.paused_at.is_some() && !self.clients.values().any(slow) {
+            self.paused_at = None;
+            for output in &mut self.outputs {
+                output.register(&shared.poller, true);
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What every part of the shim works with: the poller, the clock, the daemon, one buffer.
+
+use std::time::{Duration, Instant};
+
+use sys::epoll::Poller;
+
+use crate::daemon::Daemon;
+
+/// How much is read from a pipe or a client at once, in bytes.
+pub(crate) const READ_SIZE: usize = 64 * 1024;
+
+/// Shared by all parts of the shim; passed down, never kept.
+pub(crate) struct Surroundings {
+    pub(crate) poller: Poller,
+    pub(crate) daemon: Daemon,
+    pub(crate) alarm: Alarm,
+    /// The present, as of the last wait.
+    pub(crate) now: Instant,
+    /// Since when no daemon is there for a container that is not started.
+    pub(crate) deserted_since: Option<Instant>,
+    /// For what was just read; its content means nothing between two calls.
+    pub(crate) scratch: Box<[u8]>,
+}
+
+impl Surroundings {
+    pub(crate) fn new(poller: Poller, daemon: Daemon) -> Self {
+        let scratch = vec![0; READ_SIZE].into_boxed_slice();
+        Self { poller, daemon, alarm: Alarm::default(), now: Instant::now(), deserted_since: None, scratch }
+    }
+
+    /// Asks for a tick after this time.
+    pub(crate) fn wake_in(&mut self, time: Duration) {
+        self.alarm.set(self.now + time);
+    }
+}
+
+/// The nearest time at which somebody wants a tick. A tick goes to all; who still waits sets it anew.
+#[derive(Debug, Default)]
+pub(crate) struct Alarm(Option<Instant>);
+
+impl Alarm {
+    pub(crate) fn set(&mut self, at: Instant) {
+        self.0 = Some(self.0.map_or(at, |set| set.min(at)));
+    }
+
+    /// How long to wait at most.
+    pub(crate) fn remaining(&self, now: Instant) -> Option<Duration> {
+        self.0.map(|at| at.saturating_duration_since(now))
+    }
+
+    /// Whether the time has come; clears it then.
+    pub(crate) fn rang(&mut self, now: Instant) -> bool {
+        self.0.take_if(|at| *at <= now).is_some()
+    }
+}
