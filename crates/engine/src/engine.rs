@@ -50,7 +50,7 @@ impl Engine {
         let shim_program =
             SealedProgram::load(&options.shim).map_err(file_error("load the shim", &options.shim))?;
         let engine = Arc::new(Self {
-            images: images::Store::open(&options.data_root.join("images")).map_err(Error::Image)?,
+            images: images::Store::open(options.data_root.join("images")).map_err(Error::Image)?,
             network: Arc::new(network::Network::open(&options.network, endpoints).map_err(Error::Network)?),
             volumes: Volumes::open(&options.data_root.join("volumes")),
             directory: Directory::default(),

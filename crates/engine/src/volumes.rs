@@ -193,7 +193,7 @@ impl Engine {
 
     /// Copies what the image has at a new volume's place into the volume.
     fn fill_volume(&self, record: &Record, mount: &MountPoint) -> Result<(), Error> {
-        let lower = self.images.lower_directories(&record.image).map_err(Error::Image)?;
+        let lower = self.lower_directories(record)?;
         images::copy_up(&lower, Path::new(&mount.destination), Path::new(&mount.source)).map_err(Error::Image)
     }
 

@@ -55,7 +55,7 @@ impl Engine {
             return Err(Error::refused("No command specified"));
         }
         let image = self.images.resolve(&config.image).map_err(Error::Image)?;
-        settings::merge_image(&mut config, &image.container_defaults());
+        settings::merge_image(&mut config, &image.config.config.clone().unwrap_or_default());
         let (path, arguments) = settings::command(&config)?;
         let links = self.resolve_links(host.links.as_deref().unwrap_or_default())?;
         self.check_joined(&host)?;
@@ -71,7 +71,7 @@ impl Engine {
             id,
             name,
             created: Timestamp::now(),
-            image: image.id(),
+            image: image.id,
             path,
             arguments,
             config,

@@ -9,6 +9,7 @@ mod kill;
 mod lifecycle;
 pub(crate) mod modes;
 pub(crate) mod mounts;
+mod names;
 mod pause;
 mod record;
 pub(crate) mod remove;
@@ -19,9 +20,11 @@ pub(crate) mod security;
 mod settings;
 pub(crate) mod specification;
 pub(crate) mod start;
+pub(crate) mod statistics;
 pub(crate) mod stop;
 mod surroundings;
 mod tmpfs;
+pub(crate) mod top;
 mod wait;
 
 use std::os::fd::OwnedFd;
@@ -52,6 +55,8 @@ pub struct Container {
     pub(crate) waiting_clients: Mutex<Vec<WaitingClient>>,
     /// Wakes a restart that waits out its delay, because a client took over.
     pub(crate) restart_cancelled: tokio::sync::Notify,
+    /// Gives the counters to those who follow them, while there are some.
+    pub(crate) sampler: Mutex<Option<watch::Sender<Option<Arc<statistics::Samples>>>>>,
     /// The delay before the last restart by policy.
     pub(crate) restart_delay: Mutex<std::time::Duration>,
 }
@@ -73,6 +78,7 @@ impl Container {
             shim: Mutex::new(None),
             waiting_clients: Mutex::new(Vec::new()),
             restart_cancelled: tokio::sync::Notify::new(),
+            sampler: Mutex::default(),
             restart_delay: Mutex::default(),
         })
     }

@@ -13,6 +13,8 @@ pub(crate) struct SecurityOptions {
     pub(crate) seccomp: SeccompPolicy,
     /// Whether execve can never give more rights.
     pub(crate) no_new_privileges: bool,
+    /// Whether no path is hidden or made read-only.
+    pub(crate) unconfined_paths: bool,
     /// The AppArmor profile, on hosts that have AppArmor.
     pub(crate) apparmor: Option<String>,
     /// The SELinux process label, on hosts that have SELinux.
@@ -28,6 +30,7 @@ impl SecurityOptions {
         let mut options = Self {
             seccomp: SeccompPolicy::Default,
             no_new_privileges: false,
+            unconfined_paths: false,
             apparmor: None,
             selinux_label: None,
         };
@@ -45,7 +48,7 @@ impl SecurityOptions {
                 "no-new-privileges" => options.no_new_privileges = value.parse().map_err(|_| invalid())?,
                 "apparmor" => options.apparmor = apparmor(value)?,
                 "label" => label.push(value.to_owned()),
-                "systempaths" if value == "unconfined" => {}
+                "systempaths" if value == "unconfined" => options.unconfined_paths = true,
                 _ => return Err(invalid()),
             }
         }

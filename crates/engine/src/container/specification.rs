@@ -72,14 +72,19 @@ pub(crate) fn build(record: &Record, around: Surroundings) -> Result<ContainerSp
         seccomp: if host.privileged { SeccompPolicy::Unconfined } else { security.seccomp },
         apparmor_profile: security.apparmor,
         selinux_label: security.selinux_label,
-        masked_paths: host.masked_paths.as_ref().map(|paths| paths.iter().map(PathBuf::from).collect()),
-        read_only_paths: host.readonly_paths.as_ref().map(|paths| paths.iter().map(PathBuf::from).collect()),
+        masked_paths: paths(host.masked_paths.as_ref(), security.unconfined_paths),
+        read_only_paths: paths(host.readonly_paths.as_ref(), security.unconfined_paths),
         init: host.init.unwrap_or(false),
         process,
         open_stdin: config.open_stdin,
         stdin_once: config.stdin_once,
         log: around.log,
     })
+}
+
+/// A list of paths that the client sets; empty when nothing is to be confined.
+fn paths(asked: Option<&Vec<String>>, unconfined: bool) -> Option<Vec<PathBuf>> {
+    if unconfined { Some(Vec::new()) } else { asked.map(|paths| paths.iter().map(PathBuf::from).collect()) }
 }
 
 fn process(record: &Record, around: &Surroundings, security: &SecurityOptions) -> Result<ProcessSpec, Error> {

@@ -3,13 +3,14 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use model::{HostConfig, ProcessReference, Timestamp};
+use model::{HostConfig, ProcessReference, Signal, Timestamp};
 use shim_protocol::{FailureKind, Notice, Request, RunDirectory};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::container::{Command, Container, Decision, Phase, Record, Refusal, decide};
 use crate::engine::Engine;
 use crate::error::{Error, file_error};
+use crate::fault;
 use crate::outcome::Outcome;
 use crate::shim::{Incoming, Shim};
 
@@ -98,7 +99,8 @@ impl Engine {
         let record = container.record();
         let directory = RunDirectory::new(&self.options.exec_root, &record.id);
         self.write_specification(&record, &directory).await?;
-        let (shim, mut notices) = match Shim::spawn(&self.shim_program, &directory) {
+        let spawned = fault::check("spawn").and_then(|()| Shim::spawn(&self.shim_program, &directory));
+        let (shim, mut notices) = match spawned {
             Ok(started) => started,
             Err(error) => {
                 remove_run_directory(&directory);
@@ -121,8 +123,11 @@ impl Engine {
         shim: &Arc<Shim>,
         notices: &mut UnboundedReceiver<Incoming>,
     ) -> Result<(), StartFailure> {
+        fault::check("before-gate")?;
         let gate = wait_for_gate(notices).await?;
+        fault::check("at-gate")?;
         let endpoint = self.connect_network(container, gate.network_namespace).await?;
+        fault::check("connected")?;
         let interface = endpoint.as_ref().map(network::Endpoint::interface);
         let waiting =
             std::mem::take(&mut *container.waiting_clients.lock().unwrap_or_else(PoisonError::into_inner));
@@ -132,8 +137,10 @@ impl Engine {
                 .await
                 .map_err(Error::from)?;
         }
+        fault::check("clients-joined")?;
         shim.request(Request::Start { interface }, None).await.map_err(Error::from)?;
         let started_at = wait_for_start(notices).await?;
+        fault::check("started")?;
         container.set_shim(Some(Arc::clone(shim)));
         let record = container.update(&self.database, |record| {
             record.phase = Phase::Running(gate.init);
@@ -160,8 +167,18 @@ impl Engine {
     ) {
         container.set_shim(None);
         self.disconnect_network(container).await;
-        let _ = shim.request(Request::Release, None).await;
-        let gone = async { while notices.recv().await.is_some() {} };
+        let gone = async {
+            if shim.request(Request::Release, None).await.is_err() {
+                // It runs already: it must end before its shim can be released.
+                let _ = shim.request(Request::Signal(Signal::KILL), None).await;
+                while let Some(incoming) = notices.recv().await {
+                    if matches!(incoming.notice, Notice::Exited(_)) {
+                        let _ = shim.request(Request::Release, None).await;
+                    }
+                }
+            }
+            while notices.recv().await.is_some() {}
+        };
         if tokio::time::timeout(PATIENCE, gone).await.is_err() {
             tracing::error!("the shim of container {} does not end after a failed start", container.id());
         }
@@ -192,7 +209,9 @@ impl Engine {
         record: &Arc<Record>,
         directory: &RunDirectory,
     ) -> Result<(), StartFailure> {
+        fault::check("look-up")?;
         let around = self.surroundings(record).await?;
+        fault::check("specification")?;
         let spec = crate::container::specification::build(record, around)?;
         let text = serde_json::to_vec(&spec)
             .map_err(|source| Error::refused(format!("cannot write the specification as JSON: {source}")))?;

@@ -32,7 +32,7 @@ impl Engine {
             .filter(|(_, place)| !record.mounts.iter().any(|mount| mount.destination == *place))
             .collect();
         self.make_bind_sources(record)?;
-        let lower = self.images.lower_directories(&record.image).map_err(Error::Image)?;
+        let lower = self.lower_directories(record)?;
         Ok(Surroundings {
             lower,
             directory: self.container_directory(&record.id),
@@ -43,6 +43,12 @@ impl Engine {
             default_limits: self.options.ulimits.clone(),
             cgroup_parent: self.options.cgroup_parent.clone(),
         })
+    }
+
+    /// The layers of a container's image, topmost first.
+    pub(crate) fn lower_directories(&self, record: &Record) -> Result<Vec<std::path::PathBuf>, Error> {
+        let image = self.images.image(&record.image).map_err(Error::Image)?;
+        Ok(self.images.lower_directories(&image))
     }
 
     fn namespace_of(&self, other: &str, record: &Record) -> Result<Namespace, Error> {

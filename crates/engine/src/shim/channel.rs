@@ -2,39 +2,30 @@
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream as StandardStream;
 
 use shim_protocol::MAXIMUM_PACKET;
-use tokio::io::unix::AsyncFd;
+use tokio::io::Interest;
+use tokio::net::UnixStream;
 
-/// One connected socket.
-pub(super) struct Channel(AsyncFd<OwnedFd>);
+/// One connected socket. It is registered as a stream, but only ever read and written by packets.
+pub(super) struct Channel(UnixStream);
 
 impl Channel {
     /// Takes a connected socket and makes it non-blocking.
     pub(super) fn new(socket: OwnedFd) -> io::Result<Self> {
-        sys::seqpacket::set_nonblocking(&socket)?;
-        AsyncFd::register(socket).map(Self).map_err(|(_, error)| error)
+        let socket = StandardStream::from(socket);
+        socket.set_nonblocking(true)?;
+        UnixStream::from_std(socket).map(Self)
     }
 
     /// Sends one packet.
     pub(super) async fn send(&self, packet: &[u8], descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
-        loop {
-            let mut ready = self.0.writable().await?;
-            match ready.try_io(|socket| sys::seqpacket::send(socket.get_ref(), packet, descriptor)) {
-                Ok(result) => return result,
-                Err(_not_yet) => {}
-            }
-        }
+        self.0.async_io(Interest::WRITABLE, || sys::seqpacket::send(&self.0, packet, descriptor)).await
     }
 
     /// Receives one packet; `None` when the peer is gone.
     pub(super) async fn receive(&self) -> io::Result<Option<(Vec<u8>, Option<OwnedFd>)>> {
-        loop {
-            let mut ready = self.0.readable().await?;
-            match ready.try_io(|socket| sys::seqpacket::receive(socket.get_ref(), MAXIMUM_PACKET)) {
-                Ok(result) => return result,
-                Err(_not_yet) => {}
-            }
-        }
+        self.0.async_io(Interest::READABLE, || sys::seqpacket::receive(&self.0, MAXIMUM_PACKET)).await
     }
 }
