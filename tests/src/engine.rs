@@ -156,6 +156,13 @@ impl Engine {
         self.wait_until_ready();
     }
 
+    /// Starts the next daemon with another environment.
+    pub fn start_daemon_with(&mut self, environment: &[(&str, &str)]) {
+        self.options.environment =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self.start_daemon();
+    }
+
     /// `kill -9` and the next daemon.
     pub fn replace_daemon(&mut self) {
         self.kill_daemon();

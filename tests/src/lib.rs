@@ -10,6 +10,7 @@
 mod address;
 mod api;
 pub mod cgroup;
+pub mod cli;
 mod containers;
 mod engine;
 mod finish;

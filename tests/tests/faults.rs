@@ -1,0 +1,209 @@
+//! Failures at every step of a start, and `kill -9` of daemon and shims at any moment: nothing is left behind.
+//!
+//! The number of rounds with `kill -9` is small by default; `BERTH_CRASH_ROUNDS=300` makes a long test of it.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use berth_tests::{Client, Engine, Options, merged, sh, wait};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+/// The steps of a start that the daemon lets fail when `BERTH_FAULT` names one.
+const STEPS: [&str; 8] =
+    ["look-up", "specification", "spawn", "before-gate", "at-gate", "connected", "clients-joined", "started"];
+
+/// A container that uses everything: a network, a port, a volume, a bind, streams.
+fn rich() -> Value {
+    merged(
+        sh("echo begun; sleep 600"),
+        json!({ "OpenStdin": true, "Volumes": { "/v": {} }, "ExposedPorts": { "80/tcp": {} },
+                "HostConfig": { "PublishAllPorts": true, "Binds": ["/var/tmp:/host"], "Memory": 67_108_864 } }),
+    )
+}
+
+#[test]
+fn a_start_that_fails_at_any_step_leaves_nothing() {
+    for step in STEPS {
+        let environment = vec![("BERTH_FAULT".to_owned(), step.to_owned())];
+        let mut engine = Engine::start_with(Options { environment, ..Options::default() });
+        let id = engine.create(&rich());
+        let mut stream = engine.attach(&id, "stream=1&stdin=1&stdout=1&stderr=1");
+        for _ in 0..3 {
+            let answer = engine.post(&format!("/containers/{id}/start")).expect(500);
+            assert!(answer.text().contains(step), "{step}: {}", answer.text());
+            let state = engine.inspect(&id)["State"].clone();
+            assert_eq!((&state["Running"], &state["Pid"]), (&json!(false), &json!(0)), "{step}");
+        }
+        assert!(stream.read_to_end().is_ok(), "{step}: an attached client is let go");
+        assert_eq!(engine.shims(), BTreeSet::new(), "{step}: a shim is left");
+        let leaks = engine.leaks(&BTreeSet::from([id.clone()]));
+        let own = |leak: &&String| {
+            !leak.contains(&format!("containers/{id}"))
+                && !leak.starts_with("file volumes/")
+                && !leak.contains(" rows ")
+        };
+        assert_eq!(leaks.iter().filter(own).collect::<Vec<_>>(), Vec::<&String>::new(), "{step}");
+        engine.kill_daemon();
+        engine.start_daemon_with(&[]);
+        engine.start(&id);
+        assert_eq!(engine.state(&id, "Running"), true, "{step}: it starts once the fault is gone");
+    }
+}
+
+#[test]
+fn a_bridge_that_somebody_removed_fails_the_start_or_is_made_again() {
+    let engine = Engine::start();
+    let id = engine.create(&sh("sleep 600"));
+    for link in berth_tests::host::links_of(engine.network_pid()) {
+        if link != "lo" {
+            let _ = berth_tests::host::in_network_of(engine.network_pid(), &["ip", "link", "delete", &link]);
+        }
+    }
+    let answer = engine.post(&format!("/containers/{id}/start"));
+    assert!([204, 500].contains(&answer.status()), "{}", answer.text());
+    if answer.status() == 500 {
+        assert!(answer.text().starts_with(&format!("Cannot start container {id}: ")), "{}", answer.text());
+        assert_eq!(engine.state(&id, "Running"), false);
+    }
+    let alone = merged(sh("echo fine"), json!({ "HostConfig": { "NetworkMode": "none" } }));
+    assert_eq!(engine.output(&alone).stdout, "fine\n");
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_written_fails_the_start() {
+    let engine = Engine::start();
+    let id = engine.create(&sh("true"));
+    let directory = engine.exec_root().join("containers");
+    let _ = std::fs::remove_dir_all(&directory);
+    std::fs::write(&directory, "in the way").expect("a file in the way");
+    let answer = engine.post(&format!("/containers/{id}/start")).expect(500);
+    assert!(answer.text().starts_with(&format!("Cannot start container {id}: ")), "{}", answer.text());
+    std::fs::remove_file(&directory).expect("the file to go");
+    std::fs::create_dir(&directory).expect("the directory");
+    engine.start(&id);
+    assert_eq!(engine.wait(&id), 0);
+}
+
+/// A generator of numbers that look random; the seed is printed so that a run can be repeated.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+/// What the clients were promised: ids that an answer 201 named and no delete has been sent for.
+type Promised = Mutex<BTreeSet<String>>;
+
+/// Makes, starts, uses and removes containers until told to stop; every request may fail.
+fn work(client: &Client, stop: &AtomicBool, promised: &Promised) {
+    let json = [("Content-Type", "application/json")];
+    let scripts = ["echo a; exit 3", "sleep 600", "seq 1 500", "read x"];
+    let mut number = 0;
+    while !stop.load(Ordering::Relaxed) {
+        number += 1;
+        let body = sh(scripts[number % scripts.len()]).to_string();
+        let Ok(answer) = client.attempt("POST", "/containers/create", &json, body.as_bytes()) else {
+            std::thread::sleep(Duration::from_millis(2));
+            continue;
+        };
+        if answer.status() != 201 {
+            continue;
+        }
+        let id = answer.json()["Id"].as_str().expect("an id").to_owned();
+        promised.lock().expect("the promises").insert(id.clone());
+        let _ = client.attempt("POST", &format!("/containers/{id}/start"), &[], b"");
+        let exec = client.attempt("POST", &format!("/containers/{id}/exec"), &json, b"{\"Cmd\":[\"true\"]}");
+        if let Some(exec) = exec.ok().filter(|answer| answer.status() == 201) {
+            let path = format!("/exec/{}/start", exec.json()["Id"].as_str().expect("an id"));
+            let _ = client.attempt("POST", &path, &json, b"{\"Detach\":true}");
+        }
+        if number % 5 != 0 {
+            promised.lock().expect("the promises").remove(&id);
+            let _ = client.attempt("DELETE", &format!("/containers/{id}?force=1&v=1"), &[], b"");
+        }
+    }
+}
+
+#[test]
+fn kill_9_of_daemon_and_shims_at_any_moment() {
+    let rounds =
+        std::env::var("BERTH_CRASH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(12_u32);
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time").as_micros();
+    let seed = std::env::var("BERTH_CRASH_SEED").ok().and_then(|text| text.parse().ok());
+    let seed = seed.unwrap_or(u64::try_from(time).expect("a number") | 1);
+    eprintln!("{rounds} rounds, seed {seed}");
+    let mut random = Random(seed);
+    let mut engine = Engine::start();
+    let client = Client::new(engine.address.clone());
+    let stop = AtomicBool::new(false);
+    let promised = Promised::default();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| work(&client, &stop, &promised));
+        }
+        for round in 1..=rounds {
+            std::thread::sleep(Duration::from_millis(random.below(250)));
+            let shims: Vec<u32> = engine.shims().into_iter().collect();
+            if random.below(3) == 0 && !shims.is_empty() {
+                let chosen = usize::try_from(random.below(shims.len() as u64)).expect("an index");
+                if let Some(pid) = i32::try_from(shims[chosen]).ok().and_then(Pid::from_raw) {
+                    let _ = kill_process(pid, Signal::KILL);
+                }
+            } else {
+                engine.replace_daemon();
+            }
+            if round % 20 == 0 {
+                eprintln!("round {round} of {rounds}");
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    engine.replace_daemon();
+    let listed = engine.get("/containers/json?all=1").expect(200).json();
+    let listed: BTreeSet<String> = listed
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|container| container["Id"].as_str().expect("an id").to_owned())
+        .collect();
+    let promised = promised.into_inner().expect("the promises");
+    let missing: Vec<_> = promised.difference(&listed).collect();
+    assert!(missing.is_empty(), "created and answered with 201, yet gone: {missing:?}");
+    for id in &listed {
+        let state = engine.inspect(id)["State"].clone();
+        if state["Running"] == true {
+            let pid = state["Pid"].as_u64().expect("a pid");
+            assert!(std::path::Path::new(&format!("/proc/{pid}")).exists(), "{id}: {state}");
+            let _ = engine.post(&format!("/containers/{id}/kill")).expect(204);
+        }
+        let _ = engine.wait(id);
+        let _ = engine.get(&format!("/containers/{id}/logs?stdout=1&stderr=1")).expect(200);
+    }
+    wait::until("the shims' end", || engine.shims().is_empty().then_some(()));
+}
+
+#[test]
+fn a_daemon_that_is_killed_while_it_imports_leaves_nothing() {
+    let mut engine = Engine::start();
+    for part in [10_usize, 100_000, 1_000_000] {
+        let mut connection = engine.connect();
+        let length = berth_tests::rootfs::busybox().len();
+        let head = format!(
+            "POST /v1.20/images/create?fromSrc=-&repo=half HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+        );
+        connection.send(head.as_bytes()).expect("the head");
+        connection.send(&berth_tests::rootfs::busybox()[..part]).expect("a part of the body");
+        std::thread::sleep(Duration::from_millis(50));
+        engine.replace_daemon();
+        let _ = engine.get("/images/half/json").expect(404);
+        assert_eq!(engine.output(&sh("echo fine")).stdout, "fine\n");
+    }
+}
