@@ -1,6 +1,6 @@
 //! What a build says while it runs: the messages of the stream of `POST /build`.
 
-use images::Message;
+use images::registry::Message;
 
 /// One message of a build's stream.
 ///
@@ -17,7 +17,7 @@ pub enum BuildEvent {
 /// Takes the events of one build, in order, from several threads.
 ///
 /// It may block while the client is slow; a client that has gone away is told through the
-/// build's [`Cancellation`](images::Cancellation).
+/// build's [`Cancellation`](images::registry::Cancellation).
 pub trait EventSink: Send + Sync {
     /// Hands one event on to the client.
     fn send(&self, event: BuildEvent);

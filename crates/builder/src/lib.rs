@@ -1,7 +1,31 @@
 //! Dockerfile to image: parsing, planning, cache and steps.
+//!
+//! [`Builder::build`] is the entrance; it is synchronous and takes a thread for as long as the
+//! build lasts. The engine lends it a [`StepRunner`] for RUN and an [`ImagePuller`] for FROM, and
+//! hears of everything that happens through an [`EventSink`].
 
+mod build;
+mod context;
 mod dockerfile;
+mod error;
+mod event;
+mod identity;
 mod ignore;
 mod pattern;
+mod request;
+mod runner;
+mod scratch;
+mod transfer;
+mod tree;
 
+pub use build::{Builder, Session};
+pub use context::{ContextError, FetchError, GitError};
 pub use dockerfile::{Dockerfile, DockerfileError};
+pub use error::BuildError;
+pub use event::{BuildEvent, EventSink};
+pub use ignore::IgnorePatterns;
+pub use pattern::PatternError;
+pub use request::{BuildRequest, ContextSource, Intermediate};
+pub use runner::{ImagePuller, OutputStream, RunStep, StepError, StepRunner};
+pub use transfer::TransferError;
+pub use tree::TreeError;

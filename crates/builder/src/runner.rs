@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use images::{Cancellation, Progress};
+use images::registry::{Cancellation, Progress};
 use model::{Config, ContainerId, Digest, ErrorKind, HostConfig, ImageReference};
 
 /// Why the engine could not do what a step asked for.

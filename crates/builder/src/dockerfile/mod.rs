@@ -44,6 +44,32 @@ impl Dockerfile {
         check::check(&dockerfile)?;
         Ok(dockerfile)
     }
+
+    /// Leaves out what comes after the stage of this name or number.
+    ///
+    /// # Errors
+    /// [`DockerfileError::Target`] when there is no such stage.
+    pub(crate) fn stop_after(&mut self, target: Option<&str>) -> Result<(), DockerfileError> {
+        let Some(target) = target.filter(|target| !target.is_empty()) else { return Ok(()) };
+        let mut stages = 0_usize;
+        let mut inside = false;
+        let mut end = None;
+        for (index, instruction) in self.instructions.iter().enumerate() {
+            let Command::From { stage, .. } = &instruction.command else { continue };
+            if inside {
+                end = Some(index);
+                break;
+            }
+            let named = stage.as_deref().is_some_and(|stage| stage.eq_ignore_ascii_case(target));
+            inside = named || target.parse() == Ok(stages);
+            stages += 1;
+        }
+        if !inside {
+            return Err(DockerfileError::Target(target.to_owned()));
+        }
+        self.instructions.truncate(end.unwrap_or(self.instructions.len()));
+        Ok(())
+    }
 }
 
 /// One instruction.

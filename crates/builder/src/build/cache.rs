@@ -1,0 +1,108 @@
+//! Finds the image that an earlier build made of the same step.
+//!
+//! A step is the same when its parent and its container's configuration are: the command, in which
+//! copied files are named by their worth, and everything that a command could see or a later step
+//! would inherit. All images of the store are looked at, whoever made them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use images::Store;
+use model::{Config, Digest, StringOrList};
+
+use super::Build;
+use super::in_flight::{InFlight, Turn};
+use crate::error::BuildError;
+
+/// As many configurations are remembered.
+const REMEMBERED: usize = 4096;
+
+/// What all builds share: images' configurations, and which steps are being made.
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    /// The container's configuration that an image was made with.
+    configs: Mutex<HashMap<Digest, Option<Arc<Config>>>>,
+    in_flight: InFlight,
+}
+
+impl Cache {
+    /// The newest child of an image that was made with this configuration.
+    fn find(&self, store: &Store, parent: Option<&Digest>, wanted: &Config) -> Option<Digest> {
+        let children = store.children(parent);
+        children
+            .into_iter()
+            .rev()
+            .find(|child| self.config(store, child).is_some_and(|config| same(&config, wanted)))
+    }
+
+    fn config(&self, store: &Store, image: &Digest) -> Option<Arc<Config>> {
+        let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = configs.get(image) {
+            return known.clone();
+        }
+        let config = store.image(image).ok()?.config.container_config.map(Arc::new);
+        if configs.len() >= REMEMBERED {
+            configs.clear();
+        }
+        configs.insert(*image, config.clone());
+        config
+    }
+}
+
+impl Build<'_> {
+    /// Goes on from the cached image of a step; gives the turn to make the step when there is none.
+    ///
+    /// A build that wants the same step meanwhile waits until the turn is over, and then finds it.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the cached image cannot be read, or the build is cancelled.
+    pub(super) fn probe(&mut self, command: &[String]) -> Result<Option<Turn>, BuildError> {
+        let wanted = self.container_config(command.to_vec())?;
+        let stage = self.stage_ref()?;
+        if self.parameters.no_cache || stage.cache_missed {
+            return Ok(Some(Turn::free()));
+        }
+        let (cache, store) = (Arc::clone(&self.builder.cache), self.builder.store.clone());
+        let parent = stage.image;
+        let mut found = cache.find(&store, parent.as_ref(), &wanted);
+        let mut turn = None;
+        if found.is_none() {
+            turn = Some(cache.in_flight.wait(parent, &wanted, self.session.cancellation)?);
+            found = cache.find(&store, parent.as_ref(), &wanted);
+        }
+        let Some(found) = found else {
+            self.stage()?.cache_missed = true;
+            return Ok(turn);
+        };
+        let image = store.image(&found)?;
+        self.stage()?.advance(&image, &store)?;
+        self.say(" ---> Using cache\n");
+        Ok(None)
+    }
+}
+
+/// Whether two configurations are the same for every command that runs with them and every image
+/// that inherits them.
+fn same(one: &Config, other: &Config) -> bool {
+    fn words(list: Option<&StringOrList>) -> &[String] {
+        list.map_or(&[], |list| list.0.as_slice())
+    }
+    fn list(list: Option<&Vec<String>>) -> &[String] {
+        list.map_or(&[], Vec::as_slice)
+    }
+    words(one.cmd.as_ref()) == words(other.cmd.as_ref())
+        && words(one.entrypoint.as_ref()) == words(other.entrypoint.as_ref())
+        && list(one.env.as_ref()) == list(other.env.as_ref())
+        && list(one.on_build.as_ref()) == list(other.on_build.as_ref())
+        && one.shell == other.shell
+        && one.user == other.user
+        && one.working_dir == other.working_dir
+        && one.labels.clone().unwrap_or_default() == other.labels.clone().unwrap_or_default()
+        && one.exposed_ports.clone().unwrap_or_default() == other.exposed_ports.clone().unwrap_or_default()
+        && one.volumes.clone().unwrap_or_default() == other.volumes.clone().unwrap_or_default()
+        && one.stop_signal == other.stop_signal
+        && one.stop_timeout == other.stop_timeout
+        && one.healthcheck == other.healthcheck
+        && (one.tty, one.open_stdin, one.stdin_once) == (other.tty, other.open_stdin, other.stdin_once)
+        && one.network_disabled == other.network_disabled
+}

@@ -1,0 +1,109 @@
+//! Makes an image of what a step has done, and names the last one.
+
+use images::{Image, Layer, NewImage, Store, TagPolicy, architecture};
+use model::{
+    Config, ContainerId, Digest, History, ImageConfig, ImageReference, RootFs, StringOrList, Timestamp,
+};
+
+use super::Build;
+use crate::error::BuildError;
+
+/// What the history shows before the comment of a step that runs no command.
+const NO_OPERATION: [&str; 2] = ["/bin/sh", "-c"];
+
+/// What a step adds to the image.
+pub(super) struct Change<'a> {
+    /// The step's command as `ContainerConfig.Cmd` and the history show it.
+    pub(super) command: Vec<String>,
+    /// The container that the step ran in, or that the stream named.
+    pub(super) container: &'a ContainerId,
+    /// The layer that it made.
+    pub(super) layer: Option<Layer>,
+}
+
+/// The command of a step that runs none: a comment to the shell.
+pub(super) fn no_operation(comment: &str) -> Vec<String> {
+    NO_OPERATION.iter().map(|&word| word.to_owned()).chain([format!("#(nop) {comment}")]).collect()
+}
+
+impl Build<'_> {
+    /// The configuration of the container that a step runs in, by which its image is found again.
+    ///
+    /// # Errors
+    /// [`BuildError`] outside of a stage.
+    pub(super) fn container_config(&self, command: Vec<String>) -> Result<Config, BuildError> {
+        let config = self.stage_ref()?.config.clone();
+        Ok(Config { cmd: Some(StringOrList(command)), ..config })
+    }
+
+    /// Commits a change of the configuration alone, unless an image of it is there.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the image cannot be made.
+    pub(super) fn commit_metadata(&mut self, comment: &str) -> Result<(), BuildError> {
+        let command = no_operation(comment);
+        let Some(_turn) = self.probe(&command)? else { return Ok(()) };
+        let container = self.imaginary_container()?;
+        self.say(format!(" ---> Running in {}\n", container.short()));
+        self.commit(Change { command, container: &container, layer: None })
+    }
+
+    /// Makes an image and has the stage go on from it.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the image cannot be made.
+    pub(super) fn commit(&mut self, change: Change<'_>) -> Result<(), BuildError> {
+        let container_config = self.container_config(change.command.clone())?;
+        let now = Timestamp::now();
+        let engine_version = self.builder.engine_version.clone();
+        let store = self.builder.store.clone();
+        let stage = self.stage()?;
+        let empty_layer = change.layer.is_none();
+        stage.layers.extend(change.layer);
+        stage.history.push(History {
+            created: Some(now),
+            author: stage.author.clone(),
+            created_by: change.command.join(" "),
+            comment: String::new(),
+            empty_layer,
+        });
+        let hostname = change.container.short().to_owned();
+        let config = ImageConfig {
+            architecture: architecture().to_owned(),
+            os: "linux".to_owned(),
+            author: stage.author.clone(),
+            comment: String::new(),
+            container: change.container.to_string(),
+            config: Some(stage.config.clone()),
+            container_config: Some(Config { hostname, ..container_config }),
+            created: Some(now),
+            docker_version: engine_version,
+            history: stage.history.clone(),
+            rootfs: RootFs {
+                kind: "layers".to_owned(),
+                diff_ids: stage.layers.iter().map(Layer::diff_id).collect(),
+            },
+        };
+        let document = serde_json::to_vec(&config)?;
+        let new = NewImage { config: &document, layers: &stage.layers, parent: stage.image, legacy: None };
+        let image: Image = store.add_image(&new)?;
+        stage.image = Some(image.id);
+        stage.config.image = image.id.hexadecimal();
+        Ok(())
+    }
+}
+
+/// Gives an image its names; a name that another image has moves.
+///
+/// # Errors
+/// [`BuildError::Images`] when a name cannot be recorded.
+pub(super) fn remember_names(
+    store: &Store,
+    image: &Digest,
+    names: &[ImageReference],
+) -> Result<(), BuildError> {
+    for name in names {
+        store.tag(image, name, TagPolicy::Move)?;
+    }
+    Ok(())
+}

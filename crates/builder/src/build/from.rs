@@ -1,0 +1,82 @@
+//! FROM: the image that a stage begins with, and the triggers that it carries.
+
+use images::Image;
+use images::registry::Message;
+use model::ImageReference;
+
+use super::output::stderr_piece;
+use super::{Build, Stage};
+use crate::dockerfile::{self, parse_trigger};
+use crate::error::BuildError;
+use crate::event::BuildEvent;
+
+impl Build<'_> {
+    /// Begins a stage.
+    ///
+    /// # Errors
+    /// [`BuildError`] when there is no such image, or a trigger of it fails.
+    pub(super) fn from(&mut self, image: &str, name: Option<String>) -> Result<(), BuildError> {
+        let image = dockerfile::expand(image, self.escape, &self.arguments.global())?;
+        if image == "scratch" {
+            self.stage = Some(Stage::scratch(name));
+            return Ok(());
+        }
+        let image = match self.stage_image(&image)? {
+            Some(image) => image,
+            None => self.find_image(&image, self.parameters.pull)?,
+        };
+        let stage = Stage::from_image(name, &image, &self.builder.store)?;
+        self.stage = Some(stage);
+        let config = image.config.config.as_ref();
+        let triggers = config.and_then(|config| config.on_build.clone()).unwrap_or_default();
+        self.run_triggers(&triggers)
+    }
+
+    /// The image of an earlier stage of this name.
+    fn stage_image(&self, name: &str) -> Result<Option<Image>, BuildError> {
+        let named =
+            |known: &Option<String>| known.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(name));
+        let Some(found) = self.stages.iter().rev().find(|stage| named(&stage.name)) else { return Ok(None) };
+        let image = found.stage.image.ok_or(BuildError::NoImage)?;
+        Ok(Some(self.builder.store.image(&image)?))
+    }
+
+    /// Finds an image by name or id, pulling it when it is not there.
+    ///
+    /// # Errors
+    /// [`BuildError`] when it is nowhere.
+    pub(super) fn find_image(&self, name: &str, always_pull: bool) -> Result<Image, BuildError> {
+        let local = match self.builder.store.resolve(name) {
+            Ok(image) => Some(image),
+            Err(images::Error::NoSuchImage(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let by_id = |image: &Image| image.id.hexadecimal().starts_with(name.trim_start_matches("sha256:"));
+        match local {
+            Some(image) if !always_pull || by_id(&image) => return Ok(image),
+            _ => {}
+        }
+        let reference = ImageReference::parse(name).map_err(dockerfile::DockerfileError::from)?;
+        let events = self.session.events;
+        let progress = move |message: Message| events.send(BuildEvent::Progress(message));
+        let pulled =
+            self.session.puller.pull(&reference.with_default_tag(), &progress, self.session.cancellation)?;
+        Ok(self.builder.store.image(&pulled)?)
+    }
+
+    /// Runs the triggers of the stage's image, each as a step of its own.
+    fn run_triggers(&mut self, triggers: &[String]) -> Result<(), BuildError> {
+        if triggers.is_empty() {
+            return Ok(());
+        }
+        let parsed = triggers.iter().map(|trigger| parse_trigger(trigger)).collect::<Result<Vec<_>, _>>()?;
+        self.say(stderr_piece(&format!("# Executing {} build triggers\n", triggers.len())));
+        for (number, (text, trigger)) in triggers.iter().zip(&parsed).enumerate() {
+            self.check_cancelled()?;
+            self.say(format!("Trigger {number}, {text}\n"));
+            self.say(format!("Step 0 : {}\n", trigger.shown));
+            self.dispatch(&trigger.command)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,211 @@
+//! A build: the steps of a Dockerfile, one by one.
+//!
+//! ```text
+//! load context → parse and check → for every instruction:
+//!   "Step n : …" → cached? "Using cache" : do it, commit → "---> id" → containers removed
+//! → tag → the image's id
+//! ```
+//!
+//! A [`Build`] is one request under way; its [`Stage`] is what the instructions since the last
+//! FROM have made of the image so far.
+
+mod arguments;
+mod cache;
+mod commit;
+mod copying;
+mod from;
+mod in_flight;
+mod metadata;
+mod output;
+mod quote;
+mod run;
+mod stage;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use images::Store;
+use images::registry::Cancellation;
+use model::Digest;
+
+use crate::dockerfile::{Dockerfile, append_labels};
+use crate::error::BuildError;
+use crate::event::{BuildEvent, EventSink};
+use crate::request::{BuildRequest, Intermediate};
+use crate::runner::{ImagePuller, StepRunner};
+use crate::scratch::{self, Scratch};
+use crate::{context, dockerfile};
+use arguments::BuildArguments;
+use cache::Cache;
+use commit::remember_names;
+use stage::Stage;
+
+/// Builds images; one serves the whole engine.
+#[derive(Debug)]
+pub struct Builder {
+    store: Store,
+    directory: PathBuf,
+    engine_version: String,
+    cache: Arc<Cache>,
+}
+
+/// What one build works with beside its request.
+#[derive(Clone, Copy)]
+pub struct Session<'a> {
+    /// Runs the containers of RUN steps.
+    pub runner: &'a dyn StepRunner,
+    /// Pulls images.
+    pub puller: &'a dyn ImagePuller,
+    /// Takes the stream's messages.
+    pub events: &'a dyn EventSink,
+    /// Told when the client goes away.
+    pub cancellation: &'a Cancellation,
+}
+
+impl std::fmt::Debug for Session<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Session").field("cancellation", self.cancellation).finish_non_exhaustive()
+    }
+}
+
+impl Builder {
+    /// Makes a builder that keeps contexts and half-made layers in `directory`, which is made, or
+    /// emptied of what an earlier process left. It must be on the image store's file system.
+    ///
+    /// # Errors
+    /// `Internal` when the directory cannot be used.
+    pub fn new(
+        store: Store,
+        directory: impl Into<PathBuf>,
+        engine_version: impl Into<String>,
+    ) -> Result<Self, BuildError> {
+        let directory = directory.into();
+        scratch::sweep(&directory).map_err(BuildError::file("clean", &directory))?;
+        Ok(Self { store, directory, engine_version: engine_version.into(), cache: Arc::default() })
+    }
+
+    /// Builds an image and gives its id.
+    ///
+    /// An error that comes before the first event is an answer of its own; a later one is the
+    /// stream's last message.
+    ///
+    /// # Errors
+    /// [`BuildError`] with the text for the client.
+    pub fn build(&self, request: BuildRequest, session: &Session<'_>) -> Result<Digest, BuildError> {
+        let scratch = Scratch::create(&self.directory).map_err(BuildError::file("make", &self.directory))?;
+        let parameters = Parameters::of(&request);
+        let name = request.dockerfile.as_deref();
+        let loaded = context::load(request.context, name, &scratch, session.events, session.cancellation);
+        if session.cancellation.is_cancelled() {
+            return Err(BuildError::Cancelled);
+        }
+        let loaded = loaded?;
+        let mut dockerfile = Dockerfile::parse(&loaded.dockerfile)?;
+        dockerfile.stop_after(request.target.as_deref())?;
+        append_labels(&mut dockerfile, &request.labels);
+        let mut build = Build {
+            builder: self,
+            session: *session,
+            arguments: BuildArguments::new(request.build_arguments),
+            parameters,
+            escape: dockerfile.escape,
+            context: loaded.context,
+            stages: Vec::new(),
+            stage: None,
+            containers: Vec::new(),
+            step: 0,
+            scratch,
+        };
+        let image = build.run(&dockerfile)?;
+        build.arguments.warn(session.events);
+        session.events.send(BuildEvent::Stream(format!("Successfully built {}\n", image.short())));
+        remember_names(&self.store, &image, &request.names)?;
+        Ok(image)
+    }
+}
+
+/// The request's parameters that steps look at.
+#[derive(Debug)]
+struct Parameters {
+    quiet: bool,
+    no_cache: bool,
+    pull: bool,
+    intermediate: Intermediate,
+    host_config: model::HostConfig,
+}
+
+impl Parameters {
+    fn of(request: &BuildRequest) -> Self {
+        Self {
+            quiet: request.quiet,
+            no_cache: request.no_cache,
+            pull: request.pull,
+            intermediate: request.intermediate,
+            host_config: request.host_config.clone(),
+        }
+    }
+}
+
+/// One build under way.
+struct Build<'a> {
+    builder: &'a Builder,
+    session: Session<'a>,
+    parameters: Parameters,
+    arguments: BuildArguments,
+    escape: char,
+    context: context::Context,
+    /// The stages before the present one.
+    stages: Vec<FinishedStage>,
+    stage: Option<Stage>,
+    /// The present step's containers, to be removed after it.
+    containers: Vec<StepContainer>,
+    /// How many steps have written files: an inode of the context is given to one of them.
+    step: u64,
+    scratch: Scratch,
+}
+
+/// What later stages may copy from.
+struct FinishedStage {
+    name: Option<String>,
+    stage: Stage,
+}
+
+/// A container that the stream names.
+struct StepContainer {
+    id: model::ContainerId,
+    /// Whether the engine has it: steps without a process have none.
+    real: bool,
+}
+
+impl Build<'_> {
+    fn say(&self, text: impl Into<String>) {
+        self.session.events.send(BuildEvent::Stream(text.into()));
+    }
+
+    fn check_cancelled(&self) -> Result<(), BuildError> {
+        if self.session.cancellation.is_cancelled() { Err(BuildError::Cancelled) } else { Ok(()) }
+    }
+
+    /// The present stage.
+    fn stage(&mut self) -> Result<&mut Stage, BuildError> {
+        // The check of the whole file found FROM first; a trigger runs in a stage.
+        self.stage.as_mut().ok_or(BuildError::NoImage)
+    }
+
+    fn stage_ref(&self) -> Result<&Stage, BuildError> {
+        self.stage.as_ref().ok_or(BuildError::NoImage)
+    }
+
+    /// Expands a word with the stage's variables.
+    fn expand(&self, word: &str) -> Result<String, BuildError> {
+        let variables = self.stage_ref()?.variables();
+        Ok(dockerfile::expand(word, self.escape, &variables)?)
+    }
+
+    fn expand_all<'w>(&self, words: impl IntoIterator<Item = &'w String>) -> Result<Vec<String>, BuildError> {
+        words.into_iter().map(|word| self.expand(word)).collect()
+    }
+}

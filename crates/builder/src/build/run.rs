@@ -1,0 +1,89 @@
+//! RUN: a command in a container of its own.
+
+use model::{Config, ContainerId, StringOrList};
+
+use super::commit::Change;
+use super::output::Output;
+use super::{Build, StepContainer};
+use crate::dockerfile::CommandLine;
+use crate::error::BuildError;
+use crate::request::Intermediate;
+use crate::runner::RunStep;
+
+impl Build<'_> {
+    /// Runs a command and commits what it changed, unless an image of it is there.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the command fails, or cannot be run.
+    pub(super) fn run_command(&mut self, line: &CommandLine) -> Result<(), BuildError> {
+        let words = match line {
+            CommandLine::Exec(words) => words.clone(),
+            CommandLine::Shell(text) => [self.stage_ref()?.shell(), vec![text.clone()]].concat(),
+        };
+        let (arguments, predefined) = self.run_arguments()?;
+        let command = with_arguments(&arguments, &words);
+        let Some(_turn) = self.probe(&command)? else { return Ok(()) };
+        let container = self.create_container(&words, [arguments, predefined].concat())?;
+        self.execute(&container, &words)?;
+        self.check_cancelled()?;
+        let changes = self.session.runner.changes(&container)?;
+        let (store, below) = (&self.builder.store, self.stage_ref()?.directories());
+        let layer = match self.parameters.intermediate {
+            Intermediate::Keep => store.copy_layer(&changes, &below)?,
+            Intermediate::Remove | Intermediate::RemoveOnSuccess => {
+                store.adopt_layer(&changes, &below)?.finish()?
+            }
+        };
+        self.commit(Change { command, container: &container, layer: Some(layer) })
+    }
+
+    fn create_container(
+        &mut self,
+        words: &[String],
+        variables: Vec<String>,
+    ) -> Result<ContainerId, BuildError> {
+        let stage = self.stage_ref()?;
+        let mut config = Config {
+            cmd: Some(StringOrList(words.to_vec())),
+            entrypoint: None,
+            attach_stdout: true,
+            attach_stderr: true,
+            ..stage.config.clone()
+        };
+        config.env.get_or_insert_default().extend(variables);
+        let host_config = self.parameters.host_config.clone();
+        let step = RunStep { image: stage.image, config, host_config };
+        let container = self.session.runner.create(&step)?;
+        self.containers.push(StepContainer { id: container.clone(), real: true });
+        self.say(format!(" ---> Running in {}\n", container.short()));
+        Ok(container)
+    }
+
+    fn execute(&self, container: &ContainerId, words: &[String]) -> Result<(), BuildError> {
+        let mut output = Output::new(self.session.events);
+        let quiet = self.parameters.quiet;
+        let code = self.session.runner.run(
+            container,
+            &mut |stream, bytes| {
+                if !quiet {
+                    output.write(stream, bytes);
+                }
+            },
+            self.session.cancellation,
+        );
+        output.finish();
+        match code? {
+            0 => Ok(()),
+            code => Err(BuildError::Command { command: words.join(" "), code }),
+        }
+    }
+}
+
+/// The command as the cache knows it: with the arguments that it could see before it.
+fn with_arguments(arguments: &[String], words: &[String]) -> Vec<String> {
+    if arguments.is_empty() {
+        return words.to_vec();
+    }
+    let count = [format!("|{}", arguments.len())];
+    count.iter().chain(arguments).chain(words).cloned().collect()
+}

@@ -1,0 +1,112 @@
+//! What the instructions since the last FROM have made so far.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use images::{Image, Layer, Store};
+use model::{Config, Digest, History};
+
+use crate::dockerfile::Variables;
+use crate::error::BuildError;
+
+/// The default PATH of an image that sets none.
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// One stage under way.
+#[derive(Debug, Default)]
+pub(super) struct Stage {
+    pub(super) name: Option<String>,
+    /// The image so far; `None` after `FROM scratch`.
+    pub(super) image: Option<Digest>,
+    /// Its layers, held, lowest first.
+    pub(super) layers: Vec<Layer>,
+    pub(super) history: Vec<History>,
+    pub(super) config: Config,
+    pub(super) author: String,
+    /// Whether CMD came since FROM: ENTRYPOINT clears an inherited one.
+    pub(super) cmd_set: bool,
+    /// Whether a step was not cached: none after it is.
+    pub(super) cache_missed: bool,
+    /// The arguments declared, with their values.
+    pub(super) arguments: BTreeMap<String, Option<String>>,
+}
+
+impl Stage {
+    /// Begins a stage from scratch.
+    pub(super) fn scratch(name: Option<String>) -> Self {
+        let config = Config { on_build: Some(Vec::new()), ..Config::default() };
+        Self { name, config, ..Self::default() }
+    }
+
+    /// Begins a stage from an image.
+    ///
+    /// # Errors
+    /// [`BuildError::Images`] when the image was removed meanwhile.
+    pub(super) fn from_image(name: Option<String>, image: &Image, store: &Store) -> Result<Self, BuildError> {
+        let mut config = image.config.config.clone().unwrap_or_default();
+        config.hostname = String::new();
+        config.domainname = String::new();
+        config.on_build = Some(Vec::new());
+        let variables = config.env.get_or_insert_default();
+        if !variables.iter().any(|variable| variable.starts_with("PATH=")) {
+            variables.push(PATH.to_owned());
+        }
+        let mut stage = Self { name, config, ..Self::default() };
+        stage.advance(image, store)?;
+        Ok(stage)
+    }
+
+    /// Makes an image the stage's present one.
+    ///
+    /// # Errors
+    /// [`BuildError::Images`] when the image was removed meanwhile.
+    pub(super) fn advance(&mut self, image: &Image, store: &Store) -> Result<(), BuildError> {
+        self.layers = store.layers(image)?;
+        self.history.clone_from(&image.config.history);
+        self.image = Some(image.id);
+        self.config.image = image.id.hexadecimal();
+        Ok(())
+    }
+
+    /// The layers' directories, topmost first.
+    pub(super) fn directories(&self) -> Vec<PathBuf> {
+        self.layers.iter().rev().map(Layer::directory).collect()
+    }
+
+    /// The variables that words may name: ENV before ARG.
+    pub(super) fn variables(&self) -> impl Variables + '_ {
+        StageVariables(self)
+    }
+
+    /// Sets a variable of the image's environment.
+    pub(super) fn set_variable(&mut self, name: &str, value: &str) {
+        let variable = format!("{name}={value}");
+        let variables = self.config.env.get_or_insert_default();
+        let same = |known: &&mut String| known.split('=').next() == Some(name);
+        match variables.iter_mut().find(same) {
+            Some(known) => *known = variable,
+            None => variables.push(variable),
+        }
+    }
+
+    /// A variable of the image's environment.
+    pub(super) fn environment(&self, name: &str) -> Option<&str> {
+        let variables = self.config.env.as_deref().unwrap_or_default();
+        variables.iter().find_map(|variable| variable.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    /// The words that shell forms are handed to.
+    pub(super) fn shell(&self) -> Vec<String> {
+        let standard = || vec!["/bin/sh".to_owned(), "-c".to_owned()];
+        self.config.shell.clone().unwrap_or_else(standard)
+    }
+}
+
+struct StageVariables<'a>(&'a Stage);
+
+impl Variables for StageVariables<'_> {
+    fn value(&self, name: &str) -> Option<&str> {
+        let argument = || self.0.arguments.get(name).and_then(Option::as_deref);
+        self.0.environment(name).or_else(argument)
+    }
+}

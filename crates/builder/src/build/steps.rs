@@ -1,0 +1,100 @@
+//! Walks through the instructions, and cleans up after each.
+
+use model::Digest;
+
+use super::{Build, FinishedStage, StepContainer};
+use crate::dockerfile::{Command, Dockerfile, Instruction};
+use crate::error::BuildError;
+use crate::identity::random_container;
+use crate::request::Intermediate;
+
+impl Build<'_> {
+    /// Runs every instruction and gives the last stage's image.
+    ///
+    /// # Errors
+    /// [`BuildError`] of the first step that fails.
+    pub(super) fn run(&mut self, dockerfile: &Dockerfile) -> Result<Digest, BuildError> {
+        for (number, instruction) in dockerfile.instructions.iter().enumerate() {
+            self.check_cancelled()?;
+            let result = self.step(number, instruction).and_then(|()| self.check_cancelled());
+            if let Err(error) = result {
+                return Err(self.give_up(error));
+            }
+            let id = self.stage.as_ref().and_then(|stage| stage.image).map(|image| image.short());
+            if self.stage.is_some() {
+                self.say(format!(" ---> {}\n", id.unwrap_or_default()));
+            }
+            self.remove_containers();
+        }
+        self.stage.as_ref().and_then(|stage| stage.image).ok_or(BuildError::NoImage)
+    }
+
+    fn step(&mut self, number: usize, instruction: &Instruction) -> Result<(), BuildError> {
+        self.say(format!("Step {number} : {}\n", instruction.shown));
+        match &instruction.command {
+            Command::From { image, stage } => {
+                if let Some(stage) = self.stage.take() {
+                    self.stages.push(FinishedStage { name: stage.name.clone(), stage });
+                }
+                self.from(image, stage.clone())
+            }
+            command => self.dispatch(command),
+        }
+    }
+
+    /// Does what an instruction within a stage says.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the step fails.
+    pub(super) fn dispatch(&mut self, command: &Command) -> Result<(), BuildError> {
+        match command {
+            Command::Run(line) => self.run_command(line),
+            Command::Transfer(transfer) => self.transfer(transfer),
+            Command::Arg(arguments) => self.declare(arguments),
+            other => self.change_metadata(other),
+        }
+    }
+
+    /// Names a container in the stream that no engine has.
+    ///
+    /// # Errors
+    /// [`BuildError::File`] when there is no randomness.
+    pub(super) fn imaginary_container(&mut self) -> Result<model::ContainerId, BuildError> {
+        let id = random_container().map_err(BuildError::file("read", "/dev/urandom"))?;
+        self.containers.push(StepContainer { id: id.clone(), real: false });
+        Ok(id)
+    }
+
+    /// Removes the step's containers unless they are to be kept.
+    fn remove_containers(&mut self) {
+        for container in std::mem::take(&mut self.containers) {
+            if self.parameters.intermediate == Intermediate::Keep {
+                continue;
+            }
+            self.remove_container(&container);
+        }
+    }
+
+    fn remove_container(&self, container: &StepContainer) {
+        if container.real
+            && let Err(error) = self.session.runner.remove(&container.id)
+        {
+            // The build goes on: the container stays in the list and can be removed by hand.
+            tracing::warn!(container = %container.id, %error, "cannot remove an intermediate container");
+            return;
+        }
+        self.say(format!("Removing intermediate container {}\n", container.id.short()));
+    }
+
+    /// Cleans up after a failed step and gives the build's error: a cancelled build leaves nothing,
+    /// any other the containers to look into, unless the request says otherwise.
+    fn give_up(&mut self, error: BuildError) -> BuildError {
+        let cancelled = self.session.cancellation.is_cancelled();
+        if cancelled || self.parameters.intermediate == Intermediate::Remove {
+            for container in std::mem::take(&mut self.containers) {
+                self.remove_container(&container);
+            }
+        }
+        if cancelled { BuildError::Cancelled } else { error }
+    }
+}

@@ -1,0 +1,114 @@
+//! What can go wrong with a build context.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use model::ErrorKind;
+
+use crate::pattern::PatternError;
+
+/// A failure to get, unpack or read a build context.
+#[derive(Debug, thiserror::Error)]
+pub enum ContextError {
+    /// The body has no byte.
+    #[error("the build context is empty")]
+    Empty,
+    /// The stream ends inside the archive.
+    #[error("the build context ends before its end: unexpected EOF")]
+    Truncated,
+    /// The stream is no tar.
+    #[error("the build context is no tar archive: {0}")]
+    NotTar(io::Error),
+    /// The stream breaks off or cannot be decompressed.
+    #[error("cannot read the build context: {0}")]
+    Read(io::Error),
+    /// An entry's name leads through something that is no directory.
+    #[error("cannot unpack {path} of the build context: {through} is no directory", path = path.display(), through = through.display())]
+    Through {
+        /// The entry.
+        path: PathBuf,
+        /// What is in its way.
+        through: PathBuf,
+    },
+    /// A hard link's target is not in the archive before it.
+    #[error("cannot unpack {path} of the build context: the link's target {target} is not in it", path = path.display(), target = target.display())]
+    LinkTarget {
+        /// The entry.
+        path: PathBuf,
+        /// Its target.
+        target: PathBuf,
+    },
+    /// The context cannot be written to disk.
+    #[error("cannot {act} {path} of the build context: {source}", path = path.display())]
+    File {
+        /// What was tried.
+        act: &'static str,
+        /// On what, relative to the context.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The Dockerfile is not there, or no file.
+    #[error("Cannot locate specified Dockerfile: {0}")]
+    NoDockerfile(String),
+    /// `dockerfile=` leads out of the context.
+    #[error("The Dockerfile ({0}) must be within the build context")]
+    DockerfileOutside(String),
+    /// The Dockerfile has no byte.
+    #[error("The Dockerfile ({0}) cannot be empty")]
+    EmptyDockerfile(String),
+    /// A fetched context's `.dockerignore` is malformed.
+    #[error("cannot read .dockerignore: {0}")]
+    Ignore(#[from] PatternError),
+    /// `remote=` is neither a repository nor an address.
+    #[error("remote {0:?} is neither a git repository nor an http or https address")]
+    RemoteForm(String),
+    /// A download failed.
+    #[error("Error downloading remote context {address}: {source}")]
+    Download {
+        /// From where.
+        address: String,
+        /// Why.
+        source: super::FetchError,
+    },
+    /// A download is neither text nor a tar.
+    #[error("Error detecting content type for remote {address}: unsupported Content-Type {found:?}")]
+    ContentType {
+        /// From where.
+        address: String,
+        /// What came.
+        found: String,
+    },
+    /// The git program failed.
+    #[error("Error trying to use git: {0}")]
+    Git(#[from] super::GitError),
+}
+
+impl ContextError {
+    /// The kind of failure.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::File { .. } | Self::Read(_) => ErrorKind::Internal,
+            Self::Download { source, .. } => source.kind(),
+            Self::Git(source) => source.kind(),
+            Self::Empty
+            | Self::Truncated
+            | Self::NotTar(_)
+            | Self::Through { .. }
+            | Self::LinkTarget { .. }
+            | Self::NoDockerfile(_)
+            | Self::DockerfileOutside(_)
+            | Self::EmptyDockerfile(_)
+            | Self::Ignore(_)
+            | Self::RemoteForm(_)
+            | Self::ContentType { .. } => ErrorKind::Refused,
+        }
+    }
+
+    /// Makes the wrapper of an I/O error on a file of the context.
+    pub(super) fn file(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { act, path, source }
+    }
+}

@@ -1,0 +1,270 @@
+//! Downloads over http and https, on a thread of their own so that a stalled server can be left.
+
+use std::io::{self, Read};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use images::registry::progress::Detail;
+use images::registry::{Cancellation, Message};
+use model::ErrorKind;
+
+use super::date::parse_http_date;
+use crate::event::{BuildEvent, EventSink};
+use crate::tree::Modified;
+
+/// How long a server may take to accept a connection, and to send the next piece.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// How often a waiting reader looks whether the build is cancelled.
+const LOOK: Duration = Duration::from_millis(50);
+/// The size of the pieces that a body is read in.
+const PIECE: usize = 128 * 1024;
+/// How often the advance is shown.
+const SHOW: Duration = Duration::from_millis(100);
+
+/// Why a download failed.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The server answered with an error.
+    #[error("Got HTTP status code >= 400: {code} {reason}")]
+    Status {
+        /// The status.
+        code: u16,
+        /// Its reason phrase.
+        reason: String,
+    },
+    /// No answer came.
+    #[error("cannot get {address}: {source}")]
+    Request {
+        /// From where.
+        address: String,
+        /// Why.
+        source: Box<ureq::Error>,
+    },
+    /// The answer broke off.
+    #[error("cannot get the rest of {address}: {source}")]
+    Body {
+        /// From where.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A download cannot be written to disk.
+    #[error("cannot keep the download of {address}: {source}")]
+    Keep {
+        /// From where.
+        address: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The server sends nothing, or the build is cancelled.
+    #[error("cannot get {address}: {reason}")]
+    Ended {
+        /// From where.
+        address: String,
+        /// Why it ended.
+        reason: &'static str,
+    },
+}
+
+impl FetchError {
+    /// The kind of failure.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Status { code: 404, .. } => ErrorKind::NotFound,
+            Self::Keep { .. } => ErrorKind::Internal,
+            Self::Status { .. } | Self::Request { .. } | Self::Body { .. } | Self::Ended { .. } => {
+                ErrorKind::Refused
+            }
+        }
+    }
+}
+
+/// What an answer says about itself.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Head {
+    pub(crate) content_type: String,
+    pub(crate) length: Option<u64>,
+    pub(crate) modified: Option<Modified>,
+}
+
+/// A download under way.
+pub(crate) struct Download<'a> {
+    pub(crate) address: String,
+    pub(crate) head: Head,
+    pieces: Receiver<Piece>,
+    piece: io::Cursor<Vec<u8>>,
+    failed: Option<FetchError>,
+    agent: ureq::Agent,
+    cancellation: &'a Cancellation,
+}
+
+enum Piece {
+    Head(Head),
+    Data(Vec<u8>),
+    Failed(FetchError),
+}
+
+/// Asks for an address and waits for the answer's head.
+///
+/// # Errors
+/// [`FetchError`] when there is no good answer.
+pub(crate) fn open<'a>(address: &str, cancellation: &'a Cancellation) -> Result<Download<'a>, FetchError> {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .user_agent(concat!("berth/", env!("CARGO_PKG_VERSION")))
+        .build();
+    let agent = ureq::Agent::new_with_config(config);
+    let (sender, pieces) = sync_channel(4);
+    let worker = (address.to_owned(), agent.clone());
+    thread::spawn(move || fetch(&worker.0, &worker.1, &sender));
+    let mut download = Download {
+        address: address.to_owned(),
+        head: Head::default(),
+        pieces,
+        piece: io::Cursor::default(),
+        failed: None,
+        agent,
+        cancellation,
+    };
+    match download.next()? {
+        Some(Piece::Head(head)) => download.head = head,
+        Some(Piece::Failed(error)) => return Err(error),
+        Some(Piece::Data(_)) | None => return Err(download.ended("the connection broke")),
+    }
+    Ok(download)
+}
+
+fn fetch(address: &str, agent: &ureq::Agent, pieces: &SyncSender<Piece>) {
+    if let Err(error) = try_fetch(address, agent, pieces) {
+        // A receiver that is gone does not want to know.
+        let _ = pieces.send(Piece::Failed(error));
+    }
+}
+
+fn try_fetch(address: &str, agent: &ureq::Agent, pieces: &SyncSender<Piece>) -> Result<(), FetchError> {
+    let failed = |source| FetchError::Request { address: address.to_owned(), source: Box::new(source) };
+    let response = agent.get(address).call().map_err(failed)?;
+    let status = response.status();
+    if status.as_u16() >= 400 {
+        let reason = status.canonical_reason().unwrap_or_default().to_owned();
+        return Err(FetchError::Status { code: status.as_u16(), reason });
+    }
+    let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let head = Head {
+        content_type: text("content-type").unwrap_or_default().to_owned(),
+        length: text("content-length").and_then(|length| length.parse().ok()),
+        modified: text("last-modified").and_then(parse_http_date),
+    };
+    if pieces.send(Piece::Head(head)).is_err() {
+        return Ok(());
+    }
+    let mut body = response.into_body().into_reader();
+    loop {
+        let mut piece = vec![0; PIECE];
+        let count = body
+            .read(&mut piece)
+            .map_err(|source| FetchError::Body { address: address.to_owned(), source })?;
+        piece.truncate(count);
+        if count == 0 || pieces.send(Piece::Data(piece)).is_err() {
+            return Ok(());
+        }
+    }
+}
+
+impl Download<'_> {
+    /// Waits for the next piece; `None` at the end.
+    fn next(&self) -> Result<Option<Piece>, FetchError> {
+        let start = Instant::now();
+        loop {
+            match self.pieces.recv_timeout(LOOK) {
+                Ok(piece) => return Ok(Some(piece)),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.cancellation.is_cancelled() {
+                return Err(self.ended("the build was cancelled"));
+            }
+            if start.elapsed() > IDLE_TIMEOUT {
+                return Err(self.ended("the server sends nothing"));
+            }
+        }
+    }
+
+    fn ended(&self, reason: &'static str) -> FetchError {
+        FetchError::Ended { address: self.address.clone(), reason }
+    }
+
+    /// The failure behind the last read's error, which is then only its shadow.
+    pub(crate) fn take_failure(&mut self) -> Option<FetchError> {
+        self.failed.take()
+    }
+}
+
+impl Read for Download<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let count = self.piece.read(buffer)?;
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            let failure = match self.next() {
+                Ok(None) => return Ok(0),
+                Ok(Some(Piece::Data(piece))) => {
+                    self.piece = io::Cursor::new(piece);
+                    continue;
+                }
+                Ok(Some(Piece::Head(_))) => continue,
+                Ok(Some(Piece::Failed(error))) | Err(error) => error,
+            };
+            let text = failure.to_string();
+            self.failed = Some(failure);
+            return Err(io::Error::other(text));
+        }
+    }
+}
+
+impl Drop for Download<'_> {
+    fn drop(&mut self) {
+        self.agent.clone().shutdown();
+    }
+}
+
+/// Shows how far a stream has been read.
+pub(crate) struct Advance<'a, R> {
+    pub(crate) stream: R,
+    pub(crate) events: &'a dyn EventSink,
+    /// What is shown; its amount is filled in here.
+    pub(crate) message: Message,
+    pub(crate) total: u64,
+    current: u64,
+    shown: Option<Instant>,
+}
+
+impl<'a, R> Advance<'a, R> {
+    /// Shows the advance of `stream` in a message's words.
+    pub(crate) fn new(stream: R, events: &'a dyn EventSink, message: Message, total: u64) -> Self {
+        Self { stream, events, message, total, current: 0, shown: None }
+    }
+
+    fn show(&mut self) {
+        let detail = Detail::Amount { current: self.current, total: self.total };
+        self.events.send(BuildEvent::Progress(Message { detail, ..self.message.clone() }));
+        self.shown = Some(Instant::now());
+    }
+}
+
+impl<R: Read> Read for Advance<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.stream.read(buffer)?;
+        self.current += count as u64;
+        let due = self.shown.is_none_or(|shown| shown.elapsed() > SHOW) || self.current == self.total;
+        if count > 0 && due {
+            self.show();
+        }
+        Ok(count)
+    }
+}

@@ -1,0 +1,284 @@
+//! Git repositories as contexts, fetched by the `git` program.
+//!
+//! No shell is involved, no word that a client sends can be taken for an option, and git may use
+//! no other transports than http, https, git and ssh, submodules included.
+
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use images::registry::Cancellation;
+use model::ErrorKind;
+use rustix::process::{Pid, Signal, kill_process_group};
+
+/// How often a running git is looked at.
+const LOOK: Duration = Duration::from_millis(10);
+/// As much of git's messages is shown.
+const MESSAGE_LIMIT: u64 = 16 * 1024;
+/// Settings that keep what a repository holds from running anything here.
+const SETTINGS: [&str; 5] = [
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "protocol.file.allow=never",
+    "protocol.ext.allow=never",
+    "advice.detachedHead=false",
+];
+/// Variables of the daemon that git gets.
+const INHERITED: [&str; 9] = [
+    "PATH",
+    "http_proxy",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+    "SSH_AUTH_SOCK",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+
+/// Why a repository cannot be a context.
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    /// The program is not there or cannot be started.
+    #[error("cannot start the git program: {0}")]
+    Start(io::Error),
+    /// Git says no.
+    #[error("{status} ({message})")]
+    Failed {
+        /// How it ended.
+        status: String,
+        /// What it said.
+        message: String,
+    },
+    /// The branch, tag or commit is written as none can be.
+    #[error("invalid reference {0:?}")]
+    Reference(String),
+    /// The repository's address could be taken for something else.
+    #[error("invalid repository address {0:?}")]
+    Address(String),
+    /// The directory is not in the repository, or no directory.
+    #[error("the repository has no directory {0:?}")]
+    Directory(String),
+    /// The build was cancelled.
+    #[error("the build was cancelled")]
+    Cancelled,
+}
+
+impl GitError {
+    /// The kind of failure.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Start(_) => ErrorKind::Internal,
+            Self::Failed { .. }
+            | Self::Reference(_)
+            | Self::Address(_)
+            | Self::Directory(_)
+            | Self::Cancelled => ErrorKind::Refused,
+        }
+    }
+}
+
+/// A repository, what of it, and which directory in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Repository {
+    pub(crate) address: String,
+    pub(crate) reference: String,
+    pub(crate) directory: String,
+}
+
+impl Repository {
+    /// Parses `remote=` as a repository: `address[#[reference][:directory]]`; `None` when it is
+    /// something else.
+    pub(crate) fn parse(remote: &str) -> Option<Self> {
+        let (address, fragment) = remote.split_once('#').unwrap_or((remote, ""));
+        let web = address.starts_with("http://") || address.starts_with("https://");
+        let address = match address {
+            web_address if web && web_address.ends_with(".git") => web_address.to_owned(),
+            own if own.starts_with("git://") || own.starts_with("git@") || own.starts_with("ssh://") => {
+                own.to_owned()
+            }
+            hub if hub.starts_with("github.com/") => format!("https://{hub}"),
+            _ => return None,
+        };
+        let (reference, directory) = fragment.split_once(':').unwrap_or((fragment, ""));
+        let reference = if reference.is_empty() { "HEAD" } else { reference };
+        Some(Self { address, reference: reference.to_owned(), directory: directory.to_owned() })
+    }
+
+    /// Checks what will stand in git's command line.
+    fn check(&self) -> Result<(), GitError> {
+        let plain = |text: &str| !text.chars().any(|next| next.is_control() || next.is_whitespace());
+        let host = self.address.split_once("://").map_or(self.address.as_str(), |(_, rest)| rest);
+        let host = host.split_once('@').map_or(host, |(_, host)| host);
+        if !plain(&self.address) || host.starts_with('-') {
+            return Err(GitError::Address(self.address.clone()));
+        }
+        // git-check-ref-format(1) forbids these in names.
+        let forbidden = |text: &str| text.contains(['~', '^', ':', '?', '*', '[', '\\', '+']);
+        if !plain(&self.reference) || self.reference.starts_with('-') || forbidden(&self.reference) {
+            return Err(GitError::Reference(self.reference.clone()));
+        }
+        Ok(())
+    }
+
+    fn is_commit(&self) -> bool {
+        self.reference.len() >= 4 && self.reference.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+}
+
+/// Fetches a repository with its submodules into the empty directory `root` and gives the
+/// directory in it that is the context.
+///
+/// # Errors
+/// [`GitError`] when git fails, or the directory is not there.
+pub(crate) fn fetch(
+    repository: &Repository,
+    root: &Path,
+    cancellation: &Cancellation,
+) -> Result<PathBuf, GitError> {
+    repository.check()?;
+    let git = Git { root, cancellation };
+    git.run(&["init", "-q", "--template="])?;
+    git.run(&["remote", "add", "origin", &repository.address])?;
+    fetch_reference(&git, repository)?;
+    if root.join(".gitmodules").is_file() {
+        let update = ["submodule", "--quiet", "update", "--init", "--recursive"];
+        let shallow = [update.as_slice(), &["--depth", "1"]].concat();
+        if git.run(&shallow).is_err() {
+            git.run(&update)?;
+        }
+    }
+    let missing = || GitError::Directory(repository.directory.clone());
+    let top = fs::canonicalize(root).map_err(|_| missing())?;
+    let directory = top.join(repository.directory.trim_start_matches('/'));
+    let directory = fs::canonicalize(directory).map_err(|_| missing())?;
+    if !directory.starts_with(&top) || !directory.is_dir() {
+        return Err(missing());
+    }
+    Ok(directory)
+}
+
+/// Fetches and checks out; servers without shallow fetches are asked for everything.
+fn fetch_reference(git: &Git<'_>, repository: &Repository) -> Result<(), GitError> {
+    let reference = repository.reference.as_str();
+    let fetched = git
+        .run(&["fetch", "-q", "--depth", "1", "origin", reference])
+        .or_else(|_| git.run(&["fetch", "-q", "origin", reference]));
+    match fetched {
+        Ok(()) => git.run(&["checkout", "-q", "--detach", "FETCH_HEAD"]),
+        Err(GitError::Failed { .. }) if repository.is_commit() => {
+            git.run(&["fetch", "-q", "origin", "+refs/*:refs/fetched/*"])?;
+            git.run(&["checkout", "-q", "--detach", reference])
+        }
+        Err(error) => Err(error),
+    }
+}
+
+struct Git<'a> {
+    root: &'a Path,
+    cancellation: &'a Cancellation,
+}
+
+impl Git<'_> {
+    fn run(&self, words: &[&str]) -> Result<(), GitError> {
+        let mut command = Command::new("git");
+        for setting in SETTINGS {
+            command.args(["-c", setting]);
+        }
+        command.args(words).current_dir(self.root).env_clear().process_group(0);
+        command.envs(INHERITED.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        command.env("HOME", self.root).env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0");
+        command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
+        command.env("GIT_ALLOW_PROTOCOL", "http:https:git:ssh").env("GIT_ASKPASS", "/bin/false");
+        command.env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        self.wait(command.spawn().map_err(GitError::Start)?)
+    }
+
+    fn wait(&self, mut child: std::process::Child) -> Result<(), GitError> {
+        let stderr = child.stderr.take();
+        let reader = thread::spawn(move || stderr.map(read_message).unwrap_or_default());
+        let status = loop {
+            match child.try_wait().map_err(GitError::Start)? {
+                Some(status) => break status,
+                None if self.cancellation.is_cancelled() => {
+                    let group = Pid::from_child(&child);
+                    // It may have ended by itself meanwhile.
+                    let _ = kill_process_group(group, Signal::KILL);
+                    child.wait().map_err(GitError::Start)?;
+                    return Err(GitError::Cancelled);
+                }
+                None => thread::sleep(LOOK),
+            }
+        };
+        let message = reader.join().unwrap_or_default();
+        if status.success() {
+            return Ok(());
+        }
+        Err(GitError::Failed { status: status.to_string(), message })
+    }
+}
+
+fn read_message(mut stream: impl Read) -> String {
+    let mut message = Vec::new();
+    let _ = stream.by_ref().take(MESSAGE_LIMIT).read_to_end(&mut message);
+    // Git must not be stopped by a full pipe.
+    let _ = io::copy(&mut stream, &mut io::sink());
+    String::from_utf8_lossy(&message).trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(remote: &str) -> Option<(String, String, String)> {
+        Repository::parse(remote).map(|found| (found.address, found.reference, found.directory))
+    }
+
+    #[test]
+    fn repositories_are_told_from_addresses() {
+        let some = |address: &str, reference: &str, directory: &str| {
+            Some((address.to_owned(), reference.to_owned(), directory.to_owned()))
+        };
+        for (remote, want) in [
+            ("git://host/x", some("git://host/x", "HEAD", "")),
+            ("git://host/x#main:sub/dir", some("git://host/x", "main", "sub/dir")),
+            ("git://host/x#:sub", some("git://host/x", "HEAD", "sub")),
+            ("git@host:x/y.git#v1", some("git@host:x/y.git", "v1", "")),
+            ("github.com/a/b", some("https://github.com/a/b", "HEAD", "")),
+            ("http://host/x.git", some("http://host/x.git", "HEAD", "")),
+            ("https://host/x.git#b", some("https://host/x.git", "b", "")),
+            ("http://host/x.tar", None),
+            ("https://host/x.git/other", None),
+            ("ext::sh -c x", None),
+            ("file:///x.git", None),
+            ("/etc/passwd", None),
+            ("--upload-pack=x", None),
+        ] {
+            assert_eq!(parsed(remote), want, "{remote}");
+        }
+    }
+
+    #[test]
+    fn words_that_git_could_take_for_options_are_refused() {
+        for remote in [
+            "git://host/x#--upload-pack=touch",
+            "git://host/x#a b",
+            "git://host/x#+refs/heads/a",
+            "git://host/x#a*",
+            "git://-oProxyCommand=x/y",
+            "git@-oProxyCommand=x:y",
+            "ssh://-oProxyCommand=x/y",
+            "ssh://user@-oProxyCommand=x/y",
+            "git://host/x y",
+        ] {
+            assert!(Repository::parse(remote).unwrap().check().is_err(), "{remote}");
+        }
+        assert!(Repository::parse("git://host/x#feature/a-b_c.d").unwrap().check().is_ok());
+    }
+}

@@ -1,0 +1,123 @@
+//! `remote=`: a Dockerfile or a tar by address, or a git repository.
+
+use std::io::{Cursor, Read};
+use std::path::{Path, PathBuf};
+
+use images::registry::{Cancellation, Message};
+
+use super::fetch::{Advance, Download};
+use super::git::Repository;
+use super::{Context, ContextError, Origin, directory, extract, fetch, git};
+use crate::event::EventSink;
+use crate::scratch::Scratch;
+
+/// As many first bytes tell a tar from a text: its magic lies at 257 (POSIX pax).
+const SNIFF: usize = 512;
+const MAGIC: std::ops::Range<usize> = 257..262;
+
+/// Fetches a context.
+///
+/// # Errors
+/// [`ContextError`] when there is none, or it cannot be fetched.
+pub(super) fn load(
+    remote: &str,
+    scratch: &Scratch,
+    events: &dyn EventSink,
+    cancellation: &Cancellation,
+) -> Result<(Context, Origin), ContextError> {
+    if let Some(repository) = Repository::parse(remote) {
+        let root = make(scratch, "git")?;
+        let context = git::fetch(&repository, &root, cancellation)?;
+        return Ok((directory::read(context)?, Origin::Fetched));
+    }
+    if !remote.starts_with("http://") && !remote.starts_with("https://") {
+        return Err(ContextError::RemoteForm(remote.to_owned()));
+    }
+    let failed = |source| ContextError::Download { address: remote.to_owned(), source };
+    let mut download = fetch::open(remote, cancellation).map_err(failed)?;
+    check_type(&download)?;
+    let mut start = Vec::with_capacity(SNIFF);
+    if let Err(error) = download.by_ref().take(SNIFF as u64).read_to_end(&mut start) {
+        return Err(download.take_failure().map_or(ContextError::Read(error), failed));
+    }
+    if is_archive(&start) {
+        let root = make(scratch, "context")?;
+        return load_archive(download, start, &root, events, cancellation);
+    }
+    if start.contains(&0) {
+        let found = download.head.content_type.clone();
+        return Err(ContextError::ContentType { address: remote.to_owned(), found });
+    }
+    load_dockerfile(download, start, &make(scratch, "context")?, cancellation)
+}
+
+fn make(scratch: &Scratch, name: &str) -> Result<PathBuf, ContextError> {
+    scratch.directory(name).map_err(ContextError::file("create", Path::new(name)))
+}
+
+/// Refuses what says of itself that it is neither a text nor a tar.
+fn check_type(download: &Download<'_>) -> Result<(), ContextError> {
+    let found = download.head.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let subtype =
+        found.strip_prefix("application/").map(|subtype| subtype.strip_prefix("x-").unwrap_or(subtype));
+    let known = matches!(
+        subtype,
+        Some("tar" | "octet-stream" | "gzip" | "bzip" | "bzip2" | "xz" | "zstd" | "gtar" | "compressed-tar")
+    );
+    if known || found.is_empty() || found == "text/plain" {
+        return Ok(());
+    }
+    Err(ContextError::ContentType { address: download.address.clone(), found })
+}
+
+fn is_archive(start: &[u8]) -> bool {
+    images::Compression::detect(start) != images::Compression::Identity
+        || start.get(MAGIC).is_some_and(|magic| magic == b"ustar")
+        || (start.len() == SNIFF && start.iter().all(|byte| *byte == 0))
+}
+
+fn load_archive(
+    mut download: Download<'_>,
+    start: Vec<u8>,
+    root: &Path,
+    events: &dyn EventSink,
+    cancellation: &Cancellation,
+) -> Result<(Context, Origin), ContextError> {
+    let message = Message::titled("Downloading context", download.address.clone());
+    let total = download.head.length.unwrap_or(0);
+    let result = {
+        let stream = Cursor::new(start).chain(&mut download);
+        let mut advance = Advance::new(stream, events, message, total);
+        super::unpack(&mut advance, root, cancellation)
+    };
+    match (result, download.take_failure()) {
+        (Ok(context), None) => Ok((context, Origin::Fetched)),
+        (_, Some(source)) => Err(ContextError::Download { address: download.address.clone(), source }),
+        (Err(error), None) => Err(error),
+    }
+}
+
+/// Makes a context that holds nothing but the Dockerfile.
+fn load_dockerfile(
+    mut download: Download<'_>,
+    mut text: Vec<u8>,
+    root: &Path,
+    cancellation: &Cancellation,
+) -> Result<(Context, Origin), ContextError> {
+    if let Err(error) = download.read_to_end(&mut text) {
+        let address = download.address.clone();
+        return Err(download
+            .take_failure()
+            .map_or(ContextError::Read(error), |source| ContextError::Download { address, source }));
+    }
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.set_size(text.len() as u64);
+    header.set_mode(0o600);
+    let packed = archive
+        .append_data(&mut header, "Dockerfile", text.as_slice())
+        .and_then(|()| archive.into_inner())
+        .map_err(ContextError::Read)?;
+    let context = extract::extract(packed.as_slice(), root.to_owned(), cancellation)?;
+    Ok((context, Origin::Dockerfile))
+}

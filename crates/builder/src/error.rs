@@ -1,0 +1,101 @@
+//! Why a build failed.
+
+use std::io;
+use std::path::PathBuf;
+
+use model::ErrorKind;
+
+use crate::context::ContextError;
+use crate::dockerfile::DockerfileError;
+use crate::runner::StepError;
+use crate::transfer::TransferError;
+use crate::tree::TreeError;
+
+/// A failed build; the text is what the client sees.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// There is no context, or no Dockerfile in it.
+    #[error(transparent)]
+    Context(#[from] ContextError),
+    /// The Dockerfile is no good.
+    #[error(transparent)]
+    Dockerfile(#[from] DockerfileError),
+    /// A COPY or ADD step failed.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
+    /// The engine could not do what a step needs.
+    #[error(transparent)]
+    Step(#[from] StepError),
+    /// The image store failed.
+    #[error(transparent)]
+    Images(#[from] images::Error),
+    /// A command ended with another code than 0.
+    #[error("The command '{command}' returned a non-zero code: {code}")]
+    Command {
+        /// Its words.
+        command: String,
+        /// Its exit code.
+        code: i64,
+    },
+    /// The Dockerfile has no instruction that makes an image.
+    #[error("No image was generated. Is your Dockerfile empty?")]
+    NoImage,
+    /// `COPY --from` names a stage that comes later, or itself.
+    #[error("invalid from flag value {0}: the stage is not built before this one")]
+    LaterStage(String),
+    /// The client went away.
+    #[error("the build was cancelled")]
+    Cancelled,
+    /// A file of the builder's own cannot be used.
+    #[error("cannot {act} {path}: {source}", path = path.display())]
+    File {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// An image's configuration cannot be written down.
+    #[error("cannot write the configuration of an image: {0}")]
+    Config(#[from] serde_json::Error),
+}
+
+impl BuildError {
+    /// The kind of failure.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Context(source) => source.kind(),
+            Self::Dockerfile(source) => source.kind(),
+            Self::Transfer(source) => source.kind(),
+            Self::Step(source) => source.kind,
+            Self::Images(source) => source.kind(),
+            Self::Command { .. } | Self::NoImage | Self::LaterStage(_) | Self::Cancelled => {
+                ErrorKind::Refused
+            }
+            Self::File { .. } | Self::Config(_) => ErrorKind::Internal,
+        }
+    }
+
+    /// `errorDetail.code`: the exit code, where a command failed.
+    #[must_use]
+    pub const fn code(&self) -> Option<i64> {
+        match self {
+            Self::Command { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// Makes the wrapper of an I/O error.
+    pub(crate) fn file(act: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { act, path, source }
+    }
+}
+
+impl From<TreeError> for BuildError {
+    fn from(error: TreeError) -> Self {
+        Self::Transfer(error.into())
+    }
+}

@@ -1,0 +1,71 @@
+//! What can go wrong with COPY and ADD, in the words that users know.
+
+use std::path::PathBuf;
+
+use model::ErrorKind;
+
+use crate::context::{ContextError, FetchError};
+use crate::pattern::PatternError;
+use crate::tree::TreeError;
+
+/// A failure of a COPY or ADD step.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    /// A source is not in the context.
+    #[error("{0}: no such file or directory")]
+    NoSuchSource(String),
+    /// A source is a symbolic link that leads out of the context.
+    #[error("Forbidden path outside the build context: {written} ({target})", target = target.display())]
+    Outside {
+        /// The source as written.
+        written: String,
+        /// Where the link leads.
+        target: PathBuf,
+    },
+    /// The patterns match nothing.
+    #[error("No source files were specified")]
+    NoSources,
+    /// Several sources need a directory.
+    #[error(
+        "When using {0} with more than one source file, the destination must be a directory and end with a /"
+    )]
+    DestinationNotDirectory(&'static str),
+    /// A pattern is malformed.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    /// A download has no name of its own, and the destination is a directory.
+    #[error("cannot determine filename from url: {0}")]
+    NamelessAddress(String),
+    /// A download failed.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The file system failed.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// An archive that ADD unpacks is malformed.
+    #[error("cannot unpack {name}: {source}")]
+    Unpack {
+        /// The archive, as written.
+        name: String,
+        /// What is wrong with it.
+        source: ContextError,
+    },
+}
+
+impl TransferError {
+    /// The kind of failure.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Fetch(source) => source.kind(),
+            Self::Tree(source) => source.kind(),
+            Self::NoSuchSource(_)
+            | Self::Outside { .. }
+            | Self::NoSources
+            | Self::DestinationNotDirectory(_)
+            | Self::Pattern(_)
+            | Self::NamelessAddress(_)
+            | Self::Unpack { .. } => ErrorKind::Refused,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The tree of an image as the source of `COPY --from`.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use images::Layer;
+use model::Digest;
+use sha2::{Digest as _, Sha256};
+
+use super::{Given, Source};
+use crate::tree::{Directory, Found, Node, TreeError, View, read_attributes};
+
+/// An image's layers as one tree.
+#[derive(Debug)]
+pub(crate) struct ImageTree {
+    view: View,
+    directories: RefCell<HashMap<PathBuf, Option<Directory>>>,
+    /// Keeps the layers in the store.
+    _held: Vec<Layer>,
+}
+
+impl ImageTree {
+    /// Reads from `directories`, those of the layers `held`, the topmost first.
+    pub(crate) fn new(directories: Vec<PathBuf>, held: Vec<Layer>) -> Self {
+        Self { view: View::new(directories), directories: RefCell::default(), _held: held }
+    }
+
+    fn directory(&self, path: &Path) -> Result<Option<Directory>, TreeError> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(Some(self.view.root()));
+        };
+        if let Some(known) = self.directories.borrow().get(path) {
+            return Ok(known.clone());
+        }
+        let directory = match self.directory(parent)? {
+            Some(parent) => parent.enter(name)?,
+            None => None,
+        };
+        self.directories.borrow_mut().insert(path.to_owned(), directory.clone());
+        Ok(directory)
+    }
+
+    fn found(&self, path: &Path) -> Result<Option<Found>, TreeError> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
+        match self.directory(parent)? {
+            Some(directory) => directory.child(name),
+            None => Ok(None),
+        }
+    }
+}
+
+impl Source for ImageTree {
+    fn node(&self, path: &Path) -> Result<Option<Node>, TreeError> {
+        if path.as_os_str().is_empty() {
+            return Ok(Some(Node::plain_directory()));
+        }
+        let Some(found) = self.found(path)? else { return Ok(None) };
+        let mut node = found.node;
+        node.metadata.attributes = read_attributes(&found.location).map_err(TreeError::file("read", path))?;
+        Ok(Some(node))
+    }
+
+    fn names(&self, path: &Path) -> Result<Vec<OsString>, TreeError> {
+        self.directory(path)?.map_or_else(|| Ok(Vec::new()), |directory| directory.names())
+    }
+
+    fn digest(&self, path: &Path) -> Result<Option<Digest>, TreeError> {
+        let Some(found) = self.found(path)? else { return Ok(None) };
+        hash_file(&found.location).map(Some).map_err(TreeError::file("read", path))
+    }
+
+    fn give(&self, path: &Path, _step: u64) -> Result<Given, TreeError> {
+        let missing = || TreeError::file("read", path)(io::ErrorKind::NotFound.into());
+        Ok(Given::Copy(self.found(path)?.ok_or_else(missing)?.location))
+    }
+}
+
+/// Hashes a file of the host.
+///
+/// # Errors
+/// What reading fails with.
+pub(crate) fn hash_file(path: &Path) -> io::Result<Digest> {
+    let mut file = File::open(path)?;
+    let mut state = Sha256::new();
+    let mut buffer = vec![0_u8; 256 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(Digest::from_bytes(state.finalize().into())),
+            count => state.update(&buffer[..count]),
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! COPY and ADD: which files are meant, what they are worth as a cache key, and how they get into
+//! a layer.
+
+mod archive;
+pub(crate) mod download;
+mod error;
+mod image;
+mod place;
+mod select;
+mod source;
+mod sum;
+#[cfg(test)]
+mod tests;
+
+pub use error::TransferError;
+pub(crate) use image::ImageTree;
+pub(crate) use place::{Placement, place};
+pub(crate) use select::{Item, Outside, Remote, Selected, resolve, select};
+pub(crate) use source::{Given, Source};
+pub(crate) use sum::sum;

@@ -1,0 +1,162 @@
+//! Puts the selected files into a step's upper directory.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use super::{Given, Item, Remote, Selected, Source, TransferError, archive};
+use crate::dockerfile::TransferVerb;
+use crate::tree::{
+    Content, MakeDirectories, Metadata, Node, NodeKind, Owner, Position, Reached, TreeError, Upper, Walk,
+};
+
+/// Where and how files are put.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Placement<'a> {
+    pub(crate) verb: TransferVerb,
+    /// The absolute path, as it was written apart from variables and the working directory.
+    pub(crate) destination: &'a Path,
+    /// Whether the destination's form says that it is a directory.
+    pub(crate) directory: bool,
+    /// `--chown`; without it everything belongs to root, and what an archive holds to its owners.
+    pub(crate) owner: Option<Owner>,
+    /// The step's number: an inode of the context is given to one step only.
+    pub(crate) step: u64,
+}
+
+/// Puts every item in its place.
+///
+/// # Errors
+/// [`TransferError`] when the destination cannot hold an item, or the disk cannot.
+pub(crate) fn place(
+    upper: &mut Upper,
+    source: &dyn Source,
+    items: &[Item],
+    placement: &Placement<'_>,
+) -> Result<(), TransferError> {
+    items.iter().try_for_each(|item| match item {
+        Item::Remote(remote) => place_remote(upper, remote, placement),
+        Item::Local(selected) if selected.node.is_directory() => {
+            let mut position = directory(upper, placement)?;
+            Ok(place_children(upper, source, &selected.path, &mut position, placement)?)
+        }
+        Item::Local(selected) => place_file(upper, source, selected, placement),
+    })
+}
+
+fn owner(placement: &Placement<'_>) -> Owner {
+    placement.owner.unwrap_or_default()
+}
+
+/// Walks to the destination as a directory, making what is missing.
+fn directory(upper: &mut Upper, placement: &Placement<'_>) -> Result<Position, TreeError> {
+    let Owner { user, group } = owner(placement);
+    let start = Position::root(upper.view());
+    let metadata = Metadata::new_directory(user, group);
+    let mut make = MakeDirectories { upper, metadata, last: true };
+    match Walk::new(placement.destination).run(&start, &mut make)? {
+        Reached::Directory(mut position) => {
+            upper.materialise(&mut position)?;
+            Ok(position)
+        }
+        Reached::Node(..) | Reached::Missing(..) => {
+            Err(TreeError::NotDirectory(placement.destination.to_owned()))
+        }
+    }
+}
+
+/// Walks to the place of one file: under its own name where the destination is a directory.
+fn file_place(
+    upper: &mut Upper,
+    name: &OsStr,
+    placement: &Placement<'_>,
+) -> Result<(Position, OsString), TreeError> {
+    if placement.directory {
+        return Ok((directory(upper, placement)?, name.to_owned()));
+    }
+    let Owner { user, group } = owner(placement);
+    let start = Position::root(upper.view());
+    let metadata = Metadata::new_directory(user, group);
+    let mut make = MakeDirectories { upper, metadata, last: false };
+    Ok(match Walk::new(placement.destination).run(&start, &mut make)? {
+        Reached::Directory(position) => (position, name.to_owned()),
+        Reached::Node(position, name, _) | Reached::Missing(position, name) => (position, name),
+    })
+}
+
+fn place_file(
+    upper: &mut Upper,
+    source: &dyn Source,
+    selected: &Selected,
+    placement: &Placement<'_>,
+) -> Result<(), TransferError> {
+    let given = source.give(&selected.path, placement.step);
+    if placement.verb == TransferVerb::Add && matches!(selected.node.kind, NodeKind::File { .. }) {
+        let given = given?;
+        let (Given::Link(location) | Given::Copy(location)) = &given;
+        if let Some(stream) = archive::open(location)? {
+            let position = directory(upper, placement)?.confined();
+            return archive::unpack(upper, &position, stream, placement.owner)
+                .map_err(|failure| failure.named(&selected.written));
+        }
+        let (mut position, name) = file_place(upper, &selected.name, placement)?;
+        return Ok(put(upper, (&mut position, &name), &selected.node, Some(&given), placement)?);
+    }
+    let (mut position, name) = file_place(upper, &selected.name, placement)?;
+    let given = matches!(selected.node.kind, NodeKind::File { .. }).then_some(given).transpose()?;
+    Ok(put(upper, (&mut position, &name), &selected.node, given.as_ref(), placement)?)
+}
+
+fn place_remote(upper: &mut Upper, remote: &Remote, placement: &Placement<'_>) -> Result<(), TransferError> {
+    let (mut position, name) = file_place(upper, OsStr::new(&remote.name), placement)?;
+    if name.is_empty() {
+        return Err(TransferError::NamelessAddress(remote.address.clone()));
+    }
+    let Owner { user, group } = owner(placement);
+    let metadata = Metadata { mode: 0o600, user, group, modified: remote.modified, attributes: Vec::new() };
+    let node = Node { kind: NodeKind::File { size: 0 }, metadata };
+    Ok(upper.place(&mut position, &name, &node, Content::Copy(&remote.file))?)
+}
+
+/// Copies what a directory of the source holds.
+fn place_children(
+    upper: &mut Upper,
+    source: &dyn Source,
+    path: &Path,
+    position: &mut Position,
+    placement: &Placement<'_>,
+) -> Result<(), TreeError> {
+    for name in source.names(path)? {
+        let path = path.join(&name);
+        let Some(node) = source.node(&path)? else { continue };
+        let is_file = matches!(node.kind, NodeKind::File { .. });
+        let given = is_file.then(|| source.give(&path, placement.step)).transpose()?;
+        put(upper, (position, &name), &node, given.as_ref(), placement)?;
+        if node.is_directory() {
+            let missing = || TreeError::NotDirectory(path.clone());
+            let directory = position.directory().enter(&name)?.ok_or_else(missing)?;
+            let mut below = position.clone();
+            below.push(&name, directory);
+            place_children(upper, source, &path, &mut below, placement)?;
+        }
+    }
+    Ok(())
+}
+
+fn put(
+    upper: &mut Upper,
+    (position, name): (&mut Position, &OsStr),
+    node: &Node,
+    given: Option<&Given>,
+    placement: &Placement<'_>,
+) -> Result<(), TreeError> {
+    let Owner { user, group } = owner(placement);
+    let mut node = node.clone();
+    node.metadata.user = user;
+    node.metadata.group = group;
+    let content = match given {
+        Some(Given::Link(path)) => Content::Link(path),
+        Some(Given::Copy(path)) => Content::Copy(path),
+        None => Content::None,
+    };
+    upper.place(position, name, &node, content)
+}

@@ -1,0 +1,169 @@
+//! Finds the files that the words of COPY and ADD name.
+
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::path::{Component, Path, PathBuf};
+
+use model::Digest;
+
+use super::{Source, TransferError};
+use crate::pattern::{DoubleStar, Pattern, has_wildcard};
+use crate::tree::{Modified, Node, NodeKind};
+
+/// As many symbolic links are followed in one path: path_resolution(7).
+const SYMLINK_LIMIT: usize = 40;
+
+/// What becomes of a symbolic link that leads out of the tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outside {
+    /// It is refused: the tree is a part of the client's disk.
+    Forbidden,
+    /// The tree's root is its root: the tree is an image's.
+    Confined,
+}
+
+/// A file that ADD downloaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Remote {
+    pub(crate) address: String,
+    /// The last name in the address; empty when it has none.
+    pub(crate) name: String,
+    /// Where it lies.
+    pub(crate) file: PathBuf,
+    pub(crate) digest: Digest,
+    pub(crate) modified: Option<Modified>,
+}
+
+/// One thing to be copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Item {
+    Local(Selected),
+    Remote(Remote),
+}
+
+/// A file or directory of the source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Selected {
+    /// As it was written or matched, for messages.
+    pub(crate) written: String,
+    /// Its place in the source, without symbolic links.
+    pub(crate) path: PathBuf,
+    /// Its name in a directory that it is copied to.
+    pub(crate) name: OsString,
+    pub(crate) node: Node,
+}
+
+/// Finds what one word of COPY or ADD names: one file or directory, or all that a pattern matches.
+///
+/// # Errors
+/// [`TransferError`] when there is no such file, or it is outside of the tree.
+pub(crate) fn select(
+    source: &dyn Source,
+    word: &str,
+    outside: Outside,
+) -> Result<Vec<Selected>, TransferError> {
+    let relative = word.trim_start_matches('/');
+    if !has_wildcard(relative) {
+        return resolve(source, word, Path::new(relative), outside).map(|selected| vec![selected]);
+    }
+    let mut selected = Vec::new();
+    for path in matching(source, relative)? {
+        let written = path.to_string_lossy().into_owned();
+        selected.push(resolve(source, &written, &path, outside)?);
+    }
+    Ok(selected)
+}
+
+/// Follows the symbolic links of a path, the last name's too.
+pub(crate) fn resolve(
+    source: &dyn Source,
+    written: &str,
+    path: &Path,
+    outside: Outside,
+) -> Result<Selected, TransferError> {
+    let missing = || TransferError::NoSuchSource(written.to_owned());
+    let mut rest = steps(path);
+    let mut reached = PathBuf::new();
+    let mut links = 0;
+    while let Some(step) = rest.pop_front() {
+        if step == ".." {
+            // Only the words themselves may be wrong here: links were checked when followed.
+            if !reached.pop() && outside == Outside::Forbidden {
+                return Err(missing());
+            }
+            continue;
+        }
+        let next = reached.join(&step);
+        let node = source.node(&next)?.ok_or_else(missing)?;
+        let NodeKind::Symlink { target } = &node.kind else {
+            if !node.is_directory() && !rest.is_empty() {
+                return Err(missing());
+            }
+            reached = next;
+            continue;
+        };
+        links += 1;
+        if links > SYMLINK_LIMIT {
+            return Err(missing());
+        }
+        let target = Path::new(target);
+        if outside == Outside::Forbidden && leads_outside(&reached, target) {
+            return Err(TransferError::Outside { written: written.to_owned(), target: target.to_owned() });
+        }
+        if target.is_absolute() {
+            reached.clear();
+        }
+        for step in steps(target).into_iter().rev() {
+            rest.push_front(step);
+        }
+    }
+    let node = source.node(&reached)?.ok_or_else(missing)?;
+    let name = path.file_name().map(OsStr::to_owned).unwrap_or_default();
+    Ok(Selected { written: written.to_owned(), path: reached, name, node })
+}
+
+/// Whether a link's target, read from the directory it is in, has more `..` than the tree is deep.
+fn leads_outside(directory: &Path, target: &Path) -> bool {
+    let mut depth = directory.components().count();
+    target.is_absolute()
+        || target.components().any(|component| match component {
+            Component::ParentDir => {
+                let above = depth == 0;
+                depth = depth.saturating_sub(1);
+                above
+            }
+            Component::Normal(_) => {
+                depth += 1;
+                false
+            }
+            _ => false,
+        })
+}
+
+fn steps(path: &Path) -> VecDeque<OsString> {
+    path.components()
+        .filter_map(|component| match component {
+            Component::Normal(name) => Some(name.to_owned()),
+            Component::ParentDir => Some(OsString::from("..")),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+        })
+        .collect()
+}
+
+/// The paths that a pattern matches; as `*` matches no `/`, every name is matched for itself.
+fn matching(source: &dyn Source, pattern: &str) -> Result<Vec<PathBuf>, TransferError> {
+    let mut paths = vec![PathBuf::new()];
+    for part in pattern.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        let compiled = Pattern::compile(part, DoubleStar::Single)?;
+        let mut next = Vec::new();
+        for path in &paths {
+            for name in source.names(path)? {
+                if name.to_str().is_some_and(|name| compiled.matches(name)) {
+                    next.push(path.join(name));
+                }
+            }
+        }
+        paths = next;
+    }
+    Ok(paths)
+}

@@ -1,0 +1,44 @@
+//! Where files are copied from: a build context, or the tree of another image.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use model::Digest;
+
+use crate::tree::{Node, TreeError};
+
+/// How a file's content is handed out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Given {
+    /// The inode itself may become the layer's.
+    Link(PathBuf),
+    /// The content must be copied.
+    Copy(PathBuf),
+}
+
+/// A tree of files; paths are relative to its root, and no symbolic link in them is followed.
+pub(crate) trait Source {
+    /// What is at a path.
+    ///
+    /// # Errors
+    /// [`TreeError`] when the tree cannot be read.
+    fn node(&self, path: &Path) -> Result<Option<Node>, TreeError>;
+
+    /// The names in a directory, sorted.
+    ///
+    /// # Errors
+    /// [`TreeError`] when the tree cannot be read.
+    fn names(&self, path: &Path) -> Result<Vec<OsString>, TreeError>;
+
+    /// The digest of a file's content; `None` where the path is no file.
+    ///
+    /// # Errors
+    /// [`TreeError`] when the tree cannot be read.
+    fn digest(&self, path: &Path) -> Result<Option<Digest>, TreeError>;
+
+    /// Hands a file's content out to a step; an inode is given to one step only.
+    ///
+    /// # Errors
+    /// [`TreeError`] when the tree cannot be read.
+    fn give(&self, path: &Path, step: u64) -> Result<Given, TreeError>;
+}

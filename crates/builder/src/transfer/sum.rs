@@ -1,0 +1,102 @@
+//! The worth of files as a cache key: their names, content, mode and owner, but not their times.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use model::Digest;
+use sha2::{Digest as _, Sha256};
+
+use super::{Item, Source};
+use crate::tree::{Node, NodeKind, TreeError};
+
+/// Sums items up as the history shows them: `file:…`, `dir:…`, or `multi:…` for several.
+///
+/// # Errors
+/// [`TreeError`] when the source cannot be read.
+pub(crate) fn sum(source: &dyn Source, items: &[Item]) -> Result<String, TreeError> {
+    let mut sums = Vec::with_capacity(items.len());
+    for item in items {
+        sums.push(item_sum(source, item)?);
+    }
+    if let [sum] = sums.as_slice() {
+        return Ok(sum.clone());
+    }
+    Ok(format!("multi:{}", hexadecimal(Sha256::digest(sums.join(",")).into())))
+}
+
+fn item_sum(source: &dyn Source, item: &Item) -> Result<String, TreeError> {
+    let mut state = Sha256::new();
+    match item {
+        Item::Remote(remote) => {
+            field(&mut state, remote.name.as_bytes());
+            field(&mut state, remote.digest.as_bytes());
+            Ok(format!("file:{}", hexadecimal(state.finalize().into())))
+        }
+        Item::Local(selected) if selected.node.is_directory() => {
+            add_directory(&mut state, source, &selected.path, Path::new(""))?;
+            Ok(format!("dir:{}", hexadecimal(state.finalize().into())))
+        }
+        Item::Local(selected) => {
+            field(&mut state, selected.name.as_bytes());
+            add_node(&mut state, source, &selected.path, &selected.node)?;
+            Ok(format!("file:{}", hexadecimal(state.finalize().into())))
+        }
+    }
+}
+
+fn add_directory(
+    state: &mut Sha256,
+    source: &dyn Source,
+    path: &Path,
+    relative: &Path,
+) -> Result<(), TreeError> {
+    for name in source.names(path)? {
+        let (path, relative) = (path.join(&name), relative.join(&name));
+        let Some(node) = source.node(&path)? else { continue };
+        field(state, relative.as_os_str().as_bytes());
+        add_node(state, source, &path, &node)?;
+        if node.is_directory() {
+            add_directory(state, source, &path, &relative)?;
+        }
+    }
+    Ok(())
+}
+
+fn add_node(state: &mut Sha256, source: &dyn Source, path: &Path, node: &Node) -> Result<(), TreeError> {
+    let metadata = &node.metadata;
+    for number in [metadata.mode, metadata.user, metadata.group] {
+        state.update(number.to_le_bytes());
+    }
+    for (name, value) in &metadata.attributes {
+        field(state, name);
+        field(state, value);
+    }
+    match &node.kind {
+        NodeKind::Directory => field(state, b"directory"),
+        NodeKind::File { .. } => {
+            field(state, b"file");
+            let digest = source.digest(path)?;
+            field(state, digest.as_ref().map_or(&[], |digest| digest.as_bytes().as_slice()));
+        }
+        NodeKind::Symlink { target } => {
+            field(state, b"symlink");
+            field(state, target.as_bytes());
+        }
+        NodeKind::Fifo => field(state, b"fifo"),
+        NodeKind::Device { block, number } => {
+            field(state, if *block { b"block" } else { b"character" });
+            field(state, &number.to_le_bytes());
+        }
+    }
+    Ok(())
+}
+
+/// Adds bytes with their length, so that no two lists of fields look alike.
+fn field(state: &mut Sha256, bytes: &[u8]) {
+    state.update((bytes.len() as u64).to_le_bytes());
+    state.update(bytes);
+}
+
+fn hexadecimal(bytes: [u8; 32]) -> String {
+    Digest::from_bytes(bytes).hexadecimal()
+}

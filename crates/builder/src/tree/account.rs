@@ -1,0 +1,47 @@
+//! Finds out the numbers of an account that `--chown` names, in the image's own files.
+
+use std::fs;
+use std::path::Path;
+
+use super::{Position, Reached, Stop, TreeError, View, Walk};
+
+/// Who owns what a step writes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) user: u32,
+    pub(crate) group: u32,
+}
+
+/// Resolves `user[:group]`, names or numbers; without a group it is that of the user's name or
+/// number.
+///
+/// # Errors
+/// [`TreeError::UnknownAccount`] when the image's `/etc/passwd` or `/etc/group` lacks the name.
+pub(crate) fn resolve_owner(text: &str, view: &View) -> Result<Owner, TreeError> {
+    let (user, group) = text.split_once(':').unwrap_or((text, ""));
+    let unknown = |kind, text: &str| TreeError::UnknownAccount { kind, text: text.to_owned() };
+    let found = |kind, text: &str| match text.parse() {
+        Ok(number) => Ok(Some(number)),
+        Err(_) => number_of(view, if kind == "uid" { "etc/passwd" } else { "etc/group" }, text),
+    };
+    let user_number = found("uid", user)?.ok_or_else(|| unknown("uid", user))?;
+    let group_number = match group {
+        "" => found("gid", user)?.unwrap_or(user_number),
+        group => found("gid", group)?.ok_or_else(|| unknown("gid", group))?,
+    };
+    Ok(Owner { user: user_number, group: group_number })
+}
+
+/// The third field of the line that begins with `name:`, passwd(5) and group(5).
+fn number_of(view: &View, file: &str, name: &str) -> Result<Option<u32>, TreeError> {
+    let reached = Walk::new(Path::new(file)).run(&Position::root(view), &mut Stop)?;
+    let Reached::Node(_, _, found) = reached else { return Ok(None) };
+    let bytes = fs::read(&found.location).map_err(TreeError::file("read", Path::new(file)))?;
+    let text = String::from_utf8_lossy(&bytes);
+    let number = text.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let matches = fields.next() == Some(name);
+        matches.then(|| fields.nth(1)?.parse().ok()).flatten()
+    });
+    Ok(number)
+}

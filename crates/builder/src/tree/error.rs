@@ -1,0 +1,52 @@
+//! What can go wrong in a file tree.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use model::ErrorKind;
+
+/// A failure while a file tree is read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum TreeError {
+    /// The kernel refused something.
+    #[error("cannot {act} {path}: {source}", path = path.display())]
+    File {
+        /// What was tried.
+        act: &'static str,
+        /// On what, as the image or the context names it.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A directory is wanted where something else is.
+    #[error("mkdir {path}: not a directory", path = .0.display())]
+    NotDirectory(PathBuf),
+    /// A path has more symbolic links than the kernel would follow.
+    #[error("{path}: too many levels of symbolic links", path = .0.display())]
+    SymlinkLoop(PathBuf),
+    /// `--chown` names an account that the image does not have.
+    #[error("can't find {kind} for {text}")]
+    UnknownAccount {
+        /// `uid` or `gid`.
+        kind: &'static str,
+        /// The name as written.
+        text: String,
+    },
+}
+
+impl TreeError {
+    /// The kind of failure.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::File { .. } => ErrorKind::Internal,
+            Self::NotDirectory(_) | Self::SymlinkLoop(_) | Self::UnknownAccount { .. } => ErrorKind::Refused,
+        }
+    }
+
+    /// Makes the wrapper of an I/O error.
+    pub(crate) fn file(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { act, path, source }
+    }
+}

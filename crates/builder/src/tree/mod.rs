@@ -1,0 +1,21 @@
+//! File trees that no mount shows: an image's layers seen as one, and the upper directory that a
+//! COPY step writes on top of them.
+//!
+//! Every path is walked name by name without the kernel ever following a symbolic link, so that
+//! nothing that an image or a context holds can lead outside of it.
+
+mod account;
+mod attributes;
+mod error;
+mod node;
+mod upper;
+mod view;
+mod walk;
+
+pub(crate) use account::{Owner, resolve_owner};
+pub(crate) use attributes::read_attributes;
+pub use error::TreeError;
+pub(crate) use node::{Attribute, Metadata, Modified, Node, NodeKind};
+pub(crate) use upper::{Content, MakeDirectories, Upper};
+pub(crate) use view::{Directory, Found, View};
+pub(crate) use walk::{Missing, Position, Reached, Stop, Walk};

@@ -1,0 +1,275 @@
+//! Writes into an upper directory as if the overlay of it and the layers below were mounted.
+//!
+//! A directory that only the layers below have is first made in the upper one with the metadata
+//! it shows there, as overlay's copy-up does.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{OpenOptionsExt, lchown, symlink};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, mknodat, utimensat};
+
+use super::view::Found;
+use super::{
+    Attribute, Directory, Metadata, Missing, Modified, Node, NodeKind, Position, TreeError, View, attributes,
+};
+
+/// Where a file's content comes from.
+pub(crate) enum Content<'a> {
+    /// A file of the same file system whose inode may become the new file's: it has the wanted
+    /// mode, time and attributes, and belongs to root.
+    Link(&'a Path),
+    /// A file that stays as it is.
+    Copy(&'a Path),
+    /// A stream.
+    Stream(&'a mut dyn Read),
+    /// Nothing: the node has no content.
+    None,
+}
+
+/// An upper directory being written.
+pub(crate) struct Upper {
+    root: PathBuf,
+    view: View,
+    /// The times that directories get when nothing more is written into them.
+    times: Vec<(PathBuf, Modified)>,
+}
+
+impl Upper {
+    /// Makes the directory `root` and writes into it; it is on top of `lower`, the topmost first.
+    ///
+    /// # Errors
+    /// [`TreeError::File`] when the kernel refuses something.
+    pub(crate) fn create(root: PathBuf, lower: &[PathBuf]) -> Result<Self, TreeError> {
+        let failed = |error| TreeError::file("create", &root)(error);
+        fs::create_dir(&root).map_err(failed)?;
+        // Overlay shows the topmost layer's root directory with its own metadata.
+        let shown = match lower.first() {
+            Some(top) => Node::read(top).map_err(failed)?,
+            None => Node::plain_directory(),
+        };
+        dress(&root, &shown.metadata).map_err(failed)?;
+        let layers = std::iter::once(root.clone()).chain(lower.iter().cloned()).collect();
+        Ok(Self { root, view: View::new(layers), times: Vec::new() })
+    }
+
+    /// What the layers and the upper directory show together.
+    pub(crate) const fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Sets the directories' times.
+    ///
+    /// # Errors
+    /// [`TreeError::File`] when one cannot be set.
+    pub(crate) fn finish(self) -> Result<(), TreeError> {
+        for (path, modified) in self.times.iter().rev() {
+            set_time(path, *modified).map_err(TreeError::file("set the time of", path))?;
+        }
+        Ok(())
+    }
+
+    /// Puts a node under a name; what is there gives way, but a directory is kept for a directory.
+    ///
+    /// # Errors
+    /// [`TreeError::File`] when the kernel refuses something.
+    pub(crate) fn place(
+        &mut self,
+        position: &mut Position,
+        name: &OsStr,
+        node: &Node,
+        content: Content<'_>,
+    ) -> Result<(), TreeError> {
+        self.materialise(position)?;
+        let existing = position.directory().child(name)?;
+        let shown = position.path().join(name);
+        if node.is_directory() {
+            let directory = match existing.filter(|found| found.node.is_directory()) {
+                Some(_) => self.keep_directory(position, name)?,
+                None => make_directory(position, name, &shown)?,
+            };
+            return self.dress_directory(&directory, &node.metadata, &shown);
+        }
+        let path = position.directory().top().join(name);
+        remove(&path).map_err(TreeError::file("replace", &shown))?;
+        create(&path, node, content).map_err(TreeError::file("create", &shown))
+    }
+
+    /// Gives a placed or existing file another name.
+    ///
+    /// # Errors
+    /// [`TreeError::File`] when the kernel refuses something.
+    pub(crate) fn link(
+        &mut self,
+        target: (&mut Position, &OsStr, &Found),
+        position: &mut Position,
+        name: &OsStr,
+    ) -> Result<(), TreeError> {
+        let (target_position, target_name, found) = target;
+        let shown = position.path().join(name);
+        if !found.location.starts_with(&self.root) {
+            let mut node = found.node.clone();
+            node.metadata.attributes =
+                attributes::read_attributes(&found.location).map_err(TreeError::file("read", &shown))?;
+            self.place(target_position, target_name, &node, Content::Copy(&found.location))?;
+        }
+        self.materialise(position)?;
+        let source = self.upper_path(target_position).join(target_name);
+        let path = position.directory().top().join(name);
+        if source == path {
+            return Ok(());
+        }
+        remove(&path).map_err(TreeError::file("replace", &shown))?;
+        fs::hard_link(source, path).map_err(TreeError::file("link", &shown))
+    }
+
+    /// Makes the directory of a position, and those above it, in the upper directory.
+    ///
+    /// # Errors
+    /// [`TreeError::File`] when the kernel refuses something.
+    pub(crate) fn materialise(&mut self, position: &mut Position) -> Result<(), TreeError> {
+        let mut path = self.root.clone();
+        let mut shown = PathBuf::new();
+        for (name, directory) in position.directories() {
+            if !name.is_empty() {
+                path.push(name);
+                shown.push(name);
+            }
+            if directory.top() != path {
+                self.copy_up(directory, &path).map_err(TreeError::file("create", &shown))?;
+                *directory = directory.with_top(path.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a directory in the upper directory with what it shows in the layers below.
+    fn copy_up(&self, directory: &Directory, path: &Path) -> io::Result<()> {
+        match fs::create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+            other => other?,
+        }
+        let mut metadata = Node::read(directory.top())?.metadata;
+        metadata.attributes = attributes::read_attributes(directory.top())?;
+        dress(path, &metadata)?;
+        metadata.modified.map_or(Ok(()), |modified| set_time(path, modified))
+    }
+
+    fn keep_directory(&mut self, position: &Position, name: &OsStr) -> Result<PathBuf, TreeError> {
+        let lower = position.directory().enter(name)?;
+        let path = position.directory().top().join(name);
+        if let Some(lower) = lower.filter(|directory| directory.top() != path) {
+            self.copy_up(&lower, &path).map_err(TreeError::file("create", &position.path().join(name)))?;
+        }
+        Ok(path)
+    }
+
+    fn dress_directory(&mut self, path: &Path, metadata: &Metadata, shown: &Path) -> Result<(), TreeError> {
+        dress(path, metadata).map_err(TreeError::file("set the owner and mode of", shown))?;
+        self.times.extend(metadata.modified.map(|modified| (path.to_owned(), modified)));
+        Ok(())
+    }
+
+    fn upper_path(&self, position: &Position) -> PathBuf {
+        self.root.join(position.path())
+    }
+}
+
+/// Makes the directories that a walk does not find, all with the same owner.
+pub(crate) struct MakeDirectories<'a> {
+    pub(crate) upper: &'a mut Upper,
+    pub(crate) metadata: Metadata,
+    /// Whether the path's last name is a directory to be made too.
+    pub(crate) last: bool,
+}
+
+impl Missing for MakeDirectories<'_> {
+    fn make(
+        &mut self,
+        position: &mut Position,
+        name: &OsStr,
+        last: bool,
+    ) -> Result<Option<Directory>, TreeError> {
+        if last && !self.last {
+            return Ok(None);
+        }
+        self.upper.materialise(position)?;
+        let shown = position.path().join(name);
+        let path = make_directory(position, name, &shown)?;
+        self.upper.dress_directory(&path, &self.metadata, &shown)?;
+        Ok(Some(Directory::only(path)))
+    }
+}
+
+/// Makes a directory where none is; below a name that was something else nothing may show through.
+fn make_directory(position: &Position, name: &OsStr, shown: &Path) -> Result<PathBuf, TreeError> {
+    let path = position.directory().top().join(name);
+    let replaced = remove(&path).map_err(TreeError::file("replace", shown))?;
+    fs::create_dir(&path).map_err(TreeError::file("create", shown))?;
+    if replaced {
+        attributes::make_opaque(&path).map_err(TreeError::file("create", shown))?;
+    }
+    Ok(path)
+}
+
+/// Removes whatever the upper directory itself has under a path; whether something was there.
+fn remove(path: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path).map(|()| true),
+        Ok(_) => fs::remove_file(path).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn create(path: &Path, node: &Node, content: Content<'_>) -> io::Result<()> {
+    let metadata = &node.metadata;
+    if let Content::Link(source) = content {
+        fs::hard_link(source, path)?;
+        return if (metadata.user, metadata.group) == (0, 0) { Ok(()) } else { dress(path, metadata) };
+    }
+    match &node.kind {
+        NodeKind::File { .. } => create_file(path, content)?,
+        NodeKind::Symlink { target } => symlink(target, path)?,
+        NodeKind::Fifo => mknodat(CWD, path, FileType::Fifo, Mode::RUSR, 0)?,
+        NodeKind::Device { block, number } => {
+            let kind = if *block { FileType::BlockDevice } else { FileType::CharacterDevice };
+            mknodat(CWD, path, kind, Mode::RUSR, *number)?;
+        }
+        NodeKind::Directory => fs::create_dir(path)?,
+    }
+    if matches!(node.kind, NodeKind::Symlink { .. }) {
+        lchown(path, Some(metadata.user), Some(metadata.group))?;
+    } else {
+        dress(path, metadata)?;
+    }
+    metadata.modified.map_or(Ok(()), |modified| set_time(path, modified))
+}
+
+fn create_file(path: &Path, content: Content<'_>) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    match content {
+        Content::Copy(source) | Content::Link(source) => drop(io::copy(&mut File::open(source)?, &mut file)?),
+        Content::Stream(stream) => drop(io::copy(stream, &mut file)?),
+        Content::None => {}
+    }
+    Ok(())
+}
+
+/// Sets owner, mode and attributes, in the order in which none takes another away.
+fn dress(path: &Path, metadata: &Metadata) -> io::Result<()> {
+    lchown(path, Some(metadata.user), Some(metadata.group))?;
+    let mode = Mode::from_bits_truncate(metadata.mode);
+    rustix::fs::chmod(path, mode)?;
+    let attributes: &[Attribute] = &metadata.attributes;
+    attributes::write_attributes(path, attributes)
+}
+
+/// Sets a node's time of modification, a symbolic link not followed.
+pub(crate) fn set_time(path: &Path, modified: Modified) -> io::Result<()> {
+    let time = Timespec { tv_sec: modified.seconds, tv_nsec: i64::from(modified.nanoseconds) };
+    let times = Timestamps { last_access: time, last_modification: time };
+    Ok(utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+}
