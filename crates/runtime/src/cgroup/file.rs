@@ -23,3 +23,26 @@ pub(crate) fn read(directory: &Path, name: &str) -> Result<String, CgroupError> 
     std::fs::read_to_string(&path)
         .map_err(|source| CgroupError::new(format!("read {}", path.display()), source))
 }
+
+/// The number behind a name in a file of `name number` lines.
+pub(crate) fn flag(text: &str, name: &str) -> Option<u64> {
+    numbers(text).find(|(found, _)| *found == name).map(|(_, number)| number)
+}
+
+/// All lines `name number` of a file.
+pub(crate) fn numbers(text: &str) -> impl Iterator<Item = (&str, u64)> {
+    text.lines().filter_map(|line| {
+        let (name, number) = line.split_once(' ')?;
+        Some((name, number.trim().parse().ok()?))
+    })
+}
+
+/// Reads one number; `max` is none. A file that this kernel or this container lacks is none too.
+pub(crate) fn number(directory: Option<&Path>, name: &str) -> Option<u64> {
+    std::fs::read_to_string(directory?.join(name)).ok()?.trim().parse().ok()
+}
+
+/// Reads a file that this kernel may lack; it is empty then.
+pub(crate) fn read_if_any(directory: Option<&Path>, name: &str) -> String {
+    directory.and_then(|directory| std::fs::read_to_string(directory.join(name)).ok()).unwrap_or_default()
+}

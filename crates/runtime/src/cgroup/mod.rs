@@ -3,19 +3,26 @@
 //! The container has one directory in every mounted hierarchy, `<hierarchy>/berth/<id>`, whether
 //! or not the hierarchy limits anything, so that everything in it is found again.
 
-pub(crate) mod file;
+mod devices;
+mod file;
+mod freezer;
 mod hierarchy;
+mod limits;
 mod make;
+mod memory_notice;
+mod remove;
+mod statistics;
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use model::{ContainerSpec, Resources, Statistics};
+use model::{ContainerSpec, Resources};
 
 use crate::root::cgroup_view::CgroupLayout;
 use crate::root::host_devices::Node;
 use crate::{CgroupError, Host};
 use hierarchy::{Hierarchy, Kind};
+
+pub use memory_notice::OutOfMemoryNotice;
 
 /// The group above containers that name none.
 const DEFAULT_PARENT: &str = "berth";
@@ -27,6 +34,7 @@ pub struct Cgroup {
     directories: Vec<PathBuf>,
     parent: PathBuf,
     root: PathBuf,
+    proc: PathBuf,
 }
 
 impl Cgroup {
@@ -44,7 +52,7 @@ impl Cgroup {
             .iter()
             .map(|hierarchy| hierarchy.mount.join(&parent).join(spec.id.as_str()))
             .collect();
-        Ok(Self { hierarchies, directories, parent, root: host.cgroup.clone() })
+        Ok(Self { hierarchies, directories, parent, root: host.cgroup.clone(), proc: host.proc.clone() })
     }
 
     /// Absolute paths of all directories.
@@ -94,34 +102,8 @@ impl Cgroup {
 
     /// Sets limits and devices of a new container.
     pub(crate) fn limit(&self, spec: &ContainerSpec, devices: &[Node]) -> Result<(), CgroupError> {
-        let _ = (spec, devices);
-        Ok(())
-    }
-
-    /// Reads the counters.
-    pub(crate) fn statistics(&self) -> Result<Statistics, CgroupError> {
-        Ok(Statistics::default())
-    }
-
-    /// Freezes all processes and returns when they are frozen.
-    ///
-    /// # Errors
-    /// When the kernel refuses or it takes longer than ten seconds (then it is thawed again).
-    pub fn freeze(&self) -> Result<(), CgroupError> {
-        Ok(())
-    }
-
-    /// Whether its processes are frozen, wherever that came from.
-    pub(crate) fn is_frozen(&self) -> Result<bool, CgroupError> {
-        Ok(false)
-    }
-
-    /// Thaws all processes; no error when they are not frozen.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn thaw(&self) -> Result<(), CgroupError> {
-        Ok(())
+        self.set_limits(&spec.resources)?;
+        self.restrict_devices(spec, devices)
     }
 
     /// Changes limits; `None` fields stay as they are.
@@ -129,66 +111,6 @@ impl Cgroup {
     /// # Errors
     /// When the kernel refuses a value.
     pub fn update(&self, resources: &Resources) -> Result<(), CgroupError> {
-        let _ = resources;
-        Ok(())
-    }
-
-    /// The host's numbers of all processes.
-    ///
-    /// # Errors
-    /// When the cgroup cannot be read.
-    pub fn processes(&self) -> Result<Vec<u32>, CgroupError> {
-        Ok(Vec::new())
-    }
-
-    /// Kills every process, frozen or not, and returns when none is left.
-    ///
-    /// # Errors
-    /// When the kernel refuses or processes remain after ten seconds.
-    pub fn kill(&self) -> Result<(), CgroupError> {
-        Ok(())
-    }
-
-    /// Removes all directories; those that are gone are no error.
-    ///
-    /// # Errors
-    /// When a directory stays busy.
-    pub fn remove(&self) -> Result<(), CgroupError> {
-        for d in &self.directories {
-            let _ = std::fs::remove_dir(d);
-        }
-        Ok(())
-    }
-
-    /// Opens the notice of kills for memory.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn out_of_memory_notice(&self) -> Result<OutOfMemoryNotice, CgroupError> {
-        Err(CgroupError::new("opening the notice", std::io::Error::from(std::io::ErrorKind::Unsupported)))
-    }
-}
-
-/// Tells when the kernel kills a process of the container for memory.
-#[derive(Debug)]
-pub struct OutOfMemoryNotice {
-    descriptor: OwnedFd,
-}
-
-impl OutOfMemoryNotice {
-    /// How many kills there were since the last call; call it when the descriptor is readable,
-    /// and once more after the container's end.
-    ///
-    /// # Errors
-    /// When the counters cannot be read.
-    pub fn take(&mut self) -> Result<u64, CgroupError> {
-        Ok(0)
-    }
-}
-
-impl AsFd for OutOfMemoryNotice {
-    /// Readable when there may be news.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.descriptor.as_fd()
+        self.set_limits(resources)
     }
 }

@@ -84,7 +84,7 @@ impl Running {
     pub fn signal(&self, signal: Signal) -> Result<(), CgroupError> {
         let act = || format!("sending signal {}", signal.number());
         self.init.signal(signal).map_err(|source| CgroupError::new(act(), source))?;
-        if signal == Signal::KILL { self.cgroup.kill() } else { Ok(()) }
+        if signal == Signal::KILL { self.cgroup.kill_once() } else { Ok(()) }
     }
 
     /// Reads the counters of the cgroup and of the container's interfaces.

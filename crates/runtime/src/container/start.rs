@@ -8,7 +8,7 @@ use super::{Created, Running};
 use crate::cgroup::Cgroup;
 use crate::channel::{Channel, Command, Report};
 use crate::error::Doing;
-use crate::{CgroupError, FailureKind, StartError};
+use crate::{CgroupError, StartError};
 
 impl Created {
     /// Init's number on the host and when it started.

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test program")]
 
 mod bench;
+mod control;
 mod further;
 mod life;
 mod scene;
@@ -40,5 +41,5 @@ fn main() -> ExitCode {
 }
 
 fn all() -> Vec<Test> {
-    [life::TESTS, further::TESTS].concat()
+    [life::TESTS, further::TESTS, control::TESTS].concat()
 }

@@ -1,0 +1,86 @@
+//! Freezes and thaws all processes of a container.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::{Cgroup, file};
+use crate::CgroupError;
+
+/// How long a process may take to reach a point where it can be frozen.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(1);
+
+impl Cgroup {
+    /// Freezes all processes and returns when they are frozen.
+    ///
+    /// # Errors
+    /// When the kernel refuses or it takes longer than ten seconds (then it is thawed again).
+    pub fn freeze(&self) -> Result<(), CgroupError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            self.set_frozen(true)?;
+            if self.is_completely_frozen()? {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                self.thaw()?;
+                return Err(CgroupError::new("freezing the processes", rustix::io::Errno::TIMEDOUT));
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// Thaws all processes; no error when they are not frozen.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn thaw(&self) -> Result<(), CgroupError> {
+        self.set_frozen(false)
+    }
+
+    /// Whether its processes are frozen or about to be, wherever that came from.
+    pub(crate) fn is_frozen(&self) -> Result<bool, CgroupError> {
+        match self.freezer() {
+            Freezer::Legacy(directory) => Ok(file::read(directory, "freezer.state")?.trim() != "THAWED"),
+            Freezer::Unified(directory) => Ok(file::read(directory, "cgroup.freeze")?.trim() != "0"
+                || file::flag(&file::read(directory, "cgroup.events")?, "frozen") == Some(1)),
+            Freezer::None => Ok(false),
+        }
+    }
+
+    fn is_completely_frozen(&self) -> Result<bool, CgroupError> {
+        match self.freezer() {
+            Freezer::Legacy(directory) => Ok(file::read(directory, "freezer.state")?.trim() == "FROZEN"),
+            Freezer::Unified(directory) => {
+                Ok(file::flag(&file::read(directory, "cgroup.events")?, "frozen") == Some(1))
+            }
+            Freezer::None => Ok(false),
+        }
+    }
+
+    fn set_frozen(&self, frozen: bool) -> Result<(), CgroupError> {
+        match self.freezer() {
+            Freezer::Legacy(directory) => {
+                file::write(directory, "freezer.state", if frozen { "FROZEN" } else { "THAWED" })
+            }
+            Freezer::Unified(directory) => {
+                file::write(directory, "cgroup.freeze", if frozen { "1" } else { "0" })
+            }
+            Freezer::None => Err(CgroupError::new("freezing", rustix::io::Errno::OPNOTSUPP)),
+        }
+    }
+
+    fn freezer(&self) -> Freezer<'_> {
+        match (self.legacy("freezer"), self.unified()) {
+            (Some(directory), _) => Freezer::Legacy(directory),
+            (None, Some(directory)) => Freezer::Unified(directory),
+            (None, None) => Freezer::None,
+        }
+    }
+}
+
+enum Freezer<'a> {
+    Legacy(&'a Path),
+    Unified(&'a Path),
+    None,
+}

@@ -1,0 +1,284 @@
+//! The limits of a container in the words of cgroup v1 and v2.
+
+use model::{BlockDeviceLimit, BlockLimitKind, Resources};
+
+use super::{Cgroup, file};
+use crate::CgroupError;
+
+/// One file and what is written to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Setting {
+    controller: &'static str,
+    file: &'static str,
+    value: String,
+}
+
+/// A limit of a block device whose numbers are known.
+#[derive(Debug, Clone, Copy)]
+struct BlockLimit {
+    kind: BlockLimitKind,
+    device: (u32, u32),
+    value: u64,
+}
+
+/// Controllers as v1 has them; on v2 `blkio` is `io`.
+const CONTROLLERS: [&str; 5] = ["memory", "cpu", "cpuset", "blkio", "pids"];
+
+impl Cgroup {
+    /// Sets the limits that are given and leaves the others.
+    pub(super) fn set_limits(&self, resources: &Resources) -> Result<(), CgroupError> {
+        if *resources == Resources::default() {
+            return Ok(());
+        }
+        let block = resources.block_device_limits.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
+        for controller in CONTROLLERS {
+            let (version, directory) = match self.legacy(controller) {
+                Some(directory) => (Version::One, Some(directory)),
+                None => (Version::Two, self.unified()),
+            };
+            let settings = version.settings(resources, &block);
+            let mut settings: Vec<_> =
+                settings.into_iter().filter(|setting| setting.controller == controller).collect();
+            let Some(directory) = directory else {
+                match settings.first() {
+                    Some(setting) => return Err(missing(setting)),
+                    None => continue,
+                }
+            };
+            if version == Version::One && controller == "memory" {
+                order_memory(directory, &mut settings);
+            }
+            settings.iter().try_for_each(|setting| write(directory, setting))?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    One,
+    Two,
+}
+
+impl Version {
+    fn settings(self, resources: &Resources, block: &[BlockLimit]) -> Vec<Setting> {
+        let mut settings = match self {
+            Self::One => version_one(resources),
+            Self::Two => version_two(resources),
+        };
+        settings.extend(block.iter().map(|limit| match self {
+            Self::One => block_one(limit),
+            Self::Two => block_two(limit),
+        }));
+        settings
+    }
+}
+
+fn missing(setting: &Setting) -> CgroupError {
+    let source = std::io::Error::from(std::io::ErrorKind::Unsupported);
+    CgroupError::new(format!("limiting by the cgroup controller {}", setting.controller), source)
+}
+
+/// The numbers of a limited device.
+fn resolve(limit: &BlockDeviceLimit) -> Result<BlockLimit, CgroupError> {
+    let status = rustix::fs::stat(limit.path.as_path())
+        .map_err(|source| CgroupError::new(format!("stat {}", limit.path.display()), source))?;
+    if rustix::fs::FileType::from_raw_mode(status.st_mode) != rustix::fs::FileType::BlockDevice {
+        let source = rustix::io::Errno::NOTBLK;
+        return Err(CgroupError::new(format!("limiting {}", limit.path.display()), source));
+    }
+    let device = (rustix::fs::major(status.st_rdev), rustix::fs::minor(status.st_rdev));
+    Ok(BlockLimit { kind: limit.kind, device, value: limit.value })
+}
+
+fn version_one(resources: &Resources) -> Vec<Setting> {
+    let number = |value: Option<u64>| value.map(|value| value.to_string());
+    let signed = |value: Option<i64>| value.map(|value| value.to_string());
+    let weight = resources.blkio_weight.map(|weight| weight.to_string());
+    collect([
+        ("memory", "memory.limit_in_bytes", number(resources.memory)),
+        ("memory", "memory.memsw.limit_in_bytes", signed(resources.memory_swap)),
+        ("memory", "memory.soft_limit_in_bytes", number(resources.memory_reservation)),
+        ("memory", "memory.kmem.limit_in_bytes", number(resources.kernel_memory)),
+        ("memory", "memory.swappiness", number(resources.memory_swappiness)),
+        ("memory", "memory.oom_control", resources.oom_kill_disable.then(|| "1".to_owned())),
+        ("cpu", "cpu.shares", number(resources.cpu_shares)),
+        ("cpu", "cpu.cfs_period_us", number(resources.cpu_period)),
+        ("cpu", "cpu.cfs_quota_us", signed(resources.cpu_quota)),
+        ("cpuset", "cpuset.cpus", resources.cpuset_cpus.clone()),
+        ("cpuset", "cpuset.mems", resources.cpuset_mems.clone()),
+        ("blkio", "blkio.weight", weight),
+        ("pids", "pids.max", number(resources.pids_limit)),
+    ])
+}
+
+fn version_two(resources: &Resources) -> Vec<Setting> {
+    let number = |value: Option<u64>| value.map(|value| value.to_string());
+    collect([
+        ("memory", "memory.max", number(resources.memory)),
+        ("memory", "memory.swap.max", swap_alone(resources)),
+        ("memory", "memory.low", number(resources.memory_reservation)),
+        ("cpu", "cpu.weight", resources.cpu_shares.map(|shares| weight_of_shares(shares).to_string())),
+        ("cpu", "cpu.max", quota_and_period(resources)),
+        ("cpuset", "cpuset.cpus", resources.cpuset_cpus.clone()),
+        ("cpuset", "cpuset.mems", resources.cpuset_mems.clone()),
+        ("blkio", "io.weight", resources.blkio_weight.map(|weight| io_weight(u64::from(weight)).to_string())),
+        ("pids", "pids.max", number(resources.pids_limit)),
+    ])
+}
+
+fn collect<const N: usize>(parts: [(&'static str, &'static str, Option<String>); N]) -> Vec<Setting> {
+    let with_value = |(controller, file, value): (_, _, Option<String>)| {
+        value.map(|value| Setting { controller, file, value })
+    };
+    parts.into_iter().filter_map(with_value).collect()
+}
+
+/// v1 counts memory and swap together, v2 swap alone.
+fn swap_alone(resources: &Resources) -> Option<String> {
+    match (resources.memory_swap?, resources.memory) {
+        (-1, _) => Some("max".to_owned()),
+        (both, Some(memory)) => {
+            let both = u64::try_from(both).unwrap_or(0);
+            Some(both.saturating_sub(memory).to_string())
+        }
+        (_, None) => None,
+    }
+}
+
+fn quota_and_period(resources: &Resources) -> Option<String> {
+    if resources.cpu_quota.is_none() && resources.cpu_period.is_none() {
+        return None;
+    }
+    let quota = match resources.cpu_quota {
+        Some(quota) if quota > 0 => quota.to_string(),
+        _ => "max".to_owned(),
+    };
+    Some(format!("{quota} {}", resources.cpu_period.unwrap_or(100_000)))
+}
+
+/// Maps 2…262144 to 1…10000 as the other engines do.
+const fn weight_of_shares(shares: u64) -> u64 {
+    let shares = if shares < 2 { 2 } else { shares };
+    let weight = 1 + (shares - 2) * 9999 / 262_142;
+    if weight > 10_000 { 10_000 } else { weight }
+}
+
+/// Maps 10…1000 to 1…10000.
+const fn io_weight(weight: u64) -> u64 {
+    let weight = if weight < 10 { 10 } else { weight };
+    1 + (weight - 10) * 9999 / 990
+}
+
+fn block_one(limit: &BlockLimit) -> Setting {
+    let file = match limit.kind {
+        BlockLimitKind::ReadBytes => "blkio.throttle.read_bps_device",
+        BlockLimitKind::WriteBytes => "blkio.throttle.write_bps_device",
+        BlockLimitKind::ReadOperations => "blkio.throttle.read_iops_device",
+        BlockLimitKind::WriteOperations => "blkio.throttle.write_iops_device",
+        BlockLimitKind::Weight => "blkio.weight_device",
+    };
+    let (major, minor) = limit.device;
+    Setting { controller: "blkio", file, value: format!("{major}:{minor} {}", limit.value) }
+}
+
+fn block_two(limit: &BlockLimit) -> Setting {
+    let (major, minor) = limit.device;
+    let throttle = |key: &str| format!("{major}:{minor} {key}={}", limit.value);
+    let (file, value) = match limit.kind {
+        BlockLimitKind::ReadBytes => ("io.max", throttle("rbps")),
+        BlockLimitKind::WriteBytes => ("io.max", throttle("wbps")),
+        BlockLimitKind::ReadOperations => ("io.max", throttle("riops")),
+        BlockLimitKind::WriteOperations => ("io.max", throttle("wiops")),
+        BlockLimitKind::Weight => ("io.weight", format!("{major}:{minor} {}", io_weight(limit.value))),
+    };
+    Setting { controller: "blkio", file, value }
+}
+
+/// The limit of both together may never be below that of memory: when memory grows beyond it, it
+/// has to grow first.
+fn order_memory(directory: &std::path::Path, settings: &mut [Setting]) {
+    let value = |settings: &[Setting], file: &str| {
+        let setting = settings.iter().position(|setting| setting.file == file)?;
+        Some((setting, settings[setting].value.clone()))
+    };
+    let Some((memory_at, memory)) = value(settings, "memory.limit_in_bytes") else { return };
+    let Some((both_at, _)) = value(settings, "memory.memsw.limit_in_bytes") else { return };
+    let Ok(present) = file::read(directory, "memory.memsw.limit_in_bytes") else { return };
+    let (Ok(memory), Ok(present)) = (memory.parse::<u64>(), present.trim().parse::<u64>()) else { return };
+    if memory > present {
+        settings.swap(memory_at, both_at);
+    }
+}
+
+/// Writes a setting; weights have another name where BFQ is the only scheduler that knows them.
+fn write(directory: &std::path::Path, setting: &Setting) -> Result<(), CgroupError> {
+    let other_name = match setting.file {
+        "blkio.weight" => Some("blkio.bfq.weight"),
+        "blkio.weight_device" => Some("blkio.bfq.weight_device"),
+        "io.weight" => Some("io.bfq.weight"),
+        _ => None,
+    };
+    let other_name = other_name.filter(|_| !directory.join(setting.file).exists());
+    let name = other_name.filter(|name| directory.join(name).exists()).unwrap_or(setting.file);
+    file::write(directory, name, &setting.value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(version: Version, resources: &Resources) -> Vec<String> {
+        let device = BlockLimit { kind: BlockLimitKind::ReadBytes, device: (8, 16), value: 1024 };
+        let settings = version.settings(resources, &[device]);
+        settings.into_iter().map(|setting| format!("{}={}", setting.file, setting.value)).collect()
+    }
+
+    #[test]
+    fn both_versions_say_the_same() {
+        let resources = Resources {
+            memory: Some(64 << 20),
+            memory_swap: Some(96 << 20),
+            cpu_shares: Some(1024),
+            cpu_quota: Some(50_000),
+            cpuset_cpus: Some("0".into()),
+            blkio_weight: Some(500),
+            pids_limit: Some(10),
+            ..Resources::default()
+        };
+        assert_eq!(
+            lines(Version::One, &resources),
+            [
+                "memory.limit_in_bytes=67108864",
+                "memory.memsw.limit_in_bytes=100663296",
+                "cpu.shares=1024",
+                "cpu.cfs_quota_us=50000",
+                "cpuset.cpus=0",
+                "blkio.weight=500",
+                "pids.max=10",
+                "blkio.throttle.read_bps_device=8:16 1024",
+            ]
+        );
+        assert_eq!(
+            lines(Version::Two, &resources),
+            [
+                "memory.max=67108864",
+                "memory.swap.max=33554432",
+                "cpu.weight=39",
+                "cpu.max=50000 100000",
+                "cpuset.cpus=0",
+                "io.weight=4950",
+                "pids.max=10",
+                "io.max=8:16 rbps=1024",
+            ]
+        );
+    }
+
+    #[test]
+    fn conversions_keep_their_ends() {
+        assert_eq!([weight_of_shares(2), weight_of_shares(262_144), weight_of_shares(0)], [1, 10_000, 1]);
+        assert_eq!([io_weight(10), io_weight(1000)], [1, 10_000]);
+        let unlimited = Resources { memory_swap: Some(-1), cpu_quota: Some(-1), ..Resources::default() };
+        assert_eq!(lines(Version::Two, &unlimited)[..2], ["memory.swap.max=max", "cpu.max=max 100000"]);
+    }
+}
