@@ -1,0 +1,158 @@
+//! Finds the address at which a registry answers: mirrors, https, and http where that is allowed.
+
+use ureq::http::{Method, StatusCode, header};
+use url::Url;
+
+use super::challenge::Challenge;
+use super::error::RegistryError;
+use super::host::{HUB, is_hub};
+use super::retry::{Attempts, asked_pause, is_transient};
+use super::transport::{Request, Transport, TransportError, host_and_port, shown};
+
+/// A registry that answers.
+#[derive(Debug, Clone)]
+pub(super) struct Endpoint {
+    /// The registry's host as users know it.
+    pub(super) registry: String,
+    /// What it wants to see.
+    pub(super) challenges: Vec<Challenge>,
+    /// Ends in `/v2/`.
+    base: Url,
+}
+
+impl Endpoint {
+    /// A URL beneath `/v2/`.
+    pub(super) fn url(&self, rest: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{rest}", self.base.path()));
+        url
+    }
+
+    /// Whether a URL is of this registry, so that it may see the credentials.
+    pub(super) fn is_at(&self, url: &Url) -> bool {
+        self.base.origin() == url.origin()
+    }
+
+    pub(super) fn is_https(&self) -> bool {
+        self.base.scheme() == "https"
+    }
+}
+
+/// Where an image may be looked for.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    /// The registry's host as users know it.
+    registry: String,
+    /// The addresses to try, each ending in `/`.
+    bases: Vec<Url>,
+    /// Whether it is a mirror: it never sees credentials, and its failures are not final.
+    pub(super) is_mirror: bool,
+}
+
+/// The registry of a host; `None` means Docker Hub.
+pub(super) fn registry(transport: &Transport, host: Option<&str>) -> Result<Source, RegistryError> {
+    let Some(host) = host.filter(|host| !is_hub(host)) else {
+        let bases = vec![transport.settings().hub_registry.clone()];
+        return Ok(Source { registry: HUB.to_owned(), bases, is_mirror: false });
+    };
+    let schemes: &[&str] = if transport.may_be_plain(host)? { &["https", "http"] } else { &["https"] };
+    let bases = schemes
+        .iter()
+        .map(|scheme| Url::parse(&format!("{scheme}://{host}/")))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| RegistryError::Unreachable {
+            registry: host.to_owned(),
+            attempts: vec![error.to_string()],
+            suggest_insecure: false,
+        })?;
+    Ok(Source { registry: host.to_owned(), bases, is_mirror: false })
+}
+
+/// Where an image of a host may be pulled from: Docker Hub's mirrors come before Docker Hub.
+pub(super) fn sources(transport: &Transport, host: Option<&str>) -> Result<Vec<Source>, RegistryError> {
+    let mut sources = Vec::new();
+    if host.is_none_or(is_hub) {
+        for mirror in &transport.settings().mirrors {
+            let registry = host_and_port(mirror);
+            sources.push(Source { registry, bases: vec![mirror.clone()], is_mirror: true });
+        }
+    }
+    sources.push(registry(transport, host)?);
+    Ok(sources)
+}
+
+impl Source {
+    /// Asks each address for `/v2/` and takes the first that is a registry.
+    ///
+    /// # Errors
+    /// [`RegistryError::Unreachable`] with all that was tried.
+    pub(super) fn connect(&self, transport: &Transport) -> Result<Endpoint, RegistryError> {
+        let mut attempts = Vec::new();
+        let mut suggest_insecure = false;
+        for base in &self.bases {
+            match self.ping(transport, base) {
+                Ok(endpoint) => return Ok(endpoint),
+                Err(Refusal::Final(error)) => return Err(error),
+                Err(Refusal::Tried { what, tls }) => {
+                    attempts.push(what);
+                    suggest_insecure |= tls;
+                }
+            }
+        }
+        suggest_insecure &= self.bases.len() == 1 && !self.is_mirror && self.registry != HUB;
+        Err(RegistryError::Unreachable { registry: self.registry.clone(), attempts, suggest_insecure })
+    }
+
+    fn ping(&self, transport: &Transport, base: &Url) -> Result<Endpoint, Refusal> {
+        let mut attempts = Attempts::new(transport.settings().retry, transport.cancellation());
+        let mut base = base.clone();
+        base.set_path(&format!("{}v2/", base.path()));
+        loop {
+            let answer = match transport.send(Request::new(Method::GET, base.clone())) {
+                Ok(answer) => answer,
+                Err(TransportError::Cancelled) => return Err(Refusal::Final(RegistryError::Cancelled)),
+                Err(error @ TransportError::Certificates { .. }) => return Err(Refusal::Final(error.into())),
+                Err(error) => {
+                    let tls = base.scheme() == "https" && is_tls_failure(&error);
+                    return Err(Refusal::Tried { what: error.to_string(), tls });
+                }
+            };
+            if is_transient(answer.status) && attempts.pause(asked_pause(&answer)) {
+                continue;
+            }
+            if !matches!(answer.status, StatusCode::OK | StatusCode::UNAUTHORIZED) {
+                let status = answer.status;
+                let what = format!("{} is no registry: status {status}", shown(&base));
+                return Err(Refusal::Tried { what, tls: false });
+            }
+            let values = answer.headers.get_all(header::WWW_AUTHENTICATE).iter();
+            let challenges = if answer.status == StatusCode::UNAUTHORIZED {
+                Challenge::parse_all(values.filter_map(|value| value.to_str().ok()))
+            } else {
+                Vec::new()
+            };
+            return Ok(Endpoint { registry: self.registry.clone(), challenges, base });
+        }
+    }
+}
+
+enum Refusal {
+    /// No other address is tried.
+    Final(RegistryError),
+    /// The next address may do.
+    Tried { what: String, tls: bool },
+}
+
+/// Whether a failure looks like a peer that speaks plain HTTP or shows an unknown certificate.
+fn is_tls_failure(error: &TransportError) -> bool {
+    match error {
+        TransportError::Exchange { source, .. } => match &**source {
+            ureq::Error::Rustls(_) | ureq::Error::Tls(_) => true,
+            ureq::Error::Io(error) => {
+                matches!(error.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof)
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}

@@ -1,0 +1,199 @@
+//! What can go wrong with a registry.
+
+use std::io;
+
+use model::{Digest, ErrorKind, ReferenceError};
+
+use super::auth::AuthError;
+use super::manifest::ManifestError;
+use super::transport::TransportError;
+
+/// Work with a registry failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The work was cancelled: the client has gone away.
+    #[error("the request was cancelled")]
+    Cancelled,
+    /// The name or term is malformed.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    /// The credentials are malformed.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// No address of the registry answers.
+    #[error("cannot reach the registry {registry}: {}{}", attempts.join("; "), hint(*.suggest_insecure, registry))]
+    Unreachable {
+        /// The registry's host.
+        registry: String,
+        /// What was tried and how it failed.
+        attempts: Vec<String>,
+        /// Whether `--insecure-registry` could help.
+        suggest_insecure: bool,
+    },
+    /// A request could not be carried out.
+    #[error("{0}")]
+    Transport(TransportError),
+    /// Credentials are missing, wrong or do not suffice.
+    #[error("{reason}")]
+    Unauthorized {
+        /// Who refuses whom, in the registry's words.
+        reason: String,
+    },
+    /// The registry has no such thing.
+    #[error("{reason}")]
+    Unknown {
+        /// What it does not have, in the words that clients know.
+        reason: String,
+    },
+    /// The registry answers with a status that is not expected.
+    #[error("{method} {url}: unexpected status {status}{}", colon(message))]
+    Status {
+        /// The request's method.
+        method: String,
+        /// Where it went, without its query.
+        url: String,
+        /// The status.
+        status: u16,
+        /// The registry's explanation, if any.
+        message: String,
+    },
+    /// An answer is not what the protocol says.
+    #[error("{url}: malformed {what}: {reason}")]
+    Malformed {
+        /// Where it came from.
+        url: String,
+        /// What it should be.
+        what: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The token service gives no token.
+    #[error("the token service {realm} gives no token: {reason}")]
+    TokenService {
+        /// Its address.
+        realm: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A manifest cannot be used.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The registry sent content that does not have the digest it was asked for.
+    #[error("the registry sent wrong content for {expected}: it has the digest {actual}")]
+    WrongDigest {
+        /// The digest that was asked for.
+        expected: Digest,
+        /// The digest of what came.
+        actual: Digest,
+    },
+    /// The registry sent content of another size than its manifest says.
+    #[error("the registry sent wrong content for {digest}: {actual} bytes instead of {expected}")]
+    WrongSize {
+        /// The digest that was asked for.
+        digest: Digest,
+        /// The size in the manifest.
+        expected: u64,
+        /// The size of what came, as far as it was read.
+        actual: u64,
+    },
+    /// A download broke off and could not be resumed.
+    #[error("the download of {digest} broke off at {received} of {expected} bytes: {reason}")]
+    BrokenOff {
+        /// What was downloaded.
+        digest: Digest,
+        /// How much came.
+        received: u64,
+        /// How much there is.
+        expected: u64,
+        /// Why.
+        reason: String,
+    },
+    /// A file of a download or upload cannot be read or written.
+    #[error("cannot {act} {path}: {source}")]
+    File {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        path: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The image store refuses or fails.
+    #[error(transparent)]
+    Store(#[from] crate::Error),
+    /// A push names a repository that is not here.
+    #[error("Repository does not exist: {0}")]
+    NoSuchRepository(String),
+    /// A push names a tag that is not here.
+    #[error("error getting tags for {repository}: Tag does not exist for {tag}")]
+    NoSuchTag {
+        /// The repository.
+        repository: String,
+        /// The tag.
+        tag: String,
+    },
+    /// The account on an old index cannot be used.
+    #[error("{reason}")]
+    Login {
+        /// Why.
+        reason: String,
+        /// Whose fault.
+        kind: ErrorKind,
+    },
+}
+
+fn hint(suggest: bool, registry: &str) -> String {
+    if !suggest {
+        return String::new();
+    }
+    format!(
+        ". If this private registry supports only HTTP or HTTPS with an unknown CA certificate, please add \
+         `--insecure-registry {registry}` to the daemon's arguments. In the case of HTTPS, if you have access \
+         to the registry's CA certificate, no need for the flag; simply place the CA certificate at \
+         /etc/berth/certs.d/{registry}/ca.crt or /etc/docker/certs.d/{registry}/ca.crt"
+    )
+}
+
+fn colon(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(": {message}") }
+}
+
+impl From<TransportError> for RegistryError {
+    fn from(error: TransportError) -> Self {
+        match error {
+            TransportError::Cancelled => Self::Cancelled,
+            other => Self::Transport(other),
+        }
+    }
+}
+
+impl RegistryError {
+    /// What kind of failure this is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Reference(error) => error.kind(),
+            Self::Auth(error) => error.kind(),
+            Self::Store(error) => error.kind(),
+            Self::Login { kind, .. } => *kind,
+            Self::Unauthorized { .. } => ErrorKind::Unauthorized,
+            Self::Unknown { .. } | Self::NoSuchRepository(_) | Self::NoSuchTag { .. } => ErrorKind::NotFound,
+            Self::Manifest(_) => ErrorKind::Refused,
+            Self::Cancelled
+            | Self::Unreachable { .. }
+            | Self::Transport(_)
+            | Self::Status { .. }
+            | Self::Malformed { .. }
+            | Self::TokenService { .. }
+            | Self::WrongDigest { .. }
+            | Self::WrongSize { .. }
+            | Self::BrokenOff { .. }
+            | Self::File { .. } => ErrorKind::Internal,
+        }
+    }
+
+    /// Whether the registry does not have, or does not show, what was asked for.
+    pub(super) const fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown { .. })
+    }
+}

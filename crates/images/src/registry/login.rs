@@ -1,0 +1,185 @@
+//! Checks credentials against a registry, its token service, or an index of version 1.
+
+use model::ErrorKind;
+use serde_json::json;
+use ureq::http::{Method, StatusCode};
+use url::Url;
+
+use super::auth::Credentials;
+use super::challenge::Challenge;
+use super::endpoint::{self, Endpoint};
+use super::error::RegistryError;
+use super::host::{self, HUB_INDEX_ADDRESS, is_hub};
+use super::session::{Scope, basic};
+use super::token::{self, Wanted};
+use super::transport::{Payload, Request, Transport, host_and_port, shown};
+
+/// What a successful login says.
+const SUCCEEDED: &str = "Login Succeeded";
+/// How much of a refusal's text is read.
+const TEXT_LIMIT: u64 = 4 << 10;
+
+pub(super) fn check(transport: &Transport, credentials: &Credentials) -> Result<String, RegistryError> {
+    let address = match credentials.server_address.trim() {
+        "" => HUB_INDEX_ADDRESS,
+        address => address,
+    };
+    let url = parse_address(address)?;
+    let host = host_and_port(&url);
+    if is_hub(host::without_port(&host)) {
+        return check_registry(transport, None, credentials);
+    }
+    match url.path().trim_matches('/') {
+        "" | "v2" => match check_registry(transport, Some(&host), credentials) {
+            Err(error @ RegistryError::Unreachable { .. }) => {
+                check_index(transport, &host, credentials).unwrap_or(Err(error))
+            }
+            outcome => outcome,
+        },
+        "v1" => check_index(transport, &host, credentials).unwrap_or_else(|| {
+            let attempts = vec![format!("{address}: there is no index of version 1")];
+            Err(RegistryError::Unreachable { registry: host.clone(), attempts, suggest_insecure: true })
+        }),
+        path => Err(refused(
+            ErrorKind::NotFound,
+            format!("Unexpected status code [404] : {host} has no registry at /{path}"),
+        )),
+    }
+}
+
+fn parse_address(address: &str) -> Result<Url, RegistryError> {
+    let whole = if address.contains("://") { address.to_owned() } else { format!("https://{address}") };
+    match Url::parse(&whole) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        Ok(_) => {
+            Err(refused(ErrorKind::Refused, format!("invalid registry address {address:?}: no http(s) host")))
+        }
+        Err(error) => {
+            Err(refused(ErrorKind::Refused, format!("invalid registry address {address:?}: {error}")))
+        }
+    }
+}
+
+fn refused(kind: ErrorKind, reason: String) -> RegistryError {
+    RegistryError::Login { reason, kind }
+}
+
+/// Proves the credentials to a registry of version 2.
+fn check_registry(
+    transport: &Transport,
+    host: Option<&str>,
+    credentials: &Credentials,
+) -> Result<String, RegistryError> {
+    let endpoint = endpoint::registry(transport, host)?.connect(transport)?;
+    let url = endpoint.url("");
+    let mut failures = Vec::new();
+    for challenge in &endpoint.challenges {
+        match prove(transport, &endpoint, challenge, credentials)? {
+            Ok(()) => return Ok(SUCCEEDED.to_owned()),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    let failures = failures.join(", ");
+    let text = format!("no successful auth challenge for {} - errors: [{failures}]", shown(&url));
+    Err(refused(ErrorKind::Refused, text))
+}
+
+/// Answers one challenge; the inner error tells why the registry is not convinced.
+fn prove(
+    transport: &Transport,
+    endpoint: &Endpoint,
+    challenge: &Challenge,
+    credentials: &Credentials,
+) -> Result<Result<(), String>, RegistryError> {
+    let url = endpoint.url("");
+    let mut request = Request::new(Method::GET, url.clone());
+    let attempt = match challenge {
+        Challenge::Basic { realm } => {
+            request.authorization = basic(credentials);
+            format!("basic auth attempt to {} realm {realm:?}", shown(&url))
+        }
+        Challenge::Bearer { realm, service, .. } => {
+            if credentials.is_anonymous() {
+                return Ok(Err(format!("token auth attempt to {realm}: no credentials were given")));
+            }
+            let scope = Scope(Vec::new());
+            let wanted = Wanted { realm, service: service.as_deref(), scope: &scope };
+            match token::fetch(transport, endpoint, &wanted, Some(credentials)) {
+                Ok(token) => request.authorization = Some(format!("Bearer {}", token.value)),
+                Err(RegistryError::Unauthorized { reason }) => {
+                    return Ok(Err(format!("token auth attempt to {realm} failed: {reason}")));
+                }
+                Err(error) => return Err(error),
+            }
+            format!("token auth attempt for registry {}", shown(&url))
+        }
+    };
+    let answer = transport.send(request)?;
+    Ok(if answer.status == StatusCode::OK {
+        Ok(())
+    } else {
+        Err(format!("{attempt} failed with status: {}", answer.status))
+    })
+}
+
+/// Proves the credentials to an index of version 1, which makes the account when it is new.
+///
+/// `None` when no such index answers.
+fn check_index(
+    transport: &Transport,
+    host: &str,
+    credentials: &Credentials,
+) -> Option<Result<String, RegistryError>> {
+    let plain = transport.may_be_plain(host).ok()?;
+    let schemes: &[&str] = if plain { &["https", "http"] } else { &["https"] };
+    let base = schemes.iter().find_map(|scheme| {
+        let base = Url::parse(&format!("{scheme}://{host}/v1/")).ok()?;
+        let ping = transport.send(Request::new(Method::GET, base.join("_ping").ok()?)).ok()?;
+        (ping.status == StatusCode::OK).then_some(base)
+    })?;
+    Some(log_in(transport, &base, credentials))
+}
+
+fn log_in(transport: &Transport, base: &Url, credentials: &Credentials) -> Result<String, RegistryError> {
+    let mut users = base.clone();
+    users.set_path(&format!("{}users/", base.path()));
+    let account = json!({
+        "username": credentials.username, "password": credentials.password, "email": credentials.email
+    })
+    .to_string();
+    let mut creation = Request::new(Method::POST, users.clone());
+    creation.payload = Payload::Bytes("application/json; charset=utf-8", account.as_bytes());
+    let answer = transport.send(creation)?;
+    let status = answer.status;
+    let text = String::from_utf8_lossy(&answer.read_up_to(TEXT_LIMIT).unwrap_or_default()).into_owned();
+    match status {
+        StatusCode::CREATED => Ok(format!(
+            "Account created. Please see the documentation of the registry {base} for instructions how to \
+             activate it."
+        )),
+        StatusCode::BAD_REQUEST if !text.contains("already exists") => {
+            Err(refused(ErrorKind::Refused, format!("Registration: {text}")))
+        }
+        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => {
+            let mut request = Request::new(Method::GET, users);
+            request.authorization = basic(credentials);
+            match transport.send(request)?.status {
+                StatusCode::OK => Ok(SUCCEEDED.to_owned()),
+                StatusCode::UNAUTHORIZED => {
+                    Err(refused(ErrorKind::Unauthorized, "Wrong login/password, please try again".to_owned()))
+                }
+                StatusCode::FORBIDDEN => Err(refused(
+                    ErrorKind::Forbidden,
+                    format!(
+                        "Login: Account is not active. Please see the documentation of the registry {base} for instructions how to activate it."
+                    ),
+                )),
+                other => Err(refused(ErrorKind::Refused, format!("Login: unexpected status code {other}"))),
+            }
+        }
+        other => Err(refused(
+            ErrorKind::Refused,
+            format!("Unexpected status code [{}] : {}", other.as_u16(), text.trim()),
+        )),
+    }
+}

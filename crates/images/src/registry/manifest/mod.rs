@@ -1,0 +1,224 @@
+//! Manifests of registries: Docker schema 2, OCI, their lists by platform, and schema 1.
+
+mod legacy;
+mod platform;
+
+use model::Digest;
+use serde::{Deserialize, Serialize};
+
+pub(super) use legacy::{LegacyLayer, LegacyManifest};
+pub use platform::Platform;
+
+/// Docker's image manifest, schema 2.
+pub(super) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+/// Docker's list of manifests by platform.
+pub(super) const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+/// The OCI image manifest.
+pub(super) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// The OCI index of manifests by platform.
+pub(super) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// Docker's schema 1, signed.
+pub(super) const LEGACY_SIGNED: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
+/// Docker's schema 1.
+pub(super) const LEGACY: &str = "application/vnd.docker.distribution.manifest.v1+json";
+/// Docker's image configuration.
+pub(super) const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+/// Docker's gzipped layer.
+pub(super) const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+/// Docker's gzipped layer that is fetched from elsewhere.
+pub(super) const FOREIGN_LAYER: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+
+/// The value of `Accept` that asks for every kind that is read here.
+pub(super) const ACCEPTED: [&str; 6] =
+    [DOCKER_MANIFEST, DOCKER_LIST, OCI_MANIFEST, OCI_INDEX, LEGACY_SIGNED, LEGACY];
+
+/// The most layers of one image; the kernel stacks no more.
+const LAYER_LIMIT: usize = 500;
+
+/// A manifest is not one of an image that can be used here.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// It is no JSON of its kind.
+    #[error("the manifest is malformed: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// It contradicts itself.
+    #[error("the manifest is malformed: {0}")]
+    Inconsistent(String),
+    /// Its kind is not known.
+    #[error("manifests of the type {0:?} are not known")]
+    UnknownType(String),
+    /// It describes something other than a container image.
+    #[error("this is no container image: its config has the type {0:?}")]
+    NoImage(String),
+    /// A layer has a type that cannot be unpacked.
+    #[error("layers of the type {0:?} cannot be unpacked")]
+    UnknownLayer(String),
+    /// It has too many layers.
+    #[error("the image has {0} layers; more than {LAYER_LIMIT} cannot be mounted")]
+    TooManyLayers(usize),
+    /// A list has no entry for the platform.
+    #[error("no image for the platform {wanted}; there are: {offered}")]
+    NoPlatform {
+        /// The platform that was looked for.
+        wanted: Platform,
+        /// Those that are there.
+        offered: String,
+    },
+    /// Lists point to lists without end.
+    #[error("manifest lists are nested too deeply")]
+    TooDeep,
+}
+
+/// Points to content by its digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Descriptor {
+    #[serde(default)]
+    pub(super) media_type: String,
+    pub(super) size: u64,
+    pub(super) digest: Digest,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_empty")]
+    pub(super) urls: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) platform: Option<Platform>,
+}
+
+fn null_is_empty<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// The manifest of one image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ImageManifest {
+    pub(super) schema_version: u32,
+    #[serde(default)]
+    pub(super) media_type: String,
+    pub(super) config: Descriptor,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(super) layers: Vec<Descriptor>,
+}
+
+/// A list of manifests by platform.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct Index {
+    #[serde(deserialize_with = "null_is_empty")]
+    manifests: Vec<Descriptor>,
+}
+
+/// What a reference leads to.
+#[derive(Debug)]
+pub(super) enum Manifest {
+    Image(ImageManifest),
+    Index(Index),
+    Legacy(LegacyManifest),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Probe {
+    schema_version: u32,
+    #[serde(default)]
+    media_type: Option<String>,
+    config: Option<serde::de::IgnoredAny>,
+    layers: Option<serde::de::IgnoredAny>,
+    manifests: Option<serde::de::IgnoredAny>,
+}
+
+impl Manifest {
+    /// Reads a manifest of the type that the answer's `Content-Type` or the document names.
+    pub(super) fn parse(content_type: Option<&str>, bytes: &[u8]) -> Result<Self, ManifestError> {
+        let probe: Probe = serde_json::from_slice(bytes)?;
+        if probe.schema_version == 1 {
+            return Ok(Self::Legacy(LegacyManifest::parse(bytes)?));
+        }
+        if probe.config.is_some() && probe.layers.is_some() && probe.manifests.is_some() {
+            // Which one it is would lie with the reader; such documents are an attack.
+            return Err(ManifestError::Inconsistent("it is an image and a list at once".to_owned()));
+        }
+        let named = content_type.map(|kind| kind.split(';').next().unwrap_or_default().trim());
+        let named = named.filter(|kind| kind.starts_with("application/vnd."));
+        let kind = probe.media_type.as_deref().filter(|kind| !kind.is_empty()).or(named);
+        match kind {
+            Some(DOCKER_MANIFEST | OCI_MANIFEST) => Self::parse_image(bytes),
+            Some(DOCKER_LIST | OCI_INDEX) => Ok(Self::Index(serde_json::from_slice(bytes)?)),
+            None if probe.manifests.is_some() => Ok(Self::Index(serde_json::from_slice(bytes)?)),
+            None if probe.config.is_some() => Self::parse_image(bytes),
+            other => Err(ManifestError::UnknownType(other.unwrap_or_default().to_owned())),
+        }
+    }
+
+    fn parse_image(bytes: &[u8]) -> Result<Self, ManifestError> {
+        let manifest: ImageManifest = serde_json::from_slice(bytes)?;
+        let config = manifest.config.media_type.as_str();
+        let is_image = matches!(
+            config,
+            DOCKER_CONFIG | "application/vnd.oci.image.config.v1+json" | "application/octet-stream" | ""
+        );
+        if !is_image {
+            return Err(ManifestError::NoImage(config.to_owned()));
+        }
+        if manifest.layers.len() > LAYER_LIMIT {
+            return Err(ManifestError::TooManyLayers(manifest.layers.len()));
+        }
+        match manifest.layers.iter().find(|layer| !is_layer_type(&layer.media_type)) {
+            Some(layer) => Err(ManifestError::UnknownLayer(layer.media_type.clone())),
+            None => Ok(Self::Image(manifest)),
+        }
+    }
+}
+
+fn is_layer_type(kind: &str) -> bool {
+    matches!(
+        kind,
+        DOCKER_LAYER
+            | FOREIGN_LAYER
+            | "application/vnd.docker.image.rootfs.diff.tar"
+            | "application/vnd.docker.image.rootfs.diff.tar.zstd"
+            | "application/vnd.docker.image.rootfs.foreign.diff.tar"
+            | "application/vnd.oci.image.layer.v1.tar"
+            | "application/vnd.oci.image.layer.v1.tar+gzip"
+            | "application/vnd.oci.image.layer.v1.tar+zstd"
+            | "application/vnd.oci.image.layer.nondistributable.v1.tar"
+            | "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
+            | "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd"
+    )
+}
+
+impl Descriptor {
+    /// Whether the content lies elsewhere, so that registries need not have it.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.media_type.contains(".foreign.") || self.media_type.contains(".nondistributable.")
+    }
+}
+
+impl Index {
+    /// The entry for a platform.
+    pub(super) fn choose(&self, wanted: &Platform) -> Result<&Descriptor, ManifestError> {
+        let manifests = || self.manifests.iter().filter(|entry| is_manifest_type(&entry.media_type));
+        let best = manifests()
+            .filter_map(|entry| {
+                let fitness = match &entry.platform {
+                    None => Some(platform::Fitness::Unsaid),
+                    Some(platform) => wanted.fitness_of(platform),
+                };
+                fitness.map(|fitness| (fitness, entry))
+            })
+            .reduce(|best, next| if next.0 > best.0 { next } else { best });
+        if let Some((_, entry)) = best {
+            return Ok(entry);
+        }
+        let offered: Vec<_> =
+            manifests().filter_map(|entry| entry.platform.as_ref()).map(ToString::to_string).collect();
+        Err(ManifestError::NoPlatform { wanted: wanted.clone(), offered: offered.join(", ") })
+    }
+}
+
+fn is_manifest_type(kind: &str) -> bool {
+    matches!(kind, "" | DOCKER_MANIFEST | DOCKER_LIST | OCI_MANIFEST | OCI_INDEX | LEGACY_SIGNED | LEGACY)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! Registries: pull, push, search and login against registries of version 2.
+//!
+//! ```text
+//!   Client ─ pull, push, search, check_credentials
+//!     ├─ endpoint   where the registry answers: mirrors, https, plain http
+//!     ├─ session    who asks: Basic, bearer tokens; what may pass is tried again
+//!     ├─ transport  one request: connection pools, proxies, TLS, redirects, cancellation
+//!     ├─ manifest   what an image consists of
+//!     └─ pull, push the work itself, several layers at once
+//! ```
+//!
+//! Everything is synchronous; long work reports to a [`Progress`] and stops by a
+//! [`Cancellation`]. Nothing that a registry says is believed: every digest and size is checked.
+
+pub mod auth;
+mod cancellation;
+mod challenge;
+mod download;
+mod endpoint;
+mod error;
+mod host;
+mod in_flight;
+mod kept;
+mod login;
+mod manifest;
+mod parallel;
+pub mod progress;
+mod proxy;
+mod pull;
+mod retry;
+mod search;
+mod session;
+mod settings;
+mod tls;
+mod token;
+mod transport;
+
+use std::sync::Arc;
+
+pub use auth::{AuthError, CredentialMap, Credentials};
+pub use cancellation::Cancellation;
+pub use error::RegistryError;
+pub use host::{HUB, HUB_INDEX_ADDRESS, is_hub};
+pub use manifest::{ManifestError, Platform};
+pub use progress::{Message, Progress, Silent};
+pub use proxy::ProxySettings;
+pub use pull::{PullRequest, PulledImage};
+pub use search::SearchResult;
+pub use settings::{InsecureRegistry, RegistrySettings, Retry, SettingError, parse_mirror};
+pub use tls::CertificateError;
+pub use transport::TransportError;
+
+use in_flight::InFlight;
+use transport::Transport;
+
+/// Talks to registries; one serves the whole engine.
+#[derive(Debug)]
+pub struct Client {
+    settings: Arc<RegistrySettings>,
+    in_flight: InFlight,
+}
+
+impl Client {
+    /// Makes a client.
+    #[must_use]
+    pub fn new(settings: RegistrySettings) -> Self {
+        Self { settings: Arc::new(settings), in_flight: InFlight::default() }
+    }
+
+    /// The settings that it works by.
+    #[must_use]
+    pub fn settings(&self) -> &RegistrySettings {
+        &self.settings
+    }
+
+    /// Pulls one image, or all tags of a repository, and names what came.
+    ///
+    /// Nothing is reported before the first manifest was found: an error until then can still be
+    /// answered with a status. What was downloaded when it fails is used by the next pull.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown repository or tag, `Unauthorized` for wrong credentials,
+    /// [`RegistryError::Cancelled`], else why the registry or its content cannot be used.
+    pub fn pull(
+        &self,
+        request: &PullRequest<'_>,
+        progress: &dyn Progress,
+        cancellation: &Cancellation,
+    ) -> Result<Vec<PulledImage>, RegistryError> {
+        pull::pull(self, || self.transport(cancellation), request, progress)
+    }
+
+    /// Searches the index that the term's host names, or Docker Hub's.
+    ///
+    /// # Errors
+    /// [`RegistryError::Reference`] when the term is no name, else why the index gives no list.
+    pub fn search(
+        &self,
+        term: &str,
+        credentials: Option<&Credentials>,
+        cancellation: &Cancellation,
+    ) -> Result<Vec<SearchResult>, RegistryError> {
+        search::search(&self.transport(cancellation), term, credentials)
+    }
+
+    /// Proves credentials to the registry that they name; returns what clients show.
+    ///
+    /// # Errors
+    /// [`RegistryError::Login`] when the registry refuses them, else why it cannot be asked.
+    pub fn check_credentials(
+        &self,
+        credentials: &Credentials,
+        cancellation: &Cancellation,
+    ) -> Result<String, RegistryError> {
+        login::check(&self.transport(cancellation), credentials)
+    }
+
+    fn transport(&self, cancellation: &Cancellation) -> Transport {
+        Transport::new(Arc::clone(&self.settings), cancellation)
+    }
+}
+
+#[cfg(test)]
+mod tests;

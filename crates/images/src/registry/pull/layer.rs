@@ -1,0 +1,206 @@
+//! Fetches the layers of an image, several at once, each downloaded and unpacked in one pass.
+
+use std::path::Path;
+
+use model::Digest;
+
+use crate::registry::download::{Blob, Download, file_error};
+use crate::registry::error::RegistryError;
+use crate::registry::in_flight::InFlight;
+use crate::registry::kept;
+use crate::registry::manifest::ManifestError;
+use crate::registry::parallel::for_each;
+use crate::registry::progress::{Message, Progress};
+use crate::registry::session::Session;
+use crate::{Layer, LayerBlob, Store};
+
+/// A layer that an image needs.
+pub(super) struct LayerPlan {
+    pub(super) blob: Blob,
+    pub(super) media_type: String,
+    /// Unknown for layers of schema 1.
+    pub(super) diff_id: Option<Digest>,
+}
+
+/// Fetches layers from one repository.
+pub(super) struct Layers<'a> {
+    pub(super) session: &'a Session<'a>,
+    pub(super) store: &'a Store,
+    pub(super) progress: &'a dyn Progress,
+    pub(super) in_flight: &'a InFlight,
+}
+
+impl Layers<'_> {
+    /// Fetches what is missing and holds all, in the order of the plans.
+    pub(super) fn fetch(&self, plans: &[LayerPlan]) -> Result<Vec<Layer>, RegistryError> {
+        let mut held: Vec<Option<Layer>> = Vec::with_capacity(plans.len());
+        let mut missing: Vec<&LayerPlan> = Vec::new();
+        for plan in plans {
+            let known = self.known(plan)?;
+            if missing.iter().any(|other| other.blob.digest == plan.blob.digest) {
+                // An image may have the same layer twice; it is fetched once.
+            } else if known.is_some() {
+                self.say(plan, "Already exists");
+            } else {
+                self.say(plan, "Pulling fs layer");
+                missing.push(plan);
+            }
+            held.push(known);
+        }
+        let transport = self.session.transport();
+        let threads = transport.settings().parallel_downloads.max(1);
+        let fetched = for_each(&missing, threads, transport.cancellation(), |plan| self.fetch_one(plan))?;
+        let take = |(plan, held): (&LayerPlan, Option<Layer>)| {
+            let layer = held.or_else(|| {
+                let position = missing.iter().position(|other| other.blob.digest == plan.blob.digest)?;
+                fetched.get(position).cloned()
+            });
+            let layer = layer.ok_or(RegistryError::Cancelled)?;
+            check_diff_id(plan, &layer)?;
+            Ok(layer)
+        };
+        plans.iter().zip(held).map(take).collect()
+    }
+
+    fn say(&self, plan: &LayerPlan, what: &str) {
+        self.progress.report(Message::state(plan.blob.digest.short(), what));
+    }
+
+    /// The layer, if the store has it: by its own digest, or by a blob that was verified before.
+    fn known(&self, plan: &LayerPlan) -> Result<Option<Layer>, RegistryError> {
+        let Some(diff_id) = plan.diff_id else { return Ok(self.store.layer_of_blob(&plan.blob.digest)?) };
+        let Some(layer) = self.store.layer(&diff_id) else { return Ok(None) };
+        let verified = self.store.layer_blobs(&diff_id)?;
+        if let Some(blob) = verified.iter().find(|blob| blob.digest == plan.blob.digest) {
+            self.remember(&layer, blob)?;
+        }
+        Ok(Some(layer))
+    }
+
+    /// Notes that the repository has the blob too: a push there need not send it.
+    fn remember(&self, layer: &Layer, blob: &LayerBlob) -> Result<(), RegistryError> {
+        let repository = kept::repository_of(self.session);
+        if blob.repository != repository {
+            self.store.remember_layer_blob(&layer.diff_id(), &LayerBlob { repository, ..blob.clone() })?;
+        }
+        Ok(())
+    }
+
+    fn fetch_one(&self, plan: &LayerPlan) -> Result<Layer, RegistryError> {
+        let digest = plan.blob.digest;
+        let _turn = match self.in_flight.try_take(digest) {
+            Some(turn) => turn,
+            None => {
+                self.say(plan, "Waiting");
+                let cancellation = self.session.transport().cancellation();
+                self.in_flight.take(digest, cancellation).ok_or(RegistryError::Cancelled)?
+            }
+        };
+        // Another pull may have brought it while this one waited.
+        if let Some(layer) = self.known(plan)? {
+            self.say(plan, "Already exists");
+            return Ok(layer);
+        }
+        match self.download(plan)? {
+            Outcome::Done(layer) => Ok(layer),
+            // What an earlier process left was damaged: once more from the beginning.
+            Outcome::StaleStart => match self.download(plan)? {
+                Outcome::Done(layer) => Ok(layer),
+                Outcome::StaleStart => Err(RegistryError::Cancelled),
+            },
+        }
+    }
+
+    fn download(&self, plan: &LayerPlan) -> Result<Outcome, RegistryError> {
+        let directory = self.store.download_directory();
+        let mut download = Download::open(self.session, &plan.blob, &directory, self.progress)?;
+        let resumed = download.is_resumed();
+        let unpacked = self.store.unpack_layer(&mut download);
+        let layer = match (unpacked, download.take_failure()) {
+            (Ok(layer), None) => layer,
+            (_, Some(error)) => return self.failed(download, resumed, error),
+            (Err(error), None) => {
+                // Wrong content is the better explanation of a tar that cannot be unpacked.
+                let path = directory.join(plan.blob.digest.hexadecimal());
+                let error = match download.finish() {
+                    Ok(_) => error.into(),
+                    Err(RegistryError::Cancelled) => return Err(RegistryError::Cancelled),
+                    Err(error) => error,
+                };
+                remove(&path);
+                return if resumed { Ok(Outcome::StaleStart) } else { Err(error) };
+            }
+        };
+        self.say(plan, "Verifying Checksum");
+        let path = directory.join(plan.blob.digest.hexadecimal());
+        let file = match download.finish() {
+            Ok(file) => file,
+            Err(error) => {
+                drop(layer);
+                if !is_wrong(&error) {
+                    return Err(error);
+                }
+                remove(&path);
+                return if resumed { Ok(Outcome::StaleStart) } else { Err(error) };
+            }
+        };
+        self.say(plan, "Download complete");
+        if let Err(error) = check_diff_id(plan, &layer) {
+            remove(&file);
+            return Err(error.into());
+        }
+        let size = std::fs::metadata(&file).map_err(|source| file_error("look at", &file, source))?.len();
+        let id = plan.blob.digest.short();
+        self.progress.report(Message::amount(id, "Extracting", size, size));
+        kept::keep(&layer, plan.blob.digest, &file);
+        let blob = LayerBlob {
+            digest: plan.blob.digest,
+            size,
+            media_type: plan.media_type.clone(),
+            repository: kept::repository_of(self.session),
+        };
+        self.store.remember_layer_blob(&layer.diff_id(), &blob)?;
+        self.say(plan, "Pull complete");
+        Ok(Outcome::Done(layer))
+    }
+
+    /// Ends a download that failed: what is wrong goes, what is incomplete stays to be resumed.
+    fn failed(
+        &self,
+        download: Download<'_>,
+        resumed: bool,
+        error: RegistryError,
+    ) -> Result<Outcome, RegistryError> {
+        if !is_wrong(&error) {
+            return Err(error);
+        }
+        download.discard();
+        if resumed { Ok(Outcome::StaleStart) } else { Err(error) }
+    }
+}
+
+enum Outcome {
+    Done(Layer),
+    StaleStart,
+}
+
+fn is_wrong(error: &RegistryError) -> bool {
+    matches!(error, RegistryError::WrongDigest { .. } | RegistryError::WrongSize { .. })
+}
+
+fn check_diff_id(plan: &LayerPlan, layer: &Layer) -> Result<(), ManifestError> {
+    match plan.diff_id {
+        Some(expected) if expected != layer.diff_id() => Err(ManifestError::Inconsistent(format!(
+            "the layer {} has the content {}, its config says {expected}",
+            plan.blob.digest,
+            layer.diff_id()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path) {
+        tracing::debug!(path = %path.display(), %error, "cannot remove a wrong download");
+    }
+}

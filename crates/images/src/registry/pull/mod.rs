@@ -1,0 +1,228 @@
+//! Pulls images: manifest, config, layers in parallel, then the name.
+//!
+//! An image becomes visible by its name, and that is given last: until then layers are only held.
+
+mod layer;
+mod resolve;
+
+use model::{Digest, ImageConfig, ImageReference, Tag};
+
+use self::layer::{LayerPlan, Layers};
+use self::resolve::{Resolved, resolve};
+use super::download::Blob;
+use super::endpoint::{self, Source};
+use super::error::RegistryError;
+use super::in_flight::InFlight;
+use super::manifest::{ImageManifest, LegacyManifest, Manifest, ManifestError};
+use super::progress::{Message, Progress};
+use super::session::{Scope, Session};
+use super::transport::Transport;
+use super::{Client, Credentials};
+use crate::{Layer, NewImage, Store, TagPolicy};
+
+/// The longest config of an image.
+const CONFIG_LIMIT: u64 = 8 << 20;
+
+/// What is to be pulled.
+#[derive(Debug, Clone, Copy)]
+pub struct PullRequest<'a> {
+    /// Where it goes.
+    pub store: &'a Store,
+    /// What it is; without tag and digest, all tags of the repository.
+    pub reference: &'a ImageReference,
+    /// Who asks.
+    pub credentials: Option<&'a Credentials>,
+}
+
+/// An image that was pulled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PulledImage {
+    /// Its name: with a tag, or with the digest that was asked for.
+    pub reference: ImageReference,
+    /// Its id.
+    pub image: Digest,
+    /// Whether the name is new or named another image before.
+    pub is_new: bool,
+}
+
+/// One name to pull.
+struct Target {
+    reference: ImageReference,
+    /// The tag or digest.
+    label: String,
+}
+
+pub(super) fn pull(
+    client: &Client,
+    transport: impl Fn() -> Transport,
+    request: &PullRequest<'_>,
+    progress: &dyn Progress,
+) -> Result<Vec<PulledImage>, RegistryError> {
+    let mut sources = endpoint::sources(&transport(), request.reference.repository.host())?;
+    let last = sources.pop();
+    for mirror in sources {
+        match pull_from(client, &transport(), &mirror, request, progress) {
+            Err(RegistryError::Cancelled) => return Err(RegistryError::Cancelled),
+            Err(error) => tracing::info!(%error, "a mirror does not help, asking the next registry"),
+            done => return done,
+        }
+    }
+    match last {
+        Some(source) => pull_from(client, &transport(), &source, request, progress),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn pull_from(
+    client: &Client,
+    transport: &Transport,
+    source: &Source,
+    request: &PullRequest<'_>,
+    progress: &dyn Progress,
+) -> Result<Vec<PulledImage>, RegistryError> {
+    let endpoint = source.connect(transport)?;
+    let path = request.reference.repository.remote_path();
+    // A mirror belongs to somebody else than the registry that the credentials are for.
+    let credentials = request.credentials.filter(|_| !source.is_mirror);
+    let session = Session::new(transport, endpoint, path.as_ref(), credentials);
+    let pull = Pull { session: &session, store: request.store, progress, in_flight: &client.in_flight };
+    let mut pulled = Vec::new();
+    for target in targets(&session, request.reference)? {
+        pulled.push(pull.target(target)?);
+    }
+    let status = if pulled.iter().any(|image| image.is_new) {
+        "Downloaded newer image for"
+    } else {
+        "Image is up to date for"
+    };
+    progress.report(Message::line(format!("Status: {status} {}", request.reference)));
+    Ok(pulled)
+}
+
+fn targets(session: &Session<'_>, reference: &ImageReference) -> Result<Vec<Target>, RegistryError> {
+    let label = match (&reference.digest, &reference.tag) {
+        (Some(digest), _) => digest.to_string(),
+        (None, Some(tag)) => tag.to_string(),
+        (None, None) => {
+            let tags = resolve::tags(session, reference)?;
+            let target = |tag: Tag| {
+                let label = tag.to_string();
+                Target { reference: ImageReference { tag: Some(tag), ..reference.clone() }, label }
+            };
+            return Ok(tags.into_iter().map(target).collect());
+        }
+    };
+    Ok(vec![Target { reference: reference.clone(), label }])
+}
+
+/// The pull of one or several tags from one registry.
+struct Pull<'a> {
+    session: &'a Session<'a>,
+    store: &'a Store,
+    progress: &'a dyn Progress,
+    in_flight: &'a InFlight,
+}
+
+impl Pull<'_> {
+    fn target(&self, target: Target) -> Result<PulledImage, RegistryError> {
+        let resolved = resolve(self.session, &target.reference, &target.label)?;
+        let path = self.session.path();
+        self.progress.report(Message::titled(&target.label, format!("Pulling from {path}")));
+        let image = match &resolved.manifest {
+            Manifest::Image(manifest) => self.image(manifest)?,
+            Manifest::Legacy(manifest) => self.legacy(manifest)?,
+            Manifest::Index(_) => return Err(ManifestError::TooDeep.into()),
+        };
+        let is_new = self.name(image, &target.reference, &resolved)?;
+        self.progress.report(Message::line(format!("Digest: {}", resolved.digest)));
+        Ok(PulledImage { reference: target.reference, image, is_new })
+    }
+
+    fn image(&self, manifest: &ImageManifest) -> Result<Digest, RegistryError> {
+        let config = self.config(manifest)?;
+        let parsed: ImageConfig = serde_json::from_slice(&config).map_err(ManifestError::Malformed)?;
+        if parsed.os != "linux" {
+            let reason = format!("the image is for the operating system {:?}, not for linux", parsed.os);
+            return Err(ManifestError::Inconsistent(reason).into());
+        }
+        let diff_ids = &parsed.rootfs.diff_ids;
+        if diff_ids.len() != manifest.layers.len() {
+            let reason = format!("it has {} layers, its config {}", manifest.layers.len(), diff_ids.len());
+            return Err(ManifestError::Inconsistent(reason).into());
+        }
+        let plan = |(layer, diff_id): (&super::manifest::Descriptor, &Digest)| LayerPlan {
+            blob: Blob::from(layer),
+            media_type: layer.media_type.clone(),
+            diff_id: Some(*diff_id),
+        };
+        let plans: Vec<_> = manifest.layers.iter().zip(diff_ids).map(plan).collect();
+        let layers = self.layers().fetch(&plans)?;
+        self.add(&config, &layers)
+    }
+
+    fn legacy(&self, manifest: &LegacyManifest) -> Result<Digest, RegistryError> {
+        let layers: Vec<_> = manifest.layers.iter().filter(|layer| !layer.history.empty_layer).collect();
+        let plan = |layer: &&super::manifest::LegacyLayer| LayerPlan {
+            blob: Blob { digest: layer.blob, size: None, urls: Vec::new() },
+            media_type: super::manifest::DOCKER_LAYER.to_owned(),
+            diff_id: None,
+        };
+        let plans: Vec<_> = layers.iter().map(plan).collect();
+        let layers = self.layers().fetch(&plans)?;
+        let diff_ids: Vec<_> = layers.iter().map(Layer::diff_id).collect();
+        self.add(&manifest.config(&diff_ids)?, &layers)
+    }
+
+    fn layers(&self) -> Layers<'_> {
+        Layers {
+            session: self.session,
+            store: self.store,
+            progress: self.progress,
+            in_flight: self.in_flight,
+        }
+    }
+
+    fn add(&self, config: &[u8], layers: &[Layer]) -> Result<Digest, RegistryError> {
+        if self.session.transport().cancellation().is_cancelled() {
+            return Err(RegistryError::Cancelled);
+        }
+        let image = NewImage { config, layers, parent: None, legacy: None };
+        Ok(self.store.add_image(&image)?.id)
+    }
+
+    /// The config: from the store, or from the registry and checked.
+    fn config(&self, manifest: &ImageManifest) -> Result<Vec<u8>, RegistryError> {
+        let wanted = &manifest.config;
+        if let Some(known) = self.store.document(&wanted.digest)? {
+            return Ok(known);
+        }
+        if wanted.size > CONFIG_LIMIT {
+            let reason = format!("its config has {} bytes, more than {CONFIG_LIMIT}", wanted.size);
+            return Err(ManifestError::Inconsistent(reason).into());
+        }
+        let scope = Scope::pull(self.session.path());
+        let rest = format!("blobs/{}", wanted.digest);
+        resolve::fetch_content(self.session, &scope, &rest, wanted.digest, wanted.size)
+    }
+
+    /// Gives the image its name; whether that changed anything.
+    fn name(
+        &self,
+        image: Digest,
+        reference: &ImageReference,
+        resolved: &Resolved,
+    ) -> Result<bool, RegistryError> {
+        if reference.digest.is_none() {
+            let before = self.store.tag(&image, reference, TagPolicy::Move)?;
+            return Ok(before != Some(image));
+        }
+        let repository = &reference.repository;
+        let known = {
+            let index = self.store.index();
+            let digests = index.digests.get(repository.to_string().as_str());
+            digests.and_then(|digests| digests.get(&resolved.digest)) == Some(&image)
+        };
+        self.store.add_digest(&image, repository, &resolved.document)?;
+        Ok(!known)
+    }
+}

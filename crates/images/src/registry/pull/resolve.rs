@@ -1,0 +1,237 @@
+//! Finds the manifest that a reference means here, and checks it.
+
+use model::{Digest, ImageReference, Tag};
+use serde::Deserialize;
+use ureq::http::{Method, StatusCode, header};
+
+use crate::registry::error::RegistryError;
+use crate::registry::manifest::{ACCEPTED, Manifest, ManifestError};
+use crate::registry::retry::Attempts;
+use crate::registry::session::{Scope, Session, explanation, unexpected};
+use crate::registry::transport::{Answer, Request, shown};
+use crate::store::digest_of;
+
+/// The longest manifest (distribution specification, "Pushing Manifests").
+const MANIFEST_LIMIT: u64 = 4 << 20;
+/// The longest page of tags.
+const TAGS_LIMIT: u64 = 4 << 20;
+/// The most pages of tags.
+const PAGE_LIMIT: usize = 1000;
+/// How deep lists may be nested.
+const DEPTH_LIMIT: usize = 3;
+
+/// A manifest and what it was found by.
+pub(super) struct Resolved {
+    /// The digest of what the reference names: the list, where it is one.
+    pub(super) digest: Digest,
+    /// The bytes that this digest is of.
+    pub(super) document: Vec<u8>,
+    /// The image's own manifest.
+    pub(super) manifest: Manifest,
+}
+
+/// Fetches the manifest of a tag or digest, through lists, for the platform of the settings.
+pub(super) fn resolve(
+    session: &Session<'_>,
+    reference: &ImageReference,
+    label: &str,
+) -> Result<Resolved, RegistryError> {
+    let (document, mut manifest) = fetch(session, reference, label, reference.digest)?;
+    let digest = digest_of(&document);
+    let platform = &session.transport().settings().platform;
+    for _ in 0..DEPTH_LIMIT {
+        let Manifest::Index(index) = &manifest else {
+            return Ok(Resolved { digest, document, manifest });
+        };
+        let entry = index.choose(platform)?;
+        let (size, digest) = (entry.size, entry.digest);
+        let (document, chosen) = fetch(session, reference, &digest.to_string(), Some(digest))?;
+        let actual = document.len() as u64;
+        if actual != size && !matches!(chosen, Manifest::Legacy(_)) {
+            return Err(RegistryError::WrongSize { digest, expected: size, actual });
+        }
+        manifest = chosen;
+    }
+    match manifest {
+        Manifest::Index(_) => Err(ManifestError::TooDeep.into()),
+        manifest => Ok(Resolved { digest, document, manifest }),
+    }
+}
+
+/// Fetches one manifest; gives the bytes that its digest is of.
+fn fetch(
+    session: &Session<'_>,
+    reference: &ImageReference,
+    label: &str,
+    expected: Option<Digest>,
+) -> Result<(Vec<u8>, Manifest), RegistryError> {
+    let make = || {
+        let mut request = Request::new(Method::GET, session.url(&format!("manifests/{label}")));
+        request.headers.push((header::ACCEPT, ACCEPTED.join(", ")));
+        request
+    };
+    let scope = Scope::pull(session.path());
+    let (head, bytes) = fetch_short(session, &scope, MANIFEST_LIMIT, &make, &|answer| match answer.status {
+        StatusCode::NOT_FOUND => Err(not_found(reference, label, answer)),
+        _ => Err(refused(answer)),
+    })?;
+    let manifest = Manifest::parse(head.content_type.as_deref(), &bytes)?;
+    let document = match &manifest {
+        Manifest::Legacy(legacy) => legacy.payload.clone(),
+        Manifest::Image(_) | Manifest::Index(_) => bytes,
+    };
+    check_legacy_name(&manifest, session, reference)?;
+    let expected = expected.or(head.digest);
+    let actual = digest_of(&document);
+    match expected {
+        Some(expected) if expected != actual => Err(RegistryError::WrongDigest { expected, actual }),
+        _ => Ok((document, manifest)),
+    }
+}
+
+/// A manifest of schema 1 tells its name: another one's is not taken for it.
+fn check_legacy_name(
+    manifest: &Manifest,
+    session: &Session<'_>,
+    reference: &ImageReference,
+) -> Result<(), ManifestError> {
+    let Manifest::Legacy(legacy) = manifest else { return Ok(()) };
+    let tag = reference.tag.as_ref().filter(|_| reference.digest.is_none());
+    let same_tag = tag.is_none_or(|tag| tag.as_str() == legacy.tag);
+    if legacy.name == session.path() && same_tag {
+        return Ok(());
+    }
+    Err(ManifestError::Inconsistent(format!("it is that of {}:{}", legacy.name, legacy.tag)))
+}
+
+fn not_found(reference: &ImageReference, label: &str, answer: Answer) -> RegistryError {
+    let separator = if reference.digest.is_some() { '@' } else { ':' };
+    let path = reference.repository.familiar_path();
+    let message = explanation(answer);
+    let message = if message.is_empty() { "manifest unknown".to_owned() } else { message };
+    RegistryError::Unknown { reason: format!("Error: image {path}{separator}{label} not found: {message}") }
+}
+
+/// Makes the error of a refusal that no credentials would change, or of another status.
+pub(super) fn refused(answer: Answer) -> RegistryError {
+    if answer.status != StatusCode::FORBIDDEN {
+        return unexpected(&Method::GET, answer);
+    }
+    let url = shown(&answer.url);
+    let message = explanation(answer);
+    let message = if message.is_empty() { "denied".to_owned() } else { message };
+    RegistryError::Unauthorized { reason: format!("{message} ({url})") }
+}
+
+/// What the head of an answer said about its body.
+struct Head {
+    content_type: Option<String>,
+    digest: Option<Digest>,
+    /// The next page.
+    next: Option<url::Url>,
+}
+
+/// Fetches a body that is read whole, again when it breaks off.
+fn fetch_short(
+    session: &Session<'_>,
+    scope: &Scope,
+    limit: u64,
+    make: &dyn Fn() -> Request<'static>,
+    otherwise: &dyn Fn(Answer) -> Result<(), RegistryError>,
+) -> Result<(Head, Vec<u8>), RegistryError> {
+    let transport = session.transport();
+    let mut attempts = Attempts::new(transport.settings().retry, transport.cancellation());
+    loop {
+        let answer = session.call(scope, make)?;
+        if answer.status != StatusCode::OK {
+            otherwise(answer)?;
+            continue;
+        }
+        let url = answer.url.clone();
+        let digest = answer.headers.get("docker-content-digest").and_then(|value| value.to_str().ok());
+        let head = Head {
+            content_type: answer.header(&header::CONTENT_TYPE).map(str::to_owned),
+            digest: digest.and_then(|digest| Digest::parse(digest).ok()),
+            next: answer.header(&header::LINK).and_then(next_page).and_then(|next| url.join(next).ok()),
+        };
+        match answer.read_up_to(limit + 1) {
+            Ok(bytes) if bytes.len() as u64 > limit => {
+                let reason = format!("it has more than {limit} bytes");
+                return Err(RegistryError::Malformed { url: shown(&url), what: "document", reason });
+            }
+            Ok(bytes) => return Ok((head, bytes)),
+            Err(_) if transport.cancellation().is_cancelled() => return Err(RegistryError::Cancelled),
+            Err(error) if !attempts.pause(None) => {
+                let reason = error.to_string();
+                return Err(RegistryError::Malformed { url: shown(&url), what: "document", reason });
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Fetches content of a known digest and size.
+pub(super) fn fetch_content(
+    session: &Session<'_>,
+    scope: &Scope,
+    rest: &str,
+    digest: Digest,
+    size: u64,
+) -> Result<Vec<u8>, RegistryError> {
+    let make = || Request::new(Method::GET, session.url(rest));
+    let (_, bytes) = fetch_short(session, scope, size, &make, &|answer| Err(refused(answer))).map_err(
+        |error| match error {
+            RegistryError::Malformed { what: "document", .. } => {
+                RegistryError::WrongSize { digest, expected: size, actual: size + 1 }
+            }
+            other => other,
+        },
+    )?;
+    if bytes.len() as u64 != size {
+        return Err(RegistryError::WrongSize { digest, expected: size, actual: bytes.len() as u64 });
+    }
+    let actual = digest_of(&bytes);
+    if actual == digest { Ok(bytes) } else { Err(RegistryError::WrongDigest { expected: digest, actual }) }
+}
+
+#[derive(Deserialize)]
+struct WireTags {
+    tags: Option<Vec<String>>,
+}
+
+/// Lists all tags of the repository, page by page.
+pub(super) fn tags(session: &Session<'_>, reference: &ImageReference) -> Result<Vec<Tag>, RegistryError> {
+    let scope = Scope::pull(session.path());
+    let first = session.url("tags/list");
+    let mut page = first.clone();
+    let mut tags = Vec::new();
+    for _ in 0..PAGE_LIMIT {
+        let make = || Request::new(Method::GET, page.clone());
+        let (head, bytes) = fetch_short(session, &scope, TAGS_LIMIT, &make, &|answer| match answer.status {
+            StatusCode::NOT_FOUND => {
+                let path = reference.repository.familiar_path();
+                let message = explanation(answer);
+                Err(RegistryError::Unknown { reason: format!("Error: image {path} not found: {message}") })
+            }
+            _ => Err(refused(answer)),
+        })?;
+        let malformed =
+            |reason: String| RegistryError::Malformed { url: shown(&page), what: "list of tags", reason };
+        let wire: WireTags = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+        for tag in wire.tags.unwrap_or_default() {
+            tags.push(Tag::parse(&tag).map_err(|error| malformed(error.to_string()))?);
+        }
+        match head.next.filter(|next| next.origin() == first.origin() && *next != page) {
+            Some(next) => page = next,
+            None => return Ok(tags),
+        }
+    }
+    let reason = format!("more than {PAGE_LIMIT} pages");
+    Err(RegistryError::Malformed { url: shown(&first), what: "list of tags", reason })
+}
+
+/// The target of `<…>; rel="next"` (RFC 8288).
+fn next_page(link: &str) -> Option<&str> {
+    let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
+    parameters.contains("next").then_some(target)
+}

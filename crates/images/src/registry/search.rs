@@ -1,0 +1,124 @@
+//! Searches an index by the protocol of version 1.
+
+use model::{ReferenceError, RepositoryName};
+use serde::{Deserialize, Deserializer, Serialize};
+use ureq::http::{Method, StatusCode, header};
+use url::Url;
+
+use super::auth::Credentials;
+use super::error::RegistryError;
+use super::session::basic;
+use super::transport::{Request, Transport, TransportError, shown};
+
+/// The longest answer that is read.
+const ANSWER_LIMIT: u64 = 4 << 20;
+
+/// One repository that an index found; the fields stand as clients know them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SearchResult {
+    /// How many users starred it.
+    pub star_count: u64,
+    /// Whether Docker Hub made it.
+    pub is_official: bool,
+    /// The repository's name, as the index has it.
+    pub name: String,
+    /// The old name of `is_automated`.
+    pub is_trusted: bool,
+    /// Whether it is built from sources by the index.
+    pub is_automated: bool,
+    /// What it is, in its makers' words.
+    #[serde(deserialize_with = "null_is_empty")]
+    pub description: String,
+}
+
+fn null_is_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    results: Option<Vec<SearchResult>>,
+}
+
+pub(super) fn search(
+    transport: &Transport,
+    term: &str,
+    credentials: Option<&Credentials>,
+) -> Result<Vec<SearchResult>, RegistryError> {
+    let name = RepositoryName::parse(term).map_err(|error| match error {
+        ReferenceError::Empty => ReferenceError::NoComponent,
+        other => other,
+    })?;
+    let (registry, bases) = index(transport, name.host())?;
+    let mut attempts = Vec::new();
+    for mut url in bases {
+        url.set_path(&format!("{}v1/search", url.path()));
+        url.query_pairs_mut().append_pair("q", name.familiar_path());
+        let mut request = Request::new(Method::GET, url);
+        request.headers.push((header::ACCEPT, "application/json".to_owned()));
+        request.authorization = credentials.and_then(basic);
+        match transport.send(request) {
+            Ok(answer) => return read(answer),
+            Err(TransportError::Cancelled) => return Err(RegistryError::Cancelled),
+            Err(error) => attempts.push(error.to_string()),
+        }
+    }
+    Err(RegistryError::Unreachable { registry, attempts, suggest_insecure: false })
+}
+
+/// The addresses of the index at a host; `None` means Docker Hub's.
+fn index(transport: &Transport, host: Option<&str>) -> Result<(String, Vec<Url>), RegistryError> {
+    let Some(host) = host else {
+        let url = transport.settings().hub_index.clone();
+        return Ok((super::transport::host_and_port(&url), vec![url]));
+    };
+    let schemes: &[&str] = if transport.may_be_plain(host)? { &["https", "http"] } else { &["https"] };
+    let urls = schemes.iter().filter_map(|scheme| Url::parse(&format!("{scheme}://{host}/")).ok()).collect();
+    Ok((host.to_owned(), urls))
+}
+
+fn read(answer: super::transport::Answer) -> Result<Vec<SearchResult>, RegistryError> {
+    let url = shown(&answer.url);
+    if answer.status != StatusCode::OK {
+        let reason = format!("Unexpected status code {} from {url}", answer.status.as_u16());
+        return Err(RegistryError::Malformed { url, what: "search", reason });
+    }
+    let malformed = |reason: String| RegistryError::Malformed {
+        url: url.clone(),
+        what: "list of search results",
+        reason,
+    };
+    let bytes = answer.read_up_to(ANSWER_LIMIT).map_err(|error| malformed(error.to_string()))?;
+    let found: Answer = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+    let mut results = found.results.unwrap_or_default();
+    for result in &mut results {
+        let automated = result.is_automated || result.is_trusted;
+        (result.is_automated, result.is_trusted) = (automated, automated);
+    }
+    Ok(results)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_may_lack_fields() {
+        let text = r#"{"results":[{"name":"joe/x","is_trusted":true,"description":null,"new":1},{}]}"#;
+        let answer: Answer = serde_json::from_str(text).unwrap();
+        let results = answer.results.unwrap();
+        assert_eq!(results[0].name, "joe/x");
+        assert_eq!(results[0].description, "");
+        assert_eq!(results[1], SearchResult::default());
+    }
+
+    #[test]
+    fn the_fields_stand_in_the_known_order() {
+        let text = serde_json::to_string(&SearchResult::default()).unwrap();
+        assert_eq!(
+            text,
+            r#"{"star_count":0,"is_official":false,"name":"","is_trusted":false,"is_automated":false,"description":""}"#
+        );
+    }
+}

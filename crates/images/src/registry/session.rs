@@ -1,0 +1,255 @@
+//! Requests to one repository of one registry: proves who asks, tries again what may pass.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::Deserialize;
+use ureq::http::{Method, StatusCode, header};
+use url::Url;
+
+use super::auth::Credentials;
+use super::challenge::Challenge;
+use super::endpoint::Endpoint;
+use super::error::RegistryError;
+use super::retry::{Attempts, asked_pause, is_transient};
+use super::token::{self, Token};
+use super::transport::{Answer, Request, Transport, shown};
+
+/// How much of an error's explanation is read.
+const EXPLANATION_LIMIT: u64 = 64 << 10;
+
+/// What a request needs to be allowed, in the words of the token services.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Scope(pub(super) Vec<String>);
+
+impl Scope {
+    pub(super) fn pull(path: &str) -> Self {
+        Self(vec![format!("repository:{path}:pull")])
+    }
+
+    pub(super) fn push(path: &str) -> Self {
+        Self(vec![format!("repository:{path}:pull,push")])
+    }
+
+    /// Allows reading another repository too, to mount its blobs.
+    pub(super) fn with_source(mut self, path: &str) -> Self {
+        self.0.push(format!("repository:{path}:pull"));
+        self
+    }
+}
+
+/// Talks to one repository.
+pub(super) struct Session<'a> {
+    transport: &'a Transport,
+    endpoint: Endpoint,
+    path: String,
+    credentials: Option<&'a Credentials>,
+    state: Mutex<State>,
+}
+
+struct State {
+    challenges: Vec<Challenge>,
+    tokens: HashMap<Scope, Token>,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(
+        transport: &'a Transport,
+        endpoint: Endpoint,
+        path: impl Into<String>,
+        credentials: Option<&'a Credentials>,
+    ) -> Self {
+        let state = State { challenges: endpoint.challenges.clone(), tokens: HashMap::new() };
+        let credentials = credentials.filter(|credentials| !credentials.is_anonymous());
+        Self { transport, endpoint, path: path.into(), credentials, state: Mutex::new(state) }
+    }
+
+    pub(super) const fn transport(&self) -> &Transport {
+        self.transport
+    }
+
+    /// The repository's path in the registry.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The registry's host.
+    pub(super) fn registry(&self) -> &str {
+        &self.endpoint.registry
+    }
+
+    /// A URL beneath `/v2/<repository>/`.
+    pub(super) fn url(&self, rest: &str) -> Url {
+        self.endpoint.url(&format!("{}/{rest}", self.path))
+    }
+
+    /// Sends a request that can be sent again; any answer but "not you" and "not now" is returned.
+    ///
+    /// # Errors
+    /// [`RegistryError::Unauthorized`] when the registry refuses the credentials, or the failure
+    /// that lasted through all attempts.
+    pub(super) fn call<'r>(
+        &self,
+        scope: &Scope,
+        make: &dyn Fn() -> Request<'r>,
+    ) -> Result<Answer, RegistryError> {
+        let mut attempts = Attempts::new(self.transport.settings().retry, self.transport.cancellation());
+        let mut proved = false;
+        loop {
+            let request = make();
+            let (method, url) = (request.method.clone(), request.url.clone());
+            let answer = match self.send(scope, request) {
+                Ok(answer) => answer,
+                Err(RegistryError::Transport(error)) if error.is_transient() => {
+                    if attempts.pause(None) {
+                        continue;
+                    }
+                    return Err(self.cancelled_or(error.into()));
+                }
+                Err(error) => return Err(error),
+            };
+            if answer.status == StatusCode::UNAUTHORIZED {
+                if !self.learn(scope, &answer) || proved {
+                    return Err(self.unauthorized(answer));
+                }
+                proved = true;
+            } else if is_transient(answer.status) {
+                let asked = asked_pause(&answer);
+                tracing::debug!(
+                    status = answer.status.as_u16(),
+                    url = shown(&url),
+                    "the registry asks for patience"
+                );
+                if !attempts.pause(asked) {
+                    return Err(self.cancelled_or(unexpected(&method, answer)));
+                }
+            } else {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// Sends a request once, with what proves who asks.
+    pub(super) fn send(&self, scope: &Scope, mut request: Request<'_>) -> Result<Answer, RegistryError> {
+        if self.endpoint.is_at(&request.url) {
+            request.authorization = self.authorization(scope)?;
+        }
+        Ok(self.transport.send(request)?)
+    }
+
+    fn cancelled_or(&self, error: RegistryError) -> RegistryError {
+        if self.transport.cancellation().is_cancelled() { RegistryError::Cancelled } else { error }
+    }
+
+    fn authorization(&self, scope: &Scope) -> Result<Option<String>, RegistryError> {
+        if let Some(token) =
+            self.credentials.map(|known| &known.registry_token).filter(|token| !token.is_empty())
+        {
+            return Ok(Some(format!("Bearer {token}")));
+        }
+        // The lock is held while a token is fetched: parallel downloads wait for the one token.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for challenge in &state.challenges {
+            match challenge {
+                Challenge::Bearer { realm, service, .. } => {
+                    if let Some(token) =
+                        state.tokens.get(scope).filter(|token| token.expires > Instant::now())
+                    {
+                        return Ok(Some(format!("Bearer {}", token.value)));
+                    }
+                    let wanted = token::Wanted { realm, service: service.as_deref(), scope };
+                    let token = token::fetch(self.transport, &self.endpoint, &wanted, self.credentials)?;
+                    let header = format!("Bearer {}", token.value);
+                    state.tokens.insert(scope.clone(), token);
+                    return Ok(Some(header));
+                }
+                Challenge::Basic { .. } => {
+                    if let Some(header) = self.credentials.and_then(basic) {
+                        return Ok(Some(header));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes the challenges of a refusal; `false` when there is nothing new to try.
+    fn learn(&self, scope: &Scope, answer: &Answer) -> bool {
+        let values = answer.headers.get_all(header::WWW_AUTHENTICATE).iter();
+        let challenges = Challenge::parse_all(values.filter_map(|value| value.to_str().ok()));
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let had_token = state.tokens.remove(scope).is_some();
+        let same = state.challenges == challenges;
+        let provable = challenges.iter().any(|challenge| match challenge {
+            Challenge::Bearer { .. } => true,
+            Challenge::Basic { .. } => self.credentials.and_then(basic).is_some(),
+        });
+        state.challenges = challenges;
+        provable && (had_token || !same)
+    }
+
+    fn unauthorized(&self, answer: Answer) -> RegistryError {
+        let who = match self.credentials {
+            None => "no credentials were given (no basic auth credentials)".to_owned(),
+            Some(known) if known.username.is_empty() => "the token is refused".to_owned(),
+            Some(known) => format!("the user name {:?} or its password is refused", known.username),
+        };
+        let message = explanation(answer);
+        let message = if message.is_empty() { "unauthorized".to_owned() } else { message };
+        RegistryError::Unauthorized { reason: format!("{message}: {who} at {}", self.endpoint.registry) }
+    }
+}
+
+/// The header of Basic authentication, when there is a user.
+pub(super) fn basic(credentials: &Credentials) -> Option<String> {
+    if credentials.username.is_empty() {
+        return None;
+    }
+    let pair = format!("{}:{}", credentials.username, credentials.password);
+    Some(format!("Basic {}", BASE64_STANDARD.encode(pair)))
+}
+
+/// Makes the error of an answer that is not expected.
+pub(super) fn unexpected(method: &Method, answer: Answer) -> RegistryError {
+    let (status, url) = (answer.status.as_u16(), shown(&answer.url));
+    let message = explanation(answer);
+    RegistryError::Status { method: method.to_string(), url, status, message }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct WireErrors {
+    errors: Vec<WireError>,
+    details: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct WireError {
+    code: String,
+    message: Option<String>,
+}
+
+/// The registry's own explanation of a refusal: `code: message`, the code in small letters.
+pub(super) fn explanation(answer: Answer) -> String {
+    let bytes = answer.read_up_to(EXPLANATION_LIMIT).unwrap_or_default();
+    let wire: WireErrors = serde_json::from_slice(&bytes).unwrap_or_default();
+    if let Some(details) = wire.details {
+        return details;
+    }
+    let texts: Vec<_> = wire
+        .errors
+        .iter()
+        .map(|error| {
+            let code = error.code.to_lowercase().replace('_', " ");
+            match error.message.as_deref().filter(|message| !message.is_empty()) {
+                Some(message) => format!("{code}: {message}"),
+                None => code,
+            }
+        })
+        .collect();
+    texts.join(", ")
+}

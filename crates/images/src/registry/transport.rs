@@ -1,0 +1,346 @@
+//! Sends single HTTP requests: one connection pool a host, redirects, proxies, cancellation.
+//!
+//! Redirects are followed here and not by the client library, because credentials must never
+//! leave the registry they are for: `Authorization` is sent to the first origin only.
+
+use std::io::Read;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ureq::http::{HeaderMap, Method, StatusCode, header};
+use ureq::{Agent, AsSendBody, SendBody};
+use url::Url;
+
+use super::Cancellation;
+use super::cancellation::Watch;
+use super::settings::RegistrySettings;
+use super::tls::{CertificateError, HostCertificates, Trust};
+
+/// How long a name may take to resolve.
+const RESOLVE_TIME: Duration = Duration::from_secs(5);
+/// How long a connection may take, TLS included.
+const CONNECT_TIME: Duration = Duration::from_secs(10);
+/// How long a peer may stay silent in the middle of a transfer.
+const SILENCE: Duration = Duration::from_secs(60);
+/// How many redirects one request may go through.
+const REDIRECT_LIMIT: usize = 10;
+
+/// A request could not be carried out; there is no answer to it.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The work was cancelled.
+    #[error("the request was cancelled")]
+    Cancelled,
+    /// The connection failed or broke.
+    #[error("{method} {url}: {}", reason(.source))]
+    Exchange {
+        /// The request's method.
+        method: Method,
+        /// Where it went, without its query.
+        url: String,
+        /// What went wrong.
+        source: Box<ureq::Error>,
+    },
+    /// A redirect leads nowhere, in circles, or from https to http.
+    #[error("{method} {url}: the redirect to {target:?} is refused")]
+    Redirect {
+        /// The request's method.
+        method: Method,
+        /// Where it went, without its query.
+        url: String,
+        /// Where it was sent.
+        target: String,
+    },
+    /// The certificates for the host cannot be used.
+    #[error("the certificates for {host} cannot be used")]
+    Certificates {
+        /// The registry's host.
+        host: String,
+        /// Why.
+        source: CertificateError,
+    },
+    /// The proxy's address is malformed.
+    #[error("the proxy {proxy:?} for {host} is no http, https or bare address")]
+    Proxy {
+        /// What the environment says.
+        proxy: String,
+        /// The host that it is for.
+        host: String,
+    },
+}
+
+impl TransportError {
+    /// Whether the same request may succeed a little later.
+    pub(super) fn is_transient(&self) -> bool {
+        match self {
+            Self::Cancelled | Self::Redirect { .. } | Self::Certificates { .. } | Self::Proxy { .. } => false,
+            Self::Exchange { source, .. } => match &**source {
+                ureq::Error::Io(error) => error.kind() != std::io::ErrorKind::ConnectionRefused,
+                ureq::Error::Timeout(timeout) => !matches!(timeout, ureq::Timeout::Resolve),
+                ureq::Error::Protocol(_) | ureq::Error::ConnectionFailed | ureq::Error::BodyStalled => true,
+                _ => false,
+            },
+        }
+    }
+}
+
+/// Says in plain words why an exchange failed.
+fn reason(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(error) => error.to_string(),
+        ureq::Error::HostNotFound => "the host is unknown".to_owned(),
+        ureq::Error::Timeout(_) => "no answer in time".to_owned(),
+        ureq::Error::Rustls(error) => format!("TLS: {error}"),
+        ureq::Error::Protocol(error) => format!("the answer is not HTTP/1.1: {error}"),
+        other => other.to_string(),
+    }
+}
+
+/// What a request carries.
+pub(super) enum Payload<'a> {
+    /// Nothing.
+    Empty,
+    /// A few bytes of the type named.
+    Bytes(&'a str, &'a [u8]),
+    /// A stream of bytes, so many.
+    Stream(&'a mut dyn Read, u64),
+}
+
+/// One request.
+pub(super) struct Request<'a> {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    /// Sent to every origin.
+    pub(super) headers: Vec<(header::HeaderName, String)>,
+    /// Sent to the first origin only.
+    pub(super) authorization: Option<String>,
+    pub(super) payload: Payload<'a>,
+    /// How long the peer may think; [`SILENCE`] where none.
+    pub(super) patience: Option<Duration>,
+}
+
+impl Request<'_> {
+    pub(super) fn new(method: Method, url: Url) -> Self {
+        let payload = Payload::Empty;
+        Self { method, url, headers: Vec::new(), authorization: None, payload, patience: None }
+    }
+}
+
+/// The answer to a request; its body is still to be read.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: ureq::Body,
+    /// Where the answer came from, after redirects.
+    pub(super) url: Url,
+}
+
+impl Answer {
+    /// A header's value as text.
+    pub(super) fn header(&self, name: &header::HeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Reads a short body; what is beyond `limit` bytes is left out.
+    pub(super) fn read_up_to(mut self, limit: u64) -> std::io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.body.as_reader().take(limit).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// Sends requests for one piece of work.
+pub(super) struct Transport {
+    settings: Arc<RegistrySettings>,
+    cancellation: Cancellation,
+    agents: Mutex<Vec<KnownAgent>>,
+}
+
+struct KnownAgent {
+    origin: String,
+    agent: Agent,
+    _watch: Watch,
+}
+
+impl Transport {
+    pub(super) fn new(settings: Arc<RegistrySettings>, cancellation: &Cancellation) -> Self {
+        Self { settings, cancellation: cancellation.child(), agents: Mutex::new(Vec::new()) }
+    }
+
+    pub(super) fn settings(&self) -> &RegistrySettings {
+        &self.settings
+    }
+
+    /// The cancellation of this piece of work; cancelling it leaves that of the whole alone.
+    pub(super) fn cancellation(&self) -> &Cancellation {
+        &self.cancellation
+    }
+
+    /// Sends a request and follows redirects where that is safe.
+    pub(super) fn send(&self, mut request: Request<'_>) -> Result<Answer, TransportError> {
+        let first_origin = request.url.origin();
+        for _ in 0..=REDIRECT_LIMIT {
+            let answer = self.send_once(&mut request)?;
+            let Some(target) = redirect_target(&request, &answer)? else { return Ok(answer) };
+            if target.origin() != first_origin {
+                request.authorization = None;
+            }
+            request.url = target;
+        }
+        Err(TransportError::Redirect {
+            method: request.method,
+            target: shown(&request.url),
+            url: first_origin.ascii_serialization(),
+        })
+    }
+
+    fn send_once(&self, request: &mut Request<'_>) -> Result<Answer, TransportError> {
+        if self.cancellation.is_cancelled() {
+            return Err(TransportError::Cancelled);
+        }
+        let agent = self.agent(&request.url)?;
+        let failed = |source: ureq::Error| {
+            if self.cancellation.is_cancelled() {
+                return TransportError::Cancelled;
+            }
+            let url = shown(&request.url);
+            TransportError::Exchange { method: request.method.clone(), url, source: Box::new(source) }
+        };
+        let mut builder =
+            ureq::http::Request::builder().method(request.method.clone()).uri(request.url.as_str());
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
+        }
+        if let Some(authorization) = &request.authorization {
+            builder = builder.header(header::AUTHORIZATION, authorization);
+        }
+        let patience = request.patience;
+        let response = match &mut request.payload {
+            Payload::Empty if matches!(request.method, Method::GET | Method::HEAD) => {
+                run(&agent, builder, (), patience)
+            }
+            Payload::Empty => run(&agent, builder.header(header::CONTENT_LENGTH, 0), &[][..], patience),
+            Payload::Bytes(kind, bytes) => {
+                let typed = builder.header(header::CONTENT_TYPE, *kind);
+                run(&agent, typed.header(header::CONTENT_LENGTH, bytes.len()), *bytes, patience)
+            }
+            Payload::Stream(reader, length) => {
+                let typed = builder.header(header::CONTENT_TYPE, "application/octet-stream");
+                let sized = typed.header(header::CONTENT_LENGTH, *length);
+                run(&agent, sized, SendBody::from_reader(reader), patience)
+            }
+        };
+        let response = response.map_err(failed)?;
+        let (parts, body) = response.into_parts();
+        Ok(Answer { status: parts.status, headers: parts.headers, body, url: request.url.clone() })
+    }
+
+    /// The connection pool for a URL's origin.
+    fn agent(&self, url: &Url) -> Result<Agent, TransportError> {
+        let origin = url.origin().ascii_serialization();
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = agents.iter().find(|known| known.origin == origin) {
+            return Ok(known.agent.clone());
+        }
+        let agent = self.new_agent(url)?;
+        let watch = self.cancellation.watch(&agent);
+        agents.push(KnownAgent { origin, agent: agent.clone(), _watch: watch });
+        Ok(agent)
+    }
+
+    fn new_agent(&self, url: &Url) -> Result<Agent, TransportError> {
+        let host = host_and_port(url);
+        let mut builder = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .user_agent(concat!("berth/", env!("CARGO_PKG_VERSION")))
+            .timeout_resolve(Some(RESOLVE_TIME))
+            .timeout_connect(Some(CONNECT_TIME))
+            .timeout_per_read(Some(SILENCE))
+            .timeout_per_write(Some(SILENCE))
+            .max_idle_connections_per_host(8)
+            .proxy(None);
+        if let Some(proxy) = self.settings.proxies.proxy_for(url) {
+            let invalid = |_| TransportError::Proxy { proxy: proxy.to_owned(), host: host.clone() };
+            builder = builder.proxy(Some(ureq::Proxy::new(proxy).map_err(invalid)?));
+        }
+        if url.scheme() == "https" {
+            let (certificates, trust) = self.certificates(&host)?;
+            builder = builder.tls_config(certificates.into_config(trust));
+        }
+        Ok(Agent::new_with_config(builder.build()))
+    }
+
+    /// The certificates for a host and whether they are verified.
+    ///
+    /// A host that is insecure merely because it is on the loopback is verified all the same
+    /// where an authority of its own was put down for it.
+    fn certificates(&self, host: &str) -> Result<(HostCertificates, Trust), TransportError> {
+        let certificates = HostCertificates::load(&self.settings.certificate_directories, host)
+            .map_err(|source| TransportError::Certificates { host: host.to_owned(), source })?;
+        let trust = if self.settings.is_insecure(host) && !certificates.has_authority() {
+            Trust::Anything
+        } else {
+            Trust::Verified
+        };
+        Ok((certificates, trust))
+    }
+
+    /// Whether plain HTTP, or a certificate that nobody vouches for, will do for a host.
+    pub(super) fn may_be_plain(&self, host: &str) -> Result<bool, TransportError> {
+        Ok(self.certificates(host)?.1 == Trust::Anything)
+    }
+}
+
+fn run(
+    agent: &Agent,
+    builder: ureq::http::request::Builder,
+    body: impl AsSendBody,
+    patience: Option<Duration>,
+) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
+    let request = builder.body(body)?;
+    match patience {
+        None => agent.run(request),
+        Some(patience) => {
+            agent.run(agent.configure_request(request).timeout_per_read(Some(patience)).build())
+        }
+    }
+}
+
+/// The host, with its port where one is written.
+pub(super) fn host_and_port(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// A URL as it may be shown: without user, password and query, which may hold secrets.
+pub(super) fn shown(url: &Url) -> String {
+    format!("{}{}", url.origin().ascii_serialization(), url.path())
+}
+
+/// Where a redirect leads; `None` when the answer is none that may be followed.
+fn redirect_target(request: &Request<'_>, answer: &Answer) -> Result<Option<Url>, TransportError> {
+    let repeatable = match request.payload {
+        Payload::Empty | Payload::Bytes(..) => true,
+        Payload::Stream(..) => false,
+    };
+    let reading = request.method == Method::GET || request.method == Method::HEAD;
+    let followed = match answer.status {
+        StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER => reading,
+        StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => reading || repeatable,
+        _ => false,
+    };
+    let Some(location) = answer.header(&header::LOCATION).filter(|_| followed) else { return Ok(None) };
+    let refused = || TransportError::Redirect {
+        method: request.method.clone(),
+        url: shown(&request.url),
+        target: location.to_owned(),
+    };
+    let target = request.url.join(location).map_err(|_| refused())?;
+    let downgrade = request.url.scheme() == "https" && target.scheme() == "http";
+    if downgrade || !matches!(target.scheme(), "http" | "https") || !target.has_host() {
+        return Err(refused());
+    }
+    Ok(Some(target))
+}
