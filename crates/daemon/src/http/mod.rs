@@ -26,6 +26,7 @@ pub(crate) use connection::{Service, Settings, serve};
 pub(crate) use exchange::{Exchange, Gone};
 pub(crate) use head::RequestHead;
 pub(crate) use hijack::Hijacked;
+pub(crate) use output::Output;
 pub(crate) use pipe::{PipeReader, PipeWriter, reader_pipe, writer_pipe};
 pub(crate) use response::Response;
 pub(crate) use transport::{Transport, TransportStream};

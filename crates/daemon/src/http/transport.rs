@@ -32,6 +32,11 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
+    /// A connection whose handshake is done.
+    pub(crate) fn tls(stream: TlsStream<TcpStream>) -> Self {
+        Self::Tls(Box::new(Mutex::new(stream)))
+    }
+
     /// Waits until a read would give something, holding no buffer meanwhile.
     pub(super) async fn readable(&self) -> io::Result<()> {
         match self {

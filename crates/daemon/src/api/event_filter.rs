@@ -1,0 +1,159 @@
+//! Which events a listener wants: kinds of filters must all match, of one kind any value.
+
+use model::{ContainerId, Event, ResourceKind};
+
+use super::filters::Filters;
+
+/// A listener's filters, with containers' names resolved when it began to listen.
+pub(super) struct EventFilter {
+    filters: Filters,
+    containers: Vec<ContainerId>,
+}
+
+impl EventFilter {
+    /// Takes filters, and what finds a container by a client's word.
+    pub(super) fn new(filters: Filters, find: impl Fn(&str) -> Option<ContainerId>) -> Self {
+        let containers = filters.values("container").iter().filter_map(|reference| find(reference)).collect();
+        Self { filters, containers }
+    }
+
+    /// Whether the listener wants this event.
+    pub(super) fn fits(&self, event: &Event) -> bool {
+        self.any("event", |wanted| is_action(&event.action, wanted))
+            && self.any("type", |wanted| wanted == kind_word(event.kind))
+            && self.any("container", |wanted| self.is_container(event, wanted))
+            && self.any("image", |wanted| is_image(event, wanted))
+            && self.filters.values("label").iter().all(|wanted| has_label(event, wanted))
+    }
+
+    fn any(&self, name: &str, fits: impl Fn(&str) -> bool) -> bool {
+        let values = self.filters.values(name);
+        values.is_empty() || values.iter().any(|value| fits(value))
+    }
+
+    /// A container that is gone is known by its id and the name in the event.
+    fn is_container(&self, event: &Event, wanted: &str) -> bool {
+        let name = event.actor.attributes.get("name").map(String::as_str);
+        event.kind == ResourceKind::Container
+            && (self.containers.iter().any(|id| id.as_str() == event.actor.id)
+                || (!wanted.is_empty() && event.actor.id.starts_with(wanted))
+                || name == Some(wanted.strip_prefix('/').unwrap_or(wanted)))
+    }
+}
+
+/// `exec_start: ls` is an `exec_start`.
+fn is_action(action: &str, wanted: &str) -> bool {
+    action == wanted || action.split_once(": ").is_some_and(|(word, _)| word == wanted)
+}
+
+/// Whether an event is about an image or about a container of it.
+fn is_image(event: &Event, wanted: &str) -> bool {
+    let attribute = if event.kind == ResourceKind::Container { "image" } else { "name" };
+    let named = event.actor.attributes.get(attribute).map_or("", String::as_str);
+    let is_by_id =
+        event.kind == ResourceKind::Image && !wanted.is_empty() && event.actor.id.starts_with(wanted);
+    is_by_id || named == wanted || repository(named) == wanted || with_tag(named) == with_tag(wanted)
+}
+
+/// A reference without its tag.
+fn repository(reference: &str) -> &str {
+    match reference.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') && !reference.contains('@') => repository,
+        _ => reference,
+    }
+}
+
+/// A reference with the tag that it means.
+fn with_tag(reference: &str) -> String {
+    if reference.contains('@') || repository(reference) != reference {
+        reference.to_owned()
+    } else {
+        format!("{reference}:latest")
+    }
+}
+
+fn has_label(event: &Event, wanted: &str) -> bool {
+    let attributes = &event.actor.attributes;
+    match wanted.split_once('=') {
+        Some((key, value)) => attributes.get(key).is_some_and(|known| known == value),
+        None => attributes.contains_key(wanted),
+    }
+}
+
+const fn kind_word(kind: ResourceKind) -> &'static str {
+    match kind {
+        ResourceKind::Container => "container",
+        ResourceKind::Image => "image",
+        ResourceKind::Volume => "volume",
+        ResourceKind::Network => "network",
+        ResourceKind::Daemon => "daemon",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Actor, Timestamp};
+
+    use super::*;
+
+    fn event(kind: ResourceKind, action: &str, id: &str, attributes: &[(&str, &str)]) -> Event {
+        let attributes =
+            attributes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Event {
+            kind,
+            action: action.to_owned(),
+            actor: Actor { id: id.to_owned(), attributes },
+            time: Timestamp::NEVER,
+        }
+    }
+
+    fn fits(filters: &str, event: &Event) -> bool {
+        EventFilter::new(Filters::parse(filters).expect(filters), |_| None).fits(event)
+    }
+
+    #[test]
+    fn containers_by_id_prefix_name_image_and_label() {
+        let id = "ab".repeat(32);
+        let die =
+            event(ResourceKind::Container, "die", &id, &[("name", "web"), ("image", "busybox"), ("a", "b")]);
+        for yes in [
+            "",
+            r#"{"container":["abab"]}"#,
+            r#"{"container":["web"]}"#,
+            r#"{"container":["/web","x"]}"#,
+            r#"{"event":["die"],"type":["container"]}"#,
+            r#"{"image":["busybox"]}"#,
+            r#"{"image":["busybox:latest"]}"#,
+            r#"{"label":["a"]}"#,
+            r#"{"label":["a=b"]}"#,
+            r#"{"nonsense":["x"]}"#,
+        ] {
+            assert!(fits(yes, &die), "{yes}");
+        }
+        for no in [
+            r#"{"container":["we"]}"#,
+            r#"{"container":[""]}"#,
+            r#"{"event":["DIE"]}"#,
+            r#"{"type":["image"]}"#,
+            r#"{"image":["busybox:v2"]}"#,
+            r#"{"label":["a=c"]}"#,
+            r#"{"container":["web"],"event":["start"]}"#,
+        ] {
+            assert!(!fits(no, &die), "{no}");
+        }
+        let exec = event(ResourceKind::Container, "exec_start: ls -l", &id, &[]);
+        assert!(fits(r#"{"event":["exec_start"]}"#, &exec) && !fits(r#"{"event":["exec"]}"#, &exec));
+    }
+
+    #[test]
+    fn images_by_name_tag_and_id() {
+        let tag = event(ResourceKind::Image, "tag", "host:5000/app:v1", &[("name", "host:5000/app:v1")]);
+        for yes in ["host:5000/app", "host:5000/app:v1"] {
+            assert!(fits(&format!(r#"{{"image":["{yes}"]}}"#), &tag), "{yes}");
+        }
+        for no in ["app", "host:5000/app:latest", "host"] {
+            assert!(!fits(&format!(r#"{{"image":["{no}/"]}}"#), &tag), "{no}");
+        }
+        assert!(!fits(r#"{"container":["x"]}"#, &tag), "image events are no container's");
+    }
+}

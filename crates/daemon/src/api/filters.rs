@@ -1,0 +1,100 @@
+//! The `filters` parameter: a JSON map of lists, or of maps as newer clients write it.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// What each filter's name is to be, one of the values.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Filters(BTreeMap<String, Vec<String>>);
+
+/// The parameter is no map of lists of strings.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("filters must be a JSON object whose values are lists of strings: {0}")]
+pub(crate) struct FiltersError(String);
+
+impl Filters {
+    /// Parses the parameter's text; nothing is no filter.
+    pub(crate) fn parse(text: &str) -> Result<Self, FiltersError> {
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        let value = serde_json::from_str(text).map_err(|error| FiltersError(error.to_string()))?;
+        match value {
+            Value::Null => Ok(Self::default()),
+            Value::Object(map) => {
+                let filters = map.into_iter().map(|(name, value)| Ok((name.clone(), values(&name, value)?)));
+                filters.collect::<Result<_, _>>().map(Self)
+            }
+            other => Err(FiltersError(format!("it is {}", kind(&other)))),
+        }
+    }
+
+    /// The values of one filter; empty when it was not given.
+    pub(crate) fn values(&self, name: &str) -> &[String] {
+        self.0.get(name).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// All names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// Whether there is no filter at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn values(name: &str, value: Value) -> Result<Vec<String>, FiltersError> {
+    match value {
+        Value::Null => Ok(Vec::new()),
+        Value::Array(list) => list
+            .into_iter()
+            .map(|item| match item {
+                Value::String(text) => Ok(text),
+                other => Err(FiltersError(format!("{name:?} contains {}", kind(&other)))),
+            })
+            .collect(),
+        // {"label": {"a=b": true}}; false takes a value out again.
+        Value::Object(map) => map
+            .into_iter()
+            .filter(|(_, chosen)| *chosen != Value::Bool(false))
+            .map(|(key, chosen)| match chosen {
+                Value::Bool(_) => Ok(key),
+                other => Err(FiltersError(format!("{name:?} contains {}", kind(&other)))),
+            })
+            .collect(),
+        other => Err(FiltersError(format!("{name:?} is {}", kind(&other)))),
+    }
+}
+
+/// What a JSON value is, in words.
+pub(super) const fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_and_neither() {
+        let lists = Filters::parse(r#"{"label":["a","b=c"],"status":[]}"#).expect("lists");
+        let maps = Filters::parse(r#"{"label":{"a":true,"b=c":true,"d":false},"status":{}}"#).expect("maps");
+        assert_eq!(lists, maps);
+        assert_eq!(lists.values("label"), ["a", "b=c"]);
+        assert!(lists.values("status").is_empty() && lists.values("none").is_empty());
+        assert!(Filters::parse("").expect("nothing").is_empty());
+        for bad in ["{", "[1,2]", r#"{"a":"b"}"#, r#"{"a":[1]}"#, r#"{"a":{"b":1}}"#, "5", "{not json"] {
+            assert!(Filters::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! An exec as inspect shows it, with its container.
+
+use std::collections::BTreeMap;
+
+use engine::{Engine, Exec, ExecState, Record};
+use model::{Config, Timestamp};
+use serde::Serialize;
+
+use super::container::{EXECUTION_DRIVER, NameFiles, STORAGE_DRIVER, WireState, volumes};
+use super::network::NetworkSettings;
+
+/// The answer of `GET /exec/(id)/json`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ExecInspection<'a> {
+    #[serde(rename = "ID")]
+    id: String,
+    running: bool,
+    exit_code: i32,
+    process_config: ProcessConfig<'a>,
+    open_stdin: bool,
+    open_stderr: bool,
+    open_stdout: bool,
+    /// The host's number of its process, which newer clients show; 0 when it does not run.
+    pid: u32,
+    container: ExecContainer<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct ProcessConfig<'a> {
+    privileged: bool,
+    user: &'a str,
+    tty: bool,
+    entrypoint: &'a str,
+    arguments: &'a [String],
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ExecContainer<'a> {
+    state: WireState<'a>,
+    #[serde(rename = "ID")]
+    id: &'a str,
+    created: Timestamp,
+    path: &'a str,
+    args: &'a [String],
+    config: &'a Config,
+    image: String,
+    network_settings: NetworkSettings,
+    resolv_conf_path: String,
+    hostname_path: String,
+    hosts_path: String,
+    log_path: String,
+    name: String,
+    driver: &'static str,
+    exec_driver: &'static str,
+    mount_label: &'static str,
+    process_label: &'static str,
+    restart_count: i64,
+    update_dns: bool,
+    has_been_started_before: bool,
+    mount_points: BTreeMap<&'a str, WireMount<'a>>,
+    volumes: BTreeMap<&'a str, &'a str>,
+    #[serde(rename = "VolumesRW")]
+    volumes_rw: BTreeMap<&'a str, bool>,
+    app_armor_profile: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireMount<'a> {
+    name: &'a str,
+    destination: &'a str,
+    driver: &'a str,
+    #[serde(rename = "RW")]
+    rw: bool,
+    source: &'a str,
+    relabel: &'a str,
+}
+
+impl<'a> ExecInspection<'a> {
+    pub(crate) fn new(engine: &Engine, exec: &'a Exec, record: &'a Record) -> Self {
+        let (running, pid, exit_code) = match exec.state() {
+            ExecState::Created => (false, 0, 0),
+            ExecState::Running(pid) => (true, pid, 0),
+            ExecState::Exited(code) => (false, 0, code),
+        };
+        let config = &exec.config;
+        Self {
+            id: exec.id.to_string(),
+            running,
+            exit_code,
+            process_config: ProcessConfig {
+                privileged: config.privileged,
+                user: &config.user,
+                tty: config.tty,
+                entrypoint: config.cmd.first().map_or("", String::as_str),
+                arguments: config.cmd.get(1..).unwrap_or_default(),
+            },
+            open_stdin: config.attach_stdin,
+            open_stderr: config.attach_stderr,
+            open_stdout: config.attach_stdout,
+            pid,
+            container: ExecContainer::new(engine, record),
+        }
+    }
+}
+
+impl<'a> ExecContainer<'a> {
+    fn new(engine: &Engine, record: &'a Record) -> Self {
+        let files = NameFiles::new(record, &engine.container_directory(&record.id));
+        let mounts = record.mounts.iter().map(|mount| {
+            let wire = WireMount {
+                name: &mount.name,
+                destination: &mount.destination,
+                driver: &mount.driver,
+                rw: mount.rw,
+                source: &mount.source,
+                relabel: &mount.mode,
+            };
+            (mount.destination.as_str(), wire)
+        });
+        Self {
+            state: WireState::new(record),
+            id: record.id.as_str(),
+            created: record.created,
+            path: &record.path,
+            args: &record.arguments,
+            config: &record.config,
+            image: record.image.hexadecimal(),
+            network_settings: NetworkSettings::new(record),
+            resolv_conf_path: files.resolv_conf,
+            hostname_path: files.hostname,
+            hosts_path: files.hosts,
+            log_path: files.log,
+            name: format!("/{}", record.name),
+            driver: STORAGE_DRIVER,
+            exec_driver: EXECUTION_DRIVER,
+            mount_label: "",
+            process_label: "",
+            restart_count: record.restart_count,
+            update_dns: false,
+            has_been_started_before: false,
+            mount_points: mounts.collect(),
+            volumes: volumes(record, |mount| mount.source.as_str()),
+            volumes_rw: volumes(record, |mount| mount.rw),
+            app_armor_profile: "",
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What answers look like: the wire types, with the fields and their order as the reference shows them.
+
+mod container;
+mod event;
+mod exec;
+mod moment;
+mod network;
+mod status;
+mod summary;
+
+use serde::Serialize;
+
+pub(super) use container::ContainerInspection;
+pub(super) use event::WireEvent;
+pub(super) use exec::ExecInspection;
+pub(super) use moment::parse_moment;
+pub(super) use status::status_text;
+pub(super) use summary::{ContainerSummary, WirePort};
+
+/// The answer of create.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct CreateAnswer {
+    pub(super) id: String,
+    /// `null` when there are none, as the reference has it.
+    pub(super) warnings: Option<Vec<String>>,
+}
+
+/// The answer of exec create.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ExecAnswer {
+    pub(super) id: String,
+    pub(super) warnings: Vec<String>,
+}
+
+/// The answer of wait.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct WaitAnswer {
+    pub(super) status_code: i32,
+}

@@ -1,0 +1,68 @@
+//! The `Status` strings of lists, word for word as the reference's: clients print them.
+
+use std::time::Duration;
+
+use engine::{Phase, Record};
+use model::Timestamp;
+
+/// What a list says of a container's state.
+pub(crate) fn status_text(record: &Record, now: Timestamp) -> String {
+    match record.phase {
+        Phase::Running(_) => format!("Up {}", span(now.since(record.started_at))),
+        Phase::Paused(_) => format!("Up {} (Paused)", span(now.since(record.started_at))),
+        Phase::Restarting => {
+            format!("Restarting ({}) {} ago", record.exit_code, span(now.since(record.finished_at)))
+        }
+        Phase::Removing => "Removal In Progress".to_owned(),
+        Phase::Created | Phase::Starting | Phase::Exited if record.started_at.is_never() => {
+            "Created".to_owned()
+        }
+        Phase::Created | Phase::Starting | Phase::Exited => {
+            format!("Exited ({}) {} ago", record.exit_code, span(now.since(record.finished_at)))
+        }
+    }
+}
+
+/// A span of time in the reference's words.
+fn span(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (minutes, hours) = (seconds / 60, seconds / 3600);
+    match (seconds, minutes, hours) {
+        (0, ..) => "Less than a second".to_owned(),
+        (_, 0, _) => format!("{seconds} seconds"),
+        (_, 1, _) => "About a minute".to_owned(),
+        (_, _, 0) => format!("{minutes} minutes"),
+        (_, _, 1) => "About an hour".to_owned(),
+        (_, _, 2..48) => format!("{hours} hours"),
+        (_, _, 48..336) => format!("{} days", hours / 24),
+        (_, _, 336..2160) => format!("{} weeks", hours / 24 / 7),
+        (_, _, 2160..17520) => format!("{} months", hours / 24 / 30),
+        _ => format!("{} years", hours / 24 / 365),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_in_words() {
+        let hour = 3600;
+        for (seconds, words) in [
+            (0, "Less than a second"),
+            (1, "1 seconds"),
+            (59, "59 seconds"),
+            (60, "About a minute"),
+            (120, "2 minutes"),
+            (hour, "About an hour"),
+            (2 * hour, "2 hours"),
+            (47 * hour, "47 hours"),
+            (48 * hour, "2 days"),
+            (14 * 24 * hour, "2 weeks"),
+            (90 * 24 * hour, "3 months"),
+            (730 * 24 * hour, "2 years"),
+        ] {
+            assert_eq!(span(Duration::from_secs(seconds)), words, "{seconds}");
+        }
+    }
+}

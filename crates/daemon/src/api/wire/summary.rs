@@ -1,0 +1,116 @@
+//! One container in a list.
+
+use std::collections::BTreeMap;
+
+use engine::Record;
+use engine::network::port::Port;
+use model::Timestamp;
+use serde::Serialize;
+
+use super::status_text;
+
+/// An entry of `GET /containers/json`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ContainerSummary<'a> {
+    id: &'a str,
+    names: Vec<String>,
+    image: &'a str,
+    command: String,
+    created: i64,
+    ports: Vec<WirePort>,
+    #[serde(skip_serializing_if = "is_zero")]
+    size_rw: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    size_root_fs: u64,
+    labels: &'a Option<BTreeMap<String, String>>,
+    status: String,
+    host_config: NetworkModeOnly<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct NetworkModeOnly<'a> {
+    network_mode: &'a str,
+}
+
+/// A port of a container, published or only exposed.
+#[derive(Debug, Serialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct WirePort {
+    #[serde(rename = "IP", skip_serializing_if = "String::is_empty")]
+    ip: String,
+    private_port: u16,
+    #[serde(skip_serializing_if = "is_zero_port")]
+    public_port: u16,
+    #[serde(rename = "Type")]
+    kind: String,
+}
+
+const fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+const fn is_zero_port(value: &u16) -> bool {
+    *value == 0
+}
+
+impl<'a> ContainerSummary<'a> {
+    /// `aliases` are the further names that links give it, `sizes` those of its own layer and of all layers.
+    pub(crate) fn new(record: &'a Record, aliases: Vec<String>, sizes: (u64, u64), now: Timestamp) -> Self {
+        let mut names = vec![format!("/{}", record.name)];
+        names.extend(aliases);
+        let mode = record.host_config.network_mode.as_str();
+        Self {
+            id: record.id.as_str(),
+            names,
+            image: &record.config.image,
+            command: command(record),
+            created: record.created.unix_seconds(),
+            ports: ports(record),
+            size_rw: sizes.0,
+            size_root_fs: sizes.1,
+            labels: &record.config.labels,
+            status: status_text(record, now),
+            host_config: NetworkModeOnly { network_mode: if mode.is_empty() { "default" } else { mode } },
+        }
+    }
+}
+
+/// Path and arguments; those with blanks in quotes.
+fn command(record: &Record) -> String {
+    let mut command = record.path.clone();
+    for argument in &record.arguments {
+        command.push(' ');
+        if argument.contains(' ') {
+            command.push_str(&format!("'{argument}'"));
+        } else {
+            command.push_str(argument);
+        }
+    }
+    command
+}
+
+fn ports(record: &Record) -> Vec<WirePort> {
+    if !record.is_running() {
+        return Vec::new();
+    }
+    let published = record.endpoint.iter().flat_map(|endpoint| &endpoint.ports);
+    let mut ports: Vec<WirePort> = published
+        .map(|port| WirePort {
+            ip: port.host_ip.to_string(),
+            private_port: port.container.number,
+            public_port: port.host_port,
+            kind: port.container.protocol.to_string(),
+        })
+        .collect();
+    let exposed =
+        record.config.exposed_ports.iter().flatten().filter_map(|(port, _)| port.parse::<Port>().ok());
+    for port in exposed {
+        let kind = port.protocol.to_string();
+        if !ports.iter().any(|known| known.private_port == port.number && known.kind == kind) {
+            ports.push(WirePort { ip: String::new(), private_port: port.number, public_port: 0, kind });
+        }
+    }
+    ports
+}

@@ -1,0 +1,107 @@
+//! The engine's options out of the flags.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use engine::network::BridgeChoice;
+use model::{LogConfig, Ulimit};
+
+use super::{Flags, SettingsError};
+
+/// Checks and converts what concerns the engine.
+pub(super) fn from_flags(flags: &Flags, exec_root: &Path) -> Result<engine::Options, SettingsError> {
+    Ok(engine::Options {
+        data_root: flags.data_root.clone().unwrap_or_else(|| "/var/lib/berth".into()),
+        exec_root: exec_root.to_owned(),
+        shim: shim(flags)?,
+        network: network(flags)?,
+        dns: flags.dns.clone(),
+        dns_search: flags.dns_search.clone(),
+        log: LogConfig {
+            driver: flags.log_driver.clone().unwrap_or_else(|| "json-file".to_owned()),
+            config: flags.log_opt.iter().cloned().collect(),
+        },
+        ulimits: flags.default_ulimit.iter().map(|text| ulimit(text)).collect::<Result<_, _>>()?,
+        labels: flags.label.clone(),
+        registry: registry(flags)?,
+        stop_containers_on_exit: flags.live_restore == Some(false),
+        cgroup_parent: flags.cgroup_parent.clone(),
+    })
+}
+
+/// The shim's program: named, or beside this one.
+fn shim(flags: &Flags) -> Result<PathBuf, SettingsError> {
+    if let Some(path) = &flags.shim {
+        return Ok(path.clone());
+    }
+    let own = std::env::current_exe().map_err(|error| {
+        SettingsError::flag("shim", format!("cannot find this program's directory: {error}"))
+    })?;
+    Ok(own.with_file_name("berth-shim"))
+}
+
+fn network(flags: &Flags) -> Result<engine::network::Options, SettingsError> {
+    let bip = parse("bip", flags.bip.as_deref())?;
+    let defaults = engine::network::Options::default();
+    let options = engine::network::Options {
+        bridge: match (flags.bridge.as_deref().filter(|name| !name.is_empty()), bip) {
+            (None, address) => {
+                BridgeChoice::Own { name: engine::network::DEFAULT_BRIDGE.to_owned(), address }
+            }
+            (Some("none"), None) => BridgeChoice::None,
+            (Some(name), None) => BridgeChoice::Existing(name.to_owned()),
+            (Some(_), Some(_)) => {
+                return Err(SettingsError::flag("bip", engine::network::OptionsError::BridgeAndAddress));
+            }
+        },
+        fixed_cidr: parse("fixed-cidr", flags.fixed_cidr.as_deref())?,
+        mtu: flags.mtu.filter(|mtu| *mtu != 0),
+        default_host_ip: parse::<Ipv4Addr>("ip", flags.ip.as_deref())?.unwrap_or(defaults.default_host_ip),
+        inter_container_communication: flags.icc.unwrap_or(defaults.inter_container_communication),
+        masquerade: flags.ip_masq.unwrap_or(defaults.masquerade),
+        forward: flags.ip_forward.unwrap_or(defaults.forward),
+        firewall: flags.iptables.unwrap_or(defaults.firewall),
+    };
+    options.check().map_err(|error| SettingsError::flag("bridge", error))?;
+    Ok(options)
+}
+
+fn parse<T: std::str::FromStr>(flag: &'static str, text: Option<&str>) -> Result<Option<T>, SettingsError>
+where
+    T::Err: std::fmt::Display,
+{
+    let text = text.filter(|text| !text.is_empty());
+    text.map(|text| text.parse().map_err(|error| SettingsError::flag(flag, error))).transpose()
+}
+
+/// `nofile=1024:2048`; without the second number it is the first.
+fn ulimit(text: &str) -> Result<Ulimit, SettingsError> {
+    let error =
+        || SettingsError::flag("default-ulimit", format!("invalid ulimit {text:?}, want NAME=SOFT[:HARD]"));
+    let (name, values) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(error)?;
+    let (soft, hard) = values.split_once(':').unwrap_or((values, values));
+    let soft: i64 = soft.parse().map_err(|_| error())?;
+    let hard: i64 = hard.parse().map_err(|_| error())?;
+    if soft > hard && hard != -1 {
+        return Err(SettingsError::flag(
+            "default-ulimit",
+            format!("{text:?}: the soft limit is above the hard one"),
+        ));
+    }
+    Ok(Ulimit { name: name.to_owned(), hard, soft })
+}
+
+fn registry(flags: &Flags) -> Result<engine::images::registry::RegistrySettings, SettingsError> {
+    use engine::images::registry::{InsecureRegistry, RegistrySettings, parse_mirror};
+    let mirrors = flags.registry_mirror.iter().map(|mirror| parse_mirror(mirror));
+    let insecure = flags.insecure_registry.iter().map(|registry| InsecureRegistry::parse(registry));
+    Ok(RegistrySettings {
+        mirrors: mirrors
+            .collect::<Result<_, _>>()
+            .map_err(|error| SettingsError::flag("registry-mirror", error))?,
+        insecure: insecure
+            .collect::<Result<_, _>>()
+            .map_err(|error| SettingsError::flag("insecure-registry", error))?,
+        ..RegistrySettings::default()
+    })
+}

@@ -1,0 +1,143 @@
+//! The daemon's settings: from flags and file to checked values.
+
+mod address;
+mod engine_options;
+mod file;
+mod flags;
+mod reload;
+
+use std::path::{Path, PathBuf};
+
+use tracing::level_filters::LevelFilter;
+
+pub(crate) use address::{AddressError, ListenAddress};
+pub(crate) use file::FileError;
+pub(crate) use flags::{Command, CommandLine, DaemonArguments, Flags};
+pub(crate) use reload::Reloadable;
+
+/// A setting cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingsError {
+    /// The configuration file is at fault.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A `-H` value is at fault.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// Some other flag is at fault.
+    #[error("--{flag}: {problem}")]
+    Flag { flag: &'static str, problem: String },
+}
+
+impl SettingsError {
+    fn flag(flag: &'static str, problem: impl std::fmt::Display) -> Self {
+        Self::Flag { flag, problem: problem.to_string() }
+    }
+}
+
+/// The files of TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TlsFiles {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+    /// The CA that client certificates must be signed by; `None` asks for none.
+    pub(crate) client_ca: Option<PathBuf>,
+}
+
+/// Everything the daemon needs to know, checked.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) listen: Vec<ListenAddress>,
+    pub(crate) group: Option<String>,
+    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) cors: String,
+    pub(crate) pidfile: PathBuf,
+    pub(crate) engine: engine::Options,
+    pub(crate) reloadable: Reloadable,
+}
+
+impl Settings {
+    /// Reads the file, joins it with the flags and checks all of it.
+    pub(crate) fn load(arguments: &DaemonArguments) -> Result<Self, SettingsError> {
+        let flags = effective(arguments)?;
+        check_unsupported(&flags)?;
+        let exec_root = flags.exec_root.clone().unwrap_or_else(|| "/run/berth".into());
+        let tls = tls_files(&flags);
+        Ok(Self {
+            listen: listen_addresses(&flags, &exec_root, tls.is_some())?,
+            group: flags.group.clone(),
+            cors: cors_origin(&flags)?,
+            pidfile: flags.pidfile.clone().unwrap_or_else(|| exec_root.join("berth.pid")),
+            engine: engine_options::from_flags(&flags, &exec_root)?,
+            reloadable: Reloadable::from_flags(&flags)?,
+            tls,
+        })
+    }
+}
+
+/// Flags and file together.
+fn effective(arguments: &DaemonArguments) -> Result<Flags, FileError> {
+    let file = file::read(&arguments.config_file)?;
+    file::join(&arguments.flags, &file, &arguments.config_file)
+}
+
+fn check_unsupported(flags: &Flags) -> Result<(), SettingsError> {
+    if flags.selinux_enabled == Some(true) {
+        return Err(SettingsError::flag("selinux-enabled", "SELinux labels are not supported"));
+    }
+    match flags.storage_driver.as_deref() {
+        None | Some("" | "overlay" | "overlay2") => Ok(()),
+        Some(other) => {
+            Err(SettingsError::flag("storage-driver", format!("there is no {other:?}, only overlay")))
+        }
+    }
+}
+
+fn listen_addresses(flags: &Flags, exec_root: &Path, tls: bool) -> Result<Vec<ListenAddress>, AddressError> {
+    let default_socket = exec_root.join("berth.sock");
+    if flags.host.is_empty() {
+        return Ok(vec![ListenAddress::Unix(default_socket)]);
+    }
+    flags.host.iter().map(|host| ListenAddress::parse(host, default_socket.clone(), tls)).collect()
+}
+
+fn tls_files(flags: &Flags) -> Option<TlsFiles> {
+    let verify = flags.tlsverify == Some(true);
+    if !verify && flags.tls != Some(true) {
+        return None;
+    }
+    let home = std::env::var_os("DOCKER_CERT_PATH").map(PathBuf::from).unwrap_or_else(|| {
+        PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/root".into())).join(".docker")
+    });
+    let file = |given: &Option<PathBuf>, name: &str| given.clone().unwrap_or_else(|| home.join(name));
+    Some(TlsFiles {
+        certificate: file(&flags.tlscert, "cert.pem"),
+        key: file(&flags.tlskey, "key.pem"),
+        client_ca: verify.then(|| file(&flags.tlscacert, "ca.pem")),
+    })
+}
+
+fn cors_origin(flags: &Flags) -> Result<String, SettingsError> {
+    let origin = flags.api_cors_header.clone().unwrap_or_default();
+    match http::HeaderValue::try_from(&origin) {
+        Ok(_) => Ok(origin),
+        Err(_) => Err(SettingsError::flag("api-cors-header", "no header can carry this value")),
+    }
+}
+
+/// The level of the log that the flags ask for.
+fn log_level(flags: &Flags) -> Result<LevelFilter, SettingsError> {
+    if flags.debug == Some(true) {
+        return Ok(LevelFilter::DEBUG);
+    }
+    match flags.log_level.as_deref().unwrap_or("info") {
+        "debug" => Ok(LevelFilter::DEBUG),
+        "info" => Ok(LevelFilter::INFO),
+        "warn" | "warning" => Ok(LevelFilter::WARN),
+        "error" | "fatal" => Ok(LevelFilter::ERROR),
+        other => Err(SettingsError::flag(
+            "log-level",
+            format!("{other:?} is no level: debug, info, warn, error, fatal"),
+        )),
+    }
+}

@@ -1,0 +1,100 @@
+//! The daemon's life: settings, log, engine, listeners, signals, and the way back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::api::{Api, common_headers};
+use crate::config::{DaemonArguments, Settings};
+use crate::http;
+use crate::listener::{self, Accepting, Connections};
+use crate::log::LogLevel;
+use crate::pidfile::PidFile;
+
+/// How long requests under way may still take after the daemon was told to stop.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Threads for blocking work; idle ones end after a while.
+const BLOCKING_THREADS: usize = 64;
+
+/// Runs the daemon until a signal ends it.
+pub(crate) fn run(arguments: &DaemonArguments) -> anyhow::Result<()> {
+    let settings = Settings::load(arguments)?;
+    let log = crate::log::start(settings.reloadable.values().level);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, 4)))
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_stack_size(1 << 20)
+        .thread_keep_alive(Duration::from_secs(5))
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let result = runtime.block_on(serve(settings, arguments, &log));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+async fn serve(settings: Settings, arguments: &DaemonArguments, log: &LogLevel) -> anyhow::Result<()> {
+    let mut signals = Signals::listen().context("cannot listen for signals")?;
+    let _pidfile = PidFile::write(&settings.pidfile)?;
+    let listeners =
+        listener::bind(&settings.listen, settings.group.as_deref(), settings.tls.as_ref()).await?;
+    let engine = engine::Engine::open(settings.engine).await.context("cannot open the engine")?;
+    let reloadable = Arc::new(settings.reloadable);
+    let (stop, stopping) = watch::channel(false);
+    let api = Api { engine: Arc::clone(&engine), settings: Arc::clone(&reloadable) };
+    let connections = Connections {
+        service: Arc::new(api),
+        settings: http::Settings { common_headers: common_headers(&settings.cors).into(), stopping },
+    };
+    let accepting = Accepting::start(listeners, &connections);
+    drop(connections);
+    tracing::info!("API listening, version {}", env!("CARGO_PKG_VERSION"));
+    while let Event::Reload = signals.next().await {
+        match reloadable.reload(arguments) {
+            Ok(values) => {
+                log.set(values.level);
+                tracing::info!("settings are read again");
+            }
+            Err(error) => tracing::error!("the settings stay as they were: {error}"),
+        }
+    }
+    tracing::info!("stopping");
+    stop.send_replace(true);
+    accepting.finish(PATIENCE).await;
+    engine.close().await;
+    Ok(())
+}
+
+/// What a signal asks for.
+enum Event {
+    Reload,
+    Stop,
+}
+
+/// The signals that the daemon listens to.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Event {
+        tokio::select! {
+            _ = self.terminate.recv() => Event::Stop,
+            _ = self.interrupt.recv() => Event::Stop,
+            _ = self.hang_up.recv() => Event::Reload,
+        }
+    }
+}
