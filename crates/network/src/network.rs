@@ -8,6 +8,7 @@ mod bridge;
 mod connect;
 mod host;
 mod open;
+mod reaper;
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -24,6 +25,7 @@ use crate::mac::MacAddress;
 use crate::port::{Held, PortBook};
 use crate::route::Routing;
 use crate::subnet::InterfaceAddress;
+use reaper::Reaper;
 
 /// The network of one engine. All methods may be called from several threads.
 #[derive(Debug)]
@@ -45,6 +47,7 @@ struct Active {
     faults: Faults,
     book: Mutex<Book>,
     routing: Mutex<Routing>,
+    reaper: Reaper,
     /// `None` with `--iptables=false`.
     firewall: Option<Mutex<Firewall>>,
 }
@@ -126,6 +129,28 @@ impl Network {
                 Err(error)
             }
         }
+    }
+
+    /// Removes the firewall's table and the engine's own bridge, as no daemon needs them any
+    /// longer. Only for a daemon that ends with no container running; otherwise just drop the
+    /// network: containers keep theirs.
+    ///
+    /// # Errors
+    /// What could not be removed; the rest is gone all the same.
+    pub fn remove(self) -> Result<(), Error> {
+        let Some(active) = self.active else { return Ok(()) };
+        let Active { bridge, routing, firewall, reaper, .. } = active;
+        drop(reaper);
+        let mut errors = Vec::new();
+        if let Some(firewall) = firewall {
+            let firewall = firewall.into_inner().unwrap_or_else(PoisonError::into_inner);
+            errors.extend(firewall.remove().err());
+        }
+        if bridge.own {
+            let mut routing = routing.into_inner().unwrap_or_else(PoisonError::into_inner);
+            errors.extend(routing.delete_link(&bridge.name).err());
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors.remove(0).with(errors)) }
     }
 
     fn active(&self) -> Result<&Active, Error> {

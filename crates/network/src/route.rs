@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use sys::netlink::{self, Message, Protocol, RequestError, Socket};
 
 pub(crate) use link::{Attachment, PROXY_ARP, Pair, ROUTE_LOCALNET};
-pub(crate) use list::{Link, Route};
+pub(crate) use list::Link;
 
 use crate::error::Error;
 use crate::subnet::InterfaceAddress;

@@ -79,8 +79,8 @@ impl Network {
         active.close_openings(gone)
     }
 
-    /// Takes everything of the container away: published ports, link, tracked connections, held
-    /// ports, address. Does nothing for a container that has no endpoint.
+    /// Takes everything of the container away: published ports, tracked connections, held ports,
+    /// address; the link goes a moment later. Does nothing for a container that has no endpoint.
     ///
     /// # Errors
     /// What could not be removed; the rest is gone all the same.
@@ -101,10 +101,7 @@ impl Network {
         let mut book = active.book();
         book.addresses.release(entry.endpoint.address);
         book.ports.release(entry.held);
-        match errors.is_empty() {
-            true => Ok(()),
-            false => Err(errors.remove(0).with(errors)),
-        }
+        if errors.is_empty() { Ok(()) } else { Err(errors.remove(0).with(errors)) }
     }
 }
 
@@ -208,7 +205,7 @@ impl Active {
     }
 
     /// Takes an endpoint out of the kernel's tables: first nothing leads there any more, then
-    /// the link goes, then what is remembered of its connections.
+    /// what is remembered of its connections goes.
     fn take_away(&self, entry: &Entry, openings: Vec<Opening>) -> Vec<Error> {
         let mut errors = Vec::new();
         let endpoint = &entry.endpoint;
@@ -221,7 +218,7 @@ impl Active {
             errors.extend(firewall.withdraw(&content).err());
         }
         if entry.link != LinkState::Missing {
-            errors.extend(self.routing().delete_link(&endpoint.link).err());
+            self.reaper.take(endpoint.link.clone());
             if let Some(mut firewall) = self.firewall() {
                 errors.extend(firewall.forget_address(endpoint.address).err());
             }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use super::bridge::{self, Made};
+use super::reaper::Reaper;
 use super::{Active, Book, Bridge, Entry, LinkState, Network, host};
 use crate::addresses::AddressPool;
 use crate::endpoint::{Endpoint, is_link_name};
@@ -16,7 +17,9 @@ use crate::port::PortBook;
 use crate::route::{Link, Routing};
 
 /// Links of an engine have a group of this upper byte; the rest is of their bridge's name.
-const GROUP: u32 = 0xbe00_0000;
+const LIVING: u32 = 0xbe00_0000;
+/// The upper byte of links that are being removed.
+const GOING: u32 = 0xbf00_0000;
 
 impl Network {
     /// Makes or adopts the bridge, sets the kernel's switches, rebuilds the firewall exactly, and
@@ -62,7 +65,7 @@ impl Opening<'_> {
     fn finish(mut self, mut routing: Routing, known: Vec<Endpoint>, made: Made) -> Result<Network, Error> {
         let mut firewall = None;
         match self.steps(&mut routing, known, &mut firewall) {
-            Ok(book) => Ok(self.network(routing, firewall, book)),
+            Ok((book, reaper)) => Ok(self.network(routing, firewall, book, reaper)),
             Err(error) => {
                 let mut left: Vec<Error> = firewall.and_then(|it| it.remove().err()).into_iter().collect();
                 left.extend(made.undo(&mut routing));
@@ -76,7 +79,7 @@ impl Opening<'_> {
         routing: &mut Routing,
         known: Vec<Endpoint>,
         firewall: &mut Option<Firewall>,
-    ) -> Result<Book, Error> {
+    ) -> Result<(Book, Reaper), Error> {
         self.configure_host(routing)?;
         let links = self.collect_links(routing, &known)?;
         self.faults.pass(Step::CollectLinks)?;
@@ -90,12 +93,13 @@ impl Opening<'_> {
             self.warnings.extend(built.warnings()?);
             self.faults.pass(Step::ForwardOnHost)?;
         }
-        Ok(book)
+        let reaper = Reaper::start(Routing::open()?, group_of(GOING, &self.bridge.name))?;
+        Ok((book, reaper))
     }
 
-    fn network(self, routing: Routing, firewall: Option<Firewall>, book: Book) -> Network {
+    fn network(self, routing: Routing, firewall: Option<Firewall>, book: Book, reaper: Reaper) -> Network {
         let active = Active {
-            group: group_of(&self.bridge.name),
+            group: group_of(LIVING, &self.bridge.name),
             bridge: self.bridge,
             default_host_ip: self.options.default_host_ip,
             mtu: self.mtu,
@@ -103,6 +107,7 @@ impl Opening<'_> {
             faults: self.faults,
             book: Mutex::new(book),
             routing: Mutex::new(routing),
+            reaper,
             firewall: firewall.map(Mutex::new),
         };
         Network { active: Some(active), warnings: self.warnings }
@@ -137,20 +142,19 @@ impl Opening<'_> {
 
     /// Lists the links of known endpoints and removes those of others that this engine left.
     fn collect_links(&mut self, routing: &mut Routing, known: &[Endpoint]) -> Result<Vec<Link>, Error> {
-        let group = group_of(&self.bridge.name);
-        let mut ours = Vec::new();
-        for link in routing.links()? {
-            let is_ours = link.group == group || link.master == Some(self.bridge.index);
-            if !is_ours || !is_link_name(&link.name) {
-                continue;
-            }
-            if known.iter().any(|endpoint| endpoint.link == link.name) {
-                ours.push(link);
-            } else {
-                routing.delete_link(&link.name)?;
-            }
+        let groups = [LIVING, GOING].map(|state| group_of(state, &self.bridge.name));
+        let is_ours = |link: &Link| {
+            is_link_name(&link.name)
+                && (groups.contains(&link.group) || link.master == Some(self.bridge.index))
+        };
+        let ours = routing.links()?.into_iter().filter(is_ours);
+        let is_known = |link: &Link| known.iter().any(|endpoint| endpoint.link == link.name);
+        let (living, left): (Vec<_>, Vec<_>) = ours.partition(is_known);
+        let left: Vec<String> = left.into_iter().map(|link| link.name).collect();
+        if !left.is_empty() {
+            routing.delete_links(&left, groups[1])?;
         }
-        Ok(ours)
+        Ok(living)
     }
 
     fn adopt(&mut self, routing: &mut Routing, known: Vec<Endpoint>, links: &[Link]) -> Result<Book, Error> {
@@ -222,8 +226,8 @@ fn content(book: &Book) -> Content {
 }
 
 /// The group of this bridge's links: FNV-1a of its name.
-fn group_of(bridge: &str) -> u32 {
+fn group_of(state: u32, bridge: &str) -> u32 {
     let hash =
         bridge.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    GROUP | (hash & 0x00ff_ffff)
+    state | (hash & 0x00ff_ffff)
 }

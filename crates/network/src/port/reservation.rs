@@ -6,6 +6,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, sockopt};
@@ -13,6 +14,10 @@ use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, sockopt};
 use super::{HostPort, PortRequest, Protocol};
 use crate::endpoint::PublishedPort;
 use crate::error::Error;
+
+/// How often, and how long apart, one port is tried until it counts as another program's.
+const ATTEMPTS: u32 = 10;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(2);
 
 /// A port of the host that is held. Dropping it frees the socket but not the book's note.
 #[derive(Debug)]
@@ -136,8 +141,9 @@ impl PortBook {
         if noted.is_some_and(|addresses| addresses.iter().any(meets)) {
             return Err(Error::PortAllocated { ip, port: number });
         }
-        let socket =
-            bind(request.container.protocol, ip, number).map_err(|source| bind_error(&port, source))?;
+        let attempts = if request.host_port == HostPort::Range(number, number) { ATTEMPTS } else { 1 };
+        let socket = bind_patiently(request.container.protocol, ip, number, attempts)
+            .map_err(|source| bind_error(&port, source))?;
         self.note(&port);
         Ok(Held { port, _socket: Some(socket) })
     }
@@ -149,6 +155,21 @@ impl PortBook {
 
 fn bind_error(port: &PublishedPort, source: io::Error) -> Error {
     Error::PortBind { protocol: port.container.protocol, ip: port.host_ip, port: port.host_port, source }
+}
+
+/// A port that was freed a moment ago may still be held by a copy of its socket: in a child
+/// between its fork and its execution of a program, which closes it.
+fn bind_patiently(protocol: Protocol, ip: Ipv4Addr, port: u16, attempts: u32) -> io::Result<OwnedFd> {
+    let mut left = attempts;
+    loop {
+        left -= 1;
+        match bind(protocol, ip, port) {
+            Err(error) if left > 0 && error.kind() == io::ErrorKind::AddrInUse => {
+                std::thread::sleep(BETWEEN_ATTEMPTS);
+            }
+            result => return result,
+        }
+    }
 }
 
 /// Binds a socket that never receives anything: packets for the port are translated before they

@@ -154,6 +154,29 @@ impl Routing {
     }
 }
 
+impl Routing {
+    /// Removes links in one go, which costs the kernel hardly more than one: they are put into
+    /// the group and the group is removed. Those that are gone already are no error.
+    pub(crate) fn delete_links(&mut self, names: &[String], group: u32) -> Result<(), Error> {
+        for name in names {
+            let message = Message::new(NEW_LINK, netlink::ACKNOWLEDGE)
+                .fixed(&header(0, 0))
+                .string(NAME, name)
+                .native_u32(GROUP, group);
+            match self.acknowledged(message) {
+                Err(error) if !error.is(Errno::NODEV) => return Err(link_error("mark", name, error)),
+                _ => {}
+            }
+        }
+        let message =
+            Message::new(DELETE_LINK, netlink::ACKNOWLEDGE).fixed(&header(0, 0)).native_u32(GROUP, group);
+        match self.acknowledged(message) {
+            Err(error) if !error.is(Errno::NODEV) => Err(link_error("delete", &names.join(", "), error)),
+            _ => Ok(()),
+        }
+    }
+}
+
 fn creation(pair: &Pair<'_>) -> Message {
     let descriptor = u32::try_from(pair.namespace.as_raw_fd()).unwrap_or(u32::MAX);
     let message = Message::new(NEW_LINK, netlink::ACKNOWLEDGE | netlink::CREATE | netlink::EXCLUSIVE)

@@ -5,4 +5,5 @@
 //! gone when the thread ends, however it ends; this machine's own network is never touched.
 
 mod connect;
+mod publish;
 mod world;

@@ -226,3 +226,14 @@ pub(crate) fn ask_udp(socket: &UdpSocket, address: Ipv4Addr, port: u16) -> Resul
     let (length, _) = socket.recv_from(&mut buffer).map_err(|error| error.to_string())?;
     Ok(String::from_utf8_lossy(&buffer[..length]).into_owned())
 }
+
+/// Waits until something is so.
+pub(crate) fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    for _ in 0..300 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("never: {what}");
+}

@@ -1,0 +1,99 @@
+//! Removes the links of disconnected containers, after the answer and many at once.
+//!
+//! Removing a link takes the kernel some 20 ms, in which no other link can be made. Mostly it is
+//! not needed: a container's network namespace goes with its last process, and the kernel takes
+//! the link away with it, together with others. So links are given that time first; those that
+//! are still there then (another container lives in the namespace) are removed, all in one go.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::locked;
+use crate::error::Error;
+use crate::route::Routing;
+
+/// How long the kernel has for links whose namespace is gone; it takes some 60 ms.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// The links that wait, and the thread that removes them.
+#[derive(Debug)]
+pub(super) struct Reaper {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// Names of links and when they are due, in this order.
+    waiting: Vec<(String, Instant)>,
+    closing: bool,
+}
+
+impl Reaper {
+    /// Starts the thread; `group` is what it marks links with that it removes.
+    pub(super) fn start(routing: Routing, group: u32) -> Result<Self, Error> {
+        let shared = Arc::new(Shared::default());
+        let of_thread = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("links".to_owned())
+            .spawn(move || of_thread.work(routing, group))
+            .map_err(|source| Error::Socket { source })?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Leaves the link to the kernel for a while, then removes it.
+    pub(super) fn take(&self, link: String) {
+        locked(&self.shared.queue).waiting.push((link, Instant::now() + PATIENCE));
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Shared {
+    fn work(&self, mut routing: Routing, group: u32) {
+        while let Some(links) = self.due() {
+            if let Err(error) = routing.delete_links(&links, group) {
+                // Nobody waits for an answer; what is left goes when the network opens next.
+                tracing::warn!(%error, ?links, "cannot remove links");
+            }
+        }
+    }
+
+    /// Waits until links are due; `None` at the end. Then all count as due.
+    fn due(&self) -> Option<Vec<String>> {
+        let mut queue = locked(&self.queue);
+        loop {
+            let now = Instant::now();
+            let closing = queue.closing;
+            let due: Vec<String> =
+                queue.waiting.extract_if(.., |(_, at)| closing || *at <= now).map(|(name, _)| name).collect();
+            if !due.is_empty() {
+                return Some(due);
+            }
+            if closing {
+                return None;
+            }
+            let wait = queue.waiting.first().map(|(_, at)| at.saturating_duration_since(now));
+            let wait = wait.unwrap_or(Duration::from_secs(3600));
+            let waited = self.changed.wait_timeout(queue, wait);
+            queue = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Drop for Reaper {
+    fn drop(&mut self) {
+        locked(&self.shared.queue).closing = true;
+        self.shared.changed.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has left links, which go when the network opens next.
+            let _ = thread.join();
+        }
+    }
+}
