@@ -22,5 +22,5 @@ pub use error::{Error, Inconsistency, RemovalConflict};
 pub use import::{ImportOptions, architecture};
 pub use store::{AdoptedLayer, Image, Layer, LayerBlob, NewImage, Store, TagPolicy, digest_of};
 pub use tar::ArchiveError;
-pub use unpack::{Limits, Overwrite, Unpacked, unpack};
 pub use tree::remove as remove_tree;
+pub use unpack::{Limits, Overwrite, Unpacked, unpack};

@@ -1,0 +1,52 @@
+//! Packs a directory in overlay's form into a layer's tar, hashes and records it.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use model::Digest;
+
+use super::{ASSEMBLY, AssemblyWriter, DIFF, HashingWriter};
+use crate::Error;
+use crate::tree::{Form, Packer, Stack};
+
+/// A layer whose tar was packed and hashed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Packed {
+    pub(crate) diff_id: Digest,
+    pub(crate) size: u64,
+    pub(crate) tar_size: u64,
+}
+
+/// Packs the layer at `place`, whose files are there already, and records its tar. `below` are
+/// the layers below, topmost first.
+///
+/// # Errors
+/// `Internal` when it cannot be read or recorded.
+pub(crate) fn pack(place: &Path, below: Stack) -> Result<Packed, Error> {
+    pack_recorded(place, below).map_err(Error::file("pack the layer", place))
+}
+
+fn pack_recorded(place: &Path, below: Stack) -> io::Result<Packed> {
+    let mut assembly = AssemblyWriter::create(&place.join(ASSEMBLY))?;
+    let mut out = HashingWriter::new(io::sink())?;
+    let mut packer = Packer::new(&mut out, Form::Difference, Some(&mut assembly));
+    packer.directory(Stack::open(&[place.join(DIFF)])?, below, b"")?;
+    let (size, _) = packer.finish()?;
+    assembly.finish()?;
+    let (diff_id, tar_size) = out.finish()?;
+    Ok(Packed { diff_id, size, tar_size })
+}
+
+/// Packs a directory in overlay's form as a layer's tar.
+///
+/// # Errors
+/// `Internal` when it cannot be read or `out` fails.
+pub(crate) fn pack_tar(upper: &Path, below: Stack, mut out: impl Write) -> Result<(), Error> {
+    let failed = Error::file("pack the layer", upper);
+    let packed = Stack::open(&[upper]).and_then(|stack| {
+        let mut packer = Packer::new(&mut out, Form::Difference, None);
+        packer.directory(stack, below, b"")?;
+        packer.finish()
+    });
+    packed.map(drop).map_err(failed)
+}

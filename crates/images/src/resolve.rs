@@ -1,0 +1,78 @@
+//! Finds images by what users call them: name, tag, digest, whole or short id.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use model::{Digest, ImageReference};
+
+use crate::Error;
+use crate::store::{Image, ImageRecord, Index, Store};
+
+/// What a text was found to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FoundBy {
+    /// A tag or digest.
+    Name,
+    /// An id, whole or short.
+    Id,
+}
+
+impl Store {
+    /// Finds an image by `name[:tag]`, `name@digest`, id (with or without `sha256:`) or the
+    /// beginning of one.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchImage`], or [`Error::AmbiguousId`] when several ids begin so.
+    pub fn resolve(&self, text: &str) -> Result<Image, Error> {
+        let record = find(&self.index(), text)?.0;
+        self.with_config(&record)
+    }
+
+    /// Finds an image's id as [`Self::resolve`] does, without reading its config.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`].
+    pub fn resolve_id(&self, text: &str) -> Result<Digest, Error> {
+        find(&self.index(), text).map(|(record, _)| record.id)
+    }
+}
+
+/// Finds an image: a whole id first, then names, then short ids.
+pub(crate) fn find(index: &Index, text: &str) -> Result<(Arc<ImageRecord>, FoundBy), Error> {
+    let missing = || Error::NoSuchImage(text.to_owned());
+    let digits = text.strip_prefix("sha256:").unwrap_or(text);
+    if let Ok(id) = Digest::parse_hexadecimal(digits) {
+        return index.images.get(&id).map(|image| (Arc::clone(image), FoundBy::Id)).ok_or_else(missing);
+    }
+    if let Some(id) = ImageReference::parse(text).ok().and_then(|reference| named(index, &reference)) {
+        return index.images.get(&id).map(|image| (Arc::clone(image), FoundBy::Name)).ok_or_else(missing);
+    }
+    match by_prefix(index, digits) {
+        Some(Ok(image)) => Ok((image, FoundBy::Id)),
+        Some(Err(Ambiguous)) => Err(Error::AmbiguousId(text.to_owned())),
+        None => Err(missing()),
+    }
+}
+
+/// The image that a tag (`latest` if none is written) or digest names.
+pub(crate) fn named(index: &Index, reference: &ImageReference) -> Option<Digest> {
+    let repository = reference.repository.to_string();
+    match &reference.digest {
+        Some(digest) => index.digests.get(repository.as_str())?.get(digest).copied(),
+        None => index.tags.get(repository.as_str())?.get(reference.tag_or_latest().as_str()).copied(),
+    }
+}
+
+struct Ambiguous;
+
+fn by_prefix(index: &Index, prefix: &str) -> Option<Result<Arc<ImageRecord>, Ambiguous>> {
+    let lowercase = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    if prefix.is_empty() || prefix.len() > 64 || !prefix.bytes().all(lowercase) {
+        return None;
+    }
+    let first = Digest::parse_hexadecimal(&format!("{prefix:0<64}")).ok()?;
+    let last = Digest::parse_hexadecimal(&format!("{prefix:f<64}")).ok()?;
+    let mut matches = index.images.range((Bound::Included(first), Bound::Included(last)));
+    let (_, image) = matches.next()?;
+    Some(if matches.next().is_some() { Err(Ambiguous) } else { Ok(Arc::clone(image)) })
+}

@@ -1,0 +1,171 @@
+//! The tables of `images.db`, and the index as they hold it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use model::{Digest, Timestamp};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, Row};
+
+use super::index::{ImageRecord, Index, LayerRecord};
+use crate::Error;
+
+/// The number of this layout, in `PRAGMA user_version`.
+const VERSION: i64 = 1;
+
+const TABLES: &str = "
+    CREATE TABLE documents (digest BLOB PRIMARY KEY, content BLOB NOT NULL);
+    CREATE TABLE layers (
+        key TEXT PRIMARY KEY, diff_id BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, tar_size INTEGER NOT NULL
+    );
+    CREATE TABLE images (
+        id BLOB PRIMARY KEY, config BLOB NOT NULL, legacy BLOB, parent BLOB,
+        created_seconds INTEGER NOT NULL, created_nanoseconds INTEGER NOT NULL,
+        size INTEGER NOT NULL, virtual_size INTEGER NOT NULL, labels TEXT, sequence INTEGER NOT NULL
+    );
+    CREATE TABLE image_layers (
+        image BLOB NOT NULL REFERENCES images(id) ON DELETE CASCADE, position INTEGER NOT NULL,
+        layer TEXT NOT NULL REFERENCES layers(key), PRIMARY KEY (image, position)
+    );
+    CREATE TABLE tags (
+        repository TEXT NOT NULL, tag TEXT NOT NULL, image BLOB NOT NULL REFERENCES images(id),
+        PRIMARY KEY (repository, tag)
+    );
+    CREATE TABLE digests (
+        repository TEXT NOT NULL, digest BLOB NOT NULL, image BLOB NOT NULL REFERENCES images(id),
+        PRIMARY KEY (repository, digest)
+    );
+    CREATE TABLE layer_blobs (
+        diff_id BLOB NOT NULL, digest BLOB NOT NULL, size INTEGER NOT NULL, media_type TEXT NOT NULL,
+        repository TEXT NOT NULL, PRIMARY KEY (diff_id, digest, repository)
+    );
+    CREATE INDEX layer_blobs_by_digest ON layer_blobs(digest);
+";
+
+/// Opens the database: WAL, and every commit on disk before it returns.
+pub(super) fn open(path: &Path) -> Result<Connection, Error> {
+    let failed = || Error::database("open the store");
+    let connection = Connection::open(path).map_err(failed())?;
+    // A small cache: readers use the index, only documents and changes come here.
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+             PRAGMA cache_size = -256; PRAGMA wal_autocheckpoint = 256; PRAGMA temp_store = MEMORY;",
+        )
+        .map_err(failed())?;
+    let version: i64 =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed())?;
+    if version == 0 {
+        connection
+            .execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"))
+            .map_err(failed())?;
+    } else if version != VERSION {
+        let message = format!("the layout has version {version}, this program knows {VERSION}");
+        return Err(failed()(rusqlite::Error::InvalidParameterName(message)));
+    }
+    Ok(connection)
+}
+
+/// Reads the whole index.
+pub(super) fn load(connection: &mut Connection) -> Result<Index, Error> {
+    load_rows(connection).map_err(Error::database("read the store"))
+}
+
+fn load_rows(connection: &Connection) -> rusqlite::Result<Index> {
+    let mut index = Index::default();
+    let mut statement = connection.prepare("SELECT key, diff_id, size, tar_size FROM layers")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let key = Arc::from(row.get::<_, String>(0)?);
+        let record = LayerRecord {
+            diff_id: digest(row, 1)?,
+            size: unsigned(row, 2)?,
+            tar_size: unsigned(row, 3)?,
+            references: 0,
+            leases: 0,
+        };
+        index.layer_of.insert(record.diff_id, Arc::clone(&key));
+        index.layers.insert(key, record);
+    }
+    let mut statement = connection.prepare(
+        "SELECT id, config, legacy, parent, created_seconds, created_nanoseconds, size, virtual_size, labels,
+                sequence FROM images",
+    )?;
+    let mut layers =
+        connection.prepare("SELECT layer FROM image_layers WHERE image = ? ORDER BY position")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let id = digest(row, 0)?;
+        let keys = layers.query_map([Stored(id)], |row| row.get::<_, String>(0))?;
+        let keys = keys.map(|key| {
+            let key = key?;
+            Ok(index
+                .layers
+                .get_key_value(key.as_str())
+                .map_or_else(|| key.into(), |(key, _)| Arc::clone(key)))
+        });
+        let keys = keys.collect::<rusqlite::Result<Box<[_]>>>()?;
+        let record = image(row, id, keys)?;
+        index.insert_image(record);
+    }
+    let mut statement = connection.prepare("SELECT repository, tag, image FROM tags")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let names = index.tags.entry(row.get::<_, String>(0)?.into()).or_default();
+        names.insert(row.get::<_, String>(1)?.into(), digest(row, 2)?);
+    }
+    let mut statement = connection.prepare("SELECT repository, digest, image FROM digests")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let names = index.digests.entry(row.get::<_, String>(0)?.into()).or_default();
+        names.insert(digest(row, 1)?, digest(row, 2)?);
+    }
+    Ok(index)
+}
+
+fn image(row: &Row<'_>, id: Digest, layers: Box<[super::LayerKey]>) -> rusqlite::Result<ImageRecord> {
+    let nanoseconds = u32::try_from(row.get::<_, i64>(5)?).unwrap_or_default();
+    let labels: Option<String> = row.get(8)?;
+    Ok(ImageRecord {
+        id,
+        config: digest(row, 1)?,
+        legacy: row.get::<_, Option<Stored>>(2)?.map(|stored| stored.0),
+        parent: row.get::<_, Option<Stored>>(3)?.map(|stored| stored.0),
+        created: Timestamp::from_unix(row.get(4)?, nanoseconds).unwrap_or(Timestamp::NEVER),
+        size: unsigned(row, 6)?,
+        virtual_size: unsigned(row, 7)?,
+        labels: labels.and_then(|labels| serde_json::from_str(&labels).ok()).map(Arc::new),
+        layers,
+        sequence: unsigned(row, 9)?,
+    })
+}
+
+fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Digest> {
+    row.get::<_, Stored>(column).map(|stored| stored.0)
+}
+
+fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column).map(|number| u64::try_from(number).unwrap_or_default())
+}
+
+/// Sizes as SQLite stores them.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A digest as its 32 bytes.
+pub(super) struct Stored(pub(super) Digest);
+
+impl FromSql for Stored {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let bytes = value.as_blob()?;
+        let bytes = <[u8; 32]>::try_from(bytes).map_err(|_| FromSqlError::InvalidType)?;
+        Ok(Self(Digest::from_bytes(bytes)))
+    }
+}
+
+impl ToSql for Stored {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(ValueRef::Blob(self.0.as_bytes())))
+    }
+}

@@ -1,0 +1,67 @@
+//! Configs and manifests, kept byte for byte as they came.
+
+use model::{Digest, ImageConfig};
+use rusqlite::{OptionalExtension, Transaction};
+use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
+
+use super::Store;
+use super::database::Stored;
+use crate::Error;
+
+/// Hashes a document.
+#[must_use]
+pub fn digest_of(content: &[u8]) -> Digest {
+    Digest::from_bytes(Sha256::digest(content).into())
+}
+
+impl Store {
+    /// Reads a config or manifest, if it is there.
+    ///
+    /// # Errors
+    /// `Internal` when the database fails.
+    pub fn document(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Error> {
+        let database = self.shared.database();
+        database
+            .query_row("SELECT content FROM documents WHERE digest = ?", [Stored(*digest)], |row| row.get(0))
+            .optional()
+            .map_err(Error::database("read a document"))
+    }
+
+    /// Reads and parses an image's config.
+    ///
+    /// # Errors
+    /// `Internal` when it is missing; [`Error::Document`] when it is malformed.
+    pub(crate) fn config(&self, digest: &Digest) -> Result<ImageConfig, Error> {
+        let content =
+            self.document(digest)?.ok_or(Error::Missing { kind: "image config", digest: *digest })?;
+        parse(&digest.to_string(), &content)
+    }
+}
+
+/// Parses a document.
+pub(crate) fn parse<T: DeserializeOwned>(name: &str, content: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(content).map_err(|source| Error::Document { name: name.to_owned(), source })
+}
+
+/// Keeps a document, unless it is there already.
+pub(super) fn keep(transaction: &Transaction<'_>, content: &[u8]) -> rusqlite::Result<Digest> {
+    let digest = digest_of(content);
+    transaction
+        .prepare_cached("INSERT OR IGNORE INTO documents (digest, content) VALUES (?, ?)")?
+        .execute((Stored(digest), content))?;
+    Ok(digest)
+}
+
+/// Drops documents that no image and no name needs any more.
+pub(super) fn drop_unneeded(transaction: &Transaction<'_>, digests: &[Digest]) -> rusqlite::Result<()> {
+    let mut statement = transaction.prepare_cached(
+        "DELETE FROM documents WHERE digest = ?1
+           AND NOT EXISTS (SELECT 1 FROM images WHERE config = ?1 OR legacy = ?1)
+           AND NOT EXISTS (SELECT 1 FROM digests WHERE digest = ?1)",
+    )?;
+    for digest in digests {
+        statement.execute([Stored(*digest)])?;
+    }
+    Ok(())
+}

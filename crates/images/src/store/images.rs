@@ -1,0 +1,194 @@
+//! Images of the store: made of a config document and held layers.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use model::{Digest, ImageConfig, Timestamp};
+use rusqlite::Transaction;
+
+use super::database::{Stored, signed};
+use super::documents;
+use super::{ImageRecord, Layer, Store};
+use crate::error::Inconsistency;
+use crate::{Error, store::LayerKey};
+
+/// An image and its parsed config.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// The id: the digest of the config, or what an image of the old format calls itself.
+    pub id: Digest,
+    /// The digest of the config document.
+    pub config_digest: Digest,
+    /// The image it was built on, as far as that is known here.
+    pub parent: Option<Digest>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// The bytes of its own layers' files.
+    pub size: u64,
+    /// The bytes of all its layers' files.
+    pub virtual_size: u64,
+    /// The config.
+    pub config: ImageConfig,
+    /// The layers' directory names, lowest first.
+    pub(crate) layers: Box<[LayerKey]>,
+}
+
+/// An image to be made.
+#[derive(Debug)]
+pub struct NewImage<'a> {
+    /// The config document, byte for byte.
+    pub config: &'a [u8],
+    /// Its layers, lowest first, exactly as its `rootfs.diff_ids` name them.
+    pub layers: &'a [Layer],
+    /// The image it was built on.
+    pub parent: Option<Digest>,
+    /// The id and the `json` member of an image in the old format, whose id is no digest.
+    pub legacy: Option<(Digest, &'a [u8])>,
+}
+
+impl Store {
+    /// Makes an image; one that is there already stays as it is.
+    ///
+    /// # Errors
+    /// `Refused` when config and layers do not fit together; `Internal` when the database fails.
+    pub fn add_image(&self, image: &NewImage<'_>) -> Result<Image, Error> {
+        let config: ImageConfig = documents::parse("image config", image.config)?;
+        check_layers(&config, image.layers)?;
+        let config_digest = documents::digest_of(image.config);
+        let id = image.legacy.map_or(config_digest, |(id, _)| id);
+        let mut database = self.shared.database();
+        if let Some(record) = self.index().images.get(&id) {
+            return Ok(Image::new(record, config));
+        }
+        let record = self.new_record(id, config_digest, &config, image);
+        database
+            .transaction()
+            .and_then(|transaction| {
+                documents::keep(&transaction, image.config)?;
+                if let Some((_, legacy)) = image.legacy {
+                    documents::keep(&transaction, legacy)?;
+                }
+                insert(&transaction, &record)?;
+                transaction.commit()
+            })
+            .map_err(Error::database("record an image"))?;
+        let record = self.shared.index_mut().insert_image(record);
+        Ok(Image::new(&record, config))
+    }
+
+    fn new_record(
+        &self,
+        id: Digest,
+        config_digest: Digest,
+        config: &ImageConfig,
+        image: &NewImage<'_>,
+    ) -> ImageRecord {
+        let index = self.index();
+        let parent = image.parent.and_then(|parent| index.images.get(&parent));
+        let keys: Box<[LayerKey]> = image.layers.iter().map(|layer| Arc::clone(layer.key())).collect();
+        let inherited =
+            parent.map_or(0, |parent| if keys.starts_with(&parent.layers) { parent.layers.len() } else { 0 });
+        let labels = config.config.as_ref().and_then(|config| config.labels.clone());
+        ImageRecord {
+            id,
+            config: config_digest,
+            legacy: image.legacy.map(|(_, document)| documents::digest_of(document)),
+            parent: parent.map(|parent| parent.id),
+            created: config.created.unwrap_or(Timestamp::NEVER),
+            size: image.layers[inherited..].iter().map(Layer::size).sum(),
+            virtual_size: image.layers.iter().map(Layer::size).sum(),
+            labels: labels.map(Arc::new),
+            layers: keys,
+            sequence: index.next_sequence,
+        }
+    }
+
+    /// The image with this id.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none.
+    pub fn image(&self, id: &Digest) -> Result<Image, Error> {
+        let record = self.index().images.get(id).cloned();
+        let record = record.ok_or_else(|| Error::NoSuchImage(id.hexadecimal()))?;
+        self.with_config(&record)
+    }
+
+    pub(crate) fn with_config(&self, record: &ImageRecord) -> Result<Image, Error> {
+        Ok(Image::new(record, self.config(&record.config)?))
+    }
+
+    /// Holds all layers of an image, lowest first.
+    ///
+    /// # Errors
+    /// `NotFound` when the image was removed meanwhile.
+    pub fn layers(&self, image: &Image) -> Result<Vec<Layer>, Error> {
+        let diff_ids: Option<Vec<Digest>> = {
+            let index = self.index();
+            image.layers.iter().map(|key| index.layers.get(key).map(|layer| layer.diff_id)).collect()
+        };
+        let held: Option<Vec<Layer>> =
+            diff_ids.and_then(|diff_ids| diff_ids.iter().map(|diff_id| self.layer(diff_id)).collect());
+        held.ok_or_else(|| Error::NoSuchImage(image.id.hexadecimal()))
+    }
+
+    /// The directories of an image for overlay's `lowerdir`, topmost first.
+    #[must_use]
+    pub fn lower_directories(&self, image: &Image) -> Vec<PathBuf> {
+        let directory = |key: &LayerKey| self.shared.layer_path(key).join(crate::layer::DIFF);
+        image.layers.iter().rev().map(directory).collect()
+    }
+}
+
+impl Image {
+    pub(crate) fn new(record: &ImageRecord, config: ImageConfig) -> Self {
+        Self {
+            id: record.id,
+            config_digest: record.config,
+            parent: record.parent,
+            created: record.created,
+            size: record.size,
+            virtual_size: record.virtual_size,
+            config,
+            layers: record.layers.clone(),
+        }
+    }
+}
+
+fn check_layers(config: &ImageConfig, layers: &[Layer]) -> Result<(), Inconsistency> {
+    let expected = &config.rootfs.diff_ids;
+    if expected.len() != layers.len() {
+        return Err(Inconsistency::LayerCount {
+            name: "the image".to_owned(),
+            layers: layers.len(),
+            diff_ids: expected.len(),
+        });
+    }
+    for (expected, layer) in expected.iter().zip(layers) {
+        if *expected != layer.diff_id() {
+            let name = "a layer".to_owned();
+            return Err(Inconsistency::WrongDigest { name, expected: *expected, actual: layer.diff_id() });
+        }
+    }
+    Ok(())
+}
+
+fn insert(transaction: &Transaction<'_>, record: &ImageRecord) -> rusqlite::Result<()> {
+    let labels = record.labels.as_ref().and_then(|labels| serde_json::to_string(&**labels).ok());
+    transaction.prepare_cached("INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?.execute((
+        Stored(record.id),
+        Stored(record.config),
+        record.legacy.map(Stored),
+        record.parent.map(Stored),
+        record.created.unix_seconds(),
+        record.created.subsecond_nanoseconds(),
+        signed(record.size),
+        signed(record.virtual_size),
+        labels,
+        signed(record.sequence),
+    ))?;
+    let mut statement = transaction.prepare_cached("INSERT INTO image_layers VALUES (?, ?, ?)")?;
+    for (position, layer) in record.layers.iter().enumerate() {
+        statement.execute((Stored(record.id), signed(position as u64), &**layer))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! What readers look things up in: all images, names and layers, without their configs.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use model::{Digest, Timestamp};
+
+/// The name of a layer's directory.
+pub(crate) type LayerKey = Arc<str>;
+
+/// What is known of an image without reading its config.
+#[derive(Debug)]
+pub(crate) struct ImageRecord {
+    pub(crate) id: Digest,
+    /// The config document: its digest is the id, unless the image came with an id of its own.
+    pub(crate) config: Digest,
+    /// The `json` member that the image came with, where its id is not its config's digest.
+    pub(crate) legacy: Option<Digest>,
+    pub(crate) parent: Option<Digest>,
+    pub(crate) created: Timestamp,
+    pub(crate) size: u64,
+    pub(crate) virtual_size: u64,
+    pub(crate) labels: Option<Arc<BTreeMap<String, String>>>,
+    /// Lowest first.
+    pub(crate) layers: Box<[LayerKey]>,
+    /// Grows with every image made: orders those made within one second.
+    pub(crate) sequence: u64,
+}
+
+/// A layer and who needs it.
+#[derive(Debug)]
+pub(crate) struct LayerRecord {
+    pub(crate) diff_id: Digest,
+    pub(crate) size: u64,
+    pub(crate) tar_size: u64,
+    /// How often images refer to it.
+    pub(crate) references: u32,
+    /// How many hold it meanwhile.
+    pub(crate) leases: u32,
+}
+
+/// Tags or digests of one repository.
+pub(crate) type Names<K> = BTreeMap<Box<str>, BTreeMap<K, Digest>>;
+
+/// Everything but the documents.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    pub(crate) images: BTreeMap<Digest, Arc<ImageRecord>>,
+    pub(crate) tags: Names<Box<str>>,
+    pub(crate) digests: Names<Digest>,
+    pub(crate) layers: HashMap<LayerKey, LayerRecord>,
+    pub(crate) layer_of: HashMap<Digest, LayerKey>,
+    pub(crate) next_sequence: u64,
+}
+
+impl Index {
+    /// Whether other images are built on this one.
+    pub(crate) fn has_children(&self, id: &Digest) -> bool {
+        self.images.values().any(|image| image.parent.as_ref() == Some(id))
+    }
+
+    /// The tags of an image as (repository, tag), in order.
+    pub(crate) fn tags_of(&self, id: &Digest) -> Vec<(&str, &str)> {
+        let all = self.tags.iter().flat_map(|(repository, tags)| {
+            tags.iter().map(move |(tag, image)| (&**repository, &**tag, image))
+        });
+        all.filter(|(_, _, image)| *image == id).map(|(repository, tag, _)| (repository, tag)).collect()
+    }
+
+    /// The digests of an image as (repository, digest), in order.
+    pub(crate) fn digests_of(&self, id: &Digest) -> Vec<(&str, &Digest)> {
+        let all = self.digests.iter().flat_map(|(repository, digests)| {
+            digests.iter().map(move |(digest, image)| (&**repository, digest, image))
+        });
+        all.filter(|(_, _, image)| *image == id).map(|(repository, digest, _)| (repository, digest)).collect()
+    }
+
+    /// Adds an image whose layers are all known.
+    pub(crate) fn insert_image(&mut self, image: ImageRecord) -> Arc<ImageRecord> {
+        for key in &image.layers {
+            if let Some(layer) = self.layers.get_mut(key) {
+                layer.references += 1;
+            }
+        }
+        self.next_sequence = self.next_sequence.max(image.sequence + 1);
+        let image = Arc::new(image);
+        self.images.insert(image.id, Arc::clone(&image));
+        image
+    }
+
+    /// Takes an image away; its names must be gone. Gives the layers that nobody needs now.
+    pub(crate) fn remove_image(&mut self, id: &Digest) -> Vec<LayerKey> {
+        let Some(image) = self.images.remove(id) else { return Vec::new() };
+        let mut free = Vec::new();
+        for key in &image.layers {
+            if let Some(layer) = self.layers.get_mut(key) {
+                layer.references -= 1;
+                if layer.references == 0 && layer.leases == 0 {
+                    self.remove_layer(key);
+                    free.push(Arc::clone(key));
+                }
+            }
+        }
+        free
+    }
+
+    pub(crate) fn remove_layer(&mut self, key: &str) {
+        if let Some(layer) = self.layers.remove(key) {
+            self.layer_of.remove(&layer.diff_id);
+        }
+    }
+}

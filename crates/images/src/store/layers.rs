@@ -1,0 +1,376 @@
+//! Layers of the store: taken in, held, adopted from a directory, dropped when nobody needs them.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use model::Digest;
+use rusqlite::OptionalExtension;
+
+use super::database::{Stored, signed};
+use super::index::LayerRecord;
+use super::{LayerKey, Shared, Store, random_name};
+use crate::layer::{self, DIFF};
+use crate::tree::{self, Stack};
+use crate::{Error, tar::ArchiveError};
+
+/// A layer that is held: while this value lives, neither deletion nor sweep takes the layer away.
+pub struct Layer {
+    shared: Arc<Shared>,
+    key: LayerKey,
+    diff_id: Digest,
+    size: u64,
+    tar_size: u64,
+    /// The same files adopted from elsewhere: someone may still have them mounted.
+    twin: Option<Arc<Place>>,
+}
+
+/// A layer made of a directory, whose digest is still being computed by a thread.
+pub struct AdoptedLayer {
+    store: Store,
+    place: Place,
+    thread: Option<std::thread::JoinHandle<Result<layer::Packed, Error>>>,
+}
+
+/// A blob, compressed or not, that is known to hold a layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerBlob {
+    /// Its digest in registries.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its media type.
+    pub media_type: String,
+    /// Where it was seen: a repository's familiar name, host included.
+    pub repository: String,
+}
+
+/// A directory below `temporary/` that is removed unless it becomes part of the store.
+struct Place {
+    path: PathBuf,
+    kept: bool,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.kept
+            && let Err(error) = tree::remove(&self.path)
+        {
+            tracing::warn!(path = %self.path.display(), %error, "cannot remove a temporary directory");
+        }
+    }
+}
+
+impl Layer {
+    /// The digest of the layer's plain tar.
+    #[must_use]
+    pub const fn diff_id(&self) -> Digest {
+        self.diff_id
+    }
+
+    /// The bytes of its files.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The size of its plain tar.
+    #[must_use]
+    pub const fn tar_size(&self) -> u64 {
+        self.tar_size
+    }
+
+    /// The directory for overlay's `lowerdir`.
+    #[must_use]
+    pub fn directory(&self) -> PathBuf {
+        self.shared.layer_path(&self.key).join(DIFF)
+    }
+
+    /// Writes the plain tar, byte for byte as it came, and gives its size.
+    ///
+    /// # Errors
+    /// [`Error::Output`] when the layer cannot be read or `out` fails.
+    pub fn write_tar(&self, out: &mut dyn Write) -> Result<u64, Error> {
+        layer::replay(&self.shared.layer_path(&self.key), out).map_err(Error::Output)
+    }
+
+    pub(super) const fn key(&self) -> &LayerKey {
+        &self.key
+    }
+}
+
+impl Clone for Layer {
+    fn clone(&self) -> Self {
+        if let Some(record) = self.shared.index_mut().layers.get_mut(&self.key) {
+            record.leases += 1;
+        }
+        Self {
+            shared: Arc::clone(&self.shared),
+            key: Arc::clone(&self.key),
+            twin: self.twin.clone(),
+            ..*self
+        }
+    }
+}
+
+impl Drop for Layer {
+    fn drop(&mut self) {
+        let free = {
+            let mut index = self.shared.index_mut();
+            let Some(record) = index.layers.get_mut(&self.key) else { return };
+            record.leases -= 1;
+            record.leases == 0 && record.references == 0
+        };
+        if free {
+            self.shared.drop_if_unneeded(&self.key);
+        }
+    }
+}
+
+impl std::fmt::Debug for Layer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Layer").field("key", &self.key).field("diff_id", &self.diff_id).finish()
+    }
+}
+
+impl Store {
+    /// Unpacks a layer's tar, compressed in any known way, into the store and holds it. A layer
+    /// that is there already is held instead.
+    ///
+    /// # Errors
+    /// [`Error::Archive`] when the tar is malformed, hostile or cut off; nothing stays then.
+    pub fn unpack_layer(&self, source: impl Read + Send) -> Result<Layer, Error> {
+        let place = self.place()?;
+        let taken = layer::take(source, &place.path)?;
+        self.record_layer(place, taken.diff_id, taken.unpacked.size, taken.tar_size)
+    }
+
+    /// Holds the layer with this digest, if it is there.
+    #[must_use]
+    pub fn layer(&self, diff_id: &Digest) -> Option<Layer> {
+        self.shared.hold(diff_id)
+    }
+
+    /// Turns the directory of a step's or container's changes (overlay's upper directory) into a
+    /// layer: it is moved into the store at once, and usable; its digest is computed meanwhile.
+    /// `lowers` are the directories below it, topmost first.
+    ///
+    /// # Errors
+    /// `Internal` when it cannot be moved: it must lie on the store's file system.
+    pub fn adopt_layer(&self, upper: &Path, lowers: &[PathBuf]) -> Result<AdoptedLayer, Error> {
+        let below = Stack::open(lowers).map_err(Error::file("open the layers below", upper))?;
+        // In its final place at once: unless the same layer exists already its path stays.
+        let path = self.shared.layer_path(&random_name()?);
+        std::fs::create_dir(&path).map_err(Error::file("make", &path))?;
+        let place = Place { path, kept: false };
+        let diff = place.path.join(DIFF);
+        std::fs::rename(upper, &diff).map_err(Error::file("move into the image store", upper))?;
+        let path = place.path.clone();
+        let thread = std::thread::Builder::new()
+            .name("layer".to_owned())
+            .spawn(move || layer::pack(&path, below))
+            .map_err(Error::file("start a thread for", &diff))?;
+        Ok(AdoptedLayer { store: self.clone(), place, thread: Some(thread) })
+    }
+
+    /// Makes a layer of a directory's present content without changing it: its tar is packed and
+    /// unpacked into the store. `lowers` are the directories below it, topmost first.
+    ///
+    /// # Errors
+    /// `Internal` when it cannot be read or stored.
+    pub fn copy_layer(&self, upper: &Path, lowers: &[PathBuf]) -> Result<Layer, Error> {
+        let below = Stack::open(lowers).map_err(Error::file("open the layers below", upper))?;
+        std::thread::scope(|scope| {
+            let (reader, writer) = std::io::pipe().map_err(Error::file("make a pipe for", upper))?;
+            let packing = scope.spawn(move || layer::pack_tar(upper, below, writer));
+            let layer = self.unpack_layer(reader);
+            match packing.join() {
+                // A reader that failed breaks the pipe: its own error says more.
+                Ok(Err(error)) if layer.is_ok() => Err(error),
+                Ok(_) => layer,
+                Err(_) => Err(Error::file("pack", upper)(std::io::Error::other("the thread is gone"))),
+            }
+        })
+    }
+
+    /// The blobs that are known to hold a layer.
+    ///
+    /// # Errors
+    /// `Internal` when the database fails.
+    pub fn layer_blobs(&self, diff_id: &Digest) -> Result<Vec<LayerBlob>, Error> {
+        let failed = || Error::database("read a layer's blobs");
+        let database = self.shared.database();
+        let mut statement = database
+            .prepare_cached("SELECT digest, size, media_type, repository FROM layer_blobs WHERE diff_id = ?")
+            .map_err(failed())?;
+        let rows = statement.query_map([Stored(*diff_id)], |row| {
+            Ok(LayerBlob {
+                digest: row.get::<_, Stored>(0)?.0,
+                size: u64::try_from(row.get::<_, i64>(1)?).unwrap_or_default(),
+                media_type: row.get(2)?,
+                repository: row.get(3)?,
+            })
+        });
+        rows.and_then(Iterator::collect).map_err(failed())
+    }
+
+    /// Notes that a blob holds a layer.
+    ///
+    /// # Errors
+    /// `Internal` when the database fails.
+    pub fn remember_layer_blob(&self, diff_id: &Digest, blob: &LayerBlob) -> Result<(), Error> {
+        let values =
+            (Stored(*diff_id), Stored(blob.digest), signed(blob.size), &blob.media_type, &blob.repository);
+        self.shared
+            .database()
+            .execute("INSERT OR REPLACE INTO layer_blobs VALUES (?, ?, ?, ?, ?)", values)
+            .map(drop)
+            .map_err(Error::database("note a layer's blob"))
+    }
+
+    /// Holds the layer that a blob is known to hold, if both are known.
+    ///
+    /// # Errors
+    /// `Internal` when the database fails.
+    pub fn layer_of_blob(&self, blob: &Digest) -> Result<Option<Layer>, Error> {
+        let query = "SELECT diff_id FROM layer_blobs JOIN layers USING (diff_id) WHERE digest = ? LIMIT 1";
+        let found = self
+            .shared
+            .database()
+            .query_row(query, [Stored(*blob)], |row| row.get::<_, Stored>(0))
+            .optional()
+            .map_err(Error::database("look for a blob"))?;
+        Ok(found.and_then(|diff_id| self.shared.hold(&diff_id.0)))
+    }
+
+    fn place(&self) -> Result<Place, Error> {
+        let path = self.shared.root.join("temporary").join(random_name()?);
+        std::fs::create_dir(&path).map_err(Error::file("make", &path))?;
+        Ok(Place { path, kept: false })
+    }
+
+    /// Makes a layer part of the store, or holds the same one that is there.
+    fn record_layer(
+        &self,
+        mut place: Place,
+        diff_id: Digest,
+        size: u64,
+        tar_size: u64,
+    ) -> Result<Layer, Error> {
+        let same = |place, mut layer: Layer| {
+            layer.twin = Some(Arc::new(place));
+            Ok(layer)
+        };
+        if let Some(layer) = self.shared.hold(&diff_id) {
+            return same(place, layer);
+        }
+        self.shared.sync()?;
+        // An adopted layer lies in its place already.
+        let adopted = place.path.parent().is_some_and(|parent| parent.ends_with("layers"));
+        let own_name = place.path.file_name().and_then(|name| name.to_str()).filter(|_| adopted);
+        let key: LayerKey = own_name.map_or_else(random_name, |name| Ok(name.to_owned()))?.into();
+        let target = self.shared.layer_path(&key);
+        let database = self.shared.database();
+        // Someone else may have stored the same layer since the first look.
+        if let Some(layer) = self.shared.hold(&diff_id) {
+            drop(database);
+            return same(place, layer);
+        }
+        if !adopted {
+            std::fs::rename(&place.path, &target).map_err(Error::file("move a layer to", &target))?;
+            place.path.clone_from(&target);
+        }
+        database
+            .prepare_cached("INSERT INTO layers (key, diff_id, size, tar_size) VALUES (?, ?, ?, ?)")
+            .and_then(|mut insert| insert.execute((&*key, Stored(diff_id), signed(size), signed(tar_size))))
+            .map_err(Error::database("record a layer"))?;
+        place.kept = true;
+        let mut index = self.shared.index_mut();
+        index.layer_of.insert(diff_id, Arc::clone(&key));
+        let record = LayerRecord { diff_id, size, tar_size, references: 0, leases: 1 };
+        index.layers.insert(Arc::clone(&key), record);
+        drop(index);
+        Ok(Layer { shared: Arc::clone(&self.shared), key, diff_id, size, tar_size, twin: None })
+    }
+}
+
+impl AdoptedLayer {
+    /// The directory for overlay's `lowerdir`, valid while this value lives.
+    #[must_use]
+    pub fn directory(&self) -> PathBuf {
+        self.place.path.join(DIFF)
+    }
+
+    /// Waits for the digest and makes the layer part of the store. Where the same layer is there
+    /// already that one is held instead and has another directory; the old one stays, for those
+    /// who have mounted it, until the layer is dropped.
+    ///
+    /// # Errors
+    /// `Internal` when it cannot be read or recorded; the directory is gone then.
+    pub fn finish(mut self) -> Result<Layer, Error> {
+        let gone =
+            || Error::Archive(ArchiveError::Input(std::io::Error::other("the packing thread is gone")));
+        let thread = self.thread.take().ok_or_else(gone)?;
+        let packed = thread.join().map_err(|_| gone())??;
+        let place = std::mem::replace(&mut self.place, Place { path: PathBuf::new(), kept: true });
+        self.store.record_layer(place, packed.diff_id, packed.size, packed.tar_size)
+    }
+}
+
+impl Drop for AdoptedLayer {
+    fn drop(&mut self) {
+        // The thread reads the directory that is about to be removed.
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl std::fmt::Debug for AdoptedLayer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("AdoptedLayer").field("directory", &self.directory()).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(super) fn layer_path(&self, key: &str) -> PathBuf {
+        self.root.join("layers").join(key)
+    }
+
+    pub(super) fn hold(self: &Arc<Self>, diff_id: &Digest) -> Option<Layer> {
+        let mut index = self.index_mut();
+        let key = Arc::clone(index.layer_of.get(diff_id)?);
+        let record = index.layers.get_mut(&key)?;
+        record.leases += 1;
+        let (size, tar_size) = (record.size, record.tar_size);
+        Some(Layer { shared: Arc::clone(self), key, diff_id: *diff_id, size, tar_size, twin: None })
+    }
+
+    /// Takes a layer away that no image refers to and nobody holds.
+    fn drop_if_unneeded(&self, key: &LayerKey) {
+        let database = self.database();
+        {
+            let mut index = self.index_mut();
+            let unneeded = |layer: &LayerRecord| layer.references == 0 && layer.leases == 0;
+            if !index.layers.get(key).is_some_and(unneeded) {
+                return;
+            }
+            index.remove_layer(key);
+        }
+        if let Err(error) = database.execute("DELETE FROM layers WHERE key = ?", [&**key]) {
+            // The next start sweeps it.
+            tracing::warn!(layer = %key, %error, "cannot drop a layer's record");
+            return;
+        }
+        drop(database);
+        self.remove_layer_files(key);
+    }
+
+    /// Removes a layer's files once its record is gone.
+    pub(super) fn remove_layer_files(&self, key: &str) {
+        let path = self.layer_path(key);
+        if let Err(error) = tree::remove(&path) {
+            tracing::warn!(path = %path.display(), %error, "cannot remove a layer, the next start will");
+        }
+    }
+}

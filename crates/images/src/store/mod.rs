@@ -1,0 +1,131 @@
+//! The store: images, their layers, their names; in memory for readers, in SQLite for good.
+//!
+//! ```text
+//! images.db             images, layers, names, and every config and manifest as it came
+//! layers/<key>/         one directory a layer, see `layer`
+//! blobs/sha256/<hex>    downloads under way
+//! temporary/            what is not recorded yet, swept at the next start
+//! ```
+//!
+//! Writers hold the database's lock from their first check to the change in memory; readers take
+//! the index alone and never wait for a disk. A layer stays as long as an image refers to it or
+//! someone holds a [`Layer`].
+
+mod children;
+mod database;
+mod documents;
+mod images;
+mod index;
+mod layers;
+mod names;
+mod sweep;
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use rusqlite::Connection;
+
+use crate::Error;
+pub use documents::digest_of;
+pub use images::{Image, NewImage};
+pub(crate) use index::{ImageRecord, Index, LayerKey};
+pub use layers::{AdoptedLayer, Layer, LayerBlob};
+pub use names::TagPolicy;
+
+/// A handle to the image store; clones are the same store.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    root: PathBuf,
+    root_descriptor: OwnedFd,
+    database: Mutex<Connection>,
+    index: RwLock<Index>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Store").field("root", &self.shared.root).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the store in the directory `root`, made if it is missing, and sweeps what an earlier
+    /// process left half done.
+    ///
+    /// # Errors
+    /// `Internal` when the directory or the database cannot be used.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self, Error> {
+        let root = root.into();
+        for part in ["layers", "blobs/sha256", "temporary"] {
+            let directory = root.join(part);
+            std::fs::create_dir_all(&directory).map_err(Error::file("make", &directory))?;
+        }
+        let descriptor = std::fs::File::open(&root).map_err(Error::file("open", &root))?;
+        let mut connection = database::open(&root.join("images.db"))?;
+        let index = database::load(&mut connection)?;
+        let shared = Shared {
+            root,
+            root_descriptor: descriptor.into(),
+            database: Mutex::new(connection),
+            index: RwLock::new(index),
+        };
+        let store = Self { shared: Arc::new(shared) };
+        store.sweep()?;
+        Ok(store)
+    }
+
+    /// The store's own directory.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.shared.root
+    }
+
+    /// Where downloads under way are kept, named by their digest's digits.
+    #[must_use]
+    pub fn download_directory(&self) -> PathBuf {
+        self.shared.root.join("blobs/sha256")
+    }
+
+    pub(crate) fn index(&self) -> RwLockReadGuard<'_, Index> {
+        self.shared.index()
+    }
+}
+
+impl Shared {
+    // A panic in another thread leaves both consistent: they change only after all checks.
+    fn database(&self) -> MutexGuard<'_, Connection> {
+        self.database.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn index(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes sure that layers written so far survive a loss of power.
+    ///
+    /// One `syncfs` instead of an fsync of every file: a layer has thousands, and the journal's
+    /// commit costs the same for one as for all.
+    fn sync(&self) -> Result<(), Error> {
+        rustix::fs::syncfs(&self.root_descriptor)
+            .map_err(|error| Error::file("sync the file system of", &self.root)(error.into()))
+    }
+}
+
+/// Names something that nobody else names: 16 random hexadecimal digits.
+pub(crate) fn random_name() -> Result<String, Error> {
+    let mut bytes = [0_u8; 8];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        filled += rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())
+            .map_err(|error| Error::file("read", "/dev/urandom")(error.into()))?;
+    }
+    Ok(format!("{:016x}", u64::from_ne_bytes(bytes)))
+}

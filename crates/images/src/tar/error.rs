@@ -1,0 +1,122 @@
+//! What is wrong with an archive, or with the place where it is unpacked.
+
+use std::io;
+
+use model::ErrorKind;
+
+/// A failure while an archive is read or unpacked.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// There is nothing at all.
+    #[error("the archive is empty: unexpected EOF")]
+    Empty,
+    /// The stream ends before the archive does.
+    #[error("the archive is cut off: unexpected EOF")]
+    Truncated,
+    /// A header is malformed.
+    #[error("invalid tar header at byte {offset}: {problem}")]
+    Header {
+        /// Where the header begins.
+        offset: u64,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A limit against bombs is passed.
+    #[error("the archive is refused: more than {limit} {what}")]
+    Limit {
+        /// Of what.
+        what: &'static str,
+        /// How many are allowed.
+        limit: u64,
+    },
+    /// An entry would lead out of the directory that is filled.
+    #[error("the archive's entry {name:?} leads out of its root")]
+    Escape {
+        /// The entry's name.
+        name: String,
+    },
+    /// A hard link's target is not there.
+    #[error("cannot link {name:?} to {target:?}: no such file or directory")]
+    LinkTarget {
+        /// The entry's name.
+        name: String,
+        /// What it links to.
+        target: String,
+    },
+    /// The caller asked for no replacement of directories by others and the reverse.
+    #[error("cannot overwrite directory {existing:?} with non-directory {name:?}")]
+    OverDirectory {
+        /// The directory that is there.
+        existing: String,
+        /// The entry's name.
+        name: String,
+    },
+    /// The caller asked for no replacement of directories by others and the reverse.
+    #[error("cannot overwrite non-directory {existing:?} with directory {name:?}")]
+    OverNonDirectory {
+        /// The file that is there.
+        existing: String,
+        /// The entry's name.
+        name: String,
+    },
+    /// The compressed stream is damaged.
+    #[error("cannot decompress the {format} stream: {source}")]
+    Decompress {
+        /// The compression's name.
+        format: &'static str,
+        /// What the decoder says.
+        source: io::Error,
+    },
+    /// The sender fails.
+    #[error("cannot read the archive: {0}")]
+    Input(io::Error),
+    /// The receiver fails.
+    #[error("cannot write the archive: {0}")]
+    Output(io::Error),
+    /// The file system refuses an entry.
+    #[error("cannot {act} {name:?}: {source}")]
+    Entry {
+        /// What was tried.
+        act: &'static str,
+        /// The entry's name.
+        name: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl ArchiveError {
+    /// What kind of failure this is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::LinkTarget { .. } => ErrorKind::NotFound,
+            Self::Entry { source, .. } => match source.kind() {
+                io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Forbidden,
+                io::ErrorKind::NotFound => ErrorKind::NotFound,
+                _ => ErrorKind::Internal,
+            },
+            Self::Output(_) | Self::Input(_) => ErrorKind::Internal,
+            Self::Empty
+            | Self::Truncated
+            | Self::Header { .. }
+            | Self::Limit { .. }
+            | Self::Escape { .. }
+            | Self::OverDirectory { .. }
+            | Self::OverNonDirectory { .. }
+            | Self::Decompress { .. } => ErrorKind::Refused,
+        }
+    }
+
+    pub(crate) fn entry<E: Into<io::Error>>(act: &'static str, name: &[u8]) -> impl FnOnce(E) -> Self {
+        let name = shown(name);
+        move |source| Self::Entry { act, name, source: source.into() }
+    }
+}
+
+/// A name as an error shows it: bad UTF-8 replaced, cut where it is absurdly long.
+pub(crate) fn shown(name: &[u8]) -> String {
+    const LIMIT: usize = 256;
+    let text = String::from_utf8_lossy(&name[..name.len().min(LIMIT)]);
+    if name.len() > LIMIT { format!("{text}…") } else { text.into_owned() }
+}

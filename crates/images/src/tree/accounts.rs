@@ -1,0 +1,40 @@
+//! Names of users and groups for tar headers, from the host's files, as the format wants them.
+
+use std::collections::HashMap;
+
+/// The host's names by number.
+#[derive(Debug, Default)]
+pub(crate) struct Accounts {
+    users: HashMap<u32, String>,
+    groups: HashMap<u32, String>,
+}
+
+impl Accounts {
+    /// Reads the host's files; where they are missing, numbers have no names.
+    pub(crate) fn of_host() -> Self {
+        Self { users: read("/etc/passwd"), groups: read("/etc/group") }
+    }
+
+    /// A user's name, empty where there is none.
+    pub(crate) fn user(&self, id: u32) -> &str {
+        self.users.get(&id).map_or("", String::as_str)
+    }
+
+    /// A group's name, empty where there is none.
+    pub(crate) fn group(&self, id: u32) -> &str {
+        self.groups.get(&id).map_or("", String::as_str)
+    }
+}
+
+/// `name:password:id:…`; of several names of one id the first counts.
+fn read(path: &str) -> HashMap<u32, String> {
+    let mut names = HashMap::new();
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    for line in text.lines() {
+        let mut fields = line.split(':');
+        if let (Some(name), Some(Ok(id))) = (fields.next(), fields.nth(1).map(str::parse)) {
+            names.entry(id).or_insert_with(|| name.to_owned());
+        }
+    }
+    names
+}

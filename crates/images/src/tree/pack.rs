@@ -1,0 +1,363 @@
+//! Packs trees into tars: a layer's difference, a container's merged view, or a part of either.
+//!
+//! Walks with a stack of its own, so that no depth of directories overflows the thread's; opens
+//! nothing but regular files and directories, and nothing through a link.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+
+use rustix::fs::{self, FileType, Mode, OFlags, SeekFrom, Stat};
+use rustix::io::Errno;
+
+use super::accounts::Accounts;
+use super::stack::{self, Form, Found, Stack, is_directory, is_whiteout};
+use crate::layer::AssemblyWriter;
+use crate::tar::{Extent, Member, Writer, padding};
+use crate::unpack::{OPAQUE_NAME, WHITEOUT_PREFIX};
+
+/// Contents are copied in pieces of this size.
+const PIECE: usize = 256 * 1024;
+/// A file is written as sparse when its holes are at least this long together.
+const HOLES_WORTHWHILE: u64 = 64 * 1024;
+/// No honest tree is deeper, and a deeper one's paths could not be unpacked again.
+const DEPTH_LIMIT: usize = 2048;
+
+/// Where a tar goes, and what is noted of it.
+pub(crate) struct Packer<'a> {
+    out: &'a mut dyn Write,
+    /// Notes how to make the same tar again.
+    assembly: Option<&'a mut AssemblyWriter>,
+    form: Form,
+    accounts: Accounts,
+    /// The first name of each file that has several.
+    links: HashMap<(u64, u64), Vec<u8>>,
+    buffer: Vec<u8>,
+    size: u64,
+    written: u64,
+}
+
+/// A directory whose names are being packed.
+struct Level {
+    stack: Stack,
+    /// What layers below have in this place.
+    below: Stack,
+    /// Whether it hides them.
+    opaque: bool,
+    /// What is left to be packed, last first; nothing found means a name to be hidden.
+    names: Vec<(Vec<u8>, Option<Found>)>,
+    /// How long the name in the tar and the real path are without this directory's children.
+    lengths: (usize, usize),
+}
+
+/// Where one entry is: its directory, its name there, and its names in the tar and the layer.
+struct Place<'p> {
+    parent: &'p OwnedFd,
+    child: &'p [u8],
+    name: &'p [u8],
+    real: &'p [u8],
+}
+
+impl<'a> Packer<'a> {
+    /// Packs to `out`.
+    pub(crate) fn new(out: &'a mut dyn Write, form: Form, assembly: Option<&'a mut AssemblyWriter>) -> Self {
+        Self {
+            out,
+            assembly,
+            form,
+            accounts: Accounts::of_host(),
+            links: HashMap::new(),
+            buffer: vec![0; PIECE],
+            size: 0,
+            written: 0,
+        }
+    }
+
+    /// Packs all below a directory; `prefix` precedes all names. `below` are the layers below,
+    /// topmost first, if known: what an opaque directory hides is then named piece by piece, which
+    /// engines of old understand.
+    ///
+    /// # Errors
+    /// When something cannot be read, or the receiver fails.
+    pub(crate) fn directory(&mut self, stack: Stack, below: Stack, prefix: &[u8]) -> io::Result<()> {
+        let mut name = prefix.to_vec();
+        let mut real = Vec::new();
+        let mut levels = vec![self.level(stack, below, false, (name.len(), 0))?];
+        while let Some(level) = levels.last_mut() {
+            name.truncate(level.lengths.0);
+            real.truncate(level.lengths.1);
+            let Some((child, found)) = level.names.pop() else {
+                levels.pop();
+                continue;
+            };
+            let Some(found) = found else {
+                self.whiteout(&name, &child)?;
+                continue;
+            };
+            name.extend_from_slice(&child);
+            real.extend_from_slice(&child);
+            if !is_directory(&found.stat) {
+                let parent = &level.stack.0[found.layer];
+                self.leaf(&Place { parent, child: &child, name: &name, real: &real }, &found.stat)?;
+                continue;
+            }
+            name.push(b'/');
+            real.push(b'/');
+            if levels.len() == DEPTH_LIMIT {
+                return Err(io::Error::other("directories are nested too deeply for an archive"));
+            }
+            if let Some(next) = self.descend(levels.last(), &child, &found, &name, real.len())? {
+                levels.push(next);
+            }
+        }
+        Ok(())
+    }
+
+    /// Packs a child directory's own entry and begins with its content.
+    fn descend(
+        &mut self,
+        parent: Option<&Level>,
+        child: &[u8],
+        found: &Found,
+        name: &[u8],
+        real_length: usize,
+    ) -> io::Result<Option<Level>> {
+        let Some(parent) = parent else { return Ok(None) };
+        let stack = parent.stack.child(child, found.layer, self.form)?;
+        // A running container may have replaced it meanwhile.
+        let Some(top) = stack.0.first() else { return Ok(None) };
+        let attributes = stack::attributes(top)?;
+        self.header(&Member { flag: b'5', ..member(name, &found.stat, &attributes) })?;
+        let difference = self.form == Form::Difference;
+        let opaque = difference && (parent.opaque || stack::is_opaque(top)?);
+        let below = match parent.below.find(child)? {
+            Some(below) if is_directory(&below.stat) => {
+                parent.below.child(child, below.layer, Form::Merged)?
+            }
+            _ => Stack(Vec::new()),
+        };
+        if opaque && !parent.opaque && below.is_empty() && parent.below.is_empty() {
+            self.hidden_name(&[name, OPAQUE_NAME].concat())?;
+        }
+        self.level(stack, below, opaque, (name.len(), real_length)).map(Some)
+    }
+
+    fn level(&self, stack: Stack, below: Stack, opaque: bool, lengths: (usize, usize)) -> io::Result<Level> {
+        let mut names: Vec<(Vec<u8>, Option<Found>)> = Vec::new();
+        let own = stack.names(self.form)?;
+        if opaque {
+            let hidden = below.names(Form::Merged)?.into_keys().filter(|name| !own.contains_key(name));
+            names.extend(hidden.map(|name| (name, None)));
+        }
+        let hides = |found: &Found| self.form == Form::Difference && is_whiteout(&found.stat);
+        names.extend(own.into_iter().map(|(name, found)| {
+            let hides = hides(&found);
+            (name, (!hides).then_some(found))
+        }));
+        names.sort_by(|one, other| other.0.cmp(&one.0));
+        Ok(Level { stack, below, opaque, names, lengths })
+    }
+
+    fn whiteout(&mut self, prefix: &[u8], child: &[u8]) -> io::Result<()> {
+        self.hidden_name(&[prefix, WHITEOUT_PREFIX, child].concat())
+    }
+
+    fn hidden_name(&mut self, name: &[u8]) -> io::Result<()> {
+        self.header(&Member { path: name, flag: b'0', ..Member::default() })
+    }
+
+    /// Packs one thing that is no directory, under a name of its own.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the receiver fails.
+    pub(crate) fn single(&mut self, parent: &OwnedFd, child: &[u8], name: &[u8]) -> io::Result<()> {
+        let stat = fs::statat(parent, OsStr::from_bytes(child), fs::AtFlags::SYMLINK_NOFOLLOW)?;
+        self.leaf(&Place { parent, child, name, real: child }, &stat)
+    }
+
+    /// Packs a directory's own entry under a name of its own, which ends in `/`.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the receiver fails.
+    pub(crate) fn directory_entry(&mut self, directory: &OwnedFd, name: &[u8]) -> io::Result<()> {
+        let stat = fs::fstat(directory)?;
+        let attributes = stack::attributes(directory)?;
+        self.header(&Member { flag: b'5', ..member(name, &stat, &attributes) })
+    }
+
+    fn leaf(&mut self, place: &Place<'_>, stat: &Stat) -> io::Result<()> {
+        if stat.st_nlink > 1 {
+            if let Some(first) = self.links.get(&(stat.st_dev, stat.st_ino)) {
+                let first = first.clone();
+                let member = Member { flag: b'1', link: &first, size: 0, ..member(place.name, stat, &[]) };
+                return self.header(&member);
+            }
+            self.links.insert((stat.st_dev, stat.st_ino), place.name.to_vec());
+        }
+        match stack::kind(stat) {
+            FileType::RegularFile => self.file(place),
+            FileType::Symlink => {
+                let target = fs::readlinkat(place.parent, OsStr::from_bytes(place.child), Vec::new())?;
+                let attributes = stack::attributes_at(place.parent, place.child)?;
+                let member = member(place.name, stat, &attributes);
+                self.header(&Member { flag: b'2', link: target.as_bytes(), ..member })
+            }
+            FileType::CharacterDevice => self.node(place, stat, b'3'),
+            FileType::BlockDevice => self.node(place, stat, b'4'),
+            FileType::Fifo => self.node(place, stat, b'6'),
+            // A tar cannot hold a socket, and nobody listens on its copy.
+            _ => Ok(()),
+        }
+    }
+
+    fn node(&mut self, place: &Place<'_>, stat: &Stat, flag: u8) -> io::Result<()> {
+        let attributes = stack::attributes_at(place.parent, place.child)?;
+        let device = if flag == b'6' { (0, 0) } else { (fs::major(stat.st_rdev), fs::minor(stat.st_rdev)) };
+        self.header(&Member { flag, device, ..member(place.name, stat, &attributes) })
+    }
+
+    fn file(&mut self, place: &Place<'_>) -> io::Result<()> {
+        // Without blocking: what was a file may be a pipe by now.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file = match fs::openat(place.parent, OsStr::from_bytes(place.child), flags, Mode::empty()) {
+            Ok(file) => file,
+            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let stat = fs::fstat(&file)?;
+        if stack::kind(&stat) != FileType::RegularFile {
+            return Ok(());
+        }
+        let attributes = stack::attributes(&file)?;
+        let size = u64::try_from(stat.st_size).unwrap_or_default();
+        self.size += size;
+        let extents = if has_holes(&stat, size) { extents(&file, size)? } else { None };
+        let member = Member {
+            flag: b'0',
+            size,
+            extents: extents.as_deref(),
+            ..member(place.name, &stat, &attributes)
+        };
+        self.header(&member)?;
+        let file = File::from(file);
+        let mut stored = 0;
+        for extent in extents.unwrap_or_else(|| vec![Extent { offset: 0, length: size }]) {
+            self.content(&file, extent, place.real)?;
+            stored += extent.length;
+        }
+        let zeros = [0; crate::tar::BLOCK];
+        self.raw(&zeros[..padding(stored)])
+    }
+
+    fn content(&mut self, file: &File, extent: Extent, real: &[u8]) -> io::Result<()> {
+        if extent.length == 0 {
+            return Ok(());
+        }
+        if let Some(assembly) = &mut self.assembly {
+            assembly.content(real, extent.offset, extent.length)?;
+        }
+        self.written += extent.length;
+        let mut done = 0;
+        while done < extent.length {
+            let left = extent.length - done;
+            let most = usize::try_from(left).map_or(self.buffer.len(), |left| left.min(self.buffer.len()));
+            let mut count = file.read_at(&mut self.buffer[..most], extent.offset + done)?;
+            if count == 0 {
+                // It shrank while a running container is read: the header's size must be kept.
+                self.buffer[..most].fill(0);
+                count = most;
+            }
+            self.out.write_all(&self.buffer[..count])?;
+            done += count as u64;
+        }
+        Ok(())
+    }
+
+    fn header(&mut self, member: &Member<'_>) -> io::Result<()> {
+        let named = Member {
+            user_name: if member.flag == b'0' && member.mode == 0 && member.seconds == 0 {
+                ""
+            } else {
+                self.accounts.user(member.user)
+            },
+            group_name: self.accounts.group(member.group),
+            ..member.clone()
+        };
+        let mut writer = Writer::new(Vec::with_capacity(1024));
+        writer.header(&named)?;
+        let header = writer.into_inner();
+        self.raw(&header)
+    }
+
+    fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.written += bytes.len() as u64;
+        if let Some(assembly) = &mut self.assembly {
+            assembly.raw(bytes)?;
+        }
+        self.out.write_all(bytes)
+    }
+
+    /// Writes the archive's end; gives the bytes of all files and of the whole tar.
+    ///
+    /// # Errors
+    /// When the receiver fails.
+    pub(crate) fn finish(mut self) -> io::Result<(u64, u64)> {
+        self.raw(&[0; 2 * crate::tar::BLOCK])?;
+        self.out.flush()?;
+        Ok((self.size, self.written))
+    }
+}
+
+fn member<'m>(name: &'m [u8], stat: &Stat, attributes: &'m [(Vec<u8>, Vec<u8>)]) -> Member<'m> {
+    Member {
+        path: name,
+        mode: stat.st_mode & 0o7777,
+        user: stat.st_uid,
+        group: stat.st_gid,
+        seconds: stat.st_mtime,
+        nanoseconds: u32::try_from(stat.st_mtime_nsec).unwrap_or_default(),
+        attributes,
+        ..Member::default()
+    }
+}
+
+fn has_holes(stat: &Stat, size: u64) -> bool {
+    let allocated = u64::try_from(stat.st_blocks).unwrap_or_default().saturating_mul(512);
+    allocated.saturating_add(HOLES_WORTHWHILE) <= size
+}
+
+/// The pieces of a file that hold data, if leaving out the holes is worthwhile. A last empty piece
+/// marks the end, as GNU tar writes it.
+fn extents(file: &OwnedFd, size: u64) -> io::Result<Option<Vec<Extent>>> {
+    let mut extents = Vec::new();
+    let (mut position, mut data) = (0, 0);
+    while position < size {
+        let start = match fs::seek(file, SeekFrom::Data(position)) {
+            Ok(start) => start.min(size),
+            // No data after this place.
+            Err(Errno::NXIO) => break,
+            // The file system knows no holes.
+            Err(Errno::INVAL) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let end = fs::seek(file, SeekFrom::Hole(start))?.min(size);
+        if end <= start {
+            break;
+        }
+        extents.push(Extent { offset: start, length: end - start });
+        data += end - start;
+        position = end;
+    }
+    if size - data < HOLES_WORTHWHILE {
+        return Ok(None);
+    }
+    extents.push(Extent { offset: size, length: 0 });
+    Ok(Some(extents))
+}

@@ -1,0 +1,255 @@
+//! Unpacks tar archives beneath a directory and nowhere else.
+//!
+//! Every name is resolved by the kernel with the directory as its root (`openat2` with
+//! `RESOLVE_IN_ROOT`), the last component never follows a link, so neither a hostile archive nor a
+//! process that swaps links meanwhile leads out. Directories' times and links to what comes later
+//! in the archive are set at the end.
+
+mod destination;
+mod place;
+mod whiteout;
+
+use std::io::Read;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use crate::compression::decompress;
+use crate::tar::{ArchiveError, Entry, EntryKind, Reader, ReaderChunks};
+use destination::Destination;
+pub(crate) use destination::open_beneath;
+pub(crate) use whiteout::{OPAQUE, OPAQUE_NAME, PREFIX as WHITEOUT_PREFIX};
+
+/// What becomes of `.wh.` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whiteouts {
+    /// They are files like others.
+    Literal,
+    /// They become overlay's: a character device 0/0, or the opaque attribute.
+    Overlay,
+}
+
+/// Whether directories and others may replace each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overwrite {
+    /// Everything may replace everything.
+    Anything,
+    /// A directory replaces only a directory, a non-directory only a non-directory.
+    SameSort,
+}
+
+/// Limits against bombs.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How many entries.
+    pub entries: u64,
+    /// How many bytes of content, holes left out.
+    pub bytes: u64,
+}
+
+/// Ten million entries: the largest known images have one million.
+const ENTRY_LIMIT: u64 = 10_000_000;
+/// How much of a file system an archive must leave free: a daemon needs it to clean up.
+const SPACE_RESERVE: u64 = 64 << 20;
+
+impl Limits {
+    /// As much as the file system of a directory has free, less a reserve.
+    ///
+    /// # Errors
+    /// Whatever `fstatvfs(2)` fails with.
+    pub fn of_space(directory: BorrowedFd<'_>) -> std::io::Result<Self> {
+        let statistics = rustix::fs::fstatvfs(directory)?;
+        let free = statistics.f_bavail.saturating_mul(statistics.f_frsize);
+        Ok(Self { entries: ENTRY_LIMIT, bytes: free.saturating_sub(SPACE_RESERVE) })
+    }
+}
+
+/// Told what happens to each entry, so that the archive can be given back later.
+pub(crate) trait Recorder {
+    /// Bytes of the archive that are kept nowhere else.
+    ///
+    /// # Errors
+    /// Whatever keeping them fails with.
+    fn raw(&mut self, bytes: &[u8]) -> Result<(), ArchiveError>;
+
+    /// Content that is now at `path`, `offset` bytes from its start.
+    ///
+    /// # Errors
+    /// Whatever noting it fails with.
+    fn stored(&mut self, path: &[u8], offset: u64, length: u64) -> Result<(), ArchiveError>;
+
+    /// Something that this archive made is about to be replaced: it is moved away first.
+    ///
+    /// # Errors
+    /// Whatever moving it fails with.
+    fn replaced(&mut self, path: &[u8], parent: &OwnedFd, name: &[u8]) -> Result<(), ArchiveError>;
+}
+
+/// Nothing is recorded: what is replaced is removed.
+pub(crate) struct NoRecorder;
+
+impl Recorder for NoRecorder {
+    fn raw(&mut self, _bytes: &[u8]) -> Result<(), ArchiveError> {
+        Ok(())
+    }
+
+    fn stored(&mut self, _path: &[u8], _offset: u64, _length: u64) -> Result<(), ArchiveError> {
+        Ok(())
+    }
+
+    fn replaced(&mut self, path: &[u8], parent: &OwnedFd, name: &[u8]) -> Result<(), ArchiveError> {
+        crate::tree::remove_at(parent, name).map_err(ArchiveError::entry("replace", path))
+    }
+}
+
+/// How an archive is unpacked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Options {
+    pub(crate) whiteouts: Whiteouts,
+    pub(crate) overwrite: Overwrite,
+    pub(crate) limits: Limits,
+}
+
+/// What was unpacked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unpacked {
+    /// The bytes of all files' contents, links counted once, holes included.
+    pub size: u64,
+    /// How many entries.
+    pub entries: u64,
+}
+
+/// Unpacks an archive, compressed in any known way, beneath `root`.
+///
+/// # Errors
+/// [`ArchiveError`]; what was unpacked before stays.
+pub fn unpack(
+    root: BorrowedFd<'_>,
+    archive: impl Read + Send,
+    overwrite: Overwrite,
+) -> Result<Unpacked, ArchiveError> {
+    let limits = Limits::of_space(root).map_err(ArchiveError::Input)?;
+    let options = Options { whiteouts: Whiteouts::Literal, overwrite, limits };
+    let plain = decompress(archive).map_err(crate::tar::input_error)?;
+    let mut reader = Reader::new(ReaderChunks::new(plain));
+    unpack_entries(root, &mut reader, options, &mut NoRecorder)
+}
+
+/// Unpacks all entries of `reader`, and reads it to its end.
+pub(crate) fn unpack_entries(
+    root: BorrowedFd<'_>,
+    reader: &mut Reader<'_>,
+    options: Options,
+    recorder: &mut dyn Recorder,
+) -> Result<Unpacked, ArchiveError> {
+    let mut unpacking = Unpacking {
+        destination: Destination::new(root)?,
+        options,
+        unpacked: Unpacked::default(),
+        written: 0,
+        directories: Vec::new(),
+        links: Vec::new(),
+    };
+    while let Some(entry) = reader.next()? {
+        recorder.raw(&reader.take_raw())?;
+        unpacking.count(&entry)?;
+        unpacking.entry(entry, reader, recorder)?;
+    }
+    recorder.raw(&reader.take_raw())?;
+    reader.trailer(TRAILER_LIMIT, |bytes| recorder.raw(bytes))?;
+    unpacking.finish()
+}
+
+/// Tapes and old tools pad archives with zeros: this much is more than any does.
+const TRAILER_LIMIT: u64 = 64 << 20;
+
+/// The longest path the kernel takes, its final NUL left out.
+const PATH_LIMIT: usize = 4095;
+
+struct Unpacking<'a> {
+    destination: Destination<'a>,
+    options: Options,
+    unpacked: Unpacked,
+    written: u64,
+    /// Directories whose times are set at the end.
+    directories: Vec<(Vec<u8>, i64, u32)>,
+    /// Hard links whose target was not there yet.
+    links: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Unpacking<'_> {
+    fn count(&mut self, entry: &Entry) -> Result<(), ArchiveError> {
+        let Limits { entries, bytes } = self.options.limits;
+        self.unpacked.entries += 1;
+        self.written = self.written.saturating_add(entry.stored);
+        if self.unpacked.entries > entries {
+            return Err(ArchiveError::Limit { what: "entries", limit: entries });
+        }
+        if self.written > bytes {
+            return Err(ArchiveError::Limit { what: "bytes of content (as much as is free)", limit: bytes });
+        }
+        Ok(())
+    }
+
+    fn entry(
+        &mut self,
+        entry: Entry,
+        reader: &mut Reader<'_>,
+        recorder: &mut dyn Recorder,
+    ) -> Result<(), ArchiveError> {
+        let path = clean(&entry.path)?;
+        if entry.kind == EntryKind::Other || (path.is_empty() && entry.kind != EntryKind::Directory) {
+            return reader.content(|bytes| recorder.raw(bytes));
+        }
+        if self.options.whiteouts == Whiteouts::Overlay
+            && let Some(whiteout) = whiteout::parse(&path)
+        {
+            reader.content(|bytes| recorder.raw(bytes))?;
+            return self.whiteout(&path, whiteout);
+        }
+        match entry.kind {
+            EntryKind::File => self.file(&path, &entry, reader, recorder),
+            EntryKind::Directory => self.directory(path, &entry, recorder),
+            EntryKind::HardLink => self.hard_link(path, &clean(&entry.link)?, recorder),
+            EntryKind::Symlink => self.symlink(&path, &entry, recorder),
+            EntryKind::CharacterDevice | EntryKind::BlockDevice | EntryKind::Fifo => {
+                self.node(&path, &entry, recorder)
+            }
+            EntryKind::Other => Ok(()),
+        }
+    }
+
+    fn finish(mut self) -> Result<Unpacked, ArchiveError> {
+        for (path, target) in std::mem::take(&mut self.links) {
+            if !self.try_link(&path, &target)? {
+                return Err(ArchiveError::LinkTarget {
+                    name: crate::tar::shown(&path),
+                    target: crate::tar::shown(&target),
+                });
+            }
+        }
+        // Children first: setting a parent's time is then not undone by work below it.
+        while let Some((path, seconds, nanoseconds)) = self.directories.pop() {
+            self.destination.set_directory_time(&path, seconds, nanoseconds)?;
+        }
+        Ok(self.unpacked)
+    }
+}
+
+/// A name as components joined by `/`, without `.`, leading `/` and trailing `/`; the root is empty.
+fn clean(name: &[u8]) -> Result<Vec<u8>, ArchiveError> {
+    let escape = || ArchiveError::Escape { name: crate::tar::shown(name) };
+    let mut components: Vec<&[u8]> = Vec::new();
+    for component in name.split(|byte| *byte == b'/') {
+        match component {
+            b"" | b"." => {}
+            b".." => {
+                components.pop().ok_or_else(escape)?;
+            }
+            _ => components.push(component),
+        }
+    }
+    let path = components.join(&b'/');
+    if path.len() > PATH_LIMIT {
+        return Err(ArchiveError::Limit { what: "bytes in a path", limit: PATH_LIMIT as u64 });
+    }
+    Ok(path)
+}

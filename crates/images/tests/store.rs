@@ -1,0 +1,115 @@
+//! The store as its users see it: import, names, layers, reopening. Needs root for owners and
+//! overlay's marks.
+
+mod support;
+
+use berth_images::{Error, ImportOptions, Store, TagPolicy};
+use model::ImageReference;
+use support::{Archive, Scratch};
+
+fn import(store: &Store, name: &str, archive: &[u8]) -> berth_images::Image {
+    let reference = Some(ImageReference::parse(name).expect("a name"));
+    let options = ImportOptions { source: "-".to_owned(), reference, ..ImportOptions::default() };
+    store.import(archive, &options).expect("an image")
+}
+
+#[test]
+fn an_imported_image_is_found_by_all_its_names_and_survives_reopening() {
+    let scratch = Scratch::new();
+    let store = Store::open(scratch.path()).expect("a store");
+    let archive = Archive::new().directory("d", 0o1777).file("d/f", b"hello").finish();
+    let image = import(&store, "app:v1", &archive);
+    assert_eq!((image.size, image.virtual_size), (5, 5));
+    assert_eq!(image.config.comment, "Imported from -");
+    let id = image.id.hexadecimal();
+    drop(store);
+
+    let store = Store::open(scratch.path()).expect("the store again");
+    for name in ["app:v1", "docker.io/library/app:v1", &id, &id[..12], &id[..1], &format!("sha256:{id}")] {
+        assert_eq!(store.resolve(name).expect(name).id, image.id);
+    }
+    for name in ["app", "app:v2", "nope", "Bad!", "", &id.to_uppercase(), &format!("{id}0")] {
+        let error = store.resolve(name).expect_err(name);
+        assert_eq!(error.to_string(), format!("No such image: {name}"));
+    }
+    let image = store.resolve("app:v1").expect("the image");
+    let [lower] = &store.lower_directories(&image)[..] else { panic!("one layer") };
+    assert_eq!(std::fs::read(lower.join("d/f")).expect("the file"), b"hello");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&lower.join("d").metadata().expect("d").permissions());
+    assert_eq!(mode & 0o7777, 0o1777);
+}
+
+#[test]
+fn an_ambiguous_prefix_is_said_to_be_one() {
+    let scratch = Scratch::new();
+    let store = Store::open(scratch.path()).expect("a store");
+    let mut first_digits = std::collections::HashMap::new();
+    for number in 0..17 {
+        let image = import(&store, &format!("i{number}"), &Archive::new().file("f", &[number]).finish());
+        *first_digits.entry(image.id.hexadecimal().remove(0)).or_insert(0) += 1;
+    }
+    let (digit, _) = first_digits.iter().find(|(_, count)| **count > 1).expect("17 images, 16 digits");
+    assert!(matches!(store.resolve(&digit.to_string()), Err(Error::AmbiguousId(_))));
+}
+
+#[test]
+fn every_compression_gives_the_same_layer_and_the_tar_comes_back_unchanged() {
+    let scratch = Scratch::new();
+    let store = Store::open(scratch.path()).expect("a store");
+    let archive = Archive::new().directory("dir", 0o755).file("dir/file", &support::noise(700_000)).finish();
+    let plain = store.unpack_layer(&archive[..]).expect("a layer");
+    for (name, packed) in support::compressed(&archive) {
+        let layer = store.unpack_layer(&packed[..]).expect(name);
+        assert_eq!(layer.diff_id(), plain.diff_id(), "{name}");
+        let cut = store.unpack_layer(&packed[..packed.len() / 2]).expect_err(name);
+        assert!(matches!(cut, Error::Archive(_)), "{name}: {cut}");
+    }
+    let mut tar = Vec::new();
+    plain.write_tar(&mut tar).expect("the tar");
+    assert!(tar == archive, "the tar differs");
+}
+
+#[test]
+fn a_layer_goes_when_nobody_holds_it_and_what_is_half_done_is_swept() {
+    let scratch = Scratch::new();
+    let store = Store::open(scratch.path()).expect("a store");
+    let layers = || std::fs::read_dir(scratch.path().join("layers")).expect("layers").count();
+    let layer = store.unpack_layer(&Archive::new().file("f", b"1").finish()[..]).expect("a layer");
+    let again = store.layer(&layer.diff_id()).expect("the same");
+    assert_eq!(layers(), 1);
+    drop(layer);
+    assert_eq!(layers(), 1);
+    drop(again);
+    assert_eq!(layers(), 0);
+
+    import(&store, "kept", &Archive::new().file("f", b"2").finish());
+    std::mem::forget(store.unpack_layer(&Archive::new().file("f", b"3").finish()[..]).expect("a layer"));
+    std::fs::create_dir_all(scratch.path().join("temporary/x/y")).expect("rubbish");
+    std::fs::create_dir_all(scratch.path().join("layers/x/diff")).expect("rubbish");
+    drop(store);
+    let store = Store::open(scratch.path()).expect("the store again");
+    assert_eq!(layers(), 1);
+    assert_eq!(std::fs::read_dir(scratch.path().join("temporary")).expect("it").count(), 0);
+    assert_eq!(store.layers(&store.resolve("kept").expect("it")).expect("its layers").len(), 1);
+}
+
+#[test]
+fn a_tag_moves_only_when_it_may() {
+    let scratch = Scratch::new();
+    let store = Store::open(scratch.path()).expect("a store");
+    let one = import(&store, "one", &Archive::new().file("f", b"1").finish());
+    let two = import(&store, "two", &Archive::new().file("f", b"2").finish());
+    let name = ImageReference::parse("one").expect("a name");
+    let error = store.tag(&two.id, &name, TagPolicy::Keep).expect_err("taken").to_string();
+    let id = one.id.hexadecimal();
+    assert_eq!(
+        error,
+        format!(
+            "Conflict: Tag latest is already set to image {id}, if you want to replace it, please use -f option"
+        )
+    );
+    assert_eq!(store.tag(&two.id, &name, TagPolicy::Move).expect("moved"), Some(one.id));
+    assert_eq!(store.resolve("one").expect("it").id, two.id);
+    assert_eq!(store.tags_of(&two.id), ["one:latest", "two:latest"]);
+    assert_eq!(store.tags_of(&one.id), [""; 0]);
+}
