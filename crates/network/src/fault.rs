@@ -22,13 +22,14 @@ pub enum Step {
     HoldPorts,
     CreateLink,
     RouteLink,
+    CarryPackets,
     OpenFirewall,
     ForgetConnections,
 }
 
 impl Step {
     /// All steps, in their order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::CreateBridge,
         Self::AddressBridge,
         Self::SetBridgeUp,
@@ -41,6 +42,7 @@ impl Step {
         Self::HoldPorts,
         Self::CreateLink,
         Self::RouteLink,
+        Self::CarryPackets,
         Self::OpenFirewall,
         Self::ForgetConnections,
     ];

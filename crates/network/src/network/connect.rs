@@ -6,12 +6,12 @@ use model::ContainerId;
 use rustix::io::Errno;
 
 use super::{Active, Entry, LinkState, Network};
-use crate::endpoint::{Endpoint, Opening};
+use crate::endpoint::{Endpoint, INTERFACE_NAME, Opening};
 use crate::error::Error;
 use crate::fault::Step;
 use crate::firewall::Content;
 use crate::port::Protocol;
-use crate::route::{Attachment, Link, PROXY_ARP, Pair};
+use crate::route::{Attachment, Link, PROXY_ARP, Pair, Routing};
 
 /// A Linux bridge has 1,024 numbers of ports, of which 0 is none (`BR_MAX_PORTS`).
 const MOST_BRIDGE_PORTS: usize = 1023;
@@ -35,7 +35,10 @@ impl Network {
             (entry.endpoint.clone(), ports)
         };
         let link = active.create_link(&endpoint, namespace, ports)?;
-        active.open_firewall(&endpoint, link).map_err(|error| active.unlink(&endpoint, error))?;
+        active
+            .carry(&endpoint, namespace)
+            .and_then(|()| active.open_firewall(&endpoint, link))
+            .map_err(|error| active.unlink(&endpoint, error))?;
         if let Some(entry) = active.book().endpoints.get_mut(container) {
             entry.link = link;
         }
@@ -124,23 +127,34 @@ impl Active {
         };
         if self.communicate && ports < MOST_BRIDGE_PORTS {
             match self.create_pair(&pair) {
-                Ok(()) => {
-                    return self
-                        .faults
-                        .pass(Step::CreateLink)
-                        .map(|()| LinkState::Port)
-                        .map_err(|error| self.unlink(endpoint, error));
-                }
+                Ok(()) => return Ok(LinkState::Port),
                 Err(Error::Link { source, .. }) if source.is(Errno::XFULL) => {}
                 Err(error) => return Err(error),
             }
         }
         pair.attachment = Attachment::Routed;
         self.create_pair(&pair)?;
-        match self.route_link(endpoint) {
-            Ok(()) => Ok(LinkState::Routed),
-            Err(error) => Err(self.unlink(endpoint, error)),
-        }
+        self.route_link(endpoint).map_err(|error| self.unlink(endpoint, error))?;
+        Ok(LinkState::Routed)
+    }
+
+    /// Sets the container's end up, from where it is, and sees to it that both ends carry
+    /// packets. By itself the kernel gets to that a moment later, or on a busy host much later,
+    /// and until then drops what is sent: the first packet would cost a second.
+    fn carry(&self, endpoint: &Endpoint, namespace: BorrowedFd<'_>) -> Result<(), Error> {
+        self.faults.pass(Step::CreateLink)?;
+        let inside = || {
+            sys::network_namespace::join(namespace).map_err(|source| Error::Socket { source })?;
+            let mut routing = Routing::open()?;
+            let link = routing.existing_link(INTERFACE_NAME)?;
+            routing.set_up(&link, None)?;
+            // Asking for a link lets the kernel first do what is pending for it (since 6.8).
+            routing.existing_link(INTERFACE_NAME)
+        };
+        let inside = std::thread::scope(|scope| scope.spawn(inside).join());
+        inside.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        self.routing().existing_link(&endpoint.link)?;
+        self.faults.pass(Step::CarryPackets)
     }
 
     /// A link of the same name can only be a leftover: it is replaced.
@@ -165,7 +179,7 @@ impl Active {
     fn route_link(&self, endpoint: &Endpoint) -> Result<(), Error> {
         let mut routing = self.routing();
         let name = &endpoint.link;
-        let link = routing.link(name)?.ok_or_else(|| Error::NoBridge(name.clone()))?;
+        let link = routing.existing_link(name)?;
         let bridge = Link { index: self.bridge.index, name: self.bridge.name.clone(), ..Link::default() };
         routing.configure(&bridge, &[(PROXY_ARP, 1)])?;
         routing.answer_at_once(&bridge)?;

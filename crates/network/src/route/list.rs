@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use rustix::io::Errno;
-use sys::netlink::{self, Message, attributes};
+use sys::netlink::{self, Message, RequestError, attributes};
 
 use super::link::{GROUP, INFO_KIND, LINK_INFO, MASTER, MTU, NAME, header, link_error};
 use super::{
@@ -48,6 +48,12 @@ impl Routing {
             Err(error) if error.is(Errno::NODEV) => Ok(None),
             Err(source) => Err(link_error("find", name, source)),
         }
+    }
+
+    /// Finds a link that must be there.
+    pub(crate) fn existing_link(&mut self, name: &str) -> Result<Link, Error> {
+        let missing = || link_error("find", name, RequestError::from(Errno::NODEV));
+        self.link(name)?.ok_or_else(missing)
     }
 
     /// Lists all links.
