@@ -151,6 +151,7 @@ impl Supervisor {
             && !exec.session.has_open_outputs(&mut self.shared)
         {
             self.execs.remove(&owner);
+            self.shared.settle_down();
         }
     }
 

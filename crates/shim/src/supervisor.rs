@@ -280,6 +280,7 @@ impl Supervisor {
         let at = Timestamp::now();
         self.started_at = Some(at);
         self.tell(&Notice::Started { at });
+        self.shared.settle_down();
     }
 
     /// The container was not made or not started; the runtime has undone it.
@@ -352,6 +353,10 @@ impl Supervisor {
             } else {
                 self.shared.alarm.set(since + DESERTED);
             }
+        }
+        // Last of all, since what runs counts again. Without it the shim is larger, nothing else.
+        if self.shared.is_settled() {
+            let _ = sys::memory::give_back();
         }
     }
 

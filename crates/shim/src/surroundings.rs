@@ -9,6 +9,9 @@ use crate::daemon::Daemon;
 /// How much is read from a pipe or a client at once, in bytes.
 pub(crate) const READ_SIZE: usize = 64 * 1024;
 
+/// How long after something rare was done the memory that it needed is given back.
+const SETTLED: Duration = Duration::from_millis(500);
+
 /// Shared by all parts of the shim; passed down, never kept.
 pub(crate) struct Surroundings {
     pub(crate) poller: Poller,
@@ -16,6 +19,7 @@ pub(crate) struct Surroundings {
     pub(crate) alarm: Alarm,
     /// The present, as of the last wait.
     pub(crate) now: Instant,
+    settles_at: Option<Instant>,
     /// Since when no daemon is there for a container that is not started.
     pub(crate) deserted_since: Option<Instant>,
     /// For what was just read; its content means nothing between two calls.
@@ -25,12 +29,36 @@ pub(crate) struct Surroundings {
 impl Surroundings {
     pub(crate) fn new(poller: Poller, daemon: Daemon) -> Self {
         let scratch = vec![0; READ_SIZE].into_boxed_slice();
-        Self { poller, daemon, alarm: Alarm::default(), now: Instant::now(), deserted_since: None, scratch }
+        Self {
+            poller,
+            daemon,
+            alarm: Alarm::default(),
+            now: Instant::now(),
+            settles_at: None,
+            deserted_since: None,
+            scratch,
+        }
     }
 
     /// Asks for a tick after this time.
     pub(crate) fn wake_in(&mut self, time: Duration) {
         self.alarm.set(self.now + time);
+    }
+
+    /// Something rare is done (a start, an exec, a client that left): in a while its memory is not needed.
+    pub(crate) fn settle_down(&mut self) {
+        self.settles_at = Some(self.now + SETTLED);
+        self.wake_in(SETTLED);
+    }
+
+    /// Whether that while is over; true once.
+    pub(crate) fn is_settled(&mut self) -> bool {
+        match self.settles_at {
+            Some(at) if at > self.now => self.alarm.set(at),
+            Some(_) => return self.settles_at.take().is_some(),
+            None => {}
+        }
+        false
     }
 }
 

@@ -346,5 +346,6 @@ impl Session {
             self.input.end(&shared.poller);
         }
         shared.daemon.notify(&notice, None, &shared.poller);
+        shared.settle_down();
     }
 }

@@ -1,0 +1,68 @@
+//! Gives memory back that a long-lived process does not need for now.
+
+use std::fs;
+use std::io;
+
+/// Lets go of the pages of the program's own file that are mapped but could be mapped again at any time:
+/// what ran only at the start does not count for the process any more. Also gives the heap's free end back.
+///
+/// # Errors
+/// When the list of mappings cannot be read, or one of them not be changed.
+pub fn give_back() -> io::Result<()> {
+    // SAFETY: malloc_trim only works on memory that the allocator holds free.
+    unsafe { libc::malloc_trim(0) };
+    // All is found out first: what runs after a page is let go maps it again.
+    let unwritten = unwritten_files(&fs::read_to_string("/proc/self/smaps")?);
+    for (start, length) in unwritten {
+        let start = std::ptr::with_exposed_provenance_mut(start);
+        // SAFETY: the range is one mapping of the process, of a file and never written to, so the next
+        // access reads the same bytes from the file again.
+        if unsafe { libc::madvise(start, length, libc::MADV_DONTNEED) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// Address and length of each mapping that shows a file and has no page of its own, proc_pid_smaps(5).
+fn unwritten_files(smaps: &str) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let mut current = None;
+    for line in smaps.lines() {
+        let mut fields = line.split_whitespace();
+        match (fields.next(), fields.next()) {
+            (Some("Anonymous:"), Some("0")) => found.extend(current.take()),
+            (Some(range), Some("r--p" | "r-xp")) => current = file_range(range, fields),
+            (Some(range), _) if range.contains('-') => current = None,
+            _ => {}
+        }
+    }
+    found
+}
+
+fn file_range<'a>(range: &str, mut fields: impl Iterator<Item = &'a str>) -> Option<(usize, usize)> {
+    let inode: u64 = fields.nth(2)?.parse().ok()?;
+    let (start, end) = range.split_once('-')?;
+    let (start, end) = (usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
+    (inode != 0 && start < end).then(|| (start, end - start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_goes_on_after_it() {
+        give_back().expect("give back");
+        assert!(fs::read_to_string("/proc/self/maps").is_ok());
+    }
+
+    #[test]
+    fn only_files_without_own_pages_are_let_go() {
+        let smaps = "00200000-00270000 r--p 00000000 fe:00 577 /x\nSize: 448 kB\nAnonymous:             0 kB\n\
+                     003eb000-003f0000 r--p 001e9000 fe:00 577 /x\nAnonymous: 8 kB\n\
+                     003f0000-003f4000 rw-p 001ed000 fe:00 577 /x\nAnonymous: 0 kB\n\
+                     7f90a0524000-7f90a0528000 r--p 00000000 00:00 0 [vvar]\nAnonymous: 0 kB\n";
+        assert_eq!(unwritten_files(smaps), [(0x20_0000, 0x7_0000)]);
+    }
+}
