@@ -2,9 +2,10 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
@@ -22,23 +23,39 @@ fn socket() -> io::Result<OwnedFd> {
     Ok(rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
 }
 
-/// Connects to a socket's path.
+/// A socket's address is at most 107 bytes long (unix(7)); its directory's descriptor stands for the
+/// rest of a longer path. The descriptor must stay open while the address is used.
+fn address(path: &Path) -> io::Result<(OwnedFd, SocketAddrUnix)> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = rustix::fs::open(parent, flags, Mode::empty())?;
+    let short = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name);
+    let address = SocketAddrUnix::new(&short)?;
+    Ok((directory, address))
+}
+
+/// Connects to a socket's path, however long.
 ///
 /// # Errors
 /// When nobody listens there.
 pub fn connect(path: &Path) -> io::Result<OwnedFd> {
     let socket = socket()?;
-    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    let (_directory, address) = address(path)?;
+    rustix::net::connect(&socket, &address)?;
     Ok(socket)
 }
 
-/// Makes a socket at a path and listens; the path must not exist.
+/// Makes a socket at a path, however long, and listens; the path must not exist.
 ///
 /// # Errors
 /// When the path exists or cannot be made.
 pub fn listen(path: &Path) -> io::Result<OwnedFd> {
     let socket = socket()?;
-    rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+    let (_directory, address) = address(path)?;
+    rustix::net::bind(&socket, &address)?;
     rustix::net::listen(&socket, 8)?;
     Ok(socket)
 }
@@ -114,6 +131,17 @@ pub fn receive(socket: impl AsFd, limit: usize) -> io::Result<Option<(Vec<u8>, O
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_path_is_no_obstacle() {
+        let directory = std::env::temp_dir().join(format!("berth-{}-{}", std::process::id(), "x".repeat(120)));
+        std::fs::create_dir(&directory).expect("a directory");
+        let path = directory.join("socket");
+        let listener = listen(&path).expect("a listener");
+        let _client = connect(&path).expect("a connection");
+        accept(&listener).expect("the same connection");
+        std::fs::remove_dir_all(&directory).expect("removed");
+    }
 
     #[test]
     fn packets_stay_whole_and_carry_descriptors() {
