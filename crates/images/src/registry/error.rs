@@ -39,6 +39,12 @@ pub enum RegistryError {
         /// Who refuses whom, in the registry's words.
         reason: String,
     },
+    /// The registry knows who asks and does not allow it.
+    #[error("{reason}")]
+    Denied {
+        /// What is denied, in the registry's words.
+        reason: String,
+    },
     /// The registry has no such thing.
     #[error("{reason}")]
     Unknown {
@@ -177,6 +183,7 @@ impl RegistryError {
             Self::Store(error) => error.kind(),
             Self::Login { kind, .. } => *kind,
             Self::Unauthorized { .. } => ErrorKind::Unauthorized,
+            Self::Denied { .. } => ErrorKind::Forbidden,
             Self::Unknown { .. } | Self::NoSuchRepository(_) | Self::NoSuchTag { .. } => ErrorKind::NotFound,
             Self::Manifest(_) => ErrorKind::Refused,
             Self::Cancelled
@@ -190,10 +197,5 @@ impl RegistryError {
             | Self::BrokenOff { .. }
             | Self::File { .. } => ErrorKind::Internal,
         }
-    }
-
-    /// Whether the registry does not have, or does not show, what was asked for.
-    pub(super) const fn is_unknown(&self) -> bool {
-        matches!(self, Self::Unknown { .. })
     }
 }

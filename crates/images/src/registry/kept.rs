@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use model::Digest;
 
-use super::host::HUB;
 use super::session::Session;
 use crate::Layer;
 
@@ -32,9 +31,5 @@ pub(super) fn repository_of(session: &Session<'_>) -> String {
 
 /// The path of a repository, as noted with blobs, that lies in the session's registry.
 pub(super) fn path_in<'r>(session: &Session<'_>, repository: &'r str) -> Option<&'r str> {
-    let registry = session.registry();
-    let known = repository
-        .strip_prefix(registry)
-        .or_else(|| (registry == HUB).then(|| repository.strip_prefix("registry-1.docker.io")).flatten());
-    known?.strip_prefix('/')
+    repository.strip_prefix(session.registry())?.strip_prefix('/')
 }

@@ -27,6 +27,7 @@ mod parallel;
 pub mod progress;
 mod proxy;
 mod pull;
+mod push;
 mod retry;
 mod search;
 mod session;
@@ -45,6 +46,7 @@ pub use manifest::{ManifestError, Platform};
 pub use progress::{Message, Progress, Silent};
 pub use proxy::ProxySettings;
 pub use pull::{PullRequest, PulledImage};
+pub use push::{PushRequest, PushedImage};
 pub use search::SearchResult;
 pub use settings::{InsecureRegistry, RegistrySettings, Retry, SettingError, parse_mirror};
 pub use tls::CertificateError;
@@ -88,6 +90,22 @@ impl Client {
         cancellation: &Cancellation,
     ) -> Result<Vec<PulledImage>, RegistryError> {
         pull::pull(self, || self.transport(cancellation), request, progress)
+    }
+
+    /// Pushes one tag, or all tags of a repository.
+    ///
+    /// Nothing is reported before the names were found here and the registry was reached.
+    ///
+    /// # Errors
+    /// `NotFound` when the name is not here, `Unauthorized` or `Forbidden` when the registry
+    /// refuses, [`RegistryError::Cancelled`], else why the registry cannot be used.
+    pub fn push(
+        &self,
+        request: &PushRequest<'_>,
+        progress: &dyn Progress,
+        cancellation: &Cancellation,
+    ) -> Result<Vec<PushedImage>, RegistryError> {
+        push::push(&self.transport(cancellation), request, progress)
     }
 
     /// Searches the index that the term's host names, or Docker Hub's.

@@ -212,6 +212,17 @@ pub(super) fn basic(credentials: &Credentials) -> Option<String> {
     Some(format!("Basic {}", BASE64_STANDARD.encode(pair)))
 }
 
+/// Makes the error of a refusal that no credentials would change, or of another status.
+pub(super) fn refused(method: &Method, answer: Answer) -> RegistryError {
+    if answer.status != StatusCode::FORBIDDEN {
+        return unexpected(method, answer);
+    }
+    let url = shown(&answer.url);
+    let message = explanation(answer);
+    let message = if message.is_empty() { "denied".to_owned() } else { message };
+    RegistryError::Denied { reason: format!("{message}: {method} {url}") }
+}
+
 /// Makes the error of an answer that is not expected.
 pub(super) fn unexpected(method: &Method, answer: Answer) -> RegistryError {
     let (status, url) = (answer.status.as_u16(), shown(&answer.url));

@@ -7,7 +7,7 @@ use ureq::http::{Method, StatusCode, header};
 use crate::registry::error::RegistryError;
 use crate::registry::manifest::{ACCEPTED, Manifest, ManifestError};
 use crate::registry::retry::Attempts;
-use crate::registry::session::{Scope, Session, explanation, unexpected};
+use crate::registry::session::{Scope, Session, explanation, refused};
 use crate::registry::transport::{Answer, Request, shown};
 use crate::store::digest_of;
 
@@ -73,7 +73,7 @@ fn fetch(
     let scope = Scope::pull(session.path());
     let (head, bytes) = fetch_short(session, &scope, MANIFEST_LIMIT, &make, &|answer| match answer.status {
         StatusCode::NOT_FOUND => Err(not_found(reference, label, answer)),
-        _ => Err(refused(answer)),
+        _ => Err(refused(&Method::GET, answer)),
     })?;
     let manifest = Manifest::parse(head.content_type.as_deref(), &bytes)?;
     let document = match &manifest {
@@ -110,17 +110,6 @@ fn not_found(reference: &ImageReference, label: &str, answer: Answer) -> Registr
     let message = explanation(answer);
     let message = if message.is_empty() { "manifest unknown".to_owned() } else { message };
     RegistryError::Unknown { reason: format!("Error: image {path}{separator}{label} not found: {message}") }
-}
-
-/// Makes the error of a refusal that no credentials would change, or of another status.
-pub(super) fn refused(answer: Answer) -> RegistryError {
-    if answer.status != StatusCode::FORBIDDEN {
-        return unexpected(&Method::GET, answer);
-    }
-    let url = shown(&answer.url);
-    let message = explanation(answer);
-    let message = if message.is_empty() { "denied".to_owned() } else { message };
-    RegistryError::Unauthorized { reason: format!("{message} ({url})") }
 }
 
 /// What the head of an answer said about its body.
@@ -179,14 +168,13 @@ pub(super) fn fetch_content(
     size: u64,
 ) -> Result<Vec<u8>, RegistryError> {
     let make = || Request::new(Method::GET, session.url(rest));
-    let (_, bytes) = fetch_short(session, scope, size, &make, &|answer| Err(refused(answer))).map_err(
-        |error| match error {
-            RegistryError::Malformed { what: "document", .. } => {
-                RegistryError::WrongSize { digest, expected: size, actual: size + 1 }
-            }
-            other => other,
-        },
-    )?;
+    let (_, bytes) = fetch_short(session, scope, size, &make, &|answer| Err(refused(&Method::GET, answer)))
+        .map_err(|error| match error {
+        RegistryError::Malformed { what: "document", .. } => {
+            RegistryError::WrongSize { digest, expected: size, actual: size + 1 }
+        }
+        other => other,
+    })?;
     if bytes.len() as u64 != size {
         return Err(RegistryError::WrongSize { digest, expected: size, actual: bytes.len() as u64 });
     }
@@ -213,7 +201,7 @@ pub(super) fn tags(session: &Session<'_>, reference: &ImageReference) -> Result<
                 let message = explanation(answer);
                 Err(RegistryError::Unknown { reason: format!("Error: image {path} not found: {message}") })
             }
-            _ => Err(refused(answer)),
+            _ => Err(refused(&Method::GET, answer)),
         })?;
         let malformed =
             |reason: String| RegistryError::Malformed { url: shown(&page), what: "list of tags", reason };

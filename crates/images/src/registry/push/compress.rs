@@ -1,0 +1,113 @@
+//! Compresses a layer so that the same tar always gives the same blob.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use flate2::{Compression, GzBuilder};
+use model::Digest;
+use sha2::{Digest as _, Sha256};
+
+use crate::registry::Cancellation;
+use crate::registry::download::file_error;
+use crate::registry::error::RegistryError;
+use crate::{Layer, Store};
+
+/// Fast, and hardly larger than what the best level gives.
+const LEVEL: Compression = Compression::new(3);
+/// The "unknown" of the gzip header's operating systems (RFC 1952, section 2.3.1).
+const UNKNOWN_SYSTEM: u8 = 255;
+/// The compressor is always fed in pieces of this size, whatever the tar comes in.
+const PIECE: usize = 64 << 10;
+
+/// A compressed layer in a temporary file.
+pub(super) struct Compressed {
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+    pub(super) path: PathBuf,
+}
+
+impl Drop for Compressed {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::debug!(path = %self.path.display(), %error, "cannot remove a compressed layer");
+        }
+    }
+}
+
+/// Compresses a layer into a file that the store's next start would sweep.
+pub(super) fn compress(
+    store: &Store,
+    layer: &Layer,
+    cancellation: &Cancellation,
+) -> Result<Compressed, RegistryError> {
+    let path = store.root().join("temporary").join(format!("push-{}", crate::store::random_name()?));
+    let failed = |source| file_error("write", &path, source);
+    let file = File::create_new(&path).map_err(failed)?;
+    let mut compressed = Compressed { digest: Digest::from_bytes([0; 32]), size: 0, path: path.clone() };
+    let output = Output { file, hash: Sha256::new(), size: 0, cancellation };
+    let encoder = GzBuilder::new().mtime(0).operating_system(UNKNOWN_SYSTEM).write(output, LEVEL);
+    let mut pieces = Pieces { output: encoder, piece: Vec::with_capacity(PIECE) };
+    let written = layer.write_tar(&mut pieces);
+    if cancellation.is_cancelled() {
+        return Err(RegistryError::Cancelled);
+    }
+    written?;
+    let output = pieces.finish().and_then(flate2::write::GzEncoder::finish).map_err(failed)?;
+    compressed.digest = Digest::from_bytes(output.hash.finalize().into());
+    compressed.size = output.size;
+    Ok(compressed)
+}
+
+/// Hashes and counts what it writes.
+struct Output<'a> {
+    file: File,
+    hash: Sha256,
+    size: u64,
+    cancellation: &'a Cancellation,
+}
+
+impl Write for Output<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.cancellation.is_cancelled() {
+            return Err(io::Error::other("the push was cancelled"));
+        }
+        let count = self.file.write(bytes)?;
+        self.hash.update(&bytes[..count]);
+        self.size += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Hands bytes on in pieces of one size.
+struct Pieces<W> {
+    output: W,
+    piece: Vec<u8>,
+}
+
+impl<W: Write> Pieces<W> {
+    fn finish(mut self) -> io::Result<W> {
+        self.output.write_all(&self.piece)?;
+        Ok(self.output)
+    }
+}
+
+impl<W: Write> Write for Pieces<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = bytes.len().min(PIECE - self.piece.len());
+        self.piece.extend_from_slice(&bytes[..count]);
+        if self.piece.len() == PIECE {
+            self.output.write_all(&self.piece)?;
+            self.piece.clear();
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
