@@ -220,7 +220,7 @@ fn groups_made_inside_are_removed() {
 fn unified_host() -> Option<Host> {
     let unified = Path::new("/sys/fs/cgroup/unified");
     let cgroup = if unified.join("cgroup.procs").exists() { unified } else { Path::new("/sys/fs/cgroup") };
-    cgroup.join("cgroup.kill").exists().then(|| Host { cgroup: cgroup.into(), ..Host::default() })
+    cgroup.join("cgroup.controllers").exists().then(|| Host { cgroup: cgroup.into(), ..Host::default() })
 }
 
 fn start_on(host: &Host, spec: &ContainerSpec) -> (Running, Ends) {

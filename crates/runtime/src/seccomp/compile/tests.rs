@@ -1,0 +1,145 @@
+//! Runs compiled filters in a small machine of the kernel's rules.
+
+use super::*;
+use crate::seccomp::{Rule, default_profile, profile};
+
+/// One call as the filter sees it.
+#[derive(Clone, Copy)]
+struct Call {
+    number: u32,
+    architecture: u32,
+    arguments: [u64; 6],
+}
+
+fn run(program: &[FilterInstruction], call: &Call) -> Action {
+    let word = |offset: u32| match offset {
+        NUMBER => call.number,
+        ARCHITECTURE => call.architecture,
+        _ => {
+            let (high, low) = halves(call.arguments[((offset - ARGUMENTS) / 8) as usize]);
+            if (offset - ARGUMENTS).is_multiple_of(8) { low } else { high }
+        }
+    };
+    let (mut accumulator, mut at) = (0, 0);
+    loop {
+        let instruction = program[at];
+        let jump =
+            |holds: bool| usize::from(if holds { instruction.jump_true } else { instruction.jump_false });
+        at += 1;
+        match instruction.code {
+            code::LOAD => accumulator = word(instruction.operand),
+            code::AND => accumulator &= instruction.operand,
+            code::JUMP => at += instruction.operand as usize,
+            code::JUMP_IF_EQUAL => at += jump(accumulator == instruction.operand),
+            code::JUMP_IF_GREATER => at += jump(accumulator > instruction.operand),
+            code::JUMP_IF_GREATER_OR_EQUAL => at += jump(accumulator >= instruction.operand),
+            code::RETURN => return Action(instruction.operand),
+            other => panic!("code {other:#x}"),
+        }
+    }
+}
+
+fn call(name: &str, first: u64) -> Call {
+    let number = Architecture::X86_64.number(name).expect(name);
+    Call { number, architecture: AUDIT_X86_64, arguments: [first, 0, 0, 0, 0, 0] }
+}
+
+#[test]
+fn the_default_profile_decides_as_documented() {
+    let program = compile(&default_profile::rules(0));
+    assert!(program.len() < 1200, "{} instructions", program.len());
+    let denied = Action::error(1);
+    for (name, first, action) in [
+        ("read", 0, Action::ALLOW),
+        ("openat2", 0, Action::ALLOW),
+        ("mount", 0, denied),
+        ("unshare", 0, denied),
+        ("bpf", 0, denied),
+        ("keyctl", 0, denied),
+        ("io_uring_setup", 0, denied),
+        ("clone", 0x0001_0f00, Action::ALLOW),
+        ("clone", 0x1000_0000, denied),
+        ("clone", 0x4000_0011, denied),
+        ("clone3", 0, Action::NO_SUCH_CALL),
+        ("socket", 2, Action::ALLOW),
+        ("socket", 40, denied),
+        ("socket", 1 << 32 | 40, Action::ALLOW),
+        ("personality", 8, Action::ALLOW),
+        ("personality", 0xffff_ffff, Action::ALLOW),
+        ("personality", 0x0040_0000, denied),
+    ] {
+        assert_eq!(run(&program, &call(name, first)), action, "{name} {first:#x}");
+    }
+    let unknown = Call { number: 4000, architecture: AUDIT_X86_64, arguments: [0; 6] };
+    assert_eq!(run(&program, &unknown), Action::NO_SUCH_CALL);
+}
+
+#[test]
+fn other_architectures_have_their_own_numbers() {
+    let program = compile(&default_profile::rules(0));
+    let at = |number, architecture| run(&program, &Call { number, architecture, arguments: [0; 6] });
+    assert_eq!(at(3, AUDIT_X86), Action::ALLOW, "read");
+    assert_eq!(at(21, AUDIT_X86), Action::error(1), "mount");
+    assert_eq!(at(X32_BIT | 514, AUDIT_X86_64), Action::ALLOW, "ioctl");
+    assert_eq!(at(X32_BIT | 165, AUDIT_X86_64), Action::error(1), "mount");
+    assert_eq!(at(X32_BIT | 520, AUDIT_X86_64), Action::ALLOW, "execve");
+    assert_eq!(at(0, 0xc000_00b7), Action::KILL_PROCESS, "another machine");
+}
+
+#[test]
+fn capabilities_allow_more() {
+    let program = compile(&default_profile::rules(u64::MAX));
+    for name in ["mount", "unshare", "clone3", "bpf", "reboot", "chroot", "ptrace"] {
+        assert_eq!(run(&program, &call(name, u64::MAX)), Action::ALLOW, "{name}");
+    }
+}
+
+#[test]
+fn comparisons_use_all_64_bits() {
+    let border = 5_u64 << 32 | 7;
+    let probes = [0, 7, 8, border - 1, border, border + 1, 6 << 32, 4 << 32 | 9, u64::MAX];
+    let mask = 0xff_0000_00ff;
+    let comparisons: [(Comparison, fn(u64, u64) -> bool); 7] = [
+        (Comparison::Equal, |probe, border| probe == border),
+        (Comparison::NotEqual, |probe, border| probe != border),
+        (Comparison::Less, |probe, border| probe < border),
+        (Comparison::LessOrEqual, |probe, border| probe <= border),
+        (Comparison::Greater, |probe, border| probe > border),
+        (Comparison::GreaterOrEqual, |probe, border| probe >= border),
+        (Comparison::MaskedEqual(mask), |probe, border| probe & 0xff_0000_00ff == border),
+    ];
+    for (comparison, expected) in comparisons {
+        let conditions = vec![Condition { argument: 3, comparison, value: border }];
+        let rule = Rule { names: vec!["read".into()], action: Action::ALLOW, conditions };
+        let rules = Rules { rules: vec![rule], ..default_profile::rules(0) };
+        let program = compile(&rules);
+        for probe in probes {
+            let call = Call { number: 0, architecture: AUDIT_X86_64, arguments: [0, 0, 0, probe, 0, 0] };
+            let allowed = run(&program, &call) == Action::ALLOW;
+            assert_eq!(allowed, expected(probe, border), "{comparison:?} {probe:#x}");
+        }
+    }
+}
+
+#[test]
+fn the_first_case_that_holds_decides_and_no_condition_decides_alone() {
+    let json = r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"name": "kill", "action": "SCMP_ACT_ERRNO", "errnoRet": 11, "args": [{"index": 0, "value": 5, "op": "SCMP_CMP_GE"}]},
+        {"name": "kill", "action": "SCMP_ACT_ERRNO", "errnoRet": 12, "args": [{"index": 0, "value": 3, "op": "SCMP_CMP_GE"},
+            {"index": 1, "value": 0, "op": "SCMP_CMP_EQ"}]},
+        {"name": "read", "action": "SCMP_ACT_LOG", "args": [{"index": 0, "value": 5, "op": "SCMP_CMP_GE"}]},
+        {"name": "read", "action": "SCMP_ACT_TRAP"}
+    ]}"#;
+    let program = compile(&profile::parse(json, 0).expect("a profile"));
+    for (name, first, action) in [
+        ("kill", 9, Action::error(11)),
+        ("kill", 4, Action::error(12)),
+        ("kill", 2, Action::ALLOW),
+        ("read", 9, Action::TRAP),
+        ("write", 0, Action::ALLOW),
+    ] {
+        assert_eq!(run(&program, &call(name, first)), action, "{name} {first}");
+    }
+    let short = Call { number: 3, architecture: AUDIT_X86, arguments: [0; 6] };
+    assert_eq!(run(&program, &short), Action::KILL_PROCESS, "i386 is not named");
+}
