@@ -19,14 +19,15 @@ use crate::endpoint::{Endpoint, Opening, PublishedPort};
 use crate::error::Error;
 use crate::options::DEFAULT_BRIDGE;
 use crate::port::Protocol;
-use crate::subnet::Subnet;
+use crate::subnet::InterfaceAddress;
 use transaction::Transaction;
 
 /// What the fixed rules of the table depend on.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
     pub(crate) bridge: String,
-    pub(crate) subnet: Subnet,
+    /// The bridge's address and its network.
+    pub(crate) address: InterfaceAddress,
     /// Whether containers reach each other without an opening.
     pub(crate) communicate: bool,
     /// Whether outbound connections take the host's address.

@@ -1,5 +1,7 @@
 //! Expressions of nf_tables rules: each loads, compares, looks up or decides.
 
+use std::net::Ipv4Addr;
+
 use sys::netlink::Message;
 
 const LIST_ELEMENT: u16 = 1;
@@ -15,6 +17,7 @@ const FIRST: u32 = 1;
 /// `NFT_REG32_01`, the second four bytes of the first register; the following are numbered on.
 const SECOND_WORD: u32 = 9;
 const IPV4: u32 = 2;
+const SOURCE_NAT: u32 = 0;
 const DESTINATION_NAT: u32 = 1;
 
 /// Fields of a packet or of the kernel's knowledge about it.
@@ -162,6 +165,14 @@ pub(super) trait Expressions: Sized {
                 .network_u32(3, FIRST)
                 .network_u32(5, SECOND_WORD)
         })
+    }
+
+    /// Lets the connection come from this address.
+    fn translate_source(self, address: Ipv4Addr) -> Self {
+        self.expression("immediate", |data| {
+            data.network_u32(1, FIRST).nested(2, |nested| nested.attribute(DATA_VALUE, &address.octets()))
+        })
+        .expression("nat", |data| data.network_u32(1, SOURCE_NAT).network_u32(2, IPV4).network_u32(3, FIRST))
     }
 
     /// Gives the connection the address of the link by which it leaves.

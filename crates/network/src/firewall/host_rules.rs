@@ -67,7 +67,7 @@ impl Firewall {
         for field in [Field::InputLink, Field::OutputLink] {
             // iptables spells a whole name with its final zero, and a beginning (`bt+`) without.
             let bridge = format!("{}\0", self.layout.bridge);
-            let subnet = self.layout.subnet;
+            let subnet = self.layout.address.subnet();
             let address = if field == Field::InputLink { Field::Source } else { Field::Destination };
             transaction = transaction
                 .first_rule(chain, &comment, |rule| {

@@ -15,6 +15,7 @@
 //!
 //! Source addresses stay as they are, but where the answer would miss the host: a client on
 //! 127.0.0.1, and a container that comes through the host's address to another or to itself.
+//! Both come from the bridge's address then.
 //! What comes from outside passes to a container only by a published port or as an answer, also
 //! when somebody routes to containers' addresses through this host.
 
@@ -32,13 +33,20 @@ const LINK_NAME: u32 = 41;
 /// `IFNAMSIZ`.
 const LINK_NAME_LENGTH: u32 = 16;
 
-const LINKS: Set =
-    Set { name: "links", id: 1, key_type: LINK_NAME, key_length: LINK_NAME_LENGTH, data: None };
+const LINKS: Set = Set {
+    name: "links",
+    id: 1,
+    key_type: LINK_NAME,
+    key_length: LINK_NAME_LENGTH,
+    in_host_order: true,
+    data: None,
+};
 const PUBLISHED: Set = Set {
     name: "published",
     id: 2,
     key_type: PROTOCOL << 6 | SERVICE,
     key_length: 8,
+    in_host_order: false,
     data: Some((ADDRESS << 6 | SERVICE, 8)),
 };
 const PUBLISHED_AT: Set = Set {
@@ -46,6 +54,7 @@ const PUBLISHED_AT: Set = Set {
     id: 3,
     key_type: ADDRESS << 12 | PROTOCOL << 6 | SERVICE,
     key_length: 12,
+    in_host_order: false,
     data: Some((ADDRESS << 6 | SERVICE, 8)),
 };
 const OPENINGS: Set = Set {
@@ -53,6 +62,7 @@ const OPENINGS: Set = Set {
     id: 4,
     key_type: ADDRESS << 18 | ADDRESS << 12 | PROTOCOL << 6 | SERVICE,
     key_length: 16,
+    in_host_order: false,
     data: None,
 };
 
@@ -127,13 +137,17 @@ fn publish(transaction: Transaction) -> Transaction {
 }
 
 fn postrouting(transaction: Transaction, layout: &Layout) -> Transaction {
-    let subnet = layout.subnet;
+    let subnet = layout.address.subnet();
+    let gateway = layout.address.address;
     let transaction = transaction
         .rule("postrouting", |rule| {
-            rule.output(LINKS.name, false).within(Field::Source, loopback()).masquerade()
+            rule.output(LINKS.name, false).within(Field::Source, loopback()).translate_source(gateway)
         })
         .rule("postrouting", |rule| {
-            rule.output(LINKS.name, false).translated().within(Field::Source, subnet).masquerade()
+            rule.output(LINKS.name, false)
+                .translated()
+                .within(Field::Source, subnet)
+                .translate_source(gateway)
         });
     if !layout.masquerade {
         return transaction;

@@ -40,6 +40,9 @@ const SET_KEY_LENGTH: u16 = 5;
 const SET_DATA_TYPE: u16 = 6;
 const SET_DATA_LENGTH: u16 = 7;
 const SET_ID: u16 = 10;
+const SET_USER_DATA: u16 = 13;
+/// Tells nft that the key is in the machine's byte order: type, length, value.
+const KEY_IN_HOST_ORDER: [u8; 6] = [0, 4, 1, 0, 0, 0];
 const SET_IS_MAP: u32 = 8;
 const ELEMENTS_TABLE: u16 = 1;
 const ELEMENTS_SET: u16 = 2;
@@ -72,6 +75,8 @@ pub(super) struct Set {
     /// nft's own number of the key's type, by which it shows the elements.
     pub(super) key_type: u32,
     pub(super) key_length: u32,
+    /// Whether nft reads the key as one of the machine's byte order, as it does names of links.
+    pub(super) in_host_order: bool,
     /// The same of the data, for a map.
     pub(super) data: Option<(u32, u32)>,
 }
@@ -167,6 +172,9 @@ impl Transaction {
             .network_u32(SET_ID, set.id);
         if let Some((kind, length)) = set.data {
             message = message.network_u32(SET_DATA_TYPE, kind).network_u32(SET_DATA_LENGTH, length);
+        }
+        if set.in_host_order {
+            message = message.attribute(SET_USER_DATA, &KEY_IN_HOST_ORDER);
         }
         self.messages.push(message);
         self

@@ -1,5 +1,6 @@
 //! Connects a container that has a reservation, and disconnects it.
 
+use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 
 use model::ContainerId;
@@ -57,7 +58,8 @@ impl Network {
             let book = active.book();
             let entry =
                 book.endpoints.get(container).ok_or_else(|| Error::NotConnected(container.clone()))?;
-            openings.iter().copied().filter(|opening| !entry.endpoint.openings.contains(opening)).collect()
+            let wanted: BTreeSet<Opening> = openings.iter().copied().collect();
+            wanted.into_iter().filter(|opening| !entry.endpoint.openings.contains(opening)).collect()
         };
         if let Some(mut firewall) = active.firewall() {
             firewall.add(&Content { openings: new.clone(), ..Content::default() })?;

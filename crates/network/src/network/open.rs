@@ -116,7 +116,7 @@ impl Opening<'_> {
     fn layout(&self) -> Layout {
         Layout {
             bridge: self.bridge.name.clone(),
-            subnet: self.bridge.address.subnet(),
+            address: self.bridge.address,
             communicate: self.options.inter_container_communication,
             masquerade: self.options.masquerade,
         }

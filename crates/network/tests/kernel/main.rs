@@ -5,5 +5,9 @@
 //! gone when the thread ends, however it ends; this machine's own network is never touched.
 
 mod connect;
+mod faults;
+mod host_rules;
+mod isolation;
+mod open;
 mod publish;
 mod world;

@@ -38,6 +38,8 @@ impl World {
     fn new() -> Self {
         let outside = Namespace::new();
         ip("link set lo up");
+        // A new namespace takes this over from the machine.
+        std::fs::write("/proc/sys/net/ipv4/ip_forward", "0").expect("root may write");
         let inside = format!("/proc/{}/fd/{}", std::process::id(), raw(outside.as_fd()));
         ip(&format!("link add up0 type veth peer name eth0 netns {inside}"));
         ip(&format!("addr add {HOST}/24 dev up0"));

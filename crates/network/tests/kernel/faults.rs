@@ -1,0 +1,89 @@
+//! Each step fails once, and everything before it is undone.
+
+use std::os::fd::AsFd;
+
+use berth_network::{Error, Faults, Network, Options, Step};
+
+use crate::world::*;
+
+/// What the host shows: names of links, addresses, routes, firewall. Whether a link has a
+/// carrier changes a moment later.
+fn host() -> String {
+    let name = |line: &str| line.split(':').nth(1).unwrap_or_default().to_owned();
+    let links: Vec<_> = run("ip", "-o link").0.lines().map(name).collect();
+    let addresses = run("ip", "-4 -o addr").0;
+    let routes = run("ip", "route").0.replace("linkdown ", "");
+    [links.join(" "), addresses, routes, run("nft", "list ruleset").0].join("\n")
+}
+
+/// A host on which every step has something to do: iptables drops what is forwarded.
+fn dropping_host() {
+    assert!(run("iptables", "-P FORWARD DROP").1);
+}
+
+#[test]
+fn opening_leaves_nothing_behind_a_failure() {
+    let mut met = Vec::new();
+    for step in Step::ALL {
+        let (tell, told) = std::sync::mpsc::channel();
+        on_a_host(move |_| {
+            dropping_host();
+            let before = host();
+            let faults = Faults::default();
+            faults.fail_once(step);
+            match Network::open_with(&options(), Vec::new(), faults) {
+                Ok(_) => tell.send(false).expect("somebody waits"),
+                Err(error) => {
+                    assert!(matches!(error, Error::Injected(met) if met == step), "{error}");
+                    assert_eq!(host(), before, "after {step:?}");
+                    tell.send(true).expect("somebody waits");
+                }
+            }
+        });
+        if told.recv().expect("told") {
+            met.push(step);
+        }
+    }
+    assert_eq!(met, Step::ALL[..8], "the steps of opening");
+}
+
+#[test]
+fn starting_leaves_nothing_behind_a_failure() {
+    for communicate in [true, false] {
+        on_a_host(move |_| {
+            dropping_host();
+            let faults = Faults::default();
+            let options = Options { inter_container_communication: communicate, ..options() };
+            let network = Network::open_with(&options, Vec::new(), faults.clone()).expect("open");
+            let mut met = Vec::new();
+            for step in &Step::ALL[8..] {
+                let namespace = Namespace::new();
+                let before = host();
+                faults.fail_once(*step);
+                let result = network
+                    .reserve(&request(1, &["8080:80", "5353:53/udp"]))
+                    .and_then(|endpoint| network.connect(&endpoint.container, namespace.as_fd()));
+                // The engine's own undo of the reservation.
+                network.disconnect(&id(1)).expect("disconnected");
+                if let Err(error) = result {
+                    assert!(matches!(error, Error::Injected(met) if met == *step), "{error}");
+                    met.push(*step);
+                    assert_eq!(host(), before, "after {step:?}");
+                } else {
+                    assert_eq!(*step, Step::RouteLink, "only ports of the bridge need no route");
+                    drop(namespace);
+                    eventually("the link goes", || host() == before);
+                    faults.fail_once(Step::TakeAddress);
+                    assert!(network.reserve(&request(9, &[])).is_err());
+                }
+                assert!(!faults.pending());
+            }
+            let expected = Step::ALL[8..].len() - usize::from(communicate);
+            assert_eq!(met.len(), expected);
+            // All is free again.
+            let container = Container::start(&network, 1, &["8080:80", "5353:53/udp"]);
+            serve(&container.namespace, 80);
+            assert_eq!(ask(HOST, 8080), Ok(HOST.to_string()));
+        });
+    }
+}

@@ -1,0 +1,62 @@
+//! `--icc=false`: containers reach each other only by openings and published ports.
+
+use berth_network::{Network, Opening, Options};
+
+use crate::world::*;
+
+fn isolated() -> Options {
+    Options { inter_container_communication: false, ..options() }
+}
+
+#[test]
+fn only_openings_lead_from_container_to_container() {
+    on_a_host(|world| {
+        let network = Network::open(&isolated(), Vec::new()).expect("open");
+        let web = Container::start(&network, 1, &["8080:80"]);
+        let client = Container::start(&network, 2, &[]);
+        let other = Container::start(&network, 3, &[]);
+        serve(&web.namespace, 80);
+        serve(&web.namespace, 81);
+        let (address, gateway) = (web.address(), web.endpoint.gateway);
+        assert!(client.namespace.run(|| unreachable(address, 80)));
+        let opening =
+            Opening { from: client.address(), to: address, port: "80/tcp".parse().expect("a port") };
+        network.allow(&client.id, &[opening, opening]).expect("allowed");
+        network.allow(&client.id, &[opening]).expect("allowed");
+        assert_eq!(network.endpoint(&client.id).expect("an endpoint").openings, [opening]);
+        assert_eq!(client.namespace.run(|| ask(address, 80)), Ok(client.address().to_string()));
+        assert!(client.namespace.run(|| unreachable(address, 81)), "another port");
+        assert!(other.namespace.run(|| unreachable(address, 80)), "another container");
+        assert_eq!(other.namespace.run(|| ask(gateway, 8080)), Ok(gateway.to_string()), "published");
+        assert_eq!(web.namespace.run(|| ask(gateway, 8080)), Ok(gateway.to_string()), "by itself");
+        assert_eq!(world.outside.run(|| ask(HOST, 8080)), Ok(OUTSIDE.to_string()));
+        assert_eq!(ask(std::net::Ipv4Addr::LOCALHOST, 8080), Ok(gateway.to_string()));
+        assert_eq!(ask(address, 81), Ok(gateway.to_string()), "the host reaches all");
+        serve(&world.outside, 80);
+        assert_eq!(client.namespace.run(|| ask(OUTSIDE, 80)), Ok(HOST.to_string()));
+        network.forbid(&client.id, &[opening]).expect("forbidden");
+        assert!(client.namespace.run(|| unreachable(address, 80)));
+    });
+}
+
+#[test]
+fn openings_survive_the_daemon_and_go_with_either_container() {
+    on_a_host(|_| {
+        let network = Network::open(&isolated(), Vec::new()).expect("open");
+        let web = Container::start(&network, 1, &[]);
+        let client = Container::start(&network, 2, &[]);
+        serve(&web.namespace, 80);
+        let address = web.address();
+        let opening =
+            Opening { from: client.address(), to: address, port: "80/tcp".parse().expect("a port") };
+        network.allow(&client.id, &[opening]).expect("allowed");
+        let known = [&web, &client].map(|container| network.endpoint(&container.id).expect("an endpoint"));
+        drop(network);
+        let network = Network::open(&isolated(), known.to_vec()).expect("open again");
+        assert_eq!(client.namespace.run(|| ask(address, 80)), Ok(client.address().to_string()));
+        network.disconnect(&web.id).expect("disconnected");
+        assert_eq!(network.endpoint(&client.id).expect("an endpoint").openings, []);
+        let rules = run("nft", "list set ip berth-brtest0 openings").0;
+        assert!(!rules.contains(&address.to_string()), "{rules}");
+    });
+}
