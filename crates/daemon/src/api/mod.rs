@@ -14,6 +14,7 @@ mod images;
 mod json;
 mod query;
 mod route;
+mod stream;
 mod system;
 mod version;
 mod wire;

@@ -21,7 +21,7 @@ mod pipe;
 mod response;
 mod transport;
 
-pub(crate) use body::BodyError;
+pub(crate) use body::{Body, BodyError};
 pub(crate) use connection::{Service, Settings, serve};
 pub(crate) use exchange::{Exchange, Gone};
 pub(crate) use head::RequestHead;

@@ -1,0 +1,24 @@
+//! `POST /images/(name)/tag`
+
+use engine::images::TagPolicy;
+use http::StatusCode;
+use model::ImageReference;
+
+use super::failure;
+use crate::api::{ApiError, Call, Handled, Reply};
+use crate::http::Response;
+
+pub(super) fn tag(call: &Call<'_>) -> Handled {
+    let Some(repository) = call.query.filled("repo") else {
+        return Err(ApiError::bad_request("Repository name can't be empty"));
+    };
+    let reference = ImageReference::from_parts(repository, call.query.text("tag"))
+        .map_err(|error| ApiError::bad_request(error.to_string()))?
+        .with_default_tag();
+    let images = call.engine.images();
+    let id = images.resolve_id(&call.name).map_err(|error| failure(error.as_lookup()))?;
+    let policy = if call.query.is_true("force") { TagPolicy::Move } else { TagPolicy::Keep };
+    images.tag(&id, &reference, policy).map_err(failure)?;
+    call.engine.emit_image("tag", &reference.to_string());
+    Ok(Reply::Whole(Response::text(StatusCode::CREATED, "")))
+}

@@ -1,0 +1,195 @@
+//! Long bodies and long answers: between the client's connection and work on a blocking thread.
+
+use std::io;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::{ApiError, Call, Handled, Reply};
+use crate::http::{Body, Exchange, PipeReader, PipeWriter, reader_pipe, writer_pipe};
+
+/// Messages of a progress stream on the way.
+const MESSAGES: usize = 64;
+
+/// The fields of a JSON stream.
+pub(super) fn json_fields() -> [(HeaderName, HeaderValue); 1] {
+    [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]
+}
+
+/// The last object of a JSON stream that failed.
+#[derive(Debug, Serialize)]
+struct StreamError<'a> {
+    #[serde(rename = "errorDetail")]
+    detail: StreamErrorDetail<'a>,
+    error: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct StreamErrorDetail<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<i32>,
+    message: &'a str,
+}
+
+/// An object of a JSON stream with the line ending that follows it.
+pub(super) fn stream_line(value: &impl Serialize) -> Vec<u8> {
+    let mut line = serde_json::to_vec(value).unwrap_or_default();
+    line.extend_from_slice(b"\r\n");
+    line
+}
+
+/// The object that ends a failed JSON stream.
+pub(super) fn stream_error(message: &str, code: Option<i32>) -> Vec<u8> {
+    stream_line(&StreamError { detail: StreamErrorDetail { code, message }, error: message })
+}
+
+/// Runs blocking work that reads the request's body while it arrives.
+pub(super) async fn with_body<T: Send + 'static>(
+    body: &mut Body,
+    work: impl FnOnce(PipeReader) -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    let (sender, reader) = reader_pipe();
+    let mut task = tokio::task::spawn_blocking(move || work(reader));
+    tokio::select! {
+        biased;
+        result = &mut task => return finished(result),
+        fed = feed(body, sender) => fed?,
+    }
+    finished(task.await)
+}
+
+/// Sends the body to its reader. A reader that has enough ends it, the rest is skipped later.
+async fn feed(body: &mut Body, sender: mpsc::Sender<io::Result<Bytes>>) -> Result<(), ApiError> {
+    loop {
+        match body.next().await {
+            Ok(Some(piece)) => {
+                if sender.send(Ok(piece)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            Ok(None) => {
+                let _ = sender.send(Ok(Bytes::new())).await;
+                return Ok(());
+            }
+            Err(error) => {
+                let _ =
+                    sender.send(Err(io::Error::new(io::ErrorKind::UnexpectedEof, error.to_string()))).await;
+                return Err(error.into());
+            }
+        }
+    }
+}
+
+fn finished<T>(result: Result<T, tokio::task::JoinError>) -> Result<T, ApiError> {
+    result.map_err(|error| ApiError::refused(format!("the engine failed at this request: {error}")))
+}
+
+/// Answers with what blocking work writes. A failure before the first byte still has its status; one
+/// after it cuts the answer off, which the client sees.
+pub(super) async fn answer_with<E: Into<ApiError> + Send + 'static>(
+    call: Call<'_>,
+    headers: &[(HeaderName, HeaderValue)],
+    work: impl FnOnce(PipeWriter) -> Result<(), E> + Send + 'static,
+) -> Handled {
+    let (writer, mut pieces) = writer_pipe();
+    let task = tokio::task::spawn_blocking(move || work(writer));
+    let departure = call.exchange.departure();
+    tokio::pin!(departure);
+    let first = tokio::select! {
+        biased;
+        first = pieces.recv() => first,
+        _ = &mut departure => return Err(ApiError::Gone),
+    };
+    let Some(first) = first else {
+        finished(task.await)?.map_err(Into::into)?;
+        call.exchange.begin(StatusCode::OK, headers).await?.1.finish().await?;
+        return Ok(Reply::Sent);
+    };
+    let (_, output) = call.exchange.begin(StatusCode::OK, headers).await?;
+    let mut next = Some(first);
+    while let Some(piece) = next {
+        output.write(&piece).await?;
+        next = tokio::select! {
+            biased;
+            piece = pieces.recv() => piece,
+            _ = &mut departure => return Err(ApiError::Gone),
+        };
+    }
+    match finished(task.await)?.map_err(Into::into) {
+        Ok(()) => output.finish().await?,
+        Err(error) => tracing::info!("an answer was cut off: {error}"),
+    }
+    Ok(Reply::Sent)
+}
+
+/// Where long work reports; each message is one object with what follows it.
+#[derive(Debug, Clone)]
+pub(super) struct Reporter(mpsc::Sender<Vec<u8>>);
+
+impl Reporter {
+    /// Sends a message from a blocking thread; false when nobody listens any more.
+    pub(super) fn send(&self, message: Vec<u8>) -> bool {
+        self.0.blocking_send(message).is_ok()
+    }
+}
+
+/// Long work on a blocking thread, and what it says meanwhile.
+pub(super) struct Work<T> {
+    pub(super) messages: mpsc::Receiver<Vec<u8>>,
+    pub(super) task: JoinHandle<T>,
+}
+
+/// Starts long work that reports.
+pub(super) fn start<T: Send + 'static>(work: impl FnOnce(Reporter) -> T + Send + 'static) -> Work<T> {
+    let (sender, messages) = mpsc::channel(MESSAGES);
+    Work { messages, task: tokio::task::spawn_blocking(move || work(Reporter(sender))) }
+}
+
+/// Streams what long work says; an error before its first message keeps its status, one after it
+/// is the stream's last object. When the client leaves, `cancel` is called.
+pub(super) async fn answer_progress<E: Into<ApiError>>(
+    exchange: &mut Exchange,
+    work: Work<Result<(), E>>,
+    cancel: impl FnOnce() + Send,
+) -> Handled {
+    let Work { mut messages, task } = work;
+    let departure = exchange.departure();
+    tokio::pin!(departure);
+    let streamed = tokio::select! {
+        biased;
+        streamed = relay(exchange, &mut messages) => streamed,
+        _ = &mut departure => Err(ApiError::Gone),
+    };
+    if let Err(error) = streamed {
+        cancel();
+        return Err(error);
+    }
+    let result = finished(task.await)?.map_err(Into::into);
+    if exchange.has_begun() {
+        if let Err(error) = result {
+            exchange.output().write(&stream_error(&error.to_string(), None)).await?;
+        }
+    } else {
+        result?;
+        exchange.begin(StatusCode::OK, &json_fields()).await?;
+    }
+    exchange.output().finish().await?;
+    Ok(Reply::Sent)
+}
+
+/// Writes messages as they come, those that wait already in one piece.
+async fn relay(exchange: &mut Exchange, messages: &mut mpsc::Receiver<Vec<u8>>) -> Result<(), ApiError> {
+    while let Some(mut message) = messages.recv().await {
+        while let Ok(more) = messages.try_recv() {
+            message.extend_from_slice(&more);
+        }
+        if !exchange.has_begun() {
+            exchange.begin(StatusCode::OK, &json_fields()).await?;
+        }
+        exchange.output().write(&message).await?;
+    }
+    Ok(())
+}
