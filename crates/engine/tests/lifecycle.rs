@@ -1,0 +1,85 @@
+//! Drives the engine without its API: one container from an imported image to its removal.
+//! Needs root, busybox-static, and the shim that `cargo build-shim` makes (`BERTH_SHIM` names it).
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use berth_engine::{Engine, LogQuery, NewContainer, Options, Outcome, Removal};
+use model::{Config, HostConfig, LogConfig, StringOrList};
+
+fn shim() -> PathBuf {
+    std::env::var_os("BERTH_SHIM").map(PathBuf::from).expect("BERTH_SHIM names the shim that cargo build-shim made")
+}
+
+fn options(root: &Path) -> Options {
+    Options {
+        data_root: root.join("data"),
+        exec_root: root.join("run"),
+        shim: shim(),
+        network: network::Options { bridge: network::BridgeChoice::None, ..network::Options::default() },
+        dns: Vec::new(),
+        dns_search: Vec::new(),
+        log: LogConfig { driver: "json-file".to_owned(), config: Default::default() },
+        ulimits: Vec::new(),
+        labels: Vec::new(),
+        registry: images::registry::RegistrySettings::default(),
+        stop_containers_on_exit: false,
+        cgroup_parent: None,
+    }
+}
+
+/// A tar with busybox as /bin/sh and all else that the tests run.
+fn busybox_tar() -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    tar.append_path_with_name("/bin/busybox", "bin/busybox").unwrap();
+    for applet in ["sh", "echo", "true", "sleep", "cat"] {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Symlink);
+        header.set_size(0);
+        header.set_mode(0o777);
+        tar.append_link(&mut header, format!("bin/{applet}"), "busybox").unwrap();
+    }
+    tar.into_inner().unwrap()
+}
+
+async fn run(engine: &Arc<Engine>, words: &[&str], host: HostConfig) -> (i32, String) {
+    let cmd = Some(StringOrList(words.iter().map(|word| (*word).to_owned()).collect()));
+    let config = Config { image: "busybox".to_owned(), cmd, ..Config::default() };
+    let new = NewContainer { name: None, config: Some(config), host_config: host };
+    let id = engine.create(new).await.unwrap().id;
+    assert_eq!(engine.start(id.as_str(), None).await.unwrap(), Outcome::Done);
+    let code = engine.wait(id.as_str()).await.unwrap();
+    let query = LogQuery { stdout: true, stderr: true, framed: Some(false), ..LogQuery::default() };
+    let mut logs = engine.logs(id.as_str(), query).await.unwrap();
+    let mut text = String::new();
+    while let Some(piece) = logs.next().await {
+        text.push_str(std::str::from_utf8(&piece.unwrap()).unwrap());
+    }
+    engine.remove(id.as_str(), Removal::default()).await.unwrap();
+    assert!(engine.find(id.as_str()).is_err());
+    (code, text)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_from_image_to_removal() {
+    assert!(rustix::process::geteuid().is_root(), "this test needs root");
+    let root = std::env::temp_dir().join(format!("berth-engine-{}", std::process::id()));
+    let engine = Engine::open(options(&root)).await.unwrap();
+    let import = images::ImportOptions {
+        source: "-".to_owned(),
+        reference: Some(model::ImageReference::parse("busybox").unwrap()),
+        ..Default::default()
+    };
+    engine.images().import(&busybox_tar()[..], &import).unwrap();
+
+    let none = || HostConfig { network_mode: "none".to_owned(), ..HostConfig::default() };
+    assert_eq!(run(&engine, &["echo", "hi there"], none()).await, (0, "hi there\n".to_owned()));
+    assert_eq!(run(&engine, &["sh", "-c", "echo out; echo err >&2; exit 3"], none()).await.0, 3);
+    assert_eq!(run(&engine, &["sh", "-c", "kill -9 $$; exit 5"], none()).await.0, 5);
+
+    engine.close().await;
+    drop(engine);
+    std::fs::remove_dir_all(&root).unwrap();
+}
