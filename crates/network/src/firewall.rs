@@ -82,6 +82,8 @@ pub(crate) struct Firewall {
     socket: Socket,
     table: String,
     layout: Layout,
+    /// Whether the engine's rules are in the host's own chain.
+    forwards_on_host: bool,
 }
 
 impl Firewall {
@@ -90,7 +92,7 @@ impl Firewall {
         let mut socket = Socket::open(Subsystem::Netfilter).map_err(|source| Error::Socket { source })?;
         let table = table_name(&layout.bridge);
         table::rebuild(&table, &layout, content).commit(&mut socket).map_err(missing_or_refused)?;
-        Ok(Self { socket, table, layout })
+        Ok(Self { socket, table, layout, forwards_on_host: false })
     }
 
     /// Adds elements.

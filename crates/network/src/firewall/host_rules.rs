@@ -6,6 +6,8 @@
 //! chain DOCKER-USER exists (which dockerd keeps for such rules of others), the engine puts
 //! four rules of its own first into it, marked with a comment: what comes from or goes to its
 //! bridge and links passes on. What containers may do is then still the engine's table's say.
+//! It looks when the network opens and before it connects a container, so that another engine may
+//! also be started later (until the next container is connected, those that run are cut off then).
 //! Nothing else of the host's is touched, and the rules are taken out again with the table.
 //! Where something else drops, the administrator is told.
 
@@ -54,34 +56,48 @@ impl Firewall {
     /// Makes iptables' chain pass what comes from and goes to containers, where it would drop it.
     pub(crate) fn forward_on_host(&mut self) -> Result<(), Error> {
         self.stop_forwarding_on_host()?;
-        let chains = self.chains()?;
-        let of_iptables = |name: &str| chains.iter().find(|chain| chain.table == TABLE && chain.name == name);
-        let drops = of_iptables("FORWARD").is_some_and(|chain| chain.policy == Some(DROP));
-        let chain = match of_iptables("DOCKER-USER") {
-            Some(_) => "DOCKER-USER",
-            None if drops => "FORWARD",
-            None => return Ok(()),
+        self.forward_if_needed()
+    }
+
+    /// Does so when it has become needed since: another engine was started.
+    pub(crate) fn forward_if_needed(&mut self) -> Result<(), Error> {
+        if self.forwards_on_host {
+            return Ok(());
+        }
+        let chain = if self.chain("DOCKER-USER")?.is_some() {
+            "DOCKER-USER"
+        } else if self.chain("FORWARD")?.is_some_and(|chain| chain.policy == Some(DROP)) {
+            "FORWARD"
+        } else {
+            return Ok(());
         };
+        let transaction = self.passing_rules(chain);
+        self.commit(transaction)?;
+        self.forwards_on_host = true;
+        Ok(())
+    }
+
+    /// Rules that let what comes from and goes to containers pass the chain.
+    fn passing_rules(&self, chain: &str) -> Transaction {
+        // iptables spells a whole name with its final zero, and a beginning (`bt+`) without.
+        let bridge = format!("{}\0", self.layout.bridge);
+        let subnet = self.layout.address.subnet();
         let comment = self.comment();
         let mut transaction = Transaction::new(TABLE);
-        for field in [Field::InputLink, Field::OutputLink] {
-            // iptables spells a whole name with its final zero, and a beginning (`bt+`) without.
-            let bridge = format!("{}\0", self.layout.bridge);
-            let subnet = self.layout.address.subnet();
-            let address = if field == Field::InputLink { Field::Source } else { Field::Destination };
+        for (link, address) in [(Field::InputLink, Field::Source), (Field::OutputLink, Field::Destination)] {
             transaction = transaction
                 .first_rule(chain, &comment, |rule| {
-                    rule.load(field, 0).equals(bridge.as_bytes()).counter().verdict(Verdict::Accept)
+                    rule.load(link, 0).equals(bridge.as_bytes()).counter().verdict(Verdict::Accept)
                 })
                 .first_rule(chain, &comment, |rule| {
-                    rule.load(field, 0)
+                    rule.load(link, 0)
                         .equals(LINK_PREFIX.as_bytes())
                         .within(address, subnet)
                         .counter()
                         .verdict(Verdict::Accept)
                 });
         }
-        self.commit(transaction)
+        transaction
     }
 
     /// Takes the engine's rules out of iptables' chains.
@@ -96,6 +112,7 @@ impl Firewall {
             let transaction = handles.iter().fold(Transaction::new(TABLE), delete);
             self.commit(transaction)?;
         }
+        self.forwards_on_host = false;
         Ok(())
     }
 
@@ -122,6 +139,18 @@ impl Firewall {
             }
         }
         Ok(warnings)
+    }
+
+    /// Looks for a chain of iptables.
+    fn chain(&mut self, name: &str) -> Result<Option<Chain>, Error> {
+        let message = transaction::request(GET_CHAIN, netlink::ACKNOWLEDGE, transaction::IPV4)
+            .string(CHAIN_TABLE, TABLE)
+            .string(CHAIN_NAME, name);
+        match self.socket.request(&[message]) {
+            Ok(replies) => Ok(replies.iter().find_map(|reply| parse_chain(&reply.payload))),
+            Err(error) if error.is(Errno::NOENT) => Ok(None),
+            Err(source) => Err(Error::Firewall { source }),
+        }
     }
 
     /// Lists the chains of all tables for IPv4, those of the family inet included.

@@ -6,7 +6,7 @@ use crate::fault::{Faults, Step};
 use crate::mac::MacAddress;
 use crate::names;
 use crate::options::BridgeChoice;
-use crate::route::{Link, ROUTE_LOCALNET, Routing};
+use crate::route::{Link, PROXY_ARP, ROUTE_LOCALNET, Routing};
 use crate::subnet::{InterfaceAddress, Subnet, choose_free};
 
 use super::Bridge;
@@ -124,8 +124,19 @@ fn configure(
 
 /// Lets the host speak to containers as 127.0.0.1, which published ports need.
 pub(super) fn allow_loopback(routing: &mut Routing, bridge: &Bridge) -> Result<(), Error> {
-    let link = Link { index: bridge.index, name: bridge.name.clone(), ..Link::default() };
-    routing.configure(&link, &[(ROUTE_LOCALNET, 1)])
+    routing.configure(&bridge.link(), &[(ROUTE_LOCALNET, 1)])
+}
+
+/// Lets the bridge answer for addresses of containers whose links are beside it.
+pub(super) fn answer_for_links(routing: &mut Routing, bridge: &Bridge) -> Result<(), Error> {
+    routing.configure(&bridge.link(), &[(PROXY_ARP, 1)])?;
+    routing.answer_at_once(&bridge.link())
+}
+
+impl Bridge {
+    fn link(&self) -> Link {
+        Link { index: self.index, name: self.name.clone(), ..Link::default() }
+    }
 }
 
 fn address_of(routing: &mut Routing, link: &Link) -> Result<Option<InterfaceAddress>, Error> {

@@ -6,13 +6,13 @@ use std::os::fd::BorrowedFd;
 use model::ContainerId;
 use rustix::io::Errno;
 
-use super::{Active, Entry, LinkState, Network};
+use super::{Active, Entry, LinkState, Network, bridge};
 use crate::endpoint::{Endpoint, INTERFACE_NAME, Opening};
 use crate::error::Error;
 use crate::fault::Step;
 use crate::firewall::Content;
 use crate::port::Protocol;
-use crate::route::{Attachment, Link, PROXY_ARP, Pair, Routing};
+use crate::route::{Attachment, Pair, Routing};
 
 /// A Linux bridge has 1,024 numbers of ports, of which 0 is none (`BR_MAX_PORTS`).
 const MOST_BRIDGE_PORTS: usize = 1023;
@@ -180,11 +180,8 @@ impl Active {
     /// answer for each other's addresses, so that to containers it is one network.
     fn route_link(&self, endpoint: &Endpoint) -> Result<(), Error> {
         let mut routing = self.routing();
-        let name = &endpoint.link;
-        let link = routing.existing_link(name)?;
-        let bridge = Link { index: self.bridge.index, name: self.bridge.name.clone(), ..Link::default() };
-        routing.configure(&bridge, &[(PROXY_ARP, 1)])?;
-        routing.answer_at_once(&bridge)?;
+        let link = routing.existing_link(&endpoint.link)?;
+        bridge::answer_for_links(&mut routing, &self.bridge)?;
         routing.answer_at_once(&link)?;
         routing.add_host_route(&link, endpoint.address, endpoint.gateway)?;
         self.faults.pass(Step::RouteLink)
@@ -200,6 +197,7 @@ impl Active {
     fn open_firewall(&self, endpoint: &Endpoint, link: LinkState) -> Result<(), Error> {
         let Some(mut firewall) = self.firewall() else { return Ok(()) };
         let content = Content::of(endpoint, link == LinkState::Routed);
+        firewall.forward_if_needed()?;
         firewall.add(&content)?;
         let result = self.faults.pass(Step::OpenFirewall).and_then(|()| {
             for port in endpoint.ports.iter().filter(|port| port.container.protocol == Protocol::Udp) {

@@ -199,6 +199,7 @@ impl Opening<'_> {
                 && route.destination.contains(endpoint.address)
         });
         if routed {
+            bridge::answer_for_links(routing, &self.bridge)?;
             return Ok(LinkState::Routed);
         }
         routing.attach(link, self.bridge.index)?;

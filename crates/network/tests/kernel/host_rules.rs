@@ -8,7 +8,6 @@ fn check(world: &World, network: &Network) {
     let web = Container::start(network, 1, &["8080:80"]);
     let client = Container::start(network, 2, &[]);
     serve(&web.namespace, 80);
-    serve(&world.outside, 80);
     assert_eq!(world.outside.run(|| ask(HOST, 8080)), Ok(OUTSIDE.to_string()));
     assert_eq!(client.namespace.run(|| ask(OUTSIDE, 80)), Ok(HOST.to_string()));
     assert_eq!(client.namespace.run(|| ask(web.address(), 80)), Ok(client.address().to_string()));
@@ -20,6 +19,7 @@ fn check(world: &World, network: &Network) {
 #[test]
 fn containers_pass_where_iptables_drops() {
     on_a_host(|world| {
+        serve(&world.outside, 80);
         assert!(run("iptables", "-P FORWARD DROP").1);
         let before = run("iptables", "-S").0;
         let network = Network::open(&options(), Vec::new()).expect("open");
@@ -37,6 +37,7 @@ fn containers_pass_where_iptables_drops() {
 #[test]
 fn rules_of_others_go_to_the_chain_for_them() {
     on_a_host(|world| {
+        serve(&world.outside, 80);
         for rule in
             ["-P FORWARD DROP", "-N DOCKER-USER", "-A DOCKER-USER -j RETURN", "-A FORWARD -j DOCKER-USER"]
         {
@@ -48,6 +49,17 @@ fn rules_of_others_go_to_the_chain_for_them() {
         assert_eq!(run("iptables", "-S FORWARD").0, "-P FORWARD DROP\n-A FORWARD -j DOCKER-USER\n");
         network.remove().expect("removed");
         assert_eq!(run("iptables", "-S").0, before);
+    });
+}
+
+#[test]
+fn an_engine_that_starts_later_is_noticed() {
+    on_a_host(|world| {
+        serve(&world.outside, 80);
+        let network = Network::open(&options(), Vec::new()).expect("open");
+        check(world, &network);
+        assert!(run("iptables", "-P FORWARD DROP").1);
+        check(world, &network);
     });
 }
 
