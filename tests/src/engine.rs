@@ -173,10 +173,8 @@ impl Engine {
     #[must_use]
     pub fn shims(&self) -> BTreeSet<u32> {
         let root = self.exec_root();
-        let of_shim = |pid: &u32| {
-            fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.contains("shim"))
-        };
-        crate::host::processes_of(&root).into_keys().filter(of_shim).collect()
+        let processes = crate::host::processes_of(&root).into_iter();
+        processes.filter(|(_, command)| command.starts_with("berth-shim ")).map(|(pid, _)| pid).collect()
     }
 
     fn wait_until_ready(&mut self) {

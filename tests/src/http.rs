@@ -265,7 +265,12 @@ impl Connection {
         }
         let length = self.buffer.len();
         self.buffer.resize(length + 65_536, 0);
-        let outcome = self.stream.read(&mut self.buffer[length..]);
+        let outcome = loop {
+            match self.stream.read(&mut self.buffer[length..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                outcome => break outcome,
+            }
+        };
         self.buffer.truncate(length + *outcome.as_ref().unwrap_or(&0));
         Ok(outcome? > 0)
     }

@@ -201,14 +201,14 @@ fn published_ports_and_the_network_survive() {
                 "--retry-connrefused",
                 "--max-time",
                 "10",
-                "http://127.0.0.1:18090/hostname",
+                "http://127.0.0.1:18090/shadow",
             ],
         )
     };
-    assert_eq!(fetch(&engine), "image\n");
+    assert_eq!(fetch(&engine), "root:*:1::::::\n");
     let address = engine.inspect(&id)["NetworkSettings"]["IPAddress"].clone();
     engine.replace_daemon();
-    assert_eq!(fetch(&engine), "image\n");
+    assert_eq!(fetch(&engine), "root:*:1::::::\n");
     assert_eq!(engine.inspect(&id)["NetworkSettings"]["IPAddress"], address);
     let other = engine.run(&sh("sleep 600"));
     assert_ne!(

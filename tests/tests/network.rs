@@ -4,6 +4,9 @@ use berth_tests::host::{in_network_of, links_of};
 use berth_tests::{Engine, Options, merged, sh};
 use serde_json::{Value, json};
 
+/// The image's `/etc/shadow`.
+const SERVED: &str = "root:*:1::::::\n";
+
 /// A web server that serves the image's `/etc`.
 fn server(over: Value) -> Value {
     merged(json!({ "Image": "busybox", "Cmd": ["httpd", "-f", "-p", "80", "-h", "/etc"] }), over)
@@ -11,7 +14,7 @@ fn server(over: Value) -> Value {
 
 /// What a web server answers, asked from the engine's host.
 fn fetch(engine: &Engine, address: &str) -> String {
-    let url = format!("http://{address}/hostname");
+    let url = format!("http://{address}/shadow");
     in_network_of(
         engine.network_pid(),
         &[
@@ -35,11 +38,11 @@ fn containers_reach_each_other_and_the_host() {
     let network = engine.inspect(&id)["NetworkSettings"].clone();
     let address = network["IPAddress"].as_str().expect("an address").to_owned();
     let gateway = network["Gateway"].as_str().expect("a gateway").to_owned();
-    assert_eq!(fetch(&engine, &address), "image\n");
+    assert_eq!(fetch(&engine, &address), SERVED);
     let other = engine.output(&sh(&format!(
-        "wget -q -O - http://{address}/hostname; ping -c 1 -W 5 {gateway} > /dev/null && echo gateway"
+        "wget -q -O - http://{address}/shadow; ping -c 1 -W 5 {gateway} > /dev/null && echo gateway"
     )));
-    assert_eq!(other.stdout, "image\ngateway\n", "{}", other.stderr);
+    assert_eq!(other.stdout, format!("{SERVED}gateway\n"), "{}", other.stderr);
     let own = engine.exec(&id, &["ip", "-o", "addr"]).stdout;
     assert!(own.contains(&address) && own.contains("127.0.0.1/8"), "{own}");
     let mac = network["MacAddress"].as_str().expect("a hardware address").to_owned();
@@ -52,10 +55,10 @@ fn published_ports_answer_at_once_from_everywhere() {
     let ports = json!({ "ExposedPorts": { "80/tcp": {} }, "HostConfig": { "PortBindings": { "80/tcp": [{ "HostPort": "18080" }] } } });
     let id = engine.run(&server(ports));
     let gateway = engine.inspect(&id)["NetworkSettings"]["Gateway"].as_str().expect("a gateway").to_owned();
-    assert_eq!(fetch(&engine, "127.0.0.1:18080"), "image\n");
-    assert_eq!(fetch(&engine, &format!("{gateway}:18080")), "image\n");
-    let other = engine.output(&sh(&format!("wget -q -O - http://{gateway}:18080/hostname")));
-    assert_eq!(other.stdout, "image\n", "{}", other.stderr);
+    assert_eq!(fetch(&engine, "127.0.0.1:18080"), SERVED);
+    assert_eq!(fetch(&engine, &format!("{gateway}:18080")), SERVED);
+    let other = engine.output(&sh(&format!("wget -q -O - http://{gateway}:18080/shadow")));
+    assert_eq!(other.stdout, SERVED, "{}", other.stderr);
     let shown = engine.inspect(&id)["NetworkSettings"]["Ports"]["80/tcp"].clone();
     assert_eq!(shown, json!([{ "HostIp": "0.0.0.0", "HostPort": "18080" }]));
 }
@@ -69,7 +72,7 @@ fn a_free_port_is_chosen_and_a_taken_one_refused() {
         .as_str()
         .expect("a port")
         .to_owned();
-    assert_eq!(fetch(&engine, &format!("127.0.0.1:{port}")), "image\n");
+    assert_eq!(fetch(&engine, &format!("127.0.0.1:{port}")), SERVED);
     let taken = json!({ "ExposedPorts": { "80/tcp": {} }, "HostConfig": { "PortBindings": { "80/tcp": [{ "HostPort": port }] } } });
     let other = engine.create(&server(taken));
     let answer = engine.post(&format!("/containers/{other}/start")).expect(500);
@@ -77,7 +80,7 @@ fn a_free_port_is_chosen_and_a_taken_one_refused() {
     assert_eq!(engine.state(&other, "Running"), false);
     engine.remove(&id);
     engine.start(&other);
-    assert_eq!(fetch(&engine, &format!("127.0.0.1:{port}")), "image\n");
+    assert_eq!(fetch(&engine, &format!("127.0.0.1:{port}")), SERVED);
 }
 
 #[test]
@@ -98,10 +101,10 @@ fn another_containers_network_is_shared() {
     let id = engine.create_named("owner", &server(json!({})));
     engine.start(&id);
     let output = engine.output(&merged(
-        sh("wget -q -O - http://127.0.0.1/hostname"),
+        sh("wget -q -O - http://127.0.0.1/shadow"),
         json!({ "HostConfig": { "NetworkMode": "container:owner" } }),
     ));
-    assert_eq!(output.stdout, "image\n", "{}", output.stderr);
+    assert_eq!(output.stdout, SERVED, "{}", output.stderr);
 }
 
 #[test]

@@ -94,8 +94,7 @@ fn kill_waits_for_the_end_and_other_signals_do_not() {
     let engine = Engine::start();
     let id = ready(&engine, TRAP);
     let _ = engine.post(&format!("/containers/{id}/kill?signal=USR2")).expect(204);
-    assert_eq!(engine.wait(&id), 128 + 12, "USR2 ends a shell that has no trap for it");
-    let id = ready(&engine, TRAP);
+    assert_eq!(engine.state(&id, "Running"), true, "a first process has no default for USR2");
     let _ = engine.post(&format!("/containers/{id}/kill")).expect(204);
     assert_eq!(engine.state(&id, "Running"), false, "kill answers when it is over");
     assert_eq!(engine.state(&id, "ExitCode"), 137);
