@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use model::ContainerId;
 use rustix::io::Errno;
 
-use super::{Active, Entry, LinkState, Network, bridge};
+use super::{Active, Entry, LinkState, Network, bridge, host};
 use crate::endpoint::{Endpoint, INTERFACE_NAME, Opening};
 use crate::error::Error;
 use crate::fault::Step;
@@ -149,6 +149,7 @@ impl Active {
             sys::network_namespace::join(namespace).map_err(|source| Error::Socket { source })?;
             let mut routing = Routing::open()?;
             let link = routing.existing_link(INTERFACE_NAME)?;
+            host::disable_ipv6(INTERFACE_NAME)?;
             routing.set_up(&link, None)?;
             // Asking for a link lets the kernel first do what is pending for it (since 6.8).
             routing.existing_link(INTERFACE_NAME)

@@ -22,6 +22,8 @@ fn containers_reach_host_each_other_and_outside() {
         assert_eq!(seen, Ok(HOST.to_string()), "outbound connections take the host's address");
         let shown = one.namespace.run(|| run("ip", "-o link show eth0").0);
         assert!(shown.contains(&one.endpoint.mac.to_string()), "{shown}");
+        let shown = one.namespace.run(|| run("ip", "-6 addr show eth0").0);
+        assert_eq!(shown, "", "no address of IPv6");
     });
 }
 
