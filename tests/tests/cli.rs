@@ -95,8 +95,10 @@ fn a_terminal_session_with_resize_and_keys() {
             terminal.expect("stty size\r\n");
             terminal.expect("# ").contains("24 80").then_some(())
         });
-        terminal.resize(33, 111);
         wait::until("the new size", || {
+            // The client may not listen yet for what the first change brings about.
+            terminal.resize(33, 110);
+            terminal.resize(33, 111);
             terminal.send(b"stty size\n");
             terminal.expect("stty size\r\n");
             terminal.expect("# ").contains("33 111").then_some(())
