@@ -28,7 +28,8 @@ impl InFlight {
     /// Takes the turn for a layer; `None` when somebody else has it.
     pub(super) fn try_take(&self, digest: Digest) -> Option<Turn<'_>> {
         let free = self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
-        free.then_some(Turn { in_flight: self, digest })
+        // Made only when it is ours: dropping it gives the turn away.
+        free.then(|| Turn { in_flight: self, digest })
     }
 
     /// Waits for the turn; `None` when the work is cancelled first.

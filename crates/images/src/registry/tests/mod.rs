@@ -1,7 +1,13 @@
 //! Registries, real and hostile: Debian's `docker-registry` and a small server that misbehaves.
 
+mod fake;
+mod hostile;
+mod images;
 mod login;
+mod pull;
+mod push;
 mod real;
+mod resume;
 mod search;
 mod server;
 mod session;

@@ -18,12 +18,12 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(String::as_str)
-    }
-
     pub(super) fn line(&self) -> String {
         format!("{} {}", self.method, self.path)
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
     }
 }
 
