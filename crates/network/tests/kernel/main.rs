@@ -8,6 +8,7 @@ mod connect;
 mod faults;
 mod host_rules;
 mod isolation;
+mod kill;
 mod many;
 mod open;
 mod publish;
