@@ -90,7 +90,6 @@ impl Remote {
         let at = Timestamp::now();
         let (format, transport) = (&mut self.format, &mut self.transport);
         self.lines.finish(|stream, text| send(format, transport, &Line { stream, text, at }));
-        self.transport.flush(shared);
         self.transport.last_chance(shared);
     }
 

@@ -93,6 +93,9 @@ impl Transport {
                 },
             }
         }
+        if self.given_up_at.is_some() && self.waiting.is_empty() {
+            self.close(&shared.poller);
+        }
         self.register(&shared.poller);
     }
 
@@ -152,13 +155,14 @@ impl Transport {
     pub(super) fn last_chance(&mut self, shared: &mut Surroundings) {
         self.given_up_at = Some(shared.now + LAST_CHANCE);
         shared.wake_in(LAST_CHANCE);
+        self.flush(shared);
     }
 
     pub(super) fn is_busy(&self, now: Instant) -> bool {
         !self.waiting.is_empty() && self.given_up_at.is_some_and(|at| now < at)
     }
 
-    pub(super) fn close(&mut self, poller: &Poller) {
+    fn close(&mut self, poller: &Poller) {
         if let Some(connection) = self.connection.take()
             && std::mem::take(&mut self.registered)
         {
