@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use model::{Actor, ContainerId, ExecId, ResourceKind};
 use sys::program::SealedProgram;
@@ -27,6 +27,7 @@ pub struct Engine {
     pub(crate) network: Arc<network::Network>,
     pub(crate) volumes: Volumes,
     pub(crate) shim_program: SealedProgram,
+    pub(crate) registry: RwLock<Arc<images::registry::Client>>,
     pub(crate) execs: Mutex<HashMap<ExecId, Arc<Exec>>>,
     next_client: AtomicU64,
     identity: String,
@@ -56,6 +57,7 @@ impl Engine {
             directory: Directory::default(),
             events: Events::default(),
             shim_program,
+            registry: RwLock::new(Arc::new(images::registry::Client::new(options.registry.clone()))),
             execs: Mutex::default(),
             next_client: AtomicU64::new(random_u64()),
             identity: database.setting("identity", make_identity)?,

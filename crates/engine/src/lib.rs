@@ -19,11 +19,13 @@ mod names;
 mod options;
 mod outcome;
 mod reconcile;
+mod registry;
 mod shim;
 mod volumes;
 mod warnings;
 
 pub use container::attach::{AttachRequest, AttachSession};
+pub use container::changes::Commit;
 pub use container::create::{Created, NewContainer};
 pub use container::remove::Removal;
 pub use container::statistics::{Sample, Samples, StatisticsStream};

@@ -87,10 +87,15 @@ impl Engine {
             if planned.iter().any(|mount| mount.destination == destination) {
                 continue;
             }
+            if self.image_has_file(record, &destination)? {
+                return Err(Error::refused(format!(
+                    "cannot mount volume over existing file, file exists {destination}"
+                )));
+            }
             let name = ContainerId::from_random(random_bytes()).to_string();
             planned.push(self.volume_point(name, destination, ""));
         }
-        for mount in planned.iter().skip(0).filter(|mount| !mount.name.is_empty()) {
+        for mount in planned.iter().filter(|mount| !mount.name.is_empty()) {
             let anonymous = mount.name.len() == 64;
             if self.volumes.ensure(&self.database, &mount.name, anonymous)? {
                 self.fill_volume(record, mount)?;
@@ -189,6 +194,15 @@ impl Engine {
                 Err(Error::refused(format!("invalid mount config: mount type \"{other}\" is not known")))
             }
         }
+    }
+
+    /// Whether the image has something that is no directory at a path.
+    fn image_has_file(&self, record: &Record, path: &str) -> Result<bool, Error> {
+        let name = path.trim_start_matches('/');
+        let found = self.lower_directories(record)?.into_iter().find_map(|layer| {
+            std::fs::symlink_metadata(layer.join(name)).ok()
+        });
+        Ok(found.is_some_and(|found| found.is_file()))
     }
 
     /// Copies what the image has at a new volume's place into the volume.

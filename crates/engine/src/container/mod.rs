@@ -2,6 +2,7 @@
 
 pub(crate) mod attach;
 pub(crate) mod capabilities;
+pub(crate) mod changes;
 pub(crate) mod connect;
 pub(crate) mod create;
 pub(crate) mod exit;

@@ -15,6 +15,7 @@ pub(crate) fn check(config: &Config, host: &HostConfig) -> Result<(), Error> {
         network::names::ExtraHost::parse(entry).map_err(|error| Error::refused(error.to_string()))?;
     }
     crate::container::security::SecurityOptions::parse(host.security_opt.as_deref().unwrap_or_default())?;
+    check_namespaces(host)?;
     let mode = host.network_mode.as_str();
     let joins = mode.starts_with("container:");
     let conflict = |options: &str| Err(Error::refused(format!("Conflicting options: {options}")));
@@ -34,6 +35,21 @@ pub(crate) fn check(config: &Config, host: &HostConfig) -> Result<(), Error> {
         if !config.mac_address.is_empty() {
             return conflict("--mac-address and the network mode (container)");
         }
+    }
+    Ok(())
+}
+
+/// Checks the modes of the other namespaces.
+fn check_namespaces(host: &HostConfig) -> Result<(), Error> {
+    let joins = |mode: &str| mode.starts_with("container:");
+    let known = |mode: &str| matches!(mode, "" | "host" | "private") || joins(mode);
+    for (name, mode) in [("PID", &host.pid_mode), ("IPC", &host.ipc_mode)] {
+        if !known(mode) && !(name == "IPC" && matches!(mode.as_str(), "shareable" | "none")) {
+            return Err(Error::refused(format!("Invalid {name} mode: {mode}")));
+        }
+    }
+    if !known(&host.uts_mode) || joins(&host.uts_mode) {
+        return Err(Error::refused(format!("Invalid UTS mode: {}", host.uts_mode)));
     }
     Ok(())
 }

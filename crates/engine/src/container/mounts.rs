@@ -36,6 +36,11 @@ pub(crate) fn parse_bind(text: &str) -> Result<BindMount, Error> {
         _ => return Err(invalid()),
     };
     check_mode(mode)?;
+    if !destination.is_empty() && !destination.starts_with('/') {
+        return Err(Error::refused(format!(
+            "Invalid volume specification: {text}: the destination must be an absolute path"
+        )));
+    }
     let destination = clean(destination);
     if destination == Path::new("/") {
         return Err(Error::System("mounting into / is prohibited".to_owned()));

@@ -26,6 +26,10 @@ pub(crate) struct Surroundings {
     pub(crate) directory: PathBuf,
     /// Joined or new namespaces.
     pub(crate) namespaces: Namespaces,
+    /// Its name in the network: its own, or that of the container whose network it joins.
+    pub(crate) hostname: String,
+    /// The domain of that name.
+    pub(crate) domainname: String,
     /// Name files to mount, as file on the host and path in the container.
     pub(crate) name_files: Vec<(PathBuf, &'static str)>,
     /// Variables that links give.
@@ -56,8 +60,8 @@ pub(crate) fn build(record: &Record, around: Surroundings) -> Result<ContainerSp
             work: around.directory.join("work"),
         },
         read_only_root: host.readonly_rootfs,
-        hostname: config.hostname.clone(),
-        domainname: config.domainname.clone(),
+        hostname: around.hostname,
+        domainname: around.domainname,
         namespaces: around.namespaces,
         mounts,
         devices: devices(host)?,
@@ -95,7 +99,7 @@ fn process(record: &Record, around: &Surroundings, security: &SecurityOptions) -
     let size = |index: usize| u16::try_from(host.console_size[index]).unwrap_or(0);
     Ok(ProcessSpec {
         arguments,
-        environment: environment(record, config.tty, &around.link_environment)?,
+        environment: environment(record, &around.hostname, config.tty, &around.link_environment)?,
         working_directory: config.working_dir.clone(),
         user: config.user.clone(),
         additional_groups: host.group_add.clone().unwrap_or_default(),
@@ -115,8 +119,13 @@ pub(crate) fn capability_names(host: &HostConfig) -> Result<Vec<String>, Error> 
 }
 
 /// The variables of a process: the engine's, links', then the container's own, which win.
-pub(crate) fn environment(record: &Record, terminal: bool, links: &[String]) -> Result<Vec<String>, Error> {
-    let mut variables = vec![DEFAULT_PATH.to_owned(), format!("HOSTNAME={}", record.config.hostname)];
+pub(crate) fn environment(
+    record: &Record,
+    hostname: &str,
+    terminal: bool,
+    links: &[String],
+) -> Result<Vec<String>, Error> {
+    let mut variables = vec![DEFAULT_PATH.to_owned(), format!("HOSTNAME={hostname}")];
     if terminal {
         variables.push("TERM=xterm".to_owned());
     }

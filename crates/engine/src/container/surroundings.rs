@@ -12,6 +12,8 @@ use crate::error::{Error, file_error};
 impl Engine {
     /// Gathers everything a container's specification needs besides its record.
     pub(crate) async fn surroundings(self: &Arc<Self>, record: &Arc<Record>) -> Result<Surroundings, Error> {
+        check_network(&record.host_config.network_mode)?;
+        self.check_links(record)?;
         let mut namespaces = own_namespaces(record);
         let host = &record.host_config;
         for (mode, namespace) in [
@@ -23,10 +25,15 @@ impl Engine {
                 *namespace = self.namespace_of(other, record)?;
             }
         }
-        let name_files = match host.network_mode.strip_prefix("container:") {
-            Some(other) => self.joined_name_files(&self.find(other)?.record()),
+        let joined = match host.network_mode.strip_prefix("container:") {
+            Some(other) => Some(self.find(other)?.record()),
+            None => None,
+        };
+        let name_files = match &joined {
+            Some(other) => self.joined_name_files(other),
             None => self.write_name_files(record)?,
         };
+        let named = joined.as_ref().unwrap_or(record);
         let name_files = name_files
             .into_iter()
             .filter(|(_, place)| !record.mounts.iter().any(|mount| mount.destination == *place))
@@ -37,6 +44,8 @@ impl Engine {
             lower,
             directory: self.container_directory(&record.id),
             namespaces,
+            hostname: named.config.hostname.clone(),
+            domainname: named.config.domainname.clone(),
             name_files,
             link_environment: self.link_environment(record),
             log: self.log_spec(record)?,
@@ -46,9 +55,28 @@ impl Engine {
     }
 
     /// The layers of a container's image, topmost first.
-    pub(crate) fn lower_directories(&self, record: &Record) -> Result<Vec<std::path::PathBuf>, Error> {
+    ///
+    /// # Errors
+    /// When the image is not there any more.
+    pub fn lower_directories(&self, record: &Record) -> Result<Vec<std::path::PathBuf>, Error> {
         let image = self.images.image(&record.image).map_err(Error::Image)?;
         Ok(self.images.lower_directories(&image))
+    }
+
+    /// Refuses links to containers that do not run.
+    fn check_links(&self, record: &Record) -> Result<(), Error> {
+        for (alias, id) in &record.links {
+            let target = self.directory.get(id).map(|container| container.record());
+            let running = target.as_ref().is_some_and(|target| target.is_running());
+            if !running {
+                let name = target.map_or_else(|| id.to_string(), |target| target.name.clone());
+                return Err(Error::refused(format!(
+                    "Cannot link to a non running container: /{name} AS /{}/{alias}",
+                    record.name
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn namespace_of(&self, other: &str, record: &Record) -> Result<Namespace, Error> {
@@ -95,5 +123,14 @@ impl Engine {
     #[must_use]
     pub fn log_path(&self, record: &Record) -> std::path::PathBuf {
         self.container_directory(&record.id).join(format!("{}-json.log", record.id))
+    }
+}
+
+/// Refuses network modes that are none.
+fn check_network(mode: &str) -> Result<(), Error> {
+    match mode {
+        "" | "default" | "bridge" | "none" | "host" => Ok(()),
+        joined if joined.starts_with("container:") => Ok(()),
+        other => Err(Error::not_found(format!("network {other} not found"))),
     }
 }
