@@ -54,8 +54,9 @@ async fn serve(settings: Settings, arguments: &DaemonArguments, log: &LogLevel) 
     tracing::info!("API listening, version {}", env!("CARGO_PKG_VERSION"));
     while let Event::Reload = signals.next().await {
         match reloadable.reload(arguments) {
-            Ok(values) => {
+            Ok((values, registry)) => {
                 log.set(values.level);
+                engine.set_registry(registry);
                 tracing::info!("settings are read again");
             }
             Err(error) => tracing::error!("the settings stay as they were: {error}"),

@@ -1,5 +1,32 @@
-//! auth
-use crate::api::{ApiError, Call, Handled};
-pub(super) async fn check(_: Call<'_>) -> Handled {
-    Err(ApiError::not_implemented("auth"))
+//! `POST /auth`: proves credentials to the registry that they name.
+
+use std::sync::Arc;
+
+use engine::images::registry::{Cancellation, Credentials};
+use http::StatusCode;
+use serde::Serialize;
+
+use super::images::registry_failure;
+use super::stream::{CancelOnDrop, finished};
+use super::{ApiError, Call, Handled, MAXIMUM_JSON, Reply};
+
+/// The answer.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct AuthAnswer {
+    status: String,
+}
+
+pub(super) async fn check(call: Call<'_>) -> Handled {
+    // Any content type will do, as with the reference.
+    let body = call.exchange.body.gather(MAXIMUM_JSON).await?;
+    let credentials = Credentials::from_body(&body).map_err(|error| ApiError::refused(error.to_string()))?;
+    let credentials = credentials.ok_or_else(|| ApiError::refused("no credentials were given"))?;
+    let client = call.engine.registry();
+    let cancellation = Arc::new(Cancellation::new());
+    let _cancel = CancelOnDrop(Arc::clone(&cancellation));
+    let task = tokio::task::spawn_blocking(move || client.check_credentials(&credentials, &cancellation));
+    let checked = finished(call.exchange.while_waited_for(task).await?)?;
+    let status = checked.map_err(|error| registry_failure(&error))?;
+    Reply::json(StatusCode::OK, &AuthAnswer { status })
 }

@@ -48,6 +48,11 @@ impl ApiError {
         Self::Request { status: StatusCode::NOT_FOUND, message: message.into() }
     }
 
+    /// The status of this kind of failure, in these very words.
+    pub(crate) const fn of_kind(kind: ErrorKind, message: String) -> Self {
+        Self::Request { status: status_of(kind), message }
+    }
+
     /// 501: this engine cannot do it.
     pub(crate) fn not_implemented(what: &str) -> Self {
         Self::Request { status: StatusCode::NOT_IMPLEMENTED, message: format!("{what} is not implemented") }

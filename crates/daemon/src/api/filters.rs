@@ -35,14 +35,9 @@ impl Filters {
         self.0.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// All names.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
-    }
-
-    /// Whether there is no filter at all.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// All filters with their values.
+    pub(crate) const fn as_map(&self) -> &BTreeMap<String, Vec<String>> {
+        &self.0
     }
 }
 
@@ -92,7 +87,7 @@ mod tests {
         assert_eq!(lists, maps);
         assert_eq!(lists.values("label"), ["a", "b=c"]);
         assert!(lists.values("status").is_empty() && lists.values("none").is_empty());
-        assert!(Filters::parse("").expect("nothing").is_empty());
+        assert!(Filters::parse("").expect("nothing").as_map().is_empty());
         for bad in ["{", "[1,2]", r#"{"a":"b"}"#, r#"{"a":[1]}"#, r#"{"a":{"b":1}}"#, "5", "{not json"] {
             assert!(Filters::parse(bad).is_err(), "{bad}");
         }

@@ -170,6 +170,14 @@ impl Call<'_> {
     }
 }
 
+/// Applies the Dockerfile instructions of `changes` to an image's config.
+fn apply_changes(_: &mut model::Config, changes: &[String]) -> Result<(), ApiError> {
+    if changes.iter().all(|change| change.trim().is_empty()) {
+        return Ok(());
+    }
+    Err(ApiError::not_implemented("the parameter changes"))
+}
+
 /// Whether a content type is `application/json`, with well-formed parameters or none.
 fn is_json(kind: &str) -> bool {
     let mut parts = kind.split(';').map(str::trim);

@@ -1,8 +1,10 @@
 //! Long bodies and long answers: between the client's connection and work on a blocking thread.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use engine::images::registry::Cancellation;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -83,7 +85,8 @@ async fn feed(body: &mut Body, sender: mpsc::Sender<io::Result<Bytes>>) -> Resul
     }
 }
 
-fn finished<T>(result: Result<T, tokio::task::JoinError>) -> Result<T, ApiError> {
+/// The result of a task, or what became of it.
+pub(super) fn finished<T>(result: Result<T, tokio::task::JoinError>) -> Result<T, ApiError> {
     result.map_err(|error| ApiError::refused(format!("the engine failed at this request: {error}")))
 }
 
@@ -123,6 +126,15 @@ pub(super) async fn answer_with<E: Into<ApiError> + Send + 'static>(
         Err(error) => tracing::info!("an answer was cut off: {error}"),
     }
     Ok(Reply::Sent)
+}
+
+/// Cancels registry work when its request is given up.
+pub(super) struct CancelOnDrop(pub(super) Arc<Cancellation>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 /// Where long work reports; each message is one object with what follows it.

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
+use engine::images::registry::{InsecureRegistry, RegistrySettings, parse_mirror};
 use engine::network::BridgeChoice;
 use model::{LogConfig, Ulimit};
 
@@ -91,8 +92,8 @@ fn ulimit(text: &str) -> Result<Ulimit, SettingsError> {
     Ok(Ulimit { name: name.to_owned(), hard, soft })
 }
 
-fn registry(flags: &Flags) -> Result<engine::images::registry::RegistrySettings, SettingsError> {
-    use engine::images::registry::{InsecureRegistry, RegistrySettings, parse_mirror};
+/// How registries are reached.
+pub(super) fn registry(flags: &Flags) -> Result<RegistrySettings, SettingsError> {
     let mirrors = flags.registry_mirror.iter().map(|mirror| parse_mirror(mirror));
     let insecure = flags.insecure_registry.iter().map(|registry| InsecureRegistry::parse(registry));
     Ok(RegistrySettings {

@@ -2,9 +2,10 @@
 
 use std::sync::{PoisonError, RwLock};
 
+use engine::images::registry::RegistrySettings;
 use tracing::level_filters::LevelFilter;
 
-use super::{DaemonArguments, Flags, SettingsError, effective, log_level};
+use super::{DaemonArguments, Flags, SettingsError, effective, engine_options, log_level};
 
 /// The present values; readers take a copy.
 #[derive(Debug)]
@@ -52,9 +53,13 @@ impl Reloadable {
     }
 
     /// Reads the configuration file again; on an error everything stays.
-    pub(crate) fn reload(&self, arguments: &DaemonArguments) -> Result<Values, SettingsError> {
-        let values = Values::from_flags(&effective(arguments)?)?;
+    pub(crate) fn reload(
+        &self,
+        arguments: &DaemonArguments,
+    ) -> Result<(Values, RegistrySettings), SettingsError> {
+        let flags = effective(arguments)?;
+        let (values, registry) = (Values::from_flags(&flags)?, engine_options::registry(&flags)?);
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = values.clone();
-        Ok(values)
+        Ok((values, registry))
     }
 }

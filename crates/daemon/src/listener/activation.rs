@@ -26,7 +26,7 @@ pub(super) fn passed_sockets() -> Vec<PassedSocket> {
     let count = count_for(&variable("LISTEN_PID"), &variable("LISTEN_FDS"), std::process::id());
     let names = variable("LISTEN_FDNAMES");
     let mut names = names.split(':');
-    sys::activation::take_descriptors(FIRST, count)
+    engine::sys::activation::take_descriptors(FIRST, count)
         .into_iter()
         .map(|(number, descriptor)| PassedSocket {
             number,

@@ -33,7 +33,7 @@ pub(super) async fn list(call: &Call<'_>) -> Handled {
     let now = Timestamp::now();
     let mut summaries = Vec::new();
     for record in selection.choose(&records) {
-        let sizes = if with_sizes { (0, 0) } else { (0, 0) };
+        let sizes = if with_sizes { call.engine.sizes(record).await? } else { (0, 0) };
         let aliases = aliases.remove(&record.id).unwrap_or_default();
         summaries.push(ContainerSummary::new(record, aliases, sizes, now));
     }

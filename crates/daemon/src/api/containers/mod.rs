@@ -25,7 +25,7 @@ pub(super) async fn dispatch(endpoint: Endpoint, call: Call<'_>) -> Handled {
         Endpoint::ContainerList => list::list(&call).await,
         Endpoint::ContainerCreate => create::create(call).await,
         Endpoint::ContainerInspect => inspect::inspect(&call),
-        Endpoint::ContainerTop => top::top(call).await,
+        Endpoint::ContainerTop => top::top(&call).await,
         Endpoint::ContainerLogs => logs::logs(call).await,
         Endpoint::ContainerChanges => files::changes(&call).await,
         Endpoint::ContainerExport => files::export(call).await,

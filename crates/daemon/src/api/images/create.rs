@@ -1,51 +1,52 @@
-//! `POST /images/create`: pulls an image, or imports one from the body or a URL.
+//! `POST /images/create`: pulls an image, or imports one.
 
-use engine::images::ImportOptions;
-use http::StatusCode;
+use std::sync::Arc;
+
+use engine::images::registry::{Cancellation, Message, PullRequest};
 use model::ImageReference;
-use serde_json::json;
 
-use super::failure;
-use crate::api::stream::{json_fields, stream_line, with_body};
-use crate::api::{ApiError, Call, Handled, Reply};
+use super::{credentials, import, registry_failure};
+use crate::api::stream::{self, Reporter, answer_progress};
+use crate::api::{ApiError, Call, Handled};
 
 pub(super) async fn create(call: Call<'_>) -> Handled {
-    if call.query.filled("fromImage").is_some() {
-        return Err(ApiError::not_implemented("pull"));
+    if let Some(image) = call.query.filled("fromImage") {
+        let reference = reference(image, call.query.text("tag"))?;
+        return pull(call, reference).await;
     }
     match call.query.text("fromSrc") {
-        "-" => import_body(call).await,
+        "-" => import::import_body(call).await,
         "" => Err(ApiError::refused("one of fromImage and fromSrc is needed")),
         _ => Err(ApiError::not_implemented("import from a URL")),
     }
 }
 
-/// Imports the body's tar as an image of one layer.
-async fn import_body(call: Call<'_>) -> Handled {
-    let reference = reference(&call)?;
-    let name = reference.as_ref().map(ToString::to_string);
-    let options = ImportOptions {
-        source: "-".to_owned(),
-        reference,
-        engine_version: env!("CARGO_PKG_VERSION").to_owned(),
-        ..ImportOptions::default()
-    };
-    let engine = std::sync::Arc::clone(call.engine);
-    let work = move |archive| engine.images().import(archive, &options);
-    let image = with_body(&mut call.exchange.body, work).await?.map_err(failure)?;
-    let id = image.id.hexadecimal();
-    call.engine.emit_image("import", name.as_deref().unwrap_or(&id));
-    let (_, output) = call.exchange.begin(StatusCode::OK, &json_fields()).await?;
-    output.write(&stream_line(&json!({ "status": id }))).await?;
-    output.finish().await?;
-    Ok(Reply::Sent)
+/// What is to be pulled: a tag or digest may stand apart or in the name, not in both.
+fn reference(image: &str, tag: &str) -> Result<ImageReference, ApiError> {
+    let reference =
+        if tag.is_empty() { ImageReference::parse(image) } else { ImageReference::from_parts(image, tag) };
+    reference.map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))
 }
 
-/// The name that `repo` and `tag` give the image, if they do.
-fn reference(call: &Call<'_>) -> Result<Option<ImageReference>, ApiError> {
-    let Some(repository) = call.query.filled("repo") else { return Ok(None) };
-    let reference = ImageReference::from_parts(repository, call.query.text("tag"));
-    reference
-        .map(|reference| Some(reference.with_default_tag()))
-        .map_err(|error| ApiError::refused(error.to_string()))
+async fn pull(call: Call<'_>, reference: ImageReference) -> Handled {
+    let credentials = credentials(&call)?;
+    let (client, engine) = (call.engine.registry(), Arc::clone(call.engine));
+    let cancellation = Arc::new(Cancellation::new());
+    let stop = Arc::clone(&cancellation);
+    let work = stream::start(move |reporter: Reporter| {
+        let request =
+            PullRequest { store: engine.images(), reference: &reference, credentials: credentials.as_ref() };
+        let report = |message: Message| {
+            if !reporter.send(message.encode()) {
+                cancellation.cancel();
+            }
+        };
+        let pulled =
+            client.pull(&request, &report, &cancellation).map_err(|error| registry_failure(&error))?;
+        for image in pulled {
+            engine.emit_image("pull", &image.reference.to_string());
+        }
+        Ok::<(), ApiError>(())
+    });
+    answer_progress(call.exchange, work, move || stop.cancel()).await
 }

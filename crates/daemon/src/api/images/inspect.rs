@@ -87,3 +87,8 @@ fn inspection<'a>(
         },
     }
 }
+
+/// `GET /images/(name)/history`
+pub(super) fn history(call: &Call<'_>) -> Handled {
+    Reply::json(StatusCode::OK, &call.engine.images().history(&call.name).map_err(failure)?)
+}

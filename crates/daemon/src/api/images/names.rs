@@ -1,6 +1,6 @@
-//! `POST /images/(name)/tag`
+//! Gives images names and takes them away.
 
-use engine::images::TagPolicy;
+use engine::images::{RemoveOptions, TagPolicy};
 use http::StatusCode;
 use model::ImageReference;
 
@@ -8,6 +8,7 @@ use super::failure;
 use crate::api::{ApiError, Call, Handled, Reply};
 use crate::http::Response;
 
+/// `POST /images/(name)/tag`
 pub(super) fn tag(call: &Call<'_>) -> Handled {
     let Some(repository) = call.query.filled("repo") else {
         return Err(ApiError::bad_request("Repository name can't be empty"));
@@ -21,4 +22,11 @@ pub(super) fn tag(call: &Call<'_>) -> Handled {
     images.tag(&id, &reference, policy).map_err(failure)?;
     call.engine.emit_image("tag", &reference.to_string());
     Ok(Reply::Whole(Response::text(StatusCode::CREATED, "")))
+}
+
+/// `DELETE /images/(name)`
+pub(super) async fn remove(call: &Call<'_>) -> Handled {
+    let options = RemoveOptions { force: call.query.is_true("force"), keep_parents: call.query.is_true("noprune") };
+    let removals = call.engine.remove_image(&call.name, options).await?;
+    Reply::json(StatusCode::OK, &removals)
 }

@@ -131,7 +131,7 @@ pub(super) fn info(call: &Call<'_>) -> Handled {
     let answer = InfoAnswer {
         id: engine.identity().to_owned(),
         containers: engine.containers().len(),
-        images: 0,
+        images: engine.images().count(),
         driver: "overlay",
         driver_status: vec![["Backing Filesystem".to_owned(), host::file_system(&options.data_root)]],
         memory_limit: limits.memory,

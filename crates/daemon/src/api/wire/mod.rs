@@ -5,6 +5,7 @@ mod event;
 mod exec;
 mod moment;
 mod network;
+mod stats;
 mod status;
 mod summary;
 
@@ -14,6 +15,7 @@ pub(super) use container::ContainerInspection;
 pub(super) use event::WireEvent;
 pub(super) use exec::ExecInspection;
 pub(super) use moment::parse_moment;
+pub(super) use stats::WireStats;
 pub(super) use status::status_text;
 pub(super) use summary::{ContainerSummary, WirePort};
 
