@@ -23,7 +23,7 @@ fn refused(content: Content, end: String, twist: fn(Reply) -> Reply) -> Registry
 fn one_layer() -> (Content, String) {
     let mut content = Content::new();
     let layer = tar("a", &noise(4, 300_000));
-    content.image("v1", &[layer.clone()]);
+    content.image("v1", std::slice::from_ref(&layer));
     (content, digest_of(&gzip(&layer)).to_string())
 }
 

@@ -267,7 +267,7 @@ fn two_pulls_share_one_download() {
     let mut content = Content::new();
     let layer = tar("a", &noise(3, 1 << 20));
     let blob = digest_of(&gzip(&layer)).to_string();
-    content.image("v1", &[layer.clone()]);
+    content.image("v1", std::slice::from_ref(&layer));
     content.image("v2", &[layer, tar("b", b"x")]);
     let slow = blob.clone();
     let fake = Fake::start(content, move |seen, reply| {

@@ -17,7 +17,7 @@ const LENGTH: usize = 600_000;
 fn big() -> (Content, String, usize) {
     let mut content = Content::new();
     let layer = tar("a", &noise(6, LENGTH));
-    content.image("v1", &[layer.clone()]);
+    content.image("v1", std::slice::from_ref(&layer));
     let blob = gzip(&layer);
     (content, digest_of(&blob).to_string(), blob.len())
 }
