@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use berth_tests::frames;
 use berth_tests::{Engine, merged, program, sh, wait};
 use serde_json::json;
 
@@ -117,20 +116,21 @@ fn an_exec_half_set_up_cannot_be_entered() {
         done
         root=$(readlink $pid/root 2>/dev/null); [ -n \"$root\" ] && [ \"$root\" != / ] && echo root $root
       done; done";
-    let host = json!({ "CapAdd": ["SYS_PTRACE"] });
-    let id = engine.run(&merged(sh(script), json!({ "HostConfig": host })));
-    for _ in 0..60 {
-        let _ = engine.exec(&id, &["true"]);
+    for capabilities in [json!([]), json!(["SYS_PTRACE"])] {
+        let host = json!({ "CapAdd": capabilities });
+        let id = engine.run(&merged(sh(script), json!({ "HostConfig": host })));
+        for _ in 0..60 {
+            let _ = engine.exec(&id, &["true"]);
+        }
+        let (log, _) = engine.logs(&id);
+        let outside = |line: &&str| {
+            line.starts_with("escaped")
+                || line.starts_with("root ")
+                || (line.starts_with("descriptor") && line.contains("berth"))
+        };
+        assert_eq!(log.lines().find(outside), None, "with {host}");
+        engine.remove(&id);
     }
-    let (log, _) = engine.logs(&id);
-    let outside = |line: &&str| {
-        line.starts_with("escaped")
-            || line.starts_with("root ")
-            || (line.starts_with("descriptor") && line.contains("berth"))
-    };
-    assert_eq!(log.lines().find(outside), None, "{log}");
-    let dumpable = engine.exec(&id, &["sh", "-c", "cat /proc/1/status | grep -c TracerPid"]);
-    assert_eq!(dumpable.code, 0);
 }
 
 /// CVE-2025-31133: `/dev/null` replaced by a link makes the runtime mount the link's target over a masked
@@ -256,9 +256,6 @@ fn a_container_cannot_forge_frames() {
     let output = engine.output(&sh("printf '\\002\\000\\000\\000\\000\\000\\000\\005fake!'"));
     assert_eq!(output.stderr, "");
     assert!(output.stdout.contains("fake!"));
-    let answer = engine.get("/_ping").expect(200);
-    assert_eq!(frames::split(&[]), (Vec::new(), Vec::new()));
-    assert_eq!(answer.text(), "OK");
 }
 
 /// The tests' image with one path replaced by a symbolic link.
