@@ -1,15 +1,16 @@
 //! The host's own rules, where they drop forwarded packets.
 //!
 //! In nf_tables a packet passes only when every table lets it pass, so a host that drops what it
-//! forwards (as dockerd sets it up, policy DROP of iptables' FORWARD) drops containers' packets
-//! whatever the engine's own table says. Where iptables' chain FORWARD has that policy, or a
-//! chain DOCKER-USER exists (which dockerd keeps for such rules of others), the engine puts
-//! four rules of its own first into it, marked with a comment: what comes from or goes to its
-//! bridge and links passes on. What containers may do is then still the engine's table's say.
-//! It looks when the network opens and before it connects a container, so that another engine may
-//! also be started later (until the next container is connected, those that run are cut off then).
-//! Nothing else of the host's is touched, and the rules are taken out again with the table.
-//! Where something else drops, the administrator is told.
+//! forwards (as dockerd sets it up: policy DROP of iptables' chain FORWARD) drops containers'
+//! packets whatever the engine's own table says. Where that chain has that policy, the engine
+//! appends four rules of its own to it, marked with a comment: what comes from or goes to its
+//! bridge and links passes instead of meeting the policy. All rules of the host stand before
+//! them and keep their say (DOCKER-USER too), nothing of the host's is changed, and what
+//! containers may do is then still the engine's table's say. The rules go with the table.
+//!
+//! The engine looks when the network opens and before it connects a container, so another engine
+//! may also be started later (until then containers that run are cut off). Where another table
+//! drops, or iptables-legacy is in use, the administrator is told instead.
 
 use std::path::Path;
 
@@ -22,9 +23,9 @@ use super::transaction::{self, Transaction};
 use crate::endpoint::LINK_PREFIX;
 use crate::error::Error;
 
-/// iptables' table and the chains in question; `DOCKER-USER` is asked first.
+/// iptables' table and the chain in question.
 const TABLE: &str = "filter";
-const CHAINS: [&str; 2] = ["DOCKER-USER", "FORWARD"];
+const CHAIN: &str = "FORWARD";
 /// Answers to NFT_MSG_GETCHAIN and NFT_MSG_GETRULE, the messages themselves, their attributes.
 const GET_CHAIN: u16 = 4;
 const GET_RULE: u16 = 7;
@@ -64,21 +65,17 @@ impl Firewall {
         if self.forwards_on_host {
             return Ok(());
         }
-        let chain = if self.chain("DOCKER-USER")?.is_some() {
-            "DOCKER-USER"
-        } else if self.chain("FORWARD")?.is_some_and(|chain| chain.policy == Some(DROP)) {
-            "FORWARD"
-        } else {
+        if self.policy()? != Some(DROP) {
             return Ok(());
-        };
-        let transaction = self.passing_rules(chain);
+        }
+        let transaction = self.passing_rules();
         self.commit(transaction)?;
         self.forwards_on_host = true;
         Ok(())
     }
 
     /// Rules that let what comes from and goes to containers pass the chain.
-    fn passing_rules(&self, chain: &str) -> Transaction {
+    fn passing_rules(&self) -> Transaction {
         // iptables spells a whole name with its final zero, and a beginning (`bt+`) without.
         let bridge = format!("{}\0", self.layout.bridge);
         let subnet = self.layout.address.subnet();
@@ -86,10 +83,10 @@ impl Firewall {
         let mut transaction = Transaction::new(TABLE);
         for (link, address) in [(Field::InputLink, Field::Source), (Field::OutputLink, Field::Destination)] {
             transaction = transaction
-                .first_rule(chain, &comment, |rule| {
+                .commented_rule(CHAIN, &comment, |rule| {
                     rule.load(link, 0).equals(bridge.as_bytes()).counter().verdict(Verdict::Accept)
                 })
-                .first_rule(chain, &comment, |rule| {
+                .commented_rule(CHAIN, &comment, |rule| {
                     rule.load(link, 0)
                         .equals(LINK_PREFIX.as_bytes())
                         .within(address, subnet)
@@ -100,15 +97,12 @@ impl Firewall {
         transaction
     }
 
-    /// Takes the engine's rules out of iptables' chains.
+    /// Takes the engine's rules out of iptables' chain.
     pub(super) fn stop_forwarding_on_host(&mut self) -> Result<(), Error> {
         let comment = self.comment();
-        for chain in CHAINS {
-            let handles = self.rules(chain, &comment)?;
-            if handles.is_empty() {
-                continue;
-            }
-            let delete = |transaction: Transaction, handle: &Vec<u8>| transaction.delete_rule(chain, handle);
+        let handles = self.rules(&comment)?;
+        if !handles.is_empty() {
+            let delete = |transaction: Transaction, handle: &Vec<u8>| transaction.delete_rule(CHAIN, handle);
             let transaction = handles.iter().fold(Transaction::new(TABLE), delete);
             self.commit(transaction)?;
         }
@@ -130,7 +124,7 @@ impl Firewall {
             ));
         }
         for chain in self.chains()? {
-            let ours = chain.table == self.table || (chain.table == TABLE && chain.name == "FORWARD");
+            let ours = chain.table == self.table || (chain.table == TABLE && chain.name == CHAIN);
             if chain.hook == Some(HOOK_FORWARD) && chain.policy == Some(DROP) && !ours {
                 warnings.push(format!(
                     "the chain {} of the nftables table {} drops forwarded packets; let those of {} pass there",
@@ -141,13 +135,16 @@ impl Firewall {
         Ok(warnings)
     }
 
-    /// Looks for a chain of iptables.
-    fn chain(&mut self, name: &str) -> Result<Option<Chain>, Error> {
+    /// The policy of iptables' chain, where there is one.
+    fn policy(&mut self) -> Result<Option<u32>, Error> {
         let message = transaction::request(GET_CHAIN, netlink::ACKNOWLEDGE, transaction::IPV4)
             .string(CHAIN_TABLE, TABLE)
-            .string(CHAIN_NAME, name);
+            .string(CHAIN_NAME, CHAIN);
         match self.socket.request(&[message]) {
-            Ok(replies) => Ok(replies.iter().find_map(|reply| parse_chain(&reply.payload))),
+            Ok(replies) => Ok(replies
+                .iter()
+                .find_map(|reply| parse_chain(&reply.payload))
+                .and_then(|chain| chain.policy)),
             Err(error) if error.is(Errno::NOENT) => Ok(None),
             Err(source) => Err(Error::Firewall { source }),
         }
@@ -165,11 +162,11 @@ impl Firewall {
         Ok(chains)
     }
 
-    /// The handles of the rules with this comment in a chain, which need not exist.
-    fn rules(&mut self, chain: &str, comment: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+    /// The handles of the rules with this comment in the chain, which need not exist.
+    fn rules(&mut self, comment: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
         let message = transaction::request(GET_RULE, netlink::DUMP, transaction::IPV4)
             .string(RULE_TABLE, TABLE)
-            .string(RULE_CHAIN, chain);
+            .string(RULE_CHAIN, CHAIN);
         let replies = match self.socket.request(&[message]) {
             Err(error) if error.is(Errno::NOENT) => return Ok(Vec::new()),
             result => result.map_err(|source| Error::Firewall { source })?,

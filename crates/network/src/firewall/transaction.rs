@@ -140,14 +140,14 @@ impl Transaction {
         self
     }
 
-    /// Puts a rule before all others of a chain, with a comment by which it is found again.
-    pub(super) fn first_rule(
+    /// Appends a rule with a comment by which it is found again.
+    pub(super) fn commented_rule(
         mut self,
         chain: &str,
         comment: &[u8],
         rule: impl FnOnce(Message) -> Message,
     ) -> Self {
-        let message = self.rule_of(message(NEW_RULE, netlink::CREATE), chain);
+        let message = self.rule_of(message(NEW_RULE, netlink::CREATE | netlink::APPEND), chain);
         self.messages.push(message.nested(RULE_EXPRESSIONS, rule).attribute(RULE_USER_DATA, comment));
         self
     }
