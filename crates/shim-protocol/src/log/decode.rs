@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr2};
 
+use super::time::TEXT_LENGTH;
 use super::{Record, Stream};
 
 /// Where the parts of a record lie in its line after [`scan`].
@@ -22,6 +23,44 @@ pub fn decode(line: &mut [u8]) -> Option<Record<'_>> {
 
 /// Finds a record's parts; the text is unescaped where it lies.
 pub(crate) fn scan(line: &mut [u8]) -> Option<Parts> {
+    own_layout(line).or_else(|| any_layout(line))
+}
+
+/// A record just as the encoder writes it without attributes: all lengths are known but the text's.
+fn own_layout(line: &mut [u8]) -> Option<Parts> {
+    const HEAD: &[u8] = b"{\"log\":\"";
+    const MIDDLE: &[u8] = b"\",\"stream\":\"std";
+    const TIME: &[u8] = b"\",\"time\":\"";
+    const END: &[u8] = b"\"}";
+    const TAIL: usize = MIDDLE.len() + 3 + TIME.len() + TEXT_LENGTH + END.len();
+    let text_end = line.len().checked_sub(TAIL).filter(|end| *end >= HEAD.len())?;
+    let (text, tail) = line.split_at_mut(text_end);
+    let (middle, tail) = tail.split_at(MIDDLE.len());
+    let (name, tail) = tail.split_at(3);
+    let stream = match name {
+        b"out" => Stream::Stdout,
+        b"err" => Stream::Stderr,
+        _ => return None,
+    };
+    if !text.starts_with(HEAD) || middle != MIDDLE || !tail.starts_with(TIME) || !tail.ends_with(END) {
+        return None;
+    }
+    let time = text_end + MIDDLE.len() + 3 + TIME.len();
+    let time = time..time + TEXT_LENGTH;
+    // Most lines have one escape, that of their newline at the end.
+    let content = &mut text[HEAD.len()..];
+    let length = match memchr2(b'"', b'\\', content) {
+        None => content.len(),
+        Some(at) if content[at..] == *b"\\n" => {
+            content[at] = b'\n';
+            at + 1
+        }
+        Some(_) => return None,
+    };
+    Some(Parts { stream, payload: HEAD.len()..HEAD.len() + length, time })
+}
+
+fn any_layout(line: &mut [u8]) -> Option<Parts> {
     let mut scanner = Scanner { line, at: 0 };
     let (mut payload, mut stream, mut time) = (None, None, 0..0);
     scanner.expect(b'{')?;
