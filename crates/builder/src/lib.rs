@@ -9,6 +9,8 @@ mod context;
 mod dockerfile;
 mod error;
 mod event;
+#[cfg(test)]
+mod fixture;
 mod identity;
 mod ignore;
 mod pattern;

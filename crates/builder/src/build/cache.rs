@@ -59,7 +59,7 @@ impl Build<'_> {
     pub(super) fn probe(&mut self, command: &[String]) -> Result<Option<Turn>, BuildError> {
         let wanted = self.container_config(command.to_vec())?;
         let stage = self.stage_ref()?;
-        if self.parameters.no_cache || stage.cache_missed {
+        if self.parameters.no_cache {
             return Ok(Some(Turn::free()));
         }
         let (cache, store) = (Arc::clone(&self.builder.cache), self.builder.store.clone());
@@ -70,10 +70,7 @@ impl Build<'_> {
             turn = Some(cache.in_flight.wait(parent, &wanted, self.session.cancellation)?);
             found = cache.find(&store, parent.as_ref(), &wanted);
         }
-        let Some(found) = found else {
-            self.stage()?.cache_missed = true;
-            return Ok(turn);
-        };
+        let Some(found) = found else { return Ok(turn) };
         let image = store.image(&found)?;
         self.stage()?.advance(&image, &store)?;
         self.say(" ---> Using cache\n");

@@ -25,8 +25,6 @@ pub(super) struct Stage {
     pub(super) author: String,
     /// Whether CMD came since FROM: ENTRYPOINT clears an inherited one.
     pub(super) cmd_set: bool,
-    /// Whether a step was not cached: none after it is.
-    pub(super) cache_missed: bool,
     /// The arguments declared, with their values.
     pub(super) arguments: BTreeMap<String, Option<String>>,
 }

@@ -3,6 +3,7 @@
 //! The index mirrors what is on disk, and nothing else writes there: an entry whose directory the
 //! index does not know as a directory is refused, so that no entry goes through a symbolic link.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -51,7 +52,17 @@ type Entry<'a, R> = tar::Entry<'a, R>;
 
 impl Extraction<'_> {
     fn run(&mut self, stream: impl Read) -> Result<(), ContextError> {
-        let mut archive = tar::Archive::new(Cancellable { stream, cancellation: self.cancellation });
+        let ended = Cell::new(false);
+        let result = self.entries(Watched { stream, cancellation: self.cancellation, ended: &ended });
+        match result {
+            // Whatever is missing then, the stream was cut off.
+            Err(ContextError::NotTar(_)) if ended.get() => Err(ContextError::Truncated),
+            other => other,
+        }
+    }
+
+    fn entries(&mut self, stream: impl Read) -> Result<(), ContextError> {
+        let mut archive = tar::Archive::new(stream);
         for entry in archive.entries().map_err(ContextError::Read)? {
             let mut entry = entry.map_err(malformed)?;
             let path = normalise(&entry.path_bytes());
@@ -214,21 +225,22 @@ fn fill(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// Reads owner, mode, time and attributes of an entry.
+/// Reads owner, mode, time and attributes of an entry; a number that is not there is 0.
+///
+/// # Errors
+/// [`ContextError`] when an extended header is malformed, or an owner's number too large.
 pub(crate) fn metadata<R: Read>(entry: &mut Entry<'_, R>) -> Result<Metadata, ContextError> {
     let header = entry.header();
-    let number = |number: io::Result<u64>| number.map_err(malformed);
-    let id = |id: u64| {
-        u32::try_from(id).map_err(|_| malformed(io::Error::other("an owner's number is too large")))
+    let id = |id: io::Result<u64>| {
+        let too_large = || malformed(io::Error::other("an owner's number is too large"));
+        u32::try_from(id.unwrap_or(0)).map_err(|_| too_large())
     };
+    let seconds = i64::try_from(header.mtime().unwrap_or(0)).unwrap_or_default();
     let mut metadata = Metadata {
-        mode: header.mode().map_err(malformed)? & 0o7777,
-        user: id(number(header.uid())?)?,
-        group: id(number(header.gid())?)?,
-        modified: Some(Modified {
-            seconds: i64::try_from(number(header.mtime())?).unwrap_or_default(),
-            nanoseconds: 0,
-        }),
+        mode: header.mode().unwrap_or(0) & 0o7777,
+        user: id(header.uid())?,
+        group: id(header.gid())?,
+        modified: Some(Modified { seconds, nanoseconds: 0 }),
         attributes: Vec::new(),
     };
     let Some(extensions) = entry.pax_extensions().map_err(malformed)? else { return Ok(metadata) };
@@ -290,17 +302,20 @@ pub(crate) fn malformed(error: io::Error) -> ContextError {
     }
 }
 
-/// A stream that ends with an error when the build is cancelled.
-struct Cancellable<'a, R> {
+/// A stream that fails when the build is cancelled, and notes its end.
+struct Watched<'a, R> {
     stream: R,
     cancellation: &'a Cancellation,
+    ended: &'a Cell<bool>,
 }
 
-impl<R: Read> Read for Cancellable<'_, R> {
+impl<R: Read> Read for Watched<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.cancellation.is_cancelled() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        self.stream.read(buffer)
+        let count = self.stream.read(buffer)?;
+        self.ended.set(self.ended.get() || (count == 0 && !buffer.is_empty()));
+        Ok(count)
     }
 }

@@ -146,11 +146,16 @@ impl Upper {
     }
 
     /// Makes a directory in the upper directory with what it shows in the layers below.
+    ///
+    /// The directory that it is in has not changed by that: its time is set back, as overlay does.
     fn copy_up(&self, directory: &Directory, path: &Path) -> io::Result<()> {
+        let parent = path.parent().unwrap_or(&self.root);
+        let before = Node::read(parent)?.metadata.modified;
         match fs::create_dir(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
             other => other?,
         }
+        before.map_or(Ok(()), |modified| set_time(parent, modified))?;
         let mut metadata = Node::read(directory.top())?.metadata;
         metadata.attributes = attributes::read_attributes(directory.top())?;
         dress(path, &metadata)?;
