@@ -4,7 +4,45 @@
 //! [`Endpoint`] (an address and held ports; the engine saves it), [`names`] makes its files,
 //! [`Network::connect`] makes its link once its network namespace exists, init inside configures
 //! the interface as [`Endpoint::interface`] says. [`Network::disconnect`] takes all of it away
-//! again, whatever of it there is.
+//! again, whatever of it there is. [`Network::open`] takes the endpoints of running containers
+//! back and removes what others left, so a daemon may die at any moment.
+//!
+//! # What it does to the host
+//! - A bridge (`berth0`) with a hardware address that stays, and an address of a private network
+//!   that meets none of the host's routes, addresses and name servers. An existing bridge
+//!   (`--bridge NAME`) is used as it is and never removed.
+//! - A pair of links a container, made in one message: the host's end is a port of the bridge,
+//!   named `bt`, the container's first 12 digits and a letter; the other end is born as `eth0` in
+//!   the container's namespace. Links have a group of their own by which left ones are known.
+//! - `/proc/sys/net/ipv4/ip_forward` is set to 1, unless `--ip-forward=false`. It stays so: the
+//!   engine cannot know who else has come to need it.
+//! - `route_localnet` of the bridge (and of links beside it) is set, which 127.0.0.1 needs; the
+//!   firewall keeps containers from 127.0.0.0/8 in turn. `proxy_arp` of the bridge is set with
+//!   the first link beside it. Inside a container IPv6 is off on `eth0`.
+//! - One table of nf_tables, `ip berth` (`ip berth-<bridge>` for another bridge), whose rules
+//!   stand at the top of the module `firewall::table`. It is changed in single transactions
+//!   through netlink; no program is executed. `--iptables=false` makes none; then ports are held
+//!   but nothing leads to them, as no process stands between (`--userland-proxy` means nothing).
+//! - A bound socket a published port, so that no other program takes it meanwhile.
+//!
+//! # A host that drops what it forwards
+//! Every table must let a packet pass, so one that drops wins. Where iptables' chain FORWARD has
+//! the policy DROP (dockerd sets it when it has turned forwarding on), four rules are appended to
+//! that chain which accept what comes from and goes to containers. They stand behind all rules of
+//! the host, which so keep their say, and are taken away with the table; nothing else of the
+//! host's or of dockerd's is touched, and both engines' containers work side by side whichever
+//! starts first. Of other tables that drop, and of iptables-legacy, [`Network::warnings`] tells.
+//!
+//! From outside only published ports lead to a container: packets that somebody routes to its
+//! address through this host are dropped, also for ports that are published on one address only.
+//!
+//! # More containers than a bridge has ports
+//! A Linux bridge has 1,023 ports. Containers beyond them, and with `--icc=false` all, get a link
+//! beside the bridge: the host has a route to each such address, and bridge and links answer ARP
+//! for each other's addresses (`proxy_arp`, without its usual delay). To containers it is one
+//! network with one gateway; what passes between is forwarded, so the firewall sees it whether or
+//! not bridged packets go through it (`bridge-nf-call-iptables`). The limit is then the network's
+//! size: 65,533 containers in a /16.
 
 mod addresses;
 mod endpoint;
