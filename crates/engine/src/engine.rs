@@ -24,6 +24,7 @@ pub struct Engine {
     pub(crate) directory: Directory,
     pub(crate) events: Events,
     pub(crate) images: images::Store,
+    pub(crate) builder: builder::Builder,
     pub(crate) network: Arc<network::Network>,
     pub(crate) volumes: Volumes,
     pub(crate) shim_program: SealedProgram,
@@ -50,8 +51,13 @@ impl Engine {
         let endpoints = records.iter().filter_map(|record| record.endpoint.clone()).collect();
         let shim_program =
             SealedProgram::load(&options.shim).map_err(file_error("load the shim", &options.shim))?;
+        let images = images::Store::open(options.data_root.join("images")).map_err(Error::Image)?;
+        let builder =
+            builder::Builder::new(images.clone(), options.data_root.join("builds"), &options.version)
+                .map_err(|error| Error::refused(error.to_string()))?;
         let engine = Arc::new(Self {
-            images: images::Store::open(options.data_root.join("images")).map_err(Error::Image)?,
+            images,
+            builder,
             network: Arc::new(network::Network::open(&options.network, endpoints).map_err(Error::Network)?),
             volumes: Volumes::open(&options.data_root.join("volumes")),
             directory: Directory::default(),

@@ -4,6 +4,7 @@
 //! run to their end even when the client leaves, and fail with an [`Error`] whose text is what
 //! clients show. Readers take [`Record`]s, which are complete and never wait.
 
+mod build;
 mod cgroup;
 pub mod container;
 mod database;
@@ -13,8 +14,10 @@ mod error;
 mod events;
 pub mod exec;
 mod fault;
+mod files;
 mod log_options;
 mod logs;
+mod mount_points;
 mod names;
 mod options;
 mod outcome;
@@ -35,11 +38,13 @@ pub use engine::Engine;
 pub use error::Error;
 pub use events::{Events, Subscription};
 pub use exec::{Exec, ExecClient, ExecConfig, ExecSession, ExecState};
+pub use files::ExportSession;
 pub use logs::{LogQuery, LogStream};
 pub use options::Options;
 pub use outcome::Outcome;
 pub use warnings::Limits;
 
+pub use builder;
 pub use images;
 pub use network;
 pub use sys;

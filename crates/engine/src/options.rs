@@ -11,6 +11,8 @@ pub struct Options {
     pub data_root: PathBuf,
     /// Where sockets and run directories are, `/run/berth`.
     pub exec_root: PathBuf,
+    /// The engine's version, kept in images it makes.
+    pub version: String,
     /// The `berth-shim` program.
     pub shim: PathBuf,
     /// The bridge and firewall.

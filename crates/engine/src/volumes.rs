@@ -199,9 +199,10 @@ impl Engine {
     /// Whether the image has something that is no directory at a path.
     fn image_has_file(&self, record: &Record, path: &str) -> Result<bool, Error> {
         let name = path.trim_start_matches('/');
-        let found = self.lower_directories(record)?.into_iter().find_map(|layer| {
-            std::fs::symlink_metadata(layer.join(name)).ok()
-        });
+        let found = self
+            .lower_directories(record)?
+            .into_iter()
+            .find_map(|layer| std::fs::symlink_metadata(layer.join(name)).ok());
         Ok(found.is_some_and(|found| found.is_file()))
     }
 

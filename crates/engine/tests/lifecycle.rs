@@ -10,13 +10,16 @@ use berth_engine::{Engine, LogQuery, NewContainer, Options, Outcome, Removal};
 use model::{Config, HostConfig, LogConfig, StringOrList};
 
 fn shim() -> PathBuf {
-    std::env::var_os("BERTH_SHIM").map(PathBuf::from).expect("BERTH_SHIM names the shim that cargo build-shim made")
+    std::env::var_os("BERTH_SHIM")
+        .map(PathBuf::from)
+        .expect("BERTH_SHIM names the shim that cargo build-shim made")
 }
 
 fn options(root: &Path) -> Options {
     Options {
         data_root: root.join("data"),
         exec_root: root.join("run"),
+        version: "test".to_owned(),
         shim: shim(),
         network: network::Options { bridge: network::BridgeChoice::None, ..network::Options::default() },
         dns: Vec::new(),

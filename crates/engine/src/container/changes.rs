@@ -13,8 +13,17 @@ use crate::error::Error;
 
 /// Where the runtime mounts something in every container.
 const MOUNT_POINTS: [&str; 11] = [
-    "/proc", "/sys", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/dev/console", "/etc/resolv.conf",
-    "/etc/hostname", "/etc/hosts", "/sys/fs/cgroup",
+    "/proc",
+    "/sys",
+    "/dev",
+    "/dev/pts",
+    "/dev/shm",
+    "/dev/mqueue",
+    "/dev/console",
+    "/etc/resolv.conf",
+    "/etc/hostname",
+    "/etc/hosts",
+    "/sys/fs/cgroup",
 ];
 
 /// How an image is made of a container.
@@ -111,7 +120,9 @@ impl Engine {
     /// Freezes a container that runs; says whether it must be thawed again.
     async fn freeze_for(&self, container: &Arc<Container>) -> bool {
         let _order = container.transition.lock().await;
-        let (Phase::Running(process), Some(shim)) = (container.record().phase, container.shim()) else { return false };
+        let (Phase::Running(process), Some(shim)) = (container.record().phase, container.shim()) else {
+            return false;
+        };
         if shim.request(shim_protocol::Request::Pause, None).await.is_err() {
             return false;
         }
@@ -135,7 +146,9 @@ impl Engine {
 pub(crate) fn mount_points(record: &Record) -> Vec<PathBuf> {
     let mut points: Vec<PathBuf> = MOUNT_POINTS.iter().map(PathBuf::from).collect();
     points.extend(record.mounts.iter().map(|mount| mounts::clean(&mount.destination)));
-    points.extend(record.host_config.tmpfs.iter().flat_map(|tmpfs| tmpfs.keys()).map(|path| mounts::clean(path)));
+    points.extend(
+        record.host_config.tmpfs.iter().flat_map(|tmpfs| tmpfs.keys()).map(|path| mounts::clean(path)),
+    );
     let targets = record.host_config.mounts.iter().flatten().map(|mount| mounts::clean(&mount.target));
     points.extend(targets);
     points

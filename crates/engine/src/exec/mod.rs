@@ -274,7 +274,8 @@ fn process(record: &Record, config: &ExecConfig) -> Result<ProcessSpec, Error> {
     let security = crate::container::security::SecurityOptions::parse(
         record.host_config.security_opt.as_deref().unwrap_or_default(),
     )?;
-    let mut environment = crate::container::specification::environment(record, &record.config.hostname, config.tty, &[])?;
+    let mut environment =
+        crate::container::specification::environment(record, &record.config.hostname, config.tty, &[])?;
     for variable in &config.env {
         put_variable(&mut environment, variable);
     }

@@ -1,0 +1,177 @@
+//! Lends the builder what it needs of the engine: containers for RUN, and pulls for FROM.
+
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use builder::{
+    BuildError, BuildRequest, EventSink, ImagePuller, OutputStream, RunStep, Session, StepError, StepRunner,
+};
+use images::registry::{Cancellation, CredentialMap, Progress, PullRequest};
+use model::{ContainerId, Digest, ErrorKind, ImageReference, StringOrList};
+use tokio::runtime::Handle;
+
+use crate::container::attach::AttachRequest;
+use crate::container::changes::mount_points;
+use crate::container::create::NewContainer;
+use crate::container::remove::Removal;
+use crate::engine::Engine;
+use crate::error::Error;
+
+/// How often a step that says nothing looks whether its client is still there.
+const LOOK: Duration = Duration::from_millis(200);
+
+impl Engine {
+    /// Builds an image; blocks the calling thread, which must be one for blocking work.
+    ///
+    /// # Errors
+    /// [`BuildError`] with the text for the client.
+    pub fn build(
+        self: &Arc<Self>,
+        request: BuildRequest,
+        credentials: &CredentialMap,
+        events: &dyn EventSink,
+        cancellation: &Cancellation,
+    ) -> Result<Digest, BuildError> {
+        let steps = Steps { engine: Arc::clone(self), runtime: Handle::current() };
+        let puller = Puller { engine: self, credentials };
+        let session = Session { runner: &steps, puller: &puller, events, cancellation };
+        self.builder.build(request, &session)
+    }
+}
+
+struct Puller<'a> {
+    engine: &'a Engine,
+    credentials: &'a CredentialMap,
+}
+
+impl ImagePuller for Puller<'_> {
+    fn pull(
+        &self,
+        image: &ImageReference,
+        progress: &dyn Progress,
+        cancellation: &Cancellation,
+    ) -> Result<Digest, StepError> {
+        let request = PullRequest {
+            store: &self.engine.images,
+            reference: image,
+            credentials: self.credentials.for_host(image.repository.host().unwrap_or(images::registry::HUB)),
+        };
+        let pulled = self.engine.registry().pull(&request, progress, cancellation);
+        let pulled = pulled.map_err(|error| StepError::new(error.kind(), error))?;
+        self.engine.emit_image("pull", &image.to_string());
+        let missing = || StepError::new(ErrorKind::NotFound, format!("no image came for {image}"));
+        pulled.first().map(|pulled| pulled.image).ok_or_else(missing)
+    }
+}
+
+struct Steps {
+    engine: Arc<Engine>,
+    runtime: Handle,
+}
+
+fn failed(error: Error) -> StepError {
+    StepError::new(error.kind(), error)
+}
+
+impl StepRunner for Steps {
+    fn create(&self, step: &RunStep) -> Result<ContainerId, StepError> {
+        let Some(image) = step.image else {
+            return Err(failed(Error::refused(
+                "cannot run a command in an empty image: FROM scratch has no files yet",
+            )));
+        };
+        let mut config = step.config.clone();
+        config.image = image.hexadecimal();
+        config.entrypoint.get_or_insert(StringOrList(Vec::new()));
+        let new = NewContainer { name: None, config: Some(config), host_config: step.host_config.clone() };
+        self.runtime.block_on(self.engine.create(new)).map(|created| created.id).map_err(failed)
+    }
+
+    fn run(
+        &self,
+        container: &ContainerId,
+        output: &mut dyn FnMut(OutputStream, &[u8]),
+        cancellation: &Cancellation,
+    ) -> Result<i64, StepError> {
+        let socket = |source| failed(Error::Shim { act: "attach to", source });
+        let (mut ours, theirs) = UnixStream::pair().map_err(socket)?;
+        let request = AttachRequest { stdout: true, stderr: true, stream: true, ..AttachRequest::default() };
+        let session = self.engine.prepare_attach(container.as_str(), request).map_err(failed)?;
+        self.runtime.block_on(session.join(theirs.into(), Vec::new())).map_err(failed)?;
+        self.runtime.block_on(self.engine.start(container.as_str(), None)).map_err(failed)?;
+        ours.set_read_timeout(Some(LOOK)).map_err(socket)?;
+        let mut frames = Frames::default();
+        let mut piece = vec![0; 32 * 1024];
+        loop {
+            if cancellation.is_cancelled() {
+                let _ = self.runtime.block_on(self.engine.kill(container.as_str(), model::Signal::KILL));
+                break;
+            }
+            match ours.read(&mut piece) {
+                Ok(0) => break,
+                Ok(count) => frames.push(&piece[..count], output),
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted
+                    ) => {}
+                Err(source) => return Err(socket(source)),
+            }
+        }
+        self.runtime.block_on(self.engine.wait(container.as_str())).map(i64::from).map_err(failed)
+    }
+
+    fn changes(&self, container: &ContainerId) -> Result<PathBuf, StepError> {
+        let record = self.engine.find(container.as_str()).map_err(failed)?.record();
+        let lower = self.engine.lower_directories(&record).map_err(failed)?;
+        let upper = self.engine.upper(&record);
+        crate::mount_points::prune(&upper, &lower, &mount_points(&record)).map_err(failed)?;
+        Ok(upper)
+    }
+
+    fn remove(&self, container: &ContainerId) -> Result<(), StepError> {
+        let removal = Removal { volumes: true, force: true, link: false };
+        self.runtime.block_on(self.engine.remove(container.as_str(), removal)).map_err(failed)
+    }
+}
+
+/// Takes the stream of an attached client apart.
+#[derive(Default)]
+struct Frames {
+    pending: Vec<u8>,
+}
+
+impl Frames {
+    fn push(&mut self, piece: &[u8], output: &mut dyn FnMut(OutputStream, &[u8])) {
+        self.pending.extend_from_slice(piece);
+        let mut start = 0;
+        while let Some(head) = self.pending.get(start..start + 8) {
+            let stream = if head[0] == 2 { OutputStream::Stderr } else { OutputStream::Stdout };
+            let length = u32::from_be_bytes([head[4], head[5], head[6], head[7]]) as usize;
+            let Some(payload) = self.pending.get(start + 8..start + 8 + length) else { break };
+            output(stream, payload);
+            start += 8 + length;
+        }
+        self.pending.drain(..start);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_come_apart_wherever_they_are_cut() {
+        let bytes = [&[1, 0, 0, 0, 0, 0, 0, 2][..], b"hi", &[2, 0, 0, 0, 0, 0, 0, 1], b"!"].concat();
+        for cut in 0..bytes.len() {
+            let (mut frames, mut out) = (Frames::default(), Vec::new());
+            let mut output = |stream, text: &[u8]| out.push((stream, text.to_vec()));
+            frames.push(&bytes[..cut], &mut output);
+            frames.push(&bytes[cut..], &mut output);
+            assert_eq!(out, [(OutputStream::Stdout, b"hi".to_vec()), (OutputStream::Stderr, b"!".to_vec())]);
+        }
+    }
+}

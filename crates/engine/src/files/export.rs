@@ -1,0 +1,45 @@
+//! A container's root file system as one tar, without its volumes.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::container::Record;
+use crate::container::connect::joined;
+use crate::engine::Engine;
+use crate::error::Error;
+
+/// A container to be exported; [`ExportSession::run`] follows once the answer's head is written.
+pub struct ExportSession {
+    engine: Arc<Engine>,
+    record: Arc<Record>,
+    layers: Vec<PathBuf>,
+}
+
+impl Engine {
+    /// Looks up a container to be exported.
+    ///
+    /// # Errors
+    /// Unknown container, or one whose image is gone.
+    pub fn prepare_export(self: &Arc<Self>, reference: &str) -> Result<ExportSession, Error> {
+        let record = self.find(reference)?.record();
+        let layers = self.stacked_directories(&record)?;
+        Ok(ExportSession { engine: Arc::clone(self), record, layers })
+    }
+}
+
+impl ExportSession {
+    /// Writes the tar.
+    ///
+    /// # Errors
+    /// When a layer cannot be read or `out` fails.
+    pub async fn run(self, mut out: Box<dyn Write + Send>) -> Result<(), Error> {
+        let Self { engine, record, layers } = self;
+        let work = tokio::task::spawn_blocking(move || {
+            images::export(&layers, &mut out).and_then(|_| out.flush().map_err(images::Error::Output))
+        });
+        joined(work.await)?.map_err(Error::Image)?;
+        engine.emit(&record, "export", &[]);
+        Ok(())
+    }
+}

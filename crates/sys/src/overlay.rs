@@ -1,0 +1,85 @@
+//! Mounts an overlay of layers, in the caller's own mount namespace.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags};
+
+/// fsconfig(2) takes strings up to this length.
+const LONGEST_OPTION: usize = 255;
+
+/// The length of mount(2)'s options: one page.
+const PAGE: usize = 4096;
+
+/// Mounts `lower` (topmost first) beneath `upper` and gives the mount. Where the kernel can, it is
+/// attached nowhere and goes away with its descriptor; older kernels mount it over `upper`, so the
+/// caller's mount namespace must be private. The working directory may change.
+///
+/// # Errors
+/// Those of fsconfig(2), fsmount(2) and mount(2).
+pub fn mount(lower: &[PathBuf], upper: &Path, work: &Path) -> io::Result<OwnedFd> {
+    match by_descriptor(lower, upper, work) {
+        // Kernels before 6.5 do not know `lowerdir+`.
+        Err(Errno::INVAL) => by_string(lower, upper, work),
+        other => Ok(other?),
+    }
+}
+
+fn by_descriptor(lower: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd, Errno> {
+    let context = rustix::mount::fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let mut held = Vec::new();
+    let mut set = |key: &str, path: &Path| -> Result<(), Errno> {
+        if path.as_os_str().len() < LONGEST_OPTION {
+            return rustix::mount::fsconfig_set_string(&context, key, path);
+        }
+        let directory = open_layer(path)?;
+        let result = rustix::mount::fsconfig_set_string(&context, key, magic_path(&directory));
+        held.push(directory);
+        result
+    };
+    for layer in lower {
+        set("lowerdir+", layer)?;
+    }
+    set("upperdir", upper)?;
+    set("workdir", work)?;
+    for (key, value) in [("index", "off"), ("metacopy", "off"), ("redirect_dir", "nofollow")] {
+        rustix::mount::fsconfig_set_string(&context, key, value)?;
+    }
+    rustix::mount::fsconfig_set_string(&context, "source", "overlay")?;
+    rustix::mount::fsconfig_create(&context)?;
+    rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_RELATIME)
+}
+
+/// Layers are named by their descriptors' numbers, relative to /proc/self/fd, so that five hundred
+/// of them fit into one page.
+fn by_string(lower: &[PathBuf], upper: &Path, work: &Path) -> io::Result<OwnedFd> {
+    let layers: Vec<OwnedFd> = lower.iter().map(|path| open_layer(path)).collect::<Result<_, _>>()?;
+    let (upper_fd, work_fd) = (open_layer(upper)?, open_layer(work)?);
+    let names: Vec<String> = layers.iter().map(|layer| layer.as_raw_fd().to_string()).collect();
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={},index=off,metacopy=off,redirect_dir=nofollow",
+        names.join(":"),
+        upper_fd.as_raw_fd(),
+        work_fd.as_raw_fd()
+    );
+    if options.len() >= PAGE {
+        return Err(io::ErrorKind::ArgumentListTooLong.into());
+    }
+    rustix::process::chdir(c"/proc/self/fd")?;
+    let options = CString::new(options)?;
+    rustix::mount::mount(c"overlay", upper, c"overlay", MountFlags::empty(), Some(options.as_c_str()))?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(upper, flags, Mode::empty())?)
+}
+
+fn open_layer(path: &Path) -> Result<OwnedFd, Errno> {
+    rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+fn magic_path(directory: &OwnedFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()))
+}
