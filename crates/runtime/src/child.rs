@@ -23,7 +23,7 @@ use crate::root::kernel::KernelFileSystems;
 use crate::root::mounts::Sources;
 use crate::root::place::{Kind, Root};
 use crate::root::{base, hiding, host_devices, is_overridden};
-use crate::{FailureKind, StartError, interface, seccomp, sysctl};
+use crate::{FailureKind, StartError, interface, seccomp, sysctl, tiny_init};
 
 /// What the parent prepared before the clone.
 #[derive(Debug)]
@@ -75,6 +75,9 @@ impl Birth<'_> {
             interface::configure(interface.as_ref())?;
         }
         sysctl::set(&tree.file_systems.proc, &self.spec.sysctls)?;
+        if self.spec.init && self.spec.namespaces.pid == Namespace::Own {
+            return tiny_init::run(launch, streams);
+        }
         launch.run(streams)
     }
 

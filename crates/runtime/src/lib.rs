@@ -17,6 +17,7 @@ mod process;
 mod root;
 mod seccomp;
 mod sysctl;
+mod tiny_init;
 
 pub use cgroup::{Cgroup, OutOfMemoryNotice};
 pub use container::{Created, Exec, ExecRequest, Running, create};

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, CString};
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Replaces the calling process by a program. Returns only on failure.
 #[must_use]
@@ -22,32 +23,48 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
 /// # Errors
 /// Those of close_range(2).
 pub fn close_on_execute_from(first: u32) -> io::Result<()> {
-    close_range(first, libc::CLOSE_RANGE_CLOEXEC as libc::c_int)
+    close_range(first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int)
 }
 
-/// Closes all descriptors from `first` on.
+/// Closes all descriptors but one.
 ///
 /// Descriptors that values of this process own are closed under them: only for a process that
 /// uses none of them any more and ends by [`execute`] or [`crate::clone::leave`].
 ///
 /// # Errors
 /// Those of close_range(2).
-pub fn close_from(first: u32) -> io::Result<()> {
-    close_range(first, 0)
+pub fn close_all_but(kept: BorrowedFd<'_>) -> io::Result<()> {
+    let number = kept.as_raw_fd().unsigned_abs();
+    if number > 0 {
+        close_range(0, number - 1, 0)?;
+    }
+    close_range(number + 1, u32::MAX, 0)
 }
 
-fn close_range(first: u32, flags: libc::c_int) -> io::Result<()> {
+fn close_range(first: u32, last: u32, flags: libc::c_int) -> io::Result<()> {
     // SAFETY: close_range(2) takes numbers only.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) };
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// `struct sigaction` as the kernel has it on x86-64.
+#[repr(C)]
+struct SignalAction {
+    handler: usize,
+    flags: u64,
+    restorer: usize,
+    mask: u64,
 }
 
 /// Gives every signal its default action and blocks none.
 pub fn reset_signals() {
+    let default = SignalAction { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
     for number in 1..=64 {
-        // SAFETY: the default action refers to no code; SIGKILL, SIGSTOP and the C library's own
-        // two signals are refused, which is as good.
-        unsafe { libc::signal(number, libc::SIG_DFL) };
+        // The C library would refuse the two signals that it keeps for itself.
+        // SAFETY: the default action refers to no code; SIGKILL and SIGSTOP are refused, as they should.
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, number, &raw const default, std::ptr::null::<()>(), 8)
+        };
     }
     // SAFETY: sigset_t is plain data, initialised by sigemptyset.
     let mut none: libc::sigset_t = unsafe { std::mem::zeroed() };

@@ -74,7 +74,7 @@ impl Launch<'_> {
         if self.process.no_new_privileges {
             rustix::thread::set_no_new_privs(true).doing("giving up new privileges")?;
         }
-        self.die_with_parent()?;
+        die_with_parent()?;
         self.channel.executing().doing("reporting to the parent")?;
         if let Some(filter) = &self.filter {
             filter.install().doing("installing the seccomp filter")?;
@@ -179,13 +179,12 @@ impl Launch<'_> {
             Err(StartError::words(FailureKind::System, message))
         }
     }
+}
 
-    /// Asked for only now because changes of identity cancel it; a parent that was quicker is seen
-    /// by its end of the channel.
-    fn die_with_parent(&self) -> Result<(), StartError> {
-        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
-            .doing("binding to the parent's life")
-    }
+/// Ends the caller when its parent ends. Changes of identity cancel it, so it comes after them; a
+/// parent that was quicker is noticed by the channel's end.
+pub(crate) fn die_with_parent() -> Result<(), StartError> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).doing("binding to the parent's life")
 }
 
 /// Writes to a file of the caller's own directory in a procfs, reached without any link.

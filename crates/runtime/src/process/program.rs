@@ -100,6 +100,11 @@ fn check(path: &str) -> io::Result<()> {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     let flags = rustix::fs::AtFlags::EACCESS;
+    // /proc/self/exe and what leads there is the runtime's own program, never the container's.
+    let own = rustix::fs::stat(c"/proc/self/exe");
+    if own.is_ok_and(|own| (own.st_dev, own.st_ino) == (status.st_dev, status.st_ino)) {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
     match rustix::fs::accessat(rustix::fs::CWD, path, Access::EXEC_OK, flags) {
         Err(rustix::io::Errno::ACCESS) => Err(io::ErrorKind::PermissionDenied.into()),
         // What else may be wrong, execve says better.

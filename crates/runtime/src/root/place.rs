@@ -1,7 +1,9 @@
 //! Finds and makes places beneath the container's root, whatever links its files hold.
 
-use std::ffi::OsStr;
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
@@ -48,23 +50,46 @@ impl Root {
         child_directory(self.0.as_fd(), OsStr::new(name), true)
     }
 
+    /// Walks down name by name and makes what is missing. A link, dangling or not, is followed as the
+    /// container would: its target begins at this root.
     fn make(&self, path: &Path, kind: Kind) -> rustix::io::Result<OwnedFd> {
-        let path = plain(path);
-        let Some(name) = path.file_name() else { return self.find(Path::new("/")) };
+        let mut ahead: VecDeque<OsString> = names(&plain(path));
         let mut reached = PathBuf::from("/");
-        let mut directory = self.find(&reached)?;
-        for component in path.parent().into_iter().flat_map(Path::components) {
-            let Component::Normal(component) = component else { continue };
-            reached.push(component);
-            directory = match self.open(&reached, OFlags::PATH | OFlags::DIRECTORY) {
-                Err(Errno::NOENT) => child_directory(directory.as_fd(), component, true)?,
-                other => other?,
+        let mut place = self.find(&reached)?;
+        let mut links = 0;
+        while let Some(name) = ahead.pop_front() {
+            if name == ".." {
+                reached.pop();
+                place = self.find(&reached)?;
+                continue;
+            }
+            let found = match open_beneath(&place, Path::new(&name), OFlags::PATH) {
+                Err(Errno::NOENT) if ahead.is_empty() && kind == Kind::File => {
+                    child_file(place.as_fd(), &name)
+                }
+                Err(Errno::NOENT) => child_directory(place.as_fd(), &name, true),
+                other => other,
+            };
+            place = match found {
+                Err(Errno::LOOP) if links < MOST_LINKS => {
+                    links += 1;
+                    let target = rustix::fs::readlinkat(&place, &name, Vec::new())?;
+                    let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
+                    for name in names(&target).into_iter().rev() {
+                        ahead.push_front(name);
+                    }
+                    if target.is_absolute() {
+                        reached = PathBuf::from("/");
+                    }
+                    self.find(&reached)?
+                }
+                other => {
+                    reached.push(name);
+                    other?
+                }
             };
         }
-        match kind {
-            Kind::Directory => child_directory(directory.as_fd(), name, true),
-            Kind::File => child_file(directory.as_fd(), name),
-        }
+        Ok(place)
     }
 }
 
@@ -72,6 +97,17 @@ impl AsFd for Root {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// As many links as the kernel follows, path_resolution(7).
+const MOST_LINKS: usize = 40;
+
+fn names(path: &Path) -> VecDeque<OsString> {
+    let name = |component: Component<'_>| match component {
+        Component::Normal(_) | Component::ParentDir => Some(component.as_os_str().to_owned()),
+        Component::CurDir | Component::RootDir | Component::Prefix(_) => None,
+    };
+    path.components().filter_map(name).collect()
 }
 
 /// Opens without following any link on the way.

@@ -145,8 +145,11 @@ fn a_kill_for_memory_is_told() {
 
 fn statistics_are_true() {
     let scene = Scene::new();
-    let mut spec =
-        scene.spec(&["sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo ready; cat; true"]);
+    let mut spec = scene.spec(&[
+        "sh",
+        "-c",
+        "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 100 & echo ready; wait",
+    ]);
     spec.resources.memory = Some(64 << 20);
     spec.resources.pids_limit = Some(9);
     let (running, ends) = start(&spec).unwrap();

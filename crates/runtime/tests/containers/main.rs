@@ -9,6 +9,8 @@ mod control;
 mod further;
 mod life;
 mod scene;
+mod view;
+mod walls;
 
 use std::process::ExitCode;
 
@@ -41,5 +43,5 @@ fn main() -> ExitCode {
 }
 
 fn all() -> Vec<Test> {
-    [life::TESTS, further::TESTS, control::TESTS].concat()
+    [life::TESTS, further::TESTS, control::TESTS, view::TESTS, walls::TESTS].concat()
 }

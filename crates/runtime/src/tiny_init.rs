@@ -1,0 +1,75 @@
+//! The small init of `HostConfig.Init`: PID 1 that starts the program, passes signals on and reaps.
+//!
+//! It keeps no descriptor and no capability but that of sending signals.
+
+use std::convert::Infallible;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitOptions, WaitStatus};
+use sys::clone::{Cloned, NewNamespaces};
+
+use crate::StartError;
+use crate::error::Doing;
+use crate::process::capabilities;
+use crate::process::launch::{self, Launch, Streams};
+
+/// Signals that tell of children and stops; they are not for the program.
+const CHILD_SIGNALS: [i32; 3] = [17, 21, 22];
+
+/// Starts the program as a child and ends as it ends.
+pub(crate) fn run(launch: Launch<'_>, streams: Streams) -> Result<Infallible, StartError> {
+    let act = "starting the program beneath the init";
+    sys::init_signals::block_all().doing(act)?;
+    let (pid, process) = match sys::clone::clone(NewNamespaces::default(), None).doing(act)? {
+        Cloned::Child => return launch.run(streams),
+        Cloned::Parent { pid, pidfd } => (pid, pidfd),
+    };
+    // Nobody reads an error of this process any more: its child speaks to the parent.
+    match reduce(launch.capabilities, process.as_fd()) {
+        Ok(()) => serve(pid, process.as_fd()),
+        Err(_) => sys::clone::leave(128),
+    }
+}
+
+/// Gives up everything that passing signals on does not need.
+fn reduce(held: capabilities::Mask, process: BorrowedFd<'_>) -> Result<(), StartError> {
+    let act = "giving up what the init does not need";
+    sys::execute::close_all_but(process).doing(act)?;
+    capabilities::limit_bounding_set(0)?;
+    let kill = capabilities::KILL & held;
+    capabilities::set(kill, kill)?;
+    rustix::thread::set_no_new_privs(true).doing(act)?;
+    rustix::thread::set_name(c"init").doing(act)?;
+    launch::hide_from_others()?;
+    launch::die_with_parent()
+}
+
+fn serve(child: u32, process: BorrowedFd<'_>) -> ! {
+    loop {
+        match sys::init_signals::take() {
+            Ok(number) if CHILD_SIGNALS.contains(&number) => {}
+            // A child that has just ended is reaped in a moment.
+            Ok(number) => drop(sys::signal::send(process, number)),
+            Err(_) => sys::clone::leave(128),
+        }
+        while let Some((pid, status)) = reap() {
+            if u32::try_from(pid.as_raw_nonzero().get()) == Ok(child) {
+                sys::clone::leave(code(status));
+            }
+        }
+    }
+}
+
+fn reap() -> Option<(Pid, WaitStatus)> {
+    loop {
+        match rustix::process::wait(WaitOptions::NOHANG) {
+            Err(Errno::INTR) => {}
+            other => return other.ok().flatten(),
+        }
+    }
+}
+
+fn code(status: WaitStatus) -> i32 {
+    status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal)).unwrap_or(0)
+}
