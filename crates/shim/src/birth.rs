@@ -12,26 +12,23 @@ use sys::epoll::{Interest, Poller};
 
 use crate::daemon::Daemon;
 use crate::error::ShimError;
+use crate::protection::Protection;
 use crate::records;
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Birth, Supervisor};
 use crate::surroundings::Surroundings;
 use crate::token::Token;
-
-/// The kernel spares processes with this score when memory runs out, as long as there is any other.
-const OOM_SCORE_ADJUSTMENT: &str = "-998";
 
 /// Becomes a background process, opens the way for daemons, reads the specification.
 pub(crate) fn begin() -> Result<Supervisor, ShimError> {
     let directory = std::env::args_os().nth(1).map(PathBuf::from).ok_or(ShimError::Usage)?;
     let directory = RunDirectory::at(directory);
     let control = background::detach(CONTROL_DESCRIPTOR).map_err(ShimError::Background)?;
-    // Without the privilege to lower it the shim is as likely a victim as others.
-    let _ = fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJUSTMENT);
+    let protection = Protection::begin();
     let processes = ShimProcesses { shim: records::own_reference(), init: None, cgroups: Vec::new() };
     records::write_processes(&directory, &processes)?;
     let (shared, children) = listen(control, &directory)?;
     let spec = read_spec(&directory)?;
-    Ok(Supervisor::new(directory, spec, processes, shared, children))
+    Ok(Supervisor::new(Birth { directory, spec, processes, protection, shared, children }))
 }
 
 fn listen(control: OwnedFd, directory: &RunDirectory) -> Result<(Surroundings, ChildSignal), ShimError> {

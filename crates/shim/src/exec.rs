@@ -11,7 +11,8 @@ use sys::epoll::Interest;
 use crate::log::Log;
 use crate::session::stdio::{self, Wanted};
 use crate::session::{Manner, Session};
-use crate::supervisor::{Phase, Supervisor, start_failure};
+use crate::start::start_failure;
+use crate::supervisor::{Phase, Supervisor};
 use crate::token::{Owner, Part, Token};
 
 /// A process that is left behind by an exec may hold its output open for ever. What it wrote until the
@@ -74,7 +75,10 @@ impl Supervisor {
         };
         let (theirs, ours) = stdio::make(terminal, wanted).map_err(system)?;
         let request = ExecRequest { process: &exec.process, privileged: exec.privileged };
-        let started = running.exec(&request, theirs).map_err(|error| start_failure(&error).0)?;
+        let started = self
+            .protection
+            .lifted(|| running.exec(&request, theirs))
+            .map_err(|error| start_failure(&error).0)?;
         let owner = self.next_exec;
         self.next_exec += 1;
         let token = Token::Session(owner, Part::Process).pack();

@@ -5,13 +5,17 @@
 //! `shim_protocol` for the conversation. One thread, one loop over epoll.
 
 mod birth;
+mod conversation;
 mod daemon;
+mod end;
 mod error;
 mod exec;
 mod log;
+mod protection;
 mod records;
 mod requests;
 mod session;
+mod start;
 mod supervisor;
 mod surroundings;
 mod token;

@@ -1,0 +1,87 @@
+//! The daemon comes, is told what is true, asks, goes; the next one comes.
+
+use std::time::Duration;
+
+use shim_protocol::Notice;
+use sys::epoll::Event;
+
+use crate::supervisor::{Phase, Supervisor};
+
+/// How long a container that is not started waits for a daemon.
+const DESERTED: Duration = Duration::from_secs(10);
+
+impl Supervisor {
+    pub(crate) fn tell(&mut self, notice: &Notice) {
+        self.shared.daemon.notify(notice, None, &self.shared.poller);
+    }
+
+    pub(crate) fn tell_created(&mut self) {
+        let Some(init) = self.processes.init else {
+            return;
+        };
+        let notice = Notice::Created { init, cgroups: self.processes.cgroups.clone() };
+        let network = match &self.phase {
+            Phase::Waiting(created) => created.network_namespace(),
+            Phase::Running(_) | Phase::Over(_) => None,
+        };
+        self.shared.daemon.notify(&notice, network, &self.shared.poller);
+    }
+
+    pub(crate) fn on_daemon(&mut self, event: Event) {
+        if event.writable {
+            self.shared.daemon.flush(&self.shared.poller);
+        }
+        if event.readable || event.hung_up {
+            while let Some((envelope, descriptor)) = self.shared.daemon.next_request() {
+                self.answer(envelope, descriptor);
+            }
+        }
+        self.note_desertion();
+    }
+
+    /// A container that is not started cannot wait for ever for a daemon.
+    pub(crate) fn note_desertion(&mut self) {
+        if matches!(self.phase, Phase::Waiting(_)) && !self.shared.daemon.is_connected() {
+            self.shared.deserted_since.get_or_insert(self.shared.now);
+            self.shared.wake_in(DESERTED);
+        }
+    }
+
+    /// The newest daemon wins, and is told what is true.
+    pub(crate) fn on_new_daemon(&mut self) {
+        while self.shared.daemon.accept(&self.shared.poller) {
+            self.shared.deserted_since = None;
+            self.tell_created();
+            if let Some(at) = self.started_at {
+                self.tell(&Notice::Started { at });
+            }
+            if self.out_of_memory {
+                self.tell(&Notice::OutOfMemory);
+            }
+            let lines = self.init.log().lost();
+            if lines > 0 {
+                self.tell(&Notice::LogDropped { lines });
+            }
+            for notice in std::mem::take(&mut self.unheard) {
+                self.tell(&notice);
+            }
+            if let Phase::Over(notice) = &self.phase {
+                let notice = notice.clone();
+                self.tell(&notice);
+            }
+        }
+    }
+
+    /// Undoes a container that is not started and that no daemon came for.
+    pub(crate) fn give_up_if_deserted(&mut self) {
+        if let Some(since) = self.shared.deserted_since
+            && matches!(self.phase, Phase::Waiting(_))
+        {
+            if self.shared.now >= since + DESERTED {
+                self.abandon("the daemon went away before the container was started");
+            } else {
+                self.shared.alarm.set(since + DESERTED);
+            }
+        }
+    }
+}

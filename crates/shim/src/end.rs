@@ -1,0 +1,70 @@
+//! The end of the container, and then of the shim.
+
+use std::time::Duration;
+
+use model::{Exit, Timestamp};
+use runtime::ProcessExit;
+use shim_protocol::Notice;
+
+use crate::records;
+use crate::supervisor::{Phase, Supervisor};
+
+/// How long a client may take nothing when the container is over.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// How often the end looks at who lingers.
+const LINGER_LOOK: Duration = Duration::from_millis(500);
+
+impl Supervisor {
+    /// Init has ended: everything else ends, what it wrote is read and logged, the record is written.
+    pub(crate) fn on_init_end(&mut self) {
+        let Phase::Running(running) = &self.phase else {
+            return;
+        };
+        let ended = match running.init().try_wait() {
+            Ok(Some(ended)) => ended,
+            Ok(None) => return,
+            Err(_) => ProcessExit { code: 137, signal: None },
+        };
+        let _ = self.shared.poller.remove(running.init());
+        let finished_at = Timestamp::now();
+        // What cannot be removed now is left to the daemon, which knows the directories.
+        let killed = self.memory.as_mut().and_then(|notice| notice.take().ok()).unwrap_or(0) > 0;
+        let _ = running.destroy();
+        self.memory = None;
+        self.note_memory(killed);
+        self.end_execs();
+        self.init.drain(&mut self.shared);
+        self.init.end(&mut self.shared);
+        self.init.close_outputs();
+        let exit =
+            Exit { code: ended.code, signal: ended.signal, out_of_memory: self.out_of_memory, finished_at };
+        let _ = records::write_exit(&self.directory, &exit);
+        let notice = Notice::Exited(exit);
+        self.tell(&notice);
+        self.phase = Phase::Over(notice);
+    }
+
+    /// Whether the shim's work is done. Over and without a daemon, nobody can come any more, and
+    /// clients that take nothing are given up.
+    pub(crate) fn settle(&mut self) -> bool {
+        if !matches!(self.phase, Phase::Over(_)) {
+            return false;
+        }
+        if !self.released && self.shared.daemon.is_connected() {
+            return false;
+        }
+        self.shared.daemon.close();
+        self.init.drop_stuck_clients(LINGER, &mut self.shared);
+        for exec in self.execs.values_mut() {
+            exec.session.drop_stuck_clients(LINGER, &mut self.shared);
+        }
+        let waits = self.init.has_clients()
+            || self.init.log().is_busy(&self.shared)
+            || self.execs.values().any(|exec| exec.session.has_clients());
+        if waits {
+            self.shared.wake_in(LINGER_LOOK);
+        }
+        !waits
+    }
+}
