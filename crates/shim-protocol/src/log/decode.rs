@@ -122,16 +122,21 @@ impl Scanner<'_> {
         let start = self.at;
         let mut write = start;
         loop {
+            // Escapes come in crowds where output is no text; searching for each costs more than looking.
+            while self.line.get(self.at) == Some(&b'\\') {
+                self.at += 1;
+                write = self.escape(write)?;
+            }
             let plain = memchr2(b'"', b'\\', &self.line[self.at..])?;
             if write != self.at {
                 self.line.copy_within(self.at..self.at + plain, write);
             }
             write += plain;
-            self.at += plain + 1;
-            if self.line[self.at - 1] == b'"' {
+            self.at += plain;
+            if self.line[self.at] == b'"' {
+                self.at += 1;
                 return Some(start..write);
             }
-            write = self.escape(write)?;
         }
     }
 
