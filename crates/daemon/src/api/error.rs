@@ -21,6 +21,13 @@ pub(crate) enum ApiError {
         /// Words for the client.
         message: String,
     },
+    /// A command of a build ended with another code than 0.
+    Command {
+        /// The code.
+        code: i64,
+        /// Words for the client.
+        message: String,
+    },
     /// The request's body could not be read.
     Body(BodyError),
     /// Nobody waits for the answer.
@@ -66,7 +73,15 @@ impl ApiError {
             Self::Body(BodyError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(BodyError::Timeout) => StatusCode::REQUEST_TIMEOUT,
             Self::Body(_) => StatusCode::BAD_REQUEST,
-            Self::Gone => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Command { .. } | Self::Gone => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The number that a failed build's last object carries: the exit code of its command.
+    pub(crate) const fn code(&self) -> Option<i64> {
+        match self {
+            Self::Command { code, .. } => Some(*code),
+            _ => None,
         }
     }
 
@@ -111,7 +126,7 @@ impl fmt::Display for ApiError {
                 }
                 formatter.write_str(&text)
             }
-            Self::Request { message, .. } => formatter.write_str(message),
+            Self::Request { message, .. } | Self::Command { message, .. } => formatter.write_str(message),
             Self::Body(error) => error.fmt(formatter),
             Self::Gone => formatter.write_str("the client left"),
         }

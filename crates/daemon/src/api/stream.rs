@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::{ApiError, Call, Handled, Reply};
-use crate::http::{Body, Exchange, PipeReader, PipeWriter, reader_pipe, writer_pipe};
+use crate::http::{Body, Exchange, Output, PipeReader, PipeWriter, reader_pipe, writer_pipe};
 
 /// Messages of a progress stream on the way.
 const MESSAGES: usize = 64;
@@ -32,7 +32,7 @@ struct StreamError<'a> {
 #[derive(Debug, Serialize)]
 struct StreamErrorDetail<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<i32>,
+    code: Option<i64>,
     message: &'a str,
 }
 
@@ -44,7 +44,7 @@ pub(super) fn stream_line(value: &impl Serialize) -> Vec<u8> {
 }
 
 /// The object that ends a failed JSON stream.
-pub(super) fn stream_error(message: &str, code: Option<i32>) -> Vec<u8> {
+pub(super) fn stream_error(message: &str, code: Option<i64>) -> Vec<u8> {
     stream_line(&StreamError { detail: StreamErrorDetail { code, message }, error: message })
 }
 
@@ -167,14 +167,18 @@ pub(super) async fn answer_progress<E: Into<ApiError>>(
     work: Work<Result<(), E>>,
     cancel: impl FnOnce() + Send,
 ) -> Handled {
+    answer_progress_of_body(exchange, work, None, cancel).await
+}
+
+/// The same for work that reads the request's body meanwhile, through this sender.
+pub(super) async fn answer_progress_of_body<E: Into<ApiError>>(
+    exchange: &mut Exchange,
+    work: Work<Result<(), E>>,
+    body_reader: Option<mpsc::Sender<io::Result<Bytes>>>,
+    cancel: impl FnOnce() + Send,
+) -> Handled {
     let Work { mut messages, task } = work;
-    let departure = exchange.departure();
-    tokio::pin!(departure);
-    let streamed = tokio::select! {
-        biased;
-        streamed = relay(exchange, &mut messages) => streamed,
-        _ = &mut departure => Err(ApiError::Gone),
-    };
+    let streamed = transfer(exchange, &mut messages, body_reader).await;
     if let Err(error) = streamed {
         cancel();
         return Err(error);
@@ -182,7 +186,7 @@ pub(super) async fn answer_progress<E: Into<ApiError>>(
     let result = finished(task.await)?.map_err(Into::into);
     if exchange.has_begun() {
         if let Err(error) = result {
-            exchange.output().write(&stream_error(&error.to_string(), None)).await?;
+            exchange.output().write(&stream_error(&error.to_string(), error.code())).await?;
         }
     } else {
         result?;
@@ -192,16 +196,46 @@ pub(super) async fn answer_progress<E: Into<ApiError>>(
     Ok(Reply::Sent)
 }
 
+/// Carries messages out and the body in until the messages end.
+async fn transfer(
+    exchange: &mut Exchange,
+    messages: &mut mpsc::Receiver<Vec<u8>>,
+    body_reader: Option<mpsc::Sender<io::Result<Bytes>>>,
+) -> Result<(), ApiError> {
+    let departure = exchange.departure();
+    let (body, output) = exchange.parts();
+    let mut is_feeding = body_reader.is_some();
+    let feeding = async {
+        match body_reader {
+            Some(sender) => feed(body, sender).await,
+            None => Ok(()),
+        }
+    };
+    let relaying = relay(output, messages);
+    tokio::pin!(departure, feeding, relaying);
+    loop {
+        tokio::select! {
+            biased;
+            relayed = &mut relaying => return relayed,
+            fed = &mut feeding, if is_feeding => {
+                fed?;
+                is_feeding = false;
+            }
+            _ = &mut departure => return Err(ApiError::Gone),
+        }
+    }
+}
+
 /// Writes messages as they come, those that wait already in one piece.
-async fn relay(exchange: &mut Exchange, messages: &mut mpsc::Receiver<Vec<u8>>) -> Result<(), ApiError> {
+async fn relay(output: &mut Output, messages: &mut mpsc::Receiver<Vec<u8>>) -> Result<(), ApiError> {
     while let Some(mut message) = messages.recv().await {
         while let Ok(more) = messages.try_recv() {
             message.extend_from_slice(&more);
         }
-        if !exchange.has_begun() {
-            exchange.begin(StatusCode::OK, &json_fields()).await?;
+        if !output.has_begun() {
+            output.begin(StatusCode::OK, &json_fields()).await?;
         }
-        exchange.output().write(&message).await?;
+        output.write(&message).await?;
     }
     Ok(())
 }

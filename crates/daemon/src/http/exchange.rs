@@ -78,6 +78,11 @@ impl Exchange {
         Ok((&mut self.body, &mut self.output))
     }
 
+    /// Body and output side by side, whether the answer has begun or not.
+    pub(crate) const fn parts(&mut self) -> (&mut Body, &mut Output) {
+        (&mut self.body, &mut self.output)
+    }
+
     /// Whether the answer's head is out, so that an error can no longer change the status.
     pub(crate) fn has_begun(&self) -> bool {
         self.output.has_begun()

@@ -151,7 +151,9 @@ async fn without_verification_everyone_is_let_in() {
 #[tokio::test]
 async fn with_verification_only_the_authoritys_clients_are() {
     let host = host("verify", true).await;
-    assert!(ask(&host, Some(host.authority.sign(false)), PING, b"").await.expect("let in").ends_with("/ping"));
+    assert!(
+        ask(&host, Some(host.authority.sign(false)), PING, b"").await.expect("let in").ends_with("/ping")
+    );
     assert_eq!(ask(&host, None, PING, b"").await, None, "no certificate");
     assert_eq!(ask(&host, Some(Authority::new().sign(false)), PING, b"").await, None, "another authority");
     assert_eq!(ask(&host, Some(host.authority.sign(true)), PING, b"").await, None, "expired");

@@ -8,9 +8,10 @@ use crate::api::{ApiError, Call, Handled, Reply};
 use crate::http::Response;
 
 pub(super) async fn stats(call: Call<'_>) -> Handled {
+    let record = call.engine.find(&call.name)?.record();
     if !call.query.is_true_or("stream", true) {
         let samples = call.engine.statistics_once(&call.name).await?;
-        return Ok(Reply::Whole(Response::json(StatusCode::OK, &WireStats::new(&samples))));
+        return Ok(Reply::Whole(Response::json(StatusCode::OK, &WireStats::new(&samples, &record))));
     }
     let followed = call.engine.statistics(&call.name)?;
     let departure = call.exchange.departure();
@@ -24,7 +25,7 @@ pub(super) async fn stats(call: Call<'_>) -> Handled {
                 _ = &mut departure => return Err(ApiError::Gone),
             };
             let Some(samples) = samples else { break };
-            let line = Response::json(StatusCode::OK, &WireStats::new(&samples)).body;
+            let line = Response::json(StatusCode::OK, &WireStats::new(&samples, &record)).body;
             output.write(&line).await?;
         }
     }

@@ -1,9 +1,12 @@
 //! The endpoints that move a container from one state to another and answer with little.
 
+use std::time::Duration;
+
 use engine::{Error, Outcome, Removal};
 use http::StatusCode;
-use model::{HostConfig, Signal};
+use model::{ContainerId, HostConfig, Signal};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::api::query::Query;
 use crate::api::wire::WaitAnswer;
@@ -11,11 +14,36 @@ use crate::api::{ApiError, Call, Handled, Reply, json};
 use crate::http::Response;
 
 const NO_CONTENT: StatusCode = StatusCode::NO_CONTENT;
+/// How long a listener may take to act on a failed start.
+const REACTION_TIME: Duration = Duration::from_millis(150);
+/// How often it is looked whether it did.
+const REACTION_CHECK: Duration = Duration::from_millis(3);
 
 /// `POST /containers/(id)/start`, with a `HostConfig` as body from old clients.
 pub(super) async fn start(mut call: Call<'_>) -> Handled {
     let host = start_body(&mut call).await?;
-    Ok(done(call.engine.start(&call.name, host).await?))
+    let container = call.engine.find(&call.name)?;
+    match call.engine.start(container.id().as_str(), host).await {
+        Ok(outcome) => Ok(done(outcome)),
+        Err(error) => {
+            let_listeners_act(&call, container.id()).await;
+            Err(error.into())
+        }
+    }
+}
+
+/// Holds the answer to a failed start back for a moment while somebody listens to events.
+///
+/// `docker run --rm` removes its container itself when it sees the `die` event, but gives that up
+/// when the start's failure reaches it first; the container would stay for ever.
+async fn let_listeners_act(call: &Call<'_>, container: &ContainerId) {
+    let deadline = Instant::now() + REACTION_TIME;
+    while call.engine.events().listeners() > 0
+        && Instant::now() < deadline
+        && call.engine.find(container.as_str()).is_ok()
+    {
+        tokio::time::sleep(REACTION_CHECK).await;
+    }
 }
 
 async fn start_body(call: &mut Call<'_>) -> Result<Option<HostConfig>, ApiError> {

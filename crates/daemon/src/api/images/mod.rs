@@ -6,6 +6,7 @@ mod inspect;
 mod list;
 mod names;
 mod push;
+mod save;
 mod search;
 
 use engine::images::registry::{Credentials, RegistryError};
@@ -27,7 +28,10 @@ pub(super) async fn dispatch(endpoint: Endpoint, call: Call<'_>) -> Handled {
         Endpoint::ImageSearch => search::search(&call).await,
         Endpoint::ImageTag => names::tag(&call),
         Endpoint::ImageRemove => names::remove(&call).await,
-        other => Err(ApiError::not_implemented(&format!("{other:?}"))),
+        Endpoint::ImageLoad => save::load(call).await,
+        Endpoint::ImageSaveSeveral => save::save_several(call).await,
+        Endpoint::ImageSave => save::save(call).await,
+        other => Err(ApiError::not_found(format!("404 page not found ({other:?})"))),
     }
 }
 

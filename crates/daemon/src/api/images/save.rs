@@ -1,0 +1,41 @@
+//! Images as tarballs: `GET /images/(name)/get`, `GET /images/get`, `POST /images/load`.
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, StatusCode, header};
+
+use super::failure;
+use crate::api::stream::{answer_with, with_body};
+use crate::api::{ApiError, Call, Handled, Reply};
+use crate::http::Response;
+
+const TAR: [(HeaderName, HeaderValue); 1] =
+    [(header::CONTENT_TYPE, HeaderValue::from_static("application/x-tar"))];
+
+/// `GET /images/(name)/get`
+pub(super) async fn save(call: Call<'_>) -> Handled {
+    let name = call.name.clone();
+    write(call, vec![name]).await
+}
+
+/// `GET /images/get?names=…&names=…`
+pub(super) async fn save_several(call: Call<'_>) -> Handled {
+    let names = call.query.all("names");
+    write(call, names).await
+}
+
+async fn write(call: Call<'_>, names: Vec<String>) -> Handled {
+    // Unknown names have their status: they are known before the first byte.
+    let saved = call.engine.images().save(&names).map_err(failure)?;
+    let work = move |mut out| saved.write(&mut out).map_err(failure);
+    answer_with(call, &TAR, work).await
+}
+
+/// `POST /images/load`
+pub(super) async fn load(call: Call<'_>) -> Handled {
+    let engine = Arc::clone(call.engine);
+    let work = move |archive| engine.images().load(archive).map(drop);
+    let loaded: Result<(), _> = with_body(&mut call.exchange.body, work).await?;
+    loaded.map_err(|error| ApiError::refused(error.to_string()))?;
+    Ok(Reply::Whole(Response::text(StatusCode::OK, "")))
+}
