@@ -4,23 +4,44 @@
 //! [`Store::resolve`] finds an image, [`Store::lower_directories`] gives what overlay stacks,
 //! [`Layer`] holds a layer while it is used.
 
+mod changes;
+mod commit;
 mod compression;
 mod copy_up;
 mod error;
+mod export;
+mod glob;
+mod history;
 mod import;
+mod inspect;
 mod layer;
+mod list;
+mod load;
+pub mod paths;
 pub mod registry;
+mod remove;
 mod resolve;
+mod save;
 mod store;
 mod tar;
 mod tree;
 mod unpack;
+mod v1;
 
+pub use changes::{Change, ChangeKind, changes};
+pub use commit::CommitRequest;
 pub use compression::{Compression, Peeked, decoder, decompress, peek};
 pub use copy_up::copy_up;
 pub use error::{Error, Inconsistency, RemovalConflict};
+pub use export::{export, merged_size, tree_size};
+pub use history::HistoryEntry;
 pub use import::{ImportOptions, architecture};
+pub use inspect::{DRIVER, GraphDriver, InspectedImage};
+pub use list::{ListFilter, ListedImage, UnknownFilter};
+pub use load::Loaded;
+pub use remove::{ImageUse, Removal, RemoveOptions};
+pub use save::SavedImages;
 pub use store::{AdoptedLayer, Image, Layer, LayerBlob, NewImage, Store, TagPolicy, digest_of};
 pub use tar::ArchiveError;
 pub use tree::remove as remove_tree;
-pub use unpack::{Limits, Overwrite, Unpacked, unpack};
+pub use unpack::{Limits, Overwrite, Ownership, Unpacked, unpack, unpack_owned};

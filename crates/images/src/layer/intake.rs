@@ -12,7 +12,7 @@ use rustix::fs::Mode;
 use super::{ASSEMBLY, AssemblyWriter, DIFF, HashingChunks, REPLACED};
 use crate::compression::{Compression, decoder, peek};
 use crate::tar::{ArchiveError, Chunk, Chunks, Reader, ReaderChunks, input_error};
-use crate::unpack::{Limits, Options, Overwrite, Recorder, Unpacked, Whiteouts, unpack_entries};
+use crate::unpack::{Limits, Options, Overwrite, Ownership, Recorder, Unpacked, Whiteouts, unpack_entries};
 
 /// A layer that was taken in, not yet part of the store.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Chunks for ReceivedChunks {
     }
 }
 
-fn take_plain(chunks: impl Chunks, place: &Path) -> Result<Taken, ArchiveError> {
+fn take_plain(chunks: impl Chunks + Send, place: &Path) -> Result<Taken, ArchiveError> {
     let mut hashing = HashingChunks::new(chunks).map_err(ArchiveError::Input)?;
     let made =
         |source| ArchiveError::Entry { act: "prepare a layer at", name: place.display().to_string(), source };
@@ -85,7 +85,12 @@ fn take_plain(chunks: impl Chunks, place: &Path) -> Result<Taken, ArchiveError> 
     let assembly = AssemblyWriter::create(&place.join(ASSEMBLY)).map_err(made)?;
     let mut recording = Recording { assembly, replaced: place.join(REPLACED) };
     let limits = Limits::of_space(root.as_fd()).map_err(made)?;
-    let options = Options { whiteouts: Whiteouts::Overlay, overwrite: Overwrite::Anything, limits };
+    let options = Options {
+        whiteouts: Whiteouts::Overlay,
+        overwrite: Overwrite::Anything,
+        ownership: Ownership::Archive,
+        limits,
+    };
     let mut reader = Reader::new(&mut hashing);
     let unpacked = unpack_entries(root.as_fd(), &mut reader, options, &mut recording)?;
     drop(reader);

@@ -1,7 +1,7 @@
 //! Packs a directory in overlay's form into a layer's tar, hashes and records it.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use model::Digest;
 
@@ -37,14 +37,19 @@ fn pack_recorded(place: &Path, below: Stack) -> io::Result<Packed> {
     Ok(Packed { diff_id, size, tar_size })
 }
 
-/// Packs a directory in overlay's form as a layer's tar.
+/// Packs a directory in overlay's form as a layer's tar, without what only serves for mounts.
 ///
 /// # Errors
 /// `Internal` when it cannot be read or `out` fails.
-pub(crate) fn pack_tar(upper: &Path, below: Stack, mut out: impl Write) -> Result<(), Error> {
+pub(crate) fn pack_tar(
+    upper: &Path,
+    below: Stack,
+    mount_points: &[PathBuf],
+    mut out: impl Write,
+) -> Result<(), Error> {
     let failed = Error::file("pack the layer", upper);
     let packed = Stack::open(&[upper]).and_then(|stack| {
-        let mut packer = Packer::new(&mut out, Form::Difference, None);
+        let mut packer = Packer::new(&mut out, Form::Difference, None).without_mount_points(mount_points);
         packer.directory(stack, below, b"")?;
         packer.finish()
     });

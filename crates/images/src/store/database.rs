@@ -83,6 +83,7 @@ fn load_rows(connection: &Connection) -> rusqlite::Result<Index> {
             tar_size: unsigned(row, 3)?,
             references: 0,
             leases: 0,
+            doomed: false,
         };
         index.layer_of.insert(record.diff_id, Arc::clone(&key));
         index.layers.insert(key, record);

@@ -37,6 +37,8 @@ pub(crate) struct LayerRecord {
     pub(crate) references: u32,
     /// How many hold it meanwhile.
     pub(crate) leases: u32,
+    /// It is being removed: nobody may begin to hold it.
+    pub(crate) doomed: bool,
 }
 
 /// Tags or digests of one repository.
@@ -88,20 +90,26 @@ impl Index {
         image
     }
 
-    /// Takes an image away; its names must be gone. Gives the layers that nobody needs now.
-    pub(crate) fn remove_image(&mut self, id: &Digest) -> Vec<LayerKey> {
-        let Some(image) = self.images.remove(id) else { return Vec::new() };
-        let mut free = Vec::new();
+    /// Takes an image away, and the layers that nobody needs then; its names must be gone.
+    pub(crate) fn remove_image(&mut self, id: &Digest) {
+        let Some(image) = self.images.remove(id) else { return };
         for key in &image.layers {
             if let Some(layer) = self.layers.get_mut(key) {
                 layer.references -= 1;
                 if layer.references == 0 && layer.leases == 0 {
                     self.remove_layer(key);
-                    free.push(Arc::clone(key));
                 }
             }
         }
-        free
+    }
+
+    /// Marks layers as being removed, or takes the mark back.
+    pub(crate) fn set_doomed(&mut self, keys: &[LayerKey], doomed: bool) {
+        for key in keys {
+            if let Some(layer) = self.layers.get_mut(key) {
+                layer.doomed = doomed;
+            }
+        }
     }
 
     pub(crate) fn remove_layer(&mut self, key: &str) {

@@ -179,10 +179,19 @@ impl Store {
     /// # Errors
     /// `Internal` when it cannot be read or stored.
     pub fn copy_layer(&self, upper: &Path, lowers: &[PathBuf]) -> Result<Layer, Error> {
+        self.copy_container_layer(upper, lowers, &[])
+    }
+
+    pub(crate) fn copy_container_layer(
+        &self,
+        upper: &Path,
+        lowers: &[PathBuf],
+        mount_points: &[PathBuf],
+    ) -> Result<Layer, Error> {
         let below = Stack::open(lowers).map_err(Error::file("open the layers below", upper))?;
         std::thread::scope(|scope| {
             let (reader, writer) = std::io::pipe().map_err(Error::file("make a pipe for", upper))?;
-            let packing = scope.spawn(move || layer::pack_tar(upper, below, writer));
+            let packing = scope.spawn(move || layer::pack_tar(upper, below, mount_points, writer));
             let layer = self.unpack_layer(reader);
             match packing.join() {
                 // A reader that failed breaks the pipe: its own error says more.
@@ -287,7 +296,7 @@ impl Store {
         place.kept = true;
         let mut index = self.shared.index_mut();
         index.layer_of.insert(diff_id, Arc::clone(&key));
-        let record = LayerRecord { diff_id, size, tar_size, references: 0, leases: 1 };
+        let record = LayerRecord { diff_id, size, tar_size, references: 0, leases: 1, doomed: false };
         index.layers.insert(Arc::clone(&key), record);
         drop(index);
         Ok(Layer { shared: Arc::clone(&self.shared), key, diff_id, size, tar_size, twin: None })
@@ -340,7 +349,7 @@ impl Shared {
     pub(super) fn hold(self: &Arc<Self>, diff_id: &Digest) -> Option<Layer> {
         let mut index = self.index_mut();
         let key = Arc::clone(index.layer_of.get(diff_id)?);
-        let record = index.layers.get_mut(&key)?;
+        let record = index.layers.get_mut(&key).filter(|layer| !layer.doomed)?;
         record.leases += 1;
         let (size, tar_size) = (record.size, record.tar_size);
         Some(Layer { shared: Arc::clone(self), key, diff_id: *diff_id, size, tar_size, twin: None })

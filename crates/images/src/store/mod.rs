@@ -11,6 +11,7 @@
 //! the index alone and never wait for a disk. A layer stays as long as an image refers to it or
 //! someone holds a [`Layer`].
 
+mod change;
 mod children;
 mod database;
 mod documents;
@@ -28,6 +29,7 @@ use rusqlite::Connection;
 
 use crate::Error;
 pub use documents::digest_of;
+pub(crate) use documents::parse as parse_document;
 pub use images::{Image, NewImage};
 pub(crate) use index::{ImageRecord, Index, LayerKey};
 pub use layers::{AdoptedLayer, Layer, LayerBlob};

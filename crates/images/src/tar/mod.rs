@@ -16,7 +16,7 @@ pub(crate) use chunk::{Chunk, Chunks, ReaderChunks};
 pub(crate) use entry::{Entry, EntryKind, Extent};
 pub use error::ArchiveError;
 pub(crate) use error::shown;
-pub(crate) use reader::{Reader, input_error};
+pub(crate) use reader::{ContentReader, Reader, input_error};
 pub(crate) use writer::{Member, Writer};
 
 /// The unit of a tar.

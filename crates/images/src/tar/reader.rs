@@ -3,6 +3,7 @@
 //! Between two contents everything (headers, extended headers, padding, what follows the end) is
 //! kept verbatim in `raw`, so that a recorder can store it and give the archive back unchanged.
 
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::header::{Dialect, Header};
@@ -15,7 +16,7 @@ const EXTENSION_LIMIT: u64 = 1 << 20;
 
 /// A tar stream being read.
 pub(crate) struct Reader<'a> {
-    chunks: Box<dyn Chunks + 'a>,
+    chunks: Box<dyn Chunks + Send + 'a>,
     current: Chunk,
     position: usize,
     offset: u64,
@@ -34,7 +35,7 @@ struct Preceding {
 
 impl<'a> Reader<'a> {
     /// Reads from `chunks`.
-    pub(crate) fn new(chunks: impl Chunks + 'a) -> Self {
+    pub(crate) fn new(chunks: impl Chunks + Send + 'a) -> Self {
         Self {
             chunks: Box::new(chunks),
             current: Arc::default(),
@@ -44,11 +45,6 @@ impl<'a> Reader<'a> {
             remaining: 0,
             padding: 0,
         }
-    }
-
-    /// How many bytes were read.
-    pub(crate) const fn offset(&self) -> u64 {
-        self.offset
     }
 
     /// Takes what was read since the last call, contents excepted, verbatim.
@@ -109,6 +105,11 @@ impl<'a> Reader<'a> {
             self.remaining -= count as u64;
         }
         Ok(())
+    }
+
+    /// The entry's content as a reader.
+    pub(crate) const fn content_reader(&mut self) -> ContentReader<'_, 'a> {
+        ContentReader { reader: self }
     }
 
     /// Reads what follows the end of the archive to the end of the stream, up to `limit` bytes.
@@ -299,6 +300,29 @@ impl<'a> Reader<'a> {
                 return Err(bad("a sparse map is malformed"));
             }
         }
+    }
+}
+
+/// Reads one entry's content: an archive within an archive.
+pub(crate) struct ContentReader<'r, 'a> {
+    reader: &'r mut Reader<'a>,
+}
+
+impl Read for ContentReader<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let reader = &mut *self.reader;
+        if reader.remaining == 0 || buffer.is_empty() {
+            return Ok(0);
+        }
+        let available = reader.fill().map_err(io::Error::other)?;
+        let available = available.ok_or_else(|| io::Error::other(ArchiveError::Truncated))?;
+        let most = usize::try_from(reader.remaining).map_or(available, |left| left.min(available));
+        let count = most.min(buffer.len());
+        buffer[..count].copy_from_slice(&reader.current[reader.position..reader.position + count]);
+        reader.position += count;
+        reader.offset += count as u64;
+        reader.remaining -= count as u64;
+        Ok(count)
     }
 }
 

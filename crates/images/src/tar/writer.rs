@@ -126,6 +126,11 @@ impl<W: Write> Writer<W> {
         Ok(self.out)
     }
 
+    /// The receiver, for a content that goes there by itself.
+    pub(crate) const fn out(&mut self) -> &mut W {
+        &mut self.out
+    }
+
     /// Gives the receiver back without an end.
     pub(crate) fn into_inner(self) -> W {
         self.out

@@ -3,9 +3,13 @@
 mod accounts;
 mod pack;
 mod remove;
+mod size;
 mod stack;
 
 pub(crate) use pack::Packer;
 pub use remove::remove;
 pub(crate) use remove::remove_at;
-pub(crate) use stack::{Form, Stack};
+pub(crate) use size::{size, stack_size};
+pub(crate) use stack::{
+    Form, Found, Stack, attributes_at, is_directory, is_opaque, is_whiteout, open_directory,
+};

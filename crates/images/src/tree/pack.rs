@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{self, FileType, Mode, OFlags, SeekFrom, Stat};
 use rustix::io::Errno;
@@ -39,6 +40,8 @@ pub(crate) struct Packer<'a> {
     buffer: Vec<u8>,
     size: u64,
     written: u64,
+    /// Paths where the engine mounts: what serves for it is left out of a difference.
+    mount_points: &'a [PathBuf],
 }
 
 /// A directory whose names are being packed.
@@ -74,7 +77,16 @@ impl<'a> Packer<'a> {
             buffer: vec![0; PIECE],
             size: 0,
             written: 0,
+            mount_points: &[],
         }
+    }
+
+    /// Leaves out the empty files and directories at these paths and above them, where the layers
+    /// below have nothing: they only serve for mounts.
+    #[must_use]
+    pub(crate) const fn without_mount_points(mut self, mount_points: &'a [PathBuf]) -> Self {
+        self.mount_points = mount_points;
+        self
     }
 
     /// Packs all below a directory; `prefix` precedes all names. `below` are the layers below,
@@ -98,6 +110,9 @@ impl<'a> Packer<'a> {
                 self.whiteout(&name, &child)?;
                 continue;
             };
+            if self.serves_a_mount(level, &child, &found, &real)? {
+                continue;
+            }
             name.extend_from_slice(&child);
             real.extend_from_slice(&child);
             if !is_directory(&found.stat) {
@@ -115,6 +130,25 @@ impl<'a> Packer<'a> {
             }
         }
         Ok(())
+    }
+
+    fn serves_a_mount(&self, level: &Level, child: &[u8], found: &Found, above: &[u8]) -> io::Result<bool> {
+        let path = [b"/", above, child].concat();
+        let path = Path::new(OsStr::from_bytes(&path));
+        let concerned = self.mount_points.iter().any(|mount| mount.starts_with(path));
+        if !concerned || level.below.find(child)?.is_some() {
+            return Ok(false);
+        }
+        if !is_directory(&found.stat) {
+            return Ok(found.stat.st_size == 0);
+        }
+        // A directory made only for mounts holds nothing, or only others of the kind.
+        let inside = level.stack.child(child, found.layer, self.form)?.names(self.form)?;
+        Ok(inside.iter().all(|(name, found)| {
+            let empty = is_directory(&found.stat) || found.stat.st_size == 0;
+            empty
+                && self.mount_points.iter().any(|mount| mount.starts_with(path.join(OsStr::from_bytes(name))))
+        }))
     }
 
     /// Packs a child directory's own entry and begins with its content.

@@ -171,15 +171,13 @@ fn attributes_with(
     list: impl Fn(&mut [u8]) -> Result<usize, Errno>,
     value: impl Fn(&CStr, &mut [u8]) -> Result<usize, Errno>,
 ) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
-    let length = match list(&mut []) {
-        Ok(0) | Err(Errno::NOTSUP | Errno::NOENT) => return Ok(Vec::new()),
-        Ok(length) => length,
-        Err(error) => return Err(error.into()),
+    let names = match filled(list) {
+        Ok(names) if names.is_empty() => return Ok(Vec::new()),
+        Err(Errno::NOTSUP | Errno::NOENT) => return Ok(Vec::new()),
+        names => names?,
     };
-    let mut names = vec![0; length + 256];
-    let length = list(&mut names)?;
     let mut found = Vec::new();
-    for name in names[..length].split_inclusive(|byte| *byte == 0) {
+    for name in names.split_inclusive(|byte| *byte == 0) {
         let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
         let bytes = name.to_bytes();
         if bytes.starts_with(b"trusted.overlay.") || bytes.starts_with(b"user.overlay.") {
@@ -189,12 +187,8 @@ fn attributes_with(
         if bytes == b"security.selinux" {
             continue;
         }
-        let mut buffer = vec![0; value(name, &mut []).unwrap_or_default()];
-        match value(name, &mut buffer) {
-            Ok(length) => {
-                buffer.truncate(length);
-                found.push((bytes.to_vec(), buffer));
-            }
+        match filled(|buffer| value(name, buffer)) {
+            Ok(value) => found.push((bytes.to_vec(), value)),
             // Changed meanwhile by a running container.
             Err(Errno::NODATA | Errno::RANGE | Errno::NOTSUP) => {}
             Err(error) => return Err(error.into()),
@@ -202,4 +196,43 @@ fn attributes_with(
     }
     found.sort();
     Ok(found)
+}
+
+/// What a call fills a buffer with: most answers fit a small one, none is larger than 64 KiB
+/// (xattr(7), "Filesystem differences").
+fn filled(call: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
+    let mut small = [0; 1024];
+    match call(&mut small) {
+        Err(Errno::RANGE) => {
+            let mut large = vec![0; 64 * 1024];
+            let length = call(&mut large)?;
+            large.truncate(length);
+            Ok(large)
+        }
+        length => Ok(small[..length?].to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_are_read_and_overlay_s_own_left_out() {
+        assert!(rustix::process::geteuid().is_root(), "this test needs root");
+        let path = std::env::temp_dir().join(format!("berth-attributes-{}", std::process::id()));
+        std::fs::write(&path, "x").expect("a file");
+        let file = OwnedFd::from(std::fs::File::open(&path).expect("it"));
+        assert_eq!(attributes(&file).expect("none"), []);
+        for name in ["user.note", "trusted.overlay.origin", "trusted.other"] {
+            fs::fsetxattr(&file, name, b"hello", fs::XattrFlags::empty()).expect(name);
+        }
+        let expected =
+            [(b"trusted.other".to_vec(), b"hello".to_vec()), (b"user.note".to_vec(), b"hello".to_vec())];
+        assert_eq!(attributes(&file).expect("two"), expected);
+        let parent = open_directory(CWD, std::env::temp_dir().as_os_str().as_bytes()).expect("it");
+        let name = path.file_name().expect("a name").as_bytes();
+        assert_eq!(attributes_at(&parent, name).expect("two"), expected);
+        std::fs::remove_file(&path).expect("removed");
+    }
 }

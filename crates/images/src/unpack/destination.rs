@@ -143,6 +143,20 @@ impl<'a> Destination<'a> {
     }
 }
 
+/// Makes an empty file or directory at a path beneath `root`, with the directories above it.
+pub(crate) fn make_place(root: BorrowedFd<'_>, path: &[u8], directory: bool) -> std::io::Result<()> {
+    let path = super::clean(path).map_err(std::io::Error::other)?;
+    let mut destination = Destination::new(root).map_err(std::io::Error::other)?;
+    if directory {
+        destination.ensure_directory(&path, 0)?;
+        return Ok(());
+    }
+    let (parent, name) = destination.parent(&path).map_err(std::io::Error::other)?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    fs::openat(&parent, OsStr::from_bytes(name), flags, Mode::from_raw_mode(0o644))?;
+    Ok(())
+}
+
 /// Opens a path with `root` as the file system's root.
 pub(crate) fn open_beneath(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
     let path = if path.is_empty() { b"." } else { path };

@@ -15,7 +15,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use crate::compression::decompress;
 use crate::tar::{ArchiveError, Entry, EntryKind, Reader, ReaderChunks};
 use destination::Destination;
-pub(crate) use destination::open_beneath;
+pub(crate) use destination::{make_place, open_beneath};
 pub(crate) use whiteout::{OPAQUE, OPAQUE_NAME, PREFIX as WHITEOUT_PREFIX};
 
 /// What becomes of `.wh.` names.
@@ -34,6 +34,15 @@ pub enum Overwrite {
     Anything,
     /// A directory replaces only a directory, a non-directory only a non-directory.
     SameSort,
+}
+
+/// Who owns what is unpacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ownership {
+    /// Whoever the archive says.
+    Archive,
+    /// Root, whatever the archive says.
+    Root,
 }
 
 /// Limits against bombs.
@@ -105,6 +114,7 @@ impl Recorder for NoRecorder {
 pub(crate) struct Options {
     pub(crate) whiteouts: Whiteouts,
     pub(crate) overwrite: Overwrite,
+    pub(crate) ownership: Ownership,
     pub(crate) limits: Limits,
 }
 
@@ -126,8 +136,21 @@ pub fn unpack(
     archive: impl Read + Send,
     overwrite: Overwrite,
 ) -> Result<Unpacked, ArchiveError> {
+    unpack_owned(root, archive, overwrite, Ownership::Archive)
+}
+
+/// Unpacks as [`unpack`] does, for an owner of the caller's choice.
+///
+/// # Errors
+/// As [`unpack`].
+pub fn unpack_owned(
+    root: BorrowedFd<'_>,
+    archive: impl Read + Send,
+    overwrite: Overwrite,
+    ownership: Ownership,
+) -> Result<Unpacked, ArchiveError> {
     let limits = Limits::of_space(root).map_err(ArchiveError::Input)?;
-    let options = Options { whiteouts: Whiteouts::Literal, overwrite, limits };
+    let options = Options { whiteouts: Whiteouts::Literal, overwrite, ownership, limits };
     let plain = decompress(archive).map_err(crate::tar::input_error)?;
     let mut reader = Reader::new(ReaderChunks::new(plain));
     unpack_entries(root, &mut reader, options, &mut NoRecorder)
@@ -191,11 +214,14 @@ impl Unpacking<'_> {
 
     fn entry(
         &mut self,
-        entry: Entry,
+        mut entry: Entry,
         reader: &mut Reader<'_>,
         recorder: &mut dyn Recorder,
     ) -> Result<(), ArchiveError> {
         let path = clean(&entry.path)?;
+        if self.options.ownership == Ownership::Root {
+            (entry.user, entry.group) = (0, 0);
+        }
         if entry.kind == EntryKind::Other || (path.is_empty() && entry.kind != EntryKind::Directory) {
             return reader.content(|bytes| recorder.raw(bytes));
         }

@@ -143,3 +143,14 @@ pub fn compressed(plain: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("zstd", zstd::encode_all(plain, 1).expect("zstd")),
     ]
 }
+
+pub mod overlay;
+
+/// Compares listings and shows the first difference.
+pub fn assert_same_lines(one: &str, other: &str) {
+    for (one, other) in one.lines().zip(other.lines()) {
+        assert_eq!(one, other);
+    }
+    assert_eq!(one.lines().count(), other.lines().count());
+    assert!(one.lines().count() > 10, "the listing is empty");
+}

@@ -1,0 +1,77 @@
+//! `manifest.json`, as Docker since 1.10, skopeo, buildah and this program write it.
+
+use model::{Digest, ImageConfig, ImageReference};
+use serde::Deserialize;
+
+use super::{Loading, Named};
+use crate::store::{Layer, NewImage, digest_of};
+use crate::{Error, Inconsistency, store::parse_document as parse};
+
+/// One image of the file.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ManifestItem {
+    config: String,
+    #[serde(default)]
+    repo_tags: Option<Vec<String>>,
+    #[serde(default)]
+    layers: Option<Vec<String>>,
+    #[serde(default)]
+    parent: Option<String>,
+    /// This program's: the directories are named by true ids.
+    #[serde(default)]
+    true_ids: bool,
+}
+
+impl Loading<'_> {
+    /// The items, unless the v1.20 layout beside them says more.
+    pub(super) fn manifest_items(&self) -> Result<Option<Vec<ManifestItem>>, Error> {
+        let Some(document) = self.tarball.document("manifest.json") else { return Ok(None) };
+        let items: Vec<ManifestItem> = parse("manifest.json", document)?;
+        Ok((!items.iter().any(|item| item.true_ids)).then_some(items))
+    }
+
+    pub(super) fn from_manifest(&mut self, items: &[ManifestItem]) -> Result<(Vec<Digest>, Named), Error> {
+        let (mut images, mut names) = (Vec::new(), Vec::new());
+        for item in items {
+            let name = super::tarball::clean(&item.config);
+            let document = self.tarball.require(&name)?.to_vec();
+            let config: ImageConfig = parse(&name, &document)?;
+            let members = item.layers.as_deref().unwrap_or_default();
+            let layers = self.item_layers(&name, &config, members)?;
+            let parent = item.parent.as_deref().and_then(|parent| Digest::parse(parent).ok());
+            let parent = parent.filter(|parent| self.store.index().images.contains_key(parent));
+            let new = NewImage { config: &document, layers: &layers, parent, legacy: None };
+            let image = self.add(&new, digest_of(&document))?;
+            images.push(image.id);
+            for tag in item.repo_tags.iter().flatten() {
+                names.push((ImageReference::parse(tag)?, image.id));
+            }
+        }
+        Ok((images, names))
+    }
+
+    /// The layers that an item names, checked against the config.
+    fn item_layers(&self, name: &str, config: &ImageConfig, members: &[String]) -> Result<Vec<Layer>, Error> {
+        let expected = &config.rootfs.diff_ids;
+        if members.len() != expected.len() {
+            let (layers, diff_ids) = (members.len(), expected.len());
+            return Err(Inconsistency::LayerCount { name: name.to_owned(), layers, diff_ids }.into());
+        }
+        let mut layers = Vec::new();
+        for (member, expected) in members.iter().zip(expected) {
+            let found = self.tarball.layer(&super::tarball::clean(member)).cloned();
+            // A member that is left out may be here already.
+            let layer = found.or_else(|| self.store.layer(expected));
+            let layer = layer.ok_or_else(|| Inconsistency::MissingMember(member.clone()))?;
+            if layer.diff_id() != *expected {
+                let actual = layer.diff_id();
+                return Err(
+                    Inconsistency::WrongDigest { name: member.clone(), expected: *expected, actual }.into()
+                );
+            }
+            layers.push(layer);
+        }
+        Ok(layers)
+    }
+}

@@ -1,0 +1,106 @@
+//! Loads tarballs of images: the v1.20 layout, `manifest.json` and the OCI image layout.
+//!
+//! The tarball is read once, as it comes: documents are kept in memory, layers are unpacked into
+//! the store at once and held; at the end the documents say what belongs together. If anything
+//! fails, what was made is taken back.
+
+mod manifest;
+mod oci;
+mod tarball;
+mod v1;
+
+use std::io::Read;
+
+use model::{Digest, ImageReference};
+
+use crate::store::{Image, Store, TagPolicy};
+use crate::{Error, Inconsistency};
+use tarball::Tarball;
+
+/// What a tarball brought.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// The images that it names, or that nothing else in it is built on.
+    pub images: Vec<Digest>,
+    /// The tags that were set, in order.
+    pub tags: Vec<String>,
+    /// Sentences for the user: which tags moved.
+    pub notices: Vec<String>,
+}
+
+impl Store {
+    /// Loads all images of a tarball, compressed in any known way. Tags that name other images
+    /// move.
+    ///
+    /// # Errors
+    /// [`Error::Archive`] when the tarball is no good, `NotFound` or `Refused` when its parts do
+    /// not fit together; nothing stays then.
+    pub fn load(&self, tarball: impl Read + Send) -> Result<Loaded, Error> {
+        let mut loading = Loading { store: self, tarball: Tarball::read(self, tarball)?, made: Vec::new() };
+        match loading.all() {
+            Ok((images, names)) => self.name_loaded(images, names),
+            Err(error) => {
+                self.discard_images(&loading.made);
+                Err(error)
+            }
+        }
+    }
+
+    fn name_loaded(
+        &self,
+        images: Vec<Digest>,
+        names: Vec<(ImageReference, Digest)>,
+    ) -> Result<Loaded, Error> {
+        let mut loaded = Loaded { images, ..Loaded::default() };
+        for (name, image) in names {
+            let before = self.tag(&image, &name, TagPolicy::Move)?;
+            let shown = name.with_default_tag().to_string();
+            if let Some(before) = before.filter(|before| *before != image) {
+                loaded.notices.push(format!(
+                    "The image {shown} already exists, renaming the old one with ID {} to empty string",
+                    before.short()
+                ));
+            }
+            loaded.tags.push(shown);
+        }
+        Ok(loaded)
+    }
+}
+
+type Named = Vec<(ImageReference, Digest)>;
+
+struct Loading<'a> {
+    store: &'a Store,
+    tarball: Tarball,
+    /// Images that were not there before, parents first.
+    made: Vec<Digest>,
+}
+
+impl Loading<'_> {
+    fn all(&mut self) -> Result<(Vec<Digest>, Named), Error> {
+        if let Some(items) = self.manifest_items()? {
+            return self.from_manifest(&items);
+        }
+        if self.tarball.has_v1() {
+            return self.from_v1();
+        }
+        if self.tarball.document("index.json").is_some() {
+            return self.from_oci();
+        }
+        if self.tarball.is_empty() {
+            Ok((Vec::new(), Vec::new()))
+        } else {
+            Err(Inconsistency::NoImage.into())
+        }
+    }
+
+    /// Makes an image unless it is there, and remembers that it was made here.
+    fn add(&mut self, image: &crate::NewImage<'_>, id: Digest) -> Result<Image, Error> {
+        let known = self.store.index().images.contains_key(&id);
+        let image = self.store.add_image(image)?;
+        if !known {
+            self.made.push(image.id);
+        }
+        Ok(image)
+    }
+}

@@ -1,0 +1,124 @@
+//! The OCI image layout: `index.json` and `blobs/` (OCI image specification, "Image Layout").
+
+use std::collections::BTreeMap;
+
+use model::{Digest, ImageConfig, ImageReference};
+use serde::Deserialize;
+
+use super::{Loading, Named};
+use crate::store::{Layer, NewImage, digest_of};
+use crate::{Error, Inconsistency, architecture, store::parse_document as parse};
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Index {
+    manifests: Vec<Descriptor>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Descriptor {
+    #[serde(default)]
+    media_type: String,
+    digest: Digest,
+    #[serde(default)]
+    annotations: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    platform: Option<Platform>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Platform {
+    architecture: String,
+    os: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Manifest {
+    config: Descriptor,
+    layers: Vec<Descriptor>,
+}
+
+/// An index in an index in an index is deeper than any tool makes.
+const NESTING_LIMIT: u32 = 4;
+
+/// What containerd and skopeo name images by.
+const NAME_ANNOTATIONS: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
+
+impl Loading<'_> {
+    pub(super) fn from_oci(&mut self) -> Result<(Vec<Digest>, Named), Error> {
+        let index: Index = parse("index.json", self.tarball.require("index.json")?)?;
+        let (mut images, mut names) = (Vec::new(), Vec::new());
+        for descriptor in &index.manifests {
+            let Some(manifest) = self.choose(descriptor, 0)? else { continue };
+            let image = self.from_oci_manifest(&manifest)?;
+            images.push(image);
+            names.extend(name_of(descriptor).map(|name| (name, image)));
+        }
+        if images.is_empty() {
+            return Err(Inconsistency::NoImage.into());
+        }
+        Ok((images, names))
+    }
+
+    /// The manifest itself, or the one for this machine of an index.
+    fn choose(&self, descriptor: &Descriptor, depth: u32) -> Result<Option<Descriptor>, Error> {
+        let is_index =
+            descriptor.media_type.contains("index") || descriptor.media_type.contains("manifest.list");
+        if !is_index || depth == NESTING_LIMIT {
+            return Ok((!is_index).then(|| descriptor.clone()));
+        }
+        let name = blob(&descriptor.digest);
+        let index: Index = parse(&name, self.tarball.require(&name)?)?;
+        let fits = |child: &&Descriptor| {
+            child
+                .platform
+                .as_ref()
+                .is_none_or(|platform| platform.os == "linux" && platform.architecture == architecture())
+        };
+        // A tool may have copied one platform only: the others' blobs are not there.
+        let present = |child: &&Descriptor| self.tarball.document(&blob(&child.digest)).is_some();
+        match index.manifests.iter().filter(present).find(fits) {
+            Some(child) => self.choose(child, depth + 1),
+            None => {
+                Err(Inconsistency::MissingMember(format!("manifest for linux/{} in {name}", architecture()))
+                    .into())
+            }
+        }
+    }
+
+    fn from_oci_manifest(&mut self, descriptor: &Descriptor) -> Result<Digest, Error> {
+        let name = blob(&descriptor.digest);
+        let manifest: Manifest = parse(&name, self.tarball.require(&name)?)?;
+        let config_name = blob(&manifest.config.digest);
+        let document = self.tarball.require(&config_name)?.to_vec();
+        let config: ImageConfig = parse(&config_name, &document)?;
+        let expected = &config.rootfs.diff_ids;
+        if expected.len() != manifest.layers.len() {
+            let (layers, diff_ids) = (manifest.layers.len(), expected.len());
+            return Err(Inconsistency::LayerCount { name, layers, diff_ids }.into());
+        }
+        let mut layers: Vec<Layer> = Vec::new();
+        for (layer, expected) in manifest.layers.iter().zip(expected) {
+            let member = blob(&layer.digest);
+            let found = self.tarball.layer(&member).cloned().or_else(|| self.store.layer(expected));
+            layers.push(found.ok_or(Inconsistency::MissingMember(member))?);
+        }
+        let new = NewImage { config: &document, layers: &layers, parent: None, legacy: None };
+        self.add(&new, digest_of(&document)).map(|image| image.id)
+    }
+}
+
+fn blob(digest: &Digest) -> String {
+    format!("blobs/sha256/{}", digest.hexadecimal())
+}
+
+/// The name in a descriptor's annotations; a bare tag is no name.
+fn name_of(descriptor: &Descriptor) -> Option<ImageReference> {
+    let annotations = descriptor.annotations.as_ref()?;
+    NAME_ANNOTATIONS.iter().find_map(|key| {
+        let name = annotations.get(*key)?;
+        let named = *key == NAME_ANNOTATIONS[0] || name.contains(':') || name.contains('/');
+        ImageReference::parse(name).ok().filter(|_| named)
+    })
+}

@@ -1,0 +1,229 @@
+//! Reads a tarball once: documents into memory, layers into the store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+
+use model::Digest;
+use sha2::{Digest as _, Sha256};
+
+use crate::compression::{Compression, decompress};
+use crate::store::{Layer, Store, digest_of};
+use crate::tar::{ArchiveError, ContentReader, Entry, EntryKind, Reader, ReaderChunks, input_error};
+use crate::{Error, Inconsistency};
+
+/// No config or manifest is larger: those of the largest known images have 200 KiB.
+const DOCUMENT_LIMIT: u64 = 8 << 20;
+/// All documents of a tarball together.
+const DOCUMENTS_LIMIT: u64 = 128 << 20;
+/// Members of a tarball: three for each of ten thousand layers, and more.
+const MEMBER_LIMIT: usize = 100_000;
+
+/// What a tarball holds, by member name.
+pub(super) struct Tarball {
+    documents: BTreeMap<String, Vec<u8>>,
+    layers: BTreeMap<String, Layer>,
+    links: BTreeMap<String, String>,
+    directories: BTreeSet<String>,
+    documents_size: u64,
+    members: usize,
+}
+
+impl Tarball {
+    pub(super) fn read(store: &Store, archive: impl Read + Send) -> Result<Self, Error> {
+        let plain = decompress(archive).map_err(input_error)?;
+        let mut reader = Reader::new(ReaderChunks::new(plain));
+        let mut tarball = Self {
+            documents: BTreeMap::new(),
+            layers: BTreeMap::new(),
+            links: BTreeMap::new(),
+            directories: BTreeSet::new(),
+            documents_size: 0,
+            members: 0,
+        };
+        while let Some(entry) = reader.next()? {
+            drop(reader.take_raw());
+            tarball.member(store, &entry, &mut reader)?;
+            reader.content(|_| Ok(()))?;
+        }
+        reader.trailer(u64::MAX, |_| Ok(()))?;
+        Ok(tarball)
+    }
+
+    fn member(&mut self, store: &Store, entry: &Entry, reader: &mut Reader<'_>) -> Result<(), Error> {
+        self.members += 1;
+        if self.members > MEMBER_LIMIT {
+            return Err(ArchiveError::Limit { what: "members", limit: MEMBER_LIMIT as u64 }.into());
+        }
+        let name = clean(&String::from_utf8_lossy(&entry.path));
+        match entry.kind {
+            EntryKind::Directory => {
+                self.directories.insert(name);
+            }
+            EntryKind::Symlink => {
+                let base = name.rsplit_once('/').map_or("", |(base, _)| base);
+                let target = clean(&format!("{base}/{}", String::from_utf8_lossy(&entry.link)));
+                self.links.insert(name, target);
+            }
+            EntryKind::HardLink => {
+                self.links.insert(name, clean(&String::from_utf8_lossy(&entry.link)));
+            }
+            EntryKind::File => self.file(store, name, entry.stored, reader)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, store: &Store, name: String, size: u64, reader: &mut Reader<'_>) -> Result<(), Error> {
+        let expected = blob_digest(&name);
+        let content = reader.content_reader();
+        if is_layer_name(&name) {
+            self.layers.insert(name, store.unpack_layer(content)?);
+            return Ok(());
+        }
+        let named_document = is_document_name(&name);
+        if !named_document && expected.is_none() {
+            return Ok(());
+        }
+        let mut content = Verified { content, hasher: Sha256::new() };
+        let mut start = vec![0; 512];
+        let count = fill(&mut content, &mut start)?;
+        start.truncate(count);
+        if !named_document && looks_like_layer(&start) {
+            let layer = store.unpack_layer((&start[..]).chain(&mut content))?;
+            content.check(&name, expected)?;
+            self.layers.insert(name, layer);
+            return Ok(());
+        }
+        self.documents_size += size;
+        if size > DOCUMENT_LIMIT || self.documents_size > DOCUMENTS_LIMIT {
+            return Err(Inconsistency::TooMuch { what: name, limit: DOCUMENT_LIMIT, unit: "bytes" }.into());
+        }
+        content.read_to_end(&mut start).map_err(input_error)?;
+        if let Some(expected) = expected {
+            let actual = digest_of(&start);
+            if actual != expected {
+                return Err(Inconsistency::WrongDigest { name, expected, actual }.into());
+            }
+        }
+        self.documents.insert(name, start);
+        Ok(())
+    }
+
+    /// Follows links between members.
+    fn resolve<'n>(&'n self, name: &'n str) -> &'n str {
+        let mut name = name;
+        for _ in 0..8 {
+            match self.links.get(name) {
+                Some(target) => name = target,
+                None => break,
+            }
+        }
+        name
+    }
+
+    pub(super) fn document(&self, name: &str) -> Option<&[u8]> {
+        self.documents.get(self.resolve(name)).map(Vec::as_slice)
+    }
+
+    pub(super) fn require(&self, name: &str) -> Result<&[u8], Inconsistency> {
+        self.document(name).ok_or_else(|| Inconsistency::MissingMember(name.to_owned()))
+    }
+
+    pub(super) fn layer(&self, name: &str) -> Option<&Layer> {
+        self.layers.get(self.resolve(name))
+    }
+
+    /// A layer of the tarball by the digest of its plain tar.
+    pub(super) fn layer_of(&self, diff_id: &Digest) -> Option<&Layer> {
+        self.layers.values().find(|layer| layer.diff_id() == *diff_id)
+    }
+
+    /// The directories of the v1.20 layout: all at the top but `blobs`.
+    pub(super) fn v1_directories(&self) -> BTreeSet<String> {
+        let members = self.documents.keys().chain(self.layers.keys()).chain(self.links.keys());
+        let of_members =
+            members.filter_map(|name| name.split_once('/').map(|(directory, _)| directory.to_owned()));
+        let alone = self.directories.iter().filter(|name| !name.contains('/')).cloned();
+        of_members.chain(alone).filter(|name| !name.is_empty() && name != "blobs").collect()
+    }
+
+    pub(super) fn has_v1(&self) -> bool {
+        self.documents.contains_key("repositories") || !self.v1_directories().is_empty()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.documents.is_empty() && self.layers.is_empty()
+    }
+}
+
+/// Hashes what is read, to compare it with the member's name.
+struct Verified<'r, 'a> {
+    content: ContentReader<'r, 'a>,
+    hasher: Sha256,
+}
+
+impl Read for Verified<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.content.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+impl Verified<'_, '_> {
+    fn check(mut self, name: &str, expected: Option<Digest>) -> Result<(), Error> {
+        std::io::copy(&mut self, &mut std::io::sink()).map_err(input_error)?;
+        let actual = Digest::from_bytes(self.hasher.finalize().into());
+        match expected {
+            Some(expected) if expected != actual => {
+                Err(Inconsistency::WrongDigest { name: name.to_owned(), expected, actual }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> Result<usize, ArchiveError> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match reader.read(&mut buffer[filled..]).map_err(input_error)? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    Ok(filled)
+}
+
+/// A member's name without `./`, leading `/` and `..`.
+pub(super) fn clean(name: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in name.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            _ => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+/// The digest that a blob of the OCI layout is named by.
+fn blob_digest(name: &str) -> Option<Digest> {
+    Digest::parse_hexadecimal(name.strip_prefix("blobs/sha256/")?).ok()
+}
+
+fn is_document_name(name: &str) -> bool {
+    let last = name.rsplit('/').next().unwrap_or_default();
+    matches!(last, "json" | "repositories" | "oci-layout") || last.ends_with(".json")
+}
+
+fn is_layer_name(name: &str) -> bool {
+    let last = name.rsplit('/').next().unwrap_or_default();
+    [".tar", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst"].iter().any(|end| last.ends_with(end))
+}
+
+/// Whether content is an archive and no JSON.
+fn looks_like_layer(start: &[u8]) -> bool {
+    Compression::detect(start) != Compression::Identity
+        || (start.len() == 512 && !start.trim_ascii_start().starts_with(b"{"))
+}

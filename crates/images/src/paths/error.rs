@@ -1,0 +1,77 @@
+//! What can go wrong with a path in a container.
+
+use std::io;
+
+use model::ErrorKind;
+
+use crate::tar::ArchiveError;
+
+/// A failure with a container's files.
+#[derive(Debug, thiserror::Error)]
+pub enum PathError {
+    /// Nothing is there.
+    #[error("lstat {0}: no such file or directory")]
+    NotFound(String),
+    /// The path says directory, but it is none.
+    #[error("lstat {0}: not a directory")]
+    NotADirectory(String),
+    /// What is to be filled is no directory.
+    #[error("extraction point is not a directory")]
+    NotADirectoryToFill,
+    /// Links lead to links without end.
+    #[error("too many links in {0}")]
+    TooManyLinks(String),
+    /// The path holds a NUL or is too long.
+    #[error("lstat {0:?}: invalid argument")]
+    Invalid(String),
+    /// The file system there is read-only.
+    #[error("{0} is on a read-only file system")]
+    ReadOnly(String),
+    /// The archive is no good, or cannot be unpacked there.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The kernel refuses.
+    #[error("cannot {act} {path}: {source}")]
+    System {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        path: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The receiver of the tar fails.
+    #[error("cannot write the archive: {0}")]
+    Output(io::Error),
+}
+
+impl PathError {
+    /// What kind of failure this is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound(_) => ErrorKind::NotFound,
+            Self::NotADirectory(_) | Self::NotADirectoryToFill => ErrorKind::BadParameter,
+            Self::TooManyLinks(_) | Self::Invalid(_) => ErrorKind::Refused,
+            Self::ReadOnly(_) => ErrorKind::Forbidden,
+            Self::Archive(ArchiveError::OverDirectory { .. } | ArchiveError::OverNonDirectory { .. }) => {
+                ErrorKind::BadParameter
+            }
+            Self::Archive(error) => error.kind(),
+            Self::System { .. } | Self::Output(_) => ErrorKind::Internal,
+        }
+    }
+
+    pub(super) fn of(act: &'static str, path: &str) -> impl FnOnce(rustix::io::Errno) -> Self {
+        use rustix::io::Errno;
+        let path = path.to_owned();
+        move |errno| match errno {
+            Errno::NOENT => Self::NotFound(path),
+            Errno::NOTDIR => Self::NotADirectory(path),
+            Errno::LOOP => Self::TooManyLinks(path),
+            Errno::INVAL | Errno::NAMETOOLONG => Self::Invalid(path),
+            Errno::ROFS => Self::ReadOnly(path),
+            errno => Self::System { act, path, source: errno.into() },
+        }
+    }
+}

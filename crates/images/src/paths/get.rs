@@ -1,0 +1,71 @@
+//! Fetches a path as a tar, named by its last component as `docker cp` wants it.
+
+use std::io::Write;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::FileType;
+
+use super::PathError;
+use super::resolve::Asked;
+use super::stat::{PathStat, stat};
+use crate::tree::{Form, Packer, Stack, open_directory};
+
+/// A path that was found and can be written as a tar: nothing is written before all is known.
+#[derive(Debug)]
+pub struct Fetched {
+    /// Its attributes.
+    pub stat: PathStat,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// A directory and the name its entries begin with.
+    Directory(OwnedFd, String),
+    /// One thing in its parent.
+    Single(OwnedFd, String),
+}
+
+/// Finds what a path stands for: a link as its last name is itself meant unless a `/` follows.
+///
+/// # Errors
+/// [`PathError`].
+pub fn fetch(root: BorrowedFd<'_>, path: &str) -> Result<Fetched, PathError> {
+    let stat = stat(root, path)?;
+    let asked = Asked::parse(path);
+    let name = |name: &str| if name.is_empty() { "/".to_owned() } else { format!("{name}/") };
+    let source = if asked.directory {
+        let prefix = if asked.content { "./".to_owned() } else { name(&asked.name) };
+        Source::Directory(asked.open_directory(root)?, prefix)
+    } else {
+        let (parent, found) = asked.look(root)?;
+        if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
+            let opened = open_directory(&parent, asked.name.as_bytes());
+            Source::Directory(opened.map_err(PathError::of("open", path))?, name(&asked.name))
+        } else {
+            Source::Single(parent, asked.name)
+        }
+    };
+    Ok(Fetched { stat, source })
+}
+
+impl Fetched {
+    /// Writes the tar.
+    ///
+    /// # Errors
+    /// [`PathError::Output`] when something cannot be read or `out` fails.
+    pub fn write(self, out: &mut dyn Write) -> Result<(), PathError> {
+        let mut packer = Packer::new(out, Form::Plain, None);
+        let packed = match self.source {
+            Source::Directory(directory, prefix) => {
+                packer.directory_entry(&directory, prefix.as_bytes()).and_then(|()| {
+                    let stack = Stack(vec![Arc::new(directory)]);
+                    packer.directory(stack, Stack(Vec::new()), prefix.as_bytes())
+                })
+            }
+            Source::Single(parent, name) => packer.single(&parent, name.as_bytes(), name.as_bytes()),
+        };
+        packed.and_then(|()| packer.finish().map(drop)).map_err(PathError::Output)
+    }
+}

@@ -1,0 +1,18 @@
+//! Files of containers by their paths: looked at, fetched as a tar, put from a tar.
+//!
+//! A [`View`] is a container's file system: of a running one through its init's root, of any other
+//! through mounts that only this view has. All paths are resolved by the kernel with the view's
+//! root as theirs, so neither links nor `..`, nor a process that swaps them meanwhile, leads out.
+
+mod error;
+mod get;
+mod put;
+mod resolve;
+mod stat;
+mod view;
+
+pub use error::PathError;
+pub use get::{Fetched, fetch};
+pub use put::put;
+pub use stat::{PathStat, stat};
+pub use view::{BindView, View, ViewRequest};

@@ -1,0 +1,35 @@
+//! Puts a tar's files into a directory of a container.
+
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::fs::{self, StatVfsMountFlags};
+
+use super::PathError;
+use super::resolve::Asked;
+use crate::unpack::{Overwrite, Ownership, Unpacked, unpack_owned};
+
+/// Unpacks an archive, compressed in any known way, into the directory at `path`. All files belong
+/// to root, whatever the archive says. Names in the archive cannot leave the root, links on their
+/// way are followed inside it.
+///
+/// # Errors
+/// [`PathError`]: `NotFound`, `BadParameter` when the path is no directory, `Forbidden` when it is
+/// read-only; the archive's own errors. What was unpacked before stays.
+pub fn put(
+    root: BorrowedFd<'_>,
+    path: &str,
+    archive: impl Read + Send,
+    overwrite: Overwrite,
+) -> Result<Unpacked, PathError> {
+    let asked = Asked::parse(path);
+    let directory = asked.open_directory(root).map_err(|error| match error {
+        PathError::NotADirectory(_) => PathError::NotADirectoryToFill,
+        other => other,
+    })?;
+    let mount = fs::fstatvfs(&directory).map_err(PathError::of("look at", path))?;
+    if mount.f_flag.contains(StatVfsMountFlags::RDONLY) {
+        return Err(PathError::ReadOnly(path.to_owned()));
+    }
+    Ok(unpack_owned(directory.as_fd(), archive, overwrite, Ownership::Root)?)
+}

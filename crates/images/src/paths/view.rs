@@ -1,0 +1,143 @@
+//! A container's file system as it would be, or is, inside the container.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::mount::{MountFlags, mount, mount_bind_recursive, mount_remount};
+use sys::private_mounts::in_private_mounts;
+
+use super::PathError;
+use crate::unpack::open_beneath;
+
+/// A directory or file of the host that the container sees at a place of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BindView {
+    /// On the host.
+    pub source: PathBuf,
+    /// In the container.
+    pub target: PathBuf,
+    /// Whether the container may not write there.
+    pub read_only: bool,
+}
+
+/// The parts of a container that does not run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ViewRequest {
+    /// The layers, topmost first.
+    pub lowers: Vec<PathBuf>,
+    /// The container's own layer.
+    pub upper: PathBuf,
+    /// Overlay's work directory, on the same file system.
+    pub work: PathBuf,
+    /// Volumes and binds, in the order in which they are mounted.
+    pub binds: Vec<BindView>,
+    /// Whether the container may not write to its root.
+    pub read_only: bool,
+}
+
+/// A container's file system, held open. Its mounts, if it has any, go with it.
+#[derive(Debug)]
+pub struct View {
+    root: OwnedFd,
+    _namespace: Option<OwnedFd>,
+}
+
+impl View {
+    /// Opens the root of a running container through its init's process on the host.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn of_process(process: u32) -> Result<Self, PathError> {
+        let path = format!("/proc/{process}/root");
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root =
+            rustix::fs::openat(CWD, &path, flags, Mode::empty()).map_err(PathError::of("open", &path))?;
+        Ok(Self { root, _namespace: None })
+    }
+
+    /// Mounts a container's file system in a mount namespace of its own: nobody else sees it.
+    ///
+    /// # Errors
+    /// When the kernel refuses a mount.
+    pub fn mounted(request: &ViewRequest) -> Result<Self, PathError> {
+        let failed = |act| {
+            let path = request.upper.display().to_string();
+            move |source| PathError::System { act, path, source }
+        };
+        let (root, namespace) =
+            in_private_mounts(|| assemble(request)).map_err(failed("make a mount namespace for"))?;
+        Ok(Self { root: root.map_err(failed("mount the layers of"))?, _namespace: Some(namespace) })
+    }
+
+    /// The root, for [`super::stat`], [`super::fetch`] and [`super::put`].
+    #[must_use]
+    pub fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+}
+
+/// Mounts overlay over its own work directory's parent, which this namespace needs no more, and
+/// what the container has mounted into it.
+fn assemble(request: &ViewRequest) -> io::Result<OwnedFd> {
+    let place = &request.upper;
+    let lowers = request.lowers.iter().map(|lower| escaped(lower)).collect::<Vec<_>>().join(":");
+    let options = if request.lowers.is_empty() {
+        return Err(io::Error::other("a container without layers"));
+    } else {
+        format!("lowerdir={lowers},upperdir={},workdir={}", escaped(place), escaped(&request.work))
+    };
+    let options = std::ffi::CString::new(options)?;
+    let read_only = if request.read_only { MountFlags::RDONLY } else { MountFlags::empty() };
+    mount("overlay", place, "overlay", read_only, Some(options.as_c_str()))?;
+    let root = OwnedFd::from(File::open(place)?);
+    for bind in &request.binds {
+        bind_into(&root, bind)?;
+    }
+    Ok(root)
+}
+
+/// Binds to the place that the target is inside the container, never to one outside it.
+fn bind_into(root: &OwnedFd, bind: &BindView) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::ffi::OsStrExt;
+    let target = match open_beneath(root.as_fd(), bind.target.as_os_str().as_bytes(), OFlags::PATH) {
+        Ok(target) => target,
+        // Never started: the place is not there yet, and nothing can be below it.
+        Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => make_place(root, bind)?,
+        Err(error) => return Err(error.into()),
+    };
+    let place = format!("/proc/self/fd/{}", target.as_raw_fd());
+    mount_bind_recursive(&bind.source, &place)?;
+    if bind.read_only {
+        // Opened anew: the descriptor still shows what was there before the mount.
+        let mounted = open_beneath(root.as_fd(), bind.target.as_os_str().as_bytes(), OFlags::PATH)?;
+        let place = format!("/proc/self/fd/{}", mounted.as_raw_fd());
+        mount_remount(&place, MountFlags::BIND | MountFlags::RDONLY, "")?;
+    }
+    Ok(())
+}
+
+/// Makes the file or directory to mount on, as a start would.
+fn make_place(root: &OwnedFd, bind: &BindView) -> io::Result<OwnedFd> {
+    use std::os::unix::ffi::OsStrExt;
+    let is_directory = rustix::fs::stat(&bind.source)
+        .map(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)?;
+    let target = bind.target.as_os_str().as_bytes();
+    crate::unpack::make_place(root.as_fd(), target, is_directory)?;
+    Ok(open_beneath(root.as_fd(), target, OFlags::PATH)?)
+}
+
+/// Overlay's options are separated by commas and colons (overlayfs documentation).
+fn escaped(path: &Path) -> String {
+    let mut text = String::new();
+    for character in path.to_string_lossy().chars() {
+        if matches!(character, '\\' | ',' | ':') {
+            text.push('\\');
+        }
+        text.push(character);
+    }
+    text
+}

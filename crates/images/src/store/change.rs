@@ -1,0 +1,127 @@
+//! Takes names and images away, in one transaction.
+
+use std::collections::HashMap;
+use std::sync::{Arc, MutexGuard};
+
+use model::Digest;
+use rusqlite::Connection;
+
+use super::database::Stored;
+use super::{ImageRecord, LayerKey, Shared, Store, documents, names};
+use crate::Error;
+use crate::remove::Name;
+
+/// The right to change the store: what was read since stays true.
+pub(crate) struct Change<'a> {
+    shared: &'a Shared,
+    database: MutexGuard<'a, Connection>,
+}
+
+impl Store {
+    /// Keeps all others from changing the store.
+    pub(crate) fn begin_change(&self) -> Change<'_> {
+        Change { shared: &self.shared, database: self.shared.database() }
+    }
+
+    /// Takes back images that were just made, as far as nobody named or used them meanwhile.
+    pub(crate) fn discard_images(&self, images: &[Digest]) {
+        for id in images.iter().rev() {
+            let change = self.begin_change();
+            let record = {
+                let index = self.index();
+                let named = !index.tags_of(id).is_empty() || !index.digests_of(id).is_empty();
+                index.images.get(id).filter(|_| !named && !index.has_children(id)).cloned()
+            };
+            if let Some(record) = record
+                && let Err(error) = change.remove(&[], &[record])
+            {
+                tracing::warn!(image = %id, %error, "cannot take an image back");
+            }
+        }
+    }
+}
+
+impl Change<'_> {
+    /// Takes names and images away, and the files of layers that nobody needs then.
+    pub(crate) fn remove(mut self, gone: &[Name], images: &[Arc<ImageRecord>]) -> Result<(), Error> {
+        let free = self.doom_layers(images);
+        if let Err(error) = self.commit(gone, images, &free) {
+            self.shared.index_mut().set_doomed(&free, false);
+            return Err(Error::database("remove an image")(error));
+        }
+        {
+            let mut index = self.shared.index_mut();
+            for name in gone {
+                match name {
+                    Name::Tag(repository, tag) => take(&mut index.tags, repository, tag.as_str()),
+                    Name::Digest(repository, digest) => take(&mut index.digests, repository, digest),
+                }
+            }
+            for image in images {
+                index.remove_image(&image.id);
+            }
+        }
+        drop(self.database);
+        for key in free {
+            self.shared.remove_layer_files(&key);
+        }
+        Ok(())
+    }
+
+    fn commit(
+        &mut self,
+        gone: &[Name],
+        images: &[Arc<ImageRecord>],
+        free: &[LayerKey],
+    ) -> rusqlite::Result<()> {
+        let transaction = self.database.transaction()?;
+        let mut unneeded = Vec::new();
+        for name in gone {
+            match name {
+                Name::Tag(repository, tag) => names::delete_tag(&transaction, repository, tag)?,
+                Name::Digest(repository, digest) => {
+                    names::delete_digest(&transaction, repository, digest)?;
+                    unneeded.push(*digest);
+                }
+            }
+        }
+        for image in images {
+            transaction.prepare_cached("DELETE FROM images WHERE id = ?")?.execute([Stored(image.id)])?;
+            unneeded.push(image.config);
+            unneeded.extend(image.legacy);
+        }
+        for key in free {
+            transaction.prepare_cached("DELETE FROM layers WHERE key = ?")?.execute([&**key])?;
+        }
+        documents::drop_unneeded(&transaction, &unneeded)?;
+        transaction.commit()
+    }
+
+    /// The layers that only these images need and nobody holds: from now on nobody can.
+    fn doom_layers(&self, images: &[Arc<ImageRecord>]) -> Vec<LayerKey> {
+        let mut uses: HashMap<&LayerKey, u32> = HashMap::new();
+        for key in images.iter().flat_map(|image| image.layers.iter()) {
+            *uses.entry(key).or_default() += 1;
+        }
+        let mut index = self.shared.index_mut();
+        let free = |(key, count): &(&LayerKey, u32)| {
+            index.layers.get(*key).is_some_and(|layer| layer.references == *count && layer.leases == 0)
+        };
+        let free: Vec<LayerKey> = uses.into_iter().filter(free).map(|(key, _)| Arc::clone(key)).collect();
+        index.set_doomed(&free, true);
+        free
+    }
+}
+
+fn take<K: Ord + std::borrow::Borrow<Q>, Q: Ord + ?Sized>(
+    all: &mut super::index::Names<K>,
+    repository: &str,
+    name: &Q,
+) {
+    if let Some(names) = all.get_mut(repository) {
+        names.remove(name);
+        if names.is_empty() {
+            all.remove(repository);
+        }
+    }
+}

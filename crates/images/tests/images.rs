@@ -1,0 +1,262 @@
+//! Images and their names as the API shows and removes them. Needs root.
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use berth_images::{
+    Error, Image, ImageUse, ImportOptions, Layer, ListFilter, NewImage, Removal, RemoveOptions, Store,
+};
+use model::{ContainerId, ImageReference};
+use support::{Archive, Scratch};
+
+struct Fixture {
+    scratch: Scratch,
+    store: Store,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let scratch = Scratch::new();
+        let store = Store::open(scratch.path()).expect("a store");
+        Self { scratch, store }
+    }
+
+    fn import(&self, name: Option<&str>, content: &[u8]) -> Image {
+        let reference = name.map(|name| ImageReference::parse(name).expect("a name"));
+        let config = model::Config {
+            labels: Some(BTreeMap::from([("a".to_owned(), String::from_utf8_lossy(content).into_owned())])),
+            ..model::Config::default()
+        };
+        let options = ImportOptions {
+            source: "-".to_owned(),
+            reference,
+            config: Some(config),
+            ..ImportOptions::default()
+        };
+        self.store.import(&Archive::new().file("f", content).finish()[..], &options).expect("an image")
+    }
+
+    /// A metadata step, or one with a file, on top of an image.
+    fn child(&self, parent: &Image, step: &str, file: Option<&[u8]>) -> Image {
+        let mut config = parent.config.clone();
+        let mut layers = self.store.layers(parent).expect("held");
+        if let Some(content) = file {
+            let layer = self.store.unpack_layer(&Archive::new().file("g", content).finish()[..]);
+            layers.push(layer.expect("a layer"));
+        }
+        config.rootfs.diff_ids = layers.iter().map(Layer::diff_id).collect();
+        config.comment = String::new();
+        config.history.push(model::History {
+            created: config.created,
+            created_by: step.to_owned(),
+            empty_layer: file.is_none(),
+            ..model::History::default()
+        });
+        let document = serde_json::to_vec(&config).expect("JSON");
+        let new = NewImage { config: &document, layers: &layers, parent: Some(parent.id), legacy: None };
+        self.store.add_image(&new).expect("an image")
+    }
+
+    fn tag(&self, image: &Image, name: &str) {
+        let name = ImageReference::parse(name).expect("a name");
+        self.store.tag(&image.id, &name, berth_images::TagPolicy::Keep).expect("tagged");
+    }
+
+    fn ids(&self, filter: &ListFilter) -> Vec<String> {
+        self.store.list(filter).into_iter().map(|image| image.id).collect()
+    }
+
+    fn remove(&self, name: &str, force: bool, uses: &[ImageUse]) -> Result<Vec<Removal>, String> {
+        let options = RemoveOptions { force, keep_parents: false };
+        self.store.remove(name, options, uses).map_err(|error| error.to_string())
+    }
+
+    fn layer_directories(&self) -> usize {
+        std::fs::read_dir(self.scratch.path().join("layers")).expect("layers").count()
+    }
+}
+
+fn untagged(name: &str) -> Removal {
+    Removal::Untagged(name.to_owned())
+}
+
+fn deleted(image: &Image) -> Removal {
+    Removal::Deleted(image.id.hexadecimal())
+}
+
+fn usage(image: &Image, running: bool) -> ImageUse {
+    ImageUse { container: ContainerId::from_random([0xcc; 32]), image: image.id, running }
+}
+
+#[test]
+fn the_list_shows_heads_and_names_and_filters_them() {
+    let fixture = Fixture::new();
+    let base = fixture.import(Some("app:v1"), b"1");
+    fixture.tag(&base, "app:other");
+    fixture.tag(&base, "127.0.0.1:5000/x/app");
+    let middle = fixture.child(&base, "ENV a", None);
+    let head = fixture.child(&middle, "RUN b", Some(b"22"));
+    let id = |image: &Image| image.id.hexadecimal();
+
+    assert_eq!(fixture.ids(&ListFilter::default()), [id(&head), id(&base)]);
+    let all = ListFilter { all: true, ..ListFilter::default() };
+    assert_eq!(fixture.ids(&all), [id(&head), id(&middle), id(&base)]);
+    let dangling = ListFilter { all: true, dangling: true, ..ListFilter::default() };
+    assert_eq!(fixture.ids(&dangling), [id(&head)]);
+    let named = |pattern: &str| ListFilter { name: Some(pattern.to_owned()), ..ListFilter::default() };
+    let listed = fixture.store.list(&named("a*"));
+    assert_eq!(listed[0].repo_tags, ["app:other", "app:v1"]);
+    assert_eq!(listed.len(), 1);
+    assert_eq!(fixture.ids(&named("app:v1")), [""; 0]);
+    assert_eq!(fixture.ids(&named("127.0.0.1:5000/*/app")), [id(&base)]);
+    let labelled = |label: &str| ListFilter { labels: vec![label.to_owned()], ..ListFilter::default() };
+    assert_eq!(fixture.ids(&labelled("a=1")), [id(&head), id(&base)]);
+    assert_eq!(fixture.ids(&labelled("a=2")), [""; 0]);
+    assert_eq!(fixture.ids(&labelled("a")).len(), 2);
+
+    let listed = fixture.store.list(&all);
+    assert_eq!((listed[0].size, listed[0].virtual_size), (2, 3));
+    assert_eq!((listed[1].size, listed[1].virtual_size), (0, 1));
+    assert_eq!(listed[0].parent_id, id(&middle));
+    assert_eq!(listed[1].repo_tags, ["<none>:<none>"]);
+    assert_eq!(listed[1].repo_digests, ["<none>@<none>"]);
+    assert_eq!(listed[2].repo_digests, [""; 0]);
+    let mut filter = ListFilter::default();
+    let unknown = filter.apply(&BTreeMap::from([("foo".to_owned(), vec!["bar".to_owned()])]));
+    assert_eq!(unknown.expect_err("unknown").to_string(), "Invalid filter 'foo'");
+}
+
+#[test]
+fn inspect_and_history_follow_the_parents() {
+    let fixture = Fixture::new();
+    let base = fixture.import(Some("base"), b"1");
+    let middle = fixture.child(&base, "/bin/sh -c #(nop) ENV a", None);
+    let head = fixture.child(&middle, "/bin/sh -c b", Some(b"22"));
+    fixture.tag(&head, "head");
+    let shown = fixture.store.inspect("head").expect("it");
+    assert_eq!((shown.id, shown.parent), (head.id.hexadecimal(), middle.id.hexadecimal()));
+    assert_eq!((shown.size, shown.virtual_size), (2, 3));
+    assert_eq!(shown.graph_driver.name, "overlay");
+    let history = fixture.store.history("head").expect("it");
+    let rows: Vec<_> =
+        history.iter().map(|entry| (entry.id.as_str(), entry.created_by.as_str(), entry.size)).collect();
+    let (head, middle, base) = (head.id.hexadecimal(), middle.id.hexadecimal(), base.id.hexadecimal());
+    assert_eq!(
+        rows,
+        [(head.as_str(), "/bin/sh -c b", 2), (&middle, "/bin/sh -c #(nop) ENV a", 0), (&base, "", 1)]
+    );
+    assert_eq!(history[2].comment, "Imported from -");
+    assert_eq!(history[1].tags, None);
+    assert_eq!(history[0].tags.as_deref(), Some(&["head:latest".to_owned()][..]));
+    let error = fixture.store.history("nope").expect_err("unknown");
+    assert_eq!(error.to_string(), "could not find image: no such id: nope");
+}
+
+#[test]
+fn removal_takes_names_first_then_the_image_and_its_unnamed_parents() {
+    let fixture = Fixture::new();
+    let base = fixture.import(Some("base"), b"1");
+    let middle = fixture.child(&base, "RUN a", Some(b"2"));
+    let head = fixture.child(&middle, "CMD b", None);
+    let twin = fixture.child(&middle, "CMD c", None);
+    fixture.tag(&head, "head");
+    fixture.tag(&head, "other:v1");
+    fixture.tag(&twin, "twin");
+    let id = head.id.hexadecimal();
+
+    assert_eq!(fixture.remove("head:nope", false, &[]), Err("No such image: head:nope".to_owned()));
+    assert_eq!(fixture.remove("", false, &[]), Err("Image name can not be blank".to_owned()));
+    let several = format!(
+        "Conflict, cannot delete image {} because it is tagged in multiple repositories, use -f to force",
+        &id[..12]
+    );
+    assert_eq!(fixture.remove(&id[..12], false, &[]), Err(several));
+    assert_eq!(fixture.remove("other:v1", false, &[usage(&head, true)]), Ok(vec![untagged("other:v1")]));
+    assert_eq!(fixture.remove("head", false, &[]), Ok(vec![untagged("head:latest"), deleted(&head)]));
+    let parent = middle.id.hexadecimal();
+    assert_eq!(fixture.remove(&parent, true, &[]), Err(format!("Conflict, {parent} wasn't deleted")));
+    assert_eq!(fixture.layer_directories(), 2);
+    let gone = vec![untagged("twin:latest"), deleted(&twin), deleted(&middle)];
+    assert_eq!(fixture.remove("twin", false, &[]), Ok(gone));
+    assert_eq!(fixture.layer_directories(), 1);
+    assert_eq!(fixture.remove("base", false, &[]), Ok(vec![untagged("base:latest"), deleted(&base)]));
+    assert_eq!(fixture.layer_directories(), 0);
+    assert_eq!(fixture.store.count(), 0);
+}
+
+#[test]
+fn containers_keep_their_images() {
+    let fixture = Fixture::new();
+    let base = fixture.import(Some("base"), b"1");
+    let head = fixture.child(&base, "CMD b", None);
+    fixture.tag(&head, "head");
+    let short = head.id.short();
+    let container = &"cc".repeat(32)[..12];
+    let stopped = format!(
+        "Conflict, cannot delete {short} because the container {container} is using it, use -f to force"
+    );
+    let running = format!(
+        "Conflict, cannot delete {short} because the running container {container} is using it, stop it and use -f to force"
+    );
+    let forced = format!(
+        "Conflict, cannot force delete {short} because the running container {container} is using it, stop it and retry"
+    );
+    assert_eq!(fixture.remove("head", false, &[usage(&head, false)]), Err(stopped));
+    assert_eq!(fixture.remove("head", false, &[usage(&head, true)]), Err(running));
+    assert_eq!(fixture.remove("head", true, &[usage(&head, true)]), Err(forced));
+    let parent = fixture.remove("base", false, &[usage(&head, true)]).expect_err("a child runs");
+    assert!(parent.contains(&format!("cannot delete {}", base.id.short())), "{parent}");
+    assert_eq!(
+        fixture.remove("head", true, &[usage(&head, false)]),
+        Ok(vec![untagged("head:latest"), deleted(&head)])
+    );
+    let kept = fixture.store.remove("base", RemoveOptions { force: false, keep_parents: true }, &[]);
+    assert_eq!(kept.expect("removed"), vec![untagged("base:latest"), deleted(&base)]);
+}
+
+#[test]
+fn a_held_layer_outlives_its_image_and_can_be_used_again() {
+    let fixture = Fixture::new();
+    let image = fixture.import(Some("a"), b"1");
+    let layer = fixture.store.layers(&image).expect("held").remove(0);
+    fixture.remove("a", false, &[]).expect("removed");
+    assert_eq!(std::fs::read(layer.directory().join("f")).expect("its file"), b"1");
+    let again = fixture.store.unpack_layer(&Archive::new().file("f", b"1").finish()[..]).expect("it");
+    assert_eq!(again.directory(), layer.directory());
+    drop((layer, again));
+    assert_eq!(fixture.layer_directories(), 0);
+}
+
+#[test]
+fn many_threads_import_the_same_and_remove_it() {
+    let fixture = Fixture::new();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let fixture = &fixture;
+            scope.spawn(move || {
+                for round in 0..12 {
+                    let name = format!("t{thread}:r{round}");
+                    let image = fixture.import(Some(&name), &[b'0' + round % 3]);
+                    let lower = fixture.store.lower_directories(&image);
+                    assert!(lower[0].join("f").exists(), "the layer of {name} is there");
+                    fixture.remove(&name, true, &[]).expect("removed");
+                }
+            });
+        }
+    });
+    assert_eq!((fixture.layer_directories(), fixture.store.count()), (0, 0));
+    let temporary = fixture.scratch.path().join("temporary");
+    assert_eq!(std::fs::read_dir(temporary).expect("it").count(), 0);
+}
+
+#[test]
+fn an_unknown_parent_or_wrong_layers_are_refused() {
+    let fixture = Fixture::new();
+    let image = fixture.import(None, b"1");
+    let document = serde_json::to_vec(&image.config).expect("JSON");
+    let new = NewImage { config: &document, layers: &[], parent: None, legacy: None };
+    assert!(matches!(fixture.store.add_image(&new), Err(Error::Inconsistent(_))));
+    let new = NewImage { config: b"{\"rootfs\":7}", layers: &[], parent: None, legacy: None };
+    assert!(matches!(fixture.store.add_image(&new), Err(Error::Document { .. })));
+}
