@@ -41,7 +41,6 @@ pub struct LogQuery {
 /// A log being read.
 pub struct LogStream {
     pieces: Option<LogPieces>,
-    record: watch::Receiver<Arc<Record>>,
     follow: Option<watch::Receiver<Arc<Record>>>,
     exits: u64,
     is_last: bool,
@@ -72,7 +71,6 @@ impl Engine {
         let pieces = self.open_logs(&record, &query)?;
         Ok(LogStream {
             pieces: Some(pieces),
-            record: container.watch(),
             follow,
             exits: record.exits,
             is_last: false,
@@ -131,22 +129,6 @@ impl LogPieces {
     }
 }
 
-impl LogPieces {
-    /// Ends the lines that the process left unfinished, as the reference's logs do.
-    fn unfinished_lines(&self) -> Option<Vec<u8>> {
-        let mut piece = Vec::new();
-        for (at_line_start, stream) in self.at_line_start.into_iter().zip([Stream::Stdout, Stream::Stderr]) {
-            if !at_line_start {
-                if self.framed {
-                    piece.extend_from_slice(&stream.frame_head(1));
-                }
-                piece.push(b'\n');
-            }
-        }
-        Some(piece).filter(|piece| !piece.is_empty())
-    }
-}
-
 impl LogStream {
     /// The next piece; `None` at the end of the log, or of the container for a follower.
     ///
@@ -168,12 +150,7 @@ impl LogStream {
                     self.pieces = Some(pieces);
                     return Some(Ok(Bytes::from(piece)));
                 }
-                Ok(None) if self.is_last || self.follow.is_none() => {
-                    return pieces
-                        .unfinished_lines()
-                        .filter(|_| !self.may_grow())
-                        .map(|piece| Ok(Bytes::from(piece)));
-                }
+                Ok(None) if self.is_last || self.follow.is_none() => return None,
                 Ok(None) => {
                     self.pieces = Some(pieces);
                     self.wait_for_more().await;
@@ -181,11 +158,6 @@ impl LogStream {
                 Err(source) => return Some(Err(Error::refused(format!("cannot read the log: {source}")))),
             }
         }
-    }
-
-    /// Whether the process may still write: then what looks unfinished may go on.
-    fn may_grow(&self) -> bool {
-        !self.is_last && self.record.borrow().is_running()
     }
 
     /// Waits a moment, or notes that the container has ended so that the next read is the last.

@@ -24,6 +24,8 @@ pub(crate) struct Daemon {
     listener: Option<OwnedFd>,
     path: PathBuf,
     waiting: VecDeque<Packet>,
+    /// Whether the poller waits for room to send.
+    blocked: bool,
 }
 
 impl Daemon {
@@ -32,7 +34,7 @@ impl Daemon {
         let listener = seqpacket::listen(&path)?;
         seqpacket::set_nonblocking(&listener)?;
         poller.add(&listener, Token::Listener.pack(), Interest::READ)?;
-        let mut daemon = Self { connection: None, listener: Some(listener), path, waiting: VecDeque::new() };
+        let mut daemon = Self { connection: None, listener: Some(listener), path, waiting: VecDeque::new(), blocked: false };
         daemon.take(connection, poller)?;
         Ok(daemon)
     }
@@ -41,6 +43,7 @@ impl Daemon {
         seqpacket::set_nonblocking(&connection)?;
         poller.add(&connection, Token::Daemon.pack(), Interest::READ)?;
         self.waiting.clear();
+        self.blocked = false;
         self.connection = Some(connection);
         Ok(())
     }
@@ -125,7 +128,11 @@ impl Daemon {
                 Err(_) => return self.disconnect(),
             };
         }
-        let interest = Interest { read: true, write: !self.waiting.is_empty() };
-        let _ = poller.modify(connection, Token::Daemon.pack(), interest);
+        let blocked = !self.waiting.is_empty();
+        if blocked != self.blocked {
+            let interest = Interest { read: true, write: blocked };
+            let _ = poller.modify(connection, Token::Daemon.pack(), interest);
+            self.blocked = blocked;
+        }
     }
 }

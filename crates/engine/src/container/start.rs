@@ -78,10 +78,11 @@ impl Engine {
             Decision::Run => {}
         }
         let mut starting = Record::clone(&container.record());
-        starting.phase = Phase::Starting;
         if by_policy {
+            // Clients see it as restarting until it runs.
             starting.restart_count += 1;
         } else {
+            starting.phase = Phase::Starting;
             starting.restart_count = 0;
             starting.stopped_by_client = false;
         }

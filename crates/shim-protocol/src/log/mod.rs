@@ -8,7 +8,7 @@
 //! ```
 //!
 //! - `log` is one line with its newline. A line longer than [`MAXIMUM_PAYLOAD`] is several records, of which
-//!   only the last ends in a newline; the last line of a process may have none.
+//!   only the last ends in a newline; one that the process left unfinished gets its newline from the shim.
 //! - Bytes that are no UTF-8 are written as `\udc80`…`\udcff`, a low surrogate alone: valid JSON by RFC 8259's
 //!   grammar, which text in UTF-8 can never contain. [`Reader`] gives the very bytes back; other readers show
 //!   a replacement character.

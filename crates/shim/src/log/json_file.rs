@@ -63,11 +63,12 @@ impl JsonFile {
         self.put();
     }
 
-    /// Logs what is left of begun lines.
+    /// Logs what is left of begun lines, with the newline that the process never wrote: readers show
+    /// line by line, as the reference's logs have it.
     pub(crate) fn finish(&mut self) {
         self.encoder.set_time(Timestamp::now());
         let (encoder, encoded) = (&self.encoder, &mut self.encoded);
-        self.lines.finish(|stream, line| encoder.encode(stream, line, encoded));
+        self.lines.finish(|stream, line| encoder.encode(stream, &[line, b"\n"].concat(), encoded));
         self.put();
     }
 
@@ -216,6 +217,6 @@ mod tests {
         log.write(Stream::Stdout, b"whole\nrest");
         assert_eq!(texts(&path), ["whole\n"]);
         log.finish();
-        assert_eq!(texts(&path), ["whole\n", "rest"]);
+        assert_eq!(texts(&path), ["whole\n", "rest\n"]);
     }
 }
