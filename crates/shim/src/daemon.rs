@@ -34,7 +34,13 @@ impl Daemon {
         let listener = seqpacket::listen(&path)?;
         seqpacket::set_nonblocking(&listener)?;
         poller.add(&listener, Token::Listener.pack(), Interest::READ)?;
-        let mut daemon = Self { connection: None, listener: Some(listener), path, waiting: VecDeque::new(), blocked: false };
+        let mut daemon = Self {
+            connection: None,
+            listener: Some(listener),
+            path,
+            waiting: VecDeque::new(),
+            blocked: false,
+        };
         daemon.take(connection, poller)?;
         Ok(daemon)
     }

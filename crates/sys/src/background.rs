@@ -7,8 +7,9 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use rustix::fs::{Mode, OFlags};
 
 /// Leaves the parent's session, points the first three descriptors at /dev/null, takes the descriptor
-/// `given` and closes all others, ignores SIGHUP and SIGPIPE, and adopts the orphans of its descendants.
-/// To be called once, at the start of `main`.
+/// `given` and closes all others, ignores SIGHUP, SIGPIPE and SIGTERM (who ends the service that started
+/// it means the service), and adopts the orphans of its descendants. To be called once, at the start of
+/// `main`.
 ///
 /// # Errors
 /// Those of the calls; a process that leads its session already is no error.
@@ -18,6 +19,7 @@ pub fn detach(given: RawFd) -> io::Result<OwnedFd> {
     let given = take(given)?;
     null_stdio()?;
     ignore(libc::SIGHUP)?;
+    ignore(libc::SIGTERM)?;
     ignore(libc::SIGPIPE)?;
     adopt_orphans()?;
     Ok(given)
