@@ -5,6 +5,7 @@
 //!   ──── CgroupMade ────────→        the cgroup's directories exist
 //!   ←─── Terminal (+ master) ─       with a terminal only
 //!   ──── Start ─────────────→        the gate opens
+//!   ←─── Born (+ pidfd) ─────        with an exec only
 //!   ←─── Executing ──────────        then end of file: the program runs
 //!   ←─── Failed ─────────────        or this, at any time
 //! ```
@@ -34,6 +35,8 @@ pub(crate) enum Command {
 pub(crate) enum Report {
     /// The terminal's master is beside this.
     Terminal,
+    /// The process of an exec is born, with this number on the host; its pidfd is beside this.
+    Born(u32),
     /// Nothing is left to do but execve.
     Executing,
     /// The child gives up.
@@ -97,6 +100,11 @@ impl Channel {
     /// Child: gives the terminal's master to the parent.
     pub(crate) fn give_terminal(&self, master: BorrowedFd<'_>) -> io::Result<()> {
         self.send(&Report::Terminal, Some(master))
+    }
+
+    /// Child: tells the parent of the process of an exec.
+    pub(crate) fn born(&self, pid: u32, pidfd: BorrowedFd<'_>) -> io::Result<()> {
+        self.send(&Report::Born(pid), Some(pidfd))
     }
 
     /// Child: says that execve comes next.

@@ -35,7 +35,7 @@ pub(crate) fn run(launch: Launch<'_>, streams: Streams) -> Result<Infallible, St
 /// Gives up everything that passing signals on does not need.
 fn reduce(held: capabilities::Mask, process: BorrowedFd<'_>) -> Result<(), StartError> {
     let act = "giving up what the init does not need";
-    sys::execute::close_all_but(process).doing(act)?;
+    sys::execute::close_all_but(0, process).doing(act)?;
     capabilities::limit_bounding_set(0)?;
     let kill = capabilities::KILL & held;
     capabilities::set(kill, kill)?;

@@ -63,7 +63,7 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 /// `ResourceBusy` when the caller has more than one thread (a copy of it could deadlock), else
 /// those of clone3(2).
 pub fn clone(namespaces: NewNamespaces, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Cloned> {
-    refuse_several_threads()?;
+    let _only = OnlyThread::ascertain()?;
     let mut pidfd: libc::c_int = -1;
     // SAFETY: clone_args is plain data for which zero is a valid value.
     let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
@@ -78,6 +78,28 @@ pub fn clone(namespaces: NewNamespaces, cgroup: Option<BorrowedFd<'_>>) -> io::R
     // so no lock is held by a thread that the child lacks; the arguments outlive the call.
     let pid =
         unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, std::mem::size_of_val(&arguments)) };
+    cloned(pid, pidfd)
+}
+
+/// Copies the calling process once more, as a child of its own parent; `parent` there means sibling.
+/// The call is the old clone(2), which filters can look into; the thread was counted before one came
+/// into force.
+///
+/// # Errors
+/// Those of clone(2).
+pub fn clone_sibling(_only: &OnlyThread) -> io::Result<Cloned> {
+    let mut pidfd: libc::c_int = -1;
+    let flags = libc::CLONE_PARENT | libc::CLONE_PIDFD;
+    let stack = std::ptr::null::<libc::c_void>();
+    // SAFETY: without CLONE_VM the child has its own copy of the memory and goes on on the copy of
+    // this stack, and there is one thread, so no lock is held by a thread that the child lacks; the
+    // kernel writes the descriptor before it returns.
+    let pid =
+        unsafe { libc::syscall(libc::SYS_clone, libc::c_long::from(flags), stack, &raw mut pidfd, 0, 0) };
+    cloned(pid, pidfd)
+}
+
+fn cloned(pid: libc::c_long, pidfd: libc::c_int) -> io::Result<Cloned> {
     match pid {
         0 => Ok(Cloned::Child),
         pid if pid > 0 => Ok(Cloned::Parent {
@@ -89,13 +111,23 @@ pub fn clone(namespaces: NewNamespaces, cgroup: Option<BorrowedFd<'_>>) -> io::R
     }
 }
 
-/// The task directory has a link for itself, its parent and each thread, proc_pid_task(5).
-fn refuse_several_threads() -> io::Result<()> {
-    let links = rustix::fs::stat(c"/proc/self/task")?.st_nlink;
-    if links > 3 {
-        return Err(io::Error::new(io::ErrorKind::ResourceBusy, "the process has several threads"));
+/// That the caller has one thread: a copy of a process with several could wait for ever for a lock
+/// that a thread held that the copy lacks.
+#[derive(Debug)]
+pub struct OnlyThread(());
+
+impl OnlyThread {
+    /// Asks the kernel.
+    ///
+    /// # Errors
+    /// `ResourceBusy` when there are others.
+    pub fn ascertain() -> io::Result<Self> {
+        // SAFETY: for a process with one thread this changes nothing, for others it fails, unshare(2).
+        if unsafe { libc::unshare(libc::CLONE_VM) } == 0 {
+            return Ok(Self(()));
+        }
+        Err(io::Error::new(io::ErrorKind::ResourceBusy, "the process has several threads"))
     }
-    Ok(())
 }
 
 /// Makes the caller's present cgroups the roots of what it sees, CLONE_NEWCGROUP of unshare(2).

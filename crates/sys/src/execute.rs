@@ -26,19 +26,19 @@ pub fn close_on_execute_from(first: u32) -> io::Result<()> {
     close_range(first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int)
 }
 
-/// Closes all descriptors but one.
+/// Closes all descriptors from `first` on but one.
 ///
 /// Descriptors that values of this process own are closed under them: only for a process that
 /// uses none of them any more and ends by [`execute`] or [`crate::clone::leave`].
 ///
 /// # Errors
 /// Those of close_range(2).
-pub fn close_all_but(kept: BorrowedFd<'_>) -> io::Result<()> {
+pub fn close_all_but(first: u32, kept: BorrowedFd<'_>) -> io::Result<()> {
     let number = kept.as_raw_fd().unsigned_abs();
-    if number > 0 {
-        close_range(0, number - 1, 0)?;
+    if number > first {
+        close_range(first, number - 1, 0)?;
     }
-    close_range(number + 1, u32::MAX, 0)
+    close_range(first.max(number + 1), u32::MAX, 0)
 }
 
 fn close_range(first: u32, last: u32, flags: libc::c_int) -> io::Result<()> {

@@ -1,28 +1,32 @@
 //! Starts a further process in a running container.
 //!
-//! The child is born into the container's pid namespace, where others see it. Until it becomes its
-//! program it cannot be looked into (it is not dumpable), and it holds no descriptor of the host.
+//! ```text
+//! caller ──clone──→ helper: outside of the container's pid namespace, so nothing inside sees it. It
+//!    │              joins the other namespaces, closes what is the host's, becomes the user and
+//!    │              gives up all rights that the program will not have
+//!    └──────────────── clone ──→ process: the caller's child, born into the pid namespace with
+//!                                nothing left to take from it, and not dumpable; executes
+//! ```
 
 use std::convert::Infallible;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use model::{Namespace, ProcessReference};
+use model::{Namespace, ProcessReference, Signal};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::MountAttrFlags;
 use rustix::thread::ThreadNameSpaceType;
 use sys::clone::{Cloned, NewNamespaces};
 
-use super::start::await_program;
+use super::start::{Gifts, await_program};
 use super::{Exec, ExecRequest, Running};
 use crate::channel::{Channel, Command};
 use crate::error::Doing;
-use crate::namespaces::{direct_children, start_time};
-use crate::process::capabilities;
-use crate::process::launch::{self, Launch, Streams};
+use crate::namespaces::start_time;
+use crate::process::launch::{self, Launch, Ready, Streams};
 use crate::process::terminal::Terminal;
-use crate::process::user;
+use crate::process::{capabilities, user};
 use crate::root::kernel;
 use crate::root::place::Root;
 use crate::{FailureKind, Process, StartError, Stdio, label, seccomp};
@@ -40,68 +44,96 @@ impl Running {
         let stdio = stdio.above_standard().doing("preparing the standard streams")?;
         let (ours, theirs) = Channel::pair().doing("making a socket pair")?;
         let target = self.cgroup.clone_target()?;
-        let guard = match self.spec.namespaces.pid {
-            Namespace::Host => None,
-            Namespace::Own | Namespace::Process(_) => Some(direct_children(&self.init)?),
-        };
         let cloned = sys::clone::clone(NewNamespaces::default(), target.as_ref().map(AsFd::as_fd));
         let (pid, pidfd) = match cloned.doing("making the process")? {
             Cloned::Child => {
-                drop((ours, target, guard));
-                ExecBirth { running: self, request, channel: &theirs }.live(stdio)
+                // The end of the parent must be seen, so its side of the channel goes.
+                drop((ours, target));
+                Helper { running: self, request, channel: &theirs }.live(stdio)
             }
             Cloned::Parent { pid, pidfd } => (pid, pidfd),
         };
-        drop((guard, theirs, stdio));
-        let start_time = start_time(&self.host.proc, pid);
-        let reference = ProcessReference { pid, start_time: *start_time.as_ref().unwrap_or(&0) };
-        let process = Process { reference, pidfd };
-        let entered = start_time.doing("reading the child's start time").and_then(|_| {
-            if target.is_none() {
-                self.cgroup.join(pid)?;
-            }
-            ours.command(&Command::Start(None)).doing("telling the child to start")
+        drop((theirs, stdio));
+        let helper = Process { reference: ProcessReference { pid, start_time: 0 }, pidfd };
+        let joined = if target.is_none() { self.cgroup.join(pid) } else { Ok(()) };
+        let started = joined
+            .map_err(StartError::from)
+            .and_then(|()| ours.command(&Command::Start(None)).doing("telling the process to start"));
+        let result = self.take_process(&ours, &helper, started);
+        // It ends by itself; only its exit is left to take.
+        let _ = helper.wait();
+        result
+    }
+
+    fn take_process(
+        &self,
+        channel: &Channel,
+        helper: &Process,
+        started: Result<(), StartError>,
+    ) -> Result<Exec, StartError> {
+        if started.is_err() {
+            let _ = helper.signal(Signal::KILL);
+        }
+        let mut gifts = Gifts::default();
+        let told = await_program(channel, &mut gifts);
+        let process = gifts.born.map(|(pid, pidfd)| {
+            // Not reaped yet, so the number is still its own.
+            let start_time = start_time(&self.host.proc, pid).unwrap_or(0);
+            Process { reference: ProcessReference { pid, start_time }, pidfd }
         });
-        match finish(&process, &ours, entered) {
-            Ok(terminal) => Ok(Exec { process, terminal }),
-            Err(error) => {
-                // It ends by itself or was killed; only its exit is left to take.
-                let _ = process.wait();
-                Err(error)
+        match (started, told, process) {
+            (Ok(()), Ok(()), Some(process)) => Ok(Exec { process, terminal: gifts.terminal }),
+            (started, told, process) => {
+                if let Some(process) = process {
+                    let _ = process.signal(Signal::KILL);
+                    let _ = process.wait();
+                }
+                // A child that has failed by itself says more than a broken channel.
+                let told = told.err().unwrap_or_else(StartError::lost);
+                Err(started.err().filter(|_| told.is_lost()).unwrap_or(told))
             }
         }
     }
 }
 
-fn finish(
-    process: &Process,
-    channel: &Channel,
-    entered: Result<(), StartError>,
-) -> Result<Option<OwnedFd>, StartError> {
-    if let Err(error) = entered {
-        // A child that has failed by itself says more about it.
-        let _ = process.signal(model::Signal::KILL);
-        return Err(await_program(channel).err().filter(|error| !error.is_lost()).unwrap_or(error));
-    }
-    await_program(channel)
-}
-
-/// What the child of an exec knows.
-struct ExecBirth<'a> {
+/// What the helper knows.
+struct Helper<'a> {
     running: &'a Running,
     request: &'a ExecRequest<'a>,
     channel: &'a Channel,
 }
 
-impl ExecBirth<'_> {
+impl Helper<'_> {
     fn live(&self, stdio: Stdio) -> ! {
-        let Err(error) = self.become_process(stdio);
+        let Err(error) = self.make_process(stdio);
         self.channel.fail(&error);
         sys::clone::leave(error.exit_code())
     }
 
-    fn become_process(&self, stdio: Stdio) -> Result<Infallible, StartError> {
-        launch::hide_from_others()?;
+    fn make_process(&self, stdio: Stdio) -> Result<Infallible, StartError> {
+        let only = sys::clone::OnlyThread::ascertain().doing("making the process")?;
+        let mut ready = self.settle(stdio)?;
+        sys::execute::close_all_but(3, self.channel.as_fd()).doing("closing descriptors")?;
+        if self.may_be_traced() {
+            ready.confine()?;
+        }
+        match sys::clone::clone_sibling(&only).doing("making the process")? {
+            Cloned::Child => ready.execute(self.channel),
+            Cloned::Parent { pid, pidfd } => {
+                self.channel.born(pid, pidfd.as_fd()).doing("reporting to the parent")?;
+                sys::clone::leave(0)
+            }
+        }
+    }
+
+    /// Whether processes of the container can enter even one that is not dumpable. Then it must have
+    /// no right more than they have when it is born; otherwise the filter, which may forbid what is
+    /// yet to be done, comes last, and with it the right to install it.
+    fn may_be_traced(&self) -> bool {
+        self.running.spec.process.capabilities.iter().any(|name| name == "CAP_SYS_PTRACE")
+    }
+
+    fn settle(&self, stdio: Stdio) -> Result<Ready, StartError> {
         self.enter_namespaces()?;
         let root = rustix::fs::open(c"/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .doing("opening the container's root")?;
@@ -115,19 +147,23 @@ impl ExecBirth<'_> {
             .doing("mounting proc")?;
         let launch = self.prepare_launch(&root, proc.as_ref(), label)?;
         match self.channel.wait().doing("waiting for the start")? {
-            Command::Start(_) => launch.run(streams),
+            Command::Start(_) => launch.settle(streams),
             Command::CgroupMade => {
                 Err(StartError::system("exec", io::Error::from(io::ErrorKind::InvalidData)))
             }
         }
     }
 
+    /// The pid namespace becomes that of children only.
     fn enter_namespaces(&self) -> Result<(), StartError> {
-        let kinds = ThreadNameSpaceType::MOUNT
+        let mut kinds = ThreadNameSpaceType::MOUNT
             | ThreadNameSpaceType::CONTROL_GROUP
             | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
             | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION
             | ThreadNameSpaceType::NETWORK;
+        if self.running.spec.namespaces.pid != Namespace::Host {
+            kinds |= ThreadNameSpaceType::PROCESS_ID;
+        }
         rustix::thread::move_into_thread_name_spaces(self.running.init.as_fd(), kinds)
             .doing("joining the container's namespaces")
     }

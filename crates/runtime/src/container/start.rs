@@ -55,23 +55,37 @@ impl Created {
         if let Err(error) = commanded {
             // A child that has failed by itself says more about it.
             let _ = self.running.init.signal(Signal::KILL);
-            return Err(await_program(&self.channel).err().filter(|error| !error.is_lost()).unwrap_or(error));
+            let told = await_program(&self.channel, &mut Gifts::default()).err();
+            return Err(told.filter(|told| !told.is_lost()).unwrap_or(error));
         }
-        self.running.terminal = await_program(&self.channel)?;
+        let mut gifts = Gifts::default();
+        await_program(&self.channel, &mut gifts)?;
+        self.running.terminal = gifts.terminal;
         Ok(self.running)
     }
 }
 
-/// Reads what the child says until it has become its program; gives the terminal's master.
-pub(super) fn await_program(channel: &Channel) -> Result<Option<OwnedFd>, StartError> {
-    let mut terminal = None;
+/// What a child gave to its parent on its way.
+#[derive(Debug, Default)]
+pub(super) struct Gifts {
+    /// The terminal's master.
+    pub(super) terminal: Option<OwnedFd>,
+    /// The process of an exec: its number and its pidfd.
+    pub(super) born: Option<(u32, OwnedFd)>,
+}
+
+/// Reads what the child says until it, or the process that it made, has become the program. Each gift
+/// is taken once.
+pub(super) fn await_program(channel: &Channel, gifts: &mut Gifts) -> Result<(), StartError> {
     let mut is_executing = false;
     while let Some((report, descriptor)) = channel.report().doing("waiting for the program")? {
-        match report {
-            Report::Terminal => terminal = descriptor,
-            Report::Executing => is_executing = true,
-            Report::Failed { failure, message } => return Err(StartError::words(failure, message)),
+        match (report, descriptor) {
+            (Report::Terminal, Some(master)) if gifts.terminal.is_none() => gifts.terminal = Some(master),
+            (Report::Born(pid), Some(pidfd)) if gifts.born.is_none() => gifts.born = Some((pid, pidfd)),
+            (Report::Terminal | Report::Born(_), _) => {}
+            (Report::Executing, _) => is_executing = true,
+            (Report::Failed { failure, message }, _) => return Err(StartError::words(failure, message)),
         }
     }
-    if is_executing { Ok(terminal) } else { Err(StartError::lost()) }
+    if is_executing { Ok(()) } else { Err(StartError::lost()) }
 }

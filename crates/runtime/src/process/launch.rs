@@ -55,18 +55,33 @@ pub(crate) fn hide_from_others() -> Result<(), StartError> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).doing("hiding the process")
 }
 
+/// A process that has everything of its program but the program.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    program: Program,
+    path: CString,
+    filter: Option<Filter>,
+    last_capabilities: Mask,
+    has_terminal: bool,
+}
+
 impl Launch<'_> {
     /// Becomes the program.
     pub(crate) fn run(self, streams: Streams) -> Result<Infallible, StartError> {
+        let channel = self.channel;
+        self.settle(streams)?.execute(channel)
+    }
+
+    /// Does everything that a child of this process inherits.
+    pub(crate) fn settle(self, streams: Streams) -> Result<Ready, StartError> {
         let program = Program::new(&self.process.arguments, &self.process.environment, &self.identity.home)?;
+        let has_terminal = matches!(streams, Streams::Terminal(_));
         sys::execute::reset_signals();
         rustix::process::umask(Mode::from_raw_mode(0o022));
-        rustix::process::setsid().doing("starting a session")?;
         self.place_streams(streams)?;
         self.adjust_oom_score()?;
         self.join_keyring()?;
         self.write_label()?;
-        sys::execute::close_on_execute_from(3).doing("closing descriptors")?;
         limits::set(&self.process.resource_limits)?;
         self.change_identity()?;
         self.enter_working_directory()?;
@@ -74,14 +89,8 @@ impl Launch<'_> {
         if self.process.no_new_privileges {
             rustix::thread::set_no_new_privs(true).doing("giving up new privileges")?;
         }
-        die_with_parent()?;
-        self.channel.executing().doing("reporting to the parent")?;
-        if let Some(filter) = &self.filter {
-            filter.install().doing("installing the seccomp filter")?;
-        }
-        let last = if self.identity.uid == 0 { self.capabilities } else { 0 };
-        capabilities::set(last, last)?;
-        Err(program.execute(&path))
+        let last_capabilities = if self.identity.uid == 0 { self.capabilities } else { 0 };
+        Ok(Ready { program, path, filter: self.filter, last_capabilities, has_terminal })
     }
 
     fn place_streams(&self, streams: Streams) -> Result<(), StartError> {
@@ -89,7 +98,6 @@ impl Launch<'_> {
         let [stdin, stdout, stderr] = match streams {
             Streams::Separate(streams) => streams,
             Streams::Terminal(terminal) => {
-                rustix::process::ioctl_tiocsctty(&terminal).doing("taking the terminal")?;
                 let second = rustix::io::fcntl_dupfd_cloexec(&terminal, 3).doing(act)?;
                 let third = rustix::io::fcntl_dupfd_cloexec(&terminal, 3).doing(act)?;
                 [terminal, second, third]
@@ -178,6 +186,29 @@ impl Launch<'_> {
             let message = format!("chdir to cwd ({directory:?}): outside of the container");
             Err(StartError::words(FailureKind::System, message))
         }
+    }
+}
+
+impl Ready {
+    /// Puts the filter in force and lets go of what only that needed; what follows must pass it.
+    pub(crate) fn confine(&mut self) -> Result<(), StartError> {
+        if let Some(filter) = self.filter.take() {
+            filter.install().doing("installing the seccomp filter")?;
+        }
+        capabilities::set(self.last_capabilities, self.last_capabilities)
+    }
+
+    /// Becomes the program, leader of a session of its own.
+    pub(crate) fn execute(mut self, channel: &Channel) -> Result<Infallible, StartError> {
+        sys::execute::close_on_execute_from(3).doing("closing descriptors")?;
+        rustix::process::setsid().doing("starting a session")?;
+        if self.has_terminal {
+            rustix::process::ioctl_tiocsctty(rustix::stdio::stdin()).doing("taking the terminal")?;
+        }
+        die_with_parent()?;
+        channel.executing().doing("reporting to the parent")?;
+        self.confine()?;
+        Err(self.program.execute(&self.path))
     }
 }
 

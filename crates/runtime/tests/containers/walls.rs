@@ -209,24 +209,46 @@ fn attack_working_directory_of_a_descriptor() {
 }
 
 /// CVE-2016-9962: a process of the container that looks into each new process before it has become
-/// its program. All it may ever find is the container's own program.
+/// its program, also where it may trace. All it may ever find is the container's own, and no process
+/// with rights that the container does not have.
 fn attack_looking_into_an_exec() {
-    let scene = Scene::new();
-    let script = "while :; do for p in /proc/[0-9]*; do readlink $p/exe; readlink $p/root; ls -l $p/fd | grep -o '/[^ ]*$'; done; done >> /tmp/found 2>/dev/null";
-    let (running, _ends) = start(&scene.spec(&["sh", "-c", script])).unwrap();
-    let found = scene.directory.join("upper/tmp/found");
-    eventually("the attacker is at work", || fs::metadata(&found).is_ok_and(|found| found.len() > 1000));
-    for _ in 0..200 {
-        assert_eq!(exec(&running, &process(&["true"]), true).exit.code, 0);
+    for tracing in [false, true] {
+        let scene = Scene::new();
+        let script = "while :; do for p in /proc/[0-9]*; do readlink $p/exe $p/root $p/cwd; ls -l $p/fd | grep -o '/[^ ]*$'; done; done >> /tmp/found 2>/dev/null &
+            while :; do grep -h CapPrm /proc/[0-9]*/status; done >> /tmp/rights 2>/dev/null";
+        let mut spec = scene.spec(&["sh", "-c", script]);
+        if tracing {
+            spec.process.capabilities.push("CAP_SYS_PTRACE".into());
+        }
+        let (running, _ends) = start(&spec).unwrap();
+        let found = scene.directory.join("upper/tmp/found");
+        eventually("the attacker is at work", || fs::metadata(&found).is_ok_and(|found| found.len() > 1000));
+        let host = fs::File::open("/etc/hostname").unwrap();
+        for _ in 0..200 {
+            let mut process = process(&["true"]);
+            process.capabilities.clone_from(&spec.process.capabilities);
+            assert_eq!(exec(&running, &process, false).exit.code, 0);
+        }
+        drop(host);
+        end(&running);
+        let own = fs::read_link("/proc/self/exe").unwrap();
+        let text = fs::read_to_string(&found).unwrap();
+        let strange: Vec<&str> = text
+            .lines()
+            .filter(|line| !["/bin/busybox", "/", "/tmp/found", "/tmp/rights", "/dev/null"].contains(line))
+            .filter(|line| !line.starts_with("/proc/"))
+            // Whoever may trace may see which program the kernel has not yet replaced.
+            .filter(|line| !tracing || own.as_os_str() != *line)
+            .collect();
+        assert!(strange.is_empty(), "found {strange:?}");
+        let rights = fs::read_to_string(scene.directory.join("upper/tmp/rights")).unwrap();
+        let mut held: Vec<&str> = rights.lines().collect();
+        held.sort_unstable();
+        held.dedup();
+        if tracing {
+            assert_eq!(held, ["CapPrm:\t00000000a80c25fb"]);
+        }
     }
-    let text = fs::read_to_string(&found).unwrap();
-    let strange: Vec<&str> = text
-        .lines()
-        .filter(|line| !["/bin/busybox", "/", "/tmp/found", "/dev/null"].contains(line))
-        .filter(|line| !line.starts_with("/proc/"))
-        .collect();
-    assert!(strange.is_empty(), "found {strange:?}");
-    end(&running);
 }
 
 /// CVE-2019-5736: a container that runs the runtime's own program to write to it later. Here it is an
