@@ -38,7 +38,7 @@ pub use engine::Engine;
 pub use error::Error;
 pub use events::{Events, Subscription};
 pub use exec::{Exec, ExecClient, ExecConfig, ExecSession, ExecState};
-pub use files::ExportSession;
+pub use files::{ArchiveSession, ExportSession};
 pub use logs::{LogQuery, LogStream};
 pub use options::Options;
 pub use outcome::Outcome;

@@ -69,12 +69,7 @@ impl Engine {
         let follow = (query.follow && !matches!(record.phase, crate::container::Phase::Removing))
             .then(|| container.watch());
         let pieces = self.open_logs(&record, &query)?;
-        Ok(LogStream {
-            pieces: Some(pieces),
-            follow,
-            exits: record.exits,
-            is_last: false,
-        })
+        Ok(LogStream { pieces: Some(pieces), follow, exits: record.exits, is_last: false })
     }
 
     pub(crate) fn open_logs(&self, record: &Record, query: &LogQuery) -> Result<LogPieces, Error> {

@@ -223,6 +223,7 @@ fn sweep(engine: &Arc<Engine>) -> Result<(), Error> {
             remove_run_directory(&directory);
         }
     }
+    engine.sweep_volumes()?;
     let trash = engine.trash();
     tokio::task::spawn_blocking(move || {
         for entry in std::fs::read_dir(trash).into_iter().flatten().flatten() {

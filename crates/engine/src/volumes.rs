@@ -23,13 +23,13 @@ impl Volumes {
         self.0.join(name).join("_data")
     }
 
-    /// Makes a volume if it does not exist; says whether it was made.
-    pub(crate) fn ensure(&self, database: &Database, name: &str, anonymous: bool) -> Result<bool, Error> {
+    /// Makes a volume if it does not exist; says whether it was made. Until it is recorded, or a
+    /// container that uses it, the next start of the daemon sweeps it.
+    pub(crate) fn ensure(&self, name: &str) -> Result<bool, Error> {
         let content = self.content(name);
         if content.exists() {
             return Ok(false);
         }
-        database.save_volume(name, anonymous)?;
         std::fs::create_dir_all(&content).map_err(file_error("make the volume", &content))?;
         Ok(true)
     }
@@ -96,8 +96,7 @@ impl Engine {
             planned.push(self.volume_point(name, destination, ""));
         }
         for mount in planned.iter().filter(|mount| !mount.name.is_empty()) {
-            let anonymous = mount.name.len() == 64;
-            if self.volumes.ensure(&self.database, &mount.name, anonymous)? {
+            if self.volumes.ensure(&mount.name)? {
                 self.fill_volume(record, mount)?;
             }
         }
@@ -210,6 +209,28 @@ impl Engine {
     fn fill_volume(&self, record: &Record, mount: &MountPoint) -> Result<(), Error> {
         let lower = self.lower_directories(record)?;
         images::copy_up(&lower, Path::new(&mount.destination), Path::new(&mount.source)).map_err(Error::Image)
+    }
+
+    /// Records the volumes of a container that is recorded itself.
+    pub(crate) fn record_volumes(&self, record: &Record) -> Result<(), Error> {
+        for mount in record.mounts.iter().filter(|mount| !mount.name.is_empty()) {
+            self.database.save_volume(&mount.name, mount.name.len() == 64)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes volumes that a daemon died over: neither recorded nor used by a container.
+    pub(crate) fn sweep_volumes(&self) -> Result<(), Error> {
+        let mut known: std::collections::HashSet<String> = self.database.volumes()?.into_iter().collect();
+        for container in self.directory.all() {
+            known.extend(container.record().mounts.iter().map(|mount| mount.name.clone()));
+        }
+        for entry in std::fs::read_dir(&self.volumes.0).into_iter().flatten().flatten() {
+            if !entry.file_name().to_str().is_some_and(|name| known.contains(name)) {
+                crate::container::remove::delete_tree(&entry.path());
+            }
+        }
+        Ok(())
     }
 
     /// Lets go of a container's volumes; with `remove`, anonymous ones that nobody else uses go away.

@@ -12,7 +12,6 @@ pub mod init_signals;
 pub mod local_time;
 pub mod memory;
 pub mod mount;
-pub mod mount_namespace;
 pub mod netlink;
 pub mod network_namespace;
 pub mod overlay;

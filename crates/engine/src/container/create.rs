@@ -126,7 +126,8 @@ impl Engine {
             std::fs::create_dir_all(&path).map_err(file_error("make the directory", &path))?;
         }
         record.mounts = self.plan_mounts(record)?;
-        self.database.save(record, Durability::PowerLoss)
+        self.database.save(record, Durability::PowerLoss)?;
+        self.record_volumes(record)
     }
 
     /// Takes back what [`Self::make_files`] made.
@@ -179,7 +180,8 @@ impl Engine {
             }
         }
         changed.mounts = planned;
-        container.update(&self.database, |record| *record = changed).map(drop)
+        let record = container.update(&self.database, |record| *record = changed)?;
+        self.record_volumes(&record)
     }
 }
 

@@ -50,7 +50,7 @@ pub struct Container {
     id: ContainerId,
     record: watch::Sender<Arc<Record>>,
     /// Orders transitions: start, exit, pause, rename, removal.
-    pub(crate) transition: tokio::sync::Mutex<()>,
+    pub(crate) transition: Arc<tokio::sync::Mutex<()>>,
     shim: Mutex<Option<Arc<Shim>>>,
     /// Clients that attached before the start.
     pub(crate) waiting_clients: Mutex<Vec<WaitingClient>>,
@@ -75,7 +75,7 @@ impl Container {
         Arc::new(Self {
             id: record.id.clone(),
             record: watch::Sender::new(Arc::new(record)),
-            transition: tokio::sync::Mutex::new(()),
+            transition: Arc::default(),
             shim: Mutex::new(None),
             waiting_clients: Mutex::new(Vec::new()),
             restart_cancelled: tokio::sync::Notify::new(),

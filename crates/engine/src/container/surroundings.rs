@@ -102,7 +102,7 @@ impl Engine {
             }
         }
         for mount in record.mounts.iter().filter(|mount| !mount.name.is_empty()) {
-            self.volumes.ensure(&self.database, &mount.name, false)?;
+            self.volumes.ensure(&mount.name)?;
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! Files of containers from outside: export, and archives of any path.
 
+mod archive;
 mod export;
-pub(crate) mod view;
+mod view;
 
+pub use archive::ArchiveSession;
 pub use export::ExportSession;

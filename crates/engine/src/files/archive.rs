@@ -1,0 +1,127 @@
+//! Archives of any path in a container, out and in.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use images::Overwrite;
+use images::paths::{self, Fetched, PathStat};
+
+use crate::container::connect::joined;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::files::view::{HeldView, path_error};
+
+/// A path that was found; [`ArchiveSession::run`] follows once the answer's head is written.
+pub struct ArchiveSession {
+    engine: Arc<Engine>,
+    held: HeldView,
+    fetched: Fetched,
+    action: &'static str,
+}
+
+impl Engine {
+    /// Looks at a path in a container.
+    ///
+    /// # Errors
+    /// Unknown container or path.
+    pub async fn archive_stat(self: &Arc<Self>, reference: &str, path: &str) -> Result<PathStat, Error> {
+        let held = self.view(&self.find(reference)?).await?;
+        let path = path.to_owned();
+        let work =
+            tokio::task::spawn_blocking(move || paths::stat(held.view.root(), &path).map_err(path_error));
+        joined(work.await)?
+    }
+
+    /// Looks up a path that is to be read as a tar.
+    ///
+    /// # Errors
+    /// Unknown container or path.
+    pub async fn prepare_archive(
+        self: &Arc<Self>,
+        reference: &str,
+        path: &str,
+    ) -> Result<ArchiveSession, Error> {
+        self.prepare_fetch(reference, path, "archive-path").await
+    }
+
+    /// Looks up a path for the old way of copying, `POST /containers/{id}/copy`.
+    ///
+    /// # Errors
+    /// Unknown container or path.
+    pub async fn prepare_copy(
+        self: &Arc<Self>,
+        reference: &str,
+        path: &str,
+    ) -> Result<ArchiveSession, Error> {
+        let container = self.find(reference)?;
+        let missing =
+            || Error::refused(format!("Could not find the file {path} in container {}", container.id()));
+        match self.prepare_fetch(reference, path, "copy").await {
+            Err(error) if error.kind() == model::ErrorKind::NotFound => Err(missing()),
+            other => other,
+        }
+    }
+
+    async fn prepare_fetch(
+        self: &Arc<Self>,
+        reference: &str,
+        path: &str,
+        action: &'static str,
+    ) -> Result<ArchiveSession, Error> {
+        let held = self.view(&self.find(reference)?).await?;
+        let path = path.to_owned();
+        let work = tokio::task::spawn_blocking(move || {
+            paths::fetch(held.view.root(), &path).map(|fetched| (held, fetched)).map_err(path_error)
+        });
+        let (held, fetched) = joined(work.await)??;
+        Ok(ArchiveSession { engine: Arc::clone(self), held, fetched, action })
+    }
+
+    /// Unpacks an archive into a directory of a container.
+    ///
+    /// # Errors
+    /// Unknown container, a path that is no directory or read-only, or a bad archive.
+    pub async fn archive_write(
+        self: &Arc<Self>,
+        reference: &str,
+        path: &str,
+        overwrite: Overwrite,
+        archive: Box<dyn Read + Send>,
+    ) -> Result<(), Error> {
+        let held = self.view(&self.find(reference)?).await?;
+        let record = Arc::clone(&held.record);
+        let path = path.to_owned();
+        let work = tokio::task::spawn_blocking(move || {
+            paths::put(held.view.root(), &path, archive, overwrite).map(drop).map_err(path_error)
+        });
+        joined(work.await)??;
+        self.emit(&record, "extract-to-dir", &[]);
+        Ok(())
+    }
+}
+
+impl ArchiveSession {
+    /// What the path is.
+    #[must_use]
+    pub const fn stat(&self) -> &PathStat {
+        &self.fetched.stat
+    }
+
+    /// Writes the tar.
+    ///
+    /// # Errors
+    /// When something cannot be read or `out` fails.
+    pub async fn run(self, mut out: Box<dyn Write + Send>) -> Result<(), Error> {
+        let Self { engine, held, fetched, action } = self;
+        let record = Arc::clone(&held.record);
+        let work = tokio::task::spawn_blocking(move || {
+            fetched.write(&mut out)?;
+            out.flush().map_err(paths::PathError::Output)?;
+            drop(held);
+            Ok(())
+        });
+        joined(work.await)?.map_err(path_error)?;
+        engine.emit(&record, action, &[]);
+        Ok(())
+    }
+}
