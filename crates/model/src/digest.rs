@@ -33,9 +33,7 @@ impl Digest {
     /// # Errors
     /// [`DigestError`] when the string is anything else.
     pub fn parse(text: &str) -> Result<Self, DigestError> {
-        text.strip_prefix("sha256:")
-            .and_then(Self::decode)
-            .ok_or_else(|| DigestError(text.to_owned()))
+        text.strip_prefix("sha256:").and_then(Self::decode).ok_or_else(|| DigestError(text.to_owned()))
     }
 
     /// Parses the bare 64 digits that API v1.20 shows as image id.

@@ -227,9 +227,7 @@ impl<'de> Deserialize<'de> for LxcConf {
         }
         Ok(Self(match Form::deserialize(deserializer)? {
             Form::List(pairs) => pairs,
-            Form::Map(map) => {
-                map.into_iter().map(|(key, value)| KeyValuePair { key, value }).collect()
-            }
+            Form::Map(map) => map.into_iter().map(|(key, value)| KeyValuePair { key, value }).collect(),
         }))
     }
 }

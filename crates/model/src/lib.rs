@@ -22,8 +22,8 @@ pub use digest::{Digest, DigestError};
 pub use error::ErrorKind;
 pub use event::{Actor, Event, ResourceKind};
 pub use host_config::{
-    BindMount, BlkioDevice, DeviceMapping, HostConfig, KeyValuePair, LogConfig, LxcConf,
-    MountPoint, MountSpec, PortBinding, PortMap, RestartPolicy, Ulimit,
+    BindMount, BlkioDevice, DeviceMapping, HostConfig, KeyValuePair, LogConfig, LxcConf, MountPoint,
+    MountSpec, PortBinding, PortMap, RestartPolicy, Ulimit,
 };
 pub use id::{ContainerId, ExecId, IdError};
 pub use image::{History, ImageConfig, RootFs};

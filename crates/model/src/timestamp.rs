@@ -32,9 +32,11 @@ impl Timestamp {
     /// # Errors
     /// [`TimestampError`] when the year leaves -9999 to 9999.
     pub fn from_unix(seconds: i64, nanoseconds: u32) -> Result<Self, TimestampError> {
-        OffsetDateTime::from_unix_timestamp_nanos(i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds))
-            .map(Self)
-            .map_err(|_| TimestampError(format!("{seconds}.{nanoseconds:09}")))
+        OffsetDateTime::from_unix_timestamp_nanos(
+            i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds),
+        )
+        .map(Self)
+        .map_err(|_| TimestampError(format!("{seconds}.{nanoseconds:09}")))
     }
 
     /// Parses RFC 3339 with any offset and up to nine digits of fraction.
@@ -104,7 +106,12 @@ impl fmt::Display for Timestamp {
         write!(
             formatter,
             "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
-            time.year(), u8::from(time.month()), time.day(), time.hour(), time.minute(), time.second()
+            time.year(),
+            u8::from(time.month()),
+            time.day(),
+            time.hour(),
+            time.minute(),
+            time.second()
         )?;
         let fraction = format!("{:09}", time.nanosecond());
         match fraction.trim_end_matches('0') {
