@@ -1,5 +1,5 @@
 //! Drives the engine without its API: one container from an imported image to its removal.
-//! Needs root, busybox-static, and the shim that `cargo build-shim` makes (`BERTH_SHIM` names it).
+//! Needs root, busybox-static, and the shim that `scripts/build` makes.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -9,10 +9,12 @@ use std::sync::Arc;
 use berth_engine::{Engine, LogQuery, NewContainer, Options, Outcome, Removal};
 use model::{Config, HostConfig, LogConfig, StringOrList};
 
+/// The shim that `scripts/build` puts beside the daemon, or the one that `BERTH_SHIM` names.
 fn shim() -> PathBuf {
-    std::env::var_os("BERTH_SHIM")
-        .map(PathBuf::from)
-        .expect("BERTH_SHIM names the shim that cargo build-shim made")
+    let built = || Some(std::env::current_exe().ok()?.parent()?.parent()?.join("berth-shim"));
+    let shim = std::env::var_os("BERTH_SHIM").map(PathBuf::from).or_else(built).expect("a place for the shim");
+    assert!(shim.exists(), "there is no shim at {}: scripts/build makes it", shim.display());
+    shim
 }
 
 fn options(root: &Path) -> Options {
