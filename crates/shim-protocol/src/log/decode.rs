@@ -13,12 +13,25 @@ pub(crate) struct Parts {
     pub(crate) stream: Stream,
     pub(crate) payload: Range<usize>,
     pub(crate) time: Range<usize>,
+    pub(crate) newline_added: bool,
+}
+
+impl Parts {
+    /// The parts as they lie in the line.
+    pub(crate) fn record<'a>(&self, line: &'a [u8]) -> Record<'a> {
+        Record {
+            stream: self.stream,
+            payload: &line[self.payload.clone()],
+            time_text: &line[self.time.clone()],
+            newline_added: self.newline_added,
+        }
+    }
 }
 
 /// Decodes one line (with or without its newline), overwriting it. `None` when it is no record.
 pub fn decode(line: &mut [u8]) -> Option<Record<'_>> {
     let parts = scan(line)?;
-    Some(Record { stream: parts.stream, payload: &line[parts.payload], time_text: &line[parts.time] })
+    Some(parts.record(line))
 }
 
 /// Finds a record's parts; the text is unescaped where it lies.
@@ -57,18 +70,21 @@ fn own_layout(line: &mut [u8]) -> Option<Parts> {
         }
         Some(_) => return None,
     };
-    Some(Parts { stream, payload: HEAD.len()..HEAD.len() + length, time })
+    Some(Parts { stream, payload: HEAD.len()..HEAD.len() + length, time, newline_added: false })
 }
 
 fn any_layout(line: &mut [u8]) -> Option<Parts> {
-    let mut scanner = Scanner { line, at: 0 };
-    let (mut payload, mut stream, mut time) = (None, None, 0..0);
+    let mut scanner = Scanner { line, at: 0, coded_newline: 0 };
+    let (mut payload, mut stream, mut time, mut coded_newline) = (None, None, 0..0, 0);
     scanner.expect(b'{')?;
     loop {
         let key = scanner.string()?;
         scanner.expect(b':')?;
         match &scanner.line[key] {
-            b"log" => payload = Some(scanner.string()?),
+            b"log" => {
+                payload = Some(scanner.string()?);
+                coded_newline = scanner.coded_newline;
+            }
             b"stream" => {
                 let name = scanner.string()?;
                 stream = Some(match &scanner.line[name] {
@@ -87,12 +103,16 @@ fn any_layout(line: &mut [u8]) -> Option<Parts> {
         }
     }
     scanner.end()?;
-    Some(Parts { stream: stream?, payload: payload?, time })
+    let payload = payload?;
+    let newline_added = !payload.is_empty() && payload.end == coded_newline;
+    Some(Parts { stream: stream?, payload, time, newline_added })
 }
 
 struct Scanner<'a> {
     line: &'a mut [u8],
     at: usize,
+    /// The place behind the last newline that was written as `\u000a`.
+    coded_newline: usize,
 }
 
 impl Scanner<'_> {
@@ -160,6 +180,9 @@ impl Scanner<'_> {
 
     fn unicode(&mut self, write: usize) -> Option<usize> {
         let unit = self.four_digits()?;
+        if unit == 0x0a {
+            self.coded_newline = write + 1;
+        }
         let code = match unit {
             0xd800..=0xdbff => self.low_surrogate(unit),
             // The encoder's form of a byte that is no UTF-8.

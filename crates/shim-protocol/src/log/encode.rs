@@ -8,6 +8,9 @@ use model::Timestamp;
 use super::time::{self, Instant, TEXT_LENGTH};
 use super::{MAXIMUM_PAYLOAD, Stream};
 
+/// How every record begins.
+const HEAD: &[u8] = b"{\"log\":\"";
+
 /// Encodes records with one set of attributes.
 #[derive(Debug)]
 pub struct Encoder {
@@ -43,8 +46,21 @@ impl Encoder {
 
     /// Appends one record, its newline included. The payload is a piece of [`split_lines`].
     pub fn encode(&self, stream: Stream, payload: &[u8], out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"log\":\"");
+        out.extend_from_slice(HEAD);
         escape(payload, out);
+        self.end(stream, out);
+    }
+
+    /// Appends a line that its process left unfinished, with a newline that readers can tell from one
+    /// of the process.
+    pub fn encode_unfinished(&self, stream: Stream, payload: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(HEAD);
+        escape(payload, out);
+        out.extend_from_slice(b"\\u000a");
+        self.end(stream, out);
+    }
+
+    fn end(&self, stream: Stream, out: &mut Vec<u8>) {
         out.extend_from_slice(match stream {
             Stream::Stdout => &self.stdout_tail,
             Stream::Stderr => &self.stderr_tail,

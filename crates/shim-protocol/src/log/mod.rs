@@ -8,7 +8,8 @@
 //! ```
 //!
 //! - `log` is one line with its newline. A line longer than [`MAXIMUM_PAYLOAD`] is several records, of which
-//!   only the last ends in a newline; one that the process left unfinished gets its newline from the shim.
+//!   only the last ends in a newline. A line that the process left unfinished gets its newline from the
+//!   shim, written as `\u000a` and not as `\n`, so that it can be told from one of the process.
 //! - Bytes that are no UTF-8 are written as `\udc80`…`\udcff`, a low surrogate alone: valid JSON by RFC 8259's
 //!   grammar, which text in UTF-8 can never contain. [`Reader`] gives the very bytes back; other readers show
 //!   a replacement character.
@@ -85,10 +86,12 @@ impl Stream {
 pub struct Record<'a> {
     /// Which output.
     pub stream: Stream,
-    /// The bytes as the process wrote them.
+    /// The bytes, with the newline of the line's end.
     pub payload: &'a [u8],
     /// The time as it is written in the file; empty when the record has none.
     pub time_text: &'a [u8],
+    /// The payload's last newline is the shim's: the process left the line unfinished.
+    pub newline_added: bool,
 }
 
 impl Record<'_> {
@@ -108,6 +111,13 @@ impl Record<'_> {
         } else {
             out.extend_from_slice(self.time_text);
         }
+    }
+
+    /// The bytes as the process wrote them, without a newline that was added.
+    #[must_use]
+    pub fn written(&self) -> &[u8] {
+        let added = usize::from(self.newline_added);
+        &self.payload[..self.payload.len() - added]
     }
 
     /// Whether this record ends a line; the next record of its stream continues it otherwise.

@@ -132,11 +132,7 @@ impl Reader {
                 break shift(parts, start);
             }
         };
-        Ok(Some(Record {
-            stream: parts.stream,
-            payload: &self.buffer[parts.payload],
-            time_text: &self.buffer[parts.time],
-        }))
+        Ok(Some(parts.record(&self.buffer)))
     }
 
     /// Whether a record is not before `since`; one without a time is never wanted then.
@@ -260,5 +256,5 @@ impl Reader {
 
 fn shift(parts: Parts, by: usize) -> Parts {
     let shift = |range: Range<usize>| range.start + by..range.end + by;
-    Parts { stream: parts.stream, payload: shift(parts.payload), time: shift(parts.time) }
+    Parts { payload: shift(parts.payload), time: shift(parts.time), ..parts }
 }

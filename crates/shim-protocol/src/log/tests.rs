@@ -80,6 +80,17 @@ fn records_of_other_writers_are_read() {
 }
 
 #[test]
+fn a_line_left_unfinished_is_known() {
+    let mut out = Vec::new();
+    encoder().encode_unfinished(Stream::Stdout, b"a\\u000a\n\x01b", &mut out);
+    let record = decode(&mut out).unwrap();
+    assert_eq!((record.payload, record.written()), (&b"a\\u000a\n\x01b\n"[..], &b"a\\u000a\n\x01b"[..]));
+    let mut line = encoded(Stream::Stdout, b"\x01a\n");
+    let record = decode(&mut line).unwrap();
+    assert_eq!((record.payload, record.written()), (&b"\x01a\n"[..], &b"\x01a\n"[..]));
+}
+
+#[test]
 fn what_is_no_record_is_none() {
     for bad in [
         "",

@@ -68,7 +68,7 @@ impl JsonFile {
     pub(crate) fn finish(&mut self) {
         self.encoder.set_time(Timestamp::now());
         let (encoder, encoded) = (&self.encoder, &mut self.encoded);
-        self.lines.finish(|stream, line| encoder.encode(stream, &[line, b"\n"].concat(), encoded));
+        self.lines.finish(|stream, line| encoder.encode_unfinished(stream, line, encoded));
         self.put();
     }
 

@@ -187,10 +187,11 @@ impl Client {
                 self.catch_up(log, skip);
                 return Ok(());
             };
+            let written = record.written();
             let skip = &mut replay.skip[index(record.stream)];
-            let skipped = (*skip).min(record.payload.len());
+            let skipped = (*skip).min(written.len());
             *skip -= skipped;
-            let output = &record.payload[skipped..];
+            let output = &written[skipped..];
             if self.wanted[index(record.stream)] && !output.is_empty() {
                 if self.framed {
                     self.queue.push(&head(record.stream, output.len()));
