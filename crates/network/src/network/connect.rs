@@ -140,9 +140,9 @@ impl Active {
         Ok(LinkState::Routed)
     }
 
-    /// Sets the container's end up, from where it is, and sees to it that both ends carry
-    /// packets. By itself the kernel gets to that a moment later, or on a busy host much later,
-    /// and until then drops what is sent: the first packet would cost a second.
+    /// Sets the container's end up, from where it is, and sees to it that both ends and the
+    /// bridge carry packets. By itself the kernel gets to that a moment later, or on a busy host
+    /// much later, and until then drops what is sent: the first packet would cost a second.
     fn carry(&self, endpoint: &Endpoint, namespace: BorrowedFd<'_>) -> Result<(), Error> {
         self.faults.pass(Step::CreateLink)?;
         let inside = || {
@@ -156,7 +156,10 @@ impl Active {
         };
         let inside = std::thread::scope(|scope| scope.spawn(inside).join());
         inside.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        self.routing().existing_link(&endpoint.link)?;
+        let mut routing = self.routing();
+        routing.existing_link(&endpoint.link)?;
+        // The bridge itself carries packets only since its first port does.
+        routing.existing_link(&self.bridge.name)?;
         self.faults.pass(Step::CarryPackets)
     }
 

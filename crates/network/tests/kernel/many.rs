@@ -44,6 +44,10 @@ fn a_full_bridge_is_no_wall() {
         let beyond = Container::start(&network, 2, &["8081:80"]);
         let shown = run("ip", &format!("-o link show {}", beyond.endpoint.link)).0;
         assert!(!shown.contains("master"), "{shown}");
+        for link in [BRIDGE, &beyond.endpoint.link] {
+            let path = format!("/proc/sys/net/ipv4/neigh/{link}/proxy_delay");
+            assert_eq!(std::fs::read_to_string(path).expect("a setting").trim(), "0", "{link}");
+        }
         reach_each_other(world, &[&port, &beyond]);
         network.disconnect(&beyond.id).expect("disconnected");
         let rules = run("nft", "list set ip berth-brtest0 links").0;
