@@ -48,19 +48,29 @@ pub(super) fn stream_error(message: &str, code: Option<i64>) -> Vec<u8> {
     stream_line(&StreamError { detail: StreamErrorDetail { code, message }, error: message })
 }
 
+/// Runs work whose blocking thread reads the request's body while it arrives.
+pub(super) async fn with_body<T, F: Future<Output = T>>(
+    body: &mut Body,
+    work: impl FnOnce(PipeReader) -> F,
+) -> Result<T, ApiError> {
+    let (sender, reader) = reader_pipe();
+    let work = work(reader);
+    tokio::pin!(work);
+    tokio::select! {
+        biased;
+        result = &mut work => return Ok(result),
+        fed = feed(body, sender) => fed?,
+    }
+    Ok(work.await)
+}
+
 /// Runs blocking work that reads the request's body while it arrives.
-pub(super) async fn with_body<T: Send + 'static>(
+pub(super) async fn with_body_blocking<T: Send + 'static>(
     body: &mut Body,
     work: impl FnOnce(PipeReader) -> T + Send + 'static,
 ) -> Result<T, ApiError> {
-    let (sender, reader) = reader_pipe();
-    let mut task = tokio::task::spawn_blocking(move || work(reader));
-    tokio::select! {
-        biased;
-        result = &mut task => return finished(result),
-        fed = feed(body, sender) => fed?,
-    }
-    finished(task.await)
+    let task = |reader| tokio::task::spawn_blocking(move || work(reader));
+    finished(with_body(body, task).await?)
 }
 
 /// Sends the body to its reader. A reader that has enough ends it, the rest is skipped later.
@@ -90,15 +100,19 @@ pub(super) fn finished<T>(result: Result<T, tokio::task::JoinError>) -> Result<T
     result.map_err(|error| ApiError::refused(format!("the engine failed at this request: {error}")))
 }
 
-/// Answers with what blocking work writes. A failure before the first byte still has its status; one
+/// Answers with what work writes on a blocking thread. A failure before the first byte still has its status; one
 /// after it cuts the answer off, which the client sees.
-pub(super) async fn answer_with<E: Into<ApiError> + Send + 'static>(
+pub(super) async fn answer_with<E, F>(
     call: Call<'_>,
     headers: &[(HeaderName, HeaderValue)],
-    work: impl FnOnce(PipeWriter) -> Result<(), E> + Send + 'static,
-) -> Handled {
+    work: impl FnOnce(PipeWriter) -> F,
+) -> Handled
+where
+    E: Into<ApiError> + Send + 'static,
+    F: Future<Output = Result<(), E>> + Send + 'static,
+{
     let (writer, mut pieces) = writer_pipe();
-    let task = tokio::task::spawn_blocking(move || work(writer));
+    let task = tokio::spawn(work(writer));
     let departure = call.exchange.departure();
     tokio::pin!(departure);
     let first = tokio::select! {

@@ -24,7 +24,7 @@ pub(crate) struct Values {
 impl Values {
     fn from_flags(flags: &Flags) -> Result<Self, SettingsError> {
         for label in &flags.label {
-            if !label.split_once('=').is_some_and(|(key, _)| !key.is_empty()) {
+            if label.split_once('=').is_none_or(|(key, _)| key.is_empty()) {
                 return Err(SettingsError::flag(
                     "label",
                     format!("bad attribute format: {label}, want KEY=VALUE"),

@@ -35,7 +35,7 @@ fn a_head_in_any_split_leaves_what_follows() {
     for at in 0..text.len() - 4 {
         let (mut buffer, mut scanned) = (BytesMut::from(&text[..at]), 0);
         assert!(take_head(&mut buffer, &mut scanned).expect(text).is_none(), "split at {at}");
-        buffer.extend_from_slice(text[at..].as_bytes());
+        buffer.extend_from_slice(&text.as_bytes()[at..]);
         assert_eq!(take_head(&mut buffer, &mut scanned).expect(text).expect("whole").path, "/_ping");
         assert_eq!(&buffer[..], b"rest");
     }

@@ -78,7 +78,7 @@ fn take_from_beside(host: &mut HostConfig, beside: Beside) {
 }
 
 /// Refuses settings of networks that newer clients send: there are none at this version. Empty ones are fine.
-pub(in crate::api) fn without_network_settings(networking: Option<&Value>) -> Result<(), ApiError> {
+fn without_network_settings(networking: Option<&Value>) -> Result<(), ApiError> {
     match networking {
         Some(value) if !is_blank(value) => Err(ApiError::refused(
             "NetworkingConfig is not supported by API 1.20: use HostConfig.NetworkMode, Links and MacAddress",

@@ -1,8 +1,9 @@
 //! What a container changed of its image, and its whole root file system.
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 
-use crate::api::{ApiError, Call, Handled, Reply};
+use crate::api::stream::answer_with;
+use crate::api::{Call, Handled, Reply};
 
 /// `GET /containers/(id)/changes`
 pub(super) async fn changes(call: &Call<'_>) -> Handled {
@@ -12,6 +13,8 @@ pub(super) async fn changes(call: &Call<'_>) -> Handled {
 }
 
 /// `GET /containers/(id)/export`
-pub(super) async fn export(_: Call<'_>) -> Handled {
-    Err(ApiError::not_implemented("export"))
+pub(super) async fn export(call: Call<'_>) -> Handled {
+    let session = call.engine.prepare_export(&call.name)?;
+    let octets = [(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))];
+    answer_with(call, &octets, |out| session.run(Box::new(out))).await
 }

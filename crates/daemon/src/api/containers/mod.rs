@@ -16,7 +16,6 @@ use super::route::Endpoint;
 use super::{ApiError, Call, Handled};
 
 pub(super) use attach::tell_on_stream;
-pub(super) use create::without_network_settings;
 pub(super) use verbs::terminal_size;
 
 /// Hands the call to its handler.

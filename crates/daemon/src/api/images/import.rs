@@ -6,7 +6,7 @@ use model::ImageReference;
 use serde_json::json;
 
 use super::failure;
-use crate::api::stream::{json_fields, stream_line, with_body};
+use crate::api::stream::{json_fields, stream_line, with_body_blocking};
 use crate::api::{ApiError, Call, Handled, Reply};
 
 /// Imports the body's tar as an image of one layer.
@@ -21,11 +21,10 @@ pub(super) async fn import_body(call: Call<'_>) -> Handled {
         config: Some(config),
         message: call.query.filled("message").map(str::to_owned),
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),
-        ..ImportOptions::default()
     };
     let engine = std::sync::Arc::clone(call.engine);
     let work = move |archive| engine.images().import(archive, &options);
-    let image = with_body(&mut call.exchange.body, work).await?.map_err(failure)?;
+    let image = with_body_blocking(&mut call.exchange.body, work).await?.map_err(failure)?;
     let id = image.id.hexadecimal();
     call.engine.emit_image("import", name.as_deref().unwrap_or(&id));
     let (_, output) = call.exchange.begin(StatusCode::OK, &json_fields()).await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use super::failure;
-use crate::api::stream::{answer_with, with_body};
+use crate::api::stream::{answer_with, finished, with_body_blocking};
 use crate::api::{ApiError, Call, Handled, Reply};
 use crate::http::Response;
 
@@ -27,7 +27,9 @@ pub(super) async fn save_several(call: Call<'_>) -> Handled {
 async fn write(call: Call<'_>, names: Vec<String>) -> Handled {
     // Unknown names have their status: they are known before the first byte.
     let saved = call.engine.images().save(&names).map_err(failure)?;
-    let work = move |mut out| saved.write(&mut out).map_err(failure);
+    let work = |mut out| async move {
+        finished(tokio::task::spawn_blocking(move || saved.write(&mut out)).await)?.map_err(failure)
+    };
     answer_with(call, &TAR, work).await
 }
 
@@ -35,7 +37,7 @@ async fn write(call: Call<'_>, names: Vec<String>) -> Handled {
 pub(super) async fn load(call: Call<'_>) -> Handled {
     let engine = Arc::clone(call.engine);
     let work = move |archive| engine.images().load(archive).map(drop);
-    let loaded: Result<(), _> = with_body(&mut call.exchange.body, work).await?;
+    let loaded: Result<(), _> = with_body_blocking(&mut call.exchange.body, work).await?;
     loaded.map_err(|error| ApiError::refused(error.to_string()))?;
     Ok(Reply::Whole(Response::text(StatusCode::OK, "")))
 }

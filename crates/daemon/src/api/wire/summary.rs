@@ -37,7 +37,7 @@ struct NetworkModeOnly<'a> {
 /// A port of a container, published or only exposed.
 #[derive(Debug, Serialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct WirePort {
+struct WirePort {
     #[serde(rename = "IP", skip_serializing_if = "String::is_empty")]
     ip: String,
     private_port: u16,
