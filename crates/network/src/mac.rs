@@ -30,6 +30,11 @@ impl MacAddress {
         Self([0x02, 0x42, a, b, c, d])
     }
 
+    /// The address of these bytes, which an interface has.
+    pub(crate) const fn from_bytes(bytes: [u8; 6]) -> Self {
+        Self(bytes)
+    }
+
     /// Its bytes.
     #[must_use]
     pub const fn bytes(self) -> [u8; 6] {

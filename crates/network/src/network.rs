@@ -5,6 +5,7 @@
 //! another one from being reserved.
 
 mod bridge;
+mod carry;
 mod connect;
 mod host;
 mod open;

@@ -2,6 +2,7 @@
 
 mod link;
 mod list;
+mod neighbour;
 
 use std::net::Ipv4Addr;
 

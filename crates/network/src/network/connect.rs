@@ -6,13 +6,13 @@ use std::os::fd::BorrowedFd;
 use model::ContainerId;
 use rustix::io::Errno;
 
-use super::{Active, Entry, LinkState, Network, bridge, host};
-use crate::endpoint::{Endpoint, INTERFACE_NAME, Opening};
+use super::{Active, Entry, LinkState, Network, bridge};
+use crate::endpoint::{Endpoint, Opening};
 use crate::error::Error;
 use crate::fault::Step;
 use crate::firewall::Content;
 use crate::port::Protocol;
-use crate::route::{Attachment, Pair, Routing};
+use crate::route::{Attachment, Pair};
 
 /// A Linux bridge has 1,024 numbers of ports, of which 0 is none (`BR_MAX_PORTS`).
 const MOST_BRIDGE_PORTS: usize = 1023;
@@ -37,7 +37,7 @@ impl Network {
         };
         let link = active.create_link(&endpoint, namespace, ports)?;
         active
-            .carry(&endpoint, namespace)
+            .carry(&endpoint, link, namespace)
             .and_then(|()| active.open_firewall(&endpoint, link))
             .map_err(|error| active.unlink(&endpoint, error))?;
         if let Some(entry) = active.book().endpoints.get_mut(container) {
@@ -138,29 +138,6 @@ impl Active {
         self.create_pair(&pair)?;
         self.route_link(endpoint).map_err(|error| self.unlink(endpoint, error))?;
         Ok(LinkState::Routed)
-    }
-
-    /// Sets the container's end up, from where it is, and sees to it that both ends and the
-    /// bridge carry packets. By itself the kernel gets to that a moment later, or on a busy host
-    /// much later, and until then drops what is sent: the first packet would cost a second.
-    fn carry(&self, endpoint: &Endpoint, namespace: BorrowedFd<'_>) -> Result<(), Error> {
-        self.faults.pass(Step::CreateLink)?;
-        let inside = || {
-            sys::network_namespace::join(namespace).map_err(|source| Error::Socket { source })?;
-            let mut routing = Routing::open()?;
-            let link = routing.existing_link(INTERFACE_NAME)?;
-            host::disable_ipv6(INTERFACE_NAME)?;
-            routing.set_up(&link, None)?;
-            // Asking for a link lets the kernel first do what is pending for it (since 6.8).
-            routing.existing_link(INTERFACE_NAME)
-        };
-        let inside = std::thread::scope(|scope| scope.spawn(inside).join());
-        inside.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        let mut routing = self.routing();
-        routing.existing_link(&endpoint.link)?;
-        // The bridge itself carries packets only since its first port does.
-        routing.existing_link(&self.bridge.name)?;
-        self.faults.pass(Step::CarryPackets)
     }
 
     /// A link of the same name can only be a leftover: it is replaced.

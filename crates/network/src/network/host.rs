@@ -40,11 +40,13 @@ pub(super) fn ephemeral_ports() -> RangeInclusive<u16> {
 pub(super) fn disable_ipv6(link: &str) -> Result<(), Error> {
     let path = Path::new("/proc/sys/net/ipv6/conf").join(link).join("disable_ipv6");
     match std::fs::write(&path, "1") {
-        // A kernel without IPv6 has nothing to keep off.
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Error::Setting { path, value: "1", source: error })
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(()),
+        Err(error) => match error.kind() {
+            // A kernel without IPv6 has nothing to keep off, and where nothing can be set (in a
+            // container of another engine) IPv6 does no harm.
+            io::ErrorKind::NotFound | io::ErrorKind::ReadOnlyFilesystem => Ok(()),
+            _ => Err(Error::Setting { path, value: "1", source: error }),
+        },
     }
 }
 

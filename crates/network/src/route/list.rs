@@ -5,12 +5,13 @@ use std::net::Ipv4Addr;
 use rustix::io::Errno;
 use sys::netlink::{self, Message, RequestError, attributes};
 
-use super::link::{GROUP, INFO_KIND, LINK_INFO, MASTER, MTU, NAME, header, link_error};
+use super::link::{GROUP, HARDWARE_ADDRESS, INFO_KIND, LINK_INFO, MASTER, MTU, NAME, header, link_error};
 use super::{
     ADDRESS_LOCAL, FAMILY_IPV4, GET_ADDRESS, GET_LINK, GET_ROUTE, ROUTE_DESTINATION, ROUTE_OUT, ROUTE_TABLE,
     Routing, TABLE_MAIN, UNICAST,
 };
 use crate::error::Error;
+use crate::mac::MacAddress;
 use crate::subnet::{InterfaceAddress, Subnet};
 
 /// The length of `ifinfomsg`, `ifaddrmsg` and `rtmsg`.
@@ -23,6 +24,7 @@ const ROUTE_HEADER: usize = 12;
 pub(crate) struct Link {
     pub(crate) index: u32,
     pub(crate) name: String,
+    pub(crate) mac: Option<MacAddress>,
     /// `bridge`, `veth`…; empty for hardware.
     pub(crate) kind: String,
     /// The bridge it is a port of.
@@ -98,6 +100,7 @@ fn parse_link(payload: &[u8]) -> Option<Link> {
     for (kind, value) in attributes(payload.get(LINK_HEADER..)?) {
         match kind {
             NAME => link.name = text(value),
+            HARDWARE_ADDRESS => link.mac = value.try_into().ok().map(MacAddress::from_bytes),
             MASTER => link.master = number(value),
             MTU => link.mtu = number(value)?,
             GROUP => link.group = number(value)?,

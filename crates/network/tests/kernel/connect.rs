@@ -62,3 +62,20 @@ fn a_second_endpoint_of_a_container_is_refused() {
 fn routes() -> String {
     run("ip", "route").0.replace("linkdown ", "")
 }
+
+#[test]
+fn host_and_container_know_each_other_before_they_ask() {
+    on_a_host(|_| {
+        let network = Network::open(&options(), Vec::new()).expect("open");
+        let one = Container::start(&network, 1, &[]);
+        let mac = one.endpoint.mac.to_string();
+        let known = run("ip", "neigh").0;
+        assert!(known.contains(&format!("{} dev {BRIDGE} lladdr {mac}", one.address())), "{known}");
+        let learned = run("bridge", &format!("fdb show dev {}", one.endpoint.link)).0;
+        assert!(learned.contains(&mac), "{learned}");
+        let bridge = run("ip", &format!("-o link show {BRIDGE}")).0;
+        let known = one.namespace.run(|| run("ip", "neigh").0);
+        let gateway = known.split_once("lladdr ").map(|(_, rest)| &rest[..17]).expect("a neighbour");
+        assert!(known.starts_with(&one.endpoint.gateway.to_string()) && bridge.contains(gateway), "{known}");
+    });
+}

@@ -1,0 +1,67 @@
+//! Makes a new link carry packets at once.
+//!
+//! By itself the kernel lets ends of links and the bridge carry packets a moment after they are
+//! set up, or on a busy host much later, and until then drops what is sent: the first packet
+//! would cost a second. And who has which hardware address is asked of all ports, which with many
+//! containers costs more than the rest of a start. So the container's end is set up here and the
+//! kernel told to finish, and host and container are introduced to each other.
+
+use std::os::fd::BorrowedFd;
+
+use super::{Active, LinkState, host};
+use crate::endpoint::{Endpoint, INTERFACE_NAME};
+use crate::error::Error;
+use crate::fault::Step;
+use crate::mac::MacAddress;
+use crate::route::Routing;
+
+impl Active {
+    /// Sets the container's end up and sees to it that it, the host's end and the bridge carry
+    /// packets between host and container.
+    pub(super) fn carry(
+        &self,
+        endpoint: &Endpoint,
+        state: LinkState,
+        namespace: BorrowedFd<'_>,
+    ) -> Result<(), Error> {
+        self.faults.pass(Step::CreateLink)?;
+        let (link, bridge) = {
+            let mut routing = self.routing();
+            (routing.existing_link(&endpoint.link)?, routing.existing_link(&self.bridge.name)?)
+        };
+        let gateway = if state == LinkState::Port { bridge.mac } else { link.mac };
+        let inside =
+            std::thread::scope(|scope| scope.spawn(|| set_up_inside(endpoint, gateway, namespace)).join());
+        inside.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let mut routing = self.routing();
+        routing.existing_link(&link.name)?;
+        if state == LinkState::Port {
+            // The bridge itself carries packets only since its first port does.
+            routing.existing_link(&bridge.name)?;
+            routing.add_station(&link, endpoint.mac)?;
+            routing.add_neighbour(&bridge, endpoint.address, endpoint.mac)?;
+        } else {
+            routing.add_neighbour(&link, endpoint.address, endpoint.mac)?;
+        }
+        self.faults.pass(Step::CarryPackets)
+    }
+}
+
+/// Runs in a thread of its own, which ends in the container's namespace.
+fn set_up_inside(
+    endpoint: &Endpoint,
+    gateway: Option<MacAddress>,
+    namespace: BorrowedFd<'_>,
+) -> Result<(), Error> {
+    sys::network_namespace::join(namespace).map_err(|source| Error::Socket { source })?;
+    let mut routing = Routing::open()?;
+    let link = routing.existing_link(INTERFACE_NAME)?;
+    host::disable_ipv6(INTERFACE_NAME)?;
+    routing.set_up(&link, None)?;
+    // Asking for a link lets the kernel first do what is pending for it (since 6.8).
+    routing.existing_link(INTERFACE_NAME)?;
+    match gateway {
+        Some(mac) => routing.add_neighbour(&link, endpoint.gateway, mac),
+        None => Ok(()),
+    }
+}
