@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use model::{Namespace, Namespaces, ProcessReference};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags};
 use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType};
 use sys::clone::NewNamespaces;
@@ -50,7 +51,13 @@ impl Joined {
     /// In the parent: lets the next child be born into the pid namespace, which a process cannot
     /// enter itself. Dropping the guard ends that.
     pub(crate) fn direct_children(&self) -> Result<PidNamespaceOfChildren, StartError> {
-        self.pid.as_ref().map_or_else(|| Ok(PidNamespaceOfChildren(None)), |process| direct_children(process))
+        let Some(process) = &self.pid else { return Ok(PidNamespaceOfChildren(None)) };
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let own = rustix::fs::open("/proc/self/ns/pid", flags, Mode::empty())
+            .doing("opening the own pid namespace")?;
+        rustix::thread::move_into_thread_name_spaces(process.as_fd(), ThreadNameSpaceType::PROCESS_ID)
+            .doing("joining the pid namespace")?;
+        Ok(PidNamespaceOfChildren(Some(own)))
     }
 
     /// In the child: enters the others.
@@ -68,19 +75,6 @@ impl Joined {
         }
         Ok(())
     }
-}
-
-/// Lets the caller's next child be born into the pid namespace of a process.
-pub(crate) fn direct_children(process: impl AsFd) -> Result<PidNamespaceOfChildren, StartError> {
-    let own = rustix::fs::open(
-        "/proc/self/ns/pid",
-        rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
-        rustix::fs::Mode::empty(),
-    )
-    .doing("opening the own pid namespace")?;
-    rustix::thread::move_into_thread_name_spaces(process.as_fd(), ThreadNameSpaceType::PROCESS_ID)
-        .doing("joining the pid namespace")?;
-    Ok(PidNamespaceOfChildren(Some(own)))
 }
 
 /// While it lives, the caller's children are born into another pid namespace.

@@ -2,12 +2,49 @@
 
 use std::time::{Duration, Instant};
 
+use berth_runtime::{ExecRequest, Stdio};
 use model::Namespace;
 
-use crate::scene::{Scene, create};
+use crate::further::end;
+use crate::scene::{Scene, create, process, start};
 
-/// Prints medians in microseconds.
+/// Prints times in microseconds.
 pub(crate) fn run() {
+    measure_lives();
+    measure_execs();
+}
+
+fn null_streams() -> Stdio {
+    let open = || std::fs::File::options().read(true).write(true).open("/dev/null").unwrap().into();
+    Stdio::Streams { stdin: open(), stdout: open(), stderr: open() }
+}
+
+fn measure_execs() {
+    let scene = Scene::new();
+    let (running, _ends) = start(&scene.spec(&["sleep", "1000"])).unwrap();
+    let process = process(&["true"]);
+    let (mut starts, mut whole) = (Vec::new(), Vec::new());
+    for _ in 0..300 {
+        let begin = Instant::now();
+        let exec =
+            running.exec(&ExecRequest { process: &process, privileged: false }, null_streams()).unwrap();
+        starts.push(begin.elapsed());
+        exec.process.wait().unwrap();
+        whole.push(begin.elapsed());
+    }
+    end(&running);
+    for (label, times) in [("exec until it runs", &mut starts), ("exec until it ended", &mut whole)] {
+        print_median(label, times);
+    }
+}
+
+fn print_median(label: &str, times: &mut [Duration]) {
+    times.sort();
+    let (least, median) = (times[0].as_micros(), times[times.len() / 2].as_micros());
+    println!("  {label:20} median {median:6} µs, least {least:6} µs");
+}
+
+fn measure_lives() {
     for (name, network) in [("own network", Namespace::Own), ("host network", Namespace::Host)] {
         let scene = Scene::new();
         let mut spec = scene.spec(&["true"]);
@@ -34,8 +71,7 @@ pub(crate) fn run() {
         for (label, times) in
             ["create", "enter cgroup", "start", "exit and destroy", "all"].iter().zip(&mut steps)
         {
-            times.sort();
-            println!("  {label:20} {:6} µs", times[times.len() / 2].as_micros());
+            print_median(label, times);
         }
     }
 }

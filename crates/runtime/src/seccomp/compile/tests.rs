@@ -99,7 +99,8 @@ fn comparisons_use_all_64_bits() {
     let border = 5_u64 << 32 | 7;
     let probes = [0, 7, 8, border - 1, border, border + 1, 6 << 32, 4 << 32 | 9, u64::MAX];
     let mask = 0xff_0000_00ff;
-    let comparisons: [(Comparison, fn(u64, u64) -> bool); 7] = [
+    type Expected = fn(u64, u64) -> bool;
+    let comparisons: [(Comparison, Expected); 7] = [
         (Comparison::Equal, |probe, border| probe == border),
         (Comparison::NotEqual, |probe, border| probe != border),
         (Comparison::Less, |probe, border| probe < border),
