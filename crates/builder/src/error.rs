@@ -43,6 +43,9 @@ pub enum BuildError {
     /// `COPY --from` names a stage that comes later, or itself.
     #[error("invalid from flag value {0}: the stage is not built before this one")]
     LaterStage(String),
+    /// An instruction that changes of an image cannot be.
+    #[error("{0} is not a valid change command")]
+    NotAChange(String),
     /// The client went away.
     #[error("the build was cancelled")]
     Cancelled,
@@ -71,9 +74,11 @@ impl BuildError {
             Self::Transfer(source) => source.kind(),
             Self::Step(source) => source.kind,
             Self::Images(source) => source.kind(),
-            Self::Command { .. } | Self::NoImage | Self::LaterStage(_) | Self::Cancelled => {
-                ErrorKind::Refused
-            }
+            Self::Command { .. }
+            | Self::NoImage
+            | Self::LaterStage(_)
+            | Self::NotAChange(_)
+            | Self::Cancelled => ErrorKind::Refused,
             Self::File { .. } | Self::Config(_) => ErrorKind::Internal,
         }
     }

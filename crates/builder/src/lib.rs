@@ -20,8 +20,8 @@ mod scratch;
 mod transfer;
 mod tree;
 
-pub use build::{Builder, Session};
-pub use context::{ContextError, FetchError, GitError};
+pub use build::{Builder, Session, apply_changes};
+pub use context::{ContextError, FetchError, GitError, download};
 pub use dockerfile::{Dockerfile, DockerfileError};
 pub use error::BuildError;
 pub use event::{BuildEvent, EventSink};

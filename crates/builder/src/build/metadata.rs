@@ -7,6 +7,7 @@ use model::{EmptyObject, Signal, StringOrList};
 
 use super::Build;
 use super::quote::quoted_list;
+use super::stage::Stage;
 use crate::dockerfile::{Command, CommandLine, DockerfileError, expand_words, parse_ports};
 use crate::error::BuildError;
 
@@ -16,125 +17,147 @@ impl Build<'_> {
     /// # Errors
     /// [`BuildError`] when a word cannot be expanded, or the step cannot be committed.
     pub(super) fn change_metadata(&mut self, command: &Command) -> Result<(), BuildError> {
+        let escape = self.escape;
+        match self.stage()?.apply(command, escape)? {
+            Some(comment) => self.commit_metadata(&comment),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Stage {
+    /// Changes the configuration as an instruction says and gives the instruction as histories show
+    /// it; `None` for the instructions that have steps of their own.
+    ///
+    /// # Errors
+    /// [`BuildError::Dockerfile`] when a word cannot be expanded or used.
+    pub(super) fn apply(&mut self, command: &Command, escape: char) -> Result<Option<String>, BuildError> {
         let comment = match command {
             Command::Maintainer(author) => {
-                self.stage()?.author.clone_from(author);
+                self.author.clone_from(author);
                 format!("MAINTAINER {author}")
             }
-            Command::Cmd(line) => self.cmd(line)?,
-            Command::Entrypoint(line) => self.entrypoint(line)?,
-            Command::Env(pairs) => self.env(pairs)?,
-            Command::Label(pairs) => self.label(pairs)?,
-            Command::Expose(words) => self.expose(words)?,
-            Command::Volume(words) => self.volume(words)?,
+            Command::Cmd(line) => self.cmd(line),
+            Command::Entrypoint(line) => self.entrypoint(line),
+            Command::Env(pairs) => self.env(pairs, escape)?,
+            Command::Label(pairs) => self.label(pairs, escape)?,
+            Command::Expose(words) => self.expose(words, escape)?,
+            Command::Volume(words) => self.volume(words, escape)?,
             Command::User(word) => {
-                let user = self.expand(word)?;
-                self.stage()?.config.user.clone_from(&user);
+                let user = self.expand(word, escape)?;
+                self.config.user.clone_from(&user);
                 format!("USER [{user}]")
             }
-            Command::Workdir(word) => self.workdir(word)?,
+            Command::Workdir(word) => {
+                let path = self.expand(word, escape)?;
+                self.config.working_dir = absolute(&self.config.working_dir, &path);
+                format!("WORKDIR {}", self.config.working_dir)
+            }
             Command::OnBuild(trigger) => {
-                self.stage()?.config.on_build.get_or_insert_default().push(trigger.clone());
+                self.config.on_build.get_or_insert_default().push(trigger.clone());
                 format!("ONBUILD {trigger}")
             }
             Command::StopSignal(word) => {
-                let signal = self.expand(word)?;
+                let signal = self.expand(word, escape)?;
                 Signal::parse(&signal).map_err(|_| DockerfileError::Signal(signal.clone()))?;
-                self.stage()?.config.stop_signal.clone_from(&signal);
+                self.config.stop_signal.clone_from(&signal);
                 format!("STOPSIGNAL {signal}")
             }
             Command::HealthCheck { check, written } => {
-                self.stage()?.config.healthcheck = Some(check.clone());
+                self.config.healthcheck = Some(check.clone());
                 format!("HEALTHCHECK {written}")
             }
             Command::Shell(words) => {
-                self.stage()?.config.shell = Some(words.clone());
+                self.config.shell = Some(words.clone());
                 format!("SHELL [{}]", words.join(" "))
             }
-            // These have steps of their own.
-            Command::From { .. } | Command::Run(_) | Command::Transfer(_) | Command::Arg(_) => return Ok(()),
+            Command::From { .. } | Command::Run(_) | Command::Transfer(_) | Command::Arg(_) => {
+                return Ok(None);
+            }
         };
-        self.commit_metadata(&comment)
+        Ok(Some(comment))
     }
 
-    fn cmd(&mut self, line: &CommandLine) -> Result<String, BuildError> {
-        let stage = self.stage()?;
+    fn expand(&self, word: &str, escape: char) -> Result<String, DockerfileError> {
+        crate::dockerfile::expand(word, escape, &self.variables())
+    }
+
+    fn cmd(&mut self, line: &CommandLine) -> String {
         let words = match line {
             CommandLine::Exec(words) => words.clone(),
-            CommandLine::Shell(text) if text.is_empty() => stage.shell(),
-            CommandLine::Shell(text) => [stage.shell(), vec![text.clone()]].concat(),
+            CommandLine::Shell(text) if text.is_empty() => self.shell(),
+            CommandLine::Shell(text) => [self.shell(), vec![text.clone()]].concat(),
         };
         let comment = format!("CMD {}", quoted_list(&words));
-        stage.config.cmd = Some(StringOrList(words));
-        stage.cmd_set = true;
-        Ok(comment)
+        self.config.cmd = Some(StringOrList(words));
+        self.cmd_set = true;
+        comment
     }
 
-    fn entrypoint(&mut self, line: &CommandLine) -> Result<String, BuildError> {
-        let stage = self.stage()?;
+    fn entrypoint(&mut self, line: &CommandLine) -> String {
         let words = match line {
             CommandLine::Exec(words) => Some(words.clone()),
             CommandLine::Shell(text) if text.is_empty() => None,
-            CommandLine::Shell(text) => Some([stage.shell(), vec![text.clone()]].concat()),
+            CommandLine::Shell(text) => Some([self.shell(), vec![text.clone()]].concat()),
         };
         let comment = format!("ENTRYPOINT {}", quoted_list(words.as_deref().unwrap_or_default()));
-        stage.config.entrypoint = words.map(StringOrList);
-        if !stage.cmd_set {
-            stage.config.cmd = None;
+        self.config.entrypoint = words.map(StringOrList);
+        if !self.cmd_set {
+            self.config.cmd = None;
         }
-        Ok(comment)
+        comment
     }
 
     /// Expands pairs; all of them with the variables before the instruction.
-    fn expand_pairs(&self, pairs: &[(String, String)]) -> Result<Vec<(String, String)>, BuildError> {
-        pairs.iter().map(|(name, value)| Ok((self.expand(name)?, self.expand(value)?))).collect()
+    fn expand_pairs(
+        &self,
+        pairs: &[(String, String)],
+        escape: char,
+    ) -> Result<Vec<(String, String)>, DockerfileError> {
+        pairs
+            .iter()
+            .map(|(name, value)| Ok((self.expand(name, escape)?, self.expand(value, escape)?)))
+            .collect()
     }
 
-    fn env(&mut self, pairs: &[(String, String)]) -> Result<String, BuildError> {
-        let pairs = self.expand_pairs(pairs)?;
-        let stage = self.stage()?;
+    fn env(&mut self, pairs: &[(String, String)], escape: char) -> Result<String, DockerfileError> {
+        let pairs = self.expand_pairs(pairs, escape)?;
         for (name, value) in &pairs {
-            stage.set_variable(name, value);
+            self.set_variable(name, value);
         }
         Ok(format!("ENV {}", joined(&pairs)))
     }
 
-    fn label(&mut self, pairs: &[(String, String)]) -> Result<String, BuildError> {
-        let pairs = self.expand_pairs(pairs)?;
+    fn label(&mut self, pairs: &[(String, String)], escape: char) -> Result<String, DockerfileError> {
+        let pairs = self.expand_pairs(pairs, escape)?;
         let comment = format!("LABEL {}", joined(&pairs));
-        self.stage()?.config.labels.get_or_insert_default().extend(pairs);
+        self.config.labels.get_or_insert_default().extend(pairs);
         Ok(comment)
     }
 
-    fn expose(&mut self, words: &[String]) -> Result<String, BuildError> {
+    fn expose(&mut self, words: &[String], escape: char) -> Result<String, DockerfileError> {
         let mut ports = BTreeMap::new();
         for word in words {
-            for word in expand_words(word, self.escape, &self.stage_ref()?.variables())? {
+            for word in expand_words(word, escape, &self.variables())? {
                 ports.extend(parse_ports(&word)?.into_iter().map(|port| (port, EmptyObject {})));
             }
         }
         let names: Vec<_> = ports.keys().map(String::as_str).collect();
         let comment = format!("EXPOSE {}", names.join(" "));
-        self.stage()?.config.exposed_ports.get_or_insert_default().extend(ports);
+        self.config.exposed_ports.get_or_insert_default().extend(ports);
         Ok(comment)
     }
 
-    fn volume(&mut self, words: &[String]) -> Result<String, BuildError> {
-        let volumes = self.expand_all(words)?;
+    fn volume(&mut self, words: &[String], escape: char) -> Result<String, DockerfileError> {
+        let expand = |word: &String| self.expand(word, escape);
+        let volumes = words.iter().map(expand).collect::<Result<Vec<_>, _>>()?;
         if volumes.iter().any(|volume| volume.trim().is_empty()) {
-            return Err(DockerfileError::EmptyVolume.into());
+            return Err(DockerfileError::EmptyVolume);
         }
         let comment = format!("VOLUME [{}]", volumes.join(" "));
-        let known = self.stage()?.config.volumes.get_or_insert_default();
+        let known = self.config.volumes.get_or_insert_default();
         known.extend(volumes.into_iter().map(|volume| (volume, EmptyObject {})));
         Ok(comment)
-    }
-
-    fn workdir(&mut self, word: &str) -> Result<String, BuildError> {
-        let path = self.expand(word)?;
-        let stage = self.stage()?;
-        stage.config.working_dir = absolute(&stage.config.working_dir, &path);
-        Ok(format!("WORKDIR {}", stage.config.working_dir))
     }
 }
 

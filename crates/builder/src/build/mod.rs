@@ -11,6 +11,7 @@
 
 mod arguments;
 mod cache;
+mod changes;
 mod commit;
 mod copying;
 mod from;
@@ -38,6 +39,8 @@ use crate::request::{BuildRequest, Intermediate};
 use crate::runner::{ImagePuller, StepRunner};
 use crate::scratch::{self, Scratch};
 use crate::{context, dockerfile};
+pub use changes::apply_changes;
+
 use arguments::BuildArguments;
 use cache::Cache;
 use commit::remember_names;
@@ -203,9 +206,5 @@ impl Build<'_> {
     fn expand(&self, word: &str) -> Result<String, BuildError> {
         let variables = self.stage_ref()?.variables();
         Ok(dockerfile::expand(word, self.escape, &variables)?)
-    }
-
-    fn expand_all<'w>(&self, words: impl IntoIterator<Item = &'w String>) -> Result<Vec<String>, BuildError> {
-        words.into_iter().map(|word| self.expand(word)).collect()
     }
 }

@@ -268,3 +268,19 @@ impl<R: Read> Read for Advance<'_, R> {
         Ok(count)
     }
 }
+
+/// Downloads what is at an address, showing its advance as `status`, for an import by URL.
+///
+/// # Errors
+/// [`FetchError`] when there is no good answer; later failures are errors of reading.
+pub fn download<'a>(
+    address: &str,
+    status: &str,
+    events: &'a dyn EventSink,
+    cancellation: &'a Cancellation,
+) -> Result<impl Read + Send + 'a, FetchError> {
+    let download = open(address, cancellation)?;
+    let total = download.head.length.unwrap_or(0);
+    let message = Message { status: status.to_owned(), id: None, detail: Detail::Absent };
+    Ok(Advance::new(download, events, message, total))
+}

@@ -19,8 +19,8 @@ use images::registry::Cancellation;
 
 pub use error::ContextError;
 pub(crate) use extract::{device, malformed, metadata, normalise};
-pub use fetch::FetchError;
 pub(crate) use fetch::{Advance, open as fetch_open};
+pub use fetch::{FetchError, download};
 pub use git::GitError;
 pub(crate) use index::Context;
 

@@ -22,7 +22,7 @@ use model::HealthCheck;
 
 pub use error::DockerfileError;
 pub(crate) use expand::{Variables, expand, expand_words};
-pub(crate) use parse::{append_labels, parse_trigger};
+pub(crate) use parse::{append_labels, parse_change, parse_trigger};
 pub(crate) use ports::parse_ports;
 
 /// A Dockerfile whose every instruction has been understood.

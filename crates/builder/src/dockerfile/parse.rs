@@ -35,6 +35,14 @@ pub(crate) fn parse_trigger(text: &str) -> Result<Instruction, DockerfileError> 
     Ok(instruction)
 }
 
+/// Parses one instruction by itself.
+///
+/// # Errors
+/// [`DockerfileError`] when it is none.
+pub(crate) fn parse_change(text: &str) -> Result<Instruction, DockerfileError> {
+    parse_instruction(text.trim(), '\\')
+}
+
 /// Adds a LABEL instruction with the labels that the request asks for.
 pub(crate) fn append_labels(dockerfile: &mut Dockerfile, labels: &BTreeMap<String, String>) {
     if labels.is_empty() {
