@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use model::ContainerId;
 use rustix::io::Errno;
 
-use super::{Active, Entry, LinkState, Network, bridge};
+use super::{Active, Bridge, Entry, LinkState, Network, bridge};
 use crate::endpoint::{Endpoint, Opening};
 use crate::error::Error;
 use crate::fault::Step;
@@ -169,8 +169,13 @@ impl Active {
     }
 
     fn unlink(&self, endpoint: &Endpoint, error: Error) -> Error {
-        let left = self.routing().delete_link(&endpoint.link).err();
-        error.with(left.into_iter().collect())
+        let mut routing = self.routing();
+        let Bridge { name, index, .. } = &self.bridge;
+        let left = [
+            routing.delete_link(&endpoint.link).err(),
+            routing.delete_neighbour(name, *index, endpoint.address).err(),
+        ];
+        error.with(left.into_iter().flatten().collect())
     }
 
     /// Opens the published ports and forgets what the kernel remembers of packets that came for
@@ -211,6 +216,10 @@ impl Active {
             };
             content.openings = openings;
             errors.extend(firewall.withdraw(&content).err());
+        }
+        if entry.link == LinkState::Port {
+            let Bridge { name, index, .. } = &self.bridge;
+            errors.extend(self.routing().delete_neighbour(name, *index, endpoint.address).err());
         }
         if entry.link != LinkState::Missing {
             self.reaper.take(endpoint.link.clone());

@@ -154,6 +154,11 @@ impl Opening<'_> {
         if !left.is_empty() {
             routing.delete_links(&left, groups[1])?;
         }
+        for address in routing.added_neighbours(self.bridge.index)? {
+            if !known.iter().any(|endpoint| endpoint.address == address) {
+                routing.delete_neighbour(&self.bridge.name, self.bridge.index, address)?;
+            }
+        }
         Ok(living)
     }
 

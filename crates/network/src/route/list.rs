@@ -77,7 +77,7 @@ impl Routing {
     }
 
     /// Asks again where the list changed while it was read.
-    fn list<T>(
+    pub(super) fn list<T>(
         &mut self,
         act: &'static str,
         message: Message,

@@ -1,23 +1,34 @@
 //! Telling the kernel who is where, before it asks.
+//!
+//! The kernel's table of neighbours is one for all network namespaces and holds 1,024 that it
+//! asked for itself; some hundred containers that speak to their gateway would fill it. Those
+//! that are marked as learned elsewhere do not count, but must be removed by who added them.
 
 use std::net::Ipv4Addr;
 
-use sys::netlink::{self, Message};
+use rustix::io::Errno;
+use sys::netlink::{self, Message, attributes};
 
 use super::link::link_error;
 use super::{FAMILY_IPV4, Link, Routing};
 use crate::error::Error;
 use crate::mac::MacAddress;
 
-/// `RTM_NEWNEIGH` of linux/rtnetlink.h, and its attributes of linux/neighbour.h.
+/// `RTM_NEWNEIGH` and its like of linux/rtnetlink.h, and attributes of linux/neighbour.h.
 const NEW_NEIGHBOUR: u16 = 28;
+const DELETE_NEIGHBOUR: u16 = 29;
+const GET_NEIGHBOUR: u16 = 30;
 const DESTINATION: u16 = 1;
 const HARDWARE_ADDRESS: u16 = 2;
 /// `NUD_REACHABLE`: as if it had just answered; it is asked again in due time.
 const REACHABLE: u16 = 2;
 /// `NTF_MASTER`: the bridge's table, not the port's.
 const OF_THE_BRIDGE: u8 = 4;
+/// `NTF_EXT_LEARNED`.
+const LEARNED_ELSEWHERE: u8 = 0x10;
 const FAMILY_BRIDGE: u8 = 7;
+const CREATION: u16 = netlink::ACKNOWLEDGE | netlink::CREATE | netlink::REPLACE;
+const HEADER: usize = 12;
 
 impl Routing {
     /// Notes the hardware address of a neighbour on the link, as if it had answered.
@@ -27,26 +38,61 @@ impl Routing {
         address: Ipv4Addr,
         mac: MacAddress,
     ) -> Result<(), Error> {
-        let message = neighbour(FAMILY_IPV4, link.index, 0)
+        let message = Message::new(NEW_NEIGHBOUR, CREATION)
+            .fixed(&header(FAMILY_IPV4, link.index, LEARNED_ELSEWHERE))
             .attribute(DESTINATION, &address.octets())
             .attribute(HARDWARE_ADDRESS, &mac.bytes());
         self.acknowledged(message).map_err(|source| link_error("add a neighbour to", &link.name, source))
     }
 
+    /// Removes a neighbour of the link of this index. One that is gone already is no error.
+    pub(crate) fn delete_neighbour(
+        &mut self,
+        name: &str,
+        index: u32,
+        address: Ipv4Addr,
+    ) -> Result<(), Error> {
+        let message = Message::new(DELETE_NEIGHBOUR, netlink::ACKNOWLEDGE)
+            .fixed(&header(FAMILY_IPV4, index, 0))
+            .attribute(DESTINATION, &address.octets());
+        match self.acknowledged(message) {
+            Err(error) if !error.is(Errno::NOENT) && !error.is(Errno::NODEV) => {
+                Err(link_error("remove a neighbour of", name, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Lists the neighbours of the link of this index that were added here.
+    pub(crate) fn added_neighbours(&mut self, index: u32) -> Result<Vec<Ipv4Addr>, Error> {
+        let message = Message::new(GET_NEIGHBOUR, netlink::DUMP).fixed(&header(FAMILY_IPV4, 0, 0));
+        let parse = |payload: &[u8]| {
+            let of_the_link = payload.get(4..8)? == index.to_ne_bytes();
+            let ours = of_the_link && payload.get(10)? & LEARNED_ELSEWHERE != 0;
+            let (_, value) = attributes(payload.get(HEADER..)?).find(|(kind, _)| *kind == DESTINATION)?;
+            let octets: [u8; 4] = value.try_into().ok()?;
+            ours.then(|| Ipv4Addr::from(octets))
+        };
+        self.list("list neighbours", message, parse)
+    }
+
     /// Notes behind which port of its bridge a hardware address is, as if it had sent something.
     pub(crate) fn add_station(&mut self, port: &Link, mac: MacAddress) -> Result<(), Error> {
-        let message =
-            neighbour(FAMILY_BRIDGE, port.index, OF_THE_BRIDGE).attribute(HARDWARE_ADDRESS, &mac.bytes());
+        let message = Message::new(NEW_NEIGHBOUR, CREATION)
+            .fixed(&header(FAMILY_BRIDGE, port.index, OF_THE_BRIDGE))
+            .attribute(HARDWARE_ADDRESS, &mac.bytes());
         self.acknowledged(message).map_err(|source| link_error("add a station to", &port.name, source))
     }
 }
 
-/// `ndmsg`.
-fn neighbour(family: u8, link: u32, flags: u8) -> Message {
-    let mut header = [0; 12];
+/// `ndmsg`; without a link it asks for all.
+fn header(family: u8, link: u32, flags: u8) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
     header[0] = family;
     header[4..8].copy_from_slice(&link.to_ne_bytes());
-    header[8..10].copy_from_slice(&REACHABLE.to_ne_bytes());
+    if link != 0 {
+        header[8..10].copy_from_slice(&REACHABLE.to_ne_bytes());
+    }
     header[10] = flags;
-    Message::new(NEW_NEIGHBOUR, netlink::ACKNOWLEDGE | netlink::CREATE | netlink::REPLACE).fixed(&header)
+    header
 }

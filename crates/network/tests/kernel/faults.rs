@@ -6,14 +6,16 @@ use berth_network::{Error, Faults, Network, Options, Step};
 
 use crate::world::*;
 
-/// What the host shows: names of links, addresses, routes, firewall. Whether a link has a
+/// What the host shows: names of links, addresses, routes, the bridge's neighbours,
+/// firewall. Whether a link has a
 /// carrier changes a moment later.
 fn host() -> String {
     let name = |line: &str| line.split(':').nth(1).unwrap_or_default().to_owned();
     let links: Vec<_> = run("ip", "-o link").0.lines().map(name).collect();
     let addresses = run("ip", "-4 -o addr").0;
     let routes = run("ip", "route").0.replace("linkdown ", "");
-    [links.join(" "), addresses, routes, run("nft", "list ruleset").0].join("\n")
+    let neighbours = run("ip", &format!("neigh show dev {BRIDGE}")).0;
+    [links.join(" "), addresses, routes, neighbours, run("nft", "list ruleset").0].join("\n")
 }
 
 /// A host on which every step has something to do: iptables drops what is forwarded.

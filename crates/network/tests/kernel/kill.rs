@@ -59,6 +59,8 @@ fn a_killed_daemon_leaves_nothing_to_the_next() {
             let network = Network::open(&options(), vec![kept.endpoint.clone()]).expect(&context);
             assert_eq!(run("nft", "list ruleset").0, rules, "{context}");
             assert_eq!(run("ip", "-o link").0.lines().count(), links, "{context}");
+            let neighbours = run("ip", &format!("neigh show dev {BRIDGE}")).0;
+            assert_eq!(neighbours.lines().count(), 1, "{context}: {neighbours}");
             let free = network.reserve(&request(2, &["8081:80"])).expect(&context);
             assert_ne!(free.address, kept.address());
             network.disconnect(&free.container).expect(&context);
