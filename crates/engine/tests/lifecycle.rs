@@ -12,7 +12,8 @@ use model::{Config, HostConfig, LogConfig, StringOrList};
 /// The shim that `scripts/build` puts beside the daemon, or the one that `BERTH_SHIM` names.
 fn shim() -> PathBuf {
     let built = || Some(std::env::current_exe().ok()?.parent()?.parent()?.join("berth-shim"));
-    let shim = std::env::var_os("BERTH_SHIM").map(PathBuf::from).or_else(built).expect("a place for the shim");
+    let shim =
+        std::env::var_os("BERTH_SHIM").map(PathBuf::from).or_else(built).expect("a place for the shim");
     assert!(shim.exists(), "there is no shim at {}: scripts/build makes it", shim.display());
     shim
 }

@@ -8,7 +8,7 @@ use shim_protocol::{Notice, Request, RunDirectory};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::container::start::remove_run_directory;
-use crate::container::{Container, Phase, Record};
+use crate::container::{Container, Phase};
 use crate::engine::Engine;
 use crate::shim::Incoming;
 
@@ -36,9 +36,7 @@ impl Engine {
                 Notice::OutOfMemory => self.note_out_of_memory(container),
                 Notice::ExecExited { exec, exit } => self.exec_ended(&exec, exit.code),
                 Notice::LogDropped { lines } => {
-                    let mut record = Record::clone(&container.record());
-                    record.log_lines_dropped = lines;
-                    container.publish(record);
+                    container.publish(|record| record.log_lines_dropped = lines);
                 }
                 Notice::Detached { client, reason } => {
                     tracing::debug!("client {client} left container {}: {reason:?}", container.id());
@@ -105,7 +103,20 @@ impl Engine {
         self.take_down(container).await;
         if record.is_restarting() {
             self.restart_later(Arc::clone(container));
+        } else if record.host_config.auto_remove {
+            self.remove_later(&record.id);
         }
+    }
+
+    /// Removes a container that was asked to go when it ends (`AutoRemove`).
+    fn remove_later(self: &Arc<Self>, id: &model::ContainerId) {
+        let (engine, id) = (Arc::clone(self), id.to_string());
+        tokio::spawn(async move {
+            let removal = crate::container::remove::Removal { volumes: true, ..Default::default() };
+            if let Err(error) = engine.remove(&id, removal).await {
+                tracing::debug!("cannot remove container {id} after its end: {error}");
+            }
+        });
     }
 
     /// Gives back the network, the shim, its directory and its cgroups.

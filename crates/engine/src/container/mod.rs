@@ -49,6 +49,8 @@ use crate::shim::Shim;
 pub struct Container {
     id: ContainerId,
     record: watch::Sender<Arc<Record>>,
+    /// Held while the record is read, changed and shown again.
+    writing: Mutex<()>,
     /// Orders transitions: start, exit, pause, rename, removal.
     pub(crate) transition: Arc<tokio::sync::Mutex<()>>,
     shim: Mutex<Option<Arc<Shim>>>,
@@ -75,6 +77,7 @@ impl Container {
         Arc::new(Self {
             id: record.id.clone(),
             record: watch::Sender::new(Arc::new(record)),
+            writing: Mutex::default(),
             transition: Arc::default(),
             shim: Mutex::new(None),
             waiting_clients: Mutex::new(Vec::new()),
@@ -102,7 +105,7 @@ impl Container {
         self.record.subscribe()
     }
 
-    /// Changes the record: saves it, then shows it to everyone.
+    /// Changes the record: saves it, then shows it to everyone. One change at a time, whoever makes it.
     ///
     /// # Errors
     /// When it cannot be saved; then nothing is changed.
@@ -111,14 +114,22 @@ impl Container {
         database: &Database,
         change: impl FnOnce(&mut Record),
     ) -> Result<Arc<Record>, Error> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut record = Record::clone(&self.record());
         change(&mut record);
         database.save(&record, Durability::Crash)?;
-        Ok(self.publish(record))
+        Ok(self.show(record))
     }
 
     /// Shows a change that need not outlive the daemon.
-    pub(crate) fn publish(&self, record: Record) -> Arc<Record> {
+    pub(crate) fn publish(&self, change: impl FnOnce(&mut Record)) -> Arc<Record> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut record = Record::clone(&self.record());
+        change(&mut record);
+        self.show(record)
+    }
+
+    fn show(&self, record: Record) -> Arc<Record> {
         let record = Arc::new(record);
         self.record.send_replace(Arc::clone(&record));
         record

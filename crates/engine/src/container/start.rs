@@ -77,16 +77,16 @@ impl Engine {
             Decision::Refuse(_) => return Err(Error::StartRemoving),
             Decision::Run => {}
         }
-        let mut starting = Record::clone(&container.record());
-        if by_policy {
-            // Clients see it as restarting until it runs.
-            starting.restart_count += 1;
-        } else {
-            starting.phase = Phase::Starting;
-            starting.restart_count = 0;
-            starting.stopped_by_client = false;
-        }
-        container.publish(starting);
+        container.publish(|record| {
+            if by_policy {
+                // Clients see it as restarting until it runs.
+                record.restart_count += 1;
+            } else {
+                record.phase = Phase::Starting;
+                record.restart_count = 0;
+                record.stopped_by_client = false;
+            }
+        });
         match self.run_steps(container).await {
             Ok(()) => Ok(Outcome::Done),
             Err(failure) => {
@@ -217,6 +217,11 @@ impl Engine {
         let text = serde_json::to_vec(&spec)
             .map_err(|source| Error::refused(format!("cannot write the specification as JSON: {source}")))?;
         remove_run_directory(directory);
+        // Loss of power may have taken the directories of a container whose row survived.
+        let own = self.container_directory(&record.id);
+        for path in [own.join("upper"), own.join("work")] {
+            std::fs::create_dir_all(&path).map_err(file_error("make the directory", &path))?;
+        }
         std::fs::create_dir_all(directory.path())
             .map_err(file_error("make the directory", directory.path()))?;
         std::fs::write(directory.spec(), text).map_err(|source| {

@@ -90,11 +90,14 @@ fn assemble(request: &ViewRequest) -> io::Result<OwnedFd> {
         format!("lowerdir={lowers},upperdir={},workdir={}", escaped(place), escaped(&request.work))
     };
     let options = std::ffi::CString::new(options)?;
-    let read_only = if request.read_only { MountFlags::RDONLY } else { MountFlags::empty() };
-    mount("overlay", place, "overlay", read_only, Some(options.as_c_str()))?;
+    mount("overlay", place, "overlay", MountFlags::empty(), Some(options.as_c_str()))?;
     let root = OwnedFd::from(File::open(place)?);
     for bind in &request.binds {
         bind_into(&root, bind)?;
+    }
+    if request.read_only {
+        // Only now: places to mount on may have had to be made.
+        mount_remount(place, MountFlags::BIND | MountFlags::RDONLY, "")?;
     }
     Ok(root)
 }
