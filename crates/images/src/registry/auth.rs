@@ -9,12 +9,12 @@ use std::fmt;
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use model::ErrorKind;
+use model::{ErrorKind, RepositoryName};
 use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::host::{self, is_hub};
+use super::host::{self, HUB, is_hub};
 
 /// A header with credentials does not say what it should.
 #[derive(Debug, thiserror::Error)]
@@ -135,6 +135,12 @@ impl CredentialMap {
             }
         }
         Ok(Self(map))
+    }
+
+    /// Finds the credentials for the registry of a repository.
+    #[must_use]
+    pub fn for_repository(&self, repository: &RepositoryName) -> Option<&Credentials> {
+        self.for_host(repository.host().unwrap_or(HUB))
     }
 
     /// Finds the credentials for a registry's host; Docker Hub is known by all its names.
@@ -283,6 +289,8 @@ mod tests {
         assert_eq!(user("registry-1.docker.io"), Some("moby"));
         assert_eq!(user("127.0.0.1:5000"), Some("local"));
         assert_eq!(user("example.com"), None);
+        let hub = RepositoryName::parse("busybox").unwrap();
+        assert_eq!(map.for_repository(&hub).map(|known| known.username.as_str()), Some("moby"));
     }
 
     #[test]

@@ -58,6 +58,7 @@ pub(super) fn pull(
     request: &PullRequest<'_>,
     progress: &dyn Progress,
 ) -> Result<Vec<PulledImage>, RegistryError> {
+    client.in_flight.sweep(&request.store.download_directory());
     let mut sources = endpoint::sources(&transport(), request.reference.repository.host())?;
     let last = sources.pop();
     for mirror in sources {
