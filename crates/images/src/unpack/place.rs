@@ -31,6 +31,7 @@ impl Unpacking<'_> {
     ) -> Result<(), ArchiveError> {
         let failed = |act| ArchiveError::entry::<Errno>(act, path);
         let (parent, name) = self.parent_of(path)?;
+        let real = self.destination.real_path(name);
         let create = || {
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             fs::openat(&parent, OsStr::from_bytes(name), flags, Mode::RUSR | Mode::WUSR)
@@ -43,7 +44,6 @@ impl Unpacking<'_> {
             other => other,
         }
         .map_err(failed("create"))?;
-        let real = self.destination.real_path(name);
         write_content(&file, &real, entry, reader, recorder)?;
         self.unpacked.size = self.unpacked.size.saturating_add(entry.size);
         set_owner_and_mode(&file, entry).map_err(failed("set the owner of"))?;
