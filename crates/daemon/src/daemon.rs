@@ -20,9 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const BLOCKING_THREADS: usize = 64;
 
 /// Runs the daemon until a signal ends it.
-pub(crate) fn run(arguments: &DaemonArguments) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &DaemonArguments, log: &LogLevel) -> anyhow::Result<()> {
     let settings = Settings::load(arguments)?;
-    let log = crate::log::start(settings.reloadable.values().level);
+    log.set(settings.reloadable.values().level);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, 4)))
         .max_blocking_threads(BLOCKING_THREADS)
@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &DaemonArguments) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let result = runtime.block_on(serve(settings, arguments, &log));
+    let result = runtime.block_on(serve(settings, arguments, log));
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }

@@ -1,5 +1,7 @@
 //! The daemon's log on standard error, with a level that can change while it runs.
 
+use std::io::IsTerminal as _;
+
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -8,10 +10,13 @@ use tracing_subscriber::{Registry, reload};
 /// The handle to the log's level.
 pub(crate) struct LogLevel(reload::Handle<LevelFilter, Registry>);
 
-/// Starts to log.
-pub(crate) fn start(level: LevelFilter) -> LogLevel {
-    let (filter, handle) = reload::Layer::new(level);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+/// Starts to log; colours are for terminals only.
+pub(crate) fn start() -> LogLevel {
+    let (filter, handle) = reload::Layer::new(LevelFilter::INFO);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
     // Fails only when a log was started before, which goes on then.
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
     LogLevel(handle)

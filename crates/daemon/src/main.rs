@@ -8,9 +8,18 @@ mod listener;
 mod log;
 mod pidfile;
 
+use std::process::ExitCode;
+
 use clap::Parser as _;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let config::Command::Daemon(arguments) = config::CommandLine::parse().command;
-    daemon::run(&arguments)
+    let log = log::start();
+    match daemon::run(&arguments, &log) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

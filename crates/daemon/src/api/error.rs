@@ -60,11 +60,6 @@ impl ApiError {
         Self::Request { status: status_of(kind), message }
     }
 
-    /// 501: this engine cannot do it.
-    pub(crate) fn not_implemented(what: &str) -> Self {
-        Self::Request { status: StatusCode::NOT_IMPLEMENTED, message: format!("{what} is not implemented") }
-    }
-
     /// The status of the answer.
     pub(crate) fn status(&self) -> StatusCode {
         match self {

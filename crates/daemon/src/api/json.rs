@@ -52,6 +52,14 @@ impl JsonError {
         self
     }
 
+    /// Says in our own words that no form of a value with several forms fits.
+    fn for_value(mut self, what: &str) -> Self {
+        if self.problem.contains("untagged enum") {
+            self.problem = format!("{what} of this form is not possible here");
+        }
+        self
+    }
+
     fn wrong_kind(value: &Value, wanted: &str) -> Self {
         de::Error::custom(format!("must be {wanted}, not {}", kind(value)))
     }
@@ -113,7 +121,8 @@ impl<'de> de::MapAccess<'de> for Entries {
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, JsonError> {
         let (key, value) = self.current.take().unwrap_or_default();
-        seed.deserialize(Lenient(value)).map_err(|error| error.within(&key))
+        let what = kind(&value);
+        seed.deserialize(Lenient(value)).map_err(|error| error.for_value(what).within(&key))
     }
 }
 
@@ -166,8 +175,7 @@ impl<'de> de::Deserializer<'de> for Lenient {
     type Error = JsonError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, JsonError> {
-        let what = kind(&self.0);
-        let result = match self.0 {
+        match self.0 {
             Value::Null => visitor.visit_unit(),
             Value::Bool(value) => visitor.visit_bool(value),
             Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
@@ -178,11 +186,7 @@ impl<'de> de::Deserializer<'de> for Lenient {
             Value::String(text) => visitor.visit_string(text),
             Value::Array(list) => visit_list(list, visitor),
             Value::Object(map) => visit_map(map, visitor),
-        };
-        result.map_err(|error| match error.problem.contains("untagged enum") {
-            true => de::Error::custom(format!("{what} of this form is not possible here")),
-            false => error,
-        })
+        }
     }
 
     integers! { deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64

@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use engine::Engine;
 use http::{Method, StatusCode, header};
+use model::Config;
 
 pub(crate) use cors::common_headers;
 pub(crate) use error::ApiError;
@@ -171,11 +172,9 @@ impl Call<'_> {
 }
 
 /// Applies the Dockerfile instructions of `changes` to an image's config.
-fn apply_changes(_: &mut model::Config, changes: &[String]) -> Result<(), ApiError> {
-    if changes.iter().all(|change| change.trim().is_empty()) {
-        return Ok(());
-    }
-    Err(ApiError::not_implemented("the parameter changes"))
+fn apply_changes(config: Config, changes: &[String]) -> Result<Config, ApiError> {
+    let applied = engine::builder::apply_changes(config, changes);
+    applied.map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))
 }
 
 /// Whether a content type is `application/json`, with well-formed parameters or none.

@@ -17,7 +17,7 @@ pub(crate) enum FileError {
     #[error("cannot read the configuration file {}", path.display())]
     Read { path: PathBuf, source: io::Error },
     /// It is no JSON object of known settings.
-    #[error("the configuration file {} is not valid: {source}", path.display())]
+    #[error("the configuration file {} is not valid", path.display())]
     Parse { path: PathBuf, source: serde_json::Error },
     /// It sets what the command line sets too.
     #[error("these settings are given both as a flag and in the configuration file {}: {}", path.display(), settings.join(", "))]

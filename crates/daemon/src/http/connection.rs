@@ -44,11 +44,12 @@ pub(crate) async fn serve(transport: Transport, service: Arc<dyn Service>, setti
         let head = tokio::select! {
             biased;
             head = next_head(&transport, &mut buffer) => head,
-            _ = stopping.wait_for(|stopping| *stopping) => return,
+            _ = stopping.wait_for(|stopping| *stopping) => Ok(None),
         };
         let head = match head {
             Ok(Some(head)) => head,
-            Ok(None) => return,
+            // A TLS client learns that nothing was cut off; one that is gone does not care.
+            Ok(None) => return drop(transport.close_write().await),
             Err(refusal) => return refuse(&transport, &settings, &refusal).await,
         };
         let rest = std::mem::take(&mut buffer);

@@ -17,7 +17,7 @@ pub(super) async fn create(call: Call<'_>) -> Handled {
     match call.query.text("fromSrc") {
         "-" => import::import_body(call).await,
         "" => Err(ApiError::refused("one of fromImage and fromSrc is needed")),
-        _ => Err(ApiError::not_implemented("import from a URL")),
+        _ => import::import_url(call).await,
     }
 }
 

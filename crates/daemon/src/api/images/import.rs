@@ -1,43 +1,85 @@
 //! `POST /images/create?fromSrc=…`: imports a root file system from the body or a URL.
 
+use std::sync::Arc;
+
+use engine::Engine;
+use engine::builder::{BuildEvent, download};
 use engine::images::ImportOptions;
+use engine::images::registry::{Cancellation, Message};
 use http::StatusCode;
-use model::ImageReference;
-use serde_json::json;
+use model::{Config, ImageReference};
 
 use super::failure;
-use crate::api::stream::{json_fields, stream_line, with_body_blocking};
-use crate::api::{ApiError, Call, Handled, Reply};
+use crate::api::stream::{self, Reporter, answer_progress, json_fields, with_body_blocking};
+use crate::api::{ApiError, Call, Handled, Reply, apply_changes};
 
 /// Imports the body's tar as an image of one layer.
 pub(super) async fn import_body(call: Call<'_>) -> Handled {
-    let reference = reference(&call)?;
-    let name = reference.as_ref().map(ToString::to_string);
-    let mut config = model::Config::default();
-    crate::api::apply_changes(&mut config, &call.query.all("changes"))?;
-    let options = ImportOptions {
-        source: "-".to_owned(),
-        reference,
-        config: Some(config),
-        message: call.query.filled("message").map(str::to_owned),
-        engine_version: env!("CARGO_PKG_VERSION").to_owned(),
-    };
-    let engine = std::sync::Arc::clone(call.engine);
-    let work = move |archive| engine.images().import(archive, &options);
-    let image = with_body_blocking(&mut call.exchange.body, work).await?.map_err(failure)?;
-    let id = image.id.hexadecimal();
-    call.engine.emit_image("import", name.as_deref().unwrap_or(&id));
+    let options = options(&call, "-")?;
+    let engine = Arc::clone(call.engine);
+    let work = move |archive| import(&engine, archive, &options);
+    let id = with_body_blocking(&mut call.exchange.body, work).await??;
     let (_, output) = call.exchange.begin(StatusCode::OK, &json_fields()).await?;
-    output.write(&stream_line(&json!({ "status": id }))).await?;
+    output.write(&Message::line(id).encode()).await?;
     output.finish().await?;
     Ok(Reply::Sent)
+}
+
+/// Downloads a tar and imports it.
+pub(super) async fn import_url(call: Call<'_>) -> Handled {
+    let source = call.query.text("fromSrc");
+    let address = if source.contains("://") { source.to_owned() } else { format!("http://{source}") };
+    let options = options(&call, &address)?;
+    let engine = Arc::clone(call.engine);
+    let cancellation = Arc::new(Cancellation::new());
+    let stop = Arc::clone(&cancellation);
+    let work = stream::start(move |reporter: Reporter| {
+        let report = |message: Message| {
+            if !reporter.send(message.encode()) {
+                cancellation.cancel();
+            }
+        };
+        let tell = |event: BuildEvent| {
+            if let BuildEvent::Progress(message) = event {
+                report(message);
+            }
+        };
+        report(Message::line(format!("Downloading from {address}")));
+        let archive = download(&address, "Importing", &tell, &cancellation)
+            .map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))?;
+        let id = import(&engine, archive, &options)?;
+        report(Message::line(id));
+        Ok::<(), ApiError>(())
+    });
+    answer_progress(call.exchange, work, move || stop.cancel()).await
+}
+
+/// Imports a tar, tells listeners, and gives the image's id.
+fn import(
+    engine: &Engine,
+    archive: impl std::io::Read + Send,
+    options: &ImportOptions,
+) -> Result<String, ApiError> {
+    let id = engine.images().import(archive, options).map_err(failure)?.id.hexadecimal();
+    let name = options.reference.as_ref().map(ToString::to_string);
+    engine.emit_image("import", name.as_deref().unwrap_or(&id));
+    Ok(id)
+}
+
+fn options(call: &Call<'_>, source: &str) -> Result<ImportOptions, ApiError> {
+    Ok(ImportOptions {
+        source: source.to_owned(),
+        reference: reference(call)?,
+        config: Some(apply_changes(Config::default(), &call.query.all("changes"))?),
+        message: call.query.filled("message").map(str::to_owned),
+        engine_version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
 }
 
 /// The name that `repo` and `tag` give the image, if they do.
 fn reference(call: &Call<'_>) -> Result<Option<ImageReference>, ApiError> {
     let Some(repository) = call.query.filled("repo") else { return Ok(None) };
     let reference = ImageReference::from_parts(repository, call.query.text("tag"));
-    reference
-        .map(|reference| Some(reference.with_default_tag()))
-        .map_err(|error| ApiError::refused(error.to_string()))
+    let named = |reference: ImageReference| Some(reference.with_default_tag());
+    reference.map(named).map_err(|error| ApiError::refused(error.to_string()))
 }

@@ -5,7 +5,7 @@ use http::StatusCode;
 use model::{Config, ImageReference};
 use serde::Serialize;
 
-use crate::api::{ApiError, Call, Handled, Reply, json};
+use crate::api::{ApiError, Call, Handled, Reply, apply_changes, json};
 
 /// The answer.
 #[derive(Debug, Serialize)]
@@ -16,13 +16,13 @@ struct CommitAnswer {
 
 pub(super) async fn commit(mut call: Call<'_>) -> Handled {
     let body = call.json_body().await?;
-    let mut config = if body.trim_ascii().is_empty() {
+    let config = if body.trim_ascii().is_empty() {
         Config::default()
     } else {
         json::from_body(&body).map_err(|error| ApiError::refused(error.to_string()))?
     };
     let query = &call.query;
-    crate::api::apply_changes(&mut config, &query.all("changes"))?;
+    let config = apply_changes(config, &query.all("changes"))?;
     let reference = query.filled("repo").map(|repository| {
         ImageReference::from_parts(repository, query.text("tag"))
             .map(ImageReference::with_default_tag)
