@@ -16,30 +16,30 @@ use serde_json::Value;
 
 use super::host::{self, HUB, is_hub};
 
-/// A header with credentials does not say what it should.
+/// A header or body with credentials does not say what it should.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
     /// The value is not base64.
-    #[error("the header {header} is not base64: {source}")]
+    #[error("{place} is not base64: {source}")]
     NotBase64 {
-        /// The header's name.
-        header: &'static str,
+        /// The header, or the body.
+        place: &'static str,
         /// What is wrong with it.
         source: base64::DecodeError,
     },
     /// The decoded value is not the documented JSON.
-    #[error("the header {header} does not carry the JSON of credentials: {source}")]
+    #[error("{place} is not the JSON of credentials: {source}")]
     NotCredentials {
-        /// The header's name.
-        header: &'static str,
+        /// The header, or the body.
+        place: &'static str,
         /// What is wrong with it.
         source: serde_json::Error,
     },
     /// The `auth` field of credentials is not the base64 of `user:password`.
-    #[error("the field auth of the header {header} is not the base64 of user:password")]
+    #[error("the field auth of {place} is not the base64 of user:password")]
     NotUserPassword {
-        /// The header's name.
-        header: &'static str,
+        /// The header, or the body.
+        place: &'static str,
     },
 }
 
@@ -84,9 +84,9 @@ impl Credentials {
     /// # Errors
     /// [`ErrorKind::BadParameter`] when it is not the base64 of a JSON object.
     pub fn from_header(value: &str) -> Result<Option<Self>, AuthError> {
-        const HEADER: &str = "X-Registry-Auth";
-        let Some(json) = decode_base64(HEADER, value)? else { return Ok(None) };
-        Self::from_json(HEADER, &json)
+        const PLACE: &str = "the header X-Registry-Auth";
+        let Some(json) = decode_base64(PLACE, value)? else { return Ok(None) };
+        Self::from_json(PLACE, &json)
     }
 
     /// Decodes the JSON of credentials, as `POST /auth` and old pushes send it as a body.
@@ -94,15 +94,15 @@ impl Credentials {
     /// # Errors
     /// [`ErrorKind::BadParameter`] when it is not a JSON object of strings.
     pub fn from_body(json: &[u8]) -> Result<Option<Self>, AuthError> {
-        Self::from_json("X-Registry-Auth", json)
+        Self::from_json("the request's body", json)
     }
 
-    fn from_json(header: &'static str, json: &[u8]) -> Result<Option<Self>, AuthError> {
+    fn from_json(place: &'static str, json: &[u8]) -> Result<Option<Self>, AuthError> {
         let wire = serde_json::from_slice(json)
             .and_then(wire_object)
-            .map_err(|source| AuthError::NotCredentials { header, source })?;
+            .map_err(|source| AuthError::NotCredentials { place, source })?;
         Ok(wire
-            .map(|wire| wire.parse(header))
+            .map(|wire| wire.parse(place))
             .transpose()?
             .filter(|credentials| *credentials != Self::default()))
     }
@@ -124,14 +124,14 @@ impl CredentialMap {
     /// # Errors
     /// [`ErrorKind::BadParameter`] when it is not the base64 of a JSON object of credentials.
     pub fn from_header(value: &str) -> Result<Self, AuthError> {
-        const HEADER: &str = "X-Registry-Config";
-        let Some(json) = decode_base64(HEADER, value)? else { return Ok(Self::default()) };
-        let malformed = |source| AuthError::NotCredentials { header: HEADER, source };
+        const PLACE: &str = "the header X-Registry-Config";
+        let Some(json) = decode_base64(PLACE, value)? else { return Ok(Self::default()) };
+        let malformed = |source| AuthError::NotCredentials { place: PLACE, source };
         let wire: Option<BTreeMap<String, Value>> = serde_json::from_slice(&json).map_err(malformed)?;
         let mut map = BTreeMap::new();
         for (address, value) in wire.unwrap_or_default() {
             if let Some(credentials) = wire_object(value).map_err(malformed)? {
-                map.insert(address, credentials.parse(HEADER)?);
+                map.insert(address, credentials.parse(PLACE)?);
             }
         }
         Ok(Self(map))
@@ -189,12 +189,12 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> 
 }
 
 impl WireCredentials {
-    fn parse(self, header: &'static str) -> Result<Credentials, AuthError> {
+    fn parse(self, place: &'static str) -> Result<Credentials, AuthError> {
         let (mut username, mut password) = (self.username, self.password);
         if username.is_empty() && !self.auth.is_empty() {
-            let pair = decode_base64(header, &self.auth)?.unwrap_or_default();
-            let pair = String::from_utf8(pair).map_err(|_| AuthError::NotUserPassword { header })?;
-            let (user, secret) = pair.split_once(':').ok_or(AuthError::NotUserPassword { header })?;
+            let pair = decode_base64(place, &self.auth)?.unwrap_or_default();
+            let pair = String::from_utf8(pair).map_err(|_| AuthError::NotUserPassword { place })?;
+            let (user, secret) = pair.split_once(':').ok_or(AuthError::NotUserPassword { place })?;
             // Some clients pad the password with NUL bytes.
             (username, password) = (user.to_owned(), secret.trim_end_matches('\0').to_owned());
         }
@@ -210,7 +210,7 @@ impl WireCredentials {
 }
 
 /// Decodes either alphabet, padded or not; `None` when nothing was sent.
-fn decode_base64(header: &'static str, value: &str) -> Result<Option<Vec<u8>>, AuthError> {
+fn decode_base64(place: &'static str, value: &str) -> Result<Option<Vec<u8>>, AuthError> {
     const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true);
@@ -227,7 +227,7 @@ fn decode_base64(header: &'static str, value: &str) -> Result<Option<Vec<u8>>, A
     if standard.is_empty() {
         return Ok(None);
     }
-    ENGINE.decode(standard).map(Some).map_err(|source| AuthError::NotBase64 { header, source })
+    ENGINE.decode(standard).map(Some).map_err(|source| AuthError::NotBase64 { place, source })
 }
 
 #[cfg(test)]

@@ -59,14 +59,20 @@ use transport::Transport;
 #[derive(Debug)]
 pub struct Client {
     settings: Arc<RegistrySettings>,
-    in_flight: InFlight,
+    in_flight: Arc<InFlight>,
 }
 
 impl Client {
     /// Makes a client.
     #[must_use]
     pub fn new(settings: RegistrySettings) -> Self {
-        Self { settings: Arc::new(settings), in_flight: InFlight::default() }
+        Self { settings: Arc::new(settings), in_flight: Arc::default() }
+    }
+
+    /// Makes a client with other settings that knows what this one is downloading.
+    #[must_use]
+    pub fn with_settings(&self, settings: RegistrySettings) -> Self {
+        Self { settings: Arc::new(settings), in_flight: Arc::clone(&self.in_flight) }
     }
 
     /// The settings that it works by.
