@@ -18,7 +18,8 @@
 //!   engine cannot know who else has come to need it.
 //! - `route_localnet` of the bridge (and of links beside it) is set, which 127.0.0.1 needs; the
 //!   firewall keeps containers from 127.0.0.0/8 in turn. `proxy_arp` of the bridge is set with
-//!   the first link beside it. Inside a container IPv6 is off on `eth0`.
+//!   the first link beside it. Inside a container `eth0` takes no address of
+//!   IPv6.
 //! - One table of nf_tables, `ip berth` (`ip berth-<bridge>` for another bridge), whose rules
 //!   stand at the top of the module `firewall::table`. It is changed in single transactions
 //!   through netlink; no program is executed. `--iptables=false` makes none; then ports are held

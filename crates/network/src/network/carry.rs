@@ -8,7 +8,7 @@
 
 use std::os::fd::BorrowedFd;
 
-use super::{Active, LinkState, host};
+use super::{Active, LinkState};
 use crate::endpoint::{Endpoint, INTERFACE_NAME};
 use crate::error::Error;
 use crate::fault::Step;
@@ -56,8 +56,7 @@ fn set_up_inside(
     sys::network_namespace::join(namespace).map_err(|source| Error::Socket { source })?;
     let mut routing = Routing::open()?;
     let link = routing.existing_link(INTERFACE_NAME)?;
-    host::disable_ipv6(INTERFACE_NAME)?;
-    routing.set_up(&link, None)?;
+    routing.set_up_without_ipv6(&link)?;
     // Asking for a link lets the kernel first do what is pending for it (since 6.8).
     routing.existing_link(INTERFACE_NAME)?;
     match gateway {

@@ -1,4 +1,4 @@
-//! Switches below /proc/sys/net.
+//! Switches of the whole host.
 
 use std::io;
 use std::ops::RangeInclusive;
@@ -33,21 +33,6 @@ pub(super) fn ephemeral_ports() -> RangeInclusive<u16> {
         (0 < first && first <= last).then_some(first..=last)
     };
     read(EPHEMERAL_PORTS).ok().and_then(parse).unwrap_or(DEFAULT_EPHEMERAL_PORTS)
-}
-
-/// Keeps IPv6 off a link of the calling thread's network namespace. It has no use there, but
-/// would announce itself to all other containers at each start.
-pub(super) fn disable_ipv6(link: &str) -> Result<(), Error> {
-    let path = Path::new("/proc/sys/net/ipv6/conf").join(link).join("disable_ipv6");
-    match std::fs::write(&path, "1") {
-        Ok(()) => Ok(()),
-        Err(error) => match error.kind() {
-            // A kernel without IPv6 has nothing to keep off, and where nothing can be set (in a
-            // container of another engine) IPv6 does no harm.
-            io::ErrorKind::NotFound | io::ErrorKind::ReadOnlyFilesystem => Ok(()),
-            _ => Err(Error::Setting { path, value: "1", source: error }),
-        },
-    }
 }
 
 fn read(path: &str) -> io::Result<String> {

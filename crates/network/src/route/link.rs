@@ -110,6 +110,17 @@ impl Routing {
         self.acknowledged(message).map_err(|source| link_error("set up", &link.name, source))
     }
 
+    /// Sets the link up after seeing to it that it takes no address of IPv6, with which it would
+    /// announce itself to all other containers. Through /proc/sys it would cost the more the more
+    /// namespaces have a link of the same name.
+    pub(crate) fn set_up_without_ipv6(&mut self, link: &Link) -> Result<(), Error> {
+        let message = |flags| Message::new(NEW_LINK, netlink::ACKNOWLEDGE).fixed(&header(link.index, flags));
+        self.socket
+            .request(&[families(message(0), &[]), message(UP)])
+            .map(drop)
+            .map_err(|source| link_error("set up", &link.name, source))
+    }
+
     /// Changes settings of /proc/sys/net/ipv4/conf/<link>.
     pub(crate) fn configure(&mut self, link: &Link, settings: &[Setting]) -> Result<(), Error> {
         let message = Message::new(NEW_LINK, netlink::ACKNOWLEDGE)
