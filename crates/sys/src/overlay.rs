@@ -5,9 +5,9 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, OpenTreeFlags, UnmountFlags};
 
 /// fsconfig(2) takes strings up to this length.
 const LONGEST_OPTION: usize = 255;
@@ -15,9 +15,9 @@ const LONGEST_OPTION: usize = 255;
 /// The length of mount(2)'s options: one page.
 const PAGE: usize = 4096;
 
-/// Mounts `lower` (topmost first) beneath `upper` and gives the mount. Where the kernel can, it is
-/// attached nowhere and goes away with its descriptor; older kernels mount it over `upper`, so the
-/// caller's mount namespace must be private. The working directory may change.
+/// Mounts `lower` (topmost first) beneath `upper` and gives the mount. It is
+/// attached nowhere and goes away with its descriptor; with older kernels it lies over `upper` for a
+/// moment, so the caller's mount namespace must be private. The working directory may change.
 ///
 /// # Errors
 /// Those of fsconfig(2), fsmount(2) and mount(2).
@@ -72,8 +72,10 @@ fn by_string(lower: &[PathBuf], upper: &Path, work: &Path) -> io::Result<OwnedFd
     rustix::process::chdir(c"/proc/self/fd")?;
     let options = CString::new(options)?;
     rustix::mount::mount(c"overlay", upper, c"overlay", MountFlags::empty(), Some(options.as_c_str()))?;
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    Ok(rustix::fs::open(upper, flags, Mode::empty())?)
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let detached = rustix::mount::open_tree(CWD, upper, flags)?;
+    rustix::mount::unmount(upper, UnmountFlags::DETACH)?;
+    Ok(detached)
 }
 
 fn open_layer(path: &Path) -> Result<OwnedFd, Errno> {
