@@ -71,8 +71,14 @@ impl Supervisor {
         act(self.running()?).map(|()| Answer::Done).map_err(|error| system(&error))
     }
 
+    /// A container that has ended just now is no error: the notice of its exit is on its way.
     fn signal(&self, signal: Signal) -> Result<Answer, Failure> {
-        self.with_cgroup(|running| running.signal(signal))
+        match self.phase {
+            Phase::Over(Notice::Exited(_)) => Ok(Answer::Done),
+            Phase::Over(_) | Phase::Waiting(_) | Phase::Running(_) => {
+                self.with_cgroup(|running| running.signal(signal))
+            }
+        }
     }
 
     fn resize(&self, rows: u16, columns: u16) -> Result<Answer, Failure> {
@@ -83,9 +89,11 @@ impl Supervisor {
         }
     }
 
+    /// To a container that has ended just now a client is joined as well: it gets the log if it asked
+    /// for it, and the end.
     fn attach(&mut self, attach: Attach, client: Option<OwnedFd>) -> Result<Answer, Failure> {
-        if matches!(self.phase, Phase::Over(_)) {
-            return Err(wrong_state("the container has ended"));
+        if matches!(self.phase, Phase::Over(Notice::StartFailed { .. })) {
+            return Err(wrong_state("the container was not started"));
         }
         let Some(client) = client else {
             return Err(Failure {

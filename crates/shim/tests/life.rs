@@ -103,3 +103,17 @@ fn the_shim_leaves_an_exit_record_when_no_daemon_is_there() {
     sys::program::reap(shim.unwrap());
     assert!(!place.run().socket().exists());
 }
+
+#[test]
+fn what_comes_too_late_is_no_error() {
+    let place = Place::new();
+    let mut daemon = Daemon::start(&place, &place.spec("echo all; exit 2"), &mut []);
+    assert_eq!(daemon.exit().code, 2);
+    daemon.ask(Request::Signal(Signal::TERM), None).unwrap();
+    let (mut client, theirs) = client();
+    daemon.attach(&shim_protocol::Attach { logs: true, ..attachment(1) }, &theirs);
+    drop(theirs);
+    assert_eq!(streams(&rest(&mut client)).0, b"all\n");
+    daemon.ask(Request::Release, None).unwrap();
+    daemon.gone();
+}

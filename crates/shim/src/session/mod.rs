@@ -65,6 +65,8 @@ pub(crate) struct Session {
     /// When output came last.
     output_at: Instant,
     log: Log,
+    /// No output comes any more.
+    ended: bool,
 }
 
 impl Session {
@@ -98,6 +100,7 @@ impl Session {
             paused_at: None,
             output_at: shared.now,
             log,
+            ended: false,
         }
     }
 
@@ -135,7 +138,10 @@ impl Session {
         let token = Token::Session(self.manner.owner, Part::Client(id)).pack();
         let place = Place { token, terminal: self.manner.terminal, log: &self.log, now: shared.now };
         stream::enlarge_send_buffer(&socket, SEND_BUFFER);
-        let client = Client::new(place, attach, socket)?;
+        let mut client = Client::new(place, attach, socket)?;
+        if self.ended {
+            client.end_of_output();
+        }
         self.clients.insert(id, client);
         self.give_early_input(id, shared);
         self.advance_client(id, shared);
@@ -279,6 +285,7 @@ impl Session {
     /// The process has ended and its output is read: the log is completed, clients are let go when
     /// they have taken what waits for them.
     pub(crate) fn end(&mut self, shared: &mut Surroundings) {
+        self.ended = true;
         self.paused_at = None;
         self.input.close(&shared.poller);
         self.log.finish(shared);
