@@ -87,10 +87,12 @@ impl Build<'_> {
     }
 
     /// Cleans up after a failed step and gives the build's error: a cancelled build leaves nothing,
-    /// any other the containers to look into, unless the request says otherwise.
+    /// any other the containers to look into, unless the request says otherwise, or the image store
+    /// has taken their files.
     fn give_up(&mut self, error: BuildError) -> BuildError {
         let cancelled = self.session.cancellation.is_cancelled();
-        if cancelled || self.parameters.intermediate == Intermediate::Remove {
+        let useless = cancelled || matches!(error, BuildError::Images(_));
+        if useless || self.parameters.intermediate == Intermediate::Remove {
             for container in std::mem::take(&mut self.containers) {
                 self.remove_container(&container);
             }

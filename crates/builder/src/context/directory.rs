@@ -62,13 +62,6 @@ fn read_directory(
 fn read_file(path: &Path, mode: u32, hasher: &mut Hasher) -> std::io::Result<usize> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     let mut file = File::open(path)?;
-    loop {
-        let mut piece = hasher.buffer();
-        let count = file.read(&mut piece)?;
-        if count == 0 {
-            return Ok(hasher.end());
-        }
-        piece.truncate(count);
-        hasher.add(piece);
-    }
+    let size = file.metadata()?.len();
+    hasher.content(size, |piece| file.read(piece))
 }

@@ -76,6 +76,9 @@ impl Extraction<'_> {
 
     fn entry<R: Read>(&mut self, entry: &mut Entry<'_, R>, path: PathBuf) -> Result<(), ContextError> {
         let kind = entry.header().entry_type();
+        if !is_known(kind) {
+            return Ok(());
+        }
         self.make_parents(&path)?;
         self.clear(&path, kind)?;
         if kind == EntryType::Link {
@@ -180,20 +183,31 @@ impl Extraction<'_> {
             .open(self.root.join(path))
             .map_err(ContextError::file("create", path))?;
         let mut size = 0;
-        loop {
-            let mut piece = self.hasher.buffer();
-            let count = fill(entry, &mut piece).map_err(malformed)?;
-            if count == 0 {
-                break;
-            }
-            piece.truncate(count);
-            file.write_all(&piece).map_err(ContextError::file("write", path))?;
+        let number = self.hasher.content(entry.size(), |piece| {
+            let count = fill(entry, piece).map_err(malformed)?;
+            file.write_all(&piece[..count]).map_err(ContextError::file("write", path))?;
             size += count as u64;
-            self.hasher.add(piece);
-        }
+            Ok::<_, ContextError>(count)
+        })?;
         dress(&file, metadata).map_err(ContextError::file("set the mode of", path))?;
-        Ok((size, self.hasher.end()))
+        Ok((size, number))
     }
+}
+
+/// Whether an entry stands for a file; others, such as a volume's label, say nothing of use here.
+const fn is_known(kind: EntryType) -> bool {
+    matches!(
+        kind,
+        EntryType::Regular
+            | EntryType::Continuous
+            | EntryType::GNUSparse
+            | EntryType::Link
+            | EntryType::Symlink
+            | EntryType::Directory
+            | EntryType::Fifo
+            | EntryType::Char
+            | EntryType::Block
+    )
 }
 
 /// Sets what a layer's file has that takes this one's inode over: all but the owner, who is root.

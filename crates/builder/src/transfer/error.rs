@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use model::ErrorKind;
 
 use crate::context::{ContextError, FetchError};
-use crate::pattern::PatternError;
 use crate::tree::TreeError;
 
 /// A failure of a COPY or ADD step.
@@ -30,9 +29,6 @@ pub enum TransferError {
         "When using {0} with more than one source file, the destination must be a directory and end with a /"
     )]
     DestinationNotDirectory(&'static str),
-    /// A pattern is malformed.
-    #[error(transparent)]
-    Pattern(#[from] PatternError),
     /// A download has no name of its own, and the destination is a directory.
     #[error("cannot determine filename from url: {0}")]
     NamelessAddress(String),
@@ -63,7 +59,6 @@ impl TransferError {
             | Self::Outside { .. }
             | Self::NoSources
             | Self::DestinationNotDirectory(_)
-            | Self::Pattern(_)
             | Self::NamelessAddress(_)
             | Self::Unpack { .. } => ErrorKind::Refused,
         }

@@ -150,11 +150,12 @@ fn steps(path: &Path) -> VecDeque<OsString> {
         .collect()
 }
 
-/// The paths that a pattern matches; as `*` matches no `/`, every name is matched for itself.
+/// The paths that a pattern matches, none where it is malformed; as `*` matches no `/`, every name
+/// is matched for itself.
 fn matching(source: &dyn Source, pattern: &str) -> Result<Vec<PathBuf>, TransferError> {
     let mut paths = vec![PathBuf::new()];
     for part in pattern.split('/').filter(|part| !part.is_empty() && *part != ".") {
-        let compiled = Pattern::compile(part, DoubleStar::Single)?;
+        let Ok(compiled) = Pattern::compile(part, DoubleStar::Single) else { return Ok(Vec::new()) };
         let mut next = Vec::new();
         for path in &paths {
             for name in source.names(path)? {

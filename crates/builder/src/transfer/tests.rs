@@ -94,7 +94,8 @@ fn what_leads_out_of_the_context_is_refused() {
         ("COPY dir/../../f.txt /x", "dir/../../f.txt: no such file or directory"),
         ("COPY loop /x", "loop: no such file or directory"),
         ("COPY f.txt/x /x", "f.txt/x: no such file or directory"),
-        ("COPY [\"[\", \"/x\"]", "syntax error in pattern \"[\""),
+        ("COPY [\"[\", \"/x\"]", "No source files were specified"),
+        ("COPY [\"f.txt\", \"/x\"", "No source files were specified"),
         (
             "ENV two=/two\nCOPY f.txt g.txt $two",
             "When using COPY with more than one source file, the destination must be a directory and end with a /",

@@ -80,7 +80,7 @@ impl Position {
         self
     }
 
-    fn to_floor(&mut self) {
+    fn return_to_floor(&mut self) {
         self.levels.truncate(self.floor);
     }
 
@@ -121,7 +121,7 @@ impl<'a> Walk<'a> {
         let mut position = start.clone();
         while let Some(name) = self.rest.pop_front() {
             match name.to_str() {
-                Some("/") => position.to_floor(),
+                Some("/") => position.return_to_floor(),
                 Some("..") => position.ascend(),
                 _ => {
                     if let Some(end) = self.step(&mut position, &name, missing)? {
