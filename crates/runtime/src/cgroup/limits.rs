@@ -211,6 +211,11 @@ fn order_memory(directory: &std::path::Path, settings: &mut [Setting]) {
     }
 }
 
+/// Settings that a kernel may lack without anybody having asked for them: swap is limited beside
+/// memory by default, and kernel memory has no limit of its own any more since Linux 5.16.
+const DISPENSABLE: [&str; 3] =
+    ["memory.memsw.limit_in_bytes", "memory.swap.max", "memory.kmem.limit_in_bytes"];
+
 /// Writes a setting; weights have another name where BFQ is the only scheduler that knows them.
 fn write(directory: &std::path::Path, setting: &Setting) -> Result<(), CgroupError> {
     let other_name = match setting.file {
@@ -221,7 +226,15 @@ fn write(directory: &std::path::Path, setting: &Setting) -> Result<(), CgroupErr
     };
     let other_name = other_name.filter(|_| !directory.join(setting.file).exists());
     let name = other_name.filter(|name| directory.join(name).exists()).unwrap_or(setting.file);
-    file::write(directory, name, &setting.value)
+    match file::write(directory, name, &setting.value) {
+        Err(error) if DISPENSABLE.contains(&name) && is_lacking(&error.source) => Ok(()),
+        other => other,
+    }
+}
+
+fn is_lacking(error: &std::io::Error) -> bool {
+    let unsupported = [rustix::io::Errno::NOENT, rustix::io::Errno::OPNOTSUPP];
+    unsupported.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 #[cfg(test)]

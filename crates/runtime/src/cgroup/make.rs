@@ -16,8 +16,13 @@ use crate::CgroupError;
 const UNIFIED_CONTROLLERS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 
 impl Cgroup {
-    /// Makes all directories. One that is left of an earlier life of the container must be empty.
+    /// Makes all directories. What is left of an earlier life of the container, whose shim was killed,
+    /// is ended and removed first: limits and counters begin anew.
     pub(crate) fn make(&self) -> Result<(), CgroupError> {
+        if self.directories.iter().any(|directory| directory.exists()) {
+            self.kill()?;
+            self.remove()?;
+        }
         for (hierarchy, directory) in self.hierarchies.iter().zip(&self.directories) {
             make_directory(directory)?;
             match &hierarchy.kind {
