@@ -121,6 +121,13 @@ impl Exchange {
 
     /// Ends HTTP on this connection as the specification's section 3.2 says, and gives it away.
     pub(crate) async fn hijack(&mut self) -> io::Result<Hijacked> {
+        let (hijacked, head) = self.hijack_unsent();
+        self.output.send_head(&head).await?;
+        Ok(hijacked)
+    }
+
+    /// The same, but leaves it to the new owner to send the head that this gives.
+    pub(crate) fn hijack_unsent(&mut self) -> (Hijacked, String) {
         let (line, fields) = if self.wants_upgrade() {
             (
                 "101 UPGRADED",
@@ -129,16 +136,16 @@ impl Exchange {
         } else {
             ("200 OK", "Content-Type: application/vnd.docker.raw-stream\r\n")
         };
-        self.hijack_as(line, fields).await
+        self.hijack_as(line, fields)
     }
 
-    /// Ends HTTP with this head.
-    pub(crate) async fn hijack_as(&mut self, status_line: &str, fields: &str) -> io::Result<Hijacked> {
+    /// Ends HTTP with a head of this status and these fields, which the new owner sends.
+    pub(crate) fn hijack_as(&mut self, status_line: &str, fields: &str) -> (Hijacked, String) {
         self.body.answer_has_begun();
-        self.output.hijack(status_line, fields).await?;
+        let head = self.output.hijack(status_line, fields);
         self.hijacked = true;
         let early = self.body.take_rest();
-        Ok(Hijacked::new(Arc::clone(&self.transport), early))
+        (Hijacked::new(Arc::clone(&self.transport), early), head)
     }
 
     pub(super) async fn conclude(mut self) -> After {

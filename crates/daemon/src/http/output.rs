@@ -127,13 +127,16 @@ impl Output {
         Ok(())
     }
 
-    /// Sends the head after which the connection is no longer HTTP.
-    pub(super) async fn hijack(&mut self, status_line: &str, fields: &str) -> io::Result<()> {
-        let head = format!("HTTP/1.1 {status_line}\r\n{fields}{}\r\n", self.common);
-        self.write_raw(&[head.as_bytes()]).await?;
+    /// The head after which the connection is no longer HTTP; whoever takes the connection sends it.
+    pub(super) fn hijack(&mut self, status_line: &str, fields: &str) -> String {
         self.state = State::Complete;
         self.form.keep_alive = false;
-        Ok(())
+        format!("HTTP/1.1 {status_line}\r\n{fields}{}\r\n", self.common)
+    }
+
+    /// Sends such a head.
+    pub(super) async fn send_head(&mut self, head: &str) -> io::Result<()> {
+        self.write_raw(&[head.as_bytes()]).await
     }
 
     fn head(&self, status: StatusCode, headers: &[(HeaderName, HeaderValue)]) -> String {

@@ -63,8 +63,25 @@ impl AttachSession {
     /// # Errors
     /// When the shim is gone meanwhile.
     pub async fn join(self, socket: OwnedFd, early_input: Vec<u8>) -> Result<(), Error> {
+        self.greet_and_join(socket, early_input, &[]).await
+    }
+
+    /// Joins the client's connection, and first writes the greeting that tells the client so: a
+    /// start that the client asks for after it has read the greeting comes after the joining.
+    ///
+    /// # Errors
+    /// When the client takes no greeting, or the shim is gone meanwhile.
+    pub async fn greet_and_join(
+        self,
+        socket: OwnedFd,
+        early_input: Vec<u8>,
+        greeting: &[u8],
+    ) -> Result<(), Error> {
         let Self { engine, container, request } = self;
         let order = container.transition.lock().await;
+        // A greeting fits into the buffer of every client that reads its answers.
+        sys::stream::write_all(&socket, greeting, Duration::ZERO)
+            .map_err(|source| Error::Shim { act: "greet a client of", source })?;
         let record = container.record();
         engine.emit(&record, "attach", &[]);
         let terminal = record.config.tty;

@@ -13,9 +13,10 @@ pub(super) async fn attach(call: Call<'_>) -> Handled {
     let request = read_query(&call.query, false);
     let session = call.engine.prepare_attach(&call.name, request)?;
     let framed = !call.engine.find(&call.name)?.record().config.tty;
-    let (client, early) = call.exchange.hijack().await?.into_descriptor()?;
+    let (hijacked, head) = call.exchange.hijack_unsent();
+    let (client, early) = hijacked.into_descriptor()?;
     let ours = client.try_clone()?;
-    if let Err(error) = session.join(client, early).await {
+    if let Err(error) = session.greet_and_join(client, early, head.as_bytes()).await {
         tell_on_stream(ours, framed, &format!("Error attaching: {error}\n"));
     }
     Ok(Reply::Sent)

@@ -36,17 +36,27 @@ pub(super) async fn attach(call: Call<'_>) -> Handled {
         request.stream = request.logs;
     }
     let session = call.engine.prepare_attach(container.id().as_str(), request)?;
-    let (ours, theirs) = UnixStream::pair()?;
-    let client = call.exchange.hijack_as("101 Switching Protocols", &fields).await?.into_stream();
+    let (mut ours, theirs) = UnixStream::pair()?;
+    let (hijacked, head) = call.exchange.hijack_as("101 Switching Protocols", &fields);
+    let mut client = hijacked.into_stream();
+    let (socket, greeting) = (theirs.into_std()?.into(), head.clone());
+    let joining =
+        tokio::spawn(async move { session.greet_and_join(socket, Vec::new(), greeting.as_bytes()).await });
+    // The greeting comes back through the pair once the container has taken the client.
+    let mut greeting = head.into_bytes();
+    ours.read_exact(&mut greeting).await?;
+    client.write_all(&greeting).await?;
+    client.flush().await?;
     let config = WebSocketConfig::default()
         .max_message_size(Some(MAXIMUM_MESSAGE))
         .max_frame_size(Some(MAXIMUM_MESSAGE));
     let socket = WebSocketStream::from_raw_socket(client, Role::Server, Some(config)).await;
-    let joined = session.join(theirs.into_std()?.into(), Vec::new()).await;
-    if let Err(error) = joined {
-        tracing::info!("attach by websocket: {error}");
-    }
     proxy(socket, ours).await;
+    match joining.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::info!("attach by websocket: {error}"),
+        Err(error) => tracing::error!("attach by websocket: {error}"),
+    }
     Ok(Reply::Sent)
 }
 
