@@ -110,7 +110,8 @@ impl Supervisor {
 
     /// An exec's process may have ended.
     pub(crate) fn on_exec_end(&mut self, owner: Owner) {
-        let Some(exec) = self.execs.get_mut(&owner) else {
+        let Some(exec) = self.execs.get_mut(&owner).filter(|exec| matches!(exec.state, State::Running))
+        else {
             return;
         };
         let ended = match exec.process.try_wait() {

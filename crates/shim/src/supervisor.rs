@@ -171,6 +171,7 @@ impl Supervisor {
         self.give_up_if_deserted();
         // Last of all, since what runs counts again. Without it the shim is larger, nothing else.
         if self.shared.is_settled() {
+            self.init.log().give_back();
             let _ = sys::memory::give_back();
         }
     }

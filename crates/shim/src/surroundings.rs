@@ -12,6 +12,9 @@ pub(crate) const READ_SIZE: usize = 64 * 1024;
 /// How long after something rare was done the memory that it needed is given back.
 const SETTLED: Duration = Duration::from_millis(500);
 
+/// After so many bytes of output there is something to give back again.
+const MUCH: usize = 1024 * 1024;
+
 /// Shared by all parts of the shim; passed down, never kept.
 pub(crate) struct Surroundings {
     pub(crate) poller: Poller,
@@ -20,6 +23,8 @@ pub(crate) struct Surroundings {
     /// The present, as of the last wait.
     pub(crate) now: Instant,
     settles_at: Option<Instant>,
+    /// Bytes of output since memory was given back.
+    active: usize,
     /// Since when no daemon is there for a container that is not started.
     pub(crate) deserted_since: Option<Instant>,
     /// For what was just read; its content means nothing between two calls.
@@ -35,6 +40,7 @@ impl Surroundings {
             alarm: Alarm::default(),
             now: Instant::now(),
             settles_at: None,
+            active: 0,
             deserted_since: None,
             scratch,
         }
@@ -51,11 +57,22 @@ impl Surroundings {
         self.wake_in(SETTLED);
     }
 
+    /// Output came: when it was much, and nothing more comes for a while, its memory is not needed.
+    pub(crate) fn note_activity(&mut self, bytes: usize) {
+        self.active = self.active.saturating_add(bytes);
+        if self.active > MUCH {
+            self.settle_down();
+        }
+    }
+
     /// Whether that while is over; true once.
     pub(crate) fn is_settled(&mut self) -> bool {
         match self.settles_at {
             Some(at) if at > self.now => self.alarm.set(at),
-            Some(_) => return self.settles_at.take().is_some(),
+            Some(_) => {
+                self.active = 0;
+                return self.settles_at.take().is_some();
+            }
             None => {}
         }
         false

@@ -91,6 +91,21 @@ fn what_is_left_behind_does_not_hold_the_exec() {
 }
 
 #[test]
+fn what_is_left_behind_and_never_silent_does_not_hold_the_shim() {
+    let (_place, mut daemon) = sleeping();
+    let (mut client, theirs) = client();
+    run(&mut daemon, exec(1, "yes & echo now", Some(attachment(1))), Some(&theirs)).unwrap();
+    drop(theirs);
+    assert_eq!(ended(&mut daemon, 1).code, 0);
+    assert!(!rest(&mut client).is_empty());
+    let (mut client, theirs) = support::client();
+    run(&mut daemon, exec(2, "echo second", Some(attachment(2))), Some(&theirs)).unwrap();
+    drop(theirs);
+    assert_eq!(streams(&rest(&mut client)).0, b"second\n");
+    kill(daemon);
+}
+
+#[test]
 fn a_terminal_of_its_own() {
     let (_place, mut daemon) = sleeping();
     let (mut client, theirs) = client();
@@ -116,8 +131,9 @@ fn execs_end_with_the_container() {
     let (mut client, theirs) = client();
     run(&mut daemon, exec(1, "echo up; exec sleep 1000", Some(attachment(1))), Some(&theirs)).unwrap();
     drop(theirs);
+    read_until(&mut client, "up\n");
     daemon.ask(Request::Signal(model::Signal::KILL), None).unwrap();
-    assert_eq!(streams(&rest(&mut client)).0, b"up\n");
+    assert_eq!(rest(&mut client), b"");
     assert_eq!(ended(&mut daemon, 1).code, 137);
     assert_eq!(daemon.finish().code, 137);
 }

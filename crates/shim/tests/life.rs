@@ -84,27 +84,6 @@ fn background_processes_end_with_init() {
 }
 
 #[test]
-fn the_shim_leaves_an_exit_record_when_no_daemon_is_there() {
-    let place = Place::new();
-    let mut daemon = Daemon::start(&place, &place.spec("read x < /tmp/go; exit 7"), &mut []);
-    let _ = &mut daemon;
-    let fifo = place.directory.path().join("root/tmp/go");
-    assert!(!fifo.exists());
-    let shim = daemon.shim;
-    drop(daemon);
-    let until = std::time::Instant::now() + PATIENCE;
-    while !place.run().exit_record().exists() {
-        assert!(std::time::Instant::now() < until);
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    let exit: model::Exit =
-        serde_json::from_slice(&std::fs::read(place.run().exit_record()).unwrap()).unwrap();
-    assert_ne!(exit.code, 0);
-    sys::program::reap(shim.unwrap());
-    assert!(!place.run().socket().exists());
-}
-
-#[test]
 fn what_comes_too_late_is_no_error() {
     let place = Place::new();
     let mut daemon = Daemon::start(&place, &place.spec("echo all; exit 2"), &mut []);

@@ -142,6 +142,11 @@ impl JsonFile {
         }
     }
 
+    /// Gives back memory that only much output needs.
+    pub(crate) fn give_back(&mut self) {
+        self.encoded = Vec::new();
+    }
+
     /// What of a line is not logged yet.
     pub(crate) fn pending(&self, stream: Stream) -> &[u8] {
         self.lines.pending(stream)

@@ -129,6 +129,13 @@ impl Log {
         (std::mem::replace(&mut self.told, lost) != lost).then_some(lost)
     }
 
+    /// Gives back memory that only much output needs.
+    pub(crate) fn give_back(&mut self) {
+        if let Driver::File(file) = &mut self.driver {
+            file.give_back();
+        }
+    }
+
     /// Whether something is still on its way when the process has ended.
     pub(crate) fn is_busy(&self, shared: &Surroundings) -> bool {
         match &self.driver {

@@ -29,7 +29,7 @@ use self::input::{Input, Sink};
 use self::output::{Output, Read};
 use self::stdio::Ends;
 use crate::log::Log;
-use crate::surroundings::Surroundings;
+use crate::surroundings::{READ_SIZE, Surroundings};
 use crate::token::{Owner, Part, Token};
 
 /// How many reads one process gets before others have their turn.
@@ -217,6 +217,7 @@ impl Session {
     /// Logs what is in the scratch buffer and gives it to the clients.
     fn take_output(&mut self, stream: Stream, count: usize, shared: &mut Surroundings) {
         self.output_at = shared.now;
+        shared.note_activity(count);
         let scratch = std::mem::take(&mut shared.scratch);
         let output = &scratch[..count];
         self.log.write(stream, output, shared);
@@ -258,23 +259,31 @@ impl Session {
         self.closing.tick(shared);
     }
 
-    /// Reads everything that is left, whether clients take it or not (what they have not taken is kept
-    /// for them). True when no process holds the other ends any more.
+    /// Reads what a process that has ended left behind, whether clients take it or not (what they have
+    /// not taken is kept for them). That is a full pipe at most: what comes beyond it is of others. True
+    /// when no process holds the other ends any more.
     pub(crate) fn drain(&mut self, shared: &mut Surroundings) -> bool {
-        let mut index = 0;
-        let mut open = 0;
-        while let Some(output) = self.outputs.get(index) {
-            let stream = output.stream;
-            match output.read(&mut shared.scratch) {
-                Read::Bytes(count) => self.take_output(stream, count, shared),
-                Read::Nothing => {
-                    open += 1;
-                    index += 1;
+        let mut over = true;
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let mut left = stdio::PIPE_SIZE + READ_SIZE;
+            while let Some(output) = self.outputs.iter().find(|output| output.stream == stream) {
+                match output.read(&mut shared.scratch) {
+                    Read::Bytes(count) if left > 0 => {
+                        left = left.saturating_sub(count);
+                        self.take_output(stream, count, shared);
+                        continue;
+                    }
+                    Read::Bytes(count) => {
+                        self.take_output(stream, count, shared);
+                        over = false;
+                    }
+                    Read::Nothing => over = false,
+                    Read::Closed => {}
                 }
-                Read::Closed => index += 1,
+                break;
             }
         }
-        open == 0
+        over
     }
 
     /// When output came last.

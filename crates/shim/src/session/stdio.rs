@@ -10,7 +10,7 @@ use sys::seqpacket::set_nonblocking;
 use sys::stream;
 
 /// The size asked for of every pipe, in bytes; the kernel's usual limit for the unprivileged.
-const PIPE_SIZE: usize = 1024 * 1024;
+pub(super) const PIPE_SIZE: usize = 1024 * 1024;
 
 /// Which of a process's streams are pipes; the others are /dev/null.
 #[derive(Debug, Clone, Copy)]
