@@ -93,6 +93,19 @@ pub fn in_network_of(pid: u32, command: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// What a web server answers, asked from the network namespace of a process once it listens.
+#[must_use]
+pub fn fetch(pid: u32, url: &str) -> String {
+    crate::wait::until(&format!("an answer from {url}"), || {
+        let output = Command::new("nsenter")
+            .arg(format!("--net=/proc/{pid}/ns/net"))
+            .args(["/bin/busybox", "wget", "-q", "-T", "5", "-O", "-", url])
+            .output()
+            .expect("nsenter (util-linux)");
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    })
+}
+
 /// Every path beneath a directory, relative to it; databases and what belongs to them left out.
 #[must_use]
 pub fn files_of(root: &Path) -> BTreeSet<PathBuf> {

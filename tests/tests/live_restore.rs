@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use berth_tests::frames::{self, STDOUT};
-use berth_tests::{Engine, merged, sh, wait};
+use berth_tests::{Engine, Options, merged, sh, wait};
 use serde_json::json;
 
 /// Counts once every few milliseconds, for ever.
@@ -45,6 +45,27 @@ fn a_stopped_daemon_leaves_its_containers_running() {
     engine.start_daemon();
     assert_eq!(engine.pid(&id), pid);
     assert_no_gap(&engine.logs(&id).0);
+}
+
+#[test]
+fn a_daemon_told_so_stops_its_containers_when_it_ends() {
+    let arguments = vec!["--live-restore=false".to_owned()];
+    let mut engine = Engine::start_with(Options { arguments, ..Options::default() });
+    let id = engine.run(&sh("trap 'exit 6' TERM; while :; do sleep 0.05; done"));
+    let pid = engine.pid(&id);
+    wait::until("the trap", || caught(pid, 15).then_some(()));
+    engine.stop_daemon();
+    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+    engine.start_daemon();
+    assert_eq!(engine.state(&id, "ExitCode"), 6);
+}
+
+/// Whether a process has a handler for a signal.
+fn caught(pid: u32, signal: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let mask = line.and_then(|line| u64::from_str_radix(line.trim(), 16).ok()).unwrap_or_default();
+    mask & (1 << (signal - 1)) != 0
 }
 
 #[test]
@@ -190,21 +211,8 @@ fn published_ports_and_the_network_survive() {
         json!({ "ExposedPorts": { "80/tcp": {} }, "HostConfig": { "PortBindings": { "80/tcp": [{ "HostPort": "18090" }] } } }),
     );
     let id = engine.run(&body);
-    let fetch = |engine: &Engine| {
-        berth_tests::host::in_network_of(
-            engine.network_pid(),
-            &[
-                "curl",
-                "--silent",
-                "--retry",
-                "5",
-                "--retry-connrefused",
-                "--max-time",
-                "10",
-                "http://127.0.0.1:18090/shadow",
-            ],
-        )
-    };
+    let fetch =
+        |engine: &Engine| berth_tests::host::fetch(engine.network_pid(), "http://127.0.0.1:18090/shadow");
     assert_eq!(fetch(&engine), "root:*:1::::::\n");
     let address = engine.inspect(&id)["NetworkSettings"]["IPAddress"].clone();
     engine.replace_daemon();

@@ -1,6 +1,6 @@
 //! The bridge, its addresses, published ports, the other network modes.
 
-use berth_tests::host::{in_network_of, links_of};
+use berth_tests::host::{self, links_of};
 use berth_tests::{Engine, Options, merged, sh};
 use serde_json::{Value, json};
 
@@ -14,21 +14,7 @@ fn server(over: Value) -> Value {
 
 /// What a web server answers, asked from the engine's host.
 fn fetch(engine: &Engine, address: &str) -> String {
-    let url = format!("http://{address}/shadow");
-    in_network_of(
-        engine.network_pid(),
-        &[
-            "curl",
-            "--silent",
-            "--show-error",
-            "--retry",
-            "5",
-            "--retry-connrefused",
-            "--max-time",
-            "10",
-            &url,
-        ],
-    )
+    host::fetch(engine.network_pid(), &format!("http://{address}/shadow"))
 }
 
 #[test]
