@@ -21,7 +21,11 @@ pub(super) struct Stored {
 
 impl Stored {
     pub(super) fn new() -> Self {
-        let scratch = Scratch::new();
+        Self::in_scratch(Scratch::new())
+    }
+
+    /// Opens the store that another process left.
+    pub(super) fn in_scratch(scratch: Scratch) -> Self {
         Self { store: Store::open(scratch.path()).unwrap(), _scratch: scratch }
     }
 

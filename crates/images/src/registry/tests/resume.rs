@@ -7,7 +7,7 @@ use std::thread;
 
 use super::fake::{Content, Fake};
 use super::images::{Stored, gzip, noise, reference, tar};
-use super::real::{Protection, Registry};
+use super::real::{Protection, Registry, Scratch};
 use super::server::{Reply, Seen, Server};
 use super::*;
 use crate::store::digest_of;
@@ -117,6 +117,50 @@ fn a_cancelled_pull_can_be_taken_up() {
     assert!(there.is_empty());
     there.pull_with(&client, &fake.name("v1"), None).unwrap();
     assert_eq!(ranges(&fake, &blob).last().unwrap().as_deref(), Some("bytes=100000-"));
+}
+
+/// Tells a process of this test program to pull, and where.
+const PULL_NAME: &str = "BERTH_TEST_PULL_NAME";
+const PULL_STORE: &str = "BERTH_TEST_PULL_STORE";
+
+/// Pulls in the process that the next test starts and kills; by itself it has nothing to do.
+#[test]
+fn pulls_for_the_test_of_a_killed_process() {
+    let (Ok(name), Ok(root)) = (std::env::var(PULL_NAME), std::env::var(PULL_STORE)) else { return };
+    let store = crate::Store::open(root).unwrap();
+    let name = reference(&name);
+    let request = PullRequest { store: &store, reference: &name, credentials: None };
+    client().pull(&request, &Silent, &Cancellation::new()).unwrap();
+}
+
+#[test]
+fn a_killed_process_leaves_what_the_next_resumes() {
+    let (content, blob, _) = big();
+    let (count, end) = (AtomicUsize::new(0), blob.clone());
+    let fake = Fake::start(content, move |seen, reply| {
+        let stall = seen.path.ends_with(&end) && count.fetch_add(1, Ordering::SeqCst) == 0;
+        if stall { Reply { cut_after: Some(300_000), stall: true, ..reply } } else { reply }
+    });
+    let scratch = Scratch::new();
+    let mut process = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "registry::tests::resume::pulls_for_the_test_of_a_killed_process"])
+        .env(PULL_NAME, fake.name("v1"))
+        .env(PULL_STORE, scratch.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let file = scratch.path().join("blobs/sha256").join(&blob["sha256:".len()..]);
+    while !fs::metadata(&file).is_ok_and(|data| data.len() == 300_000) {
+        assert!(process.try_wait().unwrap().is_none(), "the process ended before it was killed");
+        thread::yield_now();
+    }
+    process.kill().unwrap();
+    process.wait().unwrap();
+    let there = Stored::in_scratch(scratch);
+    assert!(there.is_empty(), "nothing half is visible");
+    there.pull(&fake.name("v1")).unwrap();
+    assert_eq!(ranges(&fake, &blob).last().unwrap().as_deref(), Some("bytes=300000-"));
+    assert!(there.id(&fake.name("v1")).is_some());
 }
 
 #[test]
