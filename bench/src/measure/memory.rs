@@ -1,6 +1,5 @@
-//! What the engine's own processes hold, idle and for each running container.
+//! What the engine's own processes hold: the daemon, and what each container needs beside its own.
 
-use std::collections::BTreeSet;
 use std::fs;
 
 use crate::Arguments;
@@ -12,30 +11,31 @@ const CONTAINERS: u32 = 20;
 
 pub(super) fn measure(engine: &mut Engine, _arguments: &Arguments) -> anyhow::Result<Vec<Sample>> {
     let daemon = engine.pid()?;
-    let before = processes();
+    let idle = proportional_megabytes(daemon)?;
     let mut session = engine.session();
     let body = engine.body(&["sleep", "3600"], "bridge");
+    let mut ids = Vec::new();
     for _ in 0..CONTAINERS {
         let id = session.create(&body)?;
         session.start(&id)?;
+        ids.push(id);
     }
-    let mut added = 0.0;
-    for pid in processes().difference(&before) {
-        added += proportional_megabytes(*pid).unwrap_or_default();
-    }
-    let idle = Sample::megabytes(
-        &format!("memory of the daemon, {CONTAINERS} running"),
-        proportional_megabytes(daemon)?,
-    );
-    let each = Sample::megabytes("memory for each container beside its own", added / f64::from(CONTAINERS));
-    Ok(vec![idle, each])
+    let beside: f64 = processes_of(&ids).into_iter().flat_map(proportional_megabytes).sum();
+    let running = format!("memory of the daemon, {CONTAINERS} running");
+    Ok(vec![
+        Sample::megabytes("memory of the daemon, idle", idle),
+        Sample::megabytes(&running, proportional_megabytes(daemon)?),
+        Sample::megabytes("memory for each container beside its own", beside / f64::from(CONTAINERS)),
+    ])
 }
 
-/// The processes in the host's pid namespace; a container's own are in another.
-fn processes() -> BTreeSet<u32> {
-    let own = fs::read_link("/proc/self/ns/pid").ok();
+/// The processes that serve containers: one of the ids stands in their command line.
+fn processes_of(ids: &[String]) -> Vec<u32> {
+    let serves = |pid: &u32| {
+        let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).into_owned();
+        ids.iter().any(|id| command.contains(id.as_str()))
+    };
     let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
-    pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|pid: &u32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok() == own)
-        .collect()
+    pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(serves).collect()
 }

@@ -23,12 +23,12 @@ pub(crate) struct Measurement {
 
 /// All of them.
 pub(crate) const MEASUREMENTS: [Measurement; 8] = [
+    Measurement { name: "memory", run: memory::measure },
     Measurement { name: "lifecycle", run: lifecycle::measure },
     Measurement { name: "port", run: ports::measure },
     Measurement { name: "exec", run: exec::measure },
     Measurement { name: "list", run: listing::measure },
     Measurement { name: "stream", run: streams::measure },
     Measurement { name: "logs", run: logs::measure },
-    Measurement { name: "memory", run: memory::measure },
     Measurement { name: "restart", run: restart::measure },
 ];
