@@ -205,6 +205,28 @@ fn named(path: &str) -> Vec<String> {
     }
 }
 
+/// Pairs of modules that import each other today and are to be untied. Most of the engine's are of
+/// one kind: a module that adds verbs to `Engine`, which holds what the module defines. No pair may
+/// be added here, and one that is untied must go.
+const TO_BE_UNTIED: [&str; 16] = [
+    "builder: context and transfer",
+    "engine: container and database",
+    "engine: container and engine",
+    "engine: container and log_options",
+    "engine: container and logs",
+    "engine: engine and exec",
+    "engine: engine and reconcile",
+    "engine: engine and volumes",
+    "images: layer and tree",
+    "images: remove and store",
+    "images: tree and unpack",
+    "network: endpoint and port",
+    "network: error and fault",
+    "network: error and port",
+    "runtime: process and seccomp",
+    "shim: exec and supervisor",
+];
+
 #[test]
 fn modules_do_not_import_each_other_mutually() {
     let mut wrong = Vec::new();
@@ -218,5 +240,9 @@ fn modules_do_not_import_each_other_mutually() {
             }
         }
     }
-    assert!(wrong.is_empty(), "modules that import each other:\n{}", wrong.join("\n"));
+    let new: Vec<_> = wrong.iter().filter(|pair| !TO_BE_UNTIED.contains(&pair.as_str())).collect();
+    assert!(new.is_empty(), "modules that import each other: {new:?}");
+    let untied: Vec<_> =
+        TO_BE_UNTIED.iter().filter(|pair| !wrong.iter().any(|found| found == *pair)).collect();
+    assert!(untied.is_empty(), "no longer import each other, take them out of the list: {untied:?}");
 }

@@ -1,3 +1,5 @@
+//! Dockerfiles that parse, and those that do not, with the texts that clients see.
+
 use super::*;
 
 fn parsed(text: &str) -> Result<Dockerfile, String> {
