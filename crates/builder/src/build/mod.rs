@@ -27,10 +27,11 @@ mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
 use images::Store;
 use images::registry::Cancellation;
-use model::Digest;
+use model::{ContainerId, Digest};
 
 use crate::dockerfile::{Dockerfile, append_labels};
 use crate::error::BuildError;
@@ -109,7 +110,8 @@ impl Builder {
         let mut dockerfile = Dockerfile::parse(&loaded.dockerfile)?;
         dockerfile.stop_after(request.target.as_deref())?;
         append_labels(&mut dockerfile, &request.labels);
-        let mut build = Build {
+        let (remover, removed) = std::sync::mpsc::channel();
+        let build = Build {
             builder: self,
             session: *session,
             arguments: BuildArguments::new(request.build_arguments),
@@ -121,9 +123,17 @@ impl Builder {
             containers: Vec::new(),
             step: 0,
             scratch,
+            remover,
         };
-        let image = build.run(&dockerfile)?;
-        build.arguments.warn(session.events);
+        let (result, arguments) = std::thread::scope(|scope| {
+            let runner = session.runner;
+            scope.spawn(move || steps::remove_all(runner, &removed));
+            // The build goes at the end of this, and the sender with it: then the thread ends too.
+            let mut build = build;
+            (build.run(&dockerfile), build.arguments)
+        });
+        let image = result?;
+        arguments.warn(session.events);
         session.events.send(BuildEvent::Stream(format!("Successfully built {}\n", image.short())));
         remember_names(&self.store, &image, &request.names)?;
         Ok(image)
@@ -168,6 +178,8 @@ struct Build<'a> {
     /// How many steps have written files: an inode of the context is given to one of them.
     step: u64,
     scratch: Scratch,
+    /// Takes the containers that are to be removed.
+    remover: Sender<ContainerId>,
 }
 
 /// What later stages may copy from.
@@ -178,7 +190,7 @@ struct FinishedStage {
 
 /// A container that the stream names.
 struct StepContainer {
-    id: model::ContainerId,
+    id: ContainerId,
     /// Whether the engine has it: steps without a process have none.
     real: bool,
 }

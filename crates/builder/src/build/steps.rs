@@ -1,12 +1,15 @@
 //! Walks through the instructions, and cleans up after each.
 
-use model::Digest;
+use std::sync::mpsc::Receiver;
+
+use model::{ContainerId, Digest};
 
 use super::{Build, FinishedStage, StepContainer};
 use crate::dockerfile::{Command, Dockerfile, Instruction};
 use crate::error::BuildError;
 use crate::identity::random_container;
 use crate::request::Intermediate;
+use crate::runner::StepRunner;
 
 impl Build<'_> {
     /// Runs every instruction and gives the last stage's image.
@@ -59,7 +62,7 @@ impl Build<'_> {
     ///
     /// # Errors
     /// [`BuildError::File`] when there is no randomness.
-    pub(super) fn imaginary_container(&mut self) -> Result<model::ContainerId, BuildError> {
+    pub(super) fn imaginary_container(&mut self) -> Result<ContainerId, BuildError> {
         let id = random_container().map_err(BuildError::file("read", "/dev/urandom"))?;
         self.containers.push(StepContainer { id: id.clone(), real: false });
         Ok(id)
@@ -71,19 +74,17 @@ impl Build<'_> {
             if self.parameters.intermediate == Intermediate::Keep {
                 continue;
             }
-            self.remove_container(&container);
+            self.remove_container(container);
         }
     }
 
-    fn remove_container(&self, container: &StepContainer) {
-        if container.real
-            && let Err(error) = self.session.runner.remove(&container.id)
-        {
-            // The build goes on: the container stays in the list and can be removed by hand.
-            tracing::warn!(container = %container.id, %error, "cannot remove an intermediate container");
-            return;
-        }
+    /// Has a container removed while the build goes on.
+    fn remove_container(&self, container: StepContainer) {
         self.say(format!("Removing intermediate container {}\n", container.id.short()));
+        if container.real {
+            // The thread lives as long as the build.
+            let _ = self.remover.send(container.id);
+        }
     }
 
     /// Cleans up after a failed step and gives the build's error: a cancelled build leaves nothing,
@@ -94,9 +95,19 @@ impl Build<'_> {
         let useless = cancelled || matches!(error, BuildError::Images(_));
         if useless || self.parameters.intermediate == Intermediate::Remove {
             for container in std::mem::take(&mut self.containers) {
-                self.remove_container(&container);
+                self.remove_container(container);
             }
         }
         if cancelled { BuildError::Cancelled } else { error }
+    }
+}
+
+/// Removes containers as they come, until the sender is gone.
+pub(super) fn remove_all(runner: &dyn StepRunner, containers: &Receiver<ContainerId>) {
+    for container in containers {
+        if let Err(error) = runner.remove(&container) {
+            // The build has gone on: the container stays in the list and can be removed by hand.
+            tracing::warn!(%container, %error, "cannot remove an intermediate container");
+        }
     }
 }
