@@ -10,6 +10,7 @@ mod daemon;
 mod end;
 mod error;
 mod exec;
+mod execs;
 mod log;
 mod protection;
 mod records;
