@@ -1,5 +1,6 @@
 //! Images of the store: made of a config document and held layers.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -132,10 +133,14 @@ impl Store {
     }
 
     /// The directories of an image for overlay's `lowerdir`, topmost first.
+    ///
+    /// A layer that an image has twice, an empty one mostly, stands only where it is topmost: the
+    /// kernel refuses a directory twice, and what it changed further down it changes again there.
     #[must_use]
     pub fn lower_directories(&self, image: &Image) -> Vec<PathBuf> {
         let directory = |key: &LayerKey| self.shared.layer_path(key).join(crate::layer::DIFF);
-        image.layers.iter().rev().map(directory).collect()
+        let mut above = HashSet::new();
+        image.layers.iter().rev().filter(|key| above.insert(*key)).map(directory).collect()
     }
 }
 
