@@ -385,3 +385,11 @@ fn a_failing_build_does_not_hold_up_the_same_one() {
     });
     assert_eq!(fixture.runner.runs.load(Ordering::Relaxed), 3);
 }
+
+#[test]
+fn steps_that_change_nothing_share_one_layer_directory() {
+    let fixture = Fixture::new();
+    let image = fixture.image(context("FROM base\nRUN a\nRUN echo x > /x\nRUN b"));
+    assert_eq!(image.config.rootfs.diff_ids.len(), 4);
+    assert_eq!(fixture.store.lower_directories(&image).len(), 3);
+}
