@@ -39,12 +39,6 @@ impl IgnorePatterns {
         }
         excluded
     }
-
-    /// Whether a directory that is itself left out may hold files that are kept.
-    #[must_use]
-    pub fn has_exceptions(&self) -> bool {
-        self.0.iter().any(|rule| rule.keep)
-    }
 }
 
 impl Rule {

@@ -220,3 +220,37 @@ fn a_client_that_leaves_while_it_sends_ends_the_build() {
     assert!(matches!(fixture.builder.build(request, &session), Err(BuildError::Cancelled)));
     assert!(events.lock().unwrap().is_empty());
 }
+
+#[test]
+fn damaged_archives_end_in_a_result_and_write_nowhere_else() {
+    let fixture = Fixture::new();
+    let good = context(COPY_ALL)
+        .directory("d/")
+        .file("d/f", "content")
+        .symlink("l", "../../outside")
+        .hard_link("h", "d/f")
+        .bytes();
+    let mut seed = 7_u32;
+    let mut next = |limit: usize| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 8) as usize % limit
+    };
+    for _ in 0..60 {
+        let mut bytes = good.clone();
+        for _ in 0..=next(4) {
+            let position = next(bytes.len());
+            bytes[position] = [0, 1, b'/', b'.', b'7', 0xff][next(6)];
+        }
+        // A header's checksum would catch most changes: make it right again.
+        for header in bytes.chunks_exact_mut(512) {
+            let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum::<u32>()
+                - header[148..156].iter().map(|byte| u32::from(*byte)).sum::<u32>()
+                + 8 * u32::from(b' ');
+            if header[257..262] == *b"ustar" {
+                header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+            }
+        }
+        let _ = fixture.build_bytes(bytes, |_| {}).result;
+    }
+    assert!(!fixture.temporary.join("outside").exists());
+}
