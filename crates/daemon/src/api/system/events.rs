@@ -4,11 +4,13 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use engine::Subscription;
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use model::{Event, Timestamp};
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use crate::api::filters::Filters;
+use crate::api::stream::json_fields;
 use crate::api::wire::{WireEvent, parse_moment};
 use crate::api::{ApiError, Call, Handled, Reply};
 
@@ -34,65 +36,101 @@ pub(super) async fn events(call: Call<'_>) -> Handled {
     let filter = EventFilter::new(filters, |reference| {
         call.engine.find(reference).ok().map(|found| found.id().clone())
     });
-    let Subscription { past, mut live } = call.engine.events().subscribe();
+    let Subscription { past, live } = call.engine.events().subscribe();
+    let mut listener = Listener { live, span, filter };
     let departure = call.exchange.departure();
-    tokio::pin!(departure);
-    let json = HeaderValue::from_static("application/json");
     // The head goes out at once: clients wait for it before they start what they want to hear of.
-    let (_, output) = call.exchange.begin(StatusCode::OK, &[(header::CONTENT_TYPE, json)]).await?;
-    if let Some(since) = span.since {
-        let lines = lines(
-            past.iter()
-                .filter(|event| event.time >= since && span.has_not_ended(event) && filter.fits(event)),
-        );
-        output.write(&lines).await?;
-    }
-    let end = span.end();
-    tokio::pin!(end);
+    let (_, output) = call.exchange.begin(StatusCode::OK, &json_fields()).await?;
+    output.write(&listener.lines_of(&past)).await?;
+    let end = tokio::time::sleep(span.left());
+    tokio::pin!(departure, end);
     loop {
-        let event = tokio::select! {
+        let heard = tokio::select! {
             biased;
-            event = live.recv() => event,
-            () = &mut end => break,
+            // What happened before the end is heard even when both are here.
+            () = &mut end => listener.hear_rest(Vec::new(), Ending::Until),
+            heard = listener.hear() => heard,
             _ = &mut departure => return Err(ApiError::Gone),
         };
-        let mut piece = Vec::new();
-        let mut next = match event {
-            Ok(event) => Some(event),
-            Err(RecvError::Lagged(_)) => return overflow(output).await,
-            Err(RecvError::Closed) => break,
-        };
-        while let Some(event) = next {
-            if span.has_not_ended(&event) && filter.fits(&event) {
-                write_line(&mut piece, &event);
+        output.write(&heard.lines).await?;
+        match heard.ending {
+            None => {}
+            Some(Ending::Until) => break,
+            Some(Ending::TooSlow) => {
+                output.write(OVERFLOW).await?;
+                break;
             }
-            next = if piece.len() < PIECE { next_at_once(&mut live)? } else { None };
         }
-        output.write(&piece).await?;
     }
     output.finish().await?;
     Ok(Reply::Sent)
 }
 
-/// A further event that is there already. A listener that lags hears of it at the next wait.
-fn next_at_once(live: &mut tokio::sync::broadcast::Receiver<Event>) -> Result<Option<Event>, ApiError> {
-    match live.try_recv() {
-        Ok(event) => Ok(Some(event)),
-        Err(TryRecvError::Empty | TryRecvError::Closed) => Ok(None),
-        Err(TryRecvError::Lagged(_)) => Err(ApiError::Gone),
+/// Why a listener hears no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// The end that it asked for has come.
+    Until,
+    /// It fell too far behind.
+    TooSlow,
+}
+
+/// Events that came at once, and whether they are the last.
+struct Heard {
+    lines: Vec<u8>,
+    ending: Option<Ending>,
+}
+
+/// One client's wishes and its place in the stream of events.
+struct Listener {
+    live: Receiver<Event>,
+    span: Span,
+    filter: EventFilter,
+}
+
+impl Listener {
+    fn wants(&self, event: &Event) -> bool {
+        self.span.has_not_ended(event) && self.filter.fits(event)
     }
-}
 
-async fn overflow(output: &mut crate::http::Output) -> Handled {
-    output.write(OVERFLOW).await?;
-    output.finish().await?;
-    Ok(Reply::Sent)
-}
+    /// The past events that are asked for: none without `since`.
+    fn lines_of(&self, past: &[Event]) -> Vec<u8> {
+        let mut lines = Vec::new();
+        if let Some(since) = self.span.since {
+            let wanted = past.iter().filter(|event| event.time >= since && self.wants(event));
+            wanted.for_each(|event| write_line(&mut lines, event));
+        }
+        lines
+    }
 
-fn lines<'a>(events: impl Iterator<Item = &'a Event>) -> Vec<u8> {
-    let mut lines = Vec::new();
-    events.for_each(|event| write_line(&mut lines, event));
-    lines
+    /// Waits for the next event, and takes those that are there with it.
+    async fn hear(&mut self) -> Heard {
+        let mut lines = Vec::new();
+        match self.live.recv().await {
+            Ok(event) if self.wants(&event) => write_line(&mut lines, &event),
+            Ok(_) => {}
+            Err(RecvError::Lagged(_)) => return Heard { lines, ending: Some(Ending::TooSlow) },
+            Err(RecvError::Closed) => return Heard { lines, ending: Some(Ending::Until) },
+        }
+        let mut heard = self.hear_rest(lines, Ending::Until);
+        heard.ending = heard.ending.filter(|ending| *ending == Ending::TooSlow);
+        heard
+    }
+
+    /// Takes the events that are there, up to a piece of some size.
+    fn hear_rest(&mut self, mut lines: Vec<u8>, ending: Ending) -> Heard {
+        while lines.len() < PIECE {
+            match self.live.try_recv() {
+                Ok(event) if self.wants(&event) => write_line(&mut lines, &event),
+                Ok(_) => {}
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+                Err(TryRecvError::Lagged(_)) => return Heard { lines, ending: Some(Ending::TooSlow) },
+            }
+        }
+        // A full piece is followed by another.
+        let ending = (lines.len() < PIECE).then_some(ending);
+        Heard { lines, ending }
+    }
 }
 
 fn write_line(lines: &mut Vec<u8>, event: &Event) {
@@ -119,14 +157,62 @@ impl Span {
         })
     }
 
-    /// Waits for the end, for ever when there is none.
-    async fn end(self) {
-        match self.until {
-            Some(until) => {
-                let left = until.since(Timestamp::now());
-                tokio::time::sleep(left.min(Duration::from_secs(365 * 86_400))).await;
-            }
-            None => std::future::pending().await,
+    /// The time to the end; without one, longer than anybody listens.
+    fn left(self) -> Duration {
+        let longest = Duration::from_secs(10 * 365 * 86_400);
+        self.until.map_or(longest, |until| until.since(Timestamp::now()).min(longest))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Actor, ResourceKind};
+
+    use super::*;
+
+    fn listener(events: &engine::Events, since: Option<i64>, until: Option<i64>) -> (Listener, Vec<Event>) {
+        let moment = |seconds| Timestamp::from_unix(seconds, 0).expect("moment");
+        let span = Span { since: since.map(moment), until: until.map(moment) };
+        let Subscription { past, live } = events.subscribe();
+        (Listener { live, span, filter: EventFilter::new(Filters::default(), |_| None) }, past)
+    }
+
+    fn emit(events: &engine::Events, action: &str) {
+        events.emit(ResourceKind::Container, action, Actor { id: "ab".repeat(32), ..Actor::default() });
+    }
+
+    #[tokio::test]
+    async fn past_only_when_asked_for_and_live_in_pieces() {
+        let events = engine::Events::default();
+        emit(&events, "create");
+        let (silent, past) = listener(&events, None, None);
+        assert!(silent.lines_of(&past).is_empty());
+        let (mut listening, past) = listener(&events, Some(1), None);
+        assert_eq!(listening.lines_of(&past).iter().filter(|byte| **byte == b'\n').count(), 1);
+        emit(&events, "start");
+        emit(&events, "die");
+        let heard = listening.hear().await;
+        let text = String::from_utf8(heard.lines).expect("text");
+        assert!(heard.ending.is_none() && text.lines().count() == 2, "{text}");
+        assert!(text.starts_with(r#"{"status":"start","id":"abab"#), "{text}");
+    }
+
+    #[tokio::test]
+    async fn what_comes_after_the_end_is_not_heard() {
+        let events = engine::Events::default();
+        let (mut ended, past) = listener(&events, Some(1), Some(2));
+        emit(&events, "create");
+        assert!(ended.lines_of(&past).is_empty());
+        assert!(ended.hear().await.lines.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_is_too_slow_is_told_so() {
+        let events = engine::Events::default();
+        let (mut slow, _) = listener(&events, None, None);
+        for _ in 0..10_000 {
+            emit(&events, "top");
         }
+        assert_eq!(slow.hear().await.ending, Some(Ending::TooSlow));
     }
 }
