@@ -25,7 +25,8 @@ fn measure(directory: &Path) -> Result<(), Failure> {
     for (kind, files, size) in [("large files", 16, 64 << 20), ("small files", 20_000, 5_000)] {
         let tar = archive(files, size);
         let bytes = tar.len();
-        let options = ImportOptions { reference: ImageReference::parse("a").ok(), ..ImportOptions::default() };
+        let options =
+            ImportOptions { reference: ImageReference::parse("a").ok(), ..ImportOptions::default() };
         timed(kind, "import", bytes, || Ok(store.import(&tar[..], &options).map(drop)?))?;
         let mut saved = Vec::with_capacity(bytes + (1 << 20));
         timed(kind, "save", bytes, || Ok(store.save(&["a"])?.write(&mut saved)?))?;
@@ -42,7 +43,9 @@ fn measure(directory: &Path) -> Result<(), Failure> {
         let request =
             ViewRequest { lowers, upper: part("upper")?, work: part("work")?, ..ViewRequest::default() };
         let view = View::mounted(&request)?;
-        timed(kind, "archive get", bytes, || through_pipe(|out| Ok(paths::fetch(view.root(), "/")?.write(out)?)))?;
+        timed(kind, "archive get", bytes, || {
+            through_pipe(|out| Ok(paths::fetch(view.root(), "/")?.write(out)?))
+        })?;
         timed(kind, "archive put", bytes, || {
             Ok(paths::put(view.root(), "/d0", &tar[..], Overwrite::Anything).map(drop)?)
         })?;
@@ -62,7 +65,11 @@ fn list(store: &Store) -> Result<(), Failure> {
         );
         let new = NewImage { config: config.as_bytes(), layers: &[], parent: None, legacy: None };
         let image = store.add_image(&new)?;
-        store.tag(&image.id, &ImageReference::parse(&format!("many:{number}"))?, berth_images::TagPolicy::Keep)?;
+        store.tag(
+            &image.id,
+            &ImageReference::parse(&format!("many:{number}"))?,
+            berth_images::TagPolicy::Keep,
+        )?;
     }
     let mut out = io::stdout();
     writeln!(out, "2,000 images made and tagged: {:.2} ms each", start.elapsed().as_secs_f64() / 2.0)?;
@@ -72,7 +79,12 @@ fn list(store: &Store) -> Result<(), Failure> {
     Ok(())
 }
 
-fn timed(kind: &str, what: &str, bytes: usize, work: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+fn timed(
+    kind: &str,
+    what: &str,
+    bytes: usize,
+    work: impl FnOnce() -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let start = Instant::now();
     work()?;
     let seconds = start.elapsed().as_secs_f64();

@@ -75,6 +75,7 @@ impl Store {
         if let Some(reference) = request.reference {
             self.tag(&image.id, reference, TagPolicy::Move)?;
         }
+        self.settle()?;
         Ok(image)
     }
 }

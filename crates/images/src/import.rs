@@ -68,6 +68,7 @@ impl Store {
         if let Some(reference) = &options.reference {
             self.tag(&image.id, reference, TagPolicy::Move)?;
         }
+        self.settle()?;
         Ok(image)
     }
 }

@@ -188,7 +188,8 @@ fn is_ancestor(index: &Index, image: &Digest, used: Digest) -> bool {
     false
 }
 
-fn names_of(index: &Index, image: &Digest) -> Vec<Name> {
+/// All names of an image, in order.
+pub(crate) fn names_of(index: &Index, image: &Digest) -> Vec<Name> {
     let tags = index.tags_of(image).into_iter();
     let digests = index.digests_of(image).into_iter();
     tags.map(|(repository, tag)| Name::Tag(repository.to_owned(), tag.to_owned()))

@@ -13,7 +13,8 @@ mod pack;
 mod replay;
 
 pub(crate) use assembly::AssemblyWriter;
-use hash::{HashingChunks, HashingWriter};
+use hash::HashingChunks;
+pub(crate) use hash::HashingWriter;
 pub(crate) use intake::take;
 pub(crate) use pack::{Packed, pack, pack_tar};
 pub(crate) use replay::replay;

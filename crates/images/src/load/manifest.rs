@@ -31,7 +31,10 @@ impl Loading<'_> {
         Ok((!items.iter().any(|item| item.true_ids)).then_some(items))
     }
 
-    pub(super) fn from_manifest(&mut self, items: &[ManifestItem]) -> Result<(Vec<Digest>, Named), Error> {
+    pub(super) fn images_of_manifest(
+        &mut self,
+        items: &[ManifestItem],
+    ) -> Result<(Vec<Digest>, Named), Error> {
         let (mut images, mut names) = (Vec::new(), Vec::new());
         for item in items {
             let name = super::tarball::clean(&item.config);

@@ -63,6 +63,7 @@ impl Store {
             }
             loaded.tags.push(shown);
         }
+        self.settle()?;
         Ok(loaded)
     }
 }
@@ -79,13 +80,13 @@ struct Loading<'a> {
 impl Loading<'_> {
     fn all(&mut self) -> Result<(Vec<Digest>, Named), Error> {
         if let Some(items) = self.manifest_items()? {
-            return self.from_manifest(&items);
+            return self.images_of_manifest(&items);
         }
         if self.tarball.has_v1() {
-            return self.from_v1();
+            return self.images_of_v1();
         }
         if self.tarball.document("index.json").is_some() {
-            return self.from_oci();
+            return self.images_of_oci();
         }
         if self.tarball.is_empty() {
             Ok((Vec::new(), Vec::new()))

@@ -46,12 +46,12 @@ const NESTING_LIMIT: u32 = 4;
 const NAME_ANNOTATIONS: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
 
 impl Loading<'_> {
-    pub(super) fn from_oci(&mut self) -> Result<(Vec<Digest>, Named), Error> {
+    pub(super) fn images_of_oci(&mut self) -> Result<(Vec<Digest>, Named), Error> {
         let index: Index = parse("index.json", self.tarball.require("index.json")?)?;
         let (mut images, mut names) = (Vec::new(), Vec::new());
         for descriptor in &index.manifests {
             let Some(manifest) = self.choose(descriptor, 0)? else { continue };
-            let image = self.from_oci_manifest(&manifest)?;
+            let image = self.image_of_oci_manifest(&manifest)?;
             images.push(image);
             names.extend(name_of(descriptor).map(|name| (name, image)));
         }
@@ -87,7 +87,7 @@ impl Loading<'_> {
         }
     }
 
-    fn from_oci_manifest(&mut self, descriptor: &Descriptor) -> Result<Digest, Error> {
+    fn image_of_oci_manifest(&mut self, descriptor: &Descriptor) -> Result<Digest, Error> {
         let name = blob(&descriptor.digest);
         let manifest: Manifest = parse(&name, self.tarball.require(&name)?)?;
         let config_name = blob(&manifest.config.digest);

@@ -26,7 +26,7 @@ struct Built {
 type Directories = BTreeMap<String, Directory>;
 
 impl Loading<'_> {
-    pub(super) fn from_v1(&mut self) -> Result<(Vec<Digest>, Named), Error> {
+    pub(super) fn images_of_v1(&mut self) -> Result<(Vec<Digest>, Named), Error> {
         let names = self.repositories()?;
         let directories = self.directories()?;
         let mut built: BTreeMap<String, Built> = BTreeMap::new();

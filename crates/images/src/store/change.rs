@@ -6,10 +6,10 @@ use std::sync::{Arc, MutexGuard};
 use model::Digest;
 use rusqlite::Connection;
 
-use super::database::Stored;
+use super::database::{Stored, durably};
 use super::{ImageRecord, LayerKey, Shared, Store, documents, names};
 use crate::Error;
-use crate::remove::Name;
+use crate::remove::{Name, names_of};
 
 /// The right to change the store: what was read since stays true.
 pub(crate) struct Change<'a> {
@@ -21,6 +21,17 @@ impl Store {
     /// Keeps all others from changing the store.
     pub(crate) fn begin_change(&self) -> Change<'_> {
         Change { shared: &self.shared, database: self.shared.database() }
+    }
+
+    /// Takes images away with all their names.
+    pub(super) fn remove_damaged(&self, images: &[Digest]) -> Result<(), Error> {
+        let change = self.begin_change();
+        let (names, records) = {
+            let index = self.index();
+            let names = images.iter().flat_map(|image| names_of(&index, image)).collect::<Vec<_>>();
+            (names, images.iter().filter_map(|image| index.images.get(image).cloned()).collect::<Vec<_>>())
+        };
+        change.remove(&names, &records)
     }
 
     /// Takes back images that were just made, as far as nobody named or used them meanwhile.
@@ -45,7 +56,9 @@ impl Change<'_> {
     /// Takes names and images away, and the files of layers that nobody needs then.
     pub(crate) fn remove(mut self, gone: &[Name], images: &[Arc<ImageRecord>]) -> Result<(), Error> {
         let free = self.doom_layers(images);
-        if let Err(error) = self.commit(gone, images, &free) {
+        // On disk before any file goes: a loss of power must not bring the record back alone.
+        let committed = durably(&mut self.database, |connection| commit(connection, gone, images, &free));
+        if let Err(error) = committed {
             self.shared.index_mut().set_doomed(&free, false);
             return Err(Error::database("remove an image")(error));
         }
@@ -68,35 +81,6 @@ impl Change<'_> {
         Ok(())
     }
 
-    fn commit(
-        &mut self,
-        gone: &[Name],
-        images: &[Arc<ImageRecord>],
-        free: &[LayerKey],
-    ) -> rusqlite::Result<()> {
-        let transaction = self.database.transaction()?;
-        let mut unneeded = Vec::new();
-        for name in gone {
-            match name {
-                Name::Tag(repository, tag) => names::delete_tag(&transaction, repository, tag)?,
-                Name::Digest(repository, digest) => {
-                    names::delete_digest(&transaction, repository, digest)?;
-                    unneeded.push(*digest);
-                }
-            }
-        }
-        for image in images {
-            transaction.prepare_cached("DELETE FROM images WHERE id = ?")?.execute([Stored(image.id)])?;
-            unneeded.push(image.config);
-            unneeded.extend(image.legacy);
-        }
-        for key in free {
-            transaction.prepare_cached("DELETE FROM layers WHERE key = ?")?.execute([&**key])?;
-        }
-        documents::drop_unneeded(&transaction, &unneeded)?;
-        transaction.commit()
-    }
-
     /// The layers that only these images need and nobody holds: from now on nobody can.
     fn doom_layers(&self, images: &[Arc<ImageRecord>]) -> Vec<LayerKey> {
         let mut uses: HashMap<&LayerKey, u32> = HashMap::new();
@@ -111,6 +95,35 @@ impl Change<'_> {
         index.set_doomed(&free, true);
         free
     }
+}
+
+fn commit(
+    connection: &mut Connection,
+    gone: &[Name],
+    images: &[Arc<ImageRecord>],
+    free: &[LayerKey],
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    let mut unneeded = Vec::new();
+    for name in gone {
+        match name {
+            Name::Tag(repository, tag) => names::delete_tag(&transaction, repository, tag)?,
+            Name::Digest(repository, digest) => {
+                names::delete_digest(&transaction, repository, digest)?;
+                unneeded.push(*digest);
+            }
+        }
+    }
+    for image in images {
+        transaction.prepare_cached("DELETE FROM images WHERE id = ?")?.execute([Stored(image.id)])?;
+        unneeded.push(image.config);
+        unneeded.extend(image.legacy);
+    }
+    for key in free {
+        transaction.prepare_cached("DELETE FROM layers WHERE key = ?")?.execute([&**key])?;
+    }
+    documents::drop_unneeded(&transaction, &unneeded)?;
+    transaction.commit()
 }
 
 fn take<K: Ord + std::borrow::Borrow<Q>, Q: Ord + ?Sized>(

@@ -16,7 +16,8 @@ const VERSION: i64 = 1;
 const TABLES: &str = "
     CREATE TABLE documents (digest BLOB PRIMARY KEY, content BLOB NOT NULL);
     CREATE TABLE layers (
-        key TEXT PRIMARY KEY, diff_id BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, tar_size INTEGER NOT NULL
+        key TEXT PRIMARY KEY, diff_id BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, tar_size INTEGER NOT NULL,
+        boot TEXT
     );
     CREATE TABLE images (
         id BLOB PRIMARY KEY, config BLOB NOT NULL, legacy BLOB, parent BLOB,
@@ -42,14 +43,15 @@ const TABLES: &str = "
     CREATE INDEX layer_blobs_by_digest ON layer_blobs(digest);
 ";
 
-/// Opens the database: WAL, and every commit on disk before it returns.
+/// Opens the database: WAL, whose commits survive any crash of the process; those that must also
+/// survive a loss of power are made with [`durably`].
 pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     let failed = || Error::database("open the store");
     let connection = Connection::open(path).map_err(failed())?;
     // A small cache: readers use the index, only documents and changes come here.
     connection
         .execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
              PRAGMA cache_size = -256; PRAGMA wal_autocheckpoint = 256; PRAGMA temp_store = MEMORY;",
         )
         .map_err(failed())?;
@@ -66,6 +68,17 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
+/// Makes changes that are on disk when this returns, and with them all made before.
+pub(super) fn durably<T>(
+    connection: &mut Connection,
+    change: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    let result = change(connection);
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    result
+}
+
 /// Reads the whole index.
 pub(super) fn load(connection: &mut Connection) -> Result<Index, Error> {
     load_rows(connection).map_err(Error::database("read the store"))
@@ -73,7 +86,8 @@ pub(super) fn load(connection: &mut Connection) -> Result<Index, Error> {
 
 fn load_rows(connection: &Connection) -> rusqlite::Result<Index> {
     let mut index = Index::default();
-    let mut statement = connection.prepare("SELECT key, diff_id, size, tar_size FROM layers")?;
+    let mut statement =
+        connection.prepare("SELECT key, diff_id, size, tar_size, boot IS NOT NULL FROM layers")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let key = Arc::from(row.get::<_, String>(0)?);
@@ -84,6 +98,7 @@ fn load_rows(connection: &Connection) -> rusqlite::Result<Index> {
             references: 0,
             leases: 0,
             doomed: false,
+            unsettled: row.get(4)?,
         };
         index.layer_of.insert(record.diff_id, Arc::clone(&key));
         index.layers.insert(key, record);

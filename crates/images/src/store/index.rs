@@ -39,6 +39,8 @@ pub(crate) struct LayerRecord {
     pub(crate) leases: u32,
     /// It is being removed: nobody may begin to hold it.
     pub(crate) doomed: bool,
+    /// A loss of power may still take some of its content.
+    pub(crate) unsettled: bool,
 }
 
 /// Tags or digests of one repository.

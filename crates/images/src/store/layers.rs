@@ -266,16 +266,15 @@ impl Store {
         size: u64,
         tar_size: u64,
     ) -> Result<Layer, Error> {
+        // An adopted layer lies in its place already, and someone may have mounted it there.
+        let adopted = place.path.parent().is_some_and(|parent| parent.ends_with("layers"));
         let same = |place, mut layer: Layer| {
-            layer.twin = Some(Arc::new(place));
+            layer.twin = adopted.then(|| Arc::new(place));
             Ok(layer)
         };
         if let Some(layer) = self.shared.hold(&diff_id) {
             return same(place, layer);
         }
-        self.shared.sync()?;
-        // An adopted layer lies in its place already.
-        let adopted = place.path.parent().is_some_and(|parent| parent.ends_with("layers"));
         let own_name = place.path.file_name().and_then(|name| name.to_str()).filter(|_| adopted);
         let key: LayerKey = own_name.map_or_else(random_name, |name| Ok(name.to_owned()))?.into();
         let target = self.shared.layer_path(&key);
@@ -290,13 +289,17 @@ impl Store {
             place.path.clone_from(&target);
         }
         database
-            .prepare_cached("INSERT INTO layers (key, diff_id, size, tar_size) VALUES (?, ?, ?, ?)")
-            .and_then(|mut insert| insert.execute((&*key, Stored(diff_id), signed(size), signed(tar_size))))
+            .prepare_cached("INSERT INTO layers (key, diff_id, size, tar_size, boot) VALUES (?, ?, ?, ?, ?)")
+            .and_then(|mut insert| {
+                let boot = &self.shared.boot;
+                insert.execute((&*key, Stored(diff_id), signed(size), signed(tar_size), boot))
+            })
             .map_err(Error::database("record a layer"))?;
         place.kept = true;
         let mut index = self.shared.index_mut();
         index.layer_of.insert(diff_id, Arc::clone(&key));
-        let record = LayerRecord { diff_id, size, tar_size, references: 0, leases: 1, doomed: false };
+        let record =
+            LayerRecord { diff_id, size, tar_size, references: 0, leases: 1, doomed: false, unsettled: true };
         index.layers.insert(Arc::clone(&key), record);
         drop(index);
         Ok(Layer { shared: Arc::clone(&self.shared), key, diff_id, size, tar_size, twin: None })

@@ -19,6 +19,7 @@ mod images;
 mod index;
 mod layers;
 mod names;
+mod settle;
 mod sweep;
 
 use std::os::fd::OwnedFd;
@@ -46,6 +47,10 @@ struct Shared {
     root_descriptor: OwnedFd,
     database: Mutex<Connection>,
     index: RwLock<Index>,
+    /// Which boot of the machine this is.
+    boot: String,
+    /// Held while layers are written out.
+    settling: Mutex<()>,
 }
 
 impl std::fmt::Debug for Store {
@@ -74,8 +79,11 @@ impl Store {
             root_descriptor: descriptor.into(),
             database: Mutex::new(connection),
             index: RwLock::new(index),
+            boot: settle::boot()?,
+            settling: Mutex::new(()),
         };
         let store = Self { shared: Arc::new(shared) };
+        store.check_unsettled()?;
         store.sweep()?;
         Ok(store)
     }
@@ -109,15 +117,6 @@ impl Shared {
 
     fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Makes sure that layers written so far survive a loss of power.
-    ///
-    /// One `syncfs` instead of an fsync of every file: a layer has thousands, and the journal's
-    /// commit costs the same for one as for all.
-    fn sync(&self) -> Result<(), Error> {
-        rustix::fs::syncfs(&self.root_descriptor)
-            .map_err(|error| Error::file("sync the file system of", &self.root)(error.into()))
     }
 }
 

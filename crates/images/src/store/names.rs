@@ -3,7 +3,7 @@
 use model::{Digest, ImageReference, RepositoryName};
 use rusqlite::Transaction;
 
-use super::database::Stored;
+use super::database::{Stored, durably};
 use super::{Store, documents};
 use crate::Error;
 
@@ -29,7 +29,9 @@ impl Store {
     ) -> Result<Option<Digest>, Error> {
         let repository = reference.repository.to_string();
         let tag = reference.tag_or_latest();
-        let database = self.shared.database();
+        // What has a name survives a loss of power.
+        self.shared.settle()?;
+        let mut database = self.shared.database();
         let before = {
             let index = self.index();
             if !index.images.contains_key(image) {
@@ -44,10 +46,11 @@ impl Store {
             Some(before) if before == *image => return Ok(Some(before)),
             _ => {}
         }
-        database
-            .prepare_cached("INSERT OR REPLACE INTO tags VALUES (?, ?, ?)")
-            .and_then(|mut insert| insert.execute((&repository, tag.as_str(), Stored(*image))))
-            .map_err(Error::database("record a tag"))?;
+        let values = (&repository, tag.as_str(), Stored(*image));
+        durably(&mut database, |connection| {
+            connection.prepare_cached("INSERT OR REPLACE INTO tags VALUES (?, ?, ?)")?.execute(values)
+        })
+        .map_err(Error::database("record a tag"))?;
         let mut index = self.shared.index_mut();
         index.tags.entry(repository.into()).or_default().insert(tag.as_str().into(), *image);
         Ok(before)
@@ -64,6 +67,7 @@ impl Store {
         manifest: &[u8],
     ) -> Result<Digest, Error> {
         let name = repository.to_string();
+        self.shared.settle()?;
         let mut database = self.shared.database();
         if !self.index().images.contains_key(image) {
             return Err(Error::ImageNotFound(image.hexadecimal()));

@@ -89,8 +89,11 @@ impl Extensions {
     }
 }
 
+/// Key, value, and what follows the record.
+type Record<'a> = (&'a [u8], &'a [u8], &'a [u8]);
+
 /// Splits `LENGTH KEY=VALUE\n` off.
-fn split_record(data: &[u8]) -> Result<(&[u8], &[u8], &[u8]), &'static str> {
+fn split_record(data: &[u8]) -> Result<Record<'_>, &'static str> {
     const MALFORMED: &str = "a PAX record is malformed";
     let space = data.iter().take(20).position(|byte| *byte == b' ').ok_or(MALFORMED)?;
     let length = decimal(&data[..space]).and_then(|length| usize::try_from(length).ok()).ok_or(MALFORMED)?;

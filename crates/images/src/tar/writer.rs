@@ -291,7 +291,11 @@ mod tests {
         let mut reader = Reader::new(ReaderChunks::new(bytes.as_slice()));
         let entry = reader.next().expect("a header").expect("an entry");
         let mut read = Vec::new();
-        reader.content(|piece| Ok(read.extend_from_slice(piece))).expect("content");
+        let gather = |piece: &[u8]| {
+            read.extend_from_slice(piece);
+            Ok(())
+        };
+        reader.content(gather).expect("content");
         assert_eq!(read, content);
         assert!(reader.next().expect("the end").is_none());
         entry
