@@ -1,11 +1,10 @@
 //! Rules to classic BPF: first the architecture, then a balanced tree over ranges of call numbers.
 
-use std::collections::BTreeMap;
-
 use sys::execute::FilterInstruction;
 
-use super::numbers::{Architecture, LAST, X32_BIT};
-use super::{Action, Comparison, Condition, Rules};
+use super::calls::{Calls, Decision, own_of_x32};
+use super::numbers::{X32_BIT, X32_OWN_FIRST};
+use super::{Action, Comparison, Condition};
 
 /// Codes of linux/bpf_common.h put together.
 mod code {
@@ -29,24 +28,39 @@ const AUDIT_X86: u32 = 0x4000_0003;
 
 type Program = Vec<FilterInstruction>;
 
-/// What becomes of one call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Decision {
-    /// The first whose conditions all hold decides.
-    cases: Vec<(Vec<Condition>, Action)>,
-    otherwise: Action,
+/// The decisions of each architecture; one that is `None` has no calls at all.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// What happens to calls that nothing is said about.
+    pub(super) default: Action,
+    pub(super) native: Calls,
+    pub(super) x86: Option<Calls>,
+    pub(super) has_x32: bool,
 }
 
-/// Compiles rules.
-pub(super) fn compile(rules: &Rules) -> Program {
-    let native = tree_of(rules, Architecture::X86_64);
-    let x32 = tree_of(rules, Architecture::X32);
-    let x86 = tree_of(rules, Architecture::X86);
-    // x32 shares the architecture's value and differs by a bit of the number.
+/// Compiles a plan.
+///
+/// ```text
+/// x86-64: bit 30 (x32)? ── no ──────────────────────→ tree
+///             └─ yes ── 512 and above? ── no, cut ──→ tree, x32 has the same numbers
+///                            └─ yes ── tree of its own
+/// i386:   tree
+/// ```
+pub(super) fn compile(plan: &Plan) -> Program {
+    let native = tree(&plan.native.ranges(0, &plan.beyond()));
+    let x32 = if plan.has_x32 { x32(plan) } else { vec![give(Action::KILL_PROCESS)] };
     let mut long = vec![load(NUMBER)];
-    long.extend(choose(code::JUMP_IF_GREATER_OR_EQUAL, X32_BIT, x32, native));
-    let mut short = vec![load(NUMBER)];
-    short.extend(x86);
+    // x32 lies in front of the native tree, because what it does not decide goes on there.
+    long.extend(skip_unless(code::JUMP_IF_GREATER_OR_EQUAL, X32_BIT, x32));
+    long.extend(native);
+    let short = match &plan.x86 {
+        Some(calls) => {
+            let mut short = vec![load(NUMBER)];
+            short.extend(tree(&calls.ranges(0, &plan.beyond())));
+            short
+        }
+        None => vec![give(Action::KILL_PROCESS)],
+    };
     let other = vec![give(Action::KILL_PROCESS)];
     let mut program = vec![load(ARCHITECTURE)];
     let not_long = choose(code::JUMP_IF_EQUAL, AUDIT_X86, short, other);
@@ -54,56 +68,29 @@ pub(super) fn compile(rules: &Rules) -> Program {
     program
 }
 
-/// An architecture that the profile does not name has no calls at all.
-fn tree_of(rules: &Rules, architecture: Architecture) -> Program {
-    if !rules.architectures.contains(&architecture) {
-        return vec![give(Action::KILL_PROCESS)];
-    }
-    let first = if architecture == Architecture::X32 { X32_BIT } else { 0 };
-    let default = Decision { cases: Vec::new(), otherwise: rules.default };
-    let mut starts: BTreeMap<u32, Decision> = BTreeMap::from([(first, default.clone())]);
-    let decisions = decisions(rules, architecture);
-    for (number, decision) in &decisions {
-        starts.insert(*number, decision.clone());
-        starts.entry(number + 1).or_insert_with(|| default.clone());
-    }
-    // A call that is newer than this list is answered as a kernel does that is older than the call.
-    // x32's numbers end elsewhere: above 512 there are its own.
-    let last = first + if architecture == Architecture::X32 { 548 } else { LAST };
-    if rules.default.0 & 0xffff_0000 == Action::error(0).0 {
-        let answer = Decision { cases: Vec::new(), otherwise: Action::NO_SUCH_CALL };
-        starts.insert(last + 1, answer);
-    }
-    let mut ranges: Vec<(u32, Decision)> = Vec::new();
-    for (start, decision) in starts {
-        if ranges.last().is_none_or(|(_, last)| *last != decision) {
-            ranges.push((start, decision));
-        }
-    }
-    tree(&ranges)
+/// Cuts the bit off, decides about the numbers that only x32 has, and leaves the others.
+fn x32(plan: &Plan) -> Program {
+    let own = own_of_x32(&plan.native).ranges(X32_OWN_FIRST, &plan.beyond());
+    let mut program = vec![statement(code::AND, !X32_BIT)];
+    program.extend(skip_unless(code::JUMP_IF_GREATER_OR_EQUAL, X32_OWN_FIRST, tree(&own)));
+    program
 }
 
-fn decisions(rules: &Rules, architecture: Architecture) -> BTreeMap<u32, Decision> {
-    let mut decisions: BTreeMap<u32, Decision> = BTreeMap::new();
-    let mut is_final: BTreeMap<u32, bool> = BTreeMap::new();
-    for rule in &rules.rules {
-        for number in rule.names.iter().filter_map(|name| architecture.number(name)) {
-            // Without conditions a rule decides alone, whatever stands beside it.
-            if *is_final.entry(number).or_insert(false) {
-                continue;
-            }
-            let decision = decisions
-                .entry(number)
-                .or_insert_with(|| Decision { cases: Vec::new(), otherwise: rules.default });
-            if rule.conditions.is_empty() {
-                *decision = Decision { cases: Vec::new(), otherwise: rule.action };
-                is_final.insert(number, true);
-            } else {
-                decision.cases.push((rule.conditions.clone(), rule.action));
-            }
-        }
+/// Goes through a program only if the comparison holds, else over it.
+fn skip_unless(code: u16, value: u32, program: Program) -> Program {
+    let length = u32::try_from(program.len()).unwrap_or(u32::MAX);
+    let mut whole = vec![FilterInstruction { code, jump_true: 1, jump_false: 0, operand: value }];
+    whole.push(statement(code::JUMP, length));
+    whole.extend(program);
+    whole
+}
+
+impl Plan {
+    /// A call that is newer than the lists is answered as a kernel does that is older than the call.
+    fn beyond(&self) -> Decision {
+        let denies = self.default.0 & 0xffff_0000 == Action::error(0).0;
+        Decision::always(if denies { Action::NO_SUCH_CALL } else { self.default })
     }
-    decisions
 }
 
 /// Halves the ranges until one is left.

@@ -1,9 +1,8 @@
 //! The default profile: the calls that Docker documents as allowed by default.
 
-use sys::execute::FilterFlags;
-
+use super::calls::{Bits, COUNT, Calls, Decision, bits};
 use super::numbers::Architecture;
-use super::{Action, Comparison, Condition, Rule, Rules};
+use super::{Action, Comparison, Condition};
 use crate::process::capabilities::{self, Mask};
 
 /// Allowed to everyone.
@@ -51,27 +50,27 @@ umask uname unlink unlinkat uretprobe utime utimensat utimensat_time64 utimes vf
 waitid waitpid write writev
 ";
 
-/// Allowed to those who have a capability.
-const WITH_CAPABILITY: [(&str, &str); 14] = [
-    ("CAP_BPF", "bpf"),
-    ("CAP_DAC_READ_SEARCH", "open_by_handle_at"),
-    ("CAP_PERFMON", "perf_event_open"),
+/// Allowed to those who have a capability, named by its number.
+const WITH_CAPABILITY: [(usize, &str); 14] = [
+    (capability::BPF, "bpf"),
+    (capability::DAC_READ_SEARCH, "open_by_handle_at"),
+    (capability::PERFMON, "perf_event_open"),
     (
-        "CAP_SYS_ADMIN",
+        capability::SYS_ADMIN,
         "bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie mount
         mount_setattr move_mount open_tree perf_event_open quotactl quotactl_fd setdomainname
         sethostname setns syslog umount umount2 unshare",
     ),
-    ("CAP_SYS_BOOT", "reboot"),
-    ("CAP_SYS_CHROOT", "chroot"),
-    ("CAP_SYS_MODULE", "delete_module finit_module init_module"),
-    ("CAP_SYS_NICE", "get_mempolicy mbind set_mempolicy set_mempolicy_home_node"),
-    ("CAP_SYS_PACCT", "acct"),
-    ("CAP_SYS_PTRACE", "kcmp pidfd_getfd process_madvise"),
-    ("CAP_SYS_RAWIO", "ioperm iopl"),
-    ("CAP_SYS_TIME", "clock_settime clock_settime64 settimeofday stime"),
-    ("CAP_SYS_TTY_CONFIG", "vhangup"),
-    ("CAP_SYSLOG", "syslog"),
+    (capability::SYS_BOOT, "reboot"),
+    (capability::SYS_CHROOT, "chroot"),
+    (capability::SYS_MODULE, "delete_module finit_module init_module"),
+    (capability::SYS_NICE, "get_mempolicy mbind set_mempolicy set_mempolicy_home_node"),
+    (capability::SYS_PACCT, "acct"),
+    (capability::SYS_PTRACE, "kcmp pidfd_getfd process_madvise"),
+    (capability::SYS_RAWIO, "ioperm iopl"),
+    (capability::SYS_TIME, "clock_settime clock_settime64 settimeofday stime"),
+    (capability::SYS_TTY_CONFIG, "vhangup"),
+    (capability::SYSLOG, "syslog"),
 ];
 
 /// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET.
@@ -83,39 +82,79 @@ const AF_VSOCK: u64 = 40;
 /// personality(2): Linux, 32 bits of Linux, both with UNAME26, and the question what it is.
 const PERSONALITIES: [u64; 5] = [0x0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
 
-/// The profile for a process with these capabilities.
-pub(super) fn rules(held: Mask) -> Rules {
-    let mut rules = vec![allow(ALWAYS, Vec::new())];
-    for (capability, calls) in WITH_CAPABILITY {
-        if capabilities::NAMES
-            .iter()
-            .position(|name| *name == capability)
-            .is_some_and(|bit| held & 1 << bit != 0)
-        {
-            rules.push(allow(calls, Vec::new()));
+/// Numbers of capabilities, linux/capability.h.
+mod capability {
+    pub(super) const DAC_READ_SEARCH: usize = 2;
+    pub(super) const SYS_MODULE: usize = 16;
+    pub(super) const SYS_RAWIO: usize = 17;
+    pub(super) const SYS_CHROOT: usize = 18;
+    pub(super) const SYS_PTRACE: usize = 19;
+    pub(super) const SYS_PACCT: usize = 20;
+    pub(super) const SYS_ADMIN: usize = 21;
+    pub(super) const SYS_BOOT: usize = 22;
+    pub(super) const SYS_NICE: usize = 23;
+    pub(super) const SYS_TIME: usize = 25;
+    pub(super) const SYS_TTY_CONFIG: usize = 26;
+    pub(super) const SYSLOG: usize = 34;
+    pub(super) const PERFMON: usize = 38;
+    pub(super) const BPF: usize = 39;
+}
+
+/// The calls of one architecture, as bits by number.
+struct Lists {
+    always: Bits,
+    with_capability: [Bits; WITH_CAPABILITY.len()],
+}
+
+impl Lists {
+    const fn of(architecture: Architecture) -> Self {
+        let always = bits(ALWAYS, architecture);
+        let mut with_capability = [always; WITH_CAPABILITY.len()];
+        let mut at = 0;
+        while at < WITH_CAPABILITY.len() {
+            with_capability[at] = bits(WITH_CAPABILITY[at].1, architecture);
+            at += 1;
         }
-    }
-    let compare = |comparison, value| vec![Condition { argument: 0, comparison, value }];
-    rules.push(allow("socket", compare(Comparison::NotEqual, AF_VSOCK)));
-    for personality in PERSONALITIES {
-        rules.push(allow("personality", compare(Comparison::Equal, personality)));
-    }
-    if held & capabilities::SYS_ADMIN == 0 {
-        rules.push(allow("clone", compare(Comparison::MaskedEqual(NEW_NAMESPACES), 0)));
-        // Its flags lie in memory, where a filter cannot look; C libraries fall back to clone.
-        rules.push(Rule { action: Action::NO_SUCH_CALL, ..allow("clone3", Vec::new()) });
-    }
-    Rules {
-        default: Action::error(1),
-        architectures: vec![Architecture::X86_64, Architecture::X86, Architecture::X32],
-        rules,
-        flags: FilterFlags::default(),
+        Self { always, with_capability }
     }
 }
 
-fn allow(names: &str, conditions: Vec<Condition>) -> Rule {
-    let names = names.split_whitespace().map(str::to_owned).collect();
-    Rule { names, action: Action::ALLOW, conditions }
+static LONG: Lists = Lists::of(Architecture::X86_64);
+static SHORT: Lists = Lists::of(Architecture::X86);
+
+/// What happens to a call that is not allowed.
+pub(super) const DENIED: Action = Action::error(1);
+
+/// The profile for a process with these capabilities.
+pub(super) fn calls(held: Mask, architecture: Architecture) -> Calls {
+    let lists = if architecture == Architecture::X86 { &SHORT } else { &LONG };
+    let allowed = Decision::always(Action::ALLOW);
+    let mut calls = Calls::all(COUNT, Decision::always(DENIED));
+    calls.set_all(&lists.always, &allowed);
+    for ((capability, _), list) in WITH_CAPABILITY.iter().zip(&lists.with_capability) {
+        if held & 1 << capability != 0 {
+            calls.set_all(list, &allowed);
+        }
+    }
+    let mut set = |name: &str, decision: &Decision| {
+        if let Some(number) = architecture.number(name) {
+            calls.set(number, decision);
+        }
+    };
+    set("socket", &cases(vec![(Comparison::NotEqual, AF_VSOCK)]));
+    set("personality", &cases(PERSONALITIES.map(|value| (Comparison::Equal, value)).into()));
+    if held & capabilities::SYS_ADMIN == 0 {
+        set("clone", &cases(vec![(Comparison::MaskedEqual(NEW_NAMESPACES), 0)]));
+        // Its flags lie in memory, where a filter cannot look; C libraries fall back to clone.
+        set("clone3", &Decision::always(Action::NO_SUCH_CALL));
+    }
+    calls
+}
+
+/// Allowed when the first argument passes any of the comparisons.
+fn cases(comparisons: Vec<(Comparison, u64)>) -> Decision {
+    let case = |(comparison, value)| (vec![Condition { argument: 0, comparison, value }], Action::ALLOW);
+    Decision { cases: comparisons.into_iter().map(case).collect(), otherwise: DENIED }
 }
 
 #[cfg(test)]
@@ -124,12 +163,22 @@ mod tests {
 
     #[test]
     fn every_name_is_known_to_some_architecture() {
-        for rule in rules(u64::MAX).rules {
-            for name in rule.names {
-                let known =
-                    [Architecture::X86_64, Architecture::X86].iter().any(|arch| arch.number(&name).is_some());
-                assert!(known, "{name}");
-            }
+        let with_capability = WITH_CAPABILITY.iter().flat_map(|(_, names)| names.split_whitespace());
+        for name in ALWAYS.split_whitespace().chain(with_capability) {
+            let mut known = [Architecture::X86_64, Architecture::X86].into_iter();
+            assert!(known.any(|architecture| architecture.number(name).is_some()), "{name}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_capabilities_are_those_of_their_names() {
+        for (number, name) in [
+            (capability::SYS_ADMIN, "CAP_SYS_ADMIN"),
+            (capability::SYS_CHROOT, "CAP_SYS_CHROOT"),
+            (capability::SYSLOG, "CAP_SYSLOG"),
+            (capability::BPF, "CAP_BPF"),
+        ] {
+            assert_eq!(capabilities::NAMES[number], name);
         }
     }
 }

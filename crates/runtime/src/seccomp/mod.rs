@@ -1,6 +1,7 @@
 //! The filter of system calls: Docker's default profile, or one in Docker's JSON form, compiled to
 //! a balanced tree of comparisons.
 
+mod calls;
 mod compile;
 mod default_profile;
 mod numbers;
@@ -13,6 +14,7 @@ use sys::execute::{FilterFlags, FilterInstruction};
 
 use crate::process::capabilities::Mask;
 use crate::{FailureKind, StartError};
+use compile::Plan;
 use numbers::Architecture;
 
 /// A compiled filter.
@@ -96,13 +98,34 @@ pub(crate) fn filter(
     privileged: bool,
     capabilities: Mask,
 ) -> Result<Option<Filter>, StartError> {
-    let rules = match policy {
+    let (plan, flags) = match policy {
         _ if privileged => return Ok(None),
         SeccompPolicy::Unconfined => return Ok(None),
-        SeccompPolicy::Default => default_profile::rules(capabilities),
-        SeccompPolicy::Profile(json) => profile::parse(json, capabilities)
-            .map_err(|error| StartError::words(FailureKind::System, error.to_string()))?,
+        SeccompPolicy::Default => (plan_of_default(capabilities), FilterFlags::default()),
+        SeccompPolicy::Profile(json) => {
+            let rules = profile::parse(json, capabilities)
+                .map_err(|error| StartError::words(FailureKind::System, error.to_string()))?;
+            (plan_of(&rules), rules.flags)
+        }
     };
-    let instructions = compile::compile(&rules);
-    Ok(Some(Filter { instructions, flags: rules.flags }))
+    Ok(Some(Filter { instructions: compile::compile(&plan), flags }))
+}
+
+fn plan_of_default(capabilities: Mask) -> Plan {
+    Plan {
+        default: default_profile::DENIED,
+        native: default_profile::calls(capabilities, Architecture::X86_64),
+        x86: Some(default_profile::calls(capabilities, Architecture::X86)),
+        has_x32: true,
+    }
+}
+
+fn plan_of(rules: &Rules) -> Plan {
+    let has = |architecture| rules.architectures.contains(&architecture);
+    Plan {
+        default: rules.default,
+        native: calls::by_rules(rules, Architecture::X86_64),
+        x86: has(Architecture::X86).then(|| calls::by_rules(rules, Architecture::X86)),
+        has_x32: has(Architecture::X32),
+    }
 }

@@ -19,37 +19,31 @@ pub(super) const X32_BIT: u32 = 0x4000_0000;
 pub(super) const LAST: u32 = 469;
 
 impl Architecture {
-    /// The number of a call, if this architecture has it.
-    pub(super) fn number(self, name: &str) -> Option<u32> {
-        if self == Self::X32
-            && let Some((_, number)) = X32.iter().find(|(known, _)| *known == name)
-        {
-            return Some(X32_BIT | u32::from(*number));
-        }
+    /// The number of a call, if this architecture has it; on x32 without its bit.
+    pub(super) fn number(self, name: &str) -> Option<usize> {
         let at = NUMBERS.binary_search_by(|(known, ..)| (*known).cmp(name)).ok()?;
         let (_, long, short) = NUMBERS[at];
-        let number = if self == Self::X86 { short } else { long };
-        let number = u32::try_from(number).ok()?;
-        Some(if self == Self::X32 { X32_BIT | number } else { number })
+        usize::try_from(if self == Self::X86 { short } else { long }).ok()
     }
 }
 
-/// Calls that x32 has under numbers of its own.
+/// The first number of the calls that x32 has for itself.
+pub(super) const X32_OWN_FIRST: u32 = 512;
+
+/// Those calls by number.
 #[rustfmt::skip]
-const X32: [(&str, u16); 36] = [
-    ("execve", 520), ("execveat", 545), ("get_robust_list", 531), ("getsockopt", 542), ("io_setup", 543),
-    ("io_submit", 544), ("ioctl", 514), ("kexec_load", 528), ("move_pages", 533), ("mq_notify", 527),
-    ("preadv", 534), ("preadv2", 546), ("process_vm_readv", 539), ("process_vm_writev", 540),
-    ("ptrace", 521), ("pwritev", 535), ("pwritev2", 547), ("readv", 515), ("recvfrom", 517),
-    ("recvmmsg", 537), ("recvmsg", 519), ("rt_sigaction", 512), ("rt_sigpending", 522),
-    ("rt_sigqueueinfo", 524), ("rt_sigreturn", 513), ("rt_sigtimedwait", 523), ("rt_tgsigqueueinfo", 536),
-    ("sendmmsg", 538), ("sendmsg", 518), ("set_robust_list", 530), ("setsockopt", 541),
-    ("sigaltstack", 525), ("timer_create", 526), ("vmsplice", 532), ("waitid", 529), ("writev", 516),
+pub(super) const X32_OWN: [&str; 36] = [
+    "rt_sigaction", "rt_sigreturn", "ioctl", "readv", "writev", "recvfrom", "sendmsg", "recvmsg",
+    "execve", "ptrace", "rt_sigpending", "rt_sigtimedwait", "rt_sigqueueinfo", "sigaltstack",
+    "timer_create", "mq_notify", "kexec_load", "waitid", "set_robust_list", "get_robust_list", "vmsplice",
+    "move_pages", "preadv", "pwritev", "rt_tgsigqueueinfo", "recvmmsg", "sendmmsg", "process_vm_readv",
+    "process_vm_writev", "setsockopt", "getsockopt", "io_setup", "io_submit", "execveat", "preadv2",
+    "pwritev2",
 ];
 
 /// Name, number on x86-64, number on i386; -1 where there is none.
 #[rustfmt::skip]
-const NUMBERS: [(&str, i16, i16); 469] = [
+pub(super) const NUMBERS: [(&str, i16, i16); 469] = [
     ("_llseek", -1, 140), ("_newselect", -1, 142), ("_sysctl", 156, 149), ("accept", 43, -1),
     ("accept4", 288, 364), ("access", 21, 33), ("acct", 163, 51), ("add_key", 248, 286),
     ("adjtimex", 159, 124), ("afs_syscall", 183, 137), ("alarm", 37, 27), ("arch_prctl", 158, 384),
@@ -187,8 +181,8 @@ mod tests {
         assert_eq!(Architecture::X86_64.number("clone3"), Some(435));
         assert_eq!(Architecture::X86.number("socketcall"), Some(102));
         assert_eq!(Architecture::X86_64.number("socketcall"), None);
-        assert_eq!(Architecture::X32.number("ioctl"), Some(X32_BIT | 514));
-        assert_eq!(Architecture::X32.number("openat"), Some(X32_BIT | 257));
+        assert_eq!(X32_OWN[514 - 512], "ioctl");
+        assert_eq!(Architecture::X32.number("openat"), Some(257));
         assert_eq!(Architecture::X86_64.number("nosuch"), None);
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use berth_runtime::{ExecRequest, Stdio};
-use model::Namespace;
+use model::{Namespace, SeccompPolicy};
 
 use crate::further::end;
 use crate::scene::{Scene, create, process, start};
@@ -45,10 +45,15 @@ fn print_median(label: &str, times: &mut [Duration]) {
 }
 
 fn measure_lives() {
-    for (name, network) in [("own network", Namespace::Own), ("host network", Namespace::Host)] {
+    for (name, network, seccomp) in [
+        ("own network", Namespace::Own, SeccompPolicy::Default),
+        ("own network, no filter", Namespace::Own, SeccompPolicy::Unconfined),
+        ("host network", Namespace::Host, SeccompPolicy::Default),
+    ] {
         let scene = Scene::new();
         let mut spec = scene.spec(&["true"]);
         spec.namespaces.network = network;
+        spec.seccomp = seccomp;
         let mut steps: [Vec<Duration>; 5] = Default::default();
         for _ in 0..200 {
             let begin = Instant::now();
