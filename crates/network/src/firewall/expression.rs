@@ -4,6 +4,8 @@ use std::net::Ipv4Addr;
 
 use sys::netlink::Message;
 
+use crate::subnet::Subnet;
+
 const LIST_ELEMENT: u16 = 1;
 const NAME: u16 = 1;
 const DATA: u16 = 2;
@@ -16,6 +18,11 @@ const REGISTER_VERDICT: u32 = 0;
 const FIRST: u32 = 1;
 /// `NFT_REG32_01`, the second four bytes of the first register; the following are numbered on.
 const SECOND_WORD: u32 = 9;
+/// `NFT_PAYLOAD_NETWORK_HEADER`, `NFT_PAYLOAD_TRANSPORT_HEADER`, and where addresses are, RFC 791.
+const NETWORK_HEADER: u32 = 1;
+const TRANSPORT_HEADER: u32 = 2;
+const SOURCE_OFFSET: u32 = 12;
+const DESTINATION_OFFSET: u32 = 16;
 const IPV4: u32 = 2;
 const SOURCE_NAT: u32 = 0;
 const DESTINATION_NAT: u32 = 1;
@@ -57,9 +64,9 @@ pub(super) trait Expressions: Sized {
             Field::InputLink => self.meta(6, register),
             Field::OutputLink => self.meta(7, register),
             Field::TransportProtocol => self.meta(16, register),
-            Field::Source => self.payload(1, 12, 4, register),
-            Field::Destination => self.payload(1, 16, 4, register),
-            Field::DestinationPort => self.payload(2, 2, 2, register),
+            Field::Source => self.payload(NETWORK_HEADER, SOURCE_OFFSET, 4, register),
+            Field::Destination => self.payload(NETWORK_HEADER, DESTINATION_OFFSET, 4, register),
+            Field::DestinationPort => self.payload(TRANSPORT_HEADER, 2, 2, register),
         }
     }
 
@@ -121,13 +128,18 @@ pub(super) trait Expressions: Sized {
         self.load(Field::OutputLink, 0).in_set(set, inverted)
     }
 
-    /// Goes on when the field, an address, lies in the network.
-    fn within(self, field: Field, subnet: crate::subnet::Subnet) -> Self {
-        let mask = match subnet.prefix_length() {
-            0 => 0,
-            length => u32::MAX << (32 - u32::from(length)),
-        };
-        self.load(field, 0).mask(&mask.to_be_bytes()).equals(&subnet.base().octets())
+    /// Goes on when the field, an address, lies in the network. Whole bytes are compared as they
+    /// are, which every packet pays for.
+    fn within(self, field: Field, subnet: Subnet) -> Self {
+        let base = subnet.base().octets();
+        let length = u32::from(subnet.prefix_length());
+        if length > 0 && length.is_multiple_of(8) {
+            let offset = if field == Field::Source { SOURCE_OFFSET } else { DESTINATION_OFFSET };
+            let bytes = &base[..subnet.prefix_length() as usize / 8];
+            return self.payload(NETWORK_HEADER, offset, length / 8, FIRST).equals(bytes);
+        }
+        let mask = u32::MAX.checked_shl(32 - length).unwrap_or(0);
+        self.load(field, 0).mask(&mask.to_be_bytes()).equals(&base)
     }
 
     /// Goes on when the connection has any of these states.

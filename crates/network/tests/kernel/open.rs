@@ -181,3 +181,19 @@ fn without_masquerading_containers_keep_their_address() {
         assert_eq!(one.namespace.run(|| ask(OUTSIDE, 80)), Ok(address.to_string()));
     });
 }
+
+#[test]
+fn networks_of_odd_sizes_work_as_well() {
+    for address in ["10.9.5.1/22", "10.9.6.129/25", "10.0.0.1/8"] {
+        on_a_host(move |world| {
+            let network = Network::open(&with_address(address), Vec::new()).expect("open");
+            let one = Container::start(&network, 1, &["8080:80"]);
+            serve(&one.namespace, 80);
+            serve(&world.outside, 80);
+            assert_eq!(one.namespace.run(|| ask(OUTSIDE, 80)), Ok(HOST.to_string()), "{address}");
+            let gateway = one.endpoint.gateway;
+            let seen = one.namespace.run(|| ask(HOST, 8080));
+            assert_eq!(seen, Ok(gateway.to_string()), "{address}");
+        });
+    }
+}
