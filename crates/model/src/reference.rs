@@ -373,9 +373,6 @@ mod tests {
         assert!(shown(&id).starts_with("Invalid repository name (abab"));
         assert!(shown(&format!("a:{}", "t".repeat(129))).starts_with("Illegal tag name (ttt"));
         assert!(shown("a:.b").starts_with("Illegal tag name (.b): only"));
-        assert_eq!(
-            shown(&"a/".repeat(200).trim_end_matches('/').to_owned()),
-            ReferenceError::TooLong.to_string()
-        );
+        assert_eq!(shown("a/".repeat(200).trim_end_matches('/')), ReferenceError::TooLong.to_string());
     }
 }

@@ -1,7 +1,5 @@
 //! A container's life through a real shim: made, started, ended, released. Needs root.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 mod support;
 
 use model::Signal;

@@ -1,7 +1,5 @@
 //! Log drivers: rotation under a follower, syslog, journald's protocol is tested beside it, gelf. Needs root.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 mod support;
 
 use std::io::Read;

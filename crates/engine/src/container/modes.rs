@@ -44,7 +44,8 @@ fn check_namespaces(host: &HostConfig) -> Result<(), Error> {
     let joins = |mode: &str| mode.starts_with("container:");
     let known = |mode: &str| matches!(mode, "" | "host" | "private") || joins(mode);
     for (name, mode) in [("PID", &host.pid_mode), ("IPC", &host.ipc_mode)] {
-        if !known(mode) && !(name == "IPC" && matches!(mode.as_str(), "shareable" | "none")) {
+        let is_known = known(mode) || (name == "IPC" && matches!(mode.as_str(), "shareable" | "none"));
+        if !is_known {
             return Err(Error::refused(format!("Invalid {name} mode: {mode}")));
         }
     }

@@ -232,8 +232,6 @@ fn decode_base64(place: &'static str, value: &str) -> Result<Option<Vec<u8>>, Au
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
     use super::*;
     use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD};
 

@@ -75,8 +75,6 @@ impl Drop for Turn<'_> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
     use std::fs::{File, FileTimes};
     use std::time::SystemTime;
 

@@ -68,8 +68,6 @@ fn keep_first(failure: &Mutex<Option<RegistryError>>, error: RegistryError) {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
     use super::*;
 
     #[test]

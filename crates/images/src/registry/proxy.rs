@@ -84,8 +84,6 @@ fn matches_exception(entry: &str, name: &str, address: Option<IpAddr>, port: Opt
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
     use super::*;
 
     fn settings(exceptions: &str) -> ProxySettings {

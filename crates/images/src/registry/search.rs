@@ -101,8 +101,6 @@ fn read(answer: super::transport::Answer) -> Result<Vec<SearchResult>, RegistryE
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
     use super::*;
 
     #[test]

@@ -169,8 +169,6 @@ fn refresh_form(wanted: &Wanted<'_>, credentials: &Credentials) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
     use super::*;
 
     #[test]

@@ -1,7 +1,5 @@
 //! The log's format and reader, against made-up output, rotation, damage and garbage.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;

@@ -1,7 +1,5 @@
 //! Manifests that are read, chosen from and refused.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};

@@ -187,8 +187,6 @@ fn encode(manifest: &ImageManifest) -> Result<Vec<u8>, ManifestError> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
     use super::*;
 
     #[test]

@@ -1,7 +1,5 @@
 //! Registries, real and hostile: Debian's `docker-registry` and a small server that misbehaves.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 mod fake;
 mod hostile;
 mod images;
