@@ -33,26 +33,25 @@ pub fn create(host: &Host, spec: &ContainerSpec, stdio: Stdio) -> Result<Created
     let joined = Joined::open(host, &spec.namespaces)?;
     let devices = host_devices::collect(spec)?;
     let cgroup = Cgroup::of(host, spec)?;
-    if cgroup.is_unified() {
+    let made_before = cgroup.is_unified();
+    if made_before {
         // The clone itself needs the directory here.
-        prepare_cgroup(&cgroup, spec, &devices)?;
+        make_cgroup(&cgroup)?;
     }
     let created = clone_init(host, spec, stdio, &joined, &devices, cgroup)?;
-    if !created.running.cgroup.is_unified() {
-        prepare_cgroup(&created.running.cgroup, spec, &devices)?;
+    let cgroup = &created.running.cgroup;
+    if !made_before {
+        make_cgroup(cgroup)?;
     }
     // A child that has failed already says why at the start.
     let _ = created.channel.command(&Command::CgroupMade);
+    cgroup.limit(spec, &devices)?;
     Ok(created)
 }
 
 /// What fails leaves no directory.
-fn prepare_cgroup(
-    cgroup: &Cgroup,
-    spec: &ContainerSpec,
-    devices: &[host_devices::Node],
-) -> Result<(), StartError> {
-    let made = cgroup.make().and_then(|()| cgroup.limit(spec, devices));
+fn make_cgroup(cgroup: &Cgroup) -> Result<(), StartError> {
+    let made = cgroup.make();
     if made.is_err() {
         // The first error is the one to tell.
         let _ = cgroup.remove();
