@@ -14,7 +14,7 @@ use crate::StartError;
 use crate::error::Doing;
 
 /// What the API's newer versions document as `MaskedPaths`.
-const MASKED: [&str; 11] = [
+const MASKED: [&str; 12] = [
     "/proc/asound",
     "/proc/acpi",
     "/proc/interrupts",
@@ -25,6 +25,7 @@ const MASKED: [&str; 11] = [
     "/proc/timer_stats",
     "/proc/sched_debug",
     "/proc/scsi",
+    "/sys/devices/virtual/powercap",
     "/sys/firmware",
 ];
 

@@ -1,14 +1,22 @@
 //! Runs, exit codes, start errors.
 
-use berth_runtime::FailureKind;
+use std::net::Ipv4Addr;
+use std::process::Command;
+
+use berth_runtime::{Cgroup, FailureKind, Host};
+use model::InterfaceConfig;
+use sys::clone::{Cloned, NewNamespaces};
 
 use crate::Test;
-use crate::scene::{Scene, assert_clean, create, run, run_with};
+use crate::scene::{Scene, assert_clean, create, eventually, finish, run, run_with, start};
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_program_runs_and_its_code_comes_back", a_program_runs_and_its_code_comes_back),
     ("input_goes_in_and_output_comes_out", input_goes_in_and_output_comes_out),
     ("start_errors_say_why", start_errors_say_why),
+    ("an_interface_is_configured", an_interface_is_configured),
+    ("a_container_ends_with_its_parent", a_container_ends_with_its_parent),
+    ("the_cgroup_can_be_entered_early", the_cgroup_can_be_entered_early),
     ("a_created_container_that_is_dropped_is_undone", a_created_container_that_is_dropped_is_undone),
 ];
 
@@ -59,4 +67,83 @@ fn a_created_container_that_is_dropped_is_undone() {
     drop(created);
     assert_clean(&directories);
     assert!(!std::path::Path::new(&format!("/proc/{}", init.pid)).exists());
+}
+
+fn ip(arguments: &[&str]) {
+    let status = Command::new("ip").args(arguments).status().expect("iproute2 must be installed");
+    assert!(status.success(), "ip {arguments:?}");
+}
+
+fn an_interface_is_configured() {
+    let scene = Scene::new();
+    let script = "ip -4 -o addr | awk '{print $2, $4, $6}'; ip route; cat /sys/class/net/eth0/operstate /proc/sys/net/ipv4/conf/eth0/forwarding";
+    let mut spec = scene.spec(&["sh", "-c", script]);
+    spec.sysctls = [("net.ipv4.conf.eth0.forwarding".to_owned(), "1".to_owned())].into();
+    let (created, ends) = create(&spec).unwrap();
+    assert!(created.network_namespace().is_some());
+    let outside = format!("rt{}", &scene.id.short()[..8]);
+    let pid = created.init().pid.to_string();
+    ip(&["link", "add", &outside, "type", "veth", "peer", "name", "eth0", "netns", &pid]);
+    ip(&["link", "set", &outside, "up"]);
+    let interface = InterfaceConfig {
+        name: "eth0".into(),
+        address: Ipv4Addr::new(192, 0, 2, 5),
+        prefix_length: 24,
+        gateway: Some(Ipv4Addr::new(192, 0, 2, 1)),
+    };
+    let running = created.start(Some(&interface)).unwrap();
+    let outcome = finish(running.init(), ends);
+    running.destroy().unwrap();
+    assert_eq!(
+        outcome.output,
+        "lo 127.0.0.1/8 host\neth0 192.0.2.5/24 192.0.2.255\n\
+         default via 192.0.2.1 dev eth0 \n192.0.2.0/24 dev eth0 scope link  src 192.0.2.5 \nup\n1\n",
+        "{outcome:?}"
+    );
+    let (created, _ends) = create(&spec).unwrap();
+    let error = created.start(Some(&interface)).unwrap_err().to_string();
+    assert!(error.starts_with("looking for the interface eth0: "), "{error}");
+}
+
+fn a_container_ends_with_its_parent() {
+    let scene = Scene::new();
+    let spec = scene.spec(&["sleep", "100"]);
+    let (told, telling) = rustix::pipe::pipe().unwrap();
+    let parent = match sys::clone::clone(NewNamespaces::default(), None).unwrap() {
+        Cloned::Child => {
+            let (running, _ends) = start(&spec).unwrap();
+            let pid = running.init().reference().pid.to_string();
+            rustix::io::write(&telling, pid.as_bytes()).unwrap();
+            std::thread::sleep(std::time::Duration::from_secs(100));
+            sys::clone::leave(0)
+        }
+        Cloned::Parent { pid, .. } => pid,
+    };
+    let mut text = [0; 20];
+    let length = rustix::io::read(&told, &mut text).unwrap();
+    let init = format!("/proc/{}", String::from_utf8_lossy(&text[..length]));
+    let is_alive = || {
+        let stat = std::fs::read_to_string(format!("{init}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+    };
+    assert!(is_alive());
+    let number = rustix::process::Pid::from_raw(i32::try_from(parent).unwrap()).unwrap();
+    rustix::process::kill_process(number, rustix::process::Signal::KILL).unwrap();
+    rustix::process::waitpid(Some(number), rustix::process::WaitOptions::empty()).unwrap();
+    eventually("the end of init", || !is_alive());
+    let left = Cgroup::of(&Host::default(), &spec).unwrap();
+    left.kill().unwrap();
+    left.remove().unwrap();
+    assert_clean(left.directories());
+}
+
+fn the_cgroup_can_be_entered_early() {
+    let scene = Scene::new();
+    let (mut created, ends) = create(&scene.spec(&["cat", "/proc/self/cgroup"])).unwrap();
+    created.enter_cgroup().unwrap();
+    created.enter_cgroup().unwrap();
+    let running = created.start(None).unwrap();
+    let outcome = finish(running.init(), ends);
+    running.destroy().unwrap();
+    assert!(outcome.output.lines().all(|line| line.ends_with(scene.id.as_str())), "{outcome:?}");
 }
