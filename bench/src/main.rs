@@ -55,11 +55,10 @@ fn main() -> anyhow::Result<()> {
         let mut engine = Engine::open(socket.clone(), start).with_context(|| format!("cannot use {name}"))?;
         table.column(&name);
         for measurement in wanted(&arguments.only) {
-            table.progress(&format!("{name}: {}", measurement.name));
-            let results = (measurement.run)(&mut engine, &arguments)
-                .with_context(|| format!("{name}: cannot measure {}", measurement.name))?;
-            for result in results {
-                table.add(result);
+            table.progress(&format!("measuring {name}: {}", measurement.name));
+            match (measurement.run)(&mut engine, &arguments) {
+                Ok(results) => results.into_iter().for_each(|result| table.add(result)),
+                Err(error) => table.progress(&format!("{} failed: {error:#}", measurement.name)),
             }
             engine.clean()?;
         }

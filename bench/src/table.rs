@@ -27,7 +27,7 @@ impl Table {
 
     /// Says on stderr what is being done.
     pub(crate) fn progress(&self, text: &str) {
-        eprintln!("measuring {text}");
+        eprintln!("{text}");
     }
 
     /// Adds a result to the present column.
