@@ -94,6 +94,29 @@ fn a_layer_goes_when_nobody_holds_it_and_what_is_half_done_is_swept() {
 }
 
 #[test]
+fn layers_that_a_loss_of_power_damaged_go_with_their_images() {
+    let scratch = Scratch::new();
+    let store = Store::open(scratch.path()).expect("a store");
+    let good = import(&store, "good", &Archive::new().file("f", b"good").finish());
+    let torn = import(&store, "torn", &Archive::new().file("f", b"torn").finish());
+    let file = store.lower_directories(&torn)[0].join("f");
+    drop(store);
+    let reopen = |boot: &str| {
+        let database = rusqlite::Connection::open(scratch.path().join("images.db")).expect("the database");
+        database.execute("UPDATE layers SET boot = ?", [boot]).expect("marked");
+        drop(database);
+        Store::open(scratch.path()).expect("the store again")
+    };
+    let this = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("it");
+    std::fs::write(&file, "tor").expect("damaged");
+    assert_eq!(reopen(this.trim_end()).count(), 2, "the machine never went down: nothing is looked at");
+    let store = reopen("another boot");
+    assert_eq!(store.resolve("good").expect("it").id, good.id);
+    assert!(matches!(store.resolve("torn"), Err(Error::NoSuchImage(_))));
+    assert_eq!(std::fs::read_dir(scratch.path().join("layers")).expect("layers").count(), 1);
+}
+
+#[test]
 fn a_tag_moves_only_when_it_may() {
     let scratch = Scratch::new();
     let store = Store::open(scratch.path()).expect("a store");

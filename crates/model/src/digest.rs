@@ -1,7 +1,6 @@
 //! Content digests: `sha256:` and 64 lowercase hexadecimal digits.
 
 use std::fmt;
-use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
@@ -76,9 +75,11 @@ impl Digest {
 
 /// Writes bytes as lowercase hexadecimal digits.
 pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
     }
     text
 }

@@ -72,17 +72,17 @@ impl Store {
         if !self.index().images.contains_key(image) {
             return Err(Error::ImageNotFound(image.hexadecimal()));
         }
-        let digest =
-            database
-                .transaction()
-                .and_then(|transaction| {
-                    let digest = documents::keep(&transaction, manifest)?;
-                    transaction
-                        .prepare_cached("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)")?
-                        .execute((&name, Stored(digest), Stored(*image)))?;
-                    transaction.commit().map(|()| digest)
-                })
-                .map_err(Error::database("record a digest"))?;
+        let digest = durably(&mut database, |connection| {
+            let transaction = connection.transaction()?;
+            let digest = documents::keep(&transaction, manifest)?;
+            transaction.prepare_cached("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)")?.execute((
+                &name,
+                Stored(digest),
+                Stored(*image),
+            ))?;
+            transaction.commit().map(|()| digest)
+        })
+        .map_err(Error::database("record a digest"))?;
         self.shared.index_mut().digests.entry(name.into()).or_default().insert(digest, *image);
         Ok(digest)
     }
