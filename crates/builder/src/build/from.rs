@@ -49,18 +49,25 @@ impl Build<'_> {
         let local = match self.builder.store.resolve(name) {
             Ok(image) => Some(image),
             Err(images::Error::NoSuchImage(_)) => None,
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error.as_lookup().into()),
         };
-        let by_id = |image: &Image| image.id.hexadecimal().starts_with(name.trim_start_matches("sha256:"));
-        match local {
-            Some(image) if !always_pull || by_id(&image) => return Ok(image),
-            _ => {}
+        let reference = ImageReference::parse(name).map(ImageReference::with_default_tag);
+        match (local, &reference) {
+            // An id names what is here; there is nothing to pull.
+            (Some(image), Err(_)) => return Ok(image),
+            (Some(image), Ok(reference)) => {
+                let named = reference.digest.is_some()
+                    || self.builder.store.tags_of(&image.id).contains(&reference.to_string());
+                if !always_pull || !named {
+                    return Ok(image);
+                }
+            }
+            (None, _) => {}
         }
-        let reference = ImageReference::parse(name).map_err(dockerfile::DockerfileError::from)?;
+        let reference = reference.map_err(dockerfile::DockerfileError::from)?;
         let events = self.session.events;
         let progress = move |message: Message| events.send(BuildEvent::Progress(message));
-        let pulled =
-            self.session.puller.pull(&reference.with_default_tag(), &progress, self.session.cancellation)?;
+        let pulled = self.session.puller.pull(&reference, &progress, self.session.cancellation)?;
         Ok(self.builder.store.image(&pulled)?)
     }
 
