@@ -45,6 +45,24 @@ pub enum RegistryError {
         /// What is denied, in the registry's words.
         reason: String,
     },
+    /// A repository cannot be read: registries do not tell whether it is missing or closed.
+    #[error(
+        "pull access denied for {repository}, repository does not exist or may require 'docker login': {reason}"
+    )]
+    NoReadAccess {
+        /// The repository.
+        repository: String,
+        /// Who refuses whom, in the registry's words.
+        reason: String,
+    },
+    /// An index answers a search with a status that is none of success.
+    #[error("Unexpected status code {status} from {url}")]
+    SearchStatus {
+        /// The status.
+        status: u16,
+        /// Where it came from.
+        url: String,
+    },
     /// The registry has no such thing.
     #[error("{reason}")]
     Unknown {
@@ -184,12 +202,16 @@ impl RegistryError {
             Self::Login { kind, .. } => *kind,
             Self::Unauthorized { .. } => ErrorKind::Unauthorized,
             Self::Denied { .. } => ErrorKind::Forbidden,
-            Self::Unknown { .. } | Self::NoSuchRepository(_) | Self::NoSuchTag { .. } => ErrorKind::NotFound,
+            Self::NoReadAccess { .. }
+            | Self::Unknown { .. }
+            | Self::NoSuchRepository(_)
+            | Self::NoSuchTag { .. } => ErrorKind::NotFound,
             Self::Manifest(_) => ErrorKind::Refused,
             Self::Cancelled
             | Self::Unreachable { .. }
             | Self::Transport(_)
             | Self::Status { .. }
+            | Self::SearchStatus { .. }
             | Self::Malformed { .. }
             | Self::TokenService { .. }
             | Self::WrongDigest { .. }

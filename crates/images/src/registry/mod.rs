@@ -87,7 +87,7 @@ impl Client {
     /// answered with a status. What was downloaded when it fails is used by the next pull.
     ///
     /// # Errors
-    /// `NotFound` for an unknown repository or tag, `Unauthorized` for wrong credentials,
+    /// `NotFound` for an unknown repository or tag and for one that the credentials do not open,
     /// [`RegistryError::Cancelled`], else why the registry or its content cannot be used.
     pub fn pull(
         &self,

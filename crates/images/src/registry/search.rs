@@ -81,8 +81,7 @@ fn index(transport: &Transport, host: Option<&str>) -> Result<(String, Vec<Url>)
 fn read(answer: super::transport::Answer) -> Result<Vec<SearchResult>, RegistryError> {
     let url = shown(&answer.url);
     if answer.status != StatusCode::OK {
-        let reason = format!("Unexpected status code {} from {url}", answer.status.as_u16());
-        return Err(RegistryError::Malformed { url, what: "search", reason });
+        return Err(RegistryError::SearchStatus { status: answer.status.as_u16(), url });
     }
     let malformed = |reason: String| RegistryError::Malformed {
         url: url.clone(),

@@ -68,10 +68,14 @@ pub(super) fn pull(
             done => return done,
         }
     }
-    match last {
-        Some(source) => pull_from(client, &transport(), &source, request, progress),
-        None => Ok(Vec::new()),
-    }
+    let Some(source) = last else { return Ok(Vec::new()) };
+    pull_from(client, &transport(), &source, request, progress).map_err(|error| match error {
+        // Not "unauthorized": clients would ask for a password where the name may just be wrong.
+        RegistryError::Unauthorized { reason } | RegistryError::Denied { reason } => {
+            RegistryError::NoReadAccess { repository: request.reference.repository.to_string(), reason }
+        }
+        other => other,
+    })
 }
 
 fn pull_from(

@@ -101,6 +101,8 @@ impl Push<'_> {
         let held = self.store.layers(&image)?;
         let missing = Error::Missing { kind: "image config", digest: image.config_digest };
         let config = self.store.document(&image.config_digest)?.ok_or(missing)?;
+        // Asked first: who may not push is told before anything is compressed.
+        let has_config = upload::exists(self.session, image.config_digest)?;
         let layers = self.layers(&held)?;
         let config_descriptor = Descriptor {
             media_type: DOCKER_CONFIG.to_owned(),
@@ -109,7 +111,9 @@ impl Push<'_> {
             urls: Vec::new(),
             platform: None,
         };
-        self.config(&config_descriptor, &config)?;
+        if !has_config {
+            self.upload_config(&config_descriptor, &config)?;
+        }
         let manifest = ImageManifest {
             schema_version: 2,
             media_type: DOCKER_MANIFEST.to_owned(),
@@ -142,10 +146,7 @@ impl Push<'_> {
         held.iter().map(descriptor).collect::<Option<Vec<_>>>().ok_or(RegistryError::Cancelled)
     }
 
-    fn config(&self, descriptor: &Descriptor, config: &[u8]) -> Result<(), RegistryError> {
-        if upload::exists(self.session, descriptor.digest)? {
-            return Ok(());
-        }
+    fn upload_config(&self, descriptor: &Descriptor, config: &[u8]) -> Result<(), RegistryError> {
         let open = |offset: u64| {
             let start = usize::try_from(offset).unwrap_or(config.len()).min(config.len());
             Ok(Box::new(&config[start..]) as Box<dyn std::io::Read + '_>)

@@ -177,7 +177,9 @@ fn passwords_open_a_registry() {
     let there = Stored::new();
     for credentials in [None, Some(joe("nope", ""))] {
         let error = there.pull_with(&client(), &name, credentials.as_ref()).unwrap_err();
-        assert!(matches!(error, RegistryError::Unauthorized { .. }), "{error}");
+        assert!(matches!(error, RegistryError::NoReadAccess { .. }), "{error}");
+        assert!(error.to_string().contains("unauthorized"), "{error}");
+        assert_eq!(error.kind(), model::ErrorKind::NotFound);
     }
     assert!(there.is_empty());
     there.pull_with(&client(), &name, Some(&right)).unwrap();
