@@ -24,6 +24,19 @@ pub fn give_back() -> io::Result<()> {
     Ok(())
 }
 
+/// Keeps the allocator from holding an area for each thread, and from keeping large blocks.
+///
+/// glibc gives every thread an arena of its own up to eight times the processors; what work on
+/// many threads freed then stays resident for ever. Blocks from 128 KiB on are mapped by themselves
+/// and go back to the kernel when they are freed (mallopt(3)).
+pub fn keep_few_arenas(arenas: i32) {
+    const LARGE_BLOCK: i32 = 128 * 1024;
+    // SAFETY: mallopt only sets parameters of the allocator.
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, arenas) };
+    // SAFETY: as above.
+    unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE_BLOCK) };
+}
+
 /// Address and length of each mapping that shows a file and has no page of its own, proc_pid_smaps(5).
 fn unwritten_files(smaps: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
