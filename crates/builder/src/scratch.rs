@@ -6,7 +6,12 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use model::ContainerId;
+
 use crate::identity::random_digits;
+
+/// Where a build notes its containers: files of their ids.
+const CONTAINERS: &str = "containers";
 
 /// A directory that goes with the build.
 #[derive(Debug)]
@@ -20,7 +25,16 @@ impl Scratch {
     pub(crate) fn create(parent: &Path) -> io::Result<Self> {
         let path = parent.join(random_digits()?);
         DirBuilder::new().mode(0o700).create(&path)?;
+        fs::create_dir(path.join(CONTAINERS))?;
         Ok(Self(path))
+    }
+
+    /// Notes a container, so that it is known should this process end before the build does.
+    ///
+    /// # Errors
+    /// What open(2) fails with.
+    pub(crate) fn note_container(&self, container: &ContainerId) -> io::Result<()> {
+        fs::File::create(self.0.join(CONTAINERS).join(container.as_str())).map(drop)
     }
 
     /// Makes an empty directory in it.
@@ -51,14 +65,22 @@ impl Drop for Scratch {
     }
 }
 
-/// Makes the directory of all builds, and removes what earlier builds left in it.
+/// Makes the directory of all builds, removes what earlier builds left in it, and gives the
+/// containers that they had noted.
 ///
 /// # Errors
 /// What the kernel refuses.
-pub(crate) fn sweep(parent: &Path) -> io::Result<()> {
+pub(crate) fn sweep(parent: &Path) -> io::Result<Vec<ContainerId>> {
     fs::create_dir_all(parent)?;
+    let mut containers = Vec::new();
     for entry in fs::read_dir(parent)? {
-        images::remove_tree(&entry?.path())?;
+        let path = entry?.path();
+        // What is no build's directory has noted nothing.
+        for noted in fs::read_dir(path.join(CONTAINERS)).into_iter().flatten() {
+            let name = noted?.file_name();
+            containers.extend(name.to_str().and_then(|name| ContainerId::parse(name).ok()));
+        }
+        images::remove_tree(&path)?;
     }
-    Ok(())
+    Ok(containers)
 }

@@ -54,6 +54,7 @@ pub struct Builder {
     directory: PathBuf,
     engine_version: String,
     cache: Arc<Cache>,
+    leftover: Vec<ContainerId>,
 }
 
 /// What one build works with beside its request.
@@ -87,8 +88,16 @@ impl Builder {
         engine_version: impl Into<String>,
     ) -> Result<Self, BuildError> {
         let directory = directory.into();
-        scratch::sweep(&directory).map_err(BuildError::file("clean", &directory))?;
-        Ok(Self { store, directory, engine_version: engine_version.into(), cache: Arc::default() })
+        let leftover = scratch::sweep(&directory).map_err(BuildError::file("clean", &directory))?;
+        let engine_version = engine_version.into();
+        Ok(Self { store, directory, engine_version, cache: Arc::default(), leftover })
+    }
+
+    /// The containers of builds that an earlier process was in the middle of: nobody needs them, but
+    /// only the engine can remove them. Some may be gone already.
+    #[must_use]
+    pub fn leftover_containers(&self) -> &[ContainerId] {
+        &self.leftover
     }
 
     /// Builds an image and gives its id.

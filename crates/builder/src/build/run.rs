@@ -55,6 +55,7 @@ impl Build<'_> {
         let step = RunStep { image: stage.image, config, host_config };
         let container = self.session.runner.create(&step)?;
         self.containers.push(StepContainer { id: container.clone(), real: true });
+        self.scratch.note_container(&container).map_err(BuildError::file("note", container.as_str()))?;
         self.say(format!(" ---> Running in {}\n", container.short()));
         Ok(container)
     }

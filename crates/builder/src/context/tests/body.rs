@@ -198,8 +198,11 @@ fn nothing_of_a_build_stays_in_its_directory() {
         assert!(start.elapsed() < Duration::from_secs(20), "something stays");
         std::thread::sleep(Duration::from_millis(10));
     }
-    std::fs::create_dir_all(builds.join("left/over")).unwrap();
-    drop(crate::Builder::new(fixture.store.clone(), &builds, "1").unwrap());
+    std::fs::create_dir_all(builds.join("left/containers")).unwrap();
+    let container = "0a".repeat(32);
+    std::fs::write(builds.join("left/containers").join(&container), "").unwrap();
+    let builder = crate::Builder::new(fixture.store.clone(), &builds, "1").unwrap();
+    assert_eq!(builder.leftover_containers(), [model::ContainerId::parse(&container).unwrap()]);
     assert!(std::fs::read_dir(&builds).unwrap().next().is_none());
 }
 
