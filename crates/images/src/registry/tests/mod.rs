@@ -4,6 +4,7 @@ mod fake;
 mod hostile;
 mod images;
 mod login;
+mod mutation;
 mod pull;
 mod push;
 mod real;
