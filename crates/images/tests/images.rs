@@ -260,3 +260,13 @@ fn an_unknown_parent_or_wrong_layers_are_refused() {
     let new = NewImage { config: b"{\"rootfs\":7}", layers: &[], parent: None, legacy: None };
     assert!(matches!(fixture.store.add_image(&new), Err(Error::Document { .. })));
 }
+
+#[test]
+fn ten_thousand_layers_are_refused() {
+    let fixture = Fixture::new();
+    let diff_ids = vec![format!("\"sha256:{}\"", "0".repeat(64)); 10_000].join(",");
+    let config = format!("{{\"rootfs\":{{\"type\":\"layers\",\"diff_ids\":[{diff_ids}]}}}}");
+    let new = NewImage { config: config.as_bytes(), layers: &[], parent: None, legacy: None };
+    let error = fixture.store.add_image(&new).expect_err("too many").to_string();
+    assert_eq!(error, "the image has more than 500 layers");
+}

@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags};
-use rustix::mount::{MountFlags, mount, mount_bind_recursive, mount_remount};
+use rustix::mount::{MountFlags, MoveMountFlags, mount_bind_recursive, mount_remount, move_mount};
 use sys::private_mounts::in_private_mounts;
 
 use super::PathError;
@@ -79,25 +79,20 @@ impl View {
     }
 }
 
-/// Mounts overlay over its own work directory's parent, which this namespace needs no more, and
-/// what the container has mounted into it.
+/// Mounts the layers over the container's own one, which this namespace needs no more, and what
+/// the container has mounted into it.
 fn assemble(request: &ViewRequest) -> io::Result<OwnedFd> {
     let place = &request.upper;
-    let lowers = request.lowers.iter().map(|lower| escaped(lower)).collect::<Vec<_>>().join(":");
-    let options = if request.lowers.is_empty() {
-        return Err(io::Error::other("a container without layers"));
-    } else {
-        format!("lowerdir={lowers},upperdir={},workdir={}", escaped(place), escaped(&request.work))
-    };
-    let options = std::ffi::CString::new(options)?;
-    mount("overlay", place, "overlay", MountFlags::empty(), Some(options.as_c_str()))?;
+    let layers = sys::overlay::mount(&request.lowers, place, &request.work)?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    move_mount(&layers, c"", CWD, place, flags)?;
     let root = OwnedFd::from(File::open(place)?);
     for bind in &request.binds {
         bind_into(&root, bind)?;
     }
+    // Last: places to mount on may have to be made.
     if request.read_only {
-        // Only now: places to mount on may have had to be made.
-        mount_remount(place, MountFlags::BIND | MountFlags::RDONLY, "")?;
+        mount_remount(place, MountFlags::BIND | MountFlags::RDONLY, c"")?;
     }
     Ok(root)
 }
@@ -118,7 +113,7 @@ fn bind_into(root: &OwnedFd, bind: &BindView) -> io::Result<()> {
         // Opened anew: the descriptor still shows what was there before the mount.
         let mounted = open_beneath(root.as_fd(), bind.target.as_os_str().as_bytes(), OFlags::PATH)?;
         let place = format!("/proc/self/fd/{}", mounted.as_raw_fd());
-        mount_remount(&place, MountFlags::BIND | MountFlags::RDONLY, "")?;
+        mount_remount(&place, MountFlags::BIND | MountFlags::RDONLY, c"")?;
     }
     Ok(())
 }
@@ -131,16 +126,4 @@ fn make_place(root: &OwnedFd, bind: &BindView) -> io::Result<OwnedFd> {
     let target = bind.target.as_os_str().as_bytes();
     crate::unpack::make_place(root.as_fd(), target, is_directory)?;
     Ok(open_beneath(root.as_fd(), target, OFlags::PATH)?)
-}
-
-/// Overlay's options are separated by commas and colons (overlayfs documentation).
-fn escaped(path: &Path) -> String {
-    let mut text = String::new();
-    for character in path.to_string_lossy().chars() {
-        if matches!(character, '\\' | ',' | ':') {
-            text.push('\\');
-        }
-        text.push(character);
-    }
-    text
 }

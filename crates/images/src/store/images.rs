@@ -159,8 +159,15 @@ impl Image {
     }
 }
 
+/// As many layers as overlay stacks (fs/overlayfs/params.h, `OVL_MAX_STACK`).
+const LAYER_LIMIT: usize = 500;
+
 fn check_layers(config: &ImageConfig, layers: &[Layer]) -> Result<(), Inconsistency> {
     let expected = &config.rootfs.diff_ids;
+    if expected.len() > LAYER_LIMIT {
+        let what = "the image".to_owned();
+        return Err(Inconsistency::TooMuch { what, limit: LAYER_LIMIT as u64, unit: "layers" });
+    }
     if expected.len() != layers.len() {
         return Err(Inconsistency::LayerCount {
             name: "the image".to_owned(),
