@@ -76,7 +76,7 @@ fn ip(arguments: &[&str]) {
 
 fn an_interface_is_configured() {
     let scene = Scene::new();
-    let script = "ip -4 -o addr | awk '{print $2, $4, $6}'; ip route; cat /sys/class/net/eth0/operstate /proc/sys/net/ipv4/conf/eth0/forwarding";
+    let script = "ip -4 -o addr | awk '{print $2, $4, $6}'; ip route; ip -o link show eth0 | grep -c '[<,]UP[,>]'; cat /proc/sys/net/ipv4/conf/eth0/forwarding";
     let mut spec = scene.spec(&["sh", "-c", script]);
     spec.sysctls = [("net.ipv4.conf.eth0.forwarding".to_owned(), "1".to_owned())].into();
     let (created, ends) = create(&spec).unwrap();
@@ -97,7 +97,7 @@ fn an_interface_is_configured() {
     assert_eq!(
         outcome.output,
         "lo 127.0.0.1/8 host\neth0 192.0.2.5/24 192.0.2.255\n\
-         default via 192.0.2.1 dev eth0 \n192.0.2.0/24 dev eth0 scope link  src 192.0.2.5 \nup\n1\n",
+         default via 192.0.2.1 dev eth0 \n192.0.2.0/24 dev eth0 scope link  src 192.0.2.5 \n1\n1\n",
         "{outcome:?}"
     );
     let (created, _ends) = create(&spec).unwrap();
