@@ -66,12 +66,13 @@ impl Client {
     /// Makes a client.
     #[must_use]
     pub fn new(settings: RegistrySettings) -> Self {
-        Self { settings: Arc::new(settings), in_flight: Arc::default() }
+        Self { settings: Arc::default(), in_flight: Arc::default() }.with_settings(settings)
     }
 
     /// Makes a client with other settings that knows what this one is downloading.
     #[must_use]
-    pub fn with_settings(&self, settings: RegistrySettings) -> Self {
+    pub fn with_settings(&self, mut settings: RegistrySettings) -> Self {
+        settings.proxies.get_or_insert_with(ProxySettings::from_environment);
         Self { settings: Arc::new(settings), in_flight: Arc::clone(&self.in_flight) }
     }
 

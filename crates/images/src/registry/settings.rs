@@ -32,8 +32,8 @@ pub struct RegistrySettings {
     pub mirrors: Vec<Url>,
     /// Directories with one directory a registry: `HOST:PORT/*.crt`, `*.cert` and `*.key`.
     pub certificate_directories: Vec<PathBuf>,
-    /// The proxies to use.
-    pub proxies: ProxySettings,
+    /// The proxies to use; those of the environment where none are given.
+    pub proxies: Option<ProxySettings>,
     /// How often and how soon a failed request is tried again.
     pub retry: Retry,
     /// How many layers of one pull are downloaded at once.
@@ -54,7 +54,7 @@ impl Default for RegistrySettings {
             insecure: Vec::new(),
             mirrors: Vec::new(),
             certificate_directories: vec!["/etc/berth/certs.d".into(), "/etc/docker/certs.d".into()],
-            proxies: ProxySettings::default(),
+            proxies: None,
             retry: Retry::default(),
             parallel_downloads: 3,
             parallel_uploads: 3,

@@ -261,7 +261,7 @@ impl Transport {
             .timeout_per_write(Some(SILENCE))
             .max_idle_connections_per_host(8)
             .proxy(None);
-        if let Some(proxy) = self.settings.proxies.proxy_for(url) {
+        if let Some(proxy) = self.settings.proxies.as_ref().and_then(|proxies| proxies.proxy_for(url)) {
             let invalid = |_| TransportError::Proxy { proxy: proxy.to_owned(), host: host.clone() };
             builder = builder.proxy(Some(ureq::Proxy::new(proxy).map_err(invalid)?));
         }

@@ -22,6 +22,7 @@ use super::*;
 fn quick() -> RegistrySettings {
     RegistrySettings {
         certificate_directories: Vec::new(),
+        proxies: Some(ProxySettings::default()),
         retry: Retry {
             attempts: 3,
             first_pause: Duration::from_millis(10),

@@ -211,7 +211,7 @@ fn a_proxy_is_asked_to_connect() {
     let proxy = Server::start(|_| Reply::new(403));
     let proxies =
         ProxySettings { http: Some(proxy.url("")), https: Some(proxy.url("")), ..ProxySettings::default() };
-    let settings = RegistrySettings { proxies, ..quick() };
+    let settings = RegistrySettings { proxies: Some(proxies), ..quick() };
     let error = get(&transport(settings), "registry.invalid", None, "x").err().unwrap();
     assert!(matches!(error, RegistryError::Unreachable { .. }), "{error}");
     assert_eq!(proxy.seen()[0].method, "CONNECT");
