@@ -97,6 +97,15 @@ pub(crate) fn unspliced(json: &[u8]) -> Option<Vec<u8>> {
     Some([b"{", rest].concat())
 }
 
+/// The config document that a tool took from a `json` member as it stood, with id and parent in
+/// it, and the parent: other programs then call the image differently, here it is the same again.
+pub(crate) fn original(document: &[u8]) -> Option<(Vec<u8>, Option<Digest>)> {
+    let image: V1Image = serde_json::from_slice(document).ok()?;
+    let original = unspliced(document).filter(|original| digest_of(original).hexadecimal() == image.id)?;
+    let parent = image.parent.and_then(|parent| Digest::parse_hexadecimal(&parent).ok());
+    Some((original, parent))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -135,6 +135,27 @@ fn saved_images_come_back_with_ids_parents_and_names() {
     assert_eq!(store.load(&saved[..]).expect("loaded").notices, [notice]);
 }
 
+#[test]
+fn an_image_that_another_tool_passed_on_is_still_the_same() {
+    let scratch = Scratch::new();
+    let store = store(&scratch, "a");
+    let options = ImportOptions { reference: ImageReference::parse("one").ok(), ..ImportOptions::default() };
+    let image = store.import(&Archive::new().file("f", b"1").finish()[..], &options).expect("an image");
+    let mut saved = Vec::new();
+    store.save(&["one"]).expect("saved").write(&mut saved).expect("written");
+    let members: BTreeMap<String, Vec<u8>> = members(&saved).into_iter().collect();
+    let id = image.id.hexadecimal();
+    // Such tools take the config as it stands in the manifest, and name it by its digest.
+    let passed_on = archive(&[
+        ("config.json".to_owned(), members[&format!("{id}/json")].clone()),
+        ("layer.tar".to_owned(), members[&format!("{id}/layer.tar")].clone()),
+        ("manifest.json".to_owned(), b"[{\"Config\":\"config.json\",\"Layers\":[\"layer.tar\"]}]".to_vec()),
+    ]);
+    let other = self::store(&scratch, "b");
+    assert_eq!(other.load(&passed_on[..]).expect("loaded").images, [image.id]);
+    assert_eq!(other.image(&image.id).expect("it").config, image.config);
+}
+
 /// The config of an image of two layers, its manifest's parts and their names.
 fn two_layers() -> (Vec<u8>, [Vec<u8>; 2]) {
     let layers = [Archive::new().file("a", b"1").finish(), Archive::new().file("b", b"22").finish()];

@@ -4,7 +4,7 @@ use model::{Digest, ImageConfig, ImageReference};
 use serde::Deserialize;
 
 use super::{Loading, Named};
-use crate::store::{Layer, NewImage, digest_of};
+use crate::store::Layer;
 use crate::{Error, Inconsistency, store::parse_document as parse};
 
 /// One image of the file.
@@ -43,12 +43,10 @@ impl Loading<'_> {
             let members = item.layers.as_deref().unwrap_or_default();
             let layers = self.item_layers(&name, &config, members)?;
             let parent = item.parent.as_deref().and_then(|parent| Digest::parse(parent).ok());
-            let parent = parent.filter(|parent| self.store.index().images.contains_key(parent));
-            let new = NewImage { config: &document, layers: &layers, parent, legacy: None };
-            let image = self.add(&new, digest_of(&document))?;
-            images.push(image.id);
+            let image = self.add_config(&document, &layers, parent)?;
+            images.push(image);
             for tag in item.repo_tags.iter().flatten() {
-                names.push((ImageReference::parse(tag)?, image.id));
+                names.push((ImageReference::parse(tag)?, image));
             }
         }
         Ok((images, names))

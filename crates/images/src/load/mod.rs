@@ -13,7 +13,7 @@ use std::io::Read;
 
 use model::{Digest, ImageReference};
 
-use crate::store::{Image, Store, TagPolicy};
+use crate::store::{Image, Layer, NewImage, Store, TagPolicy, digest_of};
 use crate::{Error, Inconsistency};
 use tarball::Tarball;
 
@@ -95,8 +95,25 @@ impl Loading<'_> {
         }
     }
 
+    /// Makes an image of a config document and its layers, as any tool writes them.
+    fn add_config(
+        &mut self,
+        document: &[u8],
+        layers: &[Layer],
+        parent: Option<Digest>,
+    ) -> Result<Digest, Error> {
+        let original = crate::v1::original(document);
+        let (document, parent) = match &original {
+            Some((original, own)) => (original.as_slice(), parent.or(*own)),
+            None => (document, parent),
+        };
+        let parent = parent.filter(|parent| self.store.index().images.contains_key(parent));
+        let new = NewImage { config: document, layers, parent, legacy: None };
+        self.add(&new, digest_of(document)).map(|image| image.id)
+    }
+
     /// Makes an image unless it is there, and remembers that it was made here.
-    fn add(&mut self, image: &crate::NewImage<'_>, id: Digest) -> Result<Image, Error> {
+    fn add(&mut self, image: &NewImage<'_>, id: Digest) -> Result<Image, Error> {
         let known = self.store.index().images.contains_key(&id);
         let image = self.store.add_image(image)?;
         if !known {

@@ -6,7 +6,7 @@ use model::{Digest, ImageConfig, ImageReference};
 use serde::Deserialize;
 
 use super::{Loading, Named};
-use crate::store::{Layer, NewImage, digest_of};
+use crate::store::Layer;
 use crate::{Error, Inconsistency, architecture, store::parse_document as parse};
 
 #[derive(Debug, Deserialize)]
@@ -104,8 +104,7 @@ impl Loading<'_> {
             let found = self.tarball.layer(&member).cloned().or_else(|| self.store.layer(expected));
             layers.push(found.ok_or(Inconsistency::MissingMember(member))?);
         }
-        let new = NewImage { config: &document, layers: &layers, parent: None, legacy: None };
-        self.add(&new, digest_of(&document)).map(|image| image.id)
+        self.add_config(&document, &layers, None)
     }
 }
 
