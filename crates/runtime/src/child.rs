@@ -99,8 +99,9 @@ impl Birth<'_> {
         let file_systems = KernelFileSystems::make(spec, self.joined)?;
         let devices = if host_null.is_some() { None } else { Some(Devices::make()?) };
         base::make_private()?;
+        let mount = base::mount(&spec.root)?;
         let cgroups = self.open_cgroups()?;
-        let root = base::enter(&spec.root)?;
+        let root = base::enter(&spec.root, mount)?;
         file_systems.attach_system(spec, &root)?;
         if let Some(devices) = &devices {
             devices.attach(&root)?;

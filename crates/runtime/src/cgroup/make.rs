@@ -19,12 +19,12 @@ impl Cgroup {
     /// Makes all directories. What is left of an earlier life of the container, whose shim was killed,
     /// is ended and removed first: limits and counters begin anew.
     pub(crate) fn make(&self) -> Result<(), CgroupError> {
-        if self.directories.iter().any(|directory| directory.exists()) {
-            self.kill()?;
-            self.remove()?;
-        }
         for (hierarchy, directory) in self.hierarchies.iter().zip(&self.directories) {
-            make_directory(directory)?;
+            if !make_directory(directory)? {
+                self.kill()?;
+                self.remove()?;
+                return self.make();
+            }
             match &hierarchy.kind {
                 Kind::Unified if self.is_unified() => enable_controllers(hierarchy, &self.parent)?,
                 Kind::Legacy(controllers) if controllers.iter().any(|name| name == "cpuset") => {
@@ -53,21 +53,22 @@ impl Cgroup {
     }
 }
 
-fn make_directory(directory: &Path) -> Result<(), CgroupError> {
+/// False when it is there already.
+fn make_directory(directory: &Path) -> Result<bool, CgroupError> {
     let fail = |source| CgroupError::new(format!("mkdir {}", directory.display()), source);
     let mut builder = DirBuilder::new();
     builder.mode(0o755);
     let mut attempts = 0;
     loop {
         match builder.create(directory) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
             // Another container's end may remove the group above at the same time.
             Err(error) if error.kind() == io::ErrorKind::NotFound && attempts < 16 => {
                 attempts += 1;
                 let above = directory.parent().ok_or_else(|| fail(error))?;
                 DirBuilder::new().recursive(true).mode(0o755).create(above).map_err(fail)?;
             }
-            other => return other.map_err(fail),
+            other => return other.map(|()| true).map_err(fail),
         }
     }
 }
@@ -100,20 +101,26 @@ fn has_word(text: &str, word: &str) -> bool {
     text.split_whitespace().any(|found| found == word)
 }
 
-/// A v1 cpuset takes no process before it has processors and memory nodes.
+/// A v1 cpuset takes no process before it has processors and memory nodes; a new one has none.
 fn inherit_cpuset(mount: &Path, directory: &Path) -> Result<(), CgroupError> {
-    let mut above = mount.to_path_buf();
-    let steps = directory.strip_prefix(mount).unwrap_or(Path::new(""));
-    for step in steps {
-        let below = above.join(step);
-        for name in ["cpuset.cpus", "cpuset.mems"] {
-            if file::read(&below, name)?.trim().is_empty() {
-                file::write(&below, name, file::read(&above, name)?.trim())?;
-            }
-        }
-        above = below;
+    let parent = directory.parent().unwrap_or(mount);
+    for name in ["cpuset.cpus", "cpuset.mems"] {
+        file::write(directory, name, &settled_cpuset(mount, parent, name)?)?;
     }
     Ok(())
+}
+
+/// What a group above has, filled from above it when it has none.
+fn settled_cpuset(mount: &Path, directory: &Path, name: &str) -> Result<String, CgroupError> {
+    let present = file::read(directory, name)?.trim().to_owned();
+    match directory.parent().filter(|_| present.is_empty() && directory != mount) {
+        Some(above) => {
+            let value = settled_cpuset(mount, above, name)?;
+            file::write(directory, name, &value)?;
+            Ok(value)
+        }
+        None => Ok(present),
+    }
 }
 
 #[cfg(test)]

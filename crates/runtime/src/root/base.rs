@@ -18,14 +18,20 @@ pub(crate) fn make_private() -> Result<(), StartError> {
     rustix::mount::mount_change(c"/", private).doing("making the mounts private")
 }
 
-/// Mounts the root, makes it the process's root and lets go of the host's.
-pub(crate) fn enter(root: &RootFilesystem) -> Result<Root, StartError> {
-    let (mount, place) = match root {
+/// Mounts the root, attached nowhere.
+pub(crate) fn mount(root: &RootFilesystem) -> Result<OwnedFd, StartError> {
+    match root {
         RootFilesystem::Overlay { lower, upper, work } => {
-            (sys::overlay::mount(lower, upper, work).doing("mounting the overlay")?, upper)
+            sys::overlay::mount(lower, upper, work).doing("mounting the overlay")
         }
-        RootFilesystem::Directory(path) => (directory(path)?, path),
-    };
+        RootFilesystem::Directory(path) => directory(path),
+    }
+}
+
+/// Makes a mount the process's root and lets go of the host's.
+pub(crate) fn enter(root: &RootFilesystem, mount: OwnedFd) -> Result<Root, StartError> {
+    // Any directory of the host's tree would do: the tree is this process's own and soon gone.
+    let (RootFilesystem::Overlay { upper: place, .. } | RootFilesystem::Directory(place)) = root;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     rustix::mount::move_mount(&mount, c"", CWD, place, flags).doing("attaching the root")?;
     rustix::process::fchdir(&mount).doing("entering the root")?;
