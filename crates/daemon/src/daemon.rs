@@ -1,6 +1,7 @@
 //! The daemon's life: settings, log, engine, listeners, signals, and the way back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -16,11 +17,16 @@ use crate::pidfile::PidFile;
 
 /// How long requests under way may still take after the daemon was told to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Areas of memory that threads allocate from.
+const ARENAS: i32 = 2;
+/// Memory is given back when no request came for this long after some did.
+const QUIET: Duration = Duration::from_secs(5);
 /// Threads for blocking work; idle ones end after a while.
 const BLOCKING_THREADS: usize = 64;
 
 /// Runs the daemon until a signal ends it.
 pub(crate) fn run(arguments: &DaemonArguments, log: &LogLevel) -> anyhow::Result<()> {
+    engine::sys::memory::keep_few_arenas(ARENAS);
     let settings = Settings::load(arguments)?;
     log.set(settings.reloadable.values().level);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -44,7 +50,8 @@ async fn serve(settings: Settings, arguments: &DaemonArguments, log: &LogLevel) 
     let engine = engine::Engine::open(settings.engine).await.context("cannot open the engine")?;
     let reloadable = Arc::new(settings.reloadable);
     let (stop, stopping) = watch::channel(false);
-    let api = Api { engine: Arc::clone(&engine), settings: Arc::clone(&reloadable) };
+    let api = Api::new(Arc::clone(&engine), Arc::clone(&reloadable));
+    tokio::spawn(give_memory_back(api.requests()));
     let connections = Connections {
         service: Arc::new(api),
         settings: http::Settings { common_headers: common_headers(&settings.cors).into(), stopping },
@@ -67,6 +74,21 @@ async fn serve(settings: Settings, arguments: &DaemonArguments, log: &LogLevel) 
     accepting.finish(PATIENCE).await;
     engine.close().await;
     Ok(())
+}
+
+/// Gives freed memory back to the kernel after the start and whenever the daemon has become quiet.
+async fn give_memory_back(requests: Arc<AtomicU64>) {
+    let (mut seen, mut served) = (0, u64::MAX);
+    loop {
+        tokio::time::sleep(QUIET).await;
+        let present = requests.load(Ordering::Relaxed);
+        if present == seen && present != served {
+            served = present;
+            // A failed task would only mean that nothing was given back.
+            let _ = tokio::task::spawn_blocking(engine::sys::memory::give_back).await;
+        }
+        seen = present;
+    }
 }
 
 /// What a signal asks for.

@@ -7,6 +7,7 @@ mod http;
 mod listener;
 mod log;
 mod pidfile;
+mod words;
 
 use std::process::ExitCode;
 
@@ -18,7 +19,7 @@ fn main() -> ExitCode {
     match daemon::run(&arguments, &log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error:#}");
+            tracing::error!("{}", words::with_causes(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -1,6 +1,5 @@
 //! Why a request fails, and the status that says so: one table for the whole API.
 
-use std::error::Error as _;
 use std::fmt;
 use std::io;
 
@@ -8,6 +7,7 @@ use http::StatusCode;
 use model::ErrorKind;
 
 use crate::http::{BodyError, Gone, Response};
+use crate::words::with_causes;
 
 /// A failed request.
 #[derive(Debug)]
@@ -109,18 +109,7 @@ const fn status_of(kind: ErrorKind) -> StatusCode {
 impl fmt::Display for ApiError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Engine(error) => {
-                let mut text = error.to_string();
-                let mut source = error.source();
-                while let Some(error) = source {
-                    let words = error.to_string();
-                    if !text.contains(&words) {
-                        text = format!("{text}: {words}");
-                    }
-                    source = error.source();
-                }
-                formatter.write_str(&text)
-            }
+            Self::Engine(error) => formatter.write_str(&with_causes(error)),
             Self::Request { message, .. } | Self::Command { message, .. } => formatter.write_str(message),
             Self::Body(error) => error.fmt(formatter),
             Self::Gone => formatter.write_str("the client left"),

@@ -21,6 +21,7 @@ mod wire;
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::Engine;
 use http::{Method, StatusCode, header};
@@ -40,8 +41,9 @@ const MAXIMUM_JSON: usize = 16 << 20;
 
 /// What all requests share.
 pub(crate) struct Api {
-    pub(crate) engine: Arc<Engine>,
-    pub(crate) settings: Arc<Reloadable>,
+    engine: Arc<Engine>,
+    settings: Arc<Reloadable>,
+    requests: Arc<AtomicU64>,
 }
 
 /// One request of a known endpoint.
@@ -82,9 +84,20 @@ impl Service for Api {
 }
 
 impl Api {
+    pub(crate) fn new(engine: Arc<Engine>, settings: Arc<Reloadable>) -> Self {
+        Self { engine, settings, requests: Arc::default() }
+    }
+
+    /// How many requests were answered.
+    pub(crate) fn requests(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.requests)
+    }
+
     async fn answer(&self, exchange: &mut Exchange) {
         tracing::debug!("{} {}", exchange.head.method, exchange.head.raw_path);
-        let response = match self.handle(exchange).await {
+        let answer = self.handle(exchange).await;
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let response = match answer {
             Ok(Reply::Sent) | Err(ApiError::Gone) => return,
             Ok(Reply::Whole(response)) => response,
             Err(error) => {
