@@ -70,6 +70,9 @@ impl Engine {
             options,
             database,
         });
+        for warning in engine.network.warnings() {
+            tracing::warn!("{warning}");
+        }
         engine.events.restore(engine.database.events()?);
         crate::reconcile::all(&engine, records).await?;
         Ok(engine)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::{Exit, Timestamp};
-use shim_protocol::{Notice, RunDirectory};
+use shim_protocol::{Notice, RunDirectory, ShimProcesses};
 
 use crate::container::exit::read_exit;
 use crate::container::remove::delete_tree;
@@ -155,9 +155,7 @@ async fn bury_half_start(
     exit: Option<Exit>,
     cgroups: &[std::path::PathBuf],
 ) {
-    if let Some(shim) = read_shim_process(directory) {
-        sys::process::kill(shim.pid, shim.start_time);
-    }
+    take_down_shim(directory);
     crate::cgroup::kill(cgroups, None);
     crate::cgroup::remove(cgroups);
     engine.disconnect_network(container).await;
@@ -174,13 +172,18 @@ async fn bury_half_start(
     }
 }
 
-fn read_shim_process(directory: &RunDirectory) -> Option<model::ProcessReference> {
-    #[derive(serde::Deserialize)]
-    struct Processes {
-        shim: model::ProcessReference,
+/// What a shim wrote about itself and its container.
+pub(crate) fn shim_processes(directory: &RunDirectory) -> Option<ShimProcesses> {
+    serde_json::from_slice(&std::fs::read(directory.processes()).ok()?).ok()
+}
+
+/// Takes down what is left of a shim and its container: its processes and its cgroups.
+fn take_down_shim(directory: &RunDirectory) {
+    if let Some(left) = shim_processes(directory) {
+        sys::process::kill(left.shim.pid, left.shim.start_time);
+        crate::cgroup::kill(&left.cgroups, left.init);
+        crate::cgroup::remove(&left.cgroups);
     }
-    let processes: Processes = serde_json::from_slice(&std::fs::read(directory.processes()).ok()?).ok()?;
-    Some(processes.shim)
 }
 
 fn finish_removal(engine: &Arc<Engine>, container: &Arc<Container>) {
@@ -217,9 +220,7 @@ fn sweep(engine: &Arc<Engine>) -> Result<(), Error> {
     for entry in entries(&engine.options.exec_root.join("containers")) {
         if !known(&entry.file_name()) {
             let directory = RunDirectory::at(entry.path());
-            if let Some(shim) = read_shim_process(&directory) {
-                sys::process::kill(shim.pid, shim.start_time);
-            }
+            take_down_shim(&directory);
             remove_run_directory(&directory);
         }
     }

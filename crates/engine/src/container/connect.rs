@@ -36,7 +36,8 @@ impl Engine {
                 if openings.is_empty() { Ok(()) } else { network.allow(&request.container, &openings) }
             });
             match wired {
-                Ok(()) => Ok(endpoint),
+                // Asked for again: openings are part of what is saved.
+                Ok(()) => Ok(network.endpoint(&request.container).unwrap_or(endpoint)),
                 Err(error) => {
                     if let Err(undo) = network.disconnect(&request.container) {
                         tracing::error!("cannot undo the link of container {}: {undo}", request.container);
@@ -194,6 +195,26 @@ impl Engine {
                     );
                 }
             }
+            if record.links.values().any(|id| *id == target.id) {
+                self.reopen_links(&parent);
+            }
+        }
+    }
+
+    /// Opens the way to linked containers again after one got a new address.
+    fn reopen_links(&self, parent: &Container) {
+        let record = parent.record();
+        let Some(endpoint) = &record.endpoint else { return };
+        let openings = self.openings(&record)(endpoint.address);
+        if openings.is_empty() {
+            return;
+        }
+        let opened = self.network.allow(&record.id, &openings).map_err(Error::Network).and_then(|()| {
+            let endpoint = self.network.endpoint(&record.id);
+            parent.update(&self.database, |record| record.endpoint = endpoint).map(drop)
+        });
+        if let Err(error) = opened {
+            tracing::warn!("cannot open the links of container {}: {error}", record.id);
         }
     }
 

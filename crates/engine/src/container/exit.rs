@@ -65,7 +65,10 @@ impl Engine {
         }
         tracing::error!("the shim of container {} died: the container is taken down", container.id());
         let record = container.record();
-        crate::cgroup::kill(&record.cgroups, record.phase.process());
+        let left = crate::reconcile::shim_processes(&directory);
+        let cgroups = left.as_ref().map_or(&record.cgroups, |left| &left.cgroups);
+        crate::cgroup::kill(cgroups, record.phase.process());
+        crate::cgroup::remove(cgroups);
         Exit {
             code: KILLED,
             signal: Some(model::Signal::KILL),
