@@ -114,3 +114,6 @@ impl Cgroup {
         self.set_limits(resources)
     }
 }
+
+#[cfg(test)]
+mod tests;

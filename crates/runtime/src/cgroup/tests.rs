@@ -1,0 +1,189 @@
+//! The same questions to invented hosts: trees of plain files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+
+/// A host of plain files, removed at the end of its test.
+struct Invented {
+    root: PathBuf,
+    host: Host,
+}
+
+impl Invented {
+    fn new(mounts: &[(&str, &str)]) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let root = std::env::temp_dir().join(format!("berth-cgroup-{}-{number}", std::process::id()));
+        let host = Host { proc: root.join("proc"), cgroup: root.join("cgroup") };
+        let mut table = String::new();
+        for (number, (place, kind)) in mounts.iter().enumerate() {
+            let mount = host.cgroup.join(place);
+            let mount = mount.display().to_string();
+            table += &format!("{number} 1 0:{number} / {} rw - {kind}\n", mount.trim_end_matches('/'));
+        }
+        let invented = Self { root, host };
+        invented.file("proc/self/mountinfo", &table);
+        invented.file("proc/meminfo", "MemFree: 1 kB\nMemTotal:        1000 kB\n");
+        invented
+    }
+
+    fn file(&self, path: &str, content: &str) {
+        let path = self.root.join(path);
+        fs::create_dir_all(path.parent().expect("a directory")).expect("mkdir");
+        fs::write(path, content).expect("write");
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.root.join(path)).expect(path)
+    }
+
+    fn cgroup(&self) -> Cgroup {
+        let hierarchies = hierarchy::detect(&self.host).expect("cgroups");
+        let directories = hierarchies.iter().map(|hierarchy| hierarchy.mount.join("berth/id")).collect();
+        Cgroup {
+            hierarchies,
+            directories,
+            parent: "berth".into(),
+            root: self.host.cgroup.clone(),
+            proc: self.host.proc.clone(),
+        }
+    }
+}
+
+impl Drop for Invented {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.root);
+    }
+}
+
+#[test]
+fn controllers_are_handed_down_to_the_container() {
+    let host = Invented::new(&[("", "cgroup2 cgroup2 rw")]);
+    host.file("cgroup/cgroup.controllers", "cpuset cpu io memory pids rdma\n");
+    host.file("cgroup/cgroup.subtree_control", "");
+    host.file("cgroup/berth/cgroup.subtree_control", "");
+    host.cgroup().make().expect("made");
+    assert!(host.root.join("cgroup/berth/id").is_dir());
+    // In a plain file each write begins at its start.
+    assert!(host.read("cgroup/cgroup.subtree_control").starts_with("+pids"));
+    assert!(host.read("cgroup/berth/cgroup.subtree_control").starts_with("+pids"));
+}
+
+#[test]
+fn what_is_handed_down_already_is_left_alone() {
+    let host = Invented::new(&[("", "cgroup2 cgroup2 rw")]);
+    host.file("cgroup/cgroup.controllers", "cpu memory\n");
+    host.file("cgroup/berth/cgroup.subtree_control", "memory cpu\n");
+    host.cgroup().make().expect("made");
+    assert_eq!(host.read("cgroup/berth/cgroup.subtree_control"), "memory cpu\n");
+}
+
+#[test]
+fn cpusets_are_filled_from_above() {
+    let host = Invented::new(&[("cpuset", "cgroup cgroup rw,cpuset")]);
+    for (name, value) in [("cpuset.cpus", "0-3\n"), ("cpuset.mems", "0\n")] {
+        host.file(&format!("cgroup/cpuset/{name}"), value);
+        host.file(&format!("cgroup/cpuset/berth/{name}"), "\n");
+    }
+    // The kernel makes a directory's files with it; here they are missing, which ends the attempt.
+    let error = host.cgroup().make().expect_err("no files").to_string();
+    assert!(error.ends_with("berth/id/cpuset.cpus: no such file or directory"), "{error}");
+    assert!(host.read("cgroup/cpuset/berth/cpuset.cpus").starts_with("0-3"));
+}
+
+#[test]
+fn statistics_of_version_two() {
+    let host = Invented::new(&[("", "cgroup2 cgroup2 rw")]);
+    for (name, content) in [
+        (
+            "cpu.stat",
+            "usage_usec 30\nuser_usec 20\nsystem_usec 10\nnr_periods 4\nnr_throttled 2\nthrottled_usec 7\n",
+        ),
+        ("memory.current", "4096\n"),
+        ("memory.peak", "8192\n"),
+        ("memory.max", "max\n"),
+        ("memory.events", "low 0\nhigh 0\nmax 5\noom 1\noom_kill 1\n"),
+        ("memory.stat", "anon 1024\nfile 3072\n"),
+        ("pids.current", "3\n"),
+        ("pids.max", "12\n"),
+        ("io.stat", "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0\n"),
+    ] {
+        host.file(&format!("cgroup/berth/id/{name}"), content);
+    }
+    let statistics = host.cgroup().statistics().expect("counters");
+    assert_eq!(
+        (statistics.cpu_total, statistics.cpu_user, statistics.cpu_kernel, statistics.throttled_time),
+        (30_000, 20_000, 10_000, 7_000)
+    );
+    assert_eq!(
+        (statistics.memory_usage, statistics.memory_maximum_usage, statistics.memory_failures),
+        (4096, 8192, 5)
+    );
+    assert_eq!(statistics.memory_limit, 1_024_000, "without a limit it is the host's");
+    assert_eq!((statistics.processes, statistics.processes_limit), (3, Some(12)));
+    assert_eq!(statistics.memory_details["file"], 3072);
+    assert_eq!(statistics.block["io_serviced_recursive"].len(), 3);
+}
+
+#[test]
+fn statistics_of_version_one() {
+    let host = Invented::new(&[
+        ("cpu,cpuacct", "cgroup cgroup rw,cpu,cpuacct"),
+        ("memory", "cgroup cgroup rw,memory"),
+        ("pids", "cgroup cgroup rw,pids"),
+    ]);
+    for (path, content) in [
+        ("cpu,cpuacct/berth/id/cpuacct.usage", "5000\n"),
+        ("cpu,cpuacct/berth/id/cpuacct.usage_percpu", "2000 3000 \n"),
+        ("cpu,cpuacct/berth/id/cpuacct.stat", "user 2\nsystem 1\n"),
+        ("cpu,cpuacct/berth/id/cpu.stat", "nr_periods 9\nnr_throttled 3\nthrottled_time 77\n"),
+        ("memory/berth/id/memory.usage_in_bytes", "4096\n"),
+        ("memory/berth/id/memory.max_usage_in_bytes", "9000\n"),
+        ("memory/berth/id/memory.limit_in_bytes", "9223372036854771712\n"),
+        ("memory/berth/id/memory.failcnt", "6\n"),
+        ("pids/berth/id/pids.current", "1\n"),
+        ("pids/berth/id/pids.max", "max\n"),
+    ] {
+        host.file(&format!("cgroup/{path}"), content);
+    }
+    let cgroup = host.cgroup();
+    let statistics = cgroup.statistics().expect("counters");
+    assert_eq!(
+        (statistics.cpu_total, statistics.cpu_user, statistics.cpu_kernel),
+        (5000, 20_000_000, 10_000_000)
+    );
+    assert_eq!(statistics.cpu_per_processor, [2000, 3000]);
+    assert_eq!((statistics.throttling_periods, statistics.throttled_time), (9, 77));
+    assert_eq!((statistics.memory_limit, statistics.memory_failures), (1_024_000, 6));
+    assert_eq!((statistics.processes, statistics.processes_limit), (1, None));
+    let layout = cgroup.layout();
+    assert!(!layout.is_unified);
+    let name = |name: &str| (name.to_owned(), "cpu,cpuacct".to_owned());
+    assert_eq!(layout.links, [name("cpu"), name("cpuacct")]);
+}
+
+#[test]
+fn a_cgroup_that_is_gone_is_empty_and_removed() {
+    let host = Invented::new(&[("", "cgroup2 cgroup2 rw"), ("pids", "cgroup cgroup rw,pids")]);
+    let cgroup = host.cgroup();
+    cgroup.kill().expect("nothing to kill");
+    cgroup.remove().expect("nothing to remove");
+    assert_eq!(cgroup.processes().expect("none"), Vec::<u32>::new());
+}
+
+#[test]
+fn a_host_without_cgroups_is_an_error() {
+    let host = Invented::new(&[]);
+    assert!(hierarchy::detect(&host.host).is_err());
+}
+
+#[test]
+fn parents_cannot_climb() {
+    for (parent, expected) in [("/a/../../b", "b"), ("x//y", "x/y"), ("..", "")] {
+        let plain = crate::root::place::plain(Path::new(parent));
+        assert_eq!(plain.strip_prefix("/").expect("absolute"), Path::new(expected));
+    }
+}
