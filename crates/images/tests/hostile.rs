@@ -20,7 +20,8 @@ fn both(archive: &[u8]) -> (Scratch, Store, Result<berth_images::Layer, Error>, 
     std::fs::create_dir(&target).expect("a directory");
     let root = std::fs::File::open(&target).expect("it");
     let unpacked = unpack(root.as_fd(), archive, Overwrite::Anything).map(drop);
-    let mut names: Vec<_> = std::fs::read_dir(scratch.path()).expect("it").map(|name| name.expect("it").file_name()).collect();
+    let mut names: Vec<_> =
+        std::fs::read_dir(scratch.path()).expect("it").map(|name| name.expect("it").file_name()).collect();
     names.sort();
     assert_eq!(names, ["images", "target"], "something was written beside the root");
     assert_eq!(std::fs::read_dir(store.root().join("temporary")).expect("it").count(), 0);
@@ -41,7 +42,8 @@ fn names_that_climb_are_refused_or_stay_inside() {
         let error = refused(name, &Archive::new().file(name, b"x").finish());
         assert!(error.contains("leads out of its root"), "{error}");
     }
-    let archive = Archive::new().file("/absolute", b"x").file("a/../inside", b"y").file("./dot", b"z").finish();
+    let archive =
+        Archive::new().file("/absolute", b"x").file("a/../inside", b"y").file("./dot", b"z").finish();
     let (_scratch, _, layer, unpacked) = both(&archive);
     unpacked.expect("unpacked");
     let layer = layer.expect("a layer");
@@ -141,7 +143,11 @@ fn attributes_of_overlay_are_not_for_archives() {
     let mut value = [0; 8];
     assert_eq!(rustix::fs::lgetxattr(&directory, "user.fine", &mut value), Ok(1));
     for name in ["trusted.overlay.redirect", "trusted.overlay.opaque"] {
-        assert_eq!(rustix::fs::lgetxattr(&directory, name, &mut value), Err(rustix::io::Errno::NODATA), "{name}");
+        assert_eq!(
+            rustix::fs::lgetxattr(&directory, name, &mut value),
+            Err(rustix::io::Errno::NODATA),
+            "{name}"
+        );
     }
 }
 
@@ -199,7 +205,8 @@ fn bad_utf8_deep_paths_and_long_names() {
     layer.write_tar(&mut tar).expect("the tar");
     assert!(tar == archive, "the tar differs");
 
-    let too_deep = Archive::new().extensions(&[("path", "d/".repeat(3_000).as_bytes())]).directory("x", 0o755);
+    let too_deep =
+        Archive::new().extensions(&[("path", "d/".repeat(3_000).as_bytes())]).directory("x", 0o755);
     assert!(refused("too deep", &too_deep.finish()).contains("bytes in a path"));
     let too_long = Archive::new().extensions(&[("path", "n".repeat(300).as_bytes())]).file("x", b"");
     refused("too long a name", &too_long.finish());
@@ -225,7 +232,10 @@ fn malformed_archives_are_refused_with_the_place() {
         &[("GNU.sparse.size", b"100"), ("GNU.sparse.map", b"0,10,5,10")],
         &[("GNU.sparse.size", b"18446744073709551615"), ("GNU.sparse.map", b"18446744073709551615,1")],
     ] {
-        refused(&format!("{records:?}"), &Archive::new().extensions(records).file("f", b"0123456789").finish());
+        refused(
+            &format!("{records:?}"),
+            &Archive::new().extensions(records).file("f", b"0123456789").finish(),
+        );
     }
     let huge = vec![b'x'; 2 << 20];
     let long_record = Archive::new().extensions(&[("comment", &huge)]).file("f", b"").finish();
@@ -251,6 +261,41 @@ fn a_huge_sparse_file_takes_no_space_and_a_flood_is_stopped() {
     // An entry that says it is larger than all space there is fails before anything is written.
     let flood = Archive::new().extensions(&[("size", b"9000000000000000000")]).file("f", b"x").finish();
     assert!(refused("a flood", &flood).contains("as much as is free"));
+}
+
+#[test]
+fn every_sparse_format_of_gnu_tar_is_read() {
+    let scratch = Scratch::new();
+    let source = std::fs::File::create(scratch.path().join("sparse")).expect("a file");
+    source.set_len(3 << 20).expect("a hole");
+    // More pieces than an old header holds.
+    for piece in 0..40_u64 {
+        std::os::unix::fs::FileExt::write_all_at(&source, &support::noise(5_000), piece * 70_000)
+            .expect("data");
+    }
+    let content = std::fs::read(scratch.path().join("sparse")).expect("it");
+    for format in [
+        &["--format=gnu"][..],
+        &["--format=posix", "--sparse-version=0.0"],
+        &["--format=posix", "--sparse-version=0.1"],
+        &["--format=posix", "--sparse-version=1.0"],
+    ] {
+        let tar = std::process::Command::new("tar")
+            .args(format)
+            .args(["--sparse", "-cf", "-", "-C"])
+            .arg(scratch.path())
+            .arg("sparse")
+            .output()
+            .expect("GNU tar");
+        assert!(tar.stdout.len() < 1 << 20, "{format:?} is sparse");
+        let (_scratch, _, layer, unpacked) = both(&tar.stdout);
+        unpacked.expect("unpacked");
+        let layer = layer.expect("a layer");
+        assert!(std::fs::read(layer.directory().join("sparse")).expect("it") == content, "{format:?}");
+        let mut again = Vec::new();
+        layer.write_tar(&mut again).expect("the tar");
+        assert!(again == tar.stdout, "{format:?}");
+    }
 }
 
 #[test]

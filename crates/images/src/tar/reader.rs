@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::header::{Dialect, Header};
-use super::pax::Extensions;
+use super::pax::{Extensions, SparseRecords};
 use super::sparse::{self, EXTENT_LIMIT};
 use super::{ArchiveError, BLOCK, Chunk, Chunks, Entry, EntryKind, Extent, padding};
 
@@ -202,33 +202,19 @@ impl<'a> Reader<'a> {
         start: u64,
     ) -> Result<Entry, ArchiveError> {
         let bad = |problem| ArchiveError::Header { offset: start, problem };
-        let Preceding { extensions, long_path, long_link } = preceding;
+        let Preceding { mut extensions, long_path, long_link } = preceding;
         let mut path = extensions.path.or(long_path).unwrap_or_else(|| header.path());
         let kind = kind_of(header.kind(), &path);
         let stored = extensions.size.or_else(|| header.size()).unwrap_or_default();
         let stored = if kind == EntryKind::File || kind == EntryKind::Other { stored } else { 0 };
         self.remaining = stored;
         self.padding = padding(stored);
-        let mut real_size = stored;
-        let extents = if header.kind() == b'S' && header.dialect() == Dialect::Gnu {
-            real_size = sparse::old_real_size(header.0).ok_or_else(|| bad("its real size is no number"))?;
-            Some(self.old_sparse_map(header.0, start)?)
-        } else if extensions.sparse.major == Some(1) {
-            real_size = extensions.sparse.real_size.ok_or_else(|| bad("a sparse file has no size"))?;
-            Some(self.sparse_map_in_content(start)?)
-        } else if let (Some(size), false) =
-            (extensions.sparse.real_size, extensions.sparse.extents.is_empty())
-        {
-            real_size = size;
-            Some(extensions.sparse.extents)
-        } else {
-            None
+        let (size, extents) = match kind {
+            EntryKind::File => self.sparse_extents(header, &mut extensions.sparse, start)?,
+            _ => (stored, None),
         };
         if let Some(name) = extensions.sparse.name {
             path = name;
-        }
-        if let Some(extents) = &extents {
-            sparse::check(extents, real_size, self.remaining, start)?;
         }
         let narrow = |value: Option<u64>, problem| {
             value.and_then(|value| u32::try_from(value).ok()).ok_or_else(|| bad(problem))
@@ -251,11 +237,34 @@ impl<'a> Reader<'a> {
                 narrow(Some(device.0), "its device is out of range")?,
                 narrow(Some(device.1), "its device is out of range")?,
             ),
-            size: real_size,
+            size,
             stored: self.remaining,
             attributes: extensions.attributes,
             extents,
         })
+    }
+
+    /// A file's size with its holes, and the pieces between them if it is sparse.
+    fn sparse_extents(
+        &mut self,
+        header: &Header<'_>,
+        records: &mut SparseRecords,
+        start: u64,
+    ) -> Result<(u64, Option<Vec<Extent>>), ArchiveError> {
+        let bad = |problem| ArchiveError::Header { offset: start, problem };
+        let (size, extents) = if header.kind() == b'S' && header.dialect() == Dialect::Gnu {
+            let size = sparse::old_real_size(header.0).ok_or_else(|| bad("its real size is no number"))?;
+            (size, self.old_sparse_map(header.0, start)?)
+        } else if records.major == Some(1) {
+            let size = records.real_size.ok_or_else(|| bad("a sparse file has no size"))?;
+            (size, self.sparse_map_in_content(start)?)
+        } else if let (Some(size), false) = (records.real_size, records.extents.is_empty()) {
+            (size, std::mem::take(&mut records.extents))
+        } else {
+            return Ok((self.remaining, None));
+        };
+        sparse::check(&extents, size, self.remaining, start)?;
+        Ok((size, Some(extents)))
     }
 
     fn old_sparse_map(&mut self, header: &[u8; BLOCK], start: u64) -> Result<Vec<Extent>, ArchiveError> {
