@@ -17,7 +17,7 @@ pub(super) async fn dispatch(endpoint: Endpoint, call: Call<'_>) -> Handled {
         Endpoint::ExecCreate => create(call).await,
         Endpoint::ExecStart => start(call).await,
         Endpoint::ExecResize => resize(&call).await,
-        _ => inspect(&call),
+        _ => inspect(&call).await,
     }
 }
 
@@ -86,7 +86,7 @@ async fn resize(call: &Call<'_>) -> Handled {
     Ok(Reply::Whole(Response::text(StatusCode::CREATED, "")))
 }
 
-fn inspect(call: &Call<'_>) -> Handled {
-    let (exec, record) = call.engine.inspect_exec(&call.name)?;
+async fn inspect(call: &Call<'_>) -> Handled {
+    let (exec, record) = call.engine.inspect_exec(&call.name).await?;
     Reply::json(StatusCode::OK, &ExecInspection::new(call.engine, &exec, &record))
 }

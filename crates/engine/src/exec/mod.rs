@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use model::{ContainerId, ExecId, ProcessSpec};
 use shim_protocol::{Answer, Attach, FailureKind, Request};
@@ -13,6 +14,9 @@ use crate::container::{Command, Container, Decision, Record, Refusal, capabiliti
 use crate::engine::{Engine, random_bytes};
 use crate::error::Error;
 use crate::shim::RequestError;
+
+/// How long the notice of an exec's end may take once its process is gone.
+const END_NOTICE: Duration = Duration::from_millis(250);
 
 /// What a client asks to run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -130,13 +134,31 @@ impl Engine {
 
     /// Finds an exec and its container's record.
     ///
+    /// A client whose stream has ended asks for the exit code at once, perhaps before the shim's
+    /// notice of the end was read: an exec whose process is gone is waited for.
+    ///
     /// # Errors
     /// Unknown exec, or one whose container ended.
-    pub fn inspect_exec(&self, id: &str) -> Result<(Arc<Exec>, Arc<Record>), Error> {
+    pub async fn inspect_exec(&self, id: &str) -> Result<(Arc<Exec>, Arc<Record>), Error> {
+        let (exec, container) = self.find_exec(id)?;
+        if let (ExecState::Running(pid), Some(shim)) = (exec.state(), container.shim())
+            && pid != 0
+            && let Ok(Answer::Processes(processes)) = shim.request(Request::Processes, None).await
+            && !processes.contains(&pid)
+        {
+            let mut state = exec.state.subscribe();
+            let ended = state.wait_for(|state| matches!(state, ExecState::Exited(_)));
+            // Its output may be held open by others; then it counts as running.
+            let _ = tokio::time::timeout(END_NOTICE, ended).await;
+        }
+        Ok((exec, container.record()))
+    }
+
+    fn find_exec(&self, id: &str) -> Result<(Arc<Exec>, Arc<Container>), Error> {
         let exec = self.exec(id)?;
         let container =
             self.directory.get(&exec.container).ok_or_else(|| Error::NoSuchExec(id.to_owned()))?;
-        Ok((exec, container.record()))
+        Ok((exec, container))
     }
 
     /// Sets the size of an exec's terminal.
@@ -144,8 +166,8 @@ impl Engine {
     /// # Errors
     /// Unknown exec, or one that does not run.
     pub async fn resize_exec(&self, id: &str, height: u16, width: u16) -> Result<(), Error> {
-        let (exec, record) = self.inspect_exec(id)?;
-        let shim = self.directory.get(&record.id).and_then(|container| container.shim());
+        let (exec, container) = self.find_exec(id)?;
+        let shim = container.shim();
         let is_running = matches!(exec.state(), ExecState::Running(pid) if pid != 0);
         let Some(shim) = shim.filter(|_| is_running) else {
             return Err(Error::refused(format!("Exec {id} is not running")));
