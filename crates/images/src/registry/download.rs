@@ -119,22 +119,15 @@ impl<'a> Download<'a> {
         self.failure.take()
     }
 
-    /// Reads what the consumer left, checks digest and size and gives the complete file.
-    pub(super) fn finish(mut self) -> Result<PathBuf, RegistryError> {
+    /// Reads what the consumer left, and checks digest and size: the file is complete then.
+    pub(super) fn finish(mut self) -> Result<(), RegistryError> {
         let mut rest = vec![0; CHUNK];
         loop {
             match self.advance(&mut rest) {
-                Ok(0) => return Ok(self.path),
+                Ok(0) => return Ok(()),
                 Ok(_) => {}
                 Err(error) => return Err(error),
             }
-        }
-    }
-
-    /// Forgets what was downloaded: it is wrong.
-    pub(super) fn discard(self) {
-        if let Err(error) = std::fs::remove_file(&self.path) {
-            tracing::debug!(path = %self.path.display(), %error, "cannot remove a wrong download");
         }
     }
 

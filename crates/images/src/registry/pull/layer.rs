@@ -113,46 +113,36 @@ impl Layers<'_> {
 
     fn download(&self, plan: &LayerPlan) -> Result<Outcome, RegistryError> {
         let directory = self.store.download_directory();
+        let path = directory.join(plan.blob.digest.hexadecimal());
         let mut download = Download::open(self.session, &plan.blob, &directory, self.progress)?;
         let resumed = download.is_resumed();
         let unpacked = self.store.unpack_layer(&mut download);
-        let layer = match (unpacked, download.take_failure()) {
-            (Ok(layer), None) => layer,
-            (_, Some(error)) => return self.failed(download, resumed, error),
-            (Err(error), None) => {
-                // Wrong content is the better explanation of a tar that cannot be unpacked.
-                let path = directory.join(plan.blob.digest.hexadecimal());
-                let error = match download.finish() {
-                    Ok(_) => error.into(),
-                    Err(RegistryError::Cancelled) => return Err(RegistryError::Cancelled),
-                    Err(error) => error,
-                };
+        let failed = |error| wrong(&path, resumed, error);
+        if let Some(error) = download.take_failure() {
+            return failed(error);
+        }
+        if unpacked.is_ok() {
+            self.say(plan, "Verifying Checksum");
+        }
+        // Read to its end also when it cannot be unpacked: wrong content is the better reason.
+        let finished = download.finish();
+        let layer = match (unpacked, finished) {
+            (Ok(layer), Ok(_)) => layer,
+            (Err(error), Ok(_)) => {
                 remove(&path);
-                return if resumed { Ok(Outcome::StaleStart) } else { Err(error) };
+                return Err(error.into());
             }
-        };
-        self.say(plan, "Verifying Checksum");
-        let path = directory.join(plan.blob.digest.hexadecimal());
-        let file = match download.finish() {
-            Ok(file) => file,
-            Err(error) => {
-                drop(layer);
-                if !is_wrong(&error) {
-                    return Err(error);
-                }
-                remove(&path);
-                return if resumed { Ok(Outcome::StaleStart) } else { Err(error) };
-            }
+            (_, Err(error)) => return failed(error),
         };
         self.say(plan, "Download complete");
         if let Err(error) = check_diff_id(plan, &layer) {
-            remove(&file);
+            remove(&path);
             return Err(error.into());
         }
-        let size = std::fs::metadata(&file).map_err(|source| file_error("look at", &file, source))?.len();
+        let size = std::fs::metadata(&path).map_err(|source| file_error("look at", &path, source))?.len();
         let id = plan.blob.digest.short();
         self.progress.report(Message::amount(id, "Extracting", size, size));
-        kept::keep(&layer, plan.blob.digest, &file);
+        kept::keep(&layer, plan.blob.digest, &path);
         let blob = LayerBlob {
             digest: plan.blob.digest,
             size,
@@ -163,20 +153,6 @@ impl Layers<'_> {
         self.say(plan, "Pull complete");
         Ok(Outcome::Done(layer))
     }
-
-    /// Ends a download that failed: what is wrong goes, what is incomplete stays to be resumed.
-    fn failed(
-        &self,
-        download: Download<'_>,
-        resumed: bool,
-        error: RegistryError,
-    ) -> Result<Outcome, RegistryError> {
-        if !is_wrong(&error) {
-            return Err(error);
-        }
-        download.discard();
-        if resumed { Ok(Outcome::StaleStart) } else { Err(error) }
-    }
 }
 
 enum Outcome {
@@ -184,8 +160,14 @@ enum Outcome {
     StaleStart,
 }
 
-fn is_wrong(error: &RegistryError) -> bool {
-    matches!(error, RegistryError::WrongDigest { .. } | RegistryError::WrongSize { .. })
+/// Ends a download that failed: what is wrong goes, what is incomplete stays to be resumed.
+fn wrong(path: &Path, resumed: bool, error: RegistryError) -> Result<Outcome, RegistryError> {
+    if !matches!(error, RegistryError::WrongDigest { .. } | RegistryError::WrongSize { .. }) {
+        return Err(error);
+    }
+    remove(path);
+    // Its first part may have been damaged by whoever left it here.
+    if resumed { Ok(Outcome::StaleStart) } else { Err(error) }
 }
 
 fn check_diff_id(plan: &LayerPlan, layer: &Layer) -> Result<(), ManifestError> {
