@@ -215,7 +215,22 @@ fn a_foreign_image_of_several_layers_round_trips_through_all_layouts() {
         member("index.json".to_owned(), index.as_bytes()),
         member("oci-layout".to_owned(), b"{\"imageLayoutVersion\":\"1.0.0\"}"),
     ]);
-    for (name, tarball) in [("docker", docker), ("oci", oci)] {
+    let blob_name = |bytes: &[u8]| format!("blobs/sha256/{}", hexadecimal(bytes));
+    let newer_manifest = format!(
+        "[{{\"Config\":\"{}\",\"RepoTags\":[\"x/multi:1\"],\"Layers\":[\"{}\",\"{}\"]}}]",
+        blob_name(&config),
+        blob_name(&one),
+        blob_name(&two)
+    );
+    let newer = archive(&[
+        blob(&config),
+        blob(&one),
+        blob(&two),
+        member("index.json".to_owned(), b"{\"manifests\":[]}"),
+        member("manifest.json".to_owned(), newer_manifest.as_bytes()),
+        member("oci-layout".to_owned(), b"{\"imageLayoutVersion\":\"1.0.0\"}"),
+    ]);
+    for (name, tarball) in [("docker", docker), ("oci", oci), ("newer", newer)] {
         let store = store(&scratch, name);
         let loaded = store.load(&tarball[..]).expect(name);
         assert_eq!((loaded.images, loaded.tags), (vec![id], vec!["x/multi:1".to_owned()]), "{name}");
