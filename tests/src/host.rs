@@ -1,11 +1,17 @@
 //! What the host shows of one engine: processes, mounts, cgroups, links, firewall rules, files, rows.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
+use std::{fs, io, thread};
 
 use rusqlite::{Connection, OpenFlags};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::{Address, http, wait};
 
 /// The pids of the processes that have to do with a directory: it stands in their command line, or
 /// something beneath it is mounted in their mount namespace (which a container's processes show).
@@ -94,16 +100,32 @@ pub fn in_network_of(pid: u32, command: &[&str]) -> String {
 }
 
 /// What a web server answers, asked from the network namespace of a process once it listens.
+///
+/// # Panics
+/// When it does not answer in time.
 #[must_use]
-pub fn fetch(pid: u32, url: &str) -> String {
-    crate::wait::until(&format!("an answer from {url}"), || {
-        let output = Command::new("nsenter")
-            .arg(format!("--net=/proc/{pid}/ns/net"))
-            .args(["/bin/busybox", "wget", "-q", "-T", "5", "-O", "-", url])
-            .output()
-            .expect("nsenter (util-linux)");
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+pub fn fetch(pid: u32, address: SocketAddr, path: &str) -> String {
+    let ask = || -> io::Result<String> {
+        let namespace = fs::File::open(format!("/proc/{pid}/ns/net"))?;
+        // Only this thread moves; it ends with the answer.
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+        let mut connection = http::Connection::open(&Address::Tcp(address))?;
+        connection.set_patience(Duration::from_secs(5))?;
+        connection.request("GET", path, &[("Connection", "close")], b"")?;
+        let head = connection.read_head()?;
+        Ok(String::from_utf8_lossy(&connection.read_body("GET", &head)?).into_owned())
+    };
+    wait::until(&format!("an answer from {address}"), || {
+        thread::scope(|scope| scope.spawn(ask).join().expect("the asking thread")).ok()
     })
+}
+
+/// Whether a process runs; one that has ended and waits for its parent to notice does not.
+#[must_use]
+pub fn runs(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = status.rsplit(") ").next().and_then(|rest| rest.chars().next());
+    state.is_some_and(|state| state != 'Z' && state != 'X')
 }
 
 /// Every path beneath a directory, relative to it; databases and what belongs to them left out.

@@ -182,7 +182,10 @@ fn many_idle_connections_disturb_nobody() {
 fn the_same_api_over_tcp() {
     let arguments = vec!["--host".to_owned(), "tcp://127.0.0.1:22375".to_owned()];
     let engine = Engine::start_with(Options { arguments, ..Options::default() });
-    let answer = berth_tests::host::fetch(engine.network_pid(), "http://127.0.0.1:22375/v1.20/version");
+    let answer = {
+        let address = "127.0.0.1:22375".parse().expect("an address");
+        berth_tests::host::fetch(engine.network_pid(), address, "/v1.20/version")
+    };
     assert!(answer.contains("\"ApiVersion\":\"1.20\""), "{answer}");
 }
 

@@ -1,6 +1,6 @@
 //! `GET /containers/json`: which containers, in which order, with which fields.
 
-use berth_tests::{Engine, merged, query, sh};
+use berth_tests::{Engine, merged, query, sh, wait};
 use serde_json::{Value, json};
 
 /// The ids of a list.
@@ -76,6 +76,7 @@ fn an_entry_has_the_specified_fields() {
     );
     let id = engine.create_named("fields", &body);
     engine.start(&id);
+    wait::until("the file", || (engine.exec(&id, &["cat", "/file"]).stdout == "some bytes\n").then_some(()));
     let listed = engine.get("/containers/json?size=1").expect(200).json();
     let entry = &listed[0];
     assert_eq!(entry["Id"], id.as_str());

@@ -55,7 +55,7 @@ fn a_daemon_told_so_stops_its_containers_when_it_ends() {
     let pid = engine.pid(&id);
     wait::until("the trap", || caught(pid, 15).then_some(()));
     engine.stop_daemon();
-    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+    assert!(!berth_tests::host::runs(pid));
     engine.start_daemon();
     assert_eq!(engine.state(&id, "ExitCode"), 6);
 }
@@ -180,7 +180,7 @@ fn a_shim_that_dies_takes_its_container_down() {
     assert_eq!(of_container.len(), 1, "the container's parent is its shim");
     kill(of_container[0]);
     wait::until("the container's end", || (engine.state(&id, "Running") == false).then_some(()));
-    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+    assert!(!berth_tests::host::runs(pid));
     let state = engine.inspect(&id)["State"].clone();
     assert!(state["Error"].as_str().is_some_and(|text| !text.is_empty()), "the daemon says so: {state}");
     engine.start(&id);
@@ -197,9 +197,7 @@ fn a_shim_that_dies_while_there_is_no_daemon_is_noticed() {
     kill(shim);
     engine.start_daemon();
     wait::until("the container's end", || (engine.state(&id, "Running") == false).then_some(()));
-    wait::until("the process's end", || {
-        (!std::path::Path::new(&format!("/proc/{pid}")).exists()).then_some(())
-    });
+    wait::until("the process's end", || (!berth_tests::host::runs(pid)).then_some(()));
     engine.start(&id);
 }
 
@@ -211,17 +209,17 @@ fn published_ports_and_the_network_survive() {
         json!({ "ExposedPorts": { "80/tcp": {} }, "HostConfig": { "PortBindings": { "80/tcp": [{ "HostPort": "18090" }] } } }),
     );
     let id = engine.run(&body);
-    let fetch =
-        |engine: &Engine| berth_tests::host::fetch(engine.network_pid(), "http://127.0.0.1:18090/shadow");
+    let address = "127.0.0.1:18090".parse().expect("an address");
+    let fetch = |engine: &Engine| berth_tests::host::fetch(engine.network_pid(), address, "/shadow");
     assert_eq!(fetch(&engine), "root:*:1::::::\n");
-    let address = engine.inspect(&id)["NetworkSettings"]["IPAddress"].clone();
+    let leased = engine.inspect(&id)["NetworkSettings"]["IPAddress"].clone();
     engine.replace_daemon();
     assert_eq!(fetch(&engine), "root:*:1::::::\n");
-    assert_eq!(engine.inspect(&id)["NetworkSettings"]["IPAddress"], address);
+    assert_eq!(engine.inspect(&id)["NetworkSettings"]["IPAddress"], leased);
     let other = engine.run(&sh("sleep 600"));
     assert_ne!(
         engine.inspect(&other)["NetworkSettings"]["IPAddress"],
-        address,
+        leased,
         "its address is not given away"
     );
 }

@@ -14,7 +14,8 @@ fn server(over: Value) -> Value {
 
 /// What a web server answers, asked from the engine's host.
 fn fetch(engine: &Engine, address: &str) -> String {
-    host::fetch(engine.network_pid(), &format!("http://{address}/shadow"))
+    let address = if address.contains(':') { address.to_owned() } else { format!("{address}:80") };
+    host::fetch(engine.network_pid(), address.parse().expect("an address"), "/shadow")
 }
 
 #[test]
