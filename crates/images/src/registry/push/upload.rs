@@ -205,8 +205,9 @@ fn may_pass(error: &RegistryError) -> bool {
     match error {
         RegistryError::Transport(error) => error.is_transient(),
         RegistryError::Status { status, .. } => {
-            // 404 and 416: the registry has forgotten the upload, or counts otherwise.
-            matches!(*status, 404 | 416) || StatusCode::from_u16(*status).is_ok_and(is_transient)
+            // 401: the token ended meanwhile. 404 and 416: the registry has forgotten the upload, or
+            // counts otherwise.
+            matches!(*status, 401 | 404 | 416) || StatusCode::from_u16(*status).is_ok_and(is_transient)
         }
         _ => false,
     }

@@ -286,3 +286,37 @@ fn a_broken_upload_is_resumed() {
     assert!(lengths[1] <= lengths[0] / 2 + 1 && lengths[2] <= lengths[1] / 2 + 1, "{lengths:?}");
     assert!(server.seen().iter().any(|seen| seen.line() == "PUT /v2/a/b/manifests/v1"));
 }
+
+#[test]
+fn a_token_that_ends_during_an_upload_is_renewed() {
+    let number = Arc::new(AtomicUsize::new(0));
+    let issued = Arc::clone(&number);
+    let service = Server::start(move |seen| {
+        assert_eq!(seen.query["scope"], ["repository:a/b:pull,push"]);
+        let token = format!("t{}", issued.fetch_add(1, Ordering::SeqCst));
+        Reply::json(&serde_json::json!({"token": token, "expires_in": 300}))
+    });
+    let challenge = format!("Bearer realm=\"{}\"", service.url("/token"));
+    let server = Server::start(move |seen| {
+        let valid =
+            if seen.method == "PATCH" { ["Bearer t1", "Bearer t1"] } else { ["Bearer t0", "Bearer t1"] };
+        if !seen.header("authorization").is_some_and(|header| valid.contains(&header)) {
+            return Reply::new(401).with("WWW-Authenticate", &challenge);
+        }
+        // The first token ends when the first patch comes.
+        let ended =
+            number.load(Ordering::SeqCst) == 1 && seen.path.ends_with("/uploads/1") && seen.method == "GET";
+        match seen.method.as_str() {
+            _ if ended => Reply::new(401).with("WWW-Authenticate", &challenge),
+            "HEAD" => Reply::new(404),
+            "GET" => Reply::new(404),
+            "POST" | "PATCH" => Reply::new(202).with("Location", "/v2/a/b/blobs/uploads/1"),
+            _ => Reply::new(201),
+        }
+    });
+    let name = format!("{}/a/b:v1", server.host);
+    let here = Stored::new();
+    here.image(&name, &[&tar("a", b"one")]);
+    here.push(&name).unwrap();
+    assert_eq!(service.seen().len(), 2, "one token, and one more when it ended");
+}
