@@ -1,14 +1,15 @@
 //! Runs, exit codes, start errors.
 
 use std::net::Ipv4Addr;
+use std::os::fd::OwnedFd;
 use std::process::Command;
 
 use berth_runtime::{Cgroup, FailureKind, Host};
-use model::InterfaceConfig;
+use model::{ContainerSpec, InterfaceConfig};
 use sys::clone::{Cloned, NewNamespaces};
 
 use crate::Test;
-use crate::scene::{Scene, assert_clean, create, eventually, finish, run, run_with, start};
+use crate::scene::{Scene, assert_clean, create, eventually, finish, run, run_with};
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_program_runs_and_its_code_comes_back", a_program_runs_and_its_code_comes_back),
@@ -106,35 +107,47 @@ fn an_interface_is_configured() {
 }
 
 fn a_container_ends_with_its_parent() {
-    let scene = Scene::new();
-    let spec = scene.spec(&["sleep", "100"]);
-    let (told, telling) = rustix::pipe::pipe().unwrap();
-    let parent = match sys::clone::clone(NewNamespaces::default(), None).unwrap() {
-        Cloned::Child => {
-            let (running, _ends) = start(&spec).unwrap();
-            let pid = running.init().reference().pid.to_string();
-            rustix::io::write(&telling, pid.as_bytes()).unwrap();
-            std::thread::sleep(std::time::Duration::from_secs(100));
-            sys::clone::leave(0)
-        }
-        Cloned::Parent { pid, .. } => pid,
-    };
-    let mut text = [0; 20];
-    let length = rustix::io::read(&told, &mut text).unwrap();
-    let init = format!("/proc/{}", String::from_utf8_lossy(&text[..length]));
-    let is_alive = || {
-        let stat = std::fs::read_to_string(format!("{init}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
-    };
-    assert!(is_alive());
-    let number = rustix::process::Pid::from_raw(i32::try_from(parent).unwrap()).unwrap();
-    rustix::process::kill_process(number, rustix::process::Signal::KILL).unwrap();
-    rustix::process::waitpid(Some(number), rustix::process::WaitOptions::empty()).unwrap();
-    eventually("the end of init", || !is_alive());
-    let left = Cgroup::of(&Host::default(), &spec).unwrap();
-    left.kill().unwrap();
-    left.remove().unwrap();
-    assert_clean(left.directories());
+    for is_started in [true, false] {
+        let scene = Scene::new();
+        let spec = scene.spec(&["sleep", "100"]);
+        let (told, telling) = rustix::pipe::pipe().unwrap();
+        let parent = match sys::clone::clone(NewNamespaces::default(), None).unwrap() {
+            Cloned::Child => be_a_parent(&spec, is_started, &telling),
+            Cloned::Parent { pid, .. } => pid,
+        };
+        let mut text = [0; 20];
+        let length = rustix::io::read(&told, &mut text).unwrap();
+        let init = format!("/proc/{}", String::from_utf8_lossy(&text[..length]));
+        let is_alive = || {
+            let stat = std::fs::read_to_string(format!("{init}/stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+        };
+        assert!(is_alive());
+        let number = rustix::process::Pid::from_raw(i32::try_from(parent).unwrap()).unwrap();
+        rustix::process::kill_process(number, rustix::process::Signal::KILL).unwrap();
+        rustix::process::waitpid(Some(number), rustix::process::WaitOptions::empty()).unwrap();
+        eventually("the end of init", || !is_alive());
+        let left = Cgroup::of(&Host::default(), &spec).unwrap();
+        left.kill().unwrap();
+        left.remove().unwrap();
+        assert_clean(left.directories());
+    }
+}
+
+/// Makes or starts a container, tells its init's number and waits to be killed.
+fn be_a_parent(spec: &ContainerSpec, is_started: bool, telling: &OwnedFd) -> ! {
+    let tell = |pid: u32| rustix::io::write(telling, pid.to_string().as_bytes()).unwrap();
+    let (created, _ends) = create(spec).unwrap();
+    let wait = || std::thread::sleep(std::time::Duration::from_secs(100));
+    if is_started {
+        let running = created.start(None).unwrap();
+        tell(running.init().reference().pid);
+        wait();
+    } else {
+        tell(created.init().pid);
+        wait();
+    }
+    sys::clone::leave(0)
 }
 
 fn the_cgroup_can_be_entered_early() {
