@@ -1,5 +1,7 @@
 //! Configs and manifests, kept byte for byte as they came.
 
+use std::collections::VecDeque;
+
 use model::{Digest, ImageConfig};
 use rusqlite::{OptionalExtension, Transaction};
 use serde::de::DeserializeOwned;
@@ -23,8 +25,8 @@ impl Store {
     pub fn document(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Error> {
         let database = self.shared.database();
         database
-            .query_row("SELECT content FROM documents WHERE digest = ?", [Stored(*digest)], |row| row.get(0))
-            .optional()
+            .prepare_cached("SELECT content FROM documents WHERE digest = ?")
+            .and_then(|mut select| select.query_row([Stored(*digest)], |row| row.get(0)).optional())
             .map_err(Error::database("read a document"))
     }
 
@@ -33,9 +35,32 @@ impl Store {
     /// # Errors
     /// `Internal` when it is missing; [`Error::Document`] when it is malformed.
     pub(crate) fn config(&self, digest: &Digest) -> Result<ImageConfig, Error> {
-        let content =
-            self.document(digest)?.ok_or(Error::Missing { kind: "image config", digest: *digest })?;
-        parse(&digest.to_string(), &content)
+        if let Some(config) = self.shared.configs().find(digest) {
+            return Ok(config);
+        }
+        let missing = Error::Missing { kind: "image config", digest: *digest };
+        let content = self.document(digest)?.ok_or(missing)?;
+        let config: ImageConfig = parse(&digest.to_string(), &content)?;
+        self.shared.configs().keep(*digest, &config);
+        Ok(config)
+    }
+}
+
+/// The configs read last: those of the images that containers are made of again and again.
+#[derive(Debug, Default)]
+pub(super) struct RecentConfigs(VecDeque<(Digest, ImageConfig)>);
+
+/// A config has some kilobytes; more images are seldom in use at once.
+const RECENT_CONFIGS: usize = 16;
+
+impl RecentConfigs {
+    fn find(&self, digest: &Digest) -> Option<ImageConfig> {
+        self.0.iter().find(|(known, _)| known == digest).map(|(_, config)| config.clone())
+    }
+
+    fn keep(&mut self, digest: Digest, config: &ImageConfig) {
+        self.0.truncate(RECENT_CONFIGS - 1);
+        self.0.push_front((digest, config.clone()));
     }
 }
 

@@ -47,6 +47,7 @@ struct Shared {
     root_descriptor: OwnedFd,
     database: Mutex<Connection>,
     index: RwLock<Index>,
+    configs: Mutex<documents::RecentConfigs>,
     /// Which boot of the machine this is.
     boot: String,
     /// Held while layers are written out.
@@ -79,6 +80,7 @@ impl Store {
             root_descriptor: descriptor.into(),
             database: Mutex::new(connection),
             index: RwLock::new(index),
+            configs: Mutex::default(),
             boot: settle::boot()?,
             settling: Mutex::new(()),
         };
@@ -109,6 +111,10 @@ impl Shared {
     // A panic in another thread leaves both consistent: they change only after all checks.
     fn database(&self) -> MutexGuard<'_, Connection> {
         self.database.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn configs(&self) -> MutexGuard<'_, documents::RecentConfigs> {
+        self.configs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn index(&self) -> RwLockReadGuard<'_, Index> {
