@@ -4,17 +4,20 @@ use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::process::Command;
 
-use berth_runtime::{Cgroup, FailureKind, Host};
+use berth_runtime::{Cgroup, ExecRequest, FailureKind, Host};
 use model::{ContainerSpec, InterfaceConfig};
 use sys::clone::{Cloned, NewNamespaces};
 
 use crate::Test;
-use crate::scene::{Scene, assert_clean, create, eventually, finish, run, run_with};
+use crate::further::end;
+use crate::scene::{Scene, assert_clean, create, eventually, finish, pipes, process, run, run_with, start};
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_program_runs_and_its_code_comes_back", a_program_runs_and_its_code_comes_back),
     ("input_goes_in_and_output_comes_out", input_goes_in_and_output_comes_out),
     ("start_errors_say_why", start_errors_say_why),
+    ("nothing_stays_in_the_parent", nothing_stays_in_the_parent),
+    ("very_little_memory_is_enough", very_little_memory_is_enough),
     ("an_interface_is_configured", an_interface_is_configured),
     ("a_container_ends_with_its_parent", a_container_ends_with_its_parent),
     ("the_cgroup_can_be_entered_early", the_cgroup_can_be_entered_early),
@@ -159,4 +162,47 @@ fn the_cgroup_can_be_entered_early() {
     let outcome = finish(running.init(), ends);
     running.destroy().unwrap();
     assert!(outcome.output.lines().all(|line| line.ends_with(scene.id.as_str())), "{outcome:?}");
+}
+
+/// Descriptors, children and mounts after lives, execs and failures of every sort.
+fn nothing_stays_in_the_parent() {
+    let count = || {
+        let children = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap().lines().count();
+        (std::fs::read_dir("/proc/self/fd").unwrap().count(), children, mounts)
+    };
+    let round = || {
+        let scene = Scene::new();
+        let (running, ends) = start(&scene.spec(&["sleep", "100"])).unwrap();
+        for name in ["true", "nope", "/etc"] {
+            let (stdio, _ends) = pipes();
+            let process = process(&[name]);
+            if let Ok(exec) = running.exec(&ExecRequest { process: &process, privileged: false }, stdio) {
+                exec.process.wait().unwrap();
+            }
+        }
+        running.statistics().unwrap();
+        drop(running.cgroup().out_of_memory_notice().unwrap());
+        end(&running);
+        drop((running, ends));
+        let scene = Scene::new();
+        assert!(run(&scene.spec(&["nope"])).is_err());
+        let mut spec = scene.spec(&["true"]);
+        spec.resources.cpuset_cpus = Some("4000".into());
+        assert!(run(&spec).is_err());
+        let (created, _ends) = create(&scene.spec(&["true"])).unwrap();
+        drop(created);
+    };
+    round();
+    let before = count();
+    (0..5).for_each(|_| round());
+    assert_eq!(count(), before);
+}
+
+fn very_little_memory_is_enough() {
+    let scene = Scene::new();
+    let mut spec = scene.spec(&["echo", "runs"]);
+    spec.resources.memory = Some(4 << 20);
+    spec.resources.memory_swap = Some(4 << 20);
+    assert_eq!(run(&spec).unwrap().output, "runs\n");
 }
