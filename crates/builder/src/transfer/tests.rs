@@ -158,6 +158,13 @@ fn contents_stay_apart_and_links_together() {
     assert_ne!(inode(1, "one/h1"), inode(0, "two/h1"));
     assert_ne!(inode(1, "one/f"), inode(0, "two/f"));
     assert_eq!(fixture.read(&image, "two/h1"), "2");
+    let names = vec![model::ImageReference::parse("linked").unwrap()];
+    let archive = context("FROM base\nCOPY d /d").directory("d/").file("d/h1", "2").hard_link("d/h2", "d/h1");
+    fixture.build_with(archive, |request| request.names = names).result.unwrap();
+    let image = fixture.image(context("FROM scratch\nCOPY --from=linked /d /d"));
+    let layers = fixture.store.lower_directories(&image);
+    let inode = |path: &str| std::fs::metadata(layers[0].join(path)).unwrap().ino();
+    assert_eq!(inode("d/h1"), inode("d/h2"));
 }
 
 fn compressed(kind: &str, data: &[u8]) -> Vec<u8> {

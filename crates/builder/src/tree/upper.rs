@@ -3,10 +3,11 @@
 //! A directory that only the layers below have is first made in the upper one with the metadata
 //! it shows there, as overlay's copy-up does.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{OpenOptionsExt, lchown, symlink};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, mknodat, utimensat};
@@ -35,6 +36,9 @@ pub(crate) struct Upper {
     view: View,
     /// The times that directories get when nothing more is written into them.
     times: Vec<(PathBuf, Modified)>,
+    /// Where files with several names were copied to and the copies' inodes, by their own device and
+    /// inode.
+    copied: HashMap<(u64, u64), (PathBuf, u64)>,
 }
 
 impl Upper {
@@ -52,7 +56,7 @@ impl Upper {
         };
         dress(&root, &shown.metadata).map_err(failed)?;
         let layers = std::iter::once(root.clone()).chain(lower.iter().cloned()).collect();
-        Ok(Self { root, view: View::new(layers), times: Vec::new() })
+        Ok(Self { root, view: View::new(layers), times: Vec::new(), copied: HashMap::new() })
     }
 
     /// What the layers and the upper directory show together.
@@ -94,7 +98,28 @@ impl Upper {
         }
         let path = position.directory().top().join(name);
         remove(&path).map_err(TreeError::file("replace", &shown))?;
+        if let Content::Copy(source) = content {
+            return self.copy(source, &path, node).map_err(TreeError::file("create", &shown));
+        }
         create(&path, node, content).map_err(TreeError::file("create", &shown))
+    }
+
+    /// Copies a file; one that was copied under another of its names becomes a link to that copy.
+    fn copy(&mut self, source: &Path, path: &Path, node: &Node) -> io::Result<()> {
+        let found = fs::symlink_metadata(source)?;
+        if found.nlink() < 2 {
+            return create(path, node, Content::Copy(source));
+        }
+        let inode = (found.dev(), found.ino());
+        if let Some((copy, own)) = self.copied.get(&inode) {
+            // Another file may stand in its place by now.
+            if fs::symlink_metadata(copy).is_ok_and(|copy| copy.ino() == *own) {
+                return fs::hard_link(copy, path);
+            }
+        }
+        create(path, node, Content::Copy(source))?;
+        self.copied.insert(inode, (path.to_owned(), fs::symlink_metadata(path)?.ino()));
+        Ok(())
     }
 
     /// Gives a placed or existing file another name.
