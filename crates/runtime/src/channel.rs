@@ -12,8 +12,11 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
 
 use model::InterfaceConfig;
+use rustix::event::{PollFd, PollFlags};
+use rustix::time::Timespec;
 use serde::{Deserialize, Serialize};
 
 use crate::{FailureKind, StartError};
@@ -69,9 +72,11 @@ impl Channel {
         self.send(command, None)
     }
 
-    /// Parent: the child's next word; `None` when it executed or died.
-    pub(crate) fn report(&self) -> io::Result<Option<(Report, Option<OwnedFd>)>> {
+    /// Parent: the child's next word; `None` when it executed or died. A child that hangs, on a file
+    /// system that does not answer for example, is an error at last.
+    pub(crate) fn report(&self, deadline: Instant) -> io::Result<Option<(Report, Option<OwnedFd>)>> {
         loop {
+            self.wait_until_readable(deadline)?;
             match self.receive() {
                 // A child that ended with a command unread resets the socket; that is told once,
                 // before what it said.
@@ -81,6 +86,20 @@ impl Channel {
                         io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
                     ) => {}
                 other => return other,
+            }
+        }
+    }
+
+    fn wait_until_readable(&self, deadline: Instant) -> io::Result<()> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let left = Timespec::try_from(left).map_err(io::Error::other)?;
+            let mut events = [PollFd::new(&self.0, PollFlags::IN)];
+            match rustix::event::poll(&mut events, Some(&left)) {
+                Ok(0) => return Err(rustix::io::Errno::TIMEDOUT.into()),
+                Ok(_) => return Ok(()),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
             }
         }
     }

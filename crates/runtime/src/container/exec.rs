@@ -59,10 +59,7 @@ impl Running {
         let started = joined
             .map_err(StartError::from)
             .and_then(|()| ours.command(&Command::Start(None)).doing("telling the process to start"));
-        let result = self.take_process(&ours, &helper, started);
-        // It ends by itself; only its exit is left to take.
-        let _ = helper.wait();
-        result
+        self.take_process(&ours, &helper, started)
     }
 
     fn take_process(
@@ -82,11 +79,15 @@ impl Running {
             Process { reference: ProcessReference { pid, start_time }, pidfd }
         });
         match (started, told, process) {
-            (Ok(()), Ok(()), Some(process)) => Ok(Exec { process, terminal: gifts.terminal }),
+            (Ok(()), Ok(()), Some(process)) => {
+                // It has ended with the birth; only its exit is left to take.
+                let _ = helper.wait();
+                Ok(Exec { process, terminal: gifts.terminal })
+            }
             (started, told, process) => {
+                helper.kill_and_reap();
                 if let Some(process) = process {
-                    let _ = process.signal(Signal::KILL);
-                    let _ = process.wait();
+                    process.kill_and_reap();
                 }
                 // A child that has failed by itself says more than a broken channel.
                 let told = told.err().unwrap_or_else(StartError::lost);

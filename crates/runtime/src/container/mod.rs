@@ -119,7 +119,7 @@ impl Drop for Running {
         // There is nobody left to tell; the next sweep finds what resists.
         let _ = self.init.signal(Signal::KILL);
         let _ = self.cgroup.kill();
-        let _ = self.init.wait();
+        self.init.kill_and_reap();
         let _ = self.cgroup.remove();
     }
 }

@@ -1,6 +1,7 @@
 //! Opens the gate of a created container, and undoes one that is not started.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use model::{InterfaceConfig, ProcessReference, Signal};
 
@@ -65,6 +66,10 @@ impl Created {
     }
 }
 
+/// How long a child may take from the start to its program. Mounts of slow file systems take seconds;
+/// what takes longer than this hangs, and the caller must not hang with it.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// What a child gave to its parent on its way.
 #[derive(Debug, Default)]
 pub(super) struct Gifts {
@@ -78,7 +83,8 @@ pub(super) struct Gifts {
 /// is taken once.
 pub(super) fn await_program(channel: &Channel, gifts: &mut Gifts) -> Result<(), StartError> {
     let mut is_executing = false;
-    while let Some((report, descriptor)) = channel.report().doing("waiting for the program")? {
+    let deadline = Instant::now() + PATIENCE;
+    while let Some((report, descriptor)) = channel.report(deadline).doing("waiting for the program")? {
         match (report, descriptor) {
             (Report::Terminal, Some(master)) if gifts.terminal.is_none() => gifts.terminal = Some(master),
             (Report::Born(pid), Some(pidfd)) if gifts.born.is_none() => gifts.born = Some((pid, pidfd)),

@@ -11,8 +11,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use model::{ProcessReference, Signal};
+use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus};
+use rustix::time::Timespec;
 
 /// The container's ends of a process's stdio.
 #[derive(Debug)]
@@ -107,6 +109,17 @@ impl Process {
     /// Those of `waitid(2)`.
     pub fn wait(&self) -> io::Result<ProcessExit> {
         self.wait_with(WaitIdOptions::empty())?.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Kills it and takes its exit. One that the kernel does not let die, as in a file system that does
+    /// not answer, is left to whoever reaps the caller's children later.
+    pub(crate) fn kill_and_reap(&self) {
+        // There is nobody to tell: it ends, or it hangs.
+        let _ = self.signal(Signal::KILL);
+        let patience = Timespec { tv_sec: 10, tv_nsec: 0 };
+        let mut events = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        let _ = rustix::io::retry_on_intr(|| rustix::event::poll(&mut events, Some(&patience)));
+        let _ = self.try_wait();
     }
 
     fn wait_with(&self, options: WaitIdOptions) -> io::Result<Option<ProcessExit>> {
