@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::container::Record;
 use crate::error::{Error, database_error};
+use crate::exec::SavedExec;
 
 /// How much a write must survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,8 @@ impl Database {
                      id TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;
                  CREATE TABLE IF NOT EXISTS volumes (
                      name TEXT PRIMARY KEY, anonymous INTEGER NOT NULL) WITHOUT ROWID;
+                 CREATE TABLE IF NOT EXISTS execs (
+                     id TEXT PRIMARY KEY, container TEXT NOT NULL, document TEXT NOT NULL) WITHOUT ROWID;
                  CREATE TABLE IF NOT EXISTS settings (
                      name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
             )
@@ -94,6 +97,47 @@ impl Database {
         };
         let documents = read().map_err(database_error("read the containers"))?;
         documents.iter().map(|document| parse(document)).collect()
+    }
+
+    /// Writes an exec, new or changed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) fn save_exec(&self, exec: &SavedExec) -> Result<(), Error> {
+        let document = serde_json::to_string(exec)
+            .map_err(|source| Error::refused(format!("cannot write exec {} as JSON: {source}", exec.id)))?;
+        self.lock()
+            .prepare_cached("INSERT OR REPLACE INTO execs (id, container, document) VALUES (?1, ?2, ?3)")
+            .and_then(|mut statement| {
+                statement.execute(params![exec.id.as_str(), exec.container.as_str(), document])
+            })
+            .map(drop)
+            .map_err(database_error("save an exec"))
+    }
+
+    /// Forgets a container's execs.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) fn delete_execs(&self, container: &ContainerId) -> Result<(), Error> {
+        self.lock()
+            .prepare_cached("DELETE FROM execs WHERE container = ?1")
+            .and_then(|mut statement| statement.execute([container.as_str()]))
+            .map(drop)
+            .map_err(database_error("delete execs"))
+    }
+
+    /// Reads all execs.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) fn execs(&self) -> Result<Vec<SavedExec>, Error> {
+        let connection = self.lock();
+        let read = || -> rusqlite::Result<Vec<String>> {
+            connection.prepare("SELECT document FROM execs")?.query_map([], |row| row.get(0))?.collect()
+        };
+        let documents = read().map_err(database_error("read the execs"))?;
+        Ok(documents.iter().filter_map(|document| serde_json::from_str(document).ok()).collect())
     }
 
     /// Remembers that a volume exists.

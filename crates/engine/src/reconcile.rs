@@ -22,6 +22,7 @@ pub(crate) async fn all(engine: &Arc<Engine>, records: Vec<Record>) -> Result<()
         }
         engine.directory.insert(Container::new(record));
     }
+    engine.restore_execs()?;
     let containers = engine.directory.all();
     let mut taken_over = Vec::new();
     for container in containers {
@@ -46,7 +47,6 @@ pub(crate) async fn all(engine: &Arc<Engine>, records: Vec<Record>) -> Result<()
 async fn one(engine: &Arc<Engine>, container: &Arc<Container>) -> bool {
     let record = container.record();
     match record.phase {
-        Phase::Created => false,
         Phase::Removing => {
             finish_removal(engine, container);
             false
@@ -55,7 +55,7 @@ async fn one(engine: &Arc<Engine>, container: &Arc<Container>) -> bool {
             adopt_or_bury(engine, container).await;
             false
         }
-        Phase::Starting | Phase::Restarting | Phase::Exited => {
+        Phase::Created | Phase::Starting | Phase::Restarting | Phase::Exited => {
             let directory = RunDirectory::new(&engine.options.exec_root, &record.id);
             if directory.path().exists() {
                 end_half_start(engine, container, &directory).await;
@@ -83,8 +83,8 @@ async fn adopt_or_bury(engine: &Arc<Engine>, container: &Arc<Container>) {
             engine.supervise(Arc::clone(container), notices);
         }
         Err(_) => {
-            let exit = engine.exit_without_shim(container);
-            engine.record_exit(container, exit).await;
+            let end = engine.exit_without_shim(container);
+            engine.record_exit(container, end).await;
         }
     }
 }

@@ -54,7 +54,8 @@ impl Engine {
         if config.image.is_empty() {
             return Err(Error::refused("No command specified"));
         }
-        let image = self.images.resolve(&config.image).map_err(Error::Image)?;
+        let image =
+            self.images.resolve(&config.image).map_err(|error| unknown_image(&config.image, error))?;
         settings::merge_image(&mut config, &image.config.config.clone().unwrap_or_default());
         let (path, arguments) = settings::command(&config)?;
         let links = self.resolve_links(host.links.as_deref().unwrap_or_default())?;
@@ -205,4 +206,18 @@ pub(crate) fn check_duplicate(planned: &[model::MountPoint], destination: &str) 
         return Err(Error::refused(format!("Duplicate bind mount {}", destination.display())));
     }
     Ok(())
+}
+
+/// Words an unknown image as clients of this endpoint know it, with the tag that was looked for.
+fn unknown_image(name: &str, error: images::Error) -> Error {
+    if !matches!(error, images::Error::NoSuchImage(_)) {
+        return Error::Image(error);
+    }
+    let after_host = name.rfind('/').map_or(0, |slash| slash + 1);
+    let tag = match (name.split_once('@'), name[after_host..].split_once(':')) {
+        (Some((_, digest)), _) => digest,
+        (None, Some((_, tag))) => tag,
+        (None, None) => "latest",
+    };
+    Error::not_found(format!("No such image: {name} (tag: {tag})"))
 }

@@ -15,6 +15,19 @@ use crate::shim::Incoming;
 /// 128 + SIGKILL: what a container whose shim died ended with.
 const KILLED: i32 = 137;
 
+/// How a run ended, and what the engine itself has to say about it.
+pub(crate) struct End {
+    exit: Exit,
+    error: String,
+}
+
+impl End {
+    /// An end that the shim told of.
+    const fn told(exit: Exit) -> Self {
+        Self { exit, error: String::new() }
+    }
+}
+
 impl Engine {
     /// Follows a container until it ends, in a task of its own.
     pub(crate) fn supervise(
@@ -24,15 +37,15 @@ impl Engine {
     ) {
         let engine = Arc::clone(self);
         tokio::spawn(async move {
-            let exit = engine.follow(&container, notices).await;
-            engine.record_exit(&container, exit).await;
+            let end = engine.follow(&container, notices).await;
+            engine.record_exit(&container, end).await;
         });
     }
 
-    async fn follow(&self, container: &Arc<Container>, mut notices: UnboundedReceiver<Incoming>) -> Exit {
+    async fn follow(&self, container: &Arc<Container>, mut notices: UnboundedReceiver<Incoming>) -> End {
         while let Some(incoming) = notices.recv().await {
             match incoming.notice {
-                Notice::Exited(exit) => return exit,
+                Notice::Exited(exit) => return End::told(exit),
                 Notice::OutOfMemory => self.note_out_of_memory(container),
                 Notice::ExecExited { exec, exit } => self.exec_ended(&exec, exit.code),
                 Notice::LogDropped { lines } => {
@@ -58,10 +71,10 @@ impl Engine {
     }
 
     /// The exit of a container whose shim is gone: its record on disk, or that it was killed.
-    pub(crate) fn exit_without_shim(&self, container: &Container) -> Exit {
+    pub(crate) fn exit_without_shim(&self, container: &Container) -> End {
         let directory = RunDirectory::new(&self.options.exec_root, container.id());
         if let Some(exit) = read_exit(&directory.exit_record()) {
-            return exit;
+            return End::told(exit);
         }
         tracing::error!("the shim of container {} died: the container is taken down", container.id());
         let record = container.record();
@@ -69,22 +82,25 @@ impl Engine {
         let cgroups = left.as_ref().map_or(&record.cgroups, |left| &left.cgroups);
         crate::cgroup::kill(cgroups, record.phase.process());
         crate::cgroup::remove(cgroups);
-        Exit {
+        let exit = Exit {
             code: KILLED,
             signal: Some(model::Signal::KILL),
             out_of_memory: false,
             finished_at: Timestamp::now(),
-        }
+        };
+        End { exit, error: "the container's shim died, so the container was killed".to_owned() }
     }
 
     /// Records an exit, takes down what the run needed, and lets the policy decide what follows.
-    pub(crate) async fn record_exit(self: &Arc<Self>, container: &Arc<Container>, exit: Exit) {
+    pub(crate) async fn record_exit(self: &Arc<Self>, container: &Arc<Container>, end: End) {
+        let End { exit, error } = end;
         let _order = container.transition.lock().await;
         let out_of_memory = container.record().out_of_memory || exit.out_of_memory;
         let told = container.record().out_of_memory;
         let ended = container.update(&self.database, |record| {
             record.phase = Phase::Exited;
             record.exit_code = exit.code;
+            record.error = error;
             record.finished_at = exit.finished_at;
             record.out_of_memory = out_of_memory;
             record.exits += 1;

@@ -3,9 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use shim_protocol::RunDirectory;
+
+use crate::container::start::remove_run_directory;
 use crate::container::{Command, Container, Decision, Phase, Refusal, decide};
 use crate::engine::Engine;
 use crate::error::{Error, file_error};
+
+/// How long the event of a removal waits for its answer.
+const ANSWER_FIRST: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// How a container is removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -64,7 +70,7 @@ impl Engine {
         container.waiting_clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
         self.directory.remove(container);
         self.forget_execs(container.id());
-        self.emit(&record, "destroy", &[]);
+        self.tell_removal(Arc::clone(&record));
         if removal.volumes {
             let engine = Arc::clone(self);
             let released = tokio::task::spawn_blocking(move || engine.release_volumes(&record, true));
@@ -73,10 +79,21 @@ impl Engine {
         Ok(())
     }
 
+    /// Tells listeners of the removal a moment later: clients that wait for the event give up their
+    /// request when they see it, so the answer must be there first.
+    fn tell_removal(self: &Arc<Self>, record: Arc<crate::container::Record>) {
+        let engine = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(ANSWER_FIRST).await;
+            engine.emit(&record, "destroy", &[]);
+        });
+    }
+
     /// Moves the container's files out of sight, forgets its row, and deletes the files later.
     fn throw_away(self: &Arc<Self>, container: &Container) -> Result<(), Error> {
         let directory = self.container_directory(container.id());
         let trash = self.trash().join(container.id().as_str());
+        remove_run_directory(&RunDirectory::new(&self.options.exec_root, container.id()));
         match std::fs::rename(&directory, &trash) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(file_error("move away", &directory)(error));

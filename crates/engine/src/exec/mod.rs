@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use model::{ContainerId, ExecId, ProcessSpec};
+use serde::{Deserialize, Serialize};
 use shim_protocol::{Answer, Attach, FailureKind, Request};
 use tokio::sync::watch;
 
@@ -19,7 +20,7 @@ use crate::shim::RequestError;
 const END_NOTICE: Duration = Duration::from_millis(250);
 
 /// What a client asks to run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields are the specification's")]
 pub struct ExecConfig {
     pub user: String,
@@ -34,7 +35,8 @@ pub struct ExecConfig {
 }
 
 /// Where an exec is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ExecState {
     /// Made, not started.
     Created,
@@ -67,6 +69,15 @@ impl Exec {
         let arguments = self.config.cmd.get(1..).unwrap_or_default().join(" ");
         format!("{} {arguments}", self.config.cmd.first().map_or("", String::as_str))
     }
+}
+
+/// An exec as it is saved.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SavedExec {
+    pub(crate) id: ExecId,
+    pub(crate) container: ContainerId,
+    pub(crate) config: ExecConfig,
+    pub(crate) state: ExecState,
 }
 
 /// A checked wish to start an exec; [`ExecSession::run`] follows once the client's head is written.
@@ -191,18 +202,53 @@ impl Engine {
         let exec = self.execs.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
         let Some(exec) = exec else { return };
         exec.state.send_replace(ExecState::Exited(code));
-        if let Some(container) = self.directory.get(&exec.container) {
-            let more = [("execID", id.to_string()), ("exitCode", code.to_string())];
-            self.emit(&container.record(), "exec_die", &more);
+        self.remember_exec(&exec);
+    }
+
+    /// Saves an exec, so that the next daemon knows it too.
+    fn remember_exec(&self, exec: &Exec) {
+        let saved = SavedExec {
+            id: exec.id.clone(),
+            container: exec.container.clone(),
+            config: exec.config.clone(),
+            state: exec.state(),
+        };
+        if let Err(error) = self.database.save_exec(&saved) {
+            tracing::warn!("cannot save exec {}: {error}", exec.id);
         }
+    }
+
+    /// Takes over the execs that an earlier daemon saved, those of containers that run still.
+    pub(crate) fn restore_execs(&self) -> Result<(), Error> {
+        let mut execs = self.execs.lock().unwrap_or_else(PoisonError::into_inner);
+        for saved in self.database.execs()? {
+            let runs =
+                self.directory.get(&saved.container).is_some_and(|container| container.record().is_running());
+            if !runs {
+                self.database.delete_execs(&saved.container)?;
+                continue;
+            }
+            let exec = Exec {
+                id: saved.id.clone(),
+                container: saved.container,
+                config: saved.config,
+                state: watch::Sender::new(saved.state),
+            };
+            execs.insert(saved.id, Arc::new(exec));
+        }
+        Ok(())
     }
 
     /// Forgets the execs of a container that ended.
     pub(crate) fn forget_execs(&self, container: &ContainerId) {
-        self.execs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|_, exec| exec.container != *container);
+        let mut execs = self.execs.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = execs.len();
+        execs.retain(|_, exec| exec.container != *container);
+        if execs.len() != before
+            && let Err(error) = self.database.delete_execs(container)
+        {
+            tracing::warn!("cannot forget the execs of container {container}: {error}");
+        }
     }
 }
 
@@ -268,6 +314,7 @@ impl ExecSession {
                     }
                     is_running
                 });
+                engine.remember_exec(&exec);
                 Ok(())
             }
             Ok(_) => Ok(()),
