@@ -39,7 +39,8 @@ fn what_is_put_in_comes_out_again() {
         assert_eq!(got.head.header("content-type"), Some("application/x-tar"));
         assert!(got.head.header("x-docker-container-path-stat").is_some_and(|stat| stat.starts_with("eyJ")));
         assert_eq!(unpack(&got.body).get("f").map(Vec::as_slice), Some(&b"content\n"[..]));
-        let head = engine.call("HEAD", &format!("/containers/{id}/archive?path=/tmp/f"), &[], b"").expect(200);
+        let head =
+            engine.call("HEAD", &format!("/containers/{id}/archive?path=/tmp/f"), &[], b"").expect(200);
         assert!(head.body.is_empty() && head.head.header("x-docker-container-path-stat").is_some());
         let copied = engine.call(
             "POST",

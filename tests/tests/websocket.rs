@@ -1,6 +1,7 @@
 //! Attaching by websocket, RFC 6455 spoken by hand.
 
-use berth_tests::{Connection, Engine, api, sh};
+use berth_tests::http::Connection;
+use berth_tests::{Engine, merged, sh, wait};
 use serde_json::json;
 
 const HANDSHAKE: [(&str, &str); 5] = [
@@ -73,7 +74,7 @@ fn receive_until(connection: &mut Connection, wanted: &[u8]) -> Vec<u8> {
 }
 
 fn interactive(script: &str) -> serde_json::Value {
-    api::merged(sh(script), json!({"OpenStdin": true}))
+    merged(sh(script), json!({"OpenStdin": true}))
 }
 
 #[test]
@@ -96,7 +97,7 @@ fn text_and_binary_go_both_ways_without_heads() {
 fn it_closes_when_the_container_ends_and_replays_logs() {
     let engine = Engine::start();
     let id = engine.run(&interactive("echo before; read line; echo after; exit 3"));
-    berth_tests::wait::until("the first line", || (engine.logs(&id).0 == "before\n").then_some(()));
+    wait::until("the first line", || (engine.logs(&id).0 == "before\n").then_some(()));
     let mut socket = open(&engine, &id, "logs=1&stream=1&stdin=1&stdout=1");
     receive_until(&mut socket, b"before\n");
     send(&mut socket, 1, b"go\n");
