@@ -82,11 +82,15 @@ impl RepositoryName {
         let (host, path) = split_host(text);
         let host = host.filter(|host| !matches!(*host, "docker.io" | "index.docker.io"));
         let path = match host {
-            None => path.strip_prefix("library/").unwrap_or(path),
+            None => path.strip_prefix("library/").filter(|name| !name.contains('/')).unwrap_or(path),
             Some(host) if !valid_host(host) => return Err(ReferenceError::Scheme),
             Some(_) => path,
         };
         check_path(path)?;
+        // Shown without `docker.io/` it would name another registry; Hub has no such names.
+        if host.is_none() && split_host(path).0.is_some() {
+            return Err(ReferenceError::Component);
+        }
         if text.len() > REPOSITORY_LIMIT {
             return Err(ReferenceError::TooLong);
         }
@@ -327,6 +331,7 @@ mod tests {
             ("docker.io/library/busybox:1", "busybox:1"),
             ("index.docker.io/busybox", "busybox"),
             ("library/busybox", "busybox"),
+            ("library/127.0/x", "library/127.0/x"),
             ("docker.io/joe/x", "joe/x"),
             ("127.0.0.1:5000/library/x:v1", "127.0.0.1:5000/library/x:v1"),
             ("localhost/a/b", "localhost/a/b"),
