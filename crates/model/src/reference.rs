@@ -365,8 +365,21 @@ mod tests {
     #[test]
     fn refusals_have_the_known_texts() {
         let component = "repository name component must match \"[a-z0-9]+(?:[._-][a-z0-9]+)*\"";
-        for bad in ["Bad!", "a b", "Repo", "-a", "a-", "a..b", "a_-b", "a//b", "/a", "a/", "ünïcode", "a:b:c"]
-        {
+        for bad in [
+            "Bad!",
+            "a b",
+            "Repo",
+            "-a",
+            "a-",
+            "a..b",
+            "a_-b",
+            "a//b",
+            "/a",
+            "a/",
+            "ünïcode",
+            "a:b:c",
+            "docker.io/127.0/x",
+        ] {
             assert_eq!(shown(bad), component, "{bad}");
         }
         assert_eq!(shown("scratch"), "'scratch' is a reserved name");
