@@ -101,7 +101,11 @@ impl StepRunner for Steps {
         let request = AttachRequest { stdout: true, stderr: true, stream: true, ..AttachRequest::default() };
         let session = self.engine.prepare_attach(container.as_str(), request).map_err(failed)?;
         self.runtime.block_on(session.join(theirs.into(), Vec::new())).map_err(failed)?;
-        self.runtime.block_on(self.engine.start(container.as_str(), None)).map_err(failed)?;
+        self.runtime.block_on(self.engine.start(container.as_str(), None)).map_err(|error| match error {
+            // The stream shows the cause alone.
+            Error::Container { source, .. } => failed(*source),
+            other => failed(other),
+        })?;
         ours.set_read_timeout(Some(LOOK)).map_err(socket)?;
         let mut frames = Frames::default();
         let mut piece = vec![0; 32 * 1024];

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use model::{Exit, Timestamp};
-use shim_protocol::{Notice, RunDirectory, ShimProcesses};
+use shim_protocol::{Notice, RunDirectory};
 
 use crate::container::exit::read_exit;
-use crate::container::remove::delete_tree;
+use crate::container::remove::{Removal, delete_tree};
 use crate::container::start::remove_run_directory;
 use crate::container::{Container, Phase, Record};
 use crate::engine::Engine;
@@ -172,14 +172,9 @@ async fn bury_half_start(
     }
 }
 
-/// What a shim wrote about itself and its container.
-pub(crate) fn shim_processes(directory: &RunDirectory) -> Option<ShimProcesses> {
-    serde_json::from_slice(&std::fs::read(directory.processes()).ok()?).ok()
-}
-
 /// Takes down what is left of a shim and its container: its processes and its cgroups.
 fn take_down_shim(directory: &RunDirectory) {
-    if let Some(left) = shim_processes(directory) {
+    if let Some(left) = crate::shim::left_by(directory) {
         sys::process::kill(left.shim.pid, left.shim.start_time);
         crate::cgroup::kill(&left.cgroups, left.init);
         crate::cgroup::remove(&left.cgroups);
@@ -200,6 +195,19 @@ fn start_by_policy(engine: &Arc<Engine>, container: Arc<Container>) {
             tracing::warn!("cannot start container {} again: {error}", container.id());
         }
     });
+}
+
+/// Removes the containers of builds that a daemon died over.
+fn remove_leftovers(engine: &Arc<Engine>) {
+    for id in engine.builder.leftover_containers().to_vec() {
+        let engine = Arc::clone(engine);
+        tokio::spawn(async move {
+            let removal = Removal { volumes: true, force: true, link: false };
+            if let Err(error) = engine.remove(id.as_str(), removal).await {
+                tracing::debug!("cannot remove container {id} of an interrupted build: {error}");
+            }
+        });
+    }
 }
 
 /// Deletes files and run directories that belong to no container.
@@ -224,6 +232,7 @@ fn sweep(engine: &Arc<Engine>) -> Result<(), Error> {
             remove_run_directory(&directory);
         }
     }
+    remove_leftovers(engine);
     engine.sweep_volumes()?;
     let trash = engine.trash();
     tokio::task::spawn_blocking(move || {

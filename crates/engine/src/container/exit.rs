@@ -8,7 +8,7 @@ use shim_protocol::{Notice, Request, RunDirectory};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::container::start::remove_run_directory;
-use crate::container::{Container, Phase};
+use crate::container::{Container, Phase, Record};
 use crate::engine::Engine;
 use crate::shim::Incoming;
 
@@ -78,7 +78,7 @@ impl Engine {
         }
         tracing::error!("the shim of container {} died: the container is taken down", container.id());
         let record = container.record();
-        let left = crate::reconcile::shim_processes(&directory);
+        let left = crate::shim::left_by(&directory);
         let cgroups = left.as_ref().map_or(&record.cgroups, |left| &left.cgroups);
         crate::cgroup::kill(cgroups, record.phase.process());
         crate::cgroup::remove(cgroups);
@@ -97,22 +97,23 @@ impl Engine {
         let _order = container.transition.lock().await;
         let out_of_memory = container.record().out_of_memory || exit.out_of_memory;
         let told = container.record().out_of_memory;
-        let ended = container.update(&self.database, |record| {
+        let change = |record: &mut Record| {
             record.phase = Phase::Exited;
             record.exit_code = exit.code;
-            record.error = error;
+            record.error.clone_from(&error);
             record.finished_at = exit.finished_at;
             record.out_of_memory = out_of_memory;
             record.exits += 1;
             if Self::wants_restart(record) {
                 record.phase = Phase::Restarting;
             }
-        });
-        let record = match ended {
+        };
+        let record = match container.update(&self.database, change) {
             Ok(record) => record,
             Err(error) => {
+                // A full disk must not keep waiters waiting; the shim's record tells the next daemon.
                 tracing::error!("cannot record the exit of container {}: {error}", container.id());
-                return;
+                container.publish(change)
             }
         };
         self.emit(&record, "die", &[("exitCode", exit.code.to_string())]);

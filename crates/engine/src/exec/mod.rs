@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::shim::RequestError;
 
 /// How long the notice of an exec's end may take once its process is gone.
-const END_NOTICE: Duration = Duration::from_millis(250);
+const END_NOTICE: Duration = Duration::from_secs(1);
 
 /// What a client asks to run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,6 +152,12 @@ impl Engine {
     /// Unknown exec, or one whose container ended.
     pub async fn inspect_exec(&self, id: &str) -> Result<(Arc<Exec>, Arc<Record>), Error> {
         let (exec, container) = self.find_exec(id)?;
+        if exec.state() == ExecState::Running(0) {
+            // Its process runs, or has run already, but the shim's answer was not read yet.
+            let mut state = exec.state.subscribe();
+            let known = state.wait_for(|state| *state != ExecState::Running(0));
+            let _ = tokio::time::timeout(END_NOTICE, known).await;
+        }
         if let (ExecState::Running(pid), Some(shim)) = (exec.state(), container.shim())
             && pid != 0
             && let Ok(Answer::Processes(processes)) = shim.request(Request::Processes, None).await
@@ -304,6 +310,7 @@ impl ExecSession {
             attach,
         };
         let shim = container.shim().ok_or_else(|| Error::NotRunning(record.id.to_string()))?;
+        engine.remember_exec(&exec);
         let answer = shim.request(Request::Exec(Box::new(request)), socket.as_ref().map(AsFd::as_fd)).await;
         match answer {
             Ok(Answer::ExecStarted { process }) => {

@@ -9,7 +9,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use shim_protocol::{Answer, CONTROL_DESCRIPTOR, Envelope, Failure, Notice, Request, RunDirectory};
+use shim_protocol::{
+    Answer, CONTROL_DESCRIPTOR, Envelope, Failure, Notice, Request, RunDirectory, ShimProcesses,
+};
 use sys::program::SealedProgram;
 use tokio::sync::{mpsc, oneshot};
 
@@ -129,6 +131,11 @@ impl Shim {
     pub(crate) fn is_gone(&self) -> bool {
         self.lock().is_none()
     }
+}
+
+/// What a shim wrote about itself and its container.
+pub(crate) fn left_by(directory: &RunDirectory) -> Option<ShimProcesses> {
+    serde_json::from_slice(&std::fs::read(directory.processes()).ok()?).ok()
 }
 
 /// Why a request to a shim had no result.
