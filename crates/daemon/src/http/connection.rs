@@ -50,23 +50,37 @@ pub(crate) async fn serve(transport: Transport, service: Arc<dyn Service>, setti
             Ok(Some(head)) => head,
             // A TLS client learns that nothing was cut off; one that is gone does not care.
             Ok(None) => return drop(transport.close_write().await),
-            Err(refusal) => return refuse(&transport, &settings, &refusal).await,
+            Err(refusal) => return Box::pin(refuse(&transport, &settings, &refusal)).await,
         };
         let rest = std::mem::take(&mut buffer);
-        let common = Arc::clone(&settings.common_headers);
-        let mut exchange =
-            Exchange::new(head, rest, Arc::clone(&transport), common, settings.stopping.clone());
-        service.call(&mut exchange).await;
-        match exchange.conclude().await {
+        // What an idle connection does not need is in boxes of its own.
+        match Box::pin(exchange(head, rest, &transport, &*service, &settings)).await {
             After::Reuse(rest) => buffer = rest,
-            After::Linger => return linger(&transport).await,
+            After::Linger => return Box::pin(linger(&transport)).await,
             After::Drop => return,
         }
     }
 }
 
+/// Serves one request.
+async fn exchange(
+    head: Box<RequestHead>,
+    rest: BytesMut,
+    transport: &Arc<Transport>,
+    service: &dyn Service,
+    settings: &Settings,
+) -> After {
+    let common = Arc::clone(&settings.common_headers);
+    let mut exchange = Exchange::new(*head, rest, Arc::clone(transport), common, settings.stopping.clone());
+    service.call(&mut exchange).await;
+    exchange.conclude().await
+}
+
 /// The next head; `None` when the client left between requests.
-async fn next_head(transport: &Transport, buffer: &mut BytesMut) -> Result<Option<RequestHead>, HeadError> {
+async fn next_head(
+    transport: &Transport,
+    buffer: &mut BytesMut,
+) -> Result<Option<Box<RequestHead>>, HeadError> {
     if buffer.is_empty() {
         // An idle connection holds no buffer.
         *buffer = BytesMut::new();
@@ -78,7 +92,7 @@ async fn next_head(transport: &Transport, buffer: &mut BytesMut) -> Result<Optio
     let mut deadline = None;
     loop {
         if let Some(head) = take_head(buffer, &mut scanned)? {
-            return Ok(Some(head));
+            return Ok(Some(Box::new(head)));
         }
         let read = transport.read(buffer, HEAD_PIECE);
         let read = match deadline {

@@ -367,3 +367,13 @@ fn pipes_carry_bytes_between_threads() {
     writer.write_all(b"x").expect("gathered");
     assert_eq!(writer.flush().expect_err("nobody reads").kind(), io::ErrorKind::BrokenPipe);
 }
+
+#[tokio::test]
+async fn an_idle_connection_is_cheap() {
+    let (_client, ours) = UnixStream::pair().expect("socket pair");
+    let (_stop, stopping) = watch::channel(false);
+    let settings = Settings { common_headers: "".into(), stopping };
+    let connection = serve(Transport::Unix(ours), Arc::new(Echo::default()), settings);
+    let size = std::mem::size_of_val(&connection);
+    assert!(size <= 1024, "a connection's task takes {size} bytes");
+}

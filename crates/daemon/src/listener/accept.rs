@@ -99,7 +99,7 @@ impl Accepted {
         let Connections { service, settings } = connections;
         match self {
             Self::Plain(transport) => serve(transport, service, settings).await,
-            Self::Tls(stream, peer, acceptor) => match shake_hands(&acceptor, stream).await {
+            Self::Tls(stream, peer, acceptor) => match Box::pin(shake_hands(&acceptor, stream)).await {
                 Ok(transport) => serve(transport, service, settings).await,
                 Err(error) => tracing::info!("TLS handshake with {peer} failed: {error}"),
             },
