@@ -13,8 +13,6 @@ use super::exchange::After;
 use super::head::{HeadError, RequestHead, take_head};
 use super::{Exchange, Transport};
 
-/// Room for one read of a head. What lies behind the head in it belongs to the body or the next request.
-const HEAD_PIECE: usize = 8 * 1024;
 /// A head must be complete so long after its first byte.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a closed connection still takes what the client was sending, so that it reads the answer.
@@ -94,7 +92,7 @@ async fn next_head(
         if let Some(head) = take_head(buffer, &mut scanned)? {
             return Ok(Some(Box::new(head)));
         }
-        let read = transport.read(buffer, HEAD_PIECE);
+        let read = transport.read_little(buffer);
         let read = match deadline {
             None => read.await,
             Some(deadline) => timeout_at(deadline, read).await.map_err(|_| HeadError::Timeout)?,
@@ -129,7 +127,7 @@ async fn linger(transport: &Transport) {
     let _ = timeout(LINGER, async {
         transport.close_write().await?;
         let mut sink = BytesMut::new();
-        while transport.read(&mut sink, HEAD_PIECE).await? != 0 {
+        while transport.read_little(&mut sink).await? != 0 {
             sink.clear();
         }
         io::Result::Ok(())

@@ -17,6 +17,8 @@ use tokio_rustls::server::TlsStream;
 
 /// Bytes that one read of a TLS stream takes at most: a record's size.
 const TLS_PIECE: usize = 16 * 1024;
+/// What is read at once of a head. What lies behind the head in it belongs to the body or the next request.
+const LITTLE: usize = 8 * 1024;
 /// How often a half-closed unix connection is looked at for its full end.
 const HALF_CLOSED_CHECK: Duration = Duration::from_millis(250);
 
@@ -59,6 +61,28 @@ impl Transport {
                     stream.readable().await?;
                     buffer.reserve(room);
                     stream.try_read_buf(buffer)
+                }
+                Self::Tls(stream) => return poll_fn(|context| read_tls(stream, context, buffer)).await,
+            };
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Reads a little, by way of the stack: the buffer grows by what came and no more, so that many
+    /// connections that are idle after a request leave no holes in the heap.
+    pub(super) async fn read_little(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+        loop {
+            let result = match self {
+                Self::Unix(stream) => {
+                    stream.readable().await?;
+                    read_piece(|piece| stream.try_read(piece), buffer)
+                }
+                Self::Tcp(stream) => {
+                    stream.readable().await?;
+                    read_piece(|piece| stream.try_read(piece), buffer)
                 }
                 Self::Tls(stream) => return poll_fn(|context| read_tls(stream, context, buffer)).await,
             };
@@ -186,6 +210,13 @@ impl Transport {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read_piece(read: impl FnOnce(&mut [u8]) -> io::Result<usize>, buffer: &mut BytesMut) -> io::Result<usize> {
+    let mut piece = [0; LITTLE];
+    let count = read(&mut piece)?;
+    buffer.extend_from_slice(&piece[..count]);
+    Ok(count)
 }
 
 fn read_tls(

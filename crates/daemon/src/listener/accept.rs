@@ -59,7 +59,7 @@ async fn accept_all(listener: Listener, connections: Connections) {
             _ = stopping.wait_for(|stopping| *stopping) => break,
         };
         match accepted {
-            Ok(accepted) => drop(tasks.spawn(accepted.serve(connections.clone()))),
+            Ok(accepted) => accepted.spawn(&mut tasks, connections.clone()),
             Err(error) => {
                 tracing::error!("cannot accept a connection: {error}");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -95,15 +95,18 @@ async fn accept(listener: &Listener) -> io::Result<Accepted> {
 }
 
 impl Accepted {
-    async fn serve(self, connections: Connections) {
+    /// Gives the connection a task, of no more than its kind needs.
+    fn spawn(self, tasks: &mut JoinSet<()>, connections: Connections) {
         let Connections { service, settings } = connections;
         match self {
-            Self::Plain(transport) => serve(transport, service, settings).await,
-            Self::Tls(stream, peer, acceptor) => match Box::pin(shake_hands(&acceptor, stream)).await {
-                Ok(transport) => serve(transport, service, settings).await,
-                Err(error) => tracing::info!("TLS handshake with {peer} failed: {error}"),
-            },
-        }
+            Self::Plain(transport) => tasks.spawn(serve(transport, service, settings)),
+            Self::Tls(stream, peer, acceptor) => tasks.spawn(async move {
+                match Box::pin(shake_hands(&acceptor, stream)).await {
+                    Ok(transport) => Box::pin(serve(transport, service, settings)).await,
+                    Err(error) => tracing::info!("TLS handshake with {peer} failed: {error}"),
+                }
+            }),
+        };
     }
 }
 
