@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn a_long_path_is_no_obstacle() {
-        let directory = std::env::temp_dir().join(format!("berth-{}-{}", std::process::id(), "x".repeat(120)));
+        let directory =
+            std::env::temp_dir().join(format!("berth-{}-{}", std::process::id(), "x".repeat(120)));
         std::fs::create_dir(&directory).expect("a directory");
         let path = directory.join("socket");
         let listener = listen(&path).expect("a listener");
