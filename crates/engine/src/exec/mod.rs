@@ -140,6 +140,7 @@ impl Engine {
         if !taken {
             return Err(Error::ExecAlreadyRun(id.to_owned()));
         }
+        self.remember_exec(&exec);
         Ok(ExecSession { engine: Arc::clone(self), exec, container, terminal })
     }
 
@@ -310,7 +311,6 @@ impl ExecSession {
             attach,
         };
         let shim = container.shim().ok_or_else(|| Error::NotRunning(record.id.to_string()))?;
-        engine.remember_exec(&exec);
         let answer = shim.request(Request::Exec(Box::new(request)), socket.as_ref().map(AsFd::as_fd)).await;
         match answer {
             Ok(Answer::ExecStarted { process }) => {

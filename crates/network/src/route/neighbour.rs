@@ -76,12 +76,16 @@ impl Routing {
         self.list("list neighbours", message, parse)
     }
 
-    /// Notes behind which port of its bridge a hardware address is, as if it had sent something.
+    /// Notes behind which port of its bridge a hardware address is, as if it had sent something. A
+    /// port that does not forward yet takes no note: then the bridge learns it from the first packet.
     pub(crate) fn add_station(&mut self, port: &Link, mac: MacAddress) -> Result<(), Error> {
         let message = Message::new(NEW_NEIGHBOUR, CREATION)
             .fixed(&header(FAMILY_BRIDGE, port.index, OF_THE_BRIDGE))
             .attribute(HARDWARE_ADDRESS, &mac.bytes());
-        self.acknowledged(message).map_err(|source| link_error("add a station to", &port.name, source))
+        match self.acknowledged(message) {
+            Err(error) if !error.is(Errno::PERM) => Err(link_error("add a station to", &port.name, error)),
+            _ => Ok(()),
+        }
     }
 }
 
