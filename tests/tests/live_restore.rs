@@ -126,6 +126,9 @@ fn an_exec_runs_on_through_a_restart() {
         json!({ "AttachStdin": true, "AttachStdout": true, "Cmd": ["sh", "-c", "read x; echo $x; exit 4"] });
     let exec = engine.exec_create(&id, &body);
     let mut stream = engine.exec_start(&exec, &json!({}));
+    // The answer's head comes before the connection is handed to the shim: once the process runs, it is.
+    let started = engine.get(&format!("/exec/{exec}/json")).expect(200).json();
+    assert_eq!(started["Running"], true);
     engine.replace_daemon();
     let inspected = engine.get(&format!("/exec/{exec}/json")).expect(200).json();
     assert_eq!(inspected["Running"], true);
