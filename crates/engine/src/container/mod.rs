@@ -44,7 +44,7 @@ use crate::shim::Shim;
 
 /// One container of the engine.
 ///
-/// Whoever changes it holds [`Container::transition`]; readers take the published
+/// Whoever changes it holds its `transition` lock; readers take the published
 /// [`Record`] and never wait.
 pub struct Container {
     id: ContainerId,
