@@ -9,6 +9,7 @@
 
 mod address;
 mod api;
+mod building;
 pub mod cgroup;
 pub mod cli;
 mod containers;
@@ -18,10 +19,15 @@ pub mod frames;
 pub mod host;
 pub mod http;
 pub mod initramfs;
+mod pipe;
 pub mod rootfs;
+pub mod services;
 pub mod terminal;
 pub mod wait;
 
 pub use address::Address;
 pub use api::{Answer, Client, merged, query, sh};
+pub use building::{Built, Context, Entry};
 pub use engine::{Engine, Options, program};
+pub use pipe::piped;
+pub use services::Service;

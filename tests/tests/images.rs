@@ -1,10 +1,7 @@
 //! Images as far as running needs them: import, load, list, inspect, delete.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
-
 use berth_tests::rootfs::{append, busybox};
-use berth_tests::{Engine, query};
+use berth_tests::{Engine, piped, query};
 use serde_json::{Value, json};
 use tar::EntryType;
 
@@ -25,22 +22,6 @@ fn small(text: &str) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
     append(&mut archive, "file", EntryType::Regular, 0o644, text.as_bytes());
     archive.into_inner().expect("the archive")
-}
-
-/// What a program makes of bytes.
-fn piped(program: &str, arguments: &[&str], bytes: &[u8]) -> Vec<u8> {
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{program}: {error}"));
-    let mut input = child.stdin.take().expect("stdin");
-    let bytes = bytes.to_vec();
-    let writer = std::thread::spawn(move || input.write_all(&bytes));
-    let output = child.wait_with_output().expect("the program's output");
-    writer.join().expect("the writer").expect("its input");
-    output.stdout
 }
 
 #[test]

@@ -22,6 +22,7 @@ impl Build<'_> {
     /// # Errors
     /// [`BuildError`] when a source is not there, or cannot be put where it should go.
     pub(super) fn transfer(&mut self, transfer: &Transfer) -> Result<(), BuildError> {
+        self.step += 1;
         let destination = self.expand(&transfer.destination)?;
         let tree = transfer.from.as_deref().map(|from| self.tree_of(from)).transpose()?;
         let items = self.items(transfer, tree.as_ref())?;
@@ -40,7 +41,6 @@ impl Build<'_> {
         let Some(_turn) = self.probe(&command)? else { return Ok(()) };
         let lower = self.stage_ref()?.directories();
         let owner = owner_text.map(|owner| resolve_owner(&owner, &View::new(lower.clone()))).transpose()?;
-        self.step += 1;
         let absolute = absolute(&self.stage_ref()?.config.working_dir, &destination);
         let placement = Placement {
             verb: transfer.verb,

@@ -184,7 +184,7 @@ struct Build<'a> {
     stage: Option<Stage>,
     /// The present step's containers, to be removed after it.
     containers: Vec<StepContainer>,
-    /// How many steps have written files: an inode of the context is given to one of them.
+    /// How many steps have copied files, cached ones too: an inode of the context is given to one of them.
     step: u64,
     scratch: Scratch,
     /// Takes the containers that are to be removed.

@@ -283,11 +283,21 @@ fn parse_time(text: &str) -> Option<Modified> {
     Some(Modified { seconds, nanoseconds })
 }
 
-/// Reads a device entry's numbers.
+/// Reads a device entry's numbers; fields that are blank or not there mean 0.
 pub(crate) fn device<R: Read>(entry: &Entry<'_, R>, kind: EntryType) -> Result<NodeKind, ContextError> {
     let header = entry.header();
-    let major = header.device_major().map_err(malformed)?.unwrap_or(0);
-    let minor = header.device_minor().map_err(malformed)?.unwrap_or(0);
+    let blank = |field: &[u8]| field.iter().all(|byte| matches!(byte, 0 | b' '));
+    let [major_field, minor_field] = header
+        .as_ustar()
+        .map(|header| [header.dev_major, header.dev_minor])
+        .or_else(|| header.as_gnu().map(|header| [header.dev_major, header.dev_minor]))
+        .unwrap_or_default();
+    let number = |field: [u8; 8], read: io::Result<Option<u32>>| match read {
+        Err(_) if blank(&field) => Ok(0),
+        read => read.map(Option::unwrap_or_default).map_err(malformed),
+    };
+    let major = number(major_field, header.device_major())?;
+    let minor = number(minor_field, header.device_minor())?;
     Ok(NodeKind::Device { block: kind == EntryType::Block, number: rustix::fs::makedev(major, minor) })
 }
 
