@@ -50,8 +50,10 @@ impl Engine {
         Arc::clone(&self.registry.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes other registry settings from now on; work that runs keeps the old ones.
+    /// Takes other registry settings from now on; work that runs keeps the old ones, and new work
+    /// still knows what it is downloading.
     pub fn set_registry(&self, settings: RegistrySettings) {
-        *self.registry.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Client::new(settings));
+        let mut registry = self.registry.write().unwrap_or_else(PoisonError::into_inner);
+        *registry = Arc::new(registry.with_settings(settings));
     }
 }

@@ -87,13 +87,18 @@ impl TransportError {
 /// Says in plain words why an exchange failed.
 fn reason(error: &ureq::Error) -> String {
     match error {
-        ureq::Error::Io(error) => error.to_string(),
+        ureq::Error::Io(error) => without_number(&error.to_string()),
         ureq::Error::HostNotFound => "the host is unknown".to_owned(),
         ureq::Error::Timeout(_) => "no answer in time".to_owned(),
         ureq::Error::Rustls(error) => format!("TLS: {error}"),
         ureq::Error::Protocol(error) => format!("the answer is not HTTP/1.1: {error}"),
         other => other.to_string(),
     }
+}
+
+/// Leaves out the number of an error, which says nothing to users: ` (os error 111)`.
+fn without_number(text: &str) -> String {
+    text.split(" (os error ").next().unwrap_or(text).to_owned()
 }
 
 /// What a request carries.

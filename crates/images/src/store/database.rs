@@ -43,6 +43,13 @@ const TABLES: &str = "
     CREATE INDEX layer_blobs_by_digest ON layer_blobs(digest);
 ";
 
+/// What is known of a layer's blobs goes with the layer.
+const BLOBS_GO: &str = "
+    CREATE TRIGGER IF NOT EXISTS layer_blobs_go AFTER DELETE ON layers
+        BEGIN DELETE FROM layer_blobs WHERE diff_id = OLD.diff_id; END;
+    DELETE FROM layer_blobs WHERE diff_id NOT IN (SELECT diff_id FROM layers);
+";
+
 /// Opens the database: WAL, whose commits survive any crash of the process; those that must also
 /// survive a loss of power are made with [`durably`].
 pub(super) fn open(path: &Path) -> Result<Connection, Error> {
@@ -65,6 +72,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
         let message = format!("the layout has version {version}, this program knows {VERSION}");
         return Err(failed()(rusqlite::Error::InvalidParameterName(message)));
     }
+    connection.execute_batch(BLOBS_GO).map_err(failed())?;
     Ok(connection)
 }
 
