@@ -97,7 +97,13 @@ fn ulimit(text: &str) -> Result<Ulimit, SettingsError> {
 pub(super) fn registry(flags: &Flags) -> Result<RegistrySettings, SettingsError> {
     let mirrors = flags.registry_mirror.iter().map(|mirror| parse_mirror(mirror));
     let insecure = flags.insecure_registry.iter().map(|registry| InsecureRegistry::parse(registry));
+    let defaults = RegistrySettings::default();
+    let certificate_directories = match flags.registry_certificates.as_slice() {
+        [] => defaults.certificate_directories,
+        given => given.to_vec(),
+    };
     Ok(RegistrySettings {
+        certificate_directories,
         mirrors: mirrors
             .collect::<Result<_, _>>()
             .map_err(|error| SettingsError::flag("registry-mirror", error))?,

@@ -196,6 +196,10 @@ pub(crate) struct Flags {
     #[arg(long = "insecure-registry", value_name = "REGISTRY", help_heading = "Registries")]
     #[serde(alias = "insecure-registries", skip_serializing_if = "Vec::is_empty")]
     pub(crate) insecure_registry: Vec<String>,
+    /// Look for HOST:PORT/*.crt, *.cert and *.key here, not in /etc/berth/certs.d and /etc/docker/certs.d (repeatable)
+    #[arg(long = "registry-certificates", value_name = "DIRECTORY", help_heading = "Registries")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) registry_certificates: Vec<PathBuf>,
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -47,7 +47,7 @@ pub use progress::{Message, Progress, Silent};
 pub use proxy::ProxySettings;
 pub use pull::{PullRequest, PulledImage};
 pub use push::{PushRequest, PushedImage};
-pub use search::SearchResult;
+pub use search::{SearchRequest, SearchResult};
 pub use settings::{InsecureRegistry, RegistrySettings, Retry, SettingError, parse_mirror};
 pub use tls::CertificateError;
 pub use transport::TransportError;
@@ -121,11 +121,10 @@ impl Client {
     /// [`RegistryError::Reference`] when the term is no name, else why the index gives no list.
     pub fn search(
         &self,
-        term: &str,
-        credentials: Option<&Credentials>,
+        request: &SearchRequest<'_>,
         cancellation: &Cancellation,
     ) -> Result<Vec<SearchResult>, RegistryError> {
-        search::search(&self.transport(cancellation), term, credentials)
+        search::search(&self.transport(cancellation), request)
     }
 
     /// Proves credentials to the registry that they name; returns what clients show.

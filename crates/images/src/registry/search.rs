@@ -41,12 +41,22 @@ struct Answer {
     results: Option<Vec<SearchResult>>,
 }
 
+/// What is searched for.
+#[derive(Debug, Clone, Copy)]
+pub struct SearchRequest<'a> {
+    /// A name, with the host of the index in front where it is not Docker Hub's.
+    pub term: &'a str,
+    /// How many results are wanted at most; else as many as the index likes to give.
+    pub limit: Option<usize>,
+    /// Who asks.
+    pub credentials: Option<&'a Credentials>,
+}
+
 pub(super) fn search(
     transport: &Transport,
-    term: &str,
-    credentials: Option<&Credentials>,
+    wanted: &SearchRequest<'_>,
 ) -> Result<Vec<SearchResult>, RegistryError> {
-    let name = RepositoryName::parse(term).map_err(|error| match error {
+    let name = RepositoryName::parse(wanted.term).map_err(|error| match error {
         ReferenceError::Empty => ReferenceError::NoComponent,
         other => other,
     })?;
@@ -55,11 +65,18 @@ pub(super) fn search(
     for mut url in bases {
         url.set_path(&format!("{}v1/search", url.path()));
         url.query_pairs_mut().append_pair("q", name.familiar_path());
+        if let Some(limit) = wanted.limit {
+            url.query_pairs_mut().append_pair("n", &limit.to_string());
+        }
         let mut request = Request::new(Method::GET, url);
         request.headers.push((header::ACCEPT, "application/json".to_owned()));
-        request.authorization = credentials.and_then(basic);
+        request.authorization = wanted.credentials.and_then(basic);
         match transport.send(request) {
-            Ok(answer) => return read(answer),
+            Ok(answer) => {
+                let mut results = read(answer)?;
+                results.truncate(wanted.limit.unwrap_or(usize::MAX));
+                return Ok(results);
+            }
             Err(TransportError::Cancelled) => return Err(RegistryError::Cancelled),
             Err(error) => attempts.push(error.to_string()),
         }

@@ -20,7 +20,7 @@ fn index() -> Server {
 }
 
 fn search(term: &str, credentials: Option<&Credentials>) -> Result<Vec<SearchResult>, RegistryError> {
-    client().search(term, credentials, &Cancellation::new())
+    client().search(&SearchRequest { term, limit: None, credentials }, &Cancellation::new())
 }
 
 #[test]
@@ -41,7 +41,9 @@ fn the_hubs_index_is_asked_without_a_host() {
     let hub_index = url::Url::parse(&index.url("/")).unwrap();
     let client = Client::new(RegistrySettings { hub_index, ..quick() });
     for (term, query) in [("foo", "foo"), ("docker.io/library/foo", "foo"), ("joe/foo", "joe/foo")] {
-        assert_eq!(client.search(term, None, &Cancellation::new()).unwrap().len(), 2, "{term}");
+        let request = SearchRequest { term, limit: Some(1), credentials: None };
+        assert_eq!(client.search(&request, &Cancellation::new()).unwrap().len(), 1, "{term}");
+        assert_eq!(index.seen().last().unwrap().query["n"], ["1"]);
         assert_eq!(index.seen().last().unwrap().query["q"], [query]);
     }
 }
