@@ -20,6 +20,7 @@ pub mod host;
 pub mod http;
 pub mod initramfs;
 mod pipe;
+pub mod registry;
 pub mod rootfs;
 pub mod services;
 pub mod terminal;
