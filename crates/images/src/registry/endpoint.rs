@@ -63,7 +63,7 @@ pub(super) fn registry(transport: &Transport, host: Option<&str>) -> Result<Sour
         .map_err(|error| RegistryError::Unreachable {
             registry: host.to_owned(),
             attempts: vec![error.to_string()],
-            suggest_insecure: false,
+            certificate_directories: Vec::new(),
         })?;
     Ok(Source { registry: host.to_owned(), bases, is_mirror: false })
 }
@@ -100,7 +100,9 @@ impl Source {
             }
         }
         suggest_insecure &= self.bases.len() == 1 && !self.is_mirror && self.registry != HUB;
-        Err(RegistryError::Unreachable { registry: self.registry.clone(), attempts, suggest_insecure })
+        let directories = &transport.settings().certificate_directories;
+        let certificate_directories = if suggest_insecure { directories.clone() } else { Vec::new() };
+        Err(RegistryError::Unreachable { registry: self.registry.clone(), attempts, certificate_directories })
     }
 
     fn ping(&self, transport: &Transport, base: &Url) -> Result<Endpoint, Refusal> {

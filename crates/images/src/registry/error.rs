@@ -1,6 +1,7 @@
 //! What can go wrong with a registry.
 
 use std::io;
+use std::path::PathBuf;
 
 use model::{Digest, ErrorKind, ReferenceError};
 
@@ -21,14 +22,15 @@ pub enum RegistryError {
     #[error(transparent)]
     Auth(#[from] AuthError),
     /// No address of the registry answers.
-    #[error("cannot reach the registry {registry}: {}{}", attempts.join("; "), hint(*.suggest_insecure, registry))]
+    #[error("cannot reach the registry {registry}: {}{}", attempts.join("; "), hint(certificate_directories, registry))]
     Unreachable {
         /// The registry's host.
         registry: String,
         /// What was tried and how it failed.
         attempts: Vec<String>,
-        /// Whether `--insecure-registry` could help.
-        suggest_insecure: bool,
+        /// Where an authority's certificate for it could lie, when that or `--insecure-registry`
+        /// could help.
+        certificate_directories: Vec<PathBuf>,
     },
     /// A request could not be carried out.
     #[error("{0}")]
@@ -166,15 +168,17 @@ pub enum RegistryError {
     },
 }
 
-fn hint(suggest: bool, registry: &str) -> String {
-    if !suggest {
+fn hint(certificate_directories: &[PathBuf], registry: &str) -> String {
+    if certificate_directories.is_empty() {
         return String::new();
     }
+    let place = |directory: &PathBuf| directory.join(registry).join("ca.crt").display().to_string();
+    let places: Vec<String> = certificate_directories.iter().map(place).collect();
     format!(
         ". If this private registry supports only HTTP or HTTPS with an unknown CA certificate, please add \
          `--insecure-registry {registry}` to the daemon's arguments. In the case of HTTPS, if you have access \
-         to the registry's CA certificate, no need for the flag; simply place the CA certificate at \
-         /etc/berth/certs.d/{registry}/ca.crt or /etc/docker/certs.d/{registry}/ca.crt"
+         to the registry's CA certificate, no need for the flag; simply place the CA certificate at {}",
+        places.join(" or ")
     )
 }
 

@@ -38,7 +38,8 @@ pub(super) fn check(transport: &Transport, credentials: &Credentials) -> Result<
         },
         "v1" => check_index(transport, &host, credentials).unwrap_or_else(|| {
             let attempts = vec![format!("{address}: there is no index of version 1")];
-            Err(RegistryError::Unreachable { registry: host.clone(), attempts, suggest_insecure: true })
+            let certificate_directories = transport.settings().certificate_directories.clone();
+            Err(RegistryError::Unreachable { registry: host.clone(), attempts, certificate_directories })
         }),
         path => Err(refused(
             ErrorKind::NotFound,

@@ -81,7 +81,7 @@ pub(super) fn search(
             Err(error) => attempts.push(error.to_string()),
         }
     }
-    Err(RegistryError::Unreachable { registry, attempts, suggest_insecure: false })
+    Err(RegistryError::Unreachable { registry, attempts, certificate_directories: Vec::new() })
 }
 
 /// The addresses of the index at a host; `None` means Docker Hub's.

@@ -99,9 +99,10 @@ impl<'a> Session<'a> {
         let mut attempts = Attempts::new(self.transport.settings().retry, self.transport.cancellation());
         let mut proved = false;
         loop {
-            let request = make();
+            let mut request = make();
             let (method, url) = (request.method.clone(), request.url.clone());
-            let answer = match self.send(scope, request) {
+            let shown_proof = self.prove(scope, &mut request)?;
+            let answer = match self.transport.send(request).map_err(RegistryError::from) {
                 Ok(answer) => answer,
                 Err(RegistryError::Transport(error)) if error.is_transient() => {
                     if attempts.pause(None) {
@@ -112,7 +113,7 @@ impl<'a> Session<'a> {
                 Err(error) => return Err(error),
             };
             if answer.status == StatusCode::UNAUTHORIZED {
-                if !self.learn(scope, &answer) || proved {
+                if !self.learn(scope, &answer, shown_proof.as_deref()) || proved {
                     return Err(self.unauthorized(answer));
                 }
                 proved = true;
@@ -134,10 +135,16 @@ impl<'a> Session<'a> {
 
     /// Sends a request once, with what proves who asks.
     pub(super) fn send(&self, scope: &Scope, mut request: Request<'_>) -> Result<Answer, RegistryError> {
+        let _ = self.prove(scope, &mut request)?;
+        Ok(self.transport.send(request)?)
+    }
+
+    /// Adds to a request what proves who asks; gives that too.
+    fn prove(&self, scope: &Scope, request: &mut Request<'_>) -> Result<Option<String>, RegistryError> {
         if self.endpoint.is_at(&request.url) {
             request.authorization = self.authorization(scope)?;
         }
-        Ok(self.transport.send(request)?)
+        Ok(request.authorization.clone())
     }
 
     fn cancelled_or(&self, error: RegistryError) -> RegistryError {
@@ -177,11 +184,15 @@ impl<'a> Session<'a> {
     }
 
     /// Takes the challenges of a refusal; `false` when there is nothing new to try.
-    fn learn(&self, scope: &Scope, answer: &Answer) -> bool {
+    ///
+    /// A token is given up only if it is the one that was refused: another thread may have got a
+    /// new one meanwhile.
+    fn learn(&self, scope: &Scope, answer: &Answer, refused: Option<&str>) -> bool {
         let values = answer.headers.get_all(header::WWW_AUTHENTICATE).iter();
         let challenges = Challenge::parse_all(values.filter_map(|value| value.to_str().ok()));
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let had_token = state.tokens.remove(scope).is_some();
+        let had_token = state.tokens.contains_key(scope);
+        state.tokens.retain(|of, token| of != scope || refused != Some(&format!("Bearer {}", token.value)));
         let same = state.challenges == challenges;
         let provable = challenges.iter().any(|challenge| match challenge {
             Challenge::Bearer { .. } => true,

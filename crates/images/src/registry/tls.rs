@@ -47,6 +47,24 @@ pub enum CertificateError {
     },
 }
 
+/// Says in plain words why TLS was not agreed on.
+pub(super) fn reason(error: &rustls::Error) -> String {
+    use rustls::CertificateError as Bad;
+    match error {
+        rustls::Error::InvalidCertificate(Bad::UnknownIssuer) => {
+            "TLS: its certificate is signed by an unknown authority".to_owned()
+        }
+        rustls::Error::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => {
+            "TLS: its certificate is for another name".to_owned()
+        }
+        rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
+            "TLS: its certificate has expired".to_owned()
+        }
+        rustls::Error::InvalidMessage(_) => "it does not speak TLS".to_owned(),
+        other => format!("TLS: {other}"),
+    }
+}
+
 /// Whether a registry's certificate is verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trust {

@@ -14,7 +14,7 @@ use url::Url;
 use super::Cancellation;
 use super::cancellation::Watch;
 use super::settings::RegistrySettings;
-use super::tls::{CertificateError, HostCertificates, Trust};
+use super::tls::{self, CertificateError, HostCertificates, Trust};
 
 /// How long a name may take to resolve.
 const RESOLVE_TIME: Duration = Duration::from_secs(5);
@@ -87,10 +87,13 @@ impl TransportError {
 /// Says in plain words why an exchange failed.
 fn reason(error: &ureq::Error) -> String {
     match error {
-        ureq::Error::Io(error) => without_number(&error.to_string()),
+        ureq::Error::Io(error) => {
+            let tls = error.get_ref().and_then(|error| error.downcast_ref());
+            tls.map_or_else(|| without_number(&error.to_string()), tls::reason)
+        }
         ureq::Error::HostNotFound => "the host is unknown".to_owned(),
         ureq::Error::Timeout(_) => "no answer in time".to_owned(),
-        ureq::Error::Rustls(error) => format!("TLS: {error}"),
+        ureq::Error::Rustls(error) => tls::reason(error),
         ureq::Error::Protocol(error) => format!("the answer is not HTTP/1.1: {error}"),
         other => other.to_string(),
     }
