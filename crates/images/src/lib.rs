@@ -4,6 +4,7 @@
 //! [`Store::resolve`] finds an image, [`Store::lower_directories`] gives what overlay stacks,
 //! [`Layer`] holds a layer while it is used.
 
+mod assembly;
 mod changes;
 mod commit;
 mod compression;
@@ -27,6 +28,7 @@ mod tar;
 mod tree;
 mod unpack;
 mod v1;
+mod whiteout;
 
 pub use changes::{Change, ChangeKind, changes};
 pub use commit::CommitRequest;

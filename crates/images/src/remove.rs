@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::Error;
 use crate::error::RemovalConflict;
 use crate::resolve::{self, FoundBy};
-use crate::store::{ImageRecord, Index, Store};
+use crate::store::{ImageRecord, Index, Name, Store, names_of};
 
 /// A container's use of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,28 +37,6 @@ pub enum Removal {
     Untagged(String),
     /// The image with this id is gone.
     Deleted(String),
-}
-
-/// A name of an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Name {
-    Tag(String, String),
-    Digest(String, Digest),
-}
-
-impl Name {
-    fn shown(&self) -> String {
-        match self {
-            Self::Tag(repository, tag) => format!("{repository}:{tag}"),
-            Self::Digest(repository, digest) => format!("{repository}@{digest}"),
-        }
-    }
-
-    fn repository(&self) -> &str {
-        match self {
-            Self::Tag(repository, _) | Self::Digest(repository, _) => repository,
-        }
-    }
 }
 
 impl Store {
@@ -186,15 +164,6 @@ fn is_ancestor(index: &Index, image: &Digest, used: Digest) -> bool {
         next = index.images.get(&id).and_then(|record| record.parent);
     }
     false
-}
-
-/// All names of an image, in order.
-pub(crate) fn names_of(index: &Index, image: &Digest) -> Vec<Name> {
-    let tags = index.tags_of(image).into_iter();
-    let digests = index.digests_of(image).into_iter();
-    tags.map(|(repository, tag)| Name::Tag(repository.to_owned(), tag.to_owned()))
-        .chain(digests.map(|(repository, digest)| Name::Digest(repository.to_owned(), *digest)))
-        .collect()
 }
 
 fn name_of(text: &str) -> Result<Name, Error> {

@@ -6,7 +6,7 @@ use model::{ContainerId, InterfaceConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::mac::MacAddress;
-use crate::port::{Port, PortRequest};
+use crate::port::{Port, PortRequest, PublishedPort};
 
 /// The name of a container's interface inside.
 pub const INTERFACE_NAME: &str = "eth0";
@@ -43,17 +43,6 @@ pub struct Endpoint {
     /// What others may reach of it or it of others while `--icc=false`.
     #[serde(default)]
     pub openings: Vec<Opening>,
-}
-
-/// One published port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct PublishedPort {
-    /// The port in the container.
-    pub container: Port,
-    /// The host's address; unspecified is all of them.
-    pub host_ip: Ipv4Addr,
-    /// The port on the host.
-    pub host_port: u16,
 }
 
 /// A way from one container to a port of another that stays open while `--icc=false`.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use model::{ContainerId, ErrorKind};
 use sys::netlink::RequestError;
 
-use crate::fault::Step;
+use crate::fault::Injected;
 use crate::options::OptionsError;
 use crate::port::Protocol;
 use crate::subnet::{InterfaceAddress, Subnet};
@@ -73,8 +73,8 @@ pub enum Error {
     File { act: &'static str, path: PathBuf, source: io::Error },
     #[error("cannot make the host forward packets of {bridge}: {text}")]
     HostForwarding { bridge: String, text: String },
-    #[error("fault injected at {0:?}")]
-    Injected(Step),
+    #[error(transparent)]
+    Injected(#[from] Injected),
     #[error("{first}; undoing it left behind: {}", .rest.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Several { first: Box<Error>, rest: Vec<Error> },
 }

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use crate::error::Error;
-
 /// A step of the set-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -48,6 +46,11 @@ impl Step {
     ];
 }
 
+/// A step failed because a test wanted it to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("fault injected at {0:?}")]
+pub struct Injected(pub Step);
+
 /// Which step fails next; by default none. Copies share the choice.
 #[derive(Debug, Clone, Default)]
 pub struct Faults(Arc<AtomicU8>);
@@ -64,9 +67,9 @@ impl Faults {
         self.0.load(Ordering::Relaxed) != 0
     }
 
-    pub(crate) fn pass(&self, step: Step) -> Result<(), Error> {
+    pub(crate) fn pass(&self, step: Step) -> Result<(), Injected> {
         match self.0.compare_exchange(step as u8, 0, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => Err(Error::Injected(step)),
+            Ok(_) => Err(Injected(step)),
             Err(_) => Ok(()),
         }
     }

@@ -15,10 +15,11 @@ use std::net::Ipv4Addr;
 use rustix::io::Errno;
 use sys::netlink::{Protocol as Subsystem, RequestError, Socket};
 
-use crate::endpoint::{Endpoint, Opening, PublishedPort};
+use crate::endpoint::{Endpoint, Opening};
 use crate::error::Error;
 use crate::options::DEFAULT_BRIDGE;
 use crate::port::Protocol;
+use crate::port::PublishedPort;
 use crate::subnet::InterfaceAddress;
 use transaction::Transaction;
 

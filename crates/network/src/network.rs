@@ -22,8 +22,8 @@ use crate::endpoint::{Endpoint, Request, link_name};
 use crate::error::Error;
 use crate::fault::{Faults, Step};
 use crate::firewall::Firewall;
+use crate::held_ports::{Held, PortBook};
 use crate::mac::MacAddress;
-use crate::port::{Held, PortBook};
 use crate::route::Routing;
 use crate::subnet::InterfaceAddress;
 use reaper::Reaper;
@@ -179,7 +179,7 @@ impl Active {
             Ok(()) => Ok(held),
             Err(error) => {
                 book.ports.release(held);
-                Err(error)
+                Err(error.into())
             }
         }
     }

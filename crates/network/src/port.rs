@@ -1,16 +1,15 @@
-//! Ports: their spelling, what a container asks to publish, and the host's ports held for it.
+//! Ports: their spelling, what a container asks to publish, and what is published.
 
 mod binding;
-mod reservation;
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use model::ErrorKind;
 use serde::{Deserialize, Serialize};
 
 pub use binding::{HostPort, PortRequest, exposed, plan, port_map, validate};
-pub(crate) use reservation::{Held, PortBook};
 
 /// A transport protocol whose ports can be published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -29,6 +28,17 @@ pub struct Port {
     pub number: u16,
     /// Of which protocol.
     pub protocol: Protocol,
+}
+
+/// One published port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PublishedPort {
+    /// The port in the container.
+    pub container: Port,
+    /// The host's address; unspecified is all of them.
+    pub host_ip: Ipv4Addr,
+    /// The port on the host.
+    pub host_port: u16,
 }
 
 /// A port is not spelled as ports are.

@@ -11,12 +11,13 @@ use model::{ContainerSpec, InterfaceConfig, Namespace};
 use rustix::fs::CWD;
 use rustix::mount::OpenTreeFlags;
 
+use crate::capabilities;
 use crate::channel::{Channel, Command};
 use crate::error::Doing;
 use crate::namespaces::Joined;
 use crate::process::launch::{self, Launch, Streams};
 use crate::process::terminal::Terminal;
-use crate::process::{Stdio, capabilities, user};
+use crate::process::{Stdio, user};
 use crate::root::cgroup_view::{self, CgroupLayout, CgroupView};
 use crate::root::devices::{self, Devices};
 use crate::root::kernel::KernelFileSystems;

@@ -3,6 +3,7 @@
 //! Synchronous, for a caller with a single thread (the shim). [`create`] clones init into new
 //! namespaces, [`Created::start`] lets it execute the program, [`Running`] is what follows.
 
+mod capabilities;
 mod cgroup;
 mod channel;
 mod child;

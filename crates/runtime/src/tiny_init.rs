@@ -10,8 +10,8 @@ use rustix::process::{Pid, WaitOptions, WaitStatus};
 use sys::clone::{Cloned, NewNamespaces};
 
 use crate::StartError;
+use crate::capabilities;
 use crate::error::Doing;
-use crate::process::capabilities;
 use crate::process::launch::{self, Launch, Streams};
 
 /// Signals that tell of children and stops; they are not for the program.

@@ -9,7 +9,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use model::Digest;
 use rustix::fs::Mode;
 
-use super::{ASSEMBLY, AssemblyWriter, DIFF, HashingChunks, REPLACED};
+use super::{ASSEMBLY, DIFF, HashingChunks, REPLACED};
+use crate::assembly::AssemblyWriter;
 use crate::compression::{Compression, decoder, peek};
 use crate::tar::{ArchiveError, Chunk, Chunks, Reader, ReaderChunks, input_error};
 use crate::unpack::{Limits, Options, Overwrite, Ownership, Recorder, Unpacked, Whiteouts, unpack_entries};

@@ -6,13 +6,11 @@
 //! layers/<key>/replaced/   contents that a later entry of the same tar replaced, if any
 //! ```
 
-mod assembly;
 mod hash;
 mod intake;
 mod pack;
 mod replay;
 
-pub(crate) use assembly::AssemblyWriter;
 use hash::HashingChunks;
 pub(crate) use hash::HashingWriter;
 pub(crate) use intake::take;

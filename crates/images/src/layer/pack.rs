@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use model::Digest;
 
-use super::{ASSEMBLY, AssemblyWriter, DIFF, HashingWriter};
+use super::{ASSEMBLY, DIFF, HashingWriter};
 use crate::Error;
+use crate::assembly::AssemblyWriter;
 use crate::tree::{Form, Packer, Stack};
 
 /// A layer whose tar was packed and hashed.

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags};
 
-use super::assembly::{AssemblyReader, Record};
 use super::{ASSEMBLY, DIFF, REPLACED};
+use crate::assembly::{AssemblyReader, Record};
 use crate::unpack::open_beneath;
 
 /// Contents are copied in pieces of this size.

@@ -7,9 +7,8 @@ use model::Digest;
 use rusqlite::Connection;
 
 use super::database::{Stored, durably};
-use super::{ImageRecord, LayerKey, Shared, Store, documents, names};
+use super::{ImageRecord, LayerKey, Name, Shared, Store, documents, names, names_of};
 use crate::Error;
-use crate::remove::{Name, names_of};
 
 /// The right to change the store: what was read since stays true.
 pub(crate) struct Change<'a> {

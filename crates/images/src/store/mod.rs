@@ -18,6 +18,7 @@ mod documents;
 mod images;
 mod index;
 mod layers;
+mod name;
 mod names;
 mod settle;
 mod sweep;
@@ -34,6 +35,7 @@ pub(crate) use documents::parse as parse_document;
 pub use images::{Image, NewImage};
 pub(crate) use index::{ImageRecord, Index, LayerKey};
 pub use layers::{AdoptedLayer, Layer, LayerBlob};
+pub(crate) use name::{Name, names_of};
 pub use names::TagPolicy;
 
 /// A handle to the image store; clones are the same store.

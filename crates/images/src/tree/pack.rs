@@ -17,9 +17,9 @@ use rustix::io::Errno;
 
 use super::accounts::Accounts;
 use super::stack::{self, Form, Found, Stack, is_directory, is_whiteout};
-use crate::layer::AssemblyWriter;
+use crate::assembly::AssemblyWriter;
 use crate::tar::{Extent, Member, Writer, padding};
-use crate::unpack::{OPAQUE_NAME, WHITEOUT_PREFIX};
+use crate::whiteout::{OPAQUE_NAME, PREFIX as WHITEOUT_PREFIX};
 
 /// Contents are copied in pieces of this size.
 const PIECE: usize = 256 * 1024;

@@ -129,7 +129,7 @@ pub(crate) fn open_directory(parent: impl AsFd, name: &[u8]) -> Result<OwnedFd, 
 /// Whether a directory hides what layers below have in it.
 pub(crate) fn is_opaque(directory: &OwnedFd) -> Result<bool, Errno> {
     let mut value = [0_u8; 1];
-    match fs::fgetxattr(directory, crate::unpack::OPAQUE, &mut value) {
+    match fs::fgetxattr(directory, crate::whiteout::OPAQUE, &mut value) {
         Ok(length) => Ok(length == 1 && value == *b"y"),
         Err(Errno::NODATA | Errno::NOTSUP | Errno::RANGE) => Ok(false),
         Err(error) => Err(error),

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps};
 use rustix::io::Errno;
 
-use super::whiteout::OPAQUE;
 use crate::tar::ArchiveError;
+use crate::whiteout::OPAQUE;
 
 /// As many links as the kernel follows in one path.
 const LINK_LIMIT: u32 = 40;

@@ -16,7 +16,6 @@ use crate::compression::decompress;
 use crate::tar::{ArchiveError, Entry, EntryKind, Reader, ReaderChunks};
 use destination::Destination;
 pub(crate) use destination::{make_place, open_beneath};
-pub(crate) use whiteout::{OPAQUE, OPAQUE_NAME, PREFIX as WHITEOUT_PREFIX};
 
 /// What becomes of `.wh.` names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

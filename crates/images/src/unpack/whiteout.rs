@@ -4,14 +4,8 @@
 use super::Unpacking;
 use super::destination::split;
 use crate::tar::ArchiveError;
+use crate::whiteout::{OPAQUE_NAME, PREFIX};
 
-/// The attribute of a directory that hides everything below it.
-pub(crate) const OPAQUE: &str = "trusted.overlay.opaque";
-
-/// The prefix of a name that hides another.
-pub(crate) const PREFIX: &[u8] = b".wh.";
-/// The name that hides all a directory held.
-pub(crate) const OPAQUE_NAME: &[u8] = b".wh..wh..opq";
 /// Names that AUFS kept for itself.
 const RESERVED: &[u8] = b".wh..wh.";
 

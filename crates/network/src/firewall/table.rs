@@ -22,7 +22,8 @@
 use super::expression::{ESTABLISHED_OR_RELATED, Expressions, Field, Verdict};
 use super::transaction::{Element, Hook, Set, Transaction};
 use super::{Content, Layout};
-use crate::endpoint::{Opening, PublishedPort};
+use crate::endpoint::Opening;
+use crate::port::PublishedPort;
 use crate::subnet::Subnet;
 
 // nft's numbers of types; those of concatenations are joined by six bits.

@@ -43,7 +43,7 @@ impl Active {
         } else {
             routing.add_neighbour(&link, endpoint.address, endpoint.mac)?;
         }
-        self.faults.pass(Step::CarryPackets)
+        Ok(self.faults.pass(Step::CarryPackets)?)
     }
 }
 

@@ -165,7 +165,7 @@ impl Active {
         bridge::answer_for_links(&mut routing, &self.bridge)?;
         routing.answer_at_once(&link)?;
         routing.add_host_route(&link, endpoint.address, endpoint.gateway)?;
-        self.faults.pass(Step::RouteLink)
+        Ok(self.faults.pass(Step::RouteLink)?)
     }
 
     fn unlink(&self, endpoint: &Endpoint, error: Error) -> Error {
@@ -185,11 +185,11 @@ impl Active {
         let content = Content::of(endpoint, link == LinkState::Routed);
         firewall.forward_if_needed()?;
         firewall.add(&content)?;
-        let result = self.faults.pass(Step::OpenFirewall).and_then(|()| {
+        let result = self.faults.pass(Step::OpenFirewall).map_err(Error::from).and_then(|()| {
             for port in endpoint.ports.iter().filter(|port| port.container.protocol == Protocol::Udp) {
                 firewall.forget_port(port.container.protocol, port.host_port)?;
             }
-            self.faults.pass(Step::ForgetConnections)
+            Ok(self.faults.pass(Step::ForgetConnections)?)
         });
         result.map_err(|error| {
             let left = firewall.withdraw(&content).err();

@@ -12,8 +12,8 @@ use crate::endpoint::{Endpoint, is_link_name};
 use crate::error::Error;
 use crate::fault::{Faults, Step};
 use crate::firewall::{Content, Firewall, Layout};
+use crate::held_ports::PortBook;
 use crate::options::{Options, OptionsError};
-use crate::port::PortBook;
 use crate::route::{Link, Routing};
 
 /// Links of an engine have a group of this upper byte; the rest is of their bridge's name.
@@ -137,7 +137,7 @@ impl Opening<'_> {
             self.warnings
                 .push("--iptables=false: published ports are held but nothing leads to them".to_owned());
         }
-        self.faults.pass(Step::ConfigureHost)
+        Ok(self.faults.pass(Step::ConfigureHost)?)
     }
 
     /// Lists the links of known endpoints and removes those of others that this engine left.

@@ -5,8 +5,7 @@ use std::net::Ipv4Addr;
 
 use model::{PortBinding, PortMap};
 
-use super::{Port, PortError};
-use crate::endpoint::PublishedPort;
+use super::{Port, PortError, PublishedPort};
 
 /// One port to publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use berth_network::{Error, Faults, Network, Options, Step};
+use berth_network::{Error, Faults, Injected, Network, Options, Step};
 
 use crate::world::*;
 
@@ -36,7 +36,7 @@ fn opening_leaves_nothing_behind_a_failure() {
             match Network::open_with(&options(), Vec::new(), faults) {
                 Ok(_) => tell.send(false).expect("somebody waits"),
                 Err(error) => {
-                    assert!(matches!(error, Error::Injected(met) if met == step), "{error}");
+                    assert!(matches!(error, Error::Injected(Injected(met)) if met == step), "{error}");
                     assert_eq!(host(), before, "after {step:?}");
                     tell.send(true).expect("somebody waits");
                 }
@@ -68,7 +68,7 @@ fn starting_leaves_nothing_behind_a_failure() {
                 // The engine's own undo of the reservation.
                 network.disconnect(&id(1)).expect("disconnected");
                 if let Err(error) = result {
-                    assert!(matches!(error, Error::Injected(met) if met == *step), "{error}");
+                    assert!(matches!(error, Error::Injected(Injected(met)) if met == *step), "{error}");
                     met.push(*step);
                     assert_eq!(host(), before, "after {step:?}");
                 } else {

@@ -21,12 +21,13 @@ use sys::clone::{Cloned, NewNamespaces};
 
 use super::start::{Gifts, await_program};
 use super::{Exec, ExecRequest, Running};
+use crate::capabilities;
 use crate::channel::{Channel, Command};
 use crate::error::Doing;
 use crate::namespaces::start_time;
 use crate::process::launch::{self, Launch, Ready, Streams};
 use crate::process::terminal::Terminal;
-use crate::process::{capabilities, user};
+use crate::process::user;
 use crate::root::kernel;
 use crate::root::place::Root;
 use crate::{FailureKind, Process, StartError, Stdio, label, seccomp};

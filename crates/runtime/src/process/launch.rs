@@ -11,10 +11,10 @@ use rustix::fs::{FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Signal};
 
-use super::capabilities::{self, Mask};
 use super::limits;
 use super::program::Program;
 use super::user::Identity;
+use crate::capabilities::{self, Mask};
 use crate::channel::Channel;
 use crate::error::Doing;
 use crate::root::mounts::PROC_MAGIC;

@@ -1,6 +1,5 @@
 //! A process that the shim started: known by its pidfd, never by its number alone.
 
-pub(crate) mod capabilities;
 pub(crate) mod launch;
 pub(crate) mod limits;
 pub(crate) mod program;

@@ -3,7 +3,7 @@
 use super::calls::{Bits, COUNT, Calls, Decision, bits};
 use super::numbers::Architecture;
 use super::{Action, Comparison, Condition};
-use crate::process::capabilities::{self, Mask};
+use crate::capabilities::{self, Mask};
 
 /// Allowed to everyone.
 const ALWAYS: &str = "

@@ -12,7 +12,7 @@ use std::io;
 use model::SeccompPolicy;
 use sys::execute::{FilterFlags, FilterInstruction};
 
-use crate::process::capabilities::Mask;
+use crate::capabilities::Mask;
 use crate::{FailureKind, StartError};
 use compile::Plan;
 use numbers::Architecture;

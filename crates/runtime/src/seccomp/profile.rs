@@ -5,7 +5,7 @@ use sys::execute::FilterFlags;
 
 use super::numbers::Architecture;
 use super::{Action, Comparison, Condition, Rule, Rules};
-use crate::process::capabilities::{self, Mask};
+use crate::capabilities::{self, Mask};
 
 /// A profile that cannot be used.
 #[derive(Debug, thiserror::Error)]

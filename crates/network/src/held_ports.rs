@@ -11,9 +11,8 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, sockopt};
 
-use super::{HostPort, PortRequest, Protocol};
-use crate::endpoint::PublishedPort;
 use crate::error::Error;
+use crate::port::{HostPort, PortRequest, Protocol, PublishedPort};
 
 /// How often, and how long apart, one port is tried until it counts as another program's.
 const ATTEMPTS: u32 = 10;

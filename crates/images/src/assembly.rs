@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// One record.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Record {
+pub(crate) enum Record {
     Raw(Vec<u8>),
     Content { path: Vec<u8>, offset: u64, length: u64 },
     Replaced { before: u64, path: Vec<u8>, now: Vec<u8> },
@@ -96,18 +96,18 @@ impl AssemblyWriter {
 }
 
 /// Reads a record file.
-pub(super) struct AssemblyReader<'a> {
+pub(crate) struct AssemblyReader<'a> {
     input: BufReader<zstd::stream::read::Decoder<'a, BufReader<File>>>,
 }
 
 impl AssemblyReader<'_> {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let decoder = zstd::stream::read::Decoder::new(File::open(path)?)?;
         Ok(Self { input: BufReader::new(decoder) })
     }
 
     /// The next record; `None` at the end.
-    pub(super) fn next(&mut self) -> io::Result<Option<Record>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Record>> {
         let mut kind = [0];
         if self.input.read(&mut kind)? == 0 {
             return Ok(None);
