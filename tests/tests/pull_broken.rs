@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use berth_tests::http::Connection;
 use berth_tests::registry::{Asked, Content, Ending, Gate, Reply, Server, gzip, noise, pull, tar_of};
-use berth_tests::{Engine, Options, query, wait};
+use berth_tests::{Engine, Options, query, sh, wait};
 use serde_json::json;
 
 const IMAGE: &str = "127.0.0.1:5000/a:v1";
@@ -97,12 +97,17 @@ fn what_may_pass_is_tried_again() {
     let content = large(2);
     let tries: Arc<AtomicUsize> = Arc::default();
     let behind = content.clone();
-    let server = twisted(&engine, content, move |asked, reply| match tries.fetch_add(1, Ordering::SeqCst) {
-        0 => Reply::new(429).with("Retry-After", "1"),
-        1 => Reply::new(503),
-        2 => reply.ending(Ending::CutAfter(400_000)),
-        // What lies elsewhere is fetched there, and no password goes with it.
-        _ => Reply::new(307).with("Location", format!("http://127.0.0.2:5002{}?sign=x", asked.path)),
+    let server = twisted(&engine, content, move |asked, reply| {
+        if asked.header("authorization") != Some("Basic am9lOnNlY3JldA==") {
+            return Reply::new(401).with("WWW-Authenticate", "Basic realm=\"tests\"");
+        }
+        match tries.fetch_add(1, Ordering::SeqCst) {
+            0 => Reply::new(429).with("Retry-After", "1"),
+            1 => Reply::new(503),
+            2 => reply.ending(Ending::CutAfter(400_000)),
+            // What lies elsewhere is fetched there, and no password goes with it.
+            _ => Reply::new(307).with("Location", format!("http://127.0.0.2:5002{}?sign=x", asked.path)),
+        }
     });
     let store = Server::start(&engine, "127.0.0.2:5002", move |asked| behind.answer(asked));
     let credentials = berth_tests::registry::authorization("joe", "secret");
@@ -201,5 +206,30 @@ fn two_pulls_share_their_downloads_and_one_may_leave() {
     let begun = downloads().iter().filter(|asked| asked.header("range").is_none()).count();
     assert_eq!(begun, 2, "each layer was begun once");
     let _ = engine.get(&format!("/images/{IMAGE}/json")).expect(200);
+    forget(&engine);
+}
+
+#[test]
+fn a_hundred_stalled_pulls_hold_up_nothing_else() {
+    let engine = Engine::start();
+    let gate = Gate::default();
+    let held = Arc::clone(&gate);
+    let server =
+        twisted(&engine, large(1), move |_, reply| reply.ending(Ending::HeldAfter(1000, Arc::clone(&held))));
+    let path = format!("/images/create{}", query(&[("fromImage", IMAGE)]));
+    let stalled: Vec<Connection> = (0..100)
+        .map(|_| {
+            let mut connection = engine.connect();
+            connection.request("POST", &format!("/v1.20{path}"), &[], b"").expect("a request");
+            connection
+        })
+        .collect();
+    wait::until("a hundred pulls", || (server.asked_for("/manifests/v1").len() >= 100).then_some(()));
+    let _ = engine.post("/images/busybox/tag?repo=other").expect(201);
+    let _ = engine.delete("/images/other").expect(200);
+    assert_eq!(engine.output(&sh("echo works")).stdout, "works\n");
+    drop(stalled);
+    gate.store(true, Ordering::SeqCst);
+    let _ = pull(&engine, IMAGE, "", &[]).succeeded();
     forget(&engine);
 }

@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::images::registry_failure;
-use super::stream::{CancelOnDrop, finished};
+use super::stream::{CancelOnDrop, apart, finished};
 use super::{ApiError, Call, Handled, MAXIMUM_JSON, Reply};
 
 /// The answer.
@@ -25,8 +25,8 @@ pub(super) async fn check(call: Call<'_>) -> Handled {
     let client = call.engine.registry();
     let cancellation = Arc::new(Cancellation::new());
     let _cancel = CancelOnDrop(Arc::clone(&cancellation));
-    let task = tokio::task::spawn_blocking(move || client.check_credentials(&credentials, &cancellation));
-    let checked = finished(call.exchange.while_waited_for(task).await?)?;
+    let work = apart(move || client.check_credentials(&credentials, &cancellation))?;
+    let checked = finished(call.exchange.while_waited_for(work).await?)?;
     let status = checked.map_err(|error| registry_failure(&error))?;
     Reply::json(StatusCode::OK, &AuthAnswer { status })
 }

@@ -7,14 +7,15 @@ use bytes::Bytes;
 use engine::images::registry::Cancellation;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{ApiError, Call, Handled, Reply};
 use crate::http::{Body, Exchange, Output, PipeReader, PipeWriter, reader_pipe, writer_pipe};
 
 /// Messages of a progress stream on the way.
 const MESSAGES: usize = 64;
+/// The stack of a thread for long work.
+const WORK_STACK: usize = 1 << 20;
 
 /// The fields of a JSON stream.
 pub(super) fn json_fields() -> [(HeaderName, HeaderValue); 1] {
@@ -96,7 +97,7 @@ async fn feed(body: &mut Body, sender: mpsc::Sender<io::Result<Bytes>>) -> Resul
 }
 
 /// The result of a task, or what became of it.
-pub(super) fn finished<T>(result: Result<T, tokio::task::JoinError>) -> Result<T, ApiError> {
+pub(super) fn finished<T>(result: Result<T, impl std::error::Error>) -> Result<T, ApiError> {
     result.map_err(|error| ApiError::refused(format!("the engine failed at this request: {error}")))
 }
 
@@ -162,16 +163,40 @@ impl Reporter {
     }
 }
 
-/// Long work on a blocking thread, and what it says meanwhile.
+/// Long work on a thread of its own, and what it says meanwhile.
 pub(super) struct Work<T> {
-    pub(super) messages: mpsc::Receiver<Vec<u8>>,
-    pub(super) task: JoinHandle<T>,
+    messages: mpsc::Receiver<Vec<u8>>,
+    result: oneshot::Receiver<T>,
 }
 
 /// Starts long work that reports.
-pub(super) fn start<T: Send + 'static>(work: impl FnOnce(Reporter) -> T + Send + 'static) -> Work<T> {
+pub(super) fn start<T: Send + 'static>(
+    work: impl FnOnce(Reporter) -> T + Send + 'static,
+) -> Result<Work<T>, ApiError> {
     let (sender, messages) = mpsc::channel(MESSAGES);
-    Work { messages, task: tokio::task::spawn_blocking(move || work(Reporter(sender))) }
+    let result = apart(move || work(Reporter(sender)))?;
+    Ok(Work { messages, result })
+}
+
+/// Starts work on a thread of its own: however many registries are slow, the runtime's threads for
+/// short work stay free.
+pub(super) fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<oneshot::Receiver<T>, ApiError> {
+    let (answer, result) = oneshot::channel();
+    let runtime = tokio::runtime::Handle::current();
+    let run = move || {
+        // A build asks the runtime to wait for its containers.
+        let _entered = runtime.enter();
+        // Who would hear of it may have left.
+        let _ = answer.send(work());
+    };
+    std::thread::Builder::new()
+        .name("work".to_owned())
+        .stack_size(WORK_STACK)
+        .spawn(run)
+        .map_err(|error| ApiError::refused(format!("cannot start a thread: {error}")))?;
+    Ok(result)
 }
 
 /// Streams what long work says; an error before its first message keeps its status, one after it
@@ -191,13 +216,13 @@ pub(super) async fn answer_progress_of_body<E: Into<ApiError>>(
     body_reader: Option<mpsc::Sender<io::Result<Bytes>>>,
     cancel: impl FnOnce() + Send,
 ) -> Handled {
-    let Work { mut messages, task } = work;
+    let Work { mut messages, result } = work;
     let streamed = transfer(exchange, &mut messages, body_reader).await;
     if let Err(error) = streamed {
         cancel();
         return Err(error);
     }
-    let result = finished(task.await)?.map_err(Into::into);
+    let result = finished(result.await)?.map_err(Into::into);
     if exchange.has_begun() {
         if let Err(error) = result {
             exchange.output().write(&stream_error(&error.to_string(), error.code())).await?;

@@ -199,7 +199,8 @@ impl<'a> Session<'a> {
             Challenge::Basic { .. } => self.credentials.and_then(basic).is_some(),
         });
         state.challenges = challenges;
-        provable && (had_token || !same)
+        // Sent before another thread learnt the challenge, it proved nothing yet.
+        provable && (refused.is_none() || had_token || !same)
     }
 
     fn unauthorized(&self, answer: Answer) -> RegistryError {

@@ -47,6 +47,6 @@ async fn pull(call: Call<'_>, reference: ImageReference) -> Handled {
             engine.emit_image("pull", &image.reference.to_string());
         }
         Ok::<(), ApiError>(())
-    });
+    })?;
     answer_progress(call.exchange, work, move || stop.cancel()).await
 }

@@ -50,7 +50,7 @@ pub(super) async fn import_url(call: Call<'_>) -> Handled {
         let id = import(&engine, archive, &options)?;
         report(Message::line(id));
         Ok::<(), ApiError>(())
-    });
+    })?;
     answer_progress(call.exchange, work, move || stop.cancel()).await
 }
 

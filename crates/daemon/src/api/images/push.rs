@@ -30,7 +30,7 @@ pub(super) async fn push(mut call: Call<'_>) -> Handled {
         client.push(&request, &report, &cancellation).map_err(|error| registry_failure(&error))?;
         engine.emit_image("push", &reference.repository.to_string());
         Ok::<(), ApiError>(())
-    });
+    })?;
     answer_progress(call.exchange, work, move || stop.cancel()).await
 }
 

@@ -7,7 +7,7 @@ use http::StatusCode;
 
 use super::{credentials, registry_failure};
 use crate::api::filters::Filters;
-use crate::api::stream::{CancelOnDrop, finished};
+use crate::api::stream::{CancelOnDrop, apart, finished};
 use crate::api::{ApiError, Call, Handled, Reply};
 
 /// The most results that an index gives at once.
@@ -22,11 +22,11 @@ pub(super) async fn search(call: &Call<'_>) -> Handled {
     let client = call.engine.registry();
     let cancellation = Arc::new(Cancellation::new());
     let _cancel = CancelOnDrop(Arc::clone(&cancellation));
-    let task = tokio::task::spawn_blocking(move || {
+    let work = apart(move || {
         let request = SearchRequest { term: &term, limit, credentials: credentials.as_ref() };
         client.search(&request, &cancellation)
-    });
-    let found = finished(call.exchange.while_waited_for(task).await?)?;
+    })?;
+    let found = finished(call.exchange.while_waited_for(work).await?)?;
     let mut found = found.map_err(|error| registry_failure(&error))?;
     found.retain(|result| conditions.hold(result));
     Reply::json(StatusCode::OK, &found)

@@ -47,7 +47,7 @@ pub(super) async fn build(call: Call<'_>) -> Handled {
             }
         };
         engine.build(request, &credentials, &tell, &cancellation).map(drop).map_err(failure)
-    });
+    })?;
     answer_progress_of_body(call.exchange, work, body_reader, move || stop.cancel()).await
 }
 
