@@ -24,6 +24,7 @@ pub mod registry;
 pub mod rootfs;
 pub mod services;
 pub mod terminal;
+pub mod volumes;
 pub mod wait;
 
 pub use address::Address;

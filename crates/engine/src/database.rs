@@ -165,6 +165,18 @@ impl Database {
             .map_err(database_error("delete a volume"))
     }
 
+    /// Whether a volume exists and was made up for a container that named none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) fn is_anonymous(&self, name: &str) -> Result<bool, Error> {
+        self.lock()
+            .query_row("SELECT anonymous FROM volumes WHERE name = ?1", [name], |row| row.get(0))
+            .optional()
+            .map(|anonymous| anonymous.unwrap_or(false))
+            .map_err(database_error("read a volume"))
+    }
+
     /// The names of all volumes.
     ///
     /// # Errors

@@ -92,17 +92,20 @@ impl Engine {
             cgroups: Vec::new(),
             log_lines_dropped: 0,
         };
-        match self.make_files(&mut record) {
-            Ok(()) => {}
+        let save = |record: &Record| self.database.save(record, Durability::PowerLoss);
+        let made = self.make_directories(&record).and_then(|()| self.mount_volumes(&mut record, save));
+        let volumes = match made {
+            Ok(volumes) => volumes,
             Err(error) => {
                 self.directory.release(&record.name);
                 self.discard_files(&record);
                 return Err(error);
             }
-        }
+        };
         self.emit(&record, "create", &[]);
         let id = record.id.clone();
         self.directory.insert(Container::new(record));
+        volumes.keep();
         Ok(Created { id, warnings })
     }
 
@@ -119,21 +122,21 @@ impl Engine {
         }
     }
 
-    /// Makes the container's directories and volumes, then its row, which makes it real.
-    fn make_files(&self, record: &mut Record) -> Result<(), Error> {
+    /// Makes the container's directories; its row makes it real, once its volumes are there.
+    fn make_directories(&self, record: &Record) -> Result<(), Error> {
         let directory = self.container_directory(&record.id);
         for part in ["upper", "work"] {
             let path = directory.join(part);
             std::fs::create_dir_all(&path).map_err(file_error("make the directory", &path))?;
         }
-        record.mounts = self.plan_mounts(record)?;
-        self.database.save(record, Durability::PowerLoss)?;
-        self.record_volumes(record)
+        Ok(())
     }
 
-    /// Takes back what [`Self::make_files`] made.
+    /// Takes back what was made of a container that could not be made whole.
     fn discard_files(&self, record: &Record) {
-        self.release_volumes(record, true);
+        if let Err(error) = self.database.delete(&record.id) {
+            tracing::warn!("cannot forget container {}, which could not be made: {error}", record.id);
+        }
         let directory = self.container_directory(&record.id);
         if let Err(error) = std::fs::remove_dir_all(&directory)
             && error.kind() != std::io::ErrorKind::NotFound
@@ -173,16 +176,12 @@ impl Engine {
                 links.iter().map(|(alias, target)| self.link_entry(&before.name, alias, target)).collect();
         }
         let mut changed = Record { host_config: host, links, ..Record::clone(&before) };
-        let mut planned = self.plan_mounts(&changed)?;
-        for mount in &before.mounts {
-            let is_new = !planned.iter().any(|planned| planned.destination == mount.destination);
-            if is_new {
-                planned.push(mount.clone());
-            }
-        }
-        changed.mounts = planned;
-        let record = container.update(&self.database, |record| *record = changed)?;
-        self.record_volumes(&record)
+        let save = |changed: &Record| {
+            container.update(&self.database, |record| record.clone_from(changed)).map(drop)
+        };
+        self.mount_volumes(&mut changed, save)?.keep();
+        self.release_volumes(&before.mounts);
+        Ok(())
     }
 }
 

@@ -6,22 +6,21 @@ use model::{BindMount, Propagation};
 
 use crate::error::Error;
 
-/// The words that a mount's mode may hold.
-const MODES: [&str; 13] = [
-    "ro",
-    "rw",
-    "z",
-    "Z",
-    "private",
-    "rprivate",
-    "slave",
-    "rslave",
-    "shared",
-    "rshared",
-    "nocopy",
-    "consistent",
-    "delegated",
+/// The words that a mount's mode may hold; of each row one.
+const MODES: [&[&str]; 5] = [
+    &["ro", "rw"],
+    &["z", "Z"],
+    &["private", "rprivate", "slave", "rslave", "shared", "rshared"],
+    &[NO_COPY],
+    // They matter to virtual machines alone: here both sides always see the same.
+    &["consistent", "cached", "delegated"],
 ];
+
+/// Leaves a new volume empty, whatever the image has at its place.
+const NO_COPY: &str = "nocopy";
+
+/// The longest name of a file, NAME_MAX of limits.h.
+const LONGEST_NAME: usize = 255;
 
 /// Parses one entry of `Binds`: `source:destination[:mode]`.
 ///
@@ -49,6 +48,9 @@ pub(crate) fn parse_bind(text: &str) -> Result<BindMount, Error> {
         return Err(Error::refused("Unable to setup mount point, neither source nor volume defined"));
     }
     let source = if source.starts_with('/') {
+        if !copies_up(mode) {
+            return Err(invalid_mode(mode));
+        }
         clean(source).to_string_lossy().into_owned()
     } else {
         check_volume_name(source)?;
@@ -57,25 +59,42 @@ pub(crate) fn parse_bind(text: &str) -> Result<BindMount, Error> {
     Ok(BindMount { source, destination: destination.to_string_lossy().into_owned(), mode: mode.to_owned() })
 }
 
-fn check_mode(mode: &str) -> Result<(), Error> {
-    let words = || mode.split(',').filter(|word| !word.is_empty());
-    if words().all(|word| MODES.contains(&word) || word == "cached")
-        && !(words().any(|word| word == "ro") && words().any(|word| word == "rw"))
-    {
-        Ok(())
-    } else {
-        Err(Error::refused(format!("invalid mode for volumes-from: {mode}")))
+/// Checks a mode: known words, none twice and none against another.
+///
+/// # Errors
+/// Refused, in the reference's words.
+pub(crate) fn check_mode(mode: &str) -> Result<(), Error> {
+    let mut taken = [false; MODES.len()];
+    for word in mode.split(',').filter(|_| !mode.is_empty()) {
+        let row = MODES.iter().position(|row| row.contains(&word));
+        match row {
+            Some(row) if !taken[row] => taken[row] = true,
+            _ => return Err(invalid_mode(mode)),
+        }
     }
+    Ok(())
+}
+
+fn invalid_mode(mode: &str) -> Error {
+    Error::refused(format!("invalid mode for volumes-from: {mode}"))
+}
+
+/// Whether a new volume gets what the image has at its place.
+pub(crate) fn copies_up(mode: &str) -> bool {
+    !mode.split(',').any(|word| word == NO_COPY)
 }
 
 /// Checks the name of a volume.
 ///
 /// # Errors
-/// Refused when a character is not allowed.
+/// Refused when a character is not allowed, or there are too many.
 pub(crate) fn check_volume_name(name: &str) -> Result<(), Error> {
     let mut bytes = name.bytes();
     let first = bytes.next().is_some_and(|byte| byte.is_ascii_alphanumeric());
-    if first && name.len() > 1 && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)) {
+    if first
+        && name.len() <= LONGEST_NAME
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+    {
         return Ok(());
     }
     Err(Error::refused(format!(
@@ -93,7 +112,7 @@ pub(crate) fn parse_volumes_from(text: &str) -> Result<(String, Option<String>),
     }
     let Some((container, mode)) = text.split_once(':') else { return Ok((text.to_owned(), None)) };
     if !matches!(mode, "ro" | "rw" | "z" | "Z" | "ro,z" | "ro,Z" | "rw,z" | "rw,Z" | "z,ro" | "Z,ro") {
-        return Err(Error::refused(format!("invalid mode for volumes-from: {mode}")));
+        return Err(invalid_mode(mode));
     }
     if container.is_empty() {
         return Err(Error::refused("Prefix can't be empty"));
@@ -152,6 +171,13 @@ mod tests {
             ["", "/tmp", "/tmp:/x:ro:rw", "/tmp:/x:foo", "/tmp:/x/..", "a/b:/x", ":/x", "/tmp:/x:ro,rw"]
         {
             assert!(parse_bind(bad).is_err(), "{bad}");
+        }
+        for bad in ["../up:/x", "/tmp:/x:shared,slave", "/tmp:/x:nocopy", "/tmp:/x:ro,,Z", "n:/x:ro,ro"] {
+            assert!(parse_bind(bad).is_err(), "{bad}");
+        }
+        assert!(parse_bind(&format!("{}:/x", "n".repeat(256))).is_err());
+        for good in ["a:/x", "n:/x:ro,nocopy", "/tmp:/x:ro,Z,rslave", "/tmp:/x:cached"] {
+            assert!(parse_bind(good).is_ok(), "{good}");
         }
     }
 

@@ -73,7 +73,7 @@ impl Engine {
         self.tell_removal(Arc::clone(&record));
         if removal.volumes {
             let engine = Arc::clone(self);
-            let released = tokio::task::spawn_blocking(move || engine.release_volumes(&record, true));
+            let released = tokio::task::spawn_blocking(move || engine.release_volumes(&record.mounts));
             crate::container::connect::joined(released.await)?;
         }
         Ok(())

@@ -102,7 +102,7 @@ impl Engine {
             }
         }
         for mount in record.mounts.iter().filter(|mount| !mount.name.is_empty()) {
-            self.volumes.ensure(&mount.name)?;
+            self.volumes.ensure(&mount.name, |_| Ok(()))?;
         }
         Ok(())
     }

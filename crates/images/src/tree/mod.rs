@@ -11,5 +11,5 @@ pub use remove::remove;
 pub(crate) use remove::remove_at;
 pub(crate) use size::{size, stack_size};
 pub(crate) use stack::{
-    Form, Found, Stack, attributes_at, is_directory, is_opaque, is_whiteout, open_directory,
+    Form, Found, Stack, attributes, attributes_at, is_directory, is_opaque, is_whiteout, kind, open_directory,
 };

@@ -143,6 +143,9 @@ fn attach(mount: &Mount, source: &OwnedFd, root: &Root) -> Result<(), StartError
         return Err(not_a_directory());
     }
     refuse_procfs(&found, source, &destination)?;
+    if root.is(&found).doing_with(act)? {
+        return Err(StartError::words(FailureKind::System, "mounting into / is prohibited"));
+    }
     super::attach(source, &found).doing_with(act)
 }
 

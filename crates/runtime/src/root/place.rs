@@ -45,6 +45,12 @@ impl Root {
         }
     }
 
+    /// Whether a place is the root itself: links may lead there.
+    pub(crate) fn is(&self, place: &OwnedFd) -> rustix::io::Result<bool> {
+        let (root, place) = (rustix::fs::fstat(&self.0)?, rustix::fs::fstat(place)?);
+        Ok((root.st_dev, root.st_ino) == (place.st_dev, place.st_ino))
+    }
+
     /// Opens an ordinary directory of the root itself, never through a link; made when missing.
     pub(crate) fn ordinary_directory(&self, name: &str) -> rustix::io::Result<OwnedFd> {
         child_directory(self.0.as_fd(), OsStr::new(name), true)

@@ -1,0 +1,211 @@
+//! Volumes: directories that outlive containers, made whole or not at all, shared and removed.
+
+mod plan;
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use model::{ContainerId, MountPoint};
+
+use crate::container::{Record, mounts};
+use crate::engine::{Engine, random_bytes};
+use crate::error::{Error, file_error};
+
+use plan::Plan;
+
+/// Where volumes are, and who is about to use them.
+pub(crate) struct Volumes {
+    root: PathBuf,
+    /// How many containers being made name each volume: no removal takes it from them.
+    claims: Mutex<HashMap<String, usize>>,
+}
+
+impl Volumes {
+    pub(crate) fn open(root: &Path) -> Self {
+        Self { root: root.to_owned(), claims: Mutex::default() }
+    }
+
+    /// The directory that holds a volume's content.
+    pub(crate) fn content(&self, name: &str) -> PathBuf {
+        self.root.join(name).join("_data")
+    }
+
+    /// Makes a volume if it does not exist; says whether it was made. It appears with all that `fill`
+    /// puts into it, or not at all. Until it is recorded, or a container that uses it, the next start
+    /// of the daemon sweeps it; what was half made as well.
+    pub(crate) fn ensure(
+        &self,
+        name: &str,
+        fill: impl FnOnce(&Path) -> Result<(), Error>,
+    ) -> Result<bool, Error> {
+        let content = self.content(name);
+        if content.exists() {
+            return Ok(false);
+        }
+        let begun = self.root.join(format!(".new-{}", random_name()));
+        let data = begun.join("_data");
+        let made = std::fs::create_dir_all(&data)
+            .map_err(file_error("make the volume", &data))
+            .and_then(|()| fill(&data))
+            .and_then(|()| self.publish(name, &data));
+        crate::container::remove::delete_tree(&begun);
+        made
+    }
+
+    /// Gives a filled directory its place; false when somebody else was quicker.
+    fn publish(&self, name: &str, data: &Path) -> Result<bool, Error> {
+        let content = self.content(name);
+        let parent = self.root.join(name);
+        std::fs::create_dir_all(&parent).map_err(file_error("make the volume", &parent))?;
+        let flags = rustix::fs::RenameFlags::NOREPLACE;
+        match rustix::fs::renameat_with(rustix::fs::CWD, data, rustix::fs::CWD, &content, flags) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::EXIST) => Ok(false),
+            Err(error) => Err(file_error("make the volume", &content)(error.into())),
+        }
+    }
+
+    fn claims(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Holds volumes for a container that is being made. Dropped before [`Claim::keep`], it takes away
+/// again what was made for it.
+pub(crate) struct Claim<'e> {
+    engine: &'e Engine,
+    names: Vec<String>,
+    made: Vec<String>,
+}
+
+impl Claim<'_> {
+    /// The container is known now, and its volumes with it.
+    pub(crate) fn keep(mut self) {
+        self.made.clear();
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        let mut claims = self.engine.volumes.claims();
+        for name in &self.names {
+            if let Some(count) = claims.get_mut(name) {
+                *count -= 1;
+                if *count == 0 {
+                    claims.remove(name);
+                }
+            }
+        }
+        for name in &self.made {
+            self.engine.remove_unused(&claims, name);
+        }
+    }
+}
+
+impl Engine {
+    /// Gives a container its mounts: decides, makes and fills volumes, has `save` write the record, and
+    /// records the volumes.
+    ///
+    /// # Errors
+    /// What was asked for is refused, or a volume cannot be made or filled. Nothing is left then.
+    pub(crate) fn mount_volumes(
+        &self,
+        record: &mut Record,
+        save: impl FnOnce(&Record) -> Result<(), Error>,
+    ) -> Result<Claim<'_>, Error> {
+        let Plan { mounts, anonymous } = self.plan_mounts(record)?;
+        let claim = self.make_volumes(record, &mounts)?;
+        record.mounts = mounts;
+        save(record)?;
+        self.record_volumes(record, &anonymous)?;
+        Ok(claim)
+    }
+
+    /// Makes and fills the volumes that a plan names and that do not exist.
+    fn make_volumes(&self, record: &Record, planned: &[MountPoint]) -> Result<Claim<'_>, Error> {
+        let named = || planned.iter().filter(|mount| !mount.name.is_empty());
+        let names: Vec<String> = named().map(|mount| mount.name.clone()).collect();
+        for name in &names {
+            *self.volumes.claims().entry(name.clone()).or_default() += 1;
+        }
+        let mut claim = Claim { engine: self, names, made: Vec::new() };
+        for mount in named() {
+            let fill = |target: &Path| self.fill_volume(record, mount, target);
+            if self.volumes.ensure(&mount.name, fill)? {
+                claim.made.push(mount.name.clone());
+            }
+        }
+        Ok(claim)
+    }
+
+    /// Copies what the image has at a new volume's place into the volume.
+    fn fill_volume(&self, record: &Record, mount: &MountPoint, target: &Path) -> Result<(), Error> {
+        if !mounts::copies_up(&mount.mode) {
+            return Ok(());
+        }
+        let lower = self.lower_directories(record)?;
+        images::copy_up(&lower, Path::new(&mount.destination), target).map_err(Error::Image)
+    }
+
+    /// Records the volumes of a container that is recorded itself.
+    fn record_volumes(&self, record: &Record, anonymous: &[String]) -> Result<(), Error> {
+        for mount in record.mounts.iter().filter(|mount| !mount.name.is_empty()) {
+            self.database.save_volume(&mount.name, anonymous.contains(&mount.name))?;
+        }
+        Ok(())
+    }
+
+    /// Deletes volumes that a daemon died over: neither recorded nor used by a container.
+    pub(crate) fn sweep_volumes(&self) -> Result<(), Error> {
+        let mut known: HashSet<String> = self.database.volumes()?.into_iter().collect();
+        for container in self.directory.all() {
+            known.extend(container.record().mounts.iter().map(|mount| mount.name.clone()));
+        }
+        for entry in std::fs::read_dir(&self.volumes.root).into_iter().flatten().flatten() {
+            if !entry.file_name().to_str().is_some_and(|name| known.contains(name)) {
+                crate::container::remove::delete_tree(&entry.path());
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the anonymous volumes among these that no container uses any more.
+    pub(crate) fn release_volumes(&self, mounts: &[MountPoint]) {
+        for mount in mounts.iter().filter(|mount| !mount.name.is_empty()) {
+            match self.database.is_anonymous(&mount.name) {
+                Ok(true) => self.remove_unused(&self.volumes.claims(), &mount.name),
+                Ok(false) => {}
+                Err(error) => tracing::warn!("cannot look up volume {}: {error}", mount.name),
+            }
+        }
+    }
+
+    /// Removes a volume unless a container uses it, or one being made will. Its row goes first: a
+    /// directory without a row is swept by the next daemon.
+    fn remove_unused(&self, claims: &HashMap<String, usize>, name: &str) {
+        let uses = |record: &Record| record.mounts.iter().any(|mount| mount.name == name);
+        if claims.contains_key(name) || self.directory.all().iter().any(|container| uses(&container.record()))
+        {
+            return;
+        }
+        let directory = self.volumes.root.join(name);
+        let trash = self.trash().join(format!("volume-{}", random_name()));
+        let removed =
+            self.database.delete_volume(name).and_then(|()| match std::fs::rename(&directory, &trash) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    Err(file_error("move away", &directory)(error))
+                }
+                _ => Ok(()),
+            });
+        match removed {
+            Ok(()) => drop(std::thread::spawn(move || crate::container::remove::delete_tree(&trash))),
+            Err(error) => tracing::warn!("cannot remove volume {name}: {error}"),
+        }
+    }
+}
+
+/// A name that nobody has: that of an anonymous volume.
+fn random_name() -> String {
+    ContainerId::from_random(random_bytes()).to_string()
+}
