@@ -38,7 +38,8 @@ pub(crate) async fn all(engine: &Arc<Engine>, records: Vec<Record>) -> Result<()
     }
     sweep(engine)?;
     for container in to_start {
-        start_by_policy(engine, container);
+        let engine = Arc::clone(engine);
+        tokio::spawn(async move { engine.start_by_policy(&container).await });
     }
     Ok(())
 }
@@ -155,9 +156,7 @@ async fn bury_half_start(
     exit: Option<Exit>,
     cgroups: &[std::path::PathBuf],
 ) {
-    take_down_shim(directory);
-    crate::cgroup::kill(cgroups, None);
-    crate::cgroup::remove(cgroups);
+    take_down_shim(directory, cgroups);
     engine.disconnect_network(container).await;
     remove_run_directory(directory);
     if let Some(exit) = exit {
@@ -172,13 +171,17 @@ async fn bury_half_start(
     }
 }
 
-/// Takes down what is left of a shim and its container: its processes and its cgroups.
-fn take_down_shim(directory: &RunDirectory) {
-    if let Some(left) = crate::shim::left_by(directory) {
+/// Takes down what is left of a shim and its container: its processes and its cgroups, which are
+/// `cgroups` where the shim wrote down none.
+fn take_down_shim(directory: &RunDirectory, cgroups: &[std::path::PathBuf]) {
+    let left = crate::shim::left_by(directory);
+    if let Some(left) = &left {
         sys::process::kill(left.shim.pid, left.shim.start_time);
-        crate::cgroup::kill(&left.cgroups, left.init);
-        crate::cgroup::remove(&left.cgroups);
     }
+    let init = left.as_ref().and_then(|left| left.init);
+    let cgroups = left.as_ref().map_or(cgroups, |left| &left.cgroups);
+    crate::cgroup::kill(cgroups, init);
+    crate::cgroup::remove(cgroups);
 }
 
 fn finish_removal(engine: &Arc<Engine>, container: &Arc<Container>) {
@@ -186,15 +189,6 @@ fn finish_removal(engine: &Arc<Engine>, container: &Arc<Container>) {
     if let Err(error) = engine.database.delete(container.id()) {
         tracing::error!("cannot finish the removal of container {}: {error}", container.id());
     }
-}
-
-fn start_by_policy(engine: &Arc<Engine>, container: Arc<Container>) {
-    let engine = Arc::clone(engine);
-    tokio::spawn(async move {
-        if let Err(error) = engine.launch(&container, true).await {
-            tracing::warn!("cannot start container {} again: {error}", container.id());
-        }
-    });
 }
 
 /// Removes the containers of builds that a daemon died over.
@@ -228,7 +222,7 @@ fn sweep(engine: &Arc<Engine>) -> Result<(), Error> {
     for entry in entries(&engine.options.exec_root.join("containers")) {
         if !known(&entry.file_name()) {
             let directory = RunDirectory::at(entry.path());
-            take_down_shim(&directory);
+            take_down_shim(&directory, &[]);
             remove_run_directory(&directory);
         }
     }

@@ -54,6 +54,10 @@ const NAMES: [(&str, u8); 35] = [
 impl Signal {
     /// Ends a process without its say.
     pub const KILL: Self = Self(9);
+    /// SIGINT: asks a process to end, as a terminal's Control-C does.
+    pub const INT: Self = Self(2);
+    /// SIGQUIT: asks a process to end, leaving a core where that is allowed.
+    pub const QUIT: Self = Self(3);
     /// Asks a process to end.
     pub const TERM: Self = Self(15);
     /// Tells a process that its terminal changed size.

@@ -108,14 +108,8 @@ impl Engine {
                 record.phase = Phase::Restarting;
             }
         };
-        let record = match container.update(&self.database, change) {
-            Ok(record) => record,
-            Err(error) => {
-                // A full disk must not keep waiters waiting; the shim's record tells the next daemon.
-                tracing::error!("cannot record the exit of container {}: {error}", container.id());
-                container.publish(change)
-            }
-        };
+        // Shown at once; saved when all is taken down. Until then the shim's record tells the next daemon.
+        let record = container.publish(change);
         self.emit(&record, "die", &[("exitCode", exit.code.to_string())]);
         if out_of_memory && !told {
             self.emit(&record, "oom", &[]);
@@ -139,7 +133,7 @@ impl Engine {
         });
     }
 
-    /// Gives back the network, the shim, its directory and its cgroups.
+    /// Gives back the network, the shim and its cgroups, saves that, then removes the run directory.
     pub(crate) async fn take_down(&self, container: &Arc<Container>) {
         self.forget_execs(container.id());
         self.disconnect_network(container).await;
@@ -148,13 +142,14 @@ impl Engine {
         }
         container.set_shim(None);
         crate::cgroup::remove(&container.record().cgroups);
-        remove_run_directory(&RunDirectory::new(&self.options.exec_root, container.id()));
-        let cleared = container.update(&self.database, |record| {
+        let saved = container.update(&self.database, |record| {
             record.endpoint = None;
             record.cgroups = Vec::new();
         });
-        if let Err(error) = cleared {
-            tracing::error!("cannot record that container {} is taken down: {error}", container.id());
+        match saved {
+            Ok(_) => remove_run_directory(&RunDirectory::new(&self.options.exec_root, container.id())),
+            // A full disk, say: the shim's record stays for the next daemon.
+            Err(error) => tracing::error!("cannot record the exit of container {}: {error}", container.id()),
         }
     }
 }

@@ -32,7 +32,7 @@ impl Engine {
             if record.is_paused() {
                 engine.thaw(&container).await;
             }
-            if signal == Signal::KILL {
+            if asks_to_end(signal, &record.config.stop_signal) {
                 container.update(&engine.database, |record| record.stopped_by_client = true)?;
             }
             engine.signal(&container, signal).await.map_err(|error| error.on("kill", id))?;
@@ -43,4 +43,10 @@ impl Engine {
         })
         .await
     }
+}
+
+/// Whether a signal asks its process to end: no restart policy undoes that.
+fn asks_to_end(signal: Signal, stop_signal: &str) -> bool {
+    let usual = [Signal::KILL, Signal::TERM, Signal::INT, Signal::QUIT];
+    usual.contains(&signal) || Signal::parse(stop_signal).is_ok_and(|own| own == signal)
 }

@@ -87,11 +87,15 @@ pub const fn decide(phase: Phase, command: Command) -> Decision {
             Refuse(Refusal::NotRunning)
         }
 
-        (C::Remove { .. }, Phase::Created | Phase::Exited | Phase::Restarting) => Run,
-        (C::Remove { force: true }, Phase::Running(_) | Phase::Paused(_) | Phase::Starting) => Run,
-        (C::Remove { force: false }, Phase::Running(_) | Phase::Paused(_) | Phase::Starting) => {
-            Refuse(Refusal::Running)
-        }
+        (C::Remove { .. }, Phase::Created | Phase::Exited) => Run,
+        (
+            C::Remove { force: true },
+            Phase::Running(_) | Phase::Paused(_) | Phase::Starting | Phase::Restarting,
+        ) => Run,
+        (
+            C::Remove { force: false },
+            Phase::Running(_) | Phase::Paused(_) | Phase::Starting | Phase::Restarting,
+        ) => Refuse(Refusal::Running),
     }
 }
 

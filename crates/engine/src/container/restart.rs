@@ -57,6 +57,7 @@ impl Engine {
     /// Waits out the policy's delay, then starts the container, unless a client takes over meanwhile.
     pub(crate) fn restart_later(self: &Arc<Self>, container: Arc<Container>) {
         let delay = next_delay(&container);
+        let exits = container.record().exits;
         let engine = Arc::clone(self);
         tokio::spawn(async move {
             let cancelled = container.restart_cancelled.notified();
@@ -64,12 +65,18 @@ impl Engine {
                 () = tokio::time::sleep(delay) => {}
                 () = cancelled => return,
             }
-            if container.record().is_restarting()
-                && let Err(error) = engine.launch(&container, true).await
-            {
-                tracing::warn!("cannot restart container {}: {error}", container.id());
+            let record = container.record();
+            if record.is_restarting() && record.exits == exits {
+                engine.start_by_policy(&container).await;
             }
         });
+    }
+
+    /// Starts a container because its policy says so; a start that fails is tried again like an exit.
+    pub(crate) async fn start_by_policy(self: &Arc<Self>, container: &Arc<Container>) {
+        if let Err(error) = self.launch(container, true).await {
+            tracing::warn!("cannot start container {} again: {error}", container.id());
+        }
     }
 
     /// Ends a container's wait for its restart; says whether it was waiting.
@@ -87,14 +94,36 @@ impl Engine {
     }
 }
 
-/// The delay before the next restart: doubled after a quick exit, the first after a steady run.
+/// Notes and gives the delay before the next restart.
 fn next_delay(container: &Container) -> Duration {
     let record = container.record();
     let mut delay = container.restart_delay.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    *delay = if delay.is_zero() || record.finished_at.since(record.started_at) >= STEADY_RUN {
-        FIRST_DELAY
-    } else {
-        (*delay * 2).min(LONGEST_DELAY)
-    };
+    *delay = following(*delay, record.finished_at.since(record.started_at));
     *delay
+}
+
+/// The delay that follows another: doubled after a quick run, the first after a steady one.
+fn following(delay: Duration, run: Duration) -> Duration {
+    if delay.is_zero() || run >= STEADY_RUN { FIRST_DELAY } else { (delay * 2).min(LONGEST_DELAY) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_double_until_a_run_is_steady() {
+        let (quick, almost) = (Duration::ZERO, Duration::from_millis(9_999));
+        let mut delay = Duration::ZERO;
+        let mut delays = Vec::new();
+        for run in [quick, almost, quick, STEADY_RUN, quick, Duration::from_secs(3600), quick] {
+            delay = following(delay, run);
+            delays.push(delay.as_millis());
+        }
+        assert_eq!(delays, [100, 200, 400, 100, 200, 100, 200]);
+        for _ in 0..20 {
+            delay = following(delay, quick);
+        }
+        assert_eq!(delay, LONGEST_DELAY);
+    }
 }

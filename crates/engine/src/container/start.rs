@@ -49,16 +49,18 @@ impl Engine {
         let container = self.find(reference)?;
         let engine = Arc::clone(self);
         crate::outcome::finish(async move {
-            match decide(container.record().phase, Command::Start) {
+            let record = container.record();
+            match decide(record.phase, Command::Start) {
                 Decision::AlreadyDone => return Ok(Outcome::AlreadyDone),
                 Decision::Refuse(Refusal::Paused) => return Err(Error::StartPaused),
                 Decision::Refuse(_) => return Err(Error::StartRemoving),
+                // Its policy starts it.
+                Decision::Run if record.is_restarting() => return Ok(Outcome::AlreadyDone),
                 Decision::Run => {}
             }
             if let Some(host) = host {
                 engine.adopt_host_config(&container, host).await?;
             }
-            container.restart_cancelled.notify_waiters();
             engine.launch(&container, false).await.map_err(|error| error.on("start", container.id().as_str()))
         })
         .await
@@ -90,7 +92,7 @@ impl Engine {
         match self.run_steps(container).await {
             Ok(()) => Ok(Outcome::Done),
             Err(failure) => {
-                self.record_failed_start(container, &failure)?;
+                self.record_failed_start(container, &failure, by_policy)?;
                 Err(failure.error)
             }
         }
@@ -186,8 +188,14 @@ impl Engine {
         remove_run_directory(directory);
     }
 
-    /// Records why a start failed, and tells listeners as newer clients need it.
-    fn record_failed_start(&self, container: &Arc<Container>, failure: &StartFailure) -> Result<(), Error> {
+    /// Records why a start failed, and tells listeners as newer clients need it. A policy's start that
+    /// fails counts as an exit: the policy decides again.
+    fn record_failed_start(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        failure: &StartFailure,
+        by_policy: bool,
+    ) -> Result<(), Error> {
         let now = Timestamp::now();
         let record = container.update(&self.database, |record| {
             record.phase = Phase::Exited;
@@ -198,10 +206,16 @@ impl Engine {
             record.exits += 1;
             record.endpoint = None;
             record.cgroups = Vec::new();
+            if by_policy && Self::wants_restart(record) {
+                record.phase = Phase::Restarting;
+            }
         })?;
         container.waiting_clients.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.emit(&record, "start", &[]);
         self.emit(&record, "die", &[("exitCode", failure.exit_code.to_string())]);
+        if record.is_restarting() {
+            self.restart_later(Arc::clone(container));
+        }
         Ok(())
     }
 

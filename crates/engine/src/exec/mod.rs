@@ -115,6 +115,7 @@ impl Engine {
             config,
             state: watch::Sender::new(ExecState::Created),
         };
+        self.remember_exec(&exec);
         let action = format!("exec_create: {}", exec.command_line());
         self.execs.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), Arc::new(exec));
         self.emit(&record, action, &[("execID", id.to_string())]);
