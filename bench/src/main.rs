@@ -5,6 +5,7 @@
 
 mod engine;
 mod measure;
+mod registry;
 mod sample;
 mod session;
 mod table;

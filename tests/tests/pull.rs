@@ -3,7 +3,7 @@
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use berth_tests::registry::{
-    Content, Messages, Protection, Registry, Reply, Server, gzip, pull, push, tar_of,
+    Asked, Content, Messages, Protection, Registry, Reply, Server, gzip, pull, push, tar_of,
 };
 use berth_tests::{Engine, Options, query, rootfs, wait};
 use serde_json::{Value, json};
@@ -170,7 +170,7 @@ fn every_kind_of_manifest_and_layer_is_read() {
     let (mine, theirs) = (content.image("mine", &tars), content.image("theirs", &other));
     let listed = |digest: &str, architecture: &str, content: &Content| {
         let asked = |path: &str| {
-            content.answer(&berth_tests::registry::Asked {
+            content.answer(&Asked {
                 method: "GET".into(),
                 path: path.into(),
                 query: String::new(),
@@ -257,14 +257,21 @@ fn the_hub_has_a_mirror() {
 fn registries_have_names_and_addresses_of_every_kind() {
     let arguments = ["--insecure-registry", "plain.test:5000"].map(str::to_owned).to_vec();
     let environment = vec![
-        ("HTTP_PROXY".to_owned(), "http://127.0.0.1:3128".to_owned()),
+        ("HTTP_PROXY".to_owned(), "http://user:secret@127.0.0.1:3128".to_owned()),
         ("HTTPS_PROXY".to_owned(), "http://127.0.0.1:3128".to_owned()),
         ("NO_PROXY".to_owned(), "direct.test".to_owned()),
     ];
     let engine = Engine::start_with(Options { arguments, environment, without_image: true });
     let mut content = Content::default();
     let _ = content.image("v1", &runnable("x"));
-    let proxy = Server::start(&engine, "127.0.0.1:3128", |_| Reply::new(502));
+    let by_proxy = content.clone();
+    let proxy = Server::start(&engine, "127.0.0.1:3128", move |asked| {
+        // A proxy is told the whole URL of a plain server, and asked to connect to one with TLS.
+        match asked.path.strip_prefix("http://plain.test:5000") {
+            Some(path) => by_proxy.answer(&Asked { path: path.to_owned(), ..asked.clone() }),
+            None => Reply::new(502),
+        }
+    });
     let sixth = Server::start(&engine, "[::1]:5000", move |asked| content.answer(asked));
 
     let _ = pull(&engine, "[::1]:5000/a", "v1", &[]).succeeded();
@@ -273,13 +280,16 @@ fn registries_have_names_and_addresses_of_every_kind() {
     assert_eq!(listed[0]["RepoTags"], json!(["[::1]:5000/a:v1"]));
     forget(&engine, &["[::1]:5000/a:v1"]);
 
-    let asked = pull(&engine, "plain.test:5000/a", "v1", &[]);
-    assert!(asked.failure().contains("http://plain.test:5000/v2/"), "plain http is tried as well: {asked:?}");
+    let _ = pull(&engine, "plain.test:5000/a", "v1", &[]).succeeded();
+    let asked = proxy.asked();
     assert!(
-        proxy.asked().iter().any(|asked| asked.path.starts_with("plain.test:5000")),
-        "{:?}",
-        proxy.asked()
+        asked.iter().any(|asked| asked.method == "CONNECT" && asked.path == "plain.test:5000"),
+        "{asked:?}"
     );
+    let told = |asked: &&Asked| asked.path == "http://plain.test:5000/v2/a/manifests/v1";
+    let manifest = asked.iter().find(told).unwrap_or_else(|| panic!("{asked:?}"));
+    assert_eq!(manifest.header("proxy-authorization"), Some("Basic dXNlcjpzZWNyZXQ="));
+    forget(&engine, &["plain.test:5000/a:v1"]);
     let before = proxy.asked().len();
     let direct = pull(&engine, "direct.test/a", "v1", &[]);
     assert!(direct.failure().contains("cannot reach the registry direct.test"), "{direct:?}");
@@ -290,6 +300,6 @@ fn registries_have_names_and_addresses_of_every_kind() {
     let info = engine.get("/info").expect(200).json();
     assert_eq!(
         (&info["HttpProxy"], &info["NoProxy"]),
-        (&json!("http://127.0.0.1:3128"), &json!("direct.test"))
+        (&json!("http://user:secret@127.0.0.1:3128"), &json!("direct.test"))
     );
 }

@@ -6,6 +6,7 @@ mod listing;
 mod logs;
 mod memory;
 mod ports;
+mod pulls;
 mod restart;
 mod streams;
 
@@ -22,7 +23,7 @@ pub(crate) struct Measurement {
 }
 
 /// All of them.
-pub(crate) const MEASUREMENTS: [Measurement; 8] = [
+pub(crate) const MEASUREMENTS: [Measurement; 9] = [
     Measurement { name: "memory", run: memory::measure },
     Measurement { name: "lifecycle", run: lifecycle::measure },
     Measurement { name: "port", run: ports::measure },
@@ -30,5 +31,6 @@ pub(crate) const MEASUREMENTS: [Measurement; 8] = [
     Measurement { name: "list", run: listing::measure },
     Measurement { name: "stream", run: streams::measure },
     Measurement { name: "logs", run: logs::measure },
+    Measurement { name: "pull", run: pulls::measure },
     Measurement { name: "restart", run: restart::measure },
 ];

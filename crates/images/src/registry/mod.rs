@@ -18,6 +18,7 @@ mod challenge;
 mod download;
 mod endpoint;
 mod error;
+mod forward;
 mod host;
 mod in_flight;
 mod kept;

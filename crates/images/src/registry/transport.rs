@@ -13,6 +13,7 @@ use url::Url;
 
 use super::Cancellation;
 use super::cancellation::Watch;
+use super::forward::ForwardProxy;
 use super::settings::RegistrySettings;
 use super::tls::{self, CertificateError, HostCertificates, Trust};
 
@@ -270,6 +271,9 @@ impl Transport {
             .max_idle_connections_per_host(8)
             .proxy(None);
         if let Some(proxy) = self.settings.proxies.as_ref().and_then(|proxies| proxies.proxy_for(url)) {
+            if let Some(forward) = ForwardProxy::parse(proxy).filter(|_| url.scheme() == "http") {
+                return Ok(forward.agent(builder.max_idle_connections(0).build()));
+            }
             let invalid = |_| TransportError::Proxy { proxy: proxy.to_owned(), host: host.clone() };
             builder = builder.proxy(Some(ureq::Proxy::new(proxy).map_err(invalid)?));
         }
