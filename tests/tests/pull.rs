@@ -2,10 +2,11 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use berth_tests::http::Connection;
 use berth_tests::registry::{
-    Asked, Content, Messages, Protection, Registry, Reply, Server, gzip, pull, push, tar_of,
+    Asked, Content, Messages, Protection, Registry, Reply, Server, gzip, pull, push, tar_of, within_network,
 };
-use berth_tests::{Engine, Options, query, rootfs, wait};
+use berth_tests::{Address, Engine, Options, query, rootfs, wait};
 use serde_json::{Value, json};
 
 /// An engine without any image.
@@ -302,4 +303,76 @@ fn registries_have_names_and_addresses_of_every_kind() {
         (&info["HttpProxy"], &info["NoProxy"]),
         (&json!("http://user:secret@127.0.0.1:3128"), &json!("direct.test"))
     );
+}
+
+/// The digest that a registry tells clients which only know schema 1.
+fn converted_digest(engine: &Engine, path: &str) -> String {
+    let head = within_network(engine, || {
+        let address = "127.0.0.1:5000".parse().expect("an address");
+        let mut connection = Connection::open(&Address::Tcp(address)).expect("the registry");
+        let only = [("Accept", "application/vnd.docker.distribution.manifest.v1+prettyjws")];
+        connection.request("GET", path, &only, b"").expect("a request");
+        connection.read_head().expect("an answer")
+    });
+    assert_eq!(head.status, 200);
+    head.header("docker-content-digest").expect("a digest").to_owned()
+}
+
+#[test]
+fn the_digest_of_a_conversion_is_found() {
+    let engine = Engine::start();
+    let _registry = Registry::start(&engine, "127.0.0.1:5000", &Protection::Open);
+    for tag in ["v1", "v2"] {
+        let _ = engine.post(&format!("/images/busybox/tag?repo=127.0.0.1:5000/a&tag={tag}")).expect(201);
+    }
+    let digest = push(&engine, "127.0.0.1:5000/a", "", None).succeeded().digest();
+    let id = engine.get("/images/busybox/json").expect(200).json()["Id"].clone();
+    forget(&engine, &["127.0.0.1:5000/a:v1", "127.0.0.1:5000/a:v2", "busybox"]);
+    let converted = converted_digest(&engine, "/v2/a/manifests/v2");
+    assert_ne!(converted, digest);
+
+    let pulled = pull(&engine, "127.0.0.1:5000/a", &converted, &[]).succeeded();
+    assert_eq!(pulled.digest(), converted);
+    let image = engine.get(&format!("/images/127.0.0.1:5000/a@{converted}/json")).expect(200).json();
+    assert_eq!(image["Id"], id, "the image is the one that the tag names");
+    let _ = pull(&engine, "127.0.0.1:5000/a", "v2", &[]).succeeded();
+    let listed = engine.get("/images/json?digests=1").expect(200).json();
+    assert_eq!(listed[0]["RepoTags"], json!(["127.0.0.1:5000/a:v2"]));
+    assert_eq!(listed[0]["RepoDigests"], json!([format!("127.0.0.1:5000/a@{converted}")]));
+    let unknown = pull(&engine, "127.0.0.1:5000/a", &format!("sha256:{}", "1".repeat(64)), &[]);
+    assert!(unknown.status == 404 && unknown.failure().contains("manifest unknown"), "{unknown:?}");
+    let _ = engine.delete(&format!("/images/127.0.0.1:5000/a@{converted}")).expect(200);
+    forget(&engine, &["127.0.0.1:5000/a:v2"]);
+}
+
+#[test]
+fn an_old_manifest_is_read() {
+    let engine = bare();
+    let mut content = Content::default();
+    let tars = runnable("old");
+    let blobs: Vec<String> = tars.iter().map(|tar| content.blob(gzip(tar))).collect();
+    let entry = |fields: Value| json!({ "v1Compatibility": fields.to_string() });
+    let manifest = json!({
+        "schemaVersion": 1, "name": "a", "tag": "v1", "architecture": "amd64",
+        "fsLayers": [{ "blobSum": blobs[1] }, { "blobSum": blobs[0] }],
+        "history": [
+            entry(json!({ "id": "2", "parent": "1", "created": "2015-01-01T00:00:00Z", "os": "linux",
+                          "config": { "Cmd": ["cat", "/marker"], "Env": ["A=b"] }, "author": "me" })),
+            entry(json!({ "id": "1", "created": "2014-01-01T00:00:00Z", "container_config": { "Cmd": ["import"] } })),
+        ],
+    });
+    let kind = "application/vnd.docker.distribution.manifest.v1+json";
+    let digest = content.manifest("v1", kind, &manifest);
+    let _ = content.manifest("other", kind, &manifest);
+    let _server = serve(&engine, content);
+    let pulled = pull(&engine, "127.0.0.1:5000/a", "v1", &[]).succeeded();
+    assert_eq!(pulled.digest(), digest);
+    let image = engine.get("/images/127.0.0.1:5000/a:v1/json").expect(200).json();
+    assert_eq!((&image["Author"], &image["Config"]["Env"]), (&json!("me"), &json!(["A=b"])));
+    let history = engine.get("/images/127.0.0.1:5000/a:v1/history").expect(200).json();
+    assert_eq!(history[1]["CreatedBy"], "import", "{history}");
+    assert_eq!(engine.output(&json!({ "Image": "127.0.0.1:5000/a:v1" })).stdout, "old\n");
+    let other = pull(&engine, "127.0.0.1:5000/a", "other", &[]);
+    assert!(other.failure().contains("it is that of a:v1"), "a manifest of another tag: {other:?}");
+    forget(&engine, &["127.0.0.1:5000/a:v1"]);
 }

@@ -2,6 +2,7 @@
 //!
 //! An image becomes visible by its name, and that is given last: until then layers are only held.
 
+mod converted;
 mod layer;
 mod resolve;
 
@@ -109,7 +110,7 @@ fn targets(session: &Session<'_>, reference: &ImageReference) -> Result<Vec<Targ
         (Some(digest), _) => digest.to_string(),
         (None, Some(tag)) => tag.to_string(),
         (None, None) => {
-            let tags = resolve::tags(session, reference)?;
+            let tags = resolve::tags(session, reference, usize::MAX)?;
             let target = |tag: Tag| {
                 let label = tag.to_string();
                 Target { reference: ImageReference { tag: Some(tag), ..reference.clone() }, label }
@@ -130,7 +131,7 @@ struct Pull<'a> {
 
 impl Pull<'_> {
     fn target(&self, target: Target) -> Result<PulledImage, RegistryError> {
-        let resolved = resolve(self.session, &target.reference, &target.label)?;
+        let resolved = self.resolve(&target)?;
         let path = self.session.path();
         self.progress.report(Message::titled(&target.label, format!("Pulling from {path}")));
         let image = match &resolved.manifest {
@@ -141,6 +142,15 @@ impl Pull<'_> {
         let is_new = self.name(image, &target.reference, &resolved)?;
         self.progress.report(Message::line(format!("Digest: {}", resolved.digest)));
         Ok(PulledImage { reference: target.reference, image, is_new })
+    }
+
+    fn resolve(&self, target: &Target) -> Result<Resolved, RegistryError> {
+        match (resolve(self.session, &target.reference, &target.label), target.reference.digest) {
+            (Err(error @ RegistryError::Unknown { .. }), Some(digest)) => {
+                converted::find(self.session, &target.reference, digest)?.ok_or(error)
+            }
+            (resolved, _) => resolved,
+        }
     }
 
     fn image(&self, manifest: &ImageManifest) -> Result<Digest, RegistryError> {

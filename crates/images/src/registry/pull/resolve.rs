@@ -36,7 +36,7 @@ pub(super) fn resolve(
     reference: &ImageReference,
     label: &str,
 ) -> Result<Resolved, RegistryError> {
-    let (document, mut manifest) = fetch(session, reference, label, reference.digest)?;
+    let (document, mut manifest) = fetch(session, reference, label, reference.digest, &ACCEPTED)?;
     let digest = digest_of(&document);
     let platform = &session.transport().settings().platform;
     for _ in 0..DEPTH_LIMIT {
@@ -45,7 +45,7 @@ pub(super) fn resolve(
         };
         let entry = index.choose(platform)?;
         let (size, digest) = (entry.size, entry.digest);
-        let (document, chosen) = fetch(session, reference, &digest.to_string(), Some(digest))?;
+        let (document, chosen) = fetch(session, reference, &digest.to_string(), Some(digest), &ACCEPTED)?;
         let actual = document.len() as u64;
         if actual != size && !matches!(chosen, Manifest::Legacy(_)) {
             return Err(RegistryError::WrongSize { digest, expected: size, actual });
@@ -58,16 +58,17 @@ pub(super) fn resolve(
     }
 }
 
-/// Fetches one manifest; gives the bytes that its digest is of.
-fn fetch(
+/// Fetches one manifest of the types accepted; gives the bytes that its digest is of.
+pub(super) fn fetch(
     session: &Session<'_>,
     reference: &ImageReference,
     label: &str,
     expected: Option<Digest>,
+    accepted: &[&str],
 ) -> Result<(Vec<u8>, Manifest), RegistryError> {
     let make = || {
         let mut request = Request::new(Method::GET, session.url(&format!("manifests/{label}")));
-        request.headers.push((header::ACCEPT, ACCEPTED.join(", ")));
+        request.headers.push((header::ACCEPT, accepted.join(", ")));
         request
     };
     let scope = Scope::pull(session.path());
@@ -187,8 +188,12 @@ struct WireTags {
     tags: Option<Vec<String>>,
 }
 
-/// Lists all tags of the repository, page by page.
-pub(super) fn tags(session: &Session<'_>, reference: &ImageReference) -> Result<Vec<Tag>, RegistryError> {
+/// Lists the tags of the repository, page by page, until there are enough.
+pub(super) fn tags(
+    session: &Session<'_>,
+    reference: &ImageReference,
+    enough: usize,
+) -> Result<Vec<Tag>, RegistryError> {
     let scope = Scope::pull(session.path());
     let first = session.url("tags/list");
     let mut page = first.clone();
@@ -210,8 +215,8 @@ pub(super) fn tags(session: &Session<'_>, reference: &ImageReference) -> Result<
             tags.push(Tag::parse(&tag).map_err(|error| malformed(error.to_string()))?);
         }
         match head.next.filter(|next| next.origin() == first.origin() && *next != page) {
-            Some(next) => page = next,
-            None => return Ok(tags),
+            Some(next) if tags.len() < enough => page = next,
+            _ => return Ok(tags),
         }
     }
     let reason = format!("more than {PAGE_LIMIT} pages");
