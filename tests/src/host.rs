@@ -1,7 +1,7 @@
 //! What the host shows of one engine: processes, mounts, cgroups, links, firewall rules, files, rows.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -99,6 +99,39 @@ pub fn in_network_of(pid: u32, command: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// Does something on a thread that has moved into the network namespace of a process.
+///
+/// # Panics
+/// When it cannot move there.
+pub fn within_network_of<T: Send>(pid: u32, act: impl FnOnce() -> T + Send) -> T {
+    let act = move || {
+        let namespace = fs::File::open(format!("/proc/{pid}/ns/net")).expect("a network namespace");
+        // Only this thread moves; it ends with what it does.
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
+            .expect("to move into the network namespace");
+        act()
+    };
+    thread::scope(|scope| scope.spawn(act).join().expect("the thread in the network"))
+}
+
+/// Listens in the network namespace of a process.
+///
+/// # Panics
+/// When the address is taken.
+#[must_use]
+pub fn listen(pid: u32, address: SocketAddr) -> TcpListener {
+    within_network_of(pid, || TcpListener::bind(address)).expect("an address to listen at")
+}
+
+/// Connects in the network namespace of a process.
+///
+/// # Panics
+/// When nothing listens there.
+#[must_use]
+pub fn connect(pid: u32, address: SocketAddr) -> http::Connection {
+    within_network_of(pid, || http::Connection::open(&Address::Tcp(address))).expect("a connection")
+}
+
 /// What a web server answers, asked from the network namespace of a process once it listens.
 ///
 /// # Panics
@@ -106,18 +139,13 @@ pub fn in_network_of(pid: u32, command: &[&str]) -> String {
 #[must_use]
 pub fn fetch(pid: u32, address: SocketAddr, path: &str) -> String {
     let ask = || -> io::Result<String> {
-        let namespace = fs::File::open(format!("/proc/{pid}/ns/net"))?;
-        // Only this thread moves; it ends with the answer.
-        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
         let mut connection = http::Connection::open(&Address::Tcp(address))?;
         connection.set_patience(Duration::from_secs(5))?;
         connection.request("GET", path, &[("Connection", "close")], b"")?;
         let head = connection.read_head()?;
         Ok(String::from_utf8_lossy(&connection.read_body("GET", &head)?).into_owned())
     };
-    wait::until(&format!("an answer from {address}"), || {
-        thread::scope(|scope| scope.spawn(ask).join().expect("the asking thread")).ok()
-    })
+    wait::until(&format!("an answer from {address}"), || within_network_of(pid, ask).ok())
 }
 
 /// Whether a process runs; one that has ended and waits for its parent to notice does not.

@@ -1,14 +1,13 @@
 //! The daemon's life: settings, log, engine, listeners, signals, and the way back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::api::{Api, common_headers};
+use crate::api::{Api, Requests, common_headers};
 use crate::config::{DaemonArguments, Settings};
 use crate::http;
 use crate::listener::{self, Accepting, Connections};
@@ -19,10 +18,11 @@ use crate::pidfile::PidFile;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Areas of memory that threads allocate from.
 const ARENAS: i32 = 2;
-/// Memory is given back when no request came for this long after some did.
-const QUIET: Duration = Duration::from_secs(5);
-/// Threads for blocking work; idle ones end after a while.
-const BLOCKING_THREADS: usize = 64;
+/// Memory is given back when no request came for this long after the start or after others.
+const QUIET: Duration = Duration::from_secs(2);
+/// Threads for blocking work; idle ones end after a while. A client that stops in the middle of an archive
+/// keeps one waiting, so there are many: it must take more such clients than anyone has to hold others up.
+const BLOCKING_THREADS: usize = 1024;
 
 /// Runs the daemon until a signal ends it.
 pub(crate) fn run(arguments: &DaemonArguments, log: &LogLevel) -> anyhow::Result<()> {
@@ -76,18 +76,17 @@ async fn serve(settings: Settings, arguments: &DaemonArguments, log: &LogLevel) 
     Ok(())
 }
 
-/// Gives freed memory back to the kernel after the start and whenever the daemon has become quiet.
-async fn give_memory_back(requests: Arc<AtomicU64>) {
-    let (mut seen, mut served) = (0, u64::MAX);
+/// Gives freed memory back to the kernel after the start and whenever the daemon has become quiet. Meanwhile it
+/// sleeps: a quiet daemon uses no processor time.
+async fn give_memory_back(requests: Arc<Requests>) {
     loop {
+        let served = requests.count();
         tokio::time::sleep(QUIET).await;
-        let present = requests.load(Ordering::Relaxed);
-        if present == seen && present != served {
-            served = present;
+        if requests.count() == served {
             // A failed task would only mean that nothing was given back.
             let _ = tokio::task::spawn_blocking(engine::sys::memory::give_back).await;
+            requests.more_than(served).await;
         }
-        seen = present;
     }
 }
 

@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use engine::Engine;
 use http::{Method, StatusCode, header};
 use model::Config;
+use tokio::sync::Notify;
 
 pub(crate) use cors::common_headers;
 pub(crate) use error::ApiError;
@@ -43,7 +44,33 @@ const MAXIMUM_JSON: usize = 16 << 20;
 pub(crate) struct Api {
     engine: Arc<Engine>,
     settings: Arc<Reloadable>,
-    requests: Arc<AtomicU64>,
+    requests: Arc<Requests>,
+}
+
+/// How many requests were answered, for who waits for more of them.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    count: AtomicU64,
+    changed: Notify,
+}
+
+impl Requests {
+    /// How many there were.
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Waits until there were more than that.
+    pub(crate) async fn more_than(&self, seen: u64) {
+        while self.count() <= seen {
+            self.changed.notified().await;
+        }
+    }
+
+    fn add(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.changed.notify_one();
+    }
 }
 
 /// One request of a known endpoint.
@@ -89,14 +116,14 @@ impl Api {
     }
 
     /// How many requests were answered.
-    pub(crate) fn requests(&self) -> Arc<AtomicU64> {
+    pub(crate) fn requests(&self) -> Arc<Requests> {
         Arc::clone(&self.requests)
     }
 
     async fn answer(&self, exchange: &mut Exchange) {
         tracing::debug!("{} {}", exchange.head.method, exchange.head.raw_path);
         let answer = self.handle(exchange).await;
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.requests.add();
         let response = match answer {
             Ok(Reply::Sent) | Err(ApiError::Gone) => return,
             Ok(Reply::Whole(response)) => response,

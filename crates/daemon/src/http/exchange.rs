@@ -105,6 +105,13 @@ impl Exchange {
         }
     }
 
+    /// A watch that ends when the daemon is about to stop.
+    pub(crate) fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stopping = self.stopping.clone();
+        // The sender is gone only when the daemon is.
+        async move { drop(stopping.wait_for(|stopping| *stopping).await) }
+    }
+
     /// Runs a future until it is done or nobody waits for it any more.
     pub(crate) async fn while_waited_for<T>(&self, work: impl Future<Output = T>) -> Result<T, Gone> {
         tokio::select! {

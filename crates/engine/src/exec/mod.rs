@@ -19,6 +19,9 @@ use crate::shim::RequestError;
 /// How long the notice of an exec's end may take once its process is gone.
 const END_NOTICE: Duration = Duration::from_secs(1);
 
+/// How long the shim's answer to the start of an exec may take.
+const START_ANSWER: Duration = Duration::from_secs(1);
+
 /// What a client asks to run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields are the specification's")]
@@ -62,6 +65,15 @@ impl Exec {
     #[must_use]
     pub fn state(&self) -> ExecState {
         *self.state.borrow()
+    }
+
+    /// Waits while it is known that it was started but not yet what came of it.
+    async fn settled(&self) {
+        if self.state() == ExecState::Running(0) {
+            let mut state = self.state.subscribe();
+            let known = state.wait_for(|state| *state != ExecState::Running(0));
+            let _ = tokio::time::timeout(START_ANSWER, known).await;
+        }
     }
 
     /// The command and its arguments as events show them.
@@ -154,12 +166,7 @@ impl Engine {
     /// Unknown exec, or one whose container ended.
     pub async fn inspect_exec(&self, id: &str) -> Result<(Arc<Exec>, Arc<Record>), Error> {
         let (exec, container) = self.find_exec(id)?;
-        if exec.state() == ExecState::Running(0) {
-            // Its process runs, or has run already, but the shim's answer was not read yet.
-            let mut state = exec.state.subscribe();
-            let known = state.wait_for(|state| *state != ExecState::Running(0));
-            let _ = tokio::time::timeout(END_NOTICE, known).await;
-        }
+        exec.settled().await;
         if let (ExecState::Running(pid), Some(shim)) = (exec.state(), container.shim())
             && pid != 0
             && let Ok(Answer::Processes(processes)) = shim.request(Request::Processes, None).await
@@ -180,12 +187,14 @@ impl Engine {
         Ok((exec, container))
     }
 
-    /// Sets the size of an exec's terminal.
+    /// Sets the size of an exec's terminal. Clients do so as soon as the answer to their start begins, when
+    /// the process may not run yet.
     ///
     /// # Errors
     /// Unknown exec, or one that does not run.
     pub async fn resize_exec(&self, id: &str, height: u16, width: u16) -> Result<(), Error> {
         let (exec, container) = self.find_exec(id)?;
+        exec.settled().await;
         let shim = container.shim();
         let is_running = matches!(exec.state(), ExecState::Running(pid) if pid != 0);
         let Some(shim) = shim.filter(|_| is_running) else {

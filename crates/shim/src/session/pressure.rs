@@ -1,6 +1,6 @@
 //! How slow a client may be.
 //!
-//! What a client has not taken is kept for it, up to [`QUEUE_LIMIT`]. Then the process's output is not
+//! What a client has not taken is kept for it, up to 1 MiB, less where there are many clients. Then the process's output is not
 //! read for a moment, so that a client that is a little slower than the process sets the pace. But one
 //! client must not hold up the log or other clients, so the moment is short:
 //!
@@ -19,8 +19,11 @@ use crate::surroundings::Surroundings;
 /// The most that is kept for one client while the process goes on, in bytes.
 const QUEUE_LIMIT: usize = 1024 * 1024;
 
-/// The process goes on when no client has more than this waiting, in bytes.
-const RELIEVED: usize = QUEUE_LIMIT / 4;
+/// What is kept for all clients together, in bytes, unless each gets less than [`QUEUE_MINIMUM`] then.
+const QUEUES: usize = 8 * 1024 * 1024;
+
+/// What is kept for one client in any case, in bytes.
+const QUEUE_MINIMUM: usize = 64 * 1024;
 
 /// How long a full queue holds up the process before its client is fed from the log.
 const MOMENT: Duration = Duration::from_millis(50);
@@ -31,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 impl Session {
     /// Stops reading when a client has too much waiting, and decides what to do about it.
     pub(super) fn press(&mut self, shared: &mut Surroundings) {
-        let limit = if self.paused_at.is_some() { RELIEVED } else { QUEUE_LIMIT };
+        let limit = if self.paused_at.is_some() { self.relieved() } else { self.queue_limit() };
         let slow: Vec<u32> = self
             .clients
             .iter()
@@ -54,6 +57,16 @@ impl Session {
             self.drop_the_stuck(&slow, shared);
         }
         self.relieve(shared);
+    }
+
+    /// The most that is kept for one client, in bytes.
+    fn queue_limit(&self) -> usize {
+        (QUEUES / self.clients.len().max(1)).clamp(QUEUE_MINIMUM, QUEUE_LIMIT)
+    }
+
+    /// The process goes on when no client has more than this waiting, in bytes.
+    fn relieved(&self) -> usize {
+        self.queue_limit() / 4
     }
 
     fn pause(&mut self, shared: &mut Surroundings) {
@@ -93,7 +106,8 @@ impl Session {
 
     /// Reads on when nobody has much waiting any more.
     pub(super) fn relieve(&mut self, shared: &mut Surroundings) {
-        let slow = |client: &super::Client| client.is_live() && client.queue.len() > RELIEVED;
+        let relieved = self.relieved();
+        let slow = |client: &super::Client| client.is_live() && client.queue.len() > relieved;
         if self.paused_at.is_some() && !self.clients.values().any(slow) {
             self.paused_at = None;
             for output in &mut self.outputs {

@@ -7,12 +7,16 @@ use std::os::unix::net::UnixStream;
 use engine::AttachRequest;
 
 use crate::api::query::Query;
-use crate::api::{Call, Handled, Reply};
+use crate::api::{Call, Handled, MAXIMUM_JSON, Reply};
 
 pub(super) async fn attach(call: Call<'_>) -> Handled {
-    let request = read_query(&call.query, false);
+    // Before 1.6 both outputs came as one stream, without heads.
+    let merged = !call.version.is_at_least(6);
+    let request = read_query(&call.query, merged);
     let session = call.engine.prepare_attach(&call.name, request)?;
-    let framed = !call.engine.find(&call.name)?.record().config.tty;
+    let framed = !call.engine.find(&call.name)?.record().config.tty && !merged;
+    // Some clients repeat the query as a body: it belongs to the request, what follows it to the stream.
+    let _ = call.exchange.body.gather(MAXIMUM_JSON).await?;
     let (hijacked, head) = call.exchange.hijack_unsent();
     let (client, early) = hijacked.into_descriptor()?;
     let ours = client.try_clone()?;

@@ -4,6 +4,7 @@
 //! the listener (a unix socket, or TLS with client certificates).
 
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -13,17 +14,22 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::attach::read_query;
-use crate::api::{ApiError, Call, Handled, Reply};
-use crate::http::{RequestHead, Response, TransportStream};
+use crate::api::{Call, Handled, Reply};
+use crate::http::{Gone, RequestHead, Response, TransportStream};
 
 /// One read of the container's output becomes one message.
 const PIECE: usize = 32 * 1024;
 /// Largest message and frame that a client may send.
 const MAXIMUM_MESSAGE: usize = 16 << 20;
+/// How long a client may take to answer the goodbye.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a container may take what a client sent that has left.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 pub(super) async fn attach(call: Call<'_>) -> Handled {
     let mut request = read_query(&call.query, true);
@@ -50,8 +56,9 @@ pub(super) async fn attach(call: Call<'_>) -> Handled {
     let config = WebSocketConfig::default()
         .max_message_size(Some(MAXIMUM_MESSAGE))
         .max_frame_size(Some(MAXIMUM_MESSAGE));
+    let (departure, stopping) = (call.exchange.departure(), call.exchange.stopping());
     let socket = WebSocketStream::from_raw_socket(client, Role::Server, Some(config)).await;
-    proxy(socket, ours).await;
+    proxy(socket, ours, departure, stopping).await;
     match joining.await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::info!("attach by websocket: {error}"),
@@ -88,22 +95,37 @@ fn handshake(head: &RequestHead) -> Result<String, Response> {
     Ok(fields)
 }
 
-/// Carries messages to the container's stdin and its output back, until either side ends.
-async fn proxy(socket: WebSocketStream<TransportStream>, local: UnixStream) {
+/// Carries messages to the container's stdin and its output back, until either side ends or the daemon does.
+async fn proxy(
+    socket: WebSocketStream<TransportStream>,
+    local: UnixStream,
+    departure: impl Future<Output = Gone>,
+    stopping: impl Future<Output = ()>,
+) {
     let (mut sink, mut messages) = socket.split();
     let (read, write) = local.into_split();
-    {
+    let reason = {
         let outgoing = send_output(&mut sink, read);
-        let incoming = take_input(&mut messages, write);
+        let incoming = take_input(&mut messages, write, departure);
         tokio::pin!(outgoing, incoming);
         tokio::select! {
-            // The container's side is over.
-            _ = &mut outgoing => {}
-            ended = &mut incoming => if ended.is_ok() { let _ = outgoing.await; },
+            // The container's side is over, or the client takes nothing any more.
+            sent = &mut outgoing => sent.is_ok().then_some(CloseCode::Normal),
+            reason = &mut incoming => reason,
+            () = stopping => Some(CloseCode::Away),
         }
-    }
-    // Says goodbye; a client that is gone does not hear it.
-    let _ = sink.close().await;
+    };
+    let farewell = async {
+        if let Some(code) = reason {
+            sink.send(Message::Close(Some(CloseFrame { code, reason: Utf8Bytes::default() }))).await?;
+        }
+        sink.close().await?;
+        // Until it says goodbye too: closing with unread messages could destroy what is on its way to it.
+        while messages.next().await.is_some_and(|message| message.is_ok()) {}
+        Ok::<(), Error>(())
+    };
+    // A client that is gone hears nothing.
+    let _ = tokio::time::timeout(FAREWELL, farewell).await;
 }
 
 type Sink = futures_util::stream::SplitSink<WebSocketStream<TransportStream>, Message>;
@@ -143,22 +165,47 @@ fn whole_characters(piece: &[u8]) -> usize {
     }
 }
 
-/// An error means that the client is gone for good.
-async fn take_input(messages: &mut Messages, mut input: OwnedWriteHalf) -> Result<(), ApiError> {
+/// Gives the container what the client sends until it leaves; what the container does not take any more is
+/// thrown away, so that the client's pings and its goodbye are still heard. Gives what to close with.
+async fn take_input(
+    messages: &mut Messages,
+    mut input: OwnedWriteHalf,
+    departure: impl Future<Output = Gone>,
+) -> Option<CloseCode> {
+    let gone = async {
+        departure.await;
+        tokio::time::sleep(LAST_WORDS).await;
+    };
+    tokio::pin!(gone);
+    let mut is_taken = true;
     while let Some(message) = messages.next().await {
-        let data = match message.map_err(|_| ApiError::Gone)? {
-            Message::Text(text) => Bytes::from(text),
-            Message::Binary(data) => data,
-            Message::Close(_) => return Err(ApiError::Gone),
+        let data = match message {
+            Ok(Message::Text(text)) => Bytes::from(text),
+            Ok(Message::Binary(data)) => data,
+            Ok(Message::Close(_)) => return None,
             // Pings are answered by the library.
-            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
+            Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
+            Err(error) => return close_code(&error),
         };
-        if input.write_all(&data).await.is_err() {
-            // The container takes no input any more; its output may go on.
-            return Ok(());
+        if is_taken {
+            is_taken = tokio::select! {
+                written = input.write_all(&data) => written.is_ok(),
+                () = &mut gone => return None,
+            };
         }
     }
-    Err(ApiError::Gone)
+    None
+}
+
+/// What a client that broke the protocol is told.
+const fn close_code(error: &Error) -> Option<CloseCode> {
+    match error {
+        Error::Capacity(_) => Some(CloseCode::Size),
+        Error::Utf8(_) => Some(CloseCode::Invalid),
+        Error::Protocol(_) => Some(CloseCode::Protocol),
+        // The connection is over.
+        _ => None,
+    }
 }
 
 #[cfg(test)]
