@@ -40,6 +40,8 @@ impl Database {
                      name TEXT PRIMARY KEY, anonymous INTEGER NOT NULL) WITHOUT ROWID;
                  CREATE TABLE IF NOT EXISTS execs (
                      id TEXT PRIMARY KEY, container TEXT NOT NULL, document TEXT NOT NULL) WITHOUT ROWID;
+                 CREATE TABLE IF NOT EXISTS events (
+                     number INTEGER PRIMARY KEY, document TEXT NOT NULL);
                  CREATE TABLE IF NOT EXISTS settings (
                      name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
             )
@@ -209,26 +211,50 @@ impl Database {
         Ok(value)
     }
 
-    /// Stores the kept events for the next daemon.
+    /// Stores an event for the next daemon.
     ///
     /// # Errors
-    /// When the database fails.
-    pub(crate) fn save_events(&self, events: &[Event]) -> Result<(), Error> {
-        let text = serde_json::to_string(events)
-            .map_err(|source| Error::refused(format!("cannot write the events as JSON: {source}")))?;
+    /// When the database fails, or the disk is full.
+    pub(crate) fn save_event(&self, number: u64, event: &Event) -> Result<(), Error> {
+        let document = serde_json::to_string(event)
+            .map_err(|source| Error::refused(format!("cannot write an event as JSON: {source}")))?;
         self.lock()
-            .execute("INSERT OR REPLACE INTO settings (name, value) VALUES ('events', ?1)", [text])
+            .prepare_cached("INSERT OR REPLACE INTO events (number, document) VALUES (?1, ?2)")
+            .and_then(|mut statement| statement.execute(params![number.cast_signed(), document]))
             .map(drop)
-            .map_err(database_error("save the events"))
+            .map_err(database_error("save an event"))
     }
 
-    /// The events that an earlier daemon stored.
+    /// Forgets the events before this number.
     ///
     /// # Errors
     /// When the database fails.
-    pub(crate) fn events(&self) -> Result<Vec<Event>, Error> {
-        let text = self.setting("events", || "[]".to_owned())?;
-        Ok(serde_json::from_str(&text).unwrap_or_default())
+    pub(crate) fn forget_events(&self, before: u64) -> Result<(), Error> {
+        self.lock()
+            .prepare_cached("DELETE FROM events WHERE number < ?1")
+            .and_then(|mut statement| statement.execute([before.cast_signed()]))
+            .map(drop)
+            .map_err(database_error("forget events"))
+    }
+
+    /// The last events that were stored, so many at most, oldest first, with their numbers.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) fn events(&self, most: u32) -> Result<Vec<(u64, Event)>, Error> {
+        let connection = self.lock();
+        let read = || -> rusqlite::Result<Vec<(i64, String)>> {
+            connection
+                .prepare("SELECT number, document FROM events ORDER BY number DESC LIMIT ?1")?
+                .query_map([most], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        };
+        let mut rows = read().map_err(database_error("read the events"))?;
+        rows.reverse();
+        let event = |(number, document): (i64, String)| {
+            serde_json::from_str(&document).ok().map(|event| (number.cast_unsigned(), event))
+        };
+        Ok(rows.into_iter().filter_map(event).collect())
     }
 }
 

@@ -20,7 +20,7 @@ use crate::volumes::Volumes;
 /// The engine. Every request works through one of these, shared by all.
 pub struct Engine {
     pub(crate) options: Options,
-    pub(crate) database: Database,
+    pub(crate) database: Arc<Database>,
     pub(crate) directory: Directory,
     pub(crate) events: Events,
     pub(crate) images: images::Store,
@@ -46,7 +46,7 @@ impl Engine {
             make_directory(&options.data_root.join(directory))?;
         }
         make_directory(&options.exec_root.join("containers"))?;
-        let database = Database::open(&options.data_root.join("state.db"))?;
+        let database = Arc::new(Database::open(&options.data_root.join("state.db"))?);
         let records = database.containers()?;
         let endpoints = records.iter().filter_map(|record| record.endpoint.clone()).collect();
         let shim_program =
@@ -61,7 +61,7 @@ impl Engine {
             network: Arc::new(network::Network::open(&options.network, endpoints).map_err(Error::Network)?),
             volumes: Volumes::open(&options.data_root.join("volumes")),
             directory: Directory::default(),
-            events: Events::default(),
+            events: Events::kept_in(Arc::clone(&database))?,
             shim_program,
             registry: RwLock::new(Arc::new(images::registry::Client::new(options.registry.clone()))),
             execs: Mutex::default(),
@@ -73,12 +73,11 @@ impl Engine {
         for warning in engine.network.warnings() {
             tracing::warn!("{warning}");
         }
-        engine.events.restore(engine.database.events()?);
         crate::reconcile::all(&engine, records).await?;
         Ok(engine)
     }
 
-    /// Ends gracefully: keeps the events for the next daemon; containers run on unless told otherwise.
+    /// Ends gracefully; containers run on unless told otherwise.
     pub async fn close(self: &Arc<Self>) {
         if self.options.stop_containers_on_exit {
             let running =
@@ -92,9 +91,6 @@ impl Engine {
             for stop in stops {
                 let _ = stop.await;
             }
-        }
-        if let Err(error) = self.database.save_events(&self.events.kept()) {
-            tracing::warn!("cannot keep the events: {error}");
         }
     }
 

@@ -1,54 +1,136 @@
-//! What happened: kept for a while, and told to every listener in order.
+//! What happened: kept for a while, over a restart of the daemon too, and told to every listener in order.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use model::{Actor, Event, ResourceKind, Timestamp};
 use tokio::sync::broadcast;
 
+use crate::database::Database;
+use crate::error::Error;
+
 /// Events kept for `since`; the reference keeps 64, which a busy engine outruns in a second.
-const KEPT: usize = 1024;
+const KEPT: u32 = 1024;
 
 /// Events a slow listener may lag behind before it is cut off.
 const LAG: usize = 4096;
 
+/// Rows of forgotten events are deleted when there are so many.
+const FORGOTTEN: u64 = 128;
+
+/// An event, and the form in which listeners are sent it: made once for all of them.
+#[derive(Debug)]
+pub struct Told {
+    event: Event,
+    line: OnceLock<Box<[u8]>>,
+}
+
+impl Told {
+    fn new(event: Event) -> Arc<Self> {
+        Arc::new(Self { event, line: OnceLock::new() })
+    }
+
+    /// The form that is sent; `write` makes it for the first listener that wants it.
+    pub fn line(&self, write: impl FnOnce(&Event) -> Vec<u8>) -> &[u8] {
+        self.line.get_or_init(|| write(&self.event).into_boxed_slice())
+    }
+}
+
+impl Deref for Told {
+    type Target = Event;
+
+    fn deref(&self) -> &Event {
+        &self.event
+    }
+}
+
 /// The engine's events.
 pub struct Events {
-    kept: Mutex<VecDeque<Event>>,
-    sender: broadcast::Sender<Event>,
+    kept: Mutex<Kept>,
+    sender: broadcast::Sender<Arc<Told>>,
+    database: Option<Arc<Database>>,
+    /// Whether the database has refused an event already: one line in the log is enough.
+    complained: AtomicBool,
+}
+
+/// The last events, oldest first.
+#[derive(Default)]
+struct Kept {
+    events: VecDeque<Arc<Told>>,
+    /// The number of the next event.
+    next: u64,
 }
 
 /// A listener: what happened before it came, then what happens.
 pub struct Subscription {
     /// Kept events in order, all older than what `live` brings.
-    pub past: Vec<Event>,
+    pub past: Vec<Arc<Told>>,
     /// New events; `Lagged` when the listener was too slow.
-    pub live: broadcast::Receiver<Event>,
+    pub live: broadcast::Receiver<Arc<Told>>,
 }
 
 impl Default for Events {
     fn default() -> Self {
-        Self { kept: Mutex::new(VecDeque::with_capacity(64)), sender: broadcast::Sender::new(LAG) }
+        Self {
+            kept: Mutex::default(),
+            sender: broadcast::Sender::new(LAG),
+            database: None,
+            complained: AtomicBool::new(false),
+        }
     }
 }
 
 impl Events {
+    /// Goes on where the last daemon ended, however it did.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) fn kept_in(database: Arc<Database>) -> Result<Self, Error> {
+        let mut kept = Kept::default();
+        for (number, event) in database.events(KEPT)? {
+            kept.events.push_back(Told::new(event));
+            kept.next = number + 1;
+        }
+        Ok(Self { kept: Mutex::new(kept), database: Some(database), ..Self::default() })
+    }
+
     /// Tells all listeners, now.
     pub fn emit(&self, kind: ResourceKind, action: impl Into<String>, actor: Actor) {
+        let action = action.into();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let event = Event { kind, action: action.into(), actor, time: Timestamp::now() };
-        if kept.len() == KEPT {
-            kept.pop_front();
+        let told = Told::new(Event { kind, action, actor, time: Timestamp::now() });
+        if kept.events.len() >= KEPT as usize {
+            kept.events.pop_front();
         }
-        kept.push_back(event.clone());
-        let _ = self.sender.send(event);
+        kept.events.push_back(Arc::clone(&told));
+        self.save(kept.next, &told);
+        kept.next += 1;
+        let _ = self.sender.send(told);
+    }
+
+    /// Keeps an event for the next daemon. That the disk is full must not stop what the event tells of.
+    fn save(&self, number: u64, event: &Event) {
+        let Some(database) = &self.database else { return };
+        let mut saved = database.save_event(number, event);
+        if number.is_multiple_of(FORGOTTEN) {
+            saved = saved.and_then(|()| database.forget_events(number.saturating_sub(u64::from(KEPT))));
+        }
+        match saved {
+            Ok(()) => self.complained.store(false, Ordering::Relaxed),
+            Err(error) if !self.complained.swap(true, Ordering::Relaxed) => {
+                tracing::warn!("events are not kept: {error}");
+            }
+            Err(_) => {}
+        }
     }
 
     /// Starts to listen: no event is missed or seen twice between past and live.
     #[must_use]
     pub fn subscribe(&self) -> Subscription {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        Subscription { past: kept.iter().cloned().collect(), live: self.sender.subscribe() }
+        Subscription { past: kept.events.iter().cloned().collect(), live: self.sender.subscribe() }
     }
 
     /// How many listen.
@@ -56,18 +138,37 @@ impl Events {
     pub fn listeners(&self) -> usize {
         self.sender.receiver_count()
     }
+}
 
-    /// The kept events, to be stored when the daemon stops.
-    #[must_use]
-    pub fn kept(&self) -> Vec<Event> {
-        self.subscribe().past
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// Puts events of an earlier daemon before all others.
-    pub fn restore(&self, events: Vec<Event>) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        for event in events.into_iter().rev().take(KEPT) {
-            kept.push_front(event);
+    #[test]
+    fn the_last_events_outlive_a_daemon_that_was_killed() {
+        let directory = std::env::temp_dir().join(format!("berth-events-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).expect("a directory");
+        let open = || {
+            let database = Database::open(&directory.join("state.db")).expect("a database");
+            Events::kept_in(Arc::new(database)).expect("the events")
+        };
+        let events = open();
+        for number in 0..3000 {
+            let actor = Actor { id: number.to_string(), ..Actor::default() };
+            events.emit(ResourceKind::Container, "top", actor);
         }
+        // Nothing is written at the end: this is how a killed daemon leaves it.
+        std::mem::forget(events);
+        let events = open();
+        let ids = |events: &Events| -> Vec<String> {
+            events.subscribe().past.iter().map(|event| event.actor.id.clone()).collect()
+        };
+        let expected: Vec<String> = (3000 - KEPT..3000).map(|number| number.to_string()).collect();
+        assert_eq!(ids(&events), expected);
+        events.emit(ResourceKind::Container, "top", Actor { id: "next".to_owned(), ..Actor::default() });
+        let rows = events.database.as_ref().expect("it").events(u32::MAX).expect("rows").len();
+        assert!(rows <= KEPT as usize + 130, "{rows} rows are kept");
+        assert_eq!(ids(&open()).last().map(String::as_str), Some("next"));
+        std::fs::remove_dir_all(&directory).expect("removed");
     }
 }

@@ -1,9 +1,9 @@
 //! `GET /events`: what happened since a moment, then what happens, as long as the client listens.
 
-use std::io::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
-use engine::Subscription;
+use engine::{Subscription, Told};
 use http::StatusCode;
 use model::{Event, Timestamp};
 use tokio::sync::broadcast::Receiver;
@@ -83,7 +83,7 @@ struct Heard {
 
 /// One client's wishes and its place in the stream of events.
 struct Listener {
-    live: Receiver<Event>,
+    live: Receiver<Arc<Told>>,
     span: Span,
     filter: EventFilter,
 }
@@ -94,7 +94,7 @@ impl Listener {
     }
 
     /// The past events that are asked for: none without `since`.
-    fn lines_of(&self, past: &[Event]) -> Vec<u8> {
+    fn lines_of(&self, past: &[Arc<Told>]) -> Vec<u8> {
         let mut lines = Vec::new();
         if let Some(since) = self.span.since {
             let wanted = past.iter().filter(|event| event.time >= since && self.wants(event));
@@ -133,10 +133,13 @@ impl Listener {
     }
 }
 
-fn write_line(lines: &mut Vec<u8>, event: &Event) {
-    // Neither a vector nor these types can fail.
-    let _ = serde_json::to_writer(&mut *lines, &WireEvent::new(event));
-    let _ = lines.write_all(b"\n");
+fn write_line(lines: &mut Vec<u8>, event: &Told) {
+    lines.extend_from_slice(event.line(|event| {
+        // These types cannot fail to be written.
+        let mut line = serde_json::to_vec(&WireEvent::new(event)).unwrap_or_default();
+        line.push(b'\n');
+        line
+    }));
 }
 
 /// A moment of the query; 0 and less is none.
@@ -170,7 +173,11 @@ mod tests {
 
     use super::*;
 
-    fn listener(events: &engine::Events, since: Option<i64>, until: Option<i64>) -> (Listener, Vec<Event>) {
+    fn listener(
+        events: &engine::Events,
+        since: Option<i64>,
+        until: Option<i64>,
+    ) -> (Listener, Vec<Arc<Told>>) {
         let moment = |seconds| Timestamp::from_unix(seconds, 0).expect("moment");
         let span = Span { since: since.map(moment), until: until.map(moment) };
         let Subscription { past, live } = events.subscribe();
