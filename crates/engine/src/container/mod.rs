@@ -60,6 +60,8 @@ pub struct Container {
     pub(crate) restart_cancelled: tokio::sync::Notify,
     /// Gives the counters to those who follow them, while there are some.
     pub(crate) sampler: Mutex<Option<watch::Sender<Option<Arc<statistics::Samples>>>>>,
+    /// The counters that anybody asked for last.
+    pub(crate) last_sample: Mutex<Option<statistics::Sample>>,
     /// The delay before the last restart by policy.
     pub(crate) restart_delay: Mutex<std::time::Duration>,
 }
@@ -83,6 +85,7 @@ impl Container {
             waiting_clients: Mutex::new(Vec::new()),
             restart_cancelled: tokio::sync::Notify::new(),
             sampler: Mutex::default(),
+            last_sample: Mutex::default(),
             restart_delay: Mutex::default(),
         })
     }

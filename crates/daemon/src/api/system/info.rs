@@ -155,7 +155,7 @@ pub(super) fn info(call: &Call<'_>) -> Handled {
         registry_config: registry_config(call),
         init_sha1: "",
         init_path: options.shim.display().to_string(),
-        processors: std::thread::available_parallelism().map_or(1, usize::from),
+        processors: engine::HostProcessors::read().count,
         mem_total: host::memory(),
         docker_root_dir: options.data_root.display().to_string(),
         http_proxy: host::proxy("http_proxy"),

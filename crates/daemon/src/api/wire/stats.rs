@@ -147,8 +147,8 @@ fn cpu(sample: &Sample) -> CpuStats<'_> {
             usage_in_kernelmode: statistics.cpu_kernel,
             usage_in_usermode: statistics.cpu_user,
         },
-        system_cpu_usage: sample.system_cpu,
-        online_cpus: std::thread::available_parallelism().map_or(1, usize::from),
+        system_cpu_usage: sample.host.spent,
+        online_cpus: sample.host.count,
         throttling_data: Throttling {
             periods: statistics.throttling_periods,
             throttled_periods: statistics.throttled_periods,
