@@ -47,5 +47,6 @@ pub use remove::{ImageUse, Removal, RemoveOptions};
 pub use save::SavedImages;
 pub use store::{AdoptedLayer, Image, Layer, LayerBlob, NewImage, Store, TagPolicy, digest_of};
 pub use tar::ArchiveError;
+pub use tree::Accounts as HostAccounts;
 pub use tree::remove as remove_tree;
 pub use unpack::{Limits, Overwrite, Ownership, Unpacked, unpack, unpack_owned};

@@ -1,27 +1,30 @@
-//! Names of users and groups for tar headers, from the host's files, as the format wants them.
+//! Names of users and groups by number, from the host's files: tar headers and lists of processes show them.
 
 use std::collections::HashMap;
 
 /// The host's names by number.
 #[derive(Debug, Default)]
-pub(crate) struct Accounts {
+pub struct Accounts {
     users: HashMap<u32, String>,
     groups: HashMap<u32, String>,
 }
 
 impl Accounts {
     /// Reads the host's files; where they are missing, numbers have no names.
-    pub(crate) fn of_host() -> Self {
+    #[must_use]
+    pub fn of_host() -> Self {
         Self { users: read("/etc/passwd"), groups: read("/etc/group") }
     }
 
     /// A user's name, empty where there is none.
-    pub(crate) fn user(&self, id: u32) -> &str {
+    #[must_use]
+    pub fn user(&self, id: u32) -> &str {
         self.users.get(&id).map_or("", String::as_str)
     }
 
     /// A group's name, empty where there is none.
-    pub(crate) fn group(&self, id: u32) -> &str {
+    #[must_use]
+    pub fn group(&self, id: u32) -> &str {
         self.groups.get(&id).map_or("", String::as_str)
     }
 }

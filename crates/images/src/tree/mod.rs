@@ -1,11 +1,14 @@
 //! Directory trees of any depth and content: removal, walks, views of stacked layers.
 
 mod accounts;
+mod holes;
+mod kernel_file;
 mod pack;
 mod remove;
 mod size;
 mod stack;
 
+pub use accounts::Accounts;
 pub(crate) use pack::Packer;
 pub use remove::remove;
 pub(crate) use remove::remove_at;

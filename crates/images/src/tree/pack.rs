@@ -12,10 +12,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{self, FileType, Mode, OFlags, SeekFrom, Stat};
+use rustix::fs::{self, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::accounts::Accounts;
+use super::holes::{extents, has_holes};
+use super::kernel_file;
 use super::stack::{self, Form, Found, Stack, is_directory, is_whiteout};
 use crate::assembly::AssemblyWriter;
 use crate::tar::{Extent, Member, Writer, padding};
@@ -23,8 +25,6 @@ use crate::whiteout::{OPAQUE_NAME, PREFIX as WHITEOUT_PREFIX};
 
 /// Contents are copied in pieces of this size.
 const PIECE: usize = 256 * 1024;
-/// A file is written as sparse when its holes are at least this long together.
-const HOLES_WORTHWHILE: u64 = 64 * 1024;
 /// No honest tree is deeper, and a deeper one's paths could not be unpacked again.
 const DEPTH_LIMIT: usize = 2048;
 
@@ -235,7 +235,11 @@ impl<'a> Packer<'a> {
         match stack::kind(stat) {
             FileType::RegularFile => self.file(place),
             FileType::Symlink => {
-                let target = fs::readlinkat(place.parent, OsStr::from_bytes(place.child), Vec::new())?;
+                let target = match fs::readlinkat(place.parent, OsStr::from_bytes(place.child), Vec::new()) {
+                    // It went meanwhile, as descriptors in /proc do.
+                    Err(Errno::NOENT) => return Ok(()),
+                    target => target?,
+                };
                 let attributes = stack::attributes_at(place.parent, place.child)?;
                 let member = member(place.name, stat, &attributes);
                 self.header(&Member { flag: b'2', link: target.as_bytes(), ..member })
@@ -267,6 +271,9 @@ impl<'a> Packer<'a> {
             return Ok(());
         }
         let attributes = stack::attributes(&file)?;
+        if let Some(content) = kernel_file::content(&file, &stat) {
+            return self.made_up(place, &stat, &content);
+        }
         let size = u64::try_from(stat.st_size).unwrap_or_default();
         self.size += size;
         let extents = if has_holes(&stat, size) { extents(&file, size)? } else { None };
@@ -285,6 +292,14 @@ impl<'a> Packer<'a> {
         }
         let zeros = [0; crate::tar::BLOCK];
         self.raw(&zeros[..padding(stored)])
+    }
+
+    fn made_up(&mut self, place: &Place<'_>, stat: &Stat, content: &[u8]) -> io::Result<()> {
+        let size = content.len() as u64;
+        self.size += size;
+        self.header(&Member { flag: b'0', size, ..member(place.name, stat, &[]) })?;
+        self.raw(content)?;
+        self.raw(&[0; crate::tar::BLOCK][..padding(size)])
     }
 
     fn content(&mut self, file: &File, extent: Extent, real: &[u8]) -> io::Result<()> {
@@ -360,38 +375,4 @@ fn member<'m>(name: &'m [u8], stat: &Stat, attributes: &'m [(Vec<u8>, Vec<u8>)])
         attributes,
         ..Member::default()
     }
-}
-
-fn has_holes(stat: &Stat, size: u64) -> bool {
-    let allocated = u64::try_from(stat.st_blocks).unwrap_or_default().saturating_mul(512);
-    allocated.saturating_add(HOLES_WORTHWHILE) <= size
-}
-
-/// The pieces of a file that hold data, if leaving out the holes is worthwhile. A last empty piece
-/// marks the end, as GNU tar writes it.
-fn extents(file: &OwnedFd, size: u64) -> io::Result<Option<Vec<Extent>>> {
-    let mut extents = Vec::new();
-    let (mut position, mut data) = (0, 0);
-    while position < size {
-        let start = match fs::seek(file, SeekFrom::Data(position)) {
-            Ok(start) => start.min(size),
-            // No data after this place.
-            Err(Errno::NXIO) => break,
-            // The file system knows no holes.
-            Err(Errno::INVAL) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let end = fs::seek(file, SeekFrom::Hole(start))?.min(size);
-        if end <= start {
-            break;
-        }
-        extents.push(Extent { offset: start, length: end - start });
-        data += end - start;
-        position = end;
-    }
-    if size - data < HOLES_WORTHWHILE {
-        return Ok(None);
-    }
-    extents.push(Extent { offset: size, length: 0 });
-    Ok(Some(extents))
 }

@@ -1,0 +1,46 @@
+//! Lists a container's processes as the host's `ps` shows them: the usual columns without starting
+//! it, others by it.
+
+mod command;
+mod full;
+
+use shim_protocol::{Answer, Request};
+
+use crate::container::connect::joined;
+use crate::engine::Engine;
+use crate::error::Error;
+
+/// What is listed when nothing else is asked for.
+const FULL: &str = "-ef";
+
+/// The processes of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessList {
+    /// The columns' names.
+    pub titles: Vec<String>,
+    /// A row a process, as many values as there are titles.
+    pub processes: Vec<Vec<String>>,
+}
+
+impl Engine {
+    /// Lists a container's processes with the columns that `arguments` of `ps` ask for.
+    ///
+    /// # Errors
+    /// Unknown container, one that does not run, or arguments that `ps` refuses.
+    pub async fn top(&self, reference: &str, arguments: &str) -> Result<ProcessList, Error> {
+        let container = self.find(reference)?;
+        let record = container.record();
+        let shim = container.shim().filter(|_| record.is_running());
+        let shim = shim.ok_or_else(|| Error::NotRunning(record.id.to_string()))?;
+        let pids = match shim.request(Request::Processes, None).await? {
+            Answer::Processes(pids) => pids,
+            _ => Vec::new(),
+        };
+        let list = match arguments.trim() {
+            "" | FULL => joined(tokio::task::spawn_blocking(move || full::list(&pids)).await)?,
+            arguments => command::list(arguments, &pids).await?,
+        };
+        self.emit(&record, "top", &[]);
+        Ok(list)
+    }
+}
