@@ -7,7 +7,7 @@ use images::{Change, CommitRequest, Image};
 use model::{Config, ImageReference};
 
 use crate::container::connect::joined;
-use crate::container::{Container, Phase, Record, mounts};
+use crate::container::{Record, mounts};
 use crate::engine::Engine;
 use crate::error::Error;
 
@@ -80,7 +80,7 @@ impl Engine {
         let container = self.find(reference)?;
         let engine = Arc::clone(self);
         crate::outcome::finish(async move {
-            let frozen = commit.pause && engine.freeze_for(&container).await;
+            let frozen = commit.pause && engine.freeze_for_work(&container).await;
             let (worker, record) = (Arc::clone(&engine), container.record());
             let work = tokio::task::spawn_blocking(move || worker.commit_record(&record, commit));
             let image = joined(work.await).and_then(|image| image);
@@ -115,18 +115,6 @@ impl Engine {
             reference: commit.reference.as_ref(),
         };
         self.images.commit(&request).map_err(Error::Image)
-    }
-
-    /// Freezes a container that runs; says whether it must be thawed again.
-    async fn freeze_for(&self, container: &Arc<Container>) -> bool {
-        let _order = container.transition.lock().await;
-        let (Phase::Running(process), Some(shim)) = (container.record().phase, container.shim()) else {
-            return false;
-        };
-        if shim.request(shim_protocol::Request::Pause, None).await.is_err() {
-            return false;
-        }
-        container.update(&self.database, |record| record.phase = Phase::Paused(process)).is_ok()
     }
 
     /// The container's own layer.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::ProcessReference;
 use shim_protocol::Request;
 
-use crate::container::{Command, Container, Decision, Phase, Refusal, decide};
+use crate::container::{Command, Container, Decision, Phase, Record, Refusal, decide};
 use crate::engine::Engine;
 use crate::error::Error;
 
@@ -53,19 +53,41 @@ impl Engine {
             Decision::Refuse(Refusal::NotPaused) => return Err(Error::NotPaused(id())),
             Decision::Refuse(_) | Decision::AlreadyDone => return Err(Error::NotRunning(id())),
         }
-        let shim = container.shim().ok_or_else(|| Error::NotRunning(id()))?;
+        let record = self.switch(container, command).await?;
+        self.emit(&record, act, &[]);
+        Ok(())
+    }
+
+    /// Freezes or thaws a container and records it. The caller holds its lock and has looked at its phase.
+    async fn switch(&self, container: &Container, command: Command) -> Result<Arc<Record>, Error> {
+        let shim = container.shim().ok_or_else(|| Error::NotRunning(container.id().to_string()))?;
         let (request, next): (_, fn(ProcessReference) -> Phase) = if command == Command::Pause {
             (Request::Pause, Phase::Paused)
         } else {
             (Request::Unpause, Phase::Running)
         };
         shim.request(request, None).await?;
-        let record = container.update(&self.database, |record| {
+        container.update(&self.database, |record| {
             if let Some(process) = record.phase.process() {
                 record.phase = next(process);
             }
-        })?;
-        self.emit(&record, act, &[]);
-        Ok(())
+        })
+    }
+
+    /// Freezes a container that runs for work that needs it still; says whether it must be thawed again.
+    pub(crate) async fn freeze_for_work(&self, container: &Container) -> bool {
+        let _order = container.transition.lock().await;
+        matches!(container.record().phase, Phase::Running(_))
+            && self.switch(container, Command::Pause).await.is_ok()
+    }
+
+    /// Thaws a container that work has frozen, or that is about to be ended.
+    pub(crate) async fn thaw(&self, container: &Container) {
+        let _order = container.transition.lock().await;
+        if matches!(container.record().phase, Phase::Paused(_))
+            && let Err(error) = self.switch(container, Command::Unpause).await
+        {
+            tracing::warn!("cannot thaw container {}: {error}", container.id());
+        }
     }
 }

@@ -84,19 +84,6 @@ impl Engine {
             Err(error) => Err(error.into()),
         }
     }
-
-    /// Thaws a container that is about to be ended.
-    pub(crate) async fn thaw(&self, container: &Arc<Container>) {
-        let _order = container.transition.lock().await;
-        let Phase::Paused(process) = container.record().phase else { return };
-        let Some(shim) = container.shim() else { return };
-        if shim.request(Request::Unpause, None).await.is_ok()
-            && let Err(error) =
-                container.update(&self.database, |record| record.phase = Phase::Running(process))
-        {
-            tracing::warn!("cannot record that container {} is thawed: {error}", container.id());
-        }
-    }
 }
 
 /// Waits until a container has ended more often than `exits` times, or does not run; false when time is up.
