@@ -23,6 +23,7 @@ mod pipe;
 pub mod registry;
 pub mod rootfs;
 pub mod services;
+pub mod tarball;
 pub mod terminal;
 pub mod volumes;
 pub mod wait;

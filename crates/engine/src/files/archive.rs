@@ -3,8 +3,7 @@
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use images::Overwrite;
-use images::paths::{self, Fetched, PathStat};
+use images::paths::{self, Fetched, PathStat, Placement, Purpose};
 
 use crate::container::connect::joined;
 use crate::engine::Engine;
@@ -25,7 +24,7 @@ impl Engine {
     /// # Errors
     /// Unknown container or path.
     pub async fn archive_stat(self: &Arc<Self>, reference: &str, path: &str) -> Result<PathStat, Error> {
-        let held = self.view(&self.find(reference)?).await?;
+        let held = self.view(&self.find(reference)?, Purpose::Reading).await?;
         let path = path.to_owned();
         let work =
             tokio::task::spawn_blocking(move || paths::stat(held.view.root(), &path).map_err(path_error));
@@ -68,7 +67,7 @@ impl Engine {
         path: &str,
         action: &'static str,
     ) -> Result<ArchiveSession, Error> {
-        let held = self.view(&self.find(reference)?).await?;
+        let held = self.view(&self.find(reference)?, Purpose::Reading).await?;
         let path = path.to_owned();
         let work = tokio::task::spawn_blocking(move || {
             paths::fetch(held.view.root(), &path).map(|fetched| (held, fetched)).map_err(path_error)
@@ -85,14 +84,14 @@ impl Engine {
         self: &Arc<Self>,
         reference: &str,
         path: &str,
-        overwrite: Overwrite,
+        placement: Placement,
         archive: Box<dyn Read + Send>,
     ) -> Result<(), Error> {
-        let held = self.view(&self.find(reference)?).await?;
+        let held = self.view(&self.find(reference)?, Purpose::Writing).await?;
         let record = Arc::clone(&held.record);
         let path = path.to_owned();
         let work = tokio::task::spawn_blocking(move || {
-            paths::put(held.view.root(), &path, archive, overwrite).map(drop).map_err(path_error)
+            paths::put(held.view.root(), &path, archive, placement).map(drop).map_err(path_error)
         });
         joined(work.await)??;
         self.emit(&record, "extract-to-dir", &[]);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use images::paths::{BindView, PathError, View, ViewRequest};
+use images::paths::{BindView, PathError, Purpose, View, ViewRequest};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::container::connect::joined;
@@ -11,7 +11,7 @@ use crate::container::{Container, Record};
 use crate::engine::Engine;
 use crate::error::Error;
 
-/// A container's root, held open. One that does not run cannot be started meanwhile.
+/// A container's root, held open. One that does not run cannot be started while it is written to.
 pub(crate) struct HeldView {
     pub(crate) view: View,
     pub(crate) record: Arc<Record>,
@@ -19,35 +19,32 @@ pub(crate) struct HeldView {
 }
 
 impl Engine {
-    /// Opens a container's root.
+    /// Opens a container's root. Whoever only reads keeps nobody from starting or removing it meanwhile,
+    /// however long the reading takes.
     ///
     /// # Errors
     /// When it cannot be reached or mounted.
-    pub(crate) async fn view(self: &Arc<Self>, container: &Arc<Container>) -> Result<HeldView, Error> {
+    pub(crate) async fn view(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        purpose: Purpose,
+    ) -> Result<HeldView, Error> {
+        // A container that runs is looked into without its lock, which a stop may hold for a while.
+        if let Some(held) = running_view(container.record()).await? {
+            return Ok(held);
+        }
         let order = Arc::clone(&container.transition).lock_owned().await;
+        if let Some(held) = running_view(container.record()).await? {
+            return Ok(held);
+        }
         let record = container.record();
-        let (request, order) = match record.phase.process() {
-            Some(_) => (None, None),
-            None => (Some(self.view_request(&record)?), Some(order)),
-        };
-        let seen = Arc::clone(&record);
-        let opened = tokio::task::spawn_blocking(move || match (request, seen.phase.process()) {
-            (None, Some(process)) => {
-                let view = View::of_process(process.pid).map_err(path_error)?;
-                if sys::process::is_alive(process.pid, process.start_time) {
-                    Ok(view)
-                } else {
-                    Err(Error::NotRunning(seen.id.to_string()))
-                }
-            }
-            (Some(request), _) => View::mounted(&request).map_err(path_error),
-            (None, None) => Err(Error::NotRunning(seen.id.to_string())),
-        });
-        let view = joined(opened.await)??;
-        Ok(HeldView { view, record, _order: order })
+        let request = self.view_request(&record, purpose)?;
+        let opened = tokio::task::spawn_blocking(move || View::mounted(&request).map_err(path_error)).await;
+        let order = Some(order).filter(|_| purpose == Purpose::Writing);
+        Ok(HeldView { view: joined(opened)??, record, _order: order })
     }
 
-    fn view_request(&self, record: &Record) -> Result<ViewRequest, Error> {
+    fn view_request(&self, record: &Record, purpose: Purpose) -> Result<ViewRequest, Error> {
         let lowers = self.lower_directories(record)?;
         let mut mounts = record.mounts.clone();
         mounts.retain(|mount| Path::new(&mount.source).exists());
@@ -69,6 +66,7 @@ impl Engine {
             work: self.container_directory(&record.id).join("work"),
             binds,
             read_only: record.host_config.readonly_rootfs,
+            purpose,
         })
     }
 
@@ -77,6 +75,20 @@ impl Engine {
         let mut files = self.joined_name_files(record);
         files.retain(|(_, place)| !record.mounts.iter().any(|mount| mount.destination == *place));
         files
+    }
+}
+
+/// The root of a container that runs; nothing when it does not, or has ended by now.
+async fn running_view(record: Arc<Record>) -> Result<Option<HeldView>, Error> {
+    let Some(process) = record.phase.process() else { return Ok(None) };
+    let opened = tokio::task::spawn_blocking(move || {
+        let view = View::of_process(process.pid);
+        // Only now: the number may be another process's.
+        sys::process::is_alive(process.pid, process.start_time).then_some(view)
+    });
+    match joined(opened.await)? {
+        Some(view) => Ok(Some(HeldView { view: view.map_err(path_error)?, record, _order: None })),
+        None => Ok(None),
     }
 }
 

@@ -13,6 +13,6 @@ mod view;
 
 pub use error::PathError;
 pub use get::{Fetched, fetch};
-pub use put::put;
+pub use put::{Placement, put};
 pub use stat::{PathStat, stat};
-pub use view::{BindView, View, ViewRequest};
+pub use view::{BindView, Purpose, View, ViewRequest};

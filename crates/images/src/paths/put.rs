@@ -9,8 +9,16 @@ use super::PathError;
 use super::resolve::Asked;
 use crate::unpack::{Overwrite, Ownership, Unpacked, unpack_owned};
 
-/// Unpacks an archive, compressed in any known way, into the directory at `path`. All files belong
-/// to root, whatever the archive says. Names in the archive cannot leave the root, links on their
+/// How an archive's files are put in their places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placement {
+    /// Whether directories and others may replace each other.
+    pub overwrite: Overwrite,
+    /// Who owns them.
+    pub ownership: Ownership,
+}
+
+/// Unpacks an archive, compressed in any known way, into the directory at `path`. Names in the archive cannot leave the root, links on their
 /// way are followed inside it.
 ///
 /// # Errors
@@ -20,7 +28,7 @@ pub fn put(
     root: BorrowedFd<'_>,
     path: &str,
     archive: impl Read + Send,
-    overwrite: Overwrite,
+    placement: Placement,
 ) -> Result<Unpacked, PathError> {
     let asked = Asked::parse(path);
     let directory = asked.open_directory(root).map_err(|error| match error {
@@ -31,5 +39,5 @@ pub fn put(
     if mount.f_flag.contains(StatVfsMountFlags::RDONLY) {
         return Err(PathError::ReadOnly(path.to_owned()));
     }
-    Ok(unpack_owned(directory.as_fd(), archive, overwrite, Ownership::Root)?)
+    Ok(unpack_owned(directory.as_fd(), archive, placement.overwrite, placement.ownership)?)
 }

@@ -1,12 +1,13 @@
 //! A container's file system as it would be, or is, inside the container.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use rustix::fs::{CWD, FileType, Mode, OFlags};
-use rustix::mount::{MountFlags, MoveMountFlags, mount_bind_recursive, mount_remount, move_mount};
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, Timespec, Timestamps};
+use rustix::mount::{MountFlags, MoveMountFlags, mount, mount_bind_recursive, mount_remount, move_mount};
 use sys::private_mounts::in_private_mounts;
 
 use super::PathError;
@@ -23,6 +24,16 @@ pub struct BindView {
     pub read_only: bool,
 }
 
+/// What a container's file system is opened for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// Nothing of it changes: places that mounts need are made beside it. It may be started meanwhile.
+    #[default]
+    Reading,
+    /// It must not be started meanwhile.
+    Writing,
+}
+
 /// The parts of a container that does not run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ViewRequest {
@@ -36,6 +47,8 @@ pub struct ViewRequest {
     pub binds: Vec<BindView>,
     /// Whether the container may not write to its root.
     pub read_only: bool,
+    /// What it is opened for.
+    pub purpose: Purpose,
 }
 
 /// A container's file system, held open. Its mounts, if it has any, go with it.
@@ -83,7 +96,11 @@ impl View {
 /// the container has mounted into it.
 fn assemble(request: &ViewRequest) -> io::Result<OwnedFd> {
     let place = &request.upper;
-    let layers = sys::overlay::mount(&request.lowers, place, &request.work)?;
+    let own = rustix::fs::stat(place)?;
+    let layers = match request.purpose {
+        Purpose::Writing => sys::overlay::mount(&request.lowers, place, &request.work)?,
+        Purpose::Reading => mount_for_reading(request, &own)?,
+    };
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     move_mount(&layers, c"", CWD, place, flags)?;
     let root = OwnedFd::from(File::open(place)?);
@@ -91,10 +108,41 @@ fn assemble(request: &ViewRequest) -> io::Result<OwnedFd> {
         bind_into(&root, bind)?;
     }
     // Last: places to mount on may have to be made.
+    if request.purpose == Purpose::Reading {
+        rustix::fs::futimens(&root, &times(&own))?;
+    }
     if request.read_only {
         mount_remount(place, MountFlags::BIND | MountFlags::RDONLY, c"")?;
     }
     Ok(root)
+}
+
+/// Mounts the container's own layer as one of those below an empty one in memory: the overlay that a
+/// start makes of the same layer is not disturbed.
+fn mount_for_reading(request: &ViewRequest, own: &Stat) -> io::Result<OwnedFd> {
+    let memory = &request.work;
+    mount(c"tmpfs", memory, c"tmpfs", MountFlags::empty(), Some(c"mode=700,size=1m"))?;
+    let (upper, work) = (memory.join("upper"), memory.join("work"));
+    for directory in [&upper, &work] {
+        std::fs::create_dir(directory)?;
+    }
+    // The root directory looks as the topmost layer's.
+    std::os::unix::fs::chown(&upper, Some(own.st_uid), Some(own.st_gid))?;
+    std::fs::set_permissions(&upper, Permissions::from_mode(own.st_mode & 0o7777))?;
+    let mut lowers = vec![request.upper.clone()];
+    lowers.extend_from_slice(&request.lowers);
+    sys::overlay::mount(&lowers, &upper, &work)
+}
+
+fn times(stat: &Stat) -> Timestamps {
+    let time = |tv_sec, nanoseconds: u64| Timespec {
+        tv_sec,
+        tv_nsec: i64::try_from(nanoseconds).unwrap_or_default(),
+    };
+    Timestamps {
+        last_access: time(stat.st_atime, stat.st_atime_nsec),
+        last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
+    }
 }
 
 /// Binds to the place that the target is inside the container, never to one outside it.

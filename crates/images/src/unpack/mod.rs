@@ -55,8 +55,10 @@ pub struct Limits {
 
 /// Ten million entries: the largest known images have one million.
 const ENTRY_LIMIT: u64 = 10_000_000;
-/// How much of a file system an archive must leave free: a daemon needs it to clean up.
+/// How much of a file system an archive must leave free, at most: a daemon needs it to clean up.
 const SPACE_RESERVE: u64 = 64 << 20;
+/// Of a small file system only this part.
+const RESERVED_PART: u64 = 16;
 
 impl Limits {
     /// As much as the file system of a directory has free, less a reserve.
@@ -65,8 +67,9 @@ impl Limits {
     /// Whatever `fstatvfs(2)` fails with.
     pub fn of_space(directory: BorrowedFd<'_>) -> std::io::Result<Self> {
         let statistics = rustix::fs::fstatvfs(directory)?;
-        let free = statistics.f_bavail.saturating_mul(statistics.f_frsize);
-        Ok(Self { entries: ENTRY_LIMIT, bytes: free.saturating_sub(SPACE_RESERVE) })
+        let bytes = |blocks: u64| blocks.saturating_mul(statistics.f_frsize);
+        let reserve = SPACE_RESERVE.min(bytes(statistics.f_blocks) / RESERVED_PART);
+        Ok(Self { entries: ENTRY_LIMIT, bytes: bytes(statistics.f_bavail).saturating_sub(reserve) })
     }
 }
 

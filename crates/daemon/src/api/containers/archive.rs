@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use engine::images::Overwrite;
-use engine::images::paths::PathStat;
+use engine::images::paths::{PathStat, Placement};
+use engine::images::{Overwrite, Ownership};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
@@ -45,10 +45,19 @@ pub(super) async fn read(call: Call<'_>) -> Handled {
 /// `PUT /containers/(id)/archive`
 pub(super) async fn write(call: Call<'_>) -> Handled {
     let path = path(&call)?;
-    let overwrite =
-        if call.query.is_true("noOverwriteDirNonDir") { Overwrite::SameSort } else { Overwrite::Anything };
+    let placement = Placement {
+        overwrite: match call.query.is_true("noOverwriteDirNonDir") {
+            true => Overwrite::SameSort,
+            false => Overwrite::Anything,
+        },
+        // `docker cp --archive` of newer clients.
+        ownership: match call.query.is_true("copyUIDGID") {
+            true => Ownership::Archive,
+            false => Ownership::Root,
+        },
+    };
     let (engine, name) = (call.engine, &call.name);
-    let work = |archive| engine.archive_write(name, &path, overwrite, Box::new(archive));
+    let work = |archive| engine.archive_write(name, &path, placement, Box::new(archive));
     with_body(&mut call.exchange.body, work).await??;
     Ok(Reply::Whole(Response::text(StatusCode::OK, "")))
 }

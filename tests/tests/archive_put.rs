@@ -1,0 +1,218 @@
+//! `PUT /containers/(id)/archive`: where files land, what is refused, and that refusal leaves nothing.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use berth_tests::tarball::{self, TAR, entries, joined, raw};
+use berth_tests::{Answer, Engine, merged, query, sh, wait};
+use serde_json::{Value, json};
+use tar::EntryType;
+
+fn put(engine: &Engine, id: &str, parameters: &[(&str, &str)], archive: &[u8]) -> Answer {
+    engine.call("PUT", &format!("/containers/{id}/archive{}", query(parameters)), &TAR, archive)
+}
+
+/// The content of one file of a container; nothing when it is not there.
+fn file(engine: &Engine, id: &str, path: &str) -> Option<String> {
+    let path = format!("/containers/{id}/archive{}", query(&[("path", path)]));
+    let answer = engine.get(&path);
+    if answer.status() != 200 {
+        return None;
+    }
+    let entry = entries(&answer.body).into_values().next()?;
+    Some(String::from_utf8_lossy(&entry.content).into_owned())
+}
+
+/// A running container that has said it is up.
+fn up(engine: &Engine, script: &str, more: Value) -> String {
+    let id = engine.run(&merged(sh(&format!("{script}; echo up; sleep 600")), more));
+    wait::until("its start", || engine.logs(&id).0.contains("up").then_some(()));
+    id
+}
+
+/// What a program makes of bytes.
+fn filtered(program: &str, input: &[u8]) -> Vec<u8> {
+    let mut command = Command::new(program);
+    let mut child = command
+        .arg("-c")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
+    child.stdin.take().expect("stdin").write_all(input).expect("the bytes");
+    child.wait_with_output().expect("its output").stdout
+}
+
+#[test]
+fn files_land_in_containers_of_every_state() {
+    let engine = Engine::start();
+    let id = engine.create(&sh("cat /tmp/f; echo up; sleep 600"));
+    let lands = |content: &str| {
+        let answer = put(&engine, &id, &[("path", "/tmp")], &tarball::of(&[("f", content)])).expect(200);
+        assert_eq!(answer.text(), "");
+        assert_eq!(file(&engine, &id, "/tmp/f").as_deref(), Some(content));
+    };
+    lands("never started\n");
+    engine.start(&id);
+    wait::until("its start", || engine.logs(&id).0.contains("up").then_some(()));
+    assert!(engine.logs(&id).0.contains("never started"));
+    lands("running");
+    assert_eq!(engine.exec(&id, &["cat", "/tmp/f"]).stdout, "running");
+    let _ = engine.post(&format!("/containers/{id}/pause")).expect(204);
+    lands("paused");
+    let _ = engine.post(&format!("/containers/{id}/stop?t=0")).expect(204);
+    lands("ended");
+}
+
+#[test]
+fn every_compression_is_known() {
+    let engine = Engine::start();
+    let id = up(&engine, "true", json!({}));
+    for program in ["gzip", "bzip2", "xz", "zstd"] {
+        let archive = filtered(program, &tarball::of(&[("compressed", program)]));
+        let _ = put(&engine, &id, &[("path", "/tmp")], &archive).expect(200);
+        assert_eq!(file(&engine, &id, "/tmp/compressed").as_deref(), Some(program));
+        // The damage is told, and the connection and the engine go on.
+        let damaged = put(&engine, &id, &[("path", "/tmp")], &archive[..archive.len() / 2]);
+        assert_eq!(damaged.status(), 500, "{program}: {}", damaged.text());
+    }
+}
+
+#[test]
+fn owners_are_root_unless_the_client_wants_them_kept() {
+    let engine = Engine::start();
+    let id = up(&engine, "true", json!({}));
+    let mut owned = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(EntryType::Regular);
+    header.set_mode(0o4755);
+    (header.set_uid(1234), header.set_gid(1235));
+    header.set_mtime(1_400_000_000);
+    header.set_size(1);
+    owned.append_data(&mut header, "owned", &b"x"[..]).expect("an entry");
+    let archive = owned.into_inner().expect("an archive");
+    for (value, expected) in
+        [("", "0:0 4755 1400000000"), ("false", "0:0 4755 1400000000"), ("true", "1234:1235 4755 1400000000")]
+    {
+        let _ = put(&engine, &id, &[("path", "/tmp"), ("copyUIDGID", value)], &archive).expect(200);
+        let seen = engine.exec(&id, &["stat", "-c", "%u:%g %a %Y", "/tmp/owned"]).stdout;
+        assert_eq!(seen.trim(), expected, "copyUIDGID={value}");
+    }
+}
+
+#[test]
+fn directories_and_others_replace_each_other_only_when_they_may() {
+    let engine = Engine::start();
+    let running = up(&engine, "true", json!({}));
+    let ended = engine.create(&sh("true"));
+    for id in [&running, &ended] {
+        let laid = tarball::of(&[("d/", ""), ("d/f", "x"), ("file", "y")]);
+        let _ = put(&engine, id, &[("path", "/tmp")], &laid).expect(200);
+        for value in ["1", "true", "True"] {
+            let strict = [("path", "/tmp"), ("noOverwriteDirNonDir", value)];
+            let answer = put(&engine, id, &strict, &tarball::of(&[("d", "a file")])).expect(400);
+            assert!(answer.text().contains("cannot overwrite directory"), "{}", answer.text());
+            let answer = put(&engine, id, &strict, &tarball::of(&[("file/", "")])).expect(400);
+            assert!(answer.text().contains("cannot overwrite non-directory"), "{}", answer.text());
+            let link = joined(&[raw(EntryType::Symlink, "d", "/etc", b"")]);
+            assert_eq!(put(&engine, id, &strict, &link).status(), 400);
+            let _ = put(&engine, id, &strict, &tarball::of(&[("file", "z"), ("d/", "")])).expect(200);
+        }
+        assert_eq!(file(&engine, id, "/tmp/d/f").as_deref(), Some("x"), "the directory is whole");
+        assert_eq!(file(&engine, id, "/tmp/file").as_deref(), Some("z"));
+        let swapped = tarball::of(&[("d", "now a file"), ("file/", ""), ("file/in", "deep")]);
+        let _ = put(&engine, id, &[("path", "/tmp"), ("noOverwriteDirNonDir", "0")], &swapped).expect(200);
+        assert_eq!(file(&engine, id, "/tmp/d").as_deref(), Some("now a file"));
+        assert_eq!(file(&engine, id, "/tmp/file/in").as_deref(), Some("deep"));
+    }
+}
+
+#[test]
+fn what_is_read_only_is_forbidden_and_stays_as_it_was() {
+    let engine = Engine::start();
+    let bound = engine.directory().join("bound");
+    std::fs::create_dir(&bound).expect("a directory of the host");
+    let host = json!({ "Volumes": { "/vol": {} }, "HostConfig": {
+        "ReadonlyRootfs": true, "Binds": [format!("{}:/ro:ro", bound.display())] } });
+    let running = up(&engine, "true", host.clone());
+    let ended = engine.create(&merged(sh("true"), host));
+    let one = tarball::of(&[("a", "A")]);
+    for id in [&running, &ended] {
+        for path in ["/tmp", "/", "/etc", "/ro", "/ro/."] {
+            let answer = put(&engine, id, &[("path", path)], &one).expect(403);
+            assert!(answer.text().contains("read-only"), "{path}: {}", answer.text());
+        }
+        let _ = put(&engine, id, &[("path", "/vol")], &one).expect(200);
+        assert_eq!(file(&engine, id, "/vol/a").as_deref(), Some("A"));
+        assert_eq!(put(&engine, id, &[("path", "/no")], &one).status(), 404);
+        assert_eq!(put(&engine, id, &[("path", "/etc/passwd")], &one).status(), 400);
+    }
+    // Through a writable directory into the read-only mount.
+    let through =
+        up(&engine, "true", json!({ "HostConfig": { "Binds": [format!("{}:/ro:ro", bound.display())] } }));
+    let answer = put(&engine, &through, &[("path", "/")], &tarball::of(&[("ro/a", "A")])).expect(403);
+    assert!(answer.text().to_lowercase().contains("read-only"), "{}", answer.text());
+    assert_eq!(std::fs::read_dir(&bound).expect("it").count(), 0, "nothing was written to the host");
+}
+
+#[test]
+fn targets_are_found_inside_the_container() {
+    let engine = Engine::start();
+    let id = up(
+        &engine,
+        "mkdir -p /real /tmp/o; ln -s /real /lnk; ln -s nowhere /broken; ln -s /etc/passwd /lf; ln -s ../../../../../../../../tmp/o /out",
+        json!({}),
+    );
+    let one = tarball::of(&[("a", "A")]);
+    for (path, status, text) in [
+        ("/lnk", 200, ""),
+        ("lnk/", 200, ""),
+        ("/out", 200, ""),
+        ("/broken", 404, "no such file or directory"),
+        ("/no/such", 404, "no such file or directory"),
+        ("/etc/passwd", 400, "extraction point is not a directory"),
+        ("/etc/passwd/", 400, "extraction point is not a directory"),
+        ("/lf", 400, "extraction point is not a directory"),
+        ("", 400, "'path' cannot be empty"),
+    ] {
+        let answer = put(&engine, &id, &[("path", path)], &one);
+        assert_eq!(answer.status(), status, "{path}: {}", answer.text());
+        assert!(answer.text().contains(text), "{path}: {}", answer.text());
+    }
+    assert_eq!(file(&engine, &id, "/real/a").as_deref(), Some("A"));
+    assert_eq!(file(&engine, &id, "/tmp/o/a").as_deref(), Some("A"));
+    // Directories between are made, mounts are written through.
+    let deep = tarball::of(&[("x/y/z", "deep")]);
+    let _ = put(&engine, &id, &[("path", "/tmp")], &deep).expect(200);
+    assert_eq!(engine.exec(&id, &["cat", "/tmp/x/y/z"]).stdout, "deep");
+    let _ = put(&engine, &id, &[("path", "/dev/shm")], &one).expect(200);
+    assert_eq!(engine.exec(&id, &["cat", "/dev/shm/a"]).stdout, "A");
+}
+
+#[test]
+fn what_is_no_archive_is_an_error_in_words() {
+    let engine = Engine::start();
+    let id = up(&engine, "true", json!({}));
+    let good = tarball::of(&[("whole", "1"), ("cut", &"2".repeat(2000))]);
+    for (body, what) in [
+        (&b""[..], "nothing"),
+        (b"short", "short garbage"),
+        (&[b'x'; 2048][..], "garbage"),
+        (b"\x1f\x8b garbage", "garbage as gzip"),
+        (&good[..1700], "cut off in the middle"),
+        (&raw(EntryType::Link, "h", "/nosuch", b"")[..], "a hard link to nothing"),
+    ] {
+        let answer = put(&engine, &id, &[("path", "/tmp")], body);
+        assert!(matches!(answer.status(), 404 | 500), "{what}: {} {}", answer.status(), answer.text());
+        assert!(answer.text().len() > 5 && !answer.text().contains("panicked"), "{what}: {}", answer.text());
+    }
+    assert_eq!(file(&engine, &id, "/tmp/whole").as_deref(), Some("1"), "what came before the cut stays");
+    let mut huge = tar::Header::new_gnu();
+    huge.set_path("huge").expect("a name");
+    huge.set_size(1 << 62);
+    huge.set_cksum();
+    let refused = put(&engine, &id, &[("path", "/tmp")], &[&huge.as_bytes()[..], &[0; 1024]].concat());
+    assert!(refused.status() >= 400, "{}", refused.text());
+    assert!(engine.exec(&id, &["df", "-k", "/tmp"]).code == 0);
+    let _ = put(&engine, &id, &[("path", "/tmp")], &good).expect(200);
+}
