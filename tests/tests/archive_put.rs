@@ -1,10 +1,7 @@
 //! `PUT /containers/(id)/archive`: where files land, what is refused, and that refusal leaves nothing.
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
-
 use berth_tests::tarball::{self, TAR, entries, joined, raw};
-use berth_tests::{Answer, Engine, merged, query, sh, wait};
+use berth_tests::{Answer, Engine, merged, piped, query, sh, wait};
 use serde_json::{Value, json};
 use tar::EntryType;
 
@@ -28,19 +25,6 @@ fn up(engine: &Engine, script: &str, more: Value) -> String {
     let id = engine.run(&merged(sh(&format!("{script}; echo up; sleep 600")), more));
     wait::until("its start", || engine.logs(&id).0.contains("up").then_some(()));
     id
-}
-
-/// What a program makes of bytes.
-fn filtered(program: &str, input: &[u8]) -> Vec<u8> {
-    let mut command = Command::new(program);
-    let mut child = command
-        .arg("-c")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{program}: {error}"));
-    child.stdin.take().expect("stdin").write_all(input).expect("the bytes");
-    child.wait_with_output().expect("its output").stdout
 }
 
 #[test]
@@ -69,7 +53,7 @@ fn every_compression_is_known() {
     let engine = Engine::start();
     let id = up(&engine, "true", json!({}));
     for program in ["gzip", "bzip2", "xz", "zstd"] {
-        let archive = filtered(program, &tarball::of(&[("compressed", program)]));
+        let archive = piped(program, &["-c"], &tarball::of(&[("compressed", program)]));
         let _ = put(&engine, &id, &[("path", "/tmp")], &archive).expect(200);
         assert_eq!(file(&engine, &id, "/tmp/compressed").as_deref(), Some(program));
         // The damage is told, and the connection and the engine go on.
@@ -86,7 +70,8 @@ fn owners_are_root_unless_the_client_wants_them_kept() {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(EntryType::Regular);
     header.set_mode(0o4755);
-    (header.set_uid(1234), header.set_gid(1235));
+    header.set_uid(1234);
+    header.set_gid(1235);
     header.set_mtime(1_400_000_000);
     header.set_size(1);
     owned.append_data(&mut header, "owned", &b"x"[..]).expect("an entry");

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use berth_images::paths::{self, View, ViewRequest};
+use berth_images::paths::{self, Placement, Purpose, View, ViewRequest};
 use berth_images::{ImportOptions, ListFilter, NewImage, Overwrite, Store, export};
 use model::ImageReference;
 
@@ -40,14 +40,19 @@ fn measure(directory: &Path) -> Result<(), Failure> {
             let path = directory.join(kind).join(name);
             std::fs::create_dir_all(&path).map(|()| path)
         };
-        let request =
-            ViewRequest { lowers, upper: part("upper")?, work: part("work")?, ..ViewRequest::default() };
+        let request = ViewRequest {
+            lowers,
+            upper: part("upper")?,
+            work: part("work")?,
+            purpose: Purpose::Writing,
+            ..ViewRequest::default()
+        };
         let view = View::mounted(&request)?;
         timed(kind, "archive get", bytes, || {
             through_pipe(|out| Ok(paths::fetch(view.root(), "/")?.write(out)?))
         })?;
         timed(kind, "archive put", bytes, || {
-            Ok(paths::put(view.root(), "/d0", &tar[..], Overwrite::Anything).map(drop)?)
+            Ok(paths::put(view.root(), "/d0", &tar[..], Placement::of_root(Overwrite::Anything)).map(drop)?)
         })?;
         drop(view);
         timed(kind, "commit", bytes, || Ok(store.copy_layer(&request.upper, &[]).map(drop)?))?;

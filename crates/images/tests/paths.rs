@@ -4,7 +4,7 @@ mod support;
 
 use std::path::PathBuf;
 
-use berth_images::paths::{self, BindView, PathError, View, ViewRequest};
+use berth_images::paths::{self, BindView, PathError, Placement, Purpose, View, ViewRequest};
 use berth_images::{ArchiveError, ImportOptions, Overwrite, Store};
 use model::ErrorKind;
 use support::{Archive, Scratch};
@@ -55,6 +55,7 @@ fn fixture() -> Fixture {
         lowers: store.lower_directories(&image),
         upper: directory("container/upper"),
         work: directory("container/work"),
+        purpose: Purpose::Writing,
         binds: vec![bind(&volume, "/mnt/vol", false), bind(&read_only, "/ro", true)],
         read_only: false,
     };
@@ -75,7 +76,7 @@ impl Fixture {
     }
 
     fn put(&self, path: &str, archive: Archive, overwrite: Overwrite) -> Result<(), PathError> {
-        paths::put(self.view.root(), path, &archive.finish()[..], overwrite).map(drop)
+        paths::put(self.view.root(), path, &archive.finish()[..], Placement::of_root(overwrite)).map(drop)
     }
 
     fn read(&self, path: &str) -> String {
@@ -175,8 +176,8 @@ fn put_replaces_what_it_may_and_writes_nowhere_else() {
     fixture.put("/w", Archive::new().file("d", b"now a file").directory("file", 0o755), any).expect("put");
     assert_eq!(fixture.read("/w/d"), "now a file");
 
-    let error =
-        paths::put(fixture.view.root(), "/tmp", &b"no tar".repeat(200)[..], any).expect_err("garbage");
+    let error = paths::put(fixture.view.root(), "/tmp", &b"no tar".repeat(200)[..], Placement::of_root(any))
+        .expect_err("garbage");
     assert!(matches!(error, PathError::Archive(ArchiveError::Header { .. })), "{error}");
 }
 
@@ -187,7 +188,8 @@ fn a_read_only_root_is_forbidden_but_its_volumes_are_not() {
     drop(fixture.view);
     let view = View::mounted(&request).expect("a view");
     let put = |path: &str| {
-        paths::put(view.root(), path, &Archive::new().file("a", b"A").finish()[..], Overwrite::Anything)
+        let any = Placement::of_root(Overwrite::Anything);
+        paths::put(view.root(), path, &Archive::new().file("a", b"A").finish()[..], any)
     };
     assert_eq!(put("/tmp").expect_err("read-only").kind(), ErrorKind::Forbidden);
     put("/mnt/vol").expect("a volume");

@@ -18,6 +18,14 @@ pub struct Placement {
     pub ownership: Ownership,
 }
 
+impl Placement {
+    /// Files that belong to root, whatever the archive says.
+    #[must_use]
+    pub const fn of_root(overwrite: Overwrite) -> Self {
+        Self { overwrite, ownership: Ownership::Root }
+    }
+}
+
 /// Unpacks an archive, compressed in any known way, into the directory at `path`. Names in the archive cannot leave the root, links on their
 /// way are followed inside it.
 ///

@@ -142,13 +142,13 @@ fn write_line(lines: &mut Vec<u8>, event: &Told) {
     }));
 }
 
-/// A moment of the query; 0 and less is none.
+/// A moment of the query; -1 is none, as the reference has it, other negative ones are before 1970.
 fn moment(call: &Call<'_>, name: &str) -> Result<Option<Timestamp>, ApiError> {
     let Some(text) = call.query.filled(name) else { return Ok(None) };
     let moment = parse_moment(text).ok_or_else(|| {
         ApiError::refused(format!("{name} must be a time in seconds since 1970, not {text:?}"))
     })?;
-    Ok((moment.unix_nanoseconds() > 0).then_some(moment))
+    Ok((text != "-1").then_some(moment))
 }
 
 impl Span {

@@ -1,0 +1,207 @@
+//! `GET /events`: what each request makes listeners hear, in order, and nothing for those that fail.
+
+use berth_tests::http::Connection;
+use berth_tests::tarball::{self, TAR};
+use berth_tests::{Engine, merged, sh, wait};
+use serde_json::{Value, json};
+
+/// Reads a listener's events up to a marker that the test itself brings about.
+struct Listener<'a> {
+    engine: &'a Engine,
+    stream: Connection,
+    text: String,
+    marker: String,
+}
+
+impl<'a> Listener<'a> {
+    fn new(engine: &'a Engine) -> Self {
+        let (head, stream) = engine.open("GET", "/events", &[], b"");
+        assert_eq!(head.status, 200);
+        let marker = engine.create_named("marker", &sh("true"));
+        let mut listener = Self { engine, stream, text: String::new(), marker };
+        let _ = listener.line();
+        listener
+    }
+
+    fn line(&mut self) -> Value {
+        while !self.text.contains('\n') {
+            let chunk = self.stream.read_chunk().expect("an event").expect("no early end");
+            self.text.push_str(&String::from_utf8_lossy(&chunk));
+        }
+        let (line, rest) = self.text.split_once('\n').expect("a line");
+        let event = serde_json::from_str(line).expect("JSON");
+        self.text = rest.to_owned();
+        event
+    }
+
+    /// What has been heard since the last time.
+    fn heard(&mut self) -> Vec<Value> {
+        let path = format!("/containers/{}/copy", self.marker);
+        let _ = self.engine.post_json(&path, &json!({ "Resource": "/etc/passwd" })).expect(200);
+        let mut events = Vec::new();
+        loop {
+            let event = self.line();
+            if event["status"] == "copy" && event["id"] == self.marker.as_str() {
+                return events;
+            }
+            events.push(event);
+        }
+    }
+
+    fn actions(&mut self) -> Vec<String> {
+        self.heard().iter().map(|event| event["status"].as_str().expect("a status").to_owned()).collect()
+    }
+
+    /// Waits until something is over that goes on by itself.
+    fn until(&mut self, action: &str) -> Vec<String> {
+        let mut seen: Vec<String> = Vec::new();
+        wait::until(action, || {
+            seen.extend(self.actions());
+            seen.iter().any(|known| known == action).then_some(())
+        });
+        seen
+    }
+}
+
+#[test]
+fn of_containers() {
+    let engine = Engine::start();
+    let mut listener = Listener::new(&engine);
+    let script = "trap 'exit 3' TERM; trap : HUP; echo up; while :; do sleep 0.05; done";
+    let id = engine.create_named("one", &sh(script));
+    let at = |path: &str| format!("/containers/{id}/{path}");
+    let post = |path: &str| engine.post(&at(path)).status();
+    assert_eq!(listener.actions(), ["create"]);
+    engine.start(&id);
+    wait::until("its traps", || engine.logs(&id).0.contains("up").then_some(()));
+    assert_eq!(listener.actions(), ["start"]);
+    for (request, action) in [
+        ("start", None),
+        ("pause", Some("pause")),
+        ("unpause", Some("unpause")),
+        ("unpause", None),
+        ("rename?name=two", Some("rename")),
+        ("rename?name=marker", None),
+        ("resize?h=10&w=20", Some("resize")),
+        ("resize?h=bad&w=20", None),
+        ("kill?signal=HUP", Some("kill")),
+        ("kill?signal=NONE", None),
+    ] {
+        let _ = post(request);
+        assert_eq!(listener.actions(), Vec::from_iter(action), "{request}");
+    }
+    for (method, request, action) in [
+        ("GET", "top", Some("top")),
+        ("GET", "top?ps_args=--nosuch", None),
+        ("GET", "json", None),
+        ("GET", "changes", None),
+        ("GET", "logs?stdout=1", None),
+        ("GET", "stats?stream=0", None),
+        ("HEAD", "archive?path=/etc", None),
+        ("GET", "archive?path=/etc", Some("archive-path")),
+        ("GET", "archive?path=/no", None),
+        ("GET", "export", Some("export")),
+        ("POST", "attach?stdout=1&logs=1", Some("attach")),
+    ] {
+        let _ = engine.call(method, &at(request), &[], b"");
+        assert_eq!(listener.actions(), Vec::from_iter(action), "{request}");
+    }
+    let one = tarball::of(&[("f", "x")]);
+    let _ = engine.call("PUT", &at("archive?path=/tmp"), &TAR, &one).expect(200);
+    assert_eq!(listener.actions(), ["extract-to-dir"]);
+    let _ = engine.call("PUT", &at("archive?path=/no"), &TAR, &one).expect(404);
+    assert_eq!(listener.actions(), Vec::<String>::new());
+    assert_eq!(engine.exec(&id, &["echo", "a", "b"]).code, 0);
+    assert_eq!(listener.actions(), ["exec_create: echo a b", "exec_start: echo a b"]);
+    let _ = engine.exec(&id, &["nosuch"]);
+    assert_eq!(listener.actions(), ["exec_create: nosuch ", "exec_start: nosuch "]);
+    assert_eq!(post("stop?t=20"), 204);
+    assert_eq!(listener.until("stop"), ["kill", "die", "stop"]);
+    assert_eq!((post("stop"), post("kill")), (304, 500));
+    assert_eq!(post("restart?t=20"), 204);
+    assert_eq!(listener.until("restart"), ["start", "restart"]);
+    let ended = engine.delete(&format!("/containers/{id}"));
+    assert_eq!((ended.status(), listener.actions()), (409, Vec::new()), "it runs");
+    let _ = engine.delete(&format!("/containers/{id}?force=1")).expect(204);
+    assert_eq!(listener.until("destroy"), ["kill", "die", "destroy"]);
+}
+
+#[test]
+fn of_ends_that_nobody_asked_for() {
+    let engine = Engine::start();
+    let mut listener = Listener::new(&engine);
+    let limits = json!({ "HostConfig": { "Memory": 16 << 20 } });
+    let id = engine.run(&merged(sh("tail /dev/zero"), limits));
+    let mut seen = listener.until("die");
+    if !seen.contains(&"oom".to_owned()) {
+        seen.extend(listener.until("oom"));
+    }
+    seen.sort();
+    assert_eq!(seen, ["create", "die", "oom", "start"]);
+    engine.remove(&id);
+    assert_eq!(listener.until("destroy"), ["destroy"]);
+    let again =
+        json!({ "HostConfig": { "RestartPolicy": { "Name": "on-failure", "MaximumRetryCount": 2 } } });
+    let id = engine.run(&merged(sh("exit 4"), again));
+    let mut seen = Vec::new();
+    wait::until("three lives", || {
+        seen.extend(listener.actions());
+        (seen.iter().filter(|action| *action == "die").count() == 3).then_some(())
+    });
+    assert_eq!(seen, ["create", "start", "die", "start", "die", "start", "die"]);
+    engine.remove(&id);
+    let _ = listener.until("destroy");
+    for body in
+        [json!({ "Image": "busybox", "Cmd": ["nosuch"] }), merged(sh("true"), json!({ "User": "nosuch" }))]
+    {
+        let id = engine.create(&body);
+        assert!(engine.post(&format!("/containers/{id}/start")).status() >= 400);
+        let seen = listener.actions();
+        assert_eq!((seen[0].as_str(), seen[seen.len() - 1].as_str()), ("create", "die"), "{seen:?}");
+        engine.remove(&id);
+        let _ = listener.until("destroy");
+    }
+    assert_eq!(
+        engine.post_json("/containers/create", &json!({ "Image": "nosuch", "Cmd": ["x"] })).status(),
+        404
+    );
+    assert_eq!(listener.actions(), Vec::<String>::new());
+}
+
+#[test]
+fn of_images() {
+    let engine = Engine::start();
+    let mut listener = Listener::new(&engine);
+    let id = engine.get("/images/busybox/json").expect(200).json()["Id"].as_str().expect("an id").to_owned();
+    let events = |listener: &mut Listener<'_>| -> Vec<(String, String)> {
+        let told = |event: &Value| {
+            assert_eq!((&event["Type"], &event["from"]), (&json!("image"), &Value::Null), "{event}");
+            assert_eq!(event["Action"], event["status"]);
+            assert_eq!(event["Actor"]["ID"], event["id"]);
+            let text = |name: &str| event[name].as_str().expect("text").to_owned();
+            (text("status"), text("id"))
+        };
+        listener.heard().iter().map(told).collect()
+    };
+    let pair = |action: &str, id: &str| (action.to_owned(), id.to_owned());
+    let _ = engine.post("/images/busybox/tag?repo=bb2&tag=t1").expect(201);
+    assert_eq!(events(&mut listener), [pair("tag", "bb2:t1")]);
+    assert!(engine.post("/images/busybox/tag?repo=BAD!&tag=t1").status() >= 400);
+    let _ = engine.get("/images/busybox/history").expect(200);
+    let _ = engine.get("/images/busybox/get").expect(200);
+    assert_eq!(events(&mut listener), []);
+    let _ = engine.delete("/images/bb2:t1").expect(200);
+    assert_eq!(events(&mut listener), [pair("untag", &id)]);
+    engine.import("other", &tarball::of(&[("f", "only here")]));
+    let other = engine.get("/images/other/json").expect(200).json()["Id"].as_str().expect("an id").to_owned();
+    let imported = events(&mut listener);
+    assert_eq!((imported.len(), imported[0].0.as_str()), (1, "import"), "{imported:?}");
+    assert!(imported[0].1.contains("other") || imported[0].1.contains(&other), "{imported:?}");
+    let _ = engine.delete("/images/other").expect(200);
+    assert_eq!(events(&mut listener), [pair("untag", &other), pair("delete", &other)]);
+    // Commits are told of their containers.
+    let id = engine.create(&sh("true"));
+    let _ = engine.post(&format!("/commit?container={id}&repo=made")).expect(201);
+    assert_eq!(listener.actions(), ["create", "commit"]);
+    let _ = engine.delete("/images/made").expect(200);
+}
