@@ -3,7 +3,18 @@
 use anyhow::{Context, bail};
 use berth_tests::http::Connection;
 use berth_tests::{Address, Answer};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::Value;
+
+/// Lets this process have so many descriptors open.
+pub(crate) fn allow_descriptors(count: u64) -> anyhow::Result<()> {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < count) {
+        limit.current = Some(limit.maximum.map_or(count, |maximum| count.min(maximum)));
+        setrlimit(Resource::Nofile, limit)?;
+    }
+    Ok(())
+}
 
 /// One kept connection.
 #[derive(Debug)]

@@ -1,9 +1,12 @@
 //! What is measured, in the order of the table.
 
+mod copying;
+mod events;
 mod exec;
 mod lifecycle;
 mod listing;
 mod logs;
+mod looking;
 mod memory;
 mod ports;
 mod pulls;
@@ -23,7 +26,7 @@ pub(crate) struct Measurement {
 }
 
 /// All of them.
-pub(crate) const MEASUREMENTS: [Measurement; 9] = [
+pub(crate) const MEASUREMENTS: [Measurement; 12] = [
     Measurement { name: "memory", run: memory::measure },
     Measurement { name: "lifecycle", run: lifecycle::measure },
     Measurement { name: "port", run: ports::measure },
@@ -32,5 +35,8 @@ pub(crate) const MEASUREMENTS: [Measurement; 9] = [
     Measurement { name: "stream", run: streams::measure },
     Measurement { name: "logs", run: logs::measure },
     Measurement { name: "pull", run: pulls::measure },
+    Measurement { name: "look", run: looking::measure },
+    Measurement { name: "copy", run: copying::measure },
+    Measurement { name: "events", run: events::measure },
     Measurement { name: "restart", run: restart::measure },
 ];
