@@ -193,7 +193,7 @@ fn two_pulls_share_their_downloads_and_one_may_leave() {
     let path = format!("/images/create{}", query(&[("fromImage", IMAGE)]));
     let (head, mut second) = engine.open("POST", &path, &[], b"");
     assert_eq!(head.status, 200);
-    let _ = second.read_until(b"Pulling fs layer").expect("the second pull");
+    let _ = second.read_until(b"Downloading").expect("the second pull, which sees the first one's bar");
     let downloads = || -> Vec<Asked> {
         let of_layer = |asked: &Asked| layers.iter().any(|layer| asked.path.ends_with(layer));
         server.asked().into_iter().filter(of_layer).collect()

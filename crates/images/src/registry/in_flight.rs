@@ -1,13 +1,14 @@
 //! Layers that are being downloaded: two pulls never fetch the same one at the same time.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::Digest;
 
 use super::Cancellation;
+use super::progress::{Message, Progress};
 
 /// How soon a waiting pull notices its cancellation.
 const NOTICE: Duration = Duration::from_millis(100);
@@ -15,37 +16,72 @@ const NOTICE: Duration = Duration::from_millis(100);
 /// A download that was not touched for so long is not resumed any more.
 const FORGOTTEN: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// The digests that somebody downloads.
+/// The digests that somebody downloads, and what was last said of each.
 #[derive(Debug, Default)]
 pub(super) struct InFlight {
-    busy: Mutex<HashSet<Digest>>,
+    busy: Mutex<HashMap<Digest, Said>>,
     changed: Condvar,
 }
+
+type Said = Arc<Mutex<Option<Message>>>;
 
 /// The right to download one layer.
 pub(super) struct Turn<'a> {
     in_flight: &'a InFlight,
     digest: Digest,
+    said: Said,
+}
+
+/// Tells one client, and lets those who wait for the same layer see it too.
+pub(super) struct Overheard<'a> {
+    progress: &'a dyn Progress,
+    said: &'a Said,
+}
+
+impl Progress for Overheard<'_> {
+    fn report(&self, message: Message) {
+        *lock(self.said) = Some(message.clone());
+        self.progress.report(message);
+    }
+}
+
+impl Turn<'_> {
+    /// A progress whose messages those who wait for this turn see too.
+    pub(super) fn overheard<'p>(&'p self, progress: &'p dyn Progress) -> Overheard<'p> {
+        Overheard { progress, said: &self.said }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl InFlight {
     /// Takes the turn for a layer; `None` when somebody else has it.
     pub(super) fn try_take(&self, digest: Digest) -> Option<Turn<'_>> {
-        let free = self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
+        self.turn(&mut lock(&self.busy), digest)
+    }
+
+    fn turn(&self, busy: &mut HashMap<Digest, Said>, digest: Digest) -> Option<Turn<'_>> {
+        if busy.contains_key(&digest) {
+            return None;
+        }
+        let said = Said::default();
+        busy.insert(digest, Arc::clone(&said));
         // Made only when it is ours: dropping it gives the turn away.
-        free.then(|| Turn { in_flight: self, digest })
+        Some(Turn { in_flight: self, digest, said })
     }
 
     /// Removes downloads that nobody has taken up for long.
     pub(super) fn sweep(&self, directory: &Path) {
         let Ok(entries) = std::fs::read_dir(directory) else { return };
-        let busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let busy = lock(&self.busy);
         for entry in entries.flatten() {
             let name = entry.file_name();
             let digest = name.to_str().and_then(|name| Digest::parse_hexadecimal(name).ok());
             let age =
                 entry.metadata().and_then(|data| data.modified()).ok().and_then(|time| time.elapsed().ok());
-            let forgotten = digest.is_some_and(|digest| !busy.contains(&digest))
+            let forgotten = digest.is_some_and(|digest| !busy.contains_key(&digest))
                 && age.is_some_and(|age| age > FORGOTTEN);
             if forgotten && let Err(error) = std::fs::remove_file(entry.path()) {
                 tracing::debug!(path = %entry.path().display(), %error, "an old download cannot be removed");
@@ -53,22 +89,40 @@ impl InFlight {
         }
     }
 
-    /// Waits for the turn; `None` when the work is cancelled first.
-    pub(super) fn take(&self, digest: Digest, cancellation: &Cancellation) -> Option<Turn<'_>> {
-        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        while !busy.insert(digest) {
+    /// Waits for the turn, and passes on what who has it says; `None` when the work is cancelled
+    /// first.
+    pub(super) fn take(
+        &self,
+        digest: Digest,
+        progress: &dyn Progress,
+        cancellation: &Cancellation,
+    ) -> Option<Turn<'_>> {
+        let mut last = None;
+        let mut busy = lock(&self.busy);
+        loop {
+            if let Some(turn) = self.turn(&mut busy, digest) {
+                return Some(turn);
+            }
             if cancellation.is_cancelled() {
                 return None;
             }
+            let said = busy.get(&digest).and_then(|said| lock(said).clone());
+            if said != last {
+                // A client may be slow to take it; nobody else waits for that.
+                drop(busy);
+                said.iter().for_each(|message| progress.report(message.clone()));
+                last = said;
+                busy = lock(&self.busy);
+                continue;
+            }
             busy = self.changed.wait_timeout(busy, NOTICE).unwrap_or_else(PoisonError::into_inner).0;
         }
-        Some(Turn { in_flight: self, digest })
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.in_flight.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.digest);
+        lock(&self.in_flight.busy).remove(&self.digest);
         self.in_flight.changed.notify_all();
     }
 }
@@ -79,6 +133,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
+    use crate::registry::progress::Silent;
 
     #[test]
     fn a_turn_is_had_by_one() {
@@ -89,9 +144,28 @@ mod tests {
         assert!(in_flight.try_take(digest).is_none(), "a refused turn does not free it");
         let cancelled = Cancellation::new();
         cancelled.cancel();
-        assert!(in_flight.take(digest, &cancelled).is_none());
+        assert!(in_flight.take(digest, &Silent, &cancelled).is_none());
         drop(turn);
         assert!(in_flight.try_take(digest).is_some());
+    }
+
+    #[test]
+    fn who_waits_hears_what_is_said() {
+        let in_flight = InFlight::default();
+        let digest = Digest::from_bytes([1; 32]);
+        let turn = in_flight.try_take(digest).unwrap();
+        let heard = Mutex::new(Vec::new());
+        let hear = |message: Message| lock(&heard).push(message);
+        turn.overheard(&Silent).report(Message::amount("a", "Downloading", 5, 10));
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| in_flight.take(digest, &hear, &Cancellation::new()).is_some());
+            while lock(&heard).is_empty() {
+                std::thread::yield_now();
+            }
+            drop(turn);
+            assert!(waiting.join().unwrap());
+        });
+        assert_eq!(*lock(&heard), [Message::amount("a", "Downloading", 5, 10)]);
     }
 
     #[test]

@@ -10,6 +10,9 @@ use super::host;
 use super::manifest::Platform;
 use super::proxy::ProxySettings;
 
+/// How long a name may take to resolve.
+pub(super) const RESOLVE_TIME: Duration = Duration::from_secs(5);
+
 /// A setting for registries is malformed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {
@@ -89,9 +92,23 @@ impl RegistrySettings {
         }
         // Names are resolved only when a network is configured: it costs time without a network.
         self.insecure.iter().any(InsecureRegistry::is_network)
-            && (name, 443)
-                .to_socket_addrs()
-                .is_ok_and(|mut addresses| addresses.any(|address| in_a_network(address.ip())))
+            && addresses_of(name).into_iter().any(in_a_network)
+    }
+}
+
+/// The addresses of a name; none where the resolver takes too long.
+fn addresses_of(name: &str) -> Vec<IpAddr> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let name = name.to_owned();
+    let resolve = move || {
+        let found =
+            (name.as_str(), 443).to_socket_addrs().map(|found| found.map(|address| address.ip()).collect());
+        // Who waited may have given up.
+        let _ = sender.send(found.unwrap_or_default());
+    };
+    match std::thread::Builder::new().name("resolve".to_owned()).spawn(resolve) {
+        Ok(_) => receiver.recv_timeout(RESOLVE_TIME).unwrap_or_default(),
+        Err(_) => Vec::new(),
     }
 }
 

@@ -14,11 +14,9 @@ use url::Url;
 use super::Cancellation;
 use super::cancellation::Watch;
 use super::forward::ForwardProxy;
-use super::settings::RegistrySettings;
+use super::settings::{RESOLVE_TIME, RegistrySettings};
 use super::tls::{self, CertificateError, HostCertificates, Trust};
 
-/// How long a name may take to resolve.
-const RESOLVE_TIME: Duration = Duration::from_secs(5);
 /// How long a connection may take, TLS included.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// How long a peer may stay silent in the middle of a transfer.

@@ -88,12 +88,13 @@ impl Layers<'_> {
 
     fn fetch_one(&self, plan: &LayerPlan) -> Result<Layer, RegistryError> {
         let digest = plan.blob.digest;
-        let _turn = match self.in_flight.try_take(digest) {
+        let turn = match self.in_flight.try_take(digest) {
             Some(turn) => turn,
             None => {
                 self.say(plan, "Waiting");
                 let cancellation = self.session.transport().cancellation();
-                self.in_flight.take(digest, cancellation).ok_or(RegistryError::Cancelled)?
+                let turn = self.in_flight.take(digest, self.progress, cancellation);
+                turn.ok_or(RegistryError::Cancelled)?
             }
         };
         // Another pull may have brought it while this one waited.
@@ -101,20 +102,21 @@ impl Layers<'_> {
             self.say(plan, "Already exists");
             return Ok(layer);
         }
-        match self.download(plan)? {
+        let progress = turn.overheard(self.progress);
+        match self.download(plan, &progress)? {
             Outcome::Done(layer) => Ok(layer),
             // What an earlier process left was damaged: once more from the beginning.
-            Outcome::StaleStart => match self.download(plan)? {
+            Outcome::StaleStart => match self.download(plan, &progress)? {
                 Outcome::Done(layer) => Ok(layer),
                 Outcome::StaleStart => Err(RegistryError::Cancelled),
             },
         }
     }
 
-    fn download(&self, plan: &LayerPlan) -> Result<Outcome, RegistryError> {
+    fn download(&self, plan: &LayerPlan, progress: &dyn Progress) -> Result<Outcome, RegistryError> {
         let directory = self.store.download_directory();
         let path = directory.join(plan.blob.digest.hexadecimal());
-        let mut download = Download::open(self.session, &plan.blob, &directory, self.progress)?;
+        let mut download = Download::open(self.session, &plan.blob, &directory, progress)?;
         let resumed = download.is_resumed();
         let unpacked = self.store.unpack_layer(&mut download);
         let failed = |error| wrong(&path, resumed, error);
