@@ -60,6 +60,11 @@ fn an_image_has_its_tag_and_its_digest() {
     assert!(text.contains("\"Pulling fs layer\",\"progressDetail\":{},\"id\":\""), "{text}");
     assert!(!text.contains("\"progressDetail\":{},\"id\":\"v1\"") && text.contains("\\u003e]"), "{text}");
 
+    assert!(
+        engine.log().contains("POST /v1.20/images/create") && !engine.log().contains("Call<"),
+        "the log is ours"
+    );
+
     let again = pull(&engine, "127.0.0.1:5000/a/b:v1", "", &[]).succeeded();
     assert_eq!(again.lines().last(), Some(&"Status: Image is up to date for 127.0.0.1:5000/a/b:v1"));
     for (image, tag) in
