@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use model::{Actor, ContainerId, ExecId, ResourceKind};
 use sys::program::SealedProgram;
 
+use crate::cgroup_moves::CgroupMoves;
 use crate::container::{Container, Record};
 use crate::database::Database;
 use crate::directory::Directory;
@@ -28,6 +29,7 @@ pub struct Engine {
     pub(crate) network: Arc<network::Network>,
     pub(crate) volumes: Volumes,
     pub(crate) shim_program: SealedProgram,
+    pub(crate) cgroup_moves: Arc<CgroupMoves>,
     pub(crate) registry: RwLock<Arc<images::registry::Client>>,
     pub(crate) execs: Mutex<HashMap<ExecId, Arc<Exec>>>,
     next_client: AtomicU64,
@@ -63,6 +65,7 @@ impl Engine {
             directory: Directory::default(),
             events: Events::kept_in(Arc::clone(&database))?,
             shim_program,
+            cgroup_moves: CgroupMoves::open(),
             registry: RwLock::new(Arc::new(images::registry::Client::new(options.registry.clone()))),
             execs: Mutex::default(),
             next_client: AtomicU64::new(random_u64()),

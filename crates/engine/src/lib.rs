@@ -6,6 +6,7 @@
 
 mod build;
 mod cgroup;
+mod cgroup_moves;
 pub mod container;
 mod database;
 mod directory;

@@ -3,7 +3,6 @@
 
 pub mod activation;
 pub mod background;
-pub mod cgroup_moves;
 pub mod child_signal;
 pub mod clone;
 pub mod device_program;

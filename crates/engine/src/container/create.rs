@@ -36,6 +36,8 @@ impl Engine {
     /// # Errors
     /// Refused settings, an unknown image, a taken name. Nothing is left then.
     pub async fn create(self: &Arc<Self>, new: NewContainer) -> Result<Created, Error> {
+        // Most containers are started at once.
+        self.cgroup_moves.prepare();
         let engine = Arc::clone(self);
         let work = tokio::task::spawn_blocking(move || engine.make(new));
         crate::container::connect::joined(work.await)?

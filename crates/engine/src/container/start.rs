@@ -72,6 +72,7 @@ impl Engine {
         container: &Arc<Container>,
         by_policy: bool,
     ) -> Result<Outcome, Error> {
+        self.cgroup_moves.prepare();
         let _order = container.transition.lock().await;
         match decide(container.record().phase, Command::Start) {
             Decision::AlreadyDone => return Ok(Outcome::AlreadyDone),

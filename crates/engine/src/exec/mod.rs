@@ -120,6 +120,7 @@ impl Engine {
         let container = self.find(reference)?;
         let record = container.record();
         check_phase(&record)?;
+        self.cgroup_moves.prepare();
         let id = ExecId::from_random(random_bytes());
         let exec = Exec {
             id: id.clone(),
