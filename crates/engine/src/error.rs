@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use model::ErrorKind;
+use shim_protocol::{Failure, FailureKind};
 
 /// Why the engine could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -51,8 +52,8 @@ pub enum Error {
     RemoveDefaultName,
     #[error("Cannot {act} container {container}: {source}")]
     Container { act: &'static str, container: String, source: Box<Error> },
-    #[error("[8] System error: {0}")]
-    System(String),
+    #[error("[8] System error: {message}")]
+    System { kind: ErrorKind, message: String },
     #[error("{message}")]
     Refused { kind: ErrorKind, message: String },
     #[error("cannot {act} {}", path.display())]
@@ -73,6 +74,11 @@ impl Error {
     /// A refusal with words of its own.
     pub fn refused(message: impl Into<String>) -> Self {
         Self::Refused { kind: ErrorKind::Refused, message: message.into() }
+    }
+
+    /// A refusal in the words that the reference has for what fails in a start.
+    pub(crate) fn system(message: impl Into<String>) -> Self {
+        Self::System { kind: ErrorKind::Refused, message: message.into() }
     }
 
     /// Says that something named does not exist.
@@ -103,10 +109,7 @@ impl Error {
             | Self::RemoveDefaultName
             | Self::ExecAlreadyRun(_) => ErrorKind::Conflict,
             Self::Rename(source) | Self::Container { source, .. } => source.kind(),
-            Self::System(text) if text.contains("no such") || text.contains("not found") => {
-                ErrorKind::NotFound
-            }
-            Self::Refused { kind, .. } => *kind,
+            Self::System { kind, .. } | Self::Refused { kind, .. } => *kind,
             Self::Image(source) => source.kind(),
             Self::Network(source) => source.kind(),
             Self::NoExecCommand
@@ -118,12 +121,23 @@ impl Error {
             | Self::StartRemoving
             | Self::InvalidName(_)
             | Self::RenameToNothing => ErrorKind::Refused,
-            Self::System(_)
-            | Self::File { .. }
-            | Self::Database { .. }
-            | Self::Shim { .. }
-            | Self::ShimGone => ErrorKind::Internal,
+            Self::File { .. } | Self::Database { .. } | Self::Shim { .. } | Self::ShimGone => {
+                ErrorKind::Internal
+            }
         }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        let kind = match failure.kind {
+            FailureKind::ProgramNotFound | FailureKind::NotFound => ErrorKind::NotFound,
+            FailureKind::ProgramNotExecutable | FailureKind::UserNotFound | FailureKind::WrongState => {
+                ErrorKind::Refused
+            }
+            FailureKind::System => ErrorKind::Internal,
+        };
+        Self::System { kind, message: failure.message }
     }
 }
 

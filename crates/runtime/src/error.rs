@@ -14,7 +14,9 @@ pub enum FailureKind {
     ProgramNotExecutable,
     /// The user or group is not in the container's files.
     UserNotFound,
-    /// The kernel refused, or the specification asks for what this host does not have.
+    /// Something that the specification names does not exist.
+    NotFound,
+    /// The kernel refused, or the specification asks for what this host cannot do.
     System,
 }
 
@@ -25,7 +27,7 @@ impl FailureKind {
         match self {
             Self::ProgramNotFound => 127,
             Self::ProgramNotExecutable => 126,
-            Self::UserNotFound | Self::System => 128,
+            Self::UserNotFound | Self::NotFound | Self::System => 128,
         }
     }
 }
@@ -50,7 +52,7 @@ impl StartError {
     pub(crate) fn system(act: impl Into<String>, source: impl Into<io::Error>) -> Self {
         let source = source.into();
         let message = format!("{}: {}", act.into(), errno_words(&source));
-        Self { failure: FailureKind::System, message, source: Some(source) }
+        Self { failure: failure_of(&source), message, source: Some(source) }
     }
 
     /// An error in words that say all.
@@ -84,7 +86,7 @@ impl StartError {
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self.failure {
-            FailureKind::ProgramNotFound => ErrorKind::NotFound,
+            FailureKind::ProgramNotFound | FailureKind::NotFound => ErrorKind::NotFound,
             FailureKind::ProgramNotExecutable | FailureKind::UserNotFound => ErrorKind::Refused,
             FailureKind::System => ErrorKind::Internal,
         }
@@ -113,8 +115,14 @@ impl CgroupError {
 
 impl From<CgroupError> for StartError {
     fn from(error: CgroupError) -> Self {
-        Self::system(error.act, error.source)
+        // A missing file of a cgroup says something of the host, not of what was asked for.
+        Self { failure: FailureKind::System, ..Self::system(error.act, error.source) }
     }
+}
+
+/// What kind of failure an error of the kernel is.
+pub(crate) fn failure_of(error: &io::Error) -> FailureKind {
+    if error.kind() == io::ErrorKind::NotFound { FailureKind::NotFound } else { FailureKind::System }
 }
 
 /// The kernel's words for an error in lower case, without the number that Rust adds.

@@ -215,7 +215,7 @@ pub enum FailureKind {
     ProgramNotExecutable,
     /// The user or group is not in the container's files.
     UserNotFound,
-    /// No such exec, process or terminal any more.
+    /// Something named does not exist: a device, an exec, a terminal.
     NotFound,
     /// Not possible in this state.
     WrongState,

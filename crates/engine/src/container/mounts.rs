@@ -42,7 +42,7 @@ pub(crate) fn parse_bind(text: &str) -> Result<BindMount, Error> {
     }
     let destination = clean(destination);
     if destination == Path::new("/") {
-        return Err(Error::System("mounting into / is prohibited".to_owned()));
+        return Err(Error::system("mounting into / is prohibited"));
     }
     if source.is_empty() {
         return Err(Error::refused("Unable to setup mount point, neither source nor volume defined"));

@@ -132,7 +132,7 @@ pub(crate) fn environment(
     variables.extend(links.iter().cloned());
     for variable in record.config.env.iter().flatten() {
         if variable.starts_with('=') || variable.is_empty() {
-            return Err(Error::System("setenv: invalid argument".to_owned()));
+            return Err(Error::system("setenv: invalid argument"));
         }
         put_variable(&mut variables, variable);
     }

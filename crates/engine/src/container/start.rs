@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use model::{HostConfig, ProcessReference, Signal, Timestamp};
-use shim_protocol::{FailureKind, Notice, Request, RunDirectory};
+use shim_protocol::{Notice, Request, RunDirectory};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::container::{Command, Container, Decision, Phase, Record, Refusal, decide};
@@ -272,15 +272,7 @@ async fn wait_for_start(notices: &mut UnboundedReceiver<Incoming>) -> Result<Tim
 
 fn check_failure(notice: Notice) -> Result<(), StartFailure> {
     let Notice::StartFailed { failure, exit_code, .. } = notice else { return Ok(()) };
-    let error = match failure.kind {
-        FailureKind::ProgramNotFound
-        | FailureKind::ProgramNotExecutable
-        | FailureKind::UserNotFound
-        | FailureKind::NotFound
-        | FailureKind::WrongState
-        | FailureKind::System => Error::System(failure.message),
-    };
-    Err(StartFailure { error, exit_code })
+    Err(StartFailure { error: failure.into(), exit_code })
 }
 
 async fn next(notices: &mut UnboundedReceiver<Incoming>) -> Result<Incoming, StartFailure> {

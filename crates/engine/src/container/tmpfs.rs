@@ -41,7 +41,7 @@ pub(crate) fn mounts(host: &HostConfig) -> Result<Vec<Mount>, Error> {
 fn mount(destination: &str, options: String) -> Result<Mount, Error> {
     let destination = clean(destination);
     if destination == std::path::Path::new("/") {
-        return Err(Error::System("mounting into / is prohibited".to_owned()));
+        return Err(Error::system("mounting into / is prohibited"));
     }
     Ok(Mount {
         source: MountSource::Tmpfs(options),

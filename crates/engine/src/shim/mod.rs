@@ -156,7 +156,7 @@ impl From<RequestError> for Error {
     fn from(error: RequestError) -> Self {
         match error {
             RequestError::Gone => Self::ShimGone,
-            RequestError::Refused(failure) => Self::System(failure.message),
+            RequestError::Refused(failure) => failure.into(),
             RequestError::Socket(source) => Self::Shim { act: "talk to", source },
         }
     }

@@ -56,7 +56,7 @@ impl Engine {
         for destination in record.config.volumes.iter().flat_map(|volumes| volumes.keys()) {
             let destination = mounts::clean(destination).to_string_lossy().into_owned();
             if destination == "/" {
-                return Err(Error::System("mounting into / is prohibited".to_owned()));
+                return Err(Error::system("mounting into / is prohibited"));
             }
             if is_free(&planned, &destination) {
                 self.refuse_existing_file(record, &destination)?;

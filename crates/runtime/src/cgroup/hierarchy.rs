@@ -37,7 +37,7 @@ pub(crate) fn detect(host: &Host) -> Result<Vec<Hierarchy>, CgroupError> {
         .map_err(|source| CgroupError::new(format!("open {}", path.display()), source))?;
     let found = parse(&text, &host.cgroup);
     if found.is_empty() {
-        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+        let source = std::io::Error::other("no cgroup hierarchy is mounted there");
         return Err(CgroupError::new(format!("finding cgroups at {}", host.cgroup.display()), source));
     }
     Ok(found)

@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 use super::place::{Kind, Root, plain};
-use crate::error::{Doing, errno_words};
+use crate::error::{Doing, errno_words, failure_of};
 use crate::{FailureKind, StartError};
 
 /// More nodes than any machine has: a bound on what a walk of a directory gathers.
@@ -49,16 +49,19 @@ pub(crate) fn collect(spec: &ContainerSpec) -> Result<Vec<Node>, StartError> {
 
 fn collect_one(device: &Device, nodes: &mut Vec<Node>) -> Result<(), StartError> {
     let path = device.path_on_host.as_path();
-    let fail = |reason: &str| {
+    let fail = |failure, reason: &str| {
         let message = format!(
             "error gathering device information while adding custom device \"{}\": {reason}",
             path.display()
         );
-        Err(StartError::words(FailureKind::System, message))
+        Err(StartError::words(failure, message))
     };
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
-        Err(error) => return fail(&format!("lstat {}: {}", path.display(), errno_words(&error))),
+        Err(error) => {
+            let reason = format!("lstat {}: {}", path.display(), errno_words(&error));
+            return fail(failure_of(&error), &reason);
+        }
     };
     if metadata.is_dir() {
         return walk(path, &device.path_in_container, &device.permissions, nodes)
@@ -66,7 +69,7 @@ fn collect_one(device: &Device, nodes: &mut Vec<Node>) -> Result<(), StartError>
     }
     match node(&metadata, &device.path_in_container, &device.permissions) {
         Some(node) => nodes.push(node),
-        None => return fail("not a device node"),
+        None => return fail(FailureKind::System, "not a device node"),
     }
     Ok(())
 }
