@@ -7,7 +7,7 @@ use super::challenge::Challenge;
 use super::error::RegistryError;
 use super::host::{HUB, is_hub};
 use super::retry::{Attempts, asked_pause, is_transient};
-use super::transport::{Request, Transport, TransportError, host_and_port, shown};
+use super::transport::{PATIENCE, Request, Transport, TransportError, host_and_port, shown};
 
 /// A registry that answers.
 #[derive(Debug, Clone)]
@@ -110,7 +110,9 @@ impl Source {
         let mut base = base.clone();
         base.set_path(&format!("{}v2/", base.path()));
         loop {
-            let answer = match transport.send(Request::new(Method::GET, base.clone())) {
+            let mut request = Request::new(Method::GET, base.clone());
+            request.patience = Some(PATIENCE);
+            let answer = match transport.send(request) {
                 Ok(answer) => answer,
                 Err(TransportError::Cancelled) => return Err(Refusal::Final(RegistryError::Cancelled)),
                 Err(error @ TransportError::Certificates { .. }) => return Err(Refusal::Final(error.into())),

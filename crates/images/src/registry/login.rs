@@ -12,7 +12,7 @@ use super::error::RegistryError;
 use super::host::{self, HUB_INDEX_ADDRESS, is_hub};
 use super::session::{Scope, basic};
 use super::token::{self, Wanted};
-use super::transport::{Payload, Request, Transport, host_and_port, shown};
+use super::transport::{PATIENCE, Payload, Request, Transport, host_and_port, shown};
 
 /// What a successful login says.
 const SUCCEEDED: &str = "Login Succeeded";
@@ -135,7 +135,9 @@ fn check_index(
     let schemes: &[&str] = if plain { &["https", "http"] } else { &["https"] };
     let base = schemes.iter().find_map(|scheme| {
         let base = Url::parse(&format!("{scheme}://{host}/v1/")).ok()?;
-        let ping = transport.send(Request::new(Method::GET, base.join("_ping").ok()?)).ok()?;
+        let mut ping = Request::new(Method::GET, base.join("_ping").ok()?);
+        ping.patience = Some(PATIENCE);
+        let ping = transport.send(ping).ok()?;
         (ping.status == StatusCode::OK).then_some(base)
     })?;
     Some(log_in(transport, &base, credentials))

@@ -21,6 +21,8 @@ use super::tls::{self, CertificateError, HostCertificates, Trust};
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// How long a peer may stay silent in the middle of a transfer.
 const SILENCE: Duration = Duration::from_secs(60);
+/// How long a registry or index may think about a question that is easily answered.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How many redirects one request may go through.
 const REDIRECT_LIMIT: usize = 10;
 
