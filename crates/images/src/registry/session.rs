@@ -191,7 +191,8 @@ impl<'a> Session<'a> {
         let values = answer.headers.get_all(header::WWW_AUTHENTICATE).iter();
         let challenges = Challenge::parse_all(values.filter_map(|value| value.to_str().ok()));
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let had_token = state.tokens.contains_key(scope);
+        let given = self.credentials.is_some_and(|known| !known.registry_token.is_empty());
+        let renewable = !given && refused.is_some_and(|proof| proof.starts_with("Bearer "));
         state.tokens.retain(|of, token| of != scope || refused != Some(&format!("Bearer {}", token.value)));
         let same = state.challenges == challenges;
         let provable = challenges.iter().any(|challenge| match challenge {
@@ -200,7 +201,7 @@ impl<'a> Session<'a> {
         });
         state.challenges = challenges;
         // Sent before another thread learnt the challenge, it proved nothing yet.
-        provable && (refused.is_none() || had_token || !same)
+        provable && (refused.is_none() || renewable || !same)
     }
 
     fn unauthorized(&self, answer: Answer) -> RegistryError {
