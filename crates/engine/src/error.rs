@@ -135,6 +135,7 @@ impl From<Failure> for Error {
             FailureKind::ProgramNotExecutable | FailureKind::UserNotFound | FailureKind::WrongState => {
                 ErrorKind::Refused
             }
+            FailureKind::Refused => return Self::refused(failure.message),
             FailureKind::System => ErrorKind::Internal,
         };
         Self::System { kind, message: failure.message }

@@ -22,8 +22,10 @@ pub struct Limits {
     pub cpu_shares: bool,
     /// `CpusetCpus` and `CpusetMems`.
     pub cpuset: bool,
-    /// `BlkioWeight`.
+    /// `BlkioWeight` and `BlkioWeightDevice`.
     pub block_weight: bool,
+    /// `KernelMemory`.
+    pub kernel_memory: bool,
     /// `PidsLimit`.
     pub processes: bool,
     /// Whether the host has only the unified hierarchy (version 2).
@@ -52,7 +54,8 @@ impl Limits {
                 cpu_quota: has("cpu"),
                 cpu_shares: has("cpu"),
                 cpuset: has("cpuset"),
-                block_weight: has("io"),
+                block_weight: has("io") && has_weights(root),
+                kernel_memory: false,
                 processes: has("pids"),
                 unified: true,
             };
@@ -71,11 +74,30 @@ impl Limits {
             cpu_quota: file("cpu", "cpu.cfs_quota_us"),
             cpu_shares: file("cpu", "cpu.shares"),
             cpuset: directory("cpuset"),
-            block_weight: file("blkio", "blkio.weight") || file("blkio", "blkio.bfq.weight"),
+            // The group at the root shows a scheduler's counters, not the weights of those beneath it.
+            block_weight: file("blkio", "blkio.weight") || file("blkio", "blkio.bfq.io_serviced"),
+            // Nothing happens with what is written since Linux 5.16.
+            kernel_memory: file("memory", "memory.kmem.limit_in_bytes") && is_kernel_before((5, 16)),
             processes: directory("pids"),
             unified: false,
         }
     }
+}
+
+/// Whether version 2 has weights of block devices: by the cost model, whose settings stand in the root,
+/// or by BFQ, whose weights only the groups beneath it have.
+fn has_weights(root: &Path) -> bool {
+    let of_group = |group: &Path| group.join("io.weight").exists() || group.join("io.bfq.weight").exists();
+    let groups = std::fs::read_dir(root).into_iter().flatten().flatten();
+    root.join("io.cost.qos").exists()
+        || Path::new("/sys/module/bfq").exists()
+        || groups.map(|entry| entry.path()).any(|group| of_group(&group))
+}
+
+fn is_kernel_before(version: (u32, u32)) -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split('.').map_while(|number| number.parse::<u32>().ok());
+    matches!((numbers.next(), numbers.next()), (Some(major), Some(minor)) if (major, minor) < version)
 }
 
 /// Leaves off what the kernel lacks and says so, in the reference's words.
@@ -129,14 +151,20 @@ fn discard(host: &mut HostConfig, has: Limits) -> Vec<String> {
     if lacks(host.blkio_weight > 0 && !has.block_weight, "Block I/O weight. Weight discarded.") {
         host.blkio_weight = 0;
     }
+    let has_device_weights = host.blkio_weight_device.as_ref().is_some_and(|weights| !weights.is_empty());
+    if lacks(has_device_weights && !has.block_weight, "Block I/O weight_device. Weight-device discarded.") {
+        host.blkio_weight_device = None;
+    }
     if lacks(
         host.pids_limit.is_some_and(|limit| limit > 0) && !has.processes,
         "pids limit. Pids limit discarded.",
     ) {
         host.pids_limit = None;
     }
-    if host.kernel_memory > 0 && lacks(has.unified, "kernel memory limit capabilities. Limitation discarded.")
-    {
+    if lacks(
+        host.kernel_memory > 0 && !has.kernel_memory,
+        "kernel memory limit capabilities. Limitation discarded.",
+    ) {
         host.kernel_memory = 0;
     }
     warnings
@@ -157,6 +185,7 @@ mod tests {
             cpu_shares: false,
             cpuset: false,
             block_weight: false,
+            kernel_memory: false,
             processes: false,
             unified: true,
         };

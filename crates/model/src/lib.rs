@@ -15,6 +15,7 @@ mod reference;
 mod signal;
 mod spec;
 mod statistics;
+mod sysctl;
 mod timestamp;
 
 pub use config::{Config, EmptyObject, HealthCheck, StringOrList};
@@ -31,4 +32,5 @@ pub use reference::{ImageReference, ReferenceError, RepositoryName, Tag, split_t
 pub use signal::{Signal, SignalError};
 pub use spec::*;
 pub use statistics::{BlockCounter, InterfaceCounters, Statistics};
+pub use sysctl::{SharedSysctl, SysctlScope, check_sysctls};
 pub use timestamp::{Timestamp, TimestampError};

@@ -76,7 +76,7 @@ impl Birth<'_> {
             interface::configure(interface.as_ref())?;
         }
         sysctl::set(&tree.file_systems.proc, &self.spec.sysctls)?;
-        if self.spec.init && self.spec.namespaces.pid == Namespace::Own {
+        if self.spec.init {
             return tiny_init::run(launch, streams);
         }
         launch.run(streams)
@@ -178,7 +178,7 @@ impl Birth<'_> {
             Ok(true) => Ok(()),
             Ok(false) | Err(rustix::io::Errno::NOTDIR) => {
                 let message = format!("Cannot mkdir: {directory} is not a directory");
-                Err(StartError::words(FailureKind::System, message))
+                Err(StartError::words(FailureKind::Refused, message))
             }
             Err(error) => Err(error).doing_with(|| format!("mkdir {directory}")),
         }

@@ -16,6 +16,8 @@ pub enum FailureKind {
     UserNotFound,
     /// Something that the specification names does not exist.
     NotFound,
+    /// What was asked for cannot be in this container; the words say all.
+    Refused,
     /// The kernel refused, or the specification asks for what this host cannot do.
     System,
 }
@@ -27,7 +29,7 @@ impl FailureKind {
         match self {
             Self::ProgramNotFound => 127,
             Self::ProgramNotExecutable => 126,
-            Self::UserNotFound | Self::NotFound | Self::System => 128,
+            Self::UserNotFound | Self::NotFound | Self::Refused | Self::System => 128,
         }
     }
 }
@@ -87,7 +89,9 @@ impl StartError {
     pub const fn kind(&self) -> ErrorKind {
         match self.failure {
             FailureKind::ProgramNotFound | FailureKind::NotFound => ErrorKind::NotFound,
-            FailureKind::ProgramNotExecutable | FailureKind::UserNotFound => ErrorKind::Refused,
+            FailureKind::ProgramNotExecutable | FailureKind::UserNotFound | FailureKind::Refused => {
+                ErrorKind::Refused
+            }
             FailureKind::System => ErrorKind::Internal,
         }
     }

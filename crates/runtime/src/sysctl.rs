@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use model::{Namespace, Namespaces};
+use model::{Namespace, Namespaces, SysctlScope};
 use rustix::fs::OFlags;
 
 use crate::error::Doing;
@@ -13,36 +13,18 @@ use crate::root::mounts::PROC_MAGIC;
 use crate::root::place::open_beneath;
 use crate::{FailureKind, StartError};
 
-/// Settings of the ipc namespace, ipc_namespaces(7); those beneath fs.mqueue too.
-const IPC: [&str; 8] = [
-    "kernel.msgmax",
-    "kernel.msgmnb",
-    "kernel.msgmni",
-    "kernel.sem",
-    "kernel.shmall",
-    "kernel.shmmax",
-    "kernel.shmmni",
-    "kernel.shm_rmid_forced",
-];
-
 /// Refuses a setting that would change the host.
 pub(crate) fn check(settings: &BTreeMap<String, String>, namespaces: &Namespaces) -> Result<(), StartError> {
-    for name in settings.keys() {
-        let own = if name.starts_with("net.") {
-            namespaces.network != Namespace::Host
-        } else if IPC.contains(&name.as_str()) || name.starts_with("fs.mqueue.") {
-            namespaces.ipc != Namespace::Host
-        } else {
-            matches!(name.as_str(), "kernel.domainname" | "kernel.hostname")
-                && namespaces.uts != Namespace::Host
+    let is_own = |scope| {
+        let namespace = match scope {
+            SysctlScope::Network => &namespaces.network,
+            SysctlScope::Ipc => &namespaces.ipc,
+            SysctlScope::Uts => &namespaces.uts,
         };
-        let plain = !name.contains("..") && !name.contains('/') && !name.contains('\0');
-        if !own || !plain {
-            let message = format!("sysctl \"{name}\" is not in a separate kernel namespace");
-            return Err(StartError::words(FailureKind::System, message));
-        }
-    }
-    Ok(())
+        *namespace != Namespace::Host
+    };
+    model::check_sysctls(settings, is_own)
+        .map_err(|error| StartError::words(FailureKind::System, error.to_string()))
 }
 
 /// Writes the settings through a procfs that is surely one.
@@ -79,9 +61,6 @@ mod tests {
         assert!(!refused("net.core.somaxconn", Namespace::Own));
         assert!(refused("net.core.somaxconn", Namespace::Host));
         assert!(!refused("kernel.shmmax", Namespace::Own));
-        assert!(refused("kernel.core_pattern", Namespace::Own));
         assert!(refused("vm.swappiness", Namespace::Own));
-        assert!(refused("net/../kernel.core_pattern", Namespace::Own));
-        assert!(refused("net....kernel.core_pattern", Namespace::Own));
     }
 }

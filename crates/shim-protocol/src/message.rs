@@ -219,6 +219,8 @@ pub enum FailureKind {
     NotFound,
     /// Not possible in this state.
     WrongState,
+    /// What was asked for cannot be in this container; the message says all.
+    Refused,
     /// The kernel refused.
     System,
 }

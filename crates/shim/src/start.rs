@@ -107,6 +107,7 @@ pub(crate) fn start_failure(error: &StartError) -> (Failure, i32) {
         runtime::FailureKind::ProgramNotExecutable => FailureKind::ProgramNotExecutable,
         runtime::FailureKind::UserNotFound => FailureKind::UserNotFound,
         runtime::FailureKind::NotFound => FailureKind::NotFound,
+        runtime::FailureKind::Refused => FailureKind::Refused,
         runtime::FailureKind::System => FailureKind::System,
     };
     (Failure { kind, message: error.to_string() }, error.exit_code())

@@ -6,9 +6,6 @@ use model::{Config, HostConfig, StringOrList};
 
 use crate::error::Error;
 
-/// Bytes: the least memory limit the reference takes.
-const MINIMUM_MEMORY: i64 = 4 * 1024 * 1024;
-
 /// Takes over from the image what the client left open.
 pub(crate) fn merge_image(config: &mut Config, image: &Config) {
     if config.user.is_empty() {
@@ -77,14 +74,17 @@ pub(crate) fn command(config: &Config) -> Result<(String, Vec<String>), Error> {
 /// # Errors
 /// Refused, in the reference's words.
 pub(crate) fn check(config: &Config, host: &HostConfig) -> Result<(), Error> {
-    if !config.working_dir.is_empty() && !config.working_dir.starts_with('/') {
-        return Err(Error::refused(format!(
-            "The working directory '{}' is invalid. It needs to be an absolute path.",
-            config.working_dir
-        )));
-    }
+    crate::container::words::check(config)?;
     if !config.stop_signal.is_empty() {
         model::Signal::parse(&config.stop_signal).map_err(|error| Error::refused(error.to_string()))?;
+    }
+    if let Some(seconds) = config.stop_timeout.filter(|seconds| *seconds < -1) {
+        return Err(Error::refused(format!(
+            "invalid stop timeout {seconds}: only -1 (wait for the end) may be below 0"
+        )));
+    }
+    if !config.publish_service.is_empty() {
+        return Err(Error::refused("PublishService is not supported: it was an experiment of its time"));
     }
     check_host(host)
 }
@@ -97,17 +97,21 @@ pub(crate) fn check_host(host: &HostConfig) -> Result<(), Error> {
     if host.lxc_conf.as_ref().is_some_and(|conf| !conf.0.is_empty()) {
         return Err(Error::refused("Cannot use --lxc-conf with execdriver: native-0.2"));
     }
-    check_memory(host)?;
-    if host.blkio_weight != 0 && !(10..=1000).contains(&host.blkio_weight) {
-        return Err(Error::refused("Range of blkio weight is from 10 to 1000."));
-    }
-    check_processor(host)?;
+    crate::container::resources::check(host)?;
     check_policy(host)?;
+    crate::container::specification::capability_names(host)?;
+    crate::container::devices::check(host)?;
+    crate::container::tmpfs::mounts(host)?;
+    crate::container::words::check_host(host)?;
+    check_sysctls(host)?;
     if host.storage_opt.as_ref().is_some_and(|options| !options.is_empty()) {
         return Err(Error::refused("--storage-opt is not supported: the overlay driver has no size limits"));
     }
     if !matches!(host.userns_mode.as_str(), "" | "host") {
         return Err(Error::refused(format!("invalid user namespace mode: {}", host.userns_mode)));
+    }
+    if !matches!(host.cgroupns_mode.as_str(), "" | "host" | "private") {
+        return Err(Error::refused(format!("invalid cgroup namespace mode: {}", host.cgroupns_mode)));
     }
     if !matches!(host.runtime.as_str(), "" | "berth") {
         return Err(Error::refused(format!("Unknown runtime specified {}", host.runtime)));
@@ -115,54 +119,18 @@ pub(crate) fn check_host(host: &HostConfig) -> Result<(), Error> {
     Ok(())
 }
 
-fn check_memory(host: &HostConfig) -> Result<(), Error> {
-    if host.memory != 0 && host.memory < MINIMUM_MEMORY {
-        return Err(Error::refused("Minimum memory limit allowed is 4MB"));
-    }
-    if host.memory > 0 && host.memory_swap > 0 && host.memory_swap < host.memory {
-        return Err(Error::refused(
-            "Minimum memoryswap limit should be larger than memory limit, see usage.",
-        ));
-    }
-    if host.memory == 0 && host.memory_swap > 0 {
-        return Err(Error::refused(
-            "You should always set the Memory limit when using Memoryswap limit, see usage.",
-        ));
-    }
-    if let Some(swappiness) = host.memory_swappiness
-        && !(-1..=100).contains(&swappiness)
-    {
-        return Err(Error::refused(format!(
-            "Invalid value: {swappiness}, valid memory swappiness range is 0-100."
-        )));
-    }
-    if host.memory_reservation != 0 && host.memory != 0 && host.memory_reservation > host.memory {
-        return Err(Error::refused(
-            "Minimum memory limit should be larger than memory reservation limit, see usage.",
-        ));
-    }
-    if !(-1000..=1000).contains(&host.oom_score_adj) {
-        return Err(Error::refused(format!(
-            "Invalid value {}, range for oom score adj is [-1000, 1000]",
-            host.oom_score_adj
-        )));
-    }
-    if host.shm_size < 0 {
-        return Err(Error::refused("SHM size can not be less than 0"));
-    }
-    Ok(())
-}
-
-fn check_processor(host: &HostConfig) -> Result<(), Error> {
-    if host.nano_cpus < 0 {
-        return Err(Error::refused("NanoCPUs must not be negative"));
-    }
-    if host.nano_cpus > 0 && (host.cpu_period > 0 || host.cpu_quota > 0) {
-        return Err(Error::refused(
-            "Conflicting options: Nano CPUs and CPU period or quota cannot both be set.",
-        ));
-    }
-    Ok(())
+/// Refuses settings that would change the host.
+fn check_sysctls(host: &HostConfig) -> Result<(), Error> {
+    let is_own = |scope| {
+        let mode = match scope {
+            model::SysctlScope::Network => &host.network_mode,
+            model::SysctlScope::Ipc => &host.ipc_mode,
+            model::SysctlScope::Uts => &host.uts_mode,
+        };
+        mode != "host"
+    };
+    let Some(settings) = &host.sysctls else { return Ok(()) };
+    model::check_sysctls(settings, is_own).map_err(|error| Error::refused(error.to_string()))
 }
 
 fn check_policy(host: &HostConfig) -> Result<(), Error> {
@@ -174,6 +142,9 @@ fn check_policy(host: &HostConfig) -> Result<(), Error> {
     if policy.maximum_retry_count < 0 {
         return Err(Error::refused("maximum retry count cannot be negative"));
     }
+    if host.auto_remove && !matches!(policy.name.as_str(), "" | "no") {
+        return Err(Error::refused("can't create 'AutoRemove' container with restart policy"));
+    }
     Ok(())
 }
 
@@ -184,12 +155,6 @@ pub(crate) fn normalise(host: &mut HostConfig, default_log: &model::LogConfig) {
     }
     if host.log_config.driver.is_empty() {
         host.log_config = default_log.clone();
-    }
-    if host.memory_swappiness == Some(-1) {
-        host.memory_swappiness = None;
-    }
-    if host.memory > 0 && host.memory_swap == 0 {
-        host.memory_swap = host.memory.saturating_mul(2);
     }
 }
 
@@ -221,20 +186,5 @@ mod tests {
         let mut config = Config { env: Some(vec!["B=3".into()]), ..Config::default() };
         merge_image(&mut config, &image);
         assert_eq!(config.env.expect("variables"), ["B=3", "A=1"]);
-    }
-
-    #[test]
-    fn memory_rules() {
-        let host = |memory, memory_swap| HostConfig { memory, memory_swap, ..HostConfig::default() };
-        for (memory, swap, good) in [
-            (0, 0, true),
-            (1, 0, false),
-            (-1, 0, false),
-            (8 << 20, 4 << 20, false),
-            (0, 8 << 20, false),
-            (8 << 20, -1, true),
-        ] {
-            assert_eq!(check_host(&host(memory, swap)).is_ok(), good, "{memory} {swap}");
-        }
     }
 }

@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use model::{
-    BlockDeviceLimit, BlockLimitKind, ContainerSpec, Device, DeviceRule, HostConfig, Mount, MountSource,
-    Namespace, Namespaces, ProcessSpec, Propagation, ResourceLimit, Resources, RootFilesystem, SeccompPolicy,
-    StringOrList,
+    ContainerSpec, HostConfig, Mount, MountSource, Namespace, Namespaces, ProcessSpec, Propagation,
+    RootFilesystem, SeccompPolicy, StringOrList,
 };
 
 use crate::container::security::SecurityOptions;
-use crate::container::{Record, capabilities, mounts, tmpfs};
+use crate::container::{Record, capabilities, devices, mounts, resources, tmpfs};
 use crate::error::Error;
 
 /// The search path of containers whose image names none.
@@ -64,12 +63,12 @@ pub(crate) fn build(record: &Record, around: Surroundings) -> Result<ContainerSp
         domainname: around.domainname,
         namespaces: around.namespaces,
         mounts,
-        devices: devices(host)?,
-        device_rules: device_rules(host)?,
+        devices: devices::shown(host)?,
+        device_rules: devices::rules(host)?,
         privileged: host.privileged,
         shm_size: u64::try_from(host.shm_size).ok().filter(|size| *size > 0).unwrap_or(DEFAULT_SHM_SIZE),
         sysctls: host.sysctls.clone().unwrap_or_default(),
-        resources: resources(host),
+        resources: resources::of_cgroup(host),
         cgroup_parent: Some(host.cgroup_parent.clone())
             .filter(|parent| !parent.is_empty())
             .or(around.cgroup_parent),
@@ -99,7 +98,7 @@ fn process(record: &Record, around: &Surroundings, security: &SecurityOptions) -
     let size = |index: usize| u16::try_from(host.console_size[index]).unwrap_or(0);
     Ok(ProcessSpec {
         arguments,
-        environment: environment(record, &around.hostname, config.tty, &around.link_environment)?,
+        environment: environment(record, &around.hostname, config.tty, &around.link_environment),
         working_directory: config.working_dir.clone(),
         user: config.user.clone(),
         additional_groups: host.group_add.clone().unwrap_or_default(),
@@ -107,9 +106,14 @@ fn process(record: &Record, around: &Surroundings, security: &SecurityOptions) -
         terminal_size: (size(0), size(1)),
         capabilities,
         no_new_privileges: security.no_new_privileges,
-        resource_limits: resource_limits(host, &around.default_limits)?,
-        oom_score_adjustment: i32::try_from(host.oom_score_adj).ok().filter(|score| *score != 0),
+        resource_limits: resources::of_process(host, &around.default_limits),
+        oom_score_adjustment: oom_score(host),
     })
+}
+
+/// How readily the kernel ends the container's processes for memory, where that is not its default.
+pub(crate) fn oom_score(host: &HostConfig) -> Option<i32> {
+    i32::try_from(host.oom_score_adj).ok().filter(|score| *score != 0)
 }
 
 /// The capabilities of a container that is not privileged.
@@ -119,24 +123,16 @@ pub(crate) fn capability_names(host: &HostConfig) -> Result<Vec<String>, Error> 
 }
 
 /// The variables of a process: the engine's, links', then the container's own, which win.
-pub(crate) fn environment(
-    record: &Record,
-    hostname: &str,
-    terminal: bool,
-    links: &[String],
-) -> Result<Vec<String>, Error> {
+pub(crate) fn environment(record: &Record, hostname: &str, terminal: bool, links: &[String]) -> Vec<String> {
     let mut variables = vec![DEFAULT_PATH.to_owned(), format!("HOSTNAME={hostname}")];
     if terminal {
         variables.push("TERM=xterm".to_owned());
     }
     variables.extend(links.iter().cloned());
     for variable in record.config.env.iter().flatten() {
-        if variable.starts_with('=') || variable.is_empty() {
-            return Err(Error::system("setenv: invalid argument"));
-        }
         put_variable(&mut variables, variable);
     }
-    Ok(variables)
+    variables
 }
 
 /// Adds a variable, or replaces the one of that name; a name alone removes it.
@@ -177,143 +173,6 @@ fn all_mounts(record: &Record, around: &Surroundings) -> Result<Vec<Mount>, Erro
     Ok(all)
 }
 
-fn devices(host: &HostConfig) -> Result<Vec<Device>, Error> {
-    let mut devices = Vec::new();
-    for mapping in host.devices.iter().flatten() {
-        let gathering = |cause: &str| {
-            let message = format!(
-                "error gathering device information while adding custom device \"{}\": {cause}",
-                mapping.path_on_host
-            );
-            if cause.contains("no such") { Error::not_found(message) } else { Error::refused(message) }
-        };
-        let path = PathBuf::from(&mapping.path_on_host);
-        if std::fs::symlink_metadata(&path).is_err() {
-            return Err(gathering(&format!("lstat {}: no such file or directory", mapping.path_on_host)));
-        }
-        let is_device = std::fs::metadata(&path).is_ok_and(|found| {
-            use std::os::unix::fs::FileTypeExt;
-            found.is_dir() || found.file_type().is_char_device() || found.file_type().is_block_device()
-        });
-        if !is_device {
-            return Err(gathering("not a device node"));
-        }
-        let in_container = if mapping.path_in_container.is_empty() {
-            &mapping.path_on_host
-        } else {
-            &mapping.path_in_container
-        };
-        let permissions =
-            if mapping.cgroup_permissions.is_empty() { "rwm" } else { mapping.cgroup_permissions.as_str() };
-        if !permissions.bytes().all(|letter| b"rwm".contains(&letter)) {
-            return Err(gathering(&format!(
-                "invalid permissions \"{permissions}\", only r, w and m are known"
-            )));
-        }
-        devices.push(Device {
-            path_on_host: path,
-            path_in_container: mounts::clean(in_container),
-            permissions: permissions.to_owned(),
-        });
-    }
-    Ok(devices)
-}
-
-/// Parses `DeviceCgroupRules`: `c 1:3 rwm`, with `*` for any number.
-fn device_rules(host: &HostConfig) -> Result<Vec<DeviceRule>, Error> {
-    let parse = |text: &String| -> Option<DeviceRule> {
-        let mut words = text.split_whitespace();
-        let kind = words.next().filter(|kind| matches!(*kind, "a" | "b" | "c"))?.chars().next()?;
-        let (major, minor) = words.next()?.split_once(':')?;
-        let number = |text: &str| if text == "*" { Some(None) } else { text.parse().ok().map(Some) };
-        let permissions = words.next()?.to_owned();
-        let known = permissions.bytes().all(|letter| b"rwm".contains(&letter));
-        (known && words.next().is_none()).then_some(())?;
-        Some(DeviceRule { kind, major: number(major)?, minor: number(minor)?, permissions })
-    };
-    let complaint = |text: &String| Error::refused(format!("invalid device cgroup rule format: '{text}'"));
-    host.device_cgroup_rules.iter().flatten().map(|text| parse(text).ok_or_else(|| complaint(text))).collect()
-}
-
-/// The limits of the container's cgroup.
-pub(crate) fn resources(host: &HostConfig) -> Resources {
-    let positive = |value: i64| u64::try_from(value).ok().filter(|value| *value != 0);
-    let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
-    let (period, quota) = if host.nano_cpus > 0 {
-        (Some(100_000), Some(host.nano_cpus / 10_000))
-    } else {
-        (positive(host.cpu_period), Some(host.cpu_quota).filter(|quota| *quota != 0))
-    };
-    Resources {
-        memory: positive(host.memory),
-        memory_swap: Some(host.memory_swap).filter(|swap| *swap != 0),
-        memory_reservation: positive(host.memory_reservation),
-        kernel_memory: positive(host.kernel_memory),
-        memory_swappiness: host.memory_swappiness.and_then(|value| u64::try_from(value).ok()),
-        oom_kill_disable: host.oom_kill_disable,
-        cpu_shares: positive(host.cpu_shares),
-        cpu_period: period,
-        cpu_quota: quota,
-        cpuset_cpus: text(&host.cpuset_cpus),
-        cpuset_mems: text(&host.cpuset_mems),
-        blkio_weight: u16::try_from(host.blkio_weight).ok().filter(|weight| *weight != 0),
-        block_device_limits: block_device_limits(host),
-        pids_limit: host.pids_limit.and_then(positive),
-    }
-}
-
-fn block_device_limits(host: &HostConfig) -> Vec<BlockDeviceLimit> {
-    let lists = [
-        (BlockLimitKind::Weight, &host.blkio_weight_device),
-        (BlockLimitKind::ReadBytes, &host.blkio_device_read_bps),
-        (BlockLimitKind::WriteBytes, &host.blkio_device_write_bps),
-        (BlockLimitKind::ReadOperations, &host.blkio_device_read_iops),
-        (BlockLimitKind::WriteOperations, &host.blkio_device_write_iops),
-    ];
-    let limit = |kind, device: &model::BlkioDevice| {
-        let value = if kind == BlockLimitKind::Weight { device.weight } else { device.rate };
-        BlockDeviceLimit { kind, path: PathBuf::from(&device.path), value: u64::try_from(value).unwrap_or(0) }
-    };
-    lists
-        .into_iter()
-        .flat_map(|(kind, list)| list.iter().flatten().map(move |device| limit(kind, device)))
-        .collect()
-}
-
-/// Names that setrlimit(2) knows.
-const LIMIT_NAMES: [&str; 15] = [
-    "core",
-    "cpu",
-    "data",
-    "fsize",
-    "locks",
-    "memlock",
-    "msgqueue",
-    "nice",
-    "nofile",
-    "nproc",
-    "rss",
-    "rtprio",
-    "rttime",
-    "sigpending",
-    "stack",
-];
-
-fn resource_limits(host: &HostConfig, defaults: &[model::Ulimit]) -> Result<Vec<ResourceLimit>, Error> {
-    let own = || host.ulimits.iter().flatten();
-    let inherited = defaults.iter().filter(|limit| !own().any(|own| own.name == limit.name));
-    own()
-        .chain(inherited)
-        .map(|limit| {
-            if !LIMIT_NAMES.contains(&limit.name.as_str()) {
-                return Err(Error::refused(format!("invalid ulimit name {}", limit.name)));
-            }
-            let value = |value: i64| u64::try_from(value).unwrap_or(u64::MAX);
-            Ok(ResourceLimit { name: limit.name.clone(), soft: value(limit.soft), hard: value(limit.hard) })
-        })
-        .collect()
-}
-
 /// The namespaces of a container that joins no other container.
 pub(crate) fn own_namespaces(record: &Record) -> Namespaces {
     let choose = |mode: &str| if mode == "host" { Namespace::Host } else { Namespace::Own };
@@ -323,7 +182,12 @@ pub(crate) fn own_namespaces(record: &Record) -> Namespaces {
         pid: choose(&host.pid_mode),
         ipc: choose(&host.ipc_mode),
         uts: choose(&host.uts_mode),
-        own_cgroup: host.cgroupns_mode == "private",
+        own_cgroup: match host.cgroupns_mode.as_str() {
+            "private" => true,
+            "host" => false,
+            // Where there is one hierarchy, as today's clients expect it.
+            _ => crate::warnings::Limits::of_host().unified,
+        },
     }
 }
 
@@ -338,24 +202,5 @@ mod tests {
             put_variable(&mut variables, variable);
         }
         assert_eq!(variables, ["A=3", "C=4"]);
-    }
-
-    #[test]
-    fn nano_cpus_become_quota_and_period() {
-        let host = HostConfig { nano_cpus: 1_500_000_000, ..HostConfig::default() };
-        let resources = resources(&host);
-        assert_eq!((resources.cpu_period, resources.cpu_quota), (Some(100_000), Some(150_000)));
-    }
-
-    #[test]
-    fn device_rules_parse() {
-        let host = |rule: &str| HostConfig {
-            device_cgroup_rules: Some(vec![rule.to_owned()]),
-            ..HostConfig::default()
-        };
-        assert_eq!(device_rules(&host("c 1:* rw")).expect("a rule")[0].minor, None);
-        for bad in ["", "x 1:1 r", "c 1 r", "c 1:1 q", "c 1:1 r more"] {
-            assert!(device_rules(&host(bad)).is_err(), "{bad}");
-        }
     }
 }

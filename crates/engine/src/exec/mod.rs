@@ -4,14 +4,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use model::{ContainerId, ExecId, ProcessSpec};
+use model::{ContainerId, ExecId, ProcessSpec, Ulimit};
 use serde::{Deserialize, Serialize};
 use shim_protocol::{Answer, Attach, FailureKind, Request};
 use tokio::sync::watch;
 
 use crate::container::attach::DETACH_KEYS;
-use crate::container::specification::put_variable;
-use crate::container::{Command, Container, Decision, Record, Refusal, capabilities, decide};
+use crate::container::specification::{self, put_variable};
+use crate::container::{Command, Container, Decision, Record, Refusal, capabilities, decide, resources};
 use crate::engine::{Engine, random_bytes};
 use crate::error::Error;
 use crate::shim::RequestError;
@@ -317,7 +317,7 @@ impl ExecSession {
         );
         let request = shim_protocol::Exec {
             id: exec.id.clone(),
-            process: process(&record, config)?,
+            process: process(&record, config, &engine.options.ulimits)?,
             privileged: config.privileged,
             attach,
         };
@@ -350,26 +350,27 @@ fn exit_code(error: &RequestError) -> i32 {
         RequestError::Refused(failure) => match failure.kind {
             FailureKind::ProgramNotFound => 127,
             FailureKind::ProgramNotExecutable | FailureKind::UserNotFound => 126,
-            FailureKind::NotFound | FailureKind::WrongState | FailureKind::System => 126,
+            FailureKind::NotFound | FailureKind::WrongState | FailureKind::Refused | FailureKind::System => {
+                126
+            }
         },
         RequestError::Gone | RequestError::Socket(_) => 137,
     }
 }
 
 /// The process of an exec: the container's surroundings with the exec's own wishes.
-fn process(record: &Record, config: &ExecConfig) -> Result<ProcessSpec, Error> {
-    let security = crate::container::security::SecurityOptions::parse(
-        record.host_config.security_opt.as_deref().unwrap_or_default(),
-    )?;
-    let mut environment =
-        crate::container::specification::environment(record, &record.config.hostname, config.tty, &[])?;
+fn process(record: &Record, config: &ExecConfig, limits: &[Ulimit]) -> Result<ProcessSpec, Error> {
+    let host = &record.host_config;
+    let security =
+        crate::container::security::SecurityOptions::parse(host.security_opt.as_deref().unwrap_or_default())?;
+    let mut environment = specification::environment(record, &record.config.hostname, config.tty, &[]);
     for variable in &config.env {
         put_variable(&mut environment, variable);
     }
-    let capabilities = if config.privileged || record.host_config.privileged {
+    let capabilities = if config.privileged || host.privileged {
         capabilities::all()
     } else {
-        crate::container::specification::capability_names(&record.host_config)?
+        specification::capability_names(host)?
     };
     let own = |own: &String, container: &String| if own.is_empty() { container.clone() } else { own.clone() };
     Ok(ProcessSpec {
@@ -377,12 +378,12 @@ fn process(record: &Record, config: &ExecConfig) -> Result<ProcessSpec, Error> {
         environment,
         working_directory: own(&config.working_dir, &record.config.working_dir),
         user: own(&config.user, &record.config.user),
-        additional_groups: record.host_config.group_add.clone().unwrap_or_default(),
+        additional_groups: host.group_add.clone().unwrap_or_default(),
         terminal: config.tty,
         terminal_size: (0, 0),
         capabilities,
         no_new_privileges: security.no_new_privileges,
-        resource_limits: Vec::new(),
-        oom_score_adjustment: None,
+        resource_limits: resources::of_process(host, limits),
+        oom_score_adjustment: specification::oom_score(host),
     })
 }

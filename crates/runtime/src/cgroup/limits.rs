@@ -11,6 +11,8 @@ struct Setting {
     controller: &'static str,
     file: &'static str,
     value: String,
+    /// Where BFQ is the only scheduler that knows weights: their file there, and their value on its scale.
+    of_bfq: Option<(&'static str, String)>,
 }
 
 /// A limit of a block device whose numbers are known.
@@ -94,8 +96,7 @@ fn resolve(limit: &BlockDeviceLimit) -> Result<BlockLimit, CgroupError> {
 fn version_one(resources: &Resources) -> Vec<Setting> {
     let number = |value: Option<u64>| value.map(|value| value.to_string());
     let signed = |value: Option<i64>| value.map(|value| value.to_string());
-    let weight = resources.blkio_weight.map(|weight| weight.to_string());
-    collect([
+    let mut settings = collect([
         ("memory", "memory.limit_in_bytes", number(resources.memory)),
         ("memory", "memory.memsw.limit_in_bytes", signed(resources.memory_swap)),
         ("memory", "memory.soft_limit_in_bytes", number(resources.memory_reservation)),
@@ -107,14 +108,20 @@ fn version_one(resources: &Resources) -> Vec<Setting> {
         ("cpu", "cpu.cfs_quota_us", signed(resources.cpu_quota)),
         ("cpuset", "cpuset.cpus", resources.cpuset_cpus.clone()),
         ("cpuset", "cpuset.mems", resources.cpuset_mems.clone()),
-        ("blkio", "blkio.weight", weight),
         ("pids", "pids.max", number(resources.pids_limit)),
-    ])
+    ]);
+    settings.extend(resources.blkio_weight.map(|weight| Setting {
+        controller: "blkio",
+        file: "blkio.weight",
+        value: weight.to_string(),
+        of_bfq: Some(("blkio.bfq.weight", weight.to_string())),
+    }));
+    settings
 }
 
 fn version_two(resources: &Resources) -> Vec<Setting> {
     let number = |value: Option<u64>| value.map(|value| value.to_string());
-    collect([
+    let mut settings = collect([
         ("memory", "memory.max", number(resources.memory)),
         ("memory", "memory.swap.max", swap_alone(resources)),
         ("memory", "memory.low", number(resources.memory_reservation)),
@@ -122,14 +129,20 @@ fn version_two(resources: &Resources) -> Vec<Setting> {
         ("cpu", "cpu.max", quota_and_period(resources)),
         ("cpuset", "cpuset.cpus", resources.cpuset_cpus.clone()),
         ("cpuset", "cpuset.mems", resources.cpuset_mems.clone()),
-        ("blkio", "io.weight", resources.blkio_weight.map(|weight| io_weight(u64::from(weight)).to_string())),
         ("pids", "pids.max", number(resources.pids_limit)),
-    ])
+    ]);
+    settings.extend(resources.blkio_weight.map(|weight| Setting {
+        controller: "blkio",
+        file: "io.weight",
+        value: io_weight(u64::from(weight)).to_string(),
+        of_bfq: Some(("io.bfq.weight", weight.to_string())),
+    }));
+    settings
 }
 
 fn collect<const N: usize>(parts: [(&'static str, &'static str, Option<String>); N]) -> Vec<Setting> {
     let with_value = |(controller, file, value): (_, _, Option<String>)| {
-        value.map(|value| Setting { controller, file, value })
+        value.map(|value| Setting { controller, file, value, of_bfq: None })
     };
     parts.into_iter().filter_map(with_value).collect()
 }
@@ -179,7 +192,9 @@ fn block_one(limit: &BlockLimit) -> Setting {
         BlockLimitKind::Weight => "blkio.weight_device",
     };
     let (major, minor) = limit.device;
-    Setting { controller: "blkio", file, value: format!("{major}:{minor} {}", limit.value) }
+    let value = format!("{major}:{minor} {}", limit.value);
+    let of_bfq = (limit.kind == BlockLimitKind::Weight).then(|| ("blkio.bfq.weight_device", value.clone()));
+    Setting { controller: "blkio", file, value, of_bfq }
 }
 
 fn block_two(limit: &BlockLimit) -> Setting {
@@ -192,7 +207,9 @@ fn block_two(limit: &BlockLimit) -> Setting {
         BlockLimitKind::WriteOperations => ("io.max", throttle("wiops")),
         BlockLimitKind::Weight => ("io.weight", format!("{major}:{minor} {}", io_weight(limit.value))),
     };
-    Setting { controller: "blkio", file, value }
+    let own = || format!("{major}:{minor} {}", limit.value);
+    let of_bfq = (limit.kind == BlockLimitKind::Weight).then(|| ("io.bfq.weight", own()));
+    Setting { controller: "blkio", file, value, of_bfq }
 }
 
 /// The limit of both together may never be below that of memory: when memory grows beyond it, it
@@ -218,15 +235,12 @@ const DISPENSABLE: [&str; 3] =
 
 /// Writes a setting; weights have another name where BFQ is the only scheduler that knows them.
 fn write(directory: &std::path::Path, setting: &Setting) -> Result<(), CgroupError> {
-    let other_name = match setting.file {
-        "blkio.weight" => Some("blkio.bfq.weight"),
-        "blkio.weight_device" => Some("blkio.bfq.weight_device"),
-        "io.weight" => Some("io.bfq.weight"),
-        _ => None,
-    };
-    let other_name = other_name.filter(|_| !directory.join(setting.file).exists());
-    let name = other_name.filter(|name| directory.join(name).exists()).unwrap_or(setting.file);
-    match file::write(directory, name, &setting.value) {
+    let of_bfq = setting
+        .of_bfq
+        .as_ref()
+        .filter(|(name, _)| !directory.join(setting.file).exists() && directory.join(name).exists());
+    let (name, value) = of_bfq.map_or((setting.file, &setting.value), |(name, value)| (*name, value));
+    match file::write(directory, name, value) {
         Err(error) if DISPENSABLE.contains(&name) && is_lacking(&error.source) => Ok(()),
         other => other,
     }
@@ -267,8 +281,8 @@ mod tests {
                 "cpu.shares=1024",
                 "cpu.cfs_quota_us=50000",
                 "cpuset.cpus=0",
-                "blkio.weight=500",
                 "pids.max=10",
+                "blkio.weight=500",
                 "blkio.throttle.read_bps_device=8:16 1024",
             ]
         );
@@ -280,8 +294,8 @@ mod tests {
                 "cpu.weight=39",
                 "cpu.max=50000 100000",
                 "cpuset.cpus=0",
-                "io.weight=4950",
                 "pids.max=10",
+                "io.weight=4950",
                 "io.max=8:16 rbps=1024",
             ]
         );

@@ -6,6 +6,7 @@ use model::{Config, HostConfig};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::unsupported;
 use crate::api::wire::CreateAnswer;
 use crate::api::{ApiError, Call, Handled, Reply, json};
 
@@ -28,8 +29,8 @@ pub(super) async fn create(mut call: Call<'_>) -> Handled {
     let wrong = |error: json::JsonError| ApiError::refused(error.to_string());
     let object = json::object(&body).map_err(wrong)?;
     let fields = object.as_object().cloned().unwrap_or_default();
-    without_network_settings(field(&fields, "NetworkingConfig"))?;
     let given = field(&fields, "HostConfig").filter(|value| !value.is_null()).cloned();
+    unsupported::refuse(&fields, given.as_ref())?;
     let is_empty = fields.keys().all(|key| key.eq_ignore_ascii_case("HostConfig"));
     let config: Option<Config> =
         if is_empty { None } else { Some(json::from_object(object.clone()).map_err(wrong)?) };
@@ -57,7 +58,7 @@ struct Wrapped {
     host_config: HostConfig,
 }
 
-fn field<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+pub(super) fn field<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     fields
         .get(name)
         .or_else(|| fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value))
@@ -77,46 +78,9 @@ fn take_from_beside(host: &mut HostConfig, beside: Beside) {
     }
 }
 
-/// Refuses settings of networks that newer clients send: there are none at this version. Empty ones are fine.
-fn without_network_settings(networking: Option<&Value>) -> Result<(), ApiError> {
-    match networking {
-        Some(value) if !is_blank(value) => Err(ApiError::refused(
-            "NetworkingConfig is not supported by API 1.20: use HostConfig.NetworkMode, Links and MacAddress",
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// Whether a value says nothing, however deeply it says it.
-fn is_blank(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(truth) => !truth,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.iter().all(is_blank),
-        Value::Object(fields) => fields.values().all(is_blank),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    #[test]
-    fn networks_may_be_named_but_not_configured() {
-        for fine in [
-            json!(null),
-            json!({}),
-            json!({"EndpointsConfig": {"default": {"IPAMConfig": null, "Links": [], "GwPriority": 0}}}),
-        ] {
-            assert!(without_network_settings(Some(&fine)).is_ok(), "{fine}");
-        }
-        let aliased = json!({"EndpointsConfig": {"net": {"Aliases": ["web"]}}});
-        assert!(without_network_settings(Some(&aliased)).is_err());
-    }
 
     #[test]
     fn old_limits_fill_what_the_host_config_leaves_open() {

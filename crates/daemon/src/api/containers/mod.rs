@@ -9,6 +9,7 @@ mod list;
 mod logs;
 mod stats;
 mod top;
+mod unsupported;
 mod verbs;
 mod websocket;
 

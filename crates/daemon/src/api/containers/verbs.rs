@@ -8,6 +8,7 @@ use model::{ContainerId, HostConfig, Signal};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::unsupported;
 use crate::api::query::Query;
 use crate::api::wire::WaitAnswer;
 use crate::api::{ApiError, Call, Handled, Reply, json};
@@ -60,7 +61,10 @@ async fn start_body(call: &mut Call<'_>) -> Result<Option<HostConfig>, ApiError>
         fields.iter().find(|(key, value)| key.eq_ignore_ascii_case("HostConfig") && value.is_object())
     });
     let host: Value = within.map_or_else(|| object.clone(), |(_, value)| value.clone());
-    json::from_object(host).map(Some).map_err(wrong)
+    unsupported::refuse_of_host(&host)?;
+    let host: HostConfig = json::from_object(host).map_err(wrong)?;
+    // One that says nothing does not take away what create was told.
+    Ok(Some(host).filter(|host| *host != HostConfig::default()))
 }
 
 fn done(outcome: Outcome) -> Reply {

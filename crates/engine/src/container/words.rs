@@ -1,0 +1,117 @@
+//! The texts of a container's settings: what no system call and no name file could take is refused
+//! before anything is made.
+
+use model::{Config, HostConfig, StringOrList};
+
+use crate::error::Error;
+
+/// Bytes of the longest name that sethostname(2) and setdomainname(2) take.
+const LONGEST_NAME: usize = 64;
+
+/// Checks the texts of a `Config`.
+///
+/// # Errors
+/// Refused, in the reference's words where it has some.
+pub(crate) fn check(config: &Config) -> Result<(), Error> {
+    if !config.working_dir.is_empty() && !config.working_dir.starts_with('/') {
+        return Err(Error::refused(format!(
+            "The working directory '{}' is invalid. It needs to be an absolute path.",
+            config.working_dir
+        )));
+    }
+    check_name("hostname", &config.hostname)?;
+    check_name("domain name", &config.domainname)?;
+    check_user(&config.user)?;
+    without_nul("WorkingDir", &config.working_dir)?;
+    for variable in config.env.iter().flatten() {
+        if variable.starts_with('=') {
+            return Err(Error::refused(format!("invalid environment variable: {variable}")));
+        }
+        without_nul("Env", variable)?;
+    }
+    let words = |words: &Option<StringOrList>| words.clone().map(|words| words.0).unwrap_or_default();
+    for (field, words) in [("Cmd", words(&config.cmd)), ("Entrypoint", words(&config.entrypoint))] {
+        words.iter().try_for_each(|word| without_nul(field, word))?;
+    }
+    Ok(())
+}
+
+/// Checks the texts of a `HostConfig`.
+///
+/// # Errors
+/// Refused with words that name the field.
+pub(crate) fn check_host(host: &HostConfig) -> Result<(), Error> {
+    for group in host.group_add.iter().flatten() {
+        check_number(group)?;
+        without_nul("GroupAdd", group)?;
+    }
+    without_nul("CgroupParent", &host.cgroup_parent)?;
+    for (field, paths) in [("MaskedPaths", &host.masked_paths), ("ReadonlyPaths", &host.readonly_paths)] {
+        for path in paths.iter().flatten() {
+            if !path.starts_with('/') {
+                return Err(Error::refused(format!("{field}: \"{path}\" is not an absolute path")));
+            }
+            without_nul(field, path)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_name(what: &str, name: &str) -> Result<(), Error> {
+    if name.len() > LONGEST_NAME {
+        return Err(Error::refused(format!(
+            "invalid {what}: it has {} bytes, the kernel takes {LONGEST_NAME} at most",
+            name.len()
+        )));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(Error::refused(format!("invalid {what} {name:?}: it has control characters")));
+    }
+    Ok(())
+}
+
+/// Names are looked up in the container's own files at its start; numbers are known now.
+fn check_user(user: &str) -> Result<(), Error> {
+    without_nul("User", user)?;
+    user.split(':').try_for_each(check_number)
+}
+
+fn check_number(text: &str) -> Result<(), Error> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_possible = text.parse::<u32>().is_ok_and(|number| i32::try_from(number).is_ok());
+    if is_number && !is_possible {
+        return Err(Error::refused("Uids and gids must be in range 0-2147483647"));
+    }
+    Ok(())
+}
+
+fn without_nul(field: &str, text: &str) -> Result<(), Error> {
+    if text.contains('\0') {
+        return Err(Error::refused(format!("{field}: {text:?} holds a NUL byte")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_users_and_groups() {
+        for good in ["", "app", "0", "2147483647", "1000:1000", "app:audio", "a-1"] {
+            assert!(check_user(good).is_ok(), "{good}");
+        }
+        for bad in ["-1", "2147483648", "99999999999", "0:-5", "a\0b"] {
+            assert!(check_user(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_of_hosts() {
+        assert!(check_name("hostname", &"a".repeat(64)).is_ok() && check_name("hostname", "a b").is_ok());
+        for bad in ["a".repeat(65), "a\n10.0.0.1 evil".to_owned()] {
+            assert!(check_name("hostname", &bad).is_err(), "{bad}");
+        }
+    }
+}
