@@ -84,14 +84,17 @@ struct Selection {
 pub(super) fn parse(json: &str, held: Mask) -> Result<Rules, ProfileError> {
     let profile: Profile = serde_json::from_str(json)?;
     let default_error = profile.default_errno_ret.unwrap_or(1);
+    let default = action(&profile.default_action, default_error)?;
     let mut rules = Vec::new();
     for entry in profile.syscalls.as_deref().unwrap_or_default() {
         if applies(entry, held) {
-            rules.push(rule(entry, default_error)?);
+            rules.extend(alternatives(rule(entry, default_error)?));
         }
     }
+    // What repeats the default decides nothing, and does not hide a later rule either.
+    rules.retain(|rule| rule.action != default);
     Ok(Rules {
-        default: action(&profile.default_action, default_error)?,
+        default,
         architectures: architectures(&profile)?,
         rules,
         flags: flags(profile.flags.as_deref().unwrap_or_default())?,
@@ -139,6 +142,17 @@ fn rule(entry: &Entry, default_error: u16) -> Result<Rule, ProfileError> {
     let conditions = entry.args.iter().flatten().map(condition).collect::<Result<Vec<_>, ProfileError>>()?;
     let error = entry.errno_ret.unwrap_or(default_error);
     Ok(Rule { names, action: action(&entry.action, error)?, conditions })
+}
+
+/// Conditions on several arguments must all hold; where two look at the same argument, each is a rule of
+/// its own, as in all engines that read this form.
+fn alternatives(rule: Rule) -> Vec<Rule> {
+    let arguments = || rule.conditions.iter().map(|condition| condition.argument);
+    if arguments().collect::<std::collections::BTreeSet<_>>().len() == rule.conditions.len() {
+        return vec![rule];
+    }
+    let alone = |condition: &Condition| Rule { conditions: vec![*condition], ..rule.clone() };
+    rule.conditions.iter().map(alone).collect()
 }
 
 fn condition(argument: &Argument) -> Result<Condition, ProfileError> {
@@ -238,6 +252,20 @@ mod tests {
         assert_eq!(rules.architectures, [Architecture::X86_64, Architecture::X86]);
         let without = parse(json, 0).expect("a profile");
         assert_eq!(without.rules[1].names, ["umount2"]);
+    }
+
+    #[test]
+    fn conditions_on_one_argument_are_alternatives() {
+        let json = r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+            {"names": ["socket"], "action": "SCMP_ACT_ALLOW"},
+            {"names": ["socket"], "action": "SCMP_ACT_ERRNO", "args": [
+                {"index": 0, "value": 16, "op": "SCMP_CMP_EQ"}, {"index": 0, "value": 17, "op": "SCMP_CMP_EQ"}]},
+            {"names": ["socket"], "action": "SCMP_ACT_ERRNO", "args": [
+                {"index": 0, "value": 2, "op": "SCMP_CMP_EQ"}, {"index": 1, "value": 3, "op": "SCMP_CMP_EQ"}]}
+            ]}"#;
+        let rules = parse(json, 0).expect("a profile").rules;
+        let conditions: Vec<usize> = rules.iter().map(|rule| rule.conditions.len()).collect();
+        assert_eq!(conditions, [1, 1, 2], "what repeats the default is left out");
     }
 
     #[test]
