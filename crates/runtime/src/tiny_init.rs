@@ -1,4 +1,5 @@
 //! The small init of `HostConfig.Init`: PID 1 that starts the program, passes signals on and reaps.
+//! In a pid namespace that is not the container's own it adopts orphans as a subreaper.
 //!
 //! It keeps no descriptor and no capability but that of sending signals.
 
@@ -20,6 +21,10 @@ const CHILD_SIGNALS: [i32; 3] = [17, 21, 22];
 /// Starts the program as a child and ends as it ends.
 pub(crate) fn run(launch: Launch<'_>, streams: Streams) -> Result<Infallible, StartError> {
     let act = "starting the program beneath the init";
+    let own = rustix::process::getpid();
+    if !own.is_init() {
+        rustix::process::set_child_subreaper(Some(own)).doing(act)?;
+    }
     sys::init_signals::block_all().doing(act)?;
     let (pid, process) = match sys::clone::clone(NewNamespaces::default(), None).doing(act)? {
         Cloned::Child => return launch.run(streams),

@@ -97,13 +97,19 @@ fn walk(directory: &Path, shown_as: &Path, permissions: &str, nodes: &mut Vec<No
         let name = entry.file_name();
         let kind = entry.file_type()?;
         let shown = shown_as.join(&name);
-        if kind.is_dir() {
+        let found = if kind.is_dir() {
             let own = ["pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev"];
-            if !own.iter().any(|own| name == *own) {
-                walk(&entry.path(), &shown, permissions, nodes)?;
-            }
+            let is_own = own.iter().any(|own| name == *own);
+            if is_own { Ok(()) } else { walk(&entry.path(), &shown, permissions, nodes) }
         } else if (kind.is_char_device() || kind.is_block_device()) && name != "console" {
-            nodes.extend(node(&entry.metadata()?, &shown, permissions));
+            entry.metadata().map(|found| nodes.extend(node(&found, &shown, permissions)))
+        } else {
+            Ok(())
+        };
+        match found {
+            // The host removes devices and directories while they are listed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => other?,
         }
         if nodes.len() > MOST_NODES {
             return Err(io::Error::other("too many device nodes"));
