@@ -183,6 +183,8 @@ fn values_of_config_out_of_range_are_refused() {
         (json!({ "Image": "" }), "No command specified"),
         (json!({ "StopSignal": "SIGNOPE" }), "SIGNOPE"),
         (json!({ "StopTimeout": -2 }), "stop timeout"),
+        (json!({ "Healthcheck": { "Test": ["CMD", "true"] } }), "Healthcheck is not supported"),
+        (json!({ "Healthcheck": { "Interval": 5_000_000_000_i64 } }), "Healthcheck is not supported"),
         (json!({ "PublishService": "x" }), "PublishService is not supported"),
         (json!({ "VolumeDriver": "nope" }), "Error looking up volume plugin nope: Plugin not found"),
         (

@@ -15,7 +15,7 @@ use berth_tests::initramfs::Initramfs;
 use berth_tests::program;
 
 /// The test programs that run inside, in this order.
-const TESTS: [&str; 5] = ["limits", "lifecycle", "exec", "pause", "stats"];
+const TESTS: [&str; 6] = ["limits", "lifecycle", "exec", "pause", "stats", "privileges"];
 
 /// The modules that the daemon's work needs; those they depend on come by themselves.
 const MODULES: [&str; 14] = [

@@ -84,7 +84,7 @@ pub struct Config {
     pub shell: Option<Vec<String>>,
 }
 
-/// A health check as newer images carry it; kept and shown, never run.
+/// A health check as newer images carry it; kept and shown, never run: clients are told so.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 #[allow(missing_docs, reason = "the fields are the OCI image specification's")]
@@ -99,6 +99,17 @@ pub struct HealthCheck {
     pub start_period: i64,
     #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_default")]
     pub retries: i64,
+}
+
+impl HealthCheck {
+    /// Whether it asks for something to be run: not when it is empty, or switches an image's off.
+    #[must_use]
+    pub fn is_asked_for(&self) -> bool {
+        let is_off = self.test.as_ref().and_then(|test| test.first()).is_some_and(|kind| kind == "NONE");
+        let says_nothing = Self { test: self.test.clone().filter(|test| !test.is_empty()), ..self.clone() }
+            == Self::default();
+        !is_off && !says_nothing
+    }
 }
 
 pub(crate) const fn is_zero(value: &i64) -> bool {

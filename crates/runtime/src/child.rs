@@ -193,7 +193,7 @@ impl Birth<'_> {
             process,
             identity: user::identify(process, &tree.root)?,
             capabilities,
-            filter: seccomp::filter(&spec.seccomp, spec.privileged, capabilities)?,
+            filter: seccomp::filter(&spec.seccomp, capabilities)?,
             keyring: keyring.doing("naming the keyring")?,
             proc: Some(tree.file_systems.proc.as_fd()),
             channel: self.channel,

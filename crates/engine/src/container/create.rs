@@ -50,7 +50,7 @@ impl Engine {
         };
         let mut host = new.host_config;
         settings::check(&config, &host)?;
-        let warnings = crate::warnings::discard_unsupported(&mut host);
+        let mut warnings = crate::warnings::discard_unsupported(&mut host);
         settings::normalise(&mut host, &self.options.log);
         crate::container::modes::check(&config, &host)?;
         if config.image.is_empty() {
@@ -59,6 +59,9 @@ impl Engine {
         let image =
             self.images.resolve(&config.image).map_err(|error| unknown_image(&config.image, error))?;
         settings::merge_image(&mut config, &image.config.config.clone().unwrap_or_default());
+        if config.healthcheck.as_ref().is_some_and(model::HealthCheck::is_asked_for) {
+            warnings.push(format!("The health check of the image {} is not run.", config.image));
+        }
         let (path, arguments) = settings::command(&config)?;
         let links = self.resolve_links(host.links.as_deref().unwrap_or_default())?;
         self.check_joined(&host)?;

@@ -9,8 +9,8 @@ use crate::error::Error;
 /// What a container's `SecurityOpt` asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct SecurityOptions {
-    /// The filter.
-    pub(crate) seccomp: SeccompPolicy,
+    /// The filter, where one is named.
+    pub(crate) seccomp: Option<SeccompPolicy>,
     /// Whether execve can never give more rights.
     pub(crate) no_new_privileges: bool,
     /// Whether no path is hidden or made read-only.
@@ -28,7 +28,7 @@ impl SecurityOptions {
     /// Refused when an entry is unknown, or asks for what this host lacks.
     pub(crate) fn parse(entries: &[String]) -> Result<Self, Error> {
         let mut options = Self {
-            seccomp: SeccompPolicy::Default,
+            seccomp: None,
             no_new_privileges: false,
             unconfined_paths: false,
             apparmor: None,
@@ -44,7 +44,7 @@ impl SecurityOptions {
             let place = entry.find(['=', ':']).ok_or_else(invalid)?;
             let (key, value) = (&entry[..place], &entry[place + 1..]);
             match key {
-                "seccomp" => options.seccomp = seccomp(value)?,
+                "seccomp" => options.seccomp = Some(seccomp(value)?),
                 "no-new-privileges" => options.no_new_privileges = value.parse().map_err(|_| invalid())?,
                 "apparmor" => options.apparmor = apparmor(value)?,
                 "label" => label.push(value.to_owned()),
@@ -121,8 +121,9 @@ mod tests {
 
     #[test]
     fn both_separators() {
-        assert_eq!(parse(&["seccomp=unconfined"]).expect("known").seccomp, SeccompPolicy::Unconfined);
-        assert_eq!(parse(&["seccomp:unconfined"]).expect("known").seccomp, SeccompPolicy::Unconfined);
+        for spelling in ["seccomp=unconfined", "seccomp:unconfined"] {
+            assert_eq!(parse(&[spelling]).expect("known").seccomp, Some(SeccompPolicy::Unconfined));
+        }
         assert!(parse(&["no-new-privileges"]).expect("known").no_new_privileges);
         assert!(!parse(&["no-new-privileges:false"]).expect("known").no_new_privileges);
     }

@@ -83,6 +83,9 @@ pub(crate) fn check(config: &Config, host: &HostConfig) -> Result<(), Error> {
             "invalid stop timeout {seconds}: only -1 (wait for the end) may be below 0"
         )));
     }
+    if config.healthcheck.as_ref().is_some_and(model::HealthCheck::is_asked_for) {
+        return Err(Error::refused("Healthcheck is not supported: API 1.20 has no health of containers"));
+    }
     if !config.publish_service.is_empty() {
         return Err(Error::refused("PublishService is not supported: it was an experiment of its time"));
     }

@@ -72,7 +72,11 @@ pub(crate) fn build(record: &Record, around: Surroundings) -> Result<ContainerSp
         cgroup_parent: Some(host.cgroup_parent.clone())
             .filter(|parent| !parent.is_empty())
             .or(around.cgroup_parent),
-        seccomp: if host.privileged { SeccompPolicy::Unconfined } else { security.seccomp },
+        seccomp: security.seccomp.unwrap_or(if host.privileged {
+            SeccompPolicy::Unconfined
+        } else {
+            SeccompPolicy::Default
+        }),
         apparmor_profile: security.apparmor,
         selinux_label: security.selinux_label,
         masked_paths: paths(host.masked_paths.as_ref(), security.unconfined_paths),

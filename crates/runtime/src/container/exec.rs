@@ -13,7 +13,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use model::{Namespace, ProcessReference, Signal};
+use model::{Namespace, ProcessReference, SeccompPolicy, Signal};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::MountAttrFlags;
 use rustix::thread::ThreadNameSpaceType;
@@ -195,13 +195,13 @@ impl Helper<'_> {
         } else {
             capabilities::mask(&process.capabilities)? & bounding
         };
-        let unfiltered = self.request.privileged || spec.privileged;
+        let policy = if self.request.privileged { &SeccompPolicy::Unconfined } else { &spec.seccomp };
         let keyring = CString::new(format!("_ses.{}", spec.id.as_str())).map_err(io::Error::other);
         Ok(Launch {
             process,
             identity: user::identify(process, root)?,
             capabilities,
-            filter: seccomp::filter(&spec.seccomp, unfiltered, capabilities)?,
+            filter: seccomp::filter(policy, capabilities)?,
             keyring: keyring.doing("naming the keyring")?,
             proc: proc.map(AsFd::as_fd),
             channel: self.channel,

@@ -93,13 +93,8 @@ impl Filter {
 }
 
 /// The filter that a policy means for a process with these capabilities.
-pub(crate) fn filter(
-    policy: &SeccompPolicy,
-    privileged: bool,
-    capabilities: Mask,
-) -> Result<Option<Filter>, StartError> {
+pub(crate) fn filter(policy: &SeccompPolicy, capabilities: Mask) -> Result<Option<Filter>, StartError> {
     let (plan, flags) = match policy {
-        _ if privileged => return Ok(None),
         SeccompPolicy::Unconfined => return Ok(None),
         SeccompPolicy::Default => (plan_of_default(capabilities), FilterFlags::default()),
         SeccompPolicy::Profile(json) => {
