@@ -1,8 +1,9 @@
 //! Holds `docs/api-coverage.md` to the truth: what it calls missing is missing, what it calls there is there.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use berth_tests::Engine;
+use berth_tests::{Engine, sh};
 
 /// One line of the page.
 #[derive(Debug)]
@@ -21,7 +22,12 @@ fn rows() -> Vec<Row> {
     let text = std::fs::read_to_string(root().join("docs/api-coverage.md")).expect("the page");
     let row = |line: &str| {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-        let (method, path) = cells.get(1)?.strip_prefix('`')?.strip_suffix('`')?.split_once(' ')?;
+        let (method, path) = cells
+            .get(1)
+            .filter(|_| cells.len() == 6)?
+            .strip_prefix('`')?
+            .strip_suffix('`')?
+            .split_once(' ')?;
         let tests = cells[3].split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
         Some(Row {
             method: method.to_owned(),
@@ -84,6 +90,47 @@ fn what_is_complete_has_tests() {
         for name in &row.tests {
             let file = root().join(format!("tests/tests/{name}.rs"));
             assert!(file.exists(), "{} {}: no test {name}", row.method, row.path);
+        }
+    }
+}
+
+/// The lines of the tables of settings: fields, and the tests that prove what they do.
+fn settings() -> Vec<(Vec<String>, Vec<String>)> {
+    let text = std::fs::read_to_string(root().join("docs/api-coverage.md")).expect("the page");
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let fields = cells.get(1).filter(|cell| cells.len() == 5 && cell.starts_with('`'))?;
+        let fields = fields.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        Some((fields, cells[3].split(", ").map(str::to_owned).collect()))
+    };
+    text.lines().filter_map(row).collect()
+}
+
+#[test]
+fn every_setting_is_listed() {
+    let engine = Engine::start();
+    let inspected = engine.inspect(&engine.create(&sh("true")));
+    let listed: BTreeSet<String> = settings().into_iter().flat_map(|(fields, _)| fields).collect();
+    for part in ["Config", "HostConfig"] {
+        for field in inspected[part].as_object().expect("an object").keys() {
+            assert!(listed.contains(field), "{part}.{field} is not on the page");
+        }
+    }
+}
+
+#[test]
+fn every_setting_has_tests() {
+    for (fields, tests) in settings() {
+        assert!(!tests.is_empty(), "{fields:?}");
+        for test in tests {
+            let (directory, name) = match test.strip_prefix("runtime ") {
+                Some(name) => ("crates/runtime/tests/containers", name),
+                None => ("tests/tests", test.as_str()),
+            };
+            let (file, function) = name.split_once("::").unwrap_or((name, ""));
+            let path = root().join(directory).join(format!("{file}.rs"));
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            assert!(text.contains(&format!("fn {function}")), "{fields:?}: there is no test {test}");
         }
     }
 }
