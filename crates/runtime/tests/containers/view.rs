@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use model::{Mount, MountSource, Namespace, Propagation, RootFilesystem};
+use model::{Mount, MountSource, Namespace, Propagation, RootFilesystem, SeccompPolicy};
 
 use crate::Test;
 use crate::further::{end, exec};
@@ -264,6 +264,7 @@ fn privileged_sees_all() {
         grep -E '^(Seccomp|CapEff):' /proc/self/status; (: > /proc/sys/kernel/msgmax) && echo open; ls /proc/scsi /proc/acpi >/dev/null 2>&1; grep -c ' - sysfs sysfs rw' /proc/self/mountinfo";
     let mut spec = scene.spec(&["sh", "-c", script]);
     spec.privileged = true;
+    spec.seccomp = SeccompPolicy::Unconfined;
     let own = read(Path::new("/proc/self/status"));
     let bounding = own.lines().find_map(|line| line.strip_prefix("CapBnd:\t")).unwrap();
     spec.process.capabilities = every_capability();
