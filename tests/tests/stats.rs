@@ -201,9 +201,11 @@ fn one_sampler_serves_all_who_follow_a_container() {
     let mut streams: Vec<Connection> = (0..60).map(|_| follow(&engine, &id)).collect();
     let moments =
         |stream: &mut Connection| -> Vec<Value> { (0..3).map(|_| next(stream)["read"].clone()).collect() };
-    let seen: Vec<Vec<Value>> = streams.iter_mut().map(moments).collect();
-    let shared = |one: &Vec<Value>| seen[0].iter().any(|moment| one.contains(moment));
-    assert!(seen.iter().all(shared), "each reads for itself: {seen:?}");
+    let mut seen: Vec<String> =
+        streams.iter_mut().flat_map(moments).map(|moment| moment.to_string()).collect();
+    seen.sort();
+    seen.dedup();
+    assert!(seen.len() < 60, "each reads for itself: {} readings for 180 samples", seen.len());
     // Some leave, the others do not notice; a new one gets the newest at once.
     streams.truncate(5);
     streams.push(follow(&engine, &id));

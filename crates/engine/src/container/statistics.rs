@@ -1,6 +1,6 @@
 //! Counters of running containers, sampled once a second for all who follow one.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use model::{Statistics, Timestamp};
@@ -28,13 +28,21 @@ pub struct Sample {
     pub host: HostProcessors,
 }
 
-/// A sample and the one before it.
-#[derive(Debug, Clone, Default)]
+/// A sample and the one before it, and the form in which followers are sent them: made once for all.
+#[derive(Debug, Default)]
 pub struct Samples {
     /// The newest.
     pub present: Sample,
     /// The one before, that of the container's start at first; zeros when it does not run.
     pub previous: Sample,
+    line: OnceLock<Box<[u8]>>,
+}
+
+impl Samples {
+    /// The form that is sent; `write` makes it for the first follower that wants it.
+    pub fn line(&self, write: impl FnOnce(&Self) -> Vec<u8>) -> &[u8] {
+        self.line.get_or_init(|| write(self).into_boxed_slice())
+    }
 }
 
 /// Follows a container's counters.
@@ -111,7 +119,7 @@ async fn sample(container: &Container) -> Option<Samples> {
     let previous = last.replace(present.clone());
     let previous = previous.filter(|sample| sample.read.is_some_and(|read| read >= started_at));
     let previous = previous.unwrap_or_else(|| at_start(&present, started_at));
-    Some(Samples { present, previous })
+    Some(Samples { present, previous, line: OnceLock::new() })
 }
 
 /// What a sample would have been when the container was started: it had used nothing, and the host's

@@ -1,5 +1,6 @@
 //! `GET /containers/(id)/stats`: one object, or one a second as long as the container runs.
 
+use engine::Samples;
 use http::StatusCode;
 
 use crate::api::stream::json_fields;
@@ -8,9 +9,13 @@ use crate::api::{ApiError, Call, Handled, Reply};
 use crate::http::Response;
 
 pub(super) async fn stats(call: Call<'_>) -> Handled {
-    let record = call.engine.find(&call.name)?.record();
+    let container = call.engine.find(&call.name)?;
+    let json = |samples: &Samples| {
+        Response::json(StatusCode::OK, &WireStats::new(samples, &container.record())).body.to_vec()
+    };
     if !call.query.is_true_or("stream", true) {
         let samples = call.engine.statistics_once(&call.name).await?;
+        let record = container.record();
         return Ok(Reply::Whole(Response::json(StatusCode::OK, &WireStats::new(&samples, &record))));
     }
     let followed = call.engine.statistics(&call.name)?;
@@ -25,8 +30,7 @@ pub(super) async fn stats(call: Call<'_>) -> Handled {
                 _ = &mut departure => return Err(ApiError::Gone),
             };
             let Some(samples) = samples else { break };
-            let line = Response::json(StatusCode::OK, &WireStats::new(&samples, &record)).body;
-            output.write(&line).await?;
+            output.write(samples.line(json)).await?;
         }
     }
     output.finish().await?;
