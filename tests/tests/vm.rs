@@ -130,6 +130,7 @@ fn initramfs(modules: &Path) -> Vec<u8> {
     archive.file("etc/second", SECOND.as_bytes());
     archive.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n");
     archive.file("etc/group", b"root:x:0:\n");
+    archive.file("etc/hosts", b"127.0.0.1 localhost\n");
     archive.file("etc/resolv.conf", b"nameserver 10.0.2.3\n");
     archive.file("etc/modules", MODULES.join("\n").as_bytes());
     add_modules(&mut archive, modules);
