@@ -82,6 +82,9 @@ async fn adopt_or_bury(engine: &Arc<Engine>, container: &Arc<Container>) {
         Ok((shim, notices)) => {
             container.set_shim(Some(shim));
             engine.supervise(Arc::clone(container), notices);
+            if container.record().frozen_for_work {
+                engine.thaw(container).await;
+            }
         }
         Err(_) => {
             let end = engine.exit_without_shim(container);

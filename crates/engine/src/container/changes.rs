@@ -80,7 +80,7 @@ impl Engine {
         let container = self.find(reference)?;
         let engine = Arc::clone(self);
         crate::outcome::finish(async move {
-            let frozen = commit.pause && engine.freeze_for_work(&container).await;
+            let frozen = commit.pause && engine.freeze_for_work(&container).await?;
             let (worker, record) = (Arc::clone(&engine), container.record());
             let work = tokio::task::spawn_blocking(move || worker.commit_record(&record, commit));
             let image = joined(work.await).and_then(|image| image);
@@ -99,9 +99,6 @@ impl Engine {
         let parent = self.images.image(&record.image).map_err(Error::Image)?;
         let mut config = commit.config;
         crate::container::settings::merge_image(&mut config, &record.config);
-        for name in [&mut config.hostname, &mut config.domainname] {
-            name.clear();
-        }
         let request = CommitRequest {
             parent: &parent,
             upper: &self.upper(record),

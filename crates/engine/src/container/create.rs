@@ -95,6 +95,7 @@ impl Engine {
             endpoint: None,
             links,
             cgroups: Vec::new(),
+            frozen_for_work: false,
             log_lines_dropped: 0,
         };
         let save = |record: &Record| self.database.save(record, Durability::PowerLoss);

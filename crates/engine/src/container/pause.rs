@@ -70,21 +70,43 @@ impl Engine {
         container.update(&self.database, |record| {
             if let Some(process) = record.phase.process() {
                 record.phase = next(process);
+                record.frozen_for_work &= command == Command::Pause;
             }
         })
     }
 
     /// Freezes a container that runs for work that needs it still; says whether it must be thawed again.
-    pub(crate) async fn freeze_for_work(&self, container: &Container) -> bool {
+    ///
+    /// # Errors
+    /// When it runs and cannot be frozen.
+    pub(crate) async fn freeze_for_work(&self, container: &Container) -> Result<bool, Error> {
+        let frozen = self.try_freeze(container).await;
+        if frozen.is_err() {
+            self.thaw(container).await;
+        }
+        frozen
+    }
+
+    async fn try_freeze(&self, container: &Container) -> Result<bool, Error> {
         let _order = container.transition.lock().await;
-        matches!(container.record().phase, Phase::Running(_))
-            && self.switch(container, Command::Pause).await.is_ok()
+        if !matches!(container.record().phase, Phase::Running(_)) {
+            return Ok(false);
+        }
+        // Noted first: if the daemon dies meanwhile, the next one thaws it.
+        container.update(&self.database, |record| record.frozen_for_work = true)?;
+        match self.switch(container, Command::Pause).await {
+            Ok(_) => Ok(true),
+            // It ended by itself: what it left is what the work finds.
+            Err(_) if container.shim().is_none_or(|shim| shim.is_gone()) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Thaws a container that work has frozen, or that is about to be ended.
     pub(crate) async fn thaw(&self, container: &Container) {
         let _order = container.transition.lock().await;
-        if matches!(container.record().phase, Phase::Paused(_))
+        let record = container.record();
+        if (record.is_paused() || (record.is_running() && record.frozen_for_work))
             && let Err(error) = self.switch(container, Command::Unpause).await
         {
             tracing::warn!("cannot thaw container {}: {error}", container.id());

@@ -97,6 +97,9 @@ pub struct Record {
     pub links: BTreeMap<String, ContainerId>,
     /// Directories of its cgroup while it runs.
     pub cgroups: Vec<PathBuf>,
+    /// Whether work froze it, such as a commit, that thaws it at its end.
+    #[serde(default)]
+    pub frozen_for_work: bool,
     /// Lines that a remote log server did not take.
     #[serde(default)]
     pub log_lines_dropped: u64,

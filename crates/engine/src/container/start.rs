@@ -152,6 +152,7 @@ impl Engine {
             record.exit_code = 0;
             record.error = String::new();
             record.out_of_memory = false;
+            record.frozen_for_work = false;
             record.log_lines_dropped = 0;
             record.cgroups = gate.cgroups;
             record.endpoint = endpoint;
