@@ -204,6 +204,16 @@ impl ImageReference {
         })
     }
 
+    /// Parses a repository and a tag to name an image by; an empty tag is `latest`.
+    ///
+    /// # Errors
+    /// [`ReferenceError`] with the text that clients know; a digest is one: it is not given by hand.
+    pub fn tagged(repository: &str, tag: &str) -> Result<Self, ReferenceError> {
+        let repository = RepositoryName::parse(repository)?;
+        let tag = if tag.is_empty() { Tag::latest() } else { Tag::parse(tag)? };
+        Ok(Self { repository, tag: Some(tag), digest: None })
+    }
+
     /// Parses a repository and, apart from it, a tag or a digest as the API's queries have them.
     ///
     /// # Errors

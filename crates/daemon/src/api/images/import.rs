@@ -7,9 +7,9 @@ use engine::builder::{BuildEvent, download};
 use engine::images::ImportOptions;
 use engine::images::registry::{Cancellation, Message};
 use http::StatusCode;
-use model::{Config, ImageReference};
+use model::Config;
 
-use super::failure;
+use super::new_name;
 use crate::api::stream::{self, Reporter, answer_progress, json_fields, with_body_blocking};
 use crate::api::{ApiError, Call, Handled, Reply, apply_changes};
 
@@ -60,7 +60,9 @@ fn import(
     archive: impl std::io::Read + Send,
     options: &ImportOptions,
 ) -> Result<String, ApiError> {
-    let id = engine.images().import(archive, options).map_err(failure)?.id.hexadecimal();
+    // Whatever is wrong with it, an archive is no image that was not found.
+    let image = engine.images().import(archive, options);
+    let id = image.map_err(|error| ApiError::refused(error.to_string()))?.id.hexadecimal();
     let name = options.reference.as_ref().map(ToString::to_string);
     engine.emit_image("import", name.as_deref().unwrap_or(&id));
     Ok(id)
@@ -69,17 +71,9 @@ fn import(
 fn options(call: &Call<'_>, source: &str) -> Result<ImportOptions, ApiError> {
     Ok(ImportOptions {
         source: source.to_owned(),
-        reference: reference(call)?,
+        reference: new_name(call)?,
         config: Some(apply_changes(Config::default(), &call.query.all("changes"))?),
         message: call.query.filled("message").map(str::to_owned),
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),
     })
-}
-
-/// The name that `repo` and `tag` give the image, if they do.
-fn reference(call: &Call<'_>) -> Result<Option<ImageReference>, ApiError> {
-    let Some(repository) = call.query.filled("repo") else { return Ok(None) };
-    let reference = ImageReference::from_parts(repository, call.query.text("tag"));
-    let named = |reference: ImageReference| Some(reference.with_default_tag());
-    reference.map(named).map_err(|error| ApiError::refused(error.to_string()))
 }

@@ -11,6 +11,7 @@ mod search;
 
 use engine::images::registry::{Credentials, RegistryError};
 use http::HeaderName;
+pub(super) use names::new_name;
 
 use super::route::Endpoint;
 use super::{ApiError, Call, Handled};

@@ -2,7 +2,7 @@
 
 use engine::images::{RemoveOptions, TagPolicy};
 use http::StatusCode;
-use model::ImageReference;
+use model::{ImageReference, split_tag};
 
 use super::failure;
 use crate::api::{ApiError, Call, Handled, Reply};
@@ -13,9 +13,8 @@ pub(super) fn tag(call: &Call<'_>) -> Handled {
     let Some(repository) = call.query.filled("repo") else {
         return Err(ApiError::bad_request("Repository name can't be empty"));
     };
-    let reference = ImageReference::from_parts(repository, call.query.text("tag"))
-        .map_err(|error| ApiError::bad_request(error.to_string()))?
-        .with_default_tag();
+    let reference = ImageReference::tagged(repository, call.query.text("tag"))
+        .map_err(|error| ApiError::bad_request(error.to_string()))?;
     let images = call.engine.images();
     let id = images.resolve_id(&call.name).map_err(|error| failure(error.as_lookup()))?;
     let policy = if call.query.is_true("force") { TagPolicy::Move } else { TagPolicy::Keep };
@@ -30,4 +29,15 @@ pub(super) async fn remove(call: &Call<'_>) -> Handled {
         RemoveOptions { force: call.query.is_true("force"), keep_parents: call.query.is_true("noprune") };
     let removals = call.engine.remove_image(&call.name, options).await?;
     Reply::json(StatusCode::OK, &removals)
+}
+
+/// The name that `repo` and `tag` give a new image, if they do. Without `tag` it may stand in `repo`, where
+/// newer clients leave it when they import.
+pub(in crate::api) fn new_name(call: &Call<'_>) -> Result<Option<ImageReference>, ApiError> {
+    let Some(repository) = call.query.filled("repo") else { return Ok(None) };
+    let (repository, tag) = match (split_tag(repository), call.query.text("tag")) {
+        ((repository, Some(tag)), "") => (repository, tag),
+        (_, tag) => (repository, tag),
+    };
+    ImageReference::tagged(repository, tag).map(Some).map_err(|error| ApiError::refused(error.to_string()))
 }

@@ -36,8 +36,9 @@ async fn write(call: Call<'_>, names: Vec<String>) -> Handled {
 /// `POST /images/load`
 pub(super) async fn load(call: Call<'_>) -> Handled {
     let engine = Arc::clone(call.engine);
-    let work = move |archive| engine.images().load(archive).map(drop);
-    let loaded: Result<(), _> = with_body_blocking(&mut call.exchange.body, work).await?;
-    loaded.map_err(|error| ApiError::refused(error.to_string()))?;
-    Ok(Reply::Whole(Response::text(StatusCode::OK, "")))
+    let work = move |archive| engine.images().load(archive);
+    let loaded = with_body_blocking(&mut call.exchange.body, work).await?;
+    let loaded = loaded.map_err(|error| ApiError::refused(error.to_string()))?;
+    let notices: String = loaded.notices.iter().map(|notice| format!("{notice}\n")).collect();
+    Ok(Reply::Whole(Response::text(StatusCode::OK, notices)))
 }

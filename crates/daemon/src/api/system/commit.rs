@@ -2,9 +2,10 @@
 
 use engine::Commit;
 use http::StatusCode;
-use model::{Config, ImageReference};
+use model::Config;
 use serde::Serialize;
 
+use crate::api::images::new_name;
 use crate::api::{ApiError, Call, Handled, Reply, apply_changes, json};
 
 /// The answer.
@@ -23,19 +24,15 @@ pub(super) async fn commit(mut call: Call<'_>) -> Handled {
     };
     let query = &call.query;
     let config = apply_changes(config, &query.all("changes"))?;
-    let reference = query.filled("repo").map(|repository| {
-        ImageReference::from_parts(repository, query.text("tag"))
-            .map(ImageReference::with_default_tag)
-            .map_err(|error| ApiError::refused(error.to_string()))
-    });
+    let container = query.filled("container").ok_or_else(|| ApiError::refused("Prefix can't be empty"))?;
     let commit = Commit {
         config,
-        reference: reference.transpose()?,
+        reference: new_name(&call)?,
         author: query.text("author").to_owned(),
         comment: query.text("comment").to_owned(),
         pause: query.is_true_or("pause", true),
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let image = call.engine.commit(query.text("container"), commit).await?;
+    let image = call.engine.commit(container, commit).await?;
     Reply::json(StatusCode::CREATED, &CommitAnswer { id: image.id.hexadecimal() })
 }
