@@ -22,3 +22,4 @@ pub mod random;
 pub mod seqpacket;
 pub mod signal;
 pub mod stream;
+pub mod writeback;

@@ -22,6 +22,7 @@ mod name;
 mod names;
 mod settle;
 mod sweep;
+mod write_out;
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};

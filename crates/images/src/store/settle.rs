@@ -1,17 +1,17 @@
 //! Makes layers survive a loss of power, and finds those that did not.
 //!
 //! A layer is recorded as soon as it is whole in memory, with the machine's boot id beside it.
-//! Before an image gets a name everything unwritten goes to disk in one `syncfs`: an fsync of each
-//! of thousands of files would commit the file system's journal as often. Steps of a build thus
-//! cost no disk. What was recorded under another boot id and never settled may be torn: its tar is
+//! Before an image gets a name everything unwritten goes to disk, see `write_out`. Steps of a build
+//! thus cost no disk. What was recorded under another boot id and never settled may be torn: its tar is
 //! made again and compared with its digest, and images of damaged layers are taken away.
 
 use std::io;
+use std::path::PathBuf;
 
 use model::Digest;
 
 use super::database::durably;
-use super::{LayerKey, Shared, Store};
+use super::{LayerKey, Shared, Store, write_out};
 use crate::Error;
 use crate::layer::{self, HashingWriter};
 
@@ -74,8 +74,9 @@ impl Shared {
         if unsettled.is_empty() {
             return Ok(());
         }
-        rustix::fs::syncfs(&self.root_descriptor)
-            .map_err(|error| Error::file("sync the file system of", &self.root)(error.into()))?;
+        let paths: Vec<PathBuf> = unsettled.iter().map(|key| self.layer_path(key)).collect();
+        write_out::layers(&self.root_descriptor, &self.root.join("layers"), &paths)
+            .map_err(Error::file("write to disk what is in", &self.root))?;
         let mut database = self.database();
         let settled = durably(&mut database, |connection| {
             let transaction = connection.transaction()?;
