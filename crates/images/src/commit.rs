@@ -54,8 +54,8 @@ impl Store {
             empty_layer: false,
         });
         let document = ImageConfig {
-            architecture: architecture().to_owned(),
-            os: "linux".to_owned(),
+            architecture: or_own(&request.parent.config.architecture, architecture()),
+            os: or_own(&request.parent.config.os, "linux"),
             author: request.author.clone(),
             comment: request.comment.clone(),
             container: request.container.clone(),
@@ -78,4 +78,9 @@ impl Store {
         self.settle()?;
         Ok(image)
     }
+}
+
+/// What the parent says; this machine's where it says nothing.
+fn or_own(parents: &str, own: &str) -> String {
+    if parents.is_empty() { own } else { parents }.to_owned()
 }

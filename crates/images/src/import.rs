@@ -54,7 +54,7 @@ impl Store {
             author: String::new(),
             comment: comment.clone(),
             container: String::new(),
-            container_config: Some(config.clone()),
+            container_config: Some(Config::default()),
             config: Some(config),
             created: Some(created),
             docker_version: options.engine_version.clone(),

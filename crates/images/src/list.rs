@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use model::{Digest, ErrorKind};
+use model::{Digest, ErrorKind, split_tag};
 use serde::{Serialize, Serializer};
 
 use crate::glob;
@@ -20,7 +20,7 @@ const NO_DIGEST: &str = "<none>@<none>";
 pub struct ListFilter {
     /// Also the unnamed images that others are built on.
     pub all: bool,
-    /// Only repositories whose name matches this pattern (`*` does not match `/`).
+    /// Only names that match this pattern: a repository (`*` does not match `/`), or one with a tag.
     pub name: Option<String>,
     /// Only images without a name that no other is built on.
     pub dangling: bool,
@@ -86,17 +86,21 @@ impl Store {
     #[must_use]
     pub fn list(&self, filter: &ListFilter) -> Vec<ListedImage> {
         let index = self.index();
-        let matches =
-            |repository: &str| filter.name.as_ref().is_none_or(|pattern| glob::matches(pattern, repository));
+        let (pattern, tag_pattern) = filter.name.as_deref().map_or((None, None), |name| {
+            let (repository, tag) = split_tag(name);
+            (Some(repository), tag)
+        });
+        let matches = |repository: &str| pattern.is_none_or(|pattern| glob::matches(pattern, repository));
+        let tag_matches = |tag: &str| tag_pattern.is_none_or(|pattern| glob::matches(pattern, tag));
         let mut tags: HashMap<Digest, Vec<String>> = HashMap::new();
         for (repository, names) in &index.tags {
-            for (tag, image) in names.iter().filter(|_| matches(repository)) {
+            for (tag, image) in names.iter().filter(|(tag, _)| matches(repository) && tag_matches(tag)) {
                 tags.entry(*image).or_default().push(format!("{repository}:{tag}"));
             }
         }
         let mut digests: HashMap<Digest, Vec<String>> = HashMap::new();
         for (repository, names) in &index.digests {
-            for (digest, image) in names.iter().filter(|_| matches(repository)) {
+            for (digest, image) in names.iter().filter(|_| matches(repository) && tag_pattern.is_none()) {
                 digests.entry(*image).or_default().push(format!("{repository}@{digest}"));
             }
         }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use model::{Digest, Timestamp, split_tag};
 use serde::Serialize;
 
-use crate::store::{ImageRecord, Layer, Store, digest_of};
+use crate::store::{ImageRecord, Layer, Store};
 use crate::tar::{Member, Writer};
 use crate::v1::{EMPTY_TAR, LayerJson, spliced_json};
 use crate::{Error, resolve};
@@ -161,10 +161,11 @@ impl Store {
     ) -> Result<ManifestItem, Error> {
         let id = image.id.hexadecimal();
         let mut config = format!("{id}/json");
-        let spliced = saved.directories.get(&id).map(|directory| crate::v1::unspliced(&directory.json));
-        if spliced.flatten().is_none_or(|document| digest_of(&document) != image.config) {
-            let digest = image.config;
-            let document = self.document(&digest)?.ok_or(Error::Missing { kind: "image config", digest })?;
+        let digest = image.config;
+        let document = self.document(&digest)?.ok_or(Error::Missing { kind: "image config", digest })?;
+        let spliced = saved.directories.get(&id).and_then(|directory| crate::v1::unspliced(&directory.json));
+        // Who knows an image of elsewhere by its id shall find it under that id again.
+        if spliced.as_ref() != Some(&document) || !self.is_own(&digest, &document)? {
             config = format!("{}.json", digest.hexadecimal());
             saved.configs.insert(config.clone(), document);
         }
@@ -177,6 +178,13 @@ impl Store {
         };
         let layers = self.held_layers(image)?.iter().filter_map(place).collect();
         Ok(ManifestItem { config, repo_tags, layers, true_ids: true })
+    }
+}
+
+impl Store {
+    /// Whether a config is as this program writes it.
+    fn is_own(&self, digest: &Digest, document: &[u8]) -> Result<bool, Error> {
+        Ok(crate::import::serialise(&self.config(digest)?)? == document)
     }
 }
 

@@ -17,6 +17,9 @@ use crate::store::{Image, Layer, NewImage, Store, TagPolicy, digest_of};
 use crate::{Error, Inconsistency};
 use tarball::Tarball;
 
+/// How often images are made again that others remove meanwhile.
+const ATTEMPTS: u32 = 100;
+
 /// What a tarball brought.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Loaded {
@@ -37,11 +40,18 @@ impl Store {
     /// not fit together; nothing stays then.
     pub fn load(&self, tarball: impl Read + Send) -> Result<Loaded, Error> {
         let mut loading = Loading { store: self, tarball: Tarball::read(self, tarball)?, made: Vec::new() };
-        match loading.all() {
-            Ok((images, names)) => self.name_loaded(images, names),
-            Err(error) => {
-                self.discard_images(&loading.made);
-                Err(error)
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let loaded = loading.all().and_then(|(images, names)| self.name_loaded(images, names));
+            match loaded {
+                // Someone removed it before it had its name: the layers are held, so it is made again.
+                Err(Error::ImageNotFound(_)) if attempts < ATTEMPTS => {}
+                Err(error) => {
+                    self.discard_images(&loading.made);
+                    return Err(error);
+                }
+                loaded => return loaded,
             }
         }
     }
