@@ -43,6 +43,8 @@ pub use auth::{AuthError, CredentialMap, Credentials};
 pub use cancellation::Cancellation;
 pub use error::RegistryError;
 pub use host::{HUB, HUB_INDEX_ADDRESS, is_hub};
+#[cfg(fuzzing)]
+pub use manifest::read_for_fuzzing;
 pub use manifest::{ManifestError, Platform};
 pub use progress::{Message, Progress, Silent};
 pub use proxy::ProxySettings;

@@ -220,5 +220,29 @@ fn is_manifest_type(kind: &str) -> bool {
     matches!(kind, "" | DOCKER_MANIFEST | DOCKER_LIST | OCI_MANIFEST | OCI_INDEX | LEGACY_SIGNED | LEGACY)
 }
 
+/// Reads a manifest and uses it as a pull does: the entrance of the fuzz target.
+///
+/// # Errors
+/// As a pull's.
+#[cfg(fuzzing)]
+pub fn read_for_fuzzing(content_type: Option<&str>, bytes: &[u8]) -> Result<(), ManifestError> {
+    match Manifest::parse(content_type, bytes)? {
+        Manifest::Image(manifest) => {
+            let again = serde_json::to_vec(&manifest)?;
+            let Manifest::Image(read) = Manifest::parse(None, &again)? else {
+                panic!("an image's manifest became another thing");
+            };
+            assert_eq!(read, manifest, "a manifest that is written reads as another");
+        }
+        Manifest::Index(index) => drop(index.choose(&Platform::host())?.is_foreign()),
+        Manifest::Legacy(legacy) => {
+            let layers: Vec<Digest> = legacy.layers.iter().map(|layer| layer.blob).collect();
+            let config: model::ImageConfig = serde_json::from_slice(&legacy.config(&layers)?)?;
+            assert_eq!(config.rootfs.diff_ids, layers, "the config has other layers");
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests;
