@@ -3,23 +3,45 @@
 mod api;
 mod config;
 mod daemon;
+mod first_image;
 mod http;
 mod listener;
 mod log;
 mod pidfile;
 mod words;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    let config::Command::Daemon(arguments) = config::CommandLine::parse().command;
+    match config::CommandLine::parse().command {
+        config::Command::Daemon(arguments) => run_daemon(&arguments),
+        config::Command::Image(arguments) => make_image(&arguments),
+    }
+}
+
+fn run_daemon(arguments: &config::DaemonArguments) -> ExitCode {
     let log = log::start();
-    match daemon::run(&arguments, &log) {
+    match daemon::run(arguments, &log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{}", words::with_causes(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn make_image(arguments: &first_image::ImageArguments) -> ExitCode {
+    match first_image::run(arguments) {
+        Ok(id) => {
+            // Nobody reads it: the image is there all the same.
+            let _ = writeln!(std::io::stdout(), "{id}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "berth: {}", words::with_causes(&error));
             ExitCode::FAILURE
         }
     }

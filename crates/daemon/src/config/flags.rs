@@ -26,6 +26,8 @@ pub(crate) enum Command {
     /// Run the engine
     #[command(after_help = DAEMON_HELP)]
     Daemon(Box<DaemonArguments>),
+    /// Make a first image without a registry, through a daemon that runs
+    Image(crate::first_image::ImageArguments),
 }
 
 const DAEMON_HELP: &str = "\

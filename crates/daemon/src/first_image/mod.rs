@@ -1,0 +1,171 @@
+//! `berth image`: helps a machine without a registry to its first image, made of busybox or of a directory.
+
+mod busybox;
+mod send;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+/// Where the daemon listens when nothing else is said.
+const DEFAULT_HOST: &str = "unix:///run/berth/berth.sock";
+
+/// What the image is made of.
+#[derive(Debug, Args)]
+pub(crate) struct ImageArguments {
+    #[command(subcommand)]
+    source: Source,
+}
+
+#[derive(Debug, Subcommand)]
+enum Source {
+    /// Make an image of Debian's busybox-static: a shell, the usual small programs, and the files of a small system
+    Busybox {
+        /// The image's name
+        #[arg(value_name = "NAME", default_value = "busybox:latest")]
+        name: String,
+        /// The program, linked statically
+        #[arg(long, value_name = "FILE", default_value = "/bin/busybox")]
+        program: PathBuf,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Make an image of a root file system, such as debootstrap leaves
+    Directory {
+        /// The directory: it becomes the image's root
+        #[arg(value_name = "DIRECTORY")]
+        directory: PathBuf,
+        /// The image's name
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Target {
+    /// The daemon: unix://PATH or tcp://ADDRESS:PORT [default: $DOCKER_HOST, else unix:///run/berth/berth.sock]
+    #[arg(short = 'H', long, value_name = "URL")]
+    host: Option<String>,
+    /// A Dockerfile instruction for the image's config, such as CMD ["sh"] (repeatable)
+    #[arg(short, long, value_name = "INSTRUCTION")]
+    change: Vec<String>,
+}
+
+/// The image could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FirstImageError {
+    /// The program cannot be used.
+    #[error("cannot use {program}: {source} (Debian's package busybox-static has it)")]
+    Program { program: PathBuf, source: io::Error },
+    /// A file or directory is at fault.
+    #[error("cannot {act} {path}: {source}")]
+    File { act: &'static str, path: PathBuf, source: io::Error },
+    /// What is mounted would become part of the image.
+    #[error("cannot make an image of {directory}: {mounted} is mounted in it; unmount it first")]
+    Mounted { directory: PathBuf, mounted: PathBuf },
+    /// The files cannot be read.
+    #[error("cannot pack {directory}: {source}")]
+    Pack { directory: PathBuf, source: engine::images::Error },
+    /// The daemon's address is malformed.
+    #[error("invalid host {0:?}: want unix://PATH or tcp://ADDRESS:PORT")]
+    Host(String),
+    /// There is no daemon.
+    #[error("cannot reach the daemon at {host}: {source}")]
+    Connect { host: String, source: io::Error },
+    /// The conversation broke off.
+    #[error("the daemon at {host} went away: {source}")]
+    Talk { host: String, source: io::Error },
+    /// The daemon said no.
+    #[error("the daemon refused the image: {0}")]
+    Refused(String),
+}
+
+/// Makes the image and gives its id.
+pub(crate) fn run(arguments: &ImageArguments) -> Result<String, FirstImageError> {
+    match &arguments.source {
+        Source::Busybox { name, program, target } => {
+            let tree = busybox::Tree::make(program)?;
+            import(tree.path(), name, target, &busybox::CHANGES)
+        }
+        Source::Directory { directory, name, target } => {
+            let failed = |source| FirstImageError::File { act: "read", path: directory.clone(), source };
+            let directory = directory.canonicalize().map_err(failed)?;
+            refuse_mounts(&directory)?;
+            import(&directory, name, target, &[])
+        }
+    }
+}
+
+/// Sends a directory to the daemon as a tar.
+fn import(
+    directory: &Path,
+    name: &str,
+    target: &Target,
+    changes: &[&str],
+) -> Result<String, FirstImageError> {
+    let environment = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
+    let host = target.host.clone().or(environment).unwrap_or_else(|| DEFAULT_HOST.to_owned());
+    let mut query = vec![("fromSrc", "-"), ("repo", name)];
+    let changes = changes.iter().copied().chain(target.change.iter().map(String::as_str));
+    query.extend(changes.map(|change| ("changes", change)));
+    send::import(&host, &query, |out| match engine::images::export(&[directory], out) {
+        Ok(_) => Ok(()),
+        Err(source) => Err(FirstImageError::Pack { directory: directory.to_owned(), source }),
+    })
+}
+
+/// Refuses a directory in which something is mounted: `/proc` of a debootstrap tree, say.
+fn refuse_mounts(directory: &Path) -> Result<(), FirstImageError> {
+    let path = "/proc/self/mountinfo";
+    let failed = |source| FirstImageError::File { act: "read", path: path.into(), source };
+    let mounts = std::fs::read_to_string(path).map_err(failed)?;
+    let below = |place: &PathBuf| place != directory && place.starts_with(directory);
+    match mounts.lines().filter_map(mount_point).find(below) {
+        Some(mounted) => Err(FirstImageError::Mounted { directory: directory.to_owned(), mounted }),
+        None => Ok(()),
+    }
+}
+
+/// The place of a line of mountinfo (proc_pid_mountinfo(5)), its octal escapes undone.
+fn mount_point(line: &str) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+    let mut bytes = Vec::new();
+    let mut rest = line.split(' ').nth(4)?.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = (*first == b'\\').then(|| after.get(..3)).flatten();
+        let number = escaped.and_then(|digits| std::str::from_utf8(digits).ok());
+        match number.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[3..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    Some(std::ffi::OsString::from_vec(bytes).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mount_points_are_read_with_their_escapes() {
+        let line = r"36 35 98:0 /mnt1 /a\040b/c\134d rw,noatime master:1 - ext3 /dev/root rw";
+        assert_eq!(mount_point(line), Some(PathBuf::from(r"/a b/c\d")));
+        assert_eq!(mount_point("36 35"), None);
+    }
+
+    #[test]
+    fn a_directory_with_a_mount_in_it_is_refused() {
+        let error = refuse_mounts(Path::new("/")).expect_err("/proc is mounted");
+        assert!(error.to_string().contains("is mounted in it"), "{error}");
+        refuse_mounts(Path::new("/proc/self")).expect("nothing is mounted there");
+    }
+}
