@@ -22,6 +22,7 @@ pub mod initramfs;
 mod pipe;
 pub mod registry;
 pub mod rootfs;
+pub mod saved;
 pub mod services;
 pub mod tarball;
 pub mod terminal;

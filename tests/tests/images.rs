@@ -1,7 +1,9 @@
 //! Images as far as running needs them: import, load, list, inspect, delete.
 
+use std::process::Command;
+
 use berth_tests::rootfs::{append, busybox};
-use berth_tests::{Engine, piped, query};
+use berth_tests::{Engine, Options, cli, piped, program, query};
 use serde_json::{Value, json};
 use tar::EntryType;
 
@@ -51,7 +53,7 @@ fn an_imported_image_is_listed_and_inspected() {
 fn compressed_archives_are_taken() {
     let engine = Engine::start();
     for (number, (program, arguments)) in
-        [("gzip", ["-c"]), ("bzip2", ["-c"]), ("xz", ["-c"])].into_iter().enumerate()
+        [("gzip", ["-c"]), ("bzip2", ["-c"]), ("xz", ["-c"]), ("zstd", ["-c"])].into_iter().enumerate()
     {
         let bytes = piped(program, &arguments, busybox());
         let name = format!("packed{number}");
@@ -203,4 +205,109 @@ fn the_specified_tarball_layout_is_loaded() {
     let _ = engine.delete("/images/loaded:v2").expect(200);
     let answer = engine.call("POST", "/images/load", &[("Content-Type", "application/x-tar")], b"no archive");
     assert!(answer.status() >= 400 || answer.text().contains("\"error\""), "{}", answer.text());
+}
+
+#[test]
+fn a_first_image_comes_of_busybox_or_of_a_directory() {
+    let engine = Engine::start_with(Options { without_image: true, ..Options::default() });
+    let host = format!("unix://{}", engine.socket().display());
+    let image = |arguments: &[&str]| {
+        let mut command = Command::new(program("berth", "BERTH_DAEMON"));
+        let output = command.arg("image").args(arguments).args(["--host", &host]).output().expect("berth");
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),
+        )
+    };
+    let (made, id) = image(&["busybox"]);
+    assert!(made && id.trim().len() == 64, "{id}");
+    let body = json!({ "Image": "busybox", "Cmd": ["sh", "-c", "id -un; ls -ld /tmp /root | cut -c1-10; env ls /bin/busybox"] });
+    assert_eq!(engine.output(&body).stdout, "root\ndrwx------\ndrwxrwxrwt\n/bin/busybox\n");
+    assert_eq!(engine.get("/images/busybox/json").expect(200).json()["Config"]["Cmd"], json!(["sh"]));
+    let root = engine.directory().join("root");
+    std::fs::create_dir_all(root.join("bin")).expect("a directory");
+    std::fs::copy("/bin/busybox", root.join("bin/cat")).expect("busybox-static");
+    std::fs::write(root.join("note"), "from a directory\n").expect("a file");
+    let path = root.display().to_string();
+    let (made, id) = image(&["directory", &path, "tree:v1", "--change", "CMD [\"cat\", \"/note\"]"]);
+    assert!(made, "{id}");
+    assert_eq!(engine.output(&json!({ "Image": "tree:v1" })).stdout, "from a directory\n");
+    for (arguments, says) in [
+        (&["directory", "/", "x"][..], "is mounted in it"),
+        (&["directory", "/nonexistent", "x"], "/nonexistent"),
+        (&["directory", &path, "Bad!"], "the daemon refused the image: repository name"),
+        (&["directory", &path, "x", "--change", "RUN x"], "run is not a valid change command"),
+        (&["busybox", "--program", "/bin/true"], "it lists no programs"),
+    ] {
+        let (made, said) = image(arguments);
+        assert!(!made && said.starts_with("berth: ") && said.contains(says), "{arguments:?}: {said}");
+    }
+    std::fs::remove_dir_all(root).expect("removed");
+    for name in ["busybox", "tree:v1"] {
+        let _ = engine.delete(&format!("/images/{name}")).expect(200);
+    }
+}
+
+#[test]
+fn the_clients_import_under_a_name_with_a_tag() {
+    let engine = Engine::start();
+    let archive = small("by the client");
+    for docker in cli::clients(&engine) {
+        let finished =
+            docker.run_with_input(&["import", "--change", "CMD [\"x\"]", "-", "by/client:v3"], &archive);
+        assert_eq!((finished.code, finished.stderr.as_str()), (0, ""), "{}", finished.stdout);
+        let image = engine.get("/images/by/client:v3/json").expect(200).json();
+        assert_eq!((&image["Config"]["Cmd"], &image["Comment"]), (&json!(["x"]), &json!("Imported from -")));
+        assert_eq!(
+            docker.ok(&["images", "-q", "by/client:v3"]).trim(),
+            &image["Id"].as_str().expect("an id")[..12]
+        );
+        let _ = engine.delete("/images/by/client:v3").expect(200);
+    }
+    let path = "/images/create?fromSrc=-&repo=a:x&tag=y";
+    let _ = engine.call("POST", path, &[("Content-Type", "application/x-tar")], &archive).expect(500);
+}
+
+#[test]
+fn hostile_archives_are_refused_and_leave_nothing() {
+    let engine = Engine::start();
+    let entry = |name: &str, kind: EntryType, link: &str| {
+        let mut archive = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(0o4755);
+        header.set_size(0);
+        archive.append_link(&mut header, name, link).expect("an entry");
+        archive.into_inner().expect("an archive")
+    };
+    let huge = |size: &str| {
+        let mut archive = entry("huge", EntryType::Regular, "x");
+        archive[124..135].copy_from_slice(size.as_bytes());
+        let sum: u32 =
+            (0..512).map(|at| if (148..156).contains(&at) { 32 } else { u32::from(archive[at]) }).sum();
+        archive[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        archive
+    };
+    let passwd = std::fs::read("/etc/passwd").expect("the host's");
+    for (what, body) in [
+        ("a hard link to the host", entry("link", EntryType::Link, "/etc/passwd")),
+        ("a hard link that climbs", entry("link", EntryType::Link, "../../../../../etc/passwd")),
+        ("an entry larger than any disk", huge("77777777777")),
+        ("a size that is no number", huge("zzzzzzzzzzz")),
+        ("two gzips of nothing", piped("gzip", &["-c"], &piped("gzip", &["-c"], b""))),
+        ("a cut-off zstd", piped("zstd", &["-q", "-c"], busybox())[..50_000].to_vec()),
+    ] {
+        let path = "/images/create?fromSrc=-&repo=hostile";
+        let answer = engine.call("POST", path, &[("Content-Type", "application/x-tar")], &body).expect(500);
+        assert!(answer.text().ends_with('\n') && answer.text().len() > 10, "{what}: {}", answer.text());
+        let _ = engine.get("/images/hostile/json").expect(404);
+        let images = engine.data_root().join("images");
+        for (place, left) in [("layers", 1), ("temporary", 0)] {
+            assert_eq!(std::fs::read_dir(images.join(place)).expect(place).count(), left, "{what}: {place}");
+        }
+    }
+    assert_eq!(std::fs::read("/etc/passwd").expect("the host's"), passwd);
+    // Devices and setuid programs are an image's own business: they are kept, and harmless in a container.
+    let _ = import(&engine, "&repo=hostile", &entry("dev/kmsg", EntryType::Char, "x"));
+    let _ = engine.delete("/images/hostile").expect(200);
 }

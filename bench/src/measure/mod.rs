@@ -3,6 +3,7 @@
 mod copying;
 mod events;
 mod exec;
+mod images;
 mod lifecycle;
 mod listing;
 mod logs;
@@ -26,7 +27,7 @@ pub(crate) struct Measurement {
 }
 
 /// All of them.
-pub(crate) const MEASUREMENTS: [Measurement; 12] = [
+pub(crate) const MEASUREMENTS: [Measurement; 13] = [
     Measurement { name: "memory", run: memory::measure },
     Measurement { name: "lifecycle", run: lifecycle::measure },
     Measurement { name: "port", run: ports::measure },
@@ -38,5 +39,6 @@ pub(crate) const MEASUREMENTS: [Measurement; 12] = [
     Measurement { name: "look", run: looking::measure },
     Measurement { name: "copy", run: copying::measure },
     Measurement { name: "events", run: events::measure },
+    Measurement { name: "images", run: images::measure },
     Measurement { name: "restart", run: restart::measure },
 ];
