@@ -108,7 +108,8 @@ fn the_list_shows_heads_and_names_and_filters_them() {
     let listed = fixture.store.list(&named("a*"));
     assert_eq!(listed[0].repo_tags, ["app:other", "app:v1"]);
     assert_eq!(listed.len(), 1);
-    assert_eq!(fixture.ids(&named("app:v1")), [""; 0]);
+    assert_eq!(fixture.store.list(&named("app:v*"))[0].repo_tags, ["app:v1"]);
+    assert_eq!(fixture.ids(&named("app:x")), [""; 0]);
     assert_eq!(fixture.ids(&named("127.0.0.1:5000/*/app")), [id(&base)]);
     let labelled = |label: &str| ListFilter { labels: vec![label.to_owned()], ..ListFilter::default() };
     assert_eq!(fixture.ids(&labelled("a=1")), [id(&head), id(&base)]);

@@ -6,7 +6,6 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::web::{Asked, Reply};
 use crate::rootfs;
@@ -114,9 +113,7 @@ fn ranged(asked: &Asked, blob: &[u8]) -> Reply {
 /// The digest of some bytes, with its algorithm.
 #[must_use]
 pub fn digest(bytes: &[u8]) -> String {
-    let hash = Sha256::digest(bytes);
-    let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{digits}")
+    format!("sha256:{}", crate::saved::sha256(bytes))
 }
 
 /// Compresses with gzip.
