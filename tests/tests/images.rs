@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use berth_tests::rootfs::{append, busybox};
+use berth_tests::services::Service;
 use berth_tests::{Engine, Options, cli, piped, program, query};
 use serde_json::{Value, json};
 use tar::EntryType;
@@ -310,4 +311,57 @@ fn hostile_archives_are_refused_and_leave_nothing() {
     // Devices and setuid programs are an image's own business: they are kept, and harmless in a container.
     let _ = import(&engine, "&repo=hostile", &entry("dev/kmsg", EntryType::Char, "x"));
     let _ = engine.delete("/images/hostile").expect(200);
+}
+
+/// What an import by URL streams.
+fn imported_from(engine: &Engine, address: &str, parameters: &str) -> Vec<Value> {
+    let path = format!("/images/create{}{parameters}", query(&[("fromSrc", address)]));
+    let answer = engine.post(&path).expect(200);
+    serde_json::Deserializer::from_slice(&answer.body)
+        .into_iter()
+        .map(|message| message.expect("JSON"))
+        .collect()
+}
+
+#[test]
+fn archives_are_fetched_from_urls() {
+    let engine = Engine::start();
+    let web = Service::web(&engine, 8099);
+    web.page("root.tar.gz", piped("gzip", &["-c"], busybox()));
+    web.page("garbage", b"this is no archive".repeat(99));
+    let address = web.url("root.tar.gz");
+    let messages = imported_from(&engine, &address, "&repo=fetched&tag=v1&changes=CMD%20echo%20hi");
+    assert_eq!(messages[0]["status"], format!("Downloading from {address}"));
+    assert!(messages.iter().any(|message| message["status"] == "Importing"), "{messages:?}");
+    let image = engine.get("/images/fetched:v1/json").expect(200).json();
+    assert_eq!(messages.last().expect("the id")["status"], image["Id"]);
+    assert_eq!(image["Comment"], format!("Imported from {address}"));
+    assert_eq!(engine.output(&json!({ "Image": "fetched:v1" })).stdout, "hi\n");
+    let missing = web.url("missing.tar");
+    for (address, says) in [
+        (missing.as_str(), "404"),
+        (&web.url("garbage"), "tar header"),
+        ("http://127.0.0.1:1/x", "127.0.0.1:1"),
+        ("ftp://127.0.0.1/x", "ftp"),
+        ("file:///etc/passwd", "file"),
+    ] {
+        let path = format!("/images/create{}&repo=bad", query(&[("fromSrc", address)]));
+        let text = engine.post(&path).text();
+        assert!(text.contains("\"error\"") && text.contains(says), "{address}: {text}");
+        let _ = engine.get("/images/bad/json").expect(404);
+    }
+    // Export is import's inverse.
+    let container = engine.create(&json!({ "Image": "fetched:v1" }));
+    let exported = engine.get(&format!("/containers/{container}/export")).expect(200).body;
+    let _ = import(&engine, "&repo=again", &exported);
+    let listing = |image: &str| {
+        let script = "find / -xdev ! -path '/proc*' ! -path '/dev*' ! -path '/sys*' -exec ls -ldn {} + | cut -c1-40,53-";
+        engine.output(&json!({ "Image": image, "Cmd": ["sh", "-c", script] })).stdout
+    };
+    assert!(listing("again").lines().count() > 100);
+    assert_eq!(listing("again"), listing("fetched:v1"));
+    engine.remove(&container);
+    for name in ["fetched:v1", "again"] {
+        let _ = engine.delete(&format!("/images/{name}")).expect(200);
+    }
 }
