@@ -344,3 +344,23 @@ fn ctrl_c_ends_an_attached_container_that_listens() {
         assert_eq!(finished.code, 3, "{finished:?}");
     }
 }
+
+#[test]
+fn files_and_a_build_of_nothing() {
+    let engine = Engine::start();
+    let (there, back) = (engine.directory().join("there"), engine.directory().join("back"));
+    std::fs::write(&there, "content\n").expect("a file");
+    for docker in clients(&engine) {
+        let id = sleeper(&docker, "files");
+        let _ = docker.ok(&["cp", &there.display().to_string(), "files:/tmp/put"]);
+        assert_eq!(docker.ok(&["exec", "files", "cat", "/tmp/put"]), "content");
+        let _ = docker.ok(&["cp", "files:/tmp/put", &back.display().to_string()]);
+        assert_eq!(std::fs::read_to_string(&back).expect("the copy"), "content\n");
+        let _ = docker.ok(&["rm", "-f", &id]);
+        let finished =
+            docker.run_with_input(&["build", "-t", "built", "-"], b"FROM busybox\nLABEL made=cli\n");
+        assert!(finished.code == 0 && finished.stdout.contains("Successfully built"), "{finished:?}");
+        assert_eq!(docker.ok(&["inspect", "-f", "{{.Config.Labels.made}}", "built"]), "cli");
+        let _ = docker.ok(&["rmi", "built"]);
+    }
+}

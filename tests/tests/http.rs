@@ -169,7 +169,7 @@ fn old_clients_are_served() {
 #[test]
 fn many_idle_connections_disturb_nobody() {
     let engine = Engine::start();
-    let idle: Vec<_> = (0..300).map(|_| engine.connect()).collect();
+    let idle: Vec<_> = (0..500).map(|_| engine.connect()).collect();
     assert_eq!(engine.get("/_ping").text(), "OK");
     drop(idle);
     let mut half = engine.connect();
@@ -204,4 +204,58 @@ fn paths_are_decoded_once() {
         let status = engine.get(path).status();
         assert!([301, 400, 404].contains(&status), "{path}: {status}");
     }
+}
+
+#[test]
+fn connections_are_kept_or_closed_as_the_client_asks() {
+    let engine = Engine::start();
+    let mut kept = engine.connect();
+    for _ in 0..3 {
+        kept.send(b"GET /_ping HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").expect("a request");
+        let head = kept.read_head().expect("an answer");
+        assert_eq!(head.header("connection").map(str::to_lowercase), Some("keep-alive".to_owned()));
+        assert_eq!(kept.read_body("GET", &head).expect("a body"), b"OK");
+    }
+    let mut closed = engine.connect();
+    closed.send(b"HEAD /_ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("a request");
+    let head = closed.read_head().expect("an answer");
+    assert_eq!((head.status, head.header("connection")), (200, Some("close")));
+    assert!(closed.read_to_end().expect("the end").is_empty(), "an answer to HEAD has no body");
+    // Without chunks for who does not know them.
+    let mut old = engine.connect();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time").as_secs();
+    old.send(format!("GET /events?since=1&until={now} HTTP/1.0\r\n\r\n").as_bytes()).expect("a request");
+    let head = old.read_head().expect("an answer");
+    assert_eq!((head.status, head.header("transfer-encoding")), (200, None));
+    let _ = old.read_to_end().expect("the end of the connection is the end of the body");
+}
+
+#[test]
+fn pages_of_one_origin_are_let_in_when_it_is_named() {
+    let arguments = vec!["--api-cors-header".to_owned(), "http://foo.bar".to_owned()];
+    let engine = Engine::start_with(Options { arguments, ..Options::default() });
+    let asking = [("Origin", "http://foo.bar"), ("Access-Control-Request-Method", "POST")];
+    for (method, path) in [
+        ("OPTIONS", "/containers/create"),
+        ("OPTIONS", "/nosuch"),
+        ("GET", "/_ping"),
+        ("GET", "/containers/nosuch/json"),
+        ("GET", "/events?since=1&until=2"),
+    ] {
+        let answer = engine.call(method, path, &asking, b"");
+        assert_eq!(
+            answer.head.header("access-control-allow-origin"),
+            Some("http://foo.bar"),
+            "{method} {path}"
+        );
+        let methods = answer.head.header("access-control-allow-methods").unwrap_or_default();
+        assert!(
+            ["GET", "POST", "DELETE", "PUT", "HEAD", "OPTIONS"].iter().all(|method| methods.contains(method))
+        );
+        let headers = answer.head.header("access-control-allow-headers").unwrap_or_default();
+        assert!(headers.contains("Content-Type") && headers.contains("X-Registry-Auth"), "{headers}");
+    }
+    let without = Engine::start();
+    let answer = without.call("OPTIONS", "/containers/create", &asking, b"").expect(200);
+    assert_eq!(answer.head.header("access-control-allow-origin"), None);
 }

@@ -1,5 +1,7 @@
 //! `GET /containers/{id}/logs`.
 
+use std::io::Write;
+
 use berth_tests::frames;
 use berth_tests::{Engine, merged, sh, wait};
 use serde_json::json;
@@ -165,4 +167,79 @@ fn a_reader_that_goes_ends_its_follow() {
         let _ = stream.read_some().expect("some lines");
     }
     assert_eq!(engine.state(&id, "Running"), true);
+}
+
+/// Bytes that a process has asked the kernel for.
+fn bytes_read(pid: u32) -> u64 {
+    let counters = std::fs::read_to_string(format!("/proc/{pid}/io")).expect("the process");
+    let line = counters.lines().find_map(|line| line.strip_prefix("rchar: ")).expect("rchar");
+    line.parse().expect("a number")
+}
+
+/// Writes records of a kilobyte, ten a second from 2026 on; gives their number. `BERTH_LOG_MEGABYTES=10000` makes
+/// them ten gigabytes.
+fn write_much(path: &str) -> u64 {
+    let given = std::env::var("BERTH_LOG_MEGABYTES").ok().and_then(|text| text.parse().ok());
+    let count = given.unwrap_or(100) * 1000;
+    let mut file = std::io::BufWriter::new(std::fs::File::create(path).expect("the log"));
+    let filling = "x".repeat(920);
+    for number in 0..count {
+        let (tenths, seconds) = (number % 10, number / 10);
+        let (day, hour) = (1 + seconds / 86_400, seconds / 3600 % 24);
+        let (minute, second) = (seconds / 60 % 60, seconds % 60);
+        writeln!(
+            file,
+            r#"{{"log":"{number} {filling}\n","stream":"stdout","time":"2026-01-{day:02}T{hour:02}:{minute:02}:{second:02}.{tenths}Z"}}"#
+        )
+        .expect("a record");
+    }
+    count
+}
+
+#[test]
+fn the_end_of_a_huge_log_is_found_without_reading_it() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("echo line"));
+    assert_eq!(engine.wait(&id), 0);
+    let count = write_much(engine.inspect(&id)["LogPath"].as_str().expect("a path"));
+    let numbers = |parameters: &str| -> Vec<u64> {
+        let before = bytes_read(engine.daemon_pid());
+        let (stdout, _) = logs(&engine, &id, &format!("stdout=1&{parameters}"));
+        let read = bytes_read(engine.daemon_pid()) - before;
+        assert!(read < 3_000_000, "{parameters}: {read} bytes were read");
+        stdout
+            .lines()
+            .map(|line| line.split(' ').next().and_then(|word| word.parse().ok()).expect("a number"))
+            .collect()
+    };
+    let last = |wanted: u64| (count - wanted..count).collect::<Vec<_>>();
+    assert_eq!(numbers("tail=3"), last(3));
+    assert_eq!(numbers("tail=500"), last(500));
+    // The first moment of 2026, in seconds since 1970.
+    let begin = 1_767_225_600;
+    assert_eq!(numbers(&format!("since={}", begin + count / 10 - 5)), last(50));
+    assert_eq!(numbers(&format!("since={}&tail=3", begin + count / 10 - 5)), last(3));
+    assert_eq!(numbers(&format!("since={}", begin + count / 10)), last(0));
+}
+
+#[test]
+fn a_follower_sees_each_line_once_over_rotations_and_ends_with_the_container() {
+    let engine = Engine::start();
+    let log = json!({ "Type": "json-file", "Config": { "max-size": "10k", "max-file": "50" } });
+    let script = "read go; i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo $i; [ $((i % 100)) -ne 0 ] || sleep 0.05; done; printf last";
+    let body = merged(sh(script), json!({ "OpenStdin": true, "HostConfig": { "LogConfig": log } }));
+    let id = engine.run(&body);
+    let path = format!("/containers/{id}/logs?stdout=1&follow=1");
+    let mut followers: Vec<_> = (0..3).map(|_| engine.open("GET", &path, &[], b"")).collect();
+    engine.attach(&id, "stream=1&stdin=1").send(b"\n").expect("stdin");
+    let wanted: String =
+        (1..=3000).map(|number| format!("{number}\n")).chain(["last\n".to_owned()]).collect();
+    for (head, follower) in &mut followers {
+        let body = follower.read_body("GET", head).expect("the log up to its end");
+        assert_eq!(String::from_utf8_lossy(&frames::split(&body).0), wanted);
+    }
+    let directory = std::path::PathBuf::from(engine.inspect(&id)["LogPath"].as_str().expect("a path"));
+    let files = std::fs::read_dir(directory.parent().expect("a directory")).expect("the directory").flatten();
+    let files = files.filter(|entry| entry.file_name().to_string_lossy().contains("-json.log")).count();
+    assert!(files > 10, "it was rotated: {files} files");
 }

@@ -1,6 +1,7 @@
 //! `/_ping`, `/version`, `/info`, versions in paths, what every answer carries.
 
-use berth_tests::{Client, Engine};
+use berth_tests::{Client, Engine, merged, sh};
+use serde_json::{Value, json};
 
 #[test]
 fn ping_tells_clients_what_to_speak() {
@@ -87,4 +88,57 @@ fn errors_are_plain_text_with_one_newline() {
     assert_eq!(answer.head.header("content-type"), Some("text/plain; charset=utf-8"));
     assert_eq!(answer.text(), "no such id: nosuch\n");
     assert_eq!(answer.head.header("api-version"), Some("1.20"));
+}
+
+#[test]
+fn every_version_is_served_up_to_its_own() {
+    let engine = Engine::start();
+    let at = |prefix: &str| Client { address: engine.address.clone(), prefix: prefix.to_owned() };
+    for minor in 0..=20 {
+        let client = at(&format!("/v1.{minor}"));
+        assert_eq!(client.get("/_ping").expect(200).text(), "OK");
+        assert_eq!(client.get("/version").expect(200).json()["ApiVersion"], "1.20");
+        assert_eq!(client.get("/containers/json?all=1").expect(200).json(), serde_json::json!([]));
+    }
+    for newer in ["1.21", "1.24", "1.99", "2.0", "1.20.1"] {
+        let answer = at(&format!("/v{newer}")).get("/containers/nosuch/json").expect(400);
+        let wanted =
+            format!("client is newer than server (client API version: {newer}, server API version: 1.20)\n");
+        assert_eq!(answer.text(), wanted);
+    }
+    for unknown in ["/V1.20", "/vfoo", "/v1.x", "/v"] {
+        let _ = at(unknown).get("/version").expect(404);
+    }
+}
+
+#[test]
+fn older_versions_have_their_shape() {
+    let engine = Engine::start();
+    let at = |minor: u32| Client { address: engine.address.clone(), prefix: format!("/v1.{minor}") };
+    let body = merged(
+        sh("echo out; echo err >&2"),
+        json!({ "Volumes": { "/v": {} }, "HostConfig": { "Memory": 64 << 20, "CpuShares": 1, "CpusetCpus": "0" } }),
+    );
+    // Before 1.19 shares out of range were brought into it.
+    let id = at(18).create(&body);
+    assert_eq!(engine.inspect(&id)["HostConfig"]["CpuShares"], 2);
+    let (old, new) = (at(19).inspect(&id), at(20).inspect(&id));
+    for name in ["Volumes", "VolumesRW"] {
+        assert!(old[name]["/v"] != Value::Null && new.get(name).is_none(), "{name}: {old} {new}");
+    }
+    assert!(old.get("Mounts").is_none() && new["Mounts"].is_array(), "{old} {new}");
+    assert_eq!((&old["Config"]["Memory"], new["Config"].get("Memory")), (&json!(64 << 20), None));
+    assert_eq!(old["Config"]["CpuShares"], 2);
+    engine.start(&id);
+    assert_eq!(engine.wait(&id), 0);
+    let _ = at(19).post(&format!("/containers/{id}/kill")).expect(204);
+    let _ = at(20).post(&format!("/containers/{id}/kill")).expect(500);
+    // Before 1.6 both outputs were one stream without heads.
+    let path = format!("/containers/{id}/attach?logs=1&stdout=1&stderr=1");
+    let (_, mut merged) = at(5).open("POST", &path, &[], b"");
+    let seen = merged.read_to_end().expect("the end");
+    assert!(seen == b"out\nerr\n" || seen == b"err\nout\n", "{seen:?}");
+    let (_, mut framed) = at(6).open("POST", &path, &[], b"");
+    let (stdout, stderr) = berth_tests::frames::split(&framed.read_to_end().expect("the end"));
+    assert_eq!((&stdout[..], &stderr[..]), (&b"out\n"[..], &b"err\n"[..]));
 }

@@ -102,7 +102,8 @@ fn it_closes_when_the_container_ends_and_replays_logs() {
     receive_until(&mut socket, b"before\n");
     send(&mut socket, 1, b"go\n");
     receive_until(&mut socket, b"after\n");
-    assert_eq!(receive(&mut socket).0, CLOSE);
+    // RFC 6455, section 7.4.1: 1000, a normal end.
+    assert_eq!(receive(&mut socket), (CLOSE, vec![0x03, 0xe8]));
     assert_eq!(engine.wait(&id), 3);
 }
 
@@ -138,4 +139,58 @@ fn bad_handshakes_are_refused() {
     }
     let unknown = engine.call("GET", "/containers/nosuch/attach/ws", &HANDSHAKE, b"").expect(404);
     assert_eq!(unknown.text(), "no such id: nosuch\n");
+}
+
+/// Reads frames up to the goodbye; gives its code.
+fn goodbye(connection: &mut Connection) -> Option<u16> {
+    loop {
+        let (opcode, payload) = receive(connection);
+        if opcode == CLOSE {
+            return payload.first_chunk().map(|code| u16::from_be_bytes(*code));
+        }
+    }
+}
+
+#[test]
+fn clients_that_break_the_rules_are_told_so() {
+    let engine = Engine::start();
+    let id = engine.run(&interactive("cat"));
+    let connect = || open(&engine, &id, "stream=1&stdin=1&stdout=1");
+    // RFC 6455, section 7.4.1: 1007 for text that is none, 1009 for too much, 1002 for anything else.
+    let mut socket = connect();
+    send(&mut socket, 1, &[0xff, 0xfe]);
+    assert_eq!(goodbye(&mut socket), Some(1007));
+    let mut socket = connect();
+    let mut head = vec![0x82, 0x80 | 127];
+    head.extend_from_slice(&(64_u64 << 20).to_be_bytes());
+    head.extend_from_slice(&[1, 2, 3, 4]);
+    socket.send(&head).expect("the head of a frame");
+    assert_eq!(goodbye(&mut socket), Some(1009));
+    let mut socket = connect();
+    socket.send(&[0x82, 3, b'a', b'b', b'c']).expect("a frame without a mask");
+    assert_eq!(goodbye(&mut socket), Some(1002));
+    // What is as large as it may be passes, in pieces too.
+    let mut socket = connect();
+    let large = vec![0xfe; 3_000_000];
+    send(&mut socket, 2, &large);
+    let mut seen = Vec::new();
+    while seen.len() < large.len() {
+        seen.extend(receive(&mut socket).1);
+    }
+    assert!(seen == large);
+    // A goodbye is answered.
+    send(&mut socket, CLOSE, &[0x03, 0xe8]);
+    assert_eq!(goodbye(&mut socket), Some(1000));
+    assert_eq!(engine.state(&id, "Running"), true);
+}
+
+#[test]
+fn pings_are_answered_when_the_container_takes_no_input() {
+    let engine = Engine::start();
+    let id = engine.run(&interactive("exec 0<&-; echo closed; sleep 600"));
+    let mut socket = open(&engine, &id, "logs=1&stream=1&stdin=1&stdout=1");
+    receive_until(&mut socket, b"closed\n");
+    send(&mut socket, 2, &[b'x'; 100_000]);
+    send(&mut socket, 9, b"there?");
+    assert_eq!(receive(&mut socket), (10, b"there?".to_vec()));
 }

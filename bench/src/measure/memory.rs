@@ -1,6 +1,7 @@
 //! What the engine's own processes hold: the daemon, and what each container needs beside its own.
 
-use std::fs;
+use std::time::Duration;
+use std::{fs, thread};
 
 use crate::Arguments;
 use crate::engine::{Engine, proportional_megabytes};
@@ -9,8 +10,12 @@ use crate::sample::Sample;
 /// How many containers run while memory is looked at.
 const CONTAINERS: u32 = 20;
 
+/// A daemon that nobody has asked anything for so long is idle.
+const IDLE: Duration = Duration::from_secs(3);
+
 pub(super) fn measure(engine: &mut Engine, _arguments: &Arguments) -> anyhow::Result<Vec<Sample>> {
     let daemon = engine.pid()?;
+    thread::sleep(IDLE);
     let idle = proportional_megabytes(daemon)?;
     let mut session = engine.session();
     let body = engine.body(&["sleep", "3600"], "bridge");

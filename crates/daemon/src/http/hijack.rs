@@ -30,7 +30,7 @@ impl Hijacked {
     /// A descriptor that carries the client's bytes both ways, and the bytes that precede them.
     ///
     /// For plain sockets it is the client's own connection; for TLS one end of a socket pair whose
-    /// other end this process copies to and from the client until both directions have ended.
+    /// other end this process copies to and from the client until the container's side ends or the client is gone.
     pub(crate) fn into_descriptor(self) -> io::Result<(OwnedFd, Vec<u8>)> {
         if self.early.len() <= EARLY_BYTES
             && let Some(descriptor) = self.transport.descriptor()?
@@ -38,11 +38,22 @@ impl Hijacked {
             return Ok((descriptor, self.early.to_vec()));
         }
         let (ours, theirs) = UnixStream::pair()?;
+        let transport = Arc::clone(&self.transport);
         let client = self.into_stream();
         tokio::spawn(async move {
             let (read, write) = tokio::io::split(client);
             let (local_read, local_write) = ours.into_split();
-            tokio::join!(copy(read, local_write), copy(local_read, write));
+            let inward = async {
+                if copy(read, local_write).await.is_ok() {
+                    // It only closed its direction and still listens.
+                    transport.vanished().await;
+                }
+            };
+            tokio::select! {
+                // The container's side ends the session, and so does a client that is gone.
+                _ = copy(local_read, write) => {}
+                () = inward => {}
+            }
         });
         Ok((theirs.into_std()?.into(), Vec::new()))
     }
@@ -53,18 +64,16 @@ impl Hijacked {
     }
 }
 
-/// Copies until the end, which it passes on; a broken side ends the direction.
-async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) {
+/// Copies until the end, which it passes on. An error means that the side that is read is broken.
+async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
     let mut piece = vec![0; PROXY_PIECE];
     loop {
-        match from.read(&mut piece).await {
-            Ok(0) | Err(_) => break,
-            Ok(count) => {
-                if to.write_all(&piece[..count]).await.is_err() || to.flush().await.is_err() {
-                    break;
-                }
-            }
+        let count = from.read(&mut piece).await?;
+        if count == 0 || to.write_all(&piece[..count]).await.is_err() || to.flush().await.is_err() {
+            break;
         }
     }
+    // Who takes nothing any more needs no end either.
     let _ = to.shutdown().await;
+    Ok(())
 }

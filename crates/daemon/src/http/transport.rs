@@ -152,6 +152,16 @@ impl Transport {
         }
     }
 
+    /// Waits until a client that closed its direction is gone altogether, as far as the kernel tells: over a network
+    /// that shows only when something is sent to it, or when it does not answer the kernel's probes.
+    pub(super) async fn vanished(&self) {
+        match self {
+            Self::Unix(_) => self.closed().await,
+            Self::Tcp(stream) => drop(stream.ready(Interest::ERROR).await),
+            Self::Tls(_) => std::future::pending().await,
+        }
+    }
+
     /// A further descriptor of the plain socket; `None` for TLS, whose bytes must be ciphered here.
     pub(super) fn descriptor(&self) -> io::Result<Option<OwnedFd>> {
         match self {

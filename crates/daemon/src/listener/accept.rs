@@ -15,6 +15,11 @@ use crate::http::{Service, Settings, Transport, serve};
 
 /// A TLS handshake must be over so soon.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A network client that says nothing is asked after so long whether it is there, then every [`PROBE_PAUSE`];
+/// after [`PROBES`] questions without an answer it is gone. Who is attached may be silent for days.
+const PROBE_AFTER: Duration = Duration::from_secs(60);
+const PROBE_PAUSE: Duration = Duration::from_secs(15);
+const PROBES: u32 = 4;
 /// The pause after accepting failed, for want of descriptors most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -120,5 +125,7 @@ fn prepare(stream: &TcpStream) {
     // Failures leave a working connection.
     let _ = stream.set_nodelay(true);
     let _ = rustix::net::sockopt::set_socket_keepalive(stream, true);
-    let _ = rustix::net::sockopt::set_tcp_keepidle(stream, Duration::from_secs(180));
+    let _ = rustix::net::sockopt::set_tcp_keepidle(stream, PROBE_AFTER);
+    let _ = rustix::net::sockopt::set_tcp_keepintvl(stream, PROBE_PAUSE);
+    let _ = rustix::net::sockopt::set_tcp_keepcnt(stream, PROBES);
 }
