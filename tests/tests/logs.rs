@@ -201,7 +201,8 @@ fn the_end_of_a_huge_log_is_found_without_reading_it() {
     let engine = Engine::start();
     let id = engine.run(&sh("echo line"));
     assert_eq!(engine.wait(&id), 0);
-    let count = write_much(engine.inspect(&id)["LogPath"].as_str().expect("a path"));
+    let path = engine.inspect(&id)["LogPath"].as_str().expect("a path").to_owned();
+    let count = write_much(&path);
     let numbers = |parameters: &str| -> Vec<u64> {
         let before = bytes_read(engine.daemon_pid());
         let (stdout, _) = logs(&engine, &id, &format!("stdout=1&{parameters}"));
@@ -220,6 +221,8 @@ fn the_end_of_a_huge_log_is_found_without_reading_it() {
     assert_eq!(numbers(&format!("since={}", begin + count / 10 - 5)), last(50));
     assert_eq!(numbers(&format!("since={}&tail=3", begin + count / 10 - 5)), last(3));
     assert_eq!(numbers(&format!("since={}", begin + count / 10)), last(0));
+    // A busy disk gives so much back slowly: not while the end of the test is looked at.
+    drop(std::fs::File::create(&path).expect("the log"));
 }
 
 #[test]
