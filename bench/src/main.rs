@@ -42,6 +42,9 @@ pub(crate) struct Arguments {
     /// Seconds that each repeated measurement may take.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
+    /// Megabytes of the large build context.
+    #[arg(long, default_value_t = 1024)]
+    context: usize,
     /// Megabytes sent through each stream.
     #[arg(long, default_value_t = 256)]
     megabytes: usize,

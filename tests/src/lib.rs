@@ -13,6 +13,7 @@ mod building;
 pub mod cgroup;
 pub mod cli;
 mod containers;
+pub mod debian;
 mod engine;
 mod finish;
 pub mod frames;

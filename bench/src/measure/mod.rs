@@ -2,6 +2,7 @@
 
 mod copying;
 mod events;
+mod building;
 mod exec;
 mod images;
 mod lifecycle;
@@ -27,7 +28,7 @@ pub(crate) struct Measurement {
 }
 
 /// All of them.
-pub(crate) const MEASUREMENTS: [Measurement; 13] = [
+pub(crate) const MEASUREMENTS: [Measurement; 14] = [
     Measurement { name: "memory", run: memory::measure },
     Measurement { name: "lifecycle", run: lifecycle::measure },
     Measurement { name: "port", run: ports::measure },
@@ -40,5 +41,6 @@ pub(crate) const MEASUREMENTS: [Measurement; 13] = [
     Measurement { name: "copy", run: copying::measure },
     Measurement { name: "events", run: events::measure },
     Measurement { name: "images", run: images::measure },
+    Measurement { name: "build", run: building::measure },
     Measurement { name: "restart", run: restart::measure },
 ];
