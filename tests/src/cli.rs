@@ -136,6 +136,8 @@ impl Docker<'_> {
             ("DOCKER_HOST", format!("unix://{}", self.engine.socket().display())),
             ("DOCKER_CONFIG", home.clone()),
             ("HOME", home),
+            // The builder of this API; newer clients want another by default.
+            ("DOCKER_BUILDKIT", "0".to_owned()),
         ]
     }
 }

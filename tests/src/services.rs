@@ -8,10 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::{Engine, host, piped, wait};
-
-/// The hash of the password `secret`.
-const SECRET: &str = "$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a";
+use crate::{Engine, host, wait};
 
 /// A server that ends with its test.
 #[derive(Debug)]
@@ -52,38 +49,6 @@ impl Service {
             &base,
         ];
         Self::start(engine, port, &command, format!("git://127.0.0.1:{port}/"), root.clone())
-    }
-
-    /// Keeps images for who knows the password `secret` of the user `joe`.
-    ///
-    /// # Panics
-    /// When Debian's package `docker-registry` is not installed.
-    #[must_use]
-    pub fn registry(engine: &Engine, port: u16) -> Self {
-        let root = directory(engine, "registry");
-        let (address, shown) = (format!("127.0.0.1:{port}"), root.display());
-        let config = format!(
-            "version: 0.1\nlog:\n  level: warn\nstorage:\n  filesystem:\n    rootdirectory: {shown}/data\n\
-             http:\n  addr: {address}\n  secret: s\nauth:\n  htpasswd:\n    realm: r\n    path: {shown}/htpasswd\n"
-        );
-        fs::write(root.join("config.yml"), config).expect("the registry's configuration");
-        fs::write(root.join("htpasswd"), format!("joe:{SECRET}\n")).expect("the registry's users");
-        let config = root.join("config.yml").display().to_string();
-        Self::start(engine, port, &["docker-registry", "serve", &config], address, root)
-    }
-
-    /// The value of `X-Registry-Auth` that lets joe in.
-    #[must_use]
-    pub fn credentials(&self) -> String {
-        url_safe(&serde_json::json!({
-            "username": "joe", "password": "secret", "serveraddress": self.address,
-        }))
-    }
-
-    /// A value of `X-Registry-Config` for this registry.
-    #[must_use]
-    pub fn config(&self, user: &str, password: &str) -> String {
-        url_safe(&serde_json::json!({ &self.address: { "username": user, "password": password } }))
     }
 
     /// Starts any server and waits until its port takes connections.
@@ -148,11 +113,6 @@ impl Drop for Service {
         let _ = kill_process_group(Pid::from_child(&self.process), Signal::KILL);
         let _ = self.process.wait();
     }
-}
-
-fn url_safe(value: &serde_json::Value) -> String {
-    let encoded = piped("base64", &["--wrap=0"], value.to_string().as_bytes());
-    String::from_utf8(encoded).expect("letters").replace('+', "-").replace('/', "_")
 }
 
 /// The path of one of git's own programs.

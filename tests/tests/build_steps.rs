@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use berth_tests::registry::{self, Protection, Registry, authorization, config_header};
 use berth_tests::{Built, Client, Context, Engine, Service, cgroup, host, query, wait};
 use serde_json::{Value, json};
 
@@ -283,18 +284,11 @@ fn what_fails_says_which_command_and_why() {
 #[test]
 fn private_images_are_pulled_with_the_requests_credentials() {
     let engine = Engine::start();
-    let registry = Service::registry(&engine, 5000);
+    let _registry = Registry::start(&engine, "127.0.0.1:5000", &Protection::Password);
     let name = "127.0.0.1:5000/private";
     let push = |text: &str| {
         let _ = engine.build(&[("t", &format!("{name}:v1"))], Context::of(text)).image();
-        let credentials = registry.credentials();
-        let answer = engine.call(
-            "POST",
-            &format!("/images/{name}/push?tag=v1"),
-            &[("X-Registry-Auth", &credentials)],
-            b"",
-        );
-        assert!(answer.status() == 200 && !answer.text().contains("\"error\""), "{}", answer.text());
+        let _ = registry::push(&engine, name, "v1", Some(&authorization("joe", "secret"))).succeeded();
     };
     push("FROM busybox\nCMD echo first\n");
     engine.forget_builds();
@@ -302,8 +296,8 @@ fn private_images_are_pulled_with_the_requests_credentials() {
         let body = Context::of(&format!("FROM {name}:v1\nLABEL built=1\n")).bytes();
         engine.build_with(parameters, &[("X-Registry-Config", config)], &body)
     };
-    let good = registry.config("joe", "secret");
-    for bad in [String::new(), registry.config("joe", "wrong")] {
+    let good = config_header("127.0.0.1:5000", "joe", "secret");
+    for bad in [String::new(), config_header("127.0.0.1:5000", "joe", "wrong")] {
         let built = from(&[], &bad);
         assert!(!built.failure().is_empty() && !built.said.contains("Step 1"), "{}", built.said);
     }

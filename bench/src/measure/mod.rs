@@ -1,8 +1,8 @@
 //! What is measured, in the order of the table.
 
+mod building;
 mod copying;
 mod events;
-mod building;
 mod exec;
 mod images;
 mod lifecycle;

@@ -51,17 +51,27 @@ impl Scratch {
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
+
+    /// Removes the directory before the build fails: its disk may be the full one.
+    pub(crate) fn remove(mut self) {
+        remove_tree(&std::mem::take(&mut self.0));
+    }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        if self.0.as_os_str().is_empty() {
+            return;
+        }
         // The client need not wait for thousands of files to go.
         let path = std::mem::take(&mut self.0);
-        thread::spawn(move || {
-            if let Err(error) = images::remove_tree(&path) {
-                tracing::warn!(path = %path.display(), %error, "cannot remove a build's directory");
-            }
-        });
+        thread::spawn(move || remove_tree(&path));
+    }
+}
+
+fn remove_tree(path: &Path) {
+    if let Err(error) = images::remove_tree(path) {
+        tracing::warn!(path = %path.display(), %error, "cannot remove a build's directory");
     }
 }
 

@@ -17,6 +17,7 @@ use crate::container::attach::AttachRequest;
 use crate::container::changes::mount_points;
 use crate::container::create::NewContainer;
 use crate::container::remove::Removal;
+use crate::database::Durability;
 use crate::engine::Engine;
 use crate::error::Error;
 
@@ -87,7 +88,7 @@ impl StepRunner for Steps {
         config.image = image.hexadecimal();
         config.entrypoint.get_or_insert(StringOrList(Vec::new()));
         let new = NewContainer { name: None, config: Some(config), host_config: step.host_config.clone() };
-        self.runtime.block_on(self.engine.create(new)).map(|created| created.id).map_err(failed)
+        self.engine.make(new, Durability::Crash).map(|created| created.id).map_err(failed)
     }
 
     fn run(

@@ -25,6 +25,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -36,7 +37,7 @@ use model::{ContainerId, Digest};
 use crate::dockerfile::{Dockerfile, append_labels};
 use crate::error::BuildError;
 use crate::event::{BuildEvent, EventSink};
-use crate::request::{BuildRequest, Intermediate};
+use crate::request::{BuildRequest, ContextSource, Intermediate};
 use crate::runner::{ImagePuller, StepRunner};
 use crate::scratch::{self, Scratch};
 use crate::{context, dockerfile};
@@ -110,23 +111,23 @@ impl Builder {
     pub fn build(&self, request: BuildRequest, session: &Session<'_>) -> Result<Digest, BuildError> {
         let scratch = Scratch::create(&self.directory).map_err(BuildError::file("make", &self.directory))?;
         let parameters = Parameters::of(&request);
-        let name = request.dockerfile.as_deref();
-        let loaded = context::load(request.context, name, &scratch, session.events, session.cancellation);
-        if session.cancellation.is_cancelled() {
-            return Err(BuildError::Cancelled);
-        }
-        let loaded = loaded?;
-        let mut dockerfile = Dockerfile::parse(&loaded.dockerfile)?;
-        dockerfile.stop_after(request.target.as_deref())?;
-        append_labels(&mut dockerfile, &request.labels);
+        let BuildRequest { context, dockerfile, target, labels, build_arguments, names, .. } = request;
+        let choice = Choice { dockerfile, target, labels };
+        let (dockerfile, context) = match prepare(context, &choice, &scratch, session) {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                scratch.remove();
+                return Err(error);
+            }
+        };
         let (remover, removed) = std::sync::mpsc::channel();
         let build = Build {
             builder: self,
             session: *session,
-            arguments: BuildArguments::new(request.build_arguments),
+            arguments: BuildArguments::new(build_arguments),
             parameters,
             escape: dockerfile.escape,
-            context: loaded.context,
+            context,
             stages: Vec::new(),
             stage: None,
             containers: Vec::new(),
@@ -139,14 +140,45 @@ impl Builder {
             scope.spawn(move || steps::remove_all(runner, &removed));
             // The build goes at the end of this, and the sender with it: then the thread ends too.
             let mut build = build;
-            (build.run(&dockerfile), build.arguments)
+            let result = build.run(&dockerfile);
+            let Build { arguments, scratch, .. } = build;
+            if result.is_err() {
+                scratch.remove();
+            }
+            (result, arguments)
         });
         let image = result?;
         arguments.warn(session.events);
         session.events.send(BuildEvent::Stream(format!("Successfully built {}\n", image.short())));
-        remember_names(&self.store, &image, &request.names)?;
+        remember_names(&self.store, &image, &names)?;
         Ok(image)
     }
+}
+
+/// Which Dockerfile is meant, and what the request adds to it or leaves out.
+struct Choice {
+    dockerfile: Option<String>,
+    target: Option<String>,
+    labels: BTreeMap<String, String>,
+}
+
+/// Gets the context and understands the Dockerfile in it.
+fn prepare(
+    source: ContextSource,
+    choice: &Choice,
+    scratch: &Scratch,
+    session: &Session<'_>,
+) -> Result<(Dockerfile, context::Context), BuildError> {
+    let name = choice.dockerfile.as_deref();
+    let loaded = context::load(source, name, scratch, session.events, session.cancellation);
+    if session.cancellation.is_cancelled() {
+        return Err(BuildError::Cancelled);
+    }
+    let loaded = loaded?;
+    let mut dockerfile = Dockerfile::parse(&loaded.dockerfile)?;
+    dockerfile.stop_after(choice.target.as_deref())?;
+    append_labels(&mut dockerfile, &choice.labels);
+    Ok((dockerfile, loaded.context))
 }
 
 /// The request's parameters that steps look at.

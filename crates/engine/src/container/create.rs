@@ -39,11 +39,16 @@ impl Engine {
         // Most containers are started at once.
         self.cgroup_moves.prepare();
         let engine = Arc::clone(self);
-        let work = tokio::task::spawn_blocking(move || engine.make(new));
+        let work = tokio::task::spawn_blocking(move || engine.make(new, Durability::PowerLoss));
         crate::container::connect::joined(work.await)?
     }
 
-    fn make(&self, new: NewContainer) -> Result<Created, Error> {
+    /// Makes a container that has to survive a crash of the daemon, or none at all: a step of a build
+    /// need not wait for the disk.
+    ///
+    /// # Errors
+    /// Refused settings, an unknown image, a taken name. Nothing is left then.
+    pub(crate) fn make(&self, new: NewContainer, durability: Durability) -> Result<Created, Error> {
         let name = new.name.as_deref().filter(|name| !name.is_empty()).map(names::check).transpose()?;
         let Some(mut config) = new.config else {
             return Err(Error::refused("Config cannot be empty in order to create a container"));
@@ -98,7 +103,7 @@ impl Engine {
             frozen_for_work: false,
             log_lines_dropped: 0,
         };
-        let save = |record: &Record| self.database.save(record, Durability::PowerLoss);
+        let save = |record: &Record| self.database.save(record, durability);
         let made = self.make_directories(&record).and_then(|()| self.mount_volumes(&mut record, save));
         let volumes = match made {
             Ok(volumes) => volumes,
