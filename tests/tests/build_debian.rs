@@ -100,11 +100,11 @@ fn forty_steps_make_what_they_make_in_a_chroot() {
         scope.spawn(|| in_chroot(&archive, &chroot, &context_directory, &steps));
         build(&engine, &context_directory, &steps);
     });
-    let from_chroot = describe(tar_of(&chroot), began);
+    let from_chroot = describe(&chroot, began);
     let id = engine.create(&serde_json::json!({ "Image": "worked", "Cmd": ["true"] }));
     let exported = engine.directory().join("exported");
     export(&engine, &id, &exported);
-    let from_image = describe(tar_of(&exported), began);
+    let from_image = describe(&exported, began);
     let differences = differences(&from_chroot, &from_image);
     assert!(
         differences.is_empty(),
@@ -233,8 +233,8 @@ fn extract(directory: &Path) -> Command {
     command
 }
 
-/// The tar of a directory, read while `tar` writes it.
-fn tar_of(directory: &Path) -> impl Read {
+/// Describes every file below a directory, by way of its tar.
+fn describe(directory: &Path, began: u64) -> BTreeMap<String, Described> {
     let mut child = Command::new("tar")
         .args([
             "--create",
@@ -249,11 +249,16 @@ fn tar_of(directory: &Path) -> impl Read {
         .stdout(std::process::Stdio::piped())
         .spawn()
         .expect("tar");
-    child.stdout.take().expect("tar's output")
+    let mut stream = child.stdout.take().expect("tar's output");
+    let described = describe_tar(&mut stream, began);
+    // What fills the last record up.
+    std::io::copy(&mut stream, &mut std::io::sink()).expect("the rest of the tar");
+    assert!(child.wait().expect("tar's end").success(), "tar cannot read {}", directory.display());
+    described
 }
 
 /// Describes every file of a tar. Hard links are described as the group of names that they are.
-fn describe(stream: impl Read, began: u64) -> BTreeMap<String, Described> {
+fn describe_tar(stream: impl Read, began: u64) -> BTreeMap<String, Described> {
     let mut files = BTreeMap::new();
     let mut linked: BTreeMap<String, String> = BTreeMap::new();
     let mut archive = tar::Archive::new(stream);

@@ -140,7 +140,7 @@ fn a_full_disk_fails_the_build_and_gets_its_space_back() {
     engine.forget_builds();
     let before = disk.used();
     let incompressible: Vec<u8> =
-        (0..120_000_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        (0..120_000_000_u32).map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect();
     let small = &incompressible[..50_000_000];
     for (what, context, want) in [
         (
