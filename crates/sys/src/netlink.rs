@@ -4,12 +4,14 @@
 //! batch, and [`Socket::request`] sends the batch as one datagram and reads until the kernel has
 //! answered each message. What the messages mean is the caller's knowledge.
 
+mod events;
 mod message;
 
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+pub use events::{Event, Events, Listener};
 pub use message::{ACKNOWLEDGE, APPEND, CREATE, DUMP, EXCLUSIVE, Message, REPLACE, attributes};
 use message::{read_u16, read_u32};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
@@ -104,22 +106,20 @@ impl Socket {
     /// # Errors
     /// The kernel's error, for example where it lacks the protocol.
     pub fn open(protocol: Protocol) -> io::Result<Self> {
-        let protocol = match protocol {
-            // NETLINK_ROUTE is number 0, which is also what no number means.
-            Protocol::Route => None,
-            Protocol::Netfilter => Some(netlink::NETFILTER),
-        };
-        let descriptor = rustix::net::socket_with(
-            AddressFamily::NETLINK,
-            SocketType::RAW,
-            SocketFlags::CLOEXEC,
-            protocol,
-        )?;
-        rustix::net::bind(&descriptor, &netlink::SocketAddrNetlink::new(0, 0))?;
+        let descriptor = bound(protocol, 0)?;
         set_option(descriptor.as_fd(), libc::NETLINK_EXT_ACK)?;
         set_option(descriptor.as_fd(), libc::NETLINK_CAP_ACK)?;
         set_option(descriptor.as_fd(), NETLINK_GET_STRICT_CHK)?;
         Ok(Self { descriptor, sequence: 0 })
+    }
+
+    /// The number by which the kernel tells others who made a change.
+    ///
+    /// # Errors
+    /// The kernel's error.
+    pub fn port(&self) -> io::Result<u32> {
+        let address = rustix::net::getsockname(&self.descriptor)?;
+        Ok(netlink::SocketAddrNetlink::try_from(address)?.pid())
     }
 
     /// Sends the messages as one datagram and waits until the kernel has answered each that
@@ -170,6 +170,19 @@ impl Socket {
         }
         Ok(())
     }
+}
+
+/// Opens a socket that is told what the groups (a bit each) tell.
+fn bound(protocol: Protocol, groups: u32) -> io::Result<OwnedFd> {
+    let protocol = match protocol {
+        // NETLINK_ROUTE is number 0, which is also what no number means.
+        Protocol::Route => None,
+        Protocol::Netfilter => Some(netlink::NETFILTER),
+    };
+    let descriptor =
+        rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
+    rustix::net::bind(&descriptor, &netlink::SocketAddrNetlink::new(0, groups))?;
+    Ok(descriptor)
 }
 
 /// What has come back of a batch.
