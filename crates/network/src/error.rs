@@ -38,6 +38,11 @@ pub enum Error {
     )]
     BridgeInUse { name: String, present: InterfaceAddress, asked: InterfaceAddress },
     #[error(
+        "a running container has the address {address}, to which the bridge that is asked for does not lead; \
+         stop the containers before you choose another one"
+    )]
+    RunningElsewhere { address: Ipv4Addr },
+    #[error(
         "Could not find a free IP address range for interface '{0}'. \
          Please configure its address manually and run 'berth daemon -b {0}'"
     )]
@@ -54,8 +59,8 @@ pub enum Error {
     AddressTaken { address: Ipv4Addr, container: ContainerId },
     #[error("Bind for {ip}:{port} failed: port is already allocated")]
     PortAllocated { ip: Ipv4Addr, port: u16 },
-    #[error("listen {protocol} {ip}:{port}: bind: {source}")]
-    PortBind { protocol: Protocol, ip: Ipv4Addr, port: u16, source: io::Error },
+    #[error("listen {protocol} {ip}:{port}: bind: {}", plain(.reason))]
+    PortBind { protocol: Protocol, ip: Ipv4Addr, port: u16, reason: io::Error },
     #[error("all ports are allocated")]
     NoFreePort,
     #[error("cannot change the firewall: {source}")]
@@ -95,6 +100,7 @@ impl Error {
             | Self::NotABridge(_)
             | Self::BridgeWithoutAddress(_)
             | Self::BridgeInUse { .. }
+            | Self::RunningElsewhere { .. }
             | Self::NoFreeNetwork(_) => ErrorKind::Refused,
             Self::FirewallMissing { .. } => ErrorKind::NotImplemented,
             Self::Socket { .. }
@@ -113,8 +119,25 @@ impl Error {
         }
     }
 
+    /// Whether it is only that others hold what was asked for.
+    #[must_use]
+    pub const fn is_about_what_others_hold(&self) -> bool {
+        matches!(
+            self,
+            Self::PortAllocated { .. } | Self::PortBind { .. } | Self::NoFreePort | Self::NoFreeAddress(_)
+        )
+    }
+
     /// Adds what went wrong while the failure was undone.
     pub(crate) fn with(self, rest: Vec<Self>) -> Self {
         if rest.is_empty() { self } else { Self::Several { first: Box::new(self), rest } }
     }
+}
+
+/// The system's words for an error without its number, as programs quote them.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split(" (os error").next().unwrap_or(&text);
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }

@@ -83,6 +83,8 @@ pub(crate) struct Firewall {
     socket: Socket,
     table: String,
     layout: Layout,
+    /// How many rules the table has when it is whole.
+    rules: usize,
     /// Whether the engine's rules are in the host's own chain.
     forwards_on_host: bool,
 }
@@ -90,10 +92,44 @@ pub(crate) struct Firewall {
 impl Firewall {
     /// Makes the table anew with this content, in one transaction.
     pub(crate) fn build(layout: Layout, content: &Content) -> Result<Self, Error> {
-        let mut socket = Socket::open(Subsystem::Netfilter).map_err(|source| Error::Socket { source })?;
+        let mut firewall = Self::unbuilt(layout)?;
+        let rebuilt = table::rebuild(&firewall.table, &firewall.layout, content);
+        rebuilt.commit(&mut firewall.socket).map_err(missing_or_refused)?;
+        firewall.rules = firewall.present_rules()?;
+        Ok(firewall)
+    }
+
+    fn unbuilt(layout: Layout) -> Result<Self, Error> {
+        let socket = Socket::open(Subsystem::Netfilter).map_err(|source| Error::Socket { source })?;
         let table = table_name(&layout.bridge);
-        table::rebuild(&table, &layout, content).commit(&mut socket).map_err(missing_or_refused)?;
-        Ok(Self { socket, table, layout, forwards_on_host: false })
+        Ok(Self { socket, table, layout, rules: 0, forwards_on_host: false })
+    }
+
+    /// Removes what an earlier daemon made, where this one is to make nothing. A kernel without
+    /// nf_tables has nothing of it.
+    pub(crate) fn remove_left(layout: Layout) -> Result<(), Error> {
+        let mut firewall = Self::unbuilt(layout)?;
+        let removed = table::delete(&firewall.table).commit(&mut firewall.socket).map_err(missing_or_refused);
+        match removed {
+            Err(Error::FirewallMissing { .. }) => Ok(()),
+            Ok(()) => firewall.stop_forwarding_on_host(),
+            result => result,
+        }
+    }
+
+    /// Makes the table anew, with this content.
+    pub(crate) fn rebuild(&mut self, content: &Content) -> Result<(), Error> {
+        self.commit(table::rebuild(&self.table, &self.layout, content))
+    }
+
+    /// Whether all rules of the table are there.
+    pub(crate) fn is_whole(&mut self) -> Result<bool, Error> {
+        Ok(self.present_rules()? == self.rules)
+    }
+
+    /// The number by which the kernel marks changes that come from here.
+    pub(crate) fn port(&self) -> Option<u32> {
+        self.socket.port().ok()
     }
 
     /// Adds elements.
@@ -134,7 +170,7 @@ impl Firewall {
     }
 
     /// Removes the table and the rules in the host's own.
-    pub(crate) fn remove(mut self) -> Result<(), Error> {
+    pub(crate) fn remove(&mut self) -> Result<(), Error> {
         let host = self.stop_forwarding_on_host();
         let table = self.commit(table::delete(&self.table));
         host.and(table)

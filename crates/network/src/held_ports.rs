@@ -125,8 +125,8 @@ impl PortBook {
             match self.hold_exactly(request, ip, port) {
                 Ok(held) => return Ok(Some(held)),
                 Err(Error::PortAllocated { .. }) => {}
-                Err(Error::PortBind { source, .. })
-                    if source.raw_os_error() == Some(Errno::ADDRINUSE.raw_os_error()) => {}
+                Err(Error::PortBind { reason, .. })
+                    if reason.raw_os_error() == Some(Errno::ADDRINUSE.raw_os_error()) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -153,7 +153,12 @@ impl PortBook {
 }
 
 fn bind_error(port: &PublishedPort, source: io::Error) -> Error {
-    Error::PortBind { protocol: port.container.protocol, ip: port.host_ip, port: port.host_port, source }
+    Error::PortBind {
+        protocol: port.container.protocol,
+        ip: port.host_ip,
+        port: port.host_port,
+        reason: source,
+    }
 }
 
 /// A port that was freed a moment ago may still be held by a copy of its socket: in a child
@@ -244,7 +249,8 @@ mod tests {
         let port = listener.local_addr().expect("an address").port();
         let mut book = PortBook::new(40000..=40010);
         let error = book.hold(&[request("80/tcp", HostPort::Range(port, port))], LOCAL).expect_err("taken");
-        assert!(error.to_string().starts_with(&format!("listen tcp 127.0.0.1:{port}: bind: ")), "{error}");
+        let text = format!("listen tcp 127.0.0.1:{port}: bind: address already in use");
+        assert_eq!(error.to_string(), text);
         let udp = UdpSocket::bind((LOCAL, 0)).expect("a socket");
         let port = udp.local_addr().expect("an address").port();
         assert!(book.hold(&[request("80/udp", HostPort::Range(port, port))], LOCAL).is_err());

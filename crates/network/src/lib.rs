@@ -32,7 +32,9 @@
 //! that chain which accept what comes from and goes to containers. They stand behind all rules of
 //! the host, which so keep their say, and are taken away with the table; nothing else of the
 //! host's or of dockerd's is touched, and both engines' containers work side by side whichever
-//! starts first. Of other tables that drop, and of iptables-legacy, [`Network::warnings`] tells.
+//! starts first. Of other tables that drop, of firewalld and of iptables-legacy
+//! [`Network::warnings`] tells. A thread listens to what others change, so that rules which are
+//! removed or become needed are there again a moment later.
 //!
 //! From outside only published ports lead to a container: packets that somebody routes to its
 //! address through this host are dropped, also for ports that are published on one address only.

@@ -38,7 +38,8 @@ impl Link {
     /// Parses `name:alias`, `name`, or the form that inspect shows, `/name:/parent/alias`.
     ///
     /// # Errors
-    /// The texts of the reference for an empty entry and for one of three parts.
+    /// The texts of the reference for an empty entry and for one of three parts, also where an
+    /// alias is none that a hosts file could hold.
     pub fn parse(text: &str) -> Result<Self, LinkError> {
         if text.is_empty() {
             return Err(LinkError::Empty);
@@ -51,6 +52,9 @@ impl Link {
         };
         let target = target.strip_prefix('/').unwrap_or(target);
         let alias = alias.rsplit('/').next().filter(|alias| !alias.is_empty()).unwrap_or(target);
+        if !alias.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)) {
+            return Err(LinkError::Malformed(text.to_owned()));
+        }
         Ok(Self { target: target.to_owned(), alias: alias.to_owned() })
     }
 }
@@ -163,6 +167,9 @@ mod tests {
             Link::parse("a:b:c").map_err(|error| error.to_string()),
             Err("bad format for links: a:b:c".into())
         );
+        for bad in ["a:b c", "a:b\n6.6.6.6 bank", "a:b=c", "a:\u{e9}"] {
+            assert_eq!(Link::parse(bad), Err(LinkError::Malformed(bad.into())));
+        }
     }
 
     fn variables(ports: &[&str], environment: &[&str]) -> Vec<String> {

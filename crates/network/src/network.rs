@@ -1,8 +1,8 @@
 //! The network as the engine uses it: open, reserve, connect, disconnect, remove.
 //!
-//! Three locks, never held together: the book (who has which address and ports), the routing
-//! socket, the firewall's socket. So a slow answer of the kernel to one start does not keep
-//! another one from being reserved.
+//! Three locks: the book (who has which address and ports), the routing socket, the firewall's
+//! socket. The kernel is never asked while the book is held, so a slow answer of it to one start
+//! does not keep another one from being reserved. Who holds the firewall may look into the book.
 
 mod bridge;
 mod carry;
@@ -10,10 +10,11 @@ mod connect;
 mod host;
 mod open;
 mod reaper;
+mod watcher;
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::ContainerId;
 
@@ -21,18 +22,21 @@ use crate::addresses::AddressPool;
 use crate::endpoint::{Endpoint, Request, link_name};
 use crate::error::Error;
 use crate::fault::{Faults, Step};
-use crate::firewall::Firewall;
+use crate::firewall::{Content, Firewall};
 use crate::held_ports::{Held, PortBook};
 use crate::mac::MacAddress;
 use crate::route::Routing;
 use crate::subnet::InterfaceAddress;
 use reaper::Reaper;
+use watcher::Watcher;
 
 /// The network of one engine. All methods may be called from several threads.
 #[derive(Debug)]
 pub struct Network {
-    active: Option<Active>,
+    active: Option<Arc<Active>>,
     warnings: Vec<String>,
+    /// Keeps the firewall as it must be while others change the host's rules.
+    watcher: Mutex<Option<Watcher>>,
 }
 
 /// A network with a bridge.
@@ -138,24 +142,24 @@ impl Network {
     ///
     /// # Errors
     /// What could not be removed; the rest is gone all the same.
-    pub fn remove(self) -> Result<(), Error> {
-        let Some(active) = self.active else { return Ok(()) };
-        let Active { bridge, routing, firewall, reaper, .. } = active;
-        drop(reaper);
+    pub fn remove(&self) -> Result<(), Error> {
+        let Some(active) = &self.active else { return Ok(()) };
+        drop(locked(&self.watcher).take());
         let mut errors = Vec::new();
-        if let Some(firewall) = firewall {
-            let firewall = firewall.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for link in active.reaper.take_back() {
+            errors.extend(active.routing().delete_link(&link).err());
+        }
+        if let Some(mut firewall) = active.firewall() {
             errors.extend(firewall.remove().err());
         }
-        if bridge.own {
-            let mut routing = routing.into_inner().unwrap_or_else(PoisonError::into_inner);
-            errors.extend(routing.delete_link(&bridge.name).err());
+        if active.bridge.own {
+            errors.extend(active.routing().delete_link(&active.bridge.name).err());
         }
         if errors.is_empty() { Ok(()) } else { Err(errors.remove(0).with(errors)) }
     }
 
     fn active(&self) -> Result<&Active, Error> {
-        self.active.as_ref().ok_or(Error::Disabled)
+        self.active.as_deref().ok_or(Error::Disabled)
     }
 }
 
@@ -200,6 +204,17 @@ impl Active {
         let entry = Entry { endpoint: endpoint.clone(), held, link: LinkState::Missing };
         book.endpoints.insert(request.container.clone(), entry);
         endpoint
+    }
+}
+
+impl Book {
+    /// What the firewall holds for all endpoints that have a link.
+    fn content(&self) -> Content {
+        let mut content = Content::default();
+        for entry in self.endpoints.values().filter(|entry| entry.link != LinkState::Missing) {
+            content.add(&entry.endpoint, entry.link == LinkState::Routed);
+        }
+        content
     }
 }
 

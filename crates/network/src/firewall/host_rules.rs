@@ -8,14 +8,14 @@
 //! them and keep their say (DOCKER-USER too), nothing of the host's is changed, and what
 //! containers may do is then still the engine's table's say. The rules go with the table.
 //!
-//! The engine looks when the network opens and before it connects a container, so another engine
-//! may also be started later (until then containers that run are cut off). Where another table
-//! drops, or iptables-legacy is in use, the administrator is told instead.
+//! The engine looks when the network opens, before it connects a container and when another
+//! program changes rules, so another engine may also be started later. Where another table drops,
+//! or iptables-legacy is in use, the administrator is told instead.
 
 use std::path::Path;
 
 use rustix::io::Errno;
-use sys::netlink::{self, attributes};
+use sys::netlink::{self, Message, Reply, attributes};
 
 use super::Firewall;
 use super::expression::{Expressions, Field, Verdict};
@@ -26,6 +26,8 @@ use crate::error::Error;
 /// iptables' table and the chain in question.
 const TABLE: &str = "filter";
 const CHAIN: &str = "FORWARD";
+/// The table of firewalld, in the family inet.
+const FIREWALLD: &str = "firewalld";
 /// Answers to NFT_MSG_GETCHAIN and NFT_MSG_GETRULE, the messages themselves, their attributes.
 const GET_CHAIN: u16 = 4;
 const GET_RULE: u16 = 7;
@@ -44,6 +46,8 @@ const HOOK_FORWARD: u32 = 2;
 /// `NFTNL_UDATA_RULE_COMMENT` of libnftnl, by which nft and iptables show it.
 const COMMENT: u8 = 0;
 const HEADER: usize = 4;
+/// As many as [`Firewall::passing_rules`] makes.
+const PASSING_RULES: usize = 4;
 
 /// A chain of whatever table.
 struct Chain {
@@ -72,6 +76,18 @@ impl Firewall {
         self.commit(transaction)?;
         self.forwards_on_host = true;
         Ok(())
+    }
+
+    /// Has the engine's rules in iptables' chain exactly while it would drop containers' packets.
+    pub(crate) fn follow_host(&mut self) -> Result<(), Error> {
+        let needed = self.policy()? == Some(DROP);
+        let present = self.rules(&self.comment())?.len();
+        let wanted = if needed { PASSING_RULES } else { 0 };
+        if present == wanted {
+            self.forwards_on_host = needed;
+            return Ok(());
+        }
+        self.forward_on_host()
     }
 
     /// Rules that let what comes from and goes to containers pass the chain.
@@ -113,7 +129,7 @@ impl Firewall {
     /// Tells of what else drops forwarded packets on this host.
     pub(crate) fn warnings(&mut self) -> Result<Vec<String>, Error> {
         let mut warnings = Vec::new();
-        let bridge = &self.layout.bridge;
+        let bridge = self.layout.bridge.clone();
         // Both tables are called "ip filter", so one that iptables-legacy keeps is not seen here.
         let legacy = std::fs::read_to_string(Path::new("/proc/thread-self/net/ip_tables_names"));
         if legacy.is_ok_and(|names| names.lines().any(|name| name == TABLE)) {
@@ -123,7 +139,14 @@ impl Firewall {
                  iptables-legacy -I FORWARD -o {bridge} -j ACCEPT"
             ));
         }
-        for chain in self.chains()? {
+        let chains = self.chains()?;
+        if chains.iter().any(|chain| chain.table == FIREWALLD) {
+            warnings.push(format!(
+                "firewalld is in use and rejects what it forwards for links without a zone; say: \
+                 firewall-cmd --permanent --zone=trusted --add-interface={bridge}; firewall-cmd --reload"
+            ));
+        }
+        for chain in chains {
             let ours = chain.table == self.table || (chain.table == TABLE && chain.name == CHAIN);
             if chain.hook == Some(HOOK_FORWARD) && chain.policy == Some(DROP) && !ours {
                 warnings.push(format!(
@@ -162,15 +185,32 @@ impl Firewall {
         Ok(chains)
     }
 
+    /// How many rules the engine's own table has; none where there is no table.
+    pub(super) fn present_rules(&mut self) -> Result<usize, Error> {
+        let message =
+            transaction::request(GET_RULE, netlink::DUMP, transaction::IPV4).string(RULE_TABLE, &self.table);
+        Ok(self.list_rules(&message)?.len())
+    }
+
+    /// Asks again where the rules changed while they were read.
+    fn list_rules(&mut self, message: &Message) -> Result<Vec<Reply>, Error> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match self.socket.request(std::slice::from_ref(message)) {
+                Err(error) if error.is(Errno::NOENT) => return Ok(Vec::new()),
+                Err(error) if error.is(Errno::INTR) && attempts < 100 => {}
+                result => return result.map_err(|source| Error::Firewall { source }),
+            }
+        }
+    }
+
     /// The handles of the rules with this comment in the chain, which need not exist.
     fn rules(&mut self, comment: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
         let message = transaction::request(GET_RULE, netlink::DUMP, transaction::IPV4)
             .string(RULE_TABLE, TABLE)
             .string(RULE_CHAIN, CHAIN);
-        let replies = match self.socket.request(&[message]) {
-            Err(error) if error.is(Errno::NOENT) => return Ok(Vec::new()),
-            result => result.map_err(|source| Error::Firewall { source })?,
-        };
+        let replies = self.list_rules(&message)?;
         let marked = |payload: &[u8]| {
             let found = |wanted: u16| attributes(payload).find(|(kind, _)| *kind == wanted).map(|(_, it)| it);
             let ours = found(RULE_USER_DATA) == Some(comment);

@@ -142,16 +142,13 @@ fn append_extra(content: &mut String, extra: &[ExtraHost]) {
 #[must_use]
 pub fn with_link(content: &str, link: &LinkedHost) -> String {
     let line = link.line();
-    let names = |line: &str| line.split_whitespace().skip(1).map(str::to_owned).collect::<Vec<_>>();
-    let wanted = names(&line);
     let mut found = false;
     let mut result = String::with_capacity(content.len() + line.len());
     for old in content.split_inclusive('\n') {
-        if names(old) == wanted {
-            found = true;
-            result.push_str(&line);
-        } else {
+        if !is_of_link(old, &link.alias, &link.hostname) {
             result.push_str(old);
+        } else if !std::mem::replace(&mut found, true) {
+            result.push_str(&line);
         }
     }
     if !found {
@@ -161,6 +158,18 @@ pub fn with_link(content: &str, link: &LinkedHost) -> String {
         result.push_str(&line);
     }
     result
+}
+
+/// Takes a link's line out of an existing file, whatever else the container itself wrote into it.
+#[must_use]
+pub fn without_link(content: &str, alias: &str, hostname: &str) -> String {
+    content.split_inclusive('\n').filter(|line| !is_of_link(line, alias, hostname)).collect()
+}
+
+/// Whether the line is one that [`LinkedHost::line`] made. The third name may have changed since.
+fn is_of_link(line: &str, alias: &str, hostname: &str) -> bool {
+    let mut names = line.split_whitespace().skip(1);
+    names.next() == Some(alias) && (alias == hostname || names.next() == Some(hostname))
 }
 
 #[cfg(test)]
@@ -199,6 +208,12 @@ mod tests {
         let new = with_link(old, &link([172, 17, 0, 99]));
         assert_eq!(new, "1.1.1.1\tother\n172.17.0.99\tdb 954569eb16e5 web\n# mine");
         assert_eq!(with_link("a", &link([1, 2, 3, 4])), "a\n1.2.3.4\tdb 954569eb16e5 web\n");
+        let renamed = "172.17.0.46\tdb 954569eb16e5 old\n172.17.0.46\tdb other\n";
+        assert_eq!(
+            with_link(renamed, &link([1, 2, 3, 4])),
+            "1.2.3.4\tdb 954569eb16e5 web\n172.17.0.46\tdb other\n"
+        );
+        assert_eq!(without_link(renamed, "db", "954569eb16e5"), "172.17.0.46\tdb other\n");
     }
 
     #[test]

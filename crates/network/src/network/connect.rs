@@ -10,7 +10,7 @@ use super::{Active, Bridge, Entry, LinkState, Network, bridge};
 use crate::endpoint::{Endpoint, Opening};
 use crate::error::Error;
 use crate::fault::Step;
-use crate::firewall::Content;
+use crate::firewall::{Content, Firewall};
 use crate::port::Protocol;
 use crate::route::{Attachment, Pair};
 
@@ -36,14 +36,16 @@ impl Network {
             (entry.endpoint.clone(), ports)
         };
         let link = active.create_link(&endpoint, namespace, ports)?;
-        active
+        // Noted first: should the firewall be made anew meanwhile, it has this endpoint too.
+        active.note_link(container, link);
+        let result = active
             .carry(&endpoint, link, namespace)
             .and_then(|()| active.open_firewall(&endpoint, link))
-            .map_err(|error| active.unlink(&endpoint, error))?;
-        if let Some(entry) = active.book().endpoints.get_mut(container) {
-            entry.link = link;
+            .map_err(|error| active.unlink(&endpoint, error));
+        if result.is_err() {
+            active.note_link(container, LinkState::Missing);
         }
-        Ok(())
+        result
     }
 
     /// Lets one container reach a port of another while `--icc=false`; without it nothing is to
@@ -62,7 +64,7 @@ impl Network {
             wanted.into_iter().filter(|opening| !entry.endpoint.openings.contains(opening)).collect()
         };
         if let Some(mut firewall) = active.firewall() {
-            firewall.add(&Content { openings: new.clone(), ..Content::default() })?;
+            active.add_rules(&mut firewall, &Content { openings: new.clone(), ..Content::default() })?;
         }
         if let Some(entry) = active.book().endpoints.get_mut(container) {
             entry.endpoint.openings.extend(new);
@@ -111,6 +113,23 @@ impl Network {
 }
 
 impl Active {
+    fn note_link(&self, container: &ContainerId, link: LinkState) {
+        if let Some(entry) = self.book().endpoints.get_mut(container) {
+            entry.link = link;
+        }
+    }
+
+    /// Adds elements; where somebody has removed the table, it is made anew first.
+    fn add_rules(&self, firewall: &mut Firewall, content: &Content) -> Result<(), Error> {
+        match firewall.add(content) {
+            Err(Error::Firewall { source }) if source.is(Errno::NOENT) => {
+                firewall.rebuild(&self.book().content())?;
+                firewall.add(content)
+            }
+            result => result,
+        }
+    }
+
     /// Makes the link as a port of the bridge, or beside it where ports must not meet or the
     /// bridge is full.
     fn create_link(
@@ -140,11 +159,15 @@ impl Active {
         Ok(LinkState::Routed)
     }
 
-    /// A link of the same name can only be a leftover: it is replaced.
+    /// A link of the same name can only be a leftover: of this container's last run, in a namespace
+    /// that others live on in, or of another daemon. It is replaced.
     fn create_pair(&self, pair: &Pair<'_>) -> Result<(), Error> {
         let mut routing = self.routing();
         match routing.create_pair(pair) {
             Err(Error::Link { source, .. }) if source.is(Errno::EXIST) && source.position == Some(0) => {
+                for left in self.reaper.take_back() {
+                    routing.delete_link(&left)?;
+                }
                 routing.delete_link(pair.name)?;
                 routing.create_pair(pair)
             }
@@ -184,7 +207,7 @@ impl Active {
         let Some(mut firewall) = self.firewall() else { return Ok(()) };
         let content = Content::of(endpoint, link == LinkState::Routed);
         firewall.forward_if_needed()?;
-        firewall.add(&content)?;
+        self.add_rules(&mut firewall, &content)?;
         let result = self.faults.pass(Step::OpenFirewall).map_err(Error::from).and_then(|()| {
             for port in endpoint.ports.iter().filter(|port| port.container.protocol == Protocol::Udp) {
                 firewall.forget_port(port.container.protocol, port.host_port)?;

@@ -2,16 +2,17 @@
 //! firewall. Each step has its undo.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::bridge::{self, Made};
 use super::reaper::Reaper;
+use super::watcher::Watcher;
 use super::{Active, Book, Bridge, Entry, LinkState, Network, host};
 use crate::addresses::AddressPool;
 use crate::endpoint::{Endpoint, is_link_name};
 use crate::error::Error;
 use crate::fault::{Faults, Step};
-use crate::firewall::{Content, Firewall, Layout};
+use crate::firewall::{Firewall, Layout};
 use crate::held_ports::PortBook;
 use crate::options::{Options, OptionsError};
 use crate::route::{Link, Routing};
@@ -45,7 +46,10 @@ impl Network {
         };
         let prepared = bridge::prepare(&mut routing, &options.bridge, &known, mtu, &faults)?;
         let Some((bridge, made)) = prepared else {
-            return Ok(Self { active: None, warnings: Vec::new() });
+            return match known.first() {
+                Some(endpoint) => Err(Error::RunningElsewhere { address: endpoint.address }),
+                None => Ok(Self { active: None, warnings: Vec::new(), watcher: Mutex::default() }),
+            };
         };
         let opening = Opening { options, bridge, mtu, faults, warnings: Vec::new() };
         opening.finish(routing, known, made)
@@ -65,9 +69,10 @@ impl Opening<'_> {
     fn finish(mut self, mut routing: Routing, known: Vec<Endpoint>, made: Made) -> Result<Network, Error> {
         let mut firewall = None;
         match self.steps(&mut routing, known, &mut firewall) {
-            Ok((book, reaper)) => Ok(self.network(routing, firewall, book, reaper)),
+            Ok((book, reaper)) => self.network(routing, firewall, book, reaper),
             Err(error) => {
-                let mut left: Vec<Error> = firewall.and_then(|it| it.remove().err()).into_iter().collect();
+                let left = firewall.and_then(|mut it| it.remove().err());
+                let mut left: Vec<Error> = left.into_iter().collect();
                 left.extend(made.undo(&mut routing));
                 Err(error.with(left))
             }
@@ -86,19 +91,27 @@ impl Opening<'_> {
         let book = self.adopt(routing, known, &links)?;
         self.faults.pass(Step::AdoptEndpoints)?;
         if self.options.firewall {
-            let built = Firewall::build(self.layout(), &content(&book))?;
+            let built = Firewall::build(self.layout(), &book.content())?;
             let built = firewall.insert(built);
             self.faults.pass(Step::BuildFirewall)?;
             built.forward_on_host()?;
             self.warnings.extend(built.warnings()?);
             self.faults.pass(Step::ForwardOnHost)?;
+        } else {
+            Firewall::remove_left(self.layout())?;
         }
         let reaper = Reaper::start(Routing::open()?, group_of(GOING, &self.bridge.name))?;
         Ok((book, reaper))
     }
 
-    fn network(self, routing: Routing, firewall: Option<Firewall>, book: Book, reaper: Reaper) -> Network {
-        let active = Active {
+    fn network(
+        self,
+        routing: Routing,
+        firewall: Option<Firewall>,
+        book: Book,
+        reaper: Reaper,
+    ) -> Result<Network, Error> {
+        let active = Arc::new(Active {
             group: group_of(LIVING, &self.bridge.name),
             bridge: self.bridge,
             default_host_ip: self.options.default_host_ip,
@@ -109,8 +122,12 @@ impl Opening<'_> {
             routing: Mutex::new(routing),
             reaper,
             firewall: firewall.map(Mutex::new),
+        });
+        let watcher = match active.firewall.is_some() {
+            true => Some(Watcher::start(Arc::clone(&active))?),
+            false => None,
         };
-        Network { active: Some(active), warnings: self.warnings }
+        Ok(Network { active: Some(active), warnings: self.warnings, watcher: Mutex::new(watcher) })
     }
 
     fn layout(&self) -> Layout {
@@ -136,6 +153,9 @@ impl Opening<'_> {
         } else {
             self.warnings
                 .push("--iptables=false: published ports are held but nothing leads to them".to_owned());
+        }
+        if !self.options.inter_container_communication {
+            bridge::answer_for_links(routing, &self.bridge)?;
         }
         Ok(self.faults.pass(Step::ConfigureHost)?)
     }
@@ -169,6 +189,10 @@ impl Opening<'_> {
             endpoints: HashMap::new(),
             generation: 0,
         };
+        let own = self.bridge.address.subnet();
+        if let Some(endpoint) = known.iter().find(|endpoint| !own.contains(endpoint.address)) {
+            return Err(Error::RunningElsewhere { address: endpoint.address });
+        }
         for endpoint in known {
             if !book.addresses.adopt(endpoint.address) {
                 let (address, container) = (endpoint.address, endpoint.container);
@@ -220,15 +244,6 @@ impl Opening<'_> {
         let own: Vec<_> = routing.addresses()?.into_iter().map(|(_, address)| address.address).collect();
         Ok(AddressPool::new(whole, self.options.fixed_cidr, &own))
     }
-}
-
-/// What the firewall holds for the endpoints of the book.
-fn content(book: &Book) -> Content {
-    let mut content = Content::default();
-    for entry in book.endpoints.values() {
-        content.add(&entry.endpoint, entry.link == LinkState::Routed);
-    }
-    content
 }
 
 /// The group of this bridge's links: FNV-1a of its name.

@@ -33,6 +33,8 @@ struct Shared {
 struct Queue {
     /// Names of links and when they are due, in this order.
     waiting: Vec<(String, Instant)>,
+    /// Whether the thread is removing some.
+    removing: bool,
     closing: bool,
 }
 
@@ -53,6 +55,14 @@ impl Reaper {
         locked(&self.shared.queue).waiting.push((link, Instant::now() + PATIENCE));
         self.shared.changed.notify_all();
     }
+
+    /// Gives the links that still wait to somebody who cannot wait; the thread has none left then.
+    pub(super) fn take_back(&self) -> Vec<String> {
+        let queue = locked(&self.shared.queue);
+        let idle = self.shared.changed.wait_while(queue, |queue| queue.removing);
+        let mut queue = idle.unwrap_or_else(std::sync::PoisonError::into_inner);
+        queue.waiting.drain(..).map(|(name, _)| name).collect()
+    }
 }
 
 impl Shared {
@@ -62,6 +72,8 @@ impl Shared {
                 // Nobody waits for an answer; what is left goes when the network opens next.
                 tracing::warn!(%error, ?links, "cannot remove links");
             }
+            locked(&self.queue).removing = false;
+            self.changed.notify_all();
         }
     }
 
@@ -74,6 +86,7 @@ impl Shared {
             let due: Vec<String> =
                 queue.waiting.extract_if(.., |(_, at)| closing || *at <= now).map(|(name, _)| name).collect();
             if !due.is_empty() {
+                queue.removing = true;
                 return Some(due);
             }
             if closing {

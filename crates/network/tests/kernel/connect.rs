@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use berth_network::{Error, Network};
+use berth_network::{BridgeChoice, Error, Network, Options};
 
 use crate::world::*;
 
@@ -77,5 +77,44 @@ fn host_and_container_know_each_other_before_they_ask() {
         let known = one.namespace.run(|| run("ip", "neigh").0);
         let gateway = known.split_once("lladdr ").map(|(_, rest)| &rest[..17]).expect("a neighbour");
         assert!(known.starts_with(&one.endpoint.gateway.to_string()) && bridge.contains(gateway), "{known}");
+    });
+}
+
+#[test]
+fn a_namespace_that_lives_on_gets_a_new_link() {
+    on_a_host(|world| {
+        let network = Network::open(&options(), Vec::new()).expect("open");
+        let first = Container::start(&network, 1, &["8080:80"]);
+        serve(&first.namespace, 80);
+        for _ in 0..3 {
+            network.disconnect(&first.id).expect("disconnected");
+            let endpoint = network.reserve(&request(1, &["8080:80"])).expect("reserved");
+            network.connect(&endpoint.container, first.namespace.as_fd()).expect("connected");
+            configure(&first.namespace, &endpoint);
+            assert_eq!(world.outside.run(|| ask(HOST, 8080)), Ok(OUTSIDE.to_string()));
+            let links = first.namespace.run(|| run("ip", "-o link").0);
+            assert_eq!(links.lines().count(), 2, "{links}");
+        }
+    });
+}
+
+#[test]
+fn another_bridge_needs_the_containers_stopped() {
+    on_a_host(|_| {
+        let network = Network::open(&options(), Vec::new()).expect("open");
+        let one = Container::start(&network, 1, &[]);
+        let known = || vec![one.endpoint.clone()];
+        drop(network);
+        ip("link add other0 type bridge");
+        ip("addr add 10.99.0.1/24 dev other0");
+        for bridge in [BridgeChoice::Existing("other0".into()), BridgeChoice::None] {
+            let options = Options { bridge, ..options() };
+            let error = Network::open(&options, known()).expect_err("refused");
+            assert!(
+                matches!(error, Error::RunningElsewhere { address } if address == one.address()),
+                "{error}"
+            );
+        }
+        Network::open(&options(), known()).expect("the same bridge");
     });
 }

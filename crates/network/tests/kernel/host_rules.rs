@@ -68,6 +68,38 @@ fn an_engine_that_starts_later_is_noticed() {
 }
 
 #[test]
+fn containers_that_run_are_not_cut_off_by_others() {
+    on_a_host(|world| {
+        let network = Network::open(&options(), Vec::new()).expect("open");
+        let web = Container::start(&network, 1, &["8080:80", "5353:53/udp"]);
+        serve(&web.namespace, 80);
+        let reachable = || world.outside.run(|| ask(HOST, 8080)) == Ok(OUTSIDE.to_string());
+        assert!(reachable());
+        let rules = || run("nft", "--stateless list table ip berth-brtest0").0;
+        let whole = rules();
+        for (program, change) in [
+            ("iptables", "-P FORWARD DROP"),
+            ("iptables", "-F FORWARD"),
+            ("nft", "flush ruleset"),
+            ("nft", "delete table ip berth-brtest0"),
+            ("nft", "flush table ip berth-brtest0"),
+        ] {
+            assert!(run(program, change).1, "{program} {change}");
+            eventually(&format!("{change}: the container is reached"), || reachable() && rules() == whole);
+        }
+        assert!(run("iptables", "-P FORWARD DROP").1);
+        let host_rules = || run("iptables", "-S FORWARD").0.lines().count();
+        eventually("rules where they are needed", || host_rules() == 5);
+        assert!(run("iptables", "-P FORWARD ACCEPT").1);
+        eventually("none where not", || host_rules() == 1);
+        network.disconnect(&web.id).expect("disconnected");
+        assert!(!rules().contains("8080"), "{}", rules());
+        network.remove().expect("removed");
+        assert!(!run("nft", "list table ip berth-brtest0").1);
+    });
+}
+
+#[test]
 fn another_table_that_drops_is_told() {
     on_a_host(|_| {
         assert!(run("nft", "add table inet strict").1);

@@ -155,6 +155,8 @@ fn a_successor_gets_the_datagrams_of_a_steady_client() {
 #[test]
 fn without_firewall_or_bridge_there_is_none() {
     on_a_host(|_| {
+        // What a daemon left that made rules goes too.
+        drop(Network::open(&options(), Vec::new()).expect("open"));
         let without = berth_network::Options { firewall: false, ..options() };
         let network = Network::open(&without, Vec::new()).expect("open");
         assert_eq!(network.warnings().len(), 1);

@@ -1,0 +1,102 @@
+//! Keeps the firewall as it must be while others change the host's rules.
+//!
+//! An administrator's `nft flush ruleset` (a restart of the service nftables does it), a dockerd
+//! that is started later and drops what is forwarded, an `iptables -F`: each would cut containers
+//! off until the daemon's next start. So a thread listens to what the kernel tells of changes that
+//! others make, and looks again: the table is made anew where rules of it are missing, and the
+//! rules in the host's own chain where they are needed. Changes that only add to a table of
+//! somebody else cost nothing but the look.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use sys::netlink::{Events, Listener, Protocol};
+
+use super::Active;
+use crate::error::Error;
+
+/// `NFNLGRP_NFTABLES`, linux/netfilter/nfnetlink.h.
+const CHANGES_OF_RULES: u32 = 7;
+/// Changes come in crowds: the look waits until there is none for this long.
+const QUIET: Duration = Duration::from_millis(20);
+/// But a crowd without an end does not put it off for more than so many of them.
+const MOST_IN_A_CROWD: u32 = 50;
+
+/// The thread that listens. Dropping it ends it.
+#[derive(Debug)]
+pub(super) struct Watcher {
+    listener: Arc<Listener>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watcher {
+    /// Starts the thread for a network that has a firewall.
+    pub(super) fn start(active: Arc<Active>) -> Result<Self, Error> {
+        let listener = Listener::open(Protocol::Netfilter, &[CHANGES_OF_RULES]);
+        let listener = Arc::new(listener.map_err(|source| Error::Socket { source })?);
+        let of_thread = Arc::clone(&listener);
+        let thread = std::thread::Builder::new()
+            .name("firewall".to_owned())
+            .spawn(move || watch(&of_thread, &active))
+            .map_err(|source| Error::Socket { source })?;
+        Ok(Self { listener, thread: Some(thread) })
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.listener.close();
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked watches no more, which is what is wanted.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn watch(listener: &Listener, active: &Active) {
+    let own = active.firewall().and_then(|firewall| firewall.port());
+    loop {
+        match others_changed(listener, own) {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                tracing::error!("changes of the host's firewall are no longer noticed: {error}");
+                return;
+            }
+        }
+        if let Err(error) = active.mend_firewall() {
+            tracing::warn!("cannot mend the firewall after another program changed it: {error}");
+        }
+    }
+}
+
+/// Waits until others have changed something and are done with it; `false` at the end.
+fn others_changed(listener: &Listener, own: Option<u32>) -> io::Result<bool> {
+    let mut changed = false;
+    let mut crowd = 0;
+    while crowd < MOST_IN_A_CROWD {
+        match listener.wait(changed.then_some(QUIET))? {
+            Events::Closed => return Ok(false),
+            Events::None if changed => break,
+            Events::None => {}
+            Events::TooMany => changed = true,
+            Events::Some(events) => changed |= events.iter().any(|event| Some(event.origin) != own),
+        }
+        crowd += u32::from(changed);
+    }
+    Ok(true)
+}
+
+impl Active {
+    /// Makes the engine's rules anew where somebody has removed some.
+    fn mend_firewall(&self) -> Result<(), Error> {
+        let Some(mut firewall) = self.firewall() else { return Ok(()) };
+        if !firewall.is_whole()? {
+            firewall.rebuild(&self.book().content())?;
+            tracing::warn!("another program removed firewall rules of this engine; they are made again");
+        }
+        firewall.follow_host()
+    }
+}
