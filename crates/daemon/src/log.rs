@@ -3,14 +3,9 @@
 use std::io::IsTerminal as _;
 
 use tracing::level_filters::LevelFilter;
-use tracing::{Level, Metadata};
-use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, reload};
-
-/// Libraries whose every step is nobody's business: only their warnings are logged.
-const LIBRARIES: [&str; 2] = ["ureq", "rustls"];
 
 /// The handle to the log's level.
 pub(crate) struct LogLevel(reload::Handle<LevelFilter, Registry>);
@@ -23,12 +18,8 @@ pub(crate) fn start() -> LogLevel {
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
     // Fails only when a log was started before, which goes on then.
-    let _ = tracing_subscriber::registry().with(filter).with(filter_fn(is_ours)).with(lines).try_init();
+    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
     LogLevel(handle)
-}
-
-fn is_ours(what: &Metadata<'_>) -> bool {
-    *what.level() <= Level::WARN || !LIBRARIES.iter().any(|library| what.target().starts_with(library))
 }
 
 impl LogLevel {

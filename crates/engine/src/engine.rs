@@ -9,7 +9,7 @@ use model::{Actor, ContainerId, ExecId, ResourceKind};
 use sys::program::SealedProgram;
 
 use crate::cgroup_moves::CgroupMoves;
-use crate::container::{Container, Record};
+use crate::container::{Container, Phase, Record};
 use crate::database::Database;
 use crate::directory::Directory;
 use crate::error::{Error, file_error};
@@ -32,6 +32,10 @@ pub struct Engine {
     pub(crate) cgroup_moves: Arc<CgroupMoves>,
     pub(crate) registry: RwLock<Arc<images::registry::Client>>,
     pub(crate) execs: Mutex<HashMap<ExecId, Arc<Exec>>>,
+    /// Shared by ends of containers until their addresses and ports are free.
+    pub(crate) endings: tokio::sync::RwLock<()>,
+    /// Held while a container's hosts file is read and written.
+    pub(crate) hosts_files: Mutex<()>,
     next_client: AtomicU64,
     identity: String,
 }
@@ -51,6 +55,8 @@ impl Engine {
         let database = Arc::new(Database::open(&options.data_root.join("state.db"))?);
         let records = database.containers()?;
         let endpoints = records.iter().filter_map(|record| record.endpoint.clone()).collect();
+        let network = network::Network::open_with(&options.network, endpoints, crate::fault::of_network())
+            .map_err(Error::Network)?;
         let shim_program =
             SealedProgram::load(&options.shim).map_err(file_error("load the shim", &options.shim))?;
         let images = images::Store::open(options.data_root.join("images")).map_err(Error::Image)?;
@@ -60,7 +66,7 @@ impl Engine {
         let engine = Arc::new(Self {
             images,
             builder,
-            network: Arc::new(network::Network::open(&options.network, endpoints).map_err(Error::Network)?),
+            network: Arc::new(network),
             volumes: Volumes::open(&options.data_root.join("volumes")),
             directory: Directory::default(),
             events: Events::kept_in(Arc::clone(&database))?,
@@ -68,6 +74,8 @@ impl Engine {
             cgroup_moves: CgroupMoves::open(),
             registry: RwLock::new(Arc::new(images::registry::Client::new(options.registry.clone()))),
             execs: Mutex::default(),
+            endings: tokio::sync::RwLock::default(),
+            hosts_files: Mutex::default(),
             next_client: AtomicU64::new(random_u64()),
             identity: database.setting("identity", make_identity)?,
             options,
@@ -94,6 +102,21 @@ impl Engine {
             for stop in stops {
                 let _ = stop.await;
             }
+        }
+        self.leave_host_alone();
+    }
+
+    /// Removes bridge and firewall rules where no container needs them while no daemon runs.
+    fn leave_host_alone(&self) {
+        let needs = |phase: Phase| match phase {
+            Phase::Running(_) | Phase::Paused(_) | Phase::Starting | Phase::Restarting => true,
+            Phase::Created | Phase::Exited | Phase::Removing => false,
+        };
+        if self.directory.all().iter().any(|container| needs(container.record().phase)) {
+            return;
+        }
+        if let Err(error) = self.network.remove() {
+            tracing::warn!("cannot remove the engine's bridge and firewall rules: {error}");
         }
     }
 

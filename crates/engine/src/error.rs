@@ -86,6 +86,11 @@ impl Error {
         Self::Refused { kind: ErrorKind::NotFound, message: message.into() }
     }
 
+    /// Says that settings contradict each other or what is there.
+    pub(crate) fn conflict(message: impl Into<String>) -> Self {
+        Self::Refused { kind: ErrorKind::Conflict, message: message.into() }
+    }
+
     /// Says that a value is malformed where the specification has 400 for it.
     pub fn bad_parameter(message: impl Into<String>) -> Self {
         Self::Refused { kind: ErrorKind::BadParameter, message: message.into() }

@@ -1,4 +1,5 @@
-//! Steps that tests can make fail: `BERTH_FAULT` names one, and every start fails there.
+//! Steps that tests can make fail: `BERTH_FAULT` names one, and every start fails there. A step of
+//! the network (`network::Step`) fails once.
 
 use std::sync::LazyLock;
 
@@ -15,4 +16,14 @@ pub(crate) fn check(step: &str) -> Result<(), Error> {
         Some(wanted) if wanted == step => Err(Error::refused(format!("fault injected at {step}"))),
         _ => Ok(()),
     }
+}
+
+/// The network's faults: the step that is to fail, if it is one of the network's.
+pub(crate) fn of_network() -> network::Faults {
+    let faults = network::Faults::default();
+    let is_wanted = |step: &network::Step| STEP.as_deref() == Some(&format!("{step:?}"));
+    if let Some(step) = network::Step::ALL.into_iter().find(is_wanted) {
+        faults.fail_once(step);
+    }
+    faults
 }

@@ -25,6 +25,7 @@ mod outcome;
 mod reconcile;
 mod registry;
 mod shim;
+mod start_order;
 mod volumes;
 mod warnings;
 

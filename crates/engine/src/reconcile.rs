@@ -37,10 +37,7 @@ pub(crate) async fn all(engine: &Arc<Engine>, records: Vec<Record>) -> Result<()
         }
     }
     sweep(engine)?;
-    for container in to_start {
-        let engine = Arc::clone(engine);
-        tokio::spawn(async move { engine.start_by_policy(&container).await });
-    }
+    crate::start_order::start_all(engine, to_start);
     Ok(())
 }
 
@@ -60,6 +57,9 @@ async fn one(engine: &Arc<Engine>, container: &Arc<Container>) -> bool {
             let directory = RunDirectory::new(&engine.options.exec_root, &record.id);
             if directory.path().exists() {
                 end_half_start(engine, container, &directory).await;
+            }
+            if !container.record().is_running() {
+                give_back_network(engine, container).await;
             }
             wants_start(&record)
         }
@@ -136,14 +136,12 @@ fn adopt_started(
     cgroups: Vec<std::path::PathBuf>,
 ) {
     container.set_shim(Some(shim));
-    let endpoint = engine.network.endpoint(container.id());
     let adopted = container.update(&engine.database, |record| {
         record.phase = Phase::Running(init);
         record.started_at = at;
         record.exit_code = 0;
         record.error.clear();
         record.cgroups = cgroups;
-        record.endpoint = endpoint;
     });
     match adopted {
         Ok(record) => engine.emit(&record, "start", &[]),
@@ -160,7 +158,6 @@ async fn bury_half_start(
     cgroups: &[std::path::PathBuf],
 ) {
     take_down_shim(directory, cgroups);
-    engine.disconnect_network(container).await;
     remove_run_directory(directory);
     if let Some(exit) = exit {
         let recorded = container.update(&engine.database, |record| {
@@ -189,8 +186,19 @@ fn take_down_shim(directory: &RunDirectory, cgroups: &[std::path::PathBuf]) {
 
 fn finish_removal(engine: &Arc<Engine>, container: &Arc<Container>) {
     engine.directory.remove(container);
-    if let Err(error) = engine.database.delete(container.id()) {
+    if let Err(error) = container.forget(&engine.database) {
         tracing::error!("cannot finish the removal of container {}: {error}", container.id());
+    }
+}
+
+/// Gives back what a container that does not run still has of the network: the last daemon died
+/// between its end, or its half start, and that.
+async fn give_back_network(engine: &Arc<Engine>, container: &Arc<Container>) {
+    engine.disconnect_network(container).await;
+    if container.record().endpoint.is_some()
+        && let Err(error) = container.update(&engine.database, |record| record.endpoint = None)
+    {
+        tracing::error!("cannot record that container {} has no address: {error}", container.id());
     }
 }
 

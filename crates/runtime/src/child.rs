@@ -72,7 +72,7 @@ impl Birth<'_> {
         if self.spec.namespaces.own_cgroup && !self.layout.is_unified {
             sys::clone::unshare_cgroup_namespace().doing("making a cgroup namespace")?;
         }
-        if self.spec.namespaces.network == Namespace::Own {
+        if self.spec.namespaces.network == Namespace::Own || interface.is_some() {
             interface::configure(interface.as_ref())?;
         }
         sysctl::set(&tree.file_systems.proc, &self.spec.sysctls)?;

@@ -98,8 +98,15 @@ fn open_process(host: &Host, process: ProcessReference) -> Result<OwnedFd, Start
         .and_then(Pid::from_raw)
         .ok_or_else(|| StartError::system(act(), io::Error::from_raw_os_error(3)))?;
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).doing_with(act)?;
+    require_process(host, process)?;
+    Ok(pidfd)
+}
+
+/// Fails unless the number still belongs to the process that is meant.
+pub(crate) fn require_process(host: &Host, process: ProcessReference) -> Result<(), StartError> {
+    let act = || format!("joining the namespaces of process {}", process.pid);
     if start_time(&host.proc, process.pid).doing_with(act)? == process.start_time {
-        Ok(pidfd)
+        Ok(())
     } else {
         Err(StartError::system(act(), io::Error::from_raw_os_error(3)))
     }

@@ -17,7 +17,7 @@ pub(super) fn from_flags(flags: &Flags, exec_root: &Path) -> Result<engine::Opti
         version: env!("CARGO_PKG_VERSION").to_owned(),
         shim: shim(flags)?,
         network: network(flags)?,
-        dns: flags.dns.clone(),
+        dns: name_servers(&flags.dns)?,
         dns_search: flags.dns_search.clone(),
         log: LogConfig {
             driver: flags.log_driver.clone().unwrap_or_else(|| "json-file".to_owned()),
@@ -66,6 +66,16 @@ fn network(flags: &Flags) -> Result<engine::network::Options, SettingsError> {
     };
     options.check().map_err(|error| SettingsError::flag("bridge", error))?;
     Ok(options)
+}
+
+/// Name servers are addresses.
+fn name_servers(given: &[String]) -> Result<Vec<String>, SettingsError> {
+    for server in given {
+        if server.parse::<std::net::IpAddr>().is_err() {
+            return Err(SettingsError::flag("dns", format!("{server:?} is not an IP address")));
+        }
+    }
+    Ok(given.to_vec())
 }
 
 fn parse<T: std::str::FromStr>(flag: &'static str, text: Option<&str>) -> Result<Option<T>, SettingsError>

@@ -1,11 +1,10 @@
 //! A container's place in the network, from reservation to its name files.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
-use network::links::{Link, LinkTarget};
-use network::names::{ExtraHost, HostServers, Hosts, LinkedHost, NameServers};
+use network::names::{ExtraHost, HostServers, Hosts, NameServers};
 
 use crate::container::{Container, Record};
 use crate::engine::Engine;
@@ -22,33 +21,60 @@ impl Engine {
         namespace: Option<OwnedFd>,
     ) -> Result<Option<network::Endpoint>, Error> {
         let record = container.record();
-        let Some(namespace) = namespace.filter(|_| record.is_on_bridge() && self.network.bridge().is_some())
-        else {
-            return Ok(None);
-        };
+        let Some(namespace) = namespace.filter(|_| record.is_on_bridge()) else { return Ok(None) };
         let request = endpoint_request(&record)?;
-        let openings = self.openings(&record);
-        let network = Arc::clone(&self.network);
-        let work = tokio::task::spawn_blocking(move || {
-            let endpoint = network.reserve(&request)?;
-            let wired = network.connect(&request.container, namespace.as_fd()).and_then(|()| {
-                let openings = openings(endpoint.address);
-                if openings.is_empty() { Ok(()) } else { network.allow(&request.container, &openings) }
-            });
-            match wired {
-                // Asked for again: openings are part of what is saved.
-                Ok(()) => Ok(network.endpoint(&request.container).unwrap_or(endpoint)),
-                Err(error) => {
-                    if let Err(undo) = network.disconnect(&request.container) {
-                        tracing::error!("cannot undo the link of container {}: {undo}", request.container);
-                    }
-                    Err(error)
-                }
+        if self.network.bridge().is_none() && request.ports.is_empty() {
+            return Ok(None);
+        }
+        let (request, namespace) = (Arc::new(request), Arc::new(namespace));
+        let wire = || {
+            let (engine, own) = (Arc::clone(self), Arc::clone(container));
+            let (request, namespace) = (Arc::clone(&request), Arc::clone(&namespace));
+            tokio::task::spawn_blocking(move || engine.wire(&own, &request, namespace.as_fd()))
+        };
+        match joined(wire().await)? {
+            Err(Error::Network(error)) if error.is_about_what_others_hold() => {
+                // A container that has ended may still have it for a moment.
+                self.until_ports_are_free().await;
+                joined(wire().await)??;
             }
-        });
-        let endpoint = joined(work.await)?.map_err(Error::Network)?;
-        self.write_hosts(&record, Some(endpoint.address))?;
-        Ok(Some(endpoint))
+            result => result?,
+        }
+        let record = container.record();
+        self.write_hosts(&record)?;
+        Ok(record.endpoint.clone())
+    }
+
+    /// Waits until the addresses and ports of containers that have ended are free.
+    pub(crate) async fn until_ports_are_free(&self) {
+        drop(self.endings.write().await);
+    }
+
+    /// Reserves an endpoint, makes its link and its openings, and saves it, so that whatever
+    /// happens to this daemon the next one knows whose address it is. A failure undoes all of it.
+    fn wire(
+        &self,
+        container: &Container,
+        request: &network::Request,
+        namespace: BorrowedFd<'_>,
+    ) -> Result<(), Error> {
+        let network = &self.network;
+        let endpoint = network.reserve(request).map_err(Error::Network)?;
+        let openings = self.openings(&container.record(), endpoint.address);
+        let wired = network
+            .connect(&request.container, namespace)
+            .and_then(|()| match openings.is_empty() {
+                true => Ok(()),
+                false => network.allow(&request.container, &openings),
+            })
+            .map_err(Error::Network)
+            .and_then(|()| self.save_endpoint(container));
+        if wired.is_err()
+            && let Err(undo) = network.disconnect(&request.container)
+        {
+            tracing::error!("cannot undo the link of container {}: {undo}", request.container);
+        }
+        wired
     }
 
     /// Gives back what [`Self::connect_network`] took, whatever of it there is.
@@ -69,7 +95,7 @@ impl Engine {
         let path = |name: &str| directory.join(name);
         network::names::write_in_place(&path("hostname"), &network::names::hostname(&record.config.hostname))
             .map_err(Error::Network)?;
-        self.write_hosts(record, None)?;
+        self.write_hosts(record)?;
         let host_file = network::names::host_resolv_conf(std::path::Path::new(HOST_RESOLV_CONF))
             .map_err(Error::Network)?;
         let list = |words: &Option<Vec<String>>| words.clone().unwrap_or_default();
@@ -104,7 +130,7 @@ impl Engine {
             .collect()
     }
 
-    fn write_hosts(&self, record: &Record, address: Option<std::net::Ipv4Addr>) -> Result<(), Error> {
+    fn write_hosts(&self, record: &Record) -> Result<(), Error> {
         let extra = record
             .host_config
             .extra_hosts
@@ -112,13 +138,14 @@ impl Engine {
             .flatten()
             .map(|text| ExtraHost::parse(text).map_err(|error| Error::refused(error.to_string())))
             .collect::<Result<Vec<_>, _>>()?;
+        let _alone = self.hosts_files.lock().unwrap_or_else(PoisonError::into_inner);
         let content = if record.host_config.network_mode == "host" {
             let path = std::path::Path::new("/etc/hosts");
             let host = std::fs::read_to_string(path).map_err(file_error("read", path))?;
             network::names::host_network_hosts(&host, &extra)
         } else {
             let hosts = Hosts {
-                address,
+                address: record.endpoint.as_ref().map(|endpoint| endpoint.address),
                 hostname: record.config.hostname.clone(),
                 domainname: record.config.domainname.clone(),
                 extra,
@@ -126,131 +153,7 @@ impl Engine {
             };
             hosts.content()
         };
-        let path = self.container_directory(&record.id).join("hosts");
-        network::names::write_in_place(&path, &content).map_err(Error::Network)
-    }
-
-    fn linked_hosts(&self, record: &Record) -> Vec<LinkedHost> {
-        let running =
-            record.links.iter().filter_map(|(alias, id)| Some((alias, self.directory.get(id)?.record())));
-        running
-            .filter_map(|(alias, target)| {
-                let address = target.endpoint.as_ref()?.address;
-                Some(linked_host(alias, &target, address))
-            })
-            .collect()
-    }
-
-    /// The variables that a container's links give it.
-    pub(crate) fn link_environment(&self, record: &Record) -> Vec<String> {
-        let mut variables = Vec::new();
-        for (alias, id) in &record.links {
-            let Some(target) = self.directory.get(id).map(|container| container.record()) else { continue };
-            let Some(endpoint) = &target.endpoint else { continue };
-            let exposed =
-                network::port::exposed(target.config.exposed_ports.iter().flat_map(|ports| ports.keys()));
-            let link = LinkTarget {
-                address: endpoint.address,
-                exposed: &exposed,
-                environment: target.config.env.as_deref().unwrap_or_default(),
-            };
-            variables.extend(network::links::environment(&record.name, alias, link));
-        }
-        variables
-    }
-
-    /// What a link opens while containers are otherwise kept apart.
-    fn openings(&self, record: &Record) -> impl FnOnce(std::net::Ipv4Addr) -> Vec<network::Opening> + use<> {
-        let mut targets = Vec::new();
-        if !self.options.network.inter_container_communication {
-            for target in record.links.values().filter_map(|id| self.directory.get(id)) {
-                let target = target.record();
-                let Some(endpoint) = &target.endpoint else { continue };
-                let ports = target.config.exposed_ports.iter().flat_map(|ports| ports.keys());
-                targets
-                    .extend(network::port::exposed(ports).into_iter().map(|port| (endpoint.address, port)));
-            }
-        }
-        move |from| targets.into_iter().map(|(to, port)| network::Opening { from, to, port }).collect()
-    }
-
-    /// Tells containers that are linked to this one its new address.
-    pub(crate) fn refresh_links_to(&self, target: &Record) {
-        let Some(endpoint) = &target.endpoint else { return };
-        for parent in self.directory.all() {
-            let record = parent.record();
-            if !record.is_running() {
-                continue;
-            }
-            for (alias, _) in record.links.iter().filter(|(_, id)| **id == target.id) {
-                let path = self.container_directory(&record.id).join("hosts");
-                let Ok(content) = std::fs::read_to_string(&path) else { continue };
-                let changed =
-                    network::names::with_link(&content, &linked_host(alias, target, endpoint.address));
-                if let Err(error) = network::names::write_in_place(&path, &changed) {
-                    tracing::warn!(
-                        "cannot give container {} the new address of {}: {error}",
-                        record.id,
-                        target.id
-                    );
-                }
-            }
-            if record.links.values().any(|id| *id == target.id) {
-                self.reopen_links(&parent);
-            }
-        }
-    }
-
-    /// Opens the way to linked containers again after one got a new address.
-    fn reopen_links(&self, parent: &Container) {
-        let record = parent.record();
-        let Some(endpoint) = &record.endpoint else { return };
-        let openings = self.openings(&record)(endpoint.address);
-        if openings.is_empty() {
-            return;
-        }
-        let opened = self.network.allow(&record.id, &openings).map_err(Error::Network).and_then(|()| {
-            let endpoint = self.network.endpoint(&record.id);
-            parent.update(&self.database, |record| record.endpoint = endpoint).map(drop)
-        });
-        if let Err(error) = opened {
-            tracing::warn!("cannot open the links of container {}: {error}", record.id);
-        }
-    }
-
-    /// Finds a container by a link's name, `parent/alias`.
-    pub(crate) fn find_by_link(&self, reference: &str) -> Option<Arc<Container>> {
-        let (parent, alias) = reference.strip_prefix('/').unwrap_or(reference).split_once('/')?;
-        let parent = self.directory.find(parent).ok()?.record();
-        self.directory.get(parent.links.get(alias)?)
-    }
-
-    /// Resolves `HostConfig.Links` to containers.
-    ///
-    /// # Errors
-    /// Refused when an entry is malformed or names no container.
-    pub(crate) fn resolve_links(
-        &self,
-        entries: &[String],
-    ) -> Result<std::collections::BTreeMap<String, model::ContainerId>, Error> {
-        let mut links = std::collections::BTreeMap::new();
-        for entry in entries {
-            let link = Link::parse(entry).map_err(|error| Error::refused(error.to_string()))?;
-            let target = self
-                .find(&link.target)
-                .map_err(|_| Error::refused(format!("Could not get container for {}", link.target)))?;
-            links.insert(link.alias, target.id().clone());
-        }
-        Ok(links)
-    }
-}
-
-fn linked_host(alias: &str, target: &Record, address: std::net::Ipv4Addr) -> LinkedHost {
-    LinkedHost {
-        address,
-        alias: alias.to_owned(),
-        hostname: target.config.hostname.clone(),
-        name: target.name.clone(),
+        network::names::write_in_place(&self.hosts_file(&record.id), &content).map_err(Error::Network)
     }
 }
 

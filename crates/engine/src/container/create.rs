@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::{Config, ContainerId, HostConfig, Timestamp};
 
-use crate::container::{Container, Phase, Record, mounts, settings};
+use crate::container::{Container, Phase, Record, modes, mounts, settings};
 use crate::database::Durability;
 use crate::engine::{Engine, random_bytes};
 use crate::error::{Error, file_error};
@@ -57,7 +57,8 @@ impl Engine {
         settings::check(&config, &host)?;
         let mut warnings = crate::warnings::discard_unsupported(&mut host);
         settings::normalise(&mut host, &self.options.log);
-        crate::container::modes::check(&config, &host)?;
+        modes::check(&config, &host)?;
+        modes::check_names(&config, &host)?;
         if config.image.is_empty() {
             return Err(Error::refused("No command specified"));
         }
@@ -68,16 +69,14 @@ impl Engine {
             warnings.push(format!("The health check of the image {} is not run.", config.image));
         }
         let (path, arguments) = settings::command(&config)?;
-        let links = self.resolve_links(host.links.as_deref().unwrap_or_default())?;
+        let links = self.resolve_links(&host)?;
+        modes::check_links(&host)?;
         self.check_joined(&host)?;
         let id = ContainerId::from_random(random_bytes());
         if config.hostname.is_empty() {
             config.hostname = default_hostname(&host, &id);
         }
         let name = self.take_name(name, &id)?;
-        if let Some(entries) = &mut host.links {
-            *entries = links.iter().map(|(alias, target)| self.link_entry(&name, alias, target)).collect();
-        }
         let mut record = Record {
             id,
             name,
@@ -156,11 +155,6 @@ impl Engine {
         }
     }
 
-    fn link_entry(&self, name: &str, alias: &str, target: &ContainerId) -> String {
-        let target = self.directory.get(target).map(|container| container.record().name.clone());
-        format!("/{}:/{name}/{alias}", target.unwrap_or_default())
-    }
-
     /// Checks that containers whose IPC namespace is to be joined exist.
     fn check_joined(&self, host: &HostConfig) -> Result<(), Error> {
         match host.ipc_mode.strip_prefix("container:") {
@@ -179,13 +173,10 @@ impl Engine {
         settings::check_host(&host)?;
         crate::warnings::discard_unsupported(&mut host);
         settings::normalise(&mut host, &self.options.log);
-        let links = self.resolve_links(host.links.as_deref().unwrap_or_default())?;
+        let links = self.resolve_links(&host)?;
+        modes::check_links(&host)?;
         let before = container.record();
-        crate::container::modes::check(&before.config, &host)?;
-        if let Some(entries) = &mut host.links {
-            *entries =
-                links.iter().map(|(alias, target)| self.link_entry(&before.name, alias, target)).collect();
-        }
+        modes::check(&before.config, &host)?;
         let mut changed = Record { host_config: host, links, ..Record::clone(&before) };
         let save = |changed: &Record| {
             container.update(&self.database, |record| record.clone_from(changed)).map(drop)

@@ -108,12 +108,15 @@ impl Engine {
                 record.phase = Phase::Restarting;
             }
         };
+        let ending = self.endings.read().await;
         // Shown at once; saved when all is taken down. Until then the shim's record tells the next daemon.
         let record = container.publish(change);
         self.emit(&record, "die", &[("exitCode", exit.code.to_string())]);
         if out_of_memory && !told {
             self.emit(&record, "oom", &[]);
         }
+        self.disconnect_network(container).await;
+        drop(ending);
         self.take_down(container).await;
         if record.is_restarting() {
             self.restart_later(Arc::clone(container));

@@ -9,6 +9,7 @@ mod devices;
 pub(crate) mod exit;
 mod kill;
 mod lifecycle;
+mod links;
 pub(crate) mod modes;
 pub(crate) mod mounts;
 mod names;
@@ -53,8 +54,9 @@ use crate::shim::Shim;
 pub struct Container {
     id: ContainerId,
     record: watch::Sender<Arc<Record>>,
-    /// Held while the record is read, changed and shown again.
-    writing: Mutex<()>,
+    /// Held while the record is read, changed and shown again. Tells whether there is no row any
+    /// more, so that a late change does not make one again.
+    writing: Mutex<Kept>,
     /// Orders transitions: start, exit, pause, rename, removal.
     pub(crate) transition: Arc<tokio::sync::Mutex<()>>,
     shim: Mutex<Option<Arc<Shim>>>,
@@ -70,6 +72,13 @@ pub struct Container {
     pub(crate) restart_delay: Mutex<std::time::Duration>,
 }
 
+/// Whether a container has a row in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Saved,
+    Forgotten,
+}
+
 /// A client that attached before its container was started.
 pub(crate) struct WaitingClient {
     /// What it wants.
@@ -83,7 +92,7 @@ impl Container {
         Arc::new(Self {
             id: record.id.clone(),
             record: watch::Sender::new(Arc::new(record)),
-            writing: Mutex::default(),
+            writing: Mutex::new(Kept::Saved),
             transition: Arc::default(),
             shim: Mutex::new(None),
             waiting_clients: Mutex::new(Vec::new()),
@@ -121,11 +130,25 @@ impl Container {
         database: &Database,
         change: impl FnOnce(&mut Record),
     ) -> Result<Arc<Record>, Error> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut record = Record::clone(&self.record());
         change(&mut record);
-        database.save(&record, Durability::Crash)?;
+        match *kept {
+            Kept::Saved => database.save(&record, Durability::Crash)?,
+            Kept::Forgotten => {}
+        }
         Ok(self.show(record))
+    }
+
+    /// Deletes its row, for ever.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) fn forget(&self, database: &Database) -> Result<(), Error> {
+        let mut kept = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        database.delete(&self.id)?;
+        *kept = Kept::Forgotten;
+        Ok(())
     }
 
     /// Shows a change that need not outlive the daemon.

@@ -68,6 +68,7 @@ impl Engine {
             return Err(error);
         }
         container.waiting_clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+        self.forget_links_to(container.id());
         self.directory.remove(container);
         self.forget_execs(container.id());
         self.tell_removal(Arc::clone(&record));
@@ -100,7 +101,7 @@ impl Engine {
             }
             _ => {}
         }
-        self.database.delete(container.id())?;
+        container.forget(&self.database)?;
         tokio::task::spawn_blocking(move || delete_tree(&trash));
         Ok(())
     }
@@ -108,28 +109,6 @@ impl Engine {
     /// Where files wait for their deletion.
     pub(crate) fn trash(&self) -> PathBuf {
         self.options.data_root.join("trash")
-    }
-
-    async fn remove_link(self: &Arc<Self>, reference: &str) -> Result<(), Error> {
-        let name = reference.strip_prefix('/').unwrap_or(reference);
-        let unknown = || Error::NoSuchContainer(name.to_owned());
-        let Some((parent, alias)) = name.split_once('/') else {
-            self.find(name)?;
-            return Err(Error::RemoveDefaultName);
-        };
-        let parent = self.directory.find(parent).map_err(|_| unknown())?;
-        let _order = parent.transition.lock().await;
-        if !parent.record().links.contains_key(alias) {
-            return Err(unknown());
-        }
-        parent.update(&self.database, |record| {
-            record.links.remove(alias);
-            let ending = format!("/{alias}");
-            if let Some(entries) = &mut record.host_config.links {
-                entries.retain(|entry| !entry.ends_with(&ending));
-            }
-        })?;
-        Ok(())
     }
 }
 

@@ -26,6 +26,7 @@ impl Engine {
             match renamed {
                 Ok(record) => {
                     engine.directory.release(&old);
+                    engine.refresh_links_to(&record);
                     engine.emit(&record, "rename", &[("oldName", format!("/{old}"))]);
                     Ok(())
                 }

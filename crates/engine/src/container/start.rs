@@ -155,7 +155,6 @@ impl Engine {
             record.frozen_for_work = false;
             record.log_lines_dropped = 0;
             record.cgroups = gate.cgroups;
-            record.endpoint = endpoint;
         })?;
         self.emit(&record, "start", &[]);
         self.refresh_links_to(&record);

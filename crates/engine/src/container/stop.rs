@@ -33,6 +33,7 @@ impl Engine {
             }
             engine.end(&container, grace).await.map_err(|error| error.on("stop", container.id().as_str()))?;
             engine.emit(&container.record(), "stop", &[]);
+            engine.until_ports_are_free().await;
             Ok(Outcome::Done)
         })
         .await

@@ -15,6 +15,9 @@ impl Engine {
         check_network(&record.host_config.network_mode)?;
         self.check_links(record)?;
         let mut namespaces = own_namespaces(record);
+        if namespaces.network == Namespace::Own {
+            namespaces.network = self.kept_network(record);
+        }
         let host = &record.host_config;
         for (mode, namespace) in [
             (&host.network_mode, &mut namespaces.network),
@@ -91,6 +94,21 @@ impl Engine {
         let not_running =
             || Error::refused(format!("cannot join network of a non running container: {}", record.id));
         record.phase.process().map(Namespace::Process).ok_or_else(not_running)
+    }
+
+    /// The network namespace of a start: the one of the last run where containers still live in it
+    /// that joined it (`container:<this one>`), so that they have a network again; else a new one.
+    fn kept_network(&self, record: &Record) -> Namespace {
+        for other in self.directory.all() {
+            let other = other.record();
+            let joined = other.host_config.network_mode.strip_prefix("container:");
+            if let (Some(joined), Some(process)) = (joined, other.phase.process())
+                && self.find(joined).is_ok_and(|owner| *owner.id() == record.id)
+            {
+                return Namespace::Process(process);
+            }
+        }
+        Namespace::Own
     }
 
     /// Makes directories of the host that binds name and that do not exist, as the reference does.

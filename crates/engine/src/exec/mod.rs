@@ -317,7 +317,7 @@ impl ExecSession {
         );
         let request = shim_protocol::Exec {
             id: exec.id.clone(),
-            process: process(&record, config, &engine.options.ulimits)?,
+            process: process(&record, config, &engine.options.ulimits, &engine.link_environment(&record))?,
             privileged: config.privileged,
             attach,
         };
@@ -359,11 +359,16 @@ fn exit_code(error: &RequestError) -> i32 {
 }
 
 /// The process of an exec: the container's surroundings with the exec's own wishes.
-fn process(record: &Record, config: &ExecConfig, limits: &[Ulimit]) -> Result<ProcessSpec, Error> {
+fn process(
+    record: &Record,
+    config: &ExecConfig,
+    limits: &[Ulimit],
+    links: &[String],
+) -> Result<ProcessSpec, Error> {
     let host = &record.host_config;
     let security =
         crate::container::security::SecurityOptions::parse(host.security_opt.as_deref().unwrap_or_default())?;
-    let mut environment = specification::environment(record, &record.config.hostname, config.tty, &[]);
+    let mut environment = specification::environment(record, &record.config.hostname, config.tty, links);
     for variable in &config.env {
         put_variable(&mut environment, variable);
     }

@@ -12,7 +12,7 @@ use crate::cgroup::Cgroup;
 use crate::channel::{Channel, Command};
 use crate::child::Birth;
 use crate::error::Doing;
-use crate::namespaces::{Joined, new_namespaces, start_time};
+use crate::namespaces::{Joined, new_namespaces, require_process, start_time};
 use crate::process::launch;
 use crate::root::host_devices;
 use crate::{Host, Process, StartError, Stdio, label, sysctl};
@@ -101,13 +101,20 @@ fn clone_init(
     let mut created = Created { running, channel: ours, network_namespace: None, is_in_cgroup };
     // From here on a failure drops `created`, which undoes it.
     start_time.doing("reading the child's start time")?;
-    if spec.namespaces.network == Namespace::Own {
-        created.network_namespace = Some(open_network_namespace(host, pid)?);
-    }
+    created.network_namespace = match spec.namespaces.network {
+        Namespace::Own => Some(open_network_namespace(host, pid)?),
+        // The child may not be in it yet.
+        Namespace::Process(process) => {
+            let namespace = open_network_namespace(host, process.pid)?;
+            require_process(host, process)?;
+            Some(namespace)
+        }
+        Namespace::Host => None,
+    };
     Ok(created)
 }
 
-/// The child is not reaped, so its number is still its own.
+/// Of a child that is not reaped, or of a process that is known to be the one that is meant.
 fn open_network_namespace(host: &Host, pid: u32) -> Result<OwnedFd, StartError> {
     let path = host.proc.join(pid.to_string()).join("ns/net");
     rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())

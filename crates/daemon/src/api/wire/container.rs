@@ -1,5 +1,6 @@
 //! A container as inspect shows it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -39,7 +40,7 @@ pub(crate) struct ContainerInspection<'a> {
     app_armor_profile: String,
     #[serde(rename = "ExecIDs")]
     exec_ids: Option<Vec<String>>,
-    host_config: &'a HostConfig,
+    host_config: Cow<'a, HostConfig>,
     graph_driver: GraphDriver,
     #[serde(skip_serializing_if = "Option::is_none")]
     mounts: Option<&'a [MountPoint]>,
@@ -161,7 +162,7 @@ impl<'a> ContainerInspection<'a> {
             process_label: "",
             app_armor_profile: String::new(),
             exec_ids: (!execs.is_empty()).then(|| execs.iter().map(ToString::to_string).collect()),
-            host_config: host,
+            host_config: shown_host_config(engine, record),
             graph_driver: graph_driver(engine, record, &directory),
             mounts: is_current.then_some(&record.mounts),
             volumes: (!is_current).then(|| volumes(record, |mount| mount.source.as_str())),
@@ -176,6 +177,14 @@ impl<'a> ContainerInspection<'a> {
                 }),
             },
         }
+    }
+}
+
+/// The request's `HostConfig`, its links with the names that containers have now.
+fn shown_host_config<'a>(engine: &Engine, record: &'a Record) -> Cow<'a, HostConfig> {
+    match engine.link_entries(record) {
+        Some(links) => Cow::Owned(HostConfig { links: Some(links), ..record.host_config.clone() }),
+        None => Cow::Borrowed(&record.host_config),
     }
 }
 

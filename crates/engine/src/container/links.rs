@@ -1,0 +1,253 @@
+//! Links between containers: resolved at create, followed by hosts files, variables and openings.
+//!
+//! A link is kept as an alias and the id of its target, so renaming either end does not break it.
+//! It goes when one of its ends is removed, or with `DELETE /containers/parent/alias?link=1`.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+
+use model::{ContainerId, HostConfig};
+use network::Opening;
+use network::links::{Link, LinkTarget};
+use network::names::LinkedHost;
+
+use crate::container::{Container, Record};
+use crate::engine::Engine;
+use crate::error::Error;
+
+/// How many containers may join each other's networks one after the other.
+const LONGEST_CHAIN: usize = 16;
+
+impl Engine {
+    /// Resolves `HostConfig.Links` to containers.
+    ///
+    /// # Errors
+    /// Refused when an entry is malformed, names no container or one in the host's network, or
+    /// gives one alias to two containers.
+    pub(crate) fn resolve_links(&self, host: &HostConfig) -> Result<BTreeMap<String, ContainerId>, Error> {
+        let mut links = BTreeMap::new();
+        for entry in host.links.iter().flatten() {
+            let link = Link::parse(entry).map_err(|error| Error::refused(error.to_string()))?;
+            let target = self.link_target(&link.target)?;
+            if links.insert(link.alias.clone(), target.clone()).is_some_and(|other| other != target) {
+                return Err(Error::conflict(format!(
+                    "Conflicting options: two links have the alias {}",
+                    link.alias
+                )));
+            }
+        }
+        Ok(links)
+    }
+
+    /// The container that a link leads to: where the named one uses another's network, that one.
+    fn link_target(&self, reference: &str) -> Result<ContainerId, Error> {
+        let unknown = |name: &str| Error::refused(format!("Could not get container for {name}"));
+        let mut target = self.find(reference).map_err(|_| unknown(reference))?;
+        for _ in 0..LONGEST_CHAIN {
+            let record = target.record();
+            match record.host_config.network_mode.as_str() {
+                "host" => {
+                    return Err(Error::conflict(
+                        "Conflicting options: --net=host can't be used with links. \
+                         This would result in undefined behavior.",
+                    ));
+                }
+                mode => match mode.strip_prefix("container:") {
+                    Some(other) => target = self.find(other).map_err(|_| unknown(other))?,
+                    None => return Ok(record.id.clone()),
+                },
+            }
+        }
+        Err(unknown(reference))
+    }
+
+    /// A container's links as inspect shows them, `/target:/parent/alias`, by the present names.
+    #[must_use]
+    pub fn link_entries(&self, record: &Record) -> Option<Vec<String>> {
+        let entries = record.host_config.links.as_ref()?;
+        let shown = entries.iter().filter_map(|entry| {
+            let alias = Link::parse(entry).ok()?.alias;
+            let target = self.directory.get(record.links.get(&alias)?)?;
+            Some(format!("/{}:/{}/{alias}", target.record().name, record.name))
+        });
+        Some(shown.collect())
+    }
+
+    /// Finds a container by a link's name, `parent/alias`.
+    pub(crate) fn find_by_link(&self, reference: &str) -> Option<Arc<Container>> {
+        let (parent, alias) = reference.strip_prefix('/').unwrap_or(reference).split_once('/')?;
+        let parent = self.directory.find(parent).ok()?.record();
+        self.directory.get(parent.links.get(alias)?)
+    }
+
+    /// The lines of the hosts file for a container's links.
+    pub(crate) fn linked_hosts(&self, record: &Record) -> Vec<LinkedHost> {
+        let targets =
+            record.links.iter().filter_map(|(alias, id)| Some((alias, self.directory.get(id)?.record())));
+        targets.filter_map(|(alias, target)| linked_host(alias, &target)).collect()
+    }
+
+    /// The variables that a container's links give it.
+    pub(crate) fn link_environment(&self, record: &Record) -> Vec<String> {
+        let mut variables = Vec::new();
+        for (alias, id) in &record.links {
+            let Some(target) = self.directory.get(id).map(|container| container.record()) else { continue };
+            let Some(endpoint) = &target.endpoint else { continue };
+            let exposed = exposed(&target);
+            let link = LinkTarget {
+                address: endpoint.address,
+                exposed: &exposed,
+                environment: target.config.env.as_deref().unwrap_or_default(),
+            };
+            variables.extend(network::links::environment(&record.name, alias, link));
+        }
+        variables
+    }
+
+    /// What a container's links open while containers are otherwise kept apart.
+    pub(crate) fn openings(&self, record: &Record, from: Ipv4Addr) -> Vec<Opening> {
+        record.links.values().flat_map(|target| self.openings_to(target, from)).collect()
+    }
+
+    fn openings_to(&self, target: &ContainerId, from: Ipv4Addr) -> Vec<Opening> {
+        if self.options.network.inter_container_communication {
+            return Vec::new();
+        }
+        let Some(target) = self.directory.get(target).map(|container| container.record()) else {
+            return Vec::new();
+        };
+        let Some(to) = target.endpoint.as_ref().map(|endpoint| endpoint.address) else { return Vec::new() };
+        exposed(&target).into_iter().map(|port| Opening { from, to, port }).collect()
+    }
+
+    /// Tells containers that are linked to this one its address and its names.
+    pub(crate) fn refresh_links_to(&self, target: &Record) {
+        if target.endpoint.is_none() {
+            return;
+        }
+        for parent in self.directory.all() {
+            let record = parent.record();
+            if record.endpoint.is_none() {
+                continue;
+            }
+            let mut is_linked = false;
+            for (alias, _) in record.links.iter().filter(|(_, id)| **id == target.id) {
+                is_linked = true;
+                if let Some(host) = linked_host(alias, target) {
+                    self.change_hosts(&record, |content| network::names::with_link(content, &host));
+                }
+            }
+            if is_linked {
+                self.reopen_links(&parent);
+            }
+        }
+    }
+
+    /// Changes the hosts file of a container in place; nobody else changes it meanwhile.
+    fn change_hosts(&self, record: &Record, change: impl FnOnce(&str) -> String) {
+        let _alone = self.hosts_files.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = self.hosts_file(&record.id);
+        let Ok(content) = std::fs::read_to_string(&path) else { return };
+        if let Err(error) = network::names::write_in_place(&path, &change(&content)) {
+            tracing::warn!("cannot tell container {} of its links: {error}", record.id);
+        }
+    }
+
+    /// Where a container's hosts file is.
+    pub(crate) fn hosts_file(&self, id: &ContainerId) -> PathBuf {
+        self.container_directory(id).join("hosts")
+    }
+
+    /// Opens the way to linked containers again after one got a new address.
+    fn reopen_links(&self, parent: &Container) {
+        let record = parent.record();
+        let Some(endpoint) = &record.endpoint else { return };
+        let openings = self.openings(&record, endpoint.address);
+        if openings.is_empty() {
+            return;
+        }
+        let opened = self.network.allow(&record.id, &openings).map_err(Error::Network);
+        if let Err(error) = opened.and_then(|()| self.save_endpoint(parent)) {
+            tracing::warn!("cannot open the links of container {}: {error}", record.id);
+        }
+    }
+
+    /// Saves what the network knows of a container's endpoint.
+    pub(crate) fn save_endpoint(&self, container: &Container) -> Result<(), Error> {
+        let endpoint = self.network.endpoint(container.id());
+        container.update(&self.database, |record| record.endpoint = endpoint).map(drop)
+    }
+
+    /// Removes the link of this name, `parent/alias`; both containers stay.
+    ///
+    /// # Errors
+    /// Unknown link, or a container's own name.
+    pub(crate) async fn remove_link(self: &Arc<Self>, reference: &str) -> Result<(), Error> {
+        let name = reference.strip_prefix('/').unwrap_or(reference);
+        let unknown = || Error::NoSuchContainer(name.to_owned());
+        let Some((parent, alias)) = name.split_once('/') else {
+            self.find(name)?;
+            return Err(Error::RemoveDefaultName);
+        };
+        let parent = self.directory.find(parent).map_err(|_| unknown())?;
+        let _order = parent.transition.lock().await;
+        let target = parent.record().links.get(alias).cloned().ok_or_else(unknown)?;
+        self.unlink(&parent, alias, &target)
+    }
+
+    /// Removes all links to a container that is gone.
+    pub(crate) fn forget_links_to(&self, target: &ContainerId) {
+        for parent in self.directory.all() {
+            let record = parent.record();
+            for (alias, _) in record.links.iter().filter(|(_, id)| *id == target) {
+                if let Err(error) = self.unlink(&parent, alias, target) {
+                    tracing::error!("cannot remove the link {}/{alias}: {error}", record.name);
+                }
+            }
+        }
+    }
+
+    /// Takes a link out of its parent's record, hosts file and openings.
+    fn unlink(&self, parent: &Container, alias: &str, target: &ContainerId) -> Result<(), Error> {
+        let record = parent.record();
+        if let Some(endpoint) = &record.endpoint {
+            let gone = self.openings_to(target, endpoint.address);
+            self.network.forbid(&record.id, &gone).map_err(Error::Network)?;
+            if let Some(target) = self.directory.get(target).map(|target| target.record()) {
+                let hostname = &target.config.hostname;
+                self.change_hosts(&record, |content| network::names::without_link(content, alias, hostname));
+            }
+        }
+        let endpoint = self.network.endpoint(&record.id);
+        let is_it = |entry: &String| Link::parse(entry).is_ok_and(|link| link.alias == alias);
+        let changed = |record: &mut Record| {
+            record.links.remove(alias);
+            if let Some(entries) = &mut record.host_config.links {
+                entries.retain(|entry| !is_it(entry));
+            }
+            if record.endpoint.is_some() {
+                record.endpoint = endpoint;
+            }
+        };
+        parent.update(&self.database, changed)?;
+        // Another link may lead to the same container.
+        self.reopen_links(parent);
+        Ok(())
+    }
+}
+
+fn exposed(record: &Record) -> std::collections::BTreeSet<network::port::Port> {
+    network::port::exposed(record.config.exposed_ports.iter().flat_map(|ports| ports.keys()))
+}
+
+/// How the hosts file names a linked container; nothing while it has no address.
+fn linked_host(alias: &str, target: &Record) -> Option<LinkedHost> {
+    Some(LinkedHost {
+        address: target.endpoint.as_ref()?.address,
+        alias: alias.to_owned(),
+        hostname: target.config.hostname.clone(),
+        name: target.name.clone(),
+    })
+}

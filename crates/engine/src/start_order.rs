@@ -1,0 +1,93 @@
+//! Starts the containers that their policies want after a start of the engine, each behind those
+//! that it needs: whose network it joins, and to which it is linked.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use model::ContainerId;
+use tokio::sync::watch;
+
+use crate::container::Container;
+use crate::engine::Engine;
+
+/// Starts containers side by side. One that needs others waits until those have been tried.
+pub(crate) fn start_all(engine: &Arc<Engine>, containers: Vec<Arc<Container>>) {
+    let needs: HashMap<ContainerId, Vec<ContainerId>> =
+        containers.iter().map(|container| (container.id().clone(), needed(engine, container))).collect();
+    let mut tried: HashMap<ContainerId, watch::Receiver<bool>> = HashMap::new();
+    let mut waiting: HashMap<ContainerId, Arc<Container>> =
+        containers.into_iter().map(|container| (container.id().clone(), container)).collect();
+    for id in order(&needs) {
+        let Some(container) = waiting.remove(&id) else { continue };
+        let first: Vec<_> = needs[&id].iter().filter_map(|needed| tried.get(needed).cloned()).collect();
+        let (done, watched) = watch::channel(false);
+        tried.insert(id, watched);
+        let engine = Arc::clone(engine);
+        tokio::spawn(async move {
+            for mut needed in first {
+                // It has also been tried when its sender is gone.
+                let _ = needed.wait_for(|done| *done).await;
+            }
+            engine.start_by_policy(&container).await;
+            done.send_replace(true);
+        });
+    }
+}
+
+/// The containers that must run before this one.
+fn needed(engine: &Engine, container: &Container) -> Vec<ContainerId> {
+    let record = container.record();
+    let host = &record.host_config;
+    let modes = [&host.network_mode, &host.ipc_mode, &host.pid_mode];
+    let joined = modes.into_iter().filter_map(|mode| mode.strip_prefix("container:"));
+    let joined = joined.filter_map(|other| Some(engine.find(other).ok()?.id().clone()));
+    joined.chain(record.links.values().cloned()).collect()
+}
+
+/// Puts each container behind those that it needs. In a circle somebody has to be first.
+fn order(needs: &HashMap<ContainerId, Vec<ContainerId>>) -> Vec<ContainerId> {
+    fn visit(
+        id: &ContainerId,
+        needs: &HashMap<ContainerId, Vec<ContainerId>>,
+        seen: &mut std::collections::HashSet<ContainerId>,
+        ordered: &mut Vec<ContainerId>,
+    ) {
+        if !seen.insert(id.clone()) {
+            return;
+        }
+        for needed in needs.get(id).into_iter().flatten() {
+            visit(needed, needs, seen, ordered);
+        }
+        ordered.push(id.clone());
+    }
+    let mut seen = std::collections::HashSet::new();
+    let mut ordered = Vec::new();
+    for id in needs.keys() {
+        visit(id, needs, &mut seen, &mut ordered);
+    }
+    ordered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u8) -> ContainerId {
+        ContainerId::from_random([number; 32])
+    }
+
+    #[test]
+    fn what_is_needed_comes_first_and_circles_end() {
+        let needs = HashMap::from([
+            (id(1), vec![id(2), id(3)]),
+            (id(2), vec![id(3)]),
+            (id(3), vec![]),
+            (id(4), vec![id(5)]),
+            (id(5), vec![id(4)]),
+        ]);
+        let ordered = order(&needs);
+        let place = |number| ordered.iter().position(|other| *other == id(number)).expect("in it");
+        assert!(place(3) < place(2) && place(2) < place(1), "{ordered:?}");
+        assert_eq!(ordered.len(), 5);
+    }
+}
