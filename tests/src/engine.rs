@@ -22,6 +22,8 @@ pub struct Options {
     pub environment: Vec<(String, String)>,
     /// Whether the daemon starts without the image `busybox`.
     pub without_image: bool,
+    /// Shell commands that run in the engine's network namespace before the daemon starts.
+    pub host_setup: Vec<String>,
 }
 
 /// A running daemon with its directories and its network namespace.
@@ -61,6 +63,9 @@ impl Engine {
         assert!(rustix::process::geteuid().is_root(), "these tests run containers: they need root");
         let directory = new_directory();
         let network = new_network();
+        for command in &options.host_setup {
+            let _ = crate::host::in_network_of(network.id(), &["sh", "-ec", command]);
+        }
         let client = Client::new(Address::Unix(directory.join("berth.sock")));
         let daemon = spawn(&directory, network.id(), &options);
         let mut engine = Self { client, directory, options, daemon, network, before: Before::default() };
@@ -163,6 +168,26 @@ impl Engine {
         self.start_daemon();
     }
 
+    /// Starts the next daemon with other flags.
+    pub fn start_daemon_with_flags(&mut self, flags: &[&str]) {
+        self.options.arguments = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        self.start_daemon();
+    }
+
+    /// Starts a daemon with flags that it refuses; gives what it says.
+    ///
+    /// # Panics
+    /// When it does not end with a failure.
+    pub fn refuses_to_start(&self, flags: &[&str]) -> String {
+        let before = self.log().len();
+        let arguments = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let options = Options { arguments, ..self.options.clone() };
+        let mut daemon = spawn(&self.directory, self.network.id(), &options);
+        let status = wait::until("the daemon's end", || daemon.try_wait().expect("the daemon's status"));
+        assert!(!status.success(), "{flags:?}: {status}");
+        self.log().split_off(before)
+    }
+
     /// `kill -9` and the next daemon.
     pub fn replace_daemon(&mut self) {
         self.kill_daemon();
@@ -235,7 +260,7 @@ fn new_directory() -> PathBuf {
 }
 
 /// A process that keeps a new network namespace, its loopback up.
-fn new_network() -> Child {
+pub(crate) fn new_network() -> Child {
     let mut child = Command::new("unshare")
         .args(["--net", "--kill-child", "sh", "-c", "ip link set lo up && echo up && exec sleep 100000"])
         .stdout(Stdio::piped())

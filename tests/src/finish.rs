@@ -14,6 +14,9 @@ pub(crate) struct Before {
     rows: BTreeMap<String, i64>,
     links: BTreeSet<String>,
     rules: BTreeSet<String>,
+    addresses: BTreeSet<String>,
+    settings: BTreeSet<String>,
+    ports: BTreeSet<String>,
 }
 
 impl Before {
@@ -24,6 +27,9 @@ impl Before {
             rows: rows(engine),
             links: host::links_of(engine.network_pid()),
             rules: host::rules_of(engine.network_pid()),
+            addresses: host::addresses_of(engine.network_pid()),
+            settings: host::network_settings_of(engine.network_pid()),
+            ports: host::held_ports_of(engine.network_pid()),
         }
     }
 }
@@ -37,13 +43,20 @@ impl Drop for Engine {
             return;
         }
         let ids = remove_containers(self);
-        self.stop_daemon();
         let end = Instant::now() + wait::PATIENCE;
+        // Much of this goes with the daemon, whether or not it has given it back.
+        let mut held = self.network_leaks();
+        while !held.is_empty() && Instant::now() < end {
+            sleep(Duration::from_millis(20));
+            held = self.network_leaks();
+        }
+        self.stop_daemon();
         let mut leaks = self.leaks(&ids);
         while !leaks.is_empty() && Instant::now() < end {
             sleep(Duration::from_millis(20));
             leaks = self.leaks(&ids);
         }
+        leaks.extend(held);
         let log = self.log();
         self.dispose();
         assert!(
@@ -75,6 +88,7 @@ impl Engine {
         leaks.extend(links.difference(&before.links).map(|name| format!("link {name}")));
         let rules = host::rules_of(self.network_pid());
         leaks.extend(rules.difference(&before.rules).map(|rule| format!("firewall rule {rule}")));
+        leaks.extend(self.network_leaks());
         let files = host::files_of(&self.data_root());
         leaks.extend(files.difference(&before.files).map(|path| format!("file {}", path.display())));
         let parts = host::files_of(&self.exec_root().join("containers"));
@@ -84,6 +98,23 @@ impl Engine {
             if count > had {
                 leaks.push(format!("{} rows of table {table}", count - had));
             }
+        }
+        leaks
+    }
+}
+
+impl Engine {
+    /// Addresses, routes, neighbours, settings and held ports that were not there when the test began.
+    fn network_leaks(&self) -> Vec<String> {
+        let (before, pid) = (self.before(), self.network_pid());
+        let parts = [
+            ("address, route or neighbour", host::addresses_of(pid), &before.addresses),
+            ("setting", host::network_settings_of(pid), &before.settings),
+            ("held port", host::held_ports_of(pid), &before.ports),
+        ];
+        let mut leaks = Vec::new();
+        for (what, now, before) in parts {
+            leaks.extend(now.difference(before).map(|line| format!("{what} {line}")));
         }
         leaks
     }

@@ -80,6 +80,43 @@ pub fn rules_of(pid: u32) -> BTreeSet<String> {
     listed.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
 }
 
+/// The addresses, routes and neighbours of IPv4 in the network namespace of a process that somebody
+/// made: what the kernel has by itself comes and goes.
+#[must_use]
+pub fn addresses_of(pid: u32) -> BTreeSet<String> {
+    let mut lines = BTreeSet::new();
+    for list in [["addr", "show"].as_slice(), &["route", "show"], &["neigh", "show", "nud", "all"]] {
+        let listed = in_network_of(pid, &[["ip", "-4", "-o"].as_slice(), list].concat());
+        let made = |line: &&str| list[0] != "neigh" || line.contains("extern_learn");
+        // Whether a link has a carrier, and with what number it was made, is no matter.
+        let plain = |line: &str| {
+            line.replace("linkdown ", "").trim_start_matches(|c: char| c.is_ascii_digit()).trim().to_owned()
+        };
+        lines.extend(listed.lines().filter(made).map(plain));
+    }
+    lines
+}
+
+/// The settings of IPv4 that are not as in a new network namespace, which the engine changes.
+#[must_use]
+pub fn network_settings_of(pid: u32) -> BTreeSet<String> {
+    let script = "cd /proc/sys/net/ipv4; grep -H 1 ip_forward conf/*/route_localnet conf/*/proxy_arp || true";
+    in_network_of(pid, &["sh", "-c", script]).lines().map(str::to_owned).collect()
+}
+
+/// The ports of TCP and UDP that sockets hold in the network namespace of a process.
+#[must_use]
+pub fn held_ports_of(pid: u32) -> BTreeSet<String> {
+    let mut ports = BTreeSet::new();
+    for protocol in ["tcp", "udp"] {
+        let listed = in_network_of(pid, &["ss", "-anH", &format!("--{protocol}")]);
+        // What only remembers a connection holds nothing.
+        let held = listed.lines().filter(|line| !line.starts_with("TIME-WAIT"));
+        ports.extend(held.filter_map(|line| Some(format!("{protocol} {}", line.split_whitespace().nth(3)?))));
+    }
+    ports
+}
+
 /// Runs a program in the network namespace of a process; gives what it wrote.
 ///
 /// # Panics

@@ -60,11 +60,6 @@ fn an_image_has_its_tag_and_its_digest() {
     assert!(text.contains("\"Pulling fs layer\",\"progressDetail\":{},\"id\":\""), "{text}");
     assert!(!text.contains("\"progressDetail\":{},\"id\":\"v1\"") && text.contains("\\u003e]"), "{text}");
 
-    assert!(
-        engine.log().contains("POST /v1.20/images/create") && !engine.log().contains("Call<"),
-        "the log is ours"
-    );
-
     let again = pull(&engine, "127.0.0.1:5000/a/b:v1", "", &[]).succeeded();
     assert_eq!(again.lines().last(), Some(&"Status: Image is up to date for 127.0.0.1:5000/a/b:v1"));
     for (image, tag) in
@@ -267,7 +262,8 @@ fn registries_have_names_and_addresses_of_every_kind() {
         ("HTTPS_PROXY".to_owned(), "http://127.0.0.1:3128".to_owned()),
         ("NO_PROXY".to_owned(), "direct.test".to_owned()),
     ];
-    let engine = Engine::start_with(Options { arguments, environment, without_image: true });
+    let engine =
+        Engine::start_with(Options { arguments, environment, without_image: true, ..Options::default() });
     let mut content = Content::default();
     let _ = content.image("v1", &runnable("x"));
     let by_proxy = content.clone();

@@ -190,11 +190,6 @@ fn two_pulls_share_their_downloads_and_one_may_leave() {
         reply.ending(Ending::HeldAfter(400_000, Arc::clone(&held)))
     });
     let first = begin(&engine);
-    // Neither do they forget each other when the settings are read again.
-    let pid =
-        i32::try_from(engine.daemon_pid()).ok().and_then(rustix::process::Pid::from_raw).expect("a pid");
-    rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("to reload");
-    wait::until("the settings", || engine.log().contains("settings are read again").then_some(()));
     let path = format!("/images/create{}", query(&[("fromImage", IMAGE)]));
     let (head, mut second) = engine.open("POST", &path, &[], b"");
     assert_eq!(head.status, 200);
