@@ -39,6 +39,9 @@ pub(crate) struct Arguments {
     /// Containers that exist while listing is measured for the second time.
     #[arg(long, default_value_t = 10_000)]
     many: usize,
+    /// Containers with published ports that run at once.
+    #[arg(long, default_value_t = 500)]
+    crowd: usize,
     /// Seconds that each repeated measurement may take.
     #[arg(long, default_value_t = 5)]
     seconds: u64,

@@ -2,6 +2,7 @@
 
 mod building;
 mod copying;
+mod crowd;
 mod events;
 mod exec;
 mod images;
@@ -14,6 +15,7 @@ mod ports;
 mod pulls;
 mod restart;
 mod streams;
+mod throughput;
 
 use crate::Arguments;
 use crate::engine::Engine;
@@ -28,10 +30,12 @@ pub(crate) struct Measurement {
 }
 
 /// All of them.
-pub(crate) const MEASUREMENTS: [Measurement; 14] = [
+pub(crate) const MEASUREMENTS: [Measurement; 16] = [
     Measurement { name: "memory", run: memory::measure },
     Measurement { name: "lifecycle", run: lifecycle::measure },
     Measurement { name: "port", run: ports::measure },
+    Measurement { name: "throughput", run: throughput::measure },
+    Measurement { name: "crowd", run: crowd::measure },
     Measurement { name: "exec", run: exec::measure },
     Measurement { name: "list", run: listing::measure },
     Measurement { name: "stream", run: streams::measure },
