@@ -36,14 +36,16 @@ fn follow(engine: &Engine, id: &str) -> Connection {
     stream
 }
 
-/// A container that has worked and is frozen, so that its counters stand still.
+/// A container that was throttled and is frozen, so that its counters stand still.
 fn frozen(engine: &Engine) -> String {
     let limits = json!({ "HostConfig": {
         "Memory": 64 << 20, "CpuPeriod": 20_000, "CpuQuota": 1_000, "PidsLimit": 77,
     } });
-    let work = "i=0; while [ $i -lt 4000 ]; do i=$((i+1)); done; echo done; sleep 600 & sleep 601";
-    let id = engine.run(&merged(sh(work), limits));
-    wait::until("the work's end", || engine.logs(&id).0.contains("done").then_some(()));
+    let id = engine.run(&merged(sh("while :; do :; done"), limits));
+    wait::until("a period in which it was throttled", || {
+        let cpu = once(engine, &id)["cpu_stats"].clone();
+        (number(&cpu["throttling_data"]["throttled_periods"]) > 0).then_some(())
+    });
     let _ = engine.post(&format!("/containers/{id}/pause")).expect(204);
     id
 }
