@@ -117,7 +117,7 @@ fn builds_at_the_same_time_share_their_steps_and_spoil_none() {
         let build = |number: usize| {
             gate.wait();
             // Half of them copy something else.
-            let content = if number % 2 == 0 { "even" } else { "odd" };
+            let content = if number.is_multiple_of(2) { "even" } else { "odd" };
             engine.build(&[("t", &format!("image{number}"))], Context::of(text).file("f", content)).image()
         };
         let threads: Vec<_> = (0..6).map(|number| scope.spawn(move || build(number))).collect();
