@@ -24,6 +24,8 @@ pub struct Options {
     pub without_image: bool,
     /// Shell commands that run in the engine's network namespace before the daemon starts.
     pub host_setup: Vec<String>,
+    /// Whether it has a journal beside it: systemd's own journald, alone in a `/run` of its own.
+    pub journal: bool,
 }
 
 /// A running daemon with its directories and its network namespace.
@@ -36,6 +38,7 @@ pub struct Engine {
     options: Options,
     daemon: Child,
     network: Child,
+    journal: Option<Child>,
     before: Before,
 }
 
@@ -62,13 +65,15 @@ impl Engine {
     pub fn start_with(options: Options) -> Self {
         assert!(rustix::process::geteuid().is_root(), "these tests run containers: they need root");
         let directory = new_directory();
-        let network = new_network();
+        let network = new_network(options.journal);
+        let journal = options.journal.then(|| start_journal(network.id()));
         for command in &options.host_setup {
             let _ = crate::host::in_network_of(network.id(), &["sh", "-ec", command]);
         }
         let client = Client::new(Address::Unix(directory.join("berth.sock")));
         let daemon = spawn(&directory, network.id(), &options);
-        let mut engine = Self { client, directory, options, daemon, network, before: Before::default() };
+        let before = Before::default();
+        let mut engine = Self { client, directory, options, daemon, network, journal, before };
         engine.wait_until_ready();
         if !engine.options.without_image {
             engine.import("busybox", rootfs::busybox());
@@ -225,8 +230,10 @@ impl Engine {
                 let _ = rustix::process::kill_process(pid, Signal::KILL);
             }
         }
-        let _ = self.network.kill();
-        let _ = self.network.wait();
+        for child in self.journal.iter_mut().chain([&mut self.network]) {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
         let _ = fs::remove_dir_all(&self.directory);
     }
 }
@@ -259,10 +266,19 @@ fn new_directory() -> PathBuf {
     directory
 }
 
-/// A process that keeps a new network namespace, its loopback up.
-pub(crate) fn new_network() -> Child {
-    let mut child = Command::new("unshare")
-        .args(["--net", "--kill-child", "sh", "-c", "ip link set lo up && echo up && exec sleep 100000"])
+/// A process that keeps a new network namespace, its loopback up; with `own_run` also a mount namespace
+/// with an empty `/run`.
+pub(crate) fn new_network(own_run: bool) -> Child {
+    let mut command = Command::new("unshare");
+    command.arg("--net");
+    let mut script = "ip link set lo up && ".to_owned();
+    if own_run {
+        command.arg("--mount");
+        script.push_str("mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/journal /run/log/journal && ");
+    }
+    script.push_str("echo up && exec sleep 100000");
+    let mut child = command
+        .args(["--kill-child", "sh", "-c", &script])
         .stdout(Stdio::piped())
         .spawn()
         .expect("unshare (util-linux)");
@@ -273,6 +289,20 @@ pub(crate) fn new_network() -> Child {
     child
 }
 
+/// Starts a journal in the mount namespace of a process, and waits until it listens.
+fn start_journal(holder: u32) -> Child {
+    let journal = Command::new("nsenter")
+        .args([&format!("--mount=/proc/{holder}/ns/mnt"), "/lib/systemd/systemd-journald"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("nsenter (util-linux)");
+    let socket = PathBuf::from(format!("/proc/{holder}/root/run/systemd/journal/socket"));
+    wait::until("the journal (Debian's package systemd)", || socket.exists().then_some(()));
+    journal
+}
+
 fn spawn(directory: &Path, network: u32, options: &Options) -> Child {
     let log = File::options()
         .create(true)
@@ -280,6 +310,9 @@ fn spawn(directory: &Path, network: u32, options: &Options) -> Child {
         .open(directory.join("daemon.log"))
         .expect("the daemon's log");
     let mut command = Command::new("nsenter");
+    if options.journal {
+        command.arg(format!("--mount=/proc/{network}/ns/mnt"));
+    }
     command
         .arg(format!("--net=/proc/{network}/ns/net"))
         .arg(program("berth", "BERTH_DAEMON"))

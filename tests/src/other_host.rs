@@ -44,7 +44,7 @@ impl OtherHost {
     /// When ip(8) fails.
     #[must_use]
     pub fn beside_process(pid: u32) -> Self {
-        let host = Self(new_network());
+        let host = Self(new_network(false));
         let cable = format!(
             "ip link add cable0 type veth peer name eth0 netns {} && ip addr add {}/24 dev cable0 && \
              ip link set cable0 up",
@@ -75,7 +75,7 @@ impl Namespace {
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it makes something on the host")]
     pub fn new() -> Self {
-        Self(new_network())
+        Self(new_network(false))
     }
 
     /// A process in it.

@@ -293,13 +293,15 @@ pub struct ResourceLimit {
 pub struct LogSpec {
     /// `json-file`, `none`, `syslog`, `journald`, `gelf`; checked by the engine.
     pub driver: String,
-    /// The driver's options; checked by the engine.
+    /// The driver's options; checked by the engine, and with addresses in the places of servers' names.
     pub options: BTreeMap<String, String>,
     /// The file of the json-file driver; rotated files append `.1`, `.2`….
     pub path: PathBuf,
     /// What remote drivers say about the container: `image_name`, `image_id`, `command`,
-    /// `created`, `tag`, and the labels and environment that `labels` and `env` select.
+    /// `created`, `tag`.
     pub attributes: BTreeMap<String, String>,
+    /// The labels and variables that the options `labels` and `env` select.
+    pub selected: BTreeMap<String, String>,
 }
 
 /// The container's interface, as it is set up inside its network namespace.

@@ -54,14 +54,19 @@ impl Supervisor {
         if !self.released && self.shared.daemon.is_connected() {
             return false;
         }
+        if self.init.log().is_busy(&self.shared) {
+            self.shared.wake_in(LINGER_LOOK);
+            return false;
+        }
+        if let Some(lines) = self.init.log().tick(&mut self.shared) {
+            self.tell(&Notice::LogDropped { lines });
+        }
         self.shared.daemon.close();
         self.init.drop_stuck_clients(LINGER, &mut self.shared);
         for exec in self.execs.values_mut() {
             exec.session.drop_stuck_clients(LINGER, &mut self.shared);
         }
-        let waits = self.init.has_clients()
-            || self.init.log().is_busy(&self.shared)
-            || self.execs.values().any(|exec| exec.session.has_clients());
+        let waits = self.init.has_clients() || self.execs.values().any(|exec| exec.session.has_clients());
         if waits {
             self.shared.wake_in(LINGER_LOOK);
         }

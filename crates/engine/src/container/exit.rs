@@ -33,24 +33,31 @@ impl Engine {
     pub(crate) fn supervise(
         self: &Arc<Self>,
         container: Arc<Container>,
-        notices: UnboundedReceiver<Incoming>,
+        mut notices: UnboundedReceiver<Incoming>,
     ) {
         let engine = Arc::clone(self);
         tokio::spawn(async move {
-            let end = engine.follow(&container, notices).await;
+            let started_at = container.record().started_at;
+            let end = engine.follow(&container, &mut notices).await;
             engine.record_exit(&container, end).await;
+            // Only now is it known what the log's server did not take in the end.
+            while let Some(incoming) = notices.recv().await {
+                if let Notice::LogDropped { lines } = incoming.notice
+                    && container.record().started_at == started_at
+                {
+                    note_dropped_lines(&container, lines);
+                }
+            }
         });
     }
 
-    async fn follow(&self, container: &Arc<Container>, mut notices: UnboundedReceiver<Incoming>) -> End {
+    async fn follow(&self, container: &Arc<Container>, notices: &mut UnboundedReceiver<Incoming>) -> End {
         while let Some(incoming) = notices.recv().await {
             match incoming.notice {
                 Notice::Exited(exit) => return End::told(exit),
                 Notice::OutOfMemory => self.note_out_of_memory(container),
                 Notice::ExecExited { exec, exit } => self.exec_ended(&exec, exit.code),
-                Notice::LogDropped { lines } => {
-                    container.publish(|record| record.log_lines_dropped = lines);
-                }
+                Notice::LogDropped { lines } => note_dropped_lines(container, lines),
                 Notice::Detached { client, reason } => {
                     tracing::debug!("client {client} left container {}: {reason:?}", container.id());
                 }
@@ -155,6 +162,17 @@ impl Engine {
             Err(error) => tracing::error!("cannot record the exit of container {}: {error}", container.id()),
         }
     }
+}
+
+/// Shows how many lines a log has lost, and says so when the first ones are.
+fn note_dropped_lines(container: &Container, lines: u64) {
+    if container.record().log_lines_dropped == 0 {
+        tracing::warn!(
+            "the log of container {} does not take its lines: {lines} lost so far",
+            container.id()
+        );
+    }
+    container.publish(|record| record.log_lines_dropped = lines);
 }
 
 /// Reads a shim's exit record.

@@ -156,8 +156,19 @@ pub(crate) fn normalise(host: &mut HostConfig, default_log: &model::LogConfig) {
     if host.network_mode.is_empty() {
         "default".clone_into(&mut host.network_mode);
     }
-    if host.log_config.driver.is_empty() {
-        host.log_config = default_log.clone();
+    adopt_default_log(&mut host.log_config, default_log);
+}
+
+/// A container that names no log driver gets the daemon's with its options; one that names the same
+/// driver gets the options that it does not set itself.
+fn adopt_default_log(log: &mut model::LogConfig, default: &model::LogConfig) {
+    if log.driver.is_empty() {
+        log.driver.clone_from(&default.driver);
+    }
+    if log.driver == default.driver {
+        for (name, value) in &default.config {
+            log.config.entry(name.clone()).or_insert_with(|| value.clone());
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::container::specification::{Surroundings, own_namespaces};
 use crate::container::{Container, Record};
 use crate::engine::Engine;
 use crate::error::{Error, file_error};
+use crate::log_options;
 
 impl Engine {
     /// Gathers everything a container's specification needs besides its record.
@@ -51,7 +52,7 @@ impl Engine {
             domainname: named.config.domainname.clone(),
             name_files,
             link_environment: self.link_environment(record),
-            log: self.log_spec(record)?,
+            log: self.log_spec(record).await?,
             default_limits: self.options.ulimits.clone(),
             cgroup_parent: self.options.cgroup_parent.clone(),
         })
@@ -125,15 +126,19 @@ impl Engine {
         Ok(())
     }
 
-    fn log_spec(&self, record: &Record) -> Result<LogSpec, Error> {
+    /// Checks the log's options, looks its server up and gathers what its driver is told.
+    async fn log_spec(&self, record: &Record) -> Result<LogSpec, Error> {
+        let refused = |cause| Error::refused(format!("Failed to initialize logging driver: {cause}"));
         let config = &record.host_config.log_config;
-        crate::log_options::check(config)
-            .map_err(|cause| Error::refused(format!("Failed to initialize logging driver: {cause}")))?;
+        log_options::check(config).map_err(refused)?;
+        let attributes = log_options::attributes(record).map_err(refused)?;
+        let config = log_options::resolve(config).await.map_err(refused)?;
         Ok(LogSpec {
-            driver: config.driver.clone(),
-            options: config.config.clone(),
+            driver: config.driver,
+            options: config.config,
             path: self.log_path(record),
-            attributes: crate::log_options::attributes(record),
+            attributes,
+            selected: log_options::selected(record),
         })
     }
 

@@ -116,6 +116,7 @@ impl Scene {
                 options: BTreeMap::new(),
                 path: PathBuf::new(),
                 attributes: BTreeMap::new(),
+                selected: std::collections::BTreeMap::new(),
             },
         }
     }

@@ -22,6 +22,7 @@
 mod decode;
 mod encode;
 mod files;
+mod options;
 mod reader;
 mod seek;
 mod time;
@@ -32,6 +33,7 @@ mod tests;
 pub use decode::decode;
 pub use encode::{Encoder, split_lines};
 pub use files::{rotate, rotated};
+pub use options::{parse_facility, parse_size};
 pub use reader::{Position, Reader, Start};
 
 use std::io;

@@ -8,10 +8,9 @@ use std::path::PathBuf;
 
 use memchr::memrchr;
 use model::Timestamp;
-use shim_protocol::log::{Encoder, LogError, Reader, Start, Stream, rotate};
+use shim_protocol::log::{Encoder, LogError, Reader, Start, Stream, parse_size, rotate};
 
 use super::lines::Lines;
-use super::options;
 
 /// An encoding buffer larger than this is given back when it is written, in bytes.
 const KEEP: usize = 256 * 1024;
@@ -46,7 +45,7 @@ impl JsonFile {
             path,
             file,
             size,
-            limit: settings.get("max-size").and_then(|text| options::bytes(text)),
+            limit: settings.get("max-size").and_then(|text| parse_size(text)),
             files: settings.get("max-file").and_then(|text| text.parse().ok()).unwrap_or(1).max(1),
             encoder: Encoder::new(attributes),
             lines: Lines::default(),

@@ -1,9 +1,7 @@
 //! Where a container's output is logged.
 
-mod attributes;
 mod json_file;
 mod lines;
-mod options;
 mod remote;
 
 use std::io;
@@ -44,7 +42,10 @@ impl Log {
         let driver = match spec.driver.as_str() {
             "none" => Driver::Nothing,
             "json-file" => {
-                let attributes = attributes::selected(spec);
+                let mut attributes = spec.selected.clone();
+                if let Some(tag) = spec.attributes.get("tag") {
+                    attributes.insert("tag".to_owned(), tag.clone());
+                }
                 Driver::File(Box::new(JsonFile::open(spec.path.clone(), &spec.options, &attributes)?))
             }
             "syslog" | "journald" | "gelf" => Driver::Remote(Box::new(Remote::open(spec, container)?)),

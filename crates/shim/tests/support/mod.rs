@@ -105,6 +105,7 @@ impl Place {
                 options: BTreeMap::new(),
                 path: self.log(),
                 attributes: BTreeMap::new(),
+                selected: std::collections::BTreeMap::new(),
             },
         }
     }

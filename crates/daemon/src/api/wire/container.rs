@@ -84,6 +84,9 @@ pub(crate) struct WireState<'a> {
     error: &'a str,
     started_at: Timestamp,
     finished_at: Timestamp,
+    /// Lines that the log lost in the last run; not there while it lost none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_lines_dropped: Option<u64>,
 }
 
 impl<'a> WireState<'a> {
@@ -99,6 +102,7 @@ impl<'a> WireState<'a> {
             error: &record.error,
             started_at: record.started_at,
             finished_at: record.finished_at,
+            log_lines_dropped: Some(record.log_lines_dropped).filter(|lines| *lines > 0),
         }
     }
 }

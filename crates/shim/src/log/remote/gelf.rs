@@ -1,19 +1,14 @@
 //! The gelf driver: GELF 1.1 over UDP, compressed, in chunks where a message is large.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::write::{GzEncoder, ZlibEncoder};
 use model::{ContainerSpec, LogSpec};
 use serde_json::{Map, Value};
 use sys::stream::Peer;
 
-use super::{Line, host_name, socket_address};
-use crate::log::attributes;
-
-/// The usual port of GELF servers.
-const PORT: u16 = 12_201;
+use super::{Line, host_name, server_address};
 
 /// The size of a datagram that passes an Ethernet with room for tunnels.
 const DATAGRAM: usize = 1420;
@@ -24,53 +19,92 @@ const HEAD: usize = 12;
 /// A message has no more chunks than this.
 const MAXIMUM_CHUNKS: usize = 128;
 
+/// How messages are made smaller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Packing {
+    Gzip(Compression),
+    Zlib(Compression),
+    Nothing,
+}
+
+impl Packing {
+    /// Options: `gelf-compression-type` (gzip without it) and `gelf-compression-level` (the fastest).
+    fn of(spec: &LogSpec) -> Self {
+        let level = spec.options.get("gelf-compression-level").and_then(|level| level.parse().ok());
+        let level = level.map_or(Compression::fast(), Compression::new);
+        match spec.options.get("gelf-compression-type").map(String::as_str) {
+            Some("none") => Self::Nothing,
+            Some("zlib") => Self::Zlib(level),
+            _ => Self::Gzip(level),
+        }
+    }
+
+    fn pack(self, text: Vec<u8>) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Nothing => Ok(text),
+            Self::Gzip(level) => {
+                let mut packed = GzEncoder::new(Vec::new(), level);
+                packed.write_all(&text)?;
+                packed.finish()
+            }
+            Self::Zlib(level) => {
+                let mut packed = ZlibEncoder::new(Vec::new(), level);
+                packed.write_all(&text)?;
+                packed.finish()
+            }
+        }
+    }
+}
+
 /// What every message of one container says.
 pub(super) struct Gelf {
     fields: Map<String, Value>,
+    packing: Packing,
     next_id: u64,
 }
 
 impl Gelf {
-    /// Options: `gelf-address`, `gelf-tag` or `tag` (the attribute `tag`).
+    /// Options: `gelf-address`, `gelf-tag` or `tag` (the attribute `tag`), `labels`, `env`, and those of
+    /// the compression.
     pub(super) fn new(spec: &LogSpec, container: &ContainerSpec) -> io::Result<(Self, Peer)> {
         let address = spec.options.get("gelf-address").map_or("", String::as_str);
         let address = address
             .strip_prefix("udp://")
             .ok_or_else(|| io::Error::other("gelf: cannot connect to GELF endpoint: missing address"))?;
-        let peer = Peer::Udp(socket_address(address, PORT)?);
+        let peer = Peer::Udp(server_address(address)?);
         let mut fields = Map::new();
+        // What the engine says comes last: no label takes its place. GELF keeps `_id` for the server.
+        for (name, value) in spec.selected.iter().filter(|(name, _)| *name != "id") {
+            fields.insert(format!("_{}", field_name(name)), Value::from(value.as_str()));
+        }
         let mut add = |name: &str, value: &str| fields.insert(name.to_owned(), Value::from(value));
         add("version", "1.1");
         add("host", &host_name());
         add("_container_id", container.id.as_str());
         add("_container_name", &container.name);
-        for name in ["image_id", "image_name", "command", "created", "tag"] {
-            if let Some(value) = spec.attributes.get(name) {
-                add(&format!("_{name}"), value);
-            }
-        }
-        let selected: BTreeMap<String, String> = attributes::selected(spec);
-        for (name, value) in selected.iter().filter(|(name, _)| *name != "id") {
+        for (name, value) in &spec.attributes {
             add(&format!("_{name}"), value);
         }
         // Ids need only differ among messages of one sender at one time.
         let next_id = u64::from(std::process::id()) << 32;
-        Ok((Self { fields, next_id }, peer))
+        Ok((Self { fields, packing: Packing::of(spec), next_id }, peer))
     }
 
-    pub(super) fn packets(&mut self, line: &Line<'_>) -> Vec<Vec<u8>> {
+    /// The datagrams of one line; none for one that is too long. An empty line is no message: GELF asks
+    /// for a text.
+    pub(super) fn packets(&mut self, line: &Line<'_>) -> Option<Vec<Vec<u8>>> {
+        let text = line.without_return();
+        if text.is_empty() {
+            return None;
+        }
         let mut message = self.fields.clone();
-        message.insert("short_message".to_owned(), String::from_utf8_lossy(line.text).into());
+        message.insert("short_message".to_owned(), String::from_utf8_lossy(text).into());
         let milliseconds = line.at.subsecond_nanoseconds() / 1_000_000;
         let seconds = format!("{}.{milliseconds:03}", line.at.unix_seconds());
         message.insert("timestamp".to_owned(), serde_json::from_str(&seconds).unwrap_or(Value::Null));
         message.insert("level".to_owned(), line.severity().into());
         let text = serde_json::to_vec(&message).unwrap_or_default();
-        let mut compressed = GzEncoder::new(Vec::new(), Compression::fast());
-        match compressed.write_all(&text).and_then(|()| compressed.finish()) {
-            Ok(message) => self.chunks(message),
-            Err(_) => Vec::new(),
-        }
+        Some(self.packing.pack(text).map_or_else(|_| Vec::new(), |message| self.chunks(message)))
     }
 
     /// None for a message that is too large even in chunks.
@@ -91,6 +125,14 @@ impl Gelf {
     }
 }
 
+/// GELF allows letters, digits, underscores, dashes and dots in names.
+fn field_name(name: &str) -> String {
+    let valid = |letter: char| {
+        if letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.') { letter } else { '_' }
+    };
+    name.chars().map(valid).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Read;
@@ -102,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_large_message_comes_together_again() {
-        let mut gelf = Gelf { fields: Map::new(), next_id: 0 };
+        let mut gelf = Gelf { fields: Map::new(), packing: Packing::Gzip(Compression::fast()), next_id: 0 };
         let mut state = 1_u32;
         let mut letter = |_| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -110,7 +152,8 @@ mod tests {
         };
         let text: Vec<u8> = (0..15_000).map(&mut letter).collect();
         let at = Timestamp::from_unix(1_795_435_501, 250_000_000).expect("a time");
-        let packets = gelf.packets(&Line { stream: Stream::Stdout, text: &text, at });
+        let packets =
+            gelf.packets(&Line { stream: Stream::Stdout, text: &text, ends: true, at }).expect("a message");
         assert!(packets.len() > 1 && packets.iter().all(|packet| packet.len() <= DATAGRAM));
         let joined: Vec<u8> = packets.iter().flat_map(|packet| packet[HEAD..].to_vec()).collect();
         let mut json = Vec::new();

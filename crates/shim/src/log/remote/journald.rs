@@ -6,10 +6,21 @@ use model::{ContainerSpec, LogSpec};
 use sys::stream::Peer;
 
 use super::Line;
-use crate::log::attributes;
 
 /// Where the journal listens.
 const SOCKET: &str = "/run/systemd/journal/socket";
+
+/// Fields that say what an entry is: no label or variable takes their place.
+const OWN: [&str; 8] = [
+    "MESSAGE",
+    "PRIORITY",
+    "SYSLOG_IDENTIFIER",
+    "CONTAINER_ID",
+    "CONTAINER_ID_FULL",
+    "CONTAINER_NAME",
+    "CONTAINER_TAG",
+    "CONTAINER_PARTIAL_MESSAGE",
+];
 
 /// What every entry of one container says.
 pub(super) struct Journald {
@@ -21,24 +32,32 @@ pub(super) fn peer() -> Peer {
 }
 
 impl Journald {
+    /// Options: `tag` (the attribute `tag`), `labels`, `env`.
     pub(super) fn new(spec: &LogSpec, container: &ContainerSpec) -> Self {
         let mut fields = Vec::new();
+        let tag = spec.attributes.get("tag").map_or_else(|| container.id.short(), String::as_str);
         push(&mut fields, "CONTAINER_ID", container.id.short().as_bytes());
         push(&mut fields, "CONTAINER_ID_FULL", container.id.as_str().as_bytes());
         push(&mut fields, "CONTAINER_NAME", container.name.as_bytes());
-        if let Some(tag) = spec.attributes.get("tag") {
-            push(&mut fields, "CONTAINER_TAG", tag.as_bytes());
-        }
-        for (name, value) in attributes::selected(spec) {
-            push(&mut fields, &field_name(&name), value.as_bytes());
+        push(&mut fields, "CONTAINER_TAG", tag.as_bytes());
+        push(&mut fields, "SYSLOG_IDENTIFIER", tag.as_bytes());
+        for (name, value) in &spec.selected {
+            let name = field_name(name);
+            if !name.is_empty() && !OWN.contains(&name.as_str()) {
+                push(&mut fields, &name, value.as_bytes());
+            }
         }
         Self { fields }
     }
 
+    /// An entry; a piece of a long line says that it goes on.
     pub(super) fn packet(&self, line: &Line<'_>) -> Vec<u8> {
-        let mut packet = Vec::with_capacity(self.fields.len() + line.text.len() + 64);
+        let mut packet = Vec::with_capacity(self.fields.len() + line.text.len() + 96);
         push(&mut packet, "MESSAGE", line.text);
         push(&mut packet, "PRIORITY", line.severity().to_string().as_bytes());
+        if !line.ends {
+            push(&mut packet, "CONTAINER_PARTIAL_MESSAGE", b"true");
+        }
         packet.extend_from_slice(&self.fields);
         packet
     }
@@ -53,11 +72,15 @@ fn push(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.push(b'\n');
 }
 
-/// Field names are capitals, digits and underscores, and none begins with an underscore or a digit.
+/// Field names are capitals, digits and underscores, and none begins with an underscore or a digit; the
+/// journal refuses those longer than 64 letters.
 fn field_name(name: &str) -> String {
     let valid = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' };
     let name: String = name.chars().map(valid).collect();
-    name.trim_start_matches(|letter: char| letter == '_' || letter.is_ascii_digit()).to_owned()
+    name.trim_start_matches(|letter: char| letter == '_' || letter.is_ascii_digit())
+        .chars()
+        .take(64)
+        .collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ mod syslog;
 mod transport;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use model::{ContainerSpec, LogSpec, Timestamp};
 use shim_protocol::log::Stream;
@@ -19,14 +19,22 @@ use self::transport::Transport;
 use super::lines::Lines;
 use crate::surroundings::Surroundings;
 
-/// One line on its way.
+/// One line on its way, or a piece of a long one.
 struct Line<'a> {
     stream: Stream,
+    /// Without its newline.
     text: &'a [u8],
+    /// Whether the line is over with it.
+    ends: bool,
     at: Timestamp,
 }
 
 impl Line<'_> {
+    /// The text as log servers want it: a terminal ends its lines with a return as well.
+    fn without_return(&self) -> &[u8] {
+        self.text.strip_suffix(b"\r").filter(|_| self.ends).unwrap_or(self.text)
+    }
+
     /// syslog(3): errors for the error output, information for the other.
     const fn severity(&self) -> u8 {
         match self.stream {
@@ -44,10 +52,11 @@ enum Format {
 }
 
 impl Format {
-    fn packets(&mut self, line: &Line<'_>) -> Vec<Vec<u8>> {
+    /// Nothing for a line that the server has no use for; no packet for one that it cannot take.
+    fn packets(&mut self, line: &Line<'_>) -> Option<Vec<Vec<u8>>> {
         match self {
-            Self::Syslog(syslog) => vec![syslog.packet(line)],
-            Self::Journald(journald) => vec![journald.packet(line)],
+            Self::Syslog(syslog) => Some(vec![syslog.packet(line)]),
+            Self::Journald(journald) => Some(vec![journald.packet(line)]),
             Self::Gelf(gelf) => gelf.packets(line),
         }
     }
@@ -81,7 +90,10 @@ impl Remote {
     pub(crate) fn write(&mut self, stream: Stream, output: &[u8], shared: &mut Surroundings) {
         let at = Timestamp::now();
         let (format, transport) = (&mut self.format, &mut self.transport);
-        self.lines.take(stream, output, |text| send(format, transport, &Line { stream, text, at }));
+        self.lines.take(stream, output, |text| {
+            let (text, ends) = text.strip_suffix(b"\n").map_or((text, false), |text| (text, true));
+            send(format, transport, &Line { stream, text, ends, at });
+        });
         self.transport.flush(shared);
     }
 
@@ -89,7 +101,7 @@ impl Remote {
     pub(crate) fn finish(&mut self, shared: &mut Surroundings) {
         let at = Timestamp::now();
         let (format, transport) = (&mut self.format, &mut self.transport);
-        self.lines.finish(|stream, text| send(format, transport, &Line { stream, text, at }));
+        self.lines.finish(|stream, text| send(format, transport, &Line { stream, text, ends: true, at }));
         self.transport.last_chance(shared);
     }
 
@@ -120,71 +132,18 @@ impl Remote {
 }
 
 fn send(format: &mut Format, transport: &mut Transport, line: &Line<'_>) {
-    let text = line.text.strip_suffix(b"\n").unwrap_or(line.text);
-    let text = text.strip_suffix(b"\r").unwrap_or(text);
-    if !text.is_empty() {
-        transport.push(format.packets(&Line { text, ..*line }));
+    if let Some(packets) = format.packets(line) {
+        transport.push(packets);
     }
 }
 
-/// Parses `host:port`, port optional; the host is an address or a name of /etc/hosts. Names of the
-/// DNS are the daemon's business: the shim has no resolver.
-fn socket_address(text: &str, default_port: u16) -> io::Result<SocketAddr> {
-    if let Ok(address) = text.parse() {
-        return Ok(address);
-    }
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
-            (host, port.parse().map_err(|_| io::Error::other(format!("invalid port in {text}")))?)
-        }
-        _ => (text, default_port),
-    };
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let address = bare
-        .parse()
-        .ok()
-        .or_else(|| known_host(bare))
-        .ok_or_else(|| io::Error::other(format!("no address is known for the log server {host}")))?;
-    Ok(SocketAddr::new(address, port))
-}
-
-fn known_host(name: &str) -> Option<IpAddr> {
-    if name == "localhost" {
-        return Some(Ipv4Addr::LOCALHOST.into());
-    }
-    let hosts = std::fs::read_to_string("/etc/hosts").ok()?;
-    hosts.lines().find_map(|line| {
-        let mut words = line.split('#').next()?.split_whitespace();
-        let address = words.next()?;
-        words.any(|word| word == name).then(|| address.parse().ok())?
-    })
+/// Parses the address of a server. Names were resolved by the engine: the shim has no resolver.
+fn server_address(text: &str) -> io::Result<SocketAddr> {
+    text.parse().map_err(|_| io::Error::other(format!("the log server's address {text} is not resolved")))
 }
 
 /// The host's name.
 fn host_name() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_of_servers() {
-        for (text, wanted) in [
-            ("127.0.0.1:5514", "127.0.0.1:5514"),
-            ("127.0.0.1", "127.0.0.1:514"),
-            ("localhost:9", "127.0.0.1:9"),
-            ("[::1]:9", "[::1]:9"),
-            ("[::1]", "[::1]:514"),
-        ] {
-            assert_eq!(
-                socket_address(text, 514).map(|address| address.to_string()).ok().as_deref(),
-                Some(wanted)
-            );
-        }
-        assert!(socket_address("no.such.name.invalid:1", 514).is_err());
-        assert!(socket_address("127.0.0.1:x", 514).is_err());
-    }
 }

@@ -1,75 +1,124 @@
-//! The syslog driver: RFC 3164's form, with the time as RFC 3339 over a network (as Docker's).
+//! The syslog driver: RFC 3164's form with the time of Docker's, or a form that `syslog-format` names.
 
+use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use model::{ContainerSpec, LogSpec};
+use shim_protocol::log::parse_facility;
 use sys::stream::Peer;
 
-use super::{Line, host_name, socket_address};
-
-/// The port of RFC 3164 and RFC 6587.
-const PORT: u16 = 514;
+use super::{Line, host_name, server_address};
 
 /// Where a host's own syslog listens.
 const LOCAL: [&str; 3] = ["/dev/log", "/var/run/syslog", "/var/run/log"];
 
-/// RFC 3164, section 4.1.1: the facilities' numbers are their places here.
-const FACILITIES: [&str; 24] = [
-    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
-    "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6",
-    "local7",
-];
-
 /// The facility without `syslog-facility`.
 const DAEMON: u8 = 3;
 
+/// RFC 5424, section 6.2.5 and 6.3.3: how long APP-NAME and a parameter's name may be.
+const LONGEST: (usize, usize) = (48, 32);
+
+/// How lines begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// `<30>Nov 23 12:05:01 `, as the host's own syslog takes them.
+    Local,
+    /// `<30>2026-11-23T12:05:01Z host `, as Docker sends them over a network.
+    Network,
+    /// `<30>Nov 23 12:05:01 host `, section 4.1 of RFC 3164.
+    Rfc3164,
+    /// `<30>1 2026-11-23T12:05:01Z host `, RFC 5424; with microseconds or without.
+    Rfc5424 { microseconds: bool },
+}
+
 /// How lines are written for one container.
 pub(super) struct Syslog {
+    form: Form,
     facility: u8,
-    /// `docker/<tag>[<pid>]: `, as filters of log servers expect it.
+    host: String,
+    /// What stands between the time and host, and the text.
     tag: String,
-    /// The host's name, over a network only.
-    host: Option<String>,
 }
 
 impl Syslog {
-    /// Options: `syslog-address`, `syslog-facility`, `syslog-tag` or `tag` (the attribute `tag`).
+    /// Options: `syslog-address`, `syslog-facility`, `syslog-format`, `syslog-tag` or `tag` (the attribute
+    /// `tag`); `labels` and `env` where the format has room for them.
     pub(super) fn new(spec: &LogSpec, container: &ContainerSpec) -> io::Result<(Self, Peer)> {
-        let peer = peer(spec.options.get("syslog-address").map(String::as_str))?;
-        let facility = spec.options.get("syslog-facility").map_or(Some(DAEMON), |name| facility(name));
+        let option = |name: &str| spec.options.get(name).map(String::as_str);
+        let peer = peer(option("syslog-address"))?;
+        let facility = option("syslog-facility").map_or(Some(DAEMON), parse_facility);
         let tag = spec.attributes.get("tag").map_or_else(|| container.id.short(), String::as_str);
-        let network = matches!(peer, Peer::Udp(_) | Peer::Tcp(_));
+        let form = match option("syslog-format").unwrap_or_default() {
+            "rfc3164" => Form::Rfc3164,
+            "rfc5424" => Form::Rfc5424 { microseconds: false },
+            "rfc5424micro" => Form::Rfc5424 { microseconds: true },
+            _ if matches!(peer, Peer::Udp(_) | Peer::Tcp(_)) => Form::Network,
+            _ => Form::Local,
+        };
+        let process = std::process::id();
+        let tag = match form {
+            Form::Local | Form::Network | Form::Rfc3164 => format!("docker/{tag}[{process}]: "),
+            Form::Rfc5424 { .. } => {
+                let name = printable(&format!("docker/{tag}"), LONGEST.0);
+                format!("{name} {process} - {} ", structured(spec))
+            }
+        };
         let syslog = Self {
+            form,
             facility: facility.ok_or_else(|| io::Error::other("invalid syslog facility"))?,
-            tag: format!("docker/{tag}[{}]: ", std::process::id()),
-            host: network.then(host_name),
+            host: host_name(),
+            tag,
         };
         Ok((syslog, peer))
     }
 
     pub(super) fn packet(&self, line: &Line<'_>) -> Vec<u8> {
         let priority = self.facility * 8 + line.severity();
-        let time = match &self.host {
-            Some(host) => format!("{} {host}", whole_second(line)),
-            None => sys::local_time::stamp(line.at.unix_seconds()),
+        let stamp = || sys::local_time::stamp(line.at.unix_seconds());
+        let host = &self.host;
+        let head = match self.form {
+            Form::Local => format!("<{priority}>{} ", stamp()),
+            Form::Network => format!("<{priority}>{} {host} ", fraction(line, 0)),
+            Form::Rfc3164 => format!("<{priority}>{} {host} ", stamp()),
+            Form::Rfc5424 { microseconds } => {
+                let digits = if microseconds { 6 } else { 0 };
+                format!("<{priority}>1 {} {host} ", fraction(line, digits))
+            }
         };
-        let mut packet = format!("<{priority}>{time} {}", self.tag).into_bytes();
-        packet.extend_from_slice(line.text);
-        packet.push(b'\n');
-        packet
+        let text = line.without_return();
+        [head.as_bytes(), self.tag.as_bytes(), text, b"\n"].concat()
     }
 }
 
-fn whole_second(line: &Line<'_>) -> String {
+/// The time of RFC 3339 with so many digits behind the second.
+fn fraction(line: &Line<'_>, digits: usize) -> String {
     let text = line.at.to_string();
-    format!("{}Z", text.get(..19).unwrap_or(&text))
+    let length = if digits == 0 { 19 } else { 20 + digits };
+    let nanoseconds = format!("{}.{:09}", &text[..19.min(text.len())], line.at.subsecond_nanoseconds());
+    format!("{}Z", nanoseconds.get(..length).unwrap_or(&nanoseconds))
 }
 
-fn facility(name: &str) -> Option<u8> {
-    let number =
-        FACILITIES.iter().position(|known| *known == name).and_then(|place| u8::try_from(place).ok());
-    number.or_else(|| name.parse().ok().filter(|number| *number <= 23))
+/// Printable ASCII without spaces, as RFC 5424 wants names.
+fn printable(text: &str, longest: usize) -> String {
+    let valid = |letter: char| if letter.is_ascii_graphic() { letter } else { '_' };
+    text.chars().map(valid).take(longest).collect()
+}
+
+/// The labels and variables that were asked for, as one element of structured data (RFC 5424, section
+/// 6.3). 32473 is the number that RFC 5612 keeps for names that belong to nobody.
+fn structured(spec: &LogSpec) -> String {
+    if spec.selected.is_empty() {
+        return "-".to_owned();
+    }
+    let mut text = "[container@32473".to_owned();
+    for (name, value) in &spec.selected {
+        let name = printable(name, LONGEST.1).replace(['=', ']', '"'], "_");
+        let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace(']', "\\]");
+        let _ = write!(text, " {name}=\"{value}\"");
+    }
+    text.push(']');
+    text
 }
 
 fn peer(address: Option<&str>) -> io::Result<Peer> {
@@ -77,8 +126,8 @@ fn peer(address: Option<&str>) -> io::Result<Peer> {
         return local(LOCAL.iter().map(Path::new));
     };
     match address.split_once("://") {
-        Some(("udp", rest)) => Ok(Peer::Udp(socket_address(rest, PORT)?)),
-        Some(("tcp", rest)) => Ok(Peer::Tcp(socket_address(rest, PORT)?)),
+        Some(("udp", rest)) => Ok(Peer::Udp(server_address(rest)?)),
+        Some(("tcp", rest)) => Ok(Peer::Tcp(server_address(rest)?)),
         Some(("unix", path)) => local(std::iter::once(Path::new(path))),
         Some(("unixgram", path)) => Ok(Peer::Datagram(PathBuf::from(path))),
         _ => {
@@ -106,19 +155,21 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_line_over_a_network() {
-        let syslog = Syslog { facility: 16, tag: "docker/abc[1]: ".into(), host: Some("here".into()) };
-        let at = Timestamp::parse("2026-11-23T12:05:01.79Z").expect("a time");
-        let packet = syslog.packet(&Line { stream: Stream::Stderr, text: b"oh", at });
-        assert_eq!(String::from_utf8_lossy(&packet), "<131>2026-11-23T12:05:01Z here docker/abc[1]: oh\n");
+    fn packet(form: Form, text: &[u8]) -> String {
+        let syslog = Syslog { form, facility: 16, host: "here".into(), tag: "docker/abc[1]: ".into() };
+        let at = Timestamp::parse("2026-11-23T12:05:01.791234567Z").expect("a time");
+        let line = Line { stream: Stream::Stderr, text, ends: true, at };
+        String::from_utf8_lossy(&syslog.packet(&line)).into_owned()
     }
 
     #[test]
-    fn facilities_by_name_and_number() {
-        assert_eq!(
-            [facility("daemon"), facility("local7"), facility("5"), facility("24"), facility("x")],
-            [Some(3), Some(23), Some(5), None, None]
-        );
+    fn every_form_has_its_time() {
+        assert_eq!(packet(Form::Network, b"oh\r"), "<131>2026-11-23T12:05:01Z here docker/abc[1]: oh\n");
+        let plain = Form::Rfc5424 { microseconds: false };
+        assert_eq!(packet(plain, b"oh"), "<131>1 2026-11-23T12:05:01Z here docker/abc[1]: oh\n");
+        let exact = Form::Rfc5424 { microseconds: true };
+        assert_eq!(packet(exact, b""), "<131>1 2026-11-23T12:05:01.791234Z here docker/abc[1]: \n");
+        assert!(packet(Form::Rfc3164, b"oh").ends_with(" here docker/abc[1]: oh\n"));
+        assert!(packet(Form::Local, b"oh").starts_with("<131>Nov 23 "));
     }
 }

@@ -24,7 +24,8 @@ const LAST_CHANCE: Duration = Duration::from_secs(2);
 pub(super) struct Transport {
     peer: Peer,
     connection: Option<OwnedFd>,
-    registered: bool,
+    /// What the loop waits for on the connection.
+    awaited: Interest,
     waiting: VecDeque<Packet>,
     bytes: usize,
     /// How much of the first packet a stream has taken.
@@ -42,18 +43,22 @@ struct Packet {
 }
 
 impl Transport {
-    /// Connects; a local server that is not there is an error.
+    /// Connects; a local server that is not there is an error, another may come later.
     pub(super) fn open(peer: Peer) -> io::Result<Self> {
-        let connection = stream::connect(&peer)?;
+        let connection = match stream::connect(&peer) {
+            Ok(connection) => Some(connection),
+            Err(_) if matches!(peer, Peer::Tcp(_) | Peer::Udp(_)) => None,
+            Err(error) => return Err(error),
+        };
         Ok(Self {
+            retry_at: connection.is_none().then(Instant::now),
             peer,
-            connection: Some(connection),
-            registered: false,
+            connection,
+            awaited: Interest::default(),
             waiting: VecDeque::new(),
             bytes: 0,
             sent: 0,
             dropped: 0,
-            retry_at: None,
             retry_after: RETRY.0,
             given_up_at: None,
         })
@@ -78,6 +83,9 @@ impl Transport {
 
     /// Sends as much as the server takes now.
     pub(super) fn flush(&mut self, shared: &mut Surroundings) {
+        if let Some(retry_at) = self.retry_at {
+            shared.alarm.set(retry_at);
+        }
         while let (Some(connection), Some(packet)) = (&self.connection, self.waiting.front()) {
             match stream::send(connection, &[&packet.bytes[self.sent..]]) {
                 Ok(count) if self.is_stream() && self.sent + count < packet.bytes.len() => self.sent += count,
@@ -86,8 +94,8 @@ impl Transport {
                 }
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock | ErrorKind::NotConnected => break,
-                    // An earlier datagram found nobody: nobody will take this one either.
-                    ErrorKind::ConnectionRefused if matches!(self.peer, Peer::Udp(_)) => self.drop_first(),
+                    // An earlier datagram found nobody. This one was not sent yet: the server may be back.
+                    ErrorKind::ConnectionRefused if matches!(self.peer, Peer::Udp(_)) => self.dropped += 1,
                     _ if error.raw_os_error() == Some(TOO_LONG) => self.drop_first(),
                     _ => self.lose_connection(shared),
                 },
@@ -128,13 +136,29 @@ impl Transport {
     }
 
     pub(super) fn on_event(&mut self, event: Event, shared: &mut Surroundings) {
-        if event.hung_up && self.is_stream() {
+        if self.is_stream() && (event.hung_up || (event.readable && self.has_ended())) {
             self.lose_connection(shared);
         }
         self.flush(shared);
     }
 
+    /// Whether the server has closed its connection; what it may say is of no interest.
+    fn has_ended(&self) -> bool {
+        let Some(connection) = &self.connection else { return false };
+        let mut said = [0; 512];
+        loop {
+            match stream::receive(connection, &mut said) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) => return error.kind() != ErrorKind::WouldBlock,
+            }
+        }
+    }
+
     pub(super) fn tick(&mut self, shared: &mut Surroundings) {
+        if self.given_up_at.is_some_and(|at| at <= shared.now) {
+            return self.give_up(shared);
+        }
         let Some(retry_at) = self.retry_at else {
             return;
         };
@@ -158,31 +182,47 @@ impl Transport {
         self.flush(shared);
     }
 
+    /// The last chance is over: what still waits is lost.
+    fn give_up(&mut self, shared: &mut Surroundings) {
+        self.retry_at = None;
+        self.close(&shared.poller);
+        while !self.waiting.is_empty() {
+            self.drop_first();
+        }
+    }
+
     pub(super) fn is_busy(&self, now: Instant) -> bool {
         !self.waiting.is_empty() && self.given_up_at.is_some_and(|at| now < at)
     }
 
     fn close(&mut self, poller: &Poller) {
         if let Some(connection) = self.connection.take()
-            && std::mem::take(&mut self.registered)
+            && std::mem::take(&mut self.awaited) != Interest::default()
         {
             let _ = poller.remove(&connection);
         }
     }
 
+    /// Waits for room while something waits, and for the end of a stream always.
     fn register(&mut self, poller: &Poller) {
         let Some(connection) = &self.connection else {
             return;
         };
-        let wanted = !self.waiting.is_empty();
-        if wanted == self.registered {
+        let wanted = Interest { read: self.is_stream(), write: !self.waiting.is_empty() };
+        if wanted == self.awaited {
             return;
         }
-        let write = Interest { read: false, write: true };
-        let done =
-            if wanted { poller.add(connection, Token::Log.pack(), write) } else { poller.remove(connection) };
+        let token = Token::Log.pack();
+        let nothing = Interest::default();
+        let done = if self.awaited == nothing {
+            poller.add(connection, token, wanted)
+        } else if wanted == nothing {
+            poller.remove(connection)
+        } else {
+            poller.modify(connection, token, wanted)
+        };
         if done.is_ok() {
-            self.registered = wanted;
+            self.awaited = wanted;
         }
     }
 }

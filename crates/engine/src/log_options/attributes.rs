@@ -1,0 +1,73 @@
+//! What drivers are told about a container: facts, a tag, and the labels and variables asked for.
+
+use std::collections::BTreeMap;
+
+use crate::container::Record;
+
+/// The facts that remote drivers tell, and the tag where one was asked for.
+///
+/// # Errors
+/// When the tag has a placeholder that is not known.
+pub(crate) fn attributes(record: &Record) -> Result<BTreeMap<String, String>, String> {
+    let options = &record.host_config.log_config.config;
+    let mut attributes = BTreeMap::from([
+        ("image_name".to_owned(), record.config.image.clone()),
+        ("image_id".to_owned(), record.image.hexadecimal()),
+        ("command".to_owned(), command(record)),
+        ("created".to_owned(), record.created.to_string()),
+    ]);
+    if let Some(tag) = ["tag", "syslog-tag", "gelf-tag"].iter().find_map(|name| options.get(*name)) {
+        attributes.insert("tag".to_owned(), expand(tag, record)?);
+    }
+    Ok(attributes)
+}
+
+/// The labels and variables that the options `labels` and `env` name, as far as the container has them.
+pub(crate) fn selected(record: &Record) -> BTreeMap<String, String> {
+    let options = &record.host_config.log_config.config;
+    let names =
+        |option: &str| options.get(option).into_iter().flat_map(|names| names.split(',')).map(str::trim);
+    let label = |name: &str| record.config.labels.as_ref().and_then(|labels| labels.get(name)).cloned();
+    let variable = |name: &str| {
+        let mut variables = record.config.env.iter().flatten();
+        variables.find_map(|variable| variable.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned)
+    };
+    let labels = names("labels").filter_map(|name| Some((name.to_owned(), label(name)?)));
+    let variables = names("env").filter_map(|name| Some((name.to_owned(), variable(name)?)));
+    labels.chain(variables).collect()
+}
+
+fn command(record: &Record) -> String {
+    let mut command = vec![record.path.clone()];
+    command.extend(record.arguments.iter().cloned());
+    command.join(" ")
+}
+
+/// Fills in the placeholders of a tag, written `{{.ID}}`.
+fn expand(tag: &str, record: &Record) -> Result<String, String> {
+    let mut text = String::new();
+    let mut rest = tag;
+    while let Some((before, behind)) = rest.split_once("{{") {
+        let unknown = || {
+            format!(
+                "invalid log tag '{tag}': {{{{.ID}}}}, .FullID, .Name, .ImageName, .ImageID, .ImageFullID, .Command and .DaemonName are known"
+            )
+        };
+        let (name, after) = behind.split_once("}}").ok_or_else(unknown)?;
+        text.push_str(before);
+        text.push_str(&match name.trim() {
+            ".ID" => record.id.short().to_owned(),
+            ".FullID" => record.id.to_string(),
+            ".Name" => record.name.clone(),
+            ".ImageName" => record.config.image.clone(),
+            ".ImageID" => record.image.short().clone(),
+            ".ImageFullID" => record.image.hexadecimal(),
+            ".Command" => command(record),
+            ".DaemonName" => "docker".to_owned(),
+            _ => return Err(unknown()),
+        });
+        rest = after;
+    }
+    text.push_str(rest);
+    Ok(text)
+}

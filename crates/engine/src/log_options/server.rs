@@ -1,0 +1,93 @@
+//! Finds the address of a log server: the daemon resolves names, so that shims need no resolver.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use model::LogConfig;
+
+/// The drivers whose server is on a network, the option that names it, and the port without one.
+const SERVERS: [(&str, &str, u16); 2] = [("syslog", "syslog-address", 514), ("gelf", "gelf-address", 12_201)];
+
+/// How long a name server may take before the start fails.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Replaces the names of log servers by their addresses, at every start anew.
+///
+/// # Errors
+/// When a name is not known.
+pub(crate) async fn resolve(config: &LogConfig) -> Result<LogConfig, String> {
+    let mut resolved = config.clone();
+    for (_, option, port) in SERVERS.into_iter().filter(|(driver, _, _)| *driver == config.driver) {
+        if let Some(address) = resolved.config.get_mut(option)
+            && let Some((scheme @ ("udp" | "tcp"), rest)) = address.split_once("://")
+            && let Some((host, port)) = split(rest, port)
+        {
+            *address = format!("{scheme}://{}", look_up(host, port).await?);
+        }
+    }
+    Ok(resolved)
+}
+
+async fn look_up(host: &str, port: u16) -> Result<std::net::SocketAddr, String> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok((address, port).into());
+    }
+    let failed = |cause: &str| format!("cannot resolve the log server {host}: {cause}");
+    match tokio::time::timeout(PATIENCE, tokio::net::lookup_host((host, port))).await {
+        Ok(Ok(mut found)) => found.next().ok_or_else(|| failed("it has no address")),
+        Ok(Err(error)) => Err(failed(&error.to_string())),
+        Err(_) => Err(failed("the name server does not answer")),
+    }
+}
+
+/// Splits `host`, `host:port`, `[address]` or `[address]:port`.
+pub(super) fn split(text: &str, default_port: u16) -> Option<(&str, u16)> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']')?;
+            let port = if port.is_empty() { None } else { Some(port.strip_prefix(':')?) };
+            (host, port)
+        }
+        None => match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        },
+    };
+    let port = port.map_or(Some(default_port), |port| port.parse().ok().filter(|port| *port > 0))?;
+    Some((host, port)).filter(|(host, _)| !host.is_empty() && !host.contains('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_and_ports() {
+        for (text, host, port) in [
+            ("127.0.0.1:5514", "127.0.0.1", 5514),
+            ("logs.example.com", "logs.example.com", 514),
+            ("[::1]:9", "::1", 9),
+            ("[::1]", "::1", 514),
+        ] {
+            assert_eq!(split(text, 514), Some((host, port)));
+        }
+        for bad in ["", ":5", "h:", "h:x", "h:0", "h:70000", "::1", "[::1", "[::1]5", "h/x"] {
+            assert_eq!(split(bad, 514), None, "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn names_become_addresses() {
+        let config = |address: &str| LogConfig {
+            driver: "gelf".to_owned(),
+            config: [("gelf-address".to_owned(), address.to_owned())].into(),
+        };
+        let resolved = resolve(&config("udp://localhost")).await.expect("an address");
+        assert!(
+            ["udp://127.0.0.1:12201", "udp://[::1]:12201"]
+                .contains(&resolved.config["gelf-address"].as_str())
+        );
+        let error = resolve(&config("udp://no.such.name.invalid:1")).await.expect_err("no such name");
+        assert!(error.starts_with("cannot resolve the log server no.such.name.invalid: "), "{error}");
+    }
+}

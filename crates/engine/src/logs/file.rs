@@ -1,0 +1,89 @@
+//! Reads the log of the json-file driver.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use shim_protocol::log::Reader;
+use tokio::task::JoinHandle;
+
+use super::{Pieces, Run};
+use crate::error::Error;
+
+/// How often a follower looks for new output.
+const LOOK: Duration = Duration::from_millis(25);
+
+/// A log being read without waiting.
+pub(crate) struct LogPieces {
+    reader: Reader,
+    pieces: Pieces,
+}
+
+impl LogPieces {
+    pub(super) const fn new(reader: Reader, pieces: Pieces) -> Self {
+        Self { reader, pieces }
+    }
+
+    /// The next piece for the client; `None` when there is nothing more now.
+    pub(crate) fn next_piece(&mut self) -> io::Result<Option<Vec<u8>>> {
+        while !self.pieces.is_full() {
+            let Some(record) = self.reader.next_record().map_err(io::Error::other)? else { break };
+            self.pieces.push(&record)?;
+        }
+        Ok(self.pieces.take())
+    }
+
+    /// Reads the next piece on a thread that may wait for the disk.
+    fn read(mut self) -> Read {
+        tokio::task::spawn_blocking(move || {
+            let piece = self.next_piece();
+            (self, piece)
+        })
+    }
+}
+
+type Read = JoinHandle<(LogPieces, io::Result<Option<Vec<u8>>>)>;
+
+/// A log being read, and followed as long as its container runs.
+pub(super) struct FileStream {
+    /// One piece is read ahead, while the client takes the one before it.
+    ahead: Option<Read>,
+    run: Option<Run>,
+    is_last: bool,
+}
+
+impl FileStream {
+    pub(super) fn new(pieces: LogPieces, run: Option<Run>) -> Self {
+        Self { ahead: Some(pieces.read()), run, is_last: false }
+    }
+
+    pub(super) async fn next(&mut self) -> Option<Result<Bytes, Error>> {
+        loop {
+            let read = self.ahead.take()?;
+            let (pieces, piece) = match crate::container::connect::joined(read.await) {
+                Ok(read) => read,
+                Err(error) => return Some(Err(error)),
+            };
+            match piece {
+                Ok(Some(piece)) => {
+                    self.ahead = Some(pieces.read());
+                    return Some(Ok(Bytes::from(piece)));
+                }
+                Ok(None) if self.is_last => return None,
+                Ok(None) => {
+                    self.wait_for_more().await?;
+                    self.ahead = Some(pieces.read());
+                }
+                Err(source) => return Some(Err(Error::refused(format!("cannot read the log: {source}")))),
+            }
+        }
+    }
+
+    /// Waits a moment, or notes that the container has ended so that the next read is the last. Without
+    /// a follower there is nothing to wait for.
+    async fn wait_for_more(&mut self) -> Option<()> {
+        let run = self.run.as_mut()?;
+        self.is_last = tokio::time::timeout(LOOK, run.end()).await.is_ok();
+        Some(())
+    }
+}

@@ -1,0 +1,121 @@
+//! Reads a container's log for clients: framed or raw, with times, from the end, following.
+
+mod export;
+mod file;
+mod journal;
+mod pieces;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use model::Timestamp;
+use shim_protocol::log::{Reader, Start};
+
+use crate::container::{Container, Phase, Record};
+use crate::engine::Engine;
+use crate::error::Error;
+
+use file::FileStream;
+pub(crate) use file::LogPieces;
+use journal::JournalStream;
+use pieces::Pieces;
+
+/// What a client wants of a log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogQuery {
+    /// Go on as long as the container runs.
+    pub follow: bool,
+    /// The process's output.
+    pub stdout: bool,
+    /// The process's error output.
+    pub stderr: bool,
+    /// Nothing older.
+    pub since: Option<Timestamp>,
+    /// Each line begins with its time.
+    pub timestamps: bool,
+    /// So many lines from the end; `None` is all.
+    pub tail: Option<u64>,
+    /// Heads before pieces; `None` is as the container's terminal says.
+    pub framed: Option<bool>,
+}
+
+/// A log being read.
+pub struct LogStream(Source);
+
+enum Source {
+    File(FileStream),
+    Journal(Box<JournalStream>),
+}
+
+impl Engine {
+    /// Opens a container's log.
+    ///
+    /// # Errors
+    /// Unknown container, no stream chosen, or a driver whose logs cannot be read.
+    pub async fn logs(self: &Arc<Self>, reference: &str, query: LogQuery) -> Result<LogStream, Error> {
+        if !query.stdout && !query.stderr {
+            return Err(Error::bad_parameter("Bad parameters: you must choose at least one stream"));
+        }
+        let container = self.find(reference)?;
+        let record = container.record();
+        let run =
+            (query.follow && !matches!(record.phase, Phase::Removing)).then(|| Run::of(&container, &record));
+        if record.host_config.log_config.driver == "journald" {
+            let stream = JournalStream::open(&record, &query, run).await?;
+            return Ok(LogStream(Source::Journal(Box::new(stream))));
+        }
+        let pieces = self.open_logs(&record, &query)?;
+        Ok(LogStream(Source::File(FileStream::new(pieces, run))))
+    }
+
+    pub(crate) fn open_logs(&self, record: &Record, query: &LogQuery) -> Result<LogPieces, Error> {
+        let driver = record.host_config.log_config.driver.as_str();
+        if driver != "json-file" {
+            return Err(Error::refused(format!(
+                "configured logging reader does not support reading: \"logs\" is supported only for \"json-file\" and \"journald\" logging drivers (got: {driver})"
+            )));
+        }
+        let start = query.tail.map_or(Start::Beginning, Start::Tail);
+        let reader = Reader::open(&self.log_path(record), start, query.since).map_err(log_error)?;
+        Ok(LogPieces::new(reader, Pieces::new(query, record.config.tty)))
+    }
+}
+
+fn log_error(error: shim_protocol::log::LogError) -> Error {
+    let cause = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+    Error::refused(format!("{error}{cause}"))
+}
+
+impl LogStream {
+    /// The next piece; `None` at the end of the log, or of the container for a follower.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn next(&mut self) -> Option<Result<Bytes, Error>> {
+        match &mut self.0 {
+            Source::File(file) => file.next().await,
+            Source::Journal(journal) => journal.next().await,
+        }
+    }
+}
+
+/// The run of a container that a follower waits for.
+struct Run {
+    changes: tokio::sync::watch::Receiver<Arc<Record>>,
+    exits: u64,
+}
+
+impl Run {
+    fn of(container: &Container, record: &Record) -> Self {
+        Self { changes: container.watch(), exits: record.exits }
+    }
+
+    /// Waits until the run is over; one that never began is.
+    async fn end(&mut self) {
+        let exits = self.exits;
+        let is_over = |record: &Arc<Record>| {
+            record.exits > exits || !(record.is_running() || matches!(record.phase, Phase::Starting))
+        };
+        let _ = self.changes.wait_for(is_over).await;
+    }
+}
