@@ -28,6 +28,10 @@ pub(crate) struct Engine {
     process: Option<Child>,
 }
 
+/// The files of the image's directory `/tree`, and their bytes together.
+pub(crate) const TREE_FILES: usize = 1000;
+pub(crate) const TREE_BYTES: usize = TREE_FILES * 10_000;
+
 impl Engine {
     /// Connects to an engine, or starts it first, and gives it the image.
     pub(crate) fn open(socket: PathBuf, command: Option<String>) -> anyhow::Result<Self> {
@@ -121,7 +125,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes the image: busybox and a file of text in lines of 80 bytes.
+    /// Makes the image: busybox, a file of text in lines of 80 bytes (the same again in a directory of its
+    /// own), and a tree of small files.
     fn give_image(&self) -> anyhow::Result<()> {
         let mut archive = tar::Archive::new(rootfs::busybox());
         let mut image = tar::Builder::new(Vec::new());
@@ -136,6 +141,19 @@ impl Engine {
         let line = format!("{}\n", "0123456789".repeat(8).split_at(79).0);
         let text = line.repeat(TEXT_BYTES.div_ceil(line.len()));
         rootfs::append(&mut image, "text", tar::EntryType::Regular, 0o644, &text.as_bytes()[..TEXT_BYTES]);
+        rootfs::append(
+            &mut image,
+            "large/text",
+            tar::EntryType::Regular,
+            0o644,
+            &text.as_bytes()[..TEXT_BYTES],
+        );
+        for number in 0..TREE_FILES {
+            let name = format!("tree/{}/{number}", number % 20);
+            let from = number * 80;
+            let content = &text.as_bytes()[from..from + TREE_BYTES / TREE_FILES];
+            rootfs::append(&mut image, &name, tar::EntryType::Regular, 0o644, content);
+        }
         let archive = image.into_inner()?;
         let path = format!("/images/create?fromSrc=-&repo={IMAGE}&tag=latest");
         let answer =

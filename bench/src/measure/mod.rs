@@ -16,6 +16,7 @@ mod pulls;
 mod restart;
 mod streams;
 mod throughput;
+mod volumes;
 
 use crate::Arguments;
 use crate::engine::Engine;
@@ -30,7 +31,7 @@ pub(crate) struct Measurement {
 }
 
 /// All of them.
-pub(crate) const MEASUREMENTS: [Measurement; 16] = [
+pub(crate) const MEASUREMENTS: &[Measurement] = &[
     Measurement { name: "memory", run: memory::measure },
     Measurement { name: "lifecycle", run: lifecycle::measure },
     Measurement { name: "port", run: ports::measure },
@@ -46,5 +47,6 @@ pub(crate) const MEASUREMENTS: [Measurement; 16] = [
     Measurement { name: "events", run: events::measure },
     Measurement { name: "images", run: images::measure },
     Measurement { name: "build", run: building::measure },
+    Measurement { name: "volume", run: volumes::measure },
     Measurement { name: "restart", run: restart::measure },
 ];
