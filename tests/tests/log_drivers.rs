@@ -315,61 +315,6 @@ fn journald_takes_what_is_logged_and_gives_it_back() {
 }
 
 #[test]
-fn bad_options_are_refused_with_the_reason() {
-    let engine = Engine::start();
-    let here = json!({ "syslog-address": "udp://127.0.0.1:1" });
-    for (driver, options, cause) in [
-        (
-            "bogus",
-            json!({}),
-            "Failed to get logging factory: logger: no log driver named 'bogus' is registered",
-        ),
-        ("json-file", json!({ "bogus": "1" }), "unknown log opt 'bogus' for json-file log driver"),
-        ("json-file", json!({ "max-size": "abc" }), "invalid size: 'abc'"),
-        ("json-file", json!({ "max-size": "1k", "max-file": "0" }), "max-files cannot be less than 1."),
-        ("json-file", json!({ "max-size": "1k", "max-file": "x" }), "max-file must be a number, not 'x'"),
-        ("syslog", json!({ "bogus": "1" }), "unknown log opt 'bogus' for syslog log driver"),
-        ("syslog", merged(here.clone(), json!({ "syslog-facility": "x" })), "invalid syslog facility"),
-        ("syslog", json!({ "syslog-address": "unix:///no/such" }), "Unix syslog delivery error"),
-        (
-            "syslog",
-            merged(here, json!({ "tag": "{{.Nope}}" })),
-            "invalid log tag '{{.Nope}}': {{.ID}}, .FullID, .Name, .ImageName, .ImageID, .ImageFullID, .Command and .DaemonName are known",
-        ),
-        ("gelf", json!({}), "gelf: cannot connect to GELF endpoint:  dial udp: missing address"),
-        (
-            "gelf",
-            json!({ "gelf-address": "foo" }),
-            "gelf: cannot connect to GELF endpoint:  dial udp: missing address",
-        ),
-        (
-            "gelf",
-            json!({ "gelf-address": "udp://h", "gelf-compression-type": "zip" }),
-            "gelf: invalid compression type 'zip': gzip, zlib and none are known",
-        ),
-        (
-            "gelf",
-            json!({ "gelf-address": "udp://no.such.name.invalid" }),
-            "cannot resolve the log server no.such.name.invalid: ",
-        ),
-    ] {
-        let id = engine.create(&with_log("true", driver, &options));
-        let answer = engine.post(&format!("/containers/{id}/start")).expect(500);
-        let wanted = format!("Cannot start container {id}: ");
-        let text = answer.text().strip_prefix(&wanted).expect("the container").to_owned();
-        let reason =
-            text.strip_prefix("Failed to initialize logging driver: ").unwrap_or_else(|| panic!("{text}"));
-        assert!(
-            reason.trim_end() == cause || (cause.ends_with(": ") && reason.starts_with(cause)),
-            "{reason}"
-        );
-        let state = engine.inspect(&id)["State"].clone();
-        assert_eq!((&state["Running"], &state["ExitCode"]), (&json!(false), &json!(128)), "{state}");
-        engine.remove(&id);
-    }
-}
-
-#[test]
 fn the_daemons_own_defaults_and_the_attributes_of_lines() {
     let arguments = [
         "--log-driver",
@@ -399,30 +344,4 @@ fn the_daemons_own_defaults_and_the_attributes_of_lines() {
     assert_eq!(engine.wait(&none), 0);
     let refused = engine.get(&format!("/containers/{none}/logs?stdout=1")).expect(500).text();
     assert!(refused.ends_with("(got: none)\n"), "{refused}");
-}
-
-#[test]
-fn a_follower_sees_each_line_once_over_many_rotations() {
-    let engine = Engine::start();
-    // It writes on when the follower has what was written: never more than eight files hold.
-    let script = "i=0; while read x; do n=0; while [ $n -lt 400 ]; do i=$((i+1)); n=$((n+1)); echo line $i; done; done";
-    let log = json!({ "max-size": "10k", "max-file": "8" });
-    let id = engine.run(&merged(with_log(script, "json-file", &log), json!({ "OpenStdin": true })));
-    let mut stdin = engine.attach(&id, "stream=1&stdin=1");
-    let upgrade = [("Connection", "Upgrade"), ("Upgrade", "tcp")];
-    let path = format!("/containers/{id}/logs?stdout=1&follow=1");
-    let (head, mut following) = engine.open("GET", &path, &upgrade, b"");
-    assert_eq!(head.status, 101);
-    let mut found = Vec::new();
-    for round in 1..=8 {
-        stdin.send(b"\n").expect("stdin");
-        let last = format!("line {}\n", round * 400);
-        found.extend(frames::read_until(&mut following, frames::STDOUT, last.as_bytes()).expect("the lines"));
-    }
-    let wanted: String = (1..=3200).map(|number| format!("line {number}\n")).collect();
-    let found = String::from_utf8(found).expect("text");
-    assert!(found == wanted, "{} of {} lines", found.lines().count(), wanted.lines().count());
-    let path = engine.inspect(&id)["LogPath"].as_str().expect("a path").to_owned();
-    assert!(std::path::Path::new(&format!("{path}.7")).exists(), "it has rotated");
-    assert!(!std::path::Path::new(&format!("{path}.8")).exists());
 }

@@ -246,3 +246,30 @@ fn a_follower_sees_each_line_once_over_rotations_and_ends_with_the_container() {
     let files = files.filter(|entry| entry.file_name().to_string_lossy().contains("-json.log")).count();
     assert!(files > 10, "it was rotated: {files} files");
 }
+
+#[test]
+fn a_follower_sees_each_line_once_over_many_rotations() {
+    let engine = Engine::start();
+    // It writes on when the follower has what was written: never more than eight files hold.
+    let script = "i=0; while read x; do n=0; while [ $n -lt 400 ]; do i=$((i+1)); n=$((n+1)); echo line $i; done; done";
+    let log = json!({ "Type": "json-file", "Config": { "max-size": "10k", "max-file": "8" } });
+    let more = json!({ "OpenStdin": true, "HostConfig": { "LogConfig": log } });
+    let id = engine.run(&merged(sh(script), more));
+    let mut stdin = engine.attach(&id, "stream=1&stdin=1");
+    let upgrade = [("Connection", "Upgrade"), ("Upgrade", "tcp")];
+    let path = format!("/containers/{id}/logs?stdout=1&follow=1");
+    let (head, mut following) = engine.open("GET", &path, &upgrade, b"");
+    assert_eq!(head.status, 101);
+    let mut found = Vec::new();
+    for round in 1..=8 {
+        stdin.send(b"\n").expect("stdin");
+        let last = format!("line {}\n", round * 400);
+        found.extend(frames::read_until(&mut following, frames::STDOUT, last.as_bytes()).expect("the lines"));
+    }
+    let wanted: String = (1..=3200).map(|number| format!("line {number}\n")).collect();
+    let found = String::from_utf8(found).expect("text");
+    assert!(found == wanted, "{} of {} lines", found.lines().count(), wanted.lines().count());
+    let path = engine.inspect(&id)["LogPath"].as_str().expect("a path").to_owned();
+    assert!(std::path::Path::new(&format!("{path}.7")).exists(), "it has rotated");
+    assert!(!std::path::Path::new(&format!("{path}.8")).exists());
+}

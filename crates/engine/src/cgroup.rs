@@ -5,9 +5,23 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use model::ProcessReference;
+use shim_protocol::RunDirectory;
 
 /// How long killed processes may take to leave.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Takes down what is left of a shim and its container: its processes and its cgroups, which are
+/// `cgroups` where the shim wrote down none.
+pub(crate) fn take_down_shim(directory: &RunDirectory, cgroups: &[PathBuf]) {
+    let left = crate::shim::left_by(directory);
+    if let Some(left) = &left {
+        sys::process::kill(left.shim.pid, left.shim.start_time);
+    }
+    let init = left.as_ref().and_then(|left| left.init);
+    let cgroups = left.as_ref().map_or(cgroups, |left| &left.cgroups);
+    kill(cgroups, init);
+    remove(cgroups);
+}
 
 /// Kills every process of the cgroups, and init.
 pub(crate) fn kill(cgroups: &[PathBuf], init: Option<ProcessReference>) {

@@ -157,7 +157,7 @@ async fn bury_half_start(
     exit: Option<Exit>,
     cgroups: &[std::path::PathBuf],
 ) {
-    take_down_shim(directory, cgroups);
+    crate::cgroup::take_down_shim(directory, cgroups);
     remove_run_directory(directory);
     if let Some(exit) = exit {
         let recorded = container.update(&engine.database, |record| {
@@ -169,19 +169,6 @@ async fn bury_half_start(
             tracing::error!("cannot record the exit of container {}: {error}", container.id());
         }
     }
-}
-
-/// Takes down what is left of a shim and its container: its processes and its cgroups, which are
-/// `cgroups` where the shim wrote down none.
-fn take_down_shim(directory: &RunDirectory, cgroups: &[std::path::PathBuf]) {
-    let left = crate::shim::left_by(directory);
-    if let Some(left) = &left {
-        sys::process::kill(left.shim.pid, left.shim.start_time);
-    }
-    let init = left.as_ref().and_then(|left| left.init);
-    let cgroups = left.as_ref().map_or(cgroups, |left| &left.cgroups);
-    crate::cgroup::kill(cgroups, init);
-    crate::cgroup::remove(cgroups);
 }
 
 fn finish_removal(engine: &Arc<Engine>, container: &Arc<Container>) {
@@ -233,7 +220,7 @@ fn sweep(engine: &Arc<Engine>) -> Result<(), Error> {
     for entry in entries(&engine.options.exec_root.join("containers")) {
         if !known(&entry.file_name()) {
             let directory = RunDirectory::at(entry.path());
-            take_down_shim(&directory, &[]);
+            crate::cgroup::take_down_shim(&directory, &[]);
             remove_run_directory(&directory);
         }
     }

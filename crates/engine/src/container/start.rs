@@ -186,6 +186,9 @@ impl Engine {
         if tokio::time::timeout(PATIENCE, gone).await.is_err() {
             tracing::error!("the shim of container {} does not end after a failed start", container.id());
         }
+        // A shim that was killed has removed no cgroup.
+        let left = directory.clone();
+        let _ = tokio::task::spawn_blocking(move || crate::cgroup::take_down_shim(&left, &[])).await;
         remove_run_directory(directory);
     }
 
