@@ -68,6 +68,7 @@ fn browse(engine: &Engine, profile: &Path, address: &str) -> Child {
         .arg(format!("--user-data-dir={}", profile.display()))
         .arg(address)
         .env("HOME", profile)
+        .env("TMPDIR", profile)
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("the browser's log"))
         .stderr(log)
