@@ -238,7 +238,7 @@ fn limits_hold_in_the_steps() {
     assert_eq!(killed.code, Some(137), "{}", killed.said);
     for (name, value, want) in [
         ("memory", "1000", "Minimum memory limit allowed is 4MB"),
-        ("cpusetcpus", "x", "cpuset.cpus: invalid argument"),
+        ("cpusetcpus", "x", "Invalid value x for cpuset cpus"),
         ("memory", "lots", "memory"),
     ] {
         let built =

@@ -212,6 +212,7 @@ fn a_token_service_opens_a_registry() {
     let wrong = log_in(&engine, "joe", "wrong", "127.0.0.1:5000").expect(500);
     assert!(wrong.text().contains("who are you?"), "{}", wrong.text());
     drop(registry);
+    let _ = host::in_network_of(engine.network_pid(), &["ip", "address", "del", "10.99.0.1/32", "dev", "lo"]);
     let _ = fs::remove_dir_all(directory);
 }
 
@@ -302,5 +303,6 @@ fn an_authority_of_its_own_vouches_for_a_registry() {
     let _ = engine.post(&format!("/images/{image}/tag?repo=10.99.0.1:5001/p")).expect(201);
     let _ = push(&engine, "10.99.0.1:5001/p", "latest", None).succeeded();
     forget(&engine, &[image, "10.99.0.1:5001/p"]);
+    let _ = host::in_network_of(engine.network_pid(), &["ip", "address", "del", "10.99.0.1/32", "dev", "lo"]);
     let _ = fs::remove_dir_all(directory);
 }

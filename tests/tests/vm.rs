@@ -36,8 +36,14 @@ const MODULES: [&str; 14] = [
 ];
 
 /// Programs of the host that the harness calls inside.
-const PROGRAMS: [&str; 5] =
-    ["/usr/bin/nsenter", "/usr/bin/unshare", "/usr/sbin/nft", "/usr/bin/setsid", "/usr/bin/ip"];
+const PROGRAMS: [&str; 6] = [
+    "/usr/bin/nsenter",
+    "/usr/bin/unshare",
+    "/usr/sbin/nft",
+    "/usr/bin/setsid",
+    "/usr/bin/ip",
+    "/usr/bin/ss",
+];
 
 /// How long the machine may take, emulated on a busy host.
 const LIMIT: Duration = Duration::from_secs(900);

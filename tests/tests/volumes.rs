@@ -14,6 +14,7 @@ fn a_new_volume_gets_the_images_tree_as_it_is() {
     let engine = Engine::start();
     import_image(&engine, "tree");
     let on_image = |over: Value| merged(merged(sh(LIST), json!({ "Image": "tree" })), over);
+    let script = |script: &str| json!({ "Cmd": ["sh", "-c", script] });
     let plain = engine.output(&on_image(json!({})));
     assert!(
         plain.code == 0 && plain.stdout.contains("./program 4755 0:1 regular file 1400000000"),
@@ -26,8 +27,8 @@ fn a_new_volume_gets_the_images_tree_as_it_is() {
     ] {
         assert_eq!(engine.output(&on_image(over.clone())), plain, "{over}");
     }
-    let id =
-        engine.run(&merged(on_image(json!({ "Volumes": { "/to-data": {} } })), sh("echo new > /data/new")));
+    let id = engine
+        .run(&merged(on_image(json!({ "Volumes": { "/to-data": {} } })), script("echo new > /data/new")));
     assert_eq!(engine.wait(&id), 0, "the link's target is what is mounted on");
     let volume = source(&engine, &id, "/to-data");
     assert_eq!(std::fs::read_to_string(volume.join("new")).expect("in the volume"), "new\n");
@@ -35,9 +36,9 @@ fn a_new_volume_gets_the_images_tree_as_it_is() {
     assert_eq!((found.mode() & 0o7777, found.uid(), found.gid()), (0o1777, 1000, 1001));
 
     let binds = json!({ "HostConfig": { "Binds": ["fresh:/data:nocopy"] } });
-    let empty = engine.output(&merged(on_image(binds), sh("ls /data")));
+    let empty = engine.output(&merged(on_image(binds), script("ls /data")));
     assert_eq!((empty.code, empty.stdout.as_str()), (0, ""), "nocopy");
-    let again = merged(on_image(json!({ "HostConfig": { "Binds": ["fresh:/data"] } })), sh("ls /data"));
+    let again = merged(on_image(json!({ "HostConfig": { "Binds": ["fresh:/data"] } })), script("ls /data"));
     assert_eq!(engine.output(&again).stdout, "", "only a new volume is filled");
     forget(&engine, "fresh");
     engine.remove(&id);

@@ -59,7 +59,7 @@ async fn one(engine: &Arc<Engine>, container: &Arc<Container>) -> bool {
                 end_half_start(engine, container, &directory).await;
             }
             if !container.record().is_running() {
-                give_back_network(engine, container).await;
+                settle_unstarted(engine, container).await;
             }
             wants_start(&record)
         }
@@ -180,12 +180,21 @@ fn finish_removal(engine: &Arc<Engine>, container: &Arc<Container>) {
 
 /// Gives back what a container that does not run still has of the network: the last daemon died
 /// between its end, or its half start, and that.
-async fn give_back_network(engine: &Arc<Engine>, container: &Arc<Container>) {
+async fn settle_unstarted(engine: &Arc<Engine>, container: &Arc<Container>) {
     engine.disconnect_network(container).await;
-    if container.record().endpoint.is_some()
-        && let Err(error) = container.update(&engine.database, |record| record.endpoint = None)
-    {
-        tracing::error!("cannot record that container {} has no address: {error}", container.id());
+    let record = container.record();
+    let is_starting = matches!(record.phase, Phase::Starting);
+    if !is_starting && record.endpoint.is_none() {
+        return;
+    }
+    let settled = container.update(&engine.database, |record| {
+        record.endpoint = None;
+        if is_starting {
+            record.phase = if record.was_started() { Phase::Exited } else { Phase::Created };
+        }
+    });
+    if let Err(error) = settled {
+        tracing::error!("cannot record that container {} does not run: {error}", container.id());
     }
 }
 
