@@ -108,7 +108,8 @@ def attach():
     same(struct.unpack(">BxxxL", head), (1, 8))
     same(stream.recv(8, socket.MSG_WAITALL), b"through\n")
     stream.close()
-    same(container.attach(logs=True, stream=False, stderr=False), b"through\n")
+    # Not by attach(logs=True): docker-py loses what arrives together with the head of the answer.
+    same(container.logs(stderr=False), b"through\n")
     same(container.attrs["Config"]["OpenStdin"], True)
     container.remove(force=True, v=True)
     container = client.containers.create("busybox", ["sh", "-c", "echo one; echo two"])
