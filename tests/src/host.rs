@@ -84,17 +84,13 @@ pub fn rules_of(pid: u32) -> BTreeSet<String> {
 /// made: what the kernel has by itself comes and goes.
 #[must_use]
 pub fn addresses_of(pid: u32) -> BTreeSet<String> {
-    let mut lines = BTreeSet::new();
-    for list in [["addr", "show"].as_slice(), &["route", "show"], &["neigh", "show", "nud", "all"]] {
-        let listed = in_network_of(pid, &[["ip", "-4", "-o"].as_slice(), list].concat());
-        let made = |line: &&str| list[0] != "neigh" || line.contains("extern_learn");
-        // Whether a link has a carrier, and with what number it was made, is no matter.
-        let plain = |line: &str| {
-            line.replace("linkdown ", "").trim_start_matches(|c: char| c.is_ascii_digit()).trim().to_owned()
-        };
-        lines.extend(listed.lines().filter(made).map(plain));
-    }
-    lines
+    let script =
+        "ip -4 -o addr show; ip -4 -o route show; ip -4 -o neigh show nud all | grep extern_learn || true";
+    // Whether a link has a carrier, and with what number it was made, is no matter.
+    let plain = |line: &str| {
+        line.replace("linkdown ", "").trim_start_matches(|c: char| c.is_ascii_digit()).trim().to_owned()
+    };
+    in_network_of(pid, &["sh", "-c", script]).lines().map(plain).collect()
 }
 
 /// The settings of IPv4 that are not as in a new network namespace, which the engine changes.
@@ -104,16 +100,28 @@ pub fn network_settings_of(pid: u32) -> BTreeSet<String> {
     in_network_of(pid, &["sh", "-c", script]).lines().map(str::to_owned).collect()
 }
 
-/// The ports of TCP and UDP that sockets hold in the network namespace of a process.
+/// The ports of TCP and UDP that sockets hold in the network namespace of a process, those of the
+/// test's own servers left out (proc_pid_net(5): number, local and remote address in hexadecimal, state,
+/// …, inode in the tenth column).
 #[must_use]
 pub fn held_ports_of(pid: u32) -> BTreeSet<String> {
+    const TIME_WAIT: &str = "06";
+    let own: BTreeSet<String> = fs::read_dir("/proc/self/fd")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| Some(fs::read_link(entry.path()).ok()?.to_string_lossy().into_owned()))
+        .collect();
     let mut ports = BTreeSet::new();
-    for protocol in ["tcp", "udp"] {
-        let listed = in_network_of(pid, &["ss", "-anpH", &format!("--{protocol}")]);
-        // What only remembers a connection holds nothing; servers of the test itself are no leak.
-        let own = format!("pid={},", std::process::id());
-        let held = listed.lines().filter(|line| !line.starts_with("TIME-WAIT") && !line.contains(&own));
-        ports.extend(held.filter_map(|line| Some(format!("{protocol} {}", line.split_whitespace().nth(3)?))));
+    for protocol in ["tcp", "tcp6", "udp", "udp6"] {
+        let sockets = fs::read_to_string(format!("/proc/{pid}/net/{protocol}")).unwrap_or_default();
+        for line in sockets.lines().skip(1) {
+            let columns: Vec<&str> = line.split_whitespace().collect();
+            // What only remembers a connection holds nothing.
+            if columns[3] != TIME_WAIT && !own.contains(&format!("socket:[{}]", columns[9])) {
+                ports.insert(format!("{protocol} {}", columns[1]));
+            }
+        }
     }
     ports
 }
