@@ -35,7 +35,7 @@ pub(super) fn measure(engine: &mut Engine, _arguments: &Arguments) -> anyhow::Re
         let readers: Vec<_> =
             listeners.chunks_mut(share).map(|some| scope.spawn(move || listen(some))).collect();
         for _ in 0..EVENTS {
-            session.ask("POST", "/images/busybox/tag?repo=bench-events&tag=one&force=1", None)?;
+            session.ask("POST", "/images/berth-bench/tag?repo=bench-events&tag=one&force=1", None)?;
         }
         readers.into_iter().map(|reader| reader.join().unwrap_or_else(|_| Ok(0))).collect()
     })?;
