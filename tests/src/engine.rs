@@ -261,7 +261,8 @@ fn new_directory() -> PathBuf {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let parent = std::env::var_os("BERTH_TEST_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-    let directory = parent.join(format!("berth-tests-{}-{number}", std::process::id()));
+    // Of one length, so that none is the beginning of another: processes are found by it.
+    let directory = parent.join(format!("berth-tests-{}-{number:04}", std::process::id()));
     fs::create_dir_all(&directory).expect("a directory for the engine");
     directory
 }
