@@ -13,10 +13,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Takes down what is left of a shim and its container: its processes and its cgroups, which are
 /// `cgroups` where the shim wrote down none.
 pub(crate) fn take_down_shim(directory: &RunDirectory, cgroups: &[PathBuf]) {
-    let left = crate::shim::left_by(directory);
-    if let Some(left) = &left {
-        sys::process::kill(left.shim.pid, left.shim.start_time);
+    if let Some(left) = crate::shim::left_by(directory) {
+        sys::process::kill_and_wait(left.shim.pid, left.shim.start_time, PATIENCE);
     }
+    // What it wrote down until it was dead.
+    let left = crate::shim::left_by(directory);
     let init = left.as_ref().and_then(|left| left.init);
     let cgroups = left.as_ref().map_or(cgroups, |left| &left.cgroups);
     kill(cgroups, init);

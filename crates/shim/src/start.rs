@@ -3,7 +3,7 @@
 use std::io;
 
 use model::{Exit, InterfaceConfig, Timestamp};
-use runtime::{Created, Host, Running, StartError};
+use runtime::{Cgroup, Created, Host, Running, StartError};
 use shim_protocol::{Failure, FailureKind, Notice};
 use sys::epoll::Interest;
 
@@ -26,16 +26,24 @@ impl Supervisor {
         let (theirs, ours) = stdio::make(terminal, wanted).map_err(|error| system("making pipes", error))?;
         let manner = Manner { owner: INIT, terminal, input_once: self.spec.stdin_once };
         self.init = Session::new(manner, ours, self.spec.open_stdin, log, &mut self.shared);
+        let host = Host::default();
+        let cgroup = Cgroup::of(&host, &self.spec).map_err(|error| start_failure(&error.into()))?;
+        // Known before they are made: a daemon removes them if this shim is killed at any moment from here.
+        self.processes.cgroups = cgroup.directories().to_vec();
+        self.write_processes()?;
         let created =
-            runtime::create(&Host::default(), &self.spec, theirs).map_err(|error| start_failure(&error))?;
+            runtime::create(&host, &self.spec, cgroup, theirs).map_err(|error| start_failure(&error))?;
         self.watch_memory(&created);
         self.processes.init = Some(created.init());
-        self.processes.cgroups = created.cgroup().directories().to_vec();
-        records::write_processes(&self.directory, &self.processes)
-            .map_err(|error| (Failure { kind: FailureKind::System, message: error.to_string() }, 128))?;
+        self.write_processes()?;
         self.phase = Phase::Waiting(created);
         self.tell_created();
         Ok(())
+    }
+
+    fn write_processes(&self) -> Result<(), (Failure, i32)> {
+        records::write_processes(&self.directory, &self.processes)
+            .map_err(|error| (Failure { kind: FailureKind::System, message: error.to_string() }, 128))
     }
 
     fn watch_memory(&mut self, created: &Created) {

@@ -128,6 +128,20 @@ fn a_killed_shim_takes_its_container_down() {
 }
 
 #[test]
+fn the_cgroups_are_written_down_before_they_are_made() {
+    let place = Place::new();
+    let mut spec = place.spec("");
+    spec.sysctls.insert("vm.swappiness".to_owned(), "1".to_owned());
+    let mut daemon = Daemon::spawn(&place, &spec);
+    daemon.wait(|notice| matches!(notice, Notice::StartFailed { .. }));
+    let cgroups = processes(&place).cgroups;
+    assert!(!cgroups.is_empty(), "refused before any was made, yet a daemon would find them");
+    assert!(cgroups.iter().all(|cgroup| cgroup.is_absolute() && !cgroup.exists()), "{cgroups:?}");
+    daemon.ask(Request::Release, None).unwrap();
+    daemon.gone();
+}
+
+#[test]
 fn garbage_from_a_daemon_ends_only_its_connection() {
     let place = Place::new();
     let mut spec = place.spec("read x; exit 3");

@@ -1,7 +1,9 @@
 //! Kills processes that are known by number and start time, never another that got the number since.
 
 use std::fs;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 /// Field 22 of /proc/pid/stat: when a process started, in clock ticks after boot.
@@ -17,6 +19,19 @@ pub fn kill(pid: u32, started: u64) {
     let Ok(descriptor) = pidfd_open(number, PidfdFlags::empty()) else { return };
     if start_time(pid) == Some(started) {
         let _ = pidfd_send_signal(&descriptor, Signal::KILL);
+    }
+}
+
+/// Kills a process if it is still the one that started then, and waits until it does nothing more, at
+/// most `patience`.
+pub fn kill_and_wait(pid: u32, started: u64, patience: Duration) {
+    let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+    let Ok(descriptor) = pidfd_open(number, PidfdFlags::empty()) else { return };
+    if start_time(pid) == Some(started) {
+        let _ = pidfd_send_signal(&descriptor, Signal::KILL);
+        let limit = Timespec::try_from(patience).ok();
+        // Readable once the process has ended, reaped or not.
+        let _ = poll(&mut [PollFd::new(&descriptor, PollFlags::IN)], limit.as_ref());
     }
 }
 

@@ -20,19 +20,24 @@ use crate::{Host, Process, StartError, Stdio, label, sysctl};
 /// Makes a container: one clone into new namespaces. Returns while init still makes its mounts;
 /// what fails there is reported by [`Created::start`].
 ///
-/// The caller must have a single thread. Descriptors of `stdio` are closed in the caller.
+/// `cgroup` is what [`Cgroup::of`] names for the specification: the caller may note it down before it
+/// exists. The caller must have a single thread. Descriptors of `stdio` are closed in the caller.
 ///
 /// # Errors
 /// [`StartError`] when the specification asks for what this host lacks, or the kernel refuses the
 /// cgroup or the clone. Nothing is left behind then.
-pub fn create(host: &Host, spec: &ContainerSpec, stdio: Stdio) -> Result<Created, StartError> {
+pub fn create(
+    host: &Host,
+    spec: &ContainerSpec,
+    cgroup: Cgroup,
+    stdio: Stdio,
+) -> Result<Created, StartError> {
     launch::hide_from_others()?;
     sysctl::check(&spec.sysctls, &spec.namespaces)?;
     label::check(spec)?;
     let stdio = stdio.above_standard().doing("preparing the standard streams")?;
     let joined = Joined::open(host, &spec.namespaces)?;
     let devices = host_devices::collect(spec)?;
-    let cgroup = Cgroup::of(host, spec)?;
     let made_before = cgroup.is_unified();
     if made_before {
         // The clone itself needs the directory here.

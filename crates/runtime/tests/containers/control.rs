@@ -236,7 +236,8 @@ fn unified_host() -> Option<Host> {
 
 fn start_on(host: &Host, spec: &ContainerSpec) -> (Running, Ends) {
     let (stdio, ends) = pipes();
-    (berth_runtime::create(host, spec, stdio).unwrap().start(None).unwrap(), ends)
+    let cgroup = Cgroup::of(host, spec).unwrap();
+    (berth_runtime::create(host, spec, cgroup, stdio).unwrap().start(None).unwrap(), ends)
 }
 
 fn version_two_alone() {

@@ -3,11 +3,11 @@
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 
-use berth_runtime::{ExecRequest, Host, Running, Stdio};
+use berth_runtime::{ExecRequest, Running, Stdio};
 use model::ProcessSpec;
 
 use crate::Test;
-use crate::scene::{Outcome, Scene, assert_clean, eventually, finish, pipes, process, start};
+use crate::scene::{Outcome, Scene, assert_clean, create_with, eventually, finish, pipes, process, start};
 
 pub(crate) const TESTS: &[Test] = &[
     ("exec_shares_the_container", exec_shares_the_container),
@@ -116,7 +116,7 @@ fn a_terminal_is_the_containers_own() {
     spec.process.terminal = true;
     spec.process.terminal_size = (30, 99);
     spec.process.user = "app".into();
-    let created = berth_runtime::create(&Host::default(), &spec, Stdio::Terminal).unwrap();
+    let created = create_with(&spec, Stdio::Terminal).unwrap();
     let mut running = created.start(None).unwrap();
     let mut master = std::fs::File::from(running.take_terminal().unwrap());
     master.write_all(b"hello\n").unwrap();

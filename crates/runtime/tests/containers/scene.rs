@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use berth_runtime::{Created, Host, Process, ProcessExit, Running, StartError, Stdio};
+use berth_runtime::{Cgroup, Created, Host, Process, ProcessExit, Running, StartError, Stdio};
 use model::{
     ContainerId, ContainerSpec, LogSpec, Namespace, Namespaces, ProcessSpec, Resources, RootFilesystem,
     SeccompPolicy,
@@ -183,7 +183,14 @@ impl Ends {
 /// Creates without starting.
 pub(crate) fn create(spec: &ContainerSpec) -> Result<(Created, Ends), StartError> {
     let (stdio, ends) = pipes();
-    Ok((berth_runtime::create(&Host::default(), spec, stdio)?, ends))
+    Ok((create_with(spec, stdio)?, ends))
+}
+
+/// Creates with these standard streams.
+pub(crate) fn create_with(spec: &ContainerSpec, stdio: Stdio) -> Result<Created, StartError> {
+    let host = Host::default();
+    let cgroup = Cgroup::of(&host, spec)?;
+    berth_runtime::create(&host, spec, cgroup, stdio)
 }
 
 /// Starts.
