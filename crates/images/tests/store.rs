@@ -3,7 +3,7 @@
 
 mod support;
 
-use berth_images::{Error, ImportOptions, Store, TagPolicy};
+use berth_images::{Error, ImportOptions, RemoveOptions, Store, TagPolicy};
 use model::ImageReference;
 use support::{Archive, Scratch};
 
@@ -91,6 +91,28 @@ fn a_layer_goes_when_nobody_holds_it_and_what_is_half_done_is_swept() {
     assert_eq!(layers(), 1);
     assert_eq!(std::fs::read_dir(scratch.path().join("temporary")).expect("it").count(), 0);
     assert_eq!(store.layers(&store.resolve("kept").expect("it")).expect("its layers").len(), 1);
+}
+
+#[test]
+fn a_layer_that_is_let_go_while_its_image_is_removed_goes_with_it() {
+    let scratch = Scratch::new();
+    let store = Store::open(scratch.path()).expect("a store");
+    for round in 0..60_u64 {
+        let image = import(&store, "it", &Archive::new().file("f", &round.to_le_bytes()).finish());
+        let held = store.layers(&image).expect("its layers");
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(std::time::Duration::from_micros(round * 50));
+                drop(held);
+            });
+            store.remove("it", RemoveOptions::default(), &[]).expect("removed");
+        });
+        let left: Vec<_> = std::fs::read_dir(scratch.path().join("layers")).expect("layers").collect();
+        assert!(left.is_empty(), "round {round}: {left:?}");
+    }
+    let database = rusqlite::Connection::open(scratch.path().join("images.db")).expect("the database");
+    let rows: u32 = database.query_row("SELECT count(*) FROM layers", [], |row| row.get(0)).expect("a count");
+    assert_eq!(rows, 0);
 }
 
 #[test]

@@ -61,7 +61,8 @@ impl Change<'_> {
             self.shared.index_mut().set_doomed(&free, false);
             return Err(Error::database("remove an image")(error));
         }
-        {
+        // Whoever held a layer may have let it go since it was looked at.
+        let freed: Vec<LayerKey> = {
             let mut index = self.shared.index_mut();
             for name in gone {
                 match name {
@@ -69,13 +70,14 @@ impl Change<'_> {
                     Name::Digest(repository, digest) => take(&mut index.digests, repository, digest),
                 }
             }
-            for image in images {
-                index.remove_image(&image.id);
-            }
-        }
+            images.iter().flat_map(|image| index.remove_image(&image.id)).collect()
+        };
         drop(self.database);
         for key in free {
             self.shared.remove_layer_files(&key);
+        }
+        for key in freed {
+            self.shared.drop_if_unneeded(&key);
         }
         Ok(())
     }

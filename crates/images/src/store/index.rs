@@ -92,17 +92,24 @@ impl Index {
         image
     }
 
-    /// Takes an image away, and the layers that nobody needs then; its names must be gone.
-    pub(crate) fn remove_image(&mut self, id: &Digest) {
-        let Some(image) = self.images.remove(id) else { return };
+    /// Takes an image away, and its doomed layers that no other image needs; its names must be gone.
+    /// Gives the layers that nobody needs or holds any more although they were not doomed.
+    pub(crate) fn remove_image(&mut self, id: &Digest) -> Vec<LayerKey> {
+        let mut freed = Vec::new();
+        let Some(image) = self.images.remove(id) else { return freed };
         for key in &image.layers {
-            if let Some(layer) = self.layers.get_mut(key) {
-                layer.references -= 1;
-                if layer.references == 0 && layer.leases == 0 {
-                    self.remove_layer(key);
-                }
+            let Some(layer) = self.layers.get_mut(key) else { continue };
+            layer.references -= 1;
+            if layer.references > 0 {
+                continue;
+            }
+            if layer.doomed {
+                self.remove_layer(key);
+            } else if layer.leases == 0 {
+                freed.push(Arc::clone(key));
             }
         }
+        freed
     }
 
     /// Marks layers as being removed, or takes the mark back.

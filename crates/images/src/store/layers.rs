@@ -359,7 +359,7 @@ impl Shared {
     }
 
     /// Takes a layer away that no image refers to and nobody holds.
-    fn drop_if_unneeded(&self, key: &LayerKey) {
+    pub(super) fn drop_if_unneeded(&self, key: &LayerKey) {
         let database = self.database();
         {
             let mut index = self.index_mut();
