@@ -65,6 +65,18 @@ impl Terminal {
         self.controller.write_all(keys).expect("the terminal to type on");
     }
 
+    /// Types a line and waits until the shell has taken it. A shell that hears of a new size shows the
+    /// line anew, so what ends it need not stand right behind it.
+    ///
+    /// # Panics
+    /// When the terminal is gone or does not show it.
+    pub fn enter(&mut self, line: &str) {
+        self.send(line.as_bytes());
+        self.send(b"\n");
+        self.expect(line);
+        self.expect("\r\n");
+    }
+
     /// Changes the terminal's size; the program gets SIGWINCH.
     pub fn resize(&self, rows: u16, columns: u16) {
         use std::os::fd::AsFd;

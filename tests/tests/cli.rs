@@ -91,20 +91,17 @@ fn a_terminal_session_with_resize_and_keys() {
         let mut terminal = docker.terminal(&["run", "-it", "--rm", "--name", "term", "busybox", "sh"]);
         terminal.expect("# ");
         wait::until("the size", || {
-            terminal.send(b"stty size\n");
-            terminal.expect("stty size\r\n");
+            terminal.enter("stty size");
             terminal.expect("# ").contains("24 80").then_some(())
         });
         wait::until("the new size", || {
             // The client may not listen yet for what the first change brings about.
             terminal.resize(33, 110);
             terminal.resize(33, 111);
-            terminal.send(b"stty size\n");
-            terminal.expect("stty size\r\n");
+            terminal.enter("stty size");
             terminal.expect("# ").contains("33 111").then_some(())
         });
-        terminal.send(b"sleep 100\n");
-        terminal.expect("sleep 100\r\n");
+        terminal.enter("sleep 100");
         std::thread::sleep(std::time::Duration::from_millis(300));
         terminal.send(b"\x03");
         terminal.expect("# ");
@@ -128,8 +125,7 @@ fn detach_and_attach_again() {
         assert_eq!(docker.ok(&["inspect", "-f", "{{.State.Running}}", "detached"]), "true");
         let mut again = docker.terminal(&["attach", "detached"]);
         wait::until("the shell", || {
-            again.send(b"echo is $word\n");
-            again.expect("echo is $word\r\n");
+            again.enter("echo is $word");
             again.expect("# ").contains("is kept").then_some(())
         });
         again.send(b"exit 4\n");
