@@ -3,8 +3,11 @@
 //!
 //! ```text
 //! All ──end──▶ Over               without a follower: one run of journalctl
-//! Following ──container ends──▶ Last ──end──▶ Over
+//! Past ──end──▶ Following ──container ends──▶ Last ──end──▶ Over
 //! ```
+//!
+//! A follower begins behind the last entry of the past, by its cursor: journalctl that follows from the last
+//! none shows one at times.
 
 use std::process::Stdio;
 
@@ -24,6 +27,7 @@ const BLOCK: usize = 64 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     All,
+    Past,
     Following,
     Last,
     Over,
@@ -59,7 +63,7 @@ impl JournalStream {
             since: query.since,
             tail: query.tail,
             pieces: Pieces::new(query, record.config.tty),
-            stage: if run.is_some() { Stage::Following } else { Stage::All },
+            stage: if run.is_some() { Stage::Past } else { Stage::All },
             run,
             reading: None,
             cursor: None,
@@ -85,14 +89,14 @@ impl JournalStream {
                 since = None;
             }
             (None, Stage::Last) => since = Some(since.map_or(self.began, |since| since.max(self.began))),
-            (None, Stage::All | Stage::Following | Stage::Over) => {
-                match self.tail {
-                    Some(tail) => command.arg(format!("--lines={tail}")),
-                    // A follower would get the last ten alone.
-                    None => command.arg("--lines=all"),
-                };
-            }
+            (None, Stage::All | Stage::Past | Stage::Following | Stage::Over) => {}
         }
+        match self.tail {
+            // Of none the last is looked at, for its cursor.
+            Some(tail) if self.is_past() => command.arg(format!("--lines={}", tail.max(1))),
+            // A follower would get the last ten alone.
+            _ => command.arg("--lines=all"),
+        };
         if let Some(since) = since.filter(|since| since.unix_seconds() > 0) {
             command.arg(format!("--since=@{}", since.unix_seconds()));
         }
@@ -108,6 +112,11 @@ impl JournalStream {
             .map_err(unreadable)?;
         let output = program.stdout.take().ok_or_else(|| unreadable("it has no output"))?;
         Ok(Reading { _program: program, output, parser: Parser::default(), buffer: vec![0; BLOCK] })
+    }
+
+    /// Whether what is read now is counted from the end.
+    fn is_past(&self) -> bool {
+        matches!(self.stage, Stage::All | Stage::Past)
     }
 
     pub(super) async fn next(&mut self) -> Option<Result<Bytes, Error>> {
@@ -140,6 +149,11 @@ impl JournalStream {
         tokio::select! {
             biased;
             read = reading.output.read(&mut reading.buffer) => match read.map_err(unreadable)? {
+                0 if self.stage == Stage::Past => {
+                    self.stage = Stage::Following;
+                    self.reading = Some(self.spawn()?);
+                    Ok(())
+                }
                 0 => {
                     self.reading = None;
                     self.stage = Stage::Over;
@@ -158,6 +172,7 @@ impl JournalStream {
     }
 
     fn take(&mut self, count: usize) -> Result<(), Error> {
+        let is_wanted = !(self.is_past() && self.tail == Some(0));
         let Some(reading) = &mut self.reading else { return Ok(()) };
         reading.parser.push(&reading.buffer[..count]);
         let earliest = match (self.stage, &self.cursor) {
@@ -167,7 +182,7 @@ impl JournalStream {
         while let Some(entry) = reading.parser.next_entry() {
             let Entry { record, cursor, at } = &entry;
             self.cursor.clone_from(cursor);
-            if earliest.is_none_or(|earliest| *at >= earliest) {
+            if is_wanted && earliest.is_none_or(|earliest| *at >= earliest) {
                 self.pieces.push(&record.borrow()).map_err(unreadable)?;
             }
         }
