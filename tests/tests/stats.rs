@@ -47,6 +47,12 @@ fn frozen(engine: &Engine) -> String {
         (number(&cpu["throttling_data"]["throttled_periods"]) > 0).then_some(())
     });
     let _ = engine.post(&format!("/containers/{id}/pause")).expect(204);
+    // The kernel counts the period that has begun to its end.
+    wait::until("counters that stand still", || {
+        let before = once(engine, &id)["cpu_stats"]["throttling_data"].clone();
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        (once(engine, &id)["cpu_stats"]["throttling_data"] == before).then_some(())
+    });
     id
 }
 

@@ -91,9 +91,19 @@ fn berth_runs_on_a_kernel_with_cgroup_version_2_alone() {
     assert!(lines.iter().any(|line| line.contains("cgroup2 controllers: ") && line.contains("memory")));
     for name in TESTS {
         let result = format!("VM result {name} 0");
-        assert!(lines.contains(&result), "{name} failed inside the machine; see its output above");
+        assert!(lines.contains(&result), "{name} failed inside the machine:\n{}", failures(&lines, name));
     }
     assert!(lines.iter().any(|line| line == "VM done"), "the machine did not come to its end");
+}
+
+/// What a test program said from its first failure on.
+fn failures(lines: &[String], name: &str) -> String {
+    let begin = format!("VM begins {name}");
+    let own =
+        lines.iter().skip_while(|line| **line != begin).take_while(|line| !line.starts_with("VM result"));
+    let told: Vec<&str> = own.map(String::as_str).collect();
+    let from = told.iter().position(|line| line.contains("panicked at")).unwrap_or_default();
+    told[from..].iter().take(40).copied().collect::<Vec<_>>().join("\n")
 }
 
 /// The newest cloud kernel that is installed, and its modules.
