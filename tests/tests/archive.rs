@@ -275,7 +275,15 @@ fn the_old_way_of_copying() {
         engine.call("POST", &format!("/containers/{id}/copy"), &[("Content-Type", kind)], body)
     };
     let json = "application/json";
-    for (path, expected) in [("/w/d", vec!["d", "d/f", "d/sub", "d/sub/g"]), ("w/file", vec!["file"])] {
+    let directory = vec!["d", "d/f", "d/sub", "d/sub/g"];
+    for (path, expected) in [
+        ("/w/d", directory.clone()),
+        ("/w/d/.", directory.clone()),
+        ("/w/dlnk", directory),
+        ("w/file", vec!["file"]),
+        ("/w/file/", vec!["file"]),
+        ("/w/lnk2", vec!["file"]),
+    ] {
         let answer = copy(serde_json::json!({ "Resource": path }).to_string().as_bytes(), json).expect(200);
         assert_eq!(answer.head.header("content-type"), Some("application/x-tar"));
         assert_eq!(tarball::names(&answer.body), expected, "{path}");
@@ -284,6 +292,7 @@ fn the_old_way_of_copying() {
         (&b"{}"[..], "Path cannot be empty\n"),
         (br#"{"Resource":null}"#, "Path cannot be empty\n"),
         (br#"{"Resource":"/w/no"}"#, "Could not find the file /w/no in container"),
+        (br#"{"Resource":"/w/dangling"}"#, "Could not find the file /w/dangling in container"),
         (br#"{"Resource":7}"#, "Resource"),
         (b"[]", ""),
         (b"{", ""),

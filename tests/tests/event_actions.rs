@@ -2,7 +2,7 @@
 
 use berth_tests::http::Connection;
 use berth_tests::tarball::{self, TAR};
-use berth_tests::{Engine, merged, sh, wait};
+use berth_tests::{Built, Context, Engine, merged, sh, wait};
 use serde_json::{Value, json};
 
 /// Reads a listener's events up to a marker that the test itself brings about.
@@ -204,4 +204,17 @@ fn of_images() {
     let _ = engine.post(&format!("/commit?container={id}&repo=made")).expect(201);
     assert_eq!(listener.actions(), ["create", "commit"]);
     let _ = engine.delete("/images/made").expect(200);
+}
+
+#[test]
+fn of_a_build() {
+    let engine = Engine::start();
+    let mut listener = Listener::new(&engine);
+    let build =
+        || Built::read(&engine.call("POST", "/build", &TAR, &Context::of("FROM busybox\nRUN true").bytes()));
+    let image = build().image();
+    assert_eq!(listener.until("destroy"), ["create", "attach", "start", "die", "commit", "destroy"]);
+    assert_eq!(build().cached(), 1);
+    assert_eq!(listener.actions(), Vec::<String>::new());
+    let _ = engine.delete(&format!("/images/{image}")).expect(200);
 }

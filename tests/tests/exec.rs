@@ -114,14 +114,18 @@ fn users_groups_environment_and_directory_are_the_containers() {
 fn a_command_that_cannot_run_says_why() {
     let engine = Engine::start();
     let id = engine.run(&sh("sleep 600"));
-    for (command, words, code) in
-        [("nosuch", "executable file not found", 127), ("/etc/passwd", "permission denied", 126)]
-    {
-        let exec =
-            engine.exec_create(&id, &json!({ "AttachStdout": true, "AttachStderr": true, "Cmd": [command] }));
-        let bytes = engine.exec_start(&exec, &json!({})).read_to_end().expect("the end");
+    for (command, words, code) in [
+        ("nosuch", "executable file not found in $PATH", 127),
+        ("/no/such", "stat /no/such: no such file or directory", 127),
+        ("/etc/passwd", "permission denied", 126),
+    ] {
+        let exec = engine.exec_create(
+            &id,
+            &json!({ "AttachStdout": true, "AttachStderr": true, "Tty": true, "Cmd": [command] }),
+        );
+        let bytes = engine.exec_start(&exec, &json!({ "Tty": true })).read_to_end().expect("the end");
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        assert!(text.contains(words), "{command}: {text:?}");
+        assert_eq!(text, format!("exec: \"{command}\": {words}\n"));
         let inspected = engine.get(&format!("/exec/{exec}/json")).expect(200).json();
         assert_eq!((&inspected["ExitCode"], &inspected["Running"]), (&json!(code), &json!(false)));
     }

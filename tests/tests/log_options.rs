@@ -41,6 +41,7 @@ fn bad_options_are_refused_with_the_reason() {
             json!({ "gelf-address": "udp://no.such.name.invalid" }),
             "cannot resolve the log server no.such.name.invalid: ",
         ),
+        ("syslog", json!({ "syslog-address": "unix:///no/such/socket" }), "Unix syslog delivery error"),
     ] {
         let log = json!({ "HostConfig": { "LogConfig": { "Type": driver, "Config": options } } });
         let id = engine.create(&merged(sh("true"), log));

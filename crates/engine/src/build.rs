@@ -134,6 +134,7 @@ impl StepRunner for Steps {
         let lower = self.engine.lower_directories(&record).map_err(failed)?;
         let upper = self.engine.upper(&record);
         crate::mount_points::prune(&upper, &lower, &mount_points(&record)).map_err(failed)?;
+        self.engine.emit(&record, "commit", &[]);
         Ok(upper)
     }
 

@@ -96,9 +96,18 @@ impl Error {
         Self::Refused { kind: ErrorKind::BadParameter, message: message.into() }
     }
 
-    /// Puts the act and the container in front, as the reference words it.
+    /// Puts the act and the container, named as the client did, in front, as the reference words it.
     pub(crate) fn on(self, act: &'static str, container: impl Into<String>) -> Self {
         Self::Container { act, container: container.into(), source: Box::new(self) }
+    }
+
+    /// What a client reads on its stream: the cause, without what answers put in front of it.
+    #[must_use]
+    pub fn cause(&self) -> String {
+        match self {
+            Self::System { message, .. } => message.clone(),
+            other => other.to_string(),
+        }
     }
 
     /// What kind of failure it is.

@@ -19,8 +19,10 @@ impl Supervisor {
         let system = |act: &str, error: io::Error| {
             (Failure { kind: FailureKind::System, message: format!("{act}: {error}") }, 128)
         };
-        let log = Log::open(&self.spec.log, &self.spec)
-            .map_err(|error| system("Failed to initialize logging driver", error))?;
+        let log = Log::open(&self.spec.log, &self.spec).map_err(|error| {
+            let message = format!("Failed to initialize logging driver: {error}");
+            (Failure { kind: FailureKind::Refused, message }, 128)
+        })?;
         let wanted = Wanted { stdin: self.spec.open_stdin, stdout: true, stderr: true };
         let terminal = self.spec.process.terminal;
         let (theirs, ours) = stdio::make(terminal, wanted).map_err(|error| system("making pipes", error))?;

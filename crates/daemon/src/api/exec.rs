@@ -75,7 +75,7 @@ async fn start(call: Call<'_>) -> Handled {
     let (socket, early_input) = call.exchange.hijack().await?.into_descriptor()?;
     let ours = socket.try_clone()?;
     if let Err(error) = session.run(Some(ExecClient { socket, early_input })).await {
-        tell_on_stream(ours, framed, &format!("{error}\n"));
+        tell_on_stream(ours, framed, &format!("{}\n", error.cause()));
     }
     Ok(Reply::Sent)
 }

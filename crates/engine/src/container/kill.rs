@@ -17,13 +17,13 @@ impl Engine {
     pub async fn kill(self: &Arc<Self>, reference: &str, signal: Signal) -> Result<(), Error> {
         let container = self.find(reference).map_err(|error| error.on("kill", reference))?;
         let engine = Arc::clone(self);
+        let reference = reference.to_owned();
         crate::outcome::finish(async move {
-            let id = container.id().as_str();
             let record = container.record();
             match decide(record.phase, Command::Kill) {
                 Decision::Run => {}
                 Decision::AlreadyDone | Decision::Refuse(_) => {
-                    return Err(Error::NotRunning(id.to_owned()).on("kill", id));
+                    return Err(Error::NotRunning(record.id.to_string()).on("kill", reference));
                 }
             }
             if engine.cancel_restart(&container).await? {
@@ -35,7 +35,7 @@ impl Engine {
             if asks_to_end(signal, &record.config.stop_signal) {
                 container.update(&engine.database, |record| record.stopped_by_client = true)?;
             }
-            engine.signal(&container, signal).await.map_err(|error| error.on("kill", id))?;
+            engine.signal(&container, signal).await.map_err(|error| error.on("kill", reference))?;
             if signal == Signal::KILL {
                 wait_for_exit(&container, record.exits, Some(std::time::Duration::from_secs(30))).await;
             }

@@ -34,11 +34,9 @@ impl Engine {
     ) -> Result<(), Error> {
         let container = self.find(reference)?;
         let engine = Arc::clone(self);
+        let reference = reference.to_owned();
         crate::outcome::finish(async move {
-            engine
-                .change(&container, command, act)
-                .await
-                .map_err(|error| error.on(act, container.id().as_str()))
+            engine.change(&container, command, act).await.map_err(|error| error.on(act, reference))
         })
         .await
     }

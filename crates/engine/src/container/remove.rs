@@ -35,9 +35,9 @@ impl Engine {
         }
         let container = self.find(reference)?;
         let engine = Arc::clone(self);
+        let reference = reference.to_owned();
         crate::outcome::finish(async move {
-            let id = container.id().to_string();
-            engine.destroy(&container, removal).await.map_err(|error| error.on("destroy", id))
+            engine.destroy(&container, removal).await.map_err(|error| error.on("destroy", reference))
         })
         .await
     }

@@ -24,8 +24,9 @@ impl Engine {
     pub async fn restart(self: &Arc<Self>, reference: &str, grace: Option<i64>) -> Result<(), Error> {
         let container = self.find(reference)?;
         let engine = Arc::clone(self);
+        let reference = reference.to_owned();
         crate::outcome::finish(async move {
-            let named = |error: Error| error.on("restart", container.id().as_str());
+            let named = |error: Error| error.on("restart", reference.as_str());
             let phase = container.record().phase;
             if phase.is_alive() || matches!(phase, Phase::Restarting | Phase::Starting) {
                 engine.end(&container, grace).await.map_err(named)?;

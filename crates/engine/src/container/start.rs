@@ -48,6 +48,7 @@ impl Engine {
     ) -> Result<Outcome, Error> {
         let container = self.find(reference)?;
         let engine = Arc::clone(self);
+        let reference = reference.to_owned();
         crate::outcome::finish(async move {
             let record = container.record();
             match decide(record.phase, Command::Start) {
@@ -61,7 +62,7 @@ impl Engine {
             if let Some(host) = host {
                 engine.adopt_host_config(&container, host).await?;
             }
-            engine.launch(&container, false).await.map_err(|error| error.on("start", container.id().as_str()))
+            engine.launch(&container, false).await.map_err(|error| error.on("start", reference))
         })
         .await
     }

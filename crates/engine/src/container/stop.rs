@@ -25,13 +25,14 @@ impl Engine {
     pub async fn stop(self: &Arc<Self>, reference: &str, grace: Option<i64>) -> Result<Outcome, Error> {
         let container = self.find(reference)?;
         let engine = Arc::clone(self);
+        let reference = reference.to_owned();
         crate::outcome::finish(async move {
             match decide(container.record().phase, Command::Stop) {
                 Decision::AlreadyDone => return Ok(Outcome::AlreadyDone),
-                Decision::Refuse(_) => return Err(Error::AlreadyRemoving.on("stop", container.id().as_str())),
+                Decision::Refuse(_) => return Err(Error::AlreadyRemoving.on("stop", reference)),
                 Decision::Run => {}
             }
-            engine.end(&container, grace).await.map_err(|error| error.on("stop", container.id().as_str()))?;
+            engine.end(&container, grace).await.map_err(|error| error.on("stop", reference))?;
             engine.emit(&container.record(), "stop", &[]);
             engine.until_ports_are_free().await;
             Ok(Outcome::Done)

@@ -119,7 +119,7 @@ impl Engine {
         }
         let container = self.find(reference)?;
         let record = container.record();
-        check_phase(&record)?;
+        check_phase(&record, reference)?;
         self.cgroup_moves.prepare();
         let id = ExecId::from_random(random_bytes());
         let exec = Exec {
@@ -143,7 +143,7 @@ impl Engine {
         let exec = self.exec(id)?;
         let container =
             self.directory.get(&exec.container).ok_or_else(|| Error::NoSuchExec(id.to_owned()))?;
-        check_phase(&container.record())?;
+        check_phase(&container.record(), exec.container.as_str())?;
         let taken = exec.state.send_if_modified(|state| {
             let is_new = *state == ExecState::Created;
             if is_new {
@@ -270,11 +270,12 @@ impl Engine {
     }
 }
 
-fn check_phase(record: &Record) -> Result<(), Error> {
+/// Whether an exec may be made or started; what refuses names the container as the client did.
+fn check_phase(record: &Record, reference: &str) -> Result<(), Error> {
     match decide(record.phase, Command::Exec) {
         Decision::Run | Decision::AlreadyDone => Ok(()),
-        Decision::Refuse(Refusal::Paused) => Err(Error::PausedForExec(record.id.to_string())),
-        Decision::Refuse(_) => Err(Error::NotRunning(record.id.to_string())),
+        Decision::Refuse(Refusal::Paused) => Err(Error::PausedForExec(reference.to_owned())),
+        Decision::Refuse(_) => Err(Error::NotRunning(reference.to_owned())),
     }
 }
 

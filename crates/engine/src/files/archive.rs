@@ -1,9 +1,10 @@
 //! Archives of any path in a container, out and in.
 
 use std::io::{Read, Write};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use images::paths::{self, Fetched, PathStat, Placement, Purpose};
+use images::paths::{self, Fetched, PathError, PathStat, Placement, Purpose};
 
 use crate::container::connect::joined;
 use crate::engine::Engine;
@@ -17,6 +18,9 @@ pub struct ArchiveSession {
     fetched: Fetched,
     action: &'static str,
 }
+
+/// Finds a path beneath a root.
+type Fetch = fn(BorrowedFd<'_>, &str) -> Result<Fetched, PathError>;
 
 impl Engine {
     /// Looks at a path in a container.
@@ -40,10 +44,10 @@ impl Engine {
         reference: &str,
         path: &str,
     ) -> Result<ArchiveSession, Error> {
-        self.prepare_fetch(reference, path, "archive-path").await
+        self.prepare_fetch(reference, path, paths::fetch, "archive-path").await
     }
 
-    /// Looks up a path for the old way of copying, `POST /containers/{id}/copy`.
+    /// Looks up a path for the old way of copying, `POST /containers/{id}/copy`, which follows links.
     ///
     /// # Errors
     /// Unknown container or path.
@@ -55,7 +59,7 @@ impl Engine {
         let container = self.find(reference)?;
         let missing =
             || Error::refused(format!("Could not find the file {path} in container {}", container.id()));
-        match self.prepare_fetch(reference, path, "copy").await {
+        match self.prepare_fetch(reference, path, paths::fetch_target, "copy").await {
             Err(error) if error.kind() == model::ErrorKind::NotFound => Err(missing()),
             other => other,
         }
@@ -65,12 +69,13 @@ impl Engine {
         self: &Arc<Self>,
         reference: &str,
         path: &str,
+        fetch: Fetch,
         action: &'static str,
     ) -> Result<ArchiveSession, Error> {
         let held = self.view(&self.find(reference)?, Purpose::Reading).await?;
         let path = path.to_owned();
         let work = tokio::task::spawn_blocking(move || {
-            paths::fetch(held.view.root(), &path).map(|fetched| (held, fetched)).map_err(path_error)
+            fetch(held.view.root(), &path).map(|fetched| (held, fetched)).map_err(path_error)
         });
         let (held, fetched) = joined(work.await)??;
         Ok(ArchiveSession { engine: Arc::clone(self), held, fetched, action })
@@ -115,7 +120,7 @@ impl ArchiveSession {
         let record = Arc::clone(&held.record);
         let work = tokio::task::spawn_blocking(move || {
             fetched.write(&mut out)?;
-            out.flush().map_err(paths::PathError::Output)?;
+            out.flush().map_err(PathError::Output)?;
             drop(held);
             Ok(())
         });

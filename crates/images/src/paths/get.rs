@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustix::fs::FileType;
 
 use super::PathError;
-use super::resolve::Asked;
+use super::resolve::{Asked, follow};
 use super::stat::{PathStat, stat};
 use crate::tree::{Form, Packer, Stack, open_directory};
 
@@ -48,6 +48,14 @@ pub fn fetch(root: BorrowedFd<'_>, path: &str) -> Result<Fetched, PathError> {
         }
     };
     Ok(Fetched { stat, source })
+}
+
+/// Finds what a path leads to: every link is followed, and what comes after the last name means nothing.
+///
+/// # Errors
+/// [`PathError`].
+pub fn fetch_target(root: BorrowedFd<'_>, path: &str) -> Result<Fetched, PathError> {
+    fetch(root, &follow(root, &Asked::parse(path))?)
 }
 
 impl Fetched {

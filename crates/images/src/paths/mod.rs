@@ -12,7 +12,7 @@ mod stat;
 mod view;
 
 pub use error::PathError;
-pub use get::{Fetched, fetch};
+pub use get::{Fetched, fetch, fetch_target};
 pub use put::{Placement, put};
 pub use stat::{PathStat, stat};
 pub use view::{BindView, Purpose, View, ViewRequest};

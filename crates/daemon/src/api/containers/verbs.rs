@@ -24,7 +24,7 @@ const REACTION_CHECK: Duration = Duration::from_millis(3);
 pub(super) async fn start(mut call: Call<'_>) -> Handled {
     let host = start_body(&mut call).await?;
     let container = call.engine.find(&call.name)?;
-    match call.engine.start(container.id().as_str(), host).await {
+    match call.engine.start(&call.name, host).await {
         Ok(outcome) => Ok(done(outcome)),
         Err(error) => {
             let_listeners_act(&call, container.id()).await;

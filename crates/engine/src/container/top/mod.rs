@@ -31,7 +31,7 @@ impl Engine {
         let container = self.find(reference)?;
         let record = container.record();
         let shim = container.shim().filter(|_| record.is_running());
-        let shim = shim.ok_or_else(|| Error::NotRunning(record.id.to_string()))?;
+        let shim = shim.ok_or_else(|| Error::NotRunning(reference.to_owned()))?;
         let pids = match shim.request(Request::Processes, None).await? {
             Answer::Processes(pids) => pids,
             _ => Vec::new(),
