@@ -4,11 +4,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use berth_tests::{Context, Engine, wait};
+use berth_tests::{Context, Engine, Random, SmallDisk, variable, wait};
 
 /// Every kind of step; what it makes does not depend on the time.
 const STEPS: &str = "FROM busybox\nCOPY . /context\nRUN mkdir /a && seq 1 2000 > /a/f && ln /a/f /a/h\nENV x=1\n\
@@ -29,22 +28,6 @@ fn context() -> Context {
     context
 }
 
-/// A generator of numbers that look random; the seed is printed so that a run can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
-
-fn variable(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|error| panic!("{name}: {error}")))
-}
-
 fn is_empty(directory: &Path) -> bool {
     fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
 }
@@ -52,12 +35,7 @@ fn is_empty(directory: &Path) -> bool {
 #[test]
 fn builds_survive_kill_9_of_the_daemon() {
     let rounds = variable("BERTH_BUILD_CRASHES").unwrap_or(6);
-    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let seed = variable("BERTH_CRASH_SEED")
-        .unwrap_or_else(|| u64::try_from(now() & 0xffff_ffff).unwrap_or(1))
-        .max(1);
-    eprintln!("BERTH_CRASH_SEED={seed}");
-    let mut random = Random(seed);
+    let mut random = Random::announced();
     let mut engine = Engine::start();
     let wanted = engine.build_and_run(context(), DESCRIBE);
     assert!(
@@ -96,44 +74,12 @@ fn builds_survive_kill_9_of_the_daemon() {
     }
 }
 
-/// A small file system of its own beneath the engine's images and containers.
-struct SmallDisk<'a>(&'a Path);
-
-impl<'a> SmallDisk<'a> {
-    fn mount(file: &Path, target: &'a Path) -> Self {
-        let image = file.display().to_string();
-        let at = target.display().to_string();
-        for command in [
-            vec!["truncate", "-s", "96M", &image],
-            vec!["mkfs.ext4", "-q", "-m", "0", &image],
-            vec!["mount", "-o", "loop", &image, &at],
-        ] {
-            let output =
-                Command::new(command[0]).args(&command[1..]).output().expect("util-linux and e2fsprogs");
-            assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        Self(target)
-    }
-
-    /// Bytes and inodes in use.
-    fn used(&self) -> (u64, u64) {
-        let found = rustix::fs::statvfs(self.0).expect("the small disk");
-        ((found.f_blocks - found.f_bfree) * found.f_frsize, found.f_files - found.f_ffree)
-    }
-}
-
-impl Drop for SmallDisk<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0).status();
-    }
-}
-
 #[test]
 fn a_full_disk_fails_the_build_and_gets_its_space_back() {
     let mut engine = Engine::start();
     engine.stop_daemon();
     let root = engine.data_root();
-    let disk = SmallDisk::mount(&engine.directory().join("disk.img"), &root);
+    let disk = SmallDisk::mount(&engine.directory().join("disk.img"), 96, &root);
     engine.start_daemon();
     engine.import("busybox", berth_tests::rootfs::busybox());
     let _ = engine.build(&[], Context::of("FROM busybox\nRUN true\n")).image();

@@ -5,9 +5,9 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use berth_tests::{Client, Engine, Options, merged, sh, wait};
+use berth_tests::{Client, Engine, Options, Random, merged, sh, variable, wait};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -89,18 +89,6 @@ fn a_state_directory_that_cannot_be_written_fails_the_start() {
     assert_eq!(engine.wait(&id), 0);
 }
 
-/// A generator of numbers that look random; the seed is printed so that a run can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
-
 /// What the clients were promised: ids that an answer 201 named and no delete has been sent for.
 type Promised = Mutex<BTreeSet<String>>;
 
@@ -136,13 +124,8 @@ fn work(client: &Client, stop: &AtomicBool, promised: &Promised) {
 
 #[test]
 fn kill_9_of_daemon_and_shims_at_any_moment() {
-    let rounds =
-        std::env::var("BERTH_CRASH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(12_u32);
-    let time = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time").as_micros();
-    let seed = std::env::var("BERTH_CRASH_SEED").ok().and_then(|text| text.parse().ok());
-    let seed = seed.unwrap_or(u64::try_from(time).expect("a number") | 1);
-    eprintln!("{rounds} rounds, seed {seed}");
-    let mut random = Random(seed);
+    let rounds = variable("BERTH_CRASH_ROUNDS").unwrap_or(12);
+    let mut random = Random::announced();
     let mut engine = Engine::start();
     let client = Client::new(engine.address.clone());
     let stop = AtomicBool::new(false);
