@@ -4,11 +4,16 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use model::{ContainerId, Event};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::container::Record;
 use crate::error::{Error, database_error};
 use crate::exec::SavedExec;
+
+/// Room for the changes that are not yet in the database's own file: they grow to 1,000 pages of 4 KiB, as
+/// sqlite.org/wal.html says, before they are moved there.
+const LOG_ROOM: u64 = 5 << 20;
 
 /// How much a write must survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +52,14 @@ impl Database {
             )
         };
         set_up().map_err(database_error("set up tables"))?;
+        // The log stays when the database is closed: the next process may find the disk full.
+        connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+            .map_err(database_error("set up"))?;
+        let log = path.with_extension("db-wal");
+        if let Err(error) = sys::reserve::reserve(&log, LOG_ROOM) {
+            tracing::warn!(path = %log.display(), %error, "cannot keep room to save states on a full disk");
+        }
         Ok(Self(Mutex::new(connection)))
     }
 

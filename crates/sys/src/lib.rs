@@ -19,6 +19,7 @@ pub mod private_mounts;
 pub mod process;
 pub mod program;
 pub mod random;
+pub mod reserve;
 pub mod seqpacket;
 pub mod signal;
 pub mod stream;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use model::{Digest, Timestamp};
+use rusqlite::config::DbConfig;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row};
 
@@ -50,6 +51,10 @@ const BLOBS_GO: &str = "
     DELETE FROM layer_blobs WHERE diff_id NOT IN (SELECT diff_id FROM layers);
 ";
 
+/// Room for the changes that are not yet in the database's own file: twice what they grow to before they
+/// are moved there.
+const LOG_ROOM: u64 = 2 << 20;
+
 /// Opens the database: WAL, whose commits survive any crash of the process; those that must also
 /// survive a loss of power are made with [`durably`].
 pub(super) fn open(path: &Path) -> Result<Connection, Error> {
@@ -73,6 +78,12 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
         return Err(failed()(rusqlite::Error::InvalidParameterName(message)));
     }
     connection.execute_batch(BLOBS_GO).map_err(failed())?;
+    // The log stays when the database is closed: the next process may find the disk full.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed())?;
+    let log = path.with_extension("db-wal");
+    if let Err(error) = sys::reserve::reserve(&log, LOG_ROOM) {
+        tracing::warn!(path = %log.display(), %error, "cannot keep room to remove images from a full disk");
+    }
     Ok(connection)
 }
 
