@@ -345,7 +345,7 @@ fn list(directory: &crate::tree::Directory, path: &Path, lines: &mut Vec<String>
         let path = path.join(&name);
         let (slash, rest) = match &node.kind {
             NodeKind::Directory => ("/", String::new()),
-            NodeKind::File { size } => ("", format!(" {size}")),
+            NodeKind::File { size, .. } => ("", format!(" {size}")),
             NodeKind::Symlink { target } => ("", format!(" -> {}", target.to_string_lossy())),
             NodeKind::Fifo => ("", " fifo".to_owned()),
             NodeKind::Device { .. } => ("", " device".to_owned()),

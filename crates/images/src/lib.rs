@@ -25,7 +25,7 @@ mod remove;
 mod resolve;
 mod save;
 mod store;
-mod tar;
+pub mod tar;
 mod tree;
 mod unpack;
 mod v1;

@@ -42,13 +42,8 @@ impl Build<'_> {
         let lower = self.stage_ref()?.directories();
         let owner = owner_text.map(|owner| resolve_owner(&owner, &View::new(lower.clone()))).transpose()?;
         let absolute = absolute(&self.stage_ref()?.config.working_dir, &destination);
-        let placement = Placement {
-            verb: transfer.verb,
-            destination: Path::new(&absolute),
-            directory,
-            owner,
-            step: self.step,
-        };
+        let placement =
+            Placement { verb: transfer.verb, destination: Path::new(&absolute), directory, owner };
         let root = self.scratch.path(&format!("upper-{}", self.step));
         let source: &dyn Source = tree.as_ref().map_or(&self.context, |tree| tree as &dyn Source);
         let mut upper = Upper::create(root.clone(), &lower)?;

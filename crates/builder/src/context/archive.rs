@@ -1,113 +1,94 @@
-//! Unpacks a context's tar to disk, once, hashing its files meanwhile.
+//! Reads a context's tar once: the paths into an index, the contents to disk, hashed meanwhile.
 //!
-//! The index mirrors what is on disk, and nothing else writes there: an entry whose directory the
-//! index does not know as a directory is refused, so that no entry goes through a symbolic link.
+//! Nothing is made under an entry's name, so no entry can lead anywhere. The index is a tree all
+//! the same: an entry whose directory it does not know as a directory is refused.
 
-use std::cell::Cell;
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use images::registry::Cancellation;
-use rustix::fs::{Timespec, Timestamps, futimens};
-use tar::EntryType;
+use images::tar::{ArchiveError, Entry, EntryKind, Reader};
 
-use super::hasher::Hasher;
+use super::contents::Intake;
 use super::index::{Index, Record};
 use super::{Context, ContextError};
-use crate::tree::{Attribute, Metadata, Modified, Node, NodeKind};
+use crate::tree::{Inode, Metadata, Modified, Node, NodeKind};
 
-/// The prefix of extended attributes in PAX headers.
-const ATTRIBUTE: &str = "SCHILY.xattr.";
+/// How many bytes of names and attributes a context may have: a million files with long names, and a
+/// bound on the daemon's memory against archives that hold nothing else.
+const INDEX_LIMIT: usize = 512 << 20;
+/// What an entry takes in the index beside its name and attributes, about.
+const RECORD: usize = 256;
 
-/// Unpacks a plain tar into the empty directory `root`.
+/// Reads a plain tar and keeps its contents in the empty directory `root`.
 ///
 /// # Errors
-/// [`ContextError`] when the stream is no tar, is cut off, or holds what cannot be unpacked.
-pub(super) fn extract(
-    stream: impl Read,
-    root: PathBuf,
+/// [`ContextError`] when the stream is no tar, is cut off, or holds what no context can.
+pub(super) fn read(
+    stream: impl Read + Send,
+    root: &Path,
     cancellation: &Cancellation,
 ) -> Result<Context, ContextError> {
-    let mut extraction =
-        Extraction { root, index: Index::default(), hasher: Hasher::start(), links: 0, cancellation };
-    let result = extraction.run(stream);
-    let digests = extraction.hasher.finish();
-    result.map(|()| Context::new(extraction.root, extraction.index, digests))
+    let mut reader = Reader::of(Watched { stream, cancellation });
+    let mut intake = Intake::new(root).map_err(ContextError::file("create", Path::new("")))?;
+    let mut reading = Reading { index: Index::default(), intake: &mut intake, groups: 0, taken: 0 };
+    while let Some(entry) = reader.next_entry()? {
+        reader.forget_raw();
+        reading.entry(entry, &mut reader)?;
+    }
+    let index = reading.index;
+    let contents = intake.finish().map_err(ContextError::file("write", Path::new("")))?;
+    Ok(Context::new(index, contents))
 }
 
-struct Extraction<'a> {
-    root: PathBuf,
+struct Reading<'a> {
     index: Index,
-    hasher: Hasher,
+    intake: &'a mut Intake,
     /// How many groups of hard links there are.
-    links: u64,
-    cancellation: &'a Cancellation,
+    groups: u64,
+    /// How much of the index's limit is used.
+    taken: usize,
 }
 
-type Entry<'a, R> = tar::Entry<'a, R>;
-
-impl Extraction<'_> {
-    fn run(&mut self, stream: impl Read) -> Result<(), ContextError> {
-        let ended = Cell::new(false);
-        let result = self.entries(Watched { stream, cancellation: self.cancellation, ended: &ended });
-        match result {
-            // Whatever is missing then, the stream was cut off.
-            Err(ContextError::NotTar(_)) if ended.get() => Err(ContextError::Truncated),
-            other => other,
+impl Reading<'_> {
+    fn entry(&mut self, entry: Entry, reader: &mut Reader<'_>) -> Result<(), ContextError> {
+        let path = normalise(&entry.path);
+        if path.as_os_str().is_empty() || entry.kind == EntryKind::Other {
+            return Ok(reader.content(|_| Ok(()))?);
         }
-    }
-
-    fn entries(&mut self, stream: impl Read) -> Result<(), ContextError> {
-        let mut archive = tar::Archive::new(stream);
-        for entry in archive.entries().map_err(ContextError::Read)? {
-            let mut entry = entry.map_err(malformed)?;
-            let path = normalise(&entry.path_bytes());
-            if path.as_os_str().is_empty() {
-                continue;
-            }
-            self.entry(&mut entry, path)?;
-        }
-        Ok(())
-    }
-
-    fn entry<R: Read>(&mut self, entry: &mut Entry<'_, R>, path: PathBuf) -> Result<(), ContextError> {
-        let kind = entry.header().entry_type();
-        if !is_known(kind) {
-            return Ok(());
-        }
+        self.count(&entry)?;
         self.make_parents(&path)?;
-        self.clear(&path, kind)?;
-        if kind == EntryType::Link {
-            let target = normalise(&entry.link_name_bytes().unwrap_or_default());
-            return self.link(path, &target);
+        // What an earlier entry of the same name made is gone; a directory stays for a directory.
+        let stays = entry.kind == EntryKind::Directory
+            && self.index.get(&path).is_some_and(|record| record.node.is_directory());
+        if !stays {
+            self.index.remove(&path);
         }
-        let metadata = metadata(entry)?;
-        let (kind, content) = match kind {
-            EntryType::Directory => {
-                self.make_directory(&path)?;
-                (NodeKind::Directory, None)
-            }
-            EntryType::Symlink => {
-                let target = OsString::from_vec(entry.link_name_bytes().unwrap_or_default().into_owned());
-                (NodeKind::Symlink { target }, None)
-            }
-            EntryType::Fifo => (NodeKind::Fifo, None),
-            EntryType::Char | EntryType::Block => (device(entry, kind)?, None),
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                let (size, number) = self.write_file(entry, &path, &metadata)?;
-                (NodeKind::File { size }, Some(number))
-            }
-            _ => return Ok(()),
+        if entry.kind == EntryKind::HardLink {
+            return self.link(path, &normalise(&entry.link));
+        }
+        let content = match entry.kind {
+            EntryKind::File => Some(self.content(&entry, &path, reader)?),
+            _ => None,
         };
-        self.index.insert(path, Record { node: Node { kind, metadata }, content, links: None });
+        let node = node(entry);
+        self.index.insert(path, Record { node, content });
         Ok(())
     }
 
-    /// Makes the directories above an entry that the archive did not hold.
+    fn count(&mut self, entry: &Entry) -> Result<(), ArchiveError> {
+        let attributes = entry.attributes.iter().map(|(name, value)| name.len() + value.len());
+        self.taken += RECORD + entry.path.len() + entry.link.len() + attributes.sum::<usize>();
+        if self.taken > INDEX_LIMIT {
+            let limit = INDEX_LIMIT as u64;
+            return Err(ArchiveError::Limit { what: "bytes of names and attributes", limit });
+        }
+        Ok(())
+    }
+
+    /// Notes the directories above an entry that the archive did not hold.
     fn make_parents(&mut self, path: &Path) -> Result<(), ContextError> {
         let mut missing = Vec::new();
         for parent in path.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
@@ -119,186 +100,79 @@ impl Extraction<'_> {
                 None => missing.push(parent.to_owned()),
             }
         }
-        for parent in missing.into_iter().rev() {
-            self.make_directory(&parent)?;
-            let metadata = Metadata::new_directory(0, 0);
-            let node = Node { kind: NodeKind::Directory, metadata };
-            self.index.insert(parent, Record { node, content: None, links: None });
+        for parent in missing {
+            self.index.insert(parent, Record { node: Node::plain_directory(), content: None });
         }
         Ok(())
-    }
-
-    /// Takes away what an earlier entry of the same name made; a directory stays for a directory.
-    fn clear(&mut self, path: &Path, kind: EntryType) -> Result<(), ContextError> {
-        let Some(record) = self.index.get(path) else { return Ok(()) };
-        let on_disk = self.root.join(path);
-        match (record.node.is_directory(), kind == EntryType::Directory) {
-            (true, true) => return Ok(()),
-            (true, false) => fs::remove_dir_all(on_disk).map_err(ContextError::file("replace", path))?,
-            (false, _) if matches!(record.node.kind, NodeKind::File { .. }) => {
-                fs::remove_file(on_disk).map_err(ContextError::file("replace", path))?;
-            }
-            (false, _) => {}
-        }
-        self.index.remove(path);
-        Ok(())
-    }
-
-    fn make_directory(&self, path: &Path) -> Result<(), ContextError> {
-        match fs::create_dir(self.root.join(path)) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                Err(ContextError::file("create", path)(error))
-            }
-            _ => Ok(()),
-        }
     }
 
     fn link(&mut self, path: PathBuf, target: &Path) -> Result<(), ContextError> {
         let Some(record) = self.index.get_mut(target).filter(|record| record.content.is_some()) else {
             return Err(ContextError::LinkTarget { path, target: target.to_owned() });
         };
-        let group = *record.links.get_or_insert_with(|| {
-            self.links += 1;
-            self.links
-        });
-        let record = Record { links: Some(group), ..record.clone() };
-        fs::hard_link(self.root.join(target), self.root.join(&path))
-            .map_err(ContextError::file("link", &path))?;
+        if let NodeKind::File { shared, .. } = &mut record.node.kind {
+            shared.get_or_insert_with(|| {
+                self.groups += 1;
+                // No device has the number 0.
+                Inode { device: 0, number: self.groups }
+            });
+        }
+        let record = record.clone();
         self.index.insert(path, record);
         Ok(())
     }
 
-    /// Writes a file; its size and the number of its content.
-    fn write_file<R: Read>(
+    /// Keeps a file's content and gives its number.
+    fn content(
         &mut self,
-        entry: &mut Entry<'_, R>,
+        entry: &Entry,
         path: &Path,
-        metadata: &Metadata,
-    ) -> Result<(u64, usize), ContextError> {
-        let mut options = OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(self.root.join(path))
-            .map_err(ContextError::file("create", path))?;
-        let mut size = 0;
-        let number = self.hasher.content(entry.size(), |piece| {
-            let count = fill(entry, piece).map_err(malformed)?;
-            file.write_all(&piece[..count]).map_err(ContextError::file("write", path))?;
-            size += count as u64;
-            Ok::<_, ContextError>(count)
-        })?;
-        dress(&file, metadata).map_err(ContextError::file("set the mode of", path))?;
-        Ok((size, number))
-    }
-}
-
-/// Whether an entry stands for a file; others, such as a volume's label, say nothing of use here.
-const fn is_known(kind: EntryType) -> bool {
-    matches!(
-        kind,
-        EntryType::Regular
-            | EntryType::Continuous
-            | EntryType::GNUSparse
-            | EntryType::Link
-            | EntryType::Symlink
-            | EntryType::Directory
-            | EntryType::Fifo
-            | EntryType::Char
-            | EntryType::Block
-    )
-}
-
-/// Sets what a layer's file has that takes this one's inode over: all but the owner, who is root.
-fn dress(file: &File, metadata: &Metadata) -> io::Result<()> {
-    file.set_permissions(fs::Permissions::from_mode(metadata.mode))?;
-    for (name, value) in &metadata.attributes {
-        let name = std::ffi::CString::new(name.as_slice())?;
-        match rustix::fs::fsetxattr(file, name.as_c_str(), value, rustix::fs::XattrFlags::empty()) {
-            Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => {}
-            Err(error) => return Err(error.into()),
+        reader: &mut Reader<'_>,
+    ) -> Result<usize, ContextError> {
+        if Intake::is_small(entry) {
+            let read = |block: &mut Vec<u8>| {
+                let append = |bytes: &[u8]| {
+                    block.extend_from_slice(bytes);
+                    Ok(())
+                };
+                reader.content(append).map_err(ContextError::from)
+            };
+            return self.intake.add(read, ContextError::file("write", path));
+        }
+        let mut large = self.intake.begin(entry).map_err(ContextError::file("create", path))?;
+        let written =
+            reader.shared_content(|chunk, range| large.write(chunk, range).map_err(ArchiveError::Output));
+        match written {
+            Err(ArchiveError::Output(source)) => Err(ContextError::file("write", path)(source)),
+            Err(error) => Err(error.into()),
+            Ok(()) => Ok(large.end()),
         }
     }
-    let Some(modified) = metadata.modified else { return Ok(()) };
-    let time = Timespec { tv_sec: modified.seconds, tv_nsec: i64::from(modified.nanoseconds) };
-    Ok(futimens(file, &Timestamps { last_access: time, last_modification: time })?)
 }
 
-/// Reads until the buffer is full or the content ends.
-fn fill(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match stream.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+/// What an entry other than a hard link is.
+pub(crate) fn node(entry: Entry) -> Node {
+    let device = rustix::fs::makedev(entry.device.0, entry.device.1);
+    let kind = match entry.kind {
+        EntryKind::Directory => NodeKind::Directory,
+        EntryKind::Symlink => NodeKind::Symlink { target: OsString::from_vec(entry.link) },
+        EntryKind::Fifo => NodeKind::Fifo,
+        EntryKind::CharacterDevice => NodeKind::Device { block: false, number: device },
+        EntryKind::BlockDevice => NodeKind::Device { block: true, number: device },
+        EntryKind::File | EntryKind::HardLink | EntryKind::Other => {
+            NodeKind::File { size: entry.size, shared: None }
         }
-    }
-    Ok(filled)
-}
-
-/// Reads owner, mode, time and attributes of an entry; a number that is not there is 0.
-///
-/// # Errors
-/// [`ContextError`] when an extended header is malformed, or an owner's number too large.
-pub(crate) fn metadata<R: Read>(entry: &mut Entry<'_, R>) -> Result<Metadata, ContextError> {
-    let header = entry.header();
-    let id = |id: io::Result<u64>| {
-        let too_large = || malformed(io::Error::other("an owner's number is too large"));
-        u32::try_from(id.unwrap_or(0)).map_err(|_| too_large())
     };
-    let seconds = i64::try_from(header.mtime().unwrap_or(0)).unwrap_or_default();
-    let mut metadata = Metadata {
-        mode: header.mode().unwrap_or(0) & 0o7777,
-        user: id(header.uid())?,
-        group: id(header.gid())?,
-        modified: Some(Modified { seconds, nanoseconds: 0 }),
-        attributes: Vec::new(),
+    let mut attributes = entry.attributes;
+    attributes.sort();
+    let metadata = Metadata {
+        mode: entry.mode,
+        user: entry.user,
+        group: entry.group,
+        modified: Some(Modified { seconds: entry.seconds, nanoseconds: entry.nanoseconds }),
+        attributes,
     };
-    let Some(extensions) = entry.pax_extensions().map_err(malformed)? else { return Ok(metadata) };
-    for extension in extensions.flatten() {
-        let Ok(key) = extension.key() else { continue };
-        if let Some(name) = key.strip_prefix(ATTRIBUTE) {
-            let attribute: Attribute = (name.as_bytes().to_vec(), extension.value_bytes().to_vec());
-            metadata.attributes.push(attribute);
-        } else if key == "mtime" {
-            metadata.modified = extension.value().ok().and_then(parse_time).or(metadata.modified);
-        }
-    }
-    metadata.attributes.sort();
-    Ok(metadata)
-}
-
-/// Parses the decimal seconds of a PAX header.
-fn parse_time(text: &str) -> Option<Modified> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let seconds: i64 = whole.parse().ok()?;
-    let digits = fraction.get(..fraction.len().min(9))?;
-    let nanoseconds = if digits.is_empty() { 0 } else { format!("{digits:0<9}").parse().ok()? };
-    if whole.starts_with('-') && nanoseconds > 0 {
-        return Some(Modified { seconds: seconds - 1, nanoseconds: 1_000_000_000 - nanoseconds });
-    }
-    Some(Modified { seconds, nanoseconds })
-}
-
-/// Reads a device entry's numbers; fields that are blank or not there mean 0.
-pub(crate) fn device<R: Read>(entry: &Entry<'_, R>, kind: EntryType) -> Result<NodeKind, ContextError> {
-    let header = entry.header();
-    let blank = |field: &[u8]| field.iter().all(|byte| matches!(byte, 0 | b' '));
-    let [major_field, minor_field] = header
-        .as_ustar()
-        .map(|header| [header.dev_major, header.dev_minor])
-        .or_else(|| header.as_gnu().map(|header| [header.dev_major, header.dev_minor]))
-        .unwrap_or_default();
-    let number = |field: [u8; 8], read: io::Result<Option<u32>>| match read {
-        Err(_) if blank(&field) => Ok(0),
-        read => read.map(Option::unwrap_or_default).map_err(malformed),
-    };
-    let major = number(major_field, header.device_major())?;
-    let minor = number(minor_field, header.device_minor())?;
-    Ok(NodeKind::Device { block: kind == EntryType::Block, number: rustix::fs::makedev(major, minor) })
+    Node { kind, metadata }
 }
 
 /// Takes `.` and `..` steps and the root out of a name; nothing leads above the top.
@@ -315,22 +189,10 @@ pub(crate) fn normalise(name: &[u8]) -> PathBuf {
     path
 }
 
-/// Tells a stream that ends too early from one that is no tar.
-pub(crate) fn malformed(error: io::Error) -> ContextError {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => ContextError::Truncated,
-        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-            ContextError::Read(error)
-        }
-        _ => ContextError::NotTar(error),
-    }
-}
-
-/// A stream that fails when the build is cancelled, and notes its end.
+/// A stream that fails when the build is cancelled.
 struct Watched<'a, R> {
     stream: R,
     cancellation: &'a Cancellation,
-    ended: &'a Cell<bool>,
 }
 
 impl<R: Read> Read for Watched<'_, R> {
@@ -338,8 +200,29 @@ impl<R: Read> Read for Watched<'_, R> {
         if self.cancellation.is_cancelled() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        let count = self.stream.read(buffer)?;
-        self.ended.set(self.ended.get() || (count == 0 && !buffer.is_empty()));
-        Ok(count)
+        self.stream.read(buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Archive;
+
+    #[test]
+    fn names_without_end_are_refused() {
+        let directory = crate::fixture::Temporary::new();
+        let mut intake = Intake::new(directory.path()).unwrap();
+        let bytes = Archive::new().file("a", "1").file("b", "2").bytes();
+        let mut reader = Reader::of(bytes.as_slice());
+        let taken = INDEX_LIMIT - RECORD - 1;
+        let mut reading = Reading { index: Index::default(), intake: &mut intake, groups: 0, taken };
+        let entry = reader.next_entry().unwrap().unwrap();
+        reading.entry(entry, &mut reader).unwrap();
+        let entry = reader.next_entry().unwrap().unwrap();
+        let error = reading.entry(entry, &mut reader).unwrap_err();
+        let want =
+            "cannot read the build context: the archive is refused: more than 536870912 bytes of names";
+        assert!(error.to_string().starts_with(want), "{error}");
     }
 }

@@ -1,11 +1,9 @@
 //! Takes a directory on disk, a repository's working tree, as a context.
 
-use std::fs::{self, File};
-use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 
-use super::hasher::Hasher;
+use super::contents::Intake;
 use super::index::{Index, Record};
 use super::{Context, ContextError};
 use crate::tree::{Node, NodeKind};
@@ -14,19 +12,18 @@ use crate::tree::{Node, NodeKind};
 ///
 /// # Errors
 /// [`ContextError::File`] when it cannot be read.
-pub(super) fn read(root: PathBuf) -> Result<Context, ContextError> {
+pub(super) fn read(root: &Path, mut intake: Intake) -> Result<Context, ContextError> {
     let mut index = Index::default();
-    let mut hasher = Hasher::start();
-    let result = read_directory(&root, Path::new(""), &mut index, &mut hasher);
-    let digests = hasher.finish();
-    result.map(|()| Context::new(root, index, digests))
+    read_directory(root, Path::new(""), &mut index, &mut intake)?;
+    let contents = intake.finish().map_err(ContextError::file("write", Path::new("")))?;
+    Ok(Context::new(index, contents))
 }
 
 fn read_directory(
     root: &Path,
     relative: &Path,
     index: &mut Index,
-    hasher: &mut Hasher,
+    intake: &mut Intake,
 ) -> Result<(), ContextError> {
     let failed = |error| ContextError::file("list", relative)(error);
     for entry in fs::read_dir(root.join(relative)).map_err(failed)? {
@@ -41,27 +38,17 @@ fn read_directory(
         let content = match node.kind {
             NodeKind::File { .. } => {
                 node.metadata.mode = if node.metadata.mode & 0o100 == 0 { 0o644 } else { 0o755 };
-                Some(
-                    read_file(&root.join(&path), node.metadata.mode, hasher)
-                        .map_err(ContextError::file("read", &path))?,
-                )
+                Some(intake.adopt(root.join(&path)).map_err(ContextError::file("read", &path))?)
             }
             NodeKind::Directory => {
                 node.metadata.mode = 0o755;
-                read_directory(root, &path, index, hasher)?;
+                read_directory(root, &path, index, intake)?;
                 None
             }
             NodeKind::Symlink { .. } => None,
             NodeKind::Fifo | NodeKind::Device { .. } => continue,
         };
-        index.insert(path, Record { node, content, links: None });
+        index.insert(path, Record { node, content });
     }
     Ok(())
-}
-
-fn read_file(path: &Path, mode: u32, hasher: &mut Hasher) -> std::io::Result<usize> {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
-    let mut file = File::open(path)?;
-    let size = file.metadata()?.len();
-    hasher.content(size, |piece| file.read(piece))
 }

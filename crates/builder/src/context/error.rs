@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use images::tar::ArchiveError;
 use model::ErrorKind;
 
 use crate::pattern::PatternError;
@@ -18,7 +19,10 @@ pub enum ContextError {
     Truncated,
     /// The stream is no tar.
     #[error("the build context is no tar archive: {0}")]
-    NotTar(io::Error),
+    NotTar(ArchiveError),
+    /// The archive holds more than any context needs.
+    #[error("cannot read the build context: {0}")]
+    Limit(ArchiveError),
     /// The stream breaks off or cannot be decompressed.
     #[error("cannot read the build context: {0}")]
     Read(io::Error),
@@ -95,6 +99,7 @@ impl ContextError {
             Self::Empty
             | Self::Truncated
             | Self::NotTar(_)
+            | Self::Limit(_)
             | Self::Through { .. }
             | Self::LinkTarget { .. }
             | Self::NoDockerfile(_)
@@ -110,5 +115,17 @@ impl ContextError {
     pub(super) fn file(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File { act, path, source }
+    }
+}
+
+impl From<ArchiveError> for ContextError {
+    fn from(error: ArchiveError) -> Self {
+        match error {
+            ArchiveError::Empty => Self::Empty,
+            ArchiveError::Truncated => Self::Truncated,
+            ArchiveError::Input(source) => Self::Read(source),
+            error @ ArchiveError::Limit { .. } => Self::Limit(error),
+            other => Self::NotTar(other),
+        }
     }
 }

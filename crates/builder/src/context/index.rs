@@ -1,24 +1,24 @@
 //! What a context holds: every path with its metadata, and where its content lies.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
+use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use model::Digest;
 
+use super::contents::{Contents, Intake};
 use crate::transfer::{Given, Source};
-use crate::tree::{Node, TreeError};
+use crate::tree::{Metadata, Node, NodeKind, TreeError};
 
 /// One path of a context.
 #[derive(Debug, Clone)]
 pub(super) struct Record {
     pub(super) node: Node,
-    /// The number of the content among the context's digests.
+    /// The number of its content, where it is a file.
     pub(super) content: Option<usize>,
-    /// The group of hard links that the file is one of.
-    pub(super) links: Option<u64>,
 }
 
 /// The paths of a context, relative to its root.
@@ -67,32 +67,47 @@ impl Index {
     }
 }
 
-/// An unpacked context.
+/// A context.
 #[derive(Debug)]
 pub(crate) struct Context {
-    root: PathBuf,
     index: Index,
-    digests: Vec<Digest>,
-    given: RefCell<GivenAway>,
-}
-
-/// Which inodes of the context have become those of layers.
-#[derive(Debug, Default)]
-struct GivenAway {
-    paths: HashSet<PathBuf>,
-    /// Groups of hard links, each with the step that it was given to.
-    links: HashMap<u64, u64>,
+    contents: Contents,
+    /// The contents whose file has become a layer's.
+    given: RefCell<HashSet<usize>>,
 }
 
 impl Context {
-    pub(super) fn new(root: PathBuf, index: Index, digests: Vec<Digest>) -> Self {
-        Self { root, index, digests, given: RefCell::default() }
+    pub(super) fn new(index: Index, contents: Contents) -> Self {
+        Self { index, contents, given: RefCell::default() }
     }
 
-    /// Where a file lies on the host; `None` where the context has no such file.
-    pub(super) fn file(&self, path: &Path) -> Option<PathBuf> {
-        self.index.get(path)?.content?;
-        Some(self.root.join(path))
+    /// Makes a context of one file.
+    ///
+    /// # Errors
+    /// What keeping it fails with.
+    pub(super) fn of_file(name: &str, bytes: &[u8], mut intake: Intake) -> io::Result<Self> {
+        let append = |block: &mut Vec<u8>| {
+            block.extend_from_slice(bytes);
+            Ok(())
+        };
+        let content = intake.add(append, |error| error)?;
+        let metadata = Metadata { mode: 0o600, ..Metadata::new_directory(0, 0) };
+        let node = Node { kind: NodeKind::File { size: bytes.len() as u64, shared: None }, metadata };
+        let mut index = Index::default();
+        index.insert(PathBuf::from(name), Record { node, content: Some(content) });
+        Ok(Self::new(index, intake.finish()?))
+    }
+
+    /// Reads a file; `None` where the context has no such file.
+    ///
+    /// # Errors
+    /// What reading fails with.
+    pub(super) fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        self.content(path).map(|number| self.contents.read(number)).transpose()
+    }
+
+    fn content(&self, path: &Path) -> Option<usize> {
+        self.index.get(path)?.content
     }
 
     /// Leaves out the paths that `excluded` wants out.
@@ -121,17 +136,15 @@ impl Source for Context {
     }
 
     fn digest(&self, path: &Path) -> Result<Option<Digest>, TreeError> {
-        Ok(self.index.get(path).and_then(|record| self.digests.get(record.content?).copied()))
+        Ok(self.content(path).and_then(|number| self.contents.digest(number)))
     }
 
-    fn give(&self, path: &Path, step: u64) -> Result<Given, TreeError> {
-        let mut given = self.given.borrow_mut();
-        let links = self.index.get(path).and_then(|record| record.links);
-        let taken = links.is_some_and(|group| given.links.get(&group).is_some_and(|owner| *owner != step));
-        if taken || !given.paths.insert(path.to_owned()) {
-            return Ok(Given::Copy(self.root.join(path)));
-        }
-        given.links.extend(links.map(|group| (group, step)));
-        Ok(Given::Link(self.root.join(path)))
+    fn give(&self, path: &Path) -> Result<Given, TreeError> {
+        let failed = |error: io::Error| TreeError::file("read", path)(error);
+        let number = self.content(path).ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+        Ok(match self.contents.give(number).map_err(failed)? {
+            Given::Link(own) if !self.given.borrow_mut().insert(number) => Given::Copy(own),
+            given => given,
+        })
     }
 }

@@ -1,9 +1,10 @@
-//! Build contexts: got from the request's body, an address or a repository, unpacked once.
+//! Build contexts: got from the request's body, an address or a repository, read once.
 
+mod archive;
+mod contents;
 mod date;
 mod directory;
 mod error;
-mod extract;
 mod fetch;
 mod git;
 mod hasher;
@@ -17,8 +18,8 @@ use std::path::{Path, PathBuf};
 
 use images::registry::Cancellation;
 
+pub(crate) use archive::{node, normalise};
 pub use error::ContextError;
-pub(crate) use extract::{device, malformed, metadata, normalise};
 pub(crate) use fetch::{Advance, open as fetch_open};
 pub use fetch::{FetchError, download};
 pub use git::GitError;
@@ -29,6 +30,7 @@ use crate::ignore::IgnorePatterns;
 use crate::request::ContextSource;
 use crate::scratch::Scratch;
 use crate::transfer::{Outside, resolve};
+use crate::tree::NodeKind;
 
 /// The Dockerfile's name where the request gives none.
 const DOCKERFILE: &str = "Dockerfile";
@@ -67,7 +69,7 @@ pub(crate) fn load(
         ContextSource::Archive(stream) => {
             let root =
                 scratch.directory("context").map_err(ContextError::file("create", Path::new("context")))?;
-            (unpack(stream, &root, cancellation)?, Origin::Client)
+            (read_archive(stream, &root, cancellation)?, Origin::Client)
         }
         ContextSource::Remote(remote) => remote::load(&remote, scratch, events, cancellation)?,
     };
@@ -77,22 +79,14 @@ pub(crate) fn load(
     Ok(Loaded { context, dockerfile })
 }
 
-/// Unpacks a tar, compressed in any known way.
-fn unpack(
+/// Reads a tar, compressed in any known way.
+fn read_archive(
     stream: impl Read + Send,
     root: &Path,
     cancellation: &Cancellation,
 ) -> Result<Context, ContextError> {
-    let (compression, mut stream) = images::peek(stream).map_err(ContextError::Read)?;
-    if compression == images::Compression::Identity {
-        let mut first = [0_u8; 1];
-        if stream.read(&mut first).map_err(ContextError::Read)? == 0 {
-            return Err(ContextError::Empty);
-        }
-        return extract::extract(first.as_slice().chain(stream), root.to_owned(), cancellation);
-    }
-    let stream = images::decoder(compression, stream).map_err(malformed)?;
-    extract::extract(stream, root.to_owned(), cancellation)
+    let stream = images::decompress(stream).map_err(ContextError::Read)?;
+    archive::read(stream, root, cancellation)
 }
 
 /// Finds and reads the Dockerfile: its place in the context and its text.
@@ -107,20 +101,19 @@ fn read_dockerfile(context: &Context, name: Option<&str>) -> Result<(PathBuf, Ve
         None => found.or_else(|| find(context, Path::new("dockerfile"))),
         Some(_) => found,
     };
-    let (path, location) = found.ok_or_else(|| ContextError::NoDockerfile(shown.to_owned()))?;
-    let text = std::fs::read(location).map_err(ContextError::file("read", &path))?;
+    let path = found.ok_or_else(|| ContextError::NoDockerfile(shown.to_owned()))?;
+    let text = context.read(&path).map_err(ContextError::file("read", &path))?.unwrap_or_default();
     if text.is_empty() {
         return Err(ContextError::EmptyDockerfile(shown.to_owned()));
     }
     Ok((normalise(shown.as_bytes()), text))
 }
 
-/// The place in the context and on disk of a file, symbolic links followed.
-fn find(context: &Context, path: &Path) -> Option<(PathBuf, PathBuf)> {
+/// The place in the context of a file, symbolic links followed.
+fn find(context: &Context, path: &Path) -> Option<PathBuf> {
     let plain = normalise(path.as_os_str().as_encoded_bytes());
     let selected = resolve(context, "", &plain, Outside::Forbidden).ok()?;
-    let location = context.file(&selected.path)?;
-    Some((selected.path, location))
+    matches!(selected.node.kind, NodeKind::File { .. }).then_some(selected.path)
 }
 
 /// Whether a path has more `..` than names before them.
@@ -139,8 +132,8 @@ fn leads_outside(path: &str) -> bool {
 /// Leaves out what `.dockerignore` says: of a client's context only the two files that the client
 /// had to send all the same.
 fn apply_ignore(context: &mut Context, dockerfile: &Path, origin: Origin) -> Result<(), ContextError> {
-    let Some(location) = context.file(Path::new(IGNORE)) else { return Ok(()) };
-    let text = std::fs::read(location).map_err(ContextError::file("read", Path::new(IGNORE)))?;
+    let text = context.read(Path::new(IGNORE)).map_err(ContextError::file("read", Path::new(IGNORE)))?;
+    let Some(text) = text else { return Ok(()) };
     let patterns = match (IgnorePatterns::parse(&text), origin) {
         (Ok(patterns), _) => patterns,
         (Err(error), Origin::Fetched) => return Err(error.into()),

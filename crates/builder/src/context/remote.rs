@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use images::registry::{Cancellation, Message};
 
+use super::contents::Intake;
 use super::fetch::{Advance, Download};
 use super::git::Repository;
-use super::{Context, ContextError, Origin, directory, extract, fetch, git};
+use super::{Context, ContextError, DOCKERFILE, Origin, directory, fetch, git};
 use crate::event::EventSink;
 use crate::scratch::Scratch;
 
@@ -27,8 +28,8 @@ pub(super) fn load(
 ) -> Result<(Context, Origin), ContextError> {
     if let Some(repository) = Repository::parse(remote) {
         let root = make(scratch, "git")?;
-        let context = git::fetch(&repository, &root, cancellation)?;
-        return Ok((directory::read(context)?, Origin::Fetched));
+        let tree = git::fetch(&repository, &root, cancellation)?;
+        return Ok((directory::read(&tree, intake(scratch)?)?, Origin::Fetched));
     }
     if !remote.starts_with("http://") && !remote.starts_with("https://") {
         return Err(ContextError::RemoteForm(remote.to_owned()));
@@ -48,11 +49,17 @@ pub(super) fn load(
         let found = download.head.content_type.clone();
         return Err(ContextError::ContentType { address: remote.to_owned(), found });
     }
-    load_dockerfile(download, start, &make(scratch, "context")?, cancellation)
+    load_dockerfile(download, start, intake(scratch)?)
 }
 
 fn make(scratch: &Scratch, name: &str) -> Result<PathBuf, ContextError> {
     scratch.directory(name).map_err(ContextError::file("create", Path::new(name)))
+}
+
+/// Where contents are kept.
+fn intake(scratch: &Scratch) -> Result<Intake, ContextError> {
+    let root = make(scratch, "context")?;
+    Intake::new(&root).map_err(ContextError::file("create", Path::new("")))
 }
 
 /// Refuses what says of itself that it is neither a text nor a tar.
@@ -88,7 +95,7 @@ fn load_archive(
     let result = {
         let stream = Cursor::new(start).chain(&mut download);
         let mut advance = Advance::new(stream, events, message, total);
-        super::unpack(&mut advance, root, cancellation)
+        super::read_archive(&mut advance, root, cancellation)
     };
     match (result, download.take_failure()) {
         (Ok(context), None) => Ok((context, Origin::Fetched)),
@@ -101,8 +108,7 @@ fn load_archive(
 fn load_dockerfile(
     mut download: Download<'_>,
     mut text: Vec<u8>,
-    root: &Path,
-    cancellation: &Cancellation,
+    intake: Intake,
 ) -> Result<(Context, Origin), ContextError> {
     if let Err(error) = download.read_to_end(&mut text) {
         let address = download.address.clone();
@@ -110,14 +116,6 @@ fn load_dockerfile(
             .take_failure()
             .map_or(ContextError::Read(error), |source| ContextError::Download { address, source }));
     }
-    let mut archive = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_ustar();
-    header.set_size(text.len() as u64);
-    header.set_mode(0o600);
-    let packed = archive
-        .append_data(&mut header, "Dockerfile", text.as_slice())
-        .and_then(|()| archive.into_inner())
-        .map_err(ContextError::Read)?;
-    let context = extract::extract(packed.as_slice(), root.to_owned(), cancellation)?;
-    Ok((context, Origin::Dockerfile))
+    let context = Context::of_file(DOCKERFILE, &text, intake);
+    Ok((context.map_err(ContextError::file("write", Path::new(DOCKERFILE)))?, Origin::Dockerfile))
 }

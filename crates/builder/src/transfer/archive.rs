@@ -3,24 +3,22 @@
 //! Names and links are resolved with the destination as their root, as in a chroot there; what a
 //! name leads through, symbolic links of the image among it, is followed.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::ffi::OsStringExt;
+use std::io::{self, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
-use tar::EntryType;
+use images::tar::{self, ArchiveError, Entry, EntryKind, Reader};
 
-use super::TransferError;
-use crate::context::{ContextError, device, malformed, metadata, normalise};
+use super::{Given, TransferError};
+use crate::context::{node, normalise};
 use crate::tree::{
-    Content, MakeDirectories, Metadata, Node, NodeKind, Owner, Position, Reached, Stop, TreeError, Upper,
-    Walk,
+    Content, MakeDirectories, Metadata, Owner, Position, Reached, Stop, TreeError, Upper, Walk,
 };
 
 /// A failure to unpack, not yet named.
 pub(super) enum Failure {
-    Archive(ContextError),
+    Archive(ArchiveError),
     Tree(TreeError),
 }
 
@@ -34,8 +32,8 @@ impl Failure {
     }
 }
 
-impl From<ContextError> for Failure {
-    fn from(error: ContextError) -> Self {
+impl From<ArchiveError> for Failure {
+    fn from(error: ArchiveError) -> Self {
         Self::Archive(error)
     }
 }
@@ -46,36 +44,36 @@ impl From<TreeError> for Failure {
     }
 }
 
-/// Opens a file as an archive, decompressed; `None` when it is none.
+/// Opens a content as an archive, decompressed; `None` when it is none.
 ///
 /// # Errors
-/// [`TreeError::File`] when the file cannot be read.
-pub(super) fn open(path: &Path) -> Result<Option<Box<dyn Read + Send>>, TreeError> {
-    let failed = |error| TreeError::file("read", path)(error);
-    let mut file = File::open(path).map_err(failed)?;
-    if !holds_tar(&file) {
-        return Ok(None);
+/// [`TreeError::File`] when the content cannot be read.
+pub(super) fn open(given: &Given) -> Result<Option<Box<dyn Read + Send + '_>>, TreeError> {
+    match given {
+        Given::Bytes(bytes) => open_stream(Cursor::new(bytes), Path::new("")),
+        Given::Link(path) | Given::Copy(path) => {
+            open_stream(File::open(path).map_err(TreeError::file("read", path))?, path)
+        }
     }
-    file.seek(SeekFrom::Start(0)).map_err(failed)?;
-    images::decompress(file).map(Some).map_err(failed)
 }
 
-/// Whether the first block, decompressed, is a tar header with the right checksum.
-fn holds_tar(file: &File) -> bool {
-    let Ok(mut stream) = images::decompress(file) else { return false };
-    let mut block = [0_u8; 512];
-    if stream.read_exact(&mut block).is_err() || block.iter().all(|byte| *byte == 0) {
-        return false;
+fn open_stream<'a>(
+    mut stream: impl Read + Seek + Send + 'a,
+    path: &Path,
+) -> Result<Option<Box<dyn Read + Send + 'a>>, TreeError> {
+    let failed = |error| TreeError::file("read", path)(error);
+    if !holds_tar(&mut stream) {
+        return Ok(None);
     }
-    let header = tar::Header::from_byte_slice(&block);
-    // POSIX pax: the checksum is the sum of all bytes with its own field taken as blanks.
-    let own = 148..156;
-    let sum: u32 = block
-        .iter()
-        .enumerate()
-        .map(|(index, byte)| if own.contains(&index) { u32::from(b' ') } else { u32::from(*byte) })
-        .sum();
-    header.cksum().is_ok_and(|checksum| checksum == sum)
+    stream.rewind().map_err(failed)?;
+    images::decompress(stream).map(Some).map_err(failed)
+}
+
+/// Whether the first block, decompressed, is a tar header.
+fn holds_tar(stream: &mut (impl Read + Send)) -> bool {
+    let Ok(mut stream) = images::decompress(stream) else { return false };
+    let mut block = [0_u8; tar::BLOCK];
+    stream.read_exact(&mut block).is_ok() && tar::is_header(&block)
 }
 
 /// Unpacks a plain tar into the directory at `position`.
@@ -85,18 +83,24 @@ fn holds_tar(file: &File) -> bool {
 pub(super) fn unpack(
     upper: &mut Upper,
     position: &Position,
-    stream: impl Read,
+    stream: impl Read + Send,
     owner: Option<Owner>,
 ) -> Result<(), Failure> {
     let mut unpacking = Unpacking { upper, top: position, owner, last: None };
-    let mut archive = tar::Archive::new(stream);
-    for entry in archive.entries().map_err(malformed)? {
-        let mut entry = entry.map_err(malformed)?;
-        let path = normalise(&entry.path_bytes());
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
-        let mut position = unpacking.parent(parent)?;
-        unpacking.entry(&mut entry, &mut position, name)?;
-        unpacking.last = Some((parent.to_owned(), position));
+    let mut reader = Reader::of(stream);
+    while let Some(entry) = reader.next_entry()? {
+        reader.forget_raw();
+        let path = normalise(&entry.path);
+        match (path.parent(), path.file_name()) {
+            (Some(parent), Some(name)) if entry.kind != EntryKind::Other => {
+                let mut position = unpacking.parent(parent)?;
+                unpacking.entry(entry, &mut reader, &mut position, name)?;
+                unpacking.last = Some((parent.to_owned(), position));
+            }
+            _ => {}
+        }
+        // Of what is passed over, or of a file's end.
+        reader.content(|_| Ok(()))?;
     }
     Ok(())
 }
@@ -126,40 +130,41 @@ impl Unpacking<'_> {
         }
     }
 
-    fn entry<R: Read>(
+    fn entry(
         &mut self,
-        entry: &mut tar::Entry<'_, R>,
+        entry: Entry,
+        reader: &mut Reader<'_>,
         position: &mut Position,
         name: &OsStr,
     ) -> Result<(), Failure> {
-        let kind = match entry.header().entry_type() {
-            EntryType::Link => {
-                let target = normalise(&entry.link_name_bytes().unwrap_or_default());
-                return self.link(&target, position, name);
-            }
-            EntryType::Directory => NodeKind::Directory,
-            EntryType::Symlink => {
-                let target = entry.link_name_bytes().unwrap_or_default().into_owned();
-                NodeKind::Symlink { target: OsString::from_vec(target) }
-            }
-            EntryType::Fifo => NodeKind::Fifo,
-            kind @ (EntryType::Char | EntryType::Block) => device(entry, kind)?,
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                NodeKind::File { size: entry.size() }
-            }
-            _ => return Ok(()),
-        };
-        let mut metadata = metadata(entry)?;
-        if let Some(owner) = self.owner {
-            (metadata.user, metadata.group) = (owner.user, owner.group);
+        if entry.kind == EntryKind::HardLink {
+            return self.link(&normalise(&entry.link), position, name);
         }
-        let node = Node { kind, metadata };
-        Ok(self.upper.place(position, name, &node, Content::Stream(entry))?)
+        let mut places = entry.places();
+        let sparse = entry.extents.is_some().then_some(entry.size);
+        let mut node = node(entry);
+        if let Some(owner) = self.owner {
+            (node.metadata.user, node.metadata.group) = (owner.user, owner.group);
+        }
+        let mut write = |file: &File| {
+            sparse.map_or(Ok(()), |size| file.set_len(size))?;
+            let written = reader.content(|bytes| {
+                places.write(file, bytes).map_err(io::Error::from).map_err(ArchiveError::Output)
+            });
+            written.map_err(|error| match error {
+                ArchiveError::Output(source) => source,
+                other => io::Error::other(other),
+            })
+        };
+        Ok(self.upper.place(position, name, &node, Content::Written(&mut write))?)
     }
 
     fn link(&mut self, target: &Path, position: &mut Position, name: &OsStr) -> Result<(), Failure> {
         let parent = target.parent().unwrap_or(Path::new(""));
-        let missing = || ContextError::LinkTarget { path: PathBuf::from(name), target: target.to_owned() };
+        let missing = || ArchiveError::LinkTarget {
+            name: name.to_string_lossy().into_owned(),
+            target: target.to_string_lossy().into_owned(),
+        };
         let target_name = target.file_name().ok_or_else(missing)?;
         let Reached::Directory(mut directory) = Walk::new(parent).run(self.top, &mut Stop)? else {
             return Err(missing().into());

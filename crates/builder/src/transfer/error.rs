@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use images::tar::ArchiveError;
 use model::ErrorKind;
 
-use crate::context::{ContextError, FetchError};
+use crate::context::FetchError;
 use crate::tree::TreeError;
 
 /// A failure of a COPY or ADD step.
@@ -44,7 +45,7 @@ pub enum TransferError {
         /// The archive, as written.
         name: String,
         /// What is wrong with it.
-        source: ContextError,
+        source: ArchiveError,
     },
 }
 

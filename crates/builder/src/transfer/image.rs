@@ -73,7 +73,7 @@ impl Source for ImageTree {
         hash_file(&found.location).map(Some).map_err(TreeError::file("read", path))
     }
 
-    fn give(&self, path: &Path, _step: u64) -> Result<Given, TreeError> {
+    fn give(&self, path: &Path) -> Result<Given, TreeError> {
         let missing = || TreeError::file("read", path)(io::ErrorKind::NotFound.into());
         Ok(Given::Copy(self.found(path)?.ok_or_else(missing)?.location))
     }

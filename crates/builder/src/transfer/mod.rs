@@ -13,7 +13,7 @@ mod sum;
 mod tests;
 
 pub use error::TransferError;
-pub(crate) use image::ImageTree;
+pub(crate) use image::{ImageTree, hash_file};
 pub(crate) use place::{Placement, place};
 pub(crate) use select::{Item, Outside, Remote, Selected, resolve, select};
 pub(crate) use source::{Given, Source};

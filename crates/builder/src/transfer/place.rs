@@ -19,8 +19,6 @@ pub(crate) struct Placement<'a> {
     pub(crate) directory: bool,
     /// `--chown`; without it everything belongs to root, and what an archive holds to its owners.
     pub(crate) owner: Option<Owner>,
-    /// The step's number: an inode of the context is given to one step only.
-    pub(crate) step: u64,
 }
 
 /// Puts every item in its place.
@@ -89,20 +87,16 @@ fn place_file(
     selected: &Selected,
     placement: &Placement<'_>,
 ) -> Result<(), TransferError> {
-    let given = source.give(&selected.path, placement.step);
-    if placement.verb == TransferVerb::Add && matches!(selected.node.kind, NodeKind::File { .. }) {
-        let given = given?;
-        let (Given::Link(location) | Given::Copy(location)) = &given;
-        if let Some(stream) = archive::open(location)? {
-            let position = directory(upper, placement)?.confined();
-            return archive::unpack(upper, &position, stream, placement.owner)
-                .map_err(|failure| failure.named(&selected.written));
-        }
-        let (mut position, name) = file_place(upper, &selected.name, placement)?;
-        return Ok(put(upper, (&mut position, &name), &selected.node, Some(&given), placement)?);
+    let is_file = matches!(selected.node.kind, NodeKind::File { .. });
+    let given = is_file.then(|| source.give(&selected.path)).transpose()?;
+    if let (TransferVerb::Add, Some(given)) = (placement.verb, &given)
+        && let Some(stream) = archive::open(given)?
+    {
+        let position = directory(upper, placement)?.confined();
+        return archive::unpack(upper, &position, stream, placement.owner)
+            .map_err(|failure| failure.named(&selected.written));
     }
     let (mut position, name) = file_place(upper, &selected.name, placement)?;
-    let given = matches!(selected.node.kind, NodeKind::File { .. }).then_some(given).transpose()?;
     Ok(put(upper, (&mut position, &name), &selected.node, given.as_ref(), placement)?)
 }
 
@@ -113,7 +107,7 @@ fn place_remote(upper: &mut Upper, remote: &Remote, placement: &Placement<'_>) -
     }
     let Owner { user, group } = owner(placement);
     let metadata = Metadata { mode: 0o600, user, group, modified: remote.modified, attributes: Vec::new() };
-    let node = Node { kind: NodeKind::File { size: 0 }, metadata };
+    let node = Node { kind: NodeKind::File { size: 0, shared: None }, metadata };
     Ok(upper.place(&mut position, &name, &node, Content::Copy(&remote.file))?)
 }
 
@@ -129,7 +123,7 @@ fn place_children(
         let path = path.join(&name);
         let Some(node) = source.node(&path)? else { continue };
         let is_file = matches!(node.kind, NodeKind::File { .. });
-        let given = is_file.then(|| source.give(&path, placement.step)).transpose()?;
+        let given = is_file.then(|| source.give(&path)).transpose()?;
         put(upper, (position, &name), &node, given.as_ref(), placement)?;
         if node.is_directory() {
             let missing = || TreeError::NotDirectory(path.clone());
@@ -156,6 +150,7 @@ fn put(
     let content = match given {
         Some(Given::Link(path)) => Content::Link(path),
         Some(Given::Copy(path)) => Content::Copy(path),
+        Some(Given::Bytes(bytes)) => Content::Bytes(bytes),
         None => Content::None,
     };
     upper.place(position, name, &node, content)

@@ -14,6 +14,8 @@ pub(crate) enum Given {
     Link(PathBuf),
     /// The content must be copied.
     Copy(PathBuf),
+    /// The content itself, a small one.
+    Bytes(Vec<u8>),
 }
 
 /// A tree of files; paths are relative to its root, and no symbolic link in them is followed.
@@ -36,9 +38,9 @@ pub(crate) trait Source {
     /// [`TreeError`] when the tree cannot be read.
     fn digest(&self, path: &Path) -> Result<Option<Digest>, TreeError>;
 
-    /// Hands a file's content out to a step; an inode is given to one step only.
+    /// Hands a file's content out; an inode is given away once only.
     ///
     /// # Errors
     /// [`TreeError`] when the tree cannot be read.
-    fn give(&self, path: &Path, step: u64) -> Result<Given, TreeError>;
+    fn give(&self, path: &Path) -> Result<Given, TreeError>;
 }

@@ -15,7 +15,7 @@ mod walk;
 pub(crate) use account::{Owner, resolve_owner};
 pub(crate) use attributes::read_attributes;
 pub use error::TreeError;
-pub(crate) use node::{Attribute, Metadata, Modified, Node, NodeKind};
+pub(crate) use node::{Attribute, Inode, Metadata, Modified, Node, NodeKind};
 pub(crate) use upper::{Content, MakeDirectories, Upper};
 pub(crate) use view::{Directory, Found, View};
 pub(crate) use walk::{Missing, Position, Reached, Stop, Walk};

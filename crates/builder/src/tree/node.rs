@@ -16,14 +16,30 @@ pub(crate) struct Modified {
     pub(crate) nanoseconds: u32,
 }
 
+/// What tells one file from every other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Inode {
+    pub(crate) device: u64,
+    pub(crate) number: u64,
+}
+
 /// What a node is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NodeKind {
     Directory,
-    File { size: u64 },
-    Symlink { target: OsString },
+    File {
+        size: u64,
+        /// Which file it is, where it has several names.
+        shared: Option<Inode>,
+    },
+    Symlink {
+        target: OsString,
+    },
     Fifo,
-    Device { block: bool, number: u64 },
+    Device {
+        block: bool,
+        number: u64,
+    },
 }
 
 /// Everything about a node but its name and content.
@@ -59,7 +75,8 @@ impl Node {
         let kind = if file_type.is_dir() {
             NodeKind::Directory
         } else if file_type.is_file() {
-            NodeKind::File { size: found.size() }
+            let inode = Inode { device: found.dev(), number: found.ino() };
+            NodeKind::File { size: found.size(), shared: (found.nlink() > 1).then_some(inode) }
         } else if file_type.is_symlink() {
             NodeKind::Symlink { target: fs::read_link(path)?.into_os_string() }
         } else if file_type.is_fifo() {

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 
@@ -14,18 +14,20 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, mknodat, ut
 
 use super::view::Found;
 use super::{
-    Attribute, Directory, Metadata, Missing, Modified, Node, NodeKind, Position, TreeError, View, attributes,
+    Attribute, Directory, Inode, Metadata, Missing, Modified, Node, NodeKind, Position, TreeError, View,
+    attributes,
 };
 
 /// Where a file's content comes from.
 pub(crate) enum Content<'a> {
-    /// A file of the same file system whose inode may become the new file's: it has the wanted
-    /// mode, time and attributes, and belongs to root.
+    /// A file of the same file system whose inode becomes the new file's.
     Link(&'a Path),
     /// A file that stays as it is.
     Copy(&'a Path),
-    /// A stream.
-    Stream(&'a mut dyn Read),
+    /// What this writes into the new file.
+    Written(&'a mut dyn FnMut(&File) -> io::Result<()>),
+    /// These bytes.
+    Bytes(&'a [u8]),
     /// Nothing: the node has no content.
     None,
 }
@@ -36,9 +38,8 @@ pub(crate) struct Upper {
     view: View,
     /// The times that directories get when nothing more is written into them.
     times: Vec<(PathBuf, Modified)>,
-    /// Where files with several names were copied to and the copies' inodes, by their own device and
-    /// inode.
-    copied: HashMap<(u64, u64), (PathBuf, u64)>,
+    /// Where files with several names were put, and the inodes that they are here.
+    put: HashMap<Inode, (PathBuf, u64)>,
 }
 
 impl Upper {
@@ -56,7 +57,7 @@ impl Upper {
         };
         dress(&root, &shown.metadata).map_err(failed)?;
         let layers = std::iter::once(root.clone()).chain(lower.iter().cloned()).collect();
-        Ok(Self { root, view: View::new(layers), times: Vec::new(), copied: HashMap::new() })
+        Ok(Self { root, view: View::new(layers), times: Vec::new(), put: HashMap::new() })
     }
 
     /// What the layers and the upper directory show together.
@@ -98,27 +99,22 @@ impl Upper {
         }
         let path = position.directory().top().join(name);
         remove(&path).map_err(TreeError::file("replace", &shown))?;
-        if let Content::Copy(source) = content {
-            return self.copy(source, &path, node).map_err(TreeError::file("create", &shown));
-        }
-        create(&path, node, content).map_err(TreeError::file("create", &shown))
+        self.put(&path, node, content).map_err(TreeError::file("create", &shown))
     }
 
-    /// Copies a file; one that was copied under another of its names becomes a link to that copy.
-    fn copy(&mut self, source: &Path, path: &Path, node: &Node) -> io::Result<()> {
-        let found = fs::symlink_metadata(source)?;
-        if found.nlink() < 2 {
-            return create(path, node, Content::Copy(source));
-        }
-        let inode = (found.dev(), found.ino());
-        if let Some((copy, own)) = self.copied.get(&inode) {
+    /// Makes what is no directory; a file that was put under another of its names becomes a link to that.
+    fn put(&mut self, path: &Path, node: &Node, content: Content<'_>) -> io::Result<()> {
+        let NodeKind::File { shared: Some(inode), .. } = node.kind else {
+            return create(path, node, content);
+        };
+        if let Some((first, own)) = self.put.get(&inode) {
             // Another file may stand in its place by now.
-            if fs::symlink_metadata(copy).is_ok_and(|copy| copy.ino() == *own) {
-                return fs::hard_link(copy, path);
+            if fs::symlink_metadata(first).is_ok_and(|first| first.ino() == *own) {
+                return fs::hard_link(first, path);
             }
         }
-        create(path, node, Content::Copy(source))?;
-        self.copied.insert(inode, (path.to_owned(), fs::symlink_metadata(path)?.ino()));
+        create(path, node, content)?;
+        self.put.insert(inode, (path.to_owned(), fs::symlink_metadata(path)?.ino()));
         Ok(())
     }
 
@@ -256,10 +252,6 @@ fn remove(path: &Path) -> io::Result<bool> {
 
 fn create(path: &Path, node: &Node, content: Content<'_>) -> io::Result<()> {
     let metadata = &node.metadata;
-    if let Content::Link(source) = content {
-        fs::hard_link(source, path)?;
-        return if (metadata.user, metadata.group) == (0, 0) { Ok(()) } else { dress(path, metadata) };
-    }
     match &node.kind {
         NodeKind::File { .. } => create_file(path, content)?,
         NodeKind::Symlink { target } => symlink(target, path)?,
@@ -279,10 +271,14 @@ fn create(path: &Path, node: &Node, content: Content<'_>) -> io::Result<()> {
 }
 
 fn create_file(path: &Path, content: Content<'_>) -> io::Result<()> {
+    if let Content::Link(source) = content {
+        return fs::hard_link(source, path);
+    }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     match content {
         Content::Copy(source) | Content::Link(source) => drop(io::copy(&mut File::open(source)?, &mut file)?),
-        Content::Stream(stream) => drop(io::copy(stream, &mut file)?),
+        Content::Written(write) => write(&file)?,
+        Content::Bytes(bytes) => file.write_all(bytes)?,
         Content::None => {}
     }
     Ok(())

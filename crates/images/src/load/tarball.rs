@@ -40,7 +40,7 @@ impl Tarball {
             documents_size: 0,
             members: 0,
         };
-        while let Some(entry) = reader.next()? {
+        while let Some(entry) = reader.next_entry()? {
             drop(reader.take_raw());
             tarball.member(store, &entry, &mut reader)?;
             reader.content(|_| Ok(()))?;

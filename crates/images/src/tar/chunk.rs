@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 /// A piece of a stream that several threads may read.
-pub(crate) type Chunk = Arc<Vec<u8>>;
+pub type Chunk = Arc<Vec<u8>>;
 
 /// The size of a chunk: large enough that a hand-over costs nothing beside hashing it.
 pub(crate) const CHUNK: usize = 256 * 1024;

@@ -1,8 +1,13 @@
 //! One entry of an archive, its extended headers applied.
 
+use std::collections::VecDeque;
+use std::os::fd::AsFd;
+
+use rustix::io::Errno;
+
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum EntryKind {
+pub enum EntryKind {
     /// A file with content.
     File,
     /// Another name of a file in the same archive.
@@ -23,40 +28,91 @@ pub(crate) enum EntryKind {
 
 /// A piece of a sparse file that has content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Extent {
+pub struct Extent {
     /// Where it begins in the file.
-    pub(crate) offset: u64,
+    pub offset: u64,
     /// How long it is.
-    pub(crate) length: u64,
+    pub length: u64,
 }
 
 /// One entry: names are bytes as they came.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry {
+pub struct Entry {
     /// The name as it came.
-    pub(crate) path: Vec<u8>,
+    pub path: Vec<u8>,
     /// The target of a link.
-    pub(crate) link: Vec<u8>,
+    pub link: Vec<u8>,
     /// What it is.
-    pub(crate) kind: EntryKind,
+    pub kind: EntryKind,
     /// Permission bits with setuid, setgid and sticky.
-    pub(crate) mode: u32,
+    pub mode: u32,
     /// The owner.
-    pub(crate) user: u32,
+    pub user: u32,
     /// The group.
-    pub(crate) group: u32,
+    pub group: u32,
     /// Seconds since 1970.
-    pub(crate) seconds: i64,
+    pub seconds: i64,
     /// Nanoseconds past the second.
-    pub(crate) nanoseconds: u32,
+    pub nanoseconds: u32,
     /// Of a device.
-    pub(crate) device: (u32, u32),
+    pub device: (u32, u32),
     /// The file's size, holes included.
-    pub(crate) size: u64,
+    pub size: u64,
     /// How many bytes of content the archive holds, without padding.
-    pub(crate) stored: u64,
+    pub stored: u64,
     /// Extended attributes.
-    pub(crate) attributes: Vec<(Vec<u8>, Vec<u8>)>,
+    pub attributes: Vec<(Vec<u8>, Vec<u8>)>,
     /// The pieces that have content, where the file is sparse.
-    pub(crate) extents: Option<Vec<Extent>>,
+    pub extents: Option<Vec<Extent>>,
+}
+
+impl Entry {
+    /// Where in the file its content goes.
+    #[must_use]
+    pub fn places(&self) -> Places {
+        let whole = || vec![Extent { offset: 0, length: self.stored }];
+        Places(self.extents.clone().unwrap_or_else(whole).into())
+    }
+}
+
+/// Deals a content out to the pieces of a file.
+#[derive(Debug)]
+pub struct Places(VecDeque<Extent>);
+
+impl Places {
+    /// Writes the next bytes of the content where they belong.
+    ///
+    /// # Errors
+    /// What pwrite(2) fails with.
+    pub fn write(&mut self, file: &impl AsFd, mut bytes: &[u8]) -> Result<(), Errno> {
+        while let Some((offset, count)) = self.take(bytes.len()) {
+            let (piece, rest) = bytes.split_at(count);
+            write_at(file, piece, offset)?;
+            bytes = rest;
+        }
+        Ok(())
+    }
+
+    /// The place of the next bytes, and for how many of `available` ones there is room; `None` when all
+    /// are dealt out.
+    pub(crate) fn take(&mut self, available: usize) -> Option<(u64, usize)> {
+        while self.0.front().is_some_and(|extent| extent.length == 0) {
+            self.0.pop_front();
+        }
+        let extent = self.0.front_mut().filter(|_| available > 0)?;
+        let count = usize::try_from(extent.length).map_or(available, |length| length.min(available));
+        let offset = extent.offset;
+        extent.offset += count as u64;
+        extent.length -= count as u64;
+        Some((offset, count))
+    }
+}
+
+fn write_at(file: &impl AsFd, mut bytes: &[u8], mut offset: u64) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        let count = rustix::io::pwrite(file, bytes, offset)?;
+        bytes = &bytes[count..];
+        offset += count as u64;
+    }
+    Ok(())
 }

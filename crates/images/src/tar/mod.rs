@@ -4,6 +4,7 @@
 //! contents verbatim; it borrows its input in chunks, so that contents are written without a copy.
 
 mod chunk;
+mod content;
 mod entry;
 mod error;
 mod header;
@@ -12,15 +13,25 @@ mod reader;
 mod sparse;
 mod writer;
 
-pub(crate) use chunk::{Chunk, Chunks, ReaderChunks};
-pub(crate) use entry::{Entry, EntryKind, Extent};
+pub use chunk::Chunk;
+pub(crate) use chunk::{Chunks, ReaderChunks};
+pub use content::ContentReader;
+pub use entry::{Entry, EntryKind, Extent, Places};
 pub use error::ArchiveError;
 pub(crate) use error::shown;
-pub(crate) use reader::{ContentReader, Reader, input_error};
+pub use reader::Reader;
+pub(crate) use reader::input_error;
 pub(crate) use writer::{Member, Writer};
 
 /// The unit of a tar.
-pub(crate) const BLOCK: usize = 512;
+pub const BLOCK: usize = 512;
+
+/// Whether a block is an entry's header, by its checksum.
+#[must_use]
+pub fn is_header(block: &[u8; BLOCK]) -> bool {
+    let header = header::Header(block);
+    !header.is_zero() && header.checksum_holds()
+}
 
 /// The bytes that fill the last block of a content.
 pub(crate) const fn padding(size: u64) -> usize {

@@ -3,26 +3,29 @@
 //! Between two contents everything (headers, extended headers, padding, what follows the end) is
 //! kept verbatim in `raw`, so that a recorder can store it and give the archive back unchanged.
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::sync::Arc;
 
 use super::header::{Dialect, Header};
 use super::pax::{Extensions, SparseRecords};
 use super::sparse::{self, EXTENT_LIMIT};
-use super::{ArchiveError, BLOCK, Chunk, Chunks, Entry, EntryKind, Extent, padding};
+use super::{ArchiveError, BLOCK, Chunk, Chunks, Entry, EntryKind, Extent, ReaderChunks, padding};
 
-/// The longest extended header: a million bytes hold any honest name and attribute.
+/// The longest extended headers of one entry: a million bytes hold any honest name and attribute.
 const EXTENSION_LIMIT: u64 = 1 << 20;
 
 /// A tar stream being read.
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     chunks: Box<dyn Chunks + Send + 'a>,
-    current: Chunk,
-    position: usize,
-    offset: u64,
+    pub(super) current: Chunk,
+    pub(super) position: usize,
+    pub(super) offset: u64,
     raw: Vec<u8>,
-    remaining: u64,
+    /// How much of the entry's content is still to come.
+    pub(super) remaining: u64,
     padding: usize,
+    /// How many bytes of extended headers the entry has had.
+    extended: u64,
 }
 
 /// What extended headers may precede an entry.
@@ -44,7 +47,13 @@ impl<'a> Reader<'a> {
             raw: Vec::new(),
             remaining: 0,
             padding: 0,
+            extended: 0,
         }
+    }
+
+    /// Reads a plain stream.
+    pub fn of(stream: impl Read + Send + 'a) -> Self {
+        Self::new(ReaderChunks::new(stream))
     }
 
     /// Takes what was read since the last call, contents excepted, verbatim.
@@ -52,13 +61,19 @@ impl<'a> Reader<'a> {
         std::mem::take(&mut self.raw)
     }
 
+    /// Forgets what was read, of no use to whoever does not give the archive back.
+    pub fn forget_raw(&mut self) {
+        self.raw.clear();
+    }
+
     /// Reads the next entry's headers; `None` at the end of the archive.
     ///
     /// # Errors
     /// [`ArchiveError`] when the stream is cut off or malformed.
-    pub(crate) fn next(&mut self) -> Result<Option<Entry>, ArchiveError> {
+    pub fn next_entry(&mut self) -> Result<Option<Entry>, ArchiveError> {
         debug_assert_eq!(self.remaining, 0, "the content was left unread");
         self.skip_padding()?;
+        self.extended = 0;
         let mut preceding = Preceding::default();
         loop {
             let start = self.offset;
@@ -87,55 +102,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Hands the entry's content to `sink` piece by piece.
-    ///
-    /// # Errors
-    /// [`ArchiveError::Truncated`] when the stream ends within it; whatever `sink` fails with.
-    pub(crate) fn content(
-        &mut self,
-        mut sink: impl FnMut(&[u8]) -> Result<(), ArchiveError>,
-    ) -> Result<(), ArchiveError> {
-        while self.remaining > 0 {
-            let available = self.fill()?.ok_or(ArchiveError::Truncated)?;
-            let count =
-                usize::try_from(self.remaining).map_or(available, |remaining| remaining.min(available));
-            sink(&self.current[self.position..self.position + count])?;
-            self.position += count;
-            self.offset += count as u64;
-            self.remaining -= count as u64;
-        }
-        Ok(())
-    }
-
-    /// The entry's content as a reader.
-    pub(crate) const fn content_reader(&mut self) -> ContentReader<'_, 'a> {
-        ContentReader { reader: self }
-    }
-
-    /// Reads what follows the end of the archive to the end of the stream, up to `limit` bytes.
-    ///
-    /// # Errors
-    /// [`ArchiveError::Limit`] when more follows; whatever `sink` fails with.
-    pub(crate) fn trailer(
-        &mut self,
-        limit: u64,
-        mut sink: impl FnMut(&[u8]) -> Result<(), ArchiveError>,
-    ) -> Result<(), ArchiveError> {
-        let mut total = 0;
-        while let Some(available) = self.fill()? {
-            total += available as u64;
-            if total > limit {
-                return Err(ArchiveError::Limit { what: "bytes after the end of the archive", limit });
-            }
-            sink(&self.current[self.position..])?;
-            self.position += available;
-            self.offset += available as u64;
-        }
-        Ok(())
-    }
-
     /// Ensures that the current chunk has unread bytes, and how many; `None` at the end.
-    fn fill(&mut self) -> Result<Option<usize>, ArchiveError> {
+    pub(super) fn fill(&mut self) -> Result<Option<usize>, ArchiveError> {
         if self.position == self.current.len() {
             match self.chunks.next().map_err(input_error)? {
                 Some(chunk) => {
@@ -178,10 +146,11 @@ impl<'a> Reader<'a> {
 
     fn extension(&mut self, size: u64) -> Result<Vec<u8>, ArchiveError> {
         let limit = EXTENSION_LIMIT;
+        self.extended = self.extended.saturating_add(size.max(BLOCK as u64));
         let length = usize::try_from(size)
             .ok()
-            .filter(|_| size <= limit)
-            .ok_or(ArchiveError::Limit { what: "bytes in an extended header", limit })?;
+            .filter(|_| self.extended <= limit)
+            .ok_or(ArchiveError::Limit { what: "bytes in the extended headers of an entry", limit })?;
         let total = length + padding(size);
         if self.raw_bytes(total)? != total {
             return Err(ArchiveError::Truncated);
@@ -309,29 +278,6 @@ impl<'a> Reader<'a> {
                 return Err(bad("a sparse map is malformed"));
             }
         }
-    }
-}
-
-/// Reads one entry's content: an archive within an archive.
-pub(crate) struct ContentReader<'r, 'a> {
-    reader: &'r mut Reader<'a>,
-}
-
-impl Read for ContentReader<'_, '_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let reader = &mut *self.reader;
-        if reader.remaining == 0 || buffer.is_empty() {
-            return Ok(0);
-        }
-        let available = reader.fill().map_err(io::Error::other)?;
-        let available = available.ok_or_else(|| io::Error::other(ArchiveError::Truncated))?;
-        let most = usize::try_from(reader.remaining).map_or(available, |left| left.min(available));
-        let count = most.min(buffer.len());
-        buffer[..count].copy_from_slice(&reader.current[reader.position..reader.position + count]);
-        reader.position += count;
-        reader.offset += count as u64;
-        reader.remaining -= count as u64;
-        Ok(count)
     }
 }
 

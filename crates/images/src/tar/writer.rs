@@ -289,7 +289,7 @@ mod tests {
         writer.pad(content.len() as u64).expect("a vector takes all");
         let bytes = writer.finish().expect("a vector takes all");
         let mut reader = Reader::new(ReaderChunks::new(bytes.as_slice()));
-        let entry = reader.next().expect("a header").expect("an entry");
+        let entry = reader.next_entry().expect("a header").expect("an entry");
         let mut read = Vec::new();
         let gather = |piece: &[u8]| {
             read.extend_from_slice(piece);
@@ -297,7 +297,7 @@ mod tests {
         };
         reader.content(gather).expect("content");
         assert_eq!(read, content);
-        assert!(reader.next().expect("the end").is_none());
+        assert!(reader.next_entry().expect("the end").is_none());
         entry
     }
 

@@ -173,7 +173,7 @@ pub(crate) fn unpack_entries(
         directories: Vec::new(),
         links: Vec::new(),
     };
-    while let Some(entry) = reader.next()? {
+    while let Some(entry) = reader.next_entry()? {
         recorder.raw(&reader.take_raw())?;
         unpacking.count(&entry)?;
         unpacking.entry(entry, reader, recorder)?;

@@ -258,37 +258,15 @@ fn write_content(
     recorder: &mut dyn Recorder,
 ) -> Result<(), ArchiveError> {
     let failed = |act| ArchiveError::entry::<Errno>(act, path);
-    let Some(extents) = &entry.extents else {
-        if entry.stored > 0 {
-            recorder.stored(path, 0, entry.stored)?;
-        }
-        return reader.content(|mut bytes| {
-            while !bytes.is_empty() {
-                let count = rustix::io::write(file, bytes).map_err(failed("write"))?;
-                bytes = &bytes[count..];
-            }
-            Ok(())
-        });
-    };
-    fs::ftruncate(file, entry.size).map_err(failed("make room for"))?;
-    for extent in extents.iter().filter(|extent| extent.length > 0) {
-        recorder.stored(path, extent.offset, extent.length)?;
+    if entry.extents.is_some() {
+        fs::ftruncate(file, entry.size).map_err(failed("make room for"))?;
     }
-    let mut pieces = extents.iter().copied().filter(|extent| extent.length > 0);
-    let mut piece = pieces.next();
-    reader.content(|mut bytes| {
-        while let Some(current) = piece.as_mut().filter(|_| !bytes.is_empty()) {
-            let most = usize::try_from(current.length).map_or(bytes.len(), |length| length.min(bytes.len()));
-            let count = rustix::io::pwrite(file, &bytes[..most], current.offset).map_err(failed("write"))?;
-            bytes = &bytes[count..];
-            current.offset += count as u64;
-            current.length -= count as u64;
-            if current.length == 0 {
-                piece = pieces.next();
-            }
-        }
-        Ok(())
-    })
+    let mut extents = entry.places();
+    while let Some((offset, length)) = extents.take(usize::MAX) {
+        recorder.stored(path, offset, length as u64)?;
+    }
+    let mut places = entry.places();
+    reader.content(|bytes| places.write(file, bytes).map_err(failed("write")))
 }
 
 fn set_owner_and_mode(file: &OwnedFd, entry: &Entry) -> Result<(), Errno> {

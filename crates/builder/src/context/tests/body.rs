@@ -1,5 +1,6 @@
 //! Tars in the request's body.
 
+use std::os::unix::fs::MetadataExt;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -134,6 +135,97 @@ fn large_and_attributed_files_come_through() {
     assert_eq!((time.seconds, time.nanoseconds, node.metadata.mode), (-2, 750_000_000, 0o755));
     let attributes = crate::tree::read_attributes(&file).unwrap();
     assert_eq!(attributes, [(b"user.berth".to_vec(), b"value".to_vec())]);
+}
+
+/// The device, inode and number of names of files in an image's top layer.
+fn inodes(fixture: &Fixture, image: &images::Image, names: &[&str]) -> Vec<(u64, u64, u64)> {
+    let top = &fixture.store.lower_directories(image)[0];
+    let found = names.iter().map(|name| std::fs::symlink_metadata(top.join(name)).unwrap());
+    found.map(|found| (found.dev(), found.ino(), found.nlink())).collect()
+}
+
+#[test]
+fn contents_of_every_size_keep_their_names() {
+    let fixture = Fixture::new();
+    let bytes = |size: usize| (0..size).map(|at| (at / 251).to_le_bytes()[0]).collect::<Vec<u8>>();
+    // Around the sizes at which contents share a file, and are written to it.
+    let sizes = [0, 1, 65_535, 65_536, 65_537, 300_000];
+    let mut archive = context("FROM base\nCOPY . /c\nCOPY . /again");
+    for round in 0..5 {
+        for size in sizes {
+            archive = archive.file(&format!("{size}-{round}"), bytes(size));
+        }
+    }
+    let archive = archive.hard_link("small-link", "65536-0").hard_link("large-link", "300000-0");
+    let image = fixture.image(archive);
+    for directory in ["c", "again"] {
+        for round in 0..5 {
+            for size in sizes {
+                let path = format!("{directory}/{size}-{round}");
+                let layers = fixture.store.lower_directories(&image);
+                let layer = layers.iter().find(|layer| layer.join(directory).is_dir()).unwrap();
+                assert_eq!(std::fs::read(layer.join(&path)).unwrap(), bytes(size), "{path}");
+            }
+        }
+    }
+    let names = ["again/65536-0", "again/small-link", "again/300000-0", "again/large-link", "again/300000-1"];
+    let found = inodes(&fixture, &image, &names);
+    assert_eq!((found[0], found[2]), (found[1], found[3]));
+    assert_eq!(found.iter().map(|inode| inode.2).collect::<Vec<_>>(), [2, 2, 2, 2, 1]);
+}
+
+#[test]
+fn a_large_files_inode_belongs_to_one_layer() {
+    let fixture = Fixture::new();
+    let large = vec![1; 100_000];
+    let archive = context("FROM base\nCOPY f /f\nCOPY --chown=7:8 f /g").file("f", &large);
+    let image = fixture.image(archive);
+    let layers = fixture.store.lower_directories(&image);
+    let owner = |layer: usize, name: &str| {
+        let found = std::fs::symlink_metadata(layers[layer].join(name)).unwrap();
+        (found.uid(), found.gid(), found.mode() & 0o7777)
+    };
+    assert_eq!((owner(1, "f"), owner(0, "g")), ((0, 0, 0o644), (7, 8, 0o644)));
+}
+
+#[test]
+fn holes_stay_holes() {
+    let fixture = Fixture::new();
+    let source = fixture.temporary.join("source");
+    std::fs::create_dir(&source).unwrap();
+    let file = std::fs::File::create(source.join("sparse")).unwrap();
+    file.set_len(20 << 20).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"middle", 10 << 20).unwrap();
+    std::fs::write(source.join("Dockerfile"), "FROM base\nCOPY sparse /s").unwrap();
+    for format in ["gnu", "posix"] {
+        let tar = std::process::Command::new("tar")
+            .args(["--sparse", "--format", format, "-cf", "-", "-C"])
+            .arg(&source)
+            .arg(".")
+            .output()
+            .unwrap();
+        assert!(tar.stdout.len() < 1 << 20, "{format}: tar found no hole");
+        let image = fixture.store.image(&fixture.build_bytes(tar.stdout, |_| {}).result.unwrap()).unwrap();
+        let copied = fixture.store.lower_directories(&image)[0].join("s");
+        assert_eq!(std::fs::read(&copied).unwrap(), std::fs::read(source.join("sparse")).unwrap());
+        assert!(std::fs::metadata(&copied).unwrap().blocks() < 2048, "{format}: the hole is filled");
+    }
+}
+
+#[test]
+fn headers_without_end_are_refused() {
+    let fixture = Fixture::new();
+    let mut builder = tar::Builder::new(Vec::new());
+    let value = vec![b'x'; 300_000];
+    for number in 0..4 {
+        let name = format!("SCHILY.xattr.user.a{number}");
+        builder.append_pax_extensions([(name.as_str(), value.as_slice())]).unwrap();
+    }
+    let mut header = tar::Header::new_ustar();
+    header.set_size(1);
+    builder.append_data(&mut header, "f", b"x".as_slice()).unwrap();
+    let text = error_of(&fixture, builder.into_inner().unwrap());
+    assert!(text.contains("more than 1048576 bytes in the extended headers of an entry"), "{text}");
 }
 
 #[test]
