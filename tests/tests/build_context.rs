@@ -126,7 +126,10 @@ fn hostile_contexts_stay_in_their_place() {
             Entry { name: "h", kind: EntryType::Link, target: "../../etc/passwd", ..Entry::default() },
         );
     let added = engine.build(&[], Context::of("FROM busybox\nADD a.tar /d/\n").file("a.tar", inner.bytes()));
-    assert!(added.failure().contains("the link's target etc/passwd is not in it"), "{}", added.failure());
+    assert_eq!(
+        added.failure(),
+        "cannot unpack a.tar: cannot link \"h\" to \"etc/passwd\": no such file or directory"
+    );
     let mut left: Vec<_> =
         fs::read_dir(&canary).expect("it").flatten().map(|entry| entry.file_name()).collect();
     left.sort();
