@@ -6,7 +6,7 @@ use model::{Config, History, ImageConfig, ImageReference, RootFs, Timestamp};
 
 use crate::Error;
 use crate::import::{architecture, serialise};
-use crate::store::{Image, NewImage, Store, TagPolicy};
+use crate::store::{Image, Naming, NewImage, Store};
 
 /// What to commit, and how.
 #[derive(Debug)]
@@ -71,12 +71,9 @@ impl Store {
         };
         let config = serialise(&document)?;
         let parent = Some(request.parent.id);
-        let image = self.add_image(&NewImage { config: &config, layers: &layers, parent, legacy: None })?;
-        if let Some(reference) = request.reference {
-            self.tag(&image.id, reference, TagPolicy::Move)?;
-        }
-        self.settle()?;
-        Ok(image)
+        let new = NewImage { config: &config, layers: &layers, parent, legacy: None };
+        let names: Vec<_> = request.reference.into_iter().map(Naming::Tag).collect();
+        Ok(self.publish(&new, &names)?.image)
     }
 }
 

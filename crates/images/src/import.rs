@@ -5,7 +5,7 @@ use std::io::Read;
 use model::{Config, History, ImageConfig, ImageReference, RootFs, Timestamp};
 
 use crate::Error;
-use crate::store::{Image, NewImage, Store, TagPolicy};
+use crate::store::{Image, Naming, NewImage, Store};
 
 /// The architecture's name as image configs have it (GOARCH of the OCI image specification).
 #[must_use]
@@ -64,12 +64,8 @@ impl Store {
         let config = serialise(&document)?;
         let layers = [layer];
         let new = NewImage { config: &config, layers: &layers, parent: None, legacy: None };
-        let image = self.add_image(&new)?;
-        if let Some(reference) = &options.reference {
-            self.tag(&image.id, reference, TagPolicy::Move)?;
-        }
-        self.settle()?;
-        Ok(image)
+        let names: Vec<_> = options.reference.iter().map(Naming::Tag).collect();
+        Ok(self.publish(&new, &names)?.image)
     }
 }
 

@@ -45,7 +45,9 @@ pub use load::Loaded;
 pub use merged::is_occupied;
 pub use remove::{ImageUse, Removal, RemoveOptions};
 pub use save::SavedImages;
-pub use store::{AdoptedLayer, Image, Layer, LayerBlob, NewImage, Store, TagPolicy, digest_of};
+pub use store::{
+    AdoptedLayer, Image, Layer, LayerBlob, Naming, NewImage, Published, Store, TagPolicy, digest_of,
+};
 pub use tar::ArchiveError;
 pub use tree::Accounts as HostAccounts;
 pub use tree::remove as remove_tree;

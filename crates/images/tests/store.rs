@@ -158,3 +158,23 @@ fn a_tag_moves_only_when_it_may() {
     assert_eq!(store.tags_of(&two.id), ["one:latest", "two:latest"]);
     assert_eq!(store.tags_of(&one.id), [""; 0]);
 }
+
+#[test]
+fn many_tags_are_set_together_or_not_at_all() {
+    let scratch = Scratch::new();
+    let store = Store::open(scratch.path()).expect("a store");
+    let one = import(&store, "one", &Archive::new().file("f", b"1").finish());
+    let two = import(&store, "two", &Archive::new().file("f", b"2").finish());
+    let name = |text: &str| ImageReference::parse(text).expect("a name");
+    let gone = model::Digest::from_bytes([7; 32]);
+    let error = store.tag_all(&[(name("a"), one.id), (name("b"), gone)]).expect_err("one is gone");
+    assert!(matches!(error, Error::ImageNotFound(_)), "{error}");
+    assert_eq!(store.tags_of(&one.id), ["one:latest"], "not even the one that could be set");
+    // The last of several wishes for one name counts, also where the name was there already.
+    let before = store.tag_all(&[(name("one"), two.id), (name("a"), two.id), (name("one"), one.id)]);
+    assert_eq!(before.expect("set"), [Some(one.id), None, Some(two.id)]);
+    drop(store);
+    let store = Store::open(scratch.path()).expect("the store again");
+    assert_eq!(store.tags_of(&one.id), ["one:latest"]);
+    assert_eq!(store.tags_of(&two.id), ["a:latest", "two:latest"]);
+}

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use images::Store;
-use model::{Config, Digest, StringOrList};
+use model::{Config, Digest, ErrorKind, StringOrList};
 
 use super::Build;
 use super::in_flight::{InFlight, Turn};
@@ -64,17 +64,32 @@ impl Build<'_> {
         }
         let (cache, store) = (Arc::clone(&self.builder.cache), self.builder.store.clone());
         let parent = stage.image;
-        let mut found = cache.find(&store, parent.as_ref(), &wanted);
         let mut turn = None;
-        if found.is_none() {
-            turn = Some(cache.in_flight.wait(parent, &wanted, self.session.cancellation)?);
-            found = cache.find(&store, parent.as_ref(), &wanted);
+        loop {
+            match cache.find(&store, parent.as_ref(), &wanted) {
+                Some(found) if self.go_on_from(&found, &store)? => return Ok(None),
+                // Somebody removed it since it was found.
+                Some(_) => {}
+                None if turn.is_some() => return Ok(turn),
+                None => turn = Some(cache.in_flight.wait(parent, &wanted, self.session.cancellation)?),
+            }
         }
-        let Some(found) = found else { return Ok(turn) };
-        let image = store.image(&found)?;
-        self.stage()?.advance(&image, &store)?;
-        self.say(" ---> Using cache\n");
-        Ok(None)
+    }
+
+    /// Makes a cached image the stage's, unless it is gone.
+    fn go_on_from(&mut self, found: &Digest, store: &Store) -> Result<bool, BuildError> {
+        let advanced = match store.image(found) {
+            Ok(image) => self.stage()?.advance(&image, store),
+            Err(error) => Err(error.into()),
+        };
+        match advanced {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+            Ok(()) => {
+                self.say(" ---> Using cache\n");
+                Ok(true)
+            }
+        }
     }
 }
 

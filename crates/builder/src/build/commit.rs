@@ -1,11 +1,10 @@
 //! Makes an image of what a step has done, and names the last one.
 
-use images::{Image, Layer, NewImage, Store, TagPolicy, architecture};
-use model::{
-    Config, ContainerId, Digest, History, ImageConfig, ImageReference, RootFs, StringOrList, Timestamp,
-};
+use images::{Layer, NewImage, architecture};
+use model::{Config, ContainerId, History, ImageConfig, RootFs, StringOrList, Timestamp};
 
 use super::Build;
+use super::stage::Recipe;
 use crate::error::BuildError;
 
 /// What the history shows before the comment of a step that runs no command.
@@ -86,24 +85,10 @@ impl Build<'_> {
         };
         let document = serde_json::to_vec(&config)?;
         let new = NewImage { config: &document, layers: &stage.layers, parent: stage.image, legacy: None };
-        let image: Image = store.add_image(&new)?;
+        let image = store.add_image(&new)?;
+        stage.recipe = Some(Recipe { document, parent: stage.image });
         stage.image = Some(image.id);
         stage.config.image = image.id.hexadecimal();
         Ok(())
     }
-}
-
-/// Gives an image its names; a name that another image has moves.
-///
-/// # Errors
-/// [`BuildError::Images`] when a name cannot be recorded.
-pub(super) fn remember_names(
-    store: &Store,
-    image: &Digest,
-    names: &[ImageReference],
-) -> Result<(), BuildError> {
-    for name in names {
-        store.tag(image, name, TagPolicy::Move)?;
-    }
-    Ok(())
 }

@@ -45,7 +45,6 @@ pub use changes::apply_changes;
 
 use arguments::BuildArguments;
 use cache::Cache;
-use commit::remember_names;
 use stage::Stage;
 
 /// Builds images; one serves the whole engine.
@@ -141,16 +140,16 @@ impl Builder {
             // The build goes at the end of this, and the sender with it: then the thread ends too.
             let mut build = build;
             let result = build.run(&dockerfile);
-            let Build { arguments, scratch, .. } = build;
+            let Build { arguments, scratch, stage, .. } = build;
             if result.is_err() {
                 scratch.remove();
             }
-            (result, arguments)
+            (result.and_then(|image| Ok((image, stage.ok_or(BuildError::NoImage)?))), arguments)
         });
-        let image = result?;
+        let (image, stage) = result?;
         arguments.warn(session.events);
         session.events.send(BuildEvent::Stream(format!("Successfully built {}\n", image.short())));
-        remember_names(&self.store, &image, &names)?;
+        stage.name(&self.store, &names)?;
         Ok(image)
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use images::{Image, Layer, Store};
-use model::{Config, Digest, History};
+use images::{Image, Layer, Naming, NewImage, Store};
+use model::{Config, Digest, History, ImageReference};
 
 use crate::dockerfile::Variables;
 use crate::error::BuildError;
@@ -12,12 +12,21 @@ use crate::error::BuildError;
 /// The default PATH of an image that sets none.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// What an image is made of beside its layers.
+#[derive(Debug)]
+pub(super) struct Recipe {
+    pub(super) document: Vec<u8>,
+    pub(super) parent: Option<Digest>,
+}
+
 /// One stage under way.
 #[derive(Debug, Default)]
 pub(super) struct Stage {
     pub(super) name: Option<String>,
     /// The image so far; `None` after `FROM scratch`.
     pub(super) image: Option<Digest>,
+    /// How to make the image again, should somebody remove it before it has its name.
+    pub(super) recipe: Option<Recipe>,
     /// Its layers, held, lowest first.
     pub(super) layers: Vec<Layer>,
     pub(super) history: Vec<History>,
@@ -60,9 +69,29 @@ impl Stage {
     /// [`BuildError::Images`] when the image was removed meanwhile.
     pub(super) fn advance(&mut self, image: &Image, store: &Store) -> Result<(), BuildError> {
         self.layers = store.layers(image)?;
+        // An image of the old format cannot be made of its config alone.
+        let digest = Some(&image.config_digest).filter(|digest| **digest == image.id);
+        let document = digest.map(|digest| store.document(digest)).transpose()?.flatten();
+        self.recipe = document.map(|document| Recipe { document, parent: image.parent });
         self.history.clone_from(&image.config.history);
         self.image = Some(image.id);
         self.config.image = image.id.hexadecimal();
+        Ok(())
+    }
+
+    /// Gives the image its names at once; a name that another image has moves.
+    ///
+    /// # Errors
+    /// [`BuildError::Images`] when the names cannot be recorded.
+    pub(super) fn name(&self, store: &Store, names: &[ImageReference]) -> Result<(), BuildError> {
+        if let (Some(Recipe { document, parent }), false) = (&self.recipe, names.is_empty()) {
+            let new = NewImage { config: document, layers: &self.layers, parent: *parent, legacy: None };
+            let names: Vec<_> = names.iter().map(Naming::Tag).collect();
+            drop(store.publish(&new, &names)?);
+        } else if let Some(image) = self.image {
+            let names: Vec<_> = names.iter().map(|name| (name.clone(), image)).collect();
+            drop(store.tag_all(&names)?);
+        }
         Ok(())
     }
 

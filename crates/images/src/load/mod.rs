@@ -13,7 +13,7 @@ use std::io::Read;
 
 use model::{Digest, ImageReference};
 
-use crate::store::{Image, Layer, NewImage, Store, TagPolicy, digest_of};
+use crate::store::{Image, Layer, NewImage, Store, digest_of};
 use crate::{Error, Inconsistency};
 use tarball::Tarball;
 
@@ -62,8 +62,8 @@ impl Store {
         names: Vec<(ImageReference, Digest)>,
     ) -> Result<Loaded, Error> {
         let mut loaded = Loaded { images, ..Loaded::default() };
-        for (name, image) in names {
-            let before = self.tag(&image, &name, TagPolicy::Move)?;
+        let taken = self.tag_all(&names)?;
+        for ((name, image), before) in names.into_iter().zip(taken) {
             let shown = name.with_default_tag().to_string();
             if let Some(before) = before.filter(|before| *before != image) {
                 loaded.notices.push(format!(

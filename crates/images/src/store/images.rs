@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use model::{Digest, ImageConfig, Timestamp};
-use rusqlite::Transaction;
+use rusqlite::{Connection, Transaction};
 
-use super::database::{Stored, signed};
-use super::documents;
-use super::{ImageRecord, Layer, Store};
+use super::database::{Stored, durably, signed};
+use super::names::{self, Naming};
+use super::{ImageRecord, Layer, Store, documents};
 use crate::error::Inconsistency;
 use crate::{Error, store::LayerKey};
 
@@ -47,34 +47,81 @@ pub struct NewImage<'a> {
     pub legacy: Option<(Digest, &'a [u8])>,
 }
 
+/// An image that was published.
+#[derive(Debug)]
+pub struct Published {
+    /// The image.
+    pub image: Image,
+    /// Which image had each of the names before.
+    pub before: Vec<Option<Digest>>,
+}
+
+/// Whether a change has to survive a loss of power.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Durability {
+    Process,
+    Power,
+}
+
 impl Store {
-    /// Makes an image; one that is there already stays as it is.
+    /// Makes an image without a name; one that is there already stays as it is. A loss of power may
+    /// still take it.
     ///
     /// # Errors
     /// `Refused` when config and layers do not fit together; `Internal` when the database fails.
     pub fn add_image(&self, image: &NewImage<'_>) -> Result<Image, Error> {
+        self.make(image, &[], Durability::Process).map(|published| published.image)
+    }
+
+    /// Makes an image, unless it is there, and names it in the same step: nobody can remove it in
+    /// between. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// `Refused` when config and layers do not fit together; `Internal` when disk or database fail.
+    pub fn publish(&self, image: &NewImage<'_>, names: &[Naming<'_>]) -> Result<Published, Error> {
+        // Its layers are held: they are among what is written now.
+        self.settle()?;
+        self.make(image, names, Durability::Power)
+    }
+
+    fn make(
+        &self,
+        image: &NewImage<'_>,
+        names: &[Naming<'_>],
+        durability: Durability,
+    ) -> Result<Published, Error> {
         let config: ImageConfig = documents::parse("image config", image.config)?;
         check_layers(&config, image.layers)?;
         let config_digest = documents::digest_of(image.config);
         let id = image.legacy.map_or(config_digest, |(id, _)| id);
+        let named: Vec<_> = names.iter().map(|name| (name.name(), id)).collect();
         let mut database = self.shared.database();
-        if let Some(record) = self.index().images.get(&id) {
-            return Ok(Image::new(record, config));
-        }
-        let record = self.new_record(id, config_digest, &config, image);
-        database
-            .transaction()
-            .and_then(|transaction| {
-                documents::keep(&transaction, image.config)?;
-                if let Some((_, legacy)) = image.legacy {
-                    documents::keep(&transaction, legacy)?;
-                }
-                insert(&transaction, &record)?;
-                transaction.commit()
-            })
-            .map_err(Error::database("record an image"))?;
-        let record = self.shared.index_mut().insert_image(record);
-        Ok(Image::new(&record, config))
+        let known = self.index().images.get(&id).cloned();
+        let made = known.is_none().then(|| self.new_record(id, config_digest, &config, image));
+        let write = |connection: &mut Connection| {
+            let transaction = connection.transaction()?;
+            if let Some(record) = &made {
+                insert(&transaction, image, record)?;
+            }
+            for manifest in names.iter().filter_map(Naming::manifest) {
+                documents::keep(&transaction, manifest)?;
+            }
+            names::write(&transaction, &named)?;
+            transaction.commit()
+        };
+        let is_named = named.iter().all(|(name, _)| self.index().named(name) == Some(id));
+        let written = match durability {
+            _ if is_named && made.is_none() => Ok(()),
+            Durability::Process => write(&mut database),
+            Durability::Power => durably(&mut database, write),
+        };
+        written.map_err(Error::database("record an image"))?;
+        let mut index = self.shared.index_mut();
+        let record = made.map(|made| index.insert_image(made)).or(known);
+        let before = named.into_iter().map(|(name, image)| index.set_name(name, image)).collect();
+        drop(index);
+        let record = record.ok_or_else(|| Error::NoSuchImage(id.hexadecimal()))?;
+        Ok(Published { image: Image::new(&record, config), before })
     }
 
     fn new_record(
@@ -115,7 +162,13 @@ impl Store {
     }
 
     pub(crate) fn with_config(&self, record: &ImageRecord) -> Result<Image, Error> {
-        Ok(Image::new(record, self.config(&record.config)?))
+        match self.config(&record.config) {
+            // It was removed since its record was found.
+            Err(Error::Missing { .. }) if !self.index().images.contains_key(&record.id) => {
+                Err(Error::NoSuchImage(record.id.hexadecimal()))
+            }
+            config => Ok(Image::new(record, config?)),
+        }
     }
 
     /// Holds all layers of an image, lowest first.
@@ -184,7 +237,11 @@ fn check_layers(config: &ImageConfig, layers: &[Layer]) -> Result<(), Inconsiste
     Ok(())
 }
 
-fn insert(transaction: &Transaction<'_>, record: &ImageRecord) -> rusqlite::Result<()> {
+fn insert(transaction: &Transaction<'_>, image: &NewImage<'_>, record: &ImageRecord) -> rusqlite::Result<()> {
+    documents::keep(transaction, image.config)?;
+    if let Some((_, legacy)) = image.legacy {
+        documents::keep(transaction, legacy)?;
+    }
     let labels = record.labels.as_ref().and_then(|labels| serde_json::to_string(&**labels).ok());
     transaction.prepare_cached("INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?.execute((
         Stored(record.id),

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use model::{Digest, Timestamp};
 
+use super::Name;
+
 /// The name of a layer's directory.
 pub(crate) type LayerKey = Arc<str>;
 
@@ -77,6 +79,26 @@ impl Index {
             digests.iter().map(move |(digest, image)| (&**repository, digest, image))
         });
         all.filter(|(_, _, image)| *image == id).map(|(repository, digest, _)| (repository, digest)).collect()
+    }
+
+    /// The image that has a name.
+    pub(crate) fn named(&self, name: &Name) -> Option<Digest> {
+        match name {
+            Name::Tag(repository, tag) => self.tags.get(repository.as_str())?.get(tag.as_str()).copied(),
+            Name::Digest(repository, digest) => self.digests.get(repository.as_str())?.get(digest).copied(),
+        }
+    }
+
+    /// Gives an image a name; gives the image that had it.
+    pub(crate) fn set_name(&mut self, name: Name, image: Digest) -> Option<Digest> {
+        match name {
+            Name::Tag(repository, tag) => {
+                self.tags.entry(repository.into()).or_default().insert(tag.into(), image)
+            }
+            Name::Digest(repository, digest) => {
+                self.digests.entry(repository.into()).or_default().insert(digest, image)
+            }
+        }
     }
 
     /// Adds an image whose layers are all known.

@@ -26,6 +26,7 @@ mod write_out;
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rusqlite::Connection;
@@ -37,7 +38,7 @@ pub use images::{Image, NewImage};
 pub(crate) use index::{ImageRecord, Index, LayerKey};
 pub use layers::{AdoptedLayer, Layer, LayerBlob};
 pub(crate) use name::{Name, names_of};
-pub use names::TagPolicy;
+pub use names::{Naming, TagPolicy};
 
 /// A handle to the image store; clones are the same store.
 #[derive(Clone)]

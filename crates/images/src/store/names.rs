@@ -4,7 +4,7 @@ use model::{Digest, ImageReference, RepositoryName};
 use rusqlite::Transaction;
 
 use super::database::{Stored, durably};
-use super::{Store, documents};
+use super::{Name, Store, documents};
 use crate::Error;
 
 /// What to do when a tag names another image already.
@@ -14,6 +14,37 @@ pub enum TagPolicy {
     Keep,
     /// Give it to the new image.
     Move,
+}
+
+/// A name to be given to an image; another image that has it loses it.
+#[derive(Debug, Clone, Copy)]
+pub enum Naming<'a> {
+    /// A tag, `latest` where the reference has none.
+    Tag(&'a ImageReference),
+    /// The digest of the manifest that the image has in a repository; the manifest is kept.
+    Manifest(&'a RepositoryName, &'a [u8]),
+}
+
+impl Naming<'_> {
+    pub(super) fn name(&self) -> Name {
+        match self {
+            Self::Tag(reference) => tag_name(reference),
+            Self::Manifest(repository, manifest) => {
+                Name::Digest(repository.to_string(), documents::digest_of(manifest))
+            }
+        }
+    }
+
+    pub(super) const fn manifest(&self) -> Option<&[u8]> {
+        match self {
+            Self::Tag(_) => None,
+            Self::Manifest(_, manifest) => Some(manifest),
+        }
+    }
+}
+
+fn tag_name(reference: &ImageReference) -> Name {
+    Name::Tag(reference.repository.to_string(), reference.tag_or_latest().to_string())
 }
 
 impl Store {
@@ -27,64 +58,54 @@ impl Store {
         reference: &ImageReference,
         policy: TagPolicy,
     ) -> Result<Option<Digest>, Error> {
-        let repository = reference.repository.to_string();
-        let tag = reference.tag_or_latest();
+        let taken = |taken: &[Option<Digest>]| match taken {
+            [Some(before)] if policy == TagPolicy::Keep => {
+                let tag = reference.tag_or_latest().to_string();
+                Err(Error::TagTaken { tag, image: before.hexadecimal() })
+            }
+            _ => Ok(()),
+        };
+        let before = self.name(vec![(tag_name(reference), *image)], taken)?;
+        Ok(before.into_iter().next().flatten())
+    }
+
+    /// Gives all these images their tags at once, or none of them; gives the images that had the tags.
+    ///
+    /// # Errors
+    /// `NotFound` when one of the images is gone.
+    pub fn tag_all(&self, tags: &[(ImageReference, Digest)]) -> Result<Vec<Option<Digest>>, Error> {
+        let names = tags.iter().map(|(reference, image)| (tag_name(reference), *image)).collect();
+        self.name(names, |_| Ok(()))
+    }
+
+    /// Names images that are there, unless `check` of what has these names now refuses it.
+    fn name(
+        &self,
+        names: Vec<(Name, Digest)>,
+        check: impl FnOnce(&[Option<Digest>]) -> Result<(), Error>,
+    ) -> Result<Vec<Option<Digest>>, Error> {
         // What has a name survives a loss of power.
         self.shared.settle()?;
         let mut database = self.shared.database();
-        let before = {
+        let before: Vec<_> = {
             let index = self.index();
-            if !index.images.contains_key(image) {
-                return Err(Error::ImageNotFound(image.hexadecimal()));
+            if let Some((_, gone)) = names.iter().find(|(_, image)| !index.images.contains_key(image)) {
+                return Err(Error::ImageNotFound(gone.hexadecimal()));
             }
-            index.tags.get(repository.as_str()).and_then(|tags| tags.get(tag.as_str())).copied()
+            names.iter().map(|(name, _)| index.named(name)).collect()
         };
-        match before {
-            Some(before) if policy == TagPolicy::Keep => {
-                return Err(Error::TagTaken { tag: tag.to_string(), image: before.hexadecimal() });
-            }
-            Some(before) if before == *image => return Ok(Some(before)),
-            _ => {}
+        check(&before)?;
+        if names.iter().zip(&before).all(|((_, image), before)| *before == Some(*image)) {
+            return Ok(before);
         }
-        let values = (&repository, tag.as_str(), Stored(*image));
         durably(&mut database, |connection| {
-            connection.prepare_cached("INSERT OR REPLACE INTO tags VALUES (?, ?, ?)")?.execute(values)
+            let transaction = connection.transaction()?;
+            write(&transaction, &names)?;
+            transaction.commit()
         })
         .map_err(Error::database("record a tag"))?;
         let mut index = self.shared.index_mut();
-        index.tags.entry(repository.into()).or_default().insert(tag.as_str().into(), *image);
-        Ok(before)
-    }
-
-    /// Notes that an image has this manifest in a repository, and keeps the manifest.
-    ///
-    /// # Errors
-    /// `NotFound` when the image is gone; `Internal` when the database fails.
-    pub fn add_digest(
-        &self,
-        image: &Digest,
-        repository: &RepositoryName,
-        manifest: &[u8],
-    ) -> Result<Digest, Error> {
-        let name = repository.to_string();
-        self.shared.settle()?;
-        let mut database = self.shared.database();
-        if !self.index().images.contains_key(image) {
-            return Err(Error::ImageNotFound(image.hexadecimal()));
-        }
-        let digest = durably(&mut database, |connection| {
-            let transaction = connection.transaction()?;
-            let digest = documents::keep(&transaction, manifest)?;
-            transaction.prepare_cached("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)")?.execute((
-                &name,
-                Stored(digest),
-                Stored(*image),
-            ))?;
-            transaction.commit().map(|()| digest)
-        })
-        .map_err(Error::database("record a digest"))?;
-        self.shared.index_mut().digests.entry(name.into()).or_default().insert(digest, *image);
-        Ok(digest)
+        Ok(names.into_iter().map(|(name, image)| index.set_name(name, image)).collect())
     }
 
     /// The tags of a repository and their images, in order.
@@ -101,6 +122,21 @@ impl Store {
         let index = self.index();
         index.tags_of(image).into_iter().map(|(repository, tag)| format!("{repository}:{tag}")).collect()
     }
+}
+
+/// Records names of images that are recorded.
+pub(super) fn write(transaction: &Transaction<'_>, names: &[(Name, Digest)]) -> rusqlite::Result<()> {
+    for (name, image) in names {
+        match name {
+            Name::Tag(repository, tag) => transaction
+                .prepare_cached("INSERT OR REPLACE INTO tags VALUES (?, ?, ?)")?
+                .execute((repository, tag, Stored(*image)))?,
+            Name::Digest(repository, digest) => transaction
+                .prepare_cached("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)")?
+                .execute((repository, Stored(*digest), Stored(*image)))?,
+        };
+    }
+    Ok(())
 }
 
 pub(super) fn delete_tag(transaction: &Transaction<'_>, repository: &str, tag: &str) -> rusqlite::Result<()> {

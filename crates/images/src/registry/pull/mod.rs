@@ -19,7 +19,7 @@ use super::progress::{Message, Progress};
 use super::session::{Scope, Session};
 use super::transport::Transport;
 use super::{Client, Credentials};
-use crate::{Layer, NewImage, Store, TagPolicy};
+use crate::{Layer, Naming, NewImage, Published, Store};
 
 /// The longest config of an image.
 const CONFIG_LIMIT: u64 = 8 << 20;
@@ -134,14 +134,18 @@ impl Pull<'_> {
         let resolved = self.resolve(&target)?;
         let path = self.session.path();
         self.progress.report(Message::titled(&target.label, format!("Pulling from {path}")));
-        let image = match &resolved.manifest {
-            Manifest::Image(manifest) => self.image(manifest)?,
-            Manifest::Legacy(manifest) => self.legacy(manifest)?,
+        let name = match target.reference.digest {
+            None => Naming::Tag(&target.reference),
+            Some(_) => Naming::Manifest(&target.reference.repository, &resolved.document),
+        };
+        let Published { image, before } = match &resolved.manifest {
+            Manifest::Image(manifest) => self.image(manifest, name)?,
+            Manifest::Legacy(manifest) => self.legacy(manifest, name)?,
             Manifest::Index(_) => return Err(ManifestError::TooDeep.into()),
         };
-        let is_new = self.name(image, &target.reference, &resolved)?;
         self.progress.report(Message::line(format!("Digest: {}", resolved.digest)));
-        Ok(PulledImage { reference: target.reference, image, is_new })
+        let is_new = before != [Some(image.id)];
+        Ok(PulledImage { reference: target.reference, image: image.id, is_new })
     }
 
     fn resolve(&self, target: &Target) -> Result<Resolved, RegistryError> {
@@ -153,7 +157,7 @@ impl Pull<'_> {
         }
     }
 
-    fn image(&self, manifest: &ImageManifest) -> Result<Digest, RegistryError> {
+    fn image(&self, manifest: &ImageManifest, name: Naming<'_>) -> Result<Published, RegistryError> {
         let config = self.config(manifest)?;
         let parsed: ImageConfig = serde_json::from_slice(&config).map_err(ManifestError::Malformed)?;
         if parsed.os != "linux" {
@@ -172,10 +176,10 @@ impl Pull<'_> {
         };
         let plans: Vec<_> = manifest.layers.iter().zip(diff_ids).map(plan).collect();
         let layers = self.layers().fetch(&plans)?;
-        self.add(&config, &layers)
+        self.publish(&config, &layers, name)
     }
 
-    fn legacy(&self, manifest: &LegacyManifest) -> Result<Digest, RegistryError> {
+    fn legacy(&self, manifest: &LegacyManifest, name: Naming<'_>) -> Result<Published, RegistryError> {
         let layers: Vec<_> = manifest.layers.iter().filter(|layer| !layer.history.empty_layer).collect();
         let plan = |layer: &&super::manifest::LegacyLayer| LayerPlan {
             blob: Blob { digest: layer.blob, size: None, urls: Vec::new() },
@@ -185,7 +189,7 @@ impl Pull<'_> {
         let plans: Vec<_> = layers.iter().map(plan).collect();
         let layers = self.layers().fetch(&plans)?;
         let diff_ids: Vec<_> = layers.iter().map(Layer::diff_id).collect();
-        self.add(&manifest.config(&diff_ids)?, &layers)
+        self.publish(&manifest.config(&diff_ids)?, &layers, name)
     }
 
     fn layers(&self) -> Layers<'_> {
@@ -197,12 +201,13 @@ impl Pull<'_> {
         }
     }
 
-    fn add(&self, config: &[u8], layers: &[Layer]) -> Result<Digest, RegistryError> {
+    /// Makes the image and names it in one step, while its layers are held.
+    fn publish(&self, config: &[u8], layers: &[Layer], name: Naming<'_>) -> Result<Published, RegistryError> {
         if self.session.transport().cancellation().is_cancelled() {
             return Err(RegistryError::Cancelled);
         }
         let image = NewImage { config, layers, parent: None, legacy: None };
-        Ok(self.store.add_image(&image)?.id)
+        Ok(self.store.publish(&image, &[name])?)
     }
 
     /// The config: from the store, or from the registry and checked.
@@ -218,26 +223,5 @@ impl Pull<'_> {
         let scope = Scope::pull(self.session.path());
         let rest = format!("blobs/{}", wanted.digest);
         resolve::fetch_content(self.session, &scope, &rest, wanted.digest, wanted.size)
-    }
-
-    /// Gives the image its name; whether that changed anything.
-    fn name(
-        &self,
-        image: Digest,
-        reference: &ImageReference,
-        resolved: &Resolved,
-    ) -> Result<bool, RegistryError> {
-        if reference.digest.is_none() {
-            let before = self.store.tag(&image, reference, TagPolicy::Move)?;
-            return Ok(before != Some(image));
-        }
-        let repository = &reference.repository;
-        let known = {
-            let index = self.store.index();
-            let digests = index.digests.get(repository.to_string().as_str());
-            digests.and_then(|digests| digests.get(&resolved.digest)) == Some(&image)
-        };
-        self.store.add_digest(&image, repository, &resolved.document)?;
-        Ok(!known)
     }
 }
