@@ -123,6 +123,27 @@ fn what_may_pass_is_tried_again() {
 }
 
 #[test]
+fn a_date_to_try_again_is_waited_for() {
+    let engine = bare();
+    let content = large(1);
+    let begin = Instant::now();
+    // By its own clock, which is far behind, the registry asks for nine seconds: five attempts at a pace of the
+    // engine's own would be over by then.
+    let server = twisted(&engine, content, move |_, reply| {
+        if begin.elapsed() >= Duration::from_millis(8500) {
+            return reply;
+        }
+        Reply::new(503)
+            .with("Date", "Sun, 06 Nov 1994 08:49:37 GMT")
+            .with("Retry-After", "Sun, 06 Nov 1994 08:49:46 GMT")
+    });
+    let layer = &large(1).large(500_000)[0];
+    let _ = pull(&engine, IMAGE, "", &[]).succeeded();
+    assert_eq!(server.asked_for(layer).len(), 2, "it was asked again once");
+    forget(&engine);
+}
+
+#[test]
 fn a_killed_daemon_resumes_where_it_stopped() {
     let mut engine = bare();
     let content = large(4);

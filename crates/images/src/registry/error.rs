@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use model::{Digest, ErrorKind, ReferenceError};
 
@@ -82,6 +83,8 @@ pub enum RegistryError {
         status: u16,
         /// The registry's explanation, if any.
         message: String,
+        /// The pause that it asks for before the next attempt.
+        pause: Option<Duration>,
     },
     /// An answer is not what the protocol says.
     #[error("{url}: malformed {what}: {reason}")]

@@ -1,6 +1,6 @@
 //! Pauses between attempts, cut short when the work is cancelled.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use ureq::http::{StatusCode, header};
 
@@ -61,8 +61,44 @@ pub(super) fn is_transient(status: StatusCode) -> bool {
     )
 }
 
-/// The pause that an answer asks for, in seconds (RFC 9110, section 10.2.3).
+/// The pause that an answer asks for: seconds, or a date (RFC 9110, section 10.2.3).
 pub(super) fn asked_pause(answer: &Answer) -> Option<Duration> {
-    let seconds = answer.header(&header::RETRY_AFTER)?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    let wanted = answer.header(&header::RETRY_AFTER)?;
+    // The registry's own clock, where it tells it: the two may differ.
+    let now = answer.header(&header::DATE).and_then(|date| httpdate::parse_http_date(date.trim()).ok());
+    pause_until(wanted, now.unwrap_or_else(SystemTime::now))
+}
+
+fn pause_until(wanted: &str, now: SystemTime) -> Option<Duration> {
+    let wanted = wanted.trim();
+    if wanted.bytes().all(|byte| byte.is_ascii_digit()) {
+        return wanted.parse().ok().map(Duration::from_secs);
+    }
+    let date = httpdate::parse_http_date(wanted).ok()?;
+    // A date that is past asks for none.
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_asked_for_in_seconds_or_by_a_date() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        for (wanted, seconds) in [
+            ("120", Some(120)),
+            (" 0 ", Some(0)),
+            ("Sun, 06 Nov 1994 08:49:57 GMT", Some(20)),
+            ("Sunday, 06-Nov-94 08:50:37 GMT", Some(60)),
+            ("Sun Nov  6 08:49:38 1994", Some(1)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("99999999999999999999999", None),
+            ("-5", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            assert_eq!(pause_until(wanted, now), seconds.map(Duration::from_secs), "{wanted:?}");
+        }
+    }
 }

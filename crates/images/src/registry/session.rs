@@ -238,9 +238,9 @@ pub(super) fn refused(method: &Method, answer: Answer) -> RegistryError {
 
 /// Makes the error of an answer that is not expected.
 pub(super) fn unexpected(method: &Method, answer: Answer) -> RegistryError {
-    let (status, url) = (answer.status.as_u16(), shown(&answer.url));
+    let (status, url, pause) = (answer.status.as_u16(), shown(&answer.url), asked_pause(&answer));
     let message = explanation(answer);
-    RegistryError::Status { method: method.to_string(), url, status, message }
+    RegistryError::Status { method: method.to_string(), url, status, message, pause }
 }
 
 #[derive(Deserialize, Default)]

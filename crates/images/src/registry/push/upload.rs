@@ -119,7 +119,11 @@ impl Upload<'_> {
             if position.as_ref().is_some_and(|position| position.offset > reached) {
                 attempts.reset();
             }
-            if !attempts.pause(None) {
+            let asked = match &error {
+                RegistryError::Status { pause, .. } => *pause,
+                _ => None,
+            };
+            if !attempts.pause(asked) {
                 return Err(error);
             }
         }
