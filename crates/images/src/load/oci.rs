@@ -39,6 +39,22 @@ struct Manifest {
     layers: Vec<Descriptor>,
 }
 
+/// The annotation of what says how an image was made: it lies among the images and is none.
+const NO_IMAGE: &str = "vnd.docker.reference.type";
+
+impl Descriptor {
+    /// Whether it may be an image for this machine.
+    fn fits(&self) -> bool {
+        let is_image =
+            self.annotations.as_ref().is_none_or(|annotations| !annotations.contains_key(NO_IMAGE));
+        is_image
+            && self
+                .platform
+                .as_ref()
+                .is_none_or(|platform| platform.os == "linux" && platform.architecture == architecture())
+    }
+}
+
 /// An index in an index in an index is deeper than any tool makes.
 const NESTING_LIMIT: u32 = 4;
 
@@ -49,16 +65,17 @@ impl Loading<'_> {
     pub(super) fn images_of_oci(&mut self) -> Result<(Vec<Digest>, Named), Error> {
         let index: Index = parse("index.json", self.tarball.require("index.json")?)?;
         let (mut images, mut names) = (Vec::new(), Vec::new());
-        for descriptor in &index.manifests {
+        for descriptor in index.manifests.iter().filter(|descriptor| descriptor.fits()) {
             let Some(manifest) = self.choose(descriptor, 0)? else { continue };
             let image = self.image_of_oci_manifest(&manifest)?;
             images.push(image);
             names.extend(name_of(descriptor).map(|name| (name, image)));
         }
-        if images.is_empty() {
-            return Err(Inconsistency::NoImage.into());
+        match (images.is_empty(), index.manifests.is_empty()) {
+            (false, _) => Ok((images, names)),
+            (true, false) => Err(none_fits("index.json").into()),
+            (true, true) => Err(Inconsistency::NoImage.into()),
         }
-        Ok((images, names))
     }
 
     /// The manifest itself, or the one for this machine of an index.
@@ -70,20 +87,11 @@ impl Loading<'_> {
         }
         let name = blob(&descriptor.digest);
         let index: Index = parse(&name, self.tarball.require(&name)?)?;
-        let fits = |child: &&Descriptor| {
-            child
-                .platform
-                .as_ref()
-                .is_none_or(|platform| platform.os == "linux" && platform.architecture == architecture())
-        };
         // A tool may have copied one platform only: the others' blobs are not there.
         let present = |child: &&Descriptor| self.tarball.document(&blob(&child.digest)).is_some();
-        match index.manifests.iter().filter(present).find(fits) {
+        match index.manifests.iter().filter(present).find(|child| child.fits()) {
             Some(child) => self.choose(child, depth + 1),
-            None => {
-                Err(Inconsistency::MissingMember(format!("manifest for linux/{} in {name}", architecture()))
-                    .into())
-            }
+            None => Err(none_fits(&name).into()),
         }
     }
 
@@ -106,6 +114,10 @@ impl Loading<'_> {
         }
         self.add_config(&document, &layers, None)
     }
+}
+
+fn none_fits(index: &str) -> Inconsistency {
+    Inconsistency::MissingMember(format!("manifest for linux/{} in {index}", architecture()))
 }
 
 fn blob(digest: &Digest) -> String {
