@@ -60,6 +60,9 @@ impl Engine {
         let shim_program =
             SealedProgram::load(&options.shim).map_err(file_error("load the shim", &options.shim))?;
         let images = images::Store::open(options.data_root.join("images")).map_err(Error::Image)?;
+        if let Some(bytes) = options.unpack_allowance {
+            images.set_unpack_allowance(bytes);
+        }
         let builder =
             builder::Builder::new(images.clone(), options.data_root.join("builds"), &options.version)
                 .map_err(|error| Error::refused(error.to_string()))?;

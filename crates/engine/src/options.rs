@@ -29,6 +29,8 @@ pub struct Options {
     pub labels: Vec<String>,
     /// Registries and mirrors.
     pub registry: images::registry::RegistrySettings,
+    /// How many bytes a compressed archive of an image may become, however small it is.
+    pub unpack_allowance: Option<u64>,
     /// Whether a graceful stop of the daemon ends all containers; by default they run on.
     pub stop_containers_on_exit: bool,
     /// The cgroup beneath which those of containers are made; `None` is `/berth`.

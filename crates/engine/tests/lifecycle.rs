@@ -31,6 +31,7 @@ fn options(root: &Path) -> Options {
         ulimits: Vec::new(),
         labels: Vec::new(),
         registry: images::registry::RegistrySettings::default(),
+        unpack_allowance: None,
         stop_containers_on_exit: false,
         cgroup_parent: None,
     }

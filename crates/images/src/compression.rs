@@ -2,6 +2,7 @@
 
 use std::io::{self, BufReader, Cursor, Read};
 
+use crate::budget::Budget;
 use crate::tar::ArchiveError;
 
 /// How a stream is compressed.
@@ -75,13 +76,24 @@ pub fn peek<R: Read>(mut reader: R) -> io::Result<(Compression, Peeked<R>)> {
 const WINDOW_LOG_LIMIT: u32 = 27;
 const XZ_MEMORY_LIMIT_KIB: u32 = 192 * 1024;
 
-/// Decompresses a stream of a known format; concatenated members are one stream.
+/// Decompresses a stream of a known format; concatenated members are one stream. One that becomes far
+/// more than an archive does fails.
 ///
 /// # Errors
 /// Whatever the decoder needs to start.
 pub fn decoder<'a, R: Read + Send + 'a>(
     compression: Compression,
     reader: R,
+) -> io::Result<Box<dyn Read + Send + 'a>> {
+    let budget = Budget::default();
+    decoder_within(compression, budget.source(reader), &budget)
+}
+
+/// Decompresses a stream of a known format as far as a budget goes.
+pub(crate) fn decoder_within<'a, R: Read + Send + 'a>(
+    compression: Compression,
+    reader: R,
+    budget: &Budget,
 ) -> io::Result<Box<dyn Read + Send + 'a>> {
     let buffered = BufReader::with_capacity(64 * 1024, reader);
     let decoder: Box<dyn Read + Send + 'a> = match compression {
@@ -95,7 +107,7 @@ pub fn decoder<'a, R: Read + Send + 'a>(
             Box::new(decoder)
         }
     };
-    Ok(Box::new(Named { compression, decoder }))
+    Ok(Box::new(budget.spender(Named { compression, decoder })))
 }
 
 /// Decompresses a stream of any known format.

@@ -5,6 +5,7 @@
 //! [`Layer`] holds a layer while it is used.
 
 mod assembly;
+mod budget;
 mod changes;
 mod commit;
 mod compression;
@@ -51,4 +52,4 @@ pub use store::{
 pub use tar::ArchiveError;
 pub use tree::Accounts as HostAccounts;
 pub use tree::remove as remove_tree;
-pub use unpack::{Limits, Overwrite, Ownership, Unpacked, unpack, unpack_owned};
+pub use unpack::{Overwrite, Ownership, Unpacked, unpack, unpack_owned};

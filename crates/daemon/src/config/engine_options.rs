@@ -26,6 +26,7 @@ pub(super) fn from_flags(flags: &Flags, exec_root: &Path) -> Result<engine::Opti
         ulimits: flags.default_ulimit.iter().map(|text| ulimit(text)).collect::<Result<_, _>>()?,
         labels: flags.label.clone(),
         registry: registry(flags)?,
+        unpack_allowance: flags.unpack_allowance.map(|mebibytes| mebibytes.saturating_mul(1 << 20)),
         stop_containers_on_exit: flags.live_restore == Some(false),
         cgroup_parent: flags.cgroup_parent.clone(),
     })

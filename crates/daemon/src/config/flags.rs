@@ -190,6 +190,12 @@ pub(crate) struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) selinux_enabled: Option<bool>,
 
+    /// What a compressed archive of images may become however small it is; beyond that 250 times its size
+    /// [default: 10240]
+    #[arg(long, value_name = "MEBIBYTES", help_heading = "Images")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) unpack_allowance: Option<u64>,
+
     /// Ask this mirror before Docker Hub (repeatable)
     #[arg(long = "registry-mirror", value_name = "URL", help_heading = "Registries")]
     #[serde(alias = "registry-mirrors", skip_serializing_if = "Vec::is_empty")]

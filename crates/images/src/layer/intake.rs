@@ -11,9 +11,10 @@ use rustix::fs::Mode;
 
 use super::{ASSEMBLY, DIFF, HashingChunks, REPLACED};
 use crate::assembly::AssemblyWriter;
-use crate::compression::{Compression, decoder, peek};
+use crate::budget::Budget;
+use crate::compression::{Compression, decoder_within, peek};
 use crate::tar::{ArchiveError, Chunk, Chunks, Reader, ReaderChunks, input_error};
-use crate::unpack::{Limits, Options, Overwrite, Ownership, Recorder, Unpacked, Whiteouts, unpack_entries};
+use crate::unpack::{Options, Overwrite, Ownership, Recorder, Unpacked, Whiteouts, unpack_entries};
 
 /// A layer that was taken in, not yet part of the store.
 #[derive(Debug)]
@@ -29,42 +30,34 @@ pub(crate) struct Taken {
 /// How many decompressed chunks may wait for the unpacker.
 const QUEUE: usize = 4;
 
-/// Unpacks a layer's tar, compressed or not, into the empty directory `place`.
+/// Unpacks a layer's tar, compressed or not, into the empty directory `place`, as far as a budget goes.
 ///
 /// # Errors
 /// [`ArchiveError`]; `place` then holds rubbish for the caller to remove.
-pub(crate) fn take(source: impl Read + Send, place: &Path) -> Result<Taken, ArchiveError> {
+pub(crate) fn take(source: impl Read + Send, budget: &Budget, place: &Path) -> Result<Taken, ArchiveError> {
     let (compression, source) = peek(source).map_err(input_error)?;
     if compression == Compression::Identity {
         return take_plain(ReaderChunks::new(source), place);
     }
     std::thread::scope(|scope| {
+        let decoder = decoder_within(compression, source, budget).map_err(input_error)?;
         let (sender, receiver) = sync_channel(QUEUE);
         let spawned = std::thread::Builder::new()
             .name(compression.name().to_owned())
-            .spawn_scoped(scope, move || decompress_into(compression, source, &sender));
+            .spawn_scoped(scope, move || decompress_into(decoder, &sender));
         spawned.map_err(ArchiveError::Input)?;
         take_plain(ReceivedChunks(receiver), place)
     })
 }
 
-fn decompress_into(
-    compression: Compression,
-    source: impl Read + Send,
-    sender: &SyncSender<io::Result<Chunk>>,
-) {
-    let result = decoder(compression, source).and_then(|decoder| {
-        let mut chunks = ReaderChunks::new(decoder);
-        while let Some(chunk) = chunks.next()? {
-            if sender.send(Ok(chunk)).is_err() {
-                break;
-            }
+fn decompress_into(decoder: impl Read, sender: &SyncSender<io::Result<Chunk>>) {
+    let mut chunks = ReaderChunks::new(decoder);
+    // A receiver that is gone has failed by itself and needs no more.
+    while let Some(chunk) = chunks.next().transpose() {
+        let failed = chunk.is_err();
+        if sender.send(chunk).is_err() || failed {
+            break;
         }
-        Ok(())
-    });
-    if let Err(error) = result {
-        // A receiver that is gone has failed by itself and needs no reason.
-        let _ = sender.send(Err(error));
     }
 }
 
@@ -85,12 +78,10 @@ fn take_plain(chunks: impl Chunks + Send, place: &Path) -> Result<Taken, Archive
     let root = OwnedFd::from(File::open(&diff).map_err(made)?);
     let assembly = AssemblyWriter::create(&place.join(ASSEMBLY)).map_err(made)?;
     let mut recording = Recording { assembly, replaced: place.join(REPLACED) };
-    let limits = Limits::of_space(root.as_fd()).map_err(made)?;
     let options = Options {
         whiteouts: Whiteouts::Overlay,
         overwrite: Overwrite::Anything,
         ownership: Ownership::Archive,
-        limits,
     };
     let mut reader = Reader::new(&mut hashing);
     let unpacked = unpack_entries(root.as_fd(), &mut reader, options, &mut recording)?;

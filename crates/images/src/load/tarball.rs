@@ -6,7 +6,8 @@ use std::io::Read;
 use model::Digest;
 use sha2::{Digest as _, Sha256};
 
-use crate::compression::{Compression, decompress};
+use crate::budget::Budget;
+use crate::compression::{Compression, decoder_within, peek};
 use crate::store::{Layer, Store, digest_of};
 use crate::tar::{ArchiveError, ContentReader, Entry, EntryKind, Reader, ReaderChunks, input_error};
 use crate::{Error, Inconsistency};
@@ -17,6 +18,19 @@ const DOCUMENT_LIMIT: u64 = 8 << 20;
 const DOCUMENTS_LIMIT: u64 = 128 << 20;
 /// Members of a tarball: three for each of ten thousand layers, and more.
 const MEMBER_LIMIT: usize = 100_000;
+
+/// Where layers go.
+struct Destination<'a> {
+    store: &'a Store,
+    /// One for the tarball and all that is packed in it.
+    budget: &'a Budget,
+}
+
+impl Destination<'_> {
+    fn unpack(&self, layer: impl Read + Send) -> Result<Layer, Error> {
+        self.store.unpack_layer_within(layer, self.budget)
+    }
+}
 
 /// What a tarball holds, by member name.
 pub(super) struct Tarball {
@@ -30,7 +44,9 @@ pub(super) struct Tarball {
 
 impl Tarball {
     pub(super) fn read(store: &Store, archive: impl Read + Send) -> Result<Self, Error> {
-        let plain = decompress(archive).map_err(input_error)?;
+        let budget = store.budget();
+        let (compression, archive) = peek(budget.source(archive)).map_err(input_error)?;
+        let plain = decoder_within(compression, archive, &budget).map_err(input_error)?;
         let mut reader = Reader::new(ReaderChunks::new(plain));
         let mut tarball = Self {
             documents: BTreeMap::new(),
@@ -42,14 +58,19 @@ impl Tarball {
         };
         while let Some(entry) = reader.next_entry()? {
             drop(reader.take_raw());
-            tarball.member(store, &entry, &mut reader)?;
+            tarball.member(&Destination { store, budget: &budget }, &entry, &mut reader)?;
             reader.content(|_| Ok(()))?;
         }
         reader.trailer(u64::MAX, |_| Ok(()))?;
         Ok(tarball)
     }
 
-    fn member(&mut self, store: &Store, entry: &Entry, reader: &mut Reader<'_>) -> Result<(), Error> {
+    fn member(
+        &mut self,
+        destination: &Destination<'_>,
+        entry: &Entry,
+        reader: &mut Reader<'_>,
+    ) -> Result<(), Error> {
         self.members += 1;
         if self.members > MEMBER_LIMIT {
             return Err(ArchiveError::Limit { what: "members", limit: MEMBER_LIMIT as u64 }.into());
@@ -67,17 +88,23 @@ impl Tarball {
             EntryKind::HardLink => {
                 self.links.insert(name, clean(&String::from_utf8_lossy(&entry.link)));
             }
-            EntryKind::File => self.file(store, name, entry.stored, reader)?,
+            EntryKind::File => self.file(destination, name, entry.stored, reader)?,
             _ => {}
         }
         Ok(())
     }
 
-    fn file(&mut self, store: &Store, name: String, size: u64, reader: &mut Reader<'_>) -> Result<(), Error> {
+    fn file(
+        &mut self,
+        destination: &Destination<'_>,
+        name: String,
+        size: u64,
+        reader: &mut Reader<'_>,
+    ) -> Result<(), Error> {
         let expected = blob_digest(&name);
         let content = reader.content_reader();
         if is_layer_name(&name) {
-            self.layers.insert(name, store.unpack_layer(content)?);
+            self.layers.insert(name, destination.unpack(content)?);
             return Ok(());
         }
         let named_document = is_document_name(&name);
@@ -89,7 +116,7 @@ impl Tarball {
         let count = fill(&mut content, &mut start)?;
         start.truncate(count);
         if !named_document && looks_like_layer(&start) {
-            let layer = store.unpack_layer((&start[..]).chain(&mut content))?;
+            let layer = destination.unpack((&start[..]).chain(&mut content))?;
             content.check(&name, expected)?;
             self.layers.insert(name, layer);
             return Ok(());

@@ -12,6 +12,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,7 @@ use super::progress::{Message, Progress};
 use super::retry::Attempts;
 use super::session::{Scope, Session, unexpected};
 use super::transport::{Answer, Request, shown};
+use crate::unpack::Space;
 
 /// A bar moves at most so often.
 const BAR_PAUSE: Duration = Duration::from_millis(100);
@@ -56,6 +58,7 @@ pub(super) struct Download<'a> {
     blob: &'a Blob,
     path: PathBuf,
     file: File,
+    space: Space,
     /// How much of the file of an earlier attempt is still to be replayed.
     to_replay: u64,
     /// Whether anything came from an earlier attempt.
@@ -88,12 +91,16 @@ impl<'a> Download<'a> {
             file.set_len(0).map_err(failed)?;
             to_replay = 0;
         }
+        let place = File::open(directory).map_err(|source| file_error("open", directory, source))?;
+        let space = Space::of(place.as_fd()).map_err(|source| file_error("look at", directory, source))?;
+        space.check(blob.size.unwrap_or_default().saturating_sub(to_replay)).map_err(crate::Error::from)?;
         let transport = session.transport();
         Ok(Self {
             session,
             progress,
             blob,
             file,
+            space,
             to_replay,
             resumed: to_replay > 0,
             position: 0,
@@ -176,6 +183,7 @@ impl<'a> Download<'a> {
                 Ok(0) => "the connection was closed".to_owned(),
                 Ok(count) => {
                     self.check_size(count)?;
+                    self.space.write(count).map_err(crate::Error::from)?;
                     self.file
                         .write_all(&buffer[..count])
                         .map_err(|source| file_error("write", &self.path, source))?;

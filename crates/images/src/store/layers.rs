@@ -10,6 +10,7 @@ use rusqlite::OptionalExtension;
 use super::database::{Stored, signed};
 use super::index::LayerRecord;
 use super::{LayerKey, Shared, Store, random_name};
+use crate::budget::Budget;
 use crate::layer::{self, DIFF};
 use crate::tree::{self, Stack};
 use crate::{Error, tar::ArchiveError};
@@ -140,8 +141,18 @@ impl Store {
     /// # Errors
     /// [`Error::Archive`] when the tar is malformed, hostile or cut off; nothing stays then.
     pub fn unpack_layer(&self, source: impl Read + Send) -> Result<Layer, Error> {
+        let budget = self.budget();
+        self.unpack_layer_within(budget.source(source), &budget)
+    }
+
+    /// Unpacks a layer that is one of several, or a part of what came, as far as a budget goes.
+    pub(crate) fn unpack_layer_within(
+        &self,
+        source: impl Read + Send,
+        budget: &Budget,
+    ) -> Result<Layer, Error> {
         let place = self.place()?;
-        let taken = layer::take(source, &place.path)?;
+        let taken = layer::take(source, budget, &place.path)?;
         self.record_layer(place, taken.diff_id, taken.unpacked.size, taken.tar_size)
     }
 

@@ -32,9 +32,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use rusqlite::Connection;
 
 use crate::Error;
+use crate::budget::{Budget, DEFAULT_ALLOWANCE};
 pub use documents::digest_of;
 pub(crate) use documents::parse as parse_document;
-pub use images::{Image, NewImage};
+pub use images::{Image, NewImage, Published};
 pub(crate) use index::{ImageRecord, Index, LayerKey};
 pub use layers::{AdoptedLayer, Layer, LayerBlob};
 pub(crate) use name::{Name, names_of};
@@ -56,6 +57,8 @@ struct Shared {
     boot: String,
     /// Held while layers are written out.
     settling: Mutex<()>,
+    /// What a compressed archive may become without a look at its size, in bytes.
+    allowance: AtomicU64,
 }
 
 impl std::fmt::Debug for Store {
@@ -87,11 +90,22 @@ impl Store {
             configs: Mutex::default(),
             boot: settle::boot()?,
             settling: Mutex::new(()),
+            allowance: AtomicU64::new(DEFAULT_ALLOWANCE),
         };
         let store = Self { shared: Arc::new(shared) };
         store.check_unsettled()?;
         store.sweep()?;
         Ok(store)
+    }
+
+    /// Sets how many bytes a compressed archive may become, however small it is.
+    pub fn set_unpack_allowance(&self, bytes: u64) {
+        self.shared.allowance.store(bytes, Ordering::Relaxed);
+    }
+
+    /// What archives that belong together may become.
+    pub(crate) fn budget(&self) -> Budget {
+        Budget::new(self.shared.allowance.load(Ordering::Relaxed))
     }
 
     /// The store's own directory.

@@ -29,6 +29,21 @@ pub enum ArchiveError {
         /// How many are allowed.
         limit: u64,
     },
+    /// A small stream becomes far more than an archive does.
+    #[error(
+        "the archive is refused: {came} compressed bytes became {became}, more than {allowance} and \
+         {ratio} times as many (see the daemon's --unpack-allowance)"
+    )]
+    Bomb {
+        /// The compressed bytes read.
+        came: u64,
+        /// What they became.
+        became: u64,
+        /// What every stream may become.
+        allowance: u64,
+        /// How much more for each of its bytes.
+        ratio: u64,
+    },
     /// An entry would lead out of the directory that is filled.
     #[error("the archive's entry {name:?} leads out of its root")]
     Escape {
@@ -101,6 +116,7 @@ impl ArchiveError {
             | Self::Truncated
             | Self::Header { .. }
             | Self::Limit { .. }
+            | Self::Bomb { .. }
             | Self::Escape { .. }
             | Self::OverDirectory { .. }
             | Self::OverNonDirectory { .. }

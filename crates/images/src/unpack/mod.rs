@@ -7,6 +7,7 @@
 
 mod destination;
 mod place;
+mod space;
 mod whiteout;
 
 use std::io::Read;
@@ -16,6 +17,7 @@ use crate::compression::decompress;
 use crate::tar::{ArchiveError, Entry, EntryKind, Reader, ReaderChunks};
 use destination::Destination;
 pub(crate) use destination::{make_place, open_beneath};
+pub(crate) use space::Space;
 
 /// What becomes of `.wh.` names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,35 +44,6 @@ pub enum Ownership {
     Archive,
     /// Root, whatever the archive says.
     Root,
-}
-
-/// Limits against bombs.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// How many entries.
-    pub entries: u64,
-    /// How many bytes of content, holes left out.
-    pub bytes: u64,
-}
-
-/// Ten million entries: the largest known images have one million.
-const ENTRY_LIMIT: u64 = 10_000_000;
-/// How much of a file system an archive must leave free, at most: a daemon needs it to clean up.
-const SPACE_RESERVE: u64 = 64 << 20;
-/// Of a small file system only this part.
-const RESERVED_PART: u64 = 16;
-
-impl Limits {
-    /// As much as the file system of a directory has free, less a reserve.
-    ///
-    /// # Errors
-    /// Whatever `fstatvfs(2)` fails with.
-    pub fn of_space(directory: BorrowedFd<'_>) -> std::io::Result<Self> {
-        let statistics = rustix::fs::fstatvfs(directory)?;
-        let bytes = |blocks: u64| blocks.saturating_mul(statistics.f_frsize);
-        let reserve = SPACE_RESERVE.min(bytes(statistics.f_blocks) / RESERVED_PART);
-        Ok(Self { entries: ENTRY_LIMIT, bytes: bytes(statistics.f_bavail).saturating_sub(reserve) })
-    }
 }
 
 /// Told what happens to each entry, so that the archive can be given back later.
@@ -117,7 +90,6 @@ pub(crate) struct Options {
     pub(crate) whiteouts: Whiteouts,
     pub(crate) overwrite: Overwrite,
     pub(crate) ownership: Ownership,
-    pub(crate) limits: Limits,
 }
 
 /// What was unpacked.
@@ -151,8 +123,7 @@ pub fn unpack_owned(
     overwrite: Overwrite,
     ownership: Ownership,
 ) -> Result<Unpacked, ArchiveError> {
-    let limits = Limits::of_space(root).map_err(ArchiveError::Input)?;
-    let options = Options { whiteouts: Whiteouts::Literal, overwrite, ownership, limits };
+    let options = Options { whiteouts: Whiteouts::Literal, overwrite, ownership };
     let plain = decompress(archive).map_err(crate::tar::input_error)?;
     let mut reader = Reader::new(ReaderChunks::new(plain));
     unpack_entries(root, &mut reader, options, &mut NoRecorder)
@@ -169,13 +140,15 @@ pub(crate) fn unpack_entries(
         destination: Destination::new(root)?,
         options,
         unpacked: Unpacked::default(),
-        written: 0,
+        space: Space::of(root).map_err(ArchiveError::Output)?,
+        later: 0,
         directories: Vec::new(),
         links: Vec::new(),
     };
     while let Some(entry) = reader.next_entry()? {
         recorder.raw(&reader.take_raw())?;
-        unpacking.count(&entry)?;
+        unpacking.unpacked.entries += 1;
+        unpacking.space.entry(entry.stored)?;
         unpacking.entry(entry, reader, recorder)?;
     }
     recorder.raw(&reader.take_raw())?;
@@ -189,11 +162,16 @@ const TRAILER_LIMIT: u64 = 64 << 20;
 /// The longest path the kernel takes, its final NUL left out.
 const PATH_LIMIT: usize = 4095;
 
+/// The names of directories and of links to what comes later: a million directories have 100 MB.
+const NAMES_LIMIT: usize = 256 << 20;
+
 struct Unpacking<'a> {
     destination: Destination<'a>,
     options: Options,
     unpacked: Unpacked,
-    written: u64,
+    space: Space,
+    /// The bytes of names in the two lists below.
+    later: usize,
     /// Directories whose times are set at the end.
     directories: Vec<(Vec<u8>, i64, u32)>,
     /// Hard links whose target was not there yet.
@@ -201,15 +179,12 @@ struct Unpacking<'a> {
 }
 
 impl Unpacking<'_> {
-    fn count(&mut self, entry: &Entry) -> Result<(), ArchiveError> {
-        let Limits { entries, bytes } = self.options.limits;
-        self.unpacked.entries += 1;
-        self.written = self.written.saturating_add(entry.stored);
-        if self.unpacked.entries > entries {
-            return Err(ArchiveError::Limit { what: "entries", limit: entries });
-        }
-        if self.written > bytes {
-            return Err(ArchiveError::Limit { what: "bytes of content (as much as is free)", limit: bytes });
+    /// Counts names that are kept in memory to the end.
+    fn keep(&mut self, names: usize) -> Result<(), ArchiveError> {
+        self.later += names;
+        if self.later > NAMES_LIMIT {
+            let limit = NAMES_LIMIT as u64;
+            return Err(ArchiveError::Limit { what: "bytes of directories' and links' names", limit });
         }
         Ok(())
     }

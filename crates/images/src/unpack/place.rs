@@ -8,7 +8,7 @@ use rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use super::destination::{is_directory, is_whiteout, split, stat, times};
-use super::{Overwrite, Recorder, Unpacking, Whiteouts};
+use super::{Overwrite, Recorder, Space, Unpacking, Whiteouts};
 use crate::tar::{ArchiveError, Entry, EntryKind, Reader, shown};
 
 /// What stands where an entry goes, after it was cleared as far as needed.
@@ -44,7 +44,7 @@ impl Unpacking<'_> {
             other => other,
         }
         .map_err(failed("create"))?;
-        write_content(&file, &real, entry, reader, recorder)?;
+        write_content(&file, &real, entry, reader, recorder, &mut self.space)?;
         self.unpacked.size = self.unpacked.size.saturating_add(entry.size);
         set_owner_and_mode(&file, entry).map_err(failed("set the owner of"))?;
         for (attribute, value) in allowed(&entry.attributes) {
@@ -86,6 +86,7 @@ impl Unpacking<'_> {
         if was_hidden {
             self.destination.set_opaque(&path)?;
         }
+        self.keep(path.len())?;
         self.directories.push((path, entry.seconds, entry.nanoseconds));
         Ok(())
     }
@@ -104,6 +105,7 @@ impl Unpacking<'_> {
             self.clear(&path, &parent, name, EntryKind::HardLink, recorder)?;
         }
         if !self.try_link(&path, target)? {
+            self.keep(path.len() + target.len())?;
             self.links.push((path, target.to_vec()));
         }
         Ok(())
@@ -256,6 +258,7 @@ fn write_content(
     entry: &Entry,
     reader: &mut Reader<'_>,
     recorder: &mut dyn Recorder,
+    space: &mut Space,
 ) -> Result<(), ArchiveError> {
     let failed = |act| ArchiveError::entry::<Errno>(act, path);
     if entry.extents.is_some() {
@@ -266,7 +269,10 @@ fn write_content(
         recorder.stored(path, offset, length as u64)?;
     }
     let mut places = entry.places();
-    reader.content(|bytes| places.write(file, bytes).map_err(failed("write")))
+    reader.content(|bytes| {
+        space.write(bytes.len())?;
+        places.write(file, bytes).map_err(failed("write"))
+    })
 }
 
 fn set_owner_and_mode(file: &OwnedFd, entry: &Entry) -> Result<(), Errno> {

@@ -12,7 +12,7 @@ use crate::registry::manifest::ManifestError;
 use crate::registry::parallel::for_each;
 use crate::registry::progress::{Message, Progress};
 use crate::registry::session::Session;
-use crate::{Layer, LayerBlob, Store};
+use crate::{Layer, LayerBlob, Store, budget::Budget};
 
 /// A layer that an image needs.
 pub(super) struct LayerPlan {
@@ -28,6 +28,8 @@ pub(super) struct Layers<'a> {
     pub(super) store: &'a Store,
     pub(super) progress: &'a dyn Progress,
     pub(super) in_flight: &'a InFlight,
+    /// What all layers of the image may become.
+    pub(super) budget: Budget,
 }
 
 impl Layers<'_> {
@@ -118,7 +120,7 @@ impl Layers<'_> {
         let path = directory.join(plan.blob.digest.hexadecimal());
         let mut download = Download::open(self.session, &plan.blob, &directory, progress)?;
         let resumed = download.is_resumed();
-        let unpacked = self.store.unpack_layer(&mut download);
+        let unpacked = self.store.unpack_layer_within(self.budget.source(&mut download), &self.budget);
         let failed = |error| wrong(&path, resumed, error);
         if let Some(error) = download.take_failure() {
             return failed(error);

@@ -198,6 +198,7 @@ impl Pull<'_> {
             store: self.store,
             progress: self.progress,
             in_flight: self.in_flight,
+            budget: self.store.budget(),
         }
     }
 
