@@ -14,9 +14,6 @@ use super::{ArchiveError, BLOCK, Chunk, Chunks, Entry, EntryKind, Extent, Reader
 /// The longest extended headers of one entry: a million bytes hold any honest name and attribute.
 const EXTENSION_LIMIT: u64 = 1 << 20;
 
-/// All blocks before an entry together: extended headers without content are blocks too.
-const PRECEDING_LIMIT: usize = 8 << 20;
-
 /// A tar stream being read.
 pub struct Reader<'a> {
     chunks: Box<dyn Chunks + Send + 'a>,
@@ -92,10 +89,6 @@ impl<'a> Reader<'a> {
                 return Err(bad("its checksum is wrong"));
             }
             let size = header.size().ok_or_else(|| bad("its size is no number"))?;
-            if self.raw.len() > PRECEDING_LIMIT {
-                let limit = PRECEDING_LIMIT as u64;
-                return Err(ArchiveError::Limit { what: "bytes of headers before an entry", limit });
-            }
             match header.kind() {
                 b'x' => {
                     let data = self.extension(size)?;
