@@ -268,6 +268,7 @@ fn hostile_tarballs_are_refused_and_leave_nothing() {
             "leads out of its root",
         ),
         ("names of nothing", made(&[("repositories", br#"{"bad":{"x":"nosuch"}}"#)]), "nosuch"),
+        ("files of another kind", made(&[("notes.txt", b"x"), ("pictures/one.png", b"y")]), "no image"),
         ("an empty json", made(&[("abc/json", empty)]), "abc/json"),
     ] {
         let answer = engine.call("POST", "/images/load", &TAR, &body).expect(500);

@@ -175,6 +175,11 @@ fn ranges_several_places_and_all_exposed_ports() {
         let number = host_port(&engine, &all, port);
         assert!((range[0]..=range[1]).contains(&number), "{port}: {number}");
     }
+    // A port that names no protocol is TCP's.
+    let short = engine.run(&idle(json!({ "ExposedPorts": { "80": {}, "53/udp": {} } })));
+    let ports = engine.inspect(&short)["NetworkSettings"]["Ports"].clone();
+    assert_eq!(ports, json!({ "53/udp": null, "80/tcp": null }));
+    engine.remove(&short);
     engine.remove(&all);
     engine.remove(&exposing);
     let _ = engine.delete("/images/exposing").expect(200);

@@ -178,8 +178,9 @@ impl Tarball {
         self.documents.contains_key("repositories") || !self.v1_directories().is_empty()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.documents.is_empty() && self.layers.is_empty()
+    /// Whether it holds nothing at all, not even what is of no use here.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.members == 0
     }
 }
 

@@ -51,8 +51,7 @@ impl NetworkSettings {
             _ => String::new(),
         };
         let Some(endpoint) = &record.endpoint else {
-            let ports = record.has_own_network().then(BTreeMap::new);
-            return Self { ports, sandbox_key, ..Self::default() };
+            return Self { ports: Some(BTreeMap::new()), sandbox_key, ..Self::default() };
         };
         Self {
             endpoint_id: record.id.to_string(),
@@ -71,7 +70,7 @@ impl NetworkSettings {
 /// Published ports with their places on the host, exposed ones with none.
 fn ports(record: &Record) -> BTreeMap<String, Option<Vec<PortBinding>>> {
     let mut ports: BTreeMap<String, Option<Vec<PortBinding>>> =
-        record.config.exposed_ports.iter().flatten().map(|(port, _)| (port.clone(), None)).collect();
+        record.config.exposed_ports.iter().flatten().map(|(port, _)| (with_protocol(port), None)).collect();
     for published in record.endpoint.iter().flat_map(|endpoint| &endpoint.ports) {
         let binding = PortBinding {
             host_ip: published.host_ip.to_string(),
@@ -80,4 +79,9 @@ fn ports(record: &Record) -> BTreeMap<String, Option<Vec<PortBinding>>> {
         ports.entry(published.container.to_string()).or_default().get_or_insert_default().push(binding);
     }
     ports
+}
+
+/// A port as it is shown: `80` means `80/tcp`.
+fn with_protocol(port: &str) -> String {
+    if port.contains('/') { port.to_owned() } else { format!("{port}/tcp") }
 }
