@@ -65,6 +65,21 @@ fn failures_are_retried_as_often_as_asked_with_growing_delays() {
 }
 
 #[test]
+fn a_start_by_a_client_begins_with_the_first_delay_again() {
+    let engine = Engine::start();
+    let id = engine.run(&with_policy("exit 5", "on-failure", 5));
+    wait::until("the last try", || (count(&engine, &id, "die") == 6).then_some(()));
+    engine.start(&id);
+    wait::until("the second try", || (count(&engine, &id, "die") >= 8).then_some(()));
+    let told = events(&engine, &id);
+    let acts: Vec<&str> = told.iter().skip(9).take(6).map(|(act, _)| act.as_str()).collect();
+    assert_eq!(acts, ["start", "die", "start", "die", "start", "die"]);
+    // The first delay of sixteenfold length would be longer than the last one before it, not shorter.
+    let delay = |place: usize| told[place + 1].1 - told[place].1;
+    assert!(delay(14) < delay(10), "{told:?}");
+}
+
+#[test]
 fn policies_decide_by_the_exit_code() {
     let engine = Engine::start();
     let body = |name: &str, code: i32| with_policy(&format!("exit {code}"), name, 0);

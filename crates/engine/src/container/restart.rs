@@ -1,6 +1,6 @@
 //! Starts a container again: asked by a client, or by its own policy after an exit.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::container::{Container, Phase, Record};
@@ -95,10 +95,17 @@ impl Engine {
     }
 }
 
+impl Container {
+    /// Makes the next delay the first again, since a client starts the container.
+    pub(crate) fn forget_restart_delay(&self) {
+        *self.restart_delay.lock().unwrap_or_else(PoisonError::into_inner) = Duration::ZERO;
+    }
+}
+
 /// Notes and gives the delay before the next restart.
 fn next_delay(container: &Container) -> Duration {
     let record = container.record();
-    let mut delay = container.restart_delay.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut delay = container.restart_delay.lock().unwrap_or_else(PoisonError::into_inner);
     *delay = following(*delay, record.finished_at.since(record.started_at));
     *delay
 }

@@ -81,6 +81,9 @@ impl Engine {
             Decision::Refuse(_) => return Err(Error::StartRemoving),
             Decision::Run => {}
         }
+        if !by_policy {
+            container.forget_restart_delay();
+        }
         container.publish(|record| {
             if by_policy {
                 // Clients see it as restarting until it runs.
