@@ -201,3 +201,45 @@ fn what_is_no_archive_is_an_error_in_words() {
     assert!(engine.exec(&id, &["df", "-k", "/tmp"]).code == 0);
     let _ = put(&engine, &id, &[("path", "/tmp")], &good).expect(200);
 }
+
+#[test]
+fn a_client_that_stops_sending_holds_nobody_up_for_ever() {
+    let engine = Engine::start();
+    for (act, path) in [("POST", "start"), ("GET", "archive?path=/tmp/begun"), ("DELETE", "?force=1")] {
+        let id = engine.create(&sh("sleep 600"));
+        let archive = tarball::of(&[("begun", "1"), ("rest", &"2".repeat(3_000_000))]);
+        let length = archive.len().to_string();
+        let headers = [TAR[0], ("Content-Length", length.as_str())];
+        let mut slow = engine.connect();
+        let put = format!("/v1.20/containers/{id}/archive?path=/tmp");
+        slow.request("PUT", &put, &headers, &archive[..2_000_000]).expect("the beginning");
+        let begun = engine.data_root().join("containers").join(&id).join("upper/tmp/begun");
+        wait::until("the first file", || begun.exists().then_some(()));
+        assert_eq!(engine.inspect(&id)["State"]["Running"], false, "inspect waits for nobody");
+
+        let path = format!("/containers/{id}/{path}").replace("/?", "?");
+        let answer = engine.call(act, &path, &[], b"");
+        assert!((200..300).contains(&answer.status()), "{act} {path}: {}", answer.text());
+        let head = slow.read_head().expect("an answer to the slow one");
+        let text = slow.read_body("PUT", &head).expect("its text");
+        let text = String::from_utf8_lossy(&text);
+        assert_eq!(head.status, 500, "{text}");
+        assert!(text.contains("did not arrive while others waited"), "{text}");
+    }
+}
+
+#[test]
+fn a_client_that_nobody_waits_for_may_take_its_time() {
+    let engine = Engine::start();
+    let id = engine.create(&sh("true"));
+    let archive = tarball::of(&[("begun", "1"), ("rest", &"2".repeat(5_000))]);
+    let length = archive.len().to_string();
+    let headers = [TAR[0], ("Content-Length", length.as_str())];
+    let mut slow = engine.connect();
+    let put = format!("/v1.20/containers/{id}/archive?path=/tmp");
+    slow.request("PUT", &put, &headers, &archive[..2048]).expect("the beginning");
+    std::thread::sleep(std::time::Duration::from_secs(7));
+    slow.send(&archive[2048..]).expect("the rest");
+    assert_eq!(slow.read_head().expect("an answer").status, 200);
+    assert_eq!(file(&engine, &id, "/tmp/rest"), Some("2".repeat(5_000)));
+}

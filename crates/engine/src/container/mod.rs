@@ -30,6 +30,7 @@ pub(crate) mod stop;
 mod surroundings;
 mod tmpfs;
 pub(crate) mod top;
+mod transition;
 mod wait;
 mod words;
 
@@ -42,6 +43,7 @@ use tokio::sync::watch;
 
 pub use lifecycle::{Command, Decision, Refusal, decide};
 pub use record::{Phase, Record};
+pub(crate) use transition::Transition;
 
 use crate::database::{Database, Durability};
 use crate::error::Error;
@@ -58,7 +60,7 @@ pub struct Container {
     /// more, so that a late change does not make one again.
     writing: Mutex<Kept>,
     /// Orders transitions: start, exit, pause, rename, removal.
-    pub(crate) transition: Arc<tokio::sync::Mutex<()>>,
+    pub(crate) transition: Transition,
     shim: Mutex<Option<Arc<Shim>>>,
     /// Clients that attached before the start.
     pub(crate) waiting_clients: Mutex<Vec<WaitingClient>>,
@@ -93,7 +95,7 @@ impl Container {
             id: record.id.clone(),
             record: watch::Sender::new(Arc::new(record)),
             writing: Mutex::new(Kept::Saved),
-            transition: Arc::default(),
+            transition: Transition::default(),
             shim: Mutex::new(None),
             waiting_clients: Mutex::new(Vec::new()),
             restart_cancelled: tokio::sync::Notify::new(),

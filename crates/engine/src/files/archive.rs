@@ -9,6 +9,7 @@ use images::paths::{self, Fetched, PathError, PathStat, Placement, Purpose};
 use crate::container::connect::joined;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::files::patience;
 use crate::files::view::{HeldView, path_error};
 
 /// A path that was found; [`ArchiveSession::run`] follows once the answer's head is written.
@@ -81,10 +82,12 @@ impl Engine {
         Ok(ArchiveSession { engine: Arc::clone(self), held, fetched, action })
     }
 
-    /// Unpacks an archive into a directory of a container.
+    /// Unpacks an archive into a directory of a container. Whoever wants to start or remove one that does
+    /// not run waits meanwhile, but not for ever when the archive does not arrive.
     ///
     /// # Errors
-    /// Unknown container, a path that is no directory or read-only, or a bad archive.
+    /// Unknown container, a path that is no directory or read-only, a bad archive, or one that others had
+    /// to wait for too long.
     pub async fn archive_write(
         self: &Arc<Self>,
         reference: &str,
@@ -92,13 +95,25 @@ impl Engine {
         placement: Placement,
         archive: Box<dyn Read + Send>,
     ) -> Result<(), Error> {
-        let held = self.view(&self.find(reference)?, Purpose::Writing).await?;
+        let container = self.find(reference)?;
+        let held = self.view(&container, Purpose::Writing).await?;
+        let is_exclusive = held.is_exclusive();
         let record = Arc::clone(&held.record);
         let path = path.to_owned();
+        let (archive, arrival) = patience::observed(archive);
         let work = tokio::task::spawn_blocking(move || {
             paths::put(held.view.root(), &path, archive, placement).map(drop).map_err(path_error)
         });
-        joined(work.await)??;
+        tokio::select! {
+            // Returning ends the archive, and with it the work.
+            () = arrival.exhausted(&container.transition), if is_exclusive => {
+                return Err(Error::refused(format!(
+                    "the archive did not arrive while others waited for container {}",
+                    container.id()
+                )));
+            }
+            done = work => joined(done)??,
+        }
         self.emit(&record, "extract-to-dir", &[]);
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod archive;
 mod export;
+mod patience;
 mod view;
 
 pub use archive::ArchiveSession;

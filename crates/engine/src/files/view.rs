@@ -15,7 +15,14 @@ use crate::error::Error;
 pub(crate) struct HeldView {
     pub(crate) view: View,
     pub(crate) record: Arc<Record>,
-    _order: Option<OwnedMutexGuard<()>>,
+    order: Option<OwnedMutexGuard<()>>,
+}
+
+impl HeldView {
+    /// Whether the container can be neither started nor removed meanwhile.
+    pub(crate) const fn is_exclusive(&self) -> bool {
+        self.order.is_some()
+    }
 }
 
 impl Engine {
@@ -33,7 +40,7 @@ impl Engine {
         if let Some(held) = running_view(container.record()).await? {
             return Ok(held);
         }
-        let order = Arc::clone(&container.transition).lock_owned().await;
+        let order = container.transition.lock_owned().await;
         if let Some(held) = running_view(container.record()).await? {
             return Ok(held);
         }
@@ -41,7 +48,7 @@ impl Engine {
         let request = self.view_request(&record, purpose)?;
         let opened = tokio::task::spawn_blocking(move || View::mounted(&request).map_err(path_error)).await;
         let order = Some(order).filter(|_| purpose == Purpose::Writing);
-        Ok(HeldView { view: joined(opened)??, record, _order: order })
+        Ok(HeldView { view: joined(opened)??, record, order })
     }
 
     fn view_request(&self, record: &Record, purpose: Purpose) -> Result<ViewRequest, Error> {
@@ -87,7 +94,7 @@ async fn running_view(record: Arc<Record>) -> Result<Option<HeldView>, Error> {
         sys::process::is_alive(process.pid, process.start_time).then_some(view)
     });
     match joined(opened.await)? {
-        Some(view) => Ok(Some(HeldView { view: view.map_err(path_error)?, record, _order: None })),
+        Some(view) => Ok(Some(HeldView { view: view.map_err(path_error)?, record, order: None })),
         None => Ok(None),
     }
 }

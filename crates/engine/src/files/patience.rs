@@ -1,0 +1,54 @@
+//! A client that stops in the middle of an archive does not keep others from the container for ever.
+//!
+//! Whoever writes into a container that does not run holds its lock. While nobody else wants it, a client
+//! may take its time. When somebody does, the waits for the client are counted, and end at some point.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::container::Transition;
+
+/// How long others wait altogether for a client that sends slowly.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often is looked who waits for whom.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// An archive as it arrives; tells whether its reader waits for the client.
+pub(super) struct ArrivingArchive {
+    archive: Box<dyn Read + Send>,
+    is_awaited: Arc<AtomicBool>,
+}
+
+/// Whether an [`ArrivingArchive`] has to be waited for.
+pub(super) struct Arrival(Arc<AtomicBool>);
+
+/// Lets others know of waits for this archive.
+pub(super) fn observed(archive: Box<dyn Read + Send>) -> (ArrivingArchive, Arrival) {
+    let is_awaited = Arc::new(AtomicBool::new(false));
+    (ArrivingArchive { archive, is_awaited: Arc::clone(&is_awaited) }, Arrival(is_awaited))
+}
+
+impl Read for ArrivingArchive {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.is_awaited.store(true, Ordering::Relaxed);
+        let read = self.archive.read(buffer);
+        self.is_awaited.store(false, Ordering::Relaxed);
+        read
+    }
+}
+
+impl Arrival {
+    /// Ends when others have waited too long for this container because of the client.
+    pub(super) async fn exhausted(&self, transition: &Transition) {
+        let mut left = PATIENCE;
+        while !left.is_zero() {
+            tokio::time::sleep(LOOK).await;
+            if transition.is_awaited() && self.0.load(Ordering::Relaxed) {
+                left = left.saturating_sub(LOOK);
+            }
+        }
+    }
+}
