@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Areas of memory that threads allocate from.
 const ARENAS: i32 = 2;
 /// Memory is given back when no request came for this long after the start or after others.
-const QUIET: Duration = Duration::from_secs(2);
+const QUIET: Duration = Duration::from_secs(1);
 /// Threads for blocking work; idle ones end after a while. A client that stops in the middle of an archive
 /// keeps one waiting, so there are many: it must take more such clients than anyone has to hold others up.
 const BLOCKING_THREADS: usize = 1024;

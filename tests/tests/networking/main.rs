@@ -2,6 +2,7 @@
 //! from another host beside it.
 
 mod bridge;
+mod firewalls;
 mod flags;
 mod links;
 mod modes;
