@@ -2,14 +2,18 @@
 //!
 //! The number of rounds with `kill -9` is small by default; `BERTH_CRASH_ROUNDS=300` makes a long test of it.
 
+mod workload;
+
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use berth_tests::{Client, Engine, Options, Random, merged, sh, variable, wait};
+use berth_tests::{Client, Engine, Options, Random, host, merged, sh, variable, wait};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+
+use workload::{Promised, Worker};
 
 /// The steps of a start that the daemon lets fail when `BERTH_FAULT` names one.
 const STEPS: [&str; 8] =
@@ -59,9 +63,9 @@ fn a_start_that_fails_at_any_step_leaves_nothing() {
 fn a_bridge_that_somebody_removed_fails_the_start_or_is_made_again() {
     let engine = Engine::start();
     let id = engine.create(&sh("sleep 600"));
-    for link in berth_tests::host::links_of(engine.network_pid()) {
+    for link in host::links_of(engine.network_pid()) {
         if link != "lo" {
-            let _ = berth_tests::host::in_network_of(engine.network_pid(), &["ip", "link", "delete", &link]);
+            let _ = host::in_network_of(engine.network_pid(), &["ip", "link", "delete", &link]);
         }
     }
     let answer = engine.post(&format!("/containers/{id}/start"));
@@ -89,39 +93,6 @@ fn a_state_directory_that_cannot_be_written_fails_the_start() {
     assert_eq!(engine.wait(&id), 0);
 }
 
-/// What the clients were promised: ids that an answer 201 named and no delete has been sent for.
-type Promised = Mutex<BTreeSet<String>>;
-
-/// Makes, starts, uses and removes containers until told to stop; every request may fail.
-fn work(client: &Client, stop: &AtomicBool, promised: &Promised) {
-    let json = [("Content-Type", "application/json")];
-    let scripts = ["echo a; exit 3", "sleep 600", "seq 1 500", "read x"];
-    let mut number = 0;
-    while !stop.load(Ordering::Relaxed) {
-        number += 1;
-        let body = sh(scripts[number % scripts.len()]).to_string();
-        let Ok(answer) = client.attempt("POST", "/containers/create", &json, body.as_bytes()) else {
-            std::thread::sleep(Duration::from_millis(2));
-            continue;
-        };
-        if answer.status() != 201 {
-            continue;
-        }
-        let id = answer.json()["Id"].as_str().expect("an id").to_owned();
-        promised.lock().expect("the promises").insert(id.clone());
-        let _ = client.attempt("POST", &format!("/containers/{id}/start"), &[], b"");
-        let exec = client.attempt("POST", &format!("/containers/{id}/exec"), &json, b"{\"Cmd\":[\"true\"]}");
-        if let Some(exec) = exec.ok().filter(|answer| answer.status() == 201) {
-            let path = format!("/exec/{}/start", exec.json()["Id"].as_str().expect("an id"));
-            let _ = client.attempt("POST", &path, &json, b"{\"Detach\":true}");
-        }
-        if number % 5 != 0 {
-            promised.lock().expect("the promises").remove(&id);
-            let _ = client.attempt("DELETE", &format!("/containers/{id}?force=1&v=1"), &[], b"");
-        }
-    }
-}
-
 #[test]
 fn kill_9_of_daemon_and_shims_at_any_moment() {
     let rounds = variable("BERTH_CRASH_ROUNDS").unwrap_or(12);
@@ -131,8 +102,10 @@ fn kill_9_of_daemon_and_shims_at_any_moment() {
     let stop = AtomicBool::new(false);
     let promised = Promised::default();
     std::thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| work(&client, &stop, &promised));
+        for number in 0..3 {
+            let worker = Worker::new(&client, &promised, number);
+            let stop = &stop;
+            scope.spawn(move || worker.work(stop));
         }
         for round in 1..=rounds {
             std::thread::sleep(Duration::from_millis(random.below(250)));
@@ -163,16 +136,34 @@ fn kill_9_of_daemon_and_shims_at_any_moment() {
     let missing: Vec<_> = promised.difference(&listed).collect();
     assert!(missing.is_empty(), "created and answered with 201, yet gone: {missing:?}");
     for id in &listed {
-        let state = engine.inspect(id)["State"].clone();
-        if state["Running"] == true {
-            let pid = state["Pid"].as_u64().expect("a pid");
-            assert!(std::path::Path::new(&format!("/proc/{pid}")).exists(), "{id}: {state}");
-            let _ = engine.post(&format!("/containers/{id}/kill")).expect(204);
-        }
-        let _ = engine.wait(id);
-        let _ = engine.get(&format!("/containers/{id}/logs?stdout=1&stderr=1")).expect(200);
+        check_and_end(&engine, id);
     }
     wait::until("the shims' end", || engine.shims().is_empty().then_some(()));
+}
+
+/// A container is what the engine says of it, and can be used and ended.
+fn check_and_end(engine: &Engine, id: &str) {
+    let seen = engine.inspect(id);
+    let state = &seen["State"];
+    let steady = seen["HostConfig"]["RestartPolicy"]["Name"].as_str().is_none_or(str::is_empty);
+    if state["Running"] == true && steady {
+        let pid = state["Pid"].as_u64().expect("a pid");
+        assert!(Path::new(&format!("/proc/{pid}")).exists(), "{id}: {state}");
+        if state["Paused"] == true {
+            let _ = engine.post(&format!("/containers/{id}/unpause")).expect(204);
+        }
+        assert_eq!(engine.exec(id, &["echo", "fine"]).stdout, "fine\n", "{id}");
+        let bindings = seen["NetworkSettings"]["Ports"]["80/tcp"].clone();
+        if let Some(port) = bindings[0]["HostPort"].as_str() {
+            let address = ([127, 0, 0, 1], port.parse().expect("a port")).into();
+            assert!(host::fetch(engine.network_pid(), address, "/hostname").contains(&id[..12]), "{seen}");
+        }
+    }
+    let status = engine.post(&format!("/containers/{id}/stop?t=0")).status();
+    assert!([204, 304].contains(&status), "{id}: {status}");
+    let _ = engine.wait(id);
+    let _ = engine.get(&format!("/containers/{id}/logs?stdout=1&stderr=1")).expect(200);
+    assert_eq!(engine.state(id, "Running"), false, "{id}");
 }
 
 #[test]
