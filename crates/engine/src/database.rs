@@ -24,6 +24,15 @@ pub(crate) enum Durability {
     PowerLoss,
 }
 
+/// Rows of volumes that are written or deleted in one step with a container's row.
+#[derive(Debug, Default)]
+pub(crate) struct VolumeRows {
+    /// Those it uses: name, and whether it was made up for a container that named none.
+    pub(crate) used: Vec<(String, bool)>,
+    /// Those that nobody uses any more.
+    pub(crate) gone: Vec<String>,
+}
+
 /// The database behind one lock; every call is one short transaction.
 pub(crate) struct Database(Mutex<Connection>);
 
@@ -67,38 +76,49 @@ impl Database {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes a container, new or changed.
+    /// Writes a container, new or changed, with the volumes that this concerns.
     ///
     /// # Errors
     /// When the database fails, or the disk is full.
-    pub(crate) fn save(&self, record: &Record, durability: Durability) -> Result<(), Error> {
+    pub(crate) fn save(
+        &self,
+        record: &Record,
+        volumes: &VolumeRows,
+        durability: Durability,
+    ) -> Result<(), Error> {
         let document = document(record)?;
         let connection = self.lock();
-        let write = || -> rusqlite::Result<usize> {
-            connection
+        let write = || -> rusqlite::Result<()> {
+            let transaction = connection.unchecked_transaction()?;
+            transaction
                 .prepare_cached("INSERT OR REPLACE INTO containers (id, document) VALUES (?1, ?2)")?
-                .execute(params![record.id.as_str(), document])
+                .execute(params![record.id.as_str(), document])?;
+            write_volumes(&transaction, volumes)?;
+            transaction.commit()
         };
         let result = match durability {
             Durability::Crash => write(),
             Durability::PowerLoss => connection
                 .pragma_update(None, "synchronous", "FULL")
                 .and_then(|()| write())
-                .and_then(|rows| connection.pragma_update(None, "synchronous", "NORMAL").map(|()| rows)),
+                .and_then(|()| connection.pragma_update(None, "synchronous", "NORMAL")),
         };
-        result.map(drop).map_err(database_error("save a container"))
+        result.map_err(database_error("save a container"))
     }
 
-    /// Forgets a container.
+    /// Forgets a container, and the volumes that go with it.
     ///
     /// # Errors
     /// When the database fails.
-    pub(crate) fn delete(&self, id: &ContainerId) -> Result<(), Error> {
-        self.lock()
-            .prepare_cached("DELETE FROM containers WHERE id = ?1")
-            .and_then(|mut statement| statement.execute([id.as_str()]))
-            .map(drop)
-            .map_err(database_error("delete a container"))
+    pub(crate) fn delete(&self, id: &ContainerId, volumes: &VolumeRows) -> Result<(), Error> {
+        let connection = self.lock();
+        let write = || -> rusqlite::Result<()> {
+            let transaction = connection.unchecked_transaction()?;
+            transaction.prepare_cached("DELETE FROM containers WHERE id = ?1")?.execute([id.as_str()])?;
+            write_volumes(&transaction, volumes)?;
+            transaction.commit()
+        };
+        write().map_err(database_error("delete a container"))
     }
 
     /// Reads all containers.
@@ -153,20 +173,6 @@ impl Database {
         };
         let documents = read().map_err(database_error("read the execs"))?;
         Ok(documents.iter().filter_map(|document| serde_json::from_str(document).ok()).collect())
-    }
-
-    /// Remembers that a volume exists.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub(crate) fn save_volume(&self, name: &str, anonymous: bool) -> Result<(), Error> {
-        self.lock()
-            .execute(
-                "INSERT OR IGNORE INTO volumes (name, anonymous) VALUES (?1, ?2)",
-                params![name, anonymous],
-            )
-            .map(drop)
-            .map_err(database_error("save a volume"))
     }
 
     /// Forgets a volume.
@@ -269,6 +275,18 @@ impl Database {
         };
         Ok(rows.into_iter().filter_map(event).collect())
     }
+}
+
+fn write_volumes(connection: &Connection, volumes: &VolumeRows) -> rusqlite::Result<()> {
+    for (name, anonymous) in &volumes.used {
+        connection
+            .prepare_cached("INSERT OR IGNORE INTO volumes (name, anonymous) VALUES (?1, ?2)")?
+            .execute(params![name, anonymous])?;
+    }
+    for name in &volumes.gone {
+        connection.prepare_cached("DELETE FROM volumes WHERE name = ?1")?.execute([name])?;
+    }
+    Ok(())
 }
 
 fn document(record: &Record) -> Result<String, Error> {

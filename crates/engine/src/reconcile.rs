@@ -172,9 +172,9 @@ async fn bury_half_start(
 }
 
 fn finish_removal(engine: &Arc<Engine>, container: &Arc<Container>) {
-    engine.directory.remove(container);
-    if let Err(error) = container.forget(&engine.database) {
+    if let Err(error) = engine.forget(container) {
         tracing::error!("cannot finish the removal of container {}: {error}", container.id());
+        engine.directory.remove(container);
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::{Config, ContainerId, HostConfig, Timestamp};
 
 use crate::container::{Container, Phase, Record, modes, mounts, settings};
-use crate::database::Durability;
+use crate::database::{Durability, VolumeRows};
 use crate::engine::{Engine, random_bytes};
 use crate::error::{Error, file_error};
 use crate::names;
@@ -100,9 +100,10 @@ impl Engine {
             links,
             cgroups: Vec::new(),
             frozen_for_work: false,
+            volumes_go: false,
             log_lines_dropped: 0,
         };
-        let save = |record: &Record| self.database.save(record, durability);
+        let save = |record: &Record, volumes: &VolumeRows| self.database.save(record, volumes, durability);
         let made = self.make_directories(&record).and_then(|()| self.mount_volumes(&mut record, save));
         let volumes = match made {
             Ok(volumes) => volumes,
@@ -144,9 +145,6 @@ impl Engine {
 
     /// Takes back what was made of a container that could not be made whole.
     fn discard_files(&self, record: &Record) {
-        if let Err(error) = self.database.delete(&record.id) {
-            tracing::warn!("cannot forget container {}, which could not be made: {error}", record.id);
-        }
         let directory = self.container_directory(&record.id);
         if let Err(error) = std::fs::remove_dir_all(&directory)
             && error.kind() != std::io::ErrorKind::NotFound
@@ -178,11 +176,13 @@ impl Engine {
         let before = container.record();
         modes::check(&before.config, &host)?;
         let mut changed = Record { host_config: host, links, ..Record::clone(&before) };
-        let save = |changed: &Record| {
-            container.update(&self.database, |record| record.clone_from(changed)).map(drop)
+        let save = |changed: &Record, rows: &VolumeRows| {
+            self.release_volumes(&before, &changed.mounts, |gone| {
+                let rows = VolumeRows { used: rows.used.clone(), gone };
+                container.update_with(&self.database, &rows, |record| record.clone_from(changed)).map(drop)
+            })
         };
         self.mount_volumes(&mut changed, save)?.keep();
-        self.release_volumes(&before.mounts);
         Ok(())
     }
 }

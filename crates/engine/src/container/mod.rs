@@ -45,7 +45,7 @@ pub use lifecycle::{Command, Decision, Refusal, decide};
 pub use record::{Phase, Record};
 pub(crate) use transition::Transition;
 
-use crate::database::{Database, Durability};
+use crate::database::{Database, Durability, VolumeRows};
 use crate::error::Error;
 use crate::shim::Shim;
 
@@ -132,23 +132,36 @@ impl Container {
         database: &Database,
         change: impl FnOnce(&mut Record),
     ) -> Result<Arc<Record>, Error> {
+        self.update_with(database, &VolumeRows::default(), change)
+    }
+
+    /// Changes the record, and in the same step the volumes that this concerns.
+    ///
+    /// # Errors
+    /// When it cannot be saved; then nothing is changed.
+    pub(crate) fn update_with(
+        &self,
+        database: &Database,
+        volumes: &VolumeRows,
+        change: impl FnOnce(&mut Record),
+    ) -> Result<Arc<Record>, Error> {
         let kept = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut record = Record::clone(&self.record());
         change(&mut record);
         match *kept {
-            Kept::Saved => database.save(&record, Durability::Crash)?,
+            Kept::Saved => database.save(&record, volumes, Durability::Crash)?,
             Kept::Forgotten => {}
         }
         Ok(self.show(record))
     }
 
-    /// Deletes its row, for ever.
+    /// Deletes its row, for ever, and in the same step those of the volumes that go with it.
     ///
     /// # Errors
     /// When the database fails.
-    pub(crate) fn forget(&self, database: &Database) -> Result<(), Error> {
+    pub(crate) fn forget(&self, database: &Database, volumes: &VolumeRows) -> Result<(), Error> {
         let mut kept = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        database.delete(&self.id)?;
+        database.delete(&self.id, volumes)?;
         *kept = Kept::Forgotten;
         Ok(())
     }

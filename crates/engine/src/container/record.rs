@@ -100,6 +100,9 @@ pub struct Record {
     /// Whether work froze it, such as a commit, that thaws it at its end.
     #[serde(default)]
     pub frozen_for_work: bool,
+    /// Whether its removal takes its anonymous volumes along.
+    #[serde(default)]
+    pub volumes_go: bool,
     /// Lines that a remote log server did not take.
     #[serde(default)]
     pub log_lines_dropped: u64,

@@ -7,6 +7,7 @@ use shim_protocol::RunDirectory;
 
 use crate::container::start::remove_run_directory;
 use crate::container::{Command, Container, Decision, Phase, Refusal, decide};
+use crate::database::VolumeRows;
 use crate::engine::Engine;
 use crate::error::{Error, file_error};
 
@@ -62,21 +63,18 @@ impl Engine {
             Decision::Refuse(Refusal::Removing) => return Err(Error::AlreadyRemoving),
             Decision::Refuse(_) => return Err(Error::RemoveRunning),
         }
-        let record = container.update(&self.database, |record| record.phase = Phase::Removing)?;
+        let record = container.update(&self.database, |record| {
+            record.phase = Phase::Removing;
+            record.volumes_go = removal.volumes;
+        })?;
         if let Err(error) = self.throw_away(container) {
             container.update(&self.database, |record| record.phase = phase)?;
             return Err(error);
         }
         container.waiting_clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
         self.forget_links_to(container.id());
-        self.directory.remove(container);
         self.forget_execs(container.id());
-        self.tell_removal(Arc::clone(&record));
-        if removal.volumes {
-            let engine = Arc::clone(self);
-            let released = tokio::task::spawn_blocking(move || engine.release_volumes(&record.mounts));
-            crate::container::connect::joined(released.await)?;
-        }
+        self.tell_removal(record);
         Ok(())
     }
 
@@ -101,9 +99,27 @@ impl Engine {
             }
             _ => {}
         }
-        container.forget(&self.database)?;
+        self.forget(container)?;
         tokio::task::spawn_blocking(move || delete_tree(&trash));
         Ok(())
+    }
+
+    /// Forgets a container that is being removed, with its volumes where they go too.
+    ///
+    /// # Errors
+    /// When the database fails; then nothing is forgotten.
+    pub(crate) fn forget(&self, container: &Container) -> Result<(), Error> {
+        let record = container.record();
+        if !record.volumes_go {
+            container.forget(&self.database, &VolumeRows::default())?;
+            self.directory.remove(container);
+            return Ok(());
+        }
+        self.release_volumes(&record, &[], |gone| {
+            container.forget(&self.database, &VolumeRows { used: Vec::new(), gone })?;
+            self.directory.remove(container);
+            Ok(())
+        })
     }
 
     /// Where files wait for their deletion.

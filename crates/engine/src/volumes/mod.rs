@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use model::{ContainerId, MountPoint};
 
 use crate::container::{Record, mounts};
+use crate::database::VolumeRows;
 use crate::engine::{Engine, random_bytes};
 use crate::error::{Error, file_error};
 
@@ -104,21 +105,22 @@ impl Drop for Claim<'_> {
 }
 
 impl Engine {
-    /// Gives a container its mounts: decides, makes and fills volumes, has `save` write the record, and
-    /// records the volumes.
+    /// Gives a container its mounts: decides, makes and fills volumes, has `save` write the record and
+    /// the volumes it uses.
     ///
     /// # Errors
     /// What was asked for is refused, or a volume cannot be made or filled. Nothing is left then.
     pub(crate) fn mount_volumes(
         &self,
         record: &mut Record,
-        save: impl FnOnce(&Record) -> Result<(), Error>,
+        save: impl FnOnce(&Record, &VolumeRows) -> Result<(), Error>,
     ) -> Result<Claim<'_>, Error> {
         let Plan { mounts, anonymous } = self.plan_mounts(record)?;
         let claim = self.make_volumes(record, &mounts)?;
         record.mounts = mounts;
-        save(record)?;
-        self.record_volumes(record, &anonymous)?;
+        let row = |name: &String| (name.clone(), anonymous.contains(name));
+        let rows = VolumeRows { used: claim.names.iter().map(row).collect(), gone: Vec::new() };
+        save(record, &rows)?;
         Ok(claim)
     }
 
@@ -148,14 +150,6 @@ impl Engine {
         images::copy_up(&lower, Path::new(&mount.destination), target).map_err(Error::Image)
     }
 
-    /// Records the volumes of a container that is recorded itself.
-    fn record_volumes(&self, record: &Record, anonymous: &[String]) -> Result<(), Error> {
-        for mount in record.mounts.iter().filter(|mount| !mount.name.is_empty()) {
-            self.database.save_volume(&mount.name, anonymous.contains(&mount.name))?;
-        }
-        Ok(())
-    }
-
     /// Deletes volumes that a daemon died over: neither recorded nor used by a container.
     pub(crate) fn sweep_volumes(&self) -> Result<(), Error> {
         let mut known: HashSet<String> = self.database.volumes()?.into_iter().collect();
@@ -170,37 +164,65 @@ impl Engine {
         Ok(())
     }
 
-    /// Removes the anonymous volumes among these that no container uses any more.
-    pub(crate) fn release_volumes(&self, mounts: &[MountPoint]) {
-        for mount in mounts.iter().filter(|mount| !mount.name.is_empty()) {
-            match self.database.is_anonymous(&mount.name) {
-                Ok(true) => self.remove_unused(&self.volumes.claims(), &mount.name),
-                Ok(false) => {}
-                Err(error) => tracing::warn!("cannot look up volume {}: {error}", mount.name),
+    /// Removes the anonymous volumes that a container had, that it does not keep and that no other one
+    /// uses. `write` deletes their rows in one step with what it writes of the container: a directory
+    /// without a row is swept by the next daemon.
+    ///
+    /// # Errors
+    /// Those of `write`, and of the database; then nothing is removed.
+    pub(crate) fn release_volumes(
+        &self,
+        record: &Record,
+        kept: &[MountPoint],
+        write: impl FnOnce(Vec<String>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let claims = self.volumes.claims();
+        let mut gone: Vec<String> = Vec::new();
+        for MountPoint { name, .. } in &record.mounts {
+            let is_kept = kept.iter().any(|kept| kept.name == *name) || gone.contains(name);
+            if !name.is_empty()
+                && !is_kept
+                && !self.is_used(&claims, name, Some(&record.id))
+                && self.database.is_anonymous(name)?
+            {
+                gone.push(name.clone());
             }
+        }
+        write(gone.clone())?;
+        for name in gone {
+            self.discard_volume(&name);
+        }
+        Ok(())
+    }
+
+    /// Whether a container uses a volume, or one being made will. One container may be left out.
+    fn is_used(&self, claims: &HashMap<String, usize>, name: &str, but: Option<&ContainerId>) -> bool {
+        let uses = |record: &Record| record.mounts.iter().any(|mount| mount.name == name);
+        let others = self.directory.all().into_iter().filter(|container| Some(container.id()) != but);
+        claims.contains_key(name) || others.into_iter().any(|container| uses(&container.record()))
+    }
+
+    /// Removes a volume that was never recorded, unless somebody else uses it by now.
+    fn remove_unused(&self, claims: &HashMap<String, usize>, name: &str) {
+        if self.is_used(claims, name, None) {
+            return;
+        }
+        match self.database.delete_volume(name) {
+            Ok(()) => self.discard_volume(name),
+            Err(error) => tracing::warn!("cannot remove volume {name}: {error}"),
         }
     }
 
-    /// Removes a volume unless a container uses it, or one being made will. Its row goes first: a
-    /// directory without a row is swept by the next daemon.
-    fn remove_unused(&self, claims: &HashMap<String, usize>, name: &str) {
-        let uses = |record: &Record| record.mounts.iter().any(|mount| mount.name == name);
-        if claims.contains_key(name) || self.directory.all().iter().any(|container| uses(&container.record()))
-        {
-            return;
-        }
+    /// Moves a volume without a row out of sight, and deletes it later.
+    fn discard_volume(&self, name: &str) {
         let directory = self.volumes.root.join(name);
         let trash = self.trash().join(format!("volume-{}", random_name()));
-        let removed =
-            self.database.delete_volume(name).and_then(|()| match std::fs::rename(&directory, &trash) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    Err(file_error("move away", &directory)(error))
-                }
-                _ => Ok(()),
-            });
-        match removed {
+        match std::fs::rename(&directory, &trash) {
             Ok(()) => drop(std::thread::spawn(move || crate::container::remove::delete_tree(&trash))),
-            Err(error) => tracing::warn!("cannot remove volume {name}: {error}"),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                tracing::warn!("{}", file_error("move away", &directory)(error));
+            }
         }
     }
 }
