@@ -217,3 +217,23 @@ fn stderr_frames_carry_their_stream() {
     let frame = frames::read_frame(&mut stream).expect("a frame");
     assert_eq!(frame, Some((STDERR, b"err\n".to_vec())));
 }
+
+#[test]
+fn a_client_that_takes_the_past_slowly_holds_nobody_up() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("yes | head -c 30000000"));
+    assert_eq!(engine.wait(&id), 0);
+    let mut slow = engine.attach(&id, "logs=1&stream=1&stdout=1");
+    let started = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !started.load(std::sync::atomic::Ordering::Relaxed) && slow.read_some().is_ok() {
+                std::thread::sleep(Duration::from_millis(200));
+            }
+        });
+        let answer = engine.post(&format!("/containers/{id}/start"));
+        started.store(true, std::sync::atomic::Ordering::Relaxed);
+        let _ = answer.expect(204);
+    });
+    assert_eq!(engine.wait(&id), 0);
+}

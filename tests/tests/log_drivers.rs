@@ -270,6 +270,10 @@ fn journald_takes_what_is_logged_and_gives_it_back() {
     let long = "x".repeat(20_000);
     let begun = [b"one\n\na\xffb\n", long.as_bytes(), b"\n"].concat();
     wait::until("the long line", || (logs("stdout=1").0 == begun).then_some(()));
+    let attached =
+        |parameters: &str| frames::split(&engine.attach(&id, parameters).read_to_end().expect("its end"));
+    assert_eq!(attached("logs=1&stdout=1&stderr=1"), (begun.clone(), b"two\n".to_vec()), "the past alone");
+    let mut watching = engine.attach(&id, "logs=1&stream=1&stdout=1");
     std::thread::scope(|scope| {
         let following = scope.spawn(|| logs("stdout=1&follow=1"));
         let tailing = scope.spawn(|| logs("stdout=1&follow=1&tail=0"));
@@ -281,6 +285,9 @@ fn journald_takes_what_is_logged_and_gives_it_back() {
         assert_eq!(tailing.join().expect("the log").0, b"three\nend\n");
     });
     assert_eq!(engine.wait(&id), 0);
+    let watched = frames::split(&watching.read_to_end().expect("its end")).0;
+    assert_eq!(watched, [&begun[..], b"three\nend"].concat(), "the past, then the stream");
+    assert_eq!(attached("logs=1&stderr=1").1, b"two\n", "of one that has ended");
     assert_eq!(logs("stderr=1").1, b"two\n");
     assert_eq!(logs("stdout=1&stderr=1&tail=2").0, b"three\nend\n");
     assert_eq!(logs("stdout=1&since=4000000000").0, b"");

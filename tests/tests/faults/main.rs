@@ -152,7 +152,8 @@ fn check_and_end(engine: &Engine, id: &str) {
         if state["Paused"] == true {
             let _ = engine.post(&format!("/containers/{id}/unpause")).expect(204);
         }
-        assert_eq!(engine.exec(id, &["echo", "fine"]).stdout, "fine\n", "{id}");
+        let output = engine.exec(id, &["echo", "fine"]);
+        assert_eq!(output.stdout, "fine\n", "{output:?} in {seen}");
         let bindings = seen["NetworkSettings"]["Ports"]["80/tcp"].clone();
         if let Some(port) = bindings[0]["HostPort"].as_str() {
             let address = ([127, 0, 0, 1], port.parse().expect("a port")).into();

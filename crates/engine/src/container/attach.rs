@@ -2,10 +2,11 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use shim_protocol::{Attach, Request};
 
+use crate::container::connect::joined;
 use crate::container::{Container, Phase, WaitingClient};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -14,6 +15,9 @@ use crate::logs::LogQuery;
 /// How long a client that attached to an ended container may wait for its start, as
 /// `docker start -a` needs; then the attachment ends.
 const START_GRACE: Duration = Duration::from_secs(3);
+
+/// How long others wait altogether for a client that is shown the log before it joins.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Bytes that end an attachment when typed on a terminal: Ctrl-P, Ctrl-Q.
 pub(crate) const DETACH_KEYS: [u8; 2] = [0x10, 0x11];
@@ -96,11 +100,21 @@ impl AttachSession {
             detach_keys: if terminal && request.stdin { DETACH_KEYS.to_vec() } else { Vec::new() },
             early_input,
         };
-        if let Some(shim) = container.shim().filter(|shim| !shim.is_gone()) {
+        let shim = container.shim().filter(|shim| !shim.is_gone());
+        let mut attach = attach;
+        // A shim knows the past only where it writes the log itself.
+        if attach.logs && (shim.is_none() || record.host_config.log_config.driver == "journald") {
+            attach.logs = false;
+            if !attach.stream {
+                drop(order);
+                return engine.replay(&container, &attach, &socket).await;
+            }
+            engine.replay(&container, &attach, &socket).await?;
+        }
+        if let Some(shim) = shim {
             shim.request(Request::Attach(attach), Some(socket.as_fd())).await?;
             return Ok(());
         }
-        let attach = engine.replay_logs(&record, attach, &socket).await;
         if !attach.stream {
             return Ok(());
         }
@@ -121,35 +135,40 @@ impl AttachSession {
 }
 
 impl Engine {
-    /// Writes the log of a container that does not run to the client; what is left is to follow it.
-    async fn replay_logs(
-        &self,
-        record: &crate::container::Record,
-        mut attach: Attach,
+    /// Writes what a container has logged to a client. Who takes it so slowly that others wait too long
+    /// for the container is let go.
+    ///
+    /// # Errors
+    /// When the client takes nothing, or is let go. A log that cannot be read is none.
+    async fn replay(
+        self: &Arc<Self>,
+        container: &Container,
+        attach: &Attach,
         socket: &OwnedFd,
-    ) -> Attach {
-        if !attach.logs {
-            return attach;
-        }
-        attach.logs = false;
+    ) -> Result<(), Error> {
         let query = LogQuery {
             stdout: attach.stdout,
             stderr: attach.stderr,
             framed: Some(attach.framed),
             ..LogQuery::default()
         };
-        let (Ok(mut logs), Ok(socket)) = (self.open_logs(record, &query), socket.try_clone()) else {
-            return attach;
-        };
-        let written = tokio::task::spawn_blocking(move || -> std::io::Result<()> {
-            while let Some(piece) = logs.next_piece()? {
-                sys::stream::write_all(&socket, &piece, START_GRACE)?;
+        let failed = |source| Error::Shim { act: "show the log to a client of", source };
+        let Ok(mut logs) = self.logs(container.id().as_str(), query).await else { return Ok(()) };
+        let mut left = PATIENCE;
+        while let Some(piece) = logs.next().await {
+            let Ok(piece) = piece else { return Ok(()) };
+            let socket = socket.try_clone().map_err(failed)?;
+            let begun = Instant::now();
+            let written =
+                tokio::task::spawn_blocking(move || sys::stream::write_all(&socket, &piece, START_GRACE));
+            joined(written.await)?.map_err(failed)?;
+            if container.transition.is_awaited() {
+                left = left.saturating_sub(begun.elapsed());
             }
-            Ok(())
-        });
-        if let Ok(Err(error)) = written.await {
-            tracing::debug!("cannot replay the log of container {}: {error}", record.id);
+            if left.is_zero() {
+                return Err(failed(std::io::ErrorKind::TimedOut.into()));
+            }
         }
-        attach
+        Ok(())
     }
 }

@@ -14,7 +14,7 @@ use crate::error::Error;
 const LOOK: Duration = Duration::from_millis(25);
 
 /// A log being read without waiting.
-pub(crate) struct LogPieces {
+pub(super) struct LogPieces {
     reader: Reader,
     pieces: Pieces,
 }
@@ -25,7 +25,7 @@ impl LogPieces {
     }
 
     /// The next piece for the client; `None` when there is nothing more now.
-    pub(crate) fn next_piece(&mut self) -> io::Result<Option<Vec<u8>>> {
+    fn next_piece(&mut self) -> io::Result<Option<Vec<u8>>> {
         while !self.pieces.is_full() {
             let Some(record) = self.reader.next_record().map_err(io::Error::other)? else { break };
             self.pieces.push(&record)?;

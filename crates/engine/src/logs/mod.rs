@@ -15,8 +15,7 @@ use crate::container::{Container, Phase, Record};
 use crate::engine::Engine;
 use crate::error::Error;
 
-use file::FileStream;
-pub(crate) use file::LogPieces;
+use file::{FileStream, LogPieces};
 use journal::JournalStream;
 use pieces::Pieces;
 
@@ -68,7 +67,7 @@ impl Engine {
         Ok(LogStream(Source::File(FileStream::new(pieces, run))))
     }
 
-    pub(crate) fn open_logs(&self, record: &Record, query: &LogQuery) -> Result<LogPieces, Error> {
+    fn open_logs(&self, record: &Record, query: &LogQuery) -> Result<LogPieces, Error> {
         let driver = record.host_config.log_config.driver.as_str();
         if driver != "json-file" {
             return Err(Error::refused(format!(
