@@ -25,6 +25,7 @@ pub(super) fn measure(engine: &mut Engine, _arguments: &Arguments) -> anyhow::Re
         session.start(&id)?;
         ids.push(id);
     }
+    thread::sleep(IDLE);
     let beside: f64 = processes_of(&ids).into_iter().flat_map(proportional_megabytes).sum();
     let running = format!("memory of the daemon, {CONTAINERS} running");
     Ok(vec![
