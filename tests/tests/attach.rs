@@ -221,7 +221,7 @@ fn stderr_frames_carry_their_stream() {
 #[test]
 fn a_client_that_takes_the_past_slowly_holds_nobody_up() {
     let engine = Engine::start();
-    let id = engine.run(&sh("yes | head -c 30000000"));
+    let id = engine.run(&sh("head -c 8000000 /dev/zero | tr '\\0' x | fold -w 1000"));
     assert_eq!(engine.wait(&id), 0);
     let mut slow = engine.attach(&id, "logs=1&stream=1&stdout=1");
     let started = std::sync::atomic::AtomicBool::new(false);
