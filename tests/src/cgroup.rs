@@ -42,3 +42,28 @@ pub fn read(pid: u32, controller: &str, version_1: &str, version_2: &str) -> Str
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     text.trim().to_owned()
 }
+
+/// Whether all processes of a process's cgroup stand still.
+#[must_use]
+pub fn is_frozen(pid: u32) -> bool {
+    if is_unified() {
+        read(pid, "", "", "cgroup.events").contains("frozen 1")
+    } else {
+        read(pid, "freezer", "freezer.state", "") == "FROZEN"
+    }
+}
+
+/// Freezes or thaws a process's cgroup, and waits until it is so.
+///
+/// # Panics
+/// When the kernel refuses.
+pub fn freeze(pid: u32, frozen: bool) {
+    let (name, word) = match (is_unified(), frozen) {
+        (true, true) => ("cgroup.freeze", "1"),
+        (true, false) => ("cgroup.freeze", "0"),
+        (false, true) => ("freezer.state", "FROZEN"),
+        (false, false) => ("freezer.state", "THAWED"),
+    };
+    fs::write(directory(pid, "freezer").join(name), word).expect("the freezer");
+    crate::wait::until("the freezer", || (is_frozen(pid) == frozen).then_some(()));
+}

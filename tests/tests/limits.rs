@@ -94,13 +94,7 @@ fn the_freezer() {
     let engine = Engine::start();
     let (id, pid) = limited(&engine, json!({}));
     let _ = engine.post(&format!("/containers/{id}/pause")).expect(204);
-    let frozen = || {
-        if is_unified() {
-            cgroup::read(pid, "", "", "cgroup.events").contains("frozen 1")
-        } else {
-            cgroup::read(pid, "freezer", "freezer.state", "") == "FROZEN"
-        }
-    };
+    let frozen = || cgroup::is_frozen(pid);
     assert!(frozen(), "pause answers when all stand still");
     let _ = engine.post(&format!("/containers/{id}/unpause")).expect(204);
     assert!(!frozen());

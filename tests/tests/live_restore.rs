@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use berth_tests::cgroup;
 use berth_tests::frames::{self, STDOUT};
 use berth_tests::{Engine, Options, merged, sh, wait};
 use serde_json::json;
@@ -155,6 +156,24 @@ fn everything_can_be_done_with_an_adopted_container() {
     let _ = engine.post(&format!("/containers/{id}/restart?t=0")).expect(204);
     let _ = engine.post(&format!("/containers/{id}/stop?t=0")).expect(204);
     assert_eq!(engine.state(&id, "ExitCode"), 137);
+}
+
+#[test]
+fn a_pause_that_a_daemon_died_over_is_as_it_was_recorded() {
+    let mut engine = Engine::start();
+    let [running, paused] = [(); 2].map(|()| engine.run(&sh("sleep 600")));
+    let _ = engine.post(&format!("/containers/{paused}/pause")).expect(204);
+    let pids = [engine.pid(&running), engine.pid(&paused)];
+    engine.kill_daemon();
+    // What a daemon leaves that dies between telling the shim and saving.
+    cgroup::freeze(pids[0], true);
+    cgroup::freeze(pids[1], false);
+    engine.start_daemon();
+    assert_eq!(engine.exec(&running, &["echo", "fine"]).stdout, "fine\n");
+    assert_eq!(engine.state(&paused, "Paused"), true);
+    assert!(cgroup::is_frozen(pids[1]), "what is shown as paused is frozen");
+    let _ = engine.post(&format!("/containers/{paused}/unpause")).expect(204);
+    assert_eq!(engine.exec(&paused, &["echo", "fine"]).stdout, "fine\n");
 }
 
 #[test]

@@ -82,9 +82,7 @@ async fn adopt_or_bury(engine: &Arc<Engine>, container: &Arc<Container>) {
         Ok((shim, notices)) => {
             container.set_shim(Some(shim));
             engine.supervise(Arc::clone(container), notices);
-            if container.record().frozen_for_work {
-                engine.thaw(container).await;
-            }
+            engine.settle_freezer(container).await;
         }
         Err(_) => {
             let end = engine.exit_without_shim(container);

@@ -110,4 +110,20 @@ impl Engine {
             tracing::warn!("cannot thaw container {}: {error}", container.id());
         }
     }
+
+    /// Makes a container that is taken over what its record says: the last daemon may have died between
+    /// freezing or thawing it and recording that, or over work that had frozen it.
+    pub(crate) async fn settle_freezer(&self, container: &Container) {
+        let record = container.record();
+        if record.frozen_for_work {
+            return self.thaw(container).await;
+        }
+        let Some(shim) = container.shim() else { return };
+        let request = if record.is_paused() { Request::Pause } else { Request::Unpause };
+        if let Err(error) = shim.request(request, None).await
+            && !shim.is_gone()
+        {
+            tracing::warn!("cannot freeze or thaw container {} as it was: {error}", container.id());
+        }
+    }
 }
