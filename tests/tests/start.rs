@@ -1,6 +1,6 @@
 //! `POST /containers/{id}/start`: what it brings about, and how it fails.
 
-use berth_tests::{Engine, merged, sh};
+use berth_tests::{Engine, merged, query, sh};
 use serde_json::json;
 
 #[test]
@@ -78,6 +78,13 @@ fn a_command_that_cannot_run_says_why() {
         let state = engine.inspect(&id)["State"].clone();
         assert_eq!((&state["Running"], &state["ExitCode"]), (&json!(false), &json!(code)), "{state}");
         assert!(state["Error"].as_str().is_some_and(|text| text.contains(words)), "{state}");
+        for moment in ["StartedAt", "FinishedAt"] {
+            assert_eq!(state[moment], "0001-01-01T00:00:00Z", "it never ran");
+        }
+        let list =
+            engine.get(&format!("/containers/json{}", query(&[("filters", r#"{"status":["created"]}"#)])));
+        let list = list.expect(200).json();
+        assert_eq!((&list[0]["Id"], &list[0]["Status"]), (&json!(id), &json!("Created")), "{list}");
         assert_eq!(engine.wait(&id), code, "wait answers at once");
         let answer = engine.post(&format!("/containers/{id}/start"));
         assert_eq!(answer.status(), status, "a second try fails as the first");

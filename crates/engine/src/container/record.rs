@@ -133,9 +133,15 @@ impl Record {
         self.phase.process().map_or(0, |process| process.pid)
     }
 
-    /// Whether it was ever started.
+    /// Whether it ever ran, or a start of it failed.
     #[must_use]
     pub fn was_started(&self) -> bool {
+        self.exits > 0 || self.has_run()
+    }
+
+    /// Whether its program ever ran.
+    #[must_use]
+    pub fn has_run(&self) -> bool {
         !self.started_at.is_never()
     }
 

@@ -209,8 +209,11 @@ impl Engine {
             record.phase = Phase::Exited;
             record.exit_code = failure.exit_code;
             record.error = failure.error.to_string();
-            record.started_at = now;
-            record.finished_at = now;
+            // One that never ran has no times and stays "Created"; a policy counts its delays from them.
+            if by_policy || !record.started_at.is_never() {
+                record.started_at = now;
+                record.finished_at = now;
+            }
             record.exits += 1;
             record.endpoint = None;
             record.cgroups = Vec::new();

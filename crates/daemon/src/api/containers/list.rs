@@ -110,7 +110,7 @@ impl Selection {
         is_shown
             && (self.exit_codes.is_empty()
                 || (!record.is_running() && self.exit_codes.contains(&record.exit_code)))
-            && any("status", &|status| status == status_word(record.phase))
+            && any("status", &|status| status == status_word(record))
             && any("id", &|id| record.id.as_str().starts_with(id))
             && (self.filters.values("name").is_empty()
                 || self.names.iter().any(|pattern| pattern.is_match(&name) || pattern.is_match(&record.name)))
@@ -128,10 +128,12 @@ fn has_label(record: &Record, wanted: &str) -> bool {
     }
 }
 
-/// The word of the `status` filter for a phase.
-const fn status_word(phase: Phase) -> &'static str {
-    match phase {
+/// The word of the `status` filter for a container.
+fn status_word(record: &Record) -> &'static str {
+    match record.phase {
         Phase::Created => "created",
+        // Its only start failed.
+        Phase::Exited if !record.has_run() => "created",
         Phase::Starting | Phase::Running(_) => "running",
         Phase::Paused(_) => "paused",
         Phase::Restarting => "restarting",

@@ -14,9 +14,7 @@ pub(crate) fn status_text(record: &Record, now: Timestamp) -> String {
             format!("Restarting ({}) {} ago", record.exit_code, span(now.since(record.finished_at)))
         }
         Phase::Removing => "Removal In Progress".to_owned(),
-        Phase::Created | Phase::Starting | Phase::Exited if record.started_at.is_never() => {
-            "Created".to_owned()
-        }
+        Phase::Created | Phase::Starting | Phase::Exited if !record.has_run() => "Created".to_owned(),
         Phase::Created | Phase::Starting | Phase::Exited => {
             format!("Exited ({}) {} ago", record.exit_code, span(now.since(record.finished_at)))
         }
