@@ -189,7 +189,8 @@ fn names_and_labels_are_given_and_bad_ones_refused_first() {
             .as_str()
             .is_some_and(|id| id.starts_with(&moved))
     );
-    for name in ["Bad", "a:b:c", "-x", "x//y", "name:bad tag", "scratch"] {
+    let digest = format!("x@sha256:{}", "0".repeat(64));
+    for name in ["Bad", "a:b:c", "-x", "x//y", "name:bad tag", "scratch", &digest] {
         let built =
             engine.build(&[("t", "fine"), ("t", name)], Context::of("FROM busybox\nRUN echo never\n"));
         assert_eq!(built.status, 500, "{name}: {}", built.said);

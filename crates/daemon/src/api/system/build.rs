@@ -6,7 +6,7 @@ use std::sync::Arc;
 use engine::builder::{BuildEvent, BuildRequest, ContextSource, Intermediate};
 use engine::images::registry::{Cancellation, CredentialMap};
 use http::HeaderName;
-use model::{HostConfig, ImageReference};
+use model::{HostConfig, ImageReference, ReferenceError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -62,8 +62,7 @@ fn read_request(call: &Call<'_>, context: ContextSource) -> Result<BuildRequest,
     let query = &call.query;
     let names = query.all("t").into_iter().filter(|name| !name.is_empty());
     let names = names.map(|name| {
-        let reference = ImageReference::parse(&name).map(ImageReference::with_default_tag);
-        reference.map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))
+        new_name(&name).map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))
     });
     // Before 1.12 a build kept its containers unless it was told otherwise.
     let removes =
@@ -85,6 +84,15 @@ fn read_request(call: &Call<'_>, context: ContextSource) -> Result<BuildRequest,
         labels: object(query, "labels")?,
         target: query.filled("target").map(str::to_owned),
     })
+}
+
+/// A name for what is built: its digest cannot be chosen.
+fn new_name(text: &str) -> Result<ImageReference, ReferenceError> {
+    let reference = ImageReference::parse(text)?.with_default_tag();
+    match reference.digest {
+        Some(digest) => Err(ReferenceError::Tag(digest.to_string())),
+        None => Ok(reference),
+    }
 }
 
 /// The limits of the containers of RUN.
