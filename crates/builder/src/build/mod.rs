@@ -140,6 +140,7 @@ impl Builder {
             // The build goes at the end of this, and the sender with it: then the thread ends too.
             let mut build = build;
             let result = build.run(&dockerfile);
+            // The context goes here, before everything unwritten goes to disk with the names.
             let Build { arguments, scratch, stage, .. } = build;
             if result.is_err() {
                 scratch.remove();

@@ -20,7 +20,7 @@ use crate::transfer::{Given, hash_file};
 const SMALL: u64 = 64 * 1024;
 /// Small contents are written in blocks of at least this size.
 const BLOCK: usize = 256 * 1024;
-/// The name of the file that small contents share; the others are named by their numbers.
+/// The name that the file of small contents has for a moment; the others are named by their numbers.
 const SHARED: &str = "small";
 
 /// Where a content lies.
@@ -93,7 +93,9 @@ impl Intake {
     /// What open(2) fails with.
     pub(super) fn new(directory: &Path) -> io::Result<Self> {
         let path = directory.join(SHARED);
-        let shared = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+        let shared = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+        // Without a name it is gone with the context: what is not on disk yet need not get there.
+        std::fs::remove_file(path)?;
         Ok(Self {
             directory: directory.to_owned(),
             shared,

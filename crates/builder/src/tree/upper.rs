@@ -7,10 +7,10 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, lchown, symlink};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown, lchown, symlink};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, mknodat, utimensat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, futimens, mknodat, utimensat};
 
 use super::view::Found;
 use super::{
@@ -85,12 +85,12 @@ impl Upper {
         position: &mut Position,
         name: &OsStr,
         node: &Node,
-        content: Content<'_>,
+        mut content: Content<'_>,
     ) -> Result<(), TreeError> {
         self.materialise(position)?;
-        let existing = position.directory().child(name)?;
         let shown = position.path().join(name);
         if node.is_directory() {
+            let existing = position.directory().child(name)?;
             let directory = match existing.filter(|found| found.node.is_directory()) {
                 Some(_) => self.keep_directory(position, name)?,
                 None => make_directory(position, name, &shown)?,
@@ -98,12 +98,16 @@ impl Upper {
             return self.dress_directory(&directory, &node.metadata, &shown);
         }
         let path = position.directory().top().join(name);
-        remove(&path).map_err(TreeError::file("replace", &shown))?;
-        self.put(&path, node, content).map_err(TreeError::file("create", &shown))
+        let mut put = self.put(&path, node, &mut content);
+        if put.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists) {
+            remove(&path).map_err(TreeError::file("replace", &shown))?;
+            put = self.put(&path, node, &mut content);
+        }
+        put.map_err(TreeError::file("create", &shown))
     }
 
     /// Makes what is no directory; a file that was put under another of its names becomes a link to that.
-    fn put(&mut self, path: &Path, node: &Node, content: Content<'_>) -> io::Result<()> {
+    fn put(&mut self, path: &Path, node: &Node, content: &mut Content<'_>) -> io::Result<()> {
         let NodeKind::File { shared: Some(inode), .. } = node.kind else {
             return create(path, node, content);
         };
@@ -250,30 +254,29 @@ fn remove(path: &Path) -> io::Result<bool> {
     }
 }
 
-fn create(path: &Path, node: &Node, content: Content<'_>) -> io::Result<()> {
+fn create(path: &Path, node: &Node, content: &mut Content<'_>) -> io::Result<()> {
     let metadata = &node.metadata;
-    match &node.kind {
-        NodeKind::File { .. } => create_file(path, content)?,
-        NodeKind::Symlink { target } => symlink(target, path)?,
-        NodeKind::Fifo => mknodat(CWD, path, FileType::Fifo, Mode::RUSR, 0)?,
-        NodeKind::Device { block, number } => {
+    match (&node.kind, content) {
+        (NodeKind::File { .. }, Content::Link(source)) => fs::hard_link(source, path)?,
+        (NodeKind::File { .. }, content) => return create_file(path, metadata, content),
+        (NodeKind::Symlink { target }, _) => {
+            symlink(target, path)?;
+            lchown(path, Some(metadata.user), Some(metadata.group))?;
+            return metadata.modified.map_or(Ok(()), |modified| set_time(path, modified));
+        }
+        (NodeKind::Fifo, _) => mknodat(CWD, path, FileType::Fifo, Mode::RUSR, 0)?,
+        (NodeKind::Device { block, number }, _) => {
             let kind = if *block { FileType::BlockDevice } else { FileType::CharacterDevice };
             mknodat(CWD, path, kind, Mode::RUSR, *number)?;
         }
-        NodeKind::Directory => fs::create_dir(path)?,
+        (NodeKind::Directory, _) => fs::create_dir(path)?,
     }
-    if matches!(node.kind, NodeKind::Symlink { .. }) {
-        lchown(path, Some(metadata.user), Some(metadata.group))?;
-    } else {
-        dress(path, metadata)?;
-    }
+    dress(path, metadata)?;
     metadata.modified.map_or(Ok(()), |modified| set_time(path, modified))
 }
 
-fn create_file(path: &Path, content: Content<'_>) -> io::Result<()> {
-    if let Content::Link(source) = content {
-        return fs::hard_link(source, path);
-    }
+/// Makes a file as a whole, by its descriptor: thousands of paths take long to walk.
+fn create_file(path: &Path, metadata: &Metadata, content: &mut Content<'_>) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     match content {
         Content::Copy(source) | Content::Link(source) => drop(io::copy(&mut File::open(source)?, &mut file)?),
@@ -281,7 +284,13 @@ fn create_file(path: &Path, content: Content<'_>) -> io::Result<()> {
         Content::Bytes(bytes) => file.write_all(bytes)?,
         Content::None => {}
     }
-    Ok(())
+    let found = file.metadata()?;
+    if (found.uid(), found.gid()) != (metadata.user, metadata.group) {
+        fchown(&file, Some(metadata.user), Some(metadata.group))?;
+    }
+    file.set_permissions(fs::Permissions::from_mode(metadata.mode))?;
+    attributes::write_attributes(path, &metadata.attributes)?;
+    metadata.modified.map_or(Ok(()), |modified| Ok(futimens(&file, &times(modified))?))
 }
 
 /// Sets owner, mode and attributes, in the order in which none takes another away.
@@ -295,7 +304,10 @@ fn dress(path: &Path, metadata: &Metadata) -> io::Result<()> {
 
 /// Sets a node's time of modification, a symbolic link not followed.
 pub(crate) fn set_time(path: &Path, modified: Modified) -> io::Result<()> {
+    Ok(utimensat(CWD, path, &times(modified), AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+fn times(modified: Modified) -> Timestamps {
     let time = Timespec { tv_sec: modified.seconds, tv_nsec: i64::from(modified.nanoseconds) };
-    let times = Timestamps { last_access: time, last_modification: time };
-    Ok(utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+    Timestamps { last_access: time, last_modification: time }
 }

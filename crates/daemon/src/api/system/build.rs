@@ -61,9 +61,8 @@ fn failure(error: engine::builder::BuildError) -> ApiError {
 fn read_request(call: &Call<'_>, context: ContextSource) -> Result<BuildRequest, ApiError> {
     let query = &call.query;
     let names = query.all("t").into_iter().filter(|name| !name.is_empty());
-    let names = names.map(|name| {
-        new_name(&name).map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))
-    });
+    let names =
+        names.map(|name| new_name(&name).map_err(|error| ApiError::of_kind(error.kind(), error.to_string())));
     // Before 1.12 a build kept its containers unless it was told otherwise.
     let removes =
         if query.text("rm").is_empty() { call.version.is_at_least(12) } else { query.is_true("rm") };
