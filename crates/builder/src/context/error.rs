@@ -124,7 +124,7 @@ impl From<ArchiveError> for ContextError {
             ArchiveError::Empty => Self::Empty,
             ArchiveError::Truncated => Self::Truncated,
             ArchiveError::Input(source) => Self::Read(source),
-            error @ ArchiveError::Limit { .. } => Self::Limit(error),
+            error @ (ArchiveError::Limit { .. } | ArchiveError::Bomb { .. }) => Self::Limit(error),
             other => Self::NotTar(other),
         }
     }

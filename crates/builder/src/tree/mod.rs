@@ -6,6 +6,7 @@
 
 mod account;
 mod attributes;
+mod copy;
 mod error;
 mod node;
 mod upper;
