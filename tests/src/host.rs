@@ -202,6 +202,12 @@ pub fn runs(pid: u32) -> bool {
     state.is_some_and(|state| state != 'Z' && state != 'X')
 }
 
+/// How many descriptors a process holds.
+#[must_use]
+pub fn descriptors_of(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
 /// Every path beneath a directory, relative to it; databases and what belongs to them left out.
 #[must_use]
 pub fn files_of(root: &Path) -> BTreeSet<PathBuf> {

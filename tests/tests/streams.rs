@@ -72,11 +72,6 @@ fn with_stdin(script: &str) -> Value {
     merged(sh(script), json!({ "OpenStdin": true, "StdinOnce": true, "AttachStdin": true }))
 }
 
-/// How many descriptors a process has open.
-fn descriptors(pid: u32) -> usize {
-    std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
-}
-
 /// The only shim of an engine.
 fn shim(engine: &Engine) -> u32 {
     let shims: BTreeSet<u32> = engine.shims();
@@ -213,7 +208,7 @@ fn two_hundred_clients_see_the_same_and_leave_nothing() {
     let id = engine.create(&merged(sh("read line; seq 1 2000; read line"), json!({ "OpenStdin": true })));
     engine.start(&id);
     let shim = shim(&engine);
-    let before = (descriptors(engine.daemon_pid()), descriptors(shim));
+    let before = (host::descriptors_of(engine.daemon_pid()), host::descriptors_of(shim));
     let mut clients: Vec<_> = (0..200).map(|_| engine.attach(&id, "stream=1&stdout=1&stderr=1")).collect();
     let mut typing = engine.attach(&id, "stream=1&stdin=1");
     typing.send(b"\n").expect("input");
@@ -224,7 +219,7 @@ fn two_hundred_clients_see_the_same_and_leave_nothing() {
     }
     drop(clients);
     drop(typing);
-    let now = || (descriptors(engine.daemon_pid()), descriptors(shim));
+    let now = || (host::descriptors_of(engine.daemon_pid()), host::descriptors_of(shim));
     wait::until("the descriptors to be closed", || {
         (now().0 <= before.0 && now().1 <= before.1).then_some(())
     });
@@ -247,7 +242,7 @@ fn clients_that_vanish_free_everything() {
     let upgrade = "Host: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n";
     let websocket = "Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nOrigin: http://x\r\n\
                      Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    let before = (descriptors(engine.daemon_pid()), descriptors(shim));
+    let before = (host::descriptors_of(engine.daemon_pid()), host::descriptors_of(shim));
     let mut clients = Vec::new();
     for _ in 0..5 {
         clients.push(engine.attach(&id, "stream=1&stdout=1&stderr=1"));
@@ -265,10 +260,10 @@ fn clients_that_vanish_free_everything() {
         clients.push(tcp(&format!("GET /containers/{id}/stats HTTP/1.1\r\n{upgrade}")));
         clients.push(tcp("GET /events HTTP/1.1\r\nHost: x\r\n\r\n"));
     }
-    let during = (descriptors(engine.daemon_pid()), descriptors(shim));
+    let during = (host::descriptors_of(engine.daemon_pid()), host::descriptors_of(shim));
     assert!(during.0 > before.0 && during.1 > before.1, "{before:?} {during:?}");
     drop(clients);
-    let now = || (descriptors(engine.daemon_pid()), descriptors(shim));
+    let now = || (host::descriptors_of(engine.daemon_pid()), host::descriptors_of(shim));
     wait::until("the descriptors to be closed", || {
         (now().0 <= before.0 && now().1 <= before.1).then_some(())
     });
