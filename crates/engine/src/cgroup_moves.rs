@@ -66,14 +66,12 @@ impl CgroupMoves {
     }
 }
 
-/// The first hierarchy of version 1 in proc_pid_mountinfo(5).
-fn first_mount(mountinfo: &str) -> Option<Mount> {
-    let line = mountinfo.lines().find(|line| line.contains(" - cgroup "))?;
-    let (mount, file_system) = line.split_once(" - cgroup ")?;
-    let mut mount = mount.split(' ').skip(3);
+/// The first hierarchy of version 1 in a table of mounts.
+fn first_mount(table: &str) -> Option<Mount> {
+    let mount = sys::mount_table::parse(table).find(|mount| mount.kind == "cgroup")?;
     // The file system's own options stand before its controllers.
-    let word = file_system.rsplit(' ').next()?.rsplit(',').next()?.to_owned();
-    Some(Mount { word, root: mount.next()?.into(), point: mount.next()?.into() })
+    let word = mount.options.rsplit(',').next()?.to_owned();
+    Some(Mount { word, root: mount.root, point: mount.point })
 }
 
 /// Where a thread with this /proc/thread-self/cgroup (cgroups(7): `number:controllers:path`) is in a

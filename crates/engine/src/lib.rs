@@ -16,6 +16,7 @@ mod events;
 pub mod exec;
 mod fault;
 mod files;
+mod half_start;
 mod log_options;
 mod logs;
 mod mount_points;

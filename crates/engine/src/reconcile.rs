@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use model::{Exit, Timestamp};
-use shim_protocol::{Notice, RunDirectory};
+use shim_protocol::RunDirectory;
 
-use crate::container::exit::read_exit;
 use crate::container::remove::{Removal, delete_tree};
 use crate::container::start::remove_run_directory;
 use crate::container::{Container, Phase, Record};
@@ -56,7 +54,7 @@ async fn one(engine: &Arc<Engine>, container: &Arc<Container>) -> bool {
         Phase::Created | Phase::Starting | Phase::Restarting | Phase::Exited => {
             let directory = RunDirectory::new(&engine.options.exec_root, &record.id);
             if directory.path().exists() {
-                end_half_start(engine, container, &directory).await;
+                crate::half_start::settle(engine, container, &directory).await;
             }
             if !container.record().is_running() {
                 settle_unstarted(engine, container).await;
@@ -87,84 +85,6 @@ async fn adopt_or_bury(engine: &Arc<Engine>, container: &Arc<Container>) {
         Err(_) => {
             let end = engine.exit_without_shim(container);
             engine.record_exit(container, end).await;
-        }
-    }
-}
-
-/// A daemon died while it started this container: nobody opened the gate, or nobody recorded it.
-async fn end_half_start(engine: &Arc<Engine>, container: &Arc<Container>, directory: &RunDirectory) {
-    let exit = read_exit(&directory.exit_record());
-    let mut cgroups = Vec::new();
-    if exit.is_none()
-        && let Ok((shim, mut notices)) = Shim::adopt(directory)
-    {
-        let mut started = None;
-        let snapshot = async {
-            while let Some(incoming) = notices.recv().await {
-                match incoming.notice {
-                    Notice::Created { init, cgroups: directories } => {
-                        cgroups.clone_from(&directories);
-                        started = started.or(Some((init, None)));
-                    }
-                    Notice::Started { at } => {
-                        started = started.map(|(init, _)| (init, Some(at)));
-                        break;
-                    }
-                    _ => {}
-                }
-            }
-        };
-        let _ = tokio::time::timeout(std::time::Duration::from_millis(200), snapshot).await;
-        if let Some((init, Some(at))) = started {
-            adopt_started(engine, container, shim, notices, init, at, cgroups);
-            return;
-        }
-        let _ = shim.request(shim_protocol::Request::Release, None).await;
-    }
-    bury_half_start(engine, container, directory, exit, &cgroups).await;
-}
-
-fn adopt_started(
-    engine: &Arc<Engine>,
-    container: &Arc<Container>,
-    shim: Arc<Shim>,
-    notices: tokio::sync::mpsc::UnboundedReceiver<crate::shim::Incoming>,
-    init: model::ProcessReference,
-    at: Timestamp,
-    cgroups: Vec<std::path::PathBuf>,
-) {
-    container.set_shim(Some(shim));
-    let adopted = container.update(&engine.database, |record| {
-        record.phase = Phase::Running(init);
-        record.started_at = at;
-        record.exit_code = 0;
-        record.error.clear();
-        record.cgroups = cgroups;
-    });
-    match adopted {
-        Ok(record) => engine.emit(&record, "start", &[]),
-        Err(error) => tracing::error!("cannot record that container {} runs: {error}", container.id()),
-    }
-    engine.supervise(Arc::clone(container), notices);
-}
-
-async fn bury_half_start(
-    engine: &Arc<Engine>,
-    container: &Arc<Container>,
-    directory: &RunDirectory,
-    exit: Option<Exit>,
-    cgroups: &[std::path::PathBuf],
-) {
-    crate::cgroup::take_down_shim(directory, cgroups);
-    remove_run_directory(directory);
-    if let Some(exit) = exit {
-        let recorded = container.update(&engine.database, |record| {
-            record.phase = Phase::Exited;
-            record.exit_code = exit.code;
-            record.finished_at = exit.finished_at;
-        });
-        if let Err(error) = recorded {
-            tracing::error!("cannot record the exit of container {}: {error}", container.id());
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod init_signals;
 pub mod local_time;
 pub mod memory;
 pub mod mount;
+pub mod mount_table;
 pub mod netlink;
 pub mod network_namespace;
 pub mod overlay;

@@ -123,44 +123,15 @@ fn refuse_mounts(directory: &Path) -> Result<(), FirstImageError> {
     let failed = |source| FirstImageError::File { act: "read", path: path.into(), source };
     let mounts = std::fs::read_to_string(path).map_err(failed)?;
     let below = |place: &PathBuf| place != directory && place.starts_with(directory);
-    match mounts.lines().filter_map(mount_point).find(below) {
+    match engine::sys::mount_table::parse(&mounts).map(|mount| mount.point).find(below) {
         Some(mounted) => Err(FirstImageError::Mounted { directory: directory.to_owned(), mounted }),
         None => Ok(()),
     }
 }
 
-/// The place of a line of mountinfo (proc_pid_mountinfo(5)), its octal escapes undone.
-fn mount_point(line: &str) -> Option<PathBuf> {
-    use std::os::unix::ffi::OsStringExt;
-    let mut bytes = Vec::new();
-    let mut rest = line.split(' ').nth(4)?.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let escaped = (*first == b'\\').then(|| after.get(..3)).flatten();
-        let number = escaped.and_then(|digits| std::str::from_utf8(digits).ok());
-        match number.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[3..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    Some(std::ffi::OsString::from_vec(bytes).into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn mount_points_are_read_with_their_escapes() {
-        let line = r"36 35 98:0 /mnt1 /a\040b/c\134d rw,noatime master:1 - ext3 /dev/root rw";
-        assert_eq!(mount_point(line), Some(PathBuf::from(r"/a b/c\d")));
-        assert_eq!(mount_point("36 35"), None);
-    }
 
     #[test]
     fn a_directory_with_a_mount_in_it_is_refused() {

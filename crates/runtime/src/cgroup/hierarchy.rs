@@ -43,28 +43,17 @@ pub(crate) fn detect(host: &Host) -> Result<Vec<Hierarchy>, CgroupError> {
     Ok(found)
 }
 
-/// A line of proc_pid_mountinfo(5): id, parent, device, root, mount point, options, optional fields,
-/// `-`, type, source, options of the file system.
-fn parse(mountinfo: &str, root: &Path) -> Vec<Hierarchy> {
+fn parse(table: &str, root: &Path) -> Vec<Hierarchy> {
     let mut seen = HashSet::new();
     let mut found = Vec::new();
-    for line in mountinfo.lines() {
-        let Some((mount, file_system)) = line.split_once(" - ") else { continue };
-        let mut mount = mount.split(' ');
-        let (Some(device), Some(place)) = (mount.nth(2), mount.nth(1)) else { continue };
-        let mut file_system = file_system.split(' ');
-        let (kind, options) = (file_system.next(), file_system.nth(1));
-        let mount = PathBuf::from(place);
-        if !mount.starts_with(root) {
-            continue;
-        }
-        let kind = match kind {
-            Some("cgroup2") => Kind::Unified,
-            Some("cgroup") => Kind::Legacy(controllers(options.unwrap_or(""))),
+    for mount in sys::mount_table::parse(table).filter(|mount| mount.point.starts_with(root)) {
+        let kind = match mount.kind {
+            "cgroup2" => Kind::Unified,
+            "cgroup" => Kind::Legacy(controllers(mount.options)),
             _ => continue,
         };
-        if seen.insert(device) {
-            found.push(Hierarchy { mount, kind });
+        if seen.insert(mount.device) {
+            found.push(Hierarchy { mount: mount.point, kind });
         }
     }
     found

@@ -1,0 +1,105 @@
+//! A start that the last daemon died over: nobody opened the container's gate, or nobody recorded that.
+//!
+//! ```text
+//! shim ──told of the first instruction──▶ taken over, it runs
+//!   └───────────────anything else───────▶ taken down, with the exit that it left
+//! ```
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{Exit, ProcessReference, Timestamp};
+use shim_protocol::{Notice, Request, RunDirectory};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::container::exit::read_exit;
+use crate::container::start::remove_run_directory;
+use crate::container::{Container, Phase};
+use crate::engine::Engine;
+use crate::shim::{Incoming, Shim};
+
+/// How long a shim that is asked how far it came may take.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// How far a shim came.
+#[derive(Default)]
+struct Progress {
+    init: Option<ProcessReference>,
+    started: Option<Timestamp>,
+    cgroups: Vec<PathBuf>,
+}
+
+/// What runs.
+struct Run {
+    init: ProcessReference,
+    at: Timestamp,
+    cgroups: Vec<PathBuf>,
+}
+
+/// Takes the container over if it runs, and takes down what was half made if it does not.
+pub(crate) async fn settle(engine: &Arc<Engine>, container: &Arc<Container>, directory: &RunDirectory) {
+    let exit = read_exit(&directory.exit_record());
+    let mut progress = Progress::default();
+    if exit.is_none()
+        && let Ok((shim, mut notices)) = Shim::adopt(directory)
+    {
+        // What it told until the time was up is enough.
+        let _ = tokio::time::timeout(PATIENCE, progress.learn(&mut notices)).await;
+        if let (Some(init), Some(at)) = (progress.init, progress.started) {
+            container.set_shim(Some(shim));
+            record_start(engine, container, Run { init, at, cgroups: progress.cgroups });
+            engine.supervise(Arc::clone(container), notices);
+            return;
+        }
+        let _ = shim.request(Request::Release, None).await;
+    }
+    crate::cgroup::take_down_shim(directory, &progress.cgroups);
+    remove_run_directory(directory);
+    if let Some(exit) = exit {
+        record_exit(engine, container, &exit);
+    }
+}
+
+impl Progress {
+    async fn learn(&mut self, notices: &mut UnboundedReceiver<Incoming>) {
+        while let Some(incoming) = notices.recv().await {
+            match incoming.notice {
+                Notice::Created { init, cgroups } => {
+                    self.init = self.init.or(Some(init));
+                    self.cgroups = cgroups;
+                }
+                Notice::Started { at } => {
+                    self.started = Some(at);
+                    return;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn record_start(engine: &Engine, container: &Container, run: Run) {
+    let recorded = container.update(&engine.database, |record| {
+        record.phase = Phase::Running(run.init);
+        record.started_at = run.at;
+        record.exit_code = 0;
+        record.error.clear();
+        record.cgroups = run.cgroups;
+    });
+    match recorded {
+        Ok(record) => engine.emit(&record, "start", &[]),
+        Err(error) => tracing::error!("cannot record that container {} runs: {error}", container.id()),
+    }
+}
+
+fn record_exit(engine: &Engine, container: &Container, exit: &Exit) {
+    let recorded = container.update(&engine.database, |record| {
+        record.phase = Phase::Exited;
+        record.exit_code = exit.code;
+        record.finished_at = exit.finished_at;
+    });
+    if let Err(error) = recorded {
+        tracing::error!("cannot record the exit of container {}: {error}", container.id());
+    }
+}
