@@ -169,6 +169,26 @@ fn of_ends_that_nobody_asked_for() {
 }
 
 #[test]
+fn of_starts_that_fail() {
+    let engine = Engine::start();
+    let mut listener = Listener::new(&engine);
+    let device = json!({ "PathOnHost": "/dev/no", "PathInContainer": "/dev/x", "CgroupPermissions": "rwm" });
+    let lacks = json!({ "HostConfig": { "Devices": [device] } });
+    for (body, acts) in [
+        (json!({ "Image": "busybox", "Cmd": ["nosuch"] }), &["create", "start", "die"][..]),
+        (merged(sh("true"), json!({ "User": "nobodyhere" })), &["create", "start", "die"]),
+        (merged(sh("true"), lacks), &["create", "die"]),
+        (merged(sh("true"), json!({ "HostConfig": { "NetworkMode": "container:no" } })), &["create", "die"]),
+    ] {
+        let id = engine.create(&body);
+        assert!(engine.post(&format!("/containers/{id}/start")).status() >= 400, "{body}");
+        assert_eq!(listener.actions(), acts, "{body}");
+        engine.remove(&id);
+        assert_eq!(listener.until("destroy"), ["destroy"]);
+    }
+}
+
+#[test]
 fn of_images() {
     let engine = Engine::start();
     let mut listener = Listener::new(&engine);

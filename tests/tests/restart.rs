@@ -200,6 +200,20 @@ fn a_daemon_killed_within_a_delay_starts_it_later() {
 }
 
 #[test]
+fn force_removes_what_the_next_daemon_is_about_to_start() {
+    let mut engine = Engine::start();
+    let ids: Vec<String> = (0..6).map(|_| engine.run(&with_policy("exit 1", "always", 0))).collect();
+    for id in &ids {
+        wait_for_delay(&engine, id, 3);
+    }
+    engine.replace_daemon();
+    for id in &ids {
+        let _ = engine.delete(&format!("/containers/{id}?force=1")).expect(204);
+    }
+    assert_eq!(engine.get("/containers/json?all=1").expect(200).json(), json!([]));
+}
+
+#[test]
 fn after_a_reboot_policies_start_what_ran() {
     let mut engine = Engine::start();
     let run = |engine: &Engine, name: &str| engine.run(&with_policy("sleep 600", name, 0));

@@ -23,12 +23,13 @@ pub(crate) fn start_all(engine: &Arc<Engine>, containers: Vec<Arc<Container>>) {
         let (done, watched) = watch::channel(false);
         tried.insert(id, watched);
         let engine = Arc::clone(engine);
+        let record = container.record();
         tokio::spawn(async move {
             for mut needed in first {
                 // It has also been tried when its sender is gone.
                 let _ = needed.wait_for(|done| *done).await;
             }
-            engine.start_by_policy(&container).await;
+            engine.start_by_policy(&container, &record).await;
             done.send_replace(true);
         });
     }

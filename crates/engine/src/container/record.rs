@@ -139,6 +139,13 @@ impl Record {
         self.exits > 0 || self.has_run()
     }
 
+    /// Whether nobody has started, ended or stopped the container since this record.
+    #[must_use]
+    pub fn stands_as(&self, later: &Self) -> bool {
+        (self.phase, self.exits, self.stopped_by_client)
+            == (later.phase, later.exits, later.stopped_by_client)
+    }
+
     /// Whether its program ever ran.
     #[must_use]
     pub fn has_run(&self) -> bool {

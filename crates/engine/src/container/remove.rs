@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use shim_protocol::RunDirectory;
+use tokio::sync::MutexGuard;
 
 use crate::container::start::remove_run_directory;
 use crate::container::{Command, Container, Decision, Phase, Refusal, decide};
@@ -13,6 +14,9 @@ use crate::error::{Error, file_error};
 
 /// How long the event of a removal waits for its answer.
 const ANSWER_FIRST: std::time::Duration = std::time::Duration::from_millis(10);
+
+/// How often a container is ended that others start again while it is removed by force.
+const ATTEMPTS: u32 = 20;
 
 /// How a container is removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -49,20 +53,8 @@ impl Engine {
             Decision::Refuse(Refusal::Removing) => return Err(Error::AlreadyRemoving),
             Decision::Refuse(_) => return Err(Error::RemoveRunning),
         }
-        if removal.force {
-            let phase = container.record().phase;
-            if phase.is_alive() || matches!(phase, Phase::Starting | Phase::Restarting) {
-                self.end(container, Some(0)).await?;
-            }
-        }
-        self.cancel_restart(container).await?;
-        let _order = container.transition.lock().await;
+        let _order = self.until_removable(container, removal.force).await?;
         let phase = container.record().phase;
-        match decide(phase, Command::Remove { force: false }) {
-            Decision::Run | Decision::AlreadyDone => {}
-            Decision::Refuse(Refusal::Removing) => return Err(Error::AlreadyRemoving),
-            Decision::Refuse(_) => return Err(Error::RemoveRunning),
-        }
         let record = container.update(&self.database, |record| {
             record.phase = Phase::Removing;
             record.volumes_go = removal.volumes;
@@ -76,6 +68,30 @@ impl Engine {
         self.forget_execs(container.id());
         self.tell_removal(record);
         Ok(())
+    }
+
+    /// Ends what a container does, and takes its lock in a state in which it can be removed.
+    async fn until_removable<'c>(
+        self: &Arc<Self>,
+        container: &'c Arc<Container>,
+        force: bool,
+    ) -> Result<MutexGuard<'c, ()>, Error> {
+        for _ in 0..ATTEMPTS {
+            let phase = container.record().phase;
+            if force && (phase.is_alive() || matches!(phase, Phase::Starting | Phase::Restarting)) {
+                self.end(container, Some(0)).await?;
+            }
+            self.cancel_restart(container).await?;
+            let order = container.transition.lock().await;
+            match decide(container.record().phase, Command::Remove { force: false }) {
+                Decision::Run | Decision::AlreadyDone => return Ok(order),
+                Decision::Refuse(Refusal::Removing) => return Err(Error::AlreadyRemoving),
+                // Something that waited for the lock, such as its policy, has started it meanwhile.
+                Decision::Refuse(_) if force => {}
+                Decision::Refuse(_) => break,
+            }
+        }
+        Err(Error::RemoveRunning)
     }
 
     /// Tells listeners of the removal a moment later: clients that wait for the event give up their

@@ -32,7 +32,7 @@ impl Engine {
                 engine.end(&container, grace).await.map_err(named)?;
                 engine.emit(&container.record(), "stop", &[]);
             }
-            engine.launch(&container, false).await.map_err(named)?;
+            engine.launch(&container, None).await.map_err(named)?;
             engine.emit(&container.record(), "restart", &[]);
             Ok(())
         })
@@ -68,14 +68,14 @@ impl Engine {
             }
             let record = container.record();
             if record.is_restarting() && record.exits == exits {
-                engine.start_by_policy(&container).await;
+                engine.start_by_policy(&container, &record).await;
             }
         });
     }
 
     /// Starts a container because its policy says so; a start that fails is tried again like an exit.
-    pub(crate) async fn start_by_policy(self: &Arc<Self>, container: &Arc<Container>) {
-        if let Err(error) = self.launch(container, true).await {
+    pub(crate) async fn start_by_policy(self: &Arc<Self>, container: &Arc<Container>, decided_on: &Record) {
+        if let Err(error) = self.launch(container, Some(decided_on)).await {
             tracing::warn!("cannot start container {} again: {error}", container.id());
         }
     }

@@ -62,19 +62,24 @@ impl Engine {
             if let Some(host) = host {
                 engine.adopt_host_config(&container, host).await?;
             }
-            engine.launch(&container, false).await.map_err(|error| error.on("start", reference))
+            engine.launch(&container, None).await.map_err(|error| error.on("start", reference))
         })
         .await
     }
 
-    /// Runs the recipe under the container's lock.
+    /// Runs the recipe under the container's lock. A policy brings the record on which it decided: what a
+    /// client has done since then comes first.
     pub(crate) async fn launch(
         self: &Arc<Self>,
         container: &Arc<Container>,
-        by_policy: bool,
+        policy: Option<&Record>,
     ) -> Result<Outcome, Error> {
         self.cgroup_moves.prepare();
+        let by_policy = policy.is_some();
         let _order = container.transition.lock().await;
+        if policy.is_some_and(|decided_on| !decided_on.stands_as(&container.record())) {
+            return Ok(Outcome::AlreadyDone);
+        }
         match decide(container.record().phase, Command::Start) {
             Decision::AlreadyDone => return Ok(Outcome::AlreadyDone),
             Decision::Refuse(Refusal::Paused) => return Err(Error::StartPaused),
@@ -222,7 +227,10 @@ impl Engine {
             }
         })?;
         container.waiting_clients.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.emit(&record, "start", &[]);
+        // What fails before there is a process to start is no start.
+        if matches!(failure.error, Error::System { .. }) {
+            self.emit(&record, "start", &[]);
+        }
         self.emit(&record, "die", &[("exitCode", failure.exit_code.to_string())]);
         if record.is_restarting() {
             self.restart_later(Arc::clone(container));
