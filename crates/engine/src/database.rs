@@ -7,9 +7,9 @@ use model::{ContainerId, Event};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::container::Record;
 use crate::error::{Error, database_error};
 use crate::exec::SavedExec;
+use crate::record::Record;
 
 /// Room for the changes that are not yet in the database's own file: they grow to 1,000 pages of 4 KiB, as
 /// sqlite.org/wal.html says, before they are moved there.

@@ -24,6 +24,7 @@ mod names;
 mod options;
 mod outcome;
 mod reconcile;
+mod record;
 mod registry;
 mod shim;
 mod start_order;

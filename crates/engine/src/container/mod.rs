@@ -15,7 +15,6 @@ pub(crate) mod mounts;
 mod names;
 mod pause;
 mod processors;
-mod record;
 pub(crate) mod remove;
 mod rename;
 mod resize;
@@ -41,8 +40,8 @@ use model::ContainerId;
 use shim_protocol::Attach;
 use tokio::sync::watch;
 
+pub use crate::record::{Phase, Record};
 pub use lifecycle::{Command, Decision, Refusal, decide};
-pub use record::{Phase, Record};
 pub(crate) use transition::Transition;
 
 use crate::database::{Database, Durability, VolumeRows};

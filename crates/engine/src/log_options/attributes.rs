@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::container::Record;
+use crate::record::Record;
 
 /// The facts that remote drivers tell, and the tag where one was asked for.
 ///
