@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use images::Layer;
@@ -12,7 +12,7 @@ use model::Digest;
 use sha2::{Digest as _, Sha256};
 
 use super::{Given, Source};
-use crate::tree::{Directory, Found, Node, TreeError, View, read_attributes};
+use crate::tree::{Directory, Found, Node, TreeError, View, pieces, read_attributes};
 
 /// An image's layers as one tree.
 #[derive(Debug)]
@@ -79,18 +79,29 @@ impl Source for ImageTree {
     }
 }
 
-/// Hashes a file of the host.
+/// Hashes a file of the host; of one with holes where its data are, and those.
 ///
 /// # Errors
 /// What reading fails with.
 pub(crate) fn hash_file(path: &Path) -> io::Result<Digest> {
     let mut file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let pieces = pieces(&file, size)?;
     let mut state = Sha256::new();
+    if pieces.iter().map(|piece| piece.end - piece.start).sum::<u64>() < size {
+        let numbers = pieces.iter().flat_map(|piece| [piece.start, piece.end]);
+        [size].into_iter().chain(numbers).for_each(|number| state.update(number.to_le_bytes()));
+    }
     let mut buffer = vec![0_u8; 256 * 1024];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(Digest::from_bytes(state.finalize().into())),
-            count => state.update(&buffer[..count]),
+    for piece in pieces {
+        file.seek(io::SeekFrom::Start(piece.start))?;
+        let mut data = file.by_ref().take(piece.end - piece.start);
+        loop {
+            match data.read(&mut buffer)? {
+                0 => break,
+                count => state.update(&buffer[..count]),
+            }
         }
     }
+    Ok(Digest::from_bytes(state.finalize().into()))
 }

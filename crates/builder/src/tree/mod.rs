@@ -6,8 +6,8 @@
 
 mod account;
 mod attributes;
-mod copy;
 mod error;
+mod holes;
 mod node;
 mod upper;
 mod view;
@@ -16,6 +16,7 @@ mod walk;
 pub(crate) use account::{Owner, resolve_owner};
 pub(crate) use attributes::read_attributes;
 pub use error::TreeError;
+pub(crate) use holes::pieces;
 pub(crate) use node::{Attribute, Inode, Metadata, Modified, Node, NodeKind};
 pub(crate) use upper::{Content, MakeDirectories, Upper};
 pub(crate) use view::{Directory, Found, View};

@@ -15,7 +15,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, futimens, m
 use super::view::Found;
 use super::{
     Attribute, Directory, Inode, Metadata, Missing, Modified, Node, NodeKind, Position, TreeError, View,
-    attributes, copy,
+    attributes, holes,
 };
 
 /// Where a file's content comes from.
@@ -279,7 +279,7 @@ fn create(path: &Path, node: &Node, content: &mut Content<'_>) -> io::Result<()>
 fn create_file(path: &Path, metadata: &Metadata, content: &mut Content<'_>) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     match content {
-        Content::Copy(source) | Content::Link(source) => copy::copy(source, &file)?,
+        Content::Copy(source) | Content::Link(source) => holes::copy(source, &file)?,
         Content::Written(write) => write(&file)?,
         Content::Bytes(bytes) => file.write_all(bytes)?,
         Content::None => {}
