@@ -197,7 +197,7 @@ impl Engine {
         self.unlink(&parent, alias, &target)
     }
 
-    /// Removes all links to a container that is gone.
+    /// Removes all links to a container that goes.
     pub(crate) fn forget_links_to(&self, target: &ContainerId) {
         for parent in self.directory.all() {
             let record = parent.record();

@@ -64,7 +64,6 @@ impl Engine {
             return Err(error);
         }
         container.waiting_clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
-        self.forget_links_to(container.id());
         self.forget_execs(container.id());
         self.tell_removal(record);
         Ok(())
@@ -120,11 +119,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Forgets a container that is being removed, with its volumes where they go too.
+    /// Forgets a container that is being removed: the links to it, then itself, with its volumes where they
+    /// go too.
     ///
     /// # Errors
     /// When the database fails; then nothing is forgotten.
     pub(crate) fn forget(&self, container: &Container) -> Result<(), Error> {
+        self.forget_links_to(container.id());
         let record = container.record();
         if !record.volumes_go {
             container.forget(&self.database, &VolumeRows::default())?;
