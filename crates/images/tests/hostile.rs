@@ -262,56 +262,6 @@ fn a_huge_sparse_file_takes_no_space_and_a_flood_is_stopped() {
     assert!(refused("a flood", &flood).contains("as much as is free"));
 }
 
-/// A file system in memory that is mounted nowhere.
-fn small_file_system(options: &[(&str, &str)]) -> std::os::fd::OwnedFd {
-    use rustix::mount::{
-        FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
-    };
-    let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).expect("a tmpfs");
-    for (key, value) in options {
-        fsconfig_set_string(&context, *key, *value).expect("an option");
-    }
-    fsconfig_create(&context).expect("made");
-    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).expect("a mount")
-}
-
-#[test]
-fn a_part_of_the_file_system_stays_free() {
-    let free = |root: &std::os::fd::OwnedFd| {
-        let statistics = rustix::fs::fstatvfs(root).expect("its size");
-        (statistics.f_bavail * statistics.f_frsize, statistics.f_favail)
-    };
-    // Many files that fit each, and one whose content came without a word of its size being too much.
-    let many = (0..80).fold(Archive::new(), |all, number| all.file(&format!("f{number}"), &[7; 1 << 20]));
-    for (what, archive) in
-        [("many", many.finish()), ("one", Archive::new().file("f", &[7; 70 << 20]).finish())]
-    {
-        let root = small_file_system(&[("size", "64m")]);
-        let error = unpack(root.as_fd(), &archive[..], Overwrite::Anything).expect_err(what).to_string();
-        assert!(error.contains("as much as is free"), "{what}: {error}");
-        assert!(free(&root).0 >= 3 << 20, "{what} left {} bytes", free(&root).0);
-    }
-    let root = small_file_system(&[("size", "64m"), ("nr_inodes", "1600")]);
-    let empty = (0..3000).fold(Archive::new(), |all, number| all.file(&format!("f{number}"), b"")).finish();
-    let error = unpack(root.as_fd(), &empty[..], Overwrite::Anything).expect_err("too many").to_string();
-    assert!(error.contains("as many as are free"), "{error}");
-    assert!((50..200).contains(&free(&root).1), "{} files are left", free(&root).1);
-}
-
-#[test]
-fn headers_without_end_are_refused() {
-    // Nothing in any of them, so that all of them together have no more content than one may have.
-    let mut header = tar::Header::new_ustar();
-    header.set_entry_type(tar::EntryType::XHeader);
-    header.set_size(0);
-    let mut flood = Archive::new();
-    for _ in 0..20_000 {
-        flood.raw(header.clone(), "x", b"");
-    }
-    let error = refused("headers", &flood.file("f", b"").finish());
-    assert!(error.contains("in the extended headers of an entry"), "{error}");
-}
-
 #[test]
 fn every_sparse_format_of_gnu_tar_is_read() {
     let scratch = Scratch::new();
