@@ -14,7 +14,7 @@ use crate::assembly::AssemblyWriter;
 use crate::budget::Budget;
 use crate::compression::{Compression, decoder_within, peek};
 use crate::tar::{ArchiveError, Chunk, Chunks, Reader, ReaderChunks, input_error};
-use crate::unpack::{Options, Overwrite, Ownership, Recorder, Unpacked, Whiteouts, unpack_entries};
+use crate::unpack::{Options, Overwrite, Ownership, Recorder, Unpacked, Whiteouts, Writing, unpack_entries};
 
 /// A layer that was taken in, not yet part of the store.
 #[derive(Debug)]
@@ -82,6 +82,7 @@ fn take_plain(chunks: impl Chunks + Send, place: &Path) -> Result<Taken, Archive
         whiteouts: Whiteouts::Overlay,
         overwrite: Overwrite::Anything,
         ownership: Ownership::Archive,
+        writing: Writing::Early,
     };
     let mut reader = Reader::new(&mut hashing);
     let unpacked = unpack_entries(root.as_fd(), &mut reader, options, &mut recording)?;

@@ -84,12 +84,22 @@ impl Recorder for NoRecorder {
     }
 }
 
+/// When content goes to disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writing {
+    /// When the system thinks fit.
+    Late,
+    /// While the rest of the archive comes: who unpacks waits for the disk at the end.
+    Early,
+}
+
 /// How an archive is unpacked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Options {
     pub(crate) whiteouts: Whiteouts,
     pub(crate) overwrite: Overwrite,
     pub(crate) ownership: Ownership,
+    pub(crate) writing: Writing,
 }
 
 /// What was unpacked.
@@ -123,7 +133,7 @@ pub fn unpack_owned(
     overwrite: Overwrite,
     ownership: Ownership,
 ) -> Result<Unpacked, ArchiveError> {
-    let options = Options { whiteouts: Whiteouts::Literal, overwrite, ownership };
+    let options = Options { whiteouts: Whiteouts::Literal, overwrite, ownership, writing: Writing::Late };
     let plain = decompress(archive).map_err(crate::tar::input_error)?;
     let mut reader = Reader::new(ReaderChunks::new(plain));
     unpack_entries(root, &mut reader, options, &mut NoRecorder)

@@ -8,7 +8,7 @@ use rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use super::destination::{is_directory, is_whiteout, split, stat, times};
-use super::{Overwrite, Recorder, Space, Unpacking, Whiteouts};
+use super::{Overwrite, Recorder, Space, Unpacking, Whiteouts, Writing};
 use crate::tar::{ArchiveError, Entry, EntryKind, Reader, shown};
 
 /// What stands where an entry goes, after it was cleared as far as needed.
@@ -45,6 +45,10 @@ impl Unpacking<'_> {
         }
         .map_err(failed("create"))?;
         write_content(&file, &real, entry, reader, recorder, &mut self.space)?;
+        if self.options.writing == Writing::Early && entry.stored >= EARLY {
+            // What fails here fails when the layer is written out too.
+            let _ = sys::writeback::start(file.as_fd());
+        }
         self.unpacked.size = self.unpacked.size.saturating_add(entry.size);
         set_owner_and_mode(&file, entry).map_err(failed("set the owner of"))?;
         for (attribute, value) in allowed(&entry.attributes) {
@@ -251,6 +255,9 @@ impl Unpacking<'_> {
         Ok(Place::Free)
     }
 }
+
+/// Files from this size on are sent on their way to disk at once: smaller ones gain less than it costs.
+const EARLY: u64 = 64 << 10;
 
 fn write_content(
     file: &OwnedFd,
