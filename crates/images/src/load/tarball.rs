@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::budget::Budget;
 use crate::compression::{Compression, decoder_within, peek};
 use crate::store::{Layer, Store, digest_of};
-use crate::tar::{ArchiveError, ContentReader, Entry, EntryKind, Reader, ReaderChunks, input_error};
+use crate::tar::{ArchiveError, Entry, EntryKind, Reader, ReaderChunks, input_error};
 use crate::{Error, Inconsistency};
 
 /// No config or manifest is larger: those of the largest known images have 200 KiB.
@@ -111,13 +111,12 @@ impl Tarball {
         if !named_document && expected.is_none() {
             return Ok(());
         }
-        let mut content = Verified { content, hasher: Sha256::new() };
+        let mut content = content;
         let mut start = vec![0; 512];
         let count = fill(&mut content, &mut start)?;
         start.truncate(count);
         if !named_document && looks_like_layer(&start) {
-            let layer = destination.unpack((&start[..]).chain(&mut content))?;
-            content.check(&name, expected)?;
+            let layer = blob_layer(destination, &name, expected, (&start[..]).chain(content))?;
             self.layers.insert(name, layer);
             return Ok(());
         }
@@ -184,13 +183,38 @@ impl Tarball {
     }
 }
 
-/// Hashes what is read, to compare it with the member's name.
-struct Verified<'r, 'a> {
-    content: ContentReader<'r, 'a>,
+/// Unpacks a layer whose name is its digest, if it has one. That of a plain tar is hashed once, for it
+/// is the layer's own.
+fn blob_layer(
+    destination: &Destination<'_>,
+    name: &str,
+    expected: Option<Digest>,
+    content: impl Read + Send,
+) -> Result<Layer, Error> {
+    let (compression, content) = peek(content).map_err(input_error)?;
+    let mut content = Verified { content, hasher: Sha256::new() };
+    let (layer, actual) = if compression == Compression::Identity {
+        let layer = destination.unpack(content.content)?;
+        let digest = layer.diff_id();
+        (layer, digest)
+    } else {
+        (destination.unpack(&mut content)?, content.finish()?)
+    };
+    match expected {
+        Some(expected) if expected != actual => {
+            Err(Inconsistency::WrongDigest { name: name.to_owned(), expected, actual }.into())
+        }
+        _ => Ok(layer),
+    }
+}
+
+/// Hashes what is read.
+struct Verified<R> {
+    content: R,
     hasher: Sha256,
 }
 
-impl Read for Verified<'_, '_> {
+impl<R: Read> Read for Verified<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.content.read(buffer)?;
         self.hasher.update(&buffer[..count]);
@@ -198,16 +222,11 @@ impl Read for Verified<'_, '_> {
     }
 }
 
-impl Verified<'_, '_> {
-    fn check(mut self, name: &str, expected: Option<Digest>) -> Result<(), Error> {
+impl<R: Read> Verified<R> {
+    /// The digest of all there is, also of what was left unread.
+    fn finish(mut self) -> Result<Digest, Error> {
         std::io::copy(&mut self, &mut std::io::sink()).map_err(input_error)?;
-        let actual = Digest::from_bytes(self.hasher.finalize().into());
-        match expected {
-            Some(expected) if expected != actual => {
-                Err(Inconsistency::WrongDigest { name: name.to_owned(), expected, actual }.into())
-            }
-            _ => Ok(()),
-        }
+        Ok(Digest::from_bytes(self.hasher.finalize().into()))
     }
 }
 
