@@ -66,6 +66,9 @@ pub(crate) enum FirstImageError {
     /// What is mounted would become part of the image.
     #[error("cannot make an image of {directory}: {mounted} is mounted in it; unmount it first")]
     Mounted { directory: PathBuf, mounted: PathBuf },
+    /// In the layer of an image such a name says that a file is gone.
+    #[error("cannot make an image of a directory with {0}: no name in an image begins with .wh.")]
+    Whiteout(PathBuf),
     /// The files cannot be read.
     #[error("cannot pack {directory}: {source}")]
     Pack { directory: PathBuf, source: engine::images::Error },
@@ -94,6 +97,7 @@ pub(crate) fn run(arguments: &ImageArguments) -> Result<String, FirstImageError>
             let failed = |source| FirstImageError::File { act: "read", path: directory.clone(), source };
             let directory = directory.canonicalize().map_err(failed)?;
             refuse_mounts(&directory)?;
+            refuse_whiteouts(&directory)?;
             import(&directory, name, target, &[])
         }
     }
@@ -127,6 +131,21 @@ fn refuse_mounts(directory: &Path) -> Result<(), FirstImageError> {
         Some(mounted) => Err(FirstImageError::Mounted { directory: directory.to_owned(), mounted }),
         None => Ok(()),
     }
+}
+
+/// Refuses a directory with names that images have another use for: those files would be lost.
+fn refuse_whiteouts(directory: &Path) -> Result<(), FirstImageError> {
+    let failed = |source| FirstImageError::File { act: "read", path: directory.to_owned(), source };
+    for entry in directory.read_dir().map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".wh.") {
+            return Err(FirstImageError::Whiteout(entry.path()));
+        }
+        if entry.file_type().map_err(failed)?.is_dir() {
+            refuse_whiteouts(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
