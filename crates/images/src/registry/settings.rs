@@ -41,7 +41,8 @@ pub struct RegistrySettings {
     pub retry: Retry,
     /// How many layers of one pull are downloaded at once.
     pub parallel_downloads: usize,
-    /// How many layers of one push are uploaded at once.
+    /// How many layers of one push are compressed and uploaded at once: while one is sent, another is
+    /// compressed.
     pub parallel_uploads: usize,
     /// The platform whose images are taken from lists.
     pub platform: Platform,
@@ -60,7 +61,7 @@ impl Default for RegistrySettings {
             proxies: None,
             retry: Retry::default(),
             parallel_downloads: 3,
-            parallel_uploads: 3,
+            parallel_uploads: 5,
             platform: Platform::host(),
             hub_registry: known_url(&format!("https://{}/", host::HUB_REGISTRY)),
             hub_index: known_url(&format!("https://{}/", host::HUB_INDEX)),
