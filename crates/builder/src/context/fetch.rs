@@ -3,13 +3,12 @@
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use images::registry::progress::Detail;
 use images::registry::{Cancellation, Message};
 use model::ErrorKind;
 
-use super::date::parse_http_date;
 use crate::event::{BuildEvent, EventSink};
 use crate::tree::Modified;
 
@@ -35,7 +34,7 @@ pub enum FetchError {
         reason: String,
     },
     /// No answer came.
-    #[error("cannot get {address}: {source}")]
+    #[error("cannot get {address}: {}", images::registry::reason(source))]
     Request {
         /// From where.
         address: String,
@@ -145,6 +144,12 @@ fn fetch(address: &str, agent: &ureq::Agent, pieces: &SyncSender<Piece>) {
     }
 }
 
+/// A date of HTTP's headers (RFC 9110, section 5.6.7).
+fn http_date(text: &str) -> Option<Modified> {
+    let since = httpdate::parse_http_date(text.trim()).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(Modified { seconds: i64::try_from(since.as_secs()).ok()?, nanoseconds: 0 })
+}
+
 fn try_fetch(address: &str, agent: &ureq::Agent, pieces: &SyncSender<Piece>) -> Result<(), FetchError> {
     let failed = |source| FetchError::Request { address: address.to_owned(), source: Box::new(source) };
     let response = agent.get(address).call().map_err(failed)?;
@@ -157,7 +162,7 @@ fn try_fetch(address: &str, agent: &ureq::Agent, pieces: &SyncSender<Piece>) -> 
     let head = Head {
         content_type: text("content-type").unwrap_or_default().to_owned(),
         length: text("content-length").and_then(|length| length.parse().ok()),
-        modified: text("last-modified").and_then(parse_http_date),
+        modified: text("last-modified").and_then(http_date),
     };
     if pieces.send(Piece::Head(head)).is_err() {
         return Ok(());

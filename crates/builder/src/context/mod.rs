@@ -2,7 +2,6 @@
 
 mod archive;
 mod contents;
-mod date;
 mod directory;
 mod error;
 mod fetch;

@@ -14,8 +14,9 @@ use url::Url;
 use super::Cancellation;
 use super::cancellation::Watch;
 use super::forward::ForwardProxy;
+use super::reason::reason;
 use super::settings::{RESOLVE_TIME, RegistrySettings};
-use super::tls::{self, CertificateError, HostCertificates, Trust};
+use super::tls::{CertificateError, HostCertificates, Trust};
 
 /// How long a connection may take, TLS included.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
@@ -83,26 +84,6 @@ impl TransportError {
             },
         }
     }
-}
-
-/// Says in plain words why an exchange failed.
-fn reason(error: &ureq::Error) -> String {
-    match error {
-        ureq::Error::Io(error) => {
-            let tls = error.get_ref().and_then(|error| error.downcast_ref());
-            tls.map_or_else(|| without_number(&error.to_string()), tls::reason)
-        }
-        ureq::Error::HostNotFound => "the host is unknown".to_owned(),
-        ureq::Error::Timeout(_) => "no answer in time".to_owned(),
-        ureq::Error::Rustls(error) => tls::reason(error),
-        ureq::Error::Protocol(error) => format!("the answer is not HTTP/1.1: {error}"),
-        other => other.to_string(),
-    }
-}
-
-/// Leaves out the number of an error, which says nothing to users: ` (os error 111)`.
-fn without_number(text: &str) -> String {
-    text.split(" (os error ").next().unwrap_or(text).to_owned()
 }
 
 /// What a request carries.
