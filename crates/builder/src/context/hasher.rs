@@ -22,11 +22,13 @@ enum Job {
     End(usize),
 }
 
-/// A running hash thread; it lives until the hasher is finished or dropped.
+/// A running hash thread; it has ended when the hasher is finished or dropped.
 pub(super) struct Hasher {
-    jobs: SyncSender<Job>,
+    /// `None` once nothing more comes.
+    jobs: Option<SyncSender<Job>>,
     used: Receiver<Vec<u8>>,
-    thread: JoinHandle<Vec<(usize, Digest)>>,
+    /// `None` once it has ended.
+    thread: Option<JoinHandle<Vec<(usize, Digest)>>>,
     known: Vec<(usize, Digest)>,
 }
 
@@ -36,7 +38,7 @@ impl Hasher {
         let (jobs, incoming) = sync_channel(WAITING);
         let (recycle, used) = channel();
         let thread = thread::spawn(move || hash(&incoming, &recycle));
-        Self { jobs, used, thread, known: Vec::new() }
+        Self { jobs: Some(jobs), used, thread: Some(thread), known: Vec::new() }
     }
 
     /// Hashes contents that lie in `bytes`, and gives an empty buffer back.
@@ -67,17 +69,30 @@ impl Hasher {
     }
 
     /// Waits for the digests of all contents, in the order of their numbers.
-    pub(super) fn finish(self) -> Vec<Digest> {
-        drop(self.jobs);
-        let mut digests = self.thread.join().unwrap_or_default();
-        digests.extend(self.known);
+    pub(super) fn finish(mut self) -> Vec<Digest> {
+        let mut digests = self.join();
+        digests.append(&mut self.known);
         digests.sort_unstable();
         digests.into_iter().map(|(_, digest)| digest).collect()
     }
 
     fn send(&self, job: Job) {
-        // The thread takes jobs for as long as the channel is open.
-        let _ = self.jobs.send(job);
+        if let Some(jobs) = &self.jobs {
+            // The thread takes jobs for as long as the channel is open.
+            let _ = jobs.send(job);
+        }
+    }
+
+    /// Closes the channel and waits for the thread, which then ends.
+    fn join(&mut self) -> Vec<(usize, Digest)> {
+        self.jobs.take();
+        self.thread.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
+    }
+}
+
+impl Drop for Hasher {
+    fn drop(&mut self) {
+        self.join();
     }
 }
 
