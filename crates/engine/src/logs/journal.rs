@@ -175,10 +175,8 @@ impl JournalStream {
         let is_wanted = !(self.is_past() && self.tail == Some(0));
         let Some(reading) = &mut self.reading else { return Ok(()) };
         reading.parser.push(&reading.buffer[..count]);
-        // Asked for no line before those to come, journalctl shows the last one now and then.
         let earliest = match (self.stage, &self.cursor) {
             (Stage::Last, None) => Some(self.began),
-            _ if self.tail == Some(0) => Some(self.began),
             _ => self.since,
         };
         while let Some(entry) = reading.parser.next_entry() {
