@@ -3,6 +3,7 @@
 
 pub mod activation;
 pub mod background;
+pub mod bounded_read;
 pub mod child_signal;
 pub mod clone;
 pub mod device_program;

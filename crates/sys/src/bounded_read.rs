@@ -1,0 +1,209 @@
+//! Reads what strangers wrote: regular files alone, to a stated limit, with no link followed out.
+//!
+//! A file in an image, a context or a container is whatever its author made it: a FIFO that blocks
+//! its reader for ever, a device that acts when it is opened (a watchdog restarts the host), a
+//! symbolic link to a file of the host, a sparse file of a terabyte. A file is therefore first
+//! opened as a mere path, which neither blocks nor acts; only what is a regular file is then opened
+//! for reading, and never more than the limit is read.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
+
+/// Why a file was not read, as the source of an [`io::Error`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It is a directory, a device, a FIFO, a socket or a symbolic link; [`io::ErrorKind::InvalidInput`].
+    #[error("not a regular file")]
+    NotRegular,
+    /// It is longer than the limit; [`io::ErrorKind::FileTooLarge`].
+    #[error("longer than {limit} bytes")]
+    TooLong {
+        /// How many bytes may be read.
+        limit: u64,
+    },
+}
+
+impl From<Refusal> for io::Error {
+    fn from(refusal: Refusal) -> Self {
+        let kind = match refusal {
+            Refusal::NotRegular => io::ErrorKind::InvalidInput,
+            Refusal::TooLong { .. } => io::ErrorKind::FileTooLarge,
+        };
+        Self::new(kind, refusal)
+    }
+}
+
+/// Opens a regular file as a process with the root directory `root` would see it: symbolic links
+/// and `..` never lead out of it.
+///
+/// # Errors
+/// What openat2(2) fails with, or [`Refusal::NotRegular`].
+pub fn open_beneath(root: impl AsFd, path: &Path) -> io::Result<File> {
+    // openat2(2): with RESOLVE_IN_ROOT an absolute path begins at the root.
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    regular(openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)?)
+}
+
+/// Opens a regular file in a directory that the caller owns: a symbolic link in its place is refused.
+///
+/// # Errors
+/// What open(2) fails with, or [`Refusal::NotRegular`].
+pub fn open(path: &Path) -> io::Result<File> {
+    regular(openat(CWD, path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// Opens a regular file that the host's administrator names, symbolic links followed.
+///
+/// # Errors
+/// What open(2) fails with, or [`Refusal::NotRegular`].
+pub fn open_on_host(path: &Path) -> io::Result<File> {
+    regular(openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// Reads a file that [`open_beneath`] opens.
+///
+/// # Errors
+/// Its errors, those of read(2), or [`Refusal::TooLong`].
+pub fn read_beneath(root: impl AsFd, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    read_file(&open_beneath(root, path)?, limit)
+}
+
+/// Reads a file that [`open`] opens.
+///
+/// # Errors
+/// Its errors, those of read(2), or [`Refusal::TooLong`].
+pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    read_file(&open(path)?, limit)
+}
+
+/// Reads a file that [`open_on_host`] opens.
+///
+/// # Errors
+/// Its errors, those of read(2), or [`Refusal::TooLong`].
+pub fn read_on_host(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    read_file(&open_on_host(path)?, limit)
+}
+
+/// Reads an open file from its position to its end.
+///
+/// # Errors
+/// What read(2) fails with, or [`Refusal::TooLong`].
+pub fn read_file(file: &File, limit: u64) -> io::Result<Vec<u8>> {
+    if file.metadata()?.len() > limit {
+        return Err(Refusal::TooLong { limit }.into());
+    }
+    read_stream(file, limit)
+}
+
+/// Reads a stream to its end.
+///
+/// # Errors
+/// What the stream fails with, or [`Refusal::TooLong`], without asking for more than one byte
+/// beyond the limit.
+pub fn read_stream(stream: impl Read, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    stream.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(Refusal::TooLong { limit }.into());
+    }
+    Ok(bytes)
+}
+
+/// Opens for reading what is open as a path; the inode is the same, whatever has its name by now.
+fn regular(path: OwnedFd) -> io::Result<File> {
+    if FileType::from_raw_mode(fstat(&path)?.st_mode) != FileType::RegularFile {
+        return Err(Refusal::NotRegular.into());
+    }
+    let again = PathBuf::from(format!("/proc/self/fd/{}", path.as_raw_fd()));
+    // A leased or locked file must not block the reader either, open(2).
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(File::from(openat(CWD, &again, flags, Mode::empty())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use rustix::fs::mknodat;
+
+    use super::*;
+
+    /// A directory that goes with the test.
+    struct Directory(PathBuf);
+
+    impl Directory {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("berth-bounded-{name}-{}", std::process::id()));
+            fs::create_dir(&path).expect("a directory");
+            Self(path)
+        }
+
+        fn descriptor(&self) -> File {
+            File::open(&self.0).expect("the directory")
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn text(result: io::Result<Vec<u8>>) -> String {
+        result.expect_err("a refusal").to_string()
+    }
+
+    #[test]
+    fn links_stay_beneath_the_root() {
+        let directory = Directory::new("links");
+        fs::create_dir(directory.0.join("etc")).expect("etc");
+        fs::write(directory.0.join("etc/passwd"), "own").expect("a file");
+        symlink("/etc/passwd", directory.0.join("absolute")).expect("a link");
+        symlink("../../../../../etc/passwd", directory.0.join("etc/upward")).expect("a link");
+        symlink("/proc/self/root/etc/passwd", directory.0.join("magic")).expect("a link");
+        let root = directory.descriptor();
+        for path in ["etc/passwd", "/etc/passwd", "absolute", "etc/upward", "../../etc/passwd"] {
+            assert_eq!(read_beneath(&root, Path::new(path), 9).expect(path), b"own", "{path}");
+        }
+        let error = read_beneath(&root, Path::new("magic"), 9).expect_err("no such file");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert_eq!(text(read(&directory.0.join("absolute"), 1 << 20)), "not a regular file");
+        assert!(!read_on_host(&directory.0.join("absolute"), 1 << 20).expect("the host's").is_empty());
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_neither_read_nor_waited_for() {
+        let directory = Directory::new("types");
+        let root = directory.descriptor();
+        mknodat(&root, "fifo", FileType::Fifo, Mode::RUSR, 0).expect("a FIFO");
+        let _listener = std::os::unix::net::UnixListener::bind(directory.0.join("socket")).expect("a socket");
+        fs::create_dir(directory.0.join("directory")).expect("a directory");
+        for name in ["fifo", "socket", "directory"] {
+            assert_eq!(text(read_beneath(&root, Path::new(name), 9)), "not a regular file", "{name}");
+            assert_eq!(text(read(&directory.0.join(name), 9)), "not a regular file", "{name}");
+            assert_eq!(text(read_on_host(&directory.0.join(name), 9)), "not a regular file", "{name}");
+        }
+        assert_eq!(text(read_on_host(Path::new("/dev/zero"), 9)), "not a regular file");
+    }
+
+    #[test]
+    fn no_more_than_the_limit_is_read() {
+        let directory = Directory::new("limit");
+        let path = directory.0.join("file");
+        fs::write(&path, "12345").expect("a file");
+        assert_eq!(read(&path, 5).expect("five bytes"), b"12345");
+        assert_eq!(text(read(&path, 4)), "longer than 4 bytes");
+        let file = fs::OpenOptions::new().write(true).open(&path).expect("the file");
+        file.set_len(1 << 40).expect("a hole");
+        assert_eq!(text(read(&path, 1 << 20)), "longer than 1048576 bytes");
+        assert_eq!(text(read_stream(io::repeat(0), 3)), "longer than 3 bytes");
+        assert_eq!(read_stream(io::repeat(0).take(3), 3).expect("three bytes"), [0; 3]);
+        // Files of /proc have no size.
+        assert!(!read_on_host(Path::new("/proc/self/status"), 1 << 20).expect("text").is_empty());
+    }
+}
