@@ -22,7 +22,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 
 /// How often a step that says nothing looks whether its client is still there.
-const LOOK: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 impl Engine {
     /// Builds an image; blocks the calling thread, which must be one for blocking work.
@@ -107,7 +107,7 @@ impl StepRunner for Steps {
             Error::Container { source, .. } => failed(*source),
             other => failed(other),
         })?;
-        ours.set_read_timeout(Some(LOOK)).map_err(socket)?;
+        ours.set_read_timeout(Some(POLL_INTERVAL)).map_err(socket)?;
         let mut frames = Frames::default();
         let mut piece = vec![0; 32 * 1024];
         loop {

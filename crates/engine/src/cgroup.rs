@@ -8,13 +8,13 @@ use model::ProcessReference;
 use shim_protocol::RunDirectory;
 
 /// How long killed processes may take to leave.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Takes down what is left of a shim and its container: its processes and its cgroups, which are
 /// `cgroups` where the shim wrote down none.
 pub(crate) fn take_down_shim(directory: &RunDirectory, cgroups: &[PathBuf]) {
     if let Some(left) = crate::shim::left_by(directory) {
-        sys::process::kill_and_wait(left.shim.pid, left.shim.start_time, PATIENCE);
+        sys::process::kill_and_wait(left.shim.pid, left.shim.start_time, TIMEOUT);
     }
     // What it wrote down until it was dead.
     let left = crate::shim::left_by(directory);
@@ -29,7 +29,7 @@ pub(crate) fn kill(cgroups: &[PathBuf], init: Option<ProcessReference>) {
     if let Some(init) = init {
         sys::process::kill(init.pid, init.start_time);
     }
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TIMEOUT;
     loop {
         thaw(cgroups);
         let processes: Vec<u32> = cgroups.iter().flat_map(|directory| processes(directory)).collect();
@@ -62,7 +62,7 @@ fn processes(directory: &Path) -> Vec<u32> {
 /// Removes cgroups that exist still; those of a clean exit the shim has removed.
 pub(crate) fn remove(cgroups: &[PathBuf]) {
     for directory in cgroups.iter().filter(|directory| directory.exists()) {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + TIMEOUT;
         while let Err(error) = remove_tree(directory) {
             if error.kind() == std::io::ErrorKind::NotFound {
                 break;

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use model::{Actor, ContainerId, ExecId, ResourceKind};
 use sys::program::SealedProgram;
 
 use crate::cgroup_moves::CgroupMoves;
+use crate::clients::ClientNumbers;
 use crate::container::{Container, Phase, Record};
 use crate::database::Database;
 use crate::directory::Directory;
@@ -36,7 +36,7 @@ pub struct Engine {
     pub(crate) endings: tokio::sync::RwLock<()>,
     /// Held while a container's hosts file is read and written.
     pub(crate) hosts_files: Mutex<()>,
-    next_client: AtomicU64,
+    pub(crate) clients: ClientNumbers,
     identity: String,
 }
 
@@ -79,7 +79,7 @@ impl Engine {
             execs: Mutex::default(),
             endings: tokio::sync::RwLock::default(),
             hosts_files: Mutex::default(),
-            next_client: AtomicU64::new(random_u64()),
+            clients: ClientNumbers::default(),
             identity: database.setting("identity", make_identity)?,
             options,
             database,
@@ -198,11 +198,6 @@ impl Engine {
         self.events.emit(ResourceKind::Image, action, Actor { id: name.to_owned(), attributes });
     }
 
-    /// A number for a client that attaches, unlike any a shim has seen.
-    pub(crate) fn next_client(&self) -> u64 {
-        self.next_client.fetch_add(1, Ordering::Relaxed)
-    }
-
     pub(crate) fn exec(&self, id: &str) -> Result<Arc<Exec>, Error> {
         let unknown = || Error::NoSuchExec(id.to_owned());
         let id = ExecId::parse(id).map_err(|_| unknown())?;
@@ -219,17 +214,9 @@ fn make_directory(path: &std::path::Path) -> Result<(), Error> {
         .map_err(file_error("make the directory", path))
 }
 
-pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
-    sys::random::bytes()
-}
-
-fn random_u64() -> u64 {
-    u64::from_ne_bytes(random_bytes()) >> 16
-}
-
 fn make_identity() -> String {
     const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let bytes: [u8; 48] = random_bytes();
+    let bytes: [u8; 48] = crate::random::bytes();
     let letters: Vec<char> = bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte & 31)])).collect();
     letters.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join(":")
 }

@@ -22,12 +22,12 @@ const FORGOTTEN: u64 = 128;
 
 /// An event, and the form in which listeners are sent it: made once for all of them.
 #[derive(Debug)]
-pub struct Told {
+pub struct PublishedEvent {
     event: Event,
     line: OnceLock<Box<[u8]>>,
 }
 
-impl Told {
+impl PublishedEvent {
     fn new(event: Event) -> Arc<Self> {
         Arc::new(Self { event, line: OnceLock::new() })
     }
@@ -38,7 +38,7 @@ impl Told {
     }
 }
 
-impl Deref for Told {
+impl Deref for PublishedEvent {
     type Target = Event;
 
     fn deref(&self) -> &Event {
@@ -48,8 +48,8 @@ impl Deref for Told {
 
 /// The engine's events.
 pub struct Events {
-    kept: Mutex<Kept>,
-    sender: broadcast::Sender<Arc<Told>>,
+    kept: Mutex<RecentEvents>,
+    sender: broadcast::Sender<Arc<PublishedEvent>>,
     database: Option<Arc<Database>>,
     /// Whether the database has refused an event already: one line in the log is enough.
     complained: AtomicBool,
@@ -57,18 +57,18 @@ pub struct Events {
 
 /// The last events, oldest first.
 #[derive(Default)]
-struct Kept {
-    events: VecDeque<Arc<Told>>,
+struct RecentEvents {
+    events: VecDeque<Arc<PublishedEvent>>,
     /// The number of the next event.
     next: u64,
 }
 
 /// A listener: what happened before it came, then what happens.
 pub struct Subscription {
-    /// Kept events in order, all older than what `live` brings.
-    pub past: Vec<Arc<Told>>,
+    /// RecentEvents events in order, all older than what `live` brings.
+    pub past: Vec<Arc<PublishedEvent>>,
     /// New events; `Lagged` when the listener was too slow.
-    pub live: broadcast::Receiver<Arc<Told>>,
+    pub live: broadcast::Receiver<Arc<PublishedEvent>>,
 }
 
 impl Default for Events {
@@ -88,9 +88,9 @@ impl Events {
     /// # Errors
     /// When the database fails.
     pub(crate) fn kept_in(database: Arc<Database>) -> Result<Self, Error> {
-        let mut kept = Kept::default();
+        let mut kept = RecentEvents::default();
         for (number, event) in database.events(KEPT)? {
-            kept.events.push_back(Told::new(event));
+            kept.events.push_back(PublishedEvent::new(event));
             kept.next = number + 1;
         }
         Ok(Self { kept: Mutex::new(kept), database: Some(database), ..Self::default() })
@@ -100,14 +100,14 @@ impl Events {
     pub fn emit(&self, kind: ResourceKind, action: impl Into<String>, actor: Actor) {
         let action = action.into();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = Told::new(Event { kind, action, actor, time: Timestamp::now() });
+        let published = PublishedEvent::new(Event { kind, action, actor, time: Timestamp::now() });
         if kept.events.len() >= KEPT as usize {
             kept.events.pop_front();
         }
-        kept.events.push_back(Arc::clone(&told));
-        self.save(kept.next, &told);
+        kept.events.push_back(Arc::clone(&published));
+        self.save(kept.next, &published);
         kept.next += 1;
-        let _ = self.sender.send(told);
+        let _ = self.sender.send(published);
     }
 
     /// Keeps an event for the next daemon. That the disk is full must not stop what the event tells of.

@@ -14,13 +14,13 @@ use shim_protocol::{Notice, Request, RunDirectory};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::container::exit::read_exit;
-use crate::container::start::remove_run_directory;
 use crate::container::{Container, Phase};
+use crate::disposal::remove_run_directory;
 use crate::engine::Engine;
 use crate::shim::{Incoming, Shim};
 
 /// How long a shim that is asked how far it came may take.
-const PATIENCE: Duration = Duration::from_millis(200);
+const TIMEOUT: Duration = Duration::from_millis(200);
 
 /// How far a shim came.
 #[derive(Default)]
@@ -45,7 +45,7 @@ pub(crate) async fn settle(engine: &Arc<Engine>, container: &Arc<Container>, dir
         && let Ok((shim, mut notices)) = Shim::adopt(directory)
     {
         // What it told until the time was up is enough.
-        let _ = tokio::time::timeout(PATIENCE, progress.learn(&mut notices)).await;
+        let _ = tokio::time::timeout(TIMEOUT, progress.learn(&mut notices)).await;
         if let (Some(init), Some(at)) = (progress.init, progress.started) {
             container.set_shim(Some(shim));
             record_start(engine, container, Run { init, at, cgroups: progress.cgroups });

@@ -17,8 +17,10 @@ pub enum Outcome {
 pub(crate) async fn finish<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
-    match tokio::spawn(work).await {
-        Ok(result) => result,
-        Err(failure) => Err(Error::refused(format!("the engine failed at this request: {failure}"))),
-    }
+    joined(tokio::spawn(work).await)?
+}
+
+/// The result of a task; that it panicked is an error of its request.
+pub(crate) fn joined<T>(result: Result<T, tokio::task::JoinError>) -> Result<T, Error> {
+    result.map_err(|failure| Error::refused(format!("the engine failed at this request: {failure}")))
 }

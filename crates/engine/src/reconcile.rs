@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use shim_protocol::RunDirectory;
 
-use crate::container::remove::{Removal, delete_tree};
-use crate::container::start::remove_run_directory;
+use crate::container::remove::Removal;
 use crate::container::{Container, Phase, Record};
+use crate::disposal::{delete_tree, remove_run_directory};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::shim::Shim;

@@ -5,9 +5,9 @@ use std::sync::{Arc, PoisonError};
 use images::registry::{Client, RegistrySettings};
 use images::{ImageUse, Removal, RemoveOptions};
 
-use crate::container::connect::joined;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::outcome::joined;
 
 impl Engine {
     /// Removes an image or a name of it, and tells listeners.

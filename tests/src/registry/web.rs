@@ -226,7 +226,7 @@ fn read_line(reader: &mut BufReader<TcpStream>) -> Option<String> {
 
 /// Writes an answer; false when the connection ends with it.
 fn write_reply(mut stream: &TcpStream, asked: &Asked, reply: &Reply, shared: &Shared) -> bool {
-    let mut head = format!("HTTP/1.1 {} Told\r\n", reply.status);
+    let mut head = format!("HTTP/1.1 {} PublishedEvent\r\n", reply.status);
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }

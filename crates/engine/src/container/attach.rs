@@ -6,21 +6,19 @@ use std::time::{Duration, Instant};
 
 use shim_protocol::{Attach, Request};
 
-use crate::container::connect::joined;
+use crate::clients::DETACH_KEYS;
 use crate::container::{Container, Phase, WaitingClient};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::logs::LogQuery;
+use crate::outcome::joined;
 
 /// How long a client that attached to an ended container may wait for its start, as
 /// `docker start -a` needs; then the attachment ends.
 const START_GRACE: Duration = Duration::from_secs(3);
 
 /// How long others wait altogether for a client that is shown the log before it joins.
-const PATIENCE: Duration = Duration::from_secs(3);
-
-/// Bytes that end an attachment when typed on a terminal: Ctrl-P, Ctrl-Q.
-pub(crate) const DETACH_KEYS: [u8; 2] = [0x10, 0x11];
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What a client wants of a container's stdio.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -90,7 +88,7 @@ impl AttachSession {
         engine.emit(&record, "attach", &[]);
         let terminal = record.config.tty;
         let attach = Attach {
-            client: engine.next_client(),
+            client: engine.clients.next(),
             stdin: request.stdin && record.config.open_stdin,
             stdout: request.stdout,
             stderr: request.stderr,
@@ -154,7 +152,7 @@ impl Engine {
         };
         let failed = |source| Error::Shim { act: "show the log to a client of", source };
         let Ok(mut logs) = self.logs(container.id().as_str(), query).await else { return Ok(()) };
-        let mut left = PATIENCE;
+        let mut left = TIMEOUT;
         while let Some(piece) = logs.next().await {
             let Ok(piece) = piece else { return Ok(()) };
             let socket = socket.try_clone().map_err(failed)?;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use images::{Change, CommitRequest, Image};
 use model::{Config, ImageReference};
 
-use crate::container::connect::joined;
 use crate::container::{Record, mounts};
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::outcome::joined;
 
 /// Where the runtime mounts something in every container.
 const MOUNT_POINTS: [&str; 11] = [

@@ -9,6 +9,7 @@ use network::names::{ExtraHost, HostServers, Hosts, NameServers};
 use crate::container::{Container, Record};
 use crate::engine::Engine;
 use crate::error::{Error, file_error};
+use crate::outcome::joined;
 
 /// The host's own resolver configuration.
 const HOST_RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -171,8 +172,4 @@ fn endpoint_request(record: &Record) -> Result<network::Request, Error> {
     let ports = network::port::plan(&exposed, &bindings, record.host_config.publish_all_ports)
         .map_err(|error| Error::refused(error.to_string()))?;
     Ok(network::Request { container: record.id.clone(), mac, ports })
-}
-
-pub(crate) fn joined<T>(result: Result<T, tokio::task::JoinError>) -> Result<T, Error> {
-    result.map_err(|failure| Error::refused(format!("the engine failed at this request: {failure}")))
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use model::{Config, ContainerId, HostConfig, Timestamp};
 
-use crate::container::{Container, Phase, Record, modes, mounts, settings};
+use crate::container::{Container, Phase, Record, modes, settings};
 use crate::database::{Durability, VolumeRows};
-use crate::engine::{Engine, random_bytes};
+use crate::engine::Engine;
 use crate::error::{Error, file_error};
-use crate::names;
+use crate::{names, random};
 
 /// What a client asks to be made.
 #[derive(Debug, Clone, Default)]
@@ -40,7 +40,7 @@ impl Engine {
         self.cgroup_moves.prepare();
         let engine = Arc::clone(self);
         let work = tokio::task::spawn_blocking(move || engine.make(new, Durability::PowerLoss));
-        crate::container::connect::joined(work.await)?
+        crate::outcome::joined(work.await)?
     }
 
     /// Makes a container that has to survive a crash of the daemon, or none at all: a step of a build
@@ -72,7 +72,7 @@ impl Engine {
         let links = self.resolve_links(&host)?;
         modes::check_links(&host)?;
         self.check_joined(&host)?;
-        let id = ContainerId::from_random(random_bytes());
+        let id = ContainerId::from_random(random::bytes());
         if config.hostname.is_empty() {
             config.hostname = default_hostname(&host, &id);
         }
@@ -125,7 +125,7 @@ impl Engine {
             return self.directory.reserve(&name, id).map(|()| name);
         }
         loop {
-            let random = || u32::from_ne_bytes(random_bytes());
+            let random = || u32::from_ne_bytes(random::bytes());
             let name = names::make_up(random, |name| self.directory.is_free(name));
             if self.directory.reserve(&name, id).is_ok() {
                 return Ok(name);
@@ -193,20 +193,6 @@ fn default_hostname(host: &HostConfig, id: &ContainerId) -> String {
         return name.trim().to_owned();
     }
     id.short().to_owned()
-}
-
-/// Whether a bind's source is a path of the host, not a volume's name.
-pub(crate) fn is_host_path(source: &str) -> bool {
-    source.starts_with('/')
-}
-
-/// Refuses two mounts on one place.
-pub(crate) fn check_duplicate(planned: &[model::MountPoint], destination: &str) -> Result<(), Error> {
-    let destination = mounts::clean(destination);
-    if planned.iter().any(|mount| mounts::clean(&mount.destination) == destination) {
-        return Err(Error::refused(format!("Duplicate bind mount {}", destination.display())));
-    }
-    Ok(())
 }
 
 /// Words an unknown image as clients of this endpoint know it, with the tag that was looked for.

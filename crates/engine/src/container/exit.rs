@@ -7,8 +7,8 @@ use model::{Exit, Timestamp};
 use shim_protocol::{Notice, Request, RunDirectory};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::container::start::remove_run_directory;
 use crate::container::{Container, Phase, Record};
+use crate::disposal::remove_run_directory;
 use crate::engine::Engine;
 use crate::shim::Incoming;
 

@@ -20,6 +20,7 @@ mod rename;
 mod resize;
 pub(crate) mod resources;
 mod restart;
+pub(crate) mod samples;
 pub(crate) mod security;
 mod settings;
 pub(crate) mod specification;
@@ -55,9 +56,9 @@ use crate::shim::Shim;
 pub struct Container {
     id: ContainerId,
     record: watch::Sender<Arc<Record>>,
-    /// Held while the record is read, changed and shown again. Tells whether there is no row any
-    /// more, so that a late change does not make one again.
-    writing: Mutex<Kept>,
+    /// Held while the record is read, changed and published. Says whether there is still a row, so that a
+    /// late change does not write a new one.
+    writing: Mutex<RowState>,
     /// Orders transitions: start, exit, pause, rename, removal.
     pub(crate) transition: Transition,
     shim: Mutex<Option<Arc<Shim>>>,
@@ -66,16 +67,16 @@ pub struct Container {
     /// Wakes a restart that waits out its delay, because a client took over.
     pub(crate) restart_cancelled: tokio::sync::Notify,
     /// Gives the counters to those who follow them, while there are some.
-    pub(crate) sampler: Mutex<Option<watch::Sender<Option<Arc<statistics::Samples>>>>>,
+    pub(crate) sampler: Mutex<Option<watch::Sender<Option<Arc<samples::Samples>>>>>,
     /// The counters that anybody asked for last.
-    pub(crate) last_sample: Mutex<Option<statistics::Sample>>,
+    pub(crate) last_sample: Mutex<Option<samples::Sample>>,
     /// The delay before the last restart by policy.
     pub(crate) restart_delay: Mutex<std::time::Duration>,
 }
 
 /// Whether a container has a row in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kept {
+enum RowState {
     Saved,
     Forgotten,
 }
@@ -93,7 +94,7 @@ impl Container {
         Arc::new(Self {
             id: record.id.clone(),
             record: watch::Sender::new(Arc::new(record)),
-            writing: Mutex::new(Kept::Saved),
+            writing: Mutex::new(RowState::Saved),
             transition: Transition::default(),
             shim: Mutex::new(None),
             waiting_clients: Mutex::new(Vec::new()),
@@ -148,8 +149,8 @@ impl Container {
         let mut record = Record::clone(&self.record());
         change(&mut record);
         match *kept {
-            Kept::Saved => database.save(&record, volumes, Durability::Crash)?,
-            Kept::Forgotten => {}
+            RowState::Saved => database.save(&record, volumes, Durability::Crash)?,
+            RowState::Forgotten => {}
         }
         Ok(self.show(record))
     }
@@ -161,7 +162,7 @@ impl Container {
     pub(crate) fn forget(&self, database: &Database, volumes: &VolumeRows) -> Result<(), Error> {
         let mut kept = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         database.delete(&self.id, volumes)?;
-        *kept = Kept::Forgotten;
+        *kept = RowState::Forgotten;
         Ok(())
     }
 

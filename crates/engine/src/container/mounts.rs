@@ -155,6 +155,20 @@ pub(crate) fn clean(path: &str) -> PathBuf {
     clean
 }
 
+/// Whether a bind's source is a path of the host, not a volume's name.
+pub(crate) fn is_host_path(source: &str) -> bool {
+    source.starts_with('/')
+}
+
+/// Refuses two mounts on one place.
+pub(crate) fn check_duplicate(planned: &[model::MountPoint], destination: &str) -> Result<(), Error> {
+    let destination = clean(destination);
+    if planned.iter().any(|mount| clean(&mount.destination) == destination) {
+        return Err(Error::refused(format!("Duplicate bind mount {}", destination.display())));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

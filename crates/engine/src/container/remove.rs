@@ -6,9 +6,9 @@ use std::sync::Arc;
 use shim_protocol::RunDirectory;
 use tokio::sync::MutexGuard;
 
-use crate::container::start::remove_run_directory;
 use crate::container::{Command, Container, Decision, Phase, Refusal, decide};
 use crate::database::VolumeRows;
+use crate::disposal::{delete_tree, remove_run_directory};
 use crate::engine::Engine;
 use crate::error::{Error, file_error};
 
@@ -142,14 +142,5 @@ impl Engine {
     /// Where files wait for their deletion.
     pub(crate) fn trash(&self) -> PathBuf {
         self.options.data_root.join("trash")
-    }
-}
-
-/// Deletes a tree of files; what cannot be deleted now the next start tries again.
-pub(crate) fn delete_tree(path: &std::path::Path) {
-    if let Err(error) = std::fs::remove_dir_all(path)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        tracing::warn!("cannot delete {}: {error}", path.display());
     }
 }

@@ -8,6 +8,7 @@ use shim_protocol::{Notice, Request, RunDirectory};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::container::{Command, Container, Decision, Phase, Record, Refusal, decide};
+use crate::disposal::remove_run_directory;
 use crate::engine::Engine;
 use crate::error::{Error, file_error};
 use crate::fault;
@@ -15,7 +16,7 @@ use crate::outcome::Outcome;
 use crate::shim::{Incoming, Shim};
 
 /// How long a shim may take for one step before the start fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a shim told of a container that waits at its gate.
 struct Gate {
@@ -192,7 +193,7 @@ impl Engine {
             }
             while notices.recv().await.is_some() {}
         };
-        if tokio::time::timeout(PATIENCE, gone).await.is_err() {
+        if tokio::time::timeout(TIMEOUT, gone).await.is_err() {
             tracing::error!("the shim of container {} does not end after a failed start", container.id());
         }
         // A shim that was killed has removed no cgroup.
@@ -294,18 +295,9 @@ fn check_failure(notice: Notice) -> Result<(), StartFailure> {
 }
 
 async fn next(notices: &mut UnboundedReceiver<Incoming>) -> Result<Incoming, StartFailure> {
-    match tokio::time::timeout(PATIENCE, notices.recv()).await {
+    match tokio::time::timeout(TIMEOUT, notices.recv()).await {
         Ok(Some(incoming)) => Ok(incoming),
         Ok(None) => Err(Error::ShimGone.into()),
         Err(_) => Err(Error::refused("the container's shim does not answer").into()),
-    }
-}
-
-/// Removes a run directory; one that does not exist is fine.
-pub(crate) fn remove_run_directory(directory: &RunDirectory) {
-    if let Err(error) = std::fs::remove_dir_all(directory.path())
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        tracing::warn!("cannot remove {}: {error}", directory.path().display());
     }
 }

@@ -15,7 +15,7 @@ use crate::outcome::Outcome;
 const DEFAULT_GRACE: i64 = 10;
 
 /// How long SIGKILL may take before the engine says that the process does not end.
-const KILL_PATIENCE: Duration = Duration::from_secs(30);
+const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Engine {
     /// Stops a container within `grace` seconds; less than zero waits for ever.
@@ -64,12 +64,12 @@ impl Engine {
             }
         }
         self.signal(container, Signal::KILL).await?;
-        if wait_for_exit(container, record.exits, Some(KILL_PATIENCE)).await {
+        if wait_for_exit(container, record.exits, Some(KILL_TIMEOUT)).await {
             Ok(())
         } else {
             Err(Error::refused(format!(
                 "its processes did not end within {} s of SIGKILL",
-                KILL_PATIENCE.as_secs()
+                KILL_TIMEOUT.as_secs()
             )))
         }
     }

@@ -1,53 +1,31 @@
 //! Further processes in running containers.
 
+mod saved;
+
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use model::{ContainerId, ExecId, ProcessSpec, Ulimit};
-use serde::{Deserialize, Serialize};
 use shim_protocol::{Answer, Attach, FailureKind, Request};
 use tokio::sync::watch;
 
-use crate::container::attach::DETACH_KEYS;
+use crate::clients::DETACH_KEYS;
 use crate::container::specification::{self, put_variable};
 use crate::container::{Command, Container, Decision, Record, Refusal, capabilities, decide, resources};
-use crate::engine::{Engine, random_bytes};
+use crate::engine::Engine;
 use crate::error::Error;
+use crate::random;
 use crate::shim::RequestError;
+
+pub(crate) use self::saved::SavedExec;
+pub use self::saved::{ExecConfig, ExecState};
 
 /// How long the notice of an exec's end may take once its process is gone.
 const END_NOTICE: Duration = Duration::from_secs(1);
 
 /// How long the shim's answer to the start of an exec may take.
 const START_ANSWER: Duration = Duration::from_secs(1);
-
-/// What a client asks to run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the fields are the specification's")]
-pub struct ExecConfig {
-    pub user: String,
-    pub privileged: bool,
-    pub tty: bool,
-    pub attach_stdin: bool,
-    pub attach_stdout: bool,
-    pub attach_stderr: bool,
-    pub cmd: Vec<String>,
-    pub env: Vec<String>,
-    pub working_dir: String,
-}
-
-/// Where an exec is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ExecState {
-    /// Made, not started.
-    Created,
-    /// Its process runs; the host's number of it, 0 until it is known.
-    Running(u32),
-    /// It ended with this code.
-    Exited(i32),
-}
 
 /// One exec. It lives until its container ends.
 pub struct Exec {
@@ -83,15 +61,6 @@ impl Exec {
     }
 }
 
-/// An exec as it is saved.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct SavedExec {
-    pub(crate) id: ExecId,
-    pub(crate) container: ContainerId,
-    pub(crate) config: ExecConfig,
-    pub(crate) state: ExecState,
-}
-
 /// A checked wish to start an exec; [`ExecSession::run`] follows once the client's head is written.
 pub struct ExecSession {
     engine: Arc<Engine>,
@@ -121,7 +90,7 @@ impl Engine {
         let record = container.record();
         check_phase(&record, reference)?;
         self.cgroup_moves.prepare();
-        let id = ExecId::from_random(random_bytes());
+        let id = ExecId::from_random(random::bytes());
         let exec = Exec {
             id: id.clone(),
             container: record.id.clone(),
@@ -298,7 +267,7 @@ impl ExecSession {
             None => (None, None),
             Some(client) => {
                 let attach = Attach {
-                    client: engine.next_client(),
+                    client: engine.clients.next(),
                     stdin: config.attach_stdin,
                     stdout: config.attach_stdout,
                     stderr: config.attach_stderr,

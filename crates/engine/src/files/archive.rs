@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use images::paths::{self, Fetched, PathError, PathStat, Placement, Purpose};
 
-use crate::container::connect::joined;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::files::patience;
+use crate::files::arrival;
 use crate::files::view::{HeldView, path_error};
+use crate::outcome::joined;
 
 /// A path that was found; [`ArchiveSession::run`] follows once the answer's head is written.
 pub struct ArchiveSession {
@@ -100,7 +100,7 @@ impl Engine {
         let is_exclusive = held.is_exclusive();
         let record = Arc::clone(&held.record);
         let path = path.to_owned();
-        let (archive, arrival) = patience::observed(archive);
+        let (archive, arrival) = arrival::observed(archive);
         let work = tokio::task::spawn_blocking(move || {
             paths::put(held.view.root(), &path, archive, placement).map(drop).map_err(path_error)
         });

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::container::Record;
-use crate::container::connect::joined;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::outcome::joined;
 
 /// A container to be exported; [`ExportSession::run`] follows once the answer's head is written.
 pub struct ExportSession {

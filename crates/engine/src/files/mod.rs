@@ -1,8 +1,8 @@
 //! Files of containers from outside: export, and archives of any path.
 
 mod archive;
+mod arrival;
 mod export;
-mod patience;
 mod view;
 
 pub use archive::ArchiveSession;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use images::paths::{BindView, PathError, Purpose, View, ViewRequest};
 use tokio::sync::OwnedMutexGuard;
 
-use crate::container::connect::joined;
 use crate::container::{Container, Record};
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::outcome::joined;
 
 /// A container's root, held open. One that does not run cannot be started while it is written to.
 pub(crate) struct HeldView {

@@ -9,7 +9,7 @@ use model::LogConfig;
 const SERVERS: [(&str, &str, u16); 2] = [("syslog", "syslog-address", 514), ("gelf", "gelf-address", 12_201)];
 
 /// How long a name server may take before the start fails.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Replaces the names of log servers by their addresses, at every start anew.
 ///
@@ -33,7 +33,7 @@ async fn look_up(host: &str, port: u16) -> Result<std::net::SocketAddr, String> 
         return Ok((address, port).into());
     }
     let failed = |cause: &str| format!("cannot resolve the log server {host}: {cause}");
-    match tokio::time::timeout(PATIENCE, tokio::net::lookup_host((host, port))).await {
+    match tokio::time::timeout(TIMEOUT, tokio::net::lookup_host((host, port))).await {
         Ok(Ok(mut found)) => found.next().ok_or_else(|| failed("it has no address")),
         Ok(Err(error)) => Err(failed(&error.to_string())),
         Err(_) => Err(failed("the name server does not answer")),

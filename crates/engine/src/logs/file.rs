@@ -7,11 +7,13 @@ use bytes::Bytes;
 use shim_protocol::log::Reader;
 use tokio::task::JoinHandle;
 
-use super::{Pieces, Run};
+use super::pieces::Pieces;
+use super::query::Run;
 use crate::error::Error;
+use crate::outcome::joined;
 
 /// How often a follower looks for new output.
-const LOOK: Duration = Duration::from_millis(25);
+const POLL_INTERVAL: Duration = Duration::from_millis(25);
 
 /// A log being read without waiting.
 pub(super) struct LogPieces {
@@ -60,7 +62,7 @@ impl FileStream {
     pub(super) async fn next(&mut self) -> Option<Result<Bytes, Error>> {
         loop {
             let read = self.ahead.take()?;
-            let (pieces, piece) = match crate::container::connect::joined(read.await) {
+            let (pieces, piece) = match joined(read.await) {
                 Ok(read) => read,
                 Err(error) => return Some(Err(error)),
             };
@@ -83,7 +85,7 @@ impl FileStream {
     /// a follower there is nothing to wait for.
     async fn wait_for_more(&mut self) -> Option<()> {
         let run = self.run.as_mut()?;
-        self.is_last = tokio::time::timeout(LOOK, run.end()).await.is_ok();
+        self.is_last = tokio::time::timeout(POLL_INTERVAL, run.end()).await.is_ok();
         Some(())
     }
 }

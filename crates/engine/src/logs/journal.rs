@@ -17,7 +17,8 @@ use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStdout, Command};
 
 use super::export::{Entry, Parser};
-use super::{LogQuery, Pieces, Run};
+use super::pieces::Pieces;
+use super::query::{LogQuery, Run};
 use crate::container::Record;
 use crate::error::Error;
 

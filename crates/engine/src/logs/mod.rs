@@ -4,39 +4,23 @@ mod export;
 mod file;
 mod journal;
 mod pieces;
+mod query;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use model::Timestamp;
 use shim_protocol::log::{Reader, Start};
 
-use crate::container::{Container, Phase, Record};
+use crate::container::{Phase, Record};
 use crate::engine::Engine;
 use crate::error::Error;
 
 use file::{FileStream, LogPieces};
 use journal::JournalStream;
 use pieces::Pieces;
+use query::Run;
 
-/// What a client wants of a log.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LogQuery {
-    /// Go on as long as the container runs.
-    pub follow: bool,
-    /// The process's output.
-    pub stdout: bool,
-    /// The process's error output.
-    pub stderr: bool,
-    /// Nothing older.
-    pub since: Option<Timestamp>,
-    /// Each line begins with its time.
-    pub timestamps: bool,
-    /// So many lines from the end; `None` is all.
-    pub tail: Option<u64>,
-    /// Heads before pieces; `None` is as the container's terminal says.
-    pub framed: Option<bool>,
-}
+pub use query::LogQuery;
 
 /// A log being read.
 pub struct LogStream(Source);
@@ -95,26 +79,5 @@ impl LogStream {
             Source::File(file) => file.next().await,
             Source::Journal(journal) => journal.next().await,
         }
-    }
-}
-
-/// The run of a container that a follower waits for.
-struct Run {
-    changes: tokio::sync::watch::Receiver<Arc<Record>>,
-    exits: u64,
-}
-
-impl Run {
-    fn of(container: &Container, record: &Record) -> Self {
-        Self { changes: container.watch(), exits: record.exits }
-    }
-
-    /// Waits until the run is over; one that never began is.
-    async fn end(&mut self) {
-        let exits = self.exits;
-        let is_over = |record: &Arc<Record>| {
-            record.exits > exits || !(record.is_running() || matches!(record.phase, Phase::Starting))
-        };
-        let _ = self.changes.wait_for(is_over).await;
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use shim_protocol::log::{Record, Stream};
 
-use super::LogQuery;
+use super::query::LogQuery;
 
 /// Bytes of output gathered before they are given out.
 const PIECE: usize = 128 * 1024;

@@ -10,8 +10,9 @@ use model::{ContainerId, MountPoint};
 
 use crate::container::{Record, mounts};
 use crate::database::VolumeRows;
-use crate::engine::{Engine, random_bytes};
+use crate::engine::Engine;
 use crate::error::{Error, file_error};
+use crate::random;
 
 use plan::Plan;
 
@@ -44,13 +45,13 @@ impl Volumes {
         if content.exists() {
             return Ok(false);
         }
-        let begun = self.root.join(format!(".new-{}", random_name()));
+        let begun = self.root.join(format!(".new-{}", random::name()));
         let data = begun.join("_data");
         let made = std::fs::create_dir_all(&data)
             .map_err(file_error("make the volume", &data))
             .and_then(|()| fill(&data))
             .and_then(|()| self.publish(name, &data));
-        crate::container::remove::delete_tree(&begun);
+        crate::disposal::delete_tree(&begun);
         made
     }
 
@@ -158,7 +159,7 @@ impl Engine {
         }
         for entry in std::fs::read_dir(&self.volumes.root).into_iter().flatten().flatten() {
             if !entry.file_name().to_str().is_some_and(|name| known.contains(name)) {
-                crate::container::remove::delete_tree(&entry.path());
+                crate::disposal::delete_tree(&entry.path());
             }
         }
         Ok(())
@@ -216,18 +217,13 @@ impl Engine {
     /// Moves a volume without a row out of sight, and deletes it later.
     fn discard_volume(&self, name: &str) {
         let directory = self.volumes.root.join(name);
-        let trash = self.trash().join(format!("volume-{}", random_name()));
+        let trash = self.trash().join(format!("volume-{}", random::name()));
         match std::fs::rename(&directory, &trash) {
-            Ok(()) => drop(std::thread::spawn(move || crate::container::remove::delete_tree(&trash))),
+            Ok(()) => drop(std::thread::spawn(move || crate::disposal::delete_tree(&trash))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
                 tracing::warn!("{}", file_error("move away", &directory)(error));
             }
         }
     }
-}
-
-/// A name that nobody has: that of an anonymous volume.
-fn random_name() -> String {
-    ContainerId::from_random(random_bytes()).to_string()
 }

@@ -5,11 +5,10 @@ use std::path::Path;
 use model::{BindMount, MountPoint, MountSpec};
 use serde_json::Value;
 
-use super::random_name;
-use crate::container::create::{check_duplicate, is_host_path};
 use crate::container::{Record, mounts};
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::random;
 
 /// What is mounted into a container.
 pub(super) struct Plan {
@@ -34,12 +33,12 @@ impl Engine {
         let mut own: Vec<MountPoint> = Vec::new();
         for text in host.binds.iter().flatten() {
             let bind = mounts::parse_bind(text)?;
-            check_duplicate(&own, &bind.destination)?;
+            mounts::check_duplicate(&own, &bind.destination)?;
             own.push(self.bind_point(&bind));
         }
         for spec in host.mounts.iter().flatten().filter(|spec| spec.kind != "tmpfs") {
             let point = self.mount_point(spec, &mut anonymous)?;
-            check_duplicate(&own, &point.destination)?;
+            mounts::check_duplicate(&own, &point.destination)?;
             own.push(point);
         }
         let mut planned = self.mounts_from(host.volumes_from.as_deref().unwrap_or_default())?;
@@ -60,7 +59,7 @@ impl Engine {
             }
             if is_free(&planned, &destination) {
                 self.refuse_existing_file(record, &destination)?;
-                let name = random_name();
+                let name = random::name();
                 anonymous.push(name.clone());
                 planned.push(self.volume_point(name, destination, ""));
             }
@@ -87,7 +86,7 @@ impl Engine {
     }
 
     fn bind_point(&self, bind: &BindMount) -> MountPoint {
-        if !is_host_path(&bind.source) {
+        if !mounts::is_host_path(&bind.source) {
             let mode = if bind.mode.is_empty() { "z" } else { bind.mode.as_str() };
             return self.volume_point(bind.source.clone(), bind.destination.clone(), mode);
         }
@@ -121,7 +120,7 @@ impl Engine {
             "volume" => {
                 let copies_up = check_volume_options(spec.volume_options.as_ref())?;
                 let name = if spec.source.is_empty() {
-                    let name = random_name();
+                    let name = random::name();
                     anonymous.push(name.clone());
                     name
                 } else {

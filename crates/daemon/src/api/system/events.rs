@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Subscription, Told};
+use engine::{PublishedEvent, Subscription};
 use http::StatusCode;
 use model::{Event, Timestamp};
 use tokio::sync::broadcast::Receiver;
@@ -83,7 +83,7 @@ struct Heard {
 
 /// One client's wishes and its place in the stream of events.
 struct Listener {
-    live: Receiver<Arc<Told>>,
+    live: Receiver<Arc<PublishedEvent>>,
     span: Span,
     filter: EventFilter,
 }
@@ -94,7 +94,7 @@ impl Listener {
     }
 
     /// The past events that are asked for: none without `since`.
-    fn lines_of(&self, past: &[Arc<Told>]) -> Vec<u8> {
+    fn lines_of(&self, past: &[Arc<PublishedEvent>]) -> Vec<u8> {
         let mut lines = Vec::new();
         if let Some(since) = self.span.since {
             let wanted = past.iter().filter(|event| event.time >= since && self.wants(event));
@@ -133,7 +133,7 @@ impl Listener {
     }
 }
 
-fn write_line(lines: &mut Vec<u8>, event: &Told) {
+fn write_line(lines: &mut Vec<u8>, event: &PublishedEvent) {
     lines.extend_from_slice(event.line(|event| {
         // These types cannot fail to be written.
         let mut line = serde_json::to_vec(&WireEvent::new(event)).unwrap_or_default();
@@ -177,7 +177,7 @@ mod tests {
         events: &engine::Events,
         since: Option<i64>,
         until: Option<i64>,
-    ) -> (Listener, Vec<Arc<Told>>) {
+    ) -> (Listener, Vec<Arc<PublishedEvent>>) {
         let moment = |seconds| Timestamp::from_unix(seconds, 0).expect("moment");
         let span = Span { since: since.map(moment), until: until.map(moment) };
         let Subscription { past, live } = events.subscribe();

@@ -2,7 +2,7 @@
 
 use std::process::{Output, Stdio};
 
-use super::ProcessList;
+use super::list::ProcessList;
 use crate::error::Error;
 
 /// As much of what `ps` says of bad arguments as is shown: with some it prints its whole manual.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use images::HostAccounts;
 use model::Timestamp;
 
-use super::ProcessList;
+use super::list::ProcessList;
 
 const TITLES: [&str; 8] = ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"];
 

@@ -3,24 +3,18 @@
 
 mod command;
 mod full;
+mod list;
 
 use shim_protocol::{Answer, Request};
 
-use crate::container::connect::joined;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::outcome::joined;
+
+pub use self::list::ProcessList;
 
 /// What is listed when nothing else is asked for.
 const FULL: &str = "-ef";
-
-/// The processes of a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProcessList {
-    /// The columns' names.
-    pub titles: Vec<String>,
-    /// A row a process, as many values as there are titles.
-    pub processes: Vec<Vec<String>>,
-}
 
 impl Engine {
     /// Lists a container's processes with the columns that `arguments` of `ps` ask for.

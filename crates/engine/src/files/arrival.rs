@@ -11,10 +11,10 @@ use std::time::Duration;
 use crate::container::Transition;
 
 /// How long others wait altogether for a client that sends slowly.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often is looked who waits for whom.
-const LOOK: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// An archive as it arrives; tells whether its reader waits for the client.
 pub(super) struct ArrivingArchive {
@@ -43,11 +43,11 @@ impl Read for ArrivingArchive {
 impl Arrival {
     /// Ends when others have waited too long for this container because of the client.
     pub(super) async fn exhausted(&self, transition: &Transition) {
-        let mut left = PATIENCE;
+        let mut left = TIMEOUT;
         while !left.is_zero() {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
             if transition.is_awaited() && self.0.load(Ordering::Relaxed) {
-                left = left.saturating_sub(LOOK);
+                left = left.saturating_sub(POLL_INTERVAL);
             }
         }
     }
