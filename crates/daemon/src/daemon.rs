@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use docker_api::{Api, Requests, SharedSettings, common_headers};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::api::{Api, Requests, common_headers};
-use crate::config::{DaemonArguments, Settings};
-use crate::http;
+use crate::config::{DaemonArguments, Reloadable, Settings};
 use crate::listener::{self, Accepting, Connections};
 use crate::log::LogLevel;
 use crate::pidfile::PidFile;
@@ -28,7 +27,7 @@ const BLOCKING_THREADS: usize = 1024;
 pub(crate) fn run(arguments: &DaemonArguments, log: &LogLevel) -> anyhow::Result<()> {
     engine::sys::memory::keep_few_arenas(ARENAS);
     let settings = Settings::load(arguments)?;
-    log.set(settings.reloadable.values().level);
+    log.set(settings.reloadable.level);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, 4)))
         .max_blocking_threads(BLOCKING_THREADS)
@@ -48,22 +47,23 @@ async fn serve(settings: Settings, arguments: &DaemonArguments, log: &LogLevel) 
     let listeners =
         listener::bind(&settings.listen, settings.group.as_deref(), settings.tls.as_ref()).await?;
     let engine = engine::Engine::open(settings.engine).await.context("cannot open the engine")?;
-    let reloadable = Arc::new(settings.reloadable);
+    let shown = Arc::new(SharedSettings::new(settings.reloadable.shown));
     let (stop, stopping) = watch::channel(false);
-    let api = Api::new(Arc::clone(&engine), Arc::clone(&reloadable));
+    let api = Api::new(Arc::clone(&engine), Arc::clone(&shown));
     tokio::spawn(give_memory_back(api.requests()));
     let connections = Connections {
         service: Arc::new(api),
-        settings: http::Settings { common_headers: common_headers(&settings.cors).into(), stopping },
+        settings: berth_http::Settings { common_headers: common_headers(&settings.cors).into(), stopping },
     };
     let accepting = Accepting::start(listeners, &connections);
     drop(connections);
     tracing::info!("API listening, version {}", env!("CARGO_PKG_VERSION"));
     while let Event::Reload = signals.next().await {
-        match reloadable.reload(arguments) {
-            Ok((values, registry)) => {
-                log.set(values.level);
-                engine.set_registry(registry);
+        match Reloadable::reload(arguments) {
+            Ok(read) => {
+                log.set(read.level);
+                shown.replace(read.shown);
+                engine.set_registry(read.registry);
                 tracing::info!("settings are read again");
             }
             Err(error) => tracing::error!("the settings stay as they were: {error}"),

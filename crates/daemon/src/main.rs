@@ -1,14 +1,11 @@
 //! `berth`: a container engine that speaks the Docker Engine API.
 
-mod api;
 mod config;
 mod daemon;
 mod first_image;
-mod http;
 mod listener;
 mod log;
 mod pidfile;
-mod words;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -27,7 +24,7 @@ fn run_daemon(arguments: &config::DaemonArguments) -> ExitCode {
     match daemon::run(arguments, &log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{}", words::with_causes(error.as_ref()));
+            tracing::error!("{}", model::with_causes(error.as_ref()));
             ExitCode::FAILURE
         }
     }
@@ -41,7 +38,7 @@ fn make_image(arguments: &first_image::ImageArguments) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "berth: {}", words::with_causes(&error));
+            let _ = writeln!(std::io::stderr(), "berth: {}", model::with_causes(&error));
             ExitCode::FAILURE
         }
     }

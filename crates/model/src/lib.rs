@@ -4,6 +4,7 @@
 //! [`ImageConfig`] serialise in the documented form of the API (and are stored
 //! in that form); everything else past the edge is a parsed type.
 
+mod causes;
 mod config;
 mod digest;
 mod error;
@@ -18,6 +19,7 @@ mod statistics;
 mod sysctl;
 mod timestamp;
 
+pub use causes::with_causes;
 pub use config::{Config, EmptyObject, HealthCheck, StringOrList};
 pub use digest::{Digest, DigestError};
 pub use error::ErrorKind;

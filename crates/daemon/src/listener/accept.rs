@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::Listener;
-use crate::http::{Service, Settings, Transport, serve};
+use berth_http::{Service, Settings, Transport, serve};
 
 /// A TLS handshake must be over so soon.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);

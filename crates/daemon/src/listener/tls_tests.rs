@@ -17,7 +17,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
 
 use super::*;
 use crate::config::TlsFiles;
-use crate::http::{Exchange, Response, Service, Settings, Transport, serve};
+use berth_http::{Exchange, Response, Service, Settings, Transport, serve};
 
 /// Answers every request with its path, or echoes a hijacked connection.
 struct Echo;

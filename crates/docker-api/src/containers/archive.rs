@@ -1,0 +1,81 @@
+//! Files in and out of a container: `archive` in its three methods, and the old `copy`.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use engine::images::paths::{PathStat, Placement};
+use engine::images::{Overwrite, Ownership};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use serde::Deserialize;
+
+use crate::stream::{answer_with, with_body};
+use crate::{ApiError, Call, Handled, Reply, json};
+use berth_http::Response;
+
+const PATH_STAT: HeaderName = HeaderName::from_static("x-docker-container-path-stat");
+const TAR: HeaderValue = HeaderValue::from_static("application/x-tar");
+
+/// The path that the query must name.
+fn path(call: &Call<'_>) -> Result<String, ApiError> {
+    let missing = || ApiError::bad_parameter("'path' cannot be empty");
+    call.query.filled("path").map(str::to_owned).ok_or_else(missing)
+}
+
+/// The field that says what the path is: base64 of JSON.
+fn stat_field(stat: &PathStat) -> Result<(HeaderName, HeaderValue), ApiError> {
+    let text = serde_json::to_vec(stat).map_err(|error| ApiError::refused(error.to_string()))?;
+    let value = HeaderValue::try_from(STANDARD.encode(text));
+    Ok((PATH_STAT, value.map_err(|error| ApiError::refused(error.to_string()))?))
+}
+
+/// `HEAD /containers/(id)/archive`
+pub(super) async fn stat(call: &Call<'_>) -> Handled {
+    let path = path(call)?;
+    let (name, value) = stat_field(&call.engine.archive_stat(&call.name, &path).await?)?;
+    Ok(Reply::Whole(Response::empty(StatusCode::OK).with(name, value)))
+}
+
+/// `GET /containers/(id)/archive`
+pub(super) async fn read(call: Call<'_>) -> Handled {
+    let path = path(&call)?;
+    let session = call.engine.prepare_archive(&call.name, &path).await?;
+    let fields = [(header::CONTENT_TYPE, TAR), stat_field(session.stat())?];
+    answer_with(call, &fields, |out| session.run(Box::new(out))).await
+}
+
+/// `PUT /containers/(id)/archive`
+pub(super) async fn write(call: Call<'_>) -> Handled {
+    let path = path(&call)?;
+    let placement = Placement {
+        overwrite: match call.query.is_true("noOverwriteDirNonDir") {
+            true => Overwrite::SameSort,
+            false => Overwrite::Anything,
+        },
+        // `docker cp --archive` of newer clients.
+        ownership: match call.query.is_true("copyUIDGID") {
+            true => Ownership::Archive,
+            false => Ownership::Root,
+        },
+    };
+    let (engine, name) = (call.engine, &call.name);
+    let work = |archive| engine.archive_write(name, &path, placement, Box::new(archive));
+    with_body(&mut call.exchange.body, work).await??;
+    Ok(Reply::Whole(Response::text(StatusCode::OK, "")))
+}
+
+/// The body of copy.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct CopyBody {
+    resource: String,
+}
+
+/// `POST /containers/(id)/copy`
+pub(super) async fn copy(mut call: Call<'_>) -> Handled {
+    let body = call.json_body().await?;
+    let body: CopyBody = json::from_body(&body).map_err(|error| ApiError::refused(error.to_string()))?;
+    if body.resource.is_empty() {
+        return Err(ApiError::refused("Path cannot be empty"));
+    }
+    let session = call.engine.prepare_copy(&call.name, &body.resource).await?;
+    answer_with(call, &[(header::CONTENT_TYPE, TAR)], |out| session.run(Box::new(out))).await
+}

@@ -1,0 +1,55 @@
+//! `POST /containers/(id)/attach`: the connection stops being HTTP and is given to the container's shim.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+
+use engine::AttachRequest;
+
+use crate::query::Query;
+use crate::{Call, Handled, MAXIMUM_JSON, Reply};
+
+pub(super) async fn attach(call: Call<'_>) -> Handled {
+    // Before 1.6 both outputs came as one stream, without heads.
+    let merged = !call.version.is_at_least(6);
+    let request = read_query(&call.query, merged);
+    let session = call.engine.prepare_attach(&call.name, request)?;
+    let framed = !call.engine.find(&call.name)?.record().config.tty && !merged;
+    // Some clients repeat the query as a body: it belongs to the request, what follows it to the stream.
+    let _ = call.exchange.body.gather(MAXIMUM_JSON).await?;
+    let (hijacked, head) = call.exchange.hijack_unsent();
+    let (client, early) = hijacked.into_descriptor()?;
+    let ours = client.try_clone()?;
+    if let Err(error) = session.greet_and_join(client, early, head.as_bytes()).await {
+        tell_on_stream(ours, framed, &format!("Error attaching: {error}\n"));
+    }
+    Ok(Reply::Sent)
+}
+
+/// What the query wants; `raw` for clients that want no heads before pieces.
+pub(super) fn read_query(query: &Query, raw: bool) -> AttachRequest {
+    let stream = query.is_true("stream");
+    AttachRequest {
+        stdin: stream && query.is_true("stdin"),
+        stdout: query.is_true("stdout"),
+        stderr: query.is_true("stderr"),
+        logs: query.is_true("logs"),
+        stream,
+        raw,
+    }
+}
+
+/// Writes a text to a client whose connection is no longer HTTP: as error output where pieces have heads.
+///
+/// The connection is fresh, so that a short text always fits; what does not is dropped with the client.
+pub(crate) fn tell_on_stream(client: OwnedFd, framed: bool, text: &str) {
+    let mut message = Vec::with_capacity(text.len() + 8);
+    if framed {
+        message.extend_from_slice(&[2, 0, 0, 0]);
+        message.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
+    }
+    message.extend_from_slice(text.as_bytes());
+    let client = UnixStream::from(client);
+    let _: io::Result<()> = io::Write::write_all(&mut &client, &message);
+    let _ = client.shutdown(std::net::Shutdown::Both);
+}

@@ -1,0 +1,38 @@
+//! `GET /containers/(id)/stats`: one object, or one a second as long as the container runs.
+
+use engine::Samples;
+use http::StatusCode;
+
+use crate::stream::json_fields;
+use crate::wire::WireStats;
+use crate::{ApiError, Call, Handled, Reply};
+use berth_http::Response;
+
+pub(super) async fn stats(call: Call<'_>) -> Handled {
+    let container = call.engine.find(&call.name)?;
+    let json = |samples: &Samples| {
+        Response::json(StatusCode::OK, &WireStats::new(samples, &container.record())).body.to_vec()
+    };
+    if !call.query.is_true_or("stream", true) {
+        let samples = call.engine.statistics_once(&call.name).await?;
+        let record = container.record();
+        return Ok(Reply::Whole(Response::json(StatusCode::OK, &WireStats::new(&samples, &record))));
+    }
+    let followed = call.engine.statistics(&call.name)?;
+    let departure = call.exchange.departure();
+    tokio::pin!(departure);
+    let (_, output) = call.exchange.begin(StatusCode::OK, &json_fields()).await?;
+    if let Some(mut followed) = followed {
+        loop {
+            let samples = tokio::select! {
+                biased;
+                samples = followed.next() => samples,
+                _ = &mut departure => return Err(ApiError::Gone),
+            };
+            let Some(samples) = samples else { break };
+            output.write(samples.line(json)).await?;
+        }
+    }
+    output.finish().await?;
+    Ok(Reply::Sent)
+}

@@ -1,0 +1,100 @@
+//! Settings that clients of later versions send and that nothing here can do: refused in clear words when
+//! they say something, never taken in silence. Empty ones are fine.
+
+use serde_json::{Map, Value};
+
+use super::create::field;
+use crate::ApiError;
+
+/// Fields of `HostConfig`, and why they are not possible.
+const OF_HOST: [(&str, &str); 10] = [
+    ("Annotations", "there is no other runtime that could read them"),
+    ("Cgroup", "joining another container's cgroup is not possible"),
+    ("CpuCount", "it is a setting of Windows; use NanoCpus or CpuQuota"),
+    ("CpuPercent", "it is a setting of Windows; use NanoCpus or CpuQuota"),
+    ("CpuRealtimePeriod", "real-time CPU time cannot be shared out"),
+    ("CpuRealtimeRuntime", "real-time CPU time cannot be shared out"),
+    ("DeviceRequests", "there is no device driver; use Devices"),
+    ("IOMaximumBandwidth", "it is a setting of Windows; use BlkioDeviceReadBps and BlkioDeviceWriteBps"),
+    ("IOMaximumIOps", "it is a setting of Windows; use BlkioDeviceReadIOps and BlkioDeviceWriteIOps"),
+    ("KernelMemoryTCP", "the kernel has no such limit any more"),
+];
+
+/// Refuses what a create's body asks for and nothing here can do.
+pub(super) fn refuse(body: &Map<String, Value>, host: Option<&Value>) -> Result<(), ApiError> {
+    if field(body, "NetworkingConfig").is_some_and(|value| !is_blank(value)) {
+        return Err(ApiError::refused(
+            "NetworkingConfig is not supported by API 1.20: use HostConfig.NetworkMode, Links and MacAddress",
+        ));
+    }
+    host.map_or(Ok(()), refuse_of_host)
+}
+
+/// Refuses what a `HostConfig` asks for and nothing here can do.
+pub(super) fn refuse_of_host(host: &Value) -> Result<(), ApiError> {
+    let Some(fields) = host.as_object() else { return Ok(()) };
+    for (name, reason) in OF_HOST {
+        if field(fields, name).is_some_and(|value| !is_blank(value)) {
+            return Err(ApiError::refused(format!("HostConfig.{name} is not supported: {reason}")));
+        }
+    }
+    match field(fields, "Isolation").and_then(Value::as_str) {
+        None | Some("" | "default") => Ok(()),
+        Some(other) => Err(ApiError::refused(format!(
+            "HostConfig.Isolation is not supported: {other} is a setting of Windows"
+        ))),
+    }
+}
+
+/// Whether a value says nothing, however deeply it says it.
+fn is_blank(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(truth) => !truth,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.iter().all(is_blank),
+        Value::Object(fields) => fields.values().all(is_blank),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refused(body: Value) -> bool {
+        let body = body.as_object().expect("an object");
+        refuse(body, body.get("HostConfig")).is_err()
+    }
+
+    #[test]
+    fn networks_may_be_named_but_not_configured() {
+        for fine in [
+            json!(null),
+            json!({}),
+            json!({"EndpointsConfig": {"default": {"IPAMConfig": null, "Links": [], "GwPriority": 0}}}),
+        ] {
+            assert!(!refused(json!({ "NetworkingConfig": fine })), "{fine}");
+        }
+        assert!(refused(json!({"NetworkingConfig": {"EndpointsConfig": {"net": {"Aliases": ["web"]}}}})));
+    }
+
+    #[test]
+    fn what_says_nothing_is_fine() {
+        for fine in [
+            json!({"DeviceRequests": null, "CpuCount": 0, "Isolation": "", "Annotations": {}}),
+            json!({"DeviceRequests": [], "KernelMemoryTCP": 0, "Isolation": "default"}),
+        ] {
+            assert!(!refused(json!({ "HostConfig": fine })), "{fine}");
+        }
+        for bad in [
+            json!({"DeviceRequests": [{"Count": -1, "Capabilities": [["gpu"]]}]}),
+            json!({"cpucount": 2}),
+            json!({"Isolation": "hyperv"}),
+        ] {
+            assert!(refused(json!({ "HostConfig": bad })), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The endpoints that move a container from one state to another and answer with little.
+
+use std::time::Duration;
+
+use engine::{Error, Outcome, Removal};
+use http::StatusCode;
+use model::{ContainerId, HostConfig, Signal};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::unsupported;
+use crate::query::Query;
+use crate::wire::WaitAnswer;
+use crate::{ApiError, Call, Handled, Reply, json};
+use berth_http::Response;
+
+const NO_CONTENT: StatusCode = StatusCode::NO_CONTENT;
+/// How long a listener may take to act on a failed start.
+const REACTION_TIME: Duration = Duration::from_millis(150);
+/// How often it is looked whether it did.
+const REACTION_CHECK: Duration = Duration::from_millis(3);
+
+/// `POST /containers/(id)/start`, with a `HostConfig` as body from old clients.
+pub(super) async fn start(mut call: Call<'_>) -> Handled {
+    let host = start_body(&mut call).await?;
+    let container = call.engine.find(&call.name)?;
+    match call.engine.start(&call.name, host).await {
+        Ok(outcome) => Ok(done(outcome)),
+        Err(error) => {
+            let_listeners_act(&call, container.id()).await;
+            Err(error.into())
+        }
+    }
+}
+
+/// Holds the answer to a failed start back for a moment while somebody listens to events.
+///
+/// `docker run --rm` removes its container itself when it sees the `die` event, but gives that up
+/// when the start's failure reaches it first; the container would stay for ever.
+async fn let_listeners_act(call: &Call<'_>, container: &ContainerId) {
+    let deadline = Instant::now() + REACTION_TIME;
+    while call.engine.events().listeners() > 0
+        && Instant::now() < deadline
+        && call.engine.find(container.as_str()).is_ok()
+    {
+        tokio::time::sleep(REACTION_CHECK).await;
+    }
+}
+
+async fn start_body(call: &mut Call<'_>) -> Result<Option<HostConfig>, ApiError> {
+    if !call.exchange.body.is_announced() {
+        return Ok(None);
+    }
+    let body = call.json_body().await?;
+    if matches!(body.trim_ascii(), b"" | b"null") {
+        return Ok(None);
+    }
+    let wrong = |error: json::JsonError| ApiError::refused(error.to_string());
+    let object = json::object(&body).map_err(wrong)?;
+    let within = object.as_object().and_then(|fields| {
+        fields.iter().find(|(key, value)| key.eq_ignore_ascii_case("HostConfig") && value.is_object())
+    });
+    let host: Value = within.map_or_else(|| object.clone(), |(_, value)| value.clone());
+    unsupported::refuse_of_host(&host)?;
+    let host: HostConfig = json::from_object(host).map_err(wrong)?;
+    // One that says nothing does not take away what create was told.
+    Ok(Some(host).filter(|host| *host != HostConfig::default()))
+}
+
+fn done(outcome: Outcome) -> Reply {
+    Reply::Whole(Response::empty(match outcome {
+        Outcome::Done => NO_CONTENT,
+        Outcome::AlreadyDone => StatusCode::NOT_MODIFIED,
+    }))
+}
+
+/// The seconds of grace that `t` gives; the container's own when it is missing.
+fn grace(query: &Query) -> Result<Option<i64>, ApiError> {
+    query.number_if_filled("t").map_err(|error| ApiError::refused(error.to_string()))
+}
+
+/// `POST /containers/(id)/stop`
+pub(super) async fn stop(call: &Call<'_>) -> Handled {
+    let grace = grace(&call.query)?;
+    Ok(done(call.engine.stop(&call.name, grace).await?))
+}
+
+/// `POST /containers/(id)/restart`
+pub(super) async fn restart(call: &Call<'_>) -> Handled {
+    call.engine.restart(&call.name, grace(&call.query)?).await?;
+    Reply::empty(NO_CONTENT)
+}
+
+/// `POST /containers/(id)/kill`
+pub(super) async fn kill(call: &Call<'_>) -> Handled {
+    let signal = match call.query.filled("signal") {
+        None => Signal::KILL,
+        Some(text) => Signal::parse(text).map_err(|error| ApiError::refused(error.to_string()))?,
+    };
+    match call.engine.kill(&call.name, signal).await {
+        // Before 1.20 a container that had ended already was as good as killed.
+        Err(error) if !call.version.is_at_least(20) && was_not_running(&error) => Reply::empty(NO_CONTENT),
+        result => {
+            result?;
+            Reply::empty(NO_CONTENT)
+        }
+    }
+}
+
+fn was_not_running(error: &Error) -> bool {
+    match error {
+        Error::NotRunning(_) => true,
+        Error::Container { source, .. } => was_not_running(source),
+        _ => false,
+    }
+}
+
+/// `POST /containers/(id)/rename`
+pub(super) async fn rename(call: &Call<'_>) -> Handled {
+    call.engine.rename(&call.name, call.query.text("name")).await?;
+    Reply::empty(NO_CONTENT)
+}
+
+/// `POST /containers/(id)/pause`
+pub(super) async fn pause(call: &Call<'_>) -> Handled {
+    call.engine.pause(&call.name).await?;
+    Reply::empty(NO_CONTENT)
+}
+
+/// `POST /containers/(id)/unpause`
+pub(super) async fn unpause(call: &Call<'_>) -> Handled {
+    call.engine.unpause(&call.name).await?;
+    Reply::empty(NO_CONTENT)
+}
+
+/// `POST /containers/(id)/resize`
+pub(super) async fn resize(call: &Call<'_>) -> Handled {
+    let (height, width) = terminal_size(&call.query)?;
+    call.engine.resize(&call.name, height, width).await?;
+    Ok(Reply::Whole(Response::text(StatusCode::OK, "")))
+}
+
+/// Rows and columns. What no terminal can have becomes what comes nearest.
+pub(crate) fn terminal_size(query: &Query) -> Result<(u16, u16), ApiError> {
+    let size = |name| {
+        let number = query.number::<i64>(name).map_err(|error| ApiError::refused(error.to_string()))?;
+        Ok::<u16, ApiError>(u16::try_from(number.clamp(0, i64::from(u16::MAX))).unwrap_or(u16::MAX))
+    };
+    Ok((size("h")?, size("w")?))
+}
+
+/// `POST /containers/(id)/wait`
+pub(super) async fn wait(call: &Call<'_>) -> Handled {
+    let status_code = call.exchange.while_waited_for(call.engine.wait(&call.name)).await??;
+    Reply::json(StatusCode::OK, &WaitAnswer { status_code })
+}
+
+/// `DELETE /containers/(id)`
+pub(super) async fn remove(call: &Call<'_>) -> Handled {
+    let removal = Removal {
+        volumes: call.query.is_true("v"),
+        force: call.query.is_true("force"),
+        link: call.query.is_true("link"),
+    };
+    call.engine.remove(&call.name, removal).await?;
+    Reply::empty(NO_CONTENT)
+}

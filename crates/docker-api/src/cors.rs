@@ -1,0 +1,33 @@
+//! The fields of every answer: who answers, in which version, and for whose pages.
+
+/// The lines that every answer carries, each ended by CR LF.
+///
+/// `Server` begins with the product whose API is spoken and ends with the system in parentheses:
+/// clients read both.
+pub fn common_headers(cors: &str) -> String {
+    let mut lines = format!(
+        "Api-Version: 1.20\r\nDocker-Experimental: false\r\nOstype: linux\r\nServer: Docker/1.20 berth/{} (linux)\r\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    if !cors.is_empty() {
+        lines.push_str("Access-Control-Allow-Origin: ");
+        lines.push_str(cors);
+        lines.push_str(
+            "\r\nAccess-Control-Allow-Headers: Origin, X-Requested-With, Content-Type, Accept, X-Registry-Auth\r\n\
+             Access-Control-Allow-Methods: HEAD, GET, POST, DELETE, PUT, OPTIONS\r\n",
+        );
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::common_headers;
+
+    #[test]
+    fn origins_only_when_asked_for() {
+        assert!(!common_headers("").contains("Access-Control"));
+        assert!(common_headers("http://foo.bar").contains("Access-Control-Allow-Origin: http://foo.bar\r\n"));
+        assert!(common_headers("*").ends_with("\r\n"));
+    }
+}

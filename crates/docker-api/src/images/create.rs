@@ -1,0 +1,52 @@
+//! `POST /images/create`: pulls an image, or imports one.
+
+use std::sync::Arc;
+
+use engine::images::registry::{Cancellation, Message, PullRequest};
+use model::ImageReference;
+
+use super::{credentials, import, registry_failure};
+use crate::stream::{self, Reporter, answer_progress};
+use crate::{ApiError, Call, Handled};
+
+pub(super) async fn create(call: Call<'_>) -> Handled {
+    if let Some(image) = call.query.filled("fromImage") {
+        let reference = reference(image, call.query.text("tag"))?;
+        return pull(call, reference).await;
+    }
+    match call.query.text("fromSrc") {
+        "-" => import::import_body(call).await,
+        "" => Err(ApiError::refused("one of fromImage and fromSrc is needed")),
+        _ => import::import_url(call).await,
+    }
+}
+
+/// What is to be pulled: a tag or digest may stand apart or in the name, not in both.
+fn reference(image: &str, tag: &str) -> Result<ImageReference, ApiError> {
+    let reference =
+        if tag.is_empty() { ImageReference::parse(image) } else { ImageReference::from_parts(image, tag) };
+    reference.map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))
+}
+
+async fn pull(call: Call<'_>, reference: ImageReference) -> Handled {
+    let credentials = credentials(&call)?;
+    let (client, engine) = (call.engine.registry(), Arc::clone(call.engine));
+    let cancellation = Arc::new(Cancellation::new());
+    let stop = Arc::clone(&cancellation);
+    let work = stream::start(move |reporter: Reporter| {
+        let request =
+            PullRequest { store: engine.images(), reference: &reference, credentials: credentials.as_ref() };
+        let report = |message: Message| {
+            if !reporter.send(message.encode()) {
+                cancellation.cancel();
+            }
+        };
+        let pulled =
+            client.pull(&request, &report, &cancellation).map_err(|error| registry_failure(&error))?;
+        for image in pulled {
+            engine.emit_image("pull", &image.reference.to_string());
+        }
+        Ok::<(), ApiError>(())
+    })?;
+    answer_progress(call.exchange, work, move || stop.cancel()).await
+}

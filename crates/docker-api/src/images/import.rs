@@ -1,0 +1,79 @@
+//! `POST /images/create?fromSrc=…`: imports a root file system from the body or a URL.
+
+use std::sync::Arc;
+
+use engine::Engine;
+use engine::builder::{BuildEvent, download};
+use engine::images::ImportOptions;
+use engine::images::registry::{Cancellation, Message};
+use http::StatusCode;
+use model::Config;
+
+use super::new_name;
+use crate::stream::{self, Reporter, answer_progress, json_fields, with_body_blocking};
+use crate::{ApiError, Call, Handled, Reply, apply_changes};
+
+/// Imports the body's tar as an image of one layer.
+pub(super) async fn import_body(call: Call<'_>) -> Handled {
+    let options = options(&call, "-")?;
+    let engine = Arc::clone(call.engine);
+    let work = move |archive| import(&engine, archive, &options);
+    let id = with_body_blocking(&mut call.exchange.body, work).await??;
+    let (_, output) = call.exchange.begin(StatusCode::OK, &json_fields()).await?;
+    output.write(&Message::line(id).encode()).await?;
+    output.finish().await?;
+    Ok(Reply::Sent)
+}
+
+/// Downloads a tar and imports it.
+pub(super) async fn import_url(call: Call<'_>) -> Handled {
+    let source = call.query.text("fromSrc");
+    let address = if source.contains("://") { source.to_owned() } else { format!("http://{source}") };
+    let options = options(&call, &address)?;
+    let engine = Arc::clone(call.engine);
+    let cancellation = Arc::new(Cancellation::new());
+    let stop = Arc::clone(&cancellation);
+    let work = stream::start(move |reporter: Reporter| {
+        let report = |message: Message| {
+            if !reporter.send(message.encode()) {
+                cancellation.cancel();
+            }
+        };
+        let tell = |event: BuildEvent| {
+            if let BuildEvent::Progress(message) = event {
+                report(message);
+            }
+        };
+        report(Message::line(format!("Downloading from {address}")));
+        let archive = download(&address, "Importing", &tell, &cancellation)
+            .map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))?;
+        let id = import(&engine, archive, &options)?;
+        report(Message::line(id));
+        Ok::<(), ApiError>(())
+    })?;
+    answer_progress(call.exchange, work, move || stop.cancel()).await
+}
+
+/// Imports a tar, tells listeners, and gives the image's id.
+fn import(
+    engine: &Engine,
+    archive: impl std::io::Read + Send,
+    options: &ImportOptions,
+) -> Result<String, ApiError> {
+    // Whatever is wrong with it, an archive is no image that was not found.
+    let image = engine.images().import(archive, options);
+    let id = image.map_err(|error| ApiError::refused(error.to_string()))?.id.hexadecimal();
+    let name = options.reference.as_ref().map(ToString::to_string);
+    engine.emit_image("import", name.as_deref().unwrap_or(&id));
+    Ok(id)
+}
+
+fn options(call: &Call<'_>, source: &str) -> Result<ImportOptions, ApiError> {
+    Ok(ImportOptions {
+        source: source.to_owned(),
+        reference: new_name(call)?,
+        config: Some(apply_changes(Config::default(), &call.query.all("changes"))?),
+        message: call.query.filled("message").map(str::to_owned),
+        engine_version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}

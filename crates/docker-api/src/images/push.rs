@@ -1,0 +1,49 @@
+//! `POST /images/(name)/push`
+
+use std::sync::Arc;
+
+use engine::images::registry::{Cancellation, Message, PushRequest};
+use model::ImageReference;
+
+use super::{REGISTRY_AUTH, credentials, registry_failure};
+use crate::stream::{self, Reporter, answer_progress};
+use crate::{ApiError, Call, Handled};
+
+pub(super) async fn push(mut call: Call<'_>) -> Handled {
+    let credentials = match credentials(&call)? {
+        None if call.exchange.head.header(&REGISTRY_AUTH).is_empty() => old_credentials(&mut call).await?,
+        given => given,
+    };
+    let reference = ImageReference::from_parts(&call.name, call.query.text("tag"))
+        .map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))?;
+    let (client, engine) = (call.engine.registry(), Arc::clone(call.engine));
+    let cancellation = Arc::new(Cancellation::new());
+    let stop = Arc::clone(&cancellation);
+    let work = stream::start(move |reporter: Reporter| {
+        let request =
+            PushRequest { store: engine.images(), reference: &reference, credentials: credentials.as_ref() };
+        let report = |message: Message| {
+            if !reporter.send(message.encode()) {
+                cancellation.cancel();
+            }
+        };
+        client.push(&request, &report, &cancellation).map_err(|error| registry_failure(&error))?;
+        engine.emit_image("push", &reference.repository.to_string());
+        Ok::<(), ApiError>(())
+    })?;
+    answer_progress(call.exchange, work, move || stop.cancel()).await
+}
+
+/// Clients of old put them into the body; one of the two must be there.
+async fn old_credentials(
+    call: &mut Call<'_>,
+) -> Result<Option<engine::images::registry::Credentials>, ApiError> {
+    let body = call.exchange.body.gather(super::super::MAXIMUM_JSON).await?;
+    let missing = |why: &dyn std::fmt::Display| {
+        ApiError::bad_request(format!("Bad parameters and missing X-Registry-Auth: {why}"))
+    };
+    if body.trim_ascii().is_empty() {
+        return Err(missing(&"there is neither the header nor a body"));
+    }
+    engine::images::registry::Credentials::from_body(&body).map_err(|error| missing(&error))
+}

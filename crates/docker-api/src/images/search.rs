@@ -1,0 +1,80 @@
+//! `GET /images/search`
+
+use std::sync::Arc;
+
+use engine::images::registry::{Cancellation, SearchRequest, SearchResult};
+use http::StatusCode;
+
+use super::{credentials, registry_failure};
+use crate::filters::Filters;
+use crate::stream::{CancelOnDrop, apart, finished};
+use crate::{ApiError, Call, Handled, Reply};
+
+/// The most results that an index gives at once.
+const MOST: usize = 100;
+
+pub(super) async fn search(call: &Call<'_>) -> Handled {
+    // A header that says nothing is no reason to find nothing: most indexes ask nobody who he is.
+    let credentials = credentials(call).unwrap_or_default();
+    let conditions = Conditions::of(call)?;
+    let limit = conditions.limit;
+    let term = call.query.text("term").to_owned();
+    let client = call.engine.registry();
+    let cancellation = Arc::new(Cancellation::new());
+    let _cancel = CancelOnDrop(Arc::clone(&cancellation));
+    let work = apart(move || {
+        let request = SearchRequest { term: &term, limit, credentials: credentials.as_ref() };
+        client.search(&request, &cancellation)
+    })?;
+    let found = finished(call.exchange.while_waited_for(work).await?)?;
+    let mut found = found.map_err(|error| registry_failure(&error))?;
+    found.retain(|result| conditions.hold(result));
+    Reply::json(StatusCode::OK, &found)
+}
+
+/// What newer clients ask for beside the term.
+#[derive(Debug, Default)]
+struct Conditions {
+    limit: Option<usize>,
+    official: Option<bool>,
+    automated: Option<bool>,
+    stars: u64,
+}
+
+impl Conditions {
+    fn of(call: &Call<'_>) -> Result<Self, ApiError> {
+        let limit: usize =
+            call.query.number_if_filled("limit").map_err(ApiError::bad_parameter)?.unwrap_or(0);
+        if limit > MOST {
+            return Err(ApiError::bad_request(format!("Limit {limit} is outside the range of [1, {MOST}]")));
+        }
+        let filters = Filters::parse(call.query.text("filters")).map_err(ApiError::bad_parameter)?;
+        let mut conditions = Self { limit: Some(limit).filter(|limit| *limit > 0), ..Self::default() };
+        for (name, values) in filters.as_map() {
+            for value in values {
+                let invalid = || ApiError::bad_request(format!("Invalid filter '{name}={value}'"));
+                match name.as_str() {
+                    "is-official" => conditions.official = Some(truth(value).ok_or_else(invalid)?),
+                    "is-automated" => conditions.automated = Some(truth(value).ok_or_else(invalid)?),
+                    "stars" => conditions.stars = conditions.stars.max(value.parse().map_err(|_| invalid())?),
+                    _ => return Err(ApiError::bad_request(format!("Invalid filter '{name}'"))),
+                }
+            }
+        }
+        Ok(conditions)
+    }
+
+    fn hold(&self, result: &SearchResult) -> bool {
+        self.official.is_none_or(|wanted| wanted == result.is_official)
+            && self.automated.is_none_or(|wanted| wanted == result.is_automated)
+            && result.star_count >= self.stars
+    }
+}
+
+fn truth(text: &str) -> Option<bool> {
+    match text {
+        "1" | "true" => Some(true),
+        "0" | "false" => Some(false),
+        _ => None,
+    }
+}

@@ -1,0 +1,38 @@
+//! `POST /commit`
+
+use engine::Commit;
+use http::StatusCode;
+use model::Config;
+use serde::Serialize;
+
+use crate::images::new_name;
+use crate::{ApiError, Call, Handled, Reply, apply_changes, json};
+
+/// The answer.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct CommitAnswer {
+    id: String,
+}
+
+pub(super) async fn commit(mut call: Call<'_>) -> Handled {
+    let body = call.json_body().await?;
+    let config = if body.trim_ascii().is_empty() {
+        Config::default()
+    } else {
+        json::from_body(&body).map_err(|error| ApiError::refused(error.to_string()))?
+    };
+    let query = &call.query;
+    let config = apply_changes(config, &query.all("changes"))?;
+    let container = query.filled("container").ok_or_else(|| ApiError::refused("Prefix can't be empty"))?;
+    let commit = Commit {
+        config,
+        reference: new_name(&call)?,
+        author: query.text("author").to_owned(),
+        comment: query.text("comment").to_owned(),
+        pause: query.is_true_or("pause", true),
+        engine_version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let image = call.engine.commit(container, commit).await?;
+    Reply::json(StatusCode::CREATED, &CommitAnswer { id: image.id.hexadecimal() })
+}

@@ -1,0 +1,225 @@
+//! `GET /events`: what happened since a moment, then what happens, as long as the client listens.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::{PublishedEvent, Subscription};
+use http::StatusCode;
+use model::{Event, Timestamp};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+
+use crate::filters::Filters;
+use crate::stream::json_fields;
+use crate::wire::{WireEvent, parse_moment};
+use crate::{ApiError, Call, Handled, Reply};
+
+use super::super::event_filter::EventFilter;
+
+/// Events that happen at once go out in pieces of at most about this size.
+const PIECE: usize = 64 * 1024;
+/// The line that tells a listener why it hears no more.
+const OVERFLOW: &[u8] =
+    b"{\"status\":\"overflow\",\"id\":\"\",\"Type\":\"daemon\",\"Action\":\"overflow\"}\n";
+
+/// The time that is asked about.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+}
+
+pub(super) async fn events(call: Call<'_>) -> Handled {
+    let span = Span { since: moment(&call, "since")?, until: moment(&call, "until")? };
+    let filters =
+        Filters::parse(call.query.text("filters")).map_err(|error| ApiError::refused(error.to_string()))?;
+    let filter = EventFilter::new(filters, |reference| {
+        call.engine.find(reference).ok().map(|found| found.id().clone())
+    });
+    let Subscription { past, live } = call.engine.events().subscribe();
+    let mut listener = Listener { live, span, filter };
+    let departure = call.exchange.departure();
+    // The head goes out at once: clients wait for it before they start what they want to hear of.
+    let (_, output) = call.exchange.begin(StatusCode::OK, &json_fields()).await?;
+    output.write(&listener.lines_of(&past)).await?;
+    let end = tokio::time::sleep(span.left());
+    tokio::pin!(departure, end);
+    loop {
+        let heard = tokio::select! {
+            biased;
+            // What happened before the end is heard even when both are here.
+            () = &mut end => listener.hear_rest(Vec::new(), Ending::Until),
+            heard = listener.hear() => heard,
+            _ = &mut departure => return Err(ApiError::Gone),
+        };
+        output.write(&heard.lines).await?;
+        match heard.ending {
+            None => {}
+            Some(Ending::Until) => break,
+            Some(Ending::TooSlow) => {
+                output.write(OVERFLOW).await?;
+                break;
+            }
+        }
+    }
+    output.finish().await?;
+    Ok(Reply::Sent)
+}
+
+/// Why a listener hears no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// The end that it asked for has come.
+    Until,
+    /// It fell too far behind.
+    TooSlow,
+}
+
+/// Events that came at once, and whether they are the last.
+struct Heard {
+    lines: Vec<u8>,
+    ending: Option<Ending>,
+}
+
+/// One client's wishes and its place in the stream of events.
+struct Listener {
+    live: Receiver<Arc<PublishedEvent>>,
+    span: Span,
+    filter: EventFilter,
+}
+
+impl Listener {
+    fn wants(&self, event: &Event) -> bool {
+        self.span.has_not_ended(event) && self.filter.fits(event)
+    }
+
+    /// The past events that are asked for: none without `since`.
+    fn lines_of(&self, past: &[Arc<PublishedEvent>]) -> Vec<u8> {
+        let mut lines = Vec::new();
+        if let Some(since) = self.span.since {
+            let wanted = past.iter().filter(|event| event.time >= since && self.wants(event));
+            wanted.for_each(|event| write_line(&mut lines, event));
+        }
+        lines
+    }
+
+    /// Waits for the next event, and takes those that are there with it.
+    async fn hear(&mut self) -> Heard {
+        let mut lines = Vec::new();
+        match self.live.recv().await {
+            Ok(event) if self.wants(&event) => write_line(&mut lines, &event),
+            Ok(_) => {}
+            Err(RecvError::Lagged(_)) => return Heard { lines, ending: Some(Ending::TooSlow) },
+            Err(RecvError::Closed) => return Heard { lines, ending: Some(Ending::Until) },
+        }
+        let mut heard = self.hear_rest(lines, Ending::Until);
+        heard.ending = heard.ending.filter(|ending| *ending == Ending::TooSlow);
+        heard
+    }
+
+    /// Takes the events that are there, up to a piece of some size.
+    fn hear_rest(&mut self, mut lines: Vec<u8>, ending: Ending) -> Heard {
+        while lines.len() < PIECE {
+            match self.live.try_recv() {
+                Ok(event) if self.wants(&event) => write_line(&mut lines, &event),
+                Ok(_) => {}
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+                Err(TryRecvError::Lagged(_)) => return Heard { lines, ending: Some(Ending::TooSlow) },
+            }
+        }
+        // A full piece is followed by another.
+        let ending = (lines.len() < PIECE).then_some(ending);
+        Heard { lines, ending }
+    }
+}
+
+fn write_line(lines: &mut Vec<u8>, event: &PublishedEvent) {
+    lines.extend_from_slice(event.line(|event| {
+        // These types cannot fail to be written.
+        let mut line = serde_json::to_vec(&WireEvent::new(event)).unwrap_or_default();
+        line.push(b'\n');
+        line
+    }));
+}
+
+/// A moment of the query; -1 is none, as the reference has it, other negative ones are before 1970.
+fn moment(call: &Call<'_>, name: &str) -> Result<Option<Timestamp>, ApiError> {
+    let Some(text) = call.query.filled(name) else { return Ok(None) };
+    let moment = parse_moment(text).ok_or_else(|| {
+        ApiError::refused(format!("{name} must be a time in seconds since 1970, not {text:?}"))
+    })?;
+    Ok((text != "-1").then_some(moment))
+}
+
+impl Span {
+    /// Whether an event lies before the end; a whole second includes all of it.
+    fn has_not_ended(self, event: &Event) -> bool {
+        self.until.is_none_or(|until| {
+            event.time <= until
+                || (until.subsecond_nanoseconds() == 0 && event.time.unix_seconds() == until.unix_seconds())
+        })
+    }
+
+    /// The time to the end; without one, longer than anybody listens.
+    fn left(self) -> Duration {
+        let longest = Duration::from_secs(10 * 365 * 86_400);
+        self.until.map_or(longest, |until| until.since(Timestamp::now()).min(longest))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Actor, ResourceKind};
+
+    use super::*;
+
+    fn listener(
+        events: &engine::Events,
+        since: Option<i64>,
+        until: Option<i64>,
+    ) -> (Listener, Vec<Arc<PublishedEvent>>) {
+        let moment = |seconds| Timestamp::from_unix(seconds, 0).expect("moment");
+        let span = Span { since: since.map(moment), until: until.map(moment) };
+        let Subscription { past, live } = events.subscribe();
+        (Listener { live, span, filter: EventFilter::new(Filters::default(), |_| None) }, past)
+    }
+
+    fn emit(events: &engine::Events, action: &str) {
+        events.emit(ResourceKind::Container, action, Actor { id: "ab".repeat(32), ..Actor::default() });
+    }
+
+    #[tokio::test]
+    async fn past_only_when_asked_for_and_live_in_pieces() {
+        let events = engine::Events::default();
+        emit(&events, "create");
+        let (silent, past) = listener(&events, None, None);
+        assert!(silent.lines_of(&past).is_empty());
+        let (mut listening, past) = listener(&events, Some(1), None);
+        assert_eq!(listening.lines_of(&past).iter().filter(|byte| **byte == b'\n').count(), 1);
+        emit(&events, "start");
+        emit(&events, "die");
+        let heard = listening.hear().await;
+        let text = String::from_utf8(heard.lines).expect("text");
+        assert!(heard.ending.is_none() && text.lines().count() == 2, "{text}");
+        assert!(text.starts_with(r#"{"status":"start","id":"abab"#), "{text}");
+    }
+
+    #[tokio::test]
+    async fn what_comes_after_the_end_is_not_heard() {
+        let events = engine::Events::default();
+        let (mut ended, past) = listener(&events, Some(1), Some(2));
+        emit(&events, "create");
+        assert!(ended.lines_of(&past).is_empty());
+        assert!(ended.hear().await.lines.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_is_too_slow_is_told_so() {
+        let events = engine::Events::default();
+        let (mut slow, _) = listener(&events, None, None);
+        for _ in 0..10_000 {
+            emit(&events, "top");
+        }
+        assert_eq!(slow.hear().await.ending, Some(Ending::TooSlow));
+    }
+}

@@ -1,0 +1,219 @@
+//! A container as inspect shows it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use engine::{Engine, Record};
+use model::{Config, HostConfig, MountPoint, Timestamp};
+use serde::Serialize;
+
+use super::network::NetworkSettings;
+use crate::version::ApiVersion;
+
+/// What the reference calls its way of running containers; clients show it.
+pub(crate) const EXECUTION_DRIVER: &str = "native-0.2";
+/// How layers are put together.
+pub(crate) const STORAGE_DRIVER: &str = "overlay";
+
+/// The answer of `GET /containers/(id)/json`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ContainerInspection<'a> {
+    id: &'a str,
+    created: Timestamp,
+    path: &'a str,
+    args: &'a [String],
+    state: WireState<'a>,
+    image: String,
+    network_settings: NetworkSettings,
+    resolv_conf_path: String,
+    hostname_path: String,
+    hosts_path: String,
+    log_path: String,
+    name: String,
+    restart_count: i64,
+    driver: &'static str,
+    exec_driver: &'static str,
+    mount_label: &'static str,
+    process_label: &'static str,
+    app_armor_profile: String,
+    #[serde(rename = "ExecIDs")]
+    exec_ids: Option<Vec<String>>,
+    host_config: Cow<'a, HostConfig>,
+    graph_driver: GraphDriver,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mounts: Option<&'a [MountPoint]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    volumes: Option<BTreeMap<&'a str, &'a str>>,
+    #[serde(rename = "VolumesRW", skip_serializing_if = "Option::is_none")]
+    volumes_rw: Option<BTreeMap<&'a str, bool>>,
+    config: WireConfig<'a>,
+}
+
+/// `Config`; before 1.20 with limits that have been in `HostConfig` since.
+#[derive(Debug, Serialize)]
+struct WireConfig<'a> {
+    #[serde(flatten)]
+    config: &'a Config,
+    #[serde(flatten)]
+    limits: Option<OldLimits<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct OldLimits<'a> {
+    memory: i64,
+    memory_swap: i64,
+    cpu_shares: i64,
+    cpuset: &'a str,
+}
+
+/// `State`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct WireState<'a> {
+    running: bool,
+    paused: bool,
+    restarting: bool,
+    #[serde(rename = "OOMKilled")]
+    oom_killed: bool,
+    dead: bool,
+    pid: u32,
+    exit_code: i32,
+    error: &'a str,
+    started_at: Timestamp,
+    finished_at: Timestamp,
+    /// Lines that the log lost in the last run; not there while it lost none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_lines_dropped: Option<u64>,
+}
+
+impl<'a> WireState<'a> {
+    pub(crate) fn new(record: &'a Record) -> Self {
+        Self {
+            running: record.is_running() || record.is_restarting(),
+            paused: record.is_paused(),
+            restarting: record.is_restarting(),
+            oom_killed: record.out_of_memory,
+            dead: false,
+            pid: record.pid(),
+            exit_code: record.exit_code,
+            error: &record.error,
+            started_at: record.started_at,
+            finished_at: record.finished_at,
+            log_lines_dropped: Some(record.log_lines_dropped).filter(|lines| *lines > 0),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct GraphDriver {
+    name: &'static str,
+    data: BTreeMap<&'static str, String>,
+}
+
+/// The files that the engine keeps for a container; empty until its first start.
+#[derive(Debug, Default)]
+pub(crate) struct NameFiles {
+    pub(crate) resolv_conf: String,
+    pub(crate) hostname: String,
+    pub(crate) hosts: String,
+    pub(crate) log: String,
+}
+
+impl NameFiles {
+    pub(crate) fn new(record: &Record, directory: &Path) -> Self {
+        if !record.was_started() && record.error.is_empty() {
+            return Self::default();
+        }
+        let file = |name: &str| directory.join(name).display().to_string();
+        let logs_to_file = record.host_config.log_config.driver == "json-file";
+        Self {
+            resolv_conf: file("resolv.conf"),
+            hostname: file("hostname"),
+            hosts: file("hosts"),
+            log: if logs_to_file { file(&format!("{}-json.log", record.id)) } else { String::new() },
+        }
+    }
+}
+
+impl<'a> ContainerInspection<'a> {
+    pub(crate) fn new(engine: &Engine, record: &'a Record, version: ApiVersion) -> Self {
+        let directory = engine.container_directory(&record.id);
+        let files = NameFiles::new(record, &directory);
+        let execs = engine.exec_ids(&record.id);
+        let is_current = version.is_at_least(20);
+        let host = &record.host_config;
+        Self {
+            id: record.id.as_str(),
+            created: record.created,
+            path: &record.path,
+            args: &record.arguments,
+            state: WireState::new(record),
+            image: record.image.hexadecimal(),
+            network_settings: NetworkSettings::new(record),
+            resolv_conf_path: files.resolv_conf,
+            hostname_path: files.hostname,
+            hosts_path: files.hosts,
+            log_path: files.log,
+            name: format!("/{}", record.name),
+            restart_count: record.restart_count,
+            driver: STORAGE_DRIVER,
+            exec_driver: EXECUTION_DRIVER,
+            mount_label: "",
+            process_label: "",
+            app_armor_profile: String::new(),
+            exec_ids: (!execs.is_empty()).then(|| execs.iter().map(ToString::to_string).collect()),
+            host_config: shown_host_config(engine, record),
+            graph_driver: graph_driver(engine, record, &directory),
+            mounts: is_current.then_some(&record.mounts),
+            volumes: (!is_current).then(|| volumes(record, |mount| mount.source.as_str())),
+            volumes_rw: (!is_current).then(|| volumes(record, |mount| mount.rw)),
+            config: WireConfig {
+                config: &record.config,
+                limits: (!is_current).then(|| OldLimits {
+                    memory: host.memory,
+                    memory_swap: host.memory_swap,
+                    cpu_shares: host.cpu_shares,
+                    cpuset: &host.cpuset_cpus,
+                }),
+            },
+        }
+    }
+}
+
+/// The request's `HostConfig`, its links with the names that containers have now.
+fn shown_host_config<'a>(engine: &Engine, record: &'a Record) -> Cow<'a, HostConfig> {
+    match engine.link_entries(record) {
+        Some(links) => Cow::Owned(HostConfig { links: Some(links), ..record.host_config.clone() }),
+        None => Cow::Borrowed(&record.host_config),
+    }
+}
+
+/// What is mounted, by its place in the container.
+pub(crate) fn volumes<'a, T>(
+    record: &'a Record,
+    value: impl Fn(&'a MountPoint) -> T,
+) -> BTreeMap<&'a str, T> {
+    record.mounts.iter().map(|mount| (mount.destination.as_str(), value(mount))).collect()
+}
+
+fn graph_driver(engine: &Engine, record: &Record, directory: &Path) -> GraphDriver {
+    let path = |name: &str| directory.join(name).display().to_string();
+    let images = engine.images();
+    let image = images.image(&record.image);
+    let lower = image.map(|image| images.lower_directories(&image)).unwrap_or_default();
+    let lower: Vec<String> = lower.iter().map(|layer| layer.display().to_string()).collect();
+    // There is no merged directory on the host: the root is mounted in the container's own namespace.
+    let merged =
+        record.phase.process().map(|process| format!("/proc/{}/root", process.pid)).unwrap_or_default();
+    let data = [
+        ("LowerDir", lower.join(":")),
+        ("MergedDir", merged),
+        ("UpperDir", path("upper")),
+        ("WorkDir", path("work")),
+    ];
+    GraphDriver { name: STORAGE_DRIVER, data: data.into() }
+}

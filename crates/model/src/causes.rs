@@ -1,0 +1,38 @@
+//! An error in one line, with its causes, none said twice.
+
+use std::error::Error;
+
+/// The error's text and the texts of its causes that it does not contain already.
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    enum Failure {
+        #[error("cannot open x: {source}")]
+        Telling { source: std::io::Error },
+        #[error("cannot start")]
+        Silent { source: Box<Self> },
+    }
+
+    #[test]
+    fn causes_are_said_once() {
+        let telling = Failure::Telling { source: std::io::Error::other("no room") };
+        assert_eq!(with_causes(&telling), "cannot open x: no room");
+        let silent = Failure::Silent { source: Box::new(telling) };
+        assert_eq!(with_causes(&silent), "cannot start: cannot open x: no room");
+    }
+}
