@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustix::process::{Pid, Signal};
 
 use crate::finish::Before;
+use crate::memory_limit::MemoryLimit;
 use crate::{Address, Client, rootfs, wait};
 
 /// How a test wants its daemon.
@@ -26,6 +27,8 @@ pub struct Options {
     pub host_setup: Vec<String>,
     /// Whether it has a journal beside it: systemd's own journald, alone in a `/run` of its own.
     pub journal: bool,
+    /// The bytes of memory that the daemon and its shims may use together, if they are limited.
+    pub memory: Option<u64>,
 }
 
 /// A running daemon with its directories and its network namespace.
@@ -40,6 +43,8 @@ pub struct Engine {
     network: Child,
     journal: Option<Child>,
     before: Before,
+    // After the processes that live in it.
+    memory_limit: Option<MemoryLimit>,
 }
 
 impl Deref for Engine {
@@ -71,9 +76,13 @@ impl Engine {
             let _ = crate::host::in_network_of(network.id(), &["sh", "-ec", command]);
         }
         let client = Client::new(Address::Unix(directory.join("berth.sock")));
-        let daemon = spawn(&directory, network.id(), &options);
+        let memory_limit = options.memory.map(|bytes| {
+            let name = directory.file_name().and_then(|name| name.to_str()).expect("a name of plain letters");
+            MemoryLimit::new(name, bytes)
+        });
+        let daemon = spawn(&directory, network.id(), &options, memory_limit.as_ref());
         let before = Before::default();
-        let mut engine = Self { client, directory, options, daemon, network, journal, before };
+        let mut engine = Self { client, directory, options, daemon, network, journal, before, memory_limit };
         engine.wait_until_ready();
         if !engine.options.without_image {
             engine.import("busybox", rootfs::busybox());
@@ -162,7 +171,7 @@ impl Engine {
 
     /// Starts the next daemon on the same directories.
     pub fn start_daemon(&mut self) {
-        self.daemon = spawn(&self.directory, self.network.id(), &self.options);
+        self.daemon = self.spawn(&self.options);
         self.wait_until_ready();
     }
 
@@ -187,7 +196,7 @@ impl Engine {
         let before = self.log().len();
         let arguments = flags.iter().map(|flag| (*flag).to_owned()).collect();
         let options = Options { arguments, ..self.options.clone() };
-        let mut daemon = spawn(&self.directory, self.network.id(), &options);
+        let mut daemon = self.spawn(&options);
         let status = wait::until("the daemon's end", || daemon.try_wait().expect("the daemon's status"));
         assert!(!status.success(), "{flags:?}: {status}");
         self.log().split_off(before)
@@ -205,6 +214,35 @@ impl Engine {
         let root = self.exec_root();
         let processes = crate::host::processes_of(&root).into_iter();
         processes.filter(|(_, command)| command.starts_with("berth-shim ")).map(|(pid, _)| pid).collect()
+    }
+
+    /// The most memory that the daemon has had in use at once since it started or since
+    /// [`Engine::forget_peak_memory`], in bytes.
+    ///
+    /// # Panics
+    /// When the daemon does not run.
+    #[must_use]
+    pub fn peak_memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.daemon.id());
+        let status = fs::read_to_string(&path).unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = peak.and_then(|text| text.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        let killed = self.memory_limit.as_ref().is_some_and(MemoryLimit::has_killed);
+        let log = self.log();
+        1024 * kibibytes.unwrap_or_else(|| panic!("the daemon is gone (for its memory: {killed}):\n{log}"))
+    }
+
+    /// Lets [`Engine::peak_memory`] count anew.
+    ///
+    /// # Panics
+    /// When the daemon does not run.
+    pub fn forget_peak_memory(&self) {
+        // 5: "reset the peak resident set size", proc_pid_clear_refs(5).
+        fs::write(format!("/proc/{}/clear_refs", self.daemon.id()), "5").expect("a running daemon");
+    }
+
+    fn spawn(&self, options: &Options) -> Child {
+        spawn(&self.directory, self.network.id(), options, self.memory_limit.as_ref())
     }
 
     fn wait_until_ready(&mut self) {
@@ -304,13 +342,20 @@ fn start_journal(holder: u32) -> Child {
     journal
 }
 
-fn spawn(directory: &Path, network: u32, options: &Options) -> Child {
+fn spawn(directory: &Path, network: u32, options: &Options, memory: Option<&MemoryLimit>) -> Child {
     let log = File::options()
         .create(true)
         .append(true)
         .open(directory.join("daemon.log"))
         .expect("the daemon's log");
-    let mut command = Command::new("nsenter");
+    let mut command = match memory {
+        Some(limit) => {
+            let mut command = limit.command();
+            command.arg("nsenter");
+            command
+        }
+        None => Command::new("nsenter"),
+    };
     if options.journal {
         command.arg(format!("--mount=/proc/{network}/ns/mnt"));
     }

@@ -1,5 +1,7 @@
 //! What becomes of each call, by its number.
 
+use std::collections::BTreeMap;
+
 use super::numbers::{Architecture, LAST, NUMBERS, X32_OWN};
 use super::{Action, Condition, Rules};
 
@@ -143,22 +145,24 @@ const fn compare(known: &[u8], names: &[u8], start: usize, end: usize) -> i32 {
 pub(super) fn by_rules(rules: &Rules, architecture: Architecture) -> Calls {
     let default = Decision::always(rules.default);
     let mut calls = Calls::all(COUNT, default.clone());
-    let mut is_final = vec![false; COUNT];
+    let mut conditional: BTreeMap<usize, Decision> = BTreeMap::new();
+    let mut unconditional: BTreeMap<usize, Action> = BTreeMap::new();
     for rule in &rules.rules {
         for number in rule.names.iter().filter_map(|name| architecture.number(name)) {
-            // Without conditions a rule decides alone, whatever stands beside it.
-            if is_final[number] {
-                continue;
-            }
             if rule.conditions.is_empty() {
-                calls.set(number, &Decision::always(rule.action));
-                is_final[number] = true;
+                unconditional.entry(number).or_insert(rule.action);
             } else {
-                let mut decision = calls.decision(number).clone();
+                let decision = conditional.entry(number).or_insert_with(|| default.clone());
                 decision.cases.push((rule.conditions.clone(), rule.action));
-                calls.set(number, &decision);
             }
         }
+    }
+    for (number, decision) in conditional {
+        calls.set(number, &decision);
+    }
+    // Without conditions a rule decides alone, whatever stands beside it.
+    for (number, action) in unconditional {
+        calls.set(number, &Decision::always(action));
     }
     calls
 }

@@ -26,7 +26,23 @@ const ARGUMENTS: u32 = 16;
 const AUDIT_X86_64: u32 = 0xc000_003e;
 const AUDIT_X86: u32 = 0x4000_0003;
 
-type Program = Vec<FilterInstruction>;
+/// The most instructions that the kernel takes, `BPF_MAXINSNS` of linux/bpf_common.h.
+const MOST_INSTRUCTIONS: usize = 4096;
+
+/// What stands in a program until all its parts have their places.
+#[derive(Debug, Clone)]
+enum Step {
+    Do(FilterInstruction),
+    /// Goes to the tests of a call whose arguments decide.
+    Test(Decision),
+}
+
+type Program = Vec<Step>;
+
+/// A filter that is longer than the kernel takes.
+#[derive(Debug, thiserror::Error)]
+#[error("the seccomp profile needs {0} instructions, the kernel takes {MOST_INSTRUCTIONS}")]
+pub(super) struct TooLong(usize);
 
 /// The decisions of each architecture; one that is `None` has no calls at all.
 #[derive(Debug)]
@@ -45,8 +61,15 @@ pub(super) struct Plan {
 ///             └─ yes ── 512 and above? ── no, cut ──→ tree, x32 has the same numbers
 ///                            └─ yes ── tree of its own
 /// i386:   tree
+/// leaves: an action, or a jump to the tests of the arguments, which lie behind all trees
 /// ```
-pub(super) fn compile(plan: &Plan) -> Program {
+///
+/// The length grows by at most six instructions for each condition: a test that fails goes on with the next
+/// case, and calls that are decided alike share their tests.
+///
+/// # Errors
+/// When the kernel would not take the program for its length.
+pub(super) fn compile(plan: &Plan) -> Result<Vec<FilterInstruction>, TooLong> {
     let native = tree(&plan.native.ranges(0, &plan.beyond()));
     let x32 = if plan.has_x32 { x32(plan) } else { vec![give(Action::KILL_PROCESS)] };
     let mut long = vec![load(NUMBER)];
@@ -65,22 +88,48 @@ pub(super) fn compile(plan: &Plan) -> Program {
     let mut program = vec![load(ARCHITECTURE)];
     let not_long = choose(code::JUMP_IF_EQUAL, AUDIT_X86, short, other);
     program.extend(choose(code::JUMP_IF_EQUAL, AUDIT_X86_64, long, not_long));
-    program
+    place_tests(program)
+}
+
+/// Puts the tests behind the trees, each once, and lets the leaves jump to them.
+fn place_tests(program: Program) -> Result<Vec<FilterInstruction>, TooLong> {
+    let trees = program.len();
+    let mut placed: Vec<(Decision, usize)> = Vec::new();
+    let mut tests: Vec<FilterInstruction> = Vec::new();
+    let mut whole = Vec::with_capacity(trees);
+    for (at, step) in program.into_iter().enumerate() {
+        let decision = match step {
+            Step::Do(instruction) => {
+                whole.push(instruction);
+                continue;
+            }
+            Step::Test(decision) => decision,
+        };
+        let known = placed.iter().find(|(known, _)| *known == decision).map(|(_, start)| *start);
+        let start = known.unwrap_or_else(|| {
+            let start = trees + tests.len();
+            tests.extend(test_cases(&decision));
+            placed.push((decision, start));
+            start
+        });
+        whole.push(jump(start - at - 1));
+    }
+    whole.append(&mut tests);
+    if whole.len() > MOST_INSTRUCTIONS { Err(TooLong(whole.len())) } else { Ok(whole) }
 }
 
 /// Cuts the bit off, decides about the numbers that only x32 has, and leaves the others.
 fn x32(plan: &Plan) -> Program {
     let own = own_of_x32(&plan.native).ranges(X32_OWN_FIRST, &plan.beyond());
-    let mut program = vec![statement(code::AND, !X32_BIT)];
+    let mut program = vec![Step::Do(statement(code::AND, !X32_BIT))];
     program.extend(skip_unless(code::JUMP_IF_GREATER_OR_EQUAL, X32_OWN_FIRST, tree(&own)));
     program
 }
 
 /// Goes through a program only if the comparison holds, else over it.
 fn skip_unless(code: u16, value: u32, program: Program) -> Program {
-    let length = u32::try_from(program.len()).unwrap_or(u32::MAX);
-    let mut whole = vec![FilterInstruction { code, jump_true: 1, jump_false: 0, operand: value }];
-    whole.push(statement(code::JUMP, length));
+    let first = FilterInstruction { code, jump_true: 1, jump_false: 0, operand: value };
+    let mut whole = vec![Step::Do(first), Step::Do(jump(program.len()))];
     whole.extend(program);
     whole
 }
@@ -97,7 +146,8 @@ impl Plan {
 fn tree(ranges: &[(u32, Decision)]) -> Program {
     match ranges {
         [] => vec![give(Action::KILL_PROCESS)],
-        [(_, decision)] => leaf(decision),
+        [(_, decision)] if decision.cases.is_empty() => vec![give(decision.otherwise)],
+        [(_, decision)] => vec![Step::Test(decision.clone())],
         _ => {
             let (low, high) = ranges.split_at(ranges.len() / 2);
             choose(code::JUMP_IF_GREATER_OR_EQUAL, high[0].0, tree(high), tree(low))
@@ -105,76 +155,78 @@ fn tree(ranges: &[(u32, Decision)]) -> Program {
     }
 }
 
-/// Tests the cases in turn.
-fn leaf(decision: &Decision) -> Program {
-    let mut program = vec![give(decision.otherwise)];
-    for (conditions, action) in decision.cases.iter().rev() {
-        let mut case = vec![give(*action)];
+/// Tests the cases in turn; the first whose conditions all hold decides.
+fn test_cases(decision: &Decision) -> Vec<FilterInstruction> {
+    let mut program = Vec::new();
+    for (conditions, action) in &decision.cases {
+        let mut case = vec![statement(code::RETURN, action.0)];
         for condition in conditions.iter().rev() {
-            case = test(condition, case, program.clone());
+            case = test(condition, case);
         }
-        program = case;
+        program.extend(case);
     }
+    program.push(statement(code::RETURN, decision.otherwise.0));
     program
 }
 
-/// Goes on with one program or another after comparing an argument's high and low halves.
-fn test(condition: &Condition, holds: Program, fails: Program) -> Program {
+/// Goes through a program if a condition holds, else over it. An argument is compared in halves of 32 bits.
+fn test(condition: &Condition, holds: Vec<FilterInstruction>) -> Vec<FilterInstruction> {
+    // At most six conditions of six instructions each and an action: always within a conditional jump's reach.
+    let over = |more: usize| u8::try_from(holds.len() + more).unwrap_or(u8::MAX);
     let low = ARGUMENTS + u32::from(condition.argument) * 8;
-    let high = low + 4;
     let (value_high, value_low) = halves(condition.value);
+    let branch = |code, operand, jump_true, jump_false| FilterInstruction { code, jump_true, jump_false, operand };
+    let (equal, above, not_below) =
+        (code::JUMP_IF_EQUAL, code::JUMP_IF_GREATER, code::JUMP_IF_GREATER_OR_EQUAL);
+    let mut program = vec![load_word(low + 4)];
     match condition.comparison {
-        Comparison::Equal => equal(high, low, u64::MAX, condition.value, holds, fails),
-        Comparison::NotEqual => equal(high, low, u64::MAX, condition.value, fails, holds),
-        Comparison::MaskedEqual(mask) => equal(high, low, mask, condition.value, holds, fails),
-        Comparison::Greater => {
-            let code = code::JUMP_IF_GREATER;
-            above(high, low, code, (value_high, value_low), holds, fails)
+        Comparison::Equal => program.extend([
+            branch(equal, value_high, 0, over(2)),
+            load_word(low),
+            branch(equal, value_low, 0, over(0)),
+        ]),
+        Comparison::NotEqual => program.extend([
+            branch(equal, value_high, 0, 2),
+            load_word(low),
+            branch(equal, value_low, over(0), 0),
+        ]),
+        Comparison::MaskedEqual(mask) if halves(mask).0 == 0 && value_high == 0 => {
+            program = vec![
+                load_word(low),
+                statement(code::AND, halves(mask).1),
+                branch(equal, value_low, 0, over(0)),
+            ];
         }
-        Comparison::GreaterOrEqual => {
-            let code = code::JUMP_IF_GREATER_OR_EQUAL;
-            above(high, low, code, (value_high, value_low), holds, fails)
+        Comparison::MaskedEqual(mask) => {
+            let (mask_high, mask_low) = halves(mask);
+            program.extend([
+                statement(code::AND, mask_high),
+                branch(equal, value_high, 0, over(3)),
+                load_word(low),
+                statement(code::AND, mask_low),
+                branch(equal, value_low, 0, over(0)),
+            ]);
         }
-        Comparison::LessOrEqual => {
-            let code = code::JUMP_IF_GREATER;
-            above(high, low, code, (value_high, value_low), fails, holds)
+        Comparison::Greater | Comparison::GreaterOrEqual => {
+            let of_low = if condition.comparison == Comparison::Greater { above } else { not_below };
+            program.extend([
+                branch(above, value_high, 3, 0),
+                branch(equal, value_high, 0, over(2)),
+                load_word(low),
+                branch(of_low, value_low, 0, over(0)),
+            ]);
         }
-        Comparison::Less => {
-            let code = code::JUMP_IF_GREATER_OR_EQUAL;
-            above(high, low, code, (value_high, value_low), fails, holds)
+        Comparison::Less | Comparison::LessOrEqual => {
+            let of_low = if condition.comparison == Comparison::Less { not_below } else { above };
+            program.extend([
+                branch(above, value_high, over(3), 0),
+                branch(equal, value_high, 0, 2),
+                load_word(low),
+                branch(of_low, value_low, over(0), 0),
+            ]);
         }
     }
-}
-
-fn equal(high: u32, low: u32, mask: u64, value: u64, same: Program, other: Program) -> Program {
-    let (mask_high, mask_low) = halves(mask);
-    let (value_high, value_low) = halves(value);
-    let half = |offset: u32, mask: u32, value: u32, same: Program, other: Program| {
-        let mut program = vec![load(offset)];
-        if mask != u32::MAX {
-            program.push(statement(code::AND, mask));
-        }
-        program.extend(choose(code::JUMP_IF_EQUAL, value, same, other));
-        program
-    };
-    let lower = half(low, mask_low, value_low, same, other.clone());
-    half(high, mask_high, value_high, lower, other)
-}
-
-/// Above by the high half, or by the low half where the high halves are the same.
-fn above(
-    high: u32,
-    low: u32,
-    low_code: u16,
-    (value_high, value_low): (u32, u32),
-    above: Program,
-    below: Program,
-) -> Program {
-    let mut lower = vec![load(low)];
-    lower.extend(choose(low_code, value_low, above.clone(), below.clone()));
-    let same_or_below = choose(code::JUMP_IF_EQUAL, value_high, lower, below);
-    let mut program = vec![load(high)];
-    program.extend(choose(code::JUMP_IF_GREATER, value_high, above, same_or_below));
+    program.extend(holds);
     program
 }
 
@@ -182,19 +234,20 @@ fn above(
 /// instructions; an unconditional one carries it further.
 fn choose(code: u16, value: u32, holds: Program, fails: Program) -> Program {
     let mut program = Vec::with_capacity(holds.len() + fails.len() + 2);
-    match u8::try_from(fails.len()) {
-        Ok(distance) => {
-            program.push(FilterInstruction { code, jump_true: distance, jump_false: 0, operand: value })
-        }
-        Err(_) => {
-            program.push(FilterInstruction { code, jump_true: 0, jump_false: 1, operand: value });
-            // A filter has at most 4096 instructions.
-            program.push(statement(code::JUMP, u32::try_from(fails.len()).unwrap_or(u32::MAX)));
-        }
-    }
+    let (jump_true, jump_false, far) = match u8::try_from(fails.len()) {
+        Ok(distance) => (distance, 0, None),
+        Err(_) => (0, 1, Some(jump(fails.len()))),
+    };
+    program.push(Step::Do(FilterInstruction { code, jump_true, jump_false, operand: value }));
+    program.extend(far.map(Step::Do));
     program.extend(fails);
     program.extend(holds);
     program
+}
+
+/// Goes over as many instructions. Programs that are too long for the operand are refused for their length.
+fn jump(over: usize) -> FilterInstruction {
+    statement(code::JUMP, u32::try_from(over).unwrap_or(u32::MAX))
 }
 
 const fn halves(value: u64) -> (u32, u32) {
@@ -205,12 +258,16 @@ const fn halves(value: u64) -> (u32, u32) {
     )
 }
 
-const fn load(offset: u32) -> FilterInstruction {
+const fn load(offset: u32) -> Step {
+    Step::Do(load_word(offset))
+}
+
+const fn load_word(offset: u32) -> FilterInstruction {
     statement(code::LOAD, offset)
 }
 
-const fn give(action: Action) -> FilterInstruction {
-    statement(code::RETURN, action.0)
+const fn give(action: Action) -> Step {
+    Step::Do(statement(code::RETURN, action.0))
 }
 
 const fn statement(code: u16, operand: u32) -> FilterInstruction {

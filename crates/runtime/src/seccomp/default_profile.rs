@@ -1,4 +1,5 @@
-//! The default profile: the calls that Docker documents as allowed by default.
+//! The default profile: the calls that Docker's documentation allows by default, less those that its table of
+//! blocked calls names and its profile lets through on today's kernels (decision 0101).
 
 use super::calls::{Bits, COUNT, Calls, Decision, bits};
 use super::numbers::Architecture;
@@ -22,27 +23,26 @@ getresgid32 getresuid getresuid32 getrlimit getrusage getsid getsockname getsock
 gettimeofday getuid getuid32 getxattr getxattrat inotify_add_watch inotify_init inotify_init1
 inotify_rm_watch io_cancel io_destroy io_getevents io_pgetevents io_pgetevents_time64 io_setup
 io_submit ioctl ioprio_get ioprio_set ipc kill landlock_add_rule landlock_create_ruleset
-landlock_restrict_self lchown lchown32 lgetxattr link linkat listen listxattr listxattrat
+landlock_restrict_self lchown lchown32 lgetxattr link linkat listen listmount listxattr listxattrat
 llistxattr lremovexattr lseek lsetxattr lstat lstat64 madvise map_shadow_stack membarrier
 memfd_create memfd_secret mincore mkdir mkdirat mknod mknodat mlock mlock2 mlockall mmap mmap2
 modify_ldt mprotect mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedreceive_time64
 mq_timedsend mq_timedsend_time64 mq_unlink mremap mseal msgctl msgget msgrcv msgsnd msync munlock
-munlockall munmap name_to_handle_at nanosleep newfstatat open openat openat2 pause pidfd_open
-pidfd_send_signal pipe pipe2 pkey_alloc pkey_free pkey_mprotect poll ppoll ppoll_time64 prctl
-pread64 preadv preadv2 prlimit64 process_mrelease process_vm_readv process_vm_writev pselect6
-pselect6_time64 ptrace pwrite64 pwritev pwritev2 read readahead readlink readlinkat readv
-recvfrom recvmmsg recvmmsg_time64 recvmsg remap_file_pages removexattr removexattrat rename
-renameat renameat2 restart_syscall rmdir rseq rt_sigaction rt_sigpending rt_sigprocmask
-rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait rt_sigtimedwait_time64
+munlockall munmap nanosleep newfstatat open openat openat2 pause pidfd_open pidfd_send_signal pipe
+pipe2 pkey_alloc pkey_free pkey_mprotect poll ppoll ppoll_time64 prctl pread64 preadv preadv2
+prlimit64 process_mrelease pselect6 pselect6_time64 ptrace pwrite64 pwritev pwritev2 read readahead
+readlink readlinkat readv recvfrom recvmmsg recvmmsg_time64 recvmsg remap_file_pages removexattr
+removexattrat rename renameat renameat2 restart_syscall rmdir rseq rt_sigaction rt_sigpending
+rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait rt_sigtimedwait_time64
 rt_tgsigqueueinfo sched_get_priority_max sched_get_priority_min sched_getaffinity sched_getattr
 sched_getparam sched_getscheduler sched_rr_get_interval sched_rr_get_interval_time64
-sched_setaffinity sched_setattr sched_setparam sched_setscheduler sched_yield seccomp select
-semctl semget semop semtimedop semtimedop_time64 sendfile sendfile64 sendmmsg sendmsg sendto
+sched_setaffinity sched_setattr sched_setparam sched_setscheduler sched_yield seccomp select semctl
+semget semop semtimedop semtimedop_time64 sendfile sendfile64 sendmmsg sendmsg sendto
 set_robust_list set_thread_area set_tid_address setfsgid setfsgid32 setfsuid setfsuid32 setgid
 setgid32 setgroups setgroups32 setitimer setpgid setpriority setregid setregid32 setresgid
 setresgid32 setresuid setresuid32 setreuid setreuid32 setrlimit setsid setsockopt setuid setuid32
 setxattr setxattrat shmat shmctl shmdt shmget shutdown sigaltstack signalfd signalfd4 sigprocmask
-sigreturn socketcall socketpair splice stat stat64 statfs statfs64 statx symlink symlinkat sync
+sigreturn socketpair splice stat stat64 statfs statfs64 statmount statx symlink symlinkat sync
 sync_file_range syncfs sysinfo tee tgkill time timer_create timer_delete timer_getoverrun
 timer_gettime timer_gettime64 timer_settime timer_settime64 timerfd_create timerfd_gettime
 timerfd_gettime64 timerfd_settime timerfd_settime64 times tkill truncate truncate64 ugetrlimit
@@ -53,20 +53,21 @@ waitid waitpid write writev
 /// Allowed to those who have a capability, named by its number.
 const WITH_CAPABILITY: [(usize, &str); 14] = [
     (capability::BPF, "bpf"),
-    (capability::DAC_READ_SEARCH, "open_by_handle_at"),
+    (capability::DAC_READ_SEARCH, "name_to_handle_at open_by_handle_at"),
     (capability::PERFMON, "perf_event_open"),
     (
         capability::SYS_ADMIN,
-        "bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie mount
-        mount_setattr move_mount open_tree perf_event_open quotactl quotactl_fd setdomainname
-        sethostname setns syslog umount umount2 unshare",
+        "bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie
+        lsm_get_self_attr lsm_list_modules lsm_set_self_attr mount mount_setattr move_mount open_tree
+        perf_event_open quotactl quotactl_fd setdomainname sethostname setns syslog umount umount2
+        unshare",
     ),
     (capability::SYS_BOOT, "reboot"),
     (capability::SYS_CHROOT, "chroot"),
     (capability::SYS_MODULE, "delete_module finit_module init_module"),
     (capability::SYS_NICE, "get_mempolicy mbind set_mempolicy set_mempolicy_home_node"),
     (capability::SYS_PACCT, "acct"),
-    (capability::SYS_PTRACE, "kcmp pidfd_getfd process_madvise"),
+    (capability::SYS_PTRACE, "kcmp pidfd_getfd process_madvise process_vm_readv process_vm_writev"),
     (capability::SYS_RAWIO, "ioperm iopl"),
     (capability::SYS_TIME, "clock_settime clock_settime64 settimeofday stime"),
     (capability::SYS_TTY_CONFIG, "vhangup"),
@@ -76,8 +77,19 @@ const WITH_CAPABILITY: [(usize, &str); 14] = [
 /// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET.
 const NEW_NAMESPACES: u64 = 0x7e02_0000;
 
-/// AF_VSOCK reaches the hypervisor past every network namespace.
-const AF_VSOCK: u64 = 40;
+/// The address families of socket(2) that Docker's profile allows, AF_* of linux/socket.h. AF_VSOCK (40), which
+/// reaches the hypervisor past every network namespace, AF_ALG (38) and families that nobody uses are not among
+/// them.
+const SOCKET_FAMILIES: [u64; 37] = [
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16, 17, 18, 21, 22, 24, 26, 27, 28, 29, 30, 31, 32, 33,
+    35, 36, 39, 41, 42, 43, 44, 45,
+];
+
+/// The family is an `int`: the kernel does not look at the upper half of the register, so the filter must not.
+const INT: Comparison = Comparison::MaskedEqual(0xffff_ffff);
+
+/// The function of socketcall(2) that makes a socket, SYS_SOCKET of linux/net.h.
+const SYS_SOCKET: u64 = 1;
 
 /// personality(2): Linux, 32 bits of Linux, both with UNAME26, and the question what it is.
 const PERSONALITIES: [u64; 5] = [0x0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
@@ -141,7 +153,9 @@ pub(super) fn calls(held: Mask, architecture: Architecture) -> Calls {
             calls.set(number, decision);
         }
     };
-    set("socket", &cases(vec![(Comparison::NotEqual, AF_VSOCK)]));
+    set("socket", &cases(SOCKET_FAMILIES.map(|family| (INT, family)).into()));
+    // The family lies in memory, where a filter cannot look. socket(2) itself is there since Linux 4.3.
+    set("socketcall", &case(INT, SYS_SOCKET, Action::NO_SUCH_CALL, Action::ALLOW));
     set("personality", &cases(PERSONALITIES.map(|value| (Comparison::Equal, value)).into()));
     if held & capabilities::SYS_ADMIN == 0 {
         set("clone", &cases(vec![(Comparison::MaskedEqual(NEW_NAMESPACES), 0)]));
@@ -155,6 +169,11 @@ pub(super) fn calls(held: Mask, architecture: Architecture) -> Calls {
 fn cases(comparisons: Vec<(Comparison, u64)>) -> Decision {
     let case = |(comparison, value)| (vec![Condition { argument: 0, comparison, value }], Action::ALLOW);
     Decision { cases: comparisons.into_iter().map(case).collect(), otherwise: DENIED }
+}
+
+/// One action where the first argument passes a comparison, another where it does not.
+fn case(comparison: Comparison, value: u64, holds: Action, otherwise: Action) -> Decision {
+    Decision { cases: vec![(vec![Condition { argument: 0, comparison, value }], holds)], otherwise }
 }
 
 #[cfg(test)]

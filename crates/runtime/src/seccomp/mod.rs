@@ -103,7 +103,9 @@ pub(crate) fn filter(policy: &SeccompPolicy, capabilities: Mask) -> Result<Optio
             (plan_of(&rules), rules.flags)
         }
     };
-    Ok(Some(Filter { instructions: compile::compile(&plan), flags }))
+    let instructions = compile::compile(&plan)
+        .map_err(|error| StartError::words(FailureKind::System, error.to_string()))?;
+    Ok(Some(Filter { instructions, flags }))
 }
 
 fn plan_of_default(capabilities: Mask) -> Plan {

@@ -1,6 +1,8 @@
 //! Runs compiled filters in a small machine of the kernel's rules.
 
 use super::*;
+use proptest::prelude::*;
+
 use crate::seccomp::numbers::Architecture;
 use crate::seccomp::{Rule, Rules, plan_of, plan_of_default, profile};
 
@@ -40,6 +42,10 @@ fn run(program: &[FilterInstruction], call: &Call) -> Action {
     }
 }
 
+fn compiled(plan: &Plan) -> Vec<FilterInstruction> {
+    compile(plan).expect("a program of a length that the kernel takes")
+}
+
 fn call(name: &str, first: u64) -> Call {
     let number = Architecture::X86_64.number(name).expect(name);
     let number = u32::try_from(number).expect("small");
@@ -48,7 +54,7 @@ fn call(name: &str, first: u64) -> Call {
 
 #[test]
 fn the_default_profile_decides_as_documented() {
-    let program = compile(&plan_of_default(0));
+    let program = compiled(&plan_of_default(0));
     assert!(program.len() < 900, "{} instructions", program.len());
     let denied = Action::error(1);
     for (name, first, action) in [
@@ -65,7 +71,15 @@ fn the_default_profile_decides_as_documented() {
         ("clone3", 0, Action::NO_SUCH_CALL),
         ("socket", 2, Action::ALLOW),
         ("socket", 40, denied),
-        ("socket", 1 << 32 | 40, Action::ALLOW),
+        ("socket", 1 << 32 | 40, denied),
+        ("socket", 16, Action::ALLOW),
+        ("socket", 38, denied),
+        ("socket", 12, denied),
+        ("socket", 46, denied),
+        ("name_to_handle_at", 0, denied),
+        ("process_vm_readv", 0, denied),
+        ("process_vm_writev", 0, denied),
+        ("ptrace", 0, Action::ALLOW),
         ("personality", 8, Action::ALLOW),
         ("personality", 0xffff_ffff, Action::ALLOW),
         ("personality", 0x0040_0000, denied),
@@ -78,10 +92,16 @@ fn the_default_profile_decides_as_documented() {
 
 #[test]
 fn other_architectures_have_their_own_numbers() {
-    let program = compile(&plan_of_default(0));
+    let program = compiled(&plan_of_default(0));
     let at = |number, architecture| run(&program, &Call { number, architecture, arguments: [0; 6] });
     assert_eq!(at(3, AUDIT_X86), Action::ALLOW, "read");
     assert_eq!(at(21, AUDIT_X86), Action::error(1), "mount");
+    let with = |number, first| {
+        run(&program, &Call { number, architecture: AUDIT_X86, arguments: [first, 0, 0, 0, 0, 0] })
+    };
+    assert_eq!(with(359, 40), Action::error(1), "socket of AF_VSOCK");
+    assert_eq!(with(102, 1), Action::NO_SUCH_CALL, "socketcall for a socket, whose family is out of sight");
+    assert_eq!(with(102, 3), Action::ALLOW, "socketcall to connect");
     assert_eq!(at(X32_BIT | 514, AUDIT_X86_64), Action::ALLOW, "ioctl");
     assert_eq!(at(X32_BIT | 165, AUDIT_X86_64), Action::error(1), "mount");
     assert_eq!(at(X32_BIT | 520, AUDIT_X86_64), Action::ALLOW, "execve");
@@ -92,7 +112,7 @@ fn other_architectures_have_their_own_numbers() {
 
 #[test]
 fn capabilities_allow_more() {
-    let program = compile(&plan_of_default(u64::MAX));
+    let program = compiled(&plan_of_default(u64::MAX));
     for name in ["mount", "unshare", "clone3", "bpf", "reboot", "chroot", "ptrace"] {
         assert_eq!(run(&program, &call(name, u64::MAX)), Action::ALLOW, "{name}");
     }
@@ -122,7 +142,7 @@ fn comparisons_use_all_64_bits() {
             rules: vec![rule],
             flags: sys::execute::FilterFlags::default(),
         };
-        let program = compile(&plan_of(&rules));
+        let program = compiled(&plan_of(&rules));
         for probe in probes {
             let call = Call { number: 0, architecture: AUDIT_X86_64, arguments: [0, 0, 0, probe, 0, 0] };
             let allowed = run(&program, &call) == Action::ALLOW;
@@ -140,7 +160,7 @@ fn the_first_case_that_holds_decides_and_no_condition_decides_alone() {
         {"name": "read", "action": "SCMP_ACT_LOG", "args": [{"index": 0, "value": 5, "op": "SCMP_CMP_GE"}]},
         {"name": "read", "action": "SCMP_ACT_TRAP"}
     ]}"#;
-    let program = compile(&plan_of(&profile::parse(json, 0).expect("a profile")));
+    let program = compiled(&plan_of(&profile::parse(json, 0).expect("a profile")));
     for (name, first, action) in [
         ("kill", 9, Action::error(11)),
         ("kill", 4, Action::error(12)),
@@ -152,4 +172,111 @@ fn the_first_case_that_holds_decides_and_no_condition_decides_alone() {
     }
     let short = Call { number: 3, architecture: AUDIT_X86, arguments: [0; 6] };
     assert_eq!(run(&program, &short), Action::KILL_PROCESS, "i386 is not named");
+}
+
+/// A rule for each value that an argument may have.
+fn rules_of_equal_arguments(count: u64) -> Rules {
+    let rule = |value| Rule {
+        names: vec!["read".into(), "ioctl".into(), "write".into()],
+        action: Action::error(u16::try_from(value).expect("small")),
+        conditions: vec![Condition { argument: 1, comparison: Comparison::Equal, value }],
+    };
+    Rules {
+        default: Action::ALLOW,
+        architectures: vec![Architecture::X86_64, Architecture::X86, Architecture::X32],
+        rules: (0..count).map(rule).collect(),
+        flags: sys::execute::FilterFlags::default(),
+    }
+}
+
+#[test]
+fn the_length_grows_evenly_with_the_conditions() {
+    let length = |count| compiled(&plan_of(&rules_of_equal_arguments(count))).len();
+    assert_eq!(length(600) - length(500), length(200) - length(100));
+    let program = compiled(&plan_of(&rules_of_equal_arguments(600)));
+    let call = |value| Call { number: 1, architecture: AUDIT_X86_64, arguments: [0, value, 0, 0, 0, 0] };
+    assert_eq!(run(&program, &call(599)), Action::error(599));
+    assert_eq!(run(&program, &call(600)), Action::ALLOW);
+    let refusal = compile(&plan_of(&rules_of_equal_arguments(1000))).expect_err("longer than the kernel takes");
+    assert!(refusal.to_string().ends_with("instructions, the kernel takes 4096"), "{refusal}");
+}
+
+/// The same decision without any program: the first rule that holds, but one without conditions comes first.
+fn decide(rules: &Rules, name: &str, arguments: &[u64; 6]) -> Action {
+    let holds = |condition: &Condition| {
+        let argument = arguments[usize::from(condition.argument)];
+        match condition.comparison {
+            Comparison::Equal => argument == condition.value,
+            Comparison::NotEqual => argument != condition.value,
+            Comparison::Less => argument < condition.value,
+            Comparison::LessOrEqual => argument <= condition.value,
+            Comparison::Greater => argument > condition.value,
+            Comparison::GreaterOrEqual => argument >= condition.value,
+            Comparison::MaskedEqual(mask) => argument & mask == condition.value,
+        }
+    };
+    let mine = || rules.rules.iter().filter(|rule| rule.names.iter().any(|known| known == name));
+    mine()
+        .find(|rule| rule.conditions.is_empty())
+        .or_else(|| mine().find(|rule| rule.conditions.iter().all(holds)))
+        .map_or(rules.default, |rule| rule.action)
+}
+
+const SOME_CALLS: [&str; 5] = ["read", "write", "socket", "socketcall", "openat2"];
+
+/// Values close to each other in both halves, so that conditions hold now and then.
+fn value() -> impl Strategy<Value = u64> {
+    prop_oneof![(0..4_u64, 0..4_u64).prop_map(|(high, low)| high << 32 | low), any::<u64>()]
+}
+
+fn condition() -> impl Strategy<Value = Condition> {
+    let comparison = prop_oneof![
+        Just(Comparison::Equal),
+        Just(Comparison::NotEqual),
+        Just(Comparison::Less),
+        Just(Comparison::LessOrEqual),
+        Just(Comparison::Greater),
+        Just(Comparison::GreaterOrEqual),
+        value().prop_map(Comparison::MaskedEqual),
+    ];
+    (0..6_u8, comparison, value())
+        .prop_map(|(argument, comparison, value)| Condition { argument, comparison, value })
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    let names = proptest::sample::subsequence(SOME_CALLS.map(str::to_owned).to_vec(), 1..3);
+    let conditions = proptest::collection::vec(condition(), 0..6);
+    (names, 0..9_u16, conditions)
+        .prop_map(|(names, number, conditions)| Rule { names, action: Action::error(number), conditions })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever the rules, the program that the kernel runs decides as they say.
+    #[test]
+    fn programs_decide_as_their_rules(
+        rules in proptest::collection::vec(rule(), 0..24),
+        arguments in proptest::collection::vec(proptest::array::uniform6(value()), 16),
+    ) {
+        let rules = Rules {
+            default: Action::TRAP,
+            architectures: vec![Architecture::X86_64, Architecture::X86],
+            rules,
+            flags: sys::execute::FilterFlags::default(),
+        };
+        let program = compiled(&plan_of(&rules));
+        for arguments in arguments {
+            for (architecture, audit) in
+                [(Architecture::X86_64, AUDIT_X86_64), (Architecture::X86, AUDIT_X86)]
+            {
+                for name in SOME_CALLS {
+                    let Some(number) = architecture.number(name) else { continue };
+                    let number = u32::try_from(number).expect("small");
+                    let call = Call { number, architecture: audit, arguments };
+                    prop_assert_eq!(run(&program, &call), decide(&rules, name, &arguments));
+                }
+            }
+        }
+    }
 }
