@@ -18,6 +18,8 @@ use crate::{Address, http, wait};
 #[must_use]
 pub fn processes_of(root: &Path) -> BTreeMap<u32, String> {
     let wanted = root.to_string_lossy().into_owned();
+    // A bind mount shows its place in its file system, which may not be the root's.
+    let shown = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let own = fs::read_link("/proc/self/ns/mnt").unwrap_or_default();
     let mut found = BTreeMap::new();
     for entry in fs::read_dir("/proc").expect("/proc").flatten() {
@@ -29,7 +31,7 @@ pub fn processes_of(root: &Path) -> BTreeMap<u32, String> {
         let command = String::from_utf8_lossy(&command).replace('\0', " ");
         let apart = fs::read_link(directory.join("ns/mnt")).is_ok_and(|namespace| namespace != own);
         let mounted =
-            apart && fs::read_to_string(directory.join("mountinfo")).is_ok_and(|text| text.contains(&wanted));
+            apart && fs::read_to_string(directory.join("mountinfo")).is_ok_and(|text| text.contains(&shown));
         if pid != std::process::id() && (mounted || command.contains(&wanted)) {
             found.insert(pid, command);
         }

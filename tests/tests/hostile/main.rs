@@ -1,9 +1,11 @@
-//! Attacks on the daemon: each runs against a daemon of its own in a memory cgroup, must fail, and must not make
-//! the daemon use much memory.
-//!
-//! One file for each attacker; `docs/security.md` names the attacks. [`attack`] is what each test calls.
+//! Attacks: each runs against a daemon of its own in a memory cgroup, must fail, and must not make the daemon use much
+//! memory. One file for each attacker; `docs/security.md` names the tests.
 
 mod clients;
+mod container;
+mod system_calls;
+
+use std::ops::{Deref, DerefMut};
 
 use berth_tests::{Engine, Options};
 
@@ -14,23 +16,47 @@ const LIMIT: u64 = 512 << 20;
 /// What the daemon itself may have in use at once during any attack.
 const PEAK: u64 = 150 << 20;
 
-/// Runs an attack. The daemon must live, answer and stay small, and nothing may be left when the attack is over.
-fn attack(act: impl FnOnce(&mut Engine)) {
-    attack_with(Options::default(), act);
+/// A daemon to be attacked. When it is dropped it must live, answer and have stayed small, and nothing may be left.
+struct Target(Engine);
+
+impl Target {
+    fn start() -> Self {
+        Self::start_with(Options::default())
+    }
+
+    fn start_with(options: Options) -> Self {
+        let engine = Engine::start_with(Options { memory: Some(LIMIT), ..options });
+        // The import of the tests' image is no attack.
+        engine.forget_peak_memory();
+        Self(engine)
+    }
+
+    /// Checks the daemon's memory; an attack that replaces the daemon does so before.
+    fn assert_small(&self) {
+        let peak = self.0.peak_memory();
+        assert!(peak < PEAK, "the daemon used {} MiB at once; its log:\n{}", peak >> 20, self.0.log());
+    }
 }
 
-/// Runs an attack on a daemon with these options.
-fn attack_with(options: Options, act: impl FnOnce(&mut Engine)) {
-    let mut engine = Engine::start_with(Options { memory: Some(LIMIT), ..options });
-    // The import of the tests' image is no attack.
-    engine.forget_peak_memory();
-    act(&mut engine);
-    assert_small(&engine);
-    let _ = engine.get("/_ping").expect(200);
+impl Deref for Target {
+    type Target = Engine;
+
+    fn deref(&self) -> &Engine {
+        &self.0
+    }
 }
 
-/// Checks the daemon's memory; for attacks that end with a daemon other than the first.
-fn assert_small(engine: &Engine) {
-    let peak = engine.peak_memory();
-    assert!(peak < PEAK, "the daemon used {} MiB at once; its log:\n{}", peak >> 20, engine.log());
+impl DerefMut for Target {
+    fn deref_mut(&mut self) -> &mut Engine {
+        &mut self.0
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.assert_small();
+            let _ = self.0.get("/_ping").expect(200);
+        }
+    }
 }

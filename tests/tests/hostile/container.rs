@@ -1,9 +1,11 @@
-//! Attacks that other engines have suffered, tried from inside a container; each must fail.
+//! A hostile container or image: attacks that other engines have suffered, tried from inside; each must fail.
 
 use std::path::{Path, PathBuf};
 
-use berth_tests::{Engine, merged, program, sh, wait};
+use berth_tests::{merged, program, sh, wait};
 use serde_json::json;
+
+use super::Target;
 
 /// The bytes of the programs that a container must never change.
 fn programs() -> Vec<(PathBuf, Vec<u8>)> {
@@ -21,7 +23,7 @@ fn assert_unchanged(before: &[(PathBuf, Vec<u8>)]) {
 /// which root in the container could open for writing.
 #[test]
 fn the_runtimes_program_cannot_be_overwritten_through_proc() {
-    let engine = Engine::start();
+    let engine = Target::start();
     let before = programs();
     let script = "cp /bin/busybox /bin/real
         while :; do for pid in /proc/[0-9]*; do
@@ -47,7 +49,7 @@ fn the_runtimes_program_cannot_be_overwritten_through_proc() {
 /// leads through it, gives the host's files.
 #[test]
 fn no_descriptor_of_the_host_leaks_into_a_container() {
-    let engine = Engine::start();
+    let engine = Target::start();
     let listing = "ls -l /proc/self/fd | grep -v total; for fd in /proc/self/fd/*; do ls $fd/.. 2>/dev/null; done; pwd -P";
     let lines = |text: &str| text.lines().filter(|line| line.contains("->")).count();
     let output = engine.output(&sh(listing));
@@ -83,7 +85,7 @@ fn no_descriptor_of_the_host_leaks_into_a_container() {
 /// CVE-2024-21626 again: a working directory that is a link into `/proc` made by the image.
 #[test]
 fn a_working_directory_behind_a_link_stays_inside() {
-    let engine = Engine::start();
+    let engine = Target::start();
     let id = engine.run(&sh("ln -s /proc/self/fd/5 /link; ln -s /proc/1/root /root-link; sleep 600"));
     wait::until("the links", || (engine.exec(&id, &["ls", "/root-link"]).code == 0).then_some(()));
     for directory in ["/link", "/root-link", "/proc/1/cwd"] {
@@ -104,7 +106,7 @@ fn a_working_directory_behind_a_link_stays_inside() {
 /// by a process already inside before it is set up.
 #[test]
 fn an_exec_half_set_up_cannot_be_entered() {
-    let engine = Engine::start();
+    let engine = Target::start();
     let script = "while :; do for pid in /proc/[0-9]*; do
         for fd in $pid/fd/*; do
             target=$(readlink $fd 2>/dev/null) || continue
@@ -137,7 +139,7 @@ fn an_exec_half_set_up_cannot_be_entered() {
 /// path, or leaves it unmasked.
 #[test]
 fn a_replaced_dev_null_unmasks_nothing() {
-    let engine = Engine::start();
+    let engine = Target::start();
     let archive = link_image("dev/null", "/proc/sys/kernel/core_pattern");
     engine.import("linked", &archive);
     let script = "cat /proc/kcore | head -c 1 | wc -c; cat /proc/keys 2>/dev/null | wc -c; ls -l /dev/null; echo '|/evil' > /proc/sys/kernel/core_pattern; echo $?";
@@ -159,7 +161,7 @@ fn a_replaced_dev_null_unmasks_nothing() {
 /// a file of `/proc`.
 #[test]
 fn a_replaced_console_is_not_followed() {
-    let engine = Engine::start();
+    let engine = Target::start();
     for name in ["dev/console", "dev/pts/0", "dev/ptmx"] {
         let archive = link_image(name, "/proc/sys/kernel/core_pattern");
         engine.import("console", &archive);
@@ -180,7 +182,7 @@ fn a_replaced_console_is_not_followed() {
 /// CVE-2025-52881: a shared mount lets the runtime's writes to `/proc` (labels, sysctls) go elsewhere.
 #[test]
 fn writes_to_proc_cannot_be_redirected() {
-    let engine = Engine::start();
+    let engine = Target::start();
     let archive = link_image("proc", "/tmp");
     let answer = engine.call("POST", "/images/create?fromSrc=-&repo=proclink", &[], &archive);
     assert_eq!(answer.status(), 200);
@@ -210,7 +212,7 @@ fn writes_to_proc_cannot_be_redirected() {
 /// The images' links must not lead the daemon's mounts out of the root.
 #[test]
 fn mounts_onto_links_stay_inside_the_root() {
-    let engine = Engine::start();
+    let engine = Target::start();
     let outside = engine.directory().join("outside");
     std::fs::create_dir(&outside).expect("a directory outside");
     let up = "../".repeat(12);
@@ -234,7 +236,7 @@ fn mounts_onto_links_stay_inside_the_root() {
 /// Name files written by the daemon go into its own directory, never through links of the image.
 #[test]
 fn name_files_do_not_follow_the_images_links() {
-    let engine = Engine::start();
+    let engine = Target::start();
     let victim = engine.directory().join("victim");
     std::fs::write(&victim, "untouched").expect("a file");
     for name in ["etc/hosts", "etc/resolv.conf", "etc/hostname"] {
@@ -252,7 +254,7 @@ fn name_files_do_not_follow_the_images_links() {
 /// What a container writes to its streams cannot disturb the framing for its clients.
 #[test]
 fn a_container_cannot_forge_frames() {
-    let engine = Engine::start();
+    let engine = Target::start();
     let output = engine.output(&sh("printf '\\002\\000\\000\\000\\000\\000\\000\\005fake!'"));
     assert_eq!(output.stderr, "");
     assert!(output.stdout.contains("fake!"));
