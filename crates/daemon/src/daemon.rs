@@ -26,6 +26,7 @@ const BLOCKING_THREADS: usize = 1024;
 /// Runs the daemon until a signal ends it.
 pub(crate) fn run(arguments: &DaemonArguments, log: &LogLevel) -> anyhow::Result<()> {
     engine::sys::memory::keep_few_arenas(ARENAS);
+    engine::sys::private::set_usual_umask();
     let settings = Settings::load(arguments)?;
     log.set(settings.reloadable.level);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -41,11 +42,12 @@ pub(crate) fn run(arguments: &DaemonArguments, log: &LogLevel) -> anyhow::Result
     result
 }
 
-async fn serve(settings: Settings, arguments: &DaemonArguments, log: &LogLevel) -> anyhow::Result<()> {
+async fn serve(mut settings: Settings, arguments: &DaemonArguments, log: &LogLevel) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let _pidfile = PidFile::write(&settings.pidfile)?;
     let listeners =
         listener::bind(&settings.listen, settings.group.as_deref(), settings.tls.as_ref()).await?;
+    settings.engine.sockets = listeners.iter().filter_map(listener::Listener::socket).collect();
     let engine = engine::Engine::open(settings.engine).await.context("cannot open the engine")?;
     let shown = Arc::new(SharedSettings::new(settings.reloadable.shown));
     let (stop, stopping) = watch::channel(false);

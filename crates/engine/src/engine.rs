@@ -48,10 +48,7 @@ impl Engine {
     /// # Errors
     /// When a directory, the database or the network cannot be set up.
     pub async fn open(options: Options) -> Result<Arc<Self>, Error> {
-        for directory in ["containers", "volumes", "trash"] {
-            make_directory(&options.data_root.join(directory))?;
-        }
-        make_directory(&options.exec_root.join("containers"))?;
+        crate::roots::close(&options)?;
         let database = Arc::new(Database::open(&options.data_root.join("state.db"))?);
         let records = database.containers()?;
         let endpoints = records.iter().filter_map(|record| record.endpoint.clone()).collect();
@@ -203,15 +200,6 @@ impl Engine {
         let id = ExecId::parse(id).map_err(|_| unknown())?;
         self.execs.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned().ok_or_else(unknown)
     }
-}
-
-fn make_directory(path: &std::path::Path) -> Result<(), Error> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o711)
-        .create(path)
-        .map_err(file_error("make the directory", path))
 }
 
 fn make_identity() -> String {

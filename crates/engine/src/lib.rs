@@ -29,6 +29,7 @@ mod random;
 mod reconcile;
 mod record;
 mod registry;
+mod roots;
 mod shim;
 mod start_order;
 mod volumes;

@@ -11,6 +11,8 @@ pub struct Options {
     pub data_root: PathBuf,
     /// Where sockets and run directories are, `/run/berth`.
     pub exec_root: PathBuf,
+    /// The unix sockets at which clients come in; one that lies beneath a root stays reachable for its group.
+    pub sockets: Vec<PathBuf>,
     /// The engine's version, kept in images it makes.
     pub version: String,
     /// The `berth-shim` program.

@@ -22,6 +22,7 @@ fn options(root: &Path) -> Options {
     Options {
         data_root: root.join("data"),
         exec_root: root.join("run"),
+        sockets: Vec::new(),
         version: "test".to_owned(),
         shim: shim(),
         network: network::Options { bridge: network::BridgeChoice::None, ..network::Options::default() },

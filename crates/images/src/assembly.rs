@@ -35,7 +35,7 @@ impl AssemblyWriter {
     /// # Errors
     /// When it cannot be made.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
-        let out = BufWriter::new(File::create_new(path)?);
+        let out = BufWriter::new(sys::private::create(path)?);
         Ok(Self { out: zstd::stream::write::Encoder::new(out, LEVEL)?, contents: 0, replaced: Vec::new() })
     }
 

@@ -1,7 +1,7 @@
 //! The files the shim leaves in its run directory: its processes, the exit.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use model::{Exit, ProcessReference};
@@ -31,6 +31,6 @@ fn replace(path: &Path, content: &impl Serialize) -> Result<(), ShimError> {
     let failed = |source| ShimError::File { act: "write", path: path.to_owned(), source };
     let text = serde_json::to_vec(content).map_err(|error| failed(io::Error::from(error)))?;
     let new = path.with_extension("new");
-    fs::write(&new, text).map_err(failed)?;
+    sys::private::create(&new).and_then(|mut file| file.write_all(&text)).map_err(failed)?;
     fs::rename(&new, path).map_err(failed)
 }

@@ -17,6 +17,7 @@ pub mod mount_table;
 pub mod netlink;
 pub mod network_namespace;
 pub mod overlay;
+pub mod private;
 pub mod private_mounts;
 pub mod process;
 pub mod program;

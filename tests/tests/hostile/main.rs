@@ -3,6 +3,7 @@
 
 mod clients;
 mod container;
+mod local_user;
 mod system_calls;
 
 use std::ops::{Deref, DerefMut};

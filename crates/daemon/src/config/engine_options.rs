@@ -14,6 +14,8 @@ pub(super) fn from_flags(flags: &Flags, exec_root: &Path) -> Result<engine::Opti
     Ok(engine::Options {
         data_root: flags.data_root.clone().unwrap_or_else(|| "/var/lib/berth".into()),
         exec_root: exec_root.to_owned(),
+        // Known when they are bound.
+        sockets: Vec::new(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         shim: shim(flags)?,
         network: network(flags)?,

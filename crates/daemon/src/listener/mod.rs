@@ -54,6 +54,16 @@ pub(crate) enum Listener {
     Tcp(TcpListener, Option<Arc<TlsAcceptor>>),
 }
 
+impl Listener {
+    /// The unix socket's place in the file system, whoever made it.
+    pub(crate) fn socket(&self) -> Option<PathBuf> {
+        match self {
+            Self::Unix(listener, _) => listener.local_addr().ok()?.as_pathname().map(PathBuf::from),
+            Self::Tcp(..) => None,
+        }
+    }
+}
+
 /// Binds all places; the first failure closes those already bound.
 pub(crate) async fn bind(
     addresses: &[ListenAddress],

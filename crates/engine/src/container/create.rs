@@ -135,7 +135,13 @@ impl Engine {
 
     /// Makes the container's directories; its row makes it real, once its volumes are there.
     fn make_directories(&self, record: &Record) -> Result<(), Error> {
+        self.make_layer_directories(record)
+    }
+
+    /// Makes the directories of the container's own layer where they are missing.
+    pub(crate) fn make_layer_directories(&self, record: &Record) -> Result<(), Error> {
         let directory = self.container_directory(&record.id);
+        sys::private::directory(&directory).map_err(file_error("make the directory", &directory))?;
         for part in ["upper", "work"] {
             let path = directory.join(part);
             std::fs::create_dir_all(&path).map_err(file_error("make the directory", &path))?;

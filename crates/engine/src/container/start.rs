@@ -1,5 +1,6 @@
 //! Starts a container: steps that each have their undo.
 
+use std::io::Write;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -252,13 +253,11 @@ impl Engine {
             .map_err(|source| Error::refused(format!("cannot write the specification as JSON: {source}")))?;
         remove_run_directory(directory);
         // Loss of power may have taken the directories of a container whose row survived.
-        let own = self.container_directory(&record.id);
-        for path in [own.join("upper"), own.join("work")] {
-            std::fs::create_dir_all(&path).map_err(file_error("make the directory", &path))?;
-        }
-        std::fs::create_dir_all(directory.path())
+        self.make_layer_directories(record)?;
+        sys::private::directory(directory.path())
             .map_err(file_error("make the directory", directory.path()))?;
-        std::fs::write(directory.spec(), text).map_err(|source| {
+        let written = sys::private::create(&directory.spec()).and_then(|mut file| file.write_all(&text));
+        written.map_err(|source| {
             remove_run_directory(directory);
             file_error("write", &directory.spec())(source)
         })?;

@@ -59,7 +59,7 @@ impl Volumes {
     fn publish(&self, name: &str, data: &Path) -> Result<bool, Error> {
         let content = self.content(name);
         let parent = self.root.join(name);
-        std::fs::create_dir_all(&parent).map_err(file_error("make the volume", &parent))?;
+        sys::private::directory(&parent).map_err(file_error("make the volume", &parent))?;
         let flags = rustix::fs::RenameFlags::NOREPLACE;
         match rustix::fs::renameat_with(rustix::fs::CWD, data, rustix::fs::CWD, &content, flags) {
             Ok(()) => Ok(true),

@@ -13,6 +13,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -85,7 +86,13 @@ impl<'a> Download<'a> {
     ) -> Result<Self, RegistryError> {
         let path = directory.join(blob.digest.hexadecimal());
         let failed = |source| file_error("open", &path, source);
-        let file = OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(failed)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed)?;
         let mut to_replay = file.metadata().map_err(failed)?.len();
         if blob.size.is_some_and(|size| to_replay > size) {
             file.set_len(0).map_err(failed)?;

@@ -172,7 +172,7 @@ impl Store {
         let below = Stack::open(lowers).map_err(Error::file("open the layers below", upper))?;
         // In its final place at once: unless the same layer exists already its path stays.
         let path = self.shared.layer_path(&random_name()?);
-        std::fs::create_dir(&path).map_err(Error::file("make", &path))?;
+        sys::private::directory(&path).map_err(Error::file("make", &path))?;
         let place = Place { path, kept: false };
         let diff = place.path.join(DIFF);
         std::fs::rename(upper, &diff).map_err(Error::file("move into the image store", upper))?;
@@ -265,7 +265,7 @@ impl Store {
 
     fn place(&self) -> Result<Place, Error> {
         let path = self.shared.root.join("temporary").join(random_name()?);
-        std::fs::create_dir(&path).map_err(Error::file("make", &path))?;
+        sys::private::directory(&path).map_err(Error::file("make", &path))?;
         Ok(Place { path, kept: false })
     }
 

@@ -39,7 +39,7 @@ pub fn rotate(path: &Path, keep: u32) -> io::Result<File> {
     let mut fresh = OsString::from(path);
     fresh.push(".new");
     let fresh = PathBuf::from(fresh);
-    let file = OpenOptions::new().append(true).create(true).mode(0o640).open(&fresh)?;
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&fresh)?;
     let oldest = keep.saturating_sub(1);
     for age in (1..oldest).rev() {
         absent_is_fine(fs::rename(rotated(path, age), rotated(path, age + 1)))?;

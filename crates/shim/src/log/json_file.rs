@@ -38,7 +38,7 @@ impl JsonFile {
         settings: &BTreeMap<String, String>,
         attributes: &BTreeMap<String, String>,
     ) -> io::Result<Self> {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(&path)?;
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&path)?;
         let size = file.metadata()?.len();
         Ok(Self {
             torn: size > 0 && last_byte(&mut file)? != b'\n',

@@ -43,7 +43,7 @@ pub(super) fn compress(
 ) -> Result<Compressed, RegistryError> {
     let path = store.root().join("temporary").join(format!("push-{}", crate::store::random_name()?));
     let failed = |source| file_error("write", &path, source);
-    let file = File::create_new(&path).map_err(failed)?;
+    let file = sys::private::create(&path).map_err(failed)?;
     let mut compressed = Compressed { digest: Digest::from_bytes([0; 32]), size: 0, path: path.clone() };
     let output = Output { file, hash: Sha256::new(), size: 0, cancellation };
     let encoder = GzBuilder::new().mtime(0).operating_system(UNKNOWN_SYSTEM).write(output, LEVEL);
