@@ -42,7 +42,7 @@ fn hostname_and_name_files() {
                 "HostConfig": { "ExtraHosts": ["other:10.1.2.3"], "Dns": ["10.9.9.9"], "DnsSearch": ["search.org"] } }),
     );
     let text = engine.output(&body).stdout;
-    assert!(text.starts_with("box\n"), "{text}");
+    assert!(text.starts_with("box.example.org\nbox.example.org\n"), "{text}");
     assert!(text.contains("box.example.org box"), "{text}");
     assert!(text.contains("127.0.0.1\tlocalhost"), "{text}");
     assert!(text.contains("10.1.2.3\tother"), "{text}");
@@ -90,6 +90,85 @@ fn users_come_by_name_and_number_from_the_images_files() {
     let groups = engine.output(&body).stdout;
     for group in ["1000", "1", "2000", "100", "777"] {
         assert!(groups.split_whitespace().any(|found| found == group), "{group} in {groups}");
+    }
+}
+
+/// A file that denies its group what it allows others must deny it to the user whose first group this is.
+#[test]
+fn the_first_group_is_among_the_supplementary_ones_and_none_of_the_daemons() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("sleep 600"));
+    for (user, groups) in [
+        ("", "0"),
+        ("root", "0"),
+        ("alice", "1 1000 2000"),
+        ("alice:users", "100"),
+        ("1000", "1 1000 2000"),
+        ("4242", "0"),
+        ("4242:4343", "4343"),
+    ] {
+        let script = ["sh", "-c", "grep Groups: /proc/self/status"];
+        let line = format!("Groups:\t{groups} \n");
+        let body = json!({ "Image": "busybox", "User": user, "Cmd": script });
+        assert_eq!(engine.output(&body).stdout, line, "user {user:?}");
+        let exec = engine.exec_create(&id, &json!({ "AttachStdout": true, "User": user, "Cmd": script }));
+        let bytes = engine.exec_start(&exec, &json!({})).read_to_end().expect("the end");
+        let text = String::from_utf8(berth_tests::frames::split(&bytes).0).expect("text");
+        assert_eq!(text, line, "an exec of user {user:?}");
+    }
+}
+
+#[test]
+fn an_empty_home_is_the_users() {
+    let engine = Engine::start();
+    let body = merged(sh("echo $HOME; sleep 600"), json!({ "User": "alice", "Env": ["HOME="] }));
+    let id = engine.run(&body);
+    berth_tests::wait::until("the home", || (engine.logs(&id).0 == "/home/alice\n").then_some(()));
+    assert_eq!(engine.exec(&id, &["sh", "-c", "echo $HOME"]).stdout, "/home/alice\n");
+}
+
+#[test]
+fn a_working_directory_is_cleaned_before_any_symlink_is_followed() {
+    let engine = Engine::start();
+    let output = engine.output(&merged(sh("pwd -P"), json!({ "WorkingDir": "/a/../b" })));
+    assert_eq!((output.code, output.stdout.as_str()), (0, "/b\n"), "{}", output.stderr);
+    let built = "FROM busybox\nRUN mkdir -p /deep/er && ln -s /deep/er /l\nWORKDIR /l/../c\nRUN pwd -P > /where\n";
+    let built = engine.build_and_run(berth_tests::Context::of(built), "cat /where; pwd -P");
+    assert_eq!(built, "/c\n/c\n");
+    let id = engine.run(&sh("mkdir -p /deep/er /c; ln -s /deep/er /l; echo made; sleep 600"));
+    berth_tests::wait::until("the symlink", || engine.logs(&id).0.contains("made").then_some(()));
+    let body = json!({ "AttachStdout": true, "WorkingDir": "/l/../c", "Cmd": ["sh", "-c", "pwd -P"] });
+    let exec = engine.exec_create(&id, &body);
+    let bytes = engine.exec_start(&exec, &json!({})).read_to_end().expect("the end");
+    assert_eq!(berth_tests::frames::split(&bytes).0, b"/c\n");
+    engine.forget_builds();
+}
+
+/// Clients and programs ask by it whether they are in a container of Docker's kind.
+#[test]
+fn the_mark_of_a_container_is_there_and_is_no_change() {
+    let engine = Engine::start();
+    let script = "stat -c '%a %s %F' /.dockerenv";
+    let id = engine.run(&sh(script));
+    assert_eq!(engine.wait(&id), 0);
+    assert_eq!(engine.logs(&id).0, "755 0 regular empty file\n");
+    assert_eq!(engine.get(&format!("/containers/{id}/changes")).expect(200).json(), json!(null));
+    let commit = engine.post_json(&format!("/commit?container={id}&repo=marked"), &json!({})).expect(201);
+    let image = commit.json()["Id"].as_str().expect("an id").to_owned();
+    let layers = engine.get(&format!("/images/{image}/json")).expect(200).json();
+    assert_eq!(layers["Size"], 0, "the commit has nothing");
+    engine.remove(&id);
+    let _ = engine.delete("/images/marked").expect(200);
+}
+
+#[test]
+fn the_table_of_mounts_does_not_show_where_the_layers_are() {
+    let engine = Engine::start();
+    let table = engine.output(&sh("cat /proc/self/mountinfo /proc/mounts")).stdout;
+    let overlays: Vec<&str> = table.lines().filter(|line| line.contains("overlay")).collect();
+    assert_eq!(overlays.len(), 2, "{table}");
+    for line in overlays {
+        assert!(!line.contains("berth-tests") && line.contains("upperdir=/proc/self/fd/"), "{line}");
     }
 }
 
@@ -247,6 +326,13 @@ fn devices_are_added() {
     let script = "head -c 4 /dev/nothing | wc -c; mknod /tmp/mem c 1 1 && head -c 1 /tmp/mem; echo mem $?";
     let output = engine.output(&merged(sh(script), json!({ "HostConfig": { "Devices": device } })));
     assert_eq!(output.stdout, "4\nmem 1\n", "{}", output.stderr);
+    let empty = engine.directory().join("no-devices");
+    std::fs::create_dir(&empty).expect("a directory");
+    let device = json!([{ "PathOnHost": empty, "PathInContainer": "/dev/x", "CgroupPermissions": "rwm" }]);
+    let id = engine.create(&merged(sh("true"), json!({ "HostConfig": { "Devices": device } })));
+    let answer = engine.post(&format!("/containers/{id}/start")).expect(500);
+    let words = format!("while adding custom device \"{}\": not a device node", empty.display());
+    assert!(answer.text().contains(&words), "{}", answer.text());
 }
 
 #[test]
@@ -297,4 +383,10 @@ fn privileged_containers_have_everything_the_daemon_has() {
     assert_eq!(engine.wait(&id), 0);
     let text = engine.logs(&id).0;
     assert!(text.contains("mounted") && text.contains("Seccomp:\t0") && text.contains("writable"), "{text}");
+    let script = "grep -c ' /sys sysfs rw,' /proc/mounts";
+    for (read_only, count) in [(false, "1\n"), (true, "0\n")] {
+        let host = json!({ "Privileged": true, "ReadonlyRootfs": read_only });
+        let output = engine.output(&merged(sh(script), json!({ "HostConfig": host })));
+        assert_eq!(output.stdout, count, "a read-only root: {read_only}");
+    }
 }

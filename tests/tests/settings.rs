@@ -12,7 +12,13 @@ fn the_host_has_a_name_and_a_domain() {
     let engine = Engine::start();
     let script = "hostname; cat /proc/sys/kernel/domainname; cat /etc/hostname";
     let body = merged(sh(script), json!({ "Hostname": "box", "Domainname": "example.org" }));
-    assert_eq!(engine.output(&body).stdout, "box\nexample.org\nbox\n");
+    assert_eq!(engine.output(&body).stdout, "box.example.org\nexample.org\nbox.example.org\n");
+    let named = json!({ "Hostname": "box", "Domainname": "example.org" });
+    let id = engine.run(&merged(sh("echo $HOSTNAME; sleep 600"), named));
+    berth_tests::wait::until("the name", || (engine.logs(&id).0 == "box.example.org\n").then_some(()));
+    assert_eq!(engine.exec(&id, &["sh", "-c", "echo $HOSTNAME"]).stdout, "box.example.org\n");
+    let config = engine.inspect(&id)["Config"].clone();
+    assert_eq!((&config["Hostname"], &config["Domainname"]), (&json!("box"), &json!("example.org")));
     let id = engine.run(&sh(script));
     assert_eq!(engine.wait(&id), 0);
     assert!(engine.logs(&id).0.starts_with(&format!("{}\n", &id[..12])), "named after its id");

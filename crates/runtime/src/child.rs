@@ -22,7 +22,7 @@ use crate::root::cgroup_view::{self, CgroupLayout, CgroupView};
 use crate::root::devices::{self, Devices};
 use crate::root::kernel::KernelFileSystems;
 use crate::root::mounts::Sources;
-use crate::root::place::{Kind, Root};
+use crate::root::place::{Kind, Root, plain};
 use crate::root::{base, hiding, host_devices, is_overridden};
 use crate::{FailureKind, StartError, interface, seccomp, sysctl, tiny_init};
 
@@ -115,6 +115,8 @@ impl Birth<'_> {
             }
         }
         sources.attach(spec, &root)?;
+        // Programs ask by this file whether they run in a container of Docker's kind.
+        root.mark(".dockerenv").doing("making /.dockerenv")?;
         host_devices::make(self.devices, &root)?;
         let null = match (host_null, &devices) {
             (Some(null), _) => null,
@@ -167,20 +169,21 @@ impl Birth<'_> {
     }
 
     fn make_working_directory(&self, root: &Root) -> Result<(), StartError> {
-        let directory = self.spec.process.working_directory.as_str();
-        if matches!(directory, "" | "/") {
+        let asked = self.spec.process.working_directory.as_str();
+        let directory = plain(Path::new(asked));
+        if directory == Path::new("/") {
             return Ok(());
         }
-        let made = root.find_or_make(Path::new(directory), Kind::Directory);
+        let made = root.find_or_make(&directory, Kind::Directory);
         let is_directory =
             |place: &OwnedFd| Ok(crate::root::place::file_type(place)? == rustix::fs::FileType::Directory);
         match made.and_then(|place| is_directory(&place)) {
             Ok(true) => Ok(()),
             Ok(false) | Err(rustix::io::Errno::NOTDIR) => {
-                let message = format!("Cannot mkdir: {directory} is not a directory");
+                let message = format!("Cannot mkdir: {asked} is not a directory");
                 Err(StartError::words(FailureKind::Refused, message))
             }
-            Err(error) => Err(error).doing_with(|| format!("mkdir {directory}")),
+            Err(error) => Err(error).doing_with(|| format!("mkdir {asked}")),
         }
     }
 

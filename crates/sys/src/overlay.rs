@@ -9,9 +9,6 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, OpenTreeFlags, UnmountFlags};
 
-/// fsconfig(2) takes strings up to this length.
-const LONGEST_OPTION: usize = 255;
-
 /// The length of mount(2)'s options: one page.
 const PAGE: usize = 4096;
 
@@ -29,17 +26,15 @@ pub fn mount(lower: &[PathBuf], upper: &Path, work: &Path) -> io::Result<OwnedFd
     }
 }
 
+/// The kernel shows the strings that it was given in the table of mounts, which whoever lives in the root can read:
+/// layers are named by descriptors, so that it does not show the host's paths. (FSCONFIG_SET_FD, where there is
+/// one, would make it show them.)
 fn by_descriptor(lower: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd, Errno> {
     let context = rustix::mount::fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    let mut held = Vec::new();
-    let mut set = |key: &str, path: &Path| -> Result<(), Errno> {
-        if path.as_os_str().len() < LONGEST_OPTION {
-            return rustix::mount::fsconfig_set_string(&context, key, path);
-        }
+    let set = |key: &str, path: &Path| -> Result<(), Errno> {
+        // The kernel looks the directory up at once.
         let directory = open_layer(path)?;
-        let result = rustix::mount::fsconfig_set_string(&context, key, magic_path(&directory));
-        held.push(directory);
-        result
+        rustix::mount::fsconfig_set_string(&context, key, magic_path(&directory))
     };
     for layer in lower {
         set("lowerdir+", layer)?;

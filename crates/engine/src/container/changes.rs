@@ -12,7 +12,9 @@ use crate::error::Error;
 use crate::outcome::joined;
 
 /// Where the runtime mounts something in every container.
-const MOUNT_POINTS: [&str; 11] = [
+const MOUNT_POINTS: [&str; 12] = [
+    // Nothing is mounted there, but the runtime makes it as it makes the others.
+    "/.dockerenv",
     "/proc",
     "/sys",
     "/dev",

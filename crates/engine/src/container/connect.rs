@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use network::names::{ExtraHost, HostServers, Hosts, NameServers};
 
+use crate::container::specification::full_hostname;
 use crate::container::{Container, Record};
 use crate::engine::Engine;
 use crate::error::{Error, file_error};
@@ -94,7 +95,8 @@ impl Engine {
     pub(crate) fn write_name_files(&self, record: &Record) -> Result<Vec<(PathBuf, &'static str)>, Error> {
         let directory = self.container_directory(&record.id);
         let path = |name: &str| directory.join(name);
-        network::names::write_in_place(&path("hostname"), &network::names::hostname(&record.config.hostname))
+        let hostname = network::names::hostname(&full_hostname(&record.config));
+        network::names::write_in_place(&path("hostname"), &hostname)
             .map_err(Error::Network)?;
         self.write_hosts(record)?;
         let host_file = network::names::host_resolv_conf(std::path::Path::new(HOST_RESOLV_CONF))

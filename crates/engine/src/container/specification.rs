@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use model::{
-    ContainerSpec, HostConfig, Mount, MountSource, Namespace, Namespaces, ProcessSpec, Propagation,
+    Config, ContainerSpec, HostConfig, Mount, MountSource, Namespace, Namespaces, ProcessSpec, Propagation,
     RootFilesystem, SeccompPolicy, StringOrList,
 };
 
@@ -124,6 +124,14 @@ pub(crate) fn oom_score(host: &HostConfig) -> Option<i32> {
 pub(crate) fn capability_names(host: &HostConfig) -> Result<Vec<String>, Error> {
     let list = |words: &Option<StringOrList>| words.clone().map(|words| words.0).unwrap_or_default();
     capabilities::resolve(&list(&host.cap_add), &list(&host.cap_drop))
+}
+
+/// The name that a container's host has for itself: with its domain, where it has one.
+pub(crate) fn full_hostname(config: &Config) -> String {
+    match config.domainname.as_str() {
+        "" => config.hostname.clone(),
+        domain => format!("{}.{domain}", config.hostname),
+    }
 }
 
 /// The variables of a process: the engine's, links', then the container's own, which win.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::{LogSpec, Namespace};
 
-use crate::container::specification::{Surroundings, own_namespaces};
+use crate::container::specification::{Surroundings, full_hostname, own_namespaces};
 use crate::container::{Container, Record};
 use crate::engine::Engine;
 use crate::error::{Error, file_error};
@@ -48,7 +48,7 @@ impl Engine {
             lower,
             directory: self.container_directory(&record.id),
             namespaces,
-            hostname: named.config.hostname.clone(),
+            hostname: full_hostname(&named.config),
             domainname: named.config.domainname.clone(),
             name_files,
             link_environment: self.link_environment(record),

@@ -338,7 +338,8 @@ fn process(
     let host = &record.host_config;
     let security =
         crate::container::security::SecurityOptions::parse(host.security_opt.as_deref().unwrap_or_default())?;
-    let mut environment = specification::environment(record, &record.config.hostname, config.tty, links);
+    let hostname = specification::full_hostname(&record.config);
+    let mut environment = specification::environment(record, &hostname, config.tty, links);
     for variable in &config.env {
         put_variable(&mut environment, variable);
     }

@@ -18,7 +18,7 @@ use crate::capabilities::{self, Mask};
 use crate::channel::Channel;
 use crate::error::Doing;
 use crate::root::mounts::PROC_MAGIC;
-use crate::root::place::open_beneath;
+use crate::root::place::{open_beneath, plain};
 use crate::seccomp::Filter;
 use crate::{FailureKind, StartError};
 
@@ -167,17 +167,15 @@ impl Launch<'_> {
         capabilities::set(effective, effective)
     }
 
-    /// The directory must lie inside the container's root, whatever descriptors were inherited.
+    /// The directory must lie inside the container's root, whatever descriptors were inherited. `..` is taken out
+    /// of the path before any symlink is followed, as where the directory is made.
     fn enter_working_directory(&self) -> Result<(), StartError> {
-        let directory = match self.process.working_directory.as_str() {
-            "" => "/",
-            directory => directory,
-        };
+        let directory = plain(Path::new(&self.process.working_directory));
         let act = || format!("chdir to cwd ({directory:?})");
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::PATH;
         let resolve = rustix::fs::ResolveFlags::NO_MAGICLINKS;
         let opened =
-            rustix::fs::openat2(rustix::fs::CWD, directory, flags, Mode::empty(), resolve).doing_with(act)?;
+            rustix::fs::openat2(rustix::fs::CWD, &directory, flags, Mode::empty(), resolve).doing_with(act)?;
         rustix::process::fchdir(opened).doing_with(act)?;
         let reached = rustix::process::getcwd(Vec::new()).doing_with(act)?;
         if reached.as_bytes().starts_with(b"/") {

@@ -21,7 +21,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Takes them; adds HOME when it is missing.
+    /// Takes them; adds HOME when it is missing or empty.
     pub(crate) fn new(arguments: &[String], environment: &[String], home: &str) -> Result<Self, StartError> {
         let name = arguments.first().cloned().unwrap_or_default();
         let invalid = |_| StartError::words(FailureKind::System, format!("exec: {name:?}: invalid argument"));
@@ -33,7 +33,8 @@ impl Program {
         }
         let arguments = strings(arguments).map_err(invalid)?;
         let mut environment_strings = strings(environment).map_err(invalid)?;
-        if !environment.iter().any(|entry| entry.starts_with("HOME=")) {
+        environment_strings.retain(|entry| entry.as_c_str() != c"HOME=");
+        if !environment_strings.iter().any(|entry| entry.as_bytes().starts_with(b"HOME=")) {
             environment_strings.push(CString::new(format!("HOME={home}")).map_err(invalid)?);
         }
         let search_path = environment.iter().rev().find_map(|entry| entry.strip_prefix("PATH="));
@@ -137,6 +138,17 @@ mod tests {
         ] {
             assert_eq!(find(name), Err((failure, words.to_owned())), "{name}");
         }
+    }
+
+    #[test]
+    fn an_empty_home_is_the_users() {
+        let home = |environment: &[&str]| {
+            let environment: Vec<String> = environment.iter().map(|entry| (*entry).to_owned()).collect();
+            Program::new(&["x".into()], &environment, "/root").expect("plain strings").environment
+        };
+        assert_eq!(home(&["HOME=", "A=b"]), [c"A=b".to_owned(), c"HOME=/root".to_owned()]);
+        assert_eq!(home(&["HOME=/x"]), [c"HOME=/x".to_owned()]);
+        assert_eq!(home(&[]), [c"HOME=/root".to_owned()]);
     }
 
     #[test]

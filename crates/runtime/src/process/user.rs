@@ -21,7 +21,8 @@ pub(crate) struct Identity {
     pub(crate) uid: u32,
     /// First group.
     pub(crate) gid: u32,
-    /// Further groups.
+    /// All groups that the kernel gets as supplementary ones, the first group among them: a file that denies its
+    /// group what it allows others must deny it to this user as well (CVE-2022-36109).
     pub(crate) groups: Vec<u32>,
     /// The home directory of the user's entry, else `/`.
     pub(crate) home: String,
@@ -83,6 +84,7 @@ fn resolve(user: &str, additional: &[String], users: &str, groups: &str) -> Resu
     for name in additional {
         identity.groups.push(find_group(name, groups)?);
     }
+    identity.groups.push(identity.gid);
     identity.groups.sort_unstable();
     identity.groups.dedup();
     Ok(identity)
@@ -166,13 +168,13 @@ mod tests {
 
     #[test]
     fn names_and_numbers() {
-        assert_eq!(numbers("", &[]), (0, 0, vec![], "/root".into()));
-        assert_eq!(numbers("app", &[]), (1000, 1001, vec![44, 50], "/home/app".into()));
-        assert_eq!(numbers("1000", &["root", "9"]), (1000, 1001, vec![0, 9, 44, 50], "/home/app".into()));
-        assert_eq!(numbers("app:staff", &[]), (1000, 50, vec![], "/home/app".into()));
-        assert_eq!(numbers("4242", &[]), (4242, 0, vec![], "/".into()));
-        assert_eq!(numbers("4242:4243", &[]), (4242, 4243, vec![], "/".into()));
-        assert_eq!(numbers("1234", &[]), (7, 8, vec![], "/odd".into()));
+        assert_eq!(numbers("", &[]), (0, 0, vec![0], "/root".into()));
+        assert_eq!(numbers("app", &[]), (1000, 1001, vec![44, 50, 1001], "/home/app".into()));
+        assert_eq!(numbers("1000", &["root", "9"]), (1000, 1001, vec![0, 9, 44, 50, 1001], "/home/app".into()));
+        assert_eq!(numbers("app:staff", &[]), (1000, 50, vec![50], "/home/app".into()));
+        assert_eq!(numbers("4242", &[]), (4242, 0, vec![0], "/".into()));
+        assert_eq!(numbers("4242:4243", &[]), (4242, 4243, vec![4243], "/".into()));
+        assert_eq!(numbers("1234", &[]), (7, 8, vec![8], "/odd".into()));
     }
 
     #[test]

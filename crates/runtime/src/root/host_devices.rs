@@ -64,8 +64,10 @@ fn collect_one(device: &Device, nodes: &mut Vec<Node>) -> Result<(), StartError>
         }
     };
     if metadata.is_dir() {
-        return walk(path, &device.path_in_container, &device.permissions, nodes)
-            .doing_with(|| format!("reading {}", path.display()));
+        let before = nodes.len();
+        walk(path, &device.path_in_container, &device.permissions, nodes)
+            .doing_with(|| format!("reading {}", path.display()))?;
+        return if nodes.len() > before { Ok(()) } else { fail(FailureKind::System, "not a device node") };
     }
     match node(&metadata, &device.path_in_container, &device.permissions) {
         Some(node) => nodes.push(node),

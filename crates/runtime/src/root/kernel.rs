@@ -40,8 +40,9 @@ impl KernelFileSystems {
     pub(crate) fn make(spec: &ContainerSpec, joined: &Joined) -> Result<Self, StartError> {
         let own_dev = !is_overridden(spec, "/dev");
         let wanted = |place: &str| own_dev && !is_overridden(spec, place);
+        let sys_is_writable = spec.privileged && !spec.read_only_root;
         let sys_attributes =
-            if spec.privileged { PLAIN } else { PLAIN.union(MountAttrFlags::MOUNT_ATTR_RDONLY) };
+            if sys_is_writable { PLAIN } else { PLAIN.union(MountAttrFlags::MOUNT_ATTR_RDONLY) };
         let shared_memory = wanted("/dev/shm").then(|| shared_memory(spec, joined)).transpose()?;
         let message_queues = wanted("/dev/mqueue")
             .then(|| make(c"mqueue", &[], PLAIN))

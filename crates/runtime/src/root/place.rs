@@ -56,6 +56,17 @@ impl Root {
         child_directory(self.0.as_fd(), OsStr::new(name), true)
     }
 
+    /// Makes an empty file in the root itself; what is there already stays as it is.
+    pub(crate) fn mark(&self, name: &str) -> rustix::io::Result<()> {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::WRONLY;
+        // Without EXCL an image could let this open a device or a FIFO.
+        let directory = open_beneath(&self.0, Path::new("."), OFlags::RDONLY | OFlags::DIRECTORY)?;
+        match rustix::fs::openat(directory, name, flags, Mode::from_raw_mode(0o755)) {
+            Ok(_) | Err(Errno::EXIST) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Walks down name by name and makes what is missing. A link, dangling or not, is followed as the
     /// container would: its target begins at this root.
     fn make(&self, path: &Path, kind: Kind) -> rustix::io::Result<OwnedFd> {
