@@ -188,10 +188,10 @@ fn sockets_of_systemd_are_served_and_outlive_the_daemon() {
     let socket =
         engine.directory().join(Path::new(&name).file_name().expect("a name")).with_extension("passed");
     let mut daemon = activated(&engine, &socket, "127.0.0.1:22381");
-    wait::until("the socket", || socket.exists().then_some(()));
-    // The first connection starts the daemon, which serves this very one.
+    // The first connection starts the daemon, which serves this very one. The socket is there before it listens.
     let passed = Client::new(Address::Unix(socket.clone()));
-    assert_eq!(passed.get("/_ping").text(), "OK");
+    let first = wait::until("the socket", || passed.attempt("GET", "/_ping", &[], b"").ok());
+    assert_eq!(first.text(), "OK");
     assert_eq!(passed.get("/info").expect(200).json()["Containers"], 0);
     let address = "127.0.0.1:22381".parse().expect("an address");
     assert_eq!(host::fetch(engine.network_pid(), address, "/_ping"), "OK", "all that are passed are served");
