@@ -1,7 +1,15 @@
 //! Takes out of a container's layer what only served to mount something on.
+//!
+//! The container may have put a symlink in the place of a directory on the way (CVE-2024-23652): every path is walked
+//! beneath its layer, and no symlink is followed.
 
-use std::fs::{self, Metadata};
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, openat, openat2, statat, unlinkat};
+use rustix::io::Errno;
 
 use crate::error::{Error, file_error};
 
@@ -11,10 +19,12 @@ pub(crate) fn prune(upper: &Path, lower: &[PathBuf], points: &[PathBuf]) -> Resu
     let mut points: Vec<&Path> =
         points.iter().map(|point| point.strip_prefix("/").unwrap_or(point)).collect();
     points.sort_by_key(|point| std::cmp::Reverse(point.components().count()));
+    let here = open(upper).map_err(|errno| file_error("open", upper)(errno.into()))?;
     for point in points {
         let mut place = Some(point);
         while let Some(path) = place.filter(|path| !path.as_os_str().is_empty()) {
-            if !remove_if_unneeded(upper, lower, path)? {
+            let removed = remove_if_unneeded(&here, lower, path);
+            if !removed.map_err(file_error("remove the mount point", &upper.join(path)))? {
                 break;
             }
             place = path.parent();
@@ -24,32 +34,72 @@ pub(crate) fn prune(upper: &Path, lower: &[PathBuf], points: &[PathBuf]) -> Resu
 }
 
 /// Removes an empty thing that no layer below has, or a directory that is below as it is here.
-fn remove_if_unneeded(upper: &Path, lower: &[PathBuf], path: &Path) -> Result<bool, Error> {
-    let here = upper.join(path);
-    let Ok(found) = fs::symlink_metadata(&here) else { return Ok(true) };
-    let below = lower.iter().find_map(|layer| fs::symlink_metadata(layer.join(path)).ok());
+fn remove_if_unneeded(upper: &OwnedFd, lower: &[PathBuf], path: &Path) -> io::Result<bool> {
+    let Some((parent, name)) = parent_of(upper, path)? else { return Ok(true) };
+    let Some(found) = stat(&parent, name)? else { return Ok(true) };
+    let mut below = None;
+    for layer in lower {
+        below = match parent_of(&open(layer)?, path)? {
+            Some((parent, name)) => stat(&parent, name)?,
+            None => None,
+        };
+        if below.is_some() {
+            break;
+        }
+    }
+    let is_directory = kind(&found) == FileType::Directory;
     let is_unneeded = match &below {
-        None => found.is_dir() || (found.is_file() && found.len() == 0),
-        Some(below) => found.is_dir() && is_same_directory(&found, below),
+        None => is_directory || (kind(&found) == FileType::RegularFile && found.st_size == 0),
+        Some(below) => is_directory && is_same_directory(&found, below),
     };
     if !is_unneeded {
         return Ok(false);
     }
-    let removed = if found.is_dir() { fs::remove_dir(&here) } else { fs::remove_file(&here) };
-    match removed {
+    let flags = if is_directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+    match unlinkat(&parent, name, flags) {
         Ok(()) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(false),
-        Err(error) => Err(file_error("remove the mount point", &here)(error)),
+        Err(Errno::NOTEMPTY) => Ok(false),
+        Err(errno) => Err(errno.into()),
     }
 }
 
-fn is_same_directory(one: &Metadata, other: &Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    (one.mode(), one.uid(), one.gid()) == (other.mode(), other.uid(), other.gid())
+fn open(layer: &Path) -> rustix::io::Result<OwnedFd> {
+    openat(CWD, layer, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// The directory of a path and the name in it; nothing where the way is not one of directories alone.
+fn parent_of<'a>(layer: &OwnedFd, path: &'a Path) -> io::Result<Option<(OwnedFd, &'a OsStr)>> {
+    let Some(name) = path.file_name() else { return Ok(None) };
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    match openat2(layer, parent, flags, Mode::empty(), resolve) {
+        Ok(parent) => Ok(Some((parent, name))),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn stat(parent: &OwnedFd, name: &OsStr) -> io::Result<Option<Stat>> {
+    match statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(found) => Ok(Some(found)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn kind(found: &Stat) -> FileType {
+    FileType::from_raw_mode(found.st_mode)
+}
+
+fn is_same_directory(one: &Stat, other: &Stat) -> bool {
+    (one.st_mode, one.st_uid, one.st_gid) == (other.st_mode, other.st_uid, other.st_gid)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -65,6 +115,20 @@ mod tests {
         prune(&upper, &[lower], &points).expect("pruned");
         assert!(!upper.join("proc").exists() && !upper.join("etc/hosts").exists());
         assert!(upper.join("etc/resolv.conf").exists() && upper.join("var/kept").exists());
+        fs::remove_dir_all(&root).expect("removed");
+    }
+
+    #[test]
+    fn a_symlink_in_the_place_of_a_directory_leads_nowhere() {
+        let root = std::env::temp_dir().join(format!("berth-prune-links-{}", std::process::id()));
+        let victim = root.join("victim");
+        fs::create_dir_all(victim.join("empty")).expect("a directory");
+        fs::create_dir_all(root.join("upper")).expect("a directory");
+        fs::write(victim.join("hosts"), "").expect("a file");
+        std::os::unix::fs::symlink(&victim, root.join("upper/etc")).expect("a symlink");
+        let points = ["/etc/hosts", "/etc/empty"].map(PathBuf::from);
+        prune(&root.join("upper"), &[], &points).expect("pruned");
+        assert!(victim.join("hosts").exists() && victim.join("empty").exists());
         fs::remove_dir_all(&root).expect("removed");
     }
 }

@@ -4,6 +4,7 @@
 mod clients;
 mod container;
 mod local_user;
+mod settings;
 mod system_calls;
 
 use std::ops::{Deref, DerefMut};

@@ -14,6 +14,9 @@ use crate::{FailureKind, StartError};
 /// Bytes of a file of users or groups that are read; real ones are a thousandth of it.
 const LONGEST_FILE: u64 = 8 * 1024 * 1024;
 
+/// The last number of a user or group that clients may ask for.
+const LAST_NUMBER: u32 = 0x7fff_ffff;
+
 /// The numbers that the kernel gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
@@ -57,11 +60,11 @@ fn resolve(user: &str, additional: &[String], users: &str, groups: &str) -> Resu
         None => (user, ""),
     };
     let wanted = if user.is_empty() { "0" } else { user };
-    let entry = users.lines().filter_map(UserEntry::parse).find(|entry| entry.is(wanted));
-    let uid = match &entry {
-        Some(entry) => entry.uid,
-        None => number(wanted)?.ok_or_else(|| unknown("user", user))?,
-    };
+    // A number is a number: an image must not give the name "1000" to its root (CVE-2016-3697).
+    let asked = number(wanted)?;
+    let is_wanted = |entry: &UserEntry<'_>| asked.map_or(entry.name == wanted, |uid| entry.uid == uid);
+    let entry = users.lines().filter_map(UserEntry::parse).find(is_wanted);
+    let uid = entry.as_ref().map(|entry| entry.uid).or(asked).ok_or_else(|| unknown("user", user))?;
     let mut identity = Identity {
         uid,
         gid: entry.as_ref().map_or(0, |entry| entry.gid),
@@ -102,12 +105,13 @@ impl<'a> UserEntry<'a> {
         let mut fields = line.trim_end_matches('\r').split(':');
         let (name, _, uid, gid) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
         let home = fields.nth(1).unwrap_or("");
-        Some(Self { name, uid: uid.parse().ok()?, gid: gid.parse().ok()?, home })
+        Some(Self { name, uid: entry_number(uid)?, gid: entry_number(gid)?, home })
     }
+}
 
-    fn is(&self, wanted: &str) -> bool {
-        self.name == wanted || wanted.parse() == Ok(self.uid)
-    }
+/// Beyond these lies -1, by which the system calls mean "as it is": the daemon's own.
+fn entry_number(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|number| *number <= LAST_NUMBER)
 }
 
 struct GroupEntry<'a> {
@@ -120,16 +124,16 @@ fn group_entries(groups: &str) -> impl Iterator<Item = GroupEntry<'_>> {
     groups.lines().filter_map(|line| {
         let mut fields = line.trim_end_matches('\r').split(':');
         let (name, _, gid) = (fields.next()?, fields.next()?, fields.next()?);
-        Some(GroupEntry { name, gid: gid.parse().ok()?, members: fields.next().unwrap_or("") })
+        Some(GroupEntry { name, gid: entry_number(gid)?, members: fields.next().unwrap_or("") })
     })
 }
 
 fn find_group(wanted: &str, groups: &str) -> Result<u32, StartError> {
-    let is_wanted = |group: &GroupEntry<'_>| group.name == wanted || wanted.parse() == Ok(group.gid);
-    match group_entries(groups).find(is_wanted) {
-        Some(group) => Ok(group.gid),
-        None => number(wanted)?.ok_or_else(|| unknown("group", wanted)),
+    if let Some(number) = number(wanted)? {
+        return Ok(number);
     }
+    let found = group_entries(groups).find(|group| group.name == wanted);
+    found.map(|group| group.gid).ok_or_else(|| unknown("group", wanted))
 }
 
 /// A number within the kernel's range; `None` when it is a name.
@@ -139,7 +143,7 @@ fn number(text: &str) -> Result<Option<u32>, StartError> {
         return Ok(None);
     }
     match text.parse::<u32>() {
-        Ok(number) if number <= 0x7fff_ffff => Ok(Some(number)),
+        Ok(number) if number <= LAST_NUMBER => Ok(Some(number)),
         _ => Err(StartError::words(FailureKind::System, "Uids and gids must be in range 0-2147483647")),
     }
 }
@@ -153,8 +157,9 @@ mod tests {
     use super::*;
 
     const USERS: &str =
-        "root:x:0:0:root:/root:/bin/sh\nbroken\napp:x:1000:1001:App:/home/app:/bin/sh\n1234:x:7:8::/odd:\n";
-    const GROUPS: &str = "root:x:0:\nstaff:x:50:app,other\nvideo:x:44:app\nbad:x:nope:app\n";
+        "root:x:0:0:root:/root:/bin/sh\nbroken\napp:x:1000:1001:App:/home/app:/bin/sh\n\
+         1234:x:0:8::/odd:\nlast:x:4294967295:0::/:\n";
+    const GROUPS: &str = "root:x:0:\nstaff:x:50:app,other\nvideo:x:44:app\nbad:x:nope:app\n1234:x:0:\nlast:x:4294967295:\n";
 
     fn identity(user: &str, additional: &[&str]) -> Result<Identity, String> {
         let additional: Vec<String> = additional.iter().map(|name| (*name).to_owned()).collect();
@@ -174,7 +179,8 @@ mod tests {
         assert_eq!(numbers("app:staff", &[]), (1000, 50, vec![50], "/home/app".into()));
         assert_eq!(numbers("4242", &[]), (4242, 0, vec![0], "/".into()));
         assert_eq!(numbers("4242:4243", &[]), (4242, 4243, vec![4243], "/".into()));
-        assert_eq!(numbers("1234", &[]), (7, 8, vec![8], "/odd".into()));
+        assert_eq!(numbers("1234", &[]), (1234, 0, vec![0], "/".into()), "a name of digits is no name");
+        assert_eq!(numbers("app:1234", &[]), (1000, 1234, vec![1234], "/home/app".into()));
     }
 
     #[test]
@@ -184,6 +190,8 @@ mod tests {
             ("nosuch", &[][..], "Unable to find user nosuch"),
             ("app:nosuch", &[], "Unable to find group nosuch"),
             ("app", &["none"], "Unable to find group none"),
+            ("last", &[], "Unable to find user last"),
+            ("app:last", &[], "Unable to find group last"),
             ("app", &[""], "Unable to find group "),
             ("-1", &[], range),
             ("99999999999", &[], range),
