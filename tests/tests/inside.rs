@@ -132,7 +132,8 @@ fn a_working_directory_is_cleaned_before_any_symlink_is_followed() {
     let engine = Engine::start();
     let output = engine.output(&merged(sh("pwd -P"), json!({ "WorkingDir": "/a/../b" })));
     assert_eq!((output.code, output.stdout.as_str()), (0, "/b\n"), "{}", output.stderr);
-    let built = "FROM busybox\nRUN mkdir -p /deep/er && ln -s /deep/er /l\nWORKDIR /l/../c\nRUN pwd -P > /where\n";
+    let built =
+        "FROM busybox\nRUN mkdir -p /deep/er && ln -s /deep/er /l\nWORKDIR /l/../c\nRUN pwd -P > /where\n";
     let built = engine.build_and_run(berth_tests::Context::of(built), "cat /where; pwd -P");
     assert_eq!(built, "/c\n/c\n");
     let id = engine.run(&sh("mkdir -p /deep/er /c; ln -s /deep/er /l; echo made; sleep 600"));

@@ -16,7 +16,8 @@ use super::Target;
 
 /// Gives those of the paths that user 65534 of a group can see.
 fn seen(paths: &[PathBuf], group: &str) -> Vec<String> {
-    let script = r#"while IFS= read -r path; do if [ -e "$path" ] || [ -L "$path" ]; then echo "$path"; fi; done"#;
+    let script =
+        r#"while IFS= read -r path; do if [ -e "$path" ] || [ -L "$path" ]; then echo "$path"; fi; done"#;
     let mut child = Command::new("setpriv")
         .args(["--reuid", "65534", "--regid", group, "--clear-groups", "sh", "-c", script])
         .stdin(Stdio::piped())

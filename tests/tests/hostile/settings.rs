@@ -98,7 +98,8 @@ fn kernel_settings_of_the_host_are_refused() {
         let created = engine.post_json("/containers/create", &body);
         assert!(created.status() >= 400, "{sysctls}: {}", created.text());
     }
-    let body = json!({ "HostConfig": { "Sysctls": { "net.ipv4.ip_forward": "1\nkernel.core_pattern=|/evil" } } });
+    let body =
+        json!({ "HostConfig": { "Sysctls": { "net.ipv4.ip_forward": "1\nkernel.core_pattern=|/evil" } } });
     let id = engine.create(&merged(sh("true"), body));
     let _ = engine.post(&format!("/containers/{id}/start"));
     assert_eq!(pattern(), before);
@@ -134,15 +135,20 @@ fn volumes_are_filled_from_the_image_alone() {
     let secret = engine.directory().join("secret");
     std::fs::create_dir(&secret).expect("a directory of the host");
     std::fs::write(secret.join("file"), "secret").expect("a file of the host");
-    let (climbing, absolute) = (format!("{}{}", "../".repeat(16), secret.display()), secret.display().to_string());
+    let (climbing, absolute) =
+        (format!("{}{}", "../".repeat(16), secret.display()), secret.display().to_string());
     let archive = image_with(|archive| {
         symlink(archive, "climbing", &climbing);
         symlink(archive, "absolute", &absolute);
         symlink(archive, "root", "/proc/1/root");
     });
     engine.import("links", &archive);
-    for place in ["/climbing".to_owned(), "/absolute".to_owned(), format!("/root{absolute}"), format!("/../..{absolute}")]
-    {
+    for place in [
+        "/climbing".to_owned(),
+        "/absolute".to_owned(),
+        format!("/root{absolute}"),
+        format!("/../..{absolute}"),
+    ] {
         let looks = format!("find {place}/ -name file; cat {place}/file; true");
         let body = json!({ "Image": "links", "Cmd": ["sh", "-c", looks], "Volumes": { &place: {} } });
         let id = engine.create(&body);

@@ -18,7 +18,8 @@ fn long_program(number: u32, arguments: [u64; 3]) -> Vec<u8> {
     const HEADERS: u64 = 64 + 56;
     let mut code = Vec::new();
     // mov rax, rdi, rsi and rdx
-    for (register, value) in [0xb8, 0xbf, 0xbe, 0xba].into_iter().zip([&[u64::from(number)][..], &arguments].concat())
+    for (register, value) in
+        [0xb8, 0xbf, 0xbe, 0xba].into_iter().zip([&[u64::from(number)][..], &arguments].concat())
     {
         code.extend([0x48, register]);
         code.extend(value.to_le_bytes());
@@ -113,9 +114,8 @@ fn the_default_profile_denies_what_reaches_past_the_container() {
 #[test]
 fn calls_of_32_bits_are_no_way_around_the_profile() {
     let engine = Target::start();
-    let error = |number, arguments, memory| {
-        error_of(&engine, &short_program(number, arguments, memory), &json!({}))
-    };
+    let error =
+        |number, arguments, memory| error_of(&engine, &short_program(number, arguments, memory), &json!({}));
     for (what, number, arguments, memory, expected) in [
         ("socketcall for AF_VSOCK", 102, [1, IN_MEMORY, 0], [40, 1, 0], ENOSYS),
         ("socketcall for AF_ALG", 102, [1, IN_MEMORY, 0], [38, 5, 0], ENOSYS),

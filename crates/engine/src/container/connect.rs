@@ -96,8 +96,7 @@ impl Engine {
         let directory = self.container_directory(&record.id);
         let path = |name: &str| directory.join(name);
         let hostname = network::names::hostname(&full_hostname(&record.config));
-        network::names::write_in_place(&path("hostname"), &hostname)
-            .map_err(Error::Network)?;
+        network::names::write_in_place(&path("hostname"), &hostname).map_err(Error::Network)?;
         self.write_hosts(record)?;
         let host_file = network::names::host_resolv_conf(std::path::Path::new(HOST_RESOLV_CONF))
             .map_err(Error::Network)?;

@@ -174,8 +174,8 @@ impl Launch<'_> {
         let act = || format!("chdir to cwd ({directory:?})");
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::PATH;
         let resolve = rustix::fs::ResolveFlags::NO_MAGICLINKS;
-        let opened =
-            rustix::fs::openat2(rustix::fs::CWD, &directory, flags, Mode::empty(), resolve).doing_with(act)?;
+        let opened = rustix::fs::openat2(rustix::fs::CWD, &directory, flags, Mode::empty(), resolve)
+            .doing_with(act)?;
         rustix::process::fchdir(opened).doing_with(act)?;
         let reached = rustix::process::getcwd(Vec::new()).doing_with(act)?;
         if reached.as_bytes().starts_with(b"/") {

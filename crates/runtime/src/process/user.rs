@@ -156,10 +156,10 @@ fn unknown(what: &str, name: &str) -> StartError {
 mod tests {
     use super::*;
 
-    const USERS: &str =
-        "root:x:0:0:root:/root:/bin/sh\nbroken\napp:x:1000:1001:App:/home/app:/bin/sh\n\
+    const USERS: &str = "root:x:0:0:root:/root:/bin/sh\nbroken\napp:x:1000:1001:App:/home/app:/bin/sh\n\
          1234:x:0:8::/odd:\nlast:x:4294967295:0::/:\n";
-    const GROUPS: &str = "root:x:0:\nstaff:x:50:app,other\nvideo:x:44:app\nbad:x:nope:app\n1234:x:0:\nlast:x:4294967295:\n";
+    const GROUPS: &str =
+        "root:x:0:\nstaff:x:50:app,other\nvideo:x:44:app\nbad:x:nope:app\n1234:x:0:\nlast:x:4294967295:\n";
 
     fn identity(user: &str, additional: &[&str]) -> Result<Identity, String> {
         let additional: Vec<String> = additional.iter().map(|name| (*name).to_owned()).collect();
@@ -175,7 +175,10 @@ mod tests {
     fn names_and_numbers() {
         assert_eq!(numbers("", &[]), (0, 0, vec![0], "/root".into()));
         assert_eq!(numbers("app", &[]), (1000, 1001, vec![44, 50, 1001], "/home/app".into()));
-        assert_eq!(numbers("1000", &["root", "9"]), (1000, 1001, vec![0, 9, 44, 50, 1001], "/home/app".into()));
+        assert_eq!(
+            numbers("1000", &["root", "9"]),
+            (1000, 1001, vec![0, 9, 44, 50, 1001], "/home/app".into())
+        );
         assert_eq!(numbers("app:staff", &[]), (1000, 50, vec![50], "/home/app".into()));
         assert_eq!(numbers("4242", &[]), (4242, 0, vec![0], "/".into()));
         assert_eq!(numbers("4242:4243", &[]), (4242, 4243, vec![4243], "/".into()));

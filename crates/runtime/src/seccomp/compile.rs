@@ -175,7 +175,8 @@ fn test(condition: &Condition, holds: Vec<FilterInstruction>) -> Vec<FilterInstr
     let over = |more: usize| u8::try_from(holds.len() + more).unwrap_or(u8::MAX);
     let low = ARGUMENTS + u32::from(condition.argument) * 8;
     let (value_high, value_low) = halves(condition.value);
-    let branch = |code, operand, jump_true, jump_false| FilterInstruction { code, jump_true, jump_false, operand };
+    let branch =
+        |code, operand, jump_true, jump_false| FilterInstruction { code, jump_true, jump_false, operand };
     let (equal, above, not_below) =
         (code::JUMP_IF_EQUAL, code::JUMP_IF_GREATER, code::JUMP_IF_GREATER_OR_EQUAL);
     let mut program = vec![load_word(low + 4)];

@@ -103,8 +103,8 @@ pub(crate) fn filter(policy: &SeccompPolicy, capabilities: Mask) -> Result<Optio
             (plan_of(&rules), rules.flags)
         }
     };
-    let instructions = compile::compile(&plan)
-        .map_err(|error| StartError::words(FailureKind::System, error.to_string()))?;
+    let instructions =
+        compile::compile(&plan).map_err(|error| StartError::words(FailureKind::System, error.to_string()))?;
     Ok(Some(Filter { instructions, flags }))
 }
 

@@ -197,7 +197,8 @@ fn the_length_grows_evenly_with_the_conditions() {
     let call = |value| Call { number: 1, architecture: AUDIT_X86_64, arguments: [0, value, 0, 0, 0, 0] };
     assert_eq!(run(&program, &call(599)), Action::error(599));
     assert_eq!(run(&program, &call(600)), Action::ALLOW);
-    let refusal = compile(&plan_of(&rules_of_equal_arguments(1000))).expect_err("longer than the kernel takes");
+    let refusal =
+        compile(&plan_of(&rules_of_equal_arguments(1000))).expect_err("longer than the kernel takes");
     assert!(refusal.to_string().ends_with("instructions, the kernel takes 4096"), "{refusal}");
 }
 
@@ -239,15 +240,21 @@ fn condition() -> impl Strategy<Value = Condition> {
         Just(Comparison::GreaterOrEqual),
         value().prop_map(Comparison::MaskedEqual),
     ];
-    (0..6_u8, comparison, value())
-        .prop_map(|(argument, comparison, value)| Condition { argument, comparison, value })
+    (0..6_u8, comparison, value()).prop_map(|(argument, comparison, value)| Condition {
+        argument,
+        comparison,
+        value,
+    })
 }
 
 fn rule() -> impl Strategy<Value = Rule> {
     let names = proptest::sample::subsequence(SOME_CALLS.map(str::to_owned).to_vec(), 1..3);
     let conditions = proptest::collection::vec(condition(), 0..6);
-    (names, 0..9_u16, conditions)
-        .prop_map(|(names, number, conditions)| Rule { names, action: Action::error(number), conditions })
+    (names, 0..9_u16, conditions).prop_map(|(names, number, conditions)| Rule {
+        names,
+        action: Action::error(number),
+        conditions,
+    })
 }
 
 proptest! {
