@@ -179,6 +179,10 @@ fn values_of_config_out_of_range_are_refused() {
         (json!({ "Env": ["=b"] }), "invalid environment variable: =b"),
         (json!({ "Env": ["A=\u{0}"] }), "NUL"),
         (json!({ "Cmd": ["a\u{0}"] }), "NUL"),
+        (json!({ "Labels": { "a\u{0}": "b" } }), "Labels: \"a\\0\" holds a NUL byte"),
+        (json!({ "Labels": { "a": "\u{0}" } }), "Labels.a: \"\\0\" holds a NUL byte"),
+        (json!({ "Volumes": { "/v\u{0}": {} } }), "NUL"),
+        (json!({ "ExposedPorts": { "80\u{0}": {} } }), "NUL"),
         (json!({ "Cmd": [] }), "No command specified"),
         (json!({ "Image": "" }), "No command specified"),
         (json!({ "StopSignal": "SIGNOPE" }), "SIGNOPE"),
@@ -240,6 +244,16 @@ fn resources_out_of_range_are_refused() {
         (host("Ulimits", ulimit("nofile", 20, 10)), "the soft limit 20 is above the hard limit 10"),
         (host("Ulimits", ulimit("core", -2, -1)), "only -1"),
         (host("CgroupParent", json!("a\u{0}")), "NUL"),
+        (
+            host("Dns", json!(["10.0.0.1\noptions ndots:15"])),
+            "Dns: \"10.0.0.1\\noptions ndots:15\" holds blanks",
+        ),
+        (
+            host("DnsSearch", json!(["a.example b.example"])),
+            "DnsSearch: \"a.example b.example\" holds blanks",
+        ),
+        (host("DnsOptions", json!(["ndots:1\nnameserver 10.0.0.1"])), "DnsOptions: \"ndots:1\\nnameserver"),
+        (host("Dns", json!(["10.0.0.1\u{0}"])), "HostConfig.Dns[0]: \"10.0.0.1\\0\" holds a NUL byte"),
     ];
     refuse_all(&engine, &cases);
 }
@@ -361,4 +375,24 @@ fn a_start_refuses_a_bad_host_config_and_keeps_the_old_one() {
         (&json!(0), &json!(50_000)),
         "one replaces the other"
     );
+}
+
+#[test]
+fn names_longer_than_those_of_files_are_refused() {
+    let engine = Engine::start();
+    let long = "a".repeat(256);
+    let refused_by = |status: u16, answer: berth_tests::Answer| answer.expect(status).text();
+    let refused = |answer| refused_by(500, answer);
+    let text = refused(engine.post_json(&format!("/containers/create?name={long}"), &sh("true")));
+    assert!(text.contains("Invalid container name: it has 256 bytes, 255 are allowed"), "{text}");
+    let id = engine.create_named(&long[..255], &sh("true"));
+    let text = refused(engine.post(&format!("/containers/{id}/rename?name={long}")));
+    assert!(text.contains("it has 256 bytes, 255 are allowed"), "{text}");
+    let volume = host("Binds", json!([format!("{long}:/v")]));
+    let text = refused(engine.post_json("/containers/create", &berth_tests::merged(sh("true"), volume)));
+    assert!(text.contains("invalid characters for a local volume name"), "{text}");
+    let text = refused_by(400, engine.post(&format!("/images/busybox/tag?repo=x&tag={long}")));
+    assert!(text.contains("Illegal tag name"), "{text}");
+    let text = refused_by(400, engine.post(&format!("/images/busybox/tag?repo={long}")));
+    assert!(text.contains("repository name must not be more than 255 characters"), "{text}");
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use docker_api::{Api, Requests, SharedSettings, common_headers};
+use berth_http::Budget;
+use docker_api::{Api, OriginPolicy, Requests, SharedSettings, common_headers};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -22,6 +23,9 @@ const QUIET: Duration = Duration::from_secs(1);
 /// Threads for blocking work; idle ones end after a while. A client that stops in the middle of an archive
 /// keeps one waiting, so there are many: it must take more such clients than anyone has to hold others up.
 const BLOCKING_THREADS: usize = 1024;
+
+/// Bytes of unfinished requests in memory, of all clients together.
+const UNFINISHED_REQUESTS: usize = 64 << 20;
 
 /// Runs the daemon until a signal ends it.
 pub(crate) fn run(arguments: &DaemonArguments, log: &LogLevel) -> anyhow::Result<()> {
@@ -51,11 +55,16 @@ async fn serve(mut settings: Settings, arguments: &DaemonArguments, log: &LogLev
     let engine = engine::Engine::open(settings.engine).await.context("cannot open the engine")?;
     let shown = Arc::new(SharedSettings::new(settings.reloadable.shown));
     let (stop, stopping) = watch::channel(false);
-    let api = Api::new(Arc::clone(&engine), Arc::clone(&shown));
+    let origins = OriginPolicy::new(settings.cors.clone(), settings.allowed_hosts);
+    let api = Api::new(Arc::clone(&engine), Arc::clone(&shown), origins);
     tokio::spawn(give_memory_back(api.requests()));
     let connections = Connections {
         service: Arc::new(api),
-        settings: berth_http::Settings { common_headers: common_headers(&settings.cors).into(), stopping },
+        settings: berth_http::Settings {
+            common_headers: common_headers(&settings.cors).into(),
+            budget: Arc::new(Budget::new(UNFINISHED_REQUESTS)),
+            stopping,
+        },
     };
     let accepting = Accepting::start(listeners, &connections);
     drop(connections);

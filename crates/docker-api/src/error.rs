@@ -49,6 +49,11 @@ impl ApiError {
         Self::Request { status: StatusCode::INTERNAL_SERVER_ERROR, message: message.into() }
     }
 
+    /// 403 in these very words.
+    pub(crate) fn forbidden(message: impl Into<String>) -> Self {
+        Self::Request { status: StatusCode::FORBIDDEN, message: message.into() }
+    }
+
     /// 404 in these very words.
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::Request { status: StatusCode::NOT_FOUND, message: message.into() }
@@ -65,6 +70,7 @@ impl ApiError {
             Self::Engine(error) => status_of(error.kind()),
             Self::Request { status, .. } => *status,
             Self::Body(BodyError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Body(BodyError::Busy) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Body(BodyError::Timeout) => StatusCode::REQUEST_TIMEOUT,
             Self::Body(_) => StatusCode::BAD_REQUEST,
             Self::Command { .. } | Self::Gone => StatusCode::INTERNAL_SERVER_ERROR,
@@ -126,7 +132,9 @@ impl From<BodyError> for ApiError {
     fn from(error: BodyError) -> Self {
         match error {
             BodyError::Disconnected | BodyError::Read(_) => Self::Gone,
-            BodyError::Chunked(_) | BodyError::TooLarge(_) | BodyError::Timeout => Self::Body(error),
+            BodyError::Chunked(_) | BodyError::TooLarge(_) | BodyError::Busy | BodyError::Timeout => {
+                Self::Body(error)
+            }
         }
     }
 }

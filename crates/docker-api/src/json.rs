@@ -12,6 +12,9 @@ use serde_json::{Map, Value};
 
 use super::filters::kind;
 
+/// Most values of a body: each takes a few dozen bytes of memory, whatever it takes of the body.
+const MAXIMUM_VALUES: usize = 1 << 18;
+
 /// What is wrong with a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct JsonError {
@@ -67,6 +70,9 @@ impl JsonError {
 
 /// The first JSON object of a body; `null` is an empty one, what follows is ignored.
 pub(crate) fn object(body: &[u8]) -> Result<Value, JsonError> {
+    if count_values(body) > MAXIMUM_VALUES {
+        return Err(de::Error::custom(format!("it has more than {MAXIMUM_VALUES} values")));
+    }
     let broken = |error: &dyn fmt::Display| -> JsonError {
         de::Error::custom(format!("it is not valid JSON: {error}"))
     };
@@ -74,8 +80,42 @@ pub(crate) fn object(body: &[u8]) -> Result<Value, JsonError> {
         None => Err(de::Error::custom("it is empty, a JSON object is needed")),
         Some(Err(error)) => Err(broken(&error)),
         Some(Ok(Value::Null)) => Ok(Value::Object(Map::new())),
-        Some(Ok(value @ Value::Object(_))) => Ok(value),
+        Some(Ok(value @ Value::Object(_))) => check_strings(&value).map(|()| value),
         Some(Ok(other)) => Err(JsonError::wrong_kind(&other, "a JSON object")),
+    }
+}
+
+/// About how many values a JSON text has: each but the first of a list stands behind a comma.
+fn count_values(body: &[u8]) -> usize {
+    let (mut count, mut in_string, mut escaped) = (1, false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b',' | b'[' | b'{' if !in_string => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
+
+/// Refuses NUL bytes in keys and strings: nothing of the kernel can hold them.
+fn check_strings(value: &Value) -> Result<(), JsonError> {
+    let clean = |text: &str| match text.contains('\0') {
+        true => Err(de::Error::custom(format!("{text:?} holds a NUL byte"))),
+        false => Ok(()),
+    };
+    match value {
+        Value::String(text) => clean(text),
+        Value::Array(items) => items.iter().enumerate().try_for_each(|(index, item)| {
+            check_strings(item).map_err(|error| error.within(&format!("[{index}]")))
+        }),
+        Value::Object(fields) => fields.iter().try_for_each(|(key, item)| {
+            clean(key)?;
+            check_strings(item).map_err(|error: JsonError| error.within(key))
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
     }
 }
 

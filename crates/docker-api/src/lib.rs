@@ -12,6 +12,7 @@ mod exec;
 mod filters;
 mod images;
 mod json;
+mod origin;
 mod query;
 mod route;
 mod settings;
@@ -31,6 +32,7 @@ use tokio::sync::Notify;
 
 pub use cors::common_headers;
 pub(crate) use error::ApiError;
+pub use origin::OriginPolicy;
 pub use settings::{DaemonSettings, SharedSettings};
 
 use berth_http::{Exchange, Response, Service};
@@ -45,6 +47,7 @@ const MAXIMUM_JSON: usize = 16 << 20;
 pub struct Api {
     engine: Arc<Engine>,
     settings: Arc<SharedSettings>,
+    origins: OriginPolicy,
     requests: Arc<Requests>,
 }
 
@@ -113,8 +116,8 @@ impl Service for Api {
 
 impl Api {
     /// The API in front of this engine.
-    pub fn new(engine: Arc<Engine>, settings: Arc<SharedSettings>) -> Self {
-        Self { engine, settings, requests: Arc::default() }
+    pub fn new(engine: Arc<Engine>, settings: Arc<SharedSettings>, origins: OriginPolicy) -> Self {
+        Self { engine, settings, origins, requests: Arc::default() }
     }
 
     /// How many requests were answered.
@@ -141,6 +144,9 @@ impl Api {
     }
 
     async fn handle(&self, exchange: &mut Exchange) -> Handled {
+        if !exchange.is_client_known() {
+            self.origins.check(&exchange.head)?;
+        }
         let path = exchange.head.path.clone();
         if exchange.head.method == Method::OPTIONS {
             return Reply::empty(StatusCode::OK);

@@ -2,6 +2,9 @@
 
 use crate::error::Error;
 
+/// Bytes of the longest name: as long as a file's.
+const LONGEST_NAME: usize = 255;
+
 const LEFT: [&str; 64] = [
     "able", "amber", "awake", "bold", "brave", "brisk", "calm", "candid", "clever", "crisp", "daring",
     "deft", "eager", "early", "fair", "famous", "fleet", "fond", "frank", "gentle", "glad", "golden",
@@ -81,9 +84,15 @@ const RIGHT: [&str; 64] = [
 /// Checks a name that a client gives, with or without its leading slash.
 ///
 /// # Errors
-/// [`Error::InvalidName`] with the name as it was given.
+/// [`Error::InvalidName`] with the name as it was given; refused when it is too long.
 pub(crate) fn check(given: &str) -> Result<String, Error> {
     let name = given.strip_prefix('/').unwrap_or(given);
+    if name.len() > LONGEST_NAME {
+        return Err(Error::refused(format!(
+            "Invalid container name: it has {} bytes, {LONGEST_NAME} are allowed",
+            name.len()
+        )));
+    }
     let mut bytes = name.bytes();
     let first = bytes.next().is_some_and(|byte| byte.is_ascii_alphanumeric());
     let mut rest = bytes.peekable();
@@ -124,6 +133,7 @@ mod tests {
         for bad in ["", "/", "a", "-a", ".a", "_a", "a b", "a/b", "//a", "/a/b", "é", "a:b", "0"] {
             assert!(check(bad).is_err(), "{bad}");
         }
+        assert!(check(&"a".repeat(255)).is_ok() && check(&"a".repeat(256)).is_err());
     }
 
     #[test]

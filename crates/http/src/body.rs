@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::Transport;
+use super::budget::Reservation;
 use super::chunked::{ChunkError, ChunkedDecoder, Decoded};
 use super::head::Framing;
 
@@ -30,6 +31,9 @@ pub enum BodyError {
     /// It is larger than the endpoint takes.
     #[error("the request body is larger than {0} bytes")]
     TooLarge(usize),
+    /// All connections together hold too much of unfinished requests.
+    #[error("too many requests are unfinished, try again")]
+    Busy,
     /// It stalled.
     #[error("the request body did not arrive in time")]
     Timeout,
@@ -51,12 +55,13 @@ pub struct Body {
     state: State,
     declared: Framing,
     expects_continue: bool,
+    reservation: Reservation,
 }
 
 impl Body {
-    pub(super) const fn new(
+    pub(super) fn new(
         transport: Arc<Transport>,
-        buffer: BytesMut,
+        (buffer, reservation): (BytesMut, Reservation),
         framing: Framing,
         expects_continue: bool,
     ) -> Self {
@@ -65,7 +70,7 @@ impl Body {
             Framing::Length(length) => State::Length(length),
             Framing::Chunked => State::Chunked(ChunkedDecoder::new()),
         };
-        Self { transport, buffer, state, declared: framing, expects_continue }
+        Self { transport, buffer, state, declared: framing, expects_continue, reservation }
     }
 
     /// Whether the head announced a body, be it an empty chunked one.
@@ -98,11 +103,19 @@ impl Body {
     /// The whole body, when it is no larger than `maximum` and keeps arriving.
     pub async fn gather(&mut self, maximum: usize) -> Result<Bytes, BodyError> {
         let mut gathered = BytesMut::new();
+        let before = self.reservation.size();
         loop {
             let next = tokio::time::timeout(GATHER_TIMEOUT, self.next()).await;
             let Some(piece) = next.map_err(|_| BodyError::Timeout)?? else { return Ok(gathered.freeze()) };
-            if gathered.len() + piece.len() > maximum {
+            let length = gathered.len() + piece.len();
+            if length > maximum {
                 return Err(BodyError::TooLarge(maximum));
+            }
+            if length > gathered.capacity() {
+                // Doubled each time, and counted before it is taken.
+                let capacity = length.max(gathered.capacity() * 2).min(maximum);
+                self.reservation.raise_to(before + capacity).map_err(|_| BodyError::Busy)?;
+                gathered.reserve(capacity - gathered.len());
             }
             gathered.extend_from_slice(&piece);
         }

@@ -9,6 +9,7 @@ use bytes::BytesMut;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::budget::{Budget, Reservation};
 use super::exchange::After;
 use super::head::{HeadError, RequestHead, take_head};
 use super::{Exchange, Transport};
@@ -29,6 +30,8 @@ pub trait Service: Send + Sync + 'static {
 pub struct Settings {
     /// Fields of every answer, each line ended by CR LF.
     pub common_headers: Arc<str>,
+    /// What unfinished requests may hold of the memory; beyond it the answer is 503.
+    pub budget: Arc<Budget>,
     /// True once the daemon is about to stop: idle connections close, others after their answer.
     pub stopping: watch::Receiver<bool>,
 }
@@ -41,18 +44,18 @@ pub async fn serve(transport: Transport, service: Arc<dyn Service>, settings: Se
     loop {
         let head = tokio::select! {
             biased;
-            head = next_head(&transport, &mut buffer) => head,
+            head = next_head(&transport, &mut buffer, &settings.budget) => head,
             _ = stopping.wait_for(|stopping| *stopping) => Ok(None),
         };
-        let head = match head {
-            Ok(Some(head)) => head,
+        let (head, reservation) = match head {
+            Ok(Some(request)) => request,
             // A TLS client learns that nothing was cut off; one that is gone does not care.
             Ok(None) => return drop(transport.close_write().await),
             Err(refusal) => return Box::pin(refuse(&transport, &settings, &refusal)).await,
         };
         let rest = std::mem::take(&mut buffer);
         // What an idle connection does not need is in boxes of its own.
-        match Box::pin(exchange(head, rest, &transport, &*service, &settings)).await {
+        match Box::pin(exchange(head, (rest, reservation), &transport, &*service, &settings)).await {
             After::Reuse(rest) => buffer = rest,
             After::Linger => return Box::pin(linger(&transport)).await,
             After::Drop => return,
@@ -63,22 +66,23 @@ pub async fn serve(transport: Transport, service: Arc<dyn Service>, settings: Se
 /// Serves one request.
 async fn exchange(
     head: Box<RequestHead>,
-    rest: BytesMut,
+    read: (BytesMut, Reservation),
     transport: &Arc<Transport>,
     service: &dyn Service,
     settings: &Settings,
 ) -> After {
     let common = Arc::clone(&settings.common_headers);
-    let mut exchange = Exchange::new(*head, rest, Arc::clone(transport), common, settings.stopping.clone());
+    let mut exchange = Exchange::new(*head, read, Arc::clone(transport), common, settings.stopping.clone());
     service.call(&mut exchange).await;
     exchange.conclude().await
 }
 
-/// The next head; `None` when the client left between requests.
+/// The next head and what it holds of the budget; `None` when the client left between requests.
 async fn next_head(
     transport: &Transport,
     buffer: &mut BytesMut,
-) -> Result<Option<Box<RequestHead>>, HeadError> {
+    budget: &Arc<Budget>,
+) -> Result<Option<(Box<RequestHead>, Reservation)>, HeadError> {
     if buffer.is_empty() {
         // An idle connection holds no buffer.
         *buffer = BytesMut::new();
@@ -86,11 +90,13 @@ async fn next_head(
             return Ok(None);
         }
     }
+    let mut reservation = Reservation::new(Arc::clone(budget));
     let mut scanned = 0;
     let mut deadline = None;
     loop {
+        reservation.raise_to(buffer.len()).map_err(|_| HeadError::Busy)?;
         if let Some(head) = take_head(buffer, &mut scanned)? {
-            return Ok(Some(Box::new(head)));
+            return Ok(Some((Box::new(head), reservation)));
         }
         let read = transport.read_little(buffer);
         let read = match deadline {

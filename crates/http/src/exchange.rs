@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use tokio::sync::watch;
 
 use super::body::Body;
+use super::budget::Reservation;
 use super::output::{Form, Output};
 use super::{Hijacked, RequestHead, Response, Transport};
 
@@ -44,7 +45,7 @@ pub(super) enum After {
 impl Exchange {
     pub(super) fn new(
         head: RequestHead,
-        rest: BytesMut,
+        read: (BytesMut, Reservation),
         transport: Arc<Transport>,
         common: Arc<str>,
         stopping: watch::Receiver<bool>,
@@ -54,7 +55,7 @@ impl Exchange {
             head_only: head.method == Method::HEAD,
             keep_alive: head.keep_alive && !*stopping.borrow(),
         };
-        let body = Body::new(Arc::clone(&transport), rest, head.framing, head.expects_continue);
+        let body = Body::new(Arc::clone(&transport), read, head.framing, head.expects_continue);
         let output = Output::new(Arc::clone(&transport), common, form);
         Self { head, body, output, transport, stopping, hijacked: false }
     }
@@ -119,6 +120,12 @@ impl Exchange {
             result = work => Ok(result),
             gone = self.departure() => Err(gone),
         }
+    }
+
+    /// Whether the listener knows who the client is: it came by a unix socket, or with a certificate that was
+    /// checked.
+    pub fn is_client_known(&self) -> bool {
+        self.transport.is_client_known()
     }
 
     /// Whether the client asks to leave HTTP (`Connection: Upgrade`, `Upgrade: tcp`).

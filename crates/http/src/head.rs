@@ -29,6 +29,9 @@ pub(crate) enum HeadError {
     /// A transfer coding other than chunked.
     #[error("Not Implemented: unsupported transfer coding")]
     TransferCoding,
+    /// All connections together hold too much of unfinished requests.
+    #[error("Service Unavailable: too many requests are unfinished, try again")]
+    Busy,
     /// It did not arrive in time.
     #[error("Request Timeout: the request head did not arrive in time")]
     Timeout,
@@ -42,6 +45,7 @@ impl HeadError {
             Self::TooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
         }
     }

@@ -10,6 +10,7 @@
 //! ```
 
 mod body;
+mod budget;
 mod chunked;
 mod connection;
 mod date;
@@ -22,6 +23,7 @@ mod response;
 mod transport;
 
 pub use body::{Body, BodyError};
+pub use budget::Budget;
 pub use chunked::ChunkError;
 pub use connection::{Service, Settings, serve};
 pub use exchange::{Exchange, Gone};

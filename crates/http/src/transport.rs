@@ -39,6 +39,15 @@ impl Transport {
         Self::Tls(Box::new(Mutex::new(stream)))
     }
 
+    /// Whether something said who the client is: the permissions of a unix socket, or its certificate.
+    pub(super) fn is_client_known(&self) -> bool {
+        match self {
+            Self::Unix(_) => true,
+            Self::Tcp(_) => false,
+            Self::Tls(stream) => lock(stream).get_ref().1.peer_certificates().is_some(),
+        }
+    }
+
     /// Waits until a read would give something, holding no buffer meanwhile.
     pub(super) async fn readable(&self) -> io::Result<()> {
         match self {

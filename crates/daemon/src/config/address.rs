@@ -24,6 +24,14 @@ pub(crate) enum ListenAddress {
 pub(crate) struct AddressError(String);
 
 impl ListenAddress {
+    /// The host of a TCP address, without its port.
+    pub(crate) fn host(&self) -> Option<&str> {
+        match self {
+            Self::Tcp(address) => address.rsplit_once(':').map(|(host, _)| host),
+            Self::Unix(_) | Self::Passed(_) => None,
+        }
+    }
+
     /// Parses a `-H` value. `default_socket` is the path of a bare `unix://`.
     pub(crate) fn parse(text: &str, default_socket: PathBuf, tls: bool) -> Result<Self, AddressError> {
         let error = || AddressError(text.to_owned());
@@ -82,6 +90,7 @@ mod tests {
         assert_eq!(parse("tcp://[::1]"), tcp("[::1]:2375"));
         assert_eq!(parse("10.0.0.1:80"), tcp("10.0.0.1:80"));
         assert_eq!(ListenAddress::parse("tcp://h", PathBuf::new(), true), tcp("h:2376"));
+        assert_eq!(parse("tcp://engine.example:7").expect("TCP").host(), Some("engine.example"));
         for bad in ["", "npipe://x", "tcp://a:b", "tcp://a:70000", "tcp://a/b", "tcp://::1", "http://x"] {
             assert!(parse(bad).is_err(), "{bad}");
         }

@@ -20,7 +20,7 @@ pub(super) fn from_flags(flags: &Flags, exec_root: &Path) -> Result<engine::Opti
         shim: shim(flags)?,
         network: network(flags)?,
         dns: name_servers(&flags.dns)?,
-        dns_search: flags.dns_search.clone(),
+        dns_search: search_domains(&flags.dns_search)?,
         log: LogConfig {
             driver: flags.log_driver.clone().unwrap_or_else(|| "json-file".to_owned()),
             config: flags.log_opt.iter().cloned().collect(),
@@ -76,6 +76,17 @@ fn name_servers(given: &[String]) -> Result<Vec<String>, SettingsError> {
     for server in given {
         if server.parse::<std::net::IpAddr>().is_err() {
             return Err(SettingsError::flag("dns", format!("{server:?} is not an IP address")));
+        }
+    }
+    Ok(given.to_vec())
+}
+
+/// Search domains stand between blanks in resolv.conf.
+fn search_domains(given: &[String]) -> Result<Vec<String>, SettingsError> {
+    for domain in given {
+        if domain.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {
+            let problem = format!("{domain:?} holds blanks or control characters");
+            return Err(SettingsError::flag("dns-search", problem));
         }
     }
     Ok(given.to_vec())

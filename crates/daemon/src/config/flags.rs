@@ -82,6 +82,11 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "ORIGIN", help_heading = "Listening")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) api_cors_header: Option<String>,
+    /// Let clients without a certificate call the TCP listener by this name; addresses and localhost are always
+    /// allowed (repeatable)
+    #[arg(long = "allowed-host", value_name = "NAME", help_heading = "Listening")]
+    #[serde(alias = "allowed-hosts", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) allowed_host: Vec<String>,
 
     /// Where images, containers and volumes are kept [default: /var/lib/berth]
     #[arg(short = 'g', long, visible_alias = "graph", value_name = "DIRECTORY", help_heading = "Daemon")]

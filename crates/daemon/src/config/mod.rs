@@ -51,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) group: Option<String>,
     pub(crate) tls: Option<TlsFiles>,
     pub(crate) cors: String,
+    /// Names by which the daemon may be reached over TCP.
+    pub(crate) allowed_hosts: Vec<String>,
     pub(crate) pidfile: PathBuf,
     pub(crate) engine: engine::Options,
     pub(crate) reloadable: Reloadable,
@@ -63,8 +65,10 @@ impl Settings {
         check_unsupported(&flags)?;
         let exec_root = flags.exec_root.clone().unwrap_or_else(|| "/run/berth".into());
         let tls = tls_files(&flags);
+        let listen = listen_addresses(&flags, &exec_root, tls.is_some())?;
         Ok(Self {
-            listen: listen_addresses(&flags, &exec_root, tls.is_some())?,
+            allowed_hosts: allowed_hosts(&flags, &listen),
+            listen,
             group: flags.group.clone(),
             cors: cors_origin(&flags)?,
             pidfile: flags.pidfile.clone().unwrap_or_else(|| exec_root.join("berth.pid")),
@@ -99,6 +103,12 @@ fn listen_addresses(flags: &Flags, exec_root: &Path, tls: bool) -> Result<Vec<Li
         return Ok(vec![ListenAddress::Unix(default_socket)]);
     }
     flags.host.iter().map(|host| ListenAddress::parse(host, default_socket.clone(), tls)).collect()
+}
+
+/// The names that are allowed, and those that the daemon listens at.
+fn allowed_hosts(flags: &Flags, listen: &[ListenAddress]) -> Vec<String> {
+    let own = listen.iter().filter_map(ListenAddress::host).map(str::to_owned);
+    flags.allowed_host.iter().cloned().chain(own).collect()
 }
 
 fn tls_files(flags: &Flags) -> Option<TlsFiles> {

@@ -1,7 +1,7 @@
 //! `GET /containers/(id)/attach/ws`: the same as attach, in messages of RFC 6455 and without heads.
 //!
-//! Any origin that is named may connect, as with the reference engine: what keeps strange pages out is
-//! the listener (a unix socket, or TLS with client certificates).
+//! Any origin that is named may connect, as with the reference engine, where the listener knows its clients;
+//! elsewhere [`crate::OriginPolicy`] keeps strange pages out.
 
 use std::io;
 use std::time::Duration;

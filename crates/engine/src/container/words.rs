@@ -45,6 +45,11 @@ pub(crate) fn check_host(host: &HostConfig) -> Result<(), Error> {
         check_number(group)?;
         without_nul("GroupAdd", group)?;
     }
+    for (field, words) in
+        [("Dns", &host.dns), ("DnsSearch", &host.dns_search), ("DnsOptions", &host.dns_options)]
+    {
+        words.iter().flatten().try_for_each(|word| one_word(field, word))?;
+    }
     without_nul("CgroupParent", &host.cgroup_parent)?;
     for (field, paths) in [("MaskedPaths", &host.masked_paths), ("ReadonlyPaths", &host.readonly_paths)] {
         for path in paths.iter().flatten() {
@@ -82,6 +87,14 @@ fn check_number(text: &str) -> Result<(), Error> {
     let is_possible = text.parse::<u32>().is_ok_and(|number| i32::try_from(number).is_ok());
     if is_number && !is_possible {
         return Err(Error::refused("Uids and gids must be in range 0-2147483647"));
+    }
+    Ok(())
+}
+
+/// What stands between blanks on a line of resolv.conf: more than one word would be another setting there.
+fn one_word(field: &str, text: &str) -> Result<(), Error> {
+    if text.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {
+        return Err(Error::refused(format!("{field}: {text:?} holds blanks or control characters")));
     }
     Ok(())
 }

@@ -1,0 +1,80 @@
+//! Pages of strangers at a TCP listener that knows no client: refused by `Origin` and by `Host`, with the reason.
+
+use std::net::SocketAddr;
+
+use berth_tests::{Engine, Options, host, sh};
+
+const PLACE: &str = "127.0.0.1:22390";
+
+fn engine(arguments: &[&str]) -> Engine {
+    let mut all = vec!["--host".to_owned(), format!("tcp://{PLACE}")];
+    all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+    Engine::start_with(Options { arguments: all, ..Options::default() })
+}
+
+/// Status and body of a request with these lines in its head.
+fn ask(engine: &Engine, line: &str, fields: &[&str]) -> (u16, String) {
+    let address: SocketAddr = PLACE.parse().expect("an address");
+    let mut connection = host::connect(engine.network_pid(), address);
+    let head = format!("{line} HTTP/1.1\r\n{}\r\nConnection: close\r\n\r\n", fields.join("\r\n"));
+    connection.send(head.as_bytes()).expect("a request");
+    let head = connection.read_head().expect("an answer");
+    let method = line.split(' ').next().unwrap_or_default();
+    let body = connection.read_body(method, &head).expect("a body");
+    (head.status, String::from_utf8_lossy(&body).into_owned())
+}
+
+#[test]
+fn pages_of_other_origins_are_refused_where_clients_are_not_known() {
+    let engine = engine(&[]);
+    let id = engine.run(&sh("sleep 600"));
+    let own = format!("Host: {PLACE}");
+    let page = "Origin: http://evil.example";
+    let reason = "pages of the origin \"http://evil.example\" are not allowed where clients show no certificate: \
+                  start the daemon with --api-cors-header\n";
+    let stop = format!("POST /containers/{id}/stop?t=0");
+    let attach = format!("GET /containers/{id}/attach/ws?stream=1");
+    let upgrade = [
+        &own,
+        page,
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version: 13",
+    ];
+    assert_eq!(ask(&engine, &stop, &[&own, page]), (403, reason.to_owned()));
+    assert_eq!(ask(&engine, &attach, &upgrade), (403, reason.to_owned()));
+    assert_eq!(ask(&engine, "OPTIONS /containers/json", &[&own, page]), (403, reason.to_owned()));
+    assert_eq!(ask(&engine, "GET /_ping", &[&own, "Origin: null"]).0, 403);
+    assert_eq!(engine.state(&id, "Running"), true);
+    // Clients that are no browser, and pages that the engine's own address serves.
+    assert_eq!(ask(&engine, "GET /_ping", &[&own]), (200, "OK".to_owned()));
+    assert_eq!(
+        ask(&engine, "GET /_ping", &[&own, &format!("Origin: http://{PLACE}")]),
+        (200, "OK".to_owned())
+    );
+    // The unix socket has its permissions.
+    let answer = engine.call("GET", "/_ping", &[("Origin", "http://evil.example")], b"");
+    assert_eq!(answer.head.status, 200);
+}
+
+#[test]
+fn pages_of_the_named_origin_may_use_the_api() {
+    let engine = engine(&["--api-cors-header", "http://pages.example"]);
+    let own = format!("Host: {PLACE}");
+    assert_eq!(ask(&engine, "GET /_ping", &[&own, "Origin: http://pages.example"]).0, 200);
+    assert_eq!(ask(&engine, "GET /_ping", &[&own, "Origin: http://evil.example"]).0, 403);
+}
+
+#[test]
+fn strange_names_of_the_host_are_refused_where_clients_are_not_known() {
+    let engine = engine(&["--allowed-host", "engine.example"]);
+    let reason = "the host \"evil:22390\" is not allowed where clients show no certificate: use an address or \
+                  localhost, or start the daemon with --allowed-host\n";
+    assert_eq!(ask(&engine, "GET /info", &["Host: evil:22390"]), (403, reason.to_owned()));
+    for own in [PLACE, "localhost", "localhost:22390", "[::1]:22390", "192.0.2.1", "engine.example:22390", ""]
+    {
+        assert_eq!(ask(&engine, "GET /_ping", &[&format!("Host: {own}")]).0, 200, "{own}");
+    }
+    assert_eq!(engine.call("GET", "/_ping", &[("X-Host", "evil")], b"").head.status, 200);
+}
