@@ -74,7 +74,7 @@ async fn serve(mut settings: Settings, arguments: &DaemonArguments, log: &LogLev
             Ok(read) => {
                 log.set(read.level);
                 shown.replace(read.shown);
-                engine.set_registry(read.registry);
+                engine.images.set_registry(read.registry);
                 tracing::info!("settings are read again");
             }
             Err(error) => tracing::error!("the settings stay as they were: {error}"),

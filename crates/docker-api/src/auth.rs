@@ -22,7 +22,7 @@ pub(super) async fn check(call: Call<'_>) -> Handled {
     let body = call.exchange.body.gather(MAXIMUM_JSON).await?;
     let credentials = Credentials::from_body(&body).map_err(|error| ApiError::refused(error.to_string()))?;
     let credentials = credentials.ok_or_else(|| ApiError::refused("no credentials were given"))?;
-    let client = call.engine.registry();
+    let client = call.engine.images.registry();
     let cancellation = Arc::new(Cancellation::new());
     let _cancel = CancelOnDrop(Arc::clone(&cancellation));
     let work = apart(move || client.check_credentials(&credentials, &cancellation))?;

@@ -50,7 +50,7 @@ async fn create(mut call: Call<'_>) -> Handled {
         env: body.env,
         working_dir: body.working_dir,
     };
-    let id = call.engine.create_exec(&call.name, config)?;
+    let id = call.engine.execs.create(&call.name, config)?;
     Reply::json(StatusCode::CREATED, &ExecAnswer { id: id.to_string(), warnings: Vec::new() })
 }
 
@@ -66,7 +66,7 @@ async fn start(call: Call<'_>) -> Handled {
     // Any content type will do here: clients of that time sent none.
     let body = call.exchange.body.gather(super::MAXIMUM_JSON).await?;
     let body: StartBody = json::from_body(&body).map_err(|error| ApiError::refused(error.to_string()))?;
-    let session = call.engine.prepare_exec(&call.name, body.tty)?;
+    let session = call.engine.execs.prepare(&call.name, body.tty)?;
     if body.detach {
         session.run(None).await?;
         return Ok(Reply::Whole(Response::empty(StatusCode::OK)));
@@ -82,11 +82,11 @@ async fn start(call: Call<'_>) -> Handled {
 
 async fn resize(call: &Call<'_>) -> Handled {
     let (height, width) = terminal_size(&call.query)?;
-    call.engine.resize_exec(&call.name, height, width).await?;
+    call.engine.execs.resize(&call.name, height, width).await?;
     Ok(Reply::Whole(Response::text(StatusCode::CREATED, "")))
 }
 
 async fn inspect(call: &Call<'_>) -> Handled {
-    let (exec, record) = call.engine.inspect_exec(&call.name).await?;
+    let (exec, record) = call.engine.execs.inspect(&call.name).await?;
     Reply::json(StatusCode::OK, &ExecInspection::new(call.engine, &exec, &record))
 }

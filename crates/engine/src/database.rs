@@ -7,8 +7,8 @@ use model::{ContainerId, Event};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::container::saved_exec::SavedExec;
 use crate::error::{Error, database_error};
-use crate::exec::SavedExec;
 use crate::record::Record;
 
 /// Room for the changes that are not yet in the database's own file: they grow to 1,000 pages of 4 KiB, as

@@ -1,12 +1,13 @@
-//! Finds containers by id, by the start of an id, and by name; keeps names unique.
+//! Finds containers by id, by the start of an id, by name and by link, and execs by id; keeps names unique.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use model::ContainerId;
+use model::{ContainerId, ExecId};
 
-use crate::container::Container;
+use crate::container::execs::Exec;
+use crate::container::{Container, Record};
 use crate::error::Error;
 
 /// All containers of the engine.
@@ -17,6 +18,8 @@ pub(crate) struct Directory(RwLock<Index>);
 struct Index {
     containers: BTreeMap<ContainerId, Arc<Container>>,
     names: HashMap<String, ContainerId>,
+    /// The container of each exec.
+    execs: HashMap<ExecId, ContainerId>,
 }
 
 impl Directory {
@@ -66,11 +69,26 @@ impl Directory {
         }
     }
 
-    /// Finds a container by full id, name (with or without a slash), or an unambiguous start of its id.
+    /// Finds a container by full id, name (with or without a slash), an unambiguous start of its id, or
+    /// the name of a link to it, `parent/alias`.
     ///
     /// # Errors
     /// [`Error::NoSuchContainer`], or [`Error::AmbiguousContainer`].
     pub(crate) fn find(&self, reference: &str) -> Result<Arc<Container>, Error> {
+        self.find_own(reference).or_else(|error| self.find_by_link(reference).ok_or(error))
+    }
+
+    fn find_by_link(&self, reference: &str) -> Option<Arc<Container>> {
+        let (parent, alias) = reference.strip_prefix('/').unwrap_or(reference).split_once('/')?;
+        let parent = self.find_own(parent).ok()?.record();
+        self.get(parent.links.get(alias)?)
+    }
+
+    /// Finds a container by what is its own: full id, name, or an unambiguous start of its id.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchContainer`], or [`Error::AmbiguousContainer`].
+    pub(crate) fn find_own(&self, reference: &str) -> Result<Arc<Container>, Error> {
         let unknown = || Error::NoSuchContainer(reference.to_owned());
         let index = self.read();
         if let Ok(id) = ContainerId::parse(reference)
@@ -107,5 +125,57 @@ impl Directory {
     /// All containers, in no promised order.
     pub(crate) fn all(&self) -> Vec<Arc<Container>> {
         self.read().containers.values().cloned().collect()
+    }
+
+    /// All containers, newest first.
+    pub(crate) fn newest_first(&self) -> Vec<Arc<Container>> {
+        let mut all: Vec<_> =
+            self.all().into_iter().map(|container| (container.record().created, container)).collect();
+        all.sort_by(|(one, first), (other, second)| other.cmp(one).then_with(|| first.id().cmp(second.id())));
+        all.into_iter().map(|(_, container)| container).collect()
+    }
+
+    /// The names of a container, each with its slash: its own first, then those that links give it.
+    pub(crate) fn names_of(&self, record: &Record) -> Vec<String> {
+        let mut links = Vec::new();
+        for parent in self.all() {
+            let parent = parent.record();
+            let aliases = parent.links.iter().filter(|(_, target)| **target == record.id);
+            links.extend(aliases.map(|(alias, _)| format!("/{}/{alias}", parent.name)));
+        }
+        links.sort();
+        links.insert(0, format!("/{}", record.name));
+        links
+    }
+
+    /// Notes that an exec belongs to a container.
+    pub(crate) fn insert_exec(&self, exec: ExecId, container: ContainerId) {
+        self.write().execs.insert(exec, container);
+    }
+
+    /// Forgets to which container these execs belong.
+    pub(crate) fn forget_execs(&self, execs: &[ExecId]) {
+        if execs.is_empty() {
+            return;
+        }
+        let mut index = self.write();
+        for exec in execs {
+            index.execs.remove(exec);
+        }
+    }
+
+    /// Finds an exec and its container.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchExec`].
+    pub(crate) fn find_exec(&self, reference: &str) -> Result<(Arc<Exec>, Arc<Container>), Error> {
+        let unknown = || Error::NoSuchExec(reference.to_owned());
+        let id = ExecId::parse(reference).map_err(|_| unknown())?;
+        let index = self.read();
+        let container = index.execs.get(&id).and_then(|container| index.containers.get(container)).cloned();
+        drop(index);
+        let container = container.ok_or_else(unknown)?;
+        let exec = container.execs.find(&id).ok_or_else(unknown)?;
+        Ok((exec, container))
     }
 }

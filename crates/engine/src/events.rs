@@ -10,6 +10,7 @@ use tokio::sync::broadcast;
 
 use crate::database::Database;
 use crate::error::Error;
+use crate::record::Record;
 
 /// Events kept for `since`; the reference keeps 64, which a busy engine outruns in a second.
 const KEPT: u32 = 1024;
@@ -108,6 +109,24 @@ impl Events {
         self.save(kept.next, &published);
         kept.next += 1;
         let _ = self.sender.send(published);
+    }
+
+    /// Tells listeners what happened to a container.
+    pub(crate) fn emit_container(&self, record: &Record, action: impl Into<String>, more: &[(&str, String)]) {
+        let mut attributes = record.config.labels.clone().unwrap_or_default();
+        attributes.insert("image".to_owned(), record.config.image.clone());
+        attributes.insert("name".to_owned(), record.name.clone());
+        for (name, value) in more {
+            attributes.insert((*name).to_owned(), value.clone());
+        }
+        let actor = Actor { id: record.id.to_string(), attributes };
+        self.emit(ResourceKind::Container, action, actor);
+    }
+
+    /// Tells listeners what happened to an image.
+    pub fn emit_image(&self, action: &str, name: &str) {
+        let attributes = [("name".to_owned(), name.to_owned())].into();
+        self.emit(ResourceKind::Image, action, Actor { id: name.to_owned(), attributes });
     }
 
     /// Keeps an event for the next daemon. That the disk is full must not stop what the event tells of.

@@ -1,10 +1,11 @@
 //! The engine: containers, execs, volumes, events and their saved state.
 //!
-//! [`Engine`] is the only way in. Its verbs find their container by whatever a client calls it,
-//! run to their end even when the client leaves, and fail with an [`Error`] whose text is what
-//! clients show. Readers take [`Record`]s, which are complete and never wait.
+//! [`Engine`] is the only way in: it holds the services, of which each holds exactly those below it
+//! that it uses. Verbs find their container by whatever a client calls it, run to their end even when
+//! the client leaves, and fail with an [`Error`] whose text is what clients show. Readers take
+//! [`Record`]s, which are complete and never wait.
 
-mod build;
+mod builds;
 mod cgroup;
 mod cgroup_moves;
 mod clients;
@@ -18,39 +19,43 @@ mod events;
 pub mod exec;
 mod fault;
 mod files;
-mod half_start;
+mod image;
 mod log_options;
 mod logs;
-mod mount_points;
 mod names;
+mod networking;
 mod options;
 mod outcome;
+mod paths;
 mod random;
-mod reconcile;
 mod record;
-mod registry;
 mod roots;
 mod shim;
-mod start_order;
+mod startup;
+mod streams;
 mod volumes;
 mod warnings;
 
-pub use container::attach::{AttachRequest, AttachSession};
-pub use container::changes::Commit;
+pub use builds::Builds;
+pub use container::containers::Containers;
 pub use container::create::{Created, NewContainer};
+pub use container::execs::Exec;
 pub use container::remove::Removal;
 pub use container::samples::{HostProcessors, Sample, Samples};
+pub use container::saved_exec::{ExecConfig, ExecState};
 pub use container::statistics::StatisticsStream;
 pub use container::top::ProcessList;
 pub use container::{Container, Phase, Record};
 pub use engine::Engine;
 pub use error::Error;
 pub use events::{Events, PublishedEvent, Subscription};
-pub use exec::{Exec, ExecClient, ExecConfig, ExecSession, ExecState};
-pub use files::{ArchiveSession, ExportSession};
-pub use logs::{LogQuery, LogStream};
+pub use exec::{ExecClient, ExecSession, Execs};
+pub use files::{ArchiveSession, Commit, ExportSession, Files};
+pub use image::Images;
+pub use logs::{LogQuery, LogStream, Logs};
 pub use options::Options;
 pub use outcome::Outcome;
+pub use streams::{AttachRequest, AttachSession, Streams};
 pub use warnings::Limits;
 
 pub use builder;

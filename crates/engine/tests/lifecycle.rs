@@ -56,17 +56,17 @@ async fn run(engine: &Arc<Engine>, words: &[&str], host: HostConfig) -> (i32, St
     let cmd = Some(StringOrList(words.iter().map(|word| (*word).to_owned()).collect()));
     let config = Config { image: "busybox".to_owned(), cmd, ..Config::default() };
     let new = NewContainer { name: None, config: Some(config), host_config: host };
-    let id = engine.create(new).await.unwrap().id;
-    assert_eq!(engine.start(id.as_str(), None).await.unwrap(), Outcome::Done);
-    let code = engine.wait(id.as_str()).await.unwrap();
+    let id = engine.containers.create(new).await.unwrap().id;
+    assert_eq!(engine.containers.start(id.as_str(), None).await.unwrap(), Outcome::Done);
+    let code = engine.containers.wait(id.as_str()).await.unwrap();
     let query = LogQuery { stdout: true, stderr: true, framed: Some(false), ..LogQuery::default() };
-    let mut logs = engine.logs(id.as_str(), query).await.unwrap();
+    let mut logs = engine.logs.read(id.as_str(), query).await.unwrap();
     let mut text = String::new();
     while let Some(piece) = logs.next().await {
         text.push_str(std::str::from_utf8(&piece.unwrap()).unwrap());
     }
-    engine.remove(id.as_str(), Removal::default()).await.unwrap();
-    assert!(engine.find(id.as_str()).is_err());
+    engine.containers.remove(id.as_str(), Removal::default()).await.unwrap();
+    assert!(engine.containers.find(id.as_str()).is_err());
     (code, text)
 }
 
@@ -80,7 +80,7 @@ async fn a_container_from_image_to_removal() {
         reference: Some(model::ImageReference::parse("busybox").unwrap()),
         ..Default::default()
     };
-    engine.images().import(&busybox_tar()[..], &import).unwrap();
+    engine.images.store().import(&busybox_tar()[..], &import).unwrap();
 
     let none = || HostConfig { network_mode: "none".to_owned(), ..HostConfig::default() };
     assert_eq!(run(&engine, &["echo", "hi there"], none()).await, (0, "hi there\n".to_owned()));

@@ -30,14 +30,14 @@ fn stat_field(stat: &PathStat) -> Result<(HeaderName, HeaderValue), ApiError> {
 /// `HEAD /containers/(id)/archive`
 pub(super) async fn stat(call: &Call<'_>) -> Handled {
     let path = path(call)?;
-    let (name, value) = stat_field(&call.engine.archive_stat(&call.name, &path).await?)?;
+    let (name, value) = stat_field(&call.engine.files.archive_stat(&call.name, &path).await?)?;
     Ok(Reply::Whole(Response::empty(StatusCode::OK).with(name, value)))
 }
 
 /// `GET /containers/(id)/archive`
 pub(super) async fn read(call: Call<'_>) -> Handled {
     let path = path(&call)?;
-    let session = call.engine.prepare_archive(&call.name, &path).await?;
+    let session = call.engine.files.prepare_archive(&call.name, &path).await?;
     let fields = [(header::CONTENT_TYPE, TAR), stat_field(session.stat())?];
     answer_with(call, &fields, |out| session.run(Box::new(out))).await
 }
@@ -57,7 +57,7 @@ pub(super) async fn write(call: Call<'_>) -> Handled {
         },
     };
     let (engine, name) = (call.engine, &call.name);
-    let work = |archive| engine.archive_write(name, &path, placement, Box::new(archive));
+    let work = |archive| engine.files.archive_write(name, &path, placement, Box::new(archive));
     with_body(&mut call.exchange.body, work).await??;
     Ok(Reply::Whole(Response::text(StatusCode::OK, "")))
 }
@@ -76,6 +76,6 @@ pub(super) async fn copy(mut call: Call<'_>) -> Handled {
     if body.resource.is_empty() {
         return Err(ApiError::refused("Path cannot be empty"));
     }
-    let session = call.engine.prepare_copy(&call.name, &body.resource).await?;
+    let session = call.engine.files.prepare_copy(&call.name, &body.resource).await?;
     answer_with(call, &[(header::CONTENT_TYPE, TAR)], |out| session.run(Box::new(out))).await
 }

@@ -13,8 +13,8 @@ pub(super) async fn attach(call: Call<'_>) -> Handled {
     // Before 1.6 both outputs came as one stream, without heads.
     let merged = !call.version.is_at_least(6);
     let request = read_query(&call.query, merged);
-    let session = call.engine.prepare_attach(&call.name, request)?;
-    let framed = !call.engine.find(&call.name)?.record().config.tty && !merged;
+    let session = call.engine.streams.prepare_attach(&call.name, request)?;
+    let framed = !call.engine.containers.find(&call.name)?.record().config.tty && !merged;
     // Some clients repeat the query as a body: it belongs to the request, what follows it to the stream.
     let _ = call.exchange.body.gather(MAXIMUM_JSON).await?;
     let (hijacked, head) = call.exchange.hijack_unsent();

@@ -46,7 +46,7 @@ pub(super) async fn create(mut call: Call<'_>) -> Handled {
         host_config.cpu_shares = host_config.cpu_shares.clamp(CPU_SHARES.0, CPU_SHARES.1);
     }
     let name = call.query.filled("name").map(str::to_owned);
-    let created = call.engine.create(NewContainer { name, config, host_config }).await?;
+    let created = call.engine.containers.create(NewContainer { name, config, host_config }).await?;
     let warnings = (!created.warnings.is_empty()).then_some(created.warnings);
     Reply::json(StatusCode::CREATED, &CreateAnswer { id: created.id.to_string(), warnings })
 }

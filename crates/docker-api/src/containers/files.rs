@@ -7,14 +7,14 @@ use crate::{Call, Handled, Reply};
 
 /// `GET /containers/(id)/changes`
 pub(super) async fn changes(call: &Call<'_>) -> Handled {
-    let changes = call.engine.changes(&call.name).await?;
+    let changes = call.engine.files.changes(&call.name).await?;
     // `null` for none is what the reference says and its clients know.
     Reply::json(StatusCode::OK, &(!changes.is_empty()).then_some(changes))
 }
 
 /// `GET /containers/(id)/export`
 pub(super) async fn export(call: Call<'_>) -> Handled {
-    let session = call.engine.prepare_export(&call.name)?;
+    let session = call.engine.files.prepare_export(&call.name)?;
     let octets = [(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))];
     answer_with(call, &octets, |out| session.run(Box::new(out))).await
 }

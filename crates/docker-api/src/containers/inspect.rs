@@ -6,6 +6,6 @@ use crate::wire::ContainerInspection;
 use crate::{Call, Handled, Reply};
 
 pub(super) fn inspect(call: &Call<'_>) -> Handled {
-    let record = call.engine.find(&call.name)?.record();
+    let record = call.engine.containers.find(&call.name)?.record();
     Reply::json(StatusCode::OK, &ContainerInspection::new(call.engine, &record, call.version))
 }

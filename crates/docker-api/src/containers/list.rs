@@ -27,13 +27,13 @@ struct Selection {
 pub(super) async fn list(call: &Call<'_>) -> Handled {
     let selection = Selection::read(call)?;
     let records: Vec<Arc<Record>> =
-        call.engine.containers().iter().map(|container| container.record()).collect();
+        call.engine.containers.all().iter().map(|container| container.record()).collect();
     let mut aliases = aliases(&records);
     let with_sizes = call.query.is_true("size");
     let now = Timestamp::now();
     let mut summaries = Vec::new();
     for record in selection.choose(&records) {
-        let sizes = if with_sizes { call.engine.sizes(record).await? } else { (0, 0) };
+        let sizes = if with_sizes { call.engine.files.sizes(record).await? } else { (0, 0) };
         let aliases = aliases.remove(&record.id).unwrap_or_default();
         summaries.push(ContainerSummary::new(record, aliases, sizes, now));
     }
@@ -71,7 +71,7 @@ impl Selection {
         let container = |name: &str| {
             let reference = call.query.filled(name);
             reference
-                .map(|reference| Ok::<_, ApiError>(call.engine.find(reference)?.id().clone()))
+                .map(|reference| Ok::<_, ApiError>(call.engine.containers.find(reference)?.id().clone()))
                 .transpose()
         };
         let limit = limit.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);

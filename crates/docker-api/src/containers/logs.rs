@@ -8,7 +8,7 @@ use crate::{ApiError, Call, Handled, Reply};
 
 pub(super) async fn logs(call: Call<'_>) -> Handled {
     let query = read_query(&call)?;
-    let mut stream = call.engine.logs(&call.name, query).await?;
+    let mut stream = call.engine.logs.read(&call.name, query).await?;
     if call.exchange.wants_upgrade() {
         return upgraded(call, stream).await;
     }

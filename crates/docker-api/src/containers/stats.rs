@@ -9,16 +9,16 @@ use crate::{ApiError, Call, Handled, Reply};
 use berth_http::Response;
 
 pub(super) async fn stats(call: Call<'_>) -> Handled {
-    let container = call.engine.find(&call.name)?;
+    let container = call.engine.containers.find(&call.name)?;
     let json = |samples: &Samples| {
         Response::json(StatusCode::OK, &WireStats::new(samples, &container.record())).body.to_vec()
     };
     if !call.query.is_true_or("stream", true) {
-        let samples = call.engine.statistics_once(&call.name).await?;
+        let samples = call.engine.containers.statistics_once(&call.name).await?;
         let record = container.record();
         return Ok(Reply::Whole(Response::json(StatusCode::OK, &WireStats::new(&samples, &record))));
     }
-    let followed = call.engine.statistics(&call.name)?;
+    let followed = call.engine.containers.statistics(&call.name)?;
     let departure = call.exchange.departure();
     tokio::pin!(departure);
     let (_, output) = call.exchange.begin(StatusCode::OK, &json_fields()).await?;

@@ -15,6 +15,6 @@ struct TopAnswer {
 
 pub(super) async fn top(call: &Call<'_>) -> Handled {
     let arguments = call.query.filled("ps_args").unwrap_or("-ef");
-    let list = call.engine.top(&call.name, arguments).await?;
+    let list = call.engine.containers.top(&call.name, arguments).await?;
     Reply::json(StatusCode::OK, &TopAnswer { processes: list.processes, titles: list.titles })
 }

@@ -23,8 +23,8 @@ const REACTION_CHECK: Duration = Duration::from_millis(3);
 /// `POST /containers/(id)/start`, with a `HostConfig` as body from old clients.
 pub(super) async fn start(mut call: Call<'_>) -> Handled {
     let host = start_body(&mut call).await?;
-    let container = call.engine.find(&call.name)?;
-    match call.engine.start(&call.name, host).await {
+    let container = call.engine.containers.find(&call.name)?;
+    match call.engine.containers.start(&call.name, host).await {
         Ok(outcome) => Ok(done(outcome)),
         Err(error) => {
             let_listeners_act(&call, container.id()).await;
@@ -39,9 +39,9 @@ pub(super) async fn start(mut call: Call<'_>) -> Handled {
 /// when the start's failure reaches it first; the container would stay for ever.
 async fn let_listeners_act(call: &Call<'_>, container: &ContainerId) {
     let deadline = Instant::now() + REACTION_TIME;
-    while call.engine.events().listeners() > 0
+    while call.engine.events.listeners() > 0
         && Instant::now() < deadline
-        && call.engine.find(container.as_str()).is_ok()
+        && call.engine.containers.find(container.as_str()).is_ok()
     {
         tokio::time::sleep(REACTION_CHECK).await;
     }
@@ -82,12 +82,12 @@ fn grace(query: &Query) -> Result<Option<i64>, ApiError> {
 /// `POST /containers/(id)/stop`
 pub(super) async fn stop(call: &Call<'_>) -> Handled {
     let grace = grace(&call.query)?;
-    Ok(done(call.engine.stop(&call.name, grace).await?))
+    Ok(done(call.engine.containers.stop(&call.name, grace).await?))
 }
 
 /// `POST /containers/(id)/restart`
 pub(super) async fn restart(call: &Call<'_>) -> Handled {
-    call.engine.restart(&call.name, grace(&call.query)?).await?;
+    call.engine.containers.restart(&call.name, grace(&call.query)?).await?;
     Reply::empty(NO_CONTENT)
 }
 
@@ -97,7 +97,7 @@ pub(super) async fn kill(call: &Call<'_>) -> Handled {
         None => Signal::KILL,
         Some(text) => Signal::parse(text).map_err(|error| ApiError::refused(error.to_string()))?,
     };
-    match call.engine.kill(&call.name, signal).await {
+    match call.engine.containers.kill(&call.name, signal).await {
         // Before 1.20 a container that had ended already was as good as killed.
         Err(error) if !call.version.is_at_least(20) && was_not_running(&error) => Reply::empty(NO_CONTENT),
         result => {
@@ -117,26 +117,26 @@ fn was_not_running(error: &Error) -> bool {
 
 /// `POST /containers/(id)/rename`
 pub(super) async fn rename(call: &Call<'_>) -> Handled {
-    call.engine.rename(&call.name, call.query.text("name")).await?;
+    call.engine.containers.rename(&call.name, call.query.text("name")).await?;
     Reply::empty(NO_CONTENT)
 }
 
 /// `POST /containers/(id)/pause`
 pub(super) async fn pause(call: &Call<'_>) -> Handled {
-    call.engine.pause(&call.name).await?;
+    call.engine.containers.pause(&call.name).await?;
     Reply::empty(NO_CONTENT)
 }
 
 /// `POST /containers/(id)/unpause`
 pub(super) async fn unpause(call: &Call<'_>) -> Handled {
-    call.engine.unpause(&call.name).await?;
+    call.engine.containers.unpause(&call.name).await?;
     Reply::empty(NO_CONTENT)
 }
 
 /// `POST /containers/(id)/resize`
 pub(super) async fn resize(call: &Call<'_>) -> Handled {
     let (height, width) = terminal_size(&call.query)?;
-    call.engine.resize(&call.name, height, width).await?;
+    call.engine.streams.resize(&call.name, height, width).await?;
     Ok(Reply::Whole(Response::text(StatusCode::OK, "")))
 }
 
@@ -151,7 +151,7 @@ pub(crate) fn terminal_size(query: &Query) -> Result<(u16, u16), ApiError> {
 
 /// `POST /containers/(id)/wait`
 pub(super) async fn wait(call: &Call<'_>) -> Handled {
-    let status_code = call.exchange.while_waited_for(call.engine.wait(&call.name)).await??;
+    let status_code = call.exchange.while_waited_for(call.engine.containers.wait(&call.name)).await??;
     Reply::json(StatusCode::OK, &WaitAnswer { status_code })
 }
 
@@ -162,6 +162,6 @@ pub(super) async fn remove(call: &Call<'_>) -> Handled {
         force: call.query.is_true("force"),
         link: call.query.is_true("link"),
     };
-    call.engine.remove(&call.name, removal).await?;
+    call.engine.containers.remove(&call.name, removal).await?;
     Reply::empty(NO_CONTENT)
 }

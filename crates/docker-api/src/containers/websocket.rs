@@ -33,7 +33,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 pub(super) async fn attach(call: Call<'_>) -> Handled {
     let mut request = read_query(&call.query, true);
-    let container = call.engine.find(&call.name)?;
+    let container = call.engine.containers.find(&call.name)?;
     let fields = match handshake(&call.exchange.head) {
         Ok(fields) => fields,
         Err(refusal) => return Ok(Reply::Whole(refusal)),
@@ -41,7 +41,7 @@ pub(super) async fn attach(call: Call<'_>) -> Handled {
     if request.stream && !request.stdout && !request.stderr && !request.stdin {
         request.stream = request.logs;
     }
-    let session = call.engine.prepare_attach(container.id().as_str(), request)?;
+    let session = call.engine.streams.prepare_attach(container.id().as_str(), request)?;
     let (mut ours, theirs) = UnixStream::pair()?;
     let (hijacked, head) = call.exchange.hijack_as("101 Switching Protocols", &fields);
     let mut client = hijacked.into_stream();

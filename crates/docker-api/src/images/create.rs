@@ -30,12 +30,15 @@ fn reference(image: &str, tag: &str) -> Result<ImageReference, ApiError> {
 
 async fn pull(call: Call<'_>, reference: ImageReference) -> Handled {
     let credentials = credentials(&call)?;
-    let (client, engine) = (call.engine.registry(), Arc::clone(call.engine));
+    let (client, engine) = (call.engine.images.registry(), Arc::clone(call.engine));
     let cancellation = Arc::new(Cancellation::new());
     let stop = Arc::clone(&cancellation);
     let work = stream::start(move |reporter: Reporter| {
-        let request =
-            PullRequest { store: engine.images(), reference: &reference, credentials: credentials.as_ref() };
+        let request = PullRequest {
+            store: engine.images.store(),
+            reference: &reference,
+            credentials: credentials.as_ref(),
+        };
         let report = |message: Message| {
             if !reporter.send(message.encode()) {
                 cancellation.cancel();
@@ -44,7 +47,7 @@ async fn pull(call: Call<'_>, reference: ImageReference) -> Handled {
         let pulled =
             client.pull(&request, &report, &cancellation).map_err(|error| registry_failure(&error))?;
         for image in pulled {
-            engine.emit_image("pull", &image.reference.to_string());
+            engine.events.emit_image("pull", &image.reference.to_string());
         }
         Ok::<(), ApiError>(())
     })?;

@@ -61,10 +61,10 @@ fn import(
     options: &ImportOptions,
 ) -> Result<String, ApiError> {
     // Whatever is wrong with it, an archive is no image that was not found.
-    let image = engine.images().import(archive, options);
+    let image = engine.images.store().import(archive, options);
     let id = image.map_err(|error| ApiError::refused(error.to_string()))?.id.hexadecimal();
     let name = options.reference.as_ref().map(ToString::to_string);
-    engine.emit_image("import", name.as_deref().unwrap_or(&id));
+    engine.events.emit_image("import", name.as_deref().unwrap_or(&id));
     Ok(id)
 }
 

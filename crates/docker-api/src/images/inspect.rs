@@ -6,10 +6,10 @@ use super::failure;
 use crate::{Call, Handled, Reply};
 
 pub(super) fn inspect(call: &Call<'_>) -> Handled {
-    Reply::json(StatusCode::OK, &call.engine.images().inspect(&call.name).map_err(failure)?)
+    Reply::json(StatusCode::OK, &call.engine.images.store().inspect(&call.name).map_err(failure)?)
 }
 
 /// `GET /images/(name)/history`
 pub(super) fn history(call: &Call<'_>) -> Handled {
-    Reply::json(StatusCode::OK, &call.engine.images().history(&call.name).map_err(failure)?)
+    Reply::json(StatusCode::OK, &call.engine.images.store().history(&call.name).map_err(failure)?)
 }

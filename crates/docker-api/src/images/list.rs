@@ -15,5 +15,5 @@ pub(super) fn list(call: &Call<'_>) -> Handled {
         ..ListFilter::default()
     };
     filter.apply(filters.as_map()).map_err(|error| refused(&error))?;
-    Reply::json(StatusCode::OK, &call.engine.images().list(&filter))
+    Reply::json(StatusCode::OK, &call.engine.images.store().list(&filter))
 }

@@ -15,11 +15,11 @@ pub(super) fn tag(call: &Call<'_>) -> Handled {
     };
     let reference = ImageReference::tagged(repository, call.query.text("tag"))
         .map_err(|error| ApiError::bad_request(error.to_string()))?;
-    let images = call.engine.images();
+    let images = call.engine.images.store();
     let id = images.resolve_id(&call.name).map_err(|error| failure(error.as_lookup()))?;
     let policy = if call.query.is_true("force") { TagPolicy::Move } else { TagPolicy::Keep };
     images.tag(&id, &reference, policy).map_err(failure)?;
-    call.engine.emit_image("tag", &reference.to_string());
+    call.engine.events.emit_image("tag", &reference.to_string());
     Ok(Reply::Whole(Response::text(StatusCode::CREATED, "")))
 }
 
@@ -27,7 +27,7 @@ pub(super) fn tag(call: &Call<'_>) -> Handled {
 pub(super) async fn remove(call: &Call<'_>) -> Handled {
     let options =
         RemoveOptions { force: call.query.is_true("force"), keep_parents: call.query.is_true("noprune") };
-    let removals = call.engine.remove_image(&call.name, options).await?;
+    let removals = call.engine.images.remove(&call.name, options).await?;
     Reply::json(StatusCode::OK, &removals)
 }
 

@@ -16,19 +16,22 @@ pub(super) async fn push(mut call: Call<'_>) -> Handled {
     };
     let reference = ImageReference::from_parts(&call.name, call.query.text("tag"))
         .map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))?;
-    let (client, engine) = (call.engine.registry(), Arc::clone(call.engine));
+    let (client, engine) = (call.engine.images.registry(), Arc::clone(call.engine));
     let cancellation = Arc::new(Cancellation::new());
     let stop = Arc::clone(&cancellation);
     let work = stream::start(move |reporter: Reporter| {
-        let request =
-            PushRequest { store: engine.images(), reference: &reference, credentials: credentials.as_ref() };
+        let request = PushRequest {
+            store: engine.images.store(),
+            reference: &reference,
+            credentials: credentials.as_ref(),
+        };
         let report = |message: Message| {
             if !reporter.send(message.encode()) {
                 cancellation.cancel();
             }
         };
         client.push(&request, &report, &cancellation).map_err(|error| registry_failure(&error))?;
-        engine.emit_image("push", &reference.repository.to_string());
+        engine.events.emit_image("push", &reference.repository.to_string());
         Ok::<(), ApiError>(())
     })?;
     answer_progress(call.exchange, work, move || stop.cancel()).await

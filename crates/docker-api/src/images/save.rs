@@ -26,7 +26,7 @@ pub(super) async fn save_several(call: Call<'_>) -> Handled {
 
 async fn write(call: Call<'_>, names: Vec<String>) -> Handled {
     // Unknown names have their status: they are known before the first byte.
-    let saved = call.engine.images().save(&names).map_err(failure)?;
+    let saved = call.engine.images.store().save(&names).map_err(failure)?;
     let work = |mut out| async move {
         finished(tokio::task::spawn_blocking(move || saved.write(&mut out)).await)?.map_err(failure)
     };
@@ -36,7 +36,7 @@ async fn write(call: Call<'_>, names: Vec<String>) -> Handled {
 /// `POST /images/load`
 pub(super) async fn load(call: Call<'_>) -> Handled {
     let engine = Arc::clone(call.engine);
-    let work = move |archive| engine.images().load(archive);
+    let work = move |archive| engine.images.store().load(archive);
     let loaded = with_body_blocking(&mut call.exchange.body, work).await?;
     let loaded = loaded.map_err(|error| ApiError::refused(error.to_string()))?;
     let notices: String = loaded.notices.iter().map(|notice| format!("{notice}\n")).collect();

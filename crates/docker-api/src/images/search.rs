@@ -19,7 +19,7 @@ pub(super) async fn search(call: &Call<'_>) -> Handled {
     let conditions = Conditions::of(call)?;
     let limit = conditions.limit;
     let term = call.query.text("term").to_owned();
-    let client = call.engine.registry();
+    let client = call.engine.images.registry();
     let cancellation = Arc::new(Cancellation::new());
     let _cancel = CancelOnDrop(Arc::clone(&cancellation));
     let work = apart(move || {

@@ -46,7 +46,7 @@ pub(super) async fn build(call: Call<'_>) -> Handled {
                 cancellation.cancel();
             }
         };
-        engine.build(request, &credentials, &tell, &cancellation).map(drop).map_err(failure)
+        engine.builds.build(request, &credentials, &tell, &cancellation).map(drop).map_err(failure)
     })?;
     answer_progress_of_body(call.exchange, work, body_reader, move || stop.cancel()).await
 }

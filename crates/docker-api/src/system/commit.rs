@@ -33,6 +33,6 @@ pub(super) async fn commit(mut call: Call<'_>) -> Handled {
         pause: query.is_true_or("pause", true),
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let image = call.engine.commit(container, commit).await?;
+    let image = call.engine.files.commit(container, commit).await?;
     Reply::json(StatusCode::CREATED, &CommitAnswer { id: image.id.hexadecimal() })
 }

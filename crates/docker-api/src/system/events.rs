@@ -34,9 +34,9 @@ pub(super) async fn events(call: Call<'_>) -> Handled {
     let filters =
         Filters::parse(call.query.text("filters")).map_err(|error| ApiError::refused(error.to_string()))?;
     let filter = EventFilter::new(filters, |reference| {
-        call.engine.find(reference).ok().map(|found| found.id().clone())
+        call.engine.containers.find(reference).ok().map(|found| found.id().clone())
     });
-    let Subscription { past, live } = call.engine.events().subscribe();
+    let Subscription { past, live } = call.engine.events.subscribe();
     let mut listener = Listener { live, span, filter };
     let departure = call.exchange.departure();
     // The head goes out at once: clients wait for it before they start what they want to hear of.

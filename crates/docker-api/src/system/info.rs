@@ -130,8 +130,8 @@ pub(super) fn info(call: &Call<'_>) -> Handled {
     let newer = newer(call, &limits, names.machine);
     let answer = InfoAnswer {
         id: engine.identity().to_owned(),
-        containers: engine.containers().len(),
-        images: engine.images().count(),
+        containers: engine.containers.all().len(),
+        images: engine.images.store().count(),
         driver: "overlay",
         driver_status: vec![["Backing Filesystem".to_owned(), host::file_system(&options.data_root)]],
         memory_limit: limits.memory,
@@ -148,7 +148,7 @@ pub(super) fn info(call: &Call<'_>) -> Handled {
         system_time: Timestamp::now(),
         execution_driver: "native-0.2",
         logging_driver: options.log.driver.clone(),
-        listeners: engine.events().listeners(),
+        listeners: engine.events.listeners(),
         kernel_version: names.kernel,
         operating_system: host::operating_system(),
         index_server_address: INDEX,
@@ -171,7 +171,7 @@ pub(super) fn info(call: &Call<'_>) -> Handled {
 
 fn newer(call: &Call<'_>, limits: &Limits, machine: String) -> NewerInfo {
     let phases: Vec<Phase> =
-        call.engine.containers().iter().map(|container| container.record().phase).collect();
+        call.engine.containers.all().iter().map(|container| container.record().phase).collect();
     let count = |wanted: fn(&Phase) -> bool| phases.iter().filter(|phase| wanted(phase)).count();
     let (running, paused) =
         (count(|phase| matches!(phase, Phase::Running(_))), count(|phase| matches!(phase, Phase::Paused(_))));

@@ -141,9 +141,9 @@ impl NameFiles {
 
 impl<'a> ContainerInspection<'a> {
     pub(crate) fn new(engine: &Engine, record: &'a Record, version: ApiVersion) -> Self {
-        let directory = engine.container_directory(&record.id);
+        let directory = engine.containers.directory_of(&record.id);
         let files = NameFiles::new(record, &directory);
-        let execs = engine.exec_ids(&record.id);
+        let execs = engine.execs.of_container(&record.id);
         let is_current = version.is_at_least(20);
         let host = &record.host_config;
         Self {
@@ -186,7 +186,7 @@ impl<'a> ContainerInspection<'a> {
 
 /// The request's `HostConfig`, its links with the names that containers have now.
 fn shown_host_config<'a>(engine: &Engine, record: &'a Record) -> Cow<'a, HostConfig> {
-    match engine.link_entries(record) {
+    match engine.containers.link_entries(record) {
         Some(links) => Cow::Owned(HostConfig { links: Some(links), ..record.host_config.clone() }),
         None => Cow::Borrowed(&record.host_config),
     }
@@ -202,7 +202,7 @@ pub(crate) fn volumes<'a, T>(
 
 fn graph_driver(engine: &Engine, record: &Record, directory: &Path) -> GraphDriver {
     let path = |name: &str| directory.join(name).display().to_string();
-    let images = engine.images();
+    let images = engine.images.store();
     let image = images.image(&record.image);
     let lower = image.map(|image| images.lower_directories(&image)).unwrap_or_default();
     let lower: Vec<String> = lower.iter().map(|layer| layer.display().to_string()).collect();

@@ -108,7 +108,7 @@ impl<'a> ExecInspection<'a> {
 
 impl<'a> ExecContainer<'a> {
     fn new(engine: &Engine, record: &'a Record) -> Self {
-        let files = NameFiles::new(record, &engine.container_directory(&record.id));
+        let files = NameFiles::new(record, &engine.containers.directory_of(&record.id));
         let mounts = record.mounts.iter().map(|mount| {
             let wire = WireMount {
                 name: &mount.name,

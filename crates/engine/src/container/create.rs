@@ -4,10 +4,17 @@ use std::sync::Arc;
 
 use model::{Config, ContainerId, HostConfig, Timestamp};
 
+use crate::cgroup_moves::CgroupMoves;
 use crate::container::{Container, Phase, Record, modes, settings};
-use crate::database::{Durability, VolumeRows};
-use crate::engine::Engine;
+use crate::database::{Database, Durability, VolumeRows};
+use crate::directory::Directory;
 use crate::error::{Error, file_error};
+use crate::events::Events;
+use crate::image::Images;
+use crate::networking::Networking;
+use crate::options::Options;
+use crate::paths::Paths;
+use crate::volumes::Volumes;
 use crate::{names, random};
 
 /// What a client asks to be made.
@@ -30,16 +37,29 @@ pub struct Created {
     pub warnings: Vec<String>,
 }
 
-impl Engine {
+/// Makes containers.
+pub(crate) struct Creator {
+    pub(crate) database: Arc<Database>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) images: Arc<Images>,
+    pub(crate) networking: Arc<Networking>,
+    pub(crate) volumes: Arc<Volumes>,
+    pub(crate) cgroup_moves: Arc<CgroupMoves>,
+    pub(crate) paths: Arc<Paths>,
+    pub(crate) options: Arc<Options>,
+}
+
+impl Creator {
     /// Makes a container.
     ///
     /// # Errors
     /// Refused settings, an unknown image, a taken name. Nothing is left then.
-    pub async fn create(self: &Arc<Self>, new: NewContainer) -> Result<Created, Error> {
+    pub(crate) async fn create(self: &Arc<Self>, new: NewContainer) -> Result<Created, Error> {
         // Most containers are started at once.
         self.cgroup_moves.prepare();
-        let engine = Arc::clone(self);
-        let work = tokio::task::spawn_blocking(move || engine.make(new, Durability::PowerLoss));
+        let creator = Arc::clone(self);
+        let work = tokio::task::spawn_blocking(move || creator.make(new, Durability::PowerLoss));
         crate::outcome::joined(work.await)?
     }
 
@@ -62,14 +82,17 @@ impl Engine {
         if config.image.is_empty() {
             return Err(Error::refused("No command specified"));
         }
-        let image =
-            self.images.resolve(&config.image).map_err(|error| unknown_image(&config.image, error))?;
+        let image = self
+            .images
+            .store()
+            .resolve(&config.image)
+            .map_err(|error| unknown_image(&config.image, error))?;
         settings::merge_image(&mut config, &image.config.config.clone().unwrap_or_default());
         if config.healthcheck.as_ref().is_some_and(model::HealthCheck::is_asked_for) {
             warnings.push(format!("The health check of the image {} is not run.", config.image));
         }
         let (path, arguments) = settings::command(&config)?;
-        let links = self.resolve_links(&host)?;
+        let links = self.networking.resolve_links(&host)?;
         modes::check_links(&host)?;
         self.check_joined(&host)?;
         let id = ContainerId::from_random(random::bytes());
@@ -104,7 +127,7 @@ impl Engine {
             log_lines_dropped: 0,
         };
         let save = |record: &Record, volumes: &VolumeRows| self.database.save(record, volumes, durability);
-        let made = self.make_directories(&record).and_then(|()| self.mount_volumes(&mut record, save));
+        let made = self.make_directories(&record).and_then(|()| self.volumes.mount(&mut record, save));
         let volumes = match made {
             Ok(volumes) => volumes,
             Err(error) => {
@@ -113,7 +136,7 @@ impl Engine {
                 return Err(error);
             }
         };
-        self.emit(&record, "create", &[]);
+        self.events.emit_container(&record, "create", &[]);
         let id = record.id.clone();
         self.directory.insert(Container::new(record));
         volumes.keep();
@@ -140,7 +163,7 @@ impl Engine {
 
     /// Makes the directories of the container's own layer where they are missing.
     pub(crate) fn make_layer_directories(&self, record: &Record) -> Result<(), Error> {
-        let directory = self.container_directory(&record.id);
+        let directory = self.paths.container(&record.id);
         sys::private::directory(&directory).map_err(file_error("make the directory", &directory))?;
         for part in ["upper", "work"] {
             let path = directory.join(part);
@@ -151,7 +174,7 @@ impl Engine {
 
     /// Takes back what was made of a container that could not be made whole.
     fn discard_files(&self, record: &Record) {
-        let directory = self.container_directory(&record.id);
+        let directory = self.paths.container(&record.id);
         if let Err(error) = std::fs::remove_dir_all(&directory)
             && error.kind() != std::io::ErrorKind::NotFound
         {
@@ -162,7 +185,7 @@ impl Engine {
     /// Checks that containers whose IPC namespace is to be joined exist.
     fn check_joined(&self, host: &HostConfig) -> Result<(), Error> {
         match host.ipc_mode.strip_prefix("container:") {
-            Some(other) if !other.is_empty() => self.find(other).map(drop),
+            Some(other) if !other.is_empty() => self.directory.find(other).map(drop),
             _ => Ok(()),
         }
     }
@@ -177,18 +200,18 @@ impl Engine {
         settings::check_host(&host)?;
         crate::warnings::discard_unsupported(&mut host);
         settings::normalise(&mut host, &self.options.log);
-        let links = self.resolve_links(&host)?;
+        let links = self.networking.resolve_links(&host)?;
         modes::check_links(&host)?;
         let before = container.record();
         modes::check(&before.config, &host)?;
         let mut changed = Record { host_config: host, links, ..Record::clone(&before) };
         let save = |changed: &Record, rows: &VolumeRows| {
-            self.release_volumes(&before, &changed.mounts, |gone| {
+            self.volumes.release(&before, &changed.mounts, |gone| {
                 let rows = VolumeRows { used: rows.used.clone(), gone };
                 container.update_with(&self.database, &rows, |record| record.clone_from(changed)).map(drop)
             })
         };
-        self.mount_volumes(&mut changed, save)?.keep();
+        self.volumes.mount(&mut changed, save)?.keep();
         Ok(())
     }
 }

@@ -4,12 +4,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use model::{Exit, Timestamp};
-use shim_protocol::{Notice, Request, RunDirectory};
+use shim_protocol::{Notice, Request};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use crate::container::follow_up::FollowUps;
+use crate::container::restart_policy::wants_restart;
 use crate::container::{Container, Phase, Record};
+use crate::database::Database;
+use crate::directory::Directory;
 use crate::disposal::remove_run_directory;
-use crate::engine::Engine;
+use crate::events::Events;
+use crate::networking::Networking;
+use crate::paths::Paths;
 use crate::shim::Incoming;
 
 /// 128 + SIGKILL: what a container whose shim died ended with.
@@ -28,18 +34,28 @@ impl End {
     }
 }
 
-impl Engine {
+/// Follows running containers.
+pub(crate) struct Supervisor {
+    pub(crate) database: Arc<Database>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) networking: Arc<Networking>,
+    pub(crate) paths: Arc<Paths>,
+    pub(crate) follow_ups: FollowUps,
+}
+
+impl Supervisor {
     /// Follows a container until it ends, in a task of its own.
     pub(crate) fn supervise(
         self: &Arc<Self>,
         container: Arc<Container>,
         mut notices: UnboundedReceiver<Incoming>,
     ) {
-        let engine = Arc::clone(self);
+        let supervisor = Arc::clone(self);
         tokio::spawn(async move {
             let started_at = container.record().started_at;
-            let end = engine.follow(&container, &mut notices).await;
-            engine.record_exit(&container, end).await;
+            let end = supervisor.follow(&container, &mut notices).await;
+            supervisor.record_exit(&container, end).await;
             // Only now is it known what the log's server did not take in the end.
             while let Some(incoming) = notices.recv().await {
                 if let Notice::LogDropped { lines } = incoming.notice
@@ -56,7 +72,9 @@ impl Engine {
             match incoming.notice {
                 Notice::Exited(exit) => return End::told(exit),
                 Notice::OutOfMemory => self.note_out_of_memory(container),
-                Notice::ExecExited { exec, exit } => self.exec_ended(&exec, exit.code),
+                Notice::ExecExited { exec, exit } => {
+                    container.execs.note_end(&exec, exit.code, &self.database)
+                }
                 Notice::LogDropped { lines } => note_dropped_lines(container, lines),
                 Notice::Detached { client, reason } => {
                     tracing::debug!("client {client} left container {}: {reason:?}", container.id());
@@ -72,14 +90,14 @@ impl Engine {
 
     fn note_out_of_memory(&self, container: &Arc<Container>) {
         match container.update(&self.database, |record| record.out_of_memory = true) {
-            Ok(record) => self.emit(&record, "oom", &[]),
+            Ok(record) => self.events.emit_container(&record, "oom", &[]),
             Err(error) => tracing::error!("cannot record that {} ran out of memory: {error}", container.id()),
         }
     }
 
     /// The exit of a container whose shim is gone: its record on disk, or that it was killed.
     pub(crate) fn exit_without_shim(&self, container: &Container) -> End {
-        let directory = RunDirectory::new(&self.options.exec_root, container.id());
+        let directory = self.paths.run(container.id());
         if let Some(exit) = read_exit(&directory.exit_record()) {
             return End::told(exit);
         }
@@ -111,42 +129,42 @@ impl Engine {
             record.finished_at = exit.finished_at;
             record.out_of_memory = out_of_memory;
             record.exits += 1;
-            if Self::wants_restart(record) {
+            if wants_restart(record) {
                 record.phase = Phase::Restarting;
             }
         };
-        let ending = self.endings.read().await;
+        let ending = self.networking.endings.read().await;
         // Shown at once; saved when all is taken down. Until then the shim's record tells the next daemon.
         let record = container.publish(change);
-        self.emit(&record, "die", &[("exitCode", exit.code.to_string())]);
+        self.events.emit_container(&record, "die", &[("exitCode", exit.code.to_string())]);
         if out_of_memory && !told {
-            self.emit(&record, "oom", &[]);
+            self.events.emit_container(&record, "oom", &[]);
         }
-        self.disconnect_network(container).await;
+        self.networking.disconnect_network(container).await;
         drop(ending);
         self.take_down(container).await;
         if record.is_restarting() {
-            self.restart_later(Arc::clone(container));
+            self.follow_ups.restart(container);
         } else if record.host_config.auto_remove {
-            self.remove_later(&record.id);
+            self.follow_ups.remove(&record.id);
         }
     }
 
-    /// Removes a container that was asked to go when it ends (`AutoRemove`).
-    fn remove_later(self: &Arc<Self>, id: &model::ContainerId) {
-        let (engine, id) = (Arc::clone(self), id.to_string());
-        tokio::spawn(async move {
-            let removal = crate::container::remove::Removal { volumes: true, ..Default::default() };
-            if let Err(error) = engine.remove(&id, removal).await {
-                tracing::debug!("cannot remove container {id} after its end: {error}");
-            }
-        });
+    /// Forgets the execs of a container that ended.
+    fn forget_execs(&self, container: &Container) {
+        let execs = container.execs.take_all();
+        self.directory.forget_execs(&execs);
+        if !execs.is_empty()
+            && let Err(error) = self.database.delete_execs(container.id())
+        {
+            tracing::warn!("cannot forget the execs of container {}: {error}", container.id());
+        }
     }
 
     /// Gives back the network, the shim and its cgroups, saves that, then removes the run directory.
     pub(crate) async fn take_down(&self, container: &Arc<Container>) {
-        self.forget_execs(container.id());
-        self.disconnect_network(container).await;
+        self.forget_execs(container);
+        self.networking.disconnect_network(container).await;
         if let Some(shim) = container.shim() {
             let _ = shim.request(Request::Release, None).await;
         }
@@ -157,7 +175,7 @@ impl Engine {
             record.cgroups = Vec::new();
         });
         match saved {
-            Ok(_) => remove_run_directory(&RunDirectory::new(&self.options.exec_root, container.id())),
+            Ok(_) => remove_run_directory(&self.paths.run(container.id())),
             // A full disk, say: the shim's record stays for the next daemon.
             Err(error) => tracing::error!("cannot record the exit of container {}: {error}", container.id()),
         }

@@ -4,19 +4,18 @@ use std::sync::Arc;
 
 use model::Signal;
 
-use crate::container::stop::wait_for_exit;
+use crate::container::stop::{Stopper, wait_for_exit};
 use crate::container::{Command, Decision, decide};
-use crate::engine::Engine;
 use crate::error::Error;
 
-impl Engine {
+impl Stopper {
     /// Sends a signal; SIGKILL is waited for.
     ///
     /// # Errors
     /// Unknown container, or one that does not run.
-    pub async fn kill(self: &Arc<Self>, reference: &str, signal: Signal) -> Result<(), Error> {
-        let container = self.find(reference).map_err(|error| error.on("kill", reference))?;
-        let engine = Arc::clone(self);
+    pub(crate) async fn kill(self: &Arc<Self>, reference: &str, signal: Signal) -> Result<(), Error> {
+        let container = self.directory.find(reference).map_err(|error| error.on("kill", reference))?;
+        let stopper = Arc::clone(self);
         let reference = reference.to_owned();
         crate::outcome::finish(async move {
             let record = container.record();
@@ -26,16 +25,16 @@ impl Engine {
                     return Err(Error::NotRunning(record.id.to_string()).on("kill", reference));
                 }
             }
-            if engine.cancel_restart(&container).await? {
+            if stopper.cancel_restart(&container).await? {
                 return Ok(());
             }
             if record.is_paused() {
-                engine.thaw(&container).await;
+                stopper.freezer.thaw(&container).await;
             }
             if asks_to_end(signal, &record.config.stop_signal) {
-                container.update(&engine.database, |record| record.stopped_by_client = true)?;
+                container.update(&stopper.database, |record| record.stopped_by_client = true)?;
             }
-            engine.signal(&container, signal).await.map_err(|error| error.on("kill", reference))?;
+            stopper.signal(&container, signal).await.map_err(|error| error.on("kill", reference))?;
             if signal == Signal::KILL {
                 wait_for_exit(&container, record.exits, Some(std::time::Duration::from_secs(30))).await;
             }

@@ -1,33 +1,32 @@
 //! Containers: what is known of each, and the verbs that change it, one a file.
 
-pub(crate) mod attach;
 pub(crate) mod capabilities;
-pub(crate) mod changes;
-pub(crate) mod connect;
+pub(crate) mod containers;
 pub(crate) mod create;
 mod devices;
+pub(crate) mod execs;
 pub(crate) mod exit;
+pub(crate) mod follow_up;
 mod kill;
 mod lifecycle;
-mod links;
 pub(crate) mod modes;
 pub(crate) mod mounts;
-mod names;
-mod pause;
+pub(crate) mod pause;
 mod processors;
 pub(crate) mod remove;
 mod rename;
-mod resize;
 pub(crate) mod resources;
-mod restart;
+pub(crate) mod restart;
+mod restart_policy;
 pub(crate) mod samples;
+pub(crate) mod saved_exec;
 pub(crate) mod security;
-mod settings;
+pub(crate) mod settings;
 pub(crate) mod specification;
 pub(crate) mod start;
+pub(crate) mod start_inputs;
 pub(crate) mod statistics;
 pub(crate) mod stop;
-mod surroundings;
 mod tmpfs;
 pub(crate) mod top;
 mod transition;
@@ -64,6 +63,8 @@ pub struct Container {
     shim: Mutex<Option<Arc<Shim>>>,
     /// Clients that attached before the start.
     pub(crate) waiting_clients: Mutex<Vec<WaitingClient>>,
+    /// The further processes in it.
+    pub(crate) execs: execs::ContainerExecs,
     /// Wakes a restart that waits out its delay, because a client took over.
     pub(crate) restart_cancelled: tokio::sync::Notify,
     /// Gives the counters to those who follow them, while there are some.
@@ -98,6 +99,7 @@ impl Container {
             transition: Transition::default(),
             shim: Mutex::new(None),
             waiting_clients: Mutex::new(Vec::new()),
+            execs: execs::ContainerExecs::default(),
             restart_cancelled: tokio::sync::Notify::new(),
             sampler: Mutex::default(),
             last_sample: Mutex::default(),

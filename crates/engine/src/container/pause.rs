@@ -6,15 +6,24 @@ use model::ProcessReference;
 use shim_protocol::Request;
 
 use crate::container::{Command, Container, Decision, Phase, Record, Refusal, decide};
-use crate::engine::Engine;
+use crate::database::Database;
+use crate::directory::Directory;
 use crate::error::Error;
+use crate::events::Events;
 
-impl Engine {
+/// Freezes and thaws containers.
+pub(crate) struct Freezer {
+    pub(crate) database: Arc<Database>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) events: Arc<Events>,
+}
+
+impl Freezer {
     /// Freezes a container.
     ///
     /// # Errors
     /// Unknown container, or one that does not run or is frozen.
-    pub async fn pause(self: &Arc<Self>, reference: &str) -> Result<(), Error> {
+    pub(crate) async fn pause(self: &Arc<Self>, reference: &str) -> Result<(), Error> {
         self.freeze(reference, Command::Pause, "pause").await
     }
 
@@ -22,7 +31,7 @@ impl Engine {
     ///
     /// # Errors
     /// Unknown container, or one that is not frozen.
-    pub async fn unpause(self: &Arc<Self>, reference: &str) -> Result<(), Error> {
+    pub(crate) async fn unpause(self: &Arc<Self>, reference: &str) -> Result<(), Error> {
         self.freeze(reference, Command::Unpause, "unpause").await
     }
 
@@ -32,11 +41,11 @@ impl Engine {
         command: Command,
         act: &'static str,
     ) -> Result<(), Error> {
-        let container = self.find(reference)?;
-        let engine = Arc::clone(self);
+        let container = self.directory.find(reference)?;
+        let freezer = Arc::clone(self);
         let reference = reference.to_owned();
         crate::outcome::finish(async move {
-            engine.change(&container, command, act).await.map_err(|error| error.on(act, reference))
+            freezer.change(&container, command, act).await.map_err(|error| error.on(act, reference))
         })
         .await
     }
@@ -52,7 +61,7 @@ impl Engine {
             Decision::Refuse(_) | Decision::AlreadyDone => return Err(Error::NotRunning(id())),
         }
         let record = self.switch(container, command).await?;
-        self.emit(&record, act, &[]);
+        self.events.emit_container(&record, act, &[]);
         Ok(())
     }
 

@@ -1,16 +1,19 @@
 //! Removes a container and all that is its own.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use shim_protocol::RunDirectory;
 use tokio::sync::MutexGuard;
 
+use crate::container::stop::Stopper;
 use crate::container::{Command, Container, Decision, Phase, Refusal, decide};
-use crate::database::VolumeRows;
+use crate::database::{Database, VolumeRows};
+use crate::directory::Directory;
 use crate::disposal::{delete_tree, remove_run_directory};
-use crate::engine::Engine;
 use crate::error::{Error, file_error};
+use crate::events::Events;
+use crate::networking::Networking;
+use crate::paths::Paths;
+use crate::volumes::Volumes;
 
 /// How long the event of a removal waits for its answer.
 const ANSWER_FIRST: std::time::Duration = std::time::Duration::from_millis(10);
@@ -29,20 +32,31 @@ pub struct Removal {
     pub link: bool,
 }
 
-impl Engine {
+/// Removes containers.
+pub(crate) struct Remover {
+    pub(crate) database: Arc<Database>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) networking: Arc<Networking>,
+    pub(crate) volumes: Arc<Volumes>,
+    pub(crate) stopper: Arc<Stopper>,
+    pub(crate) paths: Arc<Paths>,
+}
+
+impl Remover {
     /// Removes a container, or a link.
     ///
     /// # Errors
     /// Unknown, running without force, or already being removed.
-    pub async fn remove(self: &Arc<Self>, reference: &str, removal: Removal) -> Result<(), Error> {
+    pub(crate) async fn remove(self: &Arc<Self>, reference: &str, removal: Removal) -> Result<(), Error> {
         if removal.link {
-            return self.remove_link(reference).await;
+            return self.networking.remove_link(reference).await;
         }
-        let container = self.find(reference)?;
-        let engine = Arc::clone(self);
+        let container = self.directory.find(reference)?;
+        let remover = Arc::clone(self);
         let reference = reference.to_owned();
         crate::outcome::finish(async move {
-            engine.destroy(&container, removal).await.map_err(|error| error.on("destroy", reference))
+            remover.destroy(&container, removal).await.map_err(|error| error.on("destroy", reference))
         })
         .await
     }
@@ -64,7 +78,7 @@ impl Engine {
             return Err(error);
         }
         container.waiting_clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
-        self.forget_execs(container.id());
+        self.directory.forget_execs(&container.execs.take_all());
         self.tell_removal(record);
         Ok(())
     }
@@ -78,9 +92,9 @@ impl Engine {
         for _ in 0..ATTEMPTS {
             let phase = container.record().phase;
             if force && (phase.is_alive() || matches!(phase, Phase::Starting | Phase::Restarting)) {
-                self.end(container, Some(0)).await?;
+                self.stopper.end(container, Some(0)).await?;
             }
-            self.cancel_restart(container).await?;
+            self.stopper.cancel_restart(container).await?;
             let order = container.transition.lock().await;
             match decide(container.record().phase, Command::Remove { force: false }) {
                 Decision::Run | Decision::AlreadyDone => return Ok(order),
@@ -96,18 +110,18 @@ impl Engine {
     /// Tells listeners of the removal a moment later: clients that wait for the event give up their
     /// request when they see it, so the answer must be there first.
     fn tell_removal(self: &Arc<Self>, record: Arc<crate::container::Record>) {
-        let engine = Arc::clone(self);
+        let events = Arc::clone(&self.events);
         tokio::spawn(async move {
             tokio::time::sleep(ANSWER_FIRST).await;
-            engine.emit(&record, "destroy", &[]);
+            events.emit_container(&record, "destroy", &[]);
         });
     }
 
     /// Moves the container's files out of sight, forgets its row, and deletes the files later.
     fn throw_away(self: &Arc<Self>, container: &Container) -> Result<(), Error> {
-        let directory = self.container_directory(container.id());
-        let trash = self.trash().join(container.id().as_str());
-        remove_run_directory(&RunDirectory::new(&self.options.exec_root, container.id()));
+        let directory = self.paths.container(container.id());
+        let trash = self.paths.trash().join(container.id().as_str());
+        remove_run_directory(&self.paths.run(container.id()));
         match std::fs::rename(&directory, &trash) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(file_error("move away", &directory)(error));
@@ -125,22 +139,17 @@ impl Engine {
     /// # Errors
     /// When the database fails; then nothing is forgotten.
     pub(crate) fn forget(&self, container: &Container) -> Result<(), Error> {
-        self.forget_links_to(container.id());
+        self.networking.forget_links_to(container.id());
         let record = container.record();
         if !record.volumes_go {
             container.forget(&self.database, &VolumeRows::default())?;
             self.directory.remove(container);
             return Ok(());
         }
-        self.release_volumes(&record, &[], |gone| {
+        self.volumes.release(&record, &[], |gone| {
             container.forget(&self.database, &VolumeRows { used: Vec::new(), gone })?;
             self.directory.remove(container);
             Ok(())
         })
-    }
-
-    /// Where files wait for their deletion.
-    pub(crate) fn trash(&self) -> PathBuf {
-        self.options.data_root.join("trash")
     }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::engine::Engine;
+use crate::container::containers::Containers;
 use crate::error::Error;
 use crate::names;
 
-impl Engine {
+impl Containers {
     /// Renames a container.
     ///
     /// # Errors
@@ -15,23 +15,26 @@ impl Engine {
         if name.is_empty() {
             return Err(Error::RenameToNothing);
         }
-        let container = self.find(reference)?;
+        let container = self.directory.find(reference)?;
         let new = names::check(name).map_err(|error| Error::Rename(Box::new(error)))?;
-        let engine = Arc::clone(self);
+        let containers = Arc::clone(self);
         crate::outcome::finish(async move {
             let _order = container.transition.lock().await;
-            engine.directory.reserve(&new, container.id()).map_err(|error| Error::Rename(Box::new(error)))?;
+            containers
+                .directory
+                .reserve(&new, container.id())
+                .map_err(|error| Error::Rename(Box::new(error)))?;
             let old = container.record().name.clone();
-            let renamed = container.update(&engine.database, |record| record.name.clone_from(&new));
+            let renamed = container.update(&containers.database, |record| record.name.clone_from(&new));
             match renamed {
                 Ok(record) => {
-                    engine.directory.release(&old);
-                    engine.refresh_links_to(&record);
-                    engine.emit(&record, "rename", &[("oldName", format!("/{old}"))]);
+                    containers.directory.release(&old);
+                    containers.networking.refresh_links_to(&record);
+                    containers.events.emit_container(&record, "rename", &[("oldName", format!("/{old}"))]);
                     Ok(())
                 }
                 Err(error) => {
-                    engine.directory.release(&new);
+                    containers.directory.release(&new);
                     Err(error)
                 }
             }

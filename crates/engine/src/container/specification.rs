@@ -18,7 +18,7 @@ const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/b
 const DEFAULT_SHM_SIZE: u64 = 64 * 1024 * 1024;
 
 /// What the engine looked up for a start.
-pub(crate) struct Surroundings {
+pub(crate) struct StartInputs {
     /// The image's layers, topmost first.
     pub(crate) lower: Vec<PathBuf>,
     /// The container's own directory.
@@ -45,7 +45,7 @@ pub(crate) struct Surroundings {
 ///
 /// # Errors
 /// Refused, in the reference's words, when a setting is not possible.
-pub(crate) fn build(record: &Record, around: Surroundings) -> Result<ContainerSpec, Error> {
+pub(crate) fn build(record: &Record, around: StartInputs) -> Result<ContainerSpec, Error> {
     let (config, host) = (&record.config, &record.host_config);
     let security = SecurityOptions::parse(host.security_opt.as_deref().unwrap_or_default())?;
     let mounts = all_mounts(record, &around)?;
@@ -94,7 +94,7 @@ fn paths(asked: Option<&Vec<String>>, unconfined: bool) -> Option<Vec<PathBuf>> 
     if unconfined { Some(Vec::new()) } else { asked.map(|paths| paths.iter().map(PathBuf::from).collect()) }
 }
 
-fn process(record: &Record, around: &Surroundings, security: &SecurityOptions) -> Result<ProcessSpec, Error> {
+fn process(record: &Record, around: &StartInputs, security: &SecurityOptions) -> Result<ProcessSpec, Error> {
     let (config, host) = (&record.config, &record.host_config);
     let mut arguments = vec![record.path.clone()];
     arguments.extend(record.arguments.iter().cloned());
@@ -162,7 +162,7 @@ pub(crate) fn put_variable(variables: &mut Vec<String>, variable: &str) {
     }
 }
 
-fn all_mounts(record: &Record, around: &Surroundings) -> Result<Vec<Mount>, Error> {
+fn all_mounts(record: &Record, around: &StartInputs) -> Result<Vec<Mount>, Error> {
     let bind = |source: &Path, destination: &str, read_only, propagation| Mount {
         source: MountSource::Bind(source.to_owned()),
         destination: mounts::clean(destination),

@@ -6,14 +6,25 @@ use std::time::Duration;
 
 use model::{HostConfig, ProcessReference, Signal, Timestamp};
 use shim_protocol::{Notice, Request, RunDirectory};
+use sys::program::SealedProgram;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use crate::cgroup_moves::CgroupMoves;
+use crate::container::create::Creator;
+use crate::container::exit::Supervisor;
+use crate::container::follow_up::FollowUps;
+use crate::container::restart_policy::wants_restart;
+use crate::container::start_inputs::StartLookup;
 use crate::container::{Command, Container, Decision, Phase, Record, Refusal, decide};
+use crate::database::Database;
+use crate::directory::Directory;
 use crate::disposal::remove_run_directory;
-use crate::engine::Engine;
 use crate::error::{Error, file_error};
+use crate::events::Events;
 use crate::fault;
+use crate::networking::Networking;
 use crate::outcome::Outcome;
+use crate::paths::Paths;
 use crate::shim::{Incoming, Shim};
 
 /// How long a shim may take for one step before the start fails.
@@ -38,18 +49,33 @@ impl From<Error> for StartFailure {
     }
 }
 
-impl Engine {
+/// Starts containers.
+pub(crate) struct Starter {
+    pub(crate) database: Arc<Database>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) networking: Arc<Networking>,
+    pub(crate) creator: Arc<Creator>,
+    pub(crate) supervisor: Arc<Supervisor>,
+    pub(crate) lookup: StartLookup,
+    pub(crate) follow_ups: FollowUps,
+    pub(crate) cgroup_moves: Arc<CgroupMoves>,
+    pub(crate) shim_program: SealedProgram,
+    pub(crate) paths: Arc<Paths>,
+}
+
+impl Starter {
     /// Starts a container, first taking over a `HostConfig` that old clients send with the start.
     ///
     /// # Errors
     /// Unknown container, refused settings, or a program that cannot be run.
-    pub async fn start(
+    pub(crate) async fn start(
         self: &Arc<Self>,
         reference: &str,
         host: Option<HostConfig>,
     ) -> Result<Outcome, Error> {
-        let container = self.find(reference)?;
-        let engine = Arc::clone(self);
+        let container = self.directory.find(reference)?;
+        let starter = Arc::clone(self);
         let reference = reference.to_owned();
         crate::outcome::finish(async move {
             let record = container.record();
@@ -62,9 +88,9 @@ impl Engine {
                 Decision::Run => {}
             }
             if let Some(host) = host {
-                engine.adopt_host_config(&container, host).await?;
+                starter.creator.adopt_host_config(&container, host).await?;
             }
-            engine.launch(&container, None).await.map_err(|error| error.on("start", reference))
+            starter.launch(&container, None).await.map_err(|error| error.on("start", reference))
         })
         .await
     }
@@ -112,7 +138,7 @@ impl Engine {
 
     async fn run_steps(self: &Arc<Self>, container: &Arc<Container>) -> Result<(), StartFailure> {
         let record = container.record();
-        let directory = RunDirectory::new(&self.options.exec_root, &record.id);
+        let directory = self.paths.run(&record.id);
         self.write_specification(&record, &directory).await?;
         let spawned = fault::check("spawn").and_then(|()| Shim::spawn(&self.shim_program, &directory));
         let (shim, mut notices) = match spawned {
@@ -127,7 +153,7 @@ impl Engine {
             self.undo_start(container, &shim, &mut notices, &directory).await;
             return result.map(drop);
         }
-        self.supervise(Arc::clone(container), notices);
+        self.supervisor.supervise(Arc::clone(container), notices);
         Ok(())
     }
 
@@ -141,7 +167,7 @@ impl Engine {
         fault::check("before-gate")?;
         let gate = wait_for_gate(notices).await?;
         fault::check("at-gate")?;
-        let endpoint = self.connect_network(container, gate.network_namespace).await?;
+        let endpoint = self.networking.connect_network(container, gate.network_namespace).await?;
         fault::check("connected")?;
         let interface = endpoint.as_ref().map(network::Endpoint::interface);
         let waiting =
@@ -167,8 +193,8 @@ impl Engine {
             record.log_lines_dropped = 0;
             record.cgroups = gate.cgroups;
         })?;
-        self.emit(&record, "start", &[]);
-        self.refresh_links_to(&record);
+        self.events.emit_container(&record, "start", &[]);
+        self.networking.refresh_links_to(&record);
         Ok(())
     }
 
@@ -181,7 +207,7 @@ impl Engine {
         directory: &RunDirectory,
     ) {
         container.set_shim(None);
-        self.disconnect_network(container).await;
+        self.networking.disconnect_network(container).await;
         let gone = async {
             if shim.request(Request::Release, None).await.is_err() {
                 // It runs already: it must end before its shim can be released.
@@ -224,18 +250,18 @@ impl Engine {
             record.exits += 1;
             record.endpoint = None;
             record.cgroups = Vec::new();
-            if by_policy && Self::wants_restart(record) {
+            if by_policy && wants_restart(record) {
                 record.phase = Phase::Restarting;
             }
         })?;
         container.waiting_clients.lock().unwrap_or_else(PoisonError::into_inner).clear();
         // What fails before there is a process to start is no start.
         if matches!(failure.error, Error::System { .. }) {
-            self.emit(&record, "start", &[]);
+            self.events.emit_container(&record, "start", &[]);
         }
-        self.emit(&record, "die", &[("exitCode", failure.exit_code.to_string())]);
+        self.events.emit_container(&record, "die", &[("exitCode", failure.exit_code.to_string())]);
         if record.is_restarting() {
-            self.restart_later(Arc::clone(container));
+            self.follow_ups.restart(container);
         }
         Ok(())
     }
@@ -246,14 +272,14 @@ impl Engine {
         directory: &RunDirectory,
     ) -> Result<(), StartFailure> {
         fault::check("look-up")?;
-        let around = self.surroundings(record).await?;
+        let inputs = self.lookup.gather(record).await?;
         fault::check("specification")?;
-        let spec = crate::container::specification::build(record, around)?;
+        let spec = crate::container::specification::build(record, inputs)?;
         let text = serde_json::to_vec(&spec)
             .map_err(|source| Error::refused(format!("cannot write the specification as JSON: {source}")))?;
         remove_run_directory(directory);
         // Loss of power may have taken the directories of a container whose row survived.
-        self.make_layer_directories(record)?;
+        self.creator.make_layer_directories(record)?;
         sys::private::directory(directory.path())
             .map_err(file_error("make the directory", directory.path()))?;
         let written = sys::private::create(&directory.spec()).and_then(|mut file| file.write_all(&text));

@@ -8,8 +8,8 @@ use shim_protocol::{Answer, Request};
 use tokio::sync::watch;
 
 use crate::container::Container;
+use crate::container::containers::Containers;
 use crate::container::samples::{HostProcessors, Sample, Samples};
-use crate::engine::Engine;
 use crate::error::Error;
 
 /// The time between two samples.
@@ -32,13 +32,13 @@ impl StatisticsStream {
     }
 }
 
-impl Engine {
+impl Containers {
     /// Follows a container's counters; of one that does not run there is nothing to follow.
     ///
     /// # Errors
     /// Unknown container.
     pub fn statistics(self: &Arc<Self>, reference: &str) -> Result<Option<StatisticsStream>, Error> {
-        let container = self.find(reference)?;
+        let container = self.directory.find(reference)?;
         if !container.record().is_running() {
             return Ok(None);
         }
@@ -59,7 +59,7 @@ impl Engine {
     /// # Errors
     /// Unknown container.
     pub async fn statistics_once(&self, reference: &str) -> Result<Samples, Error> {
-        Ok(sample(&*self.find(reference)?).await.unwrap_or_default())
+        Ok(sample(&*self.directory.find(reference)?).await.unwrap_or_default())
     }
 }
 

@@ -6,9 +6,13 @@ use std::time::Duration;
 use model::Signal;
 use shim_protocol::Request;
 
+use crate::container::pause::Freezer;
 use crate::container::{Command, Container, Decision, Phase, decide};
-use crate::engine::Engine;
+use crate::database::Database;
+use crate::directory::Directory;
 use crate::error::Error;
+use crate::events::Events;
+use crate::networking::Networking;
 use crate::outcome::Outcome;
 
 /// Seconds of grace when neither client nor container say otherwise.
@@ -17,14 +21,27 @@ const DEFAULT_GRACE: i64 = 10;
 /// How long SIGKILL may take before the engine says that the process does not end.
 const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 
-impl Engine {
+/// Ends containers.
+pub(crate) struct Stopper {
+    pub(crate) database: Arc<Database>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) freezer: Arc<Freezer>,
+    pub(crate) networking: Arc<Networking>,
+}
+
+impl Stopper {
     /// Stops a container within `grace` seconds; less than zero waits for ever.
     ///
     /// # Errors
     /// Unknown container, or one whose processes do not end.
-    pub async fn stop(self: &Arc<Self>, reference: &str, grace: Option<i64>) -> Result<Outcome, Error> {
-        let container = self.find(reference)?;
-        let engine = Arc::clone(self);
+    pub(crate) async fn stop(
+        self: &Arc<Self>,
+        reference: &str,
+        grace: Option<i64>,
+    ) -> Result<Outcome, Error> {
+        let container = self.directory.find(reference)?;
+        let stopper = Arc::clone(self);
         let reference = reference.to_owned();
         crate::outcome::finish(async move {
             match decide(container.record().phase, Command::Stop) {
@@ -32,9 +49,9 @@ impl Engine {
                 Decision::Refuse(_) => return Err(Error::AlreadyRemoving.on("stop", reference)),
                 Decision::Run => {}
             }
-            engine.end(&container, grace).await.map_err(|error| error.on("stop", reference))?;
-            engine.emit(&container.record(), "stop", &[]);
-            engine.until_ports_are_free().await;
+            stopper.end(&container, grace).await.map_err(|error| error.on("stop", reference))?;
+            stopper.events.emit_container(&container.record(), "stop", &[]);
+            stopper.networking.until_ports_are_free().await;
             Ok(Outcome::Done)
         })
         .await
@@ -55,7 +72,7 @@ impl Engine {
         container.update(&self.database, |record| record.stopped_by_client = true)?;
         if grace != 0 || signal == Signal::KILL {
             if record.is_paused() {
-                self.thaw(container).await;
+                self.freezer.thaw(container).await;
             }
             self.signal(container, signal).await?;
             let patience = u64::try_from(grace).ok().map(Duration::from_secs);
@@ -74,12 +91,30 @@ impl Engine {
         }
     }
 
+    /// Ends a container's wait for its restart; says whether it was waiting.
+    pub(crate) async fn cancel_restart(&self, container: &Arc<Container>) -> Result<bool, Error> {
+        let _order = container.transition.lock().await;
+        if !container.record().is_restarting() {
+            return Ok(false);
+        }
+        container.restart_cancelled.notify_waiters();
+        container.update(&self.database, |record| {
+            record.phase = Phase::Exited;
+            record.stopped_by_client = true;
+        })?;
+        Ok(true)
+    }
+
     /// Sends a signal to init and tells listeners; a container that has just ended is no error.
     pub(crate) async fn signal(&self, container: &Arc<Container>, signal: Signal) -> Result<(), Error> {
         let Some(shim) = container.shim() else { return Ok(()) };
         match shim.request(Request::Signal(signal), None).await {
             Ok(_) => {
-                self.emit(&container.record(), "kill", &[("signal", signal.number().to_string())]);
+                self.events.emit_container(
+                    &container.record(),
+                    "kill",
+                    &[("signal", signal.number().to_string())],
+                );
                 Ok(())
             }
             Err(_) if !container.record().is_running() || shim.is_gone() => Ok(()),

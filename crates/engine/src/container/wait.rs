@@ -1,16 +1,16 @@
 //! Waits until a container ends.
 
 use crate::container::Phase;
-use crate::engine::Engine;
+use crate::container::containers::Containers;
 use crate::error::Error;
 
-impl Engine {
+impl Containers {
     /// Waits until the container ends, and gives its exit code; at once when it does not run.
     ///
     /// # Errors
     /// Unknown container, or one that is removed meanwhile without having ended.
     pub async fn wait(&self, reference: &str) -> Result<i32, Error> {
-        let container = self.find(reference)?;
+        let container = self.directory.find(reference)?;
         let exits = container.record().exits;
         let mut changes = container.watch();
         let ended = changes

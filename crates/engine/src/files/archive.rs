@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use images::paths::{self, Fetched, PathError, PathStat, Placement, Purpose};
 
-use crate::engine::Engine;
 use crate::error::Error;
 use crate::files::arrival;
+use crate::files::service::Files;
 use crate::files::view::{HeldView, path_error};
 use crate::outcome::joined;
 
 /// A path that was found; [`ArchiveSession::run`] follows once the answer's head is written.
 pub struct ArchiveSession {
-    engine: Arc<Engine>,
+    files: Arc<Files>,
     held: HeldView,
     fetched: Fetched,
     action: &'static str,
@@ -23,13 +23,13 @@ pub struct ArchiveSession {
 /// Finds a path beneath a root.
 type Fetch = fn(BorrowedFd<'_>, &str) -> Result<Fetched, PathError>;
 
-impl Engine {
+impl Files {
     /// Looks at a path in a container.
     ///
     /// # Errors
     /// Unknown container or path.
     pub async fn archive_stat(self: &Arc<Self>, reference: &str, path: &str) -> Result<PathStat, Error> {
-        let held = self.view(&self.find(reference)?, Purpose::Reading).await?;
+        let held = self.view(&self.directory.find(reference)?, Purpose::Reading).await?;
         let path = path.to_owned();
         let work =
             tokio::task::spawn_blocking(move || paths::stat(held.view.root(), &path).map_err(path_error));
@@ -57,7 +57,7 @@ impl Engine {
         reference: &str,
         path: &str,
     ) -> Result<ArchiveSession, Error> {
-        let container = self.find(reference)?;
+        let container = self.directory.find(reference)?;
         let missing =
             || Error::refused(format!("Could not find the file {path} in container {}", container.id()));
         match self.prepare_fetch(reference, path, paths::fetch_target, "copy").await {
@@ -73,13 +73,13 @@ impl Engine {
         fetch: Fetch,
         action: &'static str,
     ) -> Result<ArchiveSession, Error> {
-        let held = self.view(&self.find(reference)?, Purpose::Reading).await?;
+        let held = self.view(&self.directory.find(reference)?, Purpose::Reading).await?;
         let path = path.to_owned();
         let work = tokio::task::spawn_blocking(move || {
             fetch(held.view.root(), &path).map(|fetched| (held, fetched)).map_err(path_error)
         });
         let (held, fetched) = joined(work.await)??;
-        Ok(ArchiveSession { engine: Arc::clone(self), held, fetched, action })
+        Ok(ArchiveSession { files: Arc::clone(self), held, fetched, action })
     }
 
     /// Unpacks an archive into a directory of a container. Whoever wants to start or remove one that does
@@ -95,7 +95,7 @@ impl Engine {
         placement: Placement,
         archive: Box<dyn Read + Send>,
     ) -> Result<(), Error> {
-        let container = self.find(reference)?;
+        let container = self.directory.find(reference)?;
         let held = self.view(&container, Purpose::Writing).await?;
         let is_exclusive = held.is_exclusive();
         let record = Arc::clone(&held.record);
@@ -114,7 +114,7 @@ impl Engine {
             }
             done = work => joined(done)??,
         }
-        self.emit(&record, "extract-to-dir", &[]);
+        self.events.emit_container(&record, "extract-to-dir", &[]);
         Ok(())
     }
 }
@@ -131,7 +131,7 @@ impl ArchiveSession {
     /// # Errors
     /// When something cannot be read or `out` fails.
     pub async fn run(self, mut out: Box<dyn Write + Send>) -> Result<(), Error> {
-        let Self { engine, held, fetched, action } = self;
+        let Self { files, held, fetched, action } = self;
         let record = Arc::clone(&held.record);
         let work = tokio::task::spawn_blocking(move || {
             fetched.write(&mut out)?;
@@ -140,7 +140,7 @@ impl ArchiveSession {
             Ok(())
         });
         joined(work.await)?.map_err(path_error)?;
-        engine.emit(&record, action, &[]);
+        files.events.emit_container(&record, action, &[]);
         Ok(())
     }
 }

@@ -5,26 +5,26 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::container::Record;
-use crate::engine::Engine;
 use crate::error::Error;
+use crate::files::service::Files;
 use crate::outcome::joined;
 
 /// A container to be exported; [`ExportSession::run`] follows once the answer's head is written.
 pub struct ExportSession {
-    engine: Arc<Engine>,
+    files: Arc<Files>,
     record: Arc<Record>,
     layers: Vec<PathBuf>,
 }
 
-impl Engine {
+impl Files {
     /// Looks up a container to be exported.
     ///
     /// # Errors
     /// Unknown container, or one whose image is gone.
     pub fn prepare_export(self: &Arc<Self>, reference: &str) -> Result<ExportSession, Error> {
-        let record = self.find(reference)?.record();
+        let record = self.directory.find(reference)?.record();
         let layers = self.stacked_directories(&record)?;
-        Ok(ExportSession { engine: Arc::clone(self), record, layers })
+        Ok(ExportSession { files: Arc::clone(self), record, layers })
     }
 }
 
@@ -34,12 +34,12 @@ impl ExportSession {
     /// # Errors
     /// When a layer cannot be read or `out` fails.
     pub async fn run(self, mut out: Box<dyn Write + Send>) -> Result<(), Error> {
-        let Self { engine, record, layers } = self;
+        let Self { files, record, layers } = self;
         let work = tokio::task::spawn_blocking(move || {
             images::export(&layers, &mut out).and_then(|_| out.flush().map_err(images::Error::Output))
         });
         joined(work.await)?.map_err(Error::Image)?;
-        engine.emit(&record, "export", &[]);
+        files.events.emit_container(&record, "export", &[]);
         Ok(())
     }
 }

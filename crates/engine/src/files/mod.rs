@@ -1,9 +1,15 @@
-//! Files of containers from outside: export, and archives of any path.
+//! Files of containers from outside: archives of any path, export, changes, commit.
 
 mod archive;
 mod arrival;
+mod changes;
 mod export;
+mod mount_points;
+mod service;
 mod view;
 
 pub use archive::ArchiveSession;
+pub use changes::Commit;
 pub use export::ExportSession;
+pub(crate) use mount_points::{mount_points, prune};
+pub use service::Files;

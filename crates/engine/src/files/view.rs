@@ -7,8 +7,8 @@ use images::paths::{BindView, PathError, Purpose, View, ViewRequest};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::container::{Container, Record};
-use crate::engine::Engine;
 use crate::error::Error;
+use crate::files::service::Files;
 use crate::outcome::joined;
 
 /// A container's root, held open. One that does not run cannot be started while it is written to.
@@ -25,7 +25,7 @@ impl HeldView {
     }
 }
 
-impl Engine {
+impl Files {
     /// Opens a container's root. Whoever only reads keeps nobody from starting or removing it meanwhile,
     /// however long the reading takes.
     ///
@@ -52,7 +52,7 @@ impl Engine {
     }
 
     fn view_request(&self, record: &Record, purpose: Purpose) -> Result<ViewRequest, Error> {
-        let lowers = self.lower_directories(record)?;
+        let lowers = self.images.lower_directories(record)?;
         let mut mounts = record.mounts.clone();
         mounts.retain(|mount| Path::new(&mount.source).exists());
         mounts.sort_by_key(|mount| Path::new(&mount.destination).components().count());
@@ -69,8 +69,8 @@ impl Engine {
         binds.extend(mounts.iter().map(bind));
         Ok(ViewRequest {
             lowers,
-            upper: self.upper(record),
-            work: self.container_directory(&record.id).join("work"),
+            upper: self.paths.upper(&record.id),
+            work: self.paths.container(&record.id).join("work"),
             binds,
             read_only: record.host_config.readonly_rootfs,
             purpose,
@@ -79,7 +79,7 @@ impl Engine {
 
     /// The name files that the container had when it ran, unless volumes take their places.
     fn name_file_places(&self, record: &Record) -> Vec<(PathBuf, &'static str)> {
-        let mut files = self.joined_name_files(record);
+        let mut files = self.networking.joined_name_files(record);
         files.retain(|(_, place)| !record.mounts.iter().any(|mount| mount.destination == *place));
         files
     }

@@ -12,8 +12,9 @@ use bytes::Bytes;
 use shim_protocol::log::{Reader, Start};
 
 use crate::container::{Phase, Record};
-use crate::engine::Engine;
+use crate::directory::Directory;
 use crate::error::Error;
+use crate::paths::Paths;
 
 use file::{FileStream, LogPieces};
 use journal::JournalStream;
@@ -30,16 +31,22 @@ enum Source {
     Journal(Box<JournalStream>),
 }
 
-impl Engine {
+/// The logs of containers.
+pub struct Logs {
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) paths: Arc<Paths>,
+}
+
+impl Logs {
     /// Opens a container's log.
     ///
     /// # Errors
     /// Unknown container, no stream chosen, or a driver whose logs cannot be read.
-    pub async fn logs(self: &Arc<Self>, reference: &str, query: LogQuery) -> Result<LogStream, Error> {
+    pub async fn read(&self, reference: &str, query: LogQuery) -> Result<LogStream, Error> {
         if !query.stdout && !query.stderr {
             return Err(Error::bad_parameter("Bad parameters: you must choose at least one stream"));
         }
-        let container = self.find(reference)?;
+        let container = self.directory.find(reference)?;
         let record = container.record();
         let run =
             (query.follow && !matches!(record.phase, Phase::Removing)).then(|| Run::of(&container, &record));
@@ -47,11 +54,11 @@ impl Engine {
             let stream = JournalStream::open(&record, &query, run).await?;
             return Ok(LogStream(Source::Journal(Box::new(stream))));
         }
-        let pieces = self.open_logs(&record, &query)?;
+        let pieces = self.open(&record, &query)?;
         Ok(LogStream(Source::File(FileStream::new(pieces, run))))
     }
 
-    fn open_logs(&self, record: &Record, query: &LogQuery) -> Result<LogPieces, Error> {
+    fn open(&self, record: &Record, query: &LogQuery) -> Result<LogPieces, Error> {
         let driver = record.host_config.log_config.driver.as_str();
         if driver != "json-file" {
             return Err(Error::refused(format!(
@@ -59,7 +66,7 @@ impl Engine {
             )));
         }
         let start = query.tail.map_or(Start::Beginning, Start::Tail);
-        let reader = Reader::open(&self.log_path(record), start, query.since).map_err(log_error)?;
+        let reader = Reader::open(&self.paths.log(record), start, query.since).map_err(log_error)?;
         Ok(LogPieces::new(reader, Pieces::new(query, record.config.tty)))
     }
 }

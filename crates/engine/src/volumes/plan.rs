@@ -5,8 +5,8 @@ use std::path::Path;
 use model::{BindMount, MountPoint, MountSpec};
 use serde_json::Value;
 
+use super::Volumes;
 use crate::container::{Record, mounts};
-use crate::engine::Engine;
 use crate::error::Error;
 use crate::random;
 
@@ -18,7 +18,7 @@ pub(super) struct Plan {
     pub(super) anonymous: Vec<String>,
 }
 
-impl Engine {
+impl Volumes {
     /// Decides what is mounted into a container. What it has mounted already stays where nothing
     /// else was asked for.
     ///
@@ -72,7 +72,7 @@ impl Engine {
         let mut inherited: Vec<MountPoint> = Vec::new();
         for entry in entries {
             let (container, mode) = mounts::parse_volumes_from(entry)?;
-            for mount in &self.find(&container)?.record().mounts {
+            for mount in &self.directory.find(&container)?.record().mounts {
                 let mut mount = mount.clone();
                 if let Some(mode) = &mode {
                     mount.rw = mount.rw && mounts::is_writable(mode);
@@ -101,7 +101,7 @@ impl Engine {
 
     fn volume_point(&self, name: String, destination: String, mode: &str) -> MountPoint {
         MountPoint {
-            source: self.volumes.content(&name).to_string_lossy().into_owned(),
+            source: self.content(&name).to_string_lossy().into_owned(),
             name,
             destination,
             driver: "local".to_owned(),
@@ -135,10 +135,10 @@ impl Engine {
     }
 
     fn refuse_existing_file(&self, record: &Record, destination: &str) -> Result<(), Error> {
-        let occupied = images::is_occupied(&self.lower_directories(record)?, Path::new(destination))
+        let occupied = images::is_occupied(&self.images.lower_directories(record)?, Path::new(destination))
             .map_err(|source| {
-                Error::refused(format!("cannot look for {destination} in the image: {source}"))
-            })?;
+            Error::refused(format!("cannot look for {destination} in the image: {source}"))
+        })?;
         if occupied {
             return Err(Error::refused(format!(
                 "cannot mount volume over existing file, file exists {destination}"

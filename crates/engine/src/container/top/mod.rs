@@ -7,7 +7,7 @@ mod list;
 
 use shim_protocol::{Answer, Request};
 
-use crate::engine::Engine;
+use crate::container::containers::Containers;
 use crate::error::Error;
 use crate::outcome::joined;
 
@@ -16,13 +16,13 @@ pub use self::list::ProcessList;
 /// What is listed when nothing else is asked for.
 const FULL: &str = "-ef";
 
-impl Engine {
+impl Containers {
     /// Lists a container's processes with the columns that `arguments` of `ps` ask for.
     ///
     /// # Errors
     /// Unknown container, one that does not run, or arguments that `ps` refuses.
     pub async fn top(&self, reference: &str, arguments: &str) -> Result<ProcessList, Error> {
-        let container = self.find(reference)?;
+        let container = self.directory.find(reference)?;
         let record = container.record();
         let shim = container.shim().filter(|_| record.is_running());
         let shim = shim.ok_or_else(|| Error::NotRunning(reference.to_owned()))?;
@@ -34,7 +34,7 @@ impl Engine {
             "" | FULL => joined(tokio::task::spawn_blocking(move || full::list(&pids)).await)?,
             arguments => command::list(arguments, &pids).await?,
         };
-        self.emit(&record, "top", &[]);
+        self.events.emit_container(&record, "top", &[]);
         Ok(list)
     }
 }

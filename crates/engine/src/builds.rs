@@ -13,18 +13,31 @@ use images::registry::{Cancellation, CredentialMap, Progress, PullRequest};
 use model::{ContainerId, Digest, ErrorKind, ImageReference, StringOrList};
 use tokio::runtime::Handle;
 
-use crate::container::attach::AttachRequest;
-use crate::container::changes::mount_points;
+use crate::container::containers::Containers;
 use crate::container::create::NewContainer;
 use crate::container::remove::Removal;
 use crate::database::Durability;
-use crate::engine::Engine;
 use crate::error::Error;
+use crate::events::Events;
+use crate::files::{mount_points, prune};
+use crate::image::Images;
+use crate::paths::Paths;
+use crate::streams::{AttachRequest, Streams};
 
 /// How often a step that says nothing looks whether its client is still there.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-impl Engine {
+/// Builds images.
+pub struct Builds {
+    pub(crate) builder: builder::Builder,
+    pub(crate) images: Arc<Images>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) containers: Arc<Containers>,
+    pub(crate) streams: Arc<Streams>,
+    pub(crate) paths: Arc<Paths>,
+}
+
+impl Builds {
     /// Builds an image; blocks the calling thread, which must be one for blocking work.
     ///
     /// # Errors
@@ -36,15 +49,15 @@ impl Engine {
         events: &dyn EventSink,
         cancellation: &Cancellation,
     ) -> Result<Digest, BuildError> {
-        let steps = Steps { engine: Arc::clone(self), runtime: Handle::current() };
-        let puller = Puller { engine: self, credentials };
+        let steps = Steps { builds: Arc::clone(self), runtime: Handle::current() };
+        let puller = Puller { builds: self, credentials };
         let session = Session { runner: &steps, puller: &puller, events, cancellation };
         self.builder.build(request, &session)
     }
 }
 
 struct Puller<'a> {
-    engine: &'a Engine,
+    builds: &'a Builds,
     credentials: &'a CredentialMap,
 }
 
@@ -56,20 +69,20 @@ impl ImagePuller for Puller<'_> {
         cancellation: &Cancellation,
     ) -> Result<Digest, StepError> {
         let request = PullRequest {
-            store: &self.engine.images,
+            store: self.builds.images.store(),
             reference: image,
             credentials: self.credentials.for_host(image.repository.host().unwrap_or(images::registry::HUB)),
         };
-        let pulled = self.engine.registry().pull(&request, progress, cancellation);
+        let pulled = self.builds.images.registry().pull(&request, progress, cancellation);
         let pulled = pulled.map_err(|error| StepError::new(error.kind(), error))?;
-        self.engine.emit_image("pull", &image.to_string());
+        self.builds.events.emit_image("pull", &image.to_string());
         let missing = || StepError::new(ErrorKind::NotFound, format!("no image came for {image}"));
         pulled.first().map(|pulled| pulled.image).ok_or_else(missing)
     }
 }
 
 struct Steps {
-    engine: Arc<Engine>,
+    builds: Arc<Builds>,
     runtime: Handle,
 }
 
@@ -88,7 +101,7 @@ impl StepRunner for Steps {
         config.image = image.hexadecimal();
         config.entrypoint.get_or_insert(StringOrList(Vec::new()));
         let new = NewContainer { name: None, config: Some(config), host_config: step.host_config.clone() };
-        self.engine.make(new, Durability::Crash).map(|created| created.id).map_err(failed)
+        self.builds.containers.creator.make(new, Durability::Crash).map(|created| created.id).map_err(failed)
     }
 
     fn run(
@@ -100,19 +113,23 @@ impl StepRunner for Steps {
         let socket = |source| failed(Error::Shim { act: "attach to", source });
         let (mut ours, theirs) = UnixStream::pair().map_err(socket)?;
         let request = AttachRequest { stdout: true, stderr: true, stream: true, ..AttachRequest::default() };
-        let session = self.engine.prepare_attach(container.as_str(), request).map_err(failed)?;
+        let session = self.builds.streams.prepare_attach(container.as_str(), request).map_err(failed)?;
         self.runtime.block_on(session.join(theirs.into(), Vec::new())).map_err(failed)?;
-        self.runtime.block_on(self.engine.start(container.as_str(), None)).map_err(|error| match error {
-            // The stream shows the cause alone.
-            Error::Container { source, .. } => failed(*source),
-            other => failed(other),
+        self.runtime.block_on(self.builds.containers.start(container.as_str(), None)).map_err(|error| {
+            match error {
+                // The stream shows the cause alone.
+                Error::Container { source, .. } => failed(*source),
+                other => failed(other),
+            }
         })?;
         ours.set_read_timeout(Some(POLL_INTERVAL)).map_err(socket)?;
         let mut frames = Frames::default();
         let mut piece = vec![0; 32 * 1024];
         loop {
             if cancellation.is_cancelled() {
-                let _ = self.runtime.block_on(self.engine.kill(container.as_str(), model::Signal::KILL));
+                let _ = self
+                    .runtime
+                    .block_on(self.builds.containers.kill(container.as_str(), model::Signal::KILL));
                 break;
             }
             match ours.read(&mut piece) {
@@ -126,21 +143,21 @@ impl StepRunner for Steps {
                 Err(source) => return Err(socket(source)),
             }
         }
-        self.runtime.block_on(self.engine.wait(container.as_str())).map(i64::from).map_err(failed)
+        self.runtime.block_on(self.builds.containers.wait(container.as_str())).map(i64::from).map_err(failed)
     }
 
     fn changes(&self, container: &ContainerId) -> Result<PathBuf, StepError> {
-        let record = self.engine.find(container.as_str()).map_err(failed)?.record();
-        let lower = self.engine.lower_directories(&record).map_err(failed)?;
-        let upper = self.engine.upper(&record);
-        crate::mount_points::prune(&upper, &lower, &mount_points(&record)).map_err(failed)?;
-        self.engine.emit(&record, "commit", &[]);
+        let record = self.builds.containers.find(container.as_str()).map_err(failed)?.record();
+        let lower = self.builds.images.lower_directories(&record).map_err(failed)?;
+        let upper = self.builds.paths.upper(&record.id);
+        prune(&upper, &lower, &mount_points(&record)).map_err(failed)?;
+        self.builds.events.emit_container(&record, "commit", &[]);
         Ok(upper)
     }
 
     fn remove(&self, container: &ContainerId) -> Result<(), StepError> {
         let removal = Removal { volumes: true, force: true, link: false };
-        self.runtime.block_on(self.engine.remove(container.as_str(), removal)).map_err(failed)
+        self.runtime.block_on(self.builds.containers.remove(container.as_str(), removal)).map_err(failed)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Takes out of a container's layer what only served to mount something on.
+//! The places at which something is mounted in a container: left out of its changes, and taken out of its layer
+//! where they only served as mount points.
 //!
 //! The container may have put a symlink in the place of a directory on the way (CVE-2024-23652): every path is walked
 //! beneath its layer, and no symlink is followed.
@@ -13,7 +14,37 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use crate::container::{Record, mounts};
 use crate::error::{Error, file_error};
+
+/// Where the runtime mounts something in every container.
+const MOUNT_POINTS: [&str; 12] = [
+    // Nothing is mounted there, but the runtime makes it as it makes the others.
+    "/.dockerenv",
+    "/proc",
+    "/sys",
+    "/dev",
+    "/dev/pts",
+    "/dev/shm",
+    "/dev/mqueue",
+    "/dev/console",
+    "/etc/resolv.conf",
+    "/etc/hostname",
+    "/etc/hosts",
+    "/sys/fs/cgroup",
+];
+
+/// Every place in the container at which something is mounted.
+pub(crate) fn mount_points(record: &Record) -> Vec<PathBuf> {
+    let mut points: Vec<PathBuf> = MOUNT_POINTS.iter().map(PathBuf::from).collect();
+    points.extend(record.mounts.iter().map(|mount| mounts::clean(&mount.destination)));
+    points.extend(
+        record.host_config.tmpfs.iter().flat_map(|tmpfs| tmpfs.keys()).map(|path| mounts::clean(path)),
+    );
+    let targets = record.host_config.mounts.iter().flatten().map(|mount| mounts::clean(&mount.target));
+    points.extend(targets);
+    points
+}
 
 /// Removes empty files and directories at `points` that no layer below has, and directories that
 /// are there only because of them.

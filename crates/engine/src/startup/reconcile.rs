@@ -20,7 +20,7 @@ pub(crate) async fn all(engine: &Arc<Engine>, records: Vec<Record>) -> Result<()
         }
         engine.directory.insert(Container::new(record));
     }
-    engine.restore_execs()?;
+    engine.execs.restore()?;
     let containers = engine.directory.all();
     let mut taken_over = Vec::new();
     for container in containers {
@@ -35,7 +35,7 @@ pub(crate) async fn all(engine: &Arc<Engine>, records: Vec<Record>) -> Result<()
         }
     }
     sweep(engine)?;
-    crate::start_order::start_all(engine, to_start);
+    super::order::start_all(engine, to_start);
     Ok(())
 }
 
@@ -52,9 +52,9 @@ async fn one(engine: &Arc<Engine>, container: &Arc<Container>) -> bool {
             false
         }
         Phase::Created | Phase::Starting | Phase::Restarting | Phase::Exited => {
-            let directory = RunDirectory::new(&engine.options.exec_root, &record.id);
+            let directory = engine.paths.run(&record.id);
             if directory.path().exists() {
-                crate::half_start::settle(engine, container, &directory).await;
+                super::interrupted_start::settle(engine, container, &directory).await;
             }
             if !container.record().is_running() {
                 settle_unstarted(engine, container).await;
@@ -75,22 +75,22 @@ fn wants_start(record: &Record) -> bool {
 }
 
 async fn adopt_or_bury(engine: &Arc<Engine>, container: &Arc<Container>) {
-    let directory = RunDirectory::new(&engine.options.exec_root, container.id());
+    let directory = engine.paths.run(container.id());
     match Shim::adopt(&directory) {
         Ok((shim, notices)) => {
             container.set_shim(Some(shim));
-            engine.supervise(Arc::clone(container), notices);
-            engine.settle_freezer(container).await;
+            engine.supervisor.supervise(Arc::clone(container), notices);
+            engine.containers.freezer.settle_freezer(container).await;
         }
         Err(_) => {
-            let end = engine.exit_without_shim(container);
-            engine.record_exit(container, end).await;
+            let end = engine.supervisor.exit_without_shim(container);
+            engine.supervisor.record_exit(container, end).await;
         }
     }
 }
 
 fn finish_removal(engine: &Arc<Engine>, container: &Arc<Container>) {
-    if let Err(error) = engine.forget(container) {
+    if let Err(error) = engine.containers.remover.forget(container) {
         tracing::error!("cannot finish the removal of container {}: {error}", container.id());
         engine.directory.remove(container);
     }
@@ -99,7 +99,7 @@ fn finish_removal(engine: &Arc<Engine>, container: &Arc<Container>) {
 /// Gives back what a container that does not run still has of the network: the last daemon died
 /// between its end, or its half start, and that. One that was about to start is again what it was before.
 async fn settle_unstarted(engine: &Arc<Engine>, container: &Arc<Container>) {
-    engine.disconnect_network(container).await;
+    engine.networking.disconnect_network(container).await;
     let record = container.record();
     let is_starting = matches!(record.phase, Phase::Starting);
     if !is_starting && record.endpoint.is_none() {
@@ -118,11 +118,11 @@ async fn settle_unstarted(engine: &Arc<Engine>, container: &Arc<Container>) {
 
 /// Removes the containers of builds that a daemon died over.
 fn remove_leftovers(engine: &Arc<Engine>) {
-    for id in engine.builder.leftover_containers().to_vec() {
+    for id in engine.builds.builder.leftover_containers().to_vec() {
         let engine = Arc::clone(engine);
         tokio::spawn(async move {
             let removal = Removal { volumes: true, force: true, link: false };
-            if let Err(error) = engine.remove(id.as_str(), removal).await {
+            if let Err(error) = engine.containers.remove(id.as_str(), removal).await {
                 tracing::debug!("cannot remove container {id} of an interrupted build: {error}");
             }
         });
@@ -139,12 +139,12 @@ fn sweep(engine: &Arc<Engine>) -> Result<(), Error> {
     let entries = |path: &std::path::Path| -> Vec<std::fs::DirEntry> {
         std::fs::read_dir(path).map(|entries| entries.flatten().collect()).unwrap_or_default()
     };
-    for entry in entries(&engine.options.data_root.join("containers")) {
+    for entry in entries(&engine.paths.containers()) {
         if !known(&entry.file_name()) {
             delete_tree(&entry.path());
         }
     }
-    for entry in entries(&engine.options.exec_root.join("containers")) {
+    for entry in entries(&engine.paths.runs()) {
         if !known(&entry.file_name()) {
             let directory = RunDirectory::at(entry.path());
             crate::cgroup::take_down_shim(&directory, &[]);
@@ -152,8 +152,8 @@ fn sweep(engine: &Arc<Engine>) -> Result<(), Error> {
         }
     }
     remove_leftovers(engine);
-    engine.sweep_volumes()?;
-    let trash = engine.trash();
+    engine.volumes.sweep()?;
+    let trash = engine.paths.trash();
     tokio::task::spawn_blocking(move || {
         for entry in std::fs::read_dir(trash).into_iter().flatten().flatten() {
             delete_tree(&entry.path());

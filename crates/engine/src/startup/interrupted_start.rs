@@ -49,7 +49,7 @@ pub(crate) async fn settle(engine: &Arc<Engine>, container: &Arc<Container>, dir
         if let (Some(init), Some(at)) = (progress.init, progress.started) {
             container.set_shim(Some(shim));
             record_start(engine, container, Run { init, at, cgroups: progress.cgroups });
-            engine.supervise(Arc::clone(container), notices);
+            engine.supervisor.supervise(Arc::clone(container), notices);
             return;
         }
         let _ = shim.request(Request::Release, None).await;
@@ -88,7 +88,7 @@ fn record_start(engine: &Engine, container: &Container, run: Run) {
         record.cgroups = run.cgroups;
     });
     match recorded {
-        Ok(record) => engine.emit(&record, "start", &[]),
+        Ok(record) => engine.events.emit_container(&record, "start", &[]),
         Err(error) => tracing::error!("cannot record that container {} runs: {error}", container.id()),
     }
 }

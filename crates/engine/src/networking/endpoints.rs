@@ -6,16 +6,16 @@ use std::sync::{Arc, PoisonError};
 
 use network::names::{ExtraHost, HostServers, Hosts, NameServers};
 
+use super::service::Networking;
 use crate::container::specification::full_hostname;
 use crate::container::{Container, Record};
-use crate::engine::Engine;
 use crate::error::{Error, file_error};
 use crate::outcome::joined;
 
 /// The host's own resolver configuration.
 const HOST_RESOLV_CONF: &str = "/etc/resolv.conf";
 
-impl Engine {
+impl Networking {
     /// Reserves the container's address and ports, makes its link, and writes its name files.
     pub(crate) async fn connect_network(
         self: &Arc<Self>,
@@ -30,9 +30,9 @@ impl Engine {
         }
         let (request, namespace) = (Arc::new(request), Arc::new(namespace));
         let wire = || {
-            let (engine, own) = (Arc::clone(self), Arc::clone(container));
+            let (networking, own) = (Arc::clone(self), Arc::clone(container));
             let (request, namespace) = (Arc::clone(&request), Arc::clone(&namespace));
-            tokio::task::spawn_blocking(move || engine.wire(&own, &request, namespace.as_fd()))
+            tokio::task::spawn_blocking(move || networking.wire(&own, &request, namespace.as_fd()))
         };
         match joined(wire().await)? {
             Err(Error::Network(error)) if error.is_about_what_others_hold() => {
@@ -93,7 +93,7 @@ impl Engine {
 
     /// Writes hosts, hostname and resolv.conf before the start; the own address follows later.
     pub(crate) fn write_name_files(&self, record: &Record) -> Result<Vec<(PathBuf, &'static str)>, Error> {
-        let directory = self.container_directory(&record.id);
+        let directory = self.paths.container(&record.id);
         let path = |name: &str| directory.join(name);
         let hostname = network::names::hostname(&full_hostname(&record.config));
         network::names::write_in_place(&path("hostname"), &hostname).map_err(Error::Network)?;
@@ -124,7 +124,7 @@ impl Engine {
 
     /// The name files of the container whose network another one joins.
     pub(crate) fn joined_name_files(&self, other: &Record) -> Vec<(PathBuf, &'static str)> {
-        let directory = self.container_directory(&other.id);
+        let directory = self.paths.container(&other.id);
         [("resolv.conf", "/etc/resolv.conf"), ("hostname", "/etc/hostname"), ("hosts", "/etc/hosts")]
             .map(|(name, destination)| (directory.join(name), destination))
             .into_iter()
@@ -155,7 +155,7 @@ impl Engine {
             };
             hosts.content()
         };
-        network::names::write_in_place(&self.hosts_file(&record.id), &content).map_err(Error::Network)
+        network::names::write_in_place(&self.paths.hosts(&record.id), &content).map_err(Error::Network)
     }
 }
 

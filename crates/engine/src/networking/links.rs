@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
 use model::{ContainerId, HostConfig};
@@ -13,14 +12,15 @@ use network::Opening;
 use network::links::{Link, LinkTarget};
 use network::names::LinkedHost;
 
+use super::service::Networking;
 use crate::container::{Container, Record};
-use crate::engine::Engine;
+use crate::directory::Directory;
 use crate::error::Error;
 
 /// How many containers may join each other's networks one after the other.
 const LONGEST_CHAIN: usize = 16;
 
-impl Engine {
+impl Networking {
     /// Resolves `HostConfig.Links` to containers.
     ///
     /// # Errors
@@ -44,7 +44,7 @@ impl Engine {
     /// The container that a link leads to: where the named one uses another's network, that one.
     fn link_target(&self, reference: &str) -> Result<ContainerId, Error> {
         let unknown = |name: &str| Error::refused(format!("Could not get container for {name}"));
-        let mut target = self.find(reference).map_err(|_| unknown(reference))?;
+        let mut target = self.directory.find(reference).map_err(|_| unknown(reference))?;
         for _ in 0..LONGEST_CHAIN {
             let record = target.record();
             match record.host_config.network_mode.as_str() {
@@ -55,7 +55,7 @@ impl Engine {
                     ));
                 }
                 mode => match mode.strip_prefix("container:") {
-                    Some(other) => target = self.find(other).map_err(|_| unknown(other))?,
+                    Some(other) => target = self.directory.find(other).map_err(|_| unknown(other))?,
                     None => return Ok(record.id.clone()),
                 },
             }
@@ -63,30 +63,27 @@ impl Engine {
         Err(unknown(reference))
     }
 
-    /// A container's links as inspect shows them, `/target:/parent/alias`, by the present names.
-    #[must_use]
-    pub fn link_entries(&self, record: &Record) -> Option<Vec<String>> {
-        let entries = record.host_config.links.as_ref()?;
-        let shown = entries.iter().filter_map(|entry| {
-            let alias = Link::parse(entry).ok()?.alias;
-            let target = self.directory.get(record.links.get(&alias)?)?;
-            Some(format!("/{}:/{}/{alias}", target.record().name, record.name))
-        });
-        Some(shown.collect())
-    }
-
-    /// Finds a container by a link's name, `parent/alias`.
-    pub(crate) fn find_by_link(&self, reference: &str) -> Option<Arc<Container>> {
-        let (parent, alias) = reference.strip_prefix('/').unwrap_or(reference).split_once('/')?;
-        let parent = self.directory.find(parent).ok()?.record();
-        self.directory.get(parent.links.get(alias)?)
-    }
-
     /// The lines of the hosts file for a container's links.
     pub(crate) fn linked_hosts(&self, record: &Record) -> Vec<LinkedHost> {
         let targets =
             record.links.iter().filter_map(|(alias, id)| Some((alias, self.directory.get(id)?.record())));
         targets.filter_map(|(alias, target)| linked_host(alias, &target)).collect()
+    }
+
+    /// Refuses links to containers that do not run.
+    pub(crate) fn check_links(&self, record: &Record) -> Result<(), Error> {
+        for (alias, id) in &record.links {
+            let target = self.directory.get(id).map(|container| container.record());
+            let running = target.as_ref().is_some_and(|target| target.is_running());
+            if !running {
+                let name = target.map_or_else(|| id.to_string(), |target| target.name.clone());
+                return Err(Error::refused(format!(
+                    "Cannot link to a non running container: /{name} AS /{}/{alias}",
+                    record.name
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// The variables that a container's links give it.
@@ -148,16 +145,11 @@ impl Engine {
     /// Changes the hosts file of a container in place; nobody else changes it meanwhile.
     fn change_hosts(&self, record: &Record, change: impl FnOnce(&str) -> String) {
         let _alone = self.hosts_files.lock().unwrap_or_else(PoisonError::into_inner);
-        let path = self.hosts_file(&record.id);
+        let path = self.paths.hosts(&record.id);
         let Ok(content) = std::fs::read_to_string(&path) else { return };
         if let Err(error) = network::names::write_in_place(&path, &change(&content)) {
             tracing::warn!("cannot tell container {} of its links: {error}", record.id);
         }
-    }
-
-    /// Where a container's hosts file is.
-    pub(crate) fn hosts_file(&self, id: &ContainerId) -> PathBuf {
-        self.container_directory(id).join("hosts")
     }
 
     /// Opens the way to linked containers again after one got a new address.
@@ -188,10 +180,10 @@ impl Engine {
         let name = reference.strip_prefix('/').unwrap_or(reference);
         let unknown = || Error::NoSuchContainer(name.to_owned());
         let Some((parent, alias)) = name.split_once('/') else {
-            self.find(name)?;
+            self.directory.find(name)?;
             return Err(Error::RemoveDefaultName);
         };
-        let parent = self.directory.find(parent).map_err(|_| unknown())?;
+        let parent = self.directory.find_own(parent).map_err(|_| unknown())?;
         let _order = parent.transition.lock().await;
         let target = parent.record().links.get(alias).cloned().ok_or_else(unknown)?;
         self.unlink(&parent, alias, &target)
@@ -236,6 +228,17 @@ impl Engine {
         self.reopen_links(parent);
         Ok(())
     }
+}
+
+/// A container's links as inspect shows them, `/target:/parent/alias`, by the present names.
+pub(crate) fn link_entries(directory: &Directory, record: &Record) -> Option<Vec<String>> {
+    let entries = record.host_config.links.as_ref()?;
+    let shown = entries.iter().filter_map(|entry| {
+        let alias = Link::parse(entry).ok()?.alias;
+        let target = directory.get(record.links.get(&alias)?)?;
+        Some(format!("/{}:/{}/{alias}", target.record().name, record.name))
+    });
+    Some(shown.collect())
 }
 
 fn exposed(record: &Record) -> std::collections::BTreeSet<network::port::Port> {

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use shim_protocol::{Attach, Request};
 
+use super::service::Streams;
 use crate::clients::DETACH_KEYS;
 use crate::container::{Container, Phase, WaitingClient};
-use crate::engine::Engine;
 use crate::error::Error;
 use crate::logs::LogQuery;
 use crate::outcome::joined;
@@ -33,18 +33,18 @@ pub struct AttachRequest {
     pub logs: bool,
     /// Follow.
     pub stream: bool,
-    /// Never put heads before pieces, not even without a terminal (websockets).
+    /// Never write stream frame headers, not even without a terminal (websockets).
     pub raw: bool,
 }
 
 /// A checked wish to attach; [`AttachSession::join`] follows once the client's head is written.
 pub struct AttachSession {
-    engine: Arc<Engine>,
+    streams: Arc<Streams>,
     container: Arc<Container>,
     request: AttachRequest,
 }
 
-impl Engine {
+impl Streams {
     /// Looks up what a client wants to attach to.
     ///
     /// # Errors
@@ -54,8 +54,8 @@ impl Engine {
         reference: &str,
         request: AttachRequest,
     ) -> Result<AttachSession, Error> {
-        let container = self.find(reference)?;
-        Ok(AttachSession { engine: Arc::clone(self), container, request })
+        let container = self.directory.find(reference)?;
+        Ok(AttachSession { streams: Arc::clone(self), container, request })
     }
 }
 
@@ -79,16 +79,16 @@ impl AttachSession {
         early_input: Vec<u8>,
         greeting: &[u8],
     ) -> Result<(), Error> {
-        let Self { engine, container, request } = self;
+        let Self { streams, container, request } = self;
         let order = container.transition.lock().await;
         // A greeting fits into the buffer of every client that reads its answers.
         sys::stream::write_all(&socket, greeting, Duration::ZERO)
             .map_err(|source| Error::Shim { act: "greet a client of", source })?;
         let record = container.record();
-        engine.emit(&record, "attach", &[]);
+        streams.events.emit_container(&record, "attach", &[]);
         let terminal = record.config.tty;
         let attach = Attach {
-            client: engine.clients.next(),
+            client: streams.clients.next(),
             stdin: request.stdin && record.config.open_stdin,
             stdout: request.stdout,
             stderr: request.stderr,
@@ -105,9 +105,9 @@ impl AttachSession {
             attach.logs = false;
             if !attach.stream {
                 drop(order);
-                return engine.replay(&container, &attach, &socket).await;
+                return streams.replay(&container, &attach, &socket).await;
             }
-            engine.replay(&container, &attach, &socket).await?;
+            streams.replay(&container, &attach, &socket).await?;
         }
         if let Some(shim) = shim {
             shim.request(Request::Attach(attach), Some(socket.as_fd())).await?;
@@ -132,18 +132,13 @@ impl AttachSession {
     }
 }
 
-impl Engine {
-    /// Writes what a container has logged to a client. Who takes it so slowly that others wait too long
-    /// for the container is let go.
+impl Streams {
+    /// Writes what a container has logged to a client. A client that reads so slowly that others wait too
+    /// long for the container is disconnected.
     ///
     /// # Errors
-    /// When the client takes nothing, or is let go. A log that cannot be read is none.
-    async fn replay(
-        self: &Arc<Self>,
-        container: &Container,
-        attach: &Attach,
-        socket: &OwnedFd,
-    ) -> Result<(), Error> {
+    /// When the client does not read, or is disconnected. A log that cannot be read counts as empty.
+    async fn replay(&self, container: &Container, attach: &Attach, socket: &OwnedFd) -> Result<(), Error> {
         let query = LogQuery {
             stdout: attach.stdout,
             stderr: attach.stderr,
@@ -151,7 +146,7 @@ impl Engine {
             ..LogQuery::default()
         };
         let failed = |source| Error::Shim { act: "show the log to a client of", source };
-        let Ok(mut logs) = self.logs(container.id().as_str(), query).await else { return Ok(()) };
+        let Ok(mut logs) = self.logs.read(container.id().as_str(), query).await else { return Ok(()) };
         let mut left = TIMEOUT;
         while let Some(piece) = logs.next().await {
             let Ok(piece) = piece else { return Ok(()) };

@@ -4,17 +4,32 @@ use std::sync::Arc;
 
 use model::{LogSpec, Namespace};
 
-use crate::container::specification::{Surroundings, full_hostname, own_namespaces};
+use crate::container::specification::{StartInputs, full_hostname, own_namespaces};
 use crate::container::{Container, Record};
-use crate::engine::Engine;
+use crate::directory::Directory;
 use crate::error::{Error, file_error};
+use crate::image::Images;
 use crate::log_options;
+use crate::networking::Networking;
+use crate::options::Options;
+use crate::paths::Paths;
+use crate::volumes::Volumes;
 
-impl Engine {
+/// Looks up what starts need.
+pub(crate) struct StartLookup {
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) images: Arc<Images>,
+    pub(crate) networking: Arc<Networking>,
+    pub(crate) volumes: Arc<Volumes>,
+    pub(crate) paths: Arc<Paths>,
+    pub(crate) options: Arc<Options>,
+}
+
+impl StartLookup {
     /// Gathers everything a container's specification needs besides its record.
-    pub(crate) async fn surroundings(self: &Arc<Self>, record: &Arc<Record>) -> Result<Surroundings, Error> {
+    pub(crate) async fn gather(&self, record: &Arc<Record>) -> Result<StartInputs, Error> {
         check_network(&record.host_config.network_mode)?;
-        self.check_links(record)?;
+        self.networking.check_links(record)?;
         let mut namespaces = own_namespaces(record);
         if namespaces.network == Namespace::Own {
             namespaces.network = self.kept_network(record);
@@ -30,12 +45,12 @@ impl Engine {
             }
         }
         let joined = match host.network_mode.strip_prefix("container:") {
-            Some(other) => Some(self.find(other)?.record()),
+            Some(other) => Some(self.directory.find(other)?.record()),
             None => None,
         };
         let name_files = match &joined {
-            Some(other) => self.joined_name_files(other),
-            None => self.write_name_files(record)?,
+            Some(other) => self.networking.joined_name_files(other),
+            None => self.networking.write_name_files(record)?,
         };
         let named = joined.as_ref().unwrap_or(record);
         let name_files = name_files
@@ -43,51 +58,26 @@ impl Engine {
             .filter(|(_, place)| !record.mounts.iter().any(|mount| mount.destination == *place))
             .collect();
         self.make_bind_sources(record)?;
-        let lower = self.lower_directories(record)?;
-        Ok(Surroundings {
+        let lower = self.images.lower_directories(record)?;
+        Ok(StartInputs {
             lower,
-            directory: self.container_directory(&record.id),
+            directory: self.paths.container(&record.id),
             namespaces,
             hostname: full_hostname(&named.config),
             domainname: named.config.domainname.clone(),
             name_files,
-            link_environment: self.link_environment(record),
+            link_environment: self.networking.link_environment(record),
             log: self.log_spec(record).await?,
             default_limits: self.options.ulimits.clone(),
             cgroup_parent: self.options.cgroup_parent.clone(),
         })
     }
 
-    /// The layers of a container's image, topmost first.
-    ///
-    /// # Errors
-    /// When the image is not there any more.
-    pub fn lower_directories(&self, record: &Record) -> Result<Vec<std::path::PathBuf>, Error> {
-        let image = self.images.image(&record.image).map_err(Error::Image)?;
-        Ok(self.images.lower_directories(&image))
-    }
-
-    /// Refuses links to containers that do not run.
-    fn check_links(&self, record: &Record) -> Result<(), Error> {
-        for (alias, id) in &record.links {
-            let target = self.directory.get(id).map(|container| container.record());
-            let running = target.as_ref().is_some_and(|target| target.is_running());
-            if !running {
-                let name = target.map_or_else(|| id.to_string(), |target| target.name.clone());
-                return Err(Error::refused(format!(
-                    "Cannot link to a non running container: /{name} AS /{}/{alias}",
-                    record.name
-                )));
-            }
-        }
-        Ok(())
-    }
-
     fn namespace_of(&self, other: &str, record: &Record) -> Result<Namespace, Error> {
         if other.is_empty() {
             return Err(Error::refused("Prefix can't be empty"));
         }
-        let other: Arc<Container> = self.find(other)?;
+        let other: Arc<Container> = self.directory.find(other)?;
         if *other.id() == record.id {
             return Err(Error::refused("cannot join own network"));
         }
@@ -104,7 +94,7 @@ impl Engine {
             let other = other.record();
             let joined = other.host_config.network_mode.strip_prefix("container:");
             if let (Some(joined), Some(process)) = (joined, other.phase.process())
-                && self.find(joined).is_ok_and(|owner| *owner.id() == record.id)
+                && self.directory.find(joined).is_ok_and(|owner| *owner.id() == record.id)
             {
                 return Namespace::Process(process);
             }
@@ -136,20 +126,14 @@ impl Engine {
         Ok(LogSpec {
             driver: config.driver,
             options: config.config,
-            path: self.log_path(record),
+            path: self.paths.log(record),
             attributes,
             selected: log_options::selected(record),
         })
     }
-
-    /// Where a container's json-file log is.
-    #[must_use]
-    pub fn log_path(&self, record: &Record) -> std::path::PathBuf {
-        self.container_directory(&record.id).join(format!("{}-json.log", record.id))
-    }
 }
 
-/// Refuses network modes that are none.
+/// Refuses unknown network modes.
 fn check_network(mode: &str) -> Result<(), Error> {
     match mode {
         "" | "default" | "bridge" | "none" | "host" => Ok(()),

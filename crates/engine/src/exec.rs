@@ -1,69 +1,33 @@
 //! Further processes in running containers.
 
-mod saved;
-
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::{ContainerId, ExecId, ProcessSpec, Ulimit};
 use shim_protocol::{Answer, Attach, FailureKind, Request};
-use tokio::sync::watch;
 
-use crate::clients::DETACH_KEYS;
+use crate::cgroup_moves::CgroupMoves;
+use crate::clients::{ClientNumbers, DETACH_KEYS};
+use crate::container::execs::Exec;
+use crate::container::saved_exec::{ExecConfig, ExecState, SavedExec};
 use crate::container::specification::{self, put_variable};
 use crate::container::{Command, Container, Decision, Record, Refusal, capabilities, decide, resources};
-use crate::engine::Engine;
+use crate::database::Database;
+use crate::directory::Directory;
 use crate::error::Error;
+use crate::events::Events;
+use crate::networking::Networking;
+use crate::options::Options;
 use crate::random;
 use crate::shim::RequestError;
-
-pub(crate) use self::saved::SavedExec;
-pub use self::saved::{ExecConfig, ExecState};
 
 /// How long the notice of an exec's end may take once its process is gone.
 const END_NOTICE: Duration = Duration::from_secs(1);
 
-/// How long the shim's answer to the start of an exec may take.
-const START_ANSWER: Duration = Duration::from_secs(1);
-
-/// One exec. It lives until its container ends.
-pub struct Exec {
-    /// Its id.
-    pub id: ExecId,
-    /// The container it runs in.
-    pub container: ContainerId,
-    /// What runs.
-    pub config: ExecConfig,
-    state: watch::Sender<ExecState>,
-}
-
-impl Exec {
-    /// Where it is in its life.
-    #[must_use]
-    pub fn state(&self) -> ExecState {
-        *self.state.borrow()
-    }
-
-    /// Waits while it is known that it was started but not yet what came of it.
-    async fn settled(&self) {
-        if self.state() == ExecState::Running(0) {
-            let mut state = self.state.subscribe();
-            let known = state.wait_for(|state| *state != ExecState::Running(0));
-            let _ = tokio::time::timeout(START_ANSWER, known).await;
-        }
-    }
-
-    /// The command and its arguments as events show them.
-    fn command_line(&self) -> String {
-        let arguments = self.config.cmd.get(1..).unwrap_or_default().join(" ");
-        format!("{} {arguments}", self.config.cmd.first().map_or("", String::as_str))
-    }
-}
-
 /// A checked wish to start an exec; [`ExecSession::run`] follows once the client's head is written.
 pub struct ExecSession {
-    engine: Arc<Engine>,
+    execs: Arc<Execs>,
     exec: Arc<Exec>,
     container: Arc<Container>,
     terminal: bool,
@@ -77,30 +41,43 @@ pub struct ExecClient {
     pub early_input: Vec<u8>,
 }
 
-impl Engine {
+/// The execs of all containers, as clients know them.
+pub struct Execs {
+    pub(crate) database: Arc<Database>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) networking: Arc<Networking>,
+    pub(crate) cgroup_moves: Arc<CgroupMoves>,
+    pub(crate) clients: Arc<ClientNumbers>,
+    pub(crate) options: Arc<Options>,
+}
+
+impl Execs {
     /// Makes an exec in a running container.
     ///
     /// # Errors
     /// No command, an unknown container, or one that does not run.
-    pub fn create_exec(&self, reference: &str, config: ExecConfig) -> Result<ExecId, Error> {
+    pub fn create(&self, reference: &str, config: ExecConfig) -> Result<ExecId, Error> {
         if config.cmd.is_empty() {
             return Err(Error::NoExecCommand);
         }
-        let container = self.find(reference)?;
+        let container = self.directory.find(reference)?;
         let record = container.record();
         check_phase(&record, reference)?;
         self.cgroup_moves.prepare();
         let id = ExecId::from_random(random::bytes());
-        let exec = Exec {
+        let container_id = record.id.clone();
+        let exec = Exec::from(SavedExec {
             id: id.clone(),
-            container: record.id.clone(),
+            container: container_id.clone(),
             config,
-            state: watch::Sender::new(ExecState::Created),
-        };
-        self.remember_exec(&exec);
+            state: ExecState::Created,
+        });
+        exec.save(&self.database);
         let action = format!("exec_create: {}", exec.command_line());
-        self.execs.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), Arc::new(exec));
-        self.emit(&record, action, &[("execID", id.to_string())]);
+        container.execs.insert(exec);
+        self.directory.insert_exec(id.clone(), container_id);
+        self.events.emit_container(&record, action, &[("execID", id.to_string())]);
         Ok(id)
     }
 
@@ -108,23 +85,14 @@ impl Engine {
     ///
     /// # Errors
     /// Unknown or already started exec, or a container that does not run.
-    pub fn prepare_exec(self: &Arc<Self>, id: &str, terminal: bool) -> Result<ExecSession, Error> {
-        let exec = self.exec(id)?;
-        let container =
-            self.directory.get(&exec.container).ok_or_else(|| Error::NoSuchExec(id.to_owned()))?;
+    pub fn prepare(self: &Arc<Self>, id: &str, terminal: bool) -> Result<ExecSession, Error> {
+        let (exec, container) = self.directory.find_exec(id)?;
         check_phase(&container.record(), exec.container.as_str())?;
-        let taken = exec.state.send_if_modified(|state| {
-            let is_new = *state == ExecState::Created;
-            if is_new {
-                *state = ExecState::Running(0);
-            }
-            is_new
-        });
-        if !taken {
+        if !exec.take() {
             return Err(Error::ExecAlreadyRun(id.to_owned()));
         }
-        self.remember_exec(&exec);
-        Ok(ExecSession { engine: Arc::clone(self), exec, container, terminal })
+        exec.save(&self.database);
+        Ok(ExecSession { execs: Arc::clone(self), exec, container, terminal })
     }
 
     /// Finds an exec and its container's record.
@@ -134,27 +102,18 @@ impl Engine {
     ///
     /// # Errors
     /// Unknown exec, or one whose container ended.
-    pub async fn inspect_exec(&self, id: &str) -> Result<(Arc<Exec>, Arc<Record>), Error> {
-        let (exec, container) = self.find_exec(id)?;
+    pub async fn inspect(&self, id: &str) -> Result<(Arc<Exec>, Arc<Record>), Error> {
+        let (exec, container) = self.directory.find_exec(id)?;
         exec.settled().await;
         if let (ExecState::Running(pid), Some(shim)) = (exec.state(), container.shim())
             && pid != 0
             && let Ok(Answer::Processes(processes)) = shim.request(Request::Processes, None).await
             && !processes.contains(&pid)
         {
-            let mut state = exec.state.subscribe();
-            let ended = state.wait_for(|state| matches!(state, ExecState::Exited(_)));
             // Its output may be held open by others; then it counts as running.
-            let _ = tokio::time::timeout(END_NOTICE, ended).await;
+            let _ = tokio::time::timeout(END_NOTICE, exec.ended()).await;
         }
         Ok((exec, container.record()))
-    }
-
-    fn find_exec(&self, id: &str) -> Result<(Arc<Exec>, Arc<Container>), Error> {
-        let exec = self.exec(id)?;
-        let container =
-            self.directory.get(&exec.container).ok_or_else(|| Error::NoSuchExec(id.to_owned()))?;
-        Ok((exec, container))
     }
 
     /// Sets the size of an exec's terminal. Clients do so as soon as the answer to their start begins, when
@@ -162,8 +121,8 @@ impl Engine {
     ///
     /// # Errors
     /// Unknown exec, or one that does not run.
-    pub async fn resize_exec(&self, id: &str, height: u16, width: u16) -> Result<(), Error> {
-        let (exec, container) = self.find_exec(id)?;
+    pub async fn resize(&self, id: &str, height: u16, width: u16) -> Result<(), Error> {
+        let (exec, container) = self.directory.find_exec(id)?;
         exec.settled().await;
         let shim = container.shim();
         let is_running = matches!(exec.state(), ExecState::Running(pid) if pid != 0);
@@ -174,68 +133,24 @@ impl Engine {
         Ok(())
     }
 
-    /// The ids of a container's execs that were not finished.
+    /// The ids of a container's execs that have not ended.
     #[must_use]
-    pub fn exec_ids(&self, container: &ContainerId) -> Vec<ExecId> {
-        let execs = self.execs.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_container = execs.values().filter(|exec| exec.container == *container);
-        of_container
-            .filter(|exec| !matches!(exec.state(), ExecState::Exited(_)))
-            .map(|exec| exec.id.clone())
-            .collect()
+    pub fn of_container(&self, container: &ContainerId) -> Vec<ExecId> {
+        self.directory.get(container).map(|container| container.execs.unfinished()).unwrap_or_default()
     }
 
-    pub(crate) fn exec_ended(&self, id: &ExecId, code: i32) {
-        let exec = self.execs.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
-        let Some(exec) = exec else { return };
-        exec.state.send_replace(ExecState::Exited(code));
-        self.remember_exec(&exec);
-    }
-
-    /// Saves an exec, so that the next daemon knows it too.
-    fn remember_exec(&self, exec: &Exec) {
-        let saved = SavedExec {
-            id: exec.id.clone(),
-            container: exec.container.clone(),
-            config: exec.config.clone(),
-            state: exec.state(),
-        };
-        if let Err(error) = self.database.save_exec(&saved) {
-            tracing::warn!("cannot save exec {}: {error}", exec.id);
-        }
-    }
-
-    /// Takes over the execs that an earlier daemon saved, those of containers that run still.
-    pub(crate) fn restore_execs(&self) -> Result<(), Error> {
-        let mut execs = self.execs.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Takes over the execs that an earlier daemon saved, those of containers that still run.
+    pub(crate) fn restore(&self) -> Result<(), Error> {
         for saved in self.database.execs()? {
-            let runs =
-                self.directory.get(&saved.container).is_some_and(|container| container.record().is_running());
-            if !runs {
+            let container = self.directory.get(&saved.container);
+            let Some(container) = container.filter(|container| container.record().is_running()) else {
                 self.database.delete_execs(&saved.container)?;
                 continue;
-            }
-            let exec = Exec {
-                id: saved.id.clone(),
-                container: saved.container,
-                config: saved.config,
-                state: watch::Sender::new(saved.state),
             };
-            execs.insert(saved.id, Arc::new(exec));
+            self.directory.insert_exec(saved.id.clone(), saved.container.clone());
+            container.execs.insert(Exec::from(saved));
         }
         Ok(())
-    }
-
-    /// Forgets the execs of a container that ended.
-    pub(crate) fn forget_execs(&self, container: &ContainerId) {
-        let mut execs = self.execs.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = execs.len();
-        execs.retain(|_, exec| exec.container != *container);
-        if execs.len() != before
-            && let Err(error) = self.database.delete_execs(container)
-        {
-            tracing::warn!("cannot forget the execs of container {container}: {error}");
-        }
     }
 }
 
@@ -260,14 +175,14 @@ impl ExecSession {
     /// # Errors
     /// A program that cannot be run: its text is for the client's stream.
     pub async fn run(self, client: Option<ExecClient>) -> Result<(), Error> {
-        let Self { engine, exec, container, terminal } = self;
+        let Self { execs, exec, container, terminal } = self;
         let record = container.record();
         let config = &exec.config;
         let (socket, attach) = match client {
             None => (None, None),
             Some(client) => {
                 let attach = Attach {
-                    client: engine.clients.next(),
+                    client: execs.clients.next(),
                     stdin: config.attach_stdin,
                     stdout: config.attach_stdout,
                     stderr: config.attach_stderr,
@@ -280,14 +195,19 @@ impl ExecSession {
                 (Some(client.socket), Some(attach))
             }
         };
-        engine.emit(
+        execs.events.emit_container(
             &record,
             format!("exec_start: {}", exec.command_line()),
             &[("execID", exec.id.to_string())],
         );
         let request = shim_protocol::Exec {
             id: exec.id.clone(),
-            process: process(&record, config, &engine.options.ulimits, &engine.link_environment(&record))?,
+            process: process(
+                &record,
+                config,
+                &execs.options.ulimits,
+                &execs.networking.link_environment(&record),
+            )?,
             privileged: config.privileged,
             attach,
         };
@@ -295,19 +215,13 @@ impl ExecSession {
         let answer = shim.request(Request::Exec(Box::new(request)), socket.as_ref().map(AsFd::as_fd)).await;
         match answer {
             Ok(Answer::ExecStarted { process }) => {
-                exec.state.send_if_modified(|state| {
-                    let is_running = matches!(state, ExecState::Running(_));
-                    if is_running {
-                        *state = ExecState::Running(process.pid);
-                    }
-                    is_running
-                });
-                engine.remember_exec(&exec);
+                exec.note_start(process.pid);
+                exec.save(&execs.database);
                 Ok(())
             }
             Ok(_) => Ok(()),
             Err(error) => {
-                engine.exec_ended(&exec.id, exit_code(&error));
+                container.execs.note_end(&exec.id, exit_code(&error), &execs.database);
                 Err(error.into())
             }
         }

@@ -29,7 +29,7 @@ pub(crate) fn start_all(engine: &Arc<Engine>, containers: Vec<Arc<Container>>) {
                 // It has also been tried when its sender is gone.
                 let _ = needed.wait_for(|done| *done).await;
             }
-            engine.start_by_policy(&container, &record).await;
+            engine.containers.restarter.start_by_policy(&container, &record).await;
             done.send_replace(true);
         });
     }
@@ -41,7 +41,7 @@ fn needed(engine: &Engine, container: &Container) -> Vec<ContainerId> {
     let host = &record.host_config;
     let modes = [&host.network_mode, &host.ipc_mode, &host.pid_mode];
     let joined = modes.into_iter().filter_map(|mode| mode.strip_prefix("container:"));
-    let joined = joined.filter_map(|other| Some(engine.find(other).ok()?.id().clone()));
+    let joined = joined.filter_map(|other| Some(engine.directory.find(other).ok()?.id().clone()));
     joined.chain(record.links.values().cloned()).collect()
 }
 

@@ -1,0 +1,8 @@
+//! Containers in the network: endpoints, resolver files, and links between containers.
+
+mod endpoints;
+mod links;
+mod service;
+
+pub(crate) use self::links::link_entries;
+pub(crate) use self::service::Networking;

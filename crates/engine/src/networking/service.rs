@@ -1,0 +1,41 @@
+//! What the networking of containers works with.
+
+use std::sync::{Arc, Mutex};
+
+use crate::database::Database;
+use crate::directory::Directory;
+use crate::options::Options;
+use crate::paths::Paths;
+
+/// Connects containers, writes their resolver files and follows their links.
+pub(crate) struct Networking {
+    pub(crate) network: Arc<network::Network>,
+    pub(super) database: Arc<Database>,
+    pub(super) directory: Arc<Directory>,
+    pub(super) paths: Arc<Paths>,
+    pub(super) options: Arc<Options>,
+    /// Shared by ends of containers until their addresses and ports are free.
+    pub(crate) endings: tokio::sync::RwLock<()>,
+    /// Held while a container's hosts file is read and written.
+    pub(super) hosts_files: Mutex<()>,
+}
+
+impl Networking {
+    pub(crate) fn new(
+        network: network::Network,
+        database: &Arc<Database>,
+        directory: &Arc<Directory>,
+        paths: &Arc<Paths>,
+        options: &Arc<Options>,
+    ) -> Self {
+        Self {
+            network: Arc::new(network),
+            database: Arc::clone(database),
+            directory: Arc::clone(directory),
+            paths: Arc::clone(paths),
+            options: Arc::clone(options),
+            endings: tokio::sync::RwLock::default(),
+            hosts_files: Mutex::default(),
+        }
+    }
+}

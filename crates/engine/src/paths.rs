@@ -1,0 +1,66 @@
+//! Where the engine's files are.
+
+use std::path::PathBuf;
+
+use model::ContainerId;
+use shim_protocol::RunDirectory;
+
+use crate::options::Options;
+use crate::record::Record;
+
+/// The places beneath the data root and the exec root.
+pub(crate) struct Paths {
+    data_root: PathBuf,
+    exec_root: PathBuf,
+}
+
+impl Paths {
+    pub(crate) fn new(options: &Options) -> Self {
+        Self { data_root: options.data_root.clone(), exec_root: options.exec_root.clone() }
+    }
+
+    /// The directory of all containers' own files.
+    pub(crate) fn containers(&self) -> PathBuf {
+        self.data_root.join("containers")
+    }
+
+    /// The directory of a container's own files.
+    pub(crate) fn container(&self, id: &ContainerId) -> PathBuf {
+        self.containers().join(id.as_str())
+    }
+
+    /// A container's own layer.
+    pub(crate) fn upper(&self, id: &ContainerId) -> PathBuf {
+        self.container(id).join("upper")
+    }
+
+    /// A container's json-file log.
+    pub(crate) fn log(&self, record: &Record) -> PathBuf {
+        self.container(&record.id).join(format!("{}-json.log", record.id))
+    }
+
+    /// A container's hosts file.
+    pub(crate) fn hosts(&self, id: &ContainerId) -> PathBuf {
+        self.container(id).join("hosts")
+    }
+
+    /// The directory of all run directories.
+    pub(crate) fn runs(&self) -> PathBuf {
+        self.exec_root.join("containers")
+    }
+
+    /// The directory that a container's shim works in.
+    pub(crate) fn run(&self, id: &ContainerId) -> RunDirectory {
+        RunDirectory::new(&self.exec_root, id)
+    }
+
+    /// Where files wait for their deletion.
+    pub(crate) fn trash(&self) -> PathBuf {
+        self.data_root.join("trash")
+    }
+
+    /// The directory of all volumes.
+    pub(crate) fn volumes(&self) -> PathBuf {
+        self.data_root.join("volumes")
+    }
+}

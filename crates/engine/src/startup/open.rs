@@ -1,0 +1,267 @@
+//! Makes the engine's services, from the lowest floor to the highest.
+
+use std::sync::Arc;
+
+use sys::program::SealedProgram;
+
+use super::reconcile;
+use crate::builds::Builds;
+use crate::cgroup_moves::CgroupMoves;
+use crate::clients::ClientNumbers;
+use crate::container::containers::Containers;
+use crate::container::create::Creator;
+use crate::container::exit::Supervisor;
+use crate::container::follow_up::FollowUps;
+use crate::container::pause::Freezer;
+use crate::container::remove::Remover;
+use crate::container::restart::Restarter;
+use crate::container::start::Starter;
+use crate::container::start_inputs::StartLookup;
+use crate::container::stop::Stopper;
+use crate::database::Database;
+use crate::directory::Directory;
+use crate::engine::Engine;
+use crate::error::{Error, file_error};
+use crate::events::Events;
+use crate::exec::Execs;
+use crate::files::Files;
+use crate::image::Images;
+use crate::logs::Logs;
+use crate::networking::Networking;
+use crate::options::Options;
+use crate::paths::Paths;
+use crate::streams::Streams;
+use crate::volumes::Volumes;
+
+impl Engine {
+    /// Opens the engine: its directories, database, images and network; takes over containers that
+    /// run, records the exits that happened meanwhile, sweeps what was left half made, and starts
+    /// containers whose policy asks for it.
+    ///
+    /// # Errors
+    /// When a directory, the database or the network cannot be set up.
+    pub async fn open(options: Options) -> Result<Arc<Self>, Error> {
+        let options = Arc::new(options);
+        let paths = Arc::new(Paths::new(&options));
+        crate::roots::close(&options)?;
+        let database = Arc::new(Database::open(&options.data_root.join("state.db"))?);
+        let records = database.containers()?;
+        let endpoints = records.iter().filter_map(|record| record.endpoint.clone()).collect();
+        let network = network::Network::open_with(&options.network, endpoints, crate::fault::of_network())
+            .map_err(Error::Network)?;
+        let shim_program =
+            SealedProgram::load(&options.shim).map_err(file_error("load the shim", &options.shim))?;
+        let store = images::Store::open(options.data_root.join("images")).map_err(Error::Image)?;
+        if let Some(bytes) = options.unpack_allowance {
+            store.set_unpack_allowance(bytes);
+        }
+        let builder =
+            builder::Builder::new(store.clone(), options.data_root.join("builds"), &options.version)
+                .map_err(|error| Error::refused(error.to_string()))?;
+        let directory = Arc::new(Directory::default());
+        let events = Arc::new(Events::kept_in(Arc::clone(&database))?);
+        let low = Low {
+            networking: Arc::new(Networking::new(network, &database, &directory, &paths, &options)),
+            images: Arc::new(Images::new(store, options.registry.clone(), &directory, &events)),
+            cgroup_moves: CgroupMoves::open(),
+            options,
+            paths,
+            database,
+            directory,
+            events,
+        };
+        for warning in low.networking.network.warnings() {
+            tracing::warn!("{warning}");
+        }
+        let engine = Arc::new(low.build(shim_program, builder)?);
+        reconcile::all(&engine, records).await?;
+        Ok(engine)
+    }
+}
+
+/// The services of the low floors.
+struct Low {
+    options: Arc<Options>,
+    paths: Arc<Paths>,
+    database: Arc<Database>,
+    directory: Arc<Directory>,
+    events: Arc<Events>,
+    networking: Arc<Networking>,
+    images: Arc<Images>,
+    cgroup_moves: Arc<CgroupMoves>,
+}
+
+impl Low {
+    /// Makes all services above these.
+    fn build(self, shim_program: SealedProgram, builder: builder::Builder) -> Result<Engine, Error> {
+        let (follow_ups, requests) = FollowUps::channel();
+        let volumes = Arc::new(Volumes::new(&self.database, &self.directory, &self.images, &self.paths));
+        let supervisor = Arc::new(self.supervisor(&follow_ups));
+        let containers = Arc::new(self.containers(&volumes, &supervisor, follow_ups, shim_program));
+        tokio::spawn(Arc::clone(&containers.restarter).follow_up(requests));
+        let clients = Arc::new(ClientNumbers::default());
+        let logs = Arc::new(Logs { directory: Arc::clone(&self.directory), paths: Arc::clone(&self.paths) });
+        let streams = Arc::new(Streams {
+            directory: Arc::clone(&self.directory),
+            events: Arc::clone(&self.events),
+            clients: Arc::clone(&clients),
+            logs: Arc::clone(&logs),
+        });
+        let builds = Arc::new(Builds {
+            builder,
+            images: Arc::clone(&self.images),
+            events: Arc::clone(&self.events),
+            containers: Arc::clone(&containers),
+            streams: Arc::clone(&streams),
+            paths: Arc::clone(&self.paths),
+        });
+        Ok(Engine {
+            execs: Arc::new(self.execs(clients)),
+            files: Arc::new(self.files(&containers)),
+            identity: self.database.setting("identity", make_identity)?,
+            containers,
+            streams,
+            logs,
+            builds,
+            supervisor,
+            volumes,
+            options: self.options,
+            paths: self.paths,
+            database: self.database,
+            directory: self.directory,
+            events: self.events,
+            networking: self.networking,
+            images: self.images,
+        })
+    }
+
+    fn supervisor(&self, follow_ups: &FollowUps) -> Supervisor {
+        Supervisor {
+            database: Arc::clone(&self.database),
+            directory: Arc::clone(&self.directory),
+            events: Arc::clone(&self.events),
+            networking: Arc::clone(&self.networking),
+            paths: Arc::clone(&self.paths),
+            follow_ups: follow_ups.clone(),
+        }
+    }
+
+    fn containers(
+        &self,
+        volumes: &Arc<Volumes>,
+        supervisor: &Arc<Supervisor>,
+        follow_ups: FollowUps,
+        shim_program: SealedProgram,
+    ) -> Containers {
+        let creator = Arc::new(self.creator(volumes));
+        let starter = Arc::new(Starter {
+            database: Arc::clone(&self.database),
+            directory: Arc::clone(&self.directory),
+            events: Arc::clone(&self.events),
+            networking: Arc::clone(&self.networking),
+            creator: Arc::clone(&creator),
+            supervisor: Arc::clone(supervisor),
+            lookup: self.start_lookup(volumes),
+            follow_ups,
+            cgroup_moves: Arc::clone(&self.cgroup_moves),
+            shim_program,
+            paths: Arc::clone(&self.paths),
+        });
+        let freezer = Arc::new(Freezer {
+            database: Arc::clone(&self.database),
+            directory: Arc::clone(&self.directory),
+            events: Arc::clone(&self.events),
+        });
+        let stopper = Arc::new(Stopper {
+            database: Arc::clone(&self.database),
+            directory: Arc::clone(&self.directory),
+            events: Arc::clone(&self.events),
+            freezer: Arc::clone(&freezer),
+            networking: Arc::clone(&self.networking),
+        });
+        let remover = Arc::new(Remover {
+            database: Arc::clone(&self.database),
+            directory: Arc::clone(&self.directory),
+            events: Arc::clone(&self.events),
+            networking: Arc::clone(&self.networking),
+            volumes: Arc::clone(volumes),
+            stopper: Arc::clone(&stopper),
+            paths: Arc::clone(&self.paths),
+        });
+        let restarter = Arc::new(Restarter {
+            directory: Arc::clone(&self.directory),
+            events: Arc::clone(&self.events),
+            starter: Arc::clone(&starter),
+            stopper: Arc::clone(&stopper),
+            remover: Arc::clone(&remover),
+        });
+        Containers {
+            database: Arc::clone(&self.database),
+            directory: Arc::clone(&self.directory),
+            events: Arc::clone(&self.events),
+            networking: Arc::clone(&self.networking),
+            paths: Arc::clone(&self.paths),
+            creator,
+            starter,
+            stopper,
+            freezer,
+            restarter,
+            remover,
+        }
+    }
+
+    fn creator(&self, volumes: &Arc<Volumes>) -> Creator {
+        Creator {
+            database: Arc::clone(&self.database),
+            directory: Arc::clone(&self.directory),
+            events: Arc::clone(&self.events),
+            images: Arc::clone(&self.images),
+            networking: Arc::clone(&self.networking),
+            volumes: Arc::clone(volumes),
+            cgroup_moves: Arc::clone(&self.cgroup_moves),
+            paths: Arc::clone(&self.paths),
+            options: Arc::clone(&self.options),
+        }
+    }
+
+    fn start_lookup(&self, volumes: &Arc<Volumes>) -> StartLookup {
+        StartLookup {
+            directory: Arc::clone(&self.directory),
+            images: Arc::clone(&self.images),
+            networking: Arc::clone(&self.networking),
+            volumes: Arc::clone(volumes),
+            paths: Arc::clone(&self.paths),
+            options: Arc::clone(&self.options),
+        }
+    }
+
+    fn execs(&self, clients: Arc<ClientNumbers>) -> Execs {
+        Execs {
+            database: Arc::clone(&self.database),
+            directory: Arc::clone(&self.directory),
+            events: Arc::clone(&self.events),
+            networking: Arc::clone(&self.networking),
+            cgroup_moves: Arc::clone(&self.cgroup_moves),
+            clients,
+            options: Arc::clone(&self.options),
+        }
+    }
+
+    fn files(&self, containers: &Containers) -> Files {
+        Files {
+            directory: Arc::clone(&self.directory),
+            events: Arc::clone(&self.events),
+            images: Arc::clone(&self.images),
+            networking: Arc::clone(&self.networking),
+            freezer: Arc::clone(&containers.freezer),
+            paths: Arc::clone(&self.paths),
+        }
+    }
+}
+
+fn make_identity() -> String {
+    const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let bytes: [u8; 48] = crate::random::bytes();
+    let letters: Vec<char> = bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte & 31)])).collect();
+    letters.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join(":")
+}
