@@ -18,8 +18,23 @@ pub struct Request {
     pub container: ContainerId,
     /// `Config.MacAddress`; `None` derives it from the address.
     pub mac: Option<MacAddress>,
+    /// What the container may send.
+    pub source_check: SourceCheck,
     /// What to publish, as [`crate::port::plan`] gives it.
     pub ports: Vec<PortRequest>,
+}
+
+/// From which addresses packets of a container pass its port of the bridge; the terms are those of
+/// RFC 3704.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceCheck {
+    /// Only from the container's own.
+    #[default]
+    Strict,
+    /// Also from those that belong to nobody on the network, with its own hardware address: for a
+    /// container that may configure itself as a router (`NET_ADMIN`).
+    Loose,
 }
 
 /// One container's place in the network. The engine saves it and hands it to
@@ -36,6 +51,9 @@ pub struct Endpoint {
     pub gateway: Ipv4Addr,
     /// The hardware address of its interface.
     pub mac: MacAddress,
+    /// What the container may send.
+    #[serde(default)]
+    pub source_check: SourceCheck,
     /// The name of its link's end on the host.
     pub link: String,
     /// Its published ports.

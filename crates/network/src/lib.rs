@@ -18,11 +18,12 @@
 //!   engine cannot know who else has come to need it.
 //! - `route_localnet` of the bridge (and of links beside it) is set, which 127.0.0.1 needs; the
 //!   firewall keeps containers from 127.0.0.0/8 in turn. `proxy_arp` of the bridge is set with
-//!   the first link beside it. Inside a container `eth0` takes no address of
-//!   IPv6.
-//! - One table of nf_tables, `ip berth` (`ip berth-<bridge>` for another bridge), whose rules
-//!   stand at the top of the module `firewall::table`. It is changed in single transactions
-//!   through netlink; no program is executed. `--iptables=false` makes none; then ports are held
+//!   the first link beside it.
+//! - IPv6 is disabled on the engine's own bridge and on the host's end of each link, and nobody's
+//!   announcement of a router is taken there; inside, init disables it on `eth0`.
+//! - Two tables of nf_tables, `ip berth` and `bridge berth` (`berth-<bridge>` for another bridge),
+//!   whose rules stand at the top of the modules `firewall::table` and `firewall::port_security`.
+//!   They are changed in single transactions through netlink; no program is executed. `--iptables=false` makes none; then ports are held
 //!   but nothing leads to them, as no process stands between (`--userland-proxy` means nothing).
 //! - A bound socket a published port, so that no other program takes it meanwhile.
 //!
@@ -30,7 +31,7 @@
 //! Every table must let a packet pass, so one that drops wins. Where iptables' chain FORWARD has
 //! the policy DROP (dockerd sets it when it has turned forwarding on), four rules are appended to
 //! that chain which accept what comes from and goes to containers. They stand behind all rules of
-//! the host, which so keep their say, and are taken away with the table; nothing else of the
+//! the host, which so keep their say, and are taken away with the tables; nothing else of the
 //! host's or of dockerd's is touched, and both engines' containers work side by side whichever
 //! starts first. Of other tables that drop, of firewalld and of iptables-legacy
 //! [`Network::warnings`] tells. A thread listens to what others change, so that rules which are
@@ -62,7 +63,7 @@ pub mod port;
 mod route;
 mod subnet;
 
-pub use endpoint::{Endpoint, INTERFACE_NAME, Opening, Request};
+pub use endpoint::{Endpoint, INTERFACE_NAME, Opening, Request, SourceCheck};
 pub use error::Error;
 pub use fault::{Faults, Injected, Step};
 pub use mac::{MacAddress, MacAddressError};

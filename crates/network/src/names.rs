@@ -11,10 +11,16 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-pub use hosts::{ExtraHost, Hosts, LinkedHost, NameError, host_network_hosts, with_link, without_link};
+pub use hosts::{
+    ExtraHost, HostLine, Hosts, LinkedHost, NameError, host_network_hosts, with_link, without_link,
+};
 pub use resolv_conf::{HostServers, NameServers, host_resolv_conf, resolv_conf};
 
 use crate::Error;
+
+/// The longest hosts or resolv.conf file that is read, in bytes. Lists of blocked advertisers, the
+/// longest hosts files that people use, have some 5 MB.
+pub const LONGEST_HOSTS_FILE: u64 = 8 * 1024 * 1024;
 
 /// Makes the content of `/etc/hostname`.
 #[must_use]
@@ -27,12 +33,44 @@ pub fn hostname(name: &str) -> String {
 ///
 /// # Errors
 /// [`Error::File`] when the file cannot be made or written.
-pub fn write_in_place(path: &Path, content: &str) -> Result<(), Error> {
+pub fn write_in_place(path: &Path, content: impl AsRef<[u8]>) -> Result<(), Error> {
     let failed = |source: io::Error| Error::File { act: "write", path: path.to_owned(), source };
+    let content = content.as_ref();
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(false).mode(0o644).open(path).map_err(failed)?;
-    file.write_all(content.as_bytes()).map_err(failed)?;
+    file.write_all(content).map_err(failed)?;
     file.set_len(content.len() as u64).map_err(failed)
+}
+
+/// Changes a hosts file in place. The container may have written anything into it: one that is longer
+/// than [`LONGEST_HOSTS_FILE`] or has become something else than a file is refused and stays.
+///
+/// # Errors
+/// [`Error::File`] when the file cannot be read or written.
+pub fn change_hosts(path: &Path, change: impl FnOnce(&[u8]) -> Vec<u8>) -> Result<(), Error> {
+    let content = sys::bounded_read::read(path, LONGEST_HOSTS_FILE).map_err(|source| Error::File {
+        act: "read",
+        path: path.to_owned(),
+        source,
+    })?;
+    write_in_place(path, change(&content))
+}
+
+/// Reads the host's own hosts file.
+///
+/// # Errors
+/// [`Error::File`] when it cannot be read.
+pub fn host_hosts(path: &Path) -> Result<String, Error> {
+    read_on_host(path)
+}
+
+/// Reads a file of the host as text. A missing file is an empty one.
+fn read_on_host(path: &Path) -> Result<String, Error> {
+    match sys::bounded_read::read_on_host(path, LONGEST_HOSTS_FILE) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(source) => Err(Error::File { act: "read", path: path.to_owned(), source }),
+    }
 }
 
 #[cfg(test)]
@@ -40,6 +78,22 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
+
+    #[test]
+    fn a_hosts_file_that_its_container_made_huge_is_not_read() {
+        let path = std::env::temp_dir().join(format!("berth-hosts-{}", std::process::id()));
+        write_in_place(&path, "1.2.3.4\tx\n").expect("written");
+        change_hosts(&path, |content| [content, b"5.6.7.8\ty\n"].concat()).expect("changed");
+        let content = std::fs::read_to_string(&path).expect("content");
+        let file = OpenOptions::new().write(true).open(&path).expect("opened");
+        file.set_len(8 << 30).expect("made sparse");
+        let changed = change_hosts(&path, |_| panic!("the content is not read"));
+        let length = file.metadata().expect("metadata").len();
+        std::fs::remove_file(&path).expect("removed");
+        assert_eq!(content, "1.2.3.4\tx\n5.6.7.8\ty\n");
+        assert!(matches!(changed, Err(Error::File { act: "read", .. })), "{changed:?}");
+        assert_eq!(length, 8 << 30);
+    }
 
     #[test]
     fn a_shorter_content_keeps_the_inode() {

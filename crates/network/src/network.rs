@@ -22,7 +22,7 @@ use crate::addresses::AddressPool;
 use crate::endpoint::{Endpoint, Request, link_name};
 use crate::error::Error;
 use crate::fault::{Faults, Step};
-use crate::firewall::{Content, Firewall};
+use crate::firewall::{Content, Firewall, Place};
 use crate::held_ports::{Held, PortBook};
 use crate::mac::MacAddress;
 use crate::route::Routing;
@@ -90,6 +90,17 @@ enum LinkState {
     Missing,
     Port,
     Routed,
+}
+
+impl LinkState {
+    /// Where the link ends on the host, if it is there.
+    const fn place(self) -> Option<Place> {
+        match self {
+            Self::Missing => None,
+            Self::Port => Some(Place::Port),
+            Self::Routed => Some(Place::Beside),
+        }
+    }
 }
 
 impl Network {
@@ -197,6 +208,7 @@ impl Active {
             prefix_length: self.bridge.address.prefix_length,
             gateway: self.bridge.address.address,
             mac: request.mac.unwrap_or_else(|| MacAddress::of(address)),
+            source_check: request.source_check,
             link: link_name(&request.container, book.generation),
             ports: held.iter().map(|held| held.port).collect(),
             openings: Vec::new(),
@@ -211,8 +223,10 @@ impl Book {
     /// What the firewall holds for all endpoints that have a link.
     fn content(&self) -> Content {
         let mut content = Content::default();
-        for entry in self.endpoints.values().filter(|entry| entry.link != LinkState::Missing) {
-            content.add(&entry.endpoint, entry.link == LinkState::Routed);
+        for entry in self.endpoints.values() {
+            if let Some(place) = entry.link.place() {
+                content.add(&entry.endpoint, place);
+            }
         }
         content
     }

@@ -73,7 +73,7 @@ impl Birth<'_> {
             sys::clone::unshare_cgroup_namespace().doing("making a cgroup namespace")?;
         }
         if self.spec.namespaces.network == Namespace::Own || interface.is_some() {
-            interface::configure(interface.as_ref())?;
+            interface::configure(&tree.file_systems.proc, interface.as_ref())?;
         }
         sysctl::set(&tree.file_systems.proc, &self.spec.sysctls)?;
         if self.spec.init {

@@ -1,13 +1,14 @@
 //! Sets up the loopback and the container's interface from within its network namespace.
 
 use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
 
 use model::InterfaceConfig;
 use rustix::net::{AddressFamily, SocketType};
 use sys::netlink::{ACKNOWLEDGE, CREATE, EXCLUSIVE, Message, Protocol, Socket};
 
-use crate::StartError;
 use crate::error::Doing;
+use crate::{StartError, sysctl};
 
 /// Values of linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h and linux/if.h.
 mod number {
@@ -29,8 +30,12 @@ mod number {
     pub(super) const LOOPBACK: u32 = 1;
 }
 
-/// Brings the loopback up and, if given, the interface with its address and default route.
-pub(crate) fn configure(interface: Option<&InterfaceConfig>) -> Result<(), StartError> {
+/// Brings the loopback up and, if given, the interface with its address and default route. `proc`
+/// is a procfs that is surely one.
+pub(crate) fn configure(proc: impl AsFd, interface: Option<&InterfaceConfig>) -> Result<(), StartError> {
+    if let Some(interface) = interface {
+        refuse_ipv6(proc, &interface.name)?;
+    }
     let mut socket = Socket::open(Protocol::Route).doing("opening netlink")?;
     let mut messages = vec![link_up(number::LOOPBACK)];
     if let Some(interface) = interface {
@@ -42,6 +47,15 @@ pub(crate) fn configure(interface: Option<&InterfaceConfig>) -> Result<(), Start
     let name = interface.map_or("lo", |interface| interface.name.as_str());
     socket.request(&messages).map_err(|error| error.source).doing_with(|| format!("configuring {name}"))?;
     Ok(())
+}
+
+/// The network is one of IPv4, so whoever announces himself there as a router of IPv6 is none. What
+/// one announced before this is forgotten with it. A kernel without IPv6 has nothing to set.
+fn refuse_ipv6(proc: impl AsFd, name: &str) -> Result<(), StartError> {
+    match sysctl::write(proc, &format!("net/ipv6/conf/{name}/disable_ipv6"), "1") {
+        Err(rustix::io::Errno::NOENT) => Ok(()),
+        result => result.doing_with(|| format!("disabling IPv6 on {name}")),
+    }
 }
 
 fn index_of(name: &str) -> Result<u32, StartError> {

@@ -1,12 +1,12 @@
 //! Kernel settings that belong to the container's own namespaces.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::Path;
 
 use model::{Namespace, Namespaces, SysctlScope};
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use crate::error::Doing;
 use crate::root::mounts::PROC_MAGIC;
@@ -30,15 +30,20 @@ pub(crate) fn check(settings: &BTreeMap<String, String>, namespaces: &Namespaces
 /// Writes the settings through a procfs that is surely one.
 pub(crate) fn set(proc: impl AsFd, settings: &BTreeMap<String, String>) -> Result<(), StartError> {
     for (name, value) in settings {
-        let act = || format!("setting {name}");
-        let path = format!("sys/{}", name.replace('.', "/"));
-        let file = open_beneath(proc.as_fd(), Path::new(&path), OFlags::WRONLY).doing_with(act)?;
-        if rustix::fs::fstatfs(&file).doing_with(act)?.f_type != PROC_MAGIC {
-            return Err(rustix::io::Errno::INVAL).doing_with(act);
-        }
-        std::fs::File::from(file).write_all(value.as_bytes()).doing_with(act)?;
+        write(proc.as_fd(), &name.replace('.', "/"), value).doing_with(|| format!("setting {name}"))?;
     }
     Ok(())
+}
+
+/// Writes one setting, `path` being that beneath /proc/sys.
+pub(crate) fn write(proc: impl AsFd, path: &str, value: &str) -> Result<(), Errno> {
+    let path = format!("sys/{path}");
+    let file = open_beneath(proc.as_fd(), Path::new(&path), OFlags::WRONLY)?;
+    if rustix::fs::fstatfs(&file)?.f_type != PROC_MAGIC {
+        return Err(Errno::INVAL);
+    }
+    // The kernel takes a setting whole.
+    rustix::io::write(&file, value.as_bytes()).map(drop)
 }
 
 #[cfg(test)]

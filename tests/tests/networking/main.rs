@@ -4,6 +4,7 @@
 mod bridge;
 mod firewalls;
 mod flags;
+mod hostile;
 mod links;
 mod modes;
 mod names;

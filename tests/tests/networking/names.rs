@@ -38,6 +38,26 @@ fn hosts_and_hostname_say_what_was_asked() {
 }
 
 #[test]
+fn host_gateway_is_the_hosts_address_on_the_bridge() {
+    let engine = Engine::start();
+    let host = json!({ "ExtraHosts": ["host.docker.internal:host-gateway"] });
+    let id = engine.run(&idle(json!({ "HostConfig": host })));
+    let hosts = engine.exec(&id, &["cat", "/etc/hosts"]).stdout;
+    let line = format!("{}\thost.docker.internal\n", address(&engine, &id, "Gateway"));
+    assert!(hosts.ends_with(&line), "{hosts}");
+    assert_eq!(engine.inspect(&id)["HostConfig"]["ExtraHosts"], host["ExtraHosts"]);
+}
+
+#[test]
+fn host_gateway_without_a_bridge_is_refused_at_the_start() {
+    let engine = crate::engine_with(&["--bridge", "none"]);
+    let host = json!({ "ExtraHosts": ["h:host-gateway"] });
+    let id = engine.create(&idle(json!({ "HostConfig": host })));
+    let text = crate::refused_start(&engine, &id, 500);
+    assert_eq!(text, "unable to derive the IP value for host-gateway: the engine runs without a bridge");
+}
+
+#[test]
 fn inspect_names_the_files_that_the_container_sees() {
     let mut engine = Engine::start();
     let id = engine.create(&idle(json!({ "HostConfig": { "Dns": ["9.9.9.9"] } })));

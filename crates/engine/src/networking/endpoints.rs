@@ -4,12 +4,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
+use network::SourceCheck;
 use network::names::{ExtraHost, HostServers, Hosts, NameServers};
 
 use super::service::Networking;
 use crate::container::specification::full_hostname;
 use crate::container::{Container, Record};
-use crate::error::{Error, file_error};
+use crate::error::Error;
 use crate::outcome::joined;
 
 /// The host's own resolver configuration.
@@ -133,17 +134,15 @@ impl Networking {
     }
 
     fn write_hosts(&self, record: &Record) -> Result<(), Error> {
-        let extra = record
-            .host_config
-            .extra_hosts
-            .iter()
-            .flatten()
-            .map(|text| ExtraHost::parse(text).map_err(|error| Error::refused(error.to_string())))
-            .collect::<Result<Vec<_>, _>>()?;
+        let gateway = self.network.bridge().map(|(_, bridge)| bridge.address);
+        let parse = |text: &String| ExtraHost::parse(text).and_then(|host| host.resolve(gateway));
+        let extra = record.host_config.extra_hosts.iter().flatten().map(parse);
+        let extra: Vec<_> =
+            extra.collect::<Result<_, _>>().map_err(|error| Error::refused(error.to_string()))?;
         let _alone = self.hosts_files.lock().unwrap_or_else(PoisonError::into_inner);
         let content = if record.host_config.network_mode == "host" {
-            let path = std::path::Path::new("/etc/hosts");
-            let host = std::fs::read_to_string(path).map_err(file_error("read", path))?;
+            let host =
+                network::names::host_hosts(std::path::Path::new("/etc/hosts")).map_err(Error::Network)?;
             network::names::host_network_hosts(&host, &extra)
         } else {
             let hosts = Hosts {
@@ -156,6 +155,23 @@ impl Networking {
             hosts.content()
         };
         network::names::write_in_place(&self.paths.hosts(&record.id), &content).map_err(Error::Network)
+    }
+}
+
+/// The endpoint of a container as it was saved, with what it may send as its settings say: the
+/// endpoints of earlier releases do not tell.
+pub(crate) fn saved_endpoint(record: &Record) -> Option<network::Endpoint> {
+    let endpoint = record.endpoint.clone()?;
+    Some(network::Endpoint { source_check: source_check(record), ..endpoint })
+}
+
+/// What a container may send: one that may change its own network may be a router for others.
+fn source_check(record: &Record) -> SourceCheck {
+    let host = &record.host_config;
+    let names = crate::container::specification::capability_names(host).unwrap_or_default();
+    match host.privileged || names.iter().any(|name| name.ends_with("NET_ADMIN")) {
+        true => SourceCheck::Loose,
+        false => SourceCheck::Strict,
     }
 }
 
@@ -172,5 +188,5 @@ fn endpoint_request(record: &Record) -> Result<network::Request, Error> {
     exposed.extend(network::port::exposed(bindings.keys()));
     let ports = network::port::plan(&exposed, &bindings, record.host_config.publish_all_ports)
         .map_err(|error| Error::refused(error.to_string()))?;
-    Ok(network::Request { container: record.id.clone(), mac, ports })
+    Ok(network::Request { container: record.id.clone(), mac, source_check: source_check(record), ports })
 }

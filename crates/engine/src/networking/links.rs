@@ -143,11 +143,9 @@ impl Networking {
     }
 
     /// Changes the hosts file of a container in place; nobody else changes it meanwhile.
-    fn change_hosts(&self, record: &Record, change: impl FnOnce(&str) -> String) {
+    fn change_hosts(&self, record: &Record, change: impl FnOnce(&[u8]) -> Vec<u8>) {
         let _alone = self.hosts_files.lock().unwrap_or_else(PoisonError::into_inner);
-        let path = self.paths.hosts(&record.id);
-        let Ok(content) = std::fs::read_to_string(&path) else { return };
-        if let Err(error) = network::names::write_in_place(&path, &change(&content)) {
+        if let Err(error) = network::names::change_hosts(&self.paths.hosts(&record.id), change) {
             tracing::warn!("cannot tell container {} of its links: {error}", record.id);
         }
     }

@@ -46,7 +46,7 @@ impl Engine {
         crate::roots::close(&options)?;
         let database = Arc::new(Database::open(&options.data_root.join("state.db"))?);
         let records = database.containers()?;
-        let endpoints = records.iter().filter_map(|record| record.endpoint.clone()).collect();
+        let endpoints = records.iter().filter_map(crate::networking::saved_endpoint).collect();
         let network = network::Network::open_with(&options.network, endpoints, crate::fault::of_network())
             .map_err(Error::Network)?;
         let shim_program =

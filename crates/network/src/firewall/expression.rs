@@ -18,20 +18,38 @@ const REGISTER_VERDICT: u32 = 0;
 const FIRST: u32 = 1;
 /// `NFT_REG32_01`, the second four bytes of the first register; the following are numbered on.
 const SECOND_WORD: u32 = 9;
+/// `NFT_PAYLOAD_LL_HEADER`, and where an Ethernet frame's source is.
+const LINK_HEADER: u32 = 0;
+const LINK_SOURCE_OFFSET: u32 = 6;
 /// `NFT_PAYLOAD_NETWORK_HEADER`, `NFT_PAYLOAD_TRANSPORT_HEADER`, and where addresses are, RFC 791.
 const NETWORK_HEADER: u32 = 1;
 const TRANSPORT_HEADER: u32 = 2;
 const SOURCE_OFFSET: u32 = 12;
 const DESTINATION_OFFSET: u32 = 16;
+/// Where a packet of ARP for Ethernet and IPv4 names its sender, RFC 826.
+const ARP_SENDER_OFFSET: u32 = 8;
+const ARP_SENDER_ADDRESS_OFFSET: u32 = 14;
 const IPV4: u32 = 2;
 const SOURCE_NAT: u32 = 0;
 const DESTINATION_NAT: u32 = 1;
+
+/// `ETH_P_IP`, `ETH_P_ARP` of linux/if_ether.h.
+pub(super) const IP: u16 = 0x0800;
+pub(super) const ARP: u16 = 0x0806;
 
 /// Fields of a packet or of the kernel's knowledge about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
     InputLink,
     OutputLink,
+    /// The Ethernet type, also of a frame with a VLAN's tag.
+    EtherType,
+    /// The Ethernet frame's source.
+    LinkSource,
+    /// The hardware address that a packet of ARP tells of.
+    ArpSender,
+    /// The IPv4 address that a packet of ARP tells of.
+    ArpSenderAddress,
     TransportProtocol,
     Source,
     Destination,
@@ -45,6 +63,8 @@ pub(super) enum Verdict<'a> {
     Drop,
     Return,
     Jump(&'a str),
+    /// Goes to another chain and does not come back.
+    Goto(&'a str),
 }
 
 /// `NF_CT_STATE_BIT` of established and related connections.
@@ -63,6 +83,10 @@ pub(super) trait Expressions: Sized {
         match field {
             Field::InputLink => self.meta(6, register),
             Field::OutputLink => self.meta(7, register),
+            Field::EtherType => self.meta(1, register),
+            Field::LinkSource => self.payload(LINK_HEADER, LINK_SOURCE_OFFSET, 6, register),
+            Field::ArpSender => self.payload(NETWORK_HEADER, ARP_SENDER_OFFSET, 6, register),
+            Field::ArpSenderAddress => self.payload(NETWORK_HEADER, ARP_SENDER_ADDRESS_OFFSET, 4, register),
             Field::TransportProtocol => self.meta(16, register),
             Field::Source => self.payload(NETWORK_HEADER, SOURCE_OFFSET, 4, register),
             Field::Destination => self.payload(NETWORK_HEADER, DESTINATION_OFFSET, 4, register),
@@ -126,6 +150,18 @@ pub(super) trait Expressions: Sized {
     /// Goes on when the packet leaves by one of the set's links, or by none of them.
     fn output(self, set: &str, inverted: bool) -> Self {
         self.load(Field::OutputLink, 0).in_set(set, inverted)
+    }
+
+    /// Goes on when the packet carries this Ethernet type.
+    fn carries(self, ether_type: u16) -> Self {
+        self.load(Field::EtherType, 0).equals(&ether_type.to_be_bytes())
+    }
+
+    /// Goes on with a packet of ARP for Ethernet and IPv4, whose fields are where [`Field`] says:
+    /// types of hardware and protocol, lengths of their addresses.
+    fn plain_arp(self) -> Self {
+        const HEAD: [u8; 6] = [0, 1, 8, 0, 6, 4];
+        self.carries(ARP).payload(NETWORK_HEADER, 0, 6, FIRST).equals(&HEAD)
     }
 
     /// Goes on when the field, an address, lies in the network. Whole bytes are compared as they
@@ -201,6 +237,7 @@ pub(super) trait Expressions: Sized {
             Verdict::Drop => (0, None),
             Verdict::Accept => (1, None),
             Verdict::Jump(chain) => (-3, Some(chain)),
+            Verdict::Goto(chain) => (-4, Some(chain)),
             Verdict::Return => (-5, None),
         };
         self.expression("immediate", |data| {

@@ -19,7 +19,7 @@ use sys::netlink::{self, Message, Reply, attributes};
 
 use super::Firewall;
 use super::expression::{Expressions, Field, Verdict};
-use super::transaction::{self, Transaction};
+use super::transaction::{self, Table, Transaction};
 use crate::endpoint::LINK_PREFIX;
 use crate::error::Error;
 
@@ -96,7 +96,7 @@ impl Firewall {
         let bridge = format!("{}\0", self.layout.bridge);
         let subnet = self.layout.address.subnet();
         let comment = self.comment();
-        let mut transaction = Transaction::new(TABLE);
+        let mut transaction = Transaction::new(&host_table());
         for (link, address) in [(Field::InputLink, Field::Source), (Field::OutputLink, Field::Destination)] {
             transaction = transaction
                 .commented_rule(CHAIN, &comment, |rule| {
@@ -119,7 +119,7 @@ impl Firewall {
         let handles = self.rules(&comment)?;
         if !handles.is_empty() {
             let delete = |transaction: Transaction, handle: &Vec<u8>| transaction.delete_rule(CHAIN, handle);
-            let transaction = handles.iter().fold(Transaction::new(TABLE), delete);
+            let transaction = handles.iter().fold(Transaction::new(&host_table()), delete);
             self.commit(transaction)?;
         }
         self.forwards_on_host = false;
@@ -131,6 +131,13 @@ impl Firewall {
         let mut warnings = Vec::new();
         let bridge = self.layout.bridge.clone();
         // Both tables are called "ip filter", so one that iptables-legacy keeps is not seen here.
+        if !self.checks_sources() {
+            warnings.push(
+                "this kernel has no nf_tables for bridges (CONFIG_NF_TABLES_BRIDGE): containers with NET_RAW \
+                 can take each other's addresses; run those that you do not trust with --cap-drop NET_RAW"
+                    .to_owned(),
+            );
+        }
         let legacy = std::fs::read_to_string(Path::new("/proc/thread-self/net/ip_tables_names"));
         if legacy.is_ok_and(|names| names.lines().any(|name| name == TABLE)) {
             warnings.push(format!(
@@ -147,7 +154,7 @@ impl Firewall {
             ));
         }
         for chain in chains {
-            let ours = chain.table == self.table || (chain.table == TABLE && chain.name == CHAIN);
+            let ours = chain.table == self.tables.ip.name || (chain.table == TABLE && chain.name == CHAIN);
             if chain.hook == Some(HOOK_FORWARD) && chain.policy == Some(DROP) && !ours {
                 warnings.push(format!(
                     "the chain {} of the nftables table {} drops forwarded packets; let those of {} pass there",
@@ -185,11 +192,15 @@ impl Firewall {
         Ok(chains)
     }
 
-    /// How many rules the engine's own table has; none where there is no table.
+    /// How many rules the engine's own tables have; none where there are no tables.
     pub(super) fn present_rules(&mut self) -> Result<usize, Error> {
-        let message =
-            transaction::request(GET_RULE, netlink::DUMP, transaction::IPV4).string(RULE_TABLE, &self.table);
-        Ok(self.list_rules(&message)?.len())
+        let tables: Vec<Table> = self.tables.all().cloned().collect();
+        let mut rules = 0;
+        for Table { family, name } in tables {
+            let message = transaction::request(GET_RULE, netlink::DUMP, family).string(RULE_TABLE, &name);
+            rules += self.list_rules(&message)?.len();
+        }
+        Ok(rules)
     }
 
     /// Asks again where the rules changed while they were read.
@@ -221,10 +232,14 @@ impl Firewall {
 
     /// The comment that marks the engine's rules: type, length, text.
     fn comment(&self) -> Vec<u8> {
-        let text = format!("{}\0", self.table);
+        let text = format!("{}\0", self.tables.ip.name);
         let length = u8::try_from(text.len()).unwrap_or(u8::MAX);
         [&[COMMENT, length], text.as_bytes()].concat()
     }
+}
+
+fn host_table() -> Table {
+    Table { family: transaction::IPV4, name: TABLE.to_owned() }
 }
 
 fn parse_chain(payload: &[u8]) -> Option<Chain> {

@@ -5,13 +5,16 @@
 //! map published                      protocol . port           : address . port
 //! map published_at                   address . protocol . port : address . port
 //! set openings                       from . to . protocol . port, for --icc=false
+//! set routed                         a link beside the bridge . its container's address
 //!
 //! chain publish                      to where a published port leads
 //! chain prerouting, output (nat)     -> publish; nothing from outside to 127.0.0.0/8
 //! chain postrouting (nat)            who gets the host's address as its source
 //! chain forward (filter)             what may pass to and from containers
-//! chain guard (filter, raw)          containers do not reach, or pretend to be, 127.0.0.0/8
+//! chain guard (filter, raw)          containers do not reach, or pretend to be, 127.0.0.0/8, and
+//!                                    links beside the bridge take only their own address
 //! ```
+//! What ports of the bridge take is in the table of the bridge's family, [`port_security`].
 //!
 //! Source addresses stay as they are, but where the answer would miss the host: a client on
 //! 127.0.0.1, and a container that comes through the host's address to another or to itself.
@@ -21,18 +24,19 @@
 
 use super::expression::{ESTABLISHED_OR_RELATED, Expressions, Field, Verdict};
 use super::transaction::{Element, Hook, Set, Transaction};
-use super::{Content, Layout};
-use crate::endpoint::Opening;
+use super::{Content, Layout, Tables, port_security};
+use crate::endpoint::{LINK_PREFIX, Opening};
 use crate::port::PublishedPort;
 use crate::subnet::Subnet;
 
 // nft's numbers of types; those of concatenations are joined by six bits.
-const ADDRESS: u32 = 7;
+pub(super) const ADDRESS: u32 = 7;
+pub(super) const HARDWARE_ADDRESS: u32 = 9;
 const PROTOCOL: u32 = 12;
 const SERVICE: u32 = 13;
-const LINK_NAME: u32 = 41;
+pub(super) const LINK_NAME: u32 = 41;
 /// `IFNAMSIZ`.
-const LINK_NAME_LENGTH: u32 = 16;
+pub(super) const LINK_NAME_LENGTH: u32 = 16;
 
 const LINKS: Set = Set {
     name: "links",
@@ -67,6 +71,15 @@ const OPENINGS: Set = Set {
     data: None,
 };
 
+const ROUTED: Set = Set {
+    name: "routed",
+    id: 5,
+    key_type: LINK_NAME << 6 | ADDRESS,
+    key_length: LINK_NAME_LENGTH + 4,
+    in_host_order: false,
+    data: None,
+};
+
 // Hooks and priorities of linux/netfilter.h and linux/netfilter_ipv4.h.
 const PREROUTING: Hook = Hook { kind: "nat", number: 0, priority: -100 };
 const OUTPUT: Hook = Hook { kind: "nat", number: 3, priority: -100 };
@@ -74,9 +87,9 @@ const POSTROUTING: Hook = Hook { kind: "nat", number: 4, priority: 100 };
 const FORWARD: Hook = Hook { kind: "filter", number: 2, priority: 0 };
 const GUARD: Hook = Hook { kind: "filter", number: 0, priority: -300 };
 
-/// Makes the table anew: whatever was in it goes in the same transaction.
-pub(super) fn rebuild(table: &str, layout: &Layout, content: &Content) -> Transaction {
-    let transaction = Transaction::new(table)
+/// Makes the tables anew: whatever was in them goes in the same transaction.
+pub(super) fn rebuild(tables: &Tables, layout: &Layout, content: &Content) -> Transaction {
+    let transaction = Transaction::new(&tables.ip)
         .table()
         .delete_table()
         .table()
@@ -84,6 +97,7 @@ pub(super) fn rebuild(table: &str, layout: &Layout, content: &Content) -> Transa
         .set(&PUBLISHED)
         .set(&PUBLISHED_AT)
         .set(&OPENINGS)
+        .set(&ROUTED)
         .chain("publish", None)
         .chain("prerouting", Some(PREROUTING))
         .chain("output", Some(OUTPUT))
@@ -93,22 +107,30 @@ pub(super) fn rebuild(table: &str, layout: &Layout, content: &Content) -> Transa
     let transaction = guard(publish(transaction));
     let transaction = forward(postrouting(transaction, layout), layout);
     let transaction = transaction.add_elements(LINKS.name, &[link(&layout.bridge)]);
-    elements(transaction, content, Transaction::add_elements)
+    let transaction = match &tables.bridge {
+        Some(bridge) => port_security::rebuild(transaction.about(bridge), layout),
+        None => transaction,
+    };
+    elements(transaction, tables, content, Transaction::add_elements)
 }
 
-/// Deletes the table.
-pub(super) fn delete(table: &str) -> Transaction {
-    Transaction::new(table).table().delete_table()
+/// Deletes the tables.
+pub(super) fn delete(tables: &Tables) -> Transaction {
+    let transaction = Transaction::new(&tables.ip).table().delete_table();
+    match &tables.bridge {
+        Some(bridge) => transaction.about(bridge).table().delete_table(),
+        None => transaction,
+    }
 }
 
 /// Adds elements.
-pub(super) fn add(table: &str, content: &Content) -> Transaction {
-    elements(Transaction::new(table), content, Transaction::add_elements)
+pub(super) fn add(tables: &Tables, content: &Content) -> Transaction {
+    elements(Transaction::new(&tables.ip), tables, content, Transaction::add_elements)
 }
 
 /// Removes elements.
-pub(super) fn remove(table: &str, content: &Content) -> Transaction {
-    elements(Transaction::new(table), content, Transaction::remove_elements)
+pub(super) fn remove(tables: &Tables, content: &Content) -> Transaction {
+    elements(Transaction::new(&tables.ip), tables, content, Transaction::remove_elements)
 }
 
 fn loopback() -> Subnet {
@@ -190,23 +212,50 @@ fn guard(transaction: Transaction) -> Transaction {
             rule.within(field, loopback()).input(LINKS.name, false).verdict(Verdict::Drop)
         }
     };
-    transaction.rule("guard", from_container(Field::Destination)).rule("guard", from_container(Field::Source))
+    transaction
+        .rule("guard", from_container(Field::Destination))
+        .rule("guard", from_container(Field::Source))
+        // A link beside the bridge takes from its container what comes from its own address. The
+        // beginning of the name first: it spares other packets of the host the look into the sets.
+        .rule("guard", |rule| {
+            rule.load(Field::InputLink, 0)
+                .equals(LINK_PREFIX.as_bytes())
+                .in_set(LINKS.name, false)
+                .load(Field::Source, 4)
+                .in_set(ROUTED.name, true)
+                .verdict(Verdict::Drop)
+        })
 }
 
 fn elements(
     mut transaction: Transaction,
+    tables: &Tables,
     content: &Content,
     change: impl Fn(Transaction, &str, &[Element]) -> Transaction,
 ) -> Transaction {
     let (anywhere, at_address): (Vec<_>, Vec<_>) =
         content.ports.iter().partition(|(port, _)| port.host_ip.is_unspecified());
-    let links: Vec<_> = content.links.iter().map(|name| link(name)).collect();
+    let links: Vec<_> = content.links.iter().map(|(name, _)| link(name)).collect();
+    let routed: Vec<_> = content.links.iter().map(|(name, address)| routed(name, *address)).collect();
     let anywhere: Vec<_> = anywhere.into_iter().map(published).collect();
     let at_address: Vec<_> = at_address.into_iter().map(published_at).collect();
     let openings: Vec<_> = content.openings.iter().map(opening).collect();
-    for (set, elements) in
-        [(&LINKS, links), (&PUBLISHED, anywhere), (&PUBLISHED_AT, at_address), (&OPENINGS, openings)]
-    {
+    let own = [
+        (&LINKS, links),
+        (&ROUTED, routed),
+        (&PUBLISHED, anywhere),
+        (&PUBLISHED_AT, at_address),
+        (&OPENINGS, openings),
+    ];
+    transaction = transaction.about(&tables.ip);
+    for (set, elements) in own {
+        if !elements.is_empty() {
+            transaction = change(transaction, set.name, &elements);
+        }
+    }
+    let Some(bridge) = &tables.bridge else { return transaction };
+    transaction = transaction.about(bridge);
+    for (set, elements) in port_security::elements(&content.stations) {
         if !elements.is_empty() {
             transaction = change(transaction, set.name, &elements);
         }
@@ -215,9 +264,18 @@ fn elements(
 }
 
 fn link(name: &str) -> Element {
+    (link_key(name), None)
+}
+
+/// The name of a link as a key has it.
+pub(super) fn link_key(name: &str) -> Vec<u8> {
     let mut key = name.as_bytes().to_vec();
     key.resize(LINK_NAME_LENGTH as usize, 0);
-    (key, None)
+    key
+}
+
+fn routed(name: &str, address: std::net::Ipv4Addr) -> Element {
+    ([link_key(name).as_slice(), &address.octets()].concat(), None)
 }
 
 /// A protocol or port as a key has it: at the front of four bytes.

@@ -6,8 +6,9 @@ use sys::netlink::{self, Message, RequestError, Socket};
 const NF_TABLES: u16 = 10;
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
-/// `NFPROTO_IPV4`.
+/// `NFPROTO_IPV4` and `NFPROTO_BRIDGE`.
 pub(super) const IPV4: u8 = 2;
+pub(super) const BRIDGE: u8 = 7;
 
 // Messages of linux/netfilter/nf_tables.h.
 const NEW_TABLE: u16 = 0;
@@ -57,6 +58,14 @@ const ACCEPT: u32 = 1;
 /// An attribute is at most 64 KiB long; an element takes at most some 60 bytes.
 const ELEMENTS_A_MESSAGE: usize = 500;
 
+/// A table, which its family and its name tell apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Table {
+    /// [`IPV4`] or [`BRIDGE`].
+    pub(super) family: u8,
+    pub(super) name: String,
+}
+
 /// Where a base chain is called.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Hook {
@@ -84,17 +93,23 @@ pub(super) struct Set {
 /// An element of a set or map: key and data.
 pub(super) type Element = (Vec<u8>, Option<Vec<u8>>);
 
-/// A transaction under construction, for one table.
+/// A transaction under construction. What is added changes one table, until another is chosen.
 #[derive(Debug)]
 pub(super) struct Transaction {
-    table: String,
+    table: Table,
     messages: Vec<Message>,
 }
 
 impl Transaction {
-    pub(super) fn new(table: &str) -> Self {
+    pub(super) fn new(table: &Table) -> Self {
         let begin = Message::new(BATCH_BEGIN, 0).fixed(&header(0, NF_TABLES));
-        Self { table: table.to_owned(), messages: vec![begin] }
+        Self { table: table.clone(), messages: vec![begin] }
+    }
+
+    /// Chooses the table that the following messages change.
+    pub(super) fn about(mut self, table: &Table) -> Self {
+        self.table = table.clone();
+        self
     }
 
     /// Sends the transaction and waits for what comes of it.
@@ -104,21 +119,23 @@ impl Transaction {
     }
 
     pub(super) fn table(mut self) -> Self {
-        let message = message(NEW_TABLE, netlink::CREATE).string(TABLE_NAME, &self.table);
+        let message = self.message(NEW_TABLE, netlink::CREATE).string(TABLE_NAME, &self.table.name);
         self.messages.push(message);
         self
     }
 
     pub(super) fn delete_table(mut self) -> Self {
-        let message = message(DELETE_TABLE, 0).string(TABLE_NAME, &self.table);
+        let message = self.message(DELETE_TABLE, 0).string(TABLE_NAME, &self.table.name);
         self.messages.push(message);
         self
     }
 
     /// Makes a chain; with a hook it is called from there and accepts what passes its rules.
     pub(super) fn chain(mut self, name: &str, hook: Option<Hook>) -> Self {
-        let mut message =
-            message(NEW_CHAIN, netlink::CREATE).string(CHAIN_TABLE, &self.table).string(CHAIN_NAME, name);
+        let mut message = self
+            .message(NEW_CHAIN, netlink::CREATE)
+            .string(CHAIN_TABLE, &self.table.name)
+            .string(CHAIN_NAME, name);
         if let Some(hook) = hook {
             message = message
                 .nested(CHAIN_HOOK, |nested| {
@@ -135,7 +152,7 @@ impl Transaction {
 
     /// Appends a rule to a chain.
     pub(super) fn rule(mut self, chain: &str, rule: impl FnOnce(Message) -> Message) -> Self {
-        let message = message(NEW_RULE, netlink::CREATE | netlink::APPEND);
+        let message = self.message(NEW_RULE, netlink::CREATE | netlink::APPEND);
         self.messages.push(self.rule_of(message, chain).nested(RULE_EXPRESSIONS, rule));
         self
     }
@@ -147,24 +164,25 @@ impl Transaction {
         comment: &[u8],
         rule: impl FnOnce(Message) -> Message,
     ) -> Self {
-        let message = self.rule_of(message(NEW_RULE, netlink::CREATE | netlink::APPEND), chain);
+        let message = self.rule_of(self.message(NEW_RULE, netlink::CREATE | netlink::APPEND), chain);
         self.messages.push(message.nested(RULE_EXPRESSIONS, rule).attribute(RULE_USER_DATA, comment));
         self
     }
 
     pub(super) fn delete_rule(mut self, chain: &str, handle: &[u8]) -> Self {
-        let message = self.rule_of(message(DELETE_RULE, 0), chain).attribute(RULE_HANDLE, handle);
+        let message = self.rule_of(self.message(DELETE_RULE, 0), chain).attribute(RULE_HANDLE, handle);
         self.messages.push(message);
         self
     }
 
     fn rule_of(&self, message: Message, chain: &str) -> Message {
-        message.string(RULE_TABLE, &self.table).string(RULE_CHAIN, chain)
+        message.string(RULE_TABLE, &self.table.name).string(RULE_CHAIN, chain)
     }
 
     pub(super) fn set(mut self, set: &Set) -> Self {
-        let mut message = message(NEW_SET, netlink::CREATE)
-            .string(SET_TABLE, &self.table)
+        let mut message = self
+            .message(NEW_SET, netlink::CREATE)
+            .string(SET_TABLE, &self.table.name)
             .string(SET_NAME, set.name)
             .network_u32(SET_FLAGS, if set.data.is_some() { SET_IS_MAP } else { 0 })
             .network_u32(SET_KEY_TYPE, set.key_type)
@@ -190,13 +208,20 @@ impl Transaction {
 
     fn elements(mut self, kind: u16, flags: u16, set: &str, elements: &[Element]) -> Self {
         for part in elements.chunks(ELEMENTS_A_MESSAGE) {
-            let message = message(kind, flags)
-                .string(ELEMENTS_TABLE, &self.table)
+            let message = self
+                .message(kind, flags)
+                .string(ELEMENTS_TABLE, &self.table.name)
                 .string(ELEMENTS_SET, set)
                 .nested(ELEMENTS_LIST, |list| part.iter().fold(list, append_element));
             self.messages.push(message);
         }
         self
+    }
+
+    /// Begins a message about the table. Each is acknowledged, so that the answer to the last one
+    /// tells that all is done.
+    fn message(&self, kind: u16, flags: u16) -> Message {
+        request(kind, flags | netlink::ACKNOWLEDGE, self.table.family)
     }
 }
 
@@ -208,12 +233,6 @@ fn append_element(list: Message, (key, data): &Element) -> Message {
             None => element,
         }
     })
-}
-
-/// Begins a message of nf_tables about the family ip. Each is acknowledged, so that the answer
-/// to the last one tells that all is done.
-fn message(kind: u16, flags: u16) -> Message {
-    request(kind, flags | netlink::ACKNOWLEDGE, IPV4)
 }
 
 /// Begins a message of nf_tables outside of any transaction.

@@ -22,6 +22,8 @@ pub enum NameError {
     ExtraHost(String),
     #[error("invalid IP address in add-host: {0:?}")]
     ExtraAddress(String),
+    #[error("unable to derive the IP value for host-gateway: the engine runs without a bridge")]
+    NoHostGateway,
 }
 
 impl NameError {
@@ -32,9 +34,20 @@ impl NameError {
     }
 }
 
+/// The word for an address of the host that containers reach, in place of one.
+const HOST_GATEWAY: &str = "host-gateway";
+
 /// One entry of `ExtraHosts`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExtraHost {
+    name: String,
+    /// `None` is the host's address on the default bridge, `host-gateway`.
+    address: Option<IpAddr>,
+}
+
+/// A line of a hosts file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostLine {
     /// The name.
     pub name: String,
     /// Its address; the only place where one of IPv6 is taken.
@@ -42,7 +55,7 @@ pub struct ExtraHost {
 }
 
 impl ExtraHost {
-    /// Parses `name:address`.
+    /// Parses `name:address` or `name:host-gateway`.
     ///
     /// # Errors
     /// What is missing or no address.
@@ -51,9 +64,22 @@ impl ExtraHost {
         if name.is_empty() || name.contains(|letter: char| letter.is_whitespace() || letter == '#') {
             return Err(NameError::ExtraHost(text.to_owned()));
         }
+        let name = name.to_owned();
+        if address == HOST_GATEWAY {
+            return Ok(Self { name, address: None });
+        }
         let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
         let address = bare.parse().map_err(|_| NameError::ExtraAddress(address.to_owned()))?;
-        Ok(Self { name: name.to_owned(), address })
+        Ok(Self { name, address: Some(address) })
+    }
+
+    /// Makes the line of the hosts file, `gateway` being the host's address on the default bridge.
+    ///
+    /// # Errors
+    /// [`NameError::NoHostGateway`] when it is asked for and there is no bridge.
+    pub fn resolve(self, gateway: Option<Ipv4Addr>) -> Result<HostLine, NameError> {
+        let address = self.address.or(gateway.map(IpAddr::V4)).ok_or(NameError::NoHostGateway)?;
+        Ok(HostLine { name: self.name, address })
     }
 }
 
@@ -92,7 +118,7 @@ pub struct Hosts {
     /// Its domain name, or nothing.
     pub domainname: String,
     /// `ExtraHosts`.
-    pub extra: Vec<ExtraHost>,
+    pub extra: Vec<HostLine>,
     /// The containers it is linked to.
     pub links: Vec<LinkedHost>,
 }
@@ -121,7 +147,7 @@ impl Hosts {
 /// Makes the content for a container in the host's network: the host's own file and the extra
 /// hosts.
 #[must_use]
-pub fn host_network_hosts(host: &str, extra: &[ExtraHost]) -> String {
+pub fn host_network_hosts(host: &str, extra: &[HostLine]) -> String {
     let mut content = host.to_owned();
     if !content.is_empty() && !content.ends_with('\n') {
         content.push('\n');
@@ -130,7 +156,7 @@ pub fn host_network_hosts(host: &str, extra: &[ExtraHost]) -> String {
     content
 }
 
-fn append_extra(content: &mut String, extra: &[ExtraHost]) {
+fn append_extra(content: &mut String, extra: &[HostLine]) {
     for host in extra {
         // Writing to a String cannot fail.
         let _ = writeln!(content, "{}\t{}", host.address, host.name);
@@ -140,34 +166,36 @@ fn append_extra(content: &mut String, extra: &[ExtraHost]) {
 /// Gives the linked container its new address in an existing file, whatever else the container
 /// itself wrote into it. The line is added where it is missing.
 #[must_use]
-pub fn with_link(content: &str, link: &LinkedHost) -> String {
-    let line = link.line();
+pub fn with_link(content: &[u8], link: &LinkedHost) -> Vec<u8> {
+    let line = link.line().into_bytes();
     let mut found = false;
-    let mut result = String::with_capacity(content.len() + line.len());
-    for old in content.split_inclusive('\n') {
+    let mut result = Vec::with_capacity(content.len() + line.len());
+    for old in content.split_inclusive(|byte| *byte == b'\n') {
         if !is_of_link(old, &link.alias, &link.hostname) {
-            result.push_str(old);
+            result.extend_from_slice(old);
         } else if !std::mem::replace(&mut found, true) {
-            result.push_str(&line);
+            result.extend_from_slice(&line);
         }
     }
     if !found {
-        if !result.is_empty() && !result.ends_with('\n') {
-            result.push('\n');
+        if result.last().is_some_and(|byte| *byte != b'\n') {
+            result.push(b'\n');
         }
-        result.push_str(&line);
+        result.extend_from_slice(&line);
     }
     result
 }
 
 /// Takes a link's line out of an existing file, whatever else the container itself wrote into it.
 #[must_use]
-pub fn without_link(content: &str, alias: &str, hostname: &str) -> String {
-    content.split_inclusive('\n').filter(|line| !is_of_link(line, alias, hostname)).collect()
+pub fn without_link(content: &[u8], alias: &str, hostname: &str) -> Vec<u8> {
+    let lines = content.split_inclusive(|byte| *byte == b'\n');
+    lines.filter(|line| !is_of_link(line, alias, hostname)).flatten().copied().collect()
 }
 
 /// Whether the line is one that [`LinkedHost::line`] made. The third name may have changed since.
-fn is_of_link(line: &str, alias: &str, hostname: &str) -> bool {
+fn is_of_link(line: &[u8], alias: &str, hostname: &str) -> bool {
+    let Ok(line) = str::from_utf8(line) else { return false };
     let mut names = line.split_whitespace().skip(1);
     names.next() == Some(alias) && (alias == hostname || names.next() == Some(hostname))
 }
@@ -185,13 +213,17 @@ mod tests {
         }
     }
 
+    fn extra(text: &str, gateway: Option<[u8; 4]>) -> Result<HostLine, NameError> {
+        ExtraHost::parse(text)?.resolve(gateway.map(Ipv4Addr::from))
+    }
+
     #[test]
     fn the_file_lists_itself_the_usual_names_extras_and_links() {
         let hosts = Hosts {
             address: Some([172, 17, 0, 84].into()),
             hostname: "h".into(),
             domainname: "example.org".into(),
-            extra: vec![ExtraHost::parse("x:10.0.0.1").expect("an entry")],
+            extra: vec![extra("x:10.0.0.1", None).expect("an entry")],
             links: vec![link([172, 17, 0, 46])],
         };
         let content = hosts.content();
@@ -204,23 +236,39 @@ mod tests {
 
     #[test]
     fn a_new_address_changes_only_the_links_line() {
+        let with = |content: &str, address| {
+            String::from_utf8(with_link(content.as_bytes(), &link(address))).expect("text")
+        };
         let old = "1.1.1.1\tother\n172.17.0.46\tdb 954569eb16e5 web\n# mine";
-        let new = with_link(old, &link([172, 17, 0, 99]));
+        let new = with(old, [172, 17, 0, 99]);
         assert_eq!(new, "1.1.1.1\tother\n172.17.0.99\tdb 954569eb16e5 web\n# mine");
-        assert_eq!(with_link("a", &link([1, 2, 3, 4])), "a\n1.2.3.4\tdb 954569eb16e5 web\n");
+        assert_eq!(with("a", [1, 2, 3, 4]), "a\n1.2.3.4\tdb 954569eb16e5 web\n");
         let renamed = "172.17.0.46\tdb 954569eb16e5 old\n172.17.0.46\tdb other\n";
-        assert_eq!(
-            with_link(renamed, &link([1, 2, 3, 4])),
-            "1.2.3.4\tdb 954569eb16e5 web\n172.17.0.46\tdb other\n"
-        );
-        assert_eq!(without_link(renamed, "db", "954569eb16e5"), "172.17.0.46\tdb other\n");
+        assert_eq!(with(renamed, [1, 2, 3, 4]), "1.2.3.4\tdb 954569eb16e5 web\n172.17.0.46\tdb other\n");
+        assert_eq!(without_link(renamed.as_bytes(), "db", "954569eb16e5"), b"172.17.0.46\tdb other\n");
+    }
+
+    #[test]
+    fn what_is_not_utf_8_stays_as_it_is() {
+        let old = b"1.1.1.1\tcaf\xe9\n172.17.0.46\tdb 954569eb16e5 web\n";
+        let new = b"1.1.1.1\tcaf\xe9\n1.2.3.4\tdb 954569eb16e5 web\n";
+        assert_eq!(with_link(old, &link([1, 2, 3, 4])), new);
     }
 
     #[test]
     fn extra_hosts_need_name_and_address() {
-        assert_eq!(ExtraHost::parse("x:::1").map(|host| host.address), Ok("::1".parse().expect("v6")));
+        assert_eq!(extra("x:::1", None).map(|host| host.address), Ok("::1".parse().expect("v6")));
         for bad in ["", "x", ":1.2.3.4", "x:", "x:foo", "a b:1.2.3.4", "a\n6.6.6.6 b:1.2.3.4"] {
             assert!(ExtraHost::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn host_gateway_is_the_bridges_address() {
+        let line =
+            |address: &str| HostLine { name: "h".into(), address: address.parse().expect("an address") };
+        assert_eq!(extra("h:host-gateway", Some([172, 17, 0, 1])), Ok(line("172.17.0.1")));
+        assert_eq!(extra("h:10.0.0.1", Some([172, 17, 0, 1])), Ok(line("10.0.0.1")));
+        assert_eq!(extra("h:host-gateway", None), Err(NameError::NoHostGateway));
     }
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
+use super::read_on_host;
 use crate::Error;
 
 /// Asked when the host has only servers that a container cannot reach.
@@ -54,23 +55,15 @@ pub enum HostServers {
 /// # Errors
 /// [`Error::File`] when a file cannot be read.
 pub fn host_resolv_conf(path: &Path) -> Result<String, Error> {
-    let content = read(path)?;
+    let content = read_on_host(path)?;
     let parsed = Parsed::of(&content);
     if parsed.servers == [RESOLVED_STUB] {
-        let upstream = read(Path::new(RESOLVED_UPSTREAM))?;
+        let upstream = read_on_host(Path::new(RESOLVED_UPSTREAM))?;
         if !upstream.is_empty() {
             return Ok(upstream);
         }
     }
     Ok(content)
-}
-
-fn read(path: &Path) -> Result<String, Error> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-        Err(source) => Err(Error::File { act: "read", path: path.to_owned(), source }),
-    }
 }
 
 /// Makes the file's content of the host's file and of what is asked for. Without any wish the

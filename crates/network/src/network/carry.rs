@@ -8,7 +8,7 @@
 
 use std::os::fd::BorrowedFd;
 
-use super::{Active, LinkState};
+use super::{Active, LinkState, host};
 use crate::endpoint::{Endpoint, INTERFACE_NAME};
 use crate::error::Error;
 use crate::fault::Step;
@@ -25,6 +25,7 @@ impl Active {
         namespace: BorrowedFd<'_>,
     ) -> Result<(), Error> {
         self.faults.pass(Step::CreateLink)?;
+        host::refuse_ipv6(&endpoint.link)?;
         let (link, bridge) = {
             let mut routing = self.routing();
             (routing.existing_link(&endpoint.link)?, routing.existing_link(&self.bridge.name)?)

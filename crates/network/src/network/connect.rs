@@ -205,7 +205,8 @@ impl Active {
     /// them before.
     fn open_firewall(&self, endpoint: &Endpoint, link: LinkState) -> Result<(), Error> {
         let Some(mut firewall) = self.firewall() else { return Ok(()) };
-        let content = Content::of(endpoint, link == LinkState::Routed);
+        let Some(place) = link.place() else { return Ok(()) };
+        let content = Content::of(endpoint, place);
         firewall.forward_if_needed()?;
         self.add_rules(&mut firewall, &content)?;
         let result = self.faults.pass(Step::OpenFirewall).map_err(Error::from).and_then(|()| {
@@ -233,10 +234,8 @@ impl Active {
         let mut errors = Vec::new();
         let endpoint = &entry.endpoint;
         if let Some(mut firewall) = self.firewall() {
-            let mut content = match entry.link {
-                LinkState::Missing => Content::default(),
-                link => Content::of(endpoint, link == LinkState::Routed),
-            };
+            let place = entry.link.place();
+            let mut content = place.map_or_else(Content::default, |place| Content::of(endpoint, place));
             content.openings = openings;
             errors.extend(firewall.withdraw(&content).err());
         }

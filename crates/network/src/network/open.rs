@@ -219,6 +219,7 @@ impl Opening<'_> {
         let Some(link) = links.iter().find(|link| link.name == endpoint.link) else {
             return Ok(LinkState::Missing);
         };
+        host::refuse_ipv6(&link.name)?;
         if link.master == Some(self.bridge.index) {
             return Ok(LinkState::Port);
         }

@@ -75,7 +75,8 @@ fn containers_that_run_are_not_cut_off_by_others() {
         serve(&web.namespace, 80);
         let reachable = || world.outside.run(|| ask(HOST, 8080)) == Ok(OUTSIDE.to_string());
         assert!(reachable());
-        let rules = || run("nft", "--stateless list table ip berth-brtest0").0;
+        let list = |family| run("nft", &format!("--stateless list table {family} berth-brtest0")).0;
+        let rules = || list("ip") + &list("bridge");
         let whole = rules();
         for (program, change) in [
             ("iptables", "-P FORWARD DROP"),
@@ -83,6 +84,8 @@ fn containers_that_run_are_not_cut_off_by_others() {
             ("nft", "flush ruleset"),
             ("nft", "delete table ip berth-brtest0"),
             ("nft", "flush table ip berth-brtest0"),
+            ("nft", "delete table bridge berth-brtest0"),
+            ("nft", "flush table bridge berth-brtest0"),
         ] {
             assert!(run(program, change).1, "{program} {change}");
             eventually(&format!("{change}: the container is reached"), || reachable() && rules() == whole);
@@ -95,7 +98,9 @@ fn containers_that_run_are_not_cut_off_by_others() {
         network.disconnect(&web.id).expect("disconnected");
         assert!(!rules().contains("8080"), "{}", rules());
         network.remove().expect("removed");
-        assert!(!run("nft", "list table ip berth-brtest0").1);
+        for family in ["ip", "bridge"] {
+            assert!(!run("nft", &format!("list table {family} berth-brtest0")).1);
+        }
     });
 }
 

@@ -6,7 +6,9 @@
 
 mod connect;
 mod faults;
+mod frames;
 mod host_rules;
+mod hostile;
 mod isolation;
 mod kill;
 mod many;

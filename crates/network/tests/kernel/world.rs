@@ -8,7 +8,7 @@ use std::process::Command;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use berth_network::{BridgeChoice, Endpoint, Network, Options, Request};
+use berth_network::{BridgeChoice, Endpoint, Network, Options, Request, SourceCheck};
 use model::ContainerId;
 
 /// The host's address towards the outside, and another host's.
@@ -75,6 +75,11 @@ impl Namespace {
         Self(std::thread::spawn(make).join().expect("the thread ends well"))
     }
 
+    /// The one that the calling thread is in.
+    pub(crate) fn of_this_thread() -> Self {
+        Self(File::open("/proc/thread-self/ns/net").expect("the namespace's file"))
+    }
+
     /// Runs something inside and waits for it.
     pub(crate) fn run<T: Send>(&self, action: impl FnOnce() -> T + Send) -> T {
         std::thread::scope(|scope| {
@@ -115,11 +120,16 @@ pub(crate) struct Container {
 impl Container {
     /// Connects a new container that publishes these ports (`8080:80/tcp`, `127.0.0.1:8080:80`).
     pub(crate) fn start(network: &Network, number: u8, publish: &[&str]) -> Self {
+        Self::start_with(network, request(number, publish))
+    }
+
+    /// Connects a new container.
+    pub(crate) fn start_with(network: &Network, request: Request) -> Self {
         let namespace = Namespace::new();
-        let endpoint = network.reserve(&request(number, publish)).expect("reserved");
+        let endpoint = network.reserve(&request).expect("reserved");
         network.connect(&endpoint.container, namespace.as_fd()).expect("connected");
         configure(&namespace, &endpoint);
-        Self { id: id(number), namespace, endpoint }
+        Self { id: request.container, namespace, endpoint }
     }
 
     pub(crate) fn address(&self) -> Ipv4Addr {
@@ -147,6 +157,11 @@ pub(crate) fn id(number: u8) -> ContainerId {
 
 /// What a container asks for, with ports as the client spells them.
 pub(crate) fn request(number: u8, publish: &[&str]) -> Request {
+    request_with(number, publish, SourceCheck::Strict)
+}
+
+/// The same of a container that may be more or less.
+pub(crate) fn request_with(number: u8, publish: &[&str], source_check: SourceCheck) -> Request {
     let mut bindings = model::PortMap::new();
     for spelled in publish {
         let (host, port) = spelled.rsplit_once(':').expect("a colon");
@@ -157,7 +172,7 @@ pub(crate) fn request(number: u8, publish: &[&str]) -> Request {
     }
     let exposed = berth_network::port::exposed(bindings.keys());
     let ports = berth_network::port::plan(&exposed, &bindings, false).expect("a plan");
-    Request { container: id(number), mac: None, ports }
+    Request { container: id(number), mac: None, source_check, ports }
 }
 
 /// Runs ip(8) in the calling thread's namespace.
