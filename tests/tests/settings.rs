@@ -115,6 +115,26 @@ fn variables_are_set_replaced_and_removed() {
 }
 
 #[test]
+fn a_network_of_its_own_needs_no_capability_for_port_80_and_ping() {
+    let engine = Engine::start();
+    let script = "cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/net/ipv4/ping_group_range
+        timeout 1 nc -l -p 80; echo $?";
+    let user = json!({ "User": "1000", "HostConfig": { "CapDrop": ["ALL"] } });
+    let body = merged(sh(script), user);
+    // 143: it listened until SIGTERM came.
+    assert_eq!(engine.output(&body).stdout, "0\n0\t2147483647\n143\n");
+    let asked = json!({ "Sysctls": {
+        "net.ipv4.ip_unprivileged_port_start": "1024", "net.ipv4.ping_group_range": "1 0",
+    } });
+    let output = engine.output(&with_host(script, asked));
+    assert!(output.stdout.starts_with("1024\n1\t0\n"), "{}", output.stdout);
+    let network = json!({ "NetworkMode": "host" });
+    let host = |name: &str| std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).expect("a setting");
+    let output = engine.output(&with_host("cat /proc/sys/net/ipv4/ip_unprivileged_port_start", network));
+    assert_eq!(output.stdout, host("ip_unprivileged_port_start"));
+}
+
+#[test]
 fn memory_file_systems_and_kernel_settings() {
     let engine = Engine::start();
     let host = json!({

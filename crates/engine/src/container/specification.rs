@@ -1,5 +1,6 @@
 //! From a container's record to the specification that its shim runs.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use model::{
@@ -16,6 +17,11 @@ const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/b
 
 /// Bytes of /dev/shm when nothing else is asked for.
 const DEFAULT_SHM_SIZE: u64 = 64 * 1024 * 1024;
+
+/// Settings of a network namespace of a container's own, ip(7) and icmp(7): the first port that
+/// needs no capability, and the groups that may open ping sockets, which are all.
+const OWN_NETWORK: [(&str, &str); 2] =
+    [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", "0 2147483647")];
 
 /// What the engine looked up for a start.
 pub(crate) struct StartInputs {
@@ -50,6 +56,7 @@ pub(crate) fn build(record: &Record, around: StartInputs) -> Result<ContainerSpe
     let security = SecurityOptions::parse(host.security_opt.as_deref().unwrap_or_default())?;
     let mounts = all_mounts(record, &around)?;
     let process = process(record, &around, &security)?;
+    let sysctls = sysctls(host, &around.namespaces);
     Ok(ContainerSpec {
         id: record.id.clone(),
         name: record.name.clone(),
@@ -67,7 +74,7 @@ pub(crate) fn build(record: &Record, around: StartInputs) -> Result<ContainerSpe
         device_rules: devices::rules(host)?,
         privileged: host.privileged,
         shm_size: u64::try_from(host.shm_size).ok().filter(|size| *size > 0).unwrap_or(DEFAULT_SHM_SIZE),
-        sysctls: host.sysctls.clone().unwrap_or_default(),
+        sysctls,
         resources: resources::of_cgroup(host),
         cgroup_parent: Some(host.cgroup_parent.clone())
             .filter(|parent| !parent.is_empty())
@@ -87,6 +94,18 @@ pub(crate) fn build(record: &Record, around: StartInputs) -> Result<ContainerSpe
         stdin_once: config.stdin_once,
         log: around.log,
     })
+}
+
+/// Kernel settings: in a network namespace of its own a container may serve on port 80 and ping
+/// without a capability, unless the client sets that otherwise.
+fn sysctls(host: &HostConfig, namespaces: &Namespaces) -> BTreeMap<String, String> {
+    let mut settings = host.sysctls.clone().unwrap_or_default();
+    if namespaces.network == Namespace::Own {
+        for (name, value) in OWN_NETWORK {
+            settings.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        }
+    }
+    settings
 }
 
 /// A list of paths that the client sets; empty when nothing is to be confined.
