@@ -92,7 +92,7 @@ fn a_container_that_impersonates_others_gets_nothing_of_theirs() {
 #[test]
 fn a_hosts_file_of_8_gigabytes_does_not_reach_the_daemons_memory() {
     let engine = Engine::start();
-    engine.create_named("target", &idle(json!({})));
+    let _ = engine.create_named("target", &idle(json!({})));
     engine.start("target");
     let parent = engine.run(&idle(json!({ "HostConfig": { "Links": ["target:db"] } })));
     let made = engine.exec(&parent, &["dd", "if=/dev/null", "of=/etc/hosts", "bs=1M", "seek=8192"]);
