@@ -1,12 +1,14 @@
 //! The fields of every answer: who answers, in which version, and for whose pages.
 
+use crate::version::MAX;
+
 /// The lines that every answer carries, each ended by CR LF.
 ///
 /// `Server` begins with the product whose API is spoken and ends with the system in parentheses:
 /// clients read both.
 pub fn common_headers(cors: &str) -> String {
     let mut lines = format!(
-        "Api-Version: 1.20\r\nDocker-Experimental: false\r\nOstype: linux\r\nServer: Docker/1.20 berth/{} (linux)\r\n",
+        "Api-Version: {MAX}\r\nDocker-Experimental: false\r\nOstype: linux\r\nServer: Docker/{MAX} berth/{} (linux)\r\n",
         env!("CARGO_PKG_VERSION")
     );
     if !cors.is_empty() {

@@ -6,20 +6,18 @@ use model::StringOrList;
 use serde::Deserialize;
 
 use super::containers::{tell_on_stream, terminal_size};
-use super::route::Endpoint;
 use super::wire::{ExecAnswer, ExecInspection};
 use super::{ApiError, Call, Handled, Reply, json};
+use crate::route::{Route, get, handler, post};
 use berth_http::Response;
 
-/// Hands the call to its handler.
-pub(super) async fn dispatch(endpoint: Endpoint, call: Call<'_>) -> Handled {
-    match endpoint {
-        Endpoint::ExecCreate => create(call).await,
-        Endpoint::ExecStart => start(call).await,
-        Endpoint::ExecResize => resize(&call).await,
-        _ => inspect(&call).await,
-    }
-}
+/// The endpoints.
+pub(crate) const ROUTES: &[Route] = &[
+    post("/containers/{name}/exec", handler!(call => create(call).await)),
+    post("/exec/{name}/start", handler!(call => start(call).await)),
+    post("/exec/{name}/resize", handler!(call => resize(&call).await)),
+    get("/exec/{name}/json", handler!(call => inspect(&call).await)),
+];
 
 /// The body of `POST /containers/(id)/exec`.
 #[derive(Debug, Default, Deserialize)]

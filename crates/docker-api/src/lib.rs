@@ -4,6 +4,7 @@
 //! comes from the client is parsed here, and no wire struct passes further than this crate.
 
 mod auth;
+mod call;
 mod containers;
 mod cors;
 mod error;
@@ -15,6 +16,7 @@ mod json;
 mod origin;
 mod query;
 mod route;
+mod routes;
 mod settings;
 mod stream;
 mod system;
@@ -34,14 +36,11 @@ pub use cors::common_headers;
 pub(crate) use error::ApiError;
 pub use origin::OriginPolicy;
 pub use settings::{DaemonSettings, SharedSettings};
+pub use version::{ApiVersion, MAX};
 
 use berth_http::{Exchange, Response, Service};
+pub(crate) use call::{Call, Handled, MAXIMUM_JSON, Reply};
 use query::Query;
-use route::Endpoint;
-use version::ApiVersion;
-
-/// Most bytes of a JSON body.
-const MAXIMUM_JSON: usize = 16 << 20;
 
 /// What all requests share.
 pub struct Api {
@@ -74,37 +73,6 @@ impl Requests {
     fn add(&self) {
         self.count.fetch_add(1, Ordering::Relaxed);
         self.changed.notify_one();
-    }
-}
-
-/// One request of a known endpoint.
-struct Call<'a> {
-    engine: &'a Arc<Engine>,
-    settings: &'a SharedSettings,
-    exchange: &'a mut Exchange,
-    /// The name in the path, decoded.
-    name: String,
-    query: Query,
-    version: ApiVersion,
-}
-
-/// What a handler leaves to be done.
-enum Reply {
-    /// This answer is to be sent.
-    Whole(Response),
-    /// The answer is out already, or the connection was given away.
-    Sent,
-}
-
-type Handled = Result<Reply, ApiError>;
-
-impl Reply {
-    fn json(status: StatusCode, value: &impl serde::Serialize) -> Handled {
-        Ok(Self::Whole(Response::json(status, value)))
-    }
-
-    const fn empty(status: StatusCode) -> Handled {
-        Ok(Self::Whole(Response::empty(status)))
     }
 }
 
@@ -151,71 +119,19 @@ impl Api {
         if exchange.head.method == Method::OPTIONS {
             return Reply::empty(StatusCode::OK);
         }
-        if let Some(clean) = route::cleaned(&path) {
+        if let Some(clean) = routes::cleaned(&path) {
             return Ok(Reply::Whole(redirection(&clean, &exchange.head.query)));
         }
-        let (asked, rest) = match version::split_path(&path) {
-            Some((version, rest)) => (Some(version), rest),
-            None => (None, path.as_str()),
-        };
-        let Some((endpoint, name)) = route::find(&exchange.head.method, rest) else {
-            return Err(ApiError::not_found("404 page not found"));
-        };
+        let routes::Found { route, name, version } = routes::find(&exchange.head.method, &path)?;
         let call = Call {
             engine: &self.engine,
             settings: &self.settings,
             name: name.to_owned(),
             query: Query::parse(&exchange.head.query),
-            version: asked.map_or(Ok(version::CURRENT), version::check)?,
+            version,
             exchange,
         };
-        dispatch(endpoint, call).await
-    }
-}
-
-/// Hands the call to its handler.
-async fn dispatch(endpoint: Endpoint, call: Call<'_>) -> Handled {
-    match endpoint {
-        Endpoint::Ping
-        | Endpoint::Info
-        | Endpoint::Version
-        | Endpoint::Auth
-        | Endpoint::Commit
-        | Endpoint::Events
-        | Endpoint::Build => system::dispatch(endpoint, call).await,
-        Endpoint::ExecCreate | Endpoint::ExecStart | Endpoint::ExecResize | Endpoint::ExecInspect => {
-            exec::dispatch(endpoint, call).await
-        }
-        Endpoint::ImageList
-        | Endpoint::ImageCreate
-        | Endpoint::ImageLoad
-        | Endpoint::ImageSearch
-        | Endpoint::ImageSaveSeveral
-        | Endpoint::ImageSave
-        | Endpoint::ImageInspect
-        | Endpoint::ImageHistory
-        | Endpoint::ImagePush
-        | Endpoint::ImageTag
-        | Endpoint::ImageRemove => images::dispatch(endpoint, call).await,
-        container => containers::dispatch(container, call).await,
-    }
-}
-
-impl Call<'_> {
-    /// The JSON body, which needs its content type; an empty object when none was announced and none is needed.
-    async fn json_body(&mut self) -> Result<bytes::Bytes, ApiError> {
-        self.require_json()?;
-        Ok(self.exchange.body.gather(MAXIMUM_JSON).await?)
-    }
-
-    /// Refuses a body that does not call itself JSON.
-    fn require_json(&self) -> Result<(), ApiError> {
-        let kind = self.exchange.head.header(&header::CONTENT_TYPE);
-        let missing = kind.is_empty() && !self.exchange.body.is_announced();
-        if missing || is_json(kind) {
-            return Ok(());
-        }
-        Err(ApiError::refused(format!("Content-Type specified ({kind}) must be 'application/json'")))
+        (route.handler)(call).await
     }
 }
 
@@ -223,14 +139,6 @@ impl Call<'_> {
 fn apply_changes(config: Config, changes: &[String]) -> Result<Config, ApiError> {
     let applied = engine::builder::apply_changes(config, changes);
     applied.map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))
-}
-
-/// Whether a content type is `application/json`, with well-formed parameters or none.
-fn is_json(kind: &str) -> bool {
-    let mut parts = kind.split(';').map(str::trim);
-    let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/json"));
-    named
-        && parts.all(|part| part.is_empty() || part.split_once('=').is_some_and(|(name, _)| !name.is_empty()))
 }
 
 fn redirection(path: &str, query: &str) -> Response {

@@ -1,139 +1,94 @@
-//! The routes: declared once, matched by method and decoded path, the first that fits wins.
+//! One route: method, path, the versions that have it, and the handler. Each family of endpoints lists its own.
+
+use std::pin::Pin;
 
 use http::Method;
 
-/// What a request asks for. Each has one handler.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Endpoint {
-    Ping,
-    Info,
-    Version,
-    Auth,
-    Commit,
-    Events,
-    Build,
-    ContainerList,
-    ContainerCreate,
-    ContainerInspect,
-    ContainerTop,
-    ContainerLogs,
-    ContainerChanges,
-    ContainerExport,
-    ContainerStats,
-    ContainerResize,
-    ContainerStart,
-    ContainerStop,
-    ContainerRestart,
-    ContainerKill,
-    ContainerRename,
-    ContainerPause,
-    ContainerUnpause,
-    ContainerAttach,
-    ContainerAttachWebsocket,
-    ContainerWait,
-    ContainerRemove,
-    ContainerCopy,
-    ArchiveStat,
-    ArchiveRead,
-    ArchiveWrite,
-    ExecCreate,
-    ExecStart,
-    ExecResize,
-    ExecInspect,
-    ImageList,
-    ImageCreate,
-    ImageLoad,
-    ImageSearch,
-    ImageSaveSeveral,
-    ImageSave,
-    ImageInspect,
-    ImageHistory,
-    ImagePush,
-    ImageTag,
-    ImageRemove,
+use crate::call::{Call, Handled};
+use crate::version::ApiVersion;
+
+/// Where the name stands in a path. It may contain slashes.
+const NAME: &str = "{name}";
+
+/// Answers a call.
+pub(crate) type Handler = for<'a> fn(Call<'a>) -> Pin<Box<dyn Future<Output = Handled> + Send + 'a>>;
+
+/// Makes a [`Handler`] of an expression that answers the call.
+macro_rules! handler {
+    ($call:ident => $answer:expr) => {
+        |$call| Box::pin(async move { $answer })
+    };
+}
+pub(crate) use handler;
+
+/// An endpoint: how it is asked for, in which versions, and who answers.
+#[derive(Debug)]
+pub(crate) struct Route {
+    /// The method.
+    pub(crate) method: Method,
+    /// The path without its version, such as `/containers/{name}/json`.
+    pub(crate) path: &'static str,
+    /// Answers the call.
+    pub(crate) handler: Handler,
+    since: u32,
+    until: u32,
 }
 
-/// Method, what stands before the name, what stands behind it (`None`: the path has no name in it).
-type Route = (Method, &'static str, Option<&'static str>, Endpoint);
-
-/// A name may contain slashes, so fixed paths come before those with a name.
-const ROUTES: &[Route] = &[
-    (Method::GET, "/_ping", None, Endpoint::Ping),
-    (Method::HEAD, "/_ping", None, Endpoint::Ping),
-    (Method::GET, "/info", None, Endpoint::Info),
-    (Method::GET, "/version", None, Endpoint::Version),
-    (Method::POST, "/auth", None, Endpoint::Auth),
-    (Method::POST, "/commit", None, Endpoint::Commit),
-    (Method::GET, "/events", None, Endpoint::Events),
-    (Method::POST, "/build", None, Endpoint::Build),
-    (Method::GET, "/containers/json", None, Endpoint::ContainerList),
-    (Method::GET, "/containers/ps", None, Endpoint::ContainerList),
-    (Method::POST, "/containers/create", None, Endpoint::ContainerCreate),
-    (Method::GET, "/containers/", Some("/json"), Endpoint::ContainerInspect),
-    (Method::GET, "/containers/", Some("/top"), Endpoint::ContainerTop),
-    (Method::GET, "/containers/", Some("/logs"), Endpoint::ContainerLogs),
-    (Method::GET, "/containers/", Some("/changes"), Endpoint::ContainerChanges),
-    (Method::GET, "/containers/", Some("/export"), Endpoint::ContainerExport),
-    (Method::GET, "/containers/", Some("/stats"), Endpoint::ContainerStats),
-    (Method::GET, "/containers/", Some("/attach/ws"), Endpoint::ContainerAttachWebsocket),
-    (Method::HEAD, "/containers/", Some("/archive"), Endpoint::ArchiveStat),
-    (Method::GET, "/containers/", Some("/archive"), Endpoint::ArchiveRead),
-    (Method::PUT, "/containers/", Some("/archive"), Endpoint::ArchiveWrite),
-    (Method::POST, "/containers/", Some("/start"), Endpoint::ContainerStart),
-    (Method::POST, "/containers/", Some("/stop"), Endpoint::ContainerStop),
-    (Method::POST, "/containers/", Some("/restart"), Endpoint::ContainerRestart),
-    (Method::POST, "/containers/", Some("/kill"), Endpoint::ContainerKill),
-    (Method::POST, "/containers/", Some("/rename"), Endpoint::ContainerRename),
-    (Method::POST, "/containers/", Some("/pause"), Endpoint::ContainerPause),
-    (Method::POST, "/containers/", Some("/unpause"), Endpoint::ContainerUnpause),
-    (Method::POST, "/containers/", Some("/attach"), Endpoint::ContainerAttach),
-    (Method::POST, "/containers/", Some("/resize"), Endpoint::ContainerResize),
-    (Method::POST, "/containers/", Some("/wait"), Endpoint::ContainerWait),
-    (Method::POST, "/containers/", Some("/copy"), Endpoint::ContainerCopy),
-    (Method::POST, "/containers/", Some("/exec"), Endpoint::ExecCreate),
-    (Method::DELETE, "/containers/", Some(""), Endpoint::ContainerRemove),
-    (Method::POST, "/exec/", Some("/start"), Endpoint::ExecStart),
-    (Method::POST, "/exec/", Some("/resize"), Endpoint::ExecResize),
-    (Method::GET, "/exec/", Some("/json"), Endpoint::ExecInspect),
-    (Method::GET, "/images/json", None, Endpoint::ImageList),
-    (Method::GET, "/images/search", None, Endpoint::ImageSearch),
-    (Method::GET, "/images/get", None, Endpoint::ImageSaveSeveral),
-    (Method::POST, "/images/create", None, Endpoint::ImageCreate),
-    (Method::POST, "/images/load", None, Endpoint::ImageLoad),
-    (Method::GET, "/images/", Some("/get"), Endpoint::ImageSave),
-    (Method::GET, "/images/", Some("/json"), Endpoint::ImageInspect),
-    (Method::GET, "/images/", Some("/history"), Endpoint::ImageHistory),
-    (Method::POST, "/images/", Some("/push"), Endpoint::ImagePush),
-    (Method::POST, "/images/", Some("/tag"), Endpoint::ImageTag),
-    (Method::DELETE, "/images/", Some(""), Endpoint::ImageRemove),
-];
-
-/// The endpoint of a path without version, and the name in it.
-pub(super) fn find<'path>(method: &Method, path: &'path str) -> Option<(Endpoint, &'path str)> {
-    ROUTES.iter().filter(|(wanted, ..)| wanted == method).find_map(|(_, before, behind, endpoint)| {
-        let name = match behind {
-            None => (path == *before).then_some("")?,
-            Some(behind) => path.strip_prefix(before)?.strip_suffix(behind)?,
-        };
-        Some((*endpoint, name))
-    })
+/// A route for `GET`.
+pub(crate) const fn get(path: &'static str, handler: Handler) -> Route {
+    Route::new(Method::GET, path, handler)
 }
 
-/// The path that a client is sent to when it wrote empty, `.` or `..` segments; `None` when it did not.
-pub(super) fn cleaned(path: &str) -> Option<String> {
-    let mut segments: Vec<&str> = Vec::new();
-    for segment in path.split('/') {
-        match segment {
-            "" | "." => {}
-            ".." => drop(segments.pop()),
-            other => segments.push(other),
+/// A route for `HEAD`.
+pub(crate) const fn head(path: &'static str, handler: Handler) -> Route {
+    Route::new(Method::HEAD, path, handler)
+}
+
+/// A route for `POST`.
+pub(crate) const fn post(path: &'static str, handler: Handler) -> Route {
+    Route::new(Method::POST, path, handler)
+}
+
+/// A route for `PUT`.
+pub(crate) const fn put(path: &'static str, handler: Handler) -> Route {
+    Route::new(Method::PUT, path, handler)
+}
+
+/// A route for `DELETE`.
+pub(crate) const fn delete(path: &'static str, handler: Handler) -> Route {
+    Route::new(Method::DELETE, path, handler)
+}
+
+impl Route {
+    const fn new(method: Method, path: &'static str, handler: Handler) -> Self {
+        Self { method, path, handler, since: 0, until: u32::MAX }
+    }
+
+    /// It came with the version `1.since`.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no endpoint came after the oldest version yet"))]
+    pub(crate) const fn since(mut self, since: u32) -> Self {
+        self.since = since;
+        self
+    }
+
+    /// The version `1.until` no longer has it.
+    pub(crate) const fn until(mut self, until: u32) -> Self {
+        self.until = until;
+        self
+    }
+
+    /// Whether this version has it.
+    pub(crate) const fn is_in(&self, version: ApiVersion) -> bool {
+        version.is_within(self.since, self.until)
+    }
+
+    /// The name in a path that fits, empty for a route without one; `None` for a path that does not fit.
+    pub(crate) fn name_in<'path>(&self, path: &'path str) -> Option<&'path str> {
+        match self.path.split_once(NAME) {
+            None => (path == self.path).then_some(""),
+            Some((before, behind)) => path.strip_prefix(before)?.strip_suffix(behind),
         }
     }
-    let mut clean = format!("/{}", segments.join("/"));
-    if path.ends_with('/') && clean != "/" {
-        clean.push('/');
-    }
-    (clean != path).then_some(clean)
 }
 
 #[cfg(test)]
@@ -141,57 +96,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_with_slashes_and_words_of_the_api() {
-        for (method, path, endpoint, name) in [
-            (Method::GET, "/containers/json", Endpoint::ContainerList, ""),
-            (Method::GET, "/containers/a/b/json", Endpoint::ContainerInspect, "a/b"),
-            (Method::GET, "/containers/x/attach/ws", Endpoint::ContainerAttachWebsocket, "x"),
-            (Method::DELETE, "/containers/a/alias", Endpoint::ContainerRemove, "a/alias"),
-            (Method::GET, "/images/json", Endpoint::ImageList, ""),
-            (Method::GET, "/images/host:5000/x/json/json", Endpoint::ImageInspect, "host:5000/x/json"),
-            (Method::GET, "/images/p/get/json", Endpoint::ImageInspect, "p/get"),
-            (Method::GET, "/images/p/json/get", Endpoint::ImageSave, "p/json"),
-            (Method::DELETE, "/images/", Endpoint::ImageRemove, ""),
-            (Method::HEAD, "/_ping", Endpoint::Ping, ""),
-        ] {
-            assert_eq!(find(&method, path), Some((endpoint, name)), "{method} {path}");
-        }
-        for (method, path) in [
-            (Method::POST, "/info"),
-            (Method::GET, "/build"),
-            (Method::GET, "/containers"),
-            (Method::GET, "/containers/x/json/"),
-            (Method::HEAD, "/containers/json"),
-            (Method::POST, "/containers/x/archive"),
-            (Method::GET, "/"),
-        ] {
-            assert_eq!(find(&method, path), None, "{method} {path}");
-        }
+    fn a_route_is_in_its_versions() {
+        let route = get("/networks", handler!(call => drop_call(call))).since(21).until(30);
+        let is_in = |minor| route.is_in(ApiVersion::minor(minor));
+        assert_eq!([20, 21, 29, 30].map(is_in), [false, true, true, false]);
     }
 
-    #[test]
-    fn every_endpoint_of_the_specification_has_its_route() {
-        let mut endpoints: Vec<String> =
-            ROUTES.iter().map(|(.., endpoint)| format!("{endpoint:?}")).collect();
-        endpoints.sort();
-        endpoints.dedup();
-        assert_eq!(endpoints.len(), 46);
-    }
-
-    #[test]
-    fn unclean_paths_are_cleaned() {
-        for (path, clean) in [
-            ("/v1.20//version", "/v1.20/version"),
-            ("//x", "/x"),
-            ("/v1.20/../version", "/version"),
-            ("/containers//web/json", "/containers/web/json"),
-            ("/a/./b/", "/a/b/"),
-            ("/..", "/"),
-        ] {
-            assert_eq!(cleaned(path).as_deref(), Some(clean), "{path}");
-        }
-        for path in ["/", "/a/b", "/a/", "/a..b"] {
-            assert_eq!(cleaned(path), None, "{path}");
-        }
+    fn drop_call(_: Call<'_>) -> Handled {
+        crate::call::Reply::empty(http::StatusCode::OK)
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use serde::{Deserialize, Serialize};
 
-/// A container engine that speaks the Docker Engine API v1.20.
+/// A container engine that speaks the Docker Engine API.
 #[derive(Debug, Parser)]
 #[command(name = "berth", version, disable_version_flag = true, max_term_width = 100)]
 #[command(

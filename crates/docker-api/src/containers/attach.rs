@@ -10,8 +10,7 @@ use crate::query::Query;
 use crate::{Call, Handled, MAXIMUM_JSON, Reply};
 
 pub(super) async fn attach(call: Call<'_>) -> Handled {
-    // Before 1.6 both outputs came as one stream, without heads.
-    let merged = !call.version.is_at_least(6);
+    let merged = !call.version.streams_are_framed();
     let request = read_query(&call.query, merged);
     let session = call.engine.streams.prepare_attach(&call.name, request)?;
     let framed = !call.engine.containers.find(&call.name)?.record().config.tty && !merged;

@@ -42,7 +42,7 @@ pub(super) async fn create(mut call: Call<'_>) -> Handled {
         None => HostConfig::default(),
     };
     take_from_beside(&mut host_config, json::from_object(object).map_err(wrong)?);
-    if !call.version.is_at_least(19) && host_config.cpu_shares > 0 {
+    if !call.version.cpu_shares_are_checked() && host_config.cpu_shares > 0 {
         host_config.cpu_shares = host_config.cpu_shares.clamp(CPU_SHARES.0, CPU_SHARES.1);
     }
     let name = call.query.filled("name").map(str::to_owned);

@@ -13,39 +13,36 @@ mod unsupported;
 mod verbs;
 mod websocket;
 
-use super::route::Endpoint;
-use super::{ApiError, Call, Handled};
+use crate::route::{Route, delete, get, handler, head, post, put};
 
 pub(super) use attach::tell_on_stream;
 pub(super) use verbs::terminal_size;
 
-/// Hands the call to its handler.
-pub(super) async fn dispatch(endpoint: Endpoint, call: Call<'_>) -> Handled {
-    match endpoint {
-        Endpoint::ContainerList => list::list(&call).await,
-        Endpoint::ContainerCreate => create::create(call).await,
-        Endpoint::ContainerInspect => inspect::inspect(&call),
-        Endpoint::ContainerTop => top::top(&call).await,
-        Endpoint::ContainerLogs => logs::logs(call).await,
-        Endpoint::ContainerChanges => files::changes(&call).await,
-        Endpoint::ContainerExport => files::export(call).await,
-        Endpoint::ContainerStats => stats::stats(call).await,
-        Endpoint::ContainerAttach => attach::attach(call).await,
-        Endpoint::ContainerAttachWebsocket => websocket::attach(call).await,
-        Endpoint::ContainerCopy => archive::copy(call).await,
-        Endpoint::ArchiveStat => archive::stat(&call).await,
-        Endpoint::ArchiveRead => archive::read(call).await,
-        Endpoint::ArchiveWrite => archive::write(call).await,
-        Endpoint::ContainerStart => verbs::start(call).await,
-        Endpoint::ContainerStop => verbs::stop(&call).await,
-        Endpoint::ContainerRestart => verbs::restart(&call).await,
-        Endpoint::ContainerKill => verbs::kill(&call).await,
-        Endpoint::ContainerRename => verbs::rename(&call).await,
-        Endpoint::ContainerPause => verbs::pause(&call).await,
-        Endpoint::ContainerUnpause => verbs::unpause(&call).await,
-        Endpoint::ContainerResize => verbs::resize(&call).await,
-        Endpoint::ContainerWait => verbs::wait(&call).await,
-        Endpoint::ContainerRemove => verbs::remove(&call).await,
-        other => Err(ApiError::not_found(format!("404 page not found ({other:?})"))),
-    }
-}
+/// The endpoints. A name may contain slashes, so fixed paths come before those with a name.
+pub(crate) const ROUTES: &[Route] = &[
+    get("/containers/json", handler!(call => list::list(&call).await)),
+    get("/containers/ps", handler!(call => list::list(&call).await)),
+    post("/containers/create", handler!(call => create::create(call).await)),
+    get("/containers/{name}/json", handler!(call => inspect::inspect(&call))),
+    get("/containers/{name}/top", handler!(call => top::top(&call).await)),
+    get("/containers/{name}/logs", handler!(call => logs::logs(call).await)),
+    get("/containers/{name}/changes", handler!(call => files::changes(&call).await)),
+    get("/containers/{name}/export", handler!(call => files::export(call).await)),
+    get("/containers/{name}/stats", handler!(call => stats::stats(call).await)),
+    get("/containers/{name}/attach/ws", handler!(call => websocket::attach(call).await)),
+    head("/containers/{name}/archive", handler!(call => archive::stat(&call).await)),
+    get("/containers/{name}/archive", handler!(call => archive::read(call).await)),
+    put("/containers/{name}/archive", handler!(call => archive::write(call).await)),
+    post("/containers/{name}/start", handler!(call => verbs::start(call).await)),
+    post("/containers/{name}/stop", handler!(call => verbs::stop(&call).await)),
+    post("/containers/{name}/restart", handler!(call => verbs::restart(&call).await)),
+    post("/containers/{name}/kill", handler!(call => verbs::kill(&call).await)),
+    post("/containers/{name}/rename", handler!(call => verbs::rename(&call).await)),
+    post("/containers/{name}/pause", handler!(call => verbs::pause(&call).await)),
+    post("/containers/{name}/unpause", handler!(call => verbs::unpause(&call).await)),
+    post("/containers/{name}/attach", handler!(call => attach::attach(call).await)),
+    post("/containers/{name}/resize", handler!(call => verbs::resize(&call).await)),
+    post("/containers/{name}/wait", handler!(call => verbs::wait(&call).await)),
+    post("/containers/{name}/copy", handler!(call => archive::copy(call).await)).until(24),
+    delete("/containers/{name}", handler!(call => verbs::remove(&call).await)),
+];

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::create::field;
 use crate::ApiError;
+use crate::version::MAX;
 
 /// Fields of `HostConfig`, and why they are not possible.
 const OF_HOST: [(&str, &str); 10] = [
@@ -23,9 +24,9 @@ const OF_HOST: [(&str, &str); 10] = [
 /// Refuses what a create's body asks for and nothing here can do.
 pub(super) fn refuse(body: &Map<String, Value>, host: Option<&Value>) -> Result<(), ApiError> {
     if field(body, "NetworkingConfig").is_some_and(|value| !is_blank(value)) {
-        return Err(ApiError::refused(
-            "NetworkingConfig is not supported by API 1.20: use HostConfig.NetworkMode, Links and MacAddress",
-        ));
+        return Err(ApiError::refused(format!(
+            "NetworkingConfig is not supported by API {MAX}: use HostConfig.NetworkMode, Links and MacAddress"
+        )));
     }
     host.map_or(Ok(()), refuse_of_host)
 }

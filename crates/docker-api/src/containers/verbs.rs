@@ -98,8 +98,9 @@ pub(super) async fn kill(call: &Call<'_>) -> Handled {
         Some(text) => Signal::parse(text).map_err(|error| ApiError::refused(error.to_string()))?,
     };
     match call.engine.containers.kill(&call.name, signal).await {
-        // Before 1.20 a container that had ended already was as good as killed.
-        Err(error) if !call.version.is_at_least(20) && was_not_running(&error) => Reply::empty(NO_CONTENT),
+        Err(error) if !call.version.kill_needs_a_running_container() && was_not_running(&error) => {
+            Reply::empty(NO_CONTENT)
+        }
         result => {
             result?;
             Reply::empty(NO_CONTENT)

@@ -13,28 +13,25 @@ use engine::images::registry::{Credentials, RegistryError};
 use http::HeaderName;
 pub(super) use names::new_name;
 
-use super::route::Endpoint;
-use super::{ApiError, Call, Handled};
+use super::{ApiError, Call};
+use crate::route::{Route, delete, get, handler, post};
 
 const REGISTRY_AUTH: HeaderName = HeaderName::from_static("x-registry-auth");
 
-/// Hands the call to its handler.
-pub(super) async fn dispatch(endpoint: Endpoint, call: Call<'_>) -> Handled {
-    match endpoint {
-        Endpoint::ImageList => list::list(&call),
-        Endpoint::ImageCreate => create::create(call).await,
-        Endpoint::ImageInspect => inspect::inspect(&call),
-        Endpoint::ImageHistory => inspect::history(&call),
-        Endpoint::ImagePush => push::push(call).await,
-        Endpoint::ImageSearch => search::search(&call).await,
-        Endpoint::ImageTag => names::tag(&call),
-        Endpoint::ImageRemove => names::remove(&call).await,
-        Endpoint::ImageLoad => save::load(call).await,
-        Endpoint::ImageSaveSeveral => save::save_several(call).await,
-        Endpoint::ImageSave => save::save(call).await,
-        other => Err(ApiError::not_found(format!("404 page not found ({other:?})"))),
-    }
-}
+/// The endpoints. A name may contain slashes, so fixed paths come before those with a name.
+pub(crate) const ROUTES: &[Route] = &[
+    get("/images/json", handler!(call => list::list(&call))),
+    get("/images/search", handler!(call => search::search(&call).await)),
+    get("/images/get", handler!(call => save::save_several(call).await)),
+    post("/images/create", handler!(call => create::create(call).await)),
+    post("/images/load", handler!(call => save::load(call).await)),
+    get("/images/{name}/get", handler!(call => save::save(call).await)),
+    get("/images/{name}/json", handler!(call => inspect::inspect(&call))),
+    get("/images/{name}/history", handler!(call => inspect::history(&call))),
+    post("/images/{name}/push", handler!(call => push::push(call).await)),
+    post("/images/{name}/tag", handler!(call => names::tag(&call))),
+    delete("/images/{name}", handler!(call => names::remove(&call).await)),
+];
 
 /// The engine's error for one of the image store.
 fn failure(error: engine::images::Error) -> ApiError {

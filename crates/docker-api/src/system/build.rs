@@ -63,9 +63,11 @@ fn read_request(call: &Call<'_>, context: ContextSource) -> Result<BuildRequest,
     let names = query.all("t").into_iter().filter(|name| !name.is_empty());
     let names =
         names.map(|name| new_name(&name).map_err(|error| ApiError::of_kind(error.kind(), error.to_string())));
-    // Before 1.12 a build kept its containers unless it was told otherwise.
-    let removes =
-        if query.text("rm").is_empty() { call.version.is_at_least(12) } else { query.is_true("rm") };
+    let removes = if query.text("rm").is_empty() {
+        call.version.builds_remove_containers()
+    } else {
+        query.is_true("rm")
+    };
     Ok(BuildRequest {
         context,
         dockerfile: query.filled("dockerfile").map(str::to_owned),

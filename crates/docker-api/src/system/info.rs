@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::host;
-use crate::{Call, Handled, Reply};
+use crate::{Call, Handled, Reply, version};
 
 const INDEX: &str = "https://index.docker.io/v1/";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -19,7 +19,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 #[serde(rename_all = "PascalCase")]
 struct VersionAnswer {
     version: &'static str,
-    api_version: &'static str,
+    api_version: String,
     git_commit: &'static str,
     go_version: &'static str,
     os: &'static str,
@@ -28,14 +28,14 @@ struct VersionAnswer {
     experimental: bool,
     build_time: &'static str,
     #[serde(rename = "MinAPIVersion")]
-    minimum_api_version: &'static str,
+    minimum_api_version: String,
     platform: Value,
 }
 
 pub(super) fn version() -> Handled {
     let answer = VersionAnswer {
         version: VERSION,
-        api_version: "1.20",
+        api_version: version::MAX.to_string(),
         git_commit: option_env!("BERTH_GIT_COMMIT").unwrap_or("unknown"),
         go_version: "none",
         os: "linux",
@@ -43,7 +43,7 @@ pub(super) fn version() -> Handled {
         kernel_version: host::names().kernel,
         experimental: false,
         build_time: option_env!("BERTH_BUILD_TIME").unwrap_or(""),
-        minimum_api_version: "1.0",
+        minimum_api_version: version::MIN.to_string(),
         platform: json!({"Name": "berth"}),
     };
     Reply::json(StatusCode::OK, &answer)

@@ -8,19 +8,22 @@ mod info;
 
 use http::StatusCode;
 
-use super::route::Endpoint;
-use super::{Call, Handled, Reply};
+use crate::route::{Route, get, handler, head, post};
+use crate::{Handled, Reply};
 use berth_http::Response;
 
-/// Hands the call to its handler.
-pub(super) async fn dispatch(endpoint: Endpoint, call: Call<'_>) -> Handled {
-    match endpoint {
-        Endpoint::Info => info::info(&call),
-        Endpoint::Version => info::version(),
-        Endpoint::Auth => super::auth::check(call).await,
-        Endpoint::Commit => commit::commit(call).await,
-        Endpoint::Events => events::events(call).await,
-        Endpoint::Build => build::build(call).await,
-        _ => Ok(Reply::Whole(Response::text(StatusCode::OK, "OK"))),
-    }
+/// The endpoints.
+pub(crate) const ROUTES: &[Route] = &[
+    get("/_ping", handler!(_call => ping())),
+    head("/_ping", handler!(_call => ping())),
+    get("/info", handler!(call => info::info(&call))),
+    get("/version", handler!(_call => info::version())),
+    post("/auth", handler!(call => crate::auth::check(call).await)),
+    post("/commit", handler!(call => commit::commit(call).await)),
+    get("/events", handler!(call => events::events(call).await)),
+    post("/build", handler!(call => build::build(call).await)),
+];
+
+fn ping() -> Handled {
+    Ok(Reply::Whole(Response::text(StatusCode::OK, "OK")))
 }

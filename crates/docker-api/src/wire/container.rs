@@ -9,7 +9,7 @@ use model::{Config, HostConfig, MountPoint, Timestamp};
 use serde::Serialize;
 
 use super::network::NetworkSettings;
-use crate::version::ApiVersion;
+use crate::version::{ApiVersion, Ranged, Since, Until};
 
 /// What the reference calls its way of running containers; clients show it.
 pub(crate) const EXECUTION_DRIVER: &str = "native-0.2";
@@ -42,22 +42,22 @@ pub(crate) struct ContainerInspection<'a> {
     exec_ids: Option<Vec<String>>,
     host_config: Cow<'a, HostConfig>,
     graph_driver: GraphDriver,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mounts: Option<&'a [MountPoint]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    volumes: Option<BTreeMap<&'a str, &'a str>>,
-    #[serde(rename = "VolumesRW", skip_serializing_if = "Option::is_none")]
-    volumes_rw: Option<BTreeMap<&'a str, bool>>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    mounts: Since<20, &'a [MountPoint]>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    volumes: Until<20, BTreeMap<&'a str, &'a str>>,
+    #[serde(rename = "VolumesRW", skip_serializing_if = "Ranged::is_absent")]
+    volumes_rw: Until<20, BTreeMap<&'a str, bool>>,
     config: WireConfig<'a>,
 }
 
-/// `Config`; before 1.20 with limits that have been in `HostConfig` since.
+/// `Config`, with limits that have moved to `HostConfig`.
 #[derive(Debug, Serialize)]
 struct WireConfig<'a> {
     #[serde(flatten)]
     config: &'a Config,
     #[serde(flatten)]
-    limits: Option<OldLimits<'a>>,
+    limits: Until<20, OldLimits<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -144,7 +144,6 @@ impl<'a> ContainerInspection<'a> {
         let directory = engine.containers.directory_of(&record.id);
         let files = NameFiles::new(record, &directory);
         let execs = engine.execs.of_container(&record.id);
-        let is_current = version.is_at_least(20);
         let host = &record.host_config;
         Self {
             id: record.id.as_str(),
@@ -168,12 +167,12 @@ impl<'a> ContainerInspection<'a> {
             exec_ids: (!execs.is_empty()).then(|| execs.iter().map(ToString::to_string).collect()),
             host_config: shown_host_config(engine, record),
             graph_driver: graph_driver(engine, record, &directory),
-            mounts: is_current.then_some(&record.mounts),
-            volumes: (!is_current).then(|| volumes(record, |mount| mount.source.as_str())),
-            volumes_rw: (!is_current).then(|| volumes(record, |mount| mount.rw)),
+            mounts: Ranged::at(version, || record.mounts.as_slice()),
+            volumes: Ranged::at(version, || volumes(record, |mount| mount.source.as_str())),
+            volumes_rw: Ranged::at(version, || volumes(record, |mount| mount.rw)),
             config: WireConfig {
                 config: &record.config,
-                limits: (!is_current).then(|| OldLimits {
+                limits: Ranged::at(version, || OldLimits {
                     memory: host.memory,
                     memory_swap: host.memory_swap,
                     cpu_shares: host.cpu_shares,

@@ -1,0 +1,72 @@
+//! One request of a known endpoint, as handlers see it, and what they leave to be done.
+
+use std::sync::Arc;
+
+use berth_http::{Exchange, Response};
+use engine::Engine;
+use http::{StatusCode, header};
+
+use crate::error::ApiError;
+use crate::query::Query;
+use crate::settings::SharedSettings;
+use crate::version::ApiVersion;
+
+/// Most bytes of a JSON body.
+pub(crate) const MAXIMUM_JSON: usize = 16 << 20;
+
+/// One request of a known endpoint.
+pub(crate) struct Call<'a> {
+    pub(crate) engine: &'a Arc<Engine>,
+    pub(crate) settings: &'a SharedSettings,
+    pub(crate) exchange: &'a mut Exchange,
+    /// The name in the path, decoded.
+    pub(crate) name: String,
+    pub(crate) query: Query,
+    pub(crate) version: ApiVersion,
+}
+
+/// What a handler leaves to be done.
+pub(crate) enum Reply {
+    /// This answer is to be sent.
+    Whole(Response),
+    /// The answer is out already, or the connection was given away.
+    Sent,
+}
+
+pub(crate) type Handled = Result<Reply, ApiError>;
+
+impl Reply {
+    pub(crate) fn json(status: StatusCode, value: &impl serde::Serialize) -> Handled {
+        Ok(Self::Whole(Response::json(status, value)))
+    }
+
+    pub(crate) const fn empty(status: StatusCode) -> Handled {
+        Ok(Self::Whole(Response::empty(status)))
+    }
+}
+
+impl Call<'_> {
+    /// The JSON body, which needs its content type; an empty object when none was announced and none is needed.
+    pub(crate) async fn json_body(&mut self) -> Result<bytes::Bytes, ApiError> {
+        self.require_json()?;
+        Ok(self.exchange.body.gather(MAXIMUM_JSON).await?)
+    }
+
+    /// Refuses a body that does not call itself JSON.
+    pub(crate) fn require_json(&self) -> Result<(), ApiError> {
+        let kind = self.exchange.head.header(&header::CONTENT_TYPE);
+        let missing = kind.is_empty() && !self.exchange.body.is_announced();
+        if missing || is_json(kind) {
+            return Ok(());
+        }
+        Err(ApiError::refused(format!("Content-Type specified ({kind}) must be 'application/json'")))
+    }
+}
+
+/// Whether a content type is `application/json`, with well-formed parameters or none.
+fn is_json(kind: &str) -> bool {
+    let mut parts = kind.split(';').map(str::trim);
+    let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/json"));
+    named
+        && parts.all(|part| part.is_empty() || part.split_once('=').is_some_and(|(name, _)| !name.is_empty()))
+}

@@ -1,0 +1,29 @@
+//! What differs between versions and is no field and no route: one predicate each, named after what clients see,
+//! with its source.
+
+use super::ApiVersion;
+
+impl ApiVersion {
+    /// Whether the streams of an attached container without a terminal come in frames: specification of 1.6,
+    /// "What's new". Before, both outputs come as one stream.
+    pub(crate) const fn streams_are_framed(self) -> bool {
+        self.is_at_least(6)
+    }
+
+    /// Whether a build removes its intermediate containers when the query does not say: `rm` defaults to true
+    /// since 1.12.
+    pub(crate) const fn builds_remove_containers(self) -> bool {
+        self.is_at_least(12)
+    }
+
+    /// Whether CPU shares out of the kernel's range are refused: specification of 1.19, "What's new". Before, they
+    /// are brought into range.
+    pub(crate) const fn cpu_shares_are_checked(self) -> bool {
+        self.is_at_least(19)
+    }
+
+    /// Whether a kill of a container that is not running is an error: the reference's answers to 1.20 and 1.19.
+    pub(crate) const fn kill_needs_a_running_container(self) -> bool {
+        self.is_at_least(20)
+    }
+}
