@@ -1,9 +1,11 @@
 //! Attacks: each runs against a daemon of its own in a memory cgroup, must fail, and must not make the daemon use much
 //! memory. One file for each attacker; `docs/security.md` names the tests.
 
+mod archive;
 mod clients;
 mod container;
 mod local_user;
+mod registry;
 mod settings;
 mod system_calls;
 

@@ -2,7 +2,7 @@
 //!
 //! A step is the same when its parent and its container's configuration are: the command, in which
 //! copied files are named by their worth, and everything that a command could see or a later step
-//! would inherit. All images of the store are looked at, whoever made them.
+//! would inherit. All images of the store are looked at but those that came from a registry.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -2,16 +2,39 @@
 
 use model::Digest;
 
-use super::Store;
+use super::database::Stored;
+use super::{Store, documents};
+use crate::Error;
 
 impl Store {
     /// The images whose parent is `parent`, or that have none, the one made last being the last.
+    ///
+    /// A pulled image has no parent here and may claim to have been made by any command: those are left out
+    /// (CVE-2024-24557).
     #[must_use]
     pub fn children(&self, parent: Option<&Digest>) -> Vec<Digest> {
         let index = self.index();
-        let own = index.images.values().filter(|image| image.parent.as_ref() == parent);
+        let own = index
+            .images
+            .values()
+            .filter(|image| image.parent.as_ref() == parent && !index.pulled.contains(&image.id));
         let mut children: Vec<_> = own.map(|image| (image.sequence, image.id)).collect();
         children.sort_unstable();
         children.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Notes, before an image with this config is made, that a registry wrote the config. One that is there already
+    /// stays what it was.
+    pub(crate) fn note_pulled(&self, config: &[u8]) -> Result<(), Error> {
+        let id = documents::digest_of(config);
+        let database = self.shared.database();
+        if self.index().images.contains_key(&id) {
+            return Ok(());
+        }
+        database
+            .execute("INSERT OR IGNORE INTO pulled (image) VALUES (?)", [Stored(id)])
+            .map_err(Error::database("note a pulled image"))?;
+        self.shared.index_mut().pulled.insert(id);
+        Ok(())
     }
 }

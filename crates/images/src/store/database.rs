@@ -51,6 +51,14 @@ const BLOBS_GO: &str = "
     DELETE FROM layer_blobs WHERE diff_id NOT IN (SELECT diff_id FROM layers);
 ";
 
+/// Images whose configuration a registry wrote; a mark goes with its image.
+const PULLED: &str = "
+    CREATE TABLE IF NOT EXISTS pulled (image BLOB PRIMARY KEY) WITHOUT ROWID;
+    CREATE TRIGGER IF NOT EXISTS pulled_go AFTER DELETE ON images
+        BEGIN DELETE FROM pulled WHERE image = OLD.id; END;
+    DELETE FROM pulled WHERE image NOT IN (SELECT id FROM images);
+";
+
 /// Room for the changes that are not yet in the database's own file: twice what they grow to before they
 /// are moved there.
 const LOG_ROOM: u64 = 2 << 20;
@@ -78,6 +86,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
         return Err(failed()(rusqlite::Error::InvalidParameterName(message)));
     }
     connection.execute_batch(BLOBS_GO).map_err(failed())?;
+    connection.execute_batch(PULLED).map_err(failed())?;
     // The log stays when the database is closed: the next process may find the disk full.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed())?;
     let log = path.with_extension("db-wal");
@@ -142,6 +151,11 @@ fn load_rows(connection: &Connection) -> rusqlite::Result<Index> {
         let keys = keys.collect::<rusqlite::Result<Box<[_]>>>()?;
         let record = image(row, id, keys)?;
         index.insert_image(record);
+    }
+    let mut statement = connection.prepare("SELECT image FROM pulled")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        index.pulled.insert(digest(row, 0)?);
     }
     let mut statement = connection.prepare("SELECT repository, tag, image FROM tags")?;
     let mut rows = statement.query([])?;

@@ -1,6 +1,6 @@
 //! What readers look things up in: all images, names and layers, without their configs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use model::{Digest, Timestamp};
@@ -54,6 +54,8 @@ pub(crate) struct Index {
     pub(crate) images: BTreeMap<Digest, Arc<ImageRecord>>,
     pub(crate) tags: Names<Box<str>>,
     pub(crate) digests: Names<Digest>,
+    /// Images that came from a registry.
+    pub(crate) pulled: HashSet<Digest>,
     pub(crate) layers: HashMap<LayerKey, LayerRecord>,
     pub(crate) layer_of: HashMap<Digest, LayerKey>,
     pub(crate) next_sequence: u64,
@@ -119,6 +121,7 @@ impl Index {
     pub(crate) fn remove_image(&mut self, id: &Digest) -> Vec<LayerKey> {
         let mut freed = Vec::new();
         let Some(image) = self.images.remove(id) else { return freed };
+        self.pulled.remove(id);
         for key in &image.layers {
             let Some(layer) = self.layers.get_mut(key) else { continue };
             layer.references -= 1;

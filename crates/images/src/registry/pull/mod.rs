@@ -207,6 +207,7 @@ impl Pull<'_> {
         if self.session.transport().cancellation().is_cancelled() {
             return Err(RegistryError::Cancelled);
         }
+        self.store.note_pulled(config)?;
         let image = NewImage { config, layers, parent: None, legacy: None };
         Ok(self.store.publish(&image, &[name])?)
     }

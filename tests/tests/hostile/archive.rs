@@ -7,6 +7,8 @@ use berth_tests::{Answer, Engine, merged, query, sh, wait};
 use serde_json::json;
 use tar::EntryType;
 
+use super::Target;
+
 fn put(engine: &Engine, id: &str, path: &str, archive: &[u8]) -> Answer {
     engine.call("PUT", &format!("/containers/{id}/archive{}", query(&[("path", path)])), &TAR, archive)
 }
@@ -17,7 +19,7 @@ fn get(engine: &Engine, id: &str, path: &str) -> Answer {
 
 #[test]
 fn archives_do_not_reach_the_host() {
-    let engine = Engine::start();
+    let engine = Target::start();
     let victim = engine.directory().join("victim");
     std::fs::create_dir(&victim).expect("a directory of the host");
     std::fs::write(victim.join("kept"), "kept").expect("a file of the host");
@@ -56,7 +58,7 @@ fn archives_do_not_reach_the_host() {
 /// engine follows it on the host.
 #[test]
 fn a_link_that_is_swapped_meanwhile_leads_nowhere_else() {
-    let engine = Engine::start();
+    let engine = Target::start();
     let name = format!("berth-swapped-{}", std::process::id());
     let outside = Path::new("/var/tmp").join(&name);
     std::fs::create_dir(&outside).expect("a directory of the host");
@@ -103,7 +105,7 @@ fn a_link_that_is_swapped_meanwhile_leads_nowhere_else() {
 /// CVE-2019-14271: an engine that changes its root to the container's loads the container's libraries.
 #[test]
 fn nothing_of_the_container_is_executed_or_loaded() {
-    let engine = Engine::start();
+    let engine = Target::start();
     let proof = engine.directory().join("proof");
     let program = format!("#!/bin/sh\ntouch {}\n", proof.display());
     let names = [
