@@ -89,7 +89,7 @@ fn stop_takes_the_signal_and_the_time_of_the_container() {
 fn a_health_check_of_the_image_is_told_not_to_run() {
     let engine = Engine::start();
     let mut context = tar::Builder::new(Vec::new());
-    let dockerfile = b"FROM busybox\nHEALTHCHECK CMD true\n";
+    let dockerfile = b"FROM busybox\nHEALTHCHECK CMD true\nRUN true\n";
     rootfs::append(&mut context, "Dockerfile", tar::EntryType::Regular, 0o644, dockerfile);
     let context = context.into_inner().expect("the context");
     let kind = [("Content-Type", "application/tar")];

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
 
-use model::{HostConfig, ImageReference};
+use model::{HostSettings, ImageReference};
 
 /// Where the build context comes from.
 pub enum ContextSource {
@@ -54,7 +54,7 @@ pub struct BuildRequest {
     pub intermediate: Intermediate,
     /// `memory`, `memswap`, `cpushares`, `cpusetcpus`, `cpuperiod`, `cpuquota`, `cgroupparent`…:
     /// the limits of the RUN steps' containers.
-    pub host_config: HostConfig,
+    pub host: HostSettings,
     /// `buildargs`: values of ARG; `null` leaves the Dockerfile's default.
     pub build_arguments: BTreeMap<String, Option<String>>,
     /// `labels`: labels of the resulting image.
@@ -75,7 +75,7 @@ impl BuildRequest {
             no_cache: false,
             pull: false,
             intermediate: Intermediate::default(),
-            host_config: HostConfig::default(),
+            host: HostSettings::default(),
             build_arguments: BTreeMap::new(),
             labels: BTreeMap::new(),
             target: None,

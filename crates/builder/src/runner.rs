@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use images::document::Config;
 use images::registry::{Cancellation, Progress};
-use model::{Config, ContainerId, Digest, ErrorKind, HostConfig, ImageReference};
+use model::{ContainerId, Digest, ErrorKind, HostSettings, ImageReference};
 
 /// Why the engine could not do what a step asked for.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +33,7 @@ pub struct RunStep {
     /// `hostname` is empty: the container's short id is meant.
     pub config: Config,
     /// The limits and the network of the build.
-    pub host_config: HostConfig,
+    pub host: HostSettings,
 }
 
 /// Which of a step's streams a piece of output comes from.

@@ -1,8 +1,8 @@
 //! The endpoints of execs: create, start, resize, inspect.
 
+use engine::images::document::StringOrList;
 use engine::{ExecClient, ExecConfig};
 use http::StatusCode;
-use model::StringOrList;
 use serde::Deserialize;
 
 use super::containers::{tell_on_stream, terminal_size};

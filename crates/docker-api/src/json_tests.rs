@@ -1,6 +1,8 @@
 //! Bodies as clients send them, right and wrong.
 
-use model::{Config, HostConfig, StringOrList};
+use engine::images::document::{Config, StringOrList};
+
+use crate::container_settings::HostConfig;
 
 use super::*;
 

@@ -5,6 +5,7 @@
 
 mod auth;
 mod call;
+mod container_settings;
 mod containers;
 mod cors;
 mod error;
@@ -28,8 +29,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::Engine;
+use engine::images::document::Config;
 use http::{Method, StatusCode, header};
-use model::Config;
 use tokio::sync::Notify;
 
 pub use cors::common_headers;

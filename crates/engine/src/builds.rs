@@ -9,8 +9,9 @@ use std::time::Duration;
 use builder::{
     BuildError, BuildRequest, EventSink, ImagePuller, OutputStream, RunStep, Session, StepError, StepRunner,
 };
+use images::document::StringOrList;
 use images::registry::{Cancellation, CredentialMap, Progress, PullRequest};
-use model::{ContainerId, Digest, ErrorKind, ImageReference, StringOrList};
+use model::{ContainerId, ContainerSettings, Digest, ErrorKind, ImageReference};
 use tokio::runtime::Handle;
 
 use crate::container::containers::Containers;
@@ -100,7 +101,9 @@ impl StepRunner for Steps {
         let mut config = step.config.clone();
         config.image = image.hexadecimal();
         config.entrypoint.get_or_insert(StringOrList(Vec::new()));
-        let new = NewContainer { name: None, config: Some(config), host_config: step.host_config.clone() };
+        let settings = config.into_settings().map_err(|error| failed(Error::refused(error.to_string())))?;
+        let settings = ContainerSettings { host: step.host.clone(), ..settings };
+        let new = NewContainer { name: None, settings };
         self.builds.containers.creator.make(new, Durability::Crash).map(|created| created.id).map_err(failed)
     }
 

@@ -6,9 +6,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use model::{ContainerId, Event};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::Value;
 
 use crate::container::saved_exec::SavedExec;
 use crate::error::{Error, database_error};
+use crate::old_settings;
 use crate::record::Record;
 
 /// Room for the changes that are not yet in the database's own file: they grow to 1,000 pages of 4 KiB, as
@@ -295,6 +297,14 @@ fn document(record: &Record) -> Result<String, Error> {
 }
 
 fn parse(document: &str) -> Result<Record, Error> {
-    serde_json::from_str(document)
-        .map_err(|source| Error::refused(format!("cannot read a saved container: {source}")))
+    let mut record: Value = serde_json::from_str(document).map_err(unreadable)?;
+    if !record["host_config"].is_null() {
+        record["settings"] = old_settings::settings(&record["config"], &record["host_config"]);
+        record["mounts"] = old_settings::mounts(&record["mounts"]);
+    }
+    serde_json::from_value(record).map_err(unreadable)
+}
+
+fn unreadable(source: serde_json::Error) -> Error {
+    Error::refused(format!("cannot read a saved container: {source}"))
 }

@@ -113,8 +113,8 @@ impl Events {
 
     /// Tells listeners what happened to a container.
     pub(crate) fn emit_container(&self, record: &Record, action: impl Into<String>, more: &[(&str, String)]) {
-        let mut attributes = record.config.labels.clone().unwrap_or_default();
-        attributes.insert("image".to_owned(), record.config.image.clone());
+        let mut attributes = record.settings.labels.clone().unwrap_or_default();
+        attributes.insert("image".to_owned(), record.settings.image.clone());
         attributes.insert("name".to_owned(), record.name.clone());
         for (name, value) in more {
             attributes.insert((*name).to_owned(), value.clone());

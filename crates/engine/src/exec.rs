@@ -11,6 +11,7 @@ use crate::cgroup_moves::CgroupMoves;
 use crate::clients::{ClientNumbers, DETACH_KEYS};
 use crate::container::execs::Exec;
 use crate::container::saved_exec::{ExecConfig, ExecState, SavedExec};
+use crate::container::security::SecurityOptions;
 use crate::container::specification::{self, put_variable};
 use crate::container::{Command, Container, Decision, Record, Refusal, capabilities, decide, resources};
 use crate::database::Database;
@@ -249,31 +250,26 @@ fn process(
     limits: &[Ulimit],
     links: &[String],
 ) -> Result<ProcessSpec, Error> {
-    let host = &record.host_config;
-    let security =
-        crate::container::security::SecurityOptions::parse(host.security_opt.as_deref().unwrap_or_default())?;
-    let hostname = specification::full_hostname(&record.config);
+    let host = &record.settings.host;
+    let security = SecurityOptions::of(host)?;
+    let hostname = specification::full_hostname(&record.settings);
     let mut environment = specification::environment(record, &hostname, config.tty, links);
     for variable in &config.env {
         put_variable(&mut environment, variable);
     }
-    let capabilities = if config.privileged || host.privileged {
-        capabilities::all()
-    } else {
-        specification::capability_names(host)?
-    };
+    let capabilities = if config.privileged { capabilities::all() } else { capabilities::of(host) };
     let own = |own: &String, container: &String| if own.is_empty() { container.clone() } else { own.clone() };
     Ok(ProcessSpec {
         arguments: config.cmd.clone(),
         environment,
-        working_directory: own(&config.working_dir, &record.config.working_dir),
-        user: own(&config.user, &record.config.user),
-        additional_groups: host.group_add.clone().unwrap_or_default(),
+        working_directory: own(&config.working_dir, &record.settings.working_directory),
+        user: own(&config.user, &record.settings.user),
+        additional_groups: host.additional_groups.clone().unwrap_or_default(),
         terminal: config.tty,
         terminal_size: (0, 0),
         capabilities,
         no_new_privileges: security.no_new_privileges,
-        resource_limits: resources::of_process(host, limits),
+        resource_limits: resources::of_process(&host.resources, limits),
         oom_score_adjustment: specification::oom_score(host),
     })
 }

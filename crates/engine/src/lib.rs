@@ -24,6 +24,7 @@ mod log_options;
 mod logs;
 mod names;
 mod networking;
+mod old_settings;
 mod options;
 mod outcome;
 mod paths;

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use model::{Config, ContainerId, Digest, HostConfig, MountPoint, ProcessReference, Timestamp};
+use model::{
+    ContainerId, ContainerSettings, Digest, MountPoint, NetworkMode, NetworkReference, ProcessReference,
+    Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 /// Where a container is in its life.
@@ -67,10 +70,8 @@ pub struct Record {
     pub path: String,
     /// The program's arguments.
     pub arguments: Vec<String>,
-    /// The request's `Config`, merged with the image's.
-    pub config: Config,
-    /// The request's `HostConfig`.
-    pub host_config: HostConfig,
+    /// What it was asked to be, merged with what the image says.
+    pub settings: ContainerSettings,
     /// Where it is in its life.
     pub phase: Phase,
     /// The last exit code; 0 while none.
@@ -155,14 +156,24 @@ impl Record {
     /// Whether it has a network namespace of its own.
     #[must_use]
     pub fn has_own_network(&self) -> bool {
-        let mode = self.host_config.network_mode.as_str();
-        mode != "host" && !mode.starts_with("container:")
+        match self.settings.host.network_mode {
+            NetworkMode::None | NetworkMode::Networks(_) => true,
+            NetworkMode::Host | NetworkMode::Container(_) => false,
+        }
     }
 
     /// Whether it is put on the engine's bridge.
     #[must_use]
     pub fn is_on_bridge(&self) -> bool {
-        let mode = self.host_config.network_mode.as_str();
-        !self.config.network_disabled && matches!(mode, "" | "default" | "bridge")
+        let NetworkMode::Networks(attachments) = &self.settings.host.network_mode else { return false };
+        !self.settings.network_disabled && attachments.iter().any(|attachment| is_bridge(&attachment.network))
+    }
+}
+
+/// Whether a network is the engine's bridge, which two names lead to.
+pub(crate) fn is_bridge(network: &NetworkReference) -> bool {
+    match network {
+        NetworkReference::Default => true,
+        NetworkReference::Named(name) => name == "bridge",
     }
 }

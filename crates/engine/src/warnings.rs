@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use model::HostConfig;
+use model::ResourceSettings;
 
 /// What the host's cgroups offer; looked at once.
 #[derive(Debug, Clone, Copy)]
@@ -101,11 +101,11 @@ fn is_kernel_before(version: (u32, u32)) -> bool {
 }
 
 /// Leaves off what the kernel lacks and says so, in the reference's words.
-pub(crate) fn discard_unsupported(host: &mut HostConfig) -> Vec<String> {
+pub(crate) fn discard_unsupported(host: &mut ResourceSettings) -> Vec<String> {
     discard(host, Limits::of_host())
 }
 
-fn discard(host: &mut HostConfig, has: Limits) -> Vec<String> {
+fn discard(host: &mut ResourceSettings, has: Limits) -> Vec<String> {
     let mut warnings = Vec::new();
     let mut lacks = |missing: bool, text: &str| {
         if missing {
@@ -148,12 +148,12 @@ fn discard(host: &mut HostConfig, has: Limits) -> Vec<String> {
         host.cpuset_cpus.clear();
         host.cpuset_mems.clear();
     }
-    if lacks(host.blkio_weight > 0 && !has.block_weight, "Block I/O weight. Weight discarded.") {
-        host.blkio_weight = 0;
+    if lacks(host.block_weight > 0 && !has.block_weight, "Block I/O weight. Weight discarded.") {
+        host.block_weight = 0;
     }
-    let has_device_weights = host.blkio_weight_device.as_ref().is_some_and(|weights| !weights.is_empty());
+    let has_device_weights = host.block_weight_devices.as_ref().is_some_and(|weights| !weights.is_empty());
     if lacks(has_device_weights && !has.block_weight, "Block I/O weight_device. Weight-device discarded.") {
-        host.blkio_weight_device = None;
+        host.block_weight_devices = None;
     }
     if lacks(
         host.pids_limit.is_some_and(|limit| limit > 0) && !has.processes,
@@ -189,10 +189,14 @@ mod tests {
             processes: false,
             unified: true,
         };
-        let mut host =
-            HostConfig { memory: 8 << 20, cpu_shares: 5, oom_kill_disable: true, ..HostConfig::default() };
+        let mut host = ResourceSettings {
+            memory: 8 << 20,
+            cpu_shares: 5,
+            oom_kill_disable: true,
+            ..ResourceSettings::default()
+        };
         assert_eq!(discard(&mut host, nothing).len(), 3);
-        assert_eq!(host, HostConfig::default());
-        assert!(discard(&mut HostConfig::default(), nothing).is_empty());
+        assert_eq!(host, ResourceSettings::default());
+        assert!(discard(&mut ResourceSettings::default(), nothing).is_empty());
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use berth_engine::{Engine, LogQuery, NewContainer, Options, Outcome, Removal};
-use model::{Config, HostConfig, LogConfig, StringOrList};
+use model::{ContainerSettings, HostSettings, LogConfig, LogDriver, NetworkMode};
 
 /// The shim that `scripts/build` puts beside the daemon, or the one that `BERTH_SHIM` names.
 fn shim() -> PathBuf {
@@ -28,7 +28,7 @@ fn options(root: &Path) -> Options {
         network: network::Options { bridge: network::BridgeChoice::None, ..network::Options::default() },
         dns: Vec::new(),
         dns_search: Vec::new(),
-        log: LogConfig { driver: "json-file".to_owned(), config: Default::default() },
+        log: LogConfig { driver: Some(LogDriver::JsonFile), options: Default::default() },
         ulimits: Vec::new(),
         labels: Vec::new(),
         registry: images::registry::RegistrySettings::default(),
@@ -52,10 +52,13 @@ fn busybox_tar() -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
-async fn run(engine: &Arc<Engine>, words: &[&str], host: HostConfig) -> (i32, String) {
-    let cmd = Some(StringOrList(words.iter().map(|word| (*word).to_owned()).collect()));
-    let config = Config { image: "busybox".to_owned(), cmd, ..Config::default() };
-    let new = NewContainer { name: None, config: Some(config), host_config: host };
+async fn run(engine: &Arc<Engine>, words: &[&str], host: HostSettings) -> (i32, String) {
+    let command = Some(words.iter().map(|word| (*word).to_owned()).collect());
+    let image = "busybox".to_owned();
+    let new = NewContainer {
+        name: None,
+        settings: ContainerSettings { image, command, host, ..ContainerSettings::default() },
+    };
     let id = engine.containers.create(new).await.unwrap().id;
     assert_eq!(engine.containers.start(id.as_str(), None).await.unwrap(), Outcome::Done);
     let code = engine.containers.wait(id.as_str()).await.unwrap();
@@ -82,7 +85,7 @@ async fn a_container_from_image_to_removal() {
     };
     engine.images.store().import(&busybox_tar()[..], &import).unwrap();
 
-    let none = || HostConfig { network_mode: "none".to_owned(), ..HostConfig::default() };
+    let none = || HostSettings { network_mode: NetworkMode::None, ..HostSettings::default() };
     assert_eq!(run(&engine, &["echo", "hi there"], none()).await, (0, "hi there\n".to_owned()));
     assert_eq!(run(&engine, &["sh", "-c", "echo out; echo err >&2; exit 3"], none()).await.0, 3);
     assert_eq!(run(&engine, &["sh", "-c", "kill -9 $$; exit 5"], none()).await.0, 5);

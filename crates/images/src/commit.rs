@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use model::{Config, History, ImageConfig, ImageReference, RootFs, Timestamp};
+use model::{ImageReference, Timestamp};
 
 use crate::Error;
+use crate::document::{Config, History, ImageConfig, RootFs};
 use crate::import::{architecture, serialise};
 use crate::store::{Image, Naming, NewImage, Store};
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use model::{History, Timestamp};
+use model::Timestamp;
 use serde::Serialize;
 
+use crate::document::History;
 use crate::store::{ImageRecord, Store};
 use crate::{Error, resolve};
 

@@ -2,9 +2,10 @@
 
 use std::io::Read;
 
-use model::{Config, History, ImageConfig, ImageReference, RootFs, Timestamp};
+use model::{ImageReference, Timestamp};
 
 use crate::Error;
+use crate::document::{Config, History, ImageConfig, RootFs};
 use crate::store::{Image, Naming, NewImage, Store};
 
 /// The architecture's name as image configs have it (GOARCH of the OCI image specification).

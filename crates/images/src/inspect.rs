@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use model::{Config, Timestamp};
+use model::Timestamp;
 use serde::Serialize;
 
 use crate::Error;
+use crate::document::Config;
 use crate::store::{Image, Store};
 
 /// An image in the documented form; `RepoTags` and `RepoDigests` are for newer clients.

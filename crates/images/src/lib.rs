@@ -10,6 +10,7 @@ mod changes;
 mod commit;
 mod compression;
 mod copy_up;
+pub mod document;
 mod error;
 mod export;
 mod glob;

@@ -1,9 +1,10 @@
 //! The `json` members of the v1.20 layout, and how config documents travel in them.
 
-use model::{Config, Digest, Timestamp};
+use model::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::document::Config;
 use crate::store::digest_of;
 
 /// A tar without entries.

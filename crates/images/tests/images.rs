@@ -24,9 +24,9 @@ impl Fixture {
 
     fn import(&self, name: Option<&str>, content: &[u8]) -> Image {
         let reference = name.map(|name| ImageReference::parse(name).expect("a name"));
-        let config = model::Config {
+        let config = berth_images::document::Config {
             labels: Some(BTreeMap::from([("a".to_owned(), String::from_utf8_lossy(content).into_owned())])),
-            ..model::Config::default()
+            ..berth_images::document::Config::default()
         };
         let options = ImportOptions {
             source: "-".to_owned(),
@@ -47,11 +47,11 @@ impl Fixture {
         }
         config.rootfs.diff_ids = layers.iter().map(Layer::diff_id).collect();
         config.comment = String::new();
-        config.history.push(model::History {
+        config.history.push(berth_images::document::History {
             created: config.created,
             created_by: step.to_owned(),
             empty_layer: file.is_none(),
-            ..model::History::default()
+            ..berth_images::document::History::default()
         });
         let document = serde_json::to_vec(&config).expect("JSON");
         let new = NewImage { config: &document, layers: &layers, parent: Some(parent.id), legacy: None };

@@ -1,5 +1,8 @@
 //! Signals by number and by name, with and without `SIG`.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 /// A string names no signal.
@@ -108,9 +111,37 @@ impl Signal {
     }
 }
 
+impl FromStr for Signal {
+    type Err = SignalError;
+    fn from_str(text: &str) -> Result<Self, SignalError> {
+        Self::parse(text)
+    }
+}
+
+/// Writes the usual name, `SIGTERM`, `SIGRTMIN+3`; the number of a signal that has none.
+impl fmt::Display for Signal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match NAMES.iter().find(|(_, number)| *number == self.0) {
+            Some((name, _)) => write!(formatter, "SIG{name}"),
+            None if self.0 == 34 => formatter.write_str("SIGRTMIN"),
+            None if self.0 > 34 => write!(formatter, "SIGRTMIN+{}", self.0 - 34),
+            None => write!(formatter, "{}", self.0),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_signal_is_read_as_it_is_written() {
+        for number in 1..=64 {
+            let signal = Signal::from_number(number).expect("a signal");
+            assert_eq!(signal.to_string().parse(), Ok(signal), "{signal}");
+        }
+        assert_eq!([Signal::TERM.to_string(), Signal(37).to_string()], ["SIGTERM", "SIGRTMIN+3"]);
+    }
 
     #[test]
     fn names_and_numbers() {

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -154,6 +155,41 @@ pub enum Propagation {
     RecursiveSlave,
     Shared,
     RecursiveShared,
+}
+
+impl Propagation {
+    /// The mode's word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Private => "private",
+            Self::RecursivePrivate => "rprivate",
+            Self::Slave => "slave",
+            Self::RecursiveSlave => "rslave",
+            Self::Shared => "shared",
+            Self::RecursiveShared => "rshared",
+        }
+    }
+}
+
+/// A word names no propagation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid propagation mode: {0}")]
+pub struct UnknownPropagation(pub String);
+
+impl FromStr for Propagation {
+    type Err = UnknownPropagation;
+    fn from_str(text: &str) -> Result<Self, UnknownPropagation> {
+        let all = [
+            Self::Private,
+            Self::RecursivePrivate,
+            Self::Slave,
+            Self::RecursiveSlave,
+            Self::Shared,
+            Self::RecursiveShared,
+        ];
+        all.into_iter().find(|known| known.word() == text).ok_or_else(|| UnknownPropagation(text.to_owned()))
+    }
 }
 
 /// A device node made in the container.

@@ -1,63 +1,9 @@
-//! Links between containers: their spelling and the environment variables they give.
+//! Links between containers: the environment variables they give.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use model::ErrorKind;
-
 use crate::port::{Port, Protocol};
-
-/// A link is not spelled as links are.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs, reason = "the texts say it")]
-pub enum LinkError {
-    #[error("empty string specified for links")]
-    Empty,
-    #[error("bad format for links: {0}")]
-    Malformed(String),
-}
-
-impl LinkError {
-    /// Always [`ErrorKind::Refused`]: the specification documents no 400 for it.
-    #[must_use]
-    pub const fn kind(&self) -> ErrorKind {
-        ErrorKind::Refused
-    }
-}
-
-/// An entry of `HostConfig.Links`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
-    /// The name or id of the container that is linked to.
-    pub target: String,
-    /// The name by which it is known; the target's where none is given.
-    pub alias: String,
-}
-
-impl Link {
-    /// Parses `name:alias`, `name`, or the form that inspect shows, `/name:/parent/alias`.
-    ///
-    /// # Errors
-    /// The texts of the reference for an empty entry and for one of three parts, also where an
-    /// alias is none that a hosts file could hold.
-    pub fn parse(text: &str) -> Result<Self, LinkError> {
-        if text.is_empty() {
-            return Err(LinkError::Empty);
-        }
-        let parts: Vec<&str> = text.split(':').collect();
-        let (target, alias) = match parts[..] {
-            [target] => (target, target),
-            [target, alias] => (target, alias),
-            _ => return Err(LinkError::Malformed(text.to_owned())),
-        };
-        let target = target.strip_prefix('/').unwrap_or(target);
-        let alias = alias.rsplit('/').next().filter(|alias| !alias.is_empty()).unwrap_or(target);
-        if !alias.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)) {
-            return Err(LinkError::Malformed(text.to_owned()));
-        }
-        Ok(Self { target: target.to_owned(), alias: alias.to_owned() })
-    }
-}
 
 /// The linked container, as its environment variables tell of it.
 #[derive(Debug, Clone, Copy)]
@@ -149,34 +95,13 @@ fn append_port(variables: &mut Vec<String>, prefix: &str, address: Ipv4Addr, por
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::port::exposed;
-
-    #[test]
-    fn links_parse_in_three_spellings() {
-        let link = |target: &str, alias: &str| Ok(Link { target: target.into(), alias: alias.into() });
-        assert_eq!(Link::parse("db:database"), link("db", "database"));
-        assert_eq!(Link::parse("db"), link("db", "db"));
-        assert_eq!(Link::parse("db:"), link("db", "db"));
-        assert_eq!(Link::parse("/db:/web/database"), link("db", "database"));
-        assert_eq!(Link::parse(":x"), link("", "x"));
-        assert_eq!(
-            Link::parse("").map_err(|error| error.to_string()),
-            Err("empty string specified for links".into())
-        );
-        assert_eq!(
-            Link::parse("a:b:c").map_err(|error| error.to_string()),
-            Err("bad format for links: a:b:c".into())
-        );
-        for bad in ["a:b c", "a:b\n6.6.6.6 bank", "a:b=c", "a:\u{e9}"] {
-            assert_eq!(Link::parse(bad), Err(LinkError::Malformed(bad.into())));
-        }
-    }
 
     fn variables(ports: &[&str], environment: &[&str]) -> Vec<String> {
         let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let exposed = ports.iter().map(|port| port.parse().expect("a port")).collect();
         let target = LinkTarget {
             address: [172, 17, 0, 2].into(),
-            exposed: &exposed(&owned(ports)),
+            exposed: &exposed,
             environment: &owned(environment),
         };
         super::environment("web", "my-db", target)

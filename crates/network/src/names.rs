@@ -11,9 +11,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-pub use hosts::{
-    ExtraHost, HostLine, Hosts, LinkedHost, NameError, host_network_hosts, with_link, without_link,
-};
+pub use hosts::{HostLine, Hosts, LinkedHost, NameError, host_network_hosts, with_link, without_link};
 pub use resolv_conf::{HostServers, NameServers, host_resolv_conf, resolv_conf};
 
 use crate::Error;

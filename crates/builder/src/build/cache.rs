@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use images::Store;
-use model::{Config, Digest, ErrorKind, StringOrList};
+use images::document::{Config, StringOrList};
+use model::{Digest, ErrorKind};
 
 use super::Build;
 use super::in_flight::{InFlight, Turn};

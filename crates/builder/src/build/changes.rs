@@ -1,6 +1,6 @@
 //! `changes` of commit and import: Dockerfile instructions that only change a configuration.
 
-use model::Config;
+use images::document::Config;
 
 use super::stage::Stage;
 use crate::dockerfile::{Command, parse_change};

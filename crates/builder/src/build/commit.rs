@@ -1,7 +1,8 @@
 //! Makes an image of what a step has done, and names the last one.
 
+use images::document::{Config, History, ImageConfig, RootFs, StringOrList};
 use images::{Layer, NewImage, architecture};
-use model::{Config, ContainerId, History, ImageConfig, RootFs, StringOrList, Timestamp};
+use model::{ContainerId, Timestamp};
 
 use super::Build;
 use super::stage::Recipe;

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use images::document::Config;
 use images::registry::Cancellation;
-use model::{Config, Digest};
+use model::Digest;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::BuildError;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-use model::{EmptyObject, Signal, StringOrList};
+use images::document::{EmptyObject, StringOrList};
+use model::Signal;
 
 use super::Build;
 use super::quote::quoted_list;

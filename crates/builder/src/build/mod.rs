@@ -188,7 +188,7 @@ struct Parameters {
     no_cache: bool,
     pull: bool,
     intermediate: Intermediate,
-    host_config: model::HostConfig,
+    host: model::HostSettings,
 }
 
 impl Parameters {
@@ -198,7 +198,7 @@ impl Parameters {
             no_cache: request.no_cache,
             pull: request.pull,
             intermediate: request.intermediate,
-            host_config: request.host_config.clone(),
+            host: request.host.clone(),
         }
     }
 }

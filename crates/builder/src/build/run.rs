@@ -1,6 +1,7 @@
 //! RUN: a command in a container of its own.
 
-use model::{Config, ContainerId, StringOrList};
+use images::document::{Config, StringOrList};
+use model::ContainerId;
 
 use super::commit::Change;
 use super::output::Output;
@@ -51,8 +52,7 @@ impl Build<'_> {
             ..stage.config.clone()
         };
         config.env.get_or_insert_default().extend(variables);
-        let host_config = self.parameters.host_config.clone();
-        let step = RunStep { image: stage.image, config, host_config };
+        let step = RunStep { image: stage.image, config, host: self.parameters.host.clone() };
         let container = self.session.runner.create(&step)?;
         self.containers.push(StepContainer { id: container.clone(), real: true });
         self.scratch.note_container(&container).map_err(BuildError::file("note", container.as_str()))?;

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use images::document::{Config, History};
 use images::{Image, Layer, Naming, NewImage, Store};
-use model::{Config, Digest, History, ImageReference};
+use model::{Digest, ImageReference};
 
 use crate::dockerfile::Variables;
 use crate::error::BuildError;

@@ -1,6 +1,6 @@
 //! HEALTHCHECK: kept in the image's configuration, never run.
 
-use model::HealthCheck;
+use images::document::HealthCheck;
 
 use super::flags::Flags;
 use super::{Command, DockerfileError, json};

@@ -18,7 +18,7 @@ mod ports;
 mod tests;
 mod words;
 
-use model::HealthCheck;
+use images::document::HealthCheck;
 
 pub use error::DockerfileError;
 pub(crate) use expand::{Variables, expand, expand_words};

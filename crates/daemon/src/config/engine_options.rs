@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use engine::images::registry::{InsecureRegistry, RegistrySettings, parse_mirror};
 use engine::network::BridgeChoice;
-use model::{LogConfig, Ulimit};
+use model::{LimitName, LogConfig, LogDriver, Ulimit};
 
 use super::{Flags, SettingsError};
 
@@ -22,8 +22,8 @@ pub(super) fn from_flags(flags: &Flags, exec_root: &Path) -> Result<engine::Opti
         dns: name_servers(&flags.dns)?,
         dns_search: search_domains(&flags.dns_search)?,
         log: LogConfig {
-            driver: flags.log_driver.clone().unwrap_or_else(|| "json-file".to_owned()),
-            config: flags.log_opt.iter().cloned().collect(),
+            driver: Some(flags.log_driver.clone().map_or(LogDriver::JsonFile, Into::into)),
+            options: flags.log_opt.iter().cloned().collect(),
         },
         ulimits: flags.default_ulimit.iter().map(|text| ulimit(text)).collect::<Result<_, _>>()?,
         labels: flags.label.clone(),
@@ -114,7 +114,8 @@ fn ulimit(text: &str) -> Result<Ulimit, SettingsError> {
             format!("{text:?}: the soft limit is above the hard one"),
         ));
     }
-    Ok(Ulimit { name: name.to_owned(), hard, soft })
+    let name: LimitName = name.parse().map_err(|error| SettingsError::flag("default-ulimit", error))?;
+    Ok(Ulimit { name, hard, soft })
 }
 
 /// How registries are reached.

@@ -13,7 +13,7 @@ pub(super) async fn attach(call: Call<'_>) -> Handled {
     let merged = !call.version.streams_are_framed();
     let request = read_query(&call.query, merged);
     let session = call.engine.streams.prepare_attach(&call.name, request)?;
-    let framed = !call.engine.containers.find(&call.name)?.record().config.tty && !merged;
+    let framed = !call.engine.containers.find(&call.name)?.record().settings.terminal && !merged;
     // Some clients repeat the query as a body: it belongs to the request, what follows it to the stream.
     let _ = call.exchange.body.gather(MAXIMUM_JSON).await?;
     let (hijacked, head) = call.exchange.hijack_unsent();

@@ -119,7 +119,7 @@ impl Selection {
 }
 
 fn has_label(record: &Record, wanted: &str) -> bool {
-    let labels = record.config.labels.as_ref();
+    let labels = record.settings.labels.as_ref();
     match wanted.split_once('=') {
         Some((key, value)) => {
             labels.is_some_and(|labels| labels.get(key).is_some_and(|known| known == value))

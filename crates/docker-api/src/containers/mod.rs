@@ -9,7 +9,7 @@ mod list;
 mod logs;
 mod stats;
 mod top;
-mod unsupported;
+pub(crate) mod unsupported;
 mod verbs;
 mod websocket;
 

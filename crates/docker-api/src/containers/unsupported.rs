@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use super::create::field;
 use crate::ApiError;
+use crate::container_settings::field;
 use crate::version::MAX;
 
 /// Fields of `HostConfig`, and why they are not possible.
@@ -22,7 +22,7 @@ const OF_HOST: [(&str, &str); 10] = [
 ];
 
 /// Refuses what a create's body asks for and nothing here can do.
-pub(super) fn refuse(body: &Map<String, Value>, host: Option<&Value>) -> Result<(), ApiError> {
+pub(crate) fn refuse(body: &Map<String, Value>, host: Option<&Value>) -> Result<(), ApiError> {
     if field(body, "NetworkingConfig").is_some_and(|value| !is_blank(value)) {
         return Err(ApiError::refused(format!(
             "NetworkingConfig is not supported by API {MAX}: use HostConfig.NetworkMode, Links and MacAddress"
@@ -32,7 +32,7 @@ pub(super) fn refuse(body: &Map<String, Value>, host: Option<&Value>) -> Result<
 }
 
 /// Refuses what a `HostConfig` asks for and nothing here can do.
-pub(super) fn refuse_of_host(host: &Value) -> Result<(), ApiError> {
+pub(crate) fn refuse_of_host(host: &Value) -> Result<(), ApiError> {
     let Some(fields) = host.as_object() else { return Ok(()) };
     for (name, reason) in OF_HOST {
         if field(fields, name).is_some_and(|value| !is_blank(value)) {

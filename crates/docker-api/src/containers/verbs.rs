@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use engine::{Error, Outcome, Removal};
 use http::StatusCode;
-use model::{ContainerId, HostConfig, Signal};
-use serde_json::Value;
+use model::{ContainerId, HostSettings, Signal};
 use tokio::time::Instant;
 
-use super::unsupported;
+use crate::container_settings::host_from_wire;
 use crate::query::Query;
 use crate::wire::WaitAnswer;
-use crate::{ApiError, Call, Handled, Reply, json};
+use crate::{ApiError, Call, Handled, Reply};
 use berth_http::Response;
 
 const NO_CONTENT: StatusCode = StatusCode::NO_CONTENT;
@@ -47,7 +46,7 @@ async fn let_listeners_act(call: &Call<'_>, container: &ContainerId) {
     }
 }
 
-async fn start_body(call: &mut Call<'_>) -> Result<Option<HostConfig>, ApiError> {
+async fn start_body(call: &mut Call<'_>) -> Result<Option<HostSettings>, ApiError> {
     if !call.exchange.body.is_announced() {
         return Ok(None);
     }
@@ -55,16 +54,7 @@ async fn start_body(call: &mut Call<'_>) -> Result<Option<HostConfig>, ApiError>
     if matches!(body.trim_ascii(), b"" | b"null") {
         return Ok(None);
     }
-    let wrong = |error: json::JsonError| ApiError::refused(error.to_string());
-    let object = json::object(&body).map_err(wrong)?;
-    let within = object.as_object().and_then(|fields| {
-        fields.iter().find(|(key, value)| key.eq_ignore_ascii_case("HostConfig") && value.is_object())
-    });
-    let host: Value = within.map_or_else(|| object.clone(), |(_, value)| value.clone());
-    unsupported::refuse_of_host(&host)?;
-    let host: HostConfig = json::from_object(host).map_err(wrong)?;
-    // One that says nothing does not take away what create was told.
-    Ok(Some(host).filter(|host| *host != HostConfig::default()))
+    host_from_wire(&body)
 }
 
 fn done(outcome: Outcome) -> Reply {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use engine::Engine;
 use engine::builder::{BuildEvent, download};
 use engine::images::ImportOptions;
+use engine::images::document::Config;
 use engine::images::registry::{Cancellation, Message};
 use http::StatusCode;
-use model::Config;
 
 use super::new_name;
 use crate::stream::{self, Reporter, answer_progress, json_fields, with_body_blocking};

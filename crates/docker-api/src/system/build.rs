@@ -6,7 +6,7 @@ use std::sync::Arc;
 use engine::builder::{BuildEvent, BuildRequest, ContextSource, Intermediate};
 use engine::images::registry::{Cancellation, CredentialMap};
 use http::HeaderName;
-use model::{HostConfig, ImageReference, ReferenceError};
+use model::{HostSettings, ImageReference, NetworkMode, ReferenceError, ResourceSettings};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -80,7 +80,7 @@ fn read_request(call: &Call<'_>, context: ContextSource) -> Result<BuildRequest,
             (false, true) => Intermediate::RemoveOnSuccess,
             (false, false) => Intermediate::Keep,
         },
-        host_config: limits(query)?,
+        host: limits(query)?,
         build_arguments: object(query, "buildargs")?,
         labels: object(query, "labels")?,
         target: query.filled("target").map(str::to_owned),
@@ -97,13 +97,13 @@ fn new_name(text: &str) -> Result<ImageReference, ReferenceError> {
 }
 
 /// The limits of the containers of RUN.
-fn limits(query: &Query) -> Result<HostConfig, ApiError> {
+fn limits(query: &Query) -> Result<HostSettings, ApiError> {
     let number = |name| {
         let number =
             query.number_if_filled::<i64>(name).map_err(|error| ApiError::refused(error.to_string()))?;
         Ok::<i64, ApiError>(number.unwrap_or_default())
     };
-    Ok(HostConfig {
+    let resources = ResourceSettings {
         memory: number("memory")?,
         memory_swap: number("memswap")?,
         cpu_shares: number("cpushares")?,
@@ -111,10 +111,15 @@ fn limits(query: &Query) -> Result<HostConfig, ApiError> {
         cpu_quota: number("cpuquota")?,
         cpuset_cpus: query.text("cpusetcpus").to_owned(),
         cpuset_mems: query.text("cpusetmems").to_owned(),
+        ..ResourceSettings::default()
+    };
+    let Ok(network_mode) = query.text("networkmode").parse::<NetworkMode>();
+    Ok(HostSettings {
+        resources,
         cgroup_parent: query.text("cgroupparent").to_owned(),
-        network_mode: query.text("networkmode").to_owned(),
+        network_mode,
         shm_size: number("shmsize")?,
-        ..HostConfig::default()
+        ..HostSettings::default()
     })
 }
 

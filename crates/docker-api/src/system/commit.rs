@@ -1,8 +1,8 @@
 //! `POST /commit`
 
 use engine::Commit;
+use engine::images::document::Config;
 use http::StatusCode;
-use model::Config;
 use serde::Serialize;
 
 use crate::images::new_name;

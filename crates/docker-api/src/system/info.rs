@@ -147,7 +147,7 @@ pub(super) fn info(call: &Call<'_>) -> Handled {
         tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
         system_time: Timestamp::now(),
         execution_driver: "native-0.2",
-        logging_driver: options.log.driver.clone(),
+        logging_driver: options.log.driver.as_ref().map(ToString::to_string).unwrap_or_default(),
         listeners: engine.events.listeners(),
         kernel_version: names.kernel,
         operating_system: host::operating_system(),

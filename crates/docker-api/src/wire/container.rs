@@ -1,14 +1,15 @@
 //! A container as inspect shows it.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use engine::images::document::Config;
 use engine::{Engine, Record};
-use model::{Config, HostConfig, MountPoint, Timestamp};
+use model::{LogDriver, MountPoint, Timestamp};
 use serde::Serialize;
 
 use super::network::NetworkSettings;
+use crate::container_settings::{HostConfig, WireSettings, to_wire};
 use crate::version::{ApiVersion, Ranged, Since, Until};
 
 /// What the reference calls its way of running containers; clients show it.
@@ -40,10 +41,10 @@ pub(crate) struct ContainerInspection<'a> {
     app_armor_profile: String,
     #[serde(rename = "ExecIDs")]
     exec_ids: Option<Vec<String>>,
-    host_config: Cow<'a, HostConfig>,
+    host_config: HostConfig,
     graph_driver: GraphDriver,
     #[serde(skip_serializing_if = "Ranged::is_absent")]
-    mounts: Since<20, &'a [MountPoint]>,
+    mounts: Since<20, Vec<WireMountPoint<'a>>>,
     #[serde(skip_serializing_if = "Ranged::is_absent")]
     volumes: Until<20, BTreeMap<&'a str, &'a str>>,
     #[serde(rename = "VolumesRW", skip_serializing_if = "Ranged::is_absent")]
@@ -55,7 +56,7 @@ pub(crate) struct ContainerInspection<'a> {
 #[derive(Debug, Serialize)]
 struct WireConfig<'a> {
     #[serde(flatten)]
-    config: &'a Config,
+    config: Config,
     #[serde(flatten)]
     limits: Until<20, OldLimits<'a>>,
 }
@@ -107,6 +108,34 @@ impl<'a> WireState<'a> {
     }
 }
 
+/// One entry of `Mounts`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireMountPoint<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    name: &'a str,
+    source: &'a str,
+    destination: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    driver: &'a str,
+    mode: String,
+    #[serde(rename = "RW")]
+    rw: bool,
+}
+
+impl<'a> WireMountPoint<'a> {
+    fn new(mount: &'a MountPoint) -> Self {
+        Self {
+            name: &mount.name,
+            source: &mount.source,
+            destination: &mount.destination,
+            driver: &mount.driver,
+            mode: mount.mode.to_string(),
+            rw: mount.writable,
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct GraphDriver {
@@ -129,7 +158,7 @@ impl NameFiles {
             return Self::default();
         }
         let file = |name: &str| directory.join(name).display().to_string();
-        let logs_to_file = record.host_config.log_config.driver == "json-file";
+        let logs_to_file = record.settings.host.log.driver == Some(LogDriver::JsonFile);
         Self {
             resolv_conf: file("resolv.conf"),
             hostname: file("hostname"),
@@ -144,7 +173,8 @@ impl<'a> ContainerInspection<'a> {
         let directory = engine.containers.directory_of(&record.id);
         let files = NameFiles::new(record, &directory);
         let execs = engine.execs.of_container(&record.id);
-        let host = &record.host_config;
+        let limits = &record.settings.host.resources;
+        let WireSettings { config, host } = to_wire(&record.settings);
         Self {
             id: record.id.as_str(),
             created: record.created,
@@ -165,29 +195,22 @@ impl<'a> ContainerInspection<'a> {
             process_label: "",
             app_armor_profile: String::new(),
             exec_ids: (!execs.is_empty()).then(|| execs.iter().map(ToString::to_string).collect()),
-            host_config: shown_host_config(engine, record),
+            // Links have the names that containers have now.
+            host_config: HostConfig { links: engine.containers.link_entries(record), ..host },
             graph_driver: graph_driver(engine, record, &directory),
-            mounts: Ranged::at(version, || record.mounts.as_slice()),
+            mounts: Ranged::at(version, || record.mounts.iter().map(WireMountPoint::new).collect()),
             volumes: Ranged::at(version, || volumes(record, |mount| mount.source.as_str())),
-            volumes_rw: Ranged::at(version, || volumes(record, |mount| mount.rw)),
+            volumes_rw: Ranged::at(version, || volumes(record, |mount| mount.writable)),
             config: WireConfig {
-                config: &record.config,
+                config,
                 limits: Ranged::at(version, || OldLimits {
-                    memory: host.memory,
-                    memory_swap: host.memory_swap,
-                    cpu_shares: host.cpu_shares,
-                    cpuset: &host.cpuset_cpus,
+                    memory: limits.memory,
+                    memory_swap: limits.memory_swap,
+                    cpu_shares: limits.cpu_shares,
+                    cpuset: &limits.cpuset_cpus,
                 }),
             },
         }
-    }
-}
-
-/// The request's `HostConfig`, its links with the names that containers have now.
-fn shown_host_config<'a>(engine: &Engine, record: &'a Record) -> Cow<'a, HostConfig> {
-    match engine.containers.link_entries(record) {
-        Some(links) => Cow::Owned(HostConfig { links: Some(links), ..record.host_config.clone() }),
-        None => Cow::Borrowed(&record.host_config),
     }
 }
 

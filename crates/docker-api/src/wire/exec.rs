@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use engine::images::document::Config;
 use engine::{Engine, Exec, ExecState, Record};
-use model::{Config, Timestamp};
+use model::Timestamp;
 use serde::Serialize;
 
 use super::container::{EXECUTION_DRIVER, NameFiles, STORAGE_DRIVER, WireState, volumes};
@@ -44,7 +45,7 @@ struct ExecContainer<'a> {
     created: Timestamp,
     path: &'a str,
     args: &'a [String],
-    config: &'a Config,
+    config: Config,
     image: String,
     network_settings: NetworkSettings,
     resolv_conf_path: String,
@@ -75,7 +76,7 @@ struct WireMount<'a> {
     #[serde(rename = "RW")]
     rw: bool,
     source: &'a str,
-    relabel: &'a str,
+    relabel: String,
 }
 
 impl<'a> ExecInspection<'a> {
@@ -114,9 +115,9 @@ impl<'a> ExecContainer<'a> {
                 name: &mount.name,
                 destination: &mount.destination,
                 driver: &mount.driver,
-                rw: mount.rw,
+                rw: mount.writable,
                 source: &mount.source,
-                relabel: &mount.mode,
+                relabel: mount.mode.to_string(),
             };
             (mount.destination.as_str(), wire)
         });
@@ -126,7 +127,7 @@ impl<'a> ExecContainer<'a> {
             created: record.created,
             path: &record.path,
             args: &record.arguments,
-            config: &record.config,
+            config: Config::of(&record.settings),
             image: record.image.hexadecimal(),
             network_settings: NetworkSettings::new(record),
             resolv_conf_path: files.resolv_conf,
@@ -143,7 +144,7 @@ impl<'a> ExecContainer<'a> {
             has_been_started_before: false,
             mount_points: mounts.collect(),
             volumes: volumes(record, |mount| mount.source.as_str()),
-            volumes_rw: volumes(record, |mount| mount.rw),
+            volumes_rw: volumes(record, |mount| mount.writable),
             app_armor_profile: "",
         }
     }

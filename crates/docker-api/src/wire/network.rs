@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use engine::Record;
-use model::PortBinding;
 use serde::Serialize;
+
+use crate::container_settings::PortBinding;
 
 /// A container's place in the network; empty strings while it has none.
 #[derive(Debug, Default, Serialize)]
@@ -69,8 +70,13 @@ impl NetworkSettings {
 
 /// Published ports with their places on the host, exposed ones with none.
 fn ports(record: &Record) -> BTreeMap<String, Option<Vec<PortBinding>>> {
-    let mut ports: BTreeMap<String, Option<Vec<PortBinding>>> =
-        record.config.exposed_ports.iter().flatten().map(|(port, _)| (with_protocol(port), None)).collect();
+    let mut ports: BTreeMap<String, Option<Vec<PortBinding>>> = record
+        .settings
+        .exposed_ports
+        .iter()
+        .flatten()
+        .map(|port| (with_protocol(port.to_string()), None))
+        .collect();
     for published in record.endpoint.iter().flat_map(|endpoint| &endpoint.ports) {
         let binding = PortBinding {
             host_ip: published.host_ip.to_string(),
@@ -82,6 +88,6 @@ fn ports(record: &Record) -> BTreeMap<String, Option<Vec<PortBinding>>> {
 }
 
 /// A port as it is shown: `80` means `80/tcp`.
-fn with_protocol(port: &str) -> String {
-    if port.contains('/') { port.to_owned() } else { format!("{port}/tcp") }
+fn with_protocol(port: String) -> String {
+    if port.contains('/') { port } else { format!("{port}/tcp") }
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use engine::Record;
-use engine::network::port::Port;
 use model::Timestamp;
 use serde::Serialize;
 
@@ -25,13 +24,13 @@ pub(crate) struct ContainerSummary<'a> {
     size_root_fs: u64,
     labels: &'a Option<BTreeMap<String, String>>,
     status: String,
-    host_config: NetworkModeOnly<'a>,
+    host_config: NetworkModeOnly,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct NetworkModeOnly<'a> {
-    network_mode: &'a str,
+struct NetworkModeOnly {
+    network_mode: String,
 }
 
 /// A port of a container, published or only exposed.
@@ -60,19 +59,18 @@ impl<'a> ContainerSummary<'a> {
     pub(crate) fn new(record: &'a Record, aliases: Vec<String>, sizes: (u64, u64), now: Timestamp) -> Self {
         let mut names = vec![format!("/{}", record.name)];
         names.extend(aliases);
-        let mode = record.host_config.network_mode.as_str();
         Self {
             id: record.id.as_str(),
             names,
-            image: &record.config.image,
+            image: &record.settings.image,
             command: command(record),
             created: record.created.unix_seconds(),
             ports: ports(record),
             size_rw: sizes.0,
             size_root_fs: sizes.1,
-            labels: &record.config.labels,
+            labels: &record.settings.labels,
             status: status_text(record, now),
-            host_config: NetworkModeOnly { network_mode: if mode.is_empty() { "default" } else { mode } },
+            host_config: NetworkModeOnly { network_mode: record.settings.host.network_mode.to_string() },
         }
     }
 }
@@ -104,8 +102,7 @@ fn ports(record: &Record) -> Vec<WirePort> {
             kind: port.container.protocol.to_string(),
         })
         .collect();
-    let exposed =
-        record.config.exposed_ports.iter().flatten().filter_map(|(port, _)| port.parse::<Port>().ok());
+    let exposed = record.settings.exposed_ports.iter().flatten().filter_map(|exposed| exposed.single());
     for port in exposed {
         let kind = port.protocol.to_string();
         if !ports.iter().any(|known| known.private_port == port.number && known.kind == kind) {

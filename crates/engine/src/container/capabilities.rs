@@ -1,137 +1,87 @@
-//! Which capabilities a container's processes get: the default set, `CapAdd`, `CapDrop`.
+//! Which capabilities a container's processes get: the default set, and what is added and taken away.
 
-use crate::error::Error;
-
-/// Every capability of Linux by name without `CAP_`, in the kernel's order (capabilities(7)).
-const ALL: [&str; 41] = [
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_ADMIN",
-    "NET_RAW",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "SYS_CHROOT",
-    "SYS_PTRACE",
-    "SYS_PACCT",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_NICE",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "MKNOD",
-    "LEASE",
-    "AUDIT_WRITE",
-    "AUDIT_CONTROL",
-    "SETFCAP",
-    "MAC_OVERRIDE",
-    "MAC_ADMIN",
-    "SYSLOG",
-    "WAKE_ALARM",
-    "BLOCK_SUSPEND",
-    "AUDIT_READ",
-    "PERFMON",
-    "BPF",
-    "CHECKPOINT_RESTORE",
-];
+use model::{Capability, CapabilityChoice, HostSettings, Spelled};
 
 /// What a container has when nothing is asked for; Docker's documented default.
-const DEFAULT: [&str; 14] = [
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "FSETID",
-    "FOWNER",
-    "MKNOD",
-    "NET_RAW",
-    "SETGID",
-    "SETUID",
-    "SETFCAP",
-    "SETPCAP",
-    "NET_BIND_SERVICE",
-    "SYS_CHROOT",
-    "KILL",
-    "AUDIT_WRITE",
+const DEFAULT: [Capability; 14] = [
+    Capability::ChangeOwner,
+    Capability::DacOverride,
+    Capability::FileSetId,
+    Capability::FileOwner,
+    Capability::MakeNode,
+    Capability::NetRaw,
+    Capability::SetGid,
+    Capability::SetUid,
+    Capability::SetFileCapabilities,
+    Capability::SetCapabilities,
+    Capability::NetBindService,
+    Capability::SysChroot,
+    Capability::Kill,
+    Capability::AuditWrite,
 ];
 
 /// The full names of all capabilities, for a privileged container or exec.
 pub(crate) fn all() -> Vec<String> {
-    ALL.iter().map(|name| format!("CAP_{name}")).collect()
+    names(Capability::ALL)
 }
 
-/// Resolves `CapAdd` and `CapDrop` to full names.
-///
-/// # Errors
-/// Refused when a name is no capability.
-pub(crate) fn resolve(add: &[String], drop: &[String]) -> Result<Vec<String>, Error> {
-    let dropped = known(drop, "Unknown capability drop")?;
-    let added = known(add, "Unknown capability to add")?;
-    let base: Vec<&str> = if added.contains(&"ALL") {
-        ALL.to_vec()
-    } else if dropped.contains(&"ALL") {
-        Vec::new()
-    } else {
-        DEFAULT.to_vec()
+/// The full names of a container's capabilities.
+pub(crate) fn of(host: &HostSettings) -> Vec<String> {
+    names(&resolved(host))
+}
+
+/// Whether a container has this capability.
+pub(crate) fn has(host: &HostSettings, capability: Capability) -> bool {
+    resolved(host).contains(&capability)
+}
+
+fn resolved(host: &HostSettings) -> Vec<Capability> {
+    if host.privileged {
+        return Capability::ALL.to_vec();
+    }
+    let list = |given: &Option<Vec<Spelled<CapabilityChoice>>>| -> Vec<CapabilityChoice> {
+        given.iter().flatten().map(|choice| **choice).collect()
     };
-    let mut names: Vec<&str> = base.into_iter().filter(|name| !dropped.contains(name)).collect();
-    for name in added {
-        if name != "ALL" && !names.contains(&name) {
-            names.push(name);
+    resolve(&list(&host.add_capabilities), &list(&host.drop_capabilities))
+}
+
+fn names(capabilities: &[Capability]) -> Vec<String> {
+    capabilities.iter().map(|capability| format!("CAP_{}", capability.name())).collect()
+}
+
+fn resolve(add: &[CapabilityChoice], drop: &[CapabilityChoice]) -> Vec<Capability> {
+    let base: &[Capability] = if add.contains(&CapabilityChoice::All) {
+        Capability::ALL
+    } else if drop.contains(&CapabilityChoice::All) {
+        &[]
+    } else {
+        &DEFAULT
+    };
+    let is_dropped = |capability: &Capability| drop.contains(&CapabilityChoice::One(*capability));
+    let mut resolved: Vec<_> = base.iter().copied().filter(|capability| !is_dropped(capability)).collect();
+    for choice in add {
+        if let CapabilityChoice::One(capability) = choice
+            && !resolved.contains(capability)
+        {
+            resolved.push(*capability);
         }
     }
-    Ok(names.into_iter().map(|name| format!("CAP_{name}")).collect())
-}
-
-fn known(names: &[String], complaint: &str) -> Result<Vec<&'static str>, Error> {
-    names
-        .iter()
-        .map(|name| {
-            let upper = name.to_ascii_uppercase();
-            let bare = upper.strip_prefix("CAP_").unwrap_or(&upper);
-            if bare == "ALL" {
-                return Ok("ALL");
-            }
-            ALL.iter()
-                .copied()
-                .find(|known| *known == bare)
-                .ok_or_else(|| Error::refused(format!("{complaint}: \"{name}\"")))
-        })
-        .collect()
+    resolved
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn names(list: &[&str]) -> Vec<String> {
-        list.iter().map(|name| (*name).to_owned()).collect()
-    }
-
     #[test]
     fn adds_and_drops() {
-        let some = resolve(&names(&["net_admin"]), &names(&["CAP_MKNOD"])).expect("known names");
-        assert!(some.contains(&"CAP_NET_ADMIN".to_owned()) && !some.contains(&"CAP_MKNOD".to_owned()));
-        assert_eq!(resolve(&names(&["CHOWN"]), &names(&["ALL"])).expect("known names"), ["CAP_CHOWN"]);
-        let but_one = resolve(&names(&["ALL"]), &names(&["SYS_ADMIN"])).expect("known names");
-        assert_eq!(but_one.len(), ALL.len() - 1);
-    }
-
-    #[test]
-    fn unknown_names_are_refused() {
-        for bad in ["", "BOGUS", "CAP_"] {
-            assert!(resolve(&names(&[bad]), &[]).is_err(), "{bad}");
-            assert!(resolve(&[], &names(&[bad])).is_err(), "{bad}");
-        }
+        let choices = |names: &[&str]| -> Vec<CapabilityChoice> {
+            names.iter().map(|name| name.parse().expect("a capability")).collect()
+        };
+        let resolve = |add: &[&str], drop: &[&str]| resolve(&choices(add), &choices(drop));
+        let some = resolve(&["net_admin"], &["CAP_MKNOD"]);
+        assert!(some.contains(&Capability::NetAdmin) && !some.contains(&Capability::MakeNode));
+        assert_eq!(names(&resolve(&["CHOWN"], &["ALL"])), ["CAP_CHOWN"]);
+        assert_eq!(resolve(&["ALL"], &["SYS_ADMIN"]).len(), Capability::ALL.len() - 1);
     }
 }

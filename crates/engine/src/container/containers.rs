@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use model::{ContainerId, HostConfig, Signal};
+use model::{ContainerId, HostSettings, Signal};
 
 use crate::container::create::{Created, Creator, NewContainer};
 use crate::container::pause::Freezer;
@@ -82,11 +82,11 @@ impl Containers {
         self.creator.create(new).await
     }
 
-    /// Starts a container, first taking over a `HostConfig` that old clients send with the start.
+    /// Starts a container, first taking over settings of the host that old clients send with the start.
     ///
     /// # Errors
     /// Unknown container, refused settings, or a program that cannot be run.
-    pub async fn start(&self, reference: &str, host: Option<HostConfig>) -> Result<Outcome, Error> {
+    pub async fn start(&self, reference: &str, host: Option<HostSettings>) -> Result<Outcome, Error> {
         self.starter.start(reference, host).await
     }
 

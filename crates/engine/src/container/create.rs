@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use model::{Config, ContainerId, HostConfig, Timestamp};
+use model::{
+    ContainerId, ContainerReference, ContainerSettings, HostSettings, NetworkMode, Timestamp, UtsMode,
+};
 
 use crate::cgroup_moves::CgroupMoves;
 use crate::container::{Container, Phase, Record, modes, settings};
@@ -22,10 +24,8 @@ use crate::{names, random};
 pub struct NewContainer {
     /// Its name as given; made up when `None`.
     pub name: Option<String>,
-    /// What runs; `None` when the request had nothing at all.
-    pub config: Option<Config>,
-    /// What it gets of the host.
-    pub host_config: HostConfig,
+    /// What it is asked to be.
+    pub settings: ContainerSettings,
 }
 
 /// A made container.
@@ -70,34 +70,31 @@ impl Creator {
     /// Refused settings, an unknown image, a taken name. Nothing is left then.
     pub(crate) fn make(&self, new: NewContainer, durability: Durability) -> Result<Created, Error> {
         let name = new.name.as_deref().filter(|name| !name.is_empty()).map(names::check).transpose()?;
-        let Some(mut config) = new.config else {
-            return Err(Error::refused("Config cannot be empty in order to create a container"));
-        };
-        let mut host = new.host_config;
-        settings::check(&config, &host)?;
-        let mut warnings = crate::warnings::discard_unsupported(&mut host);
-        settings::normalise(&mut host, &self.options.log);
-        modes::check(&config, &host)?;
-        modes::check_names(&config, &host)?;
-        if config.image.is_empty() {
+        let mut settings = new.settings;
+        settings::check(&settings)?;
+        let mut warnings = crate::warnings::discard_unsupported(&mut settings.host.resources);
+        settings::adopt_default_log(&mut settings.host.log, &self.options.log);
+        modes::check(&settings, &settings.host)?;
+        modes::check_names(&settings)?;
+        if settings.image.is_empty() {
             return Err(Error::refused("No command specified"));
         }
         let image = self
             .images
             .store()
-            .resolve(&config.image)
-            .map_err(|error| unknown_image(&config.image, error))?;
-        settings::merge_image(&mut config, &image.config.config.clone().unwrap_or_default());
-        if config.healthcheck.as_ref().is_some_and(model::HealthCheck::is_asked_for) {
-            warnings.push(format!("The health check of the image {} is not run.", config.image));
+            .resolve(&settings.image)
+            .map_err(|error| unknown_image(&settings.image, error))?;
+        settings::merge_image(&mut settings, image.config.config.clone().unwrap_or_default());
+        if settings.health_check.as_ref().is_some_and(model::HealthCheck::is_asked_for) {
+            warnings.push(format!("The health check of the image {} is not run.", settings.image));
         }
-        let (path, arguments) = settings::command(&config)?;
-        let links = self.networking.resolve_links(&host)?;
-        modes::check_links(&host)?;
-        self.check_joined(&host)?;
+        let (path, arguments) = settings::command(&settings)?;
+        let links = self.networking.resolve_links(&settings.host)?;
+        modes::check_links(&settings.host)?;
+        self.check_joined(&settings.host)?;
         let id = ContainerId::from_random(random::bytes());
-        if config.hostname.is_empty() {
-            config.hostname = default_hostname(&host, &id);
+        if settings.hostname.is_empty() {
+            settings.hostname = default_hostname(&settings.host, &id);
         }
         let name = self.take_name(name, &id)?;
         let mut record = Record {
@@ -107,8 +104,7 @@ impl Creator {
             image: image.id,
             path,
             arguments,
-            config,
-            host_config: host,
+            settings,
             phase: Phase::Created,
             exit_code: 0,
             error: String::new(),
@@ -183,28 +179,29 @@ impl Creator {
     }
 
     /// Checks that containers whose IPC namespace is to be joined exist.
-    fn check_joined(&self, host: &HostConfig) -> Result<(), Error> {
-        match host.ipc_mode.strip_prefix("container:") {
+    fn check_joined(&self, host: &HostSettings) -> Result<(), Error> {
+        match host.ipc_mode.joined().map(ContainerReference::as_str) {
             Some(other) if !other.is_empty() => self.directory.find(other).map(drop),
-            _ => Ok(()),
+            Some(_) | None => Ok(()),
         }
     }
 
-    /// Takes over a `HostConfig` that comes with a start.
-    pub(crate) async fn adopt_host_config(
+    /// Takes over settings of the host that come with a start.
+    pub(crate) async fn adopt_host_settings(
         self: &Arc<Self>,
         container: &Arc<Container>,
-        mut host: HostConfig,
+        mut host: HostSettings,
     ) -> Result<(), Error> {
         let _order = container.transition.lock().await;
         settings::check_host(&host)?;
-        crate::warnings::discard_unsupported(&mut host);
-        settings::normalise(&mut host, &self.options.log);
+        crate::warnings::discard_unsupported(&mut host.resources);
+        settings::adopt_default_log(&mut host.log, &self.options.log);
         let links = self.networking.resolve_links(&host)?;
         modes::check_links(&host)?;
         let before = container.record();
-        modes::check(&before.config, &host)?;
-        let mut changed = Record { host_config: host, links, ..Record::clone(&before) };
+        modes::check(&before.settings, &host)?;
+        let mut changed = Record { links, ..Record::clone(&before) };
+        changed.settings.host = host;
         let save = |changed: &Record, rows: &VolumeRows| {
             self.volumes.release(&before, &changed.mounts, |gone| {
                 let rows = VolumeRows { used: rows.used.clone(), gone };
@@ -216,8 +213,8 @@ impl Creator {
     }
 }
 
-fn default_hostname(host: &HostConfig, id: &ContainerId) -> String {
-    if host.network_mode == "host" || host.uts_mode == "host" {
+fn default_hostname(host: &HostSettings, id: &ContainerId) -> String {
+    if host.network_mode == NetworkMode::Host || host.uts_mode == UtsMode::Host {
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         return name.trim().to_owned();
     }

@@ -145,7 +145,7 @@ impl Supervisor {
         self.take_down(container).await;
         if record.is_restarting() {
             self.follow_ups.restart(container);
-        } else if record.host_config.auto_remove {
+        } else if record.settings.host.auto_remove {
             self.follow_ups.remove(&record.id);
         }
     }

@@ -31,7 +31,7 @@ impl Stopper {
             if record.is_paused() {
                 stopper.freezer.thaw(&container).await;
             }
-            if asks_to_end(signal, &record.config.stop_signal) {
+            if asks_to_end(signal, record.settings.stop_signal.as_ref().map(|own| own.signal())) {
                 container.update(&stopper.database, |record| record.stopped_by_client = true)?;
             }
             stopper.signal(&container, signal).await.map_err(|error| error.on("kill", reference))?;
@@ -45,7 +45,7 @@ impl Stopper {
 }
 
 /// Whether a signal asks its process to end: no restart policy undoes that.
-fn asks_to_end(signal: Signal, stop_signal: &str) -> bool {
+fn asks_to_end(signal: Signal, stop_signal: Option<Signal>) -> bool {
     let usual = [Signal::KILL, Signal::TERM, Signal::INT, Signal::QUIT];
-    usual.contains(&signal) || Signal::parse(stop_signal).is_ok_and(|own| own == signal)
+    usual.contains(&signal) || stop_signal == Some(signal)
 }

@@ -1,6 +1,6 @@
 //! Which settings contradict a container's network mode.
 
-use model::{Config, HostConfig};
+use model::{ContainerSettings, HostSettings, NetworkMode};
 
 use crate::error::Error;
 
@@ -8,14 +8,8 @@ use crate::error::Error;
 ///
 /// # Errors
 /// Refused, in the reference's words, at the first contradiction.
-pub(crate) fn check(config: &Config, host: &HostConfig) -> Result<(), Error> {
-    network::port::validate(host.port_bindings.as_ref().unwrap_or(&std::collections::BTreeMap::new()))
-        .map_err(|error| Error::refused(error.to_string()))?;
-    for entry in host.extra_hosts.iter().flatten() {
-        network::names::ExtraHost::parse(entry).map_err(|error| Error::refused(error.to_string()))?;
-    }
-    crate::container::security::SecurityOptions::parse(host.security_opt.as_deref().unwrap_or_default())?;
-    check_namespaces(host)?;
+pub(crate) fn check(settings: &ContainerSettings, host: &HostSettings) -> Result<(), Error> {
+    crate::container::security::SecurityOptions::of(host)?;
     if !joins(host) {
         return Ok(());
     }
@@ -28,7 +22,7 @@ pub(crate) fn check(config: &Config, host: &HostConfig) -> Result<(), Error> {
     if host.extra_hosts.as_ref().is_some_and(|hosts| !hosts.is_empty()) {
         return Err(conflict("--add-host and the network mode (--net)"));
     }
-    if !config.mac_address.is_empty() {
+    if !settings.mac_address.is_empty() {
         return Err(conflict("--mac-address and the network mode (--net)"));
     }
     Ok(())
@@ -38,8 +32,8 @@ pub(crate) fn check(config: &Config, host: &HostConfig) -> Result<(), Error> {
 ///
 /// # Errors
 /// A conflict, in the reference's words.
-pub(crate) fn check_names(config: &Config, host: &HostConfig) -> Result<(), Error> {
-    if joins(host) && !(config.hostname.is_empty() && config.domainname.is_empty()) {
+pub(crate) fn check_names(settings: &ContainerSettings) -> Result<(), Error> {
+    if joins(&settings.host) && !(settings.hostname.is_empty() && settings.domainname.is_empty()) {
         return Err(conflict("-h and the network mode (--net)"));
     }
     Ok(())
@@ -49,11 +43,11 @@ pub(crate) fn check_names(config: &Config, host: &HostConfig) -> Result<(), Erro
 ///
 /// # Errors
 /// A conflict, in the reference's words.
-pub(crate) fn check_links(host: &HostConfig) -> Result<(), Error> {
-    let mode = match host.network_mode.as_str() {
-        "host" => "host",
-        _ if joins(host) => "container",
-        _ => return Ok(()),
+pub(crate) fn check_links(host: &HostSettings) -> Result<(), Error> {
+    let mode = match host.network_mode {
+        NetworkMode::Host => "host",
+        NetworkMode::Container(_) => "container",
+        NetworkMode::None | NetworkMode::Networks(_) => return Ok(()),
     };
     if host.links.as_ref().is_none_or(Vec::is_empty) {
         return Ok(());
@@ -61,26 +55,10 @@ pub(crate) fn check_links(host: &HostConfig) -> Result<(), Error> {
     Err(conflict(&format!("--net={mode} can't be used with links. This would result in undefined behavior.")))
 }
 
-fn joins(host: &HostConfig) -> bool {
-    host.network_mode.starts_with("container:")
+fn joins(host: &HostSettings) -> bool {
+    host.network_mode.joined().is_some()
 }
 
 fn conflict(options: &str) -> Error {
     Error::conflict(format!("Conflicting options: {options}"))
-}
-
-/// Checks the modes of the other namespaces.
-fn check_namespaces(host: &HostConfig) -> Result<(), Error> {
-    let joins = |mode: &str| mode.starts_with("container:");
-    let known = |mode: &str| matches!(mode, "" | "host" | "private") || joins(mode);
-    for (name, mode) in [("PID", &host.pid_mode), ("IPC", &host.ipc_mode)] {
-        let is_known = known(mode) || (name == "IPC" && matches!(mode.as_str(), "shareable" | "none"));
-        if !is_known {
-            return Err(Error::refused(format!("Invalid {name} mode: {mode}")));
-        }
-    }
-    if !known(&host.uts_mode) || joins(&host.uts_mode) {
-        return Err(Error::refused(format!("Invalid UTS mode: {}", host.uts_mode)));
-    }
-    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use model::HostConfig;
+use model::ResourceSettings;
 
 use crate::error::Error;
 
@@ -14,7 +14,7 @@ const MEMORY_NODES: &str = "/sys/devices/system/node/online";
 ///
 /// # Errors
 /// Refused when one is malformed or names what the host does not have.
-pub(crate) fn check(host: &HostConfig) -> Result<(), Error> {
+pub(crate) fn check(host: &ResourceSettings) -> Result<(), Error> {
     check_list(&host.cpuset_cpus, "cpuset cpus", "CPUs", PROCESSORS)?;
     check_list(&host.cpuset_mems, "cpuset mems", "memory nodes", MEMORY_NODES)
 }

@@ -1,9 +1,12 @@
-//! What a `HostConfig` asks of the machine's memory, processors, block devices and process limits:
+//! What a container asks of the machine's memory, processors, block devices and process limits:
 //! checked when it comes, put into the runtime's terms for a start.
 
 use std::path::PathBuf;
 
-use model::{BlkioDevice, BlockDeviceLimit, BlockLimitKind, HostConfig, ResourceLimit, Resources, Ulimit};
+use model::{
+    BlockDeviceLimit, BlockDeviceSetting, BlockLimitKind, HostSettings, ResourceLimit, ResourceSettings,
+    Resources, Ulimit,
+};
 
 use crate::container::processors;
 use crate::error::Error;
@@ -21,14 +24,15 @@ const BLOCK_WEIGHT: std::ops::RangeInclusive<i64> = 10..=1000;
 ///
 /// # Errors
 /// Refused, in the reference's words where it has some.
-pub(crate) fn check(host: &HostConfig) -> Result<(), Error> {
-    check_memory(host)?;
-    check_processor(host)?;
-    check_block(host)?;
-    check_ulimits(host)
+pub(crate) fn check(host: &HostSettings) -> Result<(), Error> {
+    check_memory(&host.resources)?;
+    check_scores(host)?;
+    check_processor(&host.resources)?;
+    check_block(&host.resources)?;
+    check_ulimits(&host.resources)
 }
 
-fn check_memory(host: &HostConfig) -> Result<(), Error> {
+fn check_memory(host: &ResourceSettings) -> Result<(), Error> {
     let refuse = |words: &str| Err(Error::refused(words));
     if host.memory != 0 && host.memory < MINIMUM_MEMORY {
         return refuse("Minimum memory limit allowed is 4MB");
@@ -56,17 +60,23 @@ fn check_memory(host: &HostConfig) -> Result<(), Error> {
     if host.kernel_memory != 0 && host.kernel_memory < MINIMUM_MEMORY {
         return refuse("Minimum kernel memory limit allowed is 4MB");
     }
-    if !(-1000..=1000).contains(&host.oom_score_adj) {
-        let score = host.oom_score_adj;
-        return refuse(&format!("Invalid value {score}, range for oom score adj is [-1000, 1000]"));
+    Ok(())
+}
+
+fn check_scores(host: &HostSettings) -> Result<(), Error> {
+    let score = host.oom_score_adjustment;
+    if !(-1000..=1000).contains(&score) {
+        return Err(Error::refused(format!(
+            "Invalid value {score}, range for oom score adj is [-1000, 1000]"
+        )));
     }
     if host.shm_size < 0 {
-        return refuse("SHM size can not be less than 0");
+        return Err(Error::refused("SHM size can not be less than 0"));
     }
     Ok(())
 }
 
-fn check_processor(host: &HostConfig) -> Result<(), Error> {
+fn check_processor(host: &ResourceSettings) -> Result<(), Error> {
     let refuse = |words: String| Err(Error::refused(words));
     if host.cpu_shares != 0 && host.cpu_shares < *CPU_SHARES.start() {
         return refuse(format!("The minimum allowed cpu-shares is {}", CPU_SHARES.start()));
@@ -94,8 +104,8 @@ fn check_processor(host: &HostConfig) -> Result<(), Error> {
     processors::check(host)
 }
 
-fn check_block(host: &HostConfig) -> Result<(), Error> {
-    if host.blkio_weight != 0 && !BLOCK_WEIGHT.contains(&host.blkio_weight) {
+fn check_block(host: &ResourceSettings) -> Result<(), Error> {
+    if host.block_weight != 0 && !BLOCK_WEIGHT.contains(&host.block_weight) {
         return Err(Error::refused("Range of blkio weight is from 10 to 1000."));
     }
     for (kind, device) in block_devices(host) {
@@ -118,37 +128,9 @@ fn check_block(host: &HostConfig) -> Result<(), Error> {
     Ok(())
 }
 
-/// Names that setrlimit(2) knows.
-const LIMIT_NAMES: [&str; 15] = [
-    "core",
-    "cpu",
-    "data",
-    "fsize",
-    "locks",
-    "memlock",
-    "msgqueue",
-    "nice",
-    "nofile",
-    "nproc",
-    "rss",
-    "rtprio",
-    "rttime",
-    "sigpending",
-    "stack",
-];
-
-/// Whether it says nothing, as the one element of the specification's example does.
-fn is_blank(limit: &Ulimit) -> bool {
-    *limit == Ulimit::default()
-}
-
-fn check_ulimits(host: &HostConfig) -> Result<(), Error> {
-    let amount = |value: i64| u64::try_from(value).unwrap_or(u64::MAX);
-    for limit in host.ulimits.iter().flatten().filter(|limit| !is_blank(limit)) {
-        let name = limit.name.as_str();
-        if !LIMIT_NAMES.contains(&name) {
-            return Err(Error::refused(format!("invalid ulimit name {name}")));
-        }
+fn check_ulimits(host: &ResourceSettings) -> Result<(), Error> {
+    for limit in host.ulimits.iter().flatten().flatten() {
+        let name = limit.name;
         if limit.soft < -1 || limit.hard < -1 {
             return Err(Error::refused(format!("invalid ulimit {name}: only -1 (no limit) may be below 0")));
         }
@@ -162,13 +144,16 @@ fn check_ulimits(host: &HostConfig) -> Result<(), Error> {
     Ok(())
 }
 
+fn amount(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(u64::MAX)
+}
+
 /// The limits of a process of the container; `defaults` are those of containers that set none.
-pub(crate) fn of_process(host: &HostConfig, defaults: &[Ulimit]) -> Vec<ResourceLimit> {
-    let own = || host.ulimits.iter().flatten().filter(|limit| !is_blank(limit));
+pub(crate) fn of_process(host: &ResourceSettings, defaults: &[Ulimit]) -> Vec<ResourceLimit> {
+    let own = || host.ulimits.iter().flatten().flatten();
     let inherited = defaults.iter().filter(|limit| !own().any(|own| own.name == limit.name));
-    let amount = |value: i64| u64::try_from(value).unwrap_or(u64::MAX);
     let limit = |limit: &Ulimit| ResourceLimit {
-        name: limit.name.clone(),
+        name: limit.name.to_string(),
         soft: amount(limit.soft),
         hard: amount(limit.hard),
     };
@@ -176,7 +161,7 @@ pub(crate) fn of_process(host: &HostConfig, defaults: &[Ulimit]) -> Vec<Resource
 }
 
 /// The limits of the container's cgroup.
-pub(crate) fn of_cgroup(host: &HostConfig) -> Resources {
+pub(crate) fn of_cgroup(host: &ResourceSettings) -> Resources {
     let positive = |value: i64| u64::try_from(value).ok().filter(|value| *value != 0);
     let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
     let (period, quota) = if host.nano_cpus > 0 {
@@ -198,36 +183,41 @@ pub(crate) fn of_cgroup(host: &HostConfig) -> Resources {
         cpu_quota: quota,
         cpuset_cpus: text(&host.cpuset_cpus),
         cpuset_mems: text(&host.cpuset_mems),
-        blkio_weight: u16::try_from(host.blkio_weight).ok().filter(|weight| *weight != 0),
+        blkio_weight: u16::try_from(host.block_weight).ok().filter(|weight| *weight != 0),
         block_device_limits: block_devices(host).map(|(kind, device)| block_limit(kind, device)).collect(),
         pids_limit: host.pids_limit.and_then(positive),
     }
 }
 
 /// All limits and weights of single block devices.
-fn block_devices(host: &HostConfig) -> impl Iterator<Item = (BlockLimitKind, &BlkioDevice)> {
+fn block_devices(host: &ResourceSettings) -> impl Iterator<Item = (BlockLimitKind, &BlockDeviceSetting)> {
     let lists = [
-        (BlockLimitKind::Weight, &host.blkio_weight_device),
-        (BlockLimitKind::ReadBytes, &host.blkio_device_read_bps),
-        (BlockLimitKind::WriteBytes, &host.blkio_device_write_bps),
-        (BlockLimitKind::ReadOperations, &host.blkio_device_read_iops),
-        (BlockLimitKind::WriteOperations, &host.blkio_device_write_iops),
+        (BlockLimitKind::Weight, &host.block_weight_devices),
+        (BlockLimitKind::ReadBytes, &host.block_read_bytes),
+        (BlockLimitKind::WriteBytes, &host.block_write_bytes),
+        (BlockLimitKind::ReadOperations, &host.block_read_operations),
+        (BlockLimitKind::WriteOperations, &host.block_write_operations),
     ];
     lists.into_iter().flat_map(|(kind, list)| list.iter().flatten().map(move |device| (kind, device)))
 }
 
-fn block_limit(kind: BlockLimitKind, device: &BlkioDevice) -> BlockDeviceLimit {
+fn block_limit(kind: BlockLimitKind, device: &BlockDeviceSetting) -> BlockDeviceLimit {
     let value = if kind == BlockLimitKind::Weight { device.weight } else { device.rate };
     BlockDeviceLimit { kind, path: PathBuf::from(&device.path), value: u64::try_from(value).unwrap_or(0) }
 }
 
 #[cfg(test)]
 mod tests {
+    use model::LimitName;
+
     use super::*;
 
     #[test]
     fn memory_rules() {
-        let host = |memory, memory_swap| HostConfig { memory, memory_swap, ..HostConfig::default() };
+        let host = |memory, memory_swap| HostSettings {
+            resources: ResourceSettings { memory, memory_swap, ..ResourceSettings::default() },
+            ..HostSettings::default()
+        };
         for (memory, swap, good) in [
             (0, 0, true),
             (1, 0, false),
@@ -244,29 +234,32 @@ mod tests {
     #[test]
     fn as_much_swap_as_memory_when_only_memory_is_limited() {
         let both = |memory, memory_swap| {
-            of_cgroup(&HostConfig { memory, memory_swap, ..HostConfig::default() }).memory_swap
+            of_cgroup(&ResourceSettings { memory, memory_swap, ..ResourceSettings::default() }).memory_swap
         };
         assert_eq!([both(8, 0), both(8, 9), both(8, -1), both(0, 0)], [Some(16), Some(9), Some(-1), None]);
     }
 
     #[test]
     fn nano_cpus_become_quota_and_period() {
-        let host = HostConfig { nano_cpus: 1_500_000_000, ..HostConfig::default() };
-        let resources = of_cgroup(&host);
+        let settings = ResourceSettings { nano_cpus: 1_500_000_000, ..ResourceSettings::default() };
+        let resources = of_cgroup(&settings);
         assert_eq!((resources.cpu_period, resources.cpu_quota), (Some(100_000), Some(150_000)));
     }
 
     #[test]
     fn limits_of_processes() {
-        let limit = |name: &str, soft, hard| Ulimit { name: name.to_owned(), soft, hard };
-        let host = |limit| HostConfig { ulimits: Some(vec![limit]), ..HostConfig::default() };
-        for bad in [limit("bogus", 1, 1), limit("", 1, 1), limit("nofile", 2, 1), limit("core", -1, 5)] {
-            assert!(check(&host(bad.clone())).is_err(), "{bad:?}");
+        let limit = |name, soft, hard| Some(Ulimit { name, soft, hard });
+        let with = |limit| ResourceSettings { ulimits: Some(vec![limit]), ..ResourceSettings::default() };
+        for bad in
+            [limit(LimitName::OpenFiles, 2, 1), limit(LimitName::Core, -1, 5), limit(LimitName::Core, -2, -1)]
+        {
+            assert!(check_ulimits(&with(bad)).is_err(), "{bad:?}");
         }
-        for good in [limit("", 0, 0), limit("core", -1, -1), limit("nofile", 1, 2)] {
-            assert!(check(&host(good.clone())).is_ok(), "{good:?}");
+        for good in [None, limit(LimitName::Core, -1, -1), limit(LimitName::OpenFiles, 1, 2)] {
+            assert!(check_ulimits(&with(good)).is_ok(), "{good:?}");
         }
-        let limits = of_process(&host(limit("", 0, 0)), &[limit("nproc", 7, -1)]);
+        let default = Ulimit { name: LimitName::Processes, soft: 7, hard: -1 };
+        let limits = of_process(&with(None), &[default]);
         assert_eq!(limits, [ResourceLimit { name: "nproc".to_owned(), soft: 7, hard: u64::MAX }]);
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use model::RestartPolicy;
+
 use crate::container::{Container, Record};
 
 /// The first delay of a policy; it doubles with each quick exit.
@@ -19,14 +21,12 @@ pub(crate) fn wants_restart(record: &Record) -> bool {
     if record.stopped_by_client {
         return false;
     }
-    let policy = &record.host_config.restart_policy;
-    match policy.name.as_str() {
-        "always" | "unless-stopped" => true,
-        "on-failure" => {
-            record.exit_code != 0
-                && (policy.maximum_retry_count == 0 || record.restart_count < policy.maximum_retry_count)
+    match record.settings.host.restart_policy.policy() {
+        RestartPolicy::No => false,
+        RestartPolicy::Always | RestartPolicy::UnlessStopped => true,
+        RestartPolicy::OnFailure { maximum } => {
+            record.exit_code != 0 && (maximum == 0 || record.restart_count < i64::from(maximum))
         }
-        _ => false,
     }
 }
 

@@ -1,13 +1,13 @@
-//! `SecurityOpt`: seccomp, no-new-privileges, AppArmor and SELinux labels.
+//! What a container's security options come to on this host: seccomp, no-new-privileges, AppArmor and SELinux labels.
 
 use std::path::Path;
 
-use model::SeccompPolicy;
+use model::{HostSettings, LabelOption, SeccompPolicy, SecurityOption};
 
 use crate::error::Error;
 
-/// What a container's `SecurityOpt` asks for.
-#[derive(Debug, PartialEq, Eq)]
+/// What a container's security options ask for together.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct SecurityOptions {
     /// The filter, where one is named.
     pub(crate) seccomp: Option<SeccompPolicy>,
@@ -22,116 +22,76 @@ pub(crate) struct SecurityOptions {
 }
 
 impl SecurityOptions {
-    /// Parses all entries, `key=value` as today's clients write and `key:value` as old ones did.
+    /// Puts all options together.
     ///
     /// # Errors
-    /// Refused when an entry is unknown, or asks for what this host lacks.
-    pub(crate) fn parse(entries: &[String]) -> Result<Self, Error> {
-        let mut options = Self {
-            seccomp: None,
-            no_new_privileges: false,
-            unconfined_paths: false,
-            apparmor: None,
-            selinux_label: None,
-        };
+    /// Refused when one asks for what this host lacks.
+    pub(crate) fn of(host: &HostSettings) -> Result<Self, Error> {
+        let mut options = Self::default();
         let mut label = Vec::new();
-        for entry in entries {
-            let invalid = || Error::refused(format!("Invalid --security-opt: \"{entry}\""));
-            if entry == "no-new-privileges" {
-                options.no_new_privileges = true;
-                continue;
-            }
-            let place = entry.find(['=', ':']).ok_or_else(invalid)?;
-            let (key, value) = (&entry[..place], &entry[place + 1..]);
-            match key {
-                "seccomp" => options.seccomp = Some(seccomp(value)?),
-                "no-new-privileges" => options.no_new_privileges = value.parse().map_err(|_| invalid())?,
-                "apparmor" => options.apparmor = apparmor(value)?,
-                "label" => label.push(value.to_owned()),
-                "systempaths" if value == "unconfined" => options.unconfined_paths = true,
-                _ => return Err(invalid()),
+        for option in host.security_options.iter().flatten() {
+            match &**option {
+                SecurityOption::Seccomp(policy) => options.seccomp = Some(policy.clone()),
+                SecurityOption::NoNewPrivileges(holds) => options.no_new_privileges = *holds,
+                SecurityOption::AppArmor(profile) => options.apparmor = apparmor(profile.as_ref())?,
+                SecurityOption::Label(part) => label.push(part),
+                SecurityOption::UnconfinedSystemPaths => options.unconfined_paths = true,
             }
         }
-        options.selinux_label = selinux(&label)?;
+        options.selinux_label = selinux(&label);
         Ok(options)
     }
 }
 
-fn seccomp(value: &str) -> Result<SeccompPolicy, Error> {
-    match value {
-        "unconfined" => Ok(SeccompPolicy::Unconfined),
-        "default" | "builtin" => Ok(SeccompPolicy::Default),
-        profile => match serde_json::from_str::<serde_json::Value>(profile) {
-            Ok(serde_json::Value::Object(_)) => Ok(SeccompPolicy::Profile(profile.to_owned())),
-            Ok(_) | Err(_) => Err(Error::refused(format!(
-                "cannot read the seccomp profile: it is not a JSON object: {profile}"
-            ))),
-        },
+fn apparmor(profile: Option<&String>) -> Result<Option<String>, Error> {
+    match profile {
+        Some(profile) if !Path::new("/sys/kernel/security/apparmor/profiles").exists() => Err(
+            Error::refused(format!("cannot use the AppArmor profile {profile}: this host has no AppArmor")),
+        ),
+        profile => Ok(profile.cloned()),
     }
 }
 
-fn apparmor(value: &str) -> Result<Option<String>, Error> {
-    if value == "unconfined" {
-        return Ok(None);
-    }
-    if Path::new("/sys/kernel/security/apparmor/profiles").exists() {
-        return Ok(Some(value.to_owned()));
-    }
-    Err(Error::refused(format!("cannot use the AppArmor profile {value}: this host has no AppArmor")))
-}
-
-fn selinux(label: &[String]) -> Result<Option<String>, Error> {
-    if label.is_empty() || label.iter().any(|part| part == "disable") {
-        return Ok(None);
-    }
-    if let Some(bad) = label.iter().find(|part| {
-        let key = part.split(':').next().unwrap_or_default();
-        !matches!(key, "user" | "role" | "type" | "level")
-    }) {
-        return Err(Error::refused(format!("Invalid --security-opt: \"label:{bad}\"")));
+/// The process label; of each part the first counts.
+fn selinux(label: &[&LabelOption]) -> Option<String> {
+    if label.is_empty() || label.contains(&&LabelOption::Disable) {
+        return None;
     }
     if !Path::new("/sys/fs/selinux/enforce").exists() {
         tracing::debug!("this host has no SELinux: labels have no effect");
-        return Ok(None);
+        return None;
     }
-    let part = |key: &str, default: &str| {
-        label
-            .iter()
-            .find_map(|part| {
-                part.split_once(':').filter(|(name, _)| *name == key).map(|(_, value)| value.to_owned())
-            })
-            .unwrap_or_else(|| default.to_owned())
-    };
-    Ok(Some(format!(
-        "{}:{}:{}:{}",
-        part("user", "system_u"),
-        part("role", "system_r"),
-        part("type", "container_t"),
-        part("level", "s0")
-    )))
+    let (mut user, mut role, mut kind, mut level) = ("system_u", "system_r", "container_t", "s0");
+    for part in label.iter().rev() {
+        match part {
+            LabelOption::Disable => {}
+            LabelOption::User(text) => user = text,
+            LabelOption::Role(text) => role = text,
+            LabelOption::Type(text) => kind = text,
+            LabelOption::Level(text) => level = text,
+        }
+    }
+    Some(format!("{user}:{role}:{kind}:{level}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use model::Spelled;
+
     use super::*;
 
-    fn parse(entries: &[&str]) -> Result<SecurityOptions, Error> {
-        SecurityOptions::parse(&entries.iter().map(|entry| (*entry).to_owned()).collect::<Vec<_>>())
-    }
-
     #[test]
-    fn both_separators() {
-        for spelling in ["seccomp=unconfined", "seccomp:unconfined"] {
-            assert_eq!(parse(&[spelling]).expect("known").seccomp, Some(SeccompPolicy::Unconfined));
-        }
-        assert!(parse(&["no-new-privileges"]).expect("known").no_new_privileges);
-        assert!(!parse(&["no-new-privileges:false"]).expect("known").no_new_privileges);
-    }
-
-    #[test]
-    fn unknown_entries_are_refused() {
-        for bad in ["", "bogus", "a:b", "no-new-privileges=maybe", "seccomp={", "label:foo:x"] {
-            assert!(parse(&[bad]).is_err(), "{bad}");
-        }
+    fn options_are_put_together() {
+        let entries = ["no-new-privileges", "seccomp:unconfined", "systempaths=unconfined", "label=disable"];
+        let parsed = entries.map(|entry| Spelled::parse(entry).expect(entry));
+        let host = HostSettings { security_options: Some(parsed.into()), ..HostSettings::default() };
+        let options = SecurityOptions::of(&host).expect("nothing that the host lacks");
+        let wanted = SecurityOptions {
+            seccomp: Some(SeccompPolicy::Unconfined),
+            no_new_privileges: true,
+            unconfined_paths: true,
+            ..SecurityOptions::default()
+        };
+        assert_eq!(options, wanted);
     }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use model::{
-    Config, ContainerSpec, HostConfig, Mount, MountSource, Namespace, Namespaces, ProcessSpec, Propagation,
-    RootFilesystem, SeccompPolicy, StringOrList,
+    CgroupNamespaceMode, ContainerSettings, ContainerSpec, DeviceRule, HostSettings, IpcMode, Mount,
+    MountSource, Namespace, Namespaces, NetworkMode, PidMode, ProcessSpec, Propagation, RootFilesystem,
+    SeccompPolicy, UtsMode,
 };
 
 use crate::container::security::SecurityOptions;
@@ -52,10 +53,10 @@ pub(crate) struct StartInputs {
 /// # Errors
 /// Refused, in the reference's words, when a setting is not possible.
 pub(crate) fn build(record: &Record, around: StartInputs) -> Result<ContainerSpec, Error> {
-    let (config, host) = (&record.config, &record.host_config);
-    let security = SecurityOptions::parse(host.security_opt.as_deref().unwrap_or_default())?;
+    let (settings, host) = (&record.settings, &record.settings.host);
+    let security = SecurityOptions::of(host)?;
     let mounts = all_mounts(record, &around)?;
-    let process = process(record, &around, &security)?;
+    let process = process(record, &around, &security);
     let sysctls = sysctls(host, &around.namespaces);
     Ok(ContainerSpec {
         id: record.id.clone(),
@@ -65,17 +66,23 @@ pub(crate) fn build(record: &Record, around: StartInputs) -> Result<ContainerSpe
             upper: around.directory.join("upper"),
             work: around.directory.join("work"),
         },
-        read_only_root: host.readonly_rootfs,
+        read_only_root: host.read_only_root,
         hostname: around.hostname,
         domainname: around.domainname,
         namespaces: around.namespaces,
         mounts,
         devices: devices::shown(host)?,
-        device_rules: devices::rules(host)?,
+        device_rules: host
+            .resources
+            .device_rules
+            .iter()
+            .flatten()
+            .map(|rule| DeviceRule::clone(rule))
+            .collect(),
         privileged: host.privileged,
         shm_size: u64::try_from(host.shm_size).ok().filter(|size| *size > 0).unwrap_or(DEFAULT_SHM_SIZE),
         sysctls,
-        resources: resources::of_cgroup(host),
+        resources: resources::of_cgroup(&host.resources),
         cgroup_parent: Some(host.cgroup_parent.clone())
             .filter(|parent| !parent.is_empty())
             .or(around.cgroup_parent),
@@ -87,18 +94,18 @@ pub(crate) fn build(record: &Record, around: StartInputs) -> Result<ContainerSpe
         apparmor_profile: security.apparmor,
         selinux_label: security.selinux_label,
         masked_paths: paths(host.masked_paths.as_ref(), security.unconfined_paths),
-        read_only_paths: paths(host.readonly_paths.as_ref(), security.unconfined_paths),
+        read_only_paths: paths(host.read_only_paths.as_ref(), security.unconfined_paths),
         init: host.init.unwrap_or(false),
         process,
-        open_stdin: config.open_stdin,
-        stdin_once: config.stdin_once,
+        open_stdin: settings.open_stdin,
+        stdin_once: settings.stdin_once,
         log: around.log,
     })
 }
 
 /// Kernel settings: in a network namespace of its own a container may serve on port 80 and ping
 /// without a capability, unless the client sets that otherwise.
-fn sysctls(host: &HostConfig, namespaces: &Namespaces) -> BTreeMap<String, String> {
+fn sysctls(host: &HostSettings, namespaces: &Namespaces) -> BTreeMap<String, String> {
     let mut settings = host.sysctls.clone().unwrap_or_default();
     if namespaces.network == Namespace::Own {
         for (name, value) in OWN_NETWORK {
@@ -113,43 +120,36 @@ fn paths(asked: Option<&Vec<String>>, unconfined: bool) -> Option<Vec<PathBuf>> 
     if unconfined { Some(Vec::new()) } else { asked.map(|paths| paths.iter().map(PathBuf::from).collect()) }
 }
 
-fn process(record: &Record, around: &StartInputs, security: &SecurityOptions) -> Result<ProcessSpec, Error> {
-    let (config, host) = (&record.config, &record.host_config);
+fn process(record: &Record, around: &StartInputs, security: &SecurityOptions) -> ProcessSpec {
+    let (settings, host) = (&record.settings, &record.settings.host);
     let mut arguments = vec![record.path.clone()];
     arguments.extend(record.arguments.iter().cloned());
-    let capabilities = if host.privileged { capabilities::all() } else { capability_names(host)? };
     let size = |index: usize| u16::try_from(host.console_size[index]).unwrap_or(0);
-    Ok(ProcessSpec {
+    ProcessSpec {
         arguments,
-        environment: environment(record, &around.hostname, config.tty, &around.link_environment),
-        working_directory: config.working_dir.clone(),
-        user: config.user.clone(),
-        additional_groups: host.group_add.clone().unwrap_or_default(),
-        terminal: config.tty,
+        environment: environment(record, &around.hostname, settings.terminal, &around.link_environment),
+        working_directory: settings.working_directory.clone(),
+        user: settings.user.clone(),
+        additional_groups: host.additional_groups.clone().unwrap_or_default(),
+        terminal: settings.terminal,
         terminal_size: (size(0), size(1)),
-        capabilities,
+        capabilities: capabilities::of(host),
         no_new_privileges: security.no_new_privileges,
-        resource_limits: resources::of_process(host, &around.default_limits),
+        resource_limits: resources::of_process(&host.resources, &around.default_limits),
         oom_score_adjustment: oom_score(host),
-    })
+    }
 }
 
 /// How readily the kernel ends the container's processes for memory, where that is not its default.
-pub(crate) fn oom_score(host: &HostConfig) -> Option<i32> {
-    i32::try_from(host.oom_score_adj).ok().filter(|score| *score != 0)
-}
-
-/// The capabilities of a container that is not privileged.
-pub(crate) fn capability_names(host: &HostConfig) -> Result<Vec<String>, Error> {
-    let list = |words: &Option<StringOrList>| words.clone().map(|words| words.0).unwrap_or_default();
-    capabilities::resolve(&list(&host.cap_add), &list(&host.cap_drop))
+pub(crate) fn oom_score(host: &HostSettings) -> Option<i32> {
+    i32::try_from(host.oom_score_adjustment).ok().filter(|score| *score != 0)
 }
 
 /// The name that a container's host has for itself: with its domain, where it has one.
-pub(crate) fn full_hostname(config: &Config) -> String {
-    match config.domainname.as_str() {
-        "" => config.hostname.clone(),
-        domain => format!("{}.{domain}", config.hostname),
+pub(crate) fn full_hostname(settings: &ContainerSettings) -> String {
+    match settings.domainname.as_str() {
+        "" => settings.hostname.clone(),
+        domain => format!("{}.{domain}", settings.hostname),
     }
 }
 
@@ -160,7 +160,7 @@ pub(crate) fn environment(record: &Record, hostname: &str, terminal: bool, links
         variables.push("TERM=xterm".to_owned());
     }
     variables.extend(links.iter().cloned());
-    for variable in record.config.env.iter().flatten() {
+    for variable in record.settings.environment.iter().flatten() {
         put_variable(&mut variables, variable);
     }
     variables
@@ -192,32 +192,32 @@ fn all_mounts(record: &Record, around: &StartInputs) -> Result<Vec<Mount>, Error
         .name_files
         .iter()
         .map(|(file, destination)| {
-            bind(file, destination, record.host_config.readonly_rootfs, Propagation::RecursivePrivate)
+            bind(file, destination, record.settings.host.read_only_root, Propagation::RecursivePrivate)
         })
         .collect();
     for mount in &record.mounts {
-        let propagation = mounts::propagation(&mount.mode);
-        all.push(bind(Path::new(&mount.source), &mount.destination, !mount.rw, propagation));
+        let propagation = mount.mode.propagation.unwrap_or_default();
+        all.push(bind(Path::new(&mount.source), &mount.destination, !mount.writable, propagation));
     }
-    all.extend(tmpfs::mounts(&record.host_config)?);
+    all.extend(tmpfs::mounts(&record.settings.host)?);
     all.sort_by_key(|mount| mount.destination.components().count());
     Ok(all)
 }
 
 /// The namespaces of a container that joins no other container.
 pub(crate) fn own_namespaces(record: &Record) -> Namespaces {
-    let choose = |mode: &str| if mode == "host" { Namespace::Host } else { Namespace::Own };
-    let host = &record.host_config;
+    let choose = |is_host| if is_host { Namespace::Host } else { Namespace::Own };
+    let host = &record.settings.host;
     Namespaces {
-        network: choose(&host.network_mode),
-        pid: choose(&host.pid_mode),
-        ipc: choose(&host.ipc_mode),
-        uts: choose(&host.uts_mode),
-        own_cgroup: match host.cgroupns_mode.as_str() {
-            "private" => true,
-            "host" => false,
+        network: choose(host.network_mode == NetworkMode::Host),
+        pid: choose(host.pid_mode == PidMode::Host),
+        ipc: choose(host.ipc_mode == IpcMode::Host),
+        uts: choose(host.uts_mode == UtsMode::Host),
+        own_cgroup: match host.cgroup_namespace_mode {
+            CgroupNamespaceMode::Private => true,
+            CgroupNamespaceMode::Host => false,
             // Where there is one hierarchy, as today's clients expect it.
-            _ => crate::warnings::Limits::of_host().unified,
+            CgroupNamespaceMode::Default => crate::warnings::Limits::of_host().unified,
         },
     }
 }

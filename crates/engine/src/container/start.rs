@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use model::{HostConfig, ProcessReference, Signal, Timestamp};
+use model::{HostSettings, ProcessReference, Signal, Timestamp};
 use shim_protocol::{Notice, Request, RunDirectory};
 use sys::program::SealedProgram;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -65,14 +65,14 @@ pub(crate) struct Starter {
 }
 
 impl Starter {
-    /// Starts a container, first taking over a `HostConfig` that old clients send with the start.
+    /// Starts a container, first taking over settings of the host that old clients send with the start.
     ///
     /// # Errors
     /// Unknown container, refused settings, or a program that cannot be run.
     pub(crate) async fn start(
         self: &Arc<Self>,
         reference: &str,
-        host: Option<HostConfig>,
+        host: Option<HostSettings>,
     ) -> Result<Outcome, Error> {
         let container = self.directory.find(reference)?;
         let starter = Arc::clone(self);
@@ -88,7 +88,7 @@ impl Starter {
                 Decision::Run => {}
             }
             if let Some(host) = host {
-                starter.creator.adopt_host_config(&container, host).await?;
+                starter.creator.adopt_host_settings(&container, host).await?;
             }
             starter.launch(&container, None).await.map_err(|error| error.on("start", reference))
         })

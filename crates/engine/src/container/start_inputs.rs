@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{LogSpec, Namespace};
+use model::{ContainerReference, LogSpec, Namespace, NetworkMode, NetworkReference};
 
 use crate::container::specification::{StartInputs, full_hostname, own_namespaces};
 use crate::container::{Container, Record};
@@ -13,6 +13,7 @@ use crate::log_options;
 use crate::networking::Networking;
 use crate::options::Options;
 use crate::paths::Paths;
+use crate::record::is_bridge;
 use crate::volumes::Volumes;
 
 /// Looks up what starts need.
@@ -28,24 +29,24 @@ pub(crate) struct StartLookup {
 impl StartLookup {
     /// Gathers everything a container's specification needs besides its record.
     pub(crate) async fn gather(&self, record: &Arc<Record>) -> Result<StartInputs, Error> {
-        check_network(&record.host_config.network_mode)?;
+        check_network(&record.settings.host.network_mode)?;
         self.networking.check_links(record)?;
         let mut namespaces = own_namespaces(record);
         if namespaces.network == Namespace::Own {
             namespaces.network = self.kept_network(record);
         }
-        let host = &record.host_config;
-        for (mode, namespace) in [
-            (&host.network_mode, &mut namespaces.network),
-            (&host.pid_mode, &mut namespaces.pid),
-            (&host.ipc_mode, &mut namespaces.ipc),
+        let host = &record.settings.host;
+        for (joined, namespace) in [
+            (host.network_mode.joined(), &mut namespaces.network),
+            (host.pid_mode.joined(), &mut namespaces.pid),
+            (host.ipc_mode.joined(), &mut namespaces.ipc),
         ] {
-            if let Some(other) = mode.strip_prefix("container:") {
+            if let Some(other) = joined {
                 *namespace = self.namespace_of(other, record)?;
             }
         }
-        let joined = match host.network_mode.strip_prefix("container:") {
-            Some(other) => Some(self.directory.find(other)?.record()),
+        let joined = match host.network_mode.joined() {
+            Some(other) => Some(self.directory.find(other.as_str())?.record()),
             None => None,
         };
         let name_files = match &joined {
@@ -63,8 +64,8 @@ impl StartLookup {
             lower,
             directory: self.paths.container(&record.id),
             namespaces,
-            hostname: full_hostname(&named.config),
-            domainname: named.config.domainname.clone(),
+            hostname: full_hostname(&named.settings),
+            domainname: named.settings.domainname.clone(),
             name_files,
             link_environment: self.networking.link_environment(record),
             log: self.log_spec(record).await?,
@@ -73,11 +74,11 @@ impl StartLookup {
         })
     }
 
-    fn namespace_of(&self, other: &str, record: &Record) -> Result<Namespace, Error> {
-        if other.is_empty() {
+    fn namespace_of(&self, other: &ContainerReference, record: &Record) -> Result<Namespace, Error> {
+        if other.as_str().is_empty() {
             return Err(Error::refused("Prefix can't be empty"));
         }
-        let other: Arc<Container> = self.directory.find(other)?;
+        let other: Arc<Container> = self.directory.find(other.as_str())?;
         if *other.id() == record.id {
             return Err(Error::refused("cannot join own network"));
         }
@@ -92,9 +93,9 @@ impl StartLookup {
     fn kept_network(&self, record: &Record) -> Namespace {
         for other in self.directory.all() {
             let other = other.record();
-            let joined = other.host_config.network_mode.strip_prefix("container:");
+            let joined = other.settings.host.network_mode.joined();
             if let (Some(joined), Some(process)) = (joined, other.phase.process())
-                && self.directory.find(joined).is_ok_and(|owner| *owner.id() == record.id)
+                && self.directory.find(joined.as_str()).is_ok_and(|owner| *owner.id() == record.id)
             {
                 return Namespace::Process(process);
             }
@@ -119,13 +120,13 @@ impl StartLookup {
     /// Checks the log's options, looks its server up and gathers what its driver is told.
     async fn log_spec(&self, record: &Record) -> Result<LogSpec, Error> {
         let refused = |cause| Error::refused(format!("Failed to initialize logging driver: {cause}"));
-        let config = &record.host_config.log_config;
+        let config = &record.settings.host.log;
         log_options::check(config).map_err(refused)?;
         let attributes = log_options::attributes(record).map_err(refused)?;
         let config = log_options::resolve(config).await.map_err(refused)?;
         Ok(LogSpec {
-            driver: config.driver,
-            options: config.config,
+            driver: config.driver.map(|driver| driver.to_string()).unwrap_or_default(),
+            options: config.options,
             path: self.paths.log(record),
             attributes,
             selected: log_options::selected(record),
@@ -134,10 +135,15 @@ impl StartLookup {
 }
 
 /// Refuses unknown network modes.
-fn check_network(mode: &str) -> Result<(), Error> {
-    match mode {
-        "" | "default" | "bridge" | "none" | "host" => Ok(()),
-        joined if joined.starts_with("container:") => Ok(()),
-        other => Err(Error::not_found(format!("network {other} not found"))),
+fn check_network(mode: &NetworkMode) -> Result<(), Error> {
+    let NetworkMode::Networks(attachments) = mode else { return Ok(()) };
+    for attachment in attachments {
+        match &attachment.network {
+            NetworkReference::Named(name) if !is_bridge(&attachment.network) => {
+                return Err(Error::not_found(format!("network {name} not found")));
+            }
+            NetworkReference::Named(_) | NetworkReference::Default => {}
+        }
     }
+    Ok(())
 }

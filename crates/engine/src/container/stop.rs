@@ -67,8 +67,8 @@ impl Stopper {
             return Ok(());
         }
         let record = container.record();
-        let grace = grace.or(record.config.stop_timeout).unwrap_or(DEFAULT_GRACE);
-        let signal = Signal::parse(&record.config.stop_signal).unwrap_or(Signal::TERM);
+        let grace = grace.or(record.settings.stop_timeout).unwrap_or(DEFAULT_GRACE);
+        let signal = record.settings.stop_signal.as_ref().map_or(Signal::TERM, |signal| signal.signal());
         container.update(&self.database, |record| record.stopped_by_client = true)?;
         if grace != 0 || signal == Signal::KILL {
             if record.is_paused() {

@@ -1,6 +1,6 @@
-//! `Tmpfs` and the tmpfs entries of `Mounts`.
+//! The file systems in memory that a container asks for.
 
-use model::{HostConfig, Mount, MountSource, Propagation};
+use model::{HostSettings, Mount, MountKind, MountSource, Propagation};
 
 use crate::container::mounts::clean;
 use crate::error::Error;
@@ -12,7 +12,7 @@ const DEFAULT_OPTIONS: &str = "noexec,nosuid,nodev";
 ///
 /// # Errors
 /// Refused when one would hide the root.
-pub(crate) fn mounts(host: &HostConfig) -> Result<Vec<Mount>, Error> {
+pub(crate) fn mounts(host: &HostSettings) -> Result<Vec<Mount>, Error> {
     let mut all = Vec::new();
     for (destination, options) in host.tmpfs.iter().flatten() {
         all.push(mount(
@@ -20,20 +20,19 @@ pub(crate) fn mounts(host: &HostConfig) -> Result<Vec<Mount>, Error> {
             if options.is_empty() { DEFAULT_OPTIONS.to_owned() } else { options.clone() },
         )?);
     }
-    for spec in host.mounts.iter().flatten().filter(|spec| spec.kind == "tmpfs") {
-        let option =
-            |name: &str| spec.tmpfs_options.as_ref()?.get(name)?.as_u64().filter(|value| *value != 0);
+    for request in host.mounts.iter().flatten() {
+        let MountKind::Tmpfs { size, mode } = request.kind else { continue };
         let mut options = DEFAULT_OPTIONS.to_owned();
-        if let Some(bytes) = option("SizeBytes") {
+        if let Some(bytes) = size {
             options.push_str(&format!(",size={bytes}"));
         }
-        if let Some(mode) = option("Mode") {
+        if let Some(mode) = mode {
             options.push_str(&format!(",mode={mode:o}"));
         }
-        if spec.read_only {
+        if request.read_only {
             options.push_str(",ro");
         }
-        all.push(mount(&spec.target, options)?);
+        all.push(mount(&request.target, options)?);
     }
     Ok(all)
 }

@@ -1,47 +1,46 @@
 //! The texts of a container's settings: what no system call and no name file could take is refused
 //! before anything is made.
 
-use model::{Config, HostConfig, StringOrList};
+use model::{ContainerSettings, HostSettings};
 
 use crate::error::Error;
 
 /// Bytes of the longest name that sethostname(2) and setdomainname(2) take.
 const LONGEST_NAME: usize = 64;
 
-/// Checks the texts of a `Config`.
+/// Checks the texts of what runs.
 ///
 /// # Errors
 /// Refused, in the reference's words where it has some.
-pub(crate) fn check(config: &Config) -> Result<(), Error> {
-    if !config.working_dir.is_empty() && !config.working_dir.starts_with('/') {
+pub(crate) fn check(settings: &ContainerSettings) -> Result<(), Error> {
+    if !settings.working_directory.is_empty() && !settings.working_directory.starts_with('/') {
         return Err(Error::refused(format!(
             "The working directory '{}' is invalid. It needs to be an absolute path.",
-            config.working_dir
+            settings.working_directory
         )));
     }
-    check_name("hostname", &config.hostname)?;
-    check_name("domain name", &config.domainname)?;
-    check_user(&config.user)?;
-    without_nul("WorkingDir", &config.working_dir)?;
-    for variable in config.env.iter().flatten() {
+    check_name("hostname", &settings.hostname)?;
+    check_name("domain name", &settings.domainname)?;
+    check_user(&settings.user)?;
+    without_nul("WorkingDir", &settings.working_directory)?;
+    for variable in settings.environment.iter().flatten() {
         if variable.starts_with('=') {
             return Err(Error::refused(format!("invalid environment variable: {variable}")));
         }
         without_nul("Env", variable)?;
     }
-    let words = |words: &Option<StringOrList>| words.clone().map(|words| words.0).unwrap_or_default();
-    for (field, words) in [("Cmd", words(&config.cmd)), ("Entrypoint", words(&config.entrypoint))] {
-        words.iter().try_for_each(|word| without_nul(field, word))?;
+    for (field, words) in [("Cmd", &settings.command), ("Entrypoint", &settings.entrypoint)] {
+        words.iter().flatten().try_for_each(|word| without_nul(field, word))?;
     }
     Ok(())
 }
 
-/// Checks the texts of a `HostConfig`.
+/// Checks the texts of what a container gets of its host.
 ///
 /// # Errors
 /// Refused with words that name the field.
-pub(crate) fn check_host(host: &HostConfig) -> Result<(), Error> {
-    for group in host.group_add.iter().flatten() {
+pub(crate) fn check_host(host: &HostSettings) -> Result<(), Error> {
+    for group in host.additional_groups.iter().flatten() {
         check_number(group)?;
         without_nul("GroupAdd", group)?;
     }
@@ -51,7 +50,7 @@ pub(crate) fn check_host(host: &HostConfig) -> Result<(), Error> {
         words.iter().flatten().try_for_each(|word| one_word(field, word))?;
     }
     without_nul("CgroupParent", &host.cgroup_parent)?;
-    for (field, paths) in [("MaskedPaths", &host.masked_paths), ("ReadonlyPaths", &host.readonly_paths)] {
+    for (field, paths) in [("MaskedPaths", &host.masked_paths), ("ReadonlyPaths", &host.read_only_paths)] {
         for path in paths.iter().flatten() {
             if !path.starts_with('/') {
                 return Err(Error::refused(format!("{field}: \"{path}\" is not an absolute path")));

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use images::document::Config;
 use images::{Change, CommitRequest, Image};
-use model::{Config, ImageReference};
+use model::ImageReference;
 
 use super::mount_points::mount_points;
 use super::service::Files;
@@ -84,14 +85,15 @@ impl Files {
 
     fn commit_record(&self, record: &Record, commit: Commit) -> Result<Image, Error> {
         let parent = self.images.store().image(&record.image).map_err(Error::Image)?;
-        let mut config = commit.config;
-        crate::container::settings::merge_image(&mut config, &record.config);
+        let container_config = Config::of(&record.settings);
+        let mut settings = commit.config.into_defaults();
+        crate::container::settings::merge_image(&mut settings, container_config.clone());
         let request = CommitRequest {
             parent: &parent,
             upper: &self.paths.upper(&record.id),
             mount_points: &mount_points(record),
-            config,
-            container_config: record.config.clone(),
+            config: Config::of(&settings),
+            container_config,
             container: record.id.to_string(),
             author: commit.author,
             comment: commit.comment,

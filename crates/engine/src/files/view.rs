@@ -59,7 +59,7 @@ impl Files {
         let bind = |mount: &model::MountPoint| BindView {
             source: PathBuf::from(&mount.source),
             target: PathBuf::from(&mount.destination),
-            read_only: !mount.rw,
+            read_only: !mount.writable,
         };
         let mut binds: Vec<BindView> = self
             .name_file_places(record)
@@ -72,7 +72,7 @@ impl Files {
             upper: self.paths.upper(&record.id),
             work: self.paths.container(&record.id).join("work"),
             binds,
-            read_only: record.host_config.readonly_rootfs,
+            read_only: record.settings.host.read_only_root,
             purpose,
         })
     }

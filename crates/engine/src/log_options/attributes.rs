@@ -9,9 +9,9 @@ use crate::record::Record;
 /// # Errors
 /// When the tag has a placeholder that is not known.
 pub(crate) fn attributes(record: &Record) -> Result<BTreeMap<String, String>, String> {
-    let options = &record.host_config.log_config.config;
+    let options = &record.settings.host.log.options;
     let mut attributes = BTreeMap::from([
-        ("image_name".to_owned(), record.config.image.clone()),
+        ("image_name".to_owned(), record.settings.image.clone()),
         ("image_id".to_owned(), record.image.hexadecimal()),
         ("command".to_owned(), command(record)),
         ("created".to_owned(), record.created.to_string()),
@@ -24,12 +24,12 @@ pub(crate) fn attributes(record: &Record) -> Result<BTreeMap<String, String>, St
 
 /// The labels and variables that the options `labels` and `env` name, as far as the container has them.
 pub(crate) fn selected(record: &Record) -> BTreeMap<String, String> {
-    let options = &record.host_config.log_config.config;
+    let options = &record.settings.host.log.options;
     let names =
         |option: &str| options.get(option).into_iter().flat_map(|names| names.split(',')).map(str::trim);
-    let label = |name: &str| record.config.labels.as_ref().and_then(|labels| labels.get(name)).cloned();
+    let label = |name: &str| record.settings.labels.as_ref().and_then(|labels| labels.get(name)).cloned();
     let variable = |name: &str| {
-        let mut variables = record.config.env.iter().flatten();
+        let mut variables = record.settings.environment.iter().flatten();
         variables.find_map(|variable| variable.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned)
     };
     let labels = names("labels").filter_map(|name| Some((name.to_owned(), label(name)?)));
@@ -59,7 +59,7 @@ fn expand(tag: &str, record: &Record) -> Result<String, String> {
             ".ID" => record.id.short().to_owned(),
             ".FullID" => record.id.to_string(),
             ".Name" => record.name.clone(),
-            ".ImageName" => record.config.image.clone(),
+            ".ImageName" => record.settings.image.clone(),
             ".ImageID" => record.image.short().clone(),
             ".ImageFullID" => record.image.hexadecimal(),
             ".Command" => command(record),

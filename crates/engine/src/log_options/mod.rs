@@ -6,31 +6,11 @@ mod server;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use model::LogConfig;
+use model::{LogConfig, LogDriver};
 use shim_protocol::log::{parse_facility, parse_size};
 
 pub(crate) use attributes::{attributes, selected};
 pub(crate) use server::resolve;
-
-/// Options of each driver.
-const DRIVERS: [(&str, &[&str]); 5] = [
-    ("json-file", &["max-size", "max-file", "tag", "labels", "env"]),
-    ("none", &[]),
-    ("syslog", &["syslog-address", "syslog-facility", "syslog-format", "syslog-tag", "tag", "labels", "env"]),
-    ("journald", &["tag", "labels", "env"]),
-    (
-        "gelf",
-        &[
-            "gelf-address",
-            "gelf-compression-type",
-            "gelf-compression-level",
-            "gelf-tag",
-            "tag",
-            "labels",
-            "env",
-        ],
-    ),
-];
 
 /// Where a host's own syslog listens.
 const LOCAL_SYSLOG: [&str; 3] = ["/dev/log", "/var/run/syslog", "/var/run/log"];
@@ -38,26 +18,55 @@ const LOCAL_SYSLOG: [&str; 3] = ["/dev/log", "/var/run/syslog", "/var/run/log"];
 /// Where the journal listens.
 const JOURNAL: &str = "/run/systemd/journal/socket";
 
+/// The options that a driver knows; `None` for a driver that is not there.
+fn known_options(driver: &LogDriver) -> Option<&'static [&'static str]> {
+    match driver {
+        LogDriver::JsonFile => Some(&["max-size", "max-file", "tag", "labels", "env"]),
+        LogDriver::None => Some(&[]),
+        LogDriver::Syslog => Some(&[
+            "syslog-address",
+            "syslog-facility",
+            "syslog-format",
+            "syslog-tag",
+            "tag",
+            "labels",
+            "env",
+        ]),
+        LogDriver::Journald => Some(&["tag", "labels", "env"]),
+        LogDriver::Gelf => Some(&[
+            "gelf-address",
+            "gelf-compression-type",
+            "gelf-compression-level",
+            "gelf-tag",
+            "tag",
+            "labels",
+            "env",
+        ]),
+        LogDriver::Unregistered(_) => None,
+    }
+}
+
 /// Checks a driver and its options, in the reference's words where it has some.
 pub(crate) fn check(config: &LogConfig) -> Result<(), String> {
-    let driver = config.driver.as_str();
-    let Some((_, known)) = DRIVERS.iter().find(|(name, _)| *name == driver) else {
+    let driver = config.driver.clone().unwrap_or(LogDriver::Unregistered(String::new()));
+    let Some(known) = known_options(&driver) else {
         return Err(format!(
             "Failed to get logging factory: logger: no log driver named '{driver}' is registered"
         ));
     };
-    let options = Options(&config.config);
-    match driver {
-        // It has no options, and takes those that were meant for another.
-        "none" => return Ok(()),
-        _ => options.refuse_unknown(driver, known)?,
+    let options = Options(&config.options);
+    if driver != LogDriver::None {
+        options.refuse_unknown(&driver, known)?;
     }
     match driver {
-        "json-file" => options.check_rotation(),
-        "syslog" => options.check_syslog(),
-        "gelf" => options.check_gelf(),
-        "journald" if !Path::new(JOURNAL).exists() => Err("journald is not enabled on this host".to_owned()),
-        _ => Ok(()),
+        LogDriver::JsonFile => options.check_rotation(),
+        LogDriver::Syslog => options.check_syslog(),
+        LogDriver::Gelf => options.check_gelf(),
+        LogDriver::Journald if !Path::new(JOURNAL).exists() => {
+            Err("journald is not enabled on this host".to_owned())
+        }
+        // It has no options, and takes those that were meant for another.
+        LogDriver::None | LogDriver::Journald | LogDriver::Unregistered(_) => Ok(()),
     }
 }
 
@@ -69,7 +78,7 @@ impl Options<'_> {
         self.0.get(name).map(String::as_str)
     }
 
-    fn refuse_unknown(&self, driver: &str, known: &[&str]) -> Result<(), String> {
+    fn refuse_unknown(&self, driver: &LogDriver, known: &[&str]) -> Result<(), String> {
         match self.0.keys().find(|key| !known.contains(&key.as_str())) {
             Some(unknown) => Err(format!("unknown log opt '{unknown}' for {driver} log driver")),
             None => Ok(()),
@@ -153,8 +162,8 @@ mod tests {
     use super::*;
 
     fn config(driver: &str, options: &[(&str, &str)]) -> LogConfig {
-        let config = options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        LogConfig { driver: driver.to_owned(), config }
+        let options = options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        LogConfig { driver: Some(driver.to_owned().into()), options }
     }
 
     #[test]

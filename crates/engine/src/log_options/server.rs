@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use model::LogConfig;
+use model::{LogConfig, LogDriver};
 
 /// The drivers whose server is on a network, the option that names it, and the port without one.
-const SERVERS: [(&str, &str, u16); 2] = [("syslog", "syslog-address", 514), ("gelf", "gelf-address", 12_201)];
+const SERVERS: [(LogDriver, &str, u16); 2] =
+    [(LogDriver::Syslog, "syslog-address", 514), (LogDriver::Gelf, "gelf-address", 12_201)];
 
 /// How long a name server may take before the start fails.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -17,8 +18,10 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// When a name is not known.
 pub(crate) async fn resolve(config: &LogConfig) -> Result<LogConfig, String> {
     let mut resolved = config.clone();
-    for (_, option, port) in SERVERS.into_iter().filter(|(driver, _, _)| *driver == config.driver) {
-        if let Some(address) = resolved.config.get_mut(option)
+    for (_, option, port) in
+        SERVERS.into_iter().filter(|(driver, _, _)| Some(driver) == config.driver.as_ref())
+    {
+        if let Some(address) = resolved.options.get_mut(option)
             && let Some((scheme @ ("udp" | "tcp"), rest)) = address.split_once("://")
             && let Some((host, port)) = split(rest, port)
         {
@@ -79,13 +82,13 @@ mod tests {
     #[tokio::test]
     async fn names_become_addresses() {
         let config = |address: &str| LogConfig {
-            driver: "gelf".to_owned(),
-            config: [("gelf-address".to_owned(), address.to_owned())].into(),
+            driver: Some(LogDriver::Gelf),
+            options: [("gelf-address".to_owned(), address.to_owned())].into(),
         };
         let resolved = resolve(&config("udp://localhost")).await.expect("an address");
         assert!(
             ["udp://127.0.0.1:12201", "udp://[::1]:12201"]
-                .contains(&resolved.config["gelf-address"].as_str())
+                .contains(&resolved.options["gelf-address"].as_str())
         );
         let error = resolve(&config("udp://no.such.name.invalid:1")).await.expect_err("no such name");
         assert!(error.starts_with("cannot resolve the log server no.such.name.invalid: "), "{error}");

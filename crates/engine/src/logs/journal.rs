@@ -63,7 +63,7 @@ impl JournalStream {
             container: record.id.to_string(),
             since: query.since,
             tail: query.tail,
-            pieces: Pieces::new(query, record.config.tty),
+            pieces: Pieces::new(query, record.settings.terminal),
             stage: if run.is_some() { Stage::Past } else { Stage::All },
             run,
             reading: None,

@@ -9,6 +9,7 @@ mod query;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use model::LogDriver;
 use shim_protocol::log::{Reader, Start};
 
 use crate::container::{Phase, Record};
@@ -50,7 +51,7 @@ impl Logs {
         let record = container.record();
         let run =
             (query.follow && !matches!(record.phase, Phase::Removing)).then(|| Run::of(&container, &record));
-        if record.host_config.log_config.driver == "journald" {
+        if record.settings.host.log.driver == Some(LogDriver::Journald) {
             let stream = JournalStream::open(&record, &query, run).await?;
             return Ok(LogStream(Source::Journal(Box::new(stream))));
         }
@@ -59,15 +60,16 @@ impl Logs {
     }
 
     fn open(&self, record: &Record, query: &LogQuery) -> Result<LogPieces, Error> {
-        let driver = record.host_config.log_config.driver.as_str();
-        if driver != "json-file" {
+        let driver = record.settings.host.log.driver.as_ref();
+        if driver != Some(&LogDriver::JsonFile) {
+            let driver = driver.map_or("", LogDriver::name);
             return Err(Error::refused(format!(
                 "configured logging reader does not support reading: \"logs\" is supported only for \"json-file\" and \"journald\" logging drivers (got: {driver})"
             )));
         }
         let start = query.tail.map_or(Start::Beginning, Start::Tail);
         let reader = Reader::open(&self.paths.log(record), start, query.since).map_err(log_error)?;
-        Ok(LogPieces::new(reader, Pieces::new(query, record.config.tty)))
+        Ok(LogPieces::new(reader, Pieces::new(query, record.settings.terminal)))
     }
 }
 

@@ -1,15 +1,18 @@
 //! A container's place in the network, from reservation to its name files.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
+use model::{BoundPort, Capability, NetworkMode, Port};
 use network::SourceCheck;
-use network::names::{ExtraHost, HostServers, Hosts, NameServers};
+use network::names::{HostLine, HostServers, Hosts, NameServers};
 
+use super::links::exposed;
 use super::service::Networking;
 use crate::container::specification::full_hostname;
-use crate::container::{Container, Record};
+use crate::container::{Container, Record, capabilities};
 use crate::error::Error;
 use crate::outcome::joined;
 
@@ -96,13 +99,13 @@ impl Networking {
     pub(crate) fn write_name_files(&self, record: &Record) -> Result<Vec<(PathBuf, &'static str)>, Error> {
         let directory = self.paths.container(&record.id);
         let path = |name: &str| directory.join(name);
-        let hostname = network::names::hostname(&full_hostname(&record.config));
+        let hostname = network::names::hostname(&full_hostname(&record.settings));
         network::names::write_in_place(&path("hostname"), &hostname).map_err(Error::Network)?;
         self.write_hosts(record)?;
         let host_file = network::names::host_resolv_conf(std::path::Path::new(HOST_RESOLV_CONF))
             .map_err(Error::Network)?;
         let list = |words: &Option<Vec<String>>| words.clone().unwrap_or_default();
-        let host = &record.host_config;
+        let host = &record.settings.host;
         let own = NameServers {
             servers: list(&host.dns),
             search: list(&host.dns_search),
@@ -113,7 +116,8 @@ impl Networking {
             search: self.options.dns_search.clone(),
             options: Vec::new(),
         };
-        let reach = if host.network_mode == "host" { HostServers::All } else { HostServers::Reachable };
+        let reach =
+            if host.network_mode == NetworkMode::Host { HostServers::All } else { HostServers::Reachable };
         let content = network::names::resolv_conf(&host_file, &own.or(&defaults), reach);
         network::names::write_in_place(&path("resolv.conf"), &content).map_err(Error::Network)?;
         Ok(vec![
@@ -135,20 +139,21 @@ impl Networking {
 
     fn write_hosts(&self, record: &Record) -> Result<(), Error> {
         let gateway = self.network.bridge().map(|(_, bridge)| bridge.address);
-        let parse = |text: &String| ExtraHost::parse(text).and_then(|host| host.resolve(gateway));
-        let extra = record.host_config.extra_hosts.iter().flatten().map(parse);
-        let extra: Vec<_> =
-            extra.collect::<Result<_, _>>().map_err(|error| Error::refused(error.to_string()))?;
+        let extra = record.settings.host.extra_hosts.iter().flatten();
+        let extra: Vec<_> = extra
+            .map(|host| HostLine::of(host, gateway))
+            .collect::<Result<_, _>>()
+            .map_err(|error| Error::refused(error.to_string()))?;
         let _alone = self.hosts_files.lock().unwrap_or_else(PoisonError::into_inner);
-        let content = if record.host_config.network_mode == "host" {
+        let content = if record.settings.host.network_mode == NetworkMode::Host {
             let host =
                 network::names::host_hosts(std::path::Path::new("/etc/hosts")).map_err(Error::Network)?;
             network::names::host_network_hosts(&host, &extra)
         } else {
             let hosts = Hosts {
                 address: record.endpoint.as_ref().map(|endpoint| endpoint.address),
-                hostname: record.config.hostname.clone(),
-                domainname: record.config.domainname.clone(),
+                hostname: record.settings.hostname.clone(),
+                domainname: record.settings.domainname.clone(),
                 extra,
                 links: self.linked_hosts(record),
             };
@@ -167,26 +172,26 @@ pub(crate) fn saved_endpoint(record: &Record) -> Option<network::Endpoint> {
 
 /// What a container may send: one that may change its own network may be a router for others.
 fn source_check(record: &Record) -> SourceCheck {
-    let host = &record.host_config;
-    let names = crate::container::specification::capability_names(host).unwrap_or_default();
-    match host.privileged || names.iter().any(|name| name.ends_with("NET_ADMIN")) {
+    match capabilities::has(&record.settings.host, Capability::NetAdmin) {
         true => SourceCheck::Loose,
         false => SourceCheck::Strict,
     }
 }
 
 fn endpoint_request(record: &Record) -> Result<network::Request, Error> {
-    let mac = match record.config.mac_address.as_str() {
+    let mac = match record.settings.mac_address.as_str() {
         "" => None,
         text => {
             Some(text.parse().map_err(|error: network::MacAddressError| Error::refused(error.to_string()))?)
         }
     };
-    let bindings = record.host_config.port_bindings.clone().unwrap_or_default();
-    let mut exposed =
-        network::port::exposed(record.config.exposed_ports.iter().flat_map(|ports| ports.keys()));
-    exposed.extend(network::port::exposed(bindings.keys()));
-    let ports = network::port::plan(&exposed, &bindings, record.host_config.publish_all_ports)
+    let bindings = record.settings.host.port_bindings.clone().unwrap_or_default();
+    let mut exposed: BTreeSet<Port> = exposed(record);
+    exposed.extend(bindings.keys().filter_map(|port| match **port {
+        BoundPort::Port(port) => Some(port),
+        BoundPort::UnknownProtocol(_) | BoundPort::Nothing => None,
+    }));
+    let ports = network::port::plan(&exposed, &bindings, record.settings.host.publish_all_ports)
         .map_err(|error| Error::refused(error.to_string()))?;
     Ok(network::Request { container: record.id.clone(), mac, source_check: source_check(record), ports })
 }

@@ -3,13 +3,13 @@
 //! A link is kept as an alias and the id of its target, so renaming either end does not break it.
 //! It goes when one of its ends is removed, or with `DELETE /containers/parent/alias?link=1`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, PoisonError};
 
-use model::{ContainerId, HostConfig};
+use model::{ContainerId, ContainerReference, ExposedPorts, HostSettings, NetworkMode, Port};
 use network::Opening;
-use network::links::{Link, LinkTarget};
+use network::links::LinkTarget;
 use network::names::LinkedHost;
 
 use super::service::Networking;
@@ -21,15 +21,14 @@ use crate::error::Error;
 const LONGEST_CHAIN: usize = 16;
 
 impl Networking {
-    /// Resolves `HostConfig.Links` to containers.
+    /// Finds the containers that a container's links lead to.
     ///
     /// # Errors
-    /// Refused when an entry is malformed, names no container or one in the host's network, or
-    /// gives one alias to two containers.
-    pub(crate) fn resolve_links(&self, host: &HostConfig) -> Result<BTreeMap<String, ContainerId>, Error> {
+    /// Refused when an entry names no container or one in the host's network, or gives one alias to two
+    /// containers.
+    pub(crate) fn resolve_links(&self, host: &HostSettings) -> Result<BTreeMap<String, ContainerId>, Error> {
         let mut links = BTreeMap::new();
-        for entry in host.links.iter().flatten() {
-            let link = Link::parse(entry).map_err(|error| Error::refused(error.to_string()))?;
+        for link in host.links.iter().flatten() {
             let target = self.link_target(&link.target)?;
             if links.insert(link.alias.clone(), target.clone()).is_some_and(|other| other != target) {
                 return Err(Error::conflict(format!(
@@ -42,22 +41,24 @@ impl Networking {
     }
 
     /// The container that a link leads to: where the named one uses another's network, that one.
-    fn link_target(&self, reference: &str) -> Result<ContainerId, Error> {
-        let unknown = |name: &str| Error::refused(format!("Could not get container for {name}"));
-        let mut target = self.directory.find(reference).map_err(|_| unknown(reference))?;
+    fn link_target(&self, reference: &ContainerReference) -> Result<ContainerId, Error> {
+        let unknown = |name: &ContainerReference| {
+            Error::refused(format!("Could not get container for {}", name.as_str()))
+        };
+        let mut target = self.directory.find(reference.as_str()).map_err(|_| unknown(reference))?;
         for _ in 0..LONGEST_CHAIN {
             let record = target.record();
-            match record.host_config.network_mode.as_str() {
-                "host" => {
+            match &record.settings.host.network_mode {
+                NetworkMode::Host => {
                     return Err(Error::conflict(
                         "Conflicting options: --net=host can't be used with links. \
                          This would result in undefined behavior.",
                     ));
                 }
-                mode => match mode.strip_prefix("container:") {
-                    Some(other) => target = self.directory.find(other).map_err(|_| unknown(other))?,
-                    None => return Ok(record.id.clone()),
-                },
+                NetworkMode::Container(other) => {
+                    target = self.directory.find(other.as_str()).map_err(|_| unknown(other))?;
+                }
+                NetworkMode::None | NetworkMode::Networks(_) => return Ok(record.id.clone()),
             }
         }
         Err(unknown(reference))
@@ -96,7 +97,7 @@ impl Networking {
             let link = LinkTarget {
                 address: endpoint.address,
                 exposed: &exposed,
-                environment: target.config.env.as_deref().unwrap_or_default(),
+                environment: target.settings.environment.as_deref().unwrap_or_default(),
             };
             variables.extend(network::links::environment(&record.name, alias, link));
         }
@@ -206,16 +207,15 @@ impl Networking {
             let gone = self.openings_to(target, endpoint.address);
             self.network.forbid(&record.id, &gone).map_err(Error::Network)?;
             if let Some(target) = self.directory.get(target).map(|target| target.record()) {
-                let hostname = &target.config.hostname;
+                let hostname = &target.settings.hostname;
                 self.change_hosts(&record, |content| network::names::without_link(content, alias, hostname));
             }
         }
         let endpoint = self.network.endpoint(&record.id);
-        let is_it = |entry: &String| Link::parse(entry).is_ok_and(|link| link.alias == alias);
         let changed = |record: &mut Record| {
             record.links.remove(alias);
-            if let Some(entries) = &mut record.host_config.links {
-                entries.retain(|entry| !is_it(entry));
+            if let Some(entries) = &mut record.settings.host.links {
+                entries.retain(|link| link.alias != alias);
             }
             if record.endpoint.is_some() {
                 record.endpoint = endpoint;
@@ -230,17 +230,18 @@ impl Networking {
 
 /// A container's links as inspect shows them, `/target:/parent/alias`, by the present names.
 pub(crate) fn link_entries(directory: &Directory, record: &Record) -> Option<Vec<String>> {
-    let entries = record.host_config.links.as_ref()?;
-    let shown = entries.iter().filter_map(|entry| {
-        let alias = Link::parse(entry).ok()?.alias;
-        let target = directory.get(record.links.get(&alias)?)?;
+    let entries = record.settings.host.links.as_ref()?;
+    let shown = entries.iter().filter_map(|link| {
+        let alias = &link.alias;
+        let target = directory.get(record.links.get(alias)?)?;
         Some(format!("/{}:/{}/{alias}", target.record().name, record.name))
     });
     Some(shown.collect())
 }
 
-fn exposed(record: &Record) -> std::collections::BTreeSet<network::port::Port> {
-    network::port::exposed(record.config.exposed_ports.iter().flat_map(|ports| ports.keys()))
+/// The ports that a container's program listens on.
+pub(super) fn exposed(record: &Record) -> BTreeSet<Port> {
+    record.settings.exposed_ports.iter().flatten().flat_map(|ports| ExposedPorts::ports(**ports)).collect()
 }
 
 /// How the hosts file names a linked container; nothing while it has no address.
@@ -248,7 +249,7 @@ fn linked_host(alias: &str, target: &Record) -> Option<LinkedHost> {
     Some(LinkedHost {
         address: target.endpoint.as_ref()?.address,
         alias: alias.to_owned(),
-        hostname: target.config.hostname.clone(),
+        hostname: target.settings.hostname.clone(),
         name: target.name.clone(),
     })
 }

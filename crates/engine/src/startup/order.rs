@@ -38,10 +38,12 @@ pub(crate) fn start_all(engine: &Arc<Engine>, containers: Vec<Arc<Container>>) {
 /// The containers that must run before this one.
 fn needed(engine: &Engine, container: &Container) -> Vec<ContainerId> {
     let record = container.record();
-    let host = &record.host_config;
-    let modes = [&host.network_mode, &host.ipc_mode, &host.pid_mode];
-    let joined = modes.into_iter().filter_map(|mode| mode.strip_prefix("container:"));
-    let joined = joined.filter_map(|other| Some(engine.directory.find(other).ok()?.id().clone()));
+    let host = &record.settings.host;
+    let joined = [host.network_mode.joined(), host.ipc_mode.joined(), host.pid_mode.joined()];
+    let joined = joined
+        .into_iter()
+        .flatten()
+        .filter_map(|other| Some(engine.directory.find(other.as_str()).ok()?.id().clone()));
     joined.chain(record.links.values().cloned()).collect()
 }
 

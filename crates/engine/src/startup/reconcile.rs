@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use model::RestartPolicy;
 use shim_protocol::RunDirectory;
 
 use crate::container::remove::Removal;
@@ -66,11 +67,11 @@ async fn one(engine: &Arc<Engine>, container: &Arc<Container>) -> bool {
 
 /// Whether a container that does not run is started when the engine starts.
 fn wants_start(record: &Record) -> bool {
-    match record.host_config.restart_policy.name.as_str() {
-        "always" => record.was_started(),
-        "unless-stopped" => record.was_started() && !record.stopped_by_client,
-        "on-failure" => record.is_restarting(),
-        _ => false,
+    match record.settings.host.restart_policy.policy() {
+        RestartPolicy::No => false,
+        RestartPolicy::Always => record.was_started(),
+        RestartPolicy::UnlessStopped => record.was_started() && !record.stopped_by_client,
+        RestartPolicy::OnFailure { .. } => record.is_restarting(),
     }
 }
 

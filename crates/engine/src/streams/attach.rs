@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use model::LogDriver;
 use shim_protocol::{Attach, Request};
 
 use super::service::Streams;
@@ -86,10 +87,10 @@ impl AttachSession {
             .map_err(|source| Error::Shim { act: "greet a client of", source })?;
         let record = container.record();
         streams.events.emit_container(&record, "attach", &[]);
-        let terminal = record.config.tty;
+        let terminal = record.settings.terminal;
         let attach = Attach {
             client: streams.clients.next(),
-            stdin: request.stdin && record.config.open_stdin,
+            stdin: request.stdin && record.settings.open_stdin,
             stdout: request.stdout,
             stderr: request.stderr,
             logs: request.logs,
@@ -101,7 +102,7 @@ impl AttachSession {
         let shim = container.shim().filter(|shim| !shim.is_gone());
         let mut attach = attach;
         // A shim knows the past only where it writes the log itself.
-        if attach.logs && (shim.is_none() || record.host_config.log_config.driver == "journald") {
+        if attach.logs && (shim.is_none() || record.settings.host.log.driver == Some(LogDriver::Journald)) {
             attach.logs = false;
             if !attach.stream {
                 drop(order);

@@ -7,7 +7,7 @@ use model::{ContainerId, MountPoint};
 
 use super::Volumes;
 use super::plan::Plan;
-use crate::container::{Record, mounts};
+use crate::container::Record;
 use crate::database::VolumeRows;
 use crate::error::{Error, file_error};
 use crate::random;
@@ -83,7 +83,7 @@ impl Volumes {
 
     /// Copies what the image has at a new volume's place into the volume.
     fn fill(&self, record: &Record, mount: &MountPoint, target: &Path) -> Result<(), Error> {
-        if !mounts::copies_up(&mount.mode) {
+        if mount.mode.no_copy {
             return Ok(());
         }
         let lower = self.images.lower_directories(record)?;

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use model::{BindMount, MountPoint, MountSpec};
-use serde_json::Value;
+use model::{
+    Access, Bind, BindSource, MountKind, MountMode, MountPoint, MountRequest, Propagation, Relabel, Spelled,
+    VolumesFrom,
+};
 
 use super::Volumes;
 use crate::container::{Record, mounts};
@@ -25,19 +27,18 @@ impl Volumes {
     /// # Errors
     /// Refused, in the reference's words, when an entry is malformed.
     pub(super) fn plan_mounts(&self, record: &Record) -> Result<Plan, Error> {
-        let host = &record.host_config;
-        for driver in [&record.config.volume_driver, &host.volume_driver] {
+        let host = &record.settings.host;
+        for driver in [&record.settings.volume_driver, &host.volume_driver] {
             check_driver(driver)?;
         }
         let mut anonymous = Vec::new();
         let mut own: Vec<MountPoint> = Vec::new();
-        for text in host.binds.iter().flatten() {
-            let bind = mounts::parse_bind(text)?;
+        for bind in host.binds.iter().flatten() {
             mounts::check_duplicate(&own, &bind.destination)?;
-            own.push(self.bind_point(&bind));
+            own.push(self.bind_point(bind));
         }
-        for spec in host.mounts.iter().flatten().filter(|spec| spec.kind != "tmpfs") {
-            let point = self.mount_point(spec, &mut anonymous)?;
+        for request in host.mounts.iter().flatten() {
+            let Some(point) = self.mount_point(request, &mut anonymous)? else { continue };
             mounts::check_duplicate(&own, &point.destination)?;
             own.push(point);
         }
@@ -52,7 +53,7 @@ impl Volumes {
                 planned.push(mount.clone());
             }
         }
-        for destination in record.config.volumes.iter().flat_map(|volumes| volumes.keys()) {
+        for destination in record.settings.volumes.iter().flatten() {
             let destination = mounts::clean(destination).to_string_lossy().into_owned();
             if destination == "/" {
                 return Err(Error::system("mounting into / is prohibited"));
@@ -61,21 +62,20 @@ impl Volumes {
                 self.refuse_existing_file(record, &destination)?;
                 let name = random::name();
                 anonymous.push(name.clone());
-                planned.push(self.volume_point(name, destination, ""));
+                planned.push(self.volume_point(name, destination, Spelled::default()));
             }
         }
         Ok(Plan { mounts: planned, anonymous })
     }
 
     /// The mounts of other containers that this one inherits.
-    fn mounts_from(&self, entries: &[String]) -> Result<Vec<MountPoint>, Error> {
+    fn mounts_from(&self, entries: &[Spelled<VolumesFrom>]) -> Result<Vec<MountPoint>, Error> {
         let mut inherited: Vec<MountPoint> = Vec::new();
         for entry in entries {
-            let (container, mode) = mounts::parse_volumes_from(entry)?;
-            for mount in &self.directory.find(&container)?.record().mounts {
+            for mount in &self.directory.find(entry.container.as_str())?.record().mounts {
                 let mut mount = mount.clone();
-                if let Some(mode) = &mode {
-                    mount.rw = mount.rw && mounts::is_writable(mode);
+                if let Some(mode) = &entry.mode {
+                    mount.writable = mount.writable && mode.is_writable();
                     mount.mode.clone_from(mode);
                 }
                 inherited.retain(|other| other.destination != mount.destination);
@@ -85,52 +85,61 @@ impl Volumes {
         Ok(inherited)
     }
 
-    fn bind_point(&self, bind: &BindMount) -> MountPoint {
-        if !mounts::is_host_path(&bind.source) {
-            let mode = if bind.mode.is_empty() { "z" } else { bind.mode.as_str() };
-            return self.volume_point(bind.source.clone(), bind.destination.clone(), mode);
-        }
-        MountPoint {
-            source: bind.source.clone(),
-            destination: bind.destination.clone(),
-            mode: bind.mode.clone(),
-            rw: mounts::is_writable(&bind.mode),
-            ..MountPoint::default()
+    fn bind_point(&self, bind: &Bind) -> MountPoint {
+        match &bind.source {
+            BindSource::Volume(name) => {
+                let shared = MountMode { relabel: Some(Relabel::Shared), ..MountMode::default() };
+                let mode = if bind.mode == Spelled::default() { shared.into() } else { bind.mode.clone() };
+                self.volume_point(name.clone(), bind.destination.clone(), mode)
+            }
+            BindSource::Path(path) => MountPoint {
+                source: path.clone(),
+                destination: bind.destination.clone(),
+                mode: bind.mode.clone(),
+                writable: bind.mode.is_writable(),
+                ..MountPoint::default()
+            },
         }
     }
 
-    fn volume_point(&self, name: String, destination: String, mode: &str) -> MountPoint {
+    fn volume_point(&self, name: String, destination: String, mode: Spelled<MountMode>) -> MountPoint {
         MountPoint {
             source: self.content(&name).to_string_lossy().into_owned(),
             name,
             destination,
             driver: "local".to_owned(),
-            mode: mode.to_owned(),
-            rw: mounts::is_writable(mode),
+            writable: mode.is_writable(),
+            mode,
         }
     }
 
-    fn mount_point(&self, spec: &MountSpec, anonymous: &mut Vec<String>) -> Result<MountPoint, Error> {
-        let destination = mounts::clean(&spec.target).to_string_lossy().into_owned();
-        if !spec.target.starts_with('/') || destination == "/" {
-            return Err(bad_mount(&format!("the target '{}' is not usable", spec.target)));
-        }
-        match spec.kind.as_str() {
-            "bind" => bind_mount(spec, destination),
-            "volume" => {
-                let copies_up = check_volume_options(spec.volume_options.as_ref())?;
-                let name = if spec.source.is_empty() {
+    /// What one request mounts from the host or from a volume; nothing for a file system in memory.
+    fn mount_point(
+        &self,
+        request: &MountRequest,
+        anonymous: &mut Vec<String>,
+    ) -> Result<Option<MountPoint>, Error> {
+        let destination = mounts::clean(&request.target).to_string_lossy().into_owned();
+        match &request.kind {
+            MountKind::Tmpfs { .. } => Ok(None),
+            MountKind::Bind { source, propagation, make_source } => {
+                check_bind_source(source, *make_source)?;
+                Ok(Some(bind_mount(request, source, *propagation, destination)))
+            }
+            MountKind::Volume { name, no_copy } => {
+                let name = name.clone().unwrap_or_else(|| {
                     let name = random::name();
                     anonymous.push(name.clone());
                     name
+                });
+                let mut mode = MountMode { no_copy: *no_copy, ..MountMode::default() };
+                if request.read_only {
+                    mode.access = Some(Access::ReadOnly);
                 } else {
-                    mounts::check_volume_name(&spec.source)?;
-                    spec.source.clone()
-                };
-                let words = [if spec.read_only { "ro" } else { "z" }, if copies_up { "" } else { "nocopy" }];
-                Ok(self.volume_point(name, destination, &joined(&words)))
+                    mode.relabel = Some(Relabel::Shared);
+                }
+                Ok(Some(self.volume_point(name, destination, mode.into())))
             }
-            other => Err(bad_mount(&format!("mount type \"{other}\" is not known"))),
         }
     }
 
@@ -148,10 +157,6 @@ impl Volumes {
     }
 }
 
-fn bad_mount(cause: &str) -> Error {
-    Error::refused(format!("invalid mount config: {cause}"))
-}
-
 fn check_driver(driver: &str) -> Result<(), Error> {
     if matches!(driver, "" | "local") {
         return Ok(());
@@ -159,69 +164,27 @@ fn check_driver(driver: &str) -> Result<(), Error> {
     Err(Error::not_found(format!("Error looking up volume plugin {driver}: Plugin not found")))
 }
 
-fn joined(words: &[&str]) -> String {
-    words.iter().copied().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(",")
+fn check_bind_source(source: &str, make_source: bool) -> Result<(), Error> {
+    if source.starts_with('/') && (make_source || Path::new(source).exists()) {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "invalid mount config for type \"bind\": bind source path does not exist: {source}"
+    )))
 }
 
-fn bind_mount(spec: &MountSpec, destination: String) -> Result<MountPoint, Error> {
-    let options = Options::of(spec.bind_options.as_ref(), &["Propagation", "CreateMountpoint"])?;
-    let exists = spec.source.starts_with('/')
-        && (options.is_true("CreateMountpoint") || Path::new(&spec.source).exists());
-    if !exists {
-        return Err(Error::refused(format!(
-            "invalid mount config for type \"bind\": bind source path does not exist: {}",
-            spec.source
-        )));
-    }
-    let mode = joined(&[if spec.read_only { "ro" } else { "" }, options.text("Propagation")]);
-    mounts::check_mode(&mode)?;
-    Ok(MountPoint {
-        source: mounts::clean(&spec.source).to_string_lossy().into_owned(),
+fn bind_mount(
+    request: &MountRequest,
+    source: &str,
+    propagation: Option<Propagation>,
+    destination: String,
+) -> MountPoint {
+    let access = request.read_only.then_some(Access::ReadOnly);
+    MountPoint {
+        source: mounts::clean(source).to_string_lossy().into_owned(),
         destination,
-        rw: !spec.read_only,
-        mode,
+        writable: !request.read_only,
+        mode: MountMode { access, propagation, ..MountMode::default() }.into(),
         ..MountPoint::default()
-    })
-}
-
-/// Whether the image's content is copied into the volume.
-fn check_volume_options(options: Option<&Value>) -> Result<bool, Error> {
-    let options = Options::of(options, &["NoCopy", "Labels", "DriverConfig"])?;
-    let driver = Options::of(options.value("DriverConfig"), &["Name"])?;
-    check_driver(driver.text("Name"))?;
-    Ok(!options.is_true("NoCopy"))
-}
-
-/// An object of options; those that are set are among the known ones.
-struct Options<'v>(Option<&'v Value>);
-
-impl<'v> Options<'v> {
-    fn of(options: Option<&'v Value>, known: &[&str]) -> Result<Self, Error> {
-        let is_unset = |value: &Value| match value {
-            Value::Null | Value::Bool(false) => true,
-            Value::String(text) => text.is_empty(),
-            Value::Object(fields) => fields.is_empty(),
-            Value::Array(items) => items.is_empty(),
-            Value::Bool(true) | Value::Number(_) => false,
-        };
-        let fields = options.and_then(Value::as_object).into_iter().flatten();
-        for (name, value) in fields {
-            if !known.contains(&name.as_str()) && !is_unset(value) {
-                return Err(bad_mount(&format!("the option {name} is not supported")));
-            }
-        }
-        Ok(Self(options))
-    }
-
-    fn value(&self, name: &str) -> Option<&'v Value> {
-        self.0.and_then(|options| options.get(name))
-    }
-
-    fn text(&self, name: &str) -> &'v str {
-        self.value(name).and_then(Value::as_str).unwrap_or_default()
-    }
-
-    fn is_true(&self, name: &str) -> bool {
-        self.value(name).and_then(Value::as_bool).unwrap_or_default()
     }
 }

@@ -1,9 +1,10 @@
 //! `manifest.json`, as Docker since 1.10, skopeo, buildah and this program write it.
 
-use model::{Digest, ImageConfig, ImageReference};
+use model::{Digest, ImageReference};
 use serde::Deserialize;
 
 use super::{Loading, Named};
+use crate::document::ImageConfig;
 use crate::store::Layer;
 use crate::{Error, Inconsistency, store::parse_document as parse};
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use model::{Digest, ImageConfig, ImageReference};
+use model::{Digest, ImageReference};
 use serde::Deserialize;
 
 use super::{Loading, Named};
+use crate::document::ImageConfig;
 use crate::store::Layer;
 use crate::{Error, Inconsistency, architecture, store::parse_document as parse};
 

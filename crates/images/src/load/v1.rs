@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Digest, History, ImageConfig, ImageReference, RootFs};
+use model::{Digest, ImageReference};
 
 use super::{Loading, Named};
+use crate::document::{History, ImageConfig, RootFs};
 use crate::import::serialise;
 use crate::store::{Image, Layer, NewImage, digest_of};
 use crate::v1::{EMPTY_TAR, V1Image, unspliced};

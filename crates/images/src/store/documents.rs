@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use model::{Digest, ImageConfig};
+use model::Digest;
 use rusqlite::{OptionalExtension, Transaction};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::Store;
 use super::database::Stored;
 use crate::Error;
+use crate::document::ImageConfig;
 
 /// Hashes a document.
 #[must_use]

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use model::{Digest, ImageConfig, Timestamp};
+use model::{Digest, Timestamp};
 use rusqlite::{Connection, Transaction};
 
 use super::database::{Stored, durably, signed};
 use super::names::{self, Naming};
 use super::{ImageRecord, Layer, Store, documents};
+use crate::document::ImageConfig;
 use crate::error::Inconsistency;
 use crate::{Error, store::LayerKey};
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
 
-use model::ErrorKind;
+use model::{ErrorKind, ExtraAddress, ExtraHost};
 
 /// What stands in every hosts file.
 const USUAL: &str = "127.0.0.1\tlocalhost
@@ -14,14 +14,10 @@ ff02::1\tip6-allnodes
 ff02::2\tip6-allrouters
 ";
 
-/// A name or address of the request is none.
+/// A name has no address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the texts say it")]
 pub enum NameError {
-    #[error("bad format for add-host: {0:?}")]
-    ExtraHost(String),
-    #[error("invalid IP address in add-host: {0:?}")]
-    ExtraAddress(String),
     #[error("unable to derive the IP value for host-gateway: the engine runs without a bridge")]
     NoHostGateway,
 }
@@ -34,17 +30,6 @@ impl NameError {
     }
 }
 
-/// The word for an address of the host that containers reach, in place of one.
-const HOST_GATEWAY: &str = "host-gateway";
-
-/// One entry of `ExtraHosts`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExtraHost {
-    name: String,
-    /// `None` is the host's address on the default bridge, `host-gateway`.
-    address: Option<IpAddr>,
-}
-
 /// A line of a hosts file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostLine {
@@ -54,32 +39,18 @@ pub struct HostLine {
     pub address: IpAddr,
 }
 
-impl ExtraHost {
-    /// Parses `name:address` or `name:host-gateway`.
-    ///
-    /// # Errors
-    /// What is missing or no address.
-    pub fn parse(text: &str) -> Result<Self, NameError> {
-        let (name, address) = text.split_once(':').ok_or_else(|| NameError::ExtraHost(text.to_owned()))?;
-        if name.is_empty() || name.contains(|letter: char| letter.is_whitespace() || letter == '#') {
-            return Err(NameError::ExtraHost(text.to_owned()));
-        }
-        let name = name.to_owned();
-        if address == HOST_GATEWAY {
-            return Ok(Self { name, address: None });
-        }
-        let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
-        let address = bare.parse().map_err(|_| NameError::ExtraAddress(address.to_owned()))?;
-        Ok(Self { name, address: Some(address) })
-    }
-
+impl HostLine {
     /// Makes the line of the hosts file, `gateway` being the host's address on the default bridge.
     ///
     /// # Errors
     /// [`NameError::NoHostGateway`] when it is asked for and there is no bridge.
-    pub fn resolve(self, gateway: Option<Ipv4Addr>) -> Result<HostLine, NameError> {
-        let address = self.address.or(gateway.map(IpAddr::V4)).ok_or(NameError::NoHostGateway)?;
-        Ok(HostLine { name: self.name, address })
+    pub fn of(host: &ExtraHost, gateway: Option<Ipv4Addr>) -> Result<Self, NameError> {
+        let address = match host.address {
+            ExtraAddress::Address(address) => Some(address),
+            ExtraAddress::HostGateway => gateway.map(IpAddr::V4),
+        };
+        let address = address.ok_or(NameError::NoHostGateway)?;
+        Ok(Self { name: host.name.clone(), address })
     }
 }
 
@@ -214,7 +185,7 @@ mod tests {
     }
 
     fn extra(text: &str, gateway: Option<[u8; 4]>) -> Result<HostLine, NameError> {
-        ExtraHost::parse(text)?.resolve(gateway.map(Ipv4Addr::from))
+        HostLine::of(&text.parse().expect("an entry"), gateway.map(Ipv4Addr::from))
     }
 
     #[test]
@@ -253,14 +224,6 @@ mod tests {
         let old = b"1.1.1.1\tcaf\xe9\n172.17.0.46\tdb 954569eb16e5 web\n";
         let new = b"1.1.1.1\tcaf\xe9\n1.2.3.4\tdb 954569eb16e5 web\n";
         assert_eq!(with_link(old, &link([1, 2, 3, 4])), new);
-    }
-
-    #[test]
-    fn extra_hosts_need_name_and_address() {
-        assert_eq!(extra("x:::1", None).map(|host| host.address), Ok("::1".parse().expect("v6")));
-        for bad in ["", "x", ":1.2.3.4", "x:", "x:foo", "a b:1.2.3.4", "a\n6.6.6.6 b:1.2.3.4"] {
-            assert!(ExtraHost::parse(bad).is_err(), "{bad}");
-        }
     }
 
     #[test]

@@ -162,15 +162,18 @@ pub(crate) fn request(number: u8, publish: &[&str]) -> Request {
 
 /// The same of a container that may be more or less.
 pub(crate) fn request_with(number: u8, publish: &[&str], source_check: SourceCheck) -> Request {
-    let mut bindings = model::PortMap::new();
+    let mut bindings = model::PortBindings::new();
+    let mut exposed = std::collections::BTreeSet::new();
     for spelled in publish {
         let (host, port) = spelled.rsplit_once(':').expect("a colon");
         let (ip, host_port) = host.rsplit_once(':').unwrap_or(("", host));
-        let binding = model::PortBinding { host_ip: ip.to_owned(), host_port: host_port.to_owned() };
+        let host_port = model::Spelled::parse(host_port).expect("a port of the host");
+        let binding = model::PortBinding { host_ip: ip.to_owned().into(), host_port };
         let port = port.parse::<berth_network::port::Port>().expect("a port");
-        bindings.entry(port.to_string()).or_default().get_or_insert_default().push(binding);
+        exposed.insert(port);
+        let port = model::BoundPort::Port(port).into();
+        bindings.entry(port).or_default().get_or_insert_default().push(binding);
     }
-    let exposed = berth_network::port::exposed(bindings.keys());
     let ports = berth_network::port::plan(&exposed, &bindings, false).expect("a plan");
     Request { container: id(number), mac: None, source_check, ports }
 }

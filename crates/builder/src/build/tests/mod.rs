@@ -301,7 +301,7 @@ fn requests_name_label_and_limit() {
     let built = fixture.build_with(context("FROM base\nRUN echo limits"), |request| {
         request.names = ["a", "b:c"].map(|name| model::ImageReference::parse(name).unwrap()).to_vec();
         request.labels = [("k".to_owned(), "v $x 'q'".to_owned())].into();
-        request.host_config.memory = 64 << 20;
+        request.host.resources.memory = 64 << 20;
         request.quiet = true;
     });
     assert_eq!(
@@ -312,7 +312,7 @@ fn requests_name_label_and_limit() {
     assert_eq!(fixture.store.tags_of(&id), ["a:latest", "b:c"]);
     let labels = fixture.store.image(&id).unwrap().config.config.unwrap().labels.unwrap();
     assert_eq!(labels["k"], "v $x 'q'");
-    assert_eq!(fixture.runner.created.lock().unwrap()[0].1.host_config.memory, 64 << 20);
+    assert_eq!(fixture.runner.created.lock().unwrap()[0].1.host.resources.memory, 64 << 20);
 }
 
 #[test]

@@ -7,11 +7,12 @@
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use model::{Digest, History, Timestamp};
+use model::{Digest, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{LAYER_LIMIT, ManifestError};
+use crate::document::History;
 
 /// A schema 1 manifest.
 #[derive(Debug)]

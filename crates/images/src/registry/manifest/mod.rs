@@ -237,7 +237,7 @@ pub fn read_for_fuzzing(content_type: Option<&str>, bytes: &[u8]) -> Result<(), 
         Manifest::Index(index) => drop(index.choose(&Platform::host())?.is_foreign()),
         Manifest::Legacy(legacy) => {
             let layers: Vec<Digest> = legacy.layers.iter().map(|layer| layer.blob).collect();
-            let config: model::ImageConfig = serde_json::from_slice(&legacy.config(&layers)?)?;
+            let config: crate::document::ImageConfig = serde_json::from_slice(&legacy.config(&layers)?)?;
             assert_eq!(config.rootfs.diff_ids, layers, "the config has other layers");
         }
     }

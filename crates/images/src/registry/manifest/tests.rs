@@ -147,7 +147,7 @@ fn schema_1_becomes_a_config() {
     for gone in ["id", "parent", "Size", "throwaway"] {
         assert!(config.get(gone).is_none(), "{gone}");
     }
-    let parsed: model::ImageConfig = serde_json::from_value(config).unwrap();
+    let parsed: crate::document::ImageConfig = serde_json::from_value(config).unwrap();
     assert_eq!(parsed.rootfs.diff_ids.len(), 2);
 }
 

@@ -6,10 +6,11 @@
 //! Where the tag's own manifest describes the same image field by field, that one is pulled, and
 //! the image has the id that it has by its tag.
 
-use model::{Digest, History, ImageReference, Timestamp};
+use model::{Digest, ImageReference, Timestamp};
 use serde_json::Value;
 
 use super::resolve::{Resolved, fetch, fetch_content, resolve, tags};
+use crate::document::History;
 use crate::registry::error::RegistryError;
 use crate::registry::manifest::{
     ImageManifest, LEGACY, LEGACY_SIGNED, LegacyManifest, Manifest, ManifestError,

@@ -6,7 +6,7 @@ mod converted;
 mod layer;
 mod resolve;
 
-use model::{Digest, ImageConfig, ImageReference, Tag};
+use model::{Digest, ImageReference, Tag};
 
 use self::layer::{LayerPlan, Layers};
 use self::resolve::{Resolved, resolve};
@@ -19,6 +19,7 @@ use super::progress::{Message, Progress};
 use super::session::{Scope, Session};
 use super::transport::Transport;
 use super::{Client, Credentials};
+use crate::document::ImageConfig;
 use crate::{Layer, Naming, NewImage, Published, Store};
 
 /// The longest config of an image.

@@ -1,8 +1,68 @@
-//! A container's `Config`: what runs and how, as an image carries it and inspect shows it.
+//! The documents that describe images: the OCI image specification's config, with Docker's own fields.
+
+mod settings;
 
 use std::collections::BTreeMap;
 
+use model::{Digest, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
+
+/// An image's configuration; its SHA-256 is the image's id.
+///
+/// Field order and names follow the OCI image specification; unknown fields of foreign images
+/// are not kept here because the blob itself is kept as it came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields are the OCI image specification's")]
+pub struct ImageConfig {
+    #[serde(default, deserialize_with = "null_default")]
+    pub architecture: String,
+    #[serde(default, deserialize_with = "null_default")]
+    pub os: String,
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
+    pub author: String,
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
+    pub comment: String,
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
+    pub container: String,
+    #[serde(default)]
+    pub config: Option<Config>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_config: Option<Config>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
+    pub docker_version: String,
+    #[serde(default, deserialize_with = "null_default")]
+    pub history: Vec<History>,
+    pub rootfs: RootFs,
+}
+
+/// One entry of an image's history.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields are the OCI image specification's")]
+pub struct History {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
+    pub author: String,
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
+    pub created_by: String,
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
+    pub comment: String,
+    #[serde(default, skip_serializing_if = "is_false", deserialize_with = "null_default")]
+    pub empty_layer: bool,
+}
+
+/// The layers of an image: digests of their uncompressed tars, lowest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootFs {
+    /// Always `layers`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The digests, lowest layer first.
+    #[serde(default, deserialize_with = "null_default")]
+    pub diff_ids: Vec<Digest>,
+}
 
 /// The value `{}` of the API's sets (`Volumes`, `ExposedPorts`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +88,7 @@ impl<'de> Deserialize<'de> for StringOrList {
     }
 }
 
-/// `Config` of the specification's sections "Create a container" and "Inspect a container".
+/// What runs in a container of an image, and how; clients of the API write and read the same form.
 ///
 /// Fields that API v1.20 does not know are left out of its JSON while they are unset.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,27 +161,16 @@ pub struct HealthCheck {
     pub retries: i64,
 }
 
-impl HealthCheck {
-    /// Whether it asks for something to be run: not when it is empty, or switches an image's off.
-    #[must_use]
-    pub fn is_asked_for(&self) -> bool {
-        let is_off = self.test.as_ref().and_then(|test| test.first()).is_some_and(|kind| kind == "NONE");
-        let says_nothing = Self { test: self.test.clone().filter(|test| !test.is_empty()), ..self.clone() }
-            == Self::default();
-        !is_off && !says_nothing
-    }
-}
-
-pub(crate) const fn is_zero(value: &i64) -> bool {
+const fn is_zero(value: &i64) -> bool {
     *value == 0
 }
 
-pub(crate) const fn is_false(value: &bool) -> bool {
+const fn is_false(value: &bool) -> bool {
     !*value
 }
 
 /// Takes `null` as the default value, as the reference does for every field.
-pub(crate) fn null_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+fn null_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())

@@ -1,215 +1,208 @@
-//! A container's `HostConfig`: what of the host it gets, as the API takes and shows it.
+//! `HostConfig`: what of the host a container gets, as the API takes and shows it.
 
 use std::collections::BTreeMap;
 
+use engine::images::document::StringOrList;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use crate::StringOrList;
-use crate::config::{is_false, is_zero, null_default};
 
 /// `HostConfig` of the specification, with the newer fields that today's clients send.
 ///
 /// Fields that API v1.20 does not know are left out of its JSON while they are unset.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the fields are the specification's")]
-pub struct HostConfig {
-    pub binds: Option<Vec<String>>,
+pub(crate) struct HostConfig {
+    pub(crate) binds: Option<Vec<String>>,
     #[serde(rename = "ContainerIDFile", deserialize_with = "null_default")]
-    pub container_id_file: String,
-    pub lxc_conf: Option<LxcConf>,
+    pub(crate) container_id_file: String,
+    pub(crate) lxc_conf: Option<LxcConf>,
     #[serde(deserialize_with = "null_default")]
-    pub memory: i64,
+    pub(crate) memory: i64,
     #[serde(deserialize_with = "null_default")]
-    pub memory_swap: i64,
+    pub(crate) memory_swap: i64,
     #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_default")]
-    pub memory_reservation: i64,
+    pub(crate) memory_reservation: i64,
     #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_default")]
-    pub kernel_memory: i64,
+    pub(crate) kernel_memory: i64,
     #[serde(deserialize_with = "null_default")]
-    pub cpu_shares: i64,
+    pub(crate) cpu_shares: i64,
     #[serde(deserialize_with = "null_default")]
-    pub cpu_period: i64,
+    pub(crate) cpu_period: i64,
     #[serde(deserialize_with = "null_default")]
-    pub cpuset_cpus: String,
+    pub(crate) cpuset_cpus: String,
     #[serde(deserialize_with = "null_default")]
-    pub cpuset_mems: String,
+    pub(crate) cpuset_mems: String,
     #[serde(deserialize_with = "null_default")]
-    pub cpu_quota: i64,
+    pub(crate) cpu_quota: i64,
     #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_default")]
-    pub nano_cpus: i64,
+    pub(crate) nano_cpus: i64,
     #[serde(deserialize_with = "null_default")]
-    pub blkio_weight: i64,
+    pub(crate) blkio_weight: i64,
     #[serde(deserialize_with = "null_default")]
-    pub oom_kill_disable: bool,
-    pub memory_swappiness: Option<i64>,
+    pub(crate) oom_kill_disable: bool,
+    pub(crate) memory_swappiness: Option<i64>,
     #[serde(deserialize_with = "null_default")]
-    pub privileged: bool,
-    pub port_bindings: Option<PortMap>,
-    pub links: Option<Vec<String>>,
+    pub(crate) privileged: bool,
+    pub(crate) port_bindings: Option<PortMap>,
+    pub(crate) links: Option<Vec<String>>,
     #[serde(deserialize_with = "null_default")]
-    pub publish_all_ports: bool,
-    pub dns: Option<Vec<String>>,
+    pub(crate) publish_all_ports: bool,
+    pub(crate) dns: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub dns_options: Option<Vec<String>>,
-    pub dns_search: Option<Vec<String>>,
-    pub extra_hosts: Option<Vec<String>>,
-    pub volumes_from: Option<Vec<String>>,
-    pub devices: Option<Vec<DeviceMapping>>,
+    pub(crate) dns_options: Option<Vec<String>>,
+    pub(crate) dns_search: Option<Vec<String>>,
+    pub(crate) extra_hosts: Option<Vec<String>>,
+    pub(crate) volumes_from: Option<Vec<String>>,
+    pub(crate) devices: Option<Vec<DeviceMapping>>,
     #[serde(deserialize_with = "null_default")]
-    pub network_mode: String,
+    pub(crate) network_mode: String,
     #[serde(deserialize_with = "null_default")]
-    pub ipc_mode: String,
+    pub(crate) ipc_mode: String,
     #[serde(deserialize_with = "null_default")]
-    pub pid_mode: String,
+    pub(crate) pid_mode: String,
     #[serde(rename = "UTSMode", deserialize_with = "null_default")]
-    pub uts_mode: String,
-    pub cap_add: Option<StringOrList>,
-    pub cap_drop: Option<StringOrList>,
-    pub group_add: Option<Vec<String>>,
+    pub(crate) uts_mode: String,
+    pub(crate) cap_add: Option<StringOrList>,
+    pub(crate) cap_drop: Option<StringOrList>,
+    pub(crate) group_add: Option<Vec<String>>,
     #[serde(deserialize_with = "null_default")]
-    pub restart_policy: RestartPolicy,
-    pub security_opt: Option<Vec<String>>,
+    pub(crate) restart_policy: RestartPolicy,
+    pub(crate) security_opt: Option<Vec<String>>,
     #[serde(deserialize_with = "null_default")]
-    pub readonly_rootfs: bool,
-    pub ulimits: Option<Vec<Ulimit>>,
+    pub(crate) readonly_rootfs: bool,
+    pub(crate) ulimits: Option<Vec<Ulimit>>,
     #[serde(deserialize_with = "null_default")]
-    pub log_config: LogConfig,
+    pub(crate) log_config: LogConfig,
     #[serde(deserialize_with = "null_default")]
-    pub cgroup_parent: String,
+    pub(crate) cgroup_parent: String,
     #[serde(deserialize_with = "null_default")]
-    pub console_size: [u32; 2],
+    pub(crate) console_size: [u32; 2],
     #[serde(skip_serializing_if = "is_false", deserialize_with = "null_default")]
-    pub auto_remove: bool,
+    pub(crate) auto_remove: bool,
     #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
-    pub volume_driver: String,
+    pub(crate) volume_driver: String,
     #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
-    pub userns_mode: String,
+    pub(crate) userns_mode: String,
     #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
-    pub cgroupns_mode: String,
+    pub(crate) cgroupns_mode: String,
     #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_default")]
-    pub oom_score_adj: i64,
+    pub(crate) oom_score_adj: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub pids_limit: Option<i64>,
+    pub(crate) pids_limit: Option<i64>,
     /// Bytes of `/dev/shm`; 0 means 64 MiB.
     #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_default")]
-    pub shm_size: i64,
+    pub(crate) shm_size: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tmpfs: Option<BTreeMap<String, String>>,
+    pub(crate) tmpfs: Option<BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sysctls: Option<BTreeMap<String, String>>,
+    pub(crate) sysctls: Option<BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mounts: Option<Vec<MountSpec>>,
+    pub(crate) mounts: Option<Vec<MountSpec>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub init: Option<bool>,
+    pub(crate) init: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub storage_opt: Option<BTreeMap<String, String>>,
+    pub(crate) storage_opt: Option<BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub device_cgroup_rules: Option<Vec<String>>,
+    pub(crate) device_cgroup_rules: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub blkio_weight_device: Option<Vec<BlkioDevice>>,
+    pub(crate) blkio_weight_device: Option<Vec<BlkioDevice>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub blkio_device_read_bps: Option<Vec<BlkioDevice>>,
+    pub(crate) blkio_device_read_bps: Option<Vec<BlkioDevice>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub blkio_device_write_bps: Option<Vec<BlkioDevice>>,
+    pub(crate) blkio_device_write_bps: Option<Vec<BlkioDevice>>,
     #[serde(rename = "BlkioDeviceReadIOps", skip_serializing_if = "Option::is_none")]
-    pub blkio_device_read_iops: Option<Vec<BlkioDevice>>,
+    pub(crate) blkio_device_read_iops: Option<Vec<BlkioDevice>>,
     #[serde(rename = "BlkioDeviceWriteIOps", skip_serializing_if = "Option::is_none")]
-    pub blkio_device_write_iops: Option<Vec<BlkioDevice>>,
+    pub(crate) blkio_device_write_iops: Option<Vec<BlkioDevice>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub masked_paths: Option<Vec<String>>,
+    pub(crate) masked_paths: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub readonly_paths: Option<Vec<String>>,
+    pub(crate) readonly_paths: Option<Vec<String>>,
     #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
-    pub runtime: String,
+    pub(crate) runtime: String,
 }
+
+/// The name of the one runtime there is.
+pub(super) const RUNTIME: &str = "berth";
 
 /// A limit or weight of one block device.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the fields are the API's")]
-pub struct BlkioDevice {
-    pub path: String,
+pub(crate) struct BlkioDevice {
+    pub(crate) path: String,
     #[serde(skip_serializing_if = "is_zero")]
-    pub rate: i64,
+    pub(crate) rate: i64,
     #[serde(skip_serializing_if = "is_zero")]
-    pub weight: i64,
+    pub(crate) weight: i64,
 }
 
 /// Ports of the container (`80/tcp`) and where on the host each is published.
-pub type PortMap = BTreeMap<String, Option<Vec<PortBinding>>>;
+pub(crate) type PortMap = BTreeMap<String, Option<Vec<PortBinding>>>;
 
 /// One place on the host where a port is published.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the fields are the specification's")]
-pub struct PortBinding {
+pub(crate) struct PortBinding {
     #[serde(deserialize_with = "null_default")]
-    pub host_ip: String,
+    pub(crate) host_ip: String,
     #[serde(deserialize_with = "null_default")]
-    pub host_port: String,
+    pub(crate) host_port: String,
 }
 
 /// A host's device shown in the container.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the fields are the specification's")]
-pub struct DeviceMapping {
+pub(crate) struct DeviceMapping {
     #[serde(deserialize_with = "null_default")]
-    pub path_on_host: String,
+    pub(crate) path_on_host: String,
     #[serde(deserialize_with = "null_default")]
-    pub path_in_container: String,
+    pub(crate) path_in_container: String,
     #[serde(deserialize_with = "null_default")]
-    pub cgroup_permissions: String,
+    pub(crate) cgroup_permissions: String,
 }
 
 /// When the engine starts a container again by itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the fields are the specification's")]
-pub struct RestartPolicy {
+pub(crate) struct RestartPolicy {
     #[serde(deserialize_with = "null_default")]
-    pub name: String,
+    pub(crate) name: String,
     #[serde(deserialize_with = "null_default")]
-    pub maximum_retry_count: i64,
+    pub(crate) maximum_retry_count: i64,
 }
 
 /// Where a container's output goes, and the driver's options.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the fields are the specification's")]
-pub struct LogConfig {
+pub(crate) struct LogConfig {
     #[serde(rename = "Type", deserialize_with = "null_default")]
-    pub driver: String,
+    pub(crate) driver: String,
     #[serde(deserialize_with = "null_default")]
-    pub config: BTreeMap<String, String>,
+    pub(crate) config: BTreeMap<String, String>,
 }
 
 /// A resource limit of the container's processes, as setrlimit(2).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the fields are the specification's")]
-pub struct Ulimit {
+pub(crate) struct Ulimit {
     #[serde(deserialize_with = "null_default")]
-    pub name: String,
+    pub(crate) name: String,
     #[serde(deserialize_with = "null_default")]
-    pub hard: i64,
+    pub(crate) hard: i64,
     #[serde(deserialize_with = "null_default")]
-    pub soft: i64,
+    pub(crate) soft: i64,
 }
 
 /// One key and its value, as `LxcConf` lists them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the fields are the specification's")]
-pub struct KeyValuePair {
-    pub key: String,
-    pub value: String,
+pub(crate) struct KeyValuePair {
+    pub(crate) key: String,
+    pub(crate) value: String,
 }
 
 /// `LxcConf`: a list of pairs, or a map, as old clients send it. Always shown as a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LxcConf(pub Vec<KeyValuePair>);
+pub(crate) struct LxcConf(pub(crate) Vec<KeyValuePair>);
 
 impl Serialize for LxcConf {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -235,50 +228,37 @@ impl<'de> Deserialize<'de> for LxcConf {
 /// A mount as newer clients ask for it (`HostConfig.Mounts`).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the fields are the API's")]
-pub struct MountSpec {
+pub(crate) struct MountSpec {
     /// `bind`, `volume` or `tmpfs`.
     #[serde(rename = "Type", deserialize_with = "null_default")]
-    pub kind: String,
+    pub(crate) kind: String,
     #[serde(deserialize_with = "null_default")]
-    pub source: String,
+    pub(crate) source: String,
     #[serde(deserialize_with = "null_default")]
-    pub target: String,
+    pub(crate) target: String,
     #[serde(deserialize_with = "null_default")]
-    pub read_only: bool,
+    pub(crate) read_only: bool,
     #[serde(deserialize_with = "null_default")]
-    pub consistency: String,
+    pub(crate) consistency: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub bind_options: Option<serde_json::Value>,
+    pub(crate) bind_options: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub volume_options: Option<serde_json::Value>,
+    pub(crate) volume_options: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tmpfs_options: Option<serde_json::Value>,
+    pub(crate) tmpfs_options: Option<serde_json::Value>,
 }
 
-/// One entry of inspect's `Mounts`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the fields are the specification's")]
-pub struct MountPoint {
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub name: String,
-    pub source: String,
-    pub destination: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub driver: String,
-    pub mode: String,
-    #[serde(rename = "RW")]
-    pub rw: bool,
+const fn is_zero(value: &i64) -> bool {
+    *value == 0
 }
 
-/// A parsed `Binds` entry: `source:destination[:mode]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BindMount {
-    /// An absolute host path, or a volume's name.
-    pub source: String,
-    /// An absolute path in the container.
-    pub destination: String,
-    /// The mode as given: `ro`, `rw`, `z`, `rslave`… joined by commas; empty when not given.
-    pub mode: String,
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// Takes `null` as the default value, as the reference does for every field.
+fn null_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -1,0 +1,125 @@
+//! A container's settings on the wire: read once into [`ContainerSettings`], written again from them.
+//!
+//! [`from_wire`] and [`to_wire`] undo each other: what a client wrote is shown as it was written.
+
+mod host_config;
+mod mounts;
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use engine::images::document::Config;
+use model::{ContainerSettings, HostSettings};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::version::ApiVersion;
+use super::{ApiError, json};
+use crate::containers::unsupported;
+
+pub(crate) use host_config::{HostConfig, PortBinding};
+
+/// Fewest and most CPU shares that the kernel takes.
+const CPU_SHARES: (i64, i64) = (2, 262_144);
+
+/// What stands beside `Config` in the body: limits where clients before 1.19 put them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Beside {
+    memory: i64,
+    memory_swap: i64,
+    cpu_shares: i64,
+    cpuset: String,
+    cpuset_cpus: String,
+}
+
+/// Errors within it name `HostConfig` first.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Wrapped {
+    host_config: HostConfig,
+}
+
+/// Reads the body of a create.
+///
+/// # Errors
+/// Values of wrong types, texts that are no choice, and what this engine cannot do.
+pub(crate) fn from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerSettings, ApiError> {
+    let object = json::object(body).map_err(wrong)?;
+    let fields = object.as_object().cloned().unwrap_or_default();
+    let given = field(&fields, "HostConfig").filter(|value| !value.is_null()).cloned();
+    unsupported::refuse(&fields, given.as_ref())?;
+    let is_empty = fields.keys().all(|key| key.eq_ignore_ascii_case("HostConfig"));
+    let config: Config = json::from_object(object.clone()).map_err(wrong)?;
+    let mut host = match given {
+        Some(host) => {
+            let host = json::from_object(Value::Object(Map::from_iter([("HostConfig".to_owned(), host)])));
+            host.map(|Wrapped { host_config }| host_config).map_err(wrong)?
+        }
+        None => HostConfig::default(),
+    };
+    take_from_beside(&mut host, json::from_object(object).map_err(wrong)?);
+    if !version.cpu_shares_are_checked() && host.cpu_shares > 0 {
+        host.cpu_shares = host.cpu_shares.clamp(CPU_SHARES.0, CPU_SHARES.1);
+    }
+    if is_empty {
+        return Err(ApiError::refused("Config cannot be empty in order to create a container"));
+    }
+    read::settings(config, host)
+}
+
+/// Reads the body of a start of old clients: the settings of the host, alone or within an object. One that
+/// says nothing does not take away what create was told.
+///
+/// # Errors
+/// As [`from_wire`].
+pub(crate) fn host_from_wire(body: &[u8]) -> Result<Option<HostSettings>, ApiError> {
+    let object = json::object(body).map_err(wrong)?;
+    let within = object.as_object().and_then(|fields| {
+        fields.iter().find(|(key, value)| key.eq_ignore_ascii_case("HostConfig") && value.is_object())
+    });
+    let host: Value = within.map_or_else(|| object.clone(), |(_, value)| value.clone());
+    unsupported::refuse_of_host(&host)?;
+    let host: HostConfig = json::from_object(host).map_err(wrong)?;
+    if host == HostConfig::default() { Ok(None) } else { read::host(host).map(Some) }
+}
+
+/// Settings as the API writes them.
+#[derive(Debug, PartialEq)]
+pub(crate) struct WireSettings {
+    /// What runs.
+    pub(crate) config: Config,
+    /// What it gets of the host.
+    pub(crate) host: HostConfig,
+}
+
+/// Writes settings as a client gave them.
+pub(crate) fn to_wire(settings: &ContainerSettings) -> WireSettings {
+    WireSettings { config: Config::of(settings), host: write::host_config(&settings.host) }
+}
+
+fn wrong(error: json::JsonError) -> ApiError {
+    ApiError::refused(error.to_string())
+}
+
+/// A field of an object, spelled in any case.
+pub(crate) fn field<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    fields
+        .get(name)
+        .or_else(|| fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value))
+}
+
+fn take_from_beside(host: &mut HostConfig, beside: Beside) {
+    let number = |held: &mut i64, other: i64| {
+        if *held == 0 {
+            *held = other;
+        }
+    };
+    number(&mut host.memory, beside.memory);
+    number(&mut host.memory_swap, beside.memory_swap);
+    number(&mut host.cpu_shares, beside.cpu_shares);
+    if host.cpuset_cpus.is_empty() {
+        host.cpuset_cpus = if beside.cpuset_cpus.is_empty() { beside.cpuset } else { beside.cpuset_cpus };
+    }
+}

@@ -1,0 +1,195 @@
+//! From the wire: every text that is a choice becomes one, or is refused in the words that clients know.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use engine::images::document::{Config, StringOrList};
+use model::{
+    BlockDeviceSetting, CapabilityChoice, ContainerSettings, DeviceRequest, HealthCheck, HostSettings,
+    LimitName, LogConfig, NetworkMode, PortBindings, ResourceSettings, ShownHostSettings, Spelled, Ulimit,
+    WrittenRestartPolicy,
+};
+
+use super::host_config::{BlkioDevice, DeviceMapping, HostConfig, PortBinding, PortMap};
+use super::{host_config, mounts};
+use crate::ApiError;
+
+fn refused(error: impl Display) -> ApiError {
+    ApiError::refused(error.to_string())
+}
+
+/// Parses each text of a list that may not have been given.
+fn list<T: FromStr<Err: Display> + Display>(
+    texts: Option<Vec<String>>,
+) -> Result<Option<Vec<Spelled<T>>>, ApiError> {
+    let parse = |text: &String| Spelled::parse(text).map_err(refused);
+    texts.map(|texts| texts.iter().map(parse).collect()).transpose()
+}
+
+/// All settings of a container.
+pub(super) fn settings(config: Config, host: HostConfig) -> Result<ContainerSettings, ApiError> {
+    let published = config.publish_service.clone();
+    let settings = config.into_settings().map_err(refused)?;
+    if settings.health_check.as_ref().is_some_and(HealthCheck::is_asked_for) {
+        return Err(ApiError::refused("Healthcheck is not supported: API 1.20 has no health of containers"));
+    }
+    if !published.is_empty() {
+        return Err(ApiError::refused("PublishService is not supported: it was an experiment of its time"));
+    }
+    Ok(ContainerSettings { host: self::host(host)?, ..settings })
+}
+
+/// The settings of the host.
+pub(super) fn host(host: HostConfig) -> Result<HostSettings, ApiError> {
+    refuse_impossible(&host)?;
+    let resources = resources(&host)?;
+    let policy = &host.restart_policy;
+    let driver = Some(host.log_config.driver).filter(|driver| !driver.is_empty()).map(Into::into);
+    Ok(HostSettings {
+        resources,
+        restart_policy: WrittenRestartPolicy::parse(&policy.name, policy.maximum_retry_count)
+            .map_err(refused)?,
+        add_capabilities: capabilities(host.cap_add, "Unknown capability to add")?,
+        drop_capabilities: capabilities(host.cap_drop, "Unknown capability drop")?,
+        devices: host.devices.map(|all| all.into_iter().map(device).collect()).transpose()?,
+        user_namespace_mode: host.userns_mode.parse().map_err(refused)?,
+        cgroup_namespace_mode: host.cgroupns_mode.parse().map_err(refused)?,
+        port_bindings: host.port_bindings.map(port_bindings).transpose()?,
+        extra_hosts: list(host.extra_hosts)?,
+        security_options: list(host.security_opt)?,
+        pid_mode: host.pid_mode.parse().map_err(refused)?,
+        ipc_mode: host.ipc_mode.parse().map_err(refused)?,
+        uts_mode: host.uts_mode.parse().map_err(refused)?,
+        network_mode: network_mode(&host.network_mode),
+        links: list(host.links)?,
+        binds: list(host.binds)?,
+        mounts: host.mounts.map(|all| all.into_iter().map(mounts::read).collect()).transpose()?,
+        volumes_from: list(host.volumes_from)?,
+        volume_driver: host.volume_driver,
+        tmpfs: host.tmpfs,
+        shm_size: host.shm_size,
+        read_only_root: host.readonly_rootfs,
+        masked_paths: host.masked_paths,
+        read_only_paths: host.readonly_paths,
+        oom_score_adjustment: host.oom_score_adj,
+        cgroup_parent: host.cgroup_parent,
+        privileged: host.privileged,
+        additional_groups: host.group_add,
+        publish_all_ports: host.publish_all_ports,
+        dns: host.dns,
+        dns_options: host.dns_options,
+        dns_search: host.dns_search,
+        sysctls: host.sysctls,
+        auto_remove: host.auto_remove,
+        log: LogConfig { driver, options: host.log_config.config },
+        init: host.init,
+        console_size: host.console_size,
+        shown: ShownHostSettings {
+            container_id_file: host.container_id_file,
+            empty_lxc_conf: host.lxc_conf.is_some(),
+            empty_storage_options: host.storage_opt.is_some(),
+            runtime_by_name: !host.runtime.is_empty(),
+        },
+    })
+}
+
+/// Refuses what there is no choice of.
+fn refuse_impossible(host: &HostConfig) -> Result<(), ApiError> {
+    if host.lxc_conf.as_ref().is_some_and(|conf| !conf.0.is_empty()) {
+        return Err(ApiError::refused("Cannot use --lxc-conf with execdriver: native-0.2"));
+    }
+    if host.storage_opt.as_ref().is_some_and(|options| !options.is_empty()) {
+        return Err(ApiError::refused(
+            "--storage-opt is not supported: the overlay driver has no size limits",
+        ));
+    }
+    if !matches!(host.runtime.as_str(), "" | host_config::RUNTIME) {
+        return Err(ApiError::refused(format!("Unknown runtime specified {}", host.runtime)));
+    }
+    Ok(())
+}
+
+fn network_mode(text: &str) -> NetworkMode {
+    let Ok(mode) = text.parse();
+    mode
+}
+
+fn resources(host: &HostConfig) -> Result<ResourceSettings, ApiError> {
+    let devices = |given: &Option<Vec<BlkioDevice>>| {
+        given.as_ref().map(|devices| devices.iter().map(block_device).collect::<Vec<_>>())
+    };
+    let ulimits = host.ulimits.as_ref().map(|all| all.iter().map(ulimit).collect()).transpose()?;
+    Ok(ResourceSettings {
+        memory: host.memory,
+        memory_swap: host.memory_swap,
+        memory_reservation: host.memory_reservation,
+        kernel_memory: host.kernel_memory,
+        memory_swappiness: host.memory_swappiness,
+        oom_kill_disable: host.oom_kill_disable,
+        cpu_shares: host.cpu_shares,
+        cpu_period: host.cpu_period,
+        cpu_quota: host.cpu_quota,
+        nano_cpus: host.nano_cpus,
+        cpuset_cpus: host.cpuset_cpus.clone(),
+        cpuset_mems: host.cpuset_mems.clone(),
+        block_weight: host.blkio_weight,
+        block_weight_devices: devices(&host.blkio_weight_device),
+        block_read_bytes: devices(&host.blkio_device_read_bps),
+        block_write_bytes: devices(&host.blkio_device_write_bps),
+        block_read_operations: devices(&host.blkio_device_read_iops),
+        block_write_operations: devices(&host.blkio_device_write_iops),
+        pids_limit: host.pids_limit,
+        ulimits,
+        device_rules: list(host.device_cgroup_rules.clone())?,
+    })
+}
+
+fn block_device(device: &BlkioDevice) -> BlockDeviceSetting {
+    BlockDeviceSetting { path: device.path.clone(), rate: device.rate, weight: device.weight }
+}
+
+/// The one element of the specification's example says nothing.
+fn ulimit(limit: &host_config::Ulimit) -> Result<Option<Ulimit>, ApiError> {
+    if *limit == host_config::Ulimit::default() {
+        return Ok(None);
+    }
+    let name: LimitName = limit.name.parse().map_err(refused)?;
+    Ok(Some(Ulimit { name, hard: limit.hard, soft: limit.soft }))
+}
+
+fn capabilities(
+    names: Option<StringOrList>,
+    complaint: &str,
+) -> Result<Option<Vec<Spelled<CapabilityChoice>>>, ApiError> {
+    let unknown = |name: &String| ApiError::refused(format!("{complaint}: \"{name}\""));
+    let parse = |name: &String| Spelled::parse(name).map_err(|_| unknown(name));
+    names.map(|names| names.0.iter().map(parse).collect()).transpose()
+}
+
+fn device(mapping: DeviceMapping) -> Result<DeviceRequest, ApiError> {
+    let permissions = Spelled::parse(&mapping.cgroup_permissions).map_err(|cause| {
+        refused(format_args!(
+            "error gathering device information while adding custom device \"{}\": {cause}",
+            mapping.path_on_host
+        ))
+    })?;
+    Ok(DeviceRequest {
+        path_on_host: mapping.path_on_host,
+        path_in_container: mapping.path_in_container,
+        permissions,
+    })
+}
+
+fn port_bindings(ports: PortMap) -> Result<PortBindings, ApiError> {
+    let place = |place: PortBinding| {
+        let host_port = Spelled::parse(&place.host_port).map_err(refused)?;
+        Ok::<_, ApiError>(model::PortBinding { host_ip: place.host_ip.into(), host_port })
+    };
+    let entry = |(port, places): (String, Option<Vec<PortBinding>>)| {
+        let port = Spelled::parse(&port).map_err(refused)?;
+        let places =
+            places.map(|places| places.into_iter().map(place).collect::<Result<_, _>>()).transpose()?;
+        Ok((port, places))
+    };
+    ports.into_iter().map(entry).collect()
+}

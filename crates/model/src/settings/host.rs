@@ -1,0 +1,107 @@
+//! What a container gets of its host. A start by old clients replaces all of it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Bind, CapabilityChoice, CgroupNamespaceMode, DeviceRequest, ExtraHost, IpcMode, LinkRequest, LogConfig,
+    MountRequest, NetworkMode, PidMode, PortBindings, ResourceSettings, SecurityOption, Spelled,
+    UserNamespaceMode, UtsMode, VolumesFrom, WrittenRestartPolicy,
+};
+
+/// What a container gets of its host. A list that is `None` was not given.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HostSettings {
+    /// Directories of the host and volumes that are mounted.
+    pub binds: Option<Vec<Spelled<Bind>>>,
+    /// Mounts that are asked for by their parts.
+    pub mounts: Option<Vec<MountRequest>>,
+    /// Containers whose mounts are taken over.
+    pub volumes_from: Option<Vec<Spelled<VolumesFrom>>>,
+    /// The driver of volumes that name none; empty is the default one.
+    pub volume_driver: String,
+    /// File systems in memory by their places, with mount options as tmpfs(5) has them.
+    pub tmpfs: Option<BTreeMap<String, String>>,
+    /// Bytes of /dev/shm; 0 is the default.
+    pub shm_size: i64,
+    /// Whether the root is mounted read-only.
+    pub read_only_root: bool,
+    /// Paths hidden from the container; `None` is the default list.
+    pub masked_paths: Option<Vec<String>>,
+    /// Paths made read-only; `None` is the default list.
+    pub read_only_paths: Option<Vec<String>>,
+    /// Limits of what it takes of the machine.
+    pub resources: ResourceSettings,
+    /// How readily the kernel ends its processes for memory, -1000 to 1000.
+    pub oom_score_adjustment: i64,
+    /// The cgroup beneath which its own is made; empty is the daemon's choice.
+    pub cgroup_parent: String,
+    /// All of the host's devices and capabilities.
+    pub privileged: bool,
+    /// Capabilities beside the default ones.
+    pub add_capabilities: Option<Vec<Spelled<CapabilityChoice>>>,
+    /// Default capabilities that are taken away.
+    pub drop_capabilities: Option<Vec<Spelled<CapabilityChoice>>>,
+    /// Seccomp, AppArmor, SELinux and what goes with them.
+    pub security_options: Option<Vec<Spelled<SecurityOption>>>,
+    /// Further groups of its processes, by name or number.
+    pub additional_groups: Option<Vec<String>>,
+    /// Devices of the host.
+    pub devices: Option<Vec<DeviceRequest>>,
+    /// Where its network comes from.
+    pub network_mode: NetworkMode,
+    /// Where its ports are published.
+    pub port_bindings: Option<PortBindings>,
+    /// Whether exposed ports without a binding are published too.
+    pub publish_all_ports: bool,
+    /// Containers that it knows by an alias.
+    pub links: Option<Vec<Spelled<LinkRequest>>>,
+    /// DNS servers.
+    pub dns: Option<Vec<String>>,
+    /// Options of resolv.conf(5).
+    pub dns_options: Option<Vec<String>>,
+    /// DNS search domains.
+    pub dns_search: Option<Vec<String>>,
+    /// Further lines of its hosts file.
+    pub extra_hosts: Option<Vec<Spelled<ExtraHost>>>,
+    /// Which processes it sees.
+    pub pid_mode: PidMode,
+    /// Whose IPC it uses.
+    pub ipc_mode: IpcMode,
+    /// Whose host name it has.
+    pub uts_mode: UtsMode,
+    /// Its user namespace.
+    pub user_namespace_mode: UserNamespaceMode,
+    /// Which cgroups it sees.
+    pub cgroup_namespace_mode: CgroupNamespaceMode,
+    /// Kernel settings of its namespaces.
+    pub sysctls: Option<BTreeMap<String, String>>,
+    /// When the engine starts it again.
+    pub restart_policy: WrittenRestartPolicy,
+    /// Whether it is removed when it ends.
+    pub auto_remove: bool,
+    /// Where its output goes.
+    pub log: LogConfig,
+    /// Whether the runtime's own init is its first process.
+    pub init: Option<bool>,
+    /// Rows and columns of its first terminal; 0 is unset.
+    pub console_size: [u32; 2],
+    /// What is shown again and has no effect.
+    pub shown: ShownHostSettings,
+}
+
+/// What clients wrote and inspect shows, though it decides nothing: nothing reads it but what shows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ShownHostSettings {
+    /// Where the client writes the container's id.
+    pub container_id_file: String,
+    /// Whether an empty list of settings of LXC was given.
+    pub empty_lxc_conf: bool,
+    /// Whether an empty set of storage options was given.
+    pub empty_storage_options: bool,
+    /// Whether the one runtime there is was given by its name.
+    pub runtime_by_name: bool,
+}

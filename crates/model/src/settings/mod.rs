@@ -1,0 +1,156 @@
+//! What a container is asked to be: parsed once, where the request comes in.
+//!
+//! Every text that is a choice is an enum here, with one usual spelling (`FromStr` and `Display`) that the
+//! API, the daemon's flags and the database share. Where clients may spell a choice differently and see
+//! their own spelling again, the field is [`Spelled`].
+
+mod error;
+mod host;
+mod log;
+mod mounts;
+mod names;
+mod namespaces;
+mod network;
+mod ports;
+mod privileges;
+mod resources;
+mod restart;
+mod spelled;
+mod stop_signal;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+pub use error::SettingError;
+pub use host::{HostSettings, ShownHostSettings};
+pub use log::{LogConfig, LogDriver};
+pub use mounts::{
+    Access, Bind, BindSource, Consistency, MountKind, MountMode, MountRequest, Relabel, VolumesFrom,
+    check_volume_name, clean,
+};
+pub use names::{ExtraAddress, ExtraHost, LinkRequest};
+pub use namespaces::{CgroupNamespaceMode, IpcMode, PidMode, UserNamespaceMode, UtsMode};
+pub use network::{Attachment, ContainerReference, NetworkMode, NetworkReference};
+pub use ports::{
+    BoundPort, ExposedPorts, HostAddress, HostPort, Port, PortBinding, PortBindings, PortError, Protocol,
+};
+pub use privileges::{
+    Capability, CapabilityChoice, DevicePermissions, DeviceRequest, LabelOption, SecurityOption,
+};
+pub use resources::{BlockDeviceSetting, LimitName, ResourceSettings, Ulimit};
+pub use restart::{RestartPolicy, WrittenRestartPolicy};
+pub use spelled::Spelled;
+pub use stop_signal::StopSignal;
+
+/// Everything that a container is asked to be. A list that is `None` was not given; the image fills in what
+/// was left open.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ContainerSettings {
+    /// The image, as it was named.
+    pub image: String,
+    /// The host name; empty is the start of the container's id.
+    pub hostname: String,
+    /// The NIS domain name.
+    pub domainname: String,
+    /// `user`, `uid`, `user:group`…, looked up in the container's own files; empty is root.
+    pub user: String,
+    /// What comes before the command.
+    pub entrypoint: Option<Vec<String>>,
+    /// The program and its arguments.
+    pub command: Option<Vec<String>>,
+    /// `NAME=value`, or a name alone that removes a variable.
+    pub environment: Option<Vec<String>>,
+    /// Where the program starts; empty is `/`.
+    pub working_directory: String,
+    /// Labels.
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Places at which anonymous volumes are mounted.
+    pub volumes: Option<BTreeSet<String>>,
+    /// The driver of volumes that name none; empty is the default one.
+    pub volume_driver: String,
+    /// Ports that the program listens on.
+    pub exposed_ports: Option<BTreeSet<Spelled<ExposedPorts>>>,
+    /// Whether the container is in no network, whatever its mode.
+    pub network_disabled: bool,
+    /// The hardware address of its interface, looked at when it starts; empty is made of its address.
+    pub mac_address: String,
+    /// Whether its stdio is one terminal.
+    pub terminal: bool,
+    /// Whether clients can write to its stdin.
+    pub open_stdin: bool,
+    /// Whether its stdin closes when the first attached client leaves.
+    pub stdin_once: bool,
+    /// The signal that asks it to end; SIGTERM when `None`.
+    pub stop_signal: Option<Spelled<StopSignal>>,
+    /// Seconds of grace when it is asked to end; below 0 without end.
+    pub stop_timeout: Option<i64>,
+    /// The image's health check.
+    pub health_check: Option<HealthCheck>,
+    /// The shell of commands that are one text.
+    pub shell: Option<Vec<String>>,
+    /// Instructions for builds upon an image that is made of it.
+    pub on_build: Option<Vec<String>>,
+    /// What is shown again and has no effect.
+    pub shown: ShownSettings,
+    /// What it gets of the host.
+    pub host: HostSettings,
+}
+
+/// What clients wrote and inspect shows, though it decides nothing: nothing reads it but what shows it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ShownSettings {
+    /// Whether the client attaches to stdin.
+    pub attach_stdin: bool,
+    /// Whether the client attaches to stdout.
+    pub attach_stdout: bool,
+    /// Whether the client attaches to stderr.
+    pub attach_stderr: bool,
+}
+
+/// A health check as newer images carry it; kept and shown, never run: clients are told so.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HealthCheck {
+    /// What is run, its kind first.
+    pub test: Option<Vec<String>>,
+    /// Nanoseconds between two checks.
+    pub interval: i64,
+    /// Nanoseconds that one may take.
+    pub timeout: i64,
+    /// Nanoseconds after the start in which failures do not count.
+    pub start_period: i64,
+    /// How many failures one after the other count.
+    pub retries: i64,
+}
+
+impl HealthCheck {
+    /// Whether it asks for something to be run: not when it is empty, or switches an image's off.
+    #[must_use]
+    pub fn is_asked_for(&self) -> bool {
+        let is_off = self.test.as_ref().and_then(|test| test.first()).is_some_and(|kind| kind == "NONE");
+        let says_nothing = Self { test: self.test.clone().filter(|test| !test.is_empty()), ..self.clone() }
+            == Self::default();
+        !is_off && !says_nothing
+    }
+}
+
+/// One mount of a made container.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MountPoint {
+    /// The volume's name; empty for a bind.
+    pub name: String,
+    /// The path on the host.
+    pub source: String,
+    /// The path in the container.
+    pub destination: String,
+    /// The volume's driver; empty for a bind.
+    pub driver: String,
+    /// How it is mounted.
+    pub mode: Spelled<MountMode>,
+    /// Whether it can be written to.
+    pub writable: bool,
+}

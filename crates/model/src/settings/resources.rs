@@ -1,0 +1,141 @@
+//! What a container may take of the machine.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{SettingError, Spelled};
+use crate::DeviceRule;
+
+/// Limits of memory, processors, block devices and processes. In numbers 0 is not set, unless they say
+/// otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ResourceSettings {
+    /// Bytes of memory.
+    pub memory: i64,
+    /// Bytes of memory and swap together; -1 is no limit.
+    pub memory_swap: i64,
+    /// Bytes of memory kept under pressure.
+    pub memory_reservation: i64,
+    /// Bytes of kernel memory.
+    pub kernel_memory: i64,
+    /// 0 to 100; -1 and `None` are not set.
+    pub memory_swappiness: Option<i64>,
+    /// Whether a container without memory waits instead of being killed.
+    pub oom_kill_disable: bool,
+    /// Relative weight of CPU time.
+    pub cpu_shares: i64,
+    /// Microseconds.
+    pub cpu_period: i64,
+    /// Microseconds of CPU time a period; -1 is no limit.
+    pub cpu_quota: i64,
+    /// Billionths of a processor.
+    pub nano_cpus: i64,
+    /// Processors in the form of cpuset(7), `0-2,4`; empty is not set.
+    pub cpuset_cpus: String,
+    /// Memory nodes in the same form.
+    pub cpuset_mems: String,
+    /// Relative weight at block devices.
+    pub block_weight: i64,
+    /// Weights at single block devices.
+    pub block_weight_devices: Option<Vec<BlockDeviceSetting>>,
+    /// Bytes a second that are read.
+    pub block_read_bytes: Option<Vec<BlockDeviceSetting>>,
+    /// Bytes a second that are written.
+    pub block_write_bytes: Option<Vec<BlockDeviceSetting>>,
+    /// Operations a second that read.
+    pub block_read_operations: Option<Vec<BlockDeviceSetting>>,
+    /// Operations a second that write.
+    pub block_write_operations: Option<Vec<BlockDeviceSetting>>,
+    /// Most processes and threads.
+    pub pids_limit: Option<i64>,
+    /// Limits of each process; an empty element stands for an entry that says nothing.
+    pub ulimits: Option<Vec<Option<Ulimit>>>,
+    /// Devices that may be used beside those that are shown.
+    pub device_rules: Option<Vec<Spelled<DeviceRule>>>,
+}
+
+/// A limit or a weight of one block device.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockDeviceSetting {
+    /// Its node on the host.
+    pub path: String,
+    /// Bytes or operations a second.
+    pub rate: i64,
+    /// The weight.
+    pub weight: i64,
+}
+
+/// A resource limit of a container's processes, setrlimit(2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ulimit {
+    /// Which.
+    pub name: LimitName,
+    /// Up to which the soft limit may be raised; -1 is no limit.
+    pub hard: i64,
+    /// The limit that holds; -1 is none.
+    pub soft: i64,
+}
+
+macro_rules! limit_names {
+    ($($variant:ident = $name:literal,)+) => {
+        /// Which resource setrlimit(2) limits, without `RLIMIT_`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        #[allow(missing_docs, reason = "the names are the kernel's")]
+        pub enum LimitName {
+            $($variant,)+
+        }
+
+        impl FromStr for LimitName {
+            type Err = SettingError;
+            fn from_str(text: &str) -> Result<Self, SettingError> {
+                match text {
+                    $($name => Ok(Self::$variant),)+
+                    other => Err(SettingError::LimitName(other.to_owned())),
+                }
+            }
+        }
+
+        impl fmt::Display for LimitName {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(match self {
+                    $(Self::$variant => $name,)+
+                })
+            }
+        }
+    };
+}
+
+limit_names! {
+    Core = "core",
+    Cpu = "cpu",
+    Data = "data",
+    FileSize = "fsize",
+    Locks = "locks",
+    LockedMemory = "memlock",
+    MessageQueues = "msgqueue",
+    Nice = "nice",
+    OpenFiles = "nofile",
+    Processes = "nproc",
+    ResidentSet = "rss",
+    RealTimePriority = "rtprio",
+    RealTime = "rttime",
+    PendingSignals = "sigpending",
+    Stack = "stack",
+}
+
+impl TryFrom<String> for LimitName {
+    type Error = SettingError;
+    fn try_from(text: String) -> Result<Self, SettingError> {
+        text.parse()
+    }
+}
+
+impl From<LimitName> for String {
+    fn from(name: LimitName) -> Self {
+        name.to_string()
+    }
+}
