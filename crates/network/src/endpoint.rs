@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::mac::MacAddress;
 use crate::port::{Port, PortRequest, PublishedPort};
 
-/// The name of a container's interface inside.
+/// The name of a container's first interface inside.
 pub const INTERFACE_NAME: &str = "eth0";
 
 /// What a container wants of the network.
@@ -18,6 +18,8 @@ pub struct Request {
     pub container: ContainerId,
     /// `Config.MacAddress`; `None` derives it from the address.
     pub mac: Option<MacAddress>,
+    /// The name of its interface inside, [`INTERFACE_NAME`] for its first.
+    pub interface_name: String,
     /// What the container may send.
     pub source_check: SourceCheck,
     /// What to publish, as [`crate::port::plan`] gives it.
@@ -51,6 +53,9 @@ pub struct Endpoint {
     pub gateway: Ipv4Addr,
     /// The hardware address of its interface.
     pub mac: MacAddress,
+    /// The name of its interface inside.
+    #[serde(default = "first_interface")]
+    pub interface_name: String,
     /// What the container may send.
     #[serde(default)]
     pub source_check: SourceCheck,
@@ -79,12 +84,17 @@ impl Endpoint {
     #[must_use]
     pub fn interface(&self) -> InterfaceConfig {
         InterfaceConfig {
-            name: INTERFACE_NAME.to_owned(),
+            name: self.interface_name.clone(),
             address: self.address,
             prefix_length: self.prefix_length,
             gateway: Some(self.gateway),
         }
     }
+}
+
+/// Endpoints of earlier releases do not tell; they are their containers' only ones.
+fn first_interface() -> String {
+    INTERFACE_NAME.to_owned()
 }
 
 pub(crate) const LINK_PREFIX: &str = "bt";

@@ -9,6 +9,7 @@ mod conntrack;
 mod expression;
 mod host_rules;
 mod port_security;
+mod sets;
 mod table;
 mod transaction;
 
@@ -26,10 +27,14 @@ use crate::port::PublishedPort;
 use crate::subnet::InterfaceAddress;
 use transaction::{Table, Transaction};
 
-/// What the fixed rules of the table depend on.
-#[derive(Debug, Clone)]
+/// What the tables hold of one network.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Layout {
+    /// Tells networks of one host apart.
+    pub(crate) number: u32,
     pub(crate) bridge: String,
+    /// The group of its links beside the bridge.
+    pub(crate) group: u32,
     /// The bridge's address and its network.
     pub(crate) address: InterfaceAddress,
     /// Whether containers reach each other without an opening.
@@ -41,13 +46,24 @@ pub(crate) struct Layout {
 /// Elements of the tables' sets and maps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Content {
-    /// Links beside the bridge and the addresses of their containers.
-    pub(crate) links: Vec<(String, Ipv4Addr)>,
-    /// Ports of the bridge and who is behind them.
+    pub(crate) networks: Vec<Layout>,
+    /// Links beside the bridges.
+    pub(crate) links: Vec<Beside>,
+    /// Ports of the bridges and who is behind them.
     pub(crate) stations: Vec<Station>,
     /// Published ports and the addresses of their containers.
     pub(crate) ports: Vec<(PublishedPort, Ipv4Addr)>,
     pub(crate) openings: Vec<Opening>,
+}
+
+/// A link beside its bridge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Beside {
+    pub(crate) link: String,
+    /// The container's.
+    pub(crate) address: Ipv4Addr,
+    /// The host's on this network.
+    pub(crate) gateway: Ipv4Addr,
 }
 
 /// A container behind a port of the bridge.
@@ -71,37 +87,51 @@ pub(crate) enum Place {
 impl Content {
     /// What one endpoint needs, its openings excepted.
     pub(crate) fn of(endpoint: &Endpoint, place: Place) -> Self {
-        let Endpoint { link, mac, address, source_check, .. } = endpoint;
-        let station = || Station { link: link.clone(), mac: *mac, address: *address, check: *source_check };
-        Self {
-            links: (place == Place::Beside).then(|| (link.clone(), *address)).into_iter().collect(),
-            stations: (place == Place::Port).then(station).into_iter().collect(),
-            ports: endpoint.ports.iter().map(|port| (*port, *address)).collect(),
-            openings: Vec::new(),
+        let Endpoint { link, mac, address, gateway, source_check, .. } = endpoint;
+        let mut content = Self::default();
+        match place {
+            Place::Port => content.stations.push(Station {
+                link: link.clone(),
+                mac: *mac,
+                address: *address,
+                check: *source_check,
+            }),
+            Place::Beside => {
+                content.links.push(Beside { link: link.clone(), address: *address, gateway: *gateway })
+            }
         }
+        content.ports = endpoint.ports.iter().map(|port| (*port, *address)).collect();
+        content
     }
 
     /// Adds what one endpoint needs.
     pub(crate) fn add(&mut self, endpoint: &Endpoint, place: Place) {
-        let Self { links, stations, ports, .. } = Self::of(endpoint, place);
-        self.links.extend(links);
-        self.stations.extend(stations);
-        self.ports.extend(ports);
+        self.append(Self::of(endpoint, place));
         self.openings.extend(endpoint.openings.iter().copied());
     }
 
+    /// Adds other content.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.networks.extend(other.networks);
+        self.links.extend(other.links);
+        self.stations.extend(other.stations);
+        self.ports.extend(other.ports);
+        self.openings.extend(other.openings);
+    }
+
     fn is_empty(&self) -> bool {
-        self.links.is_empty() && self.stations.is_empty() && self.ports.is_empty() && self.openings.is_empty()
+        *self == Self::default()
     }
 
     /// Each element by itself.
     fn single(&self) -> impl Iterator<Item = Self> + '_ {
         let empty = Self::default;
+        let networks = self.networks.iter().map(move |it| Self { networks: vec![it.clone()], ..empty() });
         let links = self.links.iter().map(move |link| Self { links: vec![link.clone()], ..empty() });
         let stations = self.stations.iter().map(move |it| Self { stations: vec![it.clone()], ..empty() });
         let ports = self.ports.iter().map(move |port| Self { ports: vec![*port], ..empty() });
         let openings = self.openings.iter().map(move |opening| Self { openings: vec![*opening], ..empty() });
-        links.chain(stations).chain(ports).chain(openings)
+        networks.chain(links).chain(stations).chain(ports).chain(openings)
     }
 }
 
@@ -114,8 +144,9 @@ struct Tables {
 }
 
 impl Tables {
+    /// The tables of the engine whose default network has this bridge.
     fn of(bridge: &str) -> Self {
-        let name = table_name(bridge);
+        let name = if bridge == DEFAULT_BRIDGE { "berth".to_owned() } else { format!("berth-{bridge}") };
         let table = |family| Table { family, name: name.clone() };
         Self { ip: table(transaction::IPV4), bridge: Some(table(transaction::BRIDGE)) }
     }
@@ -130,7 +161,7 @@ impl Tables {
 pub(crate) struct Firewall {
     socket: Socket,
     tables: Tables,
-    layout: Layout,
+    networks: Vec<Layout>,
     /// How many rules the tables have when they are whole.
     rules: usize,
     /// Whether the engine's rules are in the host's own chain.
@@ -138,9 +169,10 @@ pub(crate) struct Firewall {
 }
 
 impl Firewall {
-    /// Makes the tables anew with this content, in one transaction.
-    pub(crate) fn build(layout: Layout, content: &Content) -> Result<Self, Error> {
-        let mut firewall = Self::unbuilt(layout)?;
+    /// Makes the tables anew with this content, in one transaction. They are named after the bridge
+    /// of the first network, which is the default one.
+    pub(crate) fn build(default_bridge: &str, content: &Content) -> Result<Self, Error> {
+        let mut firewall = Self::unbuilt(default_bridge, content.networks.clone())?;
         if let Err(Error::FirewallMissing { .. }) = firewall.build_tables(content) {
             // Which part the kernel lacks is seen when it is asked for the other alone.
             firewall.tables.bridge = None;
@@ -151,14 +183,29 @@ impl Firewall {
     }
 
     fn build_tables(&mut self, content: &Content) -> Result<(), Error> {
-        let rebuilt = table::rebuild(&self.tables, &self.layout, content);
-        rebuilt.commit(&mut self.socket).map_err(missing_or_refused)
+        table::rebuild(&self.tables, content).commit(&mut self.socket).map_err(missing_or_refused)
     }
 
-    fn unbuilt(layout: Layout) -> Result<Self, Error> {
+    fn unbuilt(default_bridge: &str, networks: Vec<Layout>) -> Result<Self, Error> {
         let socket = Socket::open(Subsystem::Netfilter).map_err(|source| Error::Socket { source })?;
-        let tables = Tables::of(&layout.bridge);
-        Ok(Self { socket, tables, layout, rules: 0, forwards_on_host: false })
+        let tables = Tables::of(default_bridge);
+        Ok(Self { socket, tables, networks, rules: 0, forwards_on_host: false })
+    }
+
+    /// Adds a network and what its endpoints need.
+    pub(crate) fn add_network(&mut self, layout: Layout, mut content: Content) -> Result<(), Error> {
+        content.networks = vec![layout.clone()];
+        self.add(&content)?;
+        self.networks.push(layout);
+        self.forward_on_host()
+    }
+
+    /// Removes a network that has no endpoints.
+    pub(crate) fn remove_network(&mut self, number: u32) -> Result<(), Error> {
+        let gone: Vec<Layout> = self.networks.extract_if(.., |network| network.number == number).collect();
+        let host = self.forward_on_host();
+        let elements = self.withdraw(&Content { networks: gone, ..Content::default() });
+        host.and(elements)
     }
 
     /// Whether containers cannot send from others' addresses.
@@ -168,8 +215,8 @@ impl Firewall {
 
     /// Removes what an earlier daemon made, where this one is to make nothing. A kernel without
     /// nf_tables has nothing of it.
-    pub(crate) fn remove_left(layout: Layout) -> Result<(), Error> {
-        let mut firewall = Self::unbuilt(layout)?;
+    pub(crate) fn remove_left(default_bridge: &str) -> Result<(), Error> {
+        let mut firewall = Self::unbuilt(default_bridge, Vec::new())?;
         match firewall.delete_tables() {
             Err(Error::FirewallMissing { .. }) => Ok(()),
             Ok(()) => firewall.stop_forwarding_on_host(),
@@ -189,8 +236,9 @@ impl Firewall {
     }
 
     /// Makes the tables anew, with this content.
-    pub(crate) fn rebuild(&mut self, content: &Content) -> Result<(), Error> {
-        self.commit(table::rebuild(&self.tables, &self.layout, content))
+    pub(crate) fn rebuild(&mut self, mut content: Content) -> Result<(), Error> {
+        content.networks.clone_from(&self.networks);
+        self.commit(table::rebuild(&self.tables, &content))
     }
 
     /// Whether all rules of the tables are there.
@@ -250,10 +298,6 @@ impl Firewall {
     fn commit(&mut self, transaction: Transaction) -> Result<(), Error> {
         transaction.commit(&mut self.socket).map_err(|source| Error::Firewall { source })
     }
-}
-
-fn table_name(bridge: &str) -> String {
-    if bridge == DEFAULT_BRIDGE { "berth".to_owned() } else { format!("berth-{bridge}") }
 }
 
 /// An error of the first transaction tells what the kernel cannot do at all.

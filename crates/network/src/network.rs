@@ -1,8 +1,9 @@
-//! The network as the engine uses it: open, reserve, connect, disconnect, remove.
+//! Networks as the engine uses them: open, reserve, connect, disconnect, remove.
 //!
-//! Three locks: the book (who has which address and ports), the routing socket, the firewall's
-//! socket. The kernel is never asked while the book is held, so a slow answer of it to one start
-//! does not keep another one from being reserved. Who holds the firewall may look into the book.
+//! Each network has a book: who has which address and interface. What the host has once is shared
+//! ([`host::Host`], which also says in which order locks are taken). The kernel is never asked while
+//! a book is held, so a slow answer of it to one start does not keep another one from being
+//! reserved. Who holds the firewall may look into the books.
 
 mod bridge;
 mod carry;
@@ -10,6 +11,7 @@ mod connect;
 mod host;
 mod open;
 mod reaper;
+mod switches;
 mod watcher;
 
 use std::collections::HashMap;
@@ -19,29 +21,34 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use model::ContainerId;
 
 use crate::addresses::AddressPool;
-use crate::endpoint::{Endpoint, Request, link_name};
+use crate::endpoint::{Endpoint, Request};
 use crate::error::Error;
-use crate::fault::{Faults, Step};
-use crate::firewall::{Content, Firewall, Place};
-use crate::held_ports::{Held, PortBook};
+use crate::fault::Step;
+use crate::firewall::{Content, Place};
+use crate::held_ports::Held;
 use crate::mac::MacAddress;
-use crate::route::Routing;
 use crate::subnet::InterfaceAddress;
-use reaper::Reaper;
+use host::Host;
 use watcher::Watcher;
 
-/// The network of one engine. All methods may be called from several threads.
+/// The number of the network that is there first.
+const DEFAULT_NETWORK: u32 = 1;
+
+/// One network. All methods may be called from several threads.
 #[derive(Debug)]
 pub struct Network {
     active: Option<Arc<Active>>,
     warnings: Vec<String>,
-    /// Keeps the firewall as it must be while others change the host's rules.
+    /// Keeps the firewall as it must be while others change the host's rules; the default network's.
     watcher: Mutex<Option<Watcher>>,
 }
 
 /// A network with a bridge.
 #[derive(Debug)]
 struct Active {
+    host: Arc<Host>,
+    /// Tells it from the host's other networks.
+    number: u32,
     bridge: Bridge,
     default_host_ip: Ipv4Addr,
     mtu: u32,
@@ -49,12 +56,7 @@ struct Active {
     communicate: bool,
     /// Marks this engine's links.
     group: u32,
-    faults: Faults,
     book: Mutex<Book>,
-    routing: Mutex<Routing>,
-    reaper: Reaper,
-    /// `None` with `--iptables=false`.
-    firewall: Option<Mutex<Firewall>>,
 }
 
 /// The bridge that containers are connected to.
@@ -71,10 +73,7 @@ struct Bridge {
 #[derive(Debug)]
 struct Book {
     addresses: AddressPool,
-    ports: PortBook,
     endpoints: HashMap<ContainerId, Entry>,
-    /// Counts endpoints, so that each link has a new name.
-    generation: u32,
 }
 
 #[derive(Debug)]
@@ -132,14 +131,15 @@ impl Network {
     /// already; [`Error::Disabled`] without a bridge.
     pub fn reserve(&self, request: &Request) -> Result<Endpoint, Error> {
         let active = self.active()?;
+        let link = active.host.new_link_name(&request.container);
         let mut book = active.book();
         if book.endpoints.contains_key(&request.container) {
             return Err(Error::Connected(request.container.clone()));
         }
         let range = book.addresses.range();
         let address = book.addresses.take().ok_or(Error::NoFreeAddress(range))?;
-        match active.hold(&mut book, request) {
-            Ok(held) => Ok(active.enter(&mut book, request, address, held)),
+        match active.hold(request) {
+            Ok(held) => Ok(active.enter(&mut book, request, address, (link, held))),
             Err(error) => {
                 book.addresses.release(address);
                 Err(error)
@@ -147,9 +147,9 @@ impl Network {
         }
     }
 
-    /// Removes the firewall's table and the engine's own bridge, as no daemon needs them any
-    /// longer. Only for a daemon that ends with no container running; otherwise just drop the
-    /// network: containers keep theirs.
+    /// Removes the engine's own bridge and what the firewall has of the network; with the default
+    /// network the tables themselves, as no daemon needs them any longer. Only for a network without
+    /// endpoints; a daemon that ends while containers run just drops it: they keep theirs.
     ///
     /// # Errors
     /// What could not be removed; the rest is gone all the same.
@@ -157,14 +157,18 @@ impl Network {
         let Some(active) = &self.active else { return Ok(()) };
         drop(locked(&self.watcher).take());
         let mut errors = Vec::new();
-        for link in active.reaper.take_back() {
-            errors.extend(active.routing().delete_link(&link).err());
+        for link in active.host.reaper.take_back() {
+            errors.extend(active.host.routing().delete_link(&link).err());
         }
-        if let Some(mut firewall) = active.firewall() {
-            errors.extend(firewall.remove().err());
+        if let Some(mut firewall) = active.host.firewall() {
+            let removed = match active.number {
+                DEFAULT_NETWORK => firewall.remove(),
+                number => firewall.remove_network(number),
+            };
+            errors.extend(removed.err());
         }
         if active.bridge.own {
-            errors.extend(active.routing().delete_link(&active.bridge.name).err());
+            errors.extend(active.host.routing().delete_link(&active.bridge.name).err());
         }
         if errors.is_empty() { Ok(()) } else { Err(errors.remove(0).with(errors)) }
     }
@@ -179,37 +183,36 @@ impl Active {
         locked(&self.book)
     }
 
-    fn routing(&self) -> MutexGuard<'_, Routing> {
-        locked(&self.routing)
-    }
-
-    fn firewall(&self) -> Option<MutexGuard<'_, Firewall>> {
-        self.firewall.as_ref().map(locked)
-    }
-
-    fn hold(&self, book: &mut Book, request: &Request) -> Result<Vec<Held>, Error> {
-        self.faults.pass(Step::TakeAddress)?;
-        let held = book.ports.hold(&request.ports, self.default_host_ip)?;
-        match self.faults.pass(Step::HoldPorts) {
+    fn hold(&self, request: &Request) -> Result<Vec<Held>, Error> {
+        self.host.faults.pass(Step::TakeAddress)?;
+        let mut ports = self.host.ports();
+        let held = ports.hold(&request.ports, self.default_host_ip)?;
+        match self.host.faults.pass(Step::HoldPorts) {
             Ok(()) => Ok(held),
             Err(error) => {
-                book.ports.release(held);
+                ports.release(held);
                 Err(error.into())
             }
         }
     }
 
     /// Writes the endpoint into the book.
-    fn enter(&self, book: &mut Book, request: &Request, address: Ipv4Addr, held: Vec<Held>) -> Endpoint {
-        book.generation = book.generation.wrapping_add(1);
+    fn enter(
+        &self,
+        book: &mut Book,
+        request: &Request,
+        address: Ipv4Addr,
+        (link, held): (String, Vec<Held>),
+    ) -> Endpoint {
         let endpoint = Endpoint {
             container: request.container.clone(),
             address,
             prefix_length: self.bridge.address.prefix_length,
             gateway: self.bridge.address.address,
             mac: request.mac.unwrap_or_else(|| MacAddress::of(address)),
+            interface_name: request.interface_name.clone(),
             source_check: request.source_check,
-            link: link_name(&request.container, book.generation),
+            link,
             ports: held.iter().map(|held| held.port).collect(),
             openings: Vec::new(),
         };

@@ -193,5 +193,11 @@ fn endpoint_request(record: &Record) -> Result<network::Request, Error> {
     }));
     let ports = network::port::plan(&exposed, &bindings, record.settings.host.publish_all_ports)
         .map_err(|error| Error::refused(error.to_string()))?;
-    Ok(network::Request { container: record.id.clone(), mac, source_check: source_check(record), ports })
+    Ok(network::Request {
+        container: record.id.clone(),
+        mac,
+        interface_name: network::INTERFACE_NAME.to_owned(),
+        source_check: source_check(record),
+        ports,
+    })
 }

@@ -1,7 +1,5 @@
 //! Expressions of nf_tables rules: each loads, compares, looks up or decides.
 
-use std::net::Ipv4Addr;
-
 use sys::netlink::Message;
 
 use crate::subnet::Subnet;
@@ -42,6 +40,9 @@ pub(super) const ARP: u16 = 0x0806;
 pub(super) enum Field {
     InputLink,
     OutputLink,
+    /// The groups of the links by which it came in and leaves.
+    InputGroup,
+    OutputGroup,
     /// The Ethernet type, also of a frame with a VLAN's tag.
     EtherType,
     /// The Ethernet frame's source.
@@ -83,6 +84,8 @@ pub(super) trait Expressions: Sized {
         match field {
             Field::InputLink => self.meta(6, register),
             Field::OutputLink => self.meta(7, register),
+            Field::InputGroup => self.meta(21, register),
+            Field::OutputGroup => self.meta(22, register),
             Field::EtherType => self.meta(1, register),
             Field::LinkSource => self.payload(LINK_HEADER, LINK_SOURCE_OFFSET, 6, register),
             Field::ArpSender => self.payload(NETWORK_HEADER, ARP_SENDER_OFFSET, 6, register),
@@ -215,12 +218,11 @@ pub(super) trait Expressions: Sized {
         })
     }
 
-    /// Lets the connection come from this address.
-    fn translate_source(self, address: Ipv4Addr) -> Self {
-        self.expression("immediate", |data| {
-            data.network_u32(1, FIRST).nested(2, |nested| nested.attribute(DATA_VALUE, &address.octets()))
+    /// Lets the connection come from the address in the first register.
+    fn translate_source(self) -> Self {
+        self.expression("nat", |data| {
+            data.network_u32(1, SOURCE_NAT).network_u32(2, IPV4).network_u32(3, FIRST)
         })
-        .expression("nat", |data| data.network_u32(1, SOURCE_NAT).network_u32(2, IPV4).network_u32(3, FIRST))
     }
 
     /// Gives the connection the address of the link by which it leaves.

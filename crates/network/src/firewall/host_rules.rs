@@ -46,7 +46,7 @@ const HOOK_FORWARD: u32 = 2;
 /// `NFTNL_UDATA_RULE_COMMENT` of libnftnl, by which nft and iptables show it.
 const COMMENT: u8 = 0;
 const HEADER: usize = 4;
-/// As many as [`Firewall::passing_rules`] makes.
+/// As many as [`Firewall::passing_rules`] makes for a network.
 const PASSING_RULES: usize = 4;
 
 /// A chain of whatever table.
@@ -82,7 +82,7 @@ impl Firewall {
     pub(crate) fn follow_host(&mut self) -> Result<(), Error> {
         let needed = self.policy()? == Some(DROP);
         let present = self.rules(&self.comment())?.len();
-        let wanted = if needed { PASSING_RULES } else { 0 };
+        let wanted = if needed { PASSING_RULES * self.networks.len() } else { 0 };
         if present == wanted {
             self.forwards_on_host = needed;
             return Ok(());
@@ -92,23 +92,25 @@ impl Firewall {
 
     /// Rules that let what comes from and goes to containers pass the chain.
     fn passing_rules(&self) -> Transaction {
-        // iptables spells a whole name with its final zero, and a beginning (`bt+`) without.
-        let bridge = format!("{}\0", self.layout.bridge);
-        let subnet = self.layout.address.subnet();
         let comment = self.comment();
+        let directions = [(Field::InputLink, Field::Source), (Field::OutputLink, Field::Destination)];
         let mut transaction = Transaction::new(&host_table());
-        for (link, address) in [(Field::InputLink, Field::Source), (Field::OutputLink, Field::Destination)] {
-            transaction = transaction
-                .commented_rule(CHAIN, &comment, |rule| {
-                    rule.load(link, 0).equals(bridge.as_bytes()).counter().verdict(Verdict::Accept)
-                })
-                .commented_rule(CHAIN, &comment, |rule| {
-                    rule.load(link, 0)
-                        .equals(LINK_PREFIX.as_bytes())
-                        .within(address, subnet)
-                        .counter()
-                        .verdict(Verdict::Accept)
-                });
+        for network in &self.networks {
+            // iptables spells a whole name with its final zero, and a beginning (`bt+`) without.
+            let bridge = format!("{}\0", network.bridge);
+            for (link, address) in directions {
+                transaction = transaction
+                    .commented_rule(CHAIN, &comment, |rule| {
+                        rule.load(link, 0).equals(bridge.as_bytes()).counter().verdict(Verdict::Accept)
+                    })
+                    .commented_rule(CHAIN, &comment, |rule| {
+                        rule.load(link, 0)
+                            .equals(LINK_PREFIX.as_bytes())
+                            .within(address, network.address.subnet())
+                            .counter()
+                            .verdict(Verdict::Accept)
+                    });
+            }
         }
         transaction
     }
@@ -129,7 +131,7 @@ impl Firewall {
     /// Tells of what else drops forwarded packets on this host.
     pub(crate) fn warnings(&mut self) -> Result<Vec<String>, Error> {
         let mut warnings = Vec::new();
-        let bridge = self.layout.bridge.clone();
+        let bridge = self.default_bridge();
         // Both tables are called "ip filter", so one that iptables-legacy keeps is not seen here.
         if !self.checks_sources() {
             warnings.push(
@@ -158,11 +160,16 @@ impl Firewall {
             if chain.hook == Some(HOOK_FORWARD) && chain.policy == Some(DROP) && !ours {
                 warnings.push(format!(
                     "the chain {} of the nftables table {} drops forwarded packets; let those of {} pass there",
-                    chain.name, chain.table, self.layout.bridge
+                    chain.name, chain.table, bridge
                 ));
             }
         }
         Ok(warnings)
+    }
+
+    /// The bridge of the default network, which is the first.
+    fn default_bridge(&self) -> String {
+        self.networks.first().map(|network| network.bridge.clone()).unwrap_or_default()
     }
 
     /// The policy of iptables' chain, where there is one.

@@ -9,7 +9,7 @@
 //! set senders     port . hardware address . address     what each port may send from
 //! set ports       port                                  all that are checked
 //! set loose       port . hardware address               ports of containers that may be routers
-//! set addresses   address                               the gateway and all containers
+//! set addresses   address                               the gateways and all containers
 //!
 //! chain prerouting   IPv4 and ARP from the port's own addresses passes; from a checked port
 //!                    nothing else does, unless its container may be a router
@@ -19,10 +19,10 @@
 //! routers, neighbours or addresses. 0.0.0.0 is everybody's, for DHCP clients and ARP probes (RFC
 //! 2131, RFC 5227). Ports that somebody else added to the bridge are not checked.
 
+use super::Content;
 use super::expression::{Expressions, Field, IP, Verdict};
-use super::table::{ADDRESS, HARDWARE_ADDRESS, LINK_NAME, LINK_NAME_LENGTH, link_key};
+use super::sets::{ADDRESS, HARDWARE_ADDRESS, LINK_NAME, LINK_NAME_LENGTH, link_key};
 use super::transaction::{Element, Hook, Set, Transaction};
-use super::{Layout, Station};
 use crate::endpoint::SourceCheck;
 
 /// A hardware address and two bytes that keep what follows at a multiple of four.
@@ -37,6 +37,7 @@ const SENDERS: Set = Set {
     key_type: LINK_NAME << 12 | HARDWARE_ADDRESS << 6 | ADDRESS,
     key_length: LINK_NAME_LENGTH + HARDWARE_ADDRESS_LENGTH + 4,
     in_host_order: false,
+    has_intervals: false,
     data: None,
 };
 const PORTS: Set = Set {
@@ -45,6 +46,7 @@ const PORTS: Set = Set {
     key_type: LINK_NAME,
     key_length: LINK_NAME_LENGTH,
     in_host_order: true,
+    has_intervals: false,
     data: None,
 };
 const LOOSE: Set = Set {
@@ -53,17 +55,25 @@ const LOOSE: Set = Set {
     key_type: LINK_NAME << 6 | HARDWARE_ADDRESS,
     key_length: LINK_NAME_LENGTH + HARDWARE_ADDRESS_LENGTH,
     in_host_order: false,
+    has_intervals: false,
     data: None,
 };
-const ADDRESSES: Set =
-    Set { name: "addresses", id: 9, key_type: ADDRESS, key_length: 4, in_host_order: false, data: None };
+const ADDRESSES: Set = Set {
+    name: "addresses",
+    id: 9,
+    key_type: ADDRESS,
+    key_length: 4,
+    in_host_order: false,
+    has_intervals: false,
+    data: None,
+};
 
 /// `NF_BR_PRE_ROUTING`, before the host's own rules and before bridged packets go to IPv4's
 /// (`NF_BR_PRI_NAT_DST_BRIDGED` of linux/netfilter_bridge.h).
 const PREROUTING: Hook = Hook { kind: "filter", number: 0, priority: -300 };
 
 /// Adds the table anew to a transaction that is about it.
-pub(super) fn rebuild(transaction: Transaction, layout: &Layout) -> Transaction {
+pub(super) fn rebuild(transaction: Transaction) -> Transaction {
     let transaction = transaction
         .table()
         .delete_table()
@@ -74,8 +84,7 @@ pub(super) fn rebuild(transaction: Transaction, layout: &Layout) -> Transaction 
         .set(&ADDRESSES)
         .chain("loose", None)
         .chain("prerouting", Some(PREROUTING));
-    let gateway = (layout.address.address.octets().to_vec(), None);
-    loose(prerouting(transaction)).add_elements(ADDRESSES.name, &[gateway])
+    loose(prerouting(transaction))
 }
 
 fn prerouting(transaction: Transaction) -> Transaction {
@@ -126,22 +135,24 @@ fn loose(transaction: Transaction) -> Transaction {
         .rule("loose", |rule| rule.verdict(Verdict::Drop))
 }
 
-/// The elements that these stations need, a set each.
-pub(super) fn elements(stations: &[Station]) -> [(&'static Set, Vec<Element>); 4] {
-    let key = |parts: &[&[u8]]| (parts.concat(), None);
+/// The elements that this content needs, a set each.
+pub(super) fn elements(content: &Content) -> [(&'static Set, Vec<Element>); 4] {
+    let stations = &content.stations;
     let mut senders = Vec::with_capacity(2 * stations.len());
     let mut loose = Vec::new();
     for station in stations {
         let port = link_key(&station.link);
         let mut mac = station.mac.bytes().to_vec();
         mac.resize(HARDWARE_ADDRESS_LENGTH as usize, 0);
-        senders.push(key(&[&port, &mac, &station.address.octets()]));
-        senders.push(key(&[&port, &mac, &[0; 4]]));
+        senders.push(Element::key(&[&port, &mac, &station.address.octets()]));
+        senders.push(Element::key(&[&port, &mac, &[0; 4]]));
         if station.check == SourceCheck::Loose {
-            loose.push(key(&[&port, &mac]));
+            loose.push(Element::key(&[&port, &mac]));
         }
     }
-    let ports = stations.iter().map(|station| (link_key(&station.link), None)).collect();
-    let addresses = stations.iter().map(|station| (station.address.octets().to_vec(), None)).collect();
+    let ports = stations.iter().map(|station| Element::key(&[&link_key(&station.link)])).collect();
+    let gateways = content.networks.iter().map(|network| network.address.address);
+    let addresses = gateways.chain(stations.iter().map(|station| station.address));
+    let addresses = addresses.map(|address| Element::key(&[&address.octets()])).collect();
     [(&SENDERS, senders), (&PORTS, ports), (&LOOSE, loose), (&ADDRESSES, addresses)]
 }

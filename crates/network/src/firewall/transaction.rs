@@ -44,6 +44,7 @@ const SET_ID: u16 = 10;
 const SET_USER_DATA: u16 = 13;
 /// Tells nft that the key is in the machine's byte order: type, length, value.
 const KEY_IN_HOST_ORDER: [u8; 6] = [0, 4, 1, 0, 0, 0];
+const SET_HAS_INTERVALS: u32 = 4;
 const SET_IS_MAP: u32 = 8;
 const ELEMENTS_TABLE: u16 = 1;
 const ELEMENTS_SET: u16 = 2;
@@ -51,6 +52,9 @@ const ELEMENTS_LIST: u16 = 3;
 const LIST_ELEMENT: u16 = 1;
 const ELEMENT_KEY: u16 = 1;
 const ELEMENT_DATA: u16 = 2;
+const ELEMENT_FLAGS: u16 = 3;
+/// `NFT_SET_ELEM_INTERVAL_END`: the first key behind an interval.
+const INTERVAL_END: u32 = 1;
 const DATA_VALUE: u16 = 1;
 /// `NF_ACCEPT`.
 const ACCEPT: u32 = 1;
@@ -86,12 +90,33 @@ pub(super) struct Set {
     pub(super) key_length: u32,
     /// Whether nft reads the key as one of the machine's byte order, as it does names of links.
     pub(super) in_host_order: bool,
+    /// Whether elements are intervals of keys.
+    pub(super) has_intervals: bool,
     /// The same of the data, for a map.
     pub(super) data: Option<(u32, u32)>,
 }
 
-/// An element of a set or map: key and data.
-pub(super) type Element = (Vec<u8>, Option<Vec<u8>>);
+/// An element of a set or map.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Element {
+    pub(super) key: Vec<u8>,
+    /// What a map has for the key.
+    pub(super) data: Option<Vec<u8>>,
+    /// Whether the key is the first one behind an interval.
+    pub(super) ends_interval: bool,
+}
+
+impl Element {
+    /// An element of a set, its key in parts.
+    pub(super) fn key(parts: &[&[u8]]) -> Self {
+        Self { key: parts.concat(), ..Self::default() }
+    }
+
+    /// The same as one of a map.
+    pub(super) fn with(self, data: &[u8]) -> Self {
+        Self { data: Some(data.to_vec()), ..self }
+    }
+}
 
 /// A transaction under construction. What is added changes one table, until another is chosen.
 #[derive(Debug)]
@@ -184,7 +209,7 @@ impl Transaction {
             .message(NEW_SET, netlink::CREATE)
             .string(SET_TABLE, &self.table.name)
             .string(SET_NAME, set.name)
-            .network_u32(SET_FLAGS, if set.data.is_some() { SET_IS_MAP } else { 0 })
+            .network_u32(SET_FLAGS, flags(set))
             .network_u32(SET_KEY_TYPE, set.key_type)
             .network_u32(SET_KEY_LENGTH, set.key_length)
             .network_u32(SET_ID, set.id);
@@ -225,9 +250,19 @@ impl Transaction {
     }
 }
 
-fn append_element(list: Message, (key, data): &Element) -> Message {
+fn flags(set: &Set) -> u32 {
+    let intervals = if set.has_intervals { SET_HAS_INTERVALS } else { 0 };
+    let map = if set.data.is_some() { SET_IS_MAP } else { 0 };
+    intervals | map
+}
+
+fn append_element(list: Message, Element { key, data, ends_interval }: &Element) -> Message {
     list.nested(LIST_ELEMENT, |element| {
         let element = element.nested(ELEMENT_KEY, |nested| nested.attribute(DATA_VALUE, key));
+        let element = match ends_interval {
+            true => element.network_u32(ELEMENT_FLAGS, INTERVAL_END),
+            false => element,
+        };
         match data {
             Some(data) => element.nested(ELEMENT_DATA, |nested| nested.attribute(DATA_VALUE, data)),
             None => element,

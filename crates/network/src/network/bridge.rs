@@ -9,7 +9,7 @@ use crate::options::BridgeChoice;
 use crate::route::{Link, PROXY_ARP, ROUTE_LOCALNET, Routing};
 use crate::subnet::{InterfaceAddress, Subnet, choose_free};
 
-use super::{Bridge, host};
+use super::{Bridge, switches};
 
 /// The default MTU of Ethernet, for a host without a default route.
 const ETHERNET_MTU: u32 = 1500;
@@ -117,7 +117,7 @@ fn configure(
         }
     };
     faults.pass(Step::AddressBridge)?;
-    host::refuse_ipv6(name)?;
+    switches::refuse_ipv6(name)?;
     routing.set_up(&link, Some(mtu))?;
     faults.pass(Step::SetBridgeUp)?;
     Ok(Bridge { name: link.name, index: link.index, address, own: true })

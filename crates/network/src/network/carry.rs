@@ -8,8 +8,8 @@
 
 use std::os::fd::BorrowedFd;
 
-use super::{Active, LinkState, host};
-use crate::endpoint::{Endpoint, INTERFACE_NAME};
+use super::{Active, LinkState, switches};
+use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::fault::Step;
 use crate::mac::MacAddress;
@@ -24,17 +24,17 @@ impl Active {
         state: LinkState,
         namespace: BorrowedFd<'_>,
     ) -> Result<(), Error> {
-        self.faults.pass(Step::CreateLink)?;
-        host::refuse_ipv6(&endpoint.link)?;
+        self.host.faults.pass(Step::CreateLink)?;
+        switches::refuse_ipv6(&endpoint.link)?;
         let (link, bridge) = {
-            let mut routing = self.routing();
+            let mut routing = self.host.routing();
             (routing.existing_link(&endpoint.link)?, routing.existing_link(&self.bridge.name)?)
         };
         let gateway = if state == LinkState::Port { bridge.mac } else { link.mac };
         let inside =
             std::thread::scope(|scope| scope.spawn(|| set_up_inside(endpoint, gateway, namespace)).join());
         inside.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        let mut routing = self.routing();
+        let mut routing = self.host.routing();
         routing.existing_link(&link.name)?;
         if state == LinkState::Port {
             // The bridge itself carries packets only since its first port does.
@@ -44,7 +44,7 @@ impl Active {
         } else {
             routing.add_neighbour(&link, endpoint.address, endpoint.mac)?;
         }
-        Ok(self.faults.pass(Step::CarryPackets)?)
+        Ok(self.host.faults.pass(Step::CarryPackets)?)
     }
 }
 
@@ -56,10 +56,10 @@ fn set_up_inside(
 ) -> Result<(), Error> {
     sys::network_namespace::join(namespace).map_err(|source| Error::Socket { source })?;
     let mut routing = Routing::open()?;
-    let link = routing.existing_link(INTERFACE_NAME)?;
+    let link = routing.existing_link(&endpoint.interface_name)?;
     routing.set_up_without_ipv6(&link)?;
     // Asking for a link lets the kernel first do what is pending for it (since 6.8).
-    routing.existing_link(INTERFACE_NAME)?;
+    routing.existing_link(&endpoint.interface_name)?;
     match gateway {
         Some(mac) => routing.add_neighbour(&link, endpoint.gateway, mac),
         None => Ok(()),

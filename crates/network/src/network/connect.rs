@@ -63,7 +63,7 @@ impl Network {
             let wanted: BTreeSet<Opening> = openings.iter().copied().collect();
             wanted.into_iter().filter(|opening| !entry.endpoint.openings.contains(opening)).collect()
         };
-        if let Some(mut firewall) = active.firewall() {
+        if let Some(mut firewall) = active.host.firewall() {
             active.add_rules(&mut firewall, &Content { openings: new.clone(), ..Content::default() })?;
         }
         if let Some(entry) = active.book().endpoints.get_mut(container) {
@@ -107,7 +107,7 @@ impl Network {
         let mut errors = active.take_away(&entry, openings);
         let mut book = active.book();
         book.addresses.release(entry.endpoint.address);
-        book.ports.release(entry.held);
+        active.host.ports().release(entry.held);
         if errors.is_empty() { Ok(()) } else { Err(errors.remove(0).with(errors)) }
     }
 }
@@ -123,7 +123,7 @@ impl Active {
     fn add_rules(&self, firewall: &mut Firewall, content: &Content) -> Result<(), Error> {
         match firewall.add(content) {
             Err(Error::Firewall { source }) if source.is(Errno::NOENT) => {
-                firewall.rebuild(&self.book().content())?;
+                firewall.rebuild(self.host.content())?;
                 firewall.add(content)
             }
             result => result,
@@ -140,6 +140,7 @@ impl Active {
     ) -> Result<LinkState, Error> {
         let mut pair = Pair {
             name: &endpoint.link,
+            inside: &endpoint.interface_name,
             mac: endpoint.mac,
             mtu: self.mtu,
             group: self.group,
@@ -162,10 +163,10 @@ impl Active {
     /// A link of the same name can only be a leftover: of this container's last run, in a namespace
     /// that others live on in, or of another daemon. It is replaced.
     fn create_pair(&self, pair: &Pair<'_>) -> Result<(), Error> {
-        let mut routing = self.routing();
+        let mut routing = self.host.routing();
         match routing.create_pair(pair) {
             Err(Error::Link { source, .. }) if source.is(Errno::EXIST) && source.position == Some(0) => {
-                for left in self.reaper.take_back() {
+                for left in self.host.reaper.take_back() {
                     routing.delete_link(&left)?;
                 }
                 routing.delete_link(pair.name)?;
@@ -183,16 +184,16 @@ impl Active {
     /// Leads packets for the container's address to its own link, and lets bridge and link
     /// answer for each other's addresses, so that to containers it is one network.
     fn route_link(&self, endpoint: &Endpoint) -> Result<(), Error> {
-        let mut routing = self.routing();
+        let mut routing = self.host.routing();
         let link = routing.existing_link(&endpoint.link)?;
         bridge::answer_for_links(&mut routing, &self.bridge)?;
         routing.answer_at_once(&link)?;
         routing.add_host_route(&link, endpoint.address, endpoint.gateway)?;
-        Ok(self.faults.pass(Step::RouteLink)?)
+        Ok(self.host.faults.pass(Step::RouteLink)?)
     }
 
     fn unlink(&self, endpoint: &Endpoint, error: Error) -> Error {
-        let mut routing = self.routing();
+        let mut routing = self.host.routing();
         let Bridge { name, index, .. } = &self.bridge;
         let left = [
             routing.delete_link(&endpoint.link).err(),
@@ -204,16 +205,16 @@ impl Active {
     /// Opens the published ports and forgets what the kernel remembers of packets that came for
     /// them before.
     fn open_firewall(&self, endpoint: &Endpoint, link: LinkState) -> Result<(), Error> {
-        let Some(mut firewall) = self.firewall() else { return Ok(()) };
+        let Some(mut firewall) = self.host.firewall() else { return Ok(()) };
         let Some(place) = link.place() else { return Ok(()) };
         let content = Content::of(endpoint, place);
         firewall.forward_if_needed()?;
         self.add_rules(&mut firewall, &content)?;
-        let result = self.faults.pass(Step::OpenFirewall).map_err(Error::from).and_then(|()| {
+        let result = self.host.faults.pass(Step::OpenFirewall).map_err(Error::from).and_then(|()| {
             for port in endpoint.ports.iter().filter(|port| port.container.protocol == Protocol::Udp) {
                 firewall.forget_port(port.container.protocol, port.host_port)?;
             }
-            Ok(self.faults.pass(Step::ForgetConnections)?)
+            Ok(self.host.faults.pass(Step::ForgetConnections)?)
         });
         result.map_err(|error| {
             let left = firewall.withdraw(&content).err();
@@ -222,7 +223,7 @@ impl Active {
     }
 
     fn close_openings(&self, openings: Vec<Opening>) -> Result<(), Error> {
-        match self.firewall() {
+        match self.host.firewall() {
             Some(mut firewall) => firewall.withdraw(&Content { openings, ..Content::default() }),
             None => Ok(()),
         }
@@ -233,7 +234,7 @@ impl Active {
     fn take_away(&self, entry: &Entry, openings: Vec<Opening>) -> Vec<Error> {
         let mut errors = Vec::new();
         let endpoint = &entry.endpoint;
-        if let Some(mut firewall) = self.firewall() {
+        if let Some(mut firewall) = self.host.firewall() {
             let place = entry.link.place();
             let mut content = place.map_or_else(Content::default, |place| Content::of(endpoint, place));
             content.openings = openings;
@@ -241,11 +242,11 @@ impl Active {
         }
         if entry.link == LinkState::Port {
             let Bridge { name, index, .. } = &self.bridge;
-            errors.extend(self.routing().delete_neighbour(name, *index, endpoint.address).err());
+            errors.extend(self.host.routing().delete_neighbour(name, *index, endpoint.address).err());
         }
         if entry.link != LinkState::Missing {
-            self.reaper.take(endpoint.link.clone());
-            if let Some(mut firewall) = self.firewall() {
+            self.host.reaper.take(endpoint.link.clone());
+            if let Some(mut firewall) = self.host.firewall() {
                 errors.extend(firewall.forget_address(endpoint.address).err());
             }
         }

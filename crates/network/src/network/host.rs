@@ -1,56 +1,125 @@
-//! Switches of the whole host.
+//! What the host has once, whatever networks there are: the routing socket, the firewall's tables, the
+//! book of ports, the reaper of interfaces, the faults of a test.
+//!
+//! Locks are taken in this order: firewall, list of networks, a network's book, book of ports. The
+//! kernel is never asked while a book is held.
 
-use std::io;
-use std::ops::RangeInclusive;
-use std::path::Path;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
+use model::ContainerId;
+
+use super::reaper::Reaper;
+use super::{Active, locked};
+use crate::endpoint::link_name;
 use crate::error::Error;
+use crate::fault::Faults;
+use crate::firewall::{Content, Firewall};
+use crate::held_ports::PortBook;
+use crate::route::Routing;
 
-const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
-/// A directory an interface.
-const IPV6_SETTINGS: &str = "/proc/sys/net/ipv6/conf";
-const EPHEMERAL_PORTS: &str = "/proc/sys/net/ipv4/ip_local_port_range";
-/// What the kernel has by default.
-const DEFAULT_EPHEMERAL_PORTS: RangeInclusive<u16> = 32768..=60999;
-
-/// Turns the host's forwarding on, unless it is.
-pub(super) fn forward() -> Result<(), Error> {
-    if forwards() {
-        return Ok(());
-    }
-    let path = Path::new(FORWARDING);
-    std::fs::write(path, "1").map_err(|source| Error::Setting { path: path.to_owned(), value: "1", source })
+/// The part of an engine's networking that is the host's.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) faults: Faults,
+    pub(super) reaper: Reaper,
+    routing: Mutex<Routing>,
+    /// `None` with `--iptables=false`.
+    firewall: Option<Mutex<Firewall>>,
+    ports: Mutex<PortBook>,
+    networks: Mutex<Vec<Weak<Active>>>,
+    /// Counts networks.
+    last_number: AtomicU32,
+    /// Counts endpoints, so that each interface has a new name.
+    generation: AtomicU32,
 }
 
-/// Whether the host forwards packets.
-pub(super) fn forwards() -> bool {
-    read(FORWARDING).is_ok_and(|content| content.trim() == "1")
+/// What a host is made of.
+pub(super) struct Parts {
+    pub(super) faults: Faults,
+    pub(super) reaper: Reaper,
+    pub(super) routing: Routing,
+    pub(super) firewall: Option<Firewall>,
+    pub(super) ports: PortBook,
+    /// How many endpoints there were before, so that their names are not met again soon.
+    pub(super) known: u32,
 }
 
-/// Lets the host's interface take nothing of IPv6: no address or route that somebody announces on
-/// its link, and no packet. A kernel without IPv6 has nothing to set.
-pub(super) fn refuse_ipv6(interface: &str) -> Result<(), Error> {
-    let directory = Path::new(IPV6_SETTINGS).join(interface);
-    for (name, value) in [("accept_ra", "0"), ("autoconf", "0"), ("disable_ipv6", "1")] {
-        let path = directory.join(name);
-        match std::fs::write(&path, value) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            result => result.map_err(|source| Error::Setting { path, value, source })?,
+impl Host {
+    pub(super) fn new(parts: Parts) -> Self {
+        Self {
+            faults: parts.faults,
+            reaper: parts.reaper,
+            routing: Mutex::new(parts.routing),
+            firewall: parts.firewall.map(Mutex::new),
+            ports: Mutex::new(parts.ports),
+            networks: Mutex::default(),
+            last_number: AtomicU32::new(super::DEFAULT_NETWORK),
+            generation: AtomicU32::new(parts.known.wrapping_mul(7)),
         }
     }
-    Ok(())
-}
 
-/// The ports that the kernel gives to whoever asks for any.
-pub(super) fn ephemeral_ports() -> RangeInclusive<u16> {
-    let parse = |content: String| {
-        let mut words = content.split_whitespace();
-        let (first, last) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-        (0 < first && first <= last).then_some(first..=last)
-    };
-    read(EPHEMERAL_PORTS).ok().and_then(parse).unwrap_or(DEFAULT_EPHEMERAL_PORTS)
-}
+    pub(super) fn routing(&self) -> MutexGuard<'_, Routing> {
+        locked(&self.routing)
+    }
 
-fn read(path: &str) -> io::Result<String> {
-    std::fs::read_to_string(path)
+    pub(super) fn firewall(&self) -> Option<MutexGuard<'_, Firewall>> {
+        self.firewall.as_ref().map(locked)
+    }
+
+    pub(super) fn ports(&self) -> MutexGuard<'_, PortBook> {
+        locked(&self.ports)
+    }
+
+    /// A number that no network of this host has had.
+    pub(super) fn new_number(&self) -> u32 {
+        self.last_number.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
+    }
+
+    /// Counts a network as one of this host.
+    pub(super) fn register(&self, network: &Arc<Active>) {
+        let mut networks = locked(&self.networks);
+        networks.retain(|network| network.strong_count() > 0);
+        networks.push(Arc::downgrade(network));
+    }
+
+    fn networks(&self) -> Vec<Arc<Active>> {
+        locked(&self.networks).iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// A name for the host's end of a container's next interface, which none of its others has.
+    pub(super) fn new_link_name(&self, container: &ContainerId) -> String {
+        let networks = self.networks();
+        let link =
+            |network: &Arc<Active>| Some(network.book().endpoints.get(container)?.endpoint.link.clone());
+        let taken: HashSet<String> = networks.iter().filter_map(link).collect();
+        loop {
+            let generation = self.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+            let name = link_name(container, generation);
+            // A container of 26 networks has all names taken; the kernel then refuses the last.
+            if !taken.contains(&name) || taken.len() >= 26 {
+                return name;
+            }
+        }
+    }
+
+    /// What the tables hold for all endpoints of all networks.
+    pub(super) fn content(&self) -> Content {
+        let mut content = Content::default();
+        for network in self.networks() {
+            content.append(network.book().content());
+        }
+        content
+    }
+
+    /// Makes the engine's rules anew where somebody has removed some.
+    pub(super) fn mend_firewall(&self) -> Result<(), Error> {
+        let Some(mut firewall) = self.firewall() else { return Ok(()) };
+        if !firewall.is_whole()? {
+            firewall.rebuild(self.content())?;
+            tracing::warn!("another program removed firewall rules of this engine; they are made again");
+        }
+        firewall.follow_host()
+    }
 }

@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use super::bridge::{self, Made};
+use super::host::{Host, Parts};
 use super::reaper::Reaper;
 use super::watcher::Watcher;
-use super::{Active, Book, Bridge, Entry, LinkState, Network, host};
+use super::{Active, Book, Bridge, DEFAULT_NETWORK, Entry, LinkState, Network, switches};
 use crate::addresses::AddressPool;
 use crate::endpoint::{Endpoint, is_link_name};
 use crate::error::Error;
 use crate::fault::{Faults, Step};
-use crate::firewall::{Firewall, Layout};
+use crate::firewall::{Content, Firewall, Layout};
 use crate::held_ports::PortBook;
 use crate::options::{Options, OptionsError};
 use crate::route::{Link, Routing};
@@ -54,6 +55,27 @@ impl Network {
         let opening = Opening { options, bridge, mtu, faults, warnings: Vec::new() };
         opening.finish(routing, known, made)
     }
+
+    /// Makes or adopts a further network on the host of this one. Its containers reach those of other
+    /// networks only by published ports. What the options say of the whole host counts for the first
+    /// network alone.
+    ///
+    /// # Errors
+    /// As [`Network::open`]; a network without a bridge.
+    pub fn open_beside(&self, options: &Options, known: Vec<Endpoint>) -> Result<Self, Error> {
+        options.check()?;
+        let host = Arc::clone(&self.active()?.host);
+        let mut routing = Routing::open()?;
+        let mtu = match options.mtu {
+            Some(mtu) => mtu,
+            None => bridge::default_mtu(&mut routing)?,
+        };
+        let faults = host.faults.clone();
+        let prepared = bridge::prepare(&mut routing, &options.bridge, &known, mtu, &faults)?;
+        let Some((bridge, made)) = prepared else { return Err(Error::Disabled) };
+        let opening = Opening { options, bridge, mtu, faults, warnings: Vec::new() };
+        opening.join(host, &mut routing, known, made)
+    }
 }
 
 /// What is known while the network opens.
@@ -68,8 +90,19 @@ struct Opening<'a> {
 impl Opening<'_> {
     fn finish(mut self, mut routing: Routing, known: Vec<Endpoint>, made: Made) -> Result<Network, Error> {
         let mut firewall = None;
-        match self.steps(&mut routing, known, &mut firewall) {
-            Ok((book, reaper)) => self.network(routing, firewall, book, reaper),
+        let mut ports = PortBook::new(switches::ephemeral_ports());
+        match self.steps(&mut routing, known, &mut firewall, &mut ports) {
+            Ok((book, reaper)) => {
+                let known = u32::try_from(book.endpoints.len()).unwrap_or(u32::MAX);
+                let faults = self.faults.clone();
+                let host = Host::new(Parts { faults, reaper, routing, firewall, ports, known });
+                let host = Arc::new(host);
+                let watcher = match host.firewall().is_some() {
+                    true => Some(Watcher::start(Arc::clone(&host))?),
+                    false => None,
+                };
+                Ok(self.network(host, DEFAULT_NETWORK, book, watcher))
+            }
             Err(error) => {
                 let left = firewall.and_then(|mut it| it.remove().err());
                 let mut left: Vec<Error> = left.into_iter().collect();
@@ -79,59 +112,90 @@ impl Opening<'_> {
         }
     }
 
+    /// Opens a further network.
+    fn join(
+        mut self,
+        host: Arc<Host>,
+        routing: &mut Routing,
+        known: Vec<Endpoint>,
+        made: Made,
+    ) -> Result<Network, Error> {
+        let number = host.new_number();
+        let book = match self.book(routing, known, &mut host.ports()) {
+            Ok(book) => book,
+            Err(error) => return Err(error.with(made.undo(routing))),
+        };
+        if let Some(mut firewall) = host.firewall() {
+            let added = firewall.add_network(self.layout(number), book.content());
+            let added = added.and_then(|()| Ok(self.faults.pass(Step::BuildFirewall)?));
+            if let Err(error) = added {
+                let mut left: Vec<Error> = firewall.remove_network(number).err().into_iter().collect();
+                let mut ports = host.ports();
+                book.endpoints.into_values().for_each(|entry| ports.release(entry.held));
+                left.extend(made.undo(routing));
+                return Err(error.with(left));
+            }
+        }
+        Ok(self.network(host, number, book, None))
+    }
+
+    fn book(
+        &mut self,
+        routing: &mut Routing,
+        known: Vec<Endpoint>,
+        ports: &mut PortBook,
+    ) -> Result<Book, Error> {
+        self.configure_host(routing)?;
+        let links = self.collect_links(routing, &known)?;
+        self.faults.pass(Step::CollectLinks)?;
+        let book = self.adopt(routing, known, &links, ports)?;
+        self.faults.pass(Step::AdoptEndpoints)?;
+        Ok(book)
+    }
+
     fn steps(
         &mut self,
         routing: &mut Routing,
         known: Vec<Endpoint>,
         firewall: &mut Option<Firewall>,
+        ports: &mut PortBook,
     ) -> Result<(Book, Reaper), Error> {
-        self.configure_host(routing)?;
-        let links = self.collect_links(routing, &known)?;
-        self.faults.pass(Step::CollectLinks)?;
-        let book = self.adopt(routing, known, &links)?;
-        self.faults.pass(Step::AdoptEndpoints)?;
+        let book = self.book(routing, known, ports)?;
         if self.options.firewall {
-            let built = Firewall::build(self.layout(), &book.content())?;
+            let networks = vec![self.layout(DEFAULT_NETWORK)];
+            let content = Content { networks, ..book.content() };
+            let built = Firewall::build(&self.bridge.name, &content)?;
             let built = firewall.insert(built);
             self.faults.pass(Step::BuildFirewall)?;
             built.forward_on_host()?;
             self.warnings.extend(built.warnings()?);
             self.faults.pass(Step::ForwardOnHost)?;
         } else {
-            Firewall::remove_left(self.layout())?;
+            Firewall::remove_left(&self.bridge.name)?;
         }
         let reaper = Reaper::start(Routing::open()?, group_of(GOING, &self.bridge.name))?;
         Ok((book, reaper))
     }
 
-    fn network(
-        self,
-        routing: Routing,
-        firewall: Option<Firewall>,
-        book: Book,
-        reaper: Reaper,
-    ) -> Result<Network, Error> {
+    fn network(self, host: Arc<Host>, number: u32, book: Book, watcher: Option<Watcher>) -> Network {
         let active = Arc::new(Active {
+            host: Arc::clone(&host),
+            number,
             group: group_of(LIVING, &self.bridge.name),
             bridge: self.bridge,
             default_host_ip: self.options.default_host_ip,
             mtu: self.mtu,
             communicate: self.options.inter_container_communication,
-            faults: self.faults,
             book: Mutex::new(book),
-            routing: Mutex::new(routing),
-            reaper,
-            firewall: firewall.map(Mutex::new),
         });
-        let watcher = match active.firewall.is_some() {
-            true => Some(Watcher::start(Arc::clone(&active))?),
-            false => None,
-        };
-        Ok(Network { active: Some(active), warnings: self.warnings, watcher: Mutex::new(watcher) })
+        host.register(&active);
+        Network { active: Some(active), warnings: self.warnings, watcher: Mutex::new(watcher) }
     }
 
-    fn layout(&self) -> Layout {
+    fn layout(&self, number: u32) -> Layout {
         Layout {
+            number,
+            group: group_of(LIVING, &self.bridge.name),
             bridge: self.bridge.name.clone(),
             address: self.bridge.address,
             communicate: self.options.inter_container_communication,
@@ -141,8 +205,8 @@ impl Opening<'_> {
 
     fn configure_host(&mut self, routing: &mut Routing) -> Result<(), Error> {
         if self.options.forward {
-            host::forward()?;
-        } else if !host::forwards() {
+            switches::forward()?;
+        } else if !switches::forwards() {
             self.warnings.push(
                 "IPv4 forwarding is off and --ip-forward=false keeps it so: containers reach only this host"
                     .to_owned(),
@@ -182,13 +246,14 @@ impl Opening<'_> {
         Ok(living)
     }
 
-    fn adopt(&mut self, routing: &mut Routing, known: Vec<Endpoint>, links: &[Link]) -> Result<Book, Error> {
-        let mut book = Book {
-            addresses: self.addresses(routing)?,
-            ports: PortBook::new(host::ephemeral_ports()),
-            endpoints: HashMap::new(),
-            generation: 0,
-        };
+    fn adopt(
+        &mut self,
+        routing: &mut Routing,
+        known: Vec<Endpoint>,
+        links: &[Link],
+        ports: &mut PortBook,
+    ) -> Result<Book, Error> {
+        let mut book = Book { addresses: self.addresses(routing)?, endpoints: HashMap::new() };
         let own = self.bridge.address.subnet();
         if let Some(endpoint) = known.iter().find(|endpoint| !own.contains(endpoint.address)) {
             return Err(Error::RunningElsewhere { address: endpoint.address });
@@ -198,14 +263,11 @@ impl Opening<'_> {
                 let (address, container) = (endpoint.address, endpoint.container);
                 return Err(Error::AddressTaken { address, container });
             }
-            let (held, errors) = book.ports.adopt(&endpoint.ports);
+            let (held, errors) = ports.adopt(&endpoint.ports);
             self.warnings.extend(errors.iter().map(ToString::to_string));
             let link = self.adopt_link(routing, &endpoint, links)?;
             book.endpoints.insert(endpoint.container.clone(), Entry { endpoint, held, link });
-            book.generation = book.generation.wrapping_add(1);
         }
-        // Names of links made before the restart are not met again soon.
-        book.generation = book.generation.wrapping_mul(7);
         Ok(book)
     }
 
@@ -219,7 +281,7 @@ impl Opening<'_> {
         let Some(link) = links.iter().find(|link| link.name == endpoint.link) else {
             return Ok(LinkState::Missing);
         };
-        host::refuse_ipv6(&link.name)?;
+        switches::refuse_ipv6(&link.name)?;
         if link.master == Some(self.bridge.index) {
             return Ok(LinkState::Port);
         }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use sys::netlink::{Events, Listener, Protocol};
 
-use super::Active;
+use super::host::Host;
 use crate::error::Error;
 
 /// `NFNLGRP_NFTABLES`, linux/netfilter/nfnetlink.h.
@@ -32,14 +32,14 @@ pub(super) struct Watcher {
 }
 
 impl Watcher {
-    /// Starts the thread for a network that has a firewall.
-    pub(super) fn start(active: Arc<Active>) -> Result<Self, Error> {
+    /// Starts the thread for a host that has a firewall.
+    pub(super) fn start(host: Arc<Host>) -> Result<Self, Error> {
         let listener = Listener::open(Protocol::Netfilter, &[CHANGES_OF_RULES]);
         let listener = Arc::new(listener.map_err(|source| Error::Socket { source })?);
         let of_thread = Arc::clone(&listener);
         let thread = std::thread::Builder::new()
             .name("firewall".to_owned())
-            .spawn(move || watch(&of_thread, &active))
+            .spawn(move || watch(&of_thread, &host))
             .map_err(|source| Error::Socket { source })?;
         Ok(Self { listener, thread: Some(thread) })
     }
@@ -55,8 +55,8 @@ impl Drop for Watcher {
     }
 }
 
-fn watch(listener: &Listener, active: &Active) {
-    let own = active.firewall().and_then(|firewall| firewall.port());
+fn watch(listener: &Listener, host: &Host) {
+    let own = host.firewall().and_then(|firewall| firewall.port());
     loop {
         match others_changed(listener, own) {
             Ok(true) => {}
@@ -66,7 +66,7 @@ fn watch(listener: &Listener, active: &Active) {
                 return;
             }
         }
-        if let Err(error) = active.mend_firewall() {
+        if let Err(error) = host.mend_firewall() {
             tracing::warn!("cannot mend the firewall after another program changed it: {error}");
         }
     }
@@ -87,16 +87,4 @@ fn others_changed(listener: &Listener, own: Option<u32>) -> io::Result<bool> {
         crowd += u32::from(changed);
     }
     Ok(true)
-}
-
-impl Active {
-    /// Makes the engine's rules anew where somebody has removed some.
-    fn mend_firewall(&self) -> Result<(), Error> {
-        let Some(mut firewall) = self.firewall() else { return Ok(()) };
-        if !firewall.is_whole()? {
-            firewall.rebuild(&self.book().content())?;
-            tracing::warn!("another program removed firewall rules of this engine; they are made again");
-        }
-        firewall.follow_host()
-    }
 }

@@ -6,7 +6,6 @@ use rustix::io::Errno;
 use sys::netlink::{self, Message, RequestError};
 
 use super::{DELETE_LINK, FAMILY_IPV4, Link, NEW_LINK, Routing};
-use crate::endpoint::INTERFACE_NAME;
 use crate::error::Error;
 use crate::mac::MacAddress;
 
@@ -66,6 +65,8 @@ pub(crate) enum Attachment {
 pub(crate) struct Pair<'a> {
     /// The name of the host's end.
     pub(crate) name: &'a str,
+    /// The name of the container's end.
+    pub(crate) inside: &'a str,
     /// The hardware address of the container's end.
     pub(crate) mac: MacAddress,
     pub(crate) mtu: u32,
@@ -205,7 +206,7 @@ fn creation(pair: &Pair<'_>) -> Message {
         info.string(INFO_KIND, "veth").nested(INFO_DATA, |data| {
             data.nested(VETH_PEER, |peer| {
                 peer.fixed(&header(0, 0))
-                    .string(NAME, INTERFACE_NAME)
+                    .string(NAME, pair.inside)
                     .native_u32(NAMESPACE_DESCRIPTOR, descriptor)
                     .attribute(HARDWARE_ADDRESS, &pair.mac.bytes())
                     .native_u32(MTU, pair.mtu)

@@ -12,6 +12,7 @@ mod hostile;
 mod isolation;
 mod kill;
 mod many;
+mod networks;
 mod open;
 mod publish;
 mod world;

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use berth_network::{BridgeChoice, Endpoint, Network, Options, Request, SourceCheck};
+use berth_network::{BridgeChoice, Endpoint, INTERFACE_NAME, Network, Options, Request, SourceCheck};
 use model::ContainerId;
 
 /// The host's address towards the outside, and another host's.
@@ -139,14 +139,17 @@ impl Container {
 
 /// Does what a container's init does with its interface.
 pub(crate) fn configure(namespace: &Namespace, endpoint: &Endpoint) {
+    configure_without_route(namespace, endpoint);
+    namespace.run(|| ip(&format!("route add default via {}", endpoint.gateway)));
+}
+
+/// The same for a further interface.
+pub(crate) fn configure_without_route(namespace: &Namespace, endpoint: &Endpoint) {
     let interface = endpoint.interface();
     namespace.run(|| {
         ip("link set lo up");
         ip(&format!("addr add {}/{} dev {}", interface.address, interface.prefix_length, interface.name));
         ip(&format!("link set {} up", interface.name));
-        if let Some(gateway) = interface.gateway {
-            ip(&format!("route add default via {gateway}"));
-        }
     });
 }
 
@@ -175,7 +178,13 @@ pub(crate) fn request_with(number: u8, publish: &[&str], source_check: SourceChe
         bindings.entry(port).or_default().get_or_insert_default().push(binding);
     }
     let ports = berth_network::port::plan(&exposed, &bindings, false).expect("a plan");
-    Request { container: id(number), mac: None, source_check, ports }
+    Request {
+        container: id(number),
+        mac: None,
+        interface_name: INTERFACE_NAME.to_owned(),
+        source_check,
+        ports,
+    }
 }
 
 /// Runs ip(8) in the calling thread's namespace.
