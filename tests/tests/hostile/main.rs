@@ -2,12 +2,15 @@
 //! memory. One file for each attacker; `docs/security.md` names the tests.
 
 mod archive;
+mod bombs;
 mod clients;
 mod container;
 mod local_user;
+mod pages;
 mod registry;
 mod settings;
 mod system_calls;
+mod unfinished;
 
 use std::ops::{Deref, DerefMut};
 

@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 
 use berth_tests::{Engine, Options, host, sh};
 
+use super::Target;
+
 const PLACE: &str = "127.0.0.1:22390";
 
-fn engine(arguments: &[&str]) -> Engine {
+fn engine(arguments: &[&str]) -> Target {
     let mut all = vec!["--host".to_owned(), format!("tcp://{PLACE}")];
     all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
-    Engine::start_with(Options { arguments: all, ..Options::default() })
+    Target::start_with(Options { arguments: all, ..Options::default() })
 }
 
 /// Status and body of a request with these lines in its head.

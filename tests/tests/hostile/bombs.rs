@@ -9,6 +9,8 @@ use berth_tests::{Engine, Options};
 use serde_json::json;
 use tar::EntryType;
 
+use super::Target;
+
 /// What the daemon is told with `--unpack-allowance`, in MiB.
 const ALLOWANCE: usize = 48;
 /// The bomb: a gibibyte of zeros, made of pieces that are compressed once.
@@ -17,9 +19,9 @@ const PIECES: usize = 16;
 
 const TAR: [(&str, &str); 1] = [("Content-Type", "application/x-tar")];
 
-fn careful() -> Engine {
+fn careful() -> Target {
     let arguments = vec![format!("--unpack-allowance={ALLOWANCE}")];
-    Engine::start_with(Options { arguments, ..Options::default() })
+    Target::start_with(Options { arguments, ..Options::default() })
 }
 
 fn compress(program: &str, bytes: &[u8]) -> Vec<u8> {

@@ -7,6 +7,8 @@ use berth_tests::http::Connection;
 use berth_tests::{Engine, wait};
 use serde_json::json;
 
+use super::Target;
+
 /// What the daemon may hold of memory under any of these attacks.
 const MAXIMUM_MEMORY: u64 = 150 << 20;
 /// A body that is as large as one may be, but for its last megabyte.
@@ -29,7 +31,7 @@ fn refusal(connection: &mut Connection) -> (u16, String) {
 
 #[test]
 fn bodies_that_do_not_end_share_a_budget() {
-    let engine = Engine::start();
+    let engine = Target::start();
     let head = format!(
         "POST /v1.20/containers/create HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         16 << 20
@@ -70,7 +72,7 @@ fn bodies_that_do_not_end_share_a_budget() {
 
 #[test]
 fn heads_that_do_not_end_share_the_budget() {
-    let engine = Engine::start();
+    let engine = Target::start();
     let part = format!("GET /_ping HTTP/1.1\r\nHost: x\r\nX-Long: {}", "a".repeat(250 << 10));
     let mut unfinished = Vec::new();
     let mut refused = None;
@@ -91,7 +93,7 @@ fn heads_that_do_not_end_share_the_budget() {
 
 #[test]
 fn bodies_of_endless_small_values_are_refused_before_they_are_read() {
-    let engine = Engine::start();
+    let engine = Target::start();
     let body = format!("{{\"Labels\":[{}0]}}", "0,".repeat(7 << 20));
     let headers = [("Content-Type", "application/json")];
     let answer = engine.call("POST", "/containers/create", &headers, body.as_bytes());
