@@ -64,7 +64,7 @@ fn names_are_checked_and_taken_once() {
     }
     for name in ["-a", ".a", "_a", "a b", "a!", "a/b", "//a", "/", "é", "a", "0"] {
         let answer = engine.post_json(&path(name), &sh("true"));
-        assert!([400, 500].contains(&answer.status()), "{name:?}: {} {}", answer.status(), answer.text());
+        assert_eq!(answer.status(), 500, "{name:?}: {} {}", answer.status(), answer.text());
         let wanted = format!("Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed\n");
         assert_eq!(answer.text(), wanted);
     }
@@ -99,13 +99,13 @@ fn bad_bodies_are_refused_and_leave_nothing() {
         [b"", b"{", b"null", b"{}", b"[]", b"5", b"\"x\"", b"{\"Image\":\"busybox\",\"Cmd\":5}", b"\xff\xfe"];
     for body in bodies {
         let answer = engine.call("POST", "/containers/create", &[("Content-Type", "application/json")], body);
-        assert!([400, 500].contains(&answer.status()), "{body:?}: {} {}", answer.status(), answer.text());
+        assert_eq!(answer.status(), 500, "{body:?}: {} {}", answer.status(), answer.text());
         assert!(answer.text().len() > 1, "{body:?}: no words");
     }
     let body = sh("true").to_string();
     for kind in ["text/plain", "application/x-www-form-urlencoded", "json", ""] {
         let answer = engine.call("POST", "/containers/create", &[("Content-Type", kind)], body.as_bytes());
-        assert!([400, 500].contains(&answer.status()), "{kind:?}: {}", answer.status());
+        assert_eq!(answer.status(), 500, "{kind:?}: {}", answer.status());
         assert_eq!(answer.text(), format!("Content-Type specified ({kind}) must be 'application/json'\n"));
     }
     let charset = [("Content-Type", "application/json; charset=utf-8")];
@@ -139,7 +139,7 @@ fn values_of_wrong_types_are_refused() {
     for over in wrong {
         let body = merged(json!({ "Image": "busybox", "Cmd": ["true"] }), over.clone());
         let answer = engine.post_json("/containers/create", &body);
-        assert!([400, 500].contains(&answer.status()), "{over}: {} {}", answer.status(), answer.text());
+        assert_eq!(answer.status(), 500, "{over}: {} {}", answer.status(), answer.text());
     }
 }
 
@@ -172,7 +172,7 @@ fn values_out_of_range_are_refused_with_the_words_clients_know() {
     for (host, text) in cases {
         let answer =
             engine.post_json("/containers/create", &merged(sh("true"), json!({ "HostConfig": host })));
-        assert!([400, 404, 500].contains(&answer.status()), "{host}: {}", answer.status());
+        assert!([404, 500].contains(&answer.status()), "{host}: {}", answer.status());
         assert_eq!(answer.text(), text, "{host}");
     }
     let answer = engine.post_json("/containers/create", &merged(sh("true"), json!({ "WorkingDir": "rel" })));
@@ -207,6 +207,6 @@ fn commands_come_as_a_list_or_as_a_string_or_from_the_image() {
     let both = inspected(json!({ "Image": "busybox", "Entrypoint": ["echo", "a"], "Cmd": ["b"] }));
     assert_eq!((both["Path"].clone(), both["Args"].clone()), (json!("echo"), json!(["a", "b"])));
     let answer = engine.post_json("/containers/create", &json!({ "Image": "busybox" }));
-    assert!([400, 500].contains(&answer.status()));
+    assert_eq!(answer.status(), 500);
     assert_eq!(answer.text(), "No command specified\n");
 }

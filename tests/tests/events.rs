@@ -206,7 +206,7 @@ fn bad_values_are_refused() {
     let engine = Engine::start();
     for parameters in ["since=abc&until=1", "since=1&until=abc", "filters=%7Bbad", "filters=%5B%5D"] {
         let answer = engine.get(&format!("/events?{parameters}"));
-        assert!([400, 500].contains(&answer.status()), "{parameters}: {}", answer.status());
+        assert_eq!(answer.status(), 500, "{parameters}: {}", answer.status());
     }
 }
 

@@ -150,13 +150,13 @@ fn bad_requests_are_refused() {
     let path = format!("/containers/{id}/exec");
     for body in [json!({}), json!({ "Cmd": [] }), json!({ "Cmd": null })] {
         let answer = engine.post_json(&path, &body);
-        assert!([400, 500].contains(&answer.status()), "{body}: {}", answer.status());
+        assert_eq!(answer.status(), 500, "{body}: {}", answer.status());
         assert_eq!(answer.text(), "No exec command specified\n", "{body}");
     }
     for body in [json!([]), json!({ "Cmd": 5 }), json!({ "Cmd": [1] }), json!({ "Cmd": ["x"], "Tty": "yes" })]
     {
         let answer = engine.post_json(&path, &body);
-        assert!([400, 500].contains(&answer.status()), "{body}: {} {}", answer.status(), answer.text());
+        assert_eq!(answer.status(), 500, "{body}: {} {}", answer.status(), answer.text());
     }
     let answer = engine.call("POST", &path, &[("Content-Type", "text/plain")], b"{}");
     assert_eq!(answer.text(), "Content-Type specified (text/plain) must be 'application/json'\n");

@@ -138,7 +138,7 @@ fn lists_are_filtered() {
     let named = engine.get("/images/json?filter=dangling").expect(200).json();
     assert_eq!(named.as_array().map(Vec::len), Some(1), "{named}");
     let answer = engine.get("/images/json?filters=%7Bbad");
-    assert!([400, 500].contains(&answer.status()));
+    assert_eq!(answer.status(), 500);
     let _ = engine.delete(&format!("/images/{id}")).expect(200);
     let _ = engine.delete("/images/dangling").expect(200);
 }

@@ -107,7 +107,7 @@ fn bad_parameters_are_refused() {
         ("filters=%7B%22exited%22%3A%5B%22abc%22%5D%7D", "abc"),
     ] {
         let answer = engine.get(&format!("/containers/json?{parameters}"));
-        assert!([400, 500].contains(&answer.status()), "{parameters}: {}", answer.status());
+        assert_eq!(answer.status(), 400, "{parameters}: {}", answer.status());
         assert!(answer.text().contains(words), "{parameters}: {}", answer.text());
     }
     for parameters in ["since=nosuch", "before=nosuch"] {

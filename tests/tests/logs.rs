@@ -63,7 +63,7 @@ fn timestamps_and_since() {
     assert_eq!(logs(&engine, &id, &format!("stdout=1&since={}", since + 100)).0, "");
     assert_eq!(logs(&engine, &id, "stdout=1&since=0").0, "one\ntwo\n");
     let answer = engine.get(&format!("/containers/{id}/logs?stdout=1&since=abc"));
-    assert!([400, 500].contains(&answer.status()));
+    assert_eq!(answer.status(), 500);
 }
 
 #[test]

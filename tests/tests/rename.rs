@@ -38,13 +38,13 @@ fn taken_and_bad_names_are_refused() {
     }
     for name in ["-x", ".x", "_x", "a b", "a+b", "a/b", "x", "ä"] {
         let answer = engine.post(&format!("/containers/one/rename{}", query(&[("name", name)])));
-        assert!([400, 500].contains(&answer.status()), "{name:?}: {}", answer.status());
+        assert_eq!(answer.status(), 500, "{name:?}: {}", answer.status());
         let wanted = format!("Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed\n");
         assert!(answer.text().ends_with(&wanted), "{name:?}: {}", answer.text());
     }
     for path in ["/containers/one/rename", "/containers/one/rename?name="] {
         let answer = engine.post(path);
-        assert!([400, 500].contains(&answer.status()), "{path}: {}", answer.status());
+        assert_eq!(answer.status(), 500, "{path}: {}", answer.status());
     }
     let answer = engine.post("/containers/nosuch/rename?name=abc").expect(404);
     assert_eq!(answer.text(), "no such id: nosuch\n");

@@ -53,10 +53,10 @@ fn bad_bodies_are_refused_and_start_nothing() {
         [b"{".as_slice(), b"[]", b"\"x\"", b"{\"Memory\":\"x\"}", b"{\"Memory\":1}", b"{\"Binds\":[\"x\"]}"]
     {
         let answer = engine.call("POST", &path, &json, body);
-        assert!([400, 500].contains(&answer.status()), "{body:?}: {} {}", answer.status(), answer.text());
+        assert_eq!(answer.status(), 500, "{body:?}: {} {}", answer.status(), answer.text());
     }
     let answer = engine.call("POST", &path, &[("Content-Type", "text/plain")], b"{}");
-    assert!([400, 500].contains(&answer.status()));
+    assert_eq!(answer.status(), 500);
     assert_eq!(answer.text(), "Content-Type specified (text/plain) must be 'application/json'\n");
     assert_eq!(engine.state(&id, "StartedAt"), "0001-01-01T00:00:00Z");
 }

@@ -117,7 +117,7 @@ fn bad_signals_are_refused_before_anything_else() {
     for signal in ["FOO", "SIGFOO", "-1", "0x9", "65", "99999999999", "9x", "SIGSIGTERM", " KILL"] {
         for target in [id.as_str(), "nosuch"] {
             let answer = engine.post(&format!("/containers/{target}/kill{}", query(&[("signal", signal)])));
-            assert!([400, 500].contains(&answer.status()), "{signal}: {}", answer.status());
+            assert_eq!(answer.status(), 500, "{signal}: {}", answer.status());
             assert_eq!(answer.text(), format!("Invalid signal: {signal}\n"));
         }
     }
