@@ -43,15 +43,43 @@ pub fn create(
         // The clone itself needs the directory here.
         make_cgroup(&cgroup)?;
     }
-    let created = clone_init(host, spec, stdio, &joined, &devices, cgroup)?;
+    let mut created = clone_init(host, spec, stdio, &joined, &devices, cgroup)?;
+    // From here on a failure drops `created`, which undoes it.
+    match complete(host, spec, &devices, &mut created, made_before) {
+        Ok(()) => Ok(created),
+        Err(error) => Err(created.own_words(error)),
+    }
+}
+
+/// What the parent does for its child while that makes its mounts.
+fn complete(
+    host: &Host,
+    spec: &ContainerSpec,
+    devices: &[host_devices::Node],
+    created: &mut Created,
+    is_cgroup_made: bool,
+) -> Result<(), StartError> {
+    let pid = created.running.init.reference.pid;
+    created.running.init.reference.start_time =
+        start_time(&host.proc, pid).doing("reading the child's start time")?;
+    created.network_namespace = match spec.namespaces.network {
+        Namespace::Own => Some(open_network_namespace(host, pid)?),
+        // The child may not be in it yet.
+        Namespace::Process(process) => {
+            let namespace = open_network_namespace(host, process.pid)?;
+            require_process(host, process)?;
+            Some(namespace)
+        }
+        Namespace::Host => None,
+    };
     let cgroup = &created.running.cgroup;
-    if !made_before {
+    if !is_cgroup_made {
         make_cgroup(cgroup)?;
     }
     // A child that has failed already says why at the start.
     let _ = created.channel.command(&Command::CgroupMade);
-    cgroup.limit(spec, &devices)?;
-    Ok(created)
+    cgroup.limit(spec, devices)?;
+    Ok(())
 }
 
 /// What fails leaves no directory.
@@ -90,11 +118,7 @@ fn clone_init(
         }
     };
     drop(guard);
-    let start_time = start_time(&host.proc, pid);
-    let init = Process {
-        reference: ProcessReference { pid, start_time: *start_time.as_ref().unwrap_or(&0) },
-        pidfd,
-    };
+    let init = Process { reference: ProcessReference { pid, start_time: 0 }, pidfd };
     let running = Running {
         host: host.clone(),
         spec: spec.clone(),
@@ -103,20 +127,7 @@ fn clone_init(
         terminal: None,
         is_destroyed: Cell::new(false),
     };
-    let mut created = Created { running, channel: ours, network_namespace: None, is_in_cgroup };
-    // From here on a failure drops `created`, which undoes it.
-    start_time.doing("reading the child's start time")?;
-    created.network_namespace = match spec.namespaces.network {
-        Namespace::Own => Some(open_network_namespace(host, pid)?),
-        // The child may not be in it yet.
-        Namespace::Process(process) => {
-            let namespace = open_network_namespace(host, process.pid)?;
-            require_process(host, process)?;
-            Some(namespace)
-        }
-        Namespace::Host => None,
-    };
-    Ok(created)
+    Ok(Created { running, channel: ours, network_namespace: None, is_in_cgroup })
 }
 
 /// Of a child that is not reaped, or of a process that is known to be the one that is meant.

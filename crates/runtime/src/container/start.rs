@@ -54,15 +54,21 @@ impl Created {
             self.channel.command(&command).doing("telling the child to start")
         });
         if let Err(error) = commanded {
-            // A child that has failed by itself says more about it.
-            let _ = self.running.init.signal(Signal::KILL);
-            let told = await_program(&self.channel, &mut Gifts::default()).err();
-            return Err(told.filter(|told| !told.is_lost()).unwrap_or(error));
+            return Err(self.own_words(error));
         }
         let mut gifts = Gifts::default();
         await_program(&self.channel, &mut gifts)?;
         self.running.terminal = gifts.terminal;
         Ok(self.running)
+    }
+
+    /// The reason why the container cannot go on: what the child has reported, since the parent's error
+    /// may only be that the child is gone; the parent's error where the child has reported nothing.
+    pub(super) fn own_words(self, error: StartError) -> StartError {
+        // Without it a healthy child would go on and be waited for.
+        let _ = self.running.init.signal(Signal::KILL);
+        let reported = await_program(&self.channel, &mut Gifts::default()).err();
+        reported.filter(|reported| !reported.is_lost()).unwrap_or(error)
     }
 }
 
