@@ -1,5 +1,7 @@
 //! Which events a listener wants: kinds of filters must all match, of one kind any value.
 
+use std::collections::HashMap;
+
 use model::{ContainerId, Event, ResourceKind};
 
 use super::filters::Filters;
@@ -7,13 +9,15 @@ use super::filters::Filters;
 /// A listener's filters, with containers' names resolved when it began to listen.
 pub(super) struct EventFilter {
     filters: Filters,
-    containers: Vec<ContainerId>,
+    /// Of the containers that are asked for, those that there are.
+    containers: HashMap<String, ContainerId>,
 }
 
 impl EventFilter {
     /// Takes filters, and what finds a container by a client's word.
     pub(super) fn new(filters: Filters, find: impl Fn(&str) -> Option<ContainerId>) -> Self {
-        let containers = filters.values("container").iter().filter_map(|reference| find(reference)).collect();
+        let asked = filters.values("container").iter();
+        let containers = asked.filter_map(|asked| Some((asked.clone(), find(asked)?))).collect();
         Self { filters, containers }
     }
 
@@ -31,13 +35,18 @@ impl EventFilter {
         values.is_empty() || values.iter().any(|value| fits(value))
     }
 
-    /// A container that is gone is known by its id and the name in the event.
+    /// A name means the container that has it now, not one that had it before. A container that is gone, or
+    /// not there yet, is known by its id and the name in the event.
     fn is_container(&self, event: &Event, wanted: &str) -> bool {
+        if event.kind != ResourceKind::Container {
+            return false;
+        }
+        if let Some(id) = self.containers.get(wanted) {
+            return event.actor.id == id.as_str();
+        }
         let name = event.actor.attributes.get("name").map(String::as_str);
-        event.kind == ResourceKind::Container
-            && (self.containers.iter().any(|id| id.as_str() == event.actor.id)
-                || (!wanted.is_empty() && event.actor.id.starts_with(wanted))
-                || name == Some(wanted.strip_prefix('/').unwrap_or(wanted)))
+        (!wanted.is_empty() && event.actor.id.starts_with(wanted))
+            || name == Some(wanted.strip_prefix('/').unwrap_or(wanted))
     }
 }
 
@@ -143,6 +152,18 @@ mod tests {
         }
         let exec = event(ResourceKind::Container, "exec_start: ls -l", &id, &[]);
         assert!(fits(r#"{"event":["exec_start"]}"#, &exec) && !fits(r#"{"event":["exec"]}"#, &exec));
+    }
+
+    #[test]
+    fn a_name_means_the_container_that_has_it_now() {
+        let (now, former) = ("ab".repeat(32), "cd".repeat(32));
+        let filters = Filters::parse(r#"{"container":["web"]}"#).expect("a filter");
+        let filter = EventFilter::new(filters, |name| {
+            (name == "web").then(|| ContainerId::parse(&now).expect("an id"))
+        });
+        let die = |id: &str| event(ResourceKind::Container, "die", id, &[("name", "web")]);
+        assert!(filter.fits(&die(&now)));
+        assert!(!filter.fits(&die(&former)));
     }
 
     #[test]
