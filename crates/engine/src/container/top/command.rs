@@ -8,22 +8,33 @@ use crate::error::Error;
 /// As much of what `ps` says of bad arguments as is shown: with some it prints its whole manual.
 const COMPLAINT_LINES: usize = 3;
 
-/// Runs `ps` and keeps the rows of these processes.
+/// Runs `ps` and keeps the rows of these processes. They are selected beside what the arguments select:
+/// without that many arguments show only the processes of the daemon's own terminal, of which it has none.
 ///
 /// # Errors
 /// When it cannot be run, refuses the arguments, or shows no column `PID`.
 pub(super) async fn list(arguments: &str, pids: &[u32]) -> Result<ProcessList, Error> {
-    let output = tokio::process::Command::new("ps")
-        .args(arguments.split_whitespace())
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .map_err(|source| Error::refused(format!("Error running ps: {source}")))?;
+    let asked: Vec<&str> = arguments.split_whitespace().collect();
+    let selected = pids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    let mut output = run(&[&asked[..], &["-p", &selected]].concat()).await?;
+    if !output.status.success() {
+        // Some selections go with no other; and what is wrong with the arguments is said of them alone.
+        output = run(&asked).await?;
+    }
     if !output.status.success() {
         return Err(Error::refused(complaint(&output)));
     }
     parse(&String::from_utf8_lossy(&output.stdout), pids)
+}
+
+async fn run(arguments: &[&str]) -> Result<Output, Error> {
+    tokio::process::Command::new("ps")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .map_err(|source| Error::refused(format!("Error running ps: {source}")))
 }
 
 /// `Error running ps: exit status 1`, and why.
@@ -49,15 +60,24 @@ fn parse(text: &str, pids: &[u32]) -> Result<ProcessList, Error> {
         .position(|title| title == "PID")
         .ok_or_else(|| Error::refused("Couldn't find PID field in ps output"))?;
     let mut processes = Vec::new();
+    let mut is_wanted = false;
     for line in lines.filter(|line| !line.trim().is_empty()) {
         let row = split_row(line, &titles);
+        // With `m`, the threads of the process above.
+        if row.get(place).is_some_and(|pid| pid == "-") {
+            if is_wanted {
+                processes.push(row);
+            }
+            continue;
+        }
         let pid: u32 = row.get(place).and_then(|pid| pid.parse().ok()).ok_or_else(|| {
             Error::refused(format!(
                 "Unexpected pid '{}' in the output of ps",
                 row.get(place).map_or("", String::as_str)
             ))
         })?;
-        if pids.contains(&pid) {
+        is_wanted = pids.contains(&pid);
+        if is_wanted {
             processes.push(row);
         }
     }
@@ -115,6 +135,14 @@ mod tests {
         assert_eq!(list.titles, ["UID", "PID", "CMD"]);
         assert_eq!(list.processes, [["root", "20", "sleep   600"]]);
         assert!(parse("UID CMD\n", &[]).is_err());
+    }
+
+    #[test]
+    fn threads_belong_to_the_process_above() {
+        let text =
+            "PID TTY STAT TIME COMMAND\n20 ? - 0:00 sleep 1\n- - Ss 0:00 -\n21 ? - 0:00 x\n- - S 0:00 -\n";
+        let list = parse(text, &[20]).expect("a table");
+        assert_eq!(list.processes, [["20", "?", "-", "0:00", "sleep 1"], ["-", "-", "Ss", "0:00", "-"]]);
     }
 
     #[test]

@@ -26,10 +26,15 @@ impl Containers {
         let record = container.record();
         let shim = container.shim().filter(|_| record.is_running());
         let shim = shim.ok_or_else(|| Error::NotRunning(reference.to_owned()))?;
-        let pids = match shim.request(Request::Processes, None).await? {
+        let answer = shim.request(Request::Processes, None).await;
+        let pids = match answer.map_err(|error| error.of_running(reference))? {
             Answer::Processes(pids) => pids,
             _ => Vec::new(),
         };
+        if pids.is_empty() {
+            // Its init has just ended: the exit is about to be recorded.
+            return Err(Error::NotRunning(reference.to_owned()));
+        }
         let list = match arguments.trim() {
             "" | FULL => joined(tokio::task::spawn_blocking(move || full::list(&pids)).await)?,
             arguments => command::list(arguments, &pids).await?,
