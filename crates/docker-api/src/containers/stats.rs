@@ -1,6 +1,6 @@
 //! `GET /containers/(id)/stats`: one object, or one a second as long as the container runs.
 
-use engine::Samples;
+use engine::{Reading, Samples};
 use http::StatusCode;
 
 use crate::stream::json_fields;
@@ -14,7 +14,9 @@ pub(super) async fn stats(call: Call<'_>) -> Handled {
         Response::json(StatusCode::OK, &WireStats::new(samples, &container.record())).body.to_vec()
     };
     if !call.query.is_true_or("stream", true) {
-        let samples = call.engine.containers.statistics_once(&call.name).await?;
+        let is_quick = call.version.is_at_least(41) && call.query.is_true("one-shot");
+        let reading = if is_quick { Reading::One } else { Reading::Two };
+        let samples = call.engine.containers.statistics_once(&call.name, reading).await?;
         let record = container.record();
         return Ok(Reply::Whole(Response::json(StatusCode::OK, &WireStats::new(&samples, &record))));
     }

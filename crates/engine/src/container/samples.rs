@@ -19,6 +19,15 @@ pub struct Sample {
     pub host: HostProcessors,
 }
 
+/// How often counters are read for one answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Once, at once: there is nothing to compare with.
+    One,
+    /// Twice.
+    Two,
+}
+
 /// A sample and the one before it, and the form in which followers are sent them: made once for all.
 #[derive(Debug, Default)]
 pub struct Samples {
@@ -52,6 +61,11 @@ impl Samples {
     pub(crate) fn new(present: Sample, previous: Option<Sample>, started_at: Timestamp) -> Self {
         let previous = previous.filter(|sample| sample.read.is_some_and(|read| read >= started_at));
         let previous = previous.unwrap_or_else(|| present.at_start(started_at));
+        Self { present, previous, line: OnceLock::new() }
+    }
+
+    /// Two samples of one run.
+    pub(crate) fn of(present: Sample, previous: Sample) -> Self {
         Self { present, previous, line: OnceLock::new() }
     }
 

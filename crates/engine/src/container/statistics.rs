@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::container::Container;
 use crate::container::containers::Containers;
-use crate::container::samples::{HostProcessors, Sample, Samples};
+use crate::container::samples::{HostProcessors, Reading, Sample, Samples};
 use crate::error::Error;
 
 /// The time between two samples.
@@ -54,12 +54,20 @@ impl Containers {
         Ok(Some(StatisticsStream { samples }))
     }
 
-    /// Reads a container's counters once; zeros when it does not run.
+    /// Reads a container's counters once, or twice with the time between that followers have too; zeros
+    /// when it does not run.
     ///
     /// # Errors
-    /// Unknown container.
-    pub async fn statistics_once(&self, reference: &str) -> Result<Samples, Error> {
-        Ok(sample(&*self.directory.find(reference)?).await.unwrap_or_default())
+    /// Unknown container, or a shim that does not answer.
+    pub async fn statistics_once(&self, reference: &str, reading: Reading) -> Result<Samples, Error> {
+        let container = self.directory.find(reference)?;
+        let Some(first) = read(&container).await? else { return Ok(Samples::default()) };
+        if reading == Reading::One {
+            return Ok(Samples::of(first, Sample::default()));
+        }
+        tokio::time::sleep(INTERVAL).await;
+        let Some(present) = read(&container).await? else { return Ok(Samples::default()) };
+        Ok(Samples::of(present, first))
     }
 }
 
@@ -70,8 +78,12 @@ async fn sample_until_unwatched(container: Arc<Container>, sender: watch::Sender
             _ = ticks.tick() => {}
             () = sender.closed() => break,
         }
-        let Some(samples) = sample(&container).await else { break };
-        sender.send_replace(Some(Arc::new(samples)));
+        match sample(&container).await {
+            Ok(Some(samples)) => drop(sender.send_replace(Some(Arc::new(samples)))),
+            Ok(None) => break,
+            // A shim that does not answer now may do so later.
+            Err(error) => tracing::debug!("no counters of container {}: {error}", container.id()),
+        }
     }
     // The sampler of the container must not keep followers waiting once this task is gone.
     let mut sampler = container.sampler.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,22 +94,25 @@ async fn sample_until_unwatched(container: Arc<Container>, sender: watch::Sender
 
 /// Reads the counters; the sample before is the last one that anybody asked for in this run of the
 /// container, at first its start.
-async fn sample(container: &Container) -> Option<Samples> {
-    let present = read(container).await?;
+async fn sample(container: &Container) -> Result<Option<Samples>, Error> {
+    let Some(present) = read(container).await? else { return Ok(None) };
     let started_at = container.record().started_at;
     let mut last = container.last_sample.lock().unwrap_or_else(PoisonError::into_inner);
     let previous = last.replace(present.clone());
-    Some(Samples::new(present, previous, started_at))
+    Ok(Some(Samples::new(present, previous, started_at)))
 }
 
-async fn read(container: &Container) -> Option<Sample> {
-    let shim = container.shim()?;
+/// Reads the counters; `None` when the container does not run.
+async fn read(container: &Container) -> Result<Option<Sample>, Error> {
+    let Some(shim) = container.shim() else { return Ok(None) };
     match shim.request(Request::Statistics, None).await {
-        Ok(Answer::Statistics(statistics)) => Some(Sample {
+        Ok(Answer::Statistics(statistics)) => Ok(Some(Sample {
             read: Some(Timestamp::now()),
             statistics: *statistics,
             host: HostProcessors::read(),
-        }),
-        Ok(_) | Err(_) => None,
+        })),
+        Ok(_) => Ok(None),
+        Err(error) if error.means_ended() => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }

@@ -1,7 +1,7 @@
 //! Joins a client to a container's stdio: through its shim, or when it starts.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use model::LogDriver;
@@ -9,7 +9,7 @@ use shim_protocol::{Attach, Request};
 
 use super::service::Streams;
 use crate::clients::DETACH_KEYS;
-use crate::container::{Container, Phase, WaitingClient};
+use crate::container::{Container, Phase};
 use crate::error::Error;
 use crate::logs::LogQuery;
 use crate::outcome::joined;
@@ -19,7 +19,7 @@ use crate::outcome::joined;
 const START_GRACE: Duration = Duration::from_secs(3);
 
 /// How long others wait altogether for a client that is shown the log before it joins.
-const TIMEOUT: Duration = Duration::from_secs(3);
+const REPLAY_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What a client wants of a container's stdio.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -117,18 +117,12 @@ impl AttachSession {
         if !attach.stream {
             return Ok(());
         }
-        let client = attach.client;
+        // One that waits for a container that has ended waits for its next start, as `docker start -a`.
+        let limit = matches!(record.phase, Phase::Exited).then_some(START_GRACE);
         container
             .waiting_clients
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(WaitingClient { attach, socket });
-        drop(order);
-        if matches!(record.phase, Phase::Exited) {
-            tokio::time::sleep(START_GRACE).await;
-            let mut waiting = container.waiting_clients.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.retain(|waiting| waiting.attach.client != client);
-        }
+            .add(attach, socket, limit)
+            .map_err(|source| Error::Shim { act: "wait with a client for", source })?;
         Ok(())
     }
 }
@@ -148,7 +142,7 @@ impl Streams {
         };
         let failed = |source| Error::Shim { act: "show the log to a client of", source };
         let Ok(mut logs) = self.logs.read(container.id().as_str(), query).await else { return Ok(()) };
-        let mut left = TIMEOUT;
+        let mut left = REPLAY_TIMEOUT;
         while let Some(piece) = logs.next().await {
             let Ok(piece) = piece else { return Ok(()) };
             let socket = socket.try_clone().map_err(failed)?;
