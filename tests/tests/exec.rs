@@ -55,6 +55,19 @@ fn a_terminal_is_one_raw_stream() {
 }
 
 #[test]
+fn the_start_decides_whether_the_stream_has_frames() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("sleep 600"));
+    let body = |tty: bool| json!({ "AttachStdout": true, "Tty": tty, "Cmd": ["echo", "fine"] });
+    let exec = engine.exec_create(&id, &body(true));
+    let bytes = engine.exec_start(&exec, &json!({ "Tty": false })).read_to_end().expect("the stream");
+    assert_eq!(bytes, b"\x01\0\0\0\0\0\0\x06fine\r\n");
+    let exec = engine.exec_create(&id, &body(false));
+    let bytes = engine.exec_start(&exec, &json!({ "Tty": true })).read_to_end().expect("the stream");
+    assert_eq!(bytes, b"fine\n");
+}
+
+#[test]
 fn detached_it_runs_on_its_own() {
     let engine = Engine::start();
     let id = engine.run(&sh("sleep 600"));

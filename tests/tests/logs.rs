@@ -95,10 +95,52 @@ fn a_line_without_an_end_and_long_lines_come_back_exactly() {
     let engine = Engine::start();
     let id = engine.run(&sh("head -c 300000 /dev/zero | tr '\\0' x; echo; printf 'no end'"));
     assert_eq!(engine.wait(&id), 0);
-    // A record is a line: the log ends one that its writer left open.
-    let wanted = format!("{}\nno end\n", "x".repeat(300_000));
+    let wanted = format!("{}\nno end", "x".repeat(300_000));
     let found = logs(&engine, &id, "stdout=1").0;
     assert!(found == wanted, "{} bytes of {}", found.len(), wanted.len());
+    assert_eq!(logs(&engine, &id, "stdout=1&tail=1").0, "no end");
+    let file = format!("containers/{id}/{id}-json.log");
+    let file = std::fs::read_to_string(engine.data_root().join(file)).expect("the log");
+    assert!(
+        file.lines().last().is_some_and(|line| line.starts_with(r#"{"log":"no end","stream""#)),
+        "{file}"
+    );
+}
+
+#[test]
+fn a_follower_gets_an_unfinished_last_line_as_it_is() {
+    let engine = Engine::start();
+    let id = engine.run(&merged(sh("echo begun; read x; printf 'no end'"), json!({ "OpenStdin": true })));
+    let (_, mut follower) = engine.open("GET", &format!("/containers/{id}/logs?stdout=1&follow=1"), &[], b"");
+    let mut bytes = follower.read_chunk().expect("a line").expect("a line");
+    engine.attach(&id, "stream=1&stdin=1").send(b"\n").expect("input");
+    while let Some(chunk) = follower.read_chunk().expect("the stream") {
+        bytes.extend(chunk);
+    }
+    assert_eq!(String::from_utf8_lossy(&berth_tests::frames::split(&bytes).0), "begun\nno end");
+}
+
+#[test]
+fn a_rotation_that_fails_is_reported_and_tried_again() {
+    let engine = Engine::start();
+    let options = json!({ "max-size": "64k", "max-file": "2" });
+    let log = json!({ "HostConfig": { "LogConfig": { "Type": "json-file", "Config": options } } });
+    let id = engine
+        .create(&merged(sh("while read x; do seq 1 2000; done"), merged(log, json!({ "OpenStdin": true }))));
+    let path = engine.data_root().join(format!("containers/{id}/{id}-json.log"));
+    let beside = |end: &str| std::path::PathBuf::from(format!("{}{end}", path.display()));
+    // The next file of the log is begun under this name.
+    std::fs::create_dir(beside(".new")).expect("an obstacle");
+    let mut stream = engine.attach(&id, "stream=1&stdin=1");
+    engine.start(&id);
+    stream.send(b"\n").expect("input");
+    wait::until("the failure in the daemon's log", || {
+        engine.log().contains(&format!("cannot rotate the log of container {id}")).then_some(())
+    });
+    std::fs::remove_dir(beside(".new")).expect("no obstacle");
+    stream.send(b"\n").expect("input");
+    wait::until("the rotated file", || beside(".1").exists().then_some(()));
+    assert!(std::fs::metadata(&path).expect("the log").len() <= 64_000);
 }
 
 #[test]

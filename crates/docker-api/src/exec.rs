@@ -69,7 +69,7 @@ async fn start(call: Call<'_>) -> Handled {
         session.run(None).await?;
         return Ok(Reply::Whole(Response::empty(StatusCode::OK)));
     }
-    let framed = session.is_framed() && !body.tty;
+    let framed = !body.tty;
     let (socket, early_input) = call.exchange.hijack().await?.into_descriptor()?;
     let ours = socket.try_clone()?;
     if let Err(error) = session.run(Some(ExecClient { socket, early_input })).await {

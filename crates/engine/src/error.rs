@@ -64,6 +64,10 @@ pub enum Error {
     Shim { act: &'static str, source: io::Error },
     #[error("the container's shim is gone")]
     ShimGone,
+    #[error("the connection to the container's shim was lost")]
+    ShimLost,
+    #[error("the container's shim does not answer")]
+    ShimSilent,
     #[error("{0}")]
     Image(#[source] images::Error),
     #[error("{0}")]
@@ -135,9 +139,12 @@ impl Error {
             | Self::StartRemoving
             | Self::InvalidName(_)
             | Self::RenameToNothing => ErrorKind::Refused,
-            Self::File { .. } | Self::Database { .. } | Self::Shim { .. } | Self::ShimGone => {
-                ErrorKind::Internal
-            }
+            Self::File { .. }
+            | Self::Database { .. }
+            | Self::Shim { .. }
+            | Self::ShimGone
+            | Self::ShimLost
+            | Self::ShimSilent => ErrorKind::Internal,
         }
     }
 }
@@ -150,7 +157,7 @@ impl From<Failure> for Error {
                 ErrorKind::Refused
             }
             FailureKind::Refused => return Self::refused(failure.message),
-            FailureKind::System => ErrorKind::Internal,
+            FailureKind::System | FailureKind::Unsupported | FailureKind::Unknown => ErrorKind::Internal,
         };
         Self::System { kind, message: failure.message }
     }

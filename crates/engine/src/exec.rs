@@ -26,15 +26,32 @@ use crate::shim::RequestError;
 /// How long the notice of an exec's end may take once its process is gone.
 const END_NOTICE: Duration = Duration::from_secs(1);
 
-/// A checked wish to start an exec; [`ExecSession::run`] follows once the client's head is written.
+/// How long a client waits for the start of its exec: the program is read from the container's disk, which
+/// may be slow.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The exit code of shells for what cannot be executed.
+const CANNOT_RUN: i32 = 126;
+
+/// 128 + SIGKILL: the exit code of an exec whose end nobody saw.
+const LOST: i32 = 137;
+
+/// A checked wish to start an exec; [`ExecSession::run`] follows once the client's headers are written.
+/// When the client leaves before that, the exec runs without one.
 pub struct ExecSession {
+    start: Option<ExecStart>,
+}
+
+/// An exec that is taken and must be started now: nobody else can.
+struct ExecStart {
     execs: Arc<Execs>,
     exec: Arc<Exec>,
     container: Arc<Container>,
+    /// The stream's form is that of a terminal: without frames.
     terminal: bool,
 }
 
-/// A client of an exec: its connection and what it sent behind its request's head.
+/// A client of an exec: its connection and what it sent behind its request's headers.
 pub struct ExecClient {
     /// The connection.
     pub socket: OwnedFd,
@@ -93,7 +110,7 @@ impl Execs {
             return Err(Error::ExecAlreadyRun(id.to_owned()));
         }
         exec.save(&self.database);
-        Ok(ExecSession { execs: Arc::clone(self), exec, container, terminal })
+        Ok(ExecSession { start: Some(ExecStart { execs: Arc::clone(self), exec, container, terminal }) })
     }
 
     /// Finds an exec and its container's record.
@@ -106,10 +123,9 @@ impl Execs {
     pub async fn inspect(&self, id: &str) -> Result<(Arc<Exec>, Arc<Record>), Error> {
         let (exec, container) = self.directory.find_exec(id)?;
         exec.settled().await;
-        if let (ExecState::Running(pid), Some(shim)) = (exec.state(), container.shim())
+        if let ExecState::Running(pid) = exec.state()
             && pid != 0
-            && let Ok(Answer::Processes(processes)) = shim.request(Request::Processes, None).await
-            && !processes.contains(&pid)
+            && !sys::process::runs(pid)
         {
             // Its output may be held open by others; then it counts as running.
             let _ = tokio::time::timeout(END_NOTICE, exec.ended()).await;
@@ -130,7 +146,11 @@ impl Execs {
         let Some(shim) = shim.filter(|_| is_running) else {
             return Err(Error::refused(format!("Exec {id} is not running")));
         };
-        shim.request(Request::ExecResize { exec: exec.id.clone(), height, width }, None).await?;
+        let request = Request::ExecResize { exec: exec.id.clone(), height, width };
+        shim.request(request, None).await.map_err(|error| {
+            let ended = Error::refused(format!("Exec {id} is not running"));
+            if error.means_ended() { ended } else { error.into() }
+        })?;
         Ok(())
     }
 
@@ -138,6 +158,24 @@ impl Execs {
     #[must_use]
     pub fn of_container(&self, container: &ContainerId) -> Vec<ExecId> {
         self.directory.get(container).map(|container| container.execs.unfinished()).unwrap_or_default()
+    }
+
+    /// Makes the execs of a container that is taken over what they are: the last daemon may have died
+    /// before it sent a start, or before it read an answer or an end.
+    pub(crate) async fn settle(&self, container: &Container) {
+        let begun = container.execs.running();
+        let Some(shim) = container.shim().filter(|_| !begun.is_empty()) else { return };
+        // A shim of an older release cannot say; its execs end with their notices.
+        let Ok(Answer::Execs(running)) = shim.request(Request::Execs, None).await else { return };
+        for exec in begun {
+            if let Some((_, process)) = running.iter().find(|(id, _)| *id == exec.id) {
+                exec.note_start(process.pid);
+                exec.save(&self.database);
+            } else if tokio::time::timeout(END_NOTICE, exec.ended()).await.is_err() {
+                // How it ended would have been reported with the connection, if it ever ran.
+                container.execs.note_end(&exec.id, LOST, &self.database);
+            }
+        }
     }
 
     /// Takes over the execs that an earlier daemon saved, those of containers that still run.
@@ -165,66 +203,85 @@ fn check_phase(record: &Record, reference: &str) -> Result<(), Error> {
 }
 
 impl ExecSession {
-    /// Whether the client's pieces have heads: with a terminal they have none.
-    #[must_use]
-    pub fn is_framed(&self) -> bool {
-        !self.exec.config.tty
-    }
-
-    /// Starts the process; without a client its output is thrown away. Returns when it runs.
+    /// Starts the process; without a client its output is thrown away. Returns when it runs. It is started
+    /// also when the caller does not wait for that.
     ///
     /// # Errors
     /// A program that cannot be run: its text is for the client's stream.
-    pub async fn run(self, client: Option<ExecClient>) -> Result<(), Error> {
-        let Self { execs, exec, container, terminal } = self;
+    pub async fn run(mut self, client: Option<ExecClient>) -> Result<(), Error> {
+        let Some(start) = self.start.take() else { return Ok(()) };
+        let started = crate::outcome::finish(start.run(client));
+        tokio::time::timeout(START_TIMEOUT, started).await.unwrap_or(Err(Error::ShimSilent))
+    }
+}
+
+impl Drop for ExecSession {
+    fn drop(&mut self) {
+        if let Some(start) = self.start.take() {
+            tokio::spawn(start.run(None));
+        }
+    }
+}
+
+impl ExecStart {
+    async fn run(self, client: Option<ExecClient>) -> Result<(), Error> {
+        let Self { execs, exec, container, .. } = &self;
         let record = container.record();
+        let attributes = [("execID", exec.id.to_string())];
+        execs.events.emit_container(&record, format!("exec_start: {}", exec.command_line()), &attributes);
+        let started = self.ask_shim(&record, client).await;
+        match &started {
+            Ok(pid) => {
+                exec.note_start(*pid);
+                exec.save(&execs.database);
+            }
+            Err((_, code)) => container.execs.note_end(&exec.id, *code, &execs.database),
+        }
+        started.map(drop).map_err(|(error, _)| error)
+    }
+
+    /// Has the shim start the process; gives its number, or the exit code that an exec which did not start
+    /// is shown with.
+    async fn ask_shim(&self, record: &Record, client: Option<ExecClient>) -> Result<u32, (Error, i32)> {
+        let Self { execs, exec, container, .. } = self;
         let config = &exec.config;
         let (socket, attach) = match client {
             None => (None, None),
-            Some(client) => {
-                let attach = Attach {
-                    client: execs.clients.next(),
-                    stdin: config.attach_stdin,
-                    stdout: config.attach_stdout,
-                    stderr: config.attach_stderr,
-                    logs: false,
-                    stream: true,
-                    framed: !(config.tty || terminal),
-                    detach_keys: if config.tty { DETACH_KEYS.to_vec() } else { Vec::new() },
-                    early_input: client.early_input,
-                };
-                (Some(client.socket), Some(attach))
-            }
+            Some(client) => (Some(client.socket), Some(self.attachment(client.early_input))),
         };
-        execs.events.emit_container(
-            &record,
-            format!("exec_start: {}", exec.command_line()),
-            &[("execID", exec.id.to_string())],
-        );
+        let links = execs.networking.link_environment(record);
         let request = shim_protocol::Exec {
             id: exec.id.clone(),
-            process: process(
-                &record,
-                config,
-                &execs.options.ulimits,
-                &execs.networking.link_environment(&record),
-            )?,
+            process: process(record, config, &execs.options.ulimits, &links)
+                .map_err(|error| (error, CANNOT_RUN))?,
             privileged: config.privileged,
             attach,
         };
-        let shim = container.shim().ok_or_else(|| Error::NotRunning(record.id.to_string()))?;
-        let answer = shim.request(Request::Exec(Box::new(request)), socket.as_ref().map(AsFd::as_fd)).await;
-        match answer {
-            Ok(Answer::ExecStarted { process }) => {
-                exec.note_start(process.pid);
-                exec.save(&execs.database);
-                Ok(())
-            }
-            Ok(_) => Ok(()),
+        let not_running = || Error::NotRunning(record.id.to_string());
+        let shim = container.shim().ok_or_else(|| (not_running(), LOST))?;
+        let request = Request::Exec(Box::new(request));
+        match shim.request_without_limit(request, socket.as_ref().map(AsFd::as_fd)).await {
+            Ok(Answer::ExecStarted { process }) => Ok(process.pid),
+            Ok(_) => Ok(0),
             Err(error) => {
-                container.execs.note_end(&exec.id, exit_code(&error), &execs.database);
-                Err(error.into())
+                let code = exit_code(&error);
+                Err((error.of_running(record.id.as_str()), code))
             }
+        }
+    }
+
+    fn attachment(&self, early_input: Vec<u8>) -> Attach {
+        let config = &self.exec.config;
+        Attach {
+            client: self.execs.clients.next(),
+            stdin: config.attach_stdin,
+            stdout: config.attach_stdout,
+            stderr: config.attach_stderr,
+            logs: false,
+            stream: true,
+            framed: !self.terminal,
+            detach_keys: if config.tty { DETACH_KEYS.to_vec() } else { Vec::new() },
+            early_input,
         }
     }
 }
@@ -232,14 +289,9 @@ impl ExecSession {
 /// The exit code of an exec that could not be started, as shells have it.
 fn exit_code(error: &RequestError) -> i32 {
     match error {
-        RequestError::Refused(failure) => match failure.kind {
-            FailureKind::ProgramNotFound => 127,
-            FailureKind::ProgramNotExecutable | FailureKind::UserNotFound => 126,
-            FailureKind::NotFound | FailureKind::WrongState | FailureKind::Refused | FailureKind::System => {
-                126
-            }
-        },
-        RequestError::Gone | RequestError::Socket(_) => 137,
+        RequestError::Refused(failure) if failure.kind == FailureKind::ProgramNotFound => 127,
+        RequestError::Refused(_) | RequestError::Unsendable(_) => CANNOT_RUN,
+        RequestError::Gone | RequestError::Lost | RequestError::Silent => LOST,
     }
 }
 

@@ -9,13 +9,18 @@
 //! [`RunDirectory::socket`] and get [`Notice::Created`], [`Notice::Started`] and what else is
 //! true again (a snapshot), then go on as the first would.
 //!
+//! The first packet each way is the protocol's number ([`PROTOCOL`]). A connection that is lost is made
+//! again by the daemon; the container is dead only when the shim's process is.
+//!
 //! One packet is one JSON message; descriptors travel beside it (`SCM_RIGHTS`).
 
 pub mod log;
 mod message;
 mod records;
 mod run_directory;
+mod version;
 
 pub use message::*;
 pub use records::ShimProcesses;
 pub use run_directory::RunDirectory;
+pub use version::{PROTOCOL, Received, UNNUMBERED};

@@ -26,8 +26,13 @@ pub struct Envelope {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
+    /// The daemon's first request, once it has read [`Notice::Hello`]: the protocol that it speaks.
+    Hello {
+        /// [`crate::PROTOCOL`].
+        protocol: u32,
+    },
     /// Let init execute the container's program. Reply at once; [`Notice::Started`] or
-    /// [`Notice::StartFailed`] follows.
+    /// [`Notice::StartFailed`] follows. Sent again after a lost connection, it changes nothing.
     Start {
         /// The interface that init configures inside; `None` has only a loopback.
         interface: Option<InterfaceConfig>,
@@ -41,7 +46,8 @@ pub enum Request {
     Unpause,
     /// Change limits of the running container.
     Update(Box<model::Resources>),
-    /// Join a client to the container's stdio; one descriptor (the client's socket) beside it.
+    /// Join a client to the container's stdio; one descriptor (the client's socket) beside it. A client
+    /// that is joined already is not joined again.
     Attach(Attach),
     /// Set the terminal's size.
     Resize {
@@ -51,7 +57,7 @@ pub enum Request {
         width: u16,
     },
     /// Start a further process; with `attach`, one descriptor beside it. Reply when it runs or
-    /// failed: [`Answer::ExecStarted`] or [`Failure`].
+    /// failed: [`Answer::ExecStarted`] or [`Failure`]. One that was started already is not started again.
     Exec(Box<Exec>),
     /// Set the size of an exec's terminal.
     ExecResize {
@@ -66,8 +72,32 @@ pub enum Request {
     Statistics,
     /// List the host's numbers of all processes of the container: [`Answer::Processes`].
     Processes,
+    /// List the execs that run: [`Answer::Execs`]. From protocol 2 on.
+    Execs,
     /// The daemon has recorded the exit (or the failed start): remove cgroup and socket, end.
     Release,
+}
+
+impl Request {
+    /// The protocol that first had this kind of request. A shim that speaks an older one must not get it.
+    #[must_use]
+    pub const fn since(&self) -> u32 {
+        match self {
+            Self::Hello { .. } | Self::Execs => 2,
+            Self::Start { .. }
+            | Self::Signal(_)
+            | Self::Pause
+            | Self::Unpause
+            | Self::Update(_)
+            | Self::Attach(_)
+            | Self::Resize { .. }
+            | Self::Exec(_)
+            | Self::ExecResize { .. }
+            | Self::Statistics
+            | Self::Processes
+            | Self::Release => 1,
+        }
+    }
 }
 
 /// How a client is joined to a process's stdio.
@@ -85,11 +115,11 @@ pub struct Attach {
     pub logs: bool,
     /// Follow the process; without it the connection ends after `logs`.
     pub stream: bool,
-    /// Each piece has the 8-byte head of the specification's "stream details"; else raw bytes.
+    /// Each piece has the 8-byte header of the specification's "stream details"; else raw bytes.
     pub framed: bool,
     /// Bytes that end the attachment when typed, on a terminal only; empty is none.
     pub detach_keys: Vec<u8>,
-    /// Bytes that came behind the request's head and precede what the descriptor gives.
+    /// Bytes that came behind the request's headers and precede what the descriptor gives.
     pub early_input: Vec<u8>,
 }
 
@@ -110,6 +140,11 @@ pub struct Exec {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Notice {
+    /// The shim's first packet on every connection: the protocol that it speaks.
+    Hello {
+        /// [`crate::PROTOCOL`].
+        protocol: u32,
+    },
     /// The answer to the request of this number.
     Reply {
         /// The request's number.
@@ -165,6 +200,33 @@ pub enum Notice {
         /// All since the start.
         lines: u64,
     },
+    /// The log's file has reached its size and cannot be rotated: it grows. It is tried again. From
+    /// protocol 2 on.
+    LogNotRotated {
+        /// Why.
+        error: String,
+    },
+}
+
+impl Notice {
+    /// The protocol that first had this kind of notice. A daemon that speaks an older one does not get it,
+    /// but for [`Self::Hello`], which every daemon gets first and older ones pass over.
+    #[must_use]
+    pub const fn since(&self) -> u32 {
+        match self {
+            Self::LogNotRotated { .. } => 2,
+            Self::Hello { .. }
+            | Self::Reply { .. }
+            | Self::Created { .. }
+            | Self::Started { .. }
+            | Self::StartFailed { .. }
+            | Self::Exited(_)
+            | Self::OutOfMemory
+            | Self::ExecExited { .. }
+            | Self::Detached { .. }
+            | Self::LogDropped { .. } => 1,
+        }
+    }
 }
 
 /// Why a client is gone.
@@ -194,6 +256,8 @@ pub enum Answer {
     Statistics(Box<Statistics>),
     /// The host's process numbers.
     Processes(Vec<u32>),
+    /// The execs that run, and their processes.
+    Execs(Vec<(ExecId, ProcessReference)>),
 }
 
 /// Why a request failed, in words for the client, with the kind of failure.
@@ -223,4 +287,9 @@ pub enum FailureKind {
     Refused,
     /// The kernel refused.
     System,
+    /// The shim does not know the request: it is of an older release than the daemon.
+    Unsupported,
+    /// A kind that this release does not know: the shim is of a newer release than the daemon.
+    #[serde(other)]
+    Unknown,
 }

@@ -12,10 +12,10 @@ use sys::epoll::{Interest, Poller};
 
 use crate::daemon::Daemon;
 use crate::error::ShimError;
+use crate::event_loop::EventLoop;
 use crate::protection::Protection;
 use crate::records;
 use crate::supervisor::{Birth, Supervisor};
-use crate::surroundings::Surroundings;
 use crate::token::Token;
 
 /// Becomes a background process, opens the way for daemons, reads the specification.
@@ -31,12 +31,12 @@ pub(crate) fn begin() -> Result<Supervisor, ShimError> {
     Ok(Supervisor::new(Birth { directory, spec, processes, protection, shared, children }))
 }
 
-fn listen(control: OwnedFd, directory: &RunDirectory) -> Result<(Surroundings, ChildSignal), ShimError> {
+fn listen(control: OwnedFd, directory: &RunDirectory) -> Result<(EventLoop, ChildSignal), ShimError> {
     let poller = Poller::new().map_err(ShimError::Listen)?;
     let daemon = Daemon::new(control, directory.socket(), &poller).map_err(ShimError::Listen)?;
     let children = ChildSignal::open().map_err(ShimError::Listen)?;
     poller.add(&children, Token::Children.pack(), Interest::READ).map_err(ShimError::Listen)?;
-    Ok((Surroundings::new(poller, daemon), children))
+    Ok((EventLoop::new(poller, daemon), children))
 }
 
 fn read_spec(directory: &RunDirectory) -> Result<ContainerSpec, ShimError> {

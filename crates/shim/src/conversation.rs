@@ -5,10 +5,11 @@ use std::time::Duration;
 use shim_protocol::Notice;
 use sys::epoll::Event;
 
+use crate::daemon::Incoming;
 use crate::supervisor::{Phase, Supervisor};
 
 /// How long a container that is not started waits for a daemon.
-const DESERTED: Duration = Duration::from_secs(10);
+const DESERTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Supervisor {
     pub(crate) fn tell(&mut self, notice: &Notice) {
@@ -32,8 +33,11 @@ impl Supervisor {
             self.shared.daemon.flush(&self.shared.poller);
         }
         if event.readable || event.hung_up {
-            while let Some((envelope, descriptor)) = self.shared.daemon.next_request() {
-                self.answer(envelope, descriptor);
+            while let Some(incoming) = self.shared.daemon.receive() {
+                match incoming {
+                    Incoming::Request(envelope, descriptor) => self.answer(envelope, descriptor),
+                    Incoming::Unsupported(number) => self.refuse_unknown(number),
+                }
             }
         }
         self.note_desertion();
@@ -43,7 +47,7 @@ impl Supervisor {
     pub(crate) fn note_desertion(&mut self) {
         if matches!(self.phase, Phase::Waiting(_)) && !self.shared.daemon.is_connected() {
             self.shared.deserted_since.get_or_insert(self.shared.now);
-            self.shared.wake_in(DESERTED);
+            self.shared.wake_in(DESERTION_TIMEOUT);
         }
     }
 
@@ -62,9 +66,11 @@ impl Supervisor {
             if lines > 0 {
                 self.tell(&Notice::LogDropped { lines });
             }
-            for notice in std::mem::take(&mut self.unheard) {
-                self.tell(&notice);
+            self.init.log().report_again(&mut self.shared);
+            for notice in &self.exec_ends {
+                self.shared.daemon.notify(notice, None, &self.shared.poller);
             }
+            self.forget_old_exec_ends();
             if let Phase::Over(notice) = &self.phase {
                 let notice = notice.clone();
                 self.tell(&notice);
@@ -77,10 +83,10 @@ impl Supervisor {
         if let Some(since) = self.shared.deserted_since
             && matches!(self.phase, Phase::Waiting(_))
         {
-            if self.shared.now >= since + DESERTED {
+            if self.shared.now >= since + DESERTION_TIMEOUT {
                 self.abandon("the daemon went away before the container was started");
             } else {
-                self.shared.alarm.set(since + DESERTED);
+                self.shared.alarm.set(since + DESERTION_TIMEOUT);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
-use shim_protocol::{Envelope, MAXIMUM_PACKET, Notice};
+use shim_protocol::{Envelope, MAXIMUM_PACKET, Notice, PROTOCOL, Received, UNNUMBERED};
 use sys::epoll::{Interest, Poller};
 use sys::seqpacket;
 
@@ -18,6 +18,14 @@ const MAXIMUM_WAITING: usize = 4096;
 /// A notice on its way, with the descriptor beside it.
 type Packet = (Vec<u8>, Option<OwnedFd>);
 
+/// What came from the daemon.
+pub(crate) enum Incoming {
+    /// A request, with the descriptor beside it.
+    Request(Envelope, Option<OwnedFd>),
+    /// A request that this shim does not know, by its number.
+    Unsupported(u64),
+}
+
 /// The connection to the daemon, and the socket at which the next one arrives.
 pub(crate) struct Daemon {
     connection: Option<OwnedFd>,
@@ -26,6 +34,8 @@ pub(crate) struct Daemon {
     waiting: VecDeque<Packet>,
     /// Whether the poller waits for room to send.
     blocked: bool,
+    /// The protocol that the present daemon speaks.
+    protocol: u32,
 }
 
 impl Daemon {
@@ -40,6 +50,7 @@ impl Daemon {
             path,
             waiting: VecDeque::new(),
             blocked: false,
+            protocol: UNNUMBERED,
         };
         daemon.take(connection, poller)?;
         Ok(daemon)
@@ -50,7 +61,9 @@ impl Daemon {
         poller.add(&connection, Token::Daemon.pack(), Interest::READ)?;
         self.waiting.clear();
         self.blocked = false;
+        self.protocol = UNNUMBERED;
         self.connection = Some(connection);
+        self.notify(&Notice::Hello { protocol: PROTOCOL }, None, poller);
         Ok(())
     }
 
@@ -88,27 +101,37 @@ impl Daemon {
         self.disconnect();
     }
 
-    /// The next request and its descriptor; `None` when there is none now. Ends the connection when
-    /// the daemon is gone or sends what cannot be understood.
-    pub(crate) fn next_request(&mut self) -> Option<(Envelope, Option<OwnedFd>)> {
-        let received = seqpacket::receive(self.connection.as_ref()?, MAXIMUM_PACKET);
-        let understood = match received {
-            Ok(Some((packet, descriptor))) => {
-                serde_json::from_slice(&packet).ok().map(|envelope| (envelope, descriptor))
-            }
-            Ok(None) => None,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
-            Err(_) => None,
-        };
-        if understood.is_none() {
-            self.disconnect();
-        }
-        understood
+    /// The daemon has said which protocol it speaks.
+    pub(crate) const fn speaks(&mut self, protocol: u32) {
+        self.protocol = protocol;
     }
 
-    /// Tells the daemon something; nothing is kept for one that is not there.
+    /// What the daemon has sent; `None` when there is nothing now. Ends the connection when the daemon is
+    /// gone or sends what cannot be read. A daemon without a protocol number expects that of an unknown
+    /// request too.
+    pub(crate) fn receive(&mut self) -> Option<Incoming> {
+        let received = seqpacket::receive(self.connection.as_ref()?, MAXIMUM_PACKET);
+        let (packet, descriptor) = match received {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+            Ok(Some(received)) => received,
+            Ok(None) | Err(_) => {
+                self.disconnect();
+                return None;
+            }
+        };
+        match Envelope::read(&packet) {
+            Received::Known(envelope) => return Some(Incoming::Request(envelope, descriptor)),
+            Received::Unknown { number } if self.protocol > UNNUMBERED => {
+                return Some(Incoming::Unsupported(number));
+            }
+            Received::Unknown { .. } | Received::Unreadable(_) => self.disconnect(),
+        }
+        None
+    }
+
+    /// Sends the daemon a notice; nothing is kept for one that is not there.
     pub(crate) fn notify(&mut self, notice: &Notice, beside: Option<BorrowedFd<'_>>, poller: &Poller) {
-        if self.connection.is_none() {
+        if self.connection.is_none() || notice.since() > self.protocol {
             return;
         }
         let Ok(packet) = serde_json::to_vec(notice) else {

@@ -13,7 +13,7 @@ use crate::supervisor::{Phase, Supervisor};
 const LINGER: Duration = Duration::from_secs(10);
 
 /// How often the end looks at who lingers.
-const LINGER_LOOK: Duration = Duration::from_millis(500);
+const LINGER_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 impl Supervisor {
     /// Init has ended: everything else ends, what it wrote is read and logged, the record is written.
@@ -55,11 +55,11 @@ impl Supervisor {
             return false;
         }
         if self.init.log().is_busy(&self.shared) {
-            self.shared.wake_in(LINGER_LOOK);
+            self.shared.wake_in(LINGER_POLL_INTERVAL);
             return false;
         }
-        if let Some(lines) = self.init.log().tick(&mut self.shared) {
-            self.tell(&Notice::LogDropped { lines });
+        if let Some(notice) = self.init.log().tick(&mut self.shared) {
+            self.tell(&notice);
         }
         self.shared.daemon.close();
         self.init.drop_stuck_clients(LINGER, &mut self.shared);
@@ -68,7 +68,7 @@ impl Supervisor {
         }
         let waits = self.init.has_clients() || self.execs.values().any(|exec| exec.session.has_clients());
         if waits {
-            self.shared.wake_in(LINGER_LOOK);
+            self.shared.wake_in(LINGER_POLL_INTERVAL);
         }
         !waits
     }

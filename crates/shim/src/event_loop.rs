@@ -16,7 +16,7 @@ const SETTLED: Duration = Duration::from_millis(500);
 const MUCH: usize = 1024 * 1024;
 
 /// Shared by all parts of the shim; passed down, never kept.
-pub(crate) struct Surroundings {
+pub(crate) struct EventLoop {
     pub(crate) poller: Poller,
     pub(crate) daemon: Daemon,
     pub(crate) alarm: Alarm,
@@ -31,7 +31,7 @@ pub(crate) struct Surroundings {
     pub(crate) scratch: Box<[u8]>,
 }
 
-impl Surroundings {
+impl EventLoop {
     pub(crate) fn new(poller: Poller, daemon: Daemon) -> Self {
         let scratch = vec![0; READ_SIZE].into_boxed_slice();
         Self {

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use model::{ExecId, Exit, Signal, Timestamp};
+use model::{ExecId, Exit, ProcessReference, Signal, Timestamp};
 use runtime::{Process, ProcessExit};
 use shim_protocol::Notice;
 
+use crate::event_loop::EventLoop;
 use crate::session::Session;
-use crate::surroundings::Surroundings;
 
 /// A process that is left behind by an exec may hold its output open for ever. What it wrote until the
 /// exec ended is there; after so much silence the exec counts as over…
@@ -42,6 +42,11 @@ impl Exec {
         Self { id, process, session, state: State::Running }
     }
 
+    /// Its process.
+    pub(crate) const fn process(&self) -> ProcessReference {
+        self.process.reference()
+    }
+
     /// Whether its process runs, as far as is known.
     pub(crate) const fn is_running(&self) -> bool {
         matches!(self.state, State::Running)
@@ -53,7 +58,7 @@ impl Exec {
     }
 
     /// Its process may have ended: takes the exit and what it wrote.
-    pub(crate) fn look(&mut self, shared: &mut Surroundings) {
+    pub(crate) fn look(&mut self, shared: &mut EventLoop) {
         if !self.is_running() {
             return;
         }
@@ -65,7 +70,7 @@ impl Exec {
     }
 
     /// The container is over: its process is dead, and nothing more is waited for.
-    pub(crate) fn cut_off(&mut self, shared: &mut Surroundings) {
+    pub(crate) fn cut_off(&mut self, shared: &mut EventLoop) {
         self.look(shared);
         if self.is_running() {
             self.drain(KILLED, shared.now, shared);
@@ -73,7 +78,7 @@ impl Exec {
         self.session.close_outputs();
     }
 
-    fn drain(&mut self, ended: ProcessExit, latest: Instant, shared: &mut Surroundings) {
+    fn drain(&mut self, ended: ProcessExit, latest: Instant, shared: &mut EventLoop) {
         let _ = shared.poller.remove(&self.process);
         let finished_at = Timestamp::now();
         let exit = Exit { code: ended.code, signal: ended.signal, out_of_memory: false, finished_at };
@@ -82,7 +87,7 @@ impl Exec {
     }
 
     /// Its end, once, when its output is over.
-    pub(crate) fn report(&mut self, shared: &mut Surroundings) -> Option<Notice> {
+    pub(crate) fn report(&mut self, shared: &mut EventLoop) -> Option<Notice> {
         let State::Draining(exit, latest) = &self.state else {
             return None;
         };
@@ -99,7 +104,7 @@ impl Exec {
     }
 
     /// Whether nobody needs it any more.
-    pub(crate) fn is_done(&mut self, shared: &mut Surroundings) -> bool {
+    pub(crate) fn is_done(&mut self, shared: &mut EventLoop) -> bool {
         matches!(self.state, State::Reported)
             && !self.session.has_clients()
             && !self.session.has_open_outputs(shared)

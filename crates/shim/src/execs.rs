@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use model::ExecId;
+use model::{ExecId, ProcessReference};
 use runtime::ExecRequest;
 use shim_protocol::{Answer, Attach, Failure, FailureKind, Notice};
 use sys::epoll::Interest;
@@ -11,16 +11,20 @@ use sys::epoll::Interest;
 use crate::exec::Exec;
 use crate::log::Log;
 use crate::session::stdio::{self, Wanted};
-use crate::session::{Manner, Session};
+use crate::session::{Session, SessionOptions};
 use crate::start::start_failure;
 use crate::supervisor::{Phase, Supervisor};
 use crate::token::{Owner, Part, Token};
 
-/// At most so many ends of execs are kept for the next daemon.
-const MAXIMUM_UNHEARD: usize = 1024;
+/// At most so many ends of execs are kept for the next daemon while there is none…
+const MAXIMUM_KEPT: usize = 1024;
+
+/// …and so many while there is one.
+const KEPT_WHILE_CONNECTED: usize = 128;
 
 impl Supervisor {
-    /// Starts a further process.
+    /// Starts a further process. One that a daemon asks for again, since it lost the connection before the
+    /// answer, is not started twice.
     pub(crate) fn start_exec(
         &mut self,
         exec: shim_protocol::Exec,
@@ -29,6 +33,12 @@ impl Supervisor {
         let Phase::Running(running) = &self.phase else {
             return Err(failure(FailureKind::WrongState, "the container is not running"));
         };
+        if let Some(known) = self.execs.values().find(|known| known.id == exec.id) {
+            return Ok(Answer::ExecStarted { process: known.process() });
+        }
+        if self.has_ended(&exec.id) {
+            return Ok(Answer::Done);
+        }
         let terminal = exec.process.terminal;
         let client = exec.attach.zip(client);
         let wants = |of: fn(&Attach) -> bool| client.as_ref().is_some_and(|(attach, _)| of(attach));
@@ -47,8 +57,8 @@ impl Supervisor {
         self.next_exec += 1;
         let token = Token::Session(owner, Part::Process).pack();
         self.shared.poller.add(&started.process, token, Interest::READ).map_err(system)?;
-        let manner = Manner { owner, terminal, input_once: true };
-        let mut session = Session::new(manner, ours, wanted.stdin, Log::nothing(), &mut self.shared);
+        let options = SessionOptions { owner, terminal, input_once: true };
+        let mut session = Session::new(options, ours, wanted.stdin, Log::nothing(), &mut self.shared);
         if let Some(master) = started.terminal {
             session.open_terminal(master, &mut self.shared).map_err(system)?;
         }
@@ -65,6 +75,12 @@ impl Supervisor {
         let exec = self.execs.values().find(|exec| exec.id == *id && exec.is_running());
         let exec = exec.ok_or_else(|| failure(FailureKind::NotFound, "the exec has ended"))?;
         exec.session.resize(rows, columns).map(|_| Answer::Done).map_err(system)
+    }
+
+    /// The execs that run.
+    pub(crate) fn running_execs(&self) -> Vec<(ExecId, ProcessReference)> {
+        let running = self.execs.values().filter(|exec| exec.is_running());
+        running.map(|exec| (exec.id.clone(), exec.process())).collect()
     }
 
     /// An exec's process may have ended.
@@ -86,16 +102,30 @@ impl Supervisor {
             self.shared.settle_down();
         }
         if let Some(notice) = notice {
-            self.tell_or_keep(notice);
+            self.report_end(notice);
         }
     }
 
-    fn tell_or_keep(&mut self, notice: Notice) {
-        if self.shared.daemon.is_connected() {
-            self.tell(&notice);
-        } else if self.unheard.len() < MAXIMUM_UNHEARD {
-            self.unheard.push(notice);
+    fn report_end(&mut self, notice: Notice) {
+        self.tell(&notice);
+        if self.exec_ends.len() >= MAXIMUM_KEPT {
+            self.exec_ends.pop_front();
         }
+        self.exec_ends.push_back(notice);
+        self.forget_old_exec_ends();
+    }
+
+    /// Keeps fewer ends of execs once a daemon has them.
+    pub(crate) fn forget_old_exec_ends(&mut self) {
+        if self.shared.daemon.is_connected() {
+            let surplus = self.exec_ends.len().saturating_sub(KEPT_WHILE_CONNECTED);
+            self.exec_ends.drain(..surplus);
+        }
+    }
+
+    /// Whether an exec of this id has ended, as far back as ends are kept.
+    fn has_ended(&self, id: &ExecId) -> bool {
+        self.exec_ends.iter().any(|end| matches!(end, Notice::ExecExited { exec, .. } if exec == id))
     }
 
     /// The container is over: its execs are dead. Reports each.

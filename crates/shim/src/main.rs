@@ -9,6 +9,7 @@ mod conversation;
 mod daemon;
 mod end;
 mod error;
+mod event_loop;
 mod exec;
 mod execs;
 mod log;
@@ -18,7 +19,6 @@ mod requests;
 mod session;
 mod start;
 mod supervisor;
-mod surroundings;
 mod token;
 
 use std::process::ExitCode;

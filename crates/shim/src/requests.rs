@@ -13,14 +13,19 @@ impl Supervisor {
     pub(crate) fn answer(&mut self, envelope: Envelope, descriptor: Option<OwnedFd>) {
         let Envelope { number, request } = envelope;
         match request {
+            Request::Hello { protocol } => {
+                self.shared.daemon.speaks(protocol);
+                self.reply(number, Ok(Answer::Done));
+            }
             Request::Start { interface } => {
+                let begins = matches!(self.phase, Phase::Waiting(_));
                 let result = match self.phase {
-                    Phase::Waiting(_) => Ok(Answer::Done),
-                    Phase::Running(_) | Phase::Over(_) => {
-                        Err(wrong_state("the container is started already"))
+                    // Asked again after a lost connection: a notice has reported what came of it.
+                    Phase::Waiting(_) | Phase::Running(_) | Phase::Over(Notice::Exited(_)) => {
+                        Ok(Answer::Done)
                     }
+                    Phase::Over(_) => Err(wrong_state("the container was not started")),
                 };
-                let begins = result.is_ok();
                 self.reply(number, result);
                 if begins {
                     self.start(interface.as_ref());
@@ -32,6 +37,13 @@ impl Supervisor {
                 self.reply(number, result);
             }
         }
+    }
+
+    /// The daemon is of a newer release than this shim.
+    pub(crate) fn refuse_unknown(&mut self, number: u64) {
+        let message = "the container's shim is of an older release and does not know this request";
+        let failure = Failure { kind: FailureKind::Unsupported, message: message.to_owned() };
+        self.reply(number, Err(failure));
     }
 
     fn reply(&mut self, number: u64, result: Result<Answer, Failure>) {
@@ -56,7 +68,10 @@ impl Supervisor {
                 let processes = self.running()?.cgroup().processes().map_err(|error| system(&error))?;
                 Ok(Answer::Processes(processes))
             }
-            Request::Start { .. } | Request::Release => Err(wrong_state("not a request of this kind")),
+            Request::Execs => Ok(Answer::Execs(self.running_execs())),
+            Request::Hello { .. } | Request::Start { .. } | Request::Release => {
+                Err(wrong_state("not a request of this kind"))
+            }
         }
     }
 
@@ -101,6 +116,9 @@ impl Supervisor {
                 message: "no client came with the request".into(),
             });
         };
+        if self.init.has_client(attach.client) {
+            return Ok(Answer::Done);
+        }
         match self.init.attach(attach, client, &mut self.shared) {
             Ok(()) => Ok(Answer::Done),
             Err(error) => Err(Failure { kind: FailureKind::System, message: error.to_string() }),

@@ -10,7 +10,7 @@ use sys::epoll::Interest;
 use crate::log::Log;
 use crate::records;
 use crate::session::stdio::{self, Wanted};
-use crate::session::{Manner, Session};
+use crate::session::{Session, SessionOptions};
 use crate::supervisor::{INIT, Phase, Supervisor};
 use crate::token::{Part, Token};
 
@@ -26,8 +26,8 @@ impl Supervisor {
         let wanted = Wanted { stdin: self.spec.open_stdin, stdout: true, stderr: true };
         let terminal = self.spec.process.terminal;
         let (theirs, ours) = stdio::make(terminal, wanted).map_err(|error| system("making pipes", error))?;
-        let manner = Manner { owner: INIT, terminal, input_once: self.spec.stdin_once };
-        self.init = Session::new(manner, ours, self.spec.open_stdin, log, &mut self.shared);
+        let options = SessionOptions { owner: INIT, terminal, input_once: self.spec.stdin_once };
+        self.init = Session::new(options, ours, self.spec.open_stdin, log, &mut self.shared);
         let host = Host::default();
         let cgroup = Cgroup::of(&host, &self.spec).map_err(|error| start_failure(&error.into()))?;
         // Known before they are made: a daemon removes them if this shim is killed at any moment from here.

@@ -7,7 +7,7 @@
 //!
 //! Over, the shim ends when the daemon releases it or is gone, and clients have taken what waits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use model::{ContainerSpec, Timestamp};
 use runtime::{Created, OutOfMemoryNotice, Running};
@@ -16,12 +16,12 @@ use sys::child_signal::{ChildSignal, reap_strangers};
 use sys::epoll::Event;
 
 use crate::error::ShimError;
+use crate::event_loop::EventLoop;
 use crate::exec::Exec;
 use crate::log::Log;
 use crate::protection::Protection;
 use crate::session::stdio::Ends;
-use crate::session::{Manner, Session};
-use crate::surroundings::Surroundings;
+use crate::session::{Session, SessionOptions};
 use crate::token::{Owner, Part, Token};
 
 /// Init's session.
@@ -43,7 +43,7 @@ pub(crate) struct Birth {
     pub(crate) spec: ContainerSpec,
     pub(crate) processes: ShimProcesses,
     pub(crate) protection: Protection,
-    pub(crate) shared: Surroundings,
+    pub(crate) shared: EventLoop,
     pub(crate) children: ChildSignal,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Supervisor {
     pub(crate) processes: ShimProcesses,
     pub(crate) protection: Protection,
     children: ChildSignal,
-    pub(crate) shared: Surroundings,
+    pub(crate) shared: EventLoop,
     pub(crate) phase: Phase,
     pub(crate) init: Session,
     pub(crate) execs: BTreeMap<Owner, Exec>,
@@ -62,16 +62,18 @@ pub(crate) struct Supervisor {
     pub(crate) memory: Option<OutOfMemoryNotice>,
     pub(crate) out_of_memory: bool,
     pub(crate) started_at: Option<Timestamp>,
-    /// What execs did while no daemon was there.
-    pub(crate) unheard: Vec<Notice>,
+    /// The last ends of execs: a daemon that connects gets them again, since one that went away may have
+    /// left its last notices unread.
+    pub(crate) exec_ends: VecDeque<Notice>,
     pub(crate) released: bool,
 }
 
 impl Supervisor {
     pub(crate) fn new(birth: Birth) -> Self {
         let Birth { directory, spec, processes, protection, mut shared, children } = birth;
-        let manner = Manner { owner: INIT, terminal: spec.process.terminal, input_once: spec.stdin_once };
-        let init = Session::new(manner, Ends::default(), false, Log::nothing(), &mut shared);
+        let options =
+            SessionOptions { owner: INIT, terminal: spec.process.terminal, input_once: spec.stdin_once };
+        let init = Session::new(options, Ends::default(), false, Log::nothing(), &mut shared);
         let never = Failure { kind: FailureKind::WrongState, message: "not made yet".to_owned() };
         let phase = Phase::Over(Notice::StartFailed { failure: never, exit_code: 128, at: Timestamp::now() });
         Self {
@@ -88,7 +90,7 @@ impl Supervisor {
             memory: None,
             out_of_memory: false,
             started_at: None,
-            unheard: Vec::new(),
+            exec_ends: VecDeque::new(),
             released: false,
         }
     }
@@ -165,8 +167,8 @@ impl Supervisor {
             }
             self.settle_exec(owner);
         }
-        if let Some(lines) = self.init.log().tick(&mut self.shared) {
-            self.tell(&Notice::LogDropped { lines });
+        if let Some(notice) = self.init.log().tick(&mut self.shared) {
+            self.tell(&notice);
         }
         self.give_up_if_deserted();
         // Last of all, since what runs counts again. Without it the shim is larger, nothing else.

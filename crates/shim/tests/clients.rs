@@ -146,7 +146,7 @@ fn logs_come_first_without_gap_or_overlap() {
     let place = Place::new();
     let spec = with_input(&place, "seq 1 20000; printf begun; read x; echo ' ended'; seq 1 20000", false);
     let mut daemon = Daemon::start(&place, &spec, &mut []);
-    let until = std::time::Instant::now() + PATIENCE;
+    let until = std::time::Instant::now() + TIMEOUT;
     while place.logged().len() < 20_000 {
         assert!(std::time::Instant::now() < until);
     }
@@ -225,7 +225,7 @@ fn large_input_comes_back_unchanged_over_tcp() {
     let place = Place::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    ours.set_read_timeout(Some(PATIENCE)).unwrap();
+    ours.set_read_timeout(Some(TIMEOUT)).unwrap();
     let theirs: OwnedFd = listener.accept().unwrap().0.into();
     let mut spec = with_input(&place, "cat", true);
     spec.log.driver = "none".into();

@@ -12,7 +12,7 @@ use shim_protocol::{Attach, Exec, Notice, Request, ShimProcesses};
 use support::*;
 
 fn wait_until(what: &str, done: impl Fn() -> bool) {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TIMEOUT;
     while !done() {
         assert!(Instant::now() < until, "{what}");
         std::thread::sleep(Duration::from_millis(5));

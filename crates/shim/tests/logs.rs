@@ -21,7 +21,7 @@ fn a_follower_sees_each_line_once_while_the_log_rotates() {
     let mut reader = Reader::open(&place.log(), Start::Beginning, None).unwrap();
     let mut daemon = Daemon::start(&place, &spec, &mut []);
     let mut seen = Vec::new();
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TIMEOUT;
     while seen.len() < 3000 {
         assert!(Instant::now() < until, "{} lines", seen.len());
         while let Some(record) = reader.next_record().unwrap() {
@@ -38,7 +38,7 @@ fn a_follower_sees_each_line_once_while_the_log_rotates() {
 
 fn driver(place: &Place, script: &str, driver: &str, options: &[(&str, String)]) -> model::ContainerSpec {
     let mut spec = place.spec(script);
-    spec.log.driver = driver.into();
+    spec.log.driver = model::LogDriver::parse(driver).unwrap();
     spec.log.options = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     spec
 }
@@ -46,7 +46,7 @@ fn driver(place: &Place, script: &str, driver: &str, options: &[(&str, String)])
 #[test]
 fn syslog_over_udp_and_tcp() {
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-    udp.set_read_timeout(Some(PATIENCE)).unwrap();
+    udp.set_read_timeout(Some(TIMEOUT)).unwrap();
     let place = Place::new();
     let address = format!("udp://{}", udp.local_addr().unwrap());
     let options = [("syslog-address", address), ("syslog-facility", "local0".to_owned())];
@@ -81,7 +81,7 @@ fn syslog_of_the_host() {
     let place = Place::new();
     let path = place.directory.path().join("syslog");
     let server = UnixDatagram::bind(&path).unwrap();
-    server.set_read_timeout(Some(PATIENCE)).unwrap();
+    server.set_read_timeout(Some(TIMEOUT)).unwrap();
     let options = [("syslog-address", format!("unix://{}", path.display()))];
     let spec = driver(&place, "echo hello", "syslog", &options);
     assert_eq!(Daemon::start(&place, &spec, &mut []).finish().code, 0);
@@ -114,7 +114,7 @@ fn a_server_that_is_not_there_fails_the_start_or_is_counted() {
 #[test]
 fn gelf_says_what_the_container_is() {
     let server = UdpSocket::bind("127.0.0.1:0").unwrap();
-    server.set_read_timeout(Some(PATIENCE)).unwrap();
+    server.set_read_timeout(Some(TIMEOUT)).unwrap();
     let place = Place::new();
     let address = format!("udp://{}", server.local_addr().unwrap());
     let mut spec =

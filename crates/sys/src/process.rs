@@ -1,6 +1,8 @@
 //! Kills processes that are known by number and start time, never another that got the number since.
 
 use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -11,6 +13,35 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 pub fn start_time(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// Opens a process's descriptor; `None` when the process that started then is not there any more.
+///
+/// # Errors
+/// Those of pidfd_open(2), for example when no descriptor is left.
+pub fn open(pid: u32, started: u64) -> io::Result<Option<OwnedFd>> {
+    let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
+    match pidfd_open(number, PidfdFlags::empty()) {
+        // The number may be another's by now: what the descriptor is of is known only once it is open.
+        Ok(descriptor) => Ok((start_time(pid) == Some(started)).then_some(descriptor)),
+        Err(rustix::io::Errno::SRCH) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a process has ended, reaped or not.
+pub fn has_ended(process: impl AsFd) -> bool {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready > 0)
+}
+
+/// Whether a process of this number runs: one that has ended and is not reaped yet does not.
+#[must_use]
+pub fn runs(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    // proc_pid_stat(5): Z is a zombie, X is dead.
+    !matches!(state, None | Some('Z' | 'X'))
 }
 
 /// Kills a process if it is still the one that started then.

@@ -19,8 +19,9 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
 }
 
-fn socket() -> io::Result<OwnedFd> {
-    Ok(rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+fn socket(more: SocketFlags) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | more;
+    Ok(rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
 }
 
 /// A socket's address is at most 107 bytes long (unix(7)); its directory's descriptor stands for the
@@ -42,7 +43,19 @@ fn address(path: &Path) -> io::Result<(OwnedFd, SocketAddrUnix)> {
 /// # Errors
 /// When nobody listens there.
 pub fn connect(path: &Path) -> io::Result<OwnedFd> {
-    let socket = socket()?;
+    connect_with(SocketFlags::empty(), path)
+}
+
+/// Connects to a socket's path without waiting; calls on the socket do not wait either.
+///
+/// # Errors
+/// When nobody listens there, `WouldBlock` when as many wait already as the listener allows.
+pub fn connect_nonblocking(path: &Path) -> io::Result<OwnedFd> {
+    connect_with(SocketFlags::NONBLOCK, path)
+}
+
+fn connect_with(flags: SocketFlags, path: &Path) -> io::Result<OwnedFd> {
+    let socket = socket(flags)?;
     let (_directory, address) = address(path)?;
     rustix::net::connect(&socket, &address)?;
     Ok(socket)
@@ -53,7 +66,7 @@ pub fn connect(path: &Path) -> io::Result<OwnedFd> {
 /// # Errors
 /// When the path exists or cannot be made.
 pub fn listen(path: &Path) -> io::Result<OwnedFd> {
-    let socket = socket()?;
+    let socket = socket(SocketFlags::empty())?;
     let (_directory, address) = address(path)?;
     rustix::net::bind(&socket, &address)?;
     rustix::net::listen(&socket, 8)?;

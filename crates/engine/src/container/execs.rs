@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::container::saved_exec::{ExecConfig, ExecState, SavedExec};
 use crate::database::Database;
 
-/// How long the shim's answer to the start of an exec may take.
+/// How long those who look at an exec wait for what came of its start.
 const START_ANSWER: Duration = Duration::from_secs(1);
 
 /// One exec. It lives until its container ends.
@@ -60,9 +60,9 @@ impl Exec {
         });
     }
 
-    /// Notes its end.
-    pub(crate) fn note_end(&self, code: i32) {
-        self.state.send_replace(ExecState::Exited(code));
+    /// Notes its end; false when that is known already, as a shim reports it again to each daemon.
+    pub(crate) fn note_end(&self, code: i32) -> bool {
+        self.state.send_replace(ExecState::Exited(code)) != ExecState::Exited(code)
     }
 
     /// Waits until it has ended.
@@ -129,8 +129,16 @@ impl ContainerExecs {
     /// Notes and saves the end of one.
     pub(crate) fn note_end(&self, id: &ExecId, code: i32, database: &Database) {
         let Some(exec) = self.find(id) else { return };
-        exec.note_end(code);
-        exec.save(database);
+        if exec.note_end(code) {
+            exec.save(database);
+        }
+    }
+
+    /// Those that were started and have not ended, as far as is known.
+    pub(crate) fn running(&self) -> Vec<Arc<Exec>> {
+        let execs = self.lock();
+        let running = execs.values().filter(|exec| matches!(exec.state(), ExecState::Running(_)));
+        running.cloned().collect()
     }
 
     /// Forgets all of them, and gives the ids that they had.

@@ -76,10 +76,15 @@ impl Supervisor {
                     container.execs.note_end(&exec, exit.code, &self.database)
                 }
                 Notice::LogDropped { lines } => note_dropped_lines(container, lines),
+                Notice::LogNotRotated { error } => {
+                    let id = container.id();
+                    tracing::warn!("cannot rotate the log of container {id}, so it grows: {error}");
+                }
                 Notice::Detached { client, reason } => {
                     tracing::debug!("client {client} left container {}: {reason:?}", container.id());
                 }
-                Notice::Reply { .. }
+                Notice::Hello { .. }
+                | Notice::Reply { .. }
                 | Notice::Created { .. }
                 | Notice::Started { .. }
                 | Notice::StartFailed { .. } => {}
@@ -88,7 +93,11 @@ impl Supervisor {
         self.exit_without_shim(container)
     }
 
+    /// The shim reports it again on each new connection; listeners get it once.
     fn note_out_of_memory(&self, container: &Arc<Container>) {
+        if container.record().out_of_memory {
+            return;
+        }
         match container.update(&self.database, |record| record.out_of_memory = true) {
             Ok(record) => self.events.emit_container(&record, "oom", &[]),
             Err(error) => tracing::error!("cannot record that {} ran out of memory: {error}", container.id()),
@@ -165,8 +174,12 @@ impl Supervisor {
     pub(crate) async fn take_down(&self, container: &Arc<Container>) {
         self.forget_execs(container);
         self.networking.disconnect_network(container).await;
-        if let Some(shim) = container.shim() {
-            let _ = shim.request(Request::Release, None).await;
+        if let Some(shim) = container.shim()
+            && let Err(error) = shim.request(Request::Release, None).await
+            && !error.means_ended()
+        {
+            tracing::error!("the shim of container {} is killed: {error}", container.id());
+            shim.kill();
         }
         container.set_shim(None);
         crate::cgroup::remove(&container.record().cgroups);

@@ -34,7 +34,12 @@ impl Stopper {
             if asks_to_end(signal, record.settings.stop_signal.as_ref().map(|own| own.signal())) {
                 container.update(&stopper.database, |record| record.stopped_by_client = true)?;
             }
-            stopper.signal(&container, signal).await.map_err(|error| error.on("kill", reference))?;
+            let sent = if signal == Signal::KILL {
+                stopper.kill_processes(&container).await
+            } else {
+                stopper.signal(&container, signal).await
+            };
+            sent.map_err(|error| error.on("kill", reference))?;
             if signal == Signal::KILL {
                 wait_for_exit(&container, record.exits, Some(std::time::Duration::from_secs(30))).await;
             }

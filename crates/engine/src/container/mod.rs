@@ -31,13 +31,12 @@ mod tmpfs;
 pub(crate) mod top;
 mod transition;
 mod wait;
+pub(crate) mod waiting;
 mod words;
 
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use model::ContainerId;
-use shim_protocol::Attach;
 use tokio::sync::watch;
 
 pub use crate::record::{Phase, Record};
@@ -47,6 +46,7 @@ pub(crate) use transition::Transition;
 use crate::database::{Database, Durability, VolumeRows};
 use crate::error::Error;
 use crate::shim::Shim;
+use waiting::WaitingClients;
 
 /// One container of the engine.
 ///
@@ -61,10 +61,10 @@ pub struct Container {
     /// Orders transitions: start, exit, pause, rename, removal.
     pub(crate) transition: Transition,
     shim: Mutex<Option<Arc<Shim>>>,
-    /// Clients that attached before the start.
-    pub(crate) waiting_clients: Mutex<Vec<WaitingClient>>,
     /// The further processes in it.
     pub(crate) execs: execs::ContainerExecs,
+    /// Clients that attached before the start.
+    pub(crate) waiting_clients: WaitingClients,
     /// Wakes a restart that waits out its delay, because a client took over.
     pub(crate) restart_cancelled: tokio::sync::Notify,
     /// Gives the counters to those who follow them, while there are some.
@@ -82,14 +82,6 @@ enum RowState {
     Forgotten,
 }
 
-/// A client that attached before its container was started.
-pub(crate) struct WaitingClient {
-    /// What it wants.
-    pub(crate) attach: Attach,
-    /// Its connection.
-    pub(crate) socket: OwnedFd,
-}
-
 impl Container {
     pub(crate) fn new(record: Record) -> Arc<Self> {
         Arc::new(Self {
@@ -98,8 +90,8 @@ impl Container {
             writing: Mutex::new(RowState::Saved),
             transition: Transition::default(),
             shim: Mutex::new(None),
-            waiting_clients: Mutex::new(Vec::new()),
             execs: execs::ContainerExecs::default(),
+            waiting_clients: WaitingClients::default(),
             restart_cancelled: tokio::sync::Notify::new(),
             sampler: Mutex::default(),
             last_sample: Mutex::default(),

@@ -10,6 +10,7 @@ use crate::database::Database;
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::events::Events;
+use crate::shim::RequestError;
 
 /// Freezes and thaws containers.
 pub(crate) struct Freezer {
@@ -73,7 +74,14 @@ impl Freezer {
         } else {
             (Request::Unpause, Phase::Running)
         };
-        shim.request(request, None).await?;
+        shim.request(request, None).await.map_err(|error| {
+            // What was asked cannot be taken back: a shim that wakes up later reads this behind it.
+            if command == Command::Pause && matches!(error, RequestError::Silent) {
+                let shim = Arc::clone(&shim);
+                tokio::spawn(async move { shim.request(Request::Unpause, None).await });
+            }
+            error.of_running(container.id().as_str())
+        })?;
         container.update(&self.database, |record| {
             if let Some(process) = record.phase.process() {
                 record.phase = next(process);
@@ -104,7 +112,7 @@ impl Freezer {
         match self.switch(container, Command::Pause).await {
             Ok(_) => Ok(true),
             // It ended by itself: what it left is what the work finds.
-            Err(_) if container.shim().is_none_or(|shim| shim.is_gone()) => Ok(false),
+            Err(Error::NotRunning(_)) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -123,14 +131,15 @@ impl Freezer {
     /// Makes a container that is taken over what its record says: the last daemon may have died between
     /// freezing or thawing it and recording that, or over work that had frozen it.
     pub(crate) async fn settle_freezer(&self, container: &Container) {
-        let record = container.record();
-        if record.frozen_for_work {
+        if container.record().frozen_for_work {
             return self.thaw(container).await;
         }
-        let Some(shim) = container.shim() else { return };
+        let _order = container.transition.lock().await;
+        let record = container.record();
+        let Some(shim) = container.shim().filter(|_| record.is_running()) else { return };
         let request = if record.is_paused() { Request::Pause } else { Request::Unpause };
         if let Err(error) = shim.request(request, None).await
-            && !shim.is_gone()
+            && !error.means_ended()
         {
             tracing::warn!("cannot freeze or thaw container {} as it was: {error}", container.id());
         }

@@ -77,7 +77,7 @@ impl Remover {
             container.update(&self.database, |record| record.phase = phase)?;
             return Err(error);
         }
-        container.waiting_clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+        container.waiting_clients.clear();
         self.directory.forget_execs(&container.execs.take_all());
         self.tell_removal(record);
         Ok(())

@@ -1,7 +1,7 @@
 //! Starts a container: steps that each have their undo.
 
 use std::io::Write;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::{HostSettings, ProcessReference, Signal, Timestamp};
@@ -25,7 +25,7 @@ use crate::fault;
 use crate::networking::Networking;
 use crate::outcome::Outcome;
 use crate::paths::Paths;
-use crate::shim::{Incoming, Shim};
+use crate::shim::{Incoming, RequestError, Shim};
 
 /// How long a shim may take for one step before the start fails.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -170,13 +170,9 @@ impl Starter {
         let endpoint = self.networking.connect_network(container, gate.network_namespace).await?;
         fault::check("connected")?;
         let interface = endpoint.as_ref().map(network::Endpoint::interface);
-        let waiting =
-            std::mem::take(&mut *container.waiting_clients.lock().unwrap_or_else(PoisonError::into_inner));
-        for client in waiting {
+        for (attach, socket) in container.waiting_clients.take() {
             use std::os::fd::AsFd;
-            shim.request(Request::Attach(client.attach), Some(client.socket.as_fd()))
-                .await
-                .map_err(Error::from)?;
+            shim.request(Request::Attach(attach), Some(socket.as_fd())).await.map_err(Error::from)?;
         }
         fault::check("clients-joined")?;
         shim.request(Request::Start { interface }, None).await.map_err(Error::from)?;
@@ -209,7 +205,8 @@ impl Starter {
         container.set_shim(None);
         self.networking.disconnect_network(container).await;
         let gone = async {
-            if shim.request(Request::Release, None).await.is_err() {
+            let released = shim.request(Request::Release, None).await;
+            if matches!(released, Err(RequestError::Refused(_))) {
                 // It runs already: it must end before its shim can be released.
                 let _ = shim.request(Request::Signal(Signal::KILL), None).await;
                 while let Some(incoming) = notices.recv().await {
@@ -217,6 +214,8 @@ impl Starter {
                         let _ = shim.request(Request::Release, None).await;
                     }
                 }
+            } else if released.is_err() {
+                shim.kill();
             }
             while notices.recv().await.is_some() {}
         };
@@ -254,7 +253,7 @@ impl Starter {
                 record.phase = Phase::Restarting;
             }
         })?;
-        container.waiting_clients.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        container.waiting_clients.clear();
         // What fails before there is a process to start is no start.
         if matches!(failure.error, Error::System { .. }) {
             self.events.emit_container(&record, "start", &[]);
@@ -323,6 +322,6 @@ async fn next(notices: &mut UnboundedReceiver<Incoming>) -> Result<Incoming, Sta
     match tokio::time::timeout(TIMEOUT, notices.recv()).await {
         Ok(Some(incoming)) => Ok(incoming),
         Ok(None) => Err(Error::ShimGone.into()),
-        Err(_) => Err(Error::refused("the container's shim does not answer").into()),
+        Err(_) => Err(Error::ShimSilent.into()),
     }
 }

@@ -71,16 +71,27 @@ impl Stopper {
         let signal = record.settings.stop_signal.as_ref().map_or(Signal::TERM, |signal| signal.signal());
         container.update(&self.database, |record| record.stopped_by_client = true)?;
         if grace != 0 || signal == Signal::KILL {
-            if record.is_paused() {
-                self.freezer.thaw(container).await;
-            }
-            self.signal(container, signal).await?;
-            let patience = u64::try_from(grace).ok().map(Duration::from_secs);
-            if wait_for_exit(container, record.exits, patience).await {
+            let limit = u64::try_from(grace).ok().map(Duration::from_secs);
+            let ask = async {
+                if record.is_paused() {
+                    self.freezer.thaw(container).await;
+                }
+                match self.signal(container, signal).await {
+                    // The grace is for the shim too.
+                    Err(Error::ShimSilent | Error::ShimLost) | Ok(()) => {}
+                    Err(error) => return Err(error),
+                }
+                Ok(wait_for_exit(container, record.exits, None).await)
+            };
+            let ended = match limit {
+                Some(limit) => tokio::time::timeout(limit, ask).await.unwrap_or(Ok(false)),
+                None => ask.await,
+            };
+            if ended? {
                 return Ok(());
             }
         }
-        self.signal(container, Signal::KILL).await?;
+        self.kill_processes(container).await?;
         if wait_for_exit(container, record.exits, Some(KILL_TIMEOUT)).await {
             Ok(())
         } else {
@@ -105,6 +116,23 @@ impl Stopper {
         Ok(true)
     }
 
+    /// Kills a container's processes: through its shim, or with it when it does not answer.
+    ///
+    /// # Errors
+    /// When the shim refuses.
+    pub(crate) async fn kill_processes(&self, container: &Arc<Container>) -> Result<(), Error> {
+        match self.signal(container, Signal::KILL).await {
+            Err(Error::ShimSilent | Error::ShimLost) => {
+                tracing::error!("the shim of container {} does not answer: it is killed", container.id());
+                if let Some(shim) = container.shim() {
+                    shim.kill();
+                }
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
     /// Sends a signal to init and tells listeners; a container that has just ended is no error.
     pub(crate) async fn signal(&self, container: &Arc<Container>, signal: Signal) -> Result<(), Error> {
         let Some(shim) = container.shim() else { return Ok(()) };
@@ -117,7 +145,7 @@ impl Stopper {
                 );
                 Ok(())
             }
-            Err(_) if !container.record().is_running() || shim.is_gone() => Ok(()),
+            Err(error) if error.means_ended() || !container.record().is_running() => Ok(()),
             Err(error) => Err(error.into()),
         }
     }

@@ -1,7 +1,7 @@
 //! Reads the log of the json-file driver.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use shim_protocol::log::Reader;
@@ -9,11 +9,15 @@ use tokio::task::JoinHandle;
 
 use super::pieces::Pieces;
 use super::query::Run;
+use super::wakeups::Wakeup;
 use crate::error::Error;
 use crate::outcome::joined;
 
-/// How often a follower looks for new output.
-const POLL_INTERVAL: Duration = Duration::from_millis(25);
+/// How often a follower looks for new output where the kernel cannot wake it.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Output that comes in smaller intervals than this is given out together.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A log being read without waiting.
 pub(super) struct LogPieces {
@@ -32,7 +36,11 @@ impl LogPieces {
             let Some(record) = self.reader.next_record().map_err(io::Error::other)? else { break };
             self.pieces.push(&record)?;
         }
-        Ok(self.pieces.take())
+        let piece = self.pieces.take();
+        if piece.is_none() {
+            self.reader.rest();
+        }
+        Ok(piece)
     }
 
     /// Reads the next piece on a thread that may wait for the disk.
@@ -50,13 +58,20 @@ type Read = JoinHandle<(LogPieces, io::Result<Option<Vec<u8>>>)>;
 pub(super) struct FileStream {
     /// One piece is read ahead, while the client takes the one before it.
     ahead: Option<Read>,
-    run: Option<Run>,
+    follower: Option<Follower>,
     is_last: bool,
 }
 
+/// What wakes a follower.
+pub(super) struct Follower {
+    pub(super) run: Run,
+    /// `None` where the kernel cannot.
+    pub(super) wakeup: Option<Wakeup>,
+}
+
 impl FileStream {
-    pub(super) fn new(pieces: LogPieces, run: Option<Run>) -> Self {
-        Self { ahead: Some(pieces.read()), run, is_last: false }
+    pub(super) fn new(pieces: LogPieces, follower: Option<Follower>) -> Self {
+        Self { ahead: Some(pieces.read()), follower, is_last: false }
     }
 
     pub(super) async fn next(&mut self) -> Option<Result<Bytes, Error>> {
@@ -81,11 +96,26 @@ impl FileStream {
         }
     }
 
-    /// Waits a moment, or notes that the container has ended so that the next read is the last. Without
-    /// a follower there is nothing to wait for.
+    /// Waits until something is written, or notes that the container has ended so that the next read is
+    /// the last. Without a follower there is nothing to wait for.
     async fn wait_for_more(&mut self) -> Option<()> {
-        let run = self.run.as_mut()?;
-        self.is_last = tokio::time::timeout(POLL_INTERVAL, run.end()).await.is_ok();
+        let Follower { run, wakeup } = self.follower.as_mut()?;
+        let begun = Instant::now();
+        let written = async {
+            let is_woken = match wakeup {
+                Some(wakeup) => wakeup.wait().await,
+                None => false,
+            };
+            if !is_woken {
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+            tokio::time::sleep(SHORTEST_INTERVAL.saturating_sub(begun.elapsed())).await;
+        };
+        tokio::select! {
+            biased;
+            () = run.end() => self.is_last = true,
+            () = written => {}
+        }
         Some(())
     }
 }

@@ -5,6 +5,7 @@ mod file;
 mod journal;
 mod pieces;
 mod query;
+mod wakeups;
 
 use std::sync::Arc;
 
@@ -17,12 +18,13 @@ use crate::directory::Directory;
 use crate::error::Error;
 use crate::paths::Paths;
 
-use file::{FileStream, LogPieces};
+use file::{FileStream, Follower, LogPieces};
 use journal::JournalStream;
 use pieces::Pieces;
 use query::Run;
 
 pub use query::LogQuery;
+pub(crate) use wakeups::LogWakeups;
 
 /// A log being read.
 pub struct LogStream(Source);
@@ -36,6 +38,7 @@ enum Source {
 pub struct Logs {
     pub(crate) directory: Arc<Directory>,
     pub(crate) paths: Arc<Paths>,
+    pub(crate) wakeups: LogWakeups,
 }
 
 impl Logs {
@@ -55,11 +58,16 @@ impl Logs {
             let stream = JournalStream::open(&record, &query, run).await?;
             return Ok(LogStream(Source::Journal(Box::new(stream))));
         }
-        let pieces = self.open(&record, &query)?;
-        Ok(LogStream(Source::File(FileStream::new(pieces, run))))
+        // Watched before it is read: what is written in between wakes the follower.
+        let follower = run.map(|run| Follower {
+            run,
+            wakeup: self.paths.log(&record).parent().and_then(|directory| self.wakeups.of(directory)),
+        });
+        let pieces = self.open(&record, &query).await?;
+        Ok(LogStream(Source::File(FileStream::new(pieces, follower))))
     }
 
-    fn open(&self, record: &Record, query: &LogQuery) -> Result<LogPieces, Error> {
+    async fn open(&self, record: &Record, query: &LogQuery) -> Result<LogPieces, Error> {
         let driver = record.settings.host.log.driver.as_ref();
         if driver != Some(&LogDriver::JsonFile) {
             let driver = driver.map_or("", LogDriver::name);
@@ -68,9 +76,28 @@ impl Logs {
             )));
         }
         let start = query.tail.map_or(Start::Beginning, Start::Tail);
-        let reader = Reader::open(&self.paths.log(record), start, query.since).map_err(log_error)?;
+        let (path, since) = (self.paths.log(record), query.since);
+        // Finding the place may read much of the log.
+        let opened = tokio::task::spawn_blocking(move || Reader::open(&path, start, since)).await;
+        let reader = crate::outcome::joined(opened)?.map_err(log_error)?;
         Ok(LogPieces::new(reader, Pieces::new(query, record.settings.terminal)))
     }
+}
+
+/// Where a container's log is read.
+///
+/// # Errors
+/// When it has a driver that there is none of any more.
+pub(crate) fn source(record: &Record) -> Result<LogSource, Error> {
+    let driver = LogDriver::parse(&record.host_config.log_config.driver);
+    driver.map(LogDriver::source).map_err(|unknown| Error::refused(unknown.to_string()))
+}
+
+fn unreadable(record: &Record) -> Error {
+    let driver = &record.host_config.log_config.driver;
+    Error::refused(format!(
+        "configured logging reader does not support reading: \"logs\" is supported only for \"json-file\" and \"journald\" logging drivers (got: {driver})"
+    ))
 }
 
 fn log_error(error: shim_protocol::log::LogError) -> Error {

@@ -41,7 +41,7 @@ impl Pieces {
         if !wanted {
             return Ok(());
         }
-        let head = self.piece.len();
+        let header = self.piece.len();
         if self.framed {
             self.piece.extend_from_slice(&[0; 8]);
         }
@@ -50,11 +50,11 @@ impl Pieces {
             record.push_time(&mut self.piece);
             self.piece.push(b' ');
         }
-        self.piece.extend_from_slice(record.payload);
-        self.at_line_start[index] = record.ends_line();
+        self.piece.extend_from_slice(record.written());
+        self.at_line_start[index] = !record.is_continued();
         if self.framed {
             let length = u32::try_from(self.piece.len() - body).map_err(io::Error::other)?;
-            self.piece[head..body].copy_from_slice(&record.stream.frame_head(length));
+            self.piece[header..body].copy_from_slice(&record.stream.frame_header(length));
         }
         Ok(())
     }

@@ -21,7 +21,7 @@ pub struct LogQuery {
     pub timestamps: bool,
     /// So many lines from the end; `None` is all.
     pub tail: Option<u64>,
-    /// Heads before pieces; `None` is as the container's terminal says.
+    /// Stream frame headers; `None` is as the container's terminal says.
     pub framed: Option<bool>,
 }
 

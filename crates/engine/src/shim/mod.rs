@@ -1,26 +1,48 @@
 //! The daemon's end of the conversation with one container's shim.
+//!
+//! ```text
+//! Lost ──connected, the shim's first packet──▶ Open
+//!  ▲ │                                          │
+//!  │ └──the shim's process has ended──▶ Gone    │
+//!  └───────────connection lost──────────────────┘
+//! ```
+//!
+//! A lost connection is made again. Only the end of the shim's process is the end of the container.
 
 mod channel;
+mod connection;
+mod process;
+mod request;
+#[cfg(test)]
+mod tests;
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use shim_protocol::{
-    Answer, CONTROL_DESCRIPTOR, Envelope, Failure, Notice, Request, RunDirectory, ShimProcesses,
+    Answer, CONTROL_DESCRIPTOR, Envelope, Failure, FailureKind, Notice, Received, Request, RunDirectory,
+    ShimProcesses,
 };
 use sys::program::SealedProgram;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, watch};
 
 use self::channel::Channel;
+use self::connection::{Connection, Pending};
+use self::process::Process;
+pub(crate) use self::request::RequestError;
 use crate::error::Error;
 
-type Pending = HashMap<u64, oneshot::Sender<Result<Answer, Failure>>>;
+/// How long a daemon waits before it connects again; doubled after each attempt without a packet…
+const FIRST_RETRY: Duration = Duration::from_millis(10);
 
-/// What the shim tells unasked, with the descriptor beside it.
+/// …up to this.
+const LONGEST_RETRY: Duration = Duration::from_secs(1);
+
+/// What the shim sends unasked, with the descriptor beside it.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     /// The message.
@@ -29,13 +51,27 @@ pub(crate) struct Incoming {
     pub(crate) descriptor: Option<OwnedFd>,
 }
 
-/// A connection to one shim. Notices arrive in order on the receiver made beside it; it ends when
-/// the shim is gone.
+/// Notices in order; the end is that of the shim.
+type Notices = mpsc::UnboundedReceiver<Incoming>;
+
+/// One shim. Notices arrive in order on the receiver made beside it, those of a snapshot again after
+/// every lost connection; it ends when the shim does.
 pub(crate) struct Shim {
-    channel: Channel,
+    directory: RunDirectory,
+    process: Process,
+    state: watch::Sender<State>,
     next: AtomicU64,
-    /// Requests without an answer; `None` once the shim is gone.
-    pending: Mutex<Option<Pending>>,
+    /// The shim has been told that it may end: a connection that is lost then is not made again.
+    released: AtomicBool,
+}
+
+/// Whether the shim can be asked.
+enum State {
+    /// Not now: no connection is there on which the shim has sent its first packet.
+    Lost,
+    Open(Connection),
+    /// Never again.
+    Gone,
 }
 
 impl Shim {
@@ -46,118 +82,205 @@ impl Shim {
     pub(crate) fn spawn(
         program: &SealedProgram,
         directory: &RunDirectory,
-    ) -> Result<(Arc<Self>, mpsc::UnboundedReceiver<Incoming>), Error> {
+    ) -> Result<(Arc<Self>, Notices), Error> {
         let failed = |source| Error::Shim { act: "start", source };
         let (ours, theirs) = sys::seqpacket::pair().map_err(failed)?;
         let arguments = [OsStr::new("berth-shim"), directory.path().as_os_str()];
+        let channel = Channel::new(ours).map_err(failed)?;
         let pid = program.spawn(&arguments, theirs.as_fd(), CONTROL_DESCRIPTOR).map_err(failed)?;
         drop(theirs);
-        Self::serve(ours, Some(pid)).map_err(failed)
+        Ok(Self::serve(directory, Process::child(pid), Some(channel)))
     }
 
     /// Connects to a shim that an earlier daemon started.
     ///
     /// # Errors
-    /// When nobody listens there any more.
-    pub(crate) fn adopt(
-        directory: &RunDirectory,
-    ) -> Result<(Arc<Self>, mpsc::UnboundedReceiver<Incoming>), Error> {
-        let failed = |source| Error::Shim { act: "connect to", source };
-        let socket = sys::seqpacket::connect(&directory.socket()).map_err(failed)?;
-        Self::serve(socket, None).map_err(failed)
+    /// When the process that the run directory names is not there any more.
+    pub(crate) fn adopt(directory: &RunDirectory) -> Result<(Arc<Self>, Notices), Error> {
+        let left = left_by(directory).ok_or(Error::ShimGone)?;
+        let process = Process::other(left.shim);
+        if process.has_ended() {
+            return Err(Error::ShimGone);
+        }
+        Ok(Self::serve(directory, process, connect(directory).ok()))
     }
 
-    fn serve(
-        socket: OwnedFd,
-        child: Option<u32>,
-    ) -> io::Result<(Arc<Self>, mpsc::UnboundedReceiver<Incoming>)> {
+    fn serve(directory: &RunDirectory, process: Process, channel: Option<Channel>) -> (Arc<Self>, Notices) {
         let shim = Arc::new(Self {
-            channel: Channel::new(socket)?,
+            directory: directory.clone(),
+            process,
+            state: watch::Sender::new(State::Lost),
             next: AtomicU64::new(1),
-            pending: Mutex::new(Some(HashMap::new())),
+            released: AtomicBool::new(false),
         });
         let (sender, receiver) = mpsc::unbounded_channel();
-        tokio::spawn(Arc::clone(&shim).read(sender, child));
-        Ok((shim, receiver))
+        tokio::spawn(Arc::clone(&shim).keep_connected(sender, channel));
+        (shim, receiver)
     }
 
-    /// Reads until the shim is gone: answers go to those who asked, all else to `notices`.
-    async fn read(self: Arc<Self>, notices: mpsc::UnboundedSender<Incoming>, child: Option<u32>) {
-        while let Ok(Some((packet, descriptor))) = self.channel.receive().await {
-            match serde_json::from_slice(&packet) {
-                Ok(Notice::Reply { number, result }) => {
-                    if let Some(asker) = self.lock().as_mut().and_then(|pending| pending.remove(&number)) {
-                        let _ = asker.send(result);
-                    }
-                }
-                Ok(notice) => {
-                    let _ = notices.send(Incoming { notice, descriptor });
-                }
-                Err(error) => tracing::warn!("cannot read a shim's message: {error}"),
+    /// Reads from one connection after the other until the shim has ended.
+    async fn keep_connected(
+        self: Arc<Self>,
+        notices: mpsc::UnboundedSender<Incoming>,
+        mut channel: Option<Channel>,
+    ) {
+        let mut wait = FIRST_RETRY;
+        loop {
+            if let Some(channel) = channel.take()
+                && self.read(Arc::new(channel), &notices).await
+            {
+                wait = FIRST_RETRY;
+            }
+            if self.released.load(Ordering::Relaxed) || self.process.ends_within(wait).await {
+                break;
+            }
+            wait = (wait * 2).min(LONGEST_RETRY);
+            match connect(&self.directory) {
+                Ok(connected) => channel = Some(connected),
+                // Over, and without a daemon, it lets nobody in any more; its record says how it ended.
+                Err(_) if self.directory.exit_record().exists() => break,
+                Err(error) => tracing::debug!("cannot connect to {:?}: {error}", self.directory.socket()),
             }
         }
-        self.lock().take();
+        self.state.send_replace(State::Gone);
         drop(notices);
-        if let Some(pid) = child {
-            let _ = tokio::task::spawn_blocking(move || sys::program::reap(pid)).await;
+        self.process.reap().await;
+    }
+
+    /// Reads until the connection is lost: answers go to those who asked, all else to `notices`. Says
+    /// whether the shim sent anything.
+    async fn read(&self, channel: Arc<Channel>, notices: &mpsc::UnboundedSender<Incoming>) -> bool {
+        let pending = Pending::new();
+        let mut is_open = false;
+        while let Ok(Some((packet, descriptor))) = channel.receive().await {
+            let received = Notice::read(&packet);
+            if !is_open {
+                let protocol = match &received {
+                    Received::Known(Notice::Hello { protocol }) => Some(*protocol),
+                    _ => None,
+                };
+                let greeted = Connection::greet(Arc::clone(&channel), Arc::clone(&pending), protocol).await;
+                let Ok(connection) = greeted else { break };
+                self.state.send_replace(State::Open(connection));
+                is_open = true;
+            }
+            match received {
+                Received::Known(Notice::Hello { .. }) => {}
+                Received::Known(Notice::Reply { number, result }) => pending.answer(number, result),
+                Received::Known(notice) => {
+                    let _ = notices.send(Incoming { notice, descriptor });
+                }
+                Received::Unknown { number } => pending.answer(number, Err(unknown_answer())),
+                Received::Unreadable(error) => tracing::warn!("cannot read a shim's message: {error}"),
+            }
         }
+        self.state.send_replace(State::Lost);
+        pending.close();
+        is_open
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Pending>> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Asks the shim for something and waits for its answer.
+    /// Asks the shim for something and waits for its answer, over a new connection if need be.
     ///
     /// # Errors
-    /// [`RequestError::Gone`] when the shim is, or what the shim said.
+    /// [`RequestError::Gone`] when the shim is, [`RequestError::Silent`] when the answer does not come in
+    /// time, or what the shim answered.
     pub(crate) async fn request(
         &self,
         request: Request,
         descriptor: Option<BorrowedFd<'_>>,
     ) -> Result<Answer, RequestError> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let (sender, answer) = oneshot::channel();
-        self.lock().as_mut().ok_or(RequestError::Gone)?.insert(number, sender);
-        let packet = serde_json::to_vec(&Envelope { number, request }).map_err(io::Error::other)?;
-        if let Err(error) = self.channel.send(&packet, descriptor).await {
-            self.lock().as_mut().and_then(|pending| pending.remove(&number));
-            return Err(error.into());
-        }
-        answer.await.map_err(|_| RequestError::Gone)?.map_err(RequestError::Refused)
+        self.request_within(request::time_limit(&request), request, descriptor).await
     }
 
-    /// Whether the shim can still be asked.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.lock().is_none()
+    /// Asks the shim for something, with a time limit of the caller's own.
+    ///
+    /// # Errors
+    /// Those of [`Self::request`].
+    pub(crate) async fn request_within(
+        &self,
+        limit: Duration,
+        request: Request,
+        descriptor: Option<BorrowedFd<'_>>,
+    ) -> Result<Answer, RequestError> {
+        tokio::time::timeout(limit, self.request_without_limit(request, descriptor))
+            .await
+            .unwrap_or(Err(RequestError::Silent))
     }
+
+    /// Asks the shim for something, however long the answer takes.
+    ///
+    /// # Errors
+    /// Those of [`Self::request`] but for [`RequestError::Silent`].
+    pub(crate) async fn request_without_limit(
+        &self,
+        request: Request,
+        descriptor: Option<BorrowedFd<'_>>,
+    ) -> Result<Answer, RequestError> {
+        let is_release = matches!(request, Request::Release);
+        let mut envelope = Envelope { number: 0, request };
+        let mut lost = None;
+        loop {
+            let connection = self.connection(lost.as_ref()).await?;
+            if envelope.request.since() > connection.protocol() {
+                return Err(RequestError::Refused(unsupported()));
+            }
+            envelope.number = self.next.fetch_add(1, Ordering::Relaxed);
+            match connection.exchange(&envelope, descriptor).await {
+                Err(RequestError::Lost)
+                    if request::is_repeatable(&envelope.request, connection.protocol()) =>
+                {
+                    lost = Some(connection);
+                }
+                result => {
+                    if is_release && result.is_ok() {
+                        self.released.store(true, Ordering::Relaxed);
+                    }
+                    return result;
+                }
+            }
+        }
+    }
+
+    /// Waits for a connection that is not the lost one.
+    async fn connection(&self, lost: Option<&Connection>) -> Result<Connection, RequestError> {
+        let mut state = self.state.subscribe();
+        let is_known = |state: &State| match state {
+            State::Lost => false,
+            State::Open(connection) => lost.is_none_or(|lost| !connection.is(lost)),
+            State::Gone => true,
+        };
+        match state.wait_for(is_known).await.as_deref() {
+            Ok(State::Open(connection)) => Ok(connection.clone()),
+            Ok(State::Lost | State::Gone) | Err(_) => Err(RequestError::Gone),
+        }
+    }
+
+    /// Whether the shim can never be asked again.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(*self.state.borrow(), State::Gone)
+    }
+
+    /// Kills a shim that does not answer. Its container is taken down as that of any shim that died.
+    pub(crate) fn kill(&self) {
+        self.process.kill();
+    }
+}
+
+fn connect(directory: &RunDirectory) -> io::Result<Channel> {
+    sys::seqpacket::connect_nonblocking(&directory.socket()).and_then(Channel::new)
+}
+
+fn unsupported() -> Failure {
+    let message = "the container's shim is of an older release and cannot do this";
+    Failure { kind: FailureKind::Unsupported, message: message.to_owned() }
+}
+
+fn unknown_answer() -> Failure {
+    let message = "the container's shim is of a newer release, and its answer is not known here";
+    Failure { kind: FailureKind::Unknown, message: message.to_owned() }
 }
 
 /// What a shim wrote about itself and its container.
 pub(crate) fn left_by(directory: &RunDirectory) -> Option<ShimProcesses> {
     serde_json::from_slice(&std::fs::read(directory.processes()).ok()?).ok()
-}
-
-/// Why a request to a shim had no result.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RequestError {
-    /// The shim is not there any more.
-    #[error("the container's shim is gone")]
-    Gone,
-    /// The shim's refusal.
-    #[error("{}", .0.message)]
-    Refused(Failure),
-    /// The socket failed.
-    #[error("cannot talk to the container's shim: {0}")]
-    Socket(#[from] io::Error),
-}
-
-impl From<RequestError> for Error {
-    fn from(error: RequestError) -> Self {
-        match error {
-            RequestError::Gone => Self::ShimGone,
-            RequestError::Refused(failure) => failure.into(),
-            RequestError::Socket(source) => Self::Shim { act: "talk to", source },
-        }
-    }
 }

@@ -20,7 +20,10 @@ use crate::engine::Engine;
 use crate::shim::{Incoming, Shim};
 
 /// How long a shim that is asked how far it came may take.
-const TIMEOUT: Duration = Duration::from_millis(200);
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a shim may take to undo what it made, before it is killed.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How far a shim came.
 #[derive(Default)]
@@ -44,15 +47,16 @@ pub(crate) async fn settle(engine: &Arc<Engine>, container: &Arc<Container>, dir
     if exit.is_none()
         && let Ok((shim, mut notices)) = Shim::adopt(directory)
     {
-        // What it told until the time was up is enough.
-        let _ = tokio::time::timeout(TIMEOUT, progress.learn(&mut notices)).await;
+        // What is true it sends first, before any answer. Whether it has processes does not matter here.
+        let _ = shim.request_within(TIMEOUT, Request::Processes, None).await;
+        progress.learn(&mut notices);
         if let (Some(init), Some(at)) = (progress.init, progress.started) {
             container.set_shim(Some(shim));
             record_start(engine, container, Run { init, at, cgroups: progress.cgroups });
             engine.supervisor.supervise(Arc::clone(container), notices);
             return;
         }
-        let _ = shim.request(Request::Release, None).await;
+        let _ = shim.request_within(RELEASE_TIMEOUT, Request::Release, None).await;
     }
     crate::cgroup::take_down_shim(directory, &progress.cgroups);
     remove_run_directory(directory);
@@ -62,8 +66,8 @@ pub(crate) async fn settle(engine: &Arc<Engine>, container: &Arc<Container>, dir
 }
 
 impl Progress {
-    async fn learn(&mut self, notices: &mut UnboundedReceiver<Incoming>) {
-        while let Some(incoming) = notices.recv().await {
+    fn learn(&mut self, notices: &mut UnboundedReceiver<Incoming>) {
+        while let Ok(incoming) = notices.try_recv() {
             match incoming.notice {
                 Notice::Created { init, cgroups } => {
                     self.init = self.init.or(Some(init));

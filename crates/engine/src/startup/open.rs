@@ -26,7 +26,7 @@ use crate::events::Events;
 use crate::exec::Execs;
 use crate::files::Files;
 use crate::image::Images;
-use crate::logs::Logs;
+use crate::logs::{LogWakeups, Logs};
 use crate::networking::Networking;
 use crate::options::Options;
 use crate::paths::Paths;
@@ -100,7 +100,11 @@ impl Low {
         let containers = Arc::new(self.containers(&volumes, &supervisor, follow_ups, shim_program));
         tokio::spawn(Arc::clone(&containers.restarter).follow_up(requests));
         let clients = Arc::new(ClientNumbers::default());
-        let logs = Arc::new(Logs { directory: Arc::clone(&self.directory), paths: Arc::clone(&self.paths) });
+        let logs = Arc::new(Logs {
+            directory: Arc::clone(&self.directory),
+            paths: Arc::clone(&self.paths),
+            wakeups: LogWakeups::default(),
+        });
         let streams = Arc::new(Streams {
             directory: Arc::clone(&self.directory),
             events: Arc::clone(&self.events),

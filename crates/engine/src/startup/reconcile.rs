@@ -12,6 +12,9 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::shim::Shim;
 
+/// How long the daemon's start waits until a container that runs is what its record says.
+const SETTLE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// Takes over every container: adopts those that run, records exits, finishes removals, sweeps.
 pub(crate) async fn all(engine: &Arc<Engine>, records: Vec<Record>) -> Result<(), Error> {
     let mut to_start = Vec::new();
@@ -81,7 +84,13 @@ async fn adopt_or_bury(engine: &Arc<Engine>, container: &Arc<Container>) {
         Ok((shim, notices)) => {
             container.set_shim(Some(shim));
             engine.supervisor.supervise(Arc::clone(container), notices);
-            engine.containers.freezer.settle_freezer(container).await;
+            let (engine, container) = (Arc::clone(engine), Arc::clone(container));
+            let settling = tokio::spawn(async move {
+                engine.containers.freezer.settle_freezer(&container).await;
+                engine.execs.settle(&container).await;
+            });
+            // A shim that does not answer must not hold up the daemon's start.
+            let _ = tokio::time::timeout(SETTLE_TIMEOUT, settling).await;
         }
         Err(_) => {
             let end = engine.supervisor.exit_without_shim(container);

@@ -15,7 +15,8 @@ impl Streams {
         let record = container.record();
         let shim = container.shim().filter(|_| record.is_running());
         let shim = shim.ok_or_else(|| Error::NotRunning(record.id.to_string()))?;
-        shim.request(Request::Resize { height, width }, None).await?;
+        let resized = shim.request(Request::Resize { height, width }, None).await;
+        resized.map_err(|error| error.of_running(record.id.as_str()))?;
         self.events.emit_container(
             &record,
             "resize",

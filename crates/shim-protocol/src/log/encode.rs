@@ -51,15 +51,6 @@ impl Encoder {
         self.end(stream, out);
     }
 
-    /// Appends a line that its process left unfinished, with a newline that readers can tell from one
-    /// of the process.
-    pub fn encode_unfinished(&self, stream: Stream, payload: &[u8], out: &mut Vec<u8>) {
-        out.extend_from_slice(HEAD);
-        escape(payload, out);
-        out.extend_from_slice(b"\\u000a");
-        self.end(stream, out);
-    }
-
     fn end(&self, stream: Stream, out: &mut Vec<u8>) {
         out.extend_from_slice(match stream {
             Stream::Stdout => &self.stdout_tail,

@@ -41,12 +41,16 @@ pub fn rotate(path: &Path, keep: u32) -> io::Result<File> {
     let fresh = PathBuf::from(fresh);
     let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&fresh)?;
     let oldest = keep.saturating_sub(1);
-    for age in (1..oldest).rev() {
-        absent_is_fine(fs::rename(rotated(path, age), rotated(path, age + 1)))?;
-    }
     if oldest > 0 {
-        absent_is_fine(fs::remove_file(rotated(path, 1)))?;
-        fs::hard_link(path, rotated(path, 1))?;
+        // Before anything moves: an attempt that fails and is made again must push no file out.
+        let mut second_name = OsString::from(path);
+        second_name.push(".old");
+        absent_is_fine(fs::remove_file(&second_name))?;
+        fs::hard_link(path, &second_name)?;
+        for age in (1..oldest).rev() {
+            absent_is_fine(fs::rename(rotated(path, age), rotated(path, age + 1)))?;
+        }
+        fs::rename(&second_name, rotated(path, 1))?;
     }
     fs::rename(&fresh, path)?;
     Ok(file)

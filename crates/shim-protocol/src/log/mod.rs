@@ -8,8 +8,8 @@
 //! ```
 //!
 //! - `log` is one line with its newline. A line longer than [`MAXIMUM_PAYLOAD`] is several records, of which
-//!   only the last ends in a newline. A line that the process left unfinished gets its newline from the
-//!   shim, written as `\u000a` and not as `\n`, so that it can be told from one of the process.
+//!   only the last ends in a newline. A line that the process left unfinished has none. Earlier releases
+//!   added one, written as `\u000a` and not as `\n`; readers leave it out.
 //! - Bytes that are no UTF-8 are written as `\udc80`…`\udcff`, a low surrogate alone: valid JSON by RFC 8259's
 //!   grammar, which text in UTF-8 can never contain. [`Reader`] gives the very bytes back; other readers show
 //!   a replacement character.
@@ -44,6 +44,9 @@ use model::{ErrorKind, Timestamp};
 /// The most bytes of output that one record carries.
 pub const MAXIMUM_PAYLOAD: usize = 16 * 1024;
 
+/// The bytes of the longest character in UTF-8.
+const LONGEST_CHARACTER: usize = 4;
+
 /// The longest line of a log that readers take, in bytes; longer ones are skipped.
 pub const MAXIMUM_LINE: usize = 16 * 1024 * 1024;
 
@@ -75,9 +78,9 @@ impl Stream {
         }
     }
 
-    /// The 8-byte head of a frame: type, three zeros, length in network order.
+    /// The 8-byte header of a frame: type, three zeros, length in network order.
     #[must_use]
-    pub const fn frame_head(self, length: u32) -> [u8; 8] {
+    pub const fn frame_header(self, length: u32) -> [u8; 8] {
         let [a, b, c, d] = length.to_be_bytes();
         [self.frame_type(), 0, 0, 0, a, b, c, d]
     }
@@ -92,7 +95,8 @@ pub struct Record<'a> {
     pub payload: &'a [u8],
     /// The time as it is written in the file; empty when the record has none.
     pub time_text: &'a [u8],
-    /// The payload's last newline is the shim's: the process left the line unfinished.
+    /// The payload's last newline is that of a shim of an earlier release: the process left the line
+    /// unfinished.
     pub newline_added: bool,
 }
 
@@ -122,10 +126,11 @@ impl Record<'_> {
         &self.payload[..self.payload.len() - added]
     }
 
-    /// Whether this record ends a line; the next record of its stream continues it otherwise.
+    /// Whether the next record of its stream continues this line: a piece of a long line is as long as a
+    /// record can be, but for a character that would be cut.
     #[must_use]
-    pub fn ends_line(&self) -> bool {
-        self.payload.ends_with(b"\n")
+    pub fn is_continued(&self) -> bool {
+        !self.payload.ends_with(b"\n") && self.payload.len() > MAXIMUM_PAYLOAD - LONGEST_CHARACTER
     }
 }
 

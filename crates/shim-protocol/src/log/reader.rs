@@ -116,6 +116,13 @@ impl Reader {
         })
     }
 
+    /// Gives the buffer back while there is nothing to read; the next record needs one again.
+    pub fn rest(&mut self) {
+        if self.unread.is_empty() {
+            self.buffer = Vec::new();
+        }
+    }
+
     /// The next record; `None` when all that is there now has been given out.
     ///
     /// # Errors

@@ -64,7 +64,7 @@ fn tail_of_file(file: &File, count: u64, seen: &mut u64) -> io::Result<Option<u6
     let mut start = lines.end_of_lines()?;
     while let Some((offset, line)) = lines.previous()? {
         if let Some(record) = decode(line) {
-            *seen += u64::from(*seen == 0 || record.ends_line());
+            *seen += u64::from(*seen == 0 || !record.is_continued());
             if *seen > count {
                 return Ok(Some(start));
             }

@@ -78,14 +78,24 @@ fn records_of_other_writers_are_read() {
 }
 
 #[test]
-fn a_line_left_unfinished_is_known() {
-    let mut out = Vec::new();
-    encoder().encode_unfinished(Stream::Stdout, b"a\\u000a\n\x01b", &mut out);
-    let record = decode(&mut out).unwrap();
+fn a_newline_that_an_earlier_release_added_is_known() {
+    let text =
+        br#"{"log":"a\\u000a\n\u0001b\u000a","stream":"stdout","time":"2026-11-23T12:05:01.496100000Z"}"#;
+    let mut line = text.to_vec();
+    let record = decode(&mut line).unwrap();
     assert_eq!((record.payload, record.written()), (&b"a\\u000a\n\x01b\n"[..], &b"a\\u000a\n\x01b"[..]));
     let mut line = encoded(Stream::Stdout, b"\x01a\n");
     let record = decode(&mut line).unwrap();
     assert_eq!((record.payload, record.written()), (&b"\x01a\n"[..], &b"\x01a\n"[..]));
+}
+
+#[test]
+fn only_a_piece_of_a_long_line_is_continued() {
+    let is_continued = |payload: &[u8]| decode(&mut encoded(Stream::Stdout, payload)).unwrap().is_continued();
+    assert!(is_continued(&vec![b'x'; MAXIMUM_PAYLOAD]));
+    assert!(is_continued(&vec![b'x'; MAXIMUM_PAYLOAD - 3]));
+    assert!(!is_continued(b"unfinished"));
+    assert!(!is_continued(b"a line\n"));
 }
 
 #[test]
@@ -195,11 +205,14 @@ fn tail_and_since_find_their_place_over_files() {
 fn tail_counts_lines_not_records() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log");
-    for piece in ["one\n", "two ", "and ", "a half\n", "no newline"] {
+    let long = "x".repeat(MAXIMUM_PAYLOAD);
+    for piece in ["one\n", &long, &long, "end\n", "unfinished", "of the next run\n"] {
         append(&path, &encoded(Stream::Stdout, piece.as_bytes()));
     }
-    assert_eq!(read(&path, Start::Tail(1), None), ["no newline"]);
-    assert_eq!(read(&path, Start::Tail(2), None), ["two", "and", "a half", "no newline"]);
+    assert_eq!(read(&path, Start::Tail(1), None), ["of the next run"]);
+    assert_eq!(read(&path, Start::Tail(2), None), ["unfinished", "of the next run"]);
+    let three = [&long, &long, "end", "unfinished", "of the next run"];
+    assert_eq!(read(&path, Start::Tail(3), None), three);
 }
 
 #[test]

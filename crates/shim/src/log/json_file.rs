@@ -20,8 +20,7 @@ pub(crate) struct JsonFile {
     path: PathBuf,
     file: File,
     size: u64,
-    limit: Option<u64>,
-    files: u32,
+    rotation: Option<Rotation>,
     encoder: Encoder,
     lines: Lines,
     encoded: Vec<u8>,
@@ -29,6 +28,32 @@ pub(crate) struct JsonFile {
     torn: bool,
     /// Lines that could not be written.
     lost: u64,
+}
+
+/// When the log goes on in a new file.
+struct Rotation {
+    /// The size of a file that is not passed.
+    limit: u64,
+    /// The size at which the next attempt is made: the limit, or more after a failure.
+    next_at: u64,
+    /// How many files there are at most.
+    files: u32,
+    /// Why the last attempt failed.
+    failure: Option<String>,
+}
+
+impl Rotation {
+    fn of(settings: &BTreeMap<String, String>) -> Option<Self> {
+        let limit = settings.get("max-size").and_then(|text| parse_size(text))?;
+        let files = settings.get("max-file").and_then(|text| text.parse().ok()).unwrap_or(1).max(1);
+        Some(Self { limit, next_at: limit, files, failure: None })
+    }
+
+    /// An attempt failed: the next one is made when the file has grown by an eighth of the limit.
+    fn put_off(&mut self, size: u64, error: &io::Error) {
+        self.next_at = size.saturating_add(self.limit / 8).max(self.limit);
+        self.failure = Some(error.to_string());
+    }
 }
 
 impl JsonFile {
@@ -45,8 +70,7 @@ impl JsonFile {
             path,
             file,
             size,
-            limit: settings.get("max-size").and_then(|text| parse_size(text)),
-            files: settings.get("max-file").and_then(|text| text.parse().ok()).unwrap_or(1).max(1),
+            rotation: Rotation::of(settings),
             encoder: Encoder::new(attributes),
             lines: Lines::default(),
             encoded: Vec::new(),
@@ -62,12 +86,11 @@ impl JsonFile {
         self.put();
     }
 
-    /// Logs what is left of begun lines, with the newline that the process never wrote: readers show
-    /// line by line, as the reference's logs have it.
+    /// Logs what is left of begun lines, byte for byte: a newline that the process never wrote is not added.
     pub(crate) fn finish(&mut self) {
         self.encoder.set_time(Timestamp::now());
         let (encoder, encoded) = (&self.encoder, &mut self.encoded);
-        self.lines.finish(|stream, line| encoder.encode_unfinished(stream, line, encoded));
+        self.lines.finish(|stream, line| encoder.encode(stream, line, encoded));
         self.put();
     }
 
@@ -76,10 +99,13 @@ impl JsonFile {
         let encoded = std::mem::take(&mut self.encoded);
         let mut rest = &encoded[..];
         while !rest.is_empty() {
-            let fits = self.fitting(rest);
+            let mut fits = self.fitting(rest);
             if fits == 0 {
-                self.rotate();
-                continue;
+                if self.rotate() {
+                    continue;
+                }
+                // The old file goes on: a log that is too large is better than none.
+                fits = first_record(rest);
             }
             self.append(&rest[..fits]);
             rest = &rest[fits..];
@@ -92,30 +118,44 @@ impl JsonFile {
 
     /// How many bytes of whole records the file still takes; a record alone fits an empty file.
     fn fitting(&self, records: &[u8]) -> usize {
-        let room = match self.limit {
+        let room = match &self.rotation {
             None => return records.len(),
-            Some(limit) => usize::try_from(limit.saturating_sub(self.size)).unwrap_or(usize::MAX),
+            Some(rotation) => {
+                usize::try_from(rotation.next_at.saturating_sub(self.size)).unwrap_or(usize::MAX)
+            }
         };
         if records.len() <= room {
             return records.len();
         }
         match memrchr(b'\n', &records[..room]) {
             Some(newline) => newline + 1,
-            None if self.size == 0 => memchr::memchr(b'\n', records).map_or(records.len(), |end| end + 1),
+            None if self.size == 0 => first_record(records),
             None => 0,
         }
     }
 
-    fn rotate(&mut self) {
-        match rotate(&self.path, self.files) {
+    /// Begins a new file; false when that failed. It is tried again later.
+    fn rotate(&mut self) -> bool {
+        let Some(rotation) = &mut self.rotation else { return false };
+        match rotate(&self.path, rotation.files) {
             Ok(file) => {
                 self.file = file;
                 self.torn = false;
+                self.size = 0;
+                rotation.next_at = rotation.limit;
+                rotation.failure = None;
+                true
             }
-            // The old file goes on: a log that is too large is better than none.
-            Err(_) => self.limit = None,
+            Err(error) => {
+                rotation.put_off(self.size, &error);
+                false
+            }
         }
-        self.size = 0;
+    }
+
+    /// Why the log does not go on in a new file though it is due; `None` when all is well.
+    pub(crate) fn rotation_failure(&self) -> Option<&str> {
+        self.rotation.as_ref()?.failure.as_deref()
     }
 
     fn append(&mut self, records: &[u8]) {
@@ -153,7 +193,7 @@ impl JsonFile {
 
     /// Whether every record ever logged can still be read.
     pub(crate) const fn keeps_everything(&self) -> bool {
-        self.limit.is_none() && self.lost == 0
+        self.rotation.is_none() && self.lost == 0
     }
 
     /// Lines that could not be written so far.
@@ -165,6 +205,11 @@ impl JsonFile {
     pub(crate) fn replay(&self, start: Start) -> Result<Reader, LogError> {
         Reader::open(&self.path, start, None)
     }
+}
+
+/// The length of the first record.
+fn first_record(records: &[u8]) -> usize {
+    memchr::memchr(b'\n', records).map_or(records.len(), |end| end + 1)
 }
 
 fn last_byte(file: &mut File) -> io::Result<u8> {
@@ -189,6 +234,33 @@ mod tests {
             texts.push(String::from_utf8(record.payload.to_vec()).unwrap());
         }
         texts
+    }
+
+    #[test]
+    fn a_rotation_that_failed_is_tried_again_and_loses_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let options = settings(&[("max-size", "10k"), ("max-file", "3")]);
+        let mut log = JsonFile::open(path.clone(), &options, &BTreeMap::new()).unwrap();
+        let mut written = Vec::new();
+        let mut write = |log: &mut JsonFile, lines: usize| {
+            for _ in 0..lines {
+                let line = format!("line {}\n", written.len());
+                log.write(Stream::Stdout, line.as_bytes());
+                written.push(line);
+            }
+        };
+        // rotate() opens its new file under this name.
+        let obstacle = directory.path().join("log.new");
+        std::fs::create_dir(&obstacle).unwrap();
+        write(&mut log, 400);
+        assert!(log.rotation_failure().is_some());
+        assert!(std::fs::metadata(&path).unwrap().len() > 10_000);
+        std::fs::remove_dir(&obstacle).unwrap();
+        write(&mut log, 100);
+        assert_eq!(log.rotation_failure(), None);
+        assert!(std::fs::metadata(&path).unwrap().len() <= 10_000);
+        assert_eq!(texts(&path), written);
     }
 
     #[test]

@@ -7,22 +7,25 @@ mod remote;
 use std::io;
 use std::time::Duration;
 
-use model::{ContainerSpec, LogSpec};
+use model::{ContainerSpec, LogDriver, LogSpec};
+use shim_protocol::Notice;
 use shim_protocol::log::{Reader, Start, Stream};
 use sys::epoll::Event;
 
 use self::json_file::JsonFile;
 use self::remote::Remote;
-use crate::surroundings::Surroundings;
+use crate::event_loop::EventLoop;
 
-/// How often the daemon is told of lost lines.
-const TELL_AGAIN: Duration = Duration::from_secs(1);
+/// How often the daemon is sent what is wrong with the log.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A container's log.
 pub(crate) struct Log {
     driver: Driver,
     /// Of how many lost lines the daemon knows.
-    told: u64,
+    reported_lost: u64,
+    /// Whether the daemon knows that the log is not rotated.
+    reported_rotation: bool,
 }
 
 enum Driver {
@@ -34,24 +37,25 @@ enum Driver {
 impl Log {
     /// No log, as every exec has.
     pub(crate) const fn nothing() -> Self {
-        Self { driver: Driver::Nothing, told: 0 }
+        Self { driver: Driver::Nothing, reported_lost: 0, reported_rotation: false }
     }
 
     /// Opens the log that a specification asks for.
     pub(crate) fn open(spec: &LogSpec, container: &ContainerSpec) -> io::Result<Self> {
-        let driver = match spec.driver.as_str() {
-            "none" => Driver::Nothing,
-            "json-file" => {
+        let driver = match spec.driver {
+            LogDriver::None => Driver::Nothing,
+            LogDriver::JsonFile => {
                 let mut attributes = spec.selected.clone();
                 if let Some(tag) = spec.attributes.get("tag") {
                     attributes.insert("tag".to_owned(), tag.clone());
                 }
                 Driver::File(Box::new(JsonFile::open(spec.path.clone(), &spec.options, &attributes)?))
             }
-            "syslog" | "journald" | "gelf" => Driver::Remote(Box::new(Remote::open(spec, container)?)),
-            other => return Err(io::Error::other(format!("no log driver named '{other}' is registered"))),
+            LogDriver::Syslog => Driver::Remote(Box::new(Remote::syslog(spec, container)?)),
+            LogDriver::Journald => Driver::Remote(Box::new(Remote::journald(spec, container)?)),
+            LogDriver::Gelf => Driver::Remote(Box::new(Remote::gelf(spec, container)?)),
         };
-        Ok(Self { driver, told: 0 })
+        Ok(Self { driver, reported_lost: 0, reported_rotation: false })
     }
 
     /// Whether output goes nowhere but to clients.
@@ -60,19 +64,19 @@ impl Log {
     }
 
     /// Logs what is in the scratch buffer.
-    pub(crate) fn write(&mut self, stream: Stream, output: &[u8], shared: &mut Surroundings) {
+    pub(crate) fn write(&mut self, stream: Stream, output: &[u8], shared: &mut EventLoop) {
         match &mut self.driver {
             Driver::Nothing => return,
             Driver::File(file) => file.write(stream, output),
             Driver::Remote(remote) => remote.write(stream, output, shared),
         }
-        if self.lost() != self.told {
-            shared.wake_in(TELL_AGAIN);
+        if self.lost() != self.reported_lost || self.rotation_failure().is_some() != self.reported_rotation {
+            shared.wake_in(REPORT_INTERVAL);
         }
     }
 
     /// Logs begun lines: the process has ended.
-    pub(crate) fn finish(&mut self, shared: &mut Surroundings) {
+    pub(crate) fn finish(&mut self, shared: &mut EventLoop) {
         match &mut self.driver {
             Driver::Nothing => {}
             Driver::File(file) => file.finish(),
@@ -114,20 +118,41 @@ impl Log {
         }
     }
 
+    /// Why the log's file is not rotated though it is due.
+    pub(crate) fn rotation_failure(&self) -> Option<&str> {
+        match &self.driver {
+            Driver::Nothing | Driver::Remote(_) => None,
+            Driver::File(file) => file.rotation_failure(),
+        }
+    }
+
     /// The server's socket is ready.
-    pub(crate) fn on_event(&mut self, event: Event, shared: &mut Surroundings) {
+    pub(crate) fn on_event(&mut self, event: Event, shared: &mut EventLoop) {
         if let Driver::Remote(remote) = &mut self.driver {
             remote.on_event(event, shared);
         }
     }
 
-    /// Time has passed. Returns the number of lost lines when the daemon should be told.
-    pub(crate) fn tick(&mut self, shared: &mut Surroundings) -> Option<u64> {
+    /// Time has passed. Returns what the daemon should know and does not yet.
+    pub(crate) fn tick(&mut self, shared: &mut EventLoop) -> Option<Notice> {
         if let Driver::Remote(remote) = &mut self.driver {
             remote.tick(shared);
         }
-        let lost = self.lost();
-        (std::mem::replace(&mut self.told, lost) != lost).then_some(lost)
+        let failure = self.rotation_failure().map(str::to_owned);
+        let was_reported = std::mem::replace(&mut self.reported_rotation, failure.is_some());
+        if let Some(error) = failure.filter(|_| !was_reported) {
+            return Some(Notice::LogNotRotated { error });
+        }
+        let lines = self.lost();
+        let is_news = std::mem::replace(&mut self.reported_lost, lines) != lines;
+        is_news.then_some(Notice::LogDropped { lines })
+    }
+
+    /// Another daemon is there: it does not know what the last one knew.
+    pub(crate) fn report_again(&mut self, shared: &mut EventLoop) {
+        if std::mem::take(&mut self.reported_rotation) {
+            shared.wake_in(REPORT_INTERVAL);
+        }
     }
 
     /// Gives back memory that only much output needs.
@@ -138,7 +163,7 @@ impl Log {
     }
 
     /// Whether something is still on its way when the process has ended.
-    pub(crate) fn is_busy(&self, shared: &Surroundings) -> bool {
+    pub(crate) fn is_busy(&self, shared: &EventLoop) -> bool {
         match &self.driver {
             Driver::Nothing | Driver::File(_) => false,
             Driver::Remote(remote) => remote.is_busy(shared),

@@ -137,9 +137,9 @@ impl Client {
         if !self.is_live() || !self.wants(stream) || self.hung_up {
             return Outcome::Stays;
         }
-        let head = head(stream, output.len());
-        let head: &[u8] = if self.framed { &head } else { &[] };
-        match self.queue.send(self.socket.as_fd(), head, output) {
+        let header = header(stream, output.len());
+        let header: &[u8] = if self.framed { &header } else { &[] };
+        match self.queue.send(self.socket.as_fd(), header, output) {
             Ok(progress) => {
                 if progress {
                     self.progressed_at = now;
@@ -194,7 +194,7 @@ impl Client {
             let output = &written[skipped..];
             if self.wanted[index(record.stream)] && !output.is_empty() {
                 if self.framed {
-                    self.queue.push(&head(record.stream, output.len()));
+                    self.queue.push(&header(record.stream, output.len()));
                 }
                 self.queue.push(output);
             }
@@ -207,7 +207,7 @@ impl Client {
             let rest = log.pending(stream).get(skip[index(stream)]..).unwrap_or_default();
             if self.wants(stream) && !rest.is_empty() {
                 if self.framed {
-                    self.queue.push(&head(stream, rest.len()));
+                    self.queue.push(&header(stream, rest.len()));
                 }
                 self.queue.push(rest);
             }
@@ -265,8 +265,8 @@ impl Client {
     }
 }
 
-fn head(stream: Stream, length: usize) -> [u8; 8] {
-    stream.frame_head(u32::try_from(length).unwrap_or(u32::MAX))
+fn header(stream: Stream, length: usize) -> [u8; 8] {
+    stream.frame_header(u32::try_from(length).unwrap_or(u32::MAX))
 }
 
 const fn index(stream: Stream) -> usize {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sys::epoll::{Interest, Poller};
 use sys::stream;
 
-use crate::surroundings::Surroundings;
+use crate::event_loop::EventLoop;
 
 /// How long a peer may take to close its end.
 const LINGER: Duration = Duration::from_secs(1);
@@ -28,7 +28,7 @@ impl Closing {
     }
 
     /// Tells the peer that nothing more comes; keeps a network connection until it closes too.
-    pub(super) fn take(&mut self, id: u32, socket: OwnedFd, token: u64, shared: &mut Surroundings) {
+    pub(super) fn take(&mut self, id: u32, socket: OwnedFd, token: u64, shared: &mut EventLoop) {
         let alive = stream::end_sending(&socket).is_ok();
         let closed = discard(&socket, &mut shared.scratch);
         if !alive || closed || stream::is_local(&socket).unwrap_or(true) {
@@ -41,7 +41,7 @@ impl Closing {
     }
 
     /// Something came on one of these; false when it is none of them.
-    pub(super) fn on_event(&mut self, id: u32, shared: &mut Surroundings) -> bool {
+    pub(super) fn on_event(&mut self, id: u32, shared: &mut EventLoop) -> bool {
         let Some((socket, _)) = self.sockets.get(&id) else {
             return false;
         };
@@ -51,7 +51,7 @@ impl Closing {
         true
     }
 
-    pub(super) fn tick(&mut self, shared: &mut Surroundings) {
+    pub(super) fn tick(&mut self, shared: &mut EventLoop) {
         let over: Vec<u32> =
             self.sockets.iter().filter(|(_, (_, until))| *until <= shared.now).map(|(id, _)| *id).collect();
         for id in over {

@@ -28,8 +28,8 @@ use self::closing::Closing;
 use self::input::{Input, Sink};
 use self::output::{Output, Read};
 use self::stdio::Ends;
+use crate::event_loop::{EventLoop, READ_SIZE};
 use crate::log::Log;
-use crate::surroundings::{READ_SIZE, Surroundings};
 use crate::token::{Owner, Part, Token};
 
 /// How many reads one process gets before others have their turn.
@@ -43,7 +43,7 @@ const REOPENED: Duration = Duration::from_millis(100);
 
 /// What of a process's stdio does not change.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Manner {
+pub(crate) struct SessionOptions {
     /// Whose session.
     pub(crate) owner: Owner,
     /// One terminal for all streams.
@@ -54,7 +54,7 @@ pub(crate) struct Manner {
 
 /// A process's stdio and its clients.
 pub(crate) struct Session {
-    manner: Manner,
+    options: SessionOptions,
     outputs: Vec<Output>,
     input: Input,
     clients: BTreeMap<u32, Client>,
@@ -72,16 +72,16 @@ pub(crate) struct Session {
 impl Session {
     /// Takes our ends of a process's pipes; a terminal comes with [`Session::open_terminal`].
     pub(crate) fn new(
-        manner: Manner,
+        options: SessionOptions,
         ends: Ends,
         has_input: bool,
         log: Log,
-        shared: &mut Surroundings,
+        shared: &mut EventLoop,
     ) -> Self {
-        let owner = manner.owner;
+        let owner = options.owner;
         let sink = match ends.stdin {
             Some(pipe) => Sink::Open(pipe),
-            None if manner.terminal && has_input => Sink::Awaited,
+            None if options.terminal && has_input => Sink::Awaited,
             None => Sink::Nothing,
         };
         let outputs = ends.outputs.into_iter().map(|(stream, descriptor)| {
@@ -91,7 +91,7 @@ impl Session {
             output
         });
         Self {
-            manner,
+            options,
             outputs: outputs.collect(),
             input: Input::new(sink, Token::Session(owner, Part::Input).pack()),
             clients: BTreeMap::new(),
@@ -105,12 +105,12 @@ impl Session {
     }
 
     /// Takes the master of the process's terminal.
-    pub(crate) fn open_terminal(&mut self, master: OwnedFd, shared: &mut Surroundings) -> io::Result<()> {
+    pub(crate) fn open_terminal(&mut self, master: OwnedFd, shared: &mut EventLoop) -> io::Result<()> {
         set_nonblocking(&master)?;
         if self.input.is_open() {
             self.input.open(master.as_fd().try_clone_to_owned()?);
         }
-        let token = Token::Session(self.manner.owner, Part::Output).pack();
+        let token = Token::Session(self.options.owner, Part::Output).pack();
         let mut output = Output::new(Stream::Stdout, master, token, true);
         output.register(&shared.poller, true);
         self.outputs.push(output);
@@ -131,12 +131,12 @@ impl Session {
         &mut self,
         attach: Attach,
         socket: OwnedFd,
-        shared: &mut Surroundings,
+        shared: &mut EventLoop,
     ) -> io::Result<()> {
         let id = self.next_client;
         self.next_client += 1;
-        let token = Token::Session(self.manner.owner, Part::Client(id)).pack();
-        let place = Place { token, terminal: self.manner.terminal, log: &self.log, now: shared.now };
+        let token = Token::Session(self.options.owner, Part::Client(id)).pack();
+        let place = Place { token, terminal: self.options.terminal, log: &self.log, now: shared.now };
         stream::enlarge_send_buffer(&socket, SEND_BUFFER);
         let mut client = Client::new(place, attach, socket)?;
         if self.ended {
@@ -145,8 +145,13 @@ impl Session {
         self.clients.insert(id, client);
         self.give_early_input(id, shared);
         self.advance_client(id, shared);
-        self.press(shared);
+        self.apply_backpressure(shared);
         Ok(())
+    }
+
+    /// Whether a client of this number is joined.
+    pub(crate) fn has_client(&self, number: u64) -> bool {
+        self.clients.values().any(|client| client.number == number)
     }
 
     /// The log, for what the loop does with it.
@@ -155,7 +160,7 @@ impl Session {
     }
 
     /// Something happened on one of its descriptors.
-    pub(crate) fn on_event(&mut self, part: Part, event: sys::epoll::Event, shared: &mut Surroundings) {
+    pub(crate) fn on_event(&mut self, part: Part, event: sys::epoll::Event, shared: &mut EventLoop) {
         match part {
             Part::Output => self.read_output(Stream::Stdout, shared),
             Part::Errors => self.read_output(Stream::Stderr, shared),
@@ -168,7 +173,7 @@ impl Session {
         }
     }
 
-    fn on_client_event(&mut self, id: u32, event: sys::epoll::Event, shared: &mut Surroundings) {
+    fn on_client_event(&mut self, id: u32, event: sys::epoll::Event, shared: &mut EventLoop) {
         if self.closing.on_event(id, shared) {
             return;
         }
@@ -186,7 +191,7 @@ impl Session {
     }
 
     /// Sends a client what it can take and looks at what became of it.
-    fn advance_client(&mut self, id: u32, shared: &mut Surroundings) {
+    fn advance_client(&mut self, id: u32, shared: &mut EventLoop) {
         let Some(client) = self.clients.get_mut(&id) else {
             return;
         };
@@ -195,10 +200,10 @@ impl Session {
             Outcome::Finished => self.finish(id, DetachReason::Finished, shared),
             Outcome::Gone => self.drop_client(id, shared),
         }
-        self.relieve(shared);
+        self.resume_reading(shared);
     }
 
-    fn read_output(&mut self, stream: Stream, shared: &mut Surroundings) {
+    fn read_output(&mut self, stream: Stream, shared: &mut EventLoop) {
         for _ in 0..TURN {
             let Some(index) = self.outputs.iter().position(|output| output.stream == stream) else {
                 return;
@@ -215,7 +220,7 @@ impl Session {
     }
 
     /// Logs what is in the scratch buffer and gives it to the clients.
-    fn take_output(&mut self, stream: Stream, count: usize, shared: &mut Surroundings) {
+    fn take_output(&mut self, stream: Stream, count: usize, shared: &mut EventLoop) {
         self.output_at = shared.now;
         shared.note_activity(count);
         let scratch = std::mem::take(&mut shared.scratch);
@@ -234,11 +239,11 @@ impl Session {
         for id in gone {
             self.drop_client(id, shared);
         }
-        self.press(shared);
+        self.apply_backpressure(shared);
     }
 
     /// A pipe is over; a terminal is looked at again later, as long as its process lives.
-    fn output_closed(&mut self, index: usize, shared: &mut Surroundings) {
+    fn output_closed(&mut self, index: usize, shared: &mut EventLoop) {
         self.outputs[index].register(&shared.poller, false);
         if self.outputs[index].is_terminal() {
             shared.wake_in(REOPENED);
@@ -248,13 +253,13 @@ impl Session {
     }
 
     /// Time has passed.
-    pub(crate) fn tick(&mut self, shared: &mut Surroundings) {
+    pub(crate) fn tick(&mut self, shared: &mut EventLoop) {
         for index in 0..self.outputs.len() {
             if self.outputs[index].is_terminal() && self.paused_at.is_none() {
                 self.outputs[index].register(&shared.poller, true);
             }
         }
-        self.press(shared);
+        self.apply_backpressure(shared);
         self.let_quiet_clients_leave(shared);
         self.closing.tick(shared);
     }
@@ -262,7 +267,7 @@ impl Session {
     /// Reads what a process that has ended left behind, whether clients take it or not (what they have
     /// not taken is kept for them). That is a full pipe at most: what comes beyond it is of others. True
     /// when no process holds the other ends any more.
-    pub(crate) fn drain(&mut self, shared: &mut Surroundings) -> bool {
+    pub(crate) fn drain(&mut self, shared: &mut EventLoop) -> bool {
         let mut over = true;
         for stream in [Stream::Stdout, Stream::Stderr] {
             let mut left = stdio::PIPE_SIZE + READ_SIZE;
@@ -293,7 +298,7 @@ impl Session {
 
     /// The process has ended and its output is read: the log is completed, clients are let go when
     /// they have taken what waits for them.
-    pub(crate) fn end(&mut self, shared: &mut Surroundings) {
+    pub(crate) fn end(&mut self, shared: &mut EventLoop) {
         self.ended = true;
         self.paused_at = None;
         self.input.close(&shared.poller);
@@ -313,14 +318,14 @@ impl Session {
     }
 
     /// Reads what is there; whether any process can still write more.
-    pub(crate) fn has_open_outputs(&mut self, shared: &mut Surroundings) -> bool {
+    pub(crate) fn has_open_outputs(&mut self, shared: &mut EventLoop) -> bool {
         !self.drain(shared)
     }
 
     /// Tells clients why there is no process, on its error output (the terminal has only one).
-    pub(crate) fn tell_clients(&mut self, message: &str, shared: &mut Surroundings) {
+    pub(crate) fn tell_clients(&mut self, message: &str, shared: &mut EventLoop) {
         let (stream, end) =
-            if self.manner.terminal { (Stream::Stdout, "\r\n") } else { (Stream::Stderr, "\n") };
+            if self.options.terminal { (Stream::Stdout, "\r\n") } else { (Stream::Stderr, "\n") };
         let text = format!("{message}{end}");
         for client in self.clients.values_mut() {
             // A client whose connection is broken is found out when it is let go.
@@ -334,7 +339,7 @@ impl Session {
     }
 
     /// Forgets clients that took nothing for this long.
-    pub(crate) fn drop_stuck_clients(&mut self, patience: Duration, shared: &mut Surroundings) {
+    pub(crate) fn drop_stuck_clients(&mut self, patience: Duration, shared: &mut EventLoop) {
         let stuck = |client: &Client| shared.now.saturating_duration_since(client.progressed_at) >= patience;
         let stuck: Vec<u32> =
             self.clients.iter().filter(|(_, client)| stuck(client)).map(|(id, _)| *id).collect();
@@ -344,19 +349,19 @@ impl Session {
     }
 
     /// Lets a client go whose connection broke or that asked to leave.
-    fn drop_client(&mut self, id: u32, shared: &mut Surroundings) {
+    fn drop_client(&mut self, id: u32, shared: &mut EventLoop) {
         self.finish(id, DetachReason::Closed, shared);
     }
 
     /// Ends a client's connection and tells the daemon.
-    fn finish(&mut self, id: u32, reason: DetachReason, shared: &mut Surroundings) {
+    fn finish(&mut self, id: u32, reason: DetachReason, shared: &mut EventLoop) {
         let Some(mut client) = self.clients.remove(&id) else {
             return;
         };
         client.unregister(&shared.poller);
         let leaves_input = client.gives_input && client.input_open && reason == DetachReason::Closed;
         let notice = Notice::Detached { client: client.number, reason };
-        let token = Token::Session(self.manner.owner, Part::Client(id)).pack();
+        let token = Token::Session(self.options.owner, Part::Client(id)).pack();
         self.closing.take(id, client.socket, token, shared);
         if leaves_input && self.ends_with_clients() {
             self.input.end(&shared.poller);

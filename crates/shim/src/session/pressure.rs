@@ -7,14 +7,14 @@
 //! - Where the log keeps everything (json-file without `max-size`), after [`MOMENT`] the process goes on,
 //!   and the client gets what it missed from the log as fast as it takes it: nothing is lost, and nothing
 //!   more is kept in memory.
-//! - Where it does not, the client must take something every [`PATIENCE`], or is disconnected.
+//! - Where it does not, the client must take something every [`TIMEOUT`], or is disconnected.
 //! - A client that is the only one to get the output (no log, nobody else) may be as slow as it likes: the
 //!   process waits for it, as if it wrote into a pipe to the client.
 
 use std::time::Duration;
 
 use super::Session;
-use crate::surroundings::Surroundings;
+use crate::event_loop::EventLoop;
 
 /// The most that is kept for one client while the process goes on, in bytes.
 const QUEUE_LIMIT: usize = 1024 * 1024;
@@ -29,12 +29,12 @@ const QUEUE_MINIMUM: usize = 64 * 1024;
 const MOMENT: Duration = Duration::from_millis(50);
 
 /// How long a client may take nothing at all while others wait for it.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Session {
     /// Stops reading when a client has too much waiting, and decides what to do about it.
-    pub(super) fn press(&mut self, shared: &mut Surroundings) {
-        let limit = if self.paused_at.is_some() { self.relieved() } else { self.queue_limit() };
+    pub(super) fn apply_backpressure(&mut self, shared: &mut EventLoop) {
+        let limit = if self.paused_at.is_some() { self.resume_limit() } else { self.queue_limit() };
         let slow: Vec<u32> = self
             .clients
             .iter()
@@ -42,7 +42,7 @@ impl Session {
             .map(|(id, _)| *id)
             .collect();
         if slow.is_empty() {
-            return self.relieve(shared);
+            return self.resume_reading(shared);
         }
         let Some(paused_at) = self.paused_at else {
             return self.pause(shared);
@@ -56,7 +56,7 @@ impl Session {
         } else if !self.log.is_nothing() || self.clients.len() > 1 {
             self.drop_the_stuck(&slow, shared);
         }
-        self.relieve(shared);
+        self.resume_reading(shared);
     }
 
     /// The most that is kept for one client, in bytes.
@@ -65,19 +65,19 @@ impl Session {
     }
 
     /// The process goes on when no client has more than this waiting, in bytes.
-    fn relieved(&self) -> usize {
+    fn resume_limit(&self) -> usize {
         self.queue_limit() / 4
     }
 
-    fn pause(&mut self, shared: &mut Surroundings) {
+    fn pause(&mut self, shared: &mut EventLoop) {
         self.paused_at = Some(shared.now);
         for output in &mut self.outputs {
             output.register(&shared.poller, false);
         }
-        shared.wake_in(if self.log.keeps_everything() { MOMENT } else { PATIENCE });
+        shared.wake_in(if self.log.keeps_everything() { MOMENT } else { TIMEOUT });
     }
 
-    fn feed_from_log(&mut self, slow: &[u32], shared: &mut Surroundings) {
+    fn feed_from_log(&mut self, slow: &[u32], shared: &mut EventLoop) {
         for id in slow {
             let Some(client) = self.clients.get_mut(id) else {
                 continue;
@@ -90,12 +90,12 @@ impl Session {
         }
     }
 
-    fn drop_the_stuck(&mut self, slow: &[u32], shared: &mut Surroundings) {
+    fn drop_the_stuck(&mut self, slow: &[u32], shared: &mut EventLoop) {
         for id in slow {
             let Some(client) = self.clients.get(id) else {
                 continue;
             };
-            let due = client.progressed_at + PATIENCE;
+            let due = client.progressed_at + TIMEOUT;
             if shared.now >= due {
                 self.drop_client(*id, shared);
             } else {
@@ -105,9 +105,9 @@ impl Session {
     }
 
     /// Reads on when nobody has much waiting any more.
-    pub(super) fn relieve(&mut self, shared: &mut Surroundings) {
-        let relieved = self.relieved();
-        let slow = |client: &super::Client| client.is_live() && client.queue.len() > relieved;
+    pub(super) fn resume_reading(&mut self, shared: &mut EventLoop) {
+        let resume_limit = self.resume_limit();
+        let slow = |client: &super::Client| client.is_live() && client.queue.len() > resume_limit;
         if self.paused_at.is_some() && !self.clients.values().any(slow) {
             self.paused_at = None;
             for output in &mut self.outputs {

@@ -31,24 +31,24 @@ impl Queue {
 
     /// Sends two pieces behind what waits; keeps what the socket does not take. Returns whether
     /// anything was taken.
-    pub(crate) fn send(&mut self, socket: BorrowedFd<'_>, head: &[u8], body: &[u8]) -> io::Result<bool> {
+    pub(crate) fn send(&mut self, socket: BorrowedFd<'_>, header: &[u8], body: &[u8]) -> io::Result<bool> {
         if !self.is_empty() {
-            self.push(head);
+            self.push(header);
             self.push(body);
             return Ok(false);
         }
-        let (mut head, mut body) = (head, body);
+        let (mut header, mut body) = (header, body);
         let mut progress = false;
-        while !head.is_empty() || !body.is_empty() {
-            match stream::send(socket, &[head, body]) {
+        while !header.is_empty() || !body.is_empty() {
+            match stream::send(socket, &[header, body]) {
                 Ok(count) => {
                     progress = true;
-                    let of_head = count.min(head.len());
-                    head = &head[of_head..];
-                    body = &body[count - of_head..];
+                    let of_header = count.min(header.len());
+                    header = &header[of_header..];
+                    body = &body[count - of_header..];
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.push(head);
+                    self.push(header);
                     self.push(body);
                     break;
                 }

@@ -11,7 +11,7 @@ use shim_protocol::DetachReason;
 use sys::stream;
 
 use super::Session;
-use crate::surroundings::Surroundings;
+use crate::event_loop::EventLoop;
 
 /// How many reads one client gets before others have their turn.
 const TURN: usize = 16;
@@ -24,7 +24,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl Session {
     /// Reads a client as far as its input is accepted.
-    pub(super) fn read_client(&mut self, id: u32, shared: &mut Surroundings) {
+    pub(super) fn read_client(&mut self, id: u32, shared: &mut EventLoop) {
         for _ in 0..TURN {
             self.give_early_input(id, shared);
             let Some(client) = self.clients.get_mut(&id) else {
@@ -56,7 +56,7 @@ impl Session {
     }
 
     /// Gives the process what a client sent, but for the detach keys.
-    fn pass_input(&mut self, id: u32, input: &[u8], shared: &mut Surroundings) {
+    fn pass_input(&mut self, id: u32, input: &[u8], shared: &mut EventLoop) {
         let Some(client) = self.clients.get_mut(&id).filter(|client| client.gives_input) else {
             return;
         };
@@ -69,14 +69,14 @@ impl Session {
         self.hold_back_when_full(shared);
     }
 
-    fn hold_back_when_full(&mut self, shared: &mut Surroundings) {
+    fn hold_back_when_full(&mut self, shared: &mut EventLoop) {
         if !self.input.accepts() {
             self.input_accepted(shared);
         }
     }
 
     /// Gives the process what came before a client's descriptor.
-    pub(super) fn give_early_input(&mut self, id: u32, shared: &mut Surroundings) {
+    pub(super) fn give_early_input(&mut self, id: u32, shared: &mut EventLoop) {
         if let Some(client) = self.clients.get_mut(&id)
             && self.input.accepts()
             && !client.early_input.is_empty()
@@ -87,7 +87,7 @@ impl Session {
     }
 
     /// Lets clients send, or not, as the process takes input.
-    pub(super) fn input_accepted(&mut self, shared: &mut Surroundings) {
+    pub(super) fn input_accepted(&mut self, shared: &mut EventLoop) {
         let accepted = self.input.accepts();
         let mut waiting = Vec::new();
         for (id, client) in &mut self.clients {
@@ -104,7 +104,7 @@ impl Session {
     }
 
     /// A client closed its direction.
-    fn input_ended(&mut self, id: u32, shared: &mut Surroundings) {
+    fn input_ended(&mut self, id: u32, shared: &mut EventLoop) {
         let ends_with_clients = self.ends_with_clients();
         let Some(client) = self.clients.get_mut(&id) else {
             return;
@@ -122,11 +122,11 @@ impl Session {
 
     /// Whether the end of a client's input is the end of the process's.
     pub(super) const fn ends_with_clients(&self) -> bool {
-        self.manner.input_once && !self.manner.terminal
+        self.options.input_once && !self.options.terminal
     }
 
     /// Ends the connections of clients that closed their direction and have heard everything.
-    pub(super) fn let_quiet_clients_leave(&mut self, shared: &mut Surroundings) {
+    pub(super) fn let_quiet_clients_leave(&mut self, shared: &mut EventLoop) {
         let silent = self.input.is_drained() && shared.now >= self.output_at + SILENCE;
         let mut leave = Vec::new();
         for (id, client) in &self.clients {

@@ -24,7 +24,7 @@ use sys::program::SealedProgram;
 use sys::seqpacket;
 
 /// How long anything may take before a test fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Programs that the containers use; each is a link to busybox.
 const PROGRAMS: [&str; 12] =
@@ -101,7 +101,7 @@ impl Place {
             open_stdin: false,
             stdin_once: false,
             log: LogSpec {
-                driver: "json-file".into(),
+                driver: model::LogDriver::JsonFile,
                 options: BTreeMap::new(),
                 path: self.log(),
                 attributes: BTreeMap::new(),
@@ -174,6 +174,11 @@ impl Daemon {
         self.ask(Request::Attach(attach.clone()), Some(socket)).unwrap();
     }
 
+    /// Sends a packet.
+    pub(crate) fn send(&self, packet: &[u8]) {
+        seqpacket::send(&self.socket, packet, None).unwrap();
+    }
+
     /// Asks for something and waits for the answer.
     pub(crate) fn ask(&mut self, request: Request, beside: Option<&OwnedFd>) -> Result<Answer, Failure> {
         let number = self.next;
@@ -194,7 +199,7 @@ impl Daemon {
     }
 
     pub(crate) fn wait_for(&mut self, wanted: impl Fn(&Notice) -> bool) -> (Notice, Option<OwnedFd>) {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + TIMEOUT;
         loop {
             if let Some(index) = self.notices.iter().position(|(notice, _)| wanted(notice)) {
                 return self.notices.remove(index).unwrap();
@@ -225,7 +230,7 @@ impl Daemon {
     /// Waits until the shim has ended.
     pub(crate) fn gone(self) {
         if let Some(shim) = self.shim {
-            let until = Instant::now() + PATIENCE;
+            let until = Instant::now() + TIMEOUT;
             while std::fs::read_to_string(format!("/proc/{shim}/stat"))
                 .is_ok_and(|stat| !stat.rsplit(')').next().unwrap().starts_with(" Z"))
             {
@@ -265,8 +270,8 @@ pub(crate) fn attachment(client: u64) -> Attach {
 /// A client's two ends: the client's own, and the one for the shim.
 pub(crate) fn client() -> (UnixStream, OwnedFd) {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    ours.set_read_timeout(Some(PATIENCE)).unwrap();
-    ours.set_write_timeout(Some(PATIENCE)).unwrap();
+    ours.set_read_timeout(Some(TIMEOUT)).unwrap();
+    ours.set_write_timeout(Some(TIMEOUT)).unwrap();
     (ours, theirs.into())
 }
 

@@ -1,0 +1,111 @@
+//! One connection to a shim: whole packets each way, and the requests on it that wait for an answer.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use shim_protocol::{Answer, Envelope, Failure, PROTOCOL, Request, UNNUMBERED};
+use tokio::sync::oneshot;
+
+use super::channel::Channel;
+use super::request::RequestError;
+
+/// The number of the daemon's first packet; requests with an answer have others.
+const HELLO: u64 = 0;
+
+/// A connection on which the shim has sent its first packet.
+#[derive(Clone)]
+pub(super) struct Connection {
+    channel: Arc<Channel>,
+    /// The protocol that the shim speaks.
+    protocol: u32,
+    pending: Arc<Pending>,
+}
+
+/// Requests without an answer; `None` once the connection is lost.
+#[derive(Default)]
+pub(super) struct Pending(Mutex<Option<HashMap<u64, oneshot::Sender<Reply>>>>);
+
+type Reply = Result<Answer, Failure>;
+
+impl Pending {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Some(HashMap::new()))))
+    }
+
+    /// Gives an answer to the request of this number, if it still waits.
+    pub(super) fn answer(&self, number: u64, reply: Reply) {
+        let waiting = self.lock().as_mut().and_then(|pending| pending.remove(&number));
+        if let Some(waiting) = waiting {
+            let _ = waiting.send(reply);
+        }
+    }
+
+    /// The connection is lost: nothing waits any more.
+    pub(super) fn close(&self) {
+        self.lock().take();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<HashMap<u64, oneshot::Sender<Reply>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connection {
+    /// Takes a channel whose first packet has come; with a protocol number in it, the daemon's is sent.
+    pub(super) async fn greet(
+        channel: Arc<Channel>,
+        pending: Arc<Pending>,
+        protocol: Option<u32>,
+    ) -> io::Result<Self> {
+        if protocol.is_some() {
+            let hello = Envelope { number: HELLO, request: Request::Hello { protocol: PROTOCOL } };
+            channel.send(&serde_json::to_vec(&hello)?, None).await?;
+        }
+        Ok(Self { channel, protocol: protocol.unwrap_or(UNNUMBERED), pending })
+    }
+
+    /// Whether this is the connection that another value stands for too.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.channel, &other.channel)
+    }
+
+    /// The protocol that the shim speaks.
+    pub(super) const fn protocol(&self) -> u32 {
+        self.protocol
+    }
+
+    /// Sends a request and waits for its answer.
+    ///
+    /// # Errors
+    /// [`RequestError::Lost`] when the connection is lost first, or what the shim answered.
+    pub(super) async fn exchange(
+        &self,
+        envelope: &Envelope,
+        descriptor: Option<BorrowedFd<'_>>,
+    ) -> Result<Answer, RequestError> {
+        let (sender, answer) = oneshot::channel();
+        let waiting = Waiting { pending: &self.pending, number: envelope.number };
+        self.pending.lock().as_mut().ok_or(RequestError::Lost)?.insert(envelope.number, sender);
+        let packet = serde_json::to_vec(envelope).map_err(RequestError::Unsendable)?;
+        self.channel.send(&packet, descriptor).await.map_err(|_| RequestError::Lost)?;
+        let answer = answer.await.map_err(|_| RequestError::Lost)?;
+        drop(waiting);
+        answer.map_err(RequestError::Refused)
+    }
+}
+
+/// Takes a request off the list when nobody waits for its answer any more.
+struct Waiting<'p> {
+    pending: &'p Pending,
+    number: u64,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(pending) = self.pending.lock().as_mut() {
+            pending.remove(&self.number);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! A shim's process: the only thing whose end is the end of its container.
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use model::ProcessReference;
+use tokio::io::Interest;
+
+use crate::readiness;
+
+/// How often a process is looked at that cannot be waited for, as where descriptors are used up.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A shim's process.
+pub(super) struct Process {
+    reference: ProcessReference,
+    /// This daemon started it and must reap it.
+    is_child: bool,
+}
+
+impl Process {
+    /// One that this daemon has just started.
+    pub(super) fn child(pid: u32) -> Self {
+        let start_time = sys::process::start_time(pid).unwrap_or_default();
+        Self { reference: ProcessReference { pid, start_time }, is_child: true }
+    }
+
+    /// One that an earlier daemon started.
+    pub(super) const fn other(reference: ProcessReference) -> Self {
+        Self { reference, is_child: false }
+    }
+
+    /// Its descriptor; `None` when it has ended, or another process has its number.
+    fn descriptor(&self) -> std::io::Result<Option<OwnedFd>> {
+        sys::process::open(self.reference.pid, self.reference.start_time)
+    }
+
+    /// Whether it has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        match self.descriptor() {
+            Ok(Some(descriptor)) => sys::process::has_ended(&descriptor),
+            Ok(None) => true,
+            Err(_) => !sys::process::is_alive(self.reference.pid, self.reference.start_time),
+        }
+    }
+
+    /// Waits for its end, at most so long.
+    pub(super) async fn ends_within(&self, limit: Duration) -> bool {
+        tokio::time::timeout(limit, self.end()).await.is_ok()
+    }
+
+    /// Waits for its end.
+    async fn end(&self) {
+        loop {
+            let registered = match self.descriptor() {
+                Ok(None) => return,
+                Ok(Some(descriptor)) => readiness::register(descriptor, Interest::READABLE),
+                Err(error) => Err(error),
+            };
+            match registered {
+                // Readable once the process has ended (pidfd_open(2)).
+                Ok(descriptor) if descriptor.readable().await.is_ok() => return,
+                Ok(_) | Err(_) if self.has_ended() => return,
+                Ok(_) | Err(_) => tokio::time::sleep(POLL_INTERVAL).await,
+            }
+        }
+    }
+
+    /// Kills it.
+    pub(super) fn kill(&self) {
+        sys::process::kill(self.reference.pid, self.reference.start_time);
+    }
+
+    /// Waits for the end of a child, so that the kernel can forget it.
+    pub(super) async fn reap(&self) {
+        if self.is_child {
+            let pid = self.reference.pid;
+            self.end().await;
+            let _ = tokio::task::spawn_blocking(move || sys::program::reap(pid)).await;
+        }
+    }
+}

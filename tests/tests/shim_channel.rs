@@ -1,0 +1,209 @@
+//! The connection between daemon and shim is lost, refused or silent: the container is what it was, and no
+//! request hangs.
+
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use berth_tests::{Engine, Options, host, merged, sh, wait};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+/// Of an engine with one container, its shim.
+fn shim(engine: &Engine) -> Pid {
+    let shims: Vec<u32> = engine.shims().into_iter().collect();
+    let [shim] = shims[..] else { panic!("one shim, not {shims:?}") };
+    Pid::from_raw(i32::try_from(shim).expect("a pid")).expect("a pid")
+}
+
+fn socket(engine: &Engine, id: &str) -> PathBuf {
+    engine.exec_root().join("containers").join(id).join("shim.sock")
+}
+
+/// Connects to a shim as another daemon would: a shim serves the newest connection alone.
+fn connect(socket: &Path) -> OwnedFd {
+    let flags = SocketFlags::CLOEXEC;
+    let other = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
+    let other = other.expect("a socket");
+    // An address is at most 107 bytes long (unix(7)).
+    let directory = File::open(socket.parent().expect("a directory")).expect("a directory");
+    let short = format!("/proc/self/fd/{}/shim.sock", directory.as_raw_fd());
+    rustix::net::connect(&other, &SocketAddrUnix::new(short).expect("an address")).expect("the shim listens");
+    other
+}
+
+/// Stops a shim's process; it goes on when this is dropped.
+struct Stopped(Pid);
+
+impl Stopped {
+    fn new(engine: &Engine) -> Self {
+        let shim = shim(engine);
+        kill_process(shim, Signal::STOP).expect("a shim");
+        Self(shim)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = kill_process(self.0, Signal::CONT);
+    }
+}
+
+#[test]
+fn a_lost_connection_is_made_again() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("sleep 600"));
+    let pid = engine.pid(&id);
+    for _ in 0..3 {
+        let _other = connect(&socket(&engine, &id));
+        let output = engine.exec(&id, &["echo", "fine"]);
+        assert_eq!((output.code, output.stdout.as_str()), (0, "fine\n"));
+    }
+    assert_eq!(engine.pid(&id), pid);
+    let _ = engine.post(&format!("/containers/{id}/stop?t=0")).expect(204);
+    assert_eq!(engine.state(&id, "ExitCode"), 137);
+}
+
+#[test]
+fn a_shim_that_cannot_be_reached_keeps_its_container() {
+    let mut engine = Engine::start();
+    let id = engine.run(&sh("sleep 600"));
+    let pid = engine.pid(&id);
+    let socket = socket(&engine, &id);
+    let away = socket.with_extension("away");
+    engine.kill_daemon();
+    std::fs::rename(&socket, &away).expect("the socket's file");
+    engine.start_daemon();
+    assert_eq!(engine.pid(&id), pid, "it runs on");
+    std::fs::rename(&away, &socket).expect("the socket's file");
+    assert_eq!(engine.exec(&id, &["echo", "fine"]).stdout, "fine\n");
+}
+
+#[test]
+fn only_a_dead_shim_is_a_dead_container() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("sleep 600"));
+    kill_process(shim(&engine), Signal::KILL).expect("a shim");
+    assert_eq!(engine.wait(&id), 137);
+    assert_eq!(engine.state(&id, "Error"), "the container's shim died, so the container was killed");
+}
+
+#[test]
+fn with_a_silent_shim_a_container_can_be_stopped() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("sleep 600"));
+    let pid = engine.pid(&id);
+    let _silent = Stopped::new(&engine);
+    let _ = engine.post(&format!("/containers/{id}/stop?t=1")).expect(204);
+    assert_eq!(engine.state(&id, "Running"), false);
+    assert!(!host::runs(pid), "its process is gone");
+}
+
+#[test]
+fn with_a_silent_shim_a_container_can_be_removed_by_force() {
+    let engine = Engine::start();
+    for pause in [false, true] {
+        let id = engine.run(&sh("sleep 600 & exec sleep 600"));
+        let pid = engine.pid(&id);
+        if pause {
+            let _ = engine.post(&format!("/containers/{id}/pause")).expect(204);
+        }
+        let silent = Stopped::new(&engine);
+        let _ = engine.delete(&format!("/containers/{id}?force=1")).expect(204);
+        assert!(!host::runs(pid), "its process is gone");
+        drop(silent);
+        wait::until("the shim's end", || engine.shims().is_empty().then_some(()));
+    }
+}
+
+#[test]
+fn with_a_silent_shim_other_requests_answer_so() {
+    let engine = Engine::start();
+    let id = engine.run(&merged(sh("sleep 600"), json!({ "Tty": true })));
+    let exec = engine.exec_create(&id, &json!({ "Cmd": ["true"] }));
+    let silent = Stopped::new(&engine);
+    for path in ["top", "stats?stream=0"] {
+        let answer = engine.get(&format!("/containers/{id}/{path}")).expect(500);
+        assert_eq!(answer.text(), "the container's shim does not answer\n", "{path}");
+    }
+    let answer = engine.post(&format!("/containers/{id}/resize?h=10&w=10")).expect(500);
+    assert_eq!(answer.text(), "the container's shim does not answer\n");
+    assert_eq!(engine.state(&id, "Running"), true);
+    let inspected = engine.get(&format!("/exec/{exec}/json")).expect(200).json();
+    assert_eq!(inspected["Running"], false);
+    drop(silent);
+    assert_eq!(engine.exec(&id, &["echo", "fine"]).stdout, "fine\n");
+}
+
+#[test]
+fn a_daemon_starts_beside_a_silent_shim() {
+    let mut engine = Engine::start();
+    let id = engine.run(&sh("sleep 600"));
+    let silent = Stopped::new(&engine);
+    engine.replace_daemon();
+    assert_eq!(engine.state(&id, "Running"), true);
+    drop(silent);
+    assert_eq!(engine.exec(&id, &["echo", "fine"]).stdout, "fine\n");
+}
+
+#[test]
+fn an_exec_whose_client_leaves_while_it_starts_runs_to_its_end() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("sleep 600"));
+    for detach in [true, false] {
+        let body = json!({ "Cmd": ["sh", "-c", "echo it ran >> /effect"] });
+        let exec = engine.exec_create(&id, &body);
+        let silent = Stopped::new(&engine);
+        let mut client = engine.connect();
+        let start = json!({ "Detach": detach }).to_string();
+        let headers = [("Content-Type", "application/json")];
+        client
+            .request("POST", &format!("/exec/{exec}/start"), &headers, start.as_bytes())
+            .expect("a request");
+        wait::until("the start is taken", || {
+            let inspected = engine.get(&format!("/exec/{exec}/json")).expect(200).json();
+            (inspected["Running"] == true).then_some(())
+        });
+        drop(client);
+        drop(silent);
+        wait::until("the exec is shown ended", || {
+            let inspected = engine.get(&format!("/exec/{exec}/json")).expect(200).json();
+            (inspected["Running"] == false && inspected["ExitCode"] == 0).then_some(())
+        });
+    }
+    assert_eq!(engine.exec(&id, &["cat", "/effect"]).stdout, "it ran\nit ran\n");
+}
+
+#[test]
+fn clients_that_leave_a_container_before_its_start_are_let_go() {
+    let engine = Engine::start();
+    let id =
+        engine.create(&merged(sh("read x; echo got $x"), json!({ "OpenStdin": true, "StdinOnce": true })));
+    let before = host::descriptors_of(engine.daemon_pid());
+    for _ in 0..20 {
+        drop(engine.attach(&id, "stream=1&stdin=1&stdout=1"));
+    }
+    let mut stays = engine.attach(&id, "stream=1&stdin=1&stdout=1");
+    stays.send(b"word\n").expect("input before the start");
+    stays.half_close().expect("the end of the input");
+    wait::until("their descriptors are closed", || {
+        // The one that stays has its connection, and what watches it.
+        (host::descriptors_of(engine.daemon_pid()) <= before + 2).then_some(())
+    });
+    engine.start(&id);
+    let (stdout, _) = berth_tests::frames::split(&stays.read_to_end().expect("the output"));
+    assert_eq!(String::from_utf8_lossy(&stdout), "got word\n");
+}
+
+#[test]
+fn a_start_that_fails_early_gives_its_own_reason() {
+    let engine = Engine::start_with(Options::default());
+    let body = merged(sh("true"), json!({ "HostConfig": { "Tmpfs": { "/t": "bogus" } } }));
+    let id = engine.create(&body);
+    let mut texts = std::collections::BTreeSet::new();
+    for _ in 0..60 {
+        texts.insert(engine.post(&format!("/containers/{id}/start")).expect(500).text());
+    }
+    assert_eq!(texts.len(), 1, "one reason: {texts:?}");
+}
