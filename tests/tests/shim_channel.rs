@@ -207,3 +207,27 @@ fn a_start_that_fails_early_gives_its_own_reason() {
     }
     assert_eq!(texts.len(), 1, "one reason: {texts:?}");
 }
+
+#[test]
+fn a_container_that_is_just_ending_can_be_committed_and_is_refused_as_an_ended_one() {
+    let engine = Engine::start();
+    for round in 0..60 {
+        let id = engine.run(&sh("exit 0"));
+        match round % 3 {
+            0 => {
+                let path = format!("/commit?container={id}&repo=ending");
+                let _ = engine.post_json(&path, &json!({})).expect(201);
+            }
+            1 => {
+                let answer = engine.post(&format!("/containers/{id}/pause"));
+                let refusal = format!("Cannot pause container {id}: Container {id} is not running\n");
+                assert!(answer.status() == 204 || answer.text() == refusal, "{}", answer.text());
+            }
+            _ => {
+                let answer = engine.get(&format!("/containers/{id}/top"));
+                let refusal = format!("Container {id} is not running\n");
+                assert!(answer.status() == 200 || answer.text() == refusal, "{}", answer.text());
+            }
+        }
+    }
+}
