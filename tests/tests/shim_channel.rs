@@ -217,6 +217,7 @@ fn a_container_that_is_just_ending_can_be_committed_and_is_refused_as_an_ended_o
             0 => {
                 let path = format!("/commit?container={id}&repo=ending");
                 let _ = engine.post_json(&path, &json!({})).expect(201);
+                let _ = engine.delete("/images/ending").expect(200);
             }
             1 => {
                 let answer = engine.post(&format!("/containers/{id}/pause"));
