@@ -277,8 +277,7 @@ fn a_follower_sees_each_line_once_over_rotations_and_ends_with_the_container() {
     let path = format!("/containers/{id}/logs?stdout=1&follow=1");
     let mut followers: Vec<_> = (0..3).map(|_| engine.open("GET", &path, &[], b"")).collect();
     engine.attach(&id, "stream=1&stdin=1").send(b"\n").expect("stdin");
-    let wanted: String =
-        (1..=3000).map(|number| format!("{number}\n")).chain(["last".to_owned()]).collect();
+    let wanted: String = (1..=3000).map(|number| format!("{number}\n")).chain(["last".to_owned()]).collect();
     for (head, follower) in &mut followers {
         let body = follower.read_body("GET", head).expect("the log up to its end");
         assert_eq!(String::from_utf8_lossy(&frames::split(&body).0), wanted);

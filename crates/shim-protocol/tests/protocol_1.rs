@@ -5,9 +5,9 @@
 
 #![expect(clippy::panic, reason = "a test may panic")]
 
+use berth_shim_protocol::{Answer, Attach, DetachReason, Envelope, FailureKind, Notice, Received, Request};
 use model::{ExecId, Signal};
 use serde_json::Value;
-use shim_protocol::{Answer, Attach, DetachReason, Envelope, FailureKind, Notice, Received, Request};
 
 const EXEC_ID: &str = "0101010101010101010101010101010101010101010101010101010101010101";
 
