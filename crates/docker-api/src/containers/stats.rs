@@ -14,7 +14,7 @@ pub(super) async fn stats(call: Call<'_>) -> Handled {
         Response::json(StatusCode::OK, &WireStats::new(samples, &container.record())).body.to_vec()
     };
     if !call.query.is_true_or("stream", true) {
-        let is_quick = call.version.is_at_least(41) && call.query.is_true("one-shot");
+        let is_quick = call.version.stats_have_one_shot() && call.query.is_true("one-shot");
         let reading = if is_quick { Reading::One } else { Reading::Two };
         let samples = call.engine.containers.statistics_once(&call.name, reading).await?;
         let record = container.record();

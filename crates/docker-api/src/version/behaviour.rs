@@ -22,6 +22,12 @@ impl ApiVersion {
         self.is_at_least(19)
     }
 
+    /// Whether `one-shot` of stats asks for a single sample: specification of 1.41, "What's new". Before, it is
+    /// no parameter.
+    pub(crate) const fn stats_have_one_shot(self) -> bool {
+        self.is_at_least(41)
+    }
+
     /// Whether a kill of a container that is not running is an error: the reference's answers to 1.20 and 1.19.
     pub(crate) const fn kill_needs_a_running_container(self) -> bool {
         self.is_at_least(20)

@@ -84,22 +84,6 @@ impl Logs {
     }
 }
 
-/// Where a container's log is read.
-///
-/// # Errors
-/// When it has a driver that there is none of any more.
-pub(crate) fn source(record: &Record) -> Result<LogSource, Error> {
-    let driver = LogDriver::parse(&record.host_config.log_config.driver);
-    driver.map(LogDriver::source).map_err(|unknown| Error::refused(unknown.to_string()))
-}
-
-fn unreadable(record: &Record) -> Error {
-    let driver = &record.host_config.log_config.driver;
-    Error::refused(format!(
-        "configured logging reader does not support reading: \"logs\" is supported only for \"json-file\" and \"journald\" logging drivers (got: {driver})"
-    ))
-}
-
 fn log_error(error: shim_protocol::log::LogError) -> Error {
     let cause = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
     Error::refused(format!("{error}{cause}"))

@@ -7,7 +7,7 @@ mod remote;
 use std::io;
 use std::time::Duration;
 
-use model::{ContainerSpec, LogDriver, LogSpec};
+use model::{ContainerSpec, LogSpec};
 use shim_protocol::Notice;
 use shim_protocol::log::{Reader, Start, Stream};
 use sys::epoll::Event;
@@ -42,18 +42,17 @@ impl Log {
 
     /// Opens the log that a specification asks for.
     pub(crate) fn open(spec: &LogSpec, container: &ContainerSpec) -> io::Result<Self> {
-        let driver = match spec.driver {
-            LogDriver::None => Driver::Nothing,
-            LogDriver::JsonFile => {
+        let driver = match spec.driver.as_str() {
+            "none" => Driver::Nothing,
+            "json-file" => {
                 let mut attributes = spec.selected.clone();
                 if let Some(tag) = spec.attributes.get("tag") {
                     attributes.insert("tag".to_owned(), tag.clone());
                 }
                 Driver::File(Box::new(JsonFile::open(spec.path.clone(), &spec.options, &attributes)?))
             }
-            LogDriver::Syslog => Driver::Remote(Box::new(Remote::syslog(spec, container)?)),
-            LogDriver::Journald => Driver::Remote(Box::new(Remote::journald(spec, container)?)),
-            LogDriver::Gelf => Driver::Remote(Box::new(Remote::gelf(spec, container)?)),
+            "syslog" | "journald" | "gelf" => Driver::Remote(Box::new(Remote::open(spec, container)?)),
+            other => return Err(io::Error::other(format!("no log driver named '{other}' is registered"))),
         };
         Ok(Self { driver, reported_lost: 0, reported_rotation: false })
     }

@@ -101,7 +101,7 @@ impl Place {
             open_stdin: false,
             stdin_once: false,
             log: LogSpec {
-                driver: model::LogDriver::JsonFile,
+                driver: "json-file".into(),
                 options: BTreeMap::new(),
                 path: self.log(),
                 attributes: BTreeMap::new(),

@@ -17,7 +17,7 @@ use self::journald::Journald;
 use self::syslog::Syslog;
 use self::transport::Transport;
 use super::lines::Lines;
-use crate::surroundings::Surroundings;
+use crate::event_loop::EventLoop;
 
 /// One line on its way, or a piece of a long one.
 struct Line<'a> {
@@ -87,7 +87,7 @@ impl Remote {
     }
 
     /// Sends each whole line, without its newline; what the server does not take waits or is dropped.
-    pub(crate) fn write(&mut self, stream: Stream, output: &[u8], shared: &mut Surroundings) {
+    pub(crate) fn write(&mut self, stream: Stream, output: &[u8], shared: &mut EventLoop) {
         let at = Timestamp::now();
         let (format, transport) = (&mut self.format, &mut self.transport);
         self.lines.take(stream, output, |text| {
@@ -98,7 +98,7 @@ impl Remote {
     }
 
     /// Sends what is left of begun lines.
-    pub(crate) fn finish(&mut self, shared: &mut Surroundings) {
+    pub(crate) fn finish(&mut self, shared: &mut EventLoop) {
         let at = Timestamp::now();
         let (format, transport) = (&mut self.format, &mut self.transport);
         self.lines.finish(|stream, text| send(format, transport, &Line { stream, text, ends: true, at }));
@@ -106,12 +106,12 @@ impl Remote {
     }
 
     /// The server can take more.
-    pub(crate) fn on_event(&mut self, event: Event, shared: &mut Surroundings) {
+    pub(crate) fn on_event(&mut self, event: Event, shared: &mut EventLoop) {
         self.transport.on_event(event, shared);
     }
 
     /// Time has passed.
-    pub(crate) fn tick(&mut self, shared: &mut Surroundings) {
+    pub(crate) fn tick(&mut self, shared: &mut EventLoop) {
         self.transport.tick(shared);
     }
 
@@ -121,7 +121,7 @@ impl Remote {
     }
 
     /// Whether something is still to be sent at the end.
-    pub(crate) fn is_busy(&self, shared: &Surroundings) -> bool {
+    pub(crate) fn is_busy(&self, shared: &EventLoop) -> bool {
         self.transport.is_busy(shared.now)
     }
 

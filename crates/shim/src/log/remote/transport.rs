@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sys::epoll::{Event, Interest, Poller};
 use sys::stream::{self, Peer};
 
-use crate::surroundings::Surroundings;
+use crate::event_loop::EventLoop;
 use crate::token::Token;
 
 /// What waits for a server that is slow or away, in bytes; lines beyond it are dropped and counted.
@@ -82,7 +82,7 @@ impl Transport {
     }
 
     /// Sends as much as the server takes now.
-    pub(super) fn flush(&mut self, shared: &mut Surroundings) {
+    pub(super) fn flush(&mut self, shared: &mut EventLoop) {
         if let Some(retry_at) = self.retry_at {
             shared.alarm.set(retry_at);
         }
@@ -127,7 +127,7 @@ impl Transport {
         while !self.take_first() {}
     }
 
-    fn lose_connection(&mut self, shared: &mut Surroundings) {
+    fn lose_connection(&mut self, shared: &mut EventLoop) {
         self.close(&shared.poller);
         self.sent = 0;
         self.retry_at = Some(shared.now + self.retry_after);
@@ -135,7 +135,7 @@ impl Transport {
         self.retry_after = (self.retry_after * 2).min(RETRY.1);
     }
 
-    pub(super) fn on_event(&mut self, event: Event, shared: &mut Surroundings) {
+    pub(super) fn on_event(&mut self, event: Event, shared: &mut EventLoop) {
         if self.is_stream() && (event.hung_up || (event.readable && self.has_ended())) {
             self.lose_connection(shared);
         }
@@ -155,7 +155,7 @@ impl Transport {
         }
     }
 
-    pub(super) fn tick(&mut self, shared: &mut Surroundings) {
+    pub(super) fn tick(&mut self, shared: &mut EventLoop) {
         if self.given_up_at.is_some_and(|at| at <= shared.now) {
             return self.give_up(shared);
         }
@@ -176,14 +176,14 @@ impl Transport {
     }
 
     /// Nothing more comes; what waits may be sent for a little while.
-    pub(super) fn last_chance(&mut self, shared: &mut Surroundings) {
+    pub(super) fn last_chance(&mut self, shared: &mut EventLoop) {
         self.given_up_at = Some(shared.now + LAST_CHANCE);
         shared.wake_in(LAST_CHANCE);
         self.flush(shared);
     }
 
     /// The last chance is over: what still waits is lost.
-    fn give_up(&mut self, shared: &mut Surroundings) {
+    fn give_up(&mut self, shared: &mut EventLoop) {
         self.retry_at = None;
         self.close(&shared.poller);
         while !self.waiting.is_empty() {
