@@ -13,6 +13,7 @@ use model::{
 use super::host_config::{BlkioDevice, DeviceMapping, HostConfig, PortBinding, PortMap};
 use super::{host_config, mounts};
 use crate::ApiError;
+use crate::version::MAX;
 
 fn refused(error: impl Display) -> ApiError {
     ApiError::refused(error.to_string())
@@ -31,7 +32,9 @@ pub(super) fn settings(config: Config, host: HostConfig) -> Result<ContainerSett
     let published = config.publish_service.clone();
     let settings = config.into_settings().map_err(refused)?;
     if settings.health_check.as_ref().is_some_and(HealthCheck::is_asked_for) {
-        return Err(ApiError::refused("Healthcheck is not supported: API 1.20 has no health of containers"));
+        return Err(ApiError::refused(format!(
+            "Healthcheck is not supported: API {MAX} has no health of containers"
+        )));
     }
     if !published.is_empty() {
         return Err(ApiError::refused("PublishService is not supported: it was an experiment of its time"));
