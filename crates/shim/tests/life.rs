@@ -18,7 +18,7 @@ fn a_container_runs_and_is_logged() {
     assert_eq!((exit.code, exit.signal, exit.out_of_memory), (3, None, false));
     let mut logged = place.logged();
     logged.sort();
-    assert_eq!(logged, ["err:err\n", "out:no newline\n", "out:out\n"]);
+    assert_eq!(logged, ["err:err\n", "out:no newline", "out:out\n"]);
     let record = std::fs::read(place.run().exit_record()).unwrap();
     assert_eq!(serde_json::from_slice::<model::Exit>(&record).unwrap(), exit);
     assert!(!place.run().socket().exists());

@@ -291,6 +291,6 @@ mod tests {
         log.write(Stream::Stdout, b"whole\nrest");
         assert_eq!(texts(&path), ["whole\n"]);
         log.finish();
-        assert_eq!(texts(&path), ["whole\n", "rest\n"]);
+        assert_eq!(texts(&path), ["whole\n", "rest"]);
     }
 }
