@@ -161,12 +161,17 @@ fn redirection(path: &str, query: &str) -> Response {
     response.with(header::LOCATION, location)
 }
 
+/// As much of a failure is logged: it may quote a file of a client.
+const LOGGED: usize = 1024;
+
 fn log(exchange: &Exchange, error: &ApiError) {
+    let text = error.to_string();
+    let shown = text.char_indices().nth(LOGGED).map_or(text.as_str(), |(end, _)| &text[..end]);
     let (method, path, status) = (&exchange.head.method, &exchange.head.raw_path, error.status().as_u16());
     match error {
         ApiError::Engine(failure) if failure.kind() == model::ErrorKind::Internal => {
-            tracing::error!("{method} {path}: {status}: {error}");
+            tracing::error!("{method} {path}: {status}: {shown}");
         }
-        _ => tracing::info!("{method} {path}: {status}: {error}"),
+        _ => tracing::info!("{method} {path}: {status}: {shown}"),
     }
 }

@@ -265,16 +265,16 @@ async fn transfer(
     }
 }
 
-/// Writes messages as they come, those that wait already in one piece.
+/// Writes messages as they come, each as a piece of its own: clients take a piece for an object. Those that
+/// wait already go out together.
 async fn relay(output: &mut Output, messages: &mut mpsc::Receiver<Vec<u8>>) -> Result<(), ApiError> {
-    while let Some(mut message) = messages.recv().await {
-        while let Ok(more) = messages.try_recv() {
-            message.extend_from_slice(&more);
-        }
+    let mut waiting = Vec::with_capacity(MESSAGES);
+    while messages.recv_many(&mut waiting, MESSAGES).await > 0 {
         if !output.has_begun() {
             output.begin(StatusCode::OK, &json_fields()).await?;
         }
-        output.write(&message).await?;
+        output.write_each(&waiting).await?;
+        waiting.clear();
     }
     Ok(())
 }

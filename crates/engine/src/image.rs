@@ -76,6 +76,28 @@ impl Images {
         joined(work.await)?
     }
 
+    /// Removes the images that were removed by force while stopped containers used them, and that none
+    /// uses any more.
+    pub(crate) async fn remove_leaving(self: &Arc<Self>) {
+        if !self.store.has_leaving() {
+            return;
+        }
+        let images = Arc::clone(self);
+        let work = tokio::task::spawn_blocking(move || {
+            let removed = images.store.remove_leaving(&images.uses()).map_err(Error::Image)?;
+            for removal in &removed {
+                if let Removal::Deleted(id) = removal {
+                    images.events.emit_image("delete", id);
+                }
+            }
+            Ok(())
+        });
+        // The container is gone all the same; the next one that goes tries again.
+        if let Err(error) = joined(work.await).and_then(|done| done) {
+            tracing::warn!("cannot remove an image that no container uses any more: {error}");
+        }
+    }
+
     fn uses(&self) -> Vec<ImageUse> {
         let record = |container: Arc<crate::container::Container>| {
             let record = container.record();

@@ -17,6 +17,9 @@ pub(super) struct Form {
     pub(super) keep_alive: bool,
 }
 
+/// What frames a chunk: its size in hexadecimal digits, and two line ends.
+const CHUNK_FRAME: usize = 20;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Nothing was sent.
@@ -114,6 +117,21 @@ impl Output {
             State::Bodiless => Ok(()),
             State::Waiting | State::Complete | State::Broken => Err(io::ErrorKind::BrokenPipe.into()),
         }
+    }
+
+    /// Sends pieces of the body at once, each as a chunk of its own; empty ones are left out.
+    ///
+    /// # Errors
+    /// When the client is gone, or the answer has not begun.
+    pub async fn write_each(&mut self, pieces: &[Vec<u8>]) -> io::Result<()> {
+        let State::Chunked = self.state else { return self.write(&pieces.concat()).await };
+        let mut chunks = Vec::with_capacity(pieces.iter().map(|piece| piece.len() + CHUNK_FRAME).sum());
+        for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
+            chunks.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+            chunks.extend_from_slice(piece);
+            chunks.extend_from_slice(b"\r\n");
+        }
+        if chunks.is_empty() { Ok(()) } else { self.write_raw(&[&chunks]).await }
     }
 
     /// Ends the body. Without this call the client sees that it is incomplete.

@@ -66,8 +66,8 @@ pub type Peeked<R> = io::Chain<Cursor<Vec<u8>>, R>;
 /// # Errors
 /// Whatever the reader fails with.
 pub fn peek<R: Read>(mut reader: R) -> io::Result<(Compression, Peeked<R>)> {
-    let mut start = Vec::with_capacity(MAGIC_LENGTH);
-    reader.by_ref().take(MAGIC_LENGTH as u64).read_to_end(&mut start)?;
+    let length = MAGIC_LENGTH as u64;
+    let start = sys::bounded_read::read_stream(reader.by_ref().take(length), length)?;
     Ok((Compression::detect(&start), Cursor::new(start).chain(reader)))
 }
 

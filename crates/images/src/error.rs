@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use model::{Digest, ErrorKind, ReferenceError};
 
 use crate::tar::ArchiveError;
+use crate::tree::ReservedName;
 
 /// A failure of the image store.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +67,9 @@ pub enum Error {
         /// Its digest.
         digest: Digest,
     },
+    /// A file of a container or a build has a name that no layer can hold.
+    #[error(transparent)]
+    ReservedName(ReservedName),
     /// A file of the store cannot be read or written.
     #[error("cannot {act} {path}: {source}", path = path.display())]
     File {
@@ -192,9 +196,11 @@ impl Error {
             Self::TagTaken { .. } | Self::RemovalConflict(_) => ErrorKind::Conflict,
             Self::Reference(error) => error.kind(),
             Self::Archive(error) => error.kind(),
-            Self::EmptyPrefix | Self::BlankName | Self::Document { .. } | Self::Inconsistent(_) => {
-                ErrorKind::Refused
-            }
+            Self::EmptyPrefix
+            | Self::BlankName
+            | Self::Document { .. }
+            | Self::Inconsistent(_)
+            | Self::ReservedName(_) => ErrorKind::Refused,
             Self::Missing { .. } | Self::File { .. } | Self::Database { .. } | Self::Output(_) => {
                 ErrorKind::Internal
             }

@@ -52,5 +52,6 @@ pub use store::{
 };
 pub use tar::ArchiveError;
 pub use tree::Accounts as HostAccounts;
+pub use tree::ReservedName;
 pub use tree::remove as remove_tree;
-pub use unpack::{Overwrite, Ownership, Unpacked, unpack, unpack_owned};
+pub use unpack::{Overwrite, Ownership, Reserve, Space, Unpacked, unpack};

@@ -40,7 +40,9 @@ pub enum Removal {
 }
 
 impl Store {
-    /// Removes a name, or an image with all its names and its unnamed parents. `uses` are the
+    /// Removes a name, or an image with all its names and its unnamed parents. An image that stopped
+    /// containers use loses its names when force is asked for: they start, are copied from and committed
+    /// as before, and it goes with the last of them, see [`Store::remove_leaving`]. `uses` are the
     /// containers as they are now; the caller keeps new ones from being made meanwhile.
     ///
     /// # Errors
@@ -55,27 +57,66 @@ impl Store {
             return Err(Error::BlankName);
         }
         let writing = self.begin_change();
-        let (names, doomed) = {
+        let Plan { names, doomed, leaving } = {
             let index = self.index();
             plan(&index, text, options, uses)?
         };
         let shown = names.iter().map(|name| Removal::Untagged(name.shown()));
         let deleted = doomed.iter().map(|image| Removal::Deleted(image.id.hexadecimal()));
         let removals = shown.chain(deleted).collect();
-        writing.remove(&names, &doomed)?;
+        match leaving {
+            Some(image) => writing.leave(&names, image)?,
+            None => writing.remove(&names, &doomed)?,
+        }
+        Ok(removals)
+    }
+
+    /// Whether images wait for the last container that uses them to go.
+    #[must_use]
+    pub fn has_leaving(&self) -> bool {
+        !self.index().leaving.is_empty()
+    }
+
+    /// Removes the images that were removed by force while stopped containers used them and that none
+    /// uses any more.
+    ///
+    /// # Errors
+    /// `Internal` when the disk fails.
+    pub fn remove_leaving(&self, uses: &[ImageUse]) -> Result<Vec<Removal>, Error> {
+        let mut removals = Vec::new();
+        while self.has_leaving() {
+            let writing = self.begin_change();
+            let doomed = {
+                let index = self.index();
+                let is_free =
+                    |id: &&Digest| !index.has_children(id) && !uses.iter().any(|usage| usage.image == **id);
+                let free = index.leaving.iter().find(is_free).and_then(|id| index.images.get(id)).cloned();
+                let Some(image) = free else { break };
+                let mut doomed = vec![image];
+                doomed_parents(&index, &mut doomed, uses);
+                doomed
+            };
+            removals.extend(doomed.iter().map(|image| Removal::Deleted(image.id.hexadecimal())));
+            writing.remove(&[], &doomed)?;
+        }
         Ok(removals)
     }
 }
 
 type Doomed = Vec<Arc<ImageRecord>>;
 
-/// Decides what goes: names, then images in order.
-fn plan(
-    index: &Index,
-    text: &str,
-    options: RemoveOptions,
-    uses: &[ImageUse],
-) -> Result<(Vec<Name>, Doomed), Error> {
+/// What goes.
+#[derive(Default)]
+struct Plan {
+    names: Vec<Name>,
+    /// Images, in order.
+    doomed: Doomed,
+    /// An image that stays as long as stopped containers use it.
+    leaving: Option<Digest>,
+}
+
+/// Decides what goes.
+fn plan(index: &Index, text: &str, options: RemoveOptions, uses: &[ImageUse]) -> Result<Plan, Error> {
     let (image, found_by) = resolve::find(index, text)?;
     let all = names_of(index, &image.id);
     let names = match found_by {
@@ -93,23 +134,26 @@ fn plan(
             // The digest of a pulled image goes with its last tag.
             let keeps_digest = matches!(named, Name::Digest(..)) && !rest.is_empty();
             if other_tag || keeps_digest {
-                return Ok((vec![named], Vec::new()));
+                return Ok(Plan { names: vec![named], ..Plan::default() });
             }
             std::iter::once(named.clone()).chain(all.into_iter().filter(|name| *name != named)).collect()
         }
     };
     check_uses(index, &image, options, uses)?;
+    if uses.iter().any(|usage| is_ancestor(index, &image.id, usage.image)) {
+        return Ok(Plan { names, leaving: Some(image.id), ..Plan::default() });
+    }
     if index.has_children(&image.id) {
         if names.is_empty() {
             return Err(RemovalConflict::HasChildren(image.id.hexadecimal()).into());
         }
-        return Ok((names, Vec::new()));
+        return Ok(Plan { names, ..Plan::default() });
     }
     let mut doomed = vec![image];
     if !options.keep_parents {
         doomed_parents(index, &mut doomed, uses);
     }
-    Ok((names, doomed))
+    Ok(Plan { names, doomed, leaving: None })
 }
 
 /// Unnamed parents that nothing else is built on, and no container uses.

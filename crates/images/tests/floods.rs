@@ -58,3 +58,40 @@ fn headers_without_end_are_refused() {
     let error = unpack(root.as_fd(), &archive[..], Overwrite::Anything).expect_err("a flood").to_string();
     assert!(error.contains("in the extended headers of an entry"), "{error}");
 }
+
+#[test]
+fn other_mounts_may_be_filled_and_some_say_no_size() {
+    use berth_images::paths::{Placement, put};
+    // Without a size: what statfs(2) reports is nothing at all.
+    let endless = small_file_system(&[("size", "0")]);
+    let archive = Archive::new().file("f", &[7; 1 << 20]).finish();
+    unpack(endless.as_fd(), &archive[..], Overwrite::Anything).expect("taken");
+    // A container's small mount is filled as the container itself could, but not beyond.
+    let namespace = sys::private_mounts::in_private_mounts(|| {
+        let root = std::env::temp_dir().join(format!("berth-mounts-{}", std::process::id()));
+        std::fs::create_dir_all(root.join("mount"))?;
+        let small = small_file_system(&[("size", "2m")]);
+        rustix::mount::move_mount(
+            &small,
+            c"",
+            rustix::fs::CWD,
+            root.join("mount"),
+            rustix::mount::MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
+        )?;
+        let root = OwnedFd::from(std::fs::File::open(root)?);
+        let into = |path: &str, archive: &[u8]| {
+            put(root.as_fd(), path, archive, Placement::of_root(Overwrite::Anything))
+                .map_err(|error| error.to_string())
+        };
+        let whole = Archive::new().file("f", &[7; (2 << 20) - (64 << 10)]).finish();
+        let deep = Archive::new().file("mount/g", &[7; 1 << 20]).finish();
+        let first = into("/mount", &whole).map(drop);
+        let second = into("/", &deep).map(drop);
+        Ok::<_, std::io::Error>((first, second))
+    });
+    let (first, second) = namespace.expect("a namespace").0.expect("mounts");
+    assert_eq!(first, Ok(()));
+    assert!(second.expect_err("full").contains("as much as is free"));
+    std::fs::remove_dir_all(std::env::temp_dir().join(format!("berth-mounts-{}", std::process::id())))
+        .expect("removed");
+}

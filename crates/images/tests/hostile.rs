@@ -217,7 +217,6 @@ fn malformed_archives_are_refused_with_the_place() {
     for cut in [1, 100, 511, 513, 700, 4_000] {
         refused("cut off", &good[..cut]);
     }
-    assert!(refused("nothing", b"").contains("empty"));
     let mut checksum = good.clone();
     checksum[0] ^= 1;
     assert!(refused("a wrong checksum", &checksum).contains("at byte 0"));
@@ -317,4 +316,34 @@ fn devices_and_special_bits_are_kept() {
     assert_eq!(stat("null").st_rdev, rustix::fs::makedev(1, 3));
     assert_eq!(stat("null").st_mode & 0o7777, 0o666);
     assert_eq!((stat("suid").st_mode & 0o7777, stat("suid").st_uid), (0o6755, 1000));
+}
+
+#[test]
+fn an_archive_without_a_byte_is_an_empty_layer() {
+    let gzip = [31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    for (what, archive) in [("nothing", &b""[..]), ("gzip of nothing", &gzip), ("an end alone", &[0; 1024])] {
+        let (_scratch, _, layer, unpacked) = both(archive);
+        unpacked.expect(what);
+        let layer = layer.expect(what);
+        assert_eq!(std::fs::read_dir(layer.directory()).expect("it").count(), 0, "{what}");
+    }
+}
+
+#[test]
+fn hard_links_into_the_directory_of_aufs_are_files() {
+    let archive = Archive::new()
+        .directory(".wh..wh.plnk", 0o700)
+        .file_of(".wh..wh.plnk/77.5", b"shared", 0o640, 3)
+        .hard_link("a", ".wh..wh.plnk/77.5")
+        .hard_link("d/b", ".wh..wh.plnk/77.5")
+        .finish();
+    let (_scratch, _, layer, _) = both(&archive);
+    let layer = layer.expect("a layer");
+    let stat = |name: &str| rustix::fs::lstat(layer.directory().join(name)).expect(name);
+    assert_eq!(std::fs::read(layer.directory().join("a")).expect("a"), b"shared");
+    assert_eq!((stat("a").st_ino, stat("a").st_uid), (stat("d/b").st_ino, 3));
+    assert_eq!(std::fs::read_dir(layer.directory()).expect("it").count(), 2, "a and d");
+    let mut tar = Vec::new();
+    layer.write_tar(&mut tar).expect("the tar");
+    assert!(tar == archive, "the tar differs");
 }

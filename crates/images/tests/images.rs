@@ -208,10 +208,16 @@ fn containers_keep_their_images() {
     assert_eq!(fixture.remove("head", true, &[usage(&head, true)]), Err(forced));
     let parent = fixture.remove("base", false, &[usage(&head, true)]).expect_err("a child runs");
     assert!(parent.contains(&format!("cannot delete {}", base.id.short())), "{parent}");
-    assert_eq!(
-        fixture.remove("head", true, &[usage(&head, false)]),
-        Ok(vec![untagged("head:latest"), deleted(&head)])
-    );
+    // By force it only loses its names: the container starts as before, and takes the image with it.
+    let used = [usage(&head, false)];
+    assert_eq!(fixture.remove("head", true, &used), Ok(vec![untagged("head:latest")]));
+    assert_eq!(fixture.store.remove_leaving(&used).expect("none"), []);
+    let _ = fixture.store.image(&head.id).expect("still there");
+    fixture.tag(&head, "again");
+    assert_eq!(fixture.store.remove_leaving(&[]).expect("none"), [], "a name keeps it");
+    fixture.tag(&head, "again");
+    assert_eq!(fixture.remove("again", true, &used), Ok(vec![untagged("again:latest")]));
+    assert_eq!(fixture.store.remove_leaving(&[]).expect("removed"), [deleted(&head)]);
     let kept = fixture.store.remove("base", RemoveOptions { force: false, keep_parents: true }, &[]);
     assert_eq!(kept.expect("removed"), vec![untagged("base:latest"), deleted(&base)]);
 }

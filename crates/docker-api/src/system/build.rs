@@ -1,14 +1,16 @@
 //! `POST /build`: the context comes in while the build's words go out.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use engine::builder::{BuildEvent, BuildRequest, ContextSource, Intermediate};
 use engine::images::registry::{Cancellation, CredentialMap};
 use http::HeaderName;
-use model::{HostSettings, ImageReference, NetworkMode, ReferenceError, ResourceSettings};
-use serde::Serialize;
+use model::{HostSettings, ImageReference, NetworkMode, ReferenceError, ResourceSettings, SettingError, Spelled, Ulimit};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::query::Query;
 use crate::stream::{self, Reporter, answer_progress_of_body, stream_line};
@@ -24,8 +26,9 @@ struct StreamLine<'a> {
 }
 
 pub(super) async fn build(call: Call<'_>) -> Handled {
-    let credentials = CredentialMap::from_header(call.exchange.head.header(&REGISTRY_CONFIG))
-        .map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))?;
+    // A malformed header counts as none, as ever: a pull then says what it lacks.
+    let credentials =
+        CredentialMap::from_header(call.exchange.head.header(&REGISTRY_CONFIG)).unwrap_or_default();
     let (sender, reader) = reader_pipe();
     let context = match call.query.filled("remote") {
         Some(remote) => ContextSource::Remote(remote.to_owned()),
@@ -33,12 +36,15 @@ pub(super) async fn build(call: Call<'_>) -> Handled {
     };
     let body_reader = matches!(context, ContextSource::Archive(_)).then_some(sender);
     let request = read_request(&call, context)?;
+    let quiet = request.quiet;
     let engine = Arc::clone(call.engine);
     let cancellation = Arc::new(Cancellation::new());
     let stop = Arc::clone(&cancellation);
     let work = stream::start(move |reporter: Reporter| {
         let tell = |event: BuildEvent| {
             let message = match event {
+                // The answer begins all the same, so that a failure is told in its stream.
+                _ if quiet => Vec::new(),
                 BuildEvent::Stream(text) => stream_line(&StreamLine { stream: &text }),
                 BuildEvent::Progress(message) => message.encode(),
             };
@@ -46,7 +52,11 @@ pub(super) async fn build(call: Call<'_>) -> Handled {
                 cancellation.cancel();
             }
         };
-        engine.builds.build(request, &credentials, &tell, &cancellation).map(drop).map_err(failure)
+        let image = engine.builds.build(request, &credentials, &tell, &cancellation).map_err(failure)?;
+        if quiet {
+            reporter.send(stream_line(&StreamLine { stream: &format!("{}\n", image.hexadecimal()) }));
+        }
+        Ok::<(), ApiError>(())
     })?;
     answer_progress_of_body(call.exchange, work, body_reader, move || stop.cancel()).await
 }
@@ -111,6 +121,7 @@ fn limits(query: &Query) -> Result<HostSettings, ApiError> {
         cpu_quota: number("cpuquota")?,
         cpuset_cpus: query.text("cpusetcpus").to_owned(),
         cpuset_mems: query.text("cpusetmems").to_owned(),
+        ulimits: ulimits(query)?,
         ..ResourceSettings::default()
     };
     let Ok(network_mode) = query.text("networkmode").parse::<NetworkMode>();
@@ -119,8 +130,45 @@ fn limits(query: &Query) -> Result<HostSettings, ApiError> {
         cgroup_parent: query.text("cgroupparent").to_owned(),
         network_mode,
         shm_size: number("shmsize")?,
+        extra_hosts: list(query, "extrahosts")?,
         ..HostSettings::default()
     })
+}
+
+/// A list in a parameter: of JSON, or of the parameter's values where it is given several times.
+fn list<T: FromStr<Err: Display> + Display>(
+    query: &Query,
+    name: &str,
+) -> Result<Option<Vec<Spelled<T>>>, ApiError> {
+    let values: Vec<String> = query.all(name).into_iter().filter(|value| !value.is_empty()).collect();
+    let texts: Vec<String> = match values.as_slice() {
+        [] => return Ok(None),
+        [json] if json.starts_with('[') => serde_json::from_str(json)
+            .map_err(|error| ApiError::refused(format!("{name} must be a JSON list of strings: {error}")))?,
+        _ => values,
+    };
+    let parse = |text: &String| Spelled::parse(text).map_err(|error| ApiError::refused(error.to_string()));
+    texts.iter().map(parse).collect::<Result<_, _>>().map(Some)
+}
+
+/// A limit of `ulimits`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct WireUlimit {
+    name: String,
+    soft: i64,
+    hard: i64,
+}
+
+fn ulimits(query: &Query) -> Result<Option<Vec<Option<Ulimit>>>, ApiError> {
+    let Some(text) = query.filled("ulimits") else { return Ok(None) };
+    let limits: Option<Vec<WireUlimit>> = serde_json::from_str(text)
+        .map_err(|error| ApiError::refused(format!("ulimits must be a JSON list of limits: {error}")))?;
+    let limit = |WireUlimit { name, soft, hard }| {
+        let name = name.parse().map_err(|error: SettingError| ApiError::refused(error.to_string()))?;
+        Ok(Some(Ulimit { name, soft, hard }))
+    };
+    limits.map(|limits| limits.into_iter().map(limit).collect()).transpose()
 }
 
 /// A JSON object in a parameter of newer clients.

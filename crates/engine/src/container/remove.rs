@@ -11,6 +11,7 @@ use crate::directory::Directory;
 use crate::disposal::{delete_tree, remove_run_directory};
 use crate::error::{Error, file_error};
 use crate::events::Events;
+use crate::image::Images;
 use crate::networking::Networking;
 use crate::paths::Paths;
 use crate::volumes::Volumes;
@@ -41,6 +42,7 @@ pub(crate) struct Remover {
     pub(crate) volumes: Arc<Volumes>,
     pub(crate) stopper: Arc<Stopper>,
     pub(crate) paths: Arc<Paths>,
+    pub(crate) images: Arc<Images>,
 }
 
 impl Remover {
@@ -80,6 +82,7 @@ impl Remover {
         container.waiting_clients.clear();
         self.directory.forget_execs(&container.execs.take_all());
         self.tell_removal(record);
+        self.images.remove_leaving().await;
         Ok(())
     }
 

@@ -28,6 +28,10 @@ pub(crate) fn merge_image(settings: &mut ContainerSettings, image: Config) {
         }
         settings.entrypoint = settings.entrypoint.take().or(image.entrypoint);
     }
+    // One empty word empties the image's entrypoint, whose command then goes with it.
+    if settings.entrypoint.as_ref().is_some_and(|words| *words == [""]) {
+        settings.entrypoint = None;
+    }
     if settings.working_directory.is_empty() {
         settings.working_directory = image.working_directory;
     }
@@ -149,6 +153,18 @@ mod tests {
             ..ContainerSettings::default()
         });
         assert_eq!(emptied.0, "ls");
+        let blank = merged(ContainerSettings {
+            entrypoint: words(&[""]),
+            command: words(&["ls"]),
+            ..ContainerSettings::default()
+        });
+        assert_eq!(blank, ("ls".to_owned(), vec![]));
+        let mut alone = ContainerSettings { entrypoint: words(&[""]), ..ContainerSettings::default() };
+        merge_image(&mut alone, image(&["serve"], &["/init"]));
+        assert_eq!(command(&alone).expect_err("none").to_string(), "No command specified");
+        let mut inherited = ContainerSettings::default();
+        merge_image(&mut inherited, image(&["serve"], &[""]));
+        assert_eq!(command(&inherited).expect("a command"), ("serve".to_owned(), vec![]));
     }
 
     #[test]

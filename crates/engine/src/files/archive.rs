@@ -57,9 +57,8 @@ impl Files {
         reference: &str,
         path: &str,
     ) -> Result<ArchiveSession, Error> {
-        let container = self.directory.find(reference)?;
-        let missing =
-            || Error::refused(format!("Could not find the file {path} in container {}", container.id()));
+        drop(self.directory.find(reference)?);
+        let missing = || Error::refused(format!("Could not find the file {path} in container {reference}"));
         match self.prepare_fetch(reference, path, paths::fetch_target, "copy").await {
             Err(error) if error.kind() == model::ErrorKind::NotFound => Err(missing()),
             other => other,

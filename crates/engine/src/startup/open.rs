@@ -191,6 +191,7 @@ impl Low {
             volumes: Arc::clone(volumes),
             stopper: Arc::clone(&stopper),
             paths: Arc::clone(&self.paths),
+            images: Arc::clone(&self.images),
         });
         let restarter = Arc::new(Restarter {
             directory: Arc::clone(&self.directory),

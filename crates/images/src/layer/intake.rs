@@ -14,7 +14,9 @@ use crate::assembly::AssemblyWriter;
 use crate::budget::Budget;
 use crate::compression::{Compression, decoder_within, peek};
 use crate::tar::{ArchiveError, Chunk, Chunks, Reader, ReaderChunks, input_error};
-use crate::unpack::{Options, Overwrite, Ownership, Recorder, Unpacked, Whiteouts, Writing, unpack_entries};
+use crate::unpack::{
+    Options, Overwrite, Ownership, Recorder, Unpacked, Whiteouts, Writing, device_of, unpack_entries,
+};
 
 /// A layer that was taken in, not yet part of the store.
 #[derive(Debug)]
@@ -83,6 +85,7 @@ fn take_plain(chunks: impl Chunks + Send, place: &Path) -> Result<Taken, Archive
         overwrite: Overwrite::Anything,
         ownership: Ownership::Archive,
         writing: Writing::Early,
+        engine_device: device_of(root.as_fd())?,
     };
     let mut reader = Reader::new(&mut hashing);
     let unpacked = unpack_entries(root.as_fd(), &mut reader, options, &mut recording)?;

@@ -8,7 +8,7 @@ use model::Digest;
 use super::{ASSEMBLY, DIFF, HashingWriter};
 use crate::Error;
 use crate::assembly::AssemblyWriter;
-use crate::tree::{Form, Packer, Stack};
+use crate::tree::{Form, Packer, ReservedName, Stack};
 
 /// A layer whose tar was packed and hashed.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +24,16 @@ pub(crate) struct Packed {
 /// # Errors
 /// `Internal` when it cannot be read or recorded.
 pub(crate) fn pack(place: &Path, below: Stack) -> Result<Packed, Error> {
-    pack_recorded(place, below).map_err(Error::file("pack the layer", place))
+    pack_recorded(place, below).map_err(failed(place))
+}
+
+/// A name that no layer can hold is the user's; whatever else fails is the store's.
+fn failed(place: &Path) -> impl FnOnce(io::Error) -> Error {
+    let place = place.to_owned();
+    move |error| match error.downcast::<ReservedName>() {
+        Ok(reserved) => Error::ReservedName(reserved),
+        Err(source) => Error::file("pack the layer", place)(source),
+    }
 }
 
 fn pack_recorded(place: &Path, below: Stack) -> io::Result<Packed> {
@@ -48,11 +57,10 @@ pub(crate) fn pack_tar(
     mount_points: &[PathBuf],
     mut out: impl Write,
 ) -> Result<(), Error> {
-    let failed = Error::file("pack the layer", upper);
     let packed = Stack::open(&[upper]).and_then(|stack| {
         let mut packer = Packer::new(&mut out, Form::Difference, None).without_mount_points(mount_points);
         packer.directory(stack, below, b"")?;
         packer.finish()
     });
-    packed.map(drop).map_err(failed)
+    packed.map(drop).map_err(failed(upper))
 }

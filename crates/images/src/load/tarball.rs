@@ -14,8 +14,8 @@ use crate::{Error, Inconsistency};
 
 /// No config or manifest is larger: those of the largest known images have 200 KiB.
 const DOCUMENT_LIMIT: u64 = 8 << 20;
-/// All documents of a tarball together.
-const DOCUMENTS_LIMIT: u64 = 128 << 20;
+/// All documents of a tarball together: those of ten thousand images.
+const DOCUMENTS_LIMIT: u64 = 48 << 20;
 /// Members of a tarball: three for each of ten thousand layers, and more.
 const MEMBER_LIMIT: usize = 100_000;
 
@@ -124,7 +124,8 @@ impl Tarball {
         if size > DOCUMENT_LIMIT || self.documents_size > DOCUMENTS_LIMIT {
             return Err(Inconsistency::TooMuch { what: name, limit: DOCUMENT_LIMIT, unit: "bytes" }.into());
         }
-        content.read_to_end(&mut start).map_err(input_error)?;
+        let rest = sys::bounded_read::read_stream(content, DOCUMENT_LIMIT).map_err(input_error)?;
+        start.extend_from_slice(&rest);
         if let Some(expected) = expected {
             let actual = digest_of(&start);
             if actual != expected {

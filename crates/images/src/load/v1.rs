@@ -11,6 +11,9 @@ use crate::store::{Image, Layer, NewImage, digest_of};
 use crate::v1::{EMPTY_TAR, V1Image, unspliced};
 use crate::{Error, Inconsistency, architecture, store::parse_document as parse};
 
+/// No image was built in more steps; each keeps the history of all before it.
+const ANCESTOR_LIMIT: usize = 2000;
+
 /// One directory.
 struct Directory {
     name: String,
@@ -84,12 +87,13 @@ impl Loading<'_> {
         id: &str,
     ) -> Result<Vec<String>, Error> {
         let mut order = Vec::new();
+        let mut seen = BTreeSet::new();
         let mut next = Some(id.to_owned());
         while let Some(id) = next.take() {
             if built.contains_key(&id) {
                 break;
             }
-            if order.contains(&id) {
+            if !seen.insert(id.clone()) {
                 return Err(Inconsistency::Circle(id).into());
             }
             let Some(directory) = directories.get(&id) else {
@@ -195,6 +199,12 @@ impl Loading<'_> {
         let json = self.tarball.require(&member)?.to_vec();
         let mut history = below.image.as_ref().map(|image| image.config.history.clone()).unwrap_or_default();
         history.push(step(&directory.image, own.is_none()));
+        if history.len() > ANCESTOR_LIMIT {
+            let what = format!("image {}", id.short());
+            return Err(
+                Inconsistency::TooMuch { what, limit: ANCESTOR_LIMIT as u64, unit: "ancestors" }.into()
+            );
+        }
         let layers: Vec<Layer> = below.layers.into_iter().chain(own).collect();
         let V1Image {
             created,

@@ -27,6 +27,12 @@ pub enum PathError {
     /// The file system there is read-only.
     #[error("{0} is on a read-only file system")]
     ReadOnly(String),
+    /// The container may not write to its root.
+    #[error("container rootfs is marked read-only")]
+    ReadOnlyRoot,
+    /// The container may not write to the mount there.
+    #[error("mounted volume is marked read-only")]
+    ReadOnlyMount,
     /// The archive is no good, or cannot be unpacked there.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
@@ -53,7 +59,7 @@ impl PathError {
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::NotADirectory(_) | Self::NotADirectoryToFill => ErrorKind::BadParameter,
             Self::TooManyLinks(_) | Self::Invalid(_) => ErrorKind::Refused,
-            Self::ReadOnly(_) => ErrorKind::Forbidden,
+            Self::ReadOnly(_) | Self::ReadOnlyRoot | Self::ReadOnlyMount => ErrorKind::Forbidden,
             Self::Archive(ArchiveError::OverDirectory { .. } | ArchiveError::OverNonDirectory { .. }) => {
                 ErrorKind::BadParameter
             }

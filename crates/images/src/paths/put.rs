@@ -7,7 +7,7 @@ use rustix::fs::{self, StatVfsMountFlags};
 
 use super::PathError;
 use super::resolve::Asked;
-use crate::unpack::{Overwrite, Ownership, Unpacked, unpack_owned};
+use crate::unpack::{Options, Overwrite, Ownership, Unpacked, Whiteouts, Writing, device_of, unpack_with};
 
 /// How an archive's files are put in their places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,16 @@ pub fn put(
     })?;
     let mount = fs::fstatvfs(&directory).map_err(PathError::of("look at", path))?;
     if mount.f_flag.contains(StatVfsMountFlags::RDONLY) {
-        return Err(PathError::ReadOnly(path.to_owned()));
+        let is_root = device_of(directory.as_fd())? == device_of(root)?;
+        return Err(if is_root { PathError::ReadOnlyRoot } else { PathError::ReadOnlyMount });
     }
-    Ok(unpack_owned(directory.as_fd(), archive, placement.overwrite, placement.ownership)?)
+    let options = Options {
+        whiteouts: Whiteouts::Literal,
+        overwrite: placement.overwrite,
+        ownership: placement.ownership,
+        writing: Writing::Late,
+        // The container's own layer is where the engine's files are; its mounts may be filled.
+        engine_device: device_of(root)?,
+    };
+    Ok(unpack_with(directory.as_fd(), archive, options)?)
 }

@@ -99,7 +99,8 @@ impl<'a> Download<'a> {
             to_replay = 0;
         }
         let place = File::open(directory).map_err(|source| file_error("open", directory, source))?;
-        let space = Space::of(place.as_fd()).map_err(|source| file_error("look at", directory, source))?;
+        let mut space =
+            Space::of(place.as_fd()).map_err(|source| file_error("look at", directory, source))?;
         space.check(blob.size.unwrap_or_default().saturating_sub(to_replay)).map_err(crate::Error::from)?;
         let transport = session.transport();
         Ok(Self {

@@ -23,6 +23,7 @@ mod host;
 mod in_flight;
 mod kept;
 mod login;
+mod loose;
 mod manifest;
 mod parallel;
 pub mod progress;

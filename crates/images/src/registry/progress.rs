@@ -91,7 +91,7 @@ impl Message {
     }
 
     /// Writes the message as it stands in the API's stream: JSON with `<`, `>` and `&` escaped,
-    /// then `\r\n` unless the message has a `progressDetail`.
+    /// then `\r\n`: clients split the stream at line ends.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut text = String::new();
@@ -103,9 +103,7 @@ impl Message {
                 other => text.push(other),
             }
         }
-        if self.detail == Detail::Absent {
-            text.push_str("\r\n");
-        }
+        text.push_str("\r\n");
         text.into_bytes()
     }
 }
@@ -230,12 +228,21 @@ mod tests {
         );
         assert_eq!(
             text(Message::state("0123456789ab", "Pull complete")),
-            "{\"status\":\"Pull complete\",\"progressDetail\":{},\"id\":\"0123456789ab\"}"
+            "{\"status\":\"Pull complete\",\"progressDetail\":{},\"id\":\"0123456789ab\"}\r\n"
         );
         assert_eq!(
             text(Message::amount("x", "Downloading", 110, 110)),
             "{\"status\":\"Downloading\",\"progressDetail\":{\"current\":110,\"total\":110},\"progress\":\
-             \"[==================================================\\u003e]    110 B/110 B\",\"id\":\"x\"}"
+             \"[==================================================\\u003e]    110 B/110 B\",\"id\":\"x\"}\r\n"
         );
+        // Whatever the words hold, a stream splits into lines that are JSON each.
+        let odd = ["\r\n", "a\nb\u{2028}", "{}", "\u{0}\\\""];
+        let stream: String = odd.iter().map(|words| text(Message::state(*words, *words))).collect();
+        let lines: Vec<&str> = stream.split_terminator("\r\n").collect();
+        assert_eq!(lines.len(), odd.len());
+        for (line, words) in lines.iter().zip(odd) {
+            let object: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!((object["status"].as_str(), object["id"].as_str()), (Some(words), Some(words)));
+        }
     }
 }

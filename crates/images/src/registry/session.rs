@@ -14,6 +14,7 @@ use super::auth::Credentials;
 use super::challenge::Challenge;
 use super::endpoint::Endpoint;
 use super::error::RegistryError;
+use super::loose;
 use super::retry::{Attempts, asked_pause, is_transient};
 use super::token::{self, Token};
 use super::transport::{Answer, Request, Transport, shown};
@@ -246,33 +247,34 @@ pub(super) fn unexpected(method: &Method, answer: Answer) -> RegistryError {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct WireErrors {
+    #[serde(deserialize_with = "loose::list")]
     errors: Vec<WireError>,
-    details: Option<String>,
+    #[serde(deserialize_with = "loose::text")]
+    details: String,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct WireError {
+    #[serde(deserialize_with = "loose::text")]
     code: String,
-    message: Option<String>,
+    #[serde(deserialize_with = "loose::text")]
+    message: String,
 }
 
 /// The registry's own explanation of a refusal: `code: message`, the code in small letters.
 pub(super) fn explanation(answer: Answer) -> String {
     let bytes = answer.read_up_to(EXPLANATION_LIMIT).unwrap_or_default();
     let wire: WireErrors = serde_json::from_slice(&bytes).unwrap_or_default();
-    if let Some(details) = wire.details {
-        return details;
+    if !wire.details.is_empty() {
+        return wire.details;
     }
     let texts: Vec<_> = wire
         .errors
         .iter()
         .map(|error| {
             let code = error.code.to_lowercase().replace('_', " ");
-            match error.message.as_deref().filter(|message| !message.is_empty()) {
-                Some(message) => format!("{code}: {message}"),
-                None => code,
-            }
+            if error.message.is_empty() { code } else { format!("{code}: {}", error.message) }
         })
         .collect();
     texts.join(", ")

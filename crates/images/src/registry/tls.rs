@@ -137,8 +137,12 @@ impl HostCertificates {
     }
 }
 
+/// The longest file of certificates: all public authorities have 250 KB.
+const CERTIFICATE_LIMIT: u64 = 4 << 20;
+
 fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
-    fs::read(path).map_err(|source| CertificateError::Read { path: path.to_owned(), source })
+    sys::bounded_read::read_on_host(path, CERTIFICATE_LIMIT)
+        .map_err(|source| CertificateError::Read { path: path.to_owned(), source })
 }
 
 fn read_certificates(path: &Path) -> Result<Vec<Certificate<'static>>, CertificateError> {

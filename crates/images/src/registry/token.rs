@@ -10,6 +10,7 @@ use url::form_urlencoded::Serializer;
 use super::auth::Credentials;
 use super::endpoint::Endpoint;
 use super::error::RegistryError;
+use super::loose;
 use super::retry::{Attempts, asked_pause, is_transient};
 use super::session::{Scope, basic, explanation};
 use super::transport::{Answer, Payload, Request, Transport};
@@ -40,6 +41,7 @@ pub(super) struct Wanted<'a> {
 struct WireToken {
     token: Option<String>,
     access_token: Option<String>,
+    #[serde(default, deserialize_with = "loose::whole_number")]
     expires_in: Option<u64>,
 }
 

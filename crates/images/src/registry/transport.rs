@@ -133,9 +133,7 @@ impl Answer {
 
     /// Reads a short body; what is beyond `limit` bytes is left out.
     pub(super) fn read_up_to(mut self, limit: u64) -> std::io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        self.body.as_reader().take(limit).read_to_end(&mut bytes)?;
-        Ok(bytes)
+        sys::bounded_read::read_stream(self.body.as_reader().take(limit), limit)
     }
 }
 

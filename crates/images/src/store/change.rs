@@ -53,10 +53,25 @@ impl Store {
 
 impl Change<'_> {
     /// Takes names and images away, and the files of layers that nobody needs then.
-    pub(crate) fn remove(mut self, gone: &[Name], images: &[Arc<ImageRecord>]) -> Result<(), Error> {
+    pub(crate) fn remove(self, gone: &[Name], images: &[Arc<ImageRecord>]) -> Result<(), Error> {
+        self.apply(gone, images, None)
+    }
+
+    /// Takes names away; the image goes with the last container that uses it.
+    pub(crate) fn leave(self, gone: &[Name], image: Digest) -> Result<(), Error> {
+        self.apply(gone, &[], Some(image))
+    }
+
+    fn apply(
+        mut self,
+        gone: &[Name],
+        images: &[Arc<ImageRecord>],
+        leaving: Option<Digest>,
+    ) -> Result<(), Error> {
         let free = self.doom_layers(images);
         // On disk before any file goes: a loss of power must not bring the record back alone.
-        let committed = durably(&mut self.database, |connection| commit(connection, gone, images, &free));
+        let committed =
+            durably(&mut self.database, |connection| commit(connection, gone, images, &free, leaving));
         if let Err(error) = committed {
             self.shared.index_mut().set_doomed(&free, false);
             return Err(Error::database("remove an image")(error));
@@ -70,6 +85,7 @@ impl Change<'_> {
                     Name::Digest(repository, digest) => take(&mut index.digests, repository, digest),
                 }
             }
+            index.leaving.extend(leaving);
             images.iter().flat_map(|image| index.remove_image(&image.id)).collect()
         };
         drop(self.database);
@@ -103,6 +119,7 @@ fn commit(
     gone: &[Name],
     images: &[Arc<ImageRecord>],
     free: &[LayerKey],
+    leaving: Option<Digest>,
 ) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     let mut unneeded = Vec::new();
@@ -122,6 +139,9 @@ fn commit(
     }
     for key in free {
         transaction.prepare_cached("DELETE FROM layers WHERE key = ?")?.execute([&**key])?;
+    }
+    if let Some(image) = leaving {
+        transaction.prepare_cached("INSERT OR REPLACE INTO leaving VALUES (?)")?.execute([Stored(image)])?;
     }
     documents::drop_unneeded(&transaction, &unneeded)?;
     transaction.commit()

@@ -59,6 +59,10 @@ const PULLED: &str = "
     DELETE FROM pulled WHERE image NOT IN (SELECT id FROM images);
 ";
 
+/// Images that go with the last container that uses them.
+const LEAVING: &str =
+    "CREATE TABLE IF NOT EXISTS leaving (image BLOB PRIMARY KEY REFERENCES images(id) ON DELETE CASCADE);";
+
 /// Room for the changes that are not yet in the database's own file: twice what they grow to before they
 /// are moved there.
 const LOG_ROOM: u64 = 2 << 20;
@@ -87,6 +91,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     }
     connection.execute_batch(BLOBS_GO).map_err(failed())?;
     connection.execute_batch(PULLED).map_err(failed())?;
+    connection.execute_batch(LEAVING).map_err(failed())?;
     // The log stays when the database is closed: the next process may find the disk full.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed())?;
     let log = path.with_extension("db-wal");
@@ -168,6 +173,11 @@ fn load_rows(connection: &Connection) -> rusqlite::Result<Index> {
     while let Some(row) = rows.next()? {
         let names = index.digests.entry(row.get::<_, String>(0)?.into()).or_default();
         names.insert(digest(row, 1)?, digest(row, 2)?);
+    }
+    let mut statement = connection.prepare("SELECT image FROM leaving")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        index.leaving.insert(digest(row, 0)?);
     }
     Ok(index)
 }

@@ -1,6 +1,6 @@
 //! What readers look things up in: all images, names and layers, without their configs.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use model::{Digest, Timestamp};
@@ -59,6 +59,8 @@ pub(crate) struct Index {
     pub(crate) layers: HashMap<LayerKey, LayerRecord>,
     pub(crate) layer_of: HashMap<Digest, LayerKey>,
     pub(crate) next_sequence: u64,
+    /// Images that were removed while stopped containers used them: they go with the last of these.
+    pub(crate) leaving: BTreeSet<Digest>,
 }
 
 impl Index {
@@ -93,6 +95,7 @@ impl Index {
 
     /// Gives an image a name; gives the image that had it.
     pub(crate) fn set_name(&mut self, name: Name, image: Digest) -> Option<Digest> {
+        self.leaving.remove(&image);
         match name {
             Name::Tag(repository, tag) => {
                 self.tags.entry(repository.into()).or_default().insert(tag.into(), image)
@@ -120,6 +123,7 @@ impl Index {
     /// Gives the layers that nobody needs or holds any more although they were not doomed.
     pub(crate) fn remove_image(&mut self, id: &Digest) -> Vec<LayerKey> {
         let mut freed = Vec::new();
+        self.leaving.remove(id);
         let Some(image) = self.images.remove(id) else { return freed };
         self.pulled.remove(id);
         for key in &image.layers {

@@ -51,7 +51,7 @@ impl Store {
     /// Gives an image a tag (`latest` where the reference has none); gives the image that had it.
     ///
     /// # Errors
-    /// `Conflict` when the tag is taken and the policy is to keep; `NotFound` when the image is gone.
+    /// `Conflict` when another image has the tag and the policy is to keep; `NotFound` when the image is gone.
     pub fn tag(
         &self,
         image: &Digest,
@@ -59,7 +59,7 @@ impl Store {
         policy: TagPolicy,
     ) -> Result<Option<Digest>, Error> {
         let taken = |taken: &[Option<Digest>]| match taken {
-            [Some(before)] if policy == TagPolicy::Keep => {
+            [Some(before)] if policy == TagPolicy::Keep && before != image => {
                 let tag = reference.tag_or_latest().to_string();
                 Err(Error::TagTaken { tag, image: before.hexadecimal() })
             }
@@ -127,6 +127,7 @@ impl Store {
 /// Records names of images that are recorded.
 pub(super) fn write(transaction: &Transaction<'_>, names: &[(Name, Digest)]) -> rusqlite::Result<()> {
     for (name, image) in names {
+        transaction.prepare_cached("DELETE FROM leaving WHERE image = ?")?.execute([Stored(*image)])?;
         match name {
             Name::Tag(repository, tag) => transaction
                 .prepare_cached("INSERT OR REPLACE INTO tags VALUES (?, ?, ?)")?

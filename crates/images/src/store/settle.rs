@@ -6,7 +6,7 @@
 //! made again and compared with its digest, and images of damaged layers are taken away.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use model::Digest;
 
@@ -17,9 +17,9 @@ use crate::layer::{self, HashingWriter};
 
 /// The machine's boot id (proc_sys_kernel(5), random/boot_id).
 pub(super) fn boot() -> Result<String, Error> {
-    let path = "/proc/sys/kernel/random/boot_id";
-    let id = std::fs::read_to_string(path).map_err(Error::file("read", path))?;
-    Ok(id.trim_end().to_owned())
+    let path = Path::new("/proc/sys/kernel/random/boot_id");
+    let id = sys::bounded_read::read_on_host(path, 64).map_err(Error::file("read", path))?;
+    Ok(String::from_utf8_lossy(&id).trim_end().to_owned())
 }
 
 impl Store {

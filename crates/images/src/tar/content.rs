@@ -30,11 +30,16 @@ impl<'a> Reader<'a> {
             let count =
                 usize::try_from(self.remaining).map_or(available, |remaining| remaining.min(available));
             sink(&self.current, self.position..self.position + count)?;
-            self.position += count;
-            self.offset += count as u64;
-            self.remaining -= count as u64;
+            self.consume(count);
         }
         Ok(())
+    }
+
+    /// Counts bytes of the content as read.
+    const fn consume(&mut self, count: usize) {
+        self.position += count;
+        self.offset += count as u64;
+        self.remaining -= count as u64;
     }
 
     /// The entry's content as a reader.
@@ -81,9 +86,7 @@ impl Read for ContentReader<'_, '_> {
         let most = usize::try_from(reader.remaining).map_or(available, |left| left.min(available));
         let count = most.min(buffer.len());
         buffer[..count].copy_from_slice(&reader.current[reader.position..reader.position + count]);
-        reader.position += count;
-        reader.offset += count as u64;
-        reader.remaining -= count as u64;
+        reader.consume(count);
         Ok(count)
     }
 }

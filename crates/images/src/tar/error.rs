@@ -7,9 +7,6 @@ use model::ErrorKind;
 /// A failure while an archive is read or unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    /// There is nothing at all.
-    #[error("the archive is empty: unexpected EOF")]
-    Empty,
     /// The stream ends before the archive does.
     #[error("the archive is cut off: unexpected EOF")]
     Truncated,
@@ -112,8 +109,7 @@ impl ArchiveError {
                 _ => ErrorKind::Internal,
             },
             Self::Output(_) | Self::Input(_) => ErrorKind::Internal,
-            Self::Empty
-            | Self::Truncated
+            Self::Truncated
             | Self::Header { .. }
             | Self::Limit { .. }
             | Self::Bomb { .. }

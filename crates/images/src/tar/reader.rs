@@ -61,6 +61,11 @@ impl<'a> Reader<'a> {
         std::mem::take(&mut self.raw)
     }
 
+    /// Whether the stream has had no byte so far.
+    pub const fn is_empty(&self) -> bool {
+        self.offset == 0
+    }
+
     /// Forgets what was read, of no use to whoever does not give the archive back.
     pub fn forget_raw(&mut self) {
         self.raw.clear();
@@ -77,9 +82,7 @@ impl<'a> Reader<'a> {
         let mut preceding = Preceding::default();
         loop {
             let start = self.offset;
-            let Some(block) = self.header_block()? else {
-                return if start == 0 { Err(ArchiveError::Empty) } else { Ok(None) };
-            };
+            let Some(block) = self.header_block()? else { return Ok(None) };
             let header = Header(&block);
             if header.is_zero() {
                 return Ok(None);

@@ -10,6 +10,7 @@ mod stack;
 
 pub use accounts::Accounts;
 pub(crate) use pack::Packer;
+pub use pack::ReservedName;
 pub use remove::remove;
 pub(crate) use remove::remove_at;
 pub(crate) use size::{size, stack_size};

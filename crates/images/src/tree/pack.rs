@@ -44,6 +44,11 @@ pub(crate) struct Packer<'a> {
     mount_points: &'a [PathBuf],
 }
 
+/// A file whose name would take another one away where the layer is used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot store {0:?} in a layer: names that begin with .wh. mark what a layer deletes")]
+pub struct ReservedName(String);
+
 /// A directory whose names are being packed.
 struct Level {
     stack: Stack,
@@ -115,6 +120,12 @@ impl<'a> Packer<'a> {
             }
             name.extend_from_slice(&child);
             real.extend_from_slice(&child);
+            if self.form == Form::Difference && child.starts_with(WHITEOUT_PREFIX) {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidFilename,
+                    ReservedName(crate::tar::shown(&name)),
+                ));
+            }
             if !is_directory(&found.stat) {
                 let parent = &level.stack.0[found.layer];
                 self.leaf(&Place { parent, child: &child, name: &name, real: &real }, &found.stat)?;

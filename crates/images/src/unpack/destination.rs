@@ -29,6 +29,8 @@ struct Parent {
     path: Vec<u8>,
     /// Its path beneath the root with all links followed.
     real: Vec<u8>,
+    /// The device of its file system.
+    device: u64,
     descriptor: Arc<OwnedFd>,
 }
 
@@ -54,8 +56,15 @@ impl<'a> Destination<'a> {
         let real = path_of(descriptor.as_fd()).map_err(failed)?;
         let real = real.strip_prefix(self.root_path.as_slice()).unwrap_or(parent);
         let real = real.strip_prefix(b"/").unwrap_or(real).to_vec();
-        self.cached = Some(Parent { path: parent.to_vec(), real, descriptor: Arc::clone(&descriptor) });
+        let device = fs::fstat(&descriptor).map_err(failed)?.st_dev;
+        self.cached =
+            Some(Parent { path: parent.to_vec(), real, device, descriptor: Arc::clone(&descriptor) });
         Ok((descriptor, name))
+    }
+
+    /// The device of the last parent's file system.
+    pub(super) fn device(&self) -> Option<u64> {
+        self.cached.as_ref().map(|parent| parent.device)
     }
 
     /// Where an entry of the last parent really is, beneath the root.
@@ -77,17 +86,33 @@ impl<'a> Destination<'a> {
     }
 
     fn ensure_directory(&self, path: &[u8], links: u32) -> Result<OwnedFd, Errno> {
-        match open_beneath(self.root, path, OFlags::PATH | OFlags::DIRECTORY) {
-            Err(Errno::NOENT) if !path.is_empty() => {}
-            other => return other,
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let mut missing = Vec::new();
+        let mut reached = path;
+        let mut holder = loop {
+            match open_beneath(self.root, reached, flags) {
+                Err(Errno::NOENT) if !reached.is_empty() => {
+                    missing.push(reached);
+                    reached = split(reached).0;
+                }
+                found => break found?,
+            }
+        };
+        while let Some(path) = missing.pop() {
+            self.make_directory(&holder, path, links)?;
+            holder = open_beneath(self.root, path, flags)?;
         }
+        Ok(holder)
+    }
+
+    /// Makes a directory in its parent, or what a link in its place leads to.
+    fn make_directory(&self, holder: &OwnedFd, path: &[u8], links: u32) -> Result<(), Errno> {
         let (parent, name) = split(path);
-        let holder = self.ensure_directory(parent, links)?;
-        match fs::mkdirat(&holder, OsStr::from_bytes(name), Mode::from_raw_mode(0o755)) {
+        match fs::mkdirat(holder, OsStr::from_bytes(name), Mode::from_raw_mode(0o755)) {
             Ok(()) => {}
             Err(Errno::EXIST) if links < LINK_LIMIT => {
                 // A link whose target is in a layer below, or missing: the target is made here.
-                let target = fs::readlinkat(&holder, OsStr::from_bytes(name), Vec::new());
+                let target = fs::readlinkat(holder, OsStr::from_bytes(name), Vec::new());
                 let target = match target {
                     Ok(target) => target.into_bytes(),
                     // Made meanwhile by someone else.
@@ -100,7 +125,7 @@ impl<'a> Destination<'a> {
             }
             Err(error) => return Err(error),
         }
-        open_beneath(self.root, path, OFlags::PATH | OFlags::DIRECTORY)
+        Ok(())
     }
 
     pub(super) fn set_directory_time(

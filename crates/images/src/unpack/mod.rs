@@ -11,13 +11,13 @@ mod space;
 mod whiteout;
 
 use std::io::Read;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::compression::decompress;
 use crate::tar::{ArchiveError, Entry, EntryKind, Reader, ReaderChunks};
 use destination::Destination;
 pub(crate) use destination::{make_place, open_beneath};
-pub(crate) use space::Space;
+pub use space::{Reserve, Space};
 
 /// What becomes of `.wh.` names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +100,8 @@ pub(crate) struct Options {
     pub(crate) overwrite: Overwrite,
     pub(crate) ownership: Ownership,
     pub(crate) writing: Writing,
+    /// The device of the file system on which the engine itself lives: a part of it stays free.
+    pub(crate) engine_device: u64,
 }
 
 /// What was unpacked.
@@ -120,20 +122,31 @@ pub fn unpack(
     archive: impl Read + Send,
     overwrite: Overwrite,
 ) -> Result<Unpacked, ArchiveError> {
-    unpack_owned(root, archive, overwrite, Ownership::Archive)
+    let options = Options {
+        whiteouts: Whiteouts::Literal,
+        overwrite,
+        ownership: Ownership::Archive,
+        writing: Writing::Late,
+        engine_device: device_of(root)?,
+    };
+    unpack_with(root, archive, options)
 }
 
-/// Unpacks as [`unpack`] does, for an owner of the caller's choice.
+/// The device of a directory's file system.
+pub(crate) fn device_of(directory: BorrowedFd<'_>) -> Result<u64, ArchiveError> {
+    let stat = rustix::fs::fstat(directory).map_err(ArchiveError::entry("look at", b"/"))?;
+    Ok(stat.st_dev)
+}
+
+/// Unpacks an archive as the options have it.
 ///
 /// # Errors
-/// As [`unpack`].
-pub fn unpack_owned(
+/// As [`unpack`]; an archive without a byte has no entries.
+pub(crate) fn unpack_with(
     root: BorrowedFd<'_>,
     archive: impl Read + Send,
-    overwrite: Overwrite,
-    ownership: Ownership,
+    options: Options,
 ) -> Result<Unpacked, ArchiveError> {
-    let options = Options { whiteouts: Whiteouts::Literal, overwrite, ownership, writing: Writing::Late };
     let plain = decompress(archive).map_err(crate::tar::input_error)?;
     let mut reader = Reader::new(ReaderChunks::new(plain));
     unpack_entries(root, &mut reader, options, &mut NoRecorder)
@@ -150,20 +163,23 @@ pub(crate) fn unpack_entries(
         destination: Destination::new(root)?,
         options,
         unpacked: Unpacked::default(),
-        space: Space::of(root).map_err(ArchiveError::Output)?,
+        space: Space::with_reserve(root, reserve_on(device_of(root)?, options))
+            .map_err(ArchiveError::Output)?,
+        device: device_of(root)?,
         later: 0,
         directories: Vec::new(),
         links: Vec::new(),
+        has_aufs_links: false,
     };
     while let Some(entry) = reader.next_entry()? {
         recorder.raw(&reader.take_raw())?;
         unpacking.unpacked.entries += 1;
-        unpacking.space.entry(entry.stored)?;
+        unpacking.space.entry()?;
         unpacking.entry(entry, reader, recorder)?;
     }
     recorder.raw(&reader.take_raw())?;
     reader.trailer(TRAILER_LIMIT, |bytes| recorder.raw(bytes))?;
-    unpacking.finish()
+    unpacking.finish(recorder)
 }
 
 /// Tapes and old tools pad archives with zeros: this much is more than any does.
@@ -180,15 +196,33 @@ struct Unpacking<'a> {
     options: Options,
     unpacked: Unpacked,
     space: Space,
+    /// The device that the space is on.
+    device: u64,
     /// The bytes of names in the two lists below.
     later: usize,
     /// Directories whose times are set at the end.
     directories: Vec<(Vec<u8>, i64, u32)>,
     /// Hard links whose target was not there yet.
     links: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Whether files of AUFS are there, which go at the end.
+    has_aufs_links: bool,
+}
+
+fn reserve_on(device: u64, options: Options) -> Reserve {
+    if device == options.engine_device { Reserve::Kept } else { Reserve::None }
 }
 
 impl Unpacking<'_> {
+    /// Refuses content for which there is no space where the last parent is, which may be another mount.
+    fn check_space(&mut self, parent: &OwnedFd, content: u64) -> Result<(), ArchiveError> {
+        let device = self.destination.device().unwrap_or(self.device);
+        if device != self.device {
+            self.space.move_to(parent.as_fd(), reserve_on(device, self.options))?;
+            self.device = device;
+        }
+        self.space.check(content)
+    }
+
     /// Counts names that are kept in memory to the end.
     fn keep(&mut self, names: usize) -> Result<(), ArchiveError> {
         self.later += names;
@@ -215,6 +249,9 @@ impl Unpacking<'_> {
         if self.options.whiteouts == Whiteouts::Overlay
             && let Some(whiteout) = whiteout::parse(&path)
         {
+            if matches!(whiteout, whiteout::Whiteout::AufsLink) && entry.kind == EntryKind::File {
+                return self.aufs_link(&path, &entry, reader, recorder);
+            }
             reader.content(|bytes| recorder.raw(bytes))?;
             return self.whiteout(&path, whiteout);
         }
@@ -230,7 +267,7 @@ impl Unpacking<'_> {
         }
     }
 
-    fn finish(mut self) -> Result<Unpacked, ArchiveError> {
+    fn finish(mut self, recorder: &mut dyn Recorder) -> Result<Unpacked, ArchiveError> {
         for (path, target) in std::mem::take(&mut self.links) {
             if !self.try_link(&path, &target)? {
                 return Err(ArchiveError::LinkTarget {
@@ -239,6 +276,7 @@ impl Unpacking<'_> {
                 });
             }
         }
+        self.set_aufs_links_aside(recorder)?;
         // Children first: setting a parent's time is then not undone by work below it.
         while let Some((path, seconds, nanoseconds)) = self.directories.pop() {
             self.destination.set_directory_time(&path, seconds, nanoseconds)?;

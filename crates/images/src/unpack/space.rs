@@ -1,7 +1,7 @@
-//! Watches how much an archive takes of a file system, so that enough stays free to clean up and go on.
+//! Watches how much is written to a file system, so that enough stays free to clean up and go on.
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::tar::ArchiveError;
 
@@ -16,10 +16,20 @@ const BYTES_BETWEEN: u64 = 32 << 20;
 /// And after so many entries.
 const ENTRIES_BETWEEN: u64 = 4096;
 
-/// The space that an archive is unpacked into.
+/// Whether a part of a file system is left to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reserve {
+    /// The engine itself lives on the file system: a part stays free.
+    Kept,
+    /// A mount of a container: it may be filled as the container itself could.
+    None,
+}
+
+/// The space on the file system of a directory.
 #[derive(Debug)]
-pub(crate) struct Space {
+pub struct Space {
     directory: OwnedFd,
+    reserve: Reserve,
     entries: u64,
     free: Free,
     since: Since,
@@ -32,58 +42,96 @@ struct Since {
     bytes: u64,
 }
 
-/// What a file system has free beyond its reserve.
+/// What a file system has free beyond its reserve; `None` where it does not say.
 #[derive(Debug, Clone, Copy)]
 struct Free {
-    bytes: u64,
-    /// `None` where inodes are made as they are needed.
+    /// File systems without a size, ramfs and tmpfs of `size=0`, report no blocks at all.
+    bytes: Option<u64>,
+    /// Some file systems make inodes as they are needed.
     inodes: Option<u64>,
 }
 
 impl Free {
-    fn of(directory: BorrowedFd<'_>) -> io::Result<Self> {
+    fn of(directory: BorrowedFd<'_>, reserve: Reserve) -> io::Result<Self> {
         let statistics = rustix::fs::fstatvfs(directory)?;
         let bytes = |blocks: u64| blocks.saturating_mul(statistics.f_frsize);
-        let reserve = RESERVE.min(bytes(statistics.f_blocks) / RESERVED_PART);
-        let inodes = statistics.f_favail.saturating_sub(statistics.f_files / RESERVED_PART);
+        let (kept_bytes, kept_inodes) = match reserve {
+            Reserve::Kept => {
+                (RESERVE.min(bytes(statistics.f_blocks) / RESERVED_PART), statistics.f_files / RESERVED_PART)
+            }
+            Reserve::None => (0, 0),
+        };
+        let free_bytes = bytes(statistics.f_bavail).saturating_sub(kept_bytes);
+        let free_inodes = statistics.f_favail.saturating_sub(kept_inodes);
         Ok(Self {
-            bytes: bytes(statistics.f_bavail).saturating_sub(reserve),
-            inodes: (statistics.f_files > 0).then_some(inodes),
+            bytes: (statistics.f_blocks > 0).then_some(free_bytes),
+            inodes: (statistics.f_files > 0).then_some(free_inodes),
         })
     }
 }
 
 impl Space {
+    /// The file system of a directory on which the engine itself lives.
+    ///
+    /// # Errors
+    /// What fstatvfs(3) fails with.
+    pub fn of(directory: BorrowedFd<'_>) -> io::Result<Self> {
+        Self::with_reserve(directory, Reserve::Kept)
+    }
+
     /// The file system of a directory.
     ///
     /// # Errors
-    /// Whatever `fstatvfs(2)` fails with.
-    pub(crate) fn of(directory: BorrowedFd<'_>) -> io::Result<Self> {
-        let free = Free::of(directory)?;
-        Ok(Self { directory: directory.try_clone_to_owned()?, entries: 0, free, since: Since::default() })
+    /// What fstatvfs(3) fails with.
+    pub fn with_reserve(directory: BorrowedFd<'_>, reserve: Reserve) -> io::Result<Self> {
+        let free = Free::of(directory, reserve)?;
+        let directory = directory.try_clone_to_owned()?;
+        Ok(Self { directory, reserve, entries: 0, free, since: Since::default() })
     }
 
-    /// Counts an entry, and refuses one with more content than there is space.
-    pub(super) fn entry(&mut self, content: u64) -> Result<(), ArchiveError> {
+    /// Goes on with another directory's file system; the entries stay counted.
+    pub(super) fn move_to(
+        &mut self,
+        directory: BorrowedFd<'_>,
+        reserve: Reserve,
+    ) -> Result<(), ArchiveError> {
+        let moved = Self::with_reserve(directory, reserve).map_err(ArchiveError::Output)?;
+        let entries = self.entries;
+        *self = Self { entries, ..moved };
+        Ok(())
+    }
+
+    /// Counts an entry.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Limit`] when there is no inode for it, or there are too many.
+    pub fn entry(&mut self) -> Result<(), ArchiveError> {
         self.entries += 1;
         if self.entries > ENTRY_LIMIT {
             return Err(ArchiveError::Limit { what: "entries", limit: ENTRY_LIMIT });
         }
         self.since.entries += 1;
         let no_more = self.free.inodes.is_some_and(|inodes| self.since.entries > inodes);
-        if self.since.entries > ENTRIES_BETWEEN || no_more || content > self.left() {
-            self.look()?;
-        }
-        self.check(content)
+        if self.since.entries > ENTRIES_BETWEEN || no_more { self.look() } else { Ok(()) }
     }
 
     /// Refuses content for which there is no space.
-    pub(crate) const fn check(&self, content: u64) -> Result<(), ArchiveError> {
-        if content > self.free.bytes { Err(too_many_bytes(self.free.bytes)) } else { Ok(()) }
+    ///
+    /// # Errors
+    /// [`ArchiveError::Limit`] when less is free.
+    pub fn check(&mut self, content: u64) -> Result<(), ArchiveError> {
+        if content > self.left() {
+            self.look()?;
+        }
+        let free = self.left();
+        if content > free { Err(too_many_bytes(free)) } else { Ok(()) }
     }
 
     /// Counts bytes that are to be written.
-    pub(crate) fn write(&mut self, bytes: usize) -> Result<(), ArchiveError> {
+    ///
+    /// # Errors
+    /// [`ArchiveError::Limit`] when nothing is free.
+    pub fn write(&mut self, bytes: usize) -> Result<(), ArchiveError> {
         let bytes = bytes as u64;
         if self.since.bytes >= BYTES_BETWEEN || bytes > self.left() {
             self.look()?;
@@ -92,15 +140,19 @@ impl Space {
         Ok(())
     }
 
-    /// What was free, less what went since.
-    const fn left(&self) -> u64 {
-        self.free.bytes.saturating_sub(self.since.bytes)
+    /// What was free, less what was written since.
+    fn left(&self) -> u64 {
+        self.free.bytes.map_or(u64::MAX, |free| free.saturating_sub(self.since.bytes))
     }
 
-    fn look(&mut self) -> Result<(), ArchiveError> {
-        self.free = Free::of(std::os::fd::AsFd::as_fd(&self.directory)).map_err(ArchiveError::Output)?;
+    /// Looks at the file system again.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Limit`] when nothing is free, whoever took it.
+    pub fn look(&mut self) -> Result<(), ArchiveError> {
+        self.free = Free::of(self.directory.as_fd(), self.reserve).map_err(ArchiveError::Output)?;
         self.since = Since::default();
-        if self.free.bytes == 0 {
+        if self.free.bytes == Some(0) {
             return Err(too_many_bytes(0));
         }
         match self.free.inodes {

@@ -150,6 +150,12 @@ impl Manifest {
         }
     }
 
+    /// Whether an answer of this type may hold a manifest of schema 1.
+    pub(super) fn may_be_legacy(content_type: Option<&str>) -> bool {
+        let kind = content_type.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
+        !matches!(kind, DOCKER_MANIFEST | OCI_MANIFEST | DOCKER_LIST | OCI_INDEX)
+    }
+
     fn parse_image(bytes: &[u8]) -> Result<Self, ManifestError> {
         let manifest: ImageManifest = serde_json::from_slice(bytes)?;
         let config = manifest.config.media_type.as_str();

@@ -76,17 +76,34 @@ pub(super) fn fetch(
         StatusCode::NOT_FOUND => Err(not_found(reference, label, answer)),
         _ => Err(refused(&Method::GET, answer)),
     })?;
-    let manifest = Manifest::parse(head.content_type.as_deref(), &bytes)?;
+    let expected = expected.or(head.digest);
+    let content_type = head.content_type.as_deref();
+    // Only the digest of schema 1 is that of a part of the document.
+    if !Manifest::may_be_legacy(content_type) {
+        check_digest(expected, &bytes)?;
+    }
+    let manifest = match Manifest::parse(content_type, &bytes) {
+        Err(error) => return check_digest(expected, &bytes).and(Err(error.into())),
+        Ok(manifest) => manifest,
+    };
     let document = match &manifest {
         Manifest::Legacy(legacy) => legacy.payload.clone(),
         Manifest::Image(_) | Manifest::Index(_) => bytes,
     };
     check_legacy_name(&manifest, session, reference)?;
-    let expected = expected.or(head.digest);
     let actual = digest_of(&document);
     match expected {
         Some(expected) if expected != actual => Err(RegistryError::WrongDigest { expected, actual }),
         _ => Ok((document, manifest)),
+    }
+}
+
+/// Checks a document before anything in it is looked at.
+fn check_digest(expected: Option<Digest>, bytes: &[u8]) -> Result<(), RegistryError> {
+    let actual = digest_of(bytes);
+    match expected.filter(|expected| *expected != actual) {
+        Some(expected) => Err(RegistryError::WrongDigest { expected, actual }),
+        None => Ok(()),
     }
 }
 

@@ -1,0 +1,93 @@
+//! The streams of long work: one object a line, each ended by `\r\n`, one object a chunk, whatever it tells of.
+
+use berth_tests::registry::{Content, Reply, Server, tar_of};
+use berth_tests::{Context, Engine, query, rootfs};
+use serde_json::Value;
+
+const TAR: [(&str, &str); 1] = [("Content-Type", "application/x-tar")];
+
+/// The objects of a stream, each a chunk of its own.
+fn objects(engine: &Engine, path: &str, body: &[u8]) -> Vec<Value> {
+    let (head, mut stream) = engine.open("POST", path, &TAR, body);
+    assert_eq!(head.status, 200, "{path}");
+    let mut objects = Vec::new();
+    while let Some(chunk) = stream.read_chunk().expect("a chunk") {
+        let text = String::from_utf8(chunk).expect("UTF-8");
+        let line = text.strip_suffix("\r\n").unwrap_or_else(|| panic!("{path}: no line end after {text:?}"));
+        assert!(!line.contains(['\r', '\n']), "{path}: {text:?}");
+        objects.push(serde_json::from_str(line).unwrap_or_else(|error| panic!("{path}: {error}: {text:?}")));
+    }
+    objects
+}
+
+fn has_progress(objects: &[Value]) -> bool {
+    objects.iter().any(|object| object["progressDetail"]["current"].is_u64())
+}
+
+#[test]
+fn every_object_is_a_line_and_a_chunk() {
+    let engine = Engine::start();
+    let mut content = Content::default();
+    let _ = content.image("x", &[tar_of(&[("f", b"<&>")]), tar_of(&[("g", &vec![7; 1 << 20])])]);
+    let archive = rootfs::busybox();
+    let server = Server::start(&engine, "127.0.0.1:5000", move |asked| match asked.path.as_str() {
+        "/file" => Reply::new(200).body(vec![7; 1 << 20]),
+        "/root.tar" => Reply::new(200).body(archive.clone()),
+        _ => content.answer(asked),
+    });
+    let pulled = objects(&engine, "/images/create?fromImage=127.0.0.1:5000/a&tag=x", b"");
+    assert!(has_progress(&pulled), "{pulled:?}");
+    let pushed = objects(&engine, "/images/127.0.0.1:5000/a/push?tag=x", b"{}");
+    assert!(pushed.len() > 1, "{pushed:?}");
+    let source = query(&[("fromSrc", "http://127.0.0.1:5000/root.tar"), ("repo", "imported")]);
+    assert!(has_progress(&objects(&engine, &format!("/images/create{source}"), b"")));
+    let _ = engine.delete("/images/127.0.0.1:5000/a:x").expect(200);
+    let context =
+        Context::of("FROM 127.0.0.1:5000/a:x\nADD http://127.0.0.1:5000/file /file\nENV a=<b>\n").bytes();
+    let built = objects(&engine, "/build?rm=1", &context);
+    assert!(has_progress(&built), "{built:?}");
+    assert!(built.iter().any(|object| object["stream"] == "Step 2 : ENV a <b>\n"), "{built:?}");
+    let failed = objects(&engine, "/build", &Context::of("FROM busybox\nRUN exit 3\n").bytes());
+    assert_eq!(failed.last().expect("an object")["errorDetail"]["code"], 3);
+    drop(server);
+    engine.forget_builds();
+}
+
+#[test]
+fn a_quiet_build_says_the_images_id_alone() {
+    let engine = Engine::start();
+    let context = || Context::of("FROM busybox\nRUN echo loud\nENV a=b\n").bytes();
+    let quiet = objects(&engine, "/build?q=1&t=quiet", &context());
+    let id = engine.get("/images/quiet/json").expect(200).json()["Id"].as_str().expect("an id").to_owned();
+    assert_eq!(quiet, [serde_json::json!({ "stream": format!("{id}\n") })]);
+    let failed =
+        objects(&engine, "/build?q=1", &Context::of("FROM busybox\nRUN echo loud; exit 4\n").bytes());
+    assert_eq!(failed.len(), 1, "{failed:?}");
+    assert_eq!(failed[0]["error"], "The command '/bin/sh -c echo loud; exit 4' returned a non-zero code: 4");
+    engine.forget_builds();
+}
+
+#[test]
+fn parameters_of_a_build_take_effect() {
+    let engine = Engine::start();
+    let limits = r#"[{"Name":"nofile","Soft":77,"Hard":88}]"#;
+    let parameters = [
+        ("ulimits", limits),
+        ("extrahosts", "some.host:10.1.2.3"),
+        ("shmsize", "1048576"),
+        ("labels", r#"{"made":"here"}"#),
+        ("networkmode", "none"),
+        ("unknown", "{"),
+        ("t", "with"),
+    ];
+    let text = "FROM busybox\nRUN ulimit -n; grep some.host /etc/hosts; df -k /dev/shm; ls /sys/class/net\n";
+    let headers = [("X-Registry-Config", "rubbish")];
+    let built = engine.build_with(&parameters, &headers, &Context::of(text).bytes());
+    let _ = built.image();
+    let said = &built.said;
+    assert!(said.contains("77\n") && said.contains("10.1.2.3\tsome.host\n"), "{said}");
+    assert!(said.contains(" 1024 ") && !said.contains("eth0"), "{said}");
+    let labels = &engine.get("/images/with/json").expect(200).json()["Config"]["Labels"];
+    assert_eq!(labels["made"], "here");
+    engine.forget_builds();
+}
