@@ -9,7 +9,7 @@ fuzz_target!(|input: (&str, &str)| {
     let Ok(parsed) = IgnorePatterns::parse(patterns.as_bytes()) else { return };
     let _ = parsed.excludes(path);
     for (last, excluded) in [("**", true), ("!**", false)] {
-        let all = IgnorePatterns::parse(format!("{patterns}\n{last}\n").as_bytes()).expect("one more line");
-        assert_eq!(all.excludes(path), excluded);
+        let Ok(all) = IgnorePatterns::parse(format!("{patterns}\n{last}\n").as_bytes()) else { continue };
+        assert!(all.excludes(path) == excluded || all.is_exhausted());
     }
 });

@@ -147,3 +147,45 @@ fn unsafe_code_is_in_sys_alone() {
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Files that may be read whole without `sys::bounded_read`, and why. Everything else may be what a stranger
+/// made of it: a FIFO, a device, a link, a terabyte.
+const READ_WHOLE: [(&str, &str); 14] = [
+    ("crates/daemon/src/config/file.rs", "the administrator's configuration"),
+    ("crates/daemon/src/first_image/", "the host's own files, before anyone is served"),
+    ("crates/daemon/src/listener/", "the administrator's certificates and groups"),
+    ("crates/daemon/src/pidfile.rs", "own state"),
+    ("crates/docker-api/src/system/host.rs", "the host's os-release"),
+    ("crates/engine/src/", "own state in the exec root; cgroups"),
+    ("crates/images/src/tree/kernel_file.rs", "what the kernel makes up, cut at a limit"),
+    ("crates/network/src/", "the kernel's settings"),
+    ("crates/runtime/src/", "cgroups and the kernel's settings"),
+    ("crates/shim/src/birth.rs", "own state in the exec root"),
+    ("crates/shim/src/protection.rs", "the kernel's settings"),
+    ("crates/sys/src/bounded_read.rs", "the one place"),
+    ("crates/sys/src/process.rs", "/proc"),
+    ("crates/sys/src/memory.rs", "/proc"),
+];
+
+#[test]
+fn files_of_strangers_are_read_in_one_place() {
+    let mut wrong = Vec::new();
+    for path in sources() {
+        let name = shown(&path);
+        let is_test = name.contains("/tests/") || name.ends_with("tests.rs") || name.ends_with("fixture.rs");
+        let allowed = READ_WHOLE.iter().any(|(allowed, _)| name.starts_with(allowed));
+        if !name.starts_with("crates/") || !name.contains("/src/") || is_test || allowed {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("a source file");
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let reads = |line: &&str| {
+            let whole = ["fs::read(", "read_to_string(", "read_to_end("];
+            whole.iter().any(|call| line.contains(call))
+                && !line.contains("\"/proc/")
+                && !line.contains("\"/sys/")
+        };
+        wrong.extend(code.lines().filter(reads).map(|line| format!("{name}: {}", line.trim())));
+    }
+    assert!(wrong.is_empty(), "use sys::bounded_read:\n{}", wrong.join("\n"));
+}

@@ -151,17 +151,12 @@ fn failing_steps_leave_their_container_unless_told_otherwise() {
 }
 
 #[test]
-fn quiet_builds_say_their_steps_only() {
+fn quiet_builds_hide_what_loud_ones_say() {
     let engine = Engine::start();
     let text = "FROM busybox\nRUN echo output; echo errors >&2\nENV a=b\n";
-    let quiet = engine.build(&[("q", "1")], Context::of(text));
-    let _ = quiet.image();
-    assert!(!quiet.said.contains("output\n---") && !quiet.said.contains("\noutput"), "{}", quiet.said);
-    for line in
-        ["Step 0 : FROM busybox\n", "Step 1 : RUN echo output; echo errors >&2\n", "Step 2 : ENV a b\n"]
-    {
-        assert!(quiet.said.contains(line), "{}", quiet.said);
-    }
+    let quiet = engine.build(&[("q", "1"), ("t", "quiet")], Context::of(text));
+    let id = engine.get("/images/quiet/json").expect(200).json()["Id"].as_str().map(str::to_owned);
+    assert_eq!(Some(quiet.said.trim_end()), id.as_deref());
     let loud = engine.build(&[("nocache", "1")], Context::of(text));
     assert!(loud.said.contains("\noutput\n\u{1b}[91merrors\n\u{1b}[0m ---> "), "{}", loud.said);
     engine.forget_builds();
@@ -302,8 +297,7 @@ fn private_images_are_pulled_with_the_requests_credentials() {
         let built = from(&[], &bad);
         assert!(!built.failure().is_empty() && !built.said.contains("Step 1"), "{}", built.said);
     }
-    let malformed = from(&[], "!!!");
-    assert_eq!(malformed.status, 400, "{}", malformed.said);
+    assert_eq!(from(&[], "!!!").failure(), from(&[], "").failure(), "a malformed header counts as none");
     let output = |built: &Built| engine.output(&json!({ "Image": built.image() })).stdout;
     assert_eq!(output(&from(&[], &good)), "first\n");
     let here = engine.get(&format!("/images/{name}:v1/json")).expect(200).json()["Id"].clone();

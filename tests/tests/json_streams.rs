@@ -32,7 +32,7 @@ fn every_object_is_a_line_and_a_chunk() {
     let archive = rootfs::busybox();
     let server = Server::start(&engine, "127.0.0.1:5000", move |asked| match asked.path.as_str() {
         "/file" => Reply::new(200).body(vec![7; 1 << 20]),
-        "/root.tar" => Reply::new(200).body(archive.clone()),
+        "/root.tar" => Reply::new(200).body(archive),
         _ => content.answer(asked),
     });
     let pulled = objects(&engine, "/images/create?fromImage=127.0.0.1:5000/a&tag=x", b"");

@@ -46,6 +46,9 @@ pub enum BuildError {
     /// An instruction that changes of an image cannot be.
     #[error("{0} is not a valid change command")]
     NotAChange(String),
+    /// VOLUME names a file of the image.
+    #[error("cannot mount volume over existing file, file exists {0}")]
+    VolumeOverFile(String),
     /// The client went away.
     #[error("the build was cancelled")]
     Cancelled,
@@ -78,6 +81,7 @@ impl BuildError {
             | Self::NoImage
             | Self::LaterStage(_)
             | Self::NotAChange(_)
+            | Self::VolumeOverFile(_)
             | Self::Cancelled => ErrorKind::Refused,
             Self::File { .. } | Self::Config(_) => ErrorKind::Internal,
         }

@@ -45,6 +45,9 @@ impl Drop for Temporary {
     }
 }
 
+/// Longer names have an entry of their own before the entry (GNU tar manual, "Basic Tar Format").
+const SHORT_NAME: usize = 100;
+
 /// A tar being made.
 pub(crate) struct Archive(tar::Builder<Vec<u8>>);
 
@@ -61,6 +64,14 @@ impl Archive {
         change: impl Fn(&mut tar::Header),
         data: &[u8],
     ) -> Self {
+        if name.len() > SHORT_NAME {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(tar::EntryType::GNULongName);
+            header.set_size(name.len() as u64);
+            header.set_cksum();
+            self.0.append(&header, name.as_bytes()).unwrap();
+        }
+        let name = &name[..name.len().min(SHORT_NAME)];
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(kind);
         header.set_mode(0o644);

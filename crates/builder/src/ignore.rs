@@ -1,10 +1,22 @@
 //! `.dockerignore`: which files of a context are left out.
 
+use std::cell::Cell;
+
 use crate::pattern::{DoubleStar, Pattern, PatternError};
+
+/// The most patterns of a `.dockerignore`.
+const PATTERN_LIMIT: usize = 10_000;
+/// How many characters all patterns together may be compared with: a million paths and a thousand
+/// patterns that look alike.
+const WORK_LIMIT: u64 = if cfg!(test) { 10_000_000 } else { 4_000_000_000 };
 
 /// The patterns of a `.dockerignore`; the last one that matches a path decides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct IgnorePatterns(Vec<Rule>);
+pub struct IgnorePatterns {
+    rules: Vec<Rule>,
+    /// The characters that were compared so far.
+    work: Cell<u64>,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Rule {
@@ -22,35 +34,55 @@ impl IgnorePatterns {
         let text = String::from_utf8_lossy(bytes);
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let lines = text.lines().filter(|line| !line.starts_with('#')).map(str::trim);
-        lines.filter(|line| !line.is_empty()).map(rule).collect::<Result<_, _>>().map(Self)
+        let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).take(PATTERN_LIMIT + 1).collect();
+        if lines.len() > PATTERN_LIMIT {
+            return Err(PatternError::TooMany(PATTERN_LIMIT));
+        }
+        let rules = lines.into_iter().map(rule).collect::<Result<_, _>>()?;
+        Ok(Self { rules, work: Cell::new(0) })
     }
 
     /// Whether a path, relative to the context's root and without `./`, is left out.
     ///
-    /// A pattern that matches a directory matches everything in it.
+    /// A pattern that matches a directory matches everything in it. When all patterns together have been
+    /// compared too often nothing is left out any more, see [`is_exhausted`](Self::is_exhausted).
     #[must_use]
     pub fn excludes(&self, path: &str) -> bool {
         let mut excluded = false;
-        for rule in &self.0 {
+        for rule in &self.rules {
+            if self.is_exhausted() {
+                return false;
+            }
             // A rule that would not change the verdict need not be looked at.
-            if rule.keep == excluded && rule.matches(path) {
+            if rule.keep == excluded && rule.matches(path, &self.work) {
                 excluded = !rule.keep;
             }
         }
         excluded
     }
+
+    /// Whether so much was compared that nothing is left out any more.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        self.work.get() > WORK_LIMIT
+    }
 }
 
 impl Rule {
-    fn matches(&self, path: &str) -> bool {
+    fn matches(&self, path: &str, work: &Cell<u64>) -> bool {
         let ancestors = path.match_indices('/').map(|(index, _)| &path[..index]);
-        self.pattern.matches(path) || ancestors.into_iter().any(|ancestor| self.pattern.matches(ancestor))
+        let matches = |path: &str| {
+            let (matches, cost) = self.pattern.weighed_match(path);
+            work.set(work.get() + cost);
+            matches
+        };
+        matches(path) || ancestors.into_iter().any(matches)
     }
 }
 
 fn rule(line: &str) -> Result<Rule, PatternError> {
     let (text, keep) = match line.strip_prefix('!') {
-        Some("") => return Err(PatternError("!".to_owned())),
+        Some("") => return Err(PatternError::Syntax("!".to_owned())),
         Some(rest) => (rest.trim(), true),
         None => (line, false),
     };
@@ -109,7 +141,19 @@ mod tests {
 
     #[test]
     fn malformed_patterns_are_refused() {
-        assert_eq!(IgnorePatterns::parse(b"[\n"), Err(PatternError("[".into())));
-        assert_eq!(IgnorePatterns::parse(b"!\n"), Err(PatternError("!".into())));
+        assert_eq!(IgnorePatterns::parse(b"[\n"), Err(PatternError::Syntax("[".into())));
+        assert_eq!(IgnorePatterns::parse(b"!\n"), Err(PatternError::Syntax("!".into())));
+    }
+
+    #[test]
+    fn patterns_are_bounded_in_number_and_in_what_they_compare() {
+        let many = "a\n".repeat(10_001);
+        assert_eq!(IgnorePatterns::parse(many.as_bytes()), Err(PatternError::TooMany(10_000)));
+        let slow = format!("{}b\n", "**/*a*".repeat(1_000)).repeat(2_000);
+        let patterns = IgnorePatterns::parse(slow.as_bytes()).unwrap();
+        let path = "a".repeat(2_000);
+        assert!(!patterns.excludes(&path));
+        assert!(patterns.is_exhausted());
+        assert!(!patterns.excludes(&path), "and every other path is answered at once");
     }
 }

@@ -4,11 +4,11 @@
 //! build lasts. The engine lends it a [`StepRunner`] for RUN and an [`ImagePuller`] for FROM, and
 //! hears of everything that happens through an [`EventSink`].
 
-mod build;
 mod context;
 mod dockerfile;
 mod error;
 mod event;
+mod execution;
 #[cfg(test)]
 mod fixture;
 mod identity;
@@ -20,11 +20,11 @@ mod scratch;
 mod transfer;
 mod tree;
 
-pub use build::{Builder, Session, apply_changes};
 pub use context::{ContextError, FetchError, GitError, download};
 pub use dockerfile::{Dockerfile, DockerfileError};
 pub use error::BuildError;
 pub use event::{BuildEvent, EventSink};
+pub use execution::{Builder, Session, apply_changes};
 pub use ignore::IgnorePatterns;
 pub use pattern::PatternError;
 pub use request::{BuildRequest, ContextSource, Intermediate};

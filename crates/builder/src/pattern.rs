@@ -6,8 +6,14 @@
 
 /// A pattern that cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("syntax error in pattern {0:?}")]
-pub struct PatternError(pub String);
+pub enum PatternError {
+    /// A class is open or empty, or a `\\` stands last.
+    #[error("syntax error in pattern {0:?}")]
+    Syntax(String),
+    /// There are more patterns than are needed.
+    #[error("more than {0} patterns")]
+    TooMany(usize),
+}
 
 /// What `**` means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +26,13 @@ pub(crate) enum DoubleStar {
 
 /// A compiled pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pattern(Vec<Token>);
+pub(crate) struct Pattern {
+    tokens: Vec<Token>,
+    /// The characters before the first wildcard: most paths differ in them.
+    prefix: String,
+    /// How many `/` a match has, where no wildcard matches one.
+    slashes: Option<usize>,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Token {
@@ -45,7 +57,7 @@ impl Pattern {
     /// # Errors
     /// [`PatternError`] for an open class, an empty range or a lone `\` at the end.
     pub(crate) fn compile(text: &str, double_star: DoubleStar) -> Result<Self, PatternError> {
-        let error = || PatternError(text.to_owned());
+        let error = || PatternError::Syntax(text.to_owned());
         let mut tokens = Vec::new();
         let mut characters = text.chars().peekable();
         while let Some(character) = characters.next() {
@@ -61,19 +73,45 @@ impl Pattern {
                 other => Token::Literal(other),
             });
         }
-        Ok(Self(tokens))
+        let literal = |token: &Token| match token {
+            Token::Literal(character) => Some(*character),
+            _ => None,
+        };
+        let prefix = tokens.iter().map_while(literal).collect();
+        let crosses = tokens.iter().any(|token| matches!(token, Token::Anything | Token::Directories));
+        let slashes = tokens.iter().filter(|token| **token == Token::Literal('/')).count();
+        Ok(Self { tokens, prefix, slashes: (!crosses).then_some(slashes) })
     }
 
     /// Whether the pattern matches the whole text, in time proportional to their lengths' product.
     pub(crate) fn matches(&self, text: &str) -> bool {
-        let characters: Vec<char> = text.chars().collect();
+        self.weighed_match(text).0
+    }
+
+    /// Whether the pattern matches the whole text, and how many characters were compared.
+    pub(crate) fn weighed_match(&self, text: &str) -> (bool, u64) {
+        let Some(rest) = text.strip_prefix(self.prefix.as_str()) else { return (false, 1) };
+        let literals = self.prefix.chars().count();
+        if literals == self.tokens.len() {
+            return (rest.is_empty(), 1);
+        }
+        let slashes = || text.bytes().filter(|byte| *byte == b'/').count();
+        if self.slashes.is_some_and(|wanted| wanted != slashes()) {
+            return (false, 1 + text.len() as u64);
+        }
+        let mut cost = text.len() as u64;
+        let characters: Vec<char> = rest.chars().collect();
         // reached[i]: the tokens so far can match the first i characters.
         let mut reached = vec![false; characters.len() + 1];
         reached[0] = true;
-        for token in &self.0 {
+        for token in &self.tokens[literals..] {
+            if !reached.contains(&true) {
+                return (false, cost);
+            }
             reached = step(token, &characters, &reached);
+            cost += reached.len() as u64;
         }
-        reached[characters.len()]
+        (reached[characters.len()], cost)
     }
 }
 

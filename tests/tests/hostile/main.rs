@@ -5,6 +5,7 @@ mod archive;
 mod bombs;
 mod clients;
 mod container;
+mod contexts;
 mod local_user;
 mod pages;
 mod registry;

@@ -3,7 +3,7 @@
 //! Nothing is made under an entry's name, so no entry can lead anywhere. The index is a tree all
 //! the same: an entry whose directory it does not know as a directory is refused.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
@@ -13,14 +13,14 @@ use images::tar::{ArchiveError, Entry, EntryKind, Reader};
 
 use super::contents::Intake;
 use super::index::{Index, Record};
+use super::source::misplaced_error;
 use super::{Context, ContextError};
-use crate::tree::{Inode, Metadata, Modified, Node, NodeKind};
+use crate::tree::{Metadata, Modified, Node, NodeKind};
 
-/// How many bytes of names and attributes a context may have: a million files with long names, and a
-/// bound on the daemon's memory against archives that hold nothing else.
-const INDEX_LIMIT: usize = 512 << 20;
-/// What an entry takes in the index beside its name and attributes, about.
-const RECORD: usize = 256;
+/// What an attribute takes beside its name and value, about.
+const ATTRIBUTE: usize = 80;
+/// The longest path that the kernel takes, its final NUL left out (path_resolution(7)).
+const PATH_LIMIT: usize = 4095;
 
 /// Reads a plain tar and keeps its contents in the empty directory `root`.
 ///
@@ -33,10 +33,13 @@ pub(super) fn read(
 ) -> Result<Context, ContextError> {
     let mut reader = Reader::of(Watched { stream, cancellation });
     let mut intake = Intake::new(root).map_err(ContextError::file("create", Path::new("")))?;
-    let mut reading = Reading { index: Index::default(), intake: &mut intake, groups: 0, taken: 0 };
+    let mut reading = Reading { index: Index::default(), intake: &mut intake };
     while let Some(entry) = reader.next_entry()? {
         reader.forget_raw();
         reading.entry(entry, &mut reader)?;
+    }
+    if reader.is_empty() {
+        return Err(ContextError::Empty);
     }
     let index = reading.index;
     let contents = intake.finish().map_err(ContextError::file("write", Path::new("")))?;
@@ -46,10 +49,6 @@ pub(super) fn read(
 struct Reading<'a> {
     index: Index,
     intake: &'a mut Intake,
-    /// How many groups of hard links there are.
-    groups: u64,
-    /// How much of the index's limit is used.
-    taken: usize,
 }
 
 impl Reading<'_> {
@@ -58,77 +57,33 @@ impl Reading<'_> {
         if path.as_os_str().is_empty() || entry.kind == EntryKind::Other {
             return Ok(reader.content(|_| Ok(()))?);
         }
-        self.count(&entry)?;
-        self.make_parents(&path)?;
-        // What an earlier entry of the same name made is gone; a directory stays for a directory.
-        let stays = entry.kind == EntryKind::Directory
-            && self.index.get(&path).is_some_and(|record| record.node.is_directory());
-        if !stays {
-            self.index.remove(&path);
-        }
-        if entry.kind == EntryKind::HardLink {
-            return self.link(path, &normalise(&entry.link));
-        }
-        let content = match entry.kind {
-            EntryKind::File => Some(self.content(&entry, &path, reader)?),
-            _ => None,
-        };
-        let node = node(entry);
-        self.index.insert(path, Record { node, content });
-        Ok(())
-    }
-
-    fn count(&mut self, entry: &Entry) -> Result<(), ArchiveError> {
-        let attributes = entry.attributes.iter().map(|(name, value)| name.len() + value.len());
-        self.taken += RECORD + entry.path.len() + entry.link.len() + attributes.sum::<usize>();
-        if self.taken > INDEX_LIMIT {
-            let limit = INDEX_LIMIT as u64;
-            return Err(ArchiveError::Limit { what: "bytes of names and attributes", limit });
-        }
-        Ok(())
-    }
-
-    /// Notes the directories above an entry that the archive did not hold.
-    fn make_parents(&mut self, path: &Path) -> Result<(), ContextError> {
-        let mut missing = Vec::new();
-        for parent in path.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
-            match self.index.get(parent) {
-                Some(record) if record.node.is_directory() => break,
-                Some(_) => {
-                    return Err(ContextError::Through { path: path.to_owned(), through: parent.to_owned() });
-                }
-                None => missing.push(parent.to_owned()),
+        check_length(&path)?;
+        self.weigh(&entry, &path)?;
+        let record = match entry.kind {
+            EntryKind::HardLink => self.link(&path, &normalise(&entry.link))?,
+            EntryKind::File => {
+                let content = Some(self.content(&entry, &path, reader)?);
+                Record { node: node(entry), content }
             }
-        }
-        for parent in missing {
-            self.index.insert(parent, Record { node: Node::plain_directory(), content: None });
-        }
-        Ok(())
+            _ => Record { node: node(entry), content: None },
+        };
+        self.index.insert(&path, record).map_err(|misplaced| misplaced_error(&path, misplaced))
     }
 
-    fn link(&mut self, path: PathBuf, target: &Path) -> Result<(), ContextError> {
-        let Some(record) = self.index.get_mut(target).filter(|record| record.content.is_some()) else {
-            return Err(ContextError::LinkTarget { path, target: target.to_owned() });
-        };
-        if let NodeKind::File { shared, .. } = &mut record.node.kind {
-            shared.get_or_insert_with(|| {
-                self.groups += 1;
-                // No device has the number 0.
-                Inode { device: 0, number: self.groups }
-            });
-        }
-        let record = record.clone();
-        self.index.insert(path, record);
-        Ok(())
+    fn weigh(&mut self, entry: &Entry, path: &Path) -> Result<(), ArchiveError> {
+        let attributes = entry.attributes.iter().map(|(name, value)| ATTRIBUTE + name.len() + value.len());
+        let name = path.file_name().map_or(0, OsStr::len);
+        self.index.weigh(name + entry.link.len() + attributes.sum::<usize>())
+    }
+
+    /// Another name of what an earlier entry made; of a file with several names the names are noted.
+    fn link(&mut self, path: &Path, target: &Path) -> Result<Record, ContextError> {
+        let record = self.index.share(target).filter(|record| !record.node.is_directory());
+        record.ok_or_else(|| ContextError::LinkTarget { path: path.to_owned(), target: target.to_owned() })
     }
 
     /// Keeps a file's content and gives its number.
-    fn content(
-        &mut self,
-        entry: &Entry,
-        path: &Path,
-        reader: &mut Reader<'_>,
-    ) -> Result<usize, ContextError> {
+    fn content(&mut self, entry: &Entry, path: &Path, reader: &mut Reader<'_>) -> Result<u32, ContextError> {
         if Intake::is_small(entry) {
             let read = |block: &mut Vec<u8>| {
                 let append = |bytes: &[u8]| {
@@ -148,6 +103,13 @@ impl Reading<'_> {
             Ok(()) => Ok(large.end()),
         }
     }
+}
+
+fn check_length(path: &Path) -> Result<(), ArchiveError> {
+    if path.as_os_str().len() > PATH_LIMIT {
+        return Err(ArchiveError::Limit { what: "bytes in a path", limit: PATH_LIMIT as u64 });
+    }
+    Ok(())
 }
 
 /// What an entry other than a hard link is.
@@ -209,20 +171,26 @@ mod tests {
     use super::*;
     use crate::fixture::Archive;
 
-    #[test]
-    fn names_without_end_are_refused() {
+    fn refusal(bytes: &[u8]) -> String {
         let directory = crate::fixture::Temporary::new();
-        let mut intake = Intake::new(directory.path()).unwrap();
-        let bytes = Archive::new().file("a", "1").file("b", "2").bytes();
-        let mut reader = Reader::of(bytes.as_slice());
-        let taken = INDEX_LIMIT - RECORD - 1;
-        let mut reading = Reading { index: Index::default(), intake: &mut intake, groups: 0, taken };
-        let entry = reader.next_entry().unwrap().unwrap();
-        reading.entry(entry, &mut reader).unwrap();
-        let entry = reader.next_entry().unwrap().unwrap();
-        let error = reading.entry(entry, &mut reader).unwrap_err();
-        let want =
-            "cannot read the build context: the archive is refused: more than 536870912 bytes of names";
-        assert!(error.to_string().starts_with(want), "{error}");
+        read(bytes, directory.path(), &Cancellation::new()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn paths_are_no_longer_than_the_kernel_takes() {
+        let archive = Archive::new().file(&format!("{}f", "d/".repeat(100_000)), "x");
+        let want = "cannot read the build context: the archive is refused: more than 4095 bytes in a path";
+        assert_eq!(refusal(&archive.bytes()), want);
+    }
+
+    #[test]
+    fn entries_cost_what_they_weigh() {
+        // Directories that no entry makes weigh too: each of these paths makes two thousand of them.
+        let mut archive = Archive::new();
+        for number in 0..900 {
+            archive = archive.file(&format!("{number:03}/{}f", "d/".repeat(2_000)), "");
+        }
+        let want = "cannot read the build context: the archive is refused: more than 184549376 bytes of names and attributes";
+        assert_eq!(refusal(&archive.bytes()), want);
     }
 }

@@ -4,14 +4,18 @@
 //! Making a file costs more than writing a few bytes, and a build whose steps are all cached never
 //! asks for one. Everything is hashed on the way.
 
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::ops::Range;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use images::tar::{Chunk, Entry};
+use images::Space;
+use images::tar::{ArchiveError, Chunk, Entry};
 use model::Digest;
+use sys::bounded_read;
 
 use super::hasher::Hasher;
 use crate::transfer::{Given, hash_file};
@@ -20,39 +24,46 @@ use crate::transfer::{Given, hash_file};
 const SMALL: u64 = 64 * 1024;
 /// Small contents are written in blocks of at least this size.
 const BLOCK: usize = 256 * 1024;
+/// A block holds no more contents than this, however small they are.
+const BLOCK_CONTENTS: usize = 4096;
 /// The name that the file of small contents has for a moment; the others are named by their numbers.
 const SHARED: &str = "small";
 
 /// Where a content lies.
-#[derive(Debug)]
-enum Place {
-    /// In a file of its own.
-    Own(PathBuf),
-    /// In the shared file.
-    Shared { offset: u64, length: usize },
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// In the shared file; [`OWN`] for a content with a file of its own.
+    offset: u64,
+    length: u32,
 }
+
+/// The offset of a content with a file of its own.
+const OWN: u64 = u64::MAX;
 
 /// The contents of a context, by number.
 #[derive(Debug)]
 pub(super) struct Contents {
+    directory: PathBuf,
     shared: File,
     places: Vec<Place>,
+    /// Files that were there already, and stay where they are.
+    adopted: HashMap<u32, PathBuf>,
     digests: Vec<Digest>,
 }
 
 impl Contents {
     /// The digest of a content.
-    pub(super) fn digest(&self, number: usize) -> Option<Digest> {
-        self.digests.get(number).copied()
+    pub(super) fn digest(&self, number: u32) -> Option<Digest> {
+        self.digests.get(number as usize).copied()
     }
 
-    /// Reads a content as a whole.
+    /// Reads a content as a whole; those of the shared file are below every limit.
     ///
     /// # Errors
-    /// What open(2) or read(2) fails with.
-    pub(super) fn read(&self, number: usize) -> io::Result<Vec<u8>> {
+    /// What open(2) or read(2) fails with; [`bounded_read::Refusal::TooLong`].
+    pub(super) fn read(&self, number: u32, limit: u64) -> io::Result<Vec<u8>> {
         match self.give(number)? {
-            Given::Link(path) | Given::Copy(path) => std::fs::read(path),
+            Given::Link(path) | Given::Copy(path) => bounded_read::read(&path, limit),
             Given::Bytes(bytes) => Ok(bytes),
         }
     }
@@ -61,15 +72,15 @@ impl Contents {
     ///
     /// # Errors
     /// What read(2) fails with.
-    pub(super) fn give(&self, number: usize) -> io::Result<Given> {
-        match self.places.get(number).ok_or(io::ErrorKind::NotFound)? {
-            Place::Own(path) => Ok(Given::Link(path.clone())),
-            Place::Shared { offset, length } => {
-                let mut bytes = vec![0; *length];
-                self.shared.read_exact_at(&mut bytes, *offset)?;
-                Ok(Given::Bytes(bytes))
-            }
+    pub(super) fn give(&self, number: u32) -> io::Result<Given> {
+        let place = *self.places.get(number as usize).ok_or(io::ErrorKind::NotFound)?;
+        if place.offset == OWN {
+            let adopted = self.adopted.get(&number).cloned();
+            return Ok(Given::Link(adopted.unwrap_or_else(|| self.directory.join(number.to_string()))));
         }
+        let mut bytes = vec![0; place.length as usize];
+        self.shared.read_exact_at(&mut bytes, place.offset)?;
+        Ok(Given::Bytes(bytes))
     }
 }
 
@@ -81,9 +92,11 @@ pub(super) struct Intake {
     written: u64,
     /// What it gets next, and the small contents in it.
     block: Vec<u8>,
-    pending: Vec<(usize, Range<usize>)>,
+    pending: Vec<(u32, Range<usize>)>,
     places: Vec<Place>,
+    adopted: HashMap<u32, PathBuf>,
     hasher: Hasher,
+    space: Space,
 }
 
 impl Intake {
@@ -96,6 +109,7 @@ impl Intake {
         let shared = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
         // Without a name it is gone with the context: what is not on disk yet need not get there.
         std::fs::remove_file(path)?;
+        let space = Space::of(File::open(directory)?.as_fd())?;
         Ok(Self {
             directory: directory.to_owned(),
             shared,
@@ -103,7 +117,9 @@ impl Intake {
             block: Vec::new(),
             pending: Vec::new(),
             places: Vec::new(),
+            adopted: HashMap::new(),
             hasher: Hasher::start(),
+            space,
         })
     }
 
@@ -120,14 +136,16 @@ impl Intake {
         &mut self,
         read: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
         write: impl FnOnce(io::Error) -> E,
-    ) -> Result<usize, E> {
+    ) -> Result<u32, E> {
         let start = self.block.len();
         read(&mut self.block)?;
         let length = self.block.len() - start;
-        let number = self.places.len();
-        self.places.push(Place::Shared { offset: self.written + start as u64, length });
+        let offset = self.written + start as u64;
+        // Small contents are far shorter than a number of this size can say.
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        let number = self.place(Place { offset, length });
         self.pending.push((number, start..self.block.len()));
-        if self.block.len() >= BLOCK {
+        if self.block.len() >= BLOCK || self.pending.len() >= BLOCK_CONTENTS {
             self.flush().map_err(write)?;
         }
         Ok(number)
@@ -136,27 +154,35 @@ impl Intake {
     /// Begins a content with a file of its own.
     ///
     /// # Errors
-    /// What open(2) fails with.
+    /// What open(2) fails with; [`io::ErrorKind::StorageFull`] when it is longer than what is free.
     pub(super) fn begin(&mut self, entry: &Entry) -> io::Result<Large<'_>> {
+        self.space.check(entry.stored).map_err(full)?;
         let path = self.directory.join(self.places.len().to_string());
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         if let Some(extents) = &entry.extents {
             file.set_len(entry.size)?;
             self.hasher.holes(entry.size, extents);
         }
-        Ok(Large { file, path, places: entry.places(), intake: self })
+        Ok(Large { file, places: entry.places(), intake: self })
     }
 
     /// Adds a file that is there already and stays where it is.
     ///
     /// # Errors
     /// What reading it fails with.
-    pub(super) fn adopt(&mut self, path: PathBuf) -> io::Result<usize> {
+    pub(super) fn adopt(&mut self, path: PathBuf) -> io::Result<u32> {
         let digest = hash_file(&path)?;
-        let number = self.places.len();
-        self.places.push(Place::Own(path));
+        let number = self.place(Place { offset: OWN, length: 0 });
+        self.adopted.insert(number, path);
         self.hasher.known(number, digest);
         Ok(number)
+    }
+
+    /// Numbers a content; the index's limit is far below what a number can say.
+    fn place(&mut self, place: Place) -> u32 {
+        let number = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
+        self.places.push(place);
+        number
     }
 
     /// Writes what is left, and waits for all digests.
@@ -165,10 +191,12 @@ impl Intake {
     /// What write(2) fails with.
     pub(super) fn finish(mut self) -> io::Result<Contents> {
         self.flush()?;
-        Ok(Contents { shared: self.shared, places: self.places, digests: self.hasher.finish() })
+        let Self { directory, shared, places, adopted, hasher, .. } = self;
+        Ok(Contents { directory, shared, places, adopted, digests: hasher.finish() })
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.space.write(self.block.len()).map_err(full)?;
         self.shared.write_all(&self.block)?;
         self.written += self.block.len() as u64;
         let pending = std::mem::take(&mut self.pending);
@@ -180,7 +208,6 @@ impl Intake {
 /// A content under way that gets a file of its own.
 pub(super) struct Large<'a> {
     file: File,
-    path: PathBuf,
     places: images::tar::Places,
     intake: &'a mut Intake,
 }
@@ -191,16 +218,21 @@ impl Large<'_> {
     /// # Errors
     /// What write(2) fails with.
     pub(super) fn write(&mut self, chunk: &Chunk, range: Range<usize>) -> io::Result<()> {
+        self.intake.space.write(range.len()).map_err(full)?;
         self.places.write(&self.file, &chunk[range.clone()])?;
         self.intake.hasher.piece(chunk, range);
         Ok(())
     }
 
     /// Ends the content and gives its number.
-    pub(super) fn end(self) -> usize {
-        let number = self.intake.places.len();
-        self.intake.places.push(Place::Own(self.path));
+    pub(super) fn end(self) -> u32 {
+        let number = self.intake.place(Place { offset: OWN, length: 0 });
         self.intake.hasher.end(number);
         number
     }
+}
+
+/// Less is free than a content needs.
+fn full(limit: ArchiveError) -> io::Error {
+    io::Error::new(io::ErrorKind::StorageFull, limit)
 }

@@ -64,6 +64,9 @@ pub enum ContextError {
     /// A fetched context's `.dockerignore` is malformed.
     #[error("cannot read .dockerignore: {0}")]
     Ignore(#[from] PatternError),
+    /// A fetched context's `.dockerignore` would be compared without end.
+    #[error("cannot apply .dockerignore: its patterns and the context's paths are too many")]
+    IgnoreTooSlow,
     /// `remote=` is neither a repository nor an address.
     #[error("remote {0:?} is neither a git repository nor an http or https address")]
     RemoteForm(String),
@@ -106,6 +109,7 @@ impl ContextError {
             | Self::DockerfileOutside(_)
             | Self::EmptyDockerfile(_)
             | Self::Ignore(_)
+            | Self::IgnoreTooSlow
             | Self::RemoteForm(_)
             | Self::ContentType { .. } => ErrorKind::Refused,
         }
@@ -121,7 +125,6 @@ impl ContextError {
 impl From<ArchiveError> for ContextError {
     fn from(error: ArchiveError) -> Self {
         match error {
-            ArchiveError::Empty => Self::Empty,
             ArchiveError::Truncated => Self::Truncated,
             ArchiveError::Input(source) => Self::Read(source),
             error @ (ArchiveError::Limit { .. } | ArchiveError::Bomb { .. }) => Self::Limit(error),

@@ -5,18 +5,24 @@
 
 use std::fs;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use images::Space;
 use images::registry::Cancellation;
+use images::tar::ArchiveError;
 use model::ErrorKind;
 use rustix::process::{Pid, Signal, kill_process_group};
+use sys::bounded_read;
 
 /// How often a running git is looked at.
-const LOOK: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// The free space is looked at once in so many of these.
+const POLLS_PER_LOOK: u32 = 10;
 /// As much of git's messages is shown.
 const MESSAGE_LIMIT: u64 = 16 * 1024;
 /// Settings that keep what a repository holds from running anything here.
@@ -63,6 +69,9 @@ pub enum GitError {
     /// The directory is not in the repository, or no directory.
     #[error("the repository has no directory {0:?}")]
     Directory(String),
+    /// The repository is larger than what is free.
+    #[error("cannot keep the repository: {0}")]
+    Full(ArchiveError),
     /// The build was cancelled.
     #[error("the build was cancelled")]
     Cancelled,
@@ -75,6 +84,7 @@ impl GitError {
         match self {
             Self::Start(_) => ErrorKind::Internal,
             Self::Failed { .. }
+            | Self::Full(_)
             | Self::Reference(_)
             | Self::Address(_)
             | Self::Directory(_)
@@ -203,18 +213,24 @@ impl Git<'_> {
     fn wait(&self, mut child: std::process::Child) -> Result<(), GitError> {
         let stderr = child.stderr.take();
         let reader = thread::spawn(move || stderr.map(read_message).unwrap_or_default());
+        let mut space =
+            fs::File::open(self.root).and_then(|root| Space::of(root.as_fd())).map_err(GitError::Start)?;
+        let mut polls = 0_u32;
         let status = loop {
-            match child.try_wait().map_err(GitError::Start)? {
-                Some(status) => break status,
-                None if self.cancellation.is_cancelled() => {
-                    let group = Pid::from_child(&child);
-                    // It may have ended by itself meanwhile.
-                    let _ = kill_process_group(group, Signal::KILL);
-                    child.wait().map_err(GitError::Start)?;
-                    return Err(GitError::Cancelled);
-                }
-                None => thread::sleep(LOOK),
+            if let Some(status) = child.try_wait().map_err(GitError::Start)? {
+                break status;
             }
+            polls += 1;
+            let full = if polls.is_multiple_of(POLLS_PER_LOOK) { space.look().err() } else { None };
+            let stop = full.map(GitError::Full);
+            if let Some(error) = stop.or(self.cancellation.is_cancelled().then_some(GitError::Cancelled)) {
+                let group = Pid::from_child(&child);
+                // It may have ended by itself meanwhile.
+                let _ = kill_process_group(group, Signal::KILL);
+                child.wait().map_err(GitError::Start)?;
+                return Err(error);
+            }
+            thread::sleep(POLL_INTERVAL);
         };
         let message = reader.join().unwrap_or_default();
         if status.success() {
@@ -225,8 +241,8 @@ impl Git<'_> {
 }
 
 fn read_message(mut stream: impl Read) -> String {
-    let mut message = Vec::new();
-    let _ = stream.by_ref().take(MESSAGE_LIMIT).read_to_end(&mut message);
+    let message = bounded_read::read_stream(stream.by_ref().take(MESSAGE_LIMIT), MESSAGE_LIMIT);
+    let message = message.unwrap_or_default();
     // Git must not be stopped by a full pipe.
     let _ = io::copy(&mut stream, &mut io::sink());
     String::from_utf8_lossy(&message).trim_end().to_owned()

@@ -13,13 +13,13 @@ const WAITING: usize = 8;
 
 enum Job {
     /// Several contents, with their numbers, each in one piece.
-    Whole(Vec<u8>, Vec<(usize, Range<usize>)>),
+    Whole(Vec<u8>, Vec<(u32, Range<usize>)>),
     /// A piece of a content.
     Piece(Chunk, Range<usize>),
     /// Where a content with holes has bytes: so holes need not be hashed, however long.
     Holes(Vec<u8>),
     /// The content of this number ends here.
-    End(usize),
+    End(u32),
 }
 
 /// A running hash thread; it has ended when the hasher is finished or dropped.
@@ -28,8 +28,8 @@ pub(super) struct Hasher {
     jobs: Option<SyncSender<Job>>,
     used: Receiver<Vec<u8>>,
     /// `None` once it has ended.
-    thread: Option<JoinHandle<Vec<(usize, Digest)>>>,
-    known: Vec<(usize, Digest)>,
+    thread: Option<JoinHandle<Digests>>,
+    known: Vec<(u32, Digest)>,
 }
 
 impl Hasher {
@@ -42,7 +42,7 @@ impl Hasher {
     }
 
     /// Hashes contents that lie in `bytes`, and gives an empty buffer back.
-    pub(super) fn whole(&self, bytes: Vec<u8>, contents: Vec<(usize, Range<usize>)>) -> Vec<u8> {
+    pub(super) fn whole(&self, bytes: Vec<u8>, contents: Vec<(u32, Range<usize>)>) -> Vec<u8> {
         self.send(Job::Whole(bytes, contents));
         self.used.try_recv().unwrap_or_default()
     }
@@ -59,21 +59,22 @@ impl Hasher {
     }
 
     /// Ends a content.
-    pub(super) fn end(&self, number: usize) {
+    pub(super) fn end(&self, number: u32) {
         self.send(Job::End(number));
     }
 
     /// Notes a digest that is known.
-    pub(super) fn known(&mut self, number: usize, digest: Digest) {
+    pub(super) fn known(&mut self, number: u32, digest: Digest) {
         self.known.push((number, digest));
     }
 
     /// Waits for the digests of all contents, in the order of their numbers.
     pub(super) fn finish(mut self) -> Vec<Digest> {
         let mut digests = self.join();
-        digests.append(&mut self.known);
-        digests.sort_unstable();
-        digests.into_iter().map(|(_, digest)| digest).collect()
+        for (number, digest) in std::mem::take(&mut self.known) {
+            digests.set(number, digest);
+        }
+        digests.0
     }
 
     fn send(&self, job: Job) {
@@ -84,7 +85,7 @@ impl Hasher {
     }
 
     /// Closes the channel and waits for the thread, which then ends.
-    fn join(&mut self) -> Vec<(usize, Digest)> {
+    fn join(&mut self) -> Digests {
         self.jobs.take();
         self.thread.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
     }
@@ -96,20 +97,35 @@ impl Drop for Hasher {
     }
 }
 
-fn hash(incoming: &Receiver<Job>, recycle: &Sender<Vec<u8>>) -> Vec<(usize, Digest)> {
-    let mut digests = Vec::new();
+/// Digests by the numbers of their contents: a million of them are held once.
+#[derive(Debug, Default)]
+struct Digests(Vec<Digest>);
+
+impl Digests {
+    fn set(&mut self, number: u32, digest: Digest) {
+        let index = number as usize;
+        if index >= self.0.len() {
+            self.0.resize(index + 1, Digest::from_bytes([0; 32]));
+        }
+        self.0[index] = digest;
+    }
+}
+
+fn hash(incoming: &Receiver<Job>, recycle: &Sender<Vec<u8>>) -> Digests {
+    let mut digests = Digests::default();
     let mut state = Sha256::new();
     for job in incoming {
         match job {
             Job::Whole(mut bytes, contents) => {
-                let digest = |range| Digest::from_bytes(Sha256::digest(&bytes[range]).into());
-                digests.extend(contents.into_iter().map(|(number, range)| (number, digest(range))));
+                for (number, range) in contents {
+                    digests.set(number, Digest::from_bytes(Sha256::digest(&bytes[range]).into()));
+                }
                 bytes.clear();
                 let _ = recycle.send(bytes);
             }
             Job::Piece(chunk, range) => state.update(&chunk[range]),
             Job::Holes(map) => state.update(map),
-            Job::End(number) => digests.push((number, Digest::from_bytes(state.finalize_reset().into()))),
+            Job::End(number) => digests.set(number, Digest::from_bytes(state.finalize_reset().into())),
         }
     }
     digests

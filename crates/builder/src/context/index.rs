@@ -1,150 +1,345 @@
-//! What a context holds: every path with its metadata, and where its content lies.
+//! The paths of a context with their metadata, held in little memory: a million entries are an honest
+//! context, and each costs what it weighs.
+//!
+//! Names are keyed by the number of the directory that they are in, so that a path is stored once
+//! however deep it is, and the names of one directory follow each other.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
-use std::ffi::OsString;
-use std::io;
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::{OsStr, OsString};
 use std::ops::Bound;
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path};
 
-use model::Digest;
+use images::tar::ArchiveError;
 
-use super::contents::{Contents, Intake};
-use crate::transfer::{Given, Source};
-use crate::tree::{Metadata, Node, NodeKind, TreeError};
+use super::slot::{Kind, Slot};
+use crate::tree::{Attribute, Inode, Metadata, Modified, Node, NodeKind};
+
+/// The number of the context's root directory.
+const ROOT: u32 = 0;
+/// What an entry takes beside its name, about: the slot, its key, and its content's place and digest.
+const ENTRY_WEIGHT: usize = 144;
+/// What a context's entries may weigh together: a million files with names of thirty bytes.
+const WEIGHT_LIMIT: usize = 176 << 20;
 
 /// One path of a context.
 #[derive(Debug, Clone)]
 pub(super) struct Record {
     pub(super) node: Node,
     /// The number of its content, where it is a file.
-    pub(super) content: Option<usize>,
+    pub(super) content: Option<u32>,
+}
+
+/// Why an entry cannot be put under its path.
+#[derive(Debug)]
+pub(super) enum Misplaced {
+    /// Something on the way is no directory: so many components of the path lead to it.
+    Through(usize),
+    /// The context holds too much.
+    Limit(ArchiveError),
 }
 
 /// The paths of a context, relative to its root.
-///
-/// Paths are ordered by components, so that all below a directory follows it.
 #[derive(Debug, Default)]
-pub(super) struct Index(BTreeMap<PathBuf, Record>);
+pub(super) struct Index {
+    /// The number of the directory in four bytes, big end first, then the name.
+    names: BTreeMap<Box<[u8]>, u32>,
+    /// By the numbers that `names` gives; those of paths that are gone stay.
+    slots: Vec<Slot>,
+    /// How many directories have had a number; the root has the first.
+    directories: u32,
+    targets: Vec<Box<OsStr>>,
+    attributes: HashMap<u32, Vec<Attribute>>,
+    weight: usize,
+}
+
+fn key(directory: u32, name: &[u8]) -> Box<[u8]> {
+    [&directory.to_be_bytes(), name].concat().into_boxed_slice()
+}
+
+fn components(path: &Path) -> impl Iterator<Item = &OsStr> {
+    path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name),
+        _ => None,
+    })
+}
 
 impl Index {
-    pub(super) fn get(&self, path: &Path) -> Option<&Record> {
-        self.0.get(path)
+    /// Weighs what an entry adds, before it is added.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Limit`] when the context holds too much.
+    pub(super) fn weigh(&mut self, bytes: usize) -> Result<(), ArchiveError> {
+        self.weight += ENTRY_WEIGHT + bytes;
+        if self.weight > WEIGHT_LIMIT {
+            let limit = WEIGHT_LIMIT as u64;
+            return Err(ArchiveError::Limit { what: "bytes of names and attributes", limit });
+        }
+        Ok(())
     }
 
-    pub(super) fn get_mut(&mut self, path: &Path) -> Option<&mut Record> {
-        self.0.get_mut(path)
+    pub(super) fn get(&self, path: &Path) -> Option<Record> {
+        self.find(path).map(|number| self.record(number))
     }
 
-    pub(super) fn insert(&mut self, path: PathBuf, record: Record) {
-        self.0.insert(path, record);
+    /// The number of a file's content.
+    pub(super) fn content(&self, path: &Path) -> Option<u32> {
+        self.slot(self.find(path)?).content()
+    }
+
+    /// Marks a file as one that has several names; `None` where the path is not in the context.
+    pub(super) fn share(&mut self, path: &Path) -> Option<Record> {
+        let number = self.find(path)?;
+        self.slots[number as usize].share();
+        Some(self.record(number))
+    }
+
+    /// Puts a record under a path; what an earlier entry of the same name made is gone, but a directory
+    /// stays for a directory. Directories above it that no entry made are made now.
+    ///
+    /// # Errors
+    /// [`Misplaced`] when the path leads through something that is no directory, or there is too much.
+    pub(super) fn insert(&mut self, path: &Path, record: Record) -> Result<(), Misplaced> {
+        let Some(name) = path.file_name() else { return Ok(()) };
+        let directory = self.make_parent(path)?;
+        let key = key(directory, name.as_bytes());
+        let old = self.names.get(&key).copied();
+        let mut kept = None;
+        if let Some(old) = old {
+            kept = self.slot(old).directory().filter(|_| record.node.is_directory());
+            if kept.is_none() {
+                self.forget(old);
+            }
+        }
+        let slot = self.new_slot(record, kept);
+        self.names.insert(key, slot);
+        Ok(())
     }
 
     /// Removes a path and all below it.
     pub(super) fn remove(&mut self, path: &Path) {
-        let below: Vec<PathBuf> = self.below(path).map(|(path, _)| path.clone()).collect();
-        self.0.remove(path);
-        for path in below {
-            self.0.remove(&path);
+        let Some(name) = path.file_name() else { return };
+        let Some(directory) = self.directory(path.parent().unwrap_or(Path::new(""))) else { return };
+        if let Some(number) = self.names.remove(&key(directory, name.as_bytes())) {
+            self.forget(number);
         }
     }
 
-    fn below<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = (&'a PathBuf, &'a Record)> {
-        self.0
-            .range::<Path, _>((Bound::Excluded(path), Bound::Unbounded))
-            .take_while(move |(found, _)| found.starts_with(path))
+    /// The names in a directory, sorted.
+    pub(super) fn names(&self, path: &Path) -> Vec<OsString> {
+        let Some(directory) = self.directory(path) else { return Vec::new() };
+        self.children(directory).map(|(name, _)| OsStr::from_bytes(name).to_owned()).collect()
     }
 
-    /// Keeps only the paths that `keep` wants, and the directories that hold them.
-    fn retain(&mut self, keep: impl Fn(&Path) -> bool) {
-        let kept: HashSet<PathBuf> = self
-            .0
-            .keys()
-            .filter(|path| keep(path))
-            .flat_map(|path| path.ancestors().map(Path::to_owned))
-            .collect();
-        self.0.retain(|path, _| kept.contains(path));
-    }
-}
-
-/// A context.
-#[derive(Debug)]
-pub(crate) struct Context {
-    index: Index,
-    contents: Contents,
-    /// The contents whose file has become a layer's.
-    given: RefCell<HashSet<usize>>,
-}
-
-impl Context {
-    pub(super) fn new(index: Index, contents: Contents) -> Self {
-        Self { index, contents, given: RefCell::default() }
-    }
-
-    /// Makes a context of one file.
-    ///
-    /// # Errors
-    /// What keeping it fails with.
-    pub(super) fn of_file(name: &str, bytes: &[u8], mut intake: Intake) -> io::Result<Self> {
-        let append = |block: &mut Vec<u8>| {
-            block.extend_from_slice(bytes);
-            Ok(())
-        };
-        let content = intake.add(append, |error| error)?;
-        let metadata = Metadata { mode: 0o600, ..Metadata::new_directory(0, 0) };
-        let node = Node { kind: NodeKind::File { size: bytes.len() as u64, shared: None }, metadata };
-        let mut index = Index::default();
-        index.insert(PathBuf::from(name), Record { node, content: Some(content) });
-        Ok(Self::new(index, intake.finish()?))
-    }
-
-    /// Reads a file; `None` where the context has no such file.
-    ///
-    /// # Errors
-    /// What reading fails with.
-    pub(super) fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
-        self.content(path).map(|number| self.contents.read(number)).transpose()
-    }
-
-    fn content(&self, path: &Path) -> Option<usize> {
-        self.index.get(path)?.content
-    }
-
-    /// Leaves out the paths that `excluded` wants out.
+    /// Leaves out the paths that `excluded` wants out, but not a directory in which something stays.
     pub(super) fn leave_out(&mut self, excluded: impl Fn(&Path) -> bool) {
-        self.index.retain(|path| !excluded(path));
+        struct Level {
+            directory: u32,
+            names: std::vec::IntoIter<(OsString, u32)>,
+            keeps: bool,
+        }
+        let level = |index: &Self, directory: u32| {
+            let names =
+                index.children(directory).map(|(name, number)| (OsStr::from_bytes(name).to_owned(), number));
+            Level { directory, names: names.collect::<Vec<_>>().into_iter(), keeps: false }
+        };
+        let mut path = std::path::PathBuf::new();
+        let mut levels = vec![level(self, ROOT)];
+        while let Some(last) = levels.last_mut() {
+            if let Some((name, number)) = last.names.next() {
+                path.push(&name);
+                if let Some(directory) = self.slot(number).directory() {
+                    let below = level(self, directory);
+                    levels.push(below);
+                    continue;
+                }
+                if excluded(&path) {
+                    self.names.remove(&key(last.directory, name.as_bytes()));
+                } else {
+                    last.keeps = true;
+                }
+                path.pop();
+                continue;
+            }
+            let keeps = last.keeps;
+            levels.pop();
+            let (Some(above), Some(name)) = (levels.last_mut(), path.file_name()) else { break };
+            if keeps || !excluded(&path) {
+                above.keeps = true;
+            } else {
+                self.names.remove(&key(above.directory, name.as_bytes()));
+            }
+            path.pop();
+        }
     }
 
-    /// Leaves out one path.
-    pub(super) fn leave_out_path(&mut self, path: &Path) {
-        self.index.remove(path);
+    fn slot(&self, number: u32) -> &Slot {
+        &self.slots[number as usize]
+    }
+
+    fn children(&self, directory: u32) -> impl Iterator<Item = (&[u8], u32)> {
+        let (start, end) = (directory.to_be_bytes(), directory.saturating_add(1).to_be_bytes());
+        let bounds = (Bound::Included(start.as_slice()), Bound::Excluded(end.as_slice()));
+        let range = self.names.range::<[u8], _>(bounds);
+        range.map(|(key, number)| (&key[4..], *number))
+    }
+
+    fn find(&self, path: &Path) -> Option<u32> {
+        let mut directory = Some(ROOT);
+        let mut found = None;
+        for name in components(path) {
+            let number = *self.names.get(&key(directory?, name.as_bytes()))?;
+            directory = self.slot(number).directory();
+            found = Some(number);
+        }
+        found
+    }
+
+    /// The number of a directory.
+    fn directory(&self, path: &Path) -> Option<u32> {
+        if components(path).next().is_none() {
+            return Some(ROOT);
+        }
+        self.slot(self.find(path)?).directory()
+    }
+
+    /// The directory that a path is in, made where it is missing.
+    fn make_parent(&mut self, path: &Path) -> Result<u32, Misplaced> {
+        let mut directory = ROOT;
+        for (depth, name) in components(path.parent().unwrap_or(Path::new(""))).enumerate() {
+            let key = key(directory, name.as_bytes());
+            directory = match self.names.get(&key) {
+                Some(number) => self.slot(*number).directory().ok_or(Misplaced::Through(depth + 1))?,
+                None => {
+                    self.weigh(name.len()).map_err(Misplaced::Limit)?;
+                    let record = Record { node: Node::plain_directory(), content: None };
+                    let number = self.new_slot(record, None);
+                    self.names.insert(key, number);
+                    self.slot(number).directory().unwrap_or(ROOT)
+                }
+            };
+        }
+        Ok(directory)
+    }
+
+    /// Forgets what is below a path that is gone or replaced.
+    fn forget(&mut self, number: u32) {
+        let mut numbers = vec![number];
+        while let Some(number) = numbers.pop() {
+            self.attributes.remove(&number);
+            let Some(directory) = self.slot(number).directory() else { continue };
+            let names: Vec<Box<[u8]>> =
+                self.children(directory).map(|(name, _)| key(directory, name)).collect();
+            numbers.extend(names.iter().filter_map(|name| self.names.remove(name)));
+        }
+    }
+
+    fn new_slot(&mut self, record: Record, directory: Option<u32>) -> u32 {
+        // The weight's limit is far below so many.
+        let number = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        let Node { kind, metadata } = record.node;
+        let (kind, value, shared) = match kind {
+            NodeKind::Directory => {
+                (Kind::Directory, directory.unwrap_or_else(|| self.next_directory()).into(), false)
+            }
+            NodeKind::File { size, shared } => (Kind::File, size, shared.is_some()),
+            NodeKind::Symlink { target } => {
+                self.targets.push(target.into_boxed_os_str());
+                (Kind::Symlink, self.targets.len() as u64 - 1, false)
+            }
+            NodeKind::Fifo => (Kind::Fifo, 0, false),
+            NodeKind::Device { block: false, number } => (Kind::CharacterDevice, number, false),
+            NodeKind::Device { block: true, number } => (Kind::BlockDevice, number, false),
+        };
+        if !metadata.attributes.is_empty() {
+            self.attributes.insert(number, metadata.attributes.clone());
+        }
+        let mut slot = Slot::new(kind, value, record.content, &metadata);
+        if shared {
+            slot.share();
+        }
+        self.slots.push(slot);
+        number
+    }
+
+    fn next_directory(&mut self) -> u32 {
+        self.directories += 1;
+        self.directories
+    }
+
+    fn record(&self, number: u32) -> Record {
+        let slot = self.slot(number);
+        let kind = match slot.kind() {
+            Kind::Directory => NodeKind::Directory,
+            // No device has the number 0.
+            Kind::File => NodeKind::File {
+                size: slot.value(),
+                shared: slot.shared().map(|number| Inode { device: 0, number: number.into() }),
+            },
+            Kind::Symlink => {
+                let target = usize::try_from(slot.value()).ok().and_then(|index| self.targets.get(index));
+                NodeKind::Symlink { target: target.map(|target| target.to_os_string()).unwrap_or_default() }
+            }
+            Kind::Fifo => NodeKind::Fifo,
+            Kind::CharacterDevice => NodeKind::Device { block: false, number: slot.value() },
+            Kind::BlockDevice => NodeKind::Device { block: true, number: slot.value() },
+        };
+        let (mode, user, group) = slot.permissions();
+        let modified = slot.modified().map(|(seconds, nanoseconds)| Modified { seconds, nanoseconds });
+        let attributes = self.attributes.get(&number).cloned().unwrap_or_default();
+        let node = Node { kind, metadata: Metadata { mode, user, group, modified, attributes } };
+        Record { node, content: slot.content() }
     }
 }
 
-impl Source for Context {
-    fn node(&self, path: &Path) -> Result<Option<Node>, TreeError> {
-        if path.as_os_str().is_empty() {
-            return Ok(Some(Node::plain_directory()));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file() -> Record {
+        let kind = NodeKind::File { size: 1, shared: None };
+        Record { node: Node { kind, ..Node::plain_directory() }, content: Some(0) }
+    }
+
+    fn directory() -> Record {
+        Record { node: Node::plain_directory(), content: None }
+    }
+
+    fn index(paths: &[&str]) -> Index {
+        let mut index = Index::default();
+        for path in paths {
+            index.insert(Path::new(path), file()).expect(path);
         }
-        Ok(self.index.get(path).map(|record| record.node.clone()))
+        index
     }
 
-    fn names(&self, path: &Path) -> Result<Vec<OsString>, TreeError> {
-        let depth = path.components().count() + 1;
-        let children = self.index.below(path).filter(|(found, _)| found.components().count() == depth);
-        Ok(children.filter_map(|(found, _)| found.file_name().map(ToOwned::to_owned)).collect())
+    #[test]
+    fn names_are_listed_by_directory_and_in_order() {
+        let index = index(&["b", "a/y", "a/x/deep", "a.b"]);
+        assert_eq!(index.names(Path::new("")), ["a", "a.b", "b"]);
+        assert_eq!(index.names(Path::new("a")), ["x", "y"]);
+        assert_eq!(index.get(Path::new("a/x/deep")).map(|record| record.content), Some(Some(0)));
+        assert!(index.get(Path::new("a/z")).is_none() && index.get(Path::new("b/z")).is_none());
     }
 
-    fn digest(&self, path: &Path) -> Result<Option<Digest>, TreeError> {
-        Ok(self.content(path).and_then(|number| self.contents.digest(number)))
+    #[test]
+    fn a_later_entry_replaces_an_earlier_one_with_all_below_it() {
+        let mut index = index(&["d/e/f"]);
+        index.insert(Path::new("d"), directory()).expect("a directory stays for a directory");
+        assert!(index.get(Path::new("d/e/f")).is_some());
+        index.insert(Path::new("d"), file()).expect("a file");
+        assert!(index.get(Path::new("d/e/f")).is_none());
+        let misplaced = index.insert(Path::new("d/x"), file()).expect_err("through a file");
+        assert!(matches!(misplaced, Misplaced::Through(1)), "{misplaced:?}");
+        index.insert(Path::new("d"), directory()).expect("a directory");
+        assert!(index.names(Path::new("d")).is_empty());
     }
 
-    fn give(&self, path: &Path) -> Result<Given, TreeError> {
-        let failed = |error: io::Error| TreeError::file("read", path)(error);
-        let number = self.content(path).ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
-        Ok(match self.contents.give(number).map_err(failed)? {
-            Given::Link(own) if !self.given.borrow_mut().insert(number) => Given::Copy(own),
-            given => given,
-        })
+    #[test]
+    fn a_directory_stays_when_something_in_it_stays() {
+        let mut index = index(&["a/keep", "a/drop", "b/drop", "c"]);
+        index.leave_out(|path| !path.ends_with("keep") && path != Path::new("c"));
+        assert_eq!(index.names(Path::new("")), ["a", "c"]);
+        assert_eq!(index.names(Path::new("a")), ["keep"]);
     }
 }

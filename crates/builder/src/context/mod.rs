@@ -9,6 +9,8 @@ mod git;
 mod hasher;
 mod index;
 mod remote;
+mod slot;
+mod source;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +24,7 @@ pub use error::ContextError;
 pub(crate) use fetch::{Advance, open as fetch_open};
 pub use fetch::{FetchError, download};
 pub use git::GitError;
-pub(crate) use index::Context;
+pub(crate) use source::Context;
 
 use crate::event::EventSink;
 use crate::ignore::IgnorePatterns;
@@ -34,6 +36,10 @@ use crate::tree::NodeKind;
 /// The Dockerfile's name where the request gives none.
 const DOCKERFILE: &str = "Dockerfile";
 const IGNORE: &str = ".dockerignore";
+/// The longest Dockerfile: those that programs write have some hundred kilobytes.
+pub(crate) const DOCKERFILE_LIMIT: u64 = 2 << 20;
+/// The longest `.dockerignore`.
+const IGNORE_LIMIT: u64 = 1 << 20;
 
 /// Where a context came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +107,8 @@ fn read_dockerfile(context: &Context, name: Option<&str>) -> Result<(PathBuf, Ve
         Some(_) => found,
     };
     let path = found.ok_or_else(|| ContextError::NoDockerfile(shown.to_owned()))?;
-    let text = context.read(&path).map_err(ContextError::file("read", &path))?.unwrap_or_default();
+    let text = context.read(&path, DOCKERFILE_LIMIT).map_err(ContextError::file("read", &path))?;
+    let text = text.unwrap_or_default();
     if text.is_empty() {
         return Err(ContextError::EmptyDockerfile(shown.to_owned()));
     }
@@ -131,7 +138,8 @@ fn leads_outside(path: &str) -> bool {
 /// Leaves out what `.dockerignore` says: of a client's context only the two files that the client
 /// had to send all the same.
 fn apply_ignore(context: &mut Context, dockerfile: &Path, origin: Origin) -> Result<(), ContextError> {
-    let text = context.read(Path::new(IGNORE)).map_err(ContextError::file("read", Path::new(IGNORE)))?;
+    let ignore = Path::new(IGNORE);
+    let text = context.read(ignore, IGNORE_LIMIT).map_err(ContextError::file("read", ignore))?;
     let Some(text) = text else { return Ok(()) };
     let patterns = match (IgnorePatterns::parse(&text), origin) {
         (Ok(patterns), _) => patterns,
@@ -141,7 +149,12 @@ fn apply_ignore(context: &mut Context, dockerfile: &Path, origin: Origin) -> Res
     };
     let excluded = |path: &Path| path.to_str().is_some_and(|path| patterns.excludes(path));
     match origin {
-        Origin::Fetched => context.leave_out(excluded),
+        Origin::Fetched => {
+            context.leave_out(excluded);
+            if patterns.is_exhausted() {
+                return Err(ContextError::IgnoreTooSlow);
+            }
+        }
         Origin::Client | Origin::Dockerfile => {
             for path in [dockerfile, Path::new(IGNORE)] {
                 if excluded(path) {

@@ -4,11 +4,12 @@ use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use images::registry::{Cancellation, Message};
+use sys::bounded_read;
 
 use super::contents::Intake;
 use super::fetch::{Advance, Download};
 use super::git::Repository;
-use super::{Context, ContextError, DOCKERFILE, Origin, directory, fetch, git};
+use super::{Context, ContextError, DOCKERFILE, DOCKERFILE_LIMIT, Origin, directory, fetch, git};
 use crate::event::EventSink;
 use crate::scratch::Scratch;
 
@@ -37,10 +38,10 @@ pub(super) fn load(
     let failed = |source| ContextError::Download { address: remote.to_owned(), source };
     let mut download = fetch::open(remote, cancellation).map_err(failed)?;
     check_type(&download)?;
-    let mut start = Vec::with_capacity(SNIFF);
-    if let Err(error) = download.by_ref().take(SNIFF as u64).read_to_end(&mut start) {
-        return Err(download.take_failure().map_or(ContextError::Read(error), failed));
-    }
+    let start = match bounded_read::read_stream(download.by_ref().take(SNIFF as u64), SNIFF as u64) {
+        Ok(start) => start,
+        Err(error) => return Err(download.take_failure().map_or(ContextError::Read(error), failed)),
+    };
     if is_archive(&start) {
         let root = make(scratch, "context")?;
         return load_archive(download, start, &root, events, cancellation);
@@ -107,15 +108,16 @@ fn load_archive(
 /// Makes a context that holds nothing but the Dockerfile.
 fn load_dockerfile(
     mut download: Download<'_>,
-    mut text: Vec<u8>,
+    start: Vec<u8>,
     intake: Intake,
 ) -> Result<(Context, Origin), ContextError> {
-    if let Err(error) = download.read_to_end(&mut text) {
+    let stream = Cursor::new(start).chain(download.by_ref());
+    let text = bounded_read::read_stream(stream, DOCKERFILE_LIMIT).map_err(|error| {
         let address = download.address.clone();
-        return Err(download
+        let wrapped = ContextError::file("read", Path::new(DOCKERFILE));
+        download
             .take_failure()
-            .map_or(ContextError::Read(error), |source| ContextError::Download { address, source }));
-    }
-    let context = Context::of_file(DOCKERFILE, &text, intake);
-    Ok((context.map_err(ContextError::file("write", Path::new(DOCKERFILE)))?, Origin::Dockerfile))
+            .map_or_else(|| wrapped(error), |source| ContextError::Download { address, source })
+    })?;
+    Ok((Context::of_file(DOCKERFILE, &text, intake)?, Origin::Dockerfile))
 }

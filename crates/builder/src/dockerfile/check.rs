@@ -2,7 +2,7 @@
 
 use model::{ImageReference, Signal};
 
-use super::{Command, Dockerfile, DockerfileError, Instruction, Transfer, expand, expand_words, parse_ports};
+use super::{Command, Dockerfile, DockerfileError, Instruction, Transfer, count_ports, expand, expand_words};
 
 /// Checks the order of the instructions and the arguments that hold no variable.
 ///
@@ -54,12 +54,16 @@ fn check_words(command: &Command, escape: char) -> Result<(), DockerfileError> {
         Command::Env(pairs) | Command::Label(pairs) => {
             pairs.iter().try_for_each(|(name, value)| well_formed(name).and_then(|()| well_formed(value)))
         }
-        Command::Expose(words) => words.iter().try_for_each(|word| {
-            if word.contains('$') {
-                return well_formed(word);
-            }
-            expand_words(word, escape, &unset)?.iter().try_for_each(|port| parse_ports(port).map(drop))
-        }),
+        Command::Expose(words) => words
+            .iter()
+            .try_fold(0, |named, word| {
+                if word.contains('$') {
+                    return well_formed(word).map(|()| named);
+                }
+                let words = expand_words(word, escape, &unset)?;
+                words.iter().try_fold(named, |named, port| Ok(named + count_ports(port, named)?))
+            })
+            .map(drop),
         Command::Volume(words) => words.iter().try_for_each(|word| well_formed(word)),
         Command::User(word) | Command::Workdir(word) => well_formed(word),
         Command::From { image, .. } => well_formed(image),

@@ -8,6 +8,14 @@ use model::ErrorKind;
 pub enum DockerfileError {
     #[error("No image was generated. Is your Dockerfile empty?")]
     NoInstruction,
+    #[error("the Dockerfile has more than {} instructions", super::INSTRUCTION_LIMIT)]
+    TooManyInstructions,
+    #[error("variables put more than {0} bytes into the words of a build stage")]
+    TooMuchSubstituted(usize),
+    #[error("an image has no more than {0} environment variables")]
+    TooManyVariables(usize),
+    #[error("EXPOSE names more than {0} ports")]
+    TooManyPorts(usize),
     #[error("Unknown instruction: {0}")]
     UnknownInstruction(String),
     #[error("Unknown flag: {0}")]
@@ -31,7 +39,7 @@ pub enum DockerfileError {
     #[error("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed")]
     ChainedTrigger,
     #[error("{0} isn't allowed as an ONBUILD trigger")]
-    ForbiddenTrigger(&'static str),
+    ForbiddenTrigger(String),
     #[error("Volume specified can not be an empty string")]
     EmptyVolume,
     #[error("Source can't be a URL for COPY")]
@@ -44,6 +52,8 @@ pub enum DockerfileError {
     Port(String),
     #[error("Invalid proto: {0}")]
     Protocol(String),
+    #[error("substitutions are nested more than {0} deep")]
+    SubstitutionDepth(usize),
     #[error("Missing ':' in substitution: {0}")]
     SubstitutionColon(String),
     #[error("Unsupported modifier ({modifier}) in substitution: {word}")]

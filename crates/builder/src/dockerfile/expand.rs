@@ -1,19 +1,56 @@
 //! Puts variables into words: `$x`, `${x}`, `${x:-word}`, `${x:+word}`, quotes and escapes.
 
+use std::cell::Cell;
 use std::iter::Peekable;
 use std::str::Chars;
 
 use super::DockerfileError;
 
+/// How deep `${a:-${b:-…}}` may be nested.
+const DEPTH_LIMIT: usize = 64;
+/// What a substitution costs beside the bytes that it puts in.
+const SUBSTITUTION: usize = 64;
+
+/// What variables put into words costs memory that no file has: `ENV a=$a$a` doubles.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Substituted(Cell<usize>);
+
+impl Substituted {
+    /// As much may be put in while one stage is built.
+    pub(crate) const LIMIT: usize = 1 << 20;
+
+    /// Counts a value that is put in.
+    ///
+    /// # Errors
+    /// [`DockerfileError::TooMuchSubstituted`].
+    pub(crate) fn count(&self, value: &str) -> Result<(), DockerfileError> {
+        self.0.set(self.0.get().saturating_add(value.len() + SUBSTITUTION));
+        if self.0.get() > Self::LIMIT {
+            return Err(DockerfileError::TooMuchSubstituted(Self::LIMIT));
+        }
+        Ok(())
+    }
+}
+
 /// Looks variables up by name.
 pub(crate) trait Variables {
     /// The value of a variable; an unset one is empty.
     fn value(&self, name: &str) -> Option<&str>;
+
+    /// Counts a value that is put into a word.
+    ///
+    /// # Errors
+    /// [`DockerfileError::TooMuchSubstituted`] when it is too much.
+    fn count(&self, value: &str) -> Result<(), DockerfileError>;
 }
 
 impl<F: for<'a> Fn(&'a str) -> Option<&'static str>> Variables for F {
     fn value(&self, name: &str) -> Option<&str> {
         self(name)
+    }
+
+    fn count(&self, _: &str) -> Result<(), DockerfileError> {
+        Ok(())
     }
 }
 
@@ -22,7 +59,7 @@ impl<F: for<'a> Fn(&'a str) -> Option<&'static str>> Variables for F {
 /// # Errors
 /// [`DockerfileError`] when a substitution is malformed.
 pub(crate) fn expand(word: &str, escape: char, variables: &dyn Variables) -> Result<String, DockerfileError> {
-    let expansion = Expansion { word, escape, variables };
+    let expansion = Expansion { word, escape, variables, depth: Cell::new(0) };
     let mut text = String::with_capacity(word.len());
     expansion.until(None, &mut word.chars().peekable(), &mut text)?;
     Ok(text)
@@ -48,6 +85,8 @@ struct Expansion<'a> {
     word: &'a str,
     escape: char,
     variables: &'a dyn Variables,
+    /// How many substitutions surround the present place.
+    depth: Cell<usize>,
 }
 
 type Characters<'a> = Peekable<Chars<'a>>;
@@ -102,12 +141,12 @@ impl Expansion<'_> {
         if !braced {
             match name.as_str() {
                 "" => text.push('$'),
-                name => text.push_str(self.value(name)),
+                name => text.push_str(self.value(name)?),
             }
             return Ok(());
         }
         match characters.next() {
-            Some('}') => text.push_str(self.value(&name)),
+            Some('}') => text.push_str(self.value(&name)?),
             Some(':') => self.modified(&name, characters, text)?,
             _ => return Err(DockerfileError::SubstitutionColon(self.word.to_owned())),
         }
@@ -122,12 +161,19 @@ impl Expansion<'_> {
         text: &mut String,
     ) -> Result<(), DockerfileError> {
         let modifier = characters.next().unwrap_or('}');
-        let value = self.value(name);
+        let value = self.value(name)?;
         let mut word = String::new();
         if !matches!(modifier, '-' | '+') {
             return Err(DockerfileError::SubstitutionModifier { modifier, word: self.word.to_owned() });
         }
-        if !self.until(Some('}'), characters, &mut word)? {
+        let depth = self.depth.get();
+        if depth == DEPTH_LIMIT {
+            return Err(DockerfileError::SubstitutionDepth(DEPTH_LIMIT));
+        }
+        self.depth.set(depth + 1);
+        let closed = self.until(Some('}'), characters, &mut word)?;
+        self.depth.set(depth);
+        if !closed {
             return Err(DockerfileError::SubstitutionColon(self.word.to_owned()));
         }
         match (modifier, value.is_empty()) {
@@ -138,8 +184,10 @@ impl Expansion<'_> {
         Ok(())
     }
 
-    fn value(&self, name: &str) -> &str {
-        self.variables.value(name).unwrap_or_default()
+    fn value(&self, name: &str) -> Result<&str, DockerfileError> {
+        let value = self.variables.value(name).unwrap_or_default();
+        self.variables.count(value)?;
+        Ok(value)
     }
 }
 
@@ -212,6 +260,7 @@ mod tests {
             ("${x%y}", "Missing ':' in substitution: ${x%y}"),
             ("${x", "Missing ':' in substitution: ${x"),
             ("${x:-y", "Missing ':' in substitution: ${x:-y"),
+            (&"${x:-".repeat(65), "substitutions are nested more than 64 deep"),
             ("\"${x-y}\"", "Missing ':' in substitution: \"${x-y}\""),
         ] {
             assert_eq!(expanded(word), Err(want.to_owned()), "{word}");

@@ -21,9 +21,10 @@ mod words;
 use images::document::HealthCheck;
 
 pub use error::DockerfileError;
-pub(crate) use expand::{Variables, expand, expand_words};
+pub(crate) use expand::{Substituted, Variables, expand, expand_words};
+pub(crate) use parse::INSTRUCTION_LIMIT;
 pub(crate) use parse::{append_labels, parse_change, parse_trigger};
-pub(crate) use ports::parse_ports;
+pub(crate) use ports::{count_ports, parse_ports};
 
 /// A Dockerfile whose every instruction has been understood.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,6 +9,9 @@ use super::{
     health, heredoc, json, words,
 };
 
+/// Each instruction makes an image whose history holds all those before it.
+pub(crate) const INSTRUCTION_LIMIT: usize = 2000;
+
 /// Parses every line of a Dockerfile, each for itself.
 ///
 /// # Errors
@@ -17,9 +20,13 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Dockerfile, DockerfileError> {
     let text = String::from_utf8_lossy(bytes);
     let physical = lines::physical(&text);
     let joined = lines::join(&physical)?;
+    if joined.lines.len() > INSTRUCTION_LIMIT {
+        return Err(DockerfileError::TooManyInstructions);
+    }
+    let ends = heredoc::Ends::of(&physical);
     let mut instructions = Vec::with_capacity(joined.lines.len());
     for line in &joined.lines {
-        refuse_heredoc(line, &physical)?;
+        refuse_heredoc(line, &ends)?;
         instructions.push(parse_instruction(&line.text, joined.escape)?);
     }
     Ok(Dockerfile { instructions, escape: joined.escape })
@@ -31,7 +38,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Dockerfile, DockerfileError> {
 /// [`DockerfileError`] when it is no instruction, or one that a trigger cannot be.
 pub(crate) fn parse_trigger(text: &str) -> Result<Instruction, DockerfileError> {
     let instruction = parse_instruction(text.trim(), '\\')?;
-    check_trigger(&instruction)?;
+    // The image has the instruction's name in small letters, and so has the refusal.
+    check_trigger(&instruction).map_err(|error| match error {
+        DockerfileError::ForbiddenTrigger(name) => DockerfileError::ForbiddenTrigger(name.to_lowercase()),
+        other => other,
+    })?;
     Ok(instruction)
 }
 
@@ -39,8 +50,20 @@ pub(crate) fn parse_trigger(text: &str) -> Result<Instruction, DockerfileError> 
 ///
 /// # Errors
 /// [`DockerfileError`] when it is none.
-pub(crate) fn parse_change(text: &str) -> Result<Instruction, DockerfileError> {
-    parse_instruction(text.trim(), '\\')
+pub(crate) fn parse_change(text: &str) -> Result<Command, DockerfileError> {
+    let (name, trigger) = text.trim().split_once(char::is_whitespace).unwrap_or((text.trim(), ""));
+    if !name.eq_ignore_ascii_case("ONBUILD") {
+        return parse_instruction(text.trim(), '\\').map(|instruction| instruction.command);
+    }
+    // What a trigger says is looked at when a build reads it, as that of any image.
+    let trigger = trigger.trim();
+    let verb = trigger.split_whitespace().next().unwrap_or_default().to_uppercase();
+    match verb.as_str() {
+        "" => Err(DockerfileError::Arguments("ONBUILD".to_owned(), "at least one argument")),
+        "ONBUILD" => Err(DockerfileError::ChainedTrigger),
+        "FROM" | "MAINTAINER" => Err(DockerfileError::ForbiddenTrigger(verb)),
+        _ => Ok(Command::OnBuild(trigger.to_owned())),
+    }
 }
 
 /// Adds a LABEL instruction with the labels that the request asks for.
@@ -55,12 +78,12 @@ pub(crate) fn append_labels(dockerfile: &mut Dockerfile, labels: &BTreeMap<Strin
     dockerfile.instructions.push(Instruction { shown: format!("LABEL{shown}"), command });
 }
 
-fn refuse_heredoc(line: &Line, physical: &[&str]) -> Result<(), DockerfileError> {
+fn refuse_heredoc(line: &Line, ends: &heredoc::Ends<'_>) -> Result<(), DockerfileError> {
     let verb = line.text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
     if !matches!(verb.as_str(), "RUN" | "COPY" | "ADD") {
         return Ok(());
     }
-    match heredoc::delimiter(&line.text, &physical[line.next..]) {
+    match heredoc::delimiter(&line.text, ends, line.next) {
         Some(delimiter) => Err(DockerfileError::HereDocument(delimiter.to_owned())),
         None => Ok(()),
     }
@@ -164,7 +187,6 @@ fn check_run(line: &CommandLine) -> Result<(), DockerfileError> {
         CommandLine::Shell(text) if text.is_empty() => {
             Err(DockerfileError::Arguments("RUN".to_owned(), "at least one argument"))
         }
-        CommandLine::Exec(words) if words.is_empty() => Err(DockerfileError::NoCommand),
         CommandLine::Shell(_) | CommandLine::Exec(_) => Ok(()),
     }
 }
@@ -212,6 +234,9 @@ fn parse_pairs(
     make: fn(Vec<(String, String)>) -> Command,
 ) -> Result<(Command, Vec<String>), DockerfileError> {
     let pairs = words::pairs(name, text, escape)?;
+    if pairs.iter().any(|(name, _)| name.is_empty()) {
+        return Err(DockerfileError::BlankName(name));
+    }
     let shown = pairs.iter().flat_map(|(name, value)| [name.clone(), value.clone()]).collect();
     Ok((make(pairs), shown))
 }
@@ -282,8 +307,8 @@ fn parse_on_build(text: &str, escape: char) -> Result<(Command, Vec<String>), Do
 fn check_trigger(trigger: &Instruction) -> Result<(), DockerfileError> {
     match trigger.command {
         Command::OnBuild(_) => Err(DockerfileError::ChainedTrigger),
-        Command::From { .. } => Err(DockerfileError::ForbiddenTrigger("FROM")),
-        Command::Maintainer(_) => Err(DockerfileError::ForbiddenTrigger("MAINTAINER")),
+        Command::From { .. } => Err(DockerfileError::ForbiddenTrigger("FROM".to_owned())),
+        Command::Maintainer(_) => Err(DockerfileError::ForbiddenTrigger("MAINTAINER".to_owned())),
         _ => Ok(()),
     }
 }

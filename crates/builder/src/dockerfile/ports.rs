@@ -1,12 +1,31 @@
 //! EXPOSE's ports: `80`, `53/udp`, `8000-8010`, `[address:][host port:]port`.
 
+use std::ops::RangeInclusive;
+
 use super::DockerfileError;
+
+/// As many ports as one EXPOSE may name: all there are, of three protocols.
+pub(crate) const PORT_LIMIT: usize = 3 << 16;
+
+/// Counts the ports that one word of EXPOSE names, beside those that the instruction named before it.
+///
+/// # Errors
+/// [`DockerfileError`] naming the port or the protocol, or when there are too many.
+pub(crate) fn count_ports(word: &str, before: usize) -> Result<usize, DockerfileError> {
+    let count = ports_of(word)?.0.count();
+    if before + count > PORT_LIMIT { Err(DockerfileError::TooManyPorts(PORT_LIMIT)) } else { Ok(count) }
+}
 
 /// Parses one word of EXPOSE to the keys of `ExposedPorts`; what is published is left out.
 ///
 /// # Errors
 /// [`DockerfileError`] naming the port or the protocol.
 pub(crate) fn parse_ports(word: &str) -> Result<Vec<String>, DockerfileError> {
+    let (ports, protocol) = ports_of(word)?;
+    Ok(ports.map(|port| format!("{port}/{protocol}")).collect())
+}
+
+fn ports_of(word: &str) -> Result<(RangeInclusive<u16>, String), DockerfileError> {
     let (ports, protocol) = word.split_once('/').unwrap_or((word, "tcp"));
     let protocol = match protocol.to_ascii_lowercase() {
         empty if empty.is_empty() => "tcp".to_owned(),
@@ -21,7 +40,7 @@ pub(crate) fn parse_ports(word: &str) -> Result<Vec<String>, DockerfileError> {
     if last < first {
         return Err(invalid());
     }
-    Ok((first..=last).map(|port| format!("{port}/{protocol}")).collect())
+    Ok((first..=last, protocol))
 }
 
 #[cfg(test)]

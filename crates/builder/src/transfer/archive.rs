@@ -8,7 +8,10 @@ use std::fs::File;
 use std::io::{self, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
+use images::Space;
 use images::tar::{self, ArchiveError, Entry, EntryKind, Reader};
+
+use sys::bounded_read;
 
 use super::{Given, TransferError};
 use crate::context::{node, normalise};
@@ -52,7 +55,7 @@ pub(super) fn open(given: &Given) -> Result<Option<Box<dyn Read + Send + '_>>, T
     match given {
         Given::Bytes(bytes) => open_stream(Cursor::new(bytes), Path::new("")),
         Given::Link(path) | Given::Copy(path) => {
-            open_stream(File::open(path).map_err(TreeError::file("read", path))?, path)
+            open_stream(bounded_read::open(path).map_err(TreeError::file("read", path))?, path)
         }
     }
 }
@@ -86,7 +89,8 @@ pub(super) fn unpack(
     stream: impl Read + Send,
     owner: Option<Owner>,
 ) -> Result<(), Failure> {
-    let mut unpacking = Unpacking { upper, top: position, owner, last: None };
+    let space = upper.space().map_err(ArchiveError::Output)?;
+    let mut unpacking = Unpacking { upper, top: position, owner, last: None, space };
     let mut reader = Reader::of(stream);
     while let Some(entry) = reader.next_entry()? {
         reader.forget_raw();
@@ -112,6 +116,7 @@ struct Unpacking<'a> {
     owner: Option<Owner>,
     /// The directory of the entry before: most entries share it.
     last: Option<(PathBuf, Position)>,
+    space: Space,
 }
 
 impl Unpacking<'_> {
@@ -146,9 +151,11 @@ impl Unpacking<'_> {
         if let Some(owner) = self.owner {
             (node.metadata.user, node.metadata.group) = (owner.user, owner.group);
         }
+        let space = &mut self.space;
         let mut write = |file: &File| {
             sparse.map_or(Ok(()), |size| file.set_len(size))?;
             let written = reader.content(|bytes| {
+                space.write(bytes.len())?;
                 places.write(file, bytes).map_err(io::Error::from).map_err(ArchiveError::Output)
             });
             written.map_err(|error| match error {

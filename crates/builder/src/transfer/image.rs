@@ -1,15 +1,14 @@
 //! The tree of an image as the source of `COPY --from`.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use images::Layer;
 use model::Digest;
 use sha2::{Digest as _, Sha256};
+use sys::bounded_read;
 
 use super::{Given, Source};
 use crate::tree::{Directory, Found, Node, TreeError, View, pieces, read_attributes};
@@ -18,7 +17,8 @@ use crate::tree::{Directory, Found, Node, TreeError, View, pieces, read_attribut
 #[derive(Debug)]
 pub(crate) struct ImageTree {
     view: View,
-    directories: RefCell<HashMap<PathBuf, Option<Directory>>>,
+    /// The directories on the last path asked for: a walk asks for its neighbours next.
+    chain: RefCell<Vec<(OsString, Option<Directory>)>>,
     /// Keeps the layers in the store.
     _held: Vec<Layer>,
 }
@@ -26,22 +26,22 @@ pub(crate) struct ImageTree {
 impl ImageTree {
     /// Reads from `directories`, those of the layers `held`, the topmost first.
     pub(crate) fn new(directories: Vec<PathBuf>, held: Vec<Layer>) -> Self {
-        Self { view: View::new(directories), directories: RefCell::default(), _held: held }
+        Self { view: View::new(directories), chain: RefCell::default(), _held: held }
     }
 
     fn directory(&self, path: &Path) -> Result<Option<Directory>, TreeError> {
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            return Ok(Some(self.view.root()));
-        };
-        if let Some(known) = self.directories.borrow().get(path) {
-            return Ok(known.clone());
+        let mut chain = self.chain.borrow_mut();
+        let known = chain.iter().zip(path).take_while(|((known, _), name)| known == name).count();
+        chain.truncate(known);
+        for name in path.iter().skip(known) {
+            let directory = match chain.last() {
+                Some((_, Some(parent))) => parent.enter(name)?,
+                Some((_, None)) => None,
+                None => self.view.root().enter(name)?,
+            };
+            chain.push((name.to_owned(), directory));
         }
-        let directory = match self.directory(parent)? {
-            Some(parent) => parent.enter(name)?,
-            None => None,
-        };
-        self.directories.borrow_mut().insert(path.to_owned(), directory.clone());
-        Ok(directory)
+        Ok(chain.last().map_or_else(|| Some(self.view.root()), |(_, directory)| directory.clone()))
     }
 
     fn found(&self, path: &Path) -> Result<Option<Found>, TreeError> {
@@ -84,7 +84,7 @@ impl Source for ImageTree {
 /// # Errors
 /// What reading fails with.
 pub(crate) fn hash_file(path: &Path) -> io::Result<Digest> {
-    let mut file = File::open(path)?;
+    let mut file = bounded_read::open(path)?;
     let size = file.metadata()?.len();
     let pieces = pieces(&file, size)?;
     let mut state = Sha256::new();

@@ -111,26 +111,40 @@ fn place_remote(upper: &mut Upper, remote: &Remote, placement: &Placement<'_>) -
     Ok(upper.place(&mut position, &name, &node, Content::Copy(&remote.file))?)
 }
 
-/// Copies what a directory of the source holds.
+/// Copies what a directory of the source holds, however deep.
 fn place_children(
     upper: &mut Upper,
     source: &dyn Source,
-    path: &Path,
+    top: &Path,
     position: &mut Position,
     placement: &Placement<'_>,
 ) -> Result<(), TreeError> {
-    for name in source.names(path)? {
-        let path = path.join(&name);
-        let Some(node) = source.node(&path)? else { continue };
+    let mut path = top.to_owned();
+    let mut levels = vec![source.names(top)?.into_iter()];
+    while let Some(level) = levels.last_mut() {
+        let Some(name) = level.next() else {
+            levels.pop();
+            if !levels.is_empty() {
+                path.pop();
+                position.ascend();
+            }
+            continue;
+        };
+        path.push(&name);
+        let Some(node) = source.node(&path)? else {
+            path.pop();
+            continue;
+        };
         let is_file = matches!(node.kind, NodeKind::File { .. });
         let given = is_file.then(|| source.give(&path)).transpose()?;
         put(upper, (position, &name), &node, given.as_ref(), placement)?;
         if node.is_directory() {
             let missing = || TreeError::NotDirectory(path.clone());
             let directory = position.directory().enter(&name)?.ok_or_else(missing)?;
-            let mut below = position.clone();
-            below.push(&name, directory);
-            place_children(upper, source, &path, &mut below, placement)?;
+            position.push(&name, directory);
+            levels.push(source.names(&path)?.into_iter());
+        } else {
+            path.pop();
         }
     }
     Ok(())

@@ -82,6 +82,8 @@ pub(crate) fn resolve(
     outside: Outside,
 ) -> Result<Selected, TransferError> {
     let missing = || TransferError::NoSuchSource(written.to_owned());
+    // A link whose absolute target is not in the context leads to the client's own disk.
+    let mut outside_target: Option<PathBuf> = None;
     let mut rest = steps(path);
     let mut reached = PathBuf::new();
     let mut links = 0;
@@ -89,12 +91,16 @@ pub(crate) fn resolve(
         if step == ".." {
             // Only the words themselves may be wrong here: links were checked when followed.
             if !reached.pop() && outside == Outside::Forbidden {
-                return Err(missing());
+                let above = rest.iter().all(|step| step == "..");
+                return Err(if above { above_root(written) } else { missing() });
             }
             continue;
         }
         let next = reached.join(&step);
-        let node = source.node(&next)?.ok_or_else(missing)?;
+        let node = source.node(&next)?.ok_or_else(|| match outside_target.take() {
+            Some(target) => TransferError::Outside { written: written.to_owned(), target },
+            None => missing(),
+        })?;
         let NodeKind::Symlink { target } = &node.kind else {
             if !node.is_directory() && !rest.is_empty() {
                 return Err(missing());
@@ -112,6 +118,7 @@ pub(crate) fn resolve(
         }
         if target.is_absolute() {
             reached.clear();
+            outside_target = (outside == Outside::Forbidden).then(|| target.to_owned());
         }
         for step in steps(target).into_iter().rev() {
             rest.push_front(step);
@@ -122,22 +129,30 @@ pub(crate) fn resolve(
     Ok(Selected { written: written.to_owned(), path: reached, name, node })
 }
 
+/// The refusal of a path that is a directory above the context.
+fn above_root(written: &str) -> TransferError {
+    TransferError::Outside { written: written.to_owned(), target: PathBuf::from(written) }
+}
+
 /// Whether a link's target, read from the directory it is in, has more `..` than the tree is deep.
 fn leads_outside(directory: &Path, target: &Path) -> bool {
     let mut depth = directory.components().count();
-    target.is_absolute()
-        || target.components().any(|component| match component {
-            Component::ParentDir => {
-                let above = depth == 0;
-                depth = depth.saturating_sub(1);
-                above
-            }
-            Component::Normal(_) => {
-                depth += 1;
-                false
-            }
-            _ => false,
-        })
+    // An absolute one begins at the root of the tree.
+    if target.is_absolute() {
+        depth = 0;
+    }
+    target.components().any(|component| match component {
+        Component::ParentDir => {
+            let above = depth == 0;
+            depth = depth.saturating_sub(1);
+            above
+        }
+        Component::Normal(_) => {
+            depth += 1;
+            false
+        }
+        _ => false,
+    })
 }
 
 fn steps(path: &Path) -> VecDeque<OsString> {

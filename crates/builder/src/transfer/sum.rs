@@ -33,7 +33,7 @@ fn item_sum(source: &dyn Source, item: &Item) -> Result<String, TreeError> {
             Ok(format!("file:{}", hexadecimal(state.finalize().into())))
         }
         Item::Local(selected) if selected.node.is_directory() => {
-            add_directory(&mut state, source, &selected.path, Path::new(""))?;
+            add_directory(&mut state, source, &selected.path)?;
             Ok(format!("dir:{}", hexadecimal(state.finalize().into())))
         }
         Item::Local(selected) => {
@@ -44,19 +44,28 @@ fn item_sum(source: &dyn Source, item: &Item) -> Result<String, TreeError> {
     }
 }
 
-fn add_directory(
-    state: &mut Sha256,
-    source: &dyn Source,
-    path: &Path,
-    relative: &Path,
-) -> Result<(), TreeError> {
-    for name in source.names(path)? {
-        let (path, relative) = (path.join(&name), relative.join(&name));
-        let Some(node) = source.node(&path)? else { continue };
+/// Adds what is below a directory, however deep, in the order of names.
+fn add_directory(state: &mut Sha256, source: &dyn Source, top: &Path) -> Result<(), TreeError> {
+    let mut path = top.to_owned();
+    let mut levels = vec![source.names(top)?.into_iter()];
+    while let Some(level) = levels.last_mut() {
+        let Some(name) = level.next() else {
+            levels.pop();
+            path.pop();
+            continue;
+        };
+        path.push(&name);
+        let Some(node) = source.node(&path)? else {
+            path.pop();
+            continue;
+        };
+        let relative = path.strip_prefix(top).unwrap_or(&path);
         field(state, relative.as_os_str().as_bytes());
         add_node(state, source, &path, &node)?;
         if node.is_directory() {
-            add_directory(state, source, &path, &relative)?;
+            levels.push(source.names(&path)?.into_iter());
+        } else {
+            path.pop();
         }
     }
     Ok(())

@@ -1,9 +1,13 @@
 //! Finds out the numbers of an account that `--chown` names, in the image's own files.
 
-use std::fs;
 use std::path::Path;
 
+use sys::bounded_read;
+
 use super::{Position, Reached, Stop, TreeError, View, Walk};
+
+/// The longest `/etc/passwd` or `/etc/group` of an image that is read.
+const ACCOUNTS_LIMIT: u64 = 16 << 20;
 
 /// Who owns what a step writes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,7 +40,8 @@ pub(crate) fn resolve_owner(text: &str, view: &View) -> Result<Owner, TreeError>
 fn number_of(view: &View, file: &str, name: &str) -> Result<Option<u32>, TreeError> {
     let reached = Walk::new(Path::new(file)).run(&Position::root(view), &mut Stop)?;
     let Reached::Node(_, _, found) = reached else { return Ok(None) };
-    let bytes = fs::read(&found.location).map_err(TreeError::file("read", Path::new(file)))?;
+    let bytes = bounded_read::read(&found.location, ACCOUNTS_LIMIT)
+        .map_err(TreeError::file("read", Path::new(file)))?;
     let text = String::from_utf8_lossy(&bytes);
     let number = text.lines().find_map(|line| {
         let mut fields = line.split(':');

@@ -37,7 +37,7 @@ pub(crate) fn pieces(file: &File, size: u64) -> io::Result<Vec<Range<u64>>> {
 /// # Errors
 /// What reading or writing fails with.
 pub(super) fn copy(source: &Path, mut target: &File) -> io::Result<()> {
-    let mut source = File::open(source)?;
+    let mut source = sys::bounded_read::open(source)?;
     let size = source.metadata()?.len();
     target.set_len(size)?;
     for piece in pieces(&source, size)? {

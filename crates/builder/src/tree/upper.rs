@@ -7,9 +7,11 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown, lchown, symlink};
 use std::path::{Path, PathBuf};
 
+use images::Space;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, futimens, mknodat, utimensat};
 
 use super::view::Found;
@@ -63,6 +65,14 @@ impl Upper {
     /// What the layers and the upper directory show together.
     pub(crate) const fn view(&self) -> &View {
         &self.view
+    }
+
+    /// The space on the file system that is written to.
+    ///
+    /// # Errors
+    /// What open(2) or fstatvfs(3) fails with.
+    pub(crate) fn space(&self) -> io::Result<Space> {
+        Space::of(File::open(&self.root)?.as_fd())
     }
 
     /// Sets the directories' times.
@@ -155,6 +165,10 @@ impl Upper {
     /// # Errors
     /// [`TreeError::File`] when the kernel refuses something.
     pub(crate) fn materialise(&mut self, position: &mut Position) -> Result<(), TreeError> {
+        // A directory that is there has all those above it: deep trees are not walked for every name.
+        if position.directory().top().as_os_str() == self.upper_path(position).as_os_str() {
+            return Ok(());
+        }
         let mut path = self.root.clone();
         let mut shown = PathBuf::new();
         for (name, directory) in position.directories() {

@@ -84,7 +84,8 @@ impl Position {
         self.levels.truncate(self.floor);
     }
 
-    fn ascend(&mut self) {
+    /// Goes back to the directory above, but not above the floor.
+    pub(crate) fn ascend(&mut self) {
         if self.levels.len() > self.floor {
             self.levels.pop();
         }

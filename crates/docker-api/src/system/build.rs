@@ -8,7 +8,10 @@ use std::sync::Arc;
 use engine::builder::{BuildEvent, BuildRequest, ContextSource, Intermediate};
 use engine::images::registry::{Cancellation, CredentialMap};
 use http::HeaderName;
-use model::{HostSettings, ImageReference, NetworkMode, ReferenceError, ResourceSettings, SettingError, Spelled, Ulimit};
+use model::{
+    HostSettings, ImageReference, NetworkMode, ReferenceError, ResourceSettings, SettingError, Spelled,
+    Ulimit,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -147,7 +150,8 @@ fn list<T: FromStr<Err: Display> + Display>(
             .map_err(|error| ApiError::refused(format!("{name} must be a JSON list of strings: {error}")))?,
         _ => values,
     };
-    let parse = |text: &String| Spelled::parse(text).map_err(|error| ApiError::refused(error.to_string()));
+    let parse =
+        |text: &String| Spelled::parse(text).map_err(|error: T::Err| ApiError::refused(error.to_string()));
     texts.iter().map(parse).collect::<Result<_, _>>().map(Some)
 }
 

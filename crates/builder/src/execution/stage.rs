@@ -7,11 +7,14 @@ use images::document::{Config, History};
 use images::{Image, Layer, Naming, NewImage, Store};
 use model::{Digest, ImageReference};
 
-use crate::dockerfile::Variables;
+use crate::dockerfile::{DockerfileError, Substituted, Variables};
 use crate::error::BuildError;
 
 /// The default PATH of an image that sets none.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// More variables than this belong to no image; each word looks them through.
+const VARIABLE_LIMIT: usize = 4096;
 
 /// What an image is made of beside its layers.
 #[derive(Debug)]
@@ -37,6 +40,7 @@ pub(super) struct Stage {
     pub(super) cmd_set: bool,
     /// The arguments declared, with their values.
     pub(super) arguments: BTreeMap<String, Option<String>>,
+    pub(super) substituted: Substituted,
 }
 
 impl Stage {
@@ -107,14 +111,22 @@ impl Stage {
     }
 
     /// Sets a variable of the image's environment.
-    pub(super) fn set_variable(&mut self, name: &str, value: &str) {
+    ///
+    /// # Errors
+    /// [`DockerfileError::TooManyVariables`].
+    pub(super) fn set_variable(&mut self, name: &str, value: &str) -> Result<(), DockerfileError> {
         let variable = format!("{name}={value}");
         let variables = self.config.env.get_or_insert_default();
         let same = |known: &&mut String| known.split('=').next() == Some(name);
+        let count = variables.len();
         match variables.iter_mut().find(same) {
             Some(known) => *known = variable,
+            None if count >= VARIABLE_LIMIT => {
+                return Err(DockerfileError::TooManyVariables(VARIABLE_LIMIT));
+            }
             None => variables.push(variable),
         }
+        Ok(())
     }
 
     /// A variable of the image's environment.
@@ -136,5 +148,9 @@ impl Variables for StageVariables<'_> {
     fn value(&self, name: &str) -> Option<&str> {
         let argument = || self.0.arguments.get(name).and_then(Option::as_deref);
         self.0.environment(name).or_else(argument)
+    }
+
+    fn count(&self, value: &str) -> Result<(), DockerfileError> {
+        self.0.substituted.count(value)
     }
 }

@@ -43,7 +43,7 @@ impl Build<'_> {
     pub(super) fn commit_metadata(&mut self, comment: &str) -> Result<(), BuildError> {
         let command = no_operation(comment);
         let Some(_turn) = self.probe(&command)? else { return Ok(()) };
-        let container = self.imaginary_container()?;
+        let container = self.step_container(&command)?;
         self.say(format!(" ---> Running in {}\n", container.short()));
         self.commit(Change { command, container: &container, layer: None })
     }

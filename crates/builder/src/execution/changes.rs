@@ -31,7 +31,7 @@ fn parse(line: &str) -> Result<Command, BuildError> {
     if !ALLOWED.contains(&name.as_str()) {
         return Err(BuildError::NotAChange(name));
     }
-    Ok(parse_change(line)?.command)
+    Ok(parse_change(line)?)
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Builds with a fake runner: streams, configurations, cache, failures.
 
 mod caching;
+mod hostile;
+mod refusals;
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};

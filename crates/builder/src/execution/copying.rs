@@ -51,7 +51,7 @@ impl Build<'_> {
         upper.finish()?;
         self.check_cancelled()?;
         let layer = self.builder.store.adopt_layer(&root, &lower)?.finish()?;
-        let container = self.imaginary_container()?;
+        let container = self.step_container(&command)?;
         self.commit(Change { command, container: &container, layer: Some(layer) })
     }
 

@@ -6,7 +6,7 @@ use model::ContainerId;
 use super::commit::Change;
 use super::output::Output;
 use super::{Build, StepContainer};
-use crate::dockerfile::CommandLine;
+use crate::dockerfile::{CommandLine, DockerfileError};
 use crate::error::BuildError;
 use crate::request::Intermediate;
 use crate::runner::RunStep;
@@ -18,6 +18,7 @@ impl Build<'_> {
     /// [`BuildError`] when the command fails, or cannot be run.
     pub(super) fn run_command(&mut self, line: &CommandLine) -> Result<(), BuildError> {
         let words = match line {
+            CommandLine::Exec(words) if words.is_empty() => self.inherited_command()?,
             CommandLine::Exec(words) => words.clone(),
             CommandLine::Shell(text) => [self.stage_ref()?.shell(), vec![text.clone()]].concat(),
         };
@@ -36,6 +37,12 @@ impl Build<'_> {
             }
         };
         self.commit(Change { command, container: &container, layer: Some(layer) })
+    }
+
+    /// The image's command, which `RUN []` runs.
+    fn inherited_command(&self) -> Result<Vec<String>, BuildError> {
+        let command = self.stage_ref()?.config.cmd.clone().map(|command| command.0).unwrap_or_default();
+        if command.is_empty() { Err(DockerfileError::NoCommand.into()) } else { Ok(command) }
     }
 
     fn create_container(

@@ -9,7 +9,7 @@ use crate::dockerfile::{Command, Dockerfile, Instruction};
 use crate::error::BuildError;
 use crate::identity::random_container;
 use crate::request::Intermediate;
-use crate::runner::StepRunner;
+use crate::runner::{RunStep, StepRunner};
 
 impl Build<'_> {
     /// Runs every instruction and gives the last stage's image.
@@ -58,11 +58,20 @@ impl Build<'_> {
         }
     }
 
-    /// Names a container in the stream that no engine has.
+    /// The container of a step that runs no command: one that no engine has, unless containers are
+    /// kept.
     ///
     /// # Errors
-    /// [`BuildError::File`] when there is no randomness.
-    pub(super) fn imaginary_container(&mut self) -> Result<ContainerId, BuildError> {
+    /// [`BuildError`] when there is no randomness, or the engine cannot make it.
+    pub(super) fn step_container(&mut self, command: &[String]) -> Result<ContainerId, BuildError> {
+        let image = self.stage_ref()?.image;
+        if self.parameters.intermediate == Intermediate::Keep && image.is_some() {
+            let config = self.container_config(command.to_vec())?;
+            let host = self.parameters.host.clone();
+            let id = self.session.runner.create(&RunStep { image, config, host })?;
+            self.containers.push(StepContainer { id: id.clone(), real: true });
+            return Ok(id);
+        }
         let id = random_container().map_err(BuildError::file("read", "/dev/urandom"))?;
         self.containers.push(StepContainer { id: id.clone(), real: false });
         Ok(id)

@@ -9,8 +9,9 @@ use model::Signal;
 use super::Build;
 use super::quote::quoted_list;
 use super::stage::Stage;
-use crate::dockerfile::{Command, CommandLine, DockerfileError, expand_words, parse_ports};
+use crate::dockerfile::{Command, CommandLine, DockerfileError, count_ports, expand_words, parse_ports};
 use crate::error::BuildError;
+use crate::tree::{Position, Reached, Stop, TreeError, View, Walk};
 
 impl Build<'_> {
     /// Changes the configuration as an instruction says and commits it.
@@ -19,10 +20,29 @@ impl Build<'_> {
     /// [`BuildError`] when a word cannot be expanded, or the step cannot be committed.
     pub(super) fn change_metadata(&mut self, command: &Command) -> Result<(), BuildError> {
         let escape = self.escape;
-        match self.stage()?.apply(command, escape)? {
-            Some(comment) => self.commit_metadata(&comment),
-            None => Ok(()),
+        let Some(comment) = self.stage()?.apply(command, escape)? else { return Ok(()) };
+        if matches!(command, Command::Volume(_)) {
+            self.check_volumes()?;
         }
+        self.commit_metadata(&comment)
+    }
+
+    /// Refuses a volume in the place of a file: no container of the image could mount it.
+    fn check_volumes(&self) -> Result<(), BuildError> {
+        let stage = self.stage_ref()?;
+        let view = View::new(stage.directories());
+        for volume in stage.config.volumes.iter().flatten().map(|(volume, _)| volume) {
+            let path = absolute(&stage.config.working_dir, volume);
+            let reached = Walk::new(Path::new(&path)).run(&Position::root(&view), &mut Stop);
+            match reached {
+                Ok(Reached::Node(..)) | Err(TreeError::NotDirectory(_)) => {
+                    return Err(BuildError::VolumeOverFile(volume.clone()));
+                }
+                Ok(Reached::Directory(_) | Reached::Missing(..)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -112,34 +132,40 @@ impl Stage {
     /// Expands pairs; all of them with the variables before the instruction.
     fn expand_pairs(
         &self,
+        verb: &'static str,
         pairs: &[(String, String)],
         escape: char,
     ) -> Result<Vec<(String, String)>, DockerfileError> {
-        pairs
-            .iter()
-            .map(|(name, value)| Ok((self.expand(name, escape)?, self.expand(value, escape)?)))
-            .collect()
+        let expand = |(name, value): &(String, String)| {
+            let name = self.expand(name, escape)?;
+            if name.is_empty() {
+                return Err(DockerfileError::BlankName(verb));
+            }
+            Ok((name, self.expand(value, escape)?))
+        };
+        pairs.iter().map(expand).collect()
     }
 
     fn env(&mut self, pairs: &[(String, String)], escape: char) -> Result<String, DockerfileError> {
-        let pairs = self.expand_pairs(pairs, escape)?;
+        let pairs = self.expand_pairs("ENV", pairs, escape)?;
         for (name, value) in &pairs {
-            self.set_variable(name, value);
+            self.set_variable(name, value)?;
         }
         Ok(format!("ENV {}", joined(&pairs)))
     }
 
     fn label(&mut self, pairs: &[(String, String)], escape: char) -> Result<String, DockerfileError> {
-        let pairs = self.expand_pairs(pairs, escape)?;
+        let pairs = self.expand_pairs("LABEL", pairs, escape)?;
         let comment = format!("LABEL {}", joined(&pairs));
         self.config.labels.get_or_insert_default().extend(pairs);
         Ok(comment)
     }
 
     fn expose(&mut self, words: &[String], escape: char) -> Result<String, DockerfileError> {
-        let mut ports = BTreeMap::new();
+        let (mut ports, mut named) = (BTreeMap::new(), 0);
         for word in words {
             for word in expand_words(word, escape, &self.variables())? {
+                named += count_ports(&word, named)?;
                 ports.extend(parse_ports(&word)?.into_iter().map(|port| (port, EmptyObject {})));
             }
         }

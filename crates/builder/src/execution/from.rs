@@ -6,7 +6,7 @@ use model::ImageReference;
 
 use super::output::stderr_piece;
 use super::{Build, Stage};
-use crate::dockerfile::{self, parse_trigger};
+use crate::dockerfile::{self, DockerfileError, INSTRUCTION_LIMIT, parse_trigger};
 use crate::error::BuildError;
 use crate::event::BuildEvent;
 
@@ -75,6 +75,9 @@ impl Build<'_> {
     fn run_triggers(&mut self, triggers: &[String]) -> Result<(), BuildError> {
         if triggers.is_empty() {
             return Ok(());
+        }
+        if triggers.len() > INSTRUCTION_LIMIT {
+            return Err(DockerfileError::TooManyInstructions.into());
         }
         let parsed = triggers.iter().map(|trigger| parse_trigger(trigger)).collect::<Result<Vec<_>, _>>()?;
         self.say(stderr_piece(&format!("# Executing {} build triggers\n", triggers.len())));

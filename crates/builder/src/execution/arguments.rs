@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Build;
-use crate::dockerfile::{self, Argument, Variables};
+use crate::dockerfile::{self, Argument, DockerfileError, Substituted, Variables};
 use crate::error::BuildError;
 use crate::event::{BuildEvent, EventSink};
 
@@ -25,6 +25,7 @@ pub(super) struct BuildArguments {
     given: BTreeMap<String, Option<String>>,
     global: BTreeMap<String, Option<String>>,
     used: BTreeSet<String>,
+    substituted: Substituted,
 }
 
 impl BuildArguments {
@@ -65,6 +66,10 @@ struct GlobalVariables<'a>(&'a BuildArguments);
 impl Variables for GlobalVariables<'_> {
     fn value(&self, name: &str) -> Option<&str> {
         self.0.global.get(name).and_then(Option::as_deref)
+    }
+
+    fn count(&self, value: &str) -> Result<(), DockerfileError> {
+        self.0.substituted.count(value)
     }
 }
 
