@@ -211,8 +211,8 @@ impl Engine {
     /// The pids of the shims that serve this engine's containers.
     #[must_use]
     pub fn shims(&self) -> BTreeSet<u32> {
-        let root = self.exec_root();
-        let processes = crate::host::processes_of(&root).into_iter();
+        // Its name is unlike any other engine's, which that of the directory beneath it is not.
+        let processes = crate::host::processes_of(&self.directory).into_iter();
         processes.filter(|(_, command)| command.starts_with("berth-shim ")).map(|(pid, _)| pid).collect()
     }
 

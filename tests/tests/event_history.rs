@@ -120,14 +120,42 @@ fn filters_in_every_form() {
         assert_eq!(count(filters.clone()), expected, "{filters}");
     }
     engine.remove(&one);
-    // The event follows the answer.
-    wait::until("its end", || (count(json!({ "event": ["destroy"] })) == 1).then_some(()));
+    assert_eq!(count(json!({ "event": ["destroy"] })), 1, "it is recorded before the answer");
     assert_eq!(count(json!({ "container": ["one"] })), 2, "of a container that is gone, by its name");
     assert_eq!(count(json!({ "container": [one] })), 2, "and by its id");
     for bad in ["{", "[]", "5", "\"x\"", r#"{"event":"start"}"#, r#"{"event":[1]}"#, r#"{"event":{"a":1}}"#] {
         let answer = engine.get(&format!("/events{}", query(&[("filters", bad)]))).expect(500);
         assert!(answer.text().contains("filters"), "{bad}: {}", answer.text());
     }
+}
+
+#[test]
+fn a_removal_is_past_when_it_is_answered_and_live_in_the_order_of_the_answers() {
+    let mut engine = Engine::start();
+    let (_, mut listener) = engine.open("GET", "/events", &[], b"");
+    let mut expected = Vec::new();
+    for _ in 0..20 {
+        let id = engine.create(&sh("true"));
+        engine.remove(&id);
+        let only = json!({ "container": [id], "event": ["destroy"] }).to_string();
+        let until = [("since", "1"), ("until", &seconds(now())[..]), ("filters", &only)];
+        assert_eq!(statuses(&past(&engine, &until)), ["destroy"], "right after the answer");
+        expected.extend([("create", id.clone()), ("destroy", id)]);
+    }
+    let mut text = String::new();
+    while text.lines().count() < expected.len() {
+        let chunk = listener.read_chunk().expect("events").expect("no early end");
+        text.push_str(&String::from_utf8_lossy(&chunk));
+    }
+    let heard: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let heard: Vec<(&str, String)> = heard
+        .iter()
+        .map(|event| (event["status"].as_str().expect("it"), event["id"].as_str().expect("it").to_owned()))
+        .collect();
+    assert_eq!(heard, expected);
+    engine.replace_daemon();
+    let events = past(&engine, &[("since", "1"), ("until", &seconds(now()))]);
+    assert_eq!(events.last().expect("an event")["id"], json!(expected.last().expect("a removal").1));
 }
 
 #[test]

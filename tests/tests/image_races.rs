@@ -93,6 +93,35 @@ fn pulls_race_with_removals_of_the_same_layers() {
 }
 
 #[test]
+fn what_is_created_beside_the_removal_of_its_image_can_start() {
+    let engine = Engine::start();
+    let archive = tar_of(&[("bin/sh", &std::fs::read("/bin/busybox").expect("busybox-static"))]);
+    let body =
+        json!({ "Image": "raced", "Cmd": ["/bin/sh", "sh", "-c", "exit 7"], "Volumes": { "/bin": {} } });
+    let (mut created, mut removed) = (0, 0);
+    for _ in 0..100 {
+        engine.import("raced", &archive);
+        let (made, gone) = std::thread::scope(|scope| {
+            let made = scope.spawn(|| engine.post_json("/containers/create", &body));
+            let gone = scope.spawn(|| engine.delete("/images/raced"));
+            (made.join().expect("an answer"), gone.join().expect("an answer"))
+        });
+        removed += usize::from(gone.status() == 200);
+        if made.status() == 201 {
+            created += 1;
+            assert_eq!(gone.status(), 409, "{}", gone.text());
+            let id = made.json()["Id"].as_str().expect("an id").to_owned();
+            engine.start(&id);
+            let _ = engine.delete(&format!("/containers/{id}?v=1&force=1")).expect(204);
+            let _ = engine.delete("/images/raced").expect(200);
+        } else {
+            assert_eq!((made.status(), gone.status()), (404, 200), "{}", made.text());
+        }
+    }
+    assert_eq!(created + removed, 100, "one of both wins");
+}
+
+#[test]
 fn builds_imports_and_commits_race_with_removals() {
     let engine = Engine::start();
     let container = engine.create(&json!({ "Image": "busybox", "Cmd": ["true"] }));

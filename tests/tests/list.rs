@@ -115,3 +115,30 @@ fn bad_parameters_are_refused() {
         assert_eq!(answer.text(), "no such id: nosuch\n");
     }
 }
+
+#[test]
+fn sizes_are_listed_while_containers_and_files_go() {
+    let engine = Engine::start();
+    let churn = "while :; do mkdir -p /d/e/f; touch /d/a /d/e/b /d/e/f/c; rm -r /d; done";
+    let id = engine.run(&sh(churn));
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(std::sync::atomic::Ordering::SeqCst) {
+                let gone = engine.create(&sh("true"));
+                engine.remove(&gone);
+            }
+        });
+        for _ in 0..60 {
+            let listed = engine.get("/containers/json?all=1&size=1").expect(200).json();
+            let listed = listed.as_array().expect("a list").clone();
+            assert!(listed.iter().any(|container| container["Id"] == json!(id)), "{listed:?}");
+        }
+        over.store(true, std::sync::atomic::Ordering::SeqCst);
+    });
+    engine.remove(&id);
+    let orphan = engine.create(&sh("true"));
+    let _ = engine.delete("/images/busybox?force=1").expect(200);
+    let listed = engine.get("/containers/json?all=1&size=1").expect(200).json();
+    assert_eq!(listed[0]["Id"], json!(orphan), "its image is gone, it is not");
+}

@@ -48,7 +48,7 @@ async fn create(mut call: Call<'_>) -> Handled {
         env: body.env,
         working_dir: body.working_dir,
     };
-    let id = call.engine.execs.create(&call.name, config)?;
+    let id = call.engine.execs.create(&call.name, config).await?;
     Reply::json(StatusCode::CREATED, &ExecAnswer { id: id.to_string(), warnings: Vec::new() })
 }
 

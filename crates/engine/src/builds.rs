@@ -17,12 +17,12 @@ use tokio::runtime::Handle;
 use crate::container::containers::Containers;
 use crate::container::create::NewContainer;
 use crate::container::remove::Removal;
-use crate::database::Durability;
 use crate::error::Error;
 use crate::events::Events;
 use crate::files::{mount_points, prune};
 use crate::image::Images;
 use crate::paths::Paths;
+use crate::store::Durability;
 use crate::streams::{AttachRequest, Streams};
 
 /// How often a step that says nothing looks whether its client is still there.

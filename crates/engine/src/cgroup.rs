@@ -10,22 +10,44 @@ use shim_protocol::RunDirectory;
 /// How long killed processes may take to leave.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Takes down what is left of a shim and its container: its processes and its cgroups, which are
-/// `cgroups` where the shim wrote down none.
-pub(crate) fn take_down_shim(directory: &RunDirectory, cgroups: &[PathBuf]) {
+/// Takes down what is left of a shim and its container: its processes and its cgroups. `cgroups` and `init`
+/// are what the engine knows where the shim wrote down none.
+pub(crate) async fn take_down(
+    directory: RunDirectory,
+    cgroups: Vec<PathBuf>,
+    init: Option<ProcessReference>,
+) {
+    blocking(move || take_down_shim(&directory, &cgroups, init)).await;
+}
+
+/// Removes cgroups that exist still; those of a clean exit the shim has removed.
+pub(crate) async fn remove(cgroups: Vec<PathBuf>) {
+    if cgroups.iter().any(|directory| directory.exists()) {
+        blocking(move || remove_all(&cgroups)).await;
+    }
+}
+
+/// Processes may take seconds to die: no thread that serves others waits for that.
+async fn blocking(work: impl FnOnce() + Send + 'static) {
+    if let Err(failure) = tokio::task::spawn_blocking(work).await {
+        tracing::error!("cannot take down what is left of a container: {failure}");
+    }
+}
+
+fn take_down_shim(directory: &RunDirectory, cgroups: &[PathBuf], init: Option<ProcessReference>) {
     if let Some(left) = crate::shim::left_by(directory) {
         sys::process::kill_and_wait(left.shim.pid, left.shim.start_time, TIMEOUT);
     }
     // What it wrote down until it was dead.
     let left = crate::shim::left_by(directory);
-    let init = left.as_ref().and_then(|left| left.init);
+    let init = left.as_ref().and_then(|left| left.init).or(init);
     let cgroups = left.as_ref().map_or(cgroups, |left| &left.cgroups);
     kill(cgroups, init);
-    remove(cgroups);
+    remove_all(cgroups);
 }
 
 /// Kills every process of the cgroups, and init.
-pub(crate) fn kill(cgroups: &[PathBuf], init: Option<ProcessReference>) {
+fn kill(cgroups: &[PathBuf], init: Option<ProcessReference>) {
     if let Some(init) = init {
         sys::process::kill(init.pid, init.start_time);
     }
@@ -59,8 +81,7 @@ fn processes(directory: &Path) -> Vec<u32> {
     text.lines().filter_map(|line| line.parse().ok()).collect()
 }
 
-/// Removes cgroups that exist still; those of a clean exit the shim has removed.
-pub(crate) fn remove(cgroups: &[PathBuf]) {
+fn remove_all(cgroups: &[PathBuf]) {
     for directory in cgroups.iter().filter(|directory| directory.exists()) {
         let until = Instant::now() + TIMEOUT;
         while let Err(error) = remove_tree(directory) {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use model::{ContainerId, ExecId};
+use images::{ImageUse, ImageUsers, UseKind};
+use model::{ContainerId, Digest, ExecId};
 
 use crate::container::execs::Exec;
 use crate::container::{Container, Record};
@@ -20,6 +21,37 @@ struct Index {
     names: HashMap<String, ContainerId>,
     /// The container of each exec.
     execs: HashMap<ExecId, ContainerId>,
+    /// The images of containers that are being created.
+    creating: HashMap<ContainerId, Digest>,
+}
+
+/// The use of an image by a container that is being created, until the container is in the directory.
+pub(crate) struct ImageClaim<'d> {
+    directory: &'d Directory,
+    container: ContainerId,
+}
+
+impl Drop for ImageClaim<'_> {
+    fn drop(&mut self) {
+        self.directory.write().creating.remove(&self.container);
+    }
+}
+
+impl ImageUsers for Directory {
+    fn uses(&self) -> Vec<ImageUse> {
+        let index = self.read();
+        let creating = index.creating.iter().map(|(container, image)| ImageUse {
+            container: container.clone(),
+            image: *image,
+            kind: UseKind::Creating,
+        });
+        let created = index.containers.values().map(|container| {
+            let record = container.record();
+            let kind = if record.is_running() { UseKind::Running } else { UseKind::Stopped };
+            ImageUse { container: record.id.clone(), image: record.image, kind }
+        });
+        created.chain(creating).collect()
+    }
 }
 
 impl Directory {
@@ -29,6 +61,12 @@ impl Directory {
 
     fn write(&self) -> RwLockWriteGuard<'_, Index> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that a container of this image is being created.
+    pub(crate) fn claim_image(&self, container: &ContainerId, image: Digest) -> ImageClaim<'_> {
+        self.write().creating.insert(container.clone(), image);
+        ImageClaim { directory: self, container: container.clone() }
     }
 
     /// Takes a name for a container that is being made or renamed.

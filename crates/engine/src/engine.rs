@@ -6,7 +6,6 @@ use crate::builds::Builds;
 use crate::container::Phase;
 use crate::container::containers::Containers;
 use crate::container::exit::Supervisor;
-use crate::database::Database;
 use crate::directory::Directory;
 use crate::events::Events;
 use crate::exec::Execs;
@@ -16,6 +15,7 @@ use crate::logs::Logs;
 use crate::networking::Networking;
 use crate::options::Options;
 use crate::paths::Paths;
+use crate::store::Database;
 use crate::streams::Streams;
 use crate::volumes::Volumes;
 
@@ -64,6 +64,9 @@ impl Engine {
             }
         }
         self.leave_host_alone();
+        if let Err(error) = self.database.flush().wait().await {
+            tracing::error!("cannot write the last changes: {error}");
+        }
     }
 
     /// Removes bridge and firewall rules where no container needs them while no daemon runs.

@@ -2,35 +2,35 @@
 
 use std::collections::VecDeque;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use model::{Actor, Event, ResourceKind, Timestamp};
 use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
-use crate::database::Database;
-use crate::error::Error;
 use crate::record::Record;
-
-/// Events kept for `since`; the reference keeps 64, which a busy engine outruns in a second.
-const KEPT: u32 = 1024;
+use crate::store::{Database, KEPT_EVENTS, Row};
 
 /// Events a slow listener may lag behind before it is cut off.
 const LAG: usize = 4096;
 
-/// Rows of forgotten events are deleted when there are so many.
-const FORGOTTEN: u64 = 128;
+/// How long the event of a removal waits before listeners receive it. A client that removes a container
+/// itself and waits for this event gives its request up when the event comes, and complains when the
+/// answer is not there yet.
+const ANSWER_FIRST: Duration = Duration::from_millis(10);
 
 /// An event, and the form in which listeners are sent it: made once for all of them.
 #[derive(Debug)]
 pub struct PublishedEvent {
     event: Event,
+    number: u64,
     line: OnceLock<Box<[u8]>>,
 }
 
 impl PublishedEvent {
-    fn new(event: Event) -> Arc<Self> {
-        Arc::new(Self { event, line: OnceLock::new() })
+    fn new(number: u64, event: Event) -> Arc<Self> {
+        Arc::new(Self { event, number, line: OnceLock::new() })
     }
 
     /// The form that is sent; `write` makes it for the first listener that wants it.
@@ -48,108 +48,189 @@ impl Deref for PublishedEvent {
 }
 
 /// The engine's events.
+#[derive(Clone)]
 pub struct Events {
-    kept: Mutex<RecentEvents>,
+    history: Arc<Mutex<History>>,
     sender: broadcast::Sender<Arc<PublishedEvent>>,
     database: Option<Arc<Database>>,
-    /// Whether the database has refused an event already: one line in the log is enough.
-    complained: AtomicBool,
 }
 
-/// The last events, oldest first.
+/// The last events.
 #[derive(Default)]
-struct RecentEvents {
+struct History {
+    /// Oldest first.
     events: VecDeque<Arc<PublishedEvent>>,
     /// The number of the next event.
     next: u64,
+    /// The last of them that listeners have not received yet, and when they may. They keep their order:
+    /// one that waits holds up those behind it.
+    undelivered: VecDeque<(Instant, Arc<PublishedEvent>)>,
 }
 
 /// A listener: what happened before it came, then what happens.
 pub struct Subscription {
-    /// RecentEvents events in order, all older than what `live` brings.
+    /// Kept events in order, all older than what `live` brings.
     pub past: Vec<Arc<PublishedEvent>>,
-    /// New events; `Lagged` when the listener was too slow.
-    pub live: broadcast::Receiver<Arc<PublishedEvent>>,
+    /// New events.
+    pub live: Live,
+}
+
+/// The events that happen while somebody listens.
+pub struct Live {
+    receiver: broadcast::Receiver<Arc<PublishedEvent>>,
+    history: Arc<Mutex<History>>,
+    /// The number of the first event that was not received yet.
+    next: u64,
+}
+
+impl Live {
+    /// Waits for the next event; `Lagged` when the listener was too slow.
+    ///
+    /// # Errors
+    /// Those of the channel.
+    pub async fn recv(&mut self) -> Result<Arc<PublishedEvent>, RecvError> {
+        loop {
+            let event = self.receiver.recv().await?;
+            if self.is_new(&event) {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// Takes the next event that is there.
+    ///
+    /// # Errors
+    /// Those of the channel.
+    pub fn try_recv(&mut self) -> Result<Arc<PublishedEvent>, TryRecvError> {
+        loop {
+            let event = self.receiver.try_recv()?;
+            if self.is_new(&event) {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// Takes the events that have happened and that no listener receives yet.
+    pub fn take_undelivered(&mut self) -> Vec<Arc<PublishedEvent>> {
+        let history = lock(&self.history);
+        let events: Vec<_> = history.undelivered.iter().map(|(_, event)| Arc::clone(event)).collect();
+        drop(history);
+        events.into_iter().filter(|event| self.is_new(event)).collect()
+    }
+
+    fn is_new(&mut self, event: &PublishedEvent) -> bool {
+        let is_new = event.number >= self.next;
+        self.next = self.next.max(event.number + 1);
+        is_new
+    }
 }
 
 impl Default for Events {
     fn default() -> Self {
-        Self {
-            kept: Mutex::default(),
-            sender: broadcast::Sender::new(LAG),
-            database: None,
-            complained: AtomicBool::new(false),
-        }
+        Self { history: Arc::default(), sender: broadcast::Sender::new(LAG), database: None }
     }
 }
 
 impl Events {
     /// Goes on where the last daemon ended, however it did.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub(crate) fn kept_in(database: Arc<Database>) -> Result<Self, Error> {
-        let mut kept = RecentEvents::default();
-        for (number, event) in database.events(KEPT)? {
-            kept.events.push_back(PublishedEvent::new(event));
-            kept.next = number + 1;
+    pub(crate) fn kept_in(database: Arc<Database>, saved: Vec<(u64, Event)>) -> Self {
+        let mut history = History::default();
+        for (number, event) in saved {
+            history.events.push_back(PublishedEvent::new(number, event));
+            history.next = number + 1;
         }
-        Ok(Self { kept: Mutex::new(kept), database: Some(database), ..Self::default() })
+        Self { history: Arc::new(Mutex::new(history)), database: Some(database), ..Self::default() }
     }
 
-    /// Tells all listeners, now.
+    /// Records an event and tells all listeners.
     pub fn emit(&self, kind: ResourceKind, action: impl Into<String>, actor: Actor) {
-        let action = action.into();
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let published = PublishedEvent::new(Event { kind, action, actor, time: Timestamp::now() });
-        if kept.events.len() >= KEPT as usize {
-            kept.events.pop_front();
+        let mut history = lock(&self.history);
+        let event = self.record(&mut history, kind, action.into(), actor);
+        if history.undelivered.is_empty() {
+            let _ = self.sender.send(event);
+        } else {
+            history.undelivered.push_back((Instant::now(), event));
         }
-        kept.events.push_back(Arc::clone(&published));
-        self.save(kept.next, &published);
-        kept.next += 1;
-        let _ = self.sender.send(published);
     }
 
-    /// Tells listeners what happened to a container.
+    /// Records an event now, and tells listeners when the answer of the request that caused it is there.
+    pub fn emit_after_answer(&self, kind: ResourceKind, action: impl Into<String>, actor: Actor) {
+        let mut history = lock(&self.history);
+        let event = self.record(&mut history, kind, action.into(), actor);
+        let is_first = history.undelivered.is_empty();
+        history.undelivered.push_back((Instant::now() + ANSWER_FIRST, event));
+        if is_first {
+            let events = self.clone();
+            tokio::spawn(async move { events.deliver().await });
+        }
+    }
+
+    /// Tells listeners what they may receive by now, until nothing is undelivered.
+    async fn deliver(&self) {
+        loop {
+            let due = {
+                let mut history = lock(&self.history);
+                let now = Instant::now();
+                while history.undelivered.front().is_some_and(|(due, _)| *due <= now)
+                    && let Some((_, event)) = history.undelivered.pop_front()
+                {
+                    let _ = self.sender.send(event);
+                }
+                history.undelivered.front().map(|(due, _)| *due)
+            };
+            let Some(due) = due else { return };
+            tokio::time::sleep_until(due.into()).await;
+        }
+    }
+
+    fn record(
+        &self,
+        history: &mut History,
+        kind: ResourceKind,
+        action: String,
+        actor: Actor,
+    ) -> Arc<PublishedEvent> {
+        let number = history.next;
+        let event = Event { kind, action, actor, time: Timestamp::now() };
+        if let Some(database) = &self.database {
+            // That the disk is full must not stop what the event tells of.
+            database.keep(vec![Row::Event { number, event: event.clone() }]).forget();
+        }
+        let event = PublishedEvent::new(number, event);
+        if history.events.len() >= KEPT_EVENTS as usize {
+            history.events.pop_front();
+        }
+        history.events.push_back(Arc::clone(&event));
+        history.next += 1;
+        event
+    }
+
+    /// Records what happened to a container, and tells listeners.
     pub(crate) fn emit_container(&self, record: &Record, action: impl Into<String>, more: &[(&str, String)]) {
-        let mut attributes = record.settings.labels.clone().unwrap_or_default();
-        attributes.insert("image".to_owned(), record.settings.image.clone());
-        attributes.insert("name".to_owned(), record.name.clone());
-        for (name, value) in more {
-            attributes.insert((*name).to_owned(), value.clone());
-        }
-        let actor = Actor { id: record.id.to_string(), attributes };
-        self.emit(ResourceKind::Container, action, actor);
+        self.emit(ResourceKind::Container, action, container_actor(record, more));
     }
 
-    /// Tells listeners what happened to an image.
+    /// Records that a container is gone, and tells listeners when the answer is there.
+    pub(crate) fn emit_removal(&self, record: &Record) {
+        self.emit_after_answer(ResourceKind::Container, "destroy", container_actor(record, &[]));
+    }
+
+    /// Records what happened to an image, and tells listeners.
     pub fn emit_image(&self, action: &str, name: &str) {
         let attributes = [("name".to_owned(), name.to_owned())].into();
         self.emit(ResourceKind::Image, action, Actor { id: name.to_owned(), attributes });
     }
 
-    /// Keeps an event for the next daemon. That the disk is full must not stop what the event tells of.
-    fn save(&self, number: u64, event: &Event) {
-        let Some(database) = &self.database else { return };
-        let mut saved = database.save_event(number, event);
-        if number.is_multiple_of(FORGOTTEN) {
-            saved = saved.and_then(|()| database.forget_events(number.saturating_sub(u64::from(KEPT))));
-        }
-        match saved {
-            Ok(()) => self.complained.store(false, Ordering::Relaxed),
-            Err(error) if !self.complained.swap(true, Ordering::Relaxed) => {
-                tracing::warn!("events are not kept: {error}");
-            }
-            Err(_) => {}
-        }
-    }
-
     /// Starts to listen: no event is missed or seen twice between past and live.
     #[must_use]
     pub fn subscribe(&self) -> Subscription {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        Subscription { past: kept.events.iter().cloned().collect(), live: self.sender.subscribe() }
+        let history = lock(&self.history);
+        let live = Live {
+            receiver: self.sender.subscribe(),
+            history: Arc::clone(&self.history),
+            next: history.next,
+        };
+        Subscription { past: history.events.iter().cloned().collect(), live }
     }
 
     /// How many listen.
@@ -159,35 +240,77 @@ impl Events {
     }
 }
 
+/// What events say of a container.
+fn container_actor(record: &Record, more: &[(&str, String)]) -> Actor {
+    let mut attributes = record.settings.labels.clone().unwrap_or_default();
+    attributes.insert("image".to_owned(), record.settings.image.clone());
+    attributes.insert("name".to_owned(), record.name.clone());
+    for (name, value) in more {
+        attributes.insert((*name).to_owned(), value.clone());
+    }
+    Actor { id: record.id.to_string(), attributes }
+}
+
+fn lock(history: &Mutex<History>) -> MutexGuard<'_, History> {
+    history.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn actor(id: impl ToString) -> Actor {
+        Actor { id: id.to_string(), ..Actor::default() }
+    }
+
+    fn ids<'e>(events: impl IntoIterator<Item = &'e Arc<PublishedEvent>>) -> Vec<String> {
+        events.into_iter().map(|event| event.actor.id.clone()).collect()
+    }
 
     #[test]
     fn the_last_events_outlive_a_daemon_that_was_killed() {
         let directory = std::env::temp_dir().join(format!("berth-events-{}", std::process::id()));
         std::fs::create_dir_all(&directory).expect("a directory");
         let open = || {
-            let database = Database::open(&directory.join("state.db")).expect("a database");
-            Events::kept_in(Arc::new(database)).expect("the events")
+            let (database, saved) =
+                Database::open(&directory.join("state.db"), Default::default()).expect("a database");
+            (saved.events.len(), Events::kept_in(Arc::new(database), saved.events))
         };
-        let events = open();
+        let (_, events) = open();
         for number in 0..3000 {
-            let actor = Actor { id: number.to_string(), ..Actor::default() };
-            events.emit(ResourceKind::Container, "top", actor);
+            events.emit(ResourceKind::Container, "top", actor(number));
         }
+        events.database.as_ref().expect("it").flush().wait_blocking().expect("all is written");
         // Nothing is written at the end: this is how a killed daemon leaves it.
         std::mem::forget(events);
-        let events = open();
-        let ids = |events: &Events| -> Vec<String> {
-            events.subscribe().past.iter().map(|event| event.actor.id.clone()).collect()
-        };
-        let expected: Vec<String> = (3000 - KEPT..3000).map(|number| number.to_string()).collect();
-        assert_eq!(ids(&events), expected);
-        events.emit(ResourceKind::Container, "top", Actor { id: "next".to_owned(), ..Actor::default() });
-        let rows = events.database.as_ref().expect("it").events(u32::MAX).expect("rows").len();
-        assert!(rows <= KEPT as usize + 130, "{rows} rows are kept");
-        assert_eq!(ids(&open()).last().map(String::as_str), Some("next"));
+        let (rows, events) = open();
+        let expected: Vec<String> = (3000 - KEPT_EVENTS..3000).map(|number| number.to_string()).collect();
+        assert_eq!(ids(&events.subscribe().past), expected);
+        assert!(rows <= KEPT_EVENTS as usize, "{rows} rows are read");
+        events.emit(ResourceKind::Container, "top", actor("next"));
+        drop(events);
+        assert_eq!(ids(&open().1.subscribe().past).last().map(String::as_str), Some("next"));
         std::fs::remove_dir_all(&directory).expect("removed");
+    }
+
+    #[tokio::test]
+    async fn an_event_that_waits_for_its_answer_is_past_at_once_and_live_once_in_order() {
+        let events = Events::default();
+        let mut listener = events.subscribe().live;
+        events.emit(ResourceKind::Container, "create", actor("first"));
+        events.emit_after_answer(ResourceKind::Container, "destroy", actor("removed"));
+        events.emit(ResourceKind::Container, "create", actor("last"));
+        assert_eq!(ids([&listener.try_recv().expect("the first")]), ["first"]);
+        assert!(listener.try_recv().is_err(), "it waits, and what is behind it");
+        let Subscription { past, live: mut later } = events.subscribe();
+        assert_eq!(ids(&past), ["first", "removed", "last"]);
+        let mut ended = events.subscribe().live;
+        ended.next = 0;
+        assert_eq!(ids(&ended.take_undelivered()), ["removed", "last"]);
+        for expected in ["removed", "last"] {
+            assert_eq!(ids([&listener.recv().await.expect("it")]), [expected]);
+        }
+        events.emit(ResourceKind::Container, "create", actor("new"));
+        assert_eq!(ids([&later.recv().await.expect("it")]), ["new"], "what was past is not live again");
     }
 }

@@ -10,11 +10,10 @@ use shim_protocol::{Answer, Attach, FailureKind, Request};
 use crate::cgroup_moves::CgroupMoves;
 use crate::clients::{ClientNumbers, DETACH_KEYS};
 use crate::container::execs::Exec;
-use crate::container::saved_exec::{ExecConfig, ExecState, SavedExec};
+use crate::container::saved_exec::{ExecConfig, ExecState};
 use crate::container::security::SecurityOptions;
 use crate::container::specification::{self, put_variable};
 use crate::container::{Command, Container, Decision, Record, Refusal, capabilities, decide, resources};
-use crate::database::Database;
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::events::Events;
@@ -22,6 +21,7 @@ use crate::networking::Networking;
 use crate::options::Options;
 use crate::random;
 use crate::shim::RequestError;
+use crate::store::{Database, ExecRow, Row};
 
 /// How long the notice of an exec's end may take once its process is gone.
 const END_NOTICE: Duration = Duration::from_secs(1);
@@ -75,7 +75,7 @@ impl Execs {
     ///
     /// # Errors
     /// No command, an unknown container, or one that does not run.
-    pub fn create(&self, reference: &str, config: ExecConfig) -> Result<ExecId, Error> {
+    pub async fn create(&self, reference: &str, config: ExecConfig) -> Result<ExecId, Error> {
         if config.cmd.is_empty() {
             return Err(Error::NoExecCommand);
         }
@@ -85,17 +85,14 @@ impl Execs {
         self.cgroup_moves.prepare();
         let id = ExecId::from_random(random::bytes());
         let container_id = record.id.clone();
-        let exec = Exec::from(SavedExec {
-            id: id.clone(),
-            container: container_id.clone(),
-            config,
-            state: ExecState::Created,
-        });
-        exec.save(&self.database);
+        let exec = Exec::new(id.clone(), container_id.clone(), config);
+        let saved = exec.save(&self.database);
         let action = format!("exec_create: {}", exec.command_line());
         container.execs.insert(exec);
         self.directory.insert_exec(id.clone(), container_id);
         self.events.emit_container(&record, action, &[("execID", id.to_string())]);
+        // Whoever has its id finds it after a crash of the daemon too; a failure is retried.
+        let _ = saved.wait().await;
         Ok(id)
     }
 
@@ -109,7 +106,7 @@ impl Execs {
         if !exec.take() {
             return Err(Error::ExecAlreadyRun(id.to_owned()));
         }
-        exec.save(&self.database);
+        exec.save(&self.database).forget();
         Ok(ExecSession { start: Some(ExecStart { execs: Arc::clone(self), exec, container, terminal }) })
     }
 
@@ -170,7 +167,7 @@ impl Execs {
         for exec in begun {
             if let Some((_, process)) = running.iter().find(|(id, _)| *id == exec.id) {
                 exec.note_start(process.pid);
-                exec.save(&self.database);
+                exec.save(&self.database).forget();
             } else if tokio::time::timeout(END_NOTICE, exec.ended()).await.is_err() {
                 // How it ended would have been reported with the connection, if it ever ran.
                 container.execs.note_end(&exec.id, LOST, &self.database);
@@ -179,17 +176,16 @@ impl Execs {
     }
 
     /// Takes over the execs that an earlier daemon saved, those of containers that still run.
-    pub(crate) fn restore(&self) -> Result<(), Error> {
-        for saved in self.database.execs()? {
-            let container = self.directory.get(&saved.container);
+    pub(crate) fn restore(&self, saved: Vec<ExecRow>) {
+        for row in saved {
+            let container = self.directory.get(&row.container);
             let Some(container) = container.filter(|container| container.record().is_running()) else {
-                self.database.delete_execs(&saved.container)?;
+                self.database.keep(vec![Row::NoExecs(row.container)]).forget();
                 continue;
             };
-            self.directory.insert_exec(saved.id.clone(), saved.container.clone());
-            container.execs.insert(Exec::from(saved));
+            self.directory.insert_exec(row.id.clone(), row.container.clone());
+            container.execs.insert(Exec::from(row));
         }
-        Ok(())
     }
 }
 
@@ -233,7 +229,7 @@ impl ExecStart {
         match &started {
             Ok(pid) => {
                 exec.note_start(*pid);
-                exec.save(&execs.database);
+                exec.save(&execs.database).forget();
             }
             Err((_, code)) => container.execs.note_end(&exec.id, *code, &execs.database),
         }

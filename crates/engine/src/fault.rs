@@ -1,5 +1,5 @@
 //! Steps that tests can make fail: `BERTH_FAULT` names one, and every start fails there. A step of
-//! the network (`network::Step`) fails once.
+//! the network (`network::Step`) fails once; for those of the database see `store::Faults`.
 
 use std::sync::LazyLock;
 
@@ -16,6 +16,11 @@ pub(crate) fn check(step: &str) -> Result<(), Error> {
         Some(wanted) if wanted == step => Err(Error::refused(format!("fault injected at {step}"))),
         _ => Ok(()),
     }
+}
+
+/// The database's faults.
+pub(crate) fn of_database() -> crate::store::Faults {
+    STEP.as_deref().map(crate::store::Faults::parse).unwrap_or_default()
 }
 
 /// The network's faults: the step that is to fail, if it is one of the network's.

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use images::registry::{Client, RegistrySettings};
-use images::{ImageUse, Removal, RemoveOptions};
+use images::{Removal, RemoveOptions};
 
-use crate::directory::Directory;
 use crate::error::Error;
 use crate::events::Events;
 use crate::outcome::joined;
@@ -16,23 +15,12 @@ use crate::record::Record;
 pub struct Images {
     store: images::Store,
     client: RwLock<Arc<Client>>,
-    directory: Arc<Directory>,
     events: Arc<Events>,
 }
 
 impl Images {
-    pub(crate) fn new(
-        store: images::Store,
-        settings: RegistrySettings,
-        directory: &Arc<Directory>,
-        events: &Arc<Events>,
-    ) -> Self {
-        Self {
-            store,
-            client: RwLock::new(Arc::new(Client::new(settings))),
-            directory: Arc::clone(directory),
-            events: Arc::clone(events),
-        }
+    pub(crate) fn new(store: images::Store, settings: RegistrySettings, events: &Arc<Events>) -> Self {
+        Self { store, client: RwLock::new(Arc::new(Client::new(settings))), events: Arc::clone(events) }
     }
 
     /// The image store.
@@ -46,8 +34,7 @@ impl Images {
     /// # Errors
     /// When the image is not there any more.
     pub fn lower_directories(&self, record: &Record) -> Result<Vec<PathBuf>, Error> {
-        let image = self.store.image(&record.image).map_err(Error::Image)?;
-        Ok(self.store.lower_directories(&image))
+        self.store.lower_directories_of(&record.image).map_err(Error::Image)
     }
 
     /// Removes an image or a name of it, and tells listeners.
@@ -61,9 +48,8 @@ impl Images {
     ) -> Result<Vec<Removal>, Error> {
         let (images, reference) = (Arc::clone(self), reference.to_owned());
         let work = tokio::task::spawn_blocking(move || {
-            let uses = images.uses();
             let id = images.store.resolve_id(&reference).map(|id| id.hexadecimal());
-            let removed = images.store.remove(&reference, options, &uses).map_err(Error::Image)?;
+            let removed = images.store.remove(&reference, options).map_err(Error::Image)?;
             let id = id.unwrap_or_default();
             for removal in &removed {
                 match removal {
@@ -84,7 +70,7 @@ impl Images {
         }
         let images = Arc::clone(self);
         let work = tokio::task::spawn_blocking(move || {
-            let removed = images.store.remove_leaving(&images.uses()).map_err(Error::Image)?;
+            let removed = images.store.remove_leaving().map_err(Error::Image)?;
             for removal in &removed {
                 if let Removal::Deleted(id) = removal {
                     images.events.emit_image("delete", id);
@@ -96,14 +82,6 @@ impl Images {
         if let Err(error) = joined(work.await).and_then(|done| done) {
             tracing::warn!("cannot remove an image that no container uses any more: {error}");
         }
-    }
-
-    fn uses(&self) -> Vec<ImageUse> {
-        let record = |container: Arc<crate::container::Container>| {
-            let record = container.record();
-            ImageUse { container: record.id.clone(), image: record.image, running: record.is_running() }
-        };
-        self.directory.all().into_iter().map(record).collect()
     }
 
     /// The client that talks to registries.

@@ -7,7 +7,6 @@ use model::{
     ContainerId, ContainerSettings, Digest, MountPoint, NetworkMode, NetworkReference, ProcessReference,
     Timestamp,
 };
-use serde::{Deserialize, Serialize};
 
 /// Where a container is in its life.
 ///
@@ -19,8 +18,7 @@ use serde::{Deserialize, Serialize};
 ///    │               Exited ◀───────┴──────▶ Restarting ◀┘ (policy)
 ///    └── Removing ◀──rm── any
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Made, never run.
     Created,
@@ -56,7 +54,7 @@ impl Phase {
 }
 
 /// One container.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Record {
     /// Its id.
     pub id: ContainerId,
@@ -99,14 +97,13 @@ pub struct Record {
     /// Directories of its cgroup while it runs.
     pub cgroups: Vec<PathBuf>,
     /// Whether work froze it, such as a commit, that thaws it at its end.
-    #[serde(default)]
     pub frozen_for_work: bool,
     /// Whether its removal takes its anonymous volumes along.
-    #[serde(default)]
     pub volumes_go: bool,
     /// Lines that a remote log server did not take.
-    #[serde(default)]
     pub log_lines_dropped: u64,
+    /// Whether its settings could not be read when the daemon started: it can be removed, not started.
+    pub damaged: bool,
 }
 
 impl Record {

@@ -151,6 +151,14 @@ pub enum RemovalConflict {
     /// Other images are built on it.
     #[error("Conflict, {0} wasn't deleted")]
     HasChildren(String),
+    /// A container is being created of it.
+    #[error("Conflict, cannot delete {image} because the container {container} is being created from it")]
+    UsedByNew {
+        /// Short id of the image.
+        image: String,
+        /// Short id of the container.
+        container: String,
+    },
     /// A stopped container uses it.
     #[error("Conflict, cannot delete {image} because the container {container} is using it, use -f to force")]
     UsedByStopped {

@@ -45,10 +45,10 @@ pub use inspect::{DRIVER, GraphDriver, InspectedImage};
 pub use list::{ListFilter, ListedImage, UnknownFilter};
 pub use load::Loaded;
 pub use merged::is_occupied;
-pub use remove::{ImageUse, Removal, RemoveOptions};
+pub use remove::{ImageUse, ImageUsers, Removal, RemoveOptions, UseKind};
 pub use save::SavedImages;
 pub use store::{
-    AdoptedLayer, Image, Layer, LayerBlob, Naming, NewImage, Published, Store, TagPolicy, digest_of,
+    AdoptedLayer, Image, Layer, LayerBlob, Naming, NewImage, Published, Store, TagPolicy, digest_of, keep_log,
 };
 pub use tar::ArchiveError;
 pub use tree::Accounts as HostAccounts;

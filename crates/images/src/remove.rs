@@ -15,10 +15,28 @@ use crate::store::{ImageRecord, Index, Name, Store, names_of};
 pub struct ImageUse {
     /// The container.
     pub container: ContainerId,
-    /// The image it was made of.
+    /// The image it is made of.
     pub image: Digest,
-    /// Whether it runs, paused or not.
-    pub running: bool,
+    /// How it uses it.
+    pub kind: UseKind,
+}
+
+/// How a container uses its image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UseKind {
+    /// It is being created: the image must stay until it is.
+    Creating,
+    /// It does not run.
+    Stopped,
+    /// It runs, paused or not.
+    Running,
+}
+
+/// Knows which containers use images.
+pub trait ImageUsers: Send + Sync {
+    /// The containers that use images now. It is asked while nobody can begin to use one, see
+    /// [`Store::resolve_for_use`].
+    fn uses(&self) -> Vec<ImageUse>;
 }
 
 /// How to remove.
@@ -42,24 +60,21 @@ pub enum Removal {
 impl Store {
     /// Removes a name, or an image with all its names and its unnamed parents. An image that stopped
     /// containers use loses its names when force is asked for: they start, are copied from and committed
-    /// as before, and it goes with the last of them, see [`Store::remove_leaving`]. `uses` are the
-    /// containers as they are now; the caller keeps new ones from being made meanwhile.
+    /// as before, and it goes with the last of them, see [`Store::remove_leaving`].
     ///
     /// # Errors
     /// `NotFound`; `Conflict` when the image is in use, has children or several names.
-    pub fn remove(
-        &self,
-        text: &str,
-        options: RemoveOptions,
-        uses: &[ImageUse],
-    ) -> Result<Vec<Removal>, Error> {
+    pub fn remove(&self, text: &str, options: RemoveOptions) -> Result<Vec<Removal>, Error> {
         if text.is_empty() {
             return Err(Error::BlankName);
         }
         let writing = self.begin_change();
         let Plan { names, doomed, leaving } = {
-            let index = self.index();
-            plan(&index, text, options, uses)?
+            // Whoever wants to use an image now waits for this lock, and finds it doomed.
+            let mut index = self.index_mut();
+            let plan = plan(&index, text, options, &self.uses())?;
+            index.doomed_images.extend(plan.doomed.iter().map(|image| image.id));
+            plan
         };
         let shown = names.iter().map(|name| Removal::Untagged(name.shown()));
         let deleted = doomed.iter().map(|image| Removal::Deleted(image.id.hexadecimal()));
@@ -82,18 +97,20 @@ impl Store {
     ///
     /// # Errors
     /// `Internal` when the disk fails.
-    pub fn remove_leaving(&self, uses: &[ImageUse]) -> Result<Vec<Removal>, Error> {
+    pub fn remove_leaving(&self) -> Result<Vec<Removal>, Error> {
         let mut removals = Vec::new();
         while self.has_leaving() {
             let writing = self.begin_change();
             let doomed = {
-                let index = self.index();
+                let mut index = self.index_mut();
+                let uses = self.uses();
                 let is_free =
                     |id: &&Digest| !index.has_children(id) && !uses.iter().any(|usage| usage.image == **id);
                 let free = index.leaving.iter().find(is_free).and_then(|id| index.images.get(id)).cloned();
                 let Some(image) = free else { break };
                 let mut doomed = vec![image];
-                doomed_parents(&index, &mut doomed, uses);
+                doomed_parents(&index, &mut doomed, &uses);
+                index.doomed_images.extend(doomed.iter().map(|image| image.id));
                 doomed
             };
             removals.extend(doomed.iter().map(|image| Removal::Deleted(image.id.hexadecimal())));
@@ -180,7 +197,11 @@ fn check_uses(
     let concerned = |usage: &&ImageUse| is_ancestor(index, &image.id, usage.image);
     let short = image.id.short();
     let used: Vec<&ImageUse> = uses.iter().filter(concerned).collect();
-    let running = used.iter().find(|usage| usage.running);
+    if let Some(usage) = used.iter().find(|usage| usage.kind == UseKind::Creating) {
+        let container = usage.container.short().to_owned();
+        return Err(RemovalConflict::UsedByNew { image: short, container });
+    }
+    let running = used.iter().find(|usage| usage.kind == UseKind::Running);
     match (running, used.first()) {
         (Some(usage), _) => {
             let container = usage.container.short().to_owned();

@@ -28,6 +28,24 @@ impl Store {
         self.with_config(&record)
     }
 
+    /// Finds an image for a container that is being created. `register` notes the use where
+    /// [`ImageUsers`](crate::ImageUsers) finds it: from then on no removal takes the image.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`], also when the image is just being removed.
+    pub fn resolve_for_use(&self, text: &str, register: impl FnOnce(Digest)) -> Result<Image, Error> {
+        let record = {
+            let index = self.index();
+            let (record, _) = find(&index, text)?;
+            if index.doomed_images.contains(&record.id) {
+                return Err(Error::NoSuchImage(text.to_owned()));
+            }
+            register(record.id);
+            record
+        };
+        self.with_config(&record)
+    }
+
     /// Finds an image's id as [`Self::resolve`] does, without reading its config.
     ///
     /// # Errors

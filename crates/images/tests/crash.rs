@@ -26,7 +26,7 @@ fn work_until_killed(root: &Path) {
         store.import(&archive.finish()[..], &options).expect("imported");
         let mut saved = Vec::new();
         store.save(&[&name]).expect("saved").write(&mut saved).expect("written");
-        store.remove(&name, RemoveOptions::default(), &[]).expect("removed");
+        store.remove(&name, RemoveOptions::default()).expect("removed");
         store.load(&saved[..]).expect("loaded");
     }
 }

@@ -3,9 +3,11 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use berth_images::{
-    Error, Image, ImageUse, ImportOptions, Layer, ListFilter, NewImage, Removal, RemoveOptions, Store,
+    Error, Image, ImageUse, ImageUsers, ImportOptions, Layer, ListFilter, NewImage, Removal, RemoveOptions,
+    Store, UseKind,
 };
 use model::{ContainerId, ImageReference};
 use support::{Archive, Scratch};
@@ -69,11 +71,26 @@ impl Fixture {
 
     fn remove(&self, name: &str, force: bool, uses: &[ImageUse]) -> Result<Vec<Removal>, String> {
         let options = RemoveOptions { force, keep_parents: false };
-        self.store.remove(name, options, uses).map_err(|error| error.to_string())
+        self.store.set_users(Arc::new(Fixed(uses.to_vec())));
+        self.store.remove(name, options).map_err(|error| error.to_string())
+    }
+
+    fn remove_leaving(&self, uses: &[ImageUse]) -> Result<Vec<Removal>, berth_images::Error> {
+        self.store.set_users(Arc::new(Fixed(uses.to_vec())));
+        self.store.remove_leaving()
     }
 
     fn layer_directories(&self) -> usize {
         std::fs::read_dir(self.scratch.path().join("layers")).expect("layers").count()
+    }
+}
+
+/// Containers that stay as they are.
+struct Fixed(Vec<ImageUse>);
+
+impl ImageUsers for Fixed {
+    fn uses(&self) -> Vec<ImageUse> {
+        self.0.clone()
     }
 }
 
@@ -85,8 +102,8 @@ fn deleted(image: &Image) -> Removal {
     Removal::Deleted(image.id.hexadecimal())
 }
 
-fn usage(image: &Image, running: bool) -> ImageUse {
-    ImageUse { container: ContainerId::from_random([0xcc; 32]), image: image.id, running }
+fn usage(image: &Image, kind: UseKind) -> ImageUse {
+    ImageUse { container: ContainerId::from_random([0xcc; 32]), image: image.id, kind }
 }
 
 #[test]
@@ -173,7 +190,10 @@ fn removal_takes_names_first_then_the_image_and_its_unnamed_parents() {
         &id[..12]
     );
     assert_eq!(fixture.remove(&id[..12], false, &[]), Err(several));
-    assert_eq!(fixture.remove("other:v1", false, &[usage(&head, true)]), Ok(vec![untagged("other:v1")]));
+    assert_eq!(
+        fixture.remove("other:v1", false, &[usage(&head, UseKind::Running)]),
+        Ok(vec![untagged("other:v1")])
+    );
     assert_eq!(fixture.remove("head", false, &[]), Ok(vec![untagged("head:latest"), deleted(&head)]));
     let parent = middle.id.hexadecimal();
     assert_eq!(fixture.remove(&parent, true, &[]), Err(format!("Conflict, {parent} wasn't deleted")));
@@ -203,22 +223,22 @@ fn containers_keep_their_images() {
     let forced = format!(
         "Conflict, cannot force delete {short} because the running container {container} is using it, stop it and retry"
     );
-    assert_eq!(fixture.remove("head", false, &[usage(&head, false)]), Err(stopped));
-    assert_eq!(fixture.remove("head", false, &[usage(&head, true)]), Err(running));
-    assert_eq!(fixture.remove("head", true, &[usage(&head, true)]), Err(forced));
-    let parent = fixture.remove("base", false, &[usage(&head, true)]).expect_err("a child runs");
+    assert_eq!(fixture.remove("head", false, &[usage(&head, UseKind::Stopped)]), Err(stopped));
+    assert_eq!(fixture.remove("head", false, &[usage(&head, UseKind::Running)]), Err(running));
+    assert_eq!(fixture.remove("head", true, &[usage(&head, UseKind::Running)]), Err(forced));
+    let parent = fixture.remove("base", false, &[usage(&head, UseKind::Running)]).expect_err("a child runs");
     assert!(parent.contains(&format!("cannot delete {}", base.id.short())), "{parent}");
     // By force it only loses its names: the container starts as before, and takes the image with it.
-    let used = [usage(&head, false)];
+    let used = [usage(&head, UseKind::Stopped)];
     assert_eq!(fixture.remove("head", true, &used), Ok(vec![untagged("head:latest")]));
-    assert_eq!(fixture.store.remove_leaving(&used).expect("none"), []);
+    assert_eq!(fixture.remove_leaving(&used).expect("none"), []);
     let _ = fixture.store.image(&head.id).expect("still there");
     fixture.tag(&head, "again");
-    assert_eq!(fixture.store.remove_leaving(&[]).expect("none"), [], "a name keeps it");
+    assert_eq!(fixture.remove_leaving(&[]).expect("none"), [], "a name keeps it");
     fixture.tag(&head, "again");
     assert_eq!(fixture.remove("again", true, &used), Ok(vec![untagged("again:latest")]));
-    assert_eq!(fixture.store.remove_leaving(&[]).expect("removed"), [deleted(&head)]);
-    let kept = fixture.store.remove("base", RemoveOptions { force: false, keep_parents: true }, &[]);
+    assert_eq!(fixture.remove_leaving(&[]).expect("removed"), [deleted(&head)]);
+    let kept = fixture.store.remove("base", RemoveOptions { force: false, keep_parents: true });
     assert_eq!(kept.expect("removed"), vec![untagged("base:latest"), deleted(&base)]);
 }
 
@@ -276,4 +296,25 @@ fn ten_thousand_layers_are_refused() {
     let new = NewImage { config: config.as_bytes(), layers: &[], parent: None, legacy: None };
     let error = fixture.store.add_image(&new).expect_err("too many").to_string();
     assert_eq!(error, "the image has more than 500 layers");
+}
+
+#[test]
+fn what_a_container_is_being_created_from_is_kept_even_by_force() {
+    let fixture = Fixture::new();
+    let image = fixture.import(Some("app"), b"1");
+    let container = ContainerId::from_random([0xcc; 32]);
+    let kept = format!(
+        "Conflict, cannot delete {} because the container {} is being created from it",
+        image.id.short(),
+        container.short()
+    );
+    for force in [false, true] {
+        let uses = [usage(&image, UseKind::Creating)];
+        assert_eq!(fixture.remove("app", force, &uses), Err(kept.clone()));
+    }
+    let mut used = None;
+    assert_eq!(fixture.store.resolve_for_use("app", |id| used = Some(id)).map(|image| image.id).ok(), used);
+    assert_eq!(used, Some(image.id));
+    fixture.remove("app", false, &[]).expect("removed");
+    assert!(fixture.store.resolve_for_use("app", |id| used = Some(id)).is_err());
 }

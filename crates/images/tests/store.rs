@@ -105,7 +105,7 @@ fn a_layer_that_is_let_go_while_its_image_is_removed_goes_with_it() {
                 std::thread::sleep(std::time::Duration::from_micros(round * 50));
                 drop(held);
             });
-            store.remove("it", RemoveOptions::default(), &[]).expect("removed");
+            store.remove("it", RemoveOptions::default()).expect("removed");
         });
         let left: Vec<_> = std::fs::read_dir(scratch.path().join("layers")).expect("layers").collect();
         assert!(left.is_empty(), "round {round}: {left:?}");

@@ -2,6 +2,7 @@
 //!
 //! The number of rounds with `kill -9` is small by default; `BERTH_CRASH_ROUNDS=300` makes a long test of it.
 
+mod database;
 mod workload;
 
 use std::collections::BTreeSet;

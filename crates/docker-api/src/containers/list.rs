@@ -33,7 +33,9 @@ pub(super) async fn list(call: &Call<'_>) -> Handled {
     let now = Timestamp::now();
     let mut summaries = Vec::new();
     for record in selection.choose(&records) {
-        let sizes = if with_sizes { call.engine.files.sizes(record).await? } else { (0, 0) };
+        let sizes = if with_sizes { call.engine.files.sizes(record).await? } else { Some((0, 0)) };
+        // It has gone since the list was made.
+        let Some(sizes) = sizes else { continue };
         let aliases = aliases.remove(&record.id).unwrap_or_default();
         summaries.push(ContainerSummary::new(record, aliases, sizes, now));
     }

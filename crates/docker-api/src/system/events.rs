@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{PublishedEvent, Subscription};
+use engine::{Live, PublishedEvent, Subscription};
 use http::StatusCode;
 use model::{Event, Timestamp};
-use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use crate::filters::Filters;
@@ -48,7 +47,7 @@ pub(super) async fn events(call: Call<'_>) -> Handled {
         let heard = tokio::select! {
             biased;
             // What happened before the end is heard even when both are here.
-            () = &mut end => listener.hear_rest(Vec::new(), Ending::Until),
+            () = &mut end => listener.hear_last(),
             heard = listener.hear() => heard,
             _ = &mut departure => return Err(ApiError::Gone),
         };
@@ -83,7 +82,7 @@ struct Heard {
 
 /// One client's wishes and its place in the stream of events.
 struct Listener {
-    live: Receiver<Arc<PublishedEvent>>,
+    live: Live,
     span: Span,
     filter: EventFilter,
 }
@@ -114,6 +113,17 @@ impl Listener {
         }
         let mut heard = self.hear_rest(lines, Ending::Until);
         heard.ending = heard.ending.filter(|ending| *ending == Ending::TooSlow);
+        heard
+    }
+
+    /// Takes the events that are there at the end, those too that listeners receive later only.
+    fn hear_last(&mut self) -> Heard {
+        let mut heard = self.hear_rest(Vec::new(), Ending::Until);
+        if heard.ending == Some(Ending::Until) {
+            for event in self.live.take_undelivered().iter().filter(|event| self.wants(event)) {
+                write_line(&mut heard.lines, event);
+            }
+        }
         heard
     }
 

@@ -225,8 +225,7 @@ pub(crate) fn volumes<'a, T>(
 fn graph_driver(engine: &Engine, record: &Record, directory: &Path) -> GraphDriver {
     let path = |name: &str| directory.join(name).display().to_string();
     let images = engine.images.store();
-    let image = images.image(&record.image);
-    let lower = image.map(|image| images.lower_directories(&image)).unwrap_or_default();
+    let lower = images.lower_directories_of(&record.image).unwrap_or_default();
     let lower: Vec<String> = lower.iter().map(|layer| layer.display().to_string()).collect();
     // There is no merged directory on the host: the root is mounted in the container's own namespace.
     let merged =

@@ -12,7 +12,6 @@ use crate::container::restart::Restarter;
 use crate::container::start::Starter;
 use crate::container::stop::Stopper;
 use crate::container::{Container, Record};
-use crate::database::Database;
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::events::Events;
@@ -22,7 +21,6 @@ use crate::paths::Paths;
 
 /// All containers of the engine. The verbs run to their end even when their caller stops waiting.
 pub struct Containers {
-    pub(crate) database: Arc<Database>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) events: Arc<Events>,
     pub(crate) networking: Arc<Networking>,

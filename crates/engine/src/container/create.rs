@@ -8,7 +8,6 @@ use model::{
 
 use crate::cgroup_moves::CgroupMoves;
 use crate::container::{Container, Phase, Record, modes, settings};
-use crate::database::{Database, Durability, VolumeRows};
 use crate::directory::Directory;
 use crate::error::{Error, file_error};
 use crate::events::Events;
@@ -16,6 +15,7 @@ use crate::image::Images;
 use crate::networking::Networking;
 use crate::options::Options;
 use crate::paths::Paths;
+use crate::store::{Database, Durability, Row};
 use crate::volumes::Volumes;
 use crate::{names, random};
 
@@ -79,10 +79,13 @@ impl Creator {
         if settings.image.is_empty() {
             return Err(Error::refused("No command specified"));
         }
+        let id = ContainerId::from_random(random::bytes());
+        // Held until the container is in the directory: no removal takes the image before.
+        let mut claim = None;
         let image = self
             .images
             .store()
-            .resolve(&settings.image)
+            .resolve_for_use(&settings.image, |image| claim = Some(self.directory.claim_image(&id, image)))
             .map_err(|error| unknown_image(&settings.image, error))?;
         settings::merge_image(&mut settings, image.config.config.clone().unwrap_or_default());
         if settings.health_check.as_ref().is_some_and(model::HealthCheck::is_asked_for) {
@@ -92,7 +95,6 @@ impl Creator {
         let links = self.networking.resolve_links(&settings.host)?;
         modes::check_links(&settings.host)?;
         self.check_joined(&settings.host)?;
-        let id = ContainerId::from_random(random::bytes());
         if settings.hostname.is_empty() {
             settings.hostname = default_hostname(&settings.host, &id);
         }
@@ -121,8 +123,12 @@ impl Creator {
             frozen_for_work: false,
             volumes_go: false,
             log_lines_dropped: 0,
+            damaged: false,
         };
-        let save = |record: &Record, volumes: &VolumeRows| self.database.save(record, volumes, durability);
+        let save = |record: &Record, mut rows: Vec<Row>| {
+            rows.push(Row::Container(Arc::new(record.clone())));
+            self.database.write(rows, durability).wait_blocking()
+        };
         let made = self.make_directories(&record).and_then(|()| self.volumes.mount(&mut record, save));
         let volumes = match made {
             Ok(volumes) => volumes,
@@ -132,10 +138,14 @@ impl Creator {
                 return Err(error);
             }
         };
-        self.events.emit_container(&record, "create", &[]);
-        let id = record.id.clone();
-        self.directory.insert(Container::new(record));
         volumes.keep();
+        let id = record.id.clone();
+        let container = Container::new(record, Arc::clone(&self.database));
+        self.events.emit_container(&container.record(), "create", &[]);
+        self.directory.insert(container);
+        drop(claim);
+        // The event is there for whoever has the answer, after a crash of the daemon too.
+        let _ = self.database.flush().wait_blocking();
         Ok(Created { id, warnings })
     }
 
@@ -190,9 +200,15 @@ impl Creator {
     pub(crate) async fn adopt_host_settings(
         self: &Arc<Self>,
         container: &Arc<Container>,
-        mut host: HostSettings,
+        host: HostSettings,
     ) -> Result<(), Error> {
         let _order = container.transition.lock().await;
+        let (creator, container) = (Arc::clone(self), Arc::clone(container));
+        let work = tokio::task::spawn_blocking(move || creator.replace_host_settings(&container, host));
+        crate::outcome::joined(work.await)?
+    }
+
+    fn replace_host_settings(&self, container: &Container, mut host: HostSettings) -> Result<(), Error> {
         settings::check_host(&host)?;
         crate::warnings::discard_unsupported(&mut host.resources);
         settings::adopt_default_log(&mut host.log, &self.options.log);
@@ -202,10 +218,20 @@ impl Creator {
         modes::check(&before.settings, &host)?;
         let mut changed = Record { links, ..Record::clone(&before) };
         changed.settings.host = host;
-        let save = |changed: &Record, rows: &VolumeRows| {
+        let put = |from: &Record| {
+            let Record { settings, links, mounts, .. } = from.clone();
+            move |record: &mut Record| {
+                (record.settings, record.links, record.mounts) = (settings, links, mounts);
+            }
+        };
+        let save = |changed: &Record, mut rows: Vec<Row>| {
             self.volumes.release(&before, &changed.mounts, |gone| {
-                let rows = VolumeRows { used: rows.used.clone(), gone };
-                container.update_with(&self.database, &rows, |record| record.clone_from(changed)).map(drop)
+                rows.extend(gone);
+                let saved = container.update_with(rows, put(changed)).1.wait_blocking();
+                if saved.is_err() {
+                    container.update(put(&before));
+                }
+                saved
             })
         };
         self.volumes.mount(&mut changed, save)?.keep();

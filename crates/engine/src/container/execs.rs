@@ -7,8 +7,8 @@ use std::time::Duration;
 use model::{ContainerId, ExecId};
 use tokio::sync::watch;
 
-use crate::container::saved_exec::{ExecConfig, ExecState, SavedExec};
-use crate::database::Database;
+use crate::container::saved_exec::{self, ExecConfig, ExecState};
+use crate::store::{Database, ExecRow, Row, Written};
 
 /// How long those who look at an exec wait for what came of its start.
 const START_ANSWER: Duration = Duration::from_secs(1);
@@ -24,14 +24,19 @@ pub struct Exec {
     state: watch::Sender<ExecState>,
 }
 
-impl From<SavedExec> for Exec {
-    fn from(saved: SavedExec) -> Self {
-        let SavedExec { id, container, config, state } = saved;
-        Self { id, container, config, state: watch::Sender::new(state) }
+impl From<ExecRow> for Exec {
+    fn from(row: ExecRow) -> Self {
+        let (config, state) = saved_exec::of_document(row.document);
+        Self { id: row.id, container: row.container, config, state: watch::Sender::new(state) }
     }
 }
 
 impl Exec {
+    /// One that was not started.
+    pub(crate) fn new(id: ExecId, container: ContainerId, config: ExecConfig) -> Self {
+        Self { id, container, config, state: watch::Sender::new(ExecState::Created) }
+    }
+
     /// Where it is in its life.
     #[must_use]
     pub fn state(&self) -> ExecState {
@@ -72,16 +77,10 @@ impl Exec {
     }
 
     /// Saves it, so that the next daemon knows it too.
-    pub(crate) fn save(&self, database: &Database) {
-        let saved = SavedExec {
-            id: self.id.clone(),
-            container: self.container.clone(),
-            config: self.config.clone(),
-            state: self.state(),
-        };
-        if let Err(error) = database.save_exec(&saved) {
-            tracing::warn!("cannot save exec {}: {error}", self.id);
-        }
+    pub(crate) fn save(&self, database: &Database) -> Written {
+        let (id, container) = (self.id.clone(), self.container.clone());
+        let row = saved_exec::row(id, container, self.config.clone(), self.state());
+        database.keep(vec![Row::Exec(row)])
     }
 
     /// Waits while it is known that it was started but not yet what came of it.
@@ -130,7 +129,7 @@ impl ContainerExecs {
     pub(crate) fn note_end(&self, id: &ExecId, code: i32, database: &Database) {
         let Some(exec) = self.find(id) else { return };
         if exec.note_end(code) {
-            exec.save(database);
+            exec.save(database).forget();
         }
     }
 

@@ -10,13 +10,13 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::container::follow_up::FollowUps;
 use crate::container::restart_policy::wants_restart;
 use crate::container::{Container, Phase, Record};
-use crate::database::Database;
 use crate::directory::Directory;
 use crate::disposal::remove_run_directory;
 use crate::events::Events;
 use crate::networking::Networking;
 use crate::paths::Paths;
 use crate::shim::Incoming;
+use crate::store::{Database, Row};
 
 /// 128 + SIGKILL: what a container whose shim died ended with.
 const KILLED: i32 = 137;
@@ -90,7 +90,7 @@ impl Supervisor {
                 | Notice::StartFailed { .. } => {}
             }
         }
-        self.exit_without_shim(container)
+        self.exit_without_shim(container).await
     }
 
     /// The shim reports it again on each new connection; listeners get it once.
@@ -98,24 +98,19 @@ impl Supervisor {
         if container.record().out_of_memory {
             return;
         }
-        match container.update(&self.database, |record| record.out_of_memory = true) {
-            Ok(record) => self.events.emit_container(&record, "oom", &[]),
-            Err(error) => tracing::error!("cannot record that {} ran out of memory: {error}", container.id()),
-        }
+        let record = container.update(|record| record.out_of_memory = true);
+        self.events.emit_container(&record, "oom", &[]);
     }
 
     /// The exit of a container whose shim is gone: its record on disk, or that it was killed.
-    pub(crate) fn exit_without_shim(&self, container: &Container) -> End {
+    pub(crate) async fn exit_without_shim(&self, container: &Container) -> End {
         let directory = self.paths.run(container.id());
         if let Some(exit) = read_exit(&directory.exit_record()) {
             return End::told(exit);
         }
         tracing::error!("the shim of container {} died: the container is taken down", container.id());
         let record = container.record();
-        let left = crate::shim::left_by(&directory);
-        let cgroups = left.as_ref().map_or(&record.cgroups, |left| &left.cgroups);
-        crate::cgroup::kill(cgroups, record.phase.process());
-        crate::cgroup::remove(cgroups);
+        crate::cgroup::take_down(directory, record.cgroups.clone(), record.phase.process()).await;
         let exit = Exit {
             code: KILLED,
             signal: Some(model::Signal::KILL),
@@ -163,10 +158,8 @@ impl Supervisor {
     fn forget_execs(&self, container: &Container) {
         let execs = container.execs.take_all();
         self.directory.forget_execs(&execs);
-        if !execs.is_empty()
-            && let Err(error) = self.database.delete_execs(container.id())
-        {
-            tracing::warn!("cannot forget the execs of container {}: {error}", container.id());
+        if !execs.is_empty() {
+            self.database.keep(vec![Row::NoExecs(container.id().clone())]).forget();
         }
     }
 
@@ -182,15 +175,14 @@ impl Supervisor {
             shim.kill();
         }
         container.set_shim(None);
-        crate::cgroup::remove(&container.record().cgroups);
-        let saved = container.update(&self.database, |record| {
+        crate::cgroup::remove(container.record().cgroups.clone()).await;
+        let (_, written) = container.update_saved(|record| {
             record.endpoint = None;
             record.cgroups = Vec::new();
         });
-        match saved {
-            Ok(_) => remove_run_directory(&self.paths.run(container.id())),
-            // A full disk, say: the shim's record stays for the next daemon.
-            Err(error) => tracing::error!("cannot record the exit of container {}: {error}", container.id()),
+        // When it is not written, on a full disk say, the shim's record stays for the next daemon.
+        if written.wait().await.is_ok() {
+            remove_run_directory(&self.paths.run(container.id()));
         }
     }
 }

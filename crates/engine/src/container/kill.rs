@@ -25,14 +25,14 @@ impl Stopper {
                     return Err(Error::NotRunning(record.id.to_string()).on("kill", reference));
                 }
             }
-            if stopper.cancel_restart(&container).await? {
+            if stopper.cancel_restart(&container).await {
                 return Ok(());
             }
             if record.is_paused() {
                 stopper.freezer.thaw(&container).await;
             }
             if asks_to_end(signal, record.settings.stop_signal.as_ref().map(|own| own.signal())) {
-                container.update(&stopper.database, |record| record.stopped_by_client = true)?;
+                container.update(|record| record.stopped_by_client = true);
             }
             let sent = if signal == Signal::KILL {
                 stopper.kill_processes(&container).await

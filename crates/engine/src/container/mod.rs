@@ -34,7 +34,7 @@ mod wait;
 pub(crate) mod waiting;
 mod words;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::ContainerId;
 use tokio::sync::watch;
@@ -43,9 +43,9 @@ pub use crate::record::{Phase, Record};
 pub use lifecycle::{Command, Decision, Refusal, decide};
 pub(crate) use transition::Transition;
 
-use crate::database::{Database, Durability, VolumeRows};
 use crate::error::Error;
 use crate::shim::Shim;
+use crate::store::{Database, Durability, Row, Written};
 use waiting::WaitingClients;
 
 /// One container of the engine.
@@ -55,9 +55,10 @@ use waiting::WaitingClients;
 pub struct Container {
     id: ContainerId,
     record: watch::Sender<Arc<Record>>,
-    /// Held while the record is read, changed and published. Says whether there is still a row, so that a
-    /// late change does not write a new one.
-    writing: Mutex<RowState>,
+    /// Held while the record is read, changed and shown again. Tells whether there is no row any
+    /// more, so that a late change does not make one again.
+    row_state: Mutex<RowState>,
+    database: Arc<Database>,
     /// Orders transitions: start, exit, pause, rename, removal.
     pub(crate) transition: Transition,
     shim: Mutex<Option<Arc<Shim>>>,
@@ -79,15 +80,27 @@ pub struct Container {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RowState {
     Saved,
-    Forgotten,
+    Deleted,
+}
+
+impl RowState {
+    /// What is written of a changed record.
+    fn rows(self, record: &Arc<Record>) -> Vec<Row> {
+        match self {
+            Self::Saved => vec![Row::Container(Arc::clone(record))],
+            Self::Deleted => Vec::new(),
+        }
+    }
 }
 
 impl Container {
-    pub(crate) fn new(record: Record) -> Arc<Self> {
+    /// A container whose row is in the database.
+    pub(crate) fn new(record: Record, database: Arc<Database>) -> Arc<Self> {
         Arc::new(Self {
             id: record.id.clone(),
             record: watch::Sender::new(Arc::new(record)),
-            writing: Mutex::new(RowState::Saved),
+            row_state: Mutex::new(RowState::Saved),
+            database,
             transition: Transition::default(),
             shim: Mutex::new(None),
             execs: execs::ContainerExecs::default(),
@@ -111,64 +124,83 @@ impl Container {
         Arc::clone(&self.record.borrow())
     }
 
+    /// Whether it is being removed.
+    pub(crate) fn is_going(&self) -> bool {
+        matches!(self.record().phase, Phase::Removing)
+    }
+
     /// Follows what is known of it.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Arc<Record>> {
         self.record.subscribe()
     }
 
-    /// Changes the record: saves it, then shows it to everyone. One change at a time, whoever makes it.
-    ///
-    /// # Errors
-    /// When it cannot be saved; then nothing is changed.
-    pub(crate) fn update(
-        &self,
-        database: &Database,
-        change: impl FnOnce(&mut Record),
-    ) -> Result<Arc<Record>, Error> {
-        self.update_with(database, &VolumeRows::default(), change)
+    /// Changes the record: shows it to everyone, and has its row written soon, however often that has to be
+    /// tried. One change at a time, whoever makes it.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Record)) -> Arc<Record> {
+        let (record, written) = self.update_saved(change);
+        written.forget();
+        record
     }
 
-    /// Changes the record, and in the same step the volumes that this concerns.
-    ///
-    /// # Errors
-    /// When it cannot be saved; then nothing is changed.
+    /// Changes the record as [`Self::update`] does, for those who wait until its row is written.
+    pub(crate) fn update_saved(&self, change: impl FnOnce(&mut Record)) -> (Arc<Record>, Written) {
+        let state = self.row_state();
+        let record = self.change(change);
+        let written = self.database.keep(state.rows(&record));
+        (record, written)
+    }
+
+    /// Changes the record, and in the same step other rows. This is tried once: who asks for it takes it back
+    /// by another change when it fails.
     pub(crate) fn update_with(
         &self,
-        database: &Database,
-        volumes: &VolumeRows,
+        mut rows: Vec<Row>,
         change: impl FnOnce(&mut Record),
-    ) -> Result<Arc<Record>, Error> {
-        let kept = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut record = Record::clone(&self.record());
-        change(&mut record);
-        match *kept {
-            RowState::Saved => database.save(&record, volumes, Durability::Crash)?,
-            RowState::Forgotten => {}
-        }
-        Ok(self.show(record))
+    ) -> (Arc<Record>, Written) {
+        let state = self.row_state();
+        let record = self.change(change);
+        rows.extend(state.rows(&record));
+        let written = self.database.write(rows, Durability::Crash);
+        (record, written)
     }
 
-    /// Deletes its row, for ever, and in the same step those of the volumes that go with it.
+    /// Deletes its row, and in the same step those of the volumes that go with it. Later changes of the
+    /// record make none again. Blocks until it is done.
     ///
     /// # Errors
-    /// When the database fails.
-    pub(crate) fn forget(&self, database: &Database, volumes: &VolumeRows) -> Result<(), Error> {
-        let mut kept = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        database.delete(&self.id, volumes)?;
-        *kept = RowState::Forgotten;
-        Ok(())
+    /// When the database fails; then the row is there as before.
+    pub(crate) fn delete_row(&self, mut rows: Vec<Row>) -> Result<(), Error> {
+        let written = {
+            let mut state = self.row_state();
+            *state = RowState::Deleted;
+            rows.push(Row::NoContainer(self.id.clone()));
+            self.database.write(rows, Durability::Crash)
+        };
+        let deleted = written.wait_blocking();
+        if deleted.is_err() {
+            let mut state = self.row_state();
+            *state = RowState::Saved;
+            // What changed meanwhile is in memory alone.
+            self.database.keep(vec![Row::Container(self.record())]).forget();
+        }
+        deleted
+    }
+
+    fn row_state(&self) -> MutexGuard<'_, RowState> {
+        self.row_state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Shows a change that need not outlive the daemon.
     pub(crate) fn publish(&self, change: impl FnOnce(&mut Record)) -> Arc<Record> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut record = Record::clone(&self.record());
-        change(&mut record);
-        self.show(record)
+        let _state = self.row_state();
+        self.change(change)
     }
 
-    fn show(&self, record: Record) -> Arc<Record> {
+    /// The caller holds the row's state.
+    fn change(&self, change: impl FnOnce(&mut Record)) -> Arc<Record> {
+        let mut record = Record::clone(&self.record());
+        change(&mut record);
         let record = Arc::new(record);
         self.record.send_replace(Arc::clone(&record));
         record

@@ -6,7 +6,6 @@ use model::ProcessReference;
 use shim_protocol::Request;
 
 use crate::container::{Command, Container, Decision, Phase, Record, Refusal, decide};
-use crate::database::Database;
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::events::Events;
@@ -14,7 +13,6 @@ use crate::shim::RequestError;
 
 /// Freezes and thaws containers.
 pub(crate) struct Freezer {
-    pub(crate) database: Arc<Database>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) events: Arc<Events>,
 }
@@ -82,12 +80,15 @@ impl Freezer {
             }
             error.of_running(container.id().as_str())
         })?;
-        container.update(&self.database, |record| {
+        let (record, written) = container.update_saved(|record| {
             if let Some(process) = record.phase.process() {
                 record.phase = next(process);
                 record.frozen_for_work &= command == Command::Pause;
             }
-        })
+        });
+        // The next daemon freezes or thaws it as its row says.
+        let _ = written.wait().await;
+        Ok(record)
     }
 
     /// Freezes a container that runs for work that needs it still; says whether it must be thawed again.
@@ -108,7 +109,8 @@ impl Freezer {
             return Ok(false);
         }
         // Noted first: if the daemon dies meanwhile, the next one thaws it.
-        container.update(&self.database, |record| record.frozen_for_work = true)?;
+        let (_, written) = container.update_saved(|record| record.frozen_for_work = true);
+        let _ = written.wait().await;
         match self.switch(container, Command::Pause).await {
             Ok(_) => Ok(true),
             // It ended by itself: what it left is what the work finds.

@@ -6,7 +6,6 @@ use tokio::sync::MutexGuard;
 
 use crate::container::stop::Stopper;
 use crate::container::{Command, Container, Decision, Phase, Refusal, decide};
-use crate::database::{Database, VolumeRows};
 use crate::directory::Directory;
 use crate::disposal::{delete_tree, remove_run_directory};
 use crate::error::{Error, file_error};
@@ -14,10 +13,8 @@ use crate::events::Events;
 use crate::image::Images;
 use crate::networking::Networking;
 use crate::paths::Paths;
+use crate::store::{Database, Row};
 use crate::volumes::Volumes;
-
-/// How long the event of a removal waits for its answer.
-const ANSWER_FIRST: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// How often a container is ended that others start again while it is removed by force.
 const ATTEMPTS: u32 = 20;
@@ -69,20 +66,25 @@ impl Remover {
             Decision::Refuse(Refusal::Removing) => return Err(Error::AlreadyRemoving),
             Decision::Refuse(_) => return Err(Error::RemoveRunning),
         }
-        let _order = self.until_removable(container, removal.force).await?;
+        let order = self.until_removable(container, removal.force).await?;
         let phase = container.record().phase;
-        let record = container.update(&self.database, |record| {
+        container.publish(|record| {
             record.phase = Phase::Removing;
             record.volumes_go = removal.volumes;
-        })?;
-        if let Err(error) = self.throw_away(container) {
-            container.update(&self.database, |record| record.phase = phase)?;
+        });
+        let (remover, own) = (Arc::clone(self), Arc::clone(container));
+        let work = tokio::task::spawn_blocking(move || remover.throw_away(&own));
+        if let Err(error) = crate::outcome::joined(work.await).and_then(|result| result) {
+            // Nothing has gone: it is what it was.
+            container.update(|record| record.phase = phase);
             return Err(error);
         }
+        drop(order);
         container.waiting_clients.clear();
         self.directory.forget_execs(&container.execs.take_all());
-        self.tell_removal(record);
         self.images.remove_leaving().await;
+        // The event is there for whoever has the answer, after a crash of the daemon too.
+        let _ = self.database.flush().wait().await;
         Ok(())
     }
 
@@ -97,7 +99,7 @@ impl Remover {
             if force && (phase.is_alive() || matches!(phase, Phase::Starting | Phase::Restarting)) {
                 self.stopper.end(container, Some(0)).await?;
             }
-            self.stopper.cancel_restart(container).await?;
+            self.stopper.cancel_restart(container).await;
             let order = container.transition.lock().await;
             match decide(container.record().phase, Command::Remove { force: false }) {
                 Decision::Run | Decision::AlreadyDone => return Ok(order),
@@ -110,47 +112,36 @@ impl Remover {
         Err(Error::RemoveRunning)
     }
 
-    /// Tells listeners of the removal a moment later: clients that wait for the event give up their
-    /// request when they see it, so the answer must be there first.
-    fn tell_removal(self: &Arc<Self>, record: Arc<crate::container::Record>) {
-        let events = Arc::clone(&self.events);
-        tokio::spawn(async move {
-            tokio::time::sleep(ANSWER_FIRST).await;
-            events.emit_container(&record, "destroy", &[]);
-        });
-    }
-
-    /// Moves the container's files out of sight, forgets its row, and deletes the files later.
-    fn throw_away(self: &Arc<Self>, container: &Container) -> Result<(), Error> {
+    /// Forgets a container's row, then moves its files out of sight, and deletes them later. Files without a
+    /// row are swept by the next daemon.
+    fn throw_away(&self, container: &Container) -> Result<(), Error> {
+        self.forget(container)?;
+        remove_run_directory(&self.paths.run(container.id()));
         let directory = self.paths.container(container.id());
         let trash = self.paths.trash().join(container.id().as_str());
-        remove_run_directory(&self.paths.run(container.id()));
         match std::fs::rename(&directory, &trash) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(file_error("move away", &directory)(error));
+            Ok(()) => {
+                tokio::task::spawn_blocking(move || delete_tree(&trash));
             }
-            _ => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!("{}", file_error("move away", &directory)(error)),
         }
-        self.forget(container)?;
-        tokio::task::spawn_blocking(move || delete_tree(&trash));
         Ok(())
     }
 
-    /// Forgets a container that is being removed: the links to it, then itself, with its volumes where they
-    /// go too.
+    /// Forgets a container that is being removed: its row, with those of its volumes where they go too, the
+    /// links to it, then itself.
     ///
     /// # Errors
-    /// When the database fails; then nothing is forgotten.
+    /// When the database fails; then the container is not forgotten.
     pub(crate) fn forget(&self, container: &Container) -> Result<(), Error> {
-        self.networking.forget_links_to(container.id());
         let record = container.record();
-        if !record.volumes_go {
-            container.forget(&self.database, &VolumeRows::default())?;
-            self.directory.remove(container);
-            return Ok(());
-        }
-        self.volumes.release(&record, &[], |gone| {
-            container.forget(&self.database, &VolumeRows { used: Vec::new(), gone })?;
+        let kept = if record.volumes_go { &[][..] } else { &record.mounts };
+        self.volumes.release(&record, kept, |mut gone| {
+            gone.push(Row::NoExecs(record.id.clone()));
+            container.delete_row(gone)?;
+            self.events.emit_removal(&record);
+            self.networking.forget_links_to(&record.id);
             self.directory.remove(container);
             Ok(())
         })

@@ -25,15 +25,16 @@ impl Containers {
                 .reserve(&new, container.id())
                 .map_err(|error| Error::Rename(Box::new(error)))?;
             let old = container.record().name.clone();
-            let renamed = container.update(&containers.database, |record| record.name.clone_from(&new));
-            match renamed {
-                Ok(record) => {
+            let (record, written) = container.update_saved(|record| record.name.clone_from(&new));
+            match written.wait().await {
+                Ok(()) => {
                     containers.directory.release(&old);
                     containers.networking.refresh_links_to(&record);
                     containers.events.emit_container(&record, "rename", &[("oldName", format!("/{old}"))]);
                     Ok(())
                 }
                 Err(error) => {
+                    container.update(|record| record.name.clone_from(&old));
                     containers.directory.release(&new);
                     Err(error)
                 }

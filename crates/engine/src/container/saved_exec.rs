@@ -1,10 +1,11 @@
 //! What is kept of an exec: what it runs and how far it came.
 
 use model::{ContainerId, ExecId};
-use serde::{Deserialize, Serialize};
+
+use crate::store::{ExecConfigDocument, ExecDocument, ExecRow, ExecStateDocument};
 
 /// What a client asks to run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the fields are the specification's")]
 pub struct ExecConfig {
     pub user: String,
@@ -19,8 +20,7 @@ pub struct ExecConfig {
 }
 
 /// Where an exec is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExecState {
     /// Made, not started.
     Created,
@@ -30,11 +30,57 @@ pub enum ExecState {
     Exited(i32),
 }
 
-/// An exec as it is saved.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct SavedExec {
-    pub(crate) id: ExecId,
-    pub(crate) container: ContainerId,
-    pub(crate) config: ExecConfig,
-    pub(crate) state: ExecState,
+/// What is saved of an exec.
+pub(crate) fn row(id: ExecId, container: ContainerId, config: ExecConfig, state: ExecState) -> ExecRow {
+    let ExecConfig {
+        user,
+        privileged,
+        tty,
+        attach_stdin,
+        attach_stdout,
+        attach_stderr,
+        cmd,
+        env,
+        working_dir,
+    } = config;
+    let config = ExecConfigDocument {
+        user,
+        privileged,
+        tty,
+        attach_stdin,
+        attach_stdout,
+        attach_stderr,
+        cmd,
+        env,
+        working_dir,
+    };
+    let state = match state {
+        ExecState::Created => ExecStateDocument::Created,
+        ExecState::Running(pid) => ExecStateDocument::Running(pid),
+        ExecState::Exited(code) => ExecStateDocument::Exited(code),
+    };
+    let document = ExecDocument { config, state };
+    ExecRow { id, container, document }
+}
+
+/// What of an exec was saved.
+pub(crate) fn of_document(document: ExecDocument) -> (ExecConfig, ExecState) {
+    let ExecDocument { config, state } = document;
+    let config = ExecConfig {
+        user: config.user,
+        privileged: config.privileged,
+        tty: config.tty,
+        attach_stdin: config.attach_stdin,
+        attach_stdout: config.attach_stdout,
+        attach_stderr: config.attach_stderr,
+        cmd: config.cmd,
+        env: config.env,
+        working_dir: config.working_dir,
+    };
+    let state = match state {
+        ExecStateDocument::Created => ExecState::Created,
+        ExecStateDocument::Running(pid) => ExecState::Running(pid),
+        ExecStateDocument::Exited(code) => ExecState::Exited(code),
+    };
+    (config, state)
 }

@@ -16,7 +16,6 @@ use crate::container::follow_up::FollowUps;
 use crate::container::restart_policy::wants_restart;
 use crate::container::start_inputs::StartLookup;
 use crate::container::{Command, Container, Decision, Phase, Record, Refusal, decide};
-use crate::database::Database;
 use crate::directory::Directory;
 use crate::disposal::remove_run_directory;
 use crate::error::{Error, file_error};
@@ -51,7 +50,6 @@ impl From<Error> for StartFailure {
 
 /// Starts containers.
 pub(crate) struct Starter {
-    pub(crate) database: Arc<Database>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) events: Arc<Events>,
     pub(crate) networking: Arc<Networking>,
@@ -130,7 +128,7 @@ impl Starter {
         match self.run_steps(container).await {
             Ok(()) => Ok(Outcome::Done),
             Err(failure) => {
-                self.record_failed_start(container, &failure, by_policy)?;
+                self.record_failed_start(container, &failure, by_policy);
                 Err(failure.error)
             }
         }
@@ -179,7 +177,7 @@ impl Starter {
         let started_at = wait_for_start(notices).await?;
         fault::check("started")?;
         container.set_shim(Some(Arc::clone(shim)));
-        let record = container.update(&self.database, |record| {
+        let record = container.update(|record| {
             record.phase = Phase::Running(gate.init);
             record.started_at = started_at;
             record.exit_code = 0;
@@ -188,7 +186,7 @@ impl Starter {
             record.frozen_for_work = false;
             record.log_lines_dropped = 0;
             record.cgroups = gate.cgroups;
-        })?;
+        });
         self.events.emit_container(&record, "start", &[]);
         self.networking.refresh_links_to(&record);
         Ok(())
@@ -224,7 +222,7 @@ impl Starter {
         }
         // A shim that was killed has removed no cgroup.
         let left = directory.clone();
-        let _ = tokio::task::spawn_blocking(move || crate::cgroup::take_down_shim(&left, &[])).await;
+        crate::cgroup::take_down(left, Vec::new(), None).await;
         remove_run_directory(directory);
     }
 
@@ -235,9 +233,9 @@ impl Starter {
         container: &Arc<Container>,
         failure: &StartFailure,
         by_policy: bool,
-    ) -> Result<(), Error> {
+    ) {
         let now = Timestamp::now();
-        let record = container.update(&self.database, |record| {
+        let record = container.update(|record| {
             record.phase = Phase::Exited;
             record.exit_code = failure.exit_code;
             record.error = failure.error.to_string();
@@ -252,7 +250,7 @@ impl Starter {
             if by_policy && wants_restart(record) {
                 record.phase = Phase::Restarting;
             }
-        })?;
+        });
         container.waiting_clients.clear();
         // What fails before there is a process to start is no start.
         if matches!(failure.error, Error::System { .. }) {
@@ -262,7 +260,6 @@ impl Starter {
         if record.is_restarting() {
             self.follow_ups.restart(container);
         }
-        Ok(())
     }
 
     async fn write_specification(
@@ -270,6 +267,9 @@ impl Starter {
         record: &Arc<Record>,
         directory: &RunDirectory,
     ) -> Result<(), StartFailure> {
+        if record.damaged {
+            return Err(Error::refused("its settings could not be read when the engine started").into());
+        }
         fault::check("look-up")?;
         let inputs = self.lookup.gather(record).await?;
         fault::check("specification")?;

@@ -112,7 +112,7 @@ impl StartLookup {
             }
         }
         for mount in record.mounts.iter().filter(|mount| !mount.name.is_empty()) {
-            self.volumes.ensure(&mount.name, |_| Ok(()))?;
+            self.volumes.ensure(mount)?;
         }
         Ok(())
     }

@@ -7,8 +7,7 @@ use model::Signal;
 use shim_protocol::Request;
 
 use crate::container::pause::Freezer;
-use crate::container::{Command, Container, Decision, Phase, decide};
-use crate::database::Database;
+use crate::container::{Command, Container, Decision, Phase, Record, decide};
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::events::Events;
@@ -23,7 +22,6 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Ends containers.
 pub(crate) struct Stopper {
-    pub(crate) database: Arc<Database>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) events: Arc<Events>,
     pub(crate) freezer: Arc<Freezer>,
@@ -63,13 +61,26 @@ impl Stopper {
         container: &Arc<Container>,
         grace: Option<i64>,
     ) -> Result<(), Error> {
-        if self.cancel_restart(container).await? {
+        if self.cancel_restart(container).await {
             return Ok(());
         }
         let record = container.record();
         let grace = grace.or(record.settings.stop_timeout).unwrap_or(DEFAULT_GRACE);
         let signal = record.settings.stop_signal.as_ref().map_or(Signal::TERM, |signal| signal.signal());
-        container.update(&self.database, |record| record.stopped_by_client = true)?;
+        let (_, written) = container.update_saved(|record| record.stopped_by_client = true);
+        self.end_processes(container, &record, signal, grace).await?;
+        // Whoever is told that it was stopped finds it so after a crash of the daemon too.
+        let _ = written.wait().await;
+        Ok(())
+    }
+
+    async fn end_processes(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        record: &Record,
+        signal: Signal,
+        grace: i64,
+    ) -> Result<(), Error> {
         if grace != 0 || signal == Signal::KILL {
             let limit = u64::try_from(grace).ok().map(Duration::from_secs);
             let ask = async {
@@ -103,17 +114,19 @@ impl Stopper {
     }
 
     /// Ends a container's wait for its restart; says whether it was waiting.
-    pub(crate) async fn cancel_restart(&self, container: &Arc<Container>) -> Result<bool, Error> {
+    pub(crate) async fn cancel_restart(&self, container: &Arc<Container>) -> bool {
         let _order = container.transition.lock().await;
         if !container.record().is_restarting() {
-            return Ok(false);
+            return false;
         }
         container.restart_cancelled.notify_waiters();
-        container.update(&self.database, |record| {
+        let (_, written) = container.update_saved(|record| {
             record.phase = Phase::Exited;
             record.stopped_by_client = true;
-        })?;
-        Ok(true)
+        });
+        // A failure is retried: it holds nobody up.
+        let _ = written.wait().await;
+        true
     }
 
     /// Kills a container's processes: through its shim, or with it when it does not answer.

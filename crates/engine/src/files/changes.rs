@@ -46,16 +46,22 @@ impl Files {
         joined(work.await)?
     }
 
-    /// Bytes of a container's own layer, and of all that it sees of its root.
+    /// Bytes of a container's own layer, and of all that it sees of its root: its own layer alone when its
+    /// image was removed by force. Nothing when the container is gone meanwhile.
     ///
     /// # Errors
     /// Layers that cannot be read.
-    pub async fn sizes(self: &Arc<Self>, record: &Arc<Record>) -> Result<(u64, u64), Error> {
+    pub async fn sizes(self: &Arc<Self>, record: &Arc<Record>) -> Result<Option<(u64, u64)>, Error> {
         let (files, record) = (Arc::clone(self), Arc::clone(record));
         let work = tokio::task::spawn_blocking(move || {
-            let own = images::tree_size(&files.paths.upper(&record.id)).map_err(Error::Image)?;
-            let image = files.images.store().image(&record.image).map_err(Error::Image)?;
-            Ok((own, own + image.virtual_size))
+            let own = images::tree_size(&files.paths.upper(&record.id)).map_err(Error::Image);
+            let is_here = files.directory.get(&record.id).is_some_and(|container| !container.is_going());
+            let of_image = files.images.store().virtual_size_of(&record.image).unwrap_or(0);
+            match own {
+                Ok(own) => Ok(Some((own, own + of_image))),
+                Err(_) if !is_here => Ok(None),
+                Err(error) => Err(error),
+            }
         });
         joined(work.await)?
     }

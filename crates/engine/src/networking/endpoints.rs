@@ -56,7 +56,7 @@ impl Networking {
         drop(self.endings.write().await);
     }
 
-    /// Reserves an endpoint, makes its link and its openings, and saves it, so that whatever
+    /// Reserves an endpoint, makes its link and its openings, and waits until that is saved, so that whatever
     /// happens to this daemon the next one knows whose address it is. A failure undoes all of it.
     fn wire(
         &self,
@@ -73,8 +73,11 @@ impl Networking {
                 true => Ok(()),
                 false => network.allow(&request.container, &openings),
             })
-            .map_err(Error::Network)
-            .and_then(|()| self.save_endpoint(container));
+            .map_err(Error::Network);
+        if wired.is_ok() {
+            // On a full disk it is tried again: the container runs meanwhile.
+            let _ = self.save_endpoint(container).wait_blocking();
+        }
         if wired.is_err()
             && let Err(undo) = network.disconnect(&request.container)
         {

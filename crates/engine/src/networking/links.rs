@@ -16,6 +16,7 @@ use super::service::Networking;
 use crate::container::{Container, Record};
 use crate::directory::Directory;
 use crate::error::Error;
+use crate::store::Written;
 
 /// How many containers may join each other's networks one after the other.
 const LONGEST_CHAIN: usize = 16;
@@ -159,16 +160,16 @@ impl Networking {
         if openings.is_empty() {
             return;
         }
-        let opened = self.network.allow(&record.id, &openings).map_err(Error::Network);
-        if let Err(error) = opened.and_then(|()| self.save_endpoint(parent)) {
-            tracing::warn!("cannot open the links of container {}: {error}", record.id);
+        match self.network.allow(&record.id, &openings) {
+            Ok(()) => self.save_endpoint(parent).forget(),
+            Err(error) => tracing::warn!("cannot open the links of container {}: {error}", record.id),
         }
     }
 
     /// Saves what the network knows of a container's endpoint.
-    pub(crate) fn save_endpoint(&self, container: &Container) -> Result<(), Error> {
+    pub(crate) fn save_endpoint(&self, container: &Container) -> Written {
         let endpoint = self.network.endpoint(container.id());
-        container.update(&self.database, |record| record.endpoint = endpoint).map(drop)
+        container.update_saved(|record| record.endpoint = endpoint).1
     }
 
     /// Removes the link of this name, `parent/alias`; both containers stay.
@@ -200,6 +201,19 @@ impl Networking {
         }
     }
 
+    /// Removes the links to containers that are gone: the last daemon died between a removal and that.
+    pub(crate) fn forget_lost_links(&self) {
+        for parent in self.directory.all() {
+            for (alias, target) in &parent.record().links {
+                if self.directory.get(target).is_none()
+                    && let Err(error) = self.unlink(&parent, alias, target)
+                {
+                    tracing::error!("cannot remove the link {}/{alias}: {error}", parent.record().name);
+                }
+            }
+        }
+    }
+
     /// Takes a link out of its parent's record, hosts file and openings.
     fn unlink(&self, parent: &Container, alias: &str, target: &ContainerId) -> Result<(), Error> {
         let record = parent.record();
@@ -221,7 +235,7 @@ impl Networking {
                 record.endpoint = endpoint;
             }
         };
-        parent.update(&self.database, changed)?;
+        parent.update(changed);
         // Another link may lead to the same container.
         self.reopen_links(parent);
         Ok(())

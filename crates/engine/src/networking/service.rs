@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::database::Database;
 use crate::directory::Directory;
 use crate::options::Options;
 use crate::paths::Paths;
@@ -10,7 +9,6 @@ use crate::paths::Paths;
 /// Connects containers, writes their resolver files and follows their links.
 pub(crate) struct Networking {
     pub(crate) network: Arc<network::Network>,
-    pub(super) database: Arc<Database>,
     pub(super) directory: Arc<Directory>,
     pub(super) paths: Arc<Paths>,
     pub(super) options: Arc<Options>,
@@ -23,14 +21,12 @@ pub(crate) struct Networking {
 impl Networking {
     pub(crate) fn new(
         network: network::Network,
-        database: &Arc<Database>,
         directory: &Arc<Directory>,
         paths: &Arc<Paths>,
         options: &Arc<Options>,
     ) -> Self {
         Self {
             network: Arc::new(network),
-            database: Arc::clone(database),
             directory: Arc::clone(directory),
             paths: Arc::clone(paths),
             options: Arc::clone(options),

@@ -58,10 +58,10 @@ pub(crate) async fn settle(engine: &Arc<Engine>, container: &Arc<Container>, dir
         }
         let _ = shim.request_within(RELEASE_TIMEOUT, Request::Release, None).await;
     }
-    crate::cgroup::take_down_shim(directory, &progress.cgroups);
+    crate::cgroup::take_down(directory.clone(), progress.cgroups, progress.init).await;
     remove_run_directory(directory);
     if let Some(exit) = exit {
-        record_exit(engine, container, &exit);
+        record_exit(container, &exit);
     }
 }
 
@@ -84,26 +84,22 @@ impl Progress {
 }
 
 fn record_start(engine: &Engine, container: &Container, run: Run) {
-    let recorded = container.update(&engine.database, |record| {
+    let record = container.update(|record| {
         record.phase = Phase::Running(run.init);
         record.started_at = run.at;
         record.exit_code = 0;
         record.error.clear();
         record.cgroups = run.cgroups;
+        // Nobody has stopped it since it was started.
+        record.stopped_by_client = false;
     });
-    match recorded {
-        Ok(record) => engine.events.emit_container(&record, "start", &[]),
-        Err(error) => tracing::error!("cannot record that container {} runs: {error}", container.id()),
-    }
+    engine.events.emit_container(&record, "start", &[]);
 }
 
-fn record_exit(engine: &Engine, container: &Container, exit: &Exit) {
-    let recorded = container.update(&engine.database, |record| {
+fn record_exit(container: &Container, exit: &Exit) {
+    container.update(|record| {
         record.phase = Phase::Exited;
         record.exit_code = exit.code;
         record.finished_at = exit.finished_at;
     });
-    if let Err(error) = recorded {
-        tracing::error!("cannot record the exit of container {}: {error}", container.id());
-    }
 }

@@ -18,7 +18,6 @@ use crate::container::restart::Restarter;
 use crate::container::start::Starter;
 use crate::container::start_inputs::StartLookup;
 use crate::container::stop::Stopper;
-use crate::database::Database;
 use crate::directory::Directory;
 use crate::engine::Engine;
 use crate::error::{Error, file_error};
@@ -30,6 +29,7 @@ use crate::logs::{LogWakeups, Logs};
 use crate::networking::Networking;
 use crate::options::Options;
 use crate::paths::Paths;
+use crate::store::{Database, Row, Saved, VolumeRow};
 use crate::streams::Streams;
 use crate::volumes::Volumes;
 
@@ -44,9 +44,12 @@ impl Engine {
         let options = Arc::new(options);
         let paths = Arc::new(Paths::new(&options));
         crate::roots::close(&options)?;
-        let database = Arc::new(Database::open(&options.data_root.join("state.db"))?);
-        let records = database.containers()?;
-        let endpoints = records.iter().filter_map(crate::networking::saved_endpoint).collect();
+        let path = options.data_root.join("state.db");
+        let (database, saved) = Database::open(&path, crate::fault::of_database())?;
+        let database = Arc::new(database);
+        let Saved { containers, execs, volumes, events, identity } = saved;
+        let identity = identity.unwrap_or_else(|| make_identity(&database));
+        let endpoints = containers.iter().filter_map(crate::networking::saved_endpoint).collect();
         let network = network::Network::open_with(&options.network, endpoints, crate::fault::of_network())
             .map_err(Error::Network)?;
         let shim_program =
@@ -59,10 +62,11 @@ impl Engine {
             builder::Builder::new(store.clone(), options.data_root.join("builds"), &options.version)
                 .map_err(|error| Error::refused(error.to_string()))?;
         let directory = Arc::new(Directory::default());
-        let events = Arc::new(Events::kept_in(Arc::clone(&database))?);
+        store.set_users(Arc::clone(&directory) as Arc<dyn images::ImageUsers>);
+        let events = Arc::new(Events::kept_in(Arc::clone(&database), events));
         let low = Low {
-            networking: Arc::new(Networking::new(network, &database, &directory, &paths, &options)),
-            images: Arc::new(Images::new(store, options.registry.clone(), &directory, &events)),
+            networking: Arc::new(Networking::new(network, &directory, &paths, &options)),
+            images: Arc::new(Images::new(store, options.registry.clone(), &events)),
             cgroup_moves: CgroupMoves::open(),
             options,
             paths,
@@ -73,8 +77,8 @@ impl Engine {
         for warning in low.networking.network.warnings() {
             tracing::warn!("{warning}");
         }
-        let engine = Arc::new(low.build(shim_program, builder)?);
-        reconcile::all(&engine, records).await?;
+        let engine = Arc::new(low.build(shim_program, builder, volumes, identity));
+        reconcile::all(&engine, containers, execs).await;
         Ok(engine)
     }
 }
@@ -93,9 +97,16 @@ struct Low {
 
 impl Low {
     /// Makes all services above these.
-    fn build(self, shim_program: SealedProgram, builder: builder::Builder) -> Result<Engine, Error> {
+    fn build(
+        self,
+        shim_program: SealedProgram,
+        builder: builder::Builder,
+        volumes: Vec<VolumeRow>,
+        identity: String,
+    ) -> Engine {
         let (follow_ups, requests) = FollowUps::channel();
-        let volumes = Arc::new(Volumes::new(&self.database, &self.directory, &self.images, &self.paths));
+        let volumes = Volumes::new(volumes, &self.database, &self.directory, &self.images, &self.paths);
+        let volumes = Arc::new(volumes);
         let supervisor = Arc::new(self.supervisor(&follow_ups));
         let containers = Arc::new(self.containers(&volumes, &supervisor, follow_ups, shim_program));
         tokio::spawn(Arc::clone(&containers.restarter).follow_up(requests));
@@ -119,10 +130,10 @@ impl Low {
             streams: Arc::clone(&streams),
             paths: Arc::clone(&self.paths),
         });
-        Ok(Engine {
+        Engine {
             execs: Arc::new(self.execs(clients)),
             files: Arc::new(self.files(&containers)),
-            identity: self.database.setting("identity", make_identity)?,
+            identity,
             containers,
             streams,
             logs,
@@ -136,7 +147,7 @@ impl Low {
             events: self.events,
             networking: self.networking,
             images: self.images,
-        })
+        }
     }
 
     fn supervisor(&self, follow_ups: &FollowUps) -> Supervisor {
@@ -159,7 +170,6 @@ impl Low {
     ) -> Containers {
         let creator = Arc::new(self.creator(volumes));
         let starter = Arc::new(Starter {
-            database: Arc::clone(&self.database),
             directory: Arc::clone(&self.directory),
             events: Arc::clone(&self.events),
             networking: Arc::clone(&self.networking),
@@ -171,13 +181,9 @@ impl Low {
             shim_program,
             paths: Arc::clone(&self.paths),
         });
-        let freezer = Arc::new(Freezer {
-            database: Arc::clone(&self.database),
-            directory: Arc::clone(&self.directory),
-            events: Arc::clone(&self.events),
-        });
+        let freezer =
+            Arc::new(Freezer { directory: Arc::clone(&self.directory), events: Arc::clone(&self.events) });
         let stopper = Arc::new(Stopper {
-            database: Arc::clone(&self.database),
             directory: Arc::clone(&self.directory),
             events: Arc::clone(&self.events),
             freezer: Arc::clone(&freezer),
@@ -201,7 +207,6 @@ impl Low {
             remover: Arc::clone(&remover),
         });
         Containers {
-            database: Arc::clone(&self.database),
             directory: Arc::clone(&self.directory),
             events: Arc::clone(&self.events),
             networking: Arc::clone(&self.networking),
@@ -264,7 +269,14 @@ impl Low {
     }
 }
 
-fn make_identity() -> String {
+/// Makes the engine's own id.
+fn make_identity(database: &Database) -> String {
+    let value = random_identity();
+    database.keep(vec![Row::Setting { name: "identity", value: value.clone() }]).forget();
+    value
+}
+
+fn random_identity() -> String {
     const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let bytes: [u8; 48] = crate::random::bytes();
     let letters: Vec<char> = bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte & 31)])).collect();

@@ -9,22 +9,24 @@ use crate::container::remove::Removal;
 use crate::container::{Container, Phase, Record};
 use crate::disposal::{delete_tree, remove_run_directory};
 use crate::engine::Engine;
-use crate::error::Error;
+use crate::outcome::joined;
 use crate::shim::Shim;
+use crate::store::ExecRow;
 
 /// How long the daemon's start waits until a container that runs is what its record says.
 const SETTLE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// Takes over every container: adopts those that run, records exits, finishes removals, sweeps.
-pub(crate) async fn all(engine: &Arc<Engine>, records: Vec<Record>) -> Result<(), Error> {
+pub(crate) async fn all(engine: &Arc<Engine>, records: Vec<Record>, execs: Vec<ExecRow>) {
     let mut to_start = Vec::new();
     for record in records {
         if let Err(error) = engine.directory.reserve(&record.name, &record.id) {
             tracing::error!("container {} has the name of another: {error}", record.id);
         }
-        engine.directory.insert(Container::new(record));
+        engine.directory.insert(Container::new(record, Arc::clone(&engine.database)));
     }
-    engine.execs.restore()?;
+    engine.networking.forget_lost_links();
+    engine.execs.restore(execs);
     let containers = engine.directory.all();
     let mut taken_over = Vec::new();
     for container in containers {
@@ -38,9 +40,8 @@ pub(crate) async fn all(engine: &Arc<Engine>, records: Vec<Record>) -> Result<()
             Err(failure) => tracing::error!("cannot take over a container: {failure}"),
         }
     }
-    sweep(engine)?;
+    sweep(engine).await;
     super::order::start_all(engine, to_start);
-    Ok(())
 }
 
 /// Takes over one container; says whether its policy wants it started.
@@ -48,7 +49,7 @@ async fn one(engine: &Arc<Engine>, container: &Arc<Container>) -> bool {
     let record = container.record();
     match record.phase {
         Phase::Removing => {
-            finish_removal(engine, container);
+            finish_removal(engine, container).await;
             false
         }
         Phase::Running(_) | Phase::Paused(_) => {
@@ -93,14 +94,16 @@ async fn adopt_or_bury(engine: &Arc<Engine>, container: &Arc<Container>) {
             let _ = tokio::time::timeout(SETTLE_TIMEOUT, settling).await;
         }
         Err(_) => {
-            let end = engine.supervisor.exit_without_shim(container);
+            let end = engine.supervisor.exit_without_shim(container).await;
             engine.supervisor.record_exit(container, end).await;
         }
     }
 }
 
-fn finish_removal(engine: &Arc<Engine>, container: &Arc<Container>) {
-    if let Err(error) = engine.containers.remover.forget(container) {
+async fn finish_removal(engine: &Arc<Engine>, container: &Arc<Container>) {
+    let (remover, own) = (Arc::clone(&engine.containers.remover), Arc::clone(container));
+    let work = tokio::task::spawn_blocking(move || remover.forget(&own));
+    if let Err(error) = joined(work.await).and_then(|result| result) {
         tracing::error!("cannot finish the removal of container {}: {error}", container.id());
         engine.directory.remove(container);
     }
@@ -115,15 +118,12 @@ async fn settle_unstarted(engine: &Arc<Engine>, container: &Arc<Container>) {
     if !is_starting && record.endpoint.is_none() {
         return;
     }
-    let settled = container.update(&engine.database, |record| {
+    container.update(|record| {
         record.endpoint = None;
         if is_starting {
             record.phase = if record.was_started() { Phase::Exited } else { Phase::Created };
         }
     });
-    if let Err(error) = settled {
-        tracing::error!("cannot record that container {} does not run: {error}", container.id());
-    }
 }
 
 /// Removes the containers of builds that a daemon died over.
@@ -140,7 +140,7 @@ fn remove_leftovers(engine: &Arc<Engine>) {
 }
 
 /// Deletes files and run directories that belong to no container.
-fn sweep(engine: &Arc<Engine>) -> Result<(), Error> {
+async fn sweep(engine: &Arc<Engine>) {
     let known = |name: &std::ffi::OsStr| {
         name.to_str()
             .and_then(|name| model::ContainerId::parse(name).ok())
@@ -157,17 +157,16 @@ fn sweep(engine: &Arc<Engine>) -> Result<(), Error> {
     for entry in entries(&engine.paths.runs()) {
         if !known(&entry.file_name()) {
             let directory = RunDirectory::at(entry.path());
-            crate::cgroup::take_down_shim(&directory, &[]);
+            crate::cgroup::take_down(directory.clone(), Vec::new(), None).await;
             remove_run_directory(&directory);
         }
     }
     remove_leftovers(engine);
-    engine.volumes.sweep()?;
+    engine.volumes.sweep();
     let trash = engine.paths.trash();
     tokio::task::spawn_blocking(move || {
         for entry in std::fs::read_dir(trash).into_iter().flatten().flatten() {
             delete_tree(&entry.path());
         }
     });
-    Ok(())
 }

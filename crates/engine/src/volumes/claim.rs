@@ -1,81 +1,92 @@
 //! The volumes of a container: claimed while it is made, released when it goes.
 
-use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use model::{ContainerId, MountPoint};
 
-use super::Volumes;
 use super::plan::Plan;
+use super::{Known, Volumes};
 use crate::container::Record;
-use crate::database::VolumeRows;
-use crate::error::{Error, file_error};
-use crate::random;
+use crate::error::Error;
+use crate::store::{Row, VolumeRow};
 
 /// Holds volumes for a container that is being made. Dropped before [`Claim::keep`], it takes away
 /// again what was made for it.
 pub(crate) struct Claim<'v> {
-    volumes: &'v Volumes,
-    names: Vec<String>,
-    made: Vec<String>,
+    service: &'v Volumes,
+    volumes: Vec<VolumeRow>,
+    made: Vec<VolumeRow>,
 }
 
 impl Claim<'_> {
-    /// The container is known now, and its volumes with it.
+    /// The container is saved now, and its volumes with it.
     pub(crate) fn keep(mut self) {
         self.made.clear();
+        let mut known = self.service.known();
+        for volume in &self.volumes {
+            known.rows.entry(volume.name.clone()).or_insert_with(|| volume.clone());
+        }
     }
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        let mut claims = self.volumes.claims();
-        for name in &self.names {
-            if let Some(count) = claims.get_mut(name) {
+        let mut known = self.service.known();
+        for VolumeRow { name, .. } in &self.volumes {
+            if let Some(count) = known.claims.get_mut(name) {
                 *count -= 1;
                 if *count == 0 {
-                    claims.remove(name);
+                    known.claims.remove(name);
                 }
             }
         }
-        for name in &self.made {
-            self.volumes.remove_unused(&claims, name);
+        for volume in &self.made {
+            if !self.service.is_used(&known, &volume.name, None) {
+                known.rows.remove(&volume.name);
+                self.service.database.keep(vec![Row::NoVolume(volume.name.clone())]).forget();
+                self.service.discard(volume);
+            }
         }
     }
 }
 
 impl Volumes {
     /// Gives a container its mounts: decides, makes and fills volumes, has `save` write the record and
-    /// the volumes it uses.
+    /// the rows of the volumes it uses.
     ///
     /// # Errors
     /// What was asked for is refused, or a volume cannot be made or filled. Nothing is left then.
     pub(crate) fn mount(
         &self,
         record: &mut Record,
-        save: impl FnOnce(&Record, &VolumeRows) -> Result<(), Error>,
+        save: impl FnOnce(&Record, Vec<Row>) -> Result<(), Error>,
     ) -> Result<Claim<'_>, Error> {
-        let Plan { mounts, anonymous } = self.plan_mounts(record)?;
-        let claim = self.make(record, &mounts)?;
+        let Plan { mounts, volumes } = self.plan_mounts(record)?;
+        let claim = self.make(record, &mounts, volumes)?;
         record.mounts = mounts;
-        let row = |name: &String| (name.clone(), anonymous.contains(name));
-        let rows = VolumeRows { used: claim.names.iter().map(row).collect(), gone: Vec::new() };
-        save(record, &rows)?;
+        save(record, claim.volumes.iter().cloned().map(Row::Volume).collect())?;
         Ok(claim)
     }
 
     /// Makes and fills the volumes that a plan names and that do not exist.
-    fn make(&self, record: &Record, planned: &[MountPoint]) -> Result<Claim<'_>, Error> {
-        let named = || planned.iter().filter(|mount| !mount.name.is_empty());
-        let names: Vec<String> = named().map(|mount| mount.name.clone()).collect();
-        for name in &names {
-            *self.claims().entry(name.clone()).or_default() += 1;
+    fn make(
+        &self,
+        record: &Record,
+        planned: &[MountPoint],
+        volumes: Vec<VolumeRow>,
+    ) -> Result<Claim<'_>, Error> {
+        for volume in &volumes {
+            *self.known().claims.entry(volume.name.clone()).or_default() += 1;
         }
-        let mut claim = Claim { volumes: self, names, made: Vec::new() };
-        for mount in named() {
-            let fill = |target: &Path| self.fill(record, mount, target);
-            if self.ensure(&mount.name, fill)? {
-                claim.made.push(mount.name.clone());
+        let mut claim = Claim { service: self, volumes, made: Vec::new() };
+        for volume in claim.volumes.clone() {
+            let place = planned.iter().find(|mount| mount.name == volume.name);
+            let mut fill = |target: &Path| match place {
+                Some(mount) => self.fill(record, mount, target),
+                None => Ok(()),
+            };
+            if self.driver(&volume.driver)?.create(&volume.name, &mut fill)? {
+                claim.made.push(volume);
             }
         }
         Ok(claim)
@@ -91,17 +102,14 @@ impl Volumes {
     }
 
     /// Deletes volumes that a daemon died over: neither recorded nor used by a container.
-    pub(crate) fn sweep(&self) -> Result<(), Error> {
-        let mut known: HashSet<String> = self.database.volumes()?.into_iter().collect();
-        for container in self.directory.all() {
-            known.extend(container.record().mounts.iter().map(|mount| mount.name.clone()));
+    pub(crate) fn sweep(&self) {
+        let known = self.known();
+        let records: Vec<_> = self.directory.all().iter().map(|container| container.record()).collect();
+        let is_used =
+            |name: &str| records.iter().any(|record| record.mounts.iter().any(|mount| mount.name == name));
+        for driver in &self.drivers {
+            driver.sweep(&|name| known.rows.contains_key(name) || is_used(name));
         }
-        for entry in std::fs::read_dir(&self.root).into_iter().flatten().flatten() {
-            if !entry.file_name().to_str().is_some_and(|name| known.contains(name)) {
-                crate::disposal::delete_tree(&entry.path());
-            }
-        }
-        Ok(())
     }
 
     /// Removes the anonymous volumes that a container had, that it does not keep and that no other one
@@ -109,60 +117,50 @@ impl Volumes {
     /// without a row is swept by the next daemon.
     ///
     /// # Errors
-    /// Those of `write`, and of the database; then nothing is removed.
+    /// Those of `write`; then nothing is removed.
     pub(crate) fn release(
         &self,
         record: &Record,
         kept: &[MountPoint],
-        write: impl FnOnce(Vec<String>) -> Result<(), Error>,
+        write: impl FnOnce(Vec<Row>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let claims = self.claims();
-        let mut gone: Vec<String> = Vec::new();
+        let mut known = self.known();
+        let mut gone: Vec<VolumeRow> = Vec::new();
         for MountPoint { name, .. } in &record.mounts {
-            let is_kept = kept.iter().any(|kept| kept.name == *name) || gone.contains(name);
-            if !name.is_empty()
-                && !is_kept
-                && !self.is_used(&claims, name, Some(&record.id))
-                && self.database.is_anonymous(name)?
+            let is_kept = kept.iter().any(|kept| kept.name == *name);
+            let is_known = gone.iter().any(|volume| volume.name == *name);
+            if !is_kept
+                && !is_known
+                && known.is_anonymous(name)
+                && !self.is_used(&known, name, Some(&record.id))
             {
-                gone.push(name.clone());
+                gone.extend(known.rows.get(name).cloned());
             }
         }
-        write(gone.clone())?;
-        for name in gone {
-            self.discard(&name);
+        if gone.is_empty() {
+            drop(known);
+            return write(Vec::new());
+        }
+        // Held until the rows are gone: nobody may claim these volumes meanwhile.
+        write(gone.iter().map(|volume| Row::NoVolume(volume.name.clone())).collect())?;
+        for volume in &gone {
+            known.rows.remove(&volume.name);
+            self.discard(volume);
         }
         Ok(())
     }
 
     /// Whether a container uses a volume, or one being made will. One container may be left out.
-    fn is_used(&self, claims: &HashMap<String, usize>, name: &str, but: Option<&ContainerId>) -> bool {
+    fn is_used(&self, known: &Known, name: &str, but: Option<&ContainerId>) -> bool {
         let uses = |record: &Record| record.mounts.iter().any(|mount| mount.name == name);
         let others = self.directory.all().into_iter().filter(|container| Some(container.id()) != but);
-        claims.contains_key(name) || others.into_iter().any(|container| uses(&container.record()))
+        known.claims.contains_key(name) || others.into_iter().any(|container| uses(&container.record()))
     }
 
-    /// Removes a volume that was never recorded, unless somebody else uses it by now.
-    fn remove_unused(&self, claims: &HashMap<String, usize>, name: &str) {
-        if self.is_used(claims, name, None) {
-            return;
-        }
-        match self.database.delete_volume(name) {
-            Ok(()) => self.discard(name),
-            Err(error) => tracing::warn!("cannot remove volume {name}: {error}"),
-        }
-    }
-
-    /// Moves a volume without a row out of sight, and deletes it later.
-    fn discard(&self, name: &str) {
-        let directory = self.root.join(name);
-        let trash = self.paths.trash().join(format!("volume-{}", random::name()));
-        match std::fs::rename(&directory, &trash) {
-            Ok(()) => drop(std::thread::spawn(move || crate::disposal::delete_tree(&trash))),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => {
-                tracing::warn!("{}", file_error("move away", &directory)(error));
-            }
+    fn discard(&self, volume: &VolumeRow) {
+        let removed = self.driver(&volume.driver).and_then(|driver| driver.remove(&volume.name));
+        if let Err(error) = removed {
+            tracing::warn!("cannot remove volume {}: {error}", volume.name);
         }
     }
 }

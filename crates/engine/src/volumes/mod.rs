@@ -1,88 +1,88 @@
 //! Volumes: directories that outlive containers, made whole or not at all, shared and removed.
 
 mod claim;
+mod driver;
+mod local;
 mod plan;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::database::Database;
+use model::MountPoint;
+
 use crate::directory::Directory;
-use crate::error::{Error, file_error};
+use crate::error::Error;
 use crate::image::Images;
 use crate::paths::Paths;
-use crate::random;
+use crate::store::{Database, VolumeRow};
 
-/// Where volumes are, and who is about to use them.
+use driver::VolumeDriver;
+use local::Local;
+
+/// All volumes: who keeps them, what is known of them, and who is about to use them.
 pub(crate) struct Volumes {
-    root: PathBuf,
-    /// How many containers being made name each volume: no removal takes it from them.
-    claims: Mutex<HashMap<String, usize>>,
+    drivers: [Box<dyn VolumeDriver>; 1],
+    known: Mutex<Known>,
     database: Arc<Database>,
     directory: Arc<Directory>,
     images: Arc<Images>,
-    paths: Arc<Paths>,
+}
+
+/// What is known of volumes.
+#[derive(Default)]
+struct Known {
+    /// As they are saved.
+    rows: HashMap<String, VolumeRow>,
+    /// How many containers being made name each volume: no removal takes it from them.
+    claims: HashMap<String, usize>,
 }
 
 impl Volumes {
+    /// Takes over the volumes that are saved.
     pub(crate) fn new(
+        saved: Vec<VolumeRow>,
         database: &Arc<Database>,
         directory: &Arc<Directory>,
         images: &Arc<Images>,
-        paths: &Arc<Paths>,
+        paths: &Paths,
     ) -> Self {
+        let rows = saved.into_iter().map(|volume| (volume.name.clone(), volume)).collect();
         Self {
-            root: paths.volumes(),
-            claims: Mutex::default(),
+            drivers: [Box::new(Local::new(paths.volumes(), paths.trash()))],
+            known: Mutex::new(Known { rows, claims: HashMap::new() }),
             database: Arc::clone(database),
             directory: Arc::clone(directory),
             images: Arc::clone(images),
-            paths: Arc::clone(paths),
         }
     }
 
-    /// The directory that holds a volume's content.
-    pub(crate) fn content(&self, name: &str) -> PathBuf {
-        self.root.join(name).join("_data")
+    /// The driver of this name, `local` when none is named.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such driver.
+    fn driver(&self, name: &str) -> Result<&dyn VolumeDriver, Error> {
+        let wanted = if name.is_empty() { "local" } else { name };
+        let found = self.drivers.iter().find(|driver| driver.name() == wanted);
+        found.map(|driver| &**driver).ok_or_else(|| {
+            Error::not_found(format!("Error looking up volume plugin {name}: Plugin not found"))
+        })
     }
 
-    /// Makes a volume if it does not exist; says whether it was made. It appears with all that `fill`
-    /// puts into it, or not at all. Until it is recorded, or a container that uses it, the next start
-    /// of the daemon sweeps it; what was half made as well.
-    pub(crate) fn ensure(
-        &self,
-        name: &str,
-        fill: impl FnOnce(&Path) -> Result<(), Error>,
-    ) -> Result<bool, Error> {
-        let content = self.content(name);
-        if content.exists() {
-            return Ok(false);
-        }
-        let begun = self.root.join(format!(".new-{}", random::name()));
-        let data = begun.join("_data");
-        let made = std::fs::create_dir_all(&data)
-            .map_err(file_error("make the volume", &data))
-            .and_then(|()| fill(&data))
-            .and_then(|()| self.publish(name, &data));
-        crate::disposal::delete_tree(&begun);
-        made
+    /// Makes a mounted volume that somebody took away, empty.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(crate) fn ensure(&self, mount: &MountPoint) -> Result<(), Error> {
+        self.driver(&mount.driver)?.create(&mount.name, &mut |_| Ok(())).map(drop)
     }
 
-    /// Gives a filled directory its place; false when somebody else was quicker.
-    fn publish(&self, name: &str, data: &Path) -> Result<bool, Error> {
-        let content = self.content(name);
-        let parent = self.root.join(name);
-        sys::private::directory(&parent).map_err(file_error("make the volume", &parent))?;
-        let flags = rustix::fs::RenameFlags::NOREPLACE;
-        match rustix::fs::renameat_with(rustix::fs::CWD, data, rustix::fs::CWD, &content, flags) {
-            Ok(()) => Ok(true),
-            Err(rustix::io::Errno::EXIST) => Ok(false),
-            Err(error) => Err(file_error("make the volume", &content)(error.into())),
-        }
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn claims(&self) -> MutexGuard<'_, HashMap<String, usize>> {
-        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+impl Known {
+    fn is_anonymous(&self, name: &str) -> bool {
+        self.rows.get(name).is_some_and(|volume| volume.anonymous)
     }
 }

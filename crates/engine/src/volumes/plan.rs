@@ -1,23 +1,25 @@
 //! Decides what is mounted into a container: `Binds`, `Mounts`, `VolumesFrom` and `Volumes`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use model::{
     Access, Bind, BindSource, MountKind, MountMode, MountPoint, MountRequest, Propagation, Relabel, Spelled,
-    VolumesFrom,
+    Timestamp, VolumesFrom,
 };
 
 use super::Volumes;
 use crate::container::{Record, mounts};
 use crate::error::Error;
 use crate::random;
+use crate::store::VolumeRow;
 
 /// What is mounted into a container.
 pub(super) struct Plan {
     /// In the order of inspect.
     pub(super) mounts: Vec<MountPoint>,
-    /// Names of the volumes that are made up for this container.
-    pub(super) anonymous: Vec<String>,
+    /// The volumes among them.
+    pub(super) volumes: Vec<VolumeRow>,
 }
 
 impl Volumes {
@@ -29,16 +31,16 @@ impl Volumes {
     pub(super) fn plan_mounts(&self, record: &Record) -> Result<Plan, Error> {
         let host = &record.settings.host;
         for driver in [&record.settings.volume_driver, &host.volume_driver] {
-            check_driver(driver)?;
+            self.driver(driver)?;
         }
-        let mut anonymous = Vec::new();
+        let mut asked = Vec::new();
         let mut own: Vec<MountPoint> = Vec::new();
         for bind in host.binds.iter().flatten() {
             mounts::check_duplicate(&own, &bind.destination)?;
-            own.push(self.bind_point(bind));
+            own.push(self.bind_point(bind)?);
         }
         for request in host.mounts.iter().flatten() {
-            let Some(point) = self.mount_point(request, &mut anonymous)? else { continue };
+            let Some(point) = self.mount_point(request, &mut asked)? else { continue };
             mounts::check_duplicate(&own, &point.destination)?;
             own.push(point);
         }
@@ -60,12 +62,19 @@ impl Volumes {
             }
             if is_free(&planned, &destination) {
                 self.refuse_existing_file(record, &destination)?;
-                let name = random::name();
-                anonymous.push(name.clone());
-                planned.push(self.volume_point(name, destination, Spelled::default()));
+                let volume = new_volume(random::name(), Naming::Anonymous);
+                planned.push(self.volume_point(&volume.name, destination, Spelled::default())?);
+                asked.push(volume);
             }
         }
-        Ok(Plan { mounts: planned, anonymous })
+        let mut volumes: Vec<VolumeRow> = Vec::new();
+        for MountPoint { name, .. } in planned.iter().filter(|mount| !mount.name.is_empty()) {
+            if volumes.iter().all(|volume| volume.name != *name) {
+                let asked = asked.iter().find(|volume| volume.name == *name).cloned();
+                volumes.push(asked.unwrap_or_else(|| new_volume(name.clone(), Naming::Named)));
+            }
+        }
+        Ok(Plan { mounts: planned, volumes })
     }
 
     /// The mounts of other containers that this one inherits.
@@ -85,39 +94,45 @@ impl Volumes {
         Ok(inherited)
     }
 
-    fn bind_point(&self, bind: &Bind) -> MountPoint {
+    fn bind_point(&self, bind: &Bind) -> Result<MountPoint, Error> {
         match &bind.source {
             BindSource::Volume(name) => {
                 let shared = MountMode { relabel: Some(Relabel::Shared), ..MountMode::default() };
                 let mode = if bind.mode == Spelled::default() { shared.into() } else { bind.mode.clone() };
-                self.volume_point(name.clone(), bind.destination.clone(), mode)
+                self.volume_point(name, bind.destination.clone(), mode)
             }
-            BindSource::Path(path) => MountPoint {
+            BindSource::Path(path) => Ok(MountPoint {
                 source: path.clone(),
                 destination: bind.destination.clone(),
                 mode: bind.mode.clone(),
                 writable: bind.mode.is_writable(),
                 ..MountPoint::default()
-            },
+            }),
         }
     }
 
-    fn volume_point(&self, name: String, destination: String, mode: Spelled<MountMode>) -> MountPoint {
-        MountPoint {
-            source: self.content(&name).to_string_lossy().into_owned(),
-            name,
+    fn volume_point(
+        &self,
+        name: &str,
+        destination: String,
+        mode: Spelled<MountMode>,
+    ) -> Result<MountPoint, Error> {
+        let driver = self.driver("")?;
+        Ok(MountPoint {
+            source: driver.content(name).to_string_lossy().into_owned(),
+            name: name.to_owned(),
             destination,
-            driver: "local".to_owned(),
+            driver: driver.name().to_owned(),
             writable: mode.is_writable(),
             mode,
-        }
+        })
     }
 
     /// What one request mounts from the host or from a volume; nothing for a file system in memory.
     fn mount_point(
         &self,
         request: &MountRequest,
-        anonymous: &mut Vec<String>,
+        volumes: &mut Vec<VolumeRow>,
     ) -> Result<Option<MountPoint>, Error> {
         let destination = mounts::clean(&request.target).to_string_lossy().into_owned();
         match &request.kind {
@@ -127,18 +142,19 @@ impl Volumes {
                 Ok(Some(bind_mount(request, source, *propagation, destination)))
             }
             MountKind::Volume { name, no_copy } => {
-                let name = name.clone().unwrap_or_else(|| {
-                    let name = random::name();
-                    anonymous.push(name.clone());
-                    name
-                });
+                let volume = match name {
+                    Some(name) => new_volume(name.clone(), Naming::Named),
+                    None => new_volume(random::name(), Naming::Anonymous),
+                };
                 let mut mode = MountMode { no_copy: *no_copy, ..MountMode::default() };
                 if request.read_only {
                     mode.access = Some(Access::ReadOnly);
                 } else {
                     mode.relabel = Some(Relabel::Shared);
                 }
-                Ok(Some(self.volume_point(name, destination, mode.into())))
+                let point = self.volume_point(&volume.name, destination, mode.into())?;
+                volumes.push(volume);
+                Ok(Some(point))
             }
         }
     }
@@ -157,11 +173,22 @@ impl Volumes {
     }
 }
 
-fn check_driver(driver: &str) -> Result<(), Error> {
-    if matches!(driver, "" | "local") {
-        return Ok(());
+/// Whether a request names a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Naming {
+    Named,
+    Anonymous,
+}
+
+fn new_volume(name: String, naming: Naming) -> VolumeRow {
+    VolumeRow {
+        name,
+        driver: "local".to_owned(),
+        options: BTreeMap::new(),
+        labels: BTreeMap::new(),
+        anonymous: naming == Naming::Anonymous,
+        created: Timestamp::now(),
     }
-    Err(Error::not_found(format!("Error looking up volume plugin {driver}: Plugin not found")))
 }
 
 fn check_bind_source(source: &str, make_source: bool) -> Result<(), Error> {

@@ -38,9 +38,13 @@ impl Store {
         for id in images.iter().rev() {
             let change = self.begin_change();
             let record = {
-                let index = self.index();
-                let named = !index.tags_of(id).is_empty() || !index.digests_of(id).is_empty();
-                index.images.get(id).filter(|_| !named && !index.has_children(id)).cloned()
+                let mut index = self.index_mut();
+                let is_named = !index.tags_of(id).is_empty() || !index.digests_of(id).is_empty();
+                let is_used = self.uses().iter().any(|usage| usage.image == *id);
+                let is_needed = is_named || is_used || index.has_children(id);
+                let record = index.images.get(id).filter(|_| !is_needed).cloned();
+                index.doomed_images.extend(record.iter().map(|image| image.id));
+                record
             };
             if let Some(record) = record
                 && let Err(error) = change.remove(&[], &[record])
@@ -73,7 +77,9 @@ impl Change<'_> {
         let committed =
             durably(&mut self.database, |connection| commit(connection, gone, images, &free, leaving));
         if let Err(error) = committed {
-            self.shared.index_mut().set_doomed(&free, false);
+            let mut index = self.shared.index_mut();
+            index.set_doomed(&free, false);
+            index.doomed_images.retain(|doomed| images.iter().all(|image| image.id != *doomed));
             return Err(Error::database("remove an image")(error));
         }
         // Whoever held a layer may have let it go since it was looked at.

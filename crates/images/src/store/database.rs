@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use model::{Digest, Timestamp};
-use rusqlite::config::DbConfig;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row};
 
@@ -92,12 +91,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     connection.execute_batch(BLOBS_GO).map_err(failed())?;
     connection.execute_batch(PULLED).map_err(failed())?;
     connection.execute_batch(LEAVING).map_err(failed())?;
-    // The log stays when the database is closed: the next process may find the disk full.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed())?;
-    let log = path.with_extension("db-wal");
-    if let Err(error) = sys::reserve::reserve(&log, LOG_ROOM) {
-        tracing::warn!(path = %log.display(), %error, "cannot keep room to remove images from a full disk");
-    }
+    super::keep_log(&connection, path, LOG_ROOM).map_err(failed())?;
     Ok(connection)
 }
 

@@ -192,9 +192,35 @@ impl Store {
     /// kernel refuses a directory twice, and what it changed further down it changes again there.
     #[must_use]
     pub fn lower_directories(&self, image: &Image) -> Vec<PathBuf> {
+        self.directories(&image.layers)
+    }
+}
+
+impl Store {
+    /// The directories of an image's layers as [`Self::lower_directories`] gives them. Nobody waits for the
+    /// disk here.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchImage`] when there is no such image.
+    pub fn lower_directories_of(&self, id: &Digest) -> Result<Vec<PathBuf>, Error> {
+        let record = self.index().images.get(id).cloned();
+        let record = record.ok_or_else(|| Error::NoSuchImage(id.hexadecimal()))?;
+        Ok(self.directories(&record.layers))
+    }
+
+    fn directories(&self, layers: &[LayerKey]) -> Vec<PathBuf> {
         let directory = |key: &LayerKey| self.shared.layer_path(key).join(crate::layer::DIFF);
         let mut above = HashSet::new();
-        image.layers.iter().rev().filter(|key| above.insert(*key)).map(directory).collect()
+        layers.iter().rev().filter(|key| above.insert(*key)).map(directory).collect()
+    }
+
+    /// The bytes of all files of an image.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchImage`] when there is no such image.
+    pub fn virtual_size_of(&self, id: &Digest) -> Result<u64, Error> {
+        let size = self.index().images.get(id).map(|record| record.virtual_size);
+        size.ok_or_else(|| Error::NoSuchImage(id.hexadecimal()))
     }
 }
 

@@ -52,6 +52,8 @@ pub(crate) type Names<K> = BTreeMap<Box<str>, BTreeMap<K, Digest>>;
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     pub(crate) images: BTreeMap<Digest, Arc<ImageRecord>>,
+    /// Images that are being removed: nobody may begin to use them.
+    pub(crate) doomed_images: HashSet<Digest>,
     pub(crate) tags: Names<Box<str>>,
     pub(crate) digests: Names<Digest>,
     /// Images that came from a registry.
@@ -124,6 +126,7 @@ impl Index {
     pub(crate) fn remove_image(&mut self, id: &Digest) -> Vec<LayerKey> {
         let mut freed = Vec::new();
         self.leaving.remove(id);
+        self.doomed_images.remove(id);
         let Some(image) = self.images.remove(id) else { return freed };
         self.pulled.remove(id);
         for key in &image.layers {

@@ -18,6 +18,7 @@ mod documents;
 mod images;
 mod index;
 mod layers;
+mod log;
 mod name;
 mod names;
 mod settle;
@@ -33,11 +34,13 @@ use rusqlite::Connection;
 
 use crate::Error;
 use crate::budget::{Budget, DEFAULT_ALLOWANCE};
+use crate::remove::{ImageUse, ImageUsers};
 pub use documents::digest_of;
 pub(crate) use documents::parse as parse_document;
 pub use images::{Image, NewImage, Published};
 pub(crate) use index::{ImageRecord, Index, LayerKey};
 pub use layers::{AdoptedLayer, Layer, LayerBlob};
+pub use log::keep_log;
 pub(crate) use name::{Name, names_of};
 pub use names::{Naming, TagPolicy};
 
@@ -57,6 +60,8 @@ struct Shared {
     boot: String,
     /// Held while layers are written out.
     settling: Mutex<()>,
+    /// Who uses images.
+    users: RwLock<Option<Arc<dyn ImageUsers>>>,
     /// What a compressed archive may become without a look at its size, in bytes.
     allowance: AtomicU64,
 }
@@ -90,12 +95,24 @@ impl Store {
             configs: Mutex::default(),
             boot: settle::boot()?,
             settling: Mutex::new(()),
+            users: RwLock::new(None),
             allowance: AtomicU64::new(DEFAULT_ALLOWANCE),
         };
         let store = Self { shared: Arc::new(shared) };
         store.check_unsettled()?;
         store.sweep()?;
         Ok(store)
+    }
+
+    /// Sets who knows which images are in use. Until then none is.
+    pub fn set_users(&self, users: Arc<dyn ImageUsers>) {
+        *self.shared.users.write().unwrap_or_else(PoisonError::into_inner) = Some(users);
+    }
+
+    /// Who uses which image now.
+    pub(crate) fn uses(&self) -> Vec<ImageUse> {
+        let users = self.shared.users.read().unwrap_or_else(PoisonError::into_inner).clone();
+        users.map(|users| users.uses()).unwrap_or_default()
     }
 
     /// Sets how many bytes a compressed archive may become, however small it is.
@@ -122,6 +139,10 @@ impl Store {
 
     pub(crate) fn index(&self) -> RwLockReadGuard<'_, Index> {
         self.shared.index()
+    }
+
+    pub(crate) fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
+        self.shared.index_mut()
     }
 }
 

@@ -1,0 +1,316 @@
+//! A container's row: its record as columns, and again a record.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use model::{
+    ContainerId, ContainerSettings, Digest, MountMode, MountPoint, ProcessReference, Spelled, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+use super::rows::json;
+use crate::record::{Phase, Record};
+
+/// The columns of the table `containers`.
+pub(super) struct ContainerColumns {
+    pub(super) id: String,
+    pub(super) name: String,
+    /// [`SettingsDocument`] as JSON.
+    pub(super) settings: String,
+    /// [`StateDocument`] as JSON.
+    pub(super) state: String,
+}
+
+/// What a container was made with.
+#[derive(Serialize, Deserialize)]
+struct SettingsDocument {
+    created: Timestamp,
+    image: Digest,
+    path: String,
+    arguments: Vec<String>,
+    settings: ContainerSettings,
+}
+
+/// What became of a container since.
+#[derive(Serialize, Deserialize)]
+struct StateDocument {
+    phase: PhaseDocument,
+    exit_code: i32,
+    error: String,
+    out_of_memory: bool,
+    started_at: Timestamp,
+    finished_at: Timestamp,
+    restart_count: i64,
+    exits: u64,
+    stopped_by_client: bool,
+    mounts: Vec<MountDocument>,
+    endpoint: Option<EndpointDocument>,
+    links: BTreeMap<String, ContainerId>,
+    cgroups: Vec<PathBuf>,
+    frozen_for_work: bool,
+    volumes_go: bool,
+    log_lines_dropped: u64,
+    damaged: bool,
+}
+
+/// Where a container is in its life.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum PhaseDocument {
+    Created,
+    Starting,
+    Running(ProcessDocument),
+    Paused(ProcessDocument),
+    Restarting,
+    Exited,
+    Removing,
+}
+
+/// A container's init.
+#[derive(Serialize, Deserialize)]
+struct ProcessDocument {
+    pid: u32,
+    start_time: u64,
+}
+
+/// Something that is mounted into a container.
+#[derive(Serialize, Deserialize)]
+struct MountDocument {
+    name: String,
+    source: String,
+    destination: String,
+    driver: String,
+    mode: Spelled<MountMode>,
+    writable: bool,
+}
+
+/// A container's place in the network.
+#[derive(Serialize, Deserialize)]
+struct EndpointDocument {
+    address: Ipv4Addr,
+    prefix_length: u8,
+    gateway: Ipv4Addr,
+    mac: network::MacAddress,
+    link: String,
+    ports: Vec<network::port::PublishedPort>,
+    openings: Vec<network::Opening>,
+}
+
+impl ContainerColumns {
+    /// The columns of a record.
+    pub(super) fn of(record: &Record) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: record.id.to_string(),
+            name: record.name.clone(),
+            settings: json(&SettingsDocument::of(record))?,
+            state: json(&StateDocument::of(record))?,
+        })
+    }
+
+    /// The record of a row; where the row cannot be read, one that stands for it, and why.
+    ///
+    /// # Errors
+    /// When even the id cannot be read.
+    pub(super) fn record(&self) -> Result<(Record, Option<String>), model::IdError> {
+        let mut record = placeholder(ContainerId::parse(&self.id)?, &self.name);
+        let mut damage = Vec::new();
+        match serde_json::from_str::<SettingsDocument>(&self.settings) {
+            Ok(settings) => settings.put_into(&mut record),
+            Err(error) => {
+                damage.push(format!("its settings cannot be read: {error}"));
+                record.damaged = true;
+            }
+        }
+        match serde_json::from_str::<StateDocument>(&self.state) {
+            Ok(state) => state.put_into(&mut record),
+            Err(error) => damage.push(format!("its state cannot be read: {error}")),
+        }
+        if damage.is_empty() {
+            return Ok((record, None));
+        }
+        let damage = damage.join("; ");
+        record.error.clone_from(&damage);
+        Ok((record, Some(damage)))
+    }
+}
+
+/// A container of which nothing is known: it has ended, and can be removed.
+fn placeholder(id: ContainerId, name: &str) -> Record {
+    let name = if name.is_empty() { id.short().to_owned() } else { name.to_owned() };
+    Record {
+        id,
+        name,
+        created: Timestamp::from_unix(0, 0).unwrap_or(Timestamp::NEVER),
+        image: Digest::from_bytes([0; 32]),
+        path: String::new(),
+        arguments: Vec::new(),
+        settings: ContainerSettings::default(),
+        phase: Phase::Exited,
+        exit_code: 0,
+        error: String::new(),
+        out_of_memory: false,
+        started_at: Timestamp::NEVER,
+        finished_at: Timestamp::NEVER,
+        restart_count: 0,
+        exits: 0,
+        stopped_by_client: false,
+        mounts: Vec::new(),
+        endpoint: None,
+        links: BTreeMap::new(),
+        cgroups: Vec::new(),
+        frozen_for_work: false,
+        volumes_go: false,
+        log_lines_dropped: 0,
+        damaged: false,
+    }
+}
+
+impl SettingsDocument {
+    fn of(record: &Record) -> Self {
+        Self {
+            created: record.created,
+            image: record.image,
+            path: record.path.clone(),
+            arguments: record.arguments.clone(),
+            settings: record.settings.clone(),
+        }
+    }
+
+    fn put_into(self, record: &mut Record) {
+        let Self { created, image, path, arguments, settings } = self;
+        (record.created, record.image, record.path, record.arguments) = (created, image, path, arguments);
+        record.settings = settings;
+    }
+}
+
+impl StateDocument {
+    fn of(record: &Record) -> Self {
+        Self {
+            phase: PhaseDocument::of(record.phase),
+            exit_code: record.exit_code,
+            error: record.error.clone(),
+            out_of_memory: record.out_of_memory,
+            started_at: record.started_at,
+            finished_at: record.finished_at,
+            restart_count: record.restart_count,
+            exits: record.exits,
+            stopped_by_client: record.stopped_by_client,
+            mounts: record.mounts.iter().map(MountDocument::of).collect(),
+            endpoint: record.endpoint.as_ref().map(EndpointDocument::of),
+            links: record.links.clone(),
+            cgroups: record.cgroups.clone(),
+            frozen_for_work: record.frozen_for_work,
+            volumes_go: record.volumes_go,
+            log_lines_dropped: record.log_lines_dropped,
+            damaged: record.damaged,
+        }
+    }
+
+    fn put_into(self, record: &mut Record) {
+        record.phase = self.phase.phase();
+        record.exit_code = self.exit_code;
+        record.error = self.error;
+        record.out_of_memory = self.out_of_memory;
+        record.started_at = self.started_at;
+        record.finished_at = self.finished_at;
+        record.restart_count = self.restart_count;
+        record.exits = self.exits;
+        record.stopped_by_client = self.stopped_by_client;
+        record.mounts = self.mounts.into_iter().map(MountDocument::mount).collect();
+        record.endpoint = self.endpoint.map(|endpoint| endpoint.endpoint(record.id.clone()));
+        record.links = self.links;
+        record.cgroups = self.cgroups;
+        record.frozen_for_work = self.frozen_for_work;
+        record.volumes_go = self.volumes_go;
+        record.log_lines_dropped = self.log_lines_dropped;
+        record.damaged |= self.damaged;
+    }
+}
+
+impl PhaseDocument {
+    const fn of(phase: Phase) -> Self {
+        match phase {
+            Phase::Created => Self::Created,
+            Phase::Starting => Self::Starting,
+            Phase::Running(init) => Self::Running(ProcessDocument::of(init)),
+            Phase::Paused(init) => Self::Paused(ProcessDocument::of(init)),
+            Phase::Restarting => Self::Restarting,
+            Phase::Exited => Self::Exited,
+            Phase::Removing => Self::Removing,
+        }
+    }
+
+    const fn phase(self) -> Phase {
+        match self {
+            Self::Created => Phase::Created,
+            Self::Starting => Phase::Starting,
+            Self::Running(init) => Phase::Running(init.process()),
+            Self::Paused(init) => Phase::Paused(init.process()),
+            Self::Restarting => Phase::Restarting,
+            Self::Exited => Phase::Exited,
+            Self::Removing => Phase::Removing,
+        }
+    }
+}
+
+impl ProcessDocument {
+    const fn of(process: ProcessReference) -> Self {
+        Self { pid: process.pid, start_time: process.start_time }
+    }
+
+    const fn process(self) -> ProcessReference {
+        ProcessReference { pid: self.pid, start_time: self.start_time }
+    }
+}
+
+impl MountDocument {
+    fn of(mount: &MountPoint) -> Self {
+        Self {
+            name: mount.name.clone(),
+            source: mount.source.clone(),
+            destination: mount.destination.clone(),
+            driver: mount.driver.clone(),
+            mode: mount.mode.clone(),
+            writable: mount.writable,
+        }
+    }
+
+    fn mount(self) -> MountPoint {
+        MountPoint {
+            name: self.name,
+            source: self.source,
+            destination: self.destination,
+            driver: self.driver,
+            mode: self.mode,
+            writable: self.writable,
+        }
+    }
+}
+
+impl EndpointDocument {
+    fn of(endpoint: &network::Endpoint) -> Self {
+        Self {
+            address: endpoint.address,
+            prefix_length: endpoint.prefix_length,
+            gateway: endpoint.gateway,
+            mac: endpoint.mac,
+            link: endpoint.link.clone(),
+            ports: endpoint.ports.clone(),
+            openings: endpoint.openings.clone(),
+        }
+    }
+
+    fn endpoint(self, container: ContainerId) -> network::Endpoint {
+        network::Endpoint {
+            container,
+            address: self.address,
+            prefix_length: self.prefix_length,
+            gateway: self.gateway,
+            mac: self.mac,
+            link: self.link,
+            ports: self.ports,
+            openings: self.openings,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The engine's saved state: read once when the daemon starts, then written by one thread alone.
+//!
+//! ```text
+//! record in memory ──Row──▶ queue ──▶ writer ──one transaction for all that wait──▶ state.db
+//!                              ▲         │
+//!                              └─retried─┘ what cannot be written, until it is
+//! ```
+//!
+//! Readers see memory. No caller waits for the disk unless it asks to, by [`Written`].
+
+mod container;
+mod faults;
+mod load;
+mod migrate;
+mod queue;
+mod rows;
+mod schema;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+
+pub(crate) use faults::Faults;
+pub(crate) use load::Saved;
+pub(crate) use rows::{
+    ExecConfigDocument, ExecDocument, ExecRow, ExecStateDocument, KEPT_EVENTS, Row, VolumeRow,
+};
+
+use crate::error::{Error, database_error};
+use queue::{Attempts, Change, Queue};
+use writer::Writer;
+
+/// How much a write must survive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Durability {
+    /// `kill -9` of the daemon.
+    Crash,
+    /// Loss of power.
+    PowerLoss,
+}
+
+/// The way to the database's writer.
+pub(crate) struct Database {
+    queue: Arc<Queue>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Whether a write is in the database yet. Dropping it does not cancel the write.
+#[must_use = "dropped, nobody knows whether it was written"]
+pub(crate) struct Written(oneshot::Receiver<Result<(), Error>>);
+
+impl Database {
+    /// Opens or makes the database, brings it to this version, and reads all of it. A row that cannot be
+    /// read is moved aside.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or read, or is of a later berth.
+    pub(crate) fn open(path: &Path, faults: Faults) -> Result<(Self, Saved), Error> {
+        let mut connection = schema::open(path)?;
+        let saved = load::read(&mut connection).map_err(database_error("read the rows"))?;
+        let queue = Arc::new(Queue::default());
+        let writer = Writer::new(connection, Arc::clone(&queue), faults);
+        let thread = std::thread::Builder::new()
+            .name("database".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|error| Error::refused(format!("cannot start the database's thread: {error}")))?;
+        Ok((Self { queue, thread: Mutex::new(Some(thread)) }, saved))
+    }
+
+    /// Writes rows in one step. They are tried once: when that fails nothing is written, and the caller
+    /// has to take back what it did.
+    pub(crate) fn write(&self, rows: Vec<Row>, durability: Durability) -> Written {
+        self.push(rows, durability, Attempts::One)
+    }
+
+    /// Writes rows in one step, again and again until they are written or replaced by later ones. The
+    /// result is that of the first attempt.
+    pub(crate) fn keep(&self, rows: Vec<Row>) -> Written {
+        self.push(rows, Durability::Crash, Attempts::UntilWritten)
+    }
+
+    /// Waits until all that was asked for before has been tried.
+    pub(crate) fn flush(&self) -> Written {
+        self.push(Vec::new(), Durability::Crash, Attempts::One)
+    }
+
+    fn push(&self, rows: Vec<Row>, durability: Durability, attempts: Attempts) -> Written {
+        let (done, written) = oneshot::channel();
+        self.queue.push(Change { rows, durability, attempts, done });
+        Written(written)
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.queue.close();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the database's thread panicked");
+        }
+    }
+}
+
+impl Written {
+    /// Waits for the first attempt.
+    ///
+    /// # Errors
+    /// When the database fails, or the disk is full.
+    pub(crate) async fn wait(self) -> Result<(), Error> {
+        self.0.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Waits for the first attempt in a thread for blocking work.
+    ///
+    /// # Errors
+    /// When the database fails, or the disk is full.
+    pub(crate) fn wait_blocking(self) -> Result<(), Error> {
+        self.0.blocking_recv().unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Lets the write go on without anybody who waits for it: its failure is in the log, and it is retried.
+    pub(crate) fn forget(self) {}
+}
+
+fn closed() -> Error {
+    Error::refused("the engine's database is closed")
+}

@@ -1,0 +1,113 @@
+//! What waits for the database's writer, in order.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use super::Durability;
+use super::rows::Row;
+use crate::error::Error;
+
+/// How often a change is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attempts {
+    /// Once: who asked for it handles its failure.
+    One,
+    /// Until it is written.
+    UntilWritten,
+}
+
+/// Rows that are written together or not at all.
+pub(super) struct Change {
+    pub(super) rows: Vec<Row>,
+    pub(super) durability: Durability,
+    pub(super) attempts: Attempts,
+    pub(super) done: oneshot::Sender<Result<(), Error>>,
+}
+
+/// What the writer does next.
+pub(super) enum Next {
+    /// Writes these.
+    Write(Vec<Change>),
+    /// Tries again what it could not write.
+    Retry,
+    /// Ends.
+    End,
+}
+
+/// The queue between all who change something and the one who writes.
+#[derive(Default)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    ready: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    changes: Vec<Change>,
+    closed: bool,
+    #[cfg(test)]
+    commits: u32,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether something waits for the writer.
+    #[cfg(test)]
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.lock().changes.is_empty()
+    }
+
+    /// Counts a commit of the writer's.
+    #[cfg(test)]
+    pub(super) fn count_commit(&self) {
+        self.lock().commits += 1;
+    }
+
+    /// How many commits there were.
+    #[cfg(test)]
+    pub(super) fn commits(&self) -> u32 {
+        self.lock().commits
+    }
+
+    /// Adds a change; after the end it is dropped, and who waits for it is woken.
+    pub(super) fn push(&self, change: Change) {
+        let mut waiting = self.lock();
+        if !waiting.closed {
+            waiting.changes.push(change);
+            self.ready.notify_one();
+        }
+    }
+
+    /// Takes no more changes; those that wait are written.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.ready.notify_one();
+    }
+
+    /// Waits for work, at most until the moment of a retry.
+    pub(super) fn next(&self, retry_at: Option<Instant>) -> Next {
+        let mut waiting = self.lock();
+        loop {
+            if !waiting.changes.is_empty() {
+                return Next::Write(std::mem::take(&mut waiting.changes));
+            }
+            if waiting.closed {
+                return Next::End;
+            }
+            let Some(retry_at) = retry_at else {
+                waiting = self.ready.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = retry_at.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Next::Retry;
+            }
+            waiting = self.ready.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The rows of the database: what each table holds, and how it is written.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model::{ContainerId, Event, ExecId, Timestamp};
+use rusqlite::{Connection, params};
+use serde::{Deserialize, Serialize};
+
+use super::container::ContainerColumns;
+use crate::record::Record;
+
+/// Events that are kept; the reference keeps 64, which a busy engine outruns in a second.
+pub(crate) const KEPT_EVENTS: u32 = 1024;
+
+/// Rows of forgotten events are deleted when there are so many.
+const FORGOTTEN_EVENTS: u64 = 128;
+
+/// One row to be written or deleted.
+#[derive(Debug, Clone)]
+pub(crate) enum Row {
+    /// Writes a container.
+    Container(Arc<Record>),
+    /// Deletes a container, and what was moved aside of it.
+    NoContainer(ContainerId),
+    /// Writes a volume, unless it is there.
+    Volume(VolumeRow),
+    /// Deletes a volume.
+    NoVolume(String),
+    /// Writes an exec.
+    Exec(ExecRow),
+    /// Deletes the execs of a container.
+    NoExecs(ContainerId),
+    /// Writes an event, and now and then deletes old ones.
+    Event { number: u64, event: Event },
+    /// Writes a setting of the engine's own.
+    Setting { name: &'static str, value: String },
+}
+
+/// A volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct VolumeRow {
+    pub(crate) name: String,
+    /// What keeps its content.
+    pub(crate) driver: String,
+    /// The driver's options.
+    pub(crate) options: BTreeMap<String, String>,
+    pub(crate) labels: BTreeMap<String, String>,
+    /// Whether it was made for a container that named none.
+    pub(crate) anonymous: bool,
+    pub(crate) created: Timestamp,
+}
+
+/// An exec.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ExecRow {
+    pub(crate) id: ExecId,
+    pub(crate) container: ContainerId,
+    pub(crate) document: ExecDocument,
+}
+
+/// What is saved of an exec besides its ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ExecDocument {
+    pub(crate) config: ExecConfigDocument,
+    pub(crate) state: ExecStateDocument,
+}
+
+/// What runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ExecConfigDocument {
+    pub(crate) user: String,
+    pub(crate) privileged: bool,
+    pub(crate) tty: bool,
+    pub(crate) attach_stdin: bool,
+    pub(crate) attach_stdout: bool,
+    pub(crate) attach_stderr: bool,
+    pub(crate) cmd: Vec<String>,
+    pub(crate) env: Vec<String>,
+    pub(crate) working_dir: String,
+}
+
+/// Where an exec is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ExecStateDocument {
+    Created,
+    Running(u32),
+    Exited(i32),
+}
+
+/// What is saved of an event.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct EventDocument {
+    pub(super) kind: EventKindDocument,
+    pub(super) action: String,
+    pub(super) id: String,
+    pub(super) attributes: BTreeMap<String, String>,
+    pub(super) time: Timestamp,
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum EventKindDocument {
+    Container,
+    Image,
+    Volume,
+    Network,
+    Daemon,
+}
+
+impl Row {
+    /// Writes it within a transaction.
+    pub(super) fn write(&self, transaction: &Connection) -> rusqlite::Result<()> {
+        let run = |statement: &str, values: &[&dyn rusqlite::ToSql]| {
+            transaction.prepare_cached(statement)?.execute(values).map(drop)
+        };
+        match self {
+            Self::Container(record) => {
+                let ContainerColumns { id, name, settings, state } = ContainerColumns::of(record)?;
+                run(
+                    "INSERT OR REPLACE INTO containers VALUES (?, ?, ?, ?)",
+                    params![id, name, settings, state],
+                )
+            }
+            Self::NoContainer(id) => {
+                run("DELETE FROM containers WHERE id = ?", params![id.as_str()])?;
+                let aside = "DELETE FROM unreadable WHERE origin = 'containers' AND key = ?";
+                run(aside, params![id.as_str()])
+            }
+            Self::Volume(volume) => {
+                let VolumeRow { name, driver, options, labels, anonymous, created } = volume;
+                let (options, labels) = (json(options)?, json(labels)?);
+                run(
+                    "INSERT OR IGNORE INTO volumes VALUES (?, ?, ?, ?, ?, ?)",
+                    params![name, driver, options, labels, anonymous, created.to_string()],
+                )
+            }
+            Self::NoVolume(name) => run("DELETE FROM volumes WHERE name = ?", params![name]),
+            Self::Exec(exec) => run(
+                "INSERT OR REPLACE INTO execs VALUES (?, ?, ?)",
+                params![exec.id.as_str(), exec.container.as_str(), json(&exec.document)?],
+            ),
+            Self::NoExecs(container) => {
+                run("DELETE FROM execs WHERE container = ?", params![container.as_str()])
+            }
+            Self::Event { number, event } => {
+                let document = json(&EventDocument::of(event))?;
+                let values = params![number.cast_signed(), document];
+                run("INSERT OR REPLACE INTO events VALUES (?, ?)", values)?;
+                if !number.is_multiple_of(FORGOTTEN_EVENTS) {
+                    return Ok(());
+                }
+                let first = number.saturating_sub(u64::from(KEPT_EVENTS));
+                run("DELETE FROM events WHERE number < ?", params![first.cast_signed()])
+            }
+            Self::Setting { name, value } => {
+                run("INSERT OR REPLACE INTO settings VALUES (?, ?)", params![name, value])
+            }
+        }
+    }
+
+    /// Whether this row, written later, makes another superfluous.
+    pub(super) fn replaces(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Container(record), Self::Container(other)) => record.id == other.id,
+            (Self::Container(record), Self::NoContainer(id))
+            | (Self::NoContainer(id), Self::Container(record)) => record.id == *id,
+            (Self::NoContainer(id), Self::NoContainer(other)) => id == other,
+            (Self::Volume(VolumeRow { name, .. }) | Self::NoVolume(name), Self::NoVolume(other)) => {
+                name == other
+            }
+            (Self::NoVolume(name), Self::Volume(other)) => *name == other.name,
+            (Self::Exec(exec), Self::Exec(other)) => exec.id == other.id,
+            (Self::NoExecs(container), Self::Exec(other)) => *container == other.container,
+            (Self::NoExecs(container), Self::NoExecs(other)) => container == other,
+            _ => false,
+        }
+    }
+}
+
+impl EventDocument {
+    fn of(event: &Event) -> Self {
+        Self {
+            kind: event.kind.into(),
+            action: event.action.clone(),
+            id: event.actor.id.clone(),
+            attributes: event.actor.attributes.clone(),
+            time: event.time,
+        }
+    }
+
+    /// The event.
+    pub(super) fn event(self) -> Event {
+        let actor = model::Actor { id: self.id, attributes: self.attributes };
+        Event { kind: self.kind.into(), action: self.action, actor, time: self.time }
+    }
+}
+
+impl From<model::ResourceKind> for EventKindDocument {
+    fn from(kind: model::ResourceKind) -> Self {
+        match kind {
+            model::ResourceKind::Container => Self::Container,
+            model::ResourceKind::Image => Self::Image,
+            model::ResourceKind::Volume => Self::Volume,
+            model::ResourceKind::Network => Self::Network,
+            model::ResourceKind::Daemon => Self::Daemon,
+        }
+    }
+}
+
+impl From<EventKindDocument> for model::ResourceKind {
+    fn from(kind: EventKindDocument) -> Self {
+        match kind {
+            EventKindDocument::Container => Self::Container,
+            EventKindDocument::Image => Self::Image,
+            EventKindDocument::Volume => Self::Volume,
+            EventKindDocument::Network => Self::Network,
+            EventKindDocument::Daemon => Self::Daemon,
+        }
+    }
+}
+
+/// A value as JSON.
+pub(super) fn json(value: &impl Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}

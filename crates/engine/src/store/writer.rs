@@ -1,0 +1,193 @@
+//! The thread that owns the database: it commits all that waits in one transaction.
+//!
+//! A batch that fails is taken apart, so that one row that cannot be written keeps no other from the disk.
+//! What stays unwritten is tried again after a growing delay.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use super::Durability;
+use super::faults::Faults;
+use super::queue::{Attempts, Change, Next, Queue};
+use super::rows::{KEPT_EVENTS, Row};
+use crate::error::database_error;
+
+/// The delay before the first retry; it doubles with each that fails.
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+
+/// The longest delay before a retry.
+const LONGEST_DELAY: Duration = Duration::from_secs(5);
+
+/// Owns the connection.
+pub(super) struct Writer {
+    connection: Connection,
+    queue: Arc<Queue>,
+    faults: Faults,
+    /// The number of the next change.
+    next: u64,
+    /// What the connection's `synchronous` is set to.
+    level: Durability,
+    unwritten: Unwritten,
+}
+
+/// Rows that could not be written yet, oldest first, and when they are tried again.
+#[derive(Default)]
+struct Unwritten {
+    changes: Vec<Vec<Row>>,
+    delay: Duration,
+    retry_at: Option<Instant>,
+}
+
+impl Writer {
+    pub(super) fn new(connection: Connection, queue: Arc<Queue>, faults: Faults) -> Self {
+        let unwritten = Unwritten::default();
+        Self { connection, queue, faults, next: 1, level: Durability::Crash, unwritten }
+    }
+
+    /// Writes until the queue is closed and empty.
+    pub(super) fn run(mut self) {
+        loop {
+            match self.queue.next(self.unwritten.retry_at) {
+                Next::Write(changes) => self.write(changes),
+                Next::Retry => self.retry(),
+                Next::End => return self.retry(),
+            }
+        }
+    }
+
+    /// Writes changes in one transaction; where that fails, each in its own.
+    pub(super) fn write(&mut self, changes: Vec<Change>) {
+        let first = self.next;
+        self.next += changes.iter().filter(|change| !change.rows.is_empty()).count() as u64;
+        let durability = changes.iter().map(|change| change.durability).max().unwrap_or(Durability::Crash);
+        let all = changes.iter().map(|change| change.rows.as_slice());
+        if self.commit(all, durability, first).is_ok() {
+            for change in changes {
+                self.unwritten.forget_replaced(&change.rows);
+                let _ = change.done.send(Ok(()));
+            }
+        } else {
+            let mut number = first;
+            for change in changes {
+                let has_rows = !change.rows.is_empty();
+                self.write_alone(change, number);
+                number += u64::from(has_rows);
+            }
+        }
+        if self.unwritten.retry_at.is_some_and(|at| at <= Instant::now()) {
+            self.retry();
+        }
+    }
+
+    fn write_alone(&mut self, change: Change, number: u64) {
+        let result = self.commit(std::iter::once(change.rows.as_slice()), change.durability, number);
+        if result.is_ok() {
+            self.unwritten.forget_replaced(&change.rows);
+        } else if change.attempts == Attempts::UntilWritten {
+            self.unwritten.add(change.rows);
+        }
+        if let Err(error) = &result {
+            tracing::error!("cannot write to the engine's database: {error}");
+        }
+        let _ = change.done.send(result.map_err(database_error("save a change")));
+    }
+
+    /// Tries again what could not be written.
+    fn retry(&mut self) {
+        let changes = std::mem::take(&mut self.unwritten.changes);
+        if changes.is_empty() {
+            self.unwritten = Unwritten::default();
+            return;
+        }
+        for rows in changes {
+            if self.commit(std::iter::once(rows.as_slice()), Durability::Crash, 0).is_err() {
+                self.unwritten.changes.push(rows);
+            }
+        }
+        if self.unwritten.changes.is_empty() {
+            self.unwritten = Unwritten::default();
+            tracing::info!("the engine's database is written again: nothing is missing in it");
+        } else {
+            self.unwritten.wait_longer();
+        }
+    }
+
+    /// Writes rows in one transaction. The change with the number `first` is the first of them.
+    fn commit<'r>(
+        &mut self,
+        changes: impl Iterator<Item = &'r [Row]>,
+        durability: Durability,
+        first: u64,
+    ) -> rusqlite::Result<()> {
+        let changes: Vec<&[Row]> = changes.filter(|rows| !rows.is_empty()).collect();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        // Outside of a transaction, and before each: what an earlier one needed does not stay.
+        self.set_level(durability)?;
+        let transaction = self.connection.transaction()?;
+        for (number, rows) in (first..).zip(changes) {
+            self.faults.check(number)?;
+            for row in rows {
+                row.write(&transaction)?;
+            }
+        }
+        if durability == Durability::PowerLoss {
+            self.faults.stall();
+        }
+        transaction.commit()?;
+        #[cfg(test)]
+        self.queue.count_commit();
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn synchronous(&self) -> i64 {
+        self.connection.pragma_query_value(None, "synchronous", |row| row.get(0)).expect("a pragma")
+    }
+
+    fn set_level(&mut self, durability: Durability) -> rusqlite::Result<()> {
+        if self.level == durability {
+            return Ok(());
+        }
+        let level = match durability {
+            Durability::Crash => "NORMAL",
+            Durability::PowerLoss => "FULL",
+        };
+        self.connection.pragma_update(None, "synchronous", level)?;
+        self.level = durability;
+        Ok(())
+    }
+}
+
+impl Unwritten {
+    /// Keeps rows for a retry.
+    fn add(&mut self, rows: Vec<Row>) {
+        self.forget_replaced(&rows);
+        self.changes.push(rows);
+        let events = self.changes.iter().filter(|rows| matches!(rows[..], [Row::Event { .. }])).count();
+        if events > KEPT_EVENTS as usize
+            && let Some(oldest) = self.changes.iter().position(|rows| matches!(rows[..], [Row::Event { .. }]))
+        {
+            self.changes.remove(oldest);
+        }
+        if self.retry_at.is_none() {
+            self.wait_longer();
+        }
+    }
+
+    /// Drops rows that later ones replace.
+    fn forget_replaced(&mut self, later: &[Row]) {
+        for rows in &mut self.changes {
+            rows.retain(|row| !later.iter().any(|later| later.replaces(row)));
+        }
+        self.changes.retain(|rows| !rows.is_empty());
+    }
+
+    fn wait_longer(&mut self) {
+        self.delay = (self.delay * 2).clamp(FIRST_DELAY, LONGEST_DELAY);
+        self.retry_at = Some(Instant::now() + self.delay);
+    }
+}

@@ -1,0 +1,33 @@
+//! What keeps the content of volumes: the seam at which further drivers come in.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+
+/// Puts the first content into a new volume's directory.
+pub(super) type Fill<'f> = &'f mut dyn FnMut(&Path) -> Result<(), Error>;
+
+/// Keeps the content of volumes.
+pub(super) trait VolumeDriver: Send + Sync {
+    /// Its name in requests and answers.
+    fn name(&self) -> &'static str;
+
+    /// The directory that holds a volume's content.
+    fn content(&self, volume: &str) -> PathBuf;
+
+    /// Makes a volume if it does not exist; gives whether it was made. It appears with all that `fill` puts
+    /// into it, or not at all.
+    ///
+    /// # Errors
+    /// When it cannot be made, and those of `fill`.
+    fn create(&self, volume: &str, fill: Fill<'_>) -> Result<bool, Error>;
+
+    /// Removes a volume without waiting until its content is deleted; one that does not exist is fine.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    fn remove(&self, volume: &str) -> Result<(), Error>;
+
+    /// Removes the volumes that are not known, and what a daemon died over.
+    fn sweep(&self, is_known: &dyn Fn(&str) -> bool);
+}
