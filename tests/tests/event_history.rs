@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use berth_tests::{Engine, merged, query, sh, wait};
+use berth_tests::{Engine, merged, query, sh};
 use serde_json::{Value, json};
 
 /// Events of a stream that ends by itself.

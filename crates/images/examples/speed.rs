@@ -30,7 +30,7 @@ fn measure(directory: &Path) -> Result<(), Failure> {
         timed(kind, "import", bytes, || Ok(store.import(&tar[..], &options).map(drop)?))?;
         let mut saved = Vec::with_capacity(bytes + (1 << 20));
         timed(kind, "save", bytes, || Ok(store.save(&["a"])?.write(&mut saved)?))?;
-        store.remove("a", berth_images::RemoveOptions::default(), &[])?;
+        store.remove("a", berth_images::RemoveOptions::default())?;
         timed(kind, "load", bytes, || Ok(store.load(&saved[..]).map(drop)?))?;
         let image = store.resolve("a")?;
         let lowers = store.lower_directories(&image);
@@ -57,7 +57,7 @@ fn measure(directory: &Path) -> Result<(), Failure> {
         drop(view);
         timed(kind, "commit", bytes, || Ok(store.copy_layer(&request.upper, &[]).map(drop)?))?;
         timed(kind, "adopt", bytes, || Ok(store.adopt_layer(&request.upper, &[])?.finish().map(drop)?))?;
-        store.remove("a", berth_images::RemoveOptions::default(), &[])?;
+        store.remove("a", berth_images::RemoveOptions::default())?;
     }
     list(&store)
 }
