@@ -133,8 +133,7 @@ fn nobody_waits_for_a_disk_but_who_asked_for_what_must_survive_a_loss_of_power()
     const CREATES: usize = 24;
     let fault = Fault::new("stall");
     let engine = fault.engine("database-stalls-while");
-    let alone = merged(sh("echo out; exit 5"), json!({ "HostConfig": { "NetworkMode": "none" } }));
-    let id = engine.create(&alone);
+    let id = engine.run(&sh("echo out; sleep 600"));
     let count = || std::fs::read_dir(engine.data_root().join("containers")).expect("a directory").count();
     let before = count();
     let answered = AtomicUsize::new(0);
@@ -155,8 +154,9 @@ fn nobody_waits_for_a_disk_but_who_asked_for_what_must_survive_a_loss_of_power()
             );
             assert_eq!(engine.inspect(&id)["Id"], json!(id));
         }
-        engine.start(&id);
-        assert_eq!(engine.wait(&id), 5);
+        let _ = engine.get(&format!("/containers/{id}/top")).expect(200);
+        let _ = engine.post(&format!("/containers/{id}/kill")).expect(204);
+        assert_eq!(engine.wait(&id), 137);
         assert_eq!(engine.logs(&id).0, "out\n");
         assert_eq!(answered.load(Ordering::SeqCst), 0, "no create was answered meanwhile");
         fault.end();

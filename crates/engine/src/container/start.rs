@@ -177,7 +177,7 @@ impl Starter {
         let started_at = wait_for_start(notices).await?;
         fault::check("started")?;
         container.set_shim(Some(Arc::clone(shim)));
-        let record = container.update(|record| {
+        let (record, written) = container.update_saved(|record| {
             record.phase = Phase::Running(gate.init);
             record.started_at = started_at;
             record.exit_code = 0;
@@ -189,6 +189,8 @@ impl Starter {
         });
         self.events.emit_container(&record, "start", &[]);
         self.networking.refresh_links_to(&record);
+        // After a crash of the daemon the next one finds when it was started; a failure is retried.
+        let _ = written.wait().await;
         Ok(())
     }
 
