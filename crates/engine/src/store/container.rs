@@ -308,6 +308,8 @@ impl EndpointDocument {
             prefix_length: self.prefix_length,
             gateway: self.gateway,
             mac: self.mac,
+            // It follows from the settings, see `networking::saved_endpoint`.
+            source_check: network::SourceCheck::default(),
             link: self.link,
             ports: self.ports,
             openings: self.openings,
