@@ -92,6 +92,7 @@ struct EndpointDocument {
     prefix_length: u8,
     gateway: Ipv4Addr,
     mac: network::MacAddress,
+    interface_name: String,
     link: String,
     ports: Vec<network::port::PublishedPort>,
     openings: Vec<network::Opening>,
@@ -295,6 +296,7 @@ impl EndpointDocument {
             prefix_length: endpoint.prefix_length,
             gateway: endpoint.gateway,
             mac: endpoint.mac,
+            interface_name: endpoint.interface_name.clone(),
             link: endpoint.link.clone(),
             ports: endpoint.ports.clone(),
             openings: endpoint.openings.clone(),
@@ -308,6 +310,7 @@ impl EndpointDocument {
             prefix_length: self.prefix_length,
             gateway: self.gateway,
             mac: self.mac,
+            interface_name: self.interface_name,
             // It follows from the settings, see `networking::saved_endpoint`.
             source_check: network::SourceCheck::default(),
             link: self.link,

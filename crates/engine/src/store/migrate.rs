@@ -112,6 +112,7 @@ fn container_1(document: &str) -> [String; 3] {
     if let Some(Value::Object(endpoint)) = record.get_mut("endpoint") {
         endpoint.remove("container");
         endpoint.entry("openings").or_insert(json!([]));
+        endpoint.entry("interface_name").or_insert(json!("eth0"));
     }
     [name, Value::Object(settings).to_string(), Value::Object(record).to_string()]
 }
