@@ -24,8 +24,8 @@ fn hosts_and_hostname_say_what_was_asked() {
     let ip = address(&engine, &id, "IPAddress");
     let hosts = engine.exec(&id, &["cat", "/etc/hosts"]).stdout;
     assert_eq!(hosts, format!("{ip}\tbox.example.org box\n{USUAL}10.1.2.3\tone\nfd00::7\ttwo\n"));
-    assert_eq!(engine.exec(&id, &["cat", "/etc/hostname"]).stdout, "box\n");
-    assert_eq!(engine.exec(&id, &["hostname"]).stdout, "box\n");
+    assert_eq!(engine.exec(&id, &["cat", "/etc/hostname"]).stdout, "box.example.org\n");
+    assert_eq!(engine.exec(&id, &["hostname"]).stdout, "box.example.org\n");
     assert_eq!(engine.exec(&id, &["cat", "/proc/sys/kernel/domainname"]).stdout, "example.org\n");
     let plain = engine.run(&idle(json!({})));
     let hosts = engine.exec(&plain, &["cat", "/etc/hosts"]).stdout;
