@@ -24,7 +24,8 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 struct OldShim {
     directory: tempfile::TempDir,
     process: Child,
-    listener: OwnedFd,
+    /// `None` once it has ended: a process takes its listener with it.
+    listener: Option<OwnedFd>,
 }
 
 impl OldShim {
@@ -40,7 +41,7 @@ impl OldShim {
         std::fs::write(run.processes(), left).expect("a file");
         let listener = sys::seqpacket::listen(&run.socket()).expect("a listener");
         sys::seqpacket::set_nonblocking(&listener).expect("a listener");
-        Self { directory, process, listener }
+        Self { directory, process, listener: Some(listener) }
     }
 
     fn run(&self) -> RunDirectory {
@@ -50,8 +51,9 @@ impl OldShim {
     /// Takes the daemon's next connection and sends the snapshot.
     async fn accept(&self) -> OldConnection {
         let until = Instant::now() + TIMEOUT;
+        let listener = self.listener.as_ref().expect("it runs");
         let socket = loop {
-            match sys::seqpacket::accept(&self.listener) {
+            match sys::seqpacket::accept(listener) {
                 Ok(socket) => break socket,
                 Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
             }
@@ -150,6 +152,7 @@ async fn a_shim_is_gone_when_its_process_is() {
     let (shim, mut notices) = Shim::adopt(&old.run()).expect("its process runs");
     let connection = old.accept().await;
     old.process.kill().expect("its process");
+    drop(old.listener.take());
     drop(connection);
     let rest = async { while notices.recv().await.is_some() {} };
     tokio::time::timeout(TIMEOUT, rest).await.expect("the end");
