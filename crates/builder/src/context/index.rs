@@ -4,11 +4,12 @@
 //! Names are keyed by the number of the directory that they are in, so that a path is stored once
 //! however deep it is, and the names of one directory follow each other.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::ops::Bound;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use images::tar::ArchiveError;
 
@@ -51,6 +52,8 @@ pub(super) struct Index {
     targets: Vec<Box<OsStr>>,
     attributes: HashMap<u32, Vec<Attribute>>,
     weight: usize,
+    /// The directory asked for last: whoever walks the tree asks for what is in it next.
+    last: RefCell<(PathBuf, u32)>,
 }
 
 fn key(directory: u32, name: &[u8]) -> Box<[u8]> {
@@ -133,6 +136,7 @@ impl Index {
 
     /// Leaves out the paths that `excluded` wants out, but not a directory in which something stays.
     pub(super) fn leave_out(&mut self, excluded: impl Fn(&Path) -> bool) {
+        self.last = RefCell::default();
         struct Level {
             directory: u32,
             names: std::vec::IntoIter<(OsString, u32)>,
@@ -143,7 +147,7 @@ impl Index {
                 index.children(directory).map(|(name, number)| (OsStr::from_bytes(name).to_owned(), number));
             Level { directory, names: names.collect::<Vec<_>>().into_iter(), keeps: false }
         };
-        let mut path = std::path::PathBuf::new();
+        let mut path = PathBuf::new();
         let mut levels = vec![level(self, ROOT)];
         while let Some(last) = levels.last_mut() {
             if let Some((name, number)) = last.names.next() {
@@ -185,28 +189,34 @@ impl Index {
     }
 
     fn find(&self, path: &Path) -> Option<u32> {
-        let mut directory = Some(ROOT);
-        let mut found = None;
-        for name in components(path) {
-            let number = *self.names.get(&key(directory?, name.as_bytes()))?;
-            directory = self.slot(number).directory();
-            found = Some(number);
-        }
-        found
+        let directory = self.directory(path.parent()?)?;
+        self.names.get(&key(directory, path.file_name()?.as_bytes())).copied()
     }
 
     /// The number of a directory.
     fn directory(&self, path: &Path) -> Option<u32> {
-        if components(path).next().is_none() {
-            return Some(ROOT);
+        let mut last = self.last.borrow_mut();
+        // Compared as bytes: names are far apart only at their ends.
+        if last.0.as_os_str() == path.as_os_str() {
+            return Some(last.1);
         }
-        self.slot(self.find(path)?).directory()
+        let (mut directory, rest) = path.strip_prefix(&last.0).map_or((ROOT, path), |rest| (last.1, rest));
+        for name in components(rest) {
+            let number = *self.names.get(&key(directory, name.as_bytes()))?;
+            directory = self.slot(number).directory()?;
+        }
+        *last = (path.to_owned(), directory);
+        Some(directory)
     }
 
     /// The directory that a path is in, made where it is missing.
     fn make_parent(&mut self, path: &Path) -> Result<u32, Misplaced> {
+        let parent = path.parent().unwrap_or(Path::new(""));
+        if let Some(known) = self.directory(parent) {
+            return Ok(known);
+        }
         let mut directory = ROOT;
-        for (depth, name) in components(path.parent().unwrap_or(Path::new(""))).enumerate() {
+        for (depth, name) in components(parent).enumerate() {
             let key = key(directory, name.as_bytes());
             directory = match self.names.get(&key) {
                 Some(number) => self.slot(*number).directory().ok_or(Misplaced::Through(depth + 1))?,
@@ -224,6 +234,7 @@ impl Index {
 
     /// Forgets what is below a path that is gone or replaced.
     fn forget(&mut self, number: u32) {
+        self.last = RefCell::default();
         let mut numbers = vec![number];
         while let Some(number) = numbers.pop() {
             self.attributes.remove(&number);
