@@ -179,9 +179,9 @@ fn what_is_no_archive_is_an_error_in_words() {
     let engine = Engine::start();
     let id = up(&engine, "true", json!({}));
     let good = tarball::of(&[("whole", "1"), ("cut", &"2".repeat(2000))]);
+    let _ = put(&engine, &id, &[("path", "/tmp")], b"").expect(200);
     for (body, what) in [
-        (&b""[..], "nothing"),
-        (b"short", "short garbage"),
+        (&b"short"[..], "short garbage"),
         (&[b'x'; 2048][..], "garbage"),
         (b"\x1f\x8b garbage", "garbage as gzip"),
         (&good[..1700], "cut off in the middle"),

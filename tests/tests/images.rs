@@ -202,7 +202,7 @@ fn the_specified_tarball_layout_is_loaded() {
         engine.call("POST", "/images/load", &[("Content-Type", "application/x-tar")], &bytes).expect(200);
     assert!(!answer.text().contains("\"error\""), "{}", answer.text());
     let output = engine.output(&json!({ "Image": "loaded:v2" }));
-    assert_eq!((output.code, output.stdout.as_str()), (0, "top layer\n"));
+    assert_eq!((output.code, output.stdout.as_str()), (0, "top layer"));
     let _ = engine.delete("/images/loaded:v2").expect(200);
     let answer = engine.call("POST", "/images/load", &[("Content-Type", "application/x-tar")], b"no archive");
     assert!(answer.status() >= 400 || answer.text().contains("\"error\""), "{}", answer.text());

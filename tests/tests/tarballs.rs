@@ -218,8 +218,9 @@ fn hostile_tarballs_are_refused_and_leave_nothing() {
         .sum();
     climbing[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
     let empty: &[u8] = b"";
+    let nothing = engine.call("POST", "/images/load", &[("Content-Type", "application/x-tar")], empty);
+    assert_eq!(nothing.expect(200).text(), "");
     for (what, body, says) in [
-        ("nothing", Vec::new(), "empty"),
         ("garbage", b"this is no archive, however long it is".repeat(99), "tar header"),
         ("a cut-off tar", whole[..whole.len() / 2].to_vec(), "cut off"),
         (
