@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use berth_http::{Exchange, Response};
 use engine::Engine;
+use engine::images::document::Config;
 use http::{StatusCode, header};
 
 use crate::error::ApiError;
@@ -69,4 +70,10 @@ fn is_json(kind: &str) -> bool {
     let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/json"));
     named
         && parts.all(|part| part.is_empty() || part.split_once('=').is_some_and(|(name, _)| !name.is_empty()))
+}
+
+/// Applies the Dockerfile instructions of `changes` to an image's config.
+pub(crate) fn apply_changes(config: Config, changes: &[String]) -> Result<Config, ApiError> {
+    let applied = engine::builder::apply_changes(config, changes);
+    applied.map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))
 }

@@ -354,6 +354,13 @@ impl<'de> VariantAccess<'de> for Word {
     }
 }
 
+/// A field of an object, spelled in any case.
+pub(crate) fn field<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    fields
+        .get(name)
+        .or_else(|| fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value))
+}
+
 #[cfg(test)]
 #[path = "json_tests.rs"]
 mod tests;

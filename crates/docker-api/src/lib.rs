@@ -29,7 +29,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::Engine;
-use engine::images::document::Config;
 use http::{Method, StatusCode, header};
 use tokio::sync::Notify;
 
@@ -40,7 +39,7 @@ pub use settings::{DaemonSettings, SharedSettings};
 pub use version::{ApiVersion, MAX};
 
 use berth_http::{Exchange, Response, Service};
-pub(crate) use call::{Call, Handled, MAXIMUM_JSON, Reply};
+pub(crate) use call::{Call, Handled, MAXIMUM_JSON, Reply, apply_changes};
 use query::Query;
 
 /// What all requests share.
@@ -134,12 +133,6 @@ impl Api {
         };
         (route.handler)(call).await
     }
-}
-
-/// Applies the Dockerfile instructions of `changes` to an image's config.
-fn apply_changes(config: Config, changes: &[String]) -> Result<Config, ApiError> {
-    let applied = engine::builder::apply_changes(config, changes);
-    applied.map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))
 }
 
 fn redirection(path: &str, query: &str) -> Response {

@@ -30,6 +30,7 @@ mod store;
 pub mod tar;
 mod tree;
 mod unpack;
+mod uses;
 mod v1;
 mod whiteout;
 
@@ -45,7 +46,7 @@ pub use inspect::{DRIVER, GraphDriver, InspectedImage};
 pub use list::{ListFilter, ListedImage, UnknownFilter};
 pub use load::Loaded;
 pub use merged::is_occupied;
-pub use remove::{ImageUse, ImageUsers, Removal, RemoveOptions, UseKind};
+pub use remove::{Removal, RemoveOptions};
 pub use save::SavedImages;
 pub use store::{
     AdoptedLayer, Image, Layer, LayerBlob, Naming, NewImage, Published, Store, TagPolicy, digest_of, keep_log,
@@ -55,3 +56,4 @@ pub use tree::Accounts as HostAccounts;
 pub use tree::ReservedName;
 pub use tree::remove as remove_tree;
 pub use unpack::{Overwrite, Ownership, Reserve, Space, Unpacked, unpack};
+pub use uses::{ImageUse, ImageUsers, UseKind};

@@ -2,42 +2,14 @@
 
 use std::sync::Arc;
 
-use model::{ContainerId, Digest, ImageReference};
+use model::{Digest, ImageReference};
 use serde::Serialize;
 
 use crate::Error;
 use crate::error::RemovalConflict;
 use crate::resolve::{self, FoundBy};
 use crate::store::{ImageRecord, Index, Name, Store, names_of};
-
-/// A container's use of an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageUse {
-    /// The container.
-    pub container: ContainerId,
-    /// The image it is made of.
-    pub image: Digest,
-    /// How it uses it.
-    pub kind: UseKind,
-}
-
-/// How a container uses its image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UseKind {
-    /// It is being created: the image must stay until it is.
-    Creating,
-    /// It does not run.
-    Stopped,
-    /// It runs, paused or not.
-    Running,
-}
-
-/// Knows which containers use images.
-pub trait ImageUsers: Send + Sync {
-    /// The containers that use images now. It is asked while nobody can begin to use one, see
-    /// [`Store::resolve_for_use`].
-    fn uses(&self) -> Vec<ImageUse>;
-}
+use crate::uses::{ImageUse, UseKind};
 
 /// How to remove.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! changing the file's inode, since running containers have it mounted.
 
 mod hosts;
+mod on_host;
 mod resolv_conf;
 
 use std::fs::OpenOptions;
@@ -14,11 +15,9 @@ use std::path::Path;
 pub use hosts::{HostLine, Hosts, LinkedHost, NameError, host_network_hosts, with_link, without_link};
 pub use resolv_conf::{HostServers, NameServers, host_resolv_conf, resolv_conf};
 
+pub use self::on_host::LONGEST_HOSTS_FILE;
+use self::on_host::read_on_host;
 use crate::Error;
-
-/// The longest hosts or resolv.conf file that is read, in bytes. Lists of blocked advertisers, the
-/// longest hosts files that people use, have some 5 MB.
-pub const LONGEST_HOSTS_FILE: u64 = 8 * 1024 * 1024;
 
 /// Makes the content of `/etc/hostname`.
 #[must_use]
@@ -60,15 +59,6 @@ pub fn change_hosts(path: &Path, change: impl FnOnce(&[u8]) -> Vec<u8>) -> Resul
 /// [`Error::File`] when it cannot be read.
 pub fn host_hosts(path: &Path) -> Result<String, Error> {
     read_on_host(path)
-}
-
-/// Reads a file of the host as text. A missing file is an empty one.
-fn read_on_host(path: &Path) -> Result<String, Error> {
-    match sys::bounded_read::read_on_host(path, LONGEST_HOSTS_FILE) {
-        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-        Err(source) => Err(Error::File { act: "read", path: path.to_owned(), source }),
-    }
 }
 
 #[cfg(test)]

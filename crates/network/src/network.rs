@@ -9,30 +9,28 @@ mod bridge;
 mod carry;
 mod connect;
 mod host;
+mod lock;
 mod open;
 mod reaper;
+mod state;
 mod switches;
 mod watcher;
 
-use std::collections::HashMap;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use model::ContainerId;
 
-use crate::addresses::AddressPool;
 use crate::endpoint::{Endpoint, Request};
 use crate::error::Error;
 use crate::fault::Step;
-use crate::firewall::{Content, Place};
+use crate::firewall::Content;
 use crate::held_ports::Held;
 use crate::mac::MacAddress;
 use crate::subnet::InterfaceAddress;
-use host::Host;
+use lock::locked;
+use state::{Active, Book, Bridge, DEFAULT_NETWORK, Entry, LinkState};
 use watcher::Watcher;
-
-/// The number of the network that is there first.
-const DEFAULT_NETWORK: u32 = 1;
 
 /// One network. All methods may be called from several threads.
 #[derive(Debug)]
@@ -41,65 +39,6 @@ pub struct Network {
     warnings: Vec<String>,
     /// Keeps the firewall as it must be while others change the host's rules; the default network's.
     watcher: Mutex<Option<Watcher>>,
-}
-
-/// A network with a bridge.
-#[derive(Debug)]
-struct Active {
-    host: Arc<Host>,
-    /// Tells it from the host's other networks.
-    number: u32,
-    bridge: Bridge,
-    default_host_ip: Ipv4Addr,
-    mtu: u32,
-    /// Whether containers reach each other without a link.
-    communicate: bool,
-    /// Marks this engine's links.
-    group: u32,
-    book: Mutex<Book>,
-}
-
-/// The bridge that containers are connected to.
-#[derive(Debug, Clone)]
-struct Bridge {
-    name: String,
-    index: u32,
-    address: InterfaceAddress,
-    /// Whether the engine may remove it.
-    own: bool,
-}
-
-/// Who has what.
-#[derive(Debug)]
-struct Book {
-    addresses: AddressPool,
-    endpoints: HashMap<ContainerId, Entry>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    endpoint: Endpoint,
-    held: Vec<Held>,
-    link: LinkState,
-}
-
-/// How far an endpoint's link is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum LinkState {
-    Missing,
-    Port,
-    Routed,
-}
-
-impl LinkState {
-    /// Where the link ends on the host, if it is there.
-    const fn place(self) -> Option<Place> {
-        match self {
-            Self::Missing => None,
-            Self::Port => Some(Place::Port),
-            Self::Routed => Some(Place::Beside),
-        }
-    }
 }
 
 impl Network {
@@ -233,9 +172,4 @@ impl Book {
         }
         content
     }
-}
-
-/// Locks; what a thread that panicked left is whole, since every change of it is one step.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,61 +3,24 @@
 mod link;
 mod list;
 mod neighbour;
+mod socket;
 
 use std::net::Ipv4Addr;
 
-use sys::netlink::{self, Message, Protocol, RequestError, Socket};
+use sys::netlink::{self, Message, RequestError};
 
 pub(crate) use link::{Attachment, PROXY_ARP, Pair, ROUTE_LOCALNET};
-pub(crate) use list::Link;
+use socket::{
+    ADDRESS_BROADCAST, ADDRESS_LOCAL, ADDRESS_PEER, BY_ADMINISTRATOR, DELETE_ADDRESS, DELETE_LINK,
+    FAMILY_IPV4, GET_ADDRESS, GET_LINK, GET_ROUTE, NEW_ADDRESS, NEW_LINK, NEW_ROUTE, ROUTE_DESTINATION,
+    ROUTE_OUT, ROUTE_PREFERRED_SOURCE, ROUTE_TABLE, SCOPE_LINK, TABLE_MAIN, UNICAST,
+};
+pub(crate) use socket::{Link, Routing};
 
 use crate::error::Error;
 use crate::subnet::InterfaceAddress;
 
-// Message types of linux/rtnetlink.h.
-const NEW_LINK: u16 = 16;
-const DELETE_LINK: u16 = 17;
-const GET_LINK: u16 = 18;
-const NEW_ADDRESS: u16 = 20;
-const DELETE_ADDRESS: u16 = 21;
-const GET_ADDRESS: u16 = 22;
-const NEW_ROUTE: u16 = 24;
-const GET_ROUTE: u16 = 26;
-
-const FAMILY_IPV4: u8 = 2;
-
-// Attributes of addresses, linux/if_addr.h, and of routes, linux/rtnetlink.h.
-const ADDRESS_PEER: u16 = 1;
-const ADDRESS_LOCAL: u16 = 2;
-const ADDRESS_BROADCAST: u16 = 4;
-const ROUTE_DESTINATION: u16 = 1;
-const ROUTE_OUT: u16 = 4;
-const ROUTE_PREFERRED_SOURCE: u16 = 7;
-const ROUTE_TABLE: u16 = 15;
-
-/// `RT_TABLE_MAIN`, `RTPROT_STATIC`, `RT_SCOPE_LINK`, `RTN_UNICAST`.
-const TABLE_MAIN: u8 = 254;
-const BY_ADMINISTRATOR: u8 = 4;
-const SCOPE_LINK: u8 = 253;
-const UNICAST: u8 = 1;
-
-/// The socket through which links, addresses and routes are changed.
-#[derive(Debug)]
-pub(crate) struct Routing {
-    socket: Socket,
-}
-
 impl Routing {
-    /// Opens the socket in the network namespace of the calling thread.
-    pub(crate) fn open() -> Result<Self, Error> {
-        let socket = Socket::open(Protocol::Route).map_err(|source| Error::Socket { source })?;
-        Ok(Self { socket })
-    }
-
-    fn acknowledged(&mut self, message: Message) -> Result<(), RequestError> {
-        self.socket.request(&[message]).map(drop)
-    }
-
     /// Gives the interface an address.
     pub(crate) fn add_address(&mut self, link: &Link, address: InterfaceAddress) -> Result<(), Error> {
         let flags = netlink::ACKNOWLEDGE | netlink::CREATE | netlink::EXCLUSIVE;

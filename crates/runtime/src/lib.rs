@@ -20,7 +20,8 @@ mod seccomp;
 mod sysctl;
 mod tiny_init;
 
-pub use cgroup::{Cgroup, OutOfMemoryNotice};
+pub use cgroup::Cgroup;
+pub use cgroup::memory_notice::OutOfMemoryNotice;
 pub use container::{Created, Exec, ExecRequest, Running, create};
 pub use error::{CgroupError, FailureKind, StartError};
 pub use host::Host;

@@ -4,26 +4,20 @@
 //! batch, and [`Socket::request`] sends the batch as one datagram and reads until the kernel has
 //! answered each message. What the messages mean is the caller's knowledge.
 
+mod descriptor;
 mod events;
 mod message;
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
+pub use descriptor::Protocol;
+use descriptor::{HEADER_LENGTH, NETLINK_GET_STRICT_CHK, RECEIVE_LENGTH, bound, set_option};
 pub use events::{Event, Events, Listener};
 pub use message::{ACKNOWLEDGE, APPEND, CREATE, DUMP, EXCLUSIVE, Message, REPLACE, attributes};
 use message::{read_u16, read_u32};
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
-
-/// Which part of the kernel is spoken to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    /// Links, addresses, routes: rtnetlink(7).
-    Route,
-    /// nf_tables and connection tracking: nfnetlink.
-    Netfilter,
-}
+use rustix::net::{RecvFlags, SendFlags, netlink};
 
 /// `NLMSG_ERROR`: an error, or with number 0 an acknowledgement.
 const ERROR: u16 = 0x2;
@@ -38,9 +32,6 @@ const CAPPED: u16 = 0x100;
 const EXTENDED: u16 = 0x200;
 /// `NLMSGERR_ATTR_MSG`: the attribute that carries the kernel's own words.
 const EXTENDED_TEXT: u16 = 1;
-const HEADER_LENGTH: usize = 16;
-/// A datagram of the kernel is never larger than this unless asked for.
-const RECEIVE_LENGTH: usize = 64 * 1024;
 
 /// A message of the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,19 +163,6 @@ impl Socket {
     }
 }
 
-/// Opens a socket that is told what the groups (a bit each) tell.
-fn bound(protocol: Protocol, groups: u32) -> io::Result<OwnedFd> {
-    let protocol = match protocol {
-        // NETLINK_ROUTE is number 0, which is also what no number means.
-        Protocol::Route => None,
-        Protocol::Netfilter => Some(netlink::NETFILTER),
-    };
-    let descriptor =
-        rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
-    rustix::net::bind(&descriptor, &netlink::SocketAddrNetlink::new(0, groups))?;
-    Ok(descriptor)
-}
-
 /// What has come back of a batch.
 struct Answers {
     first: u32,
@@ -251,26 +229,6 @@ fn extended_text(flags: u16, payload: &[u8]) -> Option<String> {
     let (_, value) = attributes(tail).find(|(kind, _)| *kind == EXTENDED_TEXT)?;
     let text = value.strip_suffix(&[0]).unwrap_or(value);
     Some(String::from_utf8_lossy(text).into_owned())
-}
-
-/// `NETLINK_GET_STRICT_CHK` of linux/netlink.h: dumps honour the filters in their header.
-const NETLINK_GET_STRICT_CHK: libc::c_int = 12;
-
-/// Turns a boolean option of `SOL_NETLINK` on.
-fn set_option(descriptor: BorrowedFd<'_>, option: libc::c_int) -> io::Result<()> {
-    let on: libc::c_int = 1;
-    let length = u32::try_from(size_of::<libc::c_int>()).unwrap_or(4);
-    // SAFETY: `on` lives through the call and `length` is its size.
-    let result = unsafe {
-        libc::setsockopt(
-            descriptor.as_raw_fd(),
-            libc::SOL_NETLINK,
-            option,
-            std::ptr::from_ref(&on).cast(),
-            length,
-        )
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]

@@ -22,6 +22,16 @@ const ATTRIBUTE: usize = 80;
 /// The longest path that the kernel takes, its final NUL left out (path_resolution(7)).
 const PATH_LIMIT: usize = 4095;
 
+/// Reads a tar, compressed in any known way.
+pub(super) fn read_compressed(
+    stream: impl Read + Send,
+    root: &Path,
+    cancellation: &Cancellation,
+) -> Result<Context, ContextError> {
+    let stream = images::decompress(stream).map_err(ContextError::Read)?;
+    read(stream, root, cancellation)
+}
+
 /// Reads a plain tar and keeps its contents in the empty directory `root`.
 ///
 /// # Errors

@@ -8,13 +8,13 @@ mod fetch;
 mod git;
 mod hasher;
 mod index;
+mod origin;
 mod remote;
 mod slot;
 mod source;
 #[cfg(test)]
 mod tests;
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use images::registry::Cancellation;
@@ -26,6 +26,8 @@ pub use fetch::{FetchError, download};
 pub use git::GitError;
 pub(crate) use source::Context;
 
+pub(crate) use self::origin::DOCKERFILE_LIMIT;
+use self::origin::{DOCKERFILE, Origin};
 use crate::event::EventSink;
 use crate::ignore::IgnorePatterns;
 use crate::request::ContextSource;
@@ -33,24 +35,9 @@ use crate::scratch::Scratch;
 use crate::transfer::{Outside, resolve};
 use crate::tree::NodeKind;
 
-/// The Dockerfile's name where the request gives none.
-const DOCKERFILE: &str = "Dockerfile";
 const IGNORE: &str = ".dockerignore";
-/// The longest Dockerfile: those that programs write have some hundred kilobytes.
-pub(crate) const DOCKERFILE_LIMIT: u64 = 2 << 20;
 /// The longest `.dockerignore`.
 const IGNORE_LIMIT: u64 = 1 << 20;
-
-/// Where a context came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Origin {
-    /// The client packed it, and left out what it wanted to.
-    Client,
-    /// The daemon fetched it.
-    Fetched,
-    /// It is a Dockerfile alone.
-    Dockerfile,
-}
 
 /// A context and its Dockerfile's text.
 #[derive(Debug)]
@@ -74,7 +61,7 @@ pub(crate) fn load(
         ContextSource::Archive(stream) => {
             let root =
                 scratch.directory("context").map_err(ContextError::file("create", Path::new("context")))?;
-            (read_archive(stream, &root, cancellation)?, Origin::Client)
+            (archive::read_compressed(stream, &root, cancellation)?, Origin::Client)
         }
         ContextSource::Remote(remote) => remote::load(&remote, scratch, events, cancellation)?,
     };
@@ -82,16 +69,6 @@ pub(crate) fn load(
     let (path, dockerfile) = read_dockerfile(&context, name)?;
     apply_ignore(&mut context, &path, origin)?;
     Ok(Loaded { context, dockerfile })
-}
-
-/// Reads a tar, compressed in any known way.
-fn read_archive(
-    stream: impl Read + Send,
-    root: &Path,
-    cancellation: &Cancellation,
-) -> Result<Context, ContextError> {
-    let stream = images::decompress(stream).map_err(ContextError::Read)?;
-    archive::read(stream, root, cancellation)
 }
 
 /// Finds and reads the Dockerfile: its place in the context and its text.

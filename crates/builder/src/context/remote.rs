@@ -96,7 +96,7 @@ fn load_archive(
     let result = {
         let stream = Cursor::new(start).chain(&mut download);
         let mut advance = Advance::new(stream, events, message, total);
-        super::read_archive(&mut advance, root, cancellation)
+        super::archive::read_compressed(&mut advance, root, cancellation)
     };
     match (result, download.take_failure()) {
         (Ok(context), None) => Ok((context, Origin::Fetched)),

@@ -2,13 +2,16 @@
 
 use model::ErrorKind;
 
+/// Each instruction makes an image whose history holds all those before it.
+pub(crate) const INSTRUCTION_LIMIT: usize = 2000;
+
 /// Why a Dockerfile is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the texts say it")]
 pub enum DockerfileError {
     #[error("No image was generated. Is your Dockerfile empty?")]
     NoInstruction,
-    #[error("the Dockerfile has more than {} instructions", super::INSTRUCTION_LIMIT)]
+    #[error("the Dockerfile has more than {} instructions", INSTRUCTION_LIMIT)]
     TooManyInstructions,
     #[error("variables put more than {0} bytes into the words of a build stage")]
     TooMuchSubstituted(usize),

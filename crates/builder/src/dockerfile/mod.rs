@@ -10,6 +10,7 @@ mod expand;
 mod flags;
 mod health;
 mod heredoc;
+mod instruction;
 mod json;
 mod lines;
 mod parse;
@@ -18,22 +19,13 @@ mod ports;
 mod tests;
 mod words;
 
-use images::document::HealthCheck;
-
 pub use error::DockerfileError;
+pub(crate) use error::INSTRUCTION_LIMIT;
 pub(crate) use expand::{Substituted, Variables, expand, expand_words};
-pub(crate) use parse::INSTRUCTION_LIMIT;
+pub use instruction::Dockerfile;
+pub(crate) use instruction::{Argument, Command, CommandLine, Instruction, Transfer, TransferVerb};
 pub(crate) use parse::{append_labels, parse_change, parse_trigger};
 pub(crate) use ports::{count_ports, parse_ports};
-
-/// A Dockerfile whose every instruction has been understood.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dockerfile {
-    /// The instructions, in the file's order.
-    pub(crate) instructions: Vec<Instruction>,
-    /// The character that continues a line and takes a variable's meaning away.
-    pub(crate) escape: char,
-}
 
 impl Dockerfile {
     /// Parses and checks a Dockerfile.
@@ -45,109 +37,4 @@ impl Dockerfile {
         check::check(&dockerfile)?;
         Ok(dockerfile)
     }
-
-    /// Leaves out what comes after the stage of this name or number.
-    ///
-    /// # Errors
-    /// [`DockerfileError::Target`] when there is no such stage.
-    pub(crate) fn stop_after(&mut self, target: Option<&str>) -> Result<(), DockerfileError> {
-        let Some(target) = target.filter(|target| !target.is_empty()) else { return Ok(()) };
-        let mut stages = 0_usize;
-        let mut inside = false;
-        let mut end = None;
-        for (index, instruction) in self.instructions.iter().enumerate() {
-            let Command::From { stage, .. } = &instruction.command else { continue };
-            if inside {
-                end = Some(index);
-                break;
-            }
-            let named = stage.as_deref().is_some_and(|stage| stage.eq_ignore_ascii_case(target));
-            inside = named || target.parse() == Ok(stages);
-            stages += 1;
-        }
-        if !inside {
-            return Err(DockerfileError::Target(target.to_owned()));
-        }
-        self.instructions.truncate(end.unwrap_or(self.instructions.len()));
-        Ok(())
-    }
-}
-
-/// One instruction.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Instruction {
-    /// How the stream's step line shows it: the name in upper case and the parsed words.
-    pub(crate) shown: String,
-    /// What it does.
-    pub(crate) command: Command,
-}
-
-/// What an instruction does, with its arguments before variables are put in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Command {
-    From {
-        image: String,
-        stage: Option<String>,
-    },
-    Maintainer(String),
-    Run(CommandLine),
-    Cmd(CommandLine),
-    Entrypoint(CommandLine),
-    Label(Vec<(String, String)>),
-    Env(Vec<(String, String)>),
-    Expose(Vec<String>),
-    Volume(Vec<String>),
-    User(String),
-    Workdir(String),
-    Transfer(Transfer),
-    /// The trigger as it was written.
-    OnBuild(String),
-    StopSignal(String),
-    Arg(Vec<Argument>),
-    HealthCheck {
-        check: HealthCheck,
-        written: String,
-    },
-    Shell(Vec<String>),
-}
-
-/// A command in shell form or as a list of words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum CommandLine {
-    Shell(String),
-    Exec(Vec<String>),
-}
-
-/// ADD or COPY.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Transfer {
-    pub(crate) verb: TransferVerb,
-    pub(crate) sources: Vec<String>,
-    pub(crate) destination: String,
-    pub(crate) owner: Option<String>,
-    /// `--from`: a stage or an image.
-    pub(crate) from: Option<String>,
-}
-
-/// Which of the two a [`Transfer`] is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TransferVerb {
-    Add,
-    Copy,
-}
-
-impl TransferVerb {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Add => "ADD",
-            Self::Copy => "COPY",
-        }
-    }
-}
-
-/// One name that ARG declares.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Argument {
-    pub(crate) name: String,
-    pub(crate) default: Option<String>,
 }

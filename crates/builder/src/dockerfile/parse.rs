@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::error::INSTRUCTION_LIMIT;
 use super::flags::Flags;
 use super::lines::{self, Line};
 use super::{
     Argument, Command, CommandLine, Dockerfile, DockerfileError, Instruction, Transfer, TransferVerb, flags,
     health, heredoc, json, words,
 };
-
-/// Each instruction makes an image whose history holds all those before it.
-pub(crate) const INSTRUCTION_LIMIT: usize = 2000;
 
 /// Parses every line of a Dockerfile, each for itself.
 ///

@@ -9,11 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use images::Store;
 use images::document::{Config, StringOrList};
-use model::{Digest, ErrorKind};
+use model::Digest;
 
-use super::Build;
-use super::in_flight::{InFlight, Turn};
-use crate::error::BuildError;
+use super::in_flight::InFlight;
 
 /// As many configurations are remembered.
 const REMEMBERED: usize = 4096;
@@ -23,12 +21,12 @@ const REMEMBERED: usize = 4096;
 pub(super) struct Cache {
     /// The container's configuration that an image was made with.
     configs: Mutex<HashMap<Digest, Option<Arc<Config>>>>,
-    in_flight: InFlight,
+    pub(super) in_flight: InFlight,
 }
 
 impl Cache {
     /// The newest child of an image that was made with this configuration.
-    fn find(&self, store: &Store, parent: Option<&Digest>, wanted: &Config) -> Option<Digest> {
+    pub(super) fn find(&self, store: &Store, parent: Option<&Digest>, wanted: &Config) -> Option<Digest> {
         let children = store.children(parent);
         children
             .into_iter()
@@ -47,50 +45,6 @@ impl Cache {
         }
         configs.insert(*image, config.clone());
         config
-    }
-}
-
-impl Build<'_> {
-    /// Goes on from the cached image of a step; gives the turn to make the step when there is none.
-    ///
-    /// A build that wants the same step meanwhile waits until the turn is over, and then finds it.
-    ///
-    /// # Errors
-    /// [`BuildError`] when the cached image cannot be read, or the build is cancelled.
-    pub(super) fn probe(&mut self, command: &[String]) -> Result<Option<Turn>, BuildError> {
-        let wanted = self.container_config(command.to_vec())?;
-        let stage = self.stage_ref()?;
-        if self.parameters.no_cache {
-            return Ok(Some(Turn::free()));
-        }
-        let (cache, store) = (Arc::clone(&self.builder.cache), self.builder.store.clone());
-        let parent = stage.image;
-        let mut turn = None;
-        loop {
-            match cache.find(&store, parent.as_ref(), &wanted) {
-                Some(found) if self.go_on_from(&found, &store)? => return Ok(None),
-                // Somebody removed it since it was found.
-                Some(_) => {}
-                None if turn.is_some() => return Ok(turn),
-                None => turn = Some(cache.in_flight.wait(parent, &wanted, self.session.cancellation)?),
-            }
-        }
-    }
-
-    /// Makes a cached image the stage's, unless it is gone.
-    fn go_on_from(&mut self, found: &Digest, store: &Store) -> Result<bool, BuildError> {
-        let advanced = match store.image(found) {
-            Ok(image) => self.stage()?.advance(&image, store),
-            Err(error) => Err(error.into()),
-        };
-        match advanced {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-            Ok(()) => {
-                self.say(" ---> Using cache\n");
-                Ok(true)
-            }
-        }
     }
 }
 

@@ -5,7 +5,8 @@ use images::registry::Message;
 use model::ImageReference;
 
 use super::output::stderr_piece;
-use super::{Build, Stage};
+use super::stage::Stage;
+use super::state::Build;
 use crate::dockerfile::{self, DockerfileError, INSTRUCTION_LIMIT, parse_trigger};
 use crate::error::BuildError;
 use crate::event::BuildEvent;

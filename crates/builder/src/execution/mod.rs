@@ -14,13 +14,16 @@ mod cache;
 mod changes;
 mod commit;
 mod copying;
+mod declare;
 mod from;
 mod in_flight;
 mod metadata;
 mod output;
+mod probe;
 mod quote;
 mod run;
 mod stage;
+mod state;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -28,53 +31,21 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 
 use images::Store;
-use images::registry::Cancellation;
 use model::{ContainerId, Digest};
 
+use crate::context;
 use crate::dockerfile::{Dockerfile, append_labels};
 use crate::error::BuildError;
-use crate::event::{BuildEvent, EventSink};
-use crate::request::{BuildRequest, ContextSource, Intermediate};
-use crate::runner::{ImagePuller, StepRunner};
+use crate::event::BuildEvent;
+use crate::request::{BuildRequest, ContextSource};
 use crate::scratch::{self, Scratch};
-use crate::{context, dockerfile};
 pub use changes::apply_changes;
 
 use arguments::BuildArguments;
-use cache::Cache;
-use stage::Stage;
-
-/// Builds images; one serves the whole engine.
-#[derive(Debug)]
-pub struct Builder {
-    store: Store,
-    directory: PathBuf,
-    engine_version: String,
-    cache: Arc<Cache>,
-    leftover: Vec<ContainerId>,
-}
-
-/// What one build works with beside its request.
-#[derive(Clone, Copy)]
-pub struct Session<'a> {
-    /// Runs the containers of RUN steps.
-    pub runner: &'a dyn StepRunner,
-    /// Pulls images.
-    pub puller: &'a dyn ImagePuller,
-    /// Takes the stream's messages.
-    pub events: &'a dyn EventSink,
-    /// Told when the client goes away.
-    pub cancellation: &'a Cancellation,
-}
-
-impl std::fmt::Debug for Session<'_> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Session").field("cancellation", self.cancellation).finish_non_exhaustive()
-    }
-}
+use state::{Build, FinishedStage, Parameters, StepContainer};
+pub use state::{Builder, Session};
 
 impl Builder {
     /// Makes a builder that keeps contexts and half-made layers in `directory`, which is made, or
@@ -179,85 +150,4 @@ fn prepare(
     dockerfile.stop_after(choice.target.as_deref())?;
     append_labels(&mut dockerfile, &choice.labels);
     Ok((dockerfile, loaded.context))
-}
-
-/// The request's parameters that steps look at.
-#[derive(Debug)]
-struct Parameters {
-    quiet: bool,
-    no_cache: bool,
-    pull: bool,
-    intermediate: Intermediate,
-    host: model::HostSettings,
-}
-
-impl Parameters {
-    fn of(request: &BuildRequest) -> Self {
-        Self {
-            quiet: request.quiet,
-            no_cache: request.no_cache,
-            pull: request.pull,
-            intermediate: request.intermediate,
-            host: request.host.clone(),
-        }
-    }
-}
-
-/// One build under way.
-struct Build<'a> {
-    builder: &'a Builder,
-    session: Session<'a>,
-    parameters: Parameters,
-    arguments: BuildArguments,
-    escape: char,
-    context: context::Context,
-    /// The stages before the present one.
-    stages: Vec<FinishedStage>,
-    stage: Option<Stage>,
-    /// The present step's containers, to be removed after it.
-    containers: Vec<StepContainer>,
-    /// How many steps have copied files, cached ones too: an inode of the context is given to one of them.
-    step: u64,
-    scratch: Scratch,
-    /// Takes the containers that are to be removed.
-    remover: Sender<ContainerId>,
-}
-
-/// What later stages may copy from.
-struct FinishedStage {
-    name: Option<String>,
-    stage: Stage,
-}
-
-/// A container that the stream names.
-struct StepContainer {
-    id: ContainerId,
-    /// Whether the engine has it: steps without a process have none.
-    real: bool,
-}
-
-impl Build<'_> {
-    fn say(&self, text: impl Into<String>) {
-        self.session.events.send(BuildEvent::Stream(text.into()));
-    }
-
-    fn check_cancelled(&self) -> Result<(), BuildError> {
-        if self.session.cancellation.is_cancelled() { Err(BuildError::Cancelled) } else { Ok(()) }
-    }
-
-    /// The present stage.
-    fn stage(&mut self) -> Result<&mut Stage, BuildError> {
-        // The check of the whole file found FROM first; a trigger runs in a stage.
-        self.stage.as_mut().ok_or(BuildError::NoImage)
-    }
-
-    fn stage_ref(&self) -> Result<&Stage, BuildError> {
-        self.stage.as_ref().ok_or(BuildError::NoImage)
-    }
-
-    /// Expands a word with the stage's variables.
-    fn expand(&self, word: &str) -> Result<String, BuildError> {
-        let variables = self.stage_ref()?.variables();
-        Ok(dockerfile::expand(word, self.escape, &variables)?)
-    }
 }

@@ -1,39 +1,20 @@
 //! The daemon's settings: from flags and file to checked values.
 
 mod address;
+mod effective;
 mod engine_options;
+mod error;
 mod file;
 mod flags;
 mod reload;
 
 use std::path::{Path, PathBuf};
 
-use tracing::level_filters::LevelFilter;
-
 pub(crate) use address::{AddressError, ListenAddress};
-pub(crate) use file::FileError;
+use effective::{effective, log_level};
+pub(crate) use error::SettingsError;
 pub(crate) use flags::{Command, CommandLine, DaemonArguments, Flags};
 pub(crate) use reload::Reloadable;
-
-/// A setting cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SettingsError {
-    /// The configuration file is at fault.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// A `-H` value is at fault.
-    #[error(transparent)]
-    Address(#[from] AddressError),
-    /// Some other flag is at fault.
-    #[error("--{flag}: {problem}")]
-    Flag { flag: &'static str, problem: String },
-}
-
-impl SettingsError {
-    fn flag(flag: &'static str, problem: impl std::fmt::Display) -> Self {
-        Self::Flag { flag, problem: problem.to_string() }
-    }
-}
 
 /// The files of TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,12 +58,6 @@ impl Settings {
             tls,
         })
     }
-}
-
-/// Flags and file together.
-fn effective(arguments: &DaemonArguments) -> Result<Flags, FileError> {
-    let file = file::read(&arguments.config_file)?;
-    file::join(&arguments.flags, &file, &arguments.config_file)
 }
 
 fn check_unsupported(flags: &Flags) -> Result<(), SettingsError> {
@@ -132,22 +107,5 @@ fn cors_origin(flags: &Flags) -> Result<String, SettingsError> {
     match http::HeaderValue::try_from(&origin) {
         Ok(_) => Ok(origin),
         Err(_) => Err(SettingsError::flag("api-cors-header", "no header can carry this value")),
-    }
-}
-
-/// The level of the log that the flags ask for.
-fn log_level(flags: &Flags) -> Result<LevelFilter, SettingsError> {
-    if flags.debug == Some(true) {
-        return Ok(LevelFilter::DEBUG);
-    }
-    match flags.log_level.as_deref().unwrap_or("info") {
-        "debug" => Ok(LevelFilter::DEBUG),
-        "info" => Ok(LevelFilter::INFO),
-        "warn" | "warning" => Ok(LevelFilter::WARN),
-        "error" | "fatal" => Ok(LevelFilter::ERROR),
-        other => Err(SettingsError::flag(
-            "log-level",
-            format!("{other:?} is no level: debug, info, warn, error, fatal"),
-        )),
     }
 }

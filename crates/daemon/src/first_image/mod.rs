@@ -1,12 +1,14 @@
 //! `berth image`: helps a machine without a registry to its first image, made of busybox or of a directory.
 
 mod busybox;
+mod error;
 mod send;
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+
+pub(crate) use error::FirstImageError;
 
 /// Where the daemon listens when nothing else is said.
 const DEFAULT_HOST: &str = "unix:///run/berth/berth.sock";
@@ -52,38 +54,6 @@ struct Target {
     /// A Dockerfile instruction for the image's config, such as CMD ["sh"] (repeatable)
     #[arg(short, long, value_name = "INSTRUCTION")]
     change: Vec<String>,
-}
-
-/// The image could not be made.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum FirstImageError {
-    /// The program cannot be used.
-    #[error("cannot use {program}: {source} (Debian's package busybox-static has it)")]
-    Program { program: PathBuf, source: io::Error },
-    /// A file or directory is at fault.
-    #[error("cannot {act} {path}: {source}")]
-    File { act: &'static str, path: PathBuf, source: io::Error },
-    /// What is mounted would become part of the image.
-    #[error("cannot make an image of {directory}: {mounted} is mounted in it; unmount it first")]
-    Mounted { directory: PathBuf, mounted: PathBuf },
-    /// In the layer of an image such a name says that a file is gone.
-    #[error("cannot make an image of a directory with {0}: no name in an image begins with .wh.")]
-    Whiteout(PathBuf),
-    /// The files cannot be read.
-    #[error("cannot pack {directory}: {source}")]
-    Pack { directory: PathBuf, source: engine::images::Error },
-    /// The daemon's address is malformed.
-    #[error("invalid host {0:?}: want unix://PATH or tcp://ADDRESS:PORT")]
-    Host(String),
-    /// There is no daemon.
-    #[error("cannot reach the daemon at {host}: {source}")]
-    Connect { host: String, source: io::Error },
-    /// The conversation broke off.
-    #[error("the daemon at {host} went away: {source}")]
-    Talk { host: String, source: io::Error },
-    /// The daemon said no.
-    #[error("the daemon refused the image: {0}")]
-    Refused(String),
 }
 
 /// Makes the image and gives its id.

@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 use super::version::ApiVersion;
 use super::{ApiError, json};
 use crate::containers::unsupported;
+use crate::json::field;
 
 pub(crate) use host_config::{HostConfig, PortBinding};
 
@@ -101,13 +102,6 @@ pub(crate) fn to_wire(settings: &ContainerSettings) -> WireSettings {
 
 fn wrong(error: json::JsonError) -> ApiError {
     ApiError::refused(error.to_string())
-}
-
-/// A field of an object, spelled in any case.
-pub(crate) fn field<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    fields
-        .get(name)
-        .or_else(|| fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value))
 }
 
 fn take_from_beside(host: &mut HostConfig, beside: Beside) {

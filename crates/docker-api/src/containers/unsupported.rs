@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use crate::ApiError;
-use crate::container_settings::field;
+use crate::json::field;
 use crate::version::MAX;
 
 /// Fields of `HostConfig`, and why they are not possible.

@@ -10,10 +10,10 @@
 
 mod behaviour;
 mod field;
-
-use std::fmt;
+mod number;
 
 pub(crate) use field::{Ranged, Since, Until};
+pub use number::ApiVersion;
 
 use crate::ApiError;
 
@@ -21,36 +21,6 @@ use crate::ApiError;
 pub const MAX: ApiVersion = ApiVersion::minor(20);
 /// The oldest version that is served.
 pub(crate) const MIN: ApiVersion = ApiVersion::minor(0);
-
-/// A version of the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ApiVersion {
-    major: u32,
-    minor: u32,
-}
-
-impl ApiVersion {
-    /// The version `1.minor`.
-    pub(crate) const fn minor(minor: u32) -> Self {
-        Self { major: 1, minor }
-    }
-
-    /// Whether it is `1.minor` or a later one. Callers outside of `version` ask a named predicate instead.
-    const fn is_at_least(self, minor: u32) -> bool {
-        self.major > 1 || (self.major == 1 && self.minor >= minor)
-    }
-
-    /// Whether it is in the range of what came with `1.since` and went with `1.until`.
-    pub(crate) const fn is_within(self, since: u32, until: u32) -> bool {
-        self.is_at_least(since) && !self.is_at_least(until)
-    }
-}
-
-impl fmt::Display for ApiVersion {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}.{}", self.major, self.minor)
-    }
-}
 
 /// Splits `/v1.20/rest` into the version's text and `/rest`; `None` for a path without a version.
 pub(crate) fn split_path(path: &str) -> Option<(&str, &str)> {

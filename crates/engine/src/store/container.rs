@@ -9,7 +9,7 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::rows::json;
+use super::json::json;
 use crate::record::{Phase, Record};
 
 /// The columns of the table `containers`.

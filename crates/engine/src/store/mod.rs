@@ -9,7 +9,9 @@
 //! Readers see memory. No caller waits for the disk unless it asks to, by [`Written`].
 
 mod container;
+mod durability;
 mod faults;
+mod json;
 mod load;
 mod migrate;
 mod queue;
@@ -26,6 +28,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
+pub(crate) use durability::Durability;
 pub(crate) use faults::Faults;
 pub(crate) use load::Saved;
 pub(crate) use rows::{
@@ -35,15 +38,6 @@ pub(crate) use rows::{
 use crate::error::{Error, database_error};
 use queue::{Attempts, Change, Queue};
 use writer::Writer;
-
-/// How much a write must survive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Durability {
-    /// `kill -9` of the daemon.
-    Crash,
-    /// Loss of power.
-    PowerLoss,
-}
 
 /// The way to the database's writer.
 pub(crate) struct Database {

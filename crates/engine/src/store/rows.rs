@@ -8,6 +8,7 @@ use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
 use super::container::ContainerColumns;
+use super::json::json;
 use crate::record::Record;
 
 /// Events that are kept; the reference keeps 64, which a busy engine outruns in a second.
@@ -220,9 +221,4 @@ impl From<EventKindDocument> for model::ResourceKind {
             EventKindDocument::Daemon => Self::Daemon,
         }
     }
-}
-
-/// A value as JSON.
-pub(super) fn json(value: &impl Serialize) -> rusqlite::Result<String> {
-    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }

@@ -9,17 +9,12 @@
 mod hash;
 mod intake;
 mod pack;
+mod places;
 mod replay;
 
 use hash::HashingChunks;
 pub(crate) use hash::HashingWriter;
 pub(crate) use intake::take;
 pub(crate) use pack::{Packed, pack, pack_tar};
+pub(crate) use places::{ASSEMBLY, DIFF, REPLACED};
 pub(crate) use replay::replay;
-
-/// The name of a layer's files.
-pub(crate) const DIFF: &str = "diff";
-/// The name of the record that gives the tar back.
-pub(crate) const ASSEMBLY: &str = "assembly";
-/// The name of the directory of replaced contents.
-pub(crate) const REPLACED: &str = "replaced";

@@ -25,8 +25,9 @@ use url::Url;
 use super::error::RegistryError;
 use super::manifest::Descriptor;
 use super::progress::{Message, Progress};
+use super::proof::Scope;
 use super::retry::Attempts;
-use super::session::{Scope, Session, unexpected};
+use super::session::{Session, unexpected};
 use super::transport::{Answer, Request, shown};
 use crate::unpack::Space;
 

@@ -44,6 +44,18 @@ pub(super) fn address_of(host: &str) -> Option<IpAddr> {
     without_port(host).parse().ok()
 }
 
+/// Whether two addresses agree in their first bits.
+pub(super) fn same_prefix(left: IpAddr, right: IpAddr, bits: u8) -> bool {
+    let (left, right, width) = match (left, right) {
+        (IpAddr::V4(left), IpAddr::V4(right)) => {
+            (u128::from(left.to_bits()), u128::from(right.to_bits()), 32)
+        }
+        (IpAddr::V6(left), IpAddr::V6(right)) => (left.to_bits(), right.to_bits(), 128),
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return false,
+    };
+    bits == 0 || (left ^ right) >> (width - u32::from(bits).min(width)) == 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ use super::challenge::Challenge;
 use super::endpoint::{self, Endpoint};
 use super::error::RegistryError;
 use super::host::{self, HUB_INDEX_ADDRESS, is_hub};
-use super::session::{Scope, basic};
+use super::proof::{Scope, basic};
 use super::token::{self, Wanted};
 use super::transport::{PATIENCE, Payload, Request, Transport, host_and_port, shown};
 

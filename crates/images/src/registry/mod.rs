@@ -15,6 +15,7 @@
 pub mod auth;
 mod cancellation;
 mod challenge;
+mod client;
 mod download;
 mod endpoint;
 mod error;
@@ -27,6 +28,7 @@ mod loose;
 mod manifest;
 mod parallel;
 pub mod progress;
+mod proof;
 mod proxy;
 mod pull;
 mod push;
@@ -38,8 +40,6 @@ mod settings;
 mod tls;
 mod token;
 mod transport;
-
-use std::sync::Arc;
 
 pub use auth::{AuthError, CredentialMap, Credentials};
 pub use cancellation::Cancellation;
@@ -58,36 +58,9 @@ pub use settings::{InsecureRegistry, RegistrySettings, Retry, SettingError, pars
 pub use tls::CertificateError;
 pub use transport::TransportError;
 
-use in_flight::InFlight;
-use transport::Transport;
-
-/// Talks to registries; one serves the whole engine.
-#[derive(Debug)]
-pub struct Client {
-    settings: Arc<RegistrySettings>,
-    in_flight: Arc<InFlight>,
-}
+pub use client::Client;
 
 impl Client {
-    /// Makes a client.
-    #[must_use]
-    pub fn new(settings: RegistrySettings) -> Self {
-        Self { settings: Arc::default(), in_flight: Arc::default() }.with_settings(settings)
-    }
-
-    /// Makes a client with other settings that knows what this one is downloading.
-    #[must_use]
-    pub fn with_settings(&self, mut settings: RegistrySettings) -> Self {
-        settings.proxies.get_or_insert_with(ProxySettings::from_environment);
-        Self { settings: Arc::new(settings), in_flight: Arc::clone(&self.in_flight) }
-    }
-
-    /// The settings that it works by.
-    #[must_use]
-    pub fn settings(&self) -> &RegistrySettings {
-        &self.settings
-    }
-
     /// Pulls one image, or all tags of a repository, and names what came.
     ///
     /// Nothing is reported before the first manifest was found: an error until then can still be
@@ -143,10 +116,6 @@ impl Client {
         cancellation: &Cancellation,
     ) -> Result<String, RegistryError> {
         login::check(&self.transport(cancellation), credentials)
-    }
-
-    fn transport(&self, cancellation: &Cancellation) -> Transport {
-        Transport::new(Arc::clone(&self.settings), cancellation)
     }
 }
 

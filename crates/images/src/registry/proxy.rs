@@ -4,8 +4,7 @@ use std::net::IpAddr;
 
 use url::Url;
 
-use super::host;
-use super::settings::same_prefix;
+use super::host::{self, same_prefix};
 
 /// The proxies and the hosts that are reached without them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

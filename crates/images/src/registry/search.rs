@@ -7,7 +7,7 @@ use url::Url;
 
 use super::auth::Credentials;
 use super::error::RegistryError;
-use super::session::basic;
+use super::proof::basic;
 use super::transport::{PATIENCE, Request, Transport, TransportError, shown};
 
 /// The longest answer that is read.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::host;
+use super::host::same_prefix;
 use super::manifest::Platform;
 use super::proxy::ProxySettings;
 
@@ -172,18 +173,6 @@ impl InsecureRegistry {
             Self::Network { address, prefix_bits } => same_prefix(*address, wanted, *prefix_bits),
         }
     }
-}
-
-/// Whether two addresses agree in their first bits.
-pub(super) fn same_prefix(left: IpAddr, right: IpAddr, bits: u8) -> bool {
-    let (left, right, width) = match (left, right) {
-        (IpAddr::V4(left), IpAddr::V4(right)) => {
-            (u128::from(left.to_bits()), u128::from(right.to_bits()), 32)
-        }
-        (IpAddr::V6(left), IpAddr::V6(right)) => (left.to_bits(), right.to_bits(), 128),
-        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return false,
-    };
-    bits == 0 || (left ^ right) >> (width - u32::from(bits).min(width)) == 0
 }
 
 /// Parses the address of a mirror.

@@ -11,8 +11,8 @@ use super::auth::Credentials;
 use super::endpoint::Endpoint;
 use super::error::RegistryError;
 use super::loose;
+use super::proof::{Scope, basic, explanation};
 use super::retry::{Attempts, asked_pause, is_transient};
-use super::session::{Scope, basic, explanation};
 use super::transport::{Answer, Payload, Request, Transport};
 
 /// How long a token lasts that does not say so.

@@ -1,7 +1,5 @@
 //! Configs and manifests, kept byte for byte as they came.
 
-use std::collections::VecDeque;
-
 use model::Digest;
 use rusqlite::{OptionalExtension, Transaction};
 use serde::de::DeserializeOwned;
@@ -44,24 +42,6 @@ impl Store {
         let config: ImageConfig = parse(&digest.to_string(), &content)?;
         self.shared.configs().keep(*digest, &config);
         Ok(config)
-    }
-}
-
-/// The configs read last: those of the images that containers are made of again and again.
-#[derive(Debug, Default)]
-pub(super) struct RecentConfigs(VecDeque<(Digest, ImageConfig)>);
-
-/// A config has some kilobytes; more images are seldom in use at once.
-const RECENT_CONFIGS: usize = 16;
-
-impl RecentConfigs {
-    fn find(&self, digest: &Digest) -> Option<ImageConfig> {
-        self.0.iter().find(|(known, _)| known == digest).map(|(_, config)| config.clone())
-    }
-
-    fn keep(&mut self, digest: Digest, config: &ImageConfig) {
-        self.0.truncate(RECENT_CONFIGS - 1);
-        self.0.push_front((digest, config.clone()));
     }
 }
 

@@ -159,3 +159,12 @@ impl Index {
         }
     }
 }
+
+/// All names of an image, in order.
+pub(crate) fn names_of(index: &Index, image: &Digest) -> Vec<Name> {
+    let tags = index.tags_of(image).into_iter();
+    let digests = index.digests_of(image).into_iter();
+    tags.map(|(repository, tag)| Name::Tag(repository.to_owned(), tag.to_owned()))
+        .chain(digests.map(|(repository, digest)| Name::Digest(repository.to_owned(), *digest)))
+        .collect()
+}

@@ -2,8 +2,6 @@
 
 use model::Digest;
 
-use super::Index;
-
 /// A name of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Name {
@@ -24,13 +22,4 @@ impl Name {
             Self::Tag(repository, _) | Self::Digest(repository, _) => repository,
         }
     }
-}
-
-/// All names of an image, in order.
-pub(crate) fn names_of(index: &Index, image: &Digest) -> Vec<Name> {
-    let tags = index.tags_of(image).into_iter();
-    let digests = index.digests_of(image).into_iter();
-    tags.map(|(repository, tag)| Name::Tag(repository.to_owned(), tag.to_owned()))
-        .chain(digests.map(|(repository, digest)| Name::Digest(repository.to_owned(), *digest)))
-        .collect()
 }

@@ -3,6 +3,7 @@
 //! Layers must be given back byte for byte, so the reader hands out what it skipped between two
 //! contents verbatim; it borrows its input in chunks, so that contents are written without a copy.
 
+mod block;
 mod chunk;
 mod content;
 mod entry;
@@ -13,6 +14,8 @@ mod reader;
 mod sparse;
 mod writer;
 
+pub use block::BLOCK;
+pub(crate) use block::padding;
 pub use chunk::Chunk;
 pub(crate) use chunk::{Chunks, ReaderChunks};
 pub use content::ContentReader;
@@ -23,20 +26,9 @@ pub use reader::Reader;
 pub(crate) use reader::input_error;
 pub(crate) use writer::{Member, Writer};
 
-/// The unit of a tar.
-pub const BLOCK: usize = 512;
-
 /// Whether a block is an entry's header, by its checksum.
 #[must_use]
 pub fn is_header(block: &[u8; BLOCK]) -> bool {
     let header = header::Header(block);
     !header.is_zero() && header.checksum_holds()
-}
-
-/// The bytes that fill the last block of a content.
-pub(crate) const fn padding(size: u64) -> usize {
-    // The remainder is below 512, so the cast keeps it.
-    #[expect(clippy::cast_possible_truncation, reason = "a remainder of 512")]
-    let rest = (size % BLOCK as u64) as usize;
-    if rest == 0 { 0 } else { BLOCK - rest }
 }

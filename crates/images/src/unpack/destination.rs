@@ -11,6 +11,9 @@ use rustix::io::Errno;
 use crate::tar::ArchiveError;
 use crate::whiteout::OPAQUE;
 
+/// The longest path the kernel takes, its final NUL left out.
+const PATH_LIMIT: usize = 4095;
+
 /// As many links as the kernel follows in one path.
 const LINK_LIMIT: u32 = 40;
 
@@ -170,7 +173,7 @@ impl<'a> Destination<'a> {
 
 /// Makes an empty file or directory at a path beneath `root`, with the directories above it.
 pub(crate) fn make_place(root: BorrowedFd<'_>, path: &[u8], directory: bool) -> std::io::Result<()> {
-    let path = super::clean(path).map_err(std::io::Error::other)?;
+    let path = clean(path).map_err(std::io::Error::other)?;
     let mut destination = Destination::new(root).map_err(std::io::Error::other)?;
     if directory {
         destination.ensure_directory(&path, 0)?;
@@ -238,4 +241,24 @@ pub(super) fn is_whiteout(stat: &Stat) -> bool {
 pub(super) fn times(seconds: i64, nanoseconds: u32) -> Timestamps {
     let time = Timespec { tv_sec: seconds, tv_nsec: i64::from(nanoseconds) };
     Timestamps { last_access: time, last_modification: time }
+}
+
+/// A name as components joined by `/`, without `.`, leading `/` and trailing `/`; the root is empty.
+pub(super) fn clean(name: &[u8]) -> Result<Vec<u8>, ArchiveError> {
+    let escape = || ArchiveError::Escape { name: crate::tar::shown(name) };
+    let mut components: Vec<&[u8]> = Vec::new();
+    for component in name.split(|byte| *byte == b'/') {
+        match component {
+            b"" | b"." => {}
+            b".." => {
+                components.pop().ok_or_else(escape)?;
+            }
+            _ => components.push(component),
+        }
+    }
+    let path = components.join(&b'/');
+    if path.len() > PATH_LIMIT {
+        return Err(ArchiveError::Limit { what: "bytes in a path", limit: PATH_LIMIT as u64 });
+    }
+    Ok(path)
 }

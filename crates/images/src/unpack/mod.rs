@@ -6,6 +6,7 @@
 //! in the archive are set at the end.
 
 mod destination;
+mod hiding;
 mod place;
 mod space;
 mod whiteout;
@@ -15,7 +16,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::compression::decompress;
 use crate::tar::{ArchiveError, Entry, EntryKind, Reader, ReaderChunks};
-use destination::Destination;
+use destination::{Destination, clean};
 pub(crate) use destination::{make_place, open_beneath};
 pub use space::{Reserve, Space};
 
@@ -185,9 +186,6 @@ pub(crate) fn unpack_entries(
 /// Tapes and old tools pad archives with zeros: this much is more than any does.
 const TRAILER_LIMIT: u64 = 64 << 20;
 
-/// The longest path the kernel takes, its final NUL left out.
-const PATH_LIMIT: usize = 4095;
-
 /// The names of directories and of links to what comes later: a million directories have 100 MB.
 const NAMES_LIMIT: usize = 256 << 20;
 
@@ -283,24 +281,4 @@ impl Unpacking<'_> {
         }
         Ok(self.unpacked)
     }
-}
-
-/// A name as components joined by `/`, without `.`, leading `/` and trailing `/`; the root is empty.
-fn clean(name: &[u8]) -> Result<Vec<u8>, ArchiveError> {
-    let escape = || ArchiveError::Escape { name: crate::tar::shown(name) };
-    let mut components: Vec<&[u8]> = Vec::new();
-    for component in name.split(|byte| *byte == b'/') {
-        match component {
-            b"" | b"." => {}
-            b".." => {
-                components.pop().ok_or_else(escape)?;
-            }
-            _ => components.push(component),
-        }
-    }
-    let path = components.join(&b'/');
-    if path.len() > PATH_LIMIT {
-        return Err(ArchiveError::Limit { what: "bytes in a path", limit: PATH_LIMIT as u64 });
-    }
-    Ok(path)
 }

@@ -10,30 +10,16 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use model::ContainerId;
 
+use super::lock::locked;
 use super::reaper::Reaper;
-use super::{Active, locked};
+pub(super) use super::state::Host;
+use super::state::{Active, DEFAULT_NETWORK};
 use crate::endpoint::link_name;
 use crate::error::Error;
 use crate::fault::Faults;
 use crate::firewall::{Content, Firewall};
 use crate::held_ports::PortBook;
 use crate::route::Routing;
-
-/// The part of an engine's networking that is the host's.
-#[derive(Debug)]
-pub(super) struct Host {
-    pub(super) faults: Faults,
-    pub(super) reaper: Reaper,
-    routing: Mutex<Routing>,
-    /// `None` with `--iptables=false`.
-    firewall: Option<Mutex<Firewall>>,
-    ports: Mutex<PortBook>,
-    networks: Mutex<Vec<Weak<Active>>>,
-    /// Counts networks.
-    last_number: AtomicU32,
-    /// Counts endpoints, so that each interface has a new name.
-    generation: AtomicU32,
-}
 
 /// What a host is made of.
 pub(super) struct Parts {
@@ -55,7 +41,7 @@ impl Host {
             firewall: parts.firewall.map(Mutex::new),
             ports: Mutex::new(parts.ports),
             networks: Mutex::default(),
-            last_number: AtomicU32::new(super::DEFAULT_NETWORK),
+            last_number: AtomicU32::new(DEFAULT_NETWORK),
             generation: AtomicU32::new(parts.known.wrapping_mul(7)),
         }
     }

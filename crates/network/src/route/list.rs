@@ -7,8 +7,8 @@ use sys::netlink::{self, Message, RequestError, attributes};
 
 use super::link::{GROUP, HARDWARE_ADDRESS, INFO_KIND, LINK_INFO, MASTER, MTU, NAME, header, link_error};
 use super::{
-    ADDRESS_LOCAL, FAMILY_IPV4, GET_ADDRESS, GET_LINK, GET_ROUTE, ROUTE_DESTINATION, ROUTE_OUT, ROUTE_TABLE,
-    Routing, TABLE_MAIN, UNICAST,
+    ADDRESS_LOCAL, FAMILY_IPV4, GET_ADDRESS, GET_LINK, GET_ROUTE, Link, ROUTE_DESTINATION, ROUTE_OUT,
+    ROUTE_TABLE, Routing, TABLE_MAIN, UNICAST,
 };
 use crate::error::Error;
 use crate::mac::MacAddress;
@@ -18,20 +18,6 @@ use crate::subnet::{InterfaceAddress, Subnet};
 const LINK_HEADER: usize = 16;
 const ADDRESS_HEADER: usize = 8;
 const ROUTE_HEADER: usize = 12;
-
-/// A network interface of the host.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Link {
-    pub(crate) index: u32,
-    pub(crate) name: String,
-    pub(crate) mac: Option<MacAddress>,
-    /// `bridge`, `veth`…; empty for hardware.
-    pub(crate) kind: String,
-    /// The bridge it is a port of.
-    pub(crate) master: Option<u32>,
-    pub(crate) mtu: u32,
-    pub(crate) group: u32,
-}
 
 /// A route of the host's main table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ mod freezer;
 mod hierarchy;
 mod limits;
 mod make;
-mod memory_notice;
+pub(crate) mod memory_notice;
 mod remove;
 mod statistics;
 
@@ -21,8 +21,6 @@ use crate::root::cgroup_view::CgroupLayout;
 use crate::root::host_devices::Node;
 use crate::{CgroupError, Host};
 use hierarchy::{Hierarchy, Kind};
-
-pub use memory_notice::OutOfMemoryNotice;
 
 /// The group above containers that name none.
 const DEFAULT_PARENT: &str = "berth";

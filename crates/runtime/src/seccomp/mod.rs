@@ -6,6 +6,7 @@ mod compile;
 mod default_profile;
 mod numbers;
 mod profile;
+mod rules;
 
 use std::io;
 
@@ -16,72 +17,12 @@ use crate::capabilities::Mask;
 use crate::{FailureKind, StartError};
 use compile::Plan;
 use numbers::Architecture;
+use rules::{Action, Comparison, Condition, Rule, Rules};
 
 /// A compiled filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Filter {
     instructions: Vec<FilterInstruction>,
-    flags: FilterFlags,
-}
-
-/// What happens to a call: the value that a filter returns, `SECCOMP_RET_*` of linux/seccomp.h.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Action(u32);
-
-impl Action {
-    const KILL_PROCESS: Self = Self(0x8000_0000);
-    const KILL_THREAD: Self = Self(0);
-    const TRAP: Self = Self(0x0003_0000);
-    const LOG: Self = Self(0x7ffc_0000);
-    const ALLOW: Self = Self(0x7fff_0000);
-    const NO_SUCH_CALL: Self = Self::error(38);
-
-    const fn error(number: u16) -> Self {
-        Self(0x0005_0000 | number as u32)
-    }
-
-    const fn trace(number: u16) -> Self {
-        Self(0x7ff0_0000 | number as u32)
-    }
-}
-
-/// Calls by name and what happens to them under conditions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Rule {
-    names: Vec<String>,
-    action: Action,
-    /// All must hold.
-    conditions: Vec<Condition>,
-}
-
-/// A comparison of one argument.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Condition {
-    /// 0 to 5.
-    argument: u8,
-    comparison: Comparison,
-    value: u64,
-}
-
-/// How an argument is compared with the value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Comparison {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-    /// Equal in the bits of the mask.
-    MaskedEqual(u64),
-}
-
-/// Everything a filter is made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Rules {
-    default: Action,
-    architectures: Vec<Architecture>,
-    rules: Vec<Rule>,
     flags: FilterFlags,
 }
 

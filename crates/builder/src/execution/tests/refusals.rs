@@ -76,7 +76,7 @@ fn triggers_of_an_image_are_named_as_the_image_has_them() {
         fixture.store.import(Archive::new().file("a", "a").bytes().as_slice(), &options).unwrap();
         let built = fixture.build(context("FROM triggers"));
         assert_eq!(built.result.unwrap_err().to_string(), want, "{trigger}");
-        let _ = fixture.store.remove("triggers", images::RemoveOptions::default(), &[]).unwrap();
+        let _ = fixture.store.remove("triggers", images::RemoveOptions::default()).unwrap();
     }
 }
 

@@ -11,7 +11,7 @@ use model::{Digest, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{LAYER_LIMIT, ManifestError};
+use super::error::{LAYER_LIMIT, ManifestError};
 use crate::document::History;
 
 /// A schema 1 manifest.

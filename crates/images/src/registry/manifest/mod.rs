@@ -1,11 +1,14 @@
 //! Manifests of registries: Docker schema 2, OCI, their lists by platform, and schema 1.
 
+mod error;
 mod legacy;
 mod platform;
 
 use model::Digest;
 use serde::{Deserialize, Serialize};
 
+use error::LAYER_LIMIT;
+pub use error::ManifestError;
 pub(super) use legacy::{LegacyLayer, LegacyManifest};
 pub use platform::Platform;
 
@@ -31,43 +34,6 @@ pub(super) const FOREIGN_LAYER: &str = "application/vnd.docker.image.rootfs.fore
 /// The value of `Accept` that asks for every kind that is read here.
 pub(super) const ACCEPTED: [&str; 6] =
     [DOCKER_MANIFEST, DOCKER_LIST, OCI_MANIFEST, OCI_INDEX, LEGACY_SIGNED, LEGACY];
-
-/// The most layers of one image; the kernel stacks no more.
-const LAYER_LIMIT: usize = 500;
-
-/// A manifest is not one of an image that can be used here.
-#[derive(Debug, thiserror::Error)]
-pub enum ManifestError {
-    /// It is no JSON of its kind.
-    #[error("the manifest is malformed: {0}")]
-    Malformed(#[from] serde_json::Error),
-    /// It contradicts itself.
-    #[error("the manifest is malformed: {0}")]
-    Inconsistent(String),
-    /// Its kind is not known.
-    #[error("manifests of the type {0:?} are not known")]
-    UnknownType(String),
-    /// It describes something other than a container image.
-    #[error("this is no container image: its config has the type {0:?}")]
-    NoImage(String),
-    /// A layer has a type that cannot be unpacked.
-    #[error("layers of the type {0:?} cannot be unpacked")]
-    UnknownLayer(String),
-    /// It has too many layers.
-    #[error("the image has {0} layers; more than {LAYER_LIMIT} cannot be mounted")]
-    TooManyLayers(usize),
-    /// A list has no entry for the platform.
-    #[error("no image for the platform {wanted}; there are: {offered}")]
-    NoPlatform {
-        /// The platform that was looked for.
-        wanted: Platform,
-        /// Those that are there.
-        offered: String,
-    },
-    /// Lists point to lists without end.
-    #[error("manifest lists are nested too deeply")]
-    TooDeep,
-}
 
 /// Points to content by its digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

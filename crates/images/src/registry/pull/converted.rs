@@ -15,7 +15,8 @@ use crate::registry::error::RegistryError;
 use crate::registry::manifest::{
     ImageManifest, LEGACY, LEGACY_SIGNED, LegacyManifest, Manifest, ManifestError,
 };
-use crate::registry::session::{Scope, Session};
+use crate::registry::proof::Scope;
+use crate::registry::session::Session;
 use crate::store::digest_of;
 
 /// How many tags are looked at.

@@ -6,8 +6,9 @@ use ureq::http::{Method, StatusCode, header};
 
 use crate::registry::error::RegistryError;
 use crate::registry::manifest::{ACCEPTED, Manifest, ManifestError};
+use crate::registry::proof::{Scope, explanation};
 use crate::registry::retry::Attempts;
-use crate::registry::session::{Scope, Session, explanation, refused};
+use crate::registry::session::{Session, refused};
 use crate::registry::transport::{Answer, Request, shown};
 use crate::store::digest_of;
 

@@ -9,8 +9,9 @@ use ureq::http::{Method, StatusCode, header};
 use url::Url;
 
 use crate::registry::error::RegistryError;
+use crate::registry::proof::Scope;
 use crate::registry::retry::{Attempts, is_transient};
-use crate::registry::session::{Scope, Session, refused};
+use crate::registry::session::{Session, refused};
 use crate::registry::transport::{Answer, Payload, Request, shown};
 
 /// How long a registry may take to make a blob or manifest its own.

@@ -16,6 +16,7 @@ mod session;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::transport::Transport;
 use super::*;
 
 /// Settings that lose no time.

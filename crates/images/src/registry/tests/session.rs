@@ -9,7 +9,9 @@ use serde_json::json;
 use ureq::http::{Method, StatusCode};
 
 use super::super::endpoint;
-use super::super::session::{Scope, Session};
+use super::super::proof::Scope;
+use super::super::session::Session;
+use super::super::transport::Transport;
 use super::super::transport::{Answer, Request};
 use super::real::{Protection, Registry, Scratch};
 use super::server::{Reply, Server};

@@ -2,11 +2,11 @@
 
 mod gelf;
 mod journald;
+mod line;
 mod syslog;
 mod transport;
 
 use std::io;
-use std::net::SocketAddr;
 
 use model::{ContainerSpec, LogSpec, Timestamp};
 use shim_protocol::log::Stream;
@@ -14,35 +14,11 @@ use sys::epoll::Event;
 
 use self::gelf::Gelf;
 use self::journald::Journald;
+use self::line::{Line, host_name, server_address};
 use self::syslog::Syslog;
 use self::transport::Transport;
 use super::lines::Lines;
 use crate::event_loop::EventLoop;
-
-/// One line on its way, or a piece of a long one.
-struct Line<'a> {
-    stream: Stream,
-    /// Without its newline.
-    text: &'a [u8],
-    /// Whether the line is over with it.
-    ends: bool,
-    at: Timestamp,
-}
-
-impl Line<'_> {
-    /// The text as log servers want it: a terminal ends its lines with a return as well.
-    fn without_return(&self) -> &[u8] {
-        self.text.strip_suffix(b"\r").filter(|_| self.ends).unwrap_or(self.text)
-    }
-
-    /// syslog(3): errors for the error output, information for the other.
-    const fn severity(&self) -> u8 {
-        match self.stream {
-            Stream::Stdout => 6,
-            Stream::Stderr => 3,
-        }
-    }
-}
 
 /// How a line becomes packets.
 enum Format {
@@ -135,15 +111,4 @@ fn send(format: &mut Format, transport: &mut Transport, line: &Line<'_>) {
     if let Some(packets) = format.packets(line) {
         transport.push(packets);
     }
-}
-
-/// Parses the address of a server. Names were resolved by the engine: the shim has no resolver.
-fn server_address(text: &str) -> io::Result<SocketAddr> {
-    text.parse().map_err(|_| io::Error::other(format!("the log server's address {text} is not resolved")))
-}
-
-/// The host's name.
-fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
 }

@@ -1,4 +1,7 @@
-//! Holds the code to ARCHITECTURE.md: the table of crates, no circles between modules, files of a size to read.
+//! Holds the code to ARCHITECTURE.md: the table of crates, no circles of files, no hubs, files of a size to read.
+
+mod imports;
+mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+
+use imports::Crate;
 
 /// No source file is longer.
 const MAXIMUM_LINES: usize = 400;
@@ -141,7 +146,7 @@ fn unsafe_code_is_in_sys_alone() {
     let allows = |text: &str| text.contains("allow(unsafe_code") || text.contains("expect(unsafe_code");
     let wrong: Vec<String> = sources()
         .into_iter()
-        .filter(|path| !path.starts_with(&sys) && !path.ends_with("architecture.rs"))
+        .filter(|path| !path.starts_with(&sys) && !path.ends_with("architecture/main.rs"))
         .filter(|path| allows(&fs::read_to_string(path).expect("a source file")))
         .map(|path| shown(&path))
         .collect();
@@ -188,4 +193,37 @@ fn files_of_strangers_are_read_in_one_place() {
         wrong.extend(code.lines().filter(reads).map(|line| format!("{name}: {}", line.trim())));
     }
     assert!(wrong.is_empty(), "use sys::bounded_read:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn files_do_not_import_each_other_in_circles() {
+    let mut wrong = Vec::new();
+    for entry in fs::read_dir(root().join("crates")).expect("crates").flatten() {
+        let source = entry.path().join("src");
+        let crate_name = entry.file_name().to_string_lossy().into_owned();
+        for circle in Crate::read(&source).circles() {
+            wrong.push(format!("{crate_name}: {circle}"));
+        }
+    }
+    assert!(wrong.is_empty(), "files that import each other in circles:\n{}", wrong.join("\n"));
+}
+
+/// The most methods that a type has, private ones too.
+const MAXIMUM_METHODS: usize = 30;
+
+#[test]
+fn no_type_of_the_engine_is_a_hub() {
+    let methods = Crate::read(&root().join("crates/engine/src")).methods();
+    assert!(methods.len() > 30, "the types were not found: {methods:?}");
+    let hubs: Vec<_> = methods.iter().filter(|(_, count)| **count > MAXIMUM_METHODS).collect();
+    assert!(hubs.is_empty(), "types with more than {MAXIMUM_METHODS} methods: {hubs:?}");
+}
+
+#[test]
+fn nothing_below_imports_the_whole_engine() {
+    let source = root().join("crates/engine/src");
+    let above = |module: &str| module.is_empty() || module == "engine" || module.starts_with("startup");
+    let wrong: Vec<String> =
+        Crate::read(&source).importers_of("engine").into_iter().filter(|module| !above(module)).collect();
+    assert!(wrong.is_empty(), "these files import Engine: {wrong:?}");
 }

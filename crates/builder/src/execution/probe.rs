@@ -1,0 +1,54 @@
+//! Goes on from the image of a step that an earlier build has made.
+
+use std::sync::Arc;
+
+use images::Store;
+use model::{Digest, ErrorKind};
+
+use super::in_flight::Turn;
+use super::state::Build;
+use crate::error::BuildError;
+
+impl Build<'_> {
+    /// Goes on from the cached image of a step; gives the turn to make the step when there is none.
+    ///
+    /// A build that wants the same step meanwhile waits until the turn is over, and then finds it.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the cached image cannot be read, or the build is cancelled.
+    pub(super) fn probe(&mut self, command: &[String]) -> Result<Option<Turn>, BuildError> {
+        let wanted = self.container_config(command.to_vec())?;
+        let stage = self.stage_ref()?;
+        if self.parameters.no_cache {
+            return Ok(Some(Turn::free()));
+        }
+        let (cache, store) = (Arc::clone(&self.builder.cache), self.builder.store.clone());
+        let parent = stage.image;
+        let mut turn = None;
+        loop {
+            match cache.find(&store, parent.as_ref(), &wanted) {
+                Some(found) if self.go_on_from(&found, &store)? => return Ok(None),
+                // Somebody removed it since it was found.
+                Some(_) => {}
+                None if turn.is_some() => return Ok(turn),
+                None => turn = Some(cache.in_flight.wait(parent, &wanted, self.session.cancellation)?),
+            }
+        }
+    }
+
+    /// Makes a cached image the stage's, unless it is gone.
+    fn go_on_from(&mut self, found: &Digest, store: &Store) -> Result<bool, BuildError> {
+        let advanced = match store.image(found) {
+            Ok(image) => self.stage()?.advance(&image, store),
+            Err(error) => Err(error.into()),
+        };
+        match advanced {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+            Ok(()) => {
+                self.say(" ---> Using cache\n");
+                Ok(true)
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The number of a version.
+
+use std::fmt;
+
+/// A version of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ApiVersion {
+    pub(super) major: u32,
+    pub(super) minor: u32,
+}
+
+impl ApiVersion {
+    /// The version `1.minor`.
+    pub(crate) const fn minor(minor: u32) -> Self {
+        Self { major: 1, minor }
+    }
+
+    /// Whether it is `1.minor` or a later one. Callers outside of `version` ask a named predicate instead.
+    pub(super) const fn is_at_least(self, minor: u32) -> bool {
+        self.major > 1 || (self.major == 1 && self.minor >= minor)
+    }
+
+    /// Whether it is in the range of what came with `1.since` and went with `1.until`.
+    pub(crate) const fn is_within(self, since: u32, until: u32) -> bool {
+        self.is_at_least(since) && !self.is_at_least(until)
+    }
+}
+
+impl fmt::Display for ApiVersion {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}", self.major, self.minor)
+    }
+}

@@ -1,0 +1,115 @@
+//! The store's handle and what its clones share.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use rusqlite::Connection;
+
+use super::index::Index;
+use super::recent_configs::RecentConfigs;
+use crate::Error;
+use crate::budget::Budget;
+use crate::uses::{ImageUse, ImageUsers};
+
+/// A handle to the image store; clones are the same store.
+#[derive(Clone)]
+pub struct Store {
+    pub(super) shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    pub(super) root: PathBuf,
+    pub(super) root_descriptor: OwnedFd,
+    pub(super) database: Mutex<Connection>,
+    pub(super) index: RwLock<Index>,
+    pub(super) configs: Mutex<RecentConfigs>,
+    /// Which boot of the machine this is.
+    pub(super) boot: String,
+    /// Held while layers are written out.
+    pub(super) settling: Mutex<()>,
+    /// Who uses images.
+    pub(super) users: RwLock<Option<Arc<dyn ImageUsers>>>,
+    /// What a compressed archive may become without a look at its size, in bytes.
+    pub(super) allowance: AtomicU64,
+}
+
+impl Shared {
+    // A panic in another thread leaves both consistent: they change only after all checks.
+    pub(super) fn database(&self) -> MutexGuard<'_, Connection> {
+        self.database.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn configs(&self) -> MutexGuard<'_, RecentConfigs> {
+        self.configs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn index(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Names something that nobody else names: 16 random hexadecimal digits.
+pub(crate) fn random_name() -> Result<String, Error> {
+    let mut bytes = [0_u8; 8];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        filled += rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())
+            .map_err(|error| Error::file("read", "/dev/urandom")(error.into()))?;
+    }
+    Ok(format!("{:016x}", u64::from_ne_bytes(bytes)))
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Store").field("root", &self.shared.root).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Sets who knows which images are in use. Until then none is.
+    pub fn set_users(&self, users: Arc<dyn ImageUsers>) {
+        *self.shared.users.write().unwrap_or_else(PoisonError::into_inner) = Some(users);
+    }
+
+    /// Who uses which image now.
+    pub(crate) fn uses(&self) -> Vec<ImageUse> {
+        let users = self.shared.users.read().unwrap_or_else(PoisonError::into_inner).clone();
+        users.map(|users| users.uses()).unwrap_or_default()
+    }
+
+    /// Sets how many bytes a compressed archive may become, however small it is.
+    pub fn set_unpack_allowance(&self, bytes: u64) {
+        self.shared.allowance.store(bytes, Ordering::Relaxed);
+    }
+
+    /// What archives that belong together may become.
+    pub(crate) fn budget(&self) -> Budget {
+        Budget::new(self.shared.allowance.load(Ordering::Relaxed))
+    }
+
+    /// The store's own directory.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.shared.root
+    }
+
+    /// Where downloads under way are kept, named by their digest's digits.
+    #[must_use]
+    pub fn download_directory(&self) -> PathBuf {
+        self.shared.root.join("blobs/sha256")
+    }
+
+    pub(crate) fn index(&self) -> RwLockReadGuard<'_, Index> {
+        self.shared.index()
+    }
+
+    pub(crate) fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
+        self.shared.index_mut()
+    }
+}

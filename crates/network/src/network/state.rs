@@ -1,0 +1,95 @@
+//! What the host has once and what each network has: they know each other.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, Weak};
+
+use model::ContainerId;
+
+use super::reaper::Reaper;
+use crate::addresses::AddressPool;
+use crate::endpoint::Endpoint;
+use crate::fault::Faults;
+use crate::firewall::{Firewall, Place};
+use crate::held_ports::{Held, PortBook};
+use crate::route::Routing;
+use crate::subnet::InterfaceAddress;
+
+/// The number of the network that is there first.
+pub(super) const DEFAULT_NETWORK: u32 = 1;
+
+/// A network with a bridge.
+#[derive(Debug)]
+pub(super) struct Active {
+    pub(super) host: Arc<Host>,
+    /// Tells it from the host's other networks.
+    pub(super) number: u32,
+    pub(super) bridge: Bridge,
+    pub(super) default_host_ip: Ipv4Addr,
+    pub(super) mtu: u32,
+    /// Whether containers reach each other without a link.
+    pub(super) communicate: bool,
+    /// Marks this engine's links.
+    pub(super) group: u32,
+    pub(super) book: Mutex<Book>,
+}
+
+/// The bridge that containers are connected to.
+#[derive(Debug, Clone)]
+pub(super) struct Bridge {
+    pub(super) name: String,
+    pub(super) index: u32,
+    pub(super) address: InterfaceAddress,
+    /// Whether the engine may remove it.
+    pub(super) own: bool,
+}
+
+/// Who has what.
+#[derive(Debug)]
+pub(super) struct Book {
+    pub(super) addresses: AddressPool,
+    pub(super) endpoints: HashMap<ContainerId, Entry>,
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) endpoint: Endpoint,
+    pub(super) held: Vec<Held>,
+    pub(super) link: LinkState,
+}
+
+/// How far an endpoint's link is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LinkState {
+    Missing,
+    Port,
+    Routed,
+}
+
+impl LinkState {
+    /// Where the link ends on the host, if it is there.
+    pub(super) const fn place(self) -> Option<Place> {
+        match self {
+            Self::Missing => None,
+            Self::Port => Some(Place::Port),
+            Self::Routed => Some(Place::Beside),
+        }
+    }
+}
+
+/// The part of an engine's networking that is the host's.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) faults: Faults,
+    pub(super) reaper: Reaper,
+    pub(super) routing: Mutex<Routing>,
+    /// `None` with `--iptables=false`.
+    pub(super) firewall: Option<Mutex<Firewall>>,
+    pub(super) ports: Mutex<PortBook>,
+    pub(super) networks: Mutex<Vec<Weak<Active>>>,
+    /// Counts networks.
+    pub(super) last_number: AtomicU32,
+    /// Counts endpoints, so that each interface has a new name.
+    pub(super) generation: AtomicU32,
+}

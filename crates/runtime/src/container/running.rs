@@ -1,0 +1,114 @@
+//! A container that was made, and one that runs: what their other verbs work on.
+
+use std::cell::Cell;
+use std::os::fd::OwnedFd;
+
+use model::{ContainerSpec, Namespace, ProcessSpec, Signal, Statistics};
+
+use crate::cgroup::Cgroup;
+use crate::channel::Channel;
+use crate::{CgroupError, Host, Process};
+
+/// A container whose init makes its mounts and then waits at the gate. Dropped, it is undone.
+#[derive(Debug)]
+pub struct Created {
+    pub(super) running: Running,
+    pub(super) channel: Channel,
+    pub(super) network_namespace: Option<OwnedFd>,
+    pub(super) is_in_cgroup: bool,
+}
+
+/// A container whose init runs its program. Dropped without [`Running::destroy`], it is killed and
+/// its cgroup removed.
+#[derive(Debug)]
+pub struct Running {
+    pub(super) host: Host,
+    pub(super) spec: ContainerSpec,
+    pub(super) init: Process,
+    pub(super) cgroup: Cgroup,
+    pub(super) terminal: Option<OwnedFd>,
+    pub(super) is_destroyed: Cell<bool>,
+}
+
+/// A further process that runs in a container.
+#[derive(Debug)]
+pub struct Exec {
+    /// The process, a child of the caller.
+    pub process: Process,
+    /// The master of its terminal, with [`crate::Stdio::Terminal`].
+    pub terminal: Option<OwnedFd>,
+}
+
+/// What a further process is.
+#[derive(Debug, Clone, Copy)]
+pub struct ExecRequest<'a> {
+    /// Its program, user, environment and limits.
+    pub process: &'a ProcessSpec,
+    /// All capabilities and no seccomp filter.
+    pub privileged: bool,
+}
+
+impl Running {
+    /// Init; poll its descriptor for the exit.
+    #[must_use]
+    pub const fn init(&self) -> &Process {
+        &self.init
+    }
+
+    /// The container's cgroup.
+    #[must_use]
+    pub const fn cgroup(&self) -> &Cgroup {
+        &self.cgroup
+    }
+
+    /// Takes the terminal's master; `None` without a terminal or when already taken.
+    pub fn take_terminal(&mut self) -> Option<OwnedFd> {
+        self.terminal.take()
+    }
+
+    /// Sends a signal to init. SIGKILL kills every process of the container, frozen or not.
+    ///
+    /// # Errors
+    /// Those of the kernel; a container that has ended is no error.
+    pub fn signal(&self, signal: Signal) -> Result<(), CgroupError> {
+        let act = || format!("sending signal {}", signal.number());
+        self.init.signal(signal).map_err(|source| CgroupError::new(act(), source))?;
+        if signal == Signal::KILL { self.cgroup.kill_once() } else { Ok(()) }
+    }
+
+    /// Reads the counters of the cgroup and of the container's interfaces.
+    ///
+    /// # Errors
+    /// When a file of the cgroup cannot be read.
+    pub fn statistics(&self) -> Result<Statistics, CgroupError> {
+        let mut statistics = self.cgroup.statistics()?;
+        if self.spec.namespaces.network == Namespace::Own {
+            statistics.interfaces = crate::counters::interfaces(&self.host, self.init.reference.pid);
+        }
+        Ok(statistics)
+    }
+
+    /// Kills what is left of the container and removes its cgroup. Init must have been waited for;
+    /// call it once after that and before the exit is reported. May be called again.
+    ///
+    /// # Errors
+    /// When the cgroup cannot be emptied or removed.
+    pub fn destroy(&self) -> Result<(), CgroupError> {
+        self.is_destroyed.set(true);
+        self.cgroup.kill()?;
+        self.cgroup.remove()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.is_destroyed.get() {
+            return;
+        }
+        // There is nobody left to tell; the next sweep finds what resists.
+        let _ = self.init.signal(Signal::KILL);
+        let _ = self.cgroup.kill();
+        self.init.kill_and_reap();
+        let _ = self.cgroup.remove();
+    }
+}
