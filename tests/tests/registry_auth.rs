@@ -90,7 +90,7 @@ fn a_password_opens_a_registry_in_every_form() {
         assert!(refused.failure().contains("pull access denied"), "{refused:?}");
     }
     let malformed = build(&engine, &dockerfile, &[("X-Registry-Config", "%%%")]);
-    assert_eq!(malformed.status, 400, "{malformed:?}");
+    assert!(malformed.failure().contains("pull access denied"), "{malformed:?}");
     for address in ["127.0.0.1:5000", "http://127.0.0.1:5000/v2/"] {
         let header = config_header(address, "joe", "secret");
         let _ = build(&engine, &dockerfile, &[("X-Registry-Config", &header)]).succeeded();

@@ -258,14 +258,15 @@ fn clients_that_vanish_free_everything() {
             "GET /containers/{id}/attach/ws?stream=1&stdin=1&stdout=1 HTTP/1.1\r\n{websocket}"
         )));
         clients.push(tcp(&format!("GET /containers/{id}/stats HTTP/1.1\r\n{upgrade}")));
-        clients.push(tcp("GET /events HTTP/1.1\r\nHost: x\r\n\r\n"));
+        clients.push(tcp("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     }
     let during = (host::descriptors_of(engine.daemon_pid()), host::descriptors_of(shim));
     assert!(during.0 > before.0 && during.1 > before.1, "{before:?} {during:?}");
     drop(clients);
     let now = || (host::descriptors_of(engine.daemon_pid()), host::descriptors_of(shim));
+    // The first follower of a log opens the one descriptor that wakes all followers; it stays.
     wait::until("the descriptors to be closed", || {
-        (now().0 <= before.0 && now().1 <= before.1).then_some(())
+        (now().0 <= before.0 + 1 && now().1 <= before.1).then_some(())
     });
     assert_eq!(engine.state(&id, "Running"), true);
 }

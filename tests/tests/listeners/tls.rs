@@ -1,6 +1,7 @@
 //! TLS: who is let in, that streams pass both ways, and what clients leave that vanish.
 
 use std::fs;
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -149,6 +150,20 @@ fn clients_that_vanish_without_a_word_free_everything() {
     let id = engine.run(&merged(sh("while :; do echo line; sleep 0.1; done"), json!({ "OpenStdin": true })));
     let shim = engine.shims().into_iter().next().expect("a shim");
     let held = || (descriptors_of(engine.daemon_pid()), descriptors_of(shim));
+    let sockets = || {
+        let listed =
+            in_network_of(engine.network_pid(), &["ss", "-tnoH", "state", "established", "sport = :22381"]);
+        listed.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    // The first follower of a log opens what wakes all followers; it stays.
+    let mut first = docker(&engine, address, &authority, &client);
+    let mut first =
+        first.args(["logs", "--follow", "--tail", "1", &id]).stdout(Stdio::piped()).spawn().expect("docker");
+    let mut line = [0];
+    first.stdout.take().expect("its output").read_exact(&mut line).expect("a line");
+    first.kill().expect("kill");
+    let _ = first.wait();
+    wait::until("the first follower to be gone", || sockets().is_empty().then_some(()));
     let before = held();
     let mut clients: Vec<Child> = [
         vec!["attach", &id],
@@ -164,11 +179,6 @@ fn clients_that_vanish_without_a_word_free_everything() {
         docker.spawn().expect("docker")
     })
     .collect();
-    let sockets = || {
-        let listed =
-            in_network_of(engine.network_pid(), &["ss", "-tnoH", "state", "established", "sport = :22381"]);
-        listed.lines().map(str::to_owned).collect::<Vec<_>>()
-    };
     wait::until("five clients", || (sockets().len() >= 5 && held().0 >= before.0 + 5).then_some(()));
     wait::until("their streams", || (held().1 > before.1).then_some(()));
     // The kernel asks each after a while whether it is there still: one whose host is gone sends no end.

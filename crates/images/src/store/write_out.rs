@@ -30,22 +30,47 @@ pub(super) fn layers(root: &OwnedFd, parent: &Path, paths: &[PathBuf]) -> io::Re
 }
 
 /// Adds a directory and all files and directories below it; false when they are too many. Links and
-/// devices are on disk with the directory that names them.
+/// devices are on disk with the directory that names them. Directories wait in a list: how deep they lie
+/// within each other is a stranger's choice.
 fn gather(directory: &Path, places: &mut Vec<PathBuf>) -> io::Result<bool> {
-    places.push(directory.to_owned());
-    for entry in directory.read_dir()? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            if !gather(&entry.path(), places)? {
+    let mut waiting = vec![directory.to_owned()];
+    while let Some(directory) = waiting.pop() {
+        for entry in directory.read_dir()? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                waiting.push(entry.path());
+            } else if kind.is_file() {
+                places.push(entry.path());
+            }
+            if places.len() + waiting.len() >= FEW {
                 return Ok(false);
             }
-        } else if kind.is_file() {
-            places.push(entry.path());
         }
-        if places.len() > FEW {
-            return Ok(false);
-        }
+        places.push(directory);
     }
     Ok(places.len() <= FEW)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_within_each_other_end_no_thread_with_a_small_stack() {
+        let root = std::env::temp_dir().join(format!("berth-deep-{}", std::process::id()));
+        let mut deep = root.clone();
+        for _ in 0..1900 {
+            deep.push("a");
+        }
+        std::fs::create_dir_all(&deep).expect("directories");
+        let top = root.clone();
+        let gathered = std::thread::Builder::new()
+            .stack_size(128 << 10)
+            .spawn(move || gather(&top, &mut Vec::new()))
+            .expect("a thread");
+        let gathered = gathered.join().expect("its end").expect("a listing");
+        std::fs::remove_dir_all(&root).expect("the directories gone");
+        assert!(!gathered, "two thousand directories are not few");
+    }
 }
