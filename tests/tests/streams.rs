@@ -239,8 +239,8 @@ fn clients_that_vanish_free_everything() {
         assert!([101, 200].contains(&status), "{request}: {status}");
         connection
     };
-    let upgrade = "Host: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n";
-    let websocket = "Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nOrigin: http://x\r\n\
+    let upgrade = "Host: localhost\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n";
+    let websocket = "Host: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nOrigin: http://localhost\r\n\
                      Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     let before = (host::descriptors_of(engine.daemon_pid()), host::descriptors_of(shim));
     let mut clients = Vec::new();
