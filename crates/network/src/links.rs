@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn neighbouring_ports_have_a_range() {
-        let all = variables(&["8000-8002/tcp", "9000/tcp"], &[]);
+        let all = variables(&["8000/tcp", "8001/tcp", "8002/tcp", "9000/tcp"], &[]);
         for expected in [
             "MY_DB_PORT_8000_TCP_START=tcp://172.17.0.2:8000",
             "MY_DB_PORT_8000_TCP_END=tcp://172.17.0.2:8002",
