@@ -246,7 +246,7 @@ impl Engine {
     }
 
     fn wait_until_ready(&mut self) {
-        let end = std::time::Instant::now() + wait::PATIENCE;
+        let end = std::time::Instant::now() + wait::TIMEOUT;
         loop {
             if self.client.attempt("GET", "/_ping", &[], b"").is_ok_and(|answer| answer.status() == 200) {
                 return;

@@ -43,7 +43,7 @@ impl Drop for Engine {
             return;
         }
         let ids = remove_containers(self);
-        let end = Instant::now() + wait::PATIENCE;
+        let end = Instant::now() + wait::TIMEOUT;
         // Much of this goes with the daemon, whether or not it has given it back.
         let mut held = self.network_leaks();
         while !held.is_empty() && Instant::now() < end {

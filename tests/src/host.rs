@@ -188,7 +188,7 @@ pub fn connect(pid: u32, address: SocketAddr) -> http::Connection {
 pub fn fetch(pid: u32, address: SocketAddr, path: &str) -> String {
     let ask = || -> io::Result<String> {
         let mut connection = http::Connection::open(&Address::Tcp(address))?;
-        connection.set_patience(Duration::from_secs(5))?;
+        connection.set_timeout(Duration::from_secs(5))?;
         connection.request("GET", path, &[("Connection", "close")], b"")?;
         let head = connection.read_head()?;
         Ok(String::from_utf8_lossy(&connection.read_body("GET", &head)?).into_owned())

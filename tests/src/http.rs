@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::address::{Address, Stream};
 
 /// How long a read waits before it fails: longer than anything the engine may take.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A connection with what has been read from it and not been used yet.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Connection {
     /// Those of `connect(2)`.
     pub fn open(address: &Address) -> io::Result<Self> {
         let stream = address.connect()?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         Ok(Self { stream, buffer: Vec::new(), start: 0 })
     }
 
@@ -60,7 +60,7 @@ impl Connection {
     ///
     /// # Errors
     /// When the duration is zero.
-    pub fn set_patience(&self, limit: Duration) -> io::Result<()> {
+    pub fn set_timeout(&self, limit: Duration) -> io::Result<()> {
         self.stream.set_read_timeout(Some(limit))
     }
 

@@ -17,7 +17,7 @@ use crate::host::in_network_of;
 use crate::{Engine, wait};
 
 /// How long a client waits for an answer before it says that there is none.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Another host on the network of the engine's host, which reaches everything else through it.
 #[derive(Debug)]
@@ -181,8 +181,8 @@ impl Drop for Servers {
 pub fn ask(pid: u32, address: (impl Into<Ipv4Addr> + Send, u16)) -> io::Result<String> {
     let address = SocketAddr::from((address.0.into(), address.1));
     inside(pid, || {
-        let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         Ok(answer)

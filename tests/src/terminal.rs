@@ -89,7 +89,7 @@ impl Terminal {
     /// # Panics
     /// When it does not come in time, or the program ends before.
     pub fn expect(&mut self, wanted: &str) -> String {
-        let end = Instant::now() + wait::PATIENCE;
+        let end = Instant::now() + wait::TIMEOUT;
         loop {
             let found = self.seen.windows(wanted.len()).position(|window| window == wanted.as_bytes());
             if let Some(position) = found {
@@ -112,7 +112,7 @@ impl Terminal {
     /// # Panics
     /// When it does not end in time.
     pub fn finish(&mut self) -> (ExitStatus, String) {
-        let end = Instant::now() + wait::PATIENCE;
+        let end = Instant::now() + wait::TIMEOUT;
         let status = loop {
             self.read_more(Duration::from_millis(20));
             if let Some(status) = self.program.try_wait().expect("the program's status") {
@@ -131,10 +131,10 @@ impl Terminal {
     }
 
     /// Takes what the terminal shows; false when its other side is closed.
-    fn read_more(&mut self, patience: Duration) -> bool {
-        let patience = Timespec::try_from(patience).expect("a short time");
+    fn read_more(&mut self, timeout: Duration) -> bool {
+        let timeout = Timespec::try_from(timeout).expect("a short time");
         let mut descriptors = [PollFd::new(&self.controller, PollFlags::IN)];
-        if poll(&mut descriptors, Some(&patience)).unwrap_or(0) == 0 {
+        if poll(&mut descriptors, Some(&timeout)).unwrap_or(0) == 0 {
             return self.program.try_wait().is_ok_and(|status| status.is_none());
         }
         let mut bytes = [0; 4096];

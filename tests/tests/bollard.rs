@@ -18,14 +18,14 @@ use futures_util::{Stream, StreamExt, TryStreamExt};
 use tokio::io::AsyncWriteExt;
 
 /// Seconds that a request may take.
-const PATIENCE: u64 = 30;
+const TIMEOUT: u64 = 30;
 
 /// Runs a test with a client that has negotiated.
 fn with_client<F: Future<Output = ()>>(engine: &Engine, test: impl FnOnce(Docker) -> F) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let socket = engine.socket().display().to_string();
     runtime.block_on(async {
-        let client = Docker::connect_with_unix(&socket, PATIENCE, API_DEFAULT_VERSION).expect("a client");
+        let client = Docker::connect_with_unix(&socket, TIMEOUT, API_DEFAULT_VERSION).expect("a client");
         let client = client.negotiate_version().await.expect("a version that both speak");
         assert_eq!(client.client_version().to_string(), "1.20");
         test(client).await;

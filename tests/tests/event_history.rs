@@ -202,7 +202,7 @@ fn who_does_not_listen_is_cut_off_and_holds_nobody_up() {
         listener.join().expect("the listener's end")
     });
     assert_eq!(heard, 8000, "who reads hears all");
-    slow.set_patience(Duration::from_secs(20)).expect("a limit");
+    slow.set_timeout(Duration::from_secs(20)).expect("a limit");
     let mut text = String::new();
     while let Some(chunk) = slow.read_chunk().expect("what was sent before, and the end") {
         text.push_str(&String::from_utf8_lossy(&chunk));

@@ -17,7 +17,7 @@ fn with_log(script: &str, driver: &str, options: &Value) -> Value {
 /// A datagram server in the engine's network, and its port.
 fn udp(engine: &Engine) -> (UdpSocket, u16) {
     let socket = within_network_of(engine.network_pid(), || UdpSocket::bind("127.0.0.1:0").expect("a port"));
-    socket.set_read_timeout(Some(wait::PATIENCE)).expect("a limit");
+    socket.set_read_timeout(Some(wait::TIMEOUT)).expect("a limit");
     let port = socket.local_addr().expect("an address").port();
     (socket, port)
 }
@@ -100,7 +100,7 @@ fn syslog_by_a_stream_that_comes_and_goes() {
     let mut stdin = engine.attach(&id, "stream=1&stdin=1");
     let line = |server: &TcpListener| {
         let (connection, _) = server.accept().expect("a connection");
-        connection.set_read_timeout(Some(wait::PATIENCE)).expect("a limit");
+        connection.set_read_timeout(Some(wait::TIMEOUT)).expect("a limit");
         let mut reader = BufReader::new(connection);
         let mut line = String::new();
         reader.read_line(&mut line).expect("a line");
@@ -154,7 +154,7 @@ fn syslog_on_this_host_and_its_formats() {
     let engine = Engine::start();
     let path = engine.directory().join("log.sock");
     let datagrams = UnixDatagram::bind(&path).expect("a socket");
-    datagrams.set_read_timeout(Some(wait::PATIENCE)).expect("a limit");
+    datagrams.set_read_timeout(Some(wait::TIMEOUT)).expect("a limit");
     let mut buffer = [0; 4096];
     let mut one = |options: &Value, over: Value| {
         let id = engine.run(&merged(with_log("echo hello", "syslog", options), over));

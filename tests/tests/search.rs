@@ -84,7 +84,7 @@ fn an_index_that_fails_or_is_not_there() {
         let failed = engine.get(&format!("/images/search{}", query(&[("term", term)]))).expect(500);
         assert!(failed.text().contains(text), "{term:?}: {}", failed.text());
     }
-    assert!(begin.elapsed() < berth_tests::wait::PATIENCE, "no network is an error in seconds");
+    assert!(begin.elapsed() < berth_tests::wait::TIMEOUT, "no network is an error in seconds");
     for docker in cli::clients(&engine) {
         let found = docker.ok(&["search", "--no-trunc", "127.0.0.1:5000/sshd"]);
         assert!(found.contains("wma55/u1210sshd") && found.contains("[OK]"), "{found}");

@@ -19,7 +19,7 @@ const STEPS: usize = 25;
 const FILES: usize = 5_000;
 const FILE_BYTES: usize = 10_000;
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(600);
+const TIMEOUT: Duration = Duration::from_secs(600);
 /// Large contexts are sent in pieces of this size.
 const PIECE: usize = 1 << 20;
 
@@ -66,7 +66,7 @@ fn build(engine: &Engine, parameters: &[(&str, &str)], context: &[u8]) -> anyhow
 
 fn begin(engine: &Engine, parameters: &[(&str, &str)], length: usize) -> anyhow::Result<Connection> {
     let mut connection = Connection::open(&engine.address())?;
-    connection.set_patience(PATIENCE)?;
+    connection.set_timeout(TIMEOUT)?;
     let path = format!("/v1.20/build{}", query(&[&[("t", NAME), ("rm", "1")], parameters].concat()));
     let length = length.to_string();
     let headers = [("Content-Type", "application/x-tar"), ("Content-Length", length.as_str())];

@@ -15,7 +15,7 @@ const EVENTS: u32 = 1000;
 /// Threads that read, each for its share of the listeners.
 const READERS: usize = 4;
 /// Longer than any engine takes.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 pub(super) fn measure(engine: &mut Engine, _arguments: &Arguments) -> anyhow::Result<Vec<Sample>> {
     allow_descriptors(u64::from(LISTENERS) + 100)?;
@@ -25,7 +25,7 @@ pub(super) fn measure(engine: &mut Engine, _arguments: &Arguments) -> anyhow::Re
         let (head, stream) =
             client.open("GET", "/events?filters=%7B%22event%22%3A%5B%22tag%22%5D%7D", &[], b"");
         ensure!(head.status == 200, "GET /events: {}", head.status);
-        stream.set_patience(PATIENCE)?;
+        stream.set_timeout(TIMEOUT)?;
         listeners.push(stream);
     }
     let mut session = engine.session();

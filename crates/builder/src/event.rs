@@ -16,7 +16,7 @@ pub enum BuildEvent {
 
 /// Takes the events of one build, in order, from several threads.
 ///
-/// It may block while the client is slow; a client that has gone away is told through the
+/// It may block while the client is slow; a client that has gone away is reported through the
 /// build's [`Cancellation`](images::registry::Cancellation).
 pub trait EventSink: Send + Sync {
     /// Hands one event on to the client.

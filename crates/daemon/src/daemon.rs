@@ -14,8 +14,8 @@ use crate::listener::{self, Accepting, Connections};
 use crate::log::LogLevel;
 use crate::pidfile::PidFile;
 
-/// How long requests under way may still take after the daemon was told to stop.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long requests under way may still take after the daemon was asked to stop.
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// Areas of memory that threads allocate from.
 const ARENAS: i32 = 2;
 /// Memory is given back when no request came for this long after the start or after others.
@@ -82,7 +82,7 @@ async fn serve(mut settings: Settings, arguments: &DaemonArguments, log: &LogLev
     }
     tracing::info!("stopping");
     stop.send_replace(true);
-    accepting.finish(PATIENCE).await;
+    accepting.finish(TIMEOUT).await;
     engine.close().await;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What happened: kept for a while, over a restart of the daemon too, and told to every listener in order.
+//! Events: kept for a while, over a restart of the daemon too, and delivered to every listener in order.
 
 use std::collections::VecDeque;
 use std::ops::Deref;

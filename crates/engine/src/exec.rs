@@ -291,7 +291,7 @@ fn exit_code(error: &RequestError) -> i32 {
     }
 }
 
-/// The process of an exec: the container's surroundings with the exec's own wishes.
+/// The process of an exec: the container's settings with the exec's own changes.
 fn process(
     record: &Record,
     config: &ExecConfig,

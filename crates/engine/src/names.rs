@@ -1,4 +1,4 @@
-//! Names of containers: what is allowed, and names made up where none is given.
+//! Names of containers: what is allowed, and generated names where none is given.
 
 use crate::error::Error;
 

@@ -1,4 +1,4 @@
-//! How the engine is told to work.
+//! Options of the engine.
 
 use std::path::PathBuf;
 

@@ -78,7 +78,7 @@ fn close_entries(directory: &Path) -> Result<(), Error> {
     entries(directory)?.iter().try_for_each(|path| private::close(path).map_err(file_error("close", path)))
 }
 
-/// Closes the logs that an earlier release let others read; the name files stay open to the containers.
+/// Closes the logs that an earlier release let others read; the resolver files stay open to the containers.
 fn close_logs(containers: &Path) -> Result<(), Error> {
     let is_log = |path: &&PathBuf| {
         path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.contains("-json.log"))

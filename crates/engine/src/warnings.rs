@@ -1,4 +1,4 @@
-//! What this host's kernel cannot do of what a container asks for: told, and left off.
+//! Settings that this host's kernel cannot apply: left off, with a warning.
 
 use std::path::Path;
 use std::sync::LazyLock;

@@ -29,7 +29,7 @@ pub struct ContainerSpec {
     pub domainname: String,
     /// Which namespaces are new and which are joined.
     pub namespaces: Namespaces,
-    /// Binds, volumes, tmpfs and name files, in the order in which they are mounted.
+    /// Binds, volumes, tmpfs and resolver files, in the order in which they are mounted.
     pub mounts: Vec<Mount>,
     /// Host devices shown beside the default ones.
     pub devices: Vec<Device>,

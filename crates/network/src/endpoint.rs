@@ -65,12 +65,12 @@ pub struct Endpoint {
     pub ports: Vec<PublishedPort>,
     /// What others may reach of it or it of others while `--icc=false`.
     #[serde(default)]
-    pub openings: Vec<Opening>,
+    pub exceptions: Vec<LinkException>,
 }
 
 /// A way from one container to a port of another that stays open while `--icc=false`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Opening {
+pub struct LinkException {
     /// The container that may connect.
     pub from: Ipv4Addr,
     /// The container that is reached.

@@ -1,4 +1,4 @@
-//! Bridges, links, addresses, firewall, published ports and name files.
+//! Bridges, links, addresses, firewall, published ports and resolver files.
 //!
 //! A start goes: [`port::plan`] says what to publish, [`Network::reserve`] gives the container an
 //! [`Endpoint`] (an address and held ports; the engine saves it), [`names`] makes its files,
@@ -63,7 +63,7 @@ pub mod port;
 mod route;
 mod subnet;
 
-pub use endpoint::{Endpoint, INTERFACE_NAME, Opening, Request, SourceCheck};
+pub use endpoint::{Endpoint, INTERFACE_NAME, LinkException, Request, SourceCheck};
 pub use error::Error;
 pub use fault::{Faults, Injected, Step};
 pub use mac::{MacAddress, MacAddressError};

@@ -153,7 +153,7 @@ impl Active {
             source_check: request.source_check,
             link,
             ports: held.iter().map(|held| held.port).collect(),
-            openings: Vec::new(),
+            exceptions: Vec::new(),
         };
         let entry = Entry { endpoint: endpoint.clone(), held, link: LinkState::Missing };
         book.endpoints.insert(request.container.clone(), entry);

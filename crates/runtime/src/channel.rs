@@ -78,7 +78,7 @@ impl Channel {
         loop {
             self.wait_until_readable(deadline)?;
             match self.receive() {
-                // A child that ended with a command unread resets the socket; that is told once,
+                // A child that ended with a command unread resets the socket; which is reported once,
                 // before what it said.
                 Err(error)
                     if matches!(

@@ -168,7 +168,7 @@ pub enum Notice {
     },
     /// The container could not be made or its program not be run. Everything made is undone.
     StartFailed {
-        /// What clients are told after `[8] System error: `, for example
+        /// What clients read after `[8] System error: `, for example
         /// `exec: "x": executable file not found in $PATH`.
         failure: Failure,
         /// 127: no such program; 126: cannot be executed; 128: any other cause.

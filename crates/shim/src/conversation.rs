@@ -1,4 +1,4 @@
-//! The daemon comes, is told what is true, asks, goes; the next one comes.
+//! One daemon's connection: state first, then its requests; the next one replaces it.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ impl Supervisor {
         }
     }
 
-    /// The newest daemon wins, and is told what is true.
+    /// The newest daemon wins, and receives the current state.
     pub(crate) fn on_new_daemon(&mut self) {
         while self.shared.daemon.accept(&self.shared.poller) {
             self.shared.deserted_since = None;

@@ -110,7 +110,7 @@ impl Supervisor {
     }
 }
 
-/// What the daemon is told of a failed start, and the exit code.
+/// The report of a failed start to the daemon, and the exit code.
 pub(crate) fn start_failure(error: &StartError) -> (Failure, i32) {
     let kind = match error.failure() {
         runtime::FailureKind::ProgramNotFound => FailureKind::ProgramNotFound,

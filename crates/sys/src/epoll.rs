@@ -10,7 +10,7 @@ use rustix::event::{Timespec, epoll};
 /// How many events one wait returns at most.
 const BATCH: usize = 64;
 
-/// What to wait for on one descriptor. A hang-up or an error is always told.
+/// What to wait for on one descriptor. A hang-up or an error is always reported.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Interest {
     /// There is something to read, or the end of it.

@@ -54,13 +54,13 @@ pub fn kill(pid: u32, started: u64) {
 }
 
 /// Kills a process if it is still the one that started then, and waits until it does nothing more, at
-/// most `patience`.
-pub fn kill_and_wait(pid: u32, started: u64, patience: Duration) {
+/// most `timeout`.
+pub fn kill_and_wait(pid: u32, started: u64, timeout: Duration) {
     let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
     let Ok(descriptor) = pidfd_open(number, PidfdFlags::empty()) else { return };
     if start_time(pid) == Some(started) {
         let _ = pidfd_send_signal(&descriptor, Signal::KILL);
-        let limit = Timespec::try_from(patience).ok();
+        let limit = Timespec::try_from(timeout).ok();
         // Readable once the process has ended, reaped or not.
         let _ = poll(&mut [PollFd::new(&descriptor, PollFlags::IN)], limit.as_ref());
     }

@@ -152,7 +152,7 @@ pub fn send_descriptor(socket: impl AsFd, descriptor: impl AsFd) -> io::Result<(
     crate::seqpacket::send(socket, &[], Some(descriptor.as_fd()))
 }
 
-/// Sets a terminal's size; the processes on it are told by SIGWINCH.
+/// Sets a terminal's size; the processes on it receive SIGWINCH.
 ///
 /// # Errors
 /// When the descriptor is no terminal.
@@ -164,9 +164,9 @@ pub fn set_terminal_size(terminal: impl AsFd, rows: u16, columns: u16) -> io::Re
 /// Writes all bytes, waiting for room also where the descriptor does not wait by itself.
 ///
 /// # Errors
-/// `TimedOut` when the peer takes nothing for `patience`; others of write(2).
-pub fn write_all(descriptor: impl AsFd, mut bytes: &[u8], patience: std::time::Duration) -> io::Result<()> {
-    let timeout = rustix::time::Timespec::try_from(patience).map_err(io::Error::other)?;
+/// `TimedOut` when the peer takes nothing for `timeout`; others of write(2).
+pub fn write_all(descriptor: impl AsFd, mut bytes: &[u8], timeout: std::time::Duration) -> io::Result<()> {
+    let timeout = rustix::time::Timespec::try_from(timeout).map_err(io::Error::other)?;
     while !bytes.is_empty() {
         match write(&descriptor, bytes) {
             Ok(count) => bytes = &bytes[count..],

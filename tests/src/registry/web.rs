@@ -11,7 +11,7 @@ use super::within_network;
 use crate::Engine;
 
 /// How often a held answer looks at its gate and its peer.
-const LOOK: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -176,7 +176,7 @@ fn accept(listener: &TcpListener, shared: &Shared) {
                 let _ = stream.set_nonblocking(false);
                 thread::spawn(move || serve(&stream, &shared));
             }
-            Err(_) => thread::sleep(LOOK / 5),
+            Err(_) => thread::sleep(POLL_INTERVAL / 5),
         }
     }
 }
@@ -251,7 +251,7 @@ fn write_reply(mut stream: &TcpStream, asked: &Asked, reply: &Reply, shared: &Sh
 
 /// Waits for the gate; false when the peer leaves first.
 fn hold(stream: &TcpStream, gate: &Gate, shared: &Shared) -> bool {
-    let _ = stream.set_read_timeout(Some(LOOK));
+    let _ = stream.set_read_timeout(Some(POLL_INTERVAL));
     while !gate.load(Ordering::SeqCst) {
         let gone = match stream.peek(&mut [0; 1]) {
             Ok(count) => count == 0,

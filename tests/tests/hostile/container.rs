@@ -233,7 +233,7 @@ fn mounts_onto_links_stay_inside_the_root() {
     let _ = engine.delete("/images/datalink").expect(200);
 }
 
-/// Name files written by the daemon go into its own directory, never through links of the image.
+/// Resolver files written by the daemon go into its own directory, never through links of the image.
 #[test]
 fn name_files_do_not_follow_the_images_links() {
     let engine = Target::start();

@@ -13,7 +13,7 @@ use super::{LIMIT, Target};
 /// What the daemon may have in use at once for a context of a million files.
 const PEAK_OF_A_MILLION: u64 = 200 << 20;
 /// How long such a context may take in a build without optimisation.
-const PATIENCE: Duration = Duration::from_secs(600);
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 fn header(name: &str, kind: EntryType, size: u64) -> Header {
     let mut header = Header::new_ustar();
@@ -138,7 +138,7 @@ fn a_million_files_are_a_context() {
     });
     engine.forget_peak_memory();
     let mut connection = engine.connect();
-    connection.set_patience(PATIENCE).expect("a socket");
+    connection.set_timeout(TIMEOUT).expect("a socket");
     connection.request("POST", "/build", &[("Content-Type", "application/x-tar")], &body).expect("sent");
     let head = connection.read_head().expect("an answer");
     let said = connection.read_body("POST", &head).expect("its stream");

@@ -1,4 +1,4 @@
-//! What a hostile container tries on the network and on its name files.
+//! What a hostile container tries on the network and on its resolver files.
 
 use berth_tests::host::in_network_of;
 use berth_tests::{Engine, merged, sh, wait};

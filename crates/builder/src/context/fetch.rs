@@ -16,7 +16,7 @@ use crate::tree::Modified;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// How often a waiting reader looks whether the build is cancelled.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The size of the pieces that a body is read in.
 const PIECE: usize = 128 * 1024;
 /// How often the advance is shown.
@@ -185,7 +185,7 @@ impl Download<'_> {
     fn next(&self) -> Result<Option<Piece>, FetchError> {
         let start = Instant::now();
         loop {
-            match self.pieces.recv_timeout(LOOK) {
+            match self.pieces.recv_timeout(POLL_INTERVAL) {
                 Ok(piece) => return Ok(Some(piece)),
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
                 Err(RecvTimeoutError::Timeout) => {}

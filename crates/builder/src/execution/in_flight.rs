@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::BuildError;
 
 /// How often a waiting build looks whether it is cancelled.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The steps that are being made.
 #[derive(Debug, Default, Clone)]
@@ -55,7 +55,8 @@ impl InFlight {
             if cancellation.is_cancelled() {
                 return Err(BuildError::Cancelled);
             }
-            running = self.0.ended.wait_timeout(running, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+            running =
+                self.0.ended.wait_timeout(running, POLL_INTERVAL).unwrap_or_else(PoisonError::into_inner).0;
         }
         drop(running);
         Ok(Turn(Some((self.clone(), key))))

@@ -37,7 +37,7 @@ pub struct Session<'a> {
     pub puller: &'a dyn ImagePuller,
     /// Takes the stream's messages.
     pub events: &'a dyn EventSink,
-    /// Told when the client goes away.
+    /// Cancelled when the client goes away.
     pub cancellation: &'a Cancellation,
 }
 

@@ -46,10 +46,10 @@ impl Accepting {
     }
 
     /// Waits until every connection has ended, which they do once the settings say that the daemon stops.
-    pub(crate) async fn finish(mut self, patience: Duration) {
-        let ended = tokio::time::timeout(patience, async { while self.loops.join_next().await.is_some() {} });
+    pub(crate) async fn finish(mut self, timeout: Duration) {
+        let ended = tokio::time::timeout(timeout, async { while self.loops.join_next().await.is_some() {} });
         if ended.await.is_err() {
-            tracing::warn!("some requests were still being answered after {} s", patience.as_secs());
+            tracing::warn!("some requests were still being answered after {} s", timeout.as_secs());
         }
     }
 }

@@ -71,7 +71,7 @@ pub(crate) fn from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerSet
 }
 
 /// Reads the body of a start of old clients: the settings of the host, alone or within an object. One that
-/// says nothing does not take away what create was told.
+/// says nothing does not take away what create was given.
 ///
 /// # Errors
 /// As [`from_wire`].

@@ -25,7 +25,7 @@ pub(super) async fn attach(call: Call<'_>) -> Handled {
     Ok(Reply::Sent)
 }
 
-/// What the query wants; `raw` for clients that want no heads before pieces.
+/// What the query wants; `raw` for clients that want no stream frame headers.
 pub(super) fn read_query(query: &Query, raw: bool) -> AttachRequest {
     let stream = query.is_true("stream");
     AttachRequest {

@@ -197,7 +197,7 @@ async fn take_input(
     None
 }
 
-/// What a client that broke the protocol is told.
+/// The close frame for a client that broke the protocol.
 const fn close_code(error: &Error) -> Option<CloseCode> {
     match error {
         Error::Capacity(_) => Some(CloseCode::Size),

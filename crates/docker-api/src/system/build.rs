@@ -46,7 +46,7 @@ pub(super) async fn build(call: Call<'_>) -> Handled {
     let work = stream::start(move |reporter: Reporter| {
         let tell = |event: BuildEvent| {
             let message = match event {
-                // The answer begins all the same, so that a failure is told in its stream.
+                // The answer begins all the same, so that a failure is reported in its stream.
                 _ if quiet => Vec::new(),
                 BuildEvent::Stream(text) => stream_line(&StreamLine { stream: &text }),
                 BuildEvent::Progress(message) => message.encode(),

@@ -38,21 +38,21 @@ pub(super) async fn events(call: Call<'_>) -> Handled {
     let Subscription { past, live } = call.engine.events.subscribe();
     let mut listener = Listener { live, span, filter };
     let departure = call.exchange.departure();
-    // The head goes out at once: clients wait for it before they start what they want to hear of.
+    // The head goes out at once: clients wait for it before they start what they want to next_batch of.
     let (_, output) = call.exchange.begin(StatusCode::OK, &json_fields()).await?;
     output.write(&listener.lines_of(&past)).await?;
     let end = tokio::time::sleep(span.left());
     tokio::pin!(departure, end);
     loop {
-        let heard = tokio::select! {
+        let batch = tokio::select! {
             biased;
-            // What happened before the end is heard even when both are here.
-            () = &mut end => listener.hear_last(),
-            heard = listener.hear() => heard,
+            // What happened before the end is batch even when both are here.
+            () = &mut end => listener.last_batch(),
+            batch = listener.next_batch() => batch,
             _ = &mut departure => return Err(ApiError::Gone),
         };
-        output.write(&heard.lines).await?;
-        match heard.ending {
+        output.write(&batch.lines).await?;
+        match batch.ending {
             None => {}
             Some(Ending::Until) => break,
             Some(Ending::TooSlow) => {
@@ -75,7 +75,7 @@ enum Ending {
 }
 
 /// Events that came at once, and whether they are the last.
-struct Heard {
+struct Batch {
     lines: Vec<u8>,
     ending: Option<Ending>,
 }
@@ -103,43 +103,43 @@ impl Listener {
     }
 
     /// Waits for the next event, and takes those that are there with it.
-    async fn hear(&mut self) -> Heard {
+    async fn next_batch(&mut self) -> Batch {
         let mut lines = Vec::new();
         match self.live.recv().await {
             Ok(event) if self.wants(&event) => write_line(&mut lines, &event),
             Ok(_) => {}
-            Err(RecvError::Lagged(_)) => return Heard { lines, ending: Some(Ending::TooSlow) },
-            Err(RecvError::Closed) => return Heard { lines, ending: Some(Ending::Until) },
+            Err(RecvError::Lagged(_)) => return Batch { lines, ending: Some(Ending::TooSlow) },
+            Err(RecvError::Closed) => return Batch { lines, ending: Some(Ending::Until) },
         }
-        let mut heard = self.hear_rest(lines, Ending::Until);
-        heard.ending = heard.ending.filter(|ending| *ending == Ending::TooSlow);
-        heard
+        let mut batch = self.drain(lines, Ending::Until);
+        batch.ending = batch.ending.filter(|ending| *ending == Ending::TooSlow);
+        batch
     }
 
     /// Takes the events that are there at the end, those too that listeners receive later only.
-    fn hear_last(&mut self) -> Heard {
-        let mut heard = self.hear_rest(Vec::new(), Ending::Until);
-        if heard.ending == Some(Ending::Until) {
+    fn last_batch(&mut self) -> Batch {
+        let mut batch = self.drain(Vec::new(), Ending::Until);
+        if batch.ending == Some(Ending::Until) {
             for event in self.live.take_undelivered().iter().filter(|event| self.wants(event)) {
-                write_line(&mut heard.lines, event);
+                write_line(&mut batch.lines, event);
             }
         }
-        heard
+        batch
     }
 
     /// Takes the events that are there, up to a piece of some size.
-    fn hear_rest(&mut self, mut lines: Vec<u8>, ending: Ending) -> Heard {
+    fn drain(&mut self, mut lines: Vec<u8>, ending: Ending) -> Batch {
         while lines.len() < PIECE {
             match self.live.try_recv() {
                 Ok(event) if self.wants(&event) => write_line(&mut lines, &event),
                 Ok(_) => {}
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,
-                Err(TryRecvError::Lagged(_)) => return Heard { lines, ending: Some(Ending::TooSlow) },
+                Err(TryRecvError::Lagged(_)) => return Batch { lines, ending: Some(Ending::TooSlow) },
             }
         }
         // A full piece is followed by another.
         let ending = (lines.len() < PIECE).then_some(ending);
-        Heard { lines, ending }
+        Batch { lines, ending }
     }
 }
 
@@ -208,9 +208,9 @@ mod tests {
         assert_eq!(listening.lines_of(&past).iter().filter(|byte| **byte == b'\n').count(), 1);
         emit(&events, "start");
         emit(&events, "die");
-        let heard = listening.hear().await;
-        let text = String::from_utf8(heard.lines).expect("text");
-        assert!(heard.ending.is_none() && text.lines().count() == 2, "{text}");
+        let batch = listening.next_batch().await;
+        let text = String::from_utf8(batch.lines).expect("text");
+        assert!(batch.ending.is_none() && text.lines().count() == 2, "{text}");
         assert!(text.starts_with(r#"{"status":"start","id":"abab"#), "{text}");
     }
 
@@ -220,7 +220,7 @@ mod tests {
         let (mut ended, past) = listener(&events, Some(1), Some(2));
         emit(&events, "create");
         assert!(ended.lines_of(&past).is_empty());
-        assert!(ended.hear().await.lines.is_empty());
+        assert!(ended.next_batch().await.lines.is_empty());
     }
 
     #[tokio::test]
@@ -230,6 +230,6 @@ mod tests {
         for _ in 0..10_000 {
             emit(&events, "top");
         }
-        assert_eq!(slow.hear().await.ending, Some(Ending::TooSlow));
+        assert_eq!(slow.next_batch().await.ending, Some(Ending::TooSlow));
     }
 }

@@ -22,7 +22,7 @@ use crate::{names, random};
 /// What a client asks to be made.
 #[derive(Debug, Clone, Default)]
 pub struct NewContainer {
-    /// Its name as given; made up when `None`.
+    /// Its name as given; generated when `None`.
     pub name: Option<String>,
     /// What it is asked to be.
     pub settings: ContainerSettings,

@@ -28,8 +28,8 @@ pub(crate) struct End {
 }
 
 impl End {
-    /// An end that the shim told of.
-    const fn told(exit: Exit) -> Self {
+    /// An end that the shim reported.
+    const fn reported(exit: Exit) -> Self {
         Self { exit, error: String::new() }
     }
 }
@@ -70,7 +70,7 @@ impl Supervisor {
     async fn follow(&self, container: &Arc<Container>, notices: &mut UnboundedReceiver<Incoming>) -> End {
         while let Some(incoming) = notices.recv().await {
             match incoming.notice {
-                Notice::Exited(exit) => return End::told(exit),
+                Notice::Exited(exit) => return End::reported(exit),
                 Notice::OutOfMemory => self.note_out_of_memory(container),
                 Notice::ExecExited { exec, exit } => {
                     container.execs.note_end(&exec, exit.code, &self.database)
@@ -106,7 +106,7 @@ impl Supervisor {
     pub(crate) async fn exit_without_shim(&self, container: &Container) -> End {
         let directory = self.paths.run(container.id());
         if let Some(exit) = read_exit(&directory.exit_record()) {
-            return End::told(exit);
+            return End::reported(exit);
         }
         tracing::error!("the shim of container {} died: the container is taken down", container.id());
         let record = container.record();
@@ -125,7 +125,7 @@ impl Supervisor {
         let End { exit, error } = end;
         let _order = container.transition.lock().await;
         let out_of_memory = container.record().out_of_memory || exit.out_of_memory;
-        let told = container.record().out_of_memory;
+        let reported = container.record().out_of_memory;
         let change = |record: &mut Record| {
             record.phase = Phase::Exited;
             record.exit_code = exit.code;
@@ -141,7 +141,7 @@ impl Supervisor {
         // Shown at once; saved when all is taken down. Until then the shim's record tells the next daemon.
         let record = container.publish(change);
         self.events.emit_container(&record, "die", &[("exitCode", exit.code.to_string())]);
-        if out_of_memory && !told {
+        if out_of_memory && !reported {
             self.events.emit_container(&record, "oom", &[]);
         }
         self.networking.disconnect_network(container).await;

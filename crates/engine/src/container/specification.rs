@@ -36,7 +36,7 @@ pub(crate) struct StartInputs {
     pub(crate) hostname: String,
     /// The domain of that name.
     pub(crate) domainname: String,
-    /// Name files to mount, as file on the host and path in the container.
+    /// Resolver files to mount, as file on the host and path in the container.
     pub(crate) name_files: Vec<(PathBuf, &'static str)>,
     /// Variables that links give.
     pub(crate) link_environment: Vec<String>,

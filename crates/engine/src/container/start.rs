@@ -29,7 +29,7 @@ use crate::shim::{Incoming, RequestError, Shim};
 /// How long a shim may take for one step before the start fails.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What a shim told of a container that waits at its gate.
+/// A shim's report of a container that waits at its gate.
 struct Gate {
     init: ProcessReference,
     cgroups: Vec<std::path::PathBuf>,

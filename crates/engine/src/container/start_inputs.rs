@@ -1,4 +1,4 @@
-//! Looks up for a start what lies outside the container: image, namespaces, name files, log.
+//! Looks up for a start what lies outside the container: image, namespaces, resolver files, log.
 
 use std::sync::Arc;
 
@@ -117,7 +117,7 @@ impl StartLookup {
         Ok(())
     }
 
-    /// Checks the log's options, looks its server up and gathers what its driver is told.
+    /// Checks the log's options, looks its server up and gathers its driver's attributes.
     async fn log_spec(&self, record: &Record) -> Result<LogSpec, Error> {
         let refused = |cause| Error::refused(format!("Failed to initialize logging driver: {cause}"));
         let config = &record.settings.host.log;

@@ -69,7 +69,7 @@ impl Stopper {
         let signal = record.settings.stop_signal.as_ref().map_or(Signal::TERM, |signal| signal.signal());
         let (_, written) = container.update_saved(|record| record.stopped_by_client = true);
         self.end_processes(container, &record, signal, grace).await?;
-        // Whoever is told that it was stopped finds it so after a crash of the daemon too.
+        // A stop that was answered stays a stop after a crash of the daemon too.
         let _ = written.wait().await;
         Ok(())
     }
@@ -165,14 +165,14 @@ impl Stopper {
 }
 
 /// Waits until a container has ended more often than `exits` times, or does not run; false when time is up.
-pub(crate) async fn wait_for_exit(container: &Container, exits: u64, patience: Option<Duration>) -> bool {
+pub(crate) async fn wait_for_exit(container: &Container, exits: u64, timeout: Option<Duration>) -> bool {
     let mut changes = container.watch();
     let ended = changes.wait_for(|record| {
         record.exits > exits
             || !matches!(record.phase, Phase::Starting | Phase::Running(_) | Phase::Paused(_))
     });
-    match patience {
-        Some(patience) => tokio::time::timeout(patience, ended).await.is_ok(),
+    match timeout {
+        Some(timeout) => tokio::time::timeout(timeout, ended).await.is_ok(),
         None => ended.await.is_ok(),
     }
 }

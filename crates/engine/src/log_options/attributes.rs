@@ -1,4 +1,4 @@
-//! What drivers are told about a container: facts, a tag, and the labels and variables asked for.
+//! A container's attributes for log drivers: facts, a tag, and the labels and variables asked for.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! A container's place in the network, from reservation to its name files.
+//! A container's place in the network, from reservation to its resolver files.
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -20,7 +20,7 @@ use crate::outcome::joined;
 const HOST_RESOLV_CONF: &str = "/etc/resolv.conf";
 
 impl Networking {
-    /// Reserves the container's address and ports, makes its link, and writes its name files.
+    /// Reserves the container's address and ports, makes its link, and writes its resolver files.
     pub(crate) async fn connect_network(
         self: &Arc<Self>,
         container: &Arc<Container>,
@@ -56,7 +56,7 @@ impl Networking {
         drop(self.endings.write().await);
     }
 
-    /// Reserves an endpoint, makes its link and its openings, and waits until that is saved, so that whatever
+    /// Reserves an endpoint, makes its link and its exceptions, and waits until that is saved, so that whatever
     /// happens to this daemon the next one knows whose address it is. A failure undoes all of it.
     fn wire(
         &self,
@@ -66,12 +66,12 @@ impl Networking {
     ) -> Result<(), Error> {
         let network = &self.network;
         let endpoint = network.reserve(request).map_err(Error::Network)?;
-        let openings = self.openings(&container.record(), endpoint.address);
+        let exceptions = self.exceptions(&container.record(), endpoint.address);
         let wired = network
             .connect(&request.container, namespace)
-            .and_then(|()| match openings.is_empty() {
+            .and_then(|()| match exceptions.is_empty() {
                 true => Ok(()),
-                false => network.allow(&request.container, &openings),
+                false => network.open_link(&request.container, &exceptions),
             })
             .map_err(Error::Network);
         if wired.is_ok() {
@@ -130,7 +130,7 @@ impl Networking {
         ])
     }
 
-    /// The name files of the container whose network another one joins.
+    /// The resolver files of the container whose network another one joins.
     pub(crate) fn joined_name_files(&self, other: &Record) -> Vec<(PathBuf, &'static str)> {
         let directory = self.paths.container(&other.id);
         [("resolv.conf", "/etc/resolv.conf"), ("hostname", "/etc/hostname"), ("hosts", "/etc/hosts")]

@@ -1,4 +1,4 @@
-//! Links between containers: resolved at create, followed by hosts files, variables and openings.
+//! Links between containers: resolved at create, followed by hosts files, variables and exceptions.
 //!
 //! A link is kept as an alias and the id of its target, so renaming either end does not break it.
 //! It goes when one of its ends is removed, or with `DELETE /containers/parent/alias?link=1`.
@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, PoisonError};
 
 use model::{ContainerId, ContainerReference, ExposedPorts, HostSettings, NetworkMode, Port};
-use network::Opening;
+use network::LinkException;
 use network::links::LinkTarget;
 use network::names::LinkedHost;
 
@@ -106,11 +106,11 @@ impl Networking {
     }
 
     /// What a container's links open while containers are otherwise kept apart.
-    pub(crate) fn openings(&self, record: &Record, from: Ipv4Addr) -> Vec<Opening> {
-        record.links.values().flat_map(|target| self.openings_to(target, from)).collect()
+    pub(crate) fn exceptions(&self, record: &Record, from: Ipv4Addr) -> Vec<LinkException> {
+        record.links.values().flat_map(|target| self.exceptions_to(target, from)).collect()
     }
 
-    fn openings_to(&self, target: &ContainerId, from: Ipv4Addr) -> Vec<Opening> {
+    fn exceptions_to(&self, target: &ContainerId, from: Ipv4Addr) -> Vec<LinkException> {
         if self.options.network.inter_container_communication {
             return Vec::new();
         }
@@ -118,7 +118,7 @@ impl Networking {
             return Vec::new();
         };
         let Some(to) = target.endpoint.as_ref().map(|endpoint| endpoint.address) else { return Vec::new() };
-        exposed(&target).into_iter().map(|port| Opening { from, to, port }).collect()
+        exposed(&target).into_iter().map(|port| LinkException { from, to, port }).collect()
     }
 
     /// Tells containers that are linked to this one its address and its names.
@@ -156,11 +156,11 @@ impl Networking {
     fn reopen_links(&self, parent: &Container) {
         let record = parent.record();
         let Some(endpoint) = &record.endpoint else { return };
-        let openings = self.openings(&record, endpoint.address);
-        if openings.is_empty() {
+        let exceptions = self.exceptions(&record, endpoint.address);
+        if exceptions.is_empty() {
             return;
         }
-        match self.network.allow(&record.id, &openings) {
+        match self.network.open_link(&record.id, &exceptions) {
             Ok(()) => self.save_endpoint(parent).forget(),
             Err(error) => tracing::warn!("cannot open the links of container {}: {error}", record.id),
         }
@@ -214,12 +214,12 @@ impl Networking {
         }
     }
 
-    /// Takes a link out of its parent's record, hosts file and openings.
+    /// Takes a link out of its parent's record, hosts file and exceptions.
     fn unlink(&self, parent: &Container, alias: &str, target: &ContainerId) -> Result<(), Error> {
         let record = parent.record();
         if let Some(endpoint) = &record.endpoint {
-            let gone = self.openings_to(target, endpoint.address);
-            self.network.forbid(&record.id, &gone).map_err(Error::Network)?;
+            let gone = self.exceptions_to(target, endpoint.address);
+            self.network.close_link(&record.id, &gone).map_err(Error::Network)?;
             if let Some(target) = self.directory.get(target).map(|target| target.record()) {
                 let hostname = &target.settings.hostname;
                 self.change_hosts(&record, |content| network::names::without_link(content, alias, hostname));

@@ -61,7 +61,7 @@ pub(crate) struct Shim {
     process: Process,
     state: watch::Sender<State>,
     next: AtomicU64,
-    /// The shim has been told that it may end: a connection that is lost then is not made again.
+    /// The shim has been allowed to end: a connection that is lost then is not made again.
     released: AtomicBool,
 }
 

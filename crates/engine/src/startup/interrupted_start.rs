@@ -1,7 +1,7 @@
 //! A start that the last daemon died over: nobody opened the container's gate, or nobody recorded that.
 //!
 //! ```text
-//! shim ──told of the first instruction──▶ taken over, it runs
+//! shim ──report of the first instruction──▶ taken over, it runs
 //!   └───────────────anything else───────▶ taken down, with the exit that it left
 //! ```
 

@@ -110,7 +110,7 @@ async fn finish_removal(engine: &Arc<Engine>, container: &Arc<Container>) {
 }
 
 /// Gives back what a container that does not run still has of the network: the last daemon died
-/// between its end, or its half start, and that. One that was about to start is again what it was before.
+/// between its end, or its interrupted start, and that. One that was about to start is again what it was before.
 async fn settle_unstarted(engine: &Arc<Engine>, container: &Arc<Container>) {
     engine.networking.disconnect_network(container).await;
     let record = container.record();

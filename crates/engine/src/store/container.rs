@@ -95,7 +95,7 @@ struct EndpointDocument {
     interface_name: String,
     link: String,
     ports: Vec<network::port::PublishedPort>,
-    openings: Vec<network::Opening>,
+    openings: Vec<network::LinkException>,
 }
 
 impl ContainerColumns {
@@ -299,7 +299,7 @@ impl EndpointDocument {
             interface_name: endpoint.interface_name.clone(),
             link: endpoint.link.clone(),
             ports: endpoint.ports.clone(),
-            openings: endpoint.openings.clone(),
+            openings: endpoint.exceptions.clone(),
         }
     }
 
@@ -315,7 +315,7 @@ impl EndpointDocument {
             source_check: network::SourceCheck::default(),
             link: self.link,
             ports: self.ports,
-            openings: self.openings,
+            exceptions: self.openings,
         }
     }
 }

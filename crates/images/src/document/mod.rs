@@ -144,7 +144,7 @@ pub struct Config {
     pub shell: Option<Vec<String>>,
 }
 
-/// A health check as newer images carry it; kept and shown, never run: clients are told so.
+/// A health check as newer images carry it; kept and shown, never run: create warns about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 #[allow(missing_docs, reason = "the fields are the OCI image specification's")]

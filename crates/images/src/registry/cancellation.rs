@@ -47,7 +47,7 @@ impl Cancellation {
         }
     }
 
-    /// Whether somebody told the workers to stop.
+    /// Whether the workers were asked to stop.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::SeqCst)

@@ -7,7 +7,7 @@ use super::challenge::Challenge;
 use super::error::RegistryError;
 use super::host::{HUB, is_hub};
 use super::retry::{Attempts, asked_pause, is_transient};
-use super::transport::{PATIENCE, Request, Transport, TransportError, host_and_port, shown};
+use super::transport::{Request, TIMEOUT, Transport, TransportError, host_and_port, shown};
 
 /// A registry that answers.
 #[derive(Debug, Clone)]
@@ -111,7 +111,7 @@ impl Source {
         base.set_path(&format!("{}v2/", base.path()));
         loop {
             let mut request = Request::new(Method::GET, base.clone());
-            request.patience = Some(PATIENCE);
+            request.timeout = Some(TIMEOUT);
             let answer = match transport.send(request) {
                 Ok(answer) => answer,
                 Err(TransportError::Cancelled) => return Err(Refusal::Final(RegistryError::Cancelled)),

@@ -1,4 +1,4 @@
-//! Plain HTTP through a proxy: the proxy is told the whole URL (RFC 9112, section 3.2.2).
+//! Plain HTTP through a proxy: the request line carries the whole URL (RFC 9112, section 3.2.2).
 //!
 //! The client library asks every proxy to `CONNECT`, which most allow for port 443 alone. A
 //! connection carries one request, so that the first bytes sent are its head.

@@ -12,7 +12,7 @@ use super::error::RegistryError;
 use super::host::{self, HUB_INDEX_ADDRESS, is_hub};
 use super::proof::{Scope, basic};
 use super::token::{self, Wanted};
-use super::transport::{PATIENCE, Payload, Request, Transport, host_and_port, shown};
+use super::transport::{Payload, Request, TIMEOUT, Transport, host_and_port, shown};
 
 /// What a successful login says.
 const SUCCEEDED: &str = "Login Succeeded";
@@ -136,7 +136,7 @@ fn check_index(
     let base = schemes.iter().find_map(|scheme| {
         let base = Url::parse(&format!("{scheme}://{host}/v1/")).ok()?;
         let mut ping = Request::new(Method::GET, base.join("_ping").ok()?);
-        ping.patience = Some(PATIENCE);
+        ping.timeout = Some(TIMEOUT);
         let ping = transport.send(ping).ok()?;
         (ping.status == StatusCode::OK).then_some(base)
     })?;

@@ -11,7 +11,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 /// Takes the messages of one long piece of work, from several threads.
 pub trait Progress: Send + Sync {
     /// Shows one message. It may block for a short while but never fails: a reader that has
-    /// gone away is told through [`Cancellation`](super::Cancellation).
+    /// gone away is reported through [`Cancellation`](super::Cancellation).
     fn report(&self, message: Message);
 }
 

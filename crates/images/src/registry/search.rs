@@ -8,7 +8,7 @@ use url::Url;
 use super::auth::Credentials;
 use super::error::RegistryError;
 use super::proof::basic;
-use super::transport::{PATIENCE, Request, Transport, TransportError, shown};
+use super::transport::{Request, TIMEOUT, Transport, TransportError, shown};
 
 /// The longest answer that is read.
 const ANSWER_LIMIT: u64 = 4 << 20;
@@ -69,7 +69,7 @@ pub(super) fn search(
             url.query_pairs_mut().append_pair("n", &limit.to_string());
         }
         let mut request = Request::new(Method::GET, url);
-        request.patience = Some(PATIENCE);
+        request.timeout = Some(TIMEOUT);
         request.headers.push((header::ACCEPT, "application/json".to_owned()));
         request.authorization = wanted.credentials.and_then(basic);
         match transport.send(request) {

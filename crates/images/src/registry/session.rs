@@ -97,7 +97,7 @@ impl<'a> Session<'a> {
                 tracing::debug!(
                     status = answer.status.as_u16(),
                     url = shown(&url),
-                    "the registry asks for patience"
+                    "the registry limits the rate of requests"
                 );
                 if !attempts.pause(asked) {
                     return Err(self.cancelled_or(unexpected(&method, answer)));

@@ -1,4 +1,4 @@
-//! How registries are reached: which may be insecure, mirrors, certificates, proxies, patience.
+//! How registries are reached: which may be insecure, mirrors, certificates, proxies, time limits.
 
 use std::net::{IpAddr, ToSocketAddrs};
 use std::path::PathBuf;

@@ -23,7 +23,7 @@ const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// How long a peer may stay silent in the middle of a transfer.
 const SILENCE: Duration = Duration::from_secs(60);
 /// How long a registry or index may think about a question that is easily answered.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 /// How many redirects one request may go through.
 const REDIRECT_LIMIT: usize = 10;
 
@@ -106,13 +106,13 @@ pub(super) struct Request<'a> {
     pub(super) authorization: Option<String>,
     pub(super) payload: Payload<'a>,
     /// How long the peer may think; [`SILENCE`] where none.
-    pub(super) patience: Option<Duration>,
+    pub(super) timeout: Option<Duration>,
 }
 
 impl Request<'_> {
     pub(super) fn new(method: Method, url: Url) -> Self {
         let payload = Payload::Empty;
-        Self { method, url, headers: Vec::new(), authorization: None, payload, patience: None }
+        Self { method, url, headers: Vec::new(), authorization: None, payload, timeout: None }
     }
 }
 
@@ -202,20 +202,20 @@ impl Transport {
         if let Some(authorization) = &request.authorization {
             builder = builder.header(header::AUTHORIZATION, authorization);
         }
-        let patience = request.patience;
+        let timeout = request.timeout;
         let response = match &mut request.payload {
             Payload::Empty if matches!(request.method, Method::GET | Method::HEAD) => {
-                run(&agent, builder, (), patience)
+                run(&agent, builder, (), timeout)
             }
-            Payload::Empty => run(&agent, builder.header(header::CONTENT_LENGTH, 0), &[][..], patience),
+            Payload::Empty => run(&agent, builder.header(header::CONTENT_LENGTH, 0), &[][..], timeout),
             Payload::Bytes(kind, bytes) => {
                 let typed = builder.header(header::CONTENT_TYPE, *kind);
-                run(&agent, typed.header(header::CONTENT_LENGTH, bytes.len()), *bytes, patience)
+                run(&agent, typed.header(header::CONTENT_LENGTH, bytes.len()), *bytes, timeout)
             }
             Payload::Stream(reader, length) => {
                 let typed = builder.header(header::CONTENT_TYPE, "application/octet-stream");
                 let sized = typed.header(header::CONTENT_LENGTH, *length);
-                run(&agent, sized, SendBody::from_reader(reader), patience)
+                run(&agent, sized, SendBody::from_reader(reader), timeout)
             }
         };
         let response = response.map_err(failed)?;
@@ -288,14 +288,12 @@ fn run(
     agent: &Agent,
     builder: ureq::http::request::Builder,
     body: impl AsSendBody,
-    patience: Option<Duration>,
+    timeout: Option<Duration>,
 ) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
     let request = builder.body(body)?;
-    match patience {
+    match timeout {
         None => agent.run(request),
-        Some(patience) => {
-            agent.run(agent.configure_request(request).timeout_per_read(Some(patience)).build())
-        }
+        Some(timeout) => agent.run(agent.configure_request(request).timeout_per_read(Some(timeout)).build()),
     }
 }
 

@@ -41,7 +41,7 @@ mod tests {
             let stat = fs::fstat(&file).expect("its attributes");
             content(&file, &stat)
         };
-        let release = read("/proc/sys/kernel/osrelease").expect("made up");
+        let release = read("/proc/sys/kernel/osrelease").expect("a release");
         assert!(release.ends_with(b"\n") && release.len() > 3);
         assert_eq!(read("/proc/self/mem"), Some(Vec::new()), "what refuses is empty");
         assert_eq!(read("/etc/passwd"), None);

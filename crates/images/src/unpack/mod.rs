@@ -47,7 +47,7 @@ pub enum Ownership {
     Root,
 }
 
-/// Told what happens to each entry, so that the archive can be given back later.
+/// Notified of each entry, so that the archive can be given back later.
 pub(crate) trait Recorder {
     /// Bytes of the archive that are kept nowhere else.
     ///

@@ -110,7 +110,7 @@ pub struct ShownSettings {
     pub attach_stderr: bool,
 }
 
-/// A health check as newer images carry it; kept and shown, never run: clients are told so.
+/// A health check as newer images carry it; kept and shown, never run: create warns about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HealthCheck {

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::transaction::{self, Table};
-use crate::endpoint::{Endpoint, Opening, SourceCheck};
+use crate::endpoint::{Endpoint, LinkException, SourceCheck};
 use crate::mac::MacAddress;
 use crate::options::DEFAULT_BRIDGE;
 use crate::port::PublishedPort;
@@ -19,7 +19,7 @@ pub(crate) struct Layout {
     pub(crate) group: u32,
     /// The bridge's address and its network.
     pub(crate) address: InterfaceAddress,
-    /// Whether containers reach each other without an opening.
+    /// Whether containers reach each other without an exception.
     pub(crate) communicate: bool,
     /// Whether outbound connections take the host's address.
     pub(crate) masquerade: bool,
@@ -35,7 +35,7 @@ pub(crate) struct Content {
     pub(crate) stations: Vec<Station>,
     /// Published ports and the addresses of their containers.
     pub(crate) ports: Vec<(PublishedPort, Ipv4Addr)>,
-    pub(crate) openings: Vec<Opening>,
+    pub(crate) exceptions: Vec<LinkException>,
 }
 
 /// A link beside its bridge.
@@ -67,7 +67,7 @@ pub(crate) enum Place {
 }
 
 impl Content {
-    /// What one endpoint needs, its openings excepted.
+    /// What one endpoint needs, but its link exceptions.
     pub(crate) fn of(endpoint: &Endpoint, place: Place) -> Self {
         let Endpoint { link, mac, address, gateway, source_check, .. } = endpoint;
         let mut content = Self::default();
@@ -89,7 +89,7 @@ impl Content {
     /// Adds what one endpoint needs.
     pub(crate) fn add(&mut self, endpoint: &Endpoint, place: Place) {
         self.append(Self::of(endpoint, place));
-        self.openings.extend(endpoint.openings.iter().copied());
+        self.exceptions.extend(endpoint.exceptions.iter().copied());
     }
 
     /// Adds other content.
@@ -98,7 +98,7 @@ impl Content {
         self.links.extend(other.links);
         self.stations.extend(other.stations);
         self.ports.extend(other.ports);
-        self.openings.extend(other.openings);
+        self.exceptions.extend(other.exceptions);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -112,8 +112,9 @@ impl Content {
         let links = self.links.iter().map(move |link| Self { links: vec![link.clone()], ..empty() });
         let stations = self.stations.iter().map(move |it| Self { stations: vec![it.clone()], ..empty() });
         let ports = self.ports.iter().map(move |port| Self { ports: vec![*port], ..empty() });
-        let openings = self.openings.iter().map(move |opening| Self { openings: vec![*opening], ..empty() });
-        networks.chain(links).chain(stations).chain(ports).chain(openings)
+        let exceptions =
+            self.exceptions.iter().map(move |exception| Self { exceptions: vec![*exception], ..empty() });
+        networks.chain(links).chain(stations).chain(ports).chain(exceptions)
     }
 }
 

@@ -10,7 +10,7 @@
 //!
 //! The engine looks when the network opens, before it connects a container and when another
 //! program changes rules, so another engine may also be started later. Where another table drops,
-//! or iptables-legacy is in use, the administrator is told instead.
+//! or iptables-legacy is in use, a warning goes to the administrator instead.
 
 use std::path::Path;
 

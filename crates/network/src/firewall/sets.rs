@@ -2,7 +2,7 @@
 
 use super::transaction::{Element, Set};
 use super::{Beside, Content, Layout};
-use crate::endpoint::Opening;
+use crate::endpoint::LinkException;
 use crate::port::PublishedPort;
 
 // nft's numbers of types; those of concatenations are joined by six bits.
@@ -43,7 +43,7 @@ pub(super) const PUBLISHED_AT: Set = Set {
     has_intervals: false,
     data: Some((ADDRESS << 6 | SERVICE, 8)),
 };
-pub(super) const OPENINGS: Set = Set {
+pub(super) const LINK_EXCEPTIONS: Set = Set {
     name: "openings",
     id: 4,
     key_type: ADDRESS << 18 | ADDRESS << 12 | PROTOCOL << 6 | SERVICE,
@@ -140,7 +140,7 @@ pub(super) const ALL: [Set; 12] = [
     GROUP_BRIDGE,
     PUBLISHED,
     PUBLISHED_AT,
-    OPENINGS,
+    LINK_EXCEPTIONS,
 ];
 
 /// The elements of the table of IPv4, a set each.
@@ -167,7 +167,7 @@ pub(super) fn elements(content: &Content) -> [(&'static Set, Vec<Element>); 12] 
         (&GROUP_BRIDGE, group_bridge),
         (&PUBLISHED, anywhere.into_iter().map(published).collect()),
         (&PUBLISHED_AT, at_address.into_iter().map(published_at).collect()),
-        (&OPENINGS, content.openings.iter().map(opening).collect()),
+        (&LINK_EXCEPTIONS, content.exceptions.iter().map(exception).collect()),
     ]
 }
 
@@ -226,11 +226,11 @@ fn published_at(entry: &(PublishedPort, std::net::Ipv4Addr)) -> Element {
     Element { data, ..Element::key(&[&entry.0.host_ip.octets(), &key]) }
 }
 
-fn opening(opening: &Opening) -> Element {
+fn exception(exception: &LinkException) -> Element {
     Element::key(&[
-        &opening.from.octets(),
-        &opening.to.octets(),
-        &word(&[opening.port.protocol.number()]),
-        &word(&opening.port.number.to_be_bytes()),
+        &exception.from.octets(),
+        &exception.to.octets(),
+        &word(&[exception.port.protocol.number()]),
+        &word(&exception.port.number.to_be_bytes()),
     ])
 }

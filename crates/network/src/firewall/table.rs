@@ -32,8 +32,8 @@
 
 use super::expression::{ESTABLISHED_OR_RELATED, Expressions, Field, Verdict};
 use super::sets::{
-    BRIDGE_GROUP, BRIDGES, GATEWAYS, GROUP_BRIDGE, GROUPS, LINK_NAME_LENGTH, LINKS, MASQUERADED, OPENINGS,
-    PUBLISHED, PUBLISHED_AT, ROUTED, SUBNETS,
+    BRIDGE_GROUP, BRIDGES, GATEWAYS, GROUP_BRIDGE, GROUPS, LINK_EXCEPTIONS, LINK_NAME_LENGTH, LINKS,
+    MASQUERADED, PUBLISHED, PUBLISHED_AT, ROUTED, SUBNETS,
 };
 use super::transaction::{Element, Hook, Set, Transaction};
 use super::{Content, Tables, port_security, sets};
@@ -152,7 +152,7 @@ fn forward(transaction: Transaction) -> Transaction {
                 .load(Field::Destination, 1)
                 .load(Field::TransportProtocol, 2)
                 .load(Field::DestinationPort, 3)
-                .in_set(OPENINGS.name, false)
+                .in_set(LINK_EXCEPTIONS.name, false)
                 .verdict(Verdict::Accept)
         })
         .rule("forward", |rule| rule.verdict(Verdict::Drop))

@@ -52,7 +52,7 @@ pub(super) fn prepare(
     }
 }
 
-/// What this opening of the network has made of the bridge.
+/// What opening the network has made of the bridge.
 #[derive(Debug)]
 pub(super) enum Made {
     Nothing,

@@ -4,7 +4,7 @@
 //! set up, or on a busy host much later, and until then drops what is sent: the first packet
 //! would cost a second. And who has which hardware address is asked of all ports, which with many
 //! containers costs more than the rest of a start. So the container's end is set up here and the
-//! kernel told to finish, and host and container are introduced to each other.
+//! kernel finishes the device, and host and container get each other's neighbour entries.
 
 use std::os::fd::BorrowedFd;
 

@@ -7,7 +7,7 @@ use model::ContainerId;
 use rustix::io::Errno;
 
 use super::{Active, Bridge, Entry, LinkState, Network, bridge};
-use crate::endpoint::{Endpoint, Opening};
+use crate::endpoint::{Endpoint, LinkException};
 use crate::error::Error;
 use crate::fault::Step;
 use crate::firewall::{Content, Firewall};
@@ -49,41 +49,41 @@ impl Network {
     }
 
     /// Lets one container reach a port of another while `--icc=false`; without it nothing is to
-    /// do. The openings belong to the endpoint of `container` and go with it, and with the
+    /// do. The exceptions belong to the endpoint of `container` and go with it, and with the
     /// endpoint of whoever else they name.
     ///
     /// # Errors
     /// The kernel's refusal; a container without an endpoint.
-    pub fn allow(&self, container: &ContainerId, openings: &[Opening]) -> Result<(), Error> {
+    pub fn open_link(&self, container: &ContainerId, exceptions: &[LinkException]) -> Result<(), Error> {
         let active = self.active()?;
-        let new: Vec<Opening> = {
+        let new: Vec<LinkException> = {
             let book = active.book();
             let entry =
                 book.endpoints.get(container).ok_or_else(|| Error::NotConnected(container.clone()))?;
-            let wanted: BTreeSet<Opening> = openings.iter().copied().collect();
-            wanted.into_iter().filter(|opening| !entry.endpoint.openings.contains(opening)).collect()
+            let wanted: BTreeSet<LinkException> = exceptions.iter().copied().collect();
+            wanted.into_iter().filter(|exception| !entry.endpoint.exceptions.contains(exception)).collect()
         };
         if let Some(mut firewall) = active.host.firewall() {
-            active.add_rules(&mut firewall, &Content { openings: new.clone(), ..Content::default() })?;
+            active.add_rules(&mut firewall, &Content { exceptions: new.clone(), ..Content::default() })?;
         }
         if let Some(entry) = active.book().endpoints.get_mut(container) {
-            entry.endpoint.openings.extend(new);
+            entry.endpoint.exceptions.extend(new);
         }
         Ok(())
     }
 
-    /// Takes back openings of the container that [`Network::allow`] made.
+    /// Takes back exceptions of the container that [`Network::open_link`] made.
     ///
     /// # Errors
     /// The kernel's refusal.
-    pub fn forbid(&self, container: &ContainerId, openings: &[Opening]) -> Result<(), Error> {
+    pub fn close_link(&self, container: &ContainerId, exceptions: &[LinkException]) -> Result<(), Error> {
         let active = self.active()?;
-        let gone: Vec<Opening> = {
+        let gone: Vec<LinkException> = {
             let mut book = active.book();
             let Some(entry) = book.endpoints.get_mut(container) else { return Ok(()) };
-            entry.endpoint.openings.extract_if(.., |opening| openings.contains(opening)).collect()
+            entry.endpoint.exceptions.extract_if(.., |exception| exceptions.contains(exception)).collect()
         };
-        active.close_openings(gone)
+        active.remove_exceptions(gone)
     }
 
     /// Takes everything of the container away: published ports, tracked connections, held ports,
@@ -93,18 +93,18 @@ impl Network {
     /// What could not be removed; the rest is gone all the same.
     pub fn disconnect(&self, container: &ContainerId) -> Result<(), Error> {
         let Some(active) = &self.active else { return Ok(()) };
-        let (entry, openings) = {
+        let (entry, exceptions) = {
             let mut book = active.book();
             let Some(entry) = book.endpoints.remove(container) else { return Ok(()) };
             let address = entry.endpoint.address;
-            let names = |opening: &mut Opening| opening.from == address || opening.to == address;
-            let mut openings = entry.endpoint.openings.clone();
+            let names = |exception: &mut LinkException| exception.from == address || exception.to == address;
+            let mut exceptions = entry.endpoint.exceptions.clone();
             for other in book.endpoints.values_mut() {
-                openings.extend(other.endpoint.openings.extract_if(.., names));
+                exceptions.extend(other.endpoint.exceptions.extract_if(.., names));
             }
-            (entry, openings)
+            (entry, exceptions)
         };
-        let mut errors = active.take_away(&entry, openings);
+        let mut errors = active.take_away(&entry, exceptions);
         let mut book = active.book();
         book.addresses.release(entry.endpoint.address);
         active.host.ports().release(entry.held);
@@ -222,22 +222,22 @@ impl Active {
         })
     }
 
-    fn close_openings(&self, openings: Vec<Opening>) -> Result<(), Error> {
+    fn remove_exceptions(&self, exceptions: Vec<LinkException>) -> Result<(), Error> {
         match self.host.firewall() {
-            Some(mut firewall) => firewall.withdraw(&Content { openings, ..Content::default() }),
+            Some(mut firewall) => firewall.withdraw(&Content { exceptions, ..Content::default() }),
             None => Ok(()),
         }
     }
 
     /// Takes an endpoint out of the kernel's tables: first nothing leads there any more, then
     /// what is remembered of its connections goes.
-    fn take_away(&self, entry: &Entry, openings: Vec<Opening>) -> Vec<Error> {
+    fn take_away(&self, entry: &Entry, exceptions: Vec<LinkException>) -> Vec<Error> {
         let mut errors = Vec::new();
         let endpoint = &entry.endpoint;
         if let Some(mut firewall) = self.host.firewall() {
             let place = entry.link.place();
             let mut content = place.map_or_else(Content::default, |place| Content::of(endpoint, place));
-            content.openings = openings;
+            content.exceptions = exceptions;
             errors.extend(firewall.withdraw(&content).err());
         }
         if entry.link == LinkState::Port {

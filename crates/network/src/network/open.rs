@@ -52,7 +52,7 @@ impl Network {
                 None => Ok(Self { active: None, warnings: Vec::new(), watcher: Mutex::default() }),
             };
         };
-        let opening = Opening { options, bridge, mtu, faults, warnings: Vec::new() };
+        let opening = NetworkOpening { options, bridge, mtu, faults, warnings: Vec::new() };
         opening.finish(routing, known, made)
     }
 
@@ -73,13 +73,13 @@ impl Network {
         let faults = host.faults.clone();
         let prepared = bridge::prepare(&mut routing, &options.bridge, &known, mtu, &faults)?;
         let Some((bridge, made)) = prepared else { return Err(Error::Disabled) };
-        let opening = Opening { options, bridge, mtu, faults, warnings: Vec::new() };
+        let opening = NetworkOpening { options, bridge, mtu, faults, warnings: Vec::new() };
         opening.join(host, &mut routing, known, made)
     }
 }
 
 /// What is known while the network opens.
-struct Opening<'a> {
+struct NetworkOpening<'a> {
     options: &'a Options,
     bridge: Bridge,
     mtu: u32,
@@ -87,7 +87,7 @@ struct Opening<'a> {
     warnings: Vec<String>,
 }
 
-impl Opening<'_> {
+impl NetworkOpening<'_> {
     fn finish(mut self, mut routing: Routing, known: Vec<Endpoint>, made: Made) -> Result<Network, Error> {
         let mut firewall = None;
         let mut ports = PortBook::new(switches::ephemeral_ports());

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::route::Routing;
 
 /// How long the kernel has for links whose namespace is gone; it takes some 60 ms.
-const PATIENCE: Duration = Duration::from_millis(200);
+const TIMEOUT: Duration = Duration::from_millis(200);
 
 /// The links that wait, and the thread that removes them.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Reaper {
 
     /// Leaves the link to the kernel for a while, then removes it.
     pub(super) fn take(&self, link: String) {
-        locked(&self.shared.queue).waiting.push((link, Instant::now() + PATIENCE));
+        locked(&self.shared.queue).waiting.push((link, Instant::now() + TIMEOUT));
         self.shared.changed.notify_all();
     }
 

@@ -1,6 +1,6 @@
-//! `--icc=false`: containers reach each other only by openings and published ports.
+//! `--icc=false`: containers reach each other only by exceptions and published ports.
 
-use berth_network::{Network, Opening, Options};
+use berth_network::{LinkException, Network, Options};
 
 use crate::world::*;
 
@@ -9,7 +9,7 @@ fn isolated() -> Options {
 }
 
 #[test]
-fn only_openings_lead_from_container_to_container() {
+fn only_link_exceptions_lead_from_container_to_container() {
     on_a_host(|world| {
         let network = Network::open(&isolated(), Vec::new()).expect("open");
         let web = Container::start(&network, 1, &["8080:80"]);
@@ -19,11 +19,11 @@ fn only_openings_lead_from_container_to_container() {
         serve(&web.namespace, 81);
         let (address, gateway) = (web.address(), web.endpoint.gateway);
         assert!(client.namespace.run(|| unreachable(address, 80)));
-        let opening =
-            Opening { from: client.address(), to: address, port: "80/tcp".parse().expect("a port") };
-        network.allow(&client.id, &[opening, opening]).expect("allowed");
-        network.allow(&client.id, &[opening]).expect("allowed");
-        assert_eq!(network.endpoint(&client.id).expect("an endpoint").openings, [opening]);
+        let exception =
+            LinkException { from: client.address(), to: address, port: "80/tcp".parse().expect("a port") };
+        network.open_link(&client.id, &[exception, exception]).expect("allowed");
+        network.open_link(&client.id, &[exception]).expect("allowed");
+        assert_eq!(network.endpoint(&client.id).expect("an endpoint").exceptions, [exception]);
         assert_eq!(client.namespace.run(|| ask(address, 80)), Ok(client.address().to_string()));
         assert!(client.namespace.run(|| unreachable(address, 81)), "another port");
         assert!(other.namespace.run(|| unreachable(address, 80)), "another container");
@@ -34,28 +34,28 @@ fn only_openings_lead_from_container_to_container() {
         assert_eq!(ask(address, 81), Ok(gateway.to_string()), "the host reaches all");
         serve(&world.outside, 80);
         assert_eq!(client.namespace.run(|| ask(OUTSIDE, 80)), Ok(HOST.to_string()));
-        network.forbid(&client.id, &[opening]).expect("forbidden");
+        network.close_link(&client.id, &[exception]).expect("forbidden");
         assert!(client.namespace.run(|| unreachable(address, 80)));
     });
 }
 
 #[test]
-fn openings_survive_the_daemon_and_go_with_either_container() {
+fn link_exceptions_survive_the_daemon_and_go_with_either_container() {
     on_a_host(|_| {
         let network = Network::open(&isolated(), Vec::new()).expect("open");
         let web = Container::start(&network, 1, &[]);
         let client = Container::start(&network, 2, &[]);
         serve(&web.namespace, 80);
         let address = web.address();
-        let opening =
-            Opening { from: client.address(), to: address, port: "80/tcp".parse().expect("a port") };
-        network.allow(&client.id, &[opening]).expect("allowed");
+        let exception =
+            LinkException { from: client.address(), to: address, port: "80/tcp".parse().expect("a port") };
+        network.open_link(&client.id, &[exception]).expect("allowed");
         let known = [&web, &client].map(|container| network.endpoint(&container.id).expect("an endpoint"));
         drop(network);
         let network = Network::open(&isolated(), known.to_vec()).expect("open again");
         assert_eq!(client.namespace.run(|| ask(address, 80)), Ok(client.address().to_string()));
         network.disconnect(&web.id).expect("disconnected");
-        assert_eq!(network.endpoint(&client.id).expect("an endpoint").openings, []);
+        assert_eq!(network.endpoint(&client.id).expect("an endpoint").exceptions, []);
         let rules = run("nft", "list set ip berth-brtest0 openings").0;
         assert!(!rules.contains(&address.to_string()), "{rules}");
     });

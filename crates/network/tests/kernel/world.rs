@@ -15,7 +15,7 @@ use model::ContainerId;
 pub(crate) const HOST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 pub(crate) const OUTSIDE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
 pub(crate) const BRIDGE: &str = "brtest0";
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Runs a test in a fresh host. Panics on failure, as the test itself would.
 pub(crate) fn on_a_host(test: impl FnOnce(&World) + Send + 'static) {
@@ -234,8 +234,8 @@ pub(crate) fn serve_udp(namespace: &Namespace, port: u16, name: &'static str) {
 /// Asks a TCP server from the calling thread's namespace: the address it saw, or why not.
 pub(crate) fn ask(address: Ipv4Addr, port: u16) -> Result<String, String> {
     let address = SocketAddr::V4(SocketAddrV4::new(address, port));
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(|error| error.to_string())?;
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT).map_err(|error| error.to_string())?;
+    stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).map_err(|error| error.to_string())?;
     Ok(answer)

@@ -7,7 +7,7 @@ use super::{Cgroup, file};
 use crate::CgroupError;
 
 /// How long a process may take to reach a point where it can be frozen.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(1);
 
 impl Cgroup {
@@ -16,7 +16,7 @@ impl Cgroup {
     /// # Errors
     /// When the kernel refuses or it takes longer than ten seconds (then it is thawed again).
     pub fn freeze(&self) -> Result<(), CgroupError> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             self.set_frozen(true)?;
             if self.is_completely_frozen()? {

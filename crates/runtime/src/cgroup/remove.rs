@@ -12,7 +12,7 @@ use super::{Cgroup, DEFAULT_PARENT, file};
 use crate::CgroupError;
 
 /// How long processes may take to die and directories to be let go of.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(1);
 /// Deeper trees of groups are nothing that a container needs.
 const DEEPEST: usize = 64;
@@ -38,7 +38,7 @@ impl Cgroup {
     /// # Errors
     /// When the kernel refuses or processes remain after ten seconds.
     pub fn kill(&self) -> Result<(), CgroupError> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while !self.is_empty()? {
             self.kill_once()?;
             if Instant::now() > deadline {
@@ -54,7 +54,7 @@ impl Cgroup {
     /// # Errors
     /// When a directory stays busy.
     pub fn remove(&self) -> Result<(), CgroupError> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         for (hierarchy, directory) in self.hierarchies.iter().zip(&self.directories) {
             remove_tree(directory, deadline)?;
             if self.parent != Path::new(DEFAULT_PARENT) {

@@ -73,26 +73,26 @@ impl Running {
             let _ = helper.signal(Signal::KILL);
         }
         let mut gifts = Gifts::default();
-        let told = await_program(channel, &mut gifts);
+        let report = await_program(channel, &mut gifts);
         let process = gifts.born.map(|(pid, pidfd)| {
             // Not reaped yet, so the number is still its own.
             let start_time = start_time(&self.host.proc, pid).unwrap_or(0);
             Process { reference: ProcessReference { pid, start_time }, pidfd }
         });
-        match (started, told, process) {
+        match (started, report, process) {
             (Ok(()), Ok(()), Some(process)) => {
                 // It has ended with the birth; only its exit is left to take.
                 let _ = helper.wait();
                 Ok(Exec { process, terminal: gifts.terminal })
             }
-            (started, told, process) => {
+            (started, report, process) => {
                 helper.kill_and_reap();
                 if let Some(process) = process {
                     process.kill_and_reap();
                 }
                 // A child that has failed by itself says more than a broken channel.
-                let told = told.err().unwrap_or_else(StartError::lost);
-                Err(started.err().filter(|_| told.is_lost()).unwrap_or(told))
+                let report = report.err().unwrap_or_else(StartError::lost);
+                Err(started.err().filter(|_| report.is_lost()).unwrap_or(report))
             }
         }
     }

@@ -74,7 +74,7 @@ impl Created {
 
 /// How long a child may take from the start to its program. Mounts of slow file systems take seconds;
 /// what takes longer than this hangs, and the caller must not hang with it.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What a child gave to its parent on its way.
 #[derive(Debug, Default)]
@@ -89,7 +89,7 @@ pub(super) struct Gifts {
 /// is taken once.
 pub(super) fn await_program(channel: &Channel, gifts: &mut Gifts) -> Result<(), StartError> {
     let mut is_executing = false;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while let Some((report, descriptor)) = channel.report(deadline).doing("waiting for the program")? {
         match (report, descriptor) {
             (Report::Terminal, Some(master)) if gifts.terminal.is_none() => gifts.terminal = Some(master),

@@ -115,9 +115,9 @@ impl Process {
     pub(crate) fn kill_and_reap(&self) {
         // There is nobody to tell: it ends, or it hangs.
         let _ = self.signal(Signal::KILL);
-        let patience = Timespec { tv_sec: 10, tv_nsec: 0 };
+        let timeout = Timespec { tv_sec: 10, tv_nsec: 0 };
         let mut events = [PollFd::new(&self.pidfd, PollFlags::IN)];
-        let _ = rustix::io::retry_on_intr(|| rustix::event::poll(&mut events, Some(&patience)));
+        let _ = rustix::io::retry_on_intr(|| rustix::event::poll(&mut events, Some(&timeout)));
         let _ = self.try_wait();
     }
 

@@ -113,7 +113,7 @@ impl Input {
         self.written = 0;
     }
 
-    /// Waits for room only while something is pending: a pipe without reader would be told for ever.
+    /// Waits for room only while something is pending: a pipe without reader would be reported for ever.
     fn register(&mut self, poller: &Poller) {
         let Sink::Open(sink) = &self.sink else {
             return;

@@ -339,8 +339,8 @@ impl Session {
     }
 
     /// Forgets clients that took nothing for this long.
-    pub(crate) fn drop_stuck_clients(&mut self, patience: Duration, shared: &mut EventLoop) {
-        let stuck = |client: &Client| shared.now.saturating_duration_since(client.progressed_at) >= patience;
+    pub(crate) fn drop_stuck_clients(&mut self, timeout: Duration, shared: &mut EventLoop) {
+        let stuck = |client: &Client| shared.now.saturating_duration_since(client.progressed_at) >= timeout;
         let stuck: Vec<u32> =
             self.clients.iter().filter(|(_, client)| stuck(client)).map(|(id, _)| *id).collect();
         for id in stuck {

@@ -46,7 +46,7 @@ impl Output {
         }
     }
 
-    /// Waits for output, or not: a hang-up would be told again and again.
+    /// Waits for output, or not: a hang-up would be reported again and again.
     pub(super) fn register(&mut self, poller: &Poller, wanted: bool) {
         if wanted == self.registered {
             return;

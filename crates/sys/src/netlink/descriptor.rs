@@ -19,7 +19,7 @@ pub(super) const HEADER_LENGTH: usize = 16;
 /// A datagram of the kernel is never larger than this unless asked for.
 pub(super) const RECEIVE_LENGTH: usize = 64 * 1024;
 
-/// Opens a socket that is told what the groups (a bit each) tell.
+/// Opens a socket that receives the messages of the groups (a bit each).
 pub(super) fn bound(protocol: Protocol, groups: u32) -> io::Result<OwnedFd> {
     let protocol = match protocol {
         // NETLINK_ROUTE is number 0, which is also what no number means.

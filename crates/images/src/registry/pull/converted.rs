@@ -1,7 +1,7 @@
 //! Finds what the digest of a converted manifest means.
 //!
 //! To clients that do not ask for schema 2, registries hand out a conversion into schema 1 that is
-//! made on the spot and kept nowhere: a digest that such a client was told cannot be fetched. It
+//! made on the spot and kept nowhere: a digest that such a client received cannot be fetched. It
 //! can be found all the same: the conversion of each tag is asked for and has this digest, or not.
 //! Where the tag's own manifest describes the same image field by field, that one is pulled, and
 //! the image has the id that it has by its tag.

@@ -102,7 +102,7 @@ impl Push<'_> {
         let held = self.store.layers(&image)?;
         let missing = Error::Missing { kind: "image config", digest: image.config_digest };
         let config = self.store.document(&image.config_digest)?.ok_or(missing)?;
-        // Asked first: who may not push is told before anything is compressed.
+        // Asked first: a refusal comes before anything is compressed.
         let has_config = upload::exists(self.session, image.config_digest)?;
         let layers = self.layers(&held)?;
         let config_descriptor = Descriptor {
@@ -161,7 +161,7 @@ impl Push<'_> {
         let make = || {
             let mut request = Request::new(Method::PUT, session.url(&format!("manifests/{tag}")));
             request.payload = Payload::Bytes(DOCKER_MANIFEST, document);
-            request.patience = Some(upload::COMMIT_TIME);
+            request.timeout = Some(upload::COMMIT_TIME);
             request
         };
         let answer = session.call(&Scope::push(session.path()), &make)?;

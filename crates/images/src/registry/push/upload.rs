@@ -81,7 +81,7 @@ pub(super) struct Upload<'a> {
     pub(super) size: u64,
     /// Opens the content at an offset.
     pub(super) open: &'a dyn Fn(u64) -> io::Result<Box<dyn Read + 'a>>,
-    /// Is told how much was sent.
+    /// Receives how much was sent.
     pub(super) seen: &'a dyn Fn(u64),
 }
 
@@ -178,7 +178,7 @@ impl Upload<'_> {
         let mut url = location.clone();
         url.query_pairs_mut().append_pair("digest", &self.digest.to_string());
         let mut request = Request::new(Method::PUT, url);
-        request.patience = Some(COMMIT_TIME);
+        request.timeout = Some(COMMIT_TIME);
         let answer = self.session.send(scope, request)?;
         match answer.status {
             StatusCode::CREATED | StatusCode::NO_CONTENT | StatusCode::OK => Ok(()),

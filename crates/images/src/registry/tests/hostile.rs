@@ -1,4 +1,4 @@
-//! Registries that lie: nothing wrong gets in, nothing is left, the reason is told.
+//! Registries that lie: nothing wrong gets in, nothing is left, the error names the reason.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! A small HTTP server for tests: answers as it is told, also wrongly.
+//! A small HTTP server for tests: answers as configured, also wrongly.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
