@@ -82,7 +82,7 @@ impl BuildError {
             | Self::LaterStage(_)
             | Self::NotAChange(_)
             | Self::VolumeOverFile(_)
-            | Self::Cancelled => ErrorKind::Refused,
+            | Self::Cancelled => ErrorKind::Invalid,
             Self::File { .. } | Self::Config(_) => ErrorKind::Internal,
         }
     }

@@ -20,8 +20,8 @@ struct AuthAnswer {
 pub(super) async fn check(call: Call<'_>) -> Handled {
     // Any content type will do, as with the reference.
     let body = call.exchange.body.gather(MAXIMUM_JSON).await?;
-    let credentials = Credentials::from_body(&body).map_err(|error| ApiError::refused(error.to_string()))?;
-    let credentials = credentials.ok_or_else(|| ApiError::refused("no credentials were given"))?;
+    let credentials = Credentials::from_body(&body).map_err(|error| ApiError::invalid(error.to_string()))?;
+    let credentials = credentials.ok_or_else(|| ApiError::invalid("no credentials were given"))?;
     let client = call.engine.images.registry();
     let cancellation = Arc::new(Cancellation::new());
     let _cancel = CancelOnDrop(Arc::clone(&cancellation));

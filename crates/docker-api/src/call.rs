@@ -60,7 +60,7 @@ impl Call<'_> {
         if missing || is_json(kind) {
             return Ok(());
         }
-        Err(ApiError::refused(format!("Content-Type specified ({kind}) must be 'application/json'")))
+        Err(ApiError::invalid(format!("Content-Type specified ({kind}) must be 'application/json'")))
     }
 }
 

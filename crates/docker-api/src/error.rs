@@ -1,4 +1,7 @@
-//! Why a request fails, and the status that says so: one table for the whole API.
+//! Why a request fails, and the status that says so: one table for the whole API, by kind and version.
+//!
+//! An endpoint whose list names another status than the table matches on the engine's typed error in its own
+//! handler and answers with [`ApiError::bad_request`] or its like.
 
 use std::fmt;
 use std::io;
@@ -6,6 +9,7 @@ use std::io;
 use http::StatusCode;
 use model::{ErrorKind, with_causes};
 
+use crate::version::ApiVersion;
 use berth_http::{BodyError, Gone, Response};
 
 /// A failed request.
@@ -13,7 +17,14 @@ use berth_http::{BodyError, Gone, Response};
 pub(crate) enum ApiError {
     /// The engine says why.
     Engine(engine::Error),
-    /// The request itself is at fault.
+    /// A failure of this kind; the version decides its status.
+    Kind {
+        /// What kind of failure it is.
+        kind: ErrorKind,
+        /// Words for the client.
+        message: String,
+    },
+    /// This endpoint has a status for it.
     Request {
         /// The answer's status.
         status: StatusCode,
@@ -44,9 +55,14 @@ impl ApiError {
         Self::bad_request(format!("bad parameter: {message}"))
     }
 
-    /// 500 where the specification lists no 400.
-    pub(crate) fn refused(message: impl Into<String>) -> Self {
-        Self::Request { status: StatusCode::INTERNAL_SERVER_ERROR, message: message.into() }
+    /// A value that is malformed, in these very words.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::of_kind(ErrorKind::Invalid, message.into())
+    }
+
+    /// A failure of the daemon, in these very words.
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::of_kind(ErrorKind::Internal, message.into())
     }
 
     /// 403 in these very words.
@@ -59,15 +75,19 @@ impl ApiError {
         Self::Request { status: StatusCode::NOT_FOUND, message: message.into() }
     }
 
-    /// The status of this kind of failure, in these very words.
+    /// A failure of this kind, in these very words.
     pub(crate) const fn of_kind(kind: ErrorKind, message: String) -> Self {
-        Self::Request { status: status_of(kind), message }
+        Self::Kind { kind, message }
     }
 
-    /// The status of the answer.
-    pub(crate) fn status(&self) -> StatusCode {
+    /// The status of the answer to a request of this version.
+    pub(crate) fn status(&self, version: ApiVersion) -> StatusCode {
         match self {
-            Self::Engine(error) => status_of(error.kind()),
+            Self::Engine(error) if !version.refusals_have_their_status() && is_of_the_moment(error) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            Self::Engine(error) => status_of(error.kind(), version),
+            Self::Kind { kind, .. } => status_of(*kind, version),
             Self::Request { status, .. } => *status,
             Self::Body(BodyError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(BodyError::Busy) => StatusCode::SERVICE_UNAVAILABLE,
@@ -85,29 +105,43 @@ impl ApiError {
         }
     }
 
-    /// The answer: plain text that ends in a newline.
-    pub(crate) fn response(&self) -> Response {
-        let status = self.status();
-        if status == StatusCode::NOT_MODIFIED {
-            return Response::empty(status);
-        }
+    /// The answer to a request of this version: plain text that ends in a newline.
+    pub(crate) fn response(&self, version: ApiVersion) -> Response {
         let nosniff = http::HeaderValue::from_static("nosniff");
-        Response::text(status, format!("{self}\n")).with(http::header::X_CONTENT_TYPE_OPTIONS, nosniff)
+        Response::text(self.status(version), format!("{self}\n"))
+            .with(http::header::X_CONTENT_TYPE_OPTIONS, nosniff)
     }
 }
 
-/// The status that stands for a kind of failure.
-const fn status_of(kind: ErrorKind) -> StatusCode {
+/// The status that stands for a kind of failure in this version.
+const fn status_of(kind: ErrorKind, version: ApiVersion) -> StatusCode {
     match kind {
         ErrorKind::NotFound => StatusCode::NOT_FOUND,
         ErrorKind::Conflict => StatusCode::CONFLICT,
-        ErrorKind::BadParameter => StatusCode::BAD_REQUEST,
-        ErrorKind::NotModified => StatusCode::NOT_MODIFIED,
+        ErrorKind::Invalid if version.refusals_have_their_status() => StatusCode::BAD_REQUEST,
         ErrorKind::Unauthorized => StatusCode::UNAUTHORIZED,
         ErrorKind::Forbidden => StatusCode::FORBIDDEN,
-        ErrorKind::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
-        ErrorKind::NotImplemented => StatusCode::NOT_IMPLEMENTED,
-        ErrorKind::Refused | ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
+        ErrorKind::Invalid | ErrorKind::Unavailable | ErrorKind::Internal => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    }
+}
+
+/// Whether an error speaks of the state that a container happens to be in, or of addresses and ports that
+/// others hold: no conflict of names or settings, for which every version has 409.
+fn is_of_the_moment(error: &engine::Error) -> bool {
+    use engine::Error;
+    match error.root() {
+        Error::NotRunning(_)
+        | Error::PausedForExec(_)
+        | Error::AlreadyPaused(_)
+        | Error::NotPaused(_)
+        | Error::StartPaused
+        | Error::StartRemoving
+        | Error::Network(_)
+        | Error::System { .. } => error.kind() == ErrorKind::Conflict,
+        _ => false,
     }
 }
 
@@ -115,7 +149,9 @@ impl fmt::Display for ApiError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Engine(error) => formatter.write_str(&with_causes(error)),
-            Self::Request { message, .. } | Self::Command { message, .. } => formatter.write_str(message),
+            Self::Kind { message, .. } | Self::Request { message, .. } | Self::Command { message, .. } => {
+                formatter.write_str(message)
+            }
             Self::Body(error) => error.fmt(formatter),
             Self::Gone => formatter.write_str("the client left"),
         }
@@ -149,5 +185,49 @@ impl From<io::Error> for ApiError {
     /// The only I/O of handlers is the client's connection.
     fn from(_: io::Error) -> Self {
         Self::Gone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::Error;
+
+    use super::*;
+    use crate::version::MAX;
+
+    fn statuses(error: Error) -> [u16; 2] {
+        let error = ApiError::from(error);
+        [ApiVersion::minor(20), ApiVersion::minor(24)].map(|version| error.status(version).as_u16())
+    }
+
+    #[test]
+    fn a_kind_has_one_status_in_each_version() {
+        for (kind, old, new) in [
+            (ErrorKind::NotFound, 404, 404),
+            (ErrorKind::Conflict, 409, 409),
+            (ErrorKind::Invalid, 500, 400),
+            (ErrorKind::Forbidden, 403, 403),
+            (ErrorKind::Unauthorized, 401, 401),
+            (ErrorKind::Unavailable, 500, 500),
+            (ErrorKind::Unsupported, 501, 501),
+            (ErrorKind::Internal, 500, 500),
+        ] {
+            assert_eq!(statuses(Error::Refused { kind, message: "no".to_owned() }), [old, new], "{kind:?}");
+        }
+        assert_eq!(ApiError::bad_request("no").status(MAX), StatusCode::BAD_REQUEST);
+    }
+
+    #[test]
+    fn a_container_in_the_wrong_state_is_500_in_old_versions_and_names_that_are_taken_are_409_in_all() {
+        let start = |source: Error| Error::Container {
+            act: "start",
+            container: "web".to_owned(),
+            source: Box::new(source),
+        };
+        assert_eq!(statuses(Error::NotRunning("web".to_owned())), [500, 409]);
+        assert_eq!(statuses(start(Error::StartPaused)), [500, 409]);
+        let taken = Error::NameTaken { name: "web".to_owned(), holder: "ab".to_owned() };
+        assert_eq!(statuses(Error::Rename(Box::new(taken))), [409, 409]);
+        assert_eq!(statuses(Error::RemoveRunning), [409, 409]);
     }
 }

@@ -30,6 +30,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::Engine;
 use http::{Method, StatusCode, header};
+use model::ErrorKind;
 use tokio::sync::Notify;
 
 pub use cors::common_headers;
@@ -95,14 +96,15 @@ impl Api {
 
     async fn answer(&self, exchange: &mut Exchange) {
         tracing::debug!("{} {}", exchange.head.method, exchange.head.raw_path);
-        let answer = self.handle(exchange).await;
+        let mut version = MAX;
+        let answer = self.handle(exchange, &mut version).await;
         self.requests.add();
         let response = match answer {
             Ok(Reply::Sent) | Err(ApiError::Gone) => return,
             Ok(Reply::Whole(response)) => response,
             Err(error) => {
-                log(exchange, &error);
-                error.response()
+                log(exchange, &error, version);
+                error.response(version)
             }
         };
         if !exchange.has_begun() {
@@ -111,7 +113,8 @@ impl Api {
         }
     }
 
-    async fn handle(&self, exchange: &mut Exchange) -> Handled {
+    /// Answers the request; `version` becomes the one that it asks for.
+    async fn handle(&self, exchange: &mut Exchange, version: &mut ApiVersion) -> Handled {
         if !exchange.is_client_known() {
             self.origins.check(&exchange.head)?;
         }
@@ -122,16 +125,17 @@ impl Api {
         if let Some(clean) = routes::cleaned(&path) {
             return Ok(Reply::Whole(redirection(&clean, &exchange.head.query)));
         }
-        let routes::Found { route, name, version } = routes::find(&exchange.head.method, &path)?;
+        let found = routes::find(&exchange.head.method, &path)?;
+        *version = found.version;
         let call = Call {
             engine: &self.engine,
             settings: &self.settings,
-            name: name.to_owned(),
+            name: found.name.to_owned(),
             query: Query::parse(&exchange.head.query),
-            version,
+            version: found.version,
             exchange,
         };
-        (route.handler)(call).await
+        (found.route.handler)(call).await
     }
 }
 
@@ -157,12 +161,15 @@ fn redirection(path: &str, query: &str) -> Response {
 /// As much of a failure is logged: it may quote a file of a client.
 const LOGGED: usize = 1024;
 
-fn log(exchange: &Exchange, error: &ApiError) {
+fn log(exchange: &Exchange, error: &ApiError, version: ApiVersion) {
     let text = error.to_string();
     let shown = text.char_indices().nth(LOGGED).map_or(text.as_str(), |(end, _)| &text[..end]);
-    let (method, path, status) = (&exchange.head.method, &exchange.head.raw_path, error.status().as_u16());
+    let (method, path) = (&exchange.head.method, &exchange.head.raw_path);
+    let status = error.status(version).as_u16();
     match error {
-        ApiError::Engine(failure) if failure.kind() == model::ErrorKind::Internal => {
+        ApiError::Engine(failure)
+            if matches!(failure.kind(), ErrorKind::Internal | ErrorKind::Unavailable) =>
+        {
             tracing::error!("{method} {path}: {status}: {shown}");
         }
         _ => tracing::info!("{method} {path}: {status}: {shown}"),

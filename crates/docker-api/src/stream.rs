@@ -98,7 +98,7 @@ async fn feed(body: &mut Body, sender: mpsc::Sender<io::Result<Bytes>>) -> Resul
 
 /// The result of a task, or what became of it.
 pub(super) fn finished<T>(result: Result<T, impl std::error::Error>) -> Result<T, ApiError> {
-    result.map_err(|error| ApiError::refused(format!("the engine failed at this request: {error}")))
+    result.map_err(|error| ApiError::internal(format!("the engine failed at this request: {error}")))
 }
 
 /// Answers with what work writes on a blocking thread. A failure before the first byte still has its status; one
@@ -195,7 +195,7 @@ pub(super) fn apart<T: Send + 'static>(
         .name("work".to_owned())
         .stack_size(WORK_STACK)
         .spawn(run)
-        .map_err(|error| ApiError::refused(format!("cannot start a thread: {error}")))?;
+        .map_err(|error| ApiError::internal(format!("cannot start a thread: {error}")))?;
     Ok(result)
 }
 

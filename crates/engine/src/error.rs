@@ -54,6 +54,10 @@ pub enum Error {
     Container { act: &'static str, container: String, source: Box<Error> },
     #[error("[8] System error: {message}")]
     System { kind: ErrorKind, message: String },
+    #[error("Bad parameters: you must choose at least one stream")]
+    NoStreamChosen,
+    #[error("{0}")]
+    Path(#[source] images::paths::PathError),
     #[error("{message}")]
     Refused { kind: ErrorKind, message: String },
     #[error("cannot {act} {}", path.display())]
@@ -77,12 +81,12 @@ pub enum Error {
 impl Error {
     /// A refusal with words of its own.
     pub fn refused(message: impl Into<String>) -> Self {
-        Self::Refused { kind: ErrorKind::Refused, message: message.into() }
+        Self::Refused { kind: ErrorKind::Invalid, message: message.into() }
     }
 
     /// A refusal in the words that the reference has for what fails in a start.
     pub(crate) fn system(message: impl Into<String>) -> Self {
-        Self::System { kind: ErrorKind::Refused, message: message.into() }
+        Self::System { kind: ErrorKind::Invalid, message: message.into() }
     }
 
     /// Says that something named does not exist.
@@ -93,11 +97,6 @@ impl Error {
     /// Says that settings contradict each other or what is there.
     pub(crate) fn conflict(message: impl Into<String>) -> Self {
         Self::Refused { kind: ErrorKind::Conflict, message: message.into() }
-    }
-
-    /// Says that a value is malformed where the specification has 400 for it.
-    pub fn bad_parameter(message: impl Into<String>) -> Self {
-        Self::Refused { kind: ErrorKind::BadParameter, message: message.into() }
     }
 
     /// Puts the act and the container, named as the client did, in front, as the reference words it.
@@ -114,6 +113,15 @@ impl Error {
         }
     }
 
+    /// The failure itself, without the act and the container in front of it.
+    #[must_use]
+    pub fn root(&self) -> &Self {
+        match self {
+            Self::Rename(source) | Self::Container { source, .. } => source.root(),
+            other => other,
+        }
+    }
+
     /// What kind of failure it is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -125,26 +133,23 @@ impl Error {
             | Self::RemoveRunning
             | Self::AlreadyRemoving
             | Self::RemoveDefaultName
-            | Self::ExecAlreadyRun(_) => ErrorKind::Conflict,
-            Self::Rename(source) | Self::Container { source, .. } => source.kind(),
-            Self::System { kind, .. } | Self::Refused { kind, .. } => *kind,
-            Self::Image(source) => source.kind(),
-            Self::Network(source) => source.kind(),
-            Self::NoExecCommand
             | Self::NotRunning(_)
             | Self::PausedForExec(_)
             | Self::AlreadyPaused(_)
             | Self::NotPaused(_)
             | Self::StartPaused
             | Self::StartRemoving
-            | Self::InvalidName(_)
-            | Self::RenameToNothing => ErrorKind::Refused,
-            Self::File { .. }
-            | Self::Database { .. }
-            | Self::Shim { .. }
-            | Self::ShimGone
-            | Self::ShimLost
-            | Self::ShimSilent => ErrorKind::Internal,
+            | Self::ExecAlreadyRun(_) => ErrorKind::Conflict,
+            Self::Rename(source) | Self::Container { source, .. } => source.kind(),
+            Self::System { kind, .. } | Self::Refused { kind, .. } => *kind,
+            Self::Image(source) => source.kind(),
+            Self::Network(source) => source.kind(),
+            Self::Path(source) => source.kind(),
+            Self::NoExecCommand | Self::NoStreamChosen | Self::InvalidName(_) | Self::RenameToNothing => {
+                ErrorKind::Invalid
+            }
+            Self::ShimGone | Self::ShimLost | Self::ShimSilent => ErrorKind::Unavailable,
+            Self::File { .. } | Self::Database { .. } | Self::Shim { .. } => ErrorKind::Internal,
         }
     }
 }
@@ -153,11 +158,11 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         let kind = match failure.kind {
             FailureKind::ProgramNotFound | FailureKind::NotFound => ErrorKind::NotFound,
-            FailureKind::ProgramNotExecutable | FailureKind::UserNotFound | FailureKind::WrongState => {
-                ErrorKind::Refused
-            }
+            FailureKind::ProgramNotExecutable | FailureKind::UserNotFound => ErrorKind::Invalid,
+            FailureKind::WrongState => ErrorKind::Conflict,
             FailureKind::Refused => return Self::refused(failure.message),
-            FailureKind::System | FailureKind::Unsupported | FailureKind::Unknown => ErrorKind::Internal,
+            FailureKind::Unsupported => ErrorKind::Unsupported,
+            FailureKind::System | FailureKind::Unknown => ErrorKind::Internal,
         };
         Self::System { kind, message: failure.message }
     }

@@ -208,7 +208,7 @@ impl Error {
             | Self::BlankName
             | Self::Document { .. }
             | Self::Inconsistent(_)
-            | Self::ReservedName(_) => ErrorKind::Refused,
+            | Self::ReservedName(_) => ErrorKind::Invalid,
             Self::Missing { .. } | Self::File { .. } | Self::Database { .. } | Self::Output(_) => {
                 ErrorKind::Internal
             }

@@ -37,7 +37,7 @@ impl UnknownFilter {
     /// The request is refused.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
-        ErrorKind::Refused
+        ErrorKind::Invalid
     }
 }
 

@@ -1,26 +1,22 @@
-//! The kinds of failure that callers tell apart; the daemon maps each to one status.
+//! The kinds of failure that callers tell apart. What answer stands for a kind is each front end's business.
 
-/// What kind of failure an error is, as far as a client can act on it.
+/// What kind of failure an error is, as far as a caller can act on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// The named thing does not exist (404).
+    /// The named thing does not exist.
     NotFound,
-    /// The request contradicts the present state or a name that is taken (409).
+    /// The request contradicts the present state, or somebody else holds what it needs.
     Conflict,
-    /// The request itself is malformed where the specification documents 400.
-    BadParameter,
-    /// The request is refused where the specification documents no 400 (500).
-    Refused,
-    /// Nothing had to be done (304).
-    NotModified,
-    /// Credentials are missing or wrong (401).
-    Unauthorized,
-    /// The target is read-only or otherwise forbidden (403).
+    /// A value of the request is malformed, out of range, or contradicts another one.
+    Invalid,
+    /// The target is read-only, or the caller may not do it.
     Forbidden,
-    /// The thing asked for is not acceptable in this state (406).
-    NotAcceptable,
-    /// This engine or host cannot do it (501).
-    NotImplemented,
-    /// The engine, the kernel or a peer failed (500).
+    /// Credentials are missing or wrong.
+    Unauthorized,
+    /// A peer does not answer now; the same request may succeed later.
+    Unavailable,
+    /// This engine or host cannot do it.
+    Unsupported,
+    /// The engine, the kernel or a peer failed.
     Internal,
 }

@@ -54,7 +54,7 @@ impl ReferenceError {
     /// The kind of failure: a request that is refused.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
-        ErrorKind::Refused
+        ErrorKind::Invalid
     }
 }
 

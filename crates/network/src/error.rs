@@ -95,14 +95,13 @@ impl Error {
             | Self::PortBind { .. }
             | Self::NoFreePort
             | Self::NoFreeAddress(_)
-            | Self::Disabled
-            | Self::NoBridge(_)
-            | Self::NotABridge(_)
-            | Self::BridgeWithoutAddress(_)
             | Self::BridgeInUse { .. }
             | Self::RunningElsewhere { .. }
-            | Self::NoFreeNetwork(_) => ErrorKind::Refused,
-            Self::FirewallMissing { .. } => ErrorKind::NotImplemented,
+            | Self::NoFreeNetwork(_) => ErrorKind::Conflict,
+            Self::Disabled | Self::NoBridge(_) | Self::NotABridge(_) | Self::BridgeWithoutAddress(_) => {
+                ErrorKind::Invalid
+            }
+            Self::FirewallMissing { .. } => ErrorKind::Unsupported,
             Self::Socket { .. }
             | Self::Link { .. }
             | Self::Address { .. }

@@ -86,10 +86,10 @@ pub enum OptionsError {
 }
 
 impl OptionsError {
-    /// Always [`ErrorKind::BadParameter`].
+    /// Always [`ErrorKind::Invalid`].
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
-        ErrorKind::BadParameter
+        ErrorKind::Invalid
     }
 }
 

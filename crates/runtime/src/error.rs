@@ -2,7 +2,6 @@
 
 use std::io;
 
-use model::ErrorKind;
 use serde::{Deserialize, Serialize};
 
 /// What a client can do about a failed start.
@@ -83,18 +82,6 @@ impl StartError {
     pub const fn exit_code(&self) -> i32 {
         self.failure.exit_code()
     }
-
-    /// The kind of failure for the API's status.
-    #[must_use]
-    pub const fn kind(&self) -> ErrorKind {
-        match self.failure {
-            FailureKind::ProgramNotFound | FailureKind::NotFound => ErrorKind::NotFound,
-            FailureKind::ProgramNotExecutable | FailureKind::UserNotFound | FailureKind::Refused => {
-                ErrorKind::Refused
-            }
-            FailureKind::System => ErrorKind::Internal,
-        }
-    }
 }
 
 /// Reading or changing a cgroup failed.
@@ -108,12 +95,6 @@ pub struct CgroupError {
 impl CgroupError {
     pub(crate) fn new(act: impl Into<String>, source: impl Into<io::Error>) -> Self {
         Self { act: act.into(), source: source.into() }
-    }
-
-    /// The kind of failure for the API's status.
-    #[must_use]
-    pub const fn kind(&self) -> ErrorKind {
-        ErrorKind::Internal
     }
 }
 

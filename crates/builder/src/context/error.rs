@@ -111,7 +111,7 @@ impl ContextError {
             | Self::Ignore(_)
             | Self::IgnoreTooSlow
             | Self::RemoteForm(_)
-            | Self::ContentType { .. } => ErrorKind::Refused,
+            | Self::ContentType { .. } => ErrorKind::Invalid,
         }
     }
 

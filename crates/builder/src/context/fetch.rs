@@ -75,7 +75,7 @@ impl FetchError {
             Self::Status { code: 404, .. } => ErrorKind::NotFound,
             Self::Keep { .. } => ErrorKind::Internal,
             Self::Status { .. } | Self::Request { .. } | Self::Body { .. } | Self::Ended { .. } => {
-                ErrorKind::Refused
+                ErrorKind::Invalid
             }
         }
     }

@@ -88,7 +88,7 @@ impl GitError {
             | Self::Reference(_)
             | Self::Address(_)
             | Self::Directory(_)
-            | Self::Cancelled => ErrorKind::Refused,
+            | Self::Cancelled => ErrorKind::Invalid,
         }
     }
 }

@@ -91,6 +91,6 @@ impl DockerfileError {
     /// The kind of failure: a build that is refused.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
-        ErrorKind::Refused
+        ErrorKind::Invalid
     }
 }

@@ -61,7 +61,7 @@ impl TransferError {
             | Self::NoSources
             | Self::DestinationNotDirectory(_)
             | Self::NamelessAddress(_)
-            | Self::Unpack { .. } => ErrorKind::Refused,
+            | Self::Unpack { .. } => ErrorKind::Invalid,
         }
     }
 }

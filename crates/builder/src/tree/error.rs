@@ -40,7 +40,7 @@ impl TreeError {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::File { .. } => ErrorKind::Internal,
-            Self::NotDirectory(_) | Self::SymlinkLoop(_) | Self::UnknownAccount { .. } => ErrorKind::Refused,
+            Self::NotDirectory(_) | Self::SymlinkLoop(_) | Self::UnknownAccount { .. } => ErrorKind::Invalid,
         }
     }
 

@@ -65,7 +65,7 @@ pub(crate) fn from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerSet
         host.cpu_shares = host.cpu_shares.clamp(CPU_SHARES.0, CPU_SHARES.1);
     }
     if is_empty {
-        return Err(ApiError::refused("Config cannot be empty in order to create a container"));
+        return Err(ApiError::invalid("Config cannot be empty in order to create a container"));
     }
     read::settings(config, host)
 }
@@ -101,7 +101,7 @@ pub(crate) fn to_wire(settings: &ContainerSettings) -> WireSettings {
 }
 
 fn wrong(error: json::JsonError) -> ApiError {
-    ApiError::refused(error.to_string())
+    ApiError::invalid(error.to_string())
 }
 
 fn take_from_beside(host: &mut HostConfig, beside: Beside) {

@@ -26,7 +26,7 @@ pub(super) fn read(spec: MountSpec) -> Result<MountRequest, ApiError> {
     if write(&request) == spec {
         return Ok(request);
     }
-    let written = serde_json::to_value(&spec).map_err(|error| ApiError::refused(error.to_string()))?;
+    let written = serde_json::to_value(&spec).map_err(|error| ApiError::invalid(error.to_string()))?;
     Ok(MountRequest { written: Some(written), ..request })
 }
 
@@ -72,7 +72,7 @@ fn usual(request: &MountRequest) -> MountSpec {
 }
 
 fn bad_mount(cause: &str) -> ApiError {
-    ApiError::refused(format!("invalid mount config: {cause}"))
+    ApiError::invalid(format!("invalid mount config: {cause}"))
 }
 
 fn bind(spec: &MountSpec) -> Result<MountKind, ApiError> {
@@ -82,7 +82,7 @@ fn bind(spec: &MountSpec) -> Result<MountKind, ApiError> {
         "" => None,
         word => Some(word.parse().map_err(|_| {
             let mode = if spec.read_only { format!("ro,{word}") } else { word.to_owned() };
-            ApiError::refused(SettingError::MountMode(mode).to_string())
+            ApiError::invalid(SettingError::MountMode(mode).to_string())
         })?),
     };
     let make_source = options.is_true("CreateMountpoint");
@@ -98,7 +98,7 @@ fn volume(spec: &MountSpec) -> Result<MountKind, ApiError> {
     }
     let name = Some(spec.source.as_str()).filter(|name| !name.is_empty());
     let name =
-        name.map(check_volume_name).transpose().map_err(|error| ApiError::refused(error.to_string()))?;
+        name.map(check_volume_name).transpose().map_err(|error| ApiError::invalid(error.to_string()))?;
     Ok(MountKind::Volume { name: name.map(str::to_owned), no_copy: options.is_true("NoCopy") })
 }
 

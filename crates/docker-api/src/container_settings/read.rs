@@ -16,7 +16,7 @@ use crate::ApiError;
 use crate::version::MAX;
 
 fn refused(error: impl Display) -> ApiError {
-    ApiError::refused(error.to_string())
+    ApiError::invalid(error.to_string())
 }
 
 /// Parses each text of a list that may not have been given.
@@ -32,12 +32,12 @@ pub(super) fn settings(config: Config, host: HostConfig) -> Result<ContainerSett
     let published = config.publish_service.clone();
     let settings = config.into_settings().map_err(refused)?;
     if settings.health_check.as_ref().is_some_and(HealthCheck::is_asked_for) {
-        return Err(ApiError::refused(format!(
+        return Err(ApiError::invalid(format!(
             "Healthcheck is not supported: API {MAX} has no health of containers"
         )));
     }
     if !published.is_empty() {
-        return Err(ApiError::refused("PublishService is not supported: it was an experiment of its time"));
+        return Err(ApiError::invalid("PublishService is not supported: it was an experiment of its time"));
     }
     Ok(ContainerSettings { host: self::host(host)?, ..settings })
 }
@@ -99,15 +99,15 @@ pub(super) fn host(host: HostConfig) -> Result<HostSettings, ApiError> {
 /// Refuses what there is no choice of.
 fn refuse_impossible(host: &HostConfig) -> Result<(), ApiError> {
     if host.lxc_conf.as_ref().is_some_and(|conf| !conf.0.is_empty()) {
-        return Err(ApiError::refused("Cannot use --lxc-conf with execdriver: native-0.2"));
+        return Err(ApiError::invalid("Cannot use --lxc-conf with execdriver: native-0.2"));
     }
     if host.storage_opt.as_ref().is_some_and(|options| !options.is_empty()) {
-        return Err(ApiError::refused(
+        return Err(ApiError::invalid(
             "--storage-opt is not supported: the overlay driver has no size limits",
         ));
     }
     if !matches!(host.runtime.as_str(), "" | host_config::RUNTIME) {
-        return Err(ApiError::refused(format!("Unknown runtime specified {}", host.runtime)));
+        return Err(ApiError::invalid(format!("Unknown runtime specified {}", host.runtime)));
     }
     Ok(())
 }
@@ -164,7 +164,7 @@ fn capabilities(
     names: Option<StringOrList>,
     complaint: &str,
 ) -> Result<Option<Vec<Spelled<CapabilityChoice>>>, ApiError> {
-    let unknown = |name: &String| ApiError::refused(format!("{complaint}: \"{name}\""));
+    let unknown = |name: &String| ApiError::invalid(format!("{complaint}: \"{name}\""));
     let parse = |name: &String| Spelled::parse(name).map_err(|_| unknown(name));
     names.map(|names| names.0.iter().map(parse).collect()).transpose()
 }

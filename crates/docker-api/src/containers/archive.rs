@@ -2,7 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use engine::images::paths::{PathStat, Placement};
+use engine::images::paths::{PathError, PathStat, Placement};
+use engine::images::tar::ArchiveError;
 use engine::images::{Overwrite, Ownership};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
@@ -22,22 +23,36 @@ fn path(call: &Call<'_>) -> Result<String, ApiError> {
 
 /// The field that says what the path is: base64 of JSON.
 fn stat_field(stat: &PathStat) -> Result<(HeaderName, HeaderValue), ApiError> {
-    let text = serde_json::to_vec(stat).map_err(|error| ApiError::refused(error.to_string()))?;
+    let text = serde_json::to_vec(stat).map_err(|error| ApiError::internal(error.to_string()))?;
     let value = HeaderValue::try_from(STANDARD.encode(text));
-    Ok((PATH_STAT, value.map_err(|error| ApiError::refused(error.to_string()))?))
+    Ok((PATH_STAT, value.map_err(|error| ApiError::internal(error.to_string()))?))
+}
+
+/// The specification lists 400 for a path that is no directory where one is wanted, and for an archive that would
+/// change one sort of file into the other; links without end are no parameter's fault to the reference.
+fn failure(error: engine::Error) -> ApiError {
+    match &error {
+        engine::Error::Path(
+            PathError::NotADirectory(_)
+            | PathError::NotADirectoryToFill
+            | PathError::Archive(ArchiveError::OverDirectory { .. } | ArchiveError::OverNonDirectory { .. }),
+        ) => ApiError::bad_request(error.to_string()),
+        _ => error.into(),
+    }
 }
 
 /// `HEAD /containers/(id)/archive`
 pub(super) async fn stat(call: &Call<'_>) -> Handled {
     let path = path(call)?;
-    let (name, value) = stat_field(&call.engine.files.archive_stat(&call.name, &path).await?)?;
+    let (name, value) =
+        stat_field(&call.engine.files.archive_stat(&call.name, &path).await.map_err(failure)?)?;
     Ok(Reply::Whole(Response::empty(StatusCode::OK).with(name, value)))
 }
 
 /// `GET /containers/(id)/archive`
 pub(super) async fn read(call: Call<'_>) -> Handled {
     let path = path(&call)?;
-    let session = call.engine.files.prepare_archive(&call.name, &path).await?;
+    let session = call.engine.files.prepare_archive(&call.name, &path).await.map_err(failure)?;
     let fields = [(header::CONTENT_TYPE, TAR), stat_field(session.stat())?];
     answer_with(call, &fields, |out| session.run(Box::new(out))).await
 }
@@ -58,7 +73,7 @@ pub(super) async fn write(call: Call<'_>) -> Handled {
     };
     let (engine, name) = (call.engine, &call.name);
     let work = |archive| engine.files.archive_write(name, &path, placement, Box::new(archive));
-    with_body(&mut call.exchange.body, work).await??;
+    with_body(&mut call.exchange.body, work).await?.map_err(failure)?;
     Ok(Reply::Whole(Response::text(StatusCode::OK, "")))
 }
 
@@ -72,10 +87,10 @@ struct CopyBody {
 /// `POST /containers/(id)/copy`
 pub(super) async fn copy(mut call: Call<'_>) -> Handled {
     let body = call.json_body().await?;
-    let body: CopyBody = json::from_body(&body).map_err(|error| ApiError::refused(error.to_string()))?;
+    let body: CopyBody = json::from_body(&body).map_err(|error| ApiError::invalid(error.to_string()))?;
     if body.resource.is_empty() {
-        return Err(ApiError::refused("Path cannot be empty"));
+        return Err(ApiError::invalid("Path cannot be empty"));
     }
-    let session = call.engine.files.prepare_copy(&call.name, &body.resource).await?;
+    let session = call.engine.files.prepare_copy(&call.name, &body.resource).await.map_err(failure)?;
     answer_with(call, &[(header::CONTENT_TYPE, TAR)], |out| session.run(Box::new(out))).await
 }

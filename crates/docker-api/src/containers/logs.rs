@@ -8,7 +8,7 @@ use crate::{ApiError, Call, Handled, Reply};
 
 pub(super) async fn logs(call: Call<'_>) -> Handled {
     let query = read_query(&call)?;
-    let mut stream = call.engine.logs.read(&call.name, query).await?;
+    let mut stream = call.engine.logs.read(&call.name, query).await.map_err(failure)?;
     if call.exchange.wants_upgrade() {
         return upgraded(call, stream).await;
     }
@@ -51,12 +51,17 @@ async fn upgraded(call: Call<'_>, mut stream: engine::LogStream) -> Handled {
     Ok(Reply::Sent)
 }
 
+/// The specification lists 400 for a request that chooses no stream.
+fn failure(error: engine::Error) -> ApiError {
+    match error {
+        engine::Error::NoStreamChosen => ApiError::bad_request(error.to_string()),
+        other => other.into(),
+    }
+}
+
 fn read_query(call: &Call<'_>) -> Result<LogQuery, ApiError> {
     let query = &call.query;
     let (stdout, stderr) = (query.is_true("stdout"), query.is_true("stderr"));
-    if !stdout && !stderr {
-        return Err(ApiError::bad_request("Bad parameters: you must choose at least one stream"));
-    }
     let tail = match query.text("tail") {
         "" | "all" => None,
         // What is no number, or a negative one, means all.
@@ -70,7 +75,7 @@ fn read_query(call: &Call<'_>) -> Result<LogQuery, ApiError> {
 /// Seconds since 1970, as newer clients send it with a fraction; 0 and less is no limit.
 fn since(text: &str) -> Result<Option<Timestamp>, ApiError> {
     let moment = crate::wire::parse_moment(text).ok_or_else(|| {
-        ApiError::refused(format!("since must be a time in seconds since 1970, not {text:?}"))
+        ApiError::invalid(format!("since must be a time in seconds since 1970, not {text:?}"))
     })?;
     Ok((moment.unix_nanoseconds() > 0).then_some(moment))
 }

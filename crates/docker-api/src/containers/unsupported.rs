@@ -24,7 +24,7 @@ const OF_HOST: [(&str, &str); 10] = [
 /// Refuses what a create's body asks for and nothing here can do.
 pub(crate) fn refuse(body: &Map<String, Value>, host: Option<&Value>) -> Result<(), ApiError> {
     if field(body, "NetworkingConfig").is_some_and(|value| !is_blank(value)) {
-        return Err(ApiError::refused(format!(
+        return Err(ApiError::invalid(format!(
             "NetworkingConfig is not supported by API {MAX}: use HostConfig.NetworkMode, Links and MacAddress"
         )));
     }
@@ -36,12 +36,12 @@ pub(crate) fn refuse_of_host(host: &Value) -> Result<(), ApiError> {
     let Some(fields) = host.as_object() else { return Ok(()) };
     for (name, reason) in OF_HOST {
         if field(fields, name).is_some_and(|value| !is_blank(value)) {
-            return Err(ApiError::refused(format!("HostConfig.{name} is not supported: {reason}")));
+            return Err(ApiError::invalid(format!("HostConfig.{name} is not supported: {reason}")));
         }
     }
     match field(fields, "Isolation").and_then(Value::as_str) {
         None | Some("" | "default") => Ok(()),
-        Some(other) => Err(ApiError::refused(format!(
+        Some(other) => Err(ApiError::invalid(format!(
             "HostConfig.Isolation is not supported: {other} is a setting of Windows"
         ))),
     }

@@ -66,7 +66,7 @@ fn done(outcome: Outcome) -> Reply {
 
 /// The seconds of grace that `t` gives; the container's own when it is missing.
 fn grace(query: &Query) -> Result<Option<i64>, ApiError> {
-    query.number_if_filled("t").map_err(|error| ApiError::refused(error.to_string()))
+    query.number_if_filled("t").map_err(|error| ApiError::invalid(error.to_string()))
 }
 
 /// `POST /containers/(id)/stop`
@@ -85,7 +85,7 @@ pub(super) async fn restart(call: &Call<'_>) -> Handled {
 pub(super) async fn kill(call: &Call<'_>) -> Handled {
     let signal = match call.query.filled("signal") {
         None => Signal::KILL,
-        Some(text) => Signal::parse(text).map_err(|error| ApiError::refused(error.to_string()))?,
+        Some(text) => Signal::parse(text).map_err(|error| ApiError::invalid(error.to_string()))?,
     };
     match call.engine.containers.kill(&call.name, signal).await {
         Err(error) if !call.version.kill_needs_a_running_container() && was_not_running(&error) => {
@@ -134,7 +134,7 @@ pub(super) async fn resize(call: &Call<'_>) -> Handled {
 /// Rows and columns. What no terminal can have becomes what comes nearest.
 pub(crate) fn terminal_size(query: &Query) -> Result<(u16, u16), ApiError> {
     let size = |name| {
-        let number = query.number::<i64>(name).map_err(|error| ApiError::refused(error.to_string()))?;
+        let number = query.number::<i64>(name).map_err(|error| ApiError::invalid(error.to_string()))?;
         Ok::<u16, ApiError>(u16::try_from(number.clamp(0, i64::from(u16::MAX))).unwrap_or(u16::MAX))
     };
     Ok((size("h")?, size("w")?))

@@ -16,7 +16,7 @@ pub(super) async fn create(call: Call<'_>) -> Handled {
     }
     match call.query.text("fromSrc") {
         "-" => import::import_body(call).await,
-        "" => Err(ApiError::refused("one of fromImage and fromSrc is needed")),
+        "" => Err(ApiError::invalid("one of fromImage and fromSrc is needed")),
         _ => import::import_url(call).await,
     }
 }

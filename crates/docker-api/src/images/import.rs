@@ -9,7 +9,7 @@ use engine::images::document::Config;
 use engine::images::registry::{Cancellation, Message};
 use http::StatusCode;
 
-use super::new_name;
+use super::{new_name, tarball_failure};
 use crate::stream::{self, Reporter, answer_progress, json_fields, with_body_blocking};
 use crate::{ApiError, Call, Handled, Reply, apply_changes};
 
@@ -60,9 +60,8 @@ fn import(
     archive: impl std::io::Read + Send,
     options: &ImportOptions,
 ) -> Result<String, ApiError> {
-    // Whatever is wrong with it, an archive is no image that was not found.
     let image = engine.images.store().import(archive, options);
-    let id = image.map_err(|error| ApiError::refused(error.to_string()))?.id.hexadecimal();
+    let id = image.map_err(|error| tarball_failure(&error))?.id.hexadecimal();
     let name = options.reference.as_ref().map(ToString::to_string);
     engine.events.emit_image("import", name.as_deref().unwrap_or(&id));
     Ok(id)

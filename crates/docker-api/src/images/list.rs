@@ -7,7 +7,7 @@ use crate::filters::Filters;
 use crate::{ApiError, Call, Handled, Reply};
 
 pub(super) fn list(call: &Call<'_>) -> Handled {
-    let refused = |error: &dyn std::fmt::Display| ApiError::refused(error.to_string());
+    let refused = |error: &dyn std::fmt::Display| ApiError::invalid(error.to_string());
     let filters = Filters::parse(call.query.text("filters")).map_err(|error| refused(&error))?;
     let mut filter = ListFilter {
         all: call.query.is_true("all"),

@@ -12,7 +12,7 @@ mod search;
 
 pub(super) use names::new_name;
 pub(super) use registry_access::registry_failure;
-use registry_access::{REGISTRY_AUTH, credentials, failure};
+use registry_access::{REGISTRY_AUTH, credentials, failure, tarball_failure};
 
 use crate::route::{Route, delete, get, handler, post};
 

@@ -39,5 +39,5 @@ pub(crate) fn new_name(call: &Call<'_>) -> Result<Option<ImageReference>, ApiErr
         ((repository, Some(tag)), "") => (repository, tag),
         (_, tag) => (repository, tag),
     };
-    ImageReference::tagged(repository, tag).map(Some).map_err(|error| ApiError::refused(error.to_string()))
+    ImageReference::tagged(repository, tag).map(Some).map_err(|error| ApiError::invalid(error.to_string()))
 }

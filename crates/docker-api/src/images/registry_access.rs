@@ -2,6 +2,7 @@
 
 use engine::images::registry::{Credentials, RegistryError};
 use http::HeaderName;
+use model::ErrorKind;
 
 use crate::{ApiError, Call};
 
@@ -12,13 +13,22 @@ pub(super) fn failure(error: engine::images::Error) -> ApiError {
     ApiError::Engine(engine::Error::Image(error))
 }
 
+/// The error of a tarball that a client sends: whatever is wrong with it, it is no image that was not found.
+pub(super) fn tarball_failure(error: &engine::images::Error) -> ApiError {
+    let kind = match error.kind() {
+        ErrorKind::NotFound => ErrorKind::Invalid,
+        kind => kind,
+    };
+    ApiError::of_kind(kind, error.to_string())
+}
+
 /// The error of a registry.
 pub(crate) fn registry_failure(error: &RegistryError) -> ApiError {
     ApiError::of_kind(error.kind(), error.to_string())
 }
 
-/// Who the client says it is: `X-Registry-Auth`.
+/// Who the client says it is: `X-Registry-Auth`. The specification lists 400 for one that cannot be read.
 pub(super) fn credentials(call: &Call<'_>) -> Result<Option<Credentials>, ApiError> {
     let value = call.exchange.head.header(&REGISTRY_AUTH);
-    Credentials::from_header(value).map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))
+    Credentials::from_header(value).map_err(|error| ApiError::bad_request(error.to_string()))
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
-use super::failure;
+use super::{failure, tarball_failure};
 use crate::stream::{answer_with, finished, with_body_blocking};
-use crate::{ApiError, Call, Handled, Reply};
+use crate::{Call, Handled, Reply};
 use berth_http::Response;
 
 const TAR: [(HeaderName, HeaderValue); 1] =
@@ -38,7 +38,7 @@ pub(super) async fn load(call: Call<'_>) -> Handled {
     let engine = Arc::clone(call.engine);
     let work = move |archive| engine.images.store().load(archive);
     let loaded = with_body_blocking(&mut call.exchange.body, work).await?;
-    let loaded = loaded.map_err(|error| ApiError::refused(error.to_string()))?;
+    let loaded = loaded.map_err(|error| tarball_failure(&error))?;
     let notices: String = loaded.notices.iter().map(|notice| format!("{notice}\n")).collect();
     Ok(Reply::Whole(Response::text(StatusCode::OK, notices)))
 }

@@ -113,7 +113,7 @@ fn new_name(text: &str) -> Result<ImageReference, ReferenceError> {
 fn limits(query: &Query) -> Result<HostSettings, ApiError> {
     let number = |name| {
         let number =
-            query.number_if_filled::<i64>(name).map_err(|error| ApiError::refused(error.to_string()))?;
+            query.number_if_filled::<i64>(name).map_err(|error| ApiError::invalid(error.to_string()))?;
         Ok::<i64, ApiError>(number.unwrap_or_default())
     };
     let resources = ResourceSettings {
@@ -147,11 +147,11 @@ fn list<T: FromStr<Err: Display> + Display>(
     let texts: Vec<String> = match values.as_slice() {
         [] => return Ok(None),
         [json] if json.starts_with('[') => serde_json::from_str(json)
-            .map_err(|error| ApiError::refused(format!("{name} must be a JSON list of strings: {error}")))?,
+            .map_err(|error| ApiError::invalid(format!("{name} must be a JSON list of strings: {error}")))?,
         _ => values,
     };
     let parse =
-        |text: &String| Spelled::parse(text).map_err(|error: T::Err| ApiError::refused(error.to_string()));
+        |text: &String| Spelled::parse(text).map_err(|error: T::Err| ApiError::invalid(error.to_string()));
     texts.iter().map(parse).collect::<Result<_, _>>().map(Some)
 }
 
@@ -167,9 +167,9 @@ struct WireUlimit {
 fn ulimits(query: &Query) -> Result<Option<Vec<Option<Ulimit>>>, ApiError> {
     let Some(text) = query.filled("ulimits") else { return Ok(None) };
     let limits: Option<Vec<WireUlimit>> = serde_json::from_str(text)
-        .map_err(|error| ApiError::refused(format!("ulimits must be a JSON list of limits: {error}")))?;
+        .map_err(|error| ApiError::invalid(format!("ulimits must be a JSON list of limits: {error}")))?;
     let limit = |WireUlimit { name, soft, hard }| {
-        let name = name.parse().map_err(|error: SettingError| ApiError::refused(error.to_string()))?;
+        let name = name.parse().map_err(|error: SettingError| ApiError::invalid(error.to_string()))?;
         Ok(Some(Ulimit { name, soft, hard }))
     };
     limits.map(|limits| limits.into_iter().map(limit).collect()).transpose()
@@ -179,6 +179,6 @@ fn ulimits(query: &Query) -> Result<Option<Vec<Option<Ulimit>>>, ApiError> {
 fn object<T: DeserializeOwned + Default>(query: &Query, name: &str) -> Result<BTreeMap<String, T>, ApiError> {
     let Some(text) = query.filled(name) else { return Ok(BTreeMap::new()) };
     let parsed: Option<BTreeMap<String, T>> = serde_json::from_str(text)
-        .map_err(|error| ApiError::refused(format!("{name} must be a JSON object of strings: {error}")))?;
+        .map_err(|error| ApiError::invalid(format!("{name} must be a JSON object of strings: {error}")))?;
     Ok(parsed.unwrap_or_default())
 }

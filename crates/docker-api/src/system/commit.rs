@@ -20,11 +20,11 @@ pub(super) async fn commit(mut call: Call<'_>) -> Handled {
     let config = if body.trim_ascii().is_empty() {
         Config::default()
     } else {
-        json::from_body(&body).map_err(|error| ApiError::refused(error.to_string()))?
+        json::from_body(&body).map_err(|error| ApiError::invalid(error.to_string()))?
     };
     let query = &call.query;
     let config = apply_changes(config, &query.all("changes"))?;
-    let container = query.filled("container").ok_or_else(|| ApiError::refused("Prefix can't be empty"))?;
+    let container = query.filled("container").ok_or_else(|| ApiError::invalid("Prefix can't be empty"))?;
     let commit = Commit {
         config,
         reference: new_name(&call)?,

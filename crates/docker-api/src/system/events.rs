@@ -31,7 +31,7 @@ struct Span {
 pub(super) async fn events(call: Call<'_>) -> Handled {
     let span = Span { since: moment(&call, "since")?, until: moment(&call, "until")? };
     let filters =
-        Filters::parse(call.query.text("filters")).map_err(|error| ApiError::refused(error.to_string()))?;
+        Filters::parse(call.query.text("filters")).map_err(|error| ApiError::invalid(error.to_string()))?;
     let filter = EventFilter::new(filters, |reference| {
         call.engine.containers.find(reference).ok().map(|found| found.id().clone())
     });
@@ -156,7 +156,7 @@ fn write_line(lines: &mut Vec<u8>, event: &PublishedEvent) {
 fn moment(call: &Call<'_>, name: &str) -> Result<Option<Timestamp>, ApiError> {
     let Some(text) = call.query.filled(name) else { return Ok(None) };
     let moment = parse_moment(text).ok_or_else(|| {
-        ApiError::refused(format!("{name} must be a time in seconds since 1970, not {text:?}"))
+        ApiError::invalid(format!("{name} must be a time in seconds since 1970, not {text:?}"))
     })?;
     Ok((text != "-1").then_some(moment))
 }

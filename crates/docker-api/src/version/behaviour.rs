@@ -28,6 +28,12 @@ impl ApiVersion {
         self.is_at_least(41)
     }
 
+    /// Whether a malformed value is 400 and a container in the wrong state 409 wherever no endpoint says otherwise:
+    /// the lists of the specification of 1.24. Before, both are 500, as the reference answers.
+    pub(crate) const fn refusals_have_their_status(self) -> bool {
+        self.is_at_least(24)
+    }
+
     /// Whether a kill of a container that is not running is an error: the reference's answers to 1.20 and 1.19.
     pub(crate) const fn kill_needs_a_running_container(self) -> bool {
         self.is_at_least(20)

@@ -9,7 +9,7 @@ use images::paths::{self, Fetched, PathError, PathStat, Placement, Purpose};
 use crate::error::Error;
 use crate::files::arrival;
 use crate::files::service::Files;
-use crate::files::view::{HeldView, path_error};
+use crate::files::view::HeldView;
 use crate::outcome::joined;
 
 /// A path that was found; [`ArchiveSession::run`] follows once the answer's head is written.
@@ -32,7 +32,7 @@ impl Files {
         let held = self.view(&self.directory.find(reference)?, Purpose::Reading).await?;
         let path = path.to_owned();
         let work =
-            tokio::task::spawn_blocking(move || paths::stat(held.view.root(), &path).map_err(path_error));
+            tokio::task::spawn_blocking(move || paths::stat(held.view.root(), &path).map_err(Error::Path));
         joined(work.await)?
     }
 
@@ -75,7 +75,7 @@ impl Files {
         let held = self.view(&self.directory.find(reference)?, Purpose::Reading).await?;
         let path = path.to_owned();
         let work = tokio::task::spawn_blocking(move || {
-            fetch(held.view.root(), &path).map(|fetched| (held, fetched)).map_err(path_error)
+            fetch(held.view.root(), &path).map(|fetched| (held, fetched)).map_err(Error::Path)
         });
         let (held, fetched) = joined(work.await)??;
         Ok(ArchiveSession { files: Arc::clone(self), held, fetched, action })
@@ -101,7 +101,7 @@ impl Files {
         let path = path.to_owned();
         let (archive, arrival) = arrival::observed(archive);
         let work = tokio::task::spawn_blocking(move || {
-            paths::put(held.view.root(), &path, archive, placement).map(drop).map_err(path_error)
+            paths::put(held.view.root(), &path, archive, placement).map(drop).map_err(Error::Path)
         });
         tokio::select! {
             // Returning ends the archive, and with it the work.
@@ -138,7 +138,7 @@ impl ArchiveSession {
             drop(held);
             Ok(())
         });
-        joined(work.await)?.map_err(path_error)?;
+        joined(work.await)?.map_err(Error::Path)?;
         files.events.emit_container(&record, action, &[]);
         Ok(())
     }

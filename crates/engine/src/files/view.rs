@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use images::paths::{BindView, PathError, Purpose, View, ViewRequest};
+use images::paths::{BindView, Purpose, View, ViewRequest};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::container::{Container, Record};
@@ -46,7 +46,7 @@ impl Files {
         }
         let record = container.record();
         let request = self.view_request(&record, purpose)?;
-        let opened = tokio::task::spawn_blocking(move || View::mounted(&request).map_err(path_error)).await;
+        let opened = tokio::task::spawn_blocking(move || View::mounted(&request).map_err(Error::Path)).await;
         let order = Some(order).filter(|_| purpose == Purpose::Writing);
         Ok(HeldView { view: joined(opened)??, record, order })
     }
@@ -94,12 +94,7 @@ async fn running_view(record: Arc<Record>) -> Result<Option<HeldView>, Error> {
         sys::process::is_alive(process.pid, process.start_time).then_some(view)
     });
     match joined(opened.await)? {
-        Some(view) => Ok(Some(HeldView { view: view.map_err(path_error)?, record, order: None })),
+        Some(view) => Ok(Some(HeldView { view: view.map_err(Error::Path)?, record, order: None })),
         None => Ok(None),
     }
-}
-
-/// A failure with a container's files, with its kind and words.
-pub(crate) fn path_error(error: PathError) -> Error {
-    Error::Refused { kind: error.kind(), message: error.to_string() }
 }

@@ -48,7 +48,7 @@ impl Logs {
     /// Unknown container, no stream chosen, or a driver whose logs cannot be read.
     pub async fn read(&self, reference: &str, query: LogQuery) -> Result<LogStream, Error> {
         if !query.stdout && !query.stderr {
-            return Err(Error::bad_parameter("Bad parameters: you must choose at least one stream"));
+            return Err(Error::NoStreamChosen);
         }
         let container = self.directory.find(reference)?;
         let record = container.record();

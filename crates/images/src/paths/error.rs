@@ -57,11 +57,11 @@ impl PathError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound(_) => ErrorKind::NotFound,
-            Self::NotADirectory(_) | Self::NotADirectoryToFill => ErrorKind::BadParameter,
-            Self::TooManyLinks(_) | Self::Invalid(_) => ErrorKind::Refused,
+            Self::NotADirectory(_) | Self::NotADirectoryToFill => ErrorKind::Invalid,
+            Self::TooManyLinks(_) | Self::Invalid(_) => ErrorKind::Invalid,
             Self::ReadOnly(_) | Self::ReadOnlyRoot | Self::ReadOnlyMount => ErrorKind::Forbidden,
             Self::Archive(ArchiveError::OverDirectory { .. } | ArchiveError::OverNonDirectory { .. }) => {
-                ErrorKind::BadParameter
+                ErrorKind::Invalid
             }
             Self::Archive(error) => error.kind(),
             Self::System { .. } | Self::Output(_) => ErrorKind::Internal,

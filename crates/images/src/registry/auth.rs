@@ -47,7 +47,7 @@ impl AuthError {
     /// A malformed header is always the client's fault.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
-        ErrorKind::BadParameter
+        ErrorKind::Invalid
     }
 }
 
@@ -82,7 +82,7 @@ impl Credentials {
     /// Decodes the value of `X-Registry-Auth`: `None` when it is empty, `{}` or `null`.
     ///
     /// # Errors
-    /// [`ErrorKind::BadParameter`] when it is not the base64 of a JSON object.
+    /// [`ErrorKind::Invalid`] when it is not the base64 of a JSON object.
     pub fn from_header(value: &str) -> Result<Option<Self>, AuthError> {
         const PLACE: &str = "the header X-Registry-Auth";
         let Some(json) = decode_base64(PLACE, value)? else { return Ok(None) };
@@ -92,7 +92,7 @@ impl Credentials {
     /// Decodes the JSON of credentials, as `POST /auth` and old pushes send it as a body.
     ///
     /// # Errors
-    /// [`ErrorKind::BadParameter`] when it is not a JSON object of strings.
+    /// [`ErrorKind::Invalid`] when it is not a JSON object of strings.
     pub fn from_body(json: &[u8]) -> Result<Option<Self>, AuthError> {
         Self::from_json("the request's body", json)
     }
@@ -122,7 +122,7 @@ impl CredentialMap {
     /// Decodes the value of `X-Registry-Config`: empty when the value is empty, `{}` or `null`.
     ///
     /// # Errors
-    /// [`ErrorKind::BadParameter`] when it is not the base64 of a JSON object of credentials.
+    /// [`ErrorKind::Invalid`] when it is not the base64 of a JSON object of credentials.
     pub fn from_header(value: &str) -> Result<Self, AuthError> {
         const PLACE: &str = "the header X-Registry-Config";
         let Some(json) = decode_base64(PLACE, value)? else { return Ok(Self::default()) };
@@ -261,7 +261,7 @@ mod tests {
     fn malformed_headers_are_refused() {
         for bad in ["%%%", "Z2FyYmFnZQ==", "W10=", &BASE64_STANDARD.encode(r#"{"username":5}"#)] {
             let error = Credentials::from_header(bad).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::BadParameter, "{bad}");
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{bad}");
         }
         assert!(CredentialMap::from_header("W10=").is_err());
     }

@@ -213,9 +213,9 @@ impl RegistryError {
             | Self::Unknown { .. }
             | Self::NoSuchRepository(_)
             | Self::NoSuchTag { .. } => ErrorKind::NotFound,
-            Self::Manifest(_) => ErrorKind::Refused,
+            Self::Manifest(_) => ErrorKind::Invalid,
+            Self::Unreachable { .. } => ErrorKind::Unavailable,
             Self::Cancelled
-            | Self::Unreachable { .. }
             | Self::Transport(_)
             | Self::Status { .. }
             | Self::SearchStatus { .. }

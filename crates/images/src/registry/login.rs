@@ -53,10 +53,10 @@ fn parse_address(address: &str) -> Result<Url, RegistryError> {
     match Url::parse(&whole) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
         Ok(_) => {
-            Err(refused(ErrorKind::Refused, format!("invalid registry address {address:?}: no http(s) host")))
+            Err(refused(ErrorKind::Invalid, format!("invalid registry address {address:?}: no http(s) host")))
         }
         Err(error) => {
-            Err(refused(ErrorKind::Refused, format!("invalid registry address {address:?}: {error}")))
+            Err(refused(ErrorKind::Invalid, format!("invalid registry address {address:?}: {error}")))
         }
     }
 }
@@ -82,7 +82,7 @@ fn check_registry(
     }
     let failures = failures.join(", ");
     let text = format!("no successful auth challenge for {} - errors: [{failures}]", shown(&url));
-    Err(refused(ErrorKind::Refused, text))
+    Err(refused(ErrorKind::Invalid, text))
 }
 
 /// Answers one challenge; the inner error tells why the registry is not convinced.
@@ -161,7 +161,7 @@ fn log_in(transport: &Transport, base: &Url, credentials: &Credentials) -> Resul
              activate it."
         )),
         StatusCode::BAD_REQUEST if !text.contains("already exists") => {
-            Err(refused(ErrorKind::Refused, format!("Registration: {text}")))
+            Err(refused(ErrorKind::Invalid, format!("Registration: {text}")))
         }
         StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => {
             let mut request = Request::new(Method::GET, users);
@@ -177,11 +177,11 @@ fn log_in(transport: &Transport, base: &Url, credentials: &Credentials) -> Resul
                         "Login: Account is not active. Please see the documentation of the registry {base} for instructions how to activate it."
                     ),
                 )),
-                other => Err(refused(ErrorKind::Refused, format!("Login: unexpected status code {other}"))),
+                other => Err(refused(ErrorKind::Invalid, format!("Login: unexpected status code {other}"))),
             }
         }
         other => Err(refused(
-            ErrorKind::Refused,
+            ErrorKind::Invalid,
             format!("Unexpected status code [{}] : {}", other.as_u16(), text.trim()),
         )),
     }

@@ -116,7 +116,7 @@ impl ArchiveError {
             | Self::Escape { .. }
             | Self::OverDirectory { .. }
             | Self::OverNonDirectory { .. }
-            | Self::Decompress { .. } => ErrorKind::Refused,
+            | Self::Decompress { .. } => ErrorKind::Invalid,
         }
     }
 

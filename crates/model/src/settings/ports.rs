@@ -43,10 +43,10 @@ pub enum PortError {
 }
 
 impl PortError {
-    /// Always [`ErrorKind::Refused`]: the specification documents no 400 for it.
+    /// Always [`ErrorKind::Invalid`].
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
-        ErrorKind::Refused
+        ErrorKind::Invalid
     }
 }
 

@@ -23,10 +23,10 @@ pub enum NameError {
 }
 
 impl NameError {
-    /// Always [`ErrorKind::Refused`]: the specification documents no 400 for it.
+    /// Always [`ErrorKind::Invalid`].
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
-        ErrorKind::Refused
+        ErrorKind::Invalid
     }
 }
 

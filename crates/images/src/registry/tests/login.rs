@@ -26,7 +26,7 @@ fn a_registry_with_passwords_tells_right_from_wrong() {
              \"basic-realm\" failed with status: 401 Unauthorized]"
         )
     );
-    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert_eq!(error.kind(), ErrorKind::Invalid);
     let nobody = Credentials { server_address: registry.host.clone(), ..Credentials::default() };
     assert!(check(&nobody).is_err());
     let elsewhere = check(&joe("secret", &format!("{}/foo", registry.host))).unwrap_err();
