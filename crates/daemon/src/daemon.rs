@@ -56,12 +56,12 @@ async fn serve(mut settings: Settings, arguments: &DaemonArguments, log: &LogLev
     let shown = Arc::new(SharedSettings::new(settings.reloadable.shown));
     let (stop, stopping) = watch::channel(false);
     let origins = OriginPolicy::new(settings.cors.clone(), settings.allowed_hosts);
-    let api = Api::new(Arc::clone(&engine), Arc::clone(&shown), origins);
+    let api = Api::new(Arc::clone(&engine), Arc::clone(&shown), settings.maximum, origins);
     tokio::spawn(give_memory_back(api.requests()));
     let connections = Connections {
         service: Arc::new(api),
         settings: berth_http::Settings {
-            common_headers: common_headers(&settings.cors).into(),
+            common_headers: common_headers(settings.maximum, &settings.cors).into(),
             budget: Arc::new(Budget::new(UNFINISHED_REQUESTS)),
             stopping,
         },

@@ -24,6 +24,8 @@ pub(crate) struct Call<'a> {
     pub(crate) name: String,
     pub(crate) query: Query,
     pub(crate) version: ApiVersion,
+    /// The newest version that is served.
+    pub(crate) maximum: ApiVersion,
 }
 
 /// What a handler leaves to be done.

@@ -1,14 +1,14 @@
 //! The fields of every answer: who answers, in which version, and for whose pages.
 
-use crate::version::MAX;
+use crate::version::ApiVersion;
 
 /// The lines that every answer carries, each ended by CR LF.
 ///
 /// `Server` begins with the product whose API is spoken and ends with the system in parentheses:
 /// clients read both.
-pub fn common_headers(cors: &str) -> String {
+pub fn common_headers(maximum: ApiVersion, cors: &str) -> String {
     let mut lines = format!(
-        "Api-Version: {MAX}\r\nDocker-Experimental: false\r\nOstype: linux\r\nServer: Docker/{MAX} berth/{} (linux)\r\n",
+        "Api-Version: {maximum}\r\nDocker-Experimental: false\r\nOstype: linux\r\nServer: Docker/{maximum} berth/{} (linux)\r\n",
         env!("CARGO_PKG_VERSION")
     );
     if !cors.is_empty() {
@@ -25,11 +25,14 @@ pub fn common_headers(cors: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::common_headers;
+    use crate::version::MAX;
 
     #[test]
     fn origins_only_when_asked_for() {
-        assert!(!common_headers("").contains("Access-Control"));
-        assert!(common_headers("http://foo.bar").contains("Access-Control-Allow-Origin: http://foo.bar\r\n"));
-        assert!(common_headers("*").ends_with("\r\n"));
+        assert!(!common_headers(MAX, "").contains("Access-Control"));
+        assert!(
+            common_headers(MAX, "http://foo.bar").contains("Access-Control-Allow-Origin: http://foo.bar\r\n")
+        );
+        assert!(common_headers(MAX, "*").ends_with("\r\n"));
     }
 }

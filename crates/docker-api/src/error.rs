@@ -105,8 +105,11 @@ impl ApiError {
         }
     }
 
-    /// The answer to a request of this version: plain text that ends in a newline.
+    /// The answer to a request of this version: an object with a `message`, or plain text that ends in a newline.
     pub(crate) fn response(&self, version: ApiVersion) -> Response {
+        if version.errors_are_json() {
+            return Response::json(self.status(version), &serde_json::json!({ "message": self.to_string() }));
+        }
         let nosniff = http::HeaderValue::from_static("nosniff");
         Response::text(self.status(version), format!("{self}\n"))
             .with(http::header::X_CONTENT_TYPE_OPTIONS, nosniff)

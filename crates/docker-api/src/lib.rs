@@ -37,7 +37,7 @@ pub use cors::common_headers;
 pub(crate) use error::ApiError;
 pub use origin::OriginPolicy;
 pub use settings::{DaemonSettings, SharedSettings};
-pub use version::{ApiVersion, MAX};
+pub use version::{ApiVersion, MAX, VersionError};
 
 use berth_http::{Exchange, Response, Service};
 pub(crate) use call::{Call, Handled, MAXIMUM_JSON, Reply, apply_changes};
@@ -47,6 +47,7 @@ use query::Query;
 pub struct Api {
     engine: Arc<Engine>,
     settings: Arc<SharedSettings>,
+    maximum: ApiVersion,
     origins: OriginPolicy,
     requests: Arc<Requests>,
 }
@@ -84,9 +85,14 @@ impl Service for Api {
 }
 
 impl Api {
-    /// The API in front of this engine.
-    pub fn new(engine: Arc<Engine>, settings: Arc<SharedSettings>, origins: OriginPolicy) -> Self {
-        Self { engine, settings, origins, requests: Arc::default() }
+    /// The API up to the version `maximum` in front of this engine.
+    pub fn new(
+        engine: Arc<Engine>,
+        settings: Arc<SharedSettings>,
+        maximum: ApiVersion,
+        origins: OriginPolicy,
+    ) -> Self {
+        Self { engine, settings, maximum, origins, requests: Arc::default() }
     }
 
     /// How many requests were answered.
@@ -96,8 +102,8 @@ impl Api {
 
     async fn answer(&self, exchange: &mut Exchange) {
         tracing::debug!("{} {}", exchange.head.method, exchange.head.raw_path);
-        let mut version = MAX;
-        let answer = self.handle(exchange, &mut version).await;
+        let version = version::of_path(&exchange.head.path, self.maximum);
+        let answer = self.handle(exchange).await;
         self.requests.add();
         let response = match answer {
             Ok(Reply::Sent) | Err(ApiError::Gone) => return,
@@ -113,8 +119,7 @@ impl Api {
         }
     }
 
-    /// Answers the request; `version` becomes the one that it asks for.
-    async fn handle(&self, exchange: &mut Exchange, version: &mut ApiVersion) -> Handled {
+    async fn handle(&self, exchange: &mut Exchange) -> Handled {
         if !exchange.is_client_known() {
             self.origins.check(&exchange.head)?;
         }
@@ -125,14 +130,14 @@ impl Api {
         if let Some(clean) = routes::cleaned(&path) {
             return Ok(Reply::Whole(redirection(&clean, &exchange.head.query)));
         }
-        let found = routes::find(&exchange.head.method, &path)?;
-        *version = found.version;
+        let found = routes::find(&exchange.head.method, &path, self.maximum)?;
         let call = Call {
             engine: &self.engine,
             settings: &self.settings,
             name: found.name.to_owned(),
             query: Query::parse(&exchange.head.query),
             version: found.version,
+            maximum: self.maximum,
             exchange,
         };
         (found.route.handler)(call).await

@@ -21,12 +21,19 @@ pub(crate) struct Found<'path> {
 ///
 /// # Errors
 /// 404 for a path that no route has, 400 for a version that is not served.
-pub(crate) fn find<'path>(method: &Method, path: &'path str) -> Result<Found<'path>, ApiError> {
+pub(crate) fn find<'path>(
+    method: &Method,
+    path: &'path str,
+    maximum: ApiVersion,
+) -> Result<Found<'path>, ApiError> {
     let (text, rest) = match version::split_path(path) {
         Some((text, rest)) => (Some(text), rest),
         None => (None, path),
     };
-    let unknown = || ApiError::not_found("404 page not found");
+    let unknown = || {
+        let is_json = version::of_path(path, maximum).errors_are_json();
+        ApiError::not_found(if is_json { "page not found" } else { "404 page not found" })
+    };
     let mut fitting = FAMILIES
         .into_iter()
         .flatten()
@@ -34,7 +41,7 @@ pub(crate) fn find<'path>(method: &Method, path: &'path str) -> Result<Found<'pa
         .filter_map(|route| Some((route, route.name_in(rest)?)))
         .peekable();
     fitting.peek().ok_or_else(unknown)?;
-    let version = version::asked(text)?;
+    let version = version::asked(text, maximum)?;
     let (route, name) = fitting.find(|(route, _)| route.is_in(version)).ok_or_else(unknown)?;
     Ok(Found { route, name, version })
 }
@@ -61,6 +68,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::version::MAX;
 
     #[test]
     fn names_with_slashes_and_words_of_the_api() {
@@ -76,7 +84,7 @@ mod tests {
             (Method::DELETE, "/images/", "/images/{name}", ""),
             (Method::HEAD, "/_ping", "/_ping", ""),
         ] {
-            let found = find(&method, path).expect(path);
+            let found = find(&method, path, MAX).expect(path);
             assert_eq!((found.route.path, found.name), (route, name), "{method} {path}");
         }
         for (method, path) in [
@@ -89,9 +97,9 @@ mod tests {
             (Method::GET, "/"),
             (Method::GET, "/v1.99/nosuch"),
         ] {
-            assert_eq!(find(&method, path).expect_err(path).status(version::MAX), 404, "{method} {path}");
+            assert_eq!(find(&method, path, MAX).expect_err(path).status(MAX), 404, "{method} {path}");
         }
-        assert_eq!(find(&Method::GET, "/v1.99/info").expect_err("a version").status(version::MAX), 400);
+        assert_eq!(find(&Method::GET, "/v1.99/info", MAX).expect_err("a version").status(MAX), 400);
     }
 
     #[test]

@@ -87,6 +87,10 @@ pub(crate) struct Flags {
     #[arg(long = "allowed-host", value_name = "NAME", help_heading = "Listening")]
     #[serde(alias = "allowed-hosts", skip_serializing_if = "Vec::is_empty")]
     pub(crate) allowed_host: Vec<String>,
+    /// Serve the API up to this version: those above the default are not whole yet, and for tests
+    #[arg(long, value_name = "VERSION", hide = true, help_heading = "Listening")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) api_max: Option<String>,
 
     /// Where images, containers and volumes are kept [default: /var/lib/berth]
     #[arg(short = 'g', long, visible_alias = "graph", value_name = "DIRECTORY", help_heading = "Daemon")]

@@ -10,6 +10,8 @@ mod reload;
 
 use std::path::{Path, PathBuf};
 
+use docker_api::{ApiVersion, VersionError};
+
 pub(crate) use address::{AddressError, ListenAddress};
 use effective::{effective, log_level};
 pub(crate) use error::SettingsError;
@@ -32,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) group: Option<String>,
     pub(crate) tls: Option<TlsFiles>,
     pub(crate) cors: String,
+    /// The newest version of the API that is served.
+    pub(crate) maximum: ApiVersion,
     /// Names by which the daemon may be reached over TCP.
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) pidfile: PathBuf,
@@ -52,6 +56,7 @@ impl Settings {
             listen,
             group: flags.group.clone(),
             cors: cors_origin(&flags)?,
+            maximum: maximum(&flags)?,
             pidfile: flags.pidfile.clone().unwrap_or_else(|| exec_root.join("berth.pid")),
             engine: engine_options::from_flags(&flags, &exec_root)?,
             reloadable: Reloadable::from_flags(&flags)?,
@@ -100,6 +105,12 @@ fn tls_files(flags: &Flags) -> Option<TlsFiles> {
         key: file(&flags.tlskey, "key.pem"),
         client_ca: verify.then(|| file(&flags.tlscacert, "ca.pem")),
     })
+}
+
+/// The newest version that is served: as asked for, or the newest that is whole.
+fn maximum(flags: &Flags) -> Result<ApiVersion, SettingsError> {
+    let Some(text) = &flags.api_max else { return Ok(docker_api::MAX) };
+    text.parse().map_err(|error: VersionError| SettingsError::flag("api-max", error))
 }
 
 fn cors_origin(flags: &Flags) -> Result<String, SettingsError> {

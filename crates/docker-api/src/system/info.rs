@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::host;
-use crate::{Call, Handled, Reply, version};
+use crate::{ApiVersion, Call, Handled, Reply, version};
 
 const INDEX: &str = "https://index.docker.io/v1/";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -32,10 +32,10 @@ struct VersionAnswer {
     platform: Value,
 }
 
-pub(super) fn version() -> Handled {
+pub(super) fn version(maximum: ApiVersion) -> Handled {
     let answer = VersionAnswer {
         version: VERSION,
-        api_version: version::MAX.to_string(),
+        api_version: maximum.to_string(),
         git_commit: option_env!("BERTH_GIT_COMMIT").unwrap_or("unknown"),
         go_version: "none",
         os: "linux",

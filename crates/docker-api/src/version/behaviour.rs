@@ -22,6 +22,17 @@ impl ApiVersion {
         self.is_at_least(19)
     }
 
+    /// Whether errors are a JSON object with a `message` and not plain text: specification of 1.24, "What's new".
+    pub(crate) const fn errors_are_json(self) -> bool {
+        self.is_at_least(24)
+    }
+
+    /// Whether a daemon whose newest version this is refuses later ones as "too new": answers of today's daemon;
+    /// those up to 1.24 have other words.
+    pub(super) const fn refusals_say_too_new(self) -> bool {
+        self.is_at_least(25)
+    }
+
     /// Whether `one-shot` of stats asks for a single sample: specification of 1.41, "What's new". Before, it is
     /// no parameter.
     pub(crate) const fn stats_have_one_shot(self) -> bool {

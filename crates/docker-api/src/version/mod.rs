@@ -4,7 +4,7 @@
 //! - **A field** that came or went: its type in the wire struct is [`Since`] or [`Until`] with the version's number.
 //! - **An endpoint** that came or went: its route says `.since(n)` or `.until(n)`.
 //! - **A behaviour** that is neither: a predicate in `behaviour.rs`, named after what clients see, with its source.
-//! - **The version itself**: [`MAX`].
+//! - **The version itself**: [`MAX`], and [`NEWEST`] while its families are not whole.
 //!
 //! No other file compares versions: a test of the architecture looks for their numbers.
 
@@ -15,12 +15,32 @@ mod number;
 pub(crate) use field::{Ranged, Since, Until};
 pub use number::ApiVersion;
 
+use std::str::FromStr;
+
 use crate::ApiError;
 
-/// The newest version that is served, which a path without a version means.
+/// The newest version that is served unless the daemon is asked for a newer one.
 pub const MAX: ApiVersion = ApiVersion::minor(20);
+/// The newest version that any endpoint knows: the daemon can be asked to serve all up to it.
+pub(crate) const NEWEST: ApiVersion = ApiVersion::minor(55);
 /// The oldest version that is served.
 pub(crate) const MIN: ApiVersion = ApiVersion::minor(0);
+
+/// The text is not the number of a version.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a version of the API from {MAX} to {NEWEST}")]
+pub struct VersionError(String);
+
+impl FromStr for ApiVersion {
+    type Err = VersionError;
+
+    /// Parses the newest version that a daemon is to serve.
+    fn from_str(text: &str) -> Result<Self, VersionError> {
+        let (version, _) = Self::parts(text);
+        let is_served = (MAX..=NEWEST).contains(&version) && version.to_string() == text;
+        is_served.then_some(version).ok_or_else(|| VersionError(text.to_owned()))
+    }
+}
 
 /// Splits `/v1.20/rest` into the version's text and `/rest`; `None` for a path without a version.
 pub(crate) fn split_path(path: &str) -> Option<(&str, &str)> {
@@ -30,19 +50,19 @@ pub(crate) fn split_path(path: &str) -> Option<(&str, &str)> {
     is_version.then(|| (version, &rest[version.len()..]))
 }
 
-/// Parses the version that a request asks for; `None` asks for the newest.
+/// Parses the version that a request asks for; `None` asks for `maximum`, the newest that is served.
 ///
 /// # Errors
-/// 400 above [`MAX`] and below [`MIN`].
-pub(crate) fn asked(text: Option<&str>) -> Result<ApiVersion, ApiError> {
-    let Some(text) = text else { return Ok(MAX) };
-    let mut parts = text.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-    let version = ApiVersion { major: parts.next().unwrap_or(0), minor: parts.next().unwrap_or(0) };
-    let has_more = parts.any(|part| part > 0);
-    if version > MAX || (version == MAX && has_more) {
-        return Err(ApiError::bad_request(format!(
-            "client is newer than server (client API version: {text}, server API version: {MAX})"
-        )));
+/// 400 above `maximum` and below [`MIN`].
+pub(crate) fn asked(text: Option<&str>, maximum: ApiVersion) -> Result<ApiVersion, ApiError> {
+    let Some(text) = text else { return Ok(maximum) };
+    let (version, has_more) = ApiVersion::parts(text);
+    if version > maximum || (version == maximum && has_more) {
+        return Err(ApiError::bad_request(if maximum.refusals_say_too_new() {
+            format!("client version {text} is too new. Maximum supported API version is {maximum}")
+        } else {
+            format!("client is newer than server (client API version: {text}, server API version: {maximum})")
+        }));
     }
     if version < MIN {
         return Err(ApiError::bad_request(format!(
@@ -50,6 +70,12 @@ pub(crate) fn asked(text: Option<&str>) -> Result<ApiVersion, ApiError> {
         )));
     }
     Ok(version)
+}
+
+/// The version in which a refusal of this path is written: the one that it asks for, where that is served.
+pub(crate) fn of_path(path: &str, maximum: ApiVersion) -> ApiVersion {
+    let text = split_path(path).map(|(text, _)| text);
+    asked(text, maximum).unwrap_or(maximum)
 }
 
 #[cfg(test)]
@@ -69,21 +95,45 @@ mod tests {
     #[test]
     fn versions_in_and_out_of_range() {
         for text in ["1.0", "1.12", "1.19", "1.20", "01.20", "1.020", "1.20.0"] {
-            assert!(asked(Some(text)).is_ok(), "{text}");
+            assert!(asked(Some(text), MAX).is_ok(), "{text}");
         }
         for text in ["1.21", "1.99", "2.0", "1.20.1", "9.99"] {
-            let error = asked(Some(text)).expect_err(text).to_string();
+            let error = asked(Some(text), MAX).expect_err(text).to_string();
             assert_eq!(
                 error,
                 format!("client is newer than server (client API version: {text}, server API version: 1.20)")
             );
         }
         assert_eq!(
-            asked(Some("0.9")).expect_err("old").to_string(),
+            asked(Some("0.9"), MAX).expect_err("old").to_string(),
             "client is too old, minimum supported API version is 1.0, please upgrade your client to a newer version"
         );
-        assert_eq!(asked(None).expect("the newest"), MAX);
+        assert_eq!(asked(None, MAX).expect("the newest"), MAX);
         assert_eq!(MAX.to_string(), "1.20");
+    }
+
+    #[test]
+    fn the_maximum_may_be_a_later_one() {
+        assert_eq!(asked(Some("1.44"), NEWEST).expect("served").to_string(), "1.44");
+        assert_eq!(asked(None, NEWEST).expect("the newest"), NEWEST);
+        assert_eq!(
+            asked(Some("1.56"), NEWEST).expect_err("too new").to_string(),
+            format!("client version 1.56 is too new. Maximum supported API version is {NEWEST}")
+        );
+        assert_eq!(of_path("/v1.22/info", NEWEST).to_string(), "1.22");
+        for path in ["/info", "/v9.9/info", "/v1.x/info"] {
+            assert_eq!(of_path(path, NEWEST), NEWEST, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_maximum_is_a_version_of_the_range() {
+        for text in ["1.20", "1.24", "1.55"] {
+            assert_eq!(text.parse::<ApiVersion>().map(|version| version.to_string()), Ok(text.to_owned()));
+        }
+        for text in ["", "1.19", "1.56", "2.0", "1.24.1", "01.24", "x"] {
+            assert_eq!(text.parse::<ApiVersion>(), Err(VersionError(text.to_owned())));
+        }
     }
 
     /// The sources of this crate outside of `version`, without comments and tests.

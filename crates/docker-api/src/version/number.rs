@@ -15,6 +15,13 @@ impl ApiVersion {
         Self { major: 1, minor }
     }
 
+    /// Reads `1.24`, leniently: what is no number is 0. Says too whether further parts follow that are not 0.
+    pub(super) fn parts(text: &str) -> (Self, bool) {
+        let mut parts = text.split('.').map(|part| part.parse().unwrap_or(0));
+        let version = Self { major: parts.next().unwrap_or(0), minor: parts.next().unwrap_or(0) };
+        (version, parts.any(|part: u32| part > 0))
+    }
+
     /// Whether it is `1.minor` or a later one. Callers outside of `version` ask a named predicate instead.
     pub(super) const fn is_at_least(self, minor: u32) -> bool {
         self.major > 1 || (self.major == 1 && self.minor >= minor)
