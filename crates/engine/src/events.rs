@@ -62,9 +62,31 @@ struct History {
     events: VecDeque<Arc<PublishedEvent>>,
     /// The number of the next event.
     next: u64,
-    /// The last of them that listeners have not received yet, and when they may. They keep their order:
-    /// one that waits holds up those behind it.
-    undelivered: VecDeque<(Instant, Arc<PublishedEvent>)>,
+    /// The last of them that listeners have not received yet, and when they may: `None` while an [`Undelivered`]
+    /// holds them back. They keep their order: one that waits holds up those behind it.
+    undelivered: VecDeque<(Option<Instant>, Arc<PublishedEvent>)>,
+}
+
+/// Holds an event back from listeners until the request that caused it has its answer: until this is dropped, and
+/// a moment longer.
+#[must_use]
+pub(crate) struct Undelivered {
+    events: Events,
+    number: u64,
+}
+
+impl Drop for Undelivered {
+    fn drop(&mut self) {
+        let due = Instant::now() + ANSWER_FIRST;
+        let mut history = lock(&self.events.history);
+        let held = history.undelivered.iter_mut().find(|(_, event)| event.number == self.number);
+        if let Some((time, _)) = held {
+            *time = Some(due);
+        }
+        drop(history);
+        let events = self.events.clone();
+        tokio::spawn(async move { events.deliver().await });
+    }
 }
 
 /// A listener: what happened before it came, then what happens.
@@ -149,34 +171,31 @@ impl Events {
         if history.undelivered.is_empty() {
             let _ = self.sender.send(event);
         } else {
-            history.undelivered.push_back((Instant::now(), event));
+            history.undelivered.push_back((Some(Instant::now()), event));
         }
     }
 
-    /// Records an event now, and tells listeners when the answer of the request that caused it is there.
-    pub fn emit_after_answer(&self, kind: ResourceKind, action: impl Into<String>, actor: Actor) {
+    /// Records an event now, and delivers it when the answer of the request that caused it is there.
+    fn emit_after_answer(&self, kind: ResourceKind, action: impl Into<String>, actor: Actor) -> Undelivered {
         let mut history = lock(&self.history);
         let event = self.record(&mut history, kind, action.into(), actor);
-        let is_first = history.undelivered.is_empty();
-        history.undelivered.push_back((Instant::now() + ANSWER_FIRST, event));
-        if is_first {
-            let events = self.clone();
-            tokio::spawn(async move { events.deliver().await });
-        }
+        let number = event.number;
+        history.undelivered.push_back((None, event));
+        Undelivered { events: self.clone(), number }
     }
 
-    /// Tells listeners what they may receive by now, until nothing is undelivered.
+    /// Delivers what listeners may receive by now, until nothing is left or the next is held back.
     async fn deliver(&self) {
         loop {
             let due = {
                 let mut history = lock(&self.history);
                 let now = Instant::now();
-                while history.undelivered.front().is_some_and(|(due, _)| *due <= now)
+                while history.undelivered.front().is_some_and(|(due, _)| due.is_some_and(|due| due <= now))
                     && let Some((_, event)) = history.undelivered.pop_front()
                 {
                     let _ = self.sender.send(event);
                 }
-                history.undelivered.front().map(|(due, _)| *due)
+                history.undelivered.front().and_then(|(due, _)| *due)
             };
             let Some(due) = due else { return };
             tokio::time::sleep_until(due.into()).await;
@@ -210,9 +229,9 @@ impl Events {
         self.emit(ResourceKind::Container, action, container_actor(record, more));
     }
 
-    /// Records that a container is gone, and tells listeners when the answer is there.
-    pub(crate) fn emit_removal(&self, record: &Record) {
-        self.emit_after_answer(ResourceKind::Container, "destroy", container_actor(record, &[]));
+    /// Records that a container is gone, and delivers that when the answer is there.
+    pub(crate) fn emit_removal(&self, record: &Record) -> Undelivered {
+        self.emit_after_answer(ResourceKind::Container, "destroy", container_actor(record, &[]))
     }
 
     /// Records what happened to an image, and tells listeners.
@@ -298,7 +317,7 @@ mod tests {
         let events = Events::default();
         let mut listener = events.subscribe().live;
         events.emit(ResourceKind::Container, "create", actor("first"));
-        events.emit_after_answer(ResourceKind::Container, "destroy", actor("removed"));
+        let undelivered = events.emit_after_answer(ResourceKind::Container, "destroy", actor("removed"));
         events.emit(ResourceKind::Container, "create", actor("last"));
         assert_eq!(ids([&listener.try_recv().expect("the first")]), ["first"]);
         assert!(listener.try_recv().is_err(), "it waits, and what is behind it");
@@ -307,6 +326,9 @@ mod tests {
         let mut ended = events.subscribe().live;
         ended.next = 0;
         assert_eq!(ids(&ended.take_undelivered()), ["removed", "last"]);
+        tokio::time::sleep(ANSWER_FIRST * 3).await;
+        assert!(listener.try_recv().is_err(), "its request has no answer yet");
+        drop(undelivered);
         for expected in ["removed", "last"] {
             assert_eq!(ids([&listener.recv().await.expect("it")]), [expected]);
         }

@@ -9,7 +9,7 @@ use crate::container::{Command, Container, Decision, Phase, Refusal, decide};
 use crate::directory::Directory;
 use crate::disposal::{delete_tree, remove_run_directory};
 use crate::error::{Error, file_error};
-use crate::events::Events;
+use crate::events::{Events, Undelivered};
 use crate::image::Images;
 use crate::networking::Networking;
 use crate::paths::Paths;
@@ -74,17 +74,21 @@ impl Remover {
         });
         let (remover, own) = (Arc::clone(self), Arc::clone(container));
         let work = tokio::task::spawn_blocking(move || remover.throw_away(&own));
-        if let Err(error) = crate::outcome::joined(work.await).and_then(|result| result) {
-            // Nothing has gone: it is what it was.
-            container.update(|record| record.phase = phase);
-            return Err(error);
-        }
+        let undelivered = match crate::outcome::joined(work.await).and_then(|result| result) {
+            Ok(undelivered) => undelivered,
+            Err(error) => {
+                // Nothing has gone: it is what it was.
+                container.update(|record| record.phase = phase);
+                return Err(error);
+            }
+        };
         drop(order);
         container.waiting_clients.clear();
         self.directory.forget_execs(&container.execs.take_all());
         self.images.remove_leaving().await;
         // The event is there for whoever has the answer, after a crash of the daemon too.
         let _ = self.database.flush().wait().await;
+        drop(undelivered);
         Ok(())
     }
 
@@ -114,8 +118,8 @@ impl Remover {
 
     /// Forgets a container's row, then moves its files out of sight, and deletes them later. Files without a
     /// row are swept by the next daemon.
-    fn throw_away(&self, container: &Container) -> Result<(), Error> {
-        self.forget(container)?;
+    fn throw_away(&self, container: &Container) -> Result<Option<Undelivered>, Error> {
+        let undelivered = self.forget(container)?;
         remove_run_directory(&self.paths.run(container.id()));
         let directory = self.paths.container(container.id());
         let trash = self.paths.trash().join(container.id().as_str());
@@ -126,24 +130,26 @@ impl Remover {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => tracing::warn!("{}", file_error("move away", &directory)(error)),
         }
-        Ok(())
+        Ok(undelivered)
     }
 
     /// Forgets a container that is being removed: its row, with those of its volumes where they go too, the
-    /// links to it, then itself.
+    /// links to it, then itself. Its event is delivered when the answer of the removal is there.
     ///
     /// # Errors
     /// When the database fails; then the container is not forgotten.
-    pub(crate) fn forget(&self, container: &Container) -> Result<(), Error> {
+    pub(crate) fn forget(&self, container: &Container) -> Result<Option<Undelivered>, Error> {
         let record = container.record();
         let kept = if record.volumes_go { &[][..] } else { &record.mounts };
+        let mut undelivered = None;
         self.volumes.release(&record, kept, |mut gone| {
             gone.push(Row::NoExecs(record.id.clone()));
             container.delete_row(gone)?;
-            self.events.emit_removal(&record);
+            undelivered = Some(self.events.emit_removal(&record));
             self.networking.forget_links_to(&record.id);
             self.directory.remove(container);
             Ok(())
-        })
+        })?;
+        Ok(undelivered)
     }
 }
