@@ -208,6 +208,8 @@ fn bad_values_are_refused() {
         let answer = engine.get(&format!("/events?{parameters}"));
         assert_eq!(answer.status(), 500, "{parameters}: {}", answer.status());
     }
+    let answer = engine.get(&format!("/events{}", query(&[("filters", r#"{"nosuch":["x"]}"#)]))).expect(500);
+    assert_eq!(answer.text(), "Invalid filter 'nosuch'\n");
 }
 
 #[test]

@@ -70,11 +70,12 @@ fn the_list_is_filtered_by_names_labels_and_what_dangles() {
     tag(&engine, "gone:x", "127.0.0.1:5000/x/app", "latest");
     assert_eq!(remove(&engine, "gone:x"), Ok(vec!["untagged gone:x".to_owned()]));
     let ours = ["127.0.0.1:5000/x/app:latest", "app:other", "app:v1"];
-    let heads = |extra: &[&str]| {
-        let mut all: Vec<String> = ours.iter().chain(extra).map(|name| (*name).to_owned()).collect();
+    let sorted = |names: &[&str]| {
+        let mut all: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         all.sort();
         all
     };
+    let heads = |extra: &[&str]| sorted(&[&ours, extra].concat());
     assert_eq!(listed(&engine, &[]), heads(&["busybox:latest", &dangling]));
     assert_eq!(listed(&engine, &[("all", "0")]), heads(&["busybox:latest", &dangling]));
     assert_eq!(listed(&engine, &[("all", "1")]).len(), 7, "two steps below");
@@ -92,6 +93,21 @@ fn the_list_is_filtered_by_names_labels_and_what_dangles() {
     ] {
         assert_eq!(listed(&engine, &[("filters", filters)]), expected, "{filters}");
     }
+    for (filters, expected) in [
+        (r#"{"reference":["app"]}"#, heads(&[])[1..].to_vec()),
+        (r#"{"reference":["app:v*","busybox"]}"#, vec!["app:v1".to_owned(), "busybox:latest".to_owned()]),
+        (r#"{"reference":["*/*/app"]}"#, heads(&[])[..1].to_vec()),
+        (r#"{"reference":["nope","["]}"#, vec![]),
+        (r#"{"reference":["app"],"label":["a=3"]}"#, vec![]),
+        (r#"{"before":["app:v1"]}"#, sorted(&["busybox:latest", &dangling])),
+        (r#"{"since":["app:v1"]}"#, vec![]),
+        (r#"{"since":["busybox"]}"#, heads(&[&dangling])),
+        (r#"{"since":["busybox"],"before":["app:v1"]}"#, vec![dangling.clone()]),
+    ] {
+        assert_eq!(listed(&engine, &[("filters", filters)]), expected, "{filters}");
+    }
+    let unknown = engine.get(&format!("/images/json{}", query(&[("filters", r#"{"since":["nosuch"]}"#)])));
+    assert_eq!((unknown.status(), unknown.text()), (404, "No such image: nosuch\n".to_owned()));
     for (pattern, expected) in [
         ("app", &ours[1..]),
         ("a*", &ours[1..]),

@@ -1,6 +1,6 @@
 //! `GET /containers/json`: which containers, in which order, with which fields.
 
-use berth_tests::{Engine, merged, query, sh, wait};
+use berth_tests::{Context, Engine, merged, query, sh, volumes, wait};
 use serde_json::{Value, json};
 
 /// The ids of a list.
@@ -67,6 +67,86 @@ fn filters_choose_by_exit_code_status_and_label() {
 }
 
 #[test]
+fn filters_choose_by_image_network_mount_and_port() {
+    let engine = Engine::start();
+    let _ = engine.post("/images/busybox/tag?repo=other&tag=x").expect(201);
+    let built = engine.build(&[], Context::of("FROM busybox\nENV a=b\n")).image();
+    let published = json!({ "80/tcp": [{ "HostPort": "8080" }] });
+    let with = merged(
+        sh("sleep 600"),
+        json!({ "ExposedPorts": { "80/tcp": {}, "53/udp": {} }, "Volumes": { "/made-up": {} },
+                "HostConfig": { "PortBindings": published, "Binds": ["data:/v", "/tmp:/hosts"] } }),
+    );
+    let idle = engine.create(&with);
+    let web = engine.run(&with);
+    let alone = engine.run(&merged(sh("sleep 600"), json!({ "HostConfig": { "NetworkMode": "none" } })));
+    let shared = json!({ "HostConfig": { "NetworkMode": format!("container:{alone}") } });
+    let joined = engine.create(&merged(sh("true"), shared));
+    let child =
+        engine.create(&json!({ "Image": built, "Cmd": ["true"], "HostConfig": { "NetworkMode": "host" } }));
+    let names = [(&idle, "idle"), (&web, "web"), (&alone, "alone"), (&joined, "joined"), (&child, "child")];
+    let image =
+        engine.get("/images/busybox/json").expect(200).json()["Id"].as_str().expect("an id").to_owned();
+    let all = "child joined alone web idle";
+    for (filter, wanted) in [
+        (json!({ "ancestor": ["busybox"] }), all),
+        (json!({ "ancestor": ["other:x"] }), all),
+        (json!({ "ancestor": [image] }), all),
+        (json!({ "ancestor": [format!("sha256:{}", &image[..12])] }), all),
+        (json!({ "ancestor": [built] }), "child"),
+        (json!({ "ancestor": ["other"] }), ""),
+        (json!({ "ancestor": ["BAD!", ""] }), ""),
+        (json!({ "ancestor": ["nosuch", built] }), "child"),
+        (json!({ "network": ["bridge"] }), "web idle"),
+        (json!({ "network": ["none"] }), "alone"),
+        (json!({ "network": ["host", "none"] }), "child alone"),
+        (json!({ "network": ["nosuch"] }), ""),
+        (json!({ "volume": ["data"] }), "web idle"),
+        (json!({ "volume": ["/v"] }), "web idle"),
+        (json!({ "volume": ["/tmp"] }), "web idle"),
+        (json!({ "volume": ["/made-up"] }), "web idle"),
+        (json!({ "volume": ["dat"] }), ""),
+        (json!({ "volume": [""] }), ""),
+        // Ports are those that the list shows: of containers that run.
+        (json!({ "publish": ["8080"] }), "web"),
+        (json!({ "publish": ["8000-9000/tcp"] }), "web"),
+        (json!({ "publish": ["80"] }), ""),
+        (json!({ "publish": ["8080/udp"] }), ""),
+        (json!({ "publish": ["0-65535/udp"] }), ""),
+        (json!({ "expose": ["80"] }), "web"),
+        (json!({ "expose": ["50-60/udp"] }), "web"),
+        (json!({ "expose": ["53"] }), ""),
+        (json!({ "expose": ["8080"] }), ""),
+        (json!({ "publish": ["8080"], "network": ["none"] }), ""),
+        (json!({ "before": [web] }), "idle"),
+        (json!({ "since": [web] }), "child joined alone"),
+        (json!({ "since": [idle, web], "before": [child] }), "joined alone"),
+        (json!({ "before": [idle], "since": [child] }), ""),
+        (json!({ "health": ["none"] }), all),
+        (json!({ "health": ["healthy", "starting", "unhealthy"] }), ""),
+        (json!({ "is-task": ["false"] }), all),
+        (json!({ "is-task": ["true"] }), ""),
+        (json!({ "isolation": ["default"] }), all),
+        (json!({ "isolation": ["hyperv"] }), ""),
+        (json!({ "id": [web[..7]] }), "web"),
+        (json!({ "id": [web[3..9], ""] }), ""),
+        (json!({ "status": ["removing", "dead"] }), ""),
+        (json!({ "name": ["["] }), ""),
+        (json!({ "name": [""], "volume": [] }), all),
+    ] {
+        let listed = ids(&engine, &[("all", "1"), ("filters", &filter.to_string())]);
+        let name = |id: &String| names.iter().find(|(known, _)| *known == id).expect("one of them").1;
+        assert_eq!(listed.iter().map(name).collect::<Vec<_>>().join(" "), wanted, "{filter}");
+    }
+    let filter = json!({ "since": [idle] }).to_string();
+    assert_eq!(ids(&engine, &[("filters", &filter)]), [alone.as_str(), web.as_str()], "those that run");
+    [&idle, &web, &child].into_iter().for_each(|id| engine.remove(id));
+    volumes::forget(&engine, "data");
+    let _ = engine.delete("/images/other:x").expect(200);
+    engine.forget_builds();
+}
+
+#[test]
 fn an_entry_has_the_specified_fields() {
     let engine = Engine::start();
     let body = merged(
@@ -105,12 +185,25 @@ fn bad_parameters_are_refused() {
         ("filters=%5B1%5D", ""),
         ("filters=%7B%22status%22%3A%5B%22nosuch%22%5D%7D", "Unrecognised filter value for status"),
         ("filters=%7B%22exited%22%3A%5B%22abc%22%5D%7D", "abc"),
+        ("filters=%7B%22exited%22%3A%5B%22%22%5D%7D", "exited must be a whole number"),
+        ("filters=%7B%22status%22%3A%5B%22%22%5D%7D", "Unrecognised filter value for status"),
+        ("filters=%7B%22nosuch%22%3A%5B%22x%22%5D%7D", "Invalid filter 'nosuch'"),
+        ("filters=%7B%22label%21%22%3A%5B%5D%7D", "Invalid filter 'label!'"),
+        ("filters=%7B%22image%22%3A%5B%22busybox%22%5D%7D", "Invalid filter 'image'"),
+        ("filters=%7B%22health%22%3A%5B%22well%22%5D%7D", "Invalid filter 'health=well'"),
+        ("filters=%7B%22is-task%22%3A%5B%221%22%5D%7D", "Invalid filter 'is-task=1'"),
+        ("filters=%7B%22isolation%22%3A%5B%22x%22%5D%7D", "Invalid filter 'isolation=x'"),
+        ("filters=%7B%22publish%22%3A%5B%22abc%22%5D%7D", "publish must be a port or a range of ports"),
+        ("filters=%7B%22publish%22%3A%5B%2290-80%22%5D%7D", "not \"90-80\""),
+        ("filters=%7B%22expose%22%3A%5B%22%22%5D%7D", "expose must be a port or a range of ports"),
+        ("filters=%7B%22expose%22%3A%5B%2299999%22%5D%7D", "99999"),
     ] {
         let answer = engine.get(&format!("/containers/json?{parameters}"));
         assert_eq!(answer.status(), 400, "{parameters}: {}", answer.status());
         assert!(answer.text().contains(words), "{parameters}: {}", answer.text());
     }
-    for parameters in ["since=nosuch", "before=nosuch"] {
+    let filter = "filters=%7B%22since%22%3A%5B%22nosuch%22%5D%7D";
+    for parameters in ["since=nosuch", "before=nosuch", filter, &filter.replace("since", "before")] {
         let answer = engine.get(&format!("/containers/json?{parameters}")).expect(404);
         assert_eq!(answer.text(), "no such id: nosuch\n");
     }

@@ -230,15 +230,46 @@ fn paths_are_hidden_and_protected_as_asked() {
 }
 
 #[test]
-fn limits_beside_host_config_are_taken_from_old_clients() {
+fn settings_of_the_host_beside_config_are_taken_from_old_clients() {
     let engine = Engine::start();
-    let body = merged(sh("true"), json!({ "Memory": 67_108_864, "CpuShares": 300, "Cpuset": "0" }));
-    let id = engine.create(&body);
+    let directory = engine.directory().join("shown");
+    std::fs::create_dir(&directory).expect("a directory");
+    std::fs::write(directory.join("file"), "of the host").expect("a file");
+    let limits = json!({ "Memory": 67_108_864, "CpuShares": 300, "Cpuset": "0" });
+    let own = json!({
+        "Binds": [format!("{}:/shown:ro", directory.display())], "CapAdd": ["NET_ADMIN"], "CapDrop": ["CHOWN"],
+        "PortBindings": { "80/tcp": [{ "HostPort": "8080" }] }, "PublishAllPorts": true, "Dns": ["192.0.2.1"],
+        "ExtraHosts": ["other:192.0.2.2"], "RestartPolicy": { "Name": "on-failure", "MaximumRetryCount": 3 },
+        "NetworkMode": "none", "ReadonlyRootfs": true, "VolumeDriver": "local",
+    });
+    let script = "cat /shown/file; grep CapBnd /proc/self/status; ls /sys/class/net; touch /x";
+    let body = merged(sh(script), merged(limits, own.clone()));
+    let id = engine.run(&body);
     let host = engine.inspect(&id)["HostConfig"].clone();
+    for (field, wanted) in own.as_object().expect("an object") {
+        match field.as_str() {
+            // That of `Config`, which has one too.
+            "VolumeDriver" => assert!(host[field].is_null(), "{host}"),
+            "PortBindings" => assert_eq!(host[field]["80/tcp"][0]["HostPort"], "8080"),
+            field => assert_eq!(host[field], *wanted, "{field}"),
+        }
+    }
     assert_eq!(
         (&host["Memory"], &host["CpuShares"], &host["CpusetCpus"]),
         (&json!(67_108_864), &json!(300), &json!("0"))
     );
+    assert_eq!(engine.wait(&id), 1, "the root is read-only");
+    // The default capabilities (a80425fb) without CAP_CHOWN (bit 0) and with CAP_NET_ADMIN (bit 12).
+    assert_eq!(engine.logs(&id).0, "of the hostCapBnd:\t00000000a80435fa\nlo\n");
+    let both = merged(sh("true"), json!({ "Dns": ["192.0.2.1"], "HostConfig": { "NetworkMode": "none" } }));
+    let host = engine.inspect(&engine.create(&both))["HostConfig"].clone();
+    assert_eq!(
+        (&host["Dns"], &host["NetworkMode"]),
+        (&json!(null), &json!("none")),
+        "HostConfig counts alone"
+    );
+    let refused = engine.post_json("/containers/create", &merged(sh("true"), json!({ "Binds": "/tmp" })));
+    assert_eq!(refused.status(), 500, "{}", refused.text());
 }
 
 #[test]

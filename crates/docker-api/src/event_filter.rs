@@ -6,6 +6,31 @@ use model::{ContainerId, Event, ResourceKind};
 
 use super::filters::Filters;
 
+/// The filters of events; any other is refused.
+const NAMES: [&str; 14] = [
+    "config",
+    "container",
+    "daemon",
+    "event",
+    "image",
+    "label",
+    "network",
+    "node",
+    "plugin",
+    "scope",
+    "secret",
+    "service",
+    "type",
+    "volume",
+];
+/// Things of clusters and plugins, of which no event tells.
+const NEVER: [&str; 5] = ["config", "node", "plugin", "secret", "service"];
+
+/// A listener asks for a filter that there is not.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Invalid filter '{0}'")]
+pub(super) struct UnknownFilter(String);
+
 /// A listener's filters, with containers' names resolved when it began to listen.
 pub(super) struct EventFilter {
     filters: Filters,
@@ -15,10 +40,19 @@ pub(super) struct EventFilter {
 
 impl EventFilter {
     /// Takes filters, and what finds a container by a client's word.
-    pub(super) fn new(filters: Filters, find: impl Fn(&str) -> Option<ContainerId>) -> Self {
+    ///
+    /// # Errors
+    /// [`UnknownFilter`] for a filter that there is not.
+    pub(super) fn new(
+        filters: Filters,
+        find: impl Fn(&str) -> Option<ContainerId>,
+    ) -> Result<Self, UnknownFilter> {
+        if let Some(unknown) = filters.as_map().keys().find(|name| !NAMES.contains(&name.as_str())) {
+            return Err(UnknownFilter(unknown.clone()));
+        }
         let asked = filters.values("container").iter();
         let containers = asked.filter_map(|asked| Some((asked.clone(), find(asked)?))).collect();
-        Self { filters, containers }
+        Ok(Self { filters, containers })
     }
 
     /// Whether the listener wants this event.
@@ -27,6 +61,12 @@ impl EventFilter {
             && self.any("type", |wanted| wanted == kind_word(event.kind))
             && self.any("container", |wanted| self.is_container(event, wanted))
             && self.any("image", |wanted| is_image(event, wanted))
+            && self.any("volume", |wanted| is_named(event, ResourceKind::Volume, wanted))
+            && self.any("network", |wanted| is_named(event, ResourceKind::Network, wanted))
+            && self.any("daemon", |wanted| is_named(event, ResourceKind::Daemon, wanted))
+            // All that happens, happens on this host.
+            && self.any("scope", |wanted| wanted == "local")
+            && NEVER.into_iter().all(|name| self.filters.values(name).is_empty())
             && self.filters.values("label").iter().all(|wanted| has_label(event, wanted))
     }
 
@@ -48,6 +88,12 @@ impl EventFilter {
         (!wanted.is_empty() && event.actor.id.starts_with(wanted))
             || name == Some(wanted.strip_prefix('/').unwrap_or(wanted))
     }
+}
+
+/// Whether an event is about the thing of this kind with this name, id or beginning of an id.
+fn is_named(event: &Event, kind: ResourceKind, wanted: &str) -> bool {
+    let name = event.actor.attributes.get("name").map(String::as_str);
+    event.kind == kind && !wanted.is_empty() && (name == Some(wanted) || event.actor.id.starts_with(wanted))
 }
 
 /// `exec_start: ls` is an `exec_start`.
@@ -117,7 +163,7 @@ mod tests {
     }
 
     fn fits(filters: &str, event: &Event) -> bool {
-        EventFilter::new(Filters::parse(filters).expect(filters), |_| None).fits(event)
+        EventFilter::new(Filters::parse(filters).expect(filters), |_| None).expect(filters).fits(event)
     }
 
     #[test]
@@ -135,7 +181,7 @@ mod tests {
             r#"{"image":["busybox:latest"]}"#,
             r#"{"label":["a"]}"#,
             r#"{"label":["a=b"]}"#,
-            r#"{"nonsense":["x"]}"#,
+            r#"{"scope":["local"]}"#,
         ] {
             assert!(fits(yes, &die), "{yes}");
         }
@@ -147,6 +193,9 @@ mod tests {
             r#"{"image":["busybox:v2"]}"#,
             r#"{"label":["a=c"]}"#,
             r#"{"container":["web"],"event":["start"]}"#,
+            r#"{"scope":["swarm"]}"#,
+            r#"{"volume":["web"]}"#,
+            r#"{"node":["web"]}"#,
         ] {
             assert!(!fits(no, &die), "{no}");
         }
@@ -161,6 +210,7 @@ mod tests {
         let filter = EventFilter::new(filters, |name| {
             (name == "web").then(|| ContainerId::parse(&now).expect("an id"))
         });
+        let filter = filter.expect("a known filter");
         let die = |id: &str| event(ResourceKind::Container, "die", id, &[("name", "web")]);
         assert!(filter.fits(&die(&now)));
         assert!(!filter.fits(&die(&former)));
@@ -176,5 +226,31 @@ mod tests {
             assert!(!fits(&format!(r#"{{"image":["{no}/"]}}"#), &tag), "{no}");
         }
         assert!(!fits(r#"{"container":["x"]}"#, &tag), "image events are no container's");
+    }
+
+    #[test]
+    fn volumes_and_networks_by_name_and_id() {
+        let made = event(ResourceKind::Network, "create", "abcdef", &[("name", "own")]);
+        for (filters, wanted) in [
+            (r#"{"network":["own"]}"#, true),
+            (r#"{"network":["abc"]}"#, true),
+            (r#"{"network":["ow"]}"#, false),
+            (r#"{"network":[""]}"#, false),
+            (r#"{"volume":["own"]}"#, false),
+            (r#"{"daemon":["own"]}"#, false),
+        ] {
+            assert_eq!(fits(filters, &made), wanted, "{filters}");
+        }
+        let mounted = event(ResourceKind::Volume, "mount", "data", &[]);
+        assert!(fits(r#"{"volume":["data"]}"#, &mounted));
+    }
+
+    #[test]
+    fn a_filter_that_there_is_not_is_refused() {
+        for filters in [r#"{"nonsense":["x"]}"#, r#"{"event":["die"],"Event":[]}"#] {
+            let refused = EventFilter::new(Filters::parse(filters).expect(filters), |_| None);
+            let error = refused.err().expect(filters).to_string();
+            assert!(["Invalid filter 'nonsense'", "Invalid filter 'Event'"].contains(&&*error), "{error}");
+        }
     }
 }

@@ -4,10 +4,12 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use model::{Digest, ErrorKind, split_tag};
+use model::{Digest, ErrorKind, Timestamp, split_tag};
 use serde::{Serialize, Serializer};
 
+use crate::error::Error;
 use crate::glob;
+use crate::resolve::find;
 use crate::store::{ImageRecord, Store};
 
 /// What an unnamed image shows as its tag.
@@ -26,6 +28,12 @@ pub struct ListFilter {
     pub dangling: bool,
     /// Only images with all these labels: `key` or `key=value`.
     pub labels: Vec<String>,
+    /// Only names that match one of these patterns: a repository, or one with a tag or digest.
+    pub references: Vec<String>,
+    /// Only images made before each of these.
+    pub before: Vec<String>,
+    /// Only images made after each of these.
+    pub since: Vec<String>,
 }
 
 /// A filter that the list does not know.
@@ -45,16 +53,25 @@ impl ListFilter {
     /// Takes the query `filters` over, decoded to its values by name.
     ///
     /// # Errors
-    /// [`UnknownFilter`] for any but `dangling` and `label`.
+    /// [`UnknownFilter`] for any but `dangling`, `label`, `reference`, `before` and `since`.
     pub fn apply(&mut self, filters: &BTreeMap<String, Vec<String>>) -> Result<(), UnknownFilter> {
         for (name, values) in filters {
             match name.as_str() {
                 "dangling" => self.dangling = values.iter().any(|value| value.eq_ignore_ascii_case("true")),
                 "label" => self.labels.clone_from(values),
+                "reference" => self.references.clone_from(values),
+                "before" => self.before.clone_from(values),
+                "since" => self.since.clone_from(values),
                 _ => return Err(UnknownFilter(name.clone())),
             }
         }
         Ok(())
+    }
+
+    /// Whether the reference filter, where there is one, lets a name through.
+    fn names(&self, repository: &str, name: &str) -> bool {
+        let fits = |pattern: &String| glob::matches(pattern, name) || glob::matches(pattern, repository);
+        self.references.is_empty() || self.references.iter().any(fits)
     }
 }
 
@@ -83,9 +100,15 @@ fn shared<S: Serializer>(
 
 impl Store {
     /// Lists images, the newest first.
-    #[must_use]
-    pub fn list(&self, filter: &ListFilter) -> Vec<ListedImage> {
+    ///
+    /// # Errors
+    /// [`Error::NoSuchImage`] or [`Error::AmbiguousId`] for an image that others are to be older or newer than.
+    pub fn list(&self, filter: &ListFilter) -> Result<Vec<ListedImage>, Error> {
         let index = self.index();
+        let made = |texts: &[String]| -> Result<Vec<Timestamp>, Error> {
+            texts.iter().map(|text| find(&index, text).map(|(image, _)| image.created)).collect()
+        };
+        let (before, since) = (made(&filter.before)?, made(&filter.since)?);
         let (pattern, tag_pattern) = filter.name.as_deref().map_or((None, None), |name| {
             let (repository, tag) = split_tag(name);
             (Some(repository), tag)
@@ -94,13 +117,23 @@ impl Store {
         let tag_matches = |tag: &str| tag_pattern.is_none_or(|pattern| glob::matches(pattern, tag));
         let mut tags: HashMap<Digest, Vec<String>> = HashMap::new();
         for (repository, names) in &index.tags {
-            for (tag, image) in names.iter().filter(|(tag, _)| matches(repository) && tag_matches(tag)) {
+            let wanted = |tag: &str| {
+                matches(repository)
+                    && tag_matches(tag)
+                    && filter.names(repository, &format!("{repository}:{tag}"))
+            };
+            for (tag, image) in names.iter().filter(|(tag, _)| wanted(tag)) {
                 tags.entry(*image).or_default().push(format!("{repository}:{tag}"));
             }
         }
         let mut digests: HashMap<Digest, Vec<String>> = HashMap::new();
         for (repository, names) in &index.digests {
-            for (digest, image) in names.iter().filter(|_| matches(repository) && tag_pattern.is_none()) {
+            let wanted = |digest: &Digest| {
+                matches(repository)
+                    && tag_pattern.is_none()
+                    && filter.names(repository, &format!("{repository}@{digest}"))
+            };
+            for (digest, image) in names.iter().filter(|(digest, _)| wanted(digest)) {
                 digests.entry(*image).or_default().push(format!("{repository}@{digest}"));
             }
         }
@@ -111,16 +144,19 @@ impl Store {
             let wanted = if filter.dangling {
                 !named && head
             } else {
-                named || (filter.name.is_none() && (filter.all || head))
+                let any_name = filter.name.is_none() && filter.references.is_empty();
+                named || (any_name && (filter.all || head))
             };
-            wanted && filter.labels.iter().all(|label| has_label(image, label))
+            wanted
+                && before.iter().all(|other| image.created < *other)
+                && since.iter().all(|other| image.created > *other)
+                && filter.labels.iter().all(|label| has_label(image, label))
         };
         let mut images: Vec<&Arc<ImageRecord>> = index.images.values().filter(shown).collect();
         images.sort_unstable_by_key(|image| (Reverse(image.created.unix_seconds()), Reverse(image.sequence)));
-        images
-            .into_iter()
-            .map(|image| listed(image, tags.remove(&image.id), digests.remove(&image.id)))
-            .collect()
+        let entry =
+            |image: &Arc<ImageRecord>| listed(image, tags.remove(&image.id), digests.remove(&image.id));
+        Ok(images.into_iter().map(entry).collect())
     }
 
     /// How many images there are, those others are built on included.

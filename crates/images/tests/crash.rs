@@ -60,7 +60,7 @@ fn check(root: &Path) -> usize {
     let store = Store::open(root).expect("the store opens");
     let all = ListFilter { all: true, ..ListFilter::default() };
     let mut layers = std::collections::BTreeSet::new();
-    for listed in store.list(&all) {
+    for listed in store.list(&all).expect("the list") {
         let image = store.resolve(&listed.id).expect("its config is there");
         for layer in store.layers(&image).expect("its layers are there") {
             let mut tar = Vec::new();

@@ -66,7 +66,7 @@ impl Fixture {
     }
 
     fn ids(&self, filter: &ListFilter) -> Vec<String> {
-        self.store.list(filter).into_iter().map(|image| image.id).collect()
+        self.store.list(filter).expect("the list").into_iter().map(|image| image.id).collect()
     }
 
     fn remove(&self, name: &str, force: bool, uses: &[ImageUse]) -> Result<Vec<Removal>, String> {
@@ -122,10 +122,10 @@ fn the_list_shows_heads_and_names_and_filters_them() {
     let dangling = ListFilter { all: true, dangling: true, ..ListFilter::default() };
     assert_eq!(fixture.ids(&dangling), [id(&head)]);
     let named = |pattern: &str| ListFilter { name: Some(pattern.to_owned()), ..ListFilter::default() };
-    let listed = fixture.store.list(&named("a*"));
+    let listed = fixture.store.list(&named("a*")).expect("the list");
     assert_eq!(listed[0].repo_tags, ["app:other", "app:v1"]);
     assert_eq!(listed.len(), 1);
-    assert_eq!(fixture.store.list(&named("app:v*"))[0].repo_tags, ["app:v1"]);
+    assert_eq!(fixture.store.list(&named("app:v*")).expect("the list")[0].repo_tags, ["app:v1"]);
     assert_eq!(fixture.ids(&named("app:x")), [""; 0]);
     assert_eq!(fixture.ids(&named("127.0.0.1:5000/*/app")), [id(&base)]);
     let labelled = |label: &str| ListFilter { labels: vec![label.to_owned()], ..ListFilter::default() };
@@ -133,7 +133,7 @@ fn the_list_shows_heads_and_names_and_filters_them() {
     assert_eq!(fixture.ids(&labelled("a=2")), [""; 0]);
     assert_eq!(fixture.ids(&labelled("a")).len(), 2);
 
-    let listed = fixture.store.list(&all);
+    let listed = fixture.store.list(&all).expect("the list");
     assert_eq!((listed[0].size, listed[0].virtual_size), (2, 3));
     assert_eq!((listed[1].size, listed[1].virtual_size), (0, 1));
     assert_eq!(listed[0].parent_id, id(&middle));

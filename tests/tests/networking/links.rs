@@ -198,6 +198,8 @@ fn a_link_goes_when_it_or_its_target_is_removed() {
     let _ = engine.get("/containers/web/two/json").expect(404);
     let _ = engine.post("/containers/web/restart?t=0").expect(204);
     assert!(!engine.exec(&web, &["env"]).stdout.contains("TWO_"), "it starts without");
+    let _ = engine.delete("/containers/web/three?link=1").expect(204);
+    assert_eq!(engine.inspect(&web)["HostConfig"]["Links"], json!(null), "none is left");
 }
 
 #[test]

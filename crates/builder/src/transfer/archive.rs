@@ -8,8 +8,8 @@ use std::fs::File;
 use std::io::{self, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
-use images::Space;
 use images::tar::{self, ArchiveError, Entry, EntryKind, Reader};
+use images::{Compression, Space};
 
 use sys::bounded_read;
 
@@ -72,11 +72,22 @@ fn open_stream<'a>(
     images::decompress(stream).map(Some).map_err(failed)
 }
 
-/// Whether the first block, decompressed, is a tar header.
+/// Whether the first block, decompressed, is a tar header. What is compressed is an archive too when it holds
+/// nothing: no byte, or the zeros at the end of a tar alone. A file without a byte is a file like others.
 fn holds_tar(stream: &mut (impl Read + Send)) -> bool {
-    let Ok(mut stream) = images::decompress(stream) else { return false };
-    let mut block = [0_u8; tar::BLOCK];
-    stream.read_exact(&mut block).is_ok() && tar::is_header(&block)
+    let Ok((compression, stream)) = images::peek(stream) else { return false };
+    let Ok(stream) = images::decoder(compression, stream) else { return false };
+    let mut block = Vec::with_capacity(tar::BLOCK);
+    if stream.take(tar::BLOCK as u64).read_to_end(&mut block).is_err() {
+        return false;
+    }
+    match <&[u8; tar::BLOCK]>::try_from(block.as_slice()) {
+        Ok(header) if tar::is_header(header) => true,
+        whole => {
+            let is_whole = whole.is_ok() || block.is_empty();
+            compression != Compression::Identity && is_whole && block.iter().all(|byte| *byte == 0)
+        }
+    }
 }
 
 /// Unpacks a plain tar into the directory at `position`.

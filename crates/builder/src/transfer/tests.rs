@@ -228,6 +228,14 @@ fn add_unpacks_archives_and_copy_does_not() {
             "{name}"
         );
     }
+    for kind in ["gzip", "bzip2", "xz", "zstd"] {
+        for nothing in [Vec::new(), vec![0; 512], vec![0; 10240]] {
+            let archive = context("FROM base\nADD a /t/").file("a", compressed(kind, &nothing));
+            assert_eq!(added(&fixture, archive), ["t/ 755 0:0"], "{kind} of {} zeros", nothing.len());
+        }
+        let archive = context("FROM base\nADD a /t/").file("a", compressed(kind, &[0; 511]));
+        assert!(added(&fixture, archive)[1].starts_with("t/a 644 0:0 "), "no tar ends so: {kind}");
+    }
     let cut = context("FROM base\nADD a /t/").file("a", &inner[..inner.len() - 2600]);
     assert!(fixture.stream_of(cut).contains("ERROR cannot unpack a: "), "truncated");
 }

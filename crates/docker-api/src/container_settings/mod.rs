@@ -50,7 +50,7 @@ pub(crate) fn from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerSet
     let object = json::object(body).map_err(wrong)?;
     let fields = object.as_object().cloned().unwrap_or_default();
     let given = field(&fields, "HostConfig").filter(|value| !value.is_null()).cloned();
-    unsupported::refuse(&fields, given.as_ref())?;
+    unsupported::refuse(&fields, given.as_ref().unwrap_or(&object))?;
     let is_empty = fields.keys().all(|key| key.eq_ignore_ascii_case("HostConfig"));
     let config: Config = json::from_object(object.clone()).map_err(wrong)?;
     let mut host = match given {
@@ -58,7 +58,7 @@ pub(crate) fn from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerSet
             let host = json::from_object(Value::Object(Map::from_iter([("HostConfig".to_owned(), host)])));
             host.map(|Wrapped { host_config }| host_config).map_err(wrong)?
         }
-        None => HostConfig::default(),
+        None => host_beside_config(&object)?,
     };
     take_from_beside(&mut host, json::from_object(object).map_err(wrong)?);
     if !version.cpu_shares_are_checked() && host.cpu_shares > 0 {
@@ -68,6 +68,13 @@ pub(crate) fn from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerSet
         return Err(ApiError::invalid("Config cannot be empty in order to create a container"));
     }
     read::settings(config, host)
+}
+
+/// The settings of the host that very old clients write between those of `Config`, without a `HostConfig`.
+fn host_beside_config(object: &Value) -> Result<HostConfig, ApiError> {
+    let host: HostConfig = json::from_object(object.clone()).map_err(wrong)?;
+    // `Config` has a field of this name too.
+    Ok(HostConfig { volume_driver: String::new(), ..host })
 }
 
 /// Reads the body of a start of old clients: the settings of the host, alone or within an object. One that

@@ -6,6 +6,7 @@ mod create;
 mod files;
 mod inspect;
 mod list;
+mod list_filter;
 mod logs;
 mod stats;
 mod top;

@@ -21,14 +21,14 @@ const OF_HOST: [(&str, &str); 10] = [
     ("KernelMemoryTCP", "the kernel has no such limit any more"),
 ];
 
-/// Refuses what a create's body asks for and nothing here can do.
-pub(crate) fn refuse(body: &Map<String, Value>, host: Option<&Value>) -> Result<(), ApiError> {
+/// Refuses what a create's body, and the settings of the host in it, ask for and nothing here can do.
+pub(crate) fn refuse(body: &Map<String, Value>, host: &Value) -> Result<(), ApiError> {
     if field(body, "NetworkingConfig").is_some_and(|value| !is_blank(value)) {
         return Err(ApiError::invalid(format!(
             "NetworkingConfig is not supported by API {MAX}: use HostConfig.NetworkMode, Links and MacAddress"
         )));
     }
-    host.map_or(Ok(()), refuse_of_host)
+    refuse_of_host(host)
 }
 
 /// Refuses what a `HostConfig` asks for and nothing here can do.
@@ -67,7 +67,7 @@ mod tests {
 
     fn refused(body: Value) -> bool {
         let body = body.as_object().expect("an object");
-        refuse(body, body.get("HostConfig")).is_err()
+        refuse(body, body.get("HostConfig").unwrap_or(&Value::Null)).is_err()
     }
 
     #[test]

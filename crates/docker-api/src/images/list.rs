@@ -1,5 +1,6 @@
 //! `GET /images/json`
 
+use engine::Error;
 use engine::images::ListFilter;
 use http::StatusCode;
 
@@ -15,5 +16,5 @@ pub(super) fn list(call: &Call<'_>) -> Handled {
         ..ListFilter::default()
     };
     filter.apply(filters.as_map()).map_err(|error| refused(&error))?;
-    Reply::json(StatusCode::OK, &call.engine.images.store().list(&filter))
+    Reply::json(StatusCode::OK, &call.engine.images.store().list(&filter).map_err(Error::Image)?)
 }

@@ -35,6 +35,7 @@ pub(super) async fn events(call: Call<'_>) -> Handled {
     let filter = EventFilter::new(filters, |reference| {
         call.engine.containers.find(reference).ok().map(|found| found.id().clone())
     });
+    let filter = filter.map_err(|error| ApiError::invalid(error.to_string()))?;
     let Subscription { past, live } = call.engine.events.subscribe();
     let mut listener = Listener { live, span, filter };
     let departure = call.exchange.departure();
@@ -191,7 +192,8 @@ mod tests {
         let moment = |seconds| Timestamp::from_unix(seconds, 0).expect("moment");
         let span = Span { since: since.map(moment), until: until.map(moment) };
         let Subscription { past, live } = events.subscribe();
-        (Listener { live, span, filter: EventFilter::new(Filters::default(), |_| None) }, past)
+        let filter = EventFilter::new(Filters::default(), |_| None).expect("no filter is fine");
+        (Listener { live, span, filter }, past)
     }
 
     fn emit(events: &engine::Events, action: &str) {

@@ -17,7 +17,7 @@ pub(super) use exec::ExecInspection;
 pub(super) use moment::parse_moment;
 pub(super) use stats::WireStats;
 pub(super) use status::status_text;
-pub(super) use summary::ContainerSummary;
+pub(super) use summary::{ContainerSummary, WirePort, shown_ports};
 
 /// The answer of create.
 #[derive(Debug, Serialize)]

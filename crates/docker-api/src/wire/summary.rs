@@ -36,14 +36,14 @@ struct NetworkModeOnly {
 /// A port of a container, published or only exposed.
 #[derive(Debug, Serialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "PascalCase")]
-struct WirePort {
+pub(crate) struct WirePort {
     #[serde(rename = "IP", skip_serializing_if = "String::is_empty")]
     ip: String,
-    private_port: u16,
+    pub(crate) private_port: u16,
     #[serde(skip_serializing_if = "is_zero_port")]
-    public_port: u16,
+    pub(crate) public_port: u16,
     #[serde(rename = "Type")]
-    kind: String,
+    pub(crate) kind: String,
 }
 
 const fn is_zero(value: &u64) -> bool {
@@ -65,7 +65,7 @@ impl<'a> ContainerSummary<'a> {
             image: &record.settings.image,
             command: command(record),
             created: record.created.unix_seconds(),
-            ports: ports(record),
+            ports: shown_ports(record),
             size_rw: sizes.0,
             size_root_fs: sizes.1,
             labels: &record.settings.labels,
@@ -89,7 +89,8 @@ fn command(record: &Record) -> String {
     command
 }
 
-fn ports(record: &Record) -> Vec<WirePort> {
+/// The ports of a container that runs: the published ones, then those that it only exposes.
+pub(crate) fn shown_ports(record: &Record) -> Vec<WirePort> {
     if !record.is_running() {
         return Vec::new();
     }

@@ -242,7 +242,8 @@ impl Networking {
     }
 }
 
-/// A container's links as inspect shows them, `/target:/parent/alias`, by the present names.
+/// A container's links as inspect shows them, `/target:/parent/alias`, by the present names; none when none
+/// is left.
 pub(crate) fn link_entries(directory: &Directory, record: &Record) -> Option<Vec<String>> {
     let entries = record.settings.host.links.as_ref()?;
     let shown = entries.iter().filter_map(|link| {
@@ -250,7 +251,7 @@ pub(crate) fn link_entries(directory: &Directory, record: &Record) -> Option<Vec
         let target = directory.get(record.links.get(alias)?)?;
         Some(format!("/{}:/{}/{alias}", target.record().name, record.name))
     });
-    Some(shown.collect())
+    Some(shown.collect()).filter(|shown: &Vec<String>| !shown.is_empty())
 }
 
 /// The ports that a container's program listens on.

@@ -1,4 +1,6 @@
-//! The images that were built on another one: where a build's cache looks.
+//! The images that were built on another one: where a build's cache and the filter `ancestor` look.
+
+use std::collections::HashSet;
 
 use model::Digest;
 
@@ -36,5 +38,13 @@ impl Store {
             .map_err(Error::database("note a pulled image"))?;
         self.shared.index_mut().pulled.insert(id);
         Ok(())
+    }
+
+    /// An image with all that were built upon it here, and upon those.
+    #[must_use]
+    pub fn descendants(&self, id: &Digest) -> HashSet<Digest> {
+        let index = self.index();
+        let line = |image: &Digest| std::iter::successors(Some(*image), |id| index.images.get(id)?.parent);
+        index.images.keys().filter(|image| line(image).any(|above| above == *id)).copied().collect()
     }
 }
