@@ -1,7 +1,8 @@
-//! The streams of long work: one object a line, each ended by `\r\n`, one object a chunk, whatever it tells of.
+//! Streams of objects. Those of long work: one object a line, each ended by `\r\n`, one object a chunk, whatever it
+//! tells of. Events: one a line and a chunk.
 
 use berth_tests::registry::{Content, Reply, Server, tar_of};
-use berth_tests::{Context, Engine, query, rootfs};
+use berth_tests::{Context, Engine, query, rootfs, sh};
 use serde_json::Value;
 
 const TAR: [(&str, &str); 1] = [("Content-Type", "application/x-tar")];
@@ -51,6 +52,31 @@ fn every_object_is_a_line_and_a_chunk() {
     assert_eq!(failed.last().expect("an object")["errorDetail"]["code"], 3);
     drop(server);
     engine.forget_builds();
+}
+
+#[test]
+fn every_event_is_a_chunk() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("true"));
+    assert_eq!(engine.wait(&id), 0);
+    for number in 0..200 {
+        let _ = engine.post(&format!("/containers/{id}/rename?name=n{number}")).expect(204);
+    }
+    engine.remove(&id);
+    let (head, mut stream) = engine.open("GET", "/events?since=1&until=1", &[], b"");
+    assert_eq!(head.status, 200);
+    assert_eq!(stream.read_chunk().expect("the end"), None, "nothing is so old");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time").as_secs();
+    let (_, mut stream) = engine.open("GET", &format!("/events?since=1&until={now}"), &[], b"");
+    let mut count = 0;
+    while let Some(chunk) = stream.read_chunk().expect("a chunk") {
+        let text = String::from_utf8(chunk).expect("UTF-8");
+        let line = text.strip_suffix('\n').expect("a line");
+        let event: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {text:?}"));
+        assert!(event["time"].is_u64(), "{text}");
+        count += 1;
+    }
+    assert!(count > 200, "{count} events");
 }
 
 #[test]

@@ -1,8 +1,8 @@
-"""Drives an engine with docker-py 2.7.0 at API 1.20: run, logs, exec, attach, cp, build, events.
+"""Drives an engine with docker-py 2.7.0 at API 1.20: run, logs, exec, attach, cp, pull, build, events.
 
-    drive.py unix:///path/to/engine.sock
+    drive.py unix:///path/to/engine.sock registry/name:tag
 
-The engine has the image busybox. Anything that is not as it should be ends this with an exception.
+The engine has the image busybox and reaches the registry. Anything that is not as it should be ends this with an exception.
 """
 
 import io
@@ -139,6 +139,16 @@ def copy(container):
     raises(NotFound, lambda: container.get_archive("/nosuch"))
 
 
+def pull(name):
+    repository, tag = name.rsplit(":", 1)
+    image = client.images.pull(repository, tag=tag)
+    same(image.tags, [name])
+    said = list(api.pull(repository, tag=tag, stream=True, decode=True))
+    assert "up to date" in said[-1]["status"], said
+    client.images.remove(name)
+    raises(NotFound, lambda: client.images.get(name))
+
+
 def build():
     image = client.images.build(fileobj=io.BytesIO(b"FROM busybox\nLABEL made=py\n"), tag="py:built", rm=True)
     same(image.labels, {"made": "py"})
@@ -173,6 +183,7 @@ def main():
     execs(container)
     attach()
     copy(container)
+    pull(sys.argv[2])
     build()
     events()
     container.stop(timeout=0)

@@ -1,8 +1,8 @@
-// Drives an engine with dockerode: run, logs, exec, attach, cp, build, events.
+// Drives an engine with dockerode: run, logs, exec, attach, cp, pull, build, events.
 //
-//     NODE_PATH=…/node_modules node drive.js /path/to/engine.sock v1.20
+//     NODE_PATH=…/node_modules node drive.js /path/to/engine.sock v1.20 registry/name:tag
 //
-// The engine has the image busybox. Anything that is not as it should be ends this with an exception.
+// The engine has the image busybox and reaches the registry. Anything that is not as it should be ends this with an exception.
 
 const assert = require('node:assert/strict');
 const { PassThrough } = require('node:stream');
@@ -10,7 +10,7 @@ const zlib = require('node:zlib');
 const Docker = require('dockerode');
 const tar = require('tar-stream');
 
-const [socketPath, version] = process.argv.slice(2);
+const [socketPath, version, remote] = process.argv.slice(2);
 const docker = new Docker({ socketPath, version });
 
 /** Everything that a stream brings. */
@@ -147,12 +147,26 @@ async function copy(container) {
   await refused(404, container.getArchive({ path: '/nosuch' }));
 }
 
+/** The objects of a stream of work. */
+async function followed(progress) {
+  return new Promise((done, failed) => {
+    docker.modem.followProgress(progress, (error, lines) => (error ? failed(error) : done(lines)));
+  });
+}
+
+async function pull() {
+  const lines = await followed(await docker.pull(remote));
+  assert.ok(lines.some((line) => line.progressDetail?.current > 0), JSON.stringify(lines));
+  const image = docker.getImage(remote);
+  assert.deepEqual((await image.inspect()).RepoTags, [remote]);
+  await image.remove();
+  await refused(404, image.inspect());
+}
+
 async function build() {
   const context = await packed({ Dockerfile: 'FROM busybox\nLABEL made=node\n' });
   const progress = await docker.buildImage(zlib.gzipSync(context), { t: 'node:built' });
-  const lines = await new Promise((done, failed) => {
-    docker.modem.followProgress(progress, (error, lines) => (error ? failed(error) : done(lines)));
-  });
+  const lines = await followed(progress);
   assert.match(lines.map((line) => line.stream ?? '').join(''), /Successfully built/);
   const image = docker.getImage('node:built');
   assert.deepEqual((await image.inspect()).Config.Labels, { made: 'node' });
@@ -181,6 +195,7 @@ async function main() {
   await execs(container);
   await attach();
   await copy(container);
+  await pull();
   await build();
   await events();
   await container.stop({ t: 0 });

@@ -77,10 +77,8 @@ fn open_stream<'a>(
 fn holds_tar(stream: &mut (impl Read + Send)) -> bool {
     let Ok((compression, stream)) = images::peek(stream) else { return false };
     let Ok(stream) = images::decoder(compression, stream) else { return false };
-    let mut block = Vec::with_capacity(tar::BLOCK);
-    if stream.take(tar::BLOCK as u64).read_to_end(&mut block).is_err() {
-        return false;
-    }
+    let length = tar::BLOCK as u64;
+    let Ok(block) = bounded_read::read_stream(stream.take(length), length) else { return false };
     match <&[u8; tar::BLOCK]>::try_from(block.as_slice()) {
         Ok(header) if tar::is_header(header) => true,
         whole => {

@@ -15,8 +15,8 @@ use crate::{ApiError, Call, Handled, Reply};
 
 use super::super::event_filter::EventFilter;
 
-/// Events that happen at once go out in pieces of at most about this size.
-const PIECE: usize = 64 * 1024;
+/// The most events that go out at once, each as a chunk of its own: some clients take a chunk for an event.
+const MOST_AT_ONCE: usize = 128;
 /// The line that tells a listener why it hears no more.
 const OVERFLOW: &[u8] =
     b"{\"status\":\"overflow\",\"id\":\"\",\"Type\":\"daemon\",\"Action\":\"overflow\"}\n";
@@ -41,7 +41,7 @@ pub(super) async fn events(call: Call<'_>) -> Handled {
     let departure = call.exchange.departure();
     // The head goes out at once: clients wait for it before they start what they want to next_batch of.
     let (_, output) = call.exchange.begin(StatusCode::OK, &json_fields()).await?;
-    output.write(&listener.lines_of(&past)).await?;
+    output.write_each(&listener.lines_of(&past)).await?;
     let end = tokio::time::sleep(span.left());
     tokio::pin!(departure, end);
     loop {
@@ -52,7 +52,7 @@ pub(super) async fn events(call: Call<'_>) -> Handled {
             batch = listener.next_batch() => batch,
             _ = &mut departure => return Err(ApiError::Gone),
         };
-        output.write(&batch.lines).await?;
+        output.write_each(&batch.lines).await?;
         match batch.ending {
             None => {}
             Some(Ending::Until) => break,
@@ -76,8 +76,9 @@ enum Ending {
 }
 
 /// Events that came at once, and whether they are the last.
+#[derive(Debug)]
 struct Batch {
-    lines: Vec<u8>,
+    lines: Vec<Vec<u8>>,
     ending: Option<Ending>,
 }
 
@@ -94,20 +95,19 @@ impl Listener {
     }
 
     /// The past events that are asked for: none without `since`.
-    fn lines_of(&self, past: &[Arc<PublishedEvent>]) -> Vec<u8> {
-        let mut lines = Vec::new();
-        if let Some(since) = self.span.since {
-            let wanted = past.iter().filter(|event| event.time >= since && self.wants(event));
-            wanted.for_each(|event| write_line(&mut lines, event));
-        }
-        lines
+    fn lines_of(&self, past: &[Arc<PublishedEvent>]) -> Vec<Vec<u8>> {
+        let Some(since) = self.span.since else { return Vec::new() };
+        past.iter()
+            .filter(|event| event.time >= since && self.wants(event))
+            .map(|event| line(event))
+            .collect()
     }
 
     /// Waits for the next event, and takes those that are there with it.
     async fn next_batch(&mut self) -> Batch {
         let mut lines = Vec::new();
         match self.live.recv().await {
-            Ok(event) if self.wants(&event) => write_line(&mut lines, &event),
+            Ok(event) if self.wants(&event) => lines.push(line(&event)),
             Ok(_) => {}
             Err(RecvError::Lagged(_)) => return Batch { lines, ending: Some(Ending::TooSlow) },
             Err(RecvError::Closed) => return Batch { lines, ending: Some(Ending::Until) },
@@ -121,36 +121,36 @@ impl Listener {
     fn last_batch(&mut self) -> Batch {
         let mut batch = self.drain(Vec::new(), Ending::Until);
         if batch.ending == Some(Ending::Until) {
-            for event in self.live.take_undelivered().iter().filter(|event| self.wants(event)) {
-                write_line(&mut batch.lines, event);
-            }
+            let late = self.live.take_undelivered();
+            batch.lines.extend(late.iter().filter(|event| self.wants(event)).map(|event| line(event)));
         }
         batch
     }
 
-    /// Takes the events that are there, up to a piece of some size.
-    fn drain(&mut self, mut lines: Vec<u8>, ending: Ending) -> Batch {
-        while lines.len() < PIECE {
+    /// Takes the events that are there, as many as go out at once.
+    fn drain(&mut self, mut lines: Vec<Vec<u8>>, ending: Ending) -> Batch {
+        while lines.len() < MOST_AT_ONCE {
             match self.live.try_recv() {
-                Ok(event) if self.wants(&event) => write_line(&mut lines, &event),
+                Ok(event) if self.wants(&event) => lines.push(line(&event)),
                 Ok(_) => {}
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,
                 Err(TryRecvError::Lagged(_)) => return Batch { lines, ending: Some(Ending::TooSlow) },
             }
         }
-        // A full piece is followed by another.
-        let ending = (lines.len() < PIECE).then_some(ending);
+        // A full batch is followed by another.
+        let ending = (lines.len() < MOST_AT_ONCE).then_some(ending);
         Batch { lines, ending }
     }
 }
 
-fn write_line(lines: &mut Vec<u8>, event: &PublishedEvent) {
-    lines.extend_from_slice(event.line(|event| {
+fn line(event: &PublishedEvent) -> Vec<u8> {
+    let line = event.line(|event| {
         // These types cannot fail to be written.
         let mut line = serde_json::to_vec(&WireEvent::new(event)).unwrap_or_default();
         line.push(b'\n');
         line
-    }));
+    });
+    line.to_vec()
 }
 
 /// A moment of the query; -1 is none, as the reference has it, other negative ones are before 1970.
@@ -201,18 +201,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn past_only_when_asked_for_and_live_in_pieces() {
+    async fn past_only_when_asked_for_and_live_at_once() {
         let events = engine::Events::default();
         emit(&events, "create");
         let (silent, past) = listener(&events, None, None);
         assert!(silent.lines_of(&past).is_empty());
         let (mut listening, past) = listener(&events, Some(1), None);
-        assert_eq!(listening.lines_of(&past).iter().filter(|byte| **byte == b'\n').count(), 1);
+        assert_eq!(listening.lines_of(&past).len(), 1);
         emit(&events, "start");
         emit(&events, "die");
         let batch = listening.next_batch().await;
-        let text = String::from_utf8(batch.lines).expect("text");
-        assert!(batch.ending.is_none() && text.lines().count() == 2, "{text}");
+        assert!(batch.ending.is_none() && batch.lines.len() == 2, "{batch:?}");
+        let text = String::from_utf8(batch.lines.concat()).expect("text");
         assert!(text.starts_with(r#"{"status":"start","id":"abab"#), "{text}");
     }
 
