@@ -16,6 +16,7 @@
 
 pub mod log;
 mod message;
+pub mod names;
 mod records;
 mod run_directory;
 mod version;
