@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use model::{ExecId, Exit, InterfaceConfig, ProcessReference, ProcessSpec, Signal, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::names::NameService;
+
 pub use model::{BlockCounter, InterfaceCounters, Statistics};
 
 /// The descriptor number at which a new shim finds its control socket.
@@ -74,6 +76,10 @@ pub enum Request {
     Processes,
     /// List the execs that run: [`Answer::Execs`]. From protocol 2 on.
     Execs,
+    /// Answer names in the container's network namespace from now on like this; `None` answers nothing any
+    /// more. Possible before the start, so that the container's program finds it, and while the container
+    /// runs. [`FailureKind::Refused`] in the host's network namespace. From protocol 3 on.
+    Names(Option<Box<NameService>>),
     /// The daemon has recorded the exit (or the failed start): remove cgroup and socket, end.
     Release,
 }
@@ -83,6 +89,7 @@ impl Request {
     #[must_use]
     pub const fn since(&self) -> u32 {
         match self {
+            Self::Names(_) => 3,
             Self::Hello { .. } | Self::Execs => 2,
             Self::Start { .. }
             | Self::Signal(_)

@@ -32,6 +32,8 @@ impl Supervisor {
         let killed = self.memory.as_mut().and_then(|notice| notice.take().ok()).unwrap_or(0) > 0;
         let _ = running.destroy();
         self.memory = None;
+        // The container's network namespace ends with it.
+        self.names = None;
         self.note_memory(killed);
         self.end_execs();
         self.init.drain(&mut self.shared);

@@ -13,6 +13,8 @@ mod event_loop;
 mod exec;
 mod execs;
 mod log;
+mod name_service;
+mod names;
 mod protection;
 mod records;
 mod requests;

@@ -69,6 +69,7 @@ impl Supervisor {
                 Ok(Answer::Processes(processes))
             }
             Request::Execs => Ok(Answer::Execs(self.running_execs())),
+            Request::Names(service) => self.set_names(service.map(|service| *service)),
             Request::Hello { .. } | Request::Start { .. } | Request::Release => {
                 Err(wrong_state("not a request of this kind"))
             }

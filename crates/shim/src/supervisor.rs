@@ -19,6 +19,7 @@ use crate::error::ShimError;
 use crate::event_loop::EventLoop;
 use crate::exec::Exec;
 use crate::log::Log;
+use crate::names::NameServer;
 use crate::protection::Protection;
 use crate::session::stdio::Ends;
 use crate::session::{Session, SessionOptions};
@@ -59,6 +60,7 @@ pub(crate) struct Supervisor {
     pub(crate) init: Session,
     pub(crate) execs: BTreeMap<Owner, Exec>,
     pub(crate) next_exec: Owner,
+    pub(crate) names: Option<Box<NameServer>>,
     pub(crate) memory: Option<OutOfMemoryNotice>,
     pub(crate) out_of_memory: bool,
     pub(crate) started_at: Option<Timestamp>,
@@ -87,6 +89,7 @@ impl Supervisor {
             init,
             execs: BTreeMap::new(),
             next_exec: INIT + 1,
+            names: None,
             memory: None,
             out_of_memory: false,
             started_at: None,
@@ -125,6 +128,11 @@ impl Supervisor {
             Token::Children => self.on_children(),
             Token::OutOfMemory => self.on_memory(),
             Token::Log => self.init.log().on_event(event, &mut self.shared),
+            Token::Names(part) => {
+                if let Some(names) = &mut self.names {
+                    names.on_event(part, event, &mut self.shared);
+                }
+            }
             Token::Session(INIT, Part::Process) => self.on_init_end(),
             Token::Session(INIT, part) => self.init.on_event(part, event, &mut self.shared),
             Token::Session(owner, Part::Process) => self.on_exec_end(owner),
@@ -169,6 +177,9 @@ impl Supervisor {
         }
         if let Some(notice) = self.init.log().tick(&mut self.shared) {
             self.tell(&notice);
+        }
+        if let Some(names) = &mut self.names {
+            names.tick(&mut self.shared);
         }
         self.give_up_if_deserted();
         // Last of all, since what runs counts again. Without it the shim is larger, nothing else.

@@ -13,8 +13,50 @@ pub(crate) enum Token {
     OutOfMemory,
     /// The socket of the remote log.
     Log,
+    /// Part of the name service.
+    Names(NamesPart),
     /// Part of a process's session.
     Session(Owner, Part),
+}
+
+/// One descriptor of the name service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NamesPart {
+    /// The socket of UDP.
+    Datagrams,
+    /// The socket at which connections of TCP arrive.
+    Listener,
+    /// A client's connection, by the service's own number.
+    Connection(u32),
+    /// A socket to an upstream server, by the number of the exchange.
+    Exchange(u32),
+}
+
+impl NamesPart {
+    /// The highest number of a connection or an exchange.
+    pub(crate) const MOST: u32 = (1 << 30) - 1;
+
+    const fn pack(self) -> u32 {
+        match self {
+            Self::Datagrams => 0,
+            Self::Listener => 1,
+            Self::Connection(id) => (1 << 30) | id,
+            Self::Exchange(id) => (1 << 31) | id,
+        }
+    }
+
+    const fn unpack(packed: u32) -> Option<Self> {
+        match packed >> 30 {
+            0 => match packed {
+                0 => Some(Self::Datagrams),
+                1 => Some(Self::Listener),
+                _ => None,
+            },
+            1 => Some(Self::Connection(packed & Self::MOST)),
+            2 => Some(Self::Exchange(packed & Self::MOST)),
+            _ => None,
+        }
+    }
 }
 
 /// Whose session: 0 is init, others are execs.
@@ -36,6 +78,8 @@ pub(crate) enum Part {
 }
 
 const GLOBAL: u64 = (u32::MAX as u64) << 32;
+/// The name service, in the place of an owner.
+const NAMES: u32 = u32::MAX - 1;
 const CLIENTS: u32 = 16;
 
 impl Token {
@@ -46,6 +90,7 @@ impl Token {
             Self::Children => GLOBAL | 2,
             Self::OutOfMemory => GLOBAL | 3,
             Self::Log => GLOBAL | 4,
+            Self::Names(part) => ((NAMES as u64) << 32) | part.pack() as u64,
             Self::Session(owner, part) => {
                 let part = match part {
                     Part::Process => 0,
@@ -68,6 +113,7 @@ impl Token {
             (u32::MAX, 2) => return Some(Self::Children),
             (u32::MAX, 3) => return Some(Self::OutOfMemory),
             (u32::MAX, 4) => return Some(Self::Log),
+            (NAMES, low) => return NamesPart::unpack(low).map(Self::Names),
             (_, 0) => Part::Process,
             (_, 1) => Part::Input,
             (_, 2) => Part::Output,
@@ -90,7 +136,15 @@ mod tests {
         let sessions =
             [0, 1, 90_000].into_iter().flat_map(|owner| parts.map(|part| Token::Session(owner, part)));
         let global = [Token::Daemon, Token::Listener, Token::Children, Token::OutOfMemory, Token::Log];
-        for token in sessions.chain(global) {
+        let names = [
+            NamesPart::Datagrams,
+            NamesPart::Listener,
+            NamesPart::Connection(0),
+            NamesPart::Connection(NamesPart::MOST),
+            NamesPart::Exchange(0),
+            NamesPart::Exchange(NamesPart::MOST),
+        ];
+        for token in sessions.chain(global).chain(names.map(Token::Names)) {
             assert_eq!(Token::unpack(token.pack()), Some(token));
         }
     }

@@ -26,7 +26,8 @@ pub(super) fn time_limit(request: &Request) -> Duration {
         | Request::ExecResize { .. }
         | Request::Statistics
         | Request::Processes
-        | Request::Execs => 5,
+        | Request::Execs
+        | Request::Names(_) => 5,
     })
 }
 
@@ -45,6 +46,7 @@ pub(super) fn is_repeatable(request: &Request, protocol: u32) -> bool {
         | Request::Statistics
         | Request::Processes
         | Request::Execs
+        | Request::Names(_)
         | Request::Release => true,
     }
 }

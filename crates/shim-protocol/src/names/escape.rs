@@ -42,6 +42,12 @@ pub(super) fn text_of(name: &str) -> Option<String> {
     (fits && labels().all(is_label)).then(|| dns_text(labels()))
 }
 
+/// The text by which a name that users gave is found: in lower case. `None` when nobody can ask for it.
+#[must_use]
+pub fn lookup_text(name: &str) -> Option<String> {
+    text_of(&name.to_ascii_lowercase())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

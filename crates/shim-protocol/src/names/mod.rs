@@ -10,7 +10,7 @@ mod file;
 mod network_names;
 mod service;
 
-pub use escape::dns_text;
+pub use escape::{dns_text, lookup_text};
 pub use file::{LONGEST_NAMES_FILE, MOST_ADDRESSES, NamesFile, NamesFileError};
 pub use network_names::{NamedEndpoint, NetworkNames, names_file, replace_names_file};
 pub use service::{Link, NameService, NamesOfNetwork, Upstream, UpstreamNamespace};

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::escape::text_of;
+use super::escape::{lookup_text, text_of};
 use super::file::{MAGIC, NO_NAME};
 
 /// Where a network's names are, beneath the daemon's `--exec-root`.
@@ -32,7 +32,7 @@ impl NamedEndpoint {
     /// ask for them.
     fn lines(&self) -> Vec<String> {
         let names = std::iter::once(&self.name).chain(&self.other_names);
-        let keys = names.filter_map(|name| text_of(&name.to_ascii_lowercase()));
+        let keys = names.filter_map(|name| lookup_text(name));
         let mut lines: Vec<String> = keys
             .flat_map(|key| self.addresses.iter().map(move |address| format!("n {key} {address}\n")))
             .collect();

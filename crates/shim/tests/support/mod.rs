@@ -5,6 +5,8 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+pub(crate) mod names;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsStr;
 use std::io::Read;

@@ -1,0 +1,100 @@
+//! Sockets of UDP and TCP whose calls return `WouldBlock` instead of waiting.
+//!
+//! They are made in the network namespace of the calling thread and stay in it.
+
+use std::io;
+use std::net::{SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::OwnedFd;
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+
+/// How many connections wait to be accepted.
+const BACKLOG: i32 = 16;
+
+/// Makes a socket of UDP at an address; port 0 is any free one.
+///
+/// # Errors
+/// When the port is taken or the address is not there.
+pub fn udp_server(address: SocketAddrV4) -> io::Result<UdpSocket> {
+    let socket = bound(SocketType::DGRAM, address)?;
+    Ok(socket.into())
+}
+
+/// Listens for TCP at an address; port 0 is any free one.
+///
+/// # Errors
+/// When the port is taken or the address is not there.
+pub fn tcp_server(address: SocketAddrV4) -> io::Result<TcpListener> {
+    let socket = bound(SocketType::STREAM, address)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn bound(kind: SocketType, address: SocketAddrV4) -> io::Result<OwnedFd> {
+    let socket = socket(AddressFamily::INET, kind)?;
+    rustix::net::bind(&socket, &address)?;
+    Ok(socket)
+}
+
+/// Makes a socket of UDP that sends to one peer and receives only from it, at a port that the kernel chooses
+/// at random.
+///
+/// # Errors
+/// When there is no route to the peer.
+pub fn udp_client(peer: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = socket(AddressFamily::of(peer), SocketType::DGRAM)?;
+    rustix::net::connect(&socket, &peer)?;
+    Ok(socket.into())
+}
+
+/// Begins a connection of TCP. It is writable once it is made or has failed.
+///
+/// # Errors
+/// When there is no route to the peer.
+pub fn tcp_client(peer: SocketAddr) -> io::Result<TcpStream> {
+    let socket = socket(AddressFamily::of(peer), SocketType::STREAM)?;
+    match rustix::net::connect(&socket, &peer) {
+        Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(socket.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+trait FamilyOf {
+    fn of(address: SocketAddr) -> Self;
+}
+
+impl FamilyOf for AddressFamily {
+    fn of(address: SocketAddr) -> Self {
+        match address {
+            SocketAddr::V4(_) => Self::INET,
+            SocketAddr::V6(_) => Self::INET6,
+        }
+    }
+}
+
+fn socket(family: AddressFamily, kind: SocketType) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(rustix::net::socket_with(family, kind, flags, None)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn nothing_waits_and_datagrams_of_others_do_not_arrive() {
+        let any = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
+        let server = udp_server(any).expect("a socket");
+        let client = udp_client(server.local_addr().expect("an address")).expect("a socket");
+        let other = udp_server(any).expect("a socket");
+        assert_eq!(client.recv(&mut [0; 8]).expect_err("nothing").kind(), io::ErrorKind::WouldBlock);
+        let address = client.local_addr().expect("an address");
+        other.send_to(b"other", address).expect("sent");
+        server.send_to(b"server", address).expect("sent");
+        let mut buffer = [0; 8];
+        assert_eq!(client.recv(&mut buffer).expect("received"), 6);
+        assert_eq!(client.recv(&mut buffer).expect_err("nothing").kind(), io::ErrorKind::WouldBlock);
+    }
+}
