@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use berth_tests::{Engine, merged, sh};
+use berth_tests::{Engine, merged, sh, wait};
 use serde_json::{Value, json};
 
 /// The versions between which the shapes of answers differ, and the oldest that clients of then speak.
@@ -19,9 +19,15 @@ fn answer(engine: &Engine, version: &str, method: &str, path: &str, body: Option
     let head = connection.read_head().expect("an answer");
     let body = connection.read_body(method, &head).expect("a body");
     let text = String::from_utf8_lossy(&body).into_owned();
-    let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    let body = serde_json::from_str(&text).ok().or_else(|| objects(&text)).unwrap_or(Value::String(text));
     let kind = head.header("content-type").unwrap_or_default();
     json!({ "status": head.status, "content-type": kind, "body": masked(engine, "", body) })
+}
+
+/// The objects of a stream of them, one a line.
+fn objects(text: &str) -> Option<Value> {
+    let lines: Result<Vec<Value>, _> = text.lines().map(serde_json::from_str).collect();
+    lines.ok().filter(|lines| !lines.is_empty()).map(Value::Array)
 }
 
 /// The body without what differs from run to run: ids, times, places on the host.
@@ -43,7 +49,9 @@ fn masked(engine: &Engine, field: &str, value: Value) -> Value {
             "LowerDir" | "RootDir" => "PLACES".to_owned(),
             _ => masked_text(engine, &text),
         }),
-        Value::Number(number) if matches!(field, "Created" | "Size" | "VirtualSize") => {
+        Value::Number(number)
+            if matches!(field, "Created" | "Size" | "VirtualSize" | "time" | "timeNano") =>
+        {
             Value::String(if number.as_u64() == Some(0) { "0" } else { "NUMBER" }.to_owned())
         }
         other => other,
@@ -135,6 +143,72 @@ fn answers_about_containers_are_those_that_are_kept() {
     engine.start(&id);
     assert_eq!(engine.wait(&id), 0);
     check("container-wait", post(format!("/containers/{id}/wait")));
+    check("container-start-unknown", post("/containers/nosuch/start".to_owned()));
+    check("container-rename-without-a-name", post(format!("/containers/{id}/rename")));
+    check("container-stop-ended", post(format!("/containers/{id}/stop")));
+    check("container-pause-not-running", post(format!("/containers/{id}/pause")));
+    check("container-resize-not-running", post(format!("/containers/{id}/resize?h=1&w=1")));
+    check("container-remove-unknown", |version| {
+        answer(&engine, version, "DELETE", "/containers/nosuch", None)
+    });
+    check("container-commit", |version| {
+        let path = format!("/commit?container={id}&repo=committed");
+        let seen = answer(&engine, version, "POST", &path, None);
+        let _ = engine.delete("/images/committed").expect(200);
+        seen
+    });
+    check("container-logs-of-nothing", get(format!("/containers/{id}/logs?stdout=0")));
+}
+
+#[test]
+fn answers_about_running_containers_have_the_fields_that_are_kept() {
+    let engine = Engine::start();
+    let published = json!({ "HostConfig": { "PortBindings": { "80/tcp": [{ "HostPort": "" }] } } });
+    let id = engine
+        .create_named("running", &merged(settled(), merged(sh("echo said; exec sleep 600"), published)));
+    engine.start(&id);
+    wait::until("the log has its line", || {
+        (!engine.get(&format!("/containers/{id}/logs?stdout=1")).body.is_empty()).then_some(())
+    });
+    let kinds_of = |method: &'static str, path: String| {
+        let engine = &engine;
+        move |version: &str| {
+            let mut seen = answer(engine, version, method, &path, None);
+            seen["body"] = kinds(&seen["body"]);
+            seen
+        }
+    };
+    check("running-inspect", kinds_of("GET", format!("/containers/{id}/json")));
+    check("running-list", kinds_of("GET", "/containers/json?size=1".to_owned()));
+    check("running-top", kinds_of("GET", format!("/containers/{id}/top")));
+    check("running-stats", |version| {
+        let mut seen = kinds_of("GET", format!("/containers/{id}/stats?stream=false"))(version);
+        // Their fields are the kernel's.
+        for field in ["memory_stats", "blkio_stats"] {
+            seen["body"][field] = json!(seen["body"][field].is_object());
+        }
+        seen
+    });
+    check("running-start", |version| {
+        answer(&engine, version, "POST", &format!("/containers/{id}/start"), None)
+    });
+    check("running-remove", |version| answer(&engine, version, "DELETE", &format!("/containers/{id}"), None));
+    check("running-logs", |version| {
+        answer(&engine, version, "GET", &format!("/containers/{id}/logs?stdout=1&stderr=1"), None)
+    });
+}
+
+#[test]
+fn events_are_those_that_are_kept() {
+    let engine = Engine::start();
+    let id = engine.create_named("eventful", &sh("exit 3"));
+    engine.start(&id);
+    assert_eq!(engine.wait(&id), 3);
+    engine.remove(&id);
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    let path = format!("/events?since=1&until={}", now + 1);
+    check("events", |version| answer(&engine, version, "GET", &path, None));
 }
 
 #[test]
@@ -159,6 +233,15 @@ fn answers_about_execs_are_those_that_are_kept() {
     let path = format!("/containers/{id}/exec");
     check("exec-create", |version| answer(&engine, version, "POST", &path, Some(&body)));
     check("exec-unknown", |version| answer(&engine, version, "GET", "/exec/nosuch/json", None));
+    let exec = engine.post_json(&path, &body).expect(201).json()["Id"].as_str().expect("an id").to_owned();
+    check("exec-inspect", |version| {
+        let mut seen = answer(&engine, version, "GET", &format!("/exec/{exec}/json"), None);
+        seen["body"] = kinds(&seen["body"]);
+        seen
+    });
+    check("exec-resize-not-running", |version| {
+        answer(&engine, version, "POST", &format!("/exec/{exec}/resize?h=1&w=1"), None)
+    });
     check("exec-create-no-command", |version| answer(&engine, version, "POST", &path, Some(&json!({}))));
 }
 
@@ -173,6 +256,22 @@ fn answers_about_images_are_those_that_are_kept() {
     ] {
         check(name, |version| answer(&engine, version, "GET", path, None));
     }
+    for (name, method, path) in [
+        ("image-tag", "POST", "/images/busybox/tag?repo=copy&tag=1&force=1"),
+        ("image-tag-unknown", "POST", "/images/nosuch/tag?repo=copy"),
+        ("image-tag-refused", "POST", "/images/busybox/tag?repo=UPPER"),
+        ("image-remove-unknown", "DELETE", "/images/nosuch"),
+        ("image-push-unknown", "POST", "/images/nosuch/push"),
+        ("image-search-no-term", "GET", "/images/search"),
+    ] {
+        check(name, |version| answer(&engine, version, method, path, None));
+    }
+    let _ = engine.delete("/images/copy:1").expect(200);
+    check("image-remove", |version| {
+        let _ = engine.post("/images/busybox/tag?repo=going").expect(201);
+        answer(&engine, version, "DELETE", "/images/going", None)
+    });
+    check("build-without-a-dockerfile", |version| answer(&engine, version, "POST", "/build", None));
 }
 
 /// What kind of thing each field holds: the values are the host's.
