@@ -250,8 +250,10 @@ pub fn rows_of(database: &Path) -> BTreeMap<String, i64> {
         .map(|name| name.expect("a table's name"))
         .collect();
     let count = |name: &String| {
+        // The predefined networks are the engine's own; their rows may be written later than all is there.
+        let made = if name == "networks" { " where name not in ('bridge', 'host', 'none')" } else { "" };
         let rows = connection
-            .query_row(&format!("select count(*) from \"{name}\""), [], |row| row.get(0))
+            .query_row(&format!("select count(*) from \"{name}\"{made}"), [], |row| row.get(0))
             .expect("a table's rows");
         (name.clone(), rows)
     };

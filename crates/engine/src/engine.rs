@@ -13,6 +13,7 @@ use crate::files::Files;
 use crate::image::Images;
 use crate::logs::Logs;
 use crate::networking::Networking;
+use crate::networks::service::Networks;
 use crate::options::Options;
 use crate::paths::Paths;
 use crate::store::Database;
@@ -35,6 +36,8 @@ pub struct Engine {
     pub images: Arc<Images>,
     /// Builds of images.
     pub builds: Arc<Builds>,
+    /// Networks, and which containers are in them.
+    pub networks: Arc<Networks>,
     /// What happened.
     pub events: Arc<Events>,
     pub(crate) options: Arc<Options>,
@@ -77,6 +80,13 @@ impl Engine {
         };
         if self.directory.all().iter().any(|container| needs(container.record().phase)) {
             return;
+        }
+        for entry in self.networking.registry.all().iter().filter(|entry| !entry.record.is_predefined()) {
+            if let Some(network) = entry.live()
+                && let Err(error) = network.remove()
+            {
+                tracing::warn!("cannot remove the bridge of the network {}: {error}", entry.name());
+            }
         }
         if let Err(error) = self.networking.network.remove() {
             tracing::warn!("cannot remove the engine's bridge and firewall rules: {error}");

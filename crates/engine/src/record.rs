@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use model::{
-    ContainerId, ContainerSettings, Digest, MountPoint, NetworkMode, NetworkReference, ProcessReference,
-    Timestamp,
-};
+use model::{ContainerId, ContainerSettings, Digest, MountPoint, NetworkMode, ProcessReference, Timestamp};
+
+use crate::endpoint::{self, Endpoint};
 
 /// Where a container is in its life.
 ///
@@ -90,8 +89,8 @@ pub struct Record {
     pub stopped_by_client: bool,
     /// What is mounted into it.
     pub mounts: Vec<MountPoint>,
-    /// Its place in the network while it runs on a bridge.
-    pub endpoint: Option<network::Endpoint>,
+    /// Its places in networks.
+    pub endpoints: Vec<Endpoint>,
     /// Containers it is linked to, by alias.
     pub links: BTreeMap<String, ContainerId>,
     /// Directories of its cgroup while it runs.
@@ -159,18 +158,33 @@ impl Record {
         }
     }
 
-    /// Whether it is put on the engine's bridge.
+    /// What it has of the default network while it runs there.
     #[must_use]
-    pub fn is_on_bridge(&self) -> bool {
-        let NetworkMode::Networks(attachments) = &self.settings.host.network_mode else { return false };
-        !self.settings.network_disabled && attachments.iter().any(|attachment| is_bridge(&attachment.network))
+    pub fn bridge_lease(&self) -> Option<&network::Endpoint> {
+        self.endpoints.iter().find(|endpoint| endpoint.is_bridge())?.lease.as_ref()
     }
-}
 
-/// Whether a network is the engine's bridge, which two names lead to.
-pub(crate) fn is_bridge(network: &NetworkReference) -> bool {
-    match network {
-        NetworkReference::Default => true,
-        NetworkReference::Named(name) => name == "bridge",
+    /// Its place in the network that gives the default route; in an internal one where there is no other.
+    #[must_use]
+    pub fn main_endpoint(&self) -> Option<&Endpoint> {
+        let running = self.endpoints.iter().filter(|endpoint| endpoint.lease.is_some());
+        self.gateway().or_else(|| running.min_by_key(|endpoint| endpoint.gateway_order()))
+    }
+
+    /// What it has of that network.
+    #[must_use]
+    pub fn main_lease(&self) -> Option<&network::Endpoint> {
+        self.main_endpoint()?.lease.as_ref()
+    }
+
+    /// Its place in the network that gives the default route.
+    #[must_use]
+    pub fn gateway(&self) -> Option<&Endpoint> {
+        endpoint::gateway(&self.endpoints)
+    }
+
+    /// It has left all its networks.
+    pub(crate) fn clear_endpoints(&mut self) {
+        self.endpoints.iter_mut().for_each(Endpoint::clear);
     }
 }

@@ -20,6 +20,7 @@ fn shim() -> PathBuf {
 
 fn options(root: &Path) -> Options {
     Options {
+        address_pools: Vec::new(),
         data_root: root.join("data"),
         exec_root: root.join("run"),
         sockets: Vec::new(),

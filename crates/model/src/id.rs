@@ -1,4 +1,4 @@
-//! Ids of containers and execs: 64 lowercase hexadecimal digits.
+//! Ids of containers, execs, networks and endpoints: 64 lowercase hexadecimal digits.
 
 use std::fmt;
 use std::path::Path;
@@ -96,6 +96,14 @@ hex_id!(
 hex_id!(
     /// The id of an exec: a further process in a running container.
     ExecId
+);
+hex_id!(
+    /// The id of a network.
+    NetworkId
+);
+hex_id!(
+    /// The id of a container's place in one network, new at each connection.
+    EndpointId
 );
 
 #[cfg(test)]

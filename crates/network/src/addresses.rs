@@ -4,28 +4,46 @@
 use std::collections::HashSet;
 use std::net::Ipv4Addr;
 
+use crate::error::Error;
+use crate::options::AddressOrder;
 use crate::subnet::Subnet;
+
+/// How many addresses of a network are in use, and how many are free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressUsage {
+    /// Those of containers and of the host, reserved ones, the network's own and the broadcast one.
+    pub in_use: u64,
+    /// Those that containers may still get.
+    pub available: u64,
+}
 
 /// The addresses of one network that containers may have.
 #[derive(Debug)]
 pub(crate) struct AddressPool {
+    whole: Subnet,
     range: Subnet,
     first: u32,
     last: u32,
     taken: HashSet<u32>,
-    /// The address after the one given last.
+    /// The first address that is tried.
     next: u32,
+    order: AddressOrder,
 }
 
 impl AddressPool {
     /// Makes a pool of the hosts' addresses of `whole` that lie in `part` (`--fixed-cidr`),
-    /// without `reserved`: those of the host.
-    pub(crate) fn new(whole: Subnet, part: Option<Subnet>, reserved: &[Ipv4Addr]) -> Self {
+    /// without `reserved`: those of the host and those that are in use elsewhere.
+    pub(crate) fn new(
+        whole: Subnet,
+        part: Option<Subnet>,
+        reserved: &[Ipv4Addr],
+        order: AddressOrder,
+    ) -> Self {
         let range = part.unwrap_or(whole);
         let first = u32::from(*whole.hosts().start()).max(u32::from(range.base()));
         let last = u32::from(*whole.hosts().end()).min(u32::from(range.last()));
         let taken = reserved.iter().map(|address| u32::from(*address)).collect();
-        Self { range, first, last, taken, next: first }
+        Self { whole, range, first, last, taken, next: first, order }
     }
 
     /// The network that addresses are given from.
@@ -45,11 +63,23 @@ impl AddressPool {
         Some(free.into())
     }
 
+    /// Takes this very address, in the range or not.
+    pub(crate) fn take_exactly(&mut self, address: Ipv4Addr) -> Result<(), Error> {
+        if !self.whole.contains(address) {
+            return Err(Error::AddressOutside { address, whole: self.whole });
+        }
+        if !self.whole.hosts().contains(&address) || !self.taken.insert(u32::from(address)) {
+            return Err(Error::AddressInUse(address));
+        }
+        Ok(())
+    }
+
     /// Takes this very address, which a saved endpoint has. `false` when it is taken.
     pub(crate) fn adopt(&mut self, address: Ipv4Addr) -> bool {
         let number = u32::from(address);
         let free = self.taken.insert(number);
-        if (self.first..=self.last).contains(&number) && number >= self.next {
+        let comes_later = (self.first..=self.last).contains(&number) && number >= self.next;
+        if comes_later && self.order == AddressOrder::Turn {
             self.occupy(number);
         }
         free
@@ -57,7 +87,21 @@ impl AddressPool {
 
     /// Gives an address back.
     pub(crate) fn release(&mut self, address: Ipv4Addr) {
-        self.taken.remove(&u32::from(address));
+        let number = u32::from(address);
+        self.taken.remove(&number);
+        if self.order == AddressOrder::Lowest && (self.first..=self.last).contains(&number) {
+            self.next = self.next.min(number);
+        }
+    }
+
+    /// How much of it is in use.
+    pub(crate) fn usage(&self) -> AddressUsage {
+        let range = self.first..=self.last;
+        let given = self.taken.iter().filter(|number| range.contains(number)).count() as u64;
+        let whole =
+            u64::from(self.last).saturating_sub(u64::from(self.first)) + u64::from(self.first <= self.last);
+        let ends = if self.whole.prefix_length() < 31 { 2 } else { 0 };
+        AddressUsage { in_use: self.taken.len() as u64 + ends, available: whole - given }
     }
 
     fn occupy(&mut self, number: u32) {
@@ -73,7 +117,7 @@ mod tests {
     fn pool(part: Option<&str>) -> AddressPool {
         let whole = "10.0.0.0/29".parse().expect("a network");
         let part = part.map(|text| text.parse().expect("a network"));
-        AddressPool::new(whole, part, &[Ipv4Addr::new(10, 0, 0, 1)])
+        AddressPool::new(whole, part, &[Ipv4Addr::new(10, 0, 0, 1)], AddressOrder::Turn)
     }
 
     fn last_bytes(pool: &mut AddressPool, count: usize) -> Vec<u8> {
@@ -94,6 +138,28 @@ mod tests {
         let first = pool.take().expect("an address");
         pool.release(first);
         assert_eq!(last_bytes(&mut pool, 9), [3, 4, 5, 6, 2]);
+    }
+
+    #[test]
+    fn the_lowest_free_address_comes_first_where_that_is_the_order() {
+        let mut pool = AddressPool { order: AddressOrder::Lowest, ..pool(None) };
+        assert_eq!(last_bytes(&mut pool, 3), [2, 3, 4]);
+        pool.release(Ipv4Addr::new(10, 0, 0, 3));
+        assert!(pool.adopt(Ipv4Addr::new(10, 0, 0, 6)));
+        assert_eq!(last_bytes(&mut pool, 9), [3, 5]);
+    }
+
+    #[test]
+    fn an_address_that_is_asked_for_is_free_and_of_a_host() {
+        let mut pool = pool(Some("10.0.0.4/31"));
+        let address = |last| Ipv4Addr::new(10, 0, 0, last);
+        assert!(pool.take_exactly(address(2)).is_ok(), "outside of the range");
+        for taken in [0, 1, 2, 7] {
+            assert!(matches!(pool.take_exactly(address(taken)), Err(Error::AddressInUse(_))), "{taken}");
+        }
+        assert!(matches!(pool.take_exactly(address(8)), Err(Error::AddressOutside { .. })));
+        pool.take_exactly(address(4)).expect("free");
+        assert_eq!(last_bytes(&mut pool, 9), [5]);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 use model::{ContainerId, InterfaceConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::mac::MacAddress;
 use crate::port::{Port, PortRequest, PublishedPort};
+use model::MacAddress;
 
 /// The name of a container's first interface inside.
 pub const INTERFACE_NAME: &str = "eth0";
@@ -16,6 +16,8 @@ pub const INTERFACE_NAME: &str = "eth0";
 pub struct Request {
     /// Whose endpoint it becomes.
     pub container: ContainerId,
+    /// The address that it is to have; `None` takes a free one.
+    pub address: Option<Ipv4Addr>,
     /// `Config.MacAddress`; `None` derives it from the address.
     pub mac: Option<MacAddress>,
     /// The name of its interface inside, [`INTERFACE_NAME`] for its first.
@@ -51,6 +53,9 @@ pub struct Endpoint {
     pub prefix_length: u8,
     /// The bridge's address, through which everything else is reached.
     pub gateway: Ipv4Addr,
+    /// Whether nothing but its own network is reached.
+    #[serde(default)]
+    pub internal: bool,
     /// The hardware address of its interface.
     pub mac: MacAddress,
     /// The name of its interface inside.
@@ -87,8 +92,14 @@ impl Endpoint {
             name: self.interface_name.clone(),
             address: self.address,
             prefix_length: self.prefix_length,
-            gateway: Some(self.gateway),
+            gateway: self.default_gateway(),
         }
+    }
+
+    /// Through which everything else is reached; an internal network leads nowhere.
+    #[must_use]
+    pub fn default_gateway(&self) -> Option<Ipv4Addr> {
+        (!self.internal).then_some(self.gateway)
     }
 }
 

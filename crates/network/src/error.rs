@@ -55,6 +55,10 @@ pub enum Error {
     Connected(ContainerId),
     #[error("container {0} has no endpoint")]
     NotConnected(ContainerId),
+    #[error("Address already in use: {0}")]
+    AddressInUse(Ipv4Addr),
+    #[error("address {address} is not in the subnet {whole}")]
+    AddressOutside { address: Ipv4Addr, whole: Subnet },
     #[error("address {address} of container {container} belongs to another container")]
     AddressTaken { address: Ipv4Addr, container: ContainerId },
     #[error("Bind for {ip}:{port} failed: port is already allocated")]
@@ -102,6 +106,8 @@ impl Error {
                 ErrorKind::Invalid
             }
             Self::FirewallMissing { .. } => ErrorKind::Unsupported,
+            Self::AddressInUse(_) => ErrorKind::Forbidden,
+            Self::AddressOutside { .. } => ErrorKind::Invalid,
             Self::Socket { .. }
             | Self::Link { .. }
             | Self::Address { .. }
@@ -123,7 +129,11 @@ impl Error {
     pub const fn is_about_what_others_hold(&self) -> bool {
         matches!(
             self,
-            Self::PortAllocated { .. } | Self::PortBind { .. } | Self::NoFreePort | Self::NoFreeAddress(_)
+            Self::PortAllocated { .. }
+                | Self::PortBind { .. }
+                | Self::NoFreePort
+                | Self::NoFreeAddress(_)
+                | Self::AddressInUse(_)
         )
     }
 

@@ -26,6 +26,11 @@ pub(crate) struct Held {
     _socket: Option<OwnedFd>,
 }
 
+/// Ports of the host that are held and lead nowhere. They are given to a container or released.
+#[derive(Debug)]
+#[must_use = "dropped, they stay taken"]
+pub struct HeldPorts(pub(crate) Vec<Held>);
+
 /// All ports that are held.
 #[derive(Debug)]
 pub(crate) struct PortBook {

@@ -12,7 +12,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-pub use hosts::{HostLine, Hosts, LinkedHost, NameError, host_network_hosts, with_link, without_link};
+pub use hosts::{
+    HostLine, Hosts, LinkedHost, NameError, host_network_hosts, with_link, with_own_address, without_link,
+    without_own_address,
+};
 pub use resolv_conf::{HostServers, NameServers, host_resolv_conf, resolv_conf};
 
 pub use self::on_host::LONGEST_HOSTS_FILE;

@@ -8,7 +8,9 @@
 mod bridge;
 mod carry;
 mod connect;
+mod hand_over;
 mod host;
+pub mod inside;
 mod lock;
 mod open;
 mod reaper;
@@ -21,14 +23,16 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use model::ContainerId;
 
+use crate::addresses::AddressUsage;
 use crate::endpoint::{Endpoint, Request};
 use crate::error::Error;
 use crate::fault::Step;
 use crate::firewall::Content;
 use crate::held_ports::Held;
-use crate::mac::MacAddress;
-use crate::subnet::InterfaceAddress;
+use crate::route::Routing;
+use crate::subnet::{InterfaceAddress, Subnet};
 use lock::locked;
+use model::MacAddress;
 use state::{Active, Book, Bridge, DEFAULT_NETWORK, Entry, LinkState};
 use watcher::Watcher;
 
@@ -47,6 +51,22 @@ impl Network {
     #[must_use]
     pub fn bridge(&self) -> Option<(&str, InterfaceAddress)> {
         self.active.as_ref().map(|active| (active.bridge.name.as_str(), active.bridge.address))
+    }
+
+    /// What the host reaches already, so that no network may be chosen there: its routes, its addresses, and
+    /// its name servers.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn taken_by_host() -> Result<Vec<Subnet>, Error> {
+        bridge::taken_by_host(&mut Routing::open()?)
+    }
+
+    /// How many addresses are in use, the host's own and reserved ones included, and how many containers may
+    /// still get.
+    #[must_use]
+    pub fn usage(&self) -> Option<AddressUsage> {
+        Some(self.active.as_ref()?.book().addresses.usage())
     }
 
     /// What an administrator should know about this host, found at open; each is a sentence.
@@ -76,7 +96,10 @@ impl Network {
             return Err(Error::Connected(request.container.clone()));
         }
         let range = book.addresses.range();
-        let address = book.addresses.take().ok_or(Error::NoFreeAddress(range))?;
+        let address = match request.address {
+            Some(address) => book.addresses.take_exactly(address).map(|()| address)?,
+            None => book.addresses.take().ok_or(Error::NoFreeAddress(range))?,
+        };
         match active.hold(request) {
             Ok(held) => Ok(active.enter(&mut book, request, address, (link, held))),
             Err(error) => {
@@ -148,6 +171,7 @@ impl Active {
             address,
             prefix_length: self.bridge.address.prefix_length,
             gateway: self.bridge.address.address,
+            internal: self.internal,
             mac: request.mac.unwrap_or_else(|| MacAddress::of(address)),
             interface_name: request.interface_name.clone(),
             source_check: request.source_check,

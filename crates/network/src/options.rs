@@ -47,6 +47,24 @@ pub struct Options {
     pub forward: bool,
     /// `--iptables`: whether the engine makes firewall rules at all.
     pub firewall: bool,
+    /// Whether its containers reach only each other.
+    pub internal: bool,
+    /// Whether hosts outside that route to its containers reach ports that are not published.
+    pub unprotected: bool,
+    /// Addresses of the network that are in use elsewhere.
+    pub reserved: Vec<Ipv4Addr>,
+    /// Which free address a container gets.
+    pub order: AddressOrder,
+}
+
+/// Which free address a container gets that asks for none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AddressOrder {
+    /// The next in turn, so that a released one comes last.
+    #[default]
+    Turn,
+    /// The lowest.
+    Lowest,
 }
 
 impl Default for Options {
@@ -60,6 +78,10 @@ impl Default for Options {
             masquerade: true,
             forward: true,
             firewall: true,
+            internal: false,
+            unprotected: false,
+            reserved: Vec::new(),
+            order: AddressOrder::default(),
         }
     }
 }

@@ -7,13 +7,15 @@ mod socket;
 
 use std::net::Ipv4Addr;
 
+use rustix::io::Errno;
 use sys::netlink::{self, Message, RequestError};
 
 pub(crate) use link::{Attachment, PROXY_ARP, Pair, ROUTE_LOCALNET};
 use socket::{
-    ADDRESS_BROADCAST, ADDRESS_LOCAL, ADDRESS_PEER, BY_ADMINISTRATOR, DELETE_ADDRESS, DELETE_LINK,
-    FAMILY_IPV4, GET_ADDRESS, GET_LINK, GET_ROUTE, NEW_ADDRESS, NEW_LINK, NEW_ROUTE, ROUTE_DESTINATION,
-    ROUTE_OUT, ROUTE_PREFERRED_SOURCE, ROUTE_TABLE, SCOPE_LINK, TABLE_MAIN, UNICAST,
+    ADDRESS_BROADCAST, ADDRESS_LOCAL, ADDRESS_PEER, BY_ADMINISTRATOR, BY_BOOT, DELETE_ADDRESS, DELETE_LINK,
+    DELETE_ROUTE, FAMILY_IPV4, GET_ADDRESS, GET_LINK, GET_ROUTE, NEW_ADDRESS, NEW_LINK, NEW_ROUTE,
+    ROUTE_DESTINATION, ROUTE_GATEWAY, ROUTE_OUT, ROUTE_PREFERRED_SOURCE, ROUTE_TABLE, SCOPE_LINK,
+    SCOPE_NOWHERE, SCOPE_UNIVERSE, TABLE_MAIN, UNICAST,
 };
 pub(crate) use socket::{Link, Routing};
 
@@ -56,6 +58,41 @@ impl Routing {
             source,
         })
     }
+}
+
+impl Routing {
+    /// Leads what has no other route through the link to the gateway, in place of what was there.
+    pub(crate) fn replace_default_route(&mut self, link: &Link, gateway: Ipv4Addr) -> Result<(), Error> {
+        let flags = netlink::ACKNOWLEDGE | netlink::CREATE | netlink::REPLACE;
+        let message = Message::new(NEW_ROUTE, flags)
+            .fixed(&default_route(SCOPE_UNIVERSE))
+            .fixed(&[0; 4])
+            .attribute(ROUTE_GATEWAY, &gateway.octets())
+            .native_u32(ROUTE_OUT, link.index);
+        self.acknowledged(message).map_err(|source| Error::Link {
+            act: "lead the default route through",
+            name: link.name.clone(),
+            source,
+        })
+    }
+
+    /// Removes the default route. That there is none is no error.
+    pub(crate) fn delete_default_route(&mut self) -> Result<(), Error> {
+        let message = Message::new(DELETE_ROUTE, netlink::ACKNOWLEDGE)
+            .fixed(&default_route(SCOPE_NOWHERE))
+            .fixed(&[0; 4]);
+        match self.acknowledged(message) {
+            Err(source) if !source.is(Errno::SRCH) => {
+                Err(Error::List { act: "remove the default route", source })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `rtmsg` of a default route, up to its flags.
+const fn default_route(scope: u8) -> [u8; 8] {
+    [FAMILY_IPV4, 0, 0, 0, TABLE_MAIN, BY_BOOT, scope, UNICAST]
 }
 
 /// `ifaddrmsg` and its attributes.

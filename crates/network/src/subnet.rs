@@ -155,6 +155,24 @@ pub fn choose_free(taken: &[Subnet]) -> Option<InterfaceAddress> {
         })
 }
 
+/// Finds the lowest network of this prefix length within `base` that overlaps none of `taken`.
+#[must_use]
+pub fn lowest_free(base: Subnet, prefix_length: u8, taken: &[Subnet]) -> Option<Subnet> {
+    let size = 1_u64 << (32 - u32::from(prefix_length.min(32)));
+    let (mut first, end) = (u64::from(u32::from(base.base())), u64::from(u32::from(base.last())));
+    while first + size - 1 <= end {
+        let start = Ipv4Addr::from(u32::try_from(first).ok()?);
+        let candidate = Subnet::containing(start, prefix_length);
+        let meeting = taken.iter().filter(|other| candidate.overlaps(**other));
+        match meeting.map(|other| u64::from(u32::from(other.last()))).max() {
+            None => return Some(candidate),
+            // The next one behind what is in the way.
+            Some(last) => first = (last / size + 1) * size,
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +194,18 @@ mod tests {
     fn hosts_leave_out_both_ends() {
         assert_eq!(subnet("10.0.0.0/30").hosts(), Ipv4Addr::new(10, 0, 0, 1)..=Ipv4Addr::new(10, 0, 0, 2));
         assert_eq!(subnet("10.0.0.0/31").hosts(), subnet("10.0.0.0/31").addresses());
+    }
+
+    #[test]
+    fn the_lowest_free_network_lies_behind_what_is_taken() {
+        let find = |taken: &[Subnet]| lowest_free(subnet("192.168.0.0/16"), 20, taken);
+        assert_eq!(find(&[]), Some(subnet("192.168.0.0/20")));
+        assert_eq!(find(&[subnet("192.168.0.7/32"), subnet("10.0.0.0/8")]), Some(subnet("192.168.16.0/20")));
+        assert_eq!(find(&[subnet("192.168.0.0/17")]), Some(subnet("192.168.128.0/20")));
+        assert_eq!(find(&[subnet("192.168.0.0/16")]), None);
+        assert_eq!(find(&[subnet("0.0.0.0/0")]), None);
+        let last = subnet("255.255.255.0/24");
+        assert_eq!(lowest_free(last, 25, &[subnet("255.255.255.0/25")]), Some(subnet("255.255.255.128/25")));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::{Flags, SettingsError};
 /// Checks and converts what concerns the engine.
 pub(super) fn from_flags(flags: &Flags, exec_root: &Path) -> Result<engine::Options, SettingsError> {
     Ok(engine::Options {
+        address_pools: engine::default_address_pools(),
         data_root: flags.data_root.clone().unwrap_or_else(|| "/var/lib/berth".into()),
         exec_root: exec_root.to_owned(),
         // Known when they are bound.
@@ -66,6 +67,7 @@ fn network(flags: &Flags) -> Result<engine::network::Options, SettingsError> {
         masquerade: flags.ip_masq.unwrap_or(defaults.masquerade),
         forward: flags.ip_forward.unwrap_or(defaults.forward),
         firewall: flags.iptables.unwrap_or(defaults.firewall),
+        ..defaults
     };
     options.check().map_err(|error| SettingsError::flag("bridge", error))?;
     Ok(options)

@@ -88,6 +88,7 @@ pub(super) fn host(host: HostConfig) -> Result<HostSettings, ApiError> {
         init: host.init,
         console_size: host.console_size,
         shown: ShownHostSettings {
+            network_mode: None,
             container_id_file: host.container_id_file,
             empty_lxc_conf: host.lxc_conf.is_some(),
             empty_storage_options: host.storage_opt.is_some(),

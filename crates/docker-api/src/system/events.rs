@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use engine::{Live, PublishedEvent, Subscription};
 use http::StatusCode;
-use model::{Event, Timestamp};
+use model::{Event, ResourceKind, Timestamp};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use crate::filters::Filters;
@@ -37,7 +37,8 @@ pub(super) async fn events(call: Call<'_>) -> Handled {
     });
     let filter = filter.map_err(|error| ApiError::invalid(error.to_string()))?;
     let Subscription { past, live } = call.engine.events.subscribe();
-    let mut listener = Listener { live, span, filter };
+    let knows_networks = call.version.events_have_networks();
+    let mut listener = Listener { live, span, filter, knows_networks };
     let departure = call.exchange.departure();
     // The head goes out at once: clients wait for it before they start what they want to next_batch of.
     let (_, output) = call.exchange.begin(StatusCode::OK, &json_fields()).await?;
@@ -87,11 +88,14 @@ struct Listener {
     live: Live,
     span: Span,
     filter: EventFilter,
+    /// Whether its version has events of networks.
+    knows_networks: bool,
 }
 
 impl Listener {
     fn wants(&self, event: &Event) -> bool {
-        self.span.has_not_ended(event) && self.filter.fits(event)
+        let is_known = self.knows_networks || event.kind != ResourceKind::Network;
+        is_known && self.span.has_not_ended(event) && self.filter.fits(event)
     }
 
     /// The past events that are asked for: none without `since`.
@@ -180,7 +184,7 @@ impl Span {
 
 #[cfg(test)]
 mod tests {
-    use model::{Actor, ResourceKind};
+    use model::Actor;
 
     use super::*;
 
@@ -193,7 +197,7 @@ mod tests {
         let span = Span { since: since.map(moment), until: until.map(moment) };
         let Subscription { past, live } = events.subscribe();
         let filter = EventFilter::new(Filters::default(), |_| None).expect("no filter is fine");
-        (Listener { live, span, filter }, past)
+        (Listener { live, span, filter, knows_networks: false }, past)
     }
 
     fn emit(events: &engine::Events, action: &str) {

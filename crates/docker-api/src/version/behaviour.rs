@@ -49,4 +49,9 @@ impl ApiVersion {
     pub(crate) const fn kill_needs_a_running_container(self) -> bool {
         self.is_at_least(20)
     }
+
+    /// Whether events of networks are listed: "v1.22 API changes".
+    pub(crate) const fn events_have_networks(self) -> bool {
+        self.is_at_least(22)
+    }
 }

@@ -6,8 +6,10 @@ use serde::Serialize;
 /// One line of `GET /events`.
 #[derive(Debug, Serialize)]
 pub(crate) struct WireEvent<'a> {
-    status: &'a str,
-    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
     #[serde(skip_serializing_if = "str::is_empty")]
     from: &'a str,
     #[serde(rename = "Type")]
@@ -16,6 +18,8 @@ pub(crate) struct WireEvent<'a> {
     action: &'a str,
     #[serde(rename = "Actor")]
     actor: &'a model::Actor,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'static str>,
     time: i64,
     #[serde(rename = "timeNano")]
     time_nano: i64,
@@ -23,9 +27,11 @@ pub(crate) struct WireEvent<'a> {
 
 impl<'a> WireEvent<'a> {
     pub(crate) fn new(event: &'a Event) -> Self {
+        // What only later versions know has none of what these no longer need.
+        let is_old = event.kind != ResourceKind::Network;
         Self {
-            status: &event.action,
-            id: &event.actor.id,
+            status: Some(event.action.as_str()).filter(|_| is_old),
+            id: Some(event.actor.id.as_str()).filter(|_| is_old),
             from: if event.kind == ResourceKind::Container {
                 event.actor.attributes.get("image").map_or("", String::as_str)
             } else {
@@ -34,6 +40,7 @@ impl<'a> WireEvent<'a> {
             kind: event.kind,
             action: &event.action,
             actor: &event.actor,
+            scope: (!is_old).then_some("local"),
             time: event.time.unix_seconds(),
             time_nano: i64::try_from(event.time.unix_nanoseconds()).unwrap_or(i64::MAX),
         }

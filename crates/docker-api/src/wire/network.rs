@@ -51,16 +51,16 @@ impl NetworkSettings {
             Some(process) if record.has_own_network() => format!("/proc/{}/ns/net", process.pid),
             _ => String::new(),
         };
-        let Some(endpoint) = &record.endpoint else {
+        let Some(endpoint) = record.main_lease() else {
             return Self { ports: Some(BTreeMap::new()), sandbox_key, ..Self::default() };
         };
         Self {
             endpoint_id: record.id.to_string(),
-            gateway: endpoint.gateway.to_string(),
+            gateway: endpoint.default_gateway().map(|gateway| gateway.to_string()).unwrap_or_default(),
             ip_address: endpoint.address.to_string(),
             ip_prefix_len: endpoint.prefix_length,
             mac_address: endpoint.mac.to_string(),
-            network_id: "bridge".to_owned(),
+            network_id: record.main_endpoint().map(|endpoint| endpoint.name.clone()).unwrap_or_default(),
             ports: Some(ports(record)),
             sandbox_key,
             ..Self::default()
@@ -77,7 +77,7 @@ fn ports(record: &Record) -> BTreeMap<String, Option<Vec<PortBinding>>> {
         .flatten()
         .map(|port| (with_protocol(port.to_string()), None))
         .collect();
-    for published in record.endpoint.iter().flat_map(|endpoint| &endpoint.ports) {
+    for published in record.main_lease().into_iter().flat_map(|endpoint| &endpoint.ports) {
         let binding = PortBinding {
             host_ip: published.host_ip.to_string(),
             host_port: published.host_port.to_string(),

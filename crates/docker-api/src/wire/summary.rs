@@ -94,7 +94,7 @@ pub(crate) fn shown_ports(record: &Record) -> Vec<WirePort> {
     if !record.is_running() {
         return Vec::new();
     }
-    let published = record.endpoint.iter().flat_map(|endpoint| &endpoint.ports);
+    let published = record.main_lease().into_iter().flat_map(|endpoint| &endpoint.ports);
     let mut ports: Vec<WirePort> = published
         .map(|port| WirePort {
             ip: port.host_ip.to_string(),

@@ -12,7 +12,7 @@ use crate::directory::Directory;
 use crate::error::{Error, file_error};
 use crate::events::Events;
 use crate::image::Images;
-use crate::networking::Networking;
+use crate::networking::{Networking, attachments};
 use crate::options::Options;
 use crate::paths::Paths;
 use crate::store::{Database, Durability, Row};
@@ -99,6 +99,7 @@ impl Creator {
             settings.hostname = default_hostname(&settings.host, &id);
         }
         let name = self.take_name(name, &id)?;
+        let endpoints = attachments::asked(&self.networking.registry, &settings)?;
         let mut record = Record {
             id,
             name,
@@ -117,7 +118,7 @@ impl Creator {
             exits: 0,
             stopped_by_client: false,
             mounts: Vec::new(),
-            endpoint: None,
+            endpoints,
             links,
             cgroups: Vec::new(),
             frozen_for_work: false,
@@ -217,11 +218,16 @@ impl Creator {
         let before = container.record();
         modes::check(&before.settings, &host)?;
         let mut changed = Record { links, ..Record::clone(&before) };
+        if host.network_mode != changed.settings.host.network_mode {
+            let settings = ContainerSettings { host: host.clone(), ..changed.settings.clone() };
+            changed.endpoints = attachments::asked(&self.networking.registry, &settings)?;
+        }
         changed.settings.host = host;
         let put = |from: &Record| {
-            let Record { settings, links, mounts, .. } = from.clone();
+            let Record { settings, links, mounts, endpoints, .. } = from.clone();
             move |record: &mut Record| {
-                (record.settings, record.links, record.mounts) = (settings, links, mounts);
+                (record.settings, record.links) = (settings, links);
+                (record.mounts, record.endpoints) = (mounts, endpoints);
             }
         };
         let save = |changed: &Record, mut rows: Vec<Row>| {

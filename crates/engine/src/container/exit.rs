@@ -177,7 +177,7 @@ impl Supervisor {
         container.set_shim(None);
         crate::cgroup::remove(container.record().cgroups.clone()).await;
         let (_, written) = container.update_saved(|record| {
-            record.endpoint = None;
+            record.clear_endpoints();
             record.cgroups = Vec::new();
         });
         // When it is not written, on a full disk say, the shim's record stays for the next daemon.

@@ -165,9 +165,8 @@ impl Starter {
         fault::check("before-gate")?;
         let gate = wait_for_gate(notices).await?;
         fault::check("at-gate")?;
-        let endpoint = self.networking.connect_network(container, gate.network_namespace).await?;
+        let interface = self.networking.connect_network(container, gate.network_namespace).await?;
         fault::check("connected")?;
-        let interface = endpoint.as_ref().map(network::Endpoint::interface);
         for (attach, socket) in container.waiting_clients.take() {
             use std::os::fd::AsFd;
             shim.request(Request::Attach(attach), Some(socket.as_fd())).await.map_err(Error::from)?;
@@ -247,7 +246,7 @@ impl Starter {
                 record.finished_at = now;
             }
             record.exits += 1;
-            record.endpoint = None;
+            record.clear_endpoints();
             record.cgroups = Vec::new();
             if by_policy && wants_restart(record) {
                 record.phase = Phase::Restarting;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{ContainerReference, LogSpec, Namespace, NetworkMode, NetworkReference};
+use model::{ContainerReference, LogSpec, Namespace};
 
 use crate::container::specification::{StartInputs, full_hostname, own_namespaces};
 use crate::container::{Container, Record};
@@ -10,10 +10,9 @@ use crate::directory::Directory;
 use crate::error::{Error, file_error};
 use crate::image::Images;
 use crate::log_options;
-use crate::networking::Networking;
+use crate::networking::{Networking, attachments};
 use crate::options::Options;
 use crate::paths::Paths;
-use crate::record::is_bridge;
 use crate::volumes::Volumes;
 
 /// Looks up what starts need.
@@ -29,7 +28,7 @@ pub(crate) struct StartLookup {
 impl StartLookup {
     /// Gathers everything a container's specification needs besides its record.
     pub(crate) async fn gather(&self, record: &Arc<Record>) -> Result<StartInputs, Error> {
-        check_network(&record.settings.host.network_mode)?;
+        attachments::check_networks(&self.networking.registry, record)?;
         self.networking.check_links(record)?;
         let mut namespaces = own_namespaces(record);
         if namespaces.network == Namespace::Own {
@@ -132,18 +131,4 @@ impl StartLookup {
             selected: log_options::selected(record),
         })
     }
-}
-
-/// Refuses unknown network modes.
-fn check_network(mode: &NetworkMode) -> Result<(), Error> {
-    let NetworkMode::Networks(attachments) = mode else { return Ok(()) };
-    for attachment in attachments {
-        match &attachment.network {
-            NetworkReference::Named(name) if !is_bridge(&attachment.network) => {
-                return Err(Error::not_found(format!("network {name} not found")));
-            }
-            NetworkReference::Named(_) | NetworkReference::Default => {}
-        }
-    }
-    Ok(())
 }

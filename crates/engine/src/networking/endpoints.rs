@@ -1,42 +1,45 @@
-//! A container's place in the network, from reservation to its resolver files.
+//! A container's places in its networks, from the reservation of addresses to their return.
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
-use model::{BoundPort, Capability, NetworkMode, Port};
+use model::{
+    Attachment, BoundPort, Capability, ContainerId, EndpointId, InterfaceConfig, NetworkDriver, Port,
+};
 use network::SourceCheck;
-use network::names::{HostLine, HostServers, Hosts, NameServers};
+use network::port::PortRequest;
 
+use super::attachments;
+use super::interface_names::InterfaceNames;
 use super::links::exposed;
 use super::service::Networking;
-use crate::container::specification::full_hostname;
 use crate::container::{Container, Record, capabilities};
+use crate::endpoint::Endpoint;
 use crate::error::Error;
+use crate::networks::entry::NetworkEntry;
 use crate::outcome::joined;
+use crate::random;
+use crate::store::Written;
 
-/// The host's own resolver configuration.
-const HOST_RESOLV_CONF: &str = "/etc/resolv.conf";
+/// The length of the prefix of link-local addresses, RFC 3927.
+const LINK_LOCAL_PREFIX: u8 = 16;
 
 impl Networking {
-    /// Reserves the container's address and ports, makes its link, and writes its resolver files.
+    /// Reserves the container's addresses and ports, makes its interfaces, and writes its hosts file. Gives the
+    /// interface that init configures; the others are configured here.
     pub(crate) async fn connect_network(
         self: &Arc<Self>,
         container: &Arc<Container>,
         namespace: Option<OwnedFd>,
-    ) -> Result<Option<network::Endpoint>, Error> {
-        let record = container.record();
-        let Some(namespace) = namespace.filter(|_| record.is_on_bridge()) else { return Ok(None) };
-        let request = endpoint_request(&record)?;
-        if self.network.bridge().is_none() && request.ports.is_empty() {
-            return Ok(None);
-        }
-        let (request, namespace) = (Arc::new(request), Arc::new(namespace));
+    ) -> Result<Option<InterfaceConfig>, Error> {
+        let namespace = Arc::new(namespace);
         let wire = || {
-            let (networking, own) = (Arc::clone(self), Arc::clone(container));
-            let (request, namespace) = (Arc::clone(&request), Arc::clone(&namespace));
-            tokio::task::spawn_blocking(move || networking.wire(&own, &request, namespace.as_fd()))
+            let (networking, own, namespace) =
+                (Arc::clone(self), Arc::clone(container), Arc::clone(&namespace));
+            tokio::task::spawn_blocking(move || {
+                networking.wire(&own, namespace.as_ref().as_ref().map(AsFd::as_fd))
+            })
         };
         match joined(wire().await)? {
             Err(Error::Network(error)) if error.is_about_what_others_hold() => {
@@ -47,8 +50,10 @@ impl Networking {
             result => result?,
         }
         let record = container.record();
-        self.write_hosts(&record)?;
-        Ok(record.endpoint.clone())
+        if record.endpoints.iter().any(|endpoint| endpoint.lease.is_some()) {
+            self.write_hosts(&record)?;
+        }
+        Ok(first_interface(&record).map(network::Endpoint::interface))
     }
 
     /// Waits until the addresses and ports of containers that have ended are free.
@@ -56,121 +61,223 @@ impl Networking {
         drop(self.endings.write().await);
     }
 
-    /// Reserves an endpoint, makes its link and its exceptions, and waits until that is saved, so that whatever
-    /// happens to this daemon the next one knows whose address it is. A failure undoes all of it.
-    fn wire(
-        &self,
-        container: &Container,
-        request: &network::Request,
-        namespace: BorrowedFd<'_>,
-    ) -> Result<(), Error> {
-        let network = &self.network;
-        let endpoint = network.reserve(request).map_err(Error::Network)?;
-        let exceptions = self.exceptions(&container.record(), endpoint.address);
-        let wired = network
-            .connect(&request.container, namespace)
-            .and_then(|()| match exceptions.is_empty() {
+    /// Takes the container into its networks, and waits until that is saved, so that whatever happens to this
+    /// daemon the next one knows whose the addresses are. A failure undoes all of it.
+    fn wire(&self, container: &Container, namespace: Option<BorrowedFd<'_>>) -> Result<(), Error> {
+        let record = container.record();
+        let mut endpoints = record.endpoints.clone();
+        for endpoint in &mut endpoints {
+            let entry = self.registry.of_endpoint(endpoint)?;
+            endpoint.internal = entry.record.definition.internal;
+            entry.name().clone_into(&mut endpoint.name);
+        }
+        endpoints.sort_by_key(Endpoint::gateway_order);
+        let mut names = InterfaceNames::default();
+        let mut ports = published_ports(&record)?;
+        let mut wired = Ok(());
+        for (index, endpoint) in endpoints.iter_mut().enumerate() {
+            let own_ports = if endpoint.internal { Vec::new() } else { std::mem::take(&mut ports) };
+            wired = self.registry.of_endpoint(endpoint).and_then(|entry| {
+                let place = Place {
+                    namespace,
+                    ports: own_ports,
+                    interface: names.next(&entry, &endpoint.attachment)?,
+                };
+                self.enter(&record, endpoint, &entry, place)?;
+                match (&endpoint.lease, namespace) {
+                    (Some(lease), Some(namespace)) if index > 0 => {
+                        network::inside::configure(namespace, lease).map_err(Error::Network)
+                    }
+                    _ => Ok(()),
+                }
+            });
+            if wired.is_err() {
+                break;
+            }
+        }
+        let wired = wired.and_then(|()| {
+            let Some(lease) =
+                endpoints.iter().find(|endpoint| endpoint.is_bridge()).and_then(|it| it.lease.as_ref())
+            else {
+                return Ok(());
+            };
+            let exceptions = self.exceptions(&record, lease.address);
+            match exceptions.is_empty() {
                 true => Ok(()),
-                false => network.open_link(&request.container, &exceptions),
-            })
-            .map_err(Error::Network);
-        if wired.is_ok() {
-            // On a full disk it is tried again: the container runs meanwhile.
-            let _ = self.save_endpoint(container).wait_blocking();
+                false => self.network.open_link(&record.id, &exceptions).map_err(Error::Network),
+            }
+        });
+        match wired {
+            Ok(()) => {
+                let put = |record: &mut Record| record.endpoints = endpoints;
+                // On a full disk it is tried again: the container runs meanwhile.
+                let _ = container.update_saved(put).1.wait_blocking();
+                self.save_leases(container).forget();
+                for endpoint in &container.record().endpoints {
+                    if let Ok(entry) = self.registry.of_endpoint(endpoint) {
+                        entry.emit(&self.events, "connect", Some(&record.id));
+                    }
+                }
+                Ok(())
+            }
+            Err(error) => {
+                for endpoint in endpoints.iter().rev() {
+                    self.leave(&record.id, endpoint);
+                }
+                Err(error)
+            }
         }
-        if wired.is_err()
-            && let Err(undo) = network.disconnect(&request.container)
+    }
+
+    /// Takes a container into one network: an address, its interface, and ports that are published there.
+    pub(super) fn enter(
+        &self,
+        record: &Record,
+        endpoint: &mut Endpoint,
+        entry: &NetworkEntry,
+        place: Place<'_>,
+    ) -> Result<(), Error> {
+        entry.enter(&record.id)?;
+        let place_namespace = place.namespace;
+        let lease = lease(record, endpoint, entry, place);
+        let lease = lease.inspect_err(|_| {
+            entry.leave(&record.id);
+        })?;
+        if let (Some(lease), Some(namespace)) = (&lease, place_namespace)
+            && let Err(error) = apply_options(namespace, &endpoint.attachment, lease)
         {
-            tracing::error!("cannot undo the link of container {}: {undo}", request.container);
+            endpoint.network = Some(entry.record.id.clone());
+            self.leave(&record.id, endpoint);
+            return Err(error);
         }
-        wired
+        endpoint.network = Some(entry.record.id.clone());
+        endpoint.internal = entry.record.definition.internal;
+        entry.name().clone_into(&mut endpoint.name);
+        endpoint.id = Some(EndpointId::from_random(random::bytes()));
+        endpoint.lease = lease;
+        Ok(())
+    }
+
+    /// Takes a container out of one network, whatever of it it has there; says whether it was in it.
+    pub(super) fn leave(&self, container: &ContainerId, endpoint: &Endpoint) -> bool {
+        let Ok(entry) = self.registry.of_endpoint(endpoint) else { return false };
+        if let Some(live) = entry.live()
+            && let Err(error) = live.disconnect(container)
+        {
+            tracing::error!("cannot disconnect container {container} from {}: {error}", entry.name());
+        }
+        entry.leave(container)
     }
 
     /// Gives back what [`Self::connect_network`] took, whatever of it there is.
-    pub(crate) async fn disconnect_network(&self, container: &Arc<Container>) {
-        if self.network.endpoint(container.id()).is_none() {
-            return;
-        }
-        let (network, id) = (Arc::clone(&self.network), container.id().clone());
-        let work = tokio::task::spawn_blocking(move || network.disconnect(&id));
-        if let Ok(Err(error)) = work.await {
-            tracing::error!("cannot disconnect container {}: {error}", container.id());
-        }
+    pub(crate) async fn disconnect_network(self: &Arc<Self>, container: &Arc<Container>) {
+        let (networking, own) = (Arc::clone(self), Arc::clone(container));
+        let work = move || {
+            for endpoint in own.record().endpoints.iter().rev() {
+                if networking.leave(own.id(), endpoint)
+                    && let Ok(entry) = networking.registry.of_endpoint(endpoint)
+                {
+                    entry.emit(&networking.events, "disconnect", Some(own.id()));
+                }
+            }
+        };
+        // A failure is in the log.
+        let _ = tokio::task::spawn_blocking(work).await;
     }
 
-    /// Writes hosts, hostname and resolv.conf before the start; the own address follows later.
-    pub(crate) fn write_name_files(&self, record: &Record) -> Result<Vec<(PathBuf, &'static str)>, Error> {
-        let directory = self.paths.container(&record.id);
-        let path = |name: &str| directory.join(name);
-        let hostname = network::names::hostname(&full_hostname(&record.settings));
-        network::names::write_in_place(&path("hostname"), &hostname).map_err(Error::Network)?;
-        self.write_hosts(record)?;
-        let host_file = network::names::host_resolv_conf(std::path::Path::new(HOST_RESOLV_CONF))
-            .map_err(Error::Network)?;
-        let list = |words: &Option<Vec<String>>| words.clone().unwrap_or_default();
-        let host = &record.settings.host;
-        let own = NameServers {
-            servers: list(&host.dns),
-            search: list(&host.dns_search),
-            options: list(&host.dns_options),
+    /// Saves what the networks know of a container's endpoints.
+    pub(crate) fn save_leases(&self, container: &Container) -> Written {
+        let lease =
+            |endpoint: &Endpoint| self.registry.of_endpoint(endpoint).ok()?.live()?.endpoint(container.id());
+        let change = |record: &mut Record| {
+            for endpoint in record.endpoints.iter_mut().filter(|endpoint| endpoint.lease.is_some()) {
+                endpoint.lease = lease(endpoint);
+            }
         };
-        let defaults = NameServers {
-            servers: self.options.dns.clone(),
-            search: self.options.dns_search.clone(),
-            options: Vec::new(),
-        };
-        let reach =
-            if host.network_mode == NetworkMode::Host { HostServers::All } else { HostServers::Reachable };
-        let content = network::names::resolv_conf(&host_file, &own.or(&defaults), reach);
-        network::names::write_in_place(&path("resolv.conf"), &content).map_err(Error::Network)?;
-        Ok(vec![
-            (path("resolv.conf"), "/etc/resolv.conf"),
-            (path("hostname"), "/etc/hostname"),
-            (path("hosts"), "/etc/hosts"),
-        ])
-    }
-
-    /// The resolver files of the container whose network another one joins.
-    pub(crate) fn joined_name_files(&self, other: &Record) -> Vec<(PathBuf, &'static str)> {
-        let directory = self.paths.container(&other.id);
-        [("resolv.conf", "/etc/resolv.conf"), ("hostname", "/etc/hostname"), ("hosts", "/etc/hosts")]
-            .map(|(name, destination)| (directory.join(name), destination))
-            .into_iter()
-            .filter(|(file, _)| file.exists())
-            .collect()
-    }
-
-    fn write_hosts(&self, record: &Record) -> Result<(), Error> {
-        let gateway = self.network.bridge().map(|(_, bridge)| bridge.address);
-        let extra = record.settings.host.extra_hosts.iter().flatten();
-        let extra: Vec<_> = extra
-            .map(|host| HostLine::of(host, gateway))
-            .collect::<Result<_, _>>()
-            .map_err(|error| Error::refused(error.to_string()))?;
-        let _alone = self.hosts_files.lock().unwrap_or_else(PoisonError::into_inner);
-        let content = if record.settings.host.network_mode == NetworkMode::Host {
-            let host =
-                network::names::host_hosts(std::path::Path::new("/etc/hosts")).map_err(Error::Network)?;
-            network::names::host_network_hosts(&host, &extra)
-        } else {
-            let hosts = Hosts {
-                address: record.endpoint.as_ref().map(|endpoint| endpoint.address),
-                hostname: record.settings.hostname.clone(),
-                domainname: record.settings.domainname.clone(),
-                extra,
-                links: self.linked_hosts(record),
-            };
-            hosts.content()
-        };
-        network::names::write_in_place(&self.paths.hosts(&record.id), &content).map_err(Error::Network)
+        container.update_saved(change).1
     }
 }
 
-/// The endpoint of a container as it was saved, with what it may send as its settings say: the
-/// endpoints of earlier releases do not tell.
-pub(crate) fn saved_endpoint(record: &Record) -> Option<network::Endpoint> {
-    let endpoint = record.endpoint.clone()?;
-    Some(network::Endpoint { source_check: source_check(record), ..endpoint })
+/// Where a container comes into a network.
+pub(super) struct Place<'n> {
+    /// Its network namespace; `None` with the host's, or that of another container.
+    pub(super) namespace: Option<BorrowedFd<'n>>,
+    /// What is published there.
+    pub(super) ports: Vec<PortRequest>,
+    /// The name of its interface inside.
+    pub(super) interface: String,
+}
+
+/// What the container gets of the network; `None` of one that has nothing to give.
+fn lease(
+    record: &Record,
+    endpoint: &Endpoint,
+    entry: &NetworkEntry,
+    place: Place<'_>,
+) -> Result<Option<network::Endpoint>, Error> {
+    let Some(namespace) = place.namespace else { return Ok(None) };
+    let live = match (entry.driver(), entry.live()) {
+        (NetworkDriver::Host | NetworkDriver::Null, _) => return Ok(None),
+        (_, Some(live)) => live,
+        (_, None) => {
+            return Err(Error::refused(format!("the network {} could not be opened", entry.name())));
+        }
+    };
+    if live.bridge().is_none() && place.ports.is_empty() {
+        return Ok(None);
+    }
+    let request = network::Request {
+        container: record.id.clone(),
+        address: endpoint.attachment.addresses.as_ref().and_then(|asked| asked.ipv4),
+        mac: hardware_address(record, endpoint)?,
+        interface_name: place.interface,
+        source_check: source_check(record),
+        ports: place.ports,
+    };
+    let lease = live.reserve(&request).map_err(Error::Network)?;
+    match live.connect(&request.container, namespace) {
+        Ok(()) => Ok(Some(lease)),
+        Err(error) => {
+            if let Err(undo) = live.disconnect(&request.container) {
+                tracing::error!("cannot undo the interface of container {}: {undo}", request.container);
+            }
+            Err(Error::Network(error))
+        }
+    }
+}
+
+/// Further addresses and kernel settings of the interface.
+fn apply_options(
+    namespace: BorrowedFd<'_>,
+    attachment: &Attachment,
+    lease: &network::Endpoint,
+) -> Result<(), Error> {
+    let interface = lease.interface_name.as_str();
+    for address in attachment.addresses.iter().flat_map(|asked| &asked.link_local) {
+        if let std::net::IpAddr::V4(address) = *address {
+            let address = network::InterfaceAddress { address, prefix_length: LINK_LOCAL_PREFIX };
+            network::inside::add_address(namespace, interface, address).map_err(Error::Network)?;
+        }
+    }
+    let Some(options) = &attachment.driver_options else { return Ok(()) };
+    for attachments::InterfaceSetting { path, value } in attachments::sysctls(options)? {
+        let path = path.replace("IFNAME", interface);
+        network::inside::set(namespace, &path, &value).map_err(Error::Network)?;
+    }
+    Ok(())
+}
+
+/// The interface that init configures.
+fn first_interface(record: &Record) -> Option<&network::Endpoint> {
+    let mut endpoints: Vec<&Endpoint> = record.endpoints.iter().collect();
+    endpoints.sort_by_key(|endpoint| endpoint.gateway_order());
+    endpoints.first()?.lease.as_ref()
+}
+
+/// What a container had of a network as it was saved, with what it may send as its settings say: what earlier
+/// releases saved does not tell.
+pub(crate) fn saved_lease(record: &Record, lease: &network::Endpoint) -> Option<network::Endpoint> {
+    Some(network::Endpoint { source_check: source_check(record), ..lease.clone() })
 }
 
 /// What a container may send: one that may change its own network may be a router for others.
@@ -181,26 +288,28 @@ fn source_check(record: &Record) -> SourceCheck {
     }
 }
 
-fn endpoint_request(record: &Record) -> Result<network::Request, Error> {
-    let mac = match record.settings.mac_address.as_str() {
-        "" => None,
-        text => {
-            Some(text.parse().map_err(|error: network::MacAddressError| Error::refused(error.to_string()))?)
-        }
-    };
+/// The hardware address that a container asks for: that of `Config` counts where it names no other.
+fn hardware_address(record: &Record, endpoint: &Endpoint) -> Result<Option<network::MacAddress>, Error> {
+    let of_container = record.settings.mac_address.as_str();
+    match (endpoint.attachment.mac, of_container) {
+        (Some(mac), _) => Ok(Some(mac)),
+        (None, "") => Ok(None),
+        (None, _) if record.endpoints.len() > 1 => Ok(None),
+        (None, text) => text
+            .parse()
+            .map(Some)
+            .map_err(|error: network::MacAddressError| Error::refused(error.to_string())),
+    }
+}
+
+/// What a container publishes.
+pub(super) fn published_ports(record: &Record) -> Result<Vec<PortRequest>, Error> {
     let bindings = record.settings.host.port_bindings.clone().unwrap_or_default();
     let mut exposed: BTreeSet<Port> = exposed(record);
     exposed.extend(bindings.keys().filter_map(|port| match **port {
         BoundPort::Port(port) => Some(port),
         BoundPort::UnknownProtocol(_) | BoundPort::Nothing => None,
     }));
-    let ports = network::port::plan(&exposed, &bindings, record.settings.host.publish_all_ports)
-        .map_err(|error| Error::refused(error.to_string()))?;
-    Ok(network::Request {
-        container: record.id.clone(),
-        mac,
-        interface_name: network::INTERFACE_NAME.to_owned(),
-        source_check: source_check(record),
-        ports,
-    })
+    network::port::plan(&exposed, &bindings, record.settings.host.publish_all_ports)
+        .map_err(|error| Error::refused(error.to_string()))
 }

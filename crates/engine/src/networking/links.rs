@@ -16,7 +16,6 @@ use super::service::Networking;
 use crate::container::{Container, Record};
 use crate::directory::Directory;
 use crate::error::Error;
-use crate::store::Written;
 
 /// How many containers may join each other's networks one after the other.
 const LONGEST_CHAIN: usize = 16;
@@ -93,7 +92,7 @@ impl Networking {
         let mut variables = Vec::new();
         for (alias, id) in &record.links {
             let Some(target) = self.directory.get(id).map(|container| container.record()) else { continue };
-            let Some(endpoint) = &target.endpoint else { continue };
+            let Some(endpoint) = target.bridge_lease() else { continue };
             let exposed = exposed(&target);
             let link = LinkTarget {
                 address: endpoint.address,
@@ -117,18 +116,18 @@ impl Networking {
         let Some(target) = self.directory.get(target).map(|container| container.record()) else {
             return Vec::new();
         };
-        let Some(to) = target.endpoint.as_ref().map(|endpoint| endpoint.address) else { return Vec::new() };
+        let Some(to) = target.bridge_lease().map(|endpoint| endpoint.address) else { return Vec::new() };
         exposed(&target).into_iter().map(|port| LinkException { from, to, port }).collect()
     }
 
     /// Tells containers that are linked to this one its address and its names.
     pub(crate) fn refresh_links_to(&self, target: &Record) {
-        if target.endpoint.is_none() {
+        if target.bridge_lease().is_none() {
             return;
         }
         for parent in self.directory.all() {
             let record = parent.record();
-            if record.endpoint.is_none() {
+            if record.bridge_lease().is_none() {
                 continue;
             }
             let mut is_linked = false;
@@ -145,7 +144,7 @@ impl Networking {
     }
 
     /// Changes the hosts file of a container in place; nobody else changes it meanwhile.
-    fn change_hosts(&self, record: &Record, change: impl FnOnce(&[u8]) -> Vec<u8>) {
+    pub(super) fn change_hosts(&self, record: &Record, change: impl FnOnce(&[u8]) -> Vec<u8>) {
         let _alone = self.hosts_files.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = network::names::change_hosts(&self.paths.hosts(&record.id), change) {
             tracing::warn!("cannot tell container {} of its links: {error}", record.id);
@@ -155,21 +154,15 @@ impl Networking {
     /// Opens the way to linked containers again after one got a new address.
     fn reopen_links(&self, parent: &Container) {
         let record = parent.record();
-        let Some(endpoint) = &record.endpoint else { return };
+        let Some(endpoint) = record.bridge_lease() else { return };
         let exceptions = self.exceptions(&record, endpoint.address);
         if exceptions.is_empty() {
             return;
         }
         match self.network.open_link(&record.id, &exceptions) {
-            Ok(()) => self.save_endpoint(parent).forget(),
+            Ok(()) => self.save_leases(parent).forget(),
             Err(error) => tracing::warn!("cannot open the links of container {}: {error}", record.id),
         }
-    }
-
-    /// Saves what the network knows of a container's endpoint.
-    pub(crate) fn save_endpoint(&self, container: &Container) -> Written {
-        let endpoint = self.network.endpoint(container.id());
-        container.update_saved(|record| record.endpoint = endpoint).1
     }
 
     /// Removes the link of this name, `parent/alias`; both containers stay.
@@ -217,7 +210,7 @@ impl Networking {
     /// Takes a link out of its parent's record, hosts file and exceptions.
     fn unlink(&self, parent: &Container, alias: &str, target: &ContainerId) -> Result<(), Error> {
         let record = parent.record();
-        if let Some(endpoint) = &record.endpoint {
+        if let Some(endpoint) = record.bridge_lease() {
             let gone = self.exceptions_to(target, endpoint.address);
             self.network.close_link(&record.id, &gone).map_err(Error::Network)?;
             if let Some(target) = self.directory.get(target).map(|target| target.record()) {
@@ -225,17 +218,14 @@ impl Networking {
                 self.change_hosts(&record, |content| network::names::without_link(content, alias, hostname));
             }
         }
-        let endpoint = self.network.endpoint(&record.id);
         let changed = |record: &mut Record| {
             record.links.remove(alias);
             if let Some(entries) = &mut record.settings.host.links {
                 entries.retain(|link| link.alias != alias);
             }
-            if record.endpoint.is_some() {
-                record.endpoint = endpoint;
-            }
         };
         parent.update(changed);
+        self.save_leases(parent).forget();
         // Another link may lead to the same container.
         self.reopen_links(parent);
         Ok(())
@@ -262,7 +252,7 @@ pub(super) fn exposed(record: &Record) -> BTreeSet<Port> {
 /// How the hosts file names a linked container; nothing while it has no address.
 fn linked_host(alias: &str, target: &Record) -> Option<LinkedHost> {
     Some(LinkedHost {
-        address: target.endpoint.as_ref()?.address,
+        address: target.bridge_lease()?.address,
         alias: alias.to_owned(),
         hostname: target.settings.hostname.clone(),
         name: target.name.clone(),

@@ -1,9 +1,13 @@
-//! Containers in the network: endpoints, resolver files, and links between containers.
+//! Containers in networks: endpoints, resolver files, and links between containers.
 
+pub(crate) mod attachments;
 mod endpoints;
+mod interface_names;
 mod links;
+mod live;
+mod resolver_files;
 mod service;
 
-pub(crate) use self::endpoints::saved_endpoint;
+pub(crate) use self::endpoints::saved_lease;
 pub(crate) use self::links::link_entries;
 pub(crate) use self::service::Networking;

@@ -3,12 +3,17 @@
 use std::sync::{Arc, Mutex};
 
 use crate::directory::Directory;
+use crate::events::Events;
+use crate::networks::registry::NetworkRegistry;
 use crate::options::Options;
 use crate::paths::Paths;
 
 /// Connects containers, writes their resolver files and follows their links.
 pub(crate) struct Networking {
+    /// The default network.
     pub(crate) network: Arc<network::Network>,
+    pub(crate) registry: Arc<NetworkRegistry>,
+    pub(super) events: Arc<Events>,
     pub(super) directory: Arc<Directory>,
     pub(super) paths: Arc<Paths>,
     pub(super) options: Arc<Options>,
@@ -20,13 +25,16 @@ pub(crate) struct Networking {
 
 impl Networking {
     pub(crate) fn new(
-        network: network::Network,
+        registry: &Arc<NetworkRegistry>,
+        events: &Arc<Events>,
         directory: &Arc<Directory>,
         paths: &Arc<Paths>,
         options: &Arc<Options>,
     ) -> Self {
         Self {
-            network: Arc::new(network),
+            network: Arc::clone(&registry.default),
+            registry: Arc::clone(registry),
+            events: Arc::clone(events),
             directory: Arc::clone(directory),
             paths: Arc::clone(paths),
             options: Arc::clone(options),

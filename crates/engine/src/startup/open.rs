@@ -27,6 +27,9 @@ use crate::files::Files;
 use crate::image::Images;
 use crate::logs::{LogWakeups, Logs};
 use crate::networking::Networking;
+use crate::networks::opening;
+use crate::networks::registry::NetworkRegistry;
+use crate::networks::service::Networks;
 use crate::options::Options;
 use crate::paths::Paths;
 use crate::store::{Database, Row, Saved, VolumeRow};
@@ -47,9 +50,12 @@ impl Engine {
         let path = options.data_root.join("state.db");
         let (database, saved) = Database::open(&path, crate::fault::of_database())?;
         let database = Arc::new(database);
-        let Saved { containers, execs, volumes, events, identity } = saved;
+        let Saved { mut containers, execs, volumes, networks, events, identity } = saved;
         let identity = identity.unwrap_or_else(|| make_identity(&database));
-        let endpoints = containers.iter().filter_map(crate::networking::saved_endpoint).collect();
+        let endpoints = containers
+            .iter()
+            .filter_map(|record| crate::networking::saved_lease(record, record.bridge_lease()?));
+        let endpoints = endpoints.collect();
         let network = network::Network::open_with(&options.network, endpoints, crate::fault::of_network())
             .map_err(Error::Network)?;
         let shim_program =
@@ -64,8 +70,10 @@ impl Engine {
         let directory = Arc::new(Directory::default());
         store.set_users(Arc::clone(&directory) as Arc<dyn images::ImageUsers>);
         let events = Arc::new(Events::kept_in(Arc::clone(&database), events));
+        let registry = Arc::new(opening::open(network, networks, &mut containers, (&options, &database)));
         let low = Low {
-            networking: Arc::new(Networking::new(network, &directory, &paths, &options)),
+            networking: Arc::new(Networking::new(&registry, &events, &directory, &paths, &options)),
+            registry,
             images: Arc::new(Images::new(store, options.registry.clone(), &events)),
             cgroup_moves: CgroupMoves::open(),
             options,
@@ -91,6 +99,7 @@ struct Low {
     directory: Arc<Directory>,
     events: Arc<Events>,
     networking: Arc<Networking>,
+    registry: Arc<NetworkRegistry>,
     images: Arc<Images>,
     cgroup_moves: Arc<CgroupMoves>,
 }
@@ -133,6 +142,7 @@ impl Low {
         Engine {
             execs: Arc::new(self.execs(clients)),
             files: Arc::new(self.files(&containers)),
+            networks: Arc::new(self.networks()),
             identity,
             containers,
             streams,
@@ -253,6 +263,17 @@ impl Low {
             networking: Arc::clone(&self.networking),
             cgroup_moves: Arc::clone(&self.cgroup_moves),
             clients,
+            options: Arc::clone(&self.options),
+        }
+    }
+
+    fn networks(&self) -> Networks {
+        Networks {
+            registry: Arc::clone(&self.registry),
+            networking: Arc::clone(&self.networking),
+            directory: Arc::clone(&self.directory),
+            events: Arc::clone(&self.events),
+            database: Arc::clone(&self.database),
             options: Arc::clone(&self.options),
         }
     }

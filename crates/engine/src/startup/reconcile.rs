@@ -115,11 +115,13 @@ async fn settle_unstarted(engine: &Arc<Engine>, container: &Arc<Container>) {
     engine.networking.disconnect_network(container).await;
     let record = container.record();
     let is_starting = matches!(record.phase, Phase::Starting);
-    if !is_starting && record.endpoint.is_none() {
+    if !is_starting
+        && record.endpoints.iter().all(|endpoint| endpoint.id.is_none() && endpoint.lease.is_none())
+    {
         return;
     }
     container.update(|record| {
-        record.endpoint = None;
+        record.clear_endpoints();
         if is_starting {
             record.phase = if record.was_started() { Phase::Exited } else { Phase::Created };
         }

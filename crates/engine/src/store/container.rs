@@ -5,11 +5,13 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use model::{
-    ContainerId, ContainerSettings, Digest, MountMode, MountPoint, ProcessReference, Spelled, Timestamp,
+    Attachment, ContainerId, ContainerSettings, Digest, EndpointId, MountMode, MountPoint, NetworkId,
+    ProcessReference, Spelled, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
 use super::json::json;
+use crate::endpoint::{self, Endpoint};
 use crate::record::{Phase, Record};
 
 /// The columns of the table `containers`.
@@ -45,7 +47,8 @@ struct StateDocument {
     exits: u64,
     stopped_by_client: bool,
     mounts: Vec<MountDocument>,
-    endpoint: Option<EndpointDocument>,
+    /// `None` in rows of versions in which there was one network: the settings say it.
+    endpoints: Option<Vec<EndpointDocument>>,
     links: BTreeMap<String, ContainerId>,
     cgroups: Vec<PathBuf>,
     frozen_for_work: bool,
@@ -85,9 +88,20 @@ struct MountDocument {
     writable: bool,
 }
 
-/// A container's place in the network.
+/// A container's place in a network.
 #[derive(Serialize, Deserialize)]
 struct EndpointDocument {
+    attachment: Attachment,
+    network: Option<NetworkId>,
+    name: String,
+    internal: bool,
+    id: Option<EndpointId>,
+    lease: Option<LeaseDocument>,
+}
+
+/// What a container has of a network while it is there.
+#[derive(Serialize, Deserialize)]
+struct LeaseDocument {
     address: Ipv4Addr,
     prefix_length: u8,
     gateway: Ipv4Addr,
@@ -157,7 +171,7 @@ fn placeholder(id: ContainerId, name: &str) -> Record {
         exits: 0,
         stopped_by_client: false,
         mounts: Vec::new(),
-        endpoint: None,
+        endpoints: Vec::new(),
         links: BTreeMap::new(),
         cgroups: Vec::new(),
         frozen_for_work: false,
@@ -198,7 +212,7 @@ impl StateDocument {
             exits: record.exits,
             stopped_by_client: record.stopped_by_client,
             mounts: record.mounts.iter().map(MountDocument::of).collect(),
-            endpoint: record.endpoint.as_ref().map(EndpointDocument::of),
+            endpoints: Some(record.endpoints.iter().map(EndpointDocument::of).collect()),
             links: record.links.clone(),
             cgroups: record.cgroups.clone(),
             frozen_for_work: record.frozen_for_work,
@@ -219,7 +233,10 @@ impl StateDocument {
         record.exits = self.exits;
         record.stopped_by_client = self.stopped_by_client;
         record.mounts = self.mounts.into_iter().map(MountDocument::mount).collect();
-        record.endpoint = self.endpoint.map(|endpoint| endpoint.endpoint(record.id.clone()));
+        record.endpoints = match self.endpoints {
+            Some(endpoints) => endpoints.into_iter().map(|endpoint| endpoint.endpoint(&record.id)).collect(),
+            None => endpoint::of_settings(&record.settings),
+        };
         record.links = self.links;
         record.cgroups = self.cgroups;
         record.frozen_for_work = self.frozen_for_work;
@@ -290,6 +307,31 @@ impl MountDocument {
 }
 
 impl EndpointDocument {
+    fn of(endpoint: &Endpoint) -> Self {
+        Self {
+            attachment: endpoint.attachment.clone(),
+            network: endpoint.network.clone(),
+            name: endpoint.name.clone(),
+            internal: endpoint.internal,
+            id: endpoint.id.clone(),
+            lease: endpoint.lease.as_ref().map(LeaseDocument::of),
+        }
+    }
+
+    fn endpoint(self, container: &ContainerId) -> Endpoint {
+        let internal = self.internal;
+        Endpoint {
+            attachment: self.attachment,
+            network: self.network,
+            name: self.name,
+            internal,
+            id: self.id,
+            lease: self.lease.map(|lease| lease.lease(container.clone(), internal)),
+        }
+    }
+}
+
+impl LeaseDocument {
     fn of(endpoint: &network::Endpoint) -> Self {
         Self {
             address: endpoint.address,
@@ -303,12 +345,13 @@ impl EndpointDocument {
         }
     }
 
-    fn endpoint(self, container: ContainerId) -> network::Endpoint {
+    fn lease(self, container: ContainerId, internal: bool) -> network::Endpoint {
         network::Endpoint {
             container,
             address: self.address,
             prefix_length: self.prefix_length,
             gateway: self.gateway,
+            internal,
             mac: self.mac,
             interface_name: self.interface_name,
             // It follows from the settings, see `networking::saved_endpoint`.

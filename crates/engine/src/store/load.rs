@@ -1,12 +1,12 @@
 //! Reads everything that is saved. A row that cannot be read is moved aside, so that the daemon starts.
 
-use model::{ContainerId, Event, ExecId, Timestamp};
+use model::{ContainerId, Event, ExecId, NetworkId, Timestamp};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 use serde_json::json;
 
 use super::container::ContainerColumns;
-use super::rows::{EventDocument, ExecRow, KEPT_EVENTS, Row, VolumeRow};
+use super::rows::{EventDocument, ExecRow, KEPT_EVENTS, NetworkRow, Row, VolumeRow};
 use crate::record::Record;
 
 /// All that earlier daemons saved.
@@ -15,6 +15,7 @@ pub(crate) struct Saved {
     pub(crate) containers: Vec<Record>,
     pub(crate) execs: Vec<ExecRow>,
     pub(crate) volumes: Vec<VolumeRow>,
+    pub(crate) networks: Vec<NetworkRow>,
     /// The last events, oldest first, with their numbers.
     pub(crate) events: Vec<(u64, Event)>,
     /// The engine's own id.
@@ -41,6 +42,7 @@ pub(super) fn read(connection: &mut Connection) -> rusqlite::Result<Saved> {
         containers: containers(connection, &mut aside)?,
         execs: execs(connection, &mut aside)?,
         volumes: volumes(connection, &mut aside)?,
+        networks: networks(connection, &mut aside)?,
         events: events(connection, &mut aside)?,
         identity: identity(connection)?,
     };
@@ -168,6 +170,26 @@ fn volumes(connection: &Connection, aside: &mut Vec<Unreadable>) -> rusqlite::Re
         volumes.push(volume);
     }
     Ok(volumes)
+}
+
+fn networks(connection: &Connection, aside: &mut Vec<Unreadable>) -> rusqlite::Result<Vec<NetworkRow>> {
+    let mut statement = connection.prepare("SELECT id, document FROM networks")?;
+    let mut rows = statement.query([])?;
+    let mut networks = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (key, content) = (text(row, 0)?, text(row, 1)?);
+        let network = || -> Result<NetworkRow, Box<dyn std::error::Error>> {
+            Ok(NetworkRow { id: NetworkId::parse(&key)?, document: serde_json::from_str(&content)? })
+        };
+        match network() {
+            Ok(network) => networks.push(network),
+            Err(error) => {
+                let reason = error.to_string();
+                aside.push(Unreadable { origin: "networks", key, content, reason, placeholder: None });
+            }
+        }
+    }
+    Ok(networks)
 }
 
 fn events(connection: &Connection, aside: &mut Vec<Unreadable>) -> rusqlite::Result<Vec<(u64, Event)>> {

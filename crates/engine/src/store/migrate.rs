@@ -25,11 +25,17 @@ const TABLES_1: &str = "
     ) WITHOUT ROWID;
 ";
 
+/// The tables that version 2 adds.
+const TABLES_2: &str = "
+    CREATE TABLE networks (id TEXT PRIMARY KEY, name TEXT NOT NULL, document TEXT NOT NULL) WITHOUT ROWID;
+";
+
 /// Brings tables of version `from` to the version after it.
 pub(super) fn from(connection: &mut Connection, from: u32) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    if from == 0 {
-        to_1(&transaction)?;
+    match from {
+        0 => to_1(&transaction)?,
+        _ => to_2(&transaction)?,
     }
     transaction.pragma_update(None, "user_version", from + 1)?;
     transaction.commit()
@@ -77,6 +83,31 @@ fn to_1(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         transaction.execute_batch(&format!("DROP TABLE {table}_0;"))?;
     }
     Ok(())
+}
+
+/// Version 2 has networks. A container has places in several, where it had one on the bridge.
+fn to_2(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.execute_batch(TABLES_2)?;
+    for (id, state) in pairs(transaction, "SELECT id, state FROM containers")? {
+        transaction
+            .prepare_cached("UPDATE containers SET state = ? WHERE id = ?")?
+            .execute(params![state_2(&state), id])?;
+    }
+    Ok(())
+}
+
+/// Gives a state its list of endpoints. One that cannot be read stays as it is.
+fn state_2(document: &str) -> String {
+    let Ok(Value::Object(mut state)) = serde_json::from_str(document) else { return document.to_owned() };
+    let endpoints = match state.remove("endpoint") {
+        Some(lease @ Value::Object(_)) => json!([{
+            "attachment": { "network": "default" }, "network": null, "name": "bridge", "internal": false,
+            "id": null, "lease": lease,
+        }]),
+        _ => Value::Null,
+    };
+    state.insert("endpoints".to_owned(), endpoints);
+    Value::Object(state).to_string()
 }
 
 /// Reads two columns of text, whatever is in them.

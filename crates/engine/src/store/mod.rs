@@ -32,7 +32,8 @@ pub(crate) use durability::Durability;
 pub(crate) use faults::Faults;
 pub(crate) use load::Saved;
 pub(crate) use rows::{
-    ExecConfigDocument, ExecDocument, ExecRow, ExecStateDocument, KEPT_EVENTS, Row, VolumeRow,
+    ExecConfigDocument, ExecDocument, ExecRow, ExecStateDocument, KEPT_EVENTS, NetworkDocument, NetworkRow,
+    Row, VolumeRow,
 };
 
 use crate::error::{Error, database_error};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{ContainerId, Event, ExecId, Timestamp};
+use model::{ContainerId, Event, ExecId, NetworkDefinition, NetworkId, Timestamp};
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,10 @@ pub(crate) enum Row {
     Volume(VolumeRow),
     /// Deletes a volume.
     NoVolume(String),
+    /// Writes a network.
+    Network(NetworkRow),
+    /// Deletes a network.
+    NoNetwork(NetworkId),
     /// Writes an exec.
     Exec(ExecRow),
     /// Deletes the execs of a container.
@@ -50,6 +54,20 @@ pub(crate) struct VolumeRow {
     /// Whether it was made for a container that named none.
     pub(crate) anonymous: bool,
     pub(crate) created: Timestamp,
+}
+
+/// A network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NetworkRow {
+    pub(crate) id: NetworkId,
+    pub(crate) document: NetworkDocument,
+}
+
+/// What is saved of a network besides its id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NetworkDocument {
+    pub(crate) created: Timestamp,
+    pub(crate) definition: NetworkDefinition,
 }
 
 /// An exec.
@@ -139,6 +157,11 @@ impl Row {
                 )
             }
             Self::NoVolume(name) => run("DELETE FROM volumes WHERE name = ?", params![name]),
+            Self::Network(NetworkRow { id, document }) => run(
+                "INSERT OR REPLACE INTO networks VALUES (?, ?, ?)",
+                params![id.as_str(), document.definition.name, json(document)?],
+            ),
+            Self::NoNetwork(id) => run("DELETE FROM networks WHERE id = ?", params![id.as_str()]),
             Self::Exec(exec) => run(
                 "INSERT OR REPLACE INTO execs VALUES (?, ?, ?)",
                 params![exec.id.as_str(), exec.container.as_str(), json(&exec.document)?],
@@ -173,6 +196,10 @@ impl Row {
                 name == other
             }
             (Self::NoVolume(name), Self::Volume(other)) => *name == other.name,
+            (Self::Network(network), Self::Network(other)) => network.id == other.id,
+            (Self::NoNetwork(id), Self::Network(NetworkRow { id: other, .. }) | Self::NoNetwork(other)) => {
+                id == other
+            }
             (Self::Exec(exec), Self::Exec(other)) => exec.id == other.id,
             (Self::NoExecs(container), Self::Exec(other)) => *container == other.container,
             (Self::NoExecs(container), Self::NoExecs(other)) => container == other,

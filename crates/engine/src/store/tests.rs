@@ -96,7 +96,7 @@ fn version_0_becomes_the_present_version_and_loses_nothing() {
     assert_eq!(mounts, [("/named", false), ("/host", true), ("/data", true)]);
     let running = by_name("running");
     assert!(running.is_paused() && running.pid() > 0 && running.cgroups.len() == 10, "{running:?}");
-    let endpoint = running.endpoint.as_ref().expect("its place in the network");
+    let endpoint = running.bridge_lease().expect("its place in the network");
     assert_eq!((endpoint.container.as_str(), endpoint.ports.len()), (running.id.as_str(), 1));
     let linked = by_name("linked");
     assert_eq!((linked.phase, linked.exit_code, linked.exits), (Phase::Exited, 3, 1));
@@ -112,7 +112,7 @@ fn version_0_becomes_the_present_version_and_loses_nothing() {
     assert_eq!(saved.identity, before.identity);
     assert!(saved.identity.is_some());
     assert_eq!(directory.text("SELECT count(*) FROM unreadable"), "0");
-    assert_eq!(directory.text("PRAGMA user_version"), "1");
+    assert_eq!(directory.text("PRAGMA user_version"), "2");
 }
 
 #[test]

@@ -96,6 +96,8 @@ pub struct HostSettings {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ShownHostSettings {
+    /// The network mode, where another network was given in its place.
+    pub network_mode: Option<String>,
     /// Where the client writes the container's id.
     pub container_id_file: String,
     /// Whether an empty list of settings of LXC was given.

@@ -11,6 +11,7 @@ mod mounts;
 mod names;
 mod namespaces;
 mod network;
+mod network_definition;
 mod ports;
 mod privileges;
 mod resources;
@@ -31,7 +32,8 @@ pub use mounts::{
 };
 pub use names::{ExtraAddress, ExtraHost, LinkRequest};
 pub use namespaces::{CgroupNamespaceMode, IpcMode, PidMode, UserNamespaceMode, UtsMode};
-pub use network::{Attachment, ContainerReference, NetworkMode, NetworkReference};
+pub use network::{AddressRequest, Attachment, ContainerReference, NetworkMode, NetworkReference};
+pub use network_definition::{Cidr, CidrError, NetworkDefinition, NetworkDriver, Pool, UnknownDriver};
 pub use ports::{
     BoundPort, ExposedPorts, HostAddress, HostPort, Port, PortBinding, PortBindings, PortError, Protocol,
 };

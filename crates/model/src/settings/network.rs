@@ -1,10 +1,14 @@
 //! Which network a container is in: none, the host's, another container's, or networks of the engine.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::MacAddress;
 
 /// Where a container's network comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +29,51 @@ pub enum NetworkMode {
 pub struct Attachment {
     /// The network.
     pub network: NetworkReference,
+    /// Further names of the container in this network; `None` was not given.
+    #[serde(default)]
+    pub aliases: Option<Vec<String>>,
+    /// Containers that this one knows by an alias here, `name:alias`.
+    #[serde(default)]
+    pub links: Option<Vec<String>>,
+    /// The addresses that it is to have; `None` was not given.
+    #[serde(default)]
+    pub addresses: Option<AddressRequest>,
+    /// The hardware address of its interface; `None` leaves it to the network.
+    #[serde(default)]
+    pub mac: Option<MacAddress>,
+    /// Options of the network's driver; `None` was not given.
+    #[serde(default)]
+    pub driver_options: Option<BTreeMap<String, String>>,
+    /// The network of the highest priority gives the default route.
+    #[serde(default)]
+    pub gateway_priority: i64,
+}
+
+/// The addresses that a container is to have in a network.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressRequest {
+    /// Its address of IPv4.
+    pub ipv4: Option<Ipv4Addr>,
+    /// Its address of IPv6.
+    pub ipv6: Option<Ipv6Addr>,
+    /// Further addresses of its interface.
+    pub link_local: Vec<IpAddr>,
+}
+
+impl Attachment {
+    /// A place in this network, with nothing else asked for.
+    #[must_use]
+    pub const fn to(network: NetworkReference) -> Self {
+        Self {
+            network,
+            aliases: None,
+            links: None,
+            addresses: None,
+            mac: None,
+            driver_options: None,
+            gateway_priority: 0,
+        }
+    }
 }
 
 /// How a container names a network.
@@ -51,11 +100,28 @@ impl ContainerReference {
     }
 }
 
+impl NetworkReference {
+    /// The name or id that is meant.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Default => "bridge",
+            Self::Named(name) => name,
+        }
+    }
+
+    /// Whether it is the default network, which three names lead to.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        matches!(self.as_str(), "bridge" | "default")
+    }
+}
+
 impl NetworkMode {
     /// The mode of a container in a single network.
     #[must_use]
     pub fn network(network: NetworkReference) -> Self {
-        Self::Networks(vec![Attachment { network }])
+        Self::Networks(vec![Attachment::to(network)])
     }
 
     /// Whether the container shares the host's network.

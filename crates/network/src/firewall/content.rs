@@ -4,10 +4,10 @@ use std::net::Ipv4Addr;
 
 use super::transaction::{self, Table};
 use crate::endpoint::{Endpoint, LinkException, SourceCheck};
-use crate::mac::MacAddress;
 use crate::options::DEFAULT_BRIDGE;
 use crate::port::PublishedPort;
 use crate::subnet::InterfaceAddress;
+use model::MacAddress;
 
 /// What the tables hold of one network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,10 @@ pub(crate) struct Layout {
     pub(crate) communicate: bool,
     /// Whether outbound connections take the host's address.
     pub(crate) masquerade: bool,
+    /// Whether its containers reach only each other.
+    pub(crate) internal: bool,
+    /// Whether ports that are not published are reached from outside.
+    pub(crate) unprotected: bool,
 }
 
 /// Elements of the tables' sets and maps.
@@ -46,6 +50,7 @@ pub(crate) struct Beside {
     pub(crate) address: Ipv4Addr,
     /// The host's on this network.
     pub(crate) gateway: Ipv4Addr,
+    pub(crate) internal: bool,
 }
 
 /// A container behind a port of the bridge.
@@ -69,7 +74,7 @@ pub(crate) enum Place {
 impl Content {
     /// What one endpoint needs, but its link exceptions.
     pub(crate) fn of(endpoint: &Endpoint, place: Place) -> Self {
-        let Endpoint { link, mac, address, gateway, source_check, .. } = endpoint;
+        let Endpoint { link, mac, address, gateway, source_check, internal, .. } = endpoint;
         let mut content = Self::default();
         match place {
             Place::Port => content.stations.push(Station {
@@ -78,9 +83,12 @@ impl Content {
                 address: *address,
                 check: *source_check,
             }),
-            Place::Beside => {
-                content.links.push(Beside { link: link.clone(), address: *address, gateway: *gateway })
-            }
+            Place::Beside => content.links.push(Beside {
+                link: link.clone(),
+                address: *address,
+                gateway: *gateway,
+                internal: *internal,
+            }),
         }
         content.ports = endpoint.ports.iter().map(|port| (*port, *address)).collect();
         content

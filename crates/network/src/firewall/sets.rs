@@ -127,8 +127,27 @@ pub(super) const GROUP_BRIDGE: Set = Set {
     data: None,
 };
 
+pub(super) const INTERNAL: Set = Set {
+    name: "internal",
+    id: 17,
+    key_type: LINK_NAME,
+    key_length: LINK_NAME_LENGTH,
+    in_host_order: true,
+    has_intervals: false,
+    data: None,
+};
+pub(super) const UNPROTECTED: Set = Set {
+    name: "unprotected",
+    id: 18,
+    key_type: LINK_NAME,
+    key_length: LINK_NAME_LENGTH,
+    in_host_order: true,
+    has_intervals: false,
+    data: None,
+};
+
 /// All of them.
-pub(super) const ALL: [Set; 12] = [
+pub(super) const ALL: [Set; 14] = [
     LINKS,
     ROUTED,
     GATEWAYS,
@@ -138,19 +157,25 @@ pub(super) const ALL: [Set; 12] = [
     GROUPS,
     BRIDGE_GROUP,
     GROUP_BRIDGE,
+    INTERNAL,
+    UNPROTECTED,
     PUBLISHED,
     PUBLISHED_AT,
     LINK_EXCEPTIONS,
 ];
 
 /// The elements of the table of IPv4, a set each.
-pub(super) fn elements(content: &Content) -> [(&'static Set, Vec<Element>); 12] {
+pub(super) fn elements(content: &Content) -> [(&'static Set, Vec<Element>); 14] {
     let (anywhere, at_address): (Vec<_>, Vec<_>) =
         content.ports.iter().partition(|(port, _)| port.host_ip.is_unspecified());
     let networks = &content.networks;
     let bridges = networks.iter().map(|network| (network.bridge.as_str(), network.address.address));
     let beside = content.links.iter().map(|beside| (beside.link.as_str(), beside.gateway));
     let links: Vec<_> = bridges.chain(beside).map(|(link, gateway)| (link_key(link), gateway)).collect();
+    let internal = networks.iter().filter(|network| network.internal).map(|network| &network.bridge);
+    let internal = internal.chain(content.links.iter().filter(|link| link.internal).map(|link| &link.link));
+    let unprotected = networks.iter().filter(|network| network.unprotected).map(|network| &network.bridge);
+    let named = |link: &String| Element::key(&[&link_key(link)]);
     let [bridge, group, bridge_group, group_bridge] = communicating(networks);
     [
         (&LINKS, links.iter().map(|(link, _)| Element::key(&[link])).collect()),
@@ -165,6 +190,8 @@ pub(super) fn elements(content: &Content) -> [(&'static Set, Vec<Element>); 12] 
         (&GROUPS, group),
         (&BRIDGE_GROUP, bridge_group),
         (&GROUP_BRIDGE, group_bridge),
+        (&INTERNAL, internal.map(named).collect()),
+        (&UNPROTECTED, unprotected.map(named).collect()),
         (&PUBLISHED, anywhere.into_iter().map(published).collect()),
         (&PUBLISHED_AT, at_address.into_iter().map(published_at).collect()),
         (&LINK_EXCEPTIONS, content.exceptions.iter().map(exception).collect()),

@@ -9,6 +9,8 @@
 //! sets bridges, groups, bridge_group, group_bridge
 //!                                    in and out: bridges by name, links beside them by their group;
 //!                                    of networks whose containers reach each other
+//! set internal                       links of internal networks
+//! set unprotected                    bridges to which all ports are open from outside
 //! map published                      protocol . port           : address . port
 //! map published_at                   address . protocol . port : address . port
 //! set openings                       from . to . protocol . port, for --icc=false
@@ -28,12 +30,12 @@
 //! Both come from the bridge's address then.
 //! What comes from outside passes to a container only by a published port or as an answer, also
 //! when somebody routes to containers' addresses through this host. From one network to another
-//! passes nothing but by published ports.
+//! passes nothing but by published ports. Nothing passes to or from an internal network.
 
 use super::expression::{ESTABLISHED_OR_RELATED, Expressions, Field, Verdict};
 use super::sets::{
-    BRIDGE_GROUP, BRIDGES, GATEWAYS, GROUP_BRIDGE, GROUPS, LINK_EXCEPTIONS, LINK_NAME_LENGTH, LINKS,
-    MASQUERADED, PUBLISHED, PUBLISHED_AT, ROUTED, SUBNETS,
+    BRIDGE_GROUP, BRIDGES, GATEWAYS, GROUP_BRIDGE, GROUPS, INTERNAL, LINK_EXCEPTIONS, LINK_NAME_LENGTH,
+    LINKS, MASQUERADED, PUBLISHED, PUBLISHED_AT, ROUTED, SUBNETS, UNPROTECTED,
 };
 use super::transaction::{Element, Hook, Set, Transaction};
 use super::{Content, Tables, port_security, sets};
@@ -140,8 +142,6 @@ fn forward(transaction: Transaction) -> Transaction {
         .rule("forward", |rule| {
             rule.input(LINKS.name, true).output(LINKS.name, true).verdict(Verdict::Accept)
         })
-        .rule("forward", |rule| rule.translated().verdict(Verdict::Accept))
-        .rule("forward", |rule| rule.output(LINKS.name, true).verdict(Verdict::Accept))
         .rule("forward", within_network(Field::InputLink, Field::OutputLink, &BRIDGES))
         .rule("forward", within_network(Field::InputGroup, Field::OutputGroup, &GROUPS))
         .rule("forward", within_network(Field::InputLink, Field::OutputGroup, &BRIDGE_GROUP))
@@ -154,6 +154,13 @@ fn forward(transaction: Transaction) -> Transaction {
                 .load(Field::DestinationPort, 3)
                 .in_set(LINK_EXCEPTIONS.name, false)
                 .verdict(Verdict::Accept)
+        })
+        .rule("forward", |rule| rule.input(INTERNAL.name, false).verdict(Verdict::Drop))
+        .rule("forward", |rule| rule.output(INTERNAL.name, false).verdict(Verdict::Drop))
+        .rule("forward", |rule| rule.translated().verdict(Verdict::Accept))
+        .rule("forward", |rule| rule.output(LINKS.name, true).verdict(Verdict::Accept))
+        .rule("forward", |rule| {
+            rule.input(LINKS.name, true).output(UNPROTECTED.name, false).verdict(Verdict::Accept)
         })
         .rule("forward", |rule| rule.verdict(Verdict::Drop))
 }

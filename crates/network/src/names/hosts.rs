@@ -82,8 +82,8 @@ impl LinkedHost {
 /// What a container's hosts file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hosts {
-    /// Its own address; without one it has no line of its own.
-    pub address: Option<Ipv4Addr>,
+    /// Its own addresses; each has a line.
+    pub addresses: Vec<Ipv4Addr>,
     /// Its host name.
     pub hostname: String,
     /// Its domain name, or nothing.
@@ -99,12 +99,11 @@ impl Hosts {
     #[must_use]
     pub fn content(&self) -> String {
         let mut content = String::new();
-        if let Some(address) = self.address.filter(|_| !self.hostname.is_empty()) {
-            let own = match self.domainname.as_str() {
-                "" => self.hostname.clone(),
-                domain => format!("{0}.{domain} {0}", self.hostname),
-            };
-            content = format!("{address}\t{own}\n");
+        if !self.hostname.is_empty() {
+            let own = own_names(&self.hostname, &self.domainname);
+            for address in &self.addresses {
+                content.push_str(&format!("{address}\t{own}\n"));
+            }
         }
         content.push_str(USUAL);
         append_extra(&mut content, &self.extra);
@@ -113,6 +112,41 @@ impl Hosts {
         }
         content
     }
+}
+
+/// The names that a container has for itself.
+fn own_names(hostname: &str, domainname: &str) -> String {
+    match domainname {
+        "" => hostname.to_owned(),
+        domain => format!("{hostname}.{domain} {hostname}"),
+    }
+}
+
+/// Adds the line of a container's own address to an existing file, first of all, whatever else the container
+/// itself wrote into it.
+#[must_use]
+pub fn with_own_address(content: &[u8], address: Ipv4Addr, hostname: &str, domainname: &str) -> Vec<u8> {
+    if hostname.is_empty() {
+        return content.to_vec();
+    }
+    let line = format!("{address}\t{}\n", own_names(hostname, domainname));
+    [line.as_bytes(), &without_own_address(content, address)].concat()
+}
+
+/// Takes the lines of an address out of an existing file.
+#[must_use]
+pub fn without_own_address(content: &[u8], address: Ipv4Addr) -> Vec<u8> {
+    let text = address.to_string();
+    let is_of_address = |line: &&[u8]| {
+        let first = line.split(u8::is_ascii_whitespace).next();
+        first == Some(text.as_bytes())
+    };
+    content
+        .split_inclusive(|byte| *byte == b'\n')
+        .filter(|line| !is_of_address(line))
+        .flatten()
+        .copied()
+        .collect()
 }
 
 /// Makes the content for a container in the host's network: the host's own file and the extra
@@ -191,7 +225,7 @@ mod tests {
     #[test]
     fn the_file_lists_itself_the_usual_names_extras_and_links() {
         let hosts = Hosts {
-            address: Some([172, 17, 0, 84].into()),
+            addresses: vec![[172, 17, 0, 84].into()],
             hostname: "h".into(),
             domainname: "example.org".into(),
             extra: vec![extra("x:10.0.0.1", None).expect("an entry")],
@@ -217,6 +251,15 @@ mod tests {
         let renamed = "172.17.0.46\tdb 954569eb16e5 old\n172.17.0.46\tdb other\n";
         assert_eq!(with(renamed, [1, 2, 3, 4]), "1.2.3.4\tdb 954569eb16e5 web\n172.17.0.46\tdb other\n");
         assert_eq!(without_link(renamed.as_bytes(), "db", "954569eb16e5"), b"172.17.0.46\tdb other\n");
+    }
+
+    #[test]
+    fn own_addresses_come_and_go() {
+        let old = b"10.0.0.2\th\n127.0.0.1\tlocalhost\n";
+        let both = with_own_address(old, [10, 1, 0, 2].into(), "h", "example.org");
+        assert_eq!(both, b"10.1.0.2\th.example.org h\n10.0.0.2\th\n127.0.0.1\tlocalhost\n");
+        assert_eq!(without_own_address(&both, [10, 1, 0, 2].into()), old);
+        assert_eq!(with_own_address(old, [10, 1, 0, 2].into(), "", ""), old);
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::fault::{Faults, Step};
-use crate::mac::MacAddress;
 use crate::names;
 use crate::options::BridgeChoice;
 use crate::route::{Link, PROXY_ARP, ROUTE_LOCALNET, Routing};
 use crate::subnet::{InterfaceAddress, Subnet, choose_free};
+use model::MacAddress;
 
 use super::{Bridge, switches};
 
@@ -159,12 +159,17 @@ fn wanted_address(
     if let Some(endpoint) = known.first() {
         return Ok(InterfaceAddress { address: endpoint.gateway, prefix_length: endpoint.prefix_length });
     }
+    choose_free(&taken_by_host(routing)?).ok_or_else(|| Error::NoFreeNetwork(name.to_owned()))
+}
+
+/// What the host reaches already.
+pub(super) fn taken_by_host(routing: &mut Routing) -> Result<Vec<Subnet>, Error> {
     let mut taken: Vec<Subnet> = routing.routes()?.into_iter().map(|route| route.destination).collect();
     // The default route leads everywhere and forbids nothing.
     taken.retain(|subnet| subnet.prefix_length() > 0);
     taken.extend(routing.addresses()?.into_iter().map(|(_, address)| address.subnet()));
     taken.extend(name_servers().into_iter().map(|address| Subnet::containing(address, 32)));
-    choose_free(&taken).ok_or_else(|| Error::NoFreeNetwork(name.to_owned()))
+    Ok(taken)
 }
 
 /// The host's name servers, which containers must be able to reach. A host without any is fine.

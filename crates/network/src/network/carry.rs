@@ -8,12 +8,13 @@
 
 use std::os::fd::BorrowedFd;
 
+use super::inside::within;
 use super::{Active, LinkState, switches};
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::fault::Step;
-use crate::mac::MacAddress;
 use crate::route::Routing;
+use model::MacAddress;
 
 impl Active {
     /// Sets the container's end up and sees to it that it, the host's end and the bridge carry
@@ -31,9 +32,7 @@ impl Active {
             (routing.existing_link(&endpoint.link)?, routing.existing_link(&self.bridge.name)?)
         };
         let gateway = if state == LinkState::Port { bridge.mac } else { link.mac };
-        let inside =
-            std::thread::scope(|scope| scope.spawn(|| set_up_inside(endpoint, gateway, namespace)).join());
-        inside.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        within(namespace, |routing| set_up_inside(routing, endpoint, gateway))?;
         let mut routing = self.host.routing();
         routing.existing_link(&link.name)?;
         if state == LinkState::Port {
@@ -48,14 +47,11 @@ impl Active {
     }
 }
 
-/// Runs in a thread of its own, which ends in the container's namespace.
 fn set_up_inside(
+    routing: &mut Routing,
     endpoint: &Endpoint,
     gateway: Option<MacAddress>,
-    namespace: BorrowedFd<'_>,
 ) -> Result<(), Error> {
-    sys::network_namespace::join(namespace).map_err(|source| Error::Socket { source })?;
-    let mut routing = Routing::open()?;
     let link = routing.existing_link(&endpoint.interface_name)?;
     routing.set_up_without_ipv6(&link)?;
     // Asking for a link lets the kernel first do what is pending for it (since 6.8).

@@ -86,6 +86,15 @@ impl Network {
         active.remove_exceptions(gone)
     }
 
+    /// Removes the interface of a container that runs on, before [`Network::disconnect`] takes the rest away.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn remove_interface(&self, container: &ContainerId) -> Result<(), Error> {
+        let Some(endpoint) = self.endpoint(container) else { return Ok(()) };
+        self.active()?.host.routing().delete_link(&endpoint.link)
+    }
+
     /// Takes everything of the container away: published ports, tracked connections, held ports,
     /// address; the link goes a moment later. Does nothing for a container that has no endpoint.
     ///
@@ -120,7 +129,7 @@ impl Active {
     }
 
     /// Adds elements; where somebody has removed the table, it is made anew first.
-    fn add_rules(&self, firewall: &mut Firewall, content: &Content) -> Result<(), Error> {
+    pub(super) fn add_rules(&self, firewall: &mut Firewall, content: &Content) -> Result<(), Error> {
         match firewall.add(content) {
             Err(Error::Firewall { source }) if source.is(Errno::NOENT) => {
                 firewall.rebuild(self.host.content())?;

@@ -186,6 +186,7 @@ impl NetworkOpening<'_> {
             default_host_ip: self.options.default_host_ip,
             mtu: self.mtu,
             communicate: self.options.inter_container_communication,
+            internal: self.options.internal,
             book: Mutex::new(book),
         });
         host.register(&active);
@@ -200,6 +201,8 @@ impl NetworkOpening<'_> {
             address: self.bridge.address,
             communicate: self.options.inter_container_communication,
             masquerade: self.options.masquerade,
+            internal: self.options.internal,
+            unprotected: self.options.unprotected,
         }
     }
 
@@ -305,7 +308,8 @@ impl NetworkOpening<'_> {
             return Err(OptionsError::FixedCidr { part, whole }.into());
         }
         let own: Vec<_> = routing.addresses()?.into_iter().map(|(_, address)| address.address).collect();
-        Ok(AddressPool::new(whole, self.options.fixed_cidr, &own))
+        let reserved = [own.as_slice(), &self.options.reserved].concat();
+        Ok(AddressPool::new(whole, self.options.fixed_cidr, &reserved, self.options.order))
     }
 }
 

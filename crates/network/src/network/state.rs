@@ -30,6 +30,8 @@ pub(super) struct Active {
     pub(super) mtu: u32,
     /// Whether containers reach each other without a link.
     pub(super) communicate: bool,
+    /// Whether they reach nothing but each other.
+    pub(super) internal: bool,
     /// Marks this engine's links.
     pub(super) group: u32,
     pub(super) book: Mutex<Book>,

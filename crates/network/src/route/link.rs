@@ -7,7 +7,7 @@ use sys::netlink::{self, Message, RequestError};
 
 use super::{DELETE_LINK, FAMILY_IPV4, Link, NEW_LINK, Routing};
 use crate::error::Error;
-use crate::mac::MacAddress;
+use model::MacAddress;
 
 // Attributes of linux/if_link.h.
 pub(super) const HARDWARE_ADDRESS: u16 = 1;

@@ -11,8 +11,8 @@ use super::{
     ROUTE_TABLE, Routing, TABLE_MAIN, UNICAST,
 };
 use crate::error::Error;
-use crate::mac::MacAddress;
 use crate::subnet::{InterfaceAddress, Subnet};
+use model::MacAddress;
 
 /// The length of `ifinfomsg`, `ifaddrmsg` and `rtmsg`.
 const LINK_HEADER: usize = 16;

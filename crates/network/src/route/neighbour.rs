@@ -12,7 +12,7 @@ use sys::netlink::{self, Message, attributes};
 use super::link::link_error;
 use super::{FAMILY_IPV4, Link, Routing};
 use crate::error::Error;
-use crate::mac::MacAddress;
+use model::MacAddress;
 
 /// `RTM_NEWNEIGH` and its like of linux/rtnetlink.h, and attributes of linux/neighbour.h.
 const NEW_NEIGHBOUR: u16 = 28;

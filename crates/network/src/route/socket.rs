@@ -3,7 +3,7 @@
 use sys::netlink::{Message, Protocol, RequestError, Socket};
 
 use crate::error::Error;
-use crate::mac::MacAddress;
+use model::MacAddress;
 
 // Message types of linux/rtnetlink.h.
 pub(super) const NEW_LINK: u16 = 16;
@@ -13,6 +13,7 @@ pub(super) const NEW_ADDRESS: u16 = 20;
 pub(super) const DELETE_ADDRESS: u16 = 21;
 pub(super) const GET_ADDRESS: u16 = 22;
 pub(super) const NEW_ROUTE: u16 = 24;
+pub(super) const DELETE_ROUTE: u16 = 25;
 pub(super) const GET_ROUTE: u16 = 26;
 
 pub(super) const FAMILY_IPV4: u8 = 2;
@@ -23,9 +24,15 @@ pub(super) const ADDRESS_LOCAL: u16 = 2;
 pub(super) const ADDRESS_BROADCAST: u16 = 4;
 pub(super) const ROUTE_DESTINATION: u16 = 1;
 pub(super) const ROUTE_OUT: u16 = 4;
+pub(super) const ROUTE_GATEWAY: u16 = 5;
 pub(super) const ROUTE_PREFERRED_SOURCE: u16 = 7;
 pub(super) const ROUTE_TABLE: u16 = 15;
 
+/// `RT_SCOPE_UNIVERSE`, and `RT_SCOPE_NOWHERE`, which a removal does not compare.
+pub(super) const SCOPE_UNIVERSE: u8 = 0;
+pub(super) const SCOPE_NOWHERE: u8 = 255;
+/// `RTPROT_BOOT`, which a container's init gives its default route too.
+pub(super) const BY_BOOT: u8 = 3;
 /// `RT_TABLE_MAIN`, `RTPROT_STATIC`, `RT_SCOPE_LINK`, `RTN_UNICAST`.
 pub(super) const TABLE_MAIN: u8 = 254;
 pub(super) const BY_ADMINISTRATOR: u8 = 4;

@@ -11,6 +11,7 @@ mod host_rules;
 mod hostile;
 mod isolation;
 mod kill;
+mod live;
 mod many;
 mod networks;
 mod open;

@@ -179,6 +179,7 @@ pub(crate) fn request_with(number: u8, publish: &[&str], source_check: SourceChe
     }
     let ports = berth_network::port::plan(&exposed, &bindings, false).expect("a plan");
     Request {
+        address: None,
         container: id(number),
         mac: None,
         interface_name: INTERFACE_NAME.to_owned(),

@@ -31,7 +31,8 @@ impl MacAddress {
     }
 
     /// The address of these bytes, which an interface has.
-    pub(crate) const fn from_bytes(bytes: [u8; 6]) -> Self {
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 6]) -> Self {
         Self(bytes)
     }
 

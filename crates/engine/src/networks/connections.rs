@@ -1,0 +1,148 @@
+//! Connects containers to networks and disconnects them, whether they run or not.
+
+use std::sync::Arc;
+
+use model::{Attachment, NetworkDriver};
+
+use super::entry::{NetworkEntry, configuration_only};
+use super::registry::NetworkRegistry;
+use super::service::Networks;
+use crate::container::{Container, Record};
+use crate::endpoint::{Endpoint, HOST, NONE};
+use crate::error::Error;
+use crate::networking::attachments;
+use crate::outcome::{finish, joined};
+
+impl Networks {
+    /// Takes a container into a network: at once if it runs, else when it starts.
+    ///
+    /// # Errors
+    /// Unknown network or container, a container that is in it already or cannot be in it, an address that is
+    /// in use.
+    pub async fn connect(
+        self: &Arc<Self>,
+        network: &str,
+        container: &str,
+        attachment: Attachment,
+    ) -> Result<(), Error> {
+        let entry = self.registry.find(network)?;
+        let container = self.directory.find(container)?;
+        let networks = Arc::clone(self);
+        finish(async move {
+            let _order = container.transition.lock().await;
+            let record = container.record();
+            check_connect(&entry, &record)?;
+            attachments::check(&attachment, &entry.record)?;
+            match (find_endpoint(&networks.registry, &record, &entry), record.is_running()) {
+                (Some(_), true) => Err(Error::forbidden(format!(
+                    "endpoint with name {} already exists in network {}",
+                    record.name,
+                    entry.name()
+                ))),
+                (Some(_), false) => Ok(()),
+                (None, true) => {
+                    let own = Arc::clone(&container);
+                    let work = move || networks.networking.connect_running(&own, attachment, &entry);
+                    joined(tokio::task::spawn_blocking(work).await)?
+                }
+                (None, false) => {
+                    let mut endpoint = Endpoint::asked(attachment);
+                    entry.name().clone_into(&mut endpoint.name);
+                    endpoint.internal = entry.record.definition.internal;
+                    container.update_saved(|record| record.endpoints.push(endpoint)).1.wait().await
+                }
+            }
+        })
+        .await
+    }
+
+    /// Takes a container out of a network. With force a network that is gone already is no obstacle.
+    ///
+    /// # Errors
+    /// Unknown network or container, a container that is not in it.
+    pub async fn disconnect(
+        self: &Arc<Self>,
+        network: &str,
+        container: &str,
+        force: bool,
+    ) -> Result<(), Error> {
+        let entry = match self.registry.find(network) {
+            Ok(entry) => Some(entry),
+            Err(_) if force => None,
+            Err(error) => return Err(error),
+        };
+        let container = self.directory.find(container)?;
+        let networks = Arc::clone(self);
+        let network = network.to_owned();
+        finish(async move {
+            let _order = container.transition.lock().await;
+            let record = container.record();
+            let endpoint = match &entry {
+                Some(entry) => find_endpoint(&networks.registry, &record, entry),
+                None => record.endpoints.iter().find(|endpoint| is_named(endpoint, &network)),
+            };
+            let Some(endpoint) = endpoint.cloned() else {
+                return Err(Error::refused(format!(
+                    "container {} is not connected to the network {network}",
+                    record.id
+                )));
+            };
+            if endpoint.name == HOST {
+                return Err(Error::refused("container cannot be disconnected from host network"));
+            }
+            if record.is_running() {
+                let own = Arc::clone(&container);
+                let work = move || networks.networking.disconnect_running(&own, &endpoint);
+                return joined(tokio::task::spawn_blocking(work).await)?;
+            }
+            forget(&container, &endpoint).await
+        })
+        .await
+    }
+}
+
+async fn forget(container: &Container, endpoint: &Endpoint) -> Result<(), Error> {
+    container.update_saved(|record| record.endpoints.retain(|other| other != endpoint)).1.wait().await
+}
+
+/// Refuses networks that take nobody, and containers that no other network can have.
+fn check_connect(entry: &NetworkEntry, record: &Record) -> Result<(), Error> {
+    let name = entry.name();
+    if matches!(entry.driver(), NetworkDriver::Host | NetworkDriver::Null) {
+        return Err(Error::refused(format!("container cannot be connected to the network {name}")));
+    }
+    if entry.record.definition.config_only {
+        return Err(configuration_only(name));
+    }
+    if !record.has_own_network() && record.endpoints.is_empty() {
+        return Err(Error::refused(
+            "container sharing network namespace with another container cannot be connected to any network",
+        ));
+    }
+    for (name, mode) in [(HOST, "host"), (NONE, "none")] {
+        if record.endpoints.iter().any(|endpoint| endpoint.name == name) {
+            return Err(Error::refused(format!(
+                "container cannot be connected to multiple networks with one of the networks in {mode} mode"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The endpoint of a container in a network.
+fn find_endpoint<'r>(
+    registry: &NetworkRegistry,
+    record: &'r Record,
+    entry: &NetworkEntry,
+) -> Option<&'r Endpoint> {
+    let is_there = |endpoint: &&Endpoint| {
+        registry.of_endpoint(endpoint).is_ok_and(|other| other.record.id == entry.record.id)
+    };
+    record.endpoints.iter().find(is_there)
+}
+
+/// Whether a client means this endpoint of a network that is gone.
+fn is_named(endpoint: &Endpoint, network: &str) -> bool {
+    let id = endpoint.network.as_ref().map(|id| id.as_str());
+    endpoint.name == network || (network.len() >= 12 && id.is_some_and(|id| id.starts_with(network)))
+}

@@ -1,0 +1,192 @@
+//! What is wrong with a network that a client asks for: all of it, before anything is made.
+
+use std::net::IpAddr;
+
+use model::{Cidr, NetworkDefinition, NetworkDriver, Pool};
+
+use super::drivers::bridge;
+use super::entry::is_predefined;
+use crate::error::Error;
+
+/// Checks what needs no other network.
+///
+/// # Errors
+/// In the words that clients of today know.
+pub(super) fn check(definition: &NetworkDefinition) -> Result<(), Error> {
+    let name = definition.name.as_str();
+    if name.is_empty() {
+        return Err(Error::refused("invalid name: name is empty"));
+    }
+    if is_predefined(name) || name == "default" {
+        return Err(Error::forbidden(format!("operation is not permitted on predefined {name} network")));
+    }
+    check_driver(definition)?;
+    if !definition.ipv4 && !definition.ipv6 {
+        return Err(Error::refused("IPv4 or IPv6 must be enabled"));
+    }
+    check_inheritance(definition)?;
+    let faults: Vec<String> = definition.pools.iter().flat_map(faults_of).collect();
+    if !faults.is_empty() {
+        return Err(Error::refused(format!("invalid network config:\n{}", faults.join("\n"))));
+    }
+    if definition.ipv6 || !definition.ipv4 {
+        return Err(not_possible("networks of IPv6 are not possible yet; leave EnableIPv6 out"));
+    }
+    let of_ipv4 = |pool: &&Pool| pool.subnet.is_none_or(|subnet| subnet.address.is_ipv4());
+    if definition.pools.iter().filter(of_ipv4).count() > 1 {
+        return Err(Error::forbidden("bridge driver doesn't support multiple subnets"));
+    }
+    bridge::Choices::of(&definition.options).map(drop)
+}
+
+fn check_driver(definition: &NetworkDefinition) -> Result<(), Error> {
+    let once = |driver| Error::forbidden(format!("only one instance of \"{driver}\" network is allowed"));
+    match definition.driver {
+        NetworkDriver::Bridge => Ok(()),
+        NetworkDriver::Host | NetworkDriver::Null => Err(once(definition.driver.name())),
+        NetworkDriver::Overlay => Err(Error::forbidden(
+            "This node is not a swarm manager: networks over several hosts are not possible",
+        )),
+        NetworkDriver::Macvlan | NetworkDriver::Ipvlan => {
+            Err(not_possible(&format!("the network driver {} is not possible yet", definition.driver.name())))
+        }
+    }
+}
+
+/// A configuration that is taken over leaves nothing to be said.
+fn check_inheritance(definition: &NetworkDefinition) -> Result<(), Error> {
+    let Some(source) = &definition.config_from else { return Ok(()) };
+    if definition.config_only {
+        return Err(Error::refused("a configuration network cannot depend on another configuration network"));
+    }
+    let given = [
+        ("options", !definition.options.is_empty()),
+        ("labels", !definition.labels.is_empty()),
+        ("IPAM configuration", !definition.pools.is_empty()),
+    ];
+    match given.into_iter().find(|(_, is_given)| *is_given) {
+        Some((what, _)) => Err(Error::forbidden(format!(
+            "user-specified {what} are not supported if the network depends on the configuration network {source}"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn not_possible(message: &str) -> Error {
+    Error::Refused { kind: model::ErrorKind::Unsupported, message: message.to_owned() }
+}
+
+/// Everything that contradicts itself in one pool.
+fn faults_of(pool: &Pool) -> Vec<String> {
+    let Some(subnet) = pool.subnet else {
+        let range = pool.range.map(|range| format!("invalid ip-range {range}: no subnet is given"));
+        let gateway =
+            pool.gateway.map(|gateway| format!("invalid gateway address {gateway}: no subnet is given"));
+        let auxiliary = pool
+            .auxiliary
+            .iter()
+            .map(|(name, address)| format!("invalid auxiliary address {name}={address}: no subnet is given"));
+        return range.into_iter().chain(gateway).chain(auxiliary).collect();
+    };
+    let mut faults = Vec::new();
+    if subnet.base() != subnet.address {
+        faults.push(format!(
+            "invalid subnet {subnet}: it should be {}/{}",
+            subnet.base(),
+            subnet.prefix_length
+        ));
+    }
+    if let Some(range) = pool.range {
+        faults.extend(fault_of_range(subnet, range));
+    }
+    let mut outside = |what: &str, address: IpAddr| {
+        if !subnet.contains(address) {
+            faults.push(format!("invalid {what} {address}: it is not in the subnet {subnet}"));
+        }
+    };
+    if let Some(gateway) = pool.gateway {
+        outside("gateway address", gateway);
+    }
+    for (name, address) in &pool.auxiliary {
+        outside(&format!("auxiliary address {name}:"), *address);
+    }
+    faults
+}
+
+fn fault_of_range(subnet: Cidr, range: Cidr) -> Option<String> {
+    if range.base() != range.address {
+        return Some(format!(
+            "invalid ip-range {range}: it should be {}/{}",
+            range.base(),
+            range.prefix_length
+        ));
+    }
+    if range.prefix_length < subnet.prefix_length && range.address.is_ipv4() == subnet.address.is_ipv4() {
+        return Some(format!("invalid ip-range {range}: it is larger than the subnet {subnet}"));
+    }
+    (!subnet.contains(range.address))
+        .then(|| format!("invalid ip-range {range}: it is not in the subnet {subnet}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use model::ErrorKind;
+
+    use super::*;
+
+    fn definition(pools: Vec<Pool>) -> NetworkDefinition {
+        NetworkDefinition { name: "n".into(), ipv4: true, pools, ..NetworkDefinition::default() }
+    }
+
+    fn pool(subnet: &str, range: &str, gateway: &str, auxiliary: &[(&str, &str)]) -> Pool {
+        let auxiliary = auxiliary.iter();
+        Pool {
+            subnet: subnet.parse().ok(),
+            range: range.parse().ok(),
+            gateway: gateway.parse().ok(),
+            auxiliary: auxiliary
+                .map(|(name, address)| ((*name).to_owned(), address.parse().expect("an address")))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn all_faults_of_the_addresses_are_listed() {
+        let pools = vec![
+            pool("10.1.0.1/24", "10.2.0.0/25", "10.3.0.1", &[("aux1", "10.4.0.1")]),
+            pool("", "", "10.1.0.1", &[]),
+        ];
+        let error = check(&definition(pools)).expect_err("faults");
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        let text = error.to_string();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 6, "{text}");
+        for (line, value) in
+            lines[1..].iter().zip(["10.1.0.1/24", "10.2.0.0/25", "10.3.0.1", "aux1", "10.1.0.1"])
+        {
+            assert!(line.contains(value), "{line}");
+        }
+        for (range, fault) in [("10.1.0.0/23", "larger"), ("10.1.0.1/25", "should be 10.1.0.0/25")] {
+            let error = check(&definition(vec![pool("10.1.0.0/24", range, "", &[])])).expect_err(range);
+            assert!(error.to_string().contains(fault), "{error}");
+        }
+        let good = pool("10.1.0.0/24", "10.1.0.64/26", "10.1.0.1", &[("a", "10.1.0.2")]);
+        assert!(check(&definition(vec![good.clone()])).is_ok());
+        let two = check(&definition(vec![good.clone(), good])).expect_err("two subnets");
+        assert_eq!(two.kind(), ErrorKind::Forbidden);
+    }
+
+    #[test]
+    fn drivers_and_names_that_are_taken_are_forbidden() {
+        for name in ["bridge", "host", "none", "default"] {
+            let error = check(&NetworkDefinition { name: name.into(), ..definition(Vec::new()) });
+            assert_eq!(error.expect_err(name).kind(), ErrorKind::Forbidden);
+        }
+        for driver in [NetworkDriver::Host, NetworkDriver::Null, NetworkDriver::Overlay] {
+            let error = check(&NetworkDefinition { driver, ..definition(Vec::new()) });
+            assert_eq!(error.expect_err("refused").kind(), ErrorKind::Forbidden);
+        }
+        let error = check(&NetworkDefinition { name: String::new(), ..definition(Vec::new()) });
+        assert_eq!(error.expect_err("no name").kind(), ErrorKind::Invalid);
+    }
+}

@@ -1,0 +1,3 @@
+//! What drivers make of networks. Each is a file.
+
+pub(crate) mod bridge;

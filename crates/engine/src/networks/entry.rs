@@ -1,0 +1,130 @@
+//! One network: what it is, what its driver has made of it, and which containers are in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use model::{Actor, ContainerId, NetworkDefinition, NetworkDriver, NetworkId, ResourceKind, Timestamp};
+
+use crate::endpoint::{BRIDGE, HOST, NONE};
+use crate::error::Error;
+use crate::events::Events;
+
+/// What a network is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkRecord {
+    /// Its id.
+    pub id: NetworkId,
+    /// When it was made.
+    pub created: Timestamp,
+    /// What it was asked to be, with what was chosen for it.
+    pub definition: NetworkDefinition,
+}
+
+impl NetworkRecord {
+    /// Whether it is one of those that are always there.
+    #[must_use]
+    pub fn is_predefined(&self) -> bool {
+        is_predefined(&self.definition.name)
+    }
+}
+
+/// Whether a network of this name is always there.
+pub(crate) fn is_predefined(name: &str) -> bool {
+    [BRIDGE, HOST, NONE].contains(&name)
+}
+
+/// A network of the engine.
+pub(crate) struct NetworkEntry {
+    pub(crate) record: NetworkRecord,
+    /// The driver's part; `None` where the driver gives containers nothing.
+    live: Option<Arc<network::Network>>,
+    users: Mutex<Users>,
+}
+
+/// The containers in a network.
+#[derive(Default)]
+struct Users {
+    containers: BTreeSet<ContainerId>,
+    /// Whether the network is being removed: nobody comes in any more.
+    is_closed: bool,
+}
+
+impl NetworkEntry {
+    pub(crate) fn new(record: NetworkRecord, live: Option<Arc<network::Network>>) -> Self {
+        Self { record, live, users: Mutex::default() }
+    }
+
+    /// The driver's part of a network that gives containers addresses.
+    pub(crate) const fn live(&self) -> Option<&Arc<network::Network>> {
+        self.live.as_ref()
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.record.definition.name
+    }
+
+    /// Its driver.
+    pub(crate) const fn driver(&self) -> NetworkDriver {
+        self.record.definition.driver
+    }
+
+    fn users(&self) -> MutexGuard<'_, Users> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The containers that are in it.
+    pub(crate) fn containers(&self) -> Vec<ContainerId> {
+        self.users().containers.iter().cloned().collect()
+    }
+
+    /// Notes that a container is in it.
+    ///
+    /// # Errors
+    /// Not found while it is being removed; forbidden where it is only a configuration.
+    pub(crate) fn enter(&self, container: &ContainerId) -> Result<(), Error> {
+        if self.record.definition.config_only {
+            return Err(configuration_only(self.name()));
+        }
+        let mut users = self.users();
+        if users.is_closed {
+            return Err(Error::not_found(format!("network {} not found", self.name())));
+        }
+        users.containers.insert(container.clone());
+        Ok(())
+    }
+
+    /// Notes that a container has left it; says whether it was in it.
+    pub(crate) fn leave(&self, container: &ContainerId) -> bool {
+        self.users().containers.remove(container)
+    }
+
+    /// Records what happened to the network, and tells listeners.
+    pub(crate) fn emit(&self, events: &Events, action: &str, container: Option<&ContainerId>) {
+        let mut attributes = BTreeMap::from([
+            ("name".to_owned(), self.name().to_owned()),
+            ("type".to_owned(), self.driver().name().to_owned()),
+        ]);
+        attributes.extend(container.map(|id| ("container".to_owned(), id.to_string())));
+        let actor = Actor { id: self.record.id.to_string(), attributes };
+        events.emit(ResourceKind::Network, action, actor);
+    }
+
+    /// Lets nobody in any more, for its removal.
+    ///
+    /// # Errors
+    /// The containers that are in it.
+    pub(crate) fn close(&self) -> Result<(), Vec<ContainerId>> {
+        let mut users = self.users();
+        if users.is_closed || users.containers.is_empty() {
+            users.is_closed = true;
+            return Ok(());
+        }
+        Err(users.containers.iter().cloned().collect())
+    }
+}
+
+/// Why no container can be in a network that is only a configuration.
+pub(crate) fn configuration_only(name: &str) -> Error {
+    Error::forbidden(format!("configuration network {name} is not available for containers"))
+}

@@ -1,0 +1,17 @@
+//! Networks: what they are, who is in them, and how they are made and removed.
+//!
+//! ```text
+//! service (create, remove, prune) · connections (connect, disconnect of containers)
+//!    ▼
+//! registry: networks by id and name  ▷  entry: one network, its users, its driver's part
+//! definition: faults of what a client asks for   drivers: options of a driver   subnets: free addresses
+//! ```
+
+pub(crate) mod connections;
+mod definition;
+pub(crate) mod drivers;
+pub(crate) mod entry;
+pub(crate) mod opening;
+pub(crate) mod registry;
+pub(crate) mod service;
+pub(crate) mod subnets;

@@ -1,0 +1,142 @@
+//! Opens the networks when the engine starts: the predefined ones, then those that clients made.
+
+use std::sync::Arc;
+
+use model::{Cidr, NetworkDefinition, NetworkDriver, NetworkId, Pool, Timestamp};
+
+use super::drivers::bridge;
+use super::entry::{NetworkEntry, NetworkRecord};
+use super::registry::NetworkRegistry;
+use crate::endpoint::{BRIDGE, HOST, NONE};
+use crate::error::Error;
+use crate::options::Options;
+use crate::random;
+use crate::record::Record;
+use crate::store::{Database, NetworkDocument, NetworkRow, Row};
+
+/// Opens all networks, and takes over what containers have of them.
+pub(crate) fn open(
+    default: network::Network,
+    saved: Vec<NetworkRow>,
+    records: &mut [Record],
+    (options, database): (&Options, &Database),
+) -> NetworkRegistry {
+    let registry = NetworkRegistry::new(Arc::new(default));
+    let (predefined, own): (Vec<_>, Vec<_>) = saved
+        .into_iter()
+        .map(|NetworkRow { id, document }| NetworkRecord {
+            id,
+            created: document.created,
+            definition: document.definition,
+        })
+        .partition(NetworkRecord::is_predefined);
+    for definition in [
+        default_network(&registry, options),
+        plain(HOST, NetworkDriver::Host),
+        plain(NONE, NetworkDriver::Null),
+    ] {
+        let known = predefined.iter().find(|record| record.definition.name == definition.name);
+        let record = known.map_or_else(
+            || made(&definition, database),
+            // What it is follows from the daemon's settings.
+            |known| NetworkRecord { definition: definition.clone(), ..known.clone() },
+        );
+        let live = (definition.driver == NetworkDriver::Bridge).then(|| Arc::clone(&registry.default));
+        registry.insert(NetworkEntry::new(record, live));
+    }
+    know_the_default_network(&registry, records);
+    for record in own {
+        let live = match record.definition.config_only {
+            true => None,
+            false => live(&registry, &record, records, options),
+        };
+        registry.insert(NetworkEntry::new(record, live));
+    }
+    for record in records.iter().filter(|record| record.is_running()) {
+        for endpoint in
+            record.endpoints.iter().filter(|endpoint| endpoint.id.is_some() || endpoint.lease.is_some())
+        {
+            if let Ok(entry) = registry.of_endpoint(endpoint)
+                && let Err(error) = entry.enter(&record.id)
+            {
+                tracing::error!("container {} runs in the network {}: {error}", record.id, entry.name());
+            }
+        }
+    }
+    registry
+}
+
+/// A network that could not be opened is shown, and nothing starts in it.
+fn live(
+    registry: &NetworkRegistry,
+    record: &NetworkRecord,
+    containers: &[Record],
+    options: &Options,
+) -> Option<Arc<network::Network>> {
+    let of_network = |container: &Record| {
+        let endpoint =
+            container.endpoints.iter().find(|endpoint| endpoint.network.as_ref() == Some(&record.id))?;
+        crate::networking::saved_lease(container, endpoint.lease.as_ref()?)
+    };
+    let known = containers.iter().filter_map(of_network).collect();
+    let opened = bridge::options(record, &options.network)
+        .and_then(|options| registry.default.open_beside(&options, known).map_err(Error::Network));
+    match opened {
+        Ok(network) => Some(Arc::new(network)),
+        Err(error) => {
+            tracing::error!("cannot open the network {}: {error}", record.definition.name);
+            None
+        }
+    }
+}
+
+/// Rows of earlier versions do not say the network of what runs: there was one.
+fn know_the_default_network(registry: &NetworkRegistry, records: &mut [Record]) {
+    let Some(bridge) = registry.named(BRIDGE) else { return };
+    let endpoints = records.iter_mut().flat_map(|record| &mut record.endpoints);
+    for endpoint in endpoints.filter(|endpoint| endpoint.lease.is_some() && endpoint.network.is_none()) {
+        endpoint.network = Some(bridge.record.id.clone());
+    }
+}
+
+fn made(definition: &NetworkDefinition, database: &Database) -> NetworkRecord {
+    let record = NetworkRecord {
+        id: NetworkId::from_random(random::bytes()),
+        created: Timestamp::now(),
+        definition: definition.clone(),
+    };
+    let document = NetworkDocument { created: record.created, definition: definition.clone() };
+    database.keep(vec![Row::Network(NetworkRow { id: record.id.clone(), document })]).forget();
+    record
+}
+
+fn plain(name: &str, driver: NetworkDriver) -> NetworkDefinition {
+    NetworkDefinition { name: name.to_owned(), driver, ipv4: true, ..NetworkDefinition::default() }
+}
+
+/// The network of containers that name none, as the daemon's settings make it.
+fn default_network(registry: &NetworkRegistry, options: &Options) -> NetworkDefinition {
+    let mut definition = plain(BRIDGE, NetworkDriver::Bridge);
+    let network = &options.network;
+    let mut option = |name: &str, value: String| {
+        definition.options.insert(format!("com.docker.network.{name}"), value);
+    };
+    option("bridge.default_bridge", "true".to_owned());
+    option("bridge.enable_icc", network.inter_container_communication.to_string());
+    option("bridge.enable_ip_masquerade", network.masquerade.to_string());
+    option("bridge.host_binding_ipv4", network.default_host_ip.to_string());
+    if let Some((name, address)) = registry.default.bridge() {
+        option("bridge.name", name.to_owned());
+        let cidr = |base: std::net::Ipv4Addr, prefix_length| Cidr { address: base.into(), prefix_length };
+        definition.pools = vec![Pool {
+            subnet: Some(cidr(address.subnet().base(), address.prefix_length)),
+            range: network.fixed_cidr.map(|part| cidr(part.base(), part.prefix_length())),
+            gateway: Some(address.address.into()),
+            ..Pool::default()
+        }];
+    }
+    if let Some(mtu) = network.mtu {
+        definition.options.insert("com.docker.network.driver.mtu".to_owned(), mtu.to_string());
+    }
+    definition
+}

@@ -1,0 +1,289 @@
+//! Networks as front ends see them: made, found, listed, removed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use model::{Actor, ContainerId, NetworkDefinition, NetworkId, Pool, ResourceKind, Timestamp};
+use network::{AddressUsage, Subnet};
+
+use super::definition;
+use super::drivers::bridge;
+use super::entry::{NetworkEntry, NetworkRecord};
+use super::registry::NetworkRegistry;
+use super::subnets;
+use crate::container::Record;
+use crate::directory::Directory;
+use crate::error::Error;
+use crate::events::Events;
+use crate::networking::Networking;
+use crate::options::Options;
+use crate::outcome::joined;
+use crate::random;
+use crate::store::{Database, Durability, NetworkDocument, NetworkRow, Row};
+
+/// The networks of the engine.
+pub struct Networks {
+    pub(crate) registry: Arc<NetworkRegistry>,
+    pub(crate) networking: Arc<Networking>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) database: Arc<Database>,
+    pub(crate) options: Arc<Options>,
+}
+
+/// A network that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreatedNetwork {
+    /// Its id.
+    pub id: NetworkId,
+}
+
+/// Says which networks are meant.
+pub type NetworkFilter<'f> = &'f (dyn Fn(&NetworkRecord) -> bool + Send + Sync);
+
+impl Networks {
+    /// Makes a network.
+    ///
+    /// # Errors
+    /// A name that is taken, addresses that are in use, options that make no sense; nothing is left then.
+    pub async fn create(self: &Arc<Self>, definition: NetworkDefinition) -> Result<CreatedNetwork, Error> {
+        let networks = Arc::clone(self);
+        joined(tokio::task::spawn_blocking(move || networks.make(definition)).await)?
+    }
+
+    /// Finds a network by full id, by name, or by an unambiguous start of its id.
+    ///
+    /// # Errors
+    /// Not found; a bad parameter for a start that several ids have.
+    pub fn find(&self, reference: &str) -> Result<NetworkRecord, Error> {
+        self.registry.find(reference).map(|entry| entry.record.clone())
+    }
+
+    /// All networks.
+    #[must_use]
+    pub fn all(&self) -> Vec<NetworkRecord> {
+        self.registry.all().iter().map(|entry| entry.record.clone()).collect()
+    }
+
+    /// The containers that are in a network.
+    #[must_use]
+    pub fn containers(&self, id: &NetworkId) -> Vec<Arc<Record>> {
+        let ids = self.registry.get(id).map(|entry| entry.containers()).unwrap_or_default();
+        ids.iter().filter_map(|id| Some(self.directory.get(id)?.record())).collect()
+    }
+
+    /// How many of a network's addresses are in use.
+    #[must_use]
+    pub fn usage(&self, id: &NetworkId) -> Option<AddressUsage> {
+        self.registry.get(id)?.live()?.usage()
+    }
+
+    /// Removes a network.
+    ///
+    /// # Errors
+    /// Unknown, predefined, or with containers in it.
+    pub async fn remove(self: &Arc<Self>, reference: &str) -> Result<(), Error> {
+        let networks = Arc::clone(self);
+        let reference = reference.to_owned();
+        let work = move || {
+            let _alone = networks.changes();
+            let entry = networks.registry.find(&reference)?;
+            networks.take_away(&entry)
+        };
+        joined(tokio::task::spawn_blocking(work).await)?
+    }
+
+    /// Removes all networks without containers in them that are meant; gives their names.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn prune(
+        self: &Arc<Self>,
+        is_meant: impl Fn(&NetworkRecord) -> bool + Send + 'static,
+    ) -> Result<Vec<String>, Error> {
+        let networks = Arc::clone(self);
+        let work = move || {
+            let _alone = networks.changes();
+            let mut removed = Vec::new();
+            for entry in networks.registry.all() {
+                let is_kept = entry.record.is_predefined() || !is_meant(&entry.record);
+                if is_kept || !entry.containers().is_empty() || networks.depending(&entry).is_some() {
+                    continue;
+                }
+                match networks.take_away(&entry) {
+                    Ok(()) => removed.push(entry.name().to_owned()),
+                    // A container has come in meanwhile.
+                    Err(Error::Refused { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            let attributes = BTreeMap::from([("reclaimed".to_owned(), "0".to_owned())]);
+            networks.events.emit(ResourceKind::Network, "prune", Actor { id: String::new(), attributes });
+            Ok(removed)
+        };
+        joined(tokio::task::spawn_blocking(work).await)?
+    }
+
+    fn changes(&self) -> MutexGuard<'_, ()> {
+        self.registry.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn make(&self, mut definition: NetworkDefinition) -> Result<CreatedNetwork, Error> {
+        definition::check(&definition)?;
+        let _alone = self.changes();
+        if self.registry.named(&definition.name).is_some() {
+            return Err(Error::conflict(format!("network with name {} already exists", definition.name)));
+        }
+        self.inherit(&mut definition)?;
+        let mut record = NetworkRecord {
+            id: NetworkId::from_random(random::bytes()),
+            created: Timestamp::now(),
+            definition,
+        };
+        if record.definition.config_only {
+            self.save(&record)?;
+            self.registry.insert(NetworkEntry::new(record.clone(), None));
+            return Ok(CreatedNetwork { id: record.id });
+        }
+        self.check_bridge_name(&record)?;
+        self.choose_addresses(&mut record.definition)?;
+        let options = bridge::options(&record, &self.options.network)?;
+        options.check().map_err(|error| Error::refused(error.to_string()))?;
+        // The row first: whatever happens to this daemon, the next one knows whose the bridge is.
+        self.save(&record)?;
+        let live = match self.registry.default.open_beside(&options, Vec::new()) {
+            Ok(live) => live,
+            Err(error) => {
+                self.database.keep(vec![Row::NoNetwork(record.id)]).forget();
+                return Err(Error::Network(error));
+            }
+        };
+        let entry = self.registry.insert(NetworkEntry::new(record, Some(Arc::new(live))));
+        entry.emit(&self.events, "create", None);
+        Ok(CreatedNetwork { id: entry.record.id.clone() })
+    }
+
+    fn save(&self, record: &NetworkRecord) -> Result<(), Error> {
+        let document = NetworkDocument { created: record.created, definition: record.definition.clone() };
+        let row = Row::Network(NetworkRow { id: record.id.clone(), document });
+        self.database.write(vec![row], Durability::PowerLoss).wait_blocking()
+    }
+
+    /// Takes over what the configuration says that a network is made from.
+    fn inherit(&self, definition: &mut NetworkDefinition) -> Result<(), Error> {
+        let Some(source) = &definition.config_from else { return Ok(()) };
+        let missing = || Error::not_found(format!("configuration network {source:?} does not exist"));
+        let source = self.registry.named(source).filter(|entry| entry.record.definition.config_only);
+        let source = source.ok_or_else(missing)?.record.definition.clone();
+        definition.options = source.options;
+        definition.labels = source.labels;
+        definition.pools = source.pools;
+        Ok(())
+    }
+
+    fn check_bridge_name(&self, record: &NetworkRecord) -> Result<(), Error> {
+        let name = |record: &NetworkRecord| {
+            let choices = bridge::Choices::of(&record.definition.options)?;
+            Ok::<_, Error>(bridge::bridge_name(&record.id, &choices))
+        };
+        let own = name(record)?;
+        for other in self.registry.all() {
+            if !other.record.definition.config_only && other.live().is_some() && name(&other.record)? == own {
+                return Err(Error::forbidden(format!(
+                    "networks have same bridge name: {own} is that of the network {}",
+                    other.name()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills in what was left to the engine: the addresses, and the host's own one of them.
+    fn choose_addresses(&self, definition: &mut NetworkDefinition) -> Result<(), Error> {
+        if definition.pools.is_empty() {
+            definition.pools.push(Pool::default());
+        }
+        for pool in &mut definition.pools {
+            let subnet: Subnet = match pool.subnet.and_then(subnets::subnet) {
+                Some(subnet) => {
+                    if subnets::in_use(&self.registry).iter().any(|other| other.overlaps(subnet)) {
+                        return Err(Error::forbidden(format!(
+                            "invalid pool request: Pool {} overlaps with other one on this address space",
+                            pool.subnet.map(|subnet| subnet.to_string()).unwrap_or_default()
+                        )));
+                    }
+                    subnet
+                }
+                None => subnets::choose(&self.registry, &self.options.address_pools)?,
+            };
+            let cidr = model::Cidr { address: subnet.base().into(), prefix_length: subnet.prefix_length() };
+            pool.subnet = Some(cidr);
+            if pool.gateway.is_none() {
+                let part = pool.range.and_then(subnets::subnet).unwrap_or(subnet);
+                let first = (*subnet.hosts().start()).max(part.base());
+                let mut hosts =
+                    (u32::from(first)..=u32::from(*subnet.hosts().end())).map(std::net::Ipv4Addr::from);
+                let is_free = |host: &std::net::Ipv4Addr| {
+                    !pool.auxiliary.values().any(|address| *address == std::net::IpAddr::V4(*host))
+                };
+                pool.gateway = hosts.find(is_free).map(Into::into);
+            }
+            if let Some((name, address)) =
+                pool.auxiliary.iter().find(|(_, address)| Some(**address) == pool.gateway)
+            {
+                return Err(Error::refused(format!(
+                    "auxiliary address {name}={address} is the gateway's: Address already in use"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// A network that was made from this configuration.
+    fn depending(&self, entry: &NetworkEntry) -> Option<Arc<NetworkEntry>> {
+        let source = entry.record.definition.config_only.then(|| entry.name())?;
+        self.registry
+            .all()
+            .into_iter()
+            .find(|other| other.record.definition.config_from.as_deref() == Some(source))
+    }
+
+    /// Removes a network: its bridge, then its row.
+    fn take_away(&self, entry: &Arc<NetworkEntry>) -> Result<(), Error> {
+        let name = entry.name();
+        if entry.record.is_predefined() {
+            return Err(Error::forbidden(format!("{name} is a pre-defined network and cannot be removed")));
+        }
+        if let Some(other) = self.depending(entry) {
+            return Err(Error::forbidden(format!(
+                "configuration network {name} is in use by the network {}",
+                other.name()
+            )));
+        }
+        entry.close().map_err(|containers| self.active_endpoints(name, &containers))?;
+        // The row last: if this daemon dies before, the network is there again, with its bridge.
+        if let Some(live) = entry.live()
+            && let Err(error) = live.remove()
+        {
+            tracing::error!("cannot remove all of the network {name}: {error}");
+        }
+        self.registry.remove(entry);
+        // On a full disk it is tried again.
+        let _ = self.database.keep(vec![Row::NoNetwork(entry.record.id.clone())]).wait_blocking();
+        if !entry.record.definition.config_only {
+            entry.emit(&self.events, "destroy", None);
+        }
+        Ok(())
+    }
+
+    fn active_endpoints(&self, name: &str, containers: &[ContainerId]) -> Error {
+        let shown = containers.iter().map(|id| {
+            let name = self.directory.get(id).map(|container| container.record().name.clone());
+            format!("name:\"{}\" id:\"{}\"", name.unwrap_or_default(), id.short())
+        });
+        let shown = shown.collect::<Vec<_>>().join(", ");
+        Error::forbidden(format!(
+            "error while removing network: network {name} has active endpoints ({shown})"
+        ))
+    }
+}

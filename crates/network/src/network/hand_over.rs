@@ -1,0 +1,90 @@
+//! Moves a container's published ports from its endpoint in one network to that in another.
+//!
+//! The host's ports are held all the while, so nobody else can take one, and connections that are open go on
+//! while the interface that they use is there.
+
+use model::ContainerId;
+
+use super::Network;
+use crate::endpoint::Endpoint;
+use crate::error::Error;
+use crate::firewall::Content;
+use crate::held_ports::HeldPorts;
+use crate::port::{PortRequest, Protocol};
+
+impl Network {
+    /// Holds ports of the host.
+    ///
+    /// # Errors
+    /// `port is already allocated` and its like.
+    pub fn hold_ports(&self, requests: &[PortRequest]) -> Result<HeldPorts, Error> {
+        let active = self.active()?;
+        active.host.ports().hold(requests, active.default_host_ip).map(HeldPorts)
+    }
+
+    /// Takes the published ports from the container's endpoint here: nothing leads to it any more.
+    ///
+    /// # Errors
+    /// The kernel's refusal; a container without an endpoint. Then nothing has changed.
+    pub fn take_ports(&self, container: &ContainerId) -> Result<HeldPorts, Error> {
+        let active = self.active()?;
+        let endpoint = self.endpoint(container).ok_or_else(|| Error::NotConnected(container.clone()))?;
+        if let Some(mut firewall) = active.host.firewall() {
+            firewall.withdraw(&published(&endpoint))?;
+        }
+        let mut book = active.book();
+        let Some(entry) = book.endpoints.get_mut(container) else { return Ok(HeldPorts(Vec::new())) };
+        entry.endpoint.ports.clear();
+        Ok(HeldPorts(std::mem::take(&mut entry.held)))
+    }
+
+    /// Publishes held ports for the container's endpoint here.
+    ///
+    /// # Errors
+    /// The kernel's refusal; a container without an endpoint. The ports are released then.
+    pub fn give_ports(&self, container: &ContainerId, ports: HeldPorts) -> Result<(), Error> {
+        let active = self.active()?;
+        let endpoint = {
+            let mut book = active.book();
+            match book.endpoints.get_mut(container) {
+                Some(entry) => {
+                    entry.endpoint.ports = ports.0.iter().map(|held| held.port).collect();
+                    entry.held = ports.0;
+                    entry.endpoint.clone()
+                }
+                None => {
+                    drop(book);
+                    active.host.ports().release(ports.0);
+                    return Err(Error::NotConnected(container.clone()));
+                }
+            }
+        };
+        let Some(mut firewall) = active.host.firewall() else { return Ok(()) };
+        let opened = active.add_rules(&mut firewall, &published(&endpoint)).and_then(|()| {
+            for port in endpoint.ports.iter().filter(|port| port.container.protocol == Protocol::Udp) {
+                firewall.forget_port(port.container.protocol, port.host_port)?;
+            }
+            Ok(())
+        });
+        drop(firewall);
+        opened.map_err(|error| {
+            let left = self.take_ports(container).and_then(|ports| self.release_ports(ports)).err();
+            error.with(left.into_iter().collect())
+        })
+    }
+
+    /// Frees ports that are held for nobody.
+    ///
+    /// # Errors
+    /// A network without a bridge, which holds none.
+    pub fn release_ports(&self, ports: HeldPorts) -> Result<(), Error> {
+        self.active()?.host.ports().release(ports.0);
+        Ok(())
+    }
+}
+
+/// What the firewall has of the endpoint's published ports.
+fn published(endpoint: &Endpoint) -> Content {
+    let ports = endpoint.ports.iter().map(|port| (*port, endpoint.address)).collect();
+    Content { ports, ..Content::default() }
+}

@@ -1,0 +1,131 @@
+//! What changes of containers that run: further interfaces, the default route, published ports that move.
+
+use std::os::fd::AsFd;
+
+use berth_network::{AddressOrder, BridgeChoice, Error, INTERFACE_NAME, Network, Options, Request, inside};
+
+use crate::world::*;
+
+fn beside(name: &str) -> Options {
+    let bridge = BridgeChoice::Own { name: name.to_owned(), address: None };
+    Options { bridge, order: AddressOrder::Lowest, ..options() }
+}
+
+#[test]
+fn a_running_container_gets_a_further_interface_and_another_default_route() {
+    on_a_host(|world| {
+        let first = Network::open(&options(), Vec::new()).expect("open");
+        let second = first.open_beside(&beside("brtest1"), Vec::new()).expect("open");
+        let both = Container::start(&first, 1, &[]);
+        let peer = Container::start(&second, 2, &[]);
+        serve(&peer.namespace, 80);
+        serve(&world.outside, 80);
+        let request = Request { interface_name: "eth1".to_owned(), ..request(1, &[]) };
+        let endpoint = second.reserve(&request).expect("reserved");
+        second.connect(&both.id, both.namespace.as_fd()).expect("connected");
+        inside::configure(both.namespace.as_fd(), &endpoint).expect("configured");
+        assert_eq!(both.namespace.run(|| ask(peer.address(), 80)), Ok(endpoint.address.to_string()));
+        let route = || both.namespace.run(|| run("ip", "route show default").0);
+        let lead = |route| inside::set_default_route(both.namespace.as_fd(), route).expect("changed");
+        for (endpoint, name) in [(&endpoint, "eth1"), (&both.endpoint, INTERFACE_NAME), (&endpoint, "eth1")] {
+            lead(Some((name, endpoint.gateway)));
+            assert_eq!(route().trim(), format!("default via {} dev {name}", endpoint.gateway));
+            assert_eq!(both.namespace.run(|| ask(OUTSIDE, 80)), Ok(HOST.to_string()));
+        }
+        lead(None);
+        lead(None);
+        assert_eq!(route(), "");
+        assert!(both.namespace.run(|| unreachable(OUTSIDE, 80)));
+    });
+}
+
+#[test]
+fn published_ports_move_to_another_network_of_the_container() {
+    on_a_host(|world| {
+        let first = Network::open(&options(), Vec::new()).expect("open");
+        let second = first.open_beside(&beside("brtest1"), Vec::new()).expect("open");
+        let web = Container::start(&first, 1, &["8080:80"]);
+        serve(&web.namespace, 80);
+        let request = Request { interface_name: "eth1".to_owned(), ..request(1, &[]) };
+        let endpoint = second.reserve(&request).expect("reserved");
+        second.connect(&web.id, web.namespace.as_fd()).expect("connected");
+        inside::configure(web.namespace.as_fd(), &endpoint).expect("configured");
+        let held = first.take_ports(&web.id).expect("taken");
+        assert!(first.endpoint(&web.id).expect("an endpoint").ports.is_empty());
+        assert!(world.outside.run(|| unreachable(HOST, 8080)), "they lead nowhere");
+        let taken = second.hold_ports(&self::request(2, &["8080:80"]).ports).expect_err("held");
+        assert_eq!(taken.to_string(), "Bind for 0.0.0.0:8080 failed: port is already allocated");
+        second.give_ports(&web.id, held).expect("given");
+        inside::set_default_route(web.namespace.as_fd(), Some(("eth1", endpoint.gateway))).expect("changed");
+        first.disconnect(&web.id).expect("disconnected");
+        assert_eq!(world.outside.run(|| ask(HOST, 8080)), Ok(OUTSIDE.to_string()));
+        assert_eq!(second.endpoint(&web.id).expect("an endpoint").ports, web.endpoint.ports);
+        second.disconnect(&web.id).expect("disconnected");
+        let free = second.hold_ports(&self::request(2, &["8080:80"]).ports).expect("free");
+        second.release_ports(free).expect("released");
+        assert!(matches!(second.take_ports(&web.id), Err(Error::NotConnected(_))));
+    });
+}
+
+#[test]
+fn nothing_leaves_or_enters_an_internal_network() {
+    for communicate in [true, false] {
+        on_a_host(move |world| {
+            let first = Network::open(&options(), Vec::new()).expect("open");
+            let internal = Options { internal: true, ..beside("brtest1") };
+            let internal = Options { inter_container_communication: communicate, ..internal };
+            let second = first.open_beside(&internal, Vec::new()).expect("open");
+            let (one, other) = (Container::start(&second, 1, &[]), Container::start(&second, 2, &[]));
+            let outer = Container::start(&first, 3, &["8080:80"]);
+            serve(&outer.namespace, 80);
+            serve(&world.outside, 80);
+            serve(&other.namespace, 81);
+            let (other_at, outer_at) = (other.address(), outer.address());
+            let reached = one.namespace.run(|| !unreachable(other_at, 81));
+            assert_eq!(reached, communicate, "within the network");
+            assert_eq!(one.endpoint.default_gateway(), None);
+            assert!(one.namespace.run(|| unreachable(OUTSIDE, 80)), "the outside");
+            assert!(one.namespace.run(|| unreachable(outer_at, 80)), "another network");
+            assert!(one.namespace.run(|| unreachable(HOST, 8080)), "a published port of another network");
+            assert!(outer.namespace.run(|| unreachable(other_at, 81)), "from another network");
+            assert!(!unreachable(other_at, 81), "the host reaches it");
+        });
+    }
+}
+
+#[test]
+fn ports_that_are_not_published_are_open_where_that_is_asked_for() {
+    for unprotected in [true, false] {
+        on_a_host(move |world| {
+            let first = Network::open(&options(), Vec::new()).expect("open");
+            let options = Options { unprotected, ..beside("brtest1") };
+            let second = first.open_beside(&options, Vec::new()).expect("open");
+            let (web, other) = (Container::start(&second, 1, &[]), Container::start(&first, 2, &[]));
+            serve(&web.namespace, 80);
+            let at = web.address();
+            world.outside.run(|| ip(&format!("route add {at} via {HOST}")));
+            assert_eq!(world.outside.run(|| !unreachable(at, 80)), unprotected, "from outside");
+            assert!(other.namespace.run(|| unreachable(at, 80)), "from another network");
+        });
+    }
+}
+
+#[test]
+fn an_address_that_is_asked_for_is_given_once() {
+    on_a_host(|_| {
+        let first = Network::open(&options(), Vec::new()).expect("open");
+        let (_, bridge) = first.bridge().expect("a bridge");
+        let at = std::net::Ipv4Addr::from(u32::from(bridge.address) + 77);
+        let wish = |number, address| Request { address: Some(address), ..request(number, &[]) };
+        assert_eq!(first.reserve(&wish(1, at)).expect("free").address, at);
+        for taken in [at, bridge.address] {
+            let error = first.reserve(&wish(2, taken)).expect_err("taken");
+            assert_eq!(error.to_string(), format!("Address already in use: {taken}"));
+            assert_eq!(error.kind(), model::ErrorKind::Forbidden);
+        }
+        let outside = first.reserve(&wish(2, OUTSIDE)).expect_err("of another network");
+        assert_eq!(outside.kind(), model::ErrorKind::Invalid);
+        first.disconnect(&id(1)).expect("disconnected");
+        assert_eq!(first.reserve(&wish(2, at)).expect("free again").address, at);
+    });
+}
