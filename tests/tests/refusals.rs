@@ -376,23 +376,3 @@ fn a_start_refuses_a_bad_host_config_and_keeps_the_old_one() {
         "one replaces the other"
     );
 }
-
-#[test]
-fn names_longer_than_those_of_files_are_refused() {
-    let engine = Engine::start();
-    let long = "a".repeat(256);
-    let refused_by = |status: u16, answer: berth_tests::Answer| answer.expect(status).text();
-    let refused = |answer| refused_by(500, answer);
-    let text = refused(engine.post_json(&format!("/containers/create?name={long}"), &sh("true")));
-    assert!(text.contains("Invalid container name: it has 256 bytes, 255 are allowed"), "{text}");
-    let id = engine.create_named(&long[..255], &sh("true"));
-    let text = refused(engine.post(&format!("/containers/{id}/rename?name={long}")));
-    assert!(text.contains("it has 256 bytes, 255 are allowed"), "{text}");
-    let volume = host("Binds", json!([format!("{long}:/v")]));
-    let text = refused(engine.post_json("/containers/create", &berth_tests::merged(sh("true"), volume)));
-    assert!(text.contains("invalid characters for a local volume name"), "{text}");
-    let text = refused_by(400, engine.post(&format!("/images/busybox/tag?repo=x&tag={long}")));
-    assert!(text.contains("Illegal tag name"), "{text}");
-    let text = refused_by(400, engine.post(&format!("/images/busybox/tag?repo={long}")));
-    assert!(text.contains("repository name must not be more than 255 characters"), "{text}");
-}

@@ -86,6 +86,10 @@ impl ApiError {
             Self::Engine(error) if !version.refusals_have_their_status() && is_of_the_moment(error) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
+            // Only this engine refuses it so early: no version's list could know.
+            Self::Engine(error) if matches!(error.root(), engine::Error::UnusableText(_)) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Engine(error) => status_of(error.kind(), version),
             Self::Kind { kind, .. } => status_of(*kind, version),
             Self::Request { status, .. } => *status,
@@ -218,6 +222,7 @@ mod tests {
             assert_eq!(statuses(Error::Refused { kind, message: "no".to_owned() }), [old, new], "{kind:?}");
         }
         assert_eq!(ApiError::bad_request("no").status(MAX), StatusCode::BAD_REQUEST);
+        assert_eq!(statuses(Error::UnusableText("no".to_owned())), [400, 400]);
     }
 
     #[test]

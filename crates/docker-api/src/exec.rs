@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::containers::{tell_on_stream, terminal_size};
 use super::wire::{ExecAnswer, ExecInspection};
-use super::{ApiError, Call, Handled, Reply, json};
+use super::{Call, Handled, Reply, json};
 use crate::route::{Route, get, handler, post};
 use berth_http::Response;
 
@@ -36,7 +36,7 @@ struct CreateBody {
 
 async fn create(mut call: Call<'_>) -> Handled {
     let body = call.json_body().await?;
-    let body: CreateBody = json::from_body(&body).map_err(|error| ApiError::invalid(error.to_string()))?;
+    let body: CreateBody = json::from_body(&body)?;
     let config = ExecConfig {
         user: body.user,
         privileged: body.privileged,
@@ -63,7 +63,7 @@ struct StartBody {
 async fn start(call: Call<'_>) -> Handled {
     // Any content type will do here: clients of that time sent none.
     let body = call.exchange.body.gather(super::MAXIMUM_JSON).await?;
-    let body: StartBody = json::from_body(&body).map_err(|error| ApiError::invalid(error.to_string()))?;
+    let body: StartBody = json::from_body(&body)?;
     let session = call.engine.execs.prepare(&call.name, body.tty)?;
     if body.detach {
         session.run(None).await?;

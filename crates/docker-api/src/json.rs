@@ -10,6 +10,7 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
 
+use super::ApiError;
 use super::filters::kind;
 
 /// Most values of a body: each takes a few dozen bytes of memory, whatever it takes of the body.
@@ -21,6 +22,8 @@ pub(crate) struct JsonError {
     /// The field, outermost first, joined by dots; empty for the whole body.
     path: String,
     problem: String,
+    /// Whether it is a NUL byte, which only this engine refuses so early.
+    holds_nul: bool,
 }
 
 impl fmt::Display for JsonError {
@@ -35,9 +38,16 @@ impl fmt::Display for JsonError {
 
 impl std::error::Error for JsonError {}
 
+impl From<JsonError> for ApiError {
+    fn from(error: JsonError) -> Self {
+        let text = error.to_string();
+        if error.holds_nul { Self::bad_request(text) } else { Self::invalid(text) }
+    }
+}
+
 impl de::Error for JsonError {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self { path: String::new(), problem: message.to_string() }
+        Self { path: String::new(), problem: message.to_string(), holds_nul: false }
     }
 
     fn invalid_type(unexpected: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
@@ -103,7 +113,7 @@ fn count_values(body: &[u8]) -> usize {
 /// Refuses NUL bytes in keys and strings: nothing of the kernel can hold them.
 fn check_strings(value: &Value) -> Result<(), JsonError> {
     let clean = |text: &str| match text.contains('\0') {
-        true => Err(de::Error::custom(format!("{text:?} holds a NUL byte"))),
+        true => Err(JsonError { holds_nul: true, ..de::Error::custom(format!("{text:?} holds a NUL byte")) }),
         false => Ok(()),
     };
     match value {

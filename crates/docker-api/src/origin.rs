@@ -3,18 +3,22 @@
 //!
 //! A page of another origin is known by `Origin`, which browsers send with every websocket and every request that
 //! could change something. A page that reached the listener by a name of its own (DNS rebinding) is known by
-//! `Host`: pages can be had from strange names, not from addresses. Other clients send no `Origin` and are served
-//! as ever.
+//! `Host`: pages can be had from strange names, not from addresses. What a page merely loads, an image say, comes
+//! without `Origin`; newer browsers say by `Sec-Fetch-Site` whose page it is (W3C Fetch Metadata). Other clients send
+//! neither and are served as ever.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use berth_http::RequestHead;
-use http::header;
+use http::{HeaderName, header};
 
 use crate::ApiError;
 
 /// The name that clients write which have a socket and no name to write.
 const PLACEHOLDER: &str = "docker";
+
+/// Whose page makes a browser ask: `none`, `same-origin`, `same-site` or `cross-site`.
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Which pages may use the API, and by which names it may be reached.
 #[derive(Debug, Default)]
@@ -46,6 +50,15 @@ impl OriginPolicy {
             if !self.is_let_in(&origin, host) {
                 return Err(ApiError::forbidden(format!(
                     "pages of the origin {origin:?} are not allowed where clients show no certificate: \
+                     start the daemon with --api-cors-header"
+                )));
+            }
+        }
+        let is_named = self.origin == "*" || head.headers.contains_key(header::ORIGIN);
+        for site in head.headers.get_all(FETCH_SITE) {
+            if !is_named && !matches!(site.as_bytes(), b"none" | b"same-origin") {
+                return Err(ApiError::forbidden(format!(
+                    "pages of other sites ({FETCH_SITE}: {site:?}) are not allowed where clients show no certificate: \
                      start the daemon with --api-cors-header"
                 )));
             }

@@ -99,11 +99,19 @@ fn remove_all(cgroups: &[PathBuf]) {
 
 /// Removes a cgroup and those that the container made beneath it, deepest first.
 fn remove_tree(directory: &Path) -> std::io::Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            remove_tree(&entry.path())?;
+    let mut found = vec![directory.to_owned()];
+    let mut listed = 0;
+    while let Some(directory) = found.get(listed) {
+        listed += 1;
+        let mut children = Vec::new();
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                children.push(entry.path());
+            }
         }
+        found.extend(children);
     }
-    fs::remove_dir(directory)
+    // A group stands behind all that are above it.
+    found.iter().rev().try_for_each(fs::remove_dir)
 }

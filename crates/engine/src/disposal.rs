@@ -14,10 +14,11 @@ pub(crate) fn remove_run_directory(directory: &RunDirectory) {
 }
 
 /// Deletes a tree of files; what cannot be deleted now the next start tries again.
+///
+/// How deep it is a container chose: the standard library's removal would need a stack and a descriptor for
+/// each level.
 pub(crate) fn delete_tree(path: &Path) {
-    if let Err(error) = std::fs::remove_dir_all(path)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
+    if let Err(error) = images::remove_tree(path) {
         tracing::warn!("cannot delete {}: {error}", path.display());
     }
 }

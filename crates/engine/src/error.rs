@@ -38,6 +38,8 @@ pub enum Error {
     NameTaken { name: String, holder: String },
     #[error("Invalid container name ({0}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")]
     InvalidName(String),
+    #[error("{0}")]
+    UnusableText(String),
     #[error("usage: docker rename OLD_NAME NEW_NAME")]
     RenameToNothing,
     #[error("Error when allocating new name: {0}")]
@@ -150,9 +152,11 @@ impl Error {
             Self::Image(source) => source.kind(),
             Self::Network(source) => source.kind(),
             Self::Path(source) => source.kind(),
-            Self::NoExecCommand | Self::NoStreamChosen | Self::InvalidName(_) | Self::RenameToNothing => {
-                ErrorKind::Invalid
-            }
+            Self::NoExecCommand
+            | Self::NoStreamChosen
+            | Self::InvalidName(_)
+            | Self::UnusableText(_)
+            | Self::RenameToNothing => ErrorKind::Invalid,
             Self::ShimGone | Self::ShimLost | Self::ShimSilent => ErrorKind::Unavailable,
             Self::File { .. } | Self::Database { .. } | Self::Shim { .. } => ErrorKind::Internal,
         }

@@ -84,11 +84,11 @@ const RIGHT: [&str; 64] = [
 /// Checks a name that a client gives, with or without its leading slash.
 ///
 /// # Errors
-/// [`Error::InvalidName`] with the name as it was given; refused when it is too long.
+/// [`Error::InvalidName`] with the name as it was given; [`Error::UnusableText`] when it is too long.
 pub(crate) fn check(given: &str) -> Result<String, Error> {
     let name = given.strip_prefix('/').unwrap_or(given);
     if name.len() > LONGEST_NAME {
-        return Err(Error::refused(format!(
+        return Err(Error::UnusableText(format!(
             "Invalid container name: it has {} bytes, {LONGEST_NAME} are allowed",
             name.len()
         )));

@@ -155,10 +155,10 @@ fn parse(bytes: &[u8]) -> Result<Option<RequestHead>, HeadError> {
     };
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| HeadError::Malformed)?;
     let version = if version == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
-    let headers = collect_headers(request.headers)?;
-    let (raw_path, query) = split_target(target)?;
+    let mut headers = collect_headers(request.headers)?;
+    let Target { authority, path: raw_path, query } = Target::parse(target)?;
     let path = decode_path(&raw_path)?;
-    check_host(version, &headers)?;
+    settle_host(version, &mut headers, authority)?;
     let framing = body_framing(version, &headers)?;
     let keep_alive = match version {
         Version::HTTP_10 => has_word(&headers, &header::CONNECTION, "keep-alive"),
@@ -198,21 +198,31 @@ fn collect_headers(fields: &[httparse::Header<'_>]) -> Result<HeaderMap, HeadErr
     Ok(headers)
 }
 
-/// Path and query of an origin-form, absolute-form or asterisk-form target (RFC 9112, section 3.2).
-fn split_target(target: &str) -> Result<(String, String), HeadError> {
-    let local = if target.starts_with('/') || target == "*" {
-        target
-    } else {
-        let (scheme, rest) = target.split_once("://").ok_or(HeadError::Malformed)?;
-        if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
-            return Err(HeadError::Malformed);
-        }
-        rest.find(['/', '?']).map_or("/", |start| &rest[start..])
-    };
-    let local = local.split_once('#').map_or(local, |(before, _)| before);
-    let (path, query) = local.split_once('?').unwrap_or((local, ""));
-    let path = if path.is_empty() { "/" } else { path };
-    Ok((path.to_owned(), query.to_owned()))
+/// A request's target in origin-form, absolute-form or asterisk-form (RFC 9112, section 3.2).
+struct Target<'a> {
+    /// The host that an absolute-form names.
+    authority: Option<&'a str>,
+    path: String,
+    query: String,
+}
+
+impl<'a> Target<'a> {
+    fn parse(target: &'a str) -> Result<Self, HeadError> {
+        let (authority, local) = if target.starts_with('/') || target == "*" {
+            (None, target)
+        } else {
+            let (scheme, rest) = target.split_once("://").ok_or(HeadError::Malformed)?;
+            if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+                return Err(HeadError::Malformed);
+            }
+            let (authority, local) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+            (Some(authority), local)
+        };
+        let local = local.split_once('#').map_or(local, |(before, _)| before);
+        let (path, query) = local.split_once('?').unwrap_or((local, ""));
+        let path = if path.is_empty() { "/" } else { path };
+        Ok(Self { authority, path: path.to_owned(), query: query.to_owned() })
+    }
 }
 
 fn decode_path(raw: &str) -> Result<String, HeadError> {
@@ -227,12 +237,32 @@ fn decode_path(raw: &str) -> Result<String, HeadError> {
     Ok(percent_decode_str(raw).decode_utf8_lossy().into_owned())
 }
 
-fn check_host(version: Version, headers: &HeaderMap) -> Result<(), HeadError> {
-    match headers.get_all(header::HOST).iter().count() {
-        0 if version == Version::HTTP_11 => Err(HeadError::Rule("missing required Host header")),
-        0 | 1 => Ok(()),
-        _ => Err(HeadError::Rule("too many Host headers")),
+/// Leaves one `Host`, which is also that of the target: who checks it must see what all others see.
+fn settle_host(version: Version, headers: &mut HeaderMap, authority: Option<&str>) -> Result<(), HeadError> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let (first, second) = (hosts.next(), hosts.next());
+    if second.is_some() {
+        return Err(HeadError::Rule("too many Host headers"));
     }
+    let host = match first {
+        Some(host) => Some(host.to_str().map_err(|_| HeadError::Rule("malformed Host header"))?),
+        None if version == Version::HTTP_11 => {
+            return Err(HeadError::Rule("missing required Host header"));
+        }
+        None => None,
+    };
+    let Some(authority) = authority else { return Ok(()) };
+    if authority.is_empty() {
+        return Err(HeadError::Rule("the target names no host"));
+    }
+    if host.is_some_and(|host| !host.eq_ignore_ascii_case(authority)) {
+        return Err(HeadError::Rule("the target and the Host header name different hosts"));
+    }
+    if host.is_none() {
+        let value = HeaderValue::from_str(authority).map_err(|_| HeadError::Malformed)?;
+        headers.insert(header::HOST, value);
+    }
+    Ok(())
 }
 
 /// What the head says of the body. Whatever two readers could understand differently is refused.

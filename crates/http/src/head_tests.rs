@@ -56,7 +56,9 @@ fn forms_of_the_target() {
         ("*", "*", ""),
         ("/a#b?c", "/a", ""),
     ] {
-        let head = head(&format!("OPTIONS {target} HTTP/1.1\r\nHost: d\r\n\r\n"));
+        let host =
+            target.split_once("//").map_or("d", |(_, rest)| rest.split(['/', '?']).next().unwrap_or("d"));
+        let head = head(&format!("OPTIONS {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
         assert_eq!((head.path.as_str(), head.query.as_str()), (path, query), "{target}");
     }
     for target in ["a", "ftp://h/", "localhost:80", "/%zz", "/%4", "/%"] {
@@ -145,4 +147,26 @@ fn continue_is_expected_only_with_a_body() {
     assert!(head(&text(5, "1.1")).expects_continue);
     assert!(!head(&text(0, "1.1")).expects_continue);
     assert!(!head(&text(5, "1.0")).expects_continue);
+}
+
+#[test]
+fn a_request_has_one_host() {
+    let same = head("GET http://engine:2375/_ping HTTP/1.1\r\nHost: Engine:2375\r\n\r\n");
+    assert_eq!(same.header(&header::HOST), "Engine:2375");
+    let old = head("GET http://engine/_ping HTTP/1.0\r\n\r\n");
+    assert_eq!(old.header(&header::HOST), "engine");
+    let different = HeadError::Rule("the target and the Host header name different hosts");
+    for (text, want) in [
+        ("GET http://evil/_ping HTTP/1.1\r\nHost: localhost\r\n\r\n", different.clone()),
+        ("GET http://localhost/_ping HTTP/1.1\r\nHost: evil\r\n\r\n", different.clone()),
+        ("GET http://u@localhost/_ping HTTP/1.0\r\nHost: localhost\r\n\r\n", different),
+        (
+            "GET http:///_ping HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            HeadError::Rule("the target names no host"),
+        ),
+        ("GET / HTTP/1.0\r\nHost: localhost\r\nHost: evil\r\n\r\n", HeadError::Rule("too many Host headers")),
+        ("GET / HTTP/1.1\r\nHost: evil\u{e9}\r\n\r\n", HeadError::Rule("malformed Host header")),
+    ] {
+        assert_eq!(error(text), want, "{text}");
+    }
 }

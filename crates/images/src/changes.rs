@@ -10,7 +10,12 @@ use rustix::fs::Stat;
 use serde::{Serialize, Serializer};
 
 use crate::Error;
-use crate::tree::{self, Form, Found, Stack, is_directory, is_whiteout};
+use crate::tree::{self, Descent, Form, Found, Place, Stack, is_directory, is_whiteout};
+
+/// What a change takes in memory beside its path, about.
+const CHANGE_WEIGHT: usize = 64;
+/// What all changes together may take: seven hundred thousand with paths of thirty bytes.
+const WEIGHT_LIMIT: usize = 64 << 20;
 
 /// What happened to a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,112 +56,90 @@ pub fn changes(upper: &Path, lowers: &[PathBuf], mount_points: &[PathBuf]) -> Re
 }
 
 fn find(upper: &Path, lowers: &[PathBuf], mount_points: &[PathBuf]) -> io::Result<Vec<Change>> {
-    let mut found = Changes { kinds: BTreeMap::new(), mount_points };
-    let top = Level {
-        upper: Stack::open(&[upper])?,
-        below: Stack::open(lowers)?,
-        opaque: false,
-        path: b"/".to_vec(),
-    };
-    let mut levels = vec![top];
-    while let Some(level) = levels.pop() {
-        found.level(level, &mut levels)?;
+    let mut found = Changes { kinds: BTreeMap::new(), weight: 0, mount_points };
+    let top = Place { stack: Stack::open(&[upper])?, below: Stack::open(lowers)? };
+    // Directories wait in lists of their own: how deep they lie within each other is the container's choice.
+    let mut path = b"/".to_vec();
+    let mut levels = vec![found.level(&top, false, &path)?];
+    let mut descent = Descent::new(Form::Difference, top);
+    while let Some(level) = levels.last_mut() {
+        path.truncate(level.length);
+        let Some(name) = level.directories.pop() else {
+            levels.pop();
+            descent.leave()?;
+            continue;
+        };
+        if descent.is_at_limit() {
+            return Err(io::Error::other("directories are nested too deeply for a list"));
+        }
+        if !descent.enter(&name, 0)? {
+            continue;
+        }
+        let Some(place) = descent.place() else { continue };
+        path.extend_from_slice(&name);
+        path.push(b'/');
+        let opaque = level.opaque || tree::is_opaque(&place.stack.0[0])?;
+        levels.push(found.level(place, opaque, &path)?);
     }
-    let shown = |(path, kind): (Vec<u8>, ChangeKind)| Change {
-        path: String::from_utf8_lossy(&path).into_owned(),
-        kind,
+    let text = |path: Vec<u8>| {
+        String::from_utf8(path).unwrap_or_else(|path| String::from_utf8_lossy(path.as_bytes()).into_owned())
     };
-    Ok(found.kinds.into_iter().map(shown).collect())
+    Ok(found.kinds.into_iter().map(|(path, kind)| Change { path: text(path), kind }).collect())
 }
 
 struct Changes<'a> {
     kinds: BTreeMap<Vec<u8>, ChangeKind>,
+    /// What they take in memory, about.
+    weight: usize,
     mount_points: &'a [PathBuf],
 }
 
-/// A directory of the upper layer, with what is below it.
+/// A directory of the upper layer that was compared.
 struct Level {
-    upper: Stack,
-    below: Stack,
     /// Whether it hides what is below.
     opaque: bool,
-    /// Ends in `/`.
-    path: Vec<u8>,
+    /// How long its path is, which ends in `/`.
+    length: usize,
+    /// The directories in it that are not compared yet.
+    directories: Vec<Vec<u8>>,
 }
 
 impl Changes<'_> {
-    fn level(&mut self, level: Level, levels: &mut Vec<Level>) -> io::Result<()> {
-        let own = level.upper.names(Form::Difference)?;
-        if level.opaque {
-            for name in level.below.names(Form::Merged)?.into_keys().filter(|name| !own.contains_key(name)) {
-                self.note([level.path.as_slice(), &name].concat(), ChangeKind::Deleted);
+    /// Compares what is in a directory; `path` ends in `/`.
+    fn level(&mut self, place: &Place, opaque: bool, path: &[u8]) -> io::Result<Level> {
+        let own = place.stack.names(Form::Difference)?;
+        if opaque {
+            for name in place.below.names(Form::Merged)?.into_keys().filter(|name| !own.contains_key(name)) {
+                self.note([path, &name].concat(), ChangeKind::Deleted)?;
             }
         }
+        let mut directories = Vec::new();
         for (name, found) in own {
-            let path = [level.path.as_slice(), &name].concat();
-            let before = level.below.find(&name)?;
-            if is_whiteout(&found.stat) {
-                if before.is_some() {
-                    self.note(path, ChangeKind::Deleted);
+            let path = [path, &name].concat();
+            match place.below.find(&name)? {
+                before if is_whiteout(&found.stat) => {
+                    if before.is_some() {
+                        self.note(path, ChangeKind::Deleted)?;
+                    }
+                    continue;
                 }
-                continue;
-            }
-            let Some(before) = before else {
-                self.added(&level.upper, &name, &found, path, levels)?;
-                continue;
-            };
-            if differs(&level, &name, &found, &before)? {
-                self.note(path.clone(), ChangeKind::Modified);
+                Some(before) => {
+                    if differs(place, &name, &found, &before)? {
+                        self.note(path, ChangeKind::Modified)?;
+                    }
+                }
+                None if self.is_mount_point(&path, &found.stat) => {}
+                None => self.note(path, ChangeKind::Added)?,
             }
             if is_directory(&found.stat) {
-                let was_directory = is_directory(&before.stat);
-                let below = if was_directory {
-                    level.below.child(&name, before.layer, Form::Merged)?
-                } else {
-                    Stack(Vec::new())
-                };
-                self.descend(&level.upper, &name, below, level.opaque, path, levels)?;
+                directories.push(name);
             }
         }
-        Ok(())
-    }
-
-    fn added(
-        &mut self,
-        upper: &Stack,
-        name: &[u8],
-        found: &Found,
-        path: Vec<u8>,
-        levels: &mut Vec<Level>,
-    ) -> io::Result<()> {
-        if !self.is_mount_point(&path, &found.stat) {
-            self.note(path.clone(), ChangeKind::Added);
-        }
-        if is_directory(&found.stat) {
-            self.descend(upper, name, Stack(Vec::new()), false, path, levels)?;
-        }
-        Ok(())
-    }
-
-    fn descend(
-        &self,
-        upper: &Stack,
-        name: &[u8],
-        below: Stack,
-        opaque: bool,
-        mut path: Vec<u8>,
-        levels: &mut Vec<Level>,
-    ) -> io::Result<()> {
-        let upper = upper.child(name, 0, Form::Difference)?;
-        let Some(top) = upper.0.first() else { return Ok(()) };
-        let opaque = opaque || tree::is_opaque(top)?;
-        path.push(b'/');
-        levels.push(Level { upper, below, opaque, path });
-        Ok(())
+        Ok(Level { opaque, length: path.len(), directories })
     }
 
     /// Notes a change, and that the directories above it changed thereby.
-    fn note(&mut self, path: Vec<u8>, kind: ChangeKind) {
+    fn note(&mut self, path: Vec<u8>, kind: ChangeKind) -> io::Result<()> {
         let mut parent = path.as_slice();
         while let Some(slash) = parent.iter().rposition(|byte| *byte == b'/').filter(|slash| *slash > 0) {
             parent = &parent[..slash];
@@ -164,9 +147,15 @@ impl Changes<'_> {
                 break;
             }
             // A mount point with something beneath that is new is new itself.
+            self.weight += CHANGE_WEIGHT + parent.len();
             self.kinds.insert(parent.to_vec(), ChangeKind::Modified);
         }
+        self.weight += CHANGE_WEIGHT + path.len();
         self.kinds.insert(path, kind);
+        if self.weight > WEIGHT_LIMIT {
+            return Err(io::Error::other("the changes are too many for a list"));
+        }
+        Ok(())
     }
 
     fn is_mount_point(&self, path: &[u8], stat: &Stat) -> bool {
@@ -177,7 +166,7 @@ impl Changes<'_> {
 
 /// Whether something is other than it was: a directory by its owner and mode, all else also by its
 /// content's size and time; overlay copies up what is opened for writing, even if nothing is written.
-fn differs(level: &Level, name: &[u8], found: &Found, before: &Found) -> io::Result<bool> {
+fn differs(place: &Place, name: &[u8], found: &Found, before: &Found) -> io::Result<bool> {
     let (now, then) = (&found.stat, &before.stat);
     if (now.st_mode, now.st_uid, now.st_gid, now.st_rdev)
         != (then.st_mode, then.st_uid, then.st_gid, then.st_rdev)
@@ -189,5 +178,5 @@ fn differs(level: &Level, name: &[u8], found: &Found, before: &Found) -> io::Res
         return Ok(true);
     }
     let attributes = |stack: &Stack, found: &Found| tree::attributes_at(&stack.0[found.layer], name);
-    Ok(attributes(&level.upper, found)? != attributes(&level.below, before)?)
+    Ok(attributes(&place.stack, found)? != attributes(&place.below, before)?)
 }

@@ -6,16 +6,20 @@ mod bombs;
 mod clients;
 mod container;
 mod contexts;
+mod depth;
 mod local_user;
+mod network;
 mod pages;
 mod registry;
 mod settings;
 mod system_calls;
+mod texts;
 mod unfinished;
 
 use std::ops::{Deref, DerefMut};
 
-use berth_tests::{Engine, Options};
+use berth_tests::{Engine, Options, merged, sh};
+use serde_json::{Value, json};
 
 /// What the daemon and its shims may use together, page cache included. An attack that would take the host's memory
 /// makes the kernel end the daemon instead, and the test fails.
@@ -23,6 +27,14 @@ const LIMIT: u64 = 512 << 20;
 
 /// What the daemon itself may have in use at once during any attack.
 const PEAK: u64 = 150 << 20;
+
+/// A container with the default capabilities that runs a script of the host's Python.
+fn with_python(script: &str, words: &[&str]) -> Value {
+    let mut command = vec!["/usr/bin/python3", "-c", script];
+    command.extend(words);
+    let binds = ["/usr:/usr:ro", "/lib:/lib:ro", "/lib64:/lib64:ro"];
+    merged(sh(""), json!({ "Cmd": command, "HostConfig": { "Binds": binds } }))
+}
 
 /// A daemon to be attacked. When it is dropped it must live, answer and have stayed small, and nothing may be left.
 struct Target(Engine);

@@ -80,3 +80,50 @@ fn strange_names_of_the_host_are_refused_where_clients_are_not_known() {
     }
     assert_eq!(engine.call("GET", "/_ping", &[("X-Host", "evil")], b"").head.status, 200);
 }
+
+/// A request whose host could be understood in two ways is none: what is checked would not be what is meant.
+#[test]
+fn requests_that_name_two_hosts_are_refused() {
+    let engine = engine(&[]);
+    let own = format!("Host: {PLACE}");
+    let two = (400, "400 Bad Request: too many Host headers\n".to_owned());
+    assert_eq!(ask(&engine, "GET /info", &[&own, "Host: evil"]), two);
+    assert_eq!(ask(&engine, "GET /info", &["Host: evil", &own]), two);
+    let different =
+        (400, "400 Bad Request: the target and the Host header name different hosts\n".to_owned());
+    assert_eq!(ask(&engine, "GET http://evil/info", &[&own]), different);
+    assert_eq!(ask(&engine, &format!("GET http://{PLACE}/info"), &["Host: evil"]), different);
+    assert_eq!(ask(&engine, "GET http://evil/info", &["Host: evil"]).0, 403);
+    assert_eq!(ask(&engine, &format!("GET http://{PLACE}/_ping"), &[&own]), (200, "OK".to_owned()));
+}
+
+/// What a page loads without asking, an image say, comes without `Origin`.
+#[test]
+fn what_pages_of_other_sites_load_is_refused_where_clients_are_not_known() {
+    let strict = engine(&[]);
+    let own = format!("Host: {PLACE}");
+    for site in ["cross-site", "same-site"] {
+        let reason = format!(
+            "pages of other sites (sec-fetch-site: \"{site}\") are not allowed where clients show no certificate: \
+             start the daemon with --api-cors-header\n"
+        );
+        let field = format!("Sec-Fetch-Site: {site}");
+        assert_eq!(ask(&strict, "GET /images/json", &[&own, &field]), (403, reason));
+    }
+    for site in ["none", "same-origin"] {
+        assert_eq!(ask(&strict, "GET /_ping", &[&own, &format!("Sec-Fetch-Site: {site}")]).0, 200, "{site}");
+    }
+    let across = [("Sec-Fetch-Site", "cross-site")];
+    assert_eq!(
+        strict.call("GET", "/_ping", &across, b"").status(),
+        200,
+        "the unix socket has its permissions"
+    );
+    drop(strict);
+    let named = engine(&["--api-cors-header", "http://pages.example"]);
+    let across = "Sec-Fetch-Site: cross-site";
+    assert_eq!(ask(&named, "GET /_ping", &[&own, across, "Origin: http://pages.example"]).0, 200);
+    assert_eq!(ask(&named, "GET /_ping", &[&own, across]).0, 403);
+    drop(named);
+    assert_eq!(ask(&engine(&["--api-cors-header", "*"]), "GET /_ping", &[&own, across]).0, 200);
+}

@@ -4,7 +4,6 @@
 mod bridge;
 mod firewalls;
 mod flags;
-mod hostile;
 mod links;
 mod modes;
 mod names;

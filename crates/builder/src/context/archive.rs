@@ -12,6 +12,7 @@ use images::registry::Cancellation;
 use images::tar::{ArchiveError, Entry, EntryKind, Reader};
 
 use super::contents::Intake;
+use super::documents::Documents;
 use super::index::{Index, Record};
 use super::source::misplaced_error;
 use super::{Context, ContextError};
@@ -26,10 +27,11 @@ const PATH_LIMIT: usize = 4095;
 pub(super) fn read_compressed(
     stream: impl Read + Send,
     root: &Path,
+    documents: &Documents,
     cancellation: &Cancellation,
 ) -> Result<Context, ContextError> {
     let stream = images::decompress(stream).map_err(ContextError::Read)?;
-    read(stream, root, cancellation)
+    read(stream, root, documents, cancellation)
 }
 
 /// Reads a plain tar and keeps its contents in the empty directory `root`.
@@ -39,11 +41,12 @@ pub(super) fn read_compressed(
 pub(super) fn read(
     stream: impl Read + Send,
     root: &Path,
+    documents: &Documents,
     cancellation: &Cancellation,
 ) -> Result<Context, ContextError> {
     let mut reader = Reader::of(Watched { stream, cancellation });
     let mut intake = Intake::new(root).map_err(ContextError::file("create", Path::new("")))?;
-    let mut reading = Reading { index: Index::default(), intake: &mut intake };
+    let mut reading = Reading { index: Index::default(), intake: &mut intake, documents };
     while let Some(entry) = reader.next_entry()? {
         reader.forget_raw();
         reading.entry(entry, &mut reader)?;
@@ -59,6 +62,7 @@ pub(super) fn read(
 struct Reading<'a> {
     index: Index,
     intake: &'a mut Intake,
+    documents: &'a Documents,
 }
 
 impl Reading<'_> {
@@ -72,6 +76,7 @@ impl Reading<'_> {
         let record = match entry.kind {
             EntryKind::HardLink => self.link(&path, &normalise(&entry.link))?,
             EntryKind::File => {
+                self.documents.check(&path, entry.size)?;
                 let content = Some(self.content(&entry, &path, reader)?);
                 Record { node: node(entry), content }
             }
@@ -183,7 +188,9 @@ mod tests {
 
     fn refusal(bytes: &[u8]) -> String {
         let directory = crate::fixture::Temporary::new();
-        read(bytes, directory.path(), &Cancellation::new()).unwrap_err().to_string()
+        read(bytes, directory.path(), &Documents::new("Dockerfile".into()), &Cancellation::new())
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
@@ -202,5 +209,21 @@ mod tests {
         }
         let want = "cannot read the build context: the archive is refused: more than 184549376 bytes of names and attributes";
         assert_eq!(refusal(&archive.bytes()), want);
+    }
+
+    #[test]
+    fn documents_are_refused_before_what_follows_them() {
+        for (name, limit) in [(".dockerignore", 1 << 20), ("./Dockerfile", 2 << 20)] {
+            let mut header = tar::Header::new_gnu();
+            header.set_path(name).unwrap();
+            header.set_size(limit + 1);
+            header.set_cksum();
+            // The archive breaks off behind the header: nothing of the content is read.
+            let want = format!(
+                "cannot read {} of the build context: longer than {limit} bytes",
+                name.trim_start_matches("./")
+            );
+            assert_eq!(refusal(header.as_bytes()), want);
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod archive;
 mod contents;
 mod directory;
+mod documents;
 mod error;
 mod fetch;
 mod git;
@@ -26,18 +27,15 @@ pub use fetch::{FetchError, download};
 pub use git::GitError;
 pub(crate) use source::Context;
 
-pub(crate) use self::origin::DOCKERFILE_LIMIT;
-use self::origin::{DOCKERFILE, Origin};
+pub(crate) use self::documents::DOCKERFILE_LIMIT;
+use self::documents::{DOCKERFILE, Documents, IGNORE, IGNORE_LIMIT};
+use self::origin::Origin;
 use crate::event::EventSink;
 use crate::ignore::IgnorePatterns;
 use crate::request::ContextSource;
 use crate::scratch::Scratch;
 use crate::transfer::{Outside, resolve};
 use crate::tree::NodeKind;
-
-const IGNORE: &str = ".dockerignore";
-/// The longest `.dockerignore`.
-const IGNORE_LIMIT: u64 = 1 << 20;
 
 /// A context and its Dockerfile's text.
 #[derive(Debug)]
@@ -57,15 +55,17 @@ pub(crate) fn load(
     events: &dyn EventSink,
     cancellation: &Cancellation,
 ) -> Result<Loaded, ContextError> {
+    let name = name.filter(|name| !name.is_empty());
+    let documents = Documents::new(normalise(name.unwrap_or(DOCKERFILE).as_bytes()));
     let (mut context, origin) = match source {
         ContextSource::Archive(stream) => {
             let root =
                 scratch.directory("context").map_err(ContextError::file("create", Path::new("context")))?;
-            (archive::read_compressed(stream, &root, cancellation)?, Origin::Client)
+            (archive::read_compressed(stream, &root, &documents, cancellation)?, Origin::Client)
         }
-        ContextSource::Remote(remote) => remote::load(&remote, scratch, events, cancellation)?,
+        ContextSource::Remote(remote) => remote::load(&remote, &documents, scratch, events, cancellation)?,
     };
-    let name = name.filter(|name| !name.is_empty() && origin != Origin::Dockerfile);
+    let name = name.filter(|_| origin != Origin::Dockerfile);
     let (path, dockerfile) = read_dockerfile(&context, name)?;
     apply_ignore(&mut context, &path, origin)?;
     Ok(Loaded { context, dockerfile })

@@ -7,9 +7,10 @@ use images::registry::{Cancellation, Message};
 use sys::bounded_read;
 
 use super::contents::Intake;
+use super::documents::{DOCKERFILE, DOCKERFILE_LIMIT, Documents};
 use super::fetch::{Advance, Download};
 use super::git::Repository;
-use super::{Context, ContextError, DOCKERFILE, DOCKERFILE_LIMIT, Origin, directory, fetch, git};
+use super::{Context, ContextError, Origin, directory, fetch, git};
 use crate::event::EventSink;
 use crate::scratch::Scratch;
 
@@ -23,6 +24,7 @@ const MAGIC: std::ops::Range<usize> = 257..262;
 /// [`ContextError`] when there is none, or it cannot be fetched.
 pub(super) fn load(
     remote: &str,
+    documents: &Documents,
     scratch: &Scratch,
     events: &dyn EventSink,
     cancellation: &Cancellation,
@@ -44,7 +46,7 @@ pub(super) fn load(
     };
     if is_archive(&start) {
         let root = make(scratch, "context")?;
-        return load_archive(download, start, &root, events, cancellation);
+        return load_archive((download, start), documents, &root, events, cancellation);
     }
     if start.contains(&0) {
         let found = download.head.content_type.clone();
@@ -85,8 +87,8 @@ fn is_archive(start: &[u8]) -> bool {
 }
 
 fn load_archive(
-    mut download: Download<'_>,
-    start: Vec<u8>,
+    (mut download, start): (Download<'_>, Vec<u8>),
+    documents: &Documents,
     root: &Path,
     events: &dyn EventSink,
     cancellation: &Cancellation,
@@ -96,7 +98,7 @@ fn load_archive(
     let result = {
         let stream = Cursor::new(start).chain(&mut download);
         let mut advance = Advance::new(stream, events, message, total);
-        super::archive::read_compressed(&mut advance, root, cancellation)
+        super::archive::read_compressed(&mut advance, root, documents, cancellation)
     };
     match (result, download.take_failure()) {
         (Ok(context), None) => Ok((context, Origin::Fetched)),

@@ -261,7 +261,7 @@ fn make_directory(position: &Position, name: &OsStr, shown: &Path) -> Result<Pat
 /// Removes whatever the upper directory itself has under a path; whether something was there.
 fn remove(path: &Path) -> io::Result<bool> {
     match fs::symlink_metadata(path) {
-        Ok(found) if found.is_dir() => fs::remove_dir_all(path).map(|()| true),
+        Ok(found) if found.is_dir() => images::remove_tree(path).map(|()| true),
         Ok(_) => fs::remove_file(path).map(|()| true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),

@@ -105,14 +105,17 @@ fn refuse_mounts(directory: &Path) -> Result<(), FirstImageError> {
 
 /// Refuses a directory with names that images have another use for: those files would be lost.
 fn refuse_whiteouts(directory: &Path) -> Result<(), FirstImageError> {
-    let failed = |source| FirstImageError::File { act: "read", path: directory.to_owned(), source };
-    for entry in directory.read_dir().map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        if entry.file_name().as_encoded_bytes().starts_with(b".wh.") {
-            return Err(FirstImageError::Whiteout(entry.path()));
-        }
-        if entry.file_type().map_err(failed)?.is_dir() {
-            refuse_whiteouts(&entry.path())?;
+    let mut waiting = vec![directory.to_owned()];
+    while let Some(directory) = waiting.pop() {
+        let failed = |source| FirstImageError::File { act: "read", path: directory.clone(), source };
+        for entry in directory.read_dir().map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if entry.file_name().as_encoded_bytes().starts_with(b".wh.") {
+                return Err(FirstImageError::Whiteout(entry.path()));
+            }
+            if entry.file_type().map_err(failed)?.is_dir() {
+                waiting.push(entry.path());
+            }
         }
     }
     Ok(())

@@ -47,20 +47,20 @@ struct Wrapped {
 /// # Errors
 /// Values of wrong types, texts that are no choice, and what this engine cannot do.
 pub(crate) fn from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerSettings, ApiError> {
-    let object = json::object(body).map_err(wrong)?;
+    let object = json::object(body)?;
     let fields = object.as_object().cloned().unwrap_or_default();
     let given = field(&fields, "HostConfig").filter(|value| !value.is_null()).cloned();
     unsupported::refuse(&fields, given.as_ref().unwrap_or(&object))?;
     let is_empty = fields.keys().all(|key| key.eq_ignore_ascii_case("HostConfig"));
-    let config: Config = json::from_object(object.clone()).map_err(wrong)?;
+    let config: Config = json::from_object(object.clone())?;
     let mut host = match given {
         Some(host) => {
             let host = json::from_object(Value::Object(Map::from_iter([("HostConfig".to_owned(), host)])));
-            host.map(|Wrapped { host_config }| host_config).map_err(wrong)?
+            host.map(|Wrapped { host_config }| host_config)?
         }
         None => host_beside_config(&object)?,
     };
-    take_from_beside(&mut host, json::from_object(object).map_err(wrong)?);
+    take_from_beside(&mut host, json::from_object(object)?);
     if !version.cpu_shares_are_checked() && host.cpu_shares > 0 {
         host.cpu_shares = host.cpu_shares.clamp(CPU_SHARES.0, CPU_SHARES.1);
     }
@@ -72,7 +72,7 @@ pub(crate) fn from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerSet
 
 /// The settings of the host that very old clients write between those of `Config`, without a `HostConfig`.
 fn host_beside_config(object: &Value) -> Result<HostConfig, ApiError> {
-    let host: HostConfig = json::from_object(object.clone()).map_err(wrong)?;
+    let host: HostConfig = json::from_object(object.clone())?;
     // `Config` has a field of this name too.
     Ok(HostConfig { volume_driver: String::new(), ..host })
 }
@@ -83,13 +83,13 @@ fn host_beside_config(object: &Value) -> Result<HostConfig, ApiError> {
 /// # Errors
 /// As [`from_wire`].
 pub(crate) fn host_from_wire(body: &[u8]) -> Result<Option<HostSettings>, ApiError> {
-    let object = json::object(body).map_err(wrong)?;
+    let object = json::object(body)?;
     let within = object.as_object().and_then(|fields| {
         fields.iter().find(|(key, value)| key.eq_ignore_ascii_case("HostConfig") && value.is_object())
     });
     let host: Value = within.map_or_else(|| object.clone(), |(_, value)| value.clone());
     unsupported::refuse_of_host(&host)?;
-    let host: HostConfig = json::from_object(host).map_err(wrong)?;
+    let host: HostConfig = json::from_object(host)?;
     if host == HostConfig::default() { Ok(None) } else { read::host(host).map(Some) }
 }
 
@@ -105,10 +105,6 @@ pub(crate) struct WireSettings {
 /// Writes settings as a client gave them.
 pub(crate) fn to_wire(settings: &ContainerSettings) -> WireSettings {
     WireSettings { config: Config::of(settings), host: write::host_config(&settings.host) }
-}
-
-fn wrong(error: json::JsonError) -> ApiError {
-    ApiError::invalid(error.to_string())
 }
 
 fn take_from_beside(host: &mut HostConfig, beside: Beside) {

@@ -87,7 +87,7 @@ struct CopyBody {
 /// `POST /containers/(id)/copy`
 pub(super) async fn copy(mut call: Call<'_>) -> Handled {
     let body = call.json_body().await?;
-    let body: CopyBody = json::from_body(&body).map_err(|error| ApiError::invalid(error.to_string()))?;
+    let body: CopyBody = json::from_body(&body)?;
     if body.resource.is_empty() {
         return Err(ApiError::invalid("Path cannot be empty"));
     }

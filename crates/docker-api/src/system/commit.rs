@@ -17,11 +17,7 @@ struct CommitAnswer {
 
 pub(super) async fn commit(mut call: Call<'_>) -> Handled {
     let body = call.json_body().await?;
-    let config = if body.trim_ascii().is_empty() {
-        Config::default()
-    } else {
-        json::from_body(&body).map_err(|error| ApiError::invalid(error.to_string()))?
-    };
+    let config = if body.trim_ascii().is_empty() { Config::default() } else { json::from_body(&body)? };
     let query = &call.query;
     let config = apply_changes(config, &query.all("changes"))?;
     let container = query.filled("container").ok_or_else(|| ApiError::invalid("Prefix can't be empty"))?;

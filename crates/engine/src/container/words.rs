@@ -11,7 +11,7 @@ const LONGEST_NAME: usize = 64;
 /// Checks the texts of what runs.
 ///
 /// # Errors
-/// Refused, in the reference's words where it has some.
+/// Refused, in the reference's words where it has some; [`Error::UnusableText`] for what no system call takes.
 pub(crate) fn check(settings: &ContainerSettings) -> Result<(), Error> {
     if !settings.working_directory.is_empty() && !settings.working_directory.starts_with('/') {
         return Err(Error::refused(format!(
@@ -38,7 +38,7 @@ pub(crate) fn check(settings: &ContainerSettings) -> Result<(), Error> {
 /// Checks the texts of what a container gets of its host.
 ///
 /// # Errors
-/// Refused with words that name the field.
+/// Invalid, or [`Error::UnusableText`] where only this engine refuses it, with words that name the field.
 pub(crate) fn check_host(host: &HostSettings) -> Result<(), Error> {
     for group in host.additional_groups.iter().flatten() {
         check_number(group)?;
@@ -93,14 +93,14 @@ fn check_number(text: &str) -> Result<(), Error> {
 /// What stands between blanks on a line of resolv.conf: more than one word would be another setting there.
 fn one_word(field: &str, text: &str) -> Result<(), Error> {
     if text.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {
-        return Err(Error::refused(format!("{field}: {text:?} holds blanks or control characters")));
+        return Err(Error::UnusableText(format!("{field}: {text:?} holds blanks or control characters")));
     }
     Ok(())
 }
 
 fn without_nul(field: &str, text: &str) -> Result<(), Error> {
     if text.contains('\0') {
-        return Err(Error::refused(format!("{field}: {text:?} holds a NUL byte")));
+        return Err(Error::UnusableText(format!("{field}: {text:?} holds a NUL byte")));
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Starts the containers that their policies want after a start of the engine, each behind those
 //! that it needs: whose network it joins, and to which it is linked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use model::ContainerId;
@@ -47,26 +47,26 @@ fn needed(engine: &Engine, container: &Container) -> Vec<ContainerId> {
     joined.chain(record.links.values().cloned()).collect()
 }
 
-/// Puts each container behind those that it needs. In a circle somebody has to be first.
+/// Puts each container behind those that it needs. In a circle somebody has to be first. Links make chains
+/// of any length, so containers wait in a list.
 fn order(needs: &HashMap<ContainerId, Vec<ContainerId>>) -> Vec<ContainerId> {
-    fn visit(
-        id: &ContainerId,
-        needs: &HashMap<ContainerId, Vec<ContainerId>>,
-        seen: &mut std::collections::HashSet<ContainerId>,
-        ordered: &mut Vec<ContainerId>,
-    ) {
-        if !seen.insert(id.clone()) {
-            return;
-        }
-        for needed in needs.get(id).into_iter().flatten() {
-            visit(needed, needs, seen, ordered);
-        }
-        ordered.push(id.clone());
+    enum Visit<'a> {
+        Begin(&'a ContainerId),
+        End(&'a ContainerId),
     }
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     let mut ordered = Vec::new();
-    for id in needs.keys() {
-        visit(id, needs, &mut seen, &mut ordered);
+    let mut waiting: Vec<Visit<'_>> = needs.keys().map(Visit::Begin).collect();
+    while let Some(visit) = waiting.pop() {
+        match visit {
+            Visit::Begin(id) => {
+                if seen.insert(id) {
+                    waiting.push(Visit::End(id));
+                    waiting.extend(needs.get(id).into_iter().flatten().map(Visit::Begin));
+                }
+            }
+            Visit::End(id) => ordered.push(id.clone()),
+        }
     }
     ordered
 }
@@ -92,5 +92,17 @@ mod tests {
         let place = |number| ordered.iter().position(|other| *other == id(number)).expect("in it");
         assert!(place(3) < place(2) && place(2) < place(1), "{ordered:?}");
         assert_eq!(ordered.len(), 5);
+    }
+
+    #[test]
+    fn a_chain_of_links_ends_no_thread_with_a_small_stack() {
+        let number = |number: u32| {
+            let mut bytes = [0; 32];
+            bytes[..4].copy_from_slice(&number.to_be_bytes());
+            ContainerId::from_random(bytes)
+        };
+        let needs: HashMap<_, _> = (0..20_000).map(|at| (number(at), vec![number(at + 1)])).collect();
+        let ordering = std::thread::Builder::new().stack_size(128 << 10).spawn(move || order(&needs));
+        assert_eq!(ordering.expect("a thread").join().expect("its end").len(), 20_001);
     }
 }

@@ -1,6 +1,7 @@
 //! Directory trees of any depth and content: removal, walks, views of stacked layers.
 
 mod accounts;
+mod descent;
 mod holes;
 mod kernel_file;
 mod pack;
@@ -9,6 +10,7 @@ mod size;
 mod stack;
 
 pub use accounts::Accounts;
+pub(crate) use descent::{Descent, Place};
 pub(crate) use pack::Packer;
 pub use pack::ReservedName;
 pub use remove::remove;

@@ -1,7 +1,7 @@
 //! Packs trees into tars: a layer's difference, a container's merged view, or a part of either.
 //!
-//! Walks with a stack of its own, so that no depth of directories overflows the thread's; opens
-//! nothing but regular files and directories, and nothing through a link.
+//! Walks with a stack of its own, so that no depth of directories overflows the thread's or takes the process's
+//! descriptors; opens nothing but regular files and directories, and nothing through a link.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -16,6 +16,7 @@ use rustix::fs::{self, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::accounts::Accounts;
+use super::descent::{Descent, Place as Directory};
 use super::holes::{extents, has_holes};
 use super::kernel_file;
 use super::stack::{self, Form, Found, Stack, is_directory, is_whiteout};
@@ -25,8 +26,6 @@ use crate::whiteout::{OPAQUE_NAME, PREFIX as WHITEOUT_PREFIX};
 
 /// Contents are copied in pieces of this size.
 const PIECE: usize = 256 * 1024;
-/// No honest tree is deeper, and a deeper one's paths could not be unpacked again.
-const DEPTH_LIMIT: usize = 2048;
 
 /// Where a tar goes, and what is noted of it.
 pub(crate) struct Packer<'a> {
@@ -51,15 +50,19 @@ pub struct ReservedName(String);
 
 /// A directory whose names are being packed.
 struct Level {
-    stack: Stack,
-    /// What layers below have in this place.
-    below: Stack,
-    /// Whether it hides them.
+    /// Whether it hides what layers below have in its place.
     opaque: bool,
     /// What is left to be packed, last first; nothing found means a name to be hidden.
     names: Vec<(Vec<u8>, Option<Found>)>,
     /// How long the name in the tar and the real path are without this directory's children.
     lengths: (usize, usize),
+}
+
+/// What the directory above is to one that is being packed.
+struct Above {
+    opaque: bool,
+    /// Whether layers below have nothing in its place.
+    hides_nothing: bool,
 }
 
 /// Where one entry is: its directory, its name there, and its names in the tar and the layer.
@@ -103,19 +106,23 @@ impl<'a> Packer<'a> {
     pub(crate) fn directory(&mut self, stack: Stack, below: Stack, prefix: &[u8]) -> io::Result<()> {
         let mut name = prefix.to_vec();
         let mut real = Vec::new();
-        let mut levels = vec![self.level(stack, below, false, (name.len(), 0))?];
+        let top = Directory { stack, below };
+        let mut levels = vec![self.level(&top, false, (name.len(), 0))?];
+        let mut descent = Descent::new(self.form, top);
         while let Some(level) = levels.last_mut() {
             name.truncate(level.lengths.0);
             real.truncate(level.lengths.1);
-            let Some((child, found)) = level.names.pop() else {
+            // A directory that a running container took away meanwhile has nothing more.
+            let (Some(place), Some((child, found))) = (descent.place(), level.names.pop()) else {
                 levels.pop();
+                descent.leave()?;
                 continue;
             };
             let Some(found) = found else {
                 self.whiteout(&name, &child)?;
                 continue;
             };
-            if self.serves_a_mount(level, &child, &found, &real)? {
+            if self.serves_a_mount(place, &child, &found, &real)? {
                 continue;
             }
             name.extend_from_slice(&child);
@@ -127,34 +134,44 @@ impl<'a> Packer<'a> {
                 ));
             }
             if !is_directory(&found.stat) {
-                let parent = &level.stack.0[found.layer];
+                let parent = &place.stack.0[found.layer];
                 self.leaf(&Place { parent, child: &child, name: &name, real: &real }, &found.stat)?;
                 continue;
             }
             name.push(b'/');
             real.push(b'/');
-            if levels.len() == DEPTH_LIMIT {
+            if descent.is_at_limit() {
                 return Err(io::Error::other("directories are nested too deeply for an archive"));
             }
-            if let Some(next) = self.descend(levels.last(), &child, &found, &name, real.len())? {
-                levels.push(next);
+            let above = Above { opaque: level.opaque, hides_nothing: place.below.is_empty() };
+            // A running container may have replaced it meanwhile.
+            if descent.enter(&child, found.layer)?
+                && let Some(place) = descent.place()
+            {
+                levels.push(self.begin(place, &above, &found, (&name, real.len()))?);
             }
         }
         Ok(())
     }
 
-    fn serves_a_mount(&self, level: &Level, child: &[u8], found: &Found, above: &[u8]) -> io::Result<bool> {
+    fn serves_a_mount(
+        &self,
+        place: &Directory,
+        child: &[u8],
+        found: &Found,
+        above: &[u8],
+    ) -> io::Result<bool> {
         let path = [b"/", above, child].concat();
         let path = Path::new(OsStr::from_bytes(&path));
         let concerned = self.mount_points.iter().any(|mount| mount.starts_with(path));
-        if !concerned || level.below.find(child)?.is_some() {
+        if !concerned || place.below.find(child)?.is_some() {
             return Ok(false);
         }
         if !is_directory(&found.stat) {
             return Ok(found.stat.st_size == 0);
         }
         // A directory made only for mounts holds nothing, or only others of the kind.
-        let inside = level.stack.child(child, found.layer, self.form)?.names(self.form)?;
+        let inside = place.stack.child(child, found.layer, self.form)?.names(self.form)?;
         Ok(inside.iter().all(|(name, found)| {
             let empty = is_directory(&found.stat) || found.stat.st_size == 0;
             empty
@@ -162,40 +179,30 @@ impl<'a> Packer<'a> {
         }))
     }
 
-    /// Packs a child directory's own entry and begins with its content.
-    fn descend(
+    /// Packs a directory's own entry and begins with its content.
+    fn begin(
         &mut self,
-        parent: Option<&Level>,
-        child: &[u8],
+        place: &Directory,
+        above: &Above,
         found: &Found,
-        name: &[u8],
-        real_length: usize,
-    ) -> io::Result<Option<Level>> {
-        let Some(parent) = parent else { return Ok(None) };
-        let stack = parent.stack.child(child, found.layer, self.form)?;
-        // A running container may have replaced it meanwhile.
-        let Some(top) = stack.0.first() else { return Ok(None) };
+        (name, real_length): (&[u8], usize),
+    ) -> io::Result<Level> {
+        let top = &place.stack.0[0];
         let attributes = stack::attributes(top)?;
         self.header(&Member { flag: b'5', ..member(name, &found.stat, &attributes) })?;
         let difference = self.form == Form::Difference;
-        let opaque = difference && (parent.opaque || stack::is_opaque(top)?);
-        let below = match parent.below.find(child)? {
-            Some(below) if is_directory(&below.stat) => {
-                parent.below.child(child, below.layer, Form::Merged)?
-            }
-            _ => Stack(Vec::new()),
-        };
-        if opaque && !parent.opaque && below.is_empty() && parent.below.is_empty() {
+        let opaque = difference && (above.opaque || stack::is_opaque(top)?);
+        if opaque && !above.opaque && above.hides_nothing {
             self.hidden_name(&[name, OPAQUE_NAME].concat())?;
         }
-        self.level(stack, below, opaque, (name.len(), real_length)).map(Some)
+        self.level(place, opaque, (name.len(), real_length))
     }
 
-    fn level(&self, stack: Stack, below: Stack, opaque: bool, lengths: (usize, usize)) -> io::Result<Level> {
+    fn level(&self, place: &Directory, opaque: bool, lengths: (usize, usize)) -> io::Result<Level> {
         let mut names: Vec<(Vec<u8>, Option<Found>)> = Vec::new();
-        let own = stack.names(self.form)?;
+        let own = place.stack.names(self.form)?;
         if opaque {
-            let hidden = below.names(Form::Merged)?.into_keys().filter(|name| !own.contains_key(name));
+            let hidden = place.below.names(Form::Merged)?.into_keys().filter(|name| !own.contains_key(name));
             names.extend(hidden.map(|name| (name, None)));
         }
         let hides = |found: &Found| self.form == Form::Difference && is_whiteout(&found.stat);
@@ -204,7 +211,7 @@ impl<'a> Packer<'a> {
             (name, (!hides).then_some(found))
         }));
         names.sort_by(|one, other| other.0.cmp(&one.0));
-        Ok(Level { stack, below, opaque, names, lengths })
+        Ok(Level { opaque, names, lengths })
     }
 
     fn whiteout(&mut self, prefix: &[u8], child: &[u8]) -> io::Result<()> {

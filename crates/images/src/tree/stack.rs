@@ -93,7 +93,7 @@ impl Stack {
     /// When one cannot be opened.
     pub(crate) fn child(&self, name: &[u8], from: usize, form: Form) -> io::Result<Self> {
         let mut child = Vec::new();
-        for directory in &self.0[from..] {
+        for directory in self.0.iter().skip(from) {
             match open_directory(directory, name) {
                 Ok(opened) => {
                     let ends = form != Form::Plain && is_opaque(&opened)?;

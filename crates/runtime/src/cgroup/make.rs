@@ -110,17 +110,19 @@ fn inherit_cpuset(mount: &Path, directory: &Path) -> Result<(), CgroupError> {
     Ok(())
 }
 
-/// What a group above has, filled from above it when it has none.
+/// What a group above has; it and those above it are filled from the first that has something.
 fn settled_cpuset(mount: &Path, directory: &Path, name: &str) -> Result<String, CgroupError> {
-    let present = file::read(directory, name)?.trim().to_owned();
-    match directory.parent().filter(|_| present.is_empty() && directory != mount) {
-        Some(above) => {
-            let value = settled_cpuset(mount, above, name)?;
-            file::write(directory, name, &value)?;
-            Ok(value)
+    let mut empty = Vec::new();
+    let mut group = directory;
+    let value = loop {
+        let present = file::read(group, name)?.trim().to_owned();
+        match group.parent().filter(|_| present.is_empty() && group != mount) {
+            Some(above) => empty.push(std::mem::replace(&mut group, above)),
+            None => break present,
         }
-        None => Ok(present),
-    }
+    };
+    empty.iter().rev().try_for_each(|group| file::write(group, name, &value))?;
+    Ok(value)
 }
 
 #[cfg(test)]

@@ -14,8 +14,6 @@ use crate::CgroupError;
 /// How long processes may take to die and directories to be let go of.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(1);
-/// Deeper trees of groups are nothing that a container needs.
-const DEEPEST: usize = 64;
 
 impl Cgroup {
     /// The host's numbers of all processes.
@@ -26,7 +24,7 @@ impl Cgroup {
         let directory = self.unified().or_else(|| self.directories().first().map(PathBuf::as_path));
         let mut found = Vec::new();
         if let Some(directory) = directory {
-            gather(directory, &mut found, 0)?;
+            gather(directory, &mut found)?;
         }
         found.sort_unstable();
         found.dedup();
@@ -74,7 +72,7 @@ impl Cgroup {
             };
         }
         let mut found = Vec::new();
-        self.directories().iter().try_for_each(|directory| gather(directory, &mut found, 0))?;
+        self.directories().iter().try_for_each(|directory| gather(directory, &mut found))?;
         Ok(found.is_empty())
     }
 
@@ -110,7 +108,7 @@ fn write_kill(directory: &Path) -> Result<bool, CgroupError> {
 
 fn kill_in(directory: &Path) -> Result<(), CgroupError> {
     let mut found = Vec::new();
-    gather(directory, &mut found, 0)?;
+    gather(directory, &mut found)?;
     for pid in found {
         // Read from the cgroup just now; a number that was given to another since is still a
         // process of this container, because only those enter it.
@@ -122,21 +120,21 @@ fn kill_in(directory: &Path) -> Result<(), CgroupError> {
 }
 
 /// All processes of a directory and those beneath it. What vanishes meanwhile has none.
-fn gather(directory: &Path, found: &mut Vec<u32>, depth: usize) -> Result<(), CgroupError> {
-    let path = directory.join("cgroup.procs");
-    match fs::read_to_string(&path) {
-        Ok(text) => {
-            found.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()).filter(|pid| *pid != 0))
+fn gather(directory: &Path, found: &mut Vec<u32>) -> Result<(), CgroupError> {
+    let mut waiting = vec![directory.to_owned()];
+    while let Some(directory) = waiting.pop() {
+        let path = directory.join("cgroup.procs");
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                let pids = text.lines().filter_map(|line| line.parse::<u32>().ok());
+                found.extend(pids.filter(|pid| *pid != 0));
+            }
+            Err(error) if is_gone(&error) => continue,
+            // A threaded group of v2 has no list of its own; its domain's list has all.
+            Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => {}
+            Err(error) => return Err(CgroupError::new(format!("read {}", path.display()), error)),
         }
-        Err(error) if is_gone(&error) => return Ok(()),
-        // A threaded group of v2 has no list of its own; its domain's list has all.
-        Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => {}
-        Err(error) => return Err(CgroupError::new(format!("read {}", path.display()), error)),
-    }
-    if depth < DEEPEST {
-        for child in children(directory) {
-            gather(&child, found, depth + 1)?;
-        }
+        waiting.extend(children(&directory));
     }
     Ok(())
 }
@@ -155,26 +153,32 @@ fn children(directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// Removes a group and those that the container made in it, each behind those in it.
 fn remove_tree(directory: &Path, deadline: Instant) -> Result<(), CgroupError> {
-    loop {
-        match fs::remove_dir(directory) {
-            Ok(()) => return Ok(()),
-            Err(error) if is_gone(&error) => return Ok(()),
+    let mut waiting = vec![directory.to_owned()];
+    while let Some(directory) = waiting.last().cloned() {
+        match fs::remove_dir(&directory) {
+            Ok(()) => {}
+            Err(error) if is_gone(&error) => {}
             Err(error) if Instant::now() > deadline => {
                 return Err(CgroupError::new(format!("rmdir {}", directory.display()), error));
             }
             Err(error) if error.raw_os_error() == Some(Errno::BUSY.raw_os_error()) => {
                 // Groups that the container made, a process that moved itself elsewhere, or one
                 // that the kernel has not quite let go of.
-                kill_in(directory)?;
-                for child in children(directory) {
-                    remove_tree(&child, deadline)?;
+                kill_in(&directory)?;
+                let children = children(&directory);
+                if children.is_empty() {
+                    std::thread::sleep(PAUSE);
                 }
-                std::thread::sleep(PAUSE);
+                waiting.extend(children);
+                continue;
             }
             Err(error) => return Err(CgroupError::new(format!("rmdir {}", directory.display()), error)),
         }
+        waiting.pop();
     }
+    Ok(())
 }
 
 /// The groups above that were made for this container alone.
