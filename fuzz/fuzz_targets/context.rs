@@ -122,7 +122,7 @@ fn archive(entries: &[Entry<'_>], dockerfile: bool) -> Vec<u8> {
 struct Nobody;
 
 fn refused() -> StepError {
-    StepError::new(ErrorKind::Refused, "not here")
+    StepError::new(ErrorKind::Invalid, "not here")
 }
 
 impl StepRunner for Nobody {

@@ -1,4 +1,5 @@
-//! A hostile registry: what it sends becomes an image, and nothing else.
+//! Images from elsewhere, of a hostile registry or a hostile tarball: what they bring becomes an image, and nothing
+//! else.
 
 use berth_tests::registry::{Content, Server, pull, tar_of};
 use berth_tests::{Context, Options};
@@ -37,4 +38,54 @@ fn a_pulled_image_is_no_step_of_a_build() {
     let config = engine.get(&format!("/images/{}/json", again.image())).expect(200).json()["Config"].clone();
     assert_eq!(config["Env"], json!(["made=here"]));
     engine.forget_builds();
+}
+
+/// The same class by a tarball: in the form of today, and in that of API 1.20 with a parent that is here.
+#[test]
+fn a_loaded_image_is_no_step_of_a_build() {
+    let engine = Target::start();
+    let layer = tar_of(&[("bin/evil", b"evil")]);
+    for (parent, from) in [(None, "scratch"), (Some("busybox"), "busybox")] {
+        let context = || Context::of(&format!("FROM {from}\nENV made=here\n"));
+        let built = engine.build(&[], context()).image();
+        let image = engine.get(&format!("/images/{built}/json")).expect(200).json();
+        engine.forget_builds();
+        let mut document = json!({
+            "architecture": "amd64", "os": "linux", "created": "2037-01-01T00:00:00Z",
+            "config": { "Env": ["made=elsewhere"] }, "container_config": image["ContainerConfig"],
+        });
+        let tarball = match parent {
+            None => {
+                document["rootfs"] =
+                    json!({ "type": "layers", "diff_ids": [berth_tests::registry::digest(&layer)] });
+                let config = document.to_string().into_bytes();
+                let manifest = json!([{ "Config": "c.json", "RepoTags": ["evil:x"], "Layers": ["l.tar"] }]);
+                let manifest = manifest.to_string().into_bytes();
+                tar_of(&[("c.json", &config), ("manifest.json", &manifest), ("l.tar", &layer)])
+            }
+            Some(parent) => {
+                let id = "e".repeat(64);
+                document["id"] = json!(id);
+                document["parent"] =
+                    engine.get(&format!("/images/{parent}/json")).expect(200).json()["Id"].clone();
+                let (json, repositories) = (document.to_string(), json!({ "evil": { "x": id } }).to_string());
+                let name = |member: &str| format!("{id}/{member}");
+                tar_of(&[
+                    (&name("VERSION"), b"1.0"),
+                    (&name("json"), json.as_bytes()),
+                    (&name("layer.tar"), &layer),
+                    ("repositories", repositories.as_bytes()),
+                ])
+            }
+        };
+        let loaded = engine.call("POST", "/images/load", &[("Content-Type", "application/x-tar")], &tarball);
+        assert_eq!((loaded.status(), loaded.text().as_str()), (200, ""), "{from}");
+        let again = engine.build(&[], context());
+        assert_eq!(again.cached(), 0, "FROM {from}: the step is made anew");
+        let config =
+            engine.get(&format!("/images/{}/json", again.image())).expect(200).json()["Config"].clone();
+        assert!(config["Env"].to_string().contains("made=here"), "FROM {from}: {config}");
+        assert_eq!(engine.build(&[], context()).cached(), 1, "what was made here is found");
+        engine.forget_builds();
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! A step is the same when its parent and its container's configuration are: the command, in which
 //! copied files are named by their worth, and everything that a command could see or a later step
-//! would inherit. All images of the store are looked at but those that came from a registry.
+//! would inherit. Only images that were made here are looked at: those that a registry sent or a
+//! tarball brought say of themselves what made them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

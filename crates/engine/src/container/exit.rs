@@ -15,7 +15,7 @@ use crate::disposal::remove_run_directory;
 use crate::events::Events;
 use crate::networking::Networking;
 use crate::paths::Paths;
-use crate::shim::Incoming;
+use crate::shim::{Incoming, RECORD_LIMIT};
 use crate::store::{Database, Row};
 
 /// 128 + SIGKILL: what a container whose shim died ended with.
@@ -200,5 +200,5 @@ fn note_dropped_lines(container: &Container, lines: u64) {
 
 /// Reads a shim's exit record.
 pub(crate) fn read_exit(path: &Path) -> Option<Exit> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+    serde_json::from_slice(&sys::bounded_read::read(path, RECORD_LIMIT).ok()?).ok()
 }

@@ -27,6 +27,7 @@ use shim_protocol::{
     Answer, CONTROL_DESCRIPTOR, Envelope, Failure, FailureKind, Notice, Received, Request, RunDirectory,
     ShimProcesses,
 };
+use sys::bounded_read;
 use sys::program::SealedProgram;
 use tokio::sync::{mpsc, watch};
 
@@ -35,6 +36,9 @@ use self::connection::{Connection, Pending};
 use self::process::Process;
 pub(crate) use self::request::RequestError;
 use crate::error::Error;
+
+/// The longest record that a shim leaves in its run directory: a few names of cgroups.
+pub(crate) const RECORD_LIMIT: u64 = 1 << 20;
 
 /// How long a daemon waits before it connects again; doubled after each attempt without a packet…
 const FIRST_RETRY: Duration = Duration::from_millis(10);
@@ -282,5 +286,5 @@ fn unknown_answer() -> Failure {
 
 /// What a shim wrote about itself and its container.
 pub(crate) fn left_by(directory: &RunDirectory) -> Option<ShimProcesses> {
-    serde_json::from_slice(&std::fs::read(directory.processes()).ok()?).ok()
+    serde_json::from_slice(&bounded_read::read(&directory.processes(), RECORD_LIMIT).ok()?).ok()
 }

@@ -125,6 +125,9 @@ impl Loading<'_> {
     /// Makes an image unless it is there, and remembers that it was made here.
     fn add(&mut self, image: &NewImage<'_>, id: Digest) -> Result<Image, Error> {
         let known = self.store.index().images.contains_key(&id);
+        if !known {
+            self.store.note_foreign(id)?;
+        }
         let image = self.store.add_image(image)?;
         if !known {
             self.made.push(image.id);

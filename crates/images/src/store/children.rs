@@ -4,14 +4,14 @@ use std::collections::HashSet;
 
 use model::Digest;
 
+use super::Store;
 use super::database::Stored;
-use super::{Store, documents};
 use crate::Error;
 
 impl Store {
     /// The images whose parent is `parent`, or that have none, the one made last being the last.
     ///
-    /// A pulled image has no parent here and may claim to have been made by any command: those are left out
+    /// An image that was pulled or loaded may claim to have been made by any command: those are left out
     /// (CVE-2024-24557).
     #[must_use]
     pub fn children(&self, parent: Option<&Digest>) -> Vec<Digest> {
@@ -19,24 +19,26 @@ impl Store {
         let own = index
             .images
             .values()
-            .filter(|image| image.parent.as_ref() == parent && !index.pulled.contains(&image.id));
+            .filter(|image| image.parent.as_ref() == parent && !index.foreign.contains(&image.id));
         let mut children: Vec<_> = own.map(|image| (image.sequence, image.id)).collect();
         children.sort_unstable();
         children.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// Notes, before an image with this config is made, that a registry wrote the config. One that is there already
-    /// stays what it was.
-    pub(crate) fn note_pulled(&self, config: &[u8]) -> Result<(), Error> {
-        let id = documents::digest_of(config);
+    /// Notes, before an image with this id is made, that its configuration was written elsewhere. One that is there
+    /// already stays what it was.
+    ///
+    /// # Errors
+    /// `Internal` when the database fails.
+    pub(crate) fn note_foreign(&self, id: Digest) -> Result<(), Error> {
         let database = self.shared.database();
         if self.index().images.contains_key(&id) {
             return Ok(());
         }
         database
-            .execute("INSERT OR IGNORE INTO pulled (image) VALUES (?)", [Stored(id)])
-            .map_err(Error::database("note a pulled image"))?;
-        self.shared.index_mut().pulled.insert(id);
+            .execute("INSERT OR IGNORE INTO foreign_images (image) VALUES (?)", [Stored(id)])
+            .map_err(Error::database("note where an image is from"))?;
+        self.shared.index_mut().foreign.insert(id);
         Ok(())
     }
 

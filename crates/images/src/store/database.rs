@@ -50,12 +50,12 @@ const BLOBS_GO: &str = "
     DELETE FROM layer_blobs WHERE diff_id NOT IN (SELECT diff_id FROM layers);
 ";
 
-/// Images whose configuration a registry wrote; a mark goes with its image.
-const PULLED: &str = "
-    CREATE TABLE IF NOT EXISTS pulled (image BLOB PRIMARY KEY) WITHOUT ROWID;
-    CREATE TRIGGER IF NOT EXISTS pulled_go AFTER DELETE ON images
-        BEGIN DELETE FROM pulled WHERE image = OLD.id; END;
-    DELETE FROM pulled WHERE image NOT IN (SELECT id FROM images);
+/// Images whose configuration came from elsewhere; a mark goes with its image.
+const FOREIGN: &str = "
+    CREATE TABLE IF NOT EXISTS foreign_images (image BLOB PRIMARY KEY) WITHOUT ROWID;
+    CREATE TRIGGER IF NOT EXISTS foreign_images_go AFTER DELETE ON images
+        BEGIN DELETE FROM foreign_images WHERE image = OLD.id; END;
+    DELETE FROM foreign_images WHERE image NOT IN (SELECT id FROM images);
 ";
 
 /// Images that go with the last container that uses them.
@@ -89,7 +89,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
         return Err(failed()(rusqlite::Error::InvalidParameterName(message)));
     }
     connection.execute_batch(BLOBS_GO).map_err(failed())?;
-    connection.execute_batch(PULLED).map_err(failed())?;
+    connection.execute_batch(FOREIGN).map_err(failed())?;
     connection.execute_batch(LEAVING).map_err(failed())?;
     super::keep_log(&connection, path, LOG_ROOM).map_err(failed())?;
     Ok(connection)
@@ -151,10 +151,10 @@ fn load_rows(connection: &Connection) -> rusqlite::Result<Index> {
         let record = image(row, id, keys)?;
         index.insert_image(record);
     }
-    let mut statement = connection.prepare("SELECT image FROM pulled")?;
+    let mut statement = connection.prepare("SELECT image FROM foreign_images")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        index.pulled.insert(digest(row, 0)?);
+        index.foreign.insert(digest(row, 0)?);
     }
     let mut statement = connection.prepare("SELECT repository, tag, image FROM tags")?;
     let mut rows = statement.query([])?;

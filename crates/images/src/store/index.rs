@@ -56,8 +56,8 @@ pub(crate) struct Index {
     pub(crate) doomed_images: HashSet<Digest>,
     pub(crate) tags: Names<Box<str>>,
     pub(crate) digests: Names<Digest>,
-    /// Images that came from a registry.
-    pub(crate) pulled: HashSet<Digest>,
+    /// Images that a registry sent or a tarball brought.
+    pub(crate) foreign: HashSet<Digest>,
     pub(crate) layers: HashMap<LayerKey, LayerRecord>,
     pub(crate) layer_of: HashMap<Digest, LayerKey>,
     pub(crate) next_sequence: u64,
@@ -128,7 +128,7 @@ impl Index {
         self.leaving.remove(id);
         self.doomed_images.remove(id);
         let Some(image) = self.images.remove(id) else { return freed };
-        self.pulled.remove(id);
+        self.foreign.remove(id);
         for key in &image.layers {
             let Some(layer) = self.layers.get_mut(key) else { continue };
             layer.references -= 1;

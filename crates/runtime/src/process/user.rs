@@ -1,11 +1,12 @@
 //! Who a process runs as: users and groups from the container's own files.
 
-use std::io::Read;
+use std::fs::File;
 use std::path::Path;
 
 use model::ProcessSpec;
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
+use sys::bounded_read;
 
 use crate::error::Doing;
 use crate::root::place::Root;
@@ -38,19 +39,26 @@ pub(crate) fn identify(process: &ProcessSpec, root: &Root) -> Result<Identity, S
     resolve(&process.user, &process.additional_groups, &users, &groups)
 }
 
-/// A missing file has no entries; only an ordinary file is read, so that nothing can block.
+/// A missing file has no entries; only a regular file is opened for reading, so that nothing blocks and no device
+/// acts.
 fn read(root: &Root, path: &str) -> Result<String, StartError> {
     let act = || format!("reading {path}");
-    let file = match root.open(Path::new(path), OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY) {
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(String::new()),
-        other => other.doing_with(act)?,
-    };
-    let status = rustix::fs::fstat(&file).doing_with(act)?;
-    if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
-        return Ok(String::new());
+    let reading = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let mut opened = None;
+    // First as a mere path; it may be another file by the time that it is opened for reading.
+    for flags in [OFlags::PATH, reading] {
+        let file = match root.open(Path::new(path), flags) {
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(String::new()),
+            other => other.doing_with(act)?,
+        };
+        let status = rustix::fs::fstat(&file).doing_with(act)?;
+        if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
+            return Ok(String::new());
+        }
+        opened = Some(File::from(file));
     }
-    let mut bytes = Vec::new();
-    std::fs::File::from(file).take(LONGEST_FILE).read_to_end(&mut bytes).doing_with(act)?;
+    let Some(file) = opened else { return Ok(String::new()) };
+    let bytes = bounded_read::read_file(&file, LONGEST_FILE).doing_with(act)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

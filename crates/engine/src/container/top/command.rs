@@ -1,12 +1,17 @@
 //! Lists processes by the host's `ps`.
 
+use std::io;
 use std::process::{Output, Stdio};
+
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::list::ProcessList;
 use crate::error::Error;
 
 /// As much of what `ps` says of bad arguments as is shown: with some it prints its whole manual.
 const COMPLAINT_LINES: usize = 3;
+/// The most that is read of what `ps` says: processes decide how long their arguments are.
+const OUTPUT_LIMIT: u64 = 16 << 20;
 
 /// Runs `ps` and keeps the rows of these processes. They are selected beside what the arguments select:
 /// without that many arguments show only the processes of the daemon's own terminal, of which it has none.
@@ -28,13 +33,28 @@ pub(super) async fn list(arguments: &str, pids: &[u32]) -> Result<ProcessList, E
 }
 
 async fn run(arguments: &[&str]) -> Result<Output, Error> {
-    tokio::process::Command::new("ps")
-        .args(arguments)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .map_err(|source| Error::refused(format!("Error running ps: {source}")))
+    output(arguments).await.map_err(|source| Error::refused(format!("Error running ps: {source}")))
+}
+
+async fn output(arguments: &[&str]) -> io::Result<Output> {
+    let mut command = tokio::process::Command::new("ps");
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.kill_on_drop(true).spawn()?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (stdout, stderr) = tokio::try_join!(limited(stdout), limited(stderr))?;
+    Ok(Output { status: child.wait().await?, stdout, stderr })
+}
+
+/// Reads to the end, and refuses what has none within the limit.
+async fn limited(stream: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(stream) = stream {
+        stream.take(OUTPUT_LIMIT + 1).read_to_end(&mut bytes).await?;
+    }
+    if bytes.len() as u64 > OUTPUT_LIMIT {
+        return Err(io::Error::other(format!("it writes more than {OUTPUT_LIMIT} bytes")));
+    }
+    Ok(bytes)
 }
 
 /// `Error running ps: exit status 1`, and why.

@@ -1,6 +1,7 @@
 //! The columns of `ps -ef`, read from the host's /proc as ps(1) describes them.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use images::HostAccounts;
@@ -14,6 +15,10 @@ const TITLES: [&str; 8] = ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "C
 const TICKS: u64 = 100;
 /// As wide as the column of users is; what is longer ends in `+`.
 const USER_WIDTH: usize = 8;
+
+/// Bytes of a process's arguments that are shown: as many as the kernel gave of them before Linux 4.2
+/// (proc_pid_cmdline(5)). They may be megabytes in each of thousands of processes.
+const ARGUMENTS_LIMIT: u64 = 4096;
 
 /// What all rows need.
 struct Host {
@@ -80,7 +85,7 @@ fn row(host: &Host, directory: &Path) -> Option<Vec<String>> {
     let stat = Stat::parse(&String::from_utf8_lossy(&stat))?;
     let status = fs::read(directory.join("status")).ok()?;
     let user = effective_user(&String::from_utf8_lossy(&status))?;
-    let command = fs::read(directory.join("cmdline")).unwrap_or_default();
+    let command = arguments(&directory.join("cmdline"));
     let started_at = host.booted_at + i64::try_from(stat.start / TICKS).ok()?;
     Some(vec![
         user_name(&host.accounts, user),
@@ -92,6 +97,15 @@ fn row(host: &Host, directory: &Path) -> Option<Vec<String>> {
         duration(stat.time / TICKS),
         command_line(&command, &stat),
     ])
+}
+
+fn arguments(path: &Path) -> Vec<u8> {
+    let mut arguments = Vec::new();
+    if let Ok(file) = File::open(path) {
+        // What ends meanwhile has none.
+        let _ = file.take(ARGUMENTS_LIMIT).read_to_end(&mut arguments);
+    }
+    arguments
 }
 
 /// `Uid:  real  effective  saved  file system` (proc_pid_status(5)).

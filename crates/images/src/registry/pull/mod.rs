@@ -21,6 +21,7 @@ use super::session::Session;
 use super::transport::Transport;
 use super::{Client, Credentials};
 use crate::document::ImageConfig;
+use crate::store::digest_of;
 use crate::{Layer, Naming, NewImage, Published, Store};
 
 /// The longest config of an image.
@@ -209,7 +210,7 @@ impl Pull<'_> {
         if self.session.transport().cancellation().is_cancelled() {
             return Err(RegistryError::Cancelled);
         }
-        self.store.note_pulled(config)?;
+        self.store.note_foreign(digest_of(config))?;
         let image = NewImage { config, layers, parent: None, legacy: None };
         Ok(self.store.publish(&image, &[name])?)
     }
