@@ -4,6 +4,7 @@
 //! changing the file's inode, since running containers have it mounted.
 
 mod hosts;
+mod name_server;
 mod on_host;
 mod resolv_conf;
 
@@ -16,6 +17,7 @@ pub use hosts::{
     HostLine, Hosts, LinkedHost, NameError, host_network_hosts, with_link, with_own_address, without_link,
     without_own_address,
 };
+pub use name_server::{OwnNameServer, Reach, UpstreamServer};
 pub use resolv_conf::{HostServers, NameServers, host_resolv_conf, resolv_conf};
 
 pub use self::on_host::LONGEST_HOSTS_FILE;

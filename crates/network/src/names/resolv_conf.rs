@@ -7,7 +7,7 @@ use super::read_on_host;
 use crate::Error;
 
 /// Asked when the host has only servers that a container cannot reach.
-const FALLBACK: [&str; 2] = ["8.8.8.8", "8.8.4.4"];
+pub(super) const FALLBACK: [&str; 2] = ["8.8.8.8", "8.8.4.4"];
 /// Where systemd-resolved lists the servers behind its local one.
 const RESOLVED_UPSTREAM: &str = "/run/systemd/resolve/resolv.conf";
 const RESOLVED_STUB: &str = "127.0.0.53";
@@ -130,14 +130,14 @@ fn server_of(line: &str) -> Option<&str> {
 }
 
 /// The parts of a file that another one takes over.
-struct Parsed<'a> {
-    servers: Vec<&'a str>,
-    search: Vec<&'a str>,
-    options: Vec<&'a str>,
+pub(super) struct Parsed<'a> {
+    pub(super) servers: Vec<&'a str>,
+    pub(super) search: Vec<&'a str>,
+    pub(super) options: Vec<&'a str>,
 }
 
 impl<'a> Parsed<'a> {
-    fn of(content: &'a str) -> Self {
+    pub(super) fn of(content: &'a str) -> Self {
         let mut parsed = Self { servers: Vec::new(), search: Vec::new(), options: Vec::new() };
         for line in content.lines() {
             let mut words = line.split_whitespace();

@@ -64,3 +64,6 @@ pub(super) fn read(packet: &[u8], transport: Transport) -> Received<'_> {
     let limit = usize::from(limit.max(PLAIN_DATAGRAM));
     Received::Query(Query { message, question, name, limit })
 }
+
+#[cfg(test)]
+mod tests;
