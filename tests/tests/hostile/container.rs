@@ -285,12 +285,12 @@ fn link_image(name: &str, target: &str) -> Vec<u8> {
     image.into_inner().expect("the archive")
 }
 
-/// Megabytes of arguments in each of many processes, which `top` shows.
+/// Megabytes of arguments in each process, which `top` would show.
 #[test]
 fn arguments_of_processes_take_no_memory_of_the_daemon() {
     let engine = Target::start();
     let script = "import subprocess, time\n\
-                  for _ in range(60): subprocess.Popen(['sh', '-c', 'sleep 600; :'] + ['x' * 100000] * 18)\n\
+                  for _ in range(5): subprocess.Popen(['sh', '-c', 'sleep 600; :'] + ['x' * 100000] * 18)\n\
                   print('started', flush=True)\ntime.sleep(600)";
     let id = engine.run(&super::with_python(script, &[]));
     wait::until("the processes", || {
@@ -299,7 +299,7 @@ fn arguments_of_processes_take_no_memory_of_the_daemon() {
     });
     let top = engine.get(&format!("/containers/{id}/top")).expect(200).json();
     let processes = top["Processes"].as_array().expect("a list");
-    assert!(processes.len() > 60, "{}", processes.len());
+    assert!(processes.len() > 5, "{}", processes.len());
     let longest = processes.iter().filter_map(|row| row[7].as_str()).map(str::len).max();
     assert_eq!(longest, Some(4096), "arguments are shown as far as a page goes");
     let asked = engine.get(&format!("/containers/{id}/top?ps_args=axww+-o+pid,args"));
