@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ContainerId, Signal};
+use crate::{ContainerId, LogDriver, Signal};
 
 /// One container, ready to be made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -327,8 +327,8 @@ pub struct ResourceLimit {
 /// Where the output of a container goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogSpec {
-    /// `json-file`, `none`, `syslog`, `journald`, `gelf`; checked by the engine.
-    pub driver: String,
+    /// The driver; the engine has checked that it is there.
+    pub driver: LogDriver,
     /// The driver's options; checked by the engine, and with addresses in the places of servers' names.
     pub options: BTreeMap<String, String>,
     /// The file of the json-file driver; rotated files append `.1`, `.2`….

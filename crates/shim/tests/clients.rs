@@ -190,7 +190,7 @@ fn a_slow_client_loses_nothing_and_holds_nobody_up() {
 fn without_a_log_a_client_that_reads_nothing_is_let_go_for_the_others() {
     let place = Place::new();
     let mut spec = place.spec("cat /tmp/data; echo end >&2");
-    spec.log.driver = "none".into();
+    spec.log.driver = model::LogDriver::None;
     let data = pattern(16 << 20);
     std::fs::write(place.directory.path().join("root/tmp/data"), &data).unwrap();
     let (stuck, stuck_end) = client();
@@ -209,7 +209,7 @@ fn without_a_log_a_client_that_reads_nothing_is_let_go_for_the_others() {
 fn without_a_log_the_process_waits_for_its_only_client() {
     let place = Place::new();
     let mut spec = place.spec("cat /tmp/data; echo end >&2");
-    spec.log.driver = "none".into();
+    spec.log.driver = model::LogDriver::None;
     let data = pattern(16 << 20);
     std::fs::write(place.directory.path().join("root/tmp/data"), &data).unwrap();
     let (mut client, theirs) = client();
@@ -228,7 +228,7 @@ fn large_input_comes_back_unchanged_over_tcp() {
     ours.set_read_timeout(Some(TIMEOUT)).unwrap();
     let theirs: OwnedFd = listener.accept().unwrap().0.into();
     let mut spec = with_input(&place, "cat", true);
-    spec.log.driver = "none".into();
+    spec.log.driver = model::LogDriver::None;
     let daemon = Daemon::start(&place, &spec, &mut [(typing(1), theirs)]);
     let data = pattern(32 << 20);
     let mut writer = ours.try_clone().unwrap();

@@ -38,7 +38,7 @@ fn a_follower_sees_each_line_once_while_the_log_rotates() {
 
 fn driver(place: &Place, script: &str, driver: &str, options: &[(&str, String)]) -> model::ContainerSpec {
     let mut spec = place.spec(script);
-    spec.log.driver = driver.into();
+    spec.log.driver = driver.to_owned().into();
     spec.log.options = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     spec
 }

@@ -189,7 +189,7 @@ fn newer(call: &Call<'_>, limits: &Limits, machine: String) -> NewerInfo {
         pids_limit: limits.processes,
         plugins: json!({
             "Volume": ["local"], "Network": ["bridge", "host", "none"], "Authorization": null,
-            "Log": ["json-file", "syslog", "journald", "gelf", "none"],
+            "Log": model::LOG_DRIVERS.iter().map(|(_, row)| row.name).collect::<Vec<_>>(),
         }),
         swarm: json!({"NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": false, "Error": "", "RemoteManagers": null}),
         runtimes: json!({"berth": {"path": call.engine.options().shim}}),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use engine::images::document::Config;
 use engine::{Engine, Record};
-use model::{LogDriver, MountPoint, Timestamp};
+use model::{LogSource, MountPoint, Timestamp};
 use serde::Serialize;
 
 use super::network::NetworkSettings;
@@ -158,7 +158,7 @@ impl NameFiles {
             return Self::default();
         }
         let file = |name: &str| directory.join(name).display().to_string();
-        let logs_to_file = record.settings.host.log.driver == Some(LogDriver::JsonFile);
+        let logs_to_file = record.settings.host.log.source() == LogSource::File;
         Self {
             resolv_conf: file("resolv.conf"),
             hostname: file("hostname"),

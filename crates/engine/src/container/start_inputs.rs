@@ -120,11 +120,11 @@ impl StartLookup {
     async fn log_spec(&self, record: &Record) -> Result<LogSpec, Error> {
         let refused = |cause| Error::refused(format!("Failed to initialize logging driver: {cause}"));
         let config = &record.settings.host.log;
-        log_options::check(config).map_err(refused)?;
+        let driver = log_options::check(config).map_err(refused)?;
         let attributes = log_options::attributes(record).map_err(refused)?;
         let config = log_options::resolve(config).await.map_err(refused)?;
         Ok(LogSpec {
-            driver: config.driver.map(|driver| driver.to_string()).unwrap_or_default(),
+            driver,
             options: config.options,
             path: self.paths.log(record),
             attributes,

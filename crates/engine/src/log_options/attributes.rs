@@ -16,7 +16,8 @@ pub(crate) fn attributes(record: &Record) -> Result<BTreeMap<String, String>, St
         ("command".to_owned(), command(record)),
         ("created".to_owned(), record.created.to_string()),
     ]);
-    if let Some(tag) = ["tag", "syslog-tag", "gelf-tag"].iter().find_map(|name| options.get(*name)) {
+    let own = record.settings.host.log.driver.as_ref().map(|driver| format!("{driver}-tag"));
+    if let Some(tag) = options.get("tag").or_else(|| options.get(&own?)) {
         attributes.insert("tag".to_owned(), expand(tag, record)?);
     }
     Ok(attributes)

@@ -3,11 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use model::{LogConfig, LogDriver};
-
-/// The drivers whose server is on a network, the option that names it, and the port without one.
-const SERVERS: [(LogDriver, &str, u16); 2] =
-    [(LogDriver::Syslog, "syslog-address", 514), (LogDriver::Gelf, "gelf-address", 12_201)];
+use model::{LogConfig, LogDriver, LogServer};
 
 /// How long a name server may take before the start fails.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -18,15 +14,13 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// When a name is not known.
 pub(crate) async fn resolve(config: &LogConfig) -> Result<LogConfig, String> {
     let mut resolved = config.clone();
-    for (_, option, port) in
-        SERVERS.into_iter().filter(|(driver, _, _)| Some(driver) == config.driver.as_ref())
+    let row = config.driver.as_ref().and_then(LogDriver::row);
+    if let Some(LogServer { option, port }) = row.and_then(|row| row.server)
+        && let Some(address) = resolved.options.get_mut(option)
+        && let Some((scheme @ ("udp" | "tcp"), rest)) = address.split_once("://")
+        && let Some((host, port)) = split(rest, port)
     {
-        if let Some(address) = resolved.options.get_mut(option)
-            && let Some((scheme @ ("udp" | "tcp"), rest)) = address.split_once("://")
-            && let Some((host, port)) = split(rest, port)
-        {
-            *address = format!("{scheme}://{}", look_up(host, port).await?);
-        }
+        *address = format!("{scheme}://{}", look_up(host, port).await?);
     }
     Ok(resolved)
 }
@@ -43,8 +37,23 @@ async fn look_up(host: &str, port: u16) -> Result<std::net::SocketAddr, String> 
     }
 }
 
+/// Refuses an address with another scheme than these, or without a place.
+pub(super) fn check_address(address: &str, schemes: &[&str]) -> Result<(), String> {
+    let is_usable = |scheme: &str, rest: &str| match scheme {
+        "unix" | "unixgram" => rest.starts_with('/'),
+        _ => split(rest, 1).is_some(),
+    };
+    match address.split_once("://") {
+        Some((scheme, rest)) if schemes.contains(&scheme) && is_usable(scheme, rest) => Ok(()),
+        _ => Err(format!(
+            "invalid log server address '{address}': {}:// and a place are needed",
+            schemes.join("://, ")
+        )),
+    }
+}
+
 /// Splits `host`, `host:port`, `[address]` or `[address]:port`.
-pub(super) fn split(text: &str, default_port: u16) -> Option<(&str, u16)> {
+fn split(text: &str, default_port: u16) -> Option<(&str, u16)> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']')?;

@@ -10,7 +10,7 @@ mod wakeups;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use model::LogDriver;
+use model::{LOG_DRIVERS, LogDriver, LogSource};
 use shim_protocol::log::{Reader, Start};
 
 use crate::container::{Phase, Record};
@@ -54,27 +54,25 @@ impl Logs {
         let record = container.record();
         let run =
             (query.follow && !matches!(record.phase, Phase::Removing)).then(|| Run::of(&container, &record));
-        if record.settings.host.log.driver == Some(LogDriver::Journald) {
-            let stream = JournalStream::open(&record, &query, run).await?;
-            return Ok(LogStream(Source::Journal(Box::new(stream))));
+        match record.settings.host.log.source() {
+            LogSource::Nowhere => Err(unreadable(record.settings.host.log.driver.as_ref())),
+            LogSource::Journal => {
+                let stream = JournalStream::open(&record, &query, run).await?;
+                Ok(LogStream(Source::Journal(Box::new(stream))))
+            }
+            LogSource::File => {
+                // Watched before it is read: what is written in between wakes the follower.
+                let follower = run.map(|run| Follower {
+                    run,
+                    wakeup: self.paths.log(&record).parent().and_then(|directory| self.wakeups.of(directory)),
+                });
+                let pieces = self.open(&record, &query).await?;
+                Ok(LogStream(Source::File(FileStream::new(pieces, follower))))
+            }
         }
-        // Watched before it is read: what is written in between wakes the follower.
-        let follower = run.map(|run| Follower {
-            run,
-            wakeup: self.paths.log(&record).parent().and_then(|directory| self.wakeups.of(directory)),
-        });
-        let pieces = self.open(&record, &query).await?;
-        Ok(LogStream(Source::File(FileStream::new(pieces, follower))))
     }
 
     async fn open(&self, record: &Record, query: &LogQuery) -> Result<LogPieces, Error> {
-        let driver = record.settings.host.log.driver.as_ref();
-        if driver != Some(&LogDriver::JsonFile) {
-            let driver = driver.map_or("", LogDriver::name);
-            return Err(Error::refused(format!(
-                "configured logging reader does not support reading: \"logs\" is supported only for \"json-file\" and \"journald\" logging drivers (got: {driver})"
-            )));
-        }
         let start = query.tail.map_or(Start::Beginning, Start::Tail);
         let (path, since) = (self.paths.log(record), query.since);
         // Finding the place may read much of the log.
@@ -82,6 +80,17 @@ impl Logs {
         let reader = crate::outcome::joined(opened)?.map_err(log_error)?;
         Ok(LogPieces::new(reader, Pieces::new(query, record.settings.terminal)))
     }
+}
+
+/// Says which drivers have logs that can be read.
+fn unreadable(driver: Option<&LogDriver>) -> Error {
+    let readable = LOG_DRIVERS.iter().filter(|(_, row)| row.source != LogSource::Nowhere);
+    let readable: Vec<String> = readable.map(|(_, row)| format!("\"{}\"", row.name)).collect();
+    let driver = driver.map_or("", LogDriver::name);
+    Error::refused(format!(
+        "configured logging reader does not support reading: \"logs\" is supported only for {} logging drivers (got: {driver})",
+        readable.join(" and ")
+    ))
 }
 
 fn log_error(error: shim_protocol::log::LogError) -> Error {

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use model::LogDriver;
+use model::LogSource;
 use shim_protocol::{Attach, Request};
 
 use super::service::Streams;
@@ -102,7 +102,7 @@ impl AttachSession {
         let shim = container.shim().filter(|shim| !shim.is_gone());
         let mut attach = attach;
         // A shim knows the past only where it writes the log itself.
-        if attach.logs && (shim.is_none() || record.settings.host.log.driver == Some(LogDriver::Journald)) {
+        if attach.logs && (shim.is_none() || record.settings.host.log.source() == LogSource::Journal) {
             attach.logs = false;
             if !attach.stream {
                 drop(order);

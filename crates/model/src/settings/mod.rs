@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::SettingError;
 pub use host::{HostSettings, ShownHostSettings};
-pub use log::{LogConfig, LogDriver};
+pub use log::{LOG_DRIVERS, LogConfig, LogDriver, LogDriverRow, LogServer, LogSource};
 pub use mounts::{
     Access, Bind, BindSource, Consistency, MountKind, MountMode, MountRequest, Relabel, VolumesFrom,
     check_volume_name, clean,

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use berth_runtime::{Cgroup, Created, Host, Process, ProcessExit, Running, StartError, Stdio};
 use model::{
-    ContainerId, ContainerSpec, LogSpec, Namespace, Namespaces, ProcessSpec, Resources, RootFilesystem,
-    SeccompPolicy,
+    ContainerId, ContainerSpec, LogDriver, LogSpec, Namespace, Namespaces, ProcessSpec, Resources,
+    RootFilesystem, SeccompPolicy,
 };
 
 /// Docker's default set.
@@ -112,7 +112,7 @@ impl Scene {
             open_stdin: false,
             stdin_once: false,
             log: LogSpec {
-                driver: "none".into(),
+                driver: LogDriver::None,
                 options: BTreeMap::new(),
                 path: PathBuf::new(),
                 attributes: BTreeMap::new(),

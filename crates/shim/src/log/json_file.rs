@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use memchr::memrchr;
-use model::Timestamp;
+use model::{LogSpec, Timestamp};
 use shim_protocol::log::{Encoder, LogError, Reader, Start, Stream, parse_size, rotate};
 
 use super::lines::Lines;
@@ -57,8 +57,17 @@ impl Rotation {
 }
 
 impl JsonFile {
+    /// Opens the log that a specification asks for.
+    pub(crate) fn of(spec: &LogSpec) -> io::Result<Self> {
+        let mut attributes = spec.selected.clone();
+        if let Some(tag) = spec.attributes.get("tag") {
+            attributes.insert("tag".to_owned(), tag.clone());
+        }
+        Self::open(spec.path.clone(), &spec.options, &attributes)
+    }
+
     /// Opens the log for appending. Options: `max-size`, `max-file`.
-    pub(crate) fn open(
+    fn open(
         path: PathBuf,
         settings: &BTreeMap<String, String>,
         attributes: &BTreeMap<String, String>,

@@ -7,13 +7,13 @@ mod remote;
 use std::io;
 use std::time::Duration;
 
-use model::{ContainerSpec, LogSpec};
+use model::{ContainerSpec, LogDriver, LogSpec};
 use shim_protocol::Notice;
 use shim_protocol::log::{Reader, Start, Stream};
 use sys::epoll::Event;
 
 use self::json_file::JsonFile;
-use self::remote::Remote;
+use self::remote::{Destination, Remote};
 use crate::event_loop::EventLoop;
 
 /// How often the daemon is sent what is wrong with the log.
@@ -34,6 +34,12 @@ enum Driver {
     Remote(Box<Remote>),
 }
 
+impl Driver {
+    fn remote(destination: Destination) -> io::Result<Self> {
+        Ok(Self::Remote(Box::new(Remote::open(destination)?)))
+    }
+}
+
 impl Log {
     /// No log, as every exec has.
     pub(crate) const fn nothing() -> Self {
@@ -42,17 +48,15 @@ impl Log {
 
     /// Opens the log that a specification asks for.
     pub(crate) fn open(spec: &LogSpec, container: &ContainerSpec) -> io::Result<Self> {
-        let driver = match spec.driver.as_str() {
-            "none" => Driver::Nothing,
-            "json-file" => {
-                let mut attributes = spec.selected.clone();
-                if let Some(tag) = spec.attributes.get("tag") {
-                    attributes.insert("tag".to_owned(), tag.clone());
-                }
-                Driver::File(Box::new(JsonFile::open(spec.path.clone(), &spec.options, &attributes)?))
+        let driver = match &spec.driver {
+            LogDriver::None => Driver::Nothing,
+            LogDriver::JsonFile => Driver::File(Box::new(JsonFile::of(spec)?)),
+            LogDriver::Syslog => Driver::remote(remote::syslog::open(spec, container)?)?,
+            LogDriver::Journald => Driver::remote(remote::journald::open(spec, container))?,
+            LogDriver::Gelf => Driver::remote(remote::gelf::open(spec, container)?)?,
+            LogDriver::Unregistered(name) => {
+                return Err(io::Error::other(format!("no log driver named '{name}' is registered")));
             }
-            "syslog" | "journald" | "gelf" => Driver::Remote(Box::new(Remote::open(spec, container)?)),
-            other => return Err(io::Error::other(format!("no log driver named '{other}' is registered"))),
         };
         Ok(Self { driver, reported_lost: 0, reported_rotation: false })
     }

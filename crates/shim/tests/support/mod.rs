@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use model::{
-    ContainerId, ContainerSpec, Exit, LogSpec, Namespace, Namespaces, ProcessSpec, Resources, RootFilesystem,
-    SeccompPolicy,
+    ContainerId, ContainerSpec, Exit, LogDriver, LogSpec, Namespace, Namespaces, ProcessSpec, Resources,
+    RootFilesystem, SeccompPolicy,
 };
 use shim_protocol::{
     Answer, Attach, CONTROL_DESCRIPTOR, Envelope, Failure, MAXIMUM_PACKET, Notice, Request, RunDirectory,
@@ -103,7 +103,7 @@ impl Place {
             open_stdin: false,
             stdin_once: false,
             log: LogSpec {
-                driver: "json-file".into(),
+                driver: LogDriver::JsonFile,
                 options: BTreeMap::new(),
                 path: self.log(),
                 attributes: BTreeMap::new(),

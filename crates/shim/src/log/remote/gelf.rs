@@ -8,7 +8,7 @@ use model::{ContainerSpec, LogSpec};
 use serde_json::{Map, Value};
 use sys::stream::Peer;
 
-use super::{Line, host_name, server_address};
+use super::{Destination, Format, Line, host_name, server_address};
 
 /// The size of a datagram that passes an Ethernet with room for tunnels.
 const DATAGRAM: usize = 1420;
@@ -63,10 +63,15 @@ pub(super) struct Gelf {
     next_id: u64,
 }
 
+/// Options: `gelf-address`, `gelf-tag` or `tag` (the attribute `tag`), `labels`, `env`, and those of
+/// the compression.
+pub(crate) fn open(spec: &LogSpec, container: &ContainerSpec) -> io::Result<Destination> {
+    let (gelf, peer) = Gelf::new(spec, container)?;
+    Ok(Destination { format: Box::new(gelf), peer })
+}
+
 impl Gelf {
-    /// Options: `gelf-address`, `gelf-tag` or `tag` (the attribute `tag`), `labels`, `env`, and those of
-    /// the compression.
-    pub(super) fn new(spec: &LogSpec, container: &ContainerSpec) -> io::Result<(Self, Peer)> {
+    fn new(spec: &LogSpec, container: &ContainerSpec) -> io::Result<(Self, Peer)> {
         let address = spec.options.get("gelf-address").map_or("", String::as_str);
         let address = address
             .strip_prefix("udp://")
@@ -90,23 +95,6 @@ impl Gelf {
         Ok((Self { fields, packing: Packing::of(spec), next_id }, peer))
     }
 
-    /// The datagrams of one line; none for one that is too long. An empty line is no message: GELF asks
-    /// for a text.
-    pub(super) fn packets(&mut self, line: &Line<'_>) -> Option<Vec<Vec<u8>>> {
-        let text = line.without_return();
-        if text.is_empty() {
-            return None;
-        }
-        let mut message = self.fields.clone();
-        message.insert("short_message".to_owned(), String::from_utf8_lossy(text).into());
-        let milliseconds = line.at.subsecond_nanoseconds() / 1_000_000;
-        let seconds = format!("{}.{milliseconds:03}", line.at.unix_seconds());
-        message.insert("timestamp".to_owned(), serde_json::from_str(&seconds).unwrap_or(Value::Null));
-        message.insert("level".to_owned(), line.severity().into());
-        let text = serde_json::to_vec(&message).unwrap_or_default();
-        Some(self.packing.pack(text).map_or_else(|_| Vec::new(), |message| self.chunks(message)))
-    }
-
     /// None for a message that is too large even in chunks.
     fn chunks(&mut self, message: Vec<u8>) -> Vec<Vec<u8>> {
         if message.len() <= DATAGRAM {
@@ -122,6 +110,25 @@ impl Gelf {
         let id = self.next_id.to_be_bytes();
         let chunk = |(number, piece): (u8, &[u8])| [&[0x1e, 0x0f][..], &id, &[number, count], piece].concat();
         (0..count).zip(pieces).map(chunk).collect()
+    }
+}
+
+impl Format for Gelf {
+    /// The datagrams of one line; none for one that is too long. An empty line is no message: GELF asks
+    /// for a text.
+    fn packets(&mut self, line: &Line<'_>) -> Option<Vec<Vec<u8>>> {
+        let text = line.without_return();
+        if text.is_empty() {
+            return None;
+        }
+        let mut message = self.fields.clone();
+        message.insert("short_message".to_owned(), String::from_utf8_lossy(text).into());
+        let milliseconds = line.at.subsecond_nanoseconds() / 1_000_000;
+        let seconds = format!("{}.{milliseconds:03}", line.at.unix_seconds());
+        message.insert("timestamp".to_owned(), serde_json::from_str(&seconds).unwrap_or(Value::Null));
+        message.insert("level".to_owned(), line.severity().into());
+        let text = serde_json::to_vec(&message).unwrap_or_default();
+        Some(self.packing.pack(text).map_or_else(|_| Vec::new(), |message| self.chunks(message)))
     }
 }
 

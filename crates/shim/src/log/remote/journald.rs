@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use model::{ContainerSpec, LogSpec};
 use sys::stream::Peer;
 
-use super::Line;
+use super::{Destination, Format, Line};
 
 /// Where the journal listens.
 const SOCKET: &str = "/run/systemd/journal/socket";
@@ -27,13 +27,14 @@ pub(super) struct Journald {
     fields: Vec<u8>,
 }
 
-pub(super) fn peer() -> Peer {
-    Peer::Datagram(PathBuf::from(SOCKET))
+/// Options: `tag` (the attribute `tag`), `labels`, `env`.
+pub(crate) fn open(spec: &LogSpec, container: &ContainerSpec) -> Destination {
+    let peer = Peer::Datagram(PathBuf::from(SOCKET));
+    Destination { format: Box::new(Journald::new(spec, container)), peer }
 }
 
 impl Journald {
-    /// Options: `tag` (the attribute `tag`), `labels`, `env`.
-    pub(super) fn new(spec: &LogSpec, container: &ContainerSpec) -> Self {
+    fn new(spec: &LogSpec, container: &ContainerSpec) -> Self {
         let mut fields = Vec::new();
         let tag = spec.attributes.get("tag").map_or_else(|| container.id.short(), String::as_str);
         push(&mut fields, "CONTAINER_ID", container.id.short().as_bytes());
@@ -49,9 +50,11 @@ impl Journald {
         }
         Self { fields }
     }
+}
 
+impl Format for Journald {
     /// An entry; a piece of a long line says that it goes on.
-    pub(super) fn packet(&self, line: &Line<'_>) -> Vec<u8> {
+    fn packets(&mut self, line: &Line<'_>) -> Option<Vec<Vec<u8>>> {
         let mut packet = Vec::with_capacity(self.fields.len() + line.text.len() + 96);
         push(&mut packet, "MESSAGE", line.text);
         push(&mut packet, "PRIORITY", line.severity().to_string().as_bytes());
@@ -59,7 +62,7 @@ impl Journald {
             push(&mut packet, "CONTAINER_PARTIAL_MESSAGE", b"true");
         }
         packet.extend_from_slice(&self.fields);
-        packet
+        Some(vec![packet])
     }
 }
 

@@ -1,71 +1,52 @@
 //! Drivers that send each line to a log server: syslog, journald, gelf.
 
-mod gelf;
-mod journald;
+pub(super) mod gelf;
+pub(super) mod journald;
 mod line;
-mod syslog;
+pub(super) mod syslog;
 mod transport;
 
 use std::io;
 
-use model::{ContainerSpec, LogSpec, Timestamp};
+use model::Timestamp;
 use shim_protocol::log::Stream;
 use sys::epoll::Event;
+use sys::stream::Peer;
 
-use self::gelf::Gelf;
-use self::journald::Journald;
 use self::line::{Line, host_name, server_address};
-use self::syslog::Syslog;
 use self::transport::Transport;
 use super::lines::Lines;
 use crate::event_loop::EventLoop;
 
-/// How a line becomes packets.
-enum Format {
-    Syslog(Syslog),
-    Journald(Journald),
-    Gelf(Gelf),
+/// How a line becomes packets: what a driver of a log server has of its own.
+trait Format {
+    /// Nothing for a line that the server has no use for; no packet for one that it cannot take.
+    fn packets(&mut self, line: &Line<'_>) -> Option<Vec<Vec<u8>>>;
 }
 
-impl Format {
-    /// Nothing for a line that the server has no use for; no packet for one that it cannot take.
-    fn packets(&mut self, line: &Line<'_>) -> Option<Vec<Vec<u8>>> {
-        match self {
-            Self::Syslog(syslog) => Some(vec![syslog.packet(line)]),
-            Self::Journald(journald) => Some(vec![journald.packet(line)]),
-            Self::Gelf(gelf) => gelf.packets(line),
-        }
-    }
+/// Where lines are sent, and in which form.
+pub(super) struct Destination {
+    format: Box<dyn Format>,
+    peer: Peer,
 }
 
 /// A log on a server.
 pub(crate) struct Remote {
-    format: Format,
+    format: Box<dyn Format>,
     lines: Lines,
     transport: Transport,
 }
 
 impl Remote {
     /// Makes ready to send; servers on this host must be there, others may come later.
-    pub(crate) fn open(spec: &LogSpec, container: &ContainerSpec) -> io::Result<Self> {
-        let (format, peer) = match spec.driver.as_str() {
-            "syslog" => {
-                let (syslog, peer) = Syslog::new(spec, container)?;
-                (Format::Syslog(syslog), peer)
-            }
-            "journald" => (Format::Journald(Journald::new(spec, container)), journald::peer()),
-            _ => {
-                let (gelf, peer) = Gelf::new(spec, container)?;
-                (Format::Gelf(gelf), peer)
-            }
-        };
+    pub(crate) fn open(Destination { format, peer }: Destination) -> io::Result<Self> {
         Ok(Self { format, lines: Lines::default(), transport: Transport::open(peer)? })
     }
 
     /// Sends each whole line, without its newline; what the server does not take waits or is dropped.
     pub(crate) fn write(&mut self, stream: Stream, output: &[u8], shared: &mut EventLoop) {
         let at = Timestamp::now();
-        let (format, transport) = (&mut self.format, &mut self.transport);
+        let (format, transport) = (&mut *self.format, &mut self.transport);
         self.lines.take(stream, output, |text| {
             let (text, ends) = text.strip_suffix(b"\n").map_or((text, false), |text| (text, true));
             send(format, transport, &Line { stream, text, ends, at });
@@ -76,7 +57,7 @@ impl Remote {
     /// Sends what is left of begun lines.
     pub(crate) fn finish(&mut self, shared: &mut EventLoop) {
         let at = Timestamp::now();
-        let (format, transport) = (&mut self.format, &mut self.transport);
+        let (format, transport) = (&mut *self.format, &mut self.transport);
         self.lines.finish(|stream, text| send(format, transport, &Line { stream, text, ends: true, at }));
         self.transport.last_chance(shared);
     }
@@ -107,7 +88,7 @@ impl Remote {
     }
 }
 
-fn send(format: &mut Format, transport: &mut Transport, line: &Line<'_>) {
+fn send(format: &mut dyn Format, transport: &mut Transport, line: &Line<'_>) {
     if let Some(packets) = format.packets(line) {
         transport.push(packets);
     }

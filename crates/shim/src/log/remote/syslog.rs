@@ -8,7 +8,7 @@ use model::{ContainerSpec, LogSpec};
 use shim_protocol::log::parse_facility;
 use sys::stream::Peer;
 
-use super::{Line, host_name, server_address};
+use super::{Destination, Format, Line, host_name, server_address};
 
 /// Where a host's own syslog listens.
 const LOCAL: [&str; 3] = ["/dev/log", "/var/run/syslog", "/var/run/log"];
@@ -41,10 +41,15 @@ pub(super) struct Syslog {
     tag: String,
 }
 
+/// Options: `syslog-address`, `syslog-facility`, `syslog-format`, `syslog-tag` or `tag` (the attribute
+/// `tag`); `labels` and `env` where the format has room for them.
+pub(crate) fn open(spec: &LogSpec, container: &ContainerSpec) -> io::Result<Destination> {
+    let (syslog, peer) = Syslog::new(spec, container)?;
+    Ok(Destination { format: Box::new(syslog), peer })
+}
+
 impl Syslog {
-    /// Options: `syslog-address`, `syslog-facility`, `syslog-format`, `syslog-tag` or `tag` (the attribute
-    /// `tag`); `labels` and `env` where the format has room for them.
-    pub(super) fn new(spec: &LogSpec, container: &ContainerSpec) -> io::Result<(Self, Peer)> {
+    fn new(spec: &LogSpec, container: &ContainerSpec) -> io::Result<(Self, Peer)> {
         let option = |name: &str| spec.options.get(name).map(String::as_str);
         let peer = peer(option("syslog-address"))?;
         let facility = option("syslog-facility").map_or(Some(DAEMON), parse_facility);
@@ -72,8 +77,10 @@ impl Syslog {
         };
         Ok((syslog, peer))
     }
+}
 
-    pub(super) fn packet(&self, line: &Line<'_>) -> Vec<u8> {
+impl Format for Syslog {
+    fn packets(&mut self, line: &Line<'_>) -> Option<Vec<Vec<u8>>> {
         let priority = self.facility * 8 + line.severity();
         let stamp = || sys::local_time::stamp(line.at.unix_seconds());
         let host = &self.host;
@@ -87,7 +94,7 @@ impl Syslog {
             }
         };
         let text = line.without_return();
-        [head.as_bytes(), self.tag.as_bytes(), text, b"\n"].concat()
+        Some(vec![[head.as_bytes(), self.tag.as_bytes(), text, b"\n"].concat()])
     }
 }
 
@@ -156,10 +163,10 @@ mod tests {
     use super::*;
 
     fn packet(form: Form, text: &[u8]) -> String {
-        let syslog = Syslog { form, facility: 16, host: "here".into(), tag: "docker/abc[1]: ".into() };
+        let mut syslog = Syslog { form, facility: 16, host: "here".into(), tag: "docker/abc[1]: ".into() };
         let at = Timestamp::parse("2026-11-23T12:05:01.791234567Z").expect("a time");
         let line = Line { stream: Stream::Stderr, text, ends: true, at };
-        String::from_utf8_lossy(&syslog.packet(&line)).into_owned()
+        String::from_utf8_lossy(&syslog.packets(&line).expect("a packet")[0]).into_owned()
     }
 
     #[test]

@@ -1,0 +1,28 @@
+//! The options of one container's log, as the drivers' checks look at them.
+
+use std::collections::BTreeMap;
+
+use model::{LogConfig, LogDriver};
+
+/// The options of one container's log.
+pub(super) struct Options<'c>(&'c BTreeMap<String, String>);
+
+impl<'c> Options<'c> {
+    pub(super) const fn of(config: &'c LogConfig) -> Self {
+        Self(&config.options)
+    }
+
+    /// An option's value.
+    pub(super) fn find(&self, name: &str) -> Option<&'c str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// Refuses an option that the driver does not know.
+    pub(super) fn refuse_unknown(&self, driver: &LogDriver) -> Result<(), String> {
+        let Some(known) = driver.row().and_then(|row| row.options) else { return Ok(()) };
+        match self.0.keys().find(|key| !known.contains(&key.as_str())) {
+            Some(unknown) => Err(format!("unknown log opt '{unknown}' for {driver} log driver")),
+            None => Ok(()),
+        }
+    }
+}
