@@ -106,6 +106,36 @@ pub struct Record {
 }
 
 impl Record {
+    /// The record of a container that was made and never started, with empty settings.
+    pub(crate) fn new(id: ContainerId, name: String, image: Digest, created: Timestamp) -> Self {
+        Self {
+            id,
+            name,
+            created,
+            image,
+            path: String::new(),
+            arguments: Vec::new(),
+            settings: ContainerSettings::default(),
+            phase: Phase::Created,
+            exit_code: 0,
+            error: String::new(),
+            out_of_memory: false,
+            started_at: Timestamp::NEVER,
+            finished_at: Timestamp::NEVER,
+            restart_count: 0,
+            exits: 0,
+            stopped_by_client: false,
+            mounts: Vec::new(),
+            endpoints: Vec::new(),
+            links: BTreeMap::new(),
+            cgroups: Vec::new(),
+            frozen_for_work: false,
+            volumes_go: false,
+            log_lines_dropped: 0,
+            damaged: false,
+        }
+    }
+
     /// Whether its processes exist, frozen or not.
     #[must_use]
     pub const fn is_running(&self) -> bool {

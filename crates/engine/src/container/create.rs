@@ -7,7 +7,7 @@ use model::{
 };
 
 use crate::cgroup_moves::CgroupMoves;
-use crate::container::{Container, Phase, Record, modes, settings};
+use crate::container::{Container, Record, modes, settings};
 use crate::directory::Directory;
 use crate::error::{Error, file_error};
 use crate::events::Events;
@@ -100,32 +100,8 @@ impl Creator {
         }
         let name = self.take_name(name, &id)?;
         let endpoints = attachments::asked(&self.networking.registry, &settings)?;
-        let mut record = Record {
-            id,
-            name,
-            created: Timestamp::now(),
-            image: image.id,
-            path,
-            arguments,
-            settings,
-            phase: Phase::Created,
-            exit_code: 0,
-            error: String::new(),
-            out_of_memory: false,
-            started_at: Timestamp::NEVER,
-            finished_at: Timestamp::NEVER,
-            restart_count: 0,
-            exits: 0,
-            stopped_by_client: false,
-            mounts: Vec::new(),
-            endpoints,
-            links,
-            cgroups: Vec::new(),
-            frozen_for_work: false,
-            volumes_go: false,
-            log_lines_dropped: 0,
-            damaged: false,
-        };
+        let made = Record::new(id, name, image.id, Timestamp::now());
+        let mut record = Record { path, arguments, settings, endpoints, links, ..made };
         let save = |record: &Record, mut rows: Vec<Row>| {
             rows.push(Row::Container(Arc::new(record.clone())));
             self.database.write(rows, durability).wait_blocking()

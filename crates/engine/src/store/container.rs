@@ -153,32 +153,8 @@ impl ContainerColumns {
 /// A container of which nothing is known: it has ended, and can be removed.
 fn placeholder(id: ContainerId, name: &str) -> Record {
     let name = if name.is_empty() { id.short().to_owned() } else { name.to_owned() };
-    Record {
-        id,
-        name,
-        created: Timestamp::from_unix(0, 0).unwrap_or(Timestamp::NEVER),
-        image: Digest::from_bytes([0; 32]),
-        path: String::new(),
-        arguments: Vec::new(),
-        settings: ContainerSettings::default(),
-        phase: Phase::Exited,
-        exit_code: 0,
-        error: String::new(),
-        out_of_memory: false,
-        started_at: Timestamp::NEVER,
-        finished_at: Timestamp::NEVER,
-        restart_count: 0,
-        exits: 0,
-        stopped_by_client: false,
-        mounts: Vec::new(),
-        endpoints: Vec::new(),
-        links: BTreeMap::new(),
-        cgroups: Vec::new(),
-        frozen_for_work: false,
-        volumes_go: false,
-        log_lines_dropped: 0,
-        damaged: false,
-    }
+    let created = Timestamp::from_unix(0, 0).unwrap_or(Timestamp::NEVER);
+    Record { phase: Phase::Exited, ..Record::new(id, name, Digest::from_bytes([0; 32]), created) }
 }
 
 impl SettingsDocument {
