@@ -15,6 +15,7 @@ mod filters;
 mod images;
 mod json;
 mod origin;
+mod progress;
 mod query;
 mod route;
 mod routes;

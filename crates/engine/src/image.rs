@@ -54,7 +54,7 @@ impl Images {
             for removal in &removed {
                 match removal {
                     Removal::Untagged(_) => images.events.emit_image("untag", &id),
-                    Removal::Deleted(id) => images.events.emit_image("delete", id),
+                    Removal::Deleted(id) => images.events.emit_image("delete", &id.hexadecimal()),
                 }
             }
             Ok(removed)
@@ -73,7 +73,7 @@ impl Images {
             let removed = images.store.remove_leaving().map_err(Error::Image)?;
             for removal in &removed {
                 if let Removal::Deleted(id) = removal {
-                    images.events.emit_image("delete", id);
+                    images.events.emit_image("delete", &id.hexadecimal());
                 }
             }
             Ok(())

@@ -7,7 +7,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Stat;
-use serde::{Serialize, Serializer};
 
 use crate::Error;
 use crate::tree::{self, Descent, Form, Found, Place, Stack, is_directory, is_whiteout};
@@ -19,25 +18,17 @@ const WEIGHT_LIMIT: usize = 64 << 20;
 
 /// What happened to a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub enum ChangeKind {
     /// It is another than in the image.
-    Modified = 0,
+    Modified,
     /// The image does not have it.
-    Added = 1,
+    Added,
     /// Only the image has it.
-    Deleted = 2,
+    Deleted,
 }
 
-impl Serialize for ChangeKind {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u8(*self as u8)
-    }
-}
-
-/// One changed path, in the documented form.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
+/// One changed path.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// The path inside the container; bytes that are no UTF-8 are replaced.
     pub path: String,

@@ -1,36 +1,36 @@
-//! Shows how an image was made, as `GET /images/(name)/history` does.
+//! Shows how an image was made, step by step.
 
 use std::sync::Arc;
 
-use model::Timestamp;
-use serde::Serialize;
+use model::{Digest, Timestamp};
 
 use crate::document::History;
 use crate::store::{ImageRecord, Store};
 use crate::{Error, resolve};
 
-/// One step, in the documented form.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
-#[allow(missing_docs, reason = "the fields are the specification's")]
-pub struct HistoryEntry {
-    pub id: String,
-    pub created: i64,
+/// One step of how an image was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryStep {
+    /// The image that the step ended with; `None` when it was made elsewhere and is not here.
+    pub image: Option<Digest>,
+    /// When it was made, as far as its image says.
+    pub created: Option<Timestamp>,
+    /// The command that made it.
     pub created_by: String,
-    pub tags: Option<Vec<String>>,
+    /// The image's names with a tag.
+    pub tags: Vec<String>,
+    /// The bytes of its layer's files.
     pub size: u64,
+    /// What its makers say about it.
     pub comment: String,
 }
-
-/// The id of a step whose image is not here: it was made elsewhere.
-const MISSING: &str = "<missing>";
 
 impl Store {
     /// Shows the steps of the image that a text names, the newest first.
     ///
     /// # Errors
     /// As [`Store::resolve`], worded as history's.
-    pub fn history(&self, text: &str) -> Result<Vec<HistoryEntry>, Error> {
+    pub fn history(&self, text: &str) -> Result<Vec<HistoryStep>, Error> {
         let mut next = Some(resolve::find(&self.index(), text).map_err(Error::as_lookup)?.0);
         let mut entries = Vec::new();
         while let Some(image) = next {
@@ -46,7 +46,7 @@ impl Store {
         &self,
         image: &ImageRecord,
         parent: Option<&ImageRecord>,
-    ) -> Result<Vec<HistoryEntry>, Error> {
+    ) -> Result<Vec<HistoryStep>, Error> {
         let config = self.config(&image.config)?;
         let inherited_steps = match parent {
             Some(parent) => self.config(&parent.config)?.history.len(),
@@ -71,21 +71,20 @@ impl Store {
             });
         }
         let mut sizes = sizes.into_iter();
-        let mut entries: Vec<HistoryEntry> = steps
+        let mut entries: Vec<HistoryStep> = steps
             .into_iter()
-            .map(|step| HistoryEntry {
-                id: MISSING.to_owned(),
-                created: step.created.unwrap_or(Timestamp::NEVER).unix_seconds(),
+            .map(|step| HistoryStep {
+                image: None,
+                created: step.created,
                 created_by: step.created_by,
-                tags: None,
+                tags: Vec::new(),
                 size: if step.empty_layer { 0 } else { sizes.next().unwrap_or_default() },
                 comment: step.comment,
             })
             .collect();
         if let Some(newest) = entries.last_mut() {
-            let tags = self.tags_of(&image.id);
-            newest.id = image.id.hexadecimal();
-            newest.tags = (!tags.is_empty()).then_some(tags);
+            newest.image = Some(image.id);
+            newest.tags = self.tags_of(&image.id);
         }
         entries.reverse();
         Ok(entries)

@@ -1,21 +1,15 @@
-//! Lists images as `GET /images/json` shows them.
+//! Lists images: those with names and those that no other is built on, filtered.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use model::{Digest, ErrorKind, Timestamp, split_tag};
-use serde::{Serialize, Serializer};
+use model::{Digest, Timestamp, split_tag};
 
 use crate::error::Error;
 use crate::glob;
 use crate::resolve::find;
 use crate::store::{ImageRecord, Store};
-
-/// What an unnamed image shows as its tag.
-const NO_TAG: &str = "<none>:<none>";
-/// What an unnamed image shows as its digest.
-const NO_DIGEST: &str = "<none>@<none>";
 
 /// Which images to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,38 +30,7 @@ pub struct ListFilter {
     pub since: Vec<String>,
 }
 
-/// A filter that the list does not know.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("Invalid filter '{0}'")]
-pub struct UnknownFilter(pub String);
-
-impl UnknownFilter {
-    /// The request is refused.
-    #[must_use]
-    pub const fn kind(&self) -> ErrorKind {
-        ErrorKind::Invalid
-    }
-}
-
 impl ListFilter {
-    /// Takes the query `filters` over, decoded to its values by name.
-    ///
-    /// # Errors
-    /// [`UnknownFilter`] for any but `dangling`, `label`, `reference`, `before` and `since`.
-    pub fn apply(&mut self, filters: &BTreeMap<String, Vec<String>>) -> Result<(), UnknownFilter> {
-        for (name, values) in filters {
-            match name.as_str() {
-                "dangling" => self.dangling = values.iter().any(|value| value.eq_ignore_ascii_case("true")),
-                "label" => self.labels.clone_from(values),
-                "reference" => self.references.clone_from(values),
-                "before" => self.before.clone_from(values),
-                "since" => self.since.clone_from(values),
-                _ => return Err(UnknownFilter(name.clone())),
-            }
-        }
-        Ok(())
-    }
-
     /// Whether the reference filter, where there is one, lets a name through.
     fn names(&self, repository: &str, name: &str) -> bool {
         let fits = |pattern: &String| glob::matches(pattern, name) || glob::matches(pattern, repository);
@@ -75,27 +38,25 @@ impl ListFilter {
     }
 }
 
-/// One image of the list, in the documented form.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
-#[allow(missing_docs, reason = "the fields are the specification's")]
-pub struct ListedImage {
-    pub id: String,
-    pub parent_id: String,
-    pub repo_tags: Vec<String>,
-    pub repo_digests: Vec<String>,
-    pub created: i64,
+/// One image of the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageSummary {
+    /// Its id.
+    pub id: Digest,
+    /// The image it was built on, as far as that is known here.
+    pub parent: Option<Digest>,
+    /// Its names with a tag that the filter asks for, in order.
+    pub tags: Vec<String>,
+    /// Its names with a digest that the filter asks for, in order.
+    pub digests: Vec<String>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// The bytes of its own layers' files.
     pub size: u64,
+    /// The bytes of all its layers' files.
     pub virtual_size: u64,
-    #[serde(serialize_with = "shared")]
+    /// The labels of its config, if it has any.
     pub labels: Option<Arc<BTreeMap<String, String>>>,
-}
-
-fn shared<S: Serializer>(
-    labels: &Option<Arc<BTreeMap<String, String>>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    labels.as_deref().serialize(serializer)
 }
 
 impl Store {
@@ -103,7 +64,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NoSuchImage`] or [`Error::AmbiguousId`] for an image that others are to be older or newer than.
-    pub fn list(&self, filter: &ListFilter) -> Result<Vec<ListedImage>, Error> {
+    pub fn list(&self, filter: &ListFilter) -> Result<Vec<ImageSummary>, Error> {
         let index = self.index();
         let made = |texts: &[String]| -> Result<Vec<Timestamp>, Error> {
             texts.iter().map(|text| find(&index, text).map(|(image, _)| image.created)).collect()
@@ -155,7 +116,7 @@ impl Store {
         let mut images: Vec<&Arc<ImageRecord>> = index.images.values().filter(shown).collect();
         images.sort_unstable_by_key(|image| (Reverse(image.created.unix_seconds()), Reverse(image.sequence)));
         let entry =
-            |image: &Arc<ImageRecord>| listed(image, tags.remove(&image.id), digests.remove(&image.id));
+            |image: &Arc<ImageRecord>| summary(image, tags.remove(&image.id), digests.remove(&image.id));
         Ok(images.into_iter().map(entry).collect())
     }
 
@@ -166,17 +127,13 @@ impl Store {
     }
 }
 
-fn listed(image: &ImageRecord, tags: Option<Vec<String>>, digests: Option<Vec<String>>) -> ListedImage {
-    let (repo_tags, repo_digests) = match (tags, digests) {
-        (None, None) => (vec![NO_TAG.to_owned()], vec![NO_DIGEST.to_owned()]),
-        (tags, digests) => (tags.unwrap_or_default(), digests.unwrap_or_default()),
-    };
-    ListedImage {
-        id: image.id.hexadecimal(),
-        parent_id: image.parent.map(|parent| parent.hexadecimal()).unwrap_or_default(),
-        repo_tags,
-        repo_digests,
-        created: image.created.unix_seconds(),
+fn summary(image: &ImageRecord, tags: Option<Vec<String>>, digests: Option<Vec<String>>) -> ImageSummary {
+    ImageSummary {
+        id: image.id,
+        parent: image.parent,
+        tags: tags.unwrap_or_default(),
+        digests: digests.unwrap_or_default(),
+        created: image.created,
         size: image.size,
         virtual_size: image.virtual_size,
         labels: image.labels.clone(),

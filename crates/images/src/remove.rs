@@ -1,9 +1,8 @@
-//! Removes names and images, as `DELETE /images/(name)` does.
+//! Removes names and images.
 
 use std::sync::Arc;
 
 use model::{Digest, ImageReference};
-use serde::Serialize;
 
 use crate::Error;
 use crate::error::RemovalConflict;
@@ -20,13 +19,13 @@ pub struct RemoveOptions {
     pub keep_parents: bool,
 }
 
-/// One thing that was done, in the documented form and order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// One thing that was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Removal {
     /// A name was taken away: `repository:tag` or `repository@digest`.
     Untagged(String),
     /// The image with this id is gone.
-    Deleted(String),
+    Deleted(Digest),
 }
 
 impl Store {
@@ -49,7 +48,7 @@ impl Store {
             plan
         };
         let shown = names.iter().map(|name| Removal::Untagged(name.shown()));
-        let deleted = doomed.iter().map(|image| Removal::Deleted(image.id.hexadecimal()));
+        let deleted = doomed.iter().map(|image| Removal::Deleted(image.id));
         let removals = shown.chain(deleted).collect();
         match leaving {
             Some(image) => writing.leave(&names, image)?,
@@ -85,7 +84,7 @@ impl Store {
                 index.doomed_images.extend(doomed.iter().map(|image| image.id));
                 doomed
             };
-            removals.extend(doomed.iter().map(|image| Removal::Deleted(image.id.hexadecimal())));
+            removals.extend(doomed.iter().map(|image| Removal::Deleted(image.id)));
             writing.remove(&[], &doomed)?;
         }
         Ok(removals)

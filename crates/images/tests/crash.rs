@@ -61,7 +61,7 @@ fn check(root: &Path) -> usize {
     let all = ListFilter { all: true, ..ListFilter::default() };
     let mut layers = std::collections::BTreeSet::new();
     for listed in store.list(&all).expect("the list") {
-        let image = store.resolve(&listed.id).expect("its config is there");
+        let image = store.image(&listed.id).expect("its config is there");
         for layer in store.layers(&image).expect("its layers are there") {
             let mut tar = Vec::new();
             layer.write_tar(&mut tar).expect("its tar is there");

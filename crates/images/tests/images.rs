@@ -66,7 +66,7 @@ impl Fixture {
     }
 
     fn ids(&self, filter: &ListFilter) -> Vec<String> {
-        self.store.list(filter).expect("the list").into_iter().map(|image| image.id).collect()
+        self.store.list(filter).expect("the list").into_iter().map(|image| image.id.hexadecimal()).collect()
     }
 
     fn remove(&self, name: &str, force: bool, uses: &[ImageUse]) -> Result<Vec<Removal>, String> {
@@ -99,7 +99,7 @@ fn untagged(name: &str) -> Removal {
 }
 
 fn deleted(image: &Image) -> Removal {
-    Removal::Deleted(image.id.hexadecimal())
+    Removal::Deleted(image.id)
 }
 
 fn usage(image: &Image, kind: UseKind) -> ImageUse {
@@ -123,9 +123,9 @@ fn the_list_shows_heads_and_names_and_filters_them() {
     assert_eq!(fixture.ids(&dangling), [id(&head)]);
     let named = |pattern: &str| ListFilter { name: Some(pattern.to_owned()), ..ListFilter::default() };
     let listed = fixture.store.list(&named("a*")).expect("the list");
-    assert_eq!(listed[0].repo_tags, ["app:other", "app:v1"]);
+    assert_eq!(listed[0].tags, ["app:other", "app:v1"]);
     assert_eq!(listed.len(), 1);
-    assert_eq!(fixture.store.list(&named("app:v*")).expect("the list")[0].repo_tags, ["app:v1"]);
+    assert_eq!(fixture.store.list(&named("app:v*")).expect("the list")[0].tags, ["app:v1"]);
     assert_eq!(fixture.ids(&named("app:x")), [""; 0]);
     assert_eq!(fixture.ids(&named("127.0.0.1:5000/*/app")), [id(&base)]);
     let labelled = |label: &str| ListFilter { labels: vec![label.to_owned()], ..ListFilter::default() };
@@ -136,13 +136,9 @@ fn the_list_shows_heads_and_names_and_filters_them() {
     let listed = fixture.store.list(&all).expect("the list");
     assert_eq!((listed[0].size, listed[0].virtual_size), (2, 3));
     assert_eq!((listed[1].size, listed[1].virtual_size), (0, 1));
-    assert_eq!(listed[0].parent_id, id(&middle));
-    assert_eq!(listed[1].repo_tags, ["<none>:<none>"]);
-    assert_eq!(listed[1].repo_digests, ["<none>@<none>"]);
-    assert_eq!(listed[2].repo_digests, [""; 0]);
-    let mut filter = ListFilter::default();
-    let unknown = filter.apply(&BTreeMap::from([("foo".to_owned(), vec!["bar".to_owned()])]));
-    assert_eq!(unknown.expect_err("unknown").to_string(), "Invalid filter 'foo'");
+    assert_eq!(listed[0].parent, Some(middle.id));
+    assert!(listed[1].tags.is_empty() && listed[1].digests.is_empty());
+    assert_eq!((listed[2].tags.len(), listed[2].digests.len()), (3, 0));
 }
 
 #[test]
@@ -153,20 +149,23 @@ fn inspect_and_history_follow_the_parents() {
     let head = fixture.child(&middle, "/bin/sh -c b", Some(b"22"));
     fixture.tag(&head, "head");
     let shown = fixture.store.inspect("head").expect("it");
-    assert_eq!((shown.id, shown.parent), (head.id.hexadecimal(), middle.id.hexadecimal()));
-    assert_eq!((shown.size, shown.virtual_size), (2, 3));
-    assert_eq!(shown.graph_driver.name, "overlay");
+    assert_eq!((shown.image.id, shown.image.parent), (head.id, Some(middle.id)));
+    assert_eq!((shown.image.size, shown.image.virtual_size), (2, 3));
+    assert_eq!(shown.tags, ["head:latest"]);
+    assert_eq!(shown.top_layer.as_ref(), fixture.store.lower_directories(&head).first());
     let history = fixture.store.history("head").expect("it");
-    let rows: Vec<_> =
-        history.iter().map(|entry| (entry.id.as_str(), entry.created_by.as_str(), entry.size)).collect();
-    let (head, middle, base) = (head.id.hexadecimal(), middle.id.hexadecimal(), base.id.hexadecimal());
+    let rows: Vec<_> = history.iter().map(|step| (step.image, step.created_by.as_str(), step.size)).collect();
     assert_eq!(
         rows,
-        [(head.as_str(), "/bin/sh -c b", 2), (&middle, "/bin/sh -c #(nop) ENV a", 0), (&base, "", 1)]
+        [
+            (Some(head.id), "/bin/sh -c b", 2),
+            (Some(middle.id), "/bin/sh -c #(nop) ENV a", 0),
+            (Some(base.id), "", 1)
+        ]
     );
     assert_eq!(history[2].comment, "Imported from -");
-    assert_eq!(history[1].tags, None);
-    assert_eq!(history[0].tags.as_deref(), Some(&["head:latest".to_owned()][..]));
+    assert!(history[1].tags.is_empty());
+    assert_eq!(history[0].tags, ["head:latest"]);
     let error = fixture.store.history("nope").expect_err("unknown");
     assert_eq!(error.to_string(), "could not find image: no such id: nope");
 }

@@ -1,31 +1,22 @@
 //! Files in and out of a container: `archive` in its three methods, and the old `copy`.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use engine::images::paths::{PathError, PathStat, Placement};
+use engine::images::paths::{PathError, Placement};
 use engine::images::tar::ArchiveError;
 use engine::images::{Overwrite, Ownership};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
+use super::path_stat;
 use crate::stream::{answer_with, with_body};
 use crate::{ApiError, Call, Handled, Reply, json};
 use berth_http::Response;
 
-const PATH_STAT: HeaderName = HeaderName::from_static("x-docker-container-path-stat");
 const TAR: HeaderValue = HeaderValue::from_static("application/x-tar");
 
 /// The path that the query must name.
 fn path(call: &Call<'_>) -> Result<String, ApiError> {
     let missing = || ApiError::bad_parameter("'path' cannot be empty");
     call.query.filled("path").map(str::to_owned).ok_or_else(missing)
-}
-
-/// The field that says what the path is: base64 of JSON.
-fn stat_field(stat: &PathStat) -> Result<(HeaderName, HeaderValue), ApiError> {
-    let text = serde_json::to_vec(stat).map_err(|error| ApiError::internal(error.to_string()))?;
-    let value = HeaderValue::try_from(STANDARD.encode(text));
-    Ok((PATH_STAT, value.map_err(|error| ApiError::internal(error.to_string()))?))
 }
 
 /// The specification lists 400 for a path that is no directory where one is wanted, and for an archive that would
@@ -45,7 +36,7 @@ fn failure(error: engine::Error) -> ApiError {
 pub(super) async fn stat(call: &Call<'_>) -> Handled {
     let path = path(call)?;
     let (name, value) =
-        stat_field(&call.engine.files.archive_stat(&call.name, &path).await.map_err(failure)?)?;
+        path_stat::field(&call.engine.files.archive_stat(&call.name, &path).await.map_err(failure)?)?;
     Ok(Reply::Whole(Response::empty(StatusCode::OK).with(name, value)))
 }
 
@@ -53,7 +44,7 @@ pub(super) async fn stat(call: &Call<'_>) -> Handled {
 pub(super) async fn read(call: Call<'_>) -> Handled {
     let path = path(&call)?;
     let session = call.engine.files.prepare_archive(&call.name, &path).await.map_err(failure)?;
-    let fields = [(header::CONTENT_TYPE, TAR), stat_field(session.stat())?];
+    let fields = [(header::CONTENT_TYPE, TAR), path_stat::field(session.stat())?];
     answer_with(call, &fields, |out| session.run(Box::new(out))).await
 }
 

@@ -8,6 +8,7 @@ mod inspect;
 mod list;
 mod list_filter;
 mod logs;
+mod path_stat;
 mod stats;
 mod top;
 pub(crate) mod unsupported;

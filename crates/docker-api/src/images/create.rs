@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use engine::images::registry::{Cancellation, Message, PullRequest};
+use engine::images::registry::{Cancellation, Progress, PullRequest};
 use model::ImageReference;
 
 use super::{credentials, import, registry_failure};
-use crate::stream::{self, Reporter, answer_progress};
+use crate::progress::answer_with_messages;
 use crate::{ApiError, Call, Handled};
 
 pub(super) async fn create(call: Call<'_>) -> Handled {
@@ -31,25 +31,14 @@ fn reference(image: &str, tag: &str) -> Result<ImageReference, ApiError> {
 async fn pull(call: Call<'_>, reference: ImageReference) -> Handled {
     let credentials = credentials(&call)?;
     let (client, engine) = (call.engine.images.registry(), Arc::clone(call.engine));
-    let cancellation = Arc::new(Cancellation::new());
-    let stop = Arc::clone(&cancellation);
-    let work = stream::start(move |reporter: Reporter| {
-        let request = PullRequest {
-            store: engine.images.store(),
-            reference: &reference,
-            credentials: credentials.as_ref(),
-        };
-        let report = |message: Message| {
-            if !reporter.send(message.encode()) {
-                cancellation.cancel();
-            }
-        };
-        let pulled =
-            client.pull(&request, &report, &cancellation).map_err(|error| registry_failure(&error))?;
-        for image in pulled {
+    let work = move |progress: &dyn Progress, cancellation: &Cancellation| {
+        let (store, credentials) = (engine.images.store(), credentials.as_ref());
+        let request = PullRequest { store, reference: &reference, credentials };
+        let pulled = client.pull(&request, progress, cancellation);
+        for image in pulled.map_err(|error| registry_failure(&error))? {
             engine.events.emit_image("pull", &image.reference.to_string());
         }
-        Ok::<(), ApiError>(())
-    })?;
-    answer_progress(call.exchange, work, move || stop.cancel()).await
+        Ok(())
+    };
+    answer_with_messages(call.exchange, work).await
 }

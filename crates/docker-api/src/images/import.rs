@@ -6,11 +6,12 @@ use engine::Engine;
 use engine::builder::{BuildEvent, download};
 use engine::images::ImportOptions;
 use engine::images::document::Config;
-use engine::images::registry::{Cancellation, Message};
+use engine::images::registry::{Cancellation, Message, Progress};
 use http::StatusCode;
 
 use super::{new_name, tarball_failure};
-use crate::stream::{self, Reporter, answer_progress, json_fields, with_body_blocking};
+use crate::progress::{answer_with_messages, encode};
+use crate::stream::{json_fields, with_body_blocking};
 use crate::{ApiError, Call, Handled, Reply, apply_changes};
 
 /// Imports the body's tar as an image of one layer.
@@ -20,7 +21,7 @@ pub(super) async fn import_body(call: Call<'_>) -> Handled {
     let work = move |archive| import(&engine, archive, &options);
     let id = with_body_blocking(&mut call.exchange.body, work).await??;
     let (_, output) = call.exchange.begin(StatusCode::OK, &json_fields()).await?;
-    output.write(&Message::line(id).encode()).await?;
+    output.write(&encode(&Message::line(id))).await?;
     output.finish().await?;
     Ok(Reply::Sent)
 }
@@ -31,27 +32,20 @@ pub(super) async fn import_url(call: Call<'_>) -> Handled {
     let address = if source.contains("://") { source.to_owned() } else { format!("http://{source}") };
     let options = options(&call, &address)?;
     let engine = Arc::clone(call.engine);
-    let cancellation = Arc::new(Cancellation::new());
-    let stop = Arc::clone(&cancellation);
-    let work = stream::start(move |reporter: Reporter| {
-        let report = |message: Message| {
-            if !reporter.send(message.encode()) {
-                cancellation.cancel();
-            }
-        };
-        let tell = |event: BuildEvent| {
+    let work = move |progress: &dyn Progress, cancellation: &Cancellation| {
+        let report = |event: BuildEvent| {
             if let BuildEvent::Progress(message) = event {
-                report(message);
+                progress.report(message);
             }
         };
-        report(Message::line(format!("Downloading from {address}")));
-        let archive = download(&address, "Importing", &tell, &cancellation)
+        progress.report(Message::line(format!("Downloading from {address}")));
+        let archive = download(&address, "Importing", &report, cancellation)
             .map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))?;
         let id = import(&engine, archive, &options)?;
-        report(Message::line(id));
-        Ok::<(), ApiError>(())
-    })?;
-    answer_progress(call.exchange, work, move || stop.cancel()).await
+        progress.report(Message::line(id));
+        Ok(())
+    };
+    answer_with_messages(call.exchange, work).await
 }
 
 /// Imports a tar, tells listeners, and gives the image's id.

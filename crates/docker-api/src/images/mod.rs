@@ -1,6 +1,7 @@
 //! The endpoints of images.
 
 mod create;
+mod history;
 mod import;
 mod inspect;
 mod list;
@@ -25,7 +26,7 @@ pub(crate) const ROUTES: &[Route] = &[
     post("/images/load", handler!(call => save::load(call).await)),
     get("/images/{name}/get", handler!(call => save::save(call).await)),
     get("/images/{name}/json", handler!(call => inspect::inspect(&call))),
-    get("/images/{name}/history", handler!(call => inspect::history(&call))),
+    get("/images/{name}/history", handler!(call => history::history(&call))),
     post("/images/{name}/push", handler!(call => push::push(call).await)),
     post("/images/{name}/tag", handler!(call => names::tag(&call))),
     delete("/images/{name}", handler!(call => names::remove(&call).await)),

@@ -1,8 +1,9 @@
 //! Gives images names and takes them away.
 
-use engine::images::{RemoveOptions, TagPolicy};
+use engine::images::{Removal, RemoveOptions, TagPolicy};
 use http::StatusCode;
 use model::{ImageReference, split_tag};
+use serde::Serialize;
 
 use super::failure;
 use crate::{ApiError, Call, Handled, Reply};
@@ -28,7 +29,24 @@ pub(super) async fn remove(call: &Call<'_>) -> Handled {
     let options =
         RemoveOptions { force: call.query.is_true("force"), keep_parents: call.query.is_true("noprune") };
     let removals = call.engine.images.remove(&call.name, options).await?;
+    let removals: Vec<WireRemoval> = removals.into_iter().map(WireRemoval::from).collect();
     Reply::json(StatusCode::OK, &removals)
+}
+
+/// One thing that was done, as an object with one field.
+#[derive(Debug, Serialize)]
+enum WireRemoval {
+    Untagged(String),
+    Deleted(String),
+}
+
+impl From<Removal> for WireRemoval {
+    fn from(removal: Removal) -> Self {
+        match removal {
+            Removal::Untagged(name) => Self::Untagged(name),
+            Removal::Deleted(id) => Self::Deleted(id.hexadecimal()),
+        }
+    }
 }
 
 /// The name that `repo` and `tag` give a new image, if they do. Without `tag` it may stand in `repo`, where

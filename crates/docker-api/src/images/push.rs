@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use engine::images::registry::{Cancellation, Message, PushRequest};
+use engine::images::registry::{Cancellation, Progress, PushRequest};
 use model::ImageReference;
 
 use super::{REGISTRY_AUTH, credentials, registry_failure};
-use crate::stream::{self, Reporter, answer_progress};
+use crate::progress::answer_with_messages;
 use crate::{ApiError, Call, Handled};
 
 pub(super) async fn push(mut call: Call<'_>) -> Handled {
@@ -17,24 +17,14 @@ pub(super) async fn push(mut call: Call<'_>) -> Handled {
     let reference = ImageReference::from_parts(&call.name, call.query.text("tag"))
         .map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))?;
     let (client, engine) = (call.engine.images.registry(), Arc::clone(call.engine));
-    let cancellation = Arc::new(Cancellation::new());
-    let stop = Arc::clone(&cancellation);
-    let work = stream::start(move |reporter: Reporter| {
-        let request = PushRequest {
-            store: engine.images.store(),
-            reference: &reference,
-            credentials: credentials.as_ref(),
-        };
-        let report = |message: Message| {
-            if !reporter.send(message.encode()) {
-                cancellation.cancel();
-            }
-        };
-        client.push(&request, &report, &cancellation).map_err(|error| registry_failure(&error))?;
+    let work = move |progress: &dyn Progress, cancellation: &Cancellation| {
+        let (store, credentials) = (engine.images.store(), credentials.as_ref());
+        let request = PushRequest { store, reference: &reference, credentials };
+        client.push(&request, progress, cancellation).map_err(|error| registry_failure(&error))?;
         engine.events.emit_image("push", &reference.repository.to_string());
-        Ok::<(), ApiError>(())
-    })?;
-    answer_progress(call.exchange, work, move || stop.cancel()).await
+        Ok(())
+    };
+    answer_with_messages(call.exchange, work).await
 }
 
 /// Clients of old put them into the body; one of the two must be there.

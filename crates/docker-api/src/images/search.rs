@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use engine::images::registry::{Cancellation, SearchRequest, SearchResult};
 use http::StatusCode;
+use serde::Serialize;
 
 use super::{credentials, registry_failure};
 use crate::filters::Filters;
@@ -29,7 +30,33 @@ pub(super) async fn search(call: &Call<'_>) -> Handled {
     let found = finished(call.exchange.while_waited_for(work).await?)?;
     let mut found = found.map_err(|error| registry_failure(&error))?;
     found.retain(|result| conditions.hold(result));
+    let found: Vec<FoundRepository> = found.into_iter().map(FoundRepository::from).collect();
     Reply::json(StatusCode::OK, &found)
+}
+
+/// A repository in the documented form and order.
+#[derive(Debug, Serialize)]
+struct FoundRepository {
+    star_count: u64,
+    is_official: bool,
+    name: String,
+    /// The old name of `is_automated`.
+    is_trusted: bool,
+    is_automated: bool,
+    description: String,
+}
+
+impl From<SearchResult> for FoundRepository {
+    fn from(result: SearchResult) -> Self {
+        Self {
+            star_count: result.stars,
+            is_official: result.is_official,
+            name: result.name,
+            is_trusted: result.is_automated,
+            is_automated: result.is_automated,
+            description: result.description,
+        }
+    }
 }
 
 /// What newer clients ask for beside the term.
@@ -67,7 +94,7 @@ impl Conditions {
     fn hold(&self, result: &SearchResult) -> bool {
         self.official.is_none_or(|wanted| wanted == result.is_official)
             && self.automated.is_none_or(|wanted| wanted == result.is_automated)
-            && result.star_count >= self.stars
+            && result.stars >= self.stars
     }
 }
 
@@ -76,5 +103,19 @@ fn truth(text: &str) -> Option<bool> {
         "1" | "true" => Some(true),
         "0" | "false" => Some(false),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_stand_in_the_known_order() {
+        let result = SearchResult { is_automated: true, stars: 3, ..SearchResult::default() };
+        assert_eq!(
+            serde_json::to_string(&FoundRepository::from(result)).expect("JSON"),
+            r#"{"star_count":3,"is_official":false,"name":"","is_trusted":true,"is_automated":true,"description":""}"#
+        );
     }
 }

@@ -15,6 +15,7 @@ use model::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::progress::encode;
 use crate::query::Query;
 use crate::stream::{self, Reporter, answer_progress_of_body, stream_line};
 use crate::{ApiError, Call, Handled};
@@ -49,7 +50,7 @@ pub(super) async fn build(call: Call<'_>) -> Handled {
                 // The answer begins all the same, so that a failure is reported in its stream.
                 _ if quiet => Vec::new(),
                 BuildEvent::Stream(text) => stream_line(&StreamLine { stream: &text }),
-                BuildEvent::Progress(message) => message.encode(),
+                BuildEvent::Progress(message) => encode(&message),
             };
             if !reporter.send(message) {
                 cancellation.cancel();

@@ -11,7 +11,7 @@ mod summary;
 
 use serde::Serialize;
 
-pub(super) use container::ContainerInspection;
+pub(super) use container::{ContainerInspection, STORAGE_DRIVER};
 pub(super) use event::WireEvent;
 pub(super) use exec::ExecInspection;
 pub(super) use moment::parse_moment;

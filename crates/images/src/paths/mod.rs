@@ -14,5 +14,5 @@ mod view;
 pub use error::PathError;
 pub use get::{Fetched, fetch, fetch_target};
 pub use put::{Placement, put};
-pub use stat::{PathStat, stat};
+pub use stat::{FileKind, PathStat, stat};
 pub use view::{BindView, Purpose, View, ViewRequest};

@@ -48,7 +48,7 @@ pub use host::{HUB, HUB_INDEX_ADDRESS, is_hub};
 #[cfg(fuzzing)]
 pub use manifest::read_for_fuzzing;
 pub use manifest::{ManifestError, Platform};
-pub use progress::{Message, Progress, Silent};
+pub use progress::{Detail, Message, Progress, Silent};
 pub use proxy::ProxySettings;
 pub use pull::{PullRequest, PulledImage};
 pub use push::{PushRequest, PushedImage};

@@ -1,7 +1,7 @@
 //! Searches an index by the protocol of version 1.
 
 use model::{ReferenceError, RepositoryName};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Deserialize;
 use ureq::http::{Method, StatusCode, header};
 use url::Url;
 
@@ -13,32 +13,50 @@ use super::transport::{Request, TIMEOUT, Transport, TransportError, shown};
 /// The longest answer that is read.
 const ANSWER_LIMIT: u64 = 4 << 20;
 
-/// One repository that an index found; the fields stand as clients know them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+/// One repository that an index found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SearchResult {
-    /// How many users starred it.
-    pub star_count: u64,
-    /// Whether Docker Hub made it.
-    pub is_official: bool,
     /// The repository's name, as the index has it.
     pub name: String,
-    /// The old name of `is_automated`.
-    pub is_trusted: bool,
+    /// What it is, in its makers' words.
+    pub description: String,
+    /// How many users starred it.
+    pub stars: u64,
+    /// Whether Docker Hub made it.
+    pub is_official: bool,
     /// Whether it is built from sources by the index.
     pub is_automated: bool,
-    /// What it is, in its makers' words.
-    #[serde(deserialize_with = "null_is_empty")]
-    pub description: String,
 }
 
-fn null_is_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
+/// The answer of an index; any field may be missing.
 #[derive(Deserialize)]
 struct Answer {
-    results: Option<Vec<SearchResult>>,
+    results: Option<Vec<Found>>,
+}
+
+/// A repository in the answer of an index.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Found {
+    star_count: u64,
+    is_official: bool,
+    name: String,
+    /// The old name of `is_automated`.
+    is_trusted: bool,
+    is_automated: bool,
+    description: Option<String>,
+}
+
+impl From<Found> for SearchResult {
+    fn from(found: Found) -> Self {
+        Self {
+            name: found.name,
+            description: found.description.unwrap_or_default(),
+            stars: found.star_count,
+            is_official: found.is_official,
+            is_automated: found.is_automated || found.is_trusted,
+        }
+    }
 }
 
 /// What is searched for.
@@ -108,12 +126,7 @@ fn read(answer: super::transport::Answer) -> Result<Vec<SearchResult>, RegistryE
     };
     let bytes = answer.read_up_to(ANSWER_LIMIT).map_err(|error| malformed(error.to_string()))?;
     let found: Answer = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
-    let mut results = found.results.unwrap_or_default();
-    for result in &mut results {
-        let automated = result.is_automated || result.is_trusted;
-        (result.is_automated, result.is_trusted) = (automated, automated);
-    }
-    Ok(results)
+    Ok(found.results.unwrap_or_default().into_iter().map(SearchResult::from).collect())
 }
 
 #[cfg(test)]
@@ -124,18 +137,9 @@ mod tests {
     fn results_may_lack_fields() {
         let text = r#"{"results":[{"name":"joe/x","is_trusted":true,"description":null,"new":1},{}]}"#;
         let answer: Answer = serde_json::from_str(text).unwrap();
-        let results = answer.results.unwrap();
-        assert_eq!(results[0].name, "joe/x");
-        assert_eq!(results[0].description, "");
+        let results: Vec<SearchResult> = answer.results.unwrap().into_iter().map(Into::into).collect();
+        assert_eq!((results[0].name.as_str(), results[0].description.as_str()), ("joe/x", ""));
+        assert!(results[0].is_automated, "by its old name");
         assert_eq!(results[1], SearchResult::default());
-    }
-
-    #[test]
-    fn the_fields_stand_in_the_known_order() {
-        let text = serde_json::to_string(&SearchResult::default()).unwrap();
-        assert_eq!(
-            text,
-            r#"{"star_count":0,"is_official":false,"name":"","is_trusted":false,"is_automated":false,"description":""}"#
-        );
     }
 }

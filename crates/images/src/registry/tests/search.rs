@@ -28,7 +28,7 @@ fn results_come_in_the_indexs_order() {
     let index = index();
     let results = search(&format!("{}/foo", index.host), Some(&joe("secret", ""))).unwrap();
     assert_eq!(results.iter().map(|result| result.name.as_str()).collect::<Vec<_>>(), ["joe/foo", "foo"]);
-    assert_eq!(results.iter().map(|result| result.star_count).collect::<Vec<_>>(), [3, 10]);
+    assert_eq!(results.iter().map(|result| result.stars).collect::<Vec<_>>(), [3, 10]);
     assert!(results[0].is_automated && results[1].is_official);
     let seen = index.seen();
     assert_eq!(seen.last().unwrap().header("authorization"), Some("Basic am9lOnNlY3JldA=="));
