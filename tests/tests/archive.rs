@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use berth_tests::tarball::{self, entries, names};
 use berth_tests::{Answer, Engine, merged, query, sh, wait};
+use rustix::fs::FileType;
 use serde_json::{Value, json};
 use tar::EntryType;
 
@@ -23,8 +24,7 @@ const TREE: &str = "mkdir -p /w/d/sub /w/sg; echo one > /w/d/f; echo deep > /w/d
 chmod 640 /w/file; touch -d '2014-02-27 20:51:23' /w/file; ln -s file /w/lnk; ln -s /w/d /w/dlnk
 ln -s ../../../../../../../../etc/hostname /w/esc; ln -s /nowhere /w/dangling; ln -s lnk /w/lnk2
 ln -s loop /w/loop; mkfifo /w/fifo; chmod 1777 /w/d/sub; cp /w/file /w/suid; chmod 4755 /w/suid
-chmod 2750 /w/sg; mknod /w/null c 1 3; mknod /w/block b 7 0; : > /w/empty
-busybox nc -l -s local:/w/socket -p 0 2> /dev/null & ";
+chmod 2750 /w/sg; mknod /w/null c 1 3; mknod /w/block b 7 0; : > /w/empty";
 
 fn archive(engine: &Engine, method: &str, id: &str, path: &str) -> Answer {
     engine.call(method, &format!("/containers/{id}/archive{}", query(&[("path", path)])), &[], b"")
@@ -50,6 +50,10 @@ fn stat(engine: &Engine, id: &str, path: &str) -> Value {
 fn tree(engine: &Engine) -> String {
     let id = engine.run(&sh(TREE));
     assert_eq!(engine.wait(&id), 0);
+    // No program of busybox makes one that stays.
+    let socket = engine.data_root().join("containers").join(&id).join("upper/w/socket");
+    rustix::fs::mknodat(rustix::fs::CWD, socket, FileType::Socket, rustix::fs::Mode::from_raw_mode(0o755), 0)
+        .expect("a socket");
     id
 }
 
@@ -77,7 +81,6 @@ fn the_header_tells_what_a_path_is() {
     for (path, name) in [
         ("/", "/"),
         ("/.", "."),
-        ("", ""),
         ("/w/d/", "d"),
         ("/w/d/.", "."),
         ("w//d", "d"),
@@ -87,9 +90,7 @@ fn the_header_tells_what_a_path_is() {
         ("/w/dlnk/", "dlnk"),
         ("/w/d/..", "w"),
     ] {
-        if !path.is_empty() {
-            assert_eq!(stat(&engine, &id, path)["name"], name, "{path}");
-        }
+        assert_eq!(stat(&engine, &id, path)["name"], name, "{path}");
     }
     for (path, target) in [
         ("/w/lnk", "/w/file"),
@@ -103,10 +104,7 @@ fn the_header_tells_what_a_path_is() {
     }
     let mode = stat(&engine, &id, "/w/dlnk/")["mode"].clone();
     assert_eq!(mode, DIRECTORY | 0o755, "a slash follows the link");
-    if let Some(mode) = Some(archive(&engine, "HEAD", &id, "/w/socket")).filter(|head| head.status() == 200) {
-        drop(mode);
-        assert_eq!(stat(&engine, &id, "/w/socket")["mode"].as_u64().expect("bits") & SOCKET, SOCKET);
-    }
+    assert_eq!(stat(&engine, &id, "/w/socket")["mode"], SOCKET | 0o755);
 }
 
 #[test]
@@ -294,12 +292,12 @@ fn the_old_way_of_copying() {
         (br#"{"Resource":"/w/no"}"#, "Could not find the file /w/no in container"),
         (br#"{"Resource":"/w/dangling"}"#, "Could not find the file /w/dangling in container"),
         (br#"{"Resource":7}"#, "Resource"),
-        (b"[]", ""),
-        (b"{", ""),
-        (b"", ""),
+        (b"[]", "a JSON object"),
+        (b"{", "invalid request body: it is not valid JSON: "),
+        (b"", "invalid request body: it is empty, a JSON object is needed\n"),
     ] {
         let answer = copy(body, json).expect(500);
-        assert!(answer.text().contains(text) && answer.text().len() > 1, "{body:?}: {}", answer.text());
+        assert!(answer.text().contains(text), "{body:?}: {}", answer.text());
     }
     for kind in ["text/plain", ""] {
         assert!(

@@ -84,25 +84,28 @@ fn a_client_may_go_while_it_is_answered() {
 #[test]
 fn malformed_requests_are_refused() {
     let engine = Engine::start();
-    for request in [
-        "nonsense\r\n\r\n",
-        "GET\r\n\r\n",
-        "GET /_ping\r\n\r\n",
-        "GET /_ping HTTP/9.9\r\nHost: x\r\n\r\n",
-        "GET /_ping HTTP/1.1\r\nbad header\r\n\r\n",
-        "POST /v1.20/containers/create HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n",
-        "POST /v1.20/containers/create HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-        "POST /v1.20/containers/create HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
-        "POST /v1.20/containers/create HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        "\0\0\0\0\r\n\r\n",
+    for (request, status) in [
+        ("nonsense\r\n\r\n", 400),
+        ("GET\r\n\r\n", 400),
+        ("GET /_ping\r\n\r\n", 400),
+        ("GET /_ping HTTP/9.9\r\nHost: x\r\n\r\n", 505),
+        ("GET /_ping HTTP/1.1\r\nbad header\r\n\r\n", 400),
+        ("POST /v1.20/containers/create HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n", 400),
+        ("POST /v1.20/containers/create HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400),
+        (
+            "POST /v1.20/containers/create HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
+            400,
+        ),
+        (
+            "POST /v1.20/containers/create HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            400,
+        ),
+        ("\0\0\0\0\r\n\r\n", 400),
     ] {
         let mut connection = engine.connect();
         connection.send(request.as_bytes()).expect("a request");
         let _ = connection.half_close();
-        match connection.read_head() {
-            Ok(head) => assert!((400..=505).contains(&head.status), "{request:?}: {}", head.status),
-            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof, "{request:?}: {error}"),
-        }
+        assert_eq!(connection.read_head().expect("an answer").status, status, "{request:?}");
         assert_eq!(engine.get("/_ping").text(), "OK", "after {request:?}");
     }
 }
@@ -113,16 +116,14 @@ fn heads_without_end_are_cut_off() {
     let mut connection = engine.connect();
     let _ = connection.send(b"GET /_ping HTTP/1.1\r\nHost: x\r\n");
     let line = format!("X-Long: {}\r\n", "a".repeat(8000));
-    let mut sent = 0;
-    while sent < 16 * 1024 * 1024 && connection.send(line.as_bytes()).is_ok() {
-        sent += line.len();
+    // A little more than a head may have, so that nothing is left unread that would reset the connection.
+    for _ in 0..=(256 << 10) / line.len() {
+        connection.send(line.as_bytes()).expect("a field");
     }
-    let status = connection.read_head().map(|head| head.status);
-    assert!(matches!(status, Ok(400 | 413 | 431) | Err(_)), "{status:?}");
+    assert_eq!(connection.read_head().expect("an answer").status, 431);
     assert_eq!(engine.get("/_ping").text(), "OK");
     let path = format!("/containers/{}/json", "a".repeat(200_000));
-    let answer = engine.attempt("GET", &path, &[], b"");
-    assert!(answer.map_or(true, |answer| [400, 404, 414, 431].contains(&answer.status())));
+    let _ = engine.get(&path).expect(404);
 }
 
 #[test]
@@ -195,14 +196,13 @@ fn paths_are_decoded_once() {
     let id = engine.create_named("named", &sh("true"));
     let answer = engine.get("/containers/%6Eamed/json").expect(200).json();
     assert_eq!(answer["Id"], id.as_str());
-    for path in [
-        "/containers/%zz/json",
-        "/containers/%00/json",
-        "/containers/..%2f..%2fetc/json",
-        "/containers/%2525/json",
+    for (path, status) in [
+        ("/containers/%zz/json", 400),
+        ("/containers/%00/json", 404),
+        ("/containers/..%2f..%2fetc/json", 301),
+        ("/containers/%2525/json", 404),
     ] {
-        let status = engine.get(path).status();
-        assert!([301, 400, 404].contains(&status), "{path}: {status}");
+        let _ = engine.get(path).expect(status);
     }
 }
 

@@ -329,15 +329,14 @@ fn a_short_id_that_fits_several_images_is_refused() {
             break first.clone();
         }
     };
-    for (method, path, status) in [
-        ("GET", format!("/images/{shared}/json"), 404),
-        ("GET", format!("/images/{shared}/history"), 500),
-        ("GET", format!("/images/{shared}/get"), 500),
-        ("POST", format!("/images/{shared}/tag?repo=x"), 500),
-        ("DELETE", format!("/images/{shared}"), 404),
+    for (method, path) in [
+        ("GET", format!("/images/{shared}/json")),
+        ("GET", format!("/images/{shared}/history")),
+        ("GET", format!("/images/{shared}/get")),
+        ("POST", format!("/images/{shared}/tag?repo=x")),
+        ("DELETE", format!("/images/{shared}")),
     ] {
-        let answer = engine.call(method, &path, &[], b"");
-        assert!([status, 404].contains(&answer.status()), "{method} {path}: {}", answer.text());
+        let answer = engine.call(method, &path, &[], b"").expect(404);
         assert!(answer.text().contains("ultiple") || answer.text().contains("mbiguous"), "{}", answer.text());
     }
     for number in 1..images {

@@ -181,8 +181,8 @@ fn bad_parameters_are_refused() {
     for (parameters, words) in [
         ("limit=abc", "abc"),
         ("limit=1.5", "1.5"),
-        ("filters=%7Bbad", ""),
-        ("filters=%5B1%5D", ""),
+        ("filters=%7Bbad", "filters must be a JSON object whose values are lists of strings: "),
+        ("filters=%5B1%5D", "lists of strings: it is an array"),
         ("filters=%7B%22status%22%3A%5B%22nosuch%22%5D%7D", "Unrecognised filter value for status"),
         ("filters=%7B%22exited%22%3A%5B%22abc%22%5D%7D", "abc"),
         ("filters=%7B%22exited%22%3A%5B%22%22%5D%7D", "exited must be a whole number"),

@@ -106,7 +106,7 @@ fn what_cannot_be_pulled_is_told() {
     for (image, tag, status, text) in [
         ("127.0.0.1:5000/a", "nope", 404, "Error: image a:nope not found"),
         ("127.0.0.1:5000/a", zeroes.as_str(), 404, "Error: image a@sha256:0000"),
-        ("127.0.0.1:5000/a", "sha256:123", 500, ""),
+        ("127.0.0.1:5000/a", "sha256:123", 500, "sha256:123"),
         ("127.0.0.1:5000/a:v1", "v2", 500, "repository name component must match"),
         ("127.0.0.1:5000/Bad", "v1", 500, "repository name component must match"),
         ("127.0.0.1:5000/a", "a b", 500, "Illegal tag name (a b)"),

@@ -90,7 +90,8 @@ fn two_removals_at_once_remove_it_once() {
         let removals: Vec<_> = (0..4).map(|_| scope.spawn(|| engine.delete(&path).status())).collect();
         removals.into_iter().map(|removal| removal.join().expect("an answer")).collect()
     });
-    assert!(statuses.contains(&204), "{statuses:?}");
-    assert!(statuses.iter().all(|status| [204, 404, 409, 500].contains(status)), "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 204).count(), 1, "{statuses:?}");
+    // The others find it being removed, or gone.
+    assert!(statuses.iter().all(|status| matches!(status, 204 | 404 | 409)), "{statuses:?}");
     let _ = engine.get(&format!("/containers/{id}/json")).expect(404);
 }

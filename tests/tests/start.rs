@@ -106,15 +106,9 @@ fn a_start_that_fails_for_other_reasons_leaves_a_container_to_remove() {
         (json!({ "HostConfig": { "NetworkMode": "container:nosuch" } }), 404),
         (json!({ "HostConfig": { "Binds": ["/etc/passwd:/tmp"] } }), 500),
         (json!({ "HostConfig": { "LogConfig": { "Type": "bogus", "Config": {} } } }), 500),
-        (json!({ "HostConfig": { "Ulimits": [{ "Name": "bogus", "Soft": 1, "Hard": 1 }] } }), 500),
-        (json!({ "HostConfig": { "CpusetCpus": "4096" } }), 500),
     ];
     for (over, status) in cases {
-        let answer = engine.post_json("/containers/create", &merged(sh("true"), over.clone()));
-        if [400, 404, 500].contains(&answer.status()) {
-            continue; // Refused earlier than the reference does: as good.
-        }
-        let id = answer.json()["Id"].as_str().expect("an id").to_owned();
+        let id = engine.create(&merged(sh("true"), over.clone()));
         let answer = engine.post(&format!("/containers/{id}/start")).expect(status);
         assert!(
             answer.text().starts_with(&format!("Cannot start container {id}: ")),
@@ -142,8 +136,8 @@ fn two_starts_at_once_start_it_once() {
         let starts: Vec<_> = (0..8).map(|_| scope.spawn(|| engine.post(&path).status())).collect();
         starts.into_iter().map(|start| start.join().expect("an answer")).collect()
     });
-    assert_eq!(statuses.iter().filter(|status| **status == 204).count(), 1, "{statuses:?}");
-    assert!(statuses.iter().all(|status| [204, 304].contains(status)), "{statuses:?}");
+    let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
+    assert_eq!((count(204), count(304)), (1, 7), "{statuses:?}");
     berth_tests::wait::until("the log", || (!engine.logs(&id).0.is_empty()).then_some(()));
     assert_eq!(engine.logs(&id).0, "begun\n");
 }

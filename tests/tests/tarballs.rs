@@ -330,17 +330,18 @@ fn a_crowd_that_loads_imports_commits_and_removes_the_same_leaves_a_whole_store(
             scope.spawn(move || {
                 let own = layer("own", format!("{}", number % 3).as_bytes());
                 for round in 0..6 {
-                    let accepted = |status: u16| assert!([200, 201, 404, 409].contains(&status), "{status}");
                     match (number + round) % 3 {
                         0 => drop(load(engine, &rival(number % 3, &own, shared))),
                         1 => engine.import(&format!("imported{}", number % 2), shared),
                         _ => {
                             let path = format!("/commit?container={container}&repo=made{}", number % 2);
-                            accepted(engine.post(&path).status());
+                            let _ = engine.post(&path).expect(201);
                         }
                     }
                     for name in ["rival:0", "rival:1", "imported0", "made1"] {
-                        accepted(engine.delete(&format!("/images/{name}?force=1")).status());
+                        // Others remove the same, or are just giving it to another image.
+                        let status = engine.delete(&format!("/images/{name}?force=1")).status();
+                        assert!(matches!(status, 200 | 404 | 409), "{name}: {status}");
                     }
                 }
             });

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
 use crate::readiness;
@@ -26,7 +27,7 @@ type Number = i32;
 pub(crate) struct LogWakeups(OnceLock<Option<Arc<Instance>>>);
 
 struct Instance {
-    descriptor: OwnedFd,
+    descriptor: AsyncFd<OwnedFd>,
     watches: Mutex<HashMap<Number, watch::Sender<()>>>,
 }
 
@@ -52,12 +53,12 @@ fn complain(error: &io::Error) {
 impl Instance {
     fn open() -> io::Result<Arc<Self>> {
         let descriptor = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        let readable = readiness::register(descriptor.try_clone()?, Interest::READABLE)?;
+        let descriptor = readiness::register(descriptor, Interest::READABLE)?;
         let instance = Arc::new(Self { descriptor, watches: Mutex::default() });
         let reading = Arc::clone(&instance);
         tokio::spawn(async move {
             let mut buffer = vec![MaybeUninit::uninit(); BUFFER];
-            while let Ok(mut ready) = readable.readable().await {
+            while let Ok(mut ready) = reading.descriptor.readable().await {
                 reading.take_events(&mut buffer);
                 ready.clear_ready();
             }
@@ -69,13 +70,13 @@ impl Instance {
     fn watch(self: &Arc<Self>, directory: &Path) -> io::Result<Wakeup> {
         let mask = WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ONLYDIR;
         let mut watches = self.lock();
-        let number = inotify::add_watch(&self.descriptor, directory, mask)?;
+        let number = inotify::add_watch(self.descriptor.get_ref(), directory, mask)?;
         let changes = watches.entry(number).or_insert_with(|| watch::Sender::new(())).subscribe();
         Ok(Wakeup { instance: Arc::clone(self), number, changes })
     }
 
     fn take_events(&self, buffer: &mut [MaybeUninit<u8>]) {
-        let mut events = Reader::new(&self.descriptor, buffer);
+        let mut events = Reader::new(self.descriptor.get_ref(), buffer);
         loop {
             let (number, flags) = match events.next() {
                 Ok(event) => (event.wd(), event.events()),
@@ -113,7 +114,7 @@ impl Drop for Wakeup {
         let is_last = watches.get(&self.number).is_some_and(|changes| changes.receiver_count() <= 1);
         if is_last && watches.remove(&self.number).is_some() {
             // One whose directory is gone is removed already.
-            let _ = inotify::remove_watch(&self.instance.descriptor, self.number);
+            let _ = inotify::remove_watch(self.instance.descriptor.get_ref(), self.number);
         }
     }
 }
