@@ -27,7 +27,7 @@ impl Supervisor {
             return Err(failure(FailureKind::Refused, "the container is in the host's network namespace"));
         }
         match &mut self.names {
-            Some(names) => names.set(service),
+            Some(names) => names.set(service).map_err(|error| system(&error))?,
             None => {
                 let namespace = self.network_namespace().map_err(|error| system(&error))?;
                 let names = NameServer::open(namespace, service, &mut self.shared);

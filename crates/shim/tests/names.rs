@@ -218,6 +218,25 @@ fn rules_that_an_earlier_shim_left_in_the_namespace_are_replaced() {
 }
 
 #[test]
+fn rules_that_the_container_removed_are_made_anew_with_the_next_change() {
+    let mut named = on_my_net();
+    named.within(|| {
+        use sys::netlink::{ACKNOWLEDGE, Message, Protocol, Socket};
+        // nfnetlink's batch for nf_tables around NFT_MSG_DELTABLE of the family ip.
+        let batch = |kind| Message::new(kind, 0).fixed(&[0, 0, 0, 10]);
+        let delete = Message::new((10 << 8) | 2, ACKNOWLEDGE).fixed(&[2, 0, 0, 0]).string(1, "berth-names");
+        let mut socket = Socket::open(Protocol::Netfilter).unwrap();
+        socket.request(&[batch(0x10), delete, batch(0x11)]).unwrap();
+        let refused = std::net::TcpStream::connect(SERVER).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    });
+    let path = shim_protocol::names::names_file(named.place.directory.path(), "My.Net");
+    named.set(Some(service(&[&path], &[], &[])));
+    assert_eq!(named.addresses("db"), [address("172.18.0.3")]);
+    named.end();
+}
+
+#[test]
 fn port_53_is_free_for_servers_of_the_container() {
     let named = on_my_net();
     let packet = Ask { name: "web", ..Ask::default() }.packet();

@@ -24,12 +24,16 @@ impl Listening {
         network_namespace::raise_loopback()?;
         let any = SocketAddrV4::new(ADDRESS, 0);
         let listening = Self { datagrams: inet::udp_server(any)?, listener: inet::tcp_server(any)? };
-        let ports = Ports {
-            datagrams: listening.datagrams.local_addr()?.port(),
-            connections: listening.listener.local_addr()?.port(),
-        };
-        redirect::make(ports)?;
+        redirect::make(listening.ports()?)?;
         Ok(listening)
+    }
+
+    /// Where it listens.
+    pub(super) fn ports(&self) -> io::Result<Ports> {
+        Ok(Ports {
+            datagrams: self.datagrams.local_addr()?.port(),
+            connections: self.listener.local_addr()?.port(),
+        })
     }
 
     pub(super) fn register(&self, poller: &Poller) -> io::Result<()> {

@@ -95,12 +95,18 @@ impl NameServer {
             is_paused: false,
             buffer: Vec::new(),
         };
-        server.set(service);
+        server.answer_from(service);
         Ok(server)
     }
 
-    /// Answers from other files and servers from now on.
-    pub(crate) fn set(&mut self, service: NameService) {
+    /// Answers from other files and servers from now on. Rules that the container has removed are made anew.
+    pub(crate) fn set(&mut self, service: NameService) -> io::Result<()> {
+        self.answer_from(service);
+        let ports = self.listening.ports()?;
+        self.namespaces.in_container(|| redirect::restore(ports))?
+    }
+
+    fn answer_from(&mut self, service: NameService) {
         self.directory.set(service.networks);
         self.upstream = service.upstream;
         self.upstream.truncate(exchange::MOST_SERVERS);

@@ -106,6 +106,15 @@ pub(super) fn make(ports: Ports) -> io::Result<()> {
     made.map_err(failed)
 }
 
+/// Makes the table anew where the container has removed it.
+pub(super) fn restore(ports: Ports) -> io::Result<()> {
+    let mut socket = Socket::open(Protocol::Netfilter)?;
+    match commit(&mut socket, table(ports)) {
+        Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        restored => restored.map_err(failed),
+    }
+}
+
 /// Removes the table from the network namespace of the calling thread.
 pub(super) fn remove() -> io::Result<()> {
     let mut socket = Socket::open(Protocol::Netfilter)?;
