@@ -1,6 +1,7 @@
 //! Who a process runs as: users and groups from the container's own files.
 
 use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use model::ProcessSpec;
@@ -58,7 +59,8 @@ fn read(root: &Root, path: &str) -> Result<String, StartError> {
         opened = Some(File::from(file));
     }
     let Some(file) = opened else { return Ok(String::new()) };
-    let bytes = bounded_read::read_file(&file, LONGEST_FILE).doing_with(act)?;
+    // Whoever has his entry behind the limit is nobody.
+    let bytes = bounded_read::read_stream(file.take(LONGEST_FILE), LONGEST_FILE).doing_with(act)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
