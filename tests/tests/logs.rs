@@ -314,3 +314,66 @@ fn a_follower_sees_each_line_once_over_many_rotations() {
     assert!(std::path::Path::new(&format!("{path}.7")).exists(), "it has rotated");
     assert!(!std::path::Path::new(&format!("{path}.8")).exists());
 }
+
+/// How many threads a process has.
+fn threads(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/task")).expect("a process").count()
+}
+
+/// How often a process asked the kernel to read something.
+fn reads(pid: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/io")).expect("a process");
+    let count = text.lines().find_map(|line| line.strip_prefix("syscr: "));
+    count.and_then(|count| count.parse().ok()).expect("a number")
+}
+
+#[test]
+fn quiet_followers_cost_neither_threads_nor_looks_at_their_logs() {
+    const FOLLOWERS: usize = 300;
+    let engine = Engine::start();
+    let id = engine.run(&sh("echo begun; sleep 600"));
+    let path = format!("/containers/{id}/logs?stdout=1&follow=1");
+    let mut followers: Vec<_> = (0..FOLLOWERS).map(|_| engine.open("GET", &path, &[], b"").1).collect();
+    for follower in &mut followers {
+        let _ = follower.read_until(b"begun\n").expect("what was written before");
+    }
+    // Threads that have read the beginning end when they have been idle for a while.
+    berth_tests::wait::until("the readers' threads to end", || {
+        (threads(engine.daemon_pid()) < 30).then_some(())
+    });
+    let before = reads(engine.daemon_pid());
+    // One that looked every quarter of a second would do so four times meanwhile.
+    assert_eq!(engine.output(&sh("sleep 1; echo over")).stdout, "over\n");
+    let more = reads(engine.daemon_pid()) - before;
+    assert!(more < FOLLOWERS as u64, "{more} reads for {FOLLOWERS} quiet followers");
+    assert!(threads(engine.daemon_pid()) < 60, "{} threads", threads(engine.daemon_pid()));
+}
+
+#[test]
+fn a_log_that_takes_long_to_open_holds_up_nobody_else() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("echo line"));
+    assert_eq!(engine.wait(&id), 0);
+    let path = engine.inspect(&id)["LogPath"].as_str().expect("a path").to_owned();
+    std::fs::remove_file(&path).expect("the log to go");
+    // Who opens it waits until somebody writes.
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).expect("a FIFO");
+    let requests = 2 * std::thread::available_parallelism().map_or(8, usize::from) + 2;
+    std::thread::scope(|scope| {
+        let read = || engine.get(&format!("/containers/{id}/logs?stdout=1&tail=1")).status();
+        let readers: Vec<_> = (0..requests).map(|_| scope.spawn(read)).collect();
+        let line = format!("GET /v1.20/containers/{id}/logs");
+        berth_tests::wait::until("the requests", || {
+            (engine.log().matches(&line).count() == requests).then_some(())
+        });
+        let _ = engine.get("/_ping").expect(200);
+        assert_eq!(engine.get("/containers/json?all=1").expect(200).json()[0]["Id"], id.as_str());
+        assert!(readers.iter().all(|reader| !reader.is_finished()), "they wait for the log");
+        let writer = std::fs::File::options().write(true).open(&path).expect("somebody reads");
+        for reader in readers {
+            assert_eq!(reader.join().expect("an answer"), 500, "a FIFO has no end to begin at");
+        }
+        drop(writer);
+    });
+}

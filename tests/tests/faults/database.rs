@@ -71,6 +71,7 @@ fn while_nothing_can_be_saved_containers_stay_in_no_phase_between() {
         let answer = engine.delete(&format!("/containers/{id}")).expect(500);
         assert!(answer.text().contains(REFUSED), "{}", answer.text());
         assert_eq!(engine.inspect(id)["State"]["Running"], false);
+        assert!(engine.data_root().join("containers").join(id).join("upper").is_dir(), "its files stay");
     }
     let answer = engine.post(&format!("/containers/{named}/rename?name=other")).expect(500);
     assert!(answer.text().contains(REFUSED), "{}", answer.text());
