@@ -20,6 +20,7 @@ pub mod frames;
 pub mod host;
 pub mod http;
 pub mod initramfs;
+pub mod listener;
 mod memory_limit;
 pub mod other_host;
 mod pipe;

@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 
 use berth_tests::Engine;
+use berth_tests::registry::{Content, Server, tar_of};
 use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::errors::Error;
 use bollard::exec::{CreateExecOptions, StartExecResults};
-use bollard::models::{ContainerCreateBody, HostConfig};
+use bollard::models::{ContainerCreateBody, CreateImageInfo, HostConfig};
 use bollard::query_parameters::{
-    AttachContainerOptionsBuilder, BuildImageOptionsBuilder, DownloadFromContainerOptionsBuilder,
-    EventsOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder, LogsOptionsBuilder,
-    RemoveContainerOptionsBuilder, RemoveImageOptions, StartContainerOptions,
-    UploadToContainerOptionsBuilder, WaitContainerOptions,
+    AttachContainerOptionsBuilder, BuildImageOptionsBuilder, CreateImageOptionsBuilder,
+    DownloadFromContainerOptionsBuilder, EventsOptionsBuilder, InspectContainerOptions,
+    ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptions,
+    StartContainerOptions, StatsOptionsBuilder, UploadToContainerOptionsBuilder, WaitContainerOptions,
 };
 use bollard::{API_DEFAULT_VERSION, Docker, body_full};
 use futures_util::{Stream, StreamExt, TryStreamExt};
@@ -189,4 +190,37 @@ fn exec_copy_build_events() {
         drop(events);
         remove(&client, &id).await;
     });
+}
+
+#[test]
+fn pull_stats_remove() {
+    const NAME: &str = "127.0.0.1:5000/a:x";
+    let engine = Engine::start();
+    let mut content = Content::default();
+    let _ = content.image("x", &[tar_of(&[("f", &vec![7; 1 << 20])])]);
+    let server = Server::start(&engine, "127.0.0.1:5000", move |asked| content.answer(asked));
+    with_client(&engine, |client| async move {
+        let options = CreateImageOptionsBuilder::default().from_image("127.0.0.1:5000/a").tag("x").build();
+        let said: Vec<_> =
+            client.create_image(Some(options), None, None).try_collect().await.expect("a pull");
+        let bar =
+            |one: &CreateImageInfo| one.progress_detail.as_ref().is_some_and(|bar| bar.current.is_some());
+        assert!(said.iter().any(bar), "{said:?}");
+        let image = client.inspect_image(NAME).await.expect("the image");
+        assert_eq!(image.repo_tags, Some(vec![NAME.to_owned()]));
+        let removed = client.remove_image(NAME, None::<RemoveImageOptions>, None).await.expect("a removal");
+        assert_eq!(removed[0].untagged.as_deref(), Some(NAME));
+        let gone = client.inspect_image(NAME).await;
+        assert!(matches!(gone, Err(Error::DockerResponseServerError { status_code: 404, .. })), "{gone:?}");
+
+        let host = HostConfig { memory: Some(64 << 20), ..HostConfig::default() };
+        let body = ContainerCreateBody { host_config: Some(host), ..shell("sleep 600") };
+        let id = create(&client, body).await;
+        start(&client, &id).await;
+        let options = StatsOptionsBuilder::default().stream(false).build();
+        let sample = client.stats(&id, Some(options)).next().await.expect("a sample").expect("a sample");
+        assert_eq!(sample.memory_stats.and_then(|memory| memory.limit), Some(64 << 20));
+        remove(&client, &id).await;
+    });
+    drop(server);
 }

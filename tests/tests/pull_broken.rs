@@ -92,6 +92,49 @@ fn a_registry_that_lies_is_caught() {
 }
 
 #[test]
+fn a_manifest_is_compared_with_its_digest_before_it_is_read() {
+    let engine = bare();
+    let mut content = Content::default();
+    let asked_for = content.image("v1", &[tar_of(&[("one", b"1")])]);
+    let other = content.image("v2", &[tar_of(&[("two", b"2")])]);
+    let honest = content.clone();
+    let lie: Arc<AtomicUsize> = Arc::default();
+    let (chosen, promised) = (Arc::clone(&lie), asked_for.clone());
+    let server = Server::start(&engine, "127.0.0.1:5000", move |asked| {
+        let mut reply = content.answer(asked);
+        if asked.path.contains("/manifests/") {
+            let another =
+                || honest.answer(&Asked { path: format!("/v2/a/manifests/{other}"), ..asked.clone() }).body;
+            reply.body = match chosen.load(Ordering::SeqCst) % 5 {
+                0 => reply.body,
+                1 => b"{".to_vec(),
+                2 => vec![b'['; 100_000],
+                3 => [&reply.body[..], b" "].concat(),
+                _ => another(),
+            };
+            if chosen.load(Ordering::SeqCst) >= 5 {
+                // What a registry calls it by itself.
+                reply = reply.with("Docker-Content-Digest", promised.clone());
+            }
+        }
+        reply
+    });
+    let by_digest = format!("127.0.0.1:5000/a@{asked_for}");
+    for (number, image) in (1..5).map(|lie| (lie, &*by_digest)).chain((6..10).map(|lie| (lie, IMAGE))) {
+        lie.store(number, Ordering::SeqCst);
+        let pulled = pull(&engine, image, "", &[]);
+        let failure = pulled.failure();
+        let wanted = format!("the registry sent wrong content for {asked_for}: it has the digest sha256:");
+        assert!(failure.contains(&wanted), "lie {number} of {image}: {failure}");
+        assert_empty(&engine);
+    }
+    lie.store(0, Ordering::SeqCst);
+    let _ = pull(&engine, &by_digest, "", &[]).succeeded();
+    let _ = engine.delete(&format!("/images/{by_digest}")).expect(200);
+    drop(server);
+}
+
+#[test]
 fn what_may_pass_is_tried_again() {
     let engine = bare();
     let content = large(2);

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use berth_tests::{Engine, Options, host, merged, sh, wait};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
@@ -206,6 +207,53 @@ fn a_start_that_fails_early_gives_its_own_reason() {
         texts.insert(engine.post(&format!("/containers/{id}/start")).expect(500).text());
     }
     assert_eq!(texts.len(), 1, "one reason: {texts:?}");
+}
+
+/// What may be asked of a container at the moment of its end, and the words of a refusal then.
+fn ask_at_the_end(engine: &Engine, id: &str, over: &AtomicBool) {
+    let not_running = format!("Container {id} is not running\n");
+    let frozen = format!("Container {id} is paused, unpause the container before exec\n");
+    while !over.load(Ordering::SeqCst) {
+        for (method, path, body) in [
+            ("GET", format!("/containers/{id}/top"), json!({})),
+            ("POST", format!("/containers/{id}/pause"), json!({})),
+            ("POST", format!("/containers/{id}/unpause"), json!({})),
+            ("POST", format!("/containers/{id}/resize?h=10&w=20"), json!({})),
+            ("POST", format!("/containers/{id}/exec"), json!({ "Cmd": ["true"] })),
+        ] {
+            let answer = engine.call(
+                method,
+                &path,
+                &[("Content-Type", "application/json")],
+                body.to_string().as_bytes(),
+            );
+            let text = answer.text();
+            let refused = text.ends_with(&not_running) || text == frozen || text.contains("already paused");
+            let known = answer.status() < 300 || refused || text.contains("is not paused");
+            assert!(known && !text.contains("System error"), "{method} {path}: {} {text}", answer.status());
+        }
+        let commit = engine.post_json(&format!("/commit?container={id}&repo=ending"), &json!({}));
+        assert_eq!(commit.status(), 201, "{}", commit.text());
+    }
+}
+
+#[test]
+fn whatever_is_asked_while_containers_end_no_text_from_within_comes_out() {
+    let engine = Engine::start();
+    for round in 0..12 {
+        let id = engine.run(&sh("sleep 600"));
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let askers: Vec<_> =
+                (0..3).map(|_| scope.spawn(|| ask_at_the_end(&engine, &id, &over))).collect();
+            let act = ["kill", "stop?t=0", "restart?t=0"][round % 3];
+            let _ = engine.post(&format!("/containers/{id}/{act}")).expect(204);
+            over.store(true, Ordering::SeqCst);
+            askers.into_iter().for_each(|asker| asker.join().expect("every answer is a known one"));
+        });
+        engine.remove(&id);
+    }
+    engine.forget_builds();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What an error calls a container: the name, the id or the start of an id that the client used.
 
-use berth_tests::{Engine, sh};
+use berth_tests::{Engine, merged, query, sh, tarball, volumes};
 use serde_json::json;
 
 #[test]
@@ -29,6 +29,59 @@ fn a_container_is_called_in_an_error_what_the_client_called_it() {
     let _ = engine.post("/containers/running/pause").expect(204);
     let answer = engine.post_json("/containers/running/exec", &json!({ "Cmd": ["true"] })).expect(500);
     assert_eq!(answer.text(), "Container running is paused, unpause the container before exec\n");
+}
+
+#[test]
+fn paths_and_containers_are_called_what_the_client_called_them() {
+    let engine = Engine::start();
+    let binds = json!({ "HostConfig": { "ReadonlyRootfs": true, "Binds": ["/:/host:ro", "kept:/kept"] } });
+    let id = engine.create_named("locked", &merged(sh("sleep 600"), binds));
+    let archive = tarball::of(&[("f", "x")]);
+    let put = |reference: &str, path: &str| {
+        let path = format!("/containers/{reference}/archive{}", query(&[("path", path)]));
+        let answer = engine.call("PUT", &path, &tarball::TAR, &archive);
+        (answer.status(), answer.text())
+    };
+    for state in ["created", "running"] {
+        for reference in ["locked", &id[..12], &id] {
+            for (path, words) in [
+                ("/etc", "container rootfs is marked read-only\n"),
+                ("/", "container rootfs is marked read-only\n"),
+                ("/host", "mounted volume is marked read-only\n"),
+                ("/host/etc", "mounted volume is marked read-only\n"),
+            ] {
+                assert_eq!(put(reference, path), (403, words.to_owned()), "{state}: {path}");
+            }
+            assert_eq!(put(reference, "/kept").0, 200, "{state}");
+            let (status, words) = put(reference, "/no/such");
+            assert_eq!((status, &*words), (404, "lstat /no/such: no such file or directory\n"), "{state}");
+            let copy = format!("/containers/{reference}/copy");
+            let answer = engine.post_json(&copy, &json!({ "Resource": "/no/such" })).expect(500);
+            let words = format!("Could not find the file /no/such in container {reference}\n");
+            assert_eq!(answer.text(), words, "{state}");
+        }
+        if state == "created" {
+            engine.start(&id);
+        }
+    }
+    for reference in ["nobody", "nobody/else", &"f".repeat(64), &"f".repeat(12)] {
+        let words = format!("no such id: {reference}\n");
+        assert_eq!(put(reference, "/"), (404, words.clone()));
+        for path in ["archive?path=/", "json", "logs?stdout=1", "top", "changes", "export", "stats"] {
+            let answer = engine.get(&format!("/containers/{reference}/{path}")).expect(404);
+            assert_eq!(answer.text(), words, "{path}");
+        }
+        for act in ["start", "stop", "kill", "restart", "pause", "unpause", "wait", "rename?name=x", "attach"]
+        {
+            let answer = engine.post(&format!("/containers/{reference}/{act}")).expect(404);
+            // Some put the act before it: "Cannot kill container nobody: no such id: nobody".
+            assert!(answer.text().ends_with(&words), "{act}: {}", answer.text());
+        }
+        let copy = engine.post_json(&format!("/containers/{reference}/copy"), &json!({ "Resource": "/" }));
+        assert_eq!((copy.status(), copy.text()), (404, words));
+    }
+    engine.remove(&id);
+    volumes::forget(&engine, "kept");
 }
 
 #[test]

@@ -16,6 +16,8 @@ mod images;
 mod json;
 mod origin;
 mod progress;
+#[cfg(test)]
+mod properties;
 mod query;
 mod route;
 mod routes;

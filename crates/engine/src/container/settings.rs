@@ -125,7 +125,11 @@ pub(crate) fn adopt_default_log(log: &mut LogConfig, default: &LogConfig) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::container::specification::put_variable;
 
     fn words(list: &[&str]) -> Option<Vec<String>> {
         Some(list.iter().map(|word| (*word).to_owned()).collect())
@@ -173,5 +177,37 @@ mod tests {
         let mut settings = ContainerSettings { environment: words(&["B=3"]), ..ContainerSettings::default() };
         merge_image(&mut settings, image);
         assert_eq!(settings.environment, words(&["B=3", "A=1"]));
+    }
+
+    proptest! {
+        #[test]
+        fn variables_of_the_image_and_its_own(
+            own in proptest::option::of(vec("[ABC](=[a-z=]{0,3})?", 0..5)),
+            image in vec("[ABCD]=[a-z=]{0,3}", 0..5),
+        ) {
+            let config = Config { env: Some(image.clone()), ..Config::default() };
+            let mut settings = ContainerSettings { environment: own.clone(), ..ContainerSettings::default() };
+            merge_image(&mut settings, config);
+            let merged = settings.environment.clone().unwrap_or_default();
+            let given = own.unwrap_or_default();
+            prop_assert_eq!(&merged[..given.len()], given.as_slice(), "its own stay as they were given");
+            let name = |variable: &String| variable.split('=').next().expect("a name").to_owned();
+            for variable in &image {
+                let is_overridden = given.iter().any(|other| name(other) == name(variable));
+                prop_assert_eq!(merged[given.len()..].contains(variable), !is_overridden, "{}", variable);
+            }
+            // What the process gets: the last of each name, none that a name alone took away.
+            let mut variables = Vec::new();
+            merged.iter().for_each(|variable| put_variable(&mut variables, variable));
+            for variable in &variables {
+                let last = merged.iter().rfind(|other| name(other) == name(variable));
+                prop_assert_eq!(last, Some(variable));
+                prop_assert_eq!(variables.iter().filter(|other| name(other) == name(variable)).count(), 1);
+            }
+            for variable in merged.iter().filter(|variable| !variable.contains('=')) {
+                let last = merged.iter().rfind(|other| name(other) == name(variable)).expect("itself");
+                prop_assert_eq!(last.contains('='), variables.iter().any(|other| name(other) == name(variable)));
+            }
+        }
     }
 }

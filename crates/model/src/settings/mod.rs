@@ -14,6 +14,8 @@ mod network;
 mod network_definition;
 mod ports;
 mod privileges;
+#[cfg(test)]
+mod properties;
 mod resources;
 mod restart;
 mod spelled;
