@@ -86,5 +86,5 @@ async fn resize(call: &Call<'_>) -> Handled {
 
 async fn inspect(call: &Call<'_>) -> Handled {
     let (exec, record) = call.engine.execs.inspect(&call.name).await?;
-    Reply::json(StatusCode::OK, &ExecInspection::new(call.engine, &exec, &record))
+    Reply::json(StatusCode::OK, &ExecInspection::new(call.engine, &exec, &record, call.version))
 }

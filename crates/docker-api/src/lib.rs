@@ -14,6 +14,7 @@ mod exec;
 mod filters;
 mod images;
 mod json;
+mod networks;
 mod origin;
 mod progress;
 #[cfg(test)]

@@ -65,7 +65,6 @@ impl Route {
     }
 
     /// It came with the version `1.since`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no endpoint came after the oldest version yet"))]
     pub(crate) const fn since(mut self, since: u32) -> Self {
         self.since = since;
         self

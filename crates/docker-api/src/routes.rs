@@ -4,9 +4,10 @@ use http::Method;
 
 use crate::route::Route;
 use crate::version::{self, ApiVersion};
-use crate::{ApiError, containers, exec, images, system};
+use crate::{ApiError, containers, exec, images, networks, system};
 
-const FAMILIES: [&[Route]; 4] = [system::ROUTES, containers::ROUTES, exec::ROUTES, images::ROUTES];
+const FAMILIES: [&[Route]; 5] =
+    [system::ROUTES, containers::ROUTES, exec::ROUTES, images::ROUTES, networks::ROUTES];
 
 /// What a request asks for.
 #[derive(Debug)]
@@ -106,7 +107,7 @@ mod tests {
     fn every_endpoint_of_the_specification_has_its_route() {
         let all: BTreeSet<(&str, &str)> =
             FAMILIES.into_iter().flatten().map(|route| (route.method.as_str(), route.path)).collect();
-        assert_eq!(all.len(), 48, "{all:?}");
+        assert_eq!(all.len(), 56, "{all:?}");
         assert_eq!(all.len(), FAMILIES.into_iter().flatten().count(), "one is listed twice");
     }
 

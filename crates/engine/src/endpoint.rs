@@ -50,6 +50,12 @@ impl Endpoint {
         self.name == BRIDGE
     }
 
+    /// Whether others in the network find the container by names: in those that clients made.
+    #[must_use]
+    pub fn has_names(&self) -> bool {
+        ![BRIDGE, HOST, NONE].contains(&self.name.as_str())
+    }
+
     /// Smaller for an endpoint that gives the default route rather than another: the higher priority, a
     /// network that leads somewhere, the name that sorts first.
     pub(crate) fn gateway_order(&self) -> impl Ord + use<> {

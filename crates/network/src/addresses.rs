@@ -100,8 +100,9 @@ impl AddressPool {
         let given = self.taken.iter().filter(|number| range.contains(number)).count() as u64;
         let whole =
             u64::from(self.last).saturating_sub(u64::from(self.first)) + u64::from(self.first <= self.last);
+        let own = self.taken.iter().filter(|number| self.whole.contains((**number).into())).count() as u64;
         let ends = if self.whole.prefix_length() < 31 { 2 } else { 0 };
-        AddressUsage { in_use: self.taken.len() as u64 + ends, available: whole - given }
+        AddressUsage { in_use: own + ends, available: whole - given }
     }
 
     fn occupy(&mut self, number: u32) {
@@ -130,6 +131,15 @@ mod tests {
         assert_eq!(last_bytes(&mut pool(Some("10.0.0.4/31")), 9), [4, 5]);
         assert_eq!(last_bytes(&mut pool(Some("10.0.0.0/30")), 9), [2, 3]);
         assert_eq!(last_bytes(&mut pool(Some("10.0.0.1/32")), 9), [0; 0]);
+    }
+
+    #[test]
+    fn what_is_in_use_is_counted_within_the_network() {
+        let mut pool = pool(Some("10.0.0.4/31"));
+        pool.adopt(Ipv4Addr::new(192, 168, 0, 1));
+        assert_eq!(pool.usage(), AddressUsage { in_use: 3, available: 2 });
+        pool.take();
+        assert_eq!(pool.usage(), AddressUsage { in_use: 4, available: 1 });
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! [`from_wire`] and [`to_wire`] undo each other: what a client wrote is shown as it was written.
 
+mod endpoint_settings;
 mod host_config;
 mod mounts;
 mod read;
@@ -18,7 +19,9 @@ use super::version::ApiVersion;
 use super::{ApiError, json};
 use crate::containers::unsupported;
 use crate::json::field;
+use endpoint_settings::{NetworkingConfig, shown_mode};
 
+pub(crate) use endpoint_settings::{EndpointSettings, IpamConfig};
 pub(crate) use host_config::{HostConfig, PortBinding};
 
 /// Fewest and most CPU shares that the kernel takes.
@@ -50,7 +53,7 @@ pub(crate) fn from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerSet
     let object = json::object(body)?;
     let fields = object.as_object().cloned().unwrap_or_default();
     let given = field(&fields, "HostConfig").filter(|value| !value.is_null()).cloned();
-    unsupported::refuse(&fields, given.as_ref().unwrap_or(&object))?;
+    unsupported::refuse(&fields, given.as_ref().unwrap_or(&object), version)?;
     let is_empty = fields.keys().all(|key| key.eq_ignore_ascii_case("HostConfig"));
     let config: Config = json::from_object(object.clone())?;
     let mut host = match given {
@@ -67,7 +70,31 @@ pub(crate) fn from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerSet
     if is_empty {
         return Err(ApiError::invalid("Config cannot be empty in order to create a container"));
     }
-    read::settings(config, host)
+    let mut settings = read::settings(config, host)?;
+    if !version.config_has_a_mac_address() {
+        settings.mac_address.clear();
+    }
+    if version.create_takes_endpoints() {
+        take_endpoints(&mut settings, &fields, version)?;
+    }
+    Ok(settings)
+}
+
+/// The endpoints of `NetworkingConfig` take the place of the network that the mode names.
+fn take_endpoints(
+    settings: &mut ContainerSettings,
+    fields: &Map<String, Value>,
+    version: ApiVersion,
+) -> Result<(), ApiError> {
+    let Some(given) = field(fields, "NetworkingConfig").filter(|value| !value.is_null()) else {
+        return Ok(());
+    };
+    let networking: NetworkingConfig = json::from_object(given.clone())?;
+    let named = std::mem::take(&mut settings.host.network_mode);
+    let actual = networking.mode(named.clone(), version)?;
+    settings.host.shown.network_mode = shown_mode(&named, &actual);
+    settings.host.network_mode = actual;
+    Ok(())
 }
 
 /// The settings of the host that very old clients write between those of `Config`, without a `HostConfig`.

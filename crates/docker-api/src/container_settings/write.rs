@@ -31,7 +31,7 @@ pub(super) fn host_config(host: &HostSettings) -> HostConfig {
         extra_hosts: texts(host.extra_hosts.as_ref()),
         volumes_from: texts(host.volumes_from.as_ref()),
         devices: host.devices.as_ref().map(|devices| devices.iter().map(device).collect()),
-        network_mode: host.network_mode.to_string(),
+        network_mode: host.shown.network_mode.clone().unwrap_or_else(|| host.network_mode.to_string()),
         ipc_mode: host.ipc_mode.to_string(),
         pid_mode: host.pid_mode.to_string(),
         uts_mode: host.uts_mode.to_string(),

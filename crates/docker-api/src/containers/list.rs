@@ -36,7 +36,7 @@ pub(super) async fn list(call: &Call<'_>) -> Handled {
         // It has gone since the list was made.
         let Some(sizes) = sizes else { continue };
         let aliases = aliases.remove(&record.id).unwrap_or_default();
-        summaries.push(ContainerSummary::new(record, aliases, sizes, now));
+        summaries.push(ContainerSummary::new(record, aliases, sizes, (now, call.version)));
     }
     Reply::json(StatusCode::OK, &summaries)
 }

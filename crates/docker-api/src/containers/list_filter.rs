@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use engine::{Engine, Phase, Record};
-use model::{Digest, ExposedPorts, NetworkMode, NetworkReference, Protocol};
+use model::{Digest, ExposedPorts, Protocol};
 use regex_lite::Regex;
 
 use crate::ApiError;
@@ -165,17 +165,10 @@ fn status_words(record: &Record) -> &'static [&'static str] {
 
 /// Whether a container is in a network of this name.
 fn is_in(record: &Record, wanted: &str) -> bool {
-    match &record.settings.host.network_mode {
-        NetworkMode::None => wanted == "none",
-        NetworkMode::Host => wanted == "host",
-        NetworkMode::Container(_) => false,
-        NetworkMode::Networks(attachments) => {
-            attachments.iter().any(|attachment| match &attachment.network {
-                NetworkReference::Default => wanted == "bridge",
-                NetworkReference::Named(name) => wanted == name,
-            })
-        }
-    }
+    record.endpoints.iter().any(|endpoint| {
+        let id = endpoint.network.as_ref();
+        endpoint.name == wanted || (!wanted.is_empty() && id.is_some_and(|id| id.as_str() == wanted))
+    })
 }
 
 /// Whether a volume of this name, or something at this path of the container or of the host, is mounted.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::ApiError;
 use crate::json::field;
-use crate::version::MAX;
+use crate::version::{ApiVersion, MAX};
 
 /// Fields of `HostConfig`, and why they are not possible.
 const OF_HOST: [(&str, &str); 10] = [
@@ -22,8 +22,10 @@ const OF_HOST: [(&str, &str); 10] = [
 ];
 
 /// Refuses what a create's body, and the settings of the host in it, ask for and nothing here can do.
-pub(crate) fn refuse(body: &Map<String, Value>, host: &Value) -> Result<(), ApiError> {
-    if field(body, "NetworkingConfig").is_some_and(|value| !is_blank(value)) {
+pub(crate) fn refuse(body: &Map<String, Value>, host: &Value, version: ApiVersion) -> Result<(), ApiError> {
+    if !version.create_takes_endpoints()
+        && field(body, "NetworkingConfig").is_some_and(|value| !is_blank(value))
+    {
         return Err(ApiError::invalid(format!(
             "NetworkingConfig is not supported by API {MAX}: use HostConfig.NetworkMode, Links and MacAddress"
         )));
@@ -67,7 +69,7 @@ mod tests {
 
     fn refused(body: Value) -> bool {
         let body = body.as_object().expect("an object");
-        refuse(body, body.get("HostConfig").unwrap_or(&Value::Null)).is_err()
+        refuse(body, body.get("HostConfig").unwrap_or(&Value::Null), ApiVersion::minor(20)).is_err()
     }
 
     #[test]

@@ -54,4 +54,47 @@ impl ApiVersion {
     pub(crate) const fn events_have_networks(self) -> bool {
         self.is_at_least(22)
     }
+
+    /// Whether create takes `NetworkingConfig`: specification of 1.22.
+    pub(crate) const fn create_takes_endpoints(self) -> bool {
+        self.is_at_least(22)
+    }
+
+    /// Whether create takes endpoints in several networks: "v1.44 API changes".
+    pub(crate) const fn create_takes_several_endpoints(self) -> bool {
+        self.is_at_least(44)
+    }
+
+    /// Whether `Config.MacAddress` is the hardware address in the network of `NetworkMode`: "v1.44 API changes" call
+    /// it obsolete, from 1.52 on it is not there.
+    pub(crate) const fn config_has_a_mac_address(self) -> bool {
+        !self.is_at_least(52)
+    }
+
+    /// Whether connect takes a hardware address: "v1.54 API changes". Before, it was passed over.
+    pub(crate) const fn connect_takes_a_mac_address(self) -> bool {
+        self.is_at_least(54)
+    }
+
+    /// Whether the list of networks shows their containers: "v1.28 API changes".
+    pub(crate) const fn network_list_has_containers(self) -> bool {
+        !self.is_at_least(28)
+    }
+
+    /// Whether the short id is among the aliases: "v1.45 API changes", which have `DNSNames` in its place.
+    pub(crate) const fn aliases_have_the_short_id(self) -> bool {
+        !self.is_at_least(45)
+    }
+
+    /// Whether the network mode of a container that names none is `bridge`: what dockerd 29.8 answers in all versions
+    /// that it serves. Before, it is `default`.
+    pub(crate) const fn default_network_has_its_name(self) -> bool {
+        self.is_at_least(44)
+    }
+
+    /// Whether a warning tells that a container in the host's network publishes nothing: what dockerd 29.8 answers in all
+    /// versions that it serves.
+    pub(crate) const fn discarded_ports_are_told(self) -> bool {
+        self.is_at_least(44)
+    }
 }

@@ -33,10 +33,6 @@ impl<const SINCE: u32, const UNTIL: u32, T> Ranged<SINCE, UNTIL, T> {
     }
 
     /// What a request of this version said: the empty value where its version did not know the field.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "no field of a request came after the oldest version yet")
-    )]
     pub(crate) fn known_to(self, version: ApiVersion) -> T
     where
         T: Default,

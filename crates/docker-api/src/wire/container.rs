@@ -8,6 +8,7 @@ use engine::{Engine, Record};
 use model::{LogSource, MountPoint, Timestamp};
 use serde::Serialize;
 
+use super::endpoint::network_mode;
 use super::network::NetworkSettings;
 use crate::container_settings::{HostConfig, WireSettings, to_wire};
 use crate::version::{ApiVersion, Ranged, Since, Until};
@@ -27,7 +28,7 @@ pub(crate) struct ContainerInspection<'a> {
     args: &'a [String],
     state: WireState<'a>,
     image: String,
-    network_settings: NetworkSettings,
+    network_settings: NetworkSettings<'a>,
     resolv_conf_path: String,
     hostname_path: String,
     hosts_path: String,
@@ -182,7 +183,7 @@ impl<'a> ContainerInspection<'a> {
             args: &record.arguments,
             state: WireState::new(record),
             image: record.image.hexadecimal(),
-            network_settings: NetworkSettings::new(record),
+            network_settings: NetworkSettings::new(record, version),
             resolv_conf_path: files.resolv_conf,
             hostname_path: files.hostname,
             hosts_path: files.hosts,
@@ -196,7 +197,11 @@ impl<'a> ContainerInspection<'a> {
             app_armor_profile: String::new(),
             exec_ids: (!execs.is_empty()).then(|| execs.iter().map(ToString::to_string).collect()),
             // Links have the names that containers have now.
-            host_config: HostConfig { links: engine.containers.link_entries(record), ..host },
+            host_config: HostConfig {
+                links: engine.containers.link_entries(record),
+                network_mode: network_mode(record, version),
+                ..host
+            },
             graph_driver: graph_driver(engine, record, &directory),
             mounts: Ranged::at(version, || record.mounts.iter().map(WireMountPoint::new).collect()),
             volumes: Ranged::at(version, || volumes(record, |mount| mount.source.as_str())),

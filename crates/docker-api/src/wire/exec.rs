@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::container::{EXECUTION_DRIVER, NameFiles, STORAGE_DRIVER, WireState, volumes};
 use super::network::NetworkSettings;
+use crate::version::ApiVersion;
 
 /// The answer of `GET /exec/(id)/json`.
 #[derive(Debug, Serialize)]
@@ -47,7 +48,7 @@ struct ExecContainer<'a> {
     args: &'a [String],
     config: Config,
     image: String,
-    network_settings: NetworkSettings,
+    network_settings: NetworkSettings<'a>,
     resolv_conf_path: String,
     hostname_path: String,
     hosts_path: String,
@@ -80,7 +81,7 @@ struct WireMount<'a> {
 }
 
 impl<'a> ExecInspection<'a> {
-    pub(crate) fn new(engine: &Engine, exec: &'a Exec, record: &'a Record) -> Self {
+    pub(crate) fn new(engine: &Engine, exec: &'a Exec, record: &'a Record, version: ApiVersion) -> Self {
         let (running, pid, exit_code) = match exec.state() {
             ExecState::Created => (false, 0, 0),
             ExecState::Running(pid) => (true, pid, 0),
@@ -102,13 +103,13 @@ impl<'a> ExecInspection<'a> {
             open_stderr: config.attach_stderr,
             open_stdout: config.attach_stdout,
             pid,
-            container: ExecContainer::new(engine, record),
+            container: ExecContainer::new(engine, record, version),
         }
     }
 }
 
 impl<'a> ExecContainer<'a> {
-    fn new(engine: &Engine, record: &'a Record) -> Self {
+    fn new(engine: &Engine, record: &'a Record, version: ApiVersion) -> Self {
         let files = NameFiles::new(record, &engine.containers.directory_of(&record.id));
         let mounts = record.mounts.iter().map(|mount| {
             let wire = WireMount {
@@ -129,7 +130,7 @@ impl<'a> ExecContainer<'a> {
             args: &record.arguments,
             config: Config::of(&record.settings),
             image: record.image.hexadecimal(),
-            network_settings: NetworkSettings::new(record),
+            network_settings: NetworkSettings::new(record, version),
             resolv_conf_path: files.resolv_conf,
             hostname_path: files.hostname,
             hosts_path: files.hosts,

@@ -1,10 +1,12 @@
 //! What answers look like: the wire types, with the fields and their order as the reference shows them.
 
 mod container;
+mod endpoint;
 mod event;
 mod exec;
 mod moment;
 mod network;
+mod network_resource;
 mod stats;
 mod status;
 mod summary;
@@ -15,6 +17,7 @@ pub(super) use container::{ContainerInspection, STORAGE_DRIVER};
 pub(super) use event::WireEvent;
 pub(super) use exec::ExecInspection;
 pub(super) use moment::parse_moment;
+pub(super) use network_resource::WireNetwork;
 pub(super) use stats::WireStats;
 pub(super) use status::status_text;
 pub(super) use summary::{ContainerSummary, WirePort, shown_ports};

@@ -5,12 +5,36 @@ use std::collections::BTreeMap;
 use engine::Record;
 use serde::Serialize;
 
+use super::endpoint::{Shown, WireEndpoint, endpoints};
 use crate::container_settings::PortBinding;
+use crate::version::{ApiVersion, Ranged, Since, Until};
 
-/// A container's place in the network; empty strings while it has none.
+/// A container's places in networks.
+#[derive(Debug, Serialize)]
+pub(crate) struct NetworkSettings<'a> {
+    #[serde(flatten)]
+    old: Until<52, OldSettings>,
+    #[serde(flatten)]
+    new: Since<52, Sandbox>,
+    #[serde(rename = "Networks", skip_serializing_if = "Ranged::is_absent")]
+    networks: Since<21, BTreeMap<&'a str, WireEndpoint<'a>>>,
+}
+
+/// The network namespace and what is published of it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Sandbox {
+    #[serde(rename = "SandboxID")]
+    sandbox_id: String,
+    sandbox_key: String,
+    ports: BTreeMap<String, Option<Vec<PortBinding>>>,
+}
+
+/// What stands beside the list of networks until that alone says it: the network that gives the default route;
+/// empty strings while there is none.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct NetworkSettings {
+struct OldSettings {
     bridge: String,
     #[serde(rename = "EndpointID")]
     endpoint_id: String,
@@ -33,8 +57,11 @@ pub(crate) struct NetworkSettings {
     mac_address: String,
     #[serde(rename = "NetworkID")]
     network_id: String,
-    port_mapping: Option<()>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    port_mapping: Until<21, Option<()>>,
     ports: Option<BTreeMap<String, Option<Vec<PortBinding>>>>,
+    #[serde(rename = "SandboxID", skip_serializing_if = "Ranged::is_absent")]
+    sandbox_id: Since<22, String>,
     sandbox_key: String,
     #[serde(rename = "SecondaryIPAddresses")]
     secondary_ip_addresses: Option<()>,
@@ -42,17 +69,44 @@ pub(crate) struct NetworkSettings {
     secondary_ipv6_addresses: Option<()>,
 }
 
-impl NetworkSettings {
-    pub(crate) fn new(record: &Record) -> Self {
-        if !record.is_running() {
-            return Self::default();
+impl<'a> NetworkSettings<'a> {
+    pub(crate) fn new(record: &'a Record, version: ApiVersion) -> Self {
+        Self {
+            old: Ranged::at(version, || OldSettings::new(record, version)),
+            new: Ranged::at(version, || Sandbox {
+                sandbox_id: sandbox_id(record),
+                sandbox_key: sandbox_key(record),
+                ports: if record.is_running() { ports(record) } else { BTreeMap::new() },
+            }),
+            networks: Ranged::at(version, || endpoints(record, Shown::Inspected, version)),
         }
-        let sandbox_key = match record.phase.process() {
-            Some(process) if record.has_own_network() => format!("/proc/{}/ns/net", process.pid),
-            _ => String::new(),
-        };
+    }
+}
+
+/// The network namespace is known by its container's id.
+fn sandbox_id(record: &Record) -> String {
+    if sandbox_key(record).is_empty() { String::new() } else { record.id.to_string() }
+}
+
+/// Where the network namespace of a container of its own is.
+fn sandbox_key(record: &Record) -> String {
+    match record.phase.process() {
+        Some(process) if record.has_own_network() => format!("/proc/{}/ns/net", process.pid),
+        _ => String::new(),
+    }
+}
+
+impl OldSettings {
+    fn new(record: &Record, version: ApiVersion) -> Self {
+        let port_mapping = Ranged::at(version, || None);
+        let sandbox_id = Ranged::at(version, || sandbox_id(record));
+        if !record.is_running() {
+            return Self { port_mapping, sandbox_id, ..Self::default() };
+        }
+        let sandbox_key = sandbox_key(record);
         let Some(endpoint) = record.main_lease() else {
-            return Self { ports: Some(BTreeMap::new()), sandbox_key, ..Self::default() };
+            let ports = Some(BTreeMap::new());
+            return Self { ports, sandbox_key, port_mapping, sandbox_id, ..Self::default() };
         };
         Self {
             endpoint_id: record.id.to_string(),
@@ -63,6 +117,8 @@ impl NetworkSettings {
             network_id: record.main_endpoint().map(|endpoint| endpoint.name.clone()).unwrap_or_default(),
             ports: Some(ports(record)),
             sandbox_key,
+            port_mapping,
+            sandbox_id,
             ..Self::default()
         }
     }

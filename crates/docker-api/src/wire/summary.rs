@@ -6,7 +6,9 @@ use engine::Record;
 use model::Timestamp;
 use serde::Serialize;
 
+use super::endpoint::{Shown, WireEndpoint, endpoints, network_mode};
 use super::status_text;
+use crate::version::{ApiVersion, Ranged, Since};
 
 /// An entry of `GET /containers/json`.
 #[derive(Debug, Serialize)]
@@ -25,6 +27,14 @@ pub(crate) struct ContainerSummary<'a> {
     labels: &'a Option<BTreeMap<String, String>>,
     status: String,
     host_config: NetworkModeOnly,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    network_settings: Since<22, Networks<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Networks<'a> {
+    networks: BTreeMap<&'a str, WireEndpoint<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -56,7 +66,12 @@ const fn is_zero_port(value: &u16) -> bool {
 
 impl<'a> ContainerSummary<'a> {
     /// `aliases` are the further names that links give it, `sizes` those of its own layer and of all layers.
-    pub(crate) fn new(record: &'a Record, aliases: Vec<String>, sizes: (u64, u64), now: Timestamp) -> Self {
+    pub(crate) fn new(
+        record: &'a Record,
+        aliases: Vec<String>,
+        sizes: (u64, u64),
+        (now, version): (Timestamp, ApiVersion),
+    ) -> Self {
         let mut names = vec![format!("/{}", record.name)];
         names.extend(aliases);
         Self {
@@ -70,7 +85,10 @@ impl<'a> ContainerSummary<'a> {
             size_root_fs: sizes.1,
             labels: &record.settings.labels,
             status: status_text(record, now),
-            host_config: NetworkModeOnly { network_mode: record.settings.host.network_mode.to_string() },
+            host_config: NetworkModeOnly { network_mode: network_mode(record, version) },
+            network_settings: Ranged::at(version, || Networks {
+                networks: endpoints(record, Shown::Listed, version),
+            }),
         }
     }
 }

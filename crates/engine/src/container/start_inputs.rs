@@ -82,8 +82,7 @@ impl StartLookup {
             return Err(Error::refused("cannot join own network"));
         }
         let record = other.record();
-        let not_running =
-            || Error::refused(format!("cannot join network of a non running container: {}", record.id));
+        let not_running = || Error::JoinedNotRunning(record.id.to_string());
         record.phase.process().map(Namespace::Process).ok_or_else(not_running)
     }
 

@@ -85,6 +85,8 @@ impl Networks {
     pub async fn remove(self: &Arc<Self>, reference: &str) -> Result<(), Error> {
         let networks = Arc::clone(self);
         let reference = reference.to_owned();
+        // A container that has ended may still be in it for a moment.
+        self.networking.until_ports_are_free().await;
         let work = move || {
             let _alone = networks.changes();
             let entry = networks.registry.find(&reference)?;
@@ -102,6 +104,7 @@ impl Networks {
         is_meant: impl Fn(&NetworkRecord) -> bool + Send + 'static,
     ) -> Result<Vec<String>, Error> {
         let networks = Arc::clone(self);
+        self.networking.until_ports_are_free().await;
         let work = move || {
             let _alone = networks.changes();
             let mut removed = Vec::new();

@@ -1,0 +1,169 @@
+//! Which networks a list or a prune means: filters of different names must all fit, of one name any value.
+
+use std::collections::BTreeMap;
+
+use engine::NetworkRecord;
+use model::Timestamp;
+
+use crate::filters::Filters;
+use crate::wire::parse_moment;
+
+/// The filters of a list.
+pub(super) struct NetworkFilter {
+    filters: Filters,
+    names: Vec<regex_lite::Regex>,
+    dangling: Option<bool>,
+}
+
+impl NetworkFilter {
+    /// Reads the parameter.
+    ///
+    /// # Errors
+    /// A filter or a value that there is not.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let filters = Filters::parse(text).map_err(|error| format!("invalid filter: {error}"))?;
+        check_names(&filters, &["driver", "type", "name", "id", "label", "scope", "dangling"])?;
+        if let Some(other) =
+            filters.values("type").iter().find(|kind| !["custom", "builtin"].contains(&kind.as_str()))
+        {
+            return Err(format!("invalid filter: 'type'='{other}'"));
+        }
+        let dangling = match filters.values("dangling") {
+            [] => None,
+            [value] if matches!(value.as_str(), "true" | "1") => Some(true),
+            [value] if matches!(value.as_str(), "false" | "0") => Some(false),
+            values => return Err(format!("invalid filter: 'dangling'={values:?}")),
+        };
+        let names =
+            filters.values("name").iter().filter_map(|name| regex_lite::Regex::new(name).ok()).collect();
+        Ok(Self { filters, names, dangling })
+    }
+
+    /// Whether a network is meant; `in_use` says whether containers are in one.
+    pub(super) fn fits(&self, record: &NetworkRecord, in_use: impl Fn(&NetworkRecord) -> bool) -> bool {
+        let definition = &record.definition;
+        let any = |name: &str, fits: &dyn Fn(&str) -> bool| {
+            let values = self.filters.values(name);
+            values.is_empty() || values.iter().any(|value| fits(value))
+        };
+        let kind = if record.is_predefined() { "builtin" } else { "custom" };
+        let name = definition.name.as_str();
+        let named = self.filters.values("name");
+        (named.is_empty()
+            || named.iter().any(|part| name.contains(part.as_str()))
+            || self.names.iter().any(|pattern| pattern.is_match(name)))
+            && any("driver", &|driver| driver == definition.driver.name())
+            && any("type", &|wanted| wanted == kind)
+            && any("id", &|part| record.id.as_str().contains(part))
+            && any("scope", &|scope| scope == "local")
+            && self.filters.values("label").iter().all(|label| has_label(&definition.labels, label))
+            && self.dangling.is_none_or(|wanted| {
+                let is_dangling = !record.is_predefined() && !in_use(record);
+                is_dangling == wanted
+            })
+    }
+}
+
+/// The filters of a prune.
+pub(super) struct PruneFilter {
+    filters: Filters,
+    until: Option<Timestamp>,
+}
+
+impl PruneFilter {
+    /// Reads the parameter.
+    ///
+    /// # Errors
+    /// A filter or a value that there is not.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let filters = Filters::parse(text).map_err(|error| format!("invalid filter: {error}"))?;
+        check_names(&filters, &["until", "label", "label!"])?;
+        let until = match filters.values("until") {
+            [] => None,
+            [moment] => {
+                Some(parse_moment(moment).ok_or_else(|| format!("invalid filter: 'until'='{moment}'"))?)
+            }
+            _ => return Err("more than one until filter specified".to_owned()),
+        };
+        Ok(Self { filters, until })
+    }
+
+    /// Whether a network is meant.
+    pub(super) fn fits(&self, record: &NetworkRecord) -> bool {
+        let labels = &record.definition.labels;
+        self.until.is_none_or(|until| record.created < until)
+            && self.filters.values("label").iter().all(|label| has_label(labels, label))
+            && !self.filters.values("label!").iter().any(|label| has_label(labels, label))
+    }
+}
+
+fn check_names(filters: &Filters, known: &[&str]) -> Result<(), String> {
+    match filters.as_map().keys().find(|name| !known.contains(&name.as_str())) {
+        Some(other) => Err(format!("invalid filter '{other}'")),
+        None => Ok(()),
+    }
+}
+
+fn has_label(labels: &BTreeMap<String, String>, wanted: &str) -> bool {
+    match wanted.split_once('=') {
+        Some((key, value)) => labels.get(key).is_some_and(|known| known == value),
+        None => labels.contains_key(wanted),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{NetworkDefinition, NetworkId};
+
+    use super::*;
+
+    fn record(name: &str) -> NetworkRecord {
+        let labels = [("tier".to_owned(), "web".to_owned())].into();
+        let definition = NetworkDefinition { name: name.to_owned(), labels, ..NetworkDefinition::default() };
+        NetworkRecord { id: NetworkId::from_random([0xab; 32]), created: Timestamp::now(), definition }
+    }
+
+    #[test]
+    fn networks_are_chosen_by_what_they_are() {
+        let fits = |text: &str| NetworkFilter::parse(text).expect(text).fits(&record("own-net"), |_| false);
+        for yes in [
+            "",
+            r#"{"name":["n-n"]}"#,
+            r#"{"name":["^own"],"driver":["bridge"]}"#,
+            r#"{"id":["baba"]}"#,
+            r#"{"label":["tier","tier=web"],"scope":["local"]}"#,
+            r#"{"type":["custom"],"dangling":["1"]}"#,
+        ] {
+            assert!(fits(yes), "{yes}");
+        }
+        for no in [
+            r#"{"name":["other"]}"#,
+            r#"{"driver":["brid"]}"#,
+            r#"{"label":["tier="]}"#,
+            r#"{"type":["builtin"]}"#,
+            r#"{"dangling":["false"]}"#,
+            r#"{"scope":["swarm"]}"#,
+        ] {
+            assert!(!fits(no), "{no}");
+        }
+        for bad in [r#"{"foo":["x"]}"#, r#"{"type":["x"]}"#, r#"{"dangling":["x"]}"#, "[", r#"{"name":"x"}"#]
+        {
+            assert!(NetworkFilter::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn predefined_networks_are_never_dangling() {
+        let filter = NetworkFilter::parse(r#"{"dangling":["true"]}"#).expect("a filter");
+        assert!(!filter.fits(&record("bridge"), |_| false));
+        assert!(!filter.fits(&record("own"), |_| true));
+    }
+
+    #[test]
+    fn a_prune_leaves_what_has_the_label() {
+        let fits = |text: &str| PruneFilter::parse(text).expect(text).fits(&record("own"));
+        assert!(fits("") && fits(r#"{"label":["tier"]}"#) && fits(r#"{"label!":["tier=db"]}"#));
+        assert!(!fits(r#"{"label!":["tier"]}"#) && !fits(r#"{"until":["1"]}"#));
+        assert!(PruneFilter::parse(r#"{"dangling":["true"]}"#).is_err());
+    }
+}

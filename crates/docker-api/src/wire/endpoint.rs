@@ -1,0 +1,124 @@
+//! A container's place in one network, as inspect and lists show it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::{Endpoint, Record};
+use serde::Serialize;
+
+use crate::container_settings::IpamConfig;
+use crate::version::{ApiVersion, Ranged, Since};
+
+/// An entry of `NetworkSettings.Networks`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct WireEndpoint<'a> {
+    #[serde(rename = "IPAMConfig")]
+    ipam_config: Option<IpamConfig>,
+    links: Option<&'a [String]>,
+    aliases: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    driver_opts: Since<32, Option<&'a BTreeMap<String, String>>>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    gw_priority: Since<48, i64>,
+    #[serde(rename = "NetworkID", skip_serializing_if = "Ranged::is_absent")]
+    network_id: Since<22, &'a str>,
+    #[serde(rename = "EndpointID")]
+    endpoint_id: &'a str,
+    gateway: String,
+    #[serde(rename = "IPAddress")]
+    ip_address: String,
+    mac_address: String,
+    #[serde(rename = "IPPrefixLen")]
+    ip_prefix_len: u8,
+    #[serde(rename = "IPv6Gateway")]
+    ipv6_gateway: &'static str,
+    #[serde(rename = "GlobalIPv6Address")]
+    global_ipv6_address: &'static str,
+    #[serde(rename = "GlobalIPv6PrefixLen")]
+    global_ipv6_prefix_len: u8,
+    #[serde(rename = "DNSNames", skip_serializing_if = "Ranged::is_absent")]
+    dns_names: Since<44, Option<Vec<String>>>,
+}
+
+/// Which answer shows the endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// Inspect: with the names by which others know the container.
+    Inspected,
+    /// A list.
+    Listed,
+}
+
+/// `NetworkSettings.Networks`: the container's endpoints by the names of their networks.
+pub(crate) fn endpoints<'a>(
+    record: &'a Record,
+    shown: Shown,
+    version: ApiVersion,
+) -> BTreeMap<&'a str, WireEndpoint<'a>> {
+    let endpoints = record.endpoints.iter();
+    endpoints.map(|endpoint| (endpoint.name.as_str(), wire(record, endpoint, shown, version))).collect()
+}
+
+fn wire<'a>(
+    record: &'a Record,
+    endpoint: &'a Endpoint,
+    shown: Shown,
+    version: ApiVersion,
+) -> WireEndpoint<'a> {
+    let attachment = &endpoint.attachment;
+    let lease = endpoint.lease.as_ref().filter(|_| record.is_running());
+    let id = endpoint.id.as_ref().filter(|_| record.is_running());
+    let gateway = lease.and_then(|lease| lease.default_gateway());
+    WireEndpoint {
+        ipam_config: attachment.addresses.as_ref().map(IpamConfig::of),
+        links: attachment.links.as_deref(),
+        aliases: aliases(record, endpoint, version),
+        driver_opts: Ranged::at(version, || attachment.driver_options.as_ref()),
+        gw_priority: Ranged::at(version, || attachment.gateway_priority),
+        network_id: Ranged::at(version, || endpoint.network.as_ref().map_or("", |id| id.as_str())),
+        endpoint_id: id.map_or("", |id| id.as_str()),
+        gateway: gateway.map(|gateway| gateway.to_string()).unwrap_or_default(),
+        ip_address: lease.map(|lease| lease.address.to_string()).unwrap_or_default(),
+        mac_address: lease.map(|lease| lease.mac.to_string()).unwrap_or_default(),
+        ip_prefix_len: lease.map(|lease| lease.prefix_length).unwrap_or_default(),
+        ipv6_gateway: "",
+        global_ipv6_address: "",
+        global_ipv6_prefix_len: 0,
+        dns_names: Ranged::at(version, || {
+            (shown == Shown::Inspected).then(|| dns_names(record, endpoint))?
+        }),
+    }
+}
+
+/// `HostConfig.NetworkMode`.
+pub(crate) fn network_mode(record: &Record, version: ApiVersion) -> String {
+    let host = &record.settings.host;
+    let mode = host.shown.network_mode.clone().unwrap_or_else(|| host.network_mode.to_string());
+    match mode.as_str() {
+        "default" if version.default_network_has_its_name() => "bridge".to_owned(),
+        _ => mode,
+    }
+}
+
+/// The aliases that were asked for; clients of some versions find the short id among them.
+fn aliases(record: &Record, endpoint: &Endpoint, version: ApiVersion) -> Option<Vec<String>> {
+    let mut aliases = endpoint.attachment.aliases.clone();
+    if version.aliases_have_the_short_id() && endpoint.has_names() {
+        aliases.get_or_insert_default().push(record.id.short().to_owned());
+    }
+    aliases
+}
+
+/// The names of the container in the network, once it was there.
+fn dns_names(record: &Record, endpoint: &Endpoint) -> Option<Vec<String>> {
+    if !endpoint.has_names() || endpoint.network.is_none() {
+        return None;
+    }
+    let mut names = vec![record.name.as_str()];
+    names.extend(endpoint.attachment.aliases.iter().flatten().map(String::as_str));
+    names.push(record.id.short());
+    names.push(&record.settings.hostname);
+    let mut seen = BTreeSet::new();
+    names.retain(|name| !name.is_empty() && seen.insert(*name));
+    Some(names.into_iter().map(str::to_owned).collect())
+}

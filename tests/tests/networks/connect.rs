@@ -1,0 +1,153 @@
+//! Containers in several networks: at create, at the start, and while they run.
+
+use berth_tests::wait;
+use serde_json::json;
+
+use super::*;
+
+fn two(engine: &Client) {
+    network(engine, "a", "10.80.0.0/24", json!({}));
+    network(engine, "b", "10.81.0.0/24", json!({}));
+}
+
+#[test]
+fn a_running_container_is_connected_and_disconnected_at_once() {
+    let engine = engine();
+    two(&engine);
+    let container = engine.run(&within("b"));
+    assert_eq!(inside(&engine, &container), "eth0 10.81.0.2/24\ndefault 10.81.0.1 eth0\n");
+    connect(
+        &engine,
+        "a",
+        &container,
+        json!({ "IPAMConfig": { "IPv4Address": "10.80.0.77" }, "Aliases": ["x"] }),
+    );
+    let both = "eth0 10.81.0.2/24\neth1 10.80.0.77/24\ndefault 10.80.0.1 eth1\n";
+    assert_eq!(inside(&engine, &container), both, "the first network by name leads");
+    let shown = endpoint(&engine, &container, "a");
+    assert_eq!(shown["IPAMConfig"], json!({ "IPv4Address": "10.80.0.77" }));
+    assert_eq!((&shown["Gateway"], &shown["Aliases"]), (&json!("10.80.0.1"), &json!(["x"])));
+    let hosts = || engine.exec(&container, &["cat", "/etc/hosts"]).stdout;
+    assert!(hosts().contains("10.80.0.77\t") && hosts().contains("10.81.0.2\t"), "{}", hosts());
+    let body = json!({ "Container": container });
+    let text = engine.post_json("/networks/a/connect", &body).expect(403).text();
+    assert!(text.contains("already exists"), "{text}");
+    disconnect(&engine, "a", &container);
+    assert_eq!(inside(&engine, &container), "eth0 10.81.0.2/24\ndefault 10.81.0.1 eth0\n");
+    assert!(!hosts().contains("10.80.0.77"), "{}", hosts());
+    disconnect(&engine, "b", &container);
+    assert_eq!(inside(&engine, &container), "");
+    connect(&engine, "a", &container, json!({}));
+    assert_eq!(inside(&engine, &container), "eth0 10.80.0.2/24\ndefault 10.80.0.1 eth0\n");
+    let text = engine.post_json("/networks/b/disconnect", &body).expect(400).text();
+    assert!(text.contains("not connected"), "{text}");
+}
+
+#[test]
+fn a_container_starts_in_all_its_networks_again() {
+    let engine = engine();
+    two(&engine);
+    let endpoints =
+        json!({ "a": { "GwPriority": 1 }, "b": { "IPAMConfig": { "IPv4Address": "10.81.0.9" } } });
+    let body = merged(within("b"), json!({ "NetworkingConfig": { "EndpointsConfig": endpoints } }));
+    let container = engine.create(&body);
+    assert_eq!(endpoint(&engine, &container, "b")["IPAddress"], "");
+    let both = "eth0 10.80.0.2/24\neth1 10.81.0.9/24\ndefault 10.80.0.1 eth0\n";
+    for _ in 0..2 {
+        engine.start(&container);
+        assert_eq!(inside(&engine, &container), both);
+        let _ = engine.post(&format!("/containers/{container}/stop?t=0")).expect(204);
+    }
+    disconnect(&engine, "a", &container);
+    connect(&engine, "bridge", &container, json!({}));
+    engine.start(&container);
+    let shown = engine.inspect(&container)["NetworkSettings"]["Networks"].clone();
+    assert_eq!(shown.as_object().expect("networks").keys().collect::<Vec<_>>(), ["b", "bridge"]);
+    let old = at(&engine, "1.20").inspect(&container)["NetworkSettings"].clone();
+    assert_eq!((&old["IPAddress"], &old["Gateway"]), (&json!("10.81.0.9"), &json!("10.81.0.1")));
+    assert!(old.get("Networks").is_none(), "{old}");
+    let _ = at(&engine, "1.43").post_json("/containers/create", &body).expect(400);
+}
+
+#[test]
+fn a_connect_that_fails_changes_nothing() {
+    let engine = engine();
+    two(&engine);
+    let container = engine.run(&within("a"));
+    let before = engine.inspect(&container)["NetworkSettings"].clone();
+    let try_connect = |network: &str, settings: serde_json::Value, status| {
+        let body = json!({ "Container": container, "EndpointConfig": settings });
+        engine.post_json(&format!("/networks/{network}/connect"), &body).expect(status).text()
+    };
+    for (network, settings, status, word) in [
+        ("b", json!({ "IPAMConfig": { "IPv4Address": "10.81.0.1" } }), 403, "Address already in use"),
+        ("b", json!({ "IPAMConfig": { "IPv4Address": "10.99.0.1" } }), 400, "subnet"),
+        ("b", json!({ "IPAMConfig": { "IPv4Address": "foo" } }), 400, "foo"),
+        ("b", json!({ "DriverOpts": { "com.docker.network.endpoint.sysctls": "x=1" } }), 400, "sysctl"),
+        (
+            "b",
+            json!({ "DriverOpts": { "com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.nosuch=1" } }),
+            500,
+            "nosuch",
+        ),
+        ("bridge", json!({ "Aliases": ["x"] }), 400, "alias"),
+        ("host", json!({}), 400, "host"),
+        ("none", json!({}), 400, "none"),
+        ("nosuch", json!({}), 404, "nosuch"),
+    ] {
+        let text = try_connect(network, settings, status);
+        assert!(text.contains(word), "{network}: {text}");
+    }
+    assert_eq!(engine.inspect(&container)["NetworkSettings"], before);
+    assert_eq!(shown(&engine, "b")["Containers"], json!({}));
+    assert_eq!(inside(&engine, &container), "eth0 10.80.0.2/24\ndefault 10.80.0.1 eth0\n");
+    connect(&engine, "b", &container, json!({}));
+    assert_eq!(address(&engine, &container, "b"), Ipv4Addr::new(10, 81, 0, 2));
+}
+
+#[test]
+fn interfaces_have_the_names_addresses_and_settings_that_are_asked_for() {
+    let engine = engine();
+    two(&engine);
+    let options = json!({ "com.docker.network.endpoint.ifname": "wan7",
+                          "com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.log_martians=1" });
+    let settings = json!({ "DriverOpts": options, "MacAddress": "02:42:ac:01:02:03",
+                           "IPAMConfig": { "LinkLocalIPs": ["169.254.34.68"] } });
+    let body = merged(within("a"), json!({ "NetworkingConfig": { "EndpointsConfig": { "a": settings } } }));
+    let container = engine.run(&body);
+    let seen = inside(&engine, &container);
+    assert!(seen.contains("wan7 10.80.0.2/24") && seen.contains("wan7 169.254.34.68/16"), "{seen}");
+    let read = |path: &str| engine.exec(&container, &["cat", path]).stdout;
+    assert_eq!(read("/proc/sys/net/ipv4/conf/wan7/log_martians"), "1\n");
+    assert_eq!(read("/sys/class/net/wan7/address"), "02:42:ac:01:02:03\n");
+}
+
+#[test]
+fn events_tell_who_comes_and_goes() {
+    let engine = engine();
+    let id = network(&engine, "a", "10.80.0.0/24", json!({}));
+    let container = engine.run(&within("a"));
+    let _ = engine.post(&format!("/containers/{container}/kill")).expect(204);
+    wait::until("it is off", || (shown(&engine, "a")["Containers"] == json!({})).then_some(()));
+    let _ = engine.delete("/networks/a").expect(204);
+    let listen = |client: &Client| {
+        let until =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("now").as_secs();
+        let query = berth_tests::query(&[
+            ("since", "1"),
+            ("until", &until.to_string()),
+            ("filters", r#"{"type":["network"]}"#),
+        ]);
+        client.get(&format!("/events{query}")).expect(200).text()
+    };
+    let events: Vec<serde_json::Value> =
+        listen(&engine).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let actions: Vec<_> = events.iter().map(|event| event["Action"].as_str().expect("an action")).collect();
+    assert_eq!(actions, ["create", "connect", "disconnect", "destroy"]);
+    for event in &events {
+        assert_eq!((&event["Actor"]["ID"], &event["scope"]), (&json!(id), &json!("local")));
+        assert_eq!(event["Actor"]["Attributes"]["type"], "bridge");
+    }
+    assert_eq!(events[1]["Actor"]["Attributes"]["container"], container);
+    assert_eq!(listen(&at(&engine, "1.20")), "");
+}

@@ -1,0 +1,60 @@
+//! What reaches what: within a network, between networks, from outside, and by published ports.
+
+use berth_tests::other_host::{OtherHost, Servers, ask};
+use serde_json::json;
+
+use super::*;
+
+/// A container that publishes port 80 at 18080.
+fn publishing(network: &str) -> Value {
+    merged(
+        within(network),
+        json!({ "HostConfig": { "PortBindings": { "80/tcp": [{ "HostPort": "18080" }] } } }),
+    )
+}
+
+#[test]
+fn networks_are_apart_and_published_ports_reach_over() {
+    let engine = engine();
+    let outside = OtherHost::beside(&engine.daemon);
+    network(&engine, "a", "10.80.0.0/24", json!({}));
+    network(&engine, "b", "10.81.0.0/24", json!({}));
+    let web = engine.run(&publishing("a"));
+    let (beside, other) = (engine.run(&within("a")), engine.run(&within("b")));
+    let _servers = Servers::start(engine.pid(&web), 80, "web");
+    let at = address(&engine, &web, "a");
+    let reach = |container: &str, at: Ipv4Addr, port| ask(engine.pid(container), (at, port)).is_ok();
+    assert!(reach(&beside, at, 80), "within the network");
+    assert!(!reach(&other, at, 80), "from another network");
+    assert!(reach(&other, OtherHost::ENGINE, 18080), "by the published port");
+    assert_eq!(
+        ask(outside.pid(), (OtherHost::ENGINE, 18080)).ok(),
+        Some(format!("web {}", OtherHost::ADDRESS))
+    );
+    // The port follows the network that gives the default route.
+    connect(&engine, "b", &web, json!({ "GwPriority": 5 }));
+    assert!(ask(outside.pid(), (OtherHost::ENGINE, 18080)).is_ok(), "after the change of the gateway");
+    disconnect(&engine, "a", &web);
+    assert!(ask(outside.pid(), (OtherHost::ENGINE, 18080)).is_ok(), "in the other network alone");
+    disconnect(&engine, "b", &web);
+    assert!(ask(outside.pid(), (OtherHost::ENGINE, 18080)).is_err(), "in no network");
+    connect(&engine, "a", &web, json!({}));
+    assert!(ask(outside.pid(), (OtherHost::ENGINE, 18080)).is_ok(), "again");
+}
+
+#[test]
+fn an_internal_network_leads_nowhere() {
+    let engine = engine();
+    let outside = OtherHost::beside(&engine.daemon);
+    let _served = Servers::start(outside.pid(), 80, "outside");
+    network(&engine, "closed", "10.82.0.0/24", json!({ "Internal": true }));
+    let (one, web) = (engine.run(&within("closed")), engine.run(&publishing("closed")));
+    let _servers = Servers::start(engine.pid(&web), 80, "web");
+    assert!(ask(engine.pid(&one), (address(&engine, &web, "closed"), 80)).is_ok());
+    assert_eq!(inside(&engine, &one), "eth0 10.82.0.2/24\n", "no default route");
+    assert_eq!(endpoint(&engine, &one, "closed")["Gateway"], "");
+    assert!(ask(outside.pid(), (OtherHost::ENGINE, 18080)).is_err(), "no port is published");
+    assert!(ask(engine.pid(&one), (OtherHost::ADDRESS, 80)).is_err());
+    connect(&engine, "bridge", &one, json!({}));
+    assert!(ask(engine.pid(&one), (OtherHost::ADDRESS, 80)).is_ok(), "another network leads out");
+}
