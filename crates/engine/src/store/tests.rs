@@ -187,7 +187,7 @@ fn a_database_of_a_later_version_is_refused_and_left_alone() {
     directory.sql("PRAGMA user_version = 7;");
     let refused = Database::open(&directory.database(), Faults::None).err().expect("a refusal").to_string();
     assert!(
-        refused.ends_with("has version 7 and was written by a later berth: this one knows version 1"),
+        refused.ends_with("has version 7 and was written by a later berth: this one knows version 2"),
         "{refused}"
     );
     assert_eq!(directory.text("PRAGMA user_version"), "7");
