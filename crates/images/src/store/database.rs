@@ -89,10 +89,21 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
         return Err(failed()(rusqlite::Error::InvalidParameterName(message)));
     }
     connection.execute_batch(BLOBS_GO).map_err(failed())?;
+    take_former_marks(&connection).map_err(failed())?;
     connection.execute_batch(FOREIGN).map_err(failed())?;
     connection.execute_batch(LEAVING).map_err(failed())?;
     super::keep_log(&connection, path, LOG_ROOM).map_err(failed())?;
     Ok(connection)
+}
+
+/// Keeps the marks of an earlier release, which knew only those of images that a registry sent.
+fn take_former_marks(connection: &Connection) -> rusqlite::Result<()> {
+    if connection.table_exists(None, "pulled")? && !connection.table_exists(None, "foreign_images")? {
+        connection.execute_batch(
+            "DROP TRIGGER IF EXISTS pulled_go; ALTER TABLE pulled RENAME TO foreign_images;",
+        )?;
+    }
+    Ok(())
 }
 
 /// Makes changes that are on disk when this returns, and with them all made before.
@@ -220,5 +231,43 @@ impl FromSql for Stored {
 impl ToSql for Stored {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(ValueRef::Blob(self.0.as_bytes())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_of_an_earlier_release_are_kept() {
+        let directory = std::env::temp_dir().join(format!("berth-former-marks-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).expect("a directory");
+        let path = directory.join("images.db");
+        let id = Digest::from_bytes([7; 32]);
+        let former = open(&path).expect("a database");
+        former
+            .execute_batch(
+                "DROP TABLE foreign_images; DROP TRIGGER foreign_images_go;
+                 CREATE TABLE pulled (image BLOB PRIMARY KEY) WITHOUT ROWID;
+                 CREATE TRIGGER pulled_go AFTER DELETE ON images
+                     BEGIN DELETE FROM pulled WHERE image = OLD.id; END;",
+            )
+            .expect("the tables of then");
+        former
+            .execute("INSERT INTO images VALUES (?1, ?1, NULL, NULL, 0, 0, 0, 0, NULL, 1)", [Stored(id)])
+            .expect("an image");
+        former.execute("INSERT INTO pulled VALUES (?)", [Stored(id)]).expect("its mark");
+        drop(former);
+        let marked = |connection: &Connection| -> i64 {
+            connection
+                .query_row("SELECT COUNT(*) FROM foreign_images", [], |row| row.get(0))
+                .expect("a count")
+        };
+        let connection = open(&path).expect("the same database");
+        assert_eq!(marked(&connection), 1);
+        connection.execute("DELETE FROM images", []).expect("no image");
+        assert_eq!(marked(&connection), 0, "a mark goes with its image");
+        assert_eq!(marked(&open(&path).expect("once more")), 0);
+        std::fs::remove_dir_all(&directory).expect("removed");
     }
 }
