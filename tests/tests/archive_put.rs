@@ -243,3 +243,25 @@ fn a_client_that_nobody_waits_for_may_take_its_time() {
     assert_eq!(slow.read_head().expect("an answer").status, 200);
     assert_eq!(file(&engine, &id, "/tmp/rest"), Some("2".repeat(5_000)));
 }
+
+#[test]
+fn a_small_mount_takes_what_it_has_room_for_again_and_again() {
+    let engine = Engine::start();
+    let id = up(&engine, "true", json!({ "HostConfig": { "Tmpfs": { "/small": "size=1m" } } }));
+    let content = "x".repeat(900_000);
+    let archive = tarball::of(&[("f", &content)]);
+    for round in 0..3 {
+        assert_eq!(put(&engine, &id, &[("path", "/small")], &archive).status(), 200, "round {round}");
+    }
+    assert_eq!(file(&engine, &id, "/small/f").map(|text| text.len()), Some(content.len()));
+    let refused = put(&engine, &id, &[("path", "/small")], &tarball::of(&[("g", &content)])).expect(500);
+    assert!(refused.text().contains("as much as is free"), "{}", refused.text());
+    let larger = tarball::of(&[("f", &"y".repeat(1_100_000))]);
+    assert_eq!(put(&engine, &id, &[("path", "/small")], &larger).status(), 500);
+    assert_eq!(
+        file(&engine, &id, "/small/f").as_deref(),
+        Some(content.as_str()),
+        "a refused file replaces nothing"
+    );
+    engine.remove(&id);
+}

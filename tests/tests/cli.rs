@@ -264,7 +264,8 @@ fn events_are_shown_as_they_happen() {
         let _ = docker.ok(&["run", "--rm", "--name", "watched", "busybox", "true"]);
         std::thread::sleep(std::time::Duration::from_millis(300));
         let pid = rustix::process::Pid::from_child(&watching);
-        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("the client to interrupt");
+        // Not INT: who runs the tests in the background has that ignored, and the client inherits it.
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the client to end");
         let seen = docker.finish(watching, &arguments).stdout;
         for action in ["create", "start", "die", "destroy"] {
             assert!(seen.contains(action), "{action} in {seen:?}");
@@ -334,7 +335,8 @@ fn ctrl_c_ends_an_attached_container_that_listens() {
             docker.run(&["logs", "interrupted"]).stdout.contains("ready").then_some(())
         });
         let pid = rustix::process::Pid::from_child(&client);
-        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("the client to interrupt");
+        // Not INT: who runs the tests in the background has that ignored, and the client inherits it.
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the client to end");
         let finished = docker.finish(client, &arguments);
         assert!(finished.stdout.contains("bye"), "{finished:?}");
         assert_eq!(finished.code, 3, "{finished:?}");

@@ -138,6 +138,8 @@ fn of_registries() {
     assert_eq!(heard(&mut listener), [pair("pull", &format!("{name}:v1"))]);
     let _ = pull(&engine, &format!("{name}@{digest}"), "", &[]).succeeded();
     assert_eq!(heard(&mut listener), [pair("pull", &format!("{name}@{digest}"))]);
+    let _ = pull(&engine, &name, "", &[]).succeeded();
+    assert_eq!(heard(&mut listener), [pair("pull", &name)], "of all tags");
     let _ = pull(&engine, &name, "nosuch", &[]).failure();
     let _ = push(&engine, &format!("{name}/nosuch"), "v1", None).failure();
     assert_eq!(heard(&mut listener), [], "of what fails");

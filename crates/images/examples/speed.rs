@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use berth_images::paths::{self, Placement, Purpose, View, ViewRequest};
-use berth_images::{ImportOptions, ListFilter, NewImage, Overwrite, Store, export};
+use berth_images::{ImportOptions, ListFilter, NewImage, Origin, Overwrite, Store, export};
 use model::ImageReference;
 
 type Failure = Box<dyn std::error::Error>;
@@ -68,7 +68,13 @@ fn list(store: &Store) -> Result<(), Failure> {
         let config = format!(
             "{{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{{\"Env\":[\"N={number}\"]}},\"rootfs\":{{\"type\":\"layers\"}}}}"
         );
-        let new = NewImage { config: config.as_bytes(), layers: &[], parent: None, legacy: None };
+        let new = NewImage {
+            config: config.as_bytes(),
+            layers: &[],
+            parent: None,
+            legacy: None,
+            origin: Origin::Here,
+        };
         let image = store.add_image(&new)?;
         store.tag(
             &image.id,

@@ -7,7 +7,7 @@ use model::{ImageReference, Timestamp};
 use crate::Error;
 use crate::document::{Config, History, ImageConfig, RootFs};
 use crate::import::{architecture, serialise};
-use crate::store::{Image, Naming, NewImage, Store};
+use crate::store::{Image, Naming, NewImage, Origin, Store};
 
 /// What to commit, and how.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Store {
         };
         let config = serialise(&document)?;
         let parent = Some(request.parent.id);
-        let new = NewImage { config: &config, layers: &layers, parent, legacy: None };
+        let new = NewImage { config: &config, layers: &layers, parent, legacy: None, origin: Origin::Here };
         let names: Vec<_> = request.reference.into_iter().map(Naming::Tag).collect();
         Ok(self.publish(&new, &names)?.image)
     }

@@ -6,7 +6,7 @@ use model::{ImageReference, Timestamp};
 
 use crate::Error;
 use crate::document::{Config, History, ImageConfig, RootFs};
-use crate::store::{Image, Naming, NewImage, Store};
+use crate::store::{Image, Naming, NewImage, Origin, Store};
 
 /// The architecture's name as image configs have it (GOARCH of the OCI image specification).
 #[must_use]
@@ -64,7 +64,8 @@ impl Store {
         };
         let config = serialise(&document)?;
         let layers = [layer];
-        let new = NewImage { config: &config, layers: &layers, parent: None, legacy: None };
+        let new =
+            NewImage { config: &config, layers: &layers, parent: None, legacy: None, origin: Origin::Here };
         let names: Vec<_> = options.reference.iter().map(Naming::Tag).collect();
         Ok(self.publish(&new, &names)?.image)
     }

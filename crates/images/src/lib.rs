@@ -49,7 +49,8 @@ pub use merged::is_occupied;
 pub use remove::{Removal, RemoveOptions};
 pub use save::SavedImages;
 pub use store::{
-    AdoptedLayer, Image, Layer, LayerBlob, Naming, NewImage, Published, Store, TagPolicy, digest_of, keep_log,
+    AdoptedLayer, Image, Layer, LayerBlob, Naming, NewImage, Origin, Published, Store, TagPolicy, digest_of,
+    keep_log,
 };
 pub use tar::ArchiveError;
 pub use tree::Accounts as HostAccounts;

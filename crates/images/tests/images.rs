@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use berth_images::{
-    Error, Image, ImageUse, ImageUsers, ImportOptions, Layer, ListFilter, NewImage, Removal, RemoveOptions,
-    Store, UseKind,
+    Error, Image, ImageUse, ImageUsers, ImportOptions, Layer, ListFilter, NewImage, Origin, Removal,
+    RemoveOptions, Store, UseKind,
 };
 use model::{ContainerId, ImageReference};
 use support::{Archive, Scratch};
@@ -56,7 +56,13 @@ impl Fixture {
             ..berth_images::document::History::default()
         });
         let document = serde_json::to_vec(&config).expect("JSON");
-        let new = NewImage { config: &document, layers: &layers, parent: Some(parent.id), legacy: None };
+        let new = NewImage {
+            config: &document,
+            layers: &layers,
+            parent: Some(parent.id),
+            legacy: None,
+            origin: Origin::Here,
+        };
         self.store.add_image(&new).expect("an image")
     }
 
@@ -281,9 +287,10 @@ fn an_unknown_parent_or_wrong_layers_are_refused() {
     let fixture = Fixture::new();
     let image = fixture.import(None, b"1");
     let document = serde_json::to_vec(&image.config).expect("JSON");
-    let new = NewImage { config: &document, layers: &[], parent: None, legacy: None };
+    let new = NewImage { config: &document, layers: &[], parent: None, legacy: None, origin: Origin::Here };
     assert!(matches!(fixture.store.add_image(&new), Err(Error::Inconsistent(_))));
-    let new = NewImage { config: b"{\"rootfs\":7}", layers: &[], parent: None, legacy: None };
+    let new =
+        NewImage { config: b"{\"rootfs\":7}", layers: &[], parent: None, legacy: None, origin: Origin::Here };
     assert!(matches!(fixture.store.add_image(&new), Err(Error::Document { .. })));
 }
 
@@ -292,7 +299,8 @@ fn ten_thousand_layers_are_refused() {
     let fixture = Fixture::new();
     let diff_ids = vec![format!("\"sha256:{}\"", "0".repeat(64)); 10_000].join(",");
     let config = format!("{{\"rootfs\":{{\"type\":\"layers\",\"diff_ids\":[{diff_ids}]}}}}");
-    let new = NewImage { config: config.as_bytes(), layers: &[], parent: None, legacy: None };
+    let new =
+        NewImage { config: config.as_bytes(), layers: &[], parent: None, legacy: None, origin: Origin::Here };
     let error = fixture.store.add_image(&new).expect_err("too many").to_string();
     assert_eq!(error, "the image has more than 500 layers");
 }

@@ -1,7 +1,7 @@
 //! Makes an image of what a step has done, and names the last one.
 
 use images::document::{Config, History, ImageConfig, RootFs, StringOrList};
-use images::{Layer, NewImage, architecture};
+use images::{Layer, NewImage, Origin, architecture};
 use model::{ContainerId, Timestamp};
 
 use super::Build;
@@ -85,7 +85,13 @@ impl Build<'_> {
             },
         };
         let document = serde_json::to_vec(&config)?;
-        let new = NewImage { config: &document, layers: &stage.layers, parent: stage.image, legacy: None };
+        let new = NewImage {
+            config: &document,
+            layers: &stage.layers,
+            parent: stage.image,
+            legacy: None,
+            origin: Origin::Here,
+        };
         let image = store.add_image(&new)?;
         stage.recipe = Some(Recipe { document, parent: stage.image });
         stage.image = Some(image.id);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use images::document::{Config, History};
-use images::{Image, Layer, Naming, NewImage, Store};
+use images::{Image, Layer, Naming, NewImage, Origin, Store};
 use model::{Digest, ImageReference};
 
 use crate::dockerfile::{DockerfileError, Substituted, Variables};
@@ -90,7 +90,13 @@ impl Stage {
     /// [`BuildError::Images`] when the names cannot be recorded.
     pub(super) fn name(&self, store: &Store, names: &[ImageReference]) -> Result<(), BuildError> {
         if let (Some(Recipe { document, parent }), false) = (&self.recipe, names.is_empty()) {
-            let new = NewImage { config: document, layers: &self.layers, parent: *parent, legacy: None };
+            let new = NewImage {
+                config: document,
+                layers: &self.layers,
+                parent: *parent,
+                legacy: None,
+                origin: Origin::Here,
+            };
             let names: Vec<_> = names.iter().map(Naming::Tag).collect();
             drop(store.publish(&new, &names)?);
         } else if let Some(image) = self.image {

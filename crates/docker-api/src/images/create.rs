@@ -34,10 +34,9 @@ async fn pull(call: Call<'_>, reference: ImageReference) -> Handled {
     let work = move |progress: &dyn Progress, cancellation: &Cancellation| {
         let (store, credentials) = (engine.images.store(), credentials.as_ref());
         let request = PullRequest { store, reference: &reference, credentials };
-        let pulled = client.pull(&request, progress, cancellation);
-        for image in pulled.map_err(|error| registry_failure(&error))? {
-            engine.events.emit_image("pull", &image.reference.to_string());
-        }
+        client.pull(&request, progress, cancellation).map_err(|error| registry_failure(&error))?;
+        // One event for what was asked for, also when that was all tags.
+        engine.events.emit_image("pull", &reference.to_string());
         Ok(())
     };
     answer_with_messages(call.exchange, work).await

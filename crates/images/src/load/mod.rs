@@ -13,7 +13,7 @@ use std::io::Read;
 
 use model::{Digest, ImageReference};
 
-use crate::store::{Image, Layer, NewImage, Store, digest_of};
+use crate::store::{Image, Layer, NewImage, Origin, Store, digest_of};
 use crate::{Error, Inconsistency};
 use tarball::Tarball;
 
@@ -118,16 +118,13 @@ impl Loading<'_> {
             None => (document, parent),
         };
         let parent = parent.filter(|parent| self.store.index().images.contains_key(parent));
-        let new = NewImage { config: document, layers, parent, legacy: None };
+        let new = NewImage { config: document, layers, parent, legacy: None, origin: Origin::Elsewhere };
         self.add(&new, digest_of(document)).map(|image| image.id)
     }
 
     /// Makes an image unless it is there, and remembers that it was made here.
     fn add(&mut self, image: &NewImage<'_>, id: Digest) -> Result<Image, Error> {
         let known = self.store.index().images.contains_key(&id);
-        if !known {
-            self.store.note_foreign(id)?;
-        }
         let image = self.store.add_image(image)?;
         if !known {
             self.made.push(image.id);

@@ -7,7 +7,7 @@ use model::{Digest, ImageReference};
 use super::{Loading, Named};
 use crate::document::{History, ImageConfig, RootFs};
 use crate::import::serialise;
-use crate::store::{Image, Layer, NewImage, digest_of};
+use crate::store::{Image, Layer, NewImage, Origin, digest_of};
 use crate::v1::{EMPTY_TAR, V1Image, unspliced};
 use crate::{Error, Inconsistency, architecture, store::parse_document as parse};
 
@@ -179,7 +179,10 @@ impl Loading<'_> {
             layers.push(layer.ok_or_else(|| Inconsistency::MissingMember(format!("layer {diff_id}")))?);
         }
         let parent = below.image.map(|image| image.id);
-        let image = self.add(&NewImage { config: document, layers: &layers, parent, legacy: None }, id)?;
+        let image = self.add(
+            &NewImage { config: document, layers: &layers, parent, legacy: None, origin: Origin::Elsewhere },
+            id,
+        )?;
         Ok(Built { image: Some(image), layers })
     }
 
@@ -236,7 +239,13 @@ impl Loading<'_> {
         };
         let document = serialise(&document)?;
         let parent = below.image.map(|image| image.id);
-        let new = NewImage { config: &document, layers: &layers, parent, legacy: Some((id, &json)) };
+        let new = NewImage {
+            config: &document,
+            layers: &layers,
+            parent,
+            legacy: Some((id, &json)),
+            origin: Origin::Elsewhere,
+        };
         let image = self.add(&new, id)?;
         Ok(Built { image: Some(image), layers })
     }

@@ -5,9 +5,9 @@ use serde_json::json;
 use ureq::http::{Method, StatusCode};
 use url::Url;
 
+use super::api_root::{self, ApiRoot};
 use super::auth::Credentials;
 use super::challenge::Challenge;
-use super::endpoint::{self, Endpoint};
 use super::error::RegistryError;
 use super::host::{self, HUB_INDEX_ADDRESS, is_hub};
 use super::proof::{Scope, basic};
@@ -71,11 +71,11 @@ fn check_registry(
     host: Option<&str>,
     credentials: &Credentials,
 ) -> Result<String, RegistryError> {
-    let endpoint = endpoint::registry(transport, host)?.connect(transport)?;
-    let url = endpoint.url("");
+    let api_root = api_root::registry(transport, host)?.connect(transport)?;
+    let url = api_root.url("");
     let mut failures = Vec::new();
-    for challenge in &endpoint.challenges {
-        match prove(transport, &endpoint, challenge, credentials)? {
+    for challenge in &api_root.challenges {
+        match prove(transport, &api_root, challenge, credentials)? {
             Ok(()) => return Ok(SUCCEEDED.to_owned()),
             Err(failure) => failures.push(failure),
         }
@@ -88,11 +88,11 @@ fn check_registry(
 /// Answers one challenge; the inner error tells why the registry is not convinced.
 fn prove(
     transport: &Transport,
-    endpoint: &Endpoint,
+    api_root: &ApiRoot,
     challenge: &Challenge,
     credentials: &Credentials,
 ) -> Result<Result<(), String>, RegistryError> {
-    let url = endpoint.url("");
+    let url = api_root.url("");
     let mut request = Request::new(Method::GET, url.clone());
     let attempt = match challenge {
         Challenge::Basic { realm } => {
@@ -105,7 +105,7 @@ fn prove(
             }
             let scope = Scope(Vec::new());
             let wanted = Wanted { realm, service: service.as_deref(), scope: &scope };
-            match token::fetch(transport, endpoint, &wanted, Some(credentials)) {
+            match token::fetch(transport, api_root, &wanted, Some(credentials)) {
                 Ok(token) => request.authorization = Some(format!("Bearer {}", token.value)),
                 Err(RegistryError::Unauthorized { reason }) => {
                     return Ok(Err(format!("token auth attempt to {realm} failed: {reason}")));

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   Client ─ pull, push, search, check_credentials
-//!     ├─ endpoint   where the registry answers: mirrors, https, plain http
+//!     ├─ api_root   where the registry answers: mirrors, https, plain http
 //!     ├─ session    who asks: Basic, bearer tokens; what may pass is tried again
 //!     ├─ transport  one request: connection pools, proxies, TLS, redirects, cancellation
 //!     ├─ manifest   what an image consists of
@@ -12,12 +12,12 @@
 //! Everything is synchronous; long work reports to a [`Progress`] and stops by a
 //! [`Cancellation`]. Nothing that a registry says is believed: every digest and size is checked.
 
+mod api_root;
 pub mod auth;
 mod cancellation;
 mod challenge;
 mod client;
 mod download;
-mod endpoint;
 mod error;
 mod forward;
 mod host;

@@ -7,9 +7,9 @@ use std::time::Instant;
 use ureq::http::{Method, StatusCode, header};
 use url::Url;
 
+use super::api_root::ApiRoot;
 use super::auth::Credentials;
 use super::challenge::Challenge;
-use super::endpoint::Endpoint;
 use super::error::RegistryError;
 use super::proof::{Scope, basic, explanation};
 use super::retry::{Attempts, asked_pause, is_transient};
@@ -19,7 +19,7 @@ use super::transport::{Answer, Request, Transport, shown};
 /// Talks to one repository.
 pub(super) struct Session<'a> {
     transport: &'a Transport,
-    endpoint: Endpoint,
+    api_root: ApiRoot,
     path: String,
     credentials: Option<&'a Credentials>,
     state: Mutex<State>,
@@ -33,13 +33,13 @@ struct State {
 impl<'a> Session<'a> {
     pub(super) fn new(
         transport: &'a Transport,
-        endpoint: Endpoint,
+        api_root: ApiRoot,
         path: impl Into<String>,
         credentials: Option<&'a Credentials>,
     ) -> Self {
-        let state = State { challenges: endpoint.challenges.clone(), tokens: HashMap::new() };
+        let state = State { challenges: api_root.challenges.clone(), tokens: HashMap::new() };
         let credentials = credentials.filter(|credentials| !credentials.is_anonymous());
-        Self { transport, endpoint, path: path.into(), credentials, state: Mutex::new(state) }
+        Self { transport, api_root, path: path.into(), credentials, state: Mutex::new(state) }
     }
 
     pub(super) const fn transport(&self) -> &Transport {
@@ -53,12 +53,12 @@ impl<'a> Session<'a> {
 
     /// The registry's host.
     pub(super) fn registry(&self) -> &str {
-        &self.endpoint.registry
+        &self.api_root.registry
     }
 
     /// A URL beneath `/v2/<repository>/`.
     pub(super) fn url(&self, rest: &str) -> Url {
-        self.endpoint.url(&format!("{}/{rest}", self.path))
+        self.api_root.url(&format!("{}/{rest}", self.path))
     }
 
     /// Sends a request that can be sent again; any answer but "not you" and "not now" is returned.
@@ -116,7 +116,7 @@ impl<'a> Session<'a> {
 
     /// Adds to a request what proves who asks; gives that too.
     fn prove(&self, scope: &Scope, request: &mut Request<'_>) -> Result<Option<String>, RegistryError> {
-        if self.endpoint.is_at(&request.url) {
+        if self.api_root.is_at(&request.url) {
             request.authorization = self.authorization(scope)?;
         }
         Ok(request.authorization.clone())
@@ -143,7 +143,7 @@ impl<'a> Session<'a> {
                         return Ok(Some(format!("Bearer {}", token.value)));
                     }
                     let wanted = token::Wanted { realm, service: service.as_deref(), scope };
-                    let token = token::fetch(self.transport, &self.endpoint, &wanted, self.credentials)?;
+                    let token = token::fetch(self.transport, &self.api_root, &wanted, self.credentials)?;
                     let header = format!("Bearer {}", token.value);
                     state.tokens.insert(scope.clone(), token);
                     return Ok(Some(header));
@@ -187,7 +187,7 @@ impl<'a> Session<'a> {
         };
         let message = explanation(answer);
         let message = if message.is_empty() { "unauthorized".to_owned() } else { message };
-        RegistryError::Unauthorized { reason: format!("{message}: {who} at {}", self.endpoint.registry) }
+        RegistryError::Unauthorized { reason: format!("{message}: {who} at {}", self.api_root.registry) }
     }
 }
 

@@ -7,8 +7,8 @@ use ureq::http::{Method, StatusCode, header};
 use url::Url;
 use url::form_urlencoded::Serializer;
 
+use super::api_root::ApiRoot;
 use super::auth::Credentials;
-use super::endpoint::Endpoint;
 use super::error::RegistryError;
 use super::loose;
 use super::proof::{Scope, basic, explanation};
@@ -52,14 +52,14 @@ struct WireToken {
 /// [`RegistryError::TokenService`].
 pub(super) fn fetch(
     transport: &Transport,
-    endpoint: &Endpoint,
+    api_root: &ApiRoot,
     wanted: &Wanted<'_>,
     credentials: Option<&Credentials>,
 ) -> Result<Token, RegistryError> {
     let failed = |reason: String| RegistryError::TokenService { realm: wanted.realm.to_owned(), reason };
     let realm = Url::parse(wanted.realm).map_err(|error| failed(error.to_string()))?;
     let secret = credentials.is_some();
-    if realm.scheme() != "https" && endpoint.is_https() && secret {
+    if realm.scheme() != "https" && api_root.is_https() && secret {
         return Err(failed("it is not reached by https, so it gets no credentials".to_owned()));
     }
     let answer = ask(transport, &realm, wanted, credentials)?;

@@ -5,8 +5,6 @@ use std::collections::HashSet;
 use model::Digest;
 
 use super::Store;
-use super::database::Stored;
-use crate::Error;
 
 impl Store {
     /// The images whose parent is `parent`, or that have none, the one made last being the last.
@@ -23,23 +21,6 @@ impl Store {
         let mut children: Vec<_> = own.map(|image| (image.sequence, image.id)).collect();
         children.sort_unstable();
         children.into_iter().map(|(_, id)| id).collect()
-    }
-
-    /// Notes, before an image with this id is made, that its configuration was written elsewhere. One that is there
-    /// already stays what it was.
-    ///
-    /// # Errors
-    /// `Internal` when the database fails.
-    pub(crate) fn note_foreign(&self, id: Digest) -> Result<(), Error> {
-        let database = self.shared.database();
-        if self.index().images.contains_key(&id) {
-            return Ok(());
-        }
-        database
-            .execute("INSERT OR IGNORE INTO foreign_images (image) VALUES (?)", [Stored(id)])
-            .map_err(Error::database("note where an image is from"))?;
-        self.shared.index_mut().foreign.insert(id);
-        Ok(())
     }
 
     /// An image with all that were built upon it here, and upon those.

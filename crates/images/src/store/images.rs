@@ -35,6 +35,15 @@ pub struct Image {
     pub(crate) layers: Box<[LayerKey]>,
 }
 
+/// Where an image's config was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// By this engine.
+    Here,
+    /// By a registry or in a tarball: what it says of its making proves nothing.
+    Elsewhere,
+}
+
 /// An image to be made.
 #[derive(Debug)]
 pub struct NewImage<'a> {
@@ -46,6 +55,8 @@ pub struct NewImage<'a> {
     pub parent: Option<Digest>,
     /// The id and the `json` member of an image in the old format, whose id is no digest.
     pub legacy: Option<(Digest, &'a [u8])>,
+    /// Where its config was written. An image that is there already stays what it was.
+    pub origin: Origin,
 }
 
 /// An image that was published.
@@ -118,6 +129,9 @@ impl Store {
         };
         written.map_err(Error::database("record an image"))?;
         let mut index = self.shared.index_mut();
+        if made.is_some() && image.origin == Origin::Elsewhere {
+            index.foreign.insert(id);
+        }
         let record = made.map(|made| index.insert_image(made)).or(known);
         let before = named.into_iter().map(|(name, image)| index.set_name(name, image)).collect();
         drop(index);
@@ -282,6 +296,11 @@ fn insert(transaction: &Transaction<'_>, image: &NewImage<'_>, record: &ImageRec
         labels,
         signed(record.sequence),
     ))?;
+    if image.origin == Origin::Elsewhere {
+        transaction
+            .prepare_cached("INSERT OR IGNORE INTO foreign_images (image) VALUES (?)")?
+            .execute([Stored(record.id)])?;
+    }
     let mut statement = transaction.prepare_cached("INSERT INTO image_layers VALUES (?, ?, ?)")?;
     for (position, layer) in record.layers.iter().enumerate() {
         statement.execute((Stored(record.id), signed(position as u64), &**layer))?;

@@ -38,7 +38,7 @@ pub(crate) use documents::parse as parse_document;
 use handle::Shared;
 pub use handle::Store;
 pub(crate) use handle::random_name;
-pub use images::{Image, NewImage, Published};
+pub use images::{Image, NewImage, Origin, Published};
 pub(crate) use index::{ImageRecord, Index, LayerKey, names_of};
 pub use layers::{AdoptedLayer, Layer, LayerBlob};
 pub use log::keep_log;

@@ -230,6 +230,14 @@ pub(super) fn stat(parent: &OwnedFd, name: &[u8]) -> Result<Stat, Errno> {
     fs::statat(parent.as_fd(), OsStr::from_bytes(name), AtFlags::SYMLINK_NOFOLLOW)
 }
 
+/// The bytes of its file system that go free when the name is removed: a regular file's, unless it has other names.
+pub(super) fn bytes_of(parent: &OwnedFd, name: &[u8]) -> u64 {
+    let is_last =
+        |found: &Stat| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile && found.st_nlink == 1;
+    let blocks = stat(parent, name).ok().filter(is_last).map_or(0, |found| found.st_blocks);
+    u64::try_from(blocks).unwrap_or_default().saturating_mul(512)
+}
+
 pub(super) fn is_directory(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }

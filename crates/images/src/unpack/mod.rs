@@ -211,14 +211,15 @@ fn reserve_on(device: u64, options: Options) -> Reserve {
 }
 
 impl Unpacking<'_> {
-    /// Refuses content for which there is no space where the last parent is, which may be another mount.
-    fn check_space(&mut self, parent: &OwnedFd, content: u64) -> Result<(), ArchiveError> {
+    /// Refuses a file's content for which there is no space where the last parent is, which may be another mount.
+    /// What a file of this name holds now is given back first.
+    fn check_space(&mut self, parent: &OwnedFd, name: &[u8], content: u64) -> Result<(), ArchiveError> {
         let device = self.destination.device().unwrap_or(self.device);
         if device != self.device {
             self.space.move_to(parent.as_fd(), reserve_on(device, self.options))?;
             self.device = device;
         }
-        self.space.check(content)
+        self.space.check_replacing(content, || destination::bytes_of(parent, name))
     }
 
     /// Counts names that are kept in memory to the end.

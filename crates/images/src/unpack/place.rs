@@ -31,7 +31,7 @@ impl Unpacking<'_> {
     ) -> Result<(), ArchiveError> {
         let failed = |act| ArchiveError::entry::<Errno>(act, path);
         let (parent, name) = self.parent_of(path)?;
-        self.check_space(&parent, entry.stored)?;
+        self.check_space(&parent, name, entry.stored)?;
         let real = self.destination.real_path(name);
         let create = || {
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -120,10 +120,28 @@ impl Space {
     /// # Errors
     /// [`ArchiveError::Limit`] when less is free.
     pub fn check(&mut self, content: u64) -> Result<(), ArchiveError> {
-        if content > self.left() {
-            self.look()?;
+        self.check_replacing(content, || 0)
+    }
+
+    /// Refuses content for which there is no space, even when what it replaces has gone; `freed` says how many bytes
+    /// that gives back, and is asked only where it matters.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Limit`] when less is free.
+    pub(super) fn check_replacing(
+        &mut self,
+        content: u64,
+        freed: impl FnOnce() -> u64,
+    ) -> Result<(), ArchiveError> {
+        if content <= self.left() {
+            return Ok(());
         }
+        self.refresh()?;
         let free = self.left();
+        if content <= free {
+            return Ok(());
+        }
+        let free = free.saturating_add(freed());
         if content > free { Err(too_many_bytes(free)) } else { Ok(()) }
     }
 
@@ -145,13 +163,18 @@ impl Space {
         self.free.bytes.map_or(u64::MAX, |free| free.saturating_sub(self.since.bytes))
     }
 
+    fn refresh(&mut self) -> Result<(), ArchiveError> {
+        self.free = Free::of(self.directory.as_fd(), self.reserve).map_err(ArchiveError::Output)?;
+        self.since = Since::default();
+        Ok(())
+    }
+
     /// Looks at the file system again.
     ///
     /// # Errors
     /// [`ArchiveError::Limit`] when nothing is free, whoever took it.
     pub fn look(&mut self) -> Result<(), ArchiveError> {
-        self.free = Free::of(self.directory.as_fd(), self.reserve).map_err(ArchiveError::Output)?;
-        self.since = Since::default();
+        self.refresh()?;
         if self.free.bytes == Some(0) {
             return Err(too_many_bytes(0));
         }

@@ -28,6 +28,10 @@ const VETH_PEER: u16 = 1;
 const BRIDGE_FORWARD_DELAY: u16 = 1;
 const BRIDGE_SPANNING_TREE: u16 = 5;
 const PORT_HAIRPIN: u16 = 4;
+const PORT_GROUP_FORWARD: u16 = 31;
+/// All addresses of the link itself (01:80:c2:00:00:00 to 0f, IEEE 802.1Q, table 8-1) but that of PAUSE frames, which
+/// the bridge drops.
+const ALL_GROUPS: u16 = 0xfffd;
 const IPV6_ADDRESS_MODE: u16 = 8;
 /// `IN6_ADDR_GEN_MODE_NONE`.
 const NO_ADDRESS: u8 = 1;
@@ -228,11 +232,14 @@ fn configuration(pair: &Pair<'_>) -> Message {
 }
 
 /// Hairpin mode, for hosts that pass bridged packets through the firewall
-/// (bridge-nf-call-iptables): there a packet may have to leave by the port by which it came.
+/// (bridge-nf-call-iptables): there a packet may have to leave by the port by which it came. And frames to the
+/// addresses of the link itself take the way of all others, through the check of what a port may send: by itself the
+/// bridge learns from them and hands them to the host as the port's own, past every check.
 fn port_settings(message: Message) -> Message {
     message.nested(LINK_INFO, |info| {
-        info.string(INFO_SLAVE_KIND, "bridge")
-            .nested(INFO_SLAVE_DATA, |data| data.attribute(PORT_HAIRPIN, &[1]))
+        info.string(INFO_SLAVE_KIND, "bridge").nested(INFO_SLAVE_DATA, |data| {
+            data.attribute(PORT_HAIRPIN, &[1]).attribute(PORT_GROUP_FORWARD, &ALL_GROUPS.to_ne_bytes())
+        })
     })
 }
 

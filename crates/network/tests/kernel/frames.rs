@@ -28,6 +28,11 @@ impl Frame {
         let (addresses, rest) = self.bytes.split_at(12);
         Self { name, bytes: [addresses, &[0x81, 0], &id.to_be_bytes(), rest].concat() }
     }
+
+    /// The same to another hardware address.
+    pub(crate) fn sent_to(&self, to: [u8; 6]) -> Self {
+        Self { name: self.name, bytes: [&to, &self.bytes[6..]].concat() }
+    }
 }
 
 fn frame(name: &'static str, to: [u8; 6], from: MacAddress, kind: u16, content: &[u8]) -> Frame {

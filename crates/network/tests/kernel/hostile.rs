@@ -110,6 +110,14 @@ fn what_a_container_needs_passes() {
     });
 }
 
+/// The port at which the bridge believes a container to be.
+fn port_of(container: &Container) -> String {
+    let table = run("bridge", &format!("fdb show br {BRIDGE}")).0;
+    let mac = container.endpoint.mac.to_string();
+    let line = table.lines().find(|line| line.starts_with(&mac)).map(str::to_owned);
+    line.unwrap_or_default().split(' ').nth(2).unwrap_or_default().to_owned()
+}
+
 #[test]
 fn victims_keep_their_routes_neighbours_and_traffic() {
     on_a_host(|_| {
@@ -140,18 +148,42 @@ fn victims_keep_their_routes_neighbours_and_traffic() {
         let asked = |container: &Container| container.namespace.run(|| ask(scene.third.address(), 80));
         assert_eq!(asked(&scene.victim), Ok(scene.victim.address().to_string()));
         let before = state();
-        let port_of = |container: &Container| {
-            let table = run("bridge", &format!("fdb show br {BRIDGE}")).0;
-            let mac = container.endpoint.mac.to_string();
-            let line = table.lines().find(|line| line.starts_with(&mac)).map(str::to_owned);
-            line.unwrap_or_default().split(' ').nth(2).unwrap_or_default().to_owned()
-        };
         for _ in 0..3 {
             scene.send(&scene.forged());
         }
         assert_eq!(state(), before);
         assert_eq!(port_of(&scene.third), scene.third.endpoint.link);
         assert_eq!(asked(&scene.victim), Ok(scene.victim.address().to_string()));
+    });
+}
+
+/// By itself the bridge learns from such frames and hands them to the host, past the check of what a port may send.
+#[test]
+fn frames_to_the_link_itself_teach_the_bridge_nothing_and_do_not_come_to_the_host() {
+    on_a_host(|_| {
+        let network = Network::open(&options(), Vec::new()).expect("open");
+        let scene = Scene::new(&network, SourceCheck::Strict);
+        let (mac, address) = scene.own();
+        let (gateway, third) = (scene.attacker.endpoint.gateway, scene.third.endpoint.mac);
+        serve(&scene.third.namespace, 80);
+        let answer = scene.victim.namespace.run(|| ask(scene.third.address(), 80));
+        assert_eq!(answer, Ok(scene.victim.address().to_string()));
+        assert_eq!(port_of(&scene.third), scene.third.endpoint.link, "where the bridge saw it");
+        let server = UdpSocket::bind((gateway, PORT)).expect("a socket");
+        let frames: Vec<_> = (0..=0x0f)
+            .flat_map(|last| {
+                let forged = [
+                    ether("from another's hardware address", third, 0x88cc, &[0; 46]),
+                    udp("from another's address", mac, scene.third.address(), gateway),
+                ];
+                forged.map(|frame| frame.sent_to([0x01, 0x80, 0xc2, 0, 0, last]))
+            })
+            .collect();
+        send(&scene.attacker.namespace, "eth0", &frames, end(mac, address, gateway));
+        let mut buffer = [0; 64];
+        let (length, from) = server.recv_from(&mut buffer).expect("a packet");
+        assert_eq!((&buffer[..length], from.ip()), (&b"end!"[..], address.into()), "the first to arrive");
+        assert_eq!(port_of(&scene.third), scene.third.endpoint.link);
     });
 }
 

@@ -10,8 +10,8 @@ use model::{Digest, ImageReference, Tag};
 
 use self::layer::{LayerPlan, Layers};
 use self::resolve::{Resolved, resolve};
+use super::api_root::{self, Source};
 use super::download::Blob;
-use super::endpoint::{self, Source};
 use super::error::RegistryError;
 use super::in_flight::InFlight;
 use super::manifest::{ImageManifest, LegacyManifest, Manifest, ManifestError};
@@ -21,8 +21,7 @@ use super::session::Session;
 use super::transport::Transport;
 use super::{Client, Credentials};
 use crate::document::ImageConfig;
-use crate::store::digest_of;
-use crate::{Layer, Naming, NewImage, Published, Store};
+use crate::{Layer, Naming, NewImage, Origin, Published, Store};
 
 /// The longest config of an image.
 const CONFIG_LIMIT: u64 = 8 << 20;
@@ -63,7 +62,7 @@ pub(super) fn pull(
     progress: &dyn Progress,
 ) -> Result<Vec<PulledImage>, RegistryError> {
     client.in_flight.sweep(&request.store.download_directory());
-    let mut sources = endpoint::sources(&transport(), request.reference.repository.host())?;
+    let mut sources = api_root::sources(&transport(), request.reference.repository.host())?;
     let last = sources.pop();
     for mirror in sources {
         match pull_from(client, &transport(), &mirror, request, progress) {
@@ -89,11 +88,11 @@ fn pull_from(
     request: &PullRequest<'_>,
     progress: &dyn Progress,
 ) -> Result<Vec<PulledImage>, RegistryError> {
-    let endpoint = source.connect(transport)?;
+    let api_root = source.connect(transport)?;
     let path = request.reference.repository.remote_path();
     // A mirror belongs to somebody else than the registry that the credentials are for.
     let credentials = request.credentials.filter(|_| !source.is_mirror);
-    let session = Session::new(transport, endpoint, path.as_ref(), credentials);
+    let session = Session::new(transport, api_root, path.as_ref(), credentials);
     let pull = Pull { session: &session, store: request.store, progress, in_flight: &client.in_flight };
     let mut pulled = Vec::new();
     for target in targets(&session, request.reference)? {
@@ -210,8 +209,7 @@ impl Pull<'_> {
         if self.session.transport().cancellation().is_cancelled() {
             return Err(RegistryError::Cancelled);
         }
-        self.store.note_foreign(digest_of(config))?;
-        let image = NewImage { config, layers, parent: None, legacy: None };
+        let image = NewImage { config, layers, parent: None, legacy: None, origin: Origin::Elsewhere };
         Ok(self.store.publish(&image, &[name])?)
     }
 

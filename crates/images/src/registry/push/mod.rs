@@ -16,7 +16,7 @@ use ureq::http::{Method, StatusCode};
 use self::layer::Layers;
 use self::upload::Upload;
 use super::Credentials;
-use super::endpoint;
+use super::api_root;
 use super::error::RegistryError;
 use super::host::HUB;
 use super::manifest::{DOCKER_CONFIG, DOCKER_MANIFEST, Descriptor, ImageManifest, ManifestError};
@@ -59,8 +59,8 @@ pub(super) fn push(
 ) -> Result<Vec<PushedImage>, RegistryError> {
     let repository = &request.reference.repository;
     let images = images(request)?;
-    let endpoint = endpoint::registry(transport, repository.host())?.connect(transport)?;
-    let session = Session::new(transport, endpoint, repository.remote_path(), request.credentials);
+    let api_root = api_root::registry(transport, repository.host())?.connect(transport)?;
+    let session = Session::new(transport, api_root, repository.remote_path(), request.credentials);
     let shown = format!("{}/{}", repository.host().unwrap_or(HUB), repository.remote_path());
     let count = images.len();
     progress.report(Message::line(format!("The push refers to a repository [{shown}] (len: {count})")));

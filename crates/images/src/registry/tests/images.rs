@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::*;
 use crate::store::digest_of;
-use crate::{NewImage, Store, TagPolicy};
+use crate::{NewImage, Origin, Store, TagPolicy};
 
 use super::real::Scratch;
 
@@ -33,7 +33,8 @@ impl Stored {
     pub(super) fn image(&self, name: &str, layers: &[&[u8]]) -> Digest {
         let held: Vec<_> = layers.iter().map(|tar| self.store.unpack_layer(*tar).unwrap()).collect();
         let config = config(&layers.iter().map(|tar| digest_of(tar)).collect::<Vec<_>>());
-        let new = NewImage { config: &config, layers: &held, parent: None, legacy: None };
+        let new =
+            NewImage { config: &config, layers: &held, parent: None, legacy: None, origin: Origin::Here };
         let image = self.store.add_image(&new).unwrap();
         self.store.tag(&image.id, &reference(name), TagPolicy::Move).unwrap();
         image.id

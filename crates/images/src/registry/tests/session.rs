@@ -8,7 +8,7 @@ use std::time::Instant;
 use serde_json::json;
 use ureq::http::{Method, StatusCode};
 
-use super::super::endpoint;
+use super::super::api_root;
 use super::super::proof::Scope;
 use super::super::session::Session;
 use super::super::transport::Transport;
@@ -23,8 +23,8 @@ fn get(
     credentials: Option<&Credentials>,
     rest: &str,
 ) -> Result<Answer, RegistryError> {
-    let endpoint = endpoint::registry(transport, Some(host))?.connect(transport)?;
-    let session = Session::new(transport, endpoint, "a/b", credentials);
+    let api_root = api_root::registry(transport, Some(host))?.connect(transport)?;
+    let session = Session::new(transport, api_root, "a/b", credentials);
     session.call(&Scope::pull("a/b"), &|| Request::new(Method::GET, session.url(rest)))
 }
 
@@ -40,8 +40,8 @@ fn one_token_serves_until_it_is_refused() {
         _ => Reply::new(401).with("WWW-Authenticate", &challenge),
     });
     let transport = transport(quick());
-    let endpoint = endpoint::registry(&transport, Some(&registry.host)).unwrap().connect(&transport).unwrap();
-    let session = Session::new(&transport, endpoint, "a/b", None);
+    let api_root = api_root::registry(&transport, Some(&registry.host)).unwrap().connect(&transport).unwrap();
+    let session = Session::new(&transport, api_root, "a/b", None);
     for _ in 0..3 {
         let answer =
             session.call(&Scope::pull("a/b"), &|| Request::new(Method::GET, session.url("x"))).unwrap();

@@ -11,7 +11,7 @@ use super::transport::{Request, TIMEOUT, Transport, TransportError, host_and_por
 
 /// A registry that answers.
 #[derive(Debug, Clone)]
-pub(super) struct Endpoint {
+pub(super) struct ApiRoot {
     /// The registry's host as users know it.
     pub(super) registry: String,
     /// What it wants to see.
@@ -20,7 +20,7 @@ pub(super) struct Endpoint {
     base: Url,
 }
 
-impl Endpoint {
+impl ApiRoot {
     /// A URL beneath `/v2/`.
     pub(super) fn url(&self, rest: &str) -> Url {
         let mut url = self.base.clone();
@@ -86,12 +86,12 @@ impl Source {
     ///
     /// # Errors
     /// [`RegistryError::Unreachable`] with all that was tried.
-    pub(super) fn connect(&self, transport: &Transport) -> Result<Endpoint, RegistryError> {
+    pub(super) fn connect(&self, transport: &Transport) -> Result<ApiRoot, RegistryError> {
         let mut attempts = Vec::new();
         let mut suggest_insecure = false;
         for base in &self.bases {
             match self.ping(transport, base) {
-                Ok(endpoint) => return Ok(endpoint),
+                Ok(api_root) => return Ok(api_root),
                 Err(Refusal::Final(error)) => return Err(error),
                 Err(Refusal::Tried { what, tls }) => {
                     attempts.push(what);
@@ -105,7 +105,7 @@ impl Source {
         Err(RegistryError::Unreachable { registry: self.registry.clone(), attempts, certificate_directories })
     }
 
-    fn ping(&self, transport: &Transport, base: &Url) -> Result<Endpoint, Refusal> {
+    fn ping(&self, transport: &Transport, base: &Url) -> Result<ApiRoot, Refusal> {
         let mut attempts = Attempts::new(transport.settings().retry, transport.cancellation());
         let mut base = base.clone();
         base.set_path(&format!("{}v2/", base.path()));
@@ -135,7 +135,7 @@ impl Source {
             } else {
                 Vec::new()
             };
-            return Ok(Endpoint { registry: self.registry.clone(), challenges, base });
+            return Ok(ApiRoot { registry: self.registry.clone(), challenges, base });
         }
     }
 }
