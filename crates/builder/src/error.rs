@@ -46,6 +46,9 @@ pub enum BuildError {
     /// An instruction that changes of an image cannot be.
     #[error("{0} is not a valid change command")]
     NotAChange(String),
+    /// The steps' configurations together are too long.
+    #[error("the steps of a build make no more than {0} bytes of configuration")]
+    TooMuchConfiguration(usize),
     /// VOLUME names a file of the image.
     #[error("cannot mount volume over existing file, file exists {0}")]
     VolumeOverFile(String),
@@ -82,6 +85,7 @@ impl BuildError {
             | Self::LaterStage(_)
             | Self::NotAChange(_)
             | Self::VolumeOverFile(_)
+            | Self::TooMuchConfiguration(_)
             | Self::Cancelled => ErrorKind::Invalid,
             Self::File { .. } | Self::Config(_) => ErrorKind::Internal,
         }

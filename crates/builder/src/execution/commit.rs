@@ -8,6 +8,9 @@ use super::Build;
 use super::stage::Recipe;
 use crate::error::BuildError;
 
+/// Most bytes of the configurations that one build makes: each step's repeats those before it.
+const CONFIGURATIONS_LIMIT: usize = 64 << 20;
+
 /// What the history shows before the comment of a step that runs no command.
 const NO_OPERATION: [&str; 2] = ["/bin/sh", "-c"];
 
@@ -85,6 +88,12 @@ impl Build<'_> {
             },
         };
         let document = serde_json::to_vec(&config)?;
+        let configurations = self.configurations.saturating_add(document.len());
+        if configurations > CONFIGURATIONS_LIMIT {
+            return Err(BuildError::TooMuchConfiguration(CONFIGURATIONS_LIMIT));
+        }
+        self.configurations = configurations;
+        let stage = self.stage()?;
         let new = NewImage {
             config: &document,
             layers: &stage.layers,

@@ -102,6 +102,7 @@ impl Builder {
             stage: None,
             containers: Vec::new(),
             step: 0,
+            configurations: 0,
             scratch,
             remover,
         };

@@ -84,6 +84,8 @@ pub(super) struct Build<'a> {
     pub(super) containers: Vec<StepContainer>,
     /// How many steps have copied files, cached ones too: an inode of the context is given to one of them.
     pub(super) step: u64,
+    /// The bytes of the configurations that it has made: each step's is kept whole.
+    pub(super) configurations: usize,
     pub(super) scratch: Scratch,
     /// Takes the containers that are to be removed.
     pub(super) remover: Sender<ContainerId>,

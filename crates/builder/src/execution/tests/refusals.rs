@@ -26,6 +26,19 @@ fn a_step_that_cannot_be_is_refused_when_it_is_reached() {
     }
 }
 
+/// Every step's image has the whole configuration.
+#[test]
+fn configurations_that_are_repeated_by_every_step_are_bounded() {
+    let fixture = Fixture::new();
+    let steps = format!("LABEL a={}\n{}", "x".repeat(1_900_000), "ENV b=1\nENV b=2\n".repeat(30));
+    let text = fixture.stream(&steps);
+    let end = text.lines().last().unwrap_or_default();
+    assert!(
+        end.ends_with("ERROR the steps of a build make no more than 67108864 bytes of configuration"),
+        "{end}"
+    );
+}
+
 #[test]
 fn an_empty_list_runs_the_images_command() {
     let fixture = Fixture::new();
