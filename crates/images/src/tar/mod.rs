@@ -8,6 +8,7 @@ mod chunk;
 mod content;
 mod entry;
 mod error;
+mod extended;
 mod header;
 mod pax;
 mod reader;

@@ -6,6 +6,7 @@
 use std::io::Read;
 use std::sync::Arc;
 
+use super::extended::Held;
 use super::header::{Dialect, Header};
 use super::pax::{Extensions, SparseRecords};
 use super::sparse::{self, EXTENT_LIMIT};
@@ -26,6 +27,7 @@ pub struct Reader<'a> {
     padding: usize,
     /// How many bytes of extended headers the entry has had.
     extended: u64,
+    held: Held,
 }
 
 /// What extended headers may precede an entry.
@@ -48,6 +50,7 @@ impl<'a> Reader<'a> {
             remaining: 0,
             padding: 0,
             extended: 0,
+            held: Held::default(),
         }
     }
 
@@ -79,6 +82,7 @@ impl<'a> Reader<'a> {
         debug_assert_eq!(self.remaining, 0, "the content was left unread");
         self.skip_padding()?;
         self.extended = 0;
+        self.held.release();
         let mut preceding = Preceding::default();
         loop {
             let start = self.offset;
@@ -154,6 +158,7 @@ impl<'a> Reader<'a> {
             .ok()
             .filter(|_| self.extended <= limit)
             .ok_or(ArchiveError::Limit { what: "bytes in the extended headers of an entry", limit })?;
+        self.held.take(size)?;
         let total = length + padding(size);
         if self.raw_bytes(total)? != total {
             return Err(ArchiveError::Truncated);
