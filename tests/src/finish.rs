@@ -93,6 +93,8 @@ impl Engine {
         leaks.extend(files.difference(&before.files).map(|path| format!("file {}", path.display())));
         let parts = host::files_of(&self.exec_root().join("containers"));
         leaks.extend(parts.iter().map(|path| format!("file exec/containers/{}", path.display())));
+        let names = host::files_of(&self.exec_root().join("networks"));
+        leaks.extend(names.iter().map(|path| format!("file exec/networks/{}", path.display())));
         for (table, count) in rows(self) {
             let had = before.rows.get(&table).copied().unwrap_or_default();
             if count > had {

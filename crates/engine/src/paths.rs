@@ -44,6 +44,11 @@ impl Paths {
         self.container(id).join("hosts")
     }
 
+    /// A container's resolv.conf.
+    pub(crate) fn resolv_conf(&self, id: &ContainerId) -> PathBuf {
+        self.container(id).join("resolv.conf")
+    }
+
     /// The directory of all run directories.
     pub(crate) fn runs(&self) -> PathBuf {
         self.exec_root.join("containers")

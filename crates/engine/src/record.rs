@@ -1,9 +1,10 @@
 //! All that is known of one container, as it is stored and as readers see it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use model::{ContainerId, ContainerSettings, Digest, MountPoint, NetworkMode, ProcessReference, Timestamp};
+use shim_protocol::names::NamedEndpoint;
 
 use crate::endpoint::{self, Endpoint};
 
@@ -211,6 +212,40 @@ impl Record {
     #[must_use]
     pub fn gateway(&self) -> Option<&Endpoint> {
         endpoint::gateway(&self.endpoints)
+    }
+
+    /// Whether it is in a network where containers find each other by names, or will be when it runs.
+    #[must_use]
+    pub fn has_names(&self) -> bool {
+        self.endpoints.iter().any(Endpoint::has_names)
+    }
+
+    /// Whether its links are names and nothing else: it is in networks with names, and not in the default one.
+    pub(crate) fn links_are_names(&self) -> bool {
+        self.has_names() && !self.endpoints.iter().any(Endpoint::is_bridge)
+    }
+
+    /// The names by which others in a network find it, its own first: aliases, short id, host name.
+    #[must_use]
+    pub fn names_in<'r>(&'r self, endpoint: &'r Endpoint) -> Vec<&'r str> {
+        let mut names = vec![self.name.as_str()];
+        names.extend(endpoint.attachment.aliases.iter().flatten().map(String::as_str));
+        names.push(self.id.short());
+        names.push(&self.settings.hostname);
+        let mut seen = BTreeSet::new();
+        names.retain(|name| !name.is_empty() && seen.insert(*name));
+        names
+    }
+
+    /// What others in a network know of it while it has an address there.
+    pub(crate) fn named_in(&self, endpoint: &Endpoint) -> Option<NamedEndpoint> {
+        let lease = endpoint.lease.as_ref()?;
+        let others = self.names_in(endpoint).into_iter().skip(1).map(str::to_owned);
+        Some(NamedEndpoint {
+            name: self.name.clone(),
+            other_names: others.collect(),
+            addresses: vec![lease.address.into()],
+        })
     }
 
     /// It has left all its networks.

@@ -17,8 +17,17 @@ use serde_json::{Value, json};
 use workload::{Promised, Worker};
 
 /// The steps of a start that the daemon lets fail when `BERTH_FAULT` names one.
-const STEPS: [&str; 8] =
-    ["look-up", "specification", "spawn", "before-gate", "at-gate", "connected", "clients-joined", "started"];
+const STEPS: [&str; 9] = [
+    "look-up",
+    "specification",
+    "spawn",
+    "before-gate",
+    "at-gate",
+    "connected",
+    "named",
+    "clients-joined",
+    "started",
+];
 
 /// A container that uses everything: a network, a port, a volume, a bind, streams.
 fn rich() -> Value {

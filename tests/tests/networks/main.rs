@@ -4,6 +4,7 @@
 mod connect;
 mod definitions;
 mod lasting;
+mod names;
 mod ways;
 
 use std::net::Ipv4Addr;

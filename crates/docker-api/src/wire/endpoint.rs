@@ -1,6 +1,6 @@
 //! A container's place in one network, as inspect and lists show it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use engine::{Endpoint, Record};
 use serde::Serialize;
@@ -114,11 +114,5 @@ fn dns_names(record: &Record, endpoint: &Endpoint) -> Option<Vec<String>> {
     if !endpoint.has_names() || endpoint.network.is_none() {
         return None;
     }
-    let mut names = vec![record.name.as_str()];
-    names.extend(endpoint.attachment.aliases.iter().flatten().map(String::as_str));
-    names.push(record.id.short());
-    names.push(&record.settings.hostname);
-    let mut seen = BTreeSet::new();
-    names.retain(|name| !name.is_empty() && seen.insert(*name));
-    Some(names.into_iter().map(str::to_owned).collect())
+    Some(record.names_in(endpoint).into_iter().map(str::to_owned).collect())
 }

@@ -30,6 +30,9 @@ impl Containers {
                 Ok(()) => {
                     containers.directory.release(&old);
                     containers.networking.refresh_links_to(&record);
+                    if let Err(error) = containers.networking.name_servers.rename(&record) {
+                        tracing::error!("others find container {} by its old name: {error}", record.id);
+                    }
                     containers.events.emit_container(&record, "rename", &[("oldName", format!("/{old}"))]);
                     Ok(())
                 }

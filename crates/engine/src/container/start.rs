@@ -167,6 +167,8 @@ impl Starter {
         fault::check("at-gate")?;
         let interface = self.networking.connect_network(container, gate.network_namespace).await?;
         fault::check("connected")?;
+        self.networking.name_servers.open(&container.record(), shim).await?;
+        fault::check("named")?;
         for (attach, socket) in container.waiting_clients.take() {
             use std::os::fd::AsFd;
             shim.request(Request::Attach(attach), Some(socket.as_fd())).await.map_err(Error::from)?;

@@ -129,7 +129,7 @@ impl Networking {
         }
     }
 
-    /// Takes a container into one network: an address, its interface, and ports that are published there.
+    /// Takes a container into one network: an address, its interface, ports that are published there, its names.
     pub(super) fn enter(
         &self,
         record: &Record,
@@ -155,12 +155,23 @@ impl Networking {
         entry.name().clone_into(&mut endpoint.name);
         endpoint.id = Some(EndpointId::from_random(random::bytes()));
         endpoint.lease = lease;
+        if let (Some(names), Some(named)) = (entry.names(), record.named_in(endpoint))
+            && let Err(error) = names.set(&record.id, named)
+        {
+            self.leave(&record.id, endpoint);
+            return Err(error);
+        }
         Ok(())
     }
 
     /// Takes a container out of one network, whatever of it it has there; says whether it was in it.
     pub(super) fn leave(&self, container: &ContainerId, endpoint: &Endpoint) -> bool {
         let Ok(entry) = self.registry.of_endpoint(endpoint) else { return false };
+        if let Some(names) = entry.names()
+            && let Err(error) = names.forget(container)
+        {
+            tracing::error!("container {container} has its names in {} still: {error}", entry.name());
+        }
         if let Some(live) = entry.live()
             && let Err(error) = live.disconnect(container)
         {

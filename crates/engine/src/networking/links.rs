@@ -66,13 +66,19 @@ impl Networking {
 
     /// The lines of the hosts file for a container's links.
     pub(crate) fn linked_hosts(&self, record: &Record) -> Vec<LinkedHost> {
+        if record.links_are_names() {
+            return Vec::new();
+        }
         let targets =
             record.links.iter().filter_map(|(alias, id)| Some((alias, self.directory.get(id)?.record())));
         targets.filter_map(|(alias, target)| linked_host(alias, &target)).collect()
     }
 
-    /// Refuses links to containers that do not run.
+    /// Refuses links to containers that do not run, where links need their addresses.
     pub(crate) fn check_links(&self, record: &Record) -> Result<(), Error> {
+        if record.links_are_names() {
+            return Ok(());
+        }
         for (alias, id) in &record.links {
             let target = self.directory.get(id).map(|container| container.record());
             let running = target.as_ref().is_some_and(|target| target.is_running());
@@ -90,6 +96,9 @@ impl Networking {
     /// The variables that a container's links give it.
     pub(crate) fn link_environment(&self, record: &Record) -> Vec<String> {
         let mut variables = Vec::new();
+        if record.links_are_names() {
+            return variables;
+        }
         for (alias, id) in &record.links {
             let Some(target) = self.directory.get(id).map(|container| container.record()) else { continue };
             let Some(endpoint) = target.bridge_lease() else { continue };
@@ -179,7 +188,12 @@ impl Networking {
         let parent = self.directory.find_own(parent).map_err(|_| unknown())?;
         let _order = parent.transition.lock().await;
         let target = parent.record().links.get(alias).cloned().ok_or_else(unknown)?;
-        self.unlink(&parent, alias, &target)
+        self.unlink(&parent, alias, &target)?;
+        let record = parent.record();
+        match record.is_running() {
+            true => self.name_servers.follow(&record, &parent).await,
+            false => Ok(()),
+        }
     }
 
     /// Removes all links to a container that goes.

@@ -14,7 +14,7 @@ use crate::error::{Error, file_error};
 use crate::networks::entry::NetworkEntry;
 
 impl Networking {
-    /// Takes a running container into a network. The caller holds its transition.
+    /// Takes a running container into a network; gives its place there. The caller holds its transition.
     ///
     /// # Errors
     /// An address that is in use, the kernel's refusal; the container is as it was then.
@@ -23,7 +23,7 @@ impl Networking {
         container: &Container,
         attachment: Attachment,
         entry: &NetworkEntry,
-    ) -> Result<(), Error> {
+    ) -> Result<Endpoint, Error> {
         let record = container.record();
         let namespace = namespace_of(&record)?;
         let interface = InterfaceNames::of(&record.endpoints).next(entry, &attachment)?;
@@ -52,7 +52,7 @@ impl Networking {
             network::names::with_own_address(content, address, &settings.hostname, &settings.domainname)
         });
         entry.emit(&self.events, "connect", Some(&record.id));
-        Ok(())
+        Ok(endpoint)
     }
 
     /// Takes a running container out of a network. The caller holds its transition.

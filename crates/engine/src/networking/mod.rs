@@ -5,6 +5,7 @@ mod endpoints;
 mod interface_names;
 mod links;
 mod live;
+pub(crate) mod name_servers;
 mod resolver_files;
 mod service;
 

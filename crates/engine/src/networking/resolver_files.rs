@@ -4,15 +4,12 @@ use std::path::PathBuf;
 use std::sync::PoisonError;
 
 use model::NetworkMode;
-use network::names::{HostLine, HostServers, Hosts, NameServers};
+use network::names::{HostLine, Hosts};
 
 use super::service::Networking;
 use crate::container::Record;
 use crate::container::specification::full_hostname;
 use crate::error::Error;
-
-/// The host's own resolver configuration.
-const HOST_RESOLV_CONF: &str = "/etc/resolv.conf";
 
 impl Networking {
     /// Writes hosts, hostname and resolv.conf before the start; the own address follows later.
@@ -22,24 +19,9 @@ impl Networking {
         let hostname = network::names::hostname(&full_hostname(&record.settings));
         network::names::write_in_place(&path("hostname"), &hostname).map_err(Error::Network)?;
         self.write_hosts(record)?;
-        let host_file = network::names::host_resolv_conf(std::path::Path::new(HOST_RESOLV_CONF))
+        let content = self.name_servers.resolv_conf(record)?;
+        network::names::write_in_place(&self.paths.resolv_conf(&record.id), &content)
             .map_err(Error::Network)?;
-        let list = |words: &Option<Vec<String>>| words.clone().unwrap_or_default();
-        let host = &record.settings.host;
-        let own = NameServers {
-            servers: list(&host.dns),
-            search: list(&host.dns_search),
-            options: list(&host.dns_options),
-        };
-        let defaults = NameServers {
-            servers: self.options.dns.clone(),
-            search: self.options.dns_search.clone(),
-            options: Vec::new(),
-        };
-        let reach =
-            if host.network_mode == NetworkMode::Host { HostServers::All } else { HostServers::Reachable };
-        let content = network::names::resolv_conf(&host_file, &own.or(&defaults), reach);
-        network::names::write_in_place(&path("resolv.conf"), &content).map_err(Error::Network)?;
         Ok(vec![
             (path("resolv.conf"), "/etc/resolv.conf"),
             (path("hostname"), "/etc/hostname"),

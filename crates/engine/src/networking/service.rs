@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use super::name_servers::NameServers;
 use crate::directory::Directory;
 use crate::events::Events;
 use crate::networks::registry::NetworkRegistry;
@@ -13,6 +14,7 @@ pub(crate) struct Networking {
     /// The default network.
     pub(crate) network: Arc<network::Network>,
     pub(crate) registry: Arc<NetworkRegistry>,
+    pub(crate) name_servers: NameServers,
     pub(super) events: Arc<Events>,
     pub(super) directory: Arc<Directory>,
     pub(super) paths: Arc<Paths>,
@@ -34,6 +36,11 @@ impl Networking {
         Self {
             network: Arc::clone(&registry.default),
             registry: Arc::clone(registry),
+            name_servers: NameServers {
+                registry: Arc::clone(registry),
+                paths: Arc::clone(paths),
+                options: Arc::clone(options),
+            },
             events: Arc::clone(events),
             directory: Arc::clone(directory),
             paths: Arc::clone(paths),

@@ -41,9 +41,16 @@ impl Networks {
                 ))),
                 (Some(_), false) => Ok(()),
                 (None, true) => {
-                    let own = Arc::clone(&container);
-                    let work = move || networks.networking.connect_running(&own, attachment, &entry);
-                    joined(tokio::task::spawn_blocking(work).await)?
+                    let (own, networking) = (Arc::clone(&container), Arc::clone(&networks.networking));
+                    let work = move || networking.connect_running(&own, attachment, &entry);
+                    let endpoint = joined(tokio::task::spawn_blocking(work).await)??;
+                    let named = networks.networking.name_servers.follow(&record, &container).await;
+                    if named.is_err()
+                        && let Err(undo) = networks.take_out(&container, endpoint).await
+                    {
+                        tracing::error!("cannot undo the connection of container {}: {undo}", record.id);
+                    }
+                    named
                 }
                 (None, false) => {
                     let mut endpoint = Endpoint::asked(attachment);
@@ -91,13 +98,26 @@ impl Networks {
                 return Err(Error::refused("container cannot be disconnected from host network"));
             }
             if record.is_running() {
-                let own = Arc::clone(&container);
-                let work = move || networks.networking.disconnect_running(&own, &endpoint);
-                return joined(tokio::task::spawn_blocking(work).await)?;
+                return networks.take_out(&container, endpoint).await;
             }
             forget(&container, &endpoint).await
         })
         .await
+    }
+
+    /// Takes a running container out of a network. Its names there are gone whatever its shim says.
+    async fn take_out(&self, container: &Arc<Container>, endpoint: Endpoint) -> Result<(), Error> {
+        let before = container.record();
+        let (own, networking) = (Arc::clone(container), Arc::clone(&self.networking));
+        let work = move || networking.disconnect_running(&own, &endpoint);
+        joined(tokio::task::spawn_blocking(work).await)??;
+        if let Err(error) = self.networking.name_servers.follow(&before, container).await {
+            tracing::warn!(
+                "the name server of container {} knows names of a network left: {error}",
+                before.id
+            );
+        }
+        Ok(())
     }
 }
 

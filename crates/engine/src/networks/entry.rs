@@ -1,10 +1,12 @@
 //! One network: what it is, what its driver has made of it, and which containers are in it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::{Actor, ContainerId, NetworkDefinition, NetworkDriver, NetworkId, ResourceKind, Timestamp};
 
+use super::names::SharedNames;
 use crate::endpoint::{BRIDGE, HOST, NONE};
 use crate::error::Error;
 use crate::events::Events;
@@ -38,6 +40,8 @@ pub(crate) struct NetworkEntry {
     pub(crate) record: NetworkRecord,
     /// The driver's part; `None` where the driver gives containers nothing.
     live: Option<Arc<network::Network>>,
+    /// By which names its containers find each other; `None` where they do not.
+    names: Option<SharedNames>,
     users: Mutex<Users>,
 }
 
@@ -50,13 +54,20 @@ struct Users {
 }
 
 impl NetworkEntry {
-    pub(crate) fn new(record: NetworkRecord, live: Option<Arc<network::Network>>) -> Self {
-        Self { record, live, users: Mutex::default() }
+    pub(crate) fn new(record: NetworkRecord, live: Option<Arc<network::Network>>, exec_root: &Path) -> Self {
+        let has_names = !record.is_predefined() && !record.definition.config_only;
+        let names = has_names.then(|| SharedNames::new(exec_root, &record.id, &record.definition.name));
+        Self { record, live, names, users: Mutex::default() }
     }
 
     /// The driver's part of a network that gives containers addresses.
     pub(crate) const fn live(&self) -> Option<&Arc<network::Network>> {
         self.live.as_ref()
+    }
+
+    /// The names in a network that clients made.
+    pub(crate) const fn names(&self) -> Option<&SharedNames> {
+        self.names.as_ref()
     }
 
     /// Its name.

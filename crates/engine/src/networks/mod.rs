@@ -3,7 +3,7 @@
 //! ```text
 //! service (create, remove, prune) · connections (connect, disconnect of containers)
 //!    ▼
-//! registry: networks by id and name  ▷  entry: one network, its users, its driver's part
+//! registry: networks by id and name  ▷  entry: one network, its users, its driver's part, the names in it
 //! definition: faults of what a client asks for   drivers: options of a driver   subnets: free addresses
 //! ```
 
@@ -11,6 +11,7 @@ pub(crate) mod connections;
 mod definition;
 pub(crate) mod drivers;
 pub(crate) mod entry;
+mod names;
 pub(crate) mod opening;
 pub(crate) mod registry;
 pub(crate) mod service;

@@ -6,12 +6,13 @@ use model::{Cidr, NetworkDefinition, NetworkDriver, NetworkId, Pool, Timestamp};
 
 use super::drivers::bridge;
 use super::entry::{NetworkEntry, NetworkRecord};
+use super::names;
 use super::registry::NetworkRegistry;
 use crate::endpoint::{BRIDGE, HOST, NONE};
 use crate::error::Error;
 use crate::options::Options;
 use crate::random;
-use crate::record::Record;
+use crate::record::{Phase, Record};
 use crate::store::{Database, NetworkDocument, NetworkRow, Row};
 
 /// Opens all networks, and takes over what containers have of them.
@@ -42,7 +43,7 @@ pub(crate) fn open(
             |known| NetworkRecord { definition: definition.clone(), ..known.clone() },
         );
         let live = (definition.driver == NetworkDriver::Bridge).then(|| Arc::clone(&registry.default));
-        registry.insert(NetworkEntry::new(record, live));
+        registry.insert(NetworkEntry::new(record, live, &options.exec_root));
     }
     know_the_default_network(&registry, records);
     for record in own {
@@ -50,17 +51,26 @@ pub(crate) fn open(
             true => None,
             false => live(&registry, &record, records, options),
         };
-        registry.insert(NetworkEntry::new(record, live));
+        registry.insert(NetworkEntry::new(record, live, &options.exec_root));
     }
-    for record in records.iter().filter(|record| record.is_running()) {
+    // One whose start was interrupted may run; it leaves when it turns out not to.
+    for record in records.iter().filter(|record| !matches!(record.phase, Phase::Removing)) {
         for endpoint in
             record.endpoints.iter().filter(|endpoint| endpoint.id.is_some() || endpoint.lease.is_some())
         {
-            if let Ok(entry) = registry.of_endpoint(endpoint)
-                && let Err(error) = entry.enter(&record.id)
-            {
+            let Ok(entry) = registry.of_endpoint(endpoint) else { continue };
+            if let Err(error) = entry.enter(&record.id) {
                 tracing::error!("container {} runs in the network {}: {error}", record.id, entry.name());
             }
+            if let (Some(names), Some(named)) = (entry.names(), record.named_in(endpoint)) {
+                names.know(&record.id, named);
+            }
+        }
+    }
+    names::sweep(&options.exec_root, |id| registry.get(id).is_some());
+    for entry in registry.all() {
+        if let Some(Err(error)) = entry.names().map(names::SharedNames::bring_up_to_date) {
+            tracing::error!("cannot write the names in the network {}: {error}", entry.name());
         }
     }
     registry

@@ -145,7 +145,7 @@ impl Networks {
         };
         if record.definition.config_only {
             self.save(&record)?;
-            self.registry.insert(NetworkEntry::new(record.clone(), None));
+            self.registry.insert(NetworkEntry::new(record.clone(), None, &self.options.exec_root));
             return Ok(CreatedNetwork { id: record.id });
         }
         self.check_bridge_name(&record)?;
@@ -161,7 +161,8 @@ impl Networks {
                 return Err(Error::Network(error));
             }
         };
-        let entry = self.registry.insert(NetworkEntry::new(record, Some(Arc::new(live))));
+        let entry = NetworkEntry::new(record, Some(Arc::new(live)), &self.options.exec_root);
+        let entry = self.registry.insert(entry);
         entry.emit(&self.events, "create", None);
         Ok(CreatedNetwork { id: entry.record.id.clone() })
     }
@@ -269,6 +270,9 @@ impl Networks {
             && let Err(error) = live.remove()
         {
             tracing::error!("cannot remove all of the network {name}: {error}");
+        }
+        if let Some(names) = entry.names() {
+            names.remove_file();
         }
         self.registry.remove(entry);
         // On a full disk it is tried again.

@@ -89,6 +89,7 @@ async fn adopt_or_bury(engine: &Arc<Engine>, container: &Arc<Container>) {
             let settling = tokio::spawn(async move {
                 engine.containers.freezer.settle_freezer(&container).await;
                 engine.execs.settle(&container).await;
+                settle_names(&engine, &container).await;
             });
             // A shim that does not answer must not hold up the daemon's start.
             let _ = tokio::time::timeout(SETTLE_TIMEOUT, settling).await;
@@ -97,6 +98,17 @@ async fn adopt_or_bury(engine: &Arc<Engine>, container: &Arc<Container>) {
             let end = engine.supervisor.exit_without_shim(container).await;
             engine.supervisor.record_exit(container, end).await;
         }
+    }
+}
+
+/// The last daemon may have died before it told the shim of a network.
+async fn settle_names(engine: &Engine, container: &Container) {
+    let _order = container.transition.lock().await;
+    let record = container.record();
+    if record.is_running()
+        && let Err(error) = engine.networking.name_servers.follow(&record, container).await
+    {
+        tracing::warn!("cannot tell container {} of its networks' names: {error}", record.id);
     }
 }
 
