@@ -335,8 +335,7 @@ fn ctrl_c_ends_an_attached_container_that_listens() {
             docker.run(&["logs", "interrupted"]).stdout.contains("ready").then_some(())
         });
         let pid = rustix::process::Pid::from_child(&client);
-        // Not INT: who runs the tests in the background has that ignored, and the client inherits it.
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the client to end");
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("the client to interrupt");
         let finished = docker.finish(client, &arguments);
         assert!(finished.stdout.contains("bye"), "{finished:?}");
         assert_eq!(finished.code, 3, "{finished:?}");
