@@ -7,7 +7,7 @@ use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::time::Duration;
 
 use berth_tests::host::within_network_of;
-use berth_tests::{Engine, Options, frames, merged, sh, wait};
+use berth_tests::{Engine, Options, frames, http, merged, sh, wait};
 use serde_json::{Value, json};
 
 fn with_log(script: &str, driver: &str, options: &Value) -> Value {
@@ -274,16 +274,22 @@ fn journald_takes_what_is_logged_and_gives_it_back() {
         |parameters: &str| frames::split(&engine.attach(&id, parameters).read_to_end().expect("its end"));
     assert_eq!(attached("logs=1&stdout=1&stderr=1"), (begun.clone(), b"two\n".to_vec()), "the past alone");
     let mut watching = engine.attach(&id, "logs=1&stream=1&stdout=1");
-    std::thread::scope(|scope| {
-        let following = scope.spawn(|| logs("stdout=1&follow=1"));
-        let tailing = scope.spawn(|| logs("stdout=1&follow=1&tail=0"));
-        std::thread::sleep(Duration::from_millis(300));
-        engine.attach(&id, "stream=1&stdin=1").send(b"\n").expect("stdin");
-        let (stdout, stderr) = following.join().expect("the log");
-        assert_eq!(stdout, [&begun[..], b"three\nend\n"].concat());
-        assert_eq!(stderr, b"");
-        assert_eq!(tailing.join().expect("the log").0, b"three\nend\n");
-    });
+    // Both answers have begun before the next line is written.
+    let follower = |parameters: &str| {
+        let mut connection = engine.connect();
+        let path = format!("/v1.20/containers/{id}/logs?{parameters}");
+        connection.request("GET", &path, &[], b"").expect("a request");
+        let head = connection.read_head().expect("an answer");
+        (connection, head)
+    };
+    let [following, tailing] = ["stdout=1&follow=1", "stdout=1&follow=1&tail=0"].map(follower);
+    std::thread::sleep(Duration::from_millis(300));
+    engine.attach(&id, "stream=1&stdin=1").send(b"\n").expect("stdin");
+    let end_of = |(mut connection, head): (http::Connection, http::Head)| {
+        frames::split(&connection.read_body("GET", &head).expect("the log"))
+    };
+    assert_eq!(end_of(following), ([&begun[..], b"three\nend\n"].concat(), Vec::new()));
+    assert_eq!(end_of(tailing).0, b"three\nend\n");
     assert_eq!(engine.wait(&id), 0);
     let watched = frames::split(&watching.read_to_end().expect("its end")).0;
     assert_eq!(watched, [&begun[..], b"three\nend"].concat(), "the past, then the stream");
