@@ -29,8 +29,7 @@ pub(crate) fn asked(
     for endpoint in &mut endpoints {
         if let Ok(entry) = registry.find(endpoint.attachment.network.as_str()) {
             check(&endpoint.attachment, &entry.record)?;
-            endpoint.internal = entry.record.definition.internal;
-            entry.name().clone_into(&mut endpoint.name);
+            entry.describe_in(endpoint);
         }
     }
     Ok(endpoints)

@@ -18,6 +18,7 @@ use crate::container::{Container, Record, capabilities};
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::networks::entry::NetworkEntry;
+use crate::networks::registry::NetworkRegistry;
 use crate::outcome::joined;
 use crate::random;
 use crate::store::Written;
@@ -68,8 +69,7 @@ impl Networking {
         let mut endpoints = record.endpoints.clone();
         for endpoint in &mut endpoints {
             let entry = self.registry.of_endpoint(endpoint)?;
-            endpoint.internal = entry.record.definition.internal;
-            entry.name().clone_into(&mut endpoint.name);
+            entry.describe_in(endpoint);
         }
         endpoints.sort_by_key(Endpoint::gateway_order);
         let mut names = InterfaceNames::default();
@@ -109,10 +109,12 @@ impl Networking {
         });
         match wired {
             Ok(()) => {
-                let put = |record: &mut Record| record.endpoints = endpoints;
+                let put = |record: &mut Record| {
+                    record.endpoints = endpoints;
+                    refresh_leases(&self.registry, record);
+                };
                 // On a full disk it is tried again: the container runs meanwhile.
                 let _ = container.update_saved(put).1.wait_blocking();
-                self.save_leases(container).forget();
                 for endpoint in &container.record().endpoints {
                     if let Ok(entry) = self.registry.of_endpoint(endpoint) {
                         entry.emit(&self.events, "connect", Some(&record.id));
@@ -151,8 +153,7 @@ impl Networking {
             return Err(error);
         }
         endpoint.network = Some(entry.record.id.clone());
-        endpoint.internal = entry.record.definition.internal;
-        entry.name().clone_into(&mut endpoint.name);
+        entry.describe_in(endpoint);
         endpoint.id = Some(EndpointId::from_random(random::bytes()));
         endpoint.lease = lease;
         if let (Some(names), Some(named)) = (entry.names(), record.named_in(endpoint))
@@ -198,14 +199,16 @@ impl Networking {
 
     /// Saves what the networks know of a container's endpoints.
     pub(crate) fn save_leases(&self, container: &Container) -> Written {
-        let lease =
-            |endpoint: &Endpoint| self.registry.of_endpoint(endpoint).ok()?.live()?.endpoint(container.id());
-        let change = |record: &mut Record| {
-            for endpoint in record.endpoints.iter_mut().filter(|endpoint| endpoint.lease.is_some()) {
-                endpoint.lease = lease(endpoint);
-            }
-        };
-        container.update_saved(change).1
+        container.update_saved(|record| refresh_leases(&self.registry, record)).1
+    }
+}
+
+/// Takes over what the networks know of a container's endpoints.
+fn refresh_leases(registry: &NetworkRegistry, record: &mut Record) {
+    let Record { id, endpoints, .. } = record;
+    for endpoint in endpoints.iter_mut().filter(|endpoint| endpoint.lease.is_some()) {
+        let entry = registry.of_endpoint(endpoint).ok();
+        endpoint.lease = entry.and_then(|entry| entry.live()?.endpoint(id));
     }
 }
 

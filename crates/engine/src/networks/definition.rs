@@ -30,7 +30,7 @@ pub(super) fn check(definition: &NetworkDefinition) -> Result<(), Error> {
         return Err(Error::refused(format!("invalid network config:\n{}", faults.join("\n"))));
     }
     if definition.ipv6 || !definition.ipv4 {
-        return Err(not_possible("networks of IPv6 are not possible yet; leave EnableIPv6 out"));
+        return Err(Error::unsupported("networks of IPv6 are not possible yet; leave EnableIPv6 out"));
     }
     let of_ipv4 = |pool: &&Pool| pool.subnet.is_none_or(|subnet| subnet.address.is_ipv4());
     if definition.pools.iter().filter(of_ipv4).count() > 1 {
@@ -47,9 +47,10 @@ fn check_driver(definition: &NetworkDefinition) -> Result<(), Error> {
         NetworkDriver::Overlay => Err(Error::forbidden(
             "This node is not a swarm manager: networks over several hosts are not possible",
         )),
-        NetworkDriver::Macvlan | NetworkDriver::Ipvlan => {
-            Err(not_possible(&format!("the network driver {} is not possible yet", definition.driver.name())))
-        }
+        NetworkDriver::Macvlan | NetworkDriver::Ipvlan => Err(Error::unsupported(format!(
+            "the network driver {} is not possible yet",
+            definition.driver.name()
+        ))),
     }
 }
 
@@ -70,10 +71,6 @@ fn check_inheritance(definition: &NetworkDefinition) -> Result<(), Error> {
         ))),
         None => Ok(()),
     }
-}
-
-fn not_possible(message: &str) -> Error {
-    Error::Refused { kind: model::ErrorKind::Unsupported, message: message.to_owned() }
 }
 
 /// Everything that contradicts itself in one pool.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use model::{Actor, ContainerId, NetworkDefinition, NetworkDriver, NetworkId, ResourceKind, Timestamp};
 
 use super::names::SharedNames;
-use crate::endpoint::{BRIDGE, HOST, NONE};
+use crate::endpoint::{BRIDGE, Endpoint, HOST, NONE};
 use crate::error::Error;
 use crate::events::Events;
 
@@ -73,6 +73,12 @@ impl NetworkEntry {
     /// Its name.
     pub(crate) fn name(&self) -> &str {
         &self.record.definition.name
+    }
+
+    /// Brings what an endpoint says of its network up to date.
+    pub(crate) fn describe_in(&self, endpoint: &mut Endpoint) {
+        endpoint.internal = self.record.definition.internal;
+        self.name().clone_into(&mut endpoint.name);
     }
 
     /// Its driver.

@@ -69,8 +69,7 @@ impl Choices {
             None | Some("nat") => false,
             Some("nat-unprotected") => true,
             Some(value @ ("routed" | "isolated")) => {
-                let message = format!("the gateway mode {value} is not possible yet");
-                return Err(Error::Refused { kind: model::ErrorKind::Unsupported, message });
+                return Err(Error::unsupported(format!("the gateway mode {value} is not possible yet")));
             }
             Some(value) => return Err(bad(GATEWAY_MODE, value, "it is no mode of a gateway")),
         };
