@@ -122,10 +122,11 @@ impl Engine {
     }
 }
 
-/// The rows of both databases. What happened is kept on purpose.
+/// The rows of both databases. What happened is kept on purpose, and who the engine is.
 fn rows(engine: &Engine) -> BTreeMap<String, i64> {
     let mut rows = host::rows_of(&engine.data_root().join("state.db"));
     rows.remove("events");
+    rows.remove("settings");
     for (table, count) in host::rows_of(&engine.data_root().join("images/images.db")) {
         rows.insert(format!("images.{table}"), count);
     }

@@ -47,9 +47,9 @@ impl Store {
         image: &ImageRecord,
         parent: Option<&ImageRecord>,
     ) -> Result<Vec<HistoryStep>, Error> {
-        let config = self.config(&image.config)?;
+        let config = self.with_config(image)?.config;
         let inherited_steps = match parent {
-            Some(parent) => self.config(&parent.config)?.history.len(),
+            Some(parent) => self.with_config(parent)?.config.history.len(),
             None => 0,
         };
         let inherited_layers = parent.map_or(0, |parent| parent.layers.len());

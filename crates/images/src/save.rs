@@ -146,7 +146,7 @@ impl Store {
 
     fn json(&self, image: &ImageRecord, id: &str, below: Option<&str>) -> Result<Vec<u8>, Error> {
         let digest = image.legacy.unwrap_or(image.config);
-        let document = self.document(&digest)?.ok_or(Error::Missing { kind: "image document", digest })?;
+        let document = self.document_of(&image.id, &digest)?;
         if image.legacy.is_some() {
             return Ok(document);
         }
@@ -162,7 +162,7 @@ impl Store {
         let id = image.id.hexadecimal();
         let mut config = format!("{id}/json");
         let digest = image.config;
-        let document = self.document(&digest)?.ok_or(Error::Missing { kind: "image config", digest })?;
+        let document = self.document_of(&image.id, &digest)?;
         let spliced = saved.directories.get(&id).and_then(|directory| crate::v1::unspliced(&directory.json));
         // Who knows an image of elsewhere by its id shall find it under that id again.
         if spliced.as_ref() != Some(&document) || !self.is_own(&digest, &document)? {

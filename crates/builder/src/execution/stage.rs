@@ -73,10 +73,11 @@ impl Stage {
     /// # Errors
     /// [`BuildError::Images`] when the image was removed meanwhile.
     pub(super) fn advance(&mut self, image: &Image, store: &Store) -> Result<(), BuildError> {
-        self.layers = store.layers(image)?;
+        let layers = store.layers(image)?;
         // An image of the old format cannot be made of its config alone.
         let digest = Some(&image.config_digest).filter(|digest| **digest == image.id);
-        let document = digest.map(|digest| store.document(digest)).transpose()?.flatten();
+        let document = digest.map(|digest| store.document_of(&image.id, digest)).transpose()?;
+        self.layers = layers;
         self.recipe = document.map(|document| Recipe { document, parent: image.parent });
         self.history.clone_from(&image.config.history);
         self.image = Some(image.id);

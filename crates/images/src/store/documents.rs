@@ -29,6 +29,23 @@ impl Store {
             .map_err(Error::database("read a document"))
     }
 
+    /// Reads a document that an image is made of.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchImage`] when the image was removed meanwhile; `Internal` when its document is missing.
+    pub fn document_of(&self, image: &Digest, digest: &Digest) -> Result<Vec<u8>, Error> {
+        let missing = || Error::Missing { kind: "image document", digest: *digest };
+        self.document(digest)?.ok_or_else(|| self.gone_or(image, missing()))
+    }
+
+    /// The error of a document that an image should have: mostly the image was removed since it was found.
+    pub(super) fn gone_or(&self, image: &Digest, missing: Error) -> Error {
+        if self.index().images.contains_key(image) {
+            return missing;
+        }
+        Error::NoSuchImage(image.hexadecimal())
+    }
+
     /// Reads and parses an image's config.
     ///
     /// # Errors

@@ -178,10 +178,7 @@ impl Store {
 
     pub(crate) fn with_config(&self, record: &ImageRecord) -> Result<Image, Error> {
         match self.config(&record.config) {
-            // It was removed since its record was found.
-            Err(Error::Missing { .. }) if !self.index().images.contains_key(&record.id) => {
-                Err(Error::NoSuchImage(record.id.hexadecimal()))
-            }
+            Err(missing @ Error::Missing { .. }) => Err(self.gone_or(&record.id, missing)),
             config => Ok(Image::new(record, config?)),
         }
     }

@@ -2,6 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
+use images::RemoveOptions;
+use model::ErrorKind;
+
+use crate::execution::stage::Stage;
 use crate::fixture::{Archive, Fixture, context};
 
 #[test]
@@ -71,4 +75,16 @@ fn steps_that_change_nothing_share_one_layer_directory() {
     let image = fixture.image(context("FROM base\nRUN a\nRUN echo x > /x\nRUN b"));
     assert_eq!(image.config.rootfs.diff_ids.len(), 4);
     assert_eq!(fixture.store.lower_directories(&image).len(), 3);
+}
+
+#[test]
+fn a_stage_does_not_go_on_from_an_image_that_was_removed_since_it_was_found() {
+    let fixture = Fixture::new();
+    // It has the layers of the base alone, which stay.
+    let image = fixture.image(context("FROM base\nLABEL a=b"));
+    let _ = fixture.store.remove(&image.id.hexadecimal(), RemoveOptions::default()).unwrap();
+    let mut stage = Stage::scratch(None);
+    let error = stage.advance(&image, &fixture.store).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    assert!(stage.image.is_none() && stage.layers.is_empty(), "it is where it was");
 }

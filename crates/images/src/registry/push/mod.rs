@@ -26,7 +26,7 @@ use super::proof::Scope;
 use super::session::{Session, refused};
 use super::transport::{Payload, Request, Transport};
 use crate::store::digest_of;
-use crate::{Error, Layer, Store};
+use crate::{Layer, Store};
 
 /// What is to be pushed.
 #[derive(Debug, Clone, Copy)]
@@ -100,8 +100,7 @@ impl Push<'_> {
     fn image(&self, tag: String, id: Digest) -> Result<PushedImage, RegistryError> {
         let image = self.store.image(&id)?;
         let held = self.store.layers(&image)?;
-        let missing = Error::Missing { kind: "image config", digest: image.config_digest };
-        let config = self.store.document(&image.config_digest)?.ok_or(missing)?;
+        let config = self.store.document_of(&image.id, &image.config_digest)?;
         // Asked first: a refusal comes before anything is compressed.
         let has_config = upload::exists(self.session, image.config_digest)?;
         let layers = self.layers(&held)?;
