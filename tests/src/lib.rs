@@ -32,6 +32,7 @@ pub mod services;
 mod small_disk;
 pub mod tarball;
 pub mod terminal;
+pub mod today;
 pub mod volumes;
 pub mod wait;
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use model::{ContainerId, Event, ResourceKind};
 
-use super::filters::Filters;
+use super::filters::{Filters, has_label};
 
 /// The filters of events; any other is refused.
 const NAMES: [&str; 14] = [
@@ -67,7 +67,7 @@ impl EventFilter {
             // All that happens, happens on this host.
             && self.any("scope", |wanted| wanted == "local")
             && NEVER.into_iter().all(|name| self.filters.values(name).is_empty())
-            && self.filters.values("label").iter().all(|wanted| has_label(event, wanted))
+            && self.filters.values("label").iter().all(|wanted| has_label(&event.actor.attributes, wanted))
     }
 
     fn any(&self, name: &str, fits: impl Fn(&str) -> bool) -> bool {
@@ -124,14 +124,6 @@ fn with_tag(reference: &str) -> String {
         reference.to_owned()
     } else {
         format!("{reference}:latest")
-    }
-}
-
-fn has_label(event: &Event, wanted: &str) -> bool {
-    let attributes = &event.actor.attributes;
-    match wanted.split_once('=') {
-        Some((key, value)) => attributes.get(key).is_some_and(|known| known == value),
-        None => attributes.contains_key(wanted),
     }
 }
 

@@ -30,6 +30,31 @@ impl Filters {
         }
     }
 
+    /// Parses the parameter of an endpoint that has these filters and no others.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub(crate) fn parse_known(text: &str, names: &[&str]) -> Result<Self, String> {
+        let filters = Self::parse(text).map_err(|error| format!("invalid filter: {error}"))?;
+        match filters.0.keys().find(|name| !names.contains(&name.as_str())) {
+            Some(other) => Err(format!("invalid filter '{other}'")),
+            None => Ok(filters),
+        }
+    }
+
+    /// The one value of a filter that is true or false; nothing when it was not given.
+    ///
+    /// # Errors
+    /// Another value, or several.
+    pub(crate) fn truth(&self, name: &str) -> Result<Option<bool>, String> {
+        match self.values(name) {
+            [] => Ok(None),
+            [value] if matches!(value.as_str(), "true" | "1") => Ok(Some(true)),
+            [value] if matches!(value.as_str(), "false" | "0") => Ok(Some(false)),
+            values => Err(format!("invalid filter: '{name}'={values:?}")),
+        }
+    }
+
     /// The values of one filter; empty when it was not given.
     pub(crate) fn values(&self, name: &str) -> &[String] {
         self.0.get(name).map(Vec::as_slice).unwrap_or_default()
@@ -38,6 +63,14 @@ impl Filters {
     /// All filters with their values.
     pub(crate) const fn as_map(&self) -> &BTreeMap<String, Vec<String>> {
         &self.0
+    }
+}
+
+/// Whether labels have the one that a filter wants, `key` or `key=value`.
+pub(crate) fn has_label(labels: &BTreeMap<String, String>, wanted: &str) -> bool {
+    match wanted.split_once('=') {
+        Some((key, value)) => labels.get(key).is_some_and(|known| known == value),
+        None => labels.contains_key(wanted),
     }
 }
 

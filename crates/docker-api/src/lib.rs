@@ -4,6 +4,7 @@
 //! comes from the client is parsed here, and no wire struct passes further than this crate.
 
 mod auth;
+mod body;
 mod call;
 mod container_settings;
 mod containers;
@@ -26,6 +27,7 @@ mod settings;
 mod stream;
 mod system;
 mod version;
+mod volumes;
 mod wire;
 
 use std::pin::Pin;

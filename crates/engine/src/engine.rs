@@ -38,6 +38,8 @@ pub struct Engine {
     pub builds: Arc<Builds>,
     /// Networks, and which containers are in them.
     pub networks: Arc<Networks>,
+    /// Volumes.
+    pub volumes: Arc<Volumes>,
     /// What happened.
     pub events: Arc<Events>,
     pub(crate) options: Arc<Options>,
@@ -45,7 +47,6 @@ pub struct Engine {
     pub(crate) database: Arc<Database>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) networking: Arc<Networking>,
-    pub(crate) volumes: Arc<Volumes>,
     pub(crate) supervisor: Arc<Supervisor>,
     pub(crate) identity: String,
 }

@@ -64,6 +64,7 @@ pub use networks::subnets::default_pools as default_address_pools;
 pub use options::Options;
 pub use outcome::Outcome;
 pub use streams::{AttachRequest, AttachSession, Streams};
+pub use volumes::{ANONYMOUS_LABEL, NewVolume, PrunedVolumes, Volume, Volumes};
 pub use warnings::Limits;
 
 pub use builder;

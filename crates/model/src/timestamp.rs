@@ -67,6 +67,12 @@ impl Timestamp {
         self.0.nanosecond()
     }
 
+    /// The same without the fraction of its second.
+    #[must_use]
+    pub fn whole_seconds(self) -> Self {
+        Self(self.0.replace_nanosecond(0).unwrap_or(self.0))
+    }
+
     /// Whether this is the year 1, "never".
     #[must_use]
     pub fn is_never(self) -> bool {

@@ -12,7 +12,7 @@ fn two(engine: &Client) {
 
 #[test]
 fn a_running_container_is_connected_and_disconnected_at_once() {
-    let engine = engine();
+    let engine = Today::start();
     two(&engine);
     let container = engine.run(&within("b"));
     assert_eq!(inside(&engine, &container), "eth0 10.81.0.2/24\ndefault 10.81.0.1 eth0\n");
@@ -45,7 +45,7 @@ fn a_running_container_is_connected_and_disconnected_at_once() {
 
 #[test]
 fn a_container_starts_in_all_its_networks_again() {
-    let engine = engine();
+    let engine = Today::start();
     two(&engine);
     let endpoints =
         json!({ "a": { "GwPriority": 1 }, "b": { "IPAMConfig": { "IPv4Address": "10.81.0.9" } } });
@@ -63,15 +63,15 @@ fn a_container_starts_in_all_its_networks_again() {
     engine.start(&container);
     let shown = engine.inspect(&container)["NetworkSettings"]["Networks"].clone();
     assert_eq!(shown.as_object().expect("networks").keys().collect::<Vec<_>>(), ["b", "bridge"]);
-    let old = at(&engine, "1.20").inspect(&container)["NetworkSettings"].clone();
+    let old = engine.at("1.20").inspect(&container)["NetworkSettings"].clone();
     assert_eq!((&old["IPAddress"], &old["Gateway"]), (&json!("10.81.0.9"), &json!("10.81.0.1")));
     assert!(old.get("Networks").is_none(), "{old}");
-    let _ = at(&engine, "1.43").post_json("/containers/create", &body).expect(400);
+    let _ = engine.at("1.43").post_json("/containers/create", &body).expect(400);
 }
 
 #[test]
 fn a_connect_that_fails_changes_nothing() {
-    let engine = engine();
+    let engine = Today::start();
     two(&engine);
     let container = engine.run(&within("a"));
     let before = engine.inspect(&container)["NetworkSettings"].clone();
@@ -107,7 +107,7 @@ fn a_connect_that_fails_changes_nothing() {
 
 #[test]
 fn interfaces_have_the_names_addresses_and_settings_that_are_asked_for() {
-    let engine = engine();
+    let engine = Today::start();
     two(&engine);
     let options = json!({ "com.docker.network.endpoint.ifname": "wan7",
                           "com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.log_martians=1" });
@@ -124,7 +124,7 @@ fn interfaces_have_the_names_addresses_and_settings_that_are_asked_for() {
 
 #[test]
 fn events_tell_who_comes_and_goes() {
-    let engine = engine();
+    let engine = Today::start();
     let id = network(&engine, "a", "10.80.0.0/24", json!({}));
     let container = engine.run(&within("a"));
     let _ = engine.post(&format!("/containers/{container}/kill")).expect(204);
@@ -149,5 +149,5 @@ fn events_tell_who_comes_and_goes() {
         assert_eq!(event["Actor"]["Attributes"]["type"], "bridge");
     }
     assert_eq!(events[1]["Actor"]["Attributes"]["container"], container);
-    assert_eq!(listen(&at(&engine, "1.20")), "");
+    assert_eq!(listen(&engine.at("1.20")), "");
 }

@@ -20,7 +20,7 @@ fn names(client: &Client, filters: Value) -> Vec<String> {
 
 #[test]
 fn a_network_is_shown_as_it_was_asked_for() {
-    let engine = engine();
+    let engine = Today::start();
     let pool = json!({ "Subnet": "10.90.0.0/24", "IPRange": "10.90.0.64/29", "Gateway": "10.90.0.100",
                        "AuxiliaryAddresses": { "router": "10.90.0.65" } });
     let body = json!({ "Name": "own", "Labels": { "tier": "web" }, "Options": { "com.example.x": "y" },
@@ -43,17 +43,17 @@ fn a_network_is_shown_as_it_was_asked_for() {
     let listed = listed.as_array().expect("a list").iter().find(|network| network["Name"] == "own");
     let listed = listed.expect("it is listed");
     assert!(listed.get("Containers").is_none() && listed.get("Status").is_none(), "{listed}");
-    let old = shown(&at(&engine, "1.21"), "own");
+    let old = shown(&engine.at("1.21"), "own");
     assert!(
         old.get("Internal").is_none() && old.get("Status").is_none() && old["Containers"].is_object(),
         "{old}"
     );
-    let _ = at(&engine, "1.20").get("/networks").expect(404);
+    let _ = engine.at("1.20").get("/networks").expect(404);
 }
 
 #[test]
 fn predefined_networks_are_there_and_stay() {
-    let engine = engine();
+    let engine = Today::start();
     assert_eq!(names(&engine, json!({ "type": ["builtin"] })), ["bridge", "host", "none"]);
     for (name, driver) in [("bridge", "bridge"), ("host", "host"), ("none", "null")] {
         assert_eq!(shown(&engine, name)["Driver"], driver);
@@ -68,7 +68,7 @@ fn predefined_networks_are_there_and_stay() {
 
 #[test]
 fn lists_are_filtered() {
-    let engine = engine();
+    let engine = Today::start();
     network(&engine, "one", "10.91.0.0/24", json!({ "Labels": { "a": "1" } }));
     network(&engine, "other", "10.92.0.0/24", json!({ "Labels": { "a": "2" } }));
     let _user = engine.run(&within("one"));
@@ -83,7 +83,7 @@ fn lists_are_filtered() {
 
 #[test]
 fn what_cannot_be_is_refused_and_nothing_is_left() {
-    let engine = engine();
+    let engine = Today::start();
     let links = berth_tests::host::links_of(engine.daemon.network_pid());
     network(&engine, "own", "10.93.0.0/24", json!({}));
     for (body, status, word) in [
@@ -118,7 +118,7 @@ fn what_cannot_be_is_refused_and_nothing_is_left() {
 
 #[test]
 fn addresses_that_nobody_names_meet_nothing() {
-    let engine = engine();
+    let engine = Today::start();
     let taken = "ip link add taken0 type dummy 2>/dev/null || ip link add taken0 type bridge; \
                  ip addr add 172.17.0.1/16 dev taken0; ip link set taken0 up";
     let _ = berth_tests::host::in_network_of(engine.daemon.network_pid(), &["sh", "-ec", taken]);
@@ -135,7 +135,7 @@ fn addresses_that_nobody_names_meet_nothing() {
 
 #[test]
 fn a_network_goes_when_nobody_runs_in_it() {
-    let engine = engine();
+    let engine = Today::start();
     network(&engine, "used", "10.96.0.0/24", json!({}));
     network(&engine, "left", "10.97.0.0/24", json!({}));
     let container = engine.create_named("web", &within("used"));
@@ -156,7 +156,7 @@ fn a_network_goes_when_nobody_runs_in_it() {
 
 #[test]
 fn a_configuration_is_taken_over_by_networks() {
-    let engine = engine();
+    let engine = Today::start();
     network(&engine, "plan", "10.98.0.0/24", json!({ "ConfigOnly": true, "Labels": { "a": "b" } }));
     let _ = engine
         .post_json("/networks/create", &json!({ "Name": "real", "ConfigFrom": { "Network": "plan" } }))

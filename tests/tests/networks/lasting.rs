@@ -8,7 +8,7 @@ use super::*;
 
 #[test]
 fn networks_and_places_in_them_outlive_the_daemon() {
-    let mut engine = engine();
+    let mut engine = Today::start();
     let outside = OtherHost::beside(&engine.daemon);
     network(&engine, "a", "10.80.0.0/24", json!({ "Labels": { "x": "y" } }));
     network(&engine, "b", "10.81.0.0/24", json!({}));
@@ -32,7 +32,7 @@ fn networks_and_places_in_them_outlive_the_daemon() {
 
 #[test]
 fn a_container_that_ended_meanwhile_has_left_its_networks() {
-    let mut engine = engine();
+    let mut engine = Today::start();
     network(&engine, "a", "10.80.0.0/24", json!({}));
     let container = engine.run(&within("a"));
     let pid = engine.pid(&container);

@@ -8,55 +8,10 @@ mod names;
 mod ways;
 
 use std::net::Ipv4Addr;
-use std::ops::Deref;
 
-use berth_tests::{Client, Engine, Options, merged, sh};
+use berth_tests::today::Today;
+use berth_tests::{Client, merged, sh};
 use serde_json::{Value, json};
-
-/// An engine, and how today's clients ask it.
-struct Today {
-    daemon: Engine,
-    client: Client,
-}
-
-impl Deref for Today {
-    type Target = Client;
-
-    fn deref(&self) -> &Client {
-        &self.client
-    }
-}
-
-/// Removes what a test made: the engine's own end knows containers alone.
-impl Drop for Today {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            return;
-        }
-        let containers = self.client.get("/containers/json?all=1").expect(200).json();
-        for container in containers.as_array().into_iter().flatten() {
-            let id = container["Id"].as_str().expect("an id");
-            let _ = self.client.delete(&format!("/containers/{id}?force=1")).expect(204);
-        }
-        // What others take over goes after them.
-        for _ in 0..2 {
-            let _ = self.client.post("/networks/prune").expect(200);
-        }
-    }
-}
-
-/// An engine that is asked at a version of today.
-fn engine() -> Today {
-    let arguments = vec!["--api-max=1.55".to_owned()];
-    let daemon = Engine::start_with(Options { arguments, ..Options::default() });
-    let client = Client { address: daemon.address.clone(), prefix: "/v1.55".to_owned() };
-    Today { daemon, client }
-}
-
-/// The same engine asked at another version.
-fn at(engine: &Client, version: &str) -> Client {
-    Client { address: engine.address.clone(), prefix: format!("/v{version}") }
-}
 
 /// A container that does nothing for a long time.
 fn idle(over: Value) -> Value {

@@ -62,7 +62,7 @@ fn resolv_conf(engine: &Today, container: &str) -> String {
 
 #[test]
 fn containers_find_each_other_by_all_their_names() {
-    let engine = engine();
+    let engine = Today::start();
     network(&engine, "own", "10.80.0.0/24", json!({}));
     network(&engine, "far", "10.81.0.0/24", json!({}));
     let settings = json!({ "Hostname": "front", "NetworkingConfig": { "EndpointsConfig": {
@@ -90,7 +90,7 @@ fn containers_find_each_other_by_all_their_names() {
 
 #[test]
 fn names_come_and_go_with_what_happens() {
-    let engine = engine();
+    let engine = Today::start();
     network(&engine, "own", "10.80.0.0/24", json!({}));
     let client = engine.run(&asking("own"));
     let pid = engine.pid(&client);
@@ -117,7 +117,7 @@ fn names_come_and_go_with_what_happens() {
 
 #[test]
 fn names_do_not_need_the_daemon() {
-    let mut engine = engine();
+    let mut engine = Today::start();
     let own = network(&engine, "own", "10.80.0.0/24", json!({}));
     let settings = json!({ "NetworkingConfig": { "EndpointsConfig": { "own": { "Links": ["web:db"] } } } });
     let client = engine.run(&merged(asking("own"), settings));
@@ -153,7 +153,7 @@ fn names_do_not_need_the_daemon() {
 
 #[test]
 fn the_default_network_has_no_name_server() {
-    let engine = engine();
+    let engine = Today::start();
     network(&engine, "own", "10.80.0.0/24", json!({}));
     let settings = json!({ "HostConfig": { "Dns": ["127.0.0.1", "192.0.2.1"], "DnsSearch": ["a.example"],
                                            "DnsOptions": ["timeout:1"] } });
@@ -179,7 +179,7 @@ fn the_default_network_has_no_name_server() {
 
 #[test]
 fn links_are_names_for_the_one_that_asked() {
-    let engine = engine();
+    let engine = Today::start();
     network(&engine, "own", "10.80.0.0/24", json!({}));
     let web = engine.create_named("web", &within("own"));
     let links = json!({ "HostConfig": { "Links": ["web:store"] }, "NetworkingConfig": { "EndpointsConfig": {

@@ -15,7 +15,7 @@ fn publishing(network: &str) -> Value {
 
 #[test]
 fn networks_are_apart_and_published_ports_reach_over() {
-    let engine = engine();
+    let engine = Today::start();
     let outside = OtherHost::beside(&engine.daemon);
     network(&engine, "a", "10.80.0.0/24", json!({}));
     network(&engine, "b", "10.81.0.0/24", json!({}));
@@ -44,7 +44,7 @@ fn networks_are_apart_and_published_ports_reach_over() {
 
 #[test]
 fn an_internal_network_leads_nowhere() {
-    let engine = engine();
+    let engine = Today::start();
     let outside = OtherHost::beside(&engine.daemon);
     let _served = Servers::start(outside.pid(), 80, "outside");
     network(&engine, "closed", "10.82.0.0/24", json!({ "Internal": true }));

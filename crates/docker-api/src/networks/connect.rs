@@ -4,9 +4,8 @@ use http::StatusCode;
 use model::NetworkReference;
 use serde::Deserialize;
 
-use super::body;
 use crate::container_settings::EndpointSettings;
-use crate::{ApiError, Call, Handled, Reply, json};
+use crate::{ApiError, Call, Handled, Reply, body, json};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

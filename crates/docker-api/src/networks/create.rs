@@ -8,9 +8,8 @@ use http::StatusCode;
 use model::{NetworkDefinition, NetworkDriver, Pool};
 use serde::{Deserialize, Serialize};
 
-use super::body;
 use crate::version::{ApiVersion, Since};
-use crate::{ApiError, Call, Handled, Reply, json};
+use crate::{ApiError, Call, Handled, Reply, body, json};
 
 /// The option that stands for `EnableIPv4` where that is not given.
 const ENABLE_IPV4: &str = "com.docker.network.enable_ipv4";

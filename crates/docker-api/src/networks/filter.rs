@@ -1,11 +1,9 @@
 //! Which networks a list or a prune means: filters of different names must all fit, of one name any value.
 
-use std::collections::BTreeMap;
-
 use engine::NetworkRecord;
 use model::Timestamp;
 
-use crate::filters::Filters;
+use crate::filters::{Filters, has_label};
 use crate::wire::parse_moment;
 
 /// The filters of a list.
@@ -21,19 +19,14 @@ impl NetworkFilter {
     /// # Errors
     /// A filter or a value that there is not.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let filters = Filters::parse(text).map_err(|error| format!("invalid filter: {error}"))?;
-        check_names(&filters, &["driver", "type", "name", "id", "label", "scope", "dangling"])?;
+        let known = ["driver", "type", "name", "id", "label", "scope", "dangling"];
+        let filters = Filters::parse_known(text, &known)?;
         if let Some(other) =
             filters.values("type").iter().find(|kind| !["custom", "builtin"].contains(&kind.as_str()))
         {
             return Err(format!("invalid filter: 'type'='{other}'"));
         }
-        let dangling = match filters.values("dangling") {
-            [] => None,
-            [value] if matches!(value.as_str(), "true" | "1") => Some(true),
-            [value] if matches!(value.as_str(), "false" | "0") => Some(false),
-            values => return Err(format!("invalid filter: 'dangling'={values:?}")),
-        };
+        let dangling = filters.truth("dangling")?;
         let names =
             filters.values("name").iter().filter_map(|name| regex_lite::Regex::new(name).ok()).collect();
         Ok(Self { filters, names, dangling })
@@ -76,8 +69,7 @@ impl PruneFilter {
     /// # Errors
     /// A filter or a value that there is not.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let filters = Filters::parse(text).map_err(|error| format!("invalid filter: {error}"))?;
-        check_names(&filters, &["until", "label", "label!"])?;
+        let filters = Filters::parse_known(text, &["until", "label", "label!"])?;
         let until = match filters.values("until") {
             [] => None,
             [moment] => {
@@ -94,20 +86,6 @@ impl PruneFilter {
         self.until.is_none_or(|until| record.created < until)
             && self.filters.values("label").iter().all(|label| has_label(labels, label))
             && !self.filters.values("label!").iter().any(|label| has_label(labels, label))
-    }
-}
-
-fn check_names(filters: &Filters, known: &[&str]) -> Result<(), String> {
-    match filters.as_map().keys().find(|name| !known.contains(&name.as_str())) {
-        Some(other) => Err(format!("invalid filter '{other}'")),
-        None => Ok(()),
-    }
-}
-
-fn has_label(labels: &BTreeMap<String, String>, wanted: &str) -> bool {
-    match wanted.split_once('=') {
-        Some((key, value)) => labels.get(key).is_some_and(|known| known == value),
-        None => labels.contains_key(wanted),
     }
 }
 

@@ -1,6 +1,5 @@
 //! Networks: made, listed, shown, removed, and containers connected to them.
 
-mod body;
 mod connect;
 mod create;
 mod filter;

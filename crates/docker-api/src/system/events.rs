@@ -37,8 +37,8 @@ pub(super) async fn events(call: Call<'_>) -> Handled {
     });
     let filter = filter.map_err(|error| ApiError::invalid(error.to_string()))?;
     let Subscription { past, live } = call.engine.events.subscribe();
-    let knows_networks = call.version.events_have_networks();
-    let mut listener = Listener { live, span, filter, knows_networks };
+    let knows_all_kinds = call.version.events_have_networks_and_volumes();
+    let mut listener = Listener { live, span, filter, knows_all_kinds };
     let departure = call.exchange.departure();
     // The head goes out at once: clients wait for it before they start what they want to next_batch of.
     let (_, output) = call.exchange.begin(StatusCode::OK, &json_fields()).await?;
@@ -88,13 +88,14 @@ struct Listener {
     live: Live,
     span: Span,
     filter: EventFilter,
-    /// Whether its version has events of networks.
-    knows_networks: bool,
+    /// Whether its version has events of networks and volumes.
+    knows_all_kinds: bool,
 }
 
 impl Listener {
     fn wants(&self, event: &Event) -> bool {
-        let is_known = self.knows_networks || event.kind != ResourceKind::Network;
+        let is_known =
+            self.knows_all_kinds || !matches!(event.kind, ResourceKind::Network | ResourceKind::Volume);
         is_known && self.span.has_not_ended(event) && self.filter.fits(event)
     }
 
@@ -197,7 +198,7 @@ mod tests {
         let span = Span { since: since.map(moment), until: until.map(moment) };
         let Subscription { past, live } = events.subscribe();
         let filter = EventFilter::new(Filters::default(), |_| None).expect("no filter is fine");
-        (Listener { live, span, filter, knows_networks: false }, past)
+        (Listener { live, span, filter, knows_all_kinds: false }, past)
     }
 
     fn emit(events: &engine::Events, action: &str) {

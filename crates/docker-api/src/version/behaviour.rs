@@ -50,9 +50,19 @@ impl ApiVersion {
         self.is_at_least(20)
     }
 
-    /// Whether events of networks are listed: "v1.22 API changes".
-    pub(crate) const fn events_have_networks(self) -> bool {
+    /// Whether events of networks and volumes are listed: "v1.22 API changes".
+    pub(crate) const fn events_have_networks_and_volumes(self) -> bool {
         self.is_at_least(22)
+    }
+
+    /// Whether the removal of a volume has `force`: "v1.25 API changes". Before, it was no parameter.
+    pub(crate) const fn volume_removal_has_force(self) -> bool {
+        self.is_at_least(25)
+    }
+
+    /// Whether a prune of volumes leaves those that have a name unless its filters say otherwise: "v1.42 API changes".
+    pub(crate) const fn prune_spares_named_volumes(self) -> bool {
+        self.is_at_least(42)
     }
 
     /// Whether create takes `NetworkingConfig`: specification of 1.22.

@@ -28,7 +28,7 @@ pub(crate) struct WireEvent<'a> {
 impl<'a> WireEvent<'a> {
     pub(crate) fn new(event: &'a Event) -> Self {
         // What only later versions know has none of what these no longer need.
-        let is_old = event.kind != ResourceKind::Network;
+        let is_old = !matches!(event.kind, ResourceKind::Network | ResourceKind::Volume);
         Self {
             status: Some(event.action.as_str()).filter(|_| is_old),
             id: Some(event.actor.id.as_str()).filter(|_| is_old),

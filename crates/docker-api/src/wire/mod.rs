@@ -10,6 +10,7 @@ mod network_resource;
 mod stats;
 mod status;
 mod summary;
+mod volume;
 
 use serde::Serialize;
 
@@ -21,6 +22,7 @@ pub(super) use network_resource::WireNetwork;
 pub(super) use stats::WireStats;
 pub(super) use status::status_text;
 pub(super) use summary::{ContainerSummary, WirePort, shown_ports};
+pub(super) use volume::WireVolume;
 
 /// The answer of create.
 #[derive(Debug, Serialize)]

@@ -107,7 +107,7 @@ impl Creator {
             self.database.write(rows, durability).wait_blocking()
         };
         let made = self.make_directories(&record).and_then(|()| self.volumes.mount(&mut record, save));
-        let volumes = match made {
+        let mut volumes = match made {
             Ok(volumes) => volumes,
             Err(error) => {
                 self.directory.release(&record.name);
@@ -120,7 +120,8 @@ impl Creator {
         let container = Container::new(record, Arc::clone(&self.database));
         self.events.emit_container(&container.record(), "create", &[]);
         self.directory.insert(container);
-        drop(claim);
+        // Only now do removals see that the container uses them.
+        drop((claim, volumes));
         // The event is there for whoever has the answer, after a crash of the daemon too.
         let _ = self.database.flush().wait_blocking();
         Ok(Created { id, warnings })

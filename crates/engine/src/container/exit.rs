@@ -17,6 +17,7 @@ use crate::networking::Networking;
 use crate::paths::Paths;
 use crate::shim::{Incoming, RECORD_LIMIT};
 use crate::store::{Database, Row};
+use crate::volumes::Volumes;
 
 /// 128 + SIGKILL: what a container whose shim died ended with.
 const KILLED: i32 = 137;
@@ -40,6 +41,7 @@ pub(crate) struct Supervisor {
     pub(crate) directory: Arc<Directory>,
     pub(crate) events: Arc<Events>,
     pub(crate) networking: Arc<Networking>,
+    pub(crate) volumes: Arc<Volumes>,
     pub(crate) paths: Arc<Paths>,
     pub(crate) follow_ups: FollowUps,
 }
@@ -147,6 +149,7 @@ impl Supervisor {
         self.networking.disconnect_network(container).await;
         drop(ending);
         self.take_down(container).await;
+        self.volumes.events.emit_unmounts(&record);
         if record.is_restarting() {
             self.follow_ups.restart(container);
         } else if record.settings.host.auto_remove {

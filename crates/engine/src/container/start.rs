@@ -188,6 +188,7 @@ impl Starter {
             record.log_lines_dropped = 0;
             record.cgroups = gate.cgroups;
         });
+        self.lookup.volumes.events.emit_mounts(&record);
         self.events.emit_container(&record, "start", &[]);
         self.networking.refresh_links_to(&record);
         // After a crash of the daemon the next one finds when it was started; a failure is retried.

@@ -1,6 +1,6 @@
 //! Makes the engine's services, from the lowest floor to the highest.
 
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
 
 use sys::program::SealedProgram;
 
@@ -34,7 +34,7 @@ use crate::options::Options;
 use crate::paths::Paths;
 use crate::store::{Database, Row, Saved, VolumeRow};
 use crate::streams::Streams;
-use crate::volumes::Volumes;
+use crate::volumes::{self, Volumes};
 
 impl Engine {
     /// Opens the engine: its directories, database, images and network; takes over containers that
@@ -114,9 +114,8 @@ impl Low {
         identity: String,
     ) -> Engine {
         let (follow_ups, requests) = FollowUps::channel();
-        let volumes = Volumes::new(volumes, &self.database, &self.directory, &self.images, &self.paths);
-        let volumes = Arc::new(volumes);
-        let supervisor = Arc::new(self.supervisor(&follow_ups));
+        let volumes = Arc::new(self.volumes(volumes));
+        let supervisor = Arc::new(self.supervisor(&volumes, &follow_ups));
         let containers = Arc::new(self.containers(&volumes, &supervisor, follow_ups, shim_program));
         tokio::spawn(Arc::clone(&containers.restarter).follow_up(requests));
         let clients = Arc::new(ClientNumbers::default());
@@ -160,12 +159,25 @@ impl Low {
         }
     }
 
-    fn supervisor(&self, follow_ups: &FollowUps) -> Supervisor {
+    fn volumes(&self, saved: Vec<VolumeRow>) -> Volumes {
+        Volumes {
+            drivers: volumes::drivers(&self.paths),
+            known: Mutex::new(volumes::Known::of(saved)),
+            left: Condvar::new(),
+            database: Arc::clone(&self.database),
+            directory: Arc::clone(&self.directory),
+            events: volumes::VolumeEvents(Arc::clone(&self.events)),
+            images: Arc::clone(&self.images),
+        }
+    }
+
+    fn supervisor(&self, volumes: &Arc<Volumes>, follow_ups: &FollowUps) -> Supervisor {
         Supervisor {
             database: Arc::clone(&self.database),
             directory: Arc::clone(&self.directory),
             events: Arc::clone(&self.events),
             networking: Arc::clone(&self.networking),
+            volumes: Arc::clone(volumes),
             paths: Arc::clone(&self.paths),
             follow_ups: follow_ups.clone(),
         }

@@ -1,11 +1,12 @@
 //! The volumes of a container: claimed while it is made, released when it goes.
 
 use std::path::Path;
+use std::sync::{MutexGuard, PoisonError};
 
-use model::{ContainerId, MountPoint};
+use model::MountPoint;
 
-use super::plan::Plan;
-use super::{Known, Volumes};
+use super::plan::{Plan, Planner};
+use super::service::{Known, Volumes};
 use crate::container::Record;
 use crate::error::Error;
 use crate::store::{Row, VolumeRow};
@@ -19,12 +20,33 @@ pub(crate) struct Claim<'v> {
 }
 
 impl Claim<'_> {
-    /// The container is saved now, and its volumes with it.
-    pub(crate) fn keep(mut self) {
-        self.made.clear();
-        let mut known = self.service.known();
+    /// Makes those that do not exist; `fill` puts the first content into one.
+    ///
+    /// # Errors
+    /// When one cannot be made or filled.
+    pub(super) fn make(
+        &mut self,
+        fill: &mut dyn FnMut(&VolumeRow, &Path) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         for volume in &self.volumes {
-            known.rows.entry(volume.name.clone()).or_insert_with(|| volume.clone());
+            let driver = self.service.driver(&volume.driver)?;
+            if driver.create(&volume.name, &mut |target| fill(volume, target))? {
+                self.made.push(volume.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// They are saved now. They stay claimed until this is dropped: whoever uses them is known by then.
+    pub(crate) fn keep(&mut self) {
+        self.made.clear();
+        for volume in &self.volumes {
+            let mut known = self.service.known();
+            if !known.rows.contains_key(&volume.name) {
+                known.rows.insert(volume.name.clone(), volume.clone());
+                drop(known);
+                self.service.events.emit(volume, "create");
+            }
         }
     }
 }
@@ -61,35 +83,31 @@ impl Volumes {
         record: &mut Record,
         save: impl FnOnce(&Record, Vec<Row>) -> Result<(), Error>,
     ) -> Result<Claim<'_>, Error> {
-        let Plan { mounts, volumes } = self.plan_mounts(record)?;
-        let claim = self.make(record, &mounts, volumes)?;
+        let Plan { mounts, volumes } = Planner(self).plan(record)?;
+        let mut claim = self.claim(volumes);
+        claim.make(&mut |volume, target| {
+            let place = mounts.iter().find(|mount| mount.name == volume.name);
+            place.map_or(Ok(()), |mount| self.fill(record, mount, target))
+        })?;
         record.mounts = mounts;
         save(record, claim.volumes.iter().cloned().map(Row::Volume).collect())?;
         Ok(claim)
     }
 
-    /// Makes and fills the volumes that a plan names and that do not exist.
-    fn make(
-        &self,
-        record: &Record,
-        planned: &[MountPoint],
-        volumes: Vec<VolumeRow>,
-    ) -> Result<Claim<'_>, Error> {
+    /// Keeps removals from volumes, which need not exist yet. Waits until those that are being removed have gone.
+    pub(super) fn claim(&self, volumes: Vec<VolumeRow>) -> Claim<'_> {
         for volume in &volumes {
-            *self.known().claims.entry(volume.name.clone()).or_default() += 1;
+            *self.known_settled(&volume.name).claims.entry(volume.name.clone()).or_default() += 1;
         }
-        let mut claim = Claim { service: self, volumes, made: Vec::new() };
-        for volume in claim.volumes.clone() {
-            let place = planned.iter().find(|mount| mount.name == volume.name);
-            let mut fill = |target: &Path| match place {
-                Some(mount) => self.fill(record, mount, target),
-                None => Ok(()),
-            };
-            if self.driver(&volume.driver)?.create(&volume.name, &mut fill)? {
-                claim.made.push(volume);
-            }
-        }
-        Ok(claim)
+        Claim { service: self, volumes, made: Vec::new() }
+    }
+
+    /// What is known, once no volume of this name is being removed.
+    pub(super) fn known_settled(&self, name: &str) -> MutexGuard<'_, Known> {
+        let known = self.known();
+        self.left
+            .wait_while(known, |known| known.leaving.contains(name))
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Copies what the image has at a new volume's place into the volume.
@@ -101,20 +119,8 @@ impl Volumes {
         images::copy_up(&lower, Path::new(&mount.destination), target).map_err(Error::Image)
     }
 
-    /// Deletes volumes that a daemon died over: neither recorded nor used by a container.
-    pub(crate) fn sweep(&self) {
-        let known = self.known();
-        let records: Vec<_> = self.directory.all().iter().map(|container| container.record()).collect();
-        let is_used =
-            |name: &str| records.iter().any(|record| record.mounts.iter().any(|mount| mount.name == name));
-        for driver in &self.drivers {
-            driver.sweep(&|name| known.rows.contains_key(name) || is_used(name));
-        }
-    }
-
     /// Removes the anonymous volumes that a container had, that it does not keep and that no other one
-    /// uses. `write` deletes their rows in one step with what it writes of the container: a directory
-    /// without a row is swept by the next daemon.
+    /// uses. `write` deletes their rows in one step with what it writes of the container.
     ///
     /// # Errors
     /// Those of `write`; then nothing is removed.
@@ -132,35 +138,14 @@ impl Volumes {
             if !is_kept
                 && !is_known
                 && known.is_anonymous(name)
+                && !known.leaving.contains(name)
                 && !self.is_used(&known, name, Some(&record.id))
             {
                 gone.extend(known.rows.get(name).cloned());
             }
         }
-        if gone.is_empty() {
-            drop(known);
-            return write(Vec::new());
-        }
-        // Held until the rows are gone: nobody may claim these volumes meanwhile.
-        write(gone.iter().map(|volume| Row::NoVolume(volume.name.clone())).collect())?;
-        for volume in &gone {
-            known.rows.remove(&volume.name);
-            self.discard(volume);
-        }
-        Ok(())
-    }
-
-    /// Whether a container uses a volume, or one being made will. One container may be left out.
-    fn is_used(&self, known: &Known, name: &str, but: Option<&ContainerId>) -> bool {
-        let uses = |record: &Record| record.mounts.iter().any(|mount| mount.name == name);
-        let others = self.directory.all().into_iter().filter(|container| Some(container.id()) != but);
-        known.claims.contains_key(name) || others.into_iter().any(|container| uses(&container.record()))
-    }
-
-    fn discard(&self, volume: &VolumeRow) {
-        let removed = self.driver(&volume.driver).and_then(|driver| driver.remove(&volume.name));
-        if let Err(error) = removed {
-            tracing::warn!("cannot remove volume {}: {error}", volume.name);
-        }
+        let leaving = self.leaving(&mut known, gone);
+        drop(known);
+        leaving.remove(write)
     }
 }

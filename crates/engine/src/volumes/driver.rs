@@ -1,16 +1,23 @@
 //! What keeps the content of volumes: the seam at which further drivers come in.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
 /// Puts the first content into a new volume's directory.
-pub(super) type Fill<'f> = &'f mut dyn FnMut(&Path) -> Result<(), Error>;
+pub(crate) type Fill<'f> = &'f mut dyn FnMut(&Path) -> Result<(), Error>;
 
 /// Keeps the content of volumes.
-pub(super) trait VolumeDriver: Send + Sync {
+pub(crate) trait VolumeDriver: Send + Sync {
     /// Its name in requests and answers.
     fn name(&self) -> &'static str;
+
+    /// Checks the options of a new volume.
+    ///
+    /// # Errors
+    /// One that there is not, or that contradicts another.
+    fn check(&self, options: &BTreeMap<String, String>) -> Result<(), Error>;
 
     /// The directory that holds a volume's content.
     fn content(&self, volume: &str) -> PathBuf;

@@ -1,5 +1,6 @@
 //! The driver `local`: a directory of the engine's own for each volume.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -39,6 +40,17 @@ impl Local {
 impl VolumeDriver for Local {
     fn name(&self) -> &'static str {
         "local"
+    }
+
+    fn check(&self, options: &BTreeMap<String, String>) -> Result<(), Error> {
+        let Some(name) = options.keys().next() else { return Ok(()) };
+        Err(match name.as_str() {
+            "type" | "o" | "device" => {
+                Error::unsupported(format!("the option {name} of the local driver is not possible yet"))
+            }
+            "size" => Error::refused("quota size requested but no quota support"),
+            other => Error::refused(format!("invalid option: {other:?}")),
+        })
     }
 
     fn content(&self, volume: &str) -> PathBuf {

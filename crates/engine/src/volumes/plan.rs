@@ -8,7 +8,8 @@ use model::{
     Timestamp, VolumesFrom,
 };
 
-use super::Volumes;
+use super::service::Volumes;
+use super::volume::ANONYMOUS_LABEL;
 use crate::container::{Record, mounts};
 use crate::error::Error;
 use crate::random;
@@ -22,16 +23,19 @@ pub(super) struct Plan {
     pub(super) volumes: Vec<VolumeRow>,
 }
 
-impl Volumes {
+/// Decides for one container.
+pub(super) struct Planner<'v>(pub(super) &'v Volumes);
+
+impl Planner<'_> {
     /// Decides what is mounted into a container. What it has mounted already stays where nothing
     /// else was asked for.
     ///
     /// # Errors
     /// Refused, in the reference's words, when an entry is malformed.
-    pub(super) fn plan_mounts(&self, record: &Record) -> Result<Plan, Error> {
+    pub(super) fn plan(&self, record: &Record) -> Result<Plan, Error> {
         let host = &record.settings.host;
         for driver in [&record.settings.volume_driver, &host.volume_driver] {
-            self.driver(driver)?;
+            self.0.driver(driver)?;
         }
         let mut asked = Vec::new();
         let mut own: Vec<MountPoint> = Vec::new();
@@ -81,7 +85,7 @@ impl Volumes {
     fn mounts_from(&self, entries: &[Spelled<VolumesFrom>]) -> Result<Vec<MountPoint>, Error> {
         let mut inherited: Vec<MountPoint> = Vec::new();
         for entry in entries {
-            for mount in &self.directory.find(entry.container.as_str())?.record().mounts {
+            for mount in &self.0.directory.find(entry.container.as_str())?.record().mounts {
                 let mut mount = mount.clone();
                 if let Some(mode) = &entry.mode {
                     mount.writable = mount.writable && mode.is_writable();
@@ -117,7 +121,7 @@ impl Volumes {
         destination: String,
         mode: Spelled<MountMode>,
     ) -> Result<MountPoint, Error> {
-        let driver = self.driver("")?;
+        let driver = self.0.driver("")?;
         Ok(MountPoint {
             source: driver.content(name).to_string_lossy().into_owned(),
             name: name.to_owned(),
@@ -160,10 +164,10 @@ impl Volumes {
     }
 
     fn refuse_existing_file(&self, record: &Record, destination: &str) -> Result<(), Error> {
-        let occupied = images::is_occupied(&self.images.lower_directories(record)?, Path::new(destination))
+        let occupied = images::is_occupied(&self.0.images.lower_directories(record)?, Path::new(destination))
             .map_err(|source| {
-            Error::refused(format!("cannot look for {destination} in the image: {source}"))
-        })?;
+                Error::refused(format!("cannot look for {destination} in the image: {source}"))
+            })?;
         if occupied {
             return Err(Error::refused(format!(
                 "cannot mount volume over existing file, file exists {destination}"
@@ -181,11 +185,12 @@ enum Naming {
 }
 
 fn new_volume(name: String, naming: Naming) -> VolumeRow {
+    let label = (naming == Naming::Anonymous).then(|| (ANONYMOUS_LABEL.to_owned(), String::new()));
     VolumeRow {
         name,
         driver: "local".to_owned(),
         options: BTreeMap::new(),
-        labels: BTreeMap::new(),
+        labels: label.into_iter().collect(),
         anonymous: naming == Naming::Anonymous,
         created: Timestamp::now(),
     }

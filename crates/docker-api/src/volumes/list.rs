@@ -1,0 +1,25 @@
+//! `GET /volumes`
+
+use http::StatusCode;
+use serde::Serialize;
+
+use super::filter::VolumeFilter;
+use crate::wire::WireVolume;
+use crate::{ApiError, Call, Handled, Reply};
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListAnswer<'a> {
+    volumes: Vec<WireVolume<'a>>,
+    /// What drivers complain of: `null`, the one there is does not.
+    warnings: Option<Vec<String>>,
+}
+
+pub(super) fn list(call: &Call<'_>) -> Handled {
+    let filter = VolumeFilter::parse(call.query.text("filters")).map_err(ApiError::bad_request)?;
+    let volumes = &call.engine.volumes;
+    let all = volumes.all();
+    let chosen = all.iter().filter(|volume| filter.fits(volume, |name| !volumes.users(name).is_empty()));
+    let volumes = chosen.map(|volume| WireVolume::new(volume, call.version)).collect();
+    Reply::json(StatusCode::OK, &ListAnswer { volumes, warnings: None })
+}

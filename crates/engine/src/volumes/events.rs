@@ -1,0 +1,57 @@
+//! What listeners are told of volumes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model::{Actor, MountPoint, ResourceKind};
+
+use crate::container::Record;
+use crate::events::Events;
+use crate::store::VolumeRow;
+
+/// Tells listeners of volumes.
+pub(crate) struct VolumeEvents(pub(crate) Arc<Events>);
+
+impl VolumeEvents {
+    /// Tells that a volume was made or removed.
+    pub(crate) fn emit(&self, volume: &VolumeRow, action: &str) {
+        self.send(&volume.name, action, [("driver", volume.driver.clone())].into());
+    }
+
+    /// Tells how much a prune has freed.
+    pub(crate) fn emit_prune(&self, reclaimed: u64) {
+        self.send("", "prune", [("reclaimed", reclaimed.to_string())].into());
+    }
+
+    /// Tells that a container has its volumes mounted.
+    pub(crate) fn emit_mounts(&self, record: &Record) {
+        for mount in volumes_of(record) {
+            let propagation = mount.mode.propagation.map_or("", model::Propagation::word);
+            let attributes = [
+                ("container", record.id.to_string()),
+                ("destination", mount.destination.clone()),
+                ("driver", mount.driver.clone()),
+                ("propagation", propagation.to_owned()),
+                ("read/write", mount.writable.to_string()),
+            ];
+            self.send(&mount.name, "mount", attributes.into());
+        }
+    }
+
+    /// Tells that a container has its volumes mounted no more.
+    pub(crate) fn emit_unmounts(&self, record: &Record) {
+        for mount in volumes_of(record) {
+            let attributes = [("container", record.id.to_string()), ("driver", mount.driver.clone())];
+            self.send(&mount.name, "unmount", attributes.into());
+        }
+    }
+
+    fn send(&self, name: &str, action: &str, attributes: BTreeMap<&str, String>) {
+        let attributes = attributes.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        self.0.emit(ResourceKind::Volume, action, Actor { id: name.to_owned(), attributes });
+    }
+}
+
+fn volumes_of(record: &Record) -> impl Iterator<Item = &MountPoint> {
+    record.mounts.iter().filter(|mount| !mount.name.is_empty())
+}

@@ -1,0 +1,145 @@
+//! The service: what is known of volumes, and who keeps their content.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use model::{ContainerId, MountPoint};
+
+use super::driver::VolumeDriver;
+use super::events::VolumeEvents;
+use super::local::Local;
+use super::volume::{ANONYMOUS_LABEL, Volume};
+use crate::container::Record;
+use crate::directory::Directory;
+use crate::error::Error;
+use crate::image::Images;
+use crate::paths::Paths;
+use crate::store::{Database, VolumeRow};
+
+/// What keeps the content of volumes.
+pub(crate) type Drivers = [Box<dyn VolumeDriver>; 1];
+
+/// All volumes: who keeps them, what is known of them, and who is about to use them.
+pub struct Volumes {
+    pub(crate) drivers: Drivers,
+    pub(crate) known: Mutex<Known>,
+    /// Wakes those who wait until a volume of their name has gone.
+    pub(crate) left: Condvar,
+    pub(crate) database: Arc<Database>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) events: VolumeEvents,
+    pub(crate) images: Arc<Images>,
+}
+
+/// What is known of volumes.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// As they are saved.
+    pub(super) rows: HashMap<String, VolumeRow>,
+    /// How many containers being made name each volume: no removal takes it from them.
+    pub(super) claims: HashMap<String, usize>,
+    /// Those that are being removed: whoever wants one of the same name waits.
+    pub(super) leaving: HashSet<String>,
+}
+
+impl Known {
+    /// Takes over the volumes that are saved.
+    pub(crate) fn of(saved: Vec<VolumeRow>) -> Self {
+        let rows = saved.into_iter().map(|mut volume| {
+            if volume.anonymous {
+                // Those of earlier releases have none.
+                volume.labels.entry(ANONYMOUS_LABEL.to_owned()).or_default();
+            }
+            (volume.name.clone(), volume)
+        });
+        Self { rows: rows.collect(), ..Self::default() }
+    }
+
+    pub(super) fn is_anonymous(&self, name: &str) -> bool {
+        self.rows.get(name).is_some_and(|volume| volume.anonymous)
+    }
+}
+
+/// The drivers that there are.
+pub(crate) fn drivers(paths: &Paths) -> Drivers {
+    [Box::new(Local::new(paths.volumes(), paths.trash()))]
+}
+
+impl Volumes {
+    /// All volumes, by name.
+    #[must_use]
+    pub fn all(&self) -> Vec<Volume> {
+        let mut all: Vec<Volume> = self.known().rows.values().map(|row| self.shown(row)).collect();
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        all
+    }
+
+    /// Finds a volume by its name.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn find(&self, name: &str) -> Result<Volume, Error> {
+        let known = self.known();
+        known.rows.get(name).map(|row| self.shown(row)).ok_or_else(|| unknown(name))
+    }
+
+    /// The containers that have a volume among their mounts, whether they run or not.
+    #[must_use]
+    pub fn users(&self, name: &str) -> Vec<ContainerId> {
+        let uses = |record: &Record| record.mounts.iter().any(|mount| mount.name == name);
+        let containers = self.directory.all().into_iter();
+        containers.filter(|container| uses(&container.record())).map(|user| user.id().clone()).collect()
+    }
+
+    fn shown(&self, row: &VolumeRow) -> Volume {
+        // A row's driver is one of those that there are, unless a later release wrote it.
+        let content = self.driver(&row.driver).map(|driver| driver.content(&row.name));
+        Volume {
+            name: row.name.clone(),
+            driver: row.driver.clone(),
+            options: row.options.clone(),
+            labels: row.labels.clone(),
+            created: row.created,
+            content: content.unwrap_or_default(),
+        }
+    }
+
+    /// The driver of this name, `local` when none is named.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such driver.
+    pub(super) fn driver(&self, name: &str) -> Result<&dyn VolumeDriver, Error> {
+        let wanted = if name.is_empty() { "local" } else { name };
+        let found = self.drivers.iter().find(|driver| driver.name() == wanted);
+        found.map(|driver| &**driver).ok_or_else(|| {
+            Error::not_found(format!("Error looking up volume plugin {name}: Plugin not found"))
+        })
+    }
+
+    /// Makes a mounted volume that somebody took away, empty.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(crate) fn ensure(&self, mount: &MountPoint) -> Result<(), Error> {
+        self.driver(&mount.driver)?.create(&mount.name, &mut |_| Ok(())).map(drop)
+    }
+
+    /// Deletes volumes that a daemon died over: neither recorded nor used by a container.
+    pub(crate) fn sweep(&self) {
+        let known = self.known();
+        let records: Vec<_> = self.directory.all().iter().map(|container| container.record()).collect();
+        let is_used =
+            |name: &str| records.iter().any(|record| record.mounts.iter().any(|mount| mount.name == name));
+        for driver in &self.drivers {
+            driver.sweep(&|name| known.rows.contains_key(name) || is_used(name));
+        }
+    }
+
+    pub(super) fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) fn unknown(name: &str) -> Error {
+    Error::not_found(format!("get {name}: no such volume"))
+}

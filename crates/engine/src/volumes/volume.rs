@@ -1,0 +1,34 @@
+//! A volume as the engine shows it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use model::Timestamp;
+
+/// The label of volumes for which nobody chose a name; clients look for it.
+pub const ANONYMOUS_LABEL: &str = "com.docker.volume.anonymous";
+
+/// A volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// Its name.
+    pub name: String,
+    /// What keeps its content.
+    pub driver: String,
+    /// The driver's options.
+    pub options: BTreeMap<String, String>,
+    /// What clients wrote on it.
+    pub labels: BTreeMap<String, String>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// The directory on the host that holds its content.
+    pub content: PathBuf,
+}
+
+impl Volume {
+    /// Whether nobody chose its name.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.labels.contains_key(ANONYMOUS_LABEL)
+    }
+}

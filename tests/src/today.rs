@@ -1,0 +1,60 @@
+//! An engine that is asked at a version of today.
+
+use std::ops::Deref;
+
+use crate::{Client, Engine, Options};
+
+/// An engine, and how today's clients ask it.
+#[derive(Debug)]
+pub struct Today {
+    /// The engine, asked at 1.20.
+    pub daemon: Engine,
+    client: Client,
+}
+
+impl Deref for Today {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+/// Removes what a test made: the engine's own end knows containers alone.
+impl Drop for Today {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let containers = self.client.get("/containers/json?all=1").expect(200).json();
+        for container in containers.as_array().into_iter().flatten() {
+            let id = container["Id"].as_str().expect("an id");
+            let _ = self.client.delete(&format!("/containers/{id}?force=1")).expect(204);
+        }
+        // What others take over goes after them.
+        for _ in 0..2 {
+            let _ = self.client.post("/networks/prune").expect(200);
+        }
+        let _ = self.client.post(&format!("/volumes/prune{ALL}")).expect(200);
+    }
+}
+
+/// The query of a prune that means all volumes.
+const ALL: &str = "?filters=%7B%22all%22%3A%5B%221%22%5D%7D";
+
+impl Today {
+    /// Starts one.
+    #[must_use]
+    pub fn start() -> Self {
+        let arguments = vec!["--api-max=1.55".to_owned()];
+        let daemon = Engine::start_with(Options { arguments, ..Options::default() });
+        let client = Client { address: daemon.address.clone(), prefix: "/v1.55".to_owned() };
+        Self { daemon, client }
+    }
+
+    /// The same engine asked at another version.
+    #[must_use]
+    pub fn at(&self, version: &str) -> Client {
+        Client { address: self.client.address.clone(), prefix: format!("/v{version}") }
+    }
+}
