@@ -15,6 +15,7 @@ use model::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::container_settings::{cgroup_parent, cpu_set};
 use crate::progress::encode;
 use crate::query::Query;
 use crate::stream::{self, Reporter, answer_progress_of_body, stream_line};
@@ -123,15 +124,15 @@ fn limits(query: &Query) -> Result<HostSettings, ApiError> {
         cpu_shares: number("cpushares")?,
         cpu_period: number("cpuperiod")?,
         cpu_quota: number("cpuquota")?,
-        cpuset_cpus: query.text("cpusetcpus").to_owned(),
-        cpuset_mems: query.text("cpusetmems").to_owned(),
+        cpuset_cpus: cpu_set(query.text("cpusetcpus"), "cpuset cpus")?,
+        cpuset_mems: cpu_set(query.text("cpusetmems"), "cpuset mems")?,
         ulimits: ulimits(query)?,
         ..ResourceSettings::default()
     };
     let Ok(network_mode) = query.text("networkmode").parse::<NetworkMode>();
     Ok(HostSettings {
         resources,
-        cgroup_parent: query.text("cgroupparent").to_owned(),
+        cgroup_parent: cgroup_parent(query.text("cgroupparent")),
         network_mode,
         shm_size: number("shmsize")?,
         extra_hosts: list(query, "extrahosts")?,

@@ -1,6 +1,6 @@
 //! Which settings contradict a container's network mode.
 
-use model::{ContainerSettings, HostSettings, NetworkMode};
+use model::{ContainerSettings, HardwareAddress, HostSettings, NetworkMode};
 
 use crate::error::Error;
 
@@ -22,7 +22,7 @@ pub(crate) fn check(settings: &ContainerSettings, host: &HostSettings) -> Result
     if host.extra_hosts.as_ref().is_some_and(|hosts| !hosts.is_empty()) {
         return Err(conflict("--add-host and the network mode (--net)"));
     }
-    if !settings.mac_address.is_empty() {
+    if *settings.mac_address != HardwareAddress::Derived {
         return Err(conflict("--mac-address and the network mode (--net)"));
     }
     Ok(())

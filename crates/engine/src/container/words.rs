@@ -44,12 +44,13 @@ pub(crate) fn check_host(host: &HostSettings) -> Result<(), Error> {
         check_number(group)?;
         without_nul("GroupAdd", group)?;
     }
-    for (field, words) in
-        [("Dns", &host.dns), ("DnsSearch", &host.dns_search), ("DnsOptions", &host.dns_options)]
-    {
+    host.dns.iter().flatten().try_for_each(|server| one_word("Dns", &server.to_string()))?;
+    for (field, words) in [("DnsSearch", &host.dns_search), ("DnsOptions", &host.dns_options)] {
         words.iter().flatten().try_for_each(|word| one_word(field, word))?;
     }
-    without_nul("CgroupParent", &host.cgroup_parent)?;
+    if let Some(parent) = &host.cgroup_parent {
+        without_nul("CgroupParent", &parent.to_string())?;
+    }
     for (field, paths) in [("MaskedPaths", &host.masked_paths), ("ReadonlyPaths", &host.read_only_paths)] {
         for path in paths.iter().flatten() {
             if !path.starts_with('/') {

@@ -35,7 +35,7 @@ impl Planner<'_> {
     pub(super) fn plan(&self, record: &Record) -> Result<Plan, Error> {
         let host = &record.settings.host;
         for driver in [&record.settings.volume_driver, &host.volume_driver] {
-            self.0.driver(driver)?;
+            self.0.driver(driver.name())?;
         }
         let mut asked = Vec::new();
         let mut own: Vec<MountPoint> = Vec::new();
