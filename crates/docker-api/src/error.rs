@@ -155,7 +155,7 @@ fn is_of_the_moment(error: &engine::Error) -> bool {
     use engine::Error;
     match error.root() {
         Error::NotRunning(_)
-        | Error::JoinedNotRunning(_)
+        | Error::JoinedNotRunning { .. }
         | Error::PausedForExec(_)
         | Error::AlreadyPaused(_)
         | Error::NotPaused(_)

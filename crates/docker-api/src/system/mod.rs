@@ -1,6 +1,7 @@
 //! The endpoints of the engine as a whole.
 
 mod build;
+mod build_request;
 mod commit;
 mod events;
 mod host;
@@ -9,6 +10,7 @@ mod ping;
 mod registries;
 mod version_answer;
 mod warnings;
+mod withheld;
 
 use crate::route::{Route, get, handler, head, post};
 

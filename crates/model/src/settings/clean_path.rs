@@ -4,9 +4,9 @@ use std::path::{Component, Path, PathBuf};
 
 /// Makes a path absolute and removes `.`, `..` and doubled slashes, by its text alone.
 #[must_use]
-pub fn clean(path: &str) -> PathBuf {
+pub fn clean(path: impl AsRef<Path>) -> PathBuf {
     let mut clean = PathBuf::from("/");
-    for component in Path::new(path).components() {
+    for component in path.as_ref().components() {
         match component {
             Component::Normal(name) => clean.push(name),
             Component::ParentDir => {
