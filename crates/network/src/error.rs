@@ -65,6 +65,11 @@ pub enum Error {
     PortAllocated { ip: Ipv4Addr, port: u16 },
     #[error("listen {protocol} {ip}:{port}: bind: {}", plain(.reason))]
     PortBind { protocol: Protocol, ip: Ipv4Addr, port: u16, reason: io::Error },
+    #[error(
+        "cannot publish {wanted} ports: {held} are published, and {limit} can be (three quarters of the descriptors \
+         that the engine may have)"
+    )]
+    TooManyPorts { wanted: usize, held: usize, limit: usize },
     #[error("all ports are allocated")]
     NoFreePort,
     #[error("cannot change the firewall: {source}")]
@@ -98,6 +103,7 @@ impl Error {
             Self::PortAllocated { .. }
             | Self::PortBind { .. }
             | Self::NoFreePort
+            | Self::TooManyPorts { .. }
             | Self::NoFreeAddress(_)
             | Self::BridgeInUse { .. }
             | Self::RunningElsewhere { .. }
@@ -132,6 +138,7 @@ impl Error {
             Self::PortAllocated { .. }
                 | Self::PortBind { .. }
                 | Self::NoFreePort
+                | Self::TooManyPorts { .. }
                 | Self::NoFreeAddress(_)
                 | Self::AddressInUse(_)
         )

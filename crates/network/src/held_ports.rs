@@ -53,6 +53,7 @@ impl PortBook {
         requests: &[PortRequest],
         default_ip: Ipv4Addr,
     ) -> Result<Vec<Held>, Error> {
+        self.check_room(requests.len())?;
         let mut held = Vec::with_capacity(requests.len());
         for request in requests {
             let ip = request.host_ip.unwrap_or(default_ip);
@@ -94,6 +95,16 @@ impl PortBook {
                 }
             }
         }
+    }
+
+    /// Refuses ports for whose sockets the process has no descriptors to spare, before one is held.
+    fn check_room(&self, wanted: usize) -> Result<(), Error> {
+        let held = self.held.values().map(Vec::len).sum::<usize>();
+        let limit = port_limit();
+        if held.saturating_add(wanted) > limit {
+            return Err(Error::TooManyPorts { wanted, held, limit });
+        }
+        Ok(())
     }
 
     fn hold_one(&mut self, request: &PortRequest, ip: Ipv4Addr) -> Result<Held, Error> {
@@ -155,6 +166,12 @@ impl PortBook {
     fn note(&mut self, port: &PublishedPort) {
         self.held.entry((port.container.protocol, port.host_port)).or_default().push(port.host_ip);
     }
+}
+
+/// Three quarters of the descriptors that the process may have: the rest is for all else.
+fn port_limit() -> usize {
+    let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    descriptors.and_then(|limit| usize::try_from(limit).ok()).map_or(usize::MAX, |limit| limit / 4 * 3)
 }
 
 fn bind_error(port: &PublishedPort, source: io::Error) -> Error {

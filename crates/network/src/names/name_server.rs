@@ -3,8 +3,6 @@
 
 use std::net::IpAddr;
 
-use model::NameServer;
-
 use super::resolv_conf::{FALLBACK, NameServers, Parsed};
 
 /// Where the container's own name server is, on every network that knows containers by name.
@@ -77,7 +75,7 @@ fn upstream(host: &Parsed<'_>, asked: &NameServers, reach: Reach) -> Vec<Upstrea
     let addresses = |servers: &mut dyn Iterator<Item = &str>| -> Vec<IpAddr> {
         servers.filter_map(|server| server.parse().ok()).collect()
     };
-    let given: Vec<IpAddr> = asked.servers.iter().filter_map(NameServer::address).collect();
+    let given = addresses(&mut asked.servers.iter().map(String::as_str));
     if !given.is_empty() {
         return given.into_iter().map(UpstreamServer::Given).collect();
     }
@@ -104,8 +102,7 @@ mod tests {
 
     fn asked(servers: &[&str], search: &[&str], options: &[&str]) -> NameServers {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        let servers = servers.iter().map(|server| server.parse().expect("any word")).collect();
-        NameServers { servers, search: words(search), options: words(options) }
+        NameServers { servers: words(servers), search: words(search), options: words(options) }
     }
 
     fn address(text: &str) -> IpAddr {

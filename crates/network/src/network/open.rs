@@ -285,18 +285,18 @@ impl NetworkOpening<'_> {
             return Ok(LinkState::Missing);
         };
         switches::refuse_ipv6(&link.name)?;
-        if link.master == Some(self.bridge.index) {
-            return Ok(LinkState::Port);
-        }
-        let routed = routing.routes()?.iter().any(|route| {
-            route.out == Some(link.index)
-                && route.destination.prefix_length() == 32
-                && route.destination.contains(endpoint.address)
-        });
+        let is_port = link.master == Some(self.bridge.index);
+        let routed = !is_port
+            && routing.routes()?.iter().any(|route| {
+                route.out == Some(link.index)
+                    && route.destination.prefix_length() == 32
+                    && route.destination.contains(endpoint.address)
+            });
         if routed {
             bridge::answer_for_links(routing, &self.bridge)?;
             return Ok(LinkState::Routed);
         }
+        // Also what is a port already: an earlier release may have made it one with fewer settings.
         routing.attach(link, self.bridge.index)?;
         Ok(LinkState::Port)
     }
