@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use model::{ResourceSettings, Spelled};
+use model::ResourceSettings;
 
 /// What the host's cgroups offer; looked at once.
 #[derive(Debug, Clone, Copy)]
@@ -145,8 +145,8 @@ fn discard(host: &mut ResourceSettings, has: Limits) -> Vec<String> {
         (!host.cpuset_cpus.is_empty() || !host.cpuset_mems.is_empty()) && !has.cpuset,
         "cpuset. Cpuset discarded.",
     ) {
-        host.cpuset_cpus = Spelled::default();
-        host.cpuset_mems = Spelled::default();
+        host.cpuset_cpus.clear();
+        host.cpuset_mems.clear();
     }
     if lacks(host.block_weight > 0 && !has.block_weight, "Block I/O weight. Weight discarded.") {
         host.block_weight = 0;

@@ -70,3 +70,14 @@ fn names_longer_than_those_of_files_are_refused() {
     let text = refused_by(400, engine.post(&format!("/images/busybox/tag?repo={long}")));
     assert!(text.contains("repository name must not be more than 255 characters"), "{text}");
 }
+
+/// A name with a newline would else begin a line of the daemon's log, or send a command to the terminal that shows it.
+#[test]
+fn names_forge_no_lines_of_the_log() {
+    let engine = Target::start();
+    let _ = engine.get("/containers/a%0AERROR%20forged%0D%1B%5B2J/json").expect(404);
+    let log = engine.log();
+    assert!(log.contains("a\\nERROR forged\\r\\x1b[2J"), "{log}");
+    assert!(!log.lines().any(|line| line.starts_with("ERROR forged")), "{log}");
+    assert!(!log.contains(['\r', '\u{1b}']), "{log}");
+}

@@ -26,6 +26,20 @@ pub(super) struct Plan {
 /// Decides for one container.
 pub(super) struct Planner<'v>(pub(super) &'v Volumes);
 
+/// As many mounts a container may have: each is a directory to make and to fill before the container is there, and a
+/// mount at every start.
+const MOUNT_LIMIT: usize = 1000;
+
+/// Refuses what is too much before any of it is made.
+fn check_count(count: usize) -> Result<(), Error> {
+    if count > MOUNT_LIMIT {
+        return Err(Error::refused(format!(
+            "{count} mounts are asked for, a container has at most {MOUNT_LIMIT}"
+        )));
+    }
+    Ok(())
+}
+
 impl Planner<'_> {
     /// Decides what is mounted into a container. What it has mounted already stays where nothing
     /// else was asked for.
@@ -35,8 +49,13 @@ impl Planner<'_> {
     pub(super) fn plan(&self, record: &Record) -> Result<Plan, Error> {
         let host = &record.settings.host;
         for driver in [&record.settings.volume_driver, &host.volume_driver] {
-            self.0.driver(driver.name())?;
+            self.0.driver(driver)?;
         }
+        let count = host.binds.as_ref().map_or(0, Vec::len)
+            + host.mounts.as_ref().map_or(0, Vec::len)
+            + host.volumes_from.as_ref().map_or(0, Vec::len)
+            + record.settings.volumes.iter().flatten().count();
+        check_count(count)?;
         let mut asked = Vec::new();
         let mut own: Vec<MountPoint> = Vec::new();
         for bind in host.binds.iter().flatten() {
@@ -52,6 +71,7 @@ impl Planner<'_> {
         // A mount of its own hides what VolumesFrom brought to the same place.
         planned.retain(|mount| own.iter().all(|own| own.destination != mount.destination));
         planned.append(&mut own);
+        check_count(planned.len())?;
         let is_free =
             |planned: &[MountPoint], place: &str| planned.iter().all(|mount| mount.destination != place);
         for mount in &record.mounts {
