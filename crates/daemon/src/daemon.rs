@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use berth_http::Budget;
+use berth_http::request_budget;
 use docker_api::{Api, OriginPolicy, Requests, SharedSettings, common_headers};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -62,7 +62,7 @@ async fn serve(mut settings: Settings, arguments: &DaemonArguments, log: &LogLev
         service: Arc::new(api),
         settings: berth_http::Settings {
             common_headers: common_headers(settings.maximum, &settings.cors).into(),
-            budget: Arc::new(Budget::new(UNFINISHED_REQUESTS)),
+            budget: request_budget(UNFINISHED_REQUESTS),
             stopping,
         },
     };

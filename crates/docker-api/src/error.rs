@@ -101,19 +101,6 @@ impl ApiError {
         }
     }
 
-    /// The words for the client in this version.
-    fn words(&self, version: ApiVersion) -> String {
-        use engine::images::Error as ImageError;
-        match self {
-            Self::Engine(error) if version.missing_things_have_one_text() => match error {
-                engine::Error::NoSuchContainer(id) => format!("No such container: {id}"),
-                engine::Error::Image(ImageError::ImageNotFound(name)) => format!("No such image: {name}"),
-                _ => self.to_string(),
-            },
-            _ => self.to_string(),
-        }
-    }
-
     /// The number that a failed build's last object carries: the exit code of its command.
     pub(crate) const fn code(&self) -> Option<i64> {
         match self {
@@ -125,8 +112,7 @@ impl ApiError {
     /// The answer to a request of this version: an object with a `message`, or plain text that ends in a newline.
     pub(crate) fn response(&self, version: ApiVersion) -> Response {
         if version.errors_are_json() {
-            let message = self.words(version);
-            return Response::json(self.status(version), &serde_json::json!({ "message": message }));
+            return Response::json(self.status(version), &serde_json::json!({ "message": self.to_string() }));
         }
         let nosniff = http::HeaderValue::from_static("nosniff");
         Response::text(self.status(version), format!("{self}\n"))
@@ -143,6 +129,7 @@ const fn status_of(kind: ErrorKind, version: ApiVersion) -> StatusCode {
         ErrorKind::Unauthorized => StatusCode::UNAUTHORIZED,
         ErrorKind::Forbidden => StatusCode::FORBIDDEN,
         ErrorKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
+        ErrorKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::Invalid | ErrorKind::Unavailable | ErrorKind::Internal => {
             StatusCode::INTERNAL_SERVER_ERROR
         }
@@ -155,7 +142,7 @@ fn is_of_the_moment(error: &engine::Error) -> bool {
     use engine::Error;
     match error.root() {
         Error::NotRunning(_)
-        | Error::JoinedNotRunning { .. }
+        | Error::JoinedNotRunning(_)
         | Error::PausedForExec(_)
         | Error::AlreadyPaused(_)
         | Error::NotPaused(_)
@@ -232,6 +219,7 @@ mod tests {
             (ErrorKind::Unauthorized, 401, 401),
             (ErrorKind::Unavailable, 500, 500),
             (ErrorKind::Unsupported, 501, 501),
+            (ErrorKind::Busy, 503, 503),
             (ErrorKind::Internal, 500, 500),
         ] {
             assert_eq!(statuses(Error::Refused { kind, message: "no".to_owned() }), [old, new], "{kind:?}");

@@ -17,7 +17,6 @@ mod images;
 mod json;
 mod networks;
 mod origin;
-mod plugins;
 mod progress;
 #[cfg(test)]
 mod properties;
@@ -26,7 +25,6 @@ mod route;
 mod routes;
 mod settings;
 mod stream;
-mod swarm;
 mod system;
 mod version;
 mod volumes;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use sys::memory_budget::Reservation;
 
 use super::Transport;
-use super::budget::Reservation;
 use super::chunked::{ChunkError, ChunkedDecoder, Decoded};
 use super::head::Framing;
 

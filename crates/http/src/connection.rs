@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use sys::memory_budget::{Budget, Reservation};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::budget::{Budget, Reservation};
 use super::exchange::After;
 use super::head::{HeadError, RequestHead, take_head};
 use super::{Exchange, Transport};
@@ -18,6 +18,15 @@ use super::{Exchange, Transport};
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a closed connection still takes what the client was sending, so that it reads the answer.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// Bytes of each request that are not counted, so that small requests are served however full the budget is.
+const UNCOUNTED: usize = 4 * 1024;
+
+/// What all connections together may hold of heads and of bodies that are gathered in memory.
+#[must_use]
+pub fn request_budget(bytes: usize) -> Arc<Budget> {
+    Arc::new(Budget::new(bytes, UNCOUNTED))
+}
 
 /// What answers requests.
 pub trait Service: Send + Sync + 'static {

@@ -100,11 +100,8 @@ fn server() -> Server {
     let (client, ours) = UnixStream::pair().expect("socket pair");
     let (stop, stopping) = watch::channel(false);
     let echo = Arc::new(Echo::default());
-    let settings = Settings {
-        common_headers: "Server: test\r\n".into(),
-        budget: Arc::new(Budget::new(1 << 20)),
-        stopping,
-    };
+    let settings =
+        Settings { common_headers: "Server: test\r\n".into(), budget: request_budget(1 << 20), stopping };
     let task = tokio::spawn(serve(Transport::Unix(ours), Arc::clone(&echo) as Arc<dyn Service>, settings));
     Server { client, echo, task, stop }
 }
@@ -376,7 +373,7 @@ fn pipes_carry_bytes_between_threads() {
 async fn an_idle_connection_is_cheap() {
     let (_client, ours) = UnixStream::pair().expect("socket pair");
     let (_stop, stopping) = watch::channel(false);
-    let settings = Settings { common_headers: "".into(), budget: Arc::new(Budget::new(1 << 20)), stopping };
+    let settings = Settings { common_headers: "".into(), budget: request_budget(1 << 20), stopping };
     let connection = serve(Transport::Unix(ours), Arc::new(Echo::default()), settings);
     let size = std::mem::size_of_val(&connection);
     assert!(size <= 1024, "a connection's task takes {size} bytes");

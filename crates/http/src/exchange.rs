@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use sys::memory_budget::Reservation;
 use tokio::sync::watch;
 
 use super::body::Body;
-use super::budget::Reservation;
 use super::output::{Form, Output};
 use super::{Hijacked, RequestHead, Response, Transport};
 

@@ -10,7 +10,6 @@
 //! ```
 
 mod body;
-mod budget;
 mod chunked;
 mod connection;
 mod date;
@@ -23,9 +22,8 @@ mod response;
 mod transport;
 
 pub use body::{Body, BodyError};
-pub use budget::Budget;
 pub use chunked::ChunkError;
-pub use connection::{Service, Settings, serve};
+pub use connection::{Service, Settings, request_budget, serve};
 pub use exchange::{Exchange, Gone};
 pub use head::RequestHead;
 pub use hijack::Hijacked;

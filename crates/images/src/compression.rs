@@ -2,8 +2,11 @@
 
 use std::io::{self, BufReader, Cursor, Read};
 
+use crate::archive_memory::Share;
 use crate::budget::Budget;
-use crate::tar::ArchiveError;
+use crate::tar::{ArchiveError, input_error};
+use crate::xz_window;
+use crate::zstd_reader::ZstdReader;
 
 /// How a stream is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,20 +74,25 @@ pub fn peek<R: Read>(mut reader: R) -> io::Result<(Compression, Peeked<R>)> {
     Ok((Compression::detect(&start), Cursor::new(start).chain(reader)))
 }
 
-/// The memory that a zstd or xz stream may ask its decoder to hold: what the encoders' highest
-/// ordinary levels need.
-const WINDOW_LOG_LIMIT: u32 = 27;
-const XZ_MEMORY_LIMIT_KIB: u32 = 192 * 1024;
+/// The largest window that an xz stream may ask for: what `xz -9` makes.
+const XZ_WINDOW_LIMIT: u64 = 64 << 20;
+/// What an xz decoder takes beside its window, about.
+const XZ_DECODER: u64 = 1 << 20;
+/// What a bzip2 decoder takes (bzip2(1): "100 kB + 4 × block size").
+const BZIP2_DECODER: usize = 3700 << 10;
+/// What a gzip decoder and a reader's buffer take, about.
+const GZIP_DECODER: usize = 64 << 10;
+const BUFFER: usize = 64 << 10;
 
 /// Decompresses a stream of a known format; concatenated members are one stream. One that becomes far
 /// more than an archive does fails.
 ///
 /// # Errors
-/// Whatever the decoder needs to start.
+/// What [`decompress`] fails with.
 pub fn decoder<'a, R: Read + Send + 'a>(
     compression: Compression,
     reader: R,
-) -> io::Result<Box<dyn Read + Send + 'a>> {
+) -> Result<Box<dyn Read + Send + 'a>, ArchiveError> {
     let budget = Budget::default();
     decoder_within(compression, budget.source(reader), &budget)
 }
@@ -92,30 +100,40 @@ pub fn decoder<'a, R: Read + Send + 'a>(
 /// Decompresses a stream of a known format as far as a budget goes.
 pub(crate) fn decoder_within<'a, R: Read + Send + 'a>(
     compression: Compression,
-    reader: R,
+    mut reader: R,
     budget: &Budget,
-) -> io::Result<Box<dyn Read + Send + 'a>> {
-    let buffered = BufReader::with_capacity(64 * 1024, reader);
-    let decoder: Box<dyn Read + Send + 'a> = match compression {
-        Compression::Identity => return Ok(Box::new(buffered)),
-        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(buffered)),
-        Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(buffered)),
-        Compression::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(buffered, true, XZ_MEMORY_LIMIT_KIB)),
-        Compression::Zstd => {
-            let mut decoder = zstd::stream::read::Decoder::with_buffer(buffered)?;
-            decoder.window_log_max(WINDOW_LOG_LIMIT)?;
-            Box::new(decoder)
+) -> Result<Box<dyn Read + Send + 'a>, ArchiveError> {
+    let start = match compression {
+        Compression::Xz => {
+            let length = xz_window::START as u64;
+            sys::bounded_read::read_stream(reader.by_ref().take(length), length).map_err(input_error)?
         }
+        _ => Vec::new(),
     };
-    Ok(Box::new(budget.spender(Named { compression, decoder })))
+    let window = xz_window::of(&start).unwrap_or_default().min(XZ_WINDOW_LIMIT) + XZ_DECODER;
+    let buffered = BufReader::with_capacity(BUFFER, Cursor::new(start).chain(reader));
+    let (decoder, memory): (Box<dyn Read + Send + 'a>, usize) = match compression {
+        Compression::Identity => return Ok(Box::new(buffered)),
+        Compression::Gzip => (Box::new(flate2::bufread::MultiGzDecoder::new(buffered)), GZIP_DECODER),
+        Compression::Bzip2 => (Box::new(bzip2::bufread::MultiBzDecoder::new(buffered)), BZIP2_DECODER),
+        Compression::Xz => {
+            let kibibytes = u32::try_from(window >> 10).unwrap_or(u32::MAX);
+            let decoder = lzma_rust2::XzReader::new_mem_limit(buffered, true, kibibytes);
+            (Box::new(decoder), usize::try_from(window).unwrap_or(usize::MAX))
+        }
+        // It counts its window by itself, once it knows it.
+        Compression::Zstd => (Box::new(ZstdReader::new(buffered).map_err(ArchiveError::Input)?), 0),
+    };
+    let share = Share::of(BUFFER + memory)?;
+    Ok(Box::new(budget.spender(Named { compression, decoder, _share: share })))
 }
 
 /// Decompresses a stream of any known format.
 ///
 /// # Errors
-/// Whatever the reader fails with.
-pub fn decompress<'a, R: Read + Send + 'a>(reader: R) -> io::Result<Box<dyn Read + Send + 'a>> {
-    let (compression, reader) = peek(reader)?;
+/// Whatever the reader fails with, or [`ArchiveError::Busy`].
+pub fn decompress<'a, R: Read + Send + 'a>(reader: R) -> Result<Box<dyn Read + Send + 'a>, ArchiveError> {
+    let (compression, reader) = peek(reader).map_err(input_error)?;
     decoder(compression, reader)
 }
 
@@ -123,6 +141,8 @@ pub fn decompress<'a, R: Read + Send + 'a>(reader: R) -> io::Result<Box<dyn Read
 struct Named<R> {
     compression: Compression,
     decoder: R,
+    /// What the decoder takes.
+    _share: Share,
 }
 
 impl<R: Read> Read for Named<R> {
@@ -134,10 +154,15 @@ impl<R: Read> Read for Named<R> {
             {
                 Err(source)
             }
+            Err(source) if is_busy(&source) => Err(source),
             Err(source) => {
                 let format = self.compression.name();
                 Err(io::Error::other(ArchiveError::Decompress { format, source }))
             }
         }
     }
+}
+
+fn is_busy(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|source| matches!(source.downcast_ref(), Some(ArchiveError::Busy)))
 }

@@ -4,6 +4,7 @@
 //! [`Store::resolve`] finds an image, [`Store::lower_directories`] gives what overlay stacks,
 //! [`Layer`] holds a layer while it is used.
 
+mod archive_memory;
 mod assembly;
 mod budget;
 mod changes;
@@ -33,6 +34,8 @@ mod unpack;
 mod uses;
 mod v1;
 mod whiteout;
+mod xz_window;
+mod zstd_reader;
 
 pub use changes::{Change, ChangeKind, changes};
 pub use commit::CommitRequest;

@@ -15,6 +15,8 @@ pub enum ErrorKind {
     Unauthorized,
     /// A peer does not answer now; the same request may succeed later.
     Unavailable,
+    /// This engine has too much to do now; the same request may succeed later.
+    Busy,
     /// This engine or host cannot do it.
     Unsupported,
     /// The engine, the kernel or a peer failed.

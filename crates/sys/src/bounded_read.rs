@@ -2,9 +2,10 @@
 //!
 //! A file in an image, a context or a container is whatever its author made it: a FIFO that blocks
 //! its reader for ever, a device that acts when it is opened (a watchdog restarts the host), a
-//! symbolic link to a file of the host, a sparse file of a terabyte. A file is therefore first
-//! opened as a mere path, which neither blocks nor acts; only what is a regular file is then opened
-//! for reading, and never more than the limit is read.
+//! symbolic link to a file of the host or to one that the kernel makes up (`/proc/kmsg`, whose
+//! reader takes the host's messages away), a sparse file of a terabyte. A file is therefore first
+//! opened as a mere path, which neither blocks nor acts; only what is a regular file that a file
+//! system stores is then opened for reading, and never more than the limit is read.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,12 +14,17 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 
+use crate::pseudo_file_system;
+
 /// Why a file was not read, as the source of an [`io::Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// It is a directory, a device, a FIFO, a socket or a symbolic link; [`io::ErrorKind::InvalidInput`].
     #[error("not a regular file")]
     NotRegular,
+    /// It is a file of `/proc`, `/sys` or the like; [`io::ErrorKind::InvalidInput`].
+    #[error("not a stored file: the kernel makes its content")]
+    NotStored,
     /// It is longer than the limit; [`io::ErrorKind::FileTooLarge`].
     #[error("longer than {limit} bytes")]
     TooLong {
@@ -30,7 +36,7 @@ pub enum Refusal {
 impl From<Refusal> for io::Error {
     fn from(refusal: Refusal) -> Self {
         let kind = match refusal {
-            Refusal::NotRegular => io::ErrorKind::InvalidInput,
+            Refusal::NotRegular | Refusal::NotStored => io::ErrorKind::InvalidInput,
             Refusal::TooLong { .. } => io::ErrorKind::FileTooLarge,
         };
         Self::new(kind, refusal)
@@ -41,27 +47,30 @@ impl From<Refusal> for io::Error {
 /// and `..` never lead out of it.
 ///
 /// # Errors
-/// What openat2(2) fails with, or [`Refusal::NotRegular`].
+/// What openat2(2) fails with, [`Refusal::NotRegular`] or [`Refusal::NotStored`].
 pub fn open_beneath(root: impl AsFd, path: &Path) -> io::Result<File> {
     // openat2(2): with RESOLVE_IN_ROOT an absolute path begins at the root.
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    regular(openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)?)
+    stored(openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)?)
 }
 
 /// Opens a regular file in a directory that the caller owns: a symbolic link in its place is refused.
 ///
 /// # Errors
-/// What open(2) fails with, or [`Refusal::NotRegular`].
+/// What open(2) fails with, [`Refusal::NotRegular`] or [`Refusal::NotStored`].
 pub fn open(path: &Path) -> io::Result<File> {
-    regular(openat(CWD, path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?)
+    stored(openat(CWD, path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-/// Opens a regular file that the host's administrator names, symbolic links followed.
+/// Opens a regular file that the host's administrator names, symbolic links followed: `/etc/resolv.conf` may well be
+/// one to `/proc/net/pnp`.
 ///
 /// # Errors
 /// What open(2) fails with, or [`Refusal::NotRegular`].
 pub fn open_on_host(path: &Path) -> io::Result<File> {
-    regular(openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+    let file = openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    check_regular(&file)?;
+    reopen(&file)
 }
 
 /// Reads a file that [`open_beneath`] opens.
@@ -113,11 +122,32 @@ pub fn read_stream(stream: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Opens for reading what is open as a path; the inode is the same, whatever has its name by now.
-fn regular(path: OwnedFd) -> io::Result<File> {
-    if FileType::from_raw_mode(fstat(&path)?.st_mode) != FileType::RegularFile {
+/// Checks that what is open, if only as a path, is a regular file that a file system stores.
+///
+/// # Errors
+/// What fstat(2) or fstatfs(2) fails with, [`Refusal::NotRegular`] or [`Refusal::NotStored`].
+pub fn check_stored(file: impl AsFd) -> io::Result<()> {
+    check_regular(&file)?;
+    if pseudo_file_system::holds(&file)? {
+        return Err(Refusal::NotStored.into());
+    }
+    Ok(())
+}
+
+fn check_regular(file: impl AsFd) -> io::Result<()> {
+    if FileType::from_raw_mode(fstat(&file)?.st_mode) != FileType::RegularFile {
         return Err(Refusal::NotRegular.into());
     }
+    Ok(())
+}
+
+fn stored(path: OwnedFd) -> io::Result<File> {
+    check_stored(&path)?;
+    reopen(&path)
+}
+
+/// Opens for reading what is open as a path; the inode is the same, whatever has its name by now.
+fn reopen(path: &OwnedFd) -> io::Result<File> {
     let again = PathBuf::from(format!("/proc/self/fd/{}", path.as_raw_fd()));
     // A leased or locked file must not block the reader either, open(2).
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -189,6 +219,17 @@ mod tests {
             assert_eq!(text(read_on_host(&directory.0.join(name), 9)), "not a regular file", "{name}");
         }
         assert_eq!(text(read_on_host(Path::new("/dev/zero"), 9)), "not a regular file");
+    }
+
+    #[test]
+    fn files_of_the_kernel_are_the_administrators_alone() {
+        let root = File::open("/").expect("the root directory");
+        let want = "not a stored file: the kernel makes its content";
+        for path in ["/proc/version", "/sys/kernel/uevent_seqnum"] {
+            assert_eq!(text(read_beneath(&root, Path::new(path), 9)), want, "{path}");
+            assert_eq!(text(read(Path::new(path), 9)), want, "{path}");
+            assert!(!read_on_host(Path::new(path), 1 << 20).expect(path).is_empty(), "{path}");
+        }
     }
 
     #[test]

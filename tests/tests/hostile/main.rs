@@ -2,13 +2,16 @@
 //! memory. One file for each attacker; `docs/security.md` names the tests.
 
 mod archive;
+mod archives;
 mod bombs;
 mod clients;
 mod container;
 mod contexts;
+mod departures;
 mod depth;
 mod local_user;
 mod network;
+mod numbers;
 mod pages;
 mod registry;
 mod settings;

@@ -241,3 +241,22 @@ fn numbers_of_users_are_not_names() {
     }
     let _ = engine.delete("/images/accounts").expect(200);
 }
+
+/// An image's files of accounts are links to what the kernel says: the daemon's root would read the host's messages, and
+/// take them away, or find users in a text of the container's choice.
+#[test]
+fn files_of_the_kernel_are_no_accounts() {
+    let engine = Target::start();
+    let archive = image_with(|archive| {
+        symlink(archive, "etc/passwd", "/proc/sys/kernel/domainname");
+        symlink(archive, "etc/group", "/proc/kmsg");
+    });
+    engine.import("kernel", &archive);
+    let run = |user: &str| json!({ "Image": "kernel", "User": user, "Domainname": "evil:x:7:7", "Cmd": ["id", "-u"] });
+    let id = engine.create(&run("evil"));
+    let text = engine.post(&format!("/containers/{id}/start")).text();
+    assert!(text.contains("Unable to find user evil"), "{text}");
+    engine.remove(&id);
+    assert_eq!(engine.output(&run("7")).stdout, "7\n", "a number needs no accounts");
+    let _ = engine.delete("/images/kernel").expect(200);
+}

@@ -30,7 +30,7 @@ pub(super) fn read_compressed(
     documents: &Documents,
     cancellation: &Cancellation,
 ) -> Result<Context, ContextError> {
-    let stream = images::decompress(stream).map_err(ContextError::Read)?;
+    let stream = images::decompress(stream)?;
     read(stream, root, documents, cancellation)
 }
 
@@ -167,9 +167,9 @@ pub(crate) fn normalise(name: &[u8]) -> PathBuf {
 }
 
 /// A stream that fails when the build is cancelled.
-struct Watched<'a, R> {
-    stream: R,
-    cancellation: &'a Cancellation,
+pub(crate) struct Watched<'a, R> {
+    pub(crate) stream: R,
+    pub(crate) cancellation: &'a Cancellation,
 }
 
 impl<R: Read> Read for Watched<'_, R> {
@@ -202,12 +202,30 @@ mod tests {
 
     #[test]
     fn entries_cost_what_they_weigh() {
-        // Directories that no entry makes weigh too: each of these paths makes two thousand of them.
+        let mut index = Index::default();
+        for _ in 0..8 {
+            index.weigh((22 << 20) - 144).unwrap();
+        }
+        let want = "the archive is refused: more than 184549376 bytes of names and attributes";
+        assert_eq!(index.weigh(1).unwrap_err().to_string(), want);
+        let want = "too many archives are being read, try again";
+        assert_eq!(
+            Index::default().weigh(64 << 20).unwrap_err().to_string(),
+            want,
+            "all contexts share a limit"
+        );
+        drop(index);
+        Index::default().weigh(64 << 20).unwrap();
+    }
+
+    #[test]
+    fn paths_make_few_directories_that_have_no_entry() {
+        // Each of these paths makes two thousand of them.
         let mut archive = Archive::new();
-        for number in 0..900 {
+        for number in 0..60 {
             archive = archive.file(&format!("{number:03}/{}f", "d/".repeat(2_000)), "");
         }
-        let want = "cannot read the build context: the archive is refused: more than 184549376 bytes of names and attributes";
+        let want = "cannot read the build context: the archive is refused: more than 100000 directories without an entry of their own";
         assert_eq!(refusal(&archive.bytes()), want);
     }
 

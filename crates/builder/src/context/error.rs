@@ -97,12 +97,12 @@ impl ContextError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::File { .. } | Self::Read(_) => ErrorKind::Internal,
+            Self::Limit(source) => source.kind(),
             Self::Download { source, .. } => source.kind(),
             Self::Git(source) => source.kind(),
             Self::Empty
             | Self::Truncated
             | Self::NotTar(_)
-            | Self::Limit(_)
             | Self::Through { .. }
             | Self::LinkTarget { .. }
             | Self::NoDockerfile(_)
@@ -127,7 +127,9 @@ impl From<ArchiveError> for ContextError {
         match error {
             ArchiveError::Truncated => Self::Truncated,
             ArchiveError::Input(source) => Self::Read(source),
-            error @ (ArchiveError::Limit { .. } | ArchiveError::Bomb { .. }) => Self::Limit(error),
+            error @ (ArchiveError::Limit { .. } | ArchiveError::Bomb { .. } | ArchiveError::Busy) => {
+                Self::Limit(error)
+            }
             other => Self::NotTar(other),
         }
     }

@@ -185,13 +185,14 @@ impl Download<'_> {
     fn next(&self) -> Result<Option<Piece>, FetchError> {
         let start = Instant::now();
         loop {
+            // Before what has come: a server that never ends always has more.
+            if self.cancellation.is_cancelled() {
+                return Err(self.ended("the build was cancelled"));
+            }
             match self.pieces.recv_timeout(POLL_INTERVAL) {
                 Ok(piece) => return Ok(Some(piece)),
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
                 Err(RecvTimeoutError::Timeout) => {}
-            }
-            if self.cancellation.is_cancelled() {
-                return Err(self.ended("the build was cancelled"));
             }
             if start.elapsed() > IDLE_TIMEOUT {
                 return Err(self.ended("the server sends nothing"));

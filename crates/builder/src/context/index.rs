@@ -10,8 +10,10 @@ use std::ffi::{OsStr, OsString};
 use std::ops::Bound;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, LazyLock};
 
 use images::tar::ArchiveError;
+use sys::memory_budget::{Budget, Reservation};
 
 use super::slot::{Kind, Slot};
 use crate::tree::{Attribute, Inode, Metadata, Modified, Node, NodeKind};
@@ -22,6 +24,23 @@ const ROOT: u32 = 0;
 const ENTRY_WEIGHT: usize = 144;
 /// What a context's entries may weigh together: a million files with names of thirty bytes.
 const WEIGHT_LIMIT: usize = 176 << 20;
+/// What all contexts of builds under way may weigh together: the largest one, and as many small ones.
+const ALL_LIMIT: usize = WEIGHT_LIMIT + (16 << 20);
+/// As many directories a context's paths may lead through that no entry makes: those that pack contexts write an entry
+/// for each, and one path of 4,095 bytes makes two thousand.
+const IMPLIED_LIMIT: u64 = 100_000;
+
+static CONTEXTS: LazyLock<Arc<Budget>> = LazyLock::new(|| Arc::new(Budget::new(ALL_LIMIT, 0)));
+
+/// What a context weighs.
+#[derive(Debug)]
+struct Weight(Reservation);
+
+impl Default for Weight {
+    fn default() -> Self {
+        Self(Reservation::new(Arc::clone(&CONTEXTS)))
+    }
+}
 
 /// One path of a context.
 #[derive(Debug, Clone)]
@@ -51,7 +70,8 @@ pub(super) struct Index {
     directories: u32,
     targets: Vec<Box<OsStr>>,
     attributes: HashMap<u32, Vec<Attribute>>,
-    weight: usize,
+    weight: Weight,
+    implied: u64,
     /// The directory asked for last: whoever walks the tree asks for what is in it next.
     last: RefCell<(PathBuf, u32)>,
 }
@@ -71,14 +91,24 @@ impl Index {
     /// Weighs what an entry adds, before it is added.
     ///
     /// # Errors
-    /// [`ArchiveError::Limit`] when the context holds too much.
+    /// [`ArchiveError::Limit`] when the context holds too much, [`ArchiveError::Busy`] when all contexts do.
     pub(super) fn weigh(&mut self, bytes: usize) -> Result<(), ArchiveError> {
-        self.weight += ENTRY_WEIGHT + bytes;
-        if self.weight > WEIGHT_LIMIT {
+        let weight = self.weight.0.size().saturating_add(ENTRY_WEIGHT).saturating_add(bytes);
+        if weight > WEIGHT_LIMIT {
             let limit = WEIGHT_LIMIT as u64;
             return Err(ArchiveError::Limit { what: "bytes of names and attributes", limit });
         }
-        Ok(())
+        self.weight.0.raise_to(weight).map_err(|_| ArchiveError::Busy)
+    }
+
+    /// Counts a directory that no entry makes.
+    fn weigh_implied(&mut self, name: &OsStr) -> Result<(), ArchiveError> {
+        self.implied += 1;
+        if self.implied > IMPLIED_LIMIT {
+            let what = "directories without an entry of their own";
+            return Err(ArchiveError::Limit { what, limit: IMPLIED_LIMIT });
+        }
+        self.weigh(name.len())
     }
 
     pub(super) fn get(&self, path: &Path) -> Option<Record> {
@@ -221,7 +251,7 @@ impl Index {
             directory = match self.names.get(&key) {
                 Some(number) => self.slot(*number).directory().ok_or(Misplaced::Through(depth + 1))?,
                 None => {
-                    self.weigh(name.len()).map_err(Misplaced::Limit)?;
+                    self.weigh_implied(name).map_err(Misplaced::Limit)?;
                     let record = Record { node: Node::plain_directory(), content: None };
                     let number = self.new_slot(record, None);
                     self.names.insert(key, number);

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use images::registry::Cancellation;
 
-pub(crate) use archive::{node, normalise};
+pub(crate) use archive::{Watched, node, normalise};
 pub use error::ContextError;
 pub(crate) use fetch::{Advance, open as fetch_open};
 pub use fetch::{FetchError, download};

@@ -5,23 +5,26 @@
 //! would inherit. Only images that were made here are looked at: those that a registry sent or a
 //! tarball brought say of themselves what made them.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
 
 use images::Store;
 use images::document::{Config, StringOrList};
 use model::Digest;
+use sha2::{Digest as _, Sha256};
 
 use super::in_flight::InFlight;
 
-/// As many configurations are remembered.
+/// As many fingerprints are remembered.
 const REMEMBERED: usize = 4096;
 
-/// What all builds share: images' configurations, and which steps are being made.
+/// What all builds share: images' fingerprints, and which steps are being made.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
-    /// The container's configuration that an image was made with.
-    configs: Mutex<HashMap<Digest, Option<Arc<Config>>>>,
+    /// The fingerprint of the container's configuration that an image was made with. A configuration itself may have
+    /// megabytes of labels.
+    fingerprints: Mutex<HashMap<Digest, Option<Digest>>>,
     pub(super) in_flight: InFlight,
 }
 
@@ -29,48 +32,85 @@ impl Cache {
     /// The newest child of an image that was made with this configuration.
     pub(super) fn find(&self, store: &Store, parent: Option<&Digest>, wanted: &Config) -> Option<Digest> {
         let children = store.children(parent);
-        children
-            .into_iter()
-            .rev()
-            .find(|child| self.config(store, child).is_some_and(|config| same(&config, wanted)))
+        let wanted = fingerprint(wanted)?;
+        children.into_iter().rev().find(|child| self.fingerprint(store, child) == Some(wanted))
     }
 
-    fn config(&self, store: &Store, image: &Digest) -> Option<Arc<Config>> {
-        let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = configs.get(image) {
-            return known.clone();
+    fn fingerprint(&self, store: &Store, image: &Digest) -> Option<Digest> {
+        let mut fingerprints = self.fingerprints.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = fingerprints.get(image) {
+            return *known;
         }
-        let config = store.image(image).ok()?.config.container_config.map(Arc::new);
-        if configs.len() >= REMEMBERED {
-            configs.clear();
+        let found = store.image(image).ok()?.config.container_config.as_ref().and_then(fingerprint);
+        if fingerprints.len() >= REMEMBERED {
+            fingerprints.clear();
         }
-        configs.insert(*image, config.clone());
-        config
+        fingerprints.insert(*image, found);
+        found
     }
 }
 
-/// Whether two configurations are the same for every command that runs with them and every image
-/// that inherits them.
-fn same(one: &Config, other: &Config) -> bool {
+/// Two configurations have the same one when they are the same for every command that runs with them and every image
+/// that inherits them: a list or map that is missing is as good as an empty one.
+fn fingerprint(config: &Config) -> Option<Digest> {
     fn words(list: Option<&StringOrList>) -> &[String] {
         list.map_or(&[], |list| list.0.as_slice())
     }
     fn list(list: Option<&Vec<String>>) -> &[String] {
         list.map_or(&[], Vec::as_slice)
     }
-    words(one.cmd.as_ref()) == words(other.cmd.as_ref())
-        && words(one.entrypoint.as_ref()) == words(other.entrypoint.as_ref())
-        && list(one.env.as_ref()) == list(other.env.as_ref())
-        && list(one.on_build.as_ref()) == list(other.on_build.as_ref())
-        && one.shell == other.shell
-        && one.user == other.user
-        && one.working_dir == other.working_dir
-        && one.labels.clone().unwrap_or_default() == other.labels.clone().unwrap_or_default()
-        && one.exposed_ports.clone().unwrap_or_default() == other.exposed_ports.clone().unwrap_or_default()
-        && one.volumes.clone().unwrap_or_default() == other.volumes.clone().unwrap_or_default()
-        && one.stop_signal == other.stop_signal
-        && one.stop_timeout == other.stop_timeout
-        && one.healthcheck == other.healthcheck
-        && (one.tty, one.open_stdin, one.stdin_once) == (other.tty, other.open_stdin, other.stdin_once)
-        && one.network_disabled == other.network_disabled
+    fn entries<V>(map: Option<&BTreeMap<String, V>>) -> Vec<(&String, &V)> {
+        map.into_iter().flatten().collect()
+    }
+    let relevant = (
+        (words(config.cmd.as_ref()), words(config.entrypoint.as_ref())),
+        (list(config.env.as_ref()), list(config.on_build.as_ref()), &config.shell),
+        (&config.user, &config.working_dir),
+        entries(config.labels.as_ref()),
+        entries(config.exposed_ports.as_ref()),
+        entries(config.volumes.as_ref()),
+        (&config.stop_signal, config.stop_timeout, &config.healthcheck),
+        (config.tty, config.open_stdin, config.stdin_once, config.network_disabled),
+    );
+    let mut hashing = Hashing(Sha256::new());
+    serde_json::to_writer(&mut hashing, &relevant).ok()?;
+    Some(Digest::from_bytes(hashing.0.finalize().into()))
+}
+
+struct Hashing(Sha256);
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_tells_apart_what_commands_and_images_see() {
+        let plain = Config::default();
+        let same = Config { env: Some(Vec::new()), labels: Some(BTreeMap::new()), ..Config::default() };
+        assert_eq!(fingerprint(&plain), fingerprint(&same), "a list that is missing is an empty one");
+        let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
+        for other in [
+            Config { env: words(&["a=b"]), ..Config::default() },
+            Config { on_build: words(&["a=b"]), ..Config::default() },
+            Config { cmd: words(&["a=b"]).map(StringOrList), ..Config::default() },
+            Config { entrypoint: words(&["a=b"]).map(StringOrList), ..Config::default() },
+            Config { user: "a".to_owned(), ..Config::default() },
+            Config { working_dir: "a".to_owned(), ..Config::default() },
+            Config { tty: true, ..Config::default() },
+            Config { stop_timeout: Some(1), ..Config::default() },
+        ] {
+            assert_ne!(fingerprint(&plain), fingerprint(&other), "{other:?}");
+        }
+    }
 }

@@ -12,7 +12,8 @@ use crate::context::{Advance, fetch_open};
 use crate::dockerfile::{Transfer, TransferVerb};
 use crate::error::BuildError;
 use crate::transfer::{
-    ImageTree, Item, Outside, Placement, Remote, Source, TransferError, download, place, select, sum,
+    Cancellable, ImageTree, Item, Outside, Placement, Remote, Source, TransferError, download, place, select,
+    sum,
 };
 use crate::tree::{Upper, View, resolve_owner};
 
@@ -35,24 +36,34 @@ impl Build<'_> {
         }
         let owner_text = transfer.owner.as_deref().map(|owner| self.expand(owner)).transpose()?;
         let flag = owner_text.as_ref().map(|owner| format!("--chown={owner} ")).unwrap_or_default();
-        let source: &dyn Source = tree.as_ref().map_or(&self.context, |tree| tree as &dyn Source);
-        let worth = sum(source, &items)?;
+        let worth = sum(&self.cancellable(tree.as_ref()), &items)?;
         let command = no_operation(&format!("{} {flag}{worth} in {destination}", transfer.verb.name()));
         let Some(_turn) = self.probe(&command)? else { return Ok(()) };
         let lower = self.stage_ref()?.directories();
         let owner = owner_text.map(|owner| resolve_owner(&owner, &View::new(lower.clone()))).transpose()?;
         let absolute = absolute(&self.stage_ref()?.config.working_dir, &destination);
-        let placement =
-            Placement { verb: transfer.verb, destination: Path::new(&absolute), directory, owner };
+        let cancellation = self.session.cancellation;
+        let placement = Placement {
+            verb: transfer.verb,
+            destination: Path::new(&absolute),
+            directory,
+            owner,
+            cancellation,
+        };
         let root = self.scratch.path(&format!("upper-{}", self.step));
-        let source: &dyn Source = tree.as_ref().map_or(&self.context, |tree| tree as &dyn Source);
         let mut upper = Upper::create(root.clone(), &lower)?;
-        place(&mut upper, source, &items, &placement)?;
+        place(&mut upper, &self.cancellable(tree.as_ref()), &items, &placement)?;
         upper.finish()?;
         self.check_cancelled()?;
         let layer = self.builder.store.adopt_layer(&root, &lower)?.finish()?;
         let container = self.step_container(&command)?;
         self.commit(Change { command, container: &container, layer: Some(layer) })
+    }
+
+    /// The tree that is copied from: the context where no other is named.
+    fn cancellable<'s>(&'s self, tree: Option<&'s ImageTree>) -> Cancellable<'s> {
+        let source: &dyn Source = tree.map_or(&self.context, |tree| tree as &dyn Source);
+        Cancellable { source, cancellation: self.session.cancellation }
     }
 
     /// Finds what the sources name; addresses are downloaded.
@@ -68,10 +79,8 @@ impl Build<'_> {
                 items.push(Item::Remote(self.download(&word, number)?));
                 continue;
             }
-            let selected = match tree {
-                Some(tree) => select(tree, &word, Outside::Confined)?,
-                None => select(&self.context, &word, Outside::Forbidden)?,
-            };
+            let outside = if tree.is_some() { Outside::Confined } else { Outside::Forbidden };
+            let selected = select(&self.cancellable(tree), &word, outside)?;
             items.extend(selected.into_iter().map(Item::Local));
         }
         Ok(items)

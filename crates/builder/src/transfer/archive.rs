@@ -65,27 +65,36 @@ fn open_stream<'a>(
     path: &Path,
 ) -> Result<Option<Box<dyn Read + Send + 'a>>, TreeError> {
     let failed = |error| TreeError::file("read", path)(error);
-    if !holds_tar(&mut stream) {
+    let busy = |error: ArchiveError| failed(io::Error::other(error));
+    if !holds_tar(&mut stream).map_err(busy)? {
         return Ok(None);
     }
     stream.rewind().map_err(failed)?;
-    images::decompress(stream).map(Some).map_err(failed)
+    images::decompress(stream).map(Some).map_err(busy)
 }
 
 /// Whether the first block, decompressed, is a tar header. What is compressed is an archive too when it holds
 /// nothing: no byte, or the zeros at the end of a tar alone. A file without a byte is a file like others.
-fn holds_tar(stream: &mut (impl Read + Send)) -> bool {
-    let Ok((compression, stream)) = images::peek(stream) else { return false };
-    let Ok(stream) = images::decoder(compression, stream) else { return false };
+///
+/// # Errors
+/// [`ArchiveError::Busy`]; what cannot be decompressed is no archive.
+fn holds_tar(stream: &mut (impl Read + Send)) -> Result<bool, ArchiveError> {
+    let Ok((compression, stream)) = images::peek(stream) else { return Ok(false) };
     let length = tar::BLOCK as u64;
-    let Ok(block) = bounded_read::read_stream(stream.take(length), length) else { return false };
-    match <&[u8; tar::BLOCK]>::try_from(block.as_slice()) {
+    let block = images::decoder(compression, stream)
+        .and_then(|stream| bounded_read::read_stream(stream.take(length), length).map_err(tar::input_error));
+    let block = match block {
+        Ok(block) => block,
+        Err(ArchiveError::Busy) => return Err(ArchiveError::Busy),
+        Err(_) => return Ok(false),
+    };
+    Ok(match <&[u8; tar::BLOCK]>::try_from(block.as_slice()) {
         Ok(header) if tar::is_header(header) => true,
         whole => {
             let is_whole = whole.is_ok() || block.is_empty();
             compression != Compression::Identity && is_whole && block.iter().all(|byte| *byte == 0)
         }
-    }
+    })
 }
 
 /// Unpacks a plain tar into the directory at `position`.

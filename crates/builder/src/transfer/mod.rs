@@ -2,6 +2,7 @@
 //! a layer.
 
 mod archive;
+mod cancellable;
 pub(crate) mod download;
 mod error;
 mod image;
@@ -12,6 +13,7 @@ mod sum;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use cancellable::Cancellable;
 pub use error::TransferError;
 pub(crate) use image::{ImageTree, hash_file};
 pub(crate) use place::{Placement, place};

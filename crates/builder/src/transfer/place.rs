@@ -3,7 +3,10 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use images::registry::Cancellation;
+
 use super::{Given, Item, Remote, Selected, Source, TransferError, archive};
+use crate::context::Watched;
 use crate::dockerfile::TransferVerb;
 use crate::tree::{
     Content, MakeDirectories, Metadata, Node, NodeKind, Owner, Position, Reached, TreeError, Upper, Walk,
@@ -13,12 +16,13 @@ use crate::tree::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Placement<'a> {
     pub(crate) verb: TransferVerb,
-    /// The absolute path, without `.` and `..`.
+    /// The absolute path, as it was written apart from variables and the working directory.
     pub(crate) destination: &'a Path,
     /// Whether the destination's form says that it is a directory.
     pub(crate) directory: bool,
     /// `--chown`; without it everything belongs to root, and what an archive holds to its owners.
     pub(crate) owner: Option<Owner>,
+    pub(crate) cancellation: &'a Cancellation,
 }
 
 /// Puts every item in its place.
@@ -93,6 +97,7 @@ fn place_file(
         && let Some(stream) = archive::open(given)?
     {
         let position = directory(upper, placement)?.confined();
+        let stream = Watched { stream, cancellation: placement.cancellation };
         return archive::unpack(upper, &position, stream, placement.owner)
             .map_err(|failure| failure.named(&selected.written));
     }

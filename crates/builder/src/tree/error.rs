@@ -32,6 +32,9 @@ pub enum TreeError {
         /// The name as written.
         text: String,
     },
+    /// The build was cancelled meanwhile.
+    #[error("the build was cancelled")]
+    Cancelled,
 }
 
 impl TreeError {
@@ -40,7 +43,9 @@ impl TreeError {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::File { .. } => ErrorKind::Internal,
-            Self::NotDirectory(_) | Self::SymlinkLoop(_) | Self::UnknownAccount { .. } => ErrorKind::Invalid,
+            Self::NotDirectory(_) | Self::SymlinkLoop(_) | Self::UnknownAccount { .. } | Self::Cancelled => {
+                ErrorKind::Invalid
+            }
         }
     }
 

@@ -17,7 +17,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
 
 use super::*;
 use crate::config::TlsFiles;
-use berth_http::{Budget, Exchange, Response, Service, Settings, Transport, serve};
+use berth_http::{Exchange, Response, Service, Settings, Transport, request_budget, serve};
 
 /// Answers every request with its path, or echoes a hijacked connection.
 struct Echo;
@@ -97,7 +97,7 @@ async fn host(name: &str, verify: bool) -> Host {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let address = listener.local_addr().expect("address");
     let (stop, stopping) = watch::channel(false);
-    let settings = Settings { common_headers: "".into(), budget: Arc::new(Budget::new(1 << 20)), stopping };
+    let settings = Settings { common_headers: "".into(), budget: request_budget(1 << 20), stopping };
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let (acceptor, settings) = (acceptor.clone(), settings.clone());

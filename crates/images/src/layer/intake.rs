@@ -42,7 +42,7 @@ pub(crate) fn take(source: impl Read + Send, budget: &Budget, place: &Path) -> R
         return take_plain(ReaderChunks::new(source), place);
     }
     std::thread::scope(|scope| {
-        let decoder = decoder_within(compression, source, budget).map_err(input_error)?;
+        let decoder = decoder_within(compression, source, budget)?;
         let (sender, receiver) = sync_channel(QUEUE);
         let spawned = std::thread::Builder::new()
             .name(compression.name().to_owned())

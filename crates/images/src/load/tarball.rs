@@ -6,6 +6,7 @@ use std::io::Read;
 use model::Digest;
 use sha2::{Digest as _, Sha256};
 
+use crate::archive_memory::Share;
 use crate::budget::Budget;
 use crate::compression::{Compression, decoder_within, peek};
 use crate::store::{Layer, Store, digest_of};
@@ -40,13 +41,18 @@ pub(super) struct Tarball {
     directories: BTreeSet<String>,
     documents_size: u64,
     members: usize,
+    /// What the documents and all names hold.
+    share: Share,
 }
+
+/// What a name takes beside itself in one of the lists, about.
+const NAME: usize = 96;
 
 impl Tarball {
     pub(super) fn read(store: &Store, archive: impl Read + Send) -> Result<Self, Error> {
         let budget = store.budget();
         let (compression, archive) = peek(budget.source(archive)).map_err(input_error)?;
-        let plain = decoder_within(compression, archive, &budget).map_err(input_error)?;
+        let plain = decoder_within(compression, archive, &budget)?;
         let mut reader = Reader::new(ReaderChunks::new(plain));
         let mut tarball = Self {
             documents: BTreeMap::new(),
@@ -55,6 +61,7 @@ impl Tarball {
             directories: BTreeSet::new(),
             documents_size: 0,
             members: 0,
+            share: Share::default(),
         };
         while let Some(entry) = reader.next_entry()? {
             drop(reader.take_raw());
@@ -75,6 +82,7 @@ impl Tarball {
         if self.members > MEMBER_LIMIT {
             return Err(ArchiveError::Limit { what: "members", limit: MEMBER_LIMIT as u64 }.into());
         }
+        self.share.take(NAME + entry.path.len() + entry.link.len())?;
         let name = clean(&String::from_utf8_lossy(&entry.path));
         match entry.kind {
             EntryKind::Directory => {
@@ -124,6 +132,7 @@ impl Tarball {
         if size > DOCUMENT_LIMIT || self.documents_size > DOCUMENTS_LIMIT {
             return Err(Inconsistency::TooMuch { what: name, limit: DOCUMENT_LIMIT, unit: "bytes" }.into());
         }
+        self.share.take(usize::try_from(size).unwrap_or(usize::MAX))?;
         let rest = sys::bounded_read::read_stream(content, DOCUMENT_LIMIT).map_err(input_error)?;
         start.extend_from_slice(&rest);
         if let Some(expected) = expected {

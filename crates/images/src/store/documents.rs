@@ -57,7 +57,7 @@ impl Store {
         let missing = Error::Missing { kind: "image config", digest: *digest };
         let content = self.document(digest)?.ok_or(missing)?;
         let config: ImageConfig = parse(&digest.to_string(), &content)?;
-        self.shared.configs().keep(*digest, &config);
+        self.shared.configs().keep(*digest, &config, content.len());
         Ok(config)
     }
 }

@@ -8,6 +8,7 @@ use model::{Digest, Timestamp};
 use rusqlite::{Connection, Transaction};
 
 use super::database::{Stored, durably, signed};
+use super::index::label_bytes;
 use super::names::{self, Naming};
 use super::{ImageRecord, Layer, Store, documents};
 use crate::document::ImageConfig;
@@ -104,11 +105,16 @@ impl Store {
     ) -> Result<Published, Error> {
         let config: ImageConfig = documents::parse("image config", image.config)?;
         check_layers(&config, image.layers)?;
+        let labels = check_labels(&config)?;
         let config_digest = documents::digest_of(image.config);
         let id = image.legacy.map_or(config_digest, |(id, _)| id);
         let named: Vec<_> = names.iter().map(|name| (name.name(), id)).collect();
         let mut database = self.shared.database();
         let known = self.index().images.get(&id).cloned();
+        let all = self.index().label_bytes + labels;
+        if known.is_none() && labels > 0 && all > ALL_LABELS_LIMIT {
+            return Err(too_many_labels("the store", ALL_LABELS_LIMIT).into());
+        }
         let made = known.is_none().then(|| self.new_record(id, config_digest, &config, image));
         let write = |connection: &mut Connection| {
             let transaction = connection.transaction()?;
@@ -252,6 +258,24 @@ impl Image {
 
 /// As many layers as overlay stacks (fs/overlayfs/params.h, `OVL_MAX_STACK`).
 const LAYER_LIMIT: usize = 500;
+
+/// As long the labels of one image may be: those of the largest known builders have 100 KiB.
+const LABELS_LIMIT: u64 = 256 << 10;
+/// As long those of all images may be, which the daemon holds in memory: five kilobytes for each of 6,000.
+const ALL_LABELS_LIMIT: u64 = 32 << 20;
+
+fn too_many_labels(what: &str, limit: u64) -> Inconsistency {
+    Inconsistency::TooMuch { what: what.to_owned(), limit, unit: "bytes of labels" }
+}
+
+/// How long an image's labels are.
+fn check_labels(config: &ImageConfig) -> Result<u64, Inconsistency> {
+    let labels = config.config.as_ref().and_then(|config| config.labels.as_ref());
+    match label_bytes(labels) {
+        bytes if bytes > LABELS_LIMIT => Err(too_many_labels("the image", LABELS_LIMIT)),
+        bytes => Ok(bytes),
+    }
+}
 
 fn check_layers(config: &ImageConfig, layers: &[Layer]) -> Result<(), Inconsistency> {
     let expected = &config.rootfs.diff_ids;

@@ -61,6 +61,8 @@ pub(crate) struct Index {
     pub(crate) layers: HashMap<LayerKey, LayerRecord>,
     pub(crate) layer_of: HashMap<Digest, LayerKey>,
     pub(crate) next_sequence: u64,
+    /// Bytes of all images' labels, which readers find here.
+    pub(crate) label_bytes: u64,
     /// Images that were removed while stopped containers used them: they go with the last of these.
     pub(crate) leaving: BTreeSet<Digest>,
 }
@@ -116,6 +118,7 @@ impl Index {
             }
         }
         self.next_sequence = self.next_sequence.max(image.sequence + 1);
+        self.label_bytes += label_bytes(image.labels.as_deref());
         let image = Arc::new(image);
         self.images.insert(image.id, Arc::clone(&image));
         image
@@ -129,6 +132,7 @@ impl Index {
         self.doomed_images.remove(id);
         let Some(image) = self.images.remove(id) else { return freed };
         self.foreign.remove(id);
+        self.label_bytes -= label_bytes(image.labels.as_deref());
         for key in &image.layers {
             let Some(layer) = self.layers.get_mut(key) else { continue };
             layer.references -= 1;
@@ -158,6 +162,11 @@ impl Index {
             self.layer_of.remove(&layer.diff_id);
         }
     }
+}
+
+/// How long labels are together.
+pub(crate) fn label_bytes(labels: Option<&BTreeMap<String, String>>) -> u64 {
+    labels.into_iter().flatten().map(|(key, value)| (key.len() + value.len()) as u64).sum()
 }
 
 /// All names of an image, in order.

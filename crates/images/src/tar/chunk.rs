@@ -3,6 +3,9 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use super::ArchiveError;
+use crate::archive_memory::Share;
+
 /// A piece of a stream that several threads may read.
 pub type Chunk = Arc<Vec<u8>>;
 
@@ -11,6 +14,9 @@ pub(crate) const CHUNK: usize = 256 * 1024;
 
 /// How many chunks are kept for use again.
 const POOL: usize = 8;
+
+/// What a reader takes beside its chunks, about: pieces on their way from a client, and the threads that work at it.
+const READER: usize = 256 * 1024;
 
 /// A stream as a sequence of chunks.
 pub(crate) trait Chunks {
@@ -31,27 +37,32 @@ impl<C: Chunks + ?Sized> Chunks for &mut C {
 pub(crate) struct ReaderChunks<R> {
     reader: R,
     pool: Vec<Chunk>,
+    /// What the chunks hold that there have been at once, and what feeds the reader.
+    share: Share,
 }
 
 impl<R: Read> ReaderChunks<R> {
     /// Reads from `reader`.
-    pub(crate) const fn new(reader: R) -> Self {
-        Self { reader, pool: Vec::new() }
+    pub(crate) fn new(reader: R) -> Self {
+        Self { reader, pool: Vec::new(), share: Share::default() }
     }
 
-    fn buffer(&mut self) -> Vec<u8> {
-        for index in 0..self.pool.len() {
-            if Arc::strong_count(&self.pool[index]) == 1 {
-                return Arc::try_unwrap(self.pool.swap_remove(index)).unwrap_or_default();
-            }
+    /// A chunk that nobody holds any more, or a new one.
+    fn buffer(&mut self) -> Result<Vec<u8>, ArchiveError> {
+        if let Some(index) = self.pool.iter().position(|chunk| Arc::strong_count(chunk) == 1) {
+            return Ok(Arc::try_unwrap(self.pool.swap_remove(index)).unwrap_or_default());
         }
-        Vec::new()
+        // Beyond the pool whoever holds the chunks bounds them: they wait in short queues.
+        if self.pool.len() < POOL {
+            self.share.raise_to(READER + CHUNK * (self.pool.len() + 1))?;
+        }
+        Ok(Vec::new())
     }
 }
 
 impl<R: Read> Chunks for ReaderChunks<R> {
     fn next(&mut self) -> io::Result<Option<Chunk>> {
-        let mut buffer = self.buffer();
+        let mut buffer = self.buffer().map_err(io::Error::other)?;
         buffer.resize(CHUNK, 0);
         let mut filled = 0;
         // Small reads (a socket's, a decoder's) are gathered: a chunk costs a hand-over.

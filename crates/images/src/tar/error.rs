@@ -41,6 +41,9 @@ pub enum ArchiveError {
         /// How much more for each of its bytes.
         ratio: u64,
     },
+    /// All archives that are being read hold too much memory together.
+    #[error("too many archives are being read, try again")]
+    Busy,
     /// An entry would lead out of the directory that is filled.
     #[error("the archive's entry {name:?} leads out of its root")]
     Escape {
@@ -108,6 +111,7 @@ impl ArchiveError {
                 io::ErrorKind::NotFound => ErrorKind::NotFound,
                 _ => ErrorKind::Internal,
             },
+            Self::Busy => ErrorKind::Busy,
             Self::Output(_) | Self::Input(_) => ErrorKind::Internal,
             Self::Truncated
             | Self::Header { .. }

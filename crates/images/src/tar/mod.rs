@@ -8,7 +8,6 @@ mod chunk;
 mod content;
 mod entry;
 mod error;
-mod extended;
 mod header;
 mod pax;
 mod reader;
@@ -23,8 +22,7 @@ pub use content::ContentReader;
 pub use entry::{Entry, EntryKind, Extent, Places};
 pub use error::ArchiveError;
 pub(crate) use error::shown;
-pub use reader::Reader;
-pub(crate) use reader::input_error;
+pub use reader::{Reader, input_error};
 pub(crate) use writer::{Member, Writer};
 
 /// Whether a block is an entry's header, by its checksum.

@@ -6,14 +6,16 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use super::extended::Held;
 use super::header::{Dialect, Header};
 use super::pax::{Extensions, SparseRecords};
 use super::sparse::{self, EXTENT_LIMIT};
 use super::{ArchiveError, BLOCK, Chunk, Chunks, Entry, EntryKind, Extent, ReaderChunks, padding};
+use crate::archive_memory::Share;
 
 /// The longest extended headers of one entry: a million bytes hold any honest name and attribute.
 const EXTENSION_LIMIT: u64 = 1 << 20;
+/// Extended headers up to this size are not counted: those of honest archives hardly ever are longer.
+const SMALL_EXTENSION: usize = 16 << 10;
 
 /// A tar stream being read.
 pub struct Reader<'a> {
@@ -27,7 +29,8 @@ pub struct Reader<'a> {
     padding: usize,
     /// How many bytes of extended headers the entry has had.
     extended: u64,
-    held: Held,
+    /// What long extended headers of the entry hold.
+    share: Share,
 }
 
 /// What extended headers may precede an entry.
@@ -50,7 +53,7 @@ impl<'a> Reader<'a> {
             remaining: 0,
             padding: 0,
             extended: 0,
-            held: Held::default(),
+            share: Share::default(),
         }
     }
 
@@ -82,7 +85,7 @@ impl<'a> Reader<'a> {
         debug_assert_eq!(self.remaining, 0, "the content was left unread");
         self.skip_padding()?;
         self.extended = 0;
-        self.held.release();
+        self.share.release();
         let mut preceding = Preceding::default();
         loop {
             let start = self.offset;
@@ -158,7 +161,9 @@ impl<'a> Reader<'a> {
             .ok()
             .filter(|_| self.extended <= limit)
             .ok_or(ArchiveError::Limit { what: "bytes in the extended headers of an entry", limit })?;
-        self.held.take(size)?;
+        if length > SMALL_EXTENSION {
+            self.share.take(length)?;
+        }
         let total = length + padding(size);
         if self.raw_bytes(total)? != total {
             return Err(ArchiveError::Truncated);
@@ -310,7 +315,8 @@ fn kind_of(flag: u8, path: &[u8]) -> EntryKind {
 }
 
 /// The sender's failure; a decoder's and an early end keep their meaning.
-pub(crate) fn input_error(source: std::io::Error) -> ArchiveError {
+#[must_use]
+pub fn input_error(source: std::io::Error) -> ArchiveError {
     if source.kind() == std::io::ErrorKind::UnexpectedEof {
         return ArchiveError::Truncated;
     }

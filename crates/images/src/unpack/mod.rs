@@ -14,6 +14,7 @@ mod whiteout;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use crate::archive_memory::Share;
 use crate::compression::decompress;
 use crate::tar::{ArchiveError, Entry, EntryKind, Reader, ReaderChunks};
 use destination::{Destination, clean};
@@ -148,7 +149,7 @@ pub(crate) fn unpack_with(
     archive: impl Read + Send,
     options: Options,
 ) -> Result<Unpacked, ArchiveError> {
-    let plain = decompress(archive).map_err(crate::tar::input_error)?;
+    let plain = decompress(archive)?;
     let mut reader = Reader::new(ReaderChunks::new(plain));
     unpack_entries(root, &mut reader, options, &mut NoRecorder)
 }
@@ -167,7 +168,7 @@ pub(crate) fn unpack_entries(
         space: Space::with_reserve(root, reserve_on(device_of(root)?, options))
             .map_err(ArchiveError::Output)?,
         device: device_of(root)?,
-        later: 0,
+        share: Share::default(),
         directories: Vec::new(),
         links: Vec::new(),
         has_aufs_links: false,
@@ -186,8 +187,8 @@ pub(crate) fn unpack_entries(
 /// Tapes and old tools pad archives with zeros: this much is more than any does.
 const TRAILER_LIMIT: u64 = 64 << 20;
 
-/// The names of directories and of links to what comes later: a million directories have 100 MB.
-const NAMES_LIMIT: usize = 256 << 20;
+/// What a name that is kept to the end takes beside itself.
+const NAME: usize = size_of::<(Vec<u8>, i64, u32)>();
 
 struct Unpacking<'a> {
     destination: Destination<'a>,
@@ -196,8 +197,8 @@ struct Unpacking<'a> {
     space: Space,
     /// The device that the space is on.
     device: u64,
-    /// The bytes of names in the two lists below.
-    later: usize,
+    /// What the two lists below hold.
+    share: Share,
     /// Directories whose times are set at the end.
     directories: Vec<(Vec<u8>, i64, u32)>,
     /// Hard links whose target was not there yet.
@@ -224,12 +225,7 @@ impl Unpacking<'_> {
 
     /// Counts names that are kept in memory to the end.
     fn keep(&mut self, names: usize) -> Result<(), ArchiveError> {
-        self.later += names;
-        if self.later > NAMES_LIMIT {
-            let limit = NAMES_LIMIT as u64;
-            return Err(ArchiveError::Limit { what: "bytes of directories' and links' names", limit });
-        }
-        Ok(())
+        self.share.take(NAME + names)
     }
 
     fn entry(

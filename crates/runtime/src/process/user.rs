@@ -1,11 +1,11 @@
 //! Who a process runs as: users and groups from the container's own files.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use model::ProcessSpec;
-use rustix::fs::{FileType, OFlags};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use sys::bounded_read;
 
@@ -40,8 +40,8 @@ pub(crate) fn identify(process: &ProcessSpec, root: &Root) -> Result<Identity, S
     resolve(&process.user, &process.additional_groups, &users, &groups)
 }
 
-/// A missing file has no entries; only a regular file is opened for reading, so that nothing blocks and no device
-/// acts.
+/// A missing file has no entries; only a regular file that is stored is opened for reading, so that nothing blocks, no
+/// device acts, and no link leads to what the kernel says in `/proc`.
 fn read(root: &Root, path: &str) -> Result<String, StartError> {
     let act = || format!("reading {path}");
     let reading = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -52,9 +52,9 @@ fn read(root: &Root, path: &str) -> Result<String, StartError> {
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(String::new()),
             other => other.doing_with(act)?,
         };
-        let status = rustix::fs::fstat(&file).doing_with(act)?;
-        if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
-            return Ok(String::new());
+        match bounded_read::check_stored(&file) {
+            Err(error) if error.kind() == ErrorKind::InvalidInput => return Ok(String::new()),
+            checked => checked.doing_with(act)?,
         }
         opened = Some(File::from(file));
     }

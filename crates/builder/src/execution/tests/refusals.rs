@@ -30,7 +30,7 @@ fn a_step_that_cannot_be_is_refused_when_it_is_reached() {
 #[test]
 fn configurations_that_are_repeated_by_every_step_are_bounded() {
     let fixture = Fixture::new();
-    let steps = format!("LABEL a={}\n{}", "x".repeat(1_900_000), "ENV b=1\nENV b=2\n".repeat(30));
+    let steps = format!("CMD [\"{}\"]\n{}", "x".repeat(1_900_000), "ENV b=1\nENV b=2\n".repeat(30));
     let text = fixture.stream(&steps);
     let end = text.lines().last().unwrap_or_default();
     assert!(
