@@ -60,6 +60,13 @@ impl Answer {
 }
 
 impl Client {
+    /// The same engine asked at another version, such as `1.44`; empty for paths without one.
+    #[must_use]
+    pub fn at(&self, version: &str) -> Self {
+        let prefix = if version.is_empty() { String::new() } else { format!("/v{version}") };
+        Self { address: self.address.clone(), prefix }
+    }
+
     /// Speaks version 1.20 with the engine at an address.
     #[must_use]
     pub fn new(address: Address) -> Self {

@@ -62,6 +62,12 @@ impl Engine {
         Self::start_with(Options::default())
     }
 
+    /// Starts a daemon that serves the newest version that there is.
+    #[must_use]
+    pub fn start_newest() -> Self {
+        Self::start_with(Options { arguments: vec!["--api-max=1.55".to_owned()], ..Options::default() })
+    }
+
     /// Starts a daemon with further flags.
     ///
     /// # Panics

@@ -189,6 +189,14 @@ fn files_are_copied_as_the_manual_says() {
             "RUN ln -s /tmp/../d2 /d3 && mkdir /d2 && ln -s d2 /d\nCOPY g.txt /d3/",
             "d symbolic link 777 0:0\n",
         ),
+        // Cleaned by its text before the link is followed.
+        ("RUN mkdir -p /e/f && ln -s /e/f /l\nCOPY g.txt /l/../d", "d regular file 644 0:0\n"),
+        (
+            "RUN mkdir -p /e/f && ln -s /e/f /l\nADD dir/in /l/../d/",
+            "d directory 755 0:0\nd/in regular file 644 0:0\n",
+        ),
+        ("RUN mkdir -p /e/f && ln -s /e/f /l\nWORKDIR /l\nCOPY g.txt ../d", "d regular file 644 0:0\n"),
+        ("RUN mkdir -p /e/f && ln -s /e/f /l\nWORKDIR /l/..\nCOPY g.txt d", "d regular file 644 0:0\n"),
     ] {
         let image = engine.build(&[], files(&format!("FROM busybox\n{rest}\n"))).image();
         assert_eq!(engine.output_of(&image, list), want, "{rest}");

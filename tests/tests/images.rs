@@ -135,6 +135,12 @@ fn lists_are_filtered() {
     assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
     assert_eq!(listed[0]["Id"], id.as_str());
     assert_eq!(listed[0]["RepoTags"], json!(["<none>:<none>"]));
+    let others = query(&[("filters", r#"{"dangling":["false"]}"#)]);
+    let others = engine.get(&format!("/images/json{others}")).expect(200).json().to_string();
+    assert!(others.contains("dangling:latest") && !others.contains(&id), "{others}");
+    let neither = query(&[("filters", r#"{"dangling":["bogus"]}"#)]);
+    let refused = engine.get(&format!("/images/json{neither}")).expect(500).text();
+    assert_eq!(refused, "invalid filter 'dangling=[bogus]'\n");
     let named = engine.get("/images/json?filter=dangling").expect(200).json();
     assert_eq!(named.as_array().map(Vec::len), Some(1), "{named}");
     let answer = engine.get("/images/json?filters=%7Bbad");

@@ -88,8 +88,10 @@ fn a_quiet_build_says_the_images_id_alone() {
     assert_eq!(quiet, [serde_json::json!({ "stream": format!("{id}\n") })]);
     let failed =
         objects(&engine, "/build?q=1", &Context::of("FROM busybox\nRUN echo loud; exit 4\n").bytes());
-    assert_eq!(failed.len(), 1, "{failed:?}");
-    assert_eq!(failed[0]["error"], "The command '/bin/sh -c echo loud; exit 4' returned a non-zero code: 4");
+    let said: String = failed.iter().filter_map(|object| object["stream"].as_str()).collect();
+    assert!(said.starts_with("Step 0 : FROM busybox\n") && said.contains("\nloud\n"), "{said}");
+    let last = failed.last().expect("an object");
+    assert_eq!(last["error"], "The command '/bin/sh -c echo loud; exit 4' returned a non-zero code: 4");
     engine.forget_builds();
 }
 
@@ -103,17 +105,55 @@ fn parameters_of_a_build_take_effect() {
         ("shmsize", "1048576"),
         ("labels", r#"{"made":"here"}"#),
         ("networkmode", "none"),
+        ("securityopt", "no-new-privileges"),
+        ("isolation", "default"),
+        ("platform", "linux/amd64"),
         ("unknown", "{"),
         ("t", "with"),
     ];
-    let text = "FROM busybox\nRUN ulimit -n; grep some.host /etc/hosts; df -k /dev/shm; ls /sys/class/net\n";
+    let text = "FROM busybox\nRUN ulimit -n; grep some.host /etc/hosts; df -k /dev/shm; \
+                ls /sys/class/net; grep NoNewPrivs /proc/self/status\n";
     let headers = [("X-Registry-Config", "rubbish")];
     let built = engine.build_with(&parameters, &headers, &Context::of(text).bytes());
     let _ = built.image();
     let said = &built.said;
     assert!(said.contains("77\n") && said.contains("10.1.2.3\tsome.host\n"), "{said}");
     assert!(said.contains(" 1024 ") && !said.contains("eth0"), "{said}");
+    assert!(said.contains("NoNewPrivs:\t1\n"), "{said}");
     let labels = &engine.get("/images/with/json").expect(200).json()["Config"]["Labels"];
     assert_eq!(labels["made"], "here");
     engine.forget_builds();
+}
+
+#[test]
+fn parameters_of_a_build_that_cannot_take_effect_are_refused_before_the_first_step() {
+    let engine = Engine::start();
+    for (name, value, words) in [
+        ("memory", "1", "Minimum memory limit allowed is 4MB"),
+        ("memory", "many", "memory must be a whole number, not \"many\""),
+        ("memswap", "-7", "Invalid memoryswap limit"),
+        ("cpushares", "1", "The minimum allowed cpu-shares is 2"),
+        ("cpuperiod", "1", "CPU cfs period"),
+        ("cpuquota", "1", "CPU cfs quota"),
+        ("cpusetcpus", "4095", "Requested CPUs are not available"),
+        ("cpusetmems", "x", "Invalid value x for cpuset mems"),
+        ("cgroupparent", "../..", "invalid CgroupParent"),
+        ("shmsize", "-1", "SHM size"),
+        ("ulimits", r#"[{"Name":"bogus"}]"#, "invalid ulimit name bogus"),
+        ("ulimits", r#"[{"Name":"nofile","Soft":2,"Hard":1}]"#, "the soft limit 2 is above the hard limit 1"),
+        ("extrahosts", "nowhere", "nowhere"),
+        ("labels", "{", "labels must be a JSON object of strings"),
+        ("buildargs", "[]", "buildargs must be a JSON object of strings"),
+        ("securityopt", "bogus", "Invalid --security-opt: \"bogus\""),
+        ("isolation", "hyperv", "isolation is not supported"),
+        ("platform", "linux/arm64", "platform is not supported"),
+        ("squash", "1", "squash is not supported"),
+        ("version", "2", "version is not supported"),
+        ("outputs", r#"[{"Type":"local"}]"#, "outputs is not supported"),
+    ] {
+        let refused = engine.build(&[(name, value), ("t", "never")], Context::of("FROM busybox\nENV a=b\n"));
+        assert_eq!(refused.status, 500, "{name}={value}: {}", refused.said);
+        assert!(refused.said.contains(words), "{name}={value}: {}", refused.said);
+        let _ = engine.get("/images/never/json").expect(404);
+    }
 }

@@ -158,3 +158,17 @@ fn labels_and_profiles_of_modules_that_the_host_lacks() {
         "runs\n"
     );
 }
+
+#[test]
+fn a_namespace_of_a_container_that_does_not_run_cannot_be_joined() {
+    let engine = Engine::start();
+    let stopped = engine.create_named("stopped", &sh("true"));
+    for (field, namespace) in [("NetworkMode", "network"), ("PidMode", "PID"), ("IpcMode", "IPC")] {
+        let joining = merged(sh("true"), json!({ "HostConfig": { field: "container:stopped" } }));
+        let id = engine.create(&joining);
+        let refused = engine.post(&format!("/containers/{id}/start")).expect(500).text();
+        let cause = format!("cannot join {namespace} of a non running container: {stopped}");
+        assert_eq!(refused, format!("Cannot start container {id}: {cause}\n"));
+        engine.remove(&id);
+    }
+}

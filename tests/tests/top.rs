@@ -118,12 +118,39 @@ fn the_processes_are_shown_whatever_the_arguments_select() {
         "-o pid,cmd -u nobody",
         "a",
         "-f",
+        "1",
+        "-1",
+        "99999",
+        "t",
+        "T",
+        "aux 1",
     ] {
         let top = top(&engine, &id, arguments);
         let place = titles(&top).iter().position(|title| title == "PID").expect("a column of pids");
         let pids: Vec<String> = rows(&top).into_iter().map(|row| row[place].clone()).collect();
         assert_eq!(pids.iter().filter(|shown| **shown != "-").count(), 2, "{arguments}: {pids:?}");
         assert!(pids.contains(&pid), "{arguments}: {pids:?}");
+    }
+}
+
+#[test]
+fn a_terminal_of_the_container_s_own_hides_none_of_its_processes() {
+    let engine = Engine::start();
+    let id = engine.run(&json!({ "Image": "busybox", "Tty": true, "Cmd": ["sleep", "605"] }));
+    for arguments in ["1", "t", "T", "a", "x", "-f", "u", "-d"] {
+        let shown = rows(&top(&engine, &id, arguments));
+        assert_eq!(shown.len(), 1, "{arguments}: {shown:?}");
+    }
+}
+
+#[test]
+fn headings_are_never_shown_alone() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("sleep 600"));
+    for arguments in ["-N -e", "r", "-q 1"] {
+        let path = format!("/containers/{id}/top{}", query(&[("ps_args", arguments)]));
+        let wanted = format!("Error running ps: {arguments:?} selects no process of the container\n");
+        assert_eq!(engine.get(&path).expect(500).text(), wanted);
     }
 }
 

@@ -1,16 +1,7 @@
 //! A daemon that is asked to serve versions newer than its default.
 
-use berth_tests::{Answer, Client, Engine, Options};
+use berth_tests::{Answer, Engine, Options};
 use serde_json::json;
-
-fn newest() -> Engine {
-    let arguments = vec!["--api-max".to_owned(), "1.55".to_owned()];
-    Engine::start_with(Options { arguments, ..Options::default() })
-}
-
-fn at(engine: &Engine, prefix: &str) -> Client {
-    Client { address: engine.address.clone(), prefix: prefix.to_owned() }
-}
 
 fn content_type(answer: &Answer) -> &str {
     answer.head.header("content-type").unwrap_or_default()
@@ -18,13 +9,13 @@ fn content_type(answer: &Answer) -> &str {
 
 #[test]
 fn a_path_without_a_version_means_the_newest() {
-    let engine = newest();
-    for prefix in ["", "/v1.55", "/v1.20"] {
-        let answer = at(&engine, prefix).get("/version").expect(200);
-        assert_eq!(answer.json()["ApiVersion"], "1.55", "{prefix}");
-        assert_eq!(answer.head.header("api-version"), Some("1.55"), "{prefix}");
+    let engine = Engine::start_newest();
+    for version in ["", "1.55", "1.20"] {
+        let answer = engine.at(version).get("/version").expect(200);
+        assert_eq!(answer.json()["ApiVersion"], "1.55", "{version}");
+        assert_eq!(answer.head.header("api-version"), Some("1.55"), "{version}");
     }
-    let too_new = at(&engine, "/v1.56").get("/info").expect(400);
+    let too_new = engine.at("1.56").get("/info").expect(400);
     assert_eq!(
         too_new.json(),
         json!({"message": "client version 1.56 is too new. Maximum supported API version is 1.55"})
@@ -33,23 +24,23 @@ fn a_path_without_a_version_means_the_newest() {
 
 #[test]
 fn errors_are_text_and_since_1_24_an_object() {
-    let engine = newest();
-    for prefix in ["", "/v1.24", "/v1.55"] {
-        let missing = at(&engine, prefix).get("/containers/nosuch/json").expect(404);
+    let engine = Engine::start_newest();
+    for version in ["", "1.24", "1.55"] {
+        let missing = engine.at(version).get("/containers/nosuch/json").expect(404);
         assert_eq!(
             (missing.json(), content_type(&missing)),
-            (json!({"message": "no such id: nosuch"}), "application/json")
+            (json!({"message": "No such container: nosuch"}), "application/json")
         );
-        let unknown = at(&engine, prefix).get("/nosuch").expect(404);
-        assert_eq!(unknown.json(), json!({"message": "page not found"}), "{prefix}");
+        let unknown = engine.at(version).get("/nosuch").expect(404);
+        assert_eq!(unknown.json(), json!({"message": "page not found"}), "{version}");
     }
-    for prefix in ["/v1.12", "/v1.20", "/v1.23"] {
-        let missing = at(&engine, prefix).get("/containers/nosuch/json").expect(404);
+    for version in ["1.12", "1.20", "1.23"] {
+        let missing = engine.at(version).get("/containers/nosuch/json").expect(404);
         assert_eq!(
             (missing.text().as_str(), content_type(&missing)),
             ("no such id: nosuch\n", "text/plain; charset=utf-8")
         );
-        assert_eq!(at(&engine, prefix).get("/nosuch").expect(404).text(), "404 page not found\n", "{prefix}");
+        assert_eq!(engine.at(version).get("/nosuch").expect(404).text(), "404 page not found\n", "{version}");
     }
 }
 
@@ -62,5 +53,27 @@ fn the_newest_version_is_one_that_is_known() {
             refusal.contains(&format!("\"{wrong}\" is not a version of the API from 1.20 to 1.55")),
             "{refusal}"
         );
+    }
+}
+
+#[test]
+fn what_is_missing_has_one_text_since_1_24() {
+    let engine = Engine::start_newest();
+    let missing =
+        |version: &str, method: &str, path: &str| engine.at(version).call(method, path, &[], b"").expect(404);
+    for (method, path, old, new) in [
+        ("GET", "/containers/nosuch/json", "no such id: nosuch", "No such container: nosuch"),
+        ("POST", "/containers/nosuch/start", "no such id: nosuch", "No such container: nosuch"),
+        ("GET", "/images/nosuch/json", "No such image: nosuch", "No such image: nosuch"),
+        (
+            "GET",
+            "/images/nosuch/history",
+            "could not find image: no such id: nosuch",
+            "No such image: nosuch",
+        ),
+        ("GET", "/images/nosuch/get", "could not find image: no such id: nosuch", "No such image: nosuch"),
+    ] {
+        assert_eq!(missing("1.20", method, path).text(), format!("{old}\n"), "{method} {path}");
+        assert_eq!(missing("1.24", method, path).json(), json!({ "message": new }), "{method} {path}");
     }
 }

@@ -40,7 +40,7 @@ const PROGRAMS: [&str; 5] =
     ["/usr/bin/nsenter", "/usr/bin/unshare", "/usr/sbin/nft", "/usr/bin/setsid", "/usr/bin/ip"];
 
 /// How long the machine may take, emulated on a busy host.
-const LIMIT: Duration = Duration::from_secs(900);
+const LIMIT: Duration = Duration::from_secs(1800);
 
 /// The machine's first process. The kernel refuses to pivot away from its first file system, which
 /// containers must do, so everything moves to a tmpfs first.
@@ -71,7 +71,7 @@ echo "VM kernel $(uname -r), cgroup2 controllers: $(cat /sys/fs/cgroup/cgroup.co
 export BERTH_DAEMON=/berth/berth BERTH_SHIM=/berth/berth-shim BERTH_TEST_DIR=/tmp RUST_BACKTRACE=1
 for name in $(cat /tests/list); do
   echo "VM begins $name"
-  /tests/$name --test-threads=1 < /dev/null
+  /tests/$name --test-threads=2 < /dev/null
   echo "VM result $name $?"
 done
 echo "VM done"

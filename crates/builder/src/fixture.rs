@@ -1,5 +1,4 @@
-//! What the tests build with: contexts made in memory, a store in a temporary directory, and a
-//! runner that knows a few commands and needs no container.
+//! What the tests build with: contexts in memory, a store in a temporary directory, a runner without containers.
 
 use std::collections::HashMap;
 use std::fs;
@@ -14,8 +13,8 @@ use model::{ContainerId, Digest, ErrorKind, ImageReference};
 
 use crate::identity::random_container;
 use crate::{
-    BuildError, BuildEvent, BuildRequest, Builder, ContextSource, ImagePuller, OutputStream, RunStep,
-    Session, StepError, StepRunner,
+    BuildError, BuildEvent, BuildRequest, Builder, ContextSource, ImagePuller, MadeContainer, OutputStream,
+    RunStep, Session, StepError, StepRunner,
 };
 
 /// A directory that goes with its test.
@@ -141,13 +140,15 @@ fn failed(error: std::io::Error) -> StepError {
 }
 
 impl StepRunner for FakeRunner {
-    fn create(&self, step: &RunStep) -> Result<ContainerId, StepError> {
+    fn create(&self, step: &RunStep) -> Result<MadeContainer, StepError> {
         let id = random_container().map_err(failed)?;
         fs::create_dir(self.upper(&id)).map_err(failed)?;
         let words = step.config.cmd.clone().map(|cmd| cmd.0).unwrap_or_default();
         self.alive.lock().unwrap().insert(id.clone(), words.last().cloned().unwrap_or_default());
         self.created.lock().unwrap().push((id.clone(), step.clone()));
-        Ok(id)
+        let is_limited = step.host.resources.memory > 0;
+        let warnings = is_limited.then(|| "memory is left off".to_owned()).into_iter().collect();
+        Ok(MadeContainer { id, warnings })
     }
 
     fn run(

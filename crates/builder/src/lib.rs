@@ -28,6 +28,6 @@ pub use execution::{Builder, Session, apply_changes};
 pub use ignore::IgnorePatterns;
 pub use pattern::PatternError;
 pub use request::{BuildRequest, ContextSource, Intermediate};
-pub use runner::{ImagePuller, OutputStream, RunStep, StepError, StepRunner};
+pub use runner::{ImagePuller, MadeContainer, OutputStream, RunStep, StepError, StepRunner};
 pub use transfer::TransferError;
 pub use tree::TreeError;

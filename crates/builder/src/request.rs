@@ -44,8 +44,6 @@ pub struct BuildRequest {
     pub dockerfile: Option<String>,
     /// `t`: the names that the image gets.
     pub names: Vec<ImageReference>,
-    /// `q`: the output of RUN steps is left out.
-    pub quiet: bool,
     /// `nocache`: every step runs again.
     pub no_cache: bool,
     /// `pull`: images of FROM are pulled even where they are there.
@@ -71,7 +69,6 @@ impl BuildRequest {
             context,
             dockerfile: None,
             names: Vec::new(),
-            quiet: false,
             no_cache: false,
             pull: false,
             intermediate: Intermediate::default(),

@@ -36,6 +36,15 @@ pub struct RunStep {
     pub host: HostSettings,
 }
 
+/// The container that was made for a RUN step.
+#[derive(Debug)]
+pub struct MadeContainer {
+    /// Its id.
+    pub id: ContainerId,
+    /// What the host cannot do of the build's limits.
+    pub warnings: Vec<String>,
+}
+
 /// Which of a step's streams a piece of output comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputStream {
@@ -54,7 +63,7 @@ pub trait StepRunner: Sync {
     ///
     /// # Errors
     /// [`StepError`] with the text for the client.
-    fn create(&self, step: &RunStep) -> Result<ContainerId, StepError>;
+    fn create(&self, step: &RunStep) -> Result<MadeContainer, StepError>;
 
     /// Starts the container, hands its output on as it comes, and waits for its end.
     ///

@@ -101,6 +101,19 @@ impl ApiError {
         }
     }
 
+    /// The words for the client in this version.
+    fn words(&self, version: ApiVersion) -> String {
+        use engine::images::Error as ImageError;
+        match self {
+            Self::Engine(error) if version.missing_things_have_one_text() => match error {
+                engine::Error::NoSuchContainer(id) => format!("No such container: {id}"),
+                engine::Error::Image(ImageError::ImageNotFound(name)) => format!("No such image: {name}"),
+                _ => self.to_string(),
+            },
+            _ => self.to_string(),
+        }
+    }
+
     /// The number that a failed build's last object carries: the exit code of its command.
     pub(crate) const fn code(&self) -> Option<i64> {
         match self {
@@ -112,7 +125,8 @@ impl ApiError {
     /// The answer to a request of this version: an object with a `message`, or plain text that ends in a newline.
     pub(crate) fn response(&self, version: ApiVersion) -> Response {
         if version.errors_are_json() {
-            return Response::json(self.status(version), &serde_json::json!({ "message": self.to_string() }));
+            let message = self.words(version);
+            return Response::json(self.status(version), &serde_json::json!({ "message": message }));
         }
         let nosniff = http::HeaderValue::from_static("nosniff");
         Response::text(self.status(version), format!("{self}\n"))
@@ -142,7 +156,7 @@ fn is_of_the_moment(error: &engine::Error) -> bool {
     use engine::Error;
     match error.root() {
         Error::NotRunning(_)
-        | Error::JoinedNotRunning(_)
+        | Error::JoinedNotRunning { .. }
         | Error::PausedForExec(_)
         | Error::AlreadyPaused(_)
         | Error::NotPaused(_)

@@ -47,11 +47,13 @@ impl Filters {
     /// # Errors
     /// Another value, or several.
     pub(crate) fn truth(&self, name: &str) -> Result<Option<bool>, String> {
-        match self.values(name) {
+        let values = self.values(name);
+        let is_one_of = |words: [&str; 2]| matches!(values, [value] if words.iter().any(|word| value.eq_ignore_ascii_case(word)));
+        match values {
             [] => Ok(None),
-            [value] if matches!(value.as_str(), "true" | "1") => Ok(Some(true)),
-            [value] if matches!(value.as_str(), "false" | "0") => Ok(Some(false)),
-            values => Err(format!("invalid filter: '{name}'={values:?}")),
+            _ if is_one_of(["true", "1"]) => Ok(Some(true)),
+            _ if is_one_of(["false", "0"]) => Ok(Some(false)),
+            _ => Err(format!("invalid filter '{name}=[{}]'", values.join(" "))),
         }
     }
 
@@ -112,6 +114,26 @@ pub(super) const fn kind(value: &Value) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn true_and_false_have_two_words_each_and_there_is_one_of_them() {
+        let read = |values: &str| Filters::parse(&format!(r#"{{"dangling":{values}}}"#)).expect(values);
+        for (values, wanted) in [
+            ("[]", None),
+            (r#"["True"]"#, Some(true)),
+            (r#"["1"]"#, Some(true)),
+            (r#"{"false":true}"#, Some(false)),
+        ] {
+            assert_eq!(read(values).truth("dangling"), Ok(wanted), "{values}");
+        }
+        for (values, words) in [
+            (r#"["bogus"]"#, "invalid filter 'dangling=[bogus]'"),
+            (r#"[""]"#, "invalid filter 'dangling=[]'"),
+            (r#"["true","false"]"#, "invalid filter 'dangling=[true false]'"),
+        ] {
+            assert_eq!(read(values).truth("dangling").expect_err(values), words);
+        }
+    }
 
     #[test]
     fn both_forms_and_neither() {

@@ -17,6 +17,7 @@ mod images;
 mod json;
 mod networks;
 mod origin;
+mod plugins;
 mod progress;
 #[cfg(test)]
 mod properties;
@@ -25,6 +26,7 @@ mod route;
 mod routes;
 mod settings;
 mod stream;
+mod swarm;
 mod system;
 mod version;
 mod volumes;

@@ -9,6 +9,8 @@ use crate::version::ApiVersion;
 
 /// Where the name stands in a path. It may contain slashes.
 const NAME: &str = "{name}";
+/// Where, as the last of a path, a segment stands of which no handler needs to know.
+const PART: &str = "{part}";
 
 /// Answers a call.
 pub(crate) type Handler = for<'a> fn(Call<'a>) -> Pin<Box<dyn Future<Output = Handled> + Send + 'a>>;
@@ -85,7 +87,12 @@ impl Route {
     pub(crate) fn name_in<'path>(&self, path: &'path str) -> Option<&'path str> {
         match self.path.split_once(NAME) {
             None => (path == self.path).then_some(""),
-            Some((before, behind)) => path.strip_prefix(before)?.strip_suffix(behind),
+            Some((before, behind)) => {
+                let rest = path.strip_prefix(before)?;
+                let Some(behind) = behind.strip_suffix(PART) else { return rest.strip_suffix(behind) };
+                let end = rest.rfind('/')? + 1;
+                rest.get(..end)?.strip_suffix(behind).filter(|_| end < rest.len())
+            }
         }
     }
 }
@@ -99,6 +106,16 @@ mod tests {
         let route = get("/networks", handler!(call => drop_call(call))).since(21).until(30);
         let is_in = |minor| route.is_in(ApiVersion::minor(minor));
         assert_eq!([20, 21, 29, 30].map(is_in), [false, true, true, false]);
+    }
+
+    #[test]
+    fn a_last_segment_may_be_any() {
+        let route = delete("/containers/{name}/checkpoints/{part}", handler!(call => drop_call(call)));
+        assert_eq!(route.name_in("/containers/web/checkpoints/first"), Some("web"));
+        for other in ["/containers/web/checkpoints/", "/containers/web/checkpoints", "/containers/web", "/x"]
+        {
+            assert_eq!(route.name_in(other), None, "{other}");
+        }
     }
 
     fn drop_call(_: Call<'_>) -> Handled {

@@ -4,10 +4,18 @@ use http::Method;
 
 use crate::route::Route;
 use crate::version::{self, ApiVersion};
-use crate::{ApiError, containers, exec, images, networks, system, volumes};
+use crate::{ApiError, containers, exec, images, networks, plugins, swarm, system, volumes};
 
-const FAMILIES: [&[Route]; 6] =
-    [system::ROUTES, containers::ROUTES, exec::ROUTES, images::ROUTES, networks::ROUTES, volumes::ROUTES];
+const FAMILIES: [&[Route]; 8] = [
+    system::ROUTES,
+    containers::ROUTES,
+    exec::ROUTES,
+    images::ROUTES,
+    networks::ROUTES,
+    plugins::ROUTES,
+    swarm::ROUTES,
+    volumes::ROUTES,
+];
 
 /// What a request asks for.
 #[derive(Debug)]
@@ -107,7 +115,7 @@ mod tests {
     fn every_endpoint_of_the_specification_has_its_route() {
         let all: BTreeSet<(&str, &str)> =
             FAMILIES.into_iter().flatten().map(|route| (route.method.as_str(), route.path)).collect();
-        assert_eq!(all.len(), 62, "{all:?}");
+        assert_eq!(all.len(), 107, "{all:?}");
         assert_eq!(all.len(), FAMILIES.into_iter().flatten().count(), "one is listed twice");
     }
 

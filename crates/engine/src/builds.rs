@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use builder::{
-    BuildError, BuildRequest, EventSink, ImagePuller, OutputStream, RunStep, Session, StepError, StepRunner,
+    BuildError, BuildRequest, EventSink, ImagePuller, MadeContainer, OutputStream, RunStep, Session,
+    StepError, StepRunner,
 };
 use images::document::StringOrList;
 use images::registry::{Cancellation, CredentialMap, Progress, PullRequest};
@@ -17,6 +18,7 @@ use tokio::runtime::Handle;
 use crate::container::containers::Containers;
 use crate::container::create::NewContainer;
 use crate::container::remove::Removal;
+use crate::container::settings;
 use crate::error::Error;
 use crate::events::Events;
 use crate::files::{mount_points, prune};
@@ -50,6 +52,8 @@ impl Builds {
         events: &dyn EventSink,
         cancellation: &Cancellation,
     ) -> Result<Digest, BuildError> {
+        // Refused even where no step runs anything.
+        settings::check_host(&request.host).map_err(failed)?;
         let steps = Steps { builds: Arc::clone(self), runtime: Handle::current() };
         let puller = Puller { builds: self, credentials };
         let session = Session { runner: &steps, puller: &puller, events, cancellation };
@@ -92,7 +96,7 @@ fn failed(error: Error) -> StepError {
 }
 
 impl StepRunner for Steps {
-    fn create(&self, step: &RunStep) -> Result<ContainerId, StepError> {
+    fn create(&self, step: &RunStep) -> Result<MadeContainer, StepError> {
         let Some(image) = step.image else {
             return Err(failed(Error::refused(
                 "cannot run a command in an empty image: FROM scratch has no files yet",
@@ -102,9 +106,11 @@ impl StepRunner for Steps {
         config.image = image.hexadecimal();
         config.entrypoint.get_or_insert(StringOrList(Vec::new()));
         let settings = config.into_settings().map_err(|error| failed(Error::refused(error.to_string())))?;
-        let settings = ContainerSettings { host: step.host.clone(), ..settings };
-        let new = NewContainer { name: None, settings };
-        self.builds.containers.creator.make(new, Durability::Crash).map(|created| created.id).map_err(failed)
+        let mut host = step.host.clone();
+        let warnings = crate::warnings::discard_unsupported(&mut host.resources);
+        let new = NewContainer { name: None, settings: ContainerSettings { host, ..settings } };
+        let made = self.builds.containers.creator.make(new, Durability::Crash).map_err(failed)?;
+        Ok(MadeContainer { id: made.id, warnings })
     }
 
     fn run(

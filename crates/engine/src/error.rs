@@ -22,8 +22,8 @@ pub enum Error {
     NoExecCommand,
     #[error("Container {0} is not running")]
     NotRunning(String),
-    #[error("cannot join network of a non running container: {0}")]
-    JoinedNotRunning(String),
+    #[error("cannot join {namespace} of a non running container: {container}")]
+    JoinedNotRunning { namespace: &'static str, container: String },
     #[error("Container {0} is paused, unpause the container before exec")]
     PausedForExec(String),
     #[error("Container {0} is already paused")]
@@ -148,7 +148,7 @@ impl Error {
             | Self::AlreadyRemoving
             | Self::RemoveDefaultName
             | Self::NotRunning(_)
-            | Self::JoinedNotRunning(_)
+            | Self::JoinedNotRunning { .. }
             | Self::PausedForExec(_)
             | Self::AlreadyPaused(_)
             | Self::NotPaused(_)

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use model::{LogConfig, Ulimit};
+use model::{CgroupParent, LogConfig, NameServer, Ulimit};
 
 /// The engine's settings, as the daemon's flags give them.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ pub struct Options {
     /// Where networks that name no addresses get theirs, and the length of their prefixes.
     pub address_pools: Vec<(network::Subnet, u8)>,
     /// DNS servers of containers that name none.
-    pub dns: Vec<String>,
+    pub dns: Vec<NameServer>,
     /// DNS search domains of containers that name none.
     pub dns_search: Vec<String>,
     /// The log driver of containers that name none.
@@ -38,5 +38,5 @@ pub struct Options {
     /// Whether a graceful stop of the daemon ends all containers; by default they run on.
     pub stop_containers_on_exit: bool,
     /// The cgroup beneath which those of containers are made; `None` is `/berth`.
-    pub cgroup_parent: Option<String>,
+    pub cgroup_parent: Option<CgroupParent>,
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use model::ResourceSettings;
+use model::{ResourceSettings, Spelled};
 
 /// What the host's cgroups offer; looked at once.
 #[derive(Debug, Clone, Copy)]
@@ -145,8 +145,8 @@ fn discard(host: &mut ResourceSettings, has: Limits) -> Vec<String> {
         (!host.cpuset_cpus.is_empty() || !host.cpuset_mems.is_empty()) && !has.cpuset,
         "cpuset. Cpuset discarded.",
     ) {
-        host.cpuset_cpus.clear();
-        host.cpuset_mems.clear();
+        host.cpuset_cpus = Spelled::default();
+        host.cpuset_mems = Spelled::default();
     }
     if lacks(host.block_weight > 0 && !has.block_weight, "Block I/O weight. Weight discarded.") {
         host.block_weight = 0;

@@ -18,8 +18,8 @@ pub struct ListFilter {
     pub all: bool,
     /// Only names that match this pattern: a repository (`*` does not match `/`), or one with a tag.
     pub name: Option<String>,
-    /// Only images without a name that no other is built on.
-    pub dangling: bool,
+    /// Only images without a name that no other is built on, or only the others.
+    pub dangling: Option<bool>,
     /// Only images with all these labels: `key` or `key=value`.
     pub labels: Vec<String>,
     /// Only names that match one of these patterns: a repository, or one with a tag or digest.
@@ -102,11 +102,11 @@ impl Store {
         let shown = |image: &&Arc<ImageRecord>| {
             let named = tags.contains_key(&image.id) || digests.contains_key(&image.id);
             let head = !parents.contains(&image.id);
-            let wanted = if filter.dangling {
-                !named && head
-            } else {
-                let any_name = filter.name.is_none() && filter.references.is_empty();
-                named || (any_name && (filter.all || head))
+            let any_name = filter.name.is_none() && filter.references.is_empty();
+            let wanted = match filter.dangling {
+                Some(true) => !named && head,
+                Some(false) => named || (any_name && filter.all && !head),
+                None => named || (any_name && (filter.all || head)),
             };
             wanted
                 && before.iter().all(|other| image.created < *other)

@@ -125,8 +125,10 @@ fn the_list_shows_heads_and_names_and_filters_them() {
     assert_eq!(fixture.ids(&ListFilter::default()), [id(&head), id(&base)]);
     let all = ListFilter { all: true, ..ListFilter::default() };
     assert_eq!(fixture.ids(&all), [id(&head), id(&middle), id(&base)]);
-    let dangling = ListFilter { all: true, dangling: true, ..ListFilter::default() };
-    assert_eq!(fixture.ids(&dangling), [id(&head)]);
+    let dangling = |all, dangling| ListFilter { all, dangling: Some(dangling), ..ListFilter::default() };
+    assert_eq!(fixture.ids(&dangling(true, true)), [id(&head)]);
+    assert_eq!(fixture.ids(&dangling(true, false)), [id(&middle), id(&base)]);
+    assert_eq!(fixture.ids(&dangling(false, false)), [id(&base)]);
     let named = |pattern: &str| ListFilter { name: Some(pattern.to_owned()), ..ListFilter::default() };
     let listed = fixture.store.list(&named("a*")).expect("the list");
     assert_eq!(listed[0].tags, ["app:other", "app:v1"]);

@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ContainerId, LogDriver, Signal};
+use crate::{CgroupParent, ContainerId, CpuSet, LogDriver, Signal};
 
 /// One container, ready to be made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,7 +44,7 @@ pub struct ContainerSpec {
     /// Limits of its cgroup.
     pub resources: Resources,
     /// The cgroup beneath which its own is made; `None` is the engine's default (`/berth`).
-    pub cgroup_parent: Option<String>,
+    pub cgroup_parent: Option<CgroupParent>,
     /// The seccomp filter of all its processes.
     pub seccomp: SeccompPolicy,
     /// The profile and label asked for, where the host has the module.
@@ -238,10 +238,10 @@ pub struct Resources {
     pub cpu_period: Option<u64>,
     /// Microseconds of CPU time a period.
     pub cpu_quota: Option<i64>,
-    /// Processors, `0-2,4`.
-    pub cpuset_cpus: Option<String>,
-    /// Memory nodes, `0,1`.
-    pub cpuset_mems: Option<String>,
+    /// Processors.
+    pub cpuset_cpus: Option<CpuSet>,
+    /// Memory nodes.
+    pub cpuset_mems: Option<CpuSet>,
     /// 10 to 1000.
     pub blkio_weight: Option<u16>,
     /// Limits of single block devices.

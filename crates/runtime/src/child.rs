@@ -22,7 +22,7 @@ use crate::root::cgroup_view::{self, CgroupLayout, CgroupView};
 use crate::root::devices::{self, Devices};
 use crate::root::kernel::KernelFileSystems;
 use crate::root::mounts::Sources;
-use crate::root::place::{Kind, Root, plain};
+use crate::root::place::{Kind, Root};
 use crate::root::{base, hiding, host_devices, is_overridden};
 use crate::{FailureKind, StartError, interface, seccomp, sysctl, tiny_init};
 
@@ -170,7 +170,7 @@ impl Birth<'_> {
 
     fn make_working_directory(&self, root: &Root) -> Result<(), StartError> {
         let asked = self.spec.process.working_directory.as_str();
-        let directory = plain(Path::new(asked));
+        let directory = model::clean(asked);
         if directory == Path::new("/") {
             return Ok(());
         }

@@ -1,10 +1,9 @@
 //! The instructions that change only an image's configuration: no container, no layer.
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
 
 use images::document::{EmptyObject, StringOrList};
-use model::Signal;
+use model::{Signal, clean};
 
 use super::Build;
 use super::quote::quoted_list;
@@ -32,8 +31,8 @@ impl Build<'_> {
         let stage = self.stage_ref()?;
         let view = View::new(stage.directories());
         for volume in stage.config.volumes.iter().flatten().map(|(volume, _)| volume) {
-            let path = absolute(&stage.config.working_dir, volume);
-            let reached = Walk::new(Path::new(&path)).run(&Position::root(&view), &mut Stop);
+            let path = clean(volume);
+            let reached = Walk::new(&path).run(&Position::root(&view), &mut Stop);
             match reached {
                 Ok(Reached::Node(..)) | Err(TreeError::NotDirectory(_)) => {
                     return Err(BuildError::VolumeOverFile(volume.clone()));
@@ -71,7 +70,7 @@ impl Stage {
             }
             Command::Workdir(word) => {
                 let path = self.expand(word, escape)?;
-                self.config.working_dir = absolute(&self.config.working_dir, &path);
+                self.config.working_dir = working_directory(&self.config.working_dir, &path);
                 format!("WORKDIR {}", self.config.working_dir)
             }
             Command::OnBuild(trigger) => {
@@ -192,31 +191,27 @@ fn joined(pairs: &[(String, String)]) -> String {
     pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
 }
 
-/// A path read from a working directory; one that is absolute stays as it is written.
+/// A working directory read from the one before; one that is absolute stays as it is written.
+fn working_directory(before: &str, path: &str) -> String {
+    if path.starts_with('/') { path.to_owned() } else { absolute(before, path) }
+}
+
+/// A path read from a working directory and cleaned by its text, before any symbolic link in it is followed.
 pub(super) fn absolute(directory: &str, path: &str) -> String {
-    if path.starts_with('/') {
-        return path.to_owned();
-    }
-    let mut joined = PathBuf::from("/");
-    for component in Path::new(directory).join(path).components() {
-        match component {
-            Component::Normal(name) => joined.push(name),
-            Component::ParentDir => drop(joined.pop()),
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-        }
-    }
-    joined.to_string_lossy().into_owned()
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("{directory}/{path}") };
+    clean(&path).to_string_lossy().into_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::absolute;
+    use super::{absolute, working_directory};
 
     #[test]
     fn working_directories() {
         for (directory, path, want) in [
             ("", "/a/b", "/a/b"),
             ("/x", "/a/", "/a/"),
+            ("/x", "/l/../c", "/l/../c"),
             ("", "a", "/a"),
             ("/a", "b", "/a/b"),
             ("/a/b", "../c", "/a/c"),
@@ -224,6 +219,15 @@ mod tests {
             ("/a", ".", "/a"),
             ("/a/", "b/", "/a/b"),
         ] {
+            assert_eq!(working_directory(directory, path), want, "{directory} {path}");
+        }
+    }
+
+    #[test]
+    fn destinations_are_cleaned_by_their_text() {
+        for (directory, path, want) in
+            [("/x", "/l/../g", "/g"), ("/l/..", "g/./h/", "/g/h"), ("/", "/../..", "/"), ("", "..", "/")]
+        {
             assert_eq!(absolute(directory, path), want, "{directory} {path}");
         }
     }

@@ -3,9 +3,9 @@
 use images::document::{Config, StringOrList};
 use model::ContainerId;
 
+use super::Build;
 use super::commit::Change;
 use super::output::Output;
-use super::{Build, StepContainer};
 use crate::dockerfile::{CommandLine, DockerfileError};
 use crate::error::BuildError;
 use crate::request::Intermediate;
@@ -60,8 +60,7 @@ impl Build<'_> {
         };
         config.env.get_or_insert_default().extend(variables);
         let step = RunStep { image: stage.image, config, host: self.parameters.host.clone() };
-        let container = self.session.runner.create(&step)?;
-        self.containers.push(StepContainer { id: container.clone(), real: true });
+        let container = self.make_container(&step)?;
         self.scratch.note_container(&container).map_err(BuildError::file("note", container.as_str()))?;
         self.say(format!(" ---> Running in {}\n", container.short()));
         Ok(container)
@@ -69,14 +68,9 @@ impl Build<'_> {
 
     fn execute(&self, container: &ContainerId, words: &[String]) -> Result<(), BuildError> {
         let mut output = Output::new(self.session.events);
-        let quiet = self.parameters.quiet;
         let code = self.session.runner.run(
             container,
-            &mut |stream, bytes| {
-                if !quiet {
-                    output.write(stream, bytes);
-                }
-            },
+            &mut |stream, bytes| output.write(stream, bytes),
             self.session.cancellation,
         );
         output.finish();

@@ -50,7 +50,6 @@ impl std::fmt::Debug for Session<'_> {
 /// The request's parameters that steps look at.
 #[derive(Debug)]
 pub(super) struct Parameters {
-    pub(super) quiet: bool,
     pub(super) no_cache: bool,
     pub(super) pull: bool,
     pub(super) intermediate: Intermediate,
@@ -60,7 +59,6 @@ pub(super) struct Parameters {
 impl Parameters {
     pub(super) fn of(request: &BuildRequest) -> Self {
         Self {
-            quiet: request.quiet,
             no_cache: request.no_cache,
             pull: request.pull,
             intermediate: request.intermediate,

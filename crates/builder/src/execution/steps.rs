@@ -68,13 +68,24 @@ impl Build<'_> {
         if self.parameters.intermediate == Intermediate::Keep && image.is_some() {
             let config = self.container_config(command.to_vec())?;
             let host = self.parameters.host.clone();
-            let id = self.session.runner.create(&RunStep { image, config, host })?;
-            self.containers.push(StepContainer { id: id.clone(), real: true });
-            return Ok(id);
+            return self.make_container(&RunStep { image, config, host });
         }
         let id = random_container().map_err(BuildError::file("read", "/dev/urandom"))?;
         self.containers.push(StepContainer { id: id.clone(), real: false });
         Ok(id)
+    }
+
+    /// Has the container of a step made, and says what the host cannot do of the build's limits.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the engine cannot make it.
+    pub(super) fn make_container(&mut self, step: &RunStep) -> Result<ContainerId, BuildError> {
+        let made = self.session.runner.create(step)?;
+        self.containers.push(StepContainer { id: made.id.clone(), real: true });
+        for warning in made.warnings {
+            self.say(format!(" ---> [Warning] {warning}\n"));
+        }
+        Ok(made.id)
     }
 
     /// Removes the step's containers unless they are to be kept.

@@ -16,7 +16,7 @@ use crate::tree::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Placement<'a> {
     pub(crate) verb: TransferVerb,
-    /// The absolute path, as it was written apart from variables and the working directory.
+    /// The absolute path, without `.` and `..`.
     pub(crate) destination: &'a Path,
     /// Whether the destination's form says that it is a directory.
     pub(crate) directory: bool,

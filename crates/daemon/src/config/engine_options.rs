@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use engine::images::registry::{InsecureRegistry, RegistrySettings, parse_mirror};
 use engine::network::BridgeChoice;
-use model::{LimitName, LogConfig, LogDriver, Ulimit};
+use model::{LimitName, LogConfig, LogDriver, NameServer, Ulimit};
 
 use super::{Flags, SettingsError};
 
@@ -31,7 +31,7 @@ pub(super) fn from_flags(flags: &Flags, exec_root: &Path) -> Result<engine::Opti
         registry: registry(flags)?,
         unpack_allowance: flags.unpack_allowance.map(|mebibytes| mebibytes.saturating_mul(1 << 20)),
         stop_containers_on_exit: flags.live_restore == Some(false),
-        cgroup_parent: flags.cgroup_parent.clone(),
+        cgroup_parent: flags.cgroup_parent.clone().filter(|parent| !parent.is_empty()).map(Into::into),
     })
 }
 
@@ -74,13 +74,10 @@ fn network(flags: &Flags) -> Result<engine::network::Options, SettingsError> {
 }
 
 /// Name servers are addresses.
-fn name_servers(given: &[String]) -> Result<Vec<String>, SettingsError> {
-    for server in given {
-        if server.parse::<std::net::IpAddr>().is_err() {
-            return Err(SettingsError::flag("dns", format!("{server:?} is not an IP address")));
-        }
-    }
-    Ok(given.to_vec())
+fn name_servers(given: &[String]) -> Result<Vec<NameServer>, SettingsError> {
+    let refused = |server: &String| SettingsError::flag("dns", format!("{server:?} is not an IP address"));
+    let parse = |server: &String| server.parse().map(NameServer::Address).map_err(|_| refused(server));
+    given.iter().map(parse).collect()
 }
 
 /// Search domains stand between blanks in resolv.conf.

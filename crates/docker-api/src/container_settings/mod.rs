@@ -11,7 +11,7 @@ mod tests;
 mod write;
 
 use engine::images::document::Config;
-use model::{ContainerSettings, HostSettings};
+use model::{ContainerSettings, HostSettings, Spelled};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -23,6 +23,7 @@ use endpoint_settings::{NetworkingConfig, shown_mode};
 
 pub(crate) use endpoint_settings::{EndpointSettings, IpamConfig};
 pub(crate) use host_config::{HostConfig, PortBinding};
+pub(crate) use read::{cgroup_parent, cpu_set};
 
 /// Fewest and most CPU shares that the kernel takes.
 const CPU_SHARES: (i64, i64) = (2, 262_144);
@@ -72,7 +73,7 @@ pub(crate) fn from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerSet
     }
     let mut settings = read::settings(config, host)?;
     if !version.config_has_a_mac_address() {
-        settings.mac_address.clear();
+        settings.mac_address = Spelled::default();
     }
     if version.create_takes_endpoints() {
         take_endpoints(&mut settings, &fields, version)?;

@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use engine::images::document::{Config, StringOrList};
 use model::{
-    BlockDeviceSetting, CapabilityChoice, ContainerSettings, DeviceRequest, HealthCheck, HostSettings,
-    LimitName, LogConfig, NetworkMode, PortBindings, ResourceSettings, ShownHostSettings, Spelled, Ulimit,
-    WrittenRestartPolicy,
+    BlockDeviceSetting, CapabilityChoice, CgroupParent, ContainerSettings, CpuSet, DeviceRequest,
+    HealthCheck, HostSettings, LimitName, LogConfig, NetworkMode, PortBindings, ResourceSettings,
+    ShownHostSettings, Spelled, Ulimit, WrittenRestartPolicy,
 };
 
 use super::host_config::{BlkioDevice, DeviceMapping, HostConfig, PortBinding, PortMap};
@@ -68,18 +68,18 @@ pub(super) fn host(host: HostConfig) -> Result<HostSettings, ApiError> {
         binds: list(host.binds)?,
         mounts: host.mounts.map(|all| all.into_iter().map(mounts::read).collect()).transpose()?,
         volumes_from: list(host.volumes_from)?,
-        volume_driver: host.volume_driver,
+        volume_driver: host.volume_driver.into(),
         tmpfs: host.tmpfs,
         shm_size: host.shm_size,
         read_only_root: host.readonly_rootfs,
         masked_paths: host.masked_paths,
         read_only_paths: host.readonly_paths,
         oom_score_adjustment: host.oom_score_adj,
-        cgroup_parent: host.cgroup_parent,
+        cgroup_parent: cgroup_parent(&host.cgroup_parent),
         privileged: host.privileged,
         additional_groups: host.group_add,
         publish_all_ports: host.publish_all_ports,
-        dns: host.dns,
+        dns: list(host.dns)?,
         dns_options: host.dns_options,
         dns_search: host.dns_search,
         sysctls: host.sysctls,
@@ -134,8 +134,8 @@ fn resources(host: &HostConfig) -> Result<ResourceSettings, ApiError> {
         cpu_period: host.cpu_period,
         cpu_quota: host.cpu_quota,
         nano_cpus: host.nano_cpus,
-        cpuset_cpus: host.cpuset_cpus.clone(),
-        cpuset_mems: host.cpuset_mems.clone(),
+        cpuset_cpus: cpu_set(&host.cpuset_cpus, "cpuset cpus")?,
+        cpuset_mems: cpu_set(&host.cpuset_mems, "cpuset mems")?,
         block_weight: host.blkio_weight,
         block_weight_devices: devices(&host.blkio_weight_device),
         block_read_bytes: devices(&host.blkio_device_read_bps),
@@ -146,6 +146,17 @@ fn resources(host: &HostConfig) -> Result<ResourceSettings, ApiError> {
         ulimits,
         device_rules: list(host.device_cgroup_rules.clone())?,
     })
+}
+
+/// Reads a list of processors or memory nodes; `field` is what the refusal calls it.
+pub(crate) fn cpu_set(text: &str, field: &str) -> Result<Spelled<CpuSet>, ApiError> {
+    Spelled::parse(text).map_err(|_| ApiError::invalid(format!("Invalid value {text} for {field}")))
+}
+
+/// Reads a cgroup's path; an empty text leaves it to the daemon.
+pub(crate) fn cgroup_parent(text: &str) -> Option<Spelled<CgroupParent>> {
+    let Ok(parent) = Spelled::parse(text);
+    Some(parent).filter(|_| !text.is_empty())
 }
 
 fn block_device(device: &BlkioDevice) -> BlockDeviceSetting {

@@ -75,7 +75,7 @@ fn config_fields() -> Vec<Field> {
         ("OnBuild", words(), Form::List),
         ("Shell", words(), Form::List),
         ("WorkingDir", texts(&["", "/w"]), Form::One),
-        ("MacAddress", texts(&["", "02:42:ac:11:00:99", "no address"]), Form::One),
+        ("MacAddress", texts(&["", "02:42:ac:11:00:99", "02-42-AC-11-00-99", "no address"]), Form::One),
         ("VolumeDriver", texts(&["", "local", "other"]), Form::One),
         ("StopSignal", texts(&["", "TERM", "SIGTERM", "15", "rtmin+3"]), Form::One),
         ("StopTimeout", vec![json!(0), json!(-1), json!(7), Value::Null], Form::One),
@@ -161,10 +161,10 @@ fn resource_fields() -> Vec<Field> {
         .map(|name| (name, devices(), Form::List)),
     );
     fields.extend([
-        ("CpusetCpus", texts(&["", "0-2,4"]), Form::One),
+        ("CpusetCpus", texts(&["", "0-2,4", "01,,3-3"]), Form::One),
         ("CpusetMems", texts(&["", "0"]), Form::One),
         ("OomKillDisable", vec![json!(true), json!(false)], Form::One),
-        ("CgroupParent", texts(&["", "/p"]), Form::One),
+        ("CgroupParent", texts(&["", "/p", "../p/"]), Form::One),
         ("DeviceCgroupRules", texts(&["c 1:3 rwm", "a  *:* r", "b 7:* mw"]), Form::List),
         (
             "Ulimits",
@@ -235,7 +235,7 @@ fn network_fields() -> Vec<Field> {
         ("PortBindings", vec![json!({}), ports, Value::Null], Form::One),
         ("PublishAllPorts", vec![json!(true), json!(false)], Form::One),
         ("Links", texts(&["a:b", "a", "a:", "/a:/c/b"]), Form::List),
-        ("Dns", texts(&["10.0.0.1"]), Form::List),
+        ("Dns", texts(&["10.0.0.1", "::0:1", "fe80::1%eth0", ""]), Form::List),
         ("DnsOptions", texts(&["ndots:2"]), Form::List),
         ("DnsSearch", texts(&["example.org"]), Form::List),
         ("ExtraHosts", texts(&["a:1.2.3.4", "b:::1", "c:[::0:1]", "d:host-gateway"]), Form::List),

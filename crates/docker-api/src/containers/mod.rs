@@ -2,6 +2,7 @@
 
 mod archive;
 mod attach;
+mod checkpoints;
 mod create;
 mod files;
 mod inspect;
@@ -46,5 +47,8 @@ pub(crate) const ROUTES: &[Route] = &[
     post("/containers/{name}/resize", handler!(call => verbs::resize(&call).await)),
     post("/containers/{name}/wait", handler!(call => verbs::wait(&call).await)),
     post("/containers/{name}/copy", handler!(call => archive::copy(call).await)).until(24),
+    get("/containers/{name}/checkpoints", handler!(call => checkpoints::refuse(&call))).since(25),
+    post("/containers/{name}/checkpoints", handler!(call => checkpoints::refuse(&call))).since(25),
+    delete("/containers/{name}/checkpoints/{part}", handler!(call => checkpoints::refuse(&call))).since(25),
     delete("/containers/{name}", handler!(call => verbs::remove(&call).await)),
 ];

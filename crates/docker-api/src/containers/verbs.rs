@@ -21,6 +21,9 @@ const REACTION_CHECK: Duration = Duration::from_millis(3);
 
 /// `POST /containers/(id)/start`, with a `HostConfig` as body from old clients.
 pub(super) async fn start(mut call: Call<'_>) -> Handled {
+    if call.version.start_knows_checkpoints() && call.query.filled("checkpoint").is_some() {
+        return Err(super::checkpoints::unsupported());
+    }
     let host = start_body(&mut call).await?;
     let container = call.engine.containers.find(&call.name)?;
     match call.engine.containers.start(&call.name, host).await {

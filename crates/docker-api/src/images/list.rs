@@ -33,7 +33,9 @@ fn filter(filters: &Filters) -> Result<ListFilter, ApiError> {
     let mut filter = ListFilter::default();
     for (name, values) in filters.as_map() {
         match name.as_str() {
-            "dangling" => filter.dangling = values.iter().any(|value| value.eq_ignore_ascii_case("true")),
+            "dangling" => {
+                filter.dangling = filters.truth(name).map_err(ApiError::invalid)?;
+            }
             "label" => filter.labels.clone_from(values),
             "reference" => filter.references.clone_from(values),
             "before" => filter.before.clone_from(values),
@@ -87,10 +89,12 @@ mod tests {
     fn filters_are_taken_over_by_their_names() {
         let read = |text: &str| filter(&Filters::parse(text).expect(text));
         let both = read(r#"{"dangling":["True"],"label":["a","b=c"]}"#).expect("a filter");
-        assert!(both.dangling && both.labels == ["a", "b=c"]);
+        assert!(both.dangling == Some(true) && both.labels == ["a", "b=c"]);
         let images = read(r#"{"reference":["app:*"],"before":["x"],"since":["y","z"]}"#).expect("a filter");
         assert_eq!((images.references.len(), images.before.len(), images.since.len()), (1, 1, 2));
         let unknown = read(r#"{"foo":["bar"]}"#).expect_err("unknown");
         assert_eq!(unknown.to_string(), "Invalid filter 'foo'");
+        let neither = read(r#"{"dangling":["bogus"]}"#).expect_err("neither true nor false");
+        assert_eq!(neither.to_string(), "invalid filter 'dangling=[bogus]'");
     }
 }

@@ -60,7 +60,7 @@ impl From<SearchResult> for FoundRepository {
 }
 
 /// What newer clients ask for beside the term.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Conditions {
     limit: Option<usize>,
     official: Option<bool>,
@@ -76,33 +76,27 @@ impl Conditions {
             return Err(ApiError::bad_request(format!("Limit {limit} is outside the range of [1, {MOST}]")));
         }
         let filters = Filters::parse(call.query.text("filters")).map_err(ApiError::bad_parameter)?;
-        let mut conditions = Self { limit: Some(limit).filter(|limit| *limit > 0), ..Self::default() };
-        for (name, values) in filters.as_map() {
-            for value in values {
-                let invalid = || ApiError::bad_request(format!("Invalid filter '{name}={value}'"));
-                match name.as_str() {
-                    "is-official" => conditions.official = Some(truth(value).ok_or_else(invalid)?),
-                    "is-automated" => conditions.automated = Some(truth(value).ok_or_else(invalid)?),
-                    "stars" => conditions.stars = conditions.stars.max(value.parse().map_err(|_| invalid())?),
-                    _ => return Err(ApiError::bad_request(format!("Invalid filter '{name}'"))),
-                }
-            }
+        let known = ["is-official", "is-automated", "stars"];
+        if let Some(unknown) = filters.as_map().keys().find(|name| !known.contains(&name.as_str())) {
+            return Err(ApiError::bad_request(format!("Invalid filter '{unknown}'")));
         }
-        Ok(conditions)
+        let truth = |name| filters.truth(name).map_err(ApiError::bad_request);
+        let stars = filters.values("stars").iter().map(|stars| {
+            let invalid = || ApiError::bad_request(format!("Invalid filter 'stars={stars}'"));
+            stars.parse::<u64>().map_err(|_| invalid())
+        });
+        Ok(Self {
+            limit: Some(limit).filter(|limit| *limit > 0),
+            official: truth("is-official")?,
+            automated: truth("is-automated")?,
+            stars: stars.collect::<Result<Vec<_>, _>>()?.into_iter().max().unwrap_or_default(),
+        })
     }
 
     fn hold(&self, result: &SearchResult) -> bool {
         self.official.is_none_or(|wanted| wanted == result.is_official)
             && self.automated.is_none_or(|wanted| wanted == result.is_automated)
             && result.stars >= self.stars
-    }
-}
-
-fn truth(text: &str) -> Option<bool> {
-    match text {
-        "1" | "true" => Some(true),
-        "0" | "false" => Some(false),
-        _ => None,
     }
 }
 

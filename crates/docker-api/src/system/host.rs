@@ -37,13 +37,21 @@ pub(super) fn memory() -> u64 {
 
 /// `PRETTY_NAME` of os-release(5).
 pub(super) fn operating_system() -> String {
-    let text = fs::read_to_string("/etc/os-release").or_else(|_| fs::read_to_string("/usr/lib/os-release"));
-    let name = text.ok().and_then(|text| pretty_name(&text));
-    name.unwrap_or_else(|| "Linux".to_owned())
+    system_value("PRETTY_NAME").unwrap_or_else(|| "Linux".to_owned())
 }
 
-fn pretty_name(text: &str) -> Option<String> {
-    let value = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
+/// `VERSION_ID` of os-release(5); empty where the system has none.
+pub(super) fn system_version() -> String {
+    system_value("VERSION_ID").unwrap_or_default()
+}
+
+fn system_value(name: &str) -> Option<String> {
+    let text = fs::read_to_string("/etc/os-release").or_else(|_| fs::read_to_string("/usr/lib/os-release"));
+    value_of(name, &text.ok()?)
+}
+
+fn value_of(name: &str, text: &str) -> Option<String> {
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
     Some(value.trim_matches(['"', '\'']).to_owned())
 }
 
@@ -72,9 +80,20 @@ pub(super) fn file_system(path: &Path) -> String {
     }
 }
 
-/// A proxy variable in either spelling.
+/// A proxy variable in either spelling, without the user and the password in it.
 pub(super) fn proxy(name: &str) -> String {
-    std::env::var(name.to_ascii_uppercase()).or_else(|_| std::env::var(name)).unwrap_or_default()
+    let value = std::env::var(name.to_ascii_uppercase()).or_else(|_| std::env::var(name));
+    without_credentials(&value.unwrap_or_default())
+}
+
+/// A URL whose user and password are crosses, as the specification's examples have them.
+fn without_credentials(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    match authority.rfind('@') {
+        Some(end) => format!("{scheme}://xxxxx:xxxxx{}", &rest[end..]),
+        None => url.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -82,12 +101,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn users_and_passwords_of_proxies_are_not_shown() {
+        for (url, shown) in [
+            ("http://user:p@ss@proxy:8080/x", "http://xxxxx:xxxxx@proxy:8080/x"),
+            ("http://proxy:8080/a@b", "http://proxy:8080/a@b"),
+            ("*.local, 169.254/16", "*.local, 169.254/16"),
+            ("", ""),
+        ] {
+            assert_eq!(without_credentials(url), shown);
+        }
+    }
+
+    #[test]
     fn names_of_systems() {
         assert_eq!(
-            pretty_name("ID=debian\nPRETTY_NAME=\"Debian GNU/Linux 12\"\n").as_deref(),
+            value_of("PRETTY_NAME", "ID=debian\nPRETTY_NAME=\"Debian GNU/Linux 12\"\n").as_deref(),
             Some("Debian GNU/Linux 12")
         );
-        assert_eq!(pretty_name("ID=x\n"), None);
+        assert_eq!(value_of("VERSION_ID", "VERSION=1\nVERSION_ID=12\n").as_deref(), Some("12"));
+        assert_eq!(value_of("PRETTY_NAME", "ID=x\n"), None);
         assert!(memory() > 0 && open_descriptors() > 0);
         assert!(!names().kernel.is_empty());
     }

@@ -1,55 +1,27 @@
-//! `GET /info` and `GET /version`
+//! `GET /info`
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use engine::{Limits, Phase};
 use http::StatusCode;
 use model::Timestamp;
 use serde::Serialize;
-use serde_json::{Value, json};
 
-use super::host;
-use crate::{ApiVersion, Call, Handled, Reply, version};
+use super::registries::RegistryConfig;
+use super::version_answer::{COMMIT, VERSION};
+use super::{host, warnings};
+use crate::version::{ApiVersion, Ranged, Since, Until};
+use crate::{Call, Handled, Reply};
 
 const INDEX: &str = "https://index.docker.io/v1/";
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The runtime of all containers, and the name of its program.
+const RUNTIME: &str = "berth";
+const SHIM: &str = "berth-shim";
+/// The switch of the kernel that forwards packets.
+const FORWARDING: &str = "net/ipv4/ip_forward";
 
-/// The answer of `/version`: the documented fields, then some that newer clients show.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct VersionAnswer {
-    version: &'static str,
-    api_version: String,
-    git_commit: &'static str,
-    go_version: &'static str,
-    os: &'static str,
-    arch: &'static str,
-    kernel_version: String,
-    experimental: bool,
-    build_time: &'static str,
-    #[serde(rename = "MinAPIVersion")]
-    minimum_api_version: String,
-    platform: Value,
-}
-
-pub(super) fn version(maximum: ApiVersion) -> Handled {
-    let answer = VersionAnswer {
-        version: VERSION,
-        api_version: maximum.to_string(),
-        git_commit: option_env!("BERTH_GIT_COMMIT").unwrap_or("unknown"),
-        go_version: "none",
-        os: "linux",
-        arch: host::architecture(),
-        kernel_version: host::names().kernel,
-        experimental: false,
-        build_time: option_env!("BERTH_BUILD_TIME").unwrap_or(""),
-        minimum_api_version: version::MIN.to_string(),
-        platform: json!({"Name": "berth"}),
-    };
-    Reply::json(StatusCode::OK, &answer)
-}
-
-/// The documented fields of `/info`.
+/// The documented fields of 1.20, as long as they last.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct InfoAnswer {
@@ -65,8 +37,10 @@ struct InfoAnswer {
     cpu_cfs_quota: bool,
     #[serde(rename = "IPv4Forwarding")]
     ipv4_forwarding: bool,
-    bridge_nf_iptables: bool,
-    bridge_nf_ip6tables: bool,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    bridge_nf_iptables: Until<50, bool>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    bridge_nf_ip6tables: Until<50, bool>,
     debug: bool,
     #[serde(rename = "NFd")]
     descriptors: usize,
@@ -74,16 +48,19 @@ struct InfoAnswer {
     #[serde(rename = "NGoroutines")]
     tasks: usize,
     system_time: Timestamp,
-    execution_driver: &'static str,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    execution_driver: Until<24, &'static str>,
     logging_driver: String,
     #[serde(rename = "NEventsListener")]
     listeners: usize,
     kernel_version: String,
     operating_system: String,
     index_server_address: &'static str,
-    registry_config: Value,
-    init_sha1: &'static str,
-    init_path: String,
+    registry_config: RegistryConfig,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    init_sha1: Until<25, &'static str>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    init_path: Until<25, String>,
     #[serde(rename = "NCPU")]
     processors: usize,
     mem_total: u64,
@@ -96,9 +73,11 @@ struct InfoAnswer {
     experimental_build: bool,
     #[serde(flatten)]
     newer: NewerInfo,
+    #[serde(flatten)]
+    latest: LatestInfo,
 }
 
-/// What clients of newer versions show, where it is true here.
+/// What clients of newer versions show in every version, where it is true here.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct NewerInfo {
@@ -116,16 +95,93 @@ struct NewerInfo {
     #[serde(rename = "CPUSet")]
     cpu_set: bool,
     pids_limit: bool,
-    plugins: Value,
-    swarm: Value,
-    runtimes: Value,
+    plugins: Plugins,
+    swarm: Swarm,
+    runtimes: BTreeMap<&'static str, Runtime>,
     default_runtime: &'static str,
-    security_options: Vec<&'static str>,
+    security_options: [&'static str; 1],
     live_restore_enabled: bool,
+}
+
+/// What versions after 1.20 brought.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct LatestInfo {
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    kernel_memory: Ranged<23, 42, bool>,
+    #[serde(rename = "KernelMemoryTCP", skip_serializing_if = "Ranged::is_absent")]
+    kernel_memory_tcp: Ranged<40, 42, bool>,
+    #[serde(rename = "OSVersion", skip_serializing_if = "Ranged::is_absent")]
+    os_version: Since<24, String>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    isolation: Since<25, &'static str>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    generic_resources: Since<25, ()>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    init_binary: Since<25, &'static str>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    containerd_commit: Since<24, Commit>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    runc_commit: Since<24, Commit>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    init_commit: Since<24, Commit>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    warnings: Since<39, Option<Vec<String>>>,
+    #[serde(rename = "CDISpecDirs", skip_serializing_if = "Ranged::is_absent")]
+    device_interfaces: Since<44, [String; 0]>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    firewall_backend: Since<49, Option<FirewallBackend>>,
+}
+
+/// `Plugins`: what there is without any.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Plugins {
+    volume: [&'static str; 1],
+    network: [&'static str; 3],
+    authorization: (),
+    log: Vec<&'static str>,
+}
+
+/// `Swarm`: the engine is in none.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Swarm {
+    #[serde(rename = "NodeID")]
+    node: &'static str,
+    node_addr: &'static str,
+    local_node_state: &'static str,
+    control_available: bool,
+    error: &'static str,
+    remote_managers: (),
+}
+
+/// One of `Runtimes`.
+#[derive(Debug, Serialize)]
+struct Runtime {
+    path: PathBuf,
+}
+
+/// The commit that a program was built from.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Commit {
+    #[serde(rename = "ID")]
+    id: &'static str,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    expected: Until<49, &'static str>,
+}
+
+/// `FirewallBackend`
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct FirewallBackend {
+    driver: &'static str,
 }
 
 pub(super) fn info(call: &Call<'_>) -> Handled {
     let (engine, options) = (call.engine, call.engine.options());
+    let version = call.version;
     let (limits, names, settings) = (Limits::of_host(), host::names(), call.settings.values());
     let newer = newer(call, &limits, names.machine);
     let answer = InfoAnswer {
@@ -138,23 +194,23 @@ pub(super) fn info(call: &Call<'_>) -> Handled {
         swap_limit: limits.swap,
         cpu_cfs_period: limits.cpu_quota,
         cpu_cfs_quota: limits.cpu_quota,
-        ipv4_forwarding: host::is_switched_on("net/ipv4/ip_forward"),
-        bridge_nf_iptables: host::is_switched_on("net/bridge/bridge-nf-call-iptables"),
-        bridge_nf_ip6tables: host::is_switched_on("net/bridge/bridge-nf-call-ip6tables"),
+        ipv4_forwarding: host::is_switched_on(FORWARDING),
+        bridge_nf_iptables: Ranged::at(version, || bridge_filter(version, "iptables")),
+        bridge_nf_ip6tables: Ranged::at(version, || bridge_filter(version, "ip6tables")),
         debug: settings.debug,
         descriptors: host::open_descriptors(),
         oom_kill_disable: limits.oom_kill_disable,
         tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
         system_time: Timestamp::now(),
-        execution_driver: "native-0.2",
+        execution_driver: Ranged::at(version, || "native-0.2"),
         logging_driver: options.log.driver.as_ref().map(ToString::to_string).unwrap_or_default(),
         listeners: engine.events.listeners(),
         kernel_version: names.kernel,
         operating_system: host::operating_system(),
         index_server_address: INDEX,
-        registry_config: registry_config(call),
-        init_sha1: "",
-        init_path: options.shim.display().to_string(),
+        registry_config: RegistryConfig::of(&settings, version),
+        init_sha1: Ranged::at(version, || ""),
+        init_path: Ranged::at(version, || options.shim.display().to_string()),
         processors: engine::HostProcessors::read().count,
         mem_total: host::memory(),
         docker_root_dir: options.data_root.display().to_string(),
@@ -162,9 +218,10 @@ pub(super) fn info(call: &Call<'_>) -> Handled {
         https_proxy: host::proxy("https_proxy"),
         no_proxy: host::proxy("no_proxy"),
         name: names.host,
-        labels: (!settings.labels.is_empty()).then_some(settings.labels),
+        labels: Some(settings.labels).filter(|labels| !labels.is_empty() || version.info_has_empty_lists()),
         experimental_build: false,
         newer,
+        latest: latest(call, &limits),
     };
     Reply::json(StatusCode::OK, &answer)
 }
@@ -187,33 +244,64 @@ fn newer(call: &Call<'_>, limits: &Limits, machine: String) -> NewerInfo {
         cpu_shares: limits.cpu_shares,
         cpu_set: limits.cpuset,
         pids_limit: limits.processes,
-        plugins: json!({
-            "Volume": ["local"], "Network": ["bridge", "host", "none"], "Authorization": null,
-            "Log": model::LOG_DRIVERS.iter().map(|(_, row)| row.name).collect::<Vec<_>>(),
-        }),
-        swarm: json!({"NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": false, "Error": "", "RemoteManagers": null}),
-        runtimes: json!({"berth": {"path": call.engine.options().shim}}),
-        default_runtime: "berth",
-        security_options: vec!["name=seccomp,profile=default"],
+        plugins: plugins(call.version),
+        swarm: Swarm {
+            node: "",
+            node_addr: "",
+            local_node_state: "inactive",
+            control_available: false,
+            error: "",
+            remote_managers: (),
+        },
+        runtimes: BTreeMap::from([(RUNTIME, Runtime { path: call.engine.options().shim.clone() })]),
+        default_runtime: RUNTIME,
+        security_options: [if call.version.security_options_are_words() {
+            "seccomp"
+        } else {
+            "name=seccomp,profile=default"
+        }],
         live_restore_enabled: !call.engine.options().stop_containers_on_exit,
     }
 }
 
-/// Which registries are trusted how.
-fn registry_config(call: &Call<'_>) -> Value {
-    let mirrors = call.settings.values().mirrors;
-    let mirrors = if mirrors.is_empty() { Value::Null } else { json!(mirrors) };
-    let mut networks = Vec::new();
-    let hub = json!({"Name": "docker.io", "Mirrors": mirrors, "Secure": true, "Official": true});
-    let mut indexes = BTreeMap::from([("docker.io".to_owned(), hub)]);
-    for registry in &call.settings.values().insecure {
-        if registry.contains('/') {
-            networks.push(registry.clone());
-        } else {
-            let index = json!({"Name": registry, "Mirrors": [], "Secure": false, "Official": false});
-            indexes.insert(registry.clone(), index);
-        }
+fn latest(call: &Call<'_>, limits: &Limits) -> LatestInfo {
+    let version = call.version;
+    let commit = |id| Commit { id, expected: Ranged::at(version, || id) };
+    LatestInfo {
+        kernel_memory: Ranged::at(version, || limits.kernel_memory),
+        kernel_memory_tcp: Ranged::at(version, || false),
+        os_version: Ranged::at(version, host::system_version),
+        isolation: Ranged::at(version, || ""),
+        generic_resources: Ranged::at(version, || ()),
+        init_binary: Ranged::at(version, || SHIM),
+        // There is no containerd; runtime and init are the shim's.
+        containerd_commit: Ranged::at(version, || commit("")),
+        runc_commit: Ranged::at(version, || commit(COMMIT)),
+        init_commit: Ranged::at(version, || commit(COMMIT)),
+        warnings: Ranged::at(version, || warnings::of_host(limits, host::is_switched_on(FORWARDING))),
+        device_interfaces: Ranged::at(version, || []),
+        firewall_backend: Ranged::at(version, || {
+            call.engine.options().network.firewall.then_some(FirewallBackend { driver: "nftables" })
+        }),
     }
-    networks.push("127.0.0.0/8".to_owned());
-    json!({"InsecureRegistryCIDRs": networks, "IndexConfigs": indexes, "Mirrors": mirrors})
+}
+
+/// The drivers, in the order of names where clients expect it.
+fn plugins(version: ApiVersion) -> Plugins {
+    let mut log: Vec<&'static str> = model::LOG_DRIVERS.iter().map(|(_, row)| row.name).collect();
+    if version.info_names_drivers_in_order() {
+        log.sort_unstable();
+    }
+    let network = if version.info_names_drivers_in_order() {
+        ["bridge", "host", "null"]
+    } else {
+        ["bridge", "host", "none"]
+    };
+    Plugins { volume: ["local"], network, authorization: (), log }
+}
+
+/// Whether frames over bridges pass the host's filter of this kind.
+fn bridge_filter(version: ApiVersion, filter: &str) -> bool {
+    version.info_looks_at_bridge_filters()
+        && host::is_switched_on(&format!("net/bridge/bridge-nf-call-{filter}"))
 }

@@ -107,4 +107,49 @@ impl ApiVersion {
     pub(crate) const fn discarded_ports_are_told(self) -> bool {
         self.is_at_least(44)
     }
+
+    /// Whether `/_ping` tells of the builder and the swarm, and that its answer is not to be kept: "v1.40 API changes"
+    /// and "v1.42 API changes", not versioned there: what dockerd 29.8 answers in all versions that it serves.
+    pub(crate) const fn ping_describes_the_engine(self) -> bool {
+        self.is_at_least(24)
+    }
+
+    /// Whether `/info` shows lists that are empty as such, not as `null`: example of the specification of 1.24.
+    pub(crate) const fn info_has_empty_lists(self) -> bool {
+        self.is_at_least(24)
+    }
+
+    /// Whether the loopback of IPv6 is among the networks whose registries are not verified: what dockerd 29.8 answers
+    /// in all versions that it serves.
+    pub(crate) const fn info_names_the_loopback_of_ipv6(self) -> bool {
+        self.is_at_least(24)
+    }
+
+    /// Whether `/info` names drivers in alphabetical order, and the one without a network `null`: what dockerd 29.8
+    /// answers in all versions that it serves.
+    pub(crate) const fn info_names_drivers_in_order(self) -> bool {
+        self.is_at_least(24)
+    }
+
+    /// Whether `/info` looks at the kernel's switches of bridges' filters: "v1.48 API changes". From then on, it has
+    /// `false`.
+    pub(crate) const fn info_looks_at_bridge_filters(self) -> bool {
+        !self.is_at_least(48)
+    }
+
+    /// Whether `SecurityOptions` of `/info` are single words: specification of 1.24. "v1.25 API changes" made them pairs.
+    pub(crate) const fn security_options_are_words(self) -> bool {
+        self.is_within(24, 25)
+    }
+
+    /// Whether a start can name a checkpoint: routes of 1.25, experimental.
+    pub(crate) const fn start_knows_checkpoints(self) -> bool {
+        self.is_at_least(25)
+    }
+
+    /// Whether refusals say `No such container: x` and `No such image: x` wherever one is missing: what dockerd 29.8
+    /// answers in all versions that it serves. Before, the words depend on the endpoint.
+    pub(crate) const fn missing_things_have_one_text(self) -> bool {
+        self.is_at_least(24)
+    }
 }

@@ -50,25 +50,25 @@ pub(crate) struct ContainerInspection<'a> {
     volumes: Until<20, BTreeMap<&'a str, &'a str>>,
     #[serde(rename = "VolumesRW", skip_serializing_if = "Ranged::is_absent")]
     volumes_rw: Until<20, BTreeMap<&'a str, bool>>,
-    config: WireConfig<'a>,
+    config: WireConfig,
 }
 
 /// `Config`, with limits that have moved to `HostConfig`.
 #[derive(Debug, Serialize)]
-struct WireConfig<'a> {
+struct WireConfig {
     #[serde(flatten)]
     config: Config,
     #[serde(flatten)]
-    limits: Until<20, OldLimits<'a>>,
+    limits: Until<20, OldLimits>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct OldLimits<'a> {
+struct OldLimits {
     memory: i64,
     memory_swap: i64,
     cpu_shares: i64,
-    cpuset: &'a str,
+    cpuset: String,
 }
 
 /// `State`.
@@ -212,7 +212,7 @@ impl<'a> ContainerInspection<'a> {
                     memory: limits.memory,
                     memory_swap: limits.memory_swap,
                     cpu_shares: limits.cpu_shares,
-                    cpuset: &limits.cpuset_cpus,
+                    cpuset: limits.cpuset_cpus.to_string(),
                 }),
             },
         }

@@ -7,7 +7,7 @@ use model::{
 };
 
 use crate::cgroup_moves::CgroupMoves;
-use crate::container::{Container, Record, modes, settings};
+use crate::container::{Container, Record, modes, settings, words};
 use crate::directory::Directory;
 use crate::error::{Error, file_error};
 use crate::events::Events;
@@ -98,6 +98,7 @@ impl Creator {
         if settings.hostname.is_empty() {
             settings.hostname = default_hostname(&settings.host, &id);
         }
+        words::check_full_hostname(&settings)?;
         let name = self.take_name(name, &id)?;
         let endpoints = attachments::asked(&self.networking.registry, &settings)?;
         let made = Record::new(id, name, image.id, Timestamp::now());

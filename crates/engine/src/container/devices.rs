@@ -48,7 +48,7 @@ fn device(mapping: &DeviceRequest) -> Result<Device, Error> {
     let or = |text: &str, other: &str| if text.is_empty() { other.to_owned() } else { text.to_owned() };
     Ok(Device {
         path_on_host: path,
-        path_in_container: mounts::clean(&or(&mapping.path_in_container, &mapping.path_on_host)),
+        path_in_container: mounts::clean(or(&mapping.path_in_container, &mapping.path_on_host)),
         permissions: DevicePermissions::to_string(&mapping.permissions),
     })
 }

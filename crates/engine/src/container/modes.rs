@@ -1,6 +1,6 @@
 //! Which settings contradict a container's network mode.
 
-use model::{ContainerSettings, HostSettings, NetworkMode};
+use model::{ContainerSettings, HardwareAddress, HostSettings, NetworkMode};
 
 use crate::error::Error;
 
@@ -9,7 +9,6 @@ use crate::error::Error;
 /// # Errors
 /// Refused, in the reference's words, at the first contradiction.
 pub(crate) fn check(settings: &ContainerSettings, host: &HostSettings) -> Result<(), Error> {
-    crate::container::security::SecurityOptions::of(host)?;
     if !joins(host) {
         return Ok(());
     }
@@ -22,7 +21,7 @@ pub(crate) fn check(settings: &ContainerSettings, host: &HostSettings) -> Result
     if host.extra_hosts.as_ref().is_some_and(|hosts| !hosts.is_empty()) {
         return Err(conflict("--add-host and the network mode (--net)"));
     }
-    if !settings.mac_address.is_empty() {
+    if *settings.mac_address != HardwareAddress::Derived {
         return Err(conflict("--mac-address and the network mode (--net)"));
     }
     Ok(())

@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use model::{
-    BlockDeviceLimit, BlockDeviceSetting, BlockLimitKind, HostSettings, ResourceLimit, ResourceSettings,
-    Resources, Ulimit,
+    BlockDeviceLimit, BlockDeviceSetting, BlockLimitKind, CpuSet, HostSettings, ResourceLimit,
+    ResourceSettings, Resources, Ulimit,
 };
 
 use crate::container::processors;
@@ -163,7 +163,7 @@ pub(crate) fn of_process(host: &ResourceSettings, defaults: &[Ulimit]) -> Vec<Re
 /// The limits of the container's cgroup.
 pub(crate) fn of_cgroup(host: &ResourceSettings) -> Resources {
     let positive = |value: i64| u64::try_from(value).ok().filter(|value| *value != 0);
-    let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+    let chosen = |set: &CpuSet| Some(set.clone()).filter(|set| !set.is_empty());
     let (period, quota) = if host.nano_cpus > 0 {
         (Some(100_000), Some(host.nano_cpus / 10_000))
     } else {
@@ -181,8 +181,8 @@ pub(crate) fn of_cgroup(host: &ResourceSettings) -> Resources {
         cpu_shares: positive(host.cpu_shares),
         cpu_period: period,
         cpu_quota: quota,
-        cpuset_cpus: text(&host.cpuset_cpus),
-        cpuset_mems: text(&host.cpuset_mems),
+        cpuset_cpus: chosen(&host.cpuset_cpus),
+        cpuset_mems: chosen(&host.cpuset_mems),
         blkio_weight: u16::try_from(host.block_weight).ok().filter(|weight| *weight != 0),
         block_device_limits: block_devices(host).map(|(kind, device)| block_limit(kind, device)).collect(),
         pids_limit: host.pids_limit.and_then(positive),

@@ -7,6 +7,7 @@ use model::{
     ContainerSettings, HostSettings, IpcMode, LogConfig, NetworkMode, RestartPolicy, SysctlScope, UtsMode,
 };
 
+use crate::container::security::SecurityOptions;
 use crate::error::Error;
 
 /// Takes over from the image what the client left open.
@@ -90,6 +91,7 @@ pub(crate) fn check(settings: &ContainerSettings) -> Result<(), Error> {
 /// Refused, in the reference's words.
 pub(crate) fn check_host(host: &HostSettings) -> Result<(), Error> {
     crate::container::resources::check(host)?;
+    SecurityOptions::of(host)?;
     if host.auto_remove && host.restart_policy.policy() != RestartPolicy::No {
         return Err(Error::refused("can't create 'AutoRemove' container with restart policy"));
     }

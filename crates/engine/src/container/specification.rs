@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use model::{
-    CgroupNamespaceMode, ContainerSettings, ContainerSpec, DeviceRule, HostSettings, IpcMode, Mount,
-    MountSource, Namespace, Namespaces, NetworkMode, PidMode, ProcessSpec, Propagation, RootFilesystem,
-    SeccompPolicy, UtsMode,
+    CgroupNamespaceMode, CgroupParent, ContainerSettings, ContainerSpec, DeviceRule, HostSettings, IpcMode,
+    Mount, MountSource, Namespace, Namespaces, NetworkMode, PidMode, ProcessSpec, Propagation,
+    RootFilesystem, SeccompPolicy, UtsMode,
 };
 
 use crate::container::security::SecurityOptions;
@@ -45,7 +45,7 @@ pub(crate) struct StartInputs {
     /// Limits of containers that set none.
     pub(crate) default_limits: Vec<model::Ulimit>,
     /// The cgroup beneath which its own is made.
-    pub(crate) cgroup_parent: Option<String>,
+    pub(crate) cgroup_parent: Option<CgroupParent>,
 }
 
 /// Builds the specification.
@@ -83,9 +83,7 @@ pub(crate) fn build(record: &Record, around: StartInputs) -> Result<ContainerSpe
         shm_size: u64::try_from(host.shm_size).ok().filter(|size| *size > 0).unwrap_or(DEFAULT_SHM_SIZE),
         sysctls,
         resources: resources::of_cgroup(&host.resources),
-        cgroup_parent: Some(host.cgroup_parent.clone())
-            .filter(|parent| !parent.is_empty())
-            .or(around.cgroup_parent),
+        cgroup_parent: host.cgroup_parent.as_deref().cloned().or(around.cgroup_parent),
         seccomp: security.seccomp.unwrap_or(if host.privileged {
             SeccompPolicy::Unconfined
         } else {

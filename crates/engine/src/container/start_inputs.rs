@@ -35,13 +35,13 @@ impl StartLookup {
             namespaces.network = self.kept_network(record);
         }
         let host = &record.settings.host;
-        for (joined, namespace) in [
-            (host.network_mode.joined(), &mut namespaces.network),
-            (host.pid_mode.joined(), &mut namespaces.pid),
-            (host.ipc_mode.joined(), &mut namespaces.ipc),
+        for (name, joined, namespace) in [
+            ("network", host.network_mode.joined(), &mut namespaces.network),
+            ("PID", host.pid_mode.joined(), &mut namespaces.pid),
+            ("IPC", host.ipc_mode.joined(), &mut namespaces.ipc),
         ] {
             if let Some(other) = joined {
-                *namespace = self.namespace_of(other, record)?;
+                *namespace = self.namespace_of(other, name, record)?;
             }
         }
         let joined = match host.network_mode.joined() {
@@ -73,16 +73,22 @@ impl StartLookup {
         })
     }
 
-    fn namespace_of(&self, other: &ContainerReference, record: &Record) -> Result<Namespace, Error> {
+    /// The namespace of another container, by the name that clients have for it.
+    fn namespace_of(
+        &self,
+        other: &ContainerReference,
+        namespace: &'static str,
+        record: &Record,
+    ) -> Result<Namespace, Error> {
         if other.as_str().is_empty() {
             return Err(Error::refused("Prefix can't be empty"));
         }
         let other: Arc<Container> = self.directory.find(other.as_str())?;
         if *other.id() == record.id {
-            return Err(Error::refused("cannot join own network"));
+            return Err(Error::refused(format!("cannot join own {namespace}")));
         }
         let record = other.record();
-        let not_running = || Error::JoinedNotRunning(record.id.to_string());
+        let not_running = || Error::JoinedNotRunning { namespace, container: record.id.to_string() };
         record.phase.process().map(Namespace::Process).ok_or_else(not_running)
     }
 

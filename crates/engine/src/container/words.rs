@@ -1,8 +1,11 @@
 //! The texts of a container's settings: what no system call and no name file could take is refused
 //! before anything is made.
 
-use model::{ContainerSettings, HostSettings};
+use std::path::{Component, Path};
 
+use model::{ContainerSettings, HostSettings, UtsMode, clean};
+
+use crate::container::specification::full_hostname;
 use crate::error::Error;
 
 /// Bytes of the longest name that sethostname(2) and setdomainname(2) take.
@@ -44,12 +47,13 @@ pub(crate) fn check_host(host: &HostSettings) -> Result<(), Error> {
         check_number(group)?;
         without_nul("GroupAdd", group)?;
     }
-    for (field, words) in
-        [("Dns", &host.dns), ("DnsSearch", &host.dns_search), ("DnsOptions", &host.dns_options)]
-    {
+    host.dns.iter().flatten().try_for_each(|server| one_word("Dns", &server.to_string()))?;
+    for (field, words) in [("DnsSearch", &host.dns_search), ("DnsOptions", &host.dns_options)] {
         words.iter().flatten().try_for_each(|word| one_word(field, word))?;
     }
-    without_nul("CgroupParent", &host.cgroup_parent)?;
+    if let Some(parent) = &host.cgroup_parent {
+        check_cgroup_parent(&parent.to_string())?;
+    }
     for (field, paths) in [("MaskedPaths", &host.masked_paths), ("ReadonlyPaths", &host.read_only_paths)] {
         for path in paths.iter().flatten() {
             if !path.starts_with('/') {
@@ -61,15 +65,39 @@ pub(crate) fn check_host(host: &HostSettings) -> Result<(), Error> {
     Ok(())
 }
 
+/// Checks the name that a container's host has for itself, with its domain: the kernel keeps them as one.
+///
+/// # Errors
+/// [`Error::UnusableText`] for one that is too long.
+pub(crate) fn check_full_hostname(settings: &ContainerSettings) -> Result<(), Error> {
+    if settings.host.uts_mode == UtsMode::Host {
+        return Ok(());
+    }
+    check_name("hostname with its domain name", &full_hostname(settings))
+}
+
 fn check_name(what: &str, name: &str) -> Result<(), Error> {
     if name.len() > LONGEST_NAME {
-        return Err(Error::refused(format!(
+        return Err(Error::UnusableText(format!(
             "invalid {what}: it has {} bytes, the kernel takes {LONGEST_NAME} at most",
             name.len()
         )));
     }
     if name.chars().any(char::is_control) {
-        return Err(Error::refused(format!("invalid {what} {name:?}: it has control characters")));
+        return Err(Error::UnusableText(format!("invalid {what} {name:?}: it has control characters")));
+    }
+    Ok(())
+}
+
+/// A parent of `..` or `/` alone would put the container's group among those of the host.
+fn check_cgroup_parent(parent: &str) -> Result<(), Error> {
+    without_nul("CgroupParent", parent)?;
+    let path = Path::new(parent);
+    let climbs = path.components().any(|component| component == Component::ParentDir);
+    if climbs || (!parent.is_empty() && clean(path) == Path::new("/")) {
+        return Err(Error::UnusableText(format!(
+            "invalid CgroupParent {parent:?}: it must name a group below the root, without \"..\""
+        )));
     }
     Ok(())
 }
@@ -116,6 +144,16 @@ mod tests {
         }
         for bad in ["-1", "2147483648", "99999999999", "0:-5", "a\0b"] {
             assert!(check_user(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_cgroup_s_parent_is_below_the_root() {
+        for good in ["", "berth", "/kubepods/pod1", "a/b", "system.slice", "/..a/b.."] {
+            assert!(check_cgroup_parent(good).is_ok(), "{good}");
+        }
+        for bad in ["/", "//", ".", "..", "../..", "/a/..", "a/../b", "/./", "a\0b"] {
+            assert!(check_cgroup_parent(bad).is_err(), "{bad}");
         }
     }
 

@@ -38,9 +38,7 @@ const MOUNT_POINTS: [&str; 12] = [
 pub(crate) fn mount_points(record: &Record) -> Vec<PathBuf> {
     let mut points: Vec<PathBuf> = MOUNT_POINTS.iter().map(PathBuf::from).collect();
     points.extend(record.mounts.iter().map(|mount| mounts::clean(&mount.destination)));
-    points.extend(
-        record.settings.host.tmpfs.iter().flat_map(|tmpfs| tmpfs.keys()).map(|path| mounts::clean(path)),
-    );
+    points.extend(record.settings.host.tmpfs.iter().flat_map(|tmpfs| tmpfs.keys()).map(mounts::clean));
     let targets = record.settings.host.mounts.iter().flatten().map(|mount| mounts::clean(&mount.target));
     points.extend(targets);
     points

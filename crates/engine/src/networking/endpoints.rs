@@ -5,7 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use model::{
-    Attachment, BoundPort, Capability, ContainerId, EndpointId, InterfaceConfig, NetworkDriver, Port,
+    Attachment, BoundPort, Capability, ContainerId, EndpointId, HardwareAddress, InterfaceConfig,
+    NetworkDriver, Port,
 };
 use network::SourceCheck;
 use network::port::PortRequest;
@@ -304,15 +305,12 @@ fn source_check(record: &Record) -> SourceCheck {
 
 /// The hardware address that a container asks for: that of `Config` counts where it names no other.
 fn hardware_address(record: &Record, endpoint: &Endpoint) -> Result<Option<network::MacAddress>, Error> {
-    let of_container = record.settings.mac_address.as_str();
-    match (endpoint.attachment.mac, of_container) {
+    match (endpoint.attachment.mac, &*record.settings.mac_address) {
         (Some(mac), _) => Ok(Some(mac)),
-        (None, "") => Ok(None),
+        (None, HardwareAddress::Derived) => Ok(None),
         (None, _) if record.endpoints.len() > 1 => Ok(None),
-        (None, text) => text
-            .parse()
-            .map(Some)
-            .map_err(|error: network::MacAddressError| Error::refused(error.to_string())),
+        (None, HardwareAddress::Address(mac)) => Ok(Some(*mac)),
+        (None, HardwareAddress::Unusable(error)) => Err(Error::refused(error.to_string())),
     }
 }
 

@@ -98,7 +98,7 @@ impl NameServers {
         let list = |words: &Option<Vec<String>>| words.clone().unwrap_or_default();
         let host = &record.settings.host;
         let own = AskedServers {
-            servers: list(&host.dns),
+            servers: host.dns.iter().flatten().map(|server| (**server).clone()).collect(),
             search: list(&host.dns_search),
             options: list(&host.dns_options),
         };

@@ -49,7 +49,7 @@ impl Planner<'_> {
     pub(super) fn plan(&self, record: &Record) -> Result<Plan, Error> {
         let host = &record.settings.host;
         for driver in [&record.settings.volume_driver, &host.volume_driver] {
-            self.0.driver(driver)?;
+            self.0.driver(driver.name())?;
         }
         let count = host.binds.as_ref().map_or(0, Vec::len)
             + host.mounts.as_ref().map_or(0, Vec::len)

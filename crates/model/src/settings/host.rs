@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bind, CapabilityChoice, CgroupNamespaceMode, DeviceRequest, ExtraHost, IpcMode, LinkRequest, LogConfig,
-    MountRequest, NetworkMode, PidMode, PortBindings, ResourceSettings, SecurityOption, Spelled,
-    UserNamespaceMode, UtsMode, VolumesFrom, WrittenRestartPolicy,
+    Bind, CapabilityChoice, CgroupNamespaceMode, CgroupParent, DeviceRequest, ExtraHost, IpcMode,
+    LinkRequest, LogConfig, MountRequest, NameServer, NetworkMode, PidMode, PortBindings, ResourceSettings,
+    SecurityOption, Spelled, UserNamespaceMode, UtsMode, VolumeDriverChoice, VolumesFrom,
+    WrittenRestartPolicy,
 };
 
 /// What a container gets of its host. A list that is `None` was not given.
@@ -20,8 +21,8 @@ pub struct HostSettings {
     pub mounts: Option<Vec<MountRequest>>,
     /// Containers whose mounts are taken over.
     pub volumes_from: Option<Vec<Spelled<VolumesFrom>>>,
-    /// The driver of volumes that name none; empty is the default one.
-    pub volume_driver: String,
+    /// The driver of volumes that name none.
+    pub volume_driver: VolumeDriverChoice,
     /// File systems in memory by their places, with mount options as tmpfs(5) has them.
     pub tmpfs: Option<BTreeMap<String, String>>,
     /// Bytes of /dev/shm; 0 is the default.
@@ -36,8 +37,9 @@ pub struct HostSettings {
     pub resources: ResourceSettings,
     /// How readily the kernel ends its processes for memory, -1000 to 1000.
     pub oom_score_adjustment: i64,
-    /// The cgroup beneath which its own is made; empty is the daemon's choice.
-    pub cgroup_parent: String,
+    /// The cgroup beneath which its own is made; `None` is the daemon's choice.
+    #[serde(deserialize_with = "Spelled::unless_empty")]
+    pub cgroup_parent: Option<Spelled<CgroupParent>>,
     /// All of the host's devices and capabilities.
     pub privileged: bool,
     /// Capabilities beside the default ones.
@@ -59,7 +61,7 @@ pub struct HostSettings {
     /// Containers that it knows by an alias.
     pub links: Option<Vec<Spelled<LinkRequest>>>,
     /// DNS servers.
-    pub dns: Option<Vec<String>>,
+    pub dns: Option<Vec<Spelled<NameServer>>>,
     /// Options of resolv.conf(5).
     pub dns_options: Option<Vec<String>>,
     /// DNS search domains.

@@ -4,10 +4,15 @@
 //! API, the daemon's flags and the database share. Where clients may spell a choice differently and see
 //! their own spelling again, the field is [`Spelled`].
 
+mod cgroup_parent;
+mod clean_path;
+mod cpu_set;
 mod error;
+mod hardware_address;
 mod host;
 mod log;
 mod mounts;
+mod name_server;
 mod names;
 mod namespaces;
 mod network;
@@ -20,18 +25,24 @@ mod resources;
 mod restart;
 mod spelled;
 mod stop_signal;
+mod volume_driver;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub use cgroup_parent::CgroupParent;
+pub use clean_path::clean;
+pub use cpu_set::{CpuSet, CpuSetError};
 pub use error::SettingError;
+pub use hardware_address::HardwareAddress;
 pub use host::{HostSettings, ShownHostSettings};
 pub use log::{LOG_DRIVERS, LogConfig, LogDriver, LogDriverRow, LogServer, LogSource};
 pub use mounts::{
     Access, Bind, BindSource, Consistency, MountKind, MountMode, MountRequest, Relabel, VolumesFrom,
-    check_volume_name, clean,
+    check_volume_name,
 };
+pub use name_server::NameServer;
 pub use names::{ExtraAddress, ExtraHost, LinkRequest};
 pub use namespaces::{CgroupNamespaceMode, IpcMode, PidMode, UserNamespaceMode, UtsMode};
 pub use network::{AddressRequest, Attachment, ContainerReference, NetworkMode, NetworkReference};
@@ -46,6 +57,7 @@ pub use resources::{BlockDeviceSetting, LimitName, ResourceSettings, Ulimit};
 pub use restart::{RestartPolicy, WrittenRestartPolicy};
 pub use spelled::Spelled;
 pub use stop_signal::StopSignal;
+pub use volume_driver::VolumeDriverChoice;
 
 /// Everything that a container is asked to be. A list that is `None` was not given; the image fills in what
 /// was left open.
@@ -72,14 +84,14 @@ pub struct ContainerSettings {
     pub labels: Option<BTreeMap<String, String>>,
     /// Places at which anonymous volumes are mounted.
     pub volumes: Option<BTreeSet<String>>,
-    /// The driver of volumes that name none; empty is the default one.
-    pub volume_driver: String,
+    /// The driver of volumes that name none.
+    pub volume_driver: VolumeDriverChoice,
     /// Ports that the program listens on.
     pub exposed_ports: Option<BTreeSet<Spelled<ExposedPorts>>>,
     /// Whether the container is in no network, whatever its mode.
     pub network_disabled: bool,
-    /// The hardware address of its interface, looked at when it starts; empty is made of its address.
-    pub mac_address: String,
+    /// The hardware address of its first interface.
+    pub mac_address: Spelled<HardwareAddress>,
     /// Whether its stdio is one terminal.
     pub terminal: bool,
     /// Whether clients can write to its stdin.

@@ -1,11 +1,12 @@
 //! What is mounted into a container, as it is asked for: binds, volumes, another container's mounts.
 
 use std::fmt;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::clean_path::clean;
 use super::{ContainerReference, SettingError, Spelled};
 use crate::Propagation;
 
@@ -238,22 +239,6 @@ impl fmt::Display for VolumesFrom {
             None => Ok(()),
         }
     }
-}
-
-/// Makes a path absolute and removes `.`, `..` and doubled slashes, by its text alone.
-#[must_use]
-pub fn clean(path: &str) -> PathBuf {
-    let mut clean = PathBuf::from("/");
-    for component in Path::new(path).components() {
-        match component {
-            Component::Normal(name) => clean.push(name),
-            Component::ParentDir => {
-                clean.pop();
-            }
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-        }
-    }
-    clean
 }
 
 /// A mount that is asked for by its parts instead of by one text.

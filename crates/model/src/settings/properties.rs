@@ -6,7 +6,6 @@ use std::str::FromStr;
 
 use proptest::prelude::*;
 
-use super::mounts::clean;
 use super::*;
 
 /// Parses a text twice over: what it means has a usual spelling, which means the same.
@@ -57,6 +56,21 @@ proptest! {
     fn a_network_mode_is_shown_as_it_was_asked_for(text in "(none|host|default|bridge|container:)?\\PC{0,12}") {
         let Ok(mode) = text.parse::<NetworkMode>();
         prop_assert_eq!(mode.to_string(), if text.is_empty() { "default" } else { text.as_str() });
+    }
+
+    #[test]
+    fn sets_and_words_are_shown_as_they_were_written(text in "[0-9 ,-]{0,12}|[0-9a-f:.]{0,20}|\\PC{0,12}") {
+        means_the_same::<CpuSet>(&text)?;
+        if let Ok(spelled) = Spelled::<CpuSet>::parse(&text) {
+            prop_assert_eq!(spelled.to_string(), text.clone());
+        }
+        means_the_same::<NameServer>(&text)?;
+        means_the_same::<CgroupParent>(&text)?;
+        means_the_same::<HardwareAddress>(&text)?;
+        let Ok(server) = Spelled::<NameServer>::parse(&text);
+        let Ok(address) = Spelled::<HardwareAddress>::parse(&text);
+        prop_assert_eq!((server.to_string(), address.to_string()), (text.clone(), text.clone()));
+        prop_assert_eq!(VolumeDriverChoice::from(text.clone()).to_string(), text);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{SettingError, Spelled};
+use super::{CpuSet, SettingError, Spelled};
 use crate::DeviceRule;
 
 /// Limits of memory, processors, block devices and processes. In numbers 0 is not set, unless they say
@@ -33,10 +33,10 @@ pub struct ResourceSettings {
     pub cpu_quota: i64,
     /// Billionths of a processor.
     pub nano_cpus: i64,
-    /// Processors in the form of cpuset(7), `0-2,4`; empty is not set.
-    pub cpuset_cpus: String,
-    /// Memory nodes in the same form.
-    pub cpuset_mems: String,
+    /// Processors.
+    pub cpuset_cpus: Spelled<CpuSet>,
+    /// Memory nodes.
+    pub cpuset_mems: Spelled<CpuSet>,
     /// Relative weight at block devices.
     pub block_weight: i64,
     /// Weights at single block devices.

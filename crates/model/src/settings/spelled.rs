@@ -36,6 +36,14 @@ impl<T: fmt::Display> Spelled<T> {
     }
 }
 
+impl<T: FromStr<Err: fmt::Display> + fmt::Display> Spelled<T> {
+    /// Deserializes a choice that an empty text, or none, leaves open.
+    pub(super) fn unless_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty());
+        text.map(|text| Self::parse(&text).map_err(D::Error::custom)).transpose()
+    }
+}
+
 impl<T> From<T> for Spelled<T> {
     fn from(value: T) -> Self {
         Self { value, spelling: None }

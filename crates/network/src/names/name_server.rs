@@ -3,6 +3,8 @@
 
 use std::net::IpAddr;
 
+use model::NameServer;
+
 use super::resolv_conf::{FALLBACK, NameServers, Parsed};
 
 /// Where the container's own name server is, on every network that knows containers by name.
@@ -75,7 +77,7 @@ fn upstream(host: &Parsed<'_>, asked: &NameServers, reach: Reach) -> Vec<Upstrea
     let addresses = |servers: &mut dyn Iterator<Item = &str>| -> Vec<IpAddr> {
         servers.filter_map(|server| server.parse().ok()).collect()
     };
-    let given = addresses(&mut asked.servers.iter().map(String::as_str));
+    let given: Vec<IpAddr> = asked.servers.iter().filter_map(NameServer::address).collect();
     if !given.is_empty() {
         return given.into_iter().map(UpstreamServer::Given).collect();
     }
@@ -102,7 +104,8 @@ mod tests {
 
     fn asked(servers: &[&str], search: &[&str], options: &[&str]) -> NameServers {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        NameServers { servers: words(servers), search: words(search), options: words(options) }
+        let servers = servers.iter().map(|server| server.parse().expect("any word")).collect();
+        NameServers { servers, search: words(search), options: words(options) }
     }
 
     fn address(text: &str) -> IpAddr {

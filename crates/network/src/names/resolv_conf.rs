@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::path::Path;
 
+use model::NameServer;
+
 use super::read_on_host;
 use crate::Error;
 
@@ -15,8 +17,8 @@ const RESOLVED_STUB: &str = "127.0.0.53";
 /// `Dns`, `DnsSearch` and `DnsOptions`, of a container or of the daemon.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NameServers {
-    /// Addresses of servers.
-    pub servers: Vec<String>,
+    /// Servers.
+    pub servers: Vec<NameServer>,
     /// Search domains; a single `.` is none.
     pub search: Vec<String>,
     /// Options as resolv.conf(5).
@@ -32,7 +34,15 @@ impl NameServers {
             if own.is_empty() { other.to_vec() } else { own }
         };
         Self {
-            servers: choose(&self.servers, &other.servers),
+            servers: if self.servers.iter().all(NameServer::is_empty) {
+                &other.servers
+            } else {
+                &self.servers
+            }
+            .iter()
+            .filter(|server| !server.is_empty())
+            .cloned()
+            .collect(),
             search: choose(&self.search, &other.search),
             options: choose(&self.options, &other.options),
         }
@@ -77,7 +87,7 @@ pub fn resolv_conf(host: &str, asked: &NameServers, host_servers: HostServers) -
         };
     }
     let own = Parsed::of(host);
-    let servers = if asked.servers.is_empty() {
+    let servers: Vec<String> = if asked.servers.is_empty() {
         let mut servers = own.servers;
         if host_servers == HostServers::Reachable {
             servers.retain(|server| is_reachable(server));
@@ -85,9 +95,9 @@ pub fn resolv_conf(host: &str, asked: &NameServers, host_servers: HostServers) -
                 servers = FALLBACK.to_vec();
             }
         }
-        servers
+        servers.into_iter().map(str::to_owned).collect()
     } else {
-        asked.servers.iter().map(String::as_str).collect()
+        asked.servers.iter().map(NameServer::to_string).collect()
     };
     let mut content: String = servers.iter().map(|server| format!("nameserver {server}\n")).collect();
     let choose = |asked: &[String], own: Vec<&str>| match asked {
@@ -162,7 +172,8 @@ mod tests {
 
     fn asked(servers: &[&str], search: &[&str]) -> NameServers {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        NameServers { servers: words(servers), search: words(search), options: Vec::new() }
+        let servers = servers.iter().map(|server| server.parse().expect("any word")).collect();
+        NameServers { servers, search: words(search), options: Vec::new() }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The limits of a container in the words of cgroup v1 and v2.
 
-use model::{BlockDeviceLimit, BlockLimitKind, Resources};
+use model::{BlockDeviceLimit, BlockLimitKind, CpuSet, Resources};
 
 use super::{Cgroup, file};
 use crate::CgroupError;
@@ -93,6 +93,10 @@ fn resolve(limit: &BlockDeviceLimit) -> Result<BlockLimit, CgroupError> {
     Ok(BlockLimit { kind: limit.kind, device, value: limit.value })
 }
 
+fn text(set: Option<&CpuSet>) -> Option<String> {
+    set.map(CpuSet::to_string)
+}
+
 fn version_one(resources: &Resources) -> Vec<Setting> {
     let number = |value: Option<u64>| value.map(|value| value.to_string());
     let signed = |value: Option<i64>| value.map(|value| value.to_string());
@@ -106,8 +110,8 @@ fn version_one(resources: &Resources) -> Vec<Setting> {
         ("cpu", "cpu.shares", number(resources.cpu_shares)),
         ("cpu", "cpu.cfs_period_us", number(resources.cpu_period)),
         ("cpu", "cpu.cfs_quota_us", signed(resources.cpu_quota)),
-        ("cpuset", "cpuset.cpus", resources.cpuset_cpus.clone()),
-        ("cpuset", "cpuset.mems", resources.cpuset_mems.clone()),
+        ("cpuset", "cpuset.cpus", text(resources.cpuset_cpus.as_ref())),
+        ("cpuset", "cpuset.mems", text(resources.cpuset_mems.as_ref())),
         ("pids", "pids.max", number(resources.pids_limit)),
     ]);
     settings.extend(resources.blkio_weight.map(|weight| Setting {
@@ -127,8 +131,8 @@ fn version_two(resources: &Resources) -> Vec<Setting> {
         ("memory", "memory.low", number(resources.memory_reservation)),
         ("cpu", "cpu.weight", resources.cpu_shares.map(|shares| weight_of_shares(shares).to_string())),
         ("cpu", "cpu.max", quota_and_period(resources)),
-        ("cpuset", "cpuset.cpus", resources.cpuset_cpus.clone()),
-        ("cpuset", "cpuset.mems", resources.cpuset_mems.clone()),
+        ("cpuset", "cpuset.cpus", text(resources.cpuset_cpus.as_ref())),
+        ("cpuset", "cpuset.mems", text(resources.cpuset_mems.as_ref())),
         ("pids", "pids.max", number(resources.pids_limit)),
     ]);
     settings.extend(resources.blkio_weight.map(|weight| Setting {
@@ -268,7 +272,7 @@ mod tests {
             memory_swap: Some(96 << 20),
             cpu_shares: Some(1024),
             cpu_quota: Some(50_000),
-            cpuset_cpus: Some("0".into()),
+            cpuset_cpus: "0".parse().ok(),
             blkio_weight: Some(500),
             pids_limit: Some(10),
             ..Resources::default()

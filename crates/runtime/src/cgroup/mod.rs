@@ -15,7 +15,7 @@ mod statistics;
 
 use std::path::{Path, PathBuf};
 
-use model::{ContainerSpec, Resources};
+use model::{CgroupParent, ContainerSpec, Resources};
 
 use crate::root::cgroup_view::CgroupLayout;
 use crate::root::host_devices::Node;
@@ -43,9 +43,8 @@ impl Cgroup {
     /// When the host has no cgroups mounted.
     pub fn of(host: &Host, spec: &ContainerSpec) -> Result<Self, CgroupError> {
         let hierarchies = hierarchy::detect(host)?;
-        let parent = spec.cgroup_parent.as_deref().filter(|parent| !parent.is_empty());
-        let parent = crate::root::place::plain(Path::new(parent.unwrap_or(DEFAULT_PARENT)));
-        let parent = parent.strip_prefix("/").map(Path::to_path_buf).unwrap_or_default();
+        let parent = spec.cgroup_parent.as_ref().map_or(Path::new(DEFAULT_PARENT), CgroupParent::relative);
+        let parent = parent.to_path_buf();
         let directories = hierarchies
             .iter()
             .map(|hierarchy| hierarchy.mount.join(&parent).join(spec.id.as_str()))

@@ -18,7 +18,7 @@ use crate::capabilities::{self, Mask};
 use crate::channel::Channel;
 use crate::error::Doing;
 use crate::root::mounts::PROC_MAGIC;
-use crate::root::place::{open_beneath, plain};
+use crate::root::place::open_beneath;
 use crate::seccomp::Filter;
 use crate::{FailureKind, StartError};
 
@@ -170,7 +170,7 @@ impl Launch<'_> {
     /// The directory must lie inside the container's root, whatever descriptors were inherited. `..` is taken out
     /// of the path before any symlink is followed, as where the directory is made.
     fn enter_working_directory(&self) -> Result<(), StartError> {
-        let directory = plain(Path::new(&self.process.working_directory));
+        let directory = model::clean(&self.process.working_directory);
         let act = || format!("chdir to cwd ({directory:?})");
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::PATH;
         let resolve = rustix::fs::ResolveFlags::NO_MAGICLINKS;

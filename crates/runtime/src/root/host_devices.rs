@@ -11,7 +11,7 @@ use model::{ContainerSpec, Device};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
-use super::place::{Kind, Root, plain};
+use super::place::{Kind, Root};
 use crate::error::{Doing, errno_words, failure_of};
 use crate::{FailureKind, StartError};
 
@@ -82,7 +82,7 @@ fn node(metadata: &std::fs::Metadata, path: &Path, permissions: &str) -> Option<
         return None;
     }
     Some(Node {
-        path: plain(path),
+        path: model::clean(path),
         is_block,
         major: rustix::fs::major(metadata.rdev()),
         minor: rustix::fs::minor(metadata.rdev()),

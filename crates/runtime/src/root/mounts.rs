@@ -128,7 +128,7 @@ fn tmpfs_options(options: &str) -> (MountAttrFlags, Vec<&str>) {
 }
 
 fn attach(mount: &Mount, source: &OwnedFd, root: &Root) -> Result<(), StartError> {
-    let destination = place::plain(&mount.destination);
+    let destination = model::clean(&mount.destination);
     if destination == Path::new("/") {
         return Err(StartError::words(FailureKind::System, "mounting into / is prohibited"));
     }

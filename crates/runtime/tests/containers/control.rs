@@ -38,7 +38,7 @@ fn limits_reach_the_kernel() {
         cpu_shares: Some(512),
         cpu_period: Some(50_000),
         cpu_quota: Some(25_000),
-        cpuset_cpus: Some("0".into()),
+        cpuset_cpus: "0".parse().ok(),
         pids_limit: Some(20),
         ..Resources::default()
     };
@@ -87,7 +87,7 @@ fn unified_limits(running: &Running) {
 fn bad_limits_are_named() {
     let scene = Scene::new();
     for (resources, words) in [
-        (Resources { cpuset_cpus: Some("4095".into()), ..Resources::default() }, "cpuset.cpus"),
+        (Resources { cpuset_cpus: "4095".parse().ok(), ..Resources::default() }, "cpuset.cpus"),
         (Resources { cpu_period: Some(1), ..Resources::default() }, "cpu"),
     ] {
         let mut spec = scene.spec(&["true"]);

@@ -188,7 +188,7 @@ fn nothing_stays_in_the_parent() {
         let scene = Scene::new();
         assert!(run(&scene.spec(&["nope"])).is_err());
         let mut spec = scene.spec(&["true"]);
-        spec.resources.cpuset_cpus = Some("4000".into());
+        spec.resources.cpuset_cpus = "4000".parse().ok();
         assert!(run(&spec).is_err());
         let (created, _ends) = create(&scene.spec(&["true"])).unwrap();
         drop(created);

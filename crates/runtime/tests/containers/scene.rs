@@ -101,7 +101,7 @@ impl Scene {
             shm_size: 64 << 20,
             sysctls: BTreeMap::new(),
             resources: Resources::default(),
-            cgroup_parent: Some("berth-test".into()),
+            cgroup_parent: "berth-test".parse().ok(),
             seccomp: SeccompPolicy::Default,
             apparmor_profile: None,
             selinux_label: None,

@@ -92,7 +92,7 @@ impl Place {
             shm_size: 64 << 20,
             sysctls: BTreeMap::new(),
             resources: Resources::default(),
-            cgroup_parent: Some("/berth-shim-test".into()),
+            cgroup_parent: "/berth-shim-test".parse().ok(),
             seccomp: SeccompPolicy::Default,
             apparmor_profile: None,
             selinux_label: None,

@@ -304,11 +304,10 @@ fn requests_name_label_and_limit() {
         request.names = ["a", "b:c"].map(|name| model::ImageReference::parse(name).unwrap()).to_vec();
         request.labels = [("k".to_owned(), "v $x 'q'".to_owned())].into();
         request.host.resources.memory = 64 << 20;
-        request.quiet = true;
     });
     assert_eq!(
         built.text,
-        "Step 0 : FROM base\n-> Step 1 : RUN echo limits\n~ -> RM Step 2 : LABEL k v $x 'q'\n~ -> RM OK"
+        "Step 0 : FROM base\n-> Step 1 : RUN echo limits\n ---> [Warning] memory is left off\n~ limits\n-> RM Step 2 : LABEL k v $x 'q'\n~ -> RM OK"
     );
     let id = built.result.unwrap();
     assert_eq!(fixture.store.tags_of(&id), ["a:latest", "b:c"]);

@@ -17,19 +17,28 @@ const OUTPUT_LIMIT: u64 = 16 << 20;
 /// without that many arguments show only the processes of the daemon's own terminal, of which it has none.
 ///
 /// # Errors
-/// When it cannot be run, refuses the arguments, or shows no column `PID`.
+/// When it cannot be run, refuses the arguments, shows no column `PID` or none of the processes.
 pub(super) async fn list(arguments: &str, pids: &[u32]) -> Result<ProcessList, Error> {
     let asked: Vec<&str> = arguments.split_whitespace().collect();
     let selected = pids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
-    let mut output = run(&[&asked[..], &["-p", &selected]].concat()).await?;
-    if !output.status.success() {
-        // Some selections go with no other; and what is wrong with the arguments is said of them alone.
-        output = run(&asked).await?;
+    // In front, so that nothing of the arguments takes it for its own value. Some selections go with no
+    // other or turn it round, and what is wrong with the arguments is said of them alone.
+    let with_selection = run(&[&["-p", &selected], &asked[..]].concat()).await?;
+    if with_selection.status.success() {
+        let list = parse(&String::from_utf8_lossy(&with_selection.stdout), pids)?;
+        if !list.processes.is_empty() {
+            return Ok(list);
+        }
     }
-    if !output.status.success() {
-        return Err(Error::refused(complaint(&output)));
+    let none =
+        || Error::refused(format!("Error running ps: {arguments:?} selects no process of the container"));
+    let alone = run(&asked).await?;
+    if !alone.status.success() {
+        // It fails without a word where it selects nothing at all.
+        return Err(if alone.stderr.is_empty() { none() } else { Error::refused(complaint(&alone)) });
     }
-    parse(&String::from_utf8_lossy(&output.stdout), pids)
+    let list = parse(&String::from_utf8_lossy(&alone.stdout), pids)?;
+    if list.processes.is_empty() { Err(none()) } else { Ok(list) }
 }
 
 async fn run(arguments: &[&str]) -> Result<Output, Error> {

@@ -1,0 +1,158 @@
+//! The parameters of `POST /build`.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use engine::builder::{BuildRequest, ContextSource, Intermediate};
+use model::{
+    HostSettings, ImageReference, NetworkMode, ReferenceError, ResourceSettings, SettingError, Spelled,
+    Ulimit,
+};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::container_settings::{cgroup_parent, cpu_set};
+use crate::query::Query;
+use crate::{ApiError, Call};
+
+/// Reads the parameters.
+///
+/// # Errors
+/// A value that is malformed, or that asks for what nothing here can do.
+pub(super) fn read_request(call: &Call<'_>, context: ContextSource) -> Result<BuildRequest, ApiError> {
+    let query = &call.query;
+    refuse_unsupported(query)?;
+    let names = query.all("t").into_iter().filter(|name| !name.is_empty());
+    let names =
+        names.map(|name| new_name(&name).map_err(|error| ApiError::of_kind(error.kind(), error.to_string())));
+    let removes = if query.text("rm").is_empty() {
+        call.version.builds_remove_containers()
+    } else {
+        query.is_true("rm")
+    };
+    Ok(BuildRequest {
+        context,
+        dockerfile: query.filled("dockerfile").map(str::to_owned),
+        names: names.collect::<Result<_, _>>()?,
+        no_cache: query.is_true("nocache"),
+        pull: query.is_true("pull"),
+        intermediate: match (query.is_true("forcerm"), removes) {
+            (true, _) => Intermediate::Remove,
+            (false, true) => Intermediate::RemoveOnSuccess,
+            (false, false) => Intermediate::Keep,
+        },
+        host: limits(query)?,
+        build_arguments: object(query, "buildargs")?,
+        labels: object(query, "labels")?,
+        target: query.filled("target").map(str::to_owned),
+    })
+}
+
+/// Refuses what clients of later versions ask for and nothing here can do.
+fn refuse_unsupported(query: &Query) -> Result<(), ApiError> {
+    let refuse = |name, reason: &str| Err(ApiError::invalid(format!("{name} is not supported: {reason}")));
+    match query.text("isolation") {
+        "" | "default" => {}
+        other => return refuse("isolation", &format!("{other} is a setting of Windows")),
+    }
+    match query.text("platform") {
+        "" | "linux" | "linux/amd64" | "linux/x86_64" => {}
+        other => return refuse("platform", &format!("images are built for linux/amd64, not for {other}")),
+    }
+    if query.is_true("squash") {
+        return refuse("squash", "each step keeps a layer of its own");
+    }
+    match query.text("version") {
+        "" | "1" => {}
+        other => return refuse("version", &format!("there is no builder of version {other}")),
+    }
+    match query.text("outputs") {
+        "" | "[]" | "null" => Ok(()),
+        _ => refuse("outputs", "a build makes an image in the engine's store"),
+    }
+}
+
+/// A name for what is built: its digest cannot be chosen.
+fn new_name(text: &str) -> Result<ImageReference, ReferenceError> {
+    let reference = ImageReference::parse(text)?.with_default_tag();
+    match reference.digest {
+        Some(digest) => Err(ReferenceError::Tag(digest.to_string())),
+        None => Ok(reference),
+    }
+}
+
+/// The limits of the containers of RUN.
+fn limits(query: &Query) -> Result<HostSettings, ApiError> {
+    let number = |name| {
+        let number =
+            query.number_if_filled::<i64>(name).map_err(|error| ApiError::invalid(error.to_string()))?;
+        Ok::<i64, ApiError>(number.unwrap_or_default())
+    };
+    let resources = ResourceSettings {
+        memory: number("memory")?,
+        memory_swap: number("memswap")?,
+        cpu_shares: number("cpushares")?,
+        cpu_period: number("cpuperiod")?,
+        cpu_quota: number("cpuquota")?,
+        cpuset_cpus: cpu_set(query.text("cpusetcpus"), "cpuset cpus")?,
+        cpuset_mems: cpu_set(query.text("cpusetmems"), "cpuset mems")?,
+        ulimits: ulimits(query)?,
+        ..ResourceSettings::default()
+    };
+    let Ok(network_mode) = query.text("networkmode").parse::<NetworkMode>();
+    Ok(HostSettings {
+        resources,
+        cgroup_parent: cgroup_parent(query.text("cgroupparent")),
+        network_mode,
+        shm_size: number("shmsize")?,
+        extra_hosts: list(query, "extrahosts")?,
+        security_options: list(query, "securityopt")?,
+        ..HostSettings::default()
+    })
+}
+
+/// A list in a parameter: of JSON, or of the parameter's values where it is given several times.
+fn list<T: FromStr<Err: Display> + Display>(
+    query: &Query,
+    name: &str,
+) -> Result<Option<Vec<Spelled<T>>>, ApiError> {
+    let values: Vec<String> = query.all(name).into_iter().filter(|value| !value.is_empty()).collect();
+    let texts: Vec<String> = match values.as_slice() {
+        [] => return Ok(None),
+        [json] if json.starts_with('[') => serde_json::from_str(json)
+            .map_err(|error| ApiError::invalid(format!("{name} must be a JSON list of strings: {error}")))?,
+        _ => values,
+    };
+    let parse =
+        |text: &String| Spelled::parse(text).map_err(|error: T::Err| ApiError::invalid(error.to_string()));
+    texts.iter().map(parse).collect::<Result<_, _>>().map(Some)
+}
+
+/// A limit of `ulimits`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct WireUlimit {
+    name: String,
+    soft: i64,
+    hard: i64,
+}
+
+fn ulimits(query: &Query) -> Result<Option<Vec<Option<Ulimit>>>, ApiError> {
+    let Some(text) = query.filled("ulimits") else { return Ok(None) };
+    let limits: Option<Vec<WireUlimit>> = serde_json::from_str(text)
+        .map_err(|error| ApiError::invalid(format!("ulimits must be a JSON list of limits: {error}")))?;
+    let limit = |WireUlimit { name, soft, hard }| {
+        let name = name.parse().map_err(|error: SettingError| ApiError::invalid(error.to_string()))?;
+        Ok(Some(Ulimit { name, soft, hard }))
+    };
+    limits.map(|limits| limits.into_iter().map(limit).collect()).transpose()
+}
+
+/// A JSON object in a parameter of newer clients.
+fn object<T: DeserializeOwned + Default>(query: &Query, name: &str) -> Result<BTreeMap<String, T>, ApiError> {
+    let Some(text) = query.filled(name) else { return Ok(BTreeMap::new()) };
+    let parsed: Option<BTreeMap<String, T>> = serde_json::from_str(text)
+        .map_err(|error| ApiError::invalid(format!("{name} must be a JSON object of strings: {error}")))?;
+    Ok(parsed.unwrap_or_default())
+}

@@ -1,0 +1,28 @@
+//! `GET` and `HEAD /_ping`: whether the engine answers, and by the fields of every answer what it speaks.
+
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+
+use crate::{Call, Handled, Reply};
+use berth_http::Response;
+
+const BUILDER_VERSION: HeaderName = HeaderName::from_static("builder-version");
+const SWARM: HeaderName = HeaderName::from_static("swarm");
+
+pub(super) fn answer(call: &Call<'_>) -> Handled {
+    if !call.version.ping_describes_the_engine() {
+        return Ok(Reply::Whole(Response::text(StatusCode::OK, "OK")));
+    }
+    // The head says that there is no body: specification of 1.40, "What's new".
+    let body = if call.exchange.head.method == Method::HEAD { "" } else { "OK" };
+    let mut response = Response::text(StatusCode::OK, body);
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-cache, no-store, must-revalidate"),
+        (header::PRAGMA, "no-cache"),
+        // Dockerfiles are built here; a client's own BuildKit is not offered.
+        (BUILDER_VERSION, "1"),
+        (SWARM, "inactive"),
+    ] {
+        response.headers.push((name, HeaderValue::from_static(value)));
+    }
+    Ok(Reply::Whole(response))
+}
