@@ -6,6 +6,7 @@ use berth_http::{Exchange, Response};
 use engine::Engine;
 use engine::images::document::Config;
 use http::{StatusCode, header};
+use model::ContainerSettings;
 
 use crate::error::ApiError;
 use crate::query::Query;
@@ -74,8 +75,8 @@ fn is_json(kind: &str) -> bool {
         && parts.all(|part| part.is_empty() || part.split_once('=').is_some_and(|(name, _)| !name.is_empty()))
 }
 
-/// Applies the Dockerfile instructions of `changes` to an image's config.
-pub(crate) fn apply_changes(config: Config, changes: &[String]) -> Result<Config, ApiError> {
-    let applied = engine::builder::apply_changes(config, changes);
+/// The config of an image of these settings, with the Dockerfile instructions of `changes` applied.
+pub(crate) fn apply_changes(settings: &ContainerSettings, changes: &[String]) -> Result<Config, ApiError> {
+    let applied = engine::builder::apply_changes(Config::of(settings), changes);
     applied.map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))
 }

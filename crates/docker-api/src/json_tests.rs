@@ -1,8 +1,8 @@
 //! Bodies as clients send them, right and wrong.
 
-use engine::images::document::{Config, StringOrList};
+use engine::images::document::StringOrList;
 
-use crate::container_settings::HostConfig;
+use crate::container_settings::{Config, HostConfig};
 
 use super::*;
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use engine::images::document::StringOrList;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::absent::{is_false, is_zero, null_default};
+
 /// `HostConfig` of the specification, with the newer fields that today's clients send.
 ///
 /// Fields that API v1.20 does not know are left out of its JSON while they are unset.
@@ -246,19 +248,4 @@ pub(crate) struct MountSpec {
     pub(crate) volume_options: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tmpfs_options: Option<serde_json::Value>,
-}
-
-const fn is_zero(value: &i64) -> bool {
-    *value == 0
-}
-
-const fn is_false(value: &bool) -> bool {
-    !*value
-}
-
-/// Takes `null` as the default value, as the reference does for every field.
-fn null_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -2,6 +2,8 @@
 //!
 //! [`from_wire`] and [`to_wire`] undo each other: what a client wrote is shown as it was written.
 
+mod absent;
+mod config;
 mod endpoint_settings;
 mod host_config;
 mod mounts;
@@ -10,7 +12,6 @@ mod read;
 mod tests;
 mod write;
 
-use engine::images::document::Config;
 use model::{ContainerSettings, HostSettings, Spelled};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -21,6 +22,7 @@ use crate::containers::unsupported;
 use crate::json::field;
 use endpoint_settings::{NetworkingConfig, shown_mode};
 
+pub(crate) use config::Config;
 pub(crate) use endpoint_settings::{EndpointSettings, IpamConfig};
 pub(crate) use host_config::{HostConfig, PortBinding};
 pub(crate) use read::{cgroup_parent, cpu_set};

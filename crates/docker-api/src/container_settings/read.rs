@@ -3,13 +3,14 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use engine::images::document::{Config, StringOrList};
+use engine::images::document::StringOrList;
 use model::{
     BlockDeviceSetting, CapabilityChoice, CgroupParent, ContainerSettings, CpuSet, DeviceRequest,
     HealthCheck, HostSettings, LimitName, LogConfig, NetworkMode, PortBindings, ResourceSettings,
-    ShownHostSettings, Spelled, Ulimit, WrittenRestartPolicy,
+    ShownHostSettings, SignalError, Spelled, StopSignal, Ulimit, WrittenRestartPolicy,
 };
 
+use super::config::Config;
 use super::host_config::{BlkioDevice, DeviceMapping, HostConfig, PortBinding, PortMap};
 use super::{host_config, mounts};
 use crate::ApiError;
@@ -30,7 +31,10 @@ fn list<T: FromStr<Err: Display> + Display>(
 /// All settings of a container.
 pub(super) fn settings(config: Config, host: HostConfig) -> Result<ContainerSettings, ApiError> {
     let published = config.publish_service.clone();
-    let settings = config.into_settings().map_err(refused)?;
+    let settings = config.into_settings();
+    if let Some(StopSignal::Unknown(text)) = settings.stop_signal.as_deref() {
+        return Err(refused(SignalError(text.clone())));
+    }
     if settings.health_check.as_ref().is_some_and(HealthCheck::is_asked_for) {
         return Err(ApiError::invalid(format!(
             "Healthcheck is not supported: API {MAX} has no health of containers"

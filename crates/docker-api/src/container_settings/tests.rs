@@ -1,10 +1,9 @@
 //! Whatever a client writes is shown as it was written, and means the same when it is read again.
 
-use engine::images::document::Config;
 use model::ContainerSettings;
 use serde_json::{Map, Value, json};
 
-use super::{HostConfig, WireSettings, from_wire, host_from_wire, take_from_beside, to_wire};
+use super::{Config, HostConfig, WireSettings, from_wire, host_from_wire, take_from_beside, to_wire};
 use crate::json;
 use crate::version::ApiVersion;
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use engine::Engine;
 use engine::builder::{BuildEvent, download};
 use engine::images::ImportOptions;
-use engine::images::document::Config;
 use engine::images::registry::{Cancellation, Message, Progress};
 use http::StatusCode;
+use model::ContainerSettings;
 
 use super::{new_name, tarball_failure};
 use crate::progress::{answer_with_messages, encode};
@@ -65,7 +65,7 @@ fn options(call: &Call<'_>, source: &str) -> Result<ImportOptions, ApiError> {
     Ok(ImportOptions {
         source: source.to_owned(),
         reference: new_name(call)?,
-        config: Some(apply_changes(Config::default(), &call.query.all("changes"))?),
+        config: Some(apply_changes(&ContainerSettings::default(), &call.query.all("changes"))?),
         message: call.query.filled("message").map(str::to_owned),
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),
     })

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use engine::images::ImageDetails;
-use engine::images::document::Config;
+use engine::images::document;
 use http::StatusCode;
 use model::Timestamp;
 use serde::Serialize;
 
 use super::failure;
+use crate::container_settings::Config;
 use crate::wire::STORAGE_DRIVER;
 use crate::{Call, Handled, Reply};
 
@@ -60,10 +61,10 @@ impl From<ImageDetails> for ImageInspection {
             comment: config.comment,
             created: image.created,
             container: config.container,
-            container_config: config.container_config.unwrap_or_default(),
+            container_config: shown(config.container_config),
             docker_version: config.docker_version,
             author: config.author,
-            config: config.config.unwrap_or_default(),
+            config: shown(config.config),
             architecture: config.architecture,
             os: config.os,
             size: image.size,
@@ -71,4 +72,9 @@ impl From<ImageDetails> for ImageInspection {
             graph_driver: GraphDriver { name: STORAGE_DRIVER, data: data.into_iter().collect() },
         }
     }
+}
+
+/// What an image says of its containers, as clients see it.
+fn shown(config: Option<document::Config>) -> Config {
+    config.map(|config| Config::of(&config.into_defaults())).unwrap_or_default()
 }

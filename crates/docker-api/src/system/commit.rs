@@ -1,10 +1,10 @@
 //! `POST /commit`
 
 use engine::Commit;
-use engine::images::document::Config;
 use http::StatusCode;
 use serde::Serialize;
 
+use crate::container_settings::Config;
 use crate::images::new_name;
 use crate::{ApiError, Call, Handled, Reply, apply_changes, json};
 
@@ -17,9 +17,10 @@ struct CommitAnswer {
 
 pub(super) async fn commit(mut call: Call<'_>) -> Handled {
     let body = call.json_body().await?;
-    let config = if body.trim_ascii().is_empty() { Config::default() } else { json::from_body(&body)? };
+    let config: Config =
+        if body.trim_ascii().is_empty() { Config::default() } else { json::from_body(&body)? };
     let query = &call.query;
-    let config = apply_changes(config, &query.all("changes"))?;
+    let config = apply_changes(&config.into_settings(), &query.all("changes"))?;
     let container = query.filled("container").ok_or_else(|| ApiError::invalid("Prefix can't be empty"))?;
     let commit = Commit {
         config,

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use engine::images::document::Config;
 use engine::{Engine, Record};
 use model::{LogSource, MountPoint, Timestamp};
 use serde::Serialize;
 
 use super::endpoint::network_mode;
 use super::network::NetworkSettings;
-use crate::container_settings::{HostConfig, WireSettings, to_wire};
+use crate::container_settings::{Config, HostConfig, WireSettings, to_wire};
 use crate::version::{ApiVersion, Ranged, Since, Until};
 
 /// What the reference calls its way of running containers; clients show it.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::images::document::Config;
+use crate::container_settings::Config;
 use engine::{Engine, Exec, ExecState, Record};
 use model::Timestamp;
 use serde::Serialize;

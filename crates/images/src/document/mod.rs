@@ -64,11 +64,11 @@ pub struct RootFs {
     pub diff_ids: Vec<Digest>,
 }
 
-/// The value `{}` of the API's sets (`Volumes`, `ExposedPorts`).
+/// The value `{}` of sets (`Volumes`, `ExposedPorts`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EmptyObject {}
 
-/// A list of words that the API also takes as one string; `null` where it was not given.
+/// A list of words that may also stand there as one string; `null` where it was not given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct StringOrList(pub Vec<String>);
@@ -88,9 +88,9 @@ impl<'de> Deserialize<'de> for StringOrList {
     }
 }
 
-/// What runs in a container of an image, and how; clients of the API write and read the same form.
+/// What runs in a container of an image, and how.
 ///
-/// Fields that API v1.20 does not know are left out of its JSON while they are unset.
+/// Fields that the first images of this format did not have are left out while they are unset.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 #[allow(missing_docs, reason = "the fields are the specification's")]
@@ -109,8 +109,6 @@ pub struct Config {
     pub attach_stderr: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exposed_ports: Option<BTreeMap<String, EmptyObject>>,
-    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
-    pub publish_service: String,
     #[serde(deserialize_with = "null_default")]
     pub tty: bool,
     #[serde(deserialize_with = "null_default")]
@@ -144,7 +142,7 @@ pub struct Config {
     pub shell: Option<Vec<String>>,
 }
 
-/// A health check as newer images carry it; kept and shown, never run: create warns about it.
+/// A health check as newer images carry it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 #[allow(missing_docs, reason = "the fields are the OCI image specification's")]

@@ -72,7 +72,6 @@ impl Config {
             attach_stdout: settings.shown.attach_stdout,
             attach_stderr: settings.shown.attach_stderr,
             exposed_ports: settings.exposed_ports.as_ref().map(set),
-            publish_service: String::new(),
             tty: settings.terminal,
             open_stdin: settings.open_stdin,
             stdin_once: settings.stdin_once,
@@ -101,7 +100,7 @@ fn spelled<T: FromStr<Err = Infallible> + Display>(text: &str) -> Spelled<T> {
     choice
 }
 
-/// A set as the API writes it: an object of empty objects.
+/// A set as it is written: an object of empty objects.
 fn set<T: ToString>(elements: &BTreeSet<T>) -> BTreeMap<String, EmptyObject> {
     elements.iter().map(|element| (element.to_string(), EmptyObject {})).collect()
 }
