@@ -138,7 +138,8 @@ fn a_body_of_json_without_end_is_cut_off() {
         sent += 65_536;
     }
     let status = connection.read_head().map(|head| head.status);
-    assert!(matches!(status, Ok(400 | 413 | 500) | Err(_)), "{status:?}");
+    // The connection may be reset before the answer is read: what was sent since is left unread.
+    assert!(matches!(status, Ok(413) | Err(_)), "{status:?}");
     assert_eq!(engine.get("/_ping").text(), "OK");
 }
 

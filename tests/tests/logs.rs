@@ -327,9 +327,17 @@ fn reads(pid: u32) -> u64 {
     count.and_then(|count| count.parse().ok()).expect("a number")
 }
 
+/// How much processor time a process has used, in the clock ticks of proc_pid_stat(5): hundredths of a second.
+fn processor_ticks(pid: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
+    // The name before may hold anything; the times are fields 14 and 15.
+    let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
+}
+
 #[test]
 fn quiet_followers_cost_neither_threads_nor_looks_at_their_logs() {
-    const FOLLOWERS: usize = 300;
+    const FOLLOWERS: usize = 1000;
     let engine = Engine::start();
     let id = engine.run(&sh("echo begun; sleep 600"));
     let path = format!("/containers/{id}/logs?stdout=1&follow=1");
@@ -341,11 +349,14 @@ fn quiet_followers_cost_neither_threads_nor_looks_at_their_logs() {
     berth_tests::wait::until("the readers' threads to end", || {
         (threads(engine.daemon_pid()) < 30).then_some(())
     });
-    let before = reads(engine.daemon_pid());
-    // One that looked every quarter of a second would do so four times meanwhile.
-    assert_eq!(engine.output(&sh("sleep 1; echo over")).stdout, "over\n");
-    let more = reads(engine.daemon_pid()) - before;
+    let other = engine.run(&sh("sleep 3"));
+    let (reads_before, ticks_before) = (reads(engine.daemon_pid()), processor_ticks(engine.daemon_pid()));
+    // Followers that looked every quarter of a second would do so twelve times meanwhile, for seconds of a processor.
+    assert_eq!(engine.wait(&other), 0);
+    let more = reads(engine.daemon_pid()) - reads_before;
     assert!(more < FOLLOWERS as u64, "{more} reads for {FOLLOWERS} quiet followers");
+    let ticks = processor_ticks(engine.daemon_pid()) - ticks_before;
+    assert!(ticks < 20, "{ticks} ticks of a processor for {FOLLOWERS} quiet followers");
     assert!(threads(engine.daemon_pid()) < 60, "{} threads", threads(engine.daemon_pid()));
 }
 
