@@ -160,21 +160,21 @@ fn bad_ones_are_refused_and_leave_nothing() {
             mount(
                 json!({ "Type": "bind", "Source": "/tmp", "Target": "/v", "BindOptions": { "Propagation": "odd" } }),
             ),
-            "invalid mode for volumes-from: odd\n",
+            "invalid propagation mode: odd\n",
         ),
         (
             500,
             mount(
-                json!({ "Type": "bind", "Source": "/tmp", "Target": "/v", "BindOptions": { "NonRecursive": true } }),
+                json!({ "Type": "bind", "Source": "/tmp", "Target": "/v", "BindOptions": { "Recursive": true } }),
             ),
-            "the option NonRecursive is not supported\n",
+            "the option Recursive is not supported\n",
         ),
         (
             500,
             mount(
                 json!({ "Type": "volume", "Target": "/v", "VolumeOptions": { "DriverConfig": { "Options": { "type": "nfs" } } } }),
             ),
-            "the option Options is not supported\n",
+            "missing required option: \"device\"\n",
         ),
         (
             404,

@@ -39,7 +39,7 @@ fn a_new_volume_gets_the_images_tree_as_it_is() {
     let empty = engine.output(&merged(on_image(binds), script("ls /data")));
     assert_eq!((empty.code, empty.stdout.as_str()), (0, ""), "nocopy");
     let again = merged(on_image(json!({ "HostConfig": { "Binds": ["fresh:/data"] } })), script("ls /data"));
-    assert_eq!(engine.output(&again).stdout, "", "only a new volume is filled");
+    assert!(engine.output(&again).stdout.contains("seed"), "an empty volume is filled");
     forget(&engine, "fresh");
     engine.remove(&id);
     forget_image(&engine, "tree");

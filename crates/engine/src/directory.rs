@@ -22,7 +22,7 @@ struct Index {
     /// The container of each exec.
     execs: HashMap<ExecId, ContainerId>,
     /// The images of containers that are being created.
-    creating: HashMap<ContainerId, Digest>,
+    creating: HashMap<ContainerId, Vec<Digest>>,
 }
 
 /// The use of an image by a container that is being created, until the container is in the directory.
@@ -40,15 +40,20 @@ impl Drop for ImageClaim<'_> {
 impl ImageUsers for Directory {
     fn uses(&self) -> Vec<ImageUse> {
         let index = self.read();
-        let creating = index.creating.iter().map(|(container, image)| ImageUse {
-            container: container.clone(),
-            image: *image,
-            kind: UseKind::Creating,
+        let creating = index.creating.iter().flat_map(|(container, images)| {
+            let of = |image: &Digest| ImageUse {
+                container: container.clone(),
+                image: *image,
+                kind: UseKind::Creating,
+            };
+            images.iter().map(of)
         });
-        let created = index.containers.values().map(|container| {
+        let created = index.containers.values().flat_map(|container| {
             let record = container.record();
             let kind = if record.is_running() { UseKind::Running } else { UseKind::Stopped };
-            ImageUse { container: record.id.clone(), image: record.image, kind }
+            let images = [record.image].into_iter().chain(record.image_mounts.values().copied());
+            let of = |image| ImageUse { container: record.id.clone(), image, kind };
+            images.map(of).collect::<Vec<_>>()
         });
         created.chain(creating).collect()
     }
@@ -65,8 +70,15 @@ impl Directory {
 
     /// Notes that a container of this image is being created.
     pub(crate) fn claim_image(&self, container: &ContainerId, image: Digest) -> ImageClaim<'_> {
-        self.write().creating.insert(container.clone(), image);
+        self.write().creating.insert(container.clone(), vec![image]);
         ImageClaim { directory: self, container: container.clone() }
+    }
+
+    /// Notes that a container that is being created mounts this image too: for as long as the claim on its own.
+    pub(crate) fn claim_mounted(&self, container: &ContainerId, image: Digest) {
+        if let Some(images) = self.write().creating.get_mut(container) {
+            images.push(image);
+        }
     }
 
     /// Takes a name for a container that is being made or renamed.

@@ -108,6 +108,11 @@ impl Error {
         Self::Refused { kind: ErrorKind::Forbidden, message: message.into() }
     }
 
+    /// What the host refused, in these words.
+    pub(crate) fn of_host(message: impl Into<String>) -> Self {
+        Self::Refused { kind: ErrorKind::Internal, message: message.into() }
+    }
+
     /// What this engine cannot do.
     pub(crate) fn unsupported(message: impl Into<String>) -> Self {
         Self::Refused { kind: ErrorKind::Unsupported, message: message.into() }

@@ -90,6 +90,8 @@ pub struct Record {
     pub stopped_by_client: bool,
     /// What is mounted into it.
     pub mounts: Vec<MountPoint>,
+    /// The images that are mounted into it, by their places as they were given.
+    pub image_mounts: BTreeMap<String, Digest>,
     /// Its places in networks.
     pub endpoints: Vec<Endpoint>,
     /// Containers it is linked to, by alias.
@@ -127,6 +129,7 @@ impl Record {
             exits: 0,
             stopped_by_client: false,
             mounts: Vec::new(),
+            image_mounts: BTreeMap::new(),
             endpoints: Vec::new(),
             links: BTreeMap::new(),
             cgroups: Vec::new(),

@@ -17,15 +17,15 @@ use crate::{ArchiveError, Error};
 /// Copies a directory of an image, merged of its layers (topmost first), into `target`, an empty
 /// directory that also takes over its mode, owner, attributes and times. A link at the place is
 /// followed within the image, as the mount will be. Nothing is copied where the image has no
-/// directory at this place.
+/// directory at this place; gives whether it has one.
 ///
 /// # Errors
 /// When the layers cannot be read or the target not be written.
-pub fn copy_up(lower: &[PathBuf], place: &Path, target: &Path) -> Result<(), Error> {
+pub fn copy_up(lower: &[PathBuf], place: &Path, target: &Path) -> Result<bool, Error> {
     let input = |source| Error::Archive(ArchiveError::Input(source));
     let stack = match merged::find(lower, place).map_err(input)? {
         Place::Directory(stack) => stack,
-        Place::Nothing | Place::Other => return Ok(()),
+        Place::Nothing | Place::Other => return Ok(false),
     };
     let root = File::open(target).map_err(input)?;
     let top = stack.0.first().cloned();
@@ -42,11 +42,21 @@ pub fn copy_up(lower: &[PathBuf], place: &Path, target: &Path) -> Result<(), Err
         let packed = packing.join().unwrap_or_else(|_| Err(io::Error::other("packing failed")));
         unpacked.map_err(Error::Archive).and_then(|_| packed.map_err(input))
     })?;
-    top.map_or(Ok(()), |top| take_over(&top, &root)).map_err(input)
+    top.map_or(Ok(()), |top| copy_attributes(&top, &root)).map_err(input)?;
+    Ok(true)
 }
 
 /// Gives a directory the owner, mode, attributes and times of another.
-fn take_over(from: &OwnedFd, to: &File) -> io::Result<()> {
+///
+/// # Errors
+/// When the one cannot be read or the other not be changed.
+pub fn take_over(from: &Path, to: &Path) -> Result<(), Error> {
+    let failed = |source| Error::Archive(ArchiveError::Input(source));
+    let from = OwnedFd::from(File::open(from).map_err(failed)?);
+    copy_attributes(&from, &File::open(to).map_err(failed)?).map_err(failed)
+}
+
+fn copy_attributes(from: &OwnedFd, to: &File) -> io::Result<()> {
     let stat = rustix::fs::fstat(from)?;
     let (user, group) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
     rustix::fs::fchown(to, Some(user), Some(group))?;

@@ -40,7 +40,7 @@ mod zstd_reader;
 pub use changes::{Change, ChangeKind, changes};
 pub use commit::CommitRequest;
 pub use compression::{Compression, Peeked, decoder, decompress, peek};
-pub use copy_up::copy_up;
+pub use copy_up::{copy_up, take_over};
 pub use error::{Error, Inconsistency, RemovalConflict};
 pub use export::{export, merged_size, tree_size};
 pub use history::HistoryStep;

@@ -4,7 +4,9 @@ mod support;
 
 use std::path::PathBuf;
 
-use berth_images::paths::{self, BindView, FileKind, PathError, Placement, Purpose, View, ViewRequest};
+use berth_images::paths::{
+    self, BindView, FileKind, PathError, Placement, Purpose, View, ViewRequest, ViewSource,
+};
 use berth_images::{ArchiveError, ImportOptions, Overwrite, Store};
 use model::ErrorKind;
 use support::{Archive, Scratch};
@@ -47,7 +49,7 @@ fn fixture() -> Fixture {
     let (volume, read_only) = (directory("volume"), directory("ro"));
     std::fs::write(volume.join("v"), "volume").expect("written");
     let bind = |source: &PathBuf, target: &str, read_only| BindView {
-        source: source.clone(),
+        source: ViewSource::Path(source.clone()),
         target: target.into(),
         read_only,
     };

@@ -3,14 +3,16 @@
 //! The engine resolves everything that needs its state (images, volumes, other containers,
 //! addresses) and writes this as JSON for the shim; the runtime needs nothing else.
 
+mod mount;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{CgroupParent, ContainerId, CpuSet, LogDriver, Signal};
+pub use mount::*;
 
 /// One container, ready to be made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -118,78 +120,6 @@ pub struct ProcessReference {
     pub pid: u32,
     /// Field 22 of /proc/pid/stat: clock ticks after boot at which it started.
     pub start_time: u64,
-}
-
-/// One mount beneath the container's root.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mount {
-    /// What is mounted.
-    pub source: MountSource,
-    /// An absolute path in the container; made when missing (a file for a file).
-    pub destination: PathBuf,
-    /// Read-only.
-    pub read_only: bool,
-    /// How mounts beneath travel between host and container.
-    pub propagation: Propagation,
-}
-
-/// What is mounted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MountSource {
-    /// A directory or file of the host, with what is mounted beneath it.
-    Bind(PathBuf),
-    /// A new tmpfs with mount options as tmpfs(5), `size=64m,mode=1777,noexec`.
-    Tmpfs(String),
-}
-
-/// How mounts beneath a bind travel between host and container, mount_namespaces(7).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "the kernel's own terms")]
-pub enum Propagation {
-    Private,
-    #[default]
-    RecursivePrivate,
-    Slave,
-    RecursiveSlave,
-    Shared,
-    RecursiveShared,
-}
-
-impl Propagation {
-    /// The mode's word.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Private => "private",
-            Self::RecursivePrivate => "rprivate",
-            Self::Slave => "slave",
-            Self::RecursiveSlave => "rslave",
-            Self::Shared => "shared",
-            Self::RecursiveShared => "rshared",
-        }
-    }
-}
-
-/// A word names no propagation.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("invalid propagation mode: {0}")]
-pub struct UnknownPropagation(pub String);
-
-impl FromStr for Propagation {
-    type Err = UnknownPropagation;
-    fn from_str(text: &str) -> Result<Self, UnknownPropagation> {
-        let all = [
-            Self::Private,
-            Self::RecursivePrivate,
-            Self::Slave,
-            Self::RecursiveSlave,
-            Self::Shared,
-            Self::RecursiveShared,
-        ];
-        all.into_iter().find(|known| known.word() == text).ok_or_else(|| UnknownPropagation(text.to_owned()))
-    }
 }
 
 /// A device node made in the container.

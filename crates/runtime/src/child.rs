@@ -37,6 +37,8 @@ pub(crate) struct Birth<'a> {
     pub(crate) layout: &'a CgroupLayout,
     /// Nodes of the host's devices.
     pub(crate) devices: &'a [host_devices::Node],
+    /// The mount namespaces that hold volumes that are mounts.
+    pub(crate) held_mounts: &'a [OwnedFd],
     /// The line to the parent.
     pub(crate) channel: &'a Channel,
 }
@@ -95,11 +97,12 @@ impl Birth<'_> {
 
     fn build_tree(&self) -> Result<Tree, StartError> {
         let spec = self.spec;
-        let sources = Sources::open(spec)?;
+        let sources = Sources::open(spec, self.held_mounts)?;
         let host_null = is_overridden(spec, "/dev").then(host_null).transpose()?;
         let file_systems = KernelFileSystems::make(spec, self.joined)?;
         let devices = if host_null.is_some() { None } else { Some(Devices::make()?) };
         base::make_private()?;
+        let sources = sources.narrow(spec, base::place(&spec.root))?;
         let mount = base::mount(&spec.root)?;
         let cgroups = self.open_cgroups()?;
         let root = base::enter(&spec.root, mount)?;

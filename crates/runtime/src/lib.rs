@@ -22,7 +22,7 @@ mod tiny_init;
 
 pub use cgroup::Cgroup;
 pub use cgroup::memory_notice::OutOfMemoryNotice;
-pub use container::{Created, Exec, ExecRequest, Running, create};
+pub use container::{Created, Exec, ExecRequest, Given, Running, create};
 pub use error::{CgroupError, FailureKind, StartError};
 pub use host::Host;
 pub use process::{Process, ProcessExit, Stdio};

@@ -18,17 +18,28 @@ use crate::records;
 use crate::supervisor::{Birth, Supervisor};
 use crate::token::Token;
 
-/// Becomes a background process, opens the way for daemons, reads the specification.
+/// Becomes a background process, opens the way for daemons, reads the specification. The first argument is the run
+/// directory; the second, where there is one, is the number of mount namespaces given behind the control socket.
 pub(crate) fn begin() -> Result<Supervisor, ShimError> {
     let directory = std::env::args_os().nth(1).map(PathBuf::from).ok_or(ShimError::Usage)?;
     let directory = RunDirectory::at(directory);
-    let control = background::detach(CONTROL_DESCRIPTOR).map_err(ShimError::Background)?;
+    let held = std::env::args().nth(2).map_or(Ok(0), |count| count.parse()).map_err(|_| ShimError::Usage)?;
+    let mut given = background::detach(CONTROL_DESCRIPTOR, 1 + held).map_err(ShimError::Background)?;
+    let control = given.remove(0);
     let protection = Protection::begin();
     let processes = ShimProcesses { shim: records::own_reference(), init: None, cgroups: Vec::new() };
     records::write_processes(&directory, &processes)?;
     let (shared, children) = listen(control, &directory)?;
     let spec = read_spec(&directory)?;
-    Ok(Supervisor::new(Birth { directory, spec, processes, protection, shared, children }))
+    Ok(Supervisor::new(Birth {
+        directory,
+        spec,
+        held_mounts: given,
+        processes,
+        protection,
+        shared,
+        children,
+    }))
 }
 
 fn listen(control: OwnedFd, directory: &RunDirectory) -> Result<(EventLoop, ChildSignal), ShimError> {

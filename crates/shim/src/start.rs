@@ -3,7 +3,7 @@
 use std::io;
 
 use model::{Exit, InterfaceConfig, Timestamp};
-use runtime::{Cgroup, Created, Host, Running, StartError};
+use runtime::{Cgroup, Created, Given, Host, Running, StartError};
 use shim_protocol::{Failure, FailureKind, Notice};
 use sys::epoll::Interest;
 
@@ -33,8 +33,9 @@ impl Supervisor {
         // Known before they are made: a daemon removes them if this shim is killed at any moment from here.
         self.processes.cgroups = cgroup.directories().to_vec();
         self.write_processes()?;
+        let given = Given { stdio: theirs, held_mounts: &self.held_mounts };
         let created =
-            runtime::create(&host, &self.spec, cgroup, theirs).map_err(|error| start_failure(&error))?;
+            runtime::create(&host, &self.spec, cgroup, given).map_err(|error| start_failure(&error))?;
         self.watch_memory(&created);
         self.processes.init = Some(created.init());
         self.write_processes()?;

@@ -8,6 +8,7 @@
 //! Over, the shim ends when the daemon releases it or is gone, and clients have taken what waits.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::OwnedFd;
 
 use model::{ContainerSpec, Timestamp};
 use runtime::{Created, OutOfMemoryNotice, Running};
@@ -42,6 +43,7 @@ pub(crate) enum Phase {
 pub(crate) struct Birth {
     pub(crate) directory: RunDirectory,
     pub(crate) spec: ContainerSpec,
+    pub(crate) held_mounts: Vec<OwnedFd>,
     pub(crate) processes: ShimProcesses,
     pub(crate) protection: Protection,
     pub(crate) shared: EventLoop,
@@ -52,6 +54,9 @@ pub(crate) struct Birth {
 pub(crate) struct Supervisor {
     pub(crate) directory: RunDirectory,
     pub(crate) spec: ContainerSpec,
+    /// The mount namespaces of volumes that are mounts. They stay open here, under their numbers, so that later
+    /// daemons find them as long as a container uses the volume.
+    pub(crate) held_mounts: Vec<OwnedFd>,
     pub(crate) processes: ShimProcesses,
     pub(crate) protection: Protection,
     children: ChildSignal,
@@ -72,7 +77,7 @@ pub(crate) struct Supervisor {
 
 impl Supervisor {
     pub(crate) fn new(birth: Birth) -> Self {
-        let Birth { directory, spec, processes, protection, mut shared, children } = birth;
+        let Birth { directory, spec, held_mounts, processes, protection, mut shared, children } = birth;
         let options =
             SessionOptions { owner: INIT, terminal: spec.process.terminal, input_once: spec.stdin_once };
         let init = Session::new(options, Ends::default(), false, Log::nothing(), &mut shared);
@@ -81,6 +86,7 @@ impl Supervisor {
         Self {
             directory,
             spec,
+            held_mounts,
             processes,
             protection,
             children,

@@ -6,17 +6,17 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use rustix::fs::{Mode, OFlags};
 
-/// Leaves the parent's session, points the first three descriptors at /dev/null, takes the descriptor
-/// `given` and closes all others, ignores SIGHUP, SIGPIPE and SIGTERM (who ends the service that started
+/// Leaves the parent's session, points the first three descriptors at /dev/null, takes `count` descriptors
+/// from number `first` on and closes all others, ignores SIGHUP, SIGPIPE and SIGTERM (who ends the service that started
 /// it means the service), and adopts the orphans of its descendants. To be called once, at the start of
 /// `main`.
 ///
 /// # Errors
 /// Those of the calls; a process that leads its session already is no error.
-pub fn detach(given: RawFd) -> io::Result<OwnedFd> {
+pub fn detach(first: RawFd, count: usize) -> io::Result<Vec<OwnedFd>> {
     // A group leader cannot make a session; then it is one that nobody else is in.
     let _ = rustix::process::setsid();
-    let given = take(given)?;
+    let given = take(first, count)?;
     null_stdio()?;
     ignore(libc::SIGHUP)?;
     ignore(libc::SIGTERM)?;
@@ -25,17 +25,20 @@ pub fn detach(given: RawFd) -> io::Result<OwnedFd> {
     Ok(given)
 }
 
-/// Takes a descriptor that came over execve and closes all but it and the first three.
-fn take(given: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: F_SETFD takes a flag and fails on a descriptor that is not open.
-    check(unsafe { libc::fcntl(given, libc::F_SETFD, libc::FD_CLOEXEC) })?;
-    let number = u32::try_from(given).map_err(io::Error::other)?;
+/// Takes descriptors that came over execve and closes all but them and the first three.
+fn take(first: RawFd, count: usize) -> io::Result<Vec<OwnedFd>> {
+    let behind = first + RawFd::try_from(count).map_err(io::Error::other)?;
+    for given in first..behind {
+        // SAFETY: F_SETFD takes a flag and fails on a descriptor that is not open.
+        check(unsafe { libc::fcntl(given, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    }
+    let number = u32::try_from(first).map_err(io::Error::other)?;
     if number > 3 {
         close_range(3, number - 1)?;
     }
-    close_range(number + 1, u32::MAX)?;
-    // SAFETY: it is open, and nothing in the process owns it: the caller is at the start of main.
-    Ok(unsafe { OwnedFd::from_raw_fd(given) })
+    close_range(u32::try_from(behind).map_err(io::Error::other)?, u32::MAX)?;
+    // SAFETY: they are open, and nothing in the process owns them: the caller is at the start of main.
+    Ok((first..behind).map(|given| unsafe { OwnedFd::from_raw_fd(given) }).collect())
 }
 
 fn close_range(first: u32, last: u32) -> io::Result<()> {

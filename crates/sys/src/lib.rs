@@ -9,6 +9,8 @@ pub mod clone;
 pub mod device_program;
 pub mod epoll;
 pub mod execute;
+pub mod filesystem;
+pub mod held_mount;
 pub mod inet;
 pub mod init_signals;
 pub mod local_time;

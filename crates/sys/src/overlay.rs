@@ -26,6 +26,25 @@ pub fn mount(lower: &[PathBuf], upper: &Path, work: &Path) -> io::Result<OwnedFd
     }
 }
 
+/// Mounts layers alone, topmost first, so that nothing can be written; attached nowhere.
+///
+/// # Errors
+/// Those of open_tree(2), fsconfig(2) and fsmount(2); several layers need Linux 6.5.
+pub fn mount_read_only(layers: &[PathBuf]) -> io::Result<OwnedFd> {
+    if let [layer] = layers {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        return Ok(rustix::mount::open_tree(CWD, layer, flags)?);
+    }
+    let context = rustix::mount::fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for layer in layers {
+        rustix::mount::fsconfig_set_string(&context, "lowerdir+", magic_path(&open_layer(layer)?))?;
+    }
+    rustix::mount::fsconfig_set_string(&context, "source", "overlay")?;
+    rustix::mount::fsconfig_create(&context)?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_RELATIME | MountAttrFlags::MOUNT_ATTR_RDONLY;
+    Ok(rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
+}
+
 /// The kernel shows the strings that it was given in the table of mounts, which whoever lives in the root can read:
 /// layers are named by descriptors, so that it does not show the host's paths. (FSCONFIG_SET_FD, where there is
 /// one, would make it show them.)

@@ -1,4 +1,4 @@
-//! Starts a program with one descriptor given to it, from a memory file that nobody can write to.
+//! Starts a program with descriptors given to it, from a memory file that nobody can write to.
 
 use std::ffi::{CString, OsStr};
 use std::fs::File;
@@ -35,12 +35,12 @@ impl SealedProgram {
     }
 
     /// Starts the program with `arguments` (the first is its own name), an empty environment,
-    /// and `given` as descriptor number `number`; other descriptors it gets are those not marked
+    /// and `given` as descriptors from number `first` on; other descriptors it gets are those not marked
     /// close-on-exec. Returns its process number; the caller must reap it.
     ///
     /// # Errors
     /// When the kernel refuses to start it.
-    pub fn spawn(&self, arguments: &[&OsStr], given: BorrowedFd<'_>, number: i32) -> io::Result<u32> {
+    pub fn spawn(&self, arguments: &[&OsStr], given: &[BorrowedFd<'_>], first: i32) -> io::Result<u32> {
         let path = CString::new(format!("/proc/self/fd/{}", self.0.as_fd().as_raw_fd()))?;
         let arguments: Vec<CString> =
             arguments.iter().map(|argument| CString::new(argument.as_bytes())).collect::<Result<_, _>>()?;
@@ -48,7 +48,13 @@ impl SealedProgram {
             arguments.iter().map(|argument| argument.as_ptr().cast_mut()).collect();
         pointers.push(std::ptr::null_mut());
         let environment = [std::ptr::null_mut()];
-        let actions = FileActions::duplicate(given, number)?;
+        let behind = first + i32::try_from(given.len()).map_err(io::Error::other)?;
+        // Out of each other's way: what is put at one number must not be needed from there afterwards.
+        let given: Vec<OwnedFd> = given
+            .iter()
+            .map(|given| rustix::io::fcntl_dupfd_cloexec(given, behind))
+            .collect::<Result<_, _>>()?;
+        let actions = FileActions::duplicate(&given, first)?;
         let mut pid = 0;
         // SAFETY: path, the arguments' strings and the null-ended arrays outlive the call; the file
         // actions are initialised; null attributes mean the defaults.
@@ -73,16 +79,18 @@ impl SealedProgram {
 struct FileActions(libc::posix_spawn_file_actions_t);
 
 impl FileActions {
-    fn duplicate(given: BorrowedFd<'_>, number: i32) -> io::Result<Self> {
+    fn duplicate(given: &[OwnedFd], first: i32) -> io::Result<Self> {
         let mut actions = std::mem::MaybeUninit::uninit();
         // SAFETY: the pointer is valid for a write; the call initialises it.
         check(unsafe { libc::posix_spawn_file_actions_init(actions.as_mut_ptr()) })?;
         // SAFETY: the call above succeeded.
         let mut actions = Self(unsafe { actions.assume_init() });
-        // SAFETY: the actions are initialised and the descriptor is open.
-        check(unsafe {
-            libc::posix_spawn_file_actions_adddup2(&raw mut actions.0, given.as_raw_fd(), number)
-        })?;
+        for (number, given) in (first..).zip(given) {
+            // SAFETY: the actions are initialised and the descriptor is open.
+            check(unsafe {
+                libc::posix_spawn_file_actions_adddup2(&raw mut actions.0, given.as_raw_fd(), number)
+            })?;
+        }
         Ok(actions)
     }
 }

@@ -2,6 +2,7 @@
 //! when the daemon dies.
 
 mod lasting;
+mod mounted;
 mod pruning;
 mod requests;
 

@@ -231,7 +231,7 @@ impl<'de> Deserialize<'de> for LxcConf {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct MountSpec {
-    /// `bind`, `volume` or `tmpfs`.
+    /// `bind`, `volume`, `tmpfs` or `image`.
     #[serde(rename = "Type", deserialize_with = "null_default")]
     pub(crate) kind: String,
     #[serde(deserialize_with = "null_default")]
@@ -248,4 +248,6 @@ pub(crate) struct MountSpec {
     pub(crate) volume_options: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tmpfs_options: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) image_options: Option<serde_json::Value>,
 }

@@ -73,7 +73,9 @@ pub(crate) fn from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerSet
     if is_empty {
         return Err(ApiError::invalid("Config cannot be empty in order to create a container"));
     }
+    mounts::check(version, host.mounts.as_deref().unwrap_or_default())?;
     let mut settings = read::settings(config, host)?;
+    settings.host.writable_submounts = !version.read_only_binds_are_recursive();
     if !version.config_has_a_mac_address() {
         settings.mac_address = Spelled::default();
     }

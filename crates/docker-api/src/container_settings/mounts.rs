@@ -1,9 +1,15 @@
 //! `HostConfig.Mounts`: mounts by their parts, each kind with options of its own.
 
-use model::{MountKind, MountRequest, Propagation, SettingError, check_volume_name, clean};
-use serde_json::{Value, json};
+mod strict;
+
+use std::collections::BTreeMap;
+
+use model::{MountKind, MountRequest, Propagation, Submounts, check_volume_name, clean};
+use serde_json::{Map, Value};
 
 use super::host_config::MountSpec;
+pub(super) use strict::check;
+
 use crate::ApiError;
 
 /// Reads one mount.
@@ -12,7 +18,8 @@ use crate::ApiError;
 /// An unknown kind, options that are not supported, names and places that cannot be.
 pub(super) fn read(spec: MountSpec) -> Result<MountRequest, ApiError> {
     let kind = match spec.kind.as_str() {
-        "tmpfs" => tmpfs(&spec),
+        "tmpfs" => tmpfs(&spec)?,
+        "image" => image(&spec)?,
         kind @ ("bind" | "volume") => {
             if !spec.target.starts_with('/') || clean(&spec.target) == std::path::Path::new("/") {
                 return Err(bad_mount(&format!("the target '{}' is not usable", spec.target)));
@@ -40,35 +47,73 @@ fn usual(request: &MountRequest) -> MountSpec {
     let spec =
         MountSpec { target: request.target.clone(), read_only: request.read_only, ..MountSpec::default() };
     match &request.kind {
-        MountKind::Bind { source, propagation, make_source } => {
-            let mut options = serde_json::Map::new();
+        MountKind::Bind { source, propagation, make_source, submounts, writable_submounts } => {
+            let mut options = Map::new();
             if let Some(propagation) = propagation {
                 options.insert("Propagation".to_owned(), propagation.word().into());
             }
-            if *make_source {
-                options.insert("CreateMountpoint".to_owned(), true.into());
+            put(&mut options, "NonRecursive", *submounts == Submounts::Excluded);
+            put(&mut options, "CreateMountpoint", *make_source);
+            put(&mut options, "ReadOnlyNonRecursive", *writable_submounts);
+            MountSpec {
+                kind: "bind".to_owned(),
+                source: source.clone(),
+                bind_options: object(options),
+                ..spec
             }
-            let bind_options = (!options.is_empty()).then_some(Value::Object(options));
-            MountSpec { kind: "bind".to_owned(), source: source.clone(), bind_options, ..spec }
         }
-        MountKind::Volume { name, no_copy } => MountSpec {
-            kind: "volume".to_owned(),
-            source: name.clone().unwrap_or_default(),
-            volume_options: no_copy.then(|| json!({ "NoCopy": true })),
-            ..spec
-        },
-        MountKind::Tmpfs { size, mode } => {
-            let mut options = serde_json::Map::new();
+        MountKind::Volume { name, no_copy, labels, driver, options, subpath } => {
+            let mut driver_config = Map::new();
+            put(&mut driver_config, "Name", driver.as_str());
+            put(&mut driver_config, "Options", texts(options));
+            let mut volume = Map::new();
+            put(&mut volume, "NoCopy", *no_copy);
+            put(&mut volume, "Labels", texts(labels));
+            put(&mut volume, "DriverConfig", Value::Object(driver_config));
+            put(&mut volume, "Subpath", subpath.as_str());
+            MountSpec {
+                kind: "volume".to_owned(),
+                source: name.clone().unwrap_or_default(),
+                volume_options: object(volume),
+                ..spec
+            }
+        }
+        MountKind::Tmpfs { size, mode, executable } => {
+            let mut options = Map::new();
             if let Some(size) = size {
                 options.insert("SizeBytes".to_owned(), (*size).into());
             }
             if let Some(mode) = mode {
                 options.insert("Mode".to_owned(), (*mode).into());
             }
-            let tmpfs_options = (!options.is_empty()).then_some(Value::Object(options));
-            MountSpec { kind: "tmpfs".to_owned(), tmpfs_options, ..spec }
+            if *executable {
+                options.insert("Options".to_owned(), serde_json::json!([["exec"]]));
+            }
+            MountSpec { kind: "tmpfs".to_owned(), tmpfs_options: object(options), ..spec }
+        }
+        MountKind::Image { image, subpath } => {
+            let mut options = Map::new();
+            put(&mut options, "Subpath", subpath.as_str());
+            let image_options = object(options);
+            MountSpec { kind: "image".to_owned(), source: image.clone(), image_options, ..spec }
         }
     }
+}
+
+/// Sets a field unless its value says nothing.
+fn put(fields: &mut Map<String, Value>, name: &str, value: impl Into<Value>) {
+    let value = value.into();
+    if !is_unset(&value) {
+        fields.insert(name.to_owned(), value);
+    }
+}
+
+fn object(fields: Map<String, Value>) -> Option<Value> {
+    (!fields.is_empty()).then_some(Value::Object(fields))
+}
+
+fn texts(map: &BTreeMap<String, String>) -> Value {
+    map.iter().map(|(key, value)| (key.clone(), Value::from(value.clone()))).collect::<Map<_, _>>().into()
 }
 
 fn bad_mount(cause: &str) -> ApiError {
@@ -76,35 +121,93 @@ fn bad_mount(cause: &str) -> ApiError {
 }
 
 fn bind(spec: &MountSpec) -> Result<MountKind, ApiError> {
-    let options = Options::of(spec.bind_options.as_ref(), &["Propagation", "CreateMountpoint"])?;
-    let word = options.text("Propagation");
-    let propagation: Option<Propagation> = match word {
+    let known =
+        ["Propagation", "NonRecursive", "CreateMountpoint", "ReadOnlyNonRecursive", "ReadOnlyForceRecursive"];
+    let options = Options::of(spec.bind_options.as_ref(), &known)?;
+    let propagation: Option<Propagation> = match options.text("Propagation") {
         "" => None,
-        word => Some(word.parse().map_err(|_| {
-            let mode = if spec.read_only { format!("ro,{word}") } else { word.to_owned() };
-            ApiError::invalid(SettingError::MountMode(mode).to_string())
-        })?),
+        word => Some(word.parse().map_err(|error: model::UnknownPropagation| bad_mount(&error.to_string()))?),
     };
+    let writable_submounts = options.is_true("ReadOnlyNonRecursive");
+    let forced = options.is_true("ReadOnlyForceRecursive");
+    for (name, is_asked) in [("ReadOnlyNonRecursive", writable_submounts), ("ReadOnlyForceRecursive", forced)]
+    {
+        if is_asked && !spec.read_only {
+            return Err(bad_mount(&format!("BindOptions.{name} needs ReadOnly")));
+        }
+    }
+    if writable_submounts && forced {
+        return Err(bad_mount("ReadOnlyNonRecursive and ReadOnlyForceRecursive contradict each other"));
+    }
+    if forced && !matches!(propagation, None | Some(Propagation::RecursivePrivate)) {
+        return Err(bad_mount("ReadOnlyForceRecursive needs the propagation rprivate"));
+    }
+    let submounts = if options.is_true("NonRecursive") { Submounts::Excluded } else { Submounts::Included };
     let make_source = options.is_true("CreateMountpoint");
-    Ok(MountKind::Bind { source: spec.source.clone(), propagation, make_source })
+    Ok(MountKind::Bind {
+        source: spec.source.clone(),
+        propagation,
+        make_source,
+        submounts,
+        writable_submounts,
+    })
 }
 
 fn volume(spec: &MountSpec) -> Result<MountKind, ApiError> {
-    let options = Options::of(spec.volume_options.as_ref(), &["NoCopy", "Labels", "DriverConfig"])?;
-    let driver = Options::of(options.value("DriverConfig"), &["Name"])?;
-    if !matches!(driver.text("Name"), "" | "local") {
-        let name = driver.text("Name");
-        return Err(ApiError::not_found(format!("Error looking up volume plugin {name}: Plugin not found")));
-    }
+    let options =
+        Options::of(spec.volume_options.as_ref(), &["NoCopy", "Labels", "DriverConfig", "Subpath"])?;
+    let driver = Options::of(options.value("DriverConfig"), &["Name", "Options"])?;
     let name = Some(spec.source.as_str()).filter(|name| !name.is_empty());
     let name =
         name.map(check_volume_name).transpose().map_err(|error| ApiError::invalid(error.to_string()))?;
-    Ok(MountKind::Volume { name: name.map(str::to_owned), no_copy: options.is_true("NoCopy") })
+    Ok(MountKind::Volume {
+        name: name.map(str::to_owned),
+        no_copy: options.is_true("NoCopy"),
+        labels: options.texts("Labels")?,
+        driver: driver.text("Name").to_owned(),
+        options: driver.texts("Options")?,
+        subpath: subpath(options.text("Subpath"))?,
+    })
 }
 
-fn tmpfs(spec: &MountSpec) -> MountKind {
+/// A path within a volume or image.
+fn subpath(text: &str) -> Result<String, ApiError> {
+    let leads_out =
+        std::path::Path::new(text).components().any(|part| part == std::path::Component::ParentDir);
+    if text.starts_with('/') || leads_out {
+        return Err(bad_mount(&format!("the subpath {text:?} is no relative path within the volume")));
+    }
+    Ok(text.to_owned())
+}
+
+fn image(spec: &MountSpec) -> Result<MountKind, ApiError> {
+    let options = Options::of(spec.image_options.as_ref(), &["Subpath"])?;
+    Ok(MountKind::Image { image: spec.source.clone(), subpath: subpath(options.text("Subpath"))? })
+}
+
+fn tmpfs(spec: &MountSpec) -> Result<MountKind, ApiError> {
     let option = |name: &str| spec.tmpfs_options.as_ref()?.get(name)?.as_u64().filter(|value| *value != 0);
-    MountKind::Tmpfs { size: option("SizeBytes"), mode: option("Mode") }
+    let words = spec.tmpfs_options.as_ref().and_then(|options| options.get("Options"));
+    let mut executable = false;
+    for words in words.and_then(Value::as_array).into_iter().flatten() {
+        executable = match words.as_array().map(Vec::as_slice) {
+            Some([word]) if word == "exec" => true,
+            Some([word]) if word == "noexec" => false,
+            _ => return Err(bad_mount(&format!("invalid option: {words}"))),
+        };
+    }
+    Ok(MountKind::Tmpfs { size: option("SizeBytes"), mode: option("Mode"), executable })
+}
+
+/// Whether a value says nothing.
+fn is_unset(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Bool(true) | Value::Number(_) => false,
+    }
 }
 
 /// An object of options; those that are set are among the known ones.
@@ -112,13 +215,6 @@ struct Options<'v>(Option<&'v Value>);
 
 impl<'v> Options<'v> {
     fn of(options: Option<&'v Value>, known: &[&str]) -> Result<Self, ApiError> {
-        let is_unset = |value: &Value| match value {
-            Value::Null | Value::Bool(false) => true,
-            Value::String(text) => text.is_empty(),
-            Value::Object(fields) => fields.is_empty(),
-            Value::Array(items) => items.is_empty(),
-            Value::Bool(true) | Value::Number(_) => false,
-        };
         let fields = options.and_then(Value::as_object).into_iter().flatten();
         for (name, value) in fields {
             if !known.contains(&name.as_str()) && !is_unset(value) {
@@ -134,6 +230,16 @@ impl<'v> Options<'v> {
 
     fn text(&self, name: &str) -> &'v str {
         self.value(name).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// A map of texts.
+    fn texts(&self, name: &str) -> Result<BTreeMap<String, String>, ApiError> {
+        let fields = self.value(name).and_then(Value::as_object).into_iter().flatten();
+        let text = |(key, value): (&String, &Value)| match value.as_str() {
+            Some(text) => Ok((key.clone(), text.to_owned())),
+            None => Err(bad_mount(&format!("{name}.{key} is no string"))),
+        };
+        fields.map(text).collect()
     }
 
     fn is_true(&self, name: &str) -> bool {

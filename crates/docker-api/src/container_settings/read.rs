@@ -71,6 +71,8 @@ pub(super) fn host(host: HostConfig) -> Result<HostSettings, ApiError> {
         links: list(host.links)?,
         binds: list(host.binds)?,
         mounts: host.mounts.map(|all| all.into_iter().map(mounts::read).collect()).transpose()?,
+        // What beneath it is read-only too is the version's business.
+        writable_submounts: false,
         volumes_from: list(host.volumes_from)?,
         volume_driver: host.volume_driver.into(),
         tmpfs: host.tmpfs,

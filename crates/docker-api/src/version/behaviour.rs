@@ -3,6 +3,11 @@
 
 use super::ApiVersion;
 
+/// The version that brought parts of volumes, for words that name it.
+pub(crate) const VOLUME_SUBPATHS_SINCE: &str = "1.45";
+/// The version that brought mounts of images.
+pub(crate) const IMAGE_MOUNTS_SINCE: &str = "1.48";
+
 impl ApiVersion {
     /// Whether the streams of an attached container without a terminal come in frames: specification of 1.6,
     /// "What's new". Before, both outputs come as one stream.
@@ -53,6 +58,37 @@ impl ApiVersion {
     /// Whether events of networks and volumes are listed: "v1.22 API changes".
     pub(crate) const fn events_have_networks_and_volumes(self) -> bool {
         self.is_at_least(22)
+    }
+
+    /// Whether `HostConfig` has `Mounts`: "v1.25 API changes". Before, they are taken as they come.
+    pub(crate) const fn create_has_typed_mounts(self) -> bool {
+        self.is_at_least(25)
+    }
+
+    /// Whether a mount with options of another type is refused: "v1.42 API changes".
+    pub(crate) const fn mount_options_fit_their_type(self) -> bool {
+        self.is_at_least(42)
+    }
+
+    /// Whether what is mounted beneath a read-only bind is read-only too: "v1.44 API changes".
+    pub(crate) const fn read_only_binds_are_recursive(self) -> bool {
+        self.is_at_least(44)
+    }
+
+    /// Whether a part of a volume can be mounted: "v1.45 API changes".
+    pub(crate) const fn volumes_have_subpaths(self) -> bool {
+        self.is_at_least(45)
+    }
+
+    /// Whether an image can be mounted: "v1.48 API changes".
+    pub(crate) const fn images_can_be_mounted(self) -> bool {
+        self.is_at_least(48)
+    }
+
+    /// Whether mounts are shown by type, memory and images among them: specification of 1.25. Before, their mode says
+    /// all.
+    pub(crate) const fn mounts_have_types(self) -> bool {
+        self.is_at_least(25)
     }
 
     /// Whether the removal of a volume has `force`: "v1.25 API changes". Before, it was no parameter.

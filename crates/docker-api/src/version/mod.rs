@@ -12,6 +12,7 @@ mod behaviour;
 mod field;
 mod number;
 
+pub(crate) use behaviour::{IMAGE_MOUNTS_SINCE, VOLUME_SUBPATHS_SINCE};
 pub(crate) use field::{Ranged, Since, Until};
 pub use number::ApiVersion;
 

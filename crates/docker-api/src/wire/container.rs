@@ -8,6 +8,7 @@ use model::{LogSource, MountPoint, Timestamp};
 use serde::Serialize;
 
 use super::endpoint::network_mode;
+use super::mount::{WireMountPoint, mounts};
 use super::network::NetworkSettings;
 use crate::container_settings::{Config, HostConfig, WireSettings, to_wire};
 use crate::version::{ApiVersion, Ranged, Since, Until};
@@ -108,34 +109,6 @@ impl<'a> WireState<'a> {
     }
 }
 
-/// One entry of `Mounts`.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct WireMountPoint<'a> {
-    #[serde(skip_serializing_if = "str::is_empty")]
-    name: &'a str,
-    source: &'a str,
-    destination: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    driver: &'a str,
-    mode: String,
-    #[serde(rename = "RW")]
-    rw: bool,
-}
-
-impl<'a> WireMountPoint<'a> {
-    fn new(mount: &'a MountPoint) -> Self {
-        Self {
-            name: &mount.name,
-            source: &mount.source,
-            destination: &mount.destination,
-            driver: &mount.driver,
-            mode: mount.mode.to_string(),
-            rw: mount.writable,
-        }
-    }
-}
-
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct GraphDriver {
@@ -202,7 +175,7 @@ impl<'a> ContainerInspection<'a> {
                 ..host
             },
             graph_driver: graph_driver(engine, record, &directory),
-            mounts: Ranged::at(version, || record.mounts.iter().map(WireMountPoint::new).collect()),
+            mounts: Ranged::at(version, || mounts(record, version)),
             volumes: Ranged::at(version, || volumes(record, |mount| mount.source.as_str())),
             volumes_rw: Ranged::at(version, || volumes(record, |mount| mount.writable)),
             config: WireConfig {

@@ -5,6 +5,7 @@ mod endpoint;
 mod event;
 mod exec;
 mod moment;
+mod mount;
 mod network;
 mod network_resource;
 mod stats;

@@ -7,6 +7,7 @@ use model::Timestamp;
 use serde::Serialize;
 
 use super::endpoint::{Shown, WireEndpoint, endpoints, network_mode};
+use super::mount::{WireMountPoint, mounts};
 use super::status_text;
 use crate::version::{ApiVersion, Ranged, Since};
 
@@ -29,6 +30,8 @@ pub(crate) struct ContainerSummary<'a> {
     host_config: NetworkModeOnly,
     #[serde(skip_serializing_if = "Ranged::is_absent")]
     network_settings: Since<22, Networks<'a>>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    mounts: Since<23, Vec<WireMountPoint<'a>>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -89,6 +92,7 @@ impl<'a> ContainerSummary<'a> {
             network_settings: Ranged::at(version, || Networks {
                 networks: endpoints(record, Shown::Listed, version),
             }),
+            mounts: Ranged::at(version, || mounts(record, version)),
         }
     }
 }

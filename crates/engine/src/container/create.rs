@@ -202,10 +202,10 @@ impl Creator {
         }
         changed.settings.host = host;
         let put = |from: &Record| {
-            let Record { settings, links, mounts, endpoints, .. } = from.clone();
+            let Record { settings, links, mounts, image_mounts, endpoints, .. } = from.clone();
             move |record: &mut Record| {
-                (record.settings, record.links) = (settings, links);
-                (record.mounts, record.endpoints) = (mounts, endpoints);
+                (record.settings, record.links, record.endpoints) = (settings, links, endpoints);
+                (record.mounts, record.image_mounts) = (mounts, image_mounts);
             }
         };
         let save = |changed: &Record, mut rows: Vec<Row>| {

@@ -1,12 +1,12 @@
 //! From a container's record to the specification that its shim runs.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use model::{
     CgroupNamespaceMode, CgroupParent, ContainerSettings, ContainerSpec, DeviceRule, HostSettings, IpcMode,
-    Mount, MountSource, Namespace, Namespaces, NetworkMode, PidMode, ProcessSpec, Propagation,
-    RootFilesystem, SeccompPolicy, UtsMode,
+    Mount, MountAccess, MountPoint, MountSource, Namespace, Namespaces, NetworkMode, PidMode, ProcessSpec,
+    Propagation, RootFilesystem, SeccompPolicy, Submounts, UtsMode,
 };
 
 use crate::container::security::SecurityOptions;
@@ -28,6 +28,10 @@ const OWN_NETWORK: [(&str, &str); 2] =
 pub(crate) struct StartInputs {
     /// The image's layers, topmost first.
     pub(crate) lower: Vec<PathBuf>,
+    /// The volumes that are mounts, in the order in which the shim gets their namespaces.
+    pub(crate) held_volumes: Vec<String>,
+    /// The images that are mounted.
+    pub(crate) images: Vec<Mount>,
     /// The container's own directory.
     pub(crate) directory: PathBuf,
     /// Joined or new namespaces.
@@ -180,26 +184,41 @@ pub(crate) fn put_variable(variables: &mut Vec<String>, variable: &str) {
 }
 
 fn all_mounts(record: &Record, around: &StartInputs) -> Result<Vec<Mount>, Error> {
-    let bind = |source: &Path, destination: &str, read_only, propagation| Mount {
-        source: MountSource::Bind(source.to_owned()),
+    let read_only_root = record.settings.host.read_only_root;
+    let name_files = around.name_files.iter().map(|(file, destination)| Mount {
+        source: MountSource::Bind(file.clone()),
         destination: mounts::clean(destination),
-        read_only,
-        propagation,
-    };
-    let mut all: Vec<Mount> = around
-        .name_files
-        .iter()
-        .map(|(file, destination)| {
-            bind(file, destination, record.settings.host.read_only_root, Propagation::RecursivePrivate)
-        })
-        .collect();
-    for mount in &record.mounts {
-        let propagation = mount.mode.propagation.unwrap_or_default();
-        all.push(bind(Path::new(&mount.source), &mount.destination, !mount.writable, propagation));
-    }
+        access: if read_only_root { MountAccess::ReadOnly } else { MountAccess::ReadWrite },
+        propagation: Propagation::RecursivePrivate,
+        submounts: Submounts::Included,
+        subpath: None,
+    });
+    let mut all: Vec<Mount> = name_files.collect();
+    all.extend(record.mounts.iter().map(|mount| planned_mount(mount, &around.held_volumes)));
     all.extend(tmpfs::mounts(&record.settings.host)?);
+    all.extend(around.images.iter().cloned());
     all.sort_by_key(|mount| mount.destination.components().count());
     Ok(all)
+}
+
+/// A bind or a volume. A volume that is a mount comes from the shim's namespaces.
+fn planned_mount(mount: &MountPoint, held: &[String]) -> Mount {
+    let number = held.iter().position(|volume| *volume == mount.name);
+    Mount {
+        source: match number {
+            Some(number) => MountSource::Held { volume: mount.name.clone(), number },
+            None => MountSource::Bind(PathBuf::from(&mount.source)),
+        },
+        destination: mounts::clean(&mount.destination),
+        access: match (mount.writable, mount.writable_submounts) {
+            (true, _) => MountAccess::ReadWrite,
+            (false, false) => MountAccess::ReadOnly,
+            (false, true) => MountAccess::ReadOnlyAlone,
+        },
+        propagation: mount.mode.propagation.unwrap_or_default(),
+        submounts: mount.submounts,
+        subpath: Some(PathBuf::from(&mount.subpath)).filter(|part| !part.as_os_str().is_empty()),
+    }
 }
 
 /// The namespaces of a container that joins no other container.

@@ -1,6 +1,7 @@
 //! Starts a container: steps that each have their undo.
 
 use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::container::create::Creator;
 use crate::container::exit::Supervisor;
 use crate::container::follow_up::FollowUps;
 use crate::container::restart_policy::wants_restart;
+use crate::container::specification::StartInputs;
 use crate::container::start_inputs::StartLookup;
 use crate::container::{Command, Container, Decision, Phase, Record, Refusal, decide};
 use crate::directory::Directory;
@@ -25,6 +27,7 @@ use crate::networking::Networking;
 use crate::outcome::Outcome;
 use crate::paths::Paths;
 use crate::shim::{Incoming, RequestError, Shim};
+use crate::volumes::HeldVolume;
 
 /// How long a shim may take for one step before the start fails.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -128,6 +131,7 @@ impl Starter {
         match self.run_steps(container).await {
             Ok(()) => Ok(Outcome::Done),
             Err(failure) => {
+                self.lookup.volumes.let_go(&container.record());
                 self.record_failed_start(container, &failure, by_policy);
                 Err(failure.error)
             }
@@ -137,8 +141,11 @@ impl Starter {
     async fn run_steps(self: &Arc<Self>, container: &Arc<Container>) -> Result<(), StartFailure> {
         let record = container.record();
         let directory = self.paths.run(&record.id);
-        self.write_specification(&record, &directory).await?;
-        let spawned = fault::check("spawn").and_then(|()| Shim::spawn(&self.shim_program, &directory));
+        let held = self.hold_volumes(&record).await?;
+        self.write_specification(&record, &directory, &held).await?;
+        let namespaces: Vec<BorrowedFd<'_>> = held.iter().map(|held| held.namespace.as_fd()).collect();
+        let spawned =
+            fault::check("spawn").and_then(|()| Shim::spawn(&self.shim_program, &directory, &namespaces));
         let (shim, mut notices) = match spawned {
             Ok(started) => started,
             Err(error) => {
@@ -170,7 +177,6 @@ impl Starter {
         self.networking.name_servers.open(&container.record(), shim).await?;
         fault::check("named")?;
         for (attach, socket) in container.waiting_clients.take() {
-            use std::os::fd::AsFd;
             shim.request(Request::Attach(attach), Some(socket.as_fd())).await.map_err(Error::from)?;
         }
         fault::check("clients-joined")?;
@@ -266,16 +272,31 @@ impl Starter {
         }
     }
 
+    /// Mounts the volumes that are mounts. Most containers have none, and wait for nothing here.
+    async fn hold_volumes(&self, record: &Arc<Record>) -> Result<Vec<HeldVolume>, Error> {
+        let volumes = &self.lookup.volumes;
+        if !volumes.has_held(record) {
+            return Ok(Vec::new());
+        }
+        // A server may take its time.
+        let (volumes, record) = (Arc::clone(volumes), Arc::clone(record));
+        crate::outcome::joined(tokio::task::spawn_blocking(move || volumes.hold(&record)).await)?
+    }
+
     async fn write_specification(
         self: &Arc<Self>,
         record: &Arc<Record>,
         directory: &RunDirectory,
+        held: &[HeldVolume],
     ) -> Result<(), StartFailure> {
         if record.damaged {
             return Err(Error::refused("its settings could not be read when the engine started").into());
         }
         fault::check("look-up")?;
-        let inputs = self.lookup.gather(record).await?;
+        let inputs = StartInputs {
+            held_volumes: held.iter().map(|held| held.volume.clone()).collect(),
+            ..self.lookup.gather(record).await?
+        };
         fault::check("specification")?;
         let spec = crate::container::specification::build(record, inputs)?;
         let text = serde_json::to_vec(&spec)

@@ -1,9 +1,14 @@
 //! Looks up for a start what lies outside the container: image, namespaces, resolver files, log.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use model::{ContainerReference, LogSpec, Namespace};
+use model::{
+    ContainerReference, LogSpec, Mount, MountAccess, MountKind, MountSource, Namespace, Propagation,
+    Submounts,
+};
 
+use crate::container::mounts::clean;
 use crate::container::specification::{StartInputs, full_hostname, own_namespaces};
 use crate::container::{Container, Record};
 use crate::directory::Directory;
@@ -61,6 +66,8 @@ impl StartLookup {
         let lower = self.images.lower_directories(record)?;
         Ok(StartInputs {
             lower,
+            held_volumes: Vec::new(),
+            images: self.mounted_images(record)?,
             directory: self.paths.container(&record.id),
             namespaces,
             hostname: full_hostname(&named.settings),
@@ -119,6 +126,25 @@ impl StartLookup {
             self.volumes.ensure(mount)?;
         }
         Ok(())
+    }
+
+    /// The images that a container has mounted.
+    fn mounted_images(&self, record: &Record) -> Result<Vec<Mount>, Error> {
+        let mut mounts = Vec::new();
+        for request in record.settings.host.mounts.iter().flatten() {
+            let MountKind::Image { subpath, .. } = &request.kind else { continue };
+            let Some(image) = record.image_mounts.get(&request.target) else { continue };
+            let layers = self.images.store().lower_directories_of(image).map_err(Error::Image)?;
+            mounts.push(Mount {
+                source: MountSource::Image(layers),
+                destination: clean(&request.target),
+                access: MountAccess::ReadOnly,
+                propagation: Propagation::RecursivePrivate,
+                submounts: Submounts::Included,
+                subpath: Some(PathBuf::from(subpath)).filter(|part| !part.as_os_str().is_empty()),
+            });
+        }
+        Ok(mounts)
     }
 
     /// Checks the log's options, looks its server up and gathers its driver's attributes.

@@ -1,6 +1,6 @@
 //! The file systems in memory that a container asks for.
 
-use model::{HostSettings, Mount, MountKind, MountSource, Propagation};
+use model::{HostSettings, Mount, MountAccess, MountKind, MountSource, Propagation, Submounts};
 
 use crate::container::mounts::clean;
 use crate::error::Error;
@@ -21,13 +21,16 @@ pub(crate) fn mounts(host: &HostSettings) -> Result<Vec<Mount>, Error> {
         )?);
     }
     for request in host.mounts.iter().flatten() {
-        let MountKind::Tmpfs { size, mode } = request.kind else { continue };
+        let MountKind::Tmpfs { size, mode, executable } = request.kind else { continue };
         let mut options = DEFAULT_OPTIONS.to_owned();
         if let Some(bytes) = size {
             options.push_str(&format!(",size={bytes}"));
         }
         if let Some(mode) = mode {
             options.push_str(&format!(",mode={mode:o}"));
+        }
+        if executable {
+            options.push_str(",exec");
         }
         if request.read_only {
             options.push_str(",ro");
@@ -45,7 +48,9 @@ fn mount(destination: &str, options: String) -> Result<Mount, Error> {
     Ok(Mount {
         source: MountSource::Tmpfs(options),
         destination,
-        read_only: false,
+        access: MountAccess::ReadWrite,
         propagation: Propagation::RecursivePrivate,
+        submounts: Submounts::Included,
+        subpath: None,
     })
 }

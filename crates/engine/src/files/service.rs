@@ -8,6 +8,7 @@ use crate::events::Events;
 use crate::image::Images;
 use crate::networking::Networking;
 use crate::paths::Paths;
+use crate::volumes::Volumes;
 
 /// Reads and writes the files of containers.
 pub struct Files {
@@ -15,6 +16,7 @@ pub struct Files {
     pub(crate) events: Arc<Events>,
     pub(crate) images: Arc<Images>,
     pub(crate) networking: Arc<Networking>,
+    pub(crate) volumes: Arc<Volumes>,
     pub(crate) freezer: Arc<Freezer>,
     pub(crate) paths: Arc<Paths>,
 }

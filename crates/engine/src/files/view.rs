@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use images::paths::{BindView, Purpose, View, ViewRequest};
+use images::paths::{BindView, Purpose, View, ViewRequest, ViewSource};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::container::{Container, Record};
@@ -56,17 +56,28 @@ impl Files {
         let mut mounts = record.mounts.clone();
         mounts.retain(|mount| Path::new(&mount.source).exists());
         mounts.sort_by_key(|mount| Path::new(&mount.destination).components().count());
-        let bind = |mount: &model::MountPoint| BindView {
-            source: PathBuf::from(&mount.source),
-            target: PathBuf::from(&mount.destination),
-            read_only: !mount.writable,
-        };
         let mut binds: Vec<BindView> = self
             .name_file_places(record)
             .into_iter()
-            .map(|(source, target)| BindView { source, target: target.into(), read_only: false })
+            .map(|(source, target)| BindView {
+                source: ViewSource::Path(source),
+                target: target.into(),
+                read_only: false,
+            })
             .collect();
-        binds.extend(mounts.iter().map(bind));
+        for mount in &mounts {
+            let source = match (self.volumes.copy_of(&mount.name)?, mount.subpath.as_str()) {
+                (Some(copy), "") => ViewSource::Mount(Arc::new(copy)),
+                // A part of what is mounted while containers run is seen in those that run.
+                (Some(_), _) => continue,
+                (None, "") => ViewSource::Path(PathBuf::from(&mount.source)),
+                (None, part) => {
+                    ViewSource::Part { whole: PathBuf::from(&mount.source), part: PathBuf::from(part) }
+                }
+            };
+            let target = PathBuf::from(&mount.destination);
+            binds.push(BindView { source, target, read_only: !mount.writable });
+        }
         Ok(ViewRequest {
             lowers,
             upper: self.paths.upper(&record.id),

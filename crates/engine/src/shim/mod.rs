@@ -86,12 +86,16 @@ impl Shim {
     pub(crate) fn spawn(
         program: &SealedProgram,
         directory: &RunDirectory,
+        held_mounts: &[BorrowedFd<'_>],
     ) -> Result<(Arc<Self>, Notices), Error> {
         let failed = |source| Error::Shim { act: "start", source };
         let (ours, theirs) = sys::seqpacket::pair().map_err(failed)?;
-        let arguments = [OsStr::new("berth-shim"), directory.path().as_os_str()];
+        let count = held_mounts.len().to_string();
+        let arguments = [OsStr::new("berth-shim"), directory.path().as_os_str(), OsStr::new(&count)];
         let channel = Channel::new(ours).map_err(failed)?;
-        let pid = program.spawn(&arguments, theirs.as_fd(), CONTROL_DESCRIPTOR).map_err(failed)?;
+        let given: Vec<BorrowedFd<'_>> =
+            [theirs.as_fd()].into_iter().chain(held_mounts.iter().copied()).collect();
+        let pid = program.spawn(&arguments, &given, CONTROL_DESCRIPTOR).map_err(failed)?;
         drop(theirs);
         Ok(Self::serve(directory, Process::child(pid), Some(channel)))
     }

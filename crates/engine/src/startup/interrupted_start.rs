@@ -52,6 +52,7 @@ pub(crate) async fn settle(engine: &Arc<Engine>, container: &Arc<Container>, dir
         progress.learn(&mut notices);
         if let (Some(init), Some(at)) = (progress.init, progress.started) {
             container.set_shim(Some(shim));
+            engine.volumes.take_over(&container.record(), directory);
             record_start(engine, container, Run { init, at, cgroups: progress.cgroups });
             engine.supervisor.supervise(Arc::clone(container), notices);
             return;

@@ -140,7 +140,7 @@ impl Low {
         });
         Engine {
             execs: Arc::new(self.execs(clients)),
-            files: Arc::new(self.files(&containers)),
+            files: Arc::new(self.files(&volumes, &containers)),
             networks: Arc::new(self.networks()),
             identity,
             containers,
@@ -164,6 +164,7 @@ impl Low {
             drivers: volumes::drivers(&self.paths),
             known: Mutex::new(volumes::Known::of(saved)),
             left: Condvar::new(),
+            held: volumes::HeldMounts::default(),
             database: Arc::clone(&self.database),
             directory: Arc::clone(&self.directory),
             events: volumes::VolumeEvents(Arc::clone(&self.events)),
@@ -290,12 +291,13 @@ impl Low {
         }
     }
 
-    fn files(&self, containers: &Containers) -> Files {
+    fn files(&self, volumes: &Arc<Volumes>, containers: &Containers) -> Files {
         Files {
             directory: Arc::clone(&self.directory),
             events: Arc::clone(&self.events),
             images: Arc::clone(&self.images),
             networking: Arc::clone(&self.networking),
+            volumes: Arc::clone(volumes),
             freezer: Arc::clone(&containers.freezer),
             paths: Arc::clone(&self.paths),
         }

@@ -80,10 +80,12 @@ fn wants_start(record: &Record) -> bool {
 }
 
 async fn adopt_or_bury(engine: &Arc<Engine>, container: &Arc<Container>) {
+    let record = container.record();
     let directory = engine.paths.run(container.id());
     match Shim::adopt(&directory) {
         Ok((shim, notices)) => {
             container.set_shim(Some(shim));
+            engine.volumes.take_over(&record, &directory);
             engine.supervisor.supervise(Arc::clone(container), notices);
             let (engine, container) = (Arc::clone(engine), Arc::clone(container));
             let settling = tokio::spawn(async move {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use model::{
     Attachment, ContainerId, ContainerSettings, Digest, EndpointId, MountMode, MountPoint, NetworkId,
-    ProcessReference, Spelled, Timestamp,
+    ProcessReference, Spelled, Submounts, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,9 @@ struct StateDocument {
     exits: u64,
     stopped_by_client: bool,
     mounts: Vec<MountDocument>,
+    /// Rows of earlier releases have none.
+    #[serde(default)]
+    image_mounts: BTreeMap<String, Digest>,
     /// `None` in rows of versions in which there was one network: the settings say it.
     endpoints: Option<Vec<EndpointDocument>>,
     links: BTreeMap<String, ContainerId>,
@@ -86,6 +89,13 @@ struct MountDocument {
     driver: String,
     mode: Spelled<MountMode>,
     writable: bool,
+    // Rows of earlier releases have none of these.
+    #[serde(default)]
+    writable_submounts: bool,
+    #[serde(default)]
+    submounts: Submounts,
+    #[serde(default)]
+    subpath: String,
 }
 
 /// A container's place in a network.
@@ -188,6 +198,7 @@ impl StateDocument {
             exits: record.exits,
             stopped_by_client: record.stopped_by_client,
             mounts: record.mounts.iter().map(MountDocument::of).collect(),
+            image_mounts: record.image_mounts.clone(),
             endpoints: Some(record.endpoints.iter().map(EndpointDocument::of).collect()),
             links: record.links.clone(),
             cgroups: record.cgroups.clone(),
@@ -209,6 +220,7 @@ impl StateDocument {
         record.exits = self.exits;
         record.stopped_by_client = self.stopped_by_client;
         record.mounts = self.mounts.into_iter().map(MountDocument::mount).collect();
+        record.image_mounts = self.image_mounts;
         record.endpoints = match self.endpoints {
             Some(endpoints) => endpoints.into_iter().map(|endpoint| endpoint.endpoint(&record.id)).collect(),
             None => endpoint::of_settings(&record.settings),
@@ -267,6 +279,9 @@ impl MountDocument {
             driver: mount.driver.clone(),
             mode: mount.mode.clone(),
             writable: mount.writable,
+            writable_submounts: mount.writable_submounts,
+            submounts: mount.submounts,
+            subpath: mount.subpath.clone(),
         }
     }
 
@@ -278,6 +293,9 @@ impl MountDocument {
             driver: self.driver,
             mode: self.mode,
             writable: self.writable,
+            writable_submounts: self.writable_submounts,
+            submounts: self.submounts,
+            subpath: self.subpath,
         }
     }
 }

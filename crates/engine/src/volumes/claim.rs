@@ -26,12 +26,24 @@ impl Claim<'_> {
     /// When one cannot be made or filled.
     pub(super) fn make(
         &mut self,
-        fill: &mut dyn FnMut(&VolumeRow, &Path) -> Result<(), Error>,
+        fill: &mut dyn FnMut(&VolumeRow, &Path) -> Result<bool, Error>,
     ) -> Result<(), Error> {
         for volume in &self.volumes {
             let driver = self.service.driver(&volume.driver)?;
-            if driver.create(&volume.name, &mut |target| fill(volume, target))? {
+            let known = self.service.known().rows.get(&volume.name).cloned();
+            let options = known.map_or_else(|| volume.options.clone(), |known| known.options);
+            let mut fill = |target: &Path| fill(volume, target);
+            // The directory of one that is a mount stays empty.
+            let created = if options.is_empty() {
+                driver.create(&volume.name, &mut fill)?
+            } else {
+                driver.create(&volume.name, &mut |_| Ok(false))?
+            };
+            if created {
                 self.made.push(volume.clone());
+            }
+            if !created || !options.is_empty() {
+                driver.fill_empty(&volume.name, &options, &mut fill)?;
             }
         }
         Ok(())
@@ -83,13 +95,17 @@ impl Volumes {
         record: &mut Record,
         save: impl FnOnce(&Record, Vec<Row>) -> Result<(), Error>,
     ) -> Result<Claim<'_>, Error> {
-        let Plan { mounts, volumes } = Planner(self).plan(record)?;
+        let Plan { mounts, volumes, images } = Planner(self).plan(record)?;
         let mut claim = self.claim(volumes);
+        for volume in &claim.volumes {
+            self.check_same(volume)?;
+        }
         claim.make(&mut |volume, target| {
             let place = mounts.iter().find(|mount| mount.name == volume.name);
-            place.map_or(Ok(()), |mount| self.fill(record, mount, target))
+            place.map_or(Ok(false), |mount| self.fill(record, mount, target))
         })?;
         record.mounts = mounts;
+        record.image_mounts = images;
         save(record, claim.volumes.iter().cloned().map(Row::Volume).collect())?;
         Ok(claim)
     }
@@ -110,10 +126,10 @@ impl Volumes {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Copies what the image has at a new volume's place into the volume.
-    fn fill(&self, record: &Record, mount: &MountPoint, target: &Path) -> Result<(), Error> {
-        if mount.mode.no_copy {
-            return Ok(());
+    /// Copies what the image has at a volume's place into the volume; gives whether it has a directory there.
+    fn fill(&self, record: &Record, mount: &MountPoint, target: &Path) -> Result<bool, Error> {
+        if mount.mode.no_copy || !mount.subpath.is_empty() {
+            return Ok(false);
         }
         let lower = self.images.lower_directories(record)?;
         images::copy_up(&lower, Path::new(&mount.destination), target).map_err(Error::Image)

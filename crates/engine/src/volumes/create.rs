@@ -66,7 +66,7 @@ impl Volumes {
         };
         let mut claim = self.claim(vec![asked.clone()]);
         if !self.known().rows.contains_key(&asked.name) {
-            claim.make(&mut |_, _| Ok(()))?;
+            claim.make(&mut |_, _| Ok(false))?;
             self.database.write(vec![Row::Volume(asked.clone())], Durability::PowerLoss).wait_blocking()?;
             claim.keep();
         }

@@ -1,12 +1,13 @@
 //! What keeps the content of volumes: the seam at which further drivers come in.
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
-/// Puts the first content into a new volume's directory.
-pub(crate) type Fill<'f> = &'f mut dyn FnMut(&Path) -> Result<(), Error>;
+/// Puts the first content into a volume's directory; gives whether there is any.
+pub(crate) type Fill<'f> = &'f mut dyn FnMut(&Path) -> Result<bool, Error>;
 
 /// Keeps the content of volumes.
 pub(crate) trait VolumeDriver: Send + Sync {
@@ -28,6 +29,23 @@ pub(crate) trait VolumeDriver: Send + Sync {
     /// # Errors
     /// When it cannot be made, and those of `fill`.
     fn create(&self, volume: &str, fill: Fill<'_>) -> Result<bool, Error>;
+
+    /// Puts the first content into a volume that is there and that has none. What is written there meanwhile stays.
+    ///
+    /// # Errors
+    /// When it cannot be read or written, and those of `fill`.
+    fn fill_empty(
+        &self,
+        volume: &str,
+        options: &BTreeMap<String, String>,
+        fill: Fill<'_>,
+    ) -> Result<(), Error>;
+
+    /// Mounts the content of a volume that has options, attached nowhere.
+    ///
+    /// # Errors
+    /// When the host refuses.
+    fn mount(&self, volume: &str, options: &BTreeMap<String, String>) -> Result<OwnedFd, Error>;
 
     /// Removes a volume without waiting until its content is deleted; one that does not exist is fine.
     ///

@@ -1,8 +1,12 @@
-//! The driver `local`: a directory of the engine's own for each volume.
+//! The driver `local`: a directory of the engine's own for each volume, or a mount that its options name.
+
+mod options;
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use options::LocalMount;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
@@ -37,20 +41,33 @@ impl Local {
     }
 }
 
+/// Whether a directory is there and has nothing in it.
+fn is_empty(directory: &Path) -> bool {
+    std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+/// Gives an empty directory what another one has, and its owner, mode and attributes. Each entry appears whole, and
+/// none takes the place of one that somebody else has made meanwhile.
+fn move_content(from: &Path, to: &Path) -> Result<(), Error> {
+    images::take_over(from, to).map_err(Error::Image)?;
+    let failed = || file_error("fill the volume", to);
+    for entry in std::fs::read_dir(from).map_err(failed())? {
+        let entry = entry.map_err(failed())?;
+        match renameat_with(CWD, entry.path(), CWD, to.join(entry.file_name()), RenameFlags::NOREPLACE) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(failed()(error.into())),
+        }
+    }
+    Ok(())
+}
+
 impl VolumeDriver for Local {
     fn name(&self) -> &'static str {
         "local"
     }
 
     fn check(&self, options: &BTreeMap<String, String>) -> Result<(), Error> {
-        let Some(name) = options.keys().next() else { return Ok(()) };
-        Err(match name.as_str() {
-            "type" | "o" | "device" => {
-                Error::unsupported(format!("the option {name} of the local driver is not possible yet"))
-            }
-            "size" => Error::refused("quota size requested but no quota support"),
-            other => Error::refused(format!("invalid option: {other:?}")),
-        })
+        LocalMount::parse(options).map(drop)
     }
 
     fn content(&self, volume: &str) -> PathBuf {
@@ -66,9 +83,43 @@ impl VolumeDriver for Local {
         let made = std::fs::create_dir_all(&data)
             .map_err(file_error("make the volume", &data))
             .and_then(|()| fill(&data))
-            .and_then(|()| self.publish(volume, &data));
+            .and_then(|_| self.publish(volume, &data));
         delete_tree(&begun);
         made
+    }
+
+    fn fill_empty(
+        &self,
+        volume: &str,
+        options: &BTreeMap<String, String>,
+        fill: Fill<'_>,
+    ) -> Result<(), Error> {
+        match LocalMount::parse(options)? {
+            None => {}
+            Some(LocalMount::Bind { directory, .. }) if is_empty(Path::new(directory)) => {
+                return fill(Path::new(directory)).map(drop);
+            }
+            // What is not mounted has no place yet.
+            Some(_) => return Ok(()),
+        }
+        let content = self.content(volume);
+        if !is_empty(&content) {
+            return Ok(());
+        }
+        let begun = self.root.join(format!(".new-{}", random::name()));
+        let data = begun.join("_data");
+        let filled = std::fs::create_dir_all(&data)
+            .map_err(file_error("make the directory", &data))
+            .and_then(|()| fill(&data))
+            .and_then(|has_content| if has_content { move_content(&data, &content) } else { Ok(()) });
+        delete_tree(&begun);
+        filled
+    }
+
+    fn mount(&self, volume: &str, options: &BTreeMap<String, String>) -> Result<OwnedFd, Error> {
+        let mount = LocalMount::parse(options)?;
+        let mount = mount.ok_or_else(|| Error::refused(format!("the volume {volume} is no mount")))?;
+        mount.open(volume)
     }
 
     fn remove(&self, volume: &str) -> Result<(), Error> {

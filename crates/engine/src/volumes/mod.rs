@@ -4,8 +4,10 @@ mod claim;
 mod create;
 mod driver;
 mod events;
+mod held;
 mod leaving;
 mod local;
+mod mounting;
 mod plan;
 mod prune;
 mod remove;
@@ -14,6 +16,7 @@ mod volume;
 
 pub use create::NewVolume;
 pub(crate) use events::VolumeEvents;
+pub(crate) use held::{HeldMounts, HeldVolume};
 pub use prune::PrunedVolumes;
 pub use service::Volumes;
 pub(crate) use service::{Known, drivers};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use model::{
-    Access, Bind, BindSource, MountKind, MountMode, MountPoint, MountRequest, Propagation, Relabel, Spelled,
-    Timestamp, VolumesFrom,
+    Access, Bind, BindSource, ContainerId, Digest, MountKind, MountMode, MountPoint, MountRequest,
+    Propagation, Relabel, Spelled, Timestamp, VolumesFrom,
 };
 
 use super::service::Volumes;
@@ -21,6 +21,8 @@ pub(super) struct Plan {
     pub(super) mounts: Vec<MountPoint>,
     /// The volumes among them.
     pub(super) volumes: Vec<VolumeRow>,
+    /// The images that are mounted, by their places.
+    pub(super) images: BTreeMap<String, Digest>,
 }
 
 /// Decides for one container.
@@ -62,10 +64,21 @@ impl Planner<'_> {
             mounts::check_duplicate(&own, &bind.destination)?;
             own.push(self.bind_point(bind)?);
         }
+        let mut others: Vec<&str> = Vec::new();
+        let mut images = BTreeMap::new();
         for request in host.mounts.iter().flatten() {
-            let Some(point) = self.mount_point(request, &mut asked)? else { continue };
-            mounts::check_duplicate(&own, &point.destination)?;
-            own.push(point);
+            let point = self.mount_point(request, &mut asked)?;
+            mounts::check_free(&own, &others, &request.target)?;
+            if let MountKind::Image { image, .. } = &request.kind {
+                images.insert(request.target.clone(), self.image(&record.id, image)?);
+            }
+            match point {
+                Some(point) => own.push(point),
+                None => others.push(&request.target),
+            }
+        }
+        if host.writable_submounts {
+            own.iter_mut().for_each(|mount| mount.writable_submounts |= mount.name.is_empty());
         }
         let mut planned = self.mounts_from(host.volumes_from.as_deref().unwrap_or_default())?;
         // A mount of its own hides what VolumesFrom brought to the same place.
@@ -98,7 +111,7 @@ impl Planner<'_> {
                 volumes.push(asked.unwrap_or_else(|| new_volume(name.clone(), Naming::Named)));
             }
         }
-        Ok(Plan { mounts: planned, volumes })
+        Ok(Plan { mounts: planned, volumes, images })
     }
 
     /// The mounts of other containers that this one inherits.
@@ -149,10 +162,11 @@ impl Planner<'_> {
             driver: driver.name().to_owned(),
             writable: mode.is_writable(),
             mode,
+            ..MountPoint::default()
         })
     }
 
-    /// What one request mounts from the host or from a volume; nothing for a file system in memory.
+    /// What one request mounts from the host or from a volume; nothing for memory and images.
     fn mount_point(
         &self,
         request: &MountRequest,
@@ -161,15 +175,23 @@ impl Planner<'_> {
         let destination = mounts::clean(&request.target).to_string_lossy().into_owned();
         match &request.kind {
             MountKind::Tmpfs { .. } => Ok(None),
-            MountKind::Bind { source, propagation, make_source } => {
+            MountKind::Image { .. } => Ok(None),
+            MountKind::Bind { source, propagation, make_source, submounts, writable_submounts } => {
                 check_bind_source(source, *make_source)?;
-                Ok(Some(bind_mount(request, source, *propagation, destination)))
+                Ok(Some(MountPoint {
+                    submounts: *submounts,
+                    writable_submounts: *writable_submounts,
+                    ..bind_mount(request, source, *propagation, destination)
+                }))
             }
-            MountKind::Volume { name, no_copy } => {
-                let volume = match name {
+            MountKind::Volume { name, no_copy, labels, driver, options, subpath } => {
+                self.0.driver(driver)?.check(options)?;
+                let mut volume = match name {
                     Some(name) => new_volume(name.clone(), Naming::Named),
                     None => new_volume(random::name(), Naming::Anonymous),
                 };
+                volume.labels.extend(labels.clone());
+                volume.options.clone_from(options);
                 let mut mode = MountMode { no_copy: *no_copy, ..MountMode::default() };
                 if request.read_only {
                     mode.access = Some(Access::ReadOnly);
@@ -178,9 +200,16 @@ impl Planner<'_> {
                 }
                 let point = self.volume_point(&volume.name, destination, mode.into())?;
                 volumes.push(volume);
-                Ok(Some(point))
+                Ok(Some(MountPoint { subpath: subpath.clone(), ..point }))
             }
         }
+    }
+
+    /// Finds an image that is mounted, and keeps removals from it.
+    fn image(&self, container: &ContainerId, name: &str) -> Result<Digest, Error> {
+        let register = |image| self.0.directory.claim_mounted(container, image);
+        let found = self.0.images.store().resolve_for_use(name, register);
+        found.map(|image| image.id).map_err(|error| unknown_image(name, error))
     }
 
     fn refuse_existing_file(&self, record: &Record, destination: &str) -> Result<(), Error> {
@@ -213,6 +242,14 @@ fn new_volume(name: String, naming: Naming) -> VolumeRow {
         labels: label.into_iter().collect(),
         anonymous: naming == Naming::Anonymous,
         created: Timestamp::now(),
+    }
+}
+
+/// Words an unknown image that is to be mounted.
+fn unknown_image(name: &str, error: images::Error) -> Error {
+    match error {
+        images::Error::NoSuchImage(_) => Error::not_found(format!("No such image: {name}")),
+        other => Error::Image(other),
     }
 }
 

@@ -7,6 +7,7 @@ use model::{ContainerId, MountPoint};
 
 use super::driver::VolumeDriver;
 use super::events::VolumeEvents;
+use super::held::HeldMounts;
 use super::local::Local;
 use super::volume::{ANONYMOUS_LABEL, Volume};
 use crate::container::Record;
@@ -25,6 +26,8 @@ pub struct Volumes {
     pub(crate) known: Mutex<Known>,
     /// Wakes those who wait until a volume of their name has gone.
     pub(crate) left: Condvar,
+    /// Those that are mounts, while containers use them.
+    pub(crate) held: HeldMounts,
     pub(crate) database: Arc<Database>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) events: VolumeEvents,
@@ -121,7 +124,7 @@ impl Volumes {
     /// # Errors
     /// When it cannot be made.
     pub(crate) fn ensure(&self, mount: &MountPoint) -> Result<(), Error> {
-        self.driver(&mount.driver)?.create(&mount.name, &mut |_| Ok(())).map(drop)
+        self.driver(&mount.driver)?.create(&mount.name, &mut |_| Ok(false)).map(drop)
     }
 
     /// Deletes volumes that a daemon died over: neither recorded nor used by a container.

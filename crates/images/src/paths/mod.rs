@@ -15,4 +15,4 @@ pub use error::PathError;
 pub use get::{Fetched, fetch, fetch_target};
 pub use put::{Placement, put};
 pub use stat::{FileKind, PathStat, stat};
-pub use view::{BindView, Purpose, View, ViewRequest};
+pub use view::{BindView, Purpose, View, ViewRequest, ViewSource};

@@ -2,9 +2,11 @@
 
 use std::fs::{File, Permissions};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, Timespec, Timestamps};
 use rustix::mount::{MountFlags, MoveMountFlags, mount, mount_bind_recursive, mount_remount, move_mount};
@@ -13,15 +15,31 @@ use sys::private_mounts::in_private_mounts;
 use super::PathError;
 use crate::unpack::open_beneath;
 
-/// A directory or file of the host that the container sees at a place of its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Something that the container sees at a place of its own.
+#[derive(Debug, Clone)]
 pub struct BindView {
-    /// On the host.
-    pub source: PathBuf,
+    /// What it is.
+    pub source: ViewSource,
     /// In the container.
     pub target: PathBuf,
     /// Whether the container may not write there.
     pub read_only: bool,
+}
+
+/// What is mounted.
+#[derive(Debug, Clone)]
+pub enum ViewSource {
+    /// A directory or file of the host.
+    Path(PathBuf),
+    /// A part of a directory of the host; links lead within it.
+    Part {
+        /// The directory.
+        whole: PathBuf,
+        /// The path within it.
+        part: PathBuf,
+    },
+    /// A directory that is a mount, attached nowhere.
+    Mount(Arc<OwnedFd>),
 }
 
 /// What a container's file system is opened for.
@@ -35,7 +53,7 @@ pub enum Purpose {
 }
 
 /// The parts of a container that does not run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct ViewRequest {
     /// The layers, topmost first.
     pub lowers: Vec<PathBuf>,
@@ -147,30 +165,41 @@ fn times(stat: &Stat) -> Timestamps {
 
 /// Binds to the place that the target is inside the container, never to one outside it.
 fn bind_into(root: &OwnedFd, bind: &BindView) -> io::Result<()> {
-    use std::os::fd::AsRawFd;
-    use std::os::unix::ffi::OsStrExt;
+    let source = match &bind.source {
+        ViewSource::Path(path) => rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?,
+        ViewSource::Part { whole, part } => {
+            let whole = rustix::fs::open(whole, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+            open_beneath(whole.as_fd(), part.as_os_str().as_bytes(), OFlags::PATH)?
+        }
+        ViewSource::Mount(mount) => mount.try_clone()?,
+    };
     let target = match open_beneath(root.as_fd(), bind.target.as_os_str().as_bytes(), OFlags::PATH) {
         Ok(target) => target,
         // Never started: the place is not there yet, and nothing can be below it.
-        Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => make_place(root, bind)?,
+        Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => make_place(root, bind, &source)?,
         Err(error) => return Err(error.into()),
     };
-    let place = format!("/proc/self/fd/{}", target.as_raw_fd());
-    mount_bind_recursive(&bind.source, &place)?;
+    let place = |descriptor: &OwnedFd| format!("/proc/self/fd/{}", descriptor.as_raw_fd());
+    match &bind.source {
+        ViewSource::Path(_) | ViewSource::Part { .. } => {
+            mount_bind_recursive(place(&source), place(&target))?
+        }
+        ViewSource::Mount(_) => {
+            let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+            move_mount(&source, c"", &target, c"", flags)?;
+        }
+    }
     if bind.read_only {
         // Opened anew: the descriptor still shows what was there before the mount.
         let mounted = open_beneath(root.as_fd(), bind.target.as_os_str().as_bytes(), OFlags::PATH)?;
-        let place = format!("/proc/self/fd/{}", mounted.as_raw_fd());
-        mount_remount(&place, MountFlags::BIND | MountFlags::RDONLY, c"")?;
+        mount_remount(place(&mounted), MountFlags::BIND | MountFlags::RDONLY, c"")?;
     }
     Ok(())
 }
 
 /// Makes the file or directory to mount on, as a start would.
-fn make_place(root: &OwnedFd, bind: &BindView) -> io::Result<OwnedFd> {
-    use std::os::unix::ffi::OsStrExt;
-    let is_directory = rustix::fs::stat(&bind.source)
-        .map(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)?;
+fn make_place(root: &OwnedFd, bind: &BindView, source: &OwnedFd) -> io::Result<OwnedFd> {
+    let is_directory = FileType::from_raw_mode(rustix::fs::fstat(source)?.st_mode) == FileType::Directory;
     let target = bind.target.as_os_str().as_bytes();
     crate::unpack::make_place(root.as_fd(), target, is_directory)?;
     Ok(open_beneath(root.as_fd(), target, OFlags::PATH)?)

@@ -19,6 +19,8 @@ pub struct HostSettings {
     pub binds: Option<Vec<Spelled<Bind>>>,
     /// Mounts that are asked for by their parts.
     pub mounts: Option<Vec<MountRequest>>,
+    /// Whether what is mounted beneath read-only binds stays writable: so for clients before 1.44.
+    pub writable_submounts: bool,
     /// Containers whose mounts are taken over.
     pub volumes_from: Option<Vec<Spelled<VolumesFrom>>>,
     /// The driver of volumes that name none.

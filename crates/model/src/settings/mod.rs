@@ -169,4 +169,10 @@ pub struct MountPoint {
     pub mode: Spelled<MountMode>,
     /// Whether it can be written to.
     pub writable: bool,
+    /// Whether what is mounted beneath stays writable where it cannot.
+    pub writable_submounts: bool,
+    /// Whether what is mounted beneath the source comes along.
+    pub submounts: crate::Submounts,
+    /// The part of a volume that is mounted, a path within it; empty is all of it.
+    pub subpath: String,
 }

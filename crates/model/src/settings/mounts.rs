@@ -1,5 +1,6 @@
 //! What is mounted into a container, as it is asked for: binds, volumes, another container's mounts.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clean_path::clean;
 use super::{ContainerReference, SettingError, Spelled};
-use crate::Propagation;
+use crate::{Propagation, Submounts};
 
 /// The longest name of a file, NAME_MAX of limits.h.
 const LONGEST_NAME: usize = 255;
@@ -266,6 +267,12 @@ pub enum MountKind {
         propagation: Option<Propagation>,
         /// Whether a source that does not exist is made.
         make_source: bool,
+        /// Whether what is mounted beneath the source comes along.
+        #[serde(default)]
+        submounts: Submounts,
+        /// Whether what is mounted beneath stays writable where the bind is read-only.
+        #[serde(default)]
+        writable_submounts: bool,
     },
     /// A volume.
     Volume {
@@ -273,6 +280,18 @@ pub enum MountKind {
         name: Option<String>,
         /// Whether it stays empty, whatever the image has at its place.
         no_copy: bool,
+        /// What is written on it when it is made.
+        #[serde(default)]
+        labels: BTreeMap<String, String>,
+        /// What keeps its content; empty is the default driver.
+        #[serde(default)]
+        driver: String,
+        /// The driver's options.
+        #[serde(default)]
+        options: BTreeMap<String, String>,
+        /// The part of it that is mounted, a path within it; empty is all of it.
+        #[serde(default)]
+        subpath: String,
     },
     /// A new file system in memory.
     Tmpfs {
@@ -280,6 +299,16 @@ pub enum MountKind {
         size: Option<u64>,
         /// The permissions of its root.
         mode: Option<u64>,
+        /// Whether programs in it can run.
+        #[serde(default)]
+        executable: bool,
+    },
+    /// The files of an image, read-only.
+    Image {
+        /// The image's name or id.
+        image: String,
+        /// The part of it that is mounted, a path within it; empty is all of it.
+        subpath: String,
     },
 }
 

@@ -17,11 +17,20 @@ use crate::process::launch;
 use crate::root::host_devices;
 use crate::{Host, Process, StartError, Stdio, label, sysctl};
 
+/// What a container gets from its maker by descriptor.
+#[derive(Debug)]
+pub struct Given<'a> {
+    /// The standard streams of its first process.
+    pub stdio: Stdio,
+    /// The mount namespaces that hold those of its volumes that are mounts.
+    pub held_mounts: &'a [OwnedFd],
+}
+
 /// Makes a container: one clone into new namespaces. Returns while init still makes its mounts;
 /// what fails there is reported by [`Created::start`].
 ///
 /// `cgroup` is what [`Cgroup::of`] names for the specification: the caller may note it down before it
-/// exists. The caller must have a single thread. Descriptors of `stdio` are closed in the caller.
+/// exists. The caller must have a single thread. Descriptors of its stdio are closed in the caller.
 ///
 /// # Errors
 /// [`StartError`] when the specification asks for what this host lacks, or the kernel refuses the
@@ -30,12 +39,12 @@ pub fn create(
     host: &Host,
     spec: &ContainerSpec,
     cgroup: Cgroup,
-    stdio: Stdio,
+    given: Given<'_>,
 ) -> Result<Created, StartError> {
     launch::hide_from_others()?;
     sysctl::check(&spec.sysctls, &spec.namespaces)?;
     label::check(spec)?;
-    let stdio = stdio.above_standard().doing("preparing the standard streams")?;
+    let stdio = given.stdio.above_standard().doing("preparing the standard streams")?;
     let joined = Joined::open(host, &spec.namespaces)?;
     let devices = host_devices::collect(spec)?;
     let made_before = cgroup.is_unified();
@@ -43,7 +52,8 @@ pub fn create(
         // The clone itself needs the directory here.
         make_cgroup(&cgroup)?;
     }
-    let mut created = clone_init(host, spec, stdio, &joined, &devices, cgroup)?;
+    let given = Given { stdio, ..given };
+    let mut created = clone_init(host, spec, given, &joined, &devices, cgroup)?;
     // From here on a failure drops `created`, which undoes it.
     match complete(host, spec, &devices, &mut created, made_before) {
         Ok(()) => Ok(created),
@@ -95,7 +105,7 @@ fn make_cgroup(cgroup: &Cgroup) -> Result<(), StartError> {
 fn clone_init(
     host: &Host,
     spec: &ContainerSpec,
-    stdio: Stdio,
+    given: Given<'_>,
     joined: &Joined,
     devices: &[host_devices::Node],
     cgroup: Cgroup,
@@ -109,7 +119,8 @@ fn clone_init(
     let (pid, pidfd) = match cloned {
         Ok(Cloned::Child) => {
             drop(ours);
-            Birth { spec, joined, layout: &layout, devices, channel: &theirs }.live(stdio)
+            let Given { stdio, held_mounts } = given;
+            Birth { spec, joined, layout: &layout, devices, held_mounts, channel: &theirs }.live(stdio)
         }
         Ok(Cloned::Parent { pid, pidfd }) => (pid, pidfd),
         Err(error) => {

@@ -10,5 +10,5 @@ mod exec;
 mod running;
 mod start;
 
-pub use create::create;
+pub use create::{Given, create};
 pub use running::{Created, Exec, ExecRequest, Running};

@@ -30,10 +30,8 @@ pub(crate) fn mount(root: &RootFilesystem) -> Result<OwnedFd, StartError> {
 
 /// Makes a mount the process's root and lets go of the host's.
 pub(crate) fn enter(root: &RootFilesystem, mount: OwnedFd) -> Result<Root, StartError> {
-    // Any directory of the host's tree would do: the tree is this process's own and soon gone.
-    let (RootFilesystem::Overlay { upper: place, .. } | RootFilesystem::Directory(place)) = root;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-    rustix::mount::move_mount(&mount, c"", CWD, place, flags).doing("attaching the root")?;
+    rustix::mount::move_mount(&mount, c"", CWD, place(root), flags).doing("attaching the root")?;
     rustix::process::fchdir(&mount).doing("entering the root")?;
     drop(mount);
     rustix::process::pivot_root(c".", c".").doing("changing the root")?;
@@ -49,6 +47,13 @@ pub(crate) fn enter(root: &RootFilesystem, mount: OwnedFd) -> Result<Root, Start
 pub(crate) fn make_read_only(root: &Root) -> Result<(), StartError> {
     let change = AttributeChange { set: MountAttributes::READ_ONLY, ..AttributeChange::default() };
     sys::mount::set_attributes(root, c"", change).doing("making the root read-only")
+}
+
+/// A directory of the host over which something may lie for a moment. Any would do: the tree is this process's own and
+/// soon gone.
+pub(crate) fn place(root: &RootFilesystem) -> &Path {
+    let (RootFilesystem::Overlay { upper: place, .. } | RootFilesystem::Directory(place)) = root;
+    place
 }
 
 fn directory(path: &Path) -> Result<OwnedFd, StartError> {

@@ -1,14 +1,13 @@
 //! Binds, volumes and tmpfs: opened while the host's tree is in sight, attached inside the root.
 
-use std::ffi::CString;
-use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use model::{ContainerSpec, Mount, MountSource, Propagation};
+use model::{ContainerSpec, Mount, MountAccess, MountSource, Propagation, Submounts};
 use rustix::fs::{CWD, FileType};
 use rustix::io::Errno;
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags};
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, UnmountFlags};
+use sys::filesystem::MountOptions;
 use sys::mount::{AttributeChange, MountAttributes, PropagationType};
 
 use super::place::{self, Kind, Root};
@@ -36,9 +35,19 @@ const COVERABLE_PROC_FILES: [&str; 11] = [
 pub(crate) struct Sources(Vec<OwnedFd>);
 
 impl Sources {
-    /// Copies every bind's source and makes every tmpfs.
-    pub(crate) fn open(spec: &ContainerSpec) -> Result<Self, StartError> {
-        spec.mounts.iter().map(open_source).collect::<Result<_, _>>().map(Self)
+    /// Copies every bind's source and makes every tmpfs. `held` are the mount namespaces of volumes that are mounts.
+    pub(crate) fn open(spec: &ContainerSpec, held: &[OwnedFd]) -> Result<Self, StartError> {
+        spec.mounts.iter().map(|mount| open_source(mount, held)).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Takes the parts of sources that are asked for. The caller's mounts must be private: a source lies over `place`,
+    /// a directory of the host, for a moment.
+    pub(crate) fn narrow(self, spec: &ContainerSpec, place: &Path) -> Result<Self, StartError> {
+        let narrow = |(mount, whole): (&Mount, OwnedFd)| match &mount.subpath {
+            Some(part) => part_of(&whole, part, place),
+            None => Ok(whole),
+        };
+        spec.mounts.iter().zip(self.0).map(narrow).collect::<Result<_, _>>().map(Self)
     }
 
     /// Attaches all of them.
@@ -47,26 +56,30 @@ impl Sources {
     }
 }
 
-fn open_source(mount: &Mount) -> Result<OwnedFd, StartError> {
+fn open_source(mount: &Mount, held: &[OwnedFd]) -> Result<OwnedFd, StartError> {
     let detached = match &mount.source {
-        MountSource::Bind(path) => {
-            let flags = OpenTreeFlags::OPEN_TREE_CLONE
-                | OpenTreeFlags::OPEN_TREE_CLOEXEC
-                | OpenTreeFlags::AT_RECURSIVE;
-            rustix::mount::open_tree(CWD, path.as_path(), flags)
-                .doing_with(|| format!("mounting {}", path.display()))?
-        }
+        MountSource::Bind(path) => copy_tree(mount, path)?,
         MountSource::Tmpfs(options) => {
             tmpfs(options).doing_with(|| format!("mounting a tmpfs with options {options:?}"))?
         }
-    };
-    let change = AttributeChange {
-        set: if mount.read_only { MountAttributes::READ_ONLY } else { MountAttributes::default() },
-        recursive: true,
-        ..AttributeChange::default()
+        MountSource::Image(layers) => {
+            sys::overlay::mount_read_only(layers).doing("mounting the layers of an image")?
+        }
+        MountSource::Held { volume, number } => held
+            .get(*number)
+            .ok_or_else(|| Errno::BADF.into())
+            .and_then(|namespace| sys::held_mount::copy_and_return(namespace.as_fd()))
+            .doing_with(|| format!("mounting the volume {volume}"))?,
     };
     let act = || format!("preparing the mount at {}", mount.destination.display());
-    if mount.read_only {
+    let recursive = match mount.access {
+        MountAccess::ReadWrite => None,
+        MountAccess::ReadOnly => Some(true),
+        MountAccess::ReadOnlyAlone => Some(false),
+    };
+    if let Some(recursive) = recursive {
+        let set = MountAttributes::READ_ONLY;
+        let change = AttributeChange { set, recursive, ..AttributeChange::default() };
         sys::mount::set_attributes(&detached, c"", change).doing_with(act)?;
     }
     let (kind, recursive) = match mount.propagation {
@@ -82,49 +95,46 @@ fn open_source(mount: &Mount) -> Result<OwnedFd, StartError> {
     Ok(detached)
 }
 
-/// Makes a tmpfs of options as mount(8) takes them; without others, nothing in it can run, be
-/// set-user-ID or be a device.
-pub(crate) fn tmpfs(options: &str) -> io::Result<OwnedFd> {
-    let (attributes, settings) = tmpfs_options(options);
-    let context = rustix::mount::fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    rustix::mount::fsconfig_set_string(&context, c"source", c"tmpfs")?;
-    for setting in settings {
-        match setting.split_once('=') {
-            Some((key, value)) => {
-                let (key, value) = (CString::new(key)?, CString::new(value)?);
-                rustix::mount::fsconfig_set_string(&context, key.as_c_str(), value.as_c_str())?;
-            }
-            None => rustix::mount::fsconfig_set_flag(&context, CString::new(setting)?.as_c_str())?,
-        }
+/// Copies a directory or file of the host as a mount.
+fn copy_tree(mount: &Mount, path: &Path) -> Result<OwnedFd, StartError> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    if mount.submounts == Submounts::Included {
+        flags |= OpenTreeFlags::AT_RECURSIVE;
     }
-    rustix::mount::fsconfig_create(&context)?;
-    Ok(rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
+    rustix::mount::open_tree(CWD, path, flags).doing_with(|| format!("mounting {}", path.display()))
 }
 
-fn tmpfs_options(options: &str) -> (MountAttrFlags, Vec<&str>) {
-    let mut attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
-        | MountAttrFlags::MOUNT_ATTR_NODEV
-        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    let mut settings = Vec::new();
-    for option in options.split(',').filter(|option| !option.is_empty()) {
-        match option {
-            "ro" => attributes |= MountAttrFlags::MOUNT_ATTR_RDONLY,
-            "rw" => attributes -= MountAttrFlags::MOUNT_ATTR_RDONLY,
-            "nosuid" => attributes |= MountAttrFlags::MOUNT_ATTR_NOSUID,
-            "suid" => attributes -= MountAttrFlags::MOUNT_ATTR_NOSUID,
-            "nodev" => attributes |= MountAttrFlags::MOUNT_ATTR_NODEV,
-            "dev" => attributes -= MountAttrFlags::MOUNT_ATTR_NODEV,
-            "noexec" => attributes |= MountAttrFlags::MOUNT_ATTR_NOEXEC,
-            "exec" => attributes -= MountAttrFlags::MOUNT_ATTR_NOEXEC,
-            "noatime" => attributes |= MountAttrFlags::MOUNT_ATTR_NOATIME,
-            "nodiratime" => attributes |= MountAttrFlags::MOUNT_ATTR_NODIRATIME,
-            "strictatime" => attributes |= MountAttrFlags::MOUNT_ATTR_STRICTATIME,
-            // What the kernel does by itself, or what has no meaning for a new tmpfs.
-            "relatime" | "atime" | "diratime" | "async" | "defaults" | "private" | "rprivate" => {}
-            setting => settings.push(setting),
+/// Copies a part of a mount as a mount of its own. Links lead within the whole.
+fn part_of(whole: &OwnedFd, part: &Path, place: &Path) -> Result<OwnedFd, StartError> {
+    let act = || format!("mounting the part {} of a volume", part.display());
+    // Only what is attached can be copied from.
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    rustix::mount::move_mount(whole, c"", CWD, place, flags).doing_with(act)?;
+    let found = place::open_within(whole, part).map_err(|error| match error {
+        Errno::XDEV | Errno::LOOP => {
+            let message = format!("the subpath {} leads out of the volume", part.display());
+            StartError::words(FailureKind::Refused, message)
         }
-    }
-    (attributes, settings)
+        Errno::NOENT | Errno::NOTDIR => {
+            let message =
+                format!("cannot access path {} of the volume: no such file or directory", part.display());
+            StartError::words(FailureKind::NotFound, message)
+        }
+        error => StartError::system(act(), error),
+    })?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH
+        | OpenTreeFlags::AT_RECURSIVE;
+    let copied = rustix::mount::open_tree(&found, c"", flags).doing_with(act)?;
+    rustix::mount::unmount(place, UnmountFlags::DETACH).doing_with(act)?;
+    Ok(copied)
+}
+
+/// Makes a tmpfs of options as mount(8) takes them; without others, nothing in it can run, be
+/// set-user-ID or be a device.
+pub(crate) fn tmpfs(options: &str) -> std::io::Result<OwnedFd> {
+    sys::filesystem::mount("tmpfs", "tmpfs", &MountOptions::restricted(options))
 }
 
 fn attach(mount: &Mount, source: &OwnedFd, root: &Root) -> Result<(), StartError> {
@@ -174,17 +184,4 @@ pub(crate) const PROC_MAGIC: i64 = 0x9fa0;
 /// Whether a descriptor lies on a procfs.
 pub(crate) fn is_procfs(place: &OwnedFd) -> rustix::io::Result<bool> {
     Ok(rustix::fs::fstatfs(place)?.f_type == PROC_MAGIC)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn options_of_tmpfs_are_told_apart() {
-        let (attributes, settings) = tmpfs_options("rw,exec,size=64m,,mode=1777,ro");
-        assert_eq!(settings, ["size=64m", "mode=1777"]);
-        assert!(attributes.contains(MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NODEV));
-        assert!(!attributes.contains(MountAttrFlags::MOUNT_ATTR_NOEXEC));
-    }
 }

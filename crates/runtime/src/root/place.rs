@@ -132,6 +132,11 @@ pub(crate) fn open_beneath(directory: impl AsFd, path: &Path, flags: OFlags) -> 
     open(directory, path, flags, ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)
 }
 
+/// Opens a place for its name only; links lead within the directory or nowhere.
+pub(crate) fn open_within(directory: impl AsFd, path: &Path) -> rustix::io::Result<OwnedFd> {
+    open(directory, path, OFlags::PATH, ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS)
+}
+
 /// openat2(2) gives EAGAIN when a rename elsewhere made it unsure.
 fn open(
     directory: impl AsFd,

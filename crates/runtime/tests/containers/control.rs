@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use berth_runtime::{Cgroup, Host, Running};
+use berth_runtime::{Cgroup, Given, Host, Running};
 use model::{ContainerSpec, Device, Resources, Signal};
 
 use crate::Test;
@@ -237,7 +237,13 @@ fn unified_host() -> Option<Host> {
 fn start_on(host: &Host, spec: &ContainerSpec) -> (Running, Ends) {
     let (stdio, ends) = pipes();
     let cgroup = Cgroup::of(host, spec).unwrap();
-    (berth_runtime::create(host, spec, cgroup, stdio).unwrap().start(None).unwrap(), ends)
+    (
+        berth_runtime::create(host, spec, cgroup, Given { stdio, held_mounts: &[] })
+            .unwrap()
+            .start(None)
+            .unwrap(),
+        ends,
+    )
 }
 
 fn version_two_alone() {

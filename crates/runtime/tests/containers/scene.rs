@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use berth_runtime::{Cgroup, Created, Host, Process, ProcessExit, Running, StartError, Stdio};
+use berth_runtime::{Cgroup, Created, Given, Host, Process, ProcessExit, Running, StartError, Stdio};
 use model::{
     ContainerId, ContainerSpec, LogDriver, LogSpec, Namespace, Namespaces, ProcessSpec, Resources,
     RootFilesystem, SeccompPolicy,
@@ -190,7 +190,7 @@ pub(crate) fn create(spec: &ContainerSpec) -> Result<(Created, Ends), StartError
 pub(crate) fn create_with(spec: &ContainerSpec, stdio: Stdio) -> Result<Created, StartError> {
     let host = Host::default();
     let cgroup = Cgroup::of(&host, spec)?;
-    berth_runtime::create(&host, spec, cgroup, stdio)
+    berth_runtime::create(&host, spec, cgroup, Given { stdio, held_mounts: &[] })
 }
 
 /// Starts.

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use model::{Mount, MountSource, Namespace, Propagation, RootFilesystem, SeccompPolicy};
+use model::{
+    Mount, MountAccess, MountSource, Namespace, Propagation, RootFilesystem, SeccompPolicy, Submounts,
+};
 
 use crate::Test;
 use crate::further::{end, exec};
@@ -34,8 +36,10 @@ pub(crate) fn bind(source: &Path, destination: &str) -> Mount {
     Mount {
         source: MountSource::Bind(source.into()),
         destination: destination.into(),
-        read_only: false,
+        access: MountAccess::ReadWrite,
         propagation: Propagation::RecursivePrivate,
+        submounts: Submounts::Included,
+        subpath: None,
     }
 }
 
@@ -91,8 +95,8 @@ fn binds_and_tmpfs() {
     ]);
     spec.mounts = vec![
         bind(&volume, "/new/place"),
-        Mount { read_only: true, ..bind(&volume.join("file"), "/etc/single") },
-        Mount { read_only: true, ..bind(&volume, "/ro") },
+        Mount { access: MountAccess::ReadOnly, ..bind(&volume.join("file"), "/etc/single") },
+        Mount { access: MountAccess::ReadOnly, ..bind(&volume, "/ro") },
         bind(&volume, "/link/inner"),
         Mount { source: MountSource::Tmpfs("size=1m,mode=1770,exec".into()), ..bind(&volume, "/scratch") },
     ];

@@ -150,7 +150,7 @@ impl Daemon {
         let (ours, theirs) = seqpacket::pair().unwrap();
         let run = place.run();
         let arguments = [OsStr::new("berth-shim"), run.path().as_os_str()];
-        let shim = program.spawn(&arguments, theirs.as_fd(), CONTROL_DESCRIPTOR).unwrap();
+        let shim = program.spawn(&arguments, &[theirs.as_fd()], CONTROL_DESCRIPTOR).unwrap();
         Self { socket: ours, shim: Some(shim), next: 1, notices: VecDeque::new() }
     }
 

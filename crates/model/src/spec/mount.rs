@@ -1,0 +1,114 @@
+//! What is mounted beneath a container's root.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// One mount beneath the container's root.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// What is mounted.
+    pub source: MountSource,
+    /// An absolute path in the container; made when missing (a file for a file).
+    pub destination: PathBuf,
+    /// Whether it can be written to.
+    pub access: MountAccess,
+    /// How mounts beneath travel between host and container.
+    pub propagation: Propagation,
+    /// Whether what is mounted beneath the source comes along.
+    pub submounts: Submounts,
+    /// The part of the source that is mounted, a path within it; all of it when `None`.
+    pub subpath: Option<PathBuf>,
+}
+
+/// Whether a mount can be written to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MountAccess {
+    /// It can.
+    #[default]
+    ReadWrite,
+    /// Neither it nor what is mounted beneath.
+    ReadOnly,
+    /// It cannot; what is mounted beneath is as it is on the host.
+    ReadOnlyAlone,
+}
+
+/// Whether what is mounted beneath a bind's source comes along.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Submounts {
+    #[default]
+    Included,
+    Excluded,
+}
+
+/// What is mounted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MountSource {
+    /// A directory or file of the host, with what is mounted beneath it.
+    Bind(PathBuf),
+    /// A new tmpfs with mount options as tmpfs(5), `size=64m,mode=1777,noexec`.
+    Tmpfs(String),
+    /// The layers of an image, topmost first, read-only.
+    Image(Vec<PathBuf>),
+    /// A volume that is a mount itself: the shim has the mount namespace that holds it.
+    Held {
+        /// The volume's name.
+        volume: String,
+        /// Which of the shim's namespaces it is.
+        number: usize,
+    },
+}
+
+/// How mounts beneath a bind travel between host and container, mount_namespaces(7).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the kernel's own terms")]
+pub enum Propagation {
+    Private,
+    #[default]
+    RecursivePrivate,
+    Slave,
+    RecursiveSlave,
+    Shared,
+    RecursiveShared,
+}
+
+impl Propagation {
+    /// The mode's word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Private => "private",
+            Self::RecursivePrivate => "rprivate",
+            Self::Slave => "slave",
+            Self::RecursiveSlave => "rslave",
+            Self::Shared => "shared",
+            Self::RecursiveShared => "rshared",
+        }
+    }
+}
+
+/// A word names no propagation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid propagation mode: {0}")]
+pub struct UnknownPropagation(pub String);
+
+impl FromStr for Propagation {
+    type Err = UnknownPropagation;
+    fn from_str(text: &str) -> Result<Self, UnknownPropagation> {
+        let all = [
+            Self::Private,
+            Self::RecursivePrivate,
+            Self::Slave,
+            Self::RecursiveSlave,
+            Self::Shared,
+            Self::RecursiveShared,
+        ];
+        all.into_iter().find(|known| known.word() == text).ok_or_else(|| UnknownPropagation(text.to_owned()))
+    }
+}
