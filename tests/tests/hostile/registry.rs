@@ -1,8 +1,12 @@
 //! Images from elsewhere, of a hostile registry or a hostile tarball: what they bring becomes an image, and nothing
 //! else.
 
-use berth_tests::registry::{Content, Server, pull, tar_of};
-use berth_tests::{Context, Options};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use berth_tests::http::Connection;
+use berth_tests::registry::{Content, Ending, Gate, Reply, Server, pull, tar_of};
+use berth_tests::{Context, Options, wait};
 use serde_json::json;
 
 use super::Target;
@@ -88,4 +92,35 @@ fn a_loaded_image_is_no_step_of_a_build() {
         assert_eq!(engine.build(&[], context()).cached(), 1, "what was made here is found");
         engine.forget_builds();
     }
+}
+
+/// Documents that a registry begins and does not end, of many pulls at once: each is below its limit, all are too much.
+#[test]
+fn manifests_that_do_not_end_share_a_budget() {
+    const PULLS: usize = 60;
+    let engine = Target::start();
+    let gate = Gate::default();
+    let held = Arc::clone(&gate);
+    let server = Server::start(&engine, "127.0.0.1:5000", move |asked| {
+        if asked.path.contains("/manifests/") {
+            let most = Ending::HeldAfter((4 << 20) - 1000, Arc::clone(&held));
+            Reply::new(200).body(vec![b' '; 4 << 20]).ending(most)
+        } else {
+            Reply::new(200)
+        }
+    });
+    let path = "/v1.20/images/create?fromImage=127.0.0.1:5000/evil&tag=x";
+    let stalled: Vec<Connection> = (0..PULLS)
+        .map(|_| {
+            let mut connection = engine.connect();
+            connection.request("POST", path, &[], b"").expect("a request");
+            connection
+        })
+        .collect();
+    wait::until("all pulls", || (server.asked_for("/manifests/x").len() >= PULLS).then_some(()));
+    wait::until("their documents", || (engine.peak_memory() > 70 << 20).then_some(()));
+    engine.assert_small();
+    assert_eq!(engine.get("/_ping").text(), "OK");
+    drop(stalled);
+    gate.store(true, Ordering::SeqCst);
 }

@@ -3,7 +3,7 @@
 //! Redirects are followed here and not by the client library, because credentials must never
 //! leave the registry they are for: `Authorization` is sent to the first origin only.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use super::forward::ForwardProxy;
 use super::reason::reason;
 use super::settings::{RESOLVE_TIME, RegistrySettings};
 use super::tls::{CertificateError, HostCertificates, Trust};
+use crate::archive_memory::Share;
 
 /// How long a connection may take, TLS included.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
@@ -131,9 +132,26 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// Reads a short body; what is beyond `limit` bytes is left out.
-    pub(super) fn read_up_to(mut self, limit: u64) -> std::io::Result<Vec<u8>> {
-        sys::bounded_read::read_stream(self.body.as_reader().take(limit), limit)
+    /// Reads a short body; what is beyond `limit` bytes is left out. A registry that never ends it holds its share of
+    /// what archives may hold in memory.
+    pub(super) fn read_up_to(mut self, limit: u64) -> io::Result<Vec<u8>> {
+        let reader = self.body.as_reader().take(limit);
+        sys::bounded_read::read_stream(Counted { reader, share: Share::default() }, limit)
+    }
+}
+
+/// A body that is gathered in memory.
+struct Counted<R> {
+    reader: R,
+    share: Share,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        // What is gathered has room for as much again.
+        self.share.take(2 * count).map_err(io::Error::other)?;
+        Ok(count)
     }
 }
 

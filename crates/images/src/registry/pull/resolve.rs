@@ -16,6 +16,8 @@ use crate::store::digest_of;
 const MANIFEST_LIMIT: u64 = 4 << 20;
 /// The longest page of tags.
 const TAGS_LIMIT: u64 = 4 << 20;
+/// As many tags a repository may have.
+const TAG_LIMIT: usize = 100_000;
 /// The most pages of tags.
 const PAGE_LIMIT: usize = 1000;
 /// How deep lists may be nested.
@@ -228,6 +230,10 @@ pub(super) fn tags(
         })?;
         let malformed =
             |reason: String| RegistryError::Malformed { url: shown(&page), what: "list of tags", reason };
+        // Each tag of a page costs more than its bytes: counted before they are parsed.
+        if tags.len() + bytes.iter().filter(|byte| **byte == b',').count() >= TAG_LIMIT {
+            return Err(malformed(format!("more than {TAG_LIMIT} tags")));
+        }
         let wire: WireTags = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
         for tag in wire.tags.unwrap_or_default() {
             tags.push(Tag::parse(&tag).map_err(|error| malformed(error.to_string()))?);

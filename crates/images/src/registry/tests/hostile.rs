@@ -235,6 +235,17 @@ fn rubbish_for_a_manifest() {
 }
 
 #[test]
+fn tags_without_number() {
+    let body = format!("{{\"tags\":[{}\"a\"]}}", "\"a\",".repeat(100_000));
+    let (content, _) = one_layer();
+    let fake = Fake::start(content, move |seen, reply| {
+        if seen.path.ends_with("/tags/list") { reply.body(body.as_str()) } else { reply }
+    });
+    let error = Stored::new().pull(&format!("{}/a/b", fake.server.host)).unwrap_err();
+    assert!(error.to_string().contains("more than 100000 tags"), "{error}");
+}
+
+#[test]
 fn tags_that_are_no_tags() {
     for body in ["{\"tags\":[\"../../etc\"]}", "{\"tags\":[\"a b\"]}", "{\"tags\":5}", "rubbish"] {
         let (content, _) = one_layer();
