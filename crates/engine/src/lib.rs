@@ -49,6 +49,7 @@ pub use container::samples::{HostProcessors, Reading, Sample, Samples};
 pub use container::saved_exec::{ExecConfig, ExecState};
 pub use container::statistics::StatisticsStream;
 pub use container::top::ProcessList;
+pub use container::update::ContainerUpdate;
 pub use container::{Container, Phase, Record};
 pub use endpoint::Endpoint;
 pub use engine::Engine;

@@ -176,7 +176,7 @@ pub struct Resources {
     pub blkio_weight: Option<u16>,
     /// Limits of single block devices.
     pub block_device_limits: Vec<BlockDeviceLimit>,
-    /// Most processes and threads.
+    /// Most processes and threads; `u64::MAX` takes a limit away.
     pub pids_limit: Option<u64>,
 }
 

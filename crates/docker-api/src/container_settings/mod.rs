@@ -12,6 +12,7 @@ mod read;
 mod tests;
 mod write;
 
+use engine::ContainerUpdate;
 use model::{ContainerSettings, HostSettings, Spelled};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -123,6 +124,26 @@ pub(crate) fn host_from_wire(body: &[u8]) -> Result<Option<HostSettings>, ApiErr
     unsupported::refuse_of_host(&host)?;
     let host: HostConfig = json::from_object(host)?;
     if host == HostConfig::default() { Ok(None) } else { read::host(host).map(Some) }
+}
+
+/// Reads the body of an update: limits that stand beside each other, and the restart policy.
+///
+/// # Errors
+/// As [`from_wire`].
+pub(crate) fn update_from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerUpdate, ApiError> {
+    let mut asked: HostConfig = json::from_body(body).map_err(crate::body::malformed)?;
+    if !version.update_has_a_process_limit() {
+        asked.pids_limit = None;
+    }
+    if !version.update_has_block_devices() {
+        asked.blkio_weight_device = None;
+        asked.blkio_device_read_bps = None;
+        asked.blkio_device_write_bps = None;
+        asked.blkio_device_read_iops = None;
+        asked.blkio_device_write_iops = None;
+    }
+    let restart_policy = read::changed_policy(&asked.restart_policy)?;
+    Ok(ContainerUpdate { resources: read::resources(&asked)?, restart_policy })
 }
 
 /// Settings as the API writes them.

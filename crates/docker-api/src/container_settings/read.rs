@@ -7,7 +7,7 @@ use engine::images::document::StringOrList;
 use model::{
     BlockDeviceSetting, CapabilityChoice, CgroupParent, ContainerSettings, CpuSet, DeviceRequest,
     HealthCheck, HostSettings, LimitName, LogConfig, NetworkMode, PortBindings, ResourceSettings,
-    ShownHostSettings, SignalError, Spelled, StopSignal, Ulimit, WrittenRestartPolicy,
+    RestartPolicy, ShownHostSettings, SignalError, Spelled, StopSignal, Ulimit, WrittenRestartPolicy,
 };
 
 use super::config::Config;
@@ -124,7 +124,25 @@ fn network_mode(text: &str) -> NetworkMode {
     mode
 }
 
-fn resources(host: &HostConfig) -> Result<ResourceSettings, ApiError> {
+/// The restart policy of an update; one that says nothing changes nothing.
+pub(super) fn changed_policy(
+    policy: &host_config::RestartPolicy,
+) -> Result<Option<WrittenRestartPolicy>, ApiError> {
+    if policy.name.is_empty() && policy.maximum_retry_count == 0 {
+        return Ok(None);
+    }
+    let parsed = WrittenRestartPolicy::parse(&policy.name, policy.maximum_retry_count);
+    let parsed = parsed.map_err(|error| ApiError::invalid(format!("invalid restart policy: {error}")))?;
+    if policy.maximum_retry_count > 0 && !matches!(parsed.policy(), RestartPolicy::OnFailure { .. }) {
+        return Err(ApiError::invalid(
+            "invalid restart policy: maximum retry count can only be used with 'on-failure'",
+        ));
+    }
+    Ok(Some(parsed))
+}
+
+/// The limits.
+pub(super) fn resources(host: &HostConfig) -> Result<ResourceSettings, ApiError> {
     let devices = |given: &Option<Vec<BlkioDevice>>| {
         given.as_ref().map(|devices| devices.iter().map(block_device).collect::<Vec<_>>())
     };

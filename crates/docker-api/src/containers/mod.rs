@@ -13,6 +13,7 @@ mod path_stat;
 mod stats;
 mod top;
 pub(crate) mod unsupported;
+mod update;
 mod verbs;
 mod websocket;
 
@@ -46,6 +47,7 @@ pub(crate) const ROUTES: &[Route] = &[
     post("/containers/{name}/attach", handler!(call => attach::attach(call).await)),
     post("/containers/{name}/resize", handler!(call => verbs::resize(&call).await)),
     post("/containers/{name}/wait", handler!(call => verbs::wait(&call).await)),
+    post("/containers/{name}/update", handler!(call => update::update(call).await)).since(22),
     post("/containers/{name}/copy", handler!(call => archive::copy(call).await)).until(24),
     get("/containers/{name}/checkpoints", handler!(call => checkpoints::refuse(&call))).since(25),
     post("/containers/{name}/checkpoints", handler!(call => checkpoints::refuse(&call))).since(25),

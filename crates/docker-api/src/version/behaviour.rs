@@ -60,6 +60,16 @@ impl ApiVersion {
         self.is_at_least(22)
     }
 
+    /// Whether an update changes the limit of processes: "v1.40 API changes". Before, it passes that over.
+    pub(crate) const fn update_has_a_process_limit(self) -> bool {
+        self.is_at_least(40)
+    }
+
+    /// Whether an update changes the limits of single block devices: what dockerd 29.8 does. Before, it passes them over.
+    pub(crate) const fn update_has_block_devices(self) -> bool {
+        self.is_at_least(55)
+    }
+
     /// Whether `HostConfig` has `Mounts`: "v1.25 API changes". Before, they are taken as they come.
     pub(crate) const fn create_has_typed_mounts(self) -> bool {
         self.is_at_least(25)

@@ -11,6 +11,7 @@ use crate::container::remove::{Removal, Remover};
 use crate::container::restart::Restarter;
 use crate::container::start::Starter;
 use crate::container::stop::Stopper;
+use crate::container::update::{ContainerUpdate, Updater};
 use crate::container::{Container, Record};
 use crate::directory::Directory;
 use crate::error::Error;
@@ -31,6 +32,7 @@ pub struct Containers {
     pub(crate) freezer: Arc<Freezer>,
     pub(crate) restarter: Arc<Restarter>,
     pub(crate) remover: Arc<Remover>,
+    pub(crate) updater: Arc<Updater>,
 }
 
 impl Containers {
@@ -110,6 +112,14 @@ impl Containers {
     /// Unknown container; one that does not end or cannot be started.
     pub async fn restart(&self, reference: &str, grace: Option<i64>) -> Result<(), Error> {
         self.restarter.restart(reference, grace).await
+    }
+
+    /// Changes the limits and the restart policy of a container; gives what the host cannot do of it.
+    ///
+    /// # Errors
+    /// Unknown container, values that cannot be, and what the kernel refuses; then nothing has changed.
+    pub async fn update(&self, reference: &str, update: ContainerUpdate) -> Result<Vec<String>, Error> {
+        self.updater.update(reference, update).await
     }
 
     /// Freezes a container.

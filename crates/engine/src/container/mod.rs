@@ -30,6 +30,7 @@ pub(crate) mod stop;
 mod tmpfs;
 pub(crate) mod top;
 mod transition;
+pub(crate) mod update;
 mod wait;
 pub(crate) mod waiting;
 mod words;

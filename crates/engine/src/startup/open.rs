@@ -18,6 +18,7 @@ use crate::container::restart::Restarter;
 use crate::container::start::Starter;
 use crate::container::start_inputs::StartLookup;
 use crate::container::stop::Stopper;
+use crate::container::update::Updater;
 use crate::directory::Directory;
 use crate::engine::Engine;
 use crate::error::{Error, file_error};
@@ -229,7 +230,10 @@ impl Low {
             stopper: Arc::clone(&stopper),
             remover: Arc::clone(&remover),
         });
+        let updater =
+            Arc::new(Updater { directory: Arc::clone(&self.directory), events: Arc::clone(&self.events) });
         Containers {
+            updater,
             directory: Arc::clone(&self.directory),
             events: Arc::clone(&self.events),
             networking: Arc::clone(&self.networking),

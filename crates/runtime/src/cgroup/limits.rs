@@ -112,7 +112,7 @@ fn version_one(resources: &Resources) -> Vec<Setting> {
         ("cpu", "cpu.cfs_quota_us", signed(resources.cpu_quota)),
         ("cpuset", "cpuset.cpus", text(resources.cpuset_cpus.as_ref())),
         ("cpuset", "cpuset.mems", text(resources.cpuset_mems.as_ref())),
-        ("pids", "pids.max", number(resources.pids_limit)),
+        ("pids", "pids.max", resources.pids_limit.map(processes)),
     ]);
     settings.extend(resources.blkio_weight.map(|weight| Setting {
         controller: "blkio",
@@ -133,7 +133,7 @@ fn version_two(resources: &Resources) -> Vec<Setting> {
         ("cpu", "cpu.max", quota_and_period(resources)),
         ("cpuset", "cpuset.cpus", text(resources.cpuset_cpus.as_ref())),
         ("cpuset", "cpuset.mems", text(resources.cpuset_mems.as_ref())),
-        ("pids", "pids.max", number(resources.pids_limit)),
+        ("pids", "pids.max", resources.pids_limit.map(processes)),
     ]);
     settings.extend(resources.blkio_weight.map(|weight| Setting {
         controller: "blkio",
@@ -149,6 +149,11 @@ fn collect<const N: usize>(parts: [(&'static str, &'static str, Option<String>);
         value.map(|value| Setting { controller, file, value, of_bfq: None })
     };
     parts.into_iter().filter_map(with_value).collect()
+}
+
+/// The word for a limit of processes.
+fn processes(limit: u64) -> String {
+    if limit == u64::MAX { "max".to_owned() } else { limit.to_string() }
 }
 
 /// v1 counts memory and swap together, v2 swap alone.

@@ -1,0 +1,23 @@
+//! `POST /containers/(id)/update`
+
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::container_settings::update_from_wire;
+use crate::{Call, Handled, Reply, body};
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct UpdateAnswer {
+    /// `null` when there are none.
+    warnings: Option<Vec<String>>,
+}
+
+pub(super) async fn update(mut call: Call<'_>) -> Handled {
+    let body = body::read(&mut call).await?;
+    let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
+    let update = update_from_wire(call.version, body)?;
+    let warnings = call.engine.containers.update(&call.name, update).await?;
+    let warnings = Some(warnings).filter(|warnings| !warnings.is_empty());
+    Reply::json(StatusCode::OK, &UpdateAnswer { warnings })
+}

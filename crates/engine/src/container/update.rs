@@ -1,0 +1,227 @@
+//! Changes the limits and the restart policy of a container, whether it runs or not.
+//!
+//! ```text
+//! checked as a create would ──▶ the running container's cgroup ──▶ record and row ──▶ event
+//! ```
+
+use std::sync::Arc;
+
+use model::{HostSettings, ResourceSettings, Resources, RestartPolicy, WrittenRestartPolicy};
+use shim_protocol::Request;
+
+use crate::container::resources::{self, of_cgroup};
+use crate::container::{Container, Phase};
+use crate::directory::Directory;
+use crate::error::Error;
+use crate::events::Events;
+
+/// What is changed; what says nothing stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct ContainerUpdate {
+    /// Limits. Numbers that are 0 and lists that are empty say nothing, but for the limit of processes.
+    pub resources: ResourceSettings,
+    /// The restart policy.
+    pub restart_policy: Option<WrittenRestartPolicy>,
+}
+
+/// Changes containers' settings.
+pub(crate) struct Updater {
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) events: Arc<Events>,
+}
+
+impl Updater {
+    /// Changes a container; gives what the host cannot do of it.
+    ///
+    /// # Errors
+    /// Unknown container, values that a create refuses or that contradict those it has, and what the kernel refuses;
+    /// then nothing has changed.
+    pub(crate) async fn update(
+        self: &Arc<Self>,
+        reference: &str,
+        update: ContainerUpdate,
+    ) -> Result<Vec<String>, Error> {
+        let container = self.directory.find(reference)?;
+        let updater = Arc::clone(self);
+        crate::outcome::finish(async move {
+            let id = container.id().to_string();
+            updater.change(&container, update).await.map_err(|error| error.on("update", id))
+        })
+        .await
+    }
+
+    async fn change(
+        &self,
+        container: &Arc<Container>,
+        mut update: ContainerUpdate,
+    ) -> Result<Vec<String>, Error> {
+        let _order = container.transition.lock().await;
+        let before = container.record();
+        if matches!(before.phase, Phase::Removing) {
+            return Err(Error::AlreadyRemoving);
+        }
+        let warnings = crate::warnings::discard_unsupported(&mut update.resources);
+        check_contradictions(&before.settings.host, &update)?;
+        let host = merged(&before.settings.host, update);
+        resources::check(&host)?;
+        let changed = difference(&of_cgroup(&before.settings.host.resources), of_cgroup(&host.resources));
+        if before.is_running() && changed != Resources::default() {
+            let shim = container.shim().ok_or_else(|| Error::NotRunning(container.id().to_string()))?;
+            let limited = shim.request(Request::Update(Box::new(changed)), None).await;
+            limited.map_err(|error| error.of_running(container.id().as_str()))?;
+        }
+        let (record, written) = container.update_saved(|record| {
+            record.settings.host.resources = host.resources;
+            record.settings.host.restart_policy = host.restart_policy;
+        });
+        self.events.emit_container(&record, "update", &[]);
+        // The next start and the next daemon go by the row.
+        written.wait().await?;
+        Ok(warnings)
+    }
+}
+
+/// Refuses what cannot be changed by itself.
+fn check_contradictions(host: &HostSettings, update: &ContainerUpdate) -> Result<(), Error> {
+    let (held, asked) = (&host.resources, &update.resources);
+    let swap = if held.memory_swap == 0 { held.memory.saturating_mul(2) } else { held.memory_swap };
+    if asked.memory_swap == 0 && swap > 0 && asked.memory > swap {
+        return Err(Error::conflict(
+            "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
+        ));
+    }
+    let both = |one: &str, other: &str| {
+        Err(Error::conflict(format!(
+            "Conflicting options: {one} cannot be updated as {other} has already been set"
+        )))
+    };
+    match (held.nano_cpus > 0, asked) {
+        (true, asked) if asked.cpu_quota > 0 => return both("CPU Quota", "NanoCPUs"),
+        (true, asked) if asked.cpu_period > 0 => return both("CPU Period", "NanoCPUs"),
+        (false, asked) if asked.nano_cpus > 0 && held.cpu_quota > 0 => return both("Nano CPUs", "CPU Quota"),
+        (false, asked) if asked.nano_cpus > 0 && held.cpu_period > 0 => {
+            return both("Nano CPUs", "CPU Period");
+        }
+        _ => {}
+    }
+    let policy = update.restart_policy.as_ref().map(WrittenRestartPolicy::policy);
+    if host.auto_remove && policy.is_some_and(|policy| policy != RestartPolicy::No) {
+        return Err(Error::conflict(
+            "Restart policy cannot be updated because AutoRemove is enabled for the container",
+        ));
+    }
+    Ok(())
+}
+
+/// The settings with what an update says.
+fn merged(host: &HostSettings, update: ContainerUpdate) -> HostSettings {
+    let mut host = host.clone();
+    let ContainerUpdate { resources: asked, restart_policy } = update;
+    let held = &mut host.resources;
+    for (held, asked) in [
+        (&mut held.memory, asked.memory),
+        (&mut held.memory_swap, asked.memory_swap),
+        (&mut held.memory_reservation, asked.memory_reservation),
+        (&mut held.kernel_memory, asked.kernel_memory),
+        (&mut held.cpu_shares, asked.cpu_shares),
+        (&mut held.cpu_period, asked.cpu_period),
+        (&mut held.cpu_quota, asked.cpu_quota),
+        (&mut held.nano_cpus, asked.nano_cpus),
+        (&mut held.block_weight, asked.block_weight),
+    ] {
+        if asked != 0 {
+            *held = asked;
+        }
+    }
+    for (held, asked) in
+        [(&mut held.cpuset_cpus, asked.cpuset_cpus), (&mut held.cpuset_mems, asked.cpuset_mems)]
+    {
+        if !asked.is_empty() {
+            *held = asked;
+        }
+    }
+    for (held, asked) in [
+        (&mut held.block_weight_devices, asked.block_weight_devices),
+        (&mut held.block_read_bytes, asked.block_read_bytes),
+        (&mut held.block_write_bytes, asked.block_write_bytes),
+        (&mut held.block_read_operations, asked.block_read_operations),
+        (&mut held.block_write_operations, asked.block_write_operations),
+    ] {
+        if asked.as_ref().is_some_and(|devices| !devices.is_empty()) {
+            *held = asked;
+        }
+    }
+    if let Some(limit) = asked.pids_limit {
+        // No limit has one spelling.
+        held.pids_limit = Some(limit.max(0));
+    }
+    if let Some(policy) = restart_policy {
+        host.restart_policy = policy;
+    }
+    host
+}
+
+/// The limits that differ. Memory goes with its swap and a quota with its period: the kernel reads them together.
+fn difference(before: &Resources, after: Resources) -> Resources {
+    let memory_differs = (before.memory, before.memory_swap) != (after.memory, after.memory_swap);
+    let quota_differs = (before.cpu_period, before.cpu_quota) != (after.cpu_period, after.cpu_quota);
+    let other = |differs: bool| if differs { after.pids_limit.or(Some(u64::MAX)) } else { None };
+    let pids_limit = other(before.pids_limit != after.pids_limit);
+    let blocks = before.block_device_limits != after.block_device_limits;
+    Resources {
+        memory: after.memory.filter(|_| memory_differs),
+        memory_swap: after.memory_swap.filter(|_| memory_differs),
+        memory_reservation: after.memory_reservation.filter(|new| Some(*new) != before.memory_reservation),
+        kernel_memory: after.kernel_memory.filter(|new| Some(*new) != before.kernel_memory),
+        cpu_shares: after.cpu_shares.filter(|new| Some(*new) != before.cpu_shares),
+        cpu_period: after.cpu_period.filter(|_| quota_differs),
+        cpu_quota: after.cpu_quota.filter(|_| quota_differs),
+        cpuset_cpus: after.cpuset_cpus.filter(|new| Some(new) != before.cpuset_cpus.as_ref()),
+        cpuset_mems: after.cpuset_mems.filter(|new| Some(new) != before.cpuset_mems.as_ref()),
+        blkio_weight: after.blkio_weight.filter(|new| Some(*new) != before.blkio_weight),
+        block_device_limits: if blocks { after.block_device_limits } else { Vec::new() },
+        pids_limit,
+        ..Resources::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(memory: i64, nano_cpus: i64, pids_limit: Option<i64>) -> ResourceSettings {
+        ResourceSettings { memory, nano_cpus, pids_limit, ..ResourceSettings::default() }
+    }
+
+    fn host(resources: ResourceSettings) -> HostSettings {
+        HostSettings { resources, ..HostSettings::default() }
+    }
+
+    #[test]
+    fn what_says_nothing_stays() {
+        let held = host(limits(64 << 20, 500_000_000, Some(50)));
+        let after = merged(&held, ContainerUpdate::default());
+        assert_eq!(after, held);
+        let resources = limits(96 << 20, 0, Some(-1));
+        let after = merged(&held, ContainerUpdate { resources, restart_policy: None });
+        assert_eq!(after.resources, limits(96 << 20, 500_000_000, Some(0)));
+        let changed = difference(&of_cgroup(&held.resources), of_cgroup(&after.resources));
+        assert_eq!((changed.memory, changed.memory_swap), (Some(96 << 20), Some(192 << 20)));
+        assert_eq!((changed.pids_limit, changed.cpu_quota), (Some(u64::MAX), None));
+    }
+
+    #[test]
+    fn contradictions_are_conflicts() {
+        let update = |resources| ContainerUpdate { resources, restart_policy: None };
+        let conflicts = |held: ResourceSettings, asked: ResourceSettings| {
+            check_contradictions(&host(held), &update(asked)).is_err()
+        };
+        assert!(
+            conflicts(limits(64 << 20, 0, None), limits(200 << 20, 0, None)),
+            "more than memory and swap"
+        );
+        assert!(!conflicts(limits(64 << 20, 0, None), limits(96 << 20, 0, None)));
+        let quota = ResourceSettings { cpu_quota: 20_000, ..ResourceSettings::default() };
+        assert!(conflicts(limits(0, 5, None), quota.clone()) && conflicts(quota, limits(0, 5, None)));
+    }
+}

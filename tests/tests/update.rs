@@ -1,0 +1,166 @@
+//! `POST /containers/{name}/update` since 1.22: limits of running and stopped containers, and the restart policy.
+
+use berth_tests::today::Today;
+use berth_tests::{Client, merged, sh, wait};
+use serde_json::{Value, json};
+
+const MEBIBYTE: i64 = 1 << 20;
+
+fn idle(host: Value) -> Value {
+    merged(sh("sleep 600"), json!({ "HostConfig": host }))
+}
+
+fn update(client: &Client, container: &str, body: Value) -> Value {
+    client.post_json(&format!("/containers/{container}/update"), &body).expect(200).json()
+}
+
+fn refused(client: &Client, container: &str, body: Value, status: u16) -> String {
+    let answer = client.post_json(&format!("/containers/{container}/update"), &body).expect(status);
+    answer.json()["message"].as_str().expect("a message").to_lowercase()
+}
+
+/// A file of a running container's cgroup, by its names in version 1 and 2.
+fn limit(client: &Client, container: &str, controller: &str, names: [&str; 2]) -> String {
+    let pid = client.pid(container);
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("its cgroups");
+    let of = |wanted: &str| {
+        groups.lines().find_map(|line| {
+            let mut parts = line.splitn(3, ':').skip(1);
+            let controllers = parts.next()?;
+            controllers
+                .split(',')
+                .any(|name| name == wanted)
+                .then(|| parts.next().unwrap_or_default().to_owned())
+        })
+    };
+    let path = match of(controller) {
+        Some(group) => format!("/sys/fs/cgroup/{controller}{group}/{}", names[0]),
+        None => format!("/sys/fs/cgroup{}/{}", of("").expect("a group"), names[1]),
+    };
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}")).trim().to_owned()
+}
+
+fn memory(client: &Client, container: &str) -> String {
+    limit(client, container, "memory", ["memory.limit_in_bytes", "memory.max"])
+}
+
+fn processes(client: &Client, container: &str) -> String {
+    limit(client, container, "pids", ["pids.max", "pids.max"])
+}
+
+fn shown(client: &Client, container: &str, field: &str) -> Value {
+    client.inspect(container)["HostConfig"][field].clone()
+}
+
+#[test]
+fn a_running_container_gets_other_limits_at_once() {
+    let engine = Today::start();
+    let container = engine.run(&idle(json!({ "Memory": 64 * MEBIBYTE })));
+    let pid = engine.pid(&container);
+    assert_eq!(update(&engine, &container, json!({ "Memory": 96 * MEBIBYTE })), json!({ "Warnings": null }));
+    assert_eq!(memory(&engine, &container), (96 * MEBIBYTE).to_string());
+    assert_eq!(shown(&engine, &container, "Memory"), 96 * MEBIBYTE);
+    let _ = update(&engine, &container, json!({ "PidsLimit": 50, "NanoCpus": 500_000_000 }));
+    assert_eq!(processes(&engine, &container), "50");
+    let _ = update(&engine.at("1.39"), &container, json!({ "PidsLimit": 77 }));
+    let _ = update(&engine, &container, json!({ "CpuShares": 300 }));
+    assert_eq!(processes(&engine, &container), "50", "1.39 has no such limit, and others leave it");
+    let _ = update(&engine, &container, json!({ "PidsLimit": -1 }));
+    assert_eq!(
+        (processes(&engine, &container).as_str(), shown(&engine, &container, "PidsLimit")),
+        ("max", json!(0))
+    );
+    assert_eq!(engine.pid(&container), pid, "it goes on");
+    let text = refused(&engine, &container, json!({ "CpuQuota": 20_000 }), 409);
+    assert!(text.contains("nanocpus"), "{text}");
+    let text = refused(&engine, &container, json!({ "Memory": 400 * MEBIBYTE }), 409);
+    assert!(text.contains("memoryswap"), "{text}");
+    assert_eq!(memory(&engine, &container), (96 * MEBIBYTE).to_string());
+}
+
+#[test]
+fn what_was_changed_holds_over_starts_and_daemons() {
+    let mut engine = Today::start();
+    let container = engine.create(&idle(json!({})));
+    let body = json!({ "Memory": 64 * MEBIBYTE, "MemorySwap": 64 * MEBIBYTE, "PidsLimit": 20 });
+    let _ = update(&engine, &container, body);
+    engine.start(&container);
+    let limits = |client: &Client| (memory(client, &container), processes(client, &container));
+    assert_eq!(limits(&engine), ((64 * MEBIBYTE).to_string(), "20".to_owned()));
+    let _ = update(&engine, &container, json!({ "PidsLimit": 33 }));
+    engine.daemon.replace_daemon();
+    assert_eq!(shown(&engine, &container, "PidsLimit"), 33);
+    let _ = engine.post(&format!("/containers/{container}/restart?t=0")).expect(204);
+    assert_eq!(limits(&engine), ((64 * MEBIBYTE).to_string(), "33".to_owned()));
+}
+
+#[test]
+fn a_restart_policy_counts_at_the_next_exit() {
+    let engine = Today::start();
+    let script = "until [ -e /go ]; do sleep 0.1; done; exit 3";
+    let fails = engine.run(&sh(script));
+    let policy = json!({ "Name": "on-failure", "MaximumRetryCount": 2 });
+    let _ = update(&engine, &fails, json!({ "RestartPolicy": policy }));
+    let _ = update(&engine, &fails, json!({ "RestartPolicy": {} }));
+    assert_eq!(shown(&engine, &fails, "RestartPolicy"), policy);
+    let ends =
+        engine.run(&merged(sh(script), json!({ "HostConfig": { "RestartPolicy": { "Name": "always" } } })));
+    let _ = update(&engine, &ends, json!({ "RestartPolicy": { "Name": "no" } }));
+    for container in [&fails, &ends] {
+        let _ = engine.exec(container, &["touch", "/go"]);
+    }
+    wait::until("the restarts", || {
+        let found = engine.inspect(&fails);
+        (found["RestartCount"] == 2 && found["State"]["Running"] == false).then_some(())
+    });
+    wait::until("the end", || (engine.state(&ends, "Running") == false).then_some(()));
+    assert_eq!(
+        (engine.inspect(&ends)["RestartCount"].clone(), engine.state(&ends, "ExitCode")),
+        (json!(0), json!(3))
+    );
+}
+
+#[test]
+fn what_cannot_be_is_refused_and_changes_nothing() {
+    let engine = Today::start();
+    let container = engine.run(&idle(json!({})));
+    let before = engine.inspect(&container)["HostConfig"].clone();
+    for (body, words) in [
+        (json!({ "Memory": 1024 }), "memory"),
+        (json!({ "CpuQuota": 10 }), "quota"),
+        (json!({ "CpuPeriod": 10 }), "period"),
+        (json!({ "NanoCpus": -1 }), "cpus"),
+        (json!({ "CpusetCpus": "4095" }), "cpu"),
+        (json!({ "CpusetCpus": "abc" }), "abc"),
+        (json!({ "Memory": "x" }), "memory"),
+        (json!({ "RestartPolicy": { "Name": "nonsense" } }), "nonsense"),
+        (json!({ "RestartPolicy": { "Name": "always", "MaximumRetryCount": 3 } }), "retry count"),
+        (json!({ "RestartPolicy": { "Name": "on-failure", "MaximumRetryCount": -3 } }), "negative"),
+    ] {
+        let text = refused(&engine, &container, body.clone(), 400);
+        assert!(text.contains(words), "{body}: {text}");
+    }
+    assert_eq!(engine.inspect(&container)["HostConfig"], before);
+    let _ = update(&engine, &container, json!({}));
+    assert_eq!(engine.inspect(&container)["HostConfig"], before);
+    let removed = engine.create(&idle(json!({ "AutoRemove": true })));
+    let text = refused(&engine, &removed, json!({ "RestartPolicy": { "Name": "always" } }), 409);
+    assert!(text.contains("autoremove"), "{text}");
+    let _ = refused(&engine, "nosuch", json!({}), 404);
+    let _ = engine.at("1.21").post_json(&format!("/containers/{container}/update"), &json!({})).expect(404);
+}
+
+#[test]
+fn an_update_is_told_and_a_refused_one_is_not() {
+    let engine = Today::start();
+    let container = engine.create(&idle(json!({ "Memory": 64 * MEBIBYTE })));
+    let _ = refused(&engine, &container, json!({ "Memory": 400 * MEBIBYTE }), 409);
+    let _ = update(&engine, &container, json!({ "CpuShares": 128 }));
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time");
+    let until = (since_epoch.as_secs() + 1).to_string();
+    let filters = json!({ "event": ["update"] }).to_string();
+    let query = berth_tests::query(&[("since", "0"), ("until", &until), ("filters", &filters)]);
+    let text = engine.get(&format!("/events{query}")).expect(200).text();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(text.contains(&container), "{text}");
+}
