@@ -57,6 +57,6 @@ fuzz_target!(|members: Vec<Member<'_>>| {
     }
     let all = ListFilter { all: true, ..ListFilter::default() };
     while let Some(image) = STORE.list(&all).first() {
-        STORE.remove(&image.id, RemoveOptions { force: true, keep_parents: true }, &[]).expect("removed");
+        STORE.remove(&image.id, RemoveOptions { force: true, keep_parents: true, ..RemoveOptions::default() }, &[]).expect("removed");
     }
 });

@@ -105,8 +105,10 @@ fn is_action(action: &str, wanted: &str) -> bool {
 fn is_image(event: &Event, wanted: &str) -> bool {
     let attribute = if event.kind == ResourceKind::Container { "image" } else { "name" };
     let named = event.actor.attributes.get(attribute).map_or("", String::as_str);
-    let is_by_id =
-        event.kind == ResourceKind::Image && !wanted.is_empty() && event.actor.id.starts_with(wanted);
+    let is_by_id = event.kind == ResourceKind::Image && !wanted.is_empty() && {
+        let id = event.actor.id.as_str();
+        id.starts_with(wanted) || id.strip_prefix("sha256:").is_some_and(|digits| digits.starts_with(wanted))
+    };
     is_by_id || named == wanted || repository(named) == wanted || with_tag(named) == with_tag(wanted)
 }
 

@@ -11,7 +11,7 @@ use builder::{
     StepError, StepRunner,
 };
 use images::document::StringOrList;
-use images::registry::{Cancellation, CredentialMap, Progress, PullRequest};
+use images::registry::{Cancellation, CredentialMap, Progress, PullRequest, PulledNames};
 use model::{ContainerId, ContainerSettings, Digest, ErrorKind, ImageReference};
 use tokio::runtime::Handle;
 
@@ -57,7 +57,13 @@ impl Builds {
         let steps = Steps { builds: Arc::clone(self), runtime: Handle::current() };
         let puller = Puller { builds: self, credentials };
         let session = Session { runner: &steps, puller: &puller, events, cancellation };
-        self.builder.build(request, &session)
+        let names = request.names.clone();
+        let image = self.builder.build(request, &session)?;
+        self.images.emit("create", &image, &image.to_string());
+        for name in names {
+            self.images.emit("tag", &image, &name.to_string());
+        }
+        Ok(image)
     }
 }
 
@@ -76,13 +82,16 @@ impl ImagePuller for Puller<'_> {
         let request = PullRequest {
             store: self.builds.images.store(),
             reference: image,
+            platform: None,
+            names: PulledNames::Tag,
             credentials: self.credentials.for_host(image.repository.host().unwrap_or(images::registry::HUB)),
         };
         let pulled = self.builds.images.registry().pull(&request, progress, cancellation);
         let pulled = pulled.map_err(|error| StepError::new(error.kind(), error))?;
-        self.builds.events.emit_image("pull", &image.to_string());
         let missing = || StepError::new(ErrorKind::NotFound, format!("no image came for {image}"));
-        pulled.first().map(|pulled| pulled.image).ok_or_else(missing)
+        let first = pulled.first().map(|pulled| pulled.image).ok_or_else(missing)?;
+        self.builds.images.emit("pull", &first, &image.to_string());
+        Ok(first)
     }
 }
 

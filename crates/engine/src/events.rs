@@ -1,11 +1,11 @@
 //! Events: kept for a while, over a restart of the daemon too, and delivered to every listener in order.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use model::{Actor, Event, ResourceKind, Timestamp};
+use model::{Actor, Digest, Event, ResourceKind, Timestamp};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
@@ -20,22 +20,28 @@ const LAG: usize = 4096;
 /// answer is not there yet.
 const ANSWER_FIRST: Duration = Duration::from_millis(10);
 
-/// An event, and the form in which listeners are sent it: made once for all of them.
+/// How many forms an event has: front ends of several versions show it differently.
+pub const EVENT_FORMS: usize = 3;
+
+/// An event, and the forms in which listeners are sent it: each made once for all of them.
 #[derive(Debug)]
 pub struct PublishedEvent {
     event: Event,
     number: u64,
-    line: OnceLock<Box<[u8]>>,
+    lines: [OnceLock<Box<[u8]>>; EVENT_FORMS],
 }
 
 impl PublishedEvent {
     fn new(number: u64, event: Event) -> Arc<Self> {
-        Arc::new(Self { event, number, line: OnceLock::new() })
+        Arc::new(Self { event, number, lines: Default::default() })
     }
 
-    /// The form that is sent; `write` makes it for the first listener that wants it.
-    pub fn line(&self, write: impl FnOnce(&Event) -> Vec<u8>) -> &[u8] {
-        self.line.get_or_init(|| write(&self.event).into_boxed_slice())
+    /// What is sent in this of the [`EVENT_FORMS`]; `write` makes it for the first listener that wants it.
+    ///
+    /// # Panics
+    /// When there is no such form.
+    pub fn line(&self, form: usize, write: impl FnOnce(&Event) -> Vec<u8>) -> &[u8] {
+        self.lines[form].get_or_init(|| write(&self.event).into_boxed_slice())
     }
 }
 
@@ -234,10 +240,11 @@ impl Events {
         self.emit_after_answer(ResourceKind::Container, "destroy", container_actor(record, &[]))
     }
 
-    /// Records what happened to an image, and tells listeners.
-    pub fn emit_image(&self, action: &str, name: &str) {
-        let attributes = [("name".to_owned(), name.to_owned())].into();
-        self.emit(ResourceKind::Image, action, Actor { id: name.to_owned(), attributes });
+    /// Records what happened to an image with these labels, and tells listeners. `name` is what the act named it.
+    pub(crate) fn emit_image(&self, action: &str, id: &Digest, name: &str, labels: BTreeMap<String, String>) {
+        let mut attributes = labels;
+        attributes.insert("name".to_owned(), name.to_owned());
+        self.emit(ResourceKind::Image, action, Actor { id: id.to_string(), attributes });
     }
 
     /// Starts to listen: no event is missed or seen twice between past and live.

@@ -1,10 +1,12 @@
 //! Images as the engine changes them: removal with regard to containers, and the way to registries.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use images::registry::{Client, RegistrySettings};
-use images::{Removal, RemoveOptions};
+use images::{ListFilter, Pruned, Removal, RemoveOptions};
+use model::{Actor, Digest, ResourceKind};
 
 use crate::error::Error;
 use crate::events::Events;
@@ -48,18 +50,56 @@ impl Images {
     ) -> Result<Vec<Removal>, Error> {
         let (images, reference) = (Arc::clone(self), reference.to_owned());
         let work = tokio::task::spawn_blocking(move || {
-            let id = images.store.resolve_id(&reference).map(|id| id.hexadecimal());
+            let id = images.store.resolve_id(&reference);
+            let labels = id.as_ref().ok().map(|id| images.labels_of(id)).unwrap_or_default();
             let removed = images.store.remove(&reference, options).map_err(Error::Image)?;
-            let id = id.unwrap_or_default();
             for removal in &removed {
-                match removal {
-                    Removal::Untagged(_) => images.events.emit_image("untag", &id),
-                    Removal::Deleted(id) => images.events.emit_image("delete", &id.hexadecimal()),
+                match (removal, &id) {
+                    (Removal::Untagged(name), Ok(id)) => {
+                        images.events.emit_image("untag", id, name, labels.clone());
+                    }
+                    (Removal::Untagged(_), Err(_)) => {}
+                    (Removal::Deleted(id), _) => images.emit_deleted(id),
                 }
             }
             Ok(removed)
         });
         joined(work.await)?
+    }
+
+    /// Removes the images that the filter lets through and that no container uses, and tells listeners.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn prune(self: &Arc<Self>, filter: ListFilter) -> Result<Pruned, Error> {
+        let images = Arc::clone(self);
+        let work = tokio::task::spawn_blocking(move || {
+            let pruned = images.store.prune(&filter).map_err(Error::Image)?;
+            for removal in &pruned.removals {
+                if let Removal::Deleted(id) = removal {
+                    images.emit_deleted(id);
+                }
+            }
+            if !pruned.removals.is_empty() {
+                let attributes = [("reclaimed".to_owned(), pruned.reclaimed.to_string())].into();
+                images.events.emit(ResourceKind::Image, "prune", Actor { id: String::new(), attributes });
+            }
+            Ok(pruned)
+        });
+        joined(work.await)?
+    }
+
+    /// Tells listeners what happened to an image that is there. `name` is what the act named it.
+    pub fn emit(&self, action: &str, id: &Digest, name: &str) {
+        self.events.emit_image(action, id, name, self.labels_of(id));
+    }
+
+    fn emit_deleted(&self, id: &Digest) {
+        self.events.emit_image("delete", id, &id.to_string(), BTreeMap::new());
+    }
+
+    fn labels_of(&self, id: &Digest) -> BTreeMap<String, String> {
+        self.store.labels_of(id).map(|labels| (*labels).clone()).unwrap_or_default()
     }
 
     /// Removes the images that were removed by force while stopped containers used them, and that none
@@ -73,7 +113,7 @@ impl Images {
             let removed = images.store.remove_leaving().map_err(Error::Image)?;
             for removal in &removed {
                 if let Removal::Deleted(id) = removal {
-                    images.events.emit_image("delete", &id.hexadecimal());
+                    images.emit_deleted(id);
                 }
             }
             Ok(())

@@ -54,7 +54,7 @@ pub use container::{Container, Phase, Record};
 pub use endpoint::Endpoint;
 pub use engine::Engine;
 pub use error::Error;
-pub use events::{Events, Live, PublishedEvent, Subscription};
+pub use events::{EVENT_FORMS, Events, Live, PublishedEvent, Subscription};
 pub use exec::{ExecClient, ExecSession, Execs};
 pub use files::{ArchiveSession, Commit, ExportSession, Files};
 pub use image::Images;

@@ -57,6 +57,8 @@ impl Store {
         let document = ImageConfig {
             architecture: or_own(&request.parent.config.architecture, architecture()),
             os: or_own(&request.parent.config.os, "linux"),
+            variant: request.parent.config.variant.clone(),
+            os_version: request.parent.config.os_version.clone(),
             author: request.author.clone(),
             comment: request.comment.clone(),
             container: request.container.clone(),

@@ -6,6 +6,7 @@ use model::{ImageReference, Timestamp};
 
 use crate::Error;
 use crate::document::{Config, History, ImageConfig, RootFs};
+use crate::registry::Platform;
 use crate::store::{Image, Naming, NewImage, Origin, Store};
 
 /// The architecture's name as image configs have it (GOARCH of the OCI image specification).
@@ -34,6 +35,8 @@ pub struct ImportOptions {
     pub config: Option<Config>,
     /// Replaces the comment `Imported from …`.
     pub message: Option<String>,
+    /// What it is for; `None` is this machine.
+    pub platform: Option<Platform>,
     /// The program's version for `DockerVersion`.
     pub engine_version: String,
 }
@@ -49,9 +52,13 @@ impl Store {
         let comment = options.message.clone().unwrap_or_else(|| format!("Imported from {}", options.source));
         let created = Timestamp::now();
         let config = options.config.clone().unwrap_or_default();
+        let platform = options.platform.as_ref();
         let document = ImageConfig {
-            architecture: architecture().to_owned(),
-            os: "linux".to_owned(),
+            architecture: platform
+                .map_or_else(|| architecture().to_owned(), |platform| platform.architecture.clone()),
+            os: platform.map_or_else(|| "linux".to_owned(), |platform| platform.os.clone()),
+            variant: platform.map(|platform| platform.variant.clone()).unwrap_or_default(),
+            os_version: String::new(),
             author: String::new(),
             comment: comment.clone(),
             container: String::new(),

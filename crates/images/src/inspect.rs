@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use model::Timestamp;
+
 use crate::Error;
 use crate::store::{Image, Store};
 
@@ -14,6 +16,8 @@ pub struct ImageDetails {
     pub tags: Vec<String>,
     /// Its names with a digest, in order: `busybox@sha256:…`.
     pub digests: Vec<String>,
+    /// When it got a tag the last time, as far as that is known.
+    pub last_tagged: Option<Timestamp>,
     /// The directory of its topmost layer; `None` for an image without layers.
     pub top_layer: Option<PathBuf>,
 }
@@ -33,6 +37,7 @@ impl Store {
             (tags.collect(), digests.collect())
         };
         let top_layer = self.lower_directories(&image).into_iter().next();
-        Ok(ImageDetails { image, tags, digests, top_layer })
+        let last_tagged = self.last_tagged(&image.id)?;
+        Ok(ImageDetails { image, tags, digests, last_tagged, top_layer })
     }
 }

@@ -23,6 +23,7 @@ mod list;
 mod load;
 mod merged;
 pub mod paths;
+mod prune;
 pub mod registry;
 mod remove;
 mod resolve;
@@ -49,6 +50,7 @@ pub use inspect::ImageDetails;
 pub use list::{ImageSummary, ListFilter};
 pub use load::Loaded;
 pub use merged::is_occupied;
+pub use prune::Pruned;
 pub use remove::{Removal, RemoveOptions};
 pub use save::SavedImages;
 pub use store::{

@@ -9,7 +9,7 @@ use model::{Digest, Timestamp, split_tag};
 use crate::error::Error;
 use crate::glob;
 use crate::resolve::find;
-use crate::store::{ImageRecord, Store};
+use crate::store::{ImageRecord, LayerKey, Store};
 
 /// Which images to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +22,10 @@ pub struct ListFilter {
     pub dangling: Option<bool>,
     /// Only images with all these labels: `key` or `key=value`.
     pub labels: Vec<String>,
+    /// Only images with none of these labels.
+    pub unlabelled: Vec<String>,
+    /// Only images made before this.
+    pub until: Option<Timestamp>,
     /// Only names that match one of these patterns: a repository, or one with a tag or digest.
     pub references: Vec<String>,
     /// Only images made before each of these.
@@ -111,13 +115,42 @@ impl Store {
             wanted
                 && before.iter().all(|other| image.created < *other)
                 && since.iter().all(|other| image.created > *other)
+                && filter.until.is_none_or(|until| image.created < until)
                 && filter.labels.iter().all(|label| has_label(image, label))
+                && !filter.unlabelled.iter().any(|label| has_label(image, label))
         };
         let mut images: Vec<&Arc<ImageRecord>> = index.images.values().filter(shown).collect();
         images.sort_unstable_by_key(|image| (Reverse(image.created.unix_seconds()), Reverse(image.sequence)));
         let entry =
             |image: &Arc<ImageRecord>| summary(image, tags.remove(&image.id), digests.remove(&image.id));
         Ok(images.into_iter().map(entry).collect())
+    }
+
+    /// The bytes that each image shares with others: those of its layers that an image of another id has too. Unnamed
+    /// images that others are built on do not count as such.
+    #[must_use]
+    pub fn shared_sizes(&self) -> HashMap<Digest, u64> {
+        let index = self.index();
+        let parents: HashSet<Digest> = index.images.values().filter_map(|image| image.parent).collect();
+        let named: HashSet<Digest> = index.named_images();
+        let mut uses: HashMap<&LayerKey, u32> = HashMap::new();
+        for image in
+            index.images.values().filter(|image| named.contains(&image.id) || !parents.contains(&image.id))
+        {
+            let own: HashSet<&LayerKey> = image.layers.iter().collect();
+            own.into_iter().for_each(|key| *uses.entry(key).or_default() += 1);
+        }
+        let shared = |key: &LayerKey| {
+            let size = index.layers.get(key).map_or(0, |layer| layer.size);
+            if uses.get(key).is_some_and(|count| *count > 1) { size } else { 0 }
+        };
+        index.images.values().map(|image| (image.id, image.layers.iter().map(shared).sum())).collect()
+    }
+
+    /// The labels of an image that is there.
+    #[must_use]
+    pub fn labels_of(&self, image: &Digest) -> Option<Arc<BTreeMap<String, String>>> {
+        self.index().images.get(image).and_then(|image| image.labels.clone())
     }
 
     /// How many images there are, those others are built on included.

@@ -15,6 +15,8 @@ use crate::uses::{ImageUse, UseKind};
 pub struct RemoveOptions {
     /// Also with names in several repositories, and when stopped containers use it.
     pub force: bool,
+    /// Also with names in several repositories, but not when containers use it.
+    pub all_names: bool,
     /// Leave the unnamed images it was built on.
     pub keep_parents: bool,
 }
@@ -110,7 +112,7 @@ fn plan(index: &Index, text: &str, options: RemoveOptions, uses: &[ImageUse]) ->
     let names = match found_by {
         FoundBy::Id => {
             let several = all.windows(2).any(|pair| pair[0].repository() != pair[1].repository());
-            if several && !options.force {
+            if several && !options.force && !options.all_names {
                 return Err(RemovalConflict::SeveralRepositories(text.to_owned()).into());
             }
             all

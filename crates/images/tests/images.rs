@@ -76,7 +76,7 @@ impl Fixture {
     }
 
     fn remove(&self, name: &str, force: bool, uses: &[ImageUse]) -> Result<Vec<Removal>, String> {
-        let options = RemoveOptions { force, keep_parents: false };
+        let options = RemoveOptions { force, ..RemoveOptions::default() };
         self.store.set_users(Arc::new(Fixed(uses.to_vec())));
         self.store.remove(name, options).map_err(|error| error.to_string())
     }
@@ -245,7 +245,7 @@ fn containers_keep_their_images() {
     fixture.tag(&head, "again");
     assert_eq!(fixture.remove("again", true, &used), Ok(vec![untagged("again:latest")]));
     assert_eq!(fixture.remove_leaving(&[]).expect("removed"), [deleted(&head)]);
-    let kept = fixture.store.remove("base", RemoveOptions { force: false, keep_parents: true });
+    let kept = fixture.store.remove("base", RemoveOptions { keep_parents: true, ..RemoveOptions::default() });
     assert_eq!(kept.expect("removed"), vec![untagged("base:latest"), deleted(&base)]);
 }
 

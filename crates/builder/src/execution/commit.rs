@@ -74,6 +74,8 @@ impl Build<'_> {
         let config = ImageConfig {
             architecture: architecture().to_owned(),
             os: "linux".to_owned(),
+            variant: String::new(),
+            os_version: String::new(),
             author: stage.author.clone(),
             comment: String::new(),
             container: change.container.to_string(),

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use engine::images::registry::{Cancellation, Progress, PullRequest};
+use engine::images::registry::{Cancellation, Progress, PullRequest, PulledNames};
 use model::ImageReference;
 
-use super::{credentials, import, registry_failure};
+use super::{credentials, import, platform, registry_failure};
 use crate::progress::answer_with_messages;
 use crate::{ApiError, Call, Handled};
 
@@ -30,13 +30,19 @@ fn reference(image: &str, tag: &str) -> Result<ImageReference, ApiError> {
 
 async fn pull(call: Call<'_>, reference: ImageReference) -> Handled {
     let credentials = credentials(&call)?;
+    let platform = if call.version.import_has_a_platform() { platform::asked_in_words(&call)? } else { None };
+    let names = if call.version.pulls_keep_digests() { PulledNames::TagAndDigest } else { PulledNames::Tag };
     let (client, engine) = (call.engine.images.registry(), Arc::clone(call.engine));
     let work = move |progress: &dyn Progress, cancellation: &Cancellation| {
         let (store, credentials) = (engine.images.store(), credentials.as_ref());
-        let request = PullRequest { store, reference: &reference, credentials };
-        client.pull(&request, progress, cancellation).map_err(|error| registry_failure(&error))?;
+        let platform = platform.as_ref();
+        let request = PullRequest { store, reference: &reference, credentials, platform, names };
+        let pulled =
+            client.pull(&request, progress, cancellation).map_err(|error| registry_failure(&error))?;
         // One event for what was asked for, also when that was all tags.
-        engine.events.emit_image("pull", &reference.to_string());
+        if let Some(first) = pulled.first() {
+            engine.images.emit("pull", &first.image, &reference.to_string());
+        }
         Ok(())
     };
     answer_with_messages(call.exchange, work).await

@@ -5,15 +5,24 @@ use http::StatusCode;
 use model::Timestamp;
 use serde::Serialize;
 
-use super::failure;
+use super::{failure, platform};
+use crate::version::ApiVersion;
+use crate::wire::image_id;
 use crate::{Call, Handled, Reply};
 
 /// The id of a step whose image is not here.
 const MISSING: &str = "<missing>";
 
 pub(super) fn history(call: &Call<'_>) -> Handled {
-    let steps = call.engine.images.store().history(&call.name).map_err(failure)?;
-    let entries: Vec<HistoryEntry> = steps.into_iter().map(HistoryEntry::from).collect();
+    let store = call.engine.images.store();
+    let wanted =
+        if call.version.history_and_archives_have_a_platform() { platform::asked(call)? } else { None };
+    let steps = store.history(&call.name).map_err(failure)?;
+    if let Some(wanted) = wanted {
+        platform::require(&call.name, &store.inspect(&call.name).map_err(failure)?, &wanted)?;
+    }
+    let entries: Vec<HistoryEntry> =
+        steps.into_iter().map(|step| HistoryEntry::new(step, call.version)).collect();
     Reply::json(StatusCode::OK, &entries)
 }
 
@@ -30,10 +39,10 @@ struct HistoryEntry {
     comment: String,
 }
 
-impl From<HistoryStep> for HistoryEntry {
-    fn from(step: HistoryStep) -> Self {
+impl HistoryEntry {
+    fn new(step: HistoryStep, version: ApiVersion) -> Self {
         Self {
-            id: step.image.map_or_else(|| MISSING.to_owned(), |image| image.hexadecimal()),
+            id: step.image.map_or_else(|| MISSING.to_owned(), |image| image_id(&image, version)),
             created: step.created.unwrap_or(Timestamp::NEVER).unix_seconds(),
             created_by: step.created_by,
             tags: (!step.tags.is_empty()).then_some(step.tags),

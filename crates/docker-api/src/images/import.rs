@@ -9,16 +9,18 @@ use engine::images::registry::{Cancellation, Message, Progress};
 use http::StatusCode;
 use model::ContainerSettings;
 
-use super::{new_name, tarball_failure};
+use super::{new_name, platform, tarball_failure};
 use crate::progress::{answer_with_messages, encode};
 use crate::stream::{json_fields, with_body_blocking};
+use crate::version::ApiVersion;
+use crate::wire::image_id;
 use crate::{ApiError, Call, Handled, Reply, apply_changes};
 
 /// Imports the body's tar as an image of one layer.
 pub(super) async fn import_body(call: Call<'_>) -> Handled {
     let options = options(&call, "-")?;
-    let engine = Arc::clone(call.engine);
-    let work = move |archive| import(&engine, archive, &options);
+    let (engine, version) = (Arc::clone(call.engine), call.version);
+    let work = move |archive| import(&engine, archive, &options, version);
     let id = with_body_blocking(&mut call.exchange.body, work).await??;
     let (_, output) = call.exchange.begin(StatusCode::OK, &json_fields()).await?;
     output.write(&encode(&Message::line(id))).await?;
@@ -31,7 +33,7 @@ pub(super) async fn import_url(call: Call<'_>) -> Handled {
     let source = call.query.text("fromSrc");
     let address = if source.contains("://") { source.to_owned() } else { format!("http://{source}") };
     let options = options(&call, &address)?;
-    let engine = Arc::clone(call.engine);
+    let (engine, version) = (Arc::clone(call.engine), call.version);
     let work = move |progress: &dyn Progress, cancellation: &Cancellation| {
         let report = |event: BuildEvent| {
             if let BuildEvent::Progress(message) = event {
@@ -41,7 +43,7 @@ pub(super) async fn import_url(call: Call<'_>) -> Handled {
         progress.report(Message::line(format!("Downloading from {address}")));
         let archive = download(&address, "Importing", &report, cancellation)
             .map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))?;
-        let id = import(&engine, archive, &options)?;
+        let id = import(&engine, archive, &options, version)?;
         progress.report(Message::line(id));
         Ok(())
     };
@@ -53,12 +55,13 @@ fn import(
     engine: &Engine,
     archive: impl std::io::Read + Send,
     options: &ImportOptions,
+    version: ApiVersion,
 ) -> Result<String, ApiError> {
     let image = engine.images.store().import(archive, options);
-    let id = image.map_err(|error| tarball_failure(&error))?.id.hexadecimal();
-    let name = options.reference.as_ref().map(ToString::to_string);
-    engine.events.emit_image("import", name.as_deref().unwrap_or(&id));
-    Ok(id)
+    let id = image.map_err(|error| tarball_failure(&error))?.id;
+    let name = options.reference.as_ref().map_or_else(|| id.to_string(), ToString::to_string);
+    engine.images.emit("import", &id, &name);
+    Ok(image_id(&id, version))
 }
 
 fn options(call: &Call<'_>, source: &str) -> Result<ImportOptions, ApiError> {
@@ -66,6 +69,7 @@ fn options(call: &Call<'_>, source: &str) -> Result<ImportOptions, ApiError> {
         source: source.to_owned(),
         reference: new_name(call)?,
         config: Some(apply_changes(&ContainerSettings::default(), &call.query.all("changes"))?),
+        platform: if call.version.import_has_a_platform() { platform::asked_in_words(call)? } else { None },
         message: call.query.filled("message").map(str::to_owned),
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),
     })

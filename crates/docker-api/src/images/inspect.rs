@@ -5,17 +5,23 @@ use std::collections::BTreeMap;
 use engine::images::ImageDetails;
 use engine::images::document;
 use http::StatusCode;
-use model::Timestamp;
+use model::{Digest, Timestamp};
 use serde::Serialize;
+use serde_json::Value;
 
-use super::failure;
+use super::{failure, image_config, platform};
 use crate::container_settings::Config;
-use crate::wire::STORAGE_DRIVER;
+use crate::version::{ApiVersion, Ranged, Since, Until};
+use crate::wire::{STORAGE_DRIVER, image_id};
 use crate::{Call, Handled, Reply};
 
 pub(super) fn inspect(call: &Call<'_>) -> Handled {
+    let wanted = if call.version.inspect_has_a_platform() { platform::asked(call)? } else { None };
     let details = call.engine.images.store().inspect(&call.name).map_err(failure)?;
-    Reply::json(StatusCode::OK, &ImageInspection::from(details))
+    if let Some(wanted) = wanted {
+        platform::require(&call.name, &details, &wanted)?;
+    }
+    Reply::json(StatusCode::OK, &ImageInspection::new(details, call.version))
 }
 
 /// An image in the documented form; `RepoTags` and `RepoDigests` are for newer clients.
@@ -25,19 +31,34 @@ struct ImageInspection {
     id: String,
     repo_tags: Vec<String>,
     repo_digests: Vec<String>,
-    parent: String,
-    comment: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment: Option<String>,
     created: Timestamp,
-    container: String,
-    container_config: Config,
-    docker_version: String,
-    author: String,
-    config: Config,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    container: Until<45, String>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    container_config: Until<45, Value>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    docker_version: Until<52, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    author: Option<String>,
+    config: Value,
     architecture: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    variant: String,
     os: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    os_version: String,
     size: u64,
-    virtual_size: u64,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    virtual_size: Until<44, u64>,
     graph_driver: GraphDriver,
+    #[serde(rename = "RootFS", skip_serializing_if = "Ranged::is_absent")]
+    root: Since<22, RootFs>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    metadata: Since<31, Metadata>,
 }
 
 /// Where the files of an image are.
@@ -48,28 +69,54 @@ struct GraphDriver {
     data: BTreeMap<&'static str, String>,
 }
 
-impl From<ImageDetails> for ImageInspection {
-    fn from(details: ImageDetails) -> Self {
-        let ImageDetails { image, tags, digests, top_layer } = details;
+/// The layers of an image, lowest first.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct RootFs {
+    #[serde(rename = "Type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    layers: Vec<Digest>,
+}
+
+/// What the engine itself knows of an image.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metadata {
+    last_tag_time: Timestamp,
+}
+
+impl ImageInspection {
+    fn new(details: ImageDetails, version: ApiVersion) -> Self {
+        let ImageDetails { image, tags, digests, last_tagged, top_layer } = details;
         let config = image.config;
         let data = top_layer.map(|directory| ("RootDir", directory.display().to_string()));
+        let is_shown = |text: &String| !text.is_empty() || !version.image_inspect_leaves_out_what_is_empty();
+        let filled = |text: String| Some(text).filter(is_shown);
+        let container_config = shown(config.container_config);
         Self {
-            id: image.id.hexadecimal(),
+            id: image_id(&image.id, version),
             repo_tags: tags,
             repo_digests: digests,
-            parent: image.parent.map(|parent| parent.hexadecimal()).unwrap_or_default(),
-            comment: config.comment,
+            parent: filled(image.parent.map(|parent| image_id(&parent, version)).unwrap_or_default()),
+            comment: filled(config.comment),
             created: image.created,
-            container: config.container,
-            container_config: shown(config.container_config),
-            docker_version: config.docker_version,
-            author: config.author,
-            config: shown(config.config),
+            container: Ranged::at(version, || config.container),
+            container_config: Ranged::at(version, || image_config::shown(&container_config, version)),
+            docker_version: Ranged::at(version, || config.docker_version),
+            author: filled(config.author),
+            config: image_config::shown(&shown(config.config), version),
             architecture: config.architecture,
+            variant: config.variant,
             os: config.os,
-            size: image.size,
-            virtual_size: image.virtual_size,
+            os_version: config.os_version,
+            size: if version.image_size_is_of_all_layers() { image.virtual_size } else { image.size },
+            virtual_size: Ranged::at(version, || image.virtual_size),
             graph_driver: GraphDriver { name: STORAGE_DRIVER, data: data.into_iter().collect() },
+            root: Ranged::at(version, || RootFs { kind: "layers", layers: config.rootfs.diff_ids }),
+            metadata: Ranged::at(version, || Metadata {
+                last_tag_time: last_tagged.unwrap_or(Timestamp::NEVER),
+            }),
         }
     }
 }

@@ -1,35 +1,60 @@
 //! `GET /images/json`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use engine::images::{ImageSummary, ListFilter};
 use http::StatusCode;
+use model::Digest;
 use serde::Serialize;
 
 use super::failure;
+use super::prune::until;
 use crate::filters::Filters;
+use crate::version::{ApiVersion, Ranged, Since, Until};
+use crate::wire::image_id;
 use crate::{ApiError, Call, Handled, Reply};
 
 /// What an unnamed image shows as its tag.
 const NO_TAG: &str = "<none>:<none>";
 /// What an unnamed image shows as its digest.
 const NO_DIGEST: &str = "<none>@<none>";
+/// A number that was not asked for.
+const NOT_COUNTED: i64 = -1;
 
 pub(super) fn list(call: &Call<'_>) -> Handled {
-    let filters = Filters::parse(call.query.text("filters"));
-    let filters = filters.map_err(|error| ApiError::invalid(error.to_string()))?;
+    let version = call.version;
     let filter = ListFilter {
         all: call.query.is_true("all"),
-        name: call.query.filled("filter").map(str::to_owned),
-        ..filter(&filters)?
+        name: call.query.filled("filter").filter(|_| version.image_list_has_a_name()).map(str::to_owned),
+        ..filter(call.query.text("filters"), version)?
     };
-    let images = call.engine.images.store().list(&filter).map_err(failure)?;
-    let images: Vec<ListedImage<'_>> = images.iter().map(ListedImage::from).collect();
+    let store = call.engine.images.store();
+    let images = store.list(&filter).map_err(failure)?;
+    let counts = Counts {
+        shared: (version.image_list_counts_shared_bytes() && call.query.is_true("shared-size"))
+            .then(|| store.shared_sizes()),
+        containers: version.image_list_counts_containers().then(|| containers(call)),
+    };
+    let images: Vec<ListedImage<'_>> =
+        images.iter().map(|image| ListedImage::new(image, &counts, version)).collect();
     Reply::json(StatusCode::OK, &images)
 }
 
+/// How many containers use each image.
+fn containers(call: &Call<'_>) -> HashMap<Digest, i64> {
+    let mut counts = HashMap::new();
+    for container in call.engine.containers.all() {
+        *counts.entry(container.record().image).or_default() += 1;
+    }
+    counts
+}
+
 /// Takes the filters over; no others are known.
-fn filter(filters: &Filters) -> Result<ListFilter, ApiError> {
+fn filter(text: &str, version: ApiVersion) -> Result<ListFilter, ApiError> {
+    if version.refusals_have_their_status() {
+        return filter_of_today(text).map_err(ApiError::bad_request);
+    }
+    let filters = Filters::parse(text).map_err(|error| ApiError::invalid(error.to_string()))?;
     let mut filter = ListFilter::default();
     for (name, values) in filters.as_map() {
         match name.as_str() {
@@ -46,6 +71,41 @@ fn filter(filters: &Filters) -> Result<ListFilter, ApiError> {
     Ok(filter)
 }
 
+fn filter_of_today(text: &str) -> Result<ListFilter, String> {
+    let filters = Filters::parse_known(
+        text,
+        &["before", "dangling", "label", "label!", "reference", "since", "until"],
+    )?;
+    Ok(ListFilter {
+        dangling: filters.truth("dangling")?,
+        labels: filters.values("label").to_vec(),
+        unlabelled: filters.values("label!").to_vec(),
+        references: filters.values("reference").to_vec(),
+        before: filters.values("before").to_vec(),
+        since: filters.values("since").to_vec(),
+        until: until(&filters)?,
+        ..ListFilter::default()
+    })
+}
+
+/// What is counted only where it is asked for.
+struct Counts {
+    shared: Option<HashMap<Digest, u64>>,
+    containers: Option<HashMap<Digest, i64>>,
+}
+
+impl Counts {
+    fn shared(&self, image: &Digest) -> i64 {
+        let Some(sizes) = &self.shared else { return NOT_COUNTED };
+        sizes.get(image).map_or(0, |size| i64::try_from(*size).unwrap_or(i64::MAX))
+    }
+
+    fn containers(&self, image: &Digest) -> i64 {
+        let Some(counts) = &self.containers else { return NOT_COUNTED };
+        counts.get(image).copied().unwrap_or_default()
+    }
+}
+
 /// One image of the list, in the documented form.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -56,27 +116,35 @@ struct ListedImage<'a> {
     repo_digests: Vec<&'a str>,
     created: i64,
     size: u64,
-    virtual_size: u64,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    virtual_size: Until<44, u64>,
     labels: Option<&'a BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    shared_size: Since<24, i64>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    containers: Since<24, i64>,
 }
 
-impl<'a> From<&'a ImageSummary> for ListedImage<'a> {
-    fn from(image: &'a ImageSummary) -> Self {
-        let (repo_tags, repo_digests) = if image.tags.is_empty() && image.digests.is_empty() {
-            (vec![NO_TAG], vec![NO_DIGEST])
-        } else {
+impl<'a> ListedImage<'a> {
+    fn new(image: &'a ImageSummary, counts: &Counts, version: ApiVersion) -> Self {
+        let has_name = !image.tags.is_empty() || !image.digests.is_empty();
+        let (repo_tags, repo_digests) = if has_name || version.unnamed_images_have_empty_lists() {
             let texts = |names: &'a [String]| names.iter().map(String::as_str).collect();
             (texts(&image.tags), texts(&image.digests))
+        } else {
+            (vec![NO_TAG], vec![NO_DIGEST])
         };
         Self {
-            id: image.id.hexadecimal(),
-            parent_id: image.parent.map(|parent| parent.hexadecimal()).unwrap_or_default(),
+            id: image_id(&image.id, version),
+            parent_id: image.parent.map(|parent| image_id(&parent, version)).unwrap_or_default(),
             repo_tags,
             repo_digests,
             created: image.created.unix_seconds(),
-            size: image.size,
-            virtual_size: image.virtual_size,
+            size: if version.image_size_is_of_all_layers() { image.virtual_size } else { image.size },
+            virtual_size: Ranged::at(version, || image.virtual_size),
             labels: image.labels.as_deref(),
+            shared_size: Ranged::at(version, || counts.shared(&image.id)),
+            containers: Ranged::at(version, || counts.containers(&image.id)),
         }
     }
 }
@@ -84,10 +152,11 @@ impl<'a> From<&'a ImageSummary> for ListedImage<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::version::MAX;
 
     #[test]
     fn filters_are_taken_over_by_their_names() {
-        let read = |text: &str| filter(&Filters::parse(text).expect(text));
+        let read = |text: &str| filter(text, MAX);
         let both = read(r#"{"dangling":["True"],"label":["a","b=c"]}"#).expect("a filter");
         assert!(both.dangling == Some(true) && both.labels == ["a", "b=c"]);
         let images = read(r#"{"reference":["app:*"],"before":["x"],"since":["y","z"]}"#).expect("a filter");
@@ -96,5 +165,16 @@ mod tests {
         assert_eq!(unknown.to_string(), "Invalid filter 'foo'");
         let neither = read(r#"{"dangling":["bogus"]}"#).expect_err("neither true nor false");
         assert_eq!(neither.to_string(), "invalid filter 'dangling=[bogus]'");
+    }
+
+    #[test]
+    fn filters_of_today_have_times_and_labels_that_are_missing() {
+        let filter =
+            filter_of_today(r#"{"dangling":["0"],"label!":["a"],"until":["1h","10m"]}"#).expect("a filter");
+        assert_eq!((filter.dangling, filter.unlabelled), (Some(false), vec!["a".to_owned()]));
+        assert!(filter.until.is_some_and(|until| until < model::Timestamp::now()));
+        for bad in [r#"{"dangling":["perhaps"]}"#, r#"{"until":["yesterday"]}"#, r#"{"foo":["bar"]}"#] {
+            assert!(filter_of_today(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -2,10 +2,13 @@
 
 mod create;
 mod history;
+mod image_config;
 mod import;
 mod inspect;
 mod list;
 mod names;
+mod platform;
+mod prune;
 mod push;
 mod registry_access;
 mod save;
@@ -23,6 +26,7 @@ pub(crate) const ROUTES: &[Route] = &[
     get("/images/search", handler!(call => search::search(&call).await)),
     get("/images/get", handler!(call => save::save_several(call).await)),
     post("/images/create", handler!(call => create::create(call).await)),
+    post("/images/prune", handler!(call => prune::prune(&call).await)).since(25),
     post("/images/load", handler!(call => save::load(call).await)),
     get("/images/{name}/get", handler!(call => save::save(call).await)),
     get("/images/{name}/json", handler!(call => inspect::inspect(&call))),

@@ -5,7 +5,9 @@ use http::StatusCode;
 use model::{ImageReference, split_tag};
 use serde::Serialize;
 
-use super::failure;
+use super::{failure, platform};
+use crate::version::ApiVersion;
+use crate::wire::image_id;
 use crate::{ApiError, Call, Handled, Reply};
 use berth_http::Response;
 
@@ -14,37 +16,60 @@ pub(super) fn tag(call: &Call<'_>) -> Handled {
     let Some(repository) = call.query.filled("repo") else {
         return Err(ApiError::bad_request("Repository name can't be empty"));
     };
-    let reference = ImageReference::tagged(repository, call.query.text("tag"))
-        .map_err(|error| ApiError::bad_request(error.to_string()))?;
+    let (repository, tag) = if call.version.new_tags_may_stand_in_the_name() {
+        name_and_tag(repository, call.query.text("tag"))
+    } else {
+        (repository, call.query.text("tag"))
+    };
+    let reference =
+        ImageReference::tagged(repository, tag).map_err(|error| ApiError::bad_request(error.to_string()))?;
     let images = call.engine.images.store();
     let id = images.resolve_id(&call.name).map_err(|error| failure(error.as_lookup()))?;
-    let policy = if call.query.is_true("force") { TagPolicy::Move } else { TagPolicy::Keep };
+    let moves = call.version.tags_always_move() || call.query.is_true("force");
+    let policy = if moves { TagPolicy::Move } else { TagPolicy::Keep };
     images.tag(&id, &reference, policy).map_err(failure)?;
-    call.engine.events.emit_image("tag", &reference.to_string());
+    call.engine.images.emit("tag", &id, &reference.to_string());
     Ok(Reply::Whole(Response::text(StatusCode::CREATED, "")))
 }
 
 /// `DELETE /images/(name)`
 pub(super) async fn remove(call: &Call<'_>) -> Handled {
-    let options =
-        RemoveOptions { force: call.query.is_true("force"), keep_parents: call.query.is_true("noprune") };
+    let options = RemoveOptions {
+        force: call.query.is_true("force"),
+        keep_parents: call.query.is_true("noprune"),
+        ..RemoveOptions::default()
+    };
+    if call.version.image_removal_has_platforms() {
+        require_platforms(call)?;
+    }
     let removals = call.engine.images.remove(&call.name, options).await?;
-    let removals: Vec<WireRemoval> = removals.into_iter().map(WireRemoval::from).collect();
+    let removals: Vec<WireRemoval> =
+        removals.into_iter().map(|removal| WireRemoval::of(removal, call.version)).collect();
     Reply::json(StatusCode::OK, &removals)
+}
+
+/// Refuses the removal of platforms that the image is not for: an image has one here, and goes with it.
+fn require_platforms(call: &Call<'_>) -> Result<(), ApiError> {
+    let wanted = platform::all_asked(call)?;
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let details = call.engine.images.store().inspect(&call.name).map_err(failure)?;
+    wanted.iter().try_for_each(|wanted| platform::require(&call.name, &details, wanted))
 }
 
 /// One thing that was done, as an object with one field.
 #[derive(Debug, Serialize)]
-enum WireRemoval {
+pub(super) enum WireRemoval {
     Untagged(String),
     Deleted(String),
 }
 
-impl From<Removal> for WireRemoval {
-    fn from(removal: Removal) -> Self {
+impl WireRemoval {
+    pub(super) fn of(removal: Removal, version: ApiVersion) -> Self {
         match removal {
             Removal::Untagged(name) => Self::Untagged(name),
-            Removal::Deleted(id) => Self::Deleted(id.hexadecimal()),
+            Removal::Deleted(id) => Self::Deleted(image_id(&id, version)),
         }
     }
 }
@@ -53,9 +78,20 @@ impl From<Removal> for WireRemoval {
 /// newer clients leave it when they import.
 pub(crate) fn new_name(call: &Call<'_>) -> Result<Option<ImageReference>, ApiError> {
     let Some(repository) = call.query.filled("repo") else { return Ok(None) };
-    let (repository, tag) = match (split_tag(repository), call.query.text("tag")) {
-        ((repository, Some(tag)), "") => (repository, tag),
-        (_, tag) => (repository, tag),
+    let tag = call.query.text("tag");
+    let (repository, tag) = if tag.is_empty() || call.version.new_tags_may_stand_in_the_name() {
+        name_and_tag(repository, tag)
+    } else {
+        (repository, tag)
     };
     ImageReference::tagged(repository, tag).map(Some).map_err(|error| ApiError::invalid(error.to_string()))
+}
+
+/// A name and the tag in it, which the one that stands apart overrules.
+fn name_and_tag<'name>(repository: &'name str, tag: &'name str) -> (&'name str, &'name str) {
+    match (split_tag(repository), tag) {
+        ((repository, Some(tag)), "") => (repository, tag),
+        ((repository, Some(_)), tag) => (repository, tag),
+        ((_, None), tag) => (repository, tag),
+    }
 }

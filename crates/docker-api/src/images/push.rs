@@ -21,7 +21,10 @@ pub(super) async fn push(mut call: Call<'_>) -> Handled {
         let (store, credentials) = (engine.images.store(), credentials.as_ref());
         let request = PushRequest { store, reference: &reference, credentials };
         client.push(&request, progress, cancellation).map_err(|error| registry_failure(&error))?;
-        engine.events.emit_image("push", &reference.repository.to_string());
+        let first = store.tags(&reference.repository).into_iter().map(|(_, id)| id).next();
+        if let Some(id) = store.resolve_id(&reference.to_string()).ok().or(first) {
+            engine.images.emit("push", &id, &reference.to_string());
+        }
         Ok(())
     };
     answer_with_messages(call.exchange, work).await

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use model::Digest;
 
 use super::{failure, tarball_failure};
 use crate::stream::{answer_with, finished, with_body_blocking};
-use crate::{Call, Handled, Reply};
+use crate::{ApiError, Call, Handled, Reply};
 use berth_http::Response;
 
 const TAR: [(HeaderName, HeaderValue); 1] =
@@ -26,9 +27,13 @@ pub(super) async fn save_several(call: Call<'_>) -> Handled {
 
 async fn write(call: Call<'_>, names: Vec<String>) -> Handled {
     // Unknown names have their status: they are known before the first byte.
-    let saved = call.engine.images.store().save(&names).map_err(failure)?;
+    let (engine, store) = (Arc::clone(call.engine), call.engine.images.store());
+    let saved = store.save(&names).map_err(failure)?;
+    let ids: Vec<Digest> = names.iter().filter_map(|name| store.resolve_id(name).ok()).collect();
     let work = |mut out| async move {
-        finished(tokio::task::spawn_blocking(move || saved.write(&mut out)).await)?.map_err(failure)
+        finished(tokio::task::spawn_blocking(move || saved.write(&mut out)).await)?.map_err(failure)?;
+        ids.iter().for_each(|id| engine.images.emit("save", id, &id.to_string()));
+        Ok::<(), ApiError>(())
     };
     answer_with(call, &TAR, work).await
 }
@@ -39,6 +44,7 @@ pub(super) async fn load(call: Call<'_>) -> Handled {
     let work = move |archive| engine.images.store().load(archive);
     let loaded = with_body_blocking(&mut call.exchange.body, work).await?;
     let loaded = loaded.map_err(|error| tarball_failure(&error))?;
+    loaded.images.iter().for_each(|id| call.engine.images.emit("load", id, &id.to_string()));
     let notices: String = loaded.notices.iter().map(|notice| format!("{notice}\n")).collect();
     Ok(Reply::Whole(Response::text(StatusCode::OK, notices)))
 }

@@ -11,6 +11,7 @@ use super::build_request::read_request;
 use super::withheld::Withheld;
 use crate::progress::encode;
 use crate::stream::{self, Reporter, answer_progress_of_body, stream_line};
+use crate::wire::image_id;
 use crate::{ApiError, Call, Handled};
 use berth_http::reader_pipe;
 
@@ -33,7 +34,7 @@ pub(super) async fn build(call: Call<'_>) -> Handled {
     };
     let body_reader = matches!(context, ContextSource::Archive(_)).then_some(sender);
     let request = read_request(&call, context)?;
-    let quiet = call.query.is_true("q");
+    let (quiet, version) = (call.query.is_true("q"), call.version);
     let engine = Arc::clone(call.engine);
     let cancellation = Arc::new(Cancellation::new());
     let stop = Arc::clone(&cancellation);
@@ -62,7 +63,7 @@ pub(super) async fn build(call: Call<'_>) -> Handled {
         }
         let image = built.map_err(failure)?;
         if quiet {
-            reporter.send(stream_line(&StreamLine { stream: &format!("{}\n", image.hexadecimal()) }));
+            reporter.send(stream_line(&StreamLine { stream: &format!("{}\n", image_id(&image, version)) }));
         }
         Ok::<(), ApiError>(())
     })?;

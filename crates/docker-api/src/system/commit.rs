@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::container_settings::Config;
 use crate::images::new_name;
+use crate::wire::image_id;
 use crate::{ApiError, Call, Handled, Reply, apply_changes, json};
 
 /// The answer.
@@ -31,5 +32,5 @@ pub(super) async fn commit(mut call: Call<'_>) -> Handled {
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let image = call.engine.files.commit(container, commit).await?;
-    Reply::json(StatusCode::CREATED, &CommitAnswer { id: image.id.hexadecimal() })
+    Reply::json(StatusCode::CREATED, &CommitAnswer { id: image_id(&image.id, call.version) })
 }

@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{Live, PublishedEvent, Subscription};
-use http::StatusCode;
+use http::{StatusCode, header};
 use model::{Event, ResourceKind, Timestamp};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use crate::filters::Filters;
-use crate::stream::json_fields;
-use crate::wire::{WireEvent, parse_moment};
+use crate::version::ApiVersion;
+use crate::wire::{EventForm, WireEvent, parse_moment};
 use crate::{ApiError, Call, Handled, Reply};
 
 use super::super::event_filter::EventFilter;
+use super::event_format::Format;
 
 /// The most events that go out at once, each as a chunk of its own: some clients take a chunk for an event.
 const MOST_AT_ONCE: usize = 128;
@@ -37,11 +38,12 @@ pub(super) async fn events(call: Call<'_>) -> Handled {
     });
     let filter = filter.map_err(|error| ApiError::invalid(error.to_string()))?;
     let Subscription { past, live } = call.engine.events.subscribe();
-    let knows_all_kinds = call.version.events_have_networks_and_volumes();
-    let mut listener = Listener { live, span, filter, knows_all_kinds };
+    let format = Format::of(call.version, call.exchange.head.header(&header::ACCEPT));
+    let mut listener = Listener { live, span, filter, version: call.version, format };
     let departure = call.exchange.departure();
     // The head goes out at once: clients wait for it before they start what they want to next_batch of.
-    let (_, output) = call.exchange.begin(StatusCode::OK, &json_fields()).await?;
+    let (_, output) =
+        call.exchange.begin(StatusCode::OK, &[(header::CONTENT_TYPE, format.content_type())]).await?;
     output.write_each(&listener.lines_of(&past)).await?;
     let end = tokio::time::sleep(span.left());
     tokio::pin!(departure, end);
@@ -88,14 +90,13 @@ struct Listener {
     live: Live,
     span: Span,
     filter: EventFilter,
-    /// Whether its version has events of networks and volumes.
-    knows_all_kinds: bool,
+    version: ApiVersion,
+    format: Format,
 }
 
 impl Listener {
     fn wants(&self, event: &Event) -> bool {
-        let is_known =
-            self.knows_all_kinds || !matches!(event.kind, ResourceKind::Network | ResourceKind::Volume);
+        let is_known = is_known(event, self.version);
         is_known && self.span.has_not_ended(event) && self.filter.fits(event)
     }
 
@@ -104,15 +105,26 @@ impl Listener {
         let Some(since) = self.span.since else { return Vec::new() };
         past.iter()
             .filter(|event| event.time >= since && self.wants(event))
-            .map(|event| line(event))
+            .map(|event| self.line(event))
             .collect()
+    }
+
+    fn line(&self, event: &PublishedEvent) -> Vec<u8> {
+        let form = EventForm::of(self.version);
+        let line = event.line(form.place(), |event| {
+            // These types cannot fail to be written.
+            let mut line = serde_json::to_vec(&WireEvent::new(event, form)).unwrap_or_default();
+            line.push(b'\n');
+            line
+        });
+        [self.format.prefix(), line].concat()
     }
 
     /// Waits for the next event, and takes those that are there with it.
     async fn next_batch(&mut self) -> Batch {
         let mut lines = Vec::new();
         match self.live.recv().await {
-            Ok(event) if self.wants(&event) => lines.push(line(&event)),
+            Ok(event) if self.wants(&event) => lines.push(self.line(&event)),
             Ok(_) => {}
             Err(RecvError::Lagged(_)) => return Batch { lines, ending: Some(Ending::TooSlow) },
             Err(RecvError::Closed) => return Batch { lines, ending: Some(Ending::Until) },
@@ -127,7 +139,8 @@ impl Listener {
         let mut batch = self.drain(Vec::new(), Ending::Until);
         if batch.ending == Some(Ending::Until) {
             let late = self.live.take_undelivered();
-            batch.lines.extend(late.iter().filter(|event| self.wants(event)).map(|event| line(event)));
+            let wanted = late.iter().filter(|event| self.wants(event));
+            batch.lines.extend(wanted.map(|event| self.line(event)));
         }
         batch
     }
@@ -136,7 +149,7 @@ impl Listener {
     fn drain(&mut self, mut lines: Vec<Vec<u8>>, ending: Ending) -> Batch {
         while lines.len() < MOST_AT_ONCE {
             match self.live.try_recv() {
-                Ok(event) if self.wants(&event) => lines.push(line(&event)),
+                Ok(event) if self.wants(&event) => lines.push(self.line(&event)),
                 Ok(_) => {}
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,
                 Err(TryRecvError::Lagged(_)) => return Batch { lines, ending: Some(Ending::TooSlow) },
@@ -148,14 +161,15 @@ impl Listener {
     }
 }
 
-fn line(event: &PublishedEvent) -> Vec<u8> {
-    let line = event.line(|event| {
-        // These types cannot fail to be written.
-        let mut line = serde_json::to_vec(&WireEvent::new(event)).unwrap_or_default();
-        line.push(b'\n');
-        line
-    });
-    line.to_vec()
+/// Whether a version knows of what happened.
+fn is_known(event: &Event, version: ApiVersion) -> bool {
+    match (event.kind, event.action.as_str()) {
+        (_, "prune") => version.events_have_prunes(),
+        (ResourceKind::Network | ResourceKind::Volume, _) => version.events_have_networks_and_volumes(),
+        (ResourceKind::Image, "create") => version.events_have_new_images(),
+        (ResourceKind::Image, "save" | "load") => version.events_have_archives(),
+        (ResourceKind::Container | ResourceKind::Image | ResourceKind::Daemon, _) => true,
+    }
 }
 
 /// A moment of the query; -1 is none, as the reference has it, other negative ones are before 1970.
@@ -188,6 +202,7 @@ mod tests {
     use model::Actor;
 
     use super::*;
+    use crate::version::MAX;
 
     fn listener(
         events: &engine::Events,
@@ -198,7 +213,7 @@ mod tests {
         let span = Span { since: since.map(moment), until: until.map(moment) };
         let Subscription { past, live } = events.subscribe();
         let filter = EventFilter::new(Filters::default(), |_| None).expect("no filter is fine");
-        (Listener { live, span, filter, knows_all_kinds: false }, past)
+        (Listener { live, span, filter, version: MAX, format: Format::of(MAX, "") }, past)
     }
 
     fn emit(events: &engine::Events, action: &str) {

@@ -3,6 +3,7 @@
 mod build;
 mod build_request;
 mod commit;
+mod event_format;
 mod events;
 mod host;
 mod info;

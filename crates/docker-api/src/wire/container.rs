@@ -8,6 +8,7 @@ use model::{LogSource, MountPoint, Timestamp};
 use serde::Serialize;
 
 use super::endpoint::network_mode;
+use super::image_id::image_id;
 use super::mount::{WireMountPoint, mounts};
 use super::network::NetworkSettings;
 use crate::container_settings::{Config, HostConfig, WireSettings, to_wire};
@@ -154,7 +155,7 @@ impl<'a> ContainerInspection<'a> {
             path: &record.path,
             args: &record.arguments,
             state: WireState::new(record),
-            image: record.image.hexadecimal(),
+            image: image_id(&record.image, version),
             network_settings: NetworkSettings::new(record, version),
             resolv_conf_path: files.resolv_conf,
             hostname_path: files.hostname,

@@ -7,6 +7,7 @@ use model::Timestamp;
 use serde::Serialize;
 
 use super::endpoint::{Shown, WireEndpoint, endpoints, network_mode};
+use super::image_id::image_id;
 use super::mount::{WireMountPoint, mounts};
 use super::status_text;
 use crate::version::{ApiVersion, Ranged, Since};
@@ -18,6 +19,8 @@ pub(crate) struct ContainerSummary<'a> {
     id: &'a str,
     names: Vec<String>,
     image: &'a str,
+    #[serde(rename = "ImageID", skip_serializing_if = "Ranged::is_absent")]
+    image_id: Since<21, String>,
     command: String,
     created: i64,
     ports: Vec<WirePort>,
@@ -81,6 +84,7 @@ impl<'a> ContainerSummary<'a> {
             id: record.id.as_str(),
             names,
             image: &record.settings.image,
+            image_id: Ranged::at(version, || image_id(&record.image, version)),
             command: command(record),
             created: record.created.unix_seconds(),
             ports: shown_ports(record),

@@ -19,6 +19,15 @@ pub struct ImageConfig {
     #[serde(default, deserialize_with = "null_default")]
     pub os: String,
     #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
+    pub variant: String,
+    #[serde(
+        rename = "os.version",
+        default,
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub os_version: String,
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
     pub author: String,
     #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
     pub comment: String,

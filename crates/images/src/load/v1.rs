@@ -224,6 +224,8 @@ impl Loading<'_> {
         let document = ImageConfig {
             architecture: machine.unwrap_or_else(|| architecture().to_owned()),
             os: os.unwrap_or_else(|| "linux".to_owned()),
+            variant: String::new(),
+            os_version: String::new(),
             author: author.unwrap_or_default(),
             comment: comment.unwrap_or_default(),
             container: container.unwrap_or_default(),

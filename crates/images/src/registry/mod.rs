@@ -47,10 +47,10 @@ pub use error::RegistryError;
 pub use host::{HUB, HUB_INDEX_ADDRESS, is_hub};
 #[cfg(fuzzing)]
 pub use manifest::read_for_fuzzing;
-pub use manifest::{ManifestError, Platform};
+pub use manifest::{ManifestError, Platform, PlatformError};
 pub use progress::{Detail, Message, Progress, Silent};
 pub use proxy::ProxySettings;
-pub use pull::{PullRequest, PulledImage};
+pub use pull::{PullRequest, PulledImage, PulledNames};
 pub use push::{PushRequest, PushedImage};
 pub use reason::reason;
 pub use search::{SearchRequest, SearchResult};

@@ -58,6 +58,16 @@ const FOREIGN: &str = "
     DELETE FROM foreign_images WHERE image NOT IN (SELECT id FROM images);
 ";
 
+/// When each image got a tag the last time; what this was before the engine noted it is not known.
+const LAST_TAGGED: &str = "
+    CREATE TABLE IF NOT EXISTS last_tagged (image BLOB PRIMARY KEY, milliseconds INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TRIGGER IF NOT EXISTS tags_are_timed AFTER INSERT ON tags BEGIN
+        INSERT OR REPLACE INTO last_tagged VALUES (NEW.image, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+    END;
+    CREATE TRIGGER IF NOT EXISTS last_tagged_go AFTER DELETE ON images
+        BEGIN DELETE FROM last_tagged WHERE image = OLD.id; END;
+";
+
 /// Images that go with the last container that uses them.
 const LEAVING: &str =
     "CREATE TABLE IF NOT EXISTS leaving (image BLOB PRIMARY KEY REFERENCES images(id) ON DELETE CASCADE);";
@@ -92,6 +102,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     take_former_marks(&connection).map_err(failed())?;
     connection.execute_batch(FOREIGN).map_err(failed())?;
     connection.execute_batch(LEAVING).map_err(failed())?;
+    connection.execute_batch(LAST_TAGGED).map_err(failed())?;
     super::keep_log(&connection, path, LOG_ROOM).map_err(failed())?;
     Ok(connection)
 }

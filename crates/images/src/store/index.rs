@@ -73,6 +73,12 @@ impl Index {
         self.images.values().any(|image| image.parent.as_ref() == Some(id))
     }
 
+    /// The images that have a tag or a digest.
+    pub(crate) fn named_images(&self) -> HashSet<Digest> {
+        let tagged = self.tags.values().flat_map(BTreeMap::values);
+        tagged.chain(self.digests.values().flat_map(BTreeMap::values)).copied().collect()
+    }
+
     /// The tags of an image as (repository, tag), in order.
     pub(crate) fn tags_of(&self, id: &Digest) -> Vec<(&str, &str)> {
         let all = self.tags.iter().flat_map(|(repository, tags)| {

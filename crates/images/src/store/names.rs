@@ -1,7 +1,7 @@
 //! Names of images: tags and the digests of the manifests they came with.
 
-use model::{Digest, ImageReference, RepositoryName};
-use rusqlite::Transaction;
+use model::{Digest, ImageReference, RepositoryName, Timestamp};
+use rusqlite::{OptionalExtension, Transaction};
 
 use super::database::{Stored, durably};
 use super::{Name, Store, documents};
@@ -106,6 +106,24 @@ impl Store {
         .map_err(Error::database("record a tag"))?;
         let mut index = self.shared.index_mut();
         Ok(names.into_iter().map(|(name, image)| index.set_name(name, image)).collect())
+    }
+
+    /// When an image got a tag the last time, as far as that is known.
+    ///
+    /// # Errors
+    /// `Internal` when the database fails.
+    pub fn last_tagged(&self, image: &Digest) -> Result<Option<Timestamp>, Error> {
+        let failed = || Error::database("read when an image was tagged");
+        let database = self.shared.database();
+        let mut query = database
+            .prepare_cached("SELECT milliseconds FROM last_tagged WHERE image = ?")
+            .map_err(failed())?;
+        let found: Option<i64> =
+            query.query_row([Stored(*image)], |row| row.get(0)).optional().map_err(failed())?;
+        Ok(found.and_then(|milliseconds| {
+            let nanoseconds = u32::try_from(milliseconds.rem_euclid(1000)).unwrap_or_default() * 1_000_000;
+            Timestamp::from_unix(milliseconds.div_euclid(1000), nanoseconds).ok()
+        }))
     }
 
     /// The tags of a repository and their images, in order.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use error::LAYER_LIMIT;
 pub use error::ManifestError;
 pub(super) use legacy::{LegacyLayer, LegacyManifest};
-pub use platform::Platform;
+pub use platform::{Platform, PlatformError};
 
 /// Docker's image manifest, schema 2.
 pub(super) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";

@@ -1,6 +1,7 @@
 //! The platform that an image is for, and which image of a list fits this machine best.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,55 @@ pub struct Platform {
     /// The generation of the processor: `v8`; empty when it does not matter.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub variant: String,
+}
+
+/// The text is no platform.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a platform: os, os/architecture or os/architecture/variant")]
+pub struct PlatformError(String);
+
+/// The operating systems that a single word can mean; any other is an architecture of Linux.
+const SYSTEMS: [&str; 6] = ["darwin", "freebsd", "linux", "netbsd", "openbsd", "windows"];
+
+impl FromStr for Platform {
+    type Err = PlatformError;
+
+    /// Parses `linux`, `arm64`, `linux/arm64` or `linux/arm/v7`.
+    fn from_str(text: &str) -> Result<Self, PlatformError> {
+        let parts: Vec<String> = text.split('/').map(str::to_ascii_lowercase).collect();
+        let is_word = |part: &String| {
+            let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+            !part.is_empty() && part.bytes().all(is_letter)
+        };
+        if !parts.iter().all(is_word) {
+            return Err(PlatformError(text.to_owned()));
+        }
+        let host = Self::host();
+        Ok(match parts.as_slice() {
+            [os] if SYSTEMS.contains(&os.as_str()) => Self { os: os.clone(), ..host },
+            [architecture] => {
+                Self { architecture: common_name(architecture), os: host.os, variant: String::new() }
+            }
+            [os, architecture] => {
+                Self { architecture: common_name(architecture), os: os.clone(), variant: String::new() }
+            }
+            [os, architecture, variant] => {
+                Self { architecture: common_name(architecture), os: os.clone(), variant: variant.clone() }
+            }
+            _ => return Err(PlatformError(text.to_owned())),
+        })
+    }
+}
+
+/// The name of an architecture in the OCI specification, for those that others call otherwise.
+fn common_name(architecture: &str) -> String {
+    match architecture {
+        "x86_64" | "x86-64" => "amd64",
+        "aarch64" => "arm64",
+        "i386" => "386",
+        other => other,
+    }
+    .to_owned()
 }
 
 /// How well an image fits; the last is the best.
@@ -45,6 +95,14 @@ impl Platform {
         Self { architecture: architecture.into(), os: "linux".into(), variant: variant.into() }
     }
 
+    /// Whether this is what was asked for: a variant that was not asked for does not matter.
+    #[must_use]
+    pub fn is(&self, wanted: &Self) -> bool {
+        self.os == wanted.os
+            && self.architecture == wanted.architecture
+            && (wanted.variant.is_empty() || self.variant.is_empty() || self.variant == wanted.variant)
+    }
+
     /// How well an image for `offered` runs here; `None` when it does not.
     pub(super) fn fitness_of(&self, offered: &Self) -> Option<Fitness> {
         if offered.os != self.os {
@@ -73,5 +131,35 @@ impl fmt::Display for Platform {
             write!(formatter, "/{}", self.variant)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn platforms_have_up_to_three_parts() {
+        for (text, shown) in [
+            ("linux/arm/v7", "linux/arm/v7"),
+            ("linux/s390x", "linux/s390x"),
+            ("Linux/X86_64", "linux/amd64"),
+            ("arm64", "linux/arm64"),
+        ] {
+            assert_eq!(text.parse::<Platform>().map(|platform| platform.to_string()), Ok(shown.to_owned()));
+        }
+        assert_eq!("linux".parse(), Ok(Platform::host()));
+        for bad in ["", "/", "linux/", "linux//v7", "a/b/c/d", "linux/a b", "linux/ä"] {
+            assert_eq!(bad.parse::<Platform>(), Err(PlatformError(bad.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_variant_that_was_not_asked_for_does_not_matter() {
+        let is = |text: &str, wanted: &str| {
+            text.parse::<Platform>().expect(text).is(&wanted.parse().expect(wanted))
+        };
+        assert!(is("linux/arm/v7", "linux/arm") && is("linux/arm", "linux/arm/v7"));
+        assert!(!is("linux/arm/v6", "linux/arm/v7") && !is("linux/arm64", "linux/arm"));
     }
 }

@@ -13,7 +13,7 @@ use super::resolve::{Resolved, fetch, fetch_content, resolve, tags};
 use crate::document::History;
 use crate::registry::error::RegistryError;
 use crate::registry::manifest::{
-    ImageManifest, LEGACY, LEGACY_SIGNED, LegacyManifest, Manifest, ManifestError,
+    ImageManifest, LEGACY, LEGACY_SIGNED, LegacyManifest, Manifest, ManifestError, Platform,
 };
 use crate::registry::proof::Scope;
 use crate::registry::session::Session;
@@ -26,10 +26,11 @@ const TAG_LIMIT: usize = 100;
 /// convert.
 pub(super) fn find(
     session: &Session<'_>,
+    platform: &Platform,
     reference: &ImageReference,
     wanted: Digest,
 ) -> Result<Option<Resolved>, RegistryError> {
-    match search(session, reference, wanted) {
+    match search(session, platform, reference, wanted) {
         Err(RegistryError::Cancelled) => Err(RegistryError::Cancelled),
         Err(error) => {
             tracing::debug!(%error, "the registry's conversions cannot be looked at");
@@ -41,6 +42,7 @@ pub(super) fn find(
 
 fn search(
     session: &Session<'_>,
+    platform: &Platform,
     reference: &ImageReference,
     wanted: Digest,
 ) -> Result<Option<Resolved>, RegistryError> {
@@ -52,7 +54,7 @@ fn search(
         if digest_of(&document) != wanted {
             continue;
         }
-        let manifest = match resolve(session, &by_tag, &label)?.manifest {
+        let manifest = match resolve(session, platform, &by_tag, &label)?.manifest {
             Manifest::Image(image) if is_same(session, &legacy, &image)? => Manifest::Image(image),
             Manifest::Image(_) | Manifest::Index(_) | Manifest::Legacy(_) => Manifest::Legacy(legacy),
         };

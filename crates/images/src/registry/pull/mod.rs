@@ -14,7 +14,7 @@ use super::api_root::{self, Source};
 use super::download::Blob;
 use super::error::RegistryError;
 use super::in_flight::InFlight;
-use super::manifest::{ImageManifest, LegacyManifest, Manifest, ManifestError};
+use super::manifest::{ImageManifest, LegacyManifest, Manifest, ManifestError, Platform};
 use super::progress::{Message, Progress};
 use super::proof::Scope;
 use super::session::Session;
@@ -35,6 +35,19 @@ pub struct PullRequest<'a> {
     pub reference: &'a ImageReference,
     /// Who asks.
     pub credentials: Option<&'a Credentials>,
+    /// For which platform, where a list has several; `None` is the host's.
+    pub platform: Option<&'a Platform>,
+    /// What names an image gets that is pulled by its tag.
+    pub names: PulledNames,
+}
+
+/// What names an image gets that is pulled by its tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PulledNames {
+    /// The tag.
+    Tag,
+    /// The tag, and the digest that the registry has for it.
+    TagAndDigest,
 }
 
 /// An image that was pulled.
@@ -93,7 +106,14 @@ fn pull_from(
     // A mirror belongs to somebody else than the registry that the credentials are for.
     let credentials = request.credentials.filter(|_| !source.is_mirror);
     let session = Session::new(transport, api_root, path.as_ref(), credentials);
-    let pull = Pull { session: &session, store: request.store, progress, in_flight: &client.in_flight };
+    let pull = Pull {
+        session: &session,
+        store: request.store,
+        progress,
+        in_flight: &client.in_flight,
+        platform: request.platform.unwrap_or(&transport.settings().platform),
+        names: request.names,
+    };
     let mut pulled = Vec::new();
     for target in targets(&session, request.reference)? {
         pulled.push(pull.target(target)?);
@@ -129,6 +149,8 @@ struct Pull<'a> {
     store: &'a Store,
     progress: &'a dyn Progress,
     in_flight: &'a InFlight,
+    platform: &'a Platform,
+    names: PulledNames,
 }
 
 impl Pull<'_> {
@@ -136,30 +158,38 @@ impl Pull<'_> {
         let resolved = self.resolve(&target)?;
         let path = self.session.path();
         self.progress.report(Message::titled(&target.label, format!("Pulling from {path}")));
-        let name = match target.reference.digest {
-            None => Naming::Tag(&target.reference),
-            Some(_) => Naming::Manifest(&target.reference.repository, &resolved.document),
+        let (tag, digest) = (
+            Naming::Tag(&target.reference),
+            Naming::Manifest(&target.reference.repository, &resolved.document),
+        );
+        let names: &[Naming<'_>] = match (target.reference.digest, self.names) {
+            (None, PulledNames::Tag) => &[tag],
+            (None, PulledNames::TagAndDigest) => &[tag, digest],
+            (Some(_), _) => &[digest],
         };
         let Published { image, before } = match &resolved.manifest {
-            Manifest::Image(manifest) => self.image(manifest, name)?,
-            Manifest::Legacy(manifest) => self.legacy(manifest, name)?,
+            Manifest::Image(manifest) => self.image(manifest, names)?,
+            Manifest::Legacy(manifest) => self.legacy(manifest, names)?,
             Manifest::Index(_) => return Err(ManifestError::TooDeep.into()),
         };
         self.progress.report(Message::line(format!("Digest: {}", resolved.digest)));
-        let is_new = before != [Some(image.id)];
+        let is_new = before.first() != Some(&Some(image.id));
         Ok(PulledImage { reference: target.reference, image: image.id, is_new })
     }
 
     fn resolve(&self, target: &Target) -> Result<Resolved, RegistryError> {
-        match (resolve(self.session, &target.reference, &target.label), target.reference.digest) {
+        match (
+            resolve(self.session, self.platform, &target.reference, &target.label),
+            target.reference.digest,
+        ) {
             (Err(error @ RegistryError::Unknown { .. }), Some(digest)) => {
-                converted::find(self.session, &target.reference, digest)?.ok_or(error)
+                converted::find(self.session, self.platform, &target.reference, digest)?.ok_or(error)
             }
             (resolved, _) => resolved,
         }
     }
 
-    fn image(&self, manifest: &ImageManifest, name: Naming<'_>) -> Result<Published, RegistryError> {
+    fn image(&self, manifest: &ImageManifest, names: &[Naming<'_>]) -> Result<Published, RegistryError> {
         let config = self.config(manifest)?;
         let parsed: ImageConfig = serde_json::from_slice(&config).map_err(ManifestError::Malformed)?;
         if parsed.os != "linux" {
@@ -178,10 +208,10 @@ impl Pull<'_> {
         };
         let plans: Vec<_> = manifest.layers.iter().zip(diff_ids).map(plan).collect();
         let layers = self.layers().fetch(&plans)?;
-        self.publish(&config, &layers, name)
+        self.publish(&config, &layers, names)
     }
 
-    fn legacy(&self, manifest: &LegacyManifest, name: Naming<'_>) -> Result<Published, RegistryError> {
+    fn legacy(&self, manifest: &LegacyManifest, names: &[Naming<'_>]) -> Result<Published, RegistryError> {
         let layers: Vec<_> = manifest.layers.iter().filter(|layer| !layer.history.empty_layer).collect();
         let plan = |layer: &&super::manifest::LegacyLayer| LayerPlan {
             blob: Blob { digest: layer.blob, size: None, urls: Vec::new() },
@@ -191,7 +221,7 @@ impl Pull<'_> {
         let plans: Vec<_> = layers.iter().map(plan).collect();
         let layers = self.layers().fetch(&plans)?;
         let diff_ids: Vec<_> = layers.iter().map(Layer::diff_id).collect();
-        self.publish(&manifest.config(&diff_ids)?, &layers, name)
+        self.publish(&manifest.config(&diff_ids)?, &layers, names)
     }
 
     fn layers(&self) -> Layers<'_> {
@@ -205,12 +235,17 @@ impl Pull<'_> {
     }
 
     /// Makes the image and names it in one step, while its layers are held.
-    fn publish(&self, config: &[u8], layers: &[Layer], name: Naming<'_>) -> Result<Published, RegistryError> {
+    fn publish(
+        &self,
+        config: &[u8],
+        layers: &[Layer],
+        names: &[Naming<'_>],
+    ) -> Result<Published, RegistryError> {
         if self.session.transport().cancellation().is_cancelled() {
             return Err(RegistryError::Cancelled);
         }
         let image = NewImage { config, layers, parent: None, legacy: None, origin: Origin::Elsewhere };
-        Ok(self.store.publish(&image, &[name])?)
+        Ok(self.store.publish(&image, names)?)
     }
 
     /// The config: from the store, or from the registry and checked.

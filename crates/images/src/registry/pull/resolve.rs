@@ -5,7 +5,7 @@ use serde::Deserialize;
 use ureq::http::{Method, StatusCode, header};
 
 use crate::registry::error::RegistryError;
-use crate::registry::manifest::{ACCEPTED, Manifest, ManifestError};
+use crate::registry::manifest::{ACCEPTED, Manifest, ManifestError, Platform};
 use crate::registry::proof::{Scope, explanation};
 use crate::registry::retry::Attempts;
 use crate::registry::session::{Session, refused};
@@ -33,15 +33,15 @@ pub(super) struct Resolved {
     pub(super) manifest: Manifest,
 }
 
-/// Fetches the manifest of a tag or digest, through lists, for the platform of the settings.
+/// Fetches the manifest of a tag or digest, through lists, for a platform.
 pub(super) fn resolve(
     session: &Session<'_>,
+    platform: &Platform,
     reference: &ImageReference,
     label: &str,
 ) -> Result<Resolved, RegistryError> {
     let (document, mut manifest) = fetch(session, reference, label, reference.digest, &ACCEPTED)?;
     let digest = digest_of(&document);
-    let platform = &session.transport().settings().platform;
     for _ in 0..DEPTH_LIMIT {
         let Manifest::Index(index) = &manifest else {
             return Ok(Resolved { digest, document, manifest });

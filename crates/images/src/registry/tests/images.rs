@@ -69,7 +69,13 @@ impl Stored {
     ) -> Result<Vec<String>, RegistryError> {
         let log = Mutex::new(Vec::new());
         let reference = reference(name);
-        let request = PullRequest { store: &self.store, reference: &reference, credentials };
+        let request = PullRequest {
+            store: &self.store,
+            reference: &reference,
+            credentials,
+            platform: None,
+            names: PulledNames::Tag,
+        };
         client.pull(&request, &|message| note(&log, &message), &Cancellation::new())?;
         Ok(log.into_inner().unwrap())
     }

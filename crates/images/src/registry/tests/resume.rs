@@ -104,7 +104,13 @@ fn a_cancelled_pull_can_be_taken_up() {
     let cancellation = Cancellation::new();
     let client = client();
     let name = reference(&fake.name("v1"));
-    let request = PullRequest { store: &there.store, reference: &name, credentials: None };
+    let request = PullRequest {
+        store: &there.store,
+        reference: &name,
+        credentials: None,
+        platform: None,
+        names: PulledNames::Tag,
+    };
     let outcome = thread::scope(|scope| {
         let pull = scope.spawn(|| client.pull(&request, &Silent, &cancellation));
         while there.downloads().first().is_none_or(|(_, length)| *length < 100_000) {
@@ -129,7 +135,13 @@ fn pulls_for_the_test_of_a_killed_process() {
     let (Ok(name), Ok(root)) = (std::env::var(PULL_NAME), std::env::var(PULL_STORE)) else { return };
     let store = crate::Store::open(root).unwrap();
     let name = reference(&name);
-    let request = PullRequest { store: &store, reference: &name, credentials: None };
+    let request = PullRequest {
+        store: &store,
+        reference: &name,
+        credentials: None,
+        platform: None,
+        names: PulledNames::Tag,
+    };
     client().pull(&request, &Silent, &Cancellation::new()).unwrap();
 }
 

@@ -1,0 +1,47 @@
+//! The platform that a request asks for.
+
+use engine::images::ImageDetails;
+use engine::images::registry::Platform;
+
+use crate::{ApiError, Call};
+
+/// What `platform` asks for: a platform of the OCI specification as JSON.
+pub(super) fn asked(call: &Call<'_>) -> Result<Option<Platform>, ApiError> {
+    call.query.filled("platform").map(from_json).transpose()
+}
+
+/// What the values of `platforms` ask for.
+pub(super) fn all_asked(call: &Call<'_>) -> Result<Vec<Platform>, ApiError> {
+    call.query.all("platforms").iter().map(|text| from_json(text)).collect()
+}
+
+/// What `platform` asks for, written as `os[/architecture[/variant]]`.
+pub(super) fn asked_in_words(call: &Call<'_>) -> Result<Option<Platform>, ApiError> {
+    let Some(text) = call.query.filled("platform") else { return Ok(None) };
+    text.parse().map(Some).map_err(|error| ApiError::bad_request(format!("invalid platform: {error}")))
+}
+
+/// Refuses when an image is for another platform.
+pub(super) fn require(name: &str, details: &ImageDetails, wanted: &Platform) -> Result<(), ApiError> {
+    if of(details).is(wanted) {
+        return Ok(());
+    }
+    Err(ApiError::not_found(format!(
+        "image with reference {name} was found but does not provide the specified platform ({wanted})"
+    )))
+}
+
+/// The platform that an image is for.
+pub(super) fn of(details: &ImageDetails) -> Platform {
+    let config = &details.image.config;
+    Platform {
+        architecture: config.architecture.clone(),
+        os: config.os.clone(),
+        variant: config.variant.clone(),
+    }
+}
+
+fn from_json(text: &str) -> Result<Platform, ApiError> {
+    serde_json::from_str(text)
+        .map_err(|error| ApiError::bad_request(format!("failed to parse platform {text:?}: {error}")))
+}

@@ -1,0 +1,53 @@
+//! Removes the images that nobody needs.
+
+use std::collections::{HashMap, HashSet};
+
+use model::Digest;
+
+use crate::remove::{Removal, RemoveOptions};
+use crate::store::{LayerKey, Store};
+use crate::{Error, ListFilter};
+
+/// What a prune has done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Each thing that was done, in order.
+    pub removals: Vec<Removal>,
+    /// The bytes of the layers that are gone.
+    pub reclaimed: u64,
+}
+
+impl Store {
+    /// Removes the images that the filter lets through and that no container uses, with their names and the unnamed
+    /// images they were built on. An image that comes into use meanwhile stays.
+    ///
+    /// # Errors
+    /// As [`Store::list`]; `Internal` when the disk fails.
+    pub fn prune(&self, filter: &ListFilter) -> Result<Pruned, Error> {
+        let used: HashSet<Digest> = self.uses().into_iter().map(|usage| usage.image).collect();
+        let options = RemoveOptions { all_names: true, ..RemoveOptions::default() };
+        let mut pruned = Pruned::default();
+        for image in self.list(filter)?.into_iter().filter(|image| !used.contains(&image.id)) {
+            if self.index().has_children(&image.id) {
+                continue;
+            }
+            let layers = self.layer_sizes(&image.id);
+            match self.remove(&image.id.hexadecimal(), options) {
+                Ok(removals) => pruned.removals.extend(removals),
+                // It is needed by now, or went with another one.
+                Err(Error::RemovalConflict(_) | Error::NoSuchImage(_)) => continue,
+                Err(error) => return Err(error),
+            }
+            let index = self.index();
+            let gone = layers.into_iter().filter(|(key, _)| !index.layers.contains_key(key));
+            pruned.reclaimed += gone.map(|(_, size)| size).sum::<u64>();
+        }
+        Ok(pruned)
+    }
+
+    fn layer_sizes(&self, image: &Digest) -> HashMap<LayerKey, u64> {
+        let index = self.index();
+        let layers = index.images.get(image).into_iter().flat_map(|image| image.layers.iter());
+        layers.filter_map(|key| Some((LayerKey::clone(key), index.layers.get(key)?.size))).collect()
+    }
+}
