@@ -156,7 +156,7 @@ fn clients_that_break_the_rules_are_told_so() {
     let engine = Engine::start();
     let id = engine.run(&interactive("cat"));
     let connect = || open(&engine, &id, "stream=1&stdin=1&stdout=1");
-    // RFC 6455, section 7.4.1: 1007 for text that is none, 1009 for too much, 1002 for anything else.
+    // RFC 6455, section 7.4.1: 1007 for text that is not UTF-8, 1009 for too much, 1002 for anything else.
     let mut socket = connect();
     send(&mut socket, 1, &[0xff, 0xfe]);
     assert_eq!(goodbye(&mut socket), Some(1007));

@@ -106,8 +106,8 @@ pub(crate) fn check(given: &str) -> Result<String, Error> {
     }
 }
 
-/// Makes up a name that `is_free` accepts.
-pub(crate) fn make_up(random: impl Fn() -> u32, is_free: impl Fn(&str) -> bool) -> String {
+/// Generates a name that `is_free` accepts.
+pub(crate) fn generate(random: impl Fn() -> u32, is_free: impl Fn(&str) -> bool) -> String {
     let pick = |words: &[&'static str; 64], bits: u32| words[(bits & 63) as usize];
     let mut attempt = 0;
     loop {
@@ -137,12 +137,12 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_name_is_not_made_up() {
+    fn a_taken_name_is_not_generated() {
         let count = std::cell::Cell::new(0_u32);
         let random = || {
             count.set(count.get() + 1);
             count.get() << 12
         };
-        assert_eq!(make_up(random, |name| name != "able_anchor"), "able_anchor2");
+        assert_eq!(generate(random, |name| name != "able_anchor"), "able_anchor2");
     }
 }

@@ -30,7 +30,7 @@ pub fn hostname(name: &str) -> String {
     format!("{name}\n")
 }
 
-/// Writes a name file, keeping its inode where it exists. A reader sees the old or the new
+/// Writes a resolver file, keeping its inode where it exists. A reader sees the old or the new
 /// content, or for a moment a new one with the end of a longer old one, but never nothing.
 ///
 /// # Errors

@@ -71,7 +71,7 @@ impl EndpointSettings {
     /// What is asked of the network.
     ///
     /// # Errors
-    /// Addresses that are none.
+    /// Texts that are no addresses.
     pub(crate) fn attachment(
         self,
         network: NetworkReference,

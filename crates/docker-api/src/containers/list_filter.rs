@@ -75,7 +75,7 @@ impl ListFilter {
                 .map_err(|_| ApiError::bad_parameter(format!("exited must be a whole number, not {code:?}")))
         });
         let exit_codes = exit_codes.collect::<Result<_, _>>()?;
-        // A pattern that is none matches nothing.
+        // An invalid regular expression matches nothing.
         let names = filters.values("name").iter().filter_map(|name| Regex::new(name).ok()).collect();
         let store = engine.images.store();
         // An image that is not there has no containers.

@@ -119,14 +119,14 @@ struct GraphDriver {
 
 /// The files that the engine keeps for a container; empty until its first start.
 #[derive(Debug, Default)]
-pub(crate) struct NameFiles {
+pub(crate) struct ContainerFiles {
     pub(crate) resolv_conf: String,
     pub(crate) hostname: String,
     pub(crate) hosts: String,
     pub(crate) log: String,
 }
 
-impl NameFiles {
+impl ContainerFiles {
     pub(crate) fn new(record: &Record, directory: &Path) -> Self {
         if !record.was_started() && record.error.is_empty() {
             return Self::default();
@@ -145,7 +145,7 @@ impl NameFiles {
 impl<'a> ContainerInspection<'a> {
     pub(crate) fn new(engine: &Engine, record: &'a Record, version: ApiVersion) -> Self {
         let directory = engine.containers.directory_of(&record.id);
-        let files = NameFiles::new(record, &directory);
+        let files = ContainerFiles::new(record, &directory);
         let execs = engine.execs.of_container(&record.id);
         let limits = &record.settings.host.resources;
         let WireSettings { config, host } = to_wire(&record.settings);

@@ -7,7 +7,7 @@ use engine::{Engine, Exec, ExecState, Record};
 use model::Timestamp;
 use serde::Serialize;
 
-use super::container::{EXECUTION_DRIVER, NameFiles, STORAGE_DRIVER, WireState, volumes};
+use super::container::{ContainerFiles, EXECUTION_DRIVER, STORAGE_DRIVER, WireState, volumes};
 use super::network::NetworkSettings;
 use crate::version::ApiVersion;
 
@@ -110,7 +110,7 @@ impl<'a> ExecInspection<'a> {
 
 impl<'a> ExecContainer<'a> {
     fn new(engine: &Engine, record: &'a Record, version: ApiVersion) -> Self {
-        let files = NameFiles::new(record, &engine.containers.directory_of(&record.id));
+        let files = ContainerFiles::new(record, &engine.containers.directory_of(&record.id));
         let mounts = record.mounts.iter().map(|mount| {
             let wire = WireMount {
                 name: &mount.name,

@@ -134,7 +134,7 @@ impl Creator {
         }
         loop {
             let random = || u32::from_ne_bytes(random::bytes());
-            let name = names::make_up(random, |name| self.directory.is_free(name));
+            let name = names::generate(random, |name| self.directory.is_free(name));
             if self.directory.reserve(&name, id).is_ok() {
                 return Ok(name);
             }

@@ -41,7 +41,7 @@ pub(crate) struct StartInputs {
     /// The domain of that name.
     pub(crate) domainname: String,
     /// Resolver files to mount, as file on the host and path in the container.
-    pub(crate) name_files: Vec<(PathBuf, &'static str)>,
+    pub(crate) resolver_files: Vec<(PathBuf, &'static str)>,
     /// Variables that links give.
     pub(crate) link_environment: Vec<String>,
     /// Where output goes.
@@ -185,7 +185,7 @@ pub(crate) fn put_variable(variables: &mut Vec<String>, variable: &str) {
 
 fn all_mounts(record: &Record, around: &StartInputs) -> Result<Vec<Mount>, Error> {
     let read_only_root = record.settings.host.read_only_root;
-    let name_files = around.name_files.iter().map(|(file, destination)| Mount {
+    let resolver_files = around.resolver_files.iter().map(|(file, destination)| Mount {
         source: MountSource::Bind(file.clone()),
         destination: mounts::clean(destination),
         access: if read_only_root { MountAccess::ReadOnly } else { MountAccess::ReadWrite },
@@ -193,7 +193,7 @@ fn all_mounts(record: &Record, around: &StartInputs) -> Result<Vec<Mount>, Error
         submounts: Submounts::Included,
         subpath: None,
     });
-    let mut all: Vec<Mount> = name_files.collect();
+    let mut all: Vec<Mount> = resolver_files.collect();
     all.extend(record.mounts.iter().map(|mount| planned_mount(mount, &around.held_volumes)));
     all.extend(tmpfs::mounts(&record.settings.host)?);
     all.extend(around.images.iter().cloned());

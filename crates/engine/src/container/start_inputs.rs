@@ -53,12 +53,12 @@ impl StartLookup {
             Some(other) => Some(self.directory.find(other.as_str())?.record()),
             None => None,
         };
-        let name_files = match &joined {
-            Some(other) => self.networking.joined_name_files(other),
-            None => self.networking.write_name_files(record)?,
+        let resolver_files = match &joined {
+            Some(other) => self.networking.joined_resolver_files(other),
+            None => self.networking.write_resolver_files(record)?,
         };
         let named = joined.as_ref().unwrap_or(record);
-        let name_files = name_files
+        let resolver_files = resolver_files
             .into_iter()
             .filter(|(_, place)| !record.mounts.iter().any(|mount| mount.destination == *place))
             .collect();
@@ -72,7 +72,7 @@ impl StartLookup {
             namespaces,
             hostname: full_hostname(&named.settings),
             domainname: named.settings.domainname.clone(),
-            name_files,
+            resolver_files,
             link_environment: self.networking.link_environment(record),
             log: self.log_spec(record).await?,
             default_limits: self.options.ulimits.clone(),

@@ -1,4 +1,4 @@
-//! The texts of a container's settings: what no system call and no name file could take is refused
+//! The texts of a container's settings: what no system call and no resolver file could take is refused
 //! before anything is made.
 
 use std::path::{Component, Path};

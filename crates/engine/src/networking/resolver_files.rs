@@ -13,7 +13,10 @@ use crate::error::Error;
 
 impl Networking {
     /// Writes hosts, hostname and resolv.conf before the start; the own address follows later.
-    pub(crate) fn write_name_files(&self, record: &Record) -> Result<Vec<(PathBuf, &'static str)>, Error> {
+    pub(crate) fn write_resolver_files(
+        &self,
+        record: &Record,
+    ) -> Result<Vec<(PathBuf, &'static str)>, Error> {
         let directory = self.paths.container(&record.id);
         let path = |name: &str| directory.join(name);
         let hostname = network::names::hostname(&full_hostname(&record.settings));
@@ -30,7 +33,7 @@ impl Networking {
     }
 
     /// The resolver files of the container whose network another one joins.
-    pub(crate) fn joined_name_files(&self, other: &Record) -> Vec<(PathBuf, &'static str)> {
+    pub(crate) fn joined_resolver_files(&self, other: &Record) -> Vec<(PathBuf, &'static str)> {
         let directory = self.paths.container(&other.id);
         [("resolv.conf", "/etc/resolv.conf"), ("hostname", "/etc/hostname"), ("hosts", "/etc/hosts")]
             .map(|(name, destination)| (directory.join(name), destination))

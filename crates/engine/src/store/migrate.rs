@@ -118,7 +118,7 @@ fn pairs(connection: &Connection, query: &str) -> rusqlite::Result<Vec<(String, 
     pairs.collect()
 }
 
-/// Splits a document into name, settings and state. One that is none becomes settings that cannot be read.
+/// Splits a document into name, settings and state. A text that is no JSON object becomes settings that cannot be read.
 fn container_1(document: &str) -> [String; 3] {
     let Ok(Value::Object(mut record)) = serde_json::from_str(document) else {
         return [String::new(), document.to_owned(), String::new()];

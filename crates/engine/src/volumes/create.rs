@@ -15,7 +15,7 @@ use crate::store::{Durability, Row, VolumeRow};
 /// A volume that a client asks for.
 #[derive(Debug, Clone, Default)]
 pub struct NewVolume {
-    /// Its name; made up when `None`.
+    /// Its name; a random one when `None`.
     pub name: Option<String>,
     /// What keeps its content; empty is `local`.
     pub driver: String,

@@ -58,7 +58,7 @@ pub enum RegistryError {
         /// Who refuses whom, in the registry's words.
         reason: String,
     },
-    /// An index answers a search with a status that is none of success.
+    /// An index answers a search with a status other than success.
     #[error("Unexpected status code {status} from {url}")]
     SearchStatus {
         /// The status.

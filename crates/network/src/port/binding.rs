@@ -22,7 +22,7 @@ pub struct PortRequest {
 /// (`PublishAllPorts`) an ephemeral port for those that have none.
 ///
 /// # Errors
-/// A host address, protocol or port that is none.
+/// An invalid host address, protocol or port.
 pub fn plan(
     exposed: &BTreeSet<Port>,
     bindings: &PortBindings,
