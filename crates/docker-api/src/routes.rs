@@ -6,7 +6,7 @@ use crate::route::Route;
 use crate::version::{self, ApiVersion};
 use crate::{ApiError, containers, exec, images, networks, plugins, swarm, system, volumes};
 
-const FAMILIES: [&[Route]; 8] = [
+const FAMILIES: &[&[Route]] = &[
     system::ROUTES,
     containers::ROUTES,
     exec::ROUTES,
@@ -44,7 +44,8 @@ pub(crate) fn find<'path>(
         ApiError::not_found(if is_json { "page not found" } else { "404 page not found" })
     };
     let mut fitting = FAMILIES
-        .into_iter()
+        .iter()
+        .copied()
         .flatten()
         .filter(|route| route.method == *method)
         .filter_map(|route| Some((route, route.name_in(rest)?)))
@@ -114,9 +115,9 @@ mod tests {
     #[test]
     fn every_endpoint_of_the_specification_has_its_route() {
         let all: BTreeSet<(&str, &str)> =
-            FAMILIES.into_iter().flatten().map(|route| (route.method.as_str(), route.path)).collect();
+            FAMILIES.iter().copied().flatten().map(|route| (route.method.as_str(), route.path)).collect();
         assert_eq!(all.len(), 108, "{all:?}");
-        assert_eq!(all.len(), FAMILIES.into_iter().flatten().count(), "one is listed twice");
+        assert_eq!(all.len(), FAMILIES.iter().copied().flatten().count(), "one is listed twice");
     }
 
     #[test]
