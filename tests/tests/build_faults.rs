@@ -102,7 +102,7 @@ fn a_full_disk_fails_the_build_and_gets_its_space_back() {
         (
             "a copy of the context",
             Context::of("FROM busybox\nCOPY f /f\nCOPY f /g\n").file("f", small),
-            "No space left on device",
+            "no space left on device",
         ),
         (
             "an archive",

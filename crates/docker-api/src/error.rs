@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 
 use http::StatusCode;
-use model::{ErrorKind, with_causes};
+use model::{ErrorKind, in_kernel_words, with_causes};
 
 use crate::version::ApiVersion;
 use berth_http::{BodyError, Gone, Response};
@@ -173,7 +173,7 @@ impl fmt::Display for ApiError {
         match self {
             Self::Engine(error) => formatter.write_str(&with_causes(error)),
             Self::Kind { message, .. } | Self::Request { message, .. } | Self::Command { message, .. } => {
-                formatter.write_str(message)
+                formatter.write_str(&in_kernel_words(message))
             }
             Self::Body(error) => error.fmt(formatter),
             Self::Gone => formatter.write_str("the client left"),

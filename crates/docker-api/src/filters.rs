@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use model::json_words;
 use serde_json::Value;
 
 /// What each filter's name is to be, one of the values.
@@ -19,7 +20,7 @@ impl Filters {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        let value = serde_json::from_str(text).map_err(|error| FiltersError(error.to_string()))?;
+        let value = serde_json::from_str(text).map_err(|error| FiltersError(json_words(&error)))?;
         match value {
             Value::Null => Ok(Self::default()),
             Value::Object(map) => {

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use model::json_words;
 use serde::de::value::{MapDeserializer, SeqDeserializer, StrDeserializer};
 use serde::de::{
     self, DeserializeOwned, DeserializeSeed, EnumAccess, IntoDeserializer, VariantAccess, Visitor,
@@ -12,6 +13,7 @@ use serde_json::{Map, Value};
 
 use super::ApiError;
 use super::filters::kind;
+use super::json_size::count_values;
 
 /// Most values of a body: each takes a few dozen bytes of memory, whatever it takes of the body.
 const MAXIMUM_VALUES: usize = 1 << 18;
@@ -53,6 +55,22 @@ impl de::Error for JsonError {
     fn invalid_type(unexpected: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
         Self::custom(format!("{unexpected} where {expected} was expected"))
     }
+
+    fn invalid_value(unexpected: de::Unexpected<'_>, _: &dyn de::Expected) -> Self {
+        Self::custom(format!("{unexpected} is not possible here"))
+    }
+
+    fn invalid_length(length: usize, expected: &dyn de::Expected) -> Self {
+        Self::custom(format!("must be {expected}, not {length} values"))
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::custom(format!("{field} is missing"))
+    }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
+        Self::custom(format!("must be one of {}, not {variant:?}", expected.join(", ")))
+    }
 }
 
 impl JsonError {
@@ -83,31 +101,30 @@ pub(crate) fn object(body: &[u8]) -> Result<Value, JsonError> {
     if count_values(body) > MAXIMUM_VALUES {
         return Err(de::Error::custom(format!("it has more than {MAXIMUM_VALUES} values")));
     }
-    let broken = |error: &dyn fmt::Display| -> JsonError {
-        de::Error::custom(format!("it is not valid JSON: {error}"))
-    };
     match serde_json::Deserializer::from_slice(body).into_iter().next() {
         None => Err(de::Error::custom("it is empty, a JSON object is needed")),
-        Some(Err(error)) => Err(broken(&error)),
+        Some(Err(error)) => Err(not_json(&error)),
         Some(Ok(Value::Null)) => Ok(Value::Object(Map::new())),
         Some(Ok(value @ Value::Object(_))) => check_strings(&value).map(|()| value),
         Some(Ok(other)) => Err(JsonError::wrong_kind(&other, "a JSON object")),
     }
 }
 
-/// About how many values a JSON text has: each but the first of a list stands behind a comma.
-fn count_values(body: &[u8]) -> usize {
-    let (mut count, mut in_string, mut escaped) = (1, false, false);
-    for byte in body {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b',' | b'[' | b'{' if !in_string => count += 1,
-            _ => {}
-        }
-    }
-    count
+/// Reads a value out of a query's parameter.
+///
+/// # Errors
+/// What is wrong with it, after the parameter's name.
+pub(crate) fn from_parameter<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, ApiError> {
+    let value = serde_json::from_str(text).map_err(|error| not_json(&error));
+    let read = value.and_then(|value| check_strings(&value).and_then(|()| T::deserialize(Lenient(value))));
+    read.map_err(|error: JsonError| {
+        let JsonError { path, problem, .. } = error.within(name);
+        ApiError::invalid(format!("{path}: {problem}"))
+    })
+}
+
+fn not_json(error: &serde_json::Error) -> JsonError {
+    de::Error::custom(format!("it is not valid JSON: {}", json_words(error)))
 }
 
 /// Refuses NUL bytes in keys and strings: nothing of the kernel can hold them.

@@ -15,6 +15,7 @@ mod exec;
 mod filters;
 mod images;
 mod json;
+mod json_size;
 mod networks;
 mod origin;
 mod plugins;

@@ -128,7 +128,7 @@ impl Error {
     pub fn cause(&self) -> String {
         match self {
             Self::System { message, .. } => message.clone(),
-            other => other.to_string(),
+            other => model::with_causes(other),
         }
     }
 

@@ -49,7 +49,7 @@ pub enum Error {
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     /// A document (config, manifest, `json` member) is malformed.
-    #[error("cannot read the document {name}: {source}")]
+    #[error("cannot read the document {name}: {}", model::json_words(source))]
     Document {
         /// Its name or digest.
         name: String,

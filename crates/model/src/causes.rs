@@ -2,12 +2,17 @@
 
 use std::error::Error;
 
-/// The error's text and the texts of its causes that it does not contain already.
+use crate::words::{in_kernel_words, json_words};
+
+/// The error's text in words for clients, and the texts of its causes that it does not contain already.
 pub fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
+    let mut text = in_kernel_words(&error.to_string());
     let mut source = error.source();
     while let Some(cause) = source {
-        let words = cause.to_string();
+        let words = match cause.downcast_ref::<serde_json::Error>() {
+            Some(error) => json_words(error),
+            None => in_kernel_words(&cause.to_string()),
+        };
         if !text.contains(&words) {
             text = format!("{text}: {words}");
         }
@@ -34,5 +39,8 @@ mod tests {
         assert_eq!(with_causes(&telling), "cannot open x: no room");
         let silent = Failure::Silent { source: Box::new(telling) };
         assert_eq!(with_causes(&silent), "cannot start: cannot open x: no room");
+        let of_kernel = Failure::Telling { source: std::io::Error::from_raw_os_error(13) };
+        let silent = Failure::Silent { source: Box::new(of_kernel) };
+        assert_eq!(with_causes(&silent), "cannot start: cannot open x: permission denied");
     }
 }

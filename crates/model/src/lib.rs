@@ -16,6 +16,7 @@ mod spec;
 mod statistics;
 mod sysctl;
 mod timestamp;
+mod words;
 
 pub use causes::with_causes;
 pub use digest::{Digest, DigestError};
@@ -30,3 +31,4 @@ pub use spec::*;
 pub use statistics::{BlockCounter, InterfaceCounters, Statistics};
 pub use sysctl::{SharedSysctl, SysctlScope, check_sysctls};
 pub use timestamp::{Timestamp, TimestampError};
+pub use words::{in_kernel_words, json_words, kernel_words};

@@ -4,7 +4,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use model::{ContainerId, ErrorKind};
+use model::{ContainerId, ErrorKind, kernel_words};
 use sys::netlink::RequestError;
 
 use crate::fault::Injected;
@@ -63,7 +63,7 @@ pub enum Error {
     AddressTaken { address: Ipv4Addr, container: ContainerId },
     #[error("Bind for {ip}:{port} failed: port is already allocated")]
     PortAllocated { ip: Ipv4Addr, port: u16 },
-    #[error("listen {protocol} {ip}:{port}: bind: {}", plain(.reason))]
+    #[error("listen {protocol} {ip}:{port}: bind: {}", kernel_words(.reason))]
     PortBind { protocol: Protocol, ip: Ipv4Addr, port: u16, reason: io::Error },
     #[error(
         "cannot publish {wanted} ports: {held} are published, and {limit} can be (three quarters of the descriptors \
@@ -148,12 +148,4 @@ impl Error {
     pub(crate) fn with(self, rest: Vec<Self>) -> Self {
         if rest.is_empty() { self } else { Self::Several { first: Box::new(self), rest } }
     }
-}
-
-/// The system's words for an error without its number, as programs quote them.
-fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    let words = text.split(" (os error").next().unwrap_or(&text);
-    let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use model::kernel_words;
 use serde::{Deserialize, Serialize};
 
 /// What a client can do about a failed start.
@@ -52,7 +53,7 @@ impl StartError {
     /// An error of the kernel in one act: `mounting proc: operation not permitted`.
     pub(crate) fn system(act: impl Into<String>, source: impl Into<io::Error>) -> Self {
         let source = source.into();
-        let message = format!("{}: {}", act.into(), errno_words(&source));
+        let message = format!("{}: {}", act.into(), kernel_words(&source));
         Self { failure: failure_of(&source), message, source: Some(source) }
     }
 
@@ -86,7 +87,7 @@ impl StartError {
 
 /// Reading or changing a cgroup failed.
 #[derive(Debug, thiserror::Error)]
-#[error("{act}: {}", errno_words(source))]
+#[error("{act}: {}", kernel_words(source))]
 pub struct CgroupError {
     pub(crate) act: String,
     pub(crate) source: io::Error,
@@ -108,14 +109,6 @@ impl From<CgroupError> for StartError {
 /// What kind of failure an error of the kernel is.
 pub(crate) fn failure_of(error: &io::Error) -> FailureKind {
     if error.kind() == io::ErrorKind::NotFound { FailureKind::NotFound } else { FailureKind::System }
-}
-
-/// The kernel's words for an error in lower case, without the number that Rust adds.
-pub(crate) fn errno_words(error: &io::Error) -> String {
-    let text = error.to_string();
-    let words = text.split(" (os error").next().unwrap_or(&text);
-    let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
 /// Says in what act the kernel failed.

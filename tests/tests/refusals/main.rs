@@ -1,6 +1,8 @@
 //! Bad values of every setting: the documented status, words that say what is wrong, and nothing made.
 
+mod kinds;
 mod unusable;
+mod words;
 
 use berth_tests::{Engine, merged, sh};
 use serde_json::{Value, json};
@@ -18,6 +20,7 @@ fn refuse_all_with(status: u16, engine: &Engine, cases: &[(Value, &str)]) {
         assert_eq!(answer.status(), status, "{over}: {}", answer.text());
         let text = answer.text();
         assert!(text.contains(words), "{over}: {text:?} does not say {words:?}");
+        words::assert_plain(&text);
         assert!(text.ends_with('\n') && !text.starts_with('{'), "{over}: {text:?} is no line of text");
     }
     assert_eq!(engine.get("/containers/json?all=1").json(), json!([]), "a container was made");

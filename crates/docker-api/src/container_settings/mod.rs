@@ -59,15 +59,16 @@ pub(crate) fn from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerSet
     let given = field(&fields, "HostConfig").filter(|value| !value.is_null()).cloned();
     unsupported::refuse(&fields, given.as_ref().unwrap_or(&object), version)?;
     let is_empty = fields.keys().all(|key| key.eq_ignore_ascii_case("HostConfig"));
-    let config: Config = json::from_object(object.clone())?;
+    let beside = as_the_first_clients_wrote(fields.clone());
+    let config: Config = json::from_object(object)?;
     let mut host = match given {
         Some(host) => {
             let host = json::from_object(Value::Object(Map::from_iter([("HostConfig".to_owned(), host)])));
             host.map(|Wrapped { host_config }| host_config)?
         }
-        None => host_beside_config(&object)?,
+        None => host_beside_config(beside.clone())?,
     };
-    take_from_beside(&mut host, json::from_object(object)?);
+    take_from_beside(&mut host, json::from_object(beside)?);
     if !version.cpu_shares_are_checked() && host.cpu_shares > 0 {
         host.cpu_shares = host.cpu_shares.clamp(CPU_SHARES.0, CPU_SHARES.1);
     }
@@ -103,9 +104,21 @@ fn take_endpoints(
     Ok(())
 }
 
+/// The fields between those of `Config` in today's form: the first clients wrote an empty text where a field says
+/// nothing, and the names in `VolumesFrom` as one text with commas.
+fn as_the_first_clients_wrote(mut fields: Map<String, Value>) -> Value {
+    fields.retain(|_, value| *value != "");
+    for (_, value) in fields.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case("VolumesFrom")) {
+        if let Value::String(names) = value {
+            *value = names.split(',').collect();
+        }
+    }
+    Value::Object(fields)
+}
+
 /// The settings of the host that very old clients write between those of `Config`, without a `HostConfig`.
-fn host_beside_config(object: &Value) -> Result<HostConfig, ApiError> {
-    let host: HostConfig = json::from_object(object.clone())?;
+fn host_beside_config(object: Value) -> Result<HostConfig, ApiError> {
+    let host: HostConfig = json::from_object(object)?;
     // `Config` has a field of this name too.
     Ok(HostConfig { volume_driver: String::new(), ..host })
 }

@@ -20,7 +20,7 @@ pub(super) async fn attach(call: Call<'_>) -> Handled {
     let (client, early) = hijacked.into_descriptor()?;
     let ours = client.try_clone()?;
     if let Err(error) = session.greet_and_join(client, early, head.as_bytes()).await {
-        tell_on_stream(ours, framed, &format!("Error attaching: {error}\n"));
+        tell_on_stream(ours, framed, &format!("Error attaching: {}\n", model::with_causes(&error)));
     }
     Ok(Reply::Sent)
 }

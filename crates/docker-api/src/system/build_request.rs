@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::container_settings::{cgroup_parent, cpu_set};
 use crate::query::Query;
-use crate::{ApiError, Call};
+use crate::{ApiError, Call, json};
 
 /// Reads the parameters.
 ///
@@ -120,8 +120,7 @@ fn list<T: FromStr<Err: Display> + Display>(
     let values: Vec<String> = query.all(name).into_iter().filter(|value| !value.is_empty()).collect();
     let texts: Vec<String> = match values.as_slice() {
         [] => return Ok(None),
-        [json] if json.starts_with('[') => serde_json::from_str(json)
-            .map_err(|error| ApiError::invalid(format!("{name} must be a JSON list of strings: {error}")))?,
+        [json] if json.starts_with('[') => json::from_parameter(name, json)?,
         _ => values,
     };
     let parse =
@@ -140,8 +139,7 @@ struct WireUlimit {
 
 fn ulimits(query: &Query) -> Result<Option<Vec<Option<Ulimit>>>, ApiError> {
     let Some(text) = query.filled("ulimits") else { return Ok(None) };
-    let limits: Option<Vec<WireUlimit>> = serde_json::from_str(text)
-        .map_err(|error| ApiError::invalid(format!("ulimits must be a JSON list of limits: {error}")))?;
+    let limits: Option<Vec<WireUlimit>> = json::from_parameter("ulimits", text)?;
     let limit = |WireUlimit { name, soft, hard }| {
         let name = name.parse().map_err(|error: SettingError| ApiError::invalid(error.to_string()))?;
         Ok(Some(Ulimit { name, soft, hard }))
@@ -152,7 +150,5 @@ fn ulimits(query: &Query) -> Result<Option<Vec<Option<Ulimit>>>, ApiError> {
 /// A JSON object in a parameter of newer clients.
 fn object<T: DeserializeOwned + Default>(query: &Query, name: &str) -> Result<BTreeMap<String, T>, ApiError> {
     let Some(text) = query.filled(name) else { return Ok(BTreeMap::new()) };
-    let parsed: Option<BTreeMap<String, T>> = serde_json::from_str(text)
-        .map_err(|error| ApiError::invalid(format!("{name} must be a JSON object of strings: {error}")))?;
-    Ok(parsed.unwrap_or_default())
+    json::from_parameter(name, text)
 }

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{HostSettings, ProcessReference, Signal, Timestamp};
+use model::{HostSettings, ProcessReference, Signal, Timestamp, with_causes};
 use shim_protocol::{Notice, Request, RunDirectory};
 use sys::program::SealedProgram;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -248,7 +248,7 @@ impl Starter {
         let record = container.update(|record| {
             record.phase = Phase::Exited;
             record.exit_code = failure.exit_code;
-            record.error = failure.error.to_string();
+            record.error = with_causes(&failure.error);
             // One that never ran has no times and stays "Created"; a policy counts its delays from them.
             if by_policy || !record.started_at.is_never() {
                 record.started_at = now;

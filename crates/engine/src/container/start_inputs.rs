@@ -1,18 +1,19 @@
 //! Looks up for a start what lies outside the container: image, namespaces, resolver files, log.
 
-use std::path::PathBuf;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::{
     ContainerReference, LogSpec, Mount, MountAccess, MountKind, MountSource, Namespace, Propagation,
-    Submounts,
+    Submounts, kernel_words,
 };
 
 use crate::container::mounts::clean;
 use crate::container::specification::{StartInputs, full_hostname, own_namespaces};
 use crate::container::{Container, Record};
 use crate::directory::Directory;
-use crate::error::{Error, file_error};
+use crate::error::Error;
 use crate::image::Images;
 use crate::log_options;
 use crate::networking::{Networking, attachments};
@@ -117,9 +118,14 @@ impl StartLookup {
     /// Makes directories of the host that binds name and that do not exist, as the reference does.
     fn make_bind_sources(&self, record: &Record) -> Result<(), Error> {
         for mount in record.mounts.iter().filter(|mount| mount.name.is_empty()) {
-            let source = std::path::Path::new(&mount.source);
-            if std::fs::symlink_metadata(source).is_err() {
-                std::fs::create_dir_all(source).map_err(file_error("make the directory", source))?;
+            let source = Path::new(&mount.source);
+            match std::fs::symlink_metadata(source) {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    std::fs::create_dir_all(source)
+                        .map_err(|error| refused_source("mkdir", source, &error))?;
+                }
+                Err(error) => return Err(refused_source("stat", source, &error)),
             }
         }
         for mount in record.mounts.iter().filter(|mount| !mount.name.is_empty()) {
@@ -162,4 +168,10 @@ impl StartLookup {
             selected: log_options::selected(record),
         })
     }
+}
+
+/// Words why the source of a mount cannot be used, as the reference words it.
+fn refused_source(call: &str, source: &Path, error: &io::Error) -> Error {
+    let words = format!("{call} {}: {}", source.display(), kernel_words(error));
+    if error.kind() == ErrorKind::NotFound { Error::not_found(words) } else { Error::refused(words) }
 }

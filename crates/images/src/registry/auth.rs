@@ -9,7 +9,7 @@ use std::fmt;
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use model::{ErrorKind, RepositoryName};
+use model::{ErrorKind, RepositoryName, json_words};
 use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -20,7 +20,7 @@ use super::host::{self, HUB, is_hub};
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
     /// The value is not base64.
-    #[error("{place} is not base64: {source}")]
+    #[error("{place} is not base64")]
     NotBase64 {
         /// The header, or the body.
         place: &'static str,
@@ -28,7 +28,7 @@ pub enum AuthError {
         source: base64::DecodeError,
     },
     /// The decoded value is not the documented JSON.
-    #[error("{place} is not the JSON of credentials: {source}")]
+    #[error("{place} is not the JSON of credentials: {}", json_words(source))]
     NotCredentials {
         /// The header, or the body.
         place: &'static str,

@@ -1,5 +1,7 @@
 //! The words for what the HTTP library fails with.
 
+use model::in_kernel_words;
+
 use super::tls;
 
 /// Says in plain words why an exchange failed.
@@ -8,7 +10,7 @@ pub fn reason(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Io(error) => {
             let tls = error.get_ref().and_then(|error| error.downcast_ref());
-            tls.map_or_else(|| without_number(&error.to_string()), tls::reason)
+            tls.map_or_else(|| in_kernel_words(&error.to_string()), tls::reason)
         }
         ureq::Error::HostNotFound => "the host is unknown".to_owned(),
         ureq::Error::Timeout(_) => "no answer in time".to_owned(),
@@ -16,9 +18,4 @@ pub fn reason(error: &ureq::Error) -> String {
         ureq::Error::Protocol(error) => format!("the answer is not HTTP/1.1: {error}"),
         other => other.to_string(),
     }
-}
-
-/// Leaves out the number of an error, which says nothing to users: ` (os error 111)`.
-fn without_number(text: &str) -> String {
-    text.split(" (os error ").next().unwrap_or(text).to_owned()
 }

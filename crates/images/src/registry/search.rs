@@ -125,7 +125,8 @@ fn read(answer: super::transport::Answer) -> Result<Vec<SearchResult>, RegistryE
         reason,
     };
     let bytes = answer.read_up_to(ANSWER_LIMIT).map_err(|error| malformed(error.to_string()))?;
-    let found: Answer = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+    let found: Answer =
+        serde_json::from_slice(&bytes).map_err(|error| malformed(model::json_words(&error)))?;
     Ok(found.results.unwrap_or_default().into_iter().map(SearchResult::from).collect())
 }
 

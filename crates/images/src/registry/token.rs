@@ -82,7 +82,7 @@ pub(super) fn fetch(
 }
 
 fn parse(bytes: &[u8]) -> Result<Token, String> {
-    let wire: WireToken = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let wire: WireToken = serde_json::from_slice(bytes).map_err(|error| model::json_words(&error))?;
     let value = wire
         .token
         .filter(|token| !token.is_empty())

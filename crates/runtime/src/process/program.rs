@@ -5,7 +5,6 @@ use std::io;
 
 use rustix::fs::{Access, FileType};
 
-use crate::error::errno_words;
 use crate::{FailureKind, StartError};
 
 /// `PATH` of a process that has none.
@@ -70,7 +69,7 @@ impl Program {
             Some(rustix::io::Errno::NOMEM | rustix::io::Errno::TOOBIG) => FailureKind::System,
             _ => FailureKind::ProgramNotExecutable,
         };
-        let message = format!("exec: {:?}: {}", self.name, errno_words(&error));
+        let message = format!("exec: {:?}: {}", self.name, model::kernel_words(&error));
         StartError { failure, message, source: Some(error) }
     }
 
@@ -88,7 +87,7 @@ impl Program {
             io::ErrorKind::NotADirectory => {
                 (FailureKind::ProgramNotExecutable, format!("stat {}: not a directory", self.name))
             }
-            _ => (FailureKind::ProgramNotExecutable, errno_words(error)),
+            _ => (FailureKind::ProgramNotExecutable, model::kernel_words(error)),
         };
         StartError::words(failure, format!("exec: {:?}: {reason}", self.name))
     }

@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 use super::place::{Kind, Root};
-use crate::error::{Doing, errno_words, failure_of};
+use crate::error::{Doing, failure_of};
 use crate::{FailureKind, StartError};
 
 /// More nodes than any machine has: a bound on what a walk of a directory gathers.
@@ -59,7 +59,7 @@ fn collect_one(device: &Device, nodes: &mut Vec<Node>) -> Result<(), StartError>
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) => {
-            let reason = format!("lstat {}: {}", path.display(), errno_words(&error));
+            let reason = format!("lstat {}: {}", path.display(), model::kernel_words(&error));
             return fail(failure_of(&error), &reason);
         }
     };

@@ -10,7 +10,7 @@ use crate::capabilities::{self, Mask};
 /// A profile that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ProfileError {
-    #[error("Decoding seccomp profile failed: {0}")]
+    #[error("Decoding seccomp profile failed: {}", model::json_words(.0))]
     Json(#[from] serde_json::Error),
     #[error("Decoding seccomp profile failed: unknown {what} {name:?}")]
     Unknown { what: &'static str, name: String },
@@ -25,6 +25,7 @@ pub(super) enum ProfileError {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Profile {
+    #[serde(default)]
     default_action: String,
     default_errno_ret: Option<u16>,
     #[serde(default)]

@@ -140,7 +140,7 @@ fn remote_contexts_by_address() {
         (address("/bad"), "cannot read .dockerignore: syntax error in pattern \"[\"".to_owned()),
         (
             "http://127.0.0.1:1/x".to_owned(),
-            "Error downloading remote context http://127.0.0.1:1/x: cannot get http://127.0.0.1:1/x: Connection refused"
+            "Error downloading remote context http://127.0.0.1:1/x: cannot get http://127.0.0.1:1/x: connection refused"
                 .to_owned(),
         ),
         ("http://".to_owned(), "Error downloading remote context http://: ".to_owned()),

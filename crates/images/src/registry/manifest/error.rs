@@ -9,7 +9,7 @@ pub(super) const LAYER_LIMIT: usize = 500;
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// It is no JSON of its kind.
-    #[error("the manifest is malformed: {0}")]
+    #[error("the manifest is malformed: {}", model::json_words(.0))]
     Malformed(#[from] serde_json::Error),
     /// It contradicts itself.
     #[error("the manifest is malformed: {0}")]

@@ -234,7 +234,8 @@ pub(super) fn tags(
         if tags.len() + bytes.iter().filter(|byte| **byte == b',').count() >= TAG_LIMIT {
             return Err(malformed(format!("more than {TAG_LIMIT} tags")));
         }
-        let wire: WireTags = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+        let wire: WireTags =
+            serde_json::from_slice(&bytes).map_err(|error| malformed(model::json_words(&error)))?;
         for tag in wire.tags.unwrap_or_default() {
             tags.push(Tag::parse(&tag).map_err(|error| malformed(error.to_string()))?);
         }
