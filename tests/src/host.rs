@@ -82,12 +82,13 @@ pub fn rules_of(pid: u32) -> BTreeSet<String> {
     listed.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
 }
 
-/// The addresses, routes and neighbours of IPv4 in the network namespace of a process that somebody
-/// made: what the kernel has by itself comes and goes.
+/// The addresses, routes and neighbours in the network namespace of a process that somebody made: what the kernel
+/// has by itself comes and goes.
 #[must_use]
 pub fn addresses_of(pid: u32) -> BTreeSet<String> {
-    let script =
-        "ip -4 -o addr show; ip -4 -o route show; ip -4 -o neigh show nud all | grep extern_learn || true";
+    let script = "ip -4 -o addr show; ip -4 -o route show; ip -6 -o addr show scope global; \
+                  ip -6 -o route show table all | grep -v 'proto kernel'; ip -6 neigh show proxy; \
+                  ip -o neigh show nud all | grep extern_learn || true";
     // Whether a link has a carrier, and with what number it was made, is no matter.
     let plain = |line: &str| {
         line.replace("linkdown ", "").trim_start_matches(|c: char| c.is_ascii_digit()).trim().to_owned()
@@ -95,10 +96,11 @@ pub fn addresses_of(pid: u32) -> BTreeSet<String> {
     in_network_of(pid, &["sh", "-c", script]).lines().map(plain).collect()
 }
 
-/// The settings of IPv4 that are not as in a new network namespace, which the engine changes.
+/// The settings that are not as in a new network namespace, which the engine changes.
 #[must_use]
 pub fn network_settings_of(pid: u32) -> BTreeSet<String> {
-    let script = "cd /proc/sys/net/ipv4; grep -H 1 ip_forward conf/*/route_localnet conf/*/proxy_arp || true";
+    let script = "cd /proc/sys/net/ipv4; grep -H 1 ip_forward conf/*/route_localnet conf/*/proxy_arp \
+                  ../ipv6/conf/*/proxy_ndp || true";
     in_network_of(pid, &["sh", "-c", script]).lines().map(str::to_owned).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::process::Child;
 use std::sync::Arc;
@@ -36,6 +36,24 @@ impl OtherHost {
     #[must_use]
     pub fn beside(engine: &Engine) -> Self {
         Self::beside_process(engine.network_pid())
+    }
+
+    /// The addresses of IPv6 of both, which [`Self::speak_ipv6`] gives them.
+    pub const IPV6: [Ipv6Addr; 2] =
+        [Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 1), Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 2)];
+
+    /// Gives the engine's host and this one addresses of IPv6, and this one a route to the unique local addresses
+    /// behind the engine's.
+    ///
+    /// # Panics
+    /// When ip(8) fails.
+    pub fn speak_ipv6(&self, engine: &Engine) {
+        let [engines, own] = Self::IPV6;
+        let cable =
+            format!("ip -6 addr add {engines}/64 dev cable0 nodad; ip -6 route add default via {own}");
+        let _ = in_network_of(engine.network_pid(), &["sh", "-ec", &cable]);
+        let own = format!("ip -6 addr add {own}/64 dev eth0 nodad; ip -6 route add fc00::/7 via {engines}");
+        let _ = in_network_of(self.pid(), &["sh", "-ec", &own]);
     }
 
     /// Puts a host beside the network namespace of a process.
@@ -133,7 +151,7 @@ impl Servers {
     /// When the port is taken.
     #[must_use]
     pub fn start(pid: u32, port: u16, name: &'static str) -> Self {
-        let any = (Ipv4Addr::UNSPECIFIED, port);
+        let any = (Ipv6Addr::UNSPECIFIED, port);
         let (tcp, udp) = inside(pid, || {
             (TcpListener::bind(any).expect("a listener"), UdpSocket::bind(any).expect("a socket"))
         });
@@ -146,7 +164,8 @@ impl Servers {
                 while !first.load(Ordering::Relaxed) {
                     match tcp.accept() {
                         Ok((mut client, from)) => {
-                            let _ = client.write_all(format!("{name} {}", from.ip()).as_bytes());
+                            let _ =
+                                client.write_all(format!("{name} {}", from.ip().to_canonical()).as_bytes());
                         }
                         Err(_) => thread::sleep(Duration::from_millis(2)),
                     }
@@ -156,7 +175,7 @@ impl Servers {
                 let mut buffer = [0; 64];
                 while !second.load(Ordering::Relaxed) {
                     if let Ok((_, from)) = udp.recv_from(&mut buffer) {
-                        let _ = udp.send_to(format!("{name} {}", from.ip()).as_bytes(), from);
+                        let _ = udp.send_to(format!("{name} {}", from.ip().to_canonical()).as_bytes(), from);
                     }
                 }
             }),
@@ -178,8 +197,8 @@ impl Drop for Servers {
 ///
 /// # Errors
 /// When nobody answers.
-pub fn ask(pid: u32, address: (impl Into<Ipv4Addr> + Send, u16)) -> io::Result<String> {
-    let address = SocketAddr::from((address.0.into(), address.1));
+pub fn ask(pid: u32, address: (impl Into<IpAddr> + Send, u16)) -> io::Result<String> {
+    let address = SocketAddr::new(address.0.into(), address.1);
     inside(pid, || {
         let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
@@ -191,8 +210,9 @@ pub fn ask(pid: u32, address: (impl Into<Ipv4Addr> + Send, u16)) -> io::Result<S
 
 /// Whether nobody answers there: refused, or dropped (then for half a second).
 #[must_use]
-pub fn unreachable(pid: u32, address: (Ipv4Addr, u16)) -> bool {
-    inside(pid, || TcpStream::connect_timeout(&address.into(), Duration::from_millis(500)).is_err())
+pub fn unreachable(pid: u32, address: (impl Into<IpAddr> + Send, u16)) -> bool {
+    let address = SocketAddr::new(address.0.into(), address.1);
+    inside(pid, || TcpStream::connect_timeout(&address, Duration::from_millis(500)).is_err())
 }
 
 /// A client of UDP in the network namespace of a process.

@@ -46,7 +46,14 @@ impl Today {
     /// Starts one.
     #[must_use]
     pub fn start() -> Self {
-        let arguments = vec!["--api-max=1.55".to_owned()];
+        Self::start_with(&[])
+    }
+
+    /// Starts one with further flags.
+    #[must_use]
+    pub fn start_with(flags: &[&str]) -> Self {
+        let flags = flags.iter().map(|flag| (*flag).to_owned());
+        let arguments = std::iter::once("--api-max=1.55".to_owned()).chain(flags).collect();
         let daemon = Engine::start_with(Options { arguments, ..Options::default() });
         let client = Client { address: daemon.address.clone(), prefix: "/v1.55".to_owned() };
         Self { daemon, client }

@@ -1,6 +1,7 @@
 //! A container's places in networks, as its record has them.
 
 use std::cmp::Reverse;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use model::{Attachment, ContainerSettings, EndpointId, NetworkId, NetworkMode, NetworkReference};
 
@@ -80,6 +81,25 @@ pub(crate) fn of_settings(settings: &ContainerSettings) -> Vec<Endpoint> {
 pub(crate) fn gateway(endpoints: &[Endpoint]) -> Option<&Endpoint> {
     let leading = endpoints.iter().filter(|endpoint| endpoint.lease.is_some() && !endpoint.internal);
     leading.min_by_key(|endpoint| endpoint.gateway_order())
+}
+
+/// Where the default route of IPv6 leads: the interface and the gateway of the first that gives one, which need not
+/// be the one of IPv4.
+pub(crate) fn ipv6_default_route(endpoints: &[Endpoint]) -> Option<(&str, Ipv6Addr)> {
+    let leading = endpoints.iter().filter_map(|endpoint| {
+        let lease = endpoint.lease.as_ref()?;
+        Some((endpoint, (lease.interface_name.as_str(), lease.ipv6_default_gateway()?)))
+    });
+    leading.min_by_key(|(endpoint, _)| endpoint.gateway_order()).map(|(_, route)| route)
+}
+
+/// The same of IPv4.
+pub(crate) fn ipv4_default_route(endpoints: &[Endpoint]) -> Option<(&str, Ipv4Addr)> {
+    let leading = endpoints.iter().filter_map(|endpoint| {
+        let lease = endpoint.lease.as_ref()?;
+        Some((endpoint, (lease.interface_name.as_str(), lease.default_gateway()?)))
+    });
+    leading.min_by_key(|(endpoint, _)| endpoint.gateway_order()).map(|(_, route)| route)
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ pub use image::Images;
 pub use logs::{LogQuery, LogStream, Logs};
 pub use networks::entry::NetworkRecord;
 pub use networks::service::{CreatedNetwork, NetworkFilter, Networks};
-pub use networks::subnets::default_pools as default_address_pools;
+pub use networks::subnets::{AddressPools, unique_local_network};
 pub use options::Options;
 pub use outcome::Outcome;
 pub use streams::{AttachRequest, AttachSession, Streams};

@@ -19,8 +19,8 @@ pub struct Options {
     pub shim: PathBuf,
     /// The bridge and firewall.
     pub network: network::Options,
-    /// Where networks that name no addresses get theirs, and the length of their prefixes.
-    pub address_pools: Vec<(network::Subnet, u8)>,
+    /// Where networks that name no addresses get theirs.
+    pub address_pools: crate::networks::subnets::AddressPools,
     /// DNS servers of containers that name none.
     pub dns: Vec<NameServer>,
     /// DNS search domains of containers that name none.

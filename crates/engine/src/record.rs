@@ -247,7 +247,7 @@ impl Record {
         Some(NamedEndpoint {
             name: self.name.clone(),
             other_names: others.collect(),
-            addresses: vec![lease.address.into()],
+            addresses: lease.addresses().collect(),
         })
     }
 

@@ -20,7 +20,7 @@ fn shim() -> PathBuf {
 
 fn options(root: &Path) -> Options {
     Options {
-        address_pools: Vec::new(),
+        address_pools: berth_engine::AddressPools::default(),
         data_root: root.join("data"),
         exec_root: root.join("run"),
         sockets: Vec::new(),

@@ -275,7 +275,18 @@ pub struct LogSpec {
 pub struct InterfaceConfig {
     /// The link's name inside, `eth0`.
     pub name: String,
-    /// Its address.
+    /// What it has of IPv4.
+    #[serde(flatten)]
+    pub ipv4: Option<InterfaceAddressConfig>,
+    /// Whether it has addresses of IPv6, which it has before init configures it; else IPv6 is disabled on it.
+    #[serde(default)]
+    pub has_ipv6: bool,
+}
+
+/// An interface's address of IPv4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceAddressConfig {
+    /// The address.
     pub address: Ipv4Addr,
     /// The length of its network's prefix.
     pub prefix_length: u8,

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::net::Ipv4Addr;
 
 use crate::error::Error;
+use crate::family::Address;
 use crate::options::AddressOrder;
 use crate::subnet::Subnet;
 
@@ -19,40 +20,40 @@ pub struct AddressUsage {
 
 /// The addresses of one network that containers may have.
 #[derive(Debug)]
-pub(crate) struct AddressPool {
-    whole: Subnet,
-    range: Subnet,
-    first: u32,
-    last: u32,
-    taken: HashSet<u32>,
+pub(crate) struct AddressPool<A = Ipv4Addr> {
+    whole: Subnet<A>,
+    range: Subnet<A>,
+    first: u128,
+    last: u128,
+    taken: HashSet<u128>,
     /// The first address that is tried.
-    next: u32,
+    next: u128,
     order: AddressOrder,
 }
 
-impl AddressPool {
+impl<A: Address> AddressPool<A> {
     /// Makes a pool of the hosts' addresses of `whole` that lie in `part` (`--fixed-cidr`),
     /// without `reserved`: those of the host and those that are in use elsewhere.
     pub(crate) fn new(
-        whole: Subnet,
-        part: Option<Subnet>,
-        reserved: &[Ipv4Addr],
+        whole: Subnet<A>,
+        part: Option<Subnet<A>>,
+        reserved: &[A],
         order: AddressOrder,
     ) -> Self {
         let range = part.unwrap_or(whole);
-        let first = u32::from(*whole.hosts().start()).max(u32::from(range.base()));
-        let last = u32::from(*whole.hosts().end()).min(u32::from(range.last()));
-        let taken = reserved.iter().map(|address| u32::from(*address)).collect();
+        let first = whole.hosts().start().number().max(range.base().number());
+        let last = whole.hosts().end().number().min(range.last().number());
+        let taken = reserved.iter().map(|address| address.number()).collect();
         Self { whole, range, first, last, taken, next: first, order }
     }
 
     /// The network that addresses are given from.
-    pub(crate) const fn range(&self) -> Subnet {
+    pub(crate) fn range(&self) -> Subnet<A> {
         self.range
     }
 
     /// Takes the next free address in turn, so that a released one comes last.
-    pub(crate) fn take(&mut self) -> Option<Ipv4Addr> {
+    pub(crate) fn take(&mut self) -> Option<A> {
         if self.first > self.last {
             return None;
         }
@@ -60,23 +61,23 @@ impl AddressPool {
         let lower = self.first..self.next;
         let free = upper.chain(lower).find(|address| !self.taken.contains(address))?;
         self.occupy(free);
-        Some(free.into())
+        Some(A::from_number(free))
     }
 
     /// Takes this very address, in the range or not.
-    pub(crate) fn take_exactly(&mut self, address: Ipv4Addr) -> Result<(), Error> {
+    pub(crate) fn take_exactly(&mut self, address: A) -> Result<(), Error> {
         if !self.whole.contains(address) {
-            return Err(Error::AddressOutside { address, whole: self.whole });
+            return Err(Error::AddressOutside { address: address.into(), whole: self.whole.to_string() });
         }
-        if !self.whole.hosts().contains(&address) || !self.taken.insert(u32::from(address)) {
-            return Err(Error::AddressInUse(address));
+        if !self.whole.hosts().contains(&address) || !self.taken.insert(address.number()) {
+            return Err(Error::AddressInUse(address.into()));
         }
         Ok(())
     }
 
     /// Takes this very address, which a saved endpoint has. `false` when it is taken.
-    pub(crate) fn adopt(&mut self, address: Ipv4Addr) -> bool {
-        let number = u32::from(address);
+    pub(crate) fn adopt(&mut self, address: A) -> bool {
+        let number = address.number();
         let free = self.taken.insert(number);
         let comes_later = (self.first..=self.last).contains(&number) && number >= self.next;
         if comes_later && self.order == AddressOrder::Turn {
@@ -86,8 +87,8 @@ impl AddressPool {
     }
 
     /// Gives an address back.
-    pub(crate) fn release(&mut self, address: Ipv4Addr) {
-        let number = u32::from(address);
+    pub(crate) fn release(&mut self, address: A) {
+        let number = address.number();
         self.taken.remove(&number);
         if self.order == AddressOrder::Lowest && (self.first..=self.last).contains(&number) {
             self.next = self.next.min(number);
@@ -98,14 +99,21 @@ impl AddressPool {
     pub(crate) fn usage(&self) -> AddressUsage {
         let range = self.first..=self.last;
         let given = self.taken.iter().filter(|number| range.contains(number)).count() as u64;
-        let whole =
-            u64::from(self.last).saturating_sub(u64::from(self.first)) + u64::from(self.first <= self.last);
-        let own = self.taken.iter().filter(|number| self.whole.contains((**number).into())).count() as u64;
-        let ends = if self.whole.prefix_length() < 31 { 2 } else { 0 };
-        AddressUsage { in_use: own + ends, available: whole - given }
+        let whole = match self.first <= self.last {
+            true => (self.last - self.first).saturating_add(1),
+            false => 0,
+        };
+        let available = u64::try_from(whole - u128::from(given)).unwrap_or(u64::MAX);
+        let is_own = |number: &&u128| self.whole.contains(A::from_number(**number));
+        let own = self.taken.iter().filter(is_own).count() as u64;
+        let ends = match self.whole.prefix_length() + 1 < A::BITS {
+            true => 1 + u64::from(A::HAS_BROADCAST),
+            false => 0,
+        };
+        AddressUsage { in_use: own + ends, available }
     }
 
-    fn occupy(&mut self, number: u32) {
+    fn occupy(&mut self, number: u128) {
         self.taken.insert(number);
         self.next = if number >= self.last { self.first } else { number + 1 };
     }
@@ -140,6 +148,18 @@ mod tests {
         assert_eq!(pool.usage(), AddressUsage { in_use: 3, available: 2 });
         pool.take();
         assert_eq!(pool.usage(), AddressUsage { in_use: 4, available: 1 });
+    }
+
+    #[test]
+    fn a_network_of_ipv6_has_more_addresses_than_are_counted() {
+        let whole: Subnet<std::net::Ipv6Addr> = "fd00::/64".parse().expect("a network");
+        let gateway = "fd00::1".parse().expect("an address");
+        let mut pool = AddressPool::new(whole, None, &[gateway], AddressOrder::Lowest);
+        assert_eq!(pool.usage(), AddressUsage { in_use: 2, available: u64::MAX - 1 });
+        assert_eq!(pool.take().map(|address| address.to_string()), Some("fd00::2".to_owned()));
+        let all = "::/0".parse().expect("a network");
+        let pool = AddressPool::new(all, None, &[gateway], AddressOrder::Lowest);
+        assert_eq!(pool.usage().available, u64::MAX);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! One container's place in the network: its address and the ports published for it.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use model::{ContainerId, InterfaceConfig};
+use model::{ContainerId, InterfaceAddressConfig, InterfaceConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::port::{Port, PortRequest, PublishedPort};
@@ -16,8 +16,10 @@ pub const INTERFACE_NAME: &str = "eth0";
 pub struct Request {
     /// Whose endpoint it becomes.
     pub container: ContainerId,
-    /// The address that it is to have; `None` takes a free one.
+    /// The address of IPv4 that it is to have; `None` takes a free one.
     pub address: Option<Ipv4Addr>,
+    /// The same of IPv6.
+    pub ipv6_address: Option<Ipv6Addr>,
     /// `Config.MacAddress`; `None` derives it from the address.
     pub mac: Option<MacAddress>,
     /// The name of its interface inside, [`INTERFACE_NAME`] for its first.
@@ -47,12 +49,12 @@ pub enum SourceCheck {
 pub struct Endpoint {
     /// Whose it is.
     pub container: ContainerId,
-    /// Its address on the bridge's network.
-    pub address: Ipv4Addr,
-    /// The length of that network's prefix.
-    pub prefix_length: u8,
-    /// The bridge's address, through which everything else is reached.
-    pub gateway: Ipv4Addr,
+    /// What it has of IPv4; `None` on a network of IPv6 alone.
+    #[serde(flatten)]
+    pub ipv4: Option<AddressLease<Ipv4Addr>>,
+    /// What it has of IPv6.
+    #[serde(default)]
+    pub ipv6: Option<AddressLease<Ipv6Addr>>,
     /// Whether nothing but its own network is reached.
     #[serde(default)]
     pub internal: bool,
@@ -73,13 +75,24 @@ pub struct Endpoint {
     pub exceptions: Vec<LinkException>,
 }
 
+/// An address of a container on a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressLease<A> {
+    /// The address.
+    pub address: A,
+    /// The length of the network's prefix.
+    pub prefix_length: u8,
+    /// The host's address there, through which everything else is reached.
+    pub gateway: A,
+}
+
 /// A way from one container to a port of another that stays open while `--icc=false`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LinkException {
     /// The container that may connect.
-    pub from: Ipv4Addr,
+    pub from: IpAddr,
     /// The container that is reached.
-    pub to: Ipv4Addr,
+    pub to: IpAddr,
     /// The port that is reached.
     pub port: Port,
 }
@@ -90,17 +103,54 @@ impl Endpoint {
     pub fn interface(&self) -> InterfaceConfig {
         InterfaceConfig {
             name: self.interface_name.clone(),
-            address: self.address,
-            prefix_length: self.prefix_length,
-            gateway: self.default_gateway(),
+            ipv4: self.ipv4.map(|AddressLease { address, prefix_length, .. }| InterfaceAddressConfig {
+                address,
+                prefix_length,
+                gateway: self.default_gateway(),
+            }),
+            has_ipv6: self.ipv6.is_some(),
         }
     }
 
-    /// Through which everything else is reached; an internal network leads nowhere.
+    /// Its addresses, that of IPv4 first.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        self.places().map(|(address, _)| address)
+    }
+
+    /// Its addresses, each with the host's on the same network.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (IpAddr, IpAddr)> + use<> {
+        let ipv4 = self.ipv4.map(|lease| (lease.address.into(), lease.gateway.into()));
+        ipv4.into_iter().chain(self.ipv6.map(|lease| (lease.address.into(), lease.gateway.into())))
+    }
+
+    /// Through which everything else is reached by IPv4; an internal network leads nowhere.
     #[must_use]
     pub fn default_gateway(&self) -> Option<Ipv4Addr> {
-        (!self.internal).then_some(self.gateway)
+        self.ipv4.filter(|_| !self.internal).map(|lease| lease.gateway)
     }
+
+    /// The same by IPv6.
+    #[must_use]
+    pub fn ipv6_default_gateway(&self) -> Option<Ipv6Addr> {
+        self.ipv6.filter(|_| !self.internal).map(|lease| lease.gateway)
+    }
+}
+
+/// The hardware address of an interface that asks for none: it follows from its address.
+pub(crate) fn hardware_address(ipv4: Option<Ipv4Addr>, ipv6: Option<Ipv6Addr>) -> MacAddress {
+    let of_ipv6 = || ipv6.map_or(0, |address| fnv(&address.octets()));
+    MacAddress::of(ipv4.unwrap_or_else(|| of_ipv6().into()))
+}
+
+/// FNV-1a of bytes.
+pub(crate) fn fnv(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+/// The address that an interface of this hardware address has on its link alone (RFC 4291, appendix A).
+pub(crate) fn link_local(mac: MacAddress) -> Ipv6Addr {
+    let [a, b, c, d, e, f] = mac.bytes();
+    Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
 }
 
 /// Endpoints of earlier releases do not tell; they are their containers' only ones.
@@ -130,6 +180,24 @@ pub(crate) fn is_link_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_address_of_the_link_follows_from_the_hardware_address() {
+        let mac: MacAddress = "02:42:ac:11:00:02".parse().expect("an address");
+        assert_eq!(link_local(mac).to_string(), "fe80::42:acff:fe11:2");
+    }
+
+    #[test]
+    fn what_earlier_releases_saved_is_read() {
+        let text = format!(
+            r#"{{"container":"{}","address":"10.0.0.2","prefix_length":24,"gateway":"10.0.0.1","mac":"02:42:0a:00:00:02","link":"bt","ports":[]}}"#,
+            "ab".repeat(32)
+        );
+        let endpoint: Endpoint = serde_json::from_str(&text).expect("an endpoint");
+        let [address, gateway] = [2, 1].map(|last| Ipv4Addr::new(10, 0, 0, last));
+        assert_eq!(endpoint.ipv4, Some(AddressLease { address, prefix_length: 24, gateway }));
+        assert_eq!(endpoint.ipv6, None);
+    }
 
     #[test]
     fn links_are_named_after_their_container() {

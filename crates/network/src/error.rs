@@ -1,7 +1,7 @@
 //! What can go wrong in the network.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use model::{ContainerId, ErrorKind, kernel_words};
@@ -10,7 +10,6 @@ use sys::netlink::RequestError;
 use crate::fault::Injected;
 use crate::options::OptionsError;
 use crate::port::Protocol;
-use crate::subnet::{InterfaceAddress, Subnet};
 
 /// What went wrong in the network. Its texts are those that clients show behind
 /// `Cannot start container <id>: `.
@@ -24,7 +23,7 @@ pub enum Error {
     #[error("cannot {act} link {name}: {source}")]
     Link { act: &'static str, name: String, source: RequestError },
     #[error("cannot {act} address {address} of {name}: {source}")]
-    Address { act: &'static str, address: InterfaceAddress, name: String, source: RequestError },
+    Address { act: &'static str, address: String, name: String, source: RequestError },
     #[error("cannot {act}: {source}")]
     List { act: &'static str, source: RequestError },
     #[error("bridge {0} does not exist")]
@@ -36,12 +35,12 @@ pub enum Error {
     #[error(
         "bridge {name} has the address {present}, which running containers use; {asked} needs them stopped"
     )]
-    BridgeInUse { name: String, present: InterfaceAddress, asked: InterfaceAddress },
+    BridgeInUse { name: String, present: String, asked: String },
     #[error(
         "a running container has the address {address}, to which the bridge that is asked for does not lead; \
          stop the containers before you choose another one"
     )]
-    RunningElsewhere { address: Ipv4Addr },
+    RunningElsewhere { address: IpAddr },
     #[error(
         "Could not find a free IP address range for interface '{0}'. \
          Please configure its address manually and run 'berth daemon -b {0}'"
@@ -50,21 +49,25 @@ pub enum Error {
     #[error("the engine runs without a bridge")]
     Disabled,
     #[error("no available ip addresses on network {0}")]
-    NoFreeAddress(Subnet),
+    NoFreeAddress(String),
     #[error("container {0} has an endpoint already")]
     Connected(ContainerId),
     #[error("container {0} has no endpoint")]
     NotConnected(ContainerId),
     #[error("Address already in use: {0}")]
-    AddressInUse(Ipv4Addr),
+    AddressInUse(IpAddr),
     #[error("address {address} is not in the subnet {whole}")]
-    AddressOutside { address: Ipv4Addr, whole: Subnet },
+    AddressOutside { address: IpAddr, whole: String },
     #[error("address {address} of container {container} belongs to another container")]
-    AddressTaken { address: Ipv4Addr, container: ContainerId },
-    #[error("Bind for {ip}:{port} failed: port is already allocated")]
-    PortAllocated { ip: Ipv4Addr, port: u16 },
-    #[error("listen {protocol} {ip}:{port}: bind: {}", kernel_words(.reason))]
-    PortBind { protocol: Protocol, ip: Ipv4Addr, port: u16, reason: io::Error },
+    AddressTaken { address: IpAddr, container: ContainerId },
+    #[error("Bind for {0} failed: port is already allocated")]
+    PortAllocated(SocketAddr),
+    #[error("listen {protocol} {address}: bind: {}", kernel_words(.reason))]
+    PortBind { protocol: Protocol, address: SocketAddr, reason: io::Error },
+    #[error(
+        "cannot publish a port at {0}: the container has no address of that family in the network that leads out"
+    )]
+    NoAddressToPublish(IpAddr),
     #[error(
         "cannot publish {wanted} ports: {held} are published, and {limit} can be (three quarters of the descriptors \
          that the engine may have)"
@@ -80,7 +83,7 @@ pub enum Error {
     )]
     FirewallMissing { source: RequestError },
     #[error("cannot forget tracked connections of {address}: {source}")]
-    Conntrack { address: Ipv4Addr, source: RequestError },
+    Conntrack { address: IpAddr, source: RequestError },
     #[error("cannot set {path} to {value}: {source}")]
     Setting { path: PathBuf, value: &'static str, source: io::Error },
     #[error("cannot {act} {path}: {source}")]
@@ -100,7 +103,7 @@ impl Error {
         match self {
             Self::Options(error) => error.kind(),
             Self::Several { first, .. } => first.kind(),
-            Self::PortAllocated { .. }
+            Self::PortAllocated(_)
             | Self::PortBind { .. }
             | Self::NoFreePort
             | Self::TooManyPorts { .. }
@@ -113,7 +116,7 @@ impl Error {
             }
             Self::FirewallMissing { .. } => ErrorKind::Unsupported,
             Self::AddressInUse(_) => ErrorKind::Forbidden,
-            Self::AddressOutside { .. } => ErrorKind::Invalid,
+            Self::AddressOutside { .. } | Self::NoAddressToPublish(_) => ErrorKind::Invalid,
             Self::Socket { .. }
             | Self::Link { .. }
             | Self::Address { .. }
@@ -135,7 +138,7 @@ impl Error {
     pub const fn is_about_what_others_hold(&self) -> bool {
         matches!(
             self,
-            Self::PortAllocated { .. }
+            Self::PortAllocated(_)
                 | Self::PortBind { .. }
                 | Self::NoFreePort
                 | Self::TooManyPorts { .. }

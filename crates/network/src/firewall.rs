@@ -1,6 +1,6 @@
 //! The engine's own nf_tables tables: what they say, and changing them in single transactions.
 //!
-//! The tables `ip berth` ([`table`]) and `bridge berth` ([`port_security`]; `berth-<bridge>` for a
+//! The tables `ip berth` and `ip6 berth` ([`table`]) and `bridge berth` ([`port_security`]; `berth-<bridge>` for a
 //! bridge of another name) consist of a few fixed rules over sets and maps, so that a container
 //! more is an element more and costs the same however many there are. They are rebuilt whole when
 //! the network opens.
@@ -8,21 +8,23 @@
 mod conntrack;
 mod content;
 mod expression;
+mod family;
 mod host_rules;
 mod port_security;
 mod sets;
 mod table;
 mod transaction;
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use rustix::io::Errno;
 use sys::netlink::{Protocol as Subsystem, RequestError, Socket};
 
 use crate::error::Error;
-use crate::port::Protocol;
+use crate::port::{Protocol, PublishedPort};
 use content::Tables;
-pub(crate) use content::{Beside, Content, Layout, Place};
+pub(crate) use content::{Beside, Content, HostPlace, Layout, Place, published};
+use family::Family;
 use transaction::Transaction;
 
 /// The engine's tables and what changes them.
@@ -33,22 +35,40 @@ pub(crate) struct Firewall {
     networks: Vec<Layout>,
     /// How many rules the tables have when they are whole.
     rules: usize,
-    /// Whether the engine's rules are in the host's own chain.
-    forwards_on_host: bool,
+    /// The families in whose chain of the host the engine's rules are.
+    forwarding_on_host: Vec<Family>,
 }
 
 impl Firewall {
     /// Makes the tables anew with this content, in one transaction. They are named after the bridge
     /// of the first network, which is the default one.
-    pub(crate) fn build(default_bridge: &str, content: &Content) -> Result<Self, Error> {
+    pub(crate) fn build(default_bridge: &str, content: &Content, has_ipv6: bool) -> Result<Self, Error> {
         let mut firewall = Self::unbuilt(default_bridge, content.networks.clone())?;
-        if let Err(Error::FirewallMissing { .. }) = firewall.build_tables(content) {
-            // Which part the kernel lacks is seen when it is asked for the other alone.
-            firewall.tables.bridge = None;
-            firewall.build_tables(content)?;
+        if !has_ipv6 {
+            firewall.delete_tables()?;
+            firewall.tables.ipv6 = None;
         }
+        firewall.with_what_there_is(|firewall| firewall.build_tables(content))?;
         firewall.rules = firewall.present_rules()?;
         Ok(firewall)
+    }
+
+    /// Acts with all tables, and where the kernel lacks a part of them with those that it has: which it lacks is
+    /// seen when it is asked for the others alone.
+    fn with_what_there_is(&mut self, act: impl Fn(&mut Self) -> Result<(), Error>) -> Result<(), Error> {
+        let whole = self.tables.clone();
+        let parts = [(true, true), (true, false), (false, true), (false, false)];
+        let mut result = Ok(());
+        for (has_ipv6, has_bridge) in parts {
+            let Tables { ip, ipv6, bridge } = whole.clone();
+            self.tables =
+                Tables { ip, ipv6: ipv6.filter(|_| has_ipv6), bridge: bridge.filter(|_| has_bridge) };
+            result = act(self);
+            if !matches!(result, Err(Error::FirewallMissing { .. })) {
+                break;
+            }
+        }
+        result
     }
 
     fn build_tables(&mut self, content: &Content) -> Result<(), Error> {
@@ -58,7 +78,7 @@ impl Firewall {
     fn unbuilt(default_bridge: &str, networks: Vec<Layout>) -> Result<Self, Error> {
         let socket = Socket::open(Subsystem::Netfilter).map_err(|source| Error::Socket { source })?;
         let tables = Tables::of(default_bridge);
-        Ok(Self { socket, tables, networks, rules: 0, forwards_on_host: false })
+        Ok(Self { socket, tables, networks, rules: 0, forwarding_on_host: Vec::new() })
     }
 
     /// Adds a network and what its endpoints need.
@@ -93,15 +113,11 @@ impl Firewall {
         }
     }
 
-    /// Deletes the tables; those of the bridge's family are no error where the kernel has none.
+    /// Deletes the tables, as far as the kernel has such.
     fn delete_tables(&mut self) -> Result<(), Error> {
-        match table::delete(&self.tables).commit(&mut self.socket).map_err(missing_or_refused) {
-            Err(Error::FirewallMissing { .. }) if self.tables.bridge.is_some() => {
-                self.tables.bridge = None;
-                table::delete(&self.tables).commit(&mut self.socket).map_err(missing_or_refused)
-            }
-            result => result,
-        }
+        self.with_what_there_is(|firewall| {
+            table::delete(&firewall.tables).commit(&mut firewall.socket).map_err(missing_or_refused)
+        })
     }
 
     /// Makes the tables anew, with this content.
@@ -147,14 +163,23 @@ impl Firewall {
         }
     }
 
+    /// Whether packets of IPv6 meet rules.
+    pub(crate) fn has_ipv6(&self) -> bool {
+        self.tables.ipv6.is_some()
+    }
+
     /// Forgets all tracked connections from and to a container.
-    pub(crate) fn forget_address(&mut self, address: Ipv4Addr) -> Result<(), Error> {
+    pub(crate) fn forget_address(&mut self, address: IpAddr) -> Result<(), Error> {
         conntrack::forget_address(&mut self.socket, address)
     }
 
-    /// Forgets all tracked connections to a port of the host.
-    pub(crate) fn forget_port(&mut self, protocol: Protocol, port: u16) -> Result<(), Error> {
-        conntrack::forget_port(&mut self.socket, protocol, port)
+    /// Forgets all tracked connections to a published port of UDP, which has no connections that end.
+    pub(crate) fn forget_packets(&mut self, port: &PublishedPort) -> Result<(), Error> {
+        let protocol = port.container.protocol;
+        if protocol != Protocol::Udp || port.host_port == 0 {
+            return Ok(());
+        }
+        conntrack::forget_port(&mut self.socket, Family::of(port.host_ip), protocol, port.host_port)
     }
 
     /// Removes the tables and the rules in the host's own.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, sockopt};
 
 use crate::error::Error;
 use crate::port::{HostPort, PortRequest, Protocol, PublishedPort};
+use crate::publishing::{GatewayMode, Publishing};
 
 /// How often, and how long apart, one port is tried until it counts as another program's.
 const ATTEMPTS: u32 = 10;
@@ -22,7 +23,8 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) port: PublishedPort,
-    /// `None` where another program took it while no daemon ran.
+    /// `None` where another program took it while no daemon ran, and of a port that is reached at the container's own
+    /// address.
     _socket: Option<OwnedFd>,
 }
 
@@ -38,7 +40,7 @@ pub(crate) struct PortBook {
     /// The port after the ephemeral one given last, a protocol.
     next: HashMap<Protocol, u16>,
     /// The addresses at which each port is held.
-    held: HashMap<(Protocol, u16), Vec<Ipv4Addr>>,
+    held: HashMap<(Protocol, u16), Vec<IpAddr>>,
 }
 
 impl PortBook {
@@ -51,14 +53,13 @@ impl PortBook {
     pub(crate) fn hold(
         &mut self,
         requests: &[PortRequest],
-        default_ip: Ipv4Addr,
+        publishing: &Publishing,
     ) -> Result<Vec<Held>, Error> {
-        self.check_room(requests.len())?;
+        self.check_room(requests.len() * publishing.families())?;
         let mut held = Vec::with_capacity(requests.len());
         for request in requests {
-            let ip = request.host_ip.unwrap_or(default_ip);
-            match self.hold_one(request, ip) {
-                Ok(port) => held.push(port),
+            match self.hold_request(request, publishing) {
+                Ok(ports) => held.extend(ports),
                 Err(error) => {
                     self.release(held);
                     return Err(error);
@@ -74,6 +75,10 @@ impl PortBook {
         let mut held = Vec::with_capacity(ports.len());
         let mut errors = Vec::new();
         for port in ports {
+            if port.host_port == 0 {
+                held.push(Held { port: *port, _socket: None });
+                continue;
+            }
             let bound = bind(port.container.protocol, port.host_ip, port.host_port);
             let socket = bound.map_err(|source| errors.push(bind_error(port, source))).ok();
             self.note(port);
@@ -107,11 +112,28 @@ impl PortBook {
         Ok(())
     }
 
-    fn hold_one(&mut self, request: &PortRequest, ip: Ipv4Addr) -> Result<Held, Error> {
+    /// Holds one port at all places; those of containers that are reached at their own address need none.
+    fn hold_request(&mut self, request: &PortRequest, publishing: &Publishing) -> Result<Vec<Held>, Error> {
+        let is_routed = |ip: &IpAddr| publishing.mode(*ip) == Some(GatewayMode::Routed);
+        let places = publishing.places(request.host_ip).map_err(Error::NoAddressToPublish)?;
+        let (routed, translated): (Vec<_>, Vec<_>) = places.into_iter().partition(is_routed);
+        let open = |host_ip| Held {
+            port: PublishedPort { container: request.container, host_ip, host_port: 0 },
+            _socket: None,
+        };
+        let mut held = match translated.is_empty() {
+            true => Vec::new(),
+            false => self.hold_one(request, &translated)?,
+        };
+        held.extend(routed.into_iter().map(open));
+        Ok(held)
+    }
+
+    fn hold_one(&mut self, request: &PortRequest, ip: &[IpAddr]) -> Result<Vec<Held>, Error> {
         match request.host_port {
             HostPort::Range(first, last) if first == last => self.hold_exactly(request, ip, first),
             HostPort::Range(first, last) => {
-                let all_taken = Error::PortAllocated { ip, port: first };
+                let all_taken = Error::PortAllocated(SocketAddr::new(ip[0], first));
                 self.hold_first_free(request, ip, first..=last)?.ok_or(all_taken)
             }
             HostPort::Ephemeral => {
@@ -123,7 +145,7 @@ impl PortBook {
                     found => found,
                 };
                 let held = found.ok_or(Error::NoFreePort)?;
-                let after = held.port.host_port.checked_add(1).filter(|port| *port <= last);
+                let after = held[0].port.host_port.checked_add(1).filter(|port| *port <= last);
                 self.next.insert(request.container.protocol, after.unwrap_or(first));
                 Ok(held)
             }
@@ -134,13 +156,13 @@ impl PortBook {
     fn hold_first_free(
         &mut self,
         request: &PortRequest,
-        ip: Ipv4Addr,
+        ip: &[IpAddr],
         ports: RangeInclusive<u16>,
-    ) -> Result<Option<Held>, Error> {
+    ) -> Result<Option<Vec<Held>>, Error> {
         for port in ports {
             match self.hold_exactly(request, ip, port) {
                 Ok(held) => return Ok(Some(held)),
-                Err(Error::PortAllocated { .. }) => {}
+                Err(Error::PortAllocated(_)) => {}
                 Err(Error::PortBind { reason, .. })
                     if reason.raw_os_error() == Some(Errno::ADDRINUSE.raw_os_error()) => {}
                 Err(error) => return Err(error),
@@ -149,12 +171,33 @@ impl PortBook {
         Ok(None)
     }
 
-    fn hold_exactly(&mut self, request: &PortRequest, ip: Ipv4Addr, number: u16) -> Result<Held, Error> {
+    fn hold_exactly(
+        &mut self,
+        request: &PortRequest,
+        ip: &[IpAddr],
+        number: u16,
+    ) -> Result<Vec<Held>, Error> {
+        let mut held = Vec::with_capacity(ip.len());
+        for ip in ip {
+            match self.hold_place(request, *ip, number) {
+                Ok(place) => held.push(place),
+                Err(error) => {
+                    self.release(held);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(held)
+    }
+
+    fn hold_place(&mut self, request: &PortRequest, ip: IpAddr, number: u16) -> Result<Held, Error> {
         let port = PublishedPort { container: request.container, host_ip: ip, host_port: number };
         let noted = self.held.get(&(request.container.protocol, number));
-        let meets = |other: &Ipv4Addr| *other == ip || other.is_unspecified() || ip.is_unspecified();
+        let meets = |other: &IpAddr| {
+            other.is_ipv4() == ip.is_ipv4() && (*other == ip || other.is_unspecified() || ip.is_unspecified())
+        };
         if noted.is_some_and(|addresses| addresses.iter().any(meets)) {
-            return Err(Error::PortAllocated { ip, port: number });
+            return Err(Error::PortAllocated(SocketAddr::new(ip, number)));
         }
         let attempts = if request.host_port == HostPort::Range(number, number) { ATTEMPTS } else { 1 };
         let socket = bind_patiently(request.container.protocol, ip, number, attempts)
@@ -177,15 +220,14 @@ fn port_limit() -> usize {
 fn bind_error(port: &PublishedPort, source: io::Error) -> Error {
     Error::PortBind {
         protocol: port.container.protocol,
-        ip: port.host_ip,
-        port: port.host_port,
+        address: SocketAddr::new(port.host_ip, port.host_port),
         reason: source,
     }
 }
 
 /// A port that was freed a moment ago may still be held by a copy of its socket: in a child
 /// between its fork and its execution of a program, which closes it.
-fn bind_patiently(protocol: Protocol, ip: Ipv4Addr, port: u16, attempts: u32) -> io::Result<OwnedFd> {
+fn bind_patiently(protocol: Protocol, ip: IpAddr, port: u16, attempts: u32) -> io::Result<OwnedFd> {
     let mut left = attempts;
     loop {
         left -= 1;
@@ -200,13 +242,17 @@ fn bind_patiently(protocol: Protocol, ip: Ipv4Addr, port: u16, attempts: u32) ->
 
 /// Binds a socket that never receives anything: packets for the port are translated before they
 /// reach it.
-fn bind(protocol: Protocol, ip: Ipv4Addr, port: u16) -> io::Result<OwnedFd> {
+fn bind(protocol: Protocol, ip: IpAddr, port: u16) -> io::Result<OwnedFd> {
     let kind = match protocol {
         Protocol::Tcp => SocketType::STREAM,
         Protocol::Udp => SocketType::DGRAM,
     };
-    let socket = rustix::net::socket_with(AddressFamily::INET, kind, SocketFlags::CLOEXEC, None)?;
-    let address = SocketAddrV4::new(ip, port);
+    let family = if ip.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
+    if ip.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    let address = SocketAddr::new(ip, port);
     match protocol {
         Protocol::Udp => rustix::net::bind(&socket, &address)?,
         Protocol::Tcp => {
@@ -226,14 +272,16 @@ fn bind(protocol: Protocol, ip: Ipv4Addr, port: u16) -> io::Result<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 
     use super::*;
 
     const LOCAL: Ipv4Addr = Ipv4Addr::LOCALHOST;
+    const HERE: Publishing =
+        Publishing { default_ip: IpAddr::V4(LOCAL), ipv4: Some(GatewayMode::Translated), ipv6: None };
 
     fn request(port: &str, host_port: HostPort) -> PortRequest {
-        PortRequest { container: port.parse().expect("a port"), host_ip: Some(LOCAL), host_port }
+        PortRequest { container: port.parse().expect("a port"), host_ip: Some(LOCAL.into()), host_port }
     }
 
     /// A port that was free a moment ago.
@@ -251,18 +299,18 @@ mod tests {
         let mut book = PortBook::new(40000..=40010);
         let port = free_port();
         let wish = request("80/tcp", HostPort::Range(port, port));
-        let held = book.hold(&[wish], LOCAL).expect("held");
-        let error = book.hold(&[wish], LOCAL).expect_err("taken");
+        let held = book.hold(&[wish], &HERE).expect("held");
+        let error = book.hold(&[wish], &HERE).expect_err("taken");
         assert_eq!(error.to_string(), format!("Bind for 127.0.0.1:{port} failed: port is already allocated"));
-        let any = PortRequest { host_ip: Some(Ipv4Addr::UNSPECIFIED), ..wish };
-        assert!(matches!(book.hold(&[any], LOCAL), Err(Error::PortAllocated { .. })));
+        let any = PortRequest { host_ip: Some(Ipv4Addr::UNSPECIFIED.into()), ..wish };
+        assert!(matches!(book.hold(&[any], &HERE), Err(Error::PortAllocated(_))));
         assert!(TcpListener::bind((LOCAL, port)).is_err());
         assert!(TcpStream::connect((LOCAL, port)).is_err());
         let mut other_engine = PortBook::new(40000..=40010);
-        assert!(matches!(other_engine.hold(&[wish], LOCAL), Err(Error::PortBind { .. })));
+        assert!(matches!(other_engine.hold(&[wish], &HERE), Err(Error::PortBind { .. })));
         book.release(held);
         assert!(TcpListener::bind((LOCAL, port)).is_ok());
-        book.hold(&[wish], LOCAL).expect("free again");
+        book.hold(&[wish], &HERE).expect("free again");
     }
 
     #[test]
@@ -270,13 +318,13 @@ mod tests {
         let listener = TcpListener::bind((LOCAL, 0)).expect("a listener");
         let port = listener.local_addr().expect("an address").port();
         let mut book = PortBook::new(40000..=40010);
-        let error = book.hold(&[request("80/tcp", HostPort::Range(port, port))], LOCAL).expect_err("taken");
+        let error = book.hold(&[request("80/tcp", HostPort::Range(port, port))], &HERE).expect_err("taken");
         let text = format!("listen tcp 127.0.0.1:{port}: bind: address already in use");
         assert_eq!(error.to_string(), text);
         let udp = UdpSocket::bind((LOCAL, 0)).expect("a socket");
         let port = udp.local_addr().expect("an address").port();
-        assert!(book.hold(&[request("80/udp", HostPort::Range(port, port))], LOCAL).is_err());
-        book.hold(&[request("80/tcp", HostPort::Range(port, port))], LOCAL).expect("tcp is another port");
+        assert!(book.hold(&[request("80/udp", HostPort::Range(port, port))], &HERE).is_err());
+        book.hold(&[request("80/tcp", HostPort::Range(port, port))], &HERE).expect("tcp is another port");
     }
 
     #[test]
@@ -284,8 +332,8 @@ mod tests {
         let mut book = PortBook::new(40000..=40010);
         let port = free_port();
         let wish = request("80/tcp", HostPort::Range(port, port));
-        assert!(book.hold(&[wish, wish], LOCAL).is_err());
-        book.hold(&[wish], LOCAL).expect("free");
+        assert!(book.hold(&[wish, wish], &HERE).is_err());
+        book.hold(&[wish], &HERE).expect("free");
     }
 
     #[test]
@@ -294,12 +342,12 @@ mod tests {
         let taken = listener.local_addr().expect("an address").port();
         let mut book = PortBook::new(taken..=taken.saturating_add(20));
         let range = HostPort::Range(taken, taken.saturating_add(20));
-        let first = book.hold(&[request("80/tcp", range)], LOCAL).expect("held");
+        let first = book.hold(&[request("80/tcp", range)], &HERE).expect("held");
         assert!(number(&first) > taken);
-        let second = book.hold(&[request("80/tcp", HostPort::Ephemeral)], LOCAL).expect("held");
+        let second = book.hold(&[request("80/tcp", HostPort::Ephemeral)], &HERE).expect("held");
         assert!(number(&second) > number(&first));
         book.release(second);
-        let third = book.hold(&[request("80/tcp", HostPort::Ephemeral)], LOCAL).expect("held");
+        let third = book.hold(&[request("80/tcp", HostPort::Ephemeral)], &HERE).expect("held");
         assert!(number(&third) > number(&first), "the next in turn");
     }
 
@@ -314,16 +362,16 @@ mod tests {
         drop(client);
         drop(listener);
         let mut book = PortBook::new(40000..=40010);
-        book.hold(&[request("80/tcp", HostPort::Range(port, port))], LOCAL).expect("held");
+        book.hold(&[request("80/tcp", HostPort::Range(port, port))], &HERE).expect("held");
     }
 
     #[test]
     fn an_address_of_another_host_cannot_be_held() {
         let mut book = PortBook::new(40000..=40010);
         let elsewhere = PortRequest {
-            host_ip: Some(Ipv4Addr::new(192, 0, 2, 254)),
+            host_ip: Some(Ipv4Addr::new(192, 0, 2, 254).into()),
             ..request("80/tcp", HostPort::Range(8080, 8080))
         };
-        assert!(matches!(book.hold(&[elsewhere], LOCAL), Err(Error::PortBind { .. })));
+        assert!(matches!(book.hold(&[elsewhere], &HERE), Err(Error::PortBind { .. })));
     }
 }

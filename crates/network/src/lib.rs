@@ -51,6 +51,7 @@
 mod addresses;
 mod endpoint;
 mod error;
+mod family;
 mod fault;
 mod firewall;
 mod held_ports;
@@ -59,15 +60,20 @@ pub mod names;
 mod network;
 mod options;
 pub mod port;
+mod publishing;
 mod route;
 mod subnet;
 
 pub use addresses::AddressUsage;
-pub use endpoint::{Endpoint, INTERFACE_NAME, LinkException, Request, SourceCheck};
+pub use endpoint::{AddressLease, Endpoint, INTERFACE_NAME, LinkException, Request, SourceCheck};
 pub use error::Error;
+pub use family::Address;
 pub use fault::{Faults, Injected, Step};
 pub use held_ports::HeldPorts;
 pub use model::{MacAddress, MacAddressError};
 pub use network::{Network, inside};
-pub use options::{AddressOrder, BridgeChoice, DEFAULT_BRIDGE, Options, OptionsError};
+pub use options::{
+    AddressOrder, BridgeChoice, DEFAULT_BRIDGE, Ipv6Address, Ipv6Options, Options, OptionsError,
+};
+pub use publishing::{GatewayMode, Publishing};
 pub use subnet::{CidrError, InterfaceAddress, Subnet, choose_free, lowest_free};

@@ -5,6 +5,7 @@
 //! a book is held, so a slow answer of it to one start does not keep another one from being
 //! reserved. Who holds the firewall may look into the books.
 
+mod adoption;
 mod bridge;
 mod carry;
 mod connect;
@@ -18,21 +19,22 @@ mod state;
 mod switches;
 mod watcher;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use model::ContainerId;
 
-use crate::addresses::AddressUsage;
-use crate::endpoint::{Endpoint, Request};
+use crate::addresses::{AddressPool, AddressUsage};
+use crate::endpoint::{AddressLease, Endpoint, Request, hardware_address};
 use crate::error::Error;
+use crate::family::Address;
 use crate::fault::Step;
 use crate::firewall::Content;
 use crate::held_ports::Held;
+use crate::publishing::Publishing;
 use crate::route::Routing;
 use crate::subnet::{InterfaceAddress, Subnet};
 use lock::locked;
-use model::MacAddress;
 use state::{Active, Book, Bridge, DEFAULT_NETWORK, Entry, LinkState};
 use watcher::Watcher;
 
@@ -46,11 +48,29 @@ pub struct Network {
 }
 
 impl Network {
-    /// The bridge's name and address; `None` with `--bridge none`, when containers of the mode
-    /// `bridge` have only a loopback and nothing may be reserved.
+    /// The bridge's name; `None` with `--bridge none`, when containers of the mode `bridge` have only a loopback
+    /// and nothing may be reserved.
     #[must_use]
-    pub fn bridge(&self) -> Option<(&str, InterfaceAddress)> {
-        self.active.as_ref().map(|active| (active.bridge.name.as_str(), active.bridge.address))
+    pub fn bridge(&self) -> Option<&str> {
+        self.active.as_ref().map(|active| active.bridge.name.as_str())
+    }
+
+    /// The address of IPv4 that containers have as their gateway.
+    #[must_use]
+    pub fn ipv4(&self) -> Option<InterfaceAddress> {
+        self.active.as_ref()?.bridge.ipv4
+    }
+
+    /// The same of IPv6.
+    #[must_use]
+    pub fn ipv6(&self) -> Option<InterfaceAddress<Ipv6Addr>> {
+        self.active.as_ref()?.bridge.ipv6
+    }
+
+    /// How ports are published here.
+    #[must_use]
+    pub fn publishing(&self) -> Option<Publishing> {
+        self.active.as_ref().map(|active| active.publishing)
     }
 
     /// What the host reaches already, so that no network may be chosen there: its routes, its addresses, and
@@ -58,15 +78,21 @@ impl Network {
     ///
     /// # Errors
     /// The kernel's refusal.
-    pub fn taken_by_host() -> Result<Vec<Subnet>, Error> {
+    pub fn taken_by_host<A: Address>() -> Result<Vec<Subnet<A>>, Error> {
         bridge::taken_by_host(&mut Routing::open()?)
     }
 
-    /// How many addresses are in use, the host's own and reserved ones included, and how many containers may
-    /// still get.
+    /// How many addresses of IPv4 are in use, the host's own and reserved ones included, and how many containers
+    /// may still get.
     #[must_use]
     pub fn usage(&self) -> Option<AddressUsage> {
-        Some(self.active.as_ref()?.book().addresses.usage())
+        self.active.as_ref()?.book().ipv4.as_ref().map(AddressPool::usage)
+    }
+
+    /// The same of IPv6.
+    #[must_use]
+    pub fn ipv6_usage(&self) -> Option<AddressUsage> {
+        self.active.as_ref()?.book().ipv6.as_ref().map(AddressPool::usage)
     }
 
     /// What an administrator should know about this host, found at open; each is a sentence.
@@ -95,15 +121,11 @@ impl Network {
         if book.endpoints.contains_key(&request.container) {
             return Err(Error::Connected(request.container.clone()));
         }
-        let range = book.addresses.range();
-        let address = match request.address {
-            Some(address) => book.addresses.take_exactly(address).map(|()| address)?,
-            None => book.addresses.take().ok_or(Error::NoFreeAddress(range))?,
-        };
+        let leases = active.take_addresses(&mut book, request)?;
         match active.hold(request) {
-            Ok(held) => Ok(active.enter(&mut book, request, address, (link, held))),
+            Ok(held) => Ok(active.enter(&mut book, request, leases, (link, held))),
             Err(error) => {
-                book.addresses.release(address);
+                leases.release(&mut book);
                 Err(error)
             }
         }
@@ -145,10 +167,23 @@ impl Active {
         locked(&self.book)
     }
 
+    /// Takes an address of each family that the network has, or none.
+    fn take_addresses(&self, book: &mut Book, request: &Request) -> Result<Leases, Error> {
+        let ipv4 = lease(book.ipv4.as_mut(), self.bridge.ipv4, request.address)?;
+        let leases = Leases { ipv4, ipv6: None };
+        match lease(book.ipv6.as_mut(), self.bridge.ipv6, request.ipv6_address) {
+            Ok(ipv6) => Ok(Leases { ipv6, ..leases }),
+            Err(error) => {
+                leases.release(book);
+                Err(error)
+            }
+        }
+    }
+
     fn hold(&self, request: &Request) -> Result<Vec<Held>, Error> {
         self.host.faults.pass(Step::TakeAddress)?;
         let mut ports = self.host.ports();
-        let held = ports.hold(&request.ports, self.default_host_ip)?;
+        let held = ports.hold(&request.ports, &self.publishing)?;
         match self.host.faults.pass(Step::HoldPorts) {
             Ok(()) => Ok(held),
             Err(error) => {
@@ -163,16 +198,17 @@ impl Active {
         &self,
         book: &mut Book,
         request: &Request,
-        address: Ipv4Addr,
+        Leases { ipv4, ipv6 }: Leases,
         (link, held): (String, Vec<Held>),
     ) -> Endpoint {
         let endpoint = Endpoint {
             container: request.container.clone(),
-            address,
-            prefix_length: self.bridge.address.prefix_length,
-            gateway: self.bridge.address.address,
+            ipv4,
+            ipv6,
             internal: self.internal,
-            mac: request.mac.unwrap_or_else(|| MacAddress::of(address)),
+            mac: request
+                .mac
+                .unwrap_or_else(|| hardware_address(ipv4.map(|it| it.address), ipv6.map(|it| it.address))),
             interface_name: request.interface_name.clone(),
             source_check: request.source_check,
             link,
@@ -183,6 +219,39 @@ impl Active {
         book.endpoints.insert(request.container.clone(), entry);
         endpoint
     }
+}
+
+/// The addresses of one container.
+#[derive(Debug, Clone, Copy)]
+struct Leases {
+    ipv4: Option<AddressLease<Ipv4Addr>>,
+    ipv6: Option<AddressLease<Ipv6Addr>>,
+}
+
+impl Leases {
+    fn release(self, book: &mut Book) {
+        if let (Some(pool), Some(lease)) = (&mut book.ipv4, self.ipv4) {
+            pool.release(lease.address);
+        }
+        if let (Some(pool), Some(lease)) = (&mut book.ipv6, self.ipv6) {
+            pool.release(lease.address);
+        }
+    }
+}
+
+/// Takes the address that is asked for, or a free one; `None` of a family that the network has not.
+fn lease<A: Address>(
+    pool: Option<&mut AddressPool<A>>,
+    host: Option<InterfaceAddress<A>>,
+    asked: Option<A>,
+) -> Result<Option<AddressLease<A>>, Error> {
+    let (Some(pool), Some(host)) = (pool, host) else { return Ok(None) };
+    let range = pool.range();
+    let address = match asked {
+        Some(address) => pool.take_exactly(address).map(|()| address)?,
+        None => pool.take().ok_or_else(|| Error::NoFreeAddress(range.to_string()))?,
+    };
+    Ok(Some(AddressLease { address, prefix_length: host.prefix_length, gateway: host.address }))
 }
 
 impl Book {

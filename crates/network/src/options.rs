@@ -1,9 +1,10 @@
 //! What the daemon's flags say about networking, parsed and checked before anything is made.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use model::ErrorKind;
 
+use crate::publishing::{GatewayMode, Publishing};
 use crate::subnet::{InterfaceAddress, Subnet};
 
 /// The name of the engine's own bridge, unless another is asked for.
@@ -37,8 +38,13 @@ pub struct Options {
     pub fixed_cidr: Option<Subnet>,
     /// `--mtu`; `None` takes that of the link of the default route.
     pub mtu: Option<u32>,
-    /// `--ip`: the host's address at which ports are published that name none.
-    pub default_host_ip: Ipv4Addr,
+    /// Whether containers have addresses of IPv4.
+    pub ipv4: bool,
+    /// What they have of IPv6; `None` for nothing.
+    pub ipv6: Option<Ipv6Options>,
+    /// `--ip`: the host's address at which ports are published that name none; that of all of IPv4 stands for all of
+    /// IPv6 too.
+    pub default_host_ip: IpAddr,
     /// `--icc`: whether containers reach each other without a link.
     pub inter_container_communication: bool,
     /// `--ip-masq`: whether outbound connections take the host's address.
@@ -47,14 +53,40 @@ pub struct Options {
     pub forward: bool,
     /// `--iptables`: whether the engine makes firewall rules at all.
     pub firewall: bool,
+    /// `--ip6tables`: whether it makes such of IPv6.
+    pub ipv6_firewall: bool,
     /// Whether its containers reach only each other.
     pub internal: bool,
-    /// Whether hosts outside that route to its containers reach ports that are not published.
-    pub unprotected: bool,
-    /// Addresses of the network that are in use elsewhere.
+    /// Whether the bridge gets the host's address of IPv4.
+    pub has_host_ipv4: bool,
+    /// What hosts outside reach by IPv4.
+    pub gateway_mode: GatewayMode,
+    /// Addresses of IPv4 of the network that are in use elsewhere.
     pub reserved: Vec<Ipv4Addr>,
     /// Which free address a container gets.
     pub order: AddressOrder,
+}
+
+/// What a network has of IPv6.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ipv6Options {
+    /// The host's address on it.
+    pub address: Ipv6Address,
+    /// The part of it from which containers get addresses.
+    pub range: Option<Subnet<Ipv6Addr>>,
+    /// Addresses that are in use elsewhere.
+    pub reserved: Vec<Ipv6Addr>,
+    /// What hosts outside reach.
+    pub gateway_mode: GatewayMode,
+}
+
+/// The host's address of IPv6 on a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ipv6Address {
+    /// This one.
+    Exactly(InterfaceAddress<Ipv6Addr>),
+    /// The one that the bridge has, or that running containers know; this one where there is none.
+    PresentOr(InterfaceAddress<Ipv6Addr>),
 }
 
 /// Which free address a container gets that asks for none.
@@ -73,13 +105,17 @@ impl Default for Options {
             bridge: BridgeChoice::Own { name: DEFAULT_BRIDGE.to_owned(), address: None },
             fixed_cidr: None,
             mtu: None,
-            default_host_ip: Ipv4Addr::UNSPECIFIED,
+            ipv4: true,
+            ipv6: None,
+            default_host_ip: Ipv4Addr::UNSPECIFIED.into(),
             inter_container_communication: true,
             masquerade: true,
             forward: true,
             firewall: true,
+            ipv6_firewall: true,
             internal: false,
-            unprotected: false,
+            has_host_ipv4: true,
+            gateway_mode: GatewayMode::default(),
             reserved: Vec::new(),
             order: AddressOrder::default(),
         }
@@ -103,6 +139,12 @@ pub enum OptionsError {
     FixedCidr { part: Subnet, whole: Subnet },
     #[error("--bip {0} is no address of a host in its network")]
     Address(InterfaceAddress),
+    #[error("--fixed-cidr-v6 {part} is not a part of the bridge's network {whole}")]
+    Ipv6Range { part: Subnet<Ipv6Addr>, whole: Subnet<Ipv6Addr> },
+    #[error("{0} is no address of a host in its network")]
+    Ipv6Address(InterfaceAddress<Ipv6Addr>),
+    #[error("invalid MTU {0}: IPv6 needs at least 1280 bytes")]
+    Ipv6Mtu(u32),
     #[error("invalid MTU {0}: 68 to 65535 are possible")]
     Mtu(u32),
 }
@@ -145,6 +187,9 @@ impl Options {
         if let Some(mtu) = self.mtu.filter(|mtu| !(68..=65535).contains(mtu)) {
             return Err(OptionsError::Mtu(mtu));
         }
+        if let Some(ipv6) = &self.ipv6 {
+            ipv6.check(self.mtu)?;
+        }
         match &self.bridge {
             BridgeChoice::None => Ok(()),
             BridgeChoice::Existing(name) => check_name(name),
@@ -158,6 +203,15 @@ impl Options {
         }
     }
 
+    /// How ports are published.
+    pub(crate) fn publishing(&self) -> Publishing {
+        Publishing {
+            default_ip: self.default_host_ip,
+            ipv4: self.ipv4.then_some(self.gateway_mode),
+            ipv6: self.ipv6.as_ref().map(|ipv6| ipv6.gateway_mode),
+        }
+    }
+
     fn check_address(&self, address: InterfaceAddress) -> Result<(), OptionsError> {
         let whole = address.subnet();
         if !whole.hosts().contains(&address.address) {
@@ -166,6 +220,26 @@ impl Options {
         match self.fixed_cidr {
             Some(part) if !whole.includes(part) => Err(OptionsError::FixedCidr { part, whole }),
             _ => Ok(()),
+        }
+    }
+}
+
+/// The least MTU of IPv6, RFC 8200, section 5.
+const LEAST_IPV6_MTU: u32 = 1280;
+
+impl Ipv6Options {
+    fn check(&self, mtu: Option<u32>) -> Result<(), OptionsError> {
+        let (Ipv6Address::Exactly(address) | Ipv6Address::PresentOr(address)) = self.address;
+        let whole = address.subnet();
+        if !whole.hosts().contains(&address.address) {
+            return Err(OptionsError::Ipv6Address(address));
+        }
+        if let Some(part) = self.range.filter(|part| !whole.includes(*part)) {
+            return Err(OptionsError::Ipv6Range { part, whole });
+        }
+        match mtu.filter(|mtu| *mtu < LEAST_IPV6_MTU) {
+            Some(mtu) => Err(OptionsError::Ipv6Mtu(mtu)),
+            None => Ok(()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 mod binding;
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ pub struct PublishedPort {
     /// The port in the container.
     pub container: Port,
     /// The host's address; unspecified is all of them.
-    pub host_ip: Ipv4Addr,
-    /// The port on the host.
+    pub host_ip: IpAddr,
+    /// The port on the host; 0 of one that is reached at the container's own address alone.
     pub host_port: u16,
 }

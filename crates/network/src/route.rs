@@ -5,33 +5,46 @@ mod list;
 mod neighbour;
 mod socket;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use rustix::io::Errno;
 use sys::netlink::{self, Message, RequestError};
 
 pub(crate) use link::{Attachment, PROXY_ARP, Pair, ROUTE_LOCALNET};
 use socket::{
-    ADDRESS_BROADCAST, ADDRESS_LOCAL, ADDRESS_PEER, BY_ADMINISTRATOR, BY_BOOT, DELETE_ADDRESS, DELETE_LINK,
-    DELETE_ROUTE, FAMILY_IPV4, GET_ADDRESS, GET_LINK, GET_ROUTE, NEW_ADDRESS, NEW_LINK, NEW_ROUTE,
-    ROUTE_DESTINATION, ROUTE_GATEWAY, ROUTE_OUT, ROUTE_PREFERRED_SOURCE, ROUTE_TABLE, SCOPE_LINK,
-    SCOPE_NOWHERE, SCOPE_UNIVERSE, TABLE_MAIN, UNICAST,
+    ADDRESS_BROADCAST, ADDRESS_FLAGS, ADDRESS_LOCAL, ADDRESS_PEER, BY_ADMINISTRATOR, BY_BOOT, DELETE_ADDRESS,
+    DELETE_LINK, DELETE_ROUTE, FAMILY_IPV4, GET_ADDRESS, GET_LINK, GET_ROUTE, LOCAL, NEW_ADDRESS, NEW_LINK,
+    NEW_ROUTE, NO_DUPLICATE_DETECTION, ROUTE_DESTINATION, ROUTE_GATEWAY, ROUTE_OUT, ROUTE_PREFERRED_SOURCE,
+    ROUTE_PRIORITY, ROUTE_TABLE, SCOPE_LINK, SCOPE_NOWHERE, SCOPE_UNIVERSE, TABLE_LOCAL, TABLE_MAIN, UNICAST,
 };
 pub(crate) use socket::{Link, Routing};
 
 use crate::error::Error;
-use crate::subnet::InterfaceAddress;
+use crate::family::{Address, number_of, octets};
+use crate::subnet::{InterfaceAddress, Subnet};
+
+/// Behind the kernel's own routes to the loopback's address. Each link adds its number: of routes to one address with
+/// the same priority there is one.
+const AFTER_ALL_OTHERS: u32 = 4096;
 
 impl Routing {
-    /// Gives the interface an address.
-    pub(crate) fn add_address(&mut self, link: &Link, address: InterfaceAddress) -> Result<(), Error> {
+    /// Gives the interface an address, which may be used at once.
+    pub(crate) fn add_address<A: Address>(
+        &mut self,
+        link: &Link,
+        address: InterfaceAddress<A>,
+    ) -> Result<(), Error> {
         let flags = netlink::ACKNOWLEDGE | netlink::CREATE | netlink::EXCLUSIVE;
         self.acknowledged(address_message(NEW_ADDRESS, flags, link.index, address))
             .map_err(|source| address_error("add", link, address, source))
     }
 
     /// Takes an address from the interface.
-    pub(crate) fn delete_address(&mut self, link: &Link, address: InterfaceAddress) -> Result<(), Error> {
+    pub(crate) fn delete_address<A: Address>(
+        &mut self,
+        link: &Link,
+        address: InterfaceAddress<A>,
+    ) -> Result<(), Error> {
         self.acknowledged(address_message(DELETE_ADDRESS, netlink::ACKNOWLEDGE, link.index, address))
             .map_err(|source| address_error("delete", link, address, source))
     }
@@ -41,45 +54,74 @@ impl Routing {
     pub(crate) fn add_host_route(
         &mut self,
         link: &Link,
-        address: Ipv4Addr,
-        source: Ipv4Addr,
+        address: IpAddr,
+        source: Option<IpAddr>,
     ) -> Result<(), Error> {
-        let header = [FAMILY_IPV4, 32, 0, 0, TABLE_MAIN, BY_ADMINISTRATOR, SCOPE_LINK, UNICAST];
-        let flags = netlink::ACKNOWLEDGE | netlink::CREATE | netlink::REPLACE;
-        let message = Message::new(NEW_ROUTE, flags)
+        let octets_of_address = octets(address);
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        let header = [number_of(address), bits, 0, 0, TABLE_MAIN, BY_ADMINISTRATOR, SCOPE_LINK, UNICAST];
+        let mut message = Message::new(NEW_ROUTE, REPLACING)
             .fixed(&header)
             .fixed(&[0; 4])
-            .attribute(ROUTE_DESTINATION, &address.octets())
+            .attribute(ROUTE_DESTINATION, &octets_of_address)
+            .native_u32(ROUTE_OUT, link.index);
+        if let Some(source) = source {
+            message = message.attribute(ROUTE_PREFERRED_SOURCE, &octets(source));
+        }
+        self.acknowledged(message).map_err(|source| route_error("route to", link, source))
+    }
+
+    /// Leads packets for a network through the link to the gateway.
+    pub(crate) fn add_route<A: Address>(
+        &mut self,
+        link: &Link,
+        subnet: Subnet<A>,
+        gateway: A,
+    ) -> Result<(), Error> {
+        let header =
+            [A::FAMILY, subnet.prefix_length(), 0, 0, TABLE_MAIN, BY_ADMINISTRATOR, SCOPE_UNIVERSE, UNICAST];
+        let message = Message::new(NEW_ROUTE, REPLACING)
+            .fixed(&header)
+            .fixed(&[0; 4])
+            .attribute(ROUTE_DESTINATION, &octets(subnet.base().into()))
+            .attribute(ROUTE_GATEWAY, &octets(gateway.into()))
+            .native_u32(ROUTE_OUT, link.index);
+        self.acknowledged(message).map_err(|source| route_error("route to a network through", link, source))
+    }
+
+    /// Lets answers to `::1` come in through the link: the kernel looks for that address on the link alone by
+    /// which a packet came in.
+    pub(crate) fn accept_ipv6_loopback(&mut self, link: &Link) -> Result<(), Error> {
+        let header =
+            [Ipv6Addr::FAMILY, <Ipv6Addr as Address>::BITS, 0, 0, TABLE_LOCAL, BY_ADMINISTRATOR, 0, LOCAL];
+        let message = Message::new(NEW_ROUTE, REPLACING)
+            .fixed(&header)
+            .fixed(&[0; 4])
+            .attribute(ROUTE_DESTINATION, &Ipv6Addr::LOCALHOST.octets())
             .native_u32(ROUTE_OUT, link.index)
-            .attribute(ROUTE_PREFERRED_SOURCE, &source.octets());
-        self.acknowledged(message).map_err(|source| Error::Link {
-            act: "route to",
-            name: link.name.clone(),
-            source,
-        })
+            .native_u32(ROUTE_PRIORITY, AFTER_ALL_OTHERS + link.index);
+        self.acknowledged(message).map_err(|source| route_error("accept ::1 on", link, source))
     }
 }
 
+const REPLACING: u16 = netlink::ACKNOWLEDGE | netlink::CREATE | netlink::REPLACE;
+
 impl Routing {
     /// Leads what has no other route through the link to the gateway, in place of what was there.
-    pub(crate) fn replace_default_route(&mut self, link: &Link, gateway: Ipv4Addr) -> Result<(), Error> {
-        let flags = netlink::ACKNOWLEDGE | netlink::CREATE | netlink::REPLACE;
-        let message = Message::new(NEW_ROUTE, flags)
-            .fixed(&default_route(SCOPE_UNIVERSE))
+    pub(crate) fn replace_default_route(&mut self, link: &Link, gateway: IpAddr) -> Result<(), Error> {
+        let message = Message::new(NEW_ROUTE, REPLACING)
+            .fixed(&default_route(number_of(gateway), SCOPE_UNIVERSE))
             .fixed(&[0; 4])
-            .attribute(ROUTE_GATEWAY, &gateway.octets())
+            .attribute(ROUTE_GATEWAY, &octets(gateway))
             .native_u32(ROUTE_OUT, link.index);
-        self.acknowledged(message).map_err(|source| Error::Link {
-            act: "lead the default route through",
-            name: link.name.clone(),
-            source,
-        })
+        self.acknowledged(message)
+            .map_err(|source| route_error("lead the default route through", link, source))
     }
 
-    /// Removes the default route. That there is none is no error.
-    pub(crate) fn delete_default_route(&mut self) -> Result<(), Error> {
+    /// Removes the default route of a family. That there is none is no error.
+    pub(crate) fn delete_default_route<A: Address>(&mut self) -> Result<(), Error> {
         let message = Message::new(DELETE_ROUTE, netlink::ACKNOWLEDGE)
-            .fixed(&default_route(SCOPE_NOWHERE))
+            .fixed(&default_route(A::FAMILY, SCOPE_NOWHERE))
             .fixed(&[0; 4]);
         match self.acknowledged(message) {
             Err(source) if !source.is(Errno::SRCH) => {
@@ -91,25 +133,35 @@ impl Routing {
 }
 
 /// `rtmsg` of a default route, up to its flags.
-const fn default_route(scope: u8) -> [u8; 8] {
-    [FAMILY_IPV4, 0, 0, 0, TABLE_MAIN, BY_BOOT, scope, UNICAST]
+const fn default_route(family: u8, scope: u8) -> [u8; 8] {
+    [family, 0, 0, 0, TABLE_MAIN, BY_BOOT, scope, UNICAST]
 }
 
 /// `ifaddrmsg` and its attributes.
-fn address_message(kind: u16, flags: u16, index: u32, address: InterfaceAddress) -> Message {
-    let mut header = [FAMILY_IPV4, address.prefix_length, 0, 0, 0, 0, 0, 0];
+fn address_message<A: Address>(kind: u16, flags: u16, index: u32, address: InterfaceAddress<A>) -> Message {
+    let mut header = [A::FAMILY, address.prefix_length, 0, 0, 0, 0, 0, 0];
     header[4..].copy_from_slice(&index.to_ne_bytes());
-    let octets = address.address.octets();
-    let message = Message::new(kind, flags)
-        .fixed(&header)
-        .attribute(ADDRESS_LOCAL, &octets)
-        .attribute(ADDRESS_PEER, &octets);
-    if address.prefix_length >= 31 {
+    let own = octets(address.address.into());
+    let message =
+        Message::new(kind, flags).fixed(&header).attribute(ADDRESS_LOCAL, &own).attribute(ADDRESS_PEER, &own);
+    if !A::HAS_BROADCAST {
+        return message.native_u32(ADDRESS_FLAGS, NO_DUPLICATE_DETECTION);
+    }
+    if address.prefix_length + 1 >= A::BITS {
         return message;
     }
-    message.attribute(ADDRESS_BROADCAST, &address.subnet().last().octets())
+    message.attribute(ADDRESS_BROADCAST, &octets(address.subnet().last().into()))
 }
 
-fn address_error(act: &'static str, link: &Link, address: InterfaceAddress, source: RequestError) -> Error {
-    Error::Address { act, address, name: link.name.clone(), source }
+fn address_error<A: Address>(
+    act: &'static str,
+    link: &Link,
+    address: InterfaceAddress<A>,
+    source: RequestError,
+) -> Error {
+    Error::Address { act, address: address.to_string(), name: link.name.clone(), source }
+}
+
+fn route_error(act: &'static str, link: &Link, source: RequestError) -> Error {
+    Error::Link { act, name: link.name.clone(), source }
 }

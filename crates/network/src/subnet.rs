@@ -1,4 +1,4 @@
-//! IPv4 networks: parsing `address/prefix`, and choosing one that meets no other.
+//! Networks in the notation `address/prefix`, and choosing one that meets no other.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -7,75 +7,77 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A string is no `a.b.c.d/n`.
+use crate::family::Address;
+
+/// A string is no `address/n`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid CIDR address: {0}")]
 pub struct CidrError(pub String);
 
 /// A network: the bits beyond the prefix are zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Subnet {
-    base: Ipv4Addr,
+pub struct Subnet<A = Ipv4Addr> {
+    base: A,
     prefix_length: u8,
 }
 
 /// An address of an interface and the length of its network's prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct InterfaceAddress {
+pub struct InterfaceAddress<A = Ipv4Addr> {
     /// The address itself.
-    pub address: Ipv4Addr,
-    /// The length of its network's prefix, 0 to 32.
+    pub address: A,
+    /// The length of its network's prefix, at most that of an address.
     pub prefix_length: u8,
 }
 
-impl Subnet {
-    /// Makes the network that `address` belongs to; a length above 32 counts as 32.
+impl<A: Address> Subnet<A> {
+    /// Makes the network that `address` belongs to; a length above that of an address counts as that.
     #[must_use]
-    pub fn containing(address: Ipv4Addr, prefix_length: u8) -> Self {
-        let prefix_length = prefix_length.min(32);
-        let base = Ipv4Addr::from(u32::from(address) & mask(prefix_length));
+    pub fn containing(address: A, prefix_length: u8) -> Self {
+        let prefix_length = prefix_length.min(A::BITS);
+        let base = A::from_number(address.number() & !host_bits::<A>(prefix_length));
         Self { base, prefix_length }
     }
 
     /// The first address, with which the network is named.
     #[must_use]
-    pub const fn base(self) -> Ipv4Addr {
+    pub fn base(self) -> A {
         self.base
     }
 
     /// The length of the prefix.
     #[must_use]
-    pub const fn prefix_length(self) -> u8 {
+    pub fn prefix_length(self) -> u8 {
         self.prefix_length
     }
 
     /// All addresses, first and last included.
     #[must_use]
-    pub fn addresses(self) -> RangeInclusive<Ipv4Addr> {
+    pub fn addresses(self) -> RangeInclusive<A> {
         self.base..=self.last()
     }
 
-    /// The addresses that hosts can have: without the network's own and the broadcast one,
-    /// except in networks of one or two addresses (RFC 3021).
+    /// The addresses that hosts can have: without the network's own (in IPv6 that of any router, RFC 4291,
+    /// section 2.6.1) and the broadcast one, except in networks of one or two addresses (RFC 3021, RFC 6164).
     #[must_use]
-    pub fn hosts(self) -> RangeInclusive<Ipv4Addr> {
-        if self.prefix_length >= 31 {
+    pub fn hosts(self) -> RangeInclusive<A> {
+        if self.prefix_length + 1 >= A::BITS {
             return self.addresses();
         }
-        let first = Ipv4Addr::from(u32::from(self.base) + 1);
-        first..=Ipv4Addr::from(u32::from(self.last()) - 1)
+        let broadcast = if A::HAS_BROADCAST { 1 } else { 0 };
+        A::from_number(self.base.number() + 1)..=A::from_number(self.last().number() - broadcast)
     }
 
-    /// The last address: the broadcast one.
+    /// The last address: the broadcast one, where there is one.
     #[must_use]
-    pub fn last(self) -> Ipv4Addr {
-        Ipv4Addr::from(u32::from(self.base) | !mask(self.prefix_length))
+    pub fn last(self) -> A {
+        A::from_number(self.base.number() | host_bits::<A>(self.prefix_length))
     }
 
     /// Whether the address belongs to the network.
     #[must_use]
-    pub fn contains(self, address: Ipv4Addr) -> bool {
-        u32::from(address) & mask(self.prefix_length) == u32::from(self.base)
+    pub fn contains(self, address: A) -> bool {
+        address.number() & !host_bits::<A>(self.prefix_length) == self.base.number()
     }
 
     /// Whether all of `other` belongs to the network.
@@ -91,46 +93,45 @@ impl Subnet {
     }
 }
 
-impl InterfaceAddress {
+impl<A: Address> InterfaceAddress<A> {
     /// The network that the address belongs to.
     #[must_use]
-    pub fn subnet(self) -> Subnet {
+    pub fn subnet(self) -> Subnet<A> {
         Subnet::containing(self.address, self.prefix_length)
     }
 }
 
-const fn mask(prefix_length: u8) -> u32 {
-    match prefix_length {
-        0 => 0,
-        length => u32::MAX << (32 - length),
-    }
+/// The bits beyond a prefix.
+fn host_bits<A: Address>(prefix_length: u8) -> u128 {
+    let host = u32::from(A::BITS - prefix_length);
+    u128::MAX.checked_shl(host).map_or(u128::MAX, |prefix| !prefix)
 }
 
-impl FromStr for InterfaceAddress {
+impl<A: Address> FromStr for InterfaceAddress<A> {
     type Err = CidrError;
     fn from_str(text: &str) -> Result<Self, CidrError> {
         let error = || CidrError(text.to_owned());
         let (address, length) = text.split_once('/').ok_or_else(error)?;
-        let prefix_length = length.parse().ok().filter(|length| *length <= 32).ok_or_else(error)?;
+        let prefix_length = length.parse().ok().filter(|length| *length <= A::BITS).ok_or_else(error)?;
         let address = address.parse().map_err(|_| error())?;
         Ok(Self { address, prefix_length })
     }
 }
 
-impl FromStr for Subnet {
+impl<A: Address> FromStr for Subnet<A> {
     type Err = CidrError;
     fn from_str(text: &str) -> Result<Self, CidrError> {
-        Ok(text.parse::<InterfaceAddress>()?.subnet())
+        Ok(text.parse::<InterfaceAddress<A>>()?.subnet())
     }
 }
 
-impl fmt::Display for Subnet {
+impl<A: Address> fmt::Display for Subnet<A> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}/{}", self.base, self.prefix_length)
     }
 }
 
-impl fmt::Display for InterfaceAddress {
+impl<A: Address> fmt::Display for InterfaceAddress<A> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}/{}", self.address, self.prefix_length)
     }
@@ -157,17 +158,16 @@ pub fn choose_free(taken: &[Subnet]) -> Option<InterfaceAddress> {
 
 /// Finds the lowest network of this prefix length within `base` that overlaps none of `taken`.
 #[must_use]
-pub fn lowest_free(base: Subnet, prefix_length: u8, taken: &[Subnet]) -> Option<Subnet> {
-    let size = 1_u64 << (32 - u32::from(prefix_length.min(32)));
-    let (mut first, end) = (u64::from(u32::from(base.base())), u64::from(u32::from(base.last())));
-    while first + size - 1 <= end {
-        let start = Ipv4Addr::from(u32::try_from(first).ok()?);
-        let candidate = Subnet::containing(start, prefix_length);
+pub fn lowest_free<A: Address>(base: Subnet<A>, prefix_length: u8, taken: &[Subnet<A>]) -> Option<Subnet<A>> {
+    let last_of = host_bits::<A>(prefix_length.min(A::BITS));
+    let (mut first, end) = (base.base().number(), base.last().number());
+    while first.checked_add(last_of)? <= end {
+        let candidate = Subnet::containing(A::from_number(first), prefix_length);
         let meeting = taken.iter().filter(|other| candidate.overlaps(**other));
-        match meeting.map(|other| u64::from(u32::from(other.last()))).max() {
+        match meeting.map(|other| other.last().number()).max() {
             None => return Some(candidate),
             // The next one behind what is in the way.
-            Some(last) => first = (last / size + 1) * size,
+            Some(last) => first = (last | last_of).checked_add(1)?,
         }
     }
     None
@@ -175,6 +175,8 @@ pub fn lowest_free(base: Subnet, prefix_length: u8, taken: &[Subnet]) -> Option<
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     fn subnet(text: &str) -> Subnet {
@@ -206,6 +208,25 @@ mod tests {
         assert_eq!(find(&[subnet("0.0.0.0/0")]), None);
         let last = subnet("255.255.255.0/24");
         assert_eq!(lowest_free(last, 25, &[subnet("255.255.255.0/25")]), Some(subnet("255.255.255.128/25")));
+    }
+
+    #[test]
+    fn networks_of_ipv6_have_no_broadcast_address() {
+        let parse = |text: &str| text.parse::<Subnet<Ipv6Addr>>().expect("a network");
+        let whole = parse("fd00:1::/64");
+        assert_eq!(
+            (whole.hosts().start().to_string(), whole.hosts().end().to_string()),
+            ("fd00:1::1".into(), "fd00:1::ffff:ffff:ffff:ffff".into())
+        );
+        assert!(parse("::/0").includes(whole) && !whole.contains("fd00:2::".parse().expect("an address")));
+        assert_eq!(
+            lowest_free(parse("fd00::/62"), 64, &[parse("fd00::/63")]),
+            Some(parse("fd00:0:0:2::/64"))
+        );
+        assert_eq!(lowest_free(parse("fd00::/64"), 64, &[parse("::/0")]), None);
+        for bad in ["fd00::/129", "fd00::", "10.0.0.0/8"] {
+            assert!(bad.parse::<Subnet<Ipv6Addr>>().is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -30,26 +30,29 @@ mod number {
     pub(super) const LOOPBACK: u32 = 1;
 }
 
-/// Brings the loopback up and, if given, the interface with its address and default route. `proc`
+/// Brings the loopback up and, if given, the interface with its address and default route of IPv4. `proc`
 /// is a procfs that is surely one.
 pub(crate) fn configure(proc: impl AsFd, interface: Option<&InterfaceConfig>) -> Result<(), StartError> {
-    if let Some(interface) = interface {
+    if let Some(interface) = interface.filter(|interface| !interface.has_ipv6) {
         refuse_ipv6(proc, &interface.name)?;
     }
     let mut socket = Socket::open(Protocol::Route).doing("opening netlink")?;
     let mut messages = vec![link_up(number::LOOPBACK)];
     if let Some(interface) = interface {
         let index = index_of(&interface.name)?;
-        messages.push(address(index, interface.address, interface.prefix_length));
+        if let Some(ipv4) = interface.ipv4 {
+            messages.push(address(index, ipv4.address, ipv4.prefix_length));
+        }
         messages.push(link_up(index));
-        messages.extend(interface.gateway.map(|gateway| default_route(index, gateway)));
+        let gateway = interface.ipv4.and_then(|ipv4| ipv4.gateway);
+        messages.extend(gateway.map(|gateway| default_route(index, gateway)));
     }
     let name = interface.map_or("lo", |interface| interface.name.as_str());
     socket.request(&messages).map_err(|error| error.source).doing_with(|| format!("configuring {name}"))?;
     Ok(())
 }
 
-/// The network is one of IPv4, so whoever announces himself there as a router of IPv6 is none. What
+/// The network has no IPv6, so whoever announces himself there as a router of IPv6 is none. What
 /// one announced before this is forgotten with it. A kernel without IPv6 has nothing to set.
 fn refuse_ipv6(proc: impl AsFd, name: &str) -> Result<(), StartError> {
     match sysctl::write(proc, &format!("net/ipv6/conf/{name}/disable_ipv6"), "1") {

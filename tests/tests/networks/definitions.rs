@@ -94,7 +94,21 @@ fn what_cannot_be_is_refused_and_nothing_is_left() {
         (json!({ "Name": "x", "Driver": "overlay" }), 403, "swarm"),
         (json!({ "Name": "x", "Driver": "host" }), 403, "only one"),
         (json!({ "Name": "x", "EnableIPv4": false }), 400, "IPv4 or IPv6"),
-        (json!({ "Name": "x", "EnableIPv6": true }), 501, "IPv6"),
+        (
+            json!({ "Name": "x", "Options": { "com.docker.network.bridge.gateway_mode_ipv6": "x" } }),
+            400,
+            "ipv6",
+        ),
+        (
+            json!({ "Name": "x", "Options": { "com.docker.network.bridge.gateway_mode_ipv4": "isolated" } }),
+            400,
+            "internal",
+        ),
+        (
+            json!({ "Name": "x", "Options": { "com.docker.network.bridge.trusted_host_interfaces": "eth0" } }),
+            501,
+            "eth0",
+        ),
         (json!({ "Name": "x", "Driver": "macvlan" }), 501, "macvlan"),
         (json!({ "Name": "x", "ConfigFrom": { "Network": "own" } }), 404, "own"),
         (json!({ "Name": "x", "Options": { "com.docker.network.driver.mtu": "x" } }), 400, "mtu"),

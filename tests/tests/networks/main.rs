@@ -3,6 +3,7 @@
 
 mod connect;
 mod definitions;
+mod ipv6;
 mod lasting;
 mod names;
 mod ways;

@@ -1,18 +1,20 @@
 //! The engine's options out of the flags.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use engine::AddressPools;
 use engine::images::registry::{InsecureRegistry, RegistrySettings, parse_mirror};
-use engine::network::BridgeChoice;
+use engine::network::{self, BridgeChoice, InterfaceAddress, Ipv6Address, Ipv6Options, Subnet};
 use model::{LimitName, LogConfig, LogDriver, NameServer, Ulimit};
 
+use super::flags::AddressPool;
 use super::{Flags, SettingsError};
 
 /// Checks and converts what concerns the engine.
 pub(super) fn from_flags(flags: &Flags, exec_root: &Path) -> Result<engine::Options, SettingsError> {
     Ok(engine::Options {
-        address_pools: engine::default_address_pools(),
+        address_pools: address_pools(&flags.default_address_pool)?,
         data_root: flags.data_root.clone().unwrap_or_else(|| "/var/lib/berth".into()),
         exec_root: exec_root.to_owned(),
         // Known when they are bound.
@@ -62,15 +64,61 @@ fn network(flags: &Flags) -> Result<engine::network::Options, SettingsError> {
         },
         fixed_cidr: parse("fixed-cidr", flags.fixed_cidr.as_deref())?,
         mtu: flags.mtu.filter(|mtu| *mtu != 0),
-        default_host_ip: parse::<Ipv4Addr>("ip", flags.ip.as_deref())?.unwrap_or(defaults.default_host_ip),
+        ipv6: ipv6(flags)?,
+        default_host_ip: parse::<IpAddr>("ip", flags.ip.as_deref())?.unwrap_or(defaults.default_host_ip),
         inter_container_communication: flags.icc.unwrap_or(defaults.inter_container_communication),
         masquerade: flags.ip_masq.unwrap_or(defaults.masquerade),
         forward: flags.ip_forward.unwrap_or(defaults.forward),
         firewall: flags.iptables.unwrap_or(defaults.firewall),
+        ipv6_firewall: flags.ip6tables.unwrap_or(defaults.ipv6_firewall),
         ..defaults
     };
     options.check().map_err(|error| SettingsError::flag("bridge", error))?;
     Ok(options)
+}
+
+/// What the bridge has of IPv6. The host has the first address of its network.
+fn ipv6(flags: &Flags) -> Result<Option<Ipv6Options>, SettingsError> {
+    let asked: Option<Subnet<_>> = parse("fixed-cidr-v6", flags.fixed_cidr_v6.as_deref())?;
+    if flags.ipv6 != Some(true) {
+        return match asked {
+            Some(_) => Err(SettingsError::flag("fixed-cidr-v6", "it needs --ipv6")),
+            None => Ok(None),
+        };
+    }
+    let host = |subnet: Subnet<_>| InterfaceAddress {
+        address: *subnet.hosts().start(),
+        prefix_length: subnet.prefix_length(),
+    };
+    let address = match asked {
+        Some(subnet) => Ipv6Address::Exactly(host(subnet)),
+        None => Ipv6Address::PresentOr(host(engine::unique_local_network())),
+    };
+    let gateway_mode = network::GatewayMode::default();
+    Ok(Some(Ipv6Options { address, range: None, reserved: Vec::new(), gateway_mode }))
+}
+
+/// The pools that are asked for; a family of which there is none has its default.
+fn address_pools(given: &[AddressPool]) -> Result<AddressPools, SettingsError> {
+    let mut pools = AddressPools { ipv4: Vec::new(), ipv6: Vec::new() };
+    for AddressPool { base, size } in given {
+        let problem = |text: String| SettingsError::flag("default-address-pool", text);
+        let check = |prefix_length: u8, longest: u8| match (prefix_length..=longest).contains(size) {
+            true => Ok(*size),
+            false => Err(problem(format!("{base} has no networks of the length {size}"))),
+        };
+        if let Ok(base) = base.parse::<Subnet>() {
+            pools.ipv4.push((base, check(base.prefix_length(), 32)?));
+        } else {
+            let base: Subnet<_> =
+                base.parse().map_err(|error: network::CidrError| problem(error.to_string()))?;
+            pools.ipv6.push((base, check(base.prefix_length(), 128)?));
+        }
+    }
+    if pools.ipv4.is_empty() {
+        pools.ipv4 = AddressPools::default().ipv4;
+    }
+    Ok(pools)
 }
 
 /// Name servers are addresses.

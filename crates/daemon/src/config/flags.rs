@@ -137,7 +137,19 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "CIDR", help_heading = "Network")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) fixed_cidr: Option<String>,
-    /// Publish ports at this address when none is named [default: 0.0.0.0]
+    /// Give containers of the daemon's own bridge addresses of IPv6 too [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Network")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ipv6: Option<bool>,
+    /// The bridge's network of IPv6 [default: a unique local one]
+    #[arg(long = "fixed-cidr-v6", value_name = "CIDR", help_heading = "Network")]
+    #[serde(rename = "fixed-cidr-v6", skip_serializing_if = "Option::is_none")]
+    pub(crate) fixed_cidr_v6: Option<String>,
+    /// Where networks that name no addresses get theirs, such as base=10.200.0.0/16,size=24 (repeatable)
+    #[arg(long = "default-address-pool", value_name = "base=CIDR,size=BITS", value_parser = address_pool, help_heading = "Network")]
+    #[serde(alias = "default-address-pools", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) default_address_pool: Vec<AddressPool>,
+    /// Publish ports at this address when none is named [default: 0.0.0.0 and ::]
     #[arg(long, value_name = "ADDRESS", help_heading = "Network")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ip: Option<String>,
@@ -149,6 +161,10 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Network")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) iptables: Option<bool>,
+    /// Make firewall rules of IPv6 [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Network")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ip6tables: Option<bool>,
     /// Turn the host's forwarding of packets on [default: true]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Network")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -217,6 +233,32 @@ pub(crate) struct Flags {
     #[arg(long = "registry-certificates", value_name = "DIRECTORY", help_heading = "Registries")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) registry_certificates: Vec<PathBuf>,
+}
+
+/// A part of the addresses that networks get.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AddressPool {
+    /// Addresses and the length of their prefix.
+    pub(crate) base: String,
+    /// The length of the prefixes of networks.
+    pub(crate) size: u8,
+}
+
+fn address_pool(text: &str) -> Result<AddressPool, String> {
+    let (mut base, mut size) = (None, None);
+    for part in text.split(',') {
+        match key_value(part)? {
+            (key, value) if key == "base" => base = Some(value),
+            (key, value) if key == "size" => {
+                size = Some(value.parse().map_err(|_| format!("size {value:?} is no length of a prefix"))?);
+            }
+            (key, _) => return Err(format!("unknown key {key:?}; want base=CIDR,size=BITS")),
+        }
+    }
+    match (base, size) {
+        (Some(base), Some(size)) => Ok(AddressPool { base, size }),
+        _ => Err("want base=CIDR,size=BITS".to_owned()),
+    }
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

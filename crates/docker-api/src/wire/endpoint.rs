@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use engine::{Endpoint, Record};
 use serde::Serialize;
 
+use super::text::text;
 use crate::container_settings::IpamConfig;
 use crate::version::{ApiVersion, Ranged, Since};
 
@@ -31,9 +32,9 @@ pub(crate) struct WireEndpoint<'a> {
     #[serde(rename = "IPPrefixLen")]
     ip_prefix_len: u8,
     #[serde(rename = "IPv6Gateway")]
-    ipv6_gateway: &'static str,
+    ipv6_gateway: String,
     #[serde(rename = "GlobalIPv6Address")]
-    global_ipv6_address: &'static str,
+    global_ipv6_address: String,
     #[serde(rename = "GlobalIPv6PrefixLen")]
     global_ipv6_prefix_len: u8,
     #[serde(rename = "DNSNames", skip_serializing_if = "Ranged::is_absent")]
@@ -68,7 +69,8 @@ fn wire<'a>(
     let attachment = &endpoint.attachment;
     let lease = endpoint.lease.as_ref().filter(|_| record.is_running());
     let id = endpoint.id.as_ref().filter(|_| record.is_running());
-    let gateway = lease.and_then(|lease| lease.default_gateway());
+    let ipv4 = lease.and_then(|lease| lease.ipv4);
+    let ipv6 = lease.and_then(|lease| lease.ipv6);
     WireEndpoint {
         ipam_config: attachment.addresses.as_ref().map(IpamConfig::of),
         links: attachment.links.as_deref(),
@@ -77,13 +79,13 @@ fn wire<'a>(
         gw_priority: Ranged::at(version, || attachment.gateway_priority),
         network_id: Ranged::at(version, || endpoint.network.as_ref().map_or("", |id| id.as_str())),
         endpoint_id: id.map_or("", |id| id.as_str()),
-        gateway: gateway.map(|gateway| gateway.to_string()).unwrap_or_default(),
-        ip_address: lease.map(|lease| lease.address.to_string()).unwrap_or_default(),
-        mac_address: lease.map(|lease| lease.mac.to_string()).unwrap_or_default(),
-        ip_prefix_len: lease.map(|lease| lease.prefix_length).unwrap_or_default(),
-        ipv6_gateway: "",
-        global_ipv6_address: "",
-        global_ipv6_prefix_len: 0,
+        gateway: text(lease.and_then(|lease| lease.default_gateway())),
+        ip_address: text(ipv4.map(|ipv4| ipv4.address)),
+        mac_address: text(lease.map(|lease| lease.mac)),
+        ip_prefix_len: ipv4.map(|ipv4| ipv4.prefix_length).unwrap_or_default(),
+        ipv6_gateway: text(lease.and_then(|lease| lease.ipv6_default_gateway())),
+        global_ipv6_address: text(ipv6.map(|ipv6| ipv6.address)),
+        global_ipv6_prefix_len: ipv6.map(|ipv6| ipv6.prefix_length).unwrap_or_default(),
         dns_names: Ranged::at(version, || {
             (shown == Shown::Inspected).then(|| dns_names(record, endpoint))?
         }),

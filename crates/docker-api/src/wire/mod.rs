@@ -12,6 +12,7 @@ mod network_resource;
 mod stats;
 mod status;
 mod summary;
+mod text;
 mod volume;
 
 use serde::Serialize;

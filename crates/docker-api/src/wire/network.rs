@@ -6,6 +6,7 @@ use engine::Record;
 use serde::Serialize;
 
 use super::endpoint::{Shown, WireEndpoint, endpoints};
+use super::text::text;
 use crate::container_settings::PortBinding;
 use crate::version::{ApiVersion, Ranged, Since, Until};
 
@@ -110,9 +111,12 @@ impl OldSettings {
         };
         Self {
             endpoint_id: record.id.to_string(),
-            gateway: endpoint.default_gateway().map(|gateway| gateway.to_string()).unwrap_or_default(),
-            ip_address: endpoint.address.to_string(),
-            ip_prefix_len: endpoint.prefix_length,
+            gateway: text(endpoint.default_gateway()),
+            global_ipv6_address: text(endpoint.ipv6.map(|lease| lease.address)),
+            global_ipv6_prefix_len: endpoint.ipv6.map(|lease| lease.prefix_length).unwrap_or_default(),
+            ipv6_gateway: text(endpoint.ipv6_default_gateway()),
+            ip_address: text(endpoint.ipv4.map(|lease| lease.address)),
+            ip_prefix_len: endpoint.ipv4.map(|lease| lease.prefix_length).unwrap_or_default(),
             mac_address: endpoint.mac.to_string(),
             network_id: record.main_endpoint().map(|endpoint| endpoint.name.clone()).unwrap_or_default(),
             ports: Some(ports(record)),
@@ -134,13 +138,16 @@ fn ports(record: &Record) -> BTreeMap<String, Option<Vec<PortBinding>>> {
         .map(|port| (with_protocol(port.to_string()), None))
         .collect();
     for published in record.main_lease().into_iter().flat_map(|endpoint| &endpoint.ports) {
-        let binding = PortBinding {
-            host_ip: published.host_ip.to_string(),
-            host_port: published.host_port.to_string(),
-        };
+        let binding =
+            PortBinding { host_ip: published.host_ip.to_string(), host_port: host_port(published.host_port) };
         ports.entry(published.container.to_string()).or_default().get_or_insert_default().push(binding);
     }
     ports
+}
+
+/// The port of the host; nothing where a port is reached at the container's own address alone.
+fn host_port(port: u16) -> String {
+    text(Some(port).filter(|port| *port != 0))
 }
 
 /// A port as it is shown: `80` means `80/tcp`.

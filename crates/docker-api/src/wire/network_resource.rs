@@ -6,6 +6,7 @@ use engine::{Engine, NetworkRecord, Record};
 use model::{ContainerId, Timestamp};
 use serde::Serialize;
 
+use super::text::text;
 use crate::version::{ApiVersion, Ranged, Since};
 
 /// An entry of `GET /networks`, and the answer of `GET /networks/(id)`.
@@ -173,18 +174,20 @@ fn container(record: &Record, network: &NetworkRecord) -> NetworkContainer {
         name: record.name.clone(),
         endpoint_id: id.map(ToString::to_string).unwrap_or_default(),
         mac_address: lease.map(|lease| lease.mac.to_string()).unwrap_or_default(),
-        ipv4_address: lease
-            .map(|lease| format!("{}/{}", lease.address, lease.prefix_length))
-            .unwrap_or_default(),
-        ipv6_address: String::new(),
+        ipv4_address: text(lease.and_then(|lease| lease.ipv4).map(with_prefix)),
+        ipv6_address: text(lease.and_then(|lease| lease.ipv6).map(with_prefix)),
     }
 }
 
+fn with_prefix<A: std::fmt::Display>(lease: engine::network::AddressLease<A>) -> String {
+    format!("{}/{}", lease.address, lease.prefix_length)
+}
+
 fn status(engine: &Engine, record: &NetworkRecord) -> Status {
-    let subnet = record.definition.pools.first().and_then(|pool| pool.subnet);
-    let usage = subnet.zip(engine.networks.usage(&record.id));
-    let subnets = usage.map(|(subnet, usage)| {
-        (subnet.to_string(), SubnetStatus { in_use: usage.in_use, available: usage.available })
+    let subnets = record.definition.pools.iter().filter_map(|pool| {
+        let usage = engine.networks.usage(&record.id, pool)?;
+        let status = SubnetStatus { in_use: usage.in_use, available: usage.available };
+        Some((pool.subnet?.to_string(), status))
     });
-    Status { ipam: IpamStatus { subnets: subnets.into_iter().collect() } }
+    Status { ipam: IpamStatus { subnets: subnets.collect() } }
 }

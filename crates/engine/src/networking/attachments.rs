@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use model::{Attachment, ContainerSettings, NetworkDriver, Pool};
+use model::{Attachment, ContainerSettings, NetworkDefinition, NetworkDriver};
 
 use super::interface_names;
 use crate::container::Record;
@@ -74,9 +74,9 @@ pub(crate) fn check(attachment: &Attachment, record: &NetworkRecord) -> Result<(
         }
     }
     let mut faults: Vec<String> =
-        addresses.iter().filter_map(|address| fault(*address, &record.definition.pools)).collect();
+        addresses.iter().filter_map(|address| fault(*address, &record.definition)).collect();
     let link_local = attachment.addresses.iter().flat_map(|asked| &asked.link_local);
-    for address in link_local.filter(|address| address.is_ipv6()) {
+    for address in link_local.filter(|address| address.is_ipv6() && !record.definition.ipv6) {
         faults.push(format!("invalid link-local address {address}: the network has no IPv6"));
     }
     if !faults.is_empty() {
@@ -85,12 +85,13 @@ pub(crate) fn check(attachment: &Attachment, record: &NetworkRecord) -> Result<(
     check_options(attachment.driver_options.as_ref(), record.definition.driver)
 }
 
-fn fault(address: IpAddr, pools: &[Pool]) -> Option<String> {
+fn fault(address: IpAddr, definition: &NetworkDefinition) -> Option<String> {
     if address.is_unspecified() {
         return Some(format!("invalid IP address {address}: it is no address of a host"));
     }
-    let mut subnets = pools.iter().filter_map(|pool| pool.subnet);
-    if subnets.any(|subnet| subnet.contains(address)) {
+    let is_used = if address.is_ipv4() { definition.ipv4 } else { definition.ipv6 };
+    let mut subnets = definition.pools.iter().filter_map(|pool| pool.subnet);
+    if is_used && subnets.any(|subnet| subnet.contains(address)) {
         return None;
     }
     Some(format!("no configured subnet contains IP address {address}"))

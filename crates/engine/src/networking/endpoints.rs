@@ -1,6 +1,7 @@
 //! A container's places in its networks, from the reservation of addresses to their return.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use super::interface_names::InterfaceNames;
 use super::links::exposed;
 use super::service::Networking;
 use crate::container::{Container, Record, capabilities};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{self, Endpoint};
 use crate::error::Error;
 use crate::networks::entry::NetworkEntry;
 use crate::networks::registry::NetworkRegistry;
@@ -26,6 +27,8 @@ use crate::store::Written;
 
 /// The length of the prefix of link-local addresses, RFC 3927.
 const LINK_LOCAL_PREFIX: u8 = 16;
+/// The same of IPv6, RFC 4291.
+const IPV6_LINK_LOCAL_PREFIX: u8 = 64;
 
 impl Networking {
     /// Reserves the container's addresses and ports, makes its interfaces, and writes its hosts file. Gives the
@@ -96,13 +99,15 @@ impl Networking {
                 break;
             }
         }
+        let wired = wired.and_then(|()| lead_ipv6(namespace, &endpoints));
         let wired = wired.and_then(|()| {
             let Some(lease) =
                 endpoints.iter().find(|endpoint| endpoint.is_bridge()).and_then(|it| it.lease.as_ref())
             else {
                 return Ok(());
             };
-            let exceptions = self.exceptions(&record, lease.address);
+            let Some(ipv4) = lease.ipv4 else { return Ok(()) };
+            let exceptions = self.exceptions(&record, ipv4.address);
             match exceptions.is_empty() {
                 true => Ok(()),
                 false => self.network.open_link(&record.id, &exceptions).map_err(Error::Network),
@@ -204,6 +209,16 @@ impl Networking {
     }
 }
 
+/// Leads the default route of IPv6, where a network gives one: init does that of IPv4.
+fn lead_ipv6(namespace: Option<BorrowedFd<'_>>, endpoints: &[Endpoint]) -> Result<(), Error> {
+    match (namespace, endpoint::ipv6_default_route(endpoints)) {
+        (Some(namespace), Some(route)) => {
+            network::inside::set_ipv6_default_route(namespace, route).map_err(Error::Network)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Takes over what the networks know of a container's endpoints.
 fn refresh_leases(registry: &NetworkRegistry, record: &mut Record) {
     let Record { id, endpoints, .. } = record;
@@ -241,9 +256,11 @@ fn lease(
     if live.bridge().is_none() && place.ports.is_empty() {
         return Ok(None);
     }
+    let asked = endpoint.attachment.addresses.as_ref();
     let request = network::Request {
         container: record.id.clone(),
-        address: endpoint.attachment.addresses.as_ref().and_then(|asked| asked.ipv4),
+        address: asked.and_then(|asked| asked.ipv4),
+        ipv6_address: asked.and_then(|asked| asked.ipv6),
         mac: hardware_address(record, endpoint)?,
         interface_name: place.interface,
         source_check: source_check(record),
@@ -269,10 +286,17 @@ fn apply_options(
 ) -> Result<(), Error> {
     let interface = lease.interface_name.as_str();
     for address in attachment.addresses.iter().flat_map(|asked| &asked.link_local) {
-        if let std::net::IpAddr::V4(address) = *address {
-            let address = network::InterfaceAddress { address, prefix_length: LINK_LOCAL_PREFIX };
-            network::inside::add_address(namespace, interface, address).map_err(Error::Network)?;
+        match *address {
+            IpAddr::V4(address) => {
+                let address = network::InterfaceAddress { address, prefix_length: LINK_LOCAL_PREFIX };
+                network::inside::add_address(namespace, interface, address)
+            }
+            IpAddr::V6(address) => {
+                let address = network::InterfaceAddress { address, prefix_length: IPV6_LINK_LOCAL_PREFIX };
+                network::inside::add_address(namespace, interface, address)
+            }
         }
+        .map_err(Error::Network)?;
     }
     let Some(options) = &attachment.driver_options else { return Ok(()) };
     for attachments::InterfaceSetting { path, value } in attachments::sysctls(options)? {

@@ -101,10 +101,10 @@ impl Networking {
         }
         for (alias, id) in &record.links {
             let Some(target) = self.directory.get(id).map(|container| container.record()) else { continue };
-            let Some(endpoint) = target.bridge_lease() else { continue };
+            let Some(address) = bridge_address(&target) else { continue };
             let exposed = exposed(&target);
             let link = LinkTarget {
-                address: endpoint.address,
+                address,
                 exposed: &exposed,
                 environment: target.settings.environment.as_deref().unwrap_or_default(),
             };
@@ -125,8 +125,9 @@ impl Networking {
         let Some(target) = self.directory.get(target).map(|container| container.record()) else {
             return Vec::new();
         };
-        let Some(to) = target.bridge_lease().map(|endpoint| endpoint.address) else { return Vec::new() };
-        exposed(&target).into_iter().map(|port| LinkException { from, to, port }).collect()
+        let Some(to) = bridge_address(&target) else { return Vec::new() };
+        let exception = |port| LinkException { from: from.into(), to: to.into(), port };
+        exposed(&target).into_iter().map(exception).collect()
     }
 
     /// Tells containers that are linked to this one its address and its names.
@@ -163,8 +164,8 @@ impl Networking {
     /// Opens the way to linked containers again after one got a new address.
     fn reopen_links(&self, parent: &Container) {
         let record = parent.record();
-        let Some(endpoint) = record.bridge_lease() else { return };
-        let exceptions = self.exceptions(&record, endpoint.address);
+        let Some(address) = bridge_address(&record) else { return };
+        let exceptions = self.exceptions(&record, address);
         if exceptions.is_empty() {
             return;
         }
@@ -224,8 +225,8 @@ impl Networking {
     /// Takes a link out of its parent's record, hosts file and exceptions.
     fn unlink(&self, parent: &Container, alias: &str, target: &ContainerId) -> Result<(), Error> {
         let record = parent.record();
-        if let Some(endpoint) = record.bridge_lease() {
-            let gone = self.exceptions_to(target, endpoint.address);
+        if let Some(address) = bridge_address(&record) {
+            let gone = self.exceptions_to(target, address);
             self.network.close_link(&record.id, &gone).map_err(Error::Network)?;
             if let Some(target) = self.directory.get(target).map(|target| target.record()) {
                 let hostname = &target.settings.hostname;
@@ -263,10 +264,15 @@ pub(super) fn exposed(record: &Record) -> BTreeSet<Port> {
     record.settings.exposed_ports.iter().flatten().flat_map(|ports| ExposedPorts::ports(**ports)).collect()
 }
 
+/// The container's address on the default network, which always has IPv4.
+fn bridge_address(record: &Record) -> Option<Ipv4Addr> {
+    record.bridge_lease()?.ipv4.map(|lease| lease.address)
+}
+
 /// How the hosts file names a linked container; nothing while it has no address.
 fn linked_host(alias: &str, target: &Record) -> Option<LinkedHost> {
     Some(LinkedHost {
-        address: target.bridge_lease()?.address,
+        address: bridge_address(target)?,
         alias: alias.to_owned(),
         hostname: target.settings.hostname.clone(),
         name: target.name.clone(),

@@ -9,7 +9,7 @@ use super::endpoints::{Place, published_ports};
 use super::interface_names::InterfaceNames;
 use super::service::Networking;
 use crate::container::{Container, Record};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{self, Endpoint};
 use crate::error::{Error, file_error};
 use crate::networks::entry::NetworkEntry;
 
@@ -88,9 +88,11 @@ impl Networking {
     ) -> Result<(), Error> {
         let record = container.record();
         let gateway = record.gateway();
-        let route = gateway.and_then(|endpoint| endpoint.lease.as_ref());
-        let route = route.map(|lease| (lease.interface_name.as_str(), lease.gateway));
-        network::inside::set_default_route(namespace, route).map_err(Error::Network)?;
+        let routes = network::inside::DefaultRoutes {
+            ipv4: endpoint::ipv4_default_route(&record.endpoints),
+            ipv6: endpoint::ipv6_default_route(&record.endpoints),
+        };
+        network::inside::set_default_routes(namespace, routes).map_err(Error::Network)?;
         let has_ports =
             |endpoint: &&Endpoint| endpoint.lease.as_ref().is_some_and(|lease| !lease.ports.is_empty());
         let holder = record.endpoints.iter().chain(left).find(has_ports);
@@ -98,16 +100,27 @@ impl Networking {
             return Ok(());
         }
         let live = |endpoint: &Endpoint| Some(self.registry.of_endpoint(endpoint).ok()?.live()?.clone());
-        let held = match holder.and_then(live) {
-            Some(live) => live.take_ports(&record.id),
-            None => self.network.hold_ports(&published_ports(&record)?),
+        let requests = published_ports(&record)?;
+        let held = holder.and_then(live).map(|live| (live.publishing(), live.take_ports(&record.id)));
+        let Some(next) = gateway.and_then(live) else {
+            if let Some((_, held)) = held {
+                let held = held.map_err(Error::Network)?;
+                self.network.release_ports(held).map_err(Error::Network)?;
+            }
+            self.save_leases(container).forget();
+            return Ok(());
+        };
+        let held = match held {
+            Some((publishing, held)) if publishing == next.publishing() => held,
+            Some((_, held)) => {
+                // Another network publishes otherwise, at more addresses or fewer.
+                self.network.release_ports(held.map_err(Error::Network)?).map_err(Error::Network)?;
+                next.hold_ports(&requests)
+            }
+            None => next.hold_ports(&requests),
         };
         let held = held.map_err(Error::Network)?;
-        match gateway.and_then(live) {
-            Some(live) => live.give_ports(&record.id, held),
-            None => self.network.release_ports(held),
-        }
-        .map_err(Error::Network)?;
+        next.give_ports(&record.id, held).map_err(Error::Network)?;
         self.save_leases(container).forget();
         Ok(())
     }
@@ -127,10 +140,14 @@ impl Networking {
         &self,
         record: &Record,
         endpoint: &Endpoint,
-        change: impl FnOnce(&[u8], std::net::Ipv4Addr) -> Vec<u8>,
+        change: impl Fn(&[u8], std::net::IpAddr) -> Vec<u8>,
     ) {
         if let Some(lease) = &endpoint.lease {
-            self.change_hosts(record, |content| change(content, lease.address));
+            self.change_hosts(record, |content| {
+                // That of IPv4 stands first.
+                let addresses: Vec<_> = lease.addresses().collect();
+                addresses.iter().rev().fold(content.to_vec(), |content, address| change(&content, *address))
+            });
         }
     }
 }

@@ -43,7 +43,7 @@ impl Networking {
     }
 
     pub(super) fn write_hosts(&self, record: &Record) -> Result<(), Error> {
-        let gateway = self.network.bridge().map(|(_, bridge)| bridge.address);
+        let gateway = self.network.ipv4().map(|host| host.address);
         let extra = record.settings.host.extra_hosts.iter().flatten();
         let extra: Vec<_> = extra
             .map(|host| HostLine::of(host, gateway))
@@ -69,8 +69,9 @@ impl Networking {
 }
 
 /// The addresses of a container, that of the network with the default route first.
-fn own_addresses(record: &Record) -> Vec<std::net::Ipv4Addr> {
+fn own_addresses(record: &Record) -> Vec<std::net::IpAddr> {
     let mut endpoints: Vec<_> = record.endpoints.iter().collect();
     endpoints.sort_by_key(|endpoint| endpoint.gateway_order());
-    endpoints.into_iter().filter_map(|endpoint| Some(endpoint.lease.as_ref()?.address)).collect()
+    let leases = endpoints.into_iter().filter_map(|endpoint| endpoint.lease.as_ref());
+    leases.flat_map(network::Endpoint::addresses).collect()
 }

@@ -29,14 +29,12 @@ pub(super) fn check(definition: &NetworkDefinition) -> Result<(), Error> {
     if !faults.is_empty() {
         return Err(Error::refused(format!("invalid network config:\n{}", faults.join("\n"))));
     }
-    if definition.ipv6 || !definition.ipv4 {
-        return Err(Error::unsupported("networks of IPv6 are not possible yet; leave EnableIPv6 out"));
-    }
-    let of_ipv4 = |pool: &&Pool| pool.subnet.is_none_or(|subnet| subnet.address.is_ipv4());
-    if definition.pools.iter().filter(of_ipv4).count() > 1 {
+    let subnets = || definition.pools.iter().filter_map(|pool| pool.subnet);
+    let ipv6 = subnets().filter(|subnet| subnet.address.is_ipv6()).count();
+    if ipv6 > 1 || subnets().count() - ipv6 > 1 {
         return Err(Error::forbidden("bridge driver doesn't support multiple subnets"));
     }
-    bridge::Choices::of(&definition.options).map(drop)
+    bridge::Choices::of(&definition.options)?.check(definition)
 }
 
 fn check_driver(definition: &NetworkDefinition) -> Result<(), Error> {

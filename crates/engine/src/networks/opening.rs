@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use model::{Cidr, NetworkDefinition, NetworkDriver, NetworkId, Pool, Timestamp};
+use model::{NetworkDefinition, NetworkDriver, NetworkId, Pool, Timestamp};
 
 use super::drivers::bridge;
 use super::entry::{NetworkEntry, NetworkRecord};
 use super::names;
 use super::registry::NetworkRegistry;
+use super::subnets;
 use crate::endpoint::{BRIDGE, HOST, NONE};
 use crate::error::Error;
 use crate::options::Options;
@@ -135,15 +136,24 @@ fn default_network(registry: &NetworkRegistry, options: &Options) -> NetworkDefi
     option("bridge.enable_icc", network.inter_container_communication.to_string());
     option("bridge.enable_ip_masquerade", network.masquerade.to_string());
     option("bridge.host_binding_ipv4", network.default_host_ip.to_string());
-    if let Some((name, address)) = registry.default.bridge() {
+    if let Some(name) = registry.default.bridge() {
         option("bridge.name", name.to_owned());
-        let cidr = |base: std::net::Ipv4Addr, prefix_length| Cidr { address: base.into(), prefix_length };
-        definition.pools = vec![Pool {
-            subnet: Some(cidr(address.subnet().base(), address.prefix_length)),
-            range: network.fixed_cidr.map(|part| cidr(part.base(), part.prefix_length())),
-            gateway: Some(address.address.into()),
+    }
+    if let Some(host) = registry.default.ipv4() {
+        definition.pools.push(Pool {
+            subnet: Some(subnets::cidr(host.subnet())),
+            range: network.fixed_cidr.map(subnets::cidr),
+            gateway: Some(host.address.into()),
             ..Pool::default()
-        }];
+        });
+    }
+    if let Some(host) = registry.default.ipv6() {
+        definition.ipv6 = true;
+        definition.pools.push(Pool {
+            subnet: Some(subnets::cidr(host.subnet())),
+            gateway: Some(host.address.into()),
+            ..Pool::default()
+        });
     }
     if let Some(mtu) = network.mtu {
         definition.options.insert("com.docker.network.driver.mtu".to_owned(), mtu.to_string());

@@ -1,16 +1,17 @@
 //! Networks as front ends see them: made, found, listed, removed.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use model::{Actor, ContainerId, NetworkDefinition, NetworkId, Pool, ResourceKind, Timestamp};
-use network::{AddressUsage, Subnet};
+use network::AddressUsage;
 
 use super::definition;
 use super::drivers::bridge;
 use super::entry::{NetworkEntry, NetworkRecord};
 use super::registry::NetworkRegistry;
-use super::subnets;
+use super::subnets::{self, Family};
 use crate::container::Record;
 use crate::directory::Directory;
 use crate::error::Error;
@@ -72,10 +73,14 @@ impl Networks {
         ids.iter().filter_map(|id| Some(self.directory.get(id)?.record())).collect()
     }
 
-    /// How many of a network's addresses are in use.
+    /// How many addresses of one of a network's pools are in use.
     #[must_use]
-    pub fn usage(&self, id: &NetworkId) -> Option<AddressUsage> {
-        self.registry.get(id)?.live()?.usage()
+    pub fn usage(&self, id: &NetworkId, pool: &Pool) -> Option<AddressUsage> {
+        let entry = self.registry.get(id)?;
+        match pool.subnet?.address {
+            IpAddr::V4(_) => entry.live()?.usage(),
+            IpAddr::V6(_) => entry.live()?.ipv6_usage(),
+        }
     }
 
     /// Removes a network.
@@ -204,34 +209,20 @@ impl Networks {
 
     /// Fills in what was left to the engine: the addresses, and the host's own one of them.
     fn choose_addresses(&self, definition: &mut NetworkDefinition) -> Result<(), Error> {
-        if definition.pools.is_empty() {
-            definition.pools.push(Pool::default());
+        // A pool without a subnet asks for one of the families that no other pool is of.
+        let is_empty = |pool: &Pool| pool.subnet.is_none();
+        definition.pools.retain(|pool| !is_empty(pool));
+        if definition.ipv4 && subnets::pool_of::<Ipv4Addr>(&definition.pools).is_none() {
+            let subnet = subnets::choose_ipv4(&self.registry, &self.options.address_pools)?;
+            definition.pools.push(Pool { subnet: Some(subnets::cidr(subnet)), ..Pool::default() });
+        }
+        if definition.ipv6 && subnets::pool_of::<Ipv6Addr>(&definition.pools).is_none() {
+            let subnet = subnets::choose_ipv6(&self.registry, &self.options.address_pools)?;
+            definition.pools.push(Pool { subnet: Some(subnets::cidr(subnet)), ..Pool::default() });
         }
         for pool in &mut definition.pools {
-            let subnet: Subnet = match pool.subnet.and_then(subnets::subnet) {
-                Some(subnet) => {
-                    if subnets::in_use(&self.registry).iter().any(|other| other.overlaps(subnet)) {
-                        return Err(Error::forbidden(format!(
-                            "invalid pool request: Pool {} overlaps with other one on this address space",
-                            pool.subnet.map(|subnet| subnet.to_string()).unwrap_or_default()
-                        )));
-                    }
-                    subnet
-                }
-                None => subnets::choose(&self.registry, &self.options.address_pools)?,
-            };
-            let cidr = model::Cidr { address: subnet.base().into(), prefix_length: subnet.prefix_length() };
-            pool.subnet = Some(cidr);
-            if pool.gateway.is_none() {
-                let part = pool.range.and_then(subnets::subnet).unwrap_or(subnet);
-                let first = (*subnet.hosts().start()).max(part.base());
-                let mut hosts =
-                    (u32::from(first)..=u32::from(*subnet.hosts().end())).map(std::net::Ipv4Addr::from);
-                let is_free = |host: &std::net::Ipv4Addr| {
-                    !pool.auxiliary.values().any(|address| *address == std::net::IpAddr::V4(*host))
-                };
-                pool.gateway = hosts.find(is_free).map(Into::into);
-            }
+            self.complete::<Ipv4Addr>(pool)?;
+            self.complete::<Ipv6Addr>(pool)?;
             if let Some((name, address)) =
                 pool.auxiliary.iter().find(|(_, address)| Some(**address) == pool.gateway)
             {
@@ -239,6 +230,24 @@ impl Networks {
                     "auxiliary address {name}={address} is the gateway's: Address already in use"
                 )));
             }
+        }
+        Ok(())
+    }
+
+    /// Checks a pool of the family against other networks and chooses its gateway.
+    fn complete<A: Family>(&self, pool: &mut Pool) -> Result<(), Error> {
+        let Some(subnet) = pool.subnet.and_then(subnets::subnet::<A>) else { return Ok(()) };
+        if subnets::in_use(&self.registry).iter().any(|other| other.overlaps(subnet)) {
+            return Err(Error::forbidden(format!(
+                "invalid pool request: Pool {subnet} overlaps with other one on this address space"
+            )));
+        }
+        if pool.gateway.is_none() {
+            let part = pool.range.and_then(subnets::subnet::<A>).unwrap_or(subnet);
+            let first = (*subnet.hosts().start()).max(part.base());
+            let hosts = first.number()..=subnet.hosts().end().number();
+            let is_free = |host: &A| !pool.auxiliary.values().any(|address| *address == (*host).into());
+            pool.gateway = hosts.map(A::from_number).find(is_free).map(Into::into);
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! A container's row: its record as columns, and again a record.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use model::{
@@ -112,9 +112,12 @@ struct EndpointDocument {
 /// What a container has of a network while it is there.
 #[derive(Serialize, Deserialize)]
 struct LeaseDocument {
-    address: Ipv4Addr,
-    prefix_length: u8,
-    gateway: Ipv4Addr,
+    /// `None` on a network of IPv6 alone.
+    #[serde(flatten)]
+    ipv4: Option<network::AddressLease<Ipv4Addr>>,
+    /// Rows of earlier releases do not have it.
+    #[serde(default)]
+    ipv6: Option<network::AddressLease<Ipv6Addr>>,
     mac: network::MacAddress,
     interface_name: String,
     link: String,
@@ -328,9 +331,8 @@ impl EndpointDocument {
 impl LeaseDocument {
     fn of(endpoint: &network::Endpoint) -> Self {
         Self {
-            address: endpoint.address,
-            prefix_length: endpoint.prefix_length,
-            gateway: endpoint.gateway,
+            ipv4: endpoint.ipv4,
+            ipv6: endpoint.ipv6,
             mac: endpoint.mac,
             interface_name: endpoint.interface_name.clone(),
             link: endpoint.link.clone(),
@@ -342,9 +344,8 @@ impl LeaseDocument {
     fn lease(self, container: ContainerId, internal: bool) -> network::Endpoint {
         network::Endpoint {
             container,
-            address: self.address,
-            prefix_length: self.prefix_length,
-            gateway: self.gateway,
+            ipv4: self.ipv4,
+            ipv6: self.ipv6,
             internal,
             mac: self.mac,
             interface_name: self.interface_name,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -236,7 +236,7 @@ pub enum HostAddress {
     #[default]
     Default,
     /// This one.
-    Address(Ipv4Addr),
+    Address(IpAddr),
     /// A text that is no address: the container does not start with it.
     Unusable(String),
 }

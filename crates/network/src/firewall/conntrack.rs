@@ -1,12 +1,14 @@
 //! Forgetting tracked connections, so that those of a container that is gone do not catch the
 //! packets meant for its successor.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rustix::io::Errno;
 use sys::netlink::{self, Message, RequestError, Socket, attributes};
 
+use super::family::Family;
 use crate::error::Error;
+use crate::family::octets;
 use crate::port::Protocol;
 
 /// `NFNL_SUBSYS_CTNETLINK` and its messages, linux/netfilter/nfnetlink_conntrack.h.
@@ -20,7 +22,9 @@ const FILTER_ORIGINAL: u16 = 1;
 const FILTER_REPLY: u16 = 2;
 const TUPLE_ADDRESSES: u16 = 1;
 const TUPLE_PROTOCOL: u16 = 2;
+/// The sources of IPv4 and of IPv6.
 const ADDRESS_SOURCE: u16 = 1;
+const IPV6_ADDRESS_SOURCE: u16 = 3;
 const PROTOCOL_NUMBER: u16 = 1;
 const PROTOCOL_DESTINATION: u16 = 3;
 // Which parts of a tuple count, CTA_FILTER_F_… of the kernel.
@@ -30,21 +34,30 @@ const COUNTS_DESTINATION_PORT: u32 = 1 << 5;
 
 /// Forgets all connections from a container, and all that were led to it, which answers as the
 /// source of what comes back.
-pub(super) fn forget_address(socket: &mut Socket, address: Ipv4Addr) -> Result<(), Error> {
+pub(super) fn forget_address(socket: &mut Socket, address: IpAddr) -> Result<(), Error> {
+    let source = match address {
+        IpAddr::V4(_) => ADDRESS_SOURCE,
+        IpAddr::V6(_) => IPV6_ADDRESS_SOURCE,
+    };
     for direction in [TUPLE_ORIGINAL, TUPLE_REPLY] {
         let filter = |message: Message| {
             let message = message.nested(direction, |tuple| {
-                tuple.nested(TUPLE_ADDRESSES, |ip| ip.attribute(ADDRESS_SOURCE, &address.octets()))
+                tuple.nested(TUPLE_ADDRESSES, |ip| ip.attribute(source, &octets(address)))
             });
             counting(message, direction, COUNTS_SOURCE)
         };
-        forget(socket, filter).map_err(|source| Error::Conntrack { address, source })?;
+        forget(socket, Family::of(address), filter).map_err(|source| Error::Conntrack { address, source })?;
     }
     Ok(())
 }
 
-/// Forgets all connections to a port of whatever address.
-pub(super) fn forget_port(socket: &mut Socket, protocol: Protocol, port: u16) -> Result<(), Error> {
+/// Forgets all connections of a family to a port of whatever address.
+pub(super) fn forget_port(
+    socket: &mut Socket,
+    family: Family,
+    protocol: Protocol,
+    port: u16,
+) -> Result<(), Error> {
     let filter = |message: Message| {
         let message = message.nested(TUPLE_ORIGINAL, |tuple| {
             tuple.nested(TUPLE_PROTOCOL, |part| {
@@ -54,8 +67,11 @@ pub(super) fn forget_port(socket: &mut Socket, protocol: Protocol, port: u16) ->
         });
         counting(message, TUPLE_ORIGINAL, COUNTS_PROTOCOL | COUNTS_DESTINATION_PORT)
     };
-    let address = Ipv4Addr::UNSPECIFIED;
-    forget(socket, filter).map_err(|source| Error::Conntrack { address, source })
+    let address = match family {
+        Family::Ipv4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        Family::Ipv6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    forget(socket, family, filter).map_err(|source| Error::Conntrack { address, source })
 }
 
 fn counting(message: Message, direction: u16, parts: u32) -> Message {
@@ -66,22 +82,30 @@ fn counting(message: Message, direction: u16, parts: u32) -> Message {
 }
 
 /// Lets the kernel delete what the filter selects; one older than 6.11 only lists it.
-fn forget(socket: &mut Socket, filter: impl Fn(Message) -> Message) -> Result<(), RequestError> {
-    match socket.request(&[filter(message(DELETE, netlink::ACKNOWLEDGE))]) {
-        Err(error) if error.is(Errno::OPNOTSUPP) => forget_each(socket, filter),
+fn forget(
+    socket: &mut Socket,
+    family: Family,
+    filter: impl Fn(Message) -> Message,
+) -> Result<(), RequestError> {
+    match socket.request(&[filter(message(family, DELETE, netlink::ACKNOWLEDGE))]) {
+        Err(error) if error.is(Errno::OPNOTSUPP) => forget_each(socket, family, filter),
         // Nothing was selected.
         Err(error) if error.is(Errno::NOENT) => Ok(()),
         result => result.map(drop),
     }
 }
 
-fn forget_each(socket: &mut Socket, filter: impl Fn(Message) -> Message) -> Result<(), RequestError> {
-    for connection in socket.request(&[filter(message(GET, netlink::DUMP))])? {
+fn forget_each(
+    socket: &mut Socket,
+    family: Family,
+    filter: impl Fn(Message) -> Message,
+) -> Result<(), RequestError> {
+    for connection in socket.request(&[filter(message(family, GET, netlink::DUMP))])? {
         let Some(payload) = connection.payload.get(4..) else { continue };
         let tuple = attributes(payload).find(|(kind, _)| *kind == TUPLE_ORIGINAL);
         let Some((_, tuple)) = tuple else { continue };
-        let delete =
-            message(DELETE, netlink::ACKNOWLEDGE).nested(TUPLE_ORIGINAL, |nested| nested.fixed(tuple));
+        let delete = message(family, DELETE, netlink::ACKNOWLEDGE)
+            .nested(TUPLE_ORIGINAL, |nested| nested.fixed(tuple));
         match socket.request(&[delete]) {
             Err(error) if !error.is(Errno::NOENT) => return Err(error),
             _ => {}
@@ -90,9 +114,9 @@ fn forget_each(socket: &mut Socket, filter: impl Fn(Message) -> Message) -> Resu
     Ok(())
 }
 
-/// Begins a message about IPv4 connections. Version 1 of the header makes the family count.
-fn message(kind: u16, flags: u16) -> Message {
-    Message::new(CONNECTIONS | kind, flags).fixed(&[super::transaction::IPV4, 1, 0, 0])
+/// Begins a message about connections of a family. Version 1 of the header makes the family count.
+fn message(family: Family, kind: u16, flags: u16) -> Message {
+    Message::new(CONNECTIONS | kind, flags).fixed(&[family.number(), 1, 0, 0])
 }
 
 #[cfg(test)]
@@ -126,7 +150,7 @@ mod tests {
             };
             send();
             assert_eq!((tracked(5001), tracked(5002)), (1, 1));
-            forget_port(&mut socket, Protocol::Udp, 5001).expect("forgotten");
+            forget_port(&mut socket, Family::Ipv4, Protocol::Udp, 5001).expect("forgotten");
             assert_eq!((tracked(5001), tracked(5002)), (0, 1));
             send();
             let filter = |message: Message| {
@@ -138,9 +162,9 @@ mod tests {
                 });
                 counting(message, TUPLE_ORIGINAL, COUNTS_PROTOCOL | COUNTS_DESTINATION_PORT)
             };
-            forget_each(&mut socket, filter).expect("forgotten");
+            forget_each(&mut socket, Family::Ipv4, filter).expect("forgotten");
             assert_eq!((tracked(5001), tracked(5002)), (1, 0));
-            forget_address(&mut socket, Ipv4Addr::LOCALHOST).expect("forgotten");
+            forget_address(&mut socket, Ipv4Addr::LOCALHOST.into()).expect("forgotten");
             assert_eq!((tracked(5001), tracked(5002)), (0, 0));
         };
         std::thread::spawn(run).join().expect("the thread ends well");

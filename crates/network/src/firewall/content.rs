@@ -1,12 +1,13 @@
 //! What the engine's nf_tables tables hold, and their names.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
+use super::family::Family;
 use super::transaction::{self, Table};
 use crate::endpoint::{Endpoint, LinkException, SourceCheck};
 use crate::options::DEFAULT_BRIDGE;
 use crate::port::PublishedPort;
-use crate::subnet::InterfaceAddress;
+use crate::publishing::GatewayMode;
 use model::MacAddress;
 
 /// What the tables hold of one network.
@@ -17,16 +18,24 @@ pub(crate) struct Layout {
     pub(crate) bridge: String,
     /// The group of its links beside the bridge.
     pub(crate) group: u32,
-    /// The bridge's address and its network.
-    pub(crate) address: InterfaceAddress,
+    /// The host's places on it, one a family.
+    pub(crate) places: Vec<HostPlace>,
     /// Whether containers reach each other without an exception.
     pub(crate) communicate: bool,
-    /// Whether outbound connections take the host's address.
-    pub(crate) masquerade: bool,
     /// Whether its containers reach only each other.
     pub(crate) internal: bool,
-    /// Whether ports that are not published are reached from outside.
-    pub(crate) unprotected: bool,
+}
+
+/// The host on a network, in one family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HostPlace {
+    /// The address that its containers have as their gateway.
+    pub(crate) address: IpAddr,
+    pub(crate) prefix_length: u8,
+    /// Whether outbound connections take the host's address.
+    pub(crate) masquerade: bool,
+    /// What is reached from outside.
+    pub(crate) mode: GatewayMode,
 }
 
 /// Elements of the tables' sets and maps.
@@ -38,7 +47,7 @@ pub(crate) struct Content {
     /// Ports of the bridges and who is behind them.
     pub(crate) stations: Vec<Station>,
     /// Published ports and the addresses of their containers.
-    pub(crate) ports: Vec<(PublishedPort, Ipv4Addr)>,
+    pub(crate) ports: Vec<(PublishedPort, IpAddr)>,
     pub(crate) exceptions: Vec<LinkException>,
 }
 
@@ -46,11 +55,23 @@ pub(crate) struct Content {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Beside {
     pub(crate) link: String,
-    /// The container's.
-    pub(crate) address: Ipv4Addr,
-    /// The host's on this network.
-    pub(crate) gateway: Ipv4Addr,
+    pub(crate) places: Vec<ContainerPlace>,
     pub(crate) internal: bool,
+}
+
+impl Beside {
+    /// The container's place in this family.
+    pub(super) fn place(&self, family: Family) -> Option<ContainerPlace> {
+        self.places.iter().find(|place| Family::of(place.address) == family).copied()
+    }
+}
+
+/// A container on a network, in one family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ContainerPlace {
+    pub(crate) address: IpAddr,
+    /// The host's on this network.
+    pub(crate) gateway: IpAddr,
 }
 
 /// A container behind a port of the bridge.
@@ -58,7 +79,8 @@ pub(crate) struct Beside {
 pub(crate) struct Station {
     pub(crate) link: String,
     pub(crate) mac: MacAddress,
-    pub(crate) address: Ipv4Addr,
+    /// One a family.
+    pub(crate) addresses: Vec<IpAddr>,
     pub(crate) check: SourceCheck,
 }
 
@@ -74,23 +96,25 @@ pub(crate) enum Place {
 impl Content {
     /// What one endpoint needs, but its link exceptions.
     pub(crate) fn of(endpoint: &Endpoint, place: Place) -> Self {
-        let Endpoint { link, mac, address, gateway, source_check, internal, .. } = endpoint;
+        let Endpoint { link, mac, source_check, internal, .. } = endpoint;
         let mut content = Self::default();
         match place {
             Place::Port => content.stations.push(Station {
                 link: link.clone(),
                 mac: *mac,
-                address: *address,
+                addresses: endpoint.addresses().collect(),
                 check: *source_check,
             }),
             Place::Beside => content.links.push(Beside {
                 link: link.clone(),
-                address: *address,
-                gateway: *gateway,
+                places: endpoint
+                    .places()
+                    .map(|(address, gateway)| ContainerPlace { address, gateway })
+                    .collect(),
                 internal: *internal,
             }),
         }
-        content.ports = endpoint.ports.iter().map(|port| (*port, *address)).collect();
+        content.ports = published(endpoint);
         content
     }
 
@@ -126,10 +150,21 @@ impl Content {
     }
 }
 
+/// The published ports of an endpoint, with its address that each leads to.
+pub(crate) fn published(endpoint: &Endpoint) -> Vec<(PublishedPort, IpAddr)> {
+    let target = |port: &PublishedPort| {
+        let same = |address: &IpAddr| address.is_ipv4() == port.host_ip.is_ipv4();
+        Some((*port, endpoint.addresses().find(same)?))
+    };
+    endpoint.ports.iter().filter_map(target).collect()
+}
+
 /// The engine's tables.
 #[derive(Debug, Clone)]
 pub(super) struct Tables {
     pub(super) ip: Table,
+    /// `None` where the kernel has none of IPv6, and with `--ip6tables=false`.
+    pub(super) ipv6: Option<Table>,
     /// `None` where the kernel has no tables for bridges.
     pub(super) bridge: Option<Table>,
 }
@@ -139,10 +174,20 @@ impl Tables {
     pub(super) fn of(bridge: &str) -> Self {
         let name = if bridge == DEFAULT_BRIDGE { "berth".to_owned() } else { format!("berth-{bridge}") };
         let table = |family| Table { family, name: name.clone() };
-        Self { ip: table(transaction::IPV4), bridge: Some(table(transaction::BRIDGE)) }
+        Self {
+            ip: table(transaction::IPV4),
+            ipv6: Some(table(transaction::IPV6)),
+            bridge: Some(table(transaction::BRIDGE)),
+        }
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Table> {
-        std::iter::once(&self.ip).chain(&self.bridge)
+        std::iter::once(&self.ip).chain(&self.ipv6).chain(&self.bridge)
+    }
+
+    /// Those of packets that are routed.
+    pub(super) fn routed(&self) -> impl Iterator<Item = (Family, &Table)> {
+        let ipv6 = self.ipv6.iter().map(|table| (Family::Ipv6, table));
+        std::iter::once((Family::Ipv4, &self.ip)).chain(ipv6)
     }
 }

@@ -1,8 +1,11 @@
 //! Expressions of nf_tables rules: each loads, compares, looks up or decides.
 
+use std::net::IpAddr;
+
 use sys::netlink::Message;
 
-use crate::subnet::Subnet;
+use super::family::Family;
+use crate::family::octets;
 
 const LIST_ELEMENT: u16 = 1;
 const NAME: u16 = 1;
@@ -24,16 +27,26 @@ const NETWORK_HEADER: u32 = 1;
 const TRANSPORT_HEADER: u32 = 2;
 const SOURCE_OFFSET: u32 = 12;
 const DESTINATION_OFFSET: u32 = 16;
+/// The same of IPv6, RFC 8200, with the length of what follows the header and what that is.
+const IPV6_SOURCE_OFFSET: u32 = 8;
+const IPV6_DESTINATION_OFFSET: u32 = 24;
+const IPV6_PAYLOAD_LENGTH_OFFSET: u32 = 4;
+/// The type of a message of ICMPv6, the target of a neighbour's solicitation or advertisement, and the
+/// hardware address in its first option (RFC 4861, sections 4.3, 4.4 and 4.6.1).
+const MESSAGE_TYPE_OFFSET: u32 = 0;
+const NEIGHBOUR_TARGET_OFFSET: u32 = 8;
+const NEIGHBOUR_OPTION_OFFSET: u32 = 24;
+const NEIGHBOUR_HARDWARE_ADDRESS_OFFSET: u32 = 26;
 /// Where a packet of ARP for Ethernet and IPv4 names its sender, RFC 826.
 const ARP_SENDER_OFFSET: u32 = 8;
 const ARP_SENDER_ADDRESS_OFFSET: u32 = 14;
-const IPV4: u32 = 2;
 const SOURCE_NAT: u32 = 0;
 const DESTINATION_NAT: u32 = 1;
 
-/// `ETH_P_IP`, `ETH_P_ARP` of linux/if_ether.h.
+/// `ETH_P_IP`, `ETH_P_ARP`, `ETH_P_IPV6` of linux/if_ether.h.
 pub(super) const IP: u16 = 0x0800;
 pub(super) const ARP: u16 = 0x0806;
+pub(super) const IPV6: u16 = 0x86dd;
 
 /// Fields of a packet or of the kernel's knowledge about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +67,38 @@ pub(super) enum Field {
     TransportProtocol,
     Source,
     Destination,
+    Ipv6Source,
+    Ipv6Destination,
+    /// How long what follows the header of IPv6 is, and the number of the header that follows.
+    Ipv6PayloadAndNextHeader,
+    /// The type of a message of ICMPv6.
+    MessageType,
+    /// The address that a message of neighbour discovery is about.
+    NeighbourTarget,
+    /// Type and length of its first option.
+    NeighbourOption,
+    /// The hardware address that its first option tells of.
+    NeighbourHardwareAddress,
+    SourcePort,
     DestinationPort,
+}
+
+impl Family {
+    /// Where a packet comes from.
+    pub(super) const fn source(self) -> Field {
+        match self {
+            Self::Ipv4 => Field::Source,
+            Self::Ipv6 => Field::Ipv6Source,
+        }
+    }
+
+    /// Where a packet goes.
+    pub(super) const fn destination(self) -> Field {
+        match self {
+            Self::Ipv4 => Field::Destination,
+            Self::Ipv6 => Field::Ipv6Destination,
+        }
+    }
 }
 
 /// What a rule ends with.
@@ -93,6 +137,18 @@ pub(super) trait Expressions: Sized {
             Field::TransportProtocol => self.meta(16, register),
             Field::Source => self.payload(NETWORK_HEADER, SOURCE_OFFSET, 4, register),
             Field::Destination => self.payload(NETWORK_HEADER, DESTINATION_OFFSET, 4, register),
+            Field::Ipv6Source => self.payload(NETWORK_HEADER, IPV6_SOURCE_OFFSET, 16, register),
+            Field::Ipv6Destination => self.payload(NETWORK_HEADER, IPV6_DESTINATION_OFFSET, 16, register),
+            Field::Ipv6PayloadAndNextHeader => {
+                self.payload(NETWORK_HEADER, IPV6_PAYLOAD_LENGTH_OFFSET, 3, register)
+            }
+            Field::MessageType => self.payload(TRANSPORT_HEADER, MESSAGE_TYPE_OFFSET, 1, register),
+            Field::NeighbourTarget => self.payload(TRANSPORT_HEADER, NEIGHBOUR_TARGET_OFFSET, 16, register),
+            Field::NeighbourOption => self.payload(TRANSPORT_HEADER, NEIGHBOUR_OPTION_OFFSET, 2, register),
+            Field::NeighbourHardwareAddress => {
+                self.payload(TRANSPORT_HEADER, NEIGHBOUR_HARDWARE_ADDRESS_OFFSET, 6, register)
+            }
+            Field::SourcePort => self.payload(TRANSPORT_HEADER, 0, 2, register),
             Field::DestinationPort => self.payload(TRANSPORT_HEADER, 2, 2, register),
         }
     }
@@ -160,6 +216,16 @@ pub(super) trait Expressions: Sized {
         self.load(Field::EtherType, 0).equals(&ether_type.to_be_bytes())
     }
 
+    /// Goes on with a message of this type of a protocol.
+    fn message(self, protocol: u8, kind: u8) -> Self {
+        self.load(Field::TransportProtocol, 0).equals(&[protocol]).load(Field::MessageType, 0).equals(&[kind])
+    }
+
+    /// Goes on with a packet of IPv6 whose header tells of this length and this next header.
+    fn payload_is(self, length_and_next_header: [u8; 3]) -> Self {
+        self.load(Field::Ipv6PayloadAndNextHeader, 0).equals(&length_and_next_header)
+    }
+
     /// Goes on with a packet of ARP for Ethernet and IPv4, whose fields are where [`Field`] says:
     /// types of hardware and protocol, lengths of their addresses.
     fn plain_arp(self) -> Self {
@@ -167,18 +233,31 @@ pub(super) trait Expressions: Sized {
         self.carries(ARP).payload(NETWORK_HEADER, 0, 6, FIRST).equals(&HEAD)
     }
 
-    /// Goes on when the field, an address, lies in the network. Whole bytes are compared as they
-    /// are, which every packet pays for.
-    fn within(self, field: Field, subnet: Subnet) -> Self {
-        let base = subnet.base().octets();
-        let length = u32::from(subnet.prefix_length());
-        if length > 0 && length.is_multiple_of(8) {
-            let offset = if field == Field::Source { SOURCE_OFFSET } else { DESTINATION_OFFSET };
-            let bytes = &base[..subnet.prefix_length() as usize / 8];
-            return self.payload(NETWORK_HEADER, offset, length / 8, FIRST).equals(bytes);
+    /// Goes on when the field, source or destination, lies in the network of this prefix. Whole bytes are
+    /// compared as they are, which every packet pays for.
+    fn within(self, field: Field, (base, prefix_length): (IpAddr, u8)) -> Self {
+        let offset = match field {
+            Field::Source => SOURCE_OFFSET,
+            Field::Ipv6Source => IPV6_SOURCE_OFFSET,
+            Field::Ipv6Destination => IPV6_DESTINATION_OFFSET,
+            _ => DESTINATION_OFFSET,
+        };
+        let mut base = octets(base);
+        let (whole, rest) = (usize::from(prefix_length / 8), prefix_length % 8);
+        let compared = if rest == 0 { whole } else { whole + 1 };
+        base.truncate(compared);
+        if compared == 0 {
+            return self;
         }
-        let mask = u32::MAX.checked_shl(32 - length).unwrap_or(0);
-        self.load(field, 0).mask(&mask.to_be_bytes()).equals(&base)
+        let length = u32::from(prefix_length.div_ceil(8));
+        let loaded = self.payload(NETWORK_HEADER, offset, length, FIRST);
+        if rest == 0 {
+            return loaded.equals(&base);
+        }
+        let mut mask = vec![0xff; compared];
+        mask[whole] = 0xff << (8 - rest);
+        base[whole] &= mask[whole];
+        loaded.mask(&mask).equals(&base)
     }
 
     /// Goes on when the connection has any of these states.
@@ -209,19 +288,19 @@ pub(super) trait Expressions: Sized {
     }
 
     /// Sends the connection to the address and port in the registers.
-    fn translate_destination(self) -> Self {
+    fn translate_destination(self, family: Family) -> Self {
         self.expression("nat", |data| {
             data.network_u32(1, DESTINATION_NAT)
-                .network_u32(2, IPV4)
+                .network_u32(2, family.number().into())
                 .network_u32(3, FIRST)
-                .network_u32(5, SECOND_WORD)
+                .network_u32(5, SECOND_WORD + family.address_words() - 1)
         })
     }
 
     /// Lets the connection come from the address in the first register.
-    fn translate_source(self) -> Self {
+    fn translate_source(self, family: Family) -> Self {
         self.expression("nat", |data| {
-            data.network_u32(1, SOURCE_NAT).network_u32(2, IPV4).network_u32(3, FIRST)
+            data.network_u32(1, SOURCE_NAT).network_u32(2, family.number().into()).network_u32(3, FIRST)
         })
     }
 

@@ -17,9 +17,10 @@ use std::path::Path;
 use rustix::io::Errno;
 use sys::netlink::{self, Message, Reply, attributes};
 
-use super::Firewall;
 use super::expression::{Expressions, Field, Verdict};
+use super::family::Family;
 use super::transaction::{self, Table, Transaction};
+use super::{Firewall, HostPlace};
 use crate::endpoint::LINK_PREFIX;
 use crate::error::Error;
 
@@ -66,38 +67,52 @@ impl Firewall {
 
     /// Does so when it has become needed since: another engine was started.
     pub(crate) fn forward_if_needed(&mut self) -> Result<(), Error> {
-        if self.forwards_on_host {
-            return Ok(());
+        for family in self.families() {
+            if self.forwarding_on_host.contains(&family) || self.policy(family)? != Some(DROP) {
+                continue;
+            }
+            let transaction = self.passing_rules(family);
+            self.commit(transaction)?;
+            self.forwarding_on_host.push(family);
         }
-        if self.policy()? != Some(DROP) {
-            return Ok(());
-        }
-        let transaction = self.passing_rules();
-        self.commit(transaction)?;
-        self.forwards_on_host = true;
         Ok(())
     }
 
     /// Has the engine's rules in iptables' chain exactly while it would drop containers' packets.
     pub(crate) fn follow_host(&mut self) -> Result<(), Error> {
-        let needed = self.policy()? == Some(DROP);
-        let present = self.rules(&self.comment())?.len();
-        let wanted = if needed { PASSING_RULES * self.networks.len() } else { 0 };
-        if present == wanted {
-            self.forwards_on_host = needed;
-            return Ok(());
+        for family in self.families() {
+            let needed = self.policy(family)? == Some(DROP);
+            let present = self.rules(family, &self.comment())?.len();
+            let wanted = if needed { PASSING_RULES * self.places(family).count() } else { 0 };
+            if present != wanted {
+                return self.forward_on_host();
+            }
+            self.forwarding_on_host.retain(|other| *other != family);
+            self.forwarding_on_host.extend(needed.then_some(family));
         }
-        self.forward_on_host()
+        Ok(())
+    }
+
+    fn families(&self) -> Vec<Family> {
+        self.tables.routed().map(|(family, _)| family).collect()
+    }
+
+    /// The bridges and the host's places on them.
+    fn places(&self, family: Family) -> impl Iterator<Item = (&String, &HostPlace)> {
+        self.networks.iter().filter_map(move |network| {
+            let place = network.places.iter().find(|place| Family::of(place.address) == family)?;
+            Some((&network.bridge, place))
+        })
     }
 
     /// Rules that let what comes from and goes to containers pass the chain.
-    fn passing_rules(&self) -> Transaction {
+    fn passing_rules(&self, family: Family) -> Transaction {
         let comment = self.comment();
-        let directions = [(Field::InputLink, Field::Source), (Field::OutputLink, Field::Destination)];
-        let mut transaction = Transaction::new(&host_table());
-        for network in &self.networks {
+        let directions = [(Field::InputLink, family.source()), (Field::OutputLink, family.destination())];
+        let mut transaction = Transaction::new(&host_table(family));
+        for (bridge, place) in self.places(family) {
             // iptables spells a whole name with its final zero, and a beginning (`bt+`) without.
-            let bridge = format!("{}\0", network.bridge);
+            let bridge = format!("{bridge}\0");
             for (link, address) in directions {
                 transaction = transaction
                     .commented_rule(CHAIN, &comment, |rule| {
@@ -106,7 +121,7 @@ impl Firewall {
                     .commented_rule(CHAIN, &comment, |rule| {
                         rule.load(link, 0)
                             .equals(LINK_PREFIX.as_bytes())
-                            .within(address, network.address.subnet())
+                            .within(address, (place.address, place.prefix_length))
                             .counter()
                             .verdict(Verdict::Accept)
                     });
@@ -118,13 +133,16 @@ impl Firewall {
     /// Takes the engine's rules out of iptables' chain.
     pub(super) fn stop_forwarding_on_host(&mut self) -> Result<(), Error> {
         let comment = self.comment();
-        let handles = self.rules(&comment)?;
-        if !handles.is_empty() {
-            let delete = |transaction: Transaction, handle: &Vec<u8>| transaction.delete_rule(CHAIN, handle);
-            let transaction = handles.iter().fold(Transaction::new(&host_table()), delete);
-            self.commit(transaction)?;
+        for family in self.families() {
+            let handles = self.rules(family, &comment)?;
+            if !handles.is_empty() {
+                let delete =
+                    |transaction: Transaction, handle: &Vec<u8>| transaction.delete_rule(CHAIN, handle);
+                let transaction = handles.iter().fold(Transaction::new(&host_table(family)), delete);
+                self.commit(transaction)?;
+            }
         }
-        self.forwards_on_host = false;
+        self.forwarding_on_host.clear();
         Ok(())
     }
 
@@ -173,8 +191,8 @@ impl Firewall {
     }
 
     /// The policy of iptables' chain, where there is one.
-    fn policy(&mut self) -> Result<Option<u32>, Error> {
-        let message = transaction::request(GET_CHAIN, netlink::ACKNOWLEDGE, transaction::IPV4)
+    fn policy(&mut self, family: Family) -> Result<Option<u32>, Error> {
+        let message = transaction::request(GET_CHAIN, netlink::ACKNOWLEDGE, family.number())
             .string(CHAIN_TABLE, TABLE)
             .string(CHAIN_NAME, CHAIN);
         match self.socket.request(&[message]) {
@@ -187,11 +205,11 @@ impl Firewall {
         }
     }
 
-    /// Lists the chains of all tables for IPv4, those of the family inet included.
+    /// Lists the chains of all tables for IPv4 and IPv6, those of the family inet included.
     fn chains(&mut self) -> Result<Vec<Chain>, Error> {
         const INET: u8 = 1;
         let mut chains = Vec::new();
-        for family in [transaction::IPV4, INET] {
+        for family in [transaction::IPV4, transaction::IPV6, INET] {
             let message = transaction::request(GET_CHAIN, netlink::DUMP, family);
             let replies = self.socket.request(&[message]).map_err(|source| Error::Firewall { source })?;
             chains.extend(replies.iter().filter_map(|reply| parse_chain(&reply.payload)));
@@ -224,8 +242,8 @@ impl Firewall {
     }
 
     /// The handles of the rules with this comment in the chain, which need not exist.
-    fn rules(&mut self, comment: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
-        let message = transaction::request(GET_RULE, netlink::DUMP, transaction::IPV4)
+    fn rules(&mut self, family: Family, comment: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+        let message = transaction::request(GET_RULE, netlink::DUMP, family.number())
             .string(RULE_TABLE, TABLE)
             .string(RULE_CHAIN, CHAIN);
         let replies = self.list_rules(&message)?;
@@ -245,8 +263,8 @@ impl Firewall {
     }
 }
 
-fn host_table() -> Table {
-    Table { family: transaction::IPV4, name: TABLE.to_owned() }
+fn host_table(family: Family) -> Table {
+    Table { family: family.number(), name: TABLE.to_owned() }
 }
 
 fn parse_chain(payload: &[u8]) -> Option<Chain> {

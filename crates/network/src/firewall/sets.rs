@@ -1,153 +1,39 @@
-//! The sets and maps of the table of IPv4, and the elements that networks and endpoints have in them.
+//! The sets and maps of the tables of IPv4 and IPv6, and the elements that networks and endpoints have in
+//! them.
 
-use super::transaction::{Element, Set};
+use std::net::IpAddr;
+
+use super::family::Family;
+use super::transaction::{Element, LINK_NAME_LENGTH, Part, Set};
 use super::{Beside, Content, Layout};
 use crate::endpoint::LinkException;
-use crate::port::PublishedPort;
+use crate::family::{Address, octets};
+use crate::port::{Port, PublishedPort};
+use crate::publishing::GatewayMode;
+use crate::subnet::Subnet;
 
-// nft's numbers of types; those of concatenations are joined by six bits.
-pub(super) const ADDRESS: u32 = 7;
-pub(super) const HARDWARE_ADDRESS: u32 = 9;
-const PROTOCOL: u32 = 12;
-const SERVICE: u32 = 13;
-/// A group of links, in the machine's byte order.
-const GROUP: u32 = 35;
-pub(super) const LINK_NAME: u32 = 41;
-/// `IFNAMSIZ`.
-pub(super) const LINK_NAME_LENGTH: u32 = 16;
-
-pub(super) const LINKS: Set = Set {
-    name: "links",
-    id: 1,
-    key_type: LINK_NAME,
-    key_length: LINK_NAME_LENGTH,
-    in_host_order: true,
-    has_intervals: false,
-    data: None,
-};
-pub(super) const PUBLISHED: Set = Set {
-    name: "published",
-    id: 2,
-    key_type: PROTOCOL << 6 | SERVICE,
-    key_length: 8,
-    in_host_order: false,
-    has_intervals: false,
-    data: Some((ADDRESS << 6 | SERVICE, 8)),
-};
-pub(super) const PUBLISHED_AT: Set = Set {
-    name: "published_at",
-    id: 3,
-    key_type: ADDRESS << 12 | PROTOCOL << 6 | SERVICE,
-    key_length: 12,
-    in_host_order: false,
-    has_intervals: false,
-    data: Some((ADDRESS << 6 | SERVICE, 8)),
-};
-pub(super) const LINK_EXCEPTIONS: Set = Set {
-    name: "openings",
-    id: 4,
-    key_type: ADDRESS << 18 | ADDRESS << 12 | PROTOCOL << 6 | SERVICE,
-    key_length: 16,
-    in_host_order: false,
-    has_intervals: false,
-    data: None,
-};
-
-pub(super) const ROUTED: Set = Set {
-    name: "routed",
-    id: 5,
-    key_type: LINK_NAME << 6 | ADDRESS,
-    key_length: LINK_NAME_LENGTH + 4,
-    in_host_order: false,
-    has_intervals: false,
-    data: None,
-};
-
-pub(super) const GATEWAYS: Set = Set {
-    name: "gateways",
-    id: 10,
-    key_type: LINK_NAME,
-    key_length: LINK_NAME_LENGTH,
-    in_host_order: true,
-    has_intervals: false,
-    data: Some((ADDRESS, 4)),
-};
-pub(super) const SUBNETS: Set = Set {
-    name: "subnets",
-    id: 11,
-    key_type: ADDRESS,
-    key_length: 4,
-    in_host_order: false,
-    has_intervals: true,
-    data: None,
-};
-pub(super) const MASQUERADED: Set = Set {
-    name: "masqueraded",
-    id: 12,
-    key_type: ADDRESS,
-    key_length: 4,
-    in_host_order: false,
-    has_intervals: true,
-    data: None,
-};
-pub(super) const BRIDGES: Set = Set {
-    name: "bridges",
-    id: 13,
-    key_type: LINK_NAME << 6 | LINK_NAME,
-    key_length: 2 * LINK_NAME_LENGTH,
-    in_host_order: false,
-    has_intervals: false,
-    data: None,
-};
-pub(super) const GROUPS: Set = Set {
-    name: "groups",
-    id: 14,
-    key_type: GROUP << 6 | GROUP,
-    key_length: 8,
-    in_host_order: false,
-    has_intervals: false,
-    data: None,
-};
-pub(super) const BRIDGE_GROUP: Set = Set {
-    name: "bridge_group",
-    id: 15,
-    key_type: LINK_NAME << 6 | GROUP,
-    key_length: LINK_NAME_LENGTH + 4,
-    in_host_order: false,
-    has_intervals: false,
-    data: None,
-};
-pub(super) const GROUP_BRIDGE: Set = Set {
-    name: "group_bridge",
-    id: 16,
-    key_type: GROUP << 6 | LINK_NAME,
-    key_length: 4 + LINK_NAME_LENGTH,
-    in_host_order: false,
-    has_intervals: false,
-    data: None,
-};
-
-pub(super) const INTERNAL: Set = Set {
-    name: "internal",
-    id: 17,
-    key_type: LINK_NAME,
-    key_length: LINK_NAME_LENGTH,
-    in_host_order: true,
-    has_intervals: false,
-    data: None,
-};
-pub(super) const UNPROTECTED: Set = Set {
-    name: "unprotected",
-    id: 18,
-    key_type: LINK_NAME,
-    key_length: LINK_NAME_LENGTH,
-    in_host_order: true,
-    has_intervals: false,
-    data: None,
-};
+pub(super) const LINKS: Set = Set::of("links", 1, &[Part::LinkName]);
+pub(super) const PUBLISHED: Set =
+    Set::of("published", 2, &[Part::Protocol, Part::Service]).to(&[Part::Address, Part::Service]);
+pub(super) const PUBLISHED_AT: Set =
+    Set::of("published_at", 3, &[Part::Address, Part::Protocol, Part::Service])
+        .to(&[Part::Address, Part::Service]);
+pub(super) const LINK_EXCEPTIONS: Set =
+    Set::of("openings", 4, &[Part::Address, Part::Address, Part::Protocol, Part::Service]);
+pub(super) const ROUTED: Set = Set::of("routed", 5, &[Part::LinkName, Part::Address]);
+pub(super) const GATEWAYS: Set = Set::of("gateways", 10, &[Part::LinkName]).to(&[Part::Address]);
+pub(super) const SUBNETS: Set = Set::of("subnets", 11, &[Part::Address]).of_intervals();
+pub(super) const MASQUERADED: Set = Set::of("masqueraded", 12, &[Part::Address]).of_intervals();
+pub(super) const BRIDGES: Set = Set::of("bridges", 13, &[Part::LinkName, Part::LinkName]);
+pub(super) const GROUPS: Set = Set::of("groups", 14, &[Part::Group, Part::Group]);
+pub(super) const BRIDGE_GROUP: Set = Set::of("bridge_group", 15, &[Part::LinkName, Part::Group]);
+pub(super) const GROUP_BRIDGE: Set = Set::of("group_bridge", 16, &[Part::Group, Part::LinkName]);
+pub(super) const INTERNAL: Set = Set::of("internal", 17, &[Part::LinkName]);
+pub(super) const UNPROTECTED: Set = Set::of("unprotected", 18, &[Part::LinkName]);
+pub(super) const REACHABLE: Set = Set::of("reachable", 19, &[Part::Address, Part::Protocol, Part::Service]);
 
 /// All of them.
-pub(super) const ALL: [Set; 14] = [
+pub(super) const ALL: [Set; 15] = [
     LINKS,
     ROUTED,
     GATEWAYS,
@@ -161,31 +47,50 @@ pub(super) const ALL: [Set; 14] = [
     UNPROTECTED,
     PUBLISHED,
     PUBLISHED_AT,
+    REACHABLE,
     LINK_EXCEPTIONS,
 ];
 
-/// The elements of the table of IPv4, a set each.
-pub(super) fn elements(content: &Content) -> [(&'static Set, Vec<Element>); 14] {
-    let (anywhere, at_address): (Vec<_>, Vec<_>) =
-        content.ports.iter().partition(|(port, _)| port.host_ip.is_unspecified());
-    let networks = &content.networks;
-    let bridges = networks.iter().map(|network| (network.bridge.as_str(), network.address.address));
-    let beside = content.links.iter().map(|beside| (beside.link.as_str(), beside.gateway));
-    let links: Vec<_> = bridges.chain(beside).map(|(link, gateway)| (link_key(link), gateway)).collect();
-    let internal = networks.iter().filter(|network| network.internal).map(|network| &network.bridge);
-    let internal = internal.chain(content.links.iter().filter(|link| link.internal).map(|link| &link.link));
-    let unprotected = networks.iter().filter(|network| network.unprotected).map(|network| &network.bridge);
+/// Published ports with the addresses that they lead to.
+type Ports<'p> = Vec<&'p (PublishedPort, IpAddr)>;
+
+/// The elements of the table of one family, a set each.
+pub(super) fn elements(content: &Content, family: Family) -> [(&'static Set, Vec<Element>); 15] {
+    let of_family = |address: IpAddr| Family::of(address) == family;
+    let networks: Vec<_> = content
+        .networks
+        .iter()
+        .flat_map(|network| network.places.iter().map(move |place| (network, place)))
+        .filter(|(_, place)| of_family(place.address))
+        .collect();
+    let beside: Vec<_> = content.links.iter().filter_map(|link| Some((link, link.place(family)?))).collect();
+    let bridges = networks.iter().map(|(network, place)| (&network.bridge, place.address));
+    let besides = beside.iter().map(|(beside, place)| (&beside.link, place.gateway));
+    let links: Vec<_> = bridges.chain(besides).map(|(link, gateway)| (link_key(link), gateway)).collect();
+    let internal =
+        networks.iter().filter(|(network, _)| network.internal).map(|(network, _)| &network.bridge);
+    let internal =
+        internal.chain(beside.iter().filter(|(link, _)| link.internal).map(|(beside, _)| &beside.link));
+    let unprotected =
+        networks.iter().filter(|(_, place)| place.mode == GatewayMode::Unprotected).map(|(it, _)| &it.bridge);
+    let masqueraded = networks.iter().filter(|(_, place)| place.masquerade);
     let named = |link: &String| Element::key(&[&link_key(link)]);
-    let [bridge, group, bridge_group, group_bridge] = communicating(networks);
+    let [bridge, group, bridge_group, group_bridge] =
+        communicating(networks.iter().map(|(network, _)| *network));
+    let ports = content.ports.iter().filter(|(_, address)| of_family(*address));
+    let (reachable, ports): (Ports<'_>, Ports<'_>) = ports.partition(|(port, _)| port.host_port == 0);
+    let (anywhere, at_address): (Ports<'_>, Ports<'_>) =
+        ports.into_iter().partition(|(port, _)| port.host_ip.is_unspecified());
+    let exceptions = content.exceptions.iter().filter(|exception| of_family(exception.to));
     [
         (&LINKS, links.iter().map(|(link, _)| Element::key(&[link])).collect()),
-        (&ROUTED, content.links.iter().map(routed).collect()),
+        (&ROUTED, beside.iter().map(|(beside, place)| routed(beside, place.address)).collect()),
         (
             &GATEWAYS,
-            links.iter().map(|(link, gateway)| Element::key(&[link]).with(&gateway.octets())).collect(),
+            links.iter().map(|(link, gateway)| Element::key(&[link]).with(&octets(*gateway))).collect(),
         ),
-        (&SUBNETS, networks.iter().flat_map(interval).collect()),
-        (&MASQUERADED, networks.iter().filter(|network| network.masquerade).flat_map(interval).collect()),
+        (&SUBNETS, networks.iter().flat_map(|(_, it)| interval(it.address, it.prefix_length)).collect()),
+        (&MASQUERADED, masqueraded.flat_map(|(_, it)| interval(it.address, it.prefix_length)).collect()),
         (&BRIDGES, bridge),
         (&GROUPS, group),
         (&BRIDGE_GROUP, bridge_group),
@@ -194,15 +99,16 @@ pub(super) fn elements(content: &Content) -> [(&'static Set, Vec<Element>); 14] 
         (&UNPROTECTED, unprotected.map(named).collect()),
         (&PUBLISHED, anywhere.into_iter().map(published).collect()),
         (&PUBLISHED_AT, at_address.into_iter().map(published_at).collect()),
-        (&LINK_EXCEPTIONS, content.exceptions.iter().map(exception).collect()),
+        (&REACHABLE, reachable.into_iter().map(|(port, at)| place_of(*at, port.container)).collect()),
+        (&LINK_EXCEPTIONS, exceptions.map(exception).collect()),
     ]
 }
 
 /// By what packets come in and leave that stay within one of these networks, where its containers
 /// may reach each other.
-fn communicating(networks: &[Layout]) -> [Vec<Element>; 4] {
+fn communicating<'n>(networks: impl Iterator<Item = &'n Layout>) -> [Vec<Element>; 4] {
     let mut elements = [const { Vec::new() }; 4];
-    for network in networks.iter().filter(|network| network.communicate) {
+    for network in networks.filter(|network| network.communicate) {
         let (bridge, group) = (link_key(&network.bridge), network.group.to_ne_bytes());
         let keys: [[&[u8]; 2]; 4] =
             [[&bridge, &bridge], [&group, &group], [&bridge, &group], [&group, &bridge]];
@@ -214,14 +120,24 @@ fn communicating(networks: &[Layout]) -> [Vec<Element>; 4] {
 }
 
 /// A network's addresses: the first one, and the one behind the last, if there is one.
-fn interval(layout: &Layout) -> Vec<Element> {
-    let subnet = layout.address.subnet();
-    let behind = u32::from(subnet.last()).checked_add(1).map(|behind| Element {
-        key: behind.to_be_bytes().to_vec(),
-        ends_interval: true,
-        ..Element::default()
-    });
-    std::iter::once(Element::key(&[&subnet.base().octets()])).chain(behind).collect()
+fn interval(address: IpAddr, prefix_length: u8) -> Vec<Element> {
+    fn of<A: Address>(subnet: Subnet<A>) -> Vec<Element> {
+        let bytes = |address: A| octets(address.into());
+        let behind = subnet.last().number().checked_add(1).filter(|behind| {
+            // Behind the last address of all there is none.
+            A::from_number(*behind).number() == *behind
+        });
+        let behind = behind.map(|behind| Element {
+            key: bytes(A::from_number(behind)),
+            ends_interval: true,
+            ..Element::default()
+        });
+        std::iter::once(Element::key(&[&bytes(subnet.base())])).chain(behind).collect()
+    }
+    match address {
+        IpAddr::V4(address) => of(Subnet::containing(address, prefix_length)),
+        IpAddr::V6(address) => of(Subnet::containing(address, prefix_length)),
+    }
 }
 
 /// The name of a link as a key has it.
@@ -231,8 +147,8 @@ pub(super) fn link_key(name: &str) -> Vec<u8> {
     key
 }
 
-fn routed(beside: &Beside) -> Element {
-    Element::key(&[&link_key(&beside.link), &beside.address.octets()])
+fn routed(beside: &Beside, address: IpAddr) -> Element {
+    Element::key(&[&link_key(&beside.link), &octets(address)])
 }
 
 /// A protocol or port as a key has it: at the front of four bytes.
@@ -242,22 +158,22 @@ fn word(bytes: &[u8]) -> [u8; 4] {
     word
 }
 
-fn published((port, address): &(PublishedPort, std::net::Ipv4Addr)) -> Element {
+fn published((port, address): &(PublishedPort, IpAddr)) -> Element {
     let protocol = word(&[port.container.protocol.number()]);
-    let data = [address.octets(), word(&port.container.number.to_be_bytes())].concat();
+    let data = [octets(*address), word(&port.container.number.to_be_bytes()).to_vec()].concat();
     Element::key(&[&protocol, &word(&port.host_port.to_be_bytes())]).with(&data)
 }
 
-fn published_at(entry: &(PublishedPort, std::net::Ipv4Addr)) -> Element {
+fn published_at(entry: &(PublishedPort, IpAddr)) -> Element {
     let Element { key, data, .. } = published(entry);
-    Element { data, ..Element::key(&[&entry.0.host_ip.octets(), &key]) }
+    Element { data, ..Element::key(&[&octets(entry.0.host_ip), &key]) }
+}
+
+fn place_of(address: IpAddr, port: Port) -> Element {
+    Element::key(&[&octets(address), &word(&[port.protocol.number()]), &word(&port.number.to_be_bytes())])
 }
 
 fn exception(exception: &LinkException) -> Element {
-    Element::key(&[
-        &exception.from.octets(),
-        &exception.to.octets(),
-        &word(&[exception.port.protocol.number()]),
-        &word(&exception.port.number.to_be_bytes()),
-    ])
+    let place = place_of(exception.to, exception.port);
+    Element::key(&[&octets(exception.from), &place.key])
 }

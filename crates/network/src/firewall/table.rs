@@ -1,4 +1,4 @@
-//! What the engine's table says.
+//! What the engine's tables of IPv4 and IPv6 say; they are the same but for the length of addresses.
 //!
 //! ```text
 //! set links                          bridges, and links beside them
@@ -11,6 +11,7 @@
 //!                                    of networks whose containers reach each other
 //! set internal                       links of internal networks
 //! set unprotected                    bridges to which all ports are open from outside
+//! set reachable                      address . protocol . port that are open from outside as they are
 //! map published                      protocol . port           : address . port
 //! map published_at                   address . protocol . port : address . port
 //! set openings                       from . to . protocol . port, for --icc=false
@@ -19,8 +20,8 @@
 //! chain prerouting, output (nat)     -> publish; nothing from outside to 127.0.0.0/8
 //! chain postrouting (nat)            who gets the host's address as its source
 //! chain forward (filter)             what may pass to and from containers
-//! chain guard (filter, raw)          containers do not reach, or pretend to be, 127.0.0.0/8, and
-//!                                    links beside the bridge take only their own address
+//! chain guard (filter, raw)          containers do not reach, or pretend to be, 127.0.0.0/8 or ::1,
+//!                                    and links beside the bridge take only their own address
 //! ```
 //! The rules are the same whatever networks there are; a network more is some elements more.
 //! What ports of the bridge take is in the table of the bridge's family, [`port_security`].
@@ -33,14 +34,14 @@
 //! passes nothing but by published ports. Nothing passes to or from an internal network.
 
 use super::expression::{ESTABLISHED_OR_RELATED, Expressions, Field, Verdict};
+use super::family::Family;
 use super::sets::{
-    BRIDGE_GROUP, BRIDGES, GATEWAYS, GROUP_BRIDGE, GROUPS, INTERNAL, LINK_EXCEPTIONS, LINK_NAME_LENGTH,
-    LINKS, MASQUERADED, PUBLISHED, PUBLISHED_AT, ROUTED, SUBNETS, UNPROTECTED,
+    BRIDGE_GROUP, BRIDGES, GATEWAYS, GROUP_BRIDGE, GROUPS, INTERNAL, LINK_EXCEPTIONS, LINKS, MASQUERADED,
+    PUBLISHED, PUBLISHED_AT, REACHABLE, ROUTED, SUBNETS, UNPROTECTED,
 };
-use super::transaction::{Element, Hook, Set, Transaction};
+use super::transaction::{Element, Hook, LINK_NAME_LENGTH, Set, Transaction};
 use super::{Content, Tables, port_security, sets};
 use crate::endpoint::LINK_PREFIX;
-use crate::subnet::Subnet;
 
 // Hooks and priorities of linux/netfilter.h and linux/netfilter_ipv4.h.
 const PREROUTING: Hook = Hook { kind: "nat", number: 0, priority: -100 };
@@ -51,16 +52,21 @@ const GUARD: Hook = Hook { kind: "filter", number: 0, priority: -300 };
 
 /// Makes the tables anew: whatever was in them goes in the same transaction.
 pub(super) fn rebuild(tables: &Tables, content: &Content) -> Transaction {
-    let transaction = Transaction::new(&tables.ip).table().delete_table().table();
-    let transaction = sets::ALL.iter().fold(transaction, |transaction, set| transaction.set(set));
-    let transaction = transaction
-        .chain("publish", None)
-        .chain("prerouting", Some(PREROUTING))
-        .chain("output", Some(OUTPUT))
-        .chain("postrouting", Some(POSTROUTING))
-        .chain("forward", Some(FORWARD))
-        .chain("guard", Some(GUARD));
-    let transaction = forward(postrouting(guard(publish(transaction))));
+    let mut transaction = Transaction::new(&tables.ip);
+    for (family, table) in tables.routed() {
+        transaction = transaction.about(table).table().delete_table().table();
+        transaction = sets::ALL.iter().fold(transaction, |transaction, set| transaction.set(set));
+        transaction = transaction
+            .chain("publish", None)
+            .chain("prerouting", Some(PREROUTING))
+            .chain("output", Some(OUTPUT))
+            .chain("postrouting", Some(POSTROUTING))
+            .chain("forward", Some(FORWARD))
+            .chain("guard", Some(GUARD));
+        transaction = publish(transaction, family);
+        transaction = guard(transaction, family);
+        transaction = forward(postrouting(transaction, family), family);
+    }
     let transaction = match &tables.bridge {
         Some(bridge) => port_security::rebuild(transaction.about(bridge)),
         None => transaction,
@@ -70,11 +76,8 @@ pub(super) fn rebuild(tables: &Tables, content: &Content) -> Transaction {
 
 /// Deletes the tables.
 pub(super) fn delete(tables: &Tables) -> Transaction {
-    let transaction = Transaction::new(&tables.ip).table().delete_table();
-    match &tables.bridge {
-        Some(bridge) => transaction.about(bridge).table().delete_table(),
-        None => transaction,
-    }
+    let delete = |transaction: Transaction, table| transaction.about(table).table().delete_table();
+    tables.all().fold(Transaction::new(&tables.ip), delete)
 }
 
 /// Adds elements.
@@ -87,55 +90,58 @@ pub(super) fn remove(tables: &Tables, content: &Content) -> Transaction {
     elements(Transaction::new(&tables.ip), tables, content, Transaction::remove_elements)
 }
 
-fn loopback() -> Subnet {
-    Subnet::containing([127, 0, 0, 0].into(), 8)
-}
-
-fn publish(transaction: Transaction) -> Transaction {
+fn publish(transaction: Transaction, family: Family) -> Transaction {
+    let address = family.address_words();
     transaction
         .rule("publish", |rule| {
-            rule.load(Field::Destination, 0)
-                .load(Field::TransportProtocol, 1)
-                .load(Field::DestinationPort, 2)
+            rule.load(family.destination(), 0)
+                .load(Field::TransportProtocol, address)
+                .load(Field::DestinationPort, address + 1)
                 .map(PUBLISHED_AT.name)
-                .translate_destination()
+                .translate_destination(family)
         })
         .rule("publish", |rule| {
             rule.to_this_host()
                 .load(Field::TransportProtocol, 0)
                 .load(Field::DestinationPort, 1)
                 .map(PUBLISHED.name)
-                .translate_destination()
+                .translate_destination(family)
         })
         // Translation comes before the kernel refuses such packets from outside.
-        .rule("prerouting", |rule| rule.within(Field::Destination, loopback()).verdict(Verdict::Return))
+        .rule("prerouting", |rule| {
+            rule.within(family.destination(), family.loopback()).verdict(Verdict::Return)
+        })
         .rule("prerouting", |rule| rule.verdict(Verdict::Jump("publish")))
         .rule("output", |rule| rule.verdict(Verdict::Jump("publish")))
 }
 
-fn postrouting(transaction: Transaction) -> Transaction {
+fn postrouting(transaction: Transaction, family: Family) -> Transaction {
     transaction
         .rule("postrouting", |rule| {
-            rule.within(Field::Source, loopback())
+            rule.within(family.source(), family.loopback())
                 .load(Field::OutputLink, 0)
                 .map(GATEWAYS.name)
-                .translate_source()
+                .translate_source(family)
         })
         // From container to container by way of the host's address.
         .rule("postrouting", |rule| {
             rule.translated()
-                .load(Field::Source, 0)
+                .load(family.source(), 0)
                 .in_set(SUBNETS.name, false)
                 .load(Field::OutputLink, 0)
                 .map(GATEWAYS.name)
-                .translate_source()
+                .translate_source(family)
         })
         .rule("postrouting", |rule| {
-            rule.output(LINKS.name, true).load(Field::Source, 0).in_set(MASQUERADED.name, false).masquerade()
+            rule.output(LINKS.name, true)
+                .load(family.source(), 0)
+                .in_set(MASQUERADED.name, false)
+                .masquerade()
         })
 }
 
-fn forward(transaction: Transaction) -> Transaction {
+fn forward(transaction: Transaction, family: Family) -> Transaction {
+    let address = family.address_words();
     transaction
         // First, since it decides about nearly all packets, this host's other ones too.
         .rule("forward", |rule| rule.state(ESTABLISHED_OR_RELATED).verdict(Verdict::Accept))
@@ -148,10 +154,10 @@ fn forward(transaction: Transaction) -> Transaction {
         .rule("forward", within_network(Field::InputGroup, Field::OutputLink, &GROUP_BRIDGE))
         .rule("forward", |rule| {
             rule.input(LINKS.name, false)
-                .load(Field::Source, 0)
-                .load(Field::Destination, 1)
-                .load(Field::TransportProtocol, 2)
-                .load(Field::DestinationPort, 3)
+                .load(family.source(), 0)
+                .load(family.destination(), address)
+                .load(Field::TransportProtocol, 2 * address)
+                .load(Field::DestinationPort, 2 * address + 1)
                 .in_set(LINK_EXCEPTIONS.name, false)
                 .verdict(Verdict::Accept)
         })
@@ -161,6 +167,13 @@ fn forward(transaction: Transaction) -> Transaction {
         .rule("forward", |rule| rule.output(LINKS.name, true).verdict(Verdict::Accept))
         .rule("forward", |rule| {
             rule.input(LINKS.name, true).output(UNPROTECTED.name, false).verdict(Verdict::Accept)
+        })
+        .rule("forward", |rule| {
+            rule.load(family.destination(), 0)
+                .load(Field::TransportProtocol, address)
+                .load(Field::DestinationPort, address + 1)
+                .in_set(REACHABLE.name, false)
+                .verdict(Verdict::Accept)
         })
         .rule("forward", |rule| rule.verdict(Verdict::Drop))
 }
@@ -175,23 +188,23 @@ fn within_network(
     move |rule| rule.load(input, 0).load(output, second).in_set(set.name, false).verdict(Verdict::Accept)
 }
 
-fn guard(transaction: Transaction) -> Transaction {
+fn guard(transaction: Transaction, family: Family) -> Transaction {
     let from_container = |field| {
         move |rule: sys::netlink::Message| {
             // The address first: comparing it is cheaper than looking the link up.
-            rule.within(field, loopback()).input(LINKS.name, false).verdict(Verdict::Drop)
+            rule.within(field, family.loopback()).input(LINKS.name, false).verdict(Verdict::Drop)
         }
     };
     transaction
-        .rule("guard", from_container(Field::Destination))
-        .rule("guard", from_container(Field::Source))
+        .rule("guard", from_container(family.destination()))
+        .rule("guard", from_container(family.source()))
         // A link beside the bridge takes from its container what comes from its own address. The
         // beginning of the name first: it spares other packets of the host the look into the sets.
         .rule("guard", |rule| {
             rule.load(Field::InputLink, 0)
                 .equals(LINK_PREFIX.as_bytes())
                 .in_set(LINKS.name, false)
-                .load(Field::Source, 4)
+                .load(family.source(), 4)
                 .in_set(ROUTED.name, true)
                 .verdict(Verdict::Drop)
         })
@@ -203,10 +216,12 @@ fn elements(
     content: &Content,
     change: impl Fn(Transaction, &str, &[Element]) -> Transaction,
 ) -> Transaction {
-    transaction = transaction.about(&tables.ip);
-    for (set, elements) in sets::elements(content) {
-        if !elements.is_empty() {
-            transaction = change(transaction, set.name, &elements);
+    for (family, table) in tables.routed() {
+        transaction = transaction.about(table);
+        for (set, elements) in sets::elements(content, family) {
+            if !elements.is_empty() {
+                transaction = change(transaction, set.name, &elements);
+            }
         }
     }
     let Some(bridge) = &tables.bridge else { return transaction };

@@ -6,8 +6,9 @@ use sys::netlink::{self, Message, RequestError, Socket};
 const NF_TABLES: u16 = 10;
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
-/// `NFPROTO_IPV4` and `NFPROTO_BRIDGE`.
+/// `NFPROTO_IPV4`, `NFPROTO_IPV6` and `NFPROTO_BRIDGE`.
 pub(super) const IPV4: u8 = 2;
+pub(super) const IPV6: u8 = 10;
 pub(super) const BRIDGE: u8 = 7;
 
 // Messages of linux/netfilter/nf_tables.h.
@@ -65,7 +66,7 @@ const ELEMENTS_A_MESSAGE: usize = 500;
 /// A table, which its family and its name tell apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Table {
-    /// [`IPV4`] or [`BRIDGE`].
+    /// [`IPV4`], [`IPV6`] or [`BRIDGE`].
     pub(super) family: u8,
     pub(super) name: String,
 }
@@ -80,20 +81,76 @@ pub(super) struct Hook {
     pub(super) priority: i32,
 }
 
+/// A part of a key or of a map's data. Each begins at a multiple of four bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    LinkName,
+    /// A group of links, in the machine's byte order.
+    Group,
+    HardwareAddress,
+    /// An address of the table's family; of IPv4 in a table of bridges.
+    Address,
+    Ipv6Address,
+    Protocol,
+    Service,
+}
+
+impl Part {
+    /// nft's own number of the type, by which it shows elements, and the length.
+    const fn kind(self, family: u8) -> (u32, u32) {
+        match self {
+            Self::LinkName => (41, LINK_NAME_LENGTH),
+            Self::Group => (35, 4),
+            Self::HardwareAddress => (9, HARDWARE_ADDRESS_LENGTH),
+            Self::Address if family == IPV6 => (8, 16),
+            Self::Address => (7, 4),
+            Self::Ipv6Address => (8, 16),
+            Self::Protocol => (12, 4),
+            Self::Service => (13, 4),
+        }
+    }
+}
+
+/// `IFNAMSIZ`.
+pub(super) const LINK_NAME_LENGTH: u32 = 16;
+/// A hardware address and two bytes that keep what follows at a multiple of four.
+pub(super) const HARDWARE_ADDRESS_LENGTH: u32 = 8;
+
 /// A set, or with data a map.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Set {
     pub(super) name: &'static str,
     pub(super) id: u32,
-    /// nft's own number of the key's type, by which it shows the elements.
-    pub(super) key_type: u32,
-    pub(super) key_length: u32,
-    /// Whether nft reads the key as one of the machine's byte order, as it does names of links.
-    pub(super) in_host_order: bool,
+    pub(super) key: &'static [Part],
     /// Whether elements are intervals of keys.
     pub(super) has_intervals: bool,
-    /// The same of the data, for a map.
-    pub(super) data: Option<(u32, u32)>,
+    /// What a map has for a key; nothing for a set.
+    pub(super) data: &'static [Part],
+}
+
+impl Set {
+    /// A set of single keys.
+    pub(super) const fn of(name: &'static str, id: u32, key: &'static [Part]) -> Self {
+        Self { name, id, key, has_intervals: false, data: &[] }
+    }
+
+    /// The same as a map.
+    pub(super) const fn to(self, data: &'static [Part]) -> Self {
+        Self { data, ..self }
+    }
+
+    /// The same with intervals of keys.
+    pub(super) const fn of_intervals(self) -> Self {
+        Self { has_intervals: true, ..self }
+    }
+}
+
+/// Type and length of parts in a table of the family; nft joins types by six bits.
+fn concatenated(parts: &[Part], family: u8) -> (u32, u32) {
+    parts.iter().fold((0, 0), |(kind, length), part| {
+        let (own, own_length) = part.kind(family);
+        (kind << 6 | own, length + own_length)
+    })
 }
 
 /// An element of a set or map.
@@ -205,18 +262,21 @@ impl Transaction {
     }
 
     pub(super) fn set(mut self, set: &Set) -> Self {
+        let (key_type, key_length) = concatenated(set.key, self.table.family);
         let mut message = self
             .message(NEW_SET, netlink::CREATE)
             .string(SET_TABLE, &self.table.name)
             .string(SET_NAME, set.name)
             .network_u32(SET_FLAGS, flags(set))
-            .network_u32(SET_KEY_TYPE, set.key_type)
-            .network_u32(SET_KEY_LENGTH, set.key_length)
+            .network_u32(SET_KEY_TYPE, key_type)
+            .network_u32(SET_KEY_LENGTH, key_length)
             .network_u32(SET_ID, set.id);
-        if let Some((kind, length)) = set.data {
+        if !set.data.is_empty() {
+            let (kind, length) = concatenated(set.data, self.table.family);
             message = message.network_u32(SET_DATA_TYPE, kind).network_u32(SET_DATA_LENGTH, length);
         }
-        if set.in_host_order {
+        // nft reads a name of a link as a number of the machine's byte order.
+        if set.key == [Part::LinkName] {
             message = message.attribute(SET_USER_DATA, &KEY_IN_HOST_ORDER);
         }
         self.messages.push(message);
@@ -252,7 +312,7 @@ impl Transaction {
 
 fn flags(set: &Set) -> u32 {
     let intervals = if set.has_intervals { SET_HAS_INTERVALS } else { 0 };
-    let map = if set.data.is_some() { SET_IS_MAP } else { 0 };
+    let map = if set.data.is_empty() { 0 } else { SET_IS_MAP };
     intervals | map
 }
 

@@ -83,7 +83,7 @@ impl LinkedHost {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hosts {
     /// Its own addresses; each has a line.
-    pub addresses: Vec<Ipv4Addr>,
+    pub addresses: Vec<IpAddr>,
     /// Its host name.
     pub hostname: String,
     /// Its domain name, or nothing.
@@ -125,7 +125,7 @@ fn own_names(hostname: &str, domainname: &str) -> String {
 /// Adds the line of a container's own address to an existing file, first of all, whatever else the container
 /// itself wrote into it.
 #[must_use]
-pub fn with_own_address(content: &[u8], address: Ipv4Addr, hostname: &str, domainname: &str) -> Vec<u8> {
+pub fn with_own_address(content: &[u8], address: IpAddr, hostname: &str, domainname: &str) -> Vec<u8> {
     if hostname.is_empty() {
         return content.to_vec();
     }
@@ -135,7 +135,7 @@ pub fn with_own_address(content: &[u8], address: Ipv4Addr, hostname: &str, domai
 
 /// Takes the lines of an address out of an existing file.
 #[must_use]
-pub fn without_own_address(content: &[u8], address: Ipv4Addr) -> Vec<u8> {
+pub fn without_own_address(content: &[u8], address: IpAddr) -> Vec<u8> {
     let text = address.to_string();
     let is_of_address = |line: &&[u8]| {
         let first = line.split(u8::is_ascii_whitespace).next();

@@ -1,18 +1,19 @@
 //! Connects a container that has a reservation, and disconnects it.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
 use model::ContainerId;
 use rustix::io::Errno;
 
-use super::{Active, Bridge, Entry, LinkState, Network, bridge};
+use super::{Active, Bridge, Entry, Leases, LinkState, Network, bridge, switches};
 use crate::endpoint::{Endpoint, LinkException};
 use crate::error::Error;
 use crate::fault::Step;
 use crate::firewall::{Content, Firewall};
-use crate::port::Protocol;
-use crate::route::{Attachment, Pair};
+use crate::route::{Attachment, Pair, Routing};
+use crate::subnet::InterfaceAddress;
 
 /// A Linux bridge has 1,024 numbers of ports, of which 0 is none (`BR_MAX_PORTS`).
 const MOST_BRIDGE_PORTS: usize = 1023;
@@ -105,8 +106,9 @@ impl Network {
         let (entry, exceptions) = {
             let mut book = active.book();
             let Some(entry) = book.endpoints.remove(container) else { return Ok(()) };
-            let address = entry.endpoint.address;
-            let names = |exception: &mut LinkException| exception.from == address || exception.to == address;
+            let own: Vec<IpAddr> = entry.endpoint.addresses().collect();
+            let names =
+                |exception: &mut LinkException| own.contains(&exception.from) || own.contains(&exception.to);
             let mut exceptions = entry.endpoint.exceptions.clone();
             for other in book.endpoints.values_mut() {
                 exceptions.extend(other.endpoint.exceptions.extract_if(.., names));
@@ -115,7 +117,7 @@ impl Network {
         };
         let mut errors = active.take_away(&entry, exceptions);
         let mut book = active.book();
-        book.addresses.release(entry.endpoint.address);
+        Leases { ipv4: entry.endpoint.ipv4, ipv6: entry.endpoint.ipv6 }.release(&mut book);
         active.host.ports().release(entry.held);
         if errors.is_empty() { Ok(()) } else { Err(errors.remove(0).with(errors)) }
     }
@@ -197,18 +199,27 @@ impl Active {
         let link = routing.existing_link(&endpoint.link)?;
         bridge::answer_for_links(&mut routing, &self.bridge)?;
         routing.answer_at_once(&link)?;
-        routing.add_host_route(&link, endpoint.address, endpoint.gateway)?;
+        if let Some(lease) = endpoint.ipv4 {
+            let source = self.host_ipv4.then_some(lease.gateway.into());
+            routing.add_host_route(&link, lease.address.into(), source)?;
+        }
+        if let Some(lease) = endpoint.ipv6 {
+            // The container finds the host at its gateway's address here as on the bridge.
+            switches::allow_ipv6(&link.name)?;
+            routing.add_address(&link, InterfaceAddress { address: lease.gateway, prefix_length: 128 })?;
+            routing.add_host_route(&link, lease.address.into(), Some(lease.gateway.into()))?;
+            routing.accept_ipv6_loopback(&link)?;
+            routing.add_proxied(&self.bridge.link(), lease.address)?;
+        }
         Ok(self.host.faults.pass(Step::RouteLink)?)
     }
 
     fn unlink(&self, endpoint: &Endpoint, error: Error) -> Error {
         let mut routing = self.host.routing();
         let Bridge { name, index, .. } = &self.bridge;
-        let left = [
-            routing.delete_link(&endpoint.link).err(),
-            routing.delete_neighbour(name, *index, endpoint.address).err(),
-        ];
-        error.with(left.into_iter().flatten().collect())
+        let mut left: Vec<Error> = routing.delete_link(&endpoint.link).err().into_iter().collect();
+        left.extend(forget_neighbour(&mut routing, (name, *index), endpoint));
+        error.with(left)
     }
 
     /// Opens the published ports and forgets what the kernel remembers of packets that came for
@@ -220,8 +231,8 @@ impl Active {
         firewall.forward_if_needed()?;
         self.add_rules(&mut firewall, &content)?;
         let result = self.host.faults.pass(Step::OpenFirewall).map_err(Error::from).and_then(|()| {
-            for port in endpoint.ports.iter().filter(|port| port.container.protocol == Protocol::Udp) {
-                firewall.forget_port(port.container.protocol, port.host_port)?;
+            for port in &endpoint.ports {
+                firewall.forget_packets(port)?;
             }
             Ok(self.host.faults.pass(Step::ForgetConnections)?)
         });
@@ -249,16 +260,30 @@ impl Active {
             content.exceptions = exceptions;
             errors.extend(firewall.withdraw(&content).err());
         }
-        if entry.link == LinkState::Port {
-            let Bridge { name, index, .. } = &self.bridge;
-            errors.extend(self.host.routing().delete_neighbour(name, *index, endpoint.address).err());
+        let Bridge { name, index, .. } = &self.bridge;
+        if entry.link != LinkState::Missing {
+            errors.extend(forget_neighbour(&mut self.host.routing(), (name, *index), endpoint));
         }
         if entry.link != LinkState::Missing {
             self.host.reaper.take(endpoint.link.clone());
             if let Some(mut firewall) = self.host.firewall() {
-                errors.extend(firewall.forget_address(endpoint.address).err());
+                for address in endpoint.addresses() {
+                    errors.extend(firewall.forget_address(address).err());
+                }
             }
         }
         errors
     }
+}
+
+/// Takes away what the bridge knows of a container: where it is, and that the bridge answers for it.
+fn forget_neighbour(routing: &mut Routing, (name, index): (&str, u32), endpoint: &Endpoint) -> Vec<Error> {
+    let mut errors = Vec::new();
+    for address in endpoint.addresses() {
+        errors.extend(routing.delete_neighbour(name, index, address).err());
+    }
+    if let Some(lease) = endpoint.ipv6 {
+        errors.extend(routing.delete_proxied(name, index, lease.address).err());
+    }
+    errors
 }

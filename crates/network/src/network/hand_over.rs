@@ -8,9 +8,9 @@ use model::ContainerId;
 use super::Network;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
-use crate::firewall::Content;
+use crate::firewall::{self, Content};
 use crate::held_ports::HeldPorts;
-use crate::port::{PortRequest, Protocol};
+use crate::port::PortRequest;
 
 impl Network {
     /// Holds ports of the host.
@@ -19,7 +19,7 @@ impl Network {
     /// `port is already allocated` and its like.
     pub fn hold_ports(&self, requests: &[PortRequest]) -> Result<HeldPorts, Error> {
         let active = self.active()?;
-        active.host.ports().hold(requests, active.default_host_ip).map(HeldPorts)
+        active.host.ports().hold(requests, &active.publishing).map(HeldPorts)
     }
 
     /// Takes the published ports from the container's endpoint here: nothing leads to it any more.
@@ -60,12 +60,9 @@ impl Network {
             }
         };
         let Some(mut firewall) = active.host.firewall() else { return Ok(()) };
-        let opened = active.add_rules(&mut firewall, &published(&endpoint)).and_then(|()| {
-            for port in endpoint.ports.iter().filter(|port| port.container.protocol == Protocol::Udp) {
-                firewall.forget_port(port.container.protocol, port.host_port)?;
-            }
-            Ok(())
-        });
+        let opened = active
+            .add_rules(&mut firewall, &published(&endpoint))
+            .and_then(|()| endpoint.ports.iter().try_for_each(|port| firewall.forget_packets(port)));
         drop(firewall);
         opened.map_err(|error| {
             let left = self.take_ports(container).and_then(|ports| self.release_ports(ports)).err();
@@ -85,6 +82,5 @@ impl Network {
 
 /// What the firewall has of the endpoint's published ports.
 fn published(endpoint: &Endpoint) -> Content {
-    let ports = endpoint.ports.iter().map(|port| (*port, endpoint.address)).collect();
-    Content { ports, ..Content::default() }
+    Content { ports: firewall::published(endpoint), ..Content::default() }
 }

@@ -3,23 +3,27 @@
 //! A container's first interface is configured by its init when it starts; what comes later, and further
 //! interfaces, are configured here, so that a container's process takes no part in it.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::BorrowedFd;
 
 use super::switches;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{AddressLease, Endpoint};
 use crate::error::Error;
+use crate::family::Address;
 use crate::route::Routing;
 use crate::subnet::InterfaceAddress;
 
-/// Gives the endpoint's interface its address. It is there and up since the container was connected.
+/// Gives the endpoint's interface its address of IPv4. It is there and up, with that of IPv6, since the container was
+/// connected.
 ///
 /// # Errors
 /// The kernel's refusal.
 pub fn configure(namespace: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), Error> {
-    let (address, prefix_length) = (endpoint.address, endpoint.prefix_length);
     within(namespace, |routing| {
-        switches::refuse_ipv6(&endpoint.interface_name)?;
+        if endpoint.ipv6.is_none() {
+            switches::refuse_ipv6(&endpoint.interface_name)?;
+        }
+        let Some(AddressLease { address, prefix_length, .. }) = endpoint.ipv4 else { return Ok(()) };
         let link = routing.existing_link(&endpoint.interface_name)?;
         routing.add_address(&link, InterfaceAddress { address, prefix_length })
     })
@@ -29,10 +33,10 @@ pub fn configure(namespace: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), E
 ///
 /// # Errors
 /// The kernel's refusal.
-pub fn add_address(
+pub fn add_address<A: Address>(
     namespace: BorrowedFd<'_>,
     interface: &str,
-    address: InterfaceAddress,
+    address: InterfaceAddress<A>,
 ) -> Result<(), Error> {
     within(namespace, |routing| {
         let link = routing.existing_link(interface)?;
@@ -55,19 +59,45 @@ pub fn set(namespace: BorrowedFd<'_>, setting: &str, value: &str) -> Result<(), 
     })
 }
 
-/// Leads the container's default route through this interface and gateway, or nowhere. Connections that are
-/// open go on.
+/// Where the default routes of a container lead: an interface and a gateway.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DefaultRoutes<'a> {
+    /// That of IPv4.
+    pub ipv4: Option<(&'a str, Ipv4Addr)>,
+    /// That of IPv6.
+    pub ipv6: Option<(&'a str, Ipv6Addr)>,
+}
+
+/// Leads the container's default routes there, or nowhere. Connections that are open go on.
 ///
 /// # Errors
 /// The kernel's refusal.
-pub fn set_default_route(namespace: BorrowedFd<'_>, route: Option<(&str, Ipv4Addr)>) -> Result<(), Error> {
-    within(namespace, |routing| match route {
+pub fn set_default_routes(namespace: BorrowedFd<'_>, routes: DefaultRoutes<'_>) -> Result<(), Error> {
+    within(namespace, |routing| {
+        lead(routing, routes.ipv4)?;
+        lead(routing, routes.ipv6)
+    })
+}
+
+/// Leads the default route of IPv6 alone: init does that of IPv4.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn set_ipv6_default_route(
+    namespace: BorrowedFd<'_>,
+    (interface, gateway): (&str, Ipv6Addr),
+) -> Result<(), Error> {
+    within(namespace, |routing| lead(routing, Some((interface, gateway))))
+}
+
+fn lead<A: Address>(routing: &mut Routing, route: Option<(&str, A)>) -> Result<(), Error> {
+    match route {
         Some((interface, gateway)) => {
             let link = routing.existing_link(interface)?;
-            routing.replace_default_route(&link, gateway)
+            routing.replace_default_route(&link, gateway.into())
         }
-        None => routing.delete_default_route(),
-    })
+        None => routing.delete_default_route::<A>(),
+    }
 }
 
 /// Runs in a thread of its own, which ends in the namespace.

@@ -2,20 +2,23 @@
 //! firewall. Each step has its undo.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
 
+use super::adoption::{adopt_address, leads_through, running_elsewhere, taken};
 use super::bridge::{self, Made};
 use super::host::{Host, Parts};
 use super::reaper::Reaper;
 use super::watcher::Watcher;
 use super::{Active, Book, Bridge, DEFAULT_NETWORK, Entry, LinkState, Network, switches};
 use crate::addresses::AddressPool;
-use crate::endpoint::{Endpoint, is_link_name};
+use crate::endpoint::{Endpoint, fnv, is_link_name};
 use crate::error::Error;
 use crate::fault::{Faults, Step};
-use crate::firewall::{Content, Firewall, Layout};
+use crate::firewall::{Content, Firewall, HostPlace, Layout};
 use crate::held_ports::PortBook;
 use crate::options::{Options, OptionsError};
+use crate::publishing::GatewayMode;
 use crate::route::{Link, Routing};
 
 /// Links of an engine have a group of this upper byte; the rest is of their bridge's name.
@@ -45,10 +48,10 @@ impl Network {
             Some(mtu) => mtu,
             None => bridge::default_mtu(&mut routing)?,
         };
-        let prepared = bridge::prepare(&mut routing, &options.bridge, &known, mtu, &faults)?;
+        let prepared = bridge::prepare(&mut routing, options, &known, mtu, &faults)?;
         let Some((bridge, made)) = prepared else {
             return match known.first() {
-                Some(endpoint) => Err(Error::RunningElsewhere { address: endpoint.address }),
+                Some(endpoint) => Err(running_elsewhere(endpoint)),
                 None => Ok(Self { active: None, warnings: Vec::new(), watcher: Mutex::default() }),
             };
         };
@@ -71,7 +74,7 @@ impl Network {
             None => bridge::default_mtu(&mut routing)?,
         };
         let faults = host.faults.clone();
-        let prepared = bridge::prepare(&mut routing, &options.bridge, &known, mtu, &faults)?;
+        let prepared = bridge::prepare(&mut routing, options, &known, mtu, &faults)?;
         let Some((bridge, made)) = prepared else { return Err(Error::Disabled) };
         let opening = NetworkOpening { options, bridge, mtu, faults, warnings: Vec::new() };
         opening.join(host, &mut routing, known, made)
@@ -164,9 +167,15 @@ impl NetworkOpening<'_> {
         if self.options.firewall {
             let networks = vec![self.layout(DEFAULT_NETWORK)];
             let content = Content { networks, ..book.content() };
-            let built = Firewall::build(&self.bridge.name, &content)?;
+            let built = Firewall::build(&self.bridge.name, &content, self.options.ipv6_firewall)?;
             let built = firewall.insert(built);
             self.faults.pass(Step::BuildFirewall)?;
+            if self.options.ipv6_firewall && self.options.ipv6.is_some() && !built.has_ipv6() {
+                self.warnings.push(
+                    "this kernel has no nf_tables of IPv6: containers have no way out and no published ports there"
+                        .to_owned(),
+                );
+            }
             built.forward_on_host()?;
             self.warnings.extend(built.warnings()?);
             self.faults.pass(Step::ForwardOnHost)?;
@@ -183,10 +192,11 @@ impl NetworkOpening<'_> {
             number,
             group: group_of(LIVING, &self.bridge.name),
             bridge: self.bridge,
-            default_host_ip: self.options.default_host_ip,
+            publishing: self.options.publishing(),
             mtu: self.mtu,
             communicate: self.options.inter_container_communication,
             internal: self.options.internal,
+            host_ipv4: self.options.has_host_ipv4,
             book: Mutex::new(book),
         });
         host.register(&active);
@@ -198,12 +208,26 @@ impl NetworkOpening<'_> {
             number,
             group: group_of(LIVING, &self.bridge.name),
             bridge: self.bridge.name.clone(),
-            address: self.bridge.address,
+            places: self.host_places(),
             communicate: self.options.inter_container_communication,
-            masquerade: self.options.masquerade,
             internal: self.options.internal,
-            unprotected: self.options.unprotected,
         }
+    }
+
+    fn host_places(&self) -> Vec<HostPlace> {
+        let place = |address: IpAddr, prefix_length, mode| HostPlace {
+            address,
+            prefix_length,
+            masquerade: self.options.masquerade && mode != GatewayMode::Routed,
+            mode,
+        };
+        let ipv4 = self
+            .bridge
+            .ipv4
+            .map(|host| place(host.address.into(), host.prefix_length, self.options.gateway_mode));
+        let mode = self.options.ipv6.as_ref().map_or_else(GatewayMode::default, |ipv6| ipv6.gateway_mode);
+        let ipv6 = self.bridge.ipv6.map(|host| place(host.address.into(), host.prefix_length, mode));
+        ipv4.into_iter().chain(ipv6).collect()
     }
 
     fn configure_host(&mut self, routing: &mut Routing) -> Result<(), Error> {
@@ -215,8 +239,11 @@ impl NetworkOpening<'_> {
                     .to_owned(),
             );
         }
+        if self.bridge.ipv6.is_some() && self.options.forward {
+            switches::forward_ipv6()?;
+        }
         if self.options.firewall {
-            bridge::allow_loopback(routing, &self.bridge)?;
+            bridge::allow_loopback(routing, &self.bridge, self.options)?;
         } else {
             self.warnings
                 .push("--iptables=false: published ports are held but nothing leads to them".to_owned());
@@ -242,8 +269,13 @@ impl NetworkOpening<'_> {
             routing.delete_links(&left, groups[1])?;
         }
         for address in routing.added_neighbours(self.bridge.index)? {
-            if !known.iter().any(|endpoint| endpoint.address == address) {
+            if !known.iter().any(|endpoint| endpoint.addresses().any(|own| own == address)) {
                 routing.delete_neighbour(&self.bridge.name, self.bridge.index, address)?;
+            }
+        }
+        for address in routing.proxied(self.bridge.index)? {
+            if !known.iter().any(|endpoint| endpoint.ipv6.is_some_and(|lease| lease.address == address)) {
+                routing.delete_proxied(&self.bridge.name, self.bridge.index, address)?;
             }
         }
         Ok(living)
@@ -256,15 +288,18 @@ impl NetworkOpening<'_> {
         links: &[Link],
         ports: &mut PortBook,
     ) -> Result<Book, Error> {
-        let mut book = Book { addresses: self.addresses(routing)?, endpoints: HashMap::new() };
-        let own = self.bridge.address.subnet();
-        if let Some(endpoint) = known.iter().find(|endpoint| !own.contains(endpoint.address)) {
-            return Err(Error::RunningElsewhere { address: endpoint.address });
+        let mut book = Book {
+            ipv4: self.ipv4_pool(routing)?,
+            ipv6: self.ipv6_pool(routing)?,
+            endpoints: HashMap::new(),
+        };
+        if let Some(endpoint) = known.iter().find(|endpoint| !self.leads_to(endpoint)) {
+            return Err(running_elsewhere(endpoint));
         }
         for endpoint in known {
-            if !book.addresses.adopt(endpoint.address) {
-                let (address, container) = (endpoint.address, endpoint.container);
-                return Err(Error::AddressTaken { address, container });
+            let ipv4 = adopt_address(book.ipv4.as_mut(), endpoint.ipv4);
+            if let Err(address) = ipv4.and_then(|()| adopt_address(book.ipv6.as_mut(), endpoint.ipv6)) {
+                return Err(Error::AddressTaken { address, container: endpoint.container });
             }
             let (held, errors) = ports.adopt(&endpoint.ports);
             self.warnings.extend(errors.iter().map(ToString::to_string));
@@ -272,6 +307,17 @@ impl NetworkOpening<'_> {
             book.endpoints.insert(endpoint.container.clone(), Entry { endpoint, held, link });
         }
         Ok(book)
+    }
+
+    /// Whether the bridge is on the networks of the endpoint.
+    fn leads_to(&self, endpoint: &Endpoint) -> bool {
+        let ipv4 = endpoint
+            .ipv4
+            .is_none_or(|lease| self.bridge.ipv4.is_some_and(|host| host.subnet().contains(lease.address)));
+        let ipv6 = endpoint
+            .ipv6
+            .is_none_or(|lease| self.bridge.ipv6.is_some_and(|host| host.subnet().contains(lease.address)));
+        ipv4 && ipv6
     }
 
     /// Sees how a known endpoint's link is joined; one that lost its bridge is joined again.
@@ -284,38 +330,41 @@ impl NetworkOpening<'_> {
         let Some(link) = links.iter().find(|link| link.name == endpoint.link) else {
             return Ok(LinkState::Missing);
         };
-        switches::refuse_ipv6(&link.name)?;
-        let is_port = link.master == Some(self.bridge.index);
-        let routed = !is_port
-            && routing.routes()?.iter().any(|route| {
-                route.out == Some(link.index)
-                    && route.destination.prefix_length() == 32
-                    && route.destination.contains(endpoint.address)
-            });
-        if routed {
+        if link.master != Some(self.bridge.index)
+            && (leads_through(routing, link, endpoint.ipv4)? || leads_through(routing, link, endpoint.ipv6)?)
+        {
+            if endpoint.ipv6.is_none() {
+                switches::refuse_ipv6(&link.name)?;
+            }
             bridge::answer_for_links(routing, &self.bridge)?;
             return Ok(LinkState::Routed);
         }
+        switches::refuse_ipv6(&link.name)?;
         // Also what is a port already: an earlier release may have made it one with fewer settings.
         routing.attach(link, self.bridge.index)?;
         Ok(LinkState::Port)
     }
 
-    /// The pool of the bridge's network without the host's own addresses in it.
-    fn addresses(&self, routing: &mut Routing) -> Result<AddressPool, Error> {
-        let whole = self.bridge.address.subnet();
+    /// The pool of the bridge's network of IPv4 without the host's own addresses in it.
+    fn ipv4_pool(&self, routing: &mut Routing) -> Result<Option<AddressPool>, Error> {
+        let Some(host) = self.bridge.ipv4 else { return Ok(None) };
+        let whole = host.subnet();
         if let Some(part) = self.options.fixed_cidr.filter(|part| !whole.includes(*part)) {
             return Err(OptionsError::FixedCidr { part, whole }.into());
         }
-        let own: Vec<_> = routing.addresses()?.into_iter().map(|(_, address)| address.address).collect();
-        let reserved = [own.as_slice(), &self.options.reserved].concat();
-        Ok(AddressPool::new(whole, self.options.fixed_cidr, &reserved, self.options.order))
+        let reserved = taken(routing, host, &self.options.reserved)?;
+        Ok(Some(AddressPool::new(whole, self.options.fixed_cidr, &reserved, self.options.order)))
+    }
+
+    /// The same of IPv6.
+    fn ipv6_pool(&self, routing: &mut Routing) -> Result<Option<AddressPool<Ipv6Addr>>, Error> {
+        let (Some(host), Some(options)) = (self.bridge.ipv6, &self.options.ipv6) else { return Ok(None) };
+        let reserved = taken(routing, host, &options.reserved)?;
+        Ok(Some(AddressPool::new(host.subnet(), options.range, &reserved, self.options.order)))
     }
 }
 
 /// The group of this bridge's links: FNV-1a of its name.
 fn group_of(state: u32, bridge: &str) -> u32 {
-    let hash =
-        bridge.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    state | (hash & 0x00ff_ffff)
+    state | (fnv(bridge.as_bytes()) & 0x00ff_ffff)
 }

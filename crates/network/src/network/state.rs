@@ -1,7 +1,7 @@
 //! What the host has once and what each network has: they know each other.
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, Weak};
 
@@ -13,6 +13,7 @@ use crate::endpoint::Endpoint;
 use crate::fault::Faults;
 use crate::firewall::{Firewall, Place};
 use crate::held_ports::{Held, PortBook};
+use crate::publishing::Publishing;
 use crate::route::Routing;
 use crate::subnet::InterfaceAddress;
 
@@ -26,12 +27,14 @@ pub(super) struct Active {
     /// Tells it from the host's other networks.
     pub(super) number: u32,
     pub(super) bridge: Bridge,
-    pub(super) default_host_ip: Ipv4Addr,
+    pub(super) publishing: Publishing,
     pub(super) mtu: u32,
     /// Whether containers reach each other without a link.
     pub(super) communicate: bool,
     /// Whether they reach nothing but each other.
     pub(super) internal: bool,
+    /// Whether the host has its address of IPv4 on the network.
+    pub(super) host_ipv4: bool,
     /// Marks this engine's links.
     pub(super) group: u32,
     pub(super) book: Mutex<Book>,
@@ -42,7 +45,9 @@ pub(super) struct Active {
 pub(super) struct Bridge {
     pub(super) name: String,
     pub(super) index: u32,
-    pub(super) address: InterfaceAddress,
+    /// The address that containers have as their gateway; `None` on a network of IPv6 alone.
+    pub(super) ipv4: Option<InterfaceAddress>,
+    pub(super) ipv6: Option<InterfaceAddress<Ipv6Addr>>,
     /// Whether the engine may remove it.
     pub(super) own: bool,
 }
@@ -50,7 +55,9 @@ pub(super) struct Bridge {
 /// Who has what.
 #[derive(Debug)]
 pub(super) struct Book {
-    pub(super) addresses: AddressPool,
+    /// `None` on a network of IPv6 alone.
+    pub(super) ipv4: Option<AddressPool>,
+    pub(super) ipv6: Option<AddressPool<Ipv6Addr>>,
     pub(super) endpoints: HashMap<ContainerId, Entry>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
@@ -25,6 +25,45 @@ pub(super) fn forward() -> Result<(), Error> {
 /// Whether the host forwards packets.
 pub(super) fn forwards() -> bool {
     read(FORWARDING).is_ok_and(|content| content.trim() == "1")
+}
+
+/// Turns the host's forwarding of IPv6 on, unless it is. A host that forwards takes announcements of routers only
+/// where it is told to take them all the same, so interfaces that take them now are told so first: the host keeps
+/// its own addresses and routes (Documentation/networking/ip-sysctl.rst, accept_ra). A kernel without IPv6 has
+/// nothing to set.
+pub(super) fn forward_ipv6() -> Result<(), Error> {
+    let all = Path::new(IPV6_SETTINGS).join("all/forwarding");
+    match std::fs::read_to_string(&all) {
+        Ok(content) if content.trim() == "0" => {}
+        _ => return Ok(()),
+    }
+    for interface in std::fs::read_dir(IPV6_SETTINGS).into_iter().flatten().flatten() {
+        let path = interface.path().join("accept_ra");
+        let is_accepted = std::fs::read_to_string(&path).is_ok_and(|content| content.trim() == "1");
+        let is_of_all = interface.file_name() == "all" || interface.file_name() == "default";
+        if is_accepted && !is_of_all {
+            write_setting(path, "2")?;
+        }
+    }
+    write_setting(all, "1")
+}
+
+fn write_setting(path: PathBuf, value: &'static str) -> Result<(), Error> {
+    std::fs::write(&path, value).map_err(|source| Error::Setting { path, value, source })
+}
+
+/// Lets an interface have addresses of IPv6, but take none that somebody announces.
+pub(super) fn allow_ipv6(interface: &str) -> Result<(), Error> {
+    let directory = Path::new(IPV6_SETTINGS).join(interface);
+    for (name, value) in [("accept_ra", "0"), ("autoconf", "0"), ("disable_ipv6", "0")] {
+        write_setting(directory.join(name), value)?;
+    }
+    Ok(())
+}
+
+/// Lets the host's interface answer for addresses of IPv6 that the host reaches by others.
+pub(super) fn answer_for_others_by_ipv6(interface: &str) -> Result<(), Error> {
+    write_setting(Path::new(IPV6_SETTINGS).join(interface).join("proxy_ndp"), "1")
 }
 
 /// Lets the host's interface take nothing of IPv6: no address or route that somebody announces on

@@ -1,7 +1,7 @@
 //! Which ports a start publishes, and where.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use model::{BoundPort, HostAddress, HostPort, PortBinding, PortBindings};
 
@@ -13,7 +13,7 @@ pub struct PortRequest {
     /// The port in the container.
     pub container: Port,
     /// The host's address; `None` is the daemon's default (`--ip`).
-    pub host_ip: Option<Ipv4Addr>,
+    pub host_ip: Option<IpAddr>,
     /// The port on the host.
     pub host_port: HostPort,
 }
@@ -57,7 +57,7 @@ pub fn plan(
     Ok(requests)
 }
 
-fn host_ip(address: &HostAddress) -> Result<Option<Ipv4Addr>, PortError> {
+fn host_ip(address: &HostAddress) -> Result<Option<IpAddr>, PortError> {
     match address {
         HostAddress::Default => Ok(None),
         HostAddress::Address(address) => Ok(Some(*address)),
@@ -96,7 +96,7 @@ mod tests {
             [
                 PortRequest {
                     container: port,
-                    host_ip: Some(Ipv4Addr::LOCALHOST),
+                    host_ip: Some(std::net::Ipv4Addr::LOCALHOST.into()),
                     host_port: HostPort::Range(8080, 8080)
                 },
                 PortRequest { container: port, host_ip: None, host_port: HostPort::Range(8000, 8010) },

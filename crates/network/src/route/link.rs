@@ -1,5 +1,6 @@
 //! Making, changing and removing links.
 
+use std::net::Ipv6Addr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use rustix::io::Errno;
@@ -7,6 +8,7 @@ use sys::netlink::{self, Message, RequestError};
 
 use super::{DELETE_LINK, FAMILY_IPV4, Link, NEW_LINK, Routing};
 use crate::error::Error;
+use crate::family::Address;
 use model::MacAddress;
 
 // Attributes of linux/if_link.h.
@@ -136,9 +138,18 @@ impl Routing {
 
     /// Lets the link answer for others at once; by default the kernel waits up to 0.8 s.
     pub(crate) fn answer_at_once(&mut self, link: &Link) -> Result<(), Error> {
+        self.answer_without_delay(link, FAMILY_IPV4, "arp_cache")
+    }
+
+    /// The same for addresses of IPv6.
+    pub(crate) fn answer_at_once_by_ipv6(&mut self, link: &Link) -> Result<(), Error> {
+        self.answer_without_delay(link, <Ipv6Addr as Address>::FAMILY, "ndisc_cache")
+    }
+
+    fn answer_without_delay(&mut self, link: &Link, family: u8, table: &str) -> Result<(), Error> {
         let message = Message::new(SET_NEIGHBOUR_TABLE, netlink::ACKNOWLEDGE | netlink::REPLACE)
-            .fixed(&[FAMILY_IPV4, 0, 0, 0])
-            .string(TABLE_NAME, "arp_cache")
+            .fixed(&[family, 0, 0, 0])
+            .string(TABLE_NAME, table)
             .nested(TABLE_PARAMETERS, |parameters| {
                 parameters
                     .native_u32(PARAMETER_LINK, link.index)

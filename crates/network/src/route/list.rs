@@ -1,16 +1,15 @@
 //! Reading what links, addresses and routes there are.
 
-use std::net::Ipv4Addr;
-
 use rustix::io::Errno;
 use sys::netlink::{self, Message, RequestError, attributes};
 
 use super::link::{GROUP, HARDWARE_ADDRESS, INFO_KIND, LINK_INFO, MASTER, MTU, NAME, header, link_error};
 use super::{
-    ADDRESS_LOCAL, FAMILY_IPV4, GET_ADDRESS, GET_LINK, GET_ROUTE, Link, ROUTE_DESTINATION, ROUTE_OUT,
+    ADDRESS_LOCAL, ADDRESS_PEER, GET_ADDRESS, GET_LINK, GET_ROUTE, Link, ROUTE_DESTINATION, ROUTE_OUT,
     ROUTE_TABLE, Routing, TABLE_MAIN, UNICAST,
 };
 use crate::error::Error;
+use crate::family::{Address, from_octets};
 use crate::subnet::{InterfaceAddress, Subnet};
 use model::MacAddress;
 
@@ -21,8 +20,8 @@ const ROUTE_HEADER: usize = 12;
 
 /// A route of the host's main table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Route {
-    pub(crate) destination: Subnet,
+pub(crate) struct Route<A = std::net::Ipv4Addr> {
+    pub(crate) destination: Subnet<A>,
     /// The index of the link it leads through.
     pub(crate) out: Option<u32>,
 }
@@ -49,16 +48,16 @@ impl Routing {
         self.list("list links", Message::new(GET_LINK, netlink::DUMP).fixed(&header(0, 0)), parse_link)
     }
 
-    /// Lists all IPv4 addresses and the indices of their links.
-    pub(crate) fn addresses(&mut self) -> Result<Vec<(u32, InterfaceAddress)>, Error> {
-        let message = Message::new(GET_ADDRESS, netlink::DUMP).fixed(&[FAMILY_IPV4, 0, 0, 0, 0, 0, 0, 0]);
+    /// Lists all addresses of a family and the indices of their links.
+    pub(crate) fn addresses<A: Address>(&mut self) -> Result<Vec<(u32, InterfaceAddress<A>)>, Error> {
+        let message = Message::new(GET_ADDRESS, netlink::DUMP).fixed(&[A::FAMILY, 0, 0, 0, 0, 0, 0, 0]);
         self.list("list addresses", message, parse_address)
     }
 
-    /// Lists the IPv4 routes of the main table.
-    pub(crate) fn routes(&mut self) -> Result<Vec<Route>, Error> {
+    /// Lists the routes of a family in the main table.
+    pub(crate) fn routes<A: Address>(&mut self) -> Result<Vec<Route<A>>, Error> {
         let mut header = [0; ROUTE_HEADER];
-        header[0] = FAMILY_IPV4;
+        header[0] = A::FAMILY;
         self.list("list routes", Message::new(GET_ROUTE, netlink::DUMP).fixed(&header), parse_route)
     }
 
@@ -100,22 +99,27 @@ fn parse_link(payload: &[u8]) -> Option<Link> {
     Some(link)
 }
 
-fn parse_address(payload: &[u8]) -> Option<(u32, InterfaceAddress)> {
+fn parse_address<A: Address>(payload: &[u8]) -> Option<(u32, InterfaceAddress<A>)> {
     let prefix_length = *payload.get(1)?;
     let index = number(payload.get(4..8)?)?;
-    let (_, value) = attributes(payload.get(ADDRESS_HEADER..)?).find(|(kind, _)| *kind == ADDRESS_LOCAL)?;
-    Some((index, InterfaceAddress { address: ip(value)?, prefix_length }))
+    let find = |wanted: u16| {
+        let (_, value) = attributes(payload.get(ADDRESS_HEADER..)?).find(|(kind, _)| *kind == wanted)?;
+        from_octets(value)
+    };
+    // In IPv6 an address without a peer is told as that of the peer.
+    let address = find(ADDRESS_LOCAL).or_else(|| find(ADDRESS_PEER))?;
+    Some((index, InterfaceAddress { address, prefix_length }))
 }
 
-fn parse_route(payload: &[u8]) -> Option<Route> {
+fn parse_route<A: Address>(payload: &[u8]) -> Option<Route<A>> {
     let prefix_length = *payload.get(1)?;
     let mut table = u32::from(*payload.get(4)?);
     let kind = *payload.get(7)?;
-    let mut destination = Ipv4Addr::UNSPECIFIED;
+    let mut destination = A::from_number(0);
     let mut out = None;
     for (kind, value) in attributes(payload.get(ROUTE_HEADER..)?) {
         match kind {
-            ROUTE_DESTINATION => destination = ip(value)?,
+            ROUTE_DESTINATION => destination = from_octets(value)?,
             ROUTE_OUT => out = number(value),
             ROUTE_TABLE => table = number(value)?,
             _ => {}
@@ -127,11 +131,6 @@ fn parse_route(payload: &[u8]) -> Option<Route> {
 
 fn number(bytes: &[u8]) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.try_into().ok()?))
-}
-
-fn ip(bytes: &[u8]) -> Option<Ipv4Addr> {
-    let octets: [u8; 4] = bytes.try_into().ok()?;
-    Some(octets.into())
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -4,14 +4,15 @@
 //! asked for itself; some hundred containers that speak to their gateway would fill it. Those
 //! that are marked as learned elsewhere do not count, but must be removed by who added them.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rustix::io::Errno;
 use sys::netlink::{self, Message, attributes};
 
 use super::link::link_error;
-use super::{FAMILY_IPV4, Link, Routing};
+use super::{Link, Routing};
 use crate::error::Error;
+use crate::family::{Address, from_octets, number_of, octets};
 use model::MacAddress;
 
 /// `RTM_NEWNEIGH` and its like of linux/rtnetlink.h, and attributes of linux/neighbour.h.
@@ -24,6 +25,8 @@ const HARDWARE_ADDRESS: u16 = 2;
 const REACHABLE: u16 = 2;
 /// `NTF_MASTER`: the bridge's table, not the port's.
 const OF_THE_BRIDGE: u8 = 4;
+/// `NTF_PROXY`.
+const PROXY: u8 = 8;
 /// `NTF_EXT_LEARNED`.
 const LEARNED_ELSEWHERE: u8 = 0x10;
 const FAMILY_BRIDGE: u8 = 7;
@@ -35,26 +38,21 @@ impl Routing {
     pub(crate) fn add_neighbour(
         &mut self,
         link: &Link,
-        address: Ipv4Addr,
+        address: IpAddr,
         mac: MacAddress,
     ) -> Result<(), Error> {
         let message = Message::new(NEW_NEIGHBOUR, CREATION)
-            .fixed(&header(FAMILY_IPV4, link.index, LEARNED_ELSEWHERE))
-            .attribute(DESTINATION, &address.octets())
+            .fixed(&header(number_of(address), link.index, LEARNED_ELSEWHERE))
+            .attribute(DESTINATION, &octets(address))
             .attribute(HARDWARE_ADDRESS, &mac.bytes());
         self.acknowledged(message).map_err(|source| link_error("add a neighbour to", &link.name, source))
     }
 
     /// Removes a neighbour of the link of this index. One that is gone already is no error.
-    pub(crate) fn delete_neighbour(
-        &mut self,
-        name: &str,
-        index: u32,
-        address: Ipv4Addr,
-    ) -> Result<(), Error> {
+    pub(crate) fn delete_neighbour(&mut self, name: &str, index: u32, address: IpAddr) -> Result<(), Error> {
         let message = Message::new(DELETE_NEIGHBOUR, netlink::ACKNOWLEDGE)
-            .fixed(&header(FAMILY_IPV4, index, 0))
-            .attribute(DESTINATION, &address.octets());
+            .fixed(&header(number_of(address), index, 0))
+            .attribute(DESTINATION, &octets(address));
         match self.acknowledged(message) {
             Err(error) if !error.is(Errno::NOENT) && !error.is(Errno::NODEV) => {
                 Err(link_error("remove a neighbour of", name, error))
@@ -64,16 +62,58 @@ impl Routing {
     }
 
     /// Lists the neighbours of the link of this index that were added here.
-    pub(crate) fn added_neighbours(&mut self, index: u32) -> Result<Vec<Ipv4Addr>, Error> {
-        let message = Message::new(GET_NEIGHBOUR, netlink::DUMP).fixed(&header(FAMILY_IPV4, 0, 0));
+    pub(crate) fn added_neighbours(&mut self, index: u32) -> Result<Vec<IpAddr>, Error> {
+        let mut all = self.marked_neighbours::<Ipv4Addr>(index, 0, LEARNED_ELSEWHERE)?;
+        all.extend(self.marked_neighbours::<Ipv6Addr>(index, 0, LEARNED_ELSEWHERE)?);
+        Ok(all)
+    }
+
+    /// Lists the addresses of IPv6 for which the link of this index answers in their place.
+    pub(crate) fn proxied(&mut self, index: u32) -> Result<Vec<Ipv6Addr>, Error> {
+        let all = self.marked_neighbours::<Ipv6Addr>(index, PROXY, PROXY)?;
+        let of_ipv6 = |address| match address {
+            IpAddr::V6(address) => Some(address),
+            IpAddr::V4(_) => None,
+        };
+        Ok(all.into_iter().filter_map(of_ipv6).collect())
+    }
+
+    fn marked_neighbours<A: Address>(
+        &mut self,
+        index: u32,
+        asked: u8,
+        mark: u8,
+    ) -> Result<Vec<IpAddr>, Error> {
+        let message = Message::new(GET_NEIGHBOUR, netlink::DUMP).fixed(&header(A::FAMILY, 0, asked));
         let parse = |payload: &[u8]| {
             let of_the_link = payload.get(4..8)? == index.to_ne_bytes();
-            let ours = of_the_link && payload.get(10)? & LEARNED_ELSEWHERE != 0;
+            let ours = of_the_link && payload.get(10)? & mark != 0;
             let (_, value) = attributes(payload.get(HEADER..)?).find(|(kind, _)| *kind == DESTINATION)?;
-            let octets: [u8; 4] = value.try_into().ok()?;
-            ours.then(|| Ipv4Addr::from(octets))
+            let address: A = from_octets(value)?;
+            ours.then(|| address.into())
         };
         self.list("list neighbours", message, parse)
+    }
+
+    /// Lets the link answer for an address of IPv6 that the host reaches by another.
+    pub(crate) fn add_proxied(&mut self, link: &Link, address: Ipv6Addr) -> Result<(), Error> {
+        let message = Message::new(NEW_NEIGHBOUR, CREATION)
+            .fixed(&header(Ipv6Addr::FAMILY, link.index, PROXY))
+            .attribute(DESTINATION, &address.octets());
+        self.acknowledged(message).map_err(|source| link_error("answer for others on", &link.name, source))
+    }
+
+    /// Ends that. That it does not is no error.
+    pub(crate) fn delete_proxied(&mut self, name: &str, index: u32, address: Ipv6Addr) -> Result<(), Error> {
+        let message = Message::new(DELETE_NEIGHBOUR, netlink::ACKNOWLEDGE)
+            .fixed(&header(Ipv6Addr::FAMILY, index, PROXY))
+            .attribute(DESTINATION, &address.octets());
+        match self.acknowledged(message) {
+            Err(error) if !error.is(Errno::NOENT) && !error.is(Errno::NODEV) => {
+                Err(link_error("no longer answer for others on", name, error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Notes behind which port of its bridge a hardware address is, as if it had sent something. A

@@ -22,9 +22,13 @@ pub(super) const FAMILY_IPV4: u8 = 2;
 pub(super) const ADDRESS_PEER: u16 = 1;
 pub(super) const ADDRESS_LOCAL: u16 = 2;
 pub(super) const ADDRESS_BROADCAST: u16 = 4;
+pub(super) const ADDRESS_FLAGS: u16 = 8;
+/// `IFA_F_NODAD`.
+pub(super) const NO_DUPLICATE_DETECTION: u32 = 2;
 pub(super) const ROUTE_DESTINATION: u16 = 1;
 pub(super) const ROUTE_OUT: u16 = 4;
 pub(super) const ROUTE_GATEWAY: u16 = 5;
+pub(super) const ROUTE_PRIORITY: u16 = 6;
 pub(super) const ROUTE_PREFERRED_SOURCE: u16 = 7;
 pub(super) const ROUTE_TABLE: u16 = 15;
 
@@ -38,6 +42,9 @@ pub(super) const TABLE_MAIN: u8 = 254;
 pub(super) const BY_ADMINISTRATOR: u8 = 4;
 pub(super) const SCOPE_LINK: u8 = 253;
 pub(super) const UNICAST: u8 = 1;
+/// `RT_TABLE_LOCAL`, `RTN_LOCAL`.
+pub(super) const TABLE_LOCAL: u8 = 255;
+pub(super) const LOCAL: u8 = 2;
 
 /// The socket through which links, addresses and routes are changed.
 #[derive(Debug)]

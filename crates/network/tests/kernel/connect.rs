@@ -14,7 +14,7 @@ fn containers_reach_host_each_other_and_outside() {
         let one = Container::start(&network, 1, &[]);
         let two = Container::start(&network, 2, &[]);
         serve(&two.namespace, 80);
-        assert_eq!(ask(two.address(), 80), Ok(one.endpoint.gateway.to_string()), "from the host");
+        assert_eq!(ask(two.address(), 80), Ok(one.gateway().to_string()), "from the host");
         let seen = one.namespace.run(|| ask(two.address(), 80));
         assert_eq!(seen, Ok(one.address().to_string()), "from a container");
         serve(&world.outside, 80);
@@ -76,7 +76,7 @@ fn host_and_container_know_each_other_before_they_ask() {
         let bridge = run("ip", &format!("-o link show {BRIDGE}")).0;
         let known = one.namespace.run(|| run("ip", "neigh").0);
         let gateway = known.split_once("lladdr ").map(|(_, rest)| &rest[..17]).expect("a neighbour");
-        assert!(known.starts_with(&one.endpoint.gateway.to_string()) && bridge.contains(gateway), "{known}");
+        assert!(known.starts_with(&one.gateway().to_string()) && bridge.contains(gateway), "{known}");
     });
 }
 
@@ -111,7 +111,7 @@ fn another_bridge_needs_the_containers_stopped() {
             let options = Options { bridge, ..options() };
             let error = Network::open(&options, known()).expect_err("refused");
             assert!(
-                matches!(error, Error::RunningElsewhere { address } if address == one.address()),
+                matches!(error, Error::RunningElsewhere { address } if address == std::net::IpAddr::from(one.address())),
                 "{error}"
             );
         }

@@ -1,7 +1,7 @@
 //! Ethernet frames as a hostile container makes them, sent and seen through packet(7) sockets.
 
 use std::io::{BufRead, BufReader};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use berth_network::MacAddress;
@@ -73,6 +73,19 @@ fn datagram(name: &'static str, mac: MacAddress, from: Ipv4Addr, to: Ipv4Addr, d
 fn ipv6(name: &'static str, from: MacAddress, protocol: u8, content: &mut [u8], sum_at: usize) -> Frame {
     let [a, b, c, d, e, f] = from.bytes();
     let source = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f];
+    ipv6_from(name, from, source.into(), protocol, content, sum_at)
+}
+
+/// The same from any address.
+fn ipv6_from(
+    name: &'static str,
+    from: MacAddress,
+    source: Ipv6Addr,
+    protocol: u8,
+    content: &mut [u8],
+    sum_at: usize,
+) -> Frame {
+    let source = source.octets();
     let target = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
     let length = u8::try_from(content.len()).expect("a short packet");
     let pseudo = [&source[..], &target, &[0, 0, 0, length, 0, 0, 0, protocol], content].concat();
@@ -96,6 +109,41 @@ pub(crate) fn neighbour_advertisement(name: &'static str, from: MacAddress) -> F
     message.extend([1, 2, 1]);
     message.extend(from.bytes());
     ipv6(name, from, 58, &mut message, 2)
+}
+
+/// RFC 4861: an address is at this hardware address.
+pub(crate) fn advertisement(
+    name: &'static str,
+    from: MacAddress,
+    source: Ipv6Addr,
+    (target, at): (Ipv6Addr, MacAddress),
+) -> Frame {
+    about_neighbour(name, from, source, (136, 2), (target, at))
+}
+
+/// RFC 4861: who is at an address, asks somebody with this hardware address.
+pub(crate) fn solicitation(
+    name: &'static str,
+    from: MacAddress,
+    source: Ipv6Addr,
+    (target, at): (Ipv6Addr, MacAddress),
+) -> Frame {
+    about_neighbour(name, from, source, (135, 1), (target, at))
+}
+
+fn about_neighbour(
+    name: &'static str,
+    from: MacAddress,
+    source: Ipv6Addr,
+    (kind, option): (u8, u8),
+    (target, at): (Ipv6Addr, MacAddress),
+) -> Frame {
+    let flags = if kind == 136 { 0x20 } else { 0 };
+    let mut message = vec![kind, 0, 0, 0, flags, 0, 0, 0];
+    message.extend(target.octets());
+    message.extend([option, 1]);
+    message.extend(at.bytes());
+    ipv6_from(name, from, source, 58, &mut message, 2)
 }
 
 /// RFC 8415: from the server's port to the client's.

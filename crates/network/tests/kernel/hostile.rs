@@ -41,7 +41,7 @@ impl Scene {
     /// What no container may send.
     fn forged(&self) -> Vec<Frame> {
         let (mac, address) = self.own();
-        let gateway = self.attacker.endpoint.gateway;
+        let gateway = self.attacker.gateway();
         let (third_mac, third) = (self.third.endpoint.mac, self.third.address());
         let victim_mac = self.victim.endpoint.mac;
         vec![
@@ -164,7 +164,7 @@ fn frames_to_the_link_itself_teach_the_bridge_nothing_and_do_not_come_to_the_hos
         let network = Network::open(&options(), Vec::new()).expect("open");
         let scene = Scene::new(&network, SourceCheck::Strict);
         let (mac, address) = scene.own();
-        let (gateway, third) = (scene.attacker.endpoint.gateway, scene.third.endpoint.mac);
+        let (gateway, third) = (scene.attacker.gateway(), scene.third.endpoint.mac);
         serve(&scene.third.namespace, 80);
         let answer = scene.victim.namespace.run(|| ask(scene.third.address(), 80));
         assert_eq!(answer, Ok(scene.victim.address().to_string()));
@@ -194,7 +194,7 @@ fn links_beside_the_bridge_take_only_their_own_address() {
         let network = Network::open(&isolated, Vec::new()).expect("open");
         let scene = Scene::new(&network, SourceCheck::Strict);
         let (mac, address) = scene.own();
-        let gateway = scene.attacker.endpoint.gateway;
+        let gateway = scene.attacker.gateway();
         let server = UdpSocket::bind((gateway, PORT)).expect("a socket");
         let frames = [
             udp("from another's address", mac, scene.third.address(), gateway),

@@ -17,10 +17,13 @@ fn only_link_exceptions_lead_from_container_to_container() {
         let other = Container::start(&network, 3, &[]);
         serve(&web.namespace, 80);
         serve(&web.namespace, 81);
-        let (address, gateway) = (web.address(), web.endpoint.gateway);
+        let (address, gateway) = (web.address(), web.gateway());
         assert!(client.namespace.run(|| unreachable(address, 80)));
-        let exception =
-            LinkException { from: client.address(), to: address, port: "80/tcp".parse().expect("a port") };
+        let exception = LinkException {
+            from: client.address().into(),
+            to: address.into(),
+            port: "80/tcp".parse().expect("a port"),
+        };
         network.open_link(&client.id, &[exception, exception]).expect("allowed");
         network.open_link(&client.id, &[exception]).expect("allowed");
         assert_eq!(network.endpoint(&client.id).expect("an endpoint").exceptions, [exception]);
@@ -47,8 +50,11 @@ fn link_exceptions_survive_the_daemon_and_go_with_either_container() {
         let client = Container::start(&network, 2, &[]);
         serve(&web.namespace, 80);
         let address = web.address();
-        let exception =
-            LinkException { from: client.address(), to: address, port: "80/tcp".parse().expect("a port") };
+        let exception = LinkException {
+            from: client.address().into(),
+            to: address.into(),
+            port: "80/tcp".parse().expect("a port"),
+        };
         network.open_link(&client.id, &[exception]).expect("allowed");
         let known = [&web, &client].map(|container| network.endpoint(&container.id).expect("an endpoint"));
         drop(network);

@@ -67,7 +67,7 @@ fn a_killed_daemon_leaves_nothing_to_the_next() {
             let neighbours = run("ip", &format!("neigh show dev {BRIDGE}")).0;
             assert_eq!(neighbours.lines().count(), 1, "{context}: {neighbours}");
             let free = network.reserve(&request(2, &["8081:80"])).expect(&context);
-            assert_ne!(free.address, kept.address());
+            assert_ne!(free.ipv4.map(|it| it.address), Some(kept.address()));
             network.disconnect(&free.container).expect(&context);
             assert_eq!(world.outside.run(|| ask(HOST, 8080)), Ok(OUTSIDE.to_string()), "{context}");
         }

@@ -2,7 +2,10 @@
 
 use std::os::fd::AsFd;
 
-use berth_network::{AddressOrder, BridgeChoice, Error, INTERFACE_NAME, Network, Options, Request, inside};
+use berth_network::inside::{self, DefaultRoutes};
+use berth_network::{
+    AddressOrder, BridgeChoice, Error, GatewayMode, INTERFACE_NAME, Network, Options, Request,
+};
 
 use crate::world::*;
 
@@ -24,12 +27,19 @@ fn a_running_container_gets_a_further_interface_and_another_default_route() {
         let endpoint = second.reserve(&request).expect("reserved");
         second.connect(&both.id, both.namespace.as_fd()).expect("connected");
         inside::configure(both.namespace.as_fd(), &endpoint).expect("configured");
-        assert_eq!(both.namespace.run(|| ask(peer.address(), 80)), Ok(endpoint.address.to_string()));
+        assert_eq!(
+            both.namespace.run(|| ask(peer.address(), 80)),
+            Ok(endpoint.ipv4.expect("an address").address.to_string())
+        );
         let route = || both.namespace.run(|| run("ip", "route show default").0);
-        let lead = |route| inside::set_default_route(both.namespace.as_fd(), route).expect("changed");
+        let lead = |ipv4| {
+            let routes = DefaultRoutes { ipv4, ipv6: None };
+            inside::set_default_routes(both.namespace.as_fd(), routes).expect("changed");
+        };
         for (endpoint, name) in [(&endpoint, "eth1"), (&both.endpoint, INTERFACE_NAME), (&endpoint, "eth1")] {
-            lead(Some((name, endpoint.gateway)));
-            assert_eq!(route().trim(), format!("default via {} dev {name}", endpoint.gateway));
+            let gateway = endpoint.ipv4.expect("an address").gateway;
+            lead(Some((name, gateway)));
+            assert_eq!(route().trim(), format!("default via {gateway} dev {name}"));
             assert_eq!(both.namespace.run(|| ask(OUTSIDE, 80)), Ok(HOST.to_string()));
         }
         lead(None);
@@ -56,7 +66,9 @@ fn published_ports_move_to_another_network_of_the_container() {
         let taken = second.hold_ports(&self::request(2, &["8080:80"]).ports).expect_err("held");
         assert_eq!(taken.to_string(), "Bind for 0.0.0.0:8080 failed: port is already allocated");
         second.give_ports(&web.id, held).expect("given");
-        inside::set_default_route(web.namespace.as_fd(), Some(("eth1", endpoint.gateway))).expect("changed");
+        let gateway = endpoint.ipv4.expect("an address").gateway;
+        let routes = DefaultRoutes { ipv4: Some(("eth1", gateway)), ipv6: None };
+        inside::set_default_routes(web.namespace.as_fd(), routes).expect("changed");
         first.disconnect(&web.id).expect("disconnected");
         assert_eq!(world.outside.run(|| ask(HOST, 8080)), Ok(OUTSIDE.to_string()));
         assert_eq!(second.endpoint(&web.id).expect("an endpoint").ports, web.endpoint.ports);
@@ -95,10 +107,10 @@ fn nothing_leaves_or_enters_an_internal_network() {
 
 #[test]
 fn ports_that_are_not_published_are_open_where_that_is_asked_for() {
-    for unprotected in [true, false] {
+    for (gateway_mode, unprotected) in [(GatewayMode::Unprotected, true), (GatewayMode::Translated, false)] {
         on_a_host(move |world| {
             let first = Network::open(&options(), Vec::new()).expect("open");
-            let options = Options { unprotected, ..beside("brtest1") };
+            let options = Options { gateway_mode, ..beside("brtest1") };
             let second = first.open_beside(&options, Vec::new()).expect("open");
             let (web, other) = (Container::start(&second, 1, &[]), Container::start(&first, 2, &[]));
             serve(&web.namespace, 80);
@@ -114,10 +126,10 @@ fn ports_that_are_not_published_are_open_where_that_is_asked_for() {
 fn an_address_that_is_asked_for_is_given_once() {
     on_a_host(|_| {
         let first = Network::open(&options(), Vec::new()).expect("open");
-        let (_, bridge) = first.bridge().expect("a bridge");
+        let bridge = first.ipv4().expect("a bridge");
         let at = std::net::Ipv4Addr::from(u32::from(bridge.address) + 77);
         let wish = |number, address| Request { address: Some(address), ..request(number, &[]) };
-        assert_eq!(first.reserve(&wish(1, at)).expect("free").address, at);
+        assert_eq!(first.reserve(&wish(1, at)).expect("free").ipv4.map(|it| it.address), Some(at));
         for taken in [at, bridge.address] {
             let error = first.reserve(&wish(2, taken)).expect_err("taken");
             assert_eq!(error.to_string(), format!("Address already in use: {taken}"));
@@ -126,6 +138,6 @@ fn an_address_that_is_asked_for_is_given_once() {
         let outside = first.reserve(&wish(2, OUTSIDE)).expect_err("of another network");
         assert_eq!(outside.kind(), model::ErrorKind::Invalid);
         first.disconnect(&id(1)).expect("disconnected");
-        assert_eq!(first.reserve(&wish(2, at)).expect("free again").address, at);
+        assert_eq!(first.reserve(&wish(2, at)).expect("free again").ipv4.map(|it| it.address), Some(at));
     });
 }

@@ -9,6 +9,7 @@ mod faults;
 mod frames;
 mod host_rules;
 mod hostile;
+mod ipv6;
 mod isolation;
 mod kill;
 mod live;

@@ -19,7 +19,7 @@ fn reach_each_other(world: &World, containers: &[&Container]) {
             assert_eq!(seen, Ok(client.address().to_string()));
         }
         let seen = client.namespace.run(|| ask(HOST, 8080));
-        assert_eq!(seen, Ok(client.endpoint.gateway.to_string()));
+        assert_eq!(seen, Ok(client.gateway().to_string()));
     }
     assert_eq!(world.outside.run(|| ask(HOST, 8080)), Ok(OUTSIDE.to_string()));
     assert_eq!(world.outside.run(|| ask(HOST, 8081)), Ok(OUTSIDE.to_string()));
@@ -95,7 +95,8 @@ fn many_at_once_meet_nowhere() {
             threads.into_iter().flat_map(|thread| thread.join().expect("the thread ends well")).collect()
         });
         assert_eq!(kept.len(), 80);
-        let addresses: HashSet<_> = kept.iter().map(|(_, endpoint)| endpoint.address).collect();
+        let addresses: HashSet<_> =
+            kept.iter().map(|(_, endpoint)| endpoint.ipv4.map(|it| it.address)).collect();
         let ports: HashSet<_> = kept
             .iter()
             .flat_map(|(_, endpoint)| &endpoint.ports)

@@ -35,12 +35,12 @@ fn networks_reach_each_other_by_published_ports_alone() {
                 [(&other, 8080, &web), (&web, 8081, &other), (&neighbour, 8081, &other)]
             {
                 let seen = client.namespace.run(|| ask(HOST, port));
-                assert_eq!(seen, Ok(server.endpoint.gateway.to_string()), "by the host's address");
+                assert_eq!(seen, Ok(server.gateway().to_string()), "by the host's address");
             }
             for (port, container) in [(8080, &web), (8081, &other)] {
                 assert_eq!(world.outside.run(|| ask(HOST, port)), Ok(OUTSIDE.to_string()));
                 let loopback = ask(std::net::Ipv4Addr::LOCALHOST, port);
-                assert_eq!(loopback, Ok(container.endpoint.gateway.to_string()));
+                assert_eq!(loopback, Ok(container.gateway().to_string()));
             }
             serve(&world.outside, 80);
             for container in [&web, &neighbour] {
@@ -80,7 +80,7 @@ fn a_container_has_an_endpoint_in_each_network() {
             serve(&peer.namespace, 80);
         }
         let ask_both = || peers.each_ref().map(|peer| both.namespace.run(|| ask(peer.address(), 80)));
-        let own = [both.address().to_string(), endpoint.address.to_string()];
+        let own = [both.address().to_string(), endpoint.ipv4.expect("an address").address.to_string()];
         assert_eq!(ask_both(), own.map(Ok));
         second.disconnect(&both.id).expect("disconnected");
         let interfaces = || both.namespace.run(|| run("ip", "-o link").0);

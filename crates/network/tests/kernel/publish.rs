@@ -31,7 +31,7 @@ fn a_port_is_reached_from_everywhere() {
         let web = Container::start(&network, 1, &["8080:80"]);
         let other = Container::start(&network, 2, &[]);
         serve(&web.namespace, 80);
-        let gateway = web.endpoint.gateway;
+        let gateway = web.gateway();
         assert_eq!(ask(LOCAL, 8080), Ok(gateway.to_string()), "127.0.0.1");
         assert_eq!(ask(HOST, 8080), Ok(HOST.to_string()), "the host's own address");
         assert_eq!(ask(gateway, 8080), Ok(gateway.to_string()), "the bridge's address");
@@ -56,14 +56,14 @@ fn a_port_of_one_address_is_not_reached_by_others() {
         let web = Container::start(&network, 1, &["127.0.0.1:8080:80", "198.51.100.1:8081:80"]);
         let other = Container::start(&network, 2, &[]);
         serve(&web.namespace, 80);
-        assert_eq!(ask(LOCAL, 8080), Ok(web.endpoint.gateway.to_string()));
+        assert_eq!(ask(LOCAL, 8080), Ok(web.gateway().to_string()));
         assert!(unreachable(HOST, 8080));
         assert!(world.outside.run(|| unreachable(HOST, 8080)));
         assert!(other.namespace.run(|| unreachable(HOST, 8080)));
         assert_eq!(ask(HOST, 8081), Ok(HOST.to_string()));
         assert!(unreachable(LOCAL, 8081));
         assert_eq!(world.outside.run(|| ask(HOST, 8081)), Ok(OUTSIDE.to_string()));
-        assert!(world.outside.run(|| unreachable(web.endpoint.gateway, 8081)));
+        assert!(world.outside.run(|| unreachable(web.gateway(), 8081)));
     });
 }
 
@@ -76,7 +76,7 @@ fn neighbours_cannot_reach_around_what_is_published() {
         serve(&web.namespace, 90);
         // A neighbour that routes to containers through this host, or sends 127.0.0.1 over the
         // wire, as one can whose own loopback has another address.
-        let (address, gateway) = (web.address(), web.endpoint.gateway);
+        let (address, gateway) = (web.address(), web.gateway());
         world.outside.run(|| {
             ip(&format!("route add {address}/32 via {HOST}"));
             ip("addr del 127.0.0.1/8 dev lo");
@@ -130,7 +130,7 @@ fn several_ports_and_protocols_lead_where_they_should() {
         let outside = Ok(OUTSIDE.to_string());
         assert_eq!(seen, (outside.clone(), outside.clone(), outside, Ok(format!("one {OUTSIDE}"))));
         let local = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        assert_eq!(ask_udp(&local, LOCAL, 53), Ok(format!("one {}", one.endpoint.gateway)));
+        assert_eq!(ask_udp(&local, LOCAL, 53), Ok(format!("one {}", one.gateway())));
     });
 }
 
@@ -163,7 +163,7 @@ fn without_firewall_or_bridge_there_is_none() {
         let web = Container::start(&network, 1, &["8080:80"]);
         serve(&web.namespace, 80);
         assert_eq!(run("nft", "list ruleset").0, "");
-        assert_eq!(ask(web.address(), 80), Ok(web.endpoint.gateway.to_string()));
+        assert_eq!(ask(web.address(), 80), Ok(web.gateway().to_string()));
         assert!(unreachable(LOCAL, 8080));
         network.disconnect(&web.id).expect("disconnected");
         let none = berth_network::Options { bridge: berth_network::BridgeChoice::None, ..options() };

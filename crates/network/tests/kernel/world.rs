@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::Command;
 use std::thread::JoinHandle;
@@ -133,14 +133,28 @@ impl Container {
     }
 
     pub(crate) fn address(&self) -> Ipv4Addr {
-        self.endpoint.address
+        self.endpoint.ipv4.expect("an address of IPv4").address
+    }
+
+    pub(crate) fn gateway(&self) -> Ipv4Addr {
+        self.endpoint.ipv4.expect("an address of IPv4").gateway
+    }
+
+    pub(crate) fn ipv6(&self) -> Ipv6Addr {
+        self.endpoint.ipv6.expect("an address of IPv6").address
     }
 }
 
 /// Does what a container's init does with its interface.
 pub(crate) fn configure(namespace: &Namespace, endpoint: &Endpoint) {
     configure_without_route(namespace, endpoint);
-    namespace.run(|| ip(&format!("route add default via {}", endpoint.gateway)));
+    if let Some(gateway) = endpoint.default_gateway() {
+        namespace.run(|| ip(&format!("route add default via {gateway}")));
+    }
+    if let Some(gateway) = endpoint.ipv6_default_gateway() {
+        let route = (endpoint.interface_name.as_str(), gateway);
+        berth_network::inside::set_ipv6_default_route(namespace.as_fd(), route).expect("a route");
+    }
 }
 
 /// The same for a further interface.
@@ -148,7 +162,9 @@ pub(crate) fn configure_without_route(namespace: &Namespace, endpoint: &Endpoint
     let interface = endpoint.interface();
     namespace.run(|| {
         ip("link set lo up");
-        ip(&format!("addr add {}/{} dev {}", interface.address, interface.prefix_length, interface.name));
+        if let Some(ipv4) = interface.ipv4 {
+            ip(&format!("addr add {}/{} dev {}", ipv4.address, ipv4.prefix_length, interface.name));
+        }
         ip(&format!("link set {} up", interface.name));
     });
 }
@@ -170,6 +186,7 @@ pub(crate) fn request_with(number: u8, publish: &[&str], source_check: SourceChe
     for spelled in publish {
         let (host, port) = spelled.rsplit_once(':').expect("a colon");
         let (ip, host_port) = host.rsplit_once(':').unwrap_or(("", host));
+        let ip = ip.trim_start_matches('[').trim_end_matches(']');
         let host_port = model::Spelled::parse(host_port).expect("a port of the host");
         let binding = model::PortBinding { host_ip: ip.to_owned().into(), host_port };
         let port = port.parse::<berth_network::port::Port>().expect("a port");
@@ -180,6 +197,7 @@ pub(crate) fn request_with(number: u8, publish: &[&str], source_check: SourceChe
     let ports = berth_network::port::plan(&exposed, &bindings, false).expect("a plan");
     Request {
         address: None,
+        ipv6_address: None,
         container: id(number),
         mac: None,
         interface_name: INTERFACE_NAME.to_owned(),
@@ -206,13 +224,13 @@ pub(crate) fn run(program: &str, arguments: &str) -> (String, bool) {
 pub(crate) fn serve(namespace: &Namespace, port: u16) {
     let (ready, wait) = std::sync::mpsc::channel();
     namespace.spawn(move || {
-        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).expect("a listener");
+        let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).expect("a listener");
         ready.send(()).expect("somebody waits");
         for client in listener.incoming() {
             let mut client = client.expect("a client");
             let from = client.peer_addr().expect("an address");
             // The client may be gone.
-            let _ = write!(client, "{}", from.ip());
+            let _ = write!(client, "{}", from.ip().to_canonical());
         }
     });
     wait.recv().expect("served");
@@ -233,8 +251,8 @@ pub(crate) fn serve_udp(namespace: &Namespace, port: u16, name: &'static str) {
 }
 
 /// Asks a TCP server from the calling thread's namespace: the address it saw, or why not.
-pub(crate) fn ask(address: Ipv4Addr, port: u16) -> Result<String, String> {
-    let address = SocketAddr::V4(SocketAddrV4::new(address, port));
+pub(crate) fn ask(address: impl Into<IpAddr>, port: u16) -> Result<String, String> {
+    let address = SocketAddr::new(address.into(), port);
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT).map_err(|error| error.to_string())?;
     stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
     let mut answer = String::new();
@@ -243,8 +261,8 @@ pub(crate) fn ask(address: Ipv4Addr, port: u16) -> Result<String, String> {
 }
 
 /// Whether nothing answers at once: refused or silent.
-pub(crate) fn unreachable(address: Ipv4Addr, port: u16) -> bool {
-    let address = SocketAddr::V4(SocketAddrV4::new(address, port));
+pub(crate) fn unreachable(address: impl Into<IpAddr>, port: u16) -> bool {
+    let address = SocketAddr::new(address.into(), port);
     TcpStream::connect_timeout(&address, Duration::from_millis(400)).is_err()
 }
 

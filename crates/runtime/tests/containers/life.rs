@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::process::Command;
 
 use berth_runtime::{Cgroup, ExecRequest, FailureKind, Host};
-use model::{ContainerSpec, InterfaceConfig};
+use model::{ContainerSpec, InterfaceAddressConfig, InterfaceConfig};
 use sys::clone::{Cloned, NewNamespaces};
 
 use crate::Test;
@@ -91,9 +91,12 @@ fn an_interface_is_configured() {
     ip(&["link", "set", &outside, "up"]);
     let interface = InterfaceConfig {
         name: "eth0".into(),
-        address: Ipv4Addr::new(192, 0, 2, 5),
-        prefix_length: 24,
-        gateway: Some(Ipv4Addr::new(192, 0, 2, 1)),
+        ipv4: Some(InterfaceAddressConfig {
+            address: Ipv4Addr::new(192, 0, 2, 5),
+            prefix_length: 24,
+            gateway: Some(Ipv4Addr::new(192, 0, 2, 1)),
+        }),
+        has_ipv6: false,
     };
     let running = created.start(Some(&interface)).unwrap();
     let outcome = finish(running.init(), ends);

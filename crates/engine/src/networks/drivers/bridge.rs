@@ -1,14 +1,14 @@
 //! The driver `bridge`: its options, and what the host gets for a network of it.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use model::{NetworkId, Pool};
-use network::{AddressOrder, BridgeChoice, InterfaceAddress};
+use model::{NetworkDefinition, NetworkId, Pool};
+use network::{AddressOrder, BridgeChoice, GatewayMode, InterfaceAddress, Ipv6Address, Ipv6Options};
 
 use crate::error::Error;
 use crate::networks::entry::NetworkRecord;
-use crate::networks::subnets::{interface_address, subnet};
+use crate::networks::subnets::{Family, interface_address, pool_of, subnet};
 
 const MTU: &str = "com.docker.network.driver.mtu";
 const NAME: &str = "com.docker.network.bridge.name";
@@ -16,6 +16,9 @@ const COMMUNICATE: &str = "com.docker.network.bridge.enable_icc";
 const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
 const HOST_ADDRESS: &str = "com.docker.network.bridge.host_binding_ipv4";
 const GATEWAY_MODE: &str = "com.docker.network.bridge.gateway_mode_ipv4";
+const IPV6_GATEWAY_MODE: &str = "com.docker.network.bridge.gateway_mode_ipv6";
+const INHIBIT_IPV4: &str = "com.docker.network.bridge.inhibit_ipv4";
+const TRUSTED_INTERFACES: &str = "com.docker.network.bridge.trusted_host_interfaces";
 const INTERFACE_PREFIX: &str = "com.docker.network.container_iface_prefix";
 
 /// The names of interfaces inside begin with this, unless a network says otherwise.
@@ -30,7 +33,9 @@ pub(crate) struct Choices {
     communicate: bool,
     masquerade: bool,
     host_address: Option<Ipv4Addr>,
-    unprotected: bool,
+    has_host_ipv4: bool,
+    gateway_mode: GatewayMode,
+    ipv6_gateway_mode: GatewayMode,
     interface_prefix: String,
 }
 
@@ -65,23 +70,45 @@ impl Choices {
                 Some(value.parse().map_err(|_| bad(HOST_ADDRESS, value, "it is no address of IPv4"))?)
             }
         };
-        let unprotected = match text(GATEWAY_MODE) {
-            None | Some("nat") => false,
-            Some("nat-unprotected") => true,
-            Some(value @ ("routed" | "isolated")) => {
-                return Err(Error::unsupported(format!("the gateway mode {value} is not possible yet")));
-            }
-            Some(value) => return Err(bad(GATEWAY_MODE, value, "it is no mode of a gateway")),
+        let mode = |name: &str| match text(name) {
+            None | Some("nat") => Ok(GatewayMode::Translated),
+            Some("nat-unprotected") => Ok(GatewayMode::Unprotected),
+            Some("routed") => Ok(GatewayMode::Routed),
+            Some("isolated") => Ok(GatewayMode::Isolated),
+            Some(value) => Err(bad(name, value, "it is no mode of a gateway")),
         };
+        if let Some(value) = text(TRUSTED_INTERFACES) {
+            return Err(Error::unsupported(format!(
+                "{TRUSTED_INTERFACES}={value}: ports cannot be opened to single interfaces of the host; \
+                 {GATEWAY_MODE}=routed opens published ports to all"
+            )));
+        }
         Ok(Self {
             bridge: text(NAME).map(str::to_owned),
             mtu,
             communicate: truth(COMMUNICATE, true)?,
             masquerade: truth(MASQUERADE, true)?,
             host_address,
-            unprotected,
+            has_host_ipv4: !truth(INHIBIT_IPV4, false)?,
+            gateway_mode: mode(GATEWAY_MODE)?,
+            ipv6_gateway_mode: mode(IPV6_GATEWAY_MODE)?,
             interface_prefix: text(INTERFACE_PREFIX).unwrap_or(DEFAULT_PREFIX).to_owned(),
         })
+    }
+
+    /// Checks the options against what the network is asked to be.
+    ///
+    /// # Errors
+    /// What contradicts it.
+    pub(crate) fn check(&self, definition: &NetworkDefinition) -> Result<(), Error> {
+        for (name, mode) in [(GATEWAY_MODE, self.gateway_mode), (IPV6_GATEWAY_MODE, self.ipv6_gateway_mode)] {
+            if mode == GatewayMode::Isolated && !definition.internal {
+                return Err(Error::refused(format!(
+                    "{name}=isolated is possible in internal networks alone"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// The beginning of the names of interfaces inside.
@@ -102,35 +129,41 @@ pub(crate) fn bridge_name(id: &NetworkId, choices: &Choices) -> String {
 pub(crate) fn options(record: &NetworkRecord, daemon: &network::Options) -> Result<network::Options, Error> {
     let definition = &record.definition;
     let choices = Choices::of(&definition.options)?;
-    let pool = definition.pools.first().cloned().unwrap_or_default();
+    let ipv4 = pool_of::<Ipv4Addr>(&definition.pools).cloned().unwrap_or_default();
+    let ipv6 = pool_of::<Ipv6Addr>(&definition.pools).filter(|_| definition.ipv6);
+    let ipv6 = ipv6.and_then(|pool| {
+        Some(Ipv6Options {
+            address: Ipv6Address::Exactly(gateway_address(pool)?),
+            range: pool.range.and_then(subnet),
+            reserved: pool.auxiliary.values().copied().filter_map(Family::of).collect(),
+            gateway_mode: choices.ipv6_gateway_mode,
+        })
+    });
     let name = bridge_name(&record.id, &choices);
     Ok(network::Options {
-        bridge: BridgeChoice::Own { name, address: gateway_address(&pool) },
-        fixed_cidr: pool.range.and_then(subnet),
+        bridge: BridgeChoice::Own { name, address: gateway_address(&ipv4) },
+        ipv4: definition.ipv4,
+        ipv6,
+        fixed_cidr: ipv4.range.and_then(subnet),
         mtu: choices.mtu.or(daemon.mtu),
-        default_host_ip: choices.host_address.unwrap_or(daemon.default_host_ip),
+        default_host_ip: choices.host_address.map_or(daemon.default_host_ip, IpAddr::V4),
         inter_container_communication: choices.communicate,
         masquerade: choices.masquerade && !definition.internal,
         forward: daemon.forward,
         firewall: daemon.firewall,
+        ipv6_firewall: daemon.ipv6_firewall,
         internal: definition.internal,
-        unprotected: choices.unprotected,
-        reserved: pool.auxiliary.values().copied().filter_map(ipv4).collect(),
+        has_host_ipv4: choices.has_host_ipv4 && choices.gateway_mode != GatewayMode::Isolated,
+        gateway_mode: choices.gateway_mode,
+        reserved: ipv4.auxiliary.values().copied().filter_map(Family::of).collect(),
         order: AddressOrder::Lowest,
     })
 }
 
 /// The host's address on the network.
-fn gateway_address(pool: &Pool) -> Option<InterfaceAddress> {
-    let whole = interface_address(pool.subnet?)?;
-    Some(InterfaceAddress { address: ipv4(pool.gateway?)?, ..whole })
-}
-
-const fn ipv4(address: IpAddr) -> Option<Ipv4Addr> {
-    match address {
-        IpAddr::V4(address) => Some(address),
-        IpAddr::V6(_) => None,
-    }
+fn gateway_address<A: Family>(pool: &Pool) -> Option<InterfaceAddress<A>> {
+    let whole = interface_address::<A>(pool.subnet?)?;
+    Some(InterfaceAddress { address: A::of(pool.gateway?)?, ..whole })
 }
 
 #[cfg(test)]
@@ -162,7 +195,8 @@ mod tests {
     fn what_nobody_knows_is_only_shown() {
         let nothing = Choices::of(&BTreeMap::new()).expect("choices");
         assert_eq!(choices("com.example.x", "y").expect("choices"), nothing);
-        assert!(nothing.communicate && nothing.masquerade && !nothing.unprotected);
+        assert!(nothing.communicate && nothing.masquerade && nothing.has_host_ipv4);
+        assert_eq!(nothing.gateway_mode, GatewayMode::Translated);
         assert!(!choices(COMMUNICATE, "false").expect("choices").communicate);
         assert_eq!(choices(MTU, "1400").expect("choices").mtu, Some(1400));
     }
