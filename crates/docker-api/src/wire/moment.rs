@@ -91,7 +91,8 @@ mod tests {
         for (text, seconds) in [("1h", 3600), ("1h30m", 5400), ("0s", 0), ("1.5m", 90), ("2d", 172_800)] {
             assert_eq!(parse_duration(text), Some(i128::from(seconds) * NANOSECONDS), "{text}");
         }
-        let hour = Timestamp::now().since(parse_until("1h").expect("an hour ago"));
+        let ago = parse_until("1h").expect("an hour ago");
+        let hour = Timestamp::now().since(ago);
         assert!((3600..3700).contains(&hour.as_secs()), "{hour:?}");
         for (text, seconds) in [
             ("2001-02-03", 981_158_400),
