@@ -71,13 +71,16 @@ fn sources_are_made_and_kinds_must_fit() {
     assert_eq!((output.code, output.stdout.as_str()), (0, "/x\ncontent\n"));
     assert!(missing.is_dir(), "a missing source is a directory from the start on");
     assert_eq!(std::fs::read_to_string(&file).expect("the file"), "content\nmore\n");
-    for (from, to) in [(&file, "/etc"), (&host.0, "/etc/passwd")] {
+    let words = |source: &str, from: &Path, target: &str| {
+        format!("mounting the {source} {} at the {target}: not a directory", from.display())
+    };
+    for (from, to, cause) in [
+        (&file, "/etc", words("file", &file, "directory /etc")),
+        (&host.0, "/etc/passwd", words("directory", &host.0, "file /etc/passwd")),
+    ] {
         let id = engine.create(&with_binds("true", &[format!("{}:{to}", from.display())]));
         let answer = engine.post(&format!("/containers/{id}/start")).expect(500);
-        assert_eq!(
-            answer.text(),
-            format!("Cannot start container {id}: [8] System error: not a directory\n")
-        );
+        assert_eq!(answer.text(), format!("Cannot start container {id}: [8] System error: {cause}\n"));
     }
     // One mount beneath another, in whatever order they are named.
     let inner = host.0.join("inner");

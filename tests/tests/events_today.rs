@@ -48,6 +48,8 @@ fn fields_are_those_of_the_version() {
     }
     assert_eq!(create("1.20").get("scope"), None);
     engine.remove(&id);
+    let of_the_name = |version| past(&engine.at(version), &json!({"container": ["web"]})).len();
+    assert_eq!((of_the_name("1.20"), of_the_name("1.22")), (0, 2), "a name that none has any more");
 }
 
 #[test]

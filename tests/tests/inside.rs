@@ -320,23 +320,6 @@ fn volumes_are_shared_by_name_and_by_container() {
 }
 
 #[test]
-fn devices_are_added() {
-    let engine = Engine::start();
-    let device =
-        json!([{ "PathOnHost": "/dev/zero", "PathInContainer": "/dev/nothing", "CgroupPermissions": "rwm" }]);
-    let script = "head -c 4 /dev/nothing | wc -c; mknod /tmp/mem c 1 1 && head -c 1 /tmp/mem; echo mem $?";
-    let output = engine.output(&merged(sh(script), json!({ "HostConfig": { "Devices": device } })));
-    assert_eq!(output.stdout, "4\nmem 1\n", "{}", output.stderr);
-    let empty = engine.directory().join("no-devices");
-    std::fs::create_dir(&empty).expect("a directory");
-    let device = json!([{ "PathOnHost": empty, "PathInContainer": "/dev/x", "CgroupPermissions": "rwm" }]);
-    let id = engine.create(&merged(sh("true"), json!({ "HostConfig": { "Devices": device } })));
-    let answer = engine.post(&format!("/containers/{id}/start")).expect(500);
-    let words = format!("while adding custom device \"{}\": not a device node", empty.display());
-    assert!(answer.text().contains(&words), "{}", answer.text());
-}
-
-#[test]
 fn the_root_is_the_images_and_changes_stay_with_the_container() {
     let engine = Engine::start();
     let first = engine.output(&sh("echo changed > /etc/hostname2; rm /etc/profile; cat /etc/passwd | wc -l"));

@@ -58,7 +58,9 @@ fn filters_choose_by_exit_code_status_and_label() {
     assert_eq!(by(json!({ "label": ["color"] })), [created.as_str(), red.as_str()]);
     assert_eq!(by(json!({ "label": ["color=red"] })), [red.as_str()]);
     assert!(by(json!({ "label": ["color=red", "color=blue"] })).is_empty());
-    assert_eq!(by(json!({ "label": { "color=red": true } })), [red.as_str()]);
+    for chosen in [true, false] {
+        assert_eq!(by(json!({ "label": { "color=red": chosen } })), [red.as_str()]);
+    }
     let _ = engine.post(&format!("/containers/{plain}/pause")).expect(204);
     assert_eq!(by(json!({ "status": ["paused"] })), [plain.as_str()]);
     let _ = engine.post(&format!("/containers/{plain}/unpause")).expect(204);

@@ -137,6 +137,36 @@ fn with_a_silent_shim_other_requests_answer_so() {
     assert_eq!(engine.exec(&id, &["echo", "fine"]).stdout, "fine\n");
 }
 
+/// The daemon's own limits for freezing and for reading a program from a slow disk are longer than the client of
+/// these tests waits.
+#[test]
+fn a_stopped_shim_is_not_given_the_time_of_a_slow_one() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("sleep 600"));
+    let silent = Stopped::new(&engine);
+    let pause = engine.post(&format!("/containers/{id}/pause")).expect(500);
+    let cause = "the container's shim does not answer\n";
+    assert_eq!(pause.text(), format!("Cannot pause container {id}: {cause}"));
+    assert_eq!(engine.state(&id, "Paused"), false);
+    let detached = engine.exec_create(&id, &json!({ "Cmd": ["touch", "/detached"] }));
+    let start = engine.post_json(&format!("/exec/{detached}/start"), &json!({ "Detach": true })).expect(500);
+    assert_eq!(start.text(), cause);
+    let attached = json!({ "Cmd": ["true"], "AttachStdout": true, "AttachStderr": true });
+    let attached = engine.exec_create(&id, &attached);
+    let headers = [("Content-Type", "application/json")];
+    let answer = engine.call("POST", &format!("/exec/{attached}/start"), &headers, b"{}");
+    let (_, stderr) = berth_tests::frames::split(&answer.body);
+    assert_eq!(String::from_utf8_lossy(&stderr), cause);
+    let mut client = engine.attach(&id, "stream=1&stdout=1&stderr=1");
+    let (_, stderr) = berth_tests::frames::split(&client.read_to_end().expect("the end"));
+    assert_eq!(String::from_utf8_lossy(&stderr), format!("Error attaching: {cause}"));
+    drop(silent);
+    wait::until("what was asked is done when the shim goes on", || {
+        (engine.exec(&id, &["ls", "/detached"]).code == 0).then_some(())
+    });
+    assert_eq!(engine.exec(&id, &["echo", "fine"]).stdout, "fine\n");
+}
+
 #[test]
 fn a_daemon_starts_beside_a_silent_shim() {
     let mut engine = Engine::start();

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use model::{ContainerId, Event, ResourceKind};
+use model::{ContainerId, Event, ResourceKind, Timestamp};
 
 use super::filters::{Filters, has_label};
+use super::version::ApiVersion;
 
 /// The filters of events; any other is refused.
 const NAMES: [&str; 14] = [
@@ -36,6 +37,9 @@ pub(super) struct EventFilter {
     filters: Filters,
     /// Of the containers that are asked for, those that there are.
     containers: HashMap<String, ContainerId>,
+    version: ApiVersion,
+    /// When the listener began: what is older is the past.
+    began: Timestamp,
 }
 
 impl EventFilter {
@@ -45,6 +49,7 @@ impl EventFilter {
     /// [`UnknownFilter`] for a filter that there is not.
     pub(super) fn new(
         filters: Filters,
+        version: ApiVersion,
         find: impl Fn(&str) -> Option<ContainerId>,
     ) -> Result<Self, UnknownFilter> {
         if let Some(unknown) = filters.as_map().keys().find(|name| !NAMES.contains(&name.as_str())) {
@@ -52,7 +57,7 @@ impl EventFilter {
         }
         let asked = filters.values("container").iter();
         let containers = asked.filter_map(|asked| Some((asked.clone(), find(asked)?))).collect();
-        Ok(Self { filters, containers })
+        Ok(Self { filters, containers, version, began: Timestamp::now() })
     }
 
     /// Whether the listener wants this event.
@@ -75,8 +80,8 @@ impl EventFilter {
         values.is_empty() || values.iter().any(|value| fits(value))
     }
 
-    /// A name means the container that has it now, not one that had it before. A container that is gone, or
-    /// not there yet, is known by its id and the name in the event.
+    /// A name means the container that has it now, not one that had it before. One that is not there yet is
+    /// known by the name in the event, one that is gone by its id, and in later versions by that name too.
     fn is_container(&self, event: &Event, wanted: &str) -> bool {
         if event.kind != ResourceKind::Container {
             return false;
@@ -85,8 +90,9 @@ impl EventFilter {
             return event.actor.id == id.as_str();
         }
         let name = event.actor.attributes.get("name").map(String::as_str);
+        let names_count = self.version.events_are_found_by_former_names() || event.time >= self.began;
         (!wanted.is_empty() && event.actor.id.starts_with(wanted))
-            || name == Some(wanted.strip_prefix('/').unwrap_or(wanted))
+            || (names_count && name == Some(wanted.strip_prefix('/').unwrap_or(wanted)))
     }
 }
 
@@ -144,6 +150,7 @@ mod tests {
     use model::{Actor, Timestamp};
 
     use super::*;
+    use crate::version::{MAX, NEWEST};
 
     fn event(kind: ResourceKind, action: &str, id: &str, attributes: &[(&str, &str)]) -> Event {
         let attributes =
@@ -157,7 +164,9 @@ mod tests {
     }
 
     fn fits(filters: &str, event: &Event) -> bool {
-        EventFilter::new(Filters::parse(filters).expect(filters), |_| None).expect(filters).fits(event)
+        EventFilter::new(Filters::parse(filters).expect(filters), NEWEST, |_| None)
+            .expect(filters)
+            .fits(event)
     }
 
     #[test]
@@ -201,13 +210,25 @@ mod tests {
     fn a_name_means_the_container_that_has_it_now() {
         let (now, former) = ("ab".repeat(32), "cd".repeat(32));
         let filters = Filters::parse(r#"{"container":["web"]}"#).expect("a filter");
-        let filter = EventFilter::new(filters, |name| {
+        let filter = EventFilter::new(filters, NEWEST, |name| {
             (name == "web").then(|| ContainerId::parse(&now).expect("an id"))
         });
         let filter = filter.expect("a known filter");
         let die = |id: &str| event(ResourceKind::Container, "die", id, &[("name", "web")]);
         assert!(filter.fits(&die(&now)));
         assert!(!filter.fits(&die(&former)));
+    }
+
+    #[test]
+    fn a_name_that_none_has_is_one_to_come_and_later_a_former_one_too() {
+        for (version, of_the_past) in [(MAX, false), (NEWEST, true)] {
+            let filters = Filters::parse(r#"{"container":["web"]}"#).expect("a filter");
+            let filter = EventFilter::new(filters, version, |_| None).expect("a known filter");
+            let mut create = event(ResourceKind::Container, "create", &"ab".repeat(32), &[("name", "web")]);
+            assert_eq!(filter.fits(&create), of_the_past, "{version}");
+            create.time = Timestamp::now();
+            assert!(filter.fits(&create), "{version}");
+        }
     }
 
     #[test]
@@ -242,7 +263,7 @@ mod tests {
     #[test]
     fn a_filter_that_there_is_not_is_refused() {
         for filters in [r#"{"nonsense":["x"]}"#, r#"{"event":["die"],"Event":[]}"#] {
-            let refused = EventFilter::new(Filters::parse(filters).expect(filters), |_| None);
+            let refused = EventFilter::new(Filters::parse(filters).expect(filters), NEWEST, |_| None);
             let error = refused.err().expect(filters).to_string();
             assert!(["Invalid filter 'nonsense'", "Invalid filter 'Event'"].contains(&&*error), "{error}");
         }

@@ -87,10 +87,9 @@ fn values(name: &str, value: Value) -> Result<Vec<String>, FiltersError> {
                 other => Err(FiltersError(format!("{name:?} contains {}", kind(&other)))),
             })
             .collect(),
-        // {"label": {"a=b": true}}; false takes a value out again.
+        // {"label": {"a=b": true}}; a key counts with false too, as Docker has it.
         Value::Object(map) => map
             .into_iter()
-            .filter(|(_, chosen)| *chosen != Value::Bool(false))
             .map(|(key, chosen)| match chosen {
                 Value::Bool(_) => Ok(key),
                 other => Err(FiltersError(format!("{name:?} contains {}", kind(&other)))),
@@ -139,7 +138,7 @@ mod tests {
     #[test]
     fn both_forms_and_neither() {
         let lists = Filters::parse(r#"{"label":["a","b=c"],"status":[]}"#).expect("lists");
-        let maps = Filters::parse(r#"{"label":{"a":true,"b=c":true,"d":false},"status":{}}"#).expect("maps");
+        let maps = Filters::parse(r#"{"label":{"a":true,"b=c":false},"status":{}}"#).expect("maps");
         assert_eq!(lists, maps);
         assert_eq!(lists.values("label"), ["a", "b=c"]);
         assert!(lists.values("status").is_empty() && lists.values("none").is_empty());

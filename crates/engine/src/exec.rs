@@ -206,8 +206,12 @@ impl ExecSession {
     /// A program that cannot be run: its text is for the client's stream.
     pub async fn run(mut self, client: Option<ExecClient>) -> Result<(), Error> {
         let Some(start) = self.start.take() else { return Ok(()) };
+        let shim = start.container.shim();
         let started = crate::outcome::finish(start.run(client));
-        tokio::time::timeout(START_TIMEOUT, started).await.unwrap_or(Err(Error::ShimSilent))
+        match shim {
+            Some(shim) => shim.patiently(START_TIMEOUT, started).await.unwrap_or(Err(Error::ShimSilent)),
+            None => started.await,
+        }
     }
 }
 

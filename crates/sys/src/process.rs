@@ -38,10 +38,21 @@ pub fn has_ended(process: impl AsFd) -> bool {
 /// Whether a process of this number runs: one that has ended and is not reaped yet does not.
 #[must_use]
 pub fn runs(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
     // proc_pid_stat(5): Z is a zombie, X is dead.
-    !matches!(state, None | Some('Z' | 'X'))
+    !matches!(state(pid), None | Some('Z' | 'X'))
+}
+
+/// Whether a process of this number is stopped, by a signal or by what traces it.
+#[must_use]
+pub fn is_stopped(pid: u32) -> bool {
+    // proc_pid_stat(5): T is stopped, t is stopped by a tracer.
+    matches!(state(pid), Some('T' | 't'))
+}
+
+/// Field 3 of /proc/pid/stat.
+fn state(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.trim_start().chars().next()
 }
 
 /// Kills a process if it is still the one that started then.

@@ -34,6 +34,10 @@ fn texts_that_nothing_could_hold_are_bad_parameters() {
             host("DnsOptions", json!(["ndots:1\tx"])),
             "DnsOptions: \"ndots:1\\tx\" holds blanks or control characters\n",
         ),
+        (host("Dns", json!(["#x"])), "Dns: \"#x\" holds a sign that begins a comment\n"),
+        (host("DnsSearch", json!([";x"])), "DnsSearch: \";x\" holds a sign that begins a comment\n"),
+        (host("DnsOptions", json!(["#"])), "DnsOptions: \"#\" holds a sign that begins a comment\n"),
+        (host("DnsSearch", json!(["a".repeat(256)])), "DnsSearch: a word has 256 bytes, 255 are allowed\n"),
         (
             host("Dns", json!(["10.0.0.1\u{0}"])),
             "invalid request body: HostConfig.Dns[0]: \"10.0.0.1\\0\" holds a NUL byte\n",
@@ -48,6 +52,11 @@ fn texts_that_nothing_could_hold_are_bad_parameters() {
     ] {
         let answer = engine.post_json("/containers/create", &merged(sh("true"), over.clone()));
         assert_eq!((answer.status(), answer.text().as_str()), (400, want), "{over}");
+    }
+    // Clients of that time send these.
+    let sent = json!({ "HostConfig": { "Dns": [""], "DnsSearch": [""], "DnsOptions": [""] } });
+    for over in [sent, host("DnsSearch", json!(["."]))] {
+        engine.remove(&engine.create(&merged(sh("true"), over)));
     }
 }
 

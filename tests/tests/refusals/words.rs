@@ -1,5 +1,6 @@
 //! No answer shows what the language's libraries add to an error: numbers, positions, names of types.
 
+use berth_tests::registry::{Reply, Server, pull};
 use berth_tests::{Context, Engine, query};
 use serde_json::{Value, json};
 
@@ -43,7 +44,16 @@ fn a_start_fails_in_the_words_of_the_kernel() {
     for (over, status, words) in [
         (host("Binds", json!(["/etc/passwd/x:/x"])), 500, "stat /etc/passwd/x: not a directory"),
         (host("Binds", json!(["/proc/nosuch:/x"])), 404, "mkdir /proc/nosuch: no such file or directory"),
-        (host("Binds", json!(["/etc/passwd:/tmp"])), 500, "[8] System error: not a directory"),
+        (
+            host("Binds", json!(["/etc/passwd:/tmp"])),
+            500,
+            "[8] System error: mounting the file /etc/passwd at the directory /tmp: not a directory",
+        ),
+        (
+            host("Tmpfs", json!({ "/etc/passwd": "" })),
+            500,
+            "[8] System error: mounting a tmpfs at the file /etc/passwd: not a directory",
+        ),
         (json!({ "WorkingDir": "/etc/passwd/x" }), 500, "Cannot mkdir: /etc/passwd/x is not a directory"),
         (
             json!({ "Cmd": ["/etc/passwd/x"] }),
@@ -98,12 +108,52 @@ fn malformed_json_is_located_wherever_it_comes() {
     let text = engine.call("POST", "/images/load", &[], &archive).text();
     assert!(text.starts_with("cannot read the document manifest.json: "), "{text}");
     assert_plain(&text);
-    for (name, value) in
-        [("ulimits", "[{\"Soft\":\"x\"}]"), ("labels", "{"), ("buildargs", "[]"), ("extrahosts", "[5]")]
-    {
+    for (name, value) in [
+        ("ulimits", "[{\"Soft\":\"x\"}]"),
+        ("ulimits", "x"),
+        ("labels", "{"),
+        ("labels", "x"),
+        ("buildargs", "[]"),
+        ("buildargs", "x"),
+        ("extrahosts", "[5]"),
+    ] {
         let refused = engine.build(&[(name, value)], Context::of("FROM busybox\n"));
         assert_eq!(refused.status, 500, "{name}: {}", refused.said);
         assert!(refused.said.starts_with(name), "{}", refused.said);
         assert_plain(&refused.said);
+    }
+}
+
+#[test]
+fn what_a_registry_sends_is_judged_in_own_words() {
+    const MANIFESTS: [&str; 6] =
+        ["[]", "{}", "junk", "\"x\"", r#"{"schemaVersion":"x"}"#, r#"{"schemaVersion":1,"fsLayers":5}"#];
+    const TOKENS: [&str; 5] = ["[]", "5", "junk", r#"{"token":5}"#, r#"{"token":["x"],"expires_in":{}}"#];
+    let engine = Engine::start();
+    let _server = Server::start(&engine, "127.0.0.1:5000", |asked| {
+        let mut parts = asked.path.trim_start_matches("/v2/").split('/');
+        let [kind, number] = [(); 2].map(|()| parts.next().unwrap_or_default());
+        let number: usize = number.parse().unwrap_or_default();
+        match kind {
+            "manifest" => Reply::new(200).body(MANIFESTS[number]),
+            "token" => {
+                let realm = format!("Bearer realm=\"http://127.0.0.1:5000/answer/{number}\"");
+                Reply::new(401).with("Www-Authenticate", realm)
+            }
+            "" if number == 0 && asked.path.starts_with("/answer/") => {
+                let number: usize = asked.path["/answer/".len()..].parse().expect("a number");
+                Reply::new(200).body(TOKENS[number])
+            }
+            _ => Reply::new(200),
+        }
+    });
+    for (kind, count, words) in
+        [("manifest", MANIFESTS.len(), "the manifest is malformed: "), ("token", TOKENS.len(), "/answer/")]
+    {
+        for number in 0..count {
+            let failed = pull(&engine, &format!("127.0.0.1:5000/{kind}/{number}"), "v1", &[]);
+            assert!(failed.failure().contains(words), "{kind} {number}: {failed:?}");
+            assert_plain(failed.failure());
+        }
     }
 }

@@ -33,7 +33,7 @@ pub(super) async fn events(call: Call<'_>) -> Handled {
     let span = Span { since: moment(&call, "since")?, until: moment(&call, "until")? };
     let filters =
         Filters::parse(call.query.text("filters")).map_err(|error| ApiError::invalid(error.to_string()))?;
-    let filter = EventFilter::new(filters, |reference| {
+    let filter = EventFilter::new(filters, call.version, |reference| {
         call.engine.containers.find(reference).ok().map(|found| found.id().clone())
     });
     let filter = filter.map_err(|error| ApiError::invalid(error.to_string()))?;
@@ -212,7 +212,7 @@ mod tests {
         let moment = |seconds| Timestamp::from_unix(seconds, 0).expect("moment");
         let span = Span { since: since.map(moment), until: until.map(moment) };
         let Subscription { past, live } = events.subscribe();
-        let filter = EventFilter::new(Filters::default(), |_| None).expect("no filter is fine");
+        let filter = EventFilter::new(Filters::default(), MAX, |_| None).expect("no filter is fine");
         (Listener { live, span, filter, version: MAX, format: Format::of(MAX, "") }, past)
     }
 

@@ -60,6 +60,12 @@ impl ApiVersion {
         self.is_at_least(22)
     }
 
+    /// Whether the past is searched for a name that no container has any more: "v1.22 API changes" gives events
+    /// the names of what they tell of. Before, a name means a container that there is.
+    pub(crate) const fn events_are_found_by_former_names(self) -> bool {
+        self.is_at_least(22)
+    }
+
     /// Whether an update changes the limit of processes: "v1.40 API changes". Before, it passes that over.
     pub(crate) const fn update_has_a_process_limit(self) -> bool {
         self.is_at_least(40)

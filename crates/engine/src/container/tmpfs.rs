@@ -11,7 +11,7 @@ const DEFAULT_OPTIONS: &str = "noexec,nosuid,nodev";
 /// All tmpfs mounts that are asked for.
 ///
 /// # Errors
-/// Refused when one would hide the root.
+/// Refused when one would hide the root, or its place is not an absolute path.
 pub(crate) fn mounts(host: &HostSettings) -> Result<Vec<Mount>, Error> {
     let mut all = Vec::new();
     for (destination, options) in host.tmpfs.iter().flatten() {
@@ -41,6 +41,10 @@ pub(crate) fn mounts(host: &HostSettings) -> Result<Vec<Mount>, Error> {
 }
 
 fn mount(destination: &str, options: String) -> Result<Mount, Error> {
+    if !destination.starts_with('/') {
+        let message = format!("invalid mount path: '{destination}' mount path must be absolute");
+        return Err(Error::refused(message));
+    }
     let destination = clean(destination);
     if destination == std::path::Path::new("/") {
         return Err(Error::system("mounting into / is prohibited"));

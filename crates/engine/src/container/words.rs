@@ -11,6 +11,9 @@ use crate::error::Error;
 /// Bytes of the longest name that sethostname(2) and setdomainname(2) take.
 const LONGEST_NAME: usize = 64;
 
+/// Bytes of the longest name of the domain name system (RFC 1035, section 2.3.4), so of any word of resolv.conf.
+const LONGEST_WORD: usize = 255;
+
 /// Checks the texts of what runs.
 ///
 /// # Errors
@@ -118,10 +121,20 @@ fn check_number(text: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// What stands between blanks on a line of resolv.conf: more than one word would be another setting there.
+/// What stands between blanks on a line of resolv.conf: more than one word would be another setting there. An
+/// empty one counts as not given, as clients of that time send it.
 fn one_word(field: &str, text: &str) -> Result<(), Error> {
     if text.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {
         return Err(Error::UnusableText(format!("{field}: {text:?} holds blanks or control characters")));
+    }
+    if text.contains(['#', ';']) {
+        return Err(Error::UnusableText(format!("{field}: {text:?} holds a sign that begins a comment")));
+    }
+    if text.len() > LONGEST_WORD {
+        return Err(Error::UnusableText(format!(
+            "{field}: a word has {} bytes, {LONGEST_WORD} are allowed",
+            text.len()
+        )));
     }
     Ok(())
 }

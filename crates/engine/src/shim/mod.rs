@@ -46,6 +46,9 @@ const FIRST_RETRY: Duration = Duration::from_millis(10);
 /// …up to this.
 const LONGEST_RETRY: Duration = Duration::from_secs(1);
 
+/// How often a shim that takes long is looked at, whether it is stopped.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
 /// What the shim sends unasked, with the descriptor beside it.
 #[derive(Debug)]
 pub(crate) struct Incoming {
@@ -210,9 +213,27 @@ impl Shim {
         request: Request,
         descriptor: Option<BorrowedFd<'_>>,
     ) -> Result<Answer, RequestError> {
-        tokio::time::timeout(limit, self.request_without_limit(request, descriptor))
+        self.patiently(limit, self.request_without_limit(request, descriptor))
             .await
             .unwrap_or(Err(RequestError::Silent))
+    }
+
+    /// Waits for what the shim has to do, at most so long; `None` when it took longer. A stopped shim does
+    /// nothing, so that it is not given all that time.
+    pub(crate) async fn patiently<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = self.patience(limit) => None,
+        }
+    }
+
+    async fn patience(&self, limit: Duration) {
+        let end = tokio::time::Instant::now() + limit;
+        tokio::time::sleep(request::PROMPT.min(limit)).await;
+        while tokio::time::Instant::now() < end && !self.process.is_stopped() {
+            tokio::time::sleep_until(end.min(tokio::time::Instant::now() + LOOK_INTERVAL)).await;
+        }
     }
 
     /// Asks the shim for something, however long the answer takes.

@@ -44,6 +44,11 @@ impl Process {
         }
     }
 
+    /// Whether it is stopped, so that it does nothing until somebody lets it go on.
+    pub(super) fn is_stopped(&self) -> bool {
+        sys::process::is_stopped(self.reference.pid)
+    }
+
     /// Waits for its end, at most so long.
     pub(super) async fn ends_within(&self, limit: Duration) -> bool {
         tokio::time::timeout(limit, self.end()).await.is_ok()

@@ -7,16 +7,19 @@ use shim_protocol::{Failure, FailureKind, Request, UNNUMBERED};
 
 use crate::error::Error;
 
+/// How long an answer is waited for that a shim gives at once, and any answer of a stopped one.
+pub(super) const PROMPT: Duration = Duration::from_secs(5);
+
 /// How long the shim's answer may take. Each limit is far above what a healthy shim needs on a busy host.
 pub(super) fn time_limit(request: &Request) -> Duration {
-    Duration::from_secs(match request {
+    match request {
         // The program is read from the container's disk, which may be slow.
-        Request::Exec(_) => 60,
+        Request::Exec(_) => Duration::from_secs(60),
         // The kernel freezes a process when it leaves what it waits for.
-        Request::Pause => 20,
+        Request::Pause => Duration::from_secs(20),
         // Processes are killed and cgroups removed.
-        Request::Release => 15,
-        Request::Start { .. } => 30,
+        Request::Release => Duration::from_secs(15),
+        Request::Start { .. } => Duration::from_secs(30),
         Request::Hello { .. }
         | Request::Signal(_)
         | Request::Unpause
@@ -27,8 +30,8 @@ pub(super) fn time_limit(request: &Request) -> Duration {
         | Request::Statistics
         | Request::Processes
         | Request::Execs
-        | Request::Names(_) => 5,
-    })
+        | Request::Names(_) => PROMPT,
+    }
 }
 
 /// Whether a request may be sent once more when the connection was lost before its answer. Shims with a

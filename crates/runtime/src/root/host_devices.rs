@@ -33,6 +33,16 @@ pub(crate) struct Node {
     owner: (u32, u32),
     /// `rwm`.
     pub(crate) permissions: String,
+    wish: Wish,
+}
+
+/// How a node came to be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// By its own name: without it the container is not what was asked for.
+    Named,
+    /// With all others of a directory: what is at its place already stays.
+    Among,
 }
 
 /// Reads the nodes that a specification names from the host.
@@ -69,14 +79,14 @@ fn collect_one(device: &Device, nodes: &mut Vec<Node>) -> Result<(), StartError>
             .doing_with(|| format!("reading {}", path.display()))?;
         return if nodes.len() > before { Ok(()) } else { fail(FailureKind::System, "not a device node") };
     }
-    match node(&metadata, &device.path_in_container, &device.permissions) {
+    match node(&metadata, &device.path_in_container, &device.permissions, Wish::Named) {
         Some(node) => nodes.push(node),
         None => return fail(FailureKind::System, "not a device node"),
     }
     Ok(())
 }
 
-fn node(metadata: &std::fs::Metadata, path: &Path, permissions: &str) -> Option<Node> {
+fn node(metadata: &std::fs::Metadata, path: &Path, permissions: &str, wish: Wish) -> Option<Node> {
     let is_block = metadata.file_type().is_block_device();
     if !is_block && !metadata.file_type().is_char_device() {
         return None;
@@ -89,6 +99,7 @@ fn node(metadata: &std::fs::Metadata, path: &Path, permissions: &str) -> Option<
         mode: metadata.mode() & 0o7777,
         owner: (metadata.uid(), metadata.gid()),
         permissions: permissions.to_owned(),
+        wish,
     })
 }
 
@@ -104,7 +115,7 @@ fn walk(directory: &Path, shown_as: &Path, permissions: &str, nodes: &mut Vec<No
             let is_own = own.iter().any(|own| name == *own);
             if is_own { Ok(()) } else { walk(&entry.path(), &shown, permissions, nodes) }
         } else if (kind.is_char_device() || kind.is_block_device()) && name != "console" {
-            entry.metadata().map(|found| nodes.extend(node(&found, &shown, permissions)))
+            entry.metadata().map(|found| nodes.extend(node(&found, &shown, permissions, Wish::Among)))
         } else {
             Ok(())
         };
@@ -122,9 +133,29 @@ fn walk(directory: &Path, shown_as: &Path, permissions: &str, nodes: &mut Vec<No
 
 /// Makes the nodes; one that a default node or a bind already provides stays as it is.
 pub(crate) fn make(nodes: &[Node], root: &Root) -> Result<(), StartError> {
-    nodes
-        .iter()
-        .try_for_each(|node| make_one(node, root).doing_with(|| format!("making {}", node.path.display())))
+    nodes.iter().try_for_each(|node| {
+        let act = || format!("making {}", node.path.display());
+        match make_one(node, root) {
+            Err(Errno::EXIST) if node.wish == Wish::Named && !is_there(node, root).doing_with(act)? => {
+                let message =
+                    format!("making the device node {}: something else is there", node.path.display());
+                Err(StartError::words(FailureKind::System, message))
+            }
+            Err(Errno::EXIST) => Ok(()),
+            other => other.doing_with(act),
+        }
+    })
+}
+
+/// Whether the same device is at a node's place, perhaps behind a link.
+fn is_there(node: &Node, root: &Root) -> rustix::io::Result<bool> {
+    let found = match root.find(&node.path) {
+        Err(Errno::NOENT) => return Ok(false),
+        other => rustix::fs::fstat(other?)?,
+    };
+    let kind = if node.is_block { FileType::BlockDevice } else { FileType::CharacterDevice };
+    let device = rustix::fs::makedev(node.major, node.minor);
+    Ok(FileType::from_raw_mode(found.st_mode) == kind && found.st_rdev == device)
 }
 
 fn make_one(node: &Node, root: &Root) -> rustix::io::Result<()> {
@@ -135,10 +166,7 @@ fn make_one(node: &Node, root: &Root) -> rustix::io::Result<()> {
     let parent = super::place::open_beneath(&parent, Path::new("."), OFlags::RDONLY | OFlags::DIRECTORY)?;
     let kind = if node.is_block { FileType::BlockDevice } else { FileType::CharacterDevice };
     let device = rustix::fs::makedev(node.major, node.minor);
-    match rustix::fs::mknodat(parent.as_fd(), &name, kind, Mode::from_raw_mode(node.mode), device) {
-        Err(Errno::EXIST) => return Ok(()),
-        other => other?,
-    }
+    rustix::fs::mknodat(parent.as_fd(), &name, kind, Mode::from_raw_mode(node.mode), device)?;
     let (uid, gid) = (Uid::from_raw(node.owner.0), Gid::from_raw(node.owner.1));
     rustix::fs::chownat(parent.as_fd(), &name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
 }

@@ -145,12 +145,20 @@ fn attach(mount: &Mount, source: &OwnedFd, root: &Root) -> Result<(), StartError
     let act = || format!("mounting at {}", destination.display());
     let source_is_directory = place::file_type(source).doing_with(act)? == FileType::Directory;
     let kind = if source_is_directory { Kind::Directory } else { Kind::File };
+    let name = name_of(&mount.source);
     let found = match root.find_or_make(&destination, kind) {
-        Err(Errno::NOTDIR) => return Err(not_a_directory()),
+        Err(Errno::NOTDIR) => return Err(not_a_directory(&name, &destination.display().to_string())),
         other => other.doing_with(act)?,
     };
-    if (place::file_type(&found).doing_with(act)? == FileType::Directory) != source_is_directory {
-        return Err(not_a_directory());
+    let target_is_directory = place::file_type(&found).doing_with(act)? == FileType::Directory;
+    if target_is_directory != source_is_directory {
+        let word = |is_directory| if is_directory { "directory" } else { "file" };
+        let source = match mount.source {
+            MountSource::Bind(_) => format!("the {} {name}", word(source_is_directory)),
+            MountSource::Tmpfs(_) | MountSource::Image(_) | MountSource::Held { .. } => name,
+        };
+        let target = format!("the {} {}", word(target_is_directory), destination.display());
+        return Err(not_a_directory(&source, &target));
     }
     refuse_procfs(&found, source, &destination)?;
     if root.is(&found).doing_with(act)? {
@@ -159,8 +167,19 @@ fn attach(mount: &Mount, source: &OwnedFd, root: &Root) -> Result<(), StartError
     super::attach(source, &found).doing_with(act)
 }
 
-fn not_a_directory() -> StartError {
-    StartError::words(FailureKind::System, "not a directory")
+/// What is mounted, in words.
+fn name_of(source: &MountSource) -> String {
+    match source {
+        MountSource::Bind(path) => path.display().to_string(),
+        MountSource::Tmpfs(_) => "a tmpfs".to_owned(),
+        MountSource::Image(_) => "an image".to_owned(),
+        MountSource::Held { volume, .. } => format!("the volume {volume}"),
+    }
+}
+
+/// A directory can lie over directories alone, a file over files.
+fn not_a_directory(source: &str, target: &str) -> StartError {
+    StartError::words(FailureKind::System, format!("mounting {source} at {target}: not a directory"))
 }
 
 /// A bind over procfs could make the container's own protection be written to a file of the

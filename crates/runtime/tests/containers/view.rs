@@ -148,12 +148,16 @@ fn bad_mounts_are_refused() {
     fs::write(scene.directory.join("file"), "").unwrap();
     std::os::unix::fs::symlink("/proc", scene.layer("disguise")).unwrap();
     let inside_proc = |place: &str| format!("{place} cannot be mounted because it is inside /proc");
+    let volume_at =
+        |kind: &str, place: &str| format!("mounting {kind}{} at {place}: not a directory", volume.display());
+    let file = scene.directory.join("file");
+    let file_at = format!("mounting the file {} at the directory /etc: not a directory", file.display());
     for (mount, words) in [
         (bind(&volume, "/"), "mounting into / is prohibited".to_owned()),
         (bind(&volume, "/x/../.."), "mounting into / is prohibited".to_owned()),
-        (bind(&volume, "/etc/passwd"), "not a directory".to_owned()),
-        (bind(&scene.directory.join("file"), "/etc"), "not a directory".to_owned()),
-        (bind(&volume, "/etc/passwd/x"), "not a directory".to_owned()),
+        (bind(&volume, "/etc/passwd"), volume_at("the directory ", "the file /etc/passwd")),
+        (bind(&file, "/etc"), file_at),
+        (bind(&volume, "/etc/passwd/x"), volume_at("", "/etc/passwd/x")),
         (bind(&volume, "/proc/self/attr"), inside_proc("/proc/self/attr")),
         (bind(&volume, "/proc/sys"), inside_proc("/proc/sys")),
         (bind(&volume, "/proc"), inside_proc("/proc")),
