@@ -65,6 +65,24 @@ impl Call<'_> {
         }
         Err(ApiError::invalid(format!("Content-Type specified ({kind}) must be 'application/json'")))
     }
+
+    /// A text of the query that an image keeps; empty where it is not given.
+    ///
+    /// # Errors
+    /// A NUL byte in it.
+    pub(crate) fn kept_text(&self, name: &str) -> Result<String, ApiError> {
+        let text = self.query.text(name);
+        check_nul(name, text)?;
+        Ok(text.to_owned())
+    }
+}
+
+/// Refuses a NUL byte in what the query says, as in the strings of bodies.
+fn check_nul(name: &str, text: &str) -> Result<(), ApiError> {
+    if text.contains('\0') {
+        return Err(ApiError::bad_request(format!("{name}: {text:?} holds a NUL byte")));
+    }
+    Ok(())
 }
 
 /// Whether a content type is `application/json`, with well-formed parameters or none.
@@ -77,6 +95,7 @@ fn is_json(kind: &str) -> bool {
 
 /// The config of an image of these settings, with the Dockerfile instructions of `changes` applied.
 pub(crate) fn apply_changes(settings: &ContainerSettings, changes: &[String]) -> Result<Config, ApiError> {
+    changes.iter().try_for_each(|change| check_nul("changes", change))?;
     let applied = engine::builder::apply_changes(Config::of(settings), changes);
     applied.map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))
 }

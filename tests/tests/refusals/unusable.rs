@@ -38,6 +38,29 @@ fn nul_bytes_and_lines_within_a_setting_are_malformed_wherever_they_stand() {
 }
 
 #[test]
+fn nul_bytes_in_what_images_keep_are_malformed() {
+    let engine = Engine::start();
+    let id = engine.create(&sh("true"));
+    let images = engine.get("/images/json?all=1").json();
+    for (name, value, shown) in [
+        ("comment", "a%00", "a\\0"),
+        ("author", "%00a", "\\0a"),
+        ("changes", "ENV%20A=%00", "ENV A=\\0"),
+        ("changes", "ONBUILD%20RUN%20%00", "ONBUILD RUN \\0"),
+    ] {
+        let text = engine.post(&format!("/commit?container={id}&{name}={value}")).expect(400).text();
+        assert_eq!(text, format!("{name}: \"{shown}\" holds a NUL byte\n"));
+    }
+    let archive = berth_tests::Context::empty().file("a", "a").bytes();
+    for name in ["message", "changes"] {
+        let path = format!("/images/create?fromSrc=-&{name}=USER%20a%00");
+        let text = engine.call("POST", &path, &[], &archive).expect(400).text();
+        assert_eq!(text, format!("{name}: \"USER a\\0\" holds a NUL byte\n"));
+    }
+    assert_eq!(engine.get("/images/json?all=1").json(), images, "an image was made");
+}
+
+#[test]
 fn names_that_the_kernel_does_not_take_are_refused_before_the_start() {
     let engine = Engine::start();
     let named = |host: usize, domain: usize| json!({ "Hostname": "h".repeat(host), "Domainname": "d".repeat(domain) });

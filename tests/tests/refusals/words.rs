@@ -157,3 +157,12 @@ fn what_a_registry_sends_is_judged_in_own_words() {
         }
     }
 }
+
+#[test]
+fn archives_fail_in_the_words_of_the_kernel() {
+    let engine = Engine::start();
+    let archive = Context::empty().file("a", "a").bytes();
+    let id = engine.run(&berth_tests::sh("sleep 1000"));
+    let answer = engine.call("PUT", &format!("/containers/{id}/archive?path=/proc"), &[], &archive);
+    assert_eq!(answer.expect(404).text(), "cannot create \"a\": no such file or directory\n");
+}

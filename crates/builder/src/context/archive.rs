@@ -91,7 +91,7 @@ impl Reading<'_> {
         self.index.weigh(name + entry.link.len() + attributes.sum::<usize>())
     }
 
-    /// Another name of what an earlier entry made; of a file with several names the names are noted.
+    /// Another name of what an earlier entry made; it is noted that there are several.
     fn link(&mut self, path: &Path, target: &Path) -> Result<Record, ContextError> {
         let record = self.index.share(target).filter(|record| !record.node.is_directory());
         record.ok_or_else(|| ContextError::LinkTarget { path: path.to_owned(), target: target.to_owned() })
@@ -136,9 +136,7 @@ pub(crate) fn node(entry: Entry) -> Node {
         EntryKind::Fifo => NodeKind::Fifo,
         EntryKind::CharacterDevice => NodeKind::Device { block: false, number: device },
         EntryKind::BlockDevice => NodeKind::Device { block: true, number: device },
-        EntryKind::File | EntryKind::HardLink | EntryKind::Other => {
-            NodeKind::File { size: entry.size, shared: None }
-        }
+        EntryKind::File | EntryKind::HardLink | EntryKind::Other => NodeKind::File { size: entry.size },
     };
     let mut attributes = entry.attributes;
     attributes.sort();
@@ -149,7 +147,7 @@ pub(crate) fn node(entry: Entry) -> Node {
         modified: Some(Modified { seconds: entry.seconds, nanoseconds: entry.nanoseconds }),
         attributes,
     };
-    Node { kind, metadata }
+    Node { kind, shared: None, metadata }
 }
 
 /// Takes `.` and `..` steps and the root out of a name; nothing leads above the top.

@@ -120,10 +120,10 @@ impl Index {
         self.slot(self.find(path)?).content()
     }
 
-    /// Marks a file as one that has several names; `None` where the path is not in the context.
+    /// Marks a node as one that has several names; `None` where the path is not in the context.
     pub(super) fn share(&mut self, path: &Path) -> Option<Record> {
         let number = self.find(path)?;
-        self.slots[number as usize].share();
+        self.slots[number as usize].share(number);
         Some(self.record(number))
     }
 
@@ -278,26 +278,26 @@ impl Index {
     fn new_slot(&mut self, record: Record, directory: Option<u32>) -> u32 {
         // The weight's limit is far below so many.
         let number = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        let Node { kind, metadata } = record.node;
-        let (kind, value, shared) = match kind {
+        let Node { kind, shared, metadata } = record.node;
+        let (kind, value) = match kind {
             NodeKind::Directory => {
-                (Kind::Directory, directory.unwrap_or_else(|| self.next_directory()).into(), false)
+                (Kind::Directory, directory.unwrap_or_else(|| self.next_directory()).into())
             }
-            NodeKind::File { size, shared } => (Kind::File, size, shared.is_some()),
+            NodeKind::File { size } => (Kind::File, size),
             NodeKind::Symlink { target } => {
                 self.targets.push(target.into_boxed_os_str());
-                (Kind::Symlink, self.targets.len() as u64 - 1, false)
+                (Kind::Symlink, self.targets.len() as u64 - 1)
             }
-            NodeKind::Fifo => (Kind::Fifo, 0, false),
-            NodeKind::Device { block: false, number } => (Kind::CharacterDevice, number, false),
-            NodeKind::Device { block: true, number } => (Kind::BlockDevice, number, false),
+            NodeKind::Fifo => (Kind::Fifo, 0),
+            NodeKind::Device { block: false, number } => (Kind::CharacterDevice, number),
+            NodeKind::Device { block: true, number } => (Kind::BlockDevice, number),
         };
         if !metadata.attributes.is_empty() {
             self.attributes.insert(number, metadata.attributes.clone());
         }
         let mut slot = Slot::new(kind, value, record.content, &metadata);
-        if shared {
-            slot.share();
+        if let Some(inode) = shared {
+            slot.share(u32::try_from(inode.number).unwrap_or(number));
         }
         self.slots.push(slot);
         number
@@ -312,11 +312,7 @@ impl Index {
         let slot = self.slot(number);
         let kind = match slot.kind() {
             Kind::Directory => NodeKind::Directory,
-            // No device has the number 0.
-            Kind::File => NodeKind::File {
-                size: slot.value(),
-                shared: slot.shared().map(|number| Inode { device: 0, number: number.into() }),
-            },
+            Kind::File => NodeKind::File { size: slot.value() },
             Kind::Symlink => {
                 let target = usize::try_from(slot.value()).ok().and_then(|index| self.targets.get(index));
                 NodeKind::Symlink { target: target.map(|target| target.to_os_string()).unwrap_or_default() }
@@ -328,7 +324,10 @@ impl Index {
         let (mode, user, group) = slot.permissions();
         let modified = slot.modified().map(|(seconds, nanoseconds)| Modified { seconds, nanoseconds });
         let attributes = self.attributes.get(&number).cloned().unwrap_or_default();
-        let node = Node { kind, metadata: Metadata { mode, user, group, modified, attributes } };
+        // Files are numbered by their contents, other nodes by their slots: as if on two devices.
+        let device = u64::from(slot.kind() != Kind::File);
+        let shared = slot.shared().map(|number| Inode { device, number: number.into() });
+        let node = Node { kind, shared, metadata: Metadata { mode, user, group, modified, attributes } };
         Record { node, content: slot.content() }
     }
 }
@@ -338,7 +337,7 @@ mod tests {
     use super::*;
 
     fn file() -> Record {
-        let kind = NodeKind::File { size: 1, shared: None };
+        let kind = NodeKind::File { size: 1 };
         Record { node: Node { kind, ..Node::plain_directory() }, content: Some(0) }
     }
 

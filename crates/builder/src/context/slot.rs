@@ -25,6 +25,7 @@ pub(super) struct Slot {
     user: u32,
     group: u32,
     nanoseconds: u32,
+    /// The number of a file's content, or of another node with several names.
     content: u32,
     mode: u16,
     kind: Kind,
@@ -63,17 +64,21 @@ impl Slot {
 
     /// The number of a file's content.
     pub(super) fn content(&self) -> Option<u32> {
-        Some(self.content).filter(|content| *content != NONE)
+        Some(self.content).filter(|content| self.kind == Kind::File && *content != NONE)
     }
 
-    /// Notes that a file has several names.
-    pub(super) fn share(&mut self) {
+    /// Notes that a node has several names; `number` tells one that has no content from the others.
+    pub(super) fn share(&mut self, number: u32) {
+        if self.kind != Kind::File && !self.is_shared {
+            self.content = number;
+        }
         self.is_shared = true;
     }
 
-    /// What all names of a file with several names have in common: its content's number.
+    /// What all names of a node with several names have in common: a file's content's number, or the one of
+    /// [`Self::share`].
     pub(super) fn shared(&self) -> Option<u32> {
-        self.content().filter(|_| self.is_shared)
+        Some(self.content).filter(|_| self.is_shared && self.kind != Kind::Directory)
     }
 
     /// Mode, user and group.

@@ -40,7 +40,7 @@ impl Context {
         };
         let content = intake.add(append, ContextError::file("write", path))?;
         let metadata = Metadata { mode: 0o600, ..Metadata::new_directory(0, 0) };
-        let node = Node { kind: NodeKind::File { size: bytes.len() as u64, shared: None }, metadata };
+        let node = Node { kind: NodeKind::File { size: bytes.len() as u64 }, shared: None, metadata };
         let mut index = Index::default();
         let record = Record { node, content: Some(content) };
         index.insert(path, record).map_err(|misplaced| misplaced_error(path, misplaced))?;

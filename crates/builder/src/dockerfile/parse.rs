@@ -49,19 +49,7 @@ pub(crate) fn parse_trigger(text: &str) -> Result<Instruction, DockerfileError> 
 /// # Errors
 /// [`DockerfileError`] when it is none.
 pub(crate) fn parse_change(text: &str) -> Result<Command, DockerfileError> {
-    let (name, trigger) = text.trim().split_once(char::is_whitespace).unwrap_or((text.trim(), ""));
-    if !name.eq_ignore_ascii_case("ONBUILD") {
-        return parse_instruction(text.trim(), '\\').map(|instruction| instruction.command);
-    }
-    // What a trigger says is looked at when a build reads it, as that of any image.
-    let trigger = trigger.trim();
-    let verb = trigger.split_whitespace().next().unwrap_or_default().to_uppercase();
-    match verb.as_str() {
-        "" => Err(DockerfileError::Arguments("ONBUILD".to_owned(), "at least one argument")),
-        "ONBUILD" => Err(DockerfileError::ChainedTrigger),
-        "FROM" | "MAINTAINER" => Err(DockerfileError::ForbiddenTrigger(verb)),
-        _ => Ok(Command::OnBuild(trigger.to_owned())),
-    }
+    parse_instruction(text.trim(), '\\').map(|instruction| instruction.command)
 }
 
 /// Adds a LABEL instruction with the labels that the request asks for.
@@ -287,19 +275,22 @@ fn parse_transfer(
     Ok((Command::Transfer(transfer), words))
 }
 
+/// Takes a trigger as it is written: what it says is looked at when a build runs it, as that of any image.
 fn parse_on_build(text: &str, escape: char) -> Result<(Command, Vec<String>), DockerfileError> {
-    if text.is_empty() {
-        return Err(DockerfileError::Arguments("ONBUILD".to_owned(), "at least one argument"));
+    let (verb, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let name = verb.to_uppercase();
+    match name.as_str() {
+        "" => return Err(DockerfileError::Arguments("ONBUILD".to_owned(), "at least one argument")),
+        "ONBUILD" => return Err(DockerfileError::ChainedTrigger),
+        "FROM" | "MAINTAINER" => return Err(DockerfileError::ForbiddenTrigger(name)),
+        _ => {}
     }
-    let verb = text.split_whitespace().next().unwrap_or_default();
-    if verb.eq_ignore_ascii_case("ONBUILD") {
-        return Err(DockerfileError::ChainedTrigger);
-    }
-    let trigger = parse_instruction(text, escape)?;
-    check_trigger(&trigger)?;
-    let shown = trigger.shown.strip_prefix(&verb.to_uppercase()).unwrap_or_default();
-    let shown = format!("{}{shown}", verb.to_lowercase());
-    Ok((Command::OnBuild(text.to_owned()), vec![shown]))
+    // One that is no instruction is shown by its first word alone.
+    let words = parse_instruction(text, escape).map_or_else(
+        |_| if NAMES.contains(&name.as_str()) { rest.trim().to_owned() } else { String::new() },
+        |trigger| trigger.shown.strip_prefix(&name).unwrap_or_default().trim_start().to_owned(),
+    );
+    Ok((Command::OnBuild(text.to_owned()), vec![format!("{} {words}", verb.to_lowercase())]))
 }
 
 fn check_trigger(trigger: &Instruction) -> Result<(), DockerfileError> {

@@ -112,7 +112,7 @@ fn place_remote(upper: &mut Upper, remote: &Remote, placement: &Placement<'_>) -
     }
     let Owner { user, group } = owner(placement);
     let metadata = Metadata { mode: 0o600, user, group, modified: remote.modified, attributes: Vec::new() };
-    let node = Node { kind: NodeKind::File { size: 0, shared: None }, metadata };
+    let node = Node { kind: NodeKind::File { size: 0 }, shared: None, metadata };
     Ok(upper.place(&mut position, &name, &node, Content::Copy(&remote.file))?)
 }
 

@@ -16,7 +16,7 @@ const SYMLINK_LIMIT: usize = 40;
 /// What becomes of a symbolic link that leads out of the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outside {
-    /// It is refused: the tree is a part of the client's disk.
+    /// It is read inside the tree, and refused when nothing is there: the tree is a part of the client's disk.
     Forbidden,
     /// The tree's root is its root: the tree is an image's.
     Confined,
@@ -82,17 +82,25 @@ pub(crate) fn resolve(
     outside: Outside,
 ) -> Result<Selected, TransferError> {
     let missing = || TransferError::NoSuchSource(written.to_owned());
-    // A link whose absolute target is not in the context leads to the client's own disk.
+    // A link whose target is absolute or above the context is read with the context as its root, as a chroot
+    // does; where nothing is there, it was meant for the client's own disk.
     let mut outside_target: Option<PathBuf> = None;
     let mut rest = steps(path);
+    // So many steps at the front of the rest are of the link followed last, or of those before it.
+    let mut linked = 0_usize;
+    let mut last_target = PathBuf::new();
     let mut reached = PathBuf::new();
     let mut links = 0;
     while let Some(step) = rest.pop_front() {
+        let is_linked = linked > 0;
+        linked = linked.saturating_sub(1);
         if step == ".." {
-            // Only the words themselves may be wrong here: links were checked when followed.
             if !reached.pop() && outside == Outside::Forbidden {
-                let above = rest.iter().all(|step| step == "..");
-                return Err(if above { above_root(written) } else { missing() });
+                if !is_linked {
+                    let above = rest.iter().all(|step| step == "..");
+                    return Err(if above { above_root(written) } else { missing() });
+                }
+                outside_target = Some(last_target.clone());
             }
             continue;
         }
@@ -113,16 +121,15 @@ pub(crate) fn resolve(
             return Err(missing());
         }
         let target = Path::new(target);
-        if outside == Outside::Forbidden && leads_outside(&reached, target) {
-            return Err(TransferError::Outside { written: written.to_owned(), target: target.to_owned() });
-        }
         if target.is_absolute() {
             reached.clear();
             outside_target = (outside == Outside::Forbidden).then(|| target.to_owned());
         }
         for step in steps(target).into_iter().rev() {
             rest.push_front(step);
+            linked += 1;
         }
+        target.clone_into(&mut last_target);
     }
     let node = source.node(&reached)?.ok_or_else(missing)?;
     let name = path.file_name().map(OsStr::to_owned).unwrap_or_default();
@@ -132,27 +139,6 @@ pub(crate) fn resolve(
 /// The refusal of a path that is a directory above the context.
 fn above_root(written: &str) -> TransferError {
     TransferError::Outside { written: written.to_owned(), target: PathBuf::from(written) }
-}
-
-/// Whether a link's target, read from the directory it is in, has more `..` than the tree is deep.
-fn leads_outside(directory: &Path, target: &Path) -> bool {
-    let mut depth = directory.components().count();
-    // An absolute one begins at the root of the tree.
-    if target.is_absolute() {
-        depth = 0;
-    }
-    target.components().any(|component| match component {
-        Component::ParentDir => {
-            let above = depth == 0;
-            depth = depth.saturating_sub(1);
-            above
-        }
-        Component::Normal(_) => {
-            depth += 1;
-            false
-        }
-        _ => false,
-    })
 }
 
 fn steps(path: &Path) -> VecDeque<OsString> {

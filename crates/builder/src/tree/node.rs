@@ -16,7 +16,7 @@ pub(crate) struct Modified {
     pub(crate) nanoseconds: u32,
 }
 
-/// What tells one file from every other.
+/// What tells one node from every other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Inode {
     pub(crate) device: u64,
@@ -27,19 +27,10 @@ pub(crate) struct Inode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NodeKind {
     Directory,
-    File {
-        size: u64,
-        /// Which file it is, where it has several names.
-        shared: Option<Inode>,
-    },
-    Symlink {
-        target: OsString,
-    },
+    File { size: u64 },
+    Symlink { target: OsString },
     Fifo,
-    Device {
-        block: bool,
-        number: u64,
-    },
+    Device { block: bool, number: u64 },
 }
 
 /// Everything about a node but its name and content.
@@ -58,6 +49,8 @@ pub(crate) struct Metadata {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Node {
     pub(crate) kind: NodeKind,
+    /// Which node it is, where one that is no directory has several names.
+    pub(crate) shared: Option<Inode>,
     pub(crate) metadata: Metadata,
 }
 
@@ -75,8 +68,7 @@ impl Node {
         let kind = if file_type.is_dir() {
             NodeKind::Directory
         } else if file_type.is_file() {
-            let inode = Inode { device: found.dev(), number: found.ino() };
-            NodeKind::File { size: found.size(), shared: (found.nlink() > 1).then_some(inode) }
+            NodeKind::File { size: found.size() }
         } else if file_type.is_symlink() {
             NodeKind::Symlink { target: fs::read_link(path)?.into_os_string() }
         } else if file_type.is_fifo() {
@@ -95,12 +87,14 @@ impl Node {
             modified: Some(modified),
             attributes: Vec::new(),
         };
-        Ok(Self { kind, metadata })
+        let has_names = found.nlink() > 1 && !file_type.is_dir();
+        let shared = has_names.then(|| Inode { device: found.dev(), number: found.ino() });
+        Ok(Self { kind, shared, metadata })
     }
 
     /// A directory of which nothing is known but that it is there.
     pub(crate) fn plain_directory() -> Self {
-        Self { kind: NodeKind::Directory, metadata: Metadata::new_directory(0, 0) }
+        Self { kind: NodeKind::Directory, shared: None, metadata: Metadata::new_directory(0, 0) }
     }
 
     pub(crate) fn is_directory(&self) -> bool {

@@ -40,7 +40,7 @@ pub(crate) struct Upper {
     view: View,
     /// The times that directories get when nothing more is written into them.
     times: Vec<(PathBuf, Modified)>,
-    /// Where files with several names were put, and the inodes that they are here.
+    /// Where nodes with several names were put, and the inodes that they are here.
     put: HashMap<Inode, (PathBuf, u64)>,
 }
 
@@ -116,11 +116,9 @@ impl Upper {
         put.map_err(TreeError::file("create", &shown))
     }
 
-    /// Makes what is no directory; a file that was put under another of its names becomes a link to that.
+    /// Makes what is no directory; what was put under another of its names becomes a link to that.
     fn put(&mut self, path: &Path, node: &Node, content: &mut Content<'_>) -> io::Result<()> {
-        let NodeKind::File { shared: Some(inode), .. } = node.kind else {
-            return create(path, node, content);
-        };
+        let Some(inode) = node.shared else { return create(path, node, content) };
         if let Some((first, own)) = self.put.get(&inode) {
             // Another file may stand in its place by now.
             if fs::symlink_metadata(first).is_ok_and(|first| first.ino() == *own) {

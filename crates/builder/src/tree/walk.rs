@@ -15,6 +15,8 @@ const SYMLINK_LIMIT: usize = 40;
 pub(crate) struct Position {
     root: Directory,
     levels: Vec<(OsString, Directory)>,
+    /// The levels' names: putting them together for every name of a deep directory takes long.
+    path: PathBuf,
     /// How many levels no walk leaves: `..` and absolute links end there.
     floor: usize,
 }
@@ -56,7 +58,7 @@ pub(crate) enum Reached {
 impl Position {
     /// The root of a view.
     pub(crate) fn root(view: &View) -> Self {
-        Self { root: view.root(), levels: Vec::new(), floor: 0 }
+        Self { root: view.root(), levels: Vec::new(), path: PathBuf::new(), floor: 0 }
     }
 
     /// The directory itself.
@@ -65,13 +67,14 @@ impl Position {
     }
 
     /// Its path from the root, without symbolic links.
-    pub(crate) fn path(&self) -> PathBuf {
-        self.levels.iter().map(|(name, _)| name).collect()
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Goes into a directory that was looked up or made.
     pub(crate) fn push(&mut self, name: &OsStr, directory: Directory) {
         self.levels.push((name.to_owned(), directory));
+        self.path.push(name);
     }
 
     /// The same directory as the root of walks: nothing above it can be reached.
@@ -81,13 +84,16 @@ impl Position {
     }
 
     fn return_to_floor(&mut self) {
-        self.levels.truncate(self.floor);
+        while self.levels.len() > self.floor {
+            self.ascend();
+        }
     }
 
     /// Goes back to the directory above, but not above the floor.
     pub(crate) fn ascend(&mut self) {
         if self.levels.len() > self.floor {
             self.levels.pop();
+            self.path.pop();
         }
     }
 

@@ -70,7 +70,7 @@ fn options(call: &Call<'_>, source: &str) -> Result<ImportOptions, ApiError> {
         reference: new_name(call)?,
         config: Some(apply_changes(&ContainerSettings::default(), &call.query.all("changes"))?),
         platform: if call.version.import_has_a_platform() { platform::asked_in_words(call)? } else { None },
-        message: call.query.filled("message").map(str::to_owned),
+        message: Some(call.kept_text("message")?).filter(|message| !message.is_empty()),
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),
     })
 }

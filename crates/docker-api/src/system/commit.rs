@@ -26,8 +26,8 @@ pub(super) async fn commit(mut call: Call<'_>) -> Handled {
     let commit = Commit {
         config,
         reference: new_name(&call)?,
-        author: query.text("author").to_owned(),
-        comment: query.text("comment").to_owned(),
+        author: call.kept_text("author")?,
+        comment: call.kept_text("comment")?,
         pause: query.is_true_or("pause", true),
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),
     };

@@ -1,5 +1,7 @@
 //! Steps that are refused, and odd forms that are taken, each by its text.
 
+use std::os::unix::fs::MetadataExt;
+
 use crate::fixture::{Archive, Fixture, context};
 use crate::{BuildError, Intermediate};
 
@@ -58,6 +60,24 @@ fn containers_that_are_kept_are_there_for_every_step() {
 }
 
 #[test]
+fn triggers_are_looked_at_when_they_run() {
+    let fixture = Fixture::new();
+    for (trigger, want) in [
+        ("FOO x", "Unknown instruction: FOO"),
+        ("RUN", "RUN requires at least one argument"),
+        ("ENV a", "ENV must have two arguments"),
+    ] {
+        let built = fixture.build_with(context(&format!("FROM base\nONBUILD {trigger}")), |request| {
+            request.names = vec![model::ImageReference::parse("triggers").unwrap()]
+        });
+        let image = fixture.store.image(&built.result.unwrap()).unwrap();
+        assert_eq!(image.config.config.unwrap().on_build.unwrap(), [trigger]);
+        let child = fixture.build(context("FROM triggers"));
+        assert_eq!(child.result.unwrap_err().to_string(), want);
+    }
+}
+
+#[test]
 fn triggers_of_an_image_are_named_as_the_image_has_them() {
     let fixture = Fixture::new();
     let changes = ["ONBUILD anything at all".to_owned()];
@@ -94,7 +114,7 @@ fn triggers_of_an_image_are_named_as_the_image_has_them() {
 }
 
 #[test]
-fn absolute_links_of_the_context_lead_into_it() {
+fn links_of_the_context_lead_into_it() {
     let fixture = Fixture::new();
     let links = |archive: Archive| {
         archive
@@ -104,13 +124,18 @@ fn absolute_links_of_the_context_lead_into_it() {
             .symlink("directory", "/d")
             .symlink("out", "/etc/passwd")
             .symlink("up", "/../etc")
+            .symlink("higher", "../../../d/f")
+            .symlink("d/higher", "../../d/../../d")
+            .symlink("missing", "../../etc")
     };
-    let image =
-        fixture.image(links(context("FROM base\nCOPY link /a\nADD directory /b\nCOPY directory/f /c")));
-    for path in ["a", "b/f", "c"] {
+    let image = fixture.image(links(context(
+        "FROM base\nCOPY link /a\nADD directory /b\nCOPY directory/f /c\n\
+         COPY higher /e\nADD d/higher/../d/f /g",
+    )));
+    for path in ["a", "b/f", "c", "e", "g"] {
         assert_eq!(fixture.read(&image, path), "inside", "{path}");
     }
-    for (word, target) in [("out", "/etc/passwd"), ("up", "/../etc")] {
+    for (word, target) in [("out", "/etc/passwd"), ("up", "/../etc"), ("missing", "../../etc")] {
         let text = fixture.stream_of(links(context(&format!("FROM base\nCOPY {word} /x"))));
         let want = format!("ERROR Forbidden path outside the build context: {word} ({target})");
         assert!(text.ends_with(&want), "{text}");
@@ -118,20 +143,29 @@ fn absolute_links_of_the_context_lead_into_it() {
 }
 
 #[test]
-fn hard_links_to_what_is_no_file_are_taken() {
+fn hard_links_to_what_is_no_file_are_kept() {
     let fixture = Fixture::new();
-    let archive = context("FROM base\nCOPY d /d")
-        .directory("d/")
-        .symlink("d/link", "target")
-        .hard_link("d/link2", "d/link")
-        .entry("d/fifo", tar::EntryType::Fifo, |_| {}, b"")
-        .hard_link("d/fifo2", "d/fifo");
-    let image = fixture.image(archive);
-    let top = fixture.top_layer(&image);
-    for (line, how) in
-        [("d/link2 777 0:0 -> target 2015", "a symlink"), ("d/fifo2 644 0:0 fifo 2015", "a FIFO")]
-    {
-        assert!(top.iter().any(|found| found == line), "{how}: {top:?}");
+    for text in ["FROM base\nCOPY d /d", "FROM base AS one\nCOPY d /d\nFROM scratch\nCOPY --from=one d /d"] {
+        let archive = context(text)
+            .directory("d/")
+            .symlink("d/other", "target")
+            .symlink("d/link", "target")
+            .hard_link("d/link2", "d/link")
+            .hard_link("d/link3", "d/link2")
+            .entry("d/fifo", tar::EntryType::Fifo, |_| {}, b"")
+            .hard_link("d/fifo2", "d/fifo");
+        let image = fixture.image(archive);
+        let top = fixture.top_layer(&image);
+        for (line, how) in
+            [("d/link2 777 0:0 -> target 2015", "a symlink"), ("d/fifo2 644 0:0 fifo 2015", "a FIFO")]
+        {
+            assert!(top.iter().any(|found| found == line), "{how}: {top:?}");
+        }
+        let layer = fixture.store.lower_directories(&image)[0].clone();
+        let inode = |name: &str| std::fs::symlink_metadata(layer.join("d").join(name)).unwrap().ino();
+        assert_eq!([inode("link2"), inode("link3")], [inode("link"); 2], "{text}: a symbolic link's names");
+        assert_eq!(inode("fifo2"), inode("fifo"), "{text}: a FIFO's names");
+        assert_ne!(inode("other"), inode("link"), "{text}: another link with the same target");
     }
     let archive = context("FROM base\nCOPY d /d").directory("d/").hard_link("d/x", "d");
     let error = fixture.build(archive).result.unwrap_err().to_string();
