@@ -44,6 +44,10 @@ pub fn json_words(error: &serde_json::Error) -> String {
         line => format!(" before line {line}, character {}", error.column() + 1),
     };
     match error.classify() {
+        // It has no category of its own.
+        Category::Syntax if error.to_string().starts_with("recursion limit exceeded") => {
+            format!("values are nested too deeply{place}")
+        }
         Category::Eof => "it ends too early".to_owned(),
         Category::Syntax => format!("something that is not JSON stands{place}"),
         Category::Data => format!("a value{place} is of another kind than needed, or one is missing"),
@@ -79,6 +83,7 @@ mod tests {
         let words = |text: &str| json_words(&serde_json::from_str::<Vec<u8>>(text).expect_err(text));
         assert_eq!(words("[1,"), "it ends too early");
         assert_eq!(words("[x]"), "something that is not JSON stands before line 1, character 3");
+        assert_eq!(words(&"[".repeat(1000)), "values are nested too deeply before line 1, character 129");
         assert_eq!(
             words("[\"a\"]"),
             "a value before line 1, character 5 is of another kind than needed, or one is missing"
