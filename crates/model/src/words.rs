@@ -83,7 +83,8 @@ mod tests {
         let words = |text: &str| json_words(&serde_json::from_str::<Vec<u8>>(text).expect_err(text));
         assert_eq!(words("[1,"), "it ends too early");
         assert_eq!(words("[x]"), "something that is not JSON stands before line 1, character 3");
-        assert_eq!(words(&"[".repeat(1000)), "values are nested too deeply before line 1, character 129");
+        let deep = serde_json::from_str::<serde_json::Value>(&"[".repeat(1000)).expect_err("too deep");
+        assert_eq!(json_words(&deep), "values are nested too deeply before line 1, character 129");
         assert_eq!(
             words("[\"a\"]"),
             "a value before line 1, character 5 is of another kind than needed, or one is missing"
