@@ -1,5 +1,7 @@
 //! Further processes in a running container.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use berth_tests::frames;
@@ -25,6 +27,27 @@ fn stdin_is_passed_and_ends() {
     stream.half_close().expect("the end of stdin");
     let bytes = stream.read_to_end().expect("the stream's end");
     assert_eq!(frames::split(&bytes).0, b"line\nend\n");
+}
+
+/// docker-py reads the head by a buffer and the stream beside it: what came with the head is lost to it.
+#[test]
+fn output_does_not_come_before_a_slow_client_has_read_the_head() {
+    let engine = Engine::start();
+    let id = engine.run(&sh("sleep 600"));
+    let exec = engine.exec_create(&id, &json!({ "AttachStdout": true, "Cmd": ["echo", "hi"] }));
+    let mut client = UnixStream::connect(engine.socket()).expect("a connection");
+    let request = format!(
+        "POST /v1.20/exec/{exec}/start HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\n\
+         Content-Length: 2\r\n\r\n{{}}"
+    );
+    client.write_all(request.as_bytes()).expect("the request");
+    std::thread::sleep(Duration::from_millis(300));
+    let mut head = vec![0; 8192];
+    let count = client.read(&mut head).expect("the head");
+    assert!(head[..count].ends_with(b"\r\n\r\n"), "{}", String::from_utf8_lossy(&head[..count]));
+    let mut rest = Vec::new();
+    let _ = client.read_to_end(&mut rest).expect("the stream");
+    assert_eq!(frames::split(&rest).0, b"hi\n");
 }
 
 #[test]

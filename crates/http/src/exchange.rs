@@ -133,10 +133,12 @@ impl Exchange {
         self.head.headers.contains_key(header::UPGRADE)
     }
 
-    /// Ends HTTP on this connection as the specification's section 3.2 says, and gives it away.
+    /// Ends HTTP on this connection as the specification's section 3.2 says, and gives it away once the client has
+    /// read the head: some (docker-py) lose what they read together with it.
     pub async fn hijack(&mut self) -> io::Result<Hijacked> {
         let (hijacked, head) = self.hijack_unsent();
         self.output.send_head(&head).await?;
+        self.transport.head_is_read().await;
         Ok(hijacked)
     }
 

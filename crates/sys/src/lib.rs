@@ -32,4 +32,5 @@ pub mod reserve;
 pub mod seqpacket;
 pub mod signal;
 pub mod stream;
+pub mod unread;
 pub mod writeback;
