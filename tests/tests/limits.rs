@@ -261,11 +261,11 @@ fn block_devices() {
 fn groups_above_are_made_and_go_again() {
     let engine = Engine::start();
     let name = format!("berth-test-{}", std::process::id());
-    for parent in [format!("/{name}/a"), format!("{name}/b"), format!("../../{name}")] {
+    for parent in [format!("/{name}/a"), format!("{name}/b")] {
         let (id, pid) = limited(&engine, json!({ "CgroupParent": parent }));
         let controller = if is_unified() { "" } else { "memory" };
         let directory = cgroup::directory(pid, controller);
-        let plain = parent.trim_start_matches(['.', '/']);
+        let plain = parent.trim_start_matches('/');
         assert!(directory.ends_with(format!("{plain}/{id}")), "{}", directory.display());
         assert_eq!(engine.inspect(&id)["HostConfig"]["CgroupParent"], parent.as_str());
         engine.remove(&id);

@@ -306,7 +306,7 @@ fn registries_have_names_and_addresses_of_every_kind() {
     let info = engine.get("/info").expect(200).json();
     assert_eq!(
         (&info["HttpProxy"], &info["NoProxy"]),
-        (&json!("http://user:secret@127.0.0.1:3128"), &json!("direct.test"))
+        (&json!("http://xxxxx:xxxxx@127.0.0.1:3128"), &json!("direct.test"))
     );
 }
 

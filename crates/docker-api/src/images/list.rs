@@ -58,8 +58,10 @@ fn filter(text: &str, version: ApiVersion) -> Result<ListFilter, ApiError> {
     let mut filter = ListFilter::default();
     for (name, values) in filters.as_map() {
         match name.as_str() {
+            // Below 1.24 the reference filters by `true` alone.
             "dangling" => {
-                filter.dangling = filters.truth(name).map_err(ApiError::invalid)?;
+                let wanted = filters.truth(name).map_err(ApiError::invalid)?;
+                filter.dangling = wanted.filter(|dangling| *dangling);
             }
             "label" => filter.labels.clone_from(values),
             "reference" => filter.references.clone_from(values),
