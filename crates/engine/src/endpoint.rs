@@ -86,18 +86,21 @@ pub(crate) fn gateway(endpoints: &[Endpoint]) -> Option<&Endpoint> {
 /// Where the default route of IPv6 leads: the interface and the gateway of the first that gives one, which need not
 /// be the one of IPv4.
 pub(crate) fn ipv6_default_route(endpoints: &[Endpoint]) -> Option<(&str, Ipv6Addr)> {
-    let leading = endpoints.iter().filter_map(|endpoint| {
-        let lease = endpoint.lease.as_ref()?;
-        Some((endpoint, (lease.interface_name.as_str(), lease.ipv6_default_gateway()?)))
-    });
-    leading.min_by_key(|(endpoint, _)| endpoint.gateway_order()).map(|(_, route)| route)
+    default_route(endpoints, network::Endpoint::ipv6_default_gateway)
 }
 
 /// The same of IPv4.
 pub(crate) fn ipv4_default_route(endpoints: &[Endpoint]) -> Option<(&str, Ipv4Addr)> {
+    default_route(endpoints, network::Endpoint::default_gateway)
+}
+
+fn default_route<A>(
+    endpoints: &[Endpoint],
+    gateway: impl Fn(&network::Endpoint) -> Option<A>,
+) -> Option<(&str, A)> {
     let leading = endpoints.iter().filter_map(|endpoint| {
         let lease = endpoint.lease.as_ref()?;
-        Some((endpoint, (lease.interface_name.as_str(), lease.default_gateway()?)))
+        Some((endpoint, (lease.interface_name.as_str(), gateway(lease)?)))
     });
     leading.min_by_key(|(endpoint, _)| endpoint.gateway_order()).map(|(_, route)| route)
 }

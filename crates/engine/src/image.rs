@@ -75,11 +75,7 @@ impl Images {
         let images = Arc::clone(self);
         let work = tokio::task::spawn_blocking(move || {
             let pruned = images.store.prune(&filter).map_err(Error::Image)?;
-            for removal in &pruned.removals {
-                if let Removal::Deleted(id) = removal {
-                    images.emit_deleted(id);
-                }
-            }
+            images.emit_deletions(&pruned.removals);
             if !pruned.removals.is_empty() {
                 let attributes = [("reclaimed".to_owned(), pruned.reclaimed.to_string())].into();
                 images.events.emit(ResourceKind::Image, "prune", Actor { id: String::new(), attributes });
@@ -98,6 +94,15 @@ impl Images {
         self.events.emit_image("delete", id, &id.to_string(), BTreeMap::new());
     }
 
+    /// Tells listeners which images are gone.
+    fn emit_deletions(&self, removals: &[Removal]) {
+        for removal in removals {
+            if let Removal::Deleted(id) = removal {
+                self.emit_deleted(id);
+            }
+        }
+    }
+
     fn labels_of(&self, id: &Digest) -> BTreeMap<String, String> {
         self.store.labels_of(id).map(|labels| (*labels).clone()).unwrap_or_default()
     }
@@ -111,11 +116,7 @@ impl Images {
         let images = Arc::clone(self);
         let work = tokio::task::spawn_blocking(move || {
             let removed = images.store.remove_leaving().map_err(Error::Image)?;
-            for removal in &removed {
-                if let Removal::Deleted(id) = removal {
-                    images.emit_deleted(id);
-                }
-            }
+            images.emit_deletions(&removed);
             Ok(())
         });
         // The container is gone all the same; the next one that goes tries again.

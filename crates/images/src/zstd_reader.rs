@@ -32,6 +32,7 @@ impl<R: BufRead> ZstdReader<R> {
 
 impl<R: BufRead> Read for ZstdReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let has_room = !buffer.is_empty();
         let mut output = OutBuffer::around(buffer);
         loop {
             let bytes = self.input.fill_buf()?;
@@ -45,7 +46,7 @@ impl<R: BufRead> Read for ZstdReader<R> {
             self.input.consume(consumed);
             // The window is there now, but what nothing was written to takes no memory yet.
             self.share.raise_to(self.context.sizeof()).map_err(io::Error::other)?;
-            if output.pos() > 0 || buffer_is_empty(&output) {
+            if output.pos() > 0 || !has_room {
                 return Ok(output.pos());
             }
             if is_end {
@@ -53,10 +54,6 @@ impl<R: BufRead> Read for ZstdReader<R> {
             }
         }
     }
-}
-
-fn buffer_is_empty(output: &OutBuffer<'_, [u8]>) -> bool {
-    output.capacity() == 0
 }
 
 fn failed(code: usize) -> io::Error {

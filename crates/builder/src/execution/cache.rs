@@ -29,10 +29,9 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// The newest child of an image that was made with this configuration.
-    pub(super) fn find(&self, store: &Store, parent: Option<&Digest>, wanted: &Config) -> Option<Digest> {
+    /// The newest child of an image that was made with a configuration of this fingerprint.
+    pub(super) fn find(&self, store: &Store, parent: Option<&Digest>, wanted: Digest) -> Option<Digest> {
         let children = store.children(parent);
-        let wanted = fingerprint(wanted)?;
         children.into_iter().rev().find(|child| self.fingerprint(store, child) == Some(wanted))
     }
 
@@ -41,7 +40,13 @@ impl Cache {
         if let Some(known) = fingerprints.get(image) {
             return *known;
         }
-        let found = store.image(image).ok()?.config.container_config.as_ref().and_then(fingerprint);
+        let found = store
+            .image(image)
+            .ok()?
+            .config
+            .container_config
+            .as_ref()
+            .and_then(|config| fingerprint(config).ok());
         if fingerprints.len() >= REMEMBERED {
             fingerprints.clear();
         }
@@ -52,7 +57,7 @@ impl Cache {
 
 /// Two configurations have the same one when they are the same for every command that runs with them and every image
 /// that inherits them: a list or map that is missing is as good as an empty one.
-fn fingerprint(config: &Config) -> Option<Digest> {
+pub(super) fn fingerprint(config: &Config) -> serde_json::Result<Digest> {
     fn words(list: Option<&StringOrList>) -> &[String] {
         list.map_or(&[], |list| list.0.as_slice())
     }
@@ -73,8 +78,8 @@ fn fingerprint(config: &Config) -> Option<Digest> {
         (config.tty, config.open_stdin, config.stdin_once, config.network_disabled),
     );
     let mut hashing = Hashing(Sha256::new());
-    serde_json::to_writer(&mut hashing, &relevant).ok()?;
-    Some(Digest::from_bytes(hashing.0.finalize().into()))
+    serde_json::to_writer(&mut hashing, &relevant)?;
+    Ok(Digest::from_bytes(hashing.0.finalize().into()))
 }
 
 struct Hashing(Sha256);
@@ -96,9 +101,10 @@ mod tests {
 
     #[test]
     fn a_fingerprint_tells_apart_what_commands_and_images_see() {
+        let of = |config: &Config| fingerprint(config).expect("a configuration");
         let plain = Config::default();
         let same = Config { env: Some(Vec::new()), labels: Some(BTreeMap::new()), ..Config::default() };
-        assert_eq!(fingerprint(&plain), fingerprint(&same), "a list that is missing is an empty one");
+        assert_eq!(of(&plain), of(&same), "a list that is missing is an empty one");
         let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
         for other in [
             Config { env: words(&["a=b"]), ..Config::default() },
@@ -110,7 +116,7 @@ mod tests {
             Config { tty: true, ..Config::default() },
             Config { stop_timeout: Some(1), ..Config::default() },
         ] {
-            assert_ne!(fingerprint(&plain), fingerprint(&other), "{other:?}");
+            assert_ne!(of(&plain), of(&other), "{other:?}");
         }
     }
 }

@@ -4,10 +4,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use images::document::Config;
 use images::registry::Cancellation;
 use model::Digest;
-use sha2::{Digest as _, Sha256};
 
 use crate::error::BuildError;
 
@@ -20,13 +18,16 @@ pub(super) struct InFlight(Arc<Steps>);
 
 #[derive(Debug, Default)]
 struct Steps {
-    running: Mutex<HashSet<[u8; 32]>>,
+    running: Mutex<HashSet<Step>>,
     ended: Condvar,
 }
 
+/// A step: its parent and the fingerprint of its container's configuration.
+type Step = (Option<Digest>, Digest);
+
 /// The right to make a step; others that want it wait until this is dropped.
 #[derive(Debug)]
-pub(super) struct Turn(Option<(InFlight, [u8; 32])>);
+pub(super) struct Turn(Option<(InFlight, Step)>);
 
 impl Turn {
     /// The right to make a step that nobody else would make.
@@ -40,18 +41,9 @@ impl InFlight {
     ///
     /// # Errors
     /// [`BuildError::Cancelled`] when the build is cancelled meanwhile.
-    pub(super) fn wait(
-        &self,
-        parent: Option<Digest>,
-        config: &Config,
-        cancellation: &Cancellation,
-    ) -> Result<Turn, BuildError> {
-        let mut state = Sha256::new();
-        state.update(parent.map_or([0; 32], |parent| *parent.as_bytes()));
-        state.update(serde_json::to_vec(config)?);
-        let key: [u8; 32] = state.finalize().into();
+    pub(super) fn wait(&self, step: Step, cancellation: &Cancellation) -> Result<Turn, BuildError> {
         let mut running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
-        while !running.insert(key) {
+        while !running.insert(step) {
             if cancellation.is_cancelled() {
                 return Err(BuildError::Cancelled);
             }
@@ -59,14 +51,14 @@ impl InFlight {
                 self.0.ended.wait_timeout(running, POLL_INTERVAL).unwrap_or_else(PoisonError::into_inner).0;
         }
         drop(running);
-        Ok(Turn(Some((self.clone(), key))))
+        Ok(Turn(Some((self.clone(), step))))
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if let Some((in_flight, key)) = self.0.take() {
-            in_flight.0.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        if let Some((in_flight, step)) = self.0.take() {
+            in_flight.0.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&step);
             in_flight.0.ended.notify_all();
         }
     }

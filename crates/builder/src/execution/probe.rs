@@ -5,6 +5,7 @@ use std::sync::Arc;
 use images::Store;
 use model::{Digest, ErrorKind};
 
+use super::cache::fingerprint;
 use super::in_flight::Turn;
 use super::state::Build;
 use crate::error::BuildError;
@@ -24,14 +25,15 @@ impl Build<'_> {
         }
         let (cache, store) = (Arc::clone(&self.builder.cache), self.builder.store.clone());
         let parent = stage.image;
+        let wanted = fingerprint(&wanted)?;
         let mut turn = None;
         loop {
-            match cache.find(&store, parent.as_ref(), &wanted) {
+            match cache.find(&store, parent.as_ref(), wanted) {
                 Some(found) if self.go_on_from(&found, &store)? => return Ok(None),
                 // Somebody removed it since it was found.
                 Some(_) => {}
                 None if turn.is_some() => return Ok(turn),
-                None => turn = Some(cache.in_flight.wait(parent, &wanted, self.session.cancellation)?),
+                None => turn = Some(cache.in_flight.wait((parent, wanted), self.session.cancellation)?),
             }
         }
     }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::host_config::MountSpec;
 pub(super) use strict::check;
 
-use crate::ApiError;
+use crate::{ApiError, json};
 
 /// Reads one mount.
 ///
@@ -201,13 +201,7 @@ fn tmpfs(spec: &MountSpec) -> Result<MountKind, ApiError> {
 
 /// Whether a value says nothing.
 fn is_unset(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::String(text) => text.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Bool(true) | Value::Number(_) => false,
-    }
+    json::is_empty(value) || *value == Value::Bool(false)
 }
 
 /// An object of options; those that are set are among the known ones.

@@ -179,8 +179,7 @@ pub(crate) fn cpu_set(text: &str, field: &str) -> Result<Spelled<CpuSet>, ApiErr
 
 /// Reads a cgroup's path; an empty text leaves it to the daemon.
 pub(crate) fn cgroup_parent(text: &str) -> Option<Spelled<CgroupParent>> {
-    let Ok(parent) = Spelled::parse(text);
-    Some(parent).filter(|_| !text.is_empty())
+    (!text.is_empty()).then(|| Spelled::of(text))
 }
 
 fn block_device(device: &BlkioDevice) -> BlockDeviceSetting {

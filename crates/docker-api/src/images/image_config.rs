@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::json;
 use crate::version::ApiVersion;
 
 /// Fields that only a container's own config has a use for.
@@ -40,19 +41,9 @@ pub(super) fn shown(config: &impl Serialize, version: ApiVersion) -> Value {
         }
     }
     if version.image_config_leaves_out_what_is_empty() {
-        fields.retain(|_, value| !is_empty(value));
+        fields.retain(|_, value| !json::is_empty(value));
     }
     shown
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-        Value::Bool(_) | Value::Number(_) => false,
-    }
 }
 
 #[cfg(test)]

@@ -91,7 +91,6 @@ pub(crate) fn new_name(call: &Call<'_>) -> Result<Option<ImageReference>, ApiErr
 fn name_and_tag<'name>(repository: &'name str, tag: &'name str) -> (&'name str, &'name str) {
     match (split_tag(repository), tag) {
         ((repository, Some(tag)), "") => (repository, tag),
-        ((repository, Some(_)), tag) => (repository, tag),
-        ((_, None), tag) => (repository, tag),
+        ((repository, _), tag) => (repository, tag),
     }
 }

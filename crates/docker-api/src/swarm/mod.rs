@@ -45,7 +45,8 @@ pub(crate) const ROUTES: &[Route] = &[
     post("/configs/{name}/update", handler!(call => update(call).await)).since(30),
 ];
 
-const fn unavailable(message: String) -> ApiError {
+/// The answer to what needs a cluster.
+pub(crate) const fn unavailable(message: String) -> ApiError {
     ApiError::Request { status: StatusCode::SERVICE_UNAVAILABLE, message }
 }
 

@@ -1,5 +1,7 @@
 //! `GET /volumes`
 
+use std::cell::LazyCell;
+
 use http::StatusCode;
 use serde::Serialize;
 
@@ -17,9 +19,9 @@ struct ListAnswer<'a> {
 
 pub(super) fn list(call: &Call<'_>) -> Handled {
     let filter = VolumeFilter::parse(call.query.text("filters")).map_err(ApiError::bad_request)?;
-    let volumes = &call.engine.volumes;
-    let all = volumes.all();
-    let chosen = all.iter().filter(|volume| filter.fits(volume, |name| !volumes.users(name).is_empty()));
+    let all = call.engine.volumes.all();
+    let used = LazyCell::new(|| call.engine.volumes.used());
+    let chosen = all.iter().filter(|volume| filter.fits(volume, |name| used.contains(name)));
     let volumes = chosen.map(|volume| WireVolume::new(volume, call.version)).collect();
     Reply::json(StatusCode::OK, &ListAnswer { volumes, warnings: None })
 }

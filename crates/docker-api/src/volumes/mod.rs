@@ -18,7 +18,8 @@ pub(crate) const ROUTES: &[Route] = &[
     get("/volumes/{name}", handler!(call => inspect(&call))).since(21),
     post("/volumes/create", handler!(call => create::create(call).await)).since(21),
     post("/volumes/prune", handler!(call => prune::prune(&call).await)).since(25),
-    put("/volumes/{name}", handler!(_call => cluster::update())).since(42),
+    // Volumes of a cluster alone can be changed.
+    put("/volumes/{name}", handler!(_call => Err(cluster::no_swarm()))).since(42),
     delete("/volumes/{name}", handler!(call => remove(&call).await)).since(21),
 ];
 

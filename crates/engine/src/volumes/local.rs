@@ -28,6 +28,24 @@ impl Local {
         Self { root, trash }
     }
 
+    /// Fills a directory that nobody sees, hands it on with whether it has content, and deletes what is left of it.
+    /// `act` is what it is made for.
+    fn staged<T>(
+        &self,
+        act: &'static str,
+        fill: Fill<'_>,
+        hand_on: impl FnOnce(&Path, bool) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let begun = self.root.join(format!(".new-{}", random::name()));
+        let data = begun.join("_data");
+        let done = std::fs::create_dir_all(&data)
+            .map_err(file_error(act, &data))
+            .and_then(|()| fill(&data))
+            .and_then(|has_content| hand_on(&data, has_content));
+        delete_tree(&begun);
+        done
+    }
+
     /// Gives a filled directory its place; false when another caller was quicker.
     fn publish(&self, volume: &str, data: &Path) -> Result<bool, Error> {
         let content = self.content(volume);
@@ -78,14 +96,7 @@ impl VolumeDriver for Local {
         if self.content(volume).exists() {
             return Ok(false);
         }
-        let begun = self.root.join(format!(".new-{}", random::name()));
-        let data = begun.join("_data");
-        let made = std::fs::create_dir_all(&data)
-            .map_err(file_error("make the volume", &data))
-            .and_then(|()| fill(&data))
-            .and_then(|_| self.publish(volume, &data));
-        delete_tree(&begun);
-        made
+        self.staged("make the volume", fill, |data, _| self.publish(volume, data))
     }
 
     fn fill_empty(
@@ -106,14 +117,9 @@ impl VolumeDriver for Local {
         if !is_empty(&content) {
             return Ok(());
         }
-        let begun = self.root.join(format!(".new-{}", random::name()));
-        let data = begun.join("_data");
-        let filled = std::fs::create_dir_all(&data)
-            .map_err(file_error("make the directory", &data))
-            .and_then(|()| fill(&data))
-            .and_then(|has_content| if has_content { move_content(&data, &content) } else { Ok(()) });
-        delete_tree(&begun);
-        filled
+        self.staged("make the directory", fill, |data, has_content| {
+            if has_content { move_content(data, &content) } else { Ok(()) }
+        })
     }
 
     fn mount(&self, volume: &str, options: &BTreeMap<String, String>) -> Result<OwnedFd, Error> {

@@ -29,10 +29,9 @@ impl Volumes {
         let volumes = Arc::clone(self);
         let work = move || {
             let mut pruned = PrunedVolumes::default();
-            for volume in volumes.all().into_iter().filter(is_meant) {
-                if volumes.is_used(&volumes.known(), &volume.name, None) {
-                    continue;
-                }
+            let used = volumes.used();
+            let is_unused = |volume: &Volume| !used.contains(&volume.name);
+            for volume in volumes.all().into_iter().filter(is_unused).filter(is_meant) {
                 let size = volumes.size(&volume);
                 match volumes.take_away(&volume.name, Missing::IsRefused) {
                     Ok(()) => {

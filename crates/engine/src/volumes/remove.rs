@@ -5,7 +5,6 @@ use std::sync::Arc;
 use model::ContainerId;
 
 use super::service::{Known, Volumes, unknown};
-use crate::container::Record;
 use crate::error::Error;
 use crate::outcome::joined;
 use crate::store::{Durability, VolumeRow};
@@ -48,9 +47,7 @@ impl Volumes {
 
     /// Whether a container uses a volume, or one being made will. One container may be left out.
     pub(super) fn is_used(&self, known: &Known, name: &str, but: Option<&ContainerId>) -> bool {
-        let uses = |record: &Record| record.mounts.iter().any(|mount| mount.name == name);
-        let others = self.directory.all().into_iter().filter(|container| Some(container.id()) != but);
-        known.claims.contains_key(name) || others.into_iter().any(|container| uses(&container.record()))
+        known.claims.contains_key(name) || self.users(name).iter().any(|user| Some(user) != but)
     }
 
     pub(super) fn discard(&self, volume: &VolumeRow) {

@@ -94,6 +94,16 @@ impl Volumes {
         containers.filter(|container| uses(&container.record())).map(|user| user.id().clone()).collect()
     }
 
+    /// The names of all volumes that containers have among their mounts, whether they run or not.
+    #[must_use]
+    pub fn used(&self) -> HashSet<String> {
+        let mut used = HashSet::new();
+        for container in self.directory.all() {
+            used.extend(container.record().mounts.iter().map(|mount| mount.name.clone()));
+        }
+        used
+    }
+
     fn shown(&self, row: &VolumeRow) -> Volume {
         // A row's driver is one of those that there are, unless a later release wrote it.
         let content = self.driver(&row.driver).map(|driver| driver.content(&row.name));
@@ -130,11 +140,9 @@ impl Volumes {
     /// Deletes volumes that a daemon died over: neither recorded nor used by a container.
     pub(crate) fn sweep(&self) {
         let known = self.known();
-        let records: Vec<_> = self.directory.all().iter().map(|container| container.record()).collect();
-        let is_used =
-            |name: &str| records.iter().any(|record| record.mounts.iter().any(|mount| mount.name == name));
+        let used = self.used();
         for driver in &self.drivers {
-            driver.sweep(&|name| known.rows.contains_key(name) || is_used(name));
+            driver.sweep(&|name| known.rows.contains_key(name) || used.contains(name));
         }
     }
 

@@ -2,7 +2,7 @@
 
 mod settings;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Digest, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -76,6 +76,14 @@ pub struct RootFs {
 /// The value `{}` of sets (`Volumes`, `ExposedPorts`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EmptyObject {}
+
+impl EmptyObject {
+    /// A set as documents and the API write it: an object of empty objects.
+    #[must_use]
+    pub fn set<T: ToString>(elements: &BTreeSet<T>) -> BTreeMap<String, Self> {
+        elements.iter().map(|element| (element.to_string(), Self {})).collect()
+    }
+}
 
 /// A list of words that may also stand there as one string; `null` where it was not given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

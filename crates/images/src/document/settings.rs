@@ -1,10 +1,5 @@
 //! An image document's config as a container's settings, and back.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
-use std::fmt::Display;
-use std::str::FromStr;
-
 use model::{ContainerSettings, ExposedPorts, ShownSettings, SignalError, Spelled, StopSignal};
 
 use super::{Config, EmptyObject, HealthCheck, StringOrList};
@@ -40,13 +35,15 @@ impl Config {
             volume_driver: self.volume_driver.into(),
             exposed_ports: self
                 .exposed_ports
-                .map(|ports| ports.keys().map(|key| spelled::<ExposedPorts>(key)).collect()),
+                .map(|ports| ports.keys().map(|key| Spelled::<ExposedPorts>::of(key)).collect()),
             network_disabled: self.network_disabled,
-            mac_address: spelled(&self.mac_address),
+            mac_address: Spelled::of(&self.mac_address),
             terminal: self.tty,
             open_stdin: self.open_stdin,
             stdin_once: self.stdin_once,
-            stop_signal: Some(self.stop_signal).filter(|text| !text.is_empty()).map(|text| spelled(&text)),
+            stop_signal: Some(self.stop_signal)
+                .filter(|text| !text.is_empty())
+                .map(|text| Spelled::of(&text)),
             stop_timeout: self.stop_timeout,
             health_check: self.healthcheck.map(Into::into),
             shell: self.shell,
@@ -71,14 +68,14 @@ impl Config {
             attach_stdin: settings.shown.attach_stdin,
             attach_stdout: settings.shown.attach_stdout,
             attach_stderr: settings.shown.attach_stderr,
-            exposed_ports: settings.exposed_ports.as_ref().map(set),
+            exposed_ports: settings.exposed_ports.as_ref().map(EmptyObject::set),
             tty: settings.terminal,
             open_stdin: settings.open_stdin,
             stdin_once: settings.stdin_once,
             env: settings.environment.clone(),
             cmd: words(&settings.command),
             image: settings.image.clone(),
-            volumes: settings.volumes.as_ref().map(set),
+            volumes: settings.volumes.as_ref().map(EmptyObject::set),
             volume_driver: settings.volume_driver.to_string(),
             working_dir: settings.working_directory.clone(),
             entrypoint: words(&settings.entrypoint),
@@ -92,17 +89,6 @@ impl Config {
             shell: settings.shell.clone(),
         }
     }
-}
-
-/// A choice that every text is.
-fn spelled<T: FromStr<Err = Infallible> + Display>(text: &str) -> Spelled<T> {
-    let Ok(choice) = Spelled::parse(text);
-    choice
-}
-
-/// A set as it is written: an object of empty objects.
-fn set<T: ToString>(elements: &BTreeSet<T>) -> BTreeMap<String, EmptyObject> {
-    elements.iter().map(|element| (element.to_string(), EmptyObject {})).collect()
 }
 
 impl From<HealthCheck> for model::HealthCheck {

@@ -1,6 +1,7 @@
 //! Choices that are shown again as the client spelled them, though many spellings mean the same.
 
 use std::cmp::Ordering;
+use std::convert::Infallible;
 use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
@@ -24,6 +25,15 @@ impl<T: FromStr + fmt::Display> Spelled<T> {
     /// Those of the value.
     pub fn parse(text: &str) -> Result<Self, T::Err> {
         Ok(Self::with_spelling(text.parse()?, text))
+    }
+}
+
+impl<T: FromStr<Err = Infallible> + fmt::Display> Spelled<T> {
+    /// A choice that every text is.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        let Ok(choice) = Self::parse(text);
+        choice
     }
 }
 
