@@ -48,6 +48,16 @@ impl Answer {
             .unwrap_or_else(|error| panic!("status {}, not JSON ({error}): {}", self.status(), self.text()))
     }
 
+    /// What the error says, as the versions since 1.24 write it.
+    ///
+    /// # Panics
+    /// When the body is no such object.
+    #[must_use]
+    pub fn message(&self) -> String {
+        assert_eq!(self.head.header("content-type"), Some("application/json"), "{}", self.text());
+        self.json()["message"].as_str().expect("a message").to_owned()
+    }
+
     /// Goes on only with this status.
     ///
     /// # Panics

@@ -65,7 +65,14 @@ impl Engine {
     /// Starts a daemon that serves the newest version that there is.
     #[must_use]
     pub fn start_newest() -> Self {
-        Self::start_with(Options { arguments: vec!["--api-max=1.55".to_owned()], ..Options::default() })
+        Self::start_newest_with(&[])
+    }
+
+    /// Starts one with further flags.
+    #[must_use]
+    pub fn start_newest_with(flags: &[&str]) -> Self {
+        let arguments = ["--api-max=1.55"].iter().chain(flags).map(|flag| (*flag).to_owned()).collect();
+        Self::start_with(Options { arguments, ..Options::default() })
     }
 
     /// Starts a daemon with further flags.

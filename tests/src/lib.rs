@@ -23,6 +23,7 @@ pub mod initramfs;
 pub mod listener;
 mod memory_limit;
 pub mod other_host;
+mod past_events;
 mod pipe;
 mod random;
 pub mod registry;

@@ -8,6 +8,10 @@ use crate::rootfs;
 /// The media type of archives.
 pub const TAR: [(&str, &str); 1] = [("Content-Type", "application/x-tar")];
 
+/// Every way in which an archive may be compressed: the program and its arguments.
+pub const COMPRESSIONS: [(&str, &[&str]); 5] =
+    [("cat", &[]), ("gzip", &["-c"]), ("bzip2", &["-c"]), ("xz", &["-c"]), ("zstd", &["-c", "--quiet"])];
+
 /// One entry that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {

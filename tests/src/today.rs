@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use crate::{Client, Engine, Options};
+use crate::{Client, Engine};
 
 /// An engine, and how today's clients ask it.
 #[derive(Debug)]
@@ -52,16 +52,8 @@ impl Today {
     /// Starts one with further flags.
     #[must_use]
     pub fn start_with(flags: &[&str]) -> Self {
-        let flags = flags.iter().map(|flag| (*flag).to_owned());
-        let arguments = std::iter::once("--api-max=1.55".to_owned()).chain(flags).collect();
-        let daemon = Engine::start_with(Options { arguments, ..Options::default() });
-        let client = Client { address: daemon.address.clone(), prefix: "/v1.55".to_owned() };
+        let daemon = Engine::start_newest_with(flags);
+        let client = daemon.at("1.55");
         Self { daemon, client }
-    }
-
-    /// The same engine asked at another version.
-    #[must_use]
-    pub fn at(&self, version: &str) -> Client {
-        Client { address: self.client.address.clone(), prefix: format!("/v{version}") }
     }
 }

@@ -5,12 +5,9 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use berth_tests::services::{git, git_program};
+use berth_tests::tarball::COMPRESSIONS;
 use berth_tests::{Context, Engine, Entry, Service, piped};
 use tar::EntryType;
-
-/// Every way in which a context or an archive for ADD may be compressed.
-const COMPRESSIONS: [(&str, &[&str]); 5] =
-    [("cat", &[]), ("gzip", &["-c"]), ("bzip2", &["-c"]), ("xz", &["-c"]), ("zstd", &["-c", "--quiet"])];
 
 #[test]
 fn contexts_and_archives_come_in_every_compression() {

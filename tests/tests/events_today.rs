@@ -1,22 +1,8 @@
 //! Events as the versions after 1.20 show them: their fields, their formats, those of images.
 
-use berth_tests::{Answer, Client, Context, Engine, query, sh, tarball};
+use berth_tests::tarball::TAR;
+use berth_tests::{Context, Engine, sh, tarball};
 use serde_json::{Value, json};
-
-/// Past events, up to the end of the present second.
-fn answer(client: &Client, filters: &Value, headers: &[(&str, &str)]) -> Answer {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time").as_secs();
-    let pairs = [("since", "1"), ("until", &now.to_string()), ("filters", &filters.to_string())];
-    client.call("GET", &format!("/events{}", query(&pairs)), headers, b"").expect(200)
-}
-
-fn past(client: &Client, filters: &Value) -> Vec<Value> {
-    answer(client, filters, &[])
-        .text()
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect()
-}
 
 fn actions(events: &[Value]) -> Vec<&str> {
     events.iter().map(|event| event["Action"].as_str().expect("an action")).collect()
@@ -27,7 +13,7 @@ fn fields_are_those_of_the_version() {
     let engine = Engine::start_newest();
     let id = engine.create_named("web", &berth_tests::merged(sh("true"), json!({"Labels": {"tier": "db"}})));
     let create = |version: &str| {
-        past(&engine.at(version), &json!({"event": ["create"], "type": ["container"]})).remove(0)
+        engine.at(version).past_events(&json!({"event": ["create"], "type": ["container"]})).remove(0)
     };
     let today = create("1.55");
     let mut fields: Vec<&String> = today.as_object().expect("an object").keys().collect();
@@ -48,7 +34,7 @@ fn fields_are_those_of_the_version() {
     }
     assert_eq!(create("1.20").get("scope"), None);
     engine.remove(&id);
-    let of_the_name = |version| past(&engine.at(version), &json!({"container": ["web"]})).len();
+    let of_the_name = |version| engine.at(version).past_events(&json!({"container": ["web"]})).len();
     assert_eq!((of_the_name("1.20"), of_the_name("1.22")), (0, 2), "a name that none has any more");
 }
 
@@ -58,7 +44,7 @@ fn formats_are_chosen_by_accept() {
     let id = engine.create(&sh("true"));
     let filters = json!({"container": [id], "event": ["create"]});
     let get = |version: &str, accept: &str| {
-        let answer = answer(&engine.at(version), &filters, &[("Accept", accept)]);
+        let answer = engine.at(version).past_events_with(&filters, &[("Accept", accept)]);
         (answer.head.header("content-type").expect("a type").to_owned(), answer.text())
     };
     for (version, accept, kind) in [
@@ -88,9 +74,8 @@ fn images_are_called_by_id_and_name() {
     let _ = today.post("/images/made/tag?repo=made&tag=v2").expect(201);
     let _ = today.delete("/images/made:v2").expect(200);
     let _ = today.delete("/images/made").expect(200);
-    let _ =
-        today.call("POST", "/images/load", &[("Content-Type", "application/x-tar")], &archive).expect(200);
-    let of = |version: &str| past(&engine.at(version), &json!({"type": ["image"], "image": [id]}));
+    let _ = today.call("POST", "/images/load", &TAR, &archive).expect(200);
+    let of = |version: &str| engine.at(version).past_events(&json!({"type": ["image"], "image": [id]}));
     let events = of("1.55");
     assert_eq!(actions(&events), ["create", "tag", "save", "tag", "untag", "untag", "delete", "load"]);
     assert!(events.iter().all(|event| event["Actor"]["ID"] == json!(id)), "{events:?}");
@@ -100,7 +85,7 @@ fn images_are_called_by_id_and_name() {
     assert_eq!(actions(&of("1.45"))[0], "tag", "create came with 1.46");
     assert_eq!(of("1.24")[0]["id"], json!(id));
     // Before 1.22 they have the names that acts used, and nothing of what came later.
-    let old = past(&engine.at("1.20"), &json!({"type": ["image"], "image": ["made"]}));
+    let old = engine.at("1.20").past_events(&json!({"type": ["image"], "image": ["made"]}));
     assert_eq!(actions(&old), ["tag", "tag", "untag", "untag"]);
     assert_eq!((&old[1]["id"], &old[2]["id"]), (&json!("made:v2"), &json!(id[7..])));
     let _ = today.delete("/images/made").expect(200);
@@ -111,23 +96,22 @@ fn imports_and_prunes_are_told() {
     let engine = Engine::start_newest();
     let today = engine.at("1.55");
     for content in ["one", "two"] {
-        let tar = [("Content-Type", "application/x-tar")];
         let _ = today
-            .call("POST", "/images/create?fromSrc=-&repo=app", &tar, &tarball::of(&[("f", content)]))
+            .call("POST", "/images/create?fromSrc=-&repo=app", &TAR, &tarball::of(&[("f", content)]))
             .expect(200);
     }
-    let imports = past(&today, &json!({"type": ["image"], "event": ["import"], "image": ["app"]}));
+    let imports = today.past_events(&json!({"type": ["image"], "event": ["import"], "image": ["app"]}));
     assert_eq!(imports.len(), 2);
     assert_eq!(imports[0]["Actor"]["Attributes"]["name"], "app:latest");
     let pruned = today.post("/images/prune").expect(200).json();
     let _ = today.post("/images/prune").expect(200);
-    let prunes = past(&today, &json!({"event": ["prune"]}));
+    let prunes = today.past_events(&json!({"event": ["prune"]}));
     assert_eq!(prunes.len(), 1, "a prune of nothing is no event");
     assert_eq!(prunes[0]["Type"], "image");
     assert_eq!(
         prunes[0]["Actor"],
         json!({"ID": "", "Attributes": {"reclaimed": pruned["SpaceReclaimed"].to_string()}})
     );
-    assert_eq!(past(&engine.at("1.40"), &json!({"event": ["prune"]})), Vec::<Value>::new());
+    assert_eq!(engine.at("1.40").past_events(&json!({"event": ["prune"]})), Vec::<Value>::new());
     let _ = today.delete("/images/app").expect(200);
 }

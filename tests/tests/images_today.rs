@@ -1,13 +1,13 @@
 //! Images as the versions after 1.20 show them: list, inspect, history, names, removal, prune, platforms.
 
-use berth_tests::{Answer, Client, Context, Engine, query, sh, tarball};
+use berth_tests::tarball::TAR;
+use berth_tests::{Client, Context, Engine, query, sh, tarball};
 use serde_json::{Value, json};
 
 /// Imports a tar with one file under a name; gives the image's id.
 fn import(engine: &Client, content: &str, parameters: &[(&str, &str)]) -> String {
     let path = format!("/images/create?fromSrc=-&{}", &query(parameters)[1..]);
-    let answer =
-        engine.call("POST", &path, &[("Content-Type", "application/x-tar")], &tarball::of(&[("f", content)]));
+    let answer = engine.call("POST", &path, &TAR, &tarball::of(&[("f", content)]));
     let last = answer.expect(200).text().lines().last().expect("a line").to_owned();
     serde_json::from_str::<Value>(&last).expect("JSON")["status"].as_str().expect("an id").to_owned()
 }
@@ -34,10 +34,6 @@ fn inspect(engine: &Client, name: &str) -> Value {
 fn clear(engine: &Client) {
     let all = query(&[("filters", r#"{"dangling":["false"]}"#)]);
     let _ = engine.post(&format!("/images/prune{all}")).expect(200);
-}
-
-fn message(answer: &Answer) -> String {
-    answer.json()["message"].as_str().expect("a message").to_owned()
 }
 
 #[test]
@@ -134,7 +130,7 @@ fn filters_of_today() {
         ),
     ] {
         let refused = today.get(&format!("/images/json{}", query(&[("filters", filters)]))).expect(400);
-        assert_eq!(message(&refused), words);
+        assert_eq!(refused.message(), words);
     }
     let _ = today.get(&format!("/images/json{}", query(&[("filters", "7")]))).expect(400);
     let _ =
@@ -220,10 +216,9 @@ fn platforms_are_those_of_images() {
         (&json!("linux"), &json!("arm"), &json!("v7"))
     );
     let path = "/images/create?fromSrc=-&repo=other&platform=linux/arm/v7/x";
-    let tar = [("Content-Type", "application/x-tar")];
-    let refused = today.call("POST", path, &tar, &tarball::of(&[("f", "x")])).expect(400);
+    let refused = today.call("POST", path, &TAR, &tarball::of(&[("f", "x")])).expect(400);
     assert!(
-        message(&refused).starts_with("invalid platform: \"linux/arm/v7/x\" is not a platform"),
+        refused.message().starts_with("invalid platform: \"linux/arm/v7/x\" is not a platform"),
         "{}",
         refused.text()
     );
@@ -233,7 +228,7 @@ fn platforms_are_those_of_images() {
         let _ = today.get(&format!("/images/arm/{what}{own}")).expect(200);
         let missing = today.get(&format!("/images/arm/{what}{other}")).expect(404);
         assert_eq!(
-            message(&missing),
+            missing.message(),
             "image with reference arm was found but does not provide the specified platform (linux/s390x)"
         );
         let _ = today.get(&format!("/images/arm/{what}?platform=nonsense")).expect(400);

@@ -1,15 +1,10 @@
 //! The engine as a whole as the versions after 1.20 show it: `/_ping`, `/version`, `/info`; and what it has not:
 //! plugins, swarms, checkpoints.
 
-use berth_tests::{Answer, Engine, Options, cgroup, sh};
+use berth_tests::{Engine, Options, cgroup, sh};
 use serde_json::{Value, json};
 
 const NO_MANAGER: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.";
-
-fn message(answer: &Answer) -> String {
-    assert_eq!(answer.head.header("content-type"), Some("application/json"));
-    answer.json()["message"].as_str().expect("a message").to_owned()
-}
 
 #[test]
 fn ping_tells_of_builder_and_swarm() {
@@ -162,7 +157,7 @@ fn there_are_no_plugins() {
         ("%7B%22enabled%22%3A%5B%22x%22%5D%7D", "invalid filter 'enabled=[x]'"),
     ] {
         let refused = today.get(&format!("/plugins?filters={filters}")).expect(400);
-        assert_eq!(message(&refused), words);
+        assert_eq!(refused.message(), words);
     }
     let _ = today.get("/plugins?filters=%7B").expect(400);
     for (method, path) in [
@@ -174,13 +169,13 @@ fn there_are_no_plugins() {
         ("POST", "/plugins/a/b/upgrade?remote=x"),
     ] {
         let missing = today.call(method, path, &[], b"").expect(404);
-        assert_eq!(message(&missing), "plugin \"a/b\" not found", "{method} {path}");
+        assert_eq!(missing.message(), "plugin \"a/b\" not found", "{method} {path}");
     }
     let _ = today.post_json("/plugins/a/set", &json!(["A=b"])).expect(404);
     let _ = today.post_json("/plugins/a/set", &json!({})).expect(400);
     let _ = today.post("/plugins/a/enable").expect(400);
     assert_eq!(
-        message(&today.post("/plugins/pull?remote=vieux/sshfs").expect(501)),
+        today.post("/plugins/pull?remote=vieux/sshfs").expect(501).message(),
         "cannot install the plugin \"vieux/sshfs\": this engine has no plugins"
     );
     let _ = today.get("/plugins/privileges?remote=x").expect(501);
@@ -196,24 +191,24 @@ fn there_is_no_swarm() {
     let today = engine.at("1.55");
     for things in ["nodes", "services", "tasks", "secrets", "configs"] {
         for (method, path) in [("GET", format!("/{things}")), ("GET", format!("/{things}/x"))] {
-            assert_eq!(message(&today.call(method, &path, &[], b"").expect(503)), NO_MANAGER, "{path}");
+            assert_eq!(today.call(method, &path, &[], b"").expect(503).message(), NO_MANAGER, "{path}");
         }
         if things != "tasks" {
-            assert_eq!(message(&today.delete(&format!("/{things}/x")).expect(503)), NO_MANAGER);
+            assert_eq!(today.delete(&format!("/{things}/x")).expect(503).message(), NO_MANAGER);
             let update = format!("/{things}/x/update");
             assert_eq!(
-                message(&today.post_json(&update, &json!({})).expect(400)),
+                today.post_json(&update, &json!({})).expect(400).message(),
                 "bad parameter: version must be a whole number, not \"\""
             );
             assert_eq!(
-                message(&today.post_json(&format!("{update}?version=1"), &json!({})).expect(503)),
+                today.post_json(&format!("{update}?version=1"), &json!({})).expect(503).message(),
                 NO_MANAGER
             );
         }
         if !matches!(things, "nodes" | "tasks") {
             let _ = today.post_json(&format!("/{things}/create"), &json!([])).expect(400);
             assert_eq!(
-                message(&today.post_json(&format!("/{things}/create"), &json!({})).expect(503)),
+                today.post_json(&format!("/{things}/create"), &json!({})).expect(503).message(),
                 NO_MANAGER
             );
         }
@@ -223,13 +218,13 @@ fn there_is_no_swarm() {
         }
     }
     for path in ["/swarm", "/swarm/unlockkey"] {
-        assert_eq!(message(&today.get(path).expect(503)), NO_MANAGER);
+        assert_eq!(today.get(path).expect(503).message(), NO_MANAGER);
     }
     let _ = today.post_json("/swarm/unlock", &json!({"UnlockKey": "x"})).expect(503);
     let _ = today.post_json("/swarm/update?version=1", &json!({})).expect(503);
-    assert_eq!(message(&today.post("/swarm/leave?force=1").expect(503)), "This node is not part of a swarm");
+    assert_eq!(today.post("/swarm/leave?force=1").expect(503).message(), "This node is not part of a swarm");
     let init = today.post_json("/swarm/init", &json!({"ListenAddr": "0.0.0.0:2377"})).expect(501);
-    assert_eq!(message(&init), "cannot make a swarm: this engine stands alone, swarms are not supported");
+    assert_eq!(init.message(), "cannot make a swarm: this engine stands alone, swarms are not supported");
     let join = json!({"ListenAddr": "0.0.0.0:2377", "RemoteAddrs": ["node:2377"], "JoinToken": "t"});
     let _ = today.post_json("/swarm/join", &join).expect(501);
     let _ = today.post_json("/swarm/join", &json!({"RemoteAddrs": ["node:2377"]})).expect(400);
@@ -245,13 +240,13 @@ fn checkpoints_are_refused() {
     let today = engine.at("1.55");
     let words = "checkpoints are experimental and not supported: processes of containers cannot be saved";
     let path = format!("/containers/{id}/checkpoints");
-    assert_eq!(message(&today.get(&path).expect(501)), words);
-    assert_eq!(message(&today.post_json(&path, &json!({"CheckpointID": "c"})).expect(501)), words);
-    assert_eq!(message(&today.delete(&format!("{path}/c")).expect(501)), words);
-    assert_eq!(message(&today.post(&format!("/containers/{id}/start?checkpoint=c")).expect(501)), words);
+    assert_eq!(today.get(&path).expect(501).message(), words);
+    assert_eq!(today.post_json(&path, &json!({"CheckpointID": "c"})).expect(501).message(), words);
+    assert_eq!(today.delete(&format!("{path}/c")).expect(501).message(), words);
+    assert_eq!(today.post(&format!("/containers/{id}/start?checkpoint=c")).expect(501).message(), words);
     assert_eq!(engine.inspect(&id)["State"]["Running"], false);
     assert_eq!(
-        message(&today.get("/containers/nosuch/checkpoints").expect(404)),
+        today.get("/containers/nosuch/checkpoints").expect(404).message(),
         "No such container: nosuch"
     );
     let _ = engine.at("1.24").get(&path).expect(404);

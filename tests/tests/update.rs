@@ -1,7 +1,7 @@
 //! `POST /containers/{name}/update` since 1.22: limits of running and stopped containers, and the restart policy.
 
 use berth_tests::today::Today;
-use berth_tests::{Client, merged, sh, wait};
+use berth_tests::{Client, cgroup, merged, sh, wait};
 use serde_json::{Value, json};
 
 const MEBIBYTE: i64 = 1 << 20;
@@ -16,36 +16,15 @@ fn update(client: &Client, container: &str, body: Value) -> Value {
 
 fn refused(client: &Client, container: &str, body: Value, status: u16) -> String {
     let answer = client.post_json(&format!("/containers/{container}/update"), &body).expect(status);
-    answer.json()["message"].as_str().expect("a message").to_lowercase()
-}
-
-/// A file of a running container's cgroup, by its names in version 1 and 2.
-fn limit(client: &Client, container: &str, controller: &str, names: [&str; 2]) -> String {
-    let pid = client.pid(container);
-    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("its cgroups");
-    let of = |wanted: &str| {
-        groups.lines().find_map(|line| {
-            let mut parts = line.splitn(3, ':').skip(1);
-            let controllers = parts.next()?;
-            controllers
-                .split(',')
-                .any(|name| name == wanted)
-                .then(|| parts.next().unwrap_or_default().to_owned())
-        })
-    };
-    let path = match of(controller) {
-        Some(group) => format!("/sys/fs/cgroup/{controller}{group}/{}", names[0]),
-        None => format!("/sys/fs/cgroup{}/{}", of("").expect("a group"), names[1]),
-    };
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}")).trim().to_owned()
+    answer.message().to_lowercase()
 }
 
 fn memory(client: &Client, container: &str) -> String {
-    limit(client, container, "memory", ["memory.limit_in_bytes", "memory.max"])
+    cgroup::read(client.pid(container), "memory", "memory.limit_in_bytes", "memory.max")
 }
 
 fn processes(client: &Client, container: &str) -> String {
-    limit(client, container, "pids", ["pids.max", "pids.max"])
+    cgroup::read(client.pid(container), "pids", "pids.max", "pids.max")
 }
 
 fn shown(client: &Client, container: &str, field: &str) -> Value {
@@ -156,11 +135,7 @@ fn an_update_is_told_and_a_refused_one_is_not() {
     let container = engine.create(&idle(json!({ "Memory": 64 * MEBIBYTE })));
     let _ = refused(&engine, &container, json!({ "Memory": 400 * MEBIBYTE }), 409);
     let _ = update(&engine, &container, json!({ "CpuShares": 128 }));
-    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time");
-    let until = (since_epoch.as_secs() + 1).to_string();
-    let filters = json!({ "event": ["update"] }).to_string();
-    let query = berth_tests::query(&[("since", "0"), ("until", &until), ("filters", &filters)]);
-    let text = engine.get(&format!("/events{query}")).expect(200).text();
-    assert_eq!(text.lines().count(), 1, "{text}");
-    assert!(text.contains(&container), "{text}");
+    let events = engine.past_events(&json!({ "event": ["update"] }));
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert!(events[0].to_string().contains(&container), "{events:?}");
 }

@@ -1,12 +1,11 @@
 //! Archives that many clients begin and never end: together they get a share of the memory, then 503, and small requests
 //! are served all the while.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use berth_tests::http::Connection;
-use berth_tests::wait;
+use berth_tests::tarball::TAR;
+use berth_tests::{piped, wait};
 use tar::{EntryType, Header};
 
 use super::Target;
@@ -30,23 +29,6 @@ fn unfinished(name: &str, kind: EntryType, size: usize) -> Vec<u8> {
     let mut bytes = header(name, kind, size);
     bytes.resize(size - 4096, b'\n');
     bytes
-}
-
-/// What a program makes of bytes, without the end.
-fn compressed(command: &[&str], bytes: &[u8]) -> Vec<u8> {
-    let mut child = Command::new(command[0])
-        .args(&command[1..])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect(command[0]);
-    let mut input = child.stdin.take().expect("its input");
-    let mut output = std::thread::scope(|scope| {
-        scope.spawn(move || input.write_all(bytes).expect("taken"));
-        child.wait_with_output().expect("its output").stdout
-    });
-    output.truncate(output.len() - 40);
-    output
 }
 
 /// The status of the answer, if there is one by now.
@@ -86,7 +68,7 @@ fn attack(what: &str, path: &str, body: &[u8]) {
     let import = "/images/create?fromSrc=-&repo=after";
     let empty = [0; 1024];
     wait::until("room for an archive", || {
-        let answer = engine.call("POST", import, &[("Content-Type", "application/x-tar")], &empty);
+        let answer = engine.call("POST", import, &TAR, &empty);
         (answer.status() == 200 && !answer.text().contains("try again")).then_some(())
     });
     let _ = engine.delete("/images/after").expect(200);
@@ -114,11 +96,13 @@ fn layers_that_do_not_end_share_a_budget() {
 #[test]
 fn windows_of_decoders_share_a_budget() {
     let zeros = unfinished("file", EntryType::Regular, 70 * MEGABYTE);
-    for command in [
-        &["zstd", "-q", "-c", "--ultra", "-3", "--long=26"][..],
-        &["xz", "-c", "--lzma2=preset=0,dict=64MiB"],
-        &["bzip2", "-c"],
+    for (program, arguments) in [
+        ("zstd", &["-q", "-c", "--ultra", "-3", "--long=26"][..]),
+        ("xz", &["-c", "--lzma2=preset=0,dict=64MiB"]),
+        ("bzip2", &["-c"]),
     ] {
-        attack(command[0], "/build", &compressed(command, &zeros));
+        let mut unended = piped(program, arguments, &zeros);
+        unended.truncate(unended.len() - 40);
+        attack(program, "/build", &unended);
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use berth_tests::registry::tar_of;
+use berth_tests::tarball::TAR;
 use berth_tests::{Context, host, merged, sh};
 use serde_json::{Map, Value, json};
 
@@ -72,10 +73,7 @@ fn labelled(images: usize, bytes: usize) -> Vec<u8> {
 #[test]
 fn labels_have_a_size() {
     let engine = Target::start();
-    let load = |images, bytes| {
-        let headers = [("Content-Type", "application/x-tar")];
-        engine.call("POST", "/images/load", &headers, &labelled(images, bytes)).text()
-    };
+    let load = |images, bytes| engine.call("POST", "/images/load", &TAR, &labelled(images, bytes)).text();
     assert_eq!(load(1, 300_000), "the image has more than 262144 bytes of labels\n");
     assert_eq!(load(140, 250_000), "the store has more than 33554432 bytes of labels\n");
     let context = Context::of(&format!("FROM scratch\nLABEL a={0}\nLABEL b={0}\n", "x".repeat(140_000)));

@@ -130,18 +130,8 @@ fn events_tell_who_comes_and_goes() {
     let _ = engine.post(&format!("/containers/{container}/kill")).expect(204);
     wait::until("it is off", || (shown(&engine, "a")["Containers"] == json!({})).then_some(()));
     let _ = engine.delete("/networks/a").expect(204);
-    let listen = |client: &Client| {
-        let until =
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("now").as_secs();
-        let query = berth_tests::query(&[
-            ("since", "1"),
-            ("until", &until.to_string()),
-            ("filters", r#"{"type":["network"]}"#),
-        ]);
-        client.get(&format!("/events{query}")).expect(200).text()
-    };
-    let events: Vec<serde_json::Value> =
-        listen(&engine).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let filters = json!({ "type": ["network"] });
+    let events = engine.past_events(&filters);
     let actions: Vec<_> = events.iter().map(|event| event["Action"].as_str().expect("an action")).collect();
     assert_eq!(actions, ["create", "connect", "disconnect", "destroy"]);
     for event in &events {
@@ -149,5 +139,5 @@ fn events_tell_who_comes_and_goes() {
         assert_eq!(event["Actor"]["Attributes"]["type"], "bridge");
     }
     assert_eq!(events[1]["Actor"]["Attributes"]["container"], container);
-    assert_eq!(listen(&engine.at("1.20")), "");
+    assert_eq!(engine.at("1.20").past_events_with(&filters, &[]).text(), "");
 }

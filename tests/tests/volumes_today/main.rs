@@ -53,10 +53,5 @@ fn prune(client: &Client, filters: Value) -> (Vec<String>, u64) {
 
 /// What has happened to volumes so far, as a version tells it.
 fn past(client: &Client) -> Vec<Value> {
-    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time");
-    let until = (since_epoch.as_secs() + 1).to_string();
-    let filters = json!({ "type": ["volume"] }).to_string();
-    let query = berth_tests::query(&[("since", "0"), ("until", &until), ("filters", &filters)]);
-    let text = client.get(&format!("/events{query}")).expect(200).text();
-    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    client.past_events(&json!({ "type": ["volume"] }))
 }

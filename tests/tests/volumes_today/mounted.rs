@@ -1,5 +1,6 @@
 //! Volumes that are mounts of their own: shared while containers run, seen by no other, found again by later daemons.
 
+use berth_tests::tarball;
 use berth_tests::volumes::{HostDirectory, import_image};
 
 use super::*;
@@ -119,15 +120,10 @@ fn files_of_a_container_that_does_not_run_lie_in_its_mounted_volume() {
     let options = json!({ "type": "none", "o": "bind", "device": host.0 });
     let _ = volume(&engine, json!({ "Name": "data", "DriverOpts": options }));
     let container = engine.create(&on("data", "true"));
-    let mut archive = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_gnu();
-    header.set_size(4);
-    header.set_mode(0o644);
-    archive.append_data(&mut header, "file", &b"text"[..]).expect("an entry");
-    let bytes = archive.into_inner().expect("an archive");
-    let kind = [("Content-Type", "application/x-tar")];
-    let _ =
-        engine.call("PUT", &format!("/containers/{container}/archive?path=/v"), &kind, &bytes).expect(200);
+    let bytes = tarball::of(&[("file", "text")]);
+    let _ = engine
+        .call("PUT", &format!("/containers/{container}/archive?path=/v"), &tarball::TAR, &bytes)
+        .expect(200);
     assert_eq!(std::fs::read_to_string(host.0.join("file")).expect("a file"), "text");
     engine.remove(&container);
 }

@@ -18,7 +18,7 @@ fn a_volume_is_made_shown_and_removed() {
 
     // A client that asks for less gets what is there, one that asks for something else does not.
     assert_eq!(volume(&engine, json!({ "Name": "data", "Labels": { "tier": "web" } })), made);
-    let text = engine.delete("/volumes/nosuch").expect(404).json()["message"].to_string();
+    let text = engine.delete("/volumes/nosuch").expect(404).message();
     assert!(text.contains("nosuch: no such volume"), "{text}");
     let _ = engine.delete("/volumes/nosuch?force=1").expect(204);
     let path = content(&engine, "data");
@@ -74,8 +74,7 @@ fn a_volume_without_a_name_gets_one_and_says_so() {
 fn what_cannot_be_is_refused_and_leaves_nothing() {
     let engine = Today::start();
     let refused = |body: Value, status: u16| -> String {
-        let answer = engine.post_json("/volumes/create", &body).expect(status).json();
-        answer["message"].as_str().expect("a message").to_owned()
+        engine.post_json("/volumes/create", &body).expect(status).message()
     };
     for name in ["a", "/a", "a b", ".ab", "a/b", "..", "ä", "a:b", "a\n"] {
         assert!(refused(json!({ "Name": name }), 400).contains("name"), "{name:?}");
