@@ -1,17 +1,25 @@
-//! The messages of protocol 1 as bytes: what shims of the release before read and write.
+//! The messages of protocol 1 as bytes: what shims of the first releases read and write.
 //!
 //! These bytes never change. A new field needs a default, so that what an old side wrote is still read; a field
 //! that goes would be missed by an old side.
 
 #![expect(clippy::panic, reason = "a test may panic")]
 
-use berth_shim_protocol::{Answer, Attach, DetachReason, Envelope, FailureKind, Notice, Received, Request};
-use model::{ExecId, Signal};
+use berth_shim_protocol::{
+    Answer, Attach, DetachReason, Envelope, Exec, FailureKind, Notice, Received, Request,
+};
+use model::{ExecId, InterfaceAddressConfig, InterfaceConfig, ProcessSpec, ResourceLimit, Resources, Signal};
 use serde_json::Value;
 
 const EXEC_ID: &str = "0101010101010101010101010101010101010101010101010101010101010101";
 
 const ATTACH: &str = r#"{"client":5,"stdin":true,"stdout":true,"stderr":false,"logs":true,"stream":true,"framed":true,"detach_keys":[16,17],"early_input":[104,105]}"#;
+
+const EXEC: &str = r#"{"process":{"arguments":["sh"],"environment":["A=b"],"working_directory":"/w","user":"1:2","additional_groups":["3"],"terminal":true,"terminal_size":[24,80],"capabilities":["CAP_CHOWN"],"no_new_privileges":true,"resource_limits":[{"name":"nofile","soft":1,"hard":2}],"oom_score_adjustment":-5},"privileged":true,"attach":null}"#;
+
+const RESOURCES: &str = r#"{"memory":1048576,"memory_swap":-1,"memory_reservation":4096,"kernel_memory":8192,"memory_swappiness":60,"oom_kill_disable":true,"cpu_shares":512,"cpu_period":1000,"cpu_quota":2000,"cpuset_cpus":"0-2,4","cpuset_mems":"0,1","blkio_weight":10,"block_device_limits":[],"pids_limit":7}"#;
+
+const INTERFACE: &str = r#"{"name":"eth0","address":"172.17.0.2","prefix_length":16,"gateway":"172.17.0.1"}"#;
 
 const AT: &str = "2026-11-23T12:05:01.496100000Z";
 
@@ -29,11 +37,68 @@ fn attach() -> Attach {
     }
 }
 
+fn exec() -> Exec {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    Exec {
+        id: ExecId::from_random([1; 32]),
+        process: ProcessSpec {
+            arguments: words(&["sh"]),
+            environment: words(&["A=b"]),
+            working_directory: "/w".to_owned(),
+            user: "1:2".to_owned(),
+            additional_groups: words(&["3"]),
+            terminal: true,
+            terminal_size: (24, 80),
+            capabilities: words(&["CAP_CHOWN"]),
+            no_new_privileges: true,
+            resource_limits: vec![ResourceLimit { name: "nofile".to_owned(), soft: 1, hard: 2 }],
+            oom_score_adjustment: Some(-5),
+        },
+        privileged: true,
+        attach: None,
+    }
+}
+
+fn resources() -> Resources {
+    Resources {
+        memory: Some(1 << 20),
+        memory_swap: Some(-1),
+        memory_reservation: Some(4096),
+        kernel_memory: Some(8192),
+        memory_swappiness: Some(60),
+        oom_kill_disable: true,
+        cpu_shares: Some(512),
+        cpu_period: Some(1000),
+        cpu_quota: Some(2000),
+        cpuset_cpus: "0-2,4".to_owned().try_into().ok(),
+        cpuset_mems: "0,1".to_owned().try_into().ok(),
+        blkio_weight: Some(10),
+        block_device_limits: Vec::new(),
+        pids_limit: Some(7),
+    }
+}
+
+fn interface() -> InterfaceConfig {
+    let ipv4 = InterfaceAddressConfig {
+        address: [172, 17, 0, 2].into(),
+        prefix_length: 16,
+        gateway: Some([172, 17, 0, 1].into()),
+    };
+    InterfaceConfig { name: "eth0".to_owned(), ipv4: Some(ipv4), has_ipv6: false }
+}
+
 /// Requests, and how they were written.
 fn requests() -> Vec<(Request, String)> {
     let id = || ExecId::from_random([1; 32]);
     let resize = format!(r#"{{"exec_resize":{{"exec":"{EXEC_ID}","height":24,"width":80}}}}"#);
+    let exec_bytes = format!(r#"{{"exec":{{"id":"{EXEC_ID}",{}}}"#, EXEC.trim_start_matches('{'));
     vec![
+        (
+            Request::Start { interface: Some(interface()) },
+            format!(r#"{{"start":{{"interface":{INTERFACE}}}}}"#),
+        ),
+        (Request::Exec(Box::new(exec())), exec_bytes),
+        (Request::Update(Box::new(resources())), format!(r#"{{"update":{RESOURCES}}}"#)),
         (Request::Start { interface: None }, r#"{"start":{"interface":null}}"#.to_owned()),
         (Request::Signal(Signal::TERM), r#"{"signal":15}"#.to_owned()),
         (Request::Pause, r#""pause""#.to_owned()),

@@ -1,4 +1,4 @@
-//! A shim of the release before, played from its packets as they were: protocol 1.
+//! Shims of earlier releases, played from their packets as they were: protocols 1 and 2.
 
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
@@ -7,9 +7,12 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use model::{ExecId, ProcessReference, ProcessSpec};
-use shim_protocol::Exec;
+use shim_protocol::{Exec, PROTOCOL};
 
 use super::*;
+
+/// What shims of protocol 2 send to every daemon that connects, before all else.
+const HELLO_2: &str = r#"{"hello":{"protocol":2}}"#;
 
 /// What an old shim sends to every daemon that connects while its container runs.
 const SNAPSHOT: [&str; 2] = [
@@ -20,8 +23,17 @@ const SNAPSHOT: [&str; 2] = [
 /// A limit for what must happen.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
+/// A shim's release.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Release {
+    /// Without a protocol number.
+    Protocol1,
+    Protocol2,
+}
+
 /// The run directory of a shim, and a process that stands for the shim's.
 struct OldShim {
+    release: Release,
     directory: tempfile::TempDir,
     process: Child,
     /// `None` once it has ended: a process takes its listener with it.
@@ -29,7 +41,7 @@ struct OldShim {
 }
 
 impl OldShim {
-    fn new() -> Self {
+    fn new(release: Release) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let process = Command::new("sleep").arg("600").spawn().expect("a process");
         let pid = process.id();
@@ -41,14 +53,14 @@ impl OldShim {
         std::fs::write(run.processes(), left).expect("a file");
         let listener = sys::seqpacket::listen(&run.socket()).expect("a listener");
         sys::seqpacket::set_nonblocking(&listener).expect("a listener");
-        Self { directory, process, listener: Some(listener) }
+        Self { release, directory, process, listener: Some(listener) }
     }
 
     fn run(&self) -> RunDirectory {
         RunDirectory::at(self.directory.path().to_owned())
     }
 
-    /// Takes the daemon's next connection and sends the snapshot.
+    /// Takes the daemon's next connection, with protocol 2 exchanges the numbers, and sends the snapshot.
     async fn accept(&self) -> OldConnection {
         let until = Instant::now() + TIMEOUT;
         let listener = self.listener.as_ref().expect("it runs");
@@ -61,6 +73,12 @@ impl OldShim {
             tokio::task::yield_now().await;
         };
         let connection = OldConnection(Channel::new(socket).expect("a socket"));
+        if self.release == Release::Protocol2 {
+            connection.send(HELLO_2).await;
+            let hello = format!(r#"{{"number":0,"request":{{"hello":{{"protocol":{PROTOCOL}}}}}}}"#);
+            assert_eq!(connection.receive().await, hello, "the daemon's first packet");
+            connection.send(r#"{"reply":{"number":0,"result":{"Ok":"done"}}}"#).await;
+        }
         for packet in SNAPSHOT {
             connection.send(packet).await;
         }
@@ -94,18 +112,32 @@ fn asks(shim: &Arc<Shim>, request: Request) -> tokio::task::JoinHandle<Result<An
     tokio::spawn(async move { shim.request(request, None).await })
 }
 
-#[tokio::test]
-async fn an_old_shim_gets_no_request_that_it_does_not_know() {
-    let old = OldShim::new();
-    let (shim, mut notices) = Shim::adopt(&old.run()).expect("its process runs");
-    let connection = old.accept().await;
-    let created = notices.recv().await.expect("a notice").notice;
-    assert!(matches!(created, Notice::Created { init, .. } if init.pid == 4711), "{created:?}");
-    let refused = shim.request(Request::Execs, None).await;
+fn exec() -> Request {
+    Request::Exec(Box::new(Exec {
+        id: ExecId::from_random([1; 32]),
+        process: ProcessSpec::default(),
+        privileged: false,
+        attach: None,
+    }))
+}
+
+/// A request is refused by the daemon itself, and the shim never gets it.
+async fn is_unsupported(shim: &Shim, request: Request) {
+    let refused = shim.request(request, None).await;
     assert!(
         matches!(&refused, Err(RequestError::Refused(failure)) if failure.kind == FailureKind::Unsupported),
         "{refused:?}"
     );
+}
+
+#[tokio::test]
+async fn an_old_shim_gets_no_request_that_it_does_not_know() {
+    let old = OldShim::new(Release::Protocol1);
+    let (shim, mut notices) = Shim::adopt(&old.run()).expect("its process runs");
+    let connection = old.accept().await;
+    let created = notices.recv().await.expect("a notice").notice;
+    assert!(matches!(created, Notice::Created { init, .. } if init.pid == 4711), "{created:?}");
+    is_unsupported(&shim, Request::Execs).await;
     let asked = asks(&shim, Request::Processes);
     assert_eq!(connection.receive().await, r#"{"number":1,"request":"processes"}"#, "its first packet");
     connection.send(r#"{"reply":{"number":1,"result":{"Ok":{"processes":[4711,4712]}}}}"#).await;
@@ -115,7 +147,7 @@ async fn an_old_shim_gets_no_request_that_it_does_not_know() {
 
 #[tokio::test]
 async fn a_lost_connection_is_made_again_and_what_may_be_repeated_is_sent_again() {
-    let old = OldShim::new();
+    let old = OldShim::new(Release::Protocol1);
     let (shim, _notices) = Shim::adopt(&old.run()).expect("its process runs");
     let first = old.accept().await;
     let asked = asks(&shim, Request::Processes);
@@ -130,16 +162,10 @@ async fn a_lost_connection_is_made_again_and_what_may_be_repeated_is_sent_again(
 
 #[tokio::test]
 async fn an_old_shim_is_not_asked_twice_to_start_an_exec() {
-    let old = OldShim::new();
+    let old = OldShim::new(Release::Protocol1);
     let (shim, _notices) = Shim::adopt(&old.run()).expect("its process runs");
     let first = old.accept().await;
-    let exec = Exec {
-        id: ExecId::from_random([1; 32]),
-        process: ProcessSpec::default(),
-        privileged: false,
-        attach: None,
-    };
-    let asked = asks(&shim, Request::Exec(Box::new(exec)));
+    let asked = asks(&shim, exec());
     assert!(first.receive().await.starts_with(r#"{"number":1,"request":{"exec":{"#));
     drop(first);
     let answer = asked.await.expect("a task");
@@ -147,8 +173,58 @@ async fn an_old_shim_is_not_asked_twice_to_start_an_exec() {
 }
 
 #[tokio::test]
+async fn a_shim_of_protocol_2_gets_the_daemons_number_and_what_it_knows() {
+    let old = OldShim::new(Release::Protocol2);
+    let (shim, mut notices) = Shim::adopt(&old.run()).expect("its process runs");
+    let connection = old.accept().await;
+    let created = notices.recv().await.expect("a notice").notice;
+    assert!(matches!(created, Notice::Created { init, .. } if init.pid == 4711), "{created:?}");
+    let started = notices.recv().await.expect("a notice").notice;
+    assert!(matches!(started, Notice::Started { .. }), "{started:?}");
+    is_unsupported(&shim, Request::Names(None)).await;
+    let asked = asks(&shim, Request::Execs);
+    assert_eq!(connection.receive().await, r#"{"number":1,"request":"execs"}"#);
+    let id = "01".repeat(32);
+    let execs = format!(r#"{{"execs":[["{id}",{{"pid":4712,"start_time":43}}]]}}"#);
+    connection.send(&format!(r#"{{"reply":{{"number":1,"result":{{"Ok":{execs}}}}}}}"#)).await;
+    let answer = asked.await.expect("a task");
+    assert!(
+        matches!(&answer, Ok(Answer::Execs(execs)) if execs[0].0.as_str() == id && execs[0].1.pid == 4712),
+        "{answer:?}"
+    );
+    connection.send(r#"{"log_not_rotated":{"error":"no room"}}"#).await;
+    let notice = notices.recv().await.expect("a notice").notice;
+    assert!(matches!(&notice, Notice::LogNotRotated { error } if error == "no room"), "{notice:?}");
+    let asked = asks(&shim, Request::Statistics);
+    assert_eq!(connection.receive().await, r#"{"number":2,"request":"statistics"}"#);
+    let refusal = r#"{"kind":"unsupported","message":"not known here"}"#;
+    connection.send(&format!(r#"{{"reply":{{"number":2,"result":{{"Err":{refusal}}}}}}}"#)).await;
+    let answer = asked.await.expect("a task");
+    assert!(
+        matches!(&answer, Err(RequestError::Refused(failure)) if failure.message == "not known here"),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_shim_of_protocol_2_gets_an_exec_again_after_a_lost_connection() {
+    let old = OldShim::new(Release::Protocol2);
+    let (shim, _notices) = Shim::adopt(&old.run()).expect("its process runs");
+    let first = old.accept().await;
+    let asked = asks(&shim, exec());
+    assert!(first.receive().await.starts_with(r#"{"number":1,"request":{"exec":{"#));
+    drop(first);
+    let second = old.accept().await;
+    assert!(second.receive().await.starts_with(r#"{"number":2,"request":{"exec":{"#));
+    let started = r#"{"exec_started":{"process":{"pid":4711,"start_time":42}}}"#;
+    second.send(&format!(r#"{{"reply":{{"number":2,"result":{{"Ok":{started}}}}}}}"#)).await;
+    let answer = asked.await.expect("a task");
+    assert!(matches!(&answer, Ok(Answer::ExecStarted { process }) if process.pid == 4711), "{answer:?}");
+}
+
+#[tokio::test]
 async fn a_shim_is_gone_when_its_process_is() {
-    let mut old = OldShim::new();
+    let mut old = OldShim::new(Release::Protocol1);
     let (shim, mut notices) = Shim::adopt(&old.run()).expect("its process runs");
     let connection = old.accept().await;
     old.process.kill().expect("its process");
@@ -163,7 +239,7 @@ async fn a_shim_is_gone_when_its_process_is() {
 
 #[tokio::test]
 async fn a_process_that_got_the_number_of_a_dead_shim_is_not_the_shim() {
-    let old = OldShim::new();
+    let old = OldShim::new(Release::Protocol1);
     let other = ProcessReference { pid: old.process.id(), start_time: 1 };
     let left =
         format!(r#"{{"shim":{},"init":null,"cgroups":[]}}"#, serde_json::to_string(&other).expect("JSON"));
@@ -173,7 +249,7 @@ async fn a_process_that_got_the_number_of_a_dead_shim_is_not_the_shim() {
 
 #[tokio::test]
 async fn a_shim_that_does_not_answer_is_silent() {
-    let old = OldShim::new();
+    let old = OldShim::new(Release::Protocol1);
     let (shim, _notices) = Shim::adopt(&old.run()).expect("its process runs");
     let _connection = old.accept().await;
     let answer = shim.request_within(Duration::from_millis(50), Request::Processes, None).await;
