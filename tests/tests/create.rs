@@ -95,12 +95,25 @@ fn unknown_images_are_not_found() {
 #[test]
 fn bad_bodies_are_refused_and_leave_nothing() {
     let engine = Engine::start();
-    let bodies: [&[u8]; 9] =
-        [b"", b"{", b"null", b"{}", b"[]", b"5", b"\"x\"", b"{\"Image\":\"busybox\",\"Cmd\":5}", b"\xff\xfe"];
-    for body in bodies {
+    let invalid = |cause: &str| format!("invalid request body: {cause}\n");
+    let empty = || "Config cannot be empty in order to create a container\n".to_owned();
+    let bodies: [(&[u8], String); 9] = [
+        (b"", invalid("it is empty, a JSON object is needed")),
+        (b"{", invalid("it is not valid JSON: it ends too early")),
+        (b"null", empty()),
+        (b"{}", empty()),
+        (b"[]", invalid("must be a JSON object, not an array")),
+        (b"5", invalid("must be a JSON object, not a number")),
+        (b"\"x\"", invalid("must be a JSON object, not a string")),
+        (b"{\"Image\":\"busybox\",\"Cmd\":5}", invalid("Cmd: a number of this form is not possible here")),
+        (
+            b"\xff\xfe",
+            invalid("it is not valid JSON: something that is not JSON stands before line 1, character 2"),
+        ),
+    ];
+    for (body, text) in bodies {
         let answer = engine.call("POST", "/containers/create", &[("Content-Type", "application/json")], body);
-        assert_eq!(answer.status(), 500, "{body:?}: {} {}", answer.status(), answer.text());
-        assert!(answer.text().len() > 1, "{body:?}: no words");
+        assert_eq!((answer.status(), answer.text()), (500, text), "{body:?}");
     }
     let body = sh("true").to_string();
     for kind in ["text/plain", "application/x-www-form-urlencoded", "json", ""] {
