@@ -1,7 +1,7 @@
 //! Reads wire structs out of JSON by the API's rules: keys in any case, `null` as the empty value,
 //! unknown fields ignored, wrong types refused in clear words that name the field.
 
-use std::fmt;
+mod error;
 
 use model::json_words;
 use serde::de::value::{MapDeserializer, SeqDeserializer, StrDeserializer};
@@ -11,90 +11,13 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
 
+pub(crate) use self::error::JsonError;
 use super::ApiError;
 use super::filters::kind;
 use super::json_size::count_values;
 
 /// Most values of a body: each takes a few dozen bytes of memory, whatever it takes of the body.
 const MAXIMUM_VALUES: usize = 1 << 18;
-
-/// What is wrong with a body.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct JsonError {
-    /// The field, outermost first, joined by dots; empty for the whole body.
-    path: String,
-    problem: String,
-    /// Whether it is a NUL byte, which only this engine refuses so early.
-    holds_nul: bool,
-}
-
-impl fmt::Display for JsonError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() {
-            write!(formatter, "invalid request body: {}", self.problem)
-        } else {
-            write!(formatter, "invalid request body: {}: {}", self.path, self.problem)
-        }
-    }
-}
-
-impl std::error::Error for JsonError {}
-
-impl From<JsonError> for ApiError {
-    fn from(error: JsonError) -> Self {
-        let text = error.to_string();
-        if error.holds_nul { Self::bad_request(text) } else { Self::invalid(text) }
-    }
-}
-
-impl de::Error for JsonError {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self { path: String::new(), problem: message.to_string(), holds_nul: false }
-    }
-
-    fn invalid_type(unexpected: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::custom(format!("{unexpected} where {expected} was expected"))
-    }
-
-    fn invalid_value(unexpected: de::Unexpected<'_>, _: &dyn de::Expected) -> Self {
-        Self::custom(format!("{unexpected} is not possible here"))
-    }
-
-    fn invalid_length(length: usize, expected: &dyn de::Expected) -> Self {
-        Self::custom(format!("must be {expected}, not {length} values"))
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self::custom(format!("{field} is missing"))
-    }
-
-    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        Self::custom(format!("must be one of {}, not {variant:?}", expected.join(", ")))
-    }
-}
-
-impl JsonError {
-    fn within(mut self, field: &str) -> Self {
-        self.path = match self.path.as_str() {
-            "" => field.to_owned(),
-            inside if inside.starts_with('[') => format!("{field}{inside}"),
-            inside => format!("{field}.{inside}"),
-        };
-        self
-    }
-
-    /// Says in our own words that no form of a value with several forms fits.
-    fn for_value(mut self, what: &str) -> Self {
-        if self.problem.contains("untagged enum") {
-            self.problem = format!("{what} of this form is not possible here");
-        }
-        self
-    }
-
-    fn wrong_kind(value: &Value, wanted: &str) -> Self {
-        de::Error::custom(format!("must be {wanted}, not {}", kind(value)))
-    }
-}
 
 /// The first JSON object of a body; `null` is an empty one, what follows is ignored.
 pub(crate) fn object(body: &[u8]) -> Result<Value, JsonError> {

@@ -7,7 +7,7 @@ use model::{ContainerSpec, MountSource};
 use shim_protocol::{CONTROL_DESCRIPTOR, RunDirectory, ShimProcesses};
 
 use super::held::HeldVolume;
-use super::service::Volumes;
+use super::service::{Known, Volumes};
 use crate::container::Record;
 use crate::error::Error;
 use crate::shim::RECORD_LIMIT;
@@ -16,7 +16,7 @@ use crate::store::VolumeRow;
 impl Volumes {
     /// Whether a start of the container mounts volumes.
     pub(crate) fn has_held(&self, record: &Record) -> bool {
-        !self.mounted_volumes(record).is_empty()
+        !mounted_volumes(&self.known(), record).is_empty()
     }
 
     /// Mounts those of a container's volumes that are mounts, unless another container has them mounted. Blocks.
@@ -24,7 +24,8 @@ impl Volumes {
     /// # Errors
     /// When the host refuses one; then none is held for this container.
     pub(crate) fn hold(&self, record: &Record) -> Result<Vec<HeldVolume>, Error> {
-        let held = self.mounted_volumes(record).into_iter().map(|row| {
+        let volumes = mounted_volumes(&self.known(), record);
+        let held = volumes.into_iter().map(|row| {
             let namespace = self.held.hold(&row.name, &record.id, || self.open(&row))?;
             Ok(HeldVolume { volume: row.name, namespace })
         });
@@ -45,7 +46,8 @@ impl Volumes {
 
     /// A container uses its volumes no more: those that no other uses are no longer mounted.
     pub(crate) fn let_go(&self, record: &Record) {
-        for row in self.mounted_volumes(record) {
+        let volumes = mounted_volumes(&self.known(), record);
+        for row in volumes {
             self.held.let_go(&row.name, &record.id);
         }
     }
@@ -94,18 +96,14 @@ impl Volumes {
             }
         }
     }
+}
 
-    /// The volumes of a container that are mounts, each once.
-    fn mounted_volumes(&self, record: &Record) -> Vec<VolumeRow> {
-        let mut names: Vec<&str> = record.mounts.iter().map(|mount| mount.name.as_str()).collect();
-        names.retain(|name| !name.is_empty());
-        if names.is_empty() {
-            return Vec::new();
-        }
-        names.sort_unstable();
-        names.dedup();
-        let known = self.known();
-        let rows = names.into_iter().filter_map(|name| known.rows.get(name));
-        rows.filter(|row| !row.options.is_empty()).cloned().collect()
-    }
+/// The volumes of a container that are mounts, each once.
+fn mounted_volumes(known: &Known, record: &Record) -> Vec<VolumeRow> {
+    let mut names: Vec<&str> = record.mounts.iter().map(|mount| mount.name.as_str()).collect();
+    names.retain(|name| !name.is_empty());
+    names.sort_unstable();
+    names.dedup();
+    let rows = names.into_iter().filter_map(|name| known.rows.get(name));
+    rows.filter(|row| !row.options.is_empty()).cloned().collect()
 }
