@@ -103,15 +103,11 @@ impl ApiError {
 
     /// The words for the client in this version.
     fn words(&self, version: ApiVersion) -> String {
-        use engine::images::Error as ImageError;
         match self {
-            Self::Engine(error) if version.missing_things_have_one_text() => match error {
-                engine::Error::NoSuchContainer(id) => format!("No such container: {id}"),
-                engine::Error::Image(ImageError::ImageNotFound(name)) => format!("No such image: {name}"),
-                _ => self.to_string(),
-            },
-            _ => self.to_string(),
+            Self::Engine(error) if version.refusals_have_words_of_today() => crate::words::of_today(error),
+            _ => None,
         }
+        .unwrap_or_else(|| self.to_string())
     }
 
     /// The number that a failed build's last object carries: the exit code of its command.
@@ -251,7 +247,8 @@ mod tests {
         };
         assert_eq!(statuses(Error::NotRunning("web".to_owned())), [500, 409]);
         assert_eq!(statuses(start(Error::StartPaused)), [500, 409]);
-        let taken = Error::NameTaken { name: "web".to_owned(), holder: "ab".to_owned() };
+        let holder = model::ContainerId::from_random([0xab; 32]);
+        let taken = Error::NameTaken { name: "web".to_owned(), holder };
         assert_eq!(statuses(Error::Rename(Box::new(taken))), [409, 409]);
         assert_eq!(statuses(Error::RemoveRunning), [409, 409]);
     }

@@ -22,6 +22,7 @@ mod plugins;
 mod progress;
 #[cfg(test)]
 mod properties;
+mod prune_filter;
 mod query;
 mod route;
 mod routes;
@@ -32,6 +33,7 @@ mod system;
 mod version;
 mod volumes;
 mod wire;
+mod words;
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -19,6 +19,7 @@ use crate::container::containers::Containers;
 use crate::container::create::NewContainer;
 use crate::container::remove::Removal;
 use crate::container::settings;
+use crate::container::wait::WaitCondition;
 use crate::error::Error;
 use crate::events::Events;
 use crate::files::{mount_points, prune};
@@ -161,7 +162,9 @@ impl StepRunner for Steps {
                 Err(source) => return Err(socket(source)),
             }
         }
-        self.runtime.block_on(self.builds.containers.wait(container.as_str())).map(i64::from).map_err(failed)
+        let containers = &self.builds.containers;
+        let wait = containers.begin_wait(container.as_str(), WaitCondition::NotRunning).map_err(failed)?;
+        Ok(self.runtime.block_on(wait.outcome()).exit_code.into())
     }
 
     fn changes(&self, container: &ContainerId) -> Result<PathBuf, StepError> {

@@ -88,7 +88,7 @@ impl Directory {
     pub(crate) fn reserve(&self, name: &str, id: &ContainerId) -> Result<(), Error> {
         let mut index = self.write();
         if let Some(holder) = index.names.get(name) {
-            return Err(Error::NameTaken { name: name.to_owned(), holder: holder.short().to_owned() });
+            return Err(Error::NameTaken { name: name.to_owned(), holder: holder.clone() });
         }
         index.names.insert(name.to_owned(), id.clone());
         Ok(())

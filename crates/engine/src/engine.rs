@@ -6,6 +6,7 @@ use crate::builds::Builds;
 use crate::container::Phase;
 use crate::container::containers::Containers;
 use crate::container::exit::Supervisor;
+use crate::container::stop::StopOptions;
 use crate::directory::Directory;
 use crate::events::Events;
 use crate::exec::Execs;
@@ -60,7 +61,9 @@ impl Engine {
             let stops: Vec<_> = running
                 .map(|container| {
                     let containers = Arc::clone(&self.containers);
-                    tokio::spawn(async move { containers.stop(container.id().as_str(), None).await })
+                    tokio::spawn(async move {
+                        containers.stop(container.id().as_str(), StopOptions::default()).await
+                    })
                 })
                 .collect();
             for stop in stops {

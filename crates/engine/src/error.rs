@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use model::ErrorKind;
+use model::{ContainerId, ErrorKind};
 use shim_protocol::{Failure, FailureKind};
 
 /// Why the engine could not do what was asked.
@@ -35,9 +35,10 @@ pub enum Error {
     #[error("Container is marked for removal and cannot be started.")]
     StartRemoving,
     #[error(
-        "Conflict. The name \"{name}\" is already in use by container {holder}. You have to delete (or rename) that container to be able to reuse that name."
+        "Conflict. The name \"{name}\" is already in use by container {}. You have to delete (or rename) that container to be able to reuse that name.",
+        holder.short()
     )]
-    NameTaken { name: String, holder: String },
+    NameTaken { name: String, holder: ContainerId },
     #[error("Invalid container name ({0}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")]
     InvalidName(String),
     #[error("{0}")]
@@ -50,6 +51,10 @@ pub enum Error {
         "Conflict, You cannot remove a running container. Stop the container before attempting removal or use -f"
     )]
     RemoveRunning,
+    #[error(
+        "Conflict, You cannot remove a running container. Stop the container before attempting removal or use -f"
+    )]
+    RemovePaused,
     #[error("Conflict, the container is being removed already")]
     AlreadyRemoving,
     #[error("Conflict, cannot remove the default name of the container")]
@@ -150,6 +155,7 @@ impl Error {
             }
             Self::NameTaken { .. }
             | Self::RemoveRunning
+            | Self::RemovePaused
             | Self::AlreadyRemoving
             | Self::RemoveDefaultName
             | Self::NotRunning(_)

@@ -86,6 +86,8 @@ pub struct Record {
     pub restart_count: i64,
     /// How often it ended; waiters compare it.
     pub exits: u64,
+    /// How many of these ends were starts that failed, since the daemon started.
+    pub failed_starts: u64,
     /// Whether a client ended it, so that `unless-stopped` leaves it alone.
     pub stopped_by_client: bool,
     /// What is mounted into it.
@@ -127,6 +129,7 @@ impl Record {
             finished_at: Timestamp::NEVER,
             restart_count: 0,
             exits: 0,
+            failed_starts: 0,
             stopped_by_client: false,
             mounts: Vec::new(),
             image_mounts: BTreeMap::new(),

@@ -62,7 +62,13 @@ async fn run(engine: &Arc<Engine>, words: &[&str], host: HostSettings) -> (i32, 
     };
     let id = engine.containers.create(new).await.unwrap().id;
     assert_eq!(engine.containers.start(id.as_str(), None).await.unwrap(), Outcome::Done);
-    let code = engine.containers.wait(id.as_str()).await.unwrap();
+    let code = engine
+        .containers
+        .begin_wait(id.as_str(), berth_engine::WaitCondition::NotRunning)
+        .unwrap()
+        .outcome()
+        .await
+        .exit_code;
     let query = LogQuery { stdout: true, stderr: true, framed: Some(false), ..LogQuery::default() };
     let mut logs = engine.logs.read(id.as_str(), query).await.unwrap();
     let mut text = String::new();

@@ -10,11 +10,13 @@ mod list;
 mod list_filter;
 mod logs;
 mod path_stat;
+mod prune;
 mod stats;
 mod top;
 pub(crate) mod unsupported;
 mod update;
 mod verbs;
+mod wait;
 mod websocket;
 
 use crate::route::{Route, delete, get, handler, head, post, put};
@@ -27,6 +29,7 @@ pub(crate) const ROUTES: &[Route] = &[
     get("/containers/json", handler!(call => list::list(&call).await)),
     get("/containers/ps", handler!(call => list::list(&call).await)),
     post("/containers/create", handler!(call => create::create(call).await)),
+    post("/containers/prune", handler!(call => prune::prune(&call).await)).since(25),
     get("/containers/{name}/json", handler!(call => inspect::inspect(&call))),
     get("/containers/{name}/top", handler!(call => top::top(&call).await)),
     get("/containers/{name}/logs", handler!(call => logs::logs(call).await)),
@@ -46,7 +49,7 @@ pub(crate) const ROUTES: &[Route] = &[
     post("/containers/{name}/unpause", handler!(call => verbs::unpause(&call).await)),
     post("/containers/{name}/attach", handler!(call => attach::attach(call).await)),
     post("/containers/{name}/resize", handler!(call => verbs::resize(&call).await)),
-    post("/containers/{name}/wait", handler!(call => verbs::wait(&call).await)),
+    post("/containers/{name}/wait", handler!(call => wait::wait(call).await)),
     post("/containers/{name}/update", handler!(call => update::update(call).await)).since(22),
     post("/containers/{name}/copy", handler!(call => archive::copy(call).await)).until(24),
     get("/containers/{name}/checkpoints", handler!(call => checkpoints::refuse(&call))).since(25),

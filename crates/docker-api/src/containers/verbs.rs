@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use engine::{Error, Outcome, Removal};
+use engine::{Error, Outcome, Removal, StopOptions};
 use http::StatusCode;
 use model::{ContainerId, HostSettings, Signal};
 use tokio::time::Instant;
 
 use crate::container_settings::host_from_wire;
 use crate::query::Query;
-use crate::wire::WaitAnswer;
 use crate::{ApiError, Call, Handled, Reply};
 use berth_http::Response;
 
@@ -54,8 +53,13 @@ async fn start_body(call: &mut Call<'_>) -> Result<Option<HostSettings>, ApiErro
         return Ok(None);
     }
     let body = call.json_body().await?;
-    if matches!(body.trim_ascii(), b"" | b"null") {
+    if matches!(body.trim_ascii(), b"" | b"null" | b"{}") {
         return Ok(None);
+    }
+    if !call.version.start_takes_settings() {
+        return Err(ApiError::bad_request(
+            "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24",
+        ));
     }
     host_from_wire(&body)
 }
@@ -67,20 +71,25 @@ fn done(outcome: Outcome) -> Reply {
     }))
 }
 
-/// The seconds of grace that `t` gives; the container's own when it is missing.
-fn grace(query: &Query) -> Result<Option<i64>, ApiError> {
-    query.number_if_filled("t").map_err(|error| ApiError::invalid(error.to_string()))
+/// The seconds of grace that `t` gives, and the signal; the container's own when they are missing.
+fn stop_options(call: &Call<'_>) -> Result<StopOptions, ApiError> {
+    let grace = call.query.number_if_filled("t").map_err(|error| ApiError::invalid(error.to_string()))?;
+    let signal = call.query.filled("signal").filter(|_| call.version.stop_has_a_signal());
+    Ok(StopOptions { grace, signal: signal.map(parse_signal).transpose()? })
+}
+
+fn parse_signal(text: &str) -> Result<Signal, ApiError> {
+    Signal::parse(text).map_err(|error| ApiError::invalid(error.to_string()))
 }
 
 /// `POST /containers/(id)/stop`
 pub(super) async fn stop(call: &Call<'_>) -> Handled {
-    let grace = grace(&call.query)?;
-    Ok(done(call.engine.containers.stop(&call.name, grace).await?))
+    Ok(done(call.engine.containers.stop(&call.name, stop_options(call)?).await?))
 }
 
 /// `POST /containers/(id)/restart`
 pub(super) async fn restart(call: &Call<'_>) -> Handled {
-    call.engine.containers.restart(&call.name, grace(&call.query)?).await?;
+    call.engine.containers.restart(&call.name, stop_options(call)?).await?;
     Reply::empty(NO_CONTENT)
 }
 
@@ -88,7 +97,7 @@ pub(super) async fn restart(call: &Call<'_>) -> Handled {
 pub(super) async fn kill(call: &Call<'_>) -> Handled {
     let signal = match call.query.filled("signal") {
         None => Signal::KILL,
-        Some(text) => Signal::parse(text).map_err(|error| ApiError::invalid(error.to_string()))?,
+        Some(text) => parse_signal(text)?,
     };
     match call.engine.containers.kill(&call.name, signal).await {
         Err(error) if !call.version.kill_needs_a_running_container() && was_not_running(&error) => {
@@ -141,12 +150,6 @@ pub(crate) fn terminal_size(query: &Query) -> Result<(u16, u16), ApiError> {
         Ok::<u16, ApiError>(u16::try_from(number.clamp(0, i64::from(u16::MAX))).unwrap_or(u16::MAX))
     };
     Ok((size("h")?, size("w")?))
-}
-
-/// `POST /containers/(id)/wait`
-pub(super) async fn wait(call: &Call<'_>) -> Handled {
-    let status_code = call.exchange.while_waited_for(call.engine.containers.wait(&call.name)).await??;
-    Reply::json(StatusCode::OK, &WaitAnswer { status_code })
 }
 
 /// `DELETE /containers/(id)`

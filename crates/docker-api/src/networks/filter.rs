@@ -1,10 +1,8 @@
-//! Which networks a list or a prune means: filters of different names must all fit, of one name any value.
+//! Which networks a list means: filters of different names must all fit, of one name any value.
 
 use engine::NetworkRecord;
-use model::Timestamp;
 
 use crate::filters::{Filters, has_label};
-use crate::wire::parse_moment;
 
 /// The filters of a list.
 pub(super) struct NetworkFilter {
@@ -57,41 +55,9 @@ impl NetworkFilter {
     }
 }
 
-/// The filters of a prune.
-pub(super) struct PruneFilter {
-    filters: Filters,
-    until: Option<Timestamp>,
-}
-
-impl PruneFilter {
-    /// Reads the parameter.
-    ///
-    /// # Errors
-    /// A filter or a value that there is not.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let filters = Filters::parse_known(text, &["until", "label", "label!"])?;
-        let until = match filters.values("until") {
-            [] => None,
-            [moment] => {
-                Some(parse_moment(moment).ok_or_else(|| format!("invalid filter: 'until'='{moment}'"))?)
-            }
-            _ => return Err("more than one until filter specified".to_owned()),
-        };
-        Ok(Self { filters, until })
-    }
-
-    /// Whether a network is meant.
-    pub(super) fn fits(&self, record: &NetworkRecord) -> bool {
-        let labels = &record.definition.labels;
-        self.until.is_none_or(|until| record.created < until)
-            && self.filters.values("label").iter().all(|label| has_label(labels, label))
-            && !self.filters.values("label!").iter().any(|label| has_label(labels, label))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use model::{NetworkDefinition, NetworkId};
+    use model::{NetworkDefinition, NetworkId, Timestamp};
 
     use super::*;
 
@@ -135,13 +101,5 @@ mod tests {
         let filter = NetworkFilter::parse(r#"{"dangling":["true"]}"#).expect("a filter");
         assert!(!filter.fits(&record("bridge"), |_| false));
         assert!(!filter.fits(&record("own"), |_| true));
-    }
-
-    #[test]
-    fn a_prune_leaves_what_has_the_label() {
-        let fits = |text: &str| PruneFilter::parse(text).expect(text).fits(&record("own"));
-        assert!(fits("") && fits(r#"{"label":["tier"]}"#) && fits(r#"{"label!":["tier=db"]}"#));
-        assert!(!fits(r#"{"label!":["tier"]}"#) && !fits(r#"{"until":["1"]}"#));
-        assert!(PruneFilter::parse(r#"{"dangling":["true"]}"#).is_err());
     }
 }

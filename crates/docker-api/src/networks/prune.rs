@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde::Serialize;
 
-use super::filter::PruneFilter;
+use crate::prune_filter::PruneFilter;
 use crate::{ApiError, Call, Handled, Reply};
 
 #[derive(Debug, Serialize)]
@@ -15,7 +15,8 @@ struct PruneAnswer {
 
 pub(super) async fn prune(call: &Call<'_>) -> Handled {
     let filter = PruneFilter::parse(call.query.text("filters")).map_err(ApiError::bad_request)?;
-    let removed = call.engine.networks.prune(move |record| filter.fits(record)).await?;
+    let fits = move |record: &engine::NetworkRecord| filter.fits(&record.definition.labels, record.created);
+    let removed = call.engine.networks.prune(fits).await?;
     let networks_deleted = Some(removed).filter(|removed| !removed.is_empty());
     Reply::json(StatusCode::OK, &PruneAnswer { networks_deleted })
 }

@@ -199,10 +199,40 @@ impl ApiVersion {
         self.is_at_least(25)
     }
 
-    /// Whether refusals say `No such container: x` and `No such image: x` wherever one is missing: what dockerd 29.8
-    /// answers in all versions that it serves. Before, the words depend on the endpoint.
-    pub(crate) const fn missing_things_have_one_text(self) -> bool {
+    /// Whether refusals have the words that today's clients know, such as `No such container: x` wherever one is missing:
+    /// what dockerd 29.8 answers in all versions that it serves. Before, the words depend on the endpoint.
+    pub(crate) const fn refusals_have_words_of_today(self) -> bool {
         self.is_at_least(24)
+    }
+
+    /// Whether start takes settings of the host: "v1.24 API changes" removed them.
+    pub(crate) const fn start_takes_settings(self) -> bool {
+        !self.is_at_least(24)
+    }
+
+    /// Whether stop and restart have `signal`: "v1.42 API changes". Before, it is no parameter.
+    pub(crate) const fn stop_has_a_signal(self) -> bool {
+        self.is_at_least(42)
+    }
+
+    /// Whether wait has `condition`: "v1.30 API changes". Before, it is no parameter.
+    pub(crate) const fn waits_have_conditions(self) -> bool {
+        self.is_at_least(30)
+    }
+
+    /// Whether the head of wait's answer comes as soon as the wait has begun: "v1.30 API changes".
+    pub(crate) const fn waits_are_acknowledged(self) -> bool {
+        self.is_at_least(30)
+    }
+
+    /// Whether wait says why a start or a removal failed: "v1.34 API changes".
+    pub(crate) const fn waits_have_errors(self) -> bool {
+        self.is_at_least(34)
+    }
+
+    /// Whether a container that is being removed is called so: "v1.25 API changes". Before, it has exited.
+    pub(crate) const fn removals_have_a_state(self) -> bool {
+        self.is_at_least(25)
     }
 
     /// Whether ids of images begin with `sha256:`: "v1.22 API changes" and the examples of the specification of

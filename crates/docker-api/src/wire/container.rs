@@ -11,6 +11,7 @@ use super::endpoint::network_mode;
 use super::image_id::image_id;
 use super::mount::{WireMountPoint, mounts};
 use super::network::NetworkSettings;
+use super::status::state_word;
 use crate::container_settings::{Config, HostConfig, WireSettings, to_wire};
 use crate::version::{ApiVersion, Ranged, Since, Until};
 
@@ -76,6 +77,8 @@ struct OldLimits {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct WireState<'a> {
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    status: Since<21, &'static str>,
     running: bool,
     paused: bool,
     restarting: bool,
@@ -93,8 +96,9 @@ pub(crate) struct WireState<'a> {
 }
 
 impl<'a> WireState<'a> {
-    pub(crate) fn new(record: &'a Record) -> Self {
+    pub(crate) fn new(record: &'a Record, version: ApiVersion) -> Self {
         Self {
+            status: Ranged::at(version, || state_word(record, version)),
             running: record.is_running() || record.is_restarting(),
             paused: record.is_paused(),
             restarting: record.is_restarting(),
@@ -154,7 +158,7 @@ impl<'a> ContainerInspection<'a> {
             created: record.created,
             path: &record.path,
             args: &record.arguments,
-            state: WireState::new(record),
+            state: WireState::new(record, version),
             image: image_id(&record.image, version),
             network_settings: NetworkSettings::new(record, version),
             resolv_conf_path: files.resolv_conf,

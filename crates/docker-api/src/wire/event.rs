@@ -66,6 +66,9 @@ impl<'a> WireEvent<'a> {
     pub(crate) fn new(event: &'a Event, form: EventForm) -> Self {
         let actor = match (event.kind, form) {
             (ResourceKind::Image, EventForm::Named) => Cow::Owned(named(event)),
+            (ResourceKind::Container, EventForm::Named) if event.action == "die" => {
+                Cow::Owned(without_duration(&event.actor))
+            }
             _ => Cow::Borrowed(&event.actor),
         };
         // What only later versions know has none of what these no longer need.
@@ -100,6 +103,13 @@ fn named(event: &Event) -> Actor {
     Actor { attributes: [("name".to_owned(), name.clone())].into(), id: name }
 }
 
+/// Who clients before 1.22 are told to have ended: how long it ran, they do not know of.
+fn without_duration(actor: &Actor) -> Actor {
+    let mut actor = actor.clone();
+    actor.attributes.remove("execDuration");
+    actor
+}
+
 #[cfg(test)]
 mod tests {
     use model::Timestamp;
@@ -124,6 +134,19 @@ mod tests {
             assert_eq!(event["Actor"], json!({"ID": name, "Attributes": {"name": name}}));
             assert_eq!(event.get("scope"), None);
         }
+    }
+
+    #[test]
+    fn how_long_it_ran_is_told_since_1_22() {
+        let attributes = ["exitCode", "execDuration"].map(|name| (name.to_owned(), "3".to_owned())).into();
+        let actor = Actor { id: String::new(), attributes };
+        let event =
+            Event { kind: ResourceKind::Container, action: "die".to_owned(), actor, time: Timestamp::NEVER };
+        let attributes = |form| {
+            serde_json::to_value(WireEvent::new(&event, form)).expect("JSON")["Actor"]["Attributes"].clone()
+        };
+        assert_eq!(attributes(EventForm::Named), json!({"exitCode": "3"}));
+        assert_eq!(attributes(EventForm::Doubled), json!({"exitCode": "3", "execDuration": "3"}));
     }
 
     #[test]

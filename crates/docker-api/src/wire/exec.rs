@@ -123,7 +123,7 @@ impl<'a> ExecContainer<'a> {
             (mount.destination.as_str(), wire)
         });
         Self {
-            state: WireState::new(record),
+            state: WireState::new(record, version),
             id: record.id.as_str(),
             created: record.created,
             path: &record.path,

@@ -44,10 +44,3 @@ pub(super) struct ExecAnswer {
     pub(super) id: String,
     pub(super) warnings: Vec<String>,
 }
-
-/// The answer of wait.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct WaitAnswer {
-    pub(super) status_code: i32,
-}

@@ -5,6 +5,8 @@ use std::time::Duration;
 use engine::{Phase, Record};
 use model::Timestamp;
 
+use crate::version::ApiVersion;
+
 /// What a list says of a container's state.
 pub(crate) fn status_text(record: &Record, now: Timestamp) -> String {
     match record.phase {
@@ -18,6 +20,20 @@ pub(crate) fn status_text(record: &Record, now: Timestamp) -> String {
         Phase::Created | Phase::Starting | Phase::Exited => {
             format!("Exited ({}) {} ago", record.exit_code, span(now.since(record.finished_at)))
         }
+    }
+}
+
+/// The word for a container's state.
+pub(crate) fn state_word(record: &Record, version: ApiVersion) -> &'static str {
+    match record.phase {
+        Phase::Running(_) => "running",
+        Phase::Paused(_) => "paused",
+        Phase::Restarting => "restarting",
+        Phase::Removing if version.removals_have_a_state() => "removing",
+        Phase::Removing => "exited",
+        // Its only start failed, or has only begun.
+        Phase::Created | Phase::Starting | Phase::Exited if !record.has_run() => "created",
+        Phase::Created | Phase::Starting | Phase::Exited => "exited",
     }
 }
 

@@ -10,7 +10,7 @@ use crate::container::pause::Freezer;
 use crate::container::remove::{Removal, Remover};
 use crate::container::restart::Restarter;
 use crate::container::start::Starter;
-use crate::container::stop::Stopper;
+use crate::container::stop::{StopOptions, Stopper};
 use crate::container::update::{ContainerUpdate, Updater};
 use crate::container::{Container, Record};
 use crate::directory::Directory;
@@ -90,12 +90,12 @@ impl Containers {
         self.starter.start(reference, host).await
     }
 
-    /// Stops a container within `grace` seconds; less than zero waits for ever.
+    /// Stops a container.
     ///
     /// # Errors
     /// Unknown container, or one whose processes do not end.
-    pub async fn stop(&self, reference: &str, grace: Option<i64>) -> Result<Outcome, Error> {
-        self.stopper.stop(reference, grace).await
+    pub async fn stop(&self, reference: &str, options: StopOptions) -> Result<Outcome, Error> {
+        self.stopper.stop(reference, options).await
     }
 
     /// Sends a signal; SIGKILL is waited for.
@@ -110,8 +110,8 @@ impl Containers {
     ///
     /// # Errors
     /// Unknown container; one that does not end or cannot be started.
-    pub async fn restart(&self, reference: &str, grace: Option<i64>) -> Result<(), Error> {
-        self.restarter.restart(reference, grace).await
+    pub async fn restart(&self, reference: &str, options: StopOptions) -> Result<(), Error> {
+        self.restarter.restart(reference, options).await
     }
 
     /// Changes the limits and the restart policy of a container; gives what the host cannot do of it.

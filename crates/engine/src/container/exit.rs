@@ -142,7 +142,9 @@ impl Supervisor {
         let ending = self.networking.endings.read().await;
         // Shown at once; saved when all is taken down. Until then the shim's record tells the next daemon.
         let record = container.publish(change);
-        self.events.emit_container(&record, "die", &[("exitCode", exit.code.to_string())]);
+        let seconds = record.finished_at.since(record.started_at).as_secs();
+        let attributes = [("exitCode", exit.code.to_string()), ("execDuration", seconds.to_string())];
+        self.events.emit_container(&record, "die", &attributes);
         if out_of_memory && !reported {
             self.events.emit_container(&record, "oom", &[]);
         }

@@ -13,6 +13,7 @@ pub(crate) mod modes;
 pub(crate) mod mounts;
 pub(crate) mod pause;
 mod processors;
+pub(crate) mod prune;
 pub(crate) mod remove;
 mod rename;
 pub(crate) mod resources;
@@ -31,7 +32,7 @@ mod tmpfs;
 pub(crate) mod top;
 mod transition;
 pub(crate) mod update;
-mod wait;
+pub(crate) mod wait;
 pub(crate) mod waiting;
 mod words;
 
@@ -67,6 +68,11 @@ pub struct Container {
     pub(crate) execs: execs::ContainerExecs,
     /// Clients that attached before the start.
     pub(crate) waiting_clients: WaitingClients,
+    /// Held shared by a stop and a restart until they are done: what removes the container after its end by itself
+    /// waits for them.
+    pub(crate) ending: tokio::sync::RwLock<()>,
+    /// Tells those who wait for its removal what came of it.
+    pub(crate) removal: watch::Sender<RemovalState>,
     /// Wakes a restart that waits out its delay, because a client took over.
     pub(crate) restart_cancelled: tokio::sync::Notify,
     /// Gives the counters to those who follow them, while there are some.
@@ -75,6 +81,17 @@ pub struct Container {
     pub(crate) last_sample: Mutex<Option<samples::Sample>>,
     /// The delay before the last restart by policy.
     pub(crate) restart_delay: Mutex<std::time::Duration>,
+}
+
+/// What came of a container's removal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RemovalState {
+    /// Nothing yet.
+    Pending,
+    /// The last one failed, for this reason.
+    Failed(String),
+    /// It is gone.
+    Done,
 }
 
 /// Whether a container has a row in the database.
@@ -106,6 +123,8 @@ impl Container {
             shim: Mutex::new(None),
             execs: execs::ContainerExecs::default(),
             waiting_clients: WaitingClients::default(),
+            ending: tokio::sync::RwLock::default(),
+            removal: watch::Sender::new(RemovalState::Pending),
             restart_cancelled: tokio::sync::Notify::new(),
             sampler: Mutex::default(),
             last_sample: Mutex::default(),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::MutexGuard;
 
-use crate::container::stop::Stopper;
-use crate::container::{Command, Container, Decision, Phase, Refusal, decide};
+use crate::container::stop::{StopOptions, Stopper};
+use crate::container::{Command, Container, Decision, Phase, Refusal, RemovalState, decide};
 use crate::directory::Directory;
 use crate::disposal::{delete_tree, remove_run_directory};
 use crate::error::{Error, file_error};
@@ -64,7 +64,7 @@ impl Remover {
         match decide(container.record().phase, Command::Remove { force: removal.force }) {
             Decision::Run | Decision::AlreadyDone => {}
             Decision::Refuse(Refusal::Removing) => return Err(Error::AlreadyRemoving),
-            Decision::Refuse(_) => return Err(Error::RemoveRunning),
+            Decision::Refuse(_) => return Err(refusal(container)),
         }
         let order = self.until_removable(container, removal.force).await?;
         let phase = container.record().phase;
@@ -79,9 +79,11 @@ impl Remover {
             Err(error) => {
                 // Nothing has gone: it is what it was.
                 container.update(|record| record.phase = phase);
+                container.removal.send_replace(RemovalState::Failed(model::with_causes(&error)));
                 return Err(error);
             }
         };
+        container.removal.send_replace(RemovalState::Done);
         drop(order);
         container.waiting_clients.clear();
         self.directory.forget_execs(&container.execs.take_all());
@@ -101,7 +103,7 @@ impl Remover {
         for _ in 0..ATTEMPTS {
             let phase = container.record().phase;
             if force && (phase.is_alive() || matches!(phase, Phase::Starting | Phase::Restarting)) {
-                self.stopper.end(container, Some(0)).await?;
+                self.stopper.end(container, StopOptions { grace: Some(0), signal: None }).await?;
             }
             self.stopper.cancel_restart(container).await;
             let order = container.transition.lock().await;
@@ -113,7 +115,7 @@ impl Remover {
                 Decision::Refuse(_) => break,
             }
         }
-        Err(Error::RemoveRunning)
+        Err(refusal(container))
     }
 
     /// Forgets a container's row, then moves its files out of sight, and deletes them later. Files without a
@@ -152,4 +154,9 @@ impl Remover {
         })?;
         Ok(undelivered)
     }
+}
+
+/// Why a container that lives is not removed without force.
+fn refusal(container: &Container) -> Error {
+    if container.record().is_paused() { Error::RemovePaused } else { Error::RemoveRunning }
 }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use model::ContainerId;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::container::follow_up::FollowUp;
 use crate::container::remove::{Removal, Remover};
 use crate::container::start::Starter;
-use crate::container::stop::Stopper;
+use crate::container::stop::{StopOptions, Stopper};
 use crate::container::{Container, Phase, Record};
 use crate::directory::Directory;
 use crate::error::Error;
@@ -27,15 +28,21 @@ impl Restarter {
     ///
     /// # Errors
     /// Unknown container; one that does not end or cannot be started.
-    pub(crate) async fn restart(self: &Arc<Self>, reference: &str, grace: Option<i64>) -> Result<(), Error> {
+    pub(crate) async fn restart(
+        self: &Arc<Self>,
+        reference: &str,
+        options: StopOptions,
+    ) -> Result<(), Error> {
         let container = self.directory.find(reference)?;
         let restarter = Arc::clone(self);
         let reference = reference.to_owned();
         crate::outcome::finish(async move {
+            // It ends, but only to run again: that is no end after which it is removed.
+            let _ending = container.ending.read().await;
             let named = |error: Error| error.on("restart", reference.as_str());
             let phase = container.record().phase;
             if phase.is_alive() || matches!(phase, Phase::Restarting | Phase::Starting) {
-                restarter.stopper.end(&container, grace).await.map_err(named)?;
+                restarter.stopper.end(&container, options).await.map_err(named)?;
                 restarter.events.emit_container(&container.record(), "stop", &[]);
             }
             restarter.starter.launch(&container, None).await.map_err(named)?;
@@ -62,14 +69,25 @@ impl Restarter {
                             restarter.start_by_policy(&container, &record).await;
                         }
                     }
-                    FollowUp::Remove(id) => {
-                        let removal = Removal { volumes: true, ..Removal::default() };
-                        if let Err(error) = restarter.remover.remove(id.as_str(), removal).await {
-                            tracing::debug!("cannot remove container {id} after its end: {error}");
-                        }
-                    }
+                    FollowUp::Remove(id) => restarter.remove_ended(&id).await,
                 }
             });
+        }
+    }
+
+    /// Removes a container that was made to be removed when it ends, with its anonymous volumes, unless it runs again.
+    async fn remove_ended(&self, id: &ContainerId) {
+        let Some(container) = self.directory.get(id) else { return };
+        let _ended = container.ending.write().await;
+        if !matches!(container.record().phase, Phase::Exited) {
+            return;
+        }
+        let removal = Removal { volumes: true, ..Removal::default() };
+        if let Err(error) = self.remover.remove(id.as_str(), removal).await {
+            // A client may have been quicker.
+            if self.directory.get(id).is_some_and(|container| !container.is_going()) {
+                tracing::warn!("cannot remove container {id} after its end: {error}");
+            }
         }
     }
 

@@ -255,6 +255,7 @@ impl Starter {
                 record.finished_at = now;
             }
             record.exits += 1;
+            record.failed_starts += 1;
             record.clear_endpoints();
             record.cgroups = Vec::new();
             if by_policy && wants_restart(record) {
@@ -269,6 +270,8 @@ impl Starter {
         self.events.emit_container(&record, "die", &[("exitCode", failure.exit_code.to_string())]);
         if record.is_restarting() {
             self.follow_ups.restart(container);
+        } else if record.settings.host.auto_remove {
+            self.follow_ups.remove(&record.id);
         }
     }
 

@@ -20,6 +20,15 @@ const DEFAULT_GRACE: i64 = 10;
 /// How long SIGKILL may take before the engine says that the process does not end.
 const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How a container is asked to end; what says nothing is the container's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StopOptions {
+    /// Seconds until it is killed; less than zero waits for ever.
+    pub grace: Option<i64>,
+    /// The signal that asks it to end.
+    pub signal: Option<Signal>,
+}
+
 /// Ends containers.
 pub(crate) struct Stopper {
     pub(crate) directory: Arc<Directory>,
@@ -29,25 +38,26 @@ pub(crate) struct Stopper {
 }
 
 impl Stopper {
-    /// Stops a container within `grace` seconds; less than zero waits for ever.
+    /// Stops a container.
     ///
     /// # Errors
     /// Unknown container, or one whose processes do not end.
     pub(crate) async fn stop(
         self: &Arc<Self>,
         reference: &str,
-        grace: Option<i64>,
+        options: StopOptions,
     ) -> Result<Outcome, Error> {
         let container = self.directory.find(reference)?;
         let stopper = Arc::clone(self);
         let reference = reference.to_owned();
         crate::outcome::finish(async move {
+            let _ending = container.ending.read().await;
             match decide(container.record().phase, Command::Stop) {
                 Decision::AlreadyDone => return Ok(Outcome::AlreadyDone),
                 Decision::Refuse(_) => return Err(Error::AlreadyRemoving.on("stop", reference)),
                 Decision::Run => {}
             }
-            stopper.end(&container, grace).await.map_err(|error| error.on("stop", reference))?;
+            stopper.end(&container, options).await.map_err(|error| error.on("stop", reference))?;
             stopper.events.emit_container(&container.record(), "stop", &[]);
             stopper.networking.until_ports_are_free().await;
             Ok(Outcome::Done)
@@ -59,14 +69,15 @@ impl Stopper {
     pub(crate) async fn end(
         self: &Arc<Self>,
         container: &Arc<Container>,
-        grace: Option<i64>,
+        options: StopOptions,
     ) -> Result<(), Error> {
         if self.cancel_restart(container).await {
             return Ok(());
         }
         let record = container.record();
-        let grace = grace.or(record.settings.stop_timeout).unwrap_or(DEFAULT_GRACE);
-        let signal = record.settings.stop_signal.as_ref().map_or(Signal::TERM, |signal| signal.signal());
+        let grace = options.grace.or(record.settings.stop_timeout).unwrap_or(DEFAULT_GRACE);
+        let own = record.settings.stop_signal.as_ref().map_or(Signal::TERM, |signal| signal.signal());
+        let signal = options.signal.unwrap_or(own);
         let (_, written) = container.update_saved(|record| record.stopped_by_client = true);
         self.end_processes(container, &record, signal, grace).await?;
         // A stop that was answered stays a stop after a crash of the daemon too.

@@ -1,27 +1,108 @@
-//! Waits until a container ends.
+//! Waits until a container ends, or is gone.
+//!
+//! ```text
+//! not-running ── it does not run (now, or after its next end)
+//! next-exit ──── its program ends once more: a start that fails is no end
+//! removed ────── it is gone, or its removal failed
+//! ```
+//!
+//! A removal ends all of them.
 
-use crate::container::Phase;
+use tokio::sync::watch;
+
 use crate::container::containers::Containers;
+use crate::container::{Phase, Record, RemovalState};
 use crate::error::Error;
 
+/// What is waited for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WaitCondition {
+    /// That it does not run.
+    #[default]
+    NotRunning,
+    /// That it ends once more.
+    NextExit,
+    /// That it is gone.
+    Removed,
+}
+
+/// What a wait came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitOutcome {
+    /// The last exit code; 0 while there is none.
+    pub exit_code: i32,
+    /// Why the last start, or the removal, failed.
+    pub error: Option<String>,
+}
+
+/// A wait that has begun: nothing that happens from now on is missed.
+pub struct Wait {
+    condition: WaitCondition,
+    /// How often it had ended when the wait began.
+    exits: u64,
+    /// How often its program had ended then.
+    ends: u64,
+    changes: watch::Receiver<std::sync::Arc<Record>>,
+    removal: watch::Receiver<RemovalState>,
+}
+
 impl Containers {
-    /// Waits until the container ends, and gives its exit code; at once when it does not run.
+    /// Begins to wait for a container.
     ///
     /// # Errors
-    /// Unknown container, or one that is removed meanwhile without having ended.
-    pub async fn wait(&self, reference: &str) -> Result<i32, Error> {
+    /// Unknown container.
+    pub fn begin_wait(&self, reference: &str, condition: WaitCondition) -> Result<Wait, Error> {
         let container = self.directory.find(reference)?;
-        let exits = container.record().exits;
-        let mut changes = container.watch();
-        let ended = changes
-            .wait_for(|record| {
-                record.exits > exits
-                    || matches!(record.phase, Phase::Created | Phase::Exited | Phase::Removing)
-            })
-            .await;
-        match ended {
-            Ok(record) => Ok(record.exit_code),
-            Err(_) => Err(Error::NoSuchContainer(reference.to_owned())),
+        let (changes, removal) = (container.watch(), container.removal.subscribe());
+        let record = container.record();
+        Ok(Wait { condition, exits: record.exits, ends: ends(&record), changes, removal })
+    }
+}
+
+impl Wait {
+    /// Waits until the condition holds.
+    pub async fn outcome(self) -> WaitOutcome {
+        let Self { condition, exits, ends: before, mut changes, removal } = self;
+        let last = changes.clone();
+        let ended = async {
+            let ended = changes.wait_for(|record| match condition {
+                WaitCondition::NotRunning => {
+                    record.exits > exits
+                        || matches!(record.phase, Phase::Created | Phase::Exited | Phase::Removing)
+                }
+                WaitCondition::NextExit => ends(record) > before,
+                WaitCondition::Removed => false,
+            });
+            ended.await.is_ok()
+        };
+        let failure = tokio::select! {
+            biased;
+            // The record's sender lives in the container, which is there until its removal is done.
+            true = ended => None,
+            failure = removed(removal, condition == WaitCondition::Removed) => failure,
+        };
+        let record = last.borrow();
+        let error = failure.or_else(|| Some(record.error.clone()).filter(|error| !error.is_empty()));
+        WaitOutcome { exit_code: record.exit_code, error }
+    }
+}
+
+/// Waits until a container is gone, or until its removal fails where that is waited for too: then it says why.
+async fn removed(mut removal: watch::Receiver<RemovalState>, or_failed: bool) -> Option<String> {
+    if *removal.borrow() == RemovalState::Done {
+        return None;
+    }
+    while removal.changed().await.is_ok() {
+        match &*removal.borrow() {
+            RemovalState::Failed(reason) if or_failed => return Some(reason.clone()),
+            RemovalState::Pending | RemovalState::Failed(_) => {}
+            RemovalState::Done => return None,
         }
     }
+    None
+}
+
+/// How often its program has ended: no failed start counts.
+const fn ends(record: &Record) -> u64 {
+    record.exits.saturating_sub(record.failed_starts)
 }

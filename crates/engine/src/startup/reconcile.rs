@@ -64,6 +64,11 @@ async fn one(engine: &Arc<Engine>, container: &Arc<Container>) -> bool {
             if !container.record().is_running() {
                 settle_unstarted(engine, container).await;
             }
+            let now = container.record();
+            if now.settings.host.auto_remove && matches!(now.phase, Phase::Exited) {
+                // The last daemon died between its end and its removal.
+                engine.supervisor.follow_ups.remove(&now.id);
+            }
             wants_start(&record)
         }
     }

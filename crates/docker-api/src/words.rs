@@ -1,0 +1,46 @@
+//! The words of refusals for clients of today, where they differ from the reference's.
+
+use engine::Error;
+use engine::images::Error as ImageError;
+
+/// What a client of today reads; `None` where the words are the same in all versions.
+pub(crate) fn of_today(error: &Error) -> Option<String> {
+    Some(match error {
+        Error::NoSuchContainer(name) => format!("No such container: {name}"),
+        Error::NoSuchExec(id) => format!("No such exec instance: {id}"),
+        Error::Image(ImageError::ImageNotFound(name)) => format!("No such image: {name}"),
+        Error::NameTaken { name, holder } => format!(
+            "Conflict. The container name \"/{name}\" is already in use by container \"{holder}\". You have to \
+             remove (or rename) that container to be able to reuse that name."
+        ),
+        Error::RemoveRunning => {
+            "container is running: stop the container before removing or force remove".to_owned()
+        }
+        Error::RemovePaused => {
+            "container is paused: unpause and stop the container before removing or force remove".to_owned()
+        }
+        Error::Container { act, container, source } => {
+            format!("Cannot {act} container {container}: {}", of_today(source)?)
+        }
+        Error::Rename(source) => format!("Error when allocating new name: {}", of_today(source)?),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_worded_behind_what_was_done() {
+        let missing = || Box::new(Error::NoSuchContainer("web".to_owned()));
+        let kill = Error::Container { act: "kill", container: "web".to_owned(), source: missing() };
+        assert_eq!(of_today(&kill).as_deref(), Some("Cannot kill container web: No such container: web"));
+        let other = Error::Container {
+            act: "start",
+            container: "web".to_owned(),
+            source: Box::new(Error::StartPaused),
+        };
+        assert_eq!(of_today(&other), None);
+    }
+}
