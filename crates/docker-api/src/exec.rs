@@ -1,15 +1,16 @@
 //! The endpoints of execs: create, start, resize, inspect.
 
 use engine::images::document::StringOrList;
-use engine::{ExecClient, ExecConfig};
+use engine::{ExecClient, ExecConfig, ExecStartOptions};
 use http::StatusCode;
 use serde::Deserialize;
 
 use super::containers::{tell_on_stream, terminal_size};
 use super::wire::{ExecAnswer, ExecInspection};
-use super::{Call, Handled, Reply, json};
+use super::{ApiError, Call, Handled, Reply, detach_keys, json};
 use crate::route::{Route, get, handler, post};
-use berth_http::Response;
+use crate::version::Since;
+use berth_http::{Response, StreamKind};
 
 /// The endpoints.
 pub(crate) const ROUTES: &[Route] = &[
@@ -30,13 +31,21 @@ struct CreateBody {
     attach_stdout: bool,
     attach_stderr: bool,
     cmd: Option<StringOrList>,
-    env: Vec<String>,
-    working_dir: String,
+    env: Since<25, Vec<String>>,
+    working_dir: Since<35, String>,
+    detach_keys: Since<22, String>,
+    console_size: Since<42, Option<[u32; 2]>>,
 }
 
 async fn create(mut call: Call<'_>) -> Handled {
     let body = call.json_body().await?;
-    let body: CreateBody = json::from_body(&body)?;
+    let version = call.version;
+    let object = json::object(&body)?;
+    let command = object.as_object().and_then(|fields| json::field(fields, "Cmd"));
+    if version.exec_commands_are_lists() && command.is_some_and(serde_json::Value::is_string) {
+        return Err(ApiError::bad_request("Cmd must be a list of words, not one text"));
+    }
+    let body: CreateBody = json::from_object(object)?;
     let config = ExecConfig {
         user: body.user,
         privileged: body.privileged,
@@ -45,8 +54,10 @@ async fn create(mut call: Call<'_>) -> Handled {
         attach_stdout: body.attach_stdout,
         attach_stderr: body.attach_stderr,
         cmd: body.cmd.map(|StringOrList(words)| words).unwrap_or_default(),
-        env: body.env,
-        working_dir: body.working_dir,
+        env: body.env.known_to(version),
+        working_dir: body.working_dir.known_to(version),
+        detach_keys: detach_keys::parse(&body.detach_keys.known_to(version))?,
+        console_size: body.console_size.known_to(version).map(terminal),
     };
     let id = call.engine.execs.create(&call.name, config).await?;
     Reply::json(StatusCode::CREATED, &ExecAnswer { id: id.to_string(), warnings: Vec::new() })
@@ -58,19 +69,32 @@ async fn create(mut call: Call<'_>) -> Handled {
 struct StartBody {
     detach: bool,
     tty: bool,
+    console_size: Since<42, Option<[u32; 2]>>,
+}
+
+/// Rows and columns. What no terminal can have becomes what comes nearest.
+fn terminal(size: [u32; 2]) -> (u16, u16) {
+    let [rows, columns] = size.map(|length| u16::try_from(length).unwrap_or(u16::MAX));
+    (rows, columns)
 }
 
 async fn start(call: Call<'_>) -> Handled {
     // Any content type will do here: clients of that time sent none.
     let body = call.exchange.body.gather(super::MAXIMUM_JSON).await?;
     let body: StartBody = json::from_body(&body)?;
-    let session = call.engine.execs.prepare(&call.name, body.tty)?;
+    let console_size = body.console_size.known_to(call.version).map(terminal);
+    let options = ExecStartOptions { terminal: body.tty, console_size };
+    let session = call.engine.execs.prepare(&call.name, options)?;
     if body.detach {
         session.run(None).await?;
         return Ok(Reply::Whole(Response::empty(StatusCode::OK)));
     }
     let framed = !body.tty;
-    let (socket, early_input) = call.exchange.hijack().await?.into_descriptor()?;
+    let kind = match framed && call.version.stream_types_tell_of_frames() {
+        true => StreamKind::Multiplexed,
+        false => StreamKind::Raw,
+    };
+    let (socket, early_input) = call.exchange.hijack(kind).await?.into_descriptor()?;
     let ours = socket.try_clone()?;
     if let Err(error) = session.run(Some(ExecClient { socket, early_input })).await {
         tell_on_stream(ours, framed, &format!("{}\n", error.cause()));

@@ -9,6 +9,7 @@ mod call;
 mod container_settings;
 mod containers;
 mod cors;
+mod detach_keys;
 mod error;
 mod event_filter;
 mod exec;

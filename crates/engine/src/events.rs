@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use model::{Actor, Digest, Event, ResourceKind, Timestamp};
+use model::{Actor, Digest, Event, ExecId, ResourceKind, Timestamp};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
@@ -233,6 +233,12 @@ impl Events {
     /// Records what happened to a container, and tells listeners.
     pub(crate) fn emit_container(&self, record: &Record, action: impl Into<String>, more: &[(&str, String)]) {
         self.emit(ResourceKind::Container, action, container_actor(record, more));
+    }
+
+    /// Records that a process of an exec has ended, and tells listeners.
+    pub(crate) fn emit_exec_end(&self, record: &Record, exec: &ExecId, code: i32) {
+        let attributes = [("execID", exec.to_string()), ("exitCode", code.to_string())];
+        self.emit_container(record, "exec_die", &attributes);
     }
 
     /// Records that a container is gone, and delivers that when the answer is there.

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use model::{ContainerId, ExecId, ProcessSpec, Ulimit};
 use shim_protocol::{Answer, Attach, FailureKind, Request};
@@ -36,6 +36,12 @@ const CANNOT_RUN: i32 = 126;
 /// 128 + SIGKILL: the exit code of an exec whose end nobody saw.
 const LOST: i32 = 137;
 
+/// How long an exec that has ended can be inspected: clients ask for its exit code when its stream has ended.
+const KEPT: Duration = Duration::from_secs(5 * 60);
+
+/// How often it is looked for execs that have ended long ago.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+
 /// A checked wish to start an exec; [`ExecSession::run`] follows once the client's headers are written.
 /// When the client leaves before that, the exec runs without one.
 pub struct ExecSession {
@@ -47,8 +53,16 @@ struct ExecStart {
     execs: Arc<Execs>,
     exec: Arc<Exec>,
     container: Arc<Container>,
+    options: ExecStartOptions,
+}
+
+/// How a client starts an exec.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ExecStartOptions {
     /// The stream's form is that of a terminal: without frames.
-    terminal: bool,
+    pub terminal: bool,
+    /// Rows and columns of the terminal, before those that the exec was made with.
+    pub console_size: Option<(u16, u16)>,
 }
 
 /// A client of an exec: its connection and what it sent behind its request's headers.
@@ -100,14 +114,14 @@ impl Execs {
     ///
     /// # Errors
     /// Unknown or already started exec, or a container that does not run.
-    pub fn prepare(self: &Arc<Self>, id: &str, terminal: bool) -> Result<ExecSession, Error> {
+    pub fn prepare(self: &Arc<Self>, id: &str, options: ExecStartOptions) -> Result<ExecSession, Error> {
         let (exec, container) = self.directory.find_exec(id)?;
         check_phase(&container.record(), exec.container.as_str())?;
         if !exec.take() {
             return Err(Error::ExecAlreadyRun(id.to_owned()));
         }
         exec.save(&self.database).forget();
-        Ok(ExecSession { start: Some(ExecStart { execs: Arc::clone(self), exec, container, terminal }) })
+        Ok(ExecSession { start: Some(ExecStart { execs: Arc::clone(self), exec, container, options }) })
     }
 
     /// Finds an exec and its container's record.
@@ -170,7 +184,24 @@ impl Execs {
                 exec.save(&self.database).forget();
             } else if tokio::time::timeout(END_NOTICE, exec.ended()).await.is_err() {
                 // How it ended would have been reported with the connection, if it ever ran.
-                container.execs.note_end(&exec.id, LOST, &self.database);
+                if container.execs.note_end(&exec.id, LOST, &self.database) {
+                    self.events.emit_exec_end(&container.record(), &exec.id, LOST);
+                }
+            }
+        }
+    }
+
+    /// Forgets execs some minutes after their ends, for as long as the engine runs.
+    pub(crate) async fn forget_ended(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+            let Some(by) = Instant::now().checked_sub(KEPT) else { continue };
+            for container in self.directory.all() {
+                let ended = container.execs.take_ended(by);
+                self.directory.forget_execs(&ended);
+                if !ended.is_empty() {
+                    self.database.keep(ended.into_iter().map(Row::NoExec).collect()).forget();
+                }
             }
         }
     }
@@ -235,7 +266,8 @@ impl ExecStart {
                 exec.note_start(*pid);
                 exec.save(&execs.database).forget();
             }
-            Err((_, code)) => container.execs.note_end(&exec.id, *code, &execs.database),
+            // What never ran does not die.
+            Err((_, code)) => drop(container.execs.note_end(&exec.id, *code, &execs.database)),
         }
         started.map(drop).map_err(|(error, _)| error)
     }
@@ -252,8 +284,11 @@ impl ExecStart {
         let links = execs.networking.link_environment(record);
         let request = shim_protocol::Exec {
             id: exec.id.clone(),
-            process: process(record, config, &execs.options.ulimits, &links)
-                .map_err(|error| (error, CANNOT_RUN))?,
+            process: ProcessSpec {
+                terminal_size: self.options.console_size.or(config.console_size).unwrap_or_default(),
+                ..process(record, config, &execs.options.ulimits, &links)
+                    .map_err(|error| (error, CANNOT_RUN))?
+            },
             privileged: config.privileged,
             attach,
         };
@@ -272,15 +307,22 @@ impl ExecStart {
 
     fn attachment(&self, early_input: Vec<u8>) -> Attach {
         let config = &self.exec.config;
+        let client = self.execs.clients.next();
+        self.exec.note_client(client);
+        let detach_keys = match (config.tty, config.detach_keys.as_slice()) {
+            (false, _) => Vec::new(),
+            (true, []) => DETACH_KEYS.to_vec(),
+            (true, keys) => keys.to_vec(),
+        };
         Attach {
-            client: self.execs.clients.next(),
+            client,
             stdin: config.attach_stdin,
             stdout: config.attach_stdout,
             stderr: config.attach_stderr,
             logs: false,
             stream: true,
-            framed: !self.terminal,
-            detach_keys: if config.tty { DETACH_KEYS.to_vec() } else { Vec::new() },
+            framed: !self.options.terminal,
+            detach_keys,
             early_input,
         }
     }

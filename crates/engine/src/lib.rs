@@ -58,7 +58,7 @@ pub use endpoint::Endpoint;
 pub use engine::Engine;
 pub use error::Error;
 pub use events::{EVENT_FORMS, Events, Live, PublishedEvent, Subscription};
-pub use exec::{ExecClient, ExecSession, Execs};
+pub use exec::{ExecClient, ExecSession, ExecStartOptions, Execs};
 pub use files::{ArchiveSession, Commit, ExportSession, Files};
 pub use image::Images;
 pub use logs::{LogQuery, LogStream, Logs};

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::*;
-use crate::Response;
+use crate::{Response, StreamKind};
 
 /// Answers by path; counts the streams that noticed a departure.
 #[derive(Default)]
@@ -61,14 +61,14 @@ impl Echo {
                 exchange.output().write(b"half").await
             }
             "/hijack" => {
-                let mut client = exchange.hijack().await?.into_stream();
+                let mut client = exchange.hijack(StreamKind::Raw).await?.into_stream();
                 let mut all = Vec::new();
                 client.read_to_end(&mut all).await?;
                 client.write_all(&all).await?;
                 client.shutdown().await
             }
             "/descriptor" => {
-                let (descriptor, early) = exchange.hijack().await?.into_descriptor()?;
+                let (descriptor, early) = exchange.hijack(StreamKind::Raw).await?.into_descriptor()?;
                 std::thread::spawn(move || echo_blocking(descriptor.into(), &early));
                 Ok(())
             }

@@ -15,6 +15,24 @@ use super::{Hijacked, RequestHead, Response, Transport};
 /// Bytes of an unread body that are skipped for the sake of the connection.
 const SKIPPED_BODY: usize = 256 * 1024;
 
+/// What the stream that follows HTTP on a connection calls itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamKind {
+    /// Bytes as they are; before the kinds had names, frames too.
+    Raw,
+    /// Frames of several streams.
+    Multiplexed,
+}
+
+impl StreamKind {
+    const fn content_type(self) -> &'static str {
+        match self {
+            Self::Raw => "application/vnd.docker.raw-stream",
+            Self::Multiplexed => "application/vnd.docker.multiplexed-stream",
+        }
+    }
+}
+
 /// The client has left, or the daemon is about to stop: nobody waits for the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone;
@@ -135,24 +153,21 @@ impl Exchange {
 
     /// Ends HTTP on this connection as the specification's section 3.2 says, and gives it away once the client has
     /// read the head: some (docker-py) lose what they read together with it.
-    pub async fn hijack(&mut self) -> io::Result<Hijacked> {
-        let (hijacked, head) = self.hijack_unsent();
+    pub async fn hijack(&mut self, kind: StreamKind) -> io::Result<Hijacked> {
+        let (hijacked, head) = self.hijack_unsent(kind);
         self.output.send_head(&head).await?;
         self.transport.head_is_read().await;
         Ok(hijacked)
     }
 
     /// The same, but leaves it to the new owner to send the head that this gives.
-    pub fn hijack_unsent(&mut self) -> (Hijacked, String) {
-        let (line, fields) = if self.wants_upgrade() {
-            (
-                "101 UPGRADED",
-                "Content-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n",
-            )
+    pub fn hijack_unsent(&mut self, kind: StreamKind) -> (Hijacked, String) {
+        let (line, upgrade) = if self.wants_upgrade() {
+            ("101 UPGRADED", "Connection: Upgrade\r\nUpgrade: tcp\r\n")
         } else {
-            ("200 OK", "Content-Type: application/vnd.docker.raw-stream\r\n")
+            ("200 OK", "")
         };
-        self.hijack_as(line, fields)
+        self.hijack_as(line, &format!("Content-Type: {}\r\n{upgrade}", kind.content_type()))
     }
 
     /// Ends HTTP with a head of this status and these fields, which the new owner sends.

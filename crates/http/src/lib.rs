@@ -24,7 +24,7 @@ mod transport;
 pub use body::{Body, BodyError};
 pub use chunked::ChunkError;
 pub use connection::{Service, Settings, request_budget, serve};
-pub use exchange::{Exchange, Gone};
+pub use exchange::{Exchange, Gone, StreamKind};
 pub use head::RequestHead;
 pub use hijack::Hijacked;
 pub use output::Output;

@@ -26,7 +26,7 @@ impl Service for Echo {
     fn call<'a>(&'a self, exchange: &'a mut Exchange) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move {
             if exchange.head.path == "/hijack" {
-                let hijacked = exchange.hijack().await.expect("head is sent");
+                let hijacked = exchange.hijack(berth_http::StreamKind::Raw).await.expect("head is sent");
                 let (descriptor, early) = hijacked.into_descriptor().expect("a socket pair");
                 assert!(early.is_empty());
                 std::thread::spawn(move || echo(descriptor.into()));

@@ -6,6 +6,8 @@ use std::os::unix::net::UnixStream;
 
 use engine::AttachRequest;
 
+use berth_http::StreamKind;
+
 use crate::query::Query;
 use crate::{Call, Handled, MAXIMUM_JSON, Reply};
 
@@ -16,7 +18,7 @@ pub(super) async fn attach(call: Call<'_>) -> Handled {
     let framed = !call.engine.containers.find(&call.name)?.record().settings.terminal && !merged;
     // Some clients repeat the query as a body: it belongs to the request, what follows it to the stream.
     let _ = call.exchange.body.gather(MAXIMUM_JSON).await?;
-    let (hijacked, head) = call.exchange.hijack_unsent();
+    let (hijacked, head) = call.exchange.hijack_unsent(StreamKind::Raw);
     let (client, early) = hijacked.into_descriptor()?;
     let ours = client.try_clone()?;
     if let Err(error) = session.greet_and_join(client, early, head.as_bytes()).await {

@@ -5,6 +5,7 @@ use http::{StatusCode, header};
 use model::Timestamp;
 
 use crate::{ApiError, Call, Handled, Reply};
+use berth_http::StreamKind;
 
 pub(super) async fn logs(call: Call<'_>) -> Handled {
     let query = read_query(&call)?;
@@ -36,7 +37,7 @@ async fn upgraded(call: Call<'_>, mut stream: engine::LogStream) -> Handled {
     use tokio::io::AsyncWriteExt as _;
     let departure = call.exchange.departure();
     tokio::pin!(departure);
-    let mut client = call.exchange.hijack().await?.into_stream();
+    let mut client = call.exchange.hijack(StreamKind::Raw).await?.into_stream();
     loop {
         let piece = tokio::select! {
             biased;

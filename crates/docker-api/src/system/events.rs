@@ -166,6 +166,8 @@ fn is_known(event: &Event, version: ApiVersion) -> bool {
     match (event.kind, event.action.as_str()) {
         (_, "prune") => version.events_have_prunes(),
         (ResourceKind::Network | ResourceKind::Volume, _) => version.events_have_networks_and_volumes(),
+        (ResourceKind::Container, "exec_detach") => version.events_have_exec_detaches(),
+        (ResourceKind::Container, "exec_die") => version.events_have_exec_ends(),
         (ResourceKind::Image, "create") => version.events_have_new_images(),
         (ResourceKind::Image, "save" | "load") => version.events_have_archives(),
         (ResourceKind::Container | ResourceKind::Image | ResourceKind::Daemon, _) => true,

@@ -230,6 +230,32 @@ impl ApiVersion {
         self.is_at_least(34)
     }
 
+    /// Whether the stream of an exec says by its type whether it is in frames: "v1.42 API changes".
+    pub(crate) const fn stream_types_tell_of_frames(self) -> bool {
+        self.is_at_least(42)
+    }
+
+    /// Whether the command of an exec is a list of words alone: specification of 1.24. Before, one text is one word.
+    pub(crate) const fn exec_commands_are_lists(self) -> bool {
+        self.is_at_least(24)
+    }
+
+    /// Whether an exec that has not ended has no exit code: what dockerd 29.8 answers in all versions that it serves.
+    /// Before, it has 0.
+    pub(crate) const fn exec_codes_come_with_the_end(self) -> bool {
+        self.is_at_least(24)
+    }
+
+    /// Whether leaving an exec by keys is an event: "v1.24 API changes".
+    pub(crate) const fn events_have_exec_detaches(self) -> bool {
+        self.is_at_least(24)
+    }
+
+    /// Whether the end of an exec is an event: "v1.36 API changes".
+    pub(crate) const fn events_have_exec_ends(self) -> bool {
+        self.is_at_least(36)
+    }
+
     /// Whether a container that is being removed is called so: "v1.25 API changes". Before, it has exited.
     pub(crate) const fn removals_have_a_state(self) -> bool {
         self.is_at_least(25)

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::container::{ContainerFiles, EXECUTION_DRIVER, STORAGE_DRIVER, WireState, volumes};
 use super::network::NetworkSettings;
-use crate::version::ApiVersion;
+use crate::version::{ApiVersion, Ranged, Since, Until};
 
 /// The answer of `GET /exec/(id)/json`.
 #[derive(Debug, Serialize)]
@@ -18,14 +18,22 @@ pub(crate) struct ExecInspection<'a> {
     #[serde(rename = "ID")]
     id: String,
     running: bool,
-    exit_code: i32,
+    exit_code: Option<i32>,
     process_config: ProcessConfig<'a>,
     open_stdin: bool,
     open_stderr: bool,
     open_stdout: bool,
     /// The host's number of its process, which newer clients show; 0 when it does not run.
     pid: u32,
-    container: ExecContainer<'a>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    container: Until<22, ExecContainer<'a>>,
+    #[serde(rename = "ContainerID", skip_serializing_if = "Ranged::is_absent")]
+    container_id: Since<22, &'a str>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    detach_keys: Since<22, String>,
+    /// Nobody removes an exec but the engine.
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    can_remove: Since<22, bool>,
 }
 
 #[derive(Debug, Serialize)]
@@ -83,15 +91,16 @@ struct WireMount<'a> {
 impl<'a> ExecInspection<'a> {
     pub(crate) fn new(engine: &Engine, exec: &'a Exec, record: &'a Record, version: ApiVersion) -> Self {
         let (running, pid, exit_code) = match exec.state() {
-            ExecState::Created => (false, 0, 0),
-            ExecState::Running(pid) => (true, pid, 0),
-            ExecState::Exited(code) => (false, 0, code),
+            ExecState::Created => (false, 0, None),
+            ExecState::Running(pid) => (true, pid, None),
+            ExecState::Exited(code) => (false, 0, Some(code)),
         };
+        let none = (!version.exec_codes_come_with_the_end()).then_some(0);
         let config = &exec.config;
         Self {
             id: exec.id.to_string(),
             running,
-            exit_code,
+            exit_code: exit_code.or(none),
             process_config: ProcessConfig {
                 privileged: config.privileged,
                 user: &config.user,
@@ -103,7 +112,10 @@ impl<'a> ExecInspection<'a> {
             open_stderr: config.attach_stderr,
             open_stdout: config.attach_stdout,
             pid,
-            container: ExecContainer::new(engine, record, version),
+            container: Ranged::at(version, || ExecContainer::new(engine, record, version)),
+            container_id: Ranged::at(version, || record.id.as_str()),
+            detach_keys: Ranged::at(version, || String::from_utf8_lossy(&config.detach_keys).into_owned()),
+            can_remove: Ranged::at(version, || false),
         }
     }
 }

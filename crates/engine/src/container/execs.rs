@@ -1,8 +1,8 @@
-//! The execs of one container: they live until it ends.
+//! The execs of one container: they live until it ends, those that have ended for five minutes at most.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use model::{ContainerId, ExecId};
 use tokio::sync::watch;
@@ -13,7 +13,7 @@ use crate::store::{Database, ExecRow, Row, Written};
 /// How long those who look at an exec wait for what came of its start.
 const START_ANSWER: Duration = Duration::from_secs(1);
 
-/// One exec. It lives until its container ends.
+/// One exec. It lives until its container ends, or some minutes longer than its process.
 pub struct Exec {
     /// Its id.
     pub id: ExecId,
@@ -22,19 +22,36 @@ pub struct Exec {
     /// What runs.
     pub config: ExecConfig,
     state: watch::Sender<ExecState>,
+    ended_at: OnceLock<Instant>,
+    /// The number of the client that it was started with.
+    client: OnceLock<u64>,
 }
 
 impl From<ExecRow> for Exec {
     fn from(row: ExecRow) -> Self {
         let (config, state) = saved_exec::of_document(row.document);
-        Self { id: row.id, container: row.container, config, state: watch::Sender::new(state) }
+        Self::in_state(row.id, row.container, config, state)
     }
 }
 
 impl Exec {
     /// One that was not started.
     pub(crate) fn new(id: ExecId, container: ContainerId, config: ExecConfig) -> Self {
-        Self { id, container, config, state: watch::Sender::new(ExecState::Created) }
+        Self::in_state(id, container, config, ExecState::Created)
+    }
+
+    fn in_state(id: ExecId, container: ContainerId, config: ExecConfig, state: ExecState) -> Self {
+        let ended_at = OnceLock::new();
+        if matches!(state, ExecState::Exited(_)) {
+            // An earlier daemon saw it end.
+            let _ = ended_at.set(Instant::now());
+        }
+        Self { id, container, config, state: watch::Sender::new(state), ended_at, client: OnceLock::new() }
+    }
+
+    /// Notes with which client it is started.
+    pub(crate) fn note_client(&self, client: u64) {
+        let _ = self.client.set(client);
     }
 
     /// Where it is in its life.
@@ -67,6 +84,7 @@ impl Exec {
 
     /// Notes its end; false when that is known already, as a shim reports it again to each daemon.
     pub(crate) fn note_end(&self, code: i32) -> bool {
+        let _ = self.ended_at.set(Instant::now());
         self.state.send_replace(ExecState::Exited(code)) != ExecState::Exited(code)
     }
 
@@ -125,12 +143,26 @@ impl ContainerExecs {
         unfinished.map(|exec| exec.id.clone()).collect()
     }
 
-    /// Notes and saves the end of one.
-    pub(crate) fn note_end(&self, id: &ExecId, code: i32, database: &Database) {
-        let Some(exec) = self.find(id) else { return };
-        if exec.note_end(code) {
+    /// The exec that was started with this client.
+    pub(crate) fn of_client(&self, client: u64) -> Option<Arc<Exec>> {
+        self.lock().values().find(|exec| exec.client.get() == Some(&client)).cloned()
+    }
+
+    /// Notes and saves the end of one; false when that was known already.
+    pub(crate) fn note_end(&self, id: &ExecId, code: i32, database: &Database) -> bool {
+        let Some(exec) = self.find(id) else { return false };
+        let is_new = exec.note_end(code);
+        if is_new {
             exec.save(database).forget();
         }
+        is_new
+    }
+
+    /// Forgets those that had ended by then, and gives their ids.
+    pub(crate) fn take_ended(&self, by: Instant) -> Vec<ExecId> {
+        let mut execs = self.lock();
+        let has_ended = |exec: &Exec| exec.ended_at.get().is_some_and(|ended| *ended <= by);
+        execs.extract_if(|_, exec| has_ended(exec)).map(|(id, _)| id).collect()
     }
 
     /// Those that were started and have not ended, as far as is known.
@@ -143,5 +175,27 @@ impl ContainerExecs {
     /// Forgets all of them, and gives the ids that they had.
     pub(crate) fn take_all(&self) -> Vec<ExecId> {
         std::mem::take(&mut *self.lock()).into_keys().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_ended_is_forgotten_after_a_while_and_nothing_else() {
+        let execs = ContainerExecs::default();
+        let id = |number: u8| ExecId::from_random([number; 32]);
+        let container = ContainerId::from_random([0; 32]);
+        let add = |number: u8| execs.insert(Exec::new(id(number), container.clone(), ExecConfig::default()));
+        let (_created, running, ended) = (add(1), add(2), add(3));
+        assert!(running.take() && ended.note_end(5));
+        let before = *ended.ended_at.get().expect("its end") - Duration::from_nanos(1);
+        assert_eq!(execs.take_ended(before), []);
+        // A shim reports the end again to each daemon.
+        assert!(!ended.note_end(5));
+        assert_eq!(execs.take_ended(Instant::now()), [id(3)]);
+        assert_eq!(execs.take_ended(Instant::now() + Duration::from_secs(3600)), []);
+        assert!(execs.find(&id(1)).is_some() && execs.find(&id(2)).is_some());
     }
 }

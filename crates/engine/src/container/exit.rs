@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use model::{Exit, Timestamp};
-use shim_protocol::{Notice, Request};
+use shim_protocol::{DetachReason, Notice, Request};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::container::follow_up::FollowUps;
@@ -75,7 +75,9 @@ impl Supervisor {
                 Notice::Exited(exit) => return End::reported(exit),
                 Notice::OutOfMemory => self.note_out_of_memory(container),
                 Notice::ExecExited { exec, exit } => {
-                    container.execs.note_end(&exec, exit.code, &self.database)
+                    if container.execs.note_end(&exec, exit.code, &self.database) {
+                        self.events.emit_exec_end(&container.record(), &exec, exit.code);
+                    }
                 }
                 Notice::LogDropped { lines } => note_dropped_lines(container, lines),
                 Notice::LogNotRotated { error } => {
@@ -84,6 +86,12 @@ impl Supervisor {
                 }
                 Notice::Detached { client, reason } => {
                     tracing::debug!("client {client} left container {}: {reason:?}", container.id());
+                    if reason == DetachReason::Keys
+                        && let Some(exec) = container.execs.of_client(client)
+                    {
+                        let attributes = [("execID", exec.id.to_string())];
+                        self.events.emit_container(&container.record(), "exec_detach", &attributes);
+                    }
                 }
                 Notice::Hello { .. }
                 | Notice::Reply { .. }

@@ -17,6 +17,10 @@ pub struct ExecConfig {
     pub cmd: Vec<String>,
     pub env: Vec<String>,
     pub working_dir: String,
+    /// Bytes that end its client's attachment when typed; empty for Ctrl-P, Ctrl-Q.
+    pub detach_keys: Vec<u8>,
+    /// Rows and columns of its terminal.
+    pub console_size: Option<(u16, u16)>,
 }
 
 /// Where an exec is in its life.
@@ -42,6 +46,8 @@ pub(crate) fn row(id: ExecId, container: ContainerId, config: ExecConfig, state:
         cmd,
         env,
         working_dir,
+        detach_keys,
+        console_size,
     } = config;
     let config = ExecConfigDocument {
         user,
@@ -53,6 +59,8 @@ pub(crate) fn row(id: ExecId, container: ContainerId, config: ExecConfig, state:
         cmd,
         env,
         working_dir,
+        detach_keys,
+        console_size,
     };
     let state = match state {
         ExecState::Created => ExecStateDocument::Created,
@@ -76,6 +84,8 @@ pub(crate) fn of_document(document: ExecDocument) -> (ExecConfig, ExecState) {
         cmd: config.cmd,
         env: config.env,
         working_dir: config.working_dir,
+        detach_keys: config.detach_keys,
+        console_size: config.console_size,
     };
     let state = match state {
         ExecStateDocument::Created => ExecState::Created,

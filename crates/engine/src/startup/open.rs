@@ -87,6 +87,7 @@ impl Engine {
             tracing::warn!("{warning}");
         }
         let engine = Arc::new(low.build(shim_program, builder, volumes, identity));
+        tokio::spawn(Arc::clone(&engine.execs).forget_ended());
         reconcile::all(&engine, containers, execs).await;
         Ok(engine)
     }

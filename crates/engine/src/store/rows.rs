@@ -34,6 +34,8 @@ pub(crate) enum Row {
     NoNetwork(NetworkId),
     /// Writes an exec.
     Exec(ExecRow),
+    /// Deletes an exec.
+    NoExec(ExecId),
     /// Deletes the execs of a container.
     NoExecs(ContainerId),
     /// Writes an event, and now and then deletes old ones.
@@ -97,6 +99,11 @@ pub(crate) struct ExecConfigDocument {
     pub(crate) cmd: Vec<String>,
     pub(crate) env: Vec<String>,
     pub(crate) working_dir: String,
+    // Rows of earlier releases have none of these.
+    #[serde(default)]
+    pub(crate) detach_keys: Vec<u8>,
+    #[serde(default)]
+    pub(crate) console_size: Option<(u16, u16)>,
 }
 
 /// Where an exec is in its life.
@@ -166,6 +173,7 @@ impl Row {
                 "INSERT OR REPLACE INTO execs VALUES (?, ?, ?)",
                 params![exec.id.as_str(), exec.container.as_str(), json(&exec.document)?],
             ),
+            Self::NoExec(id) => run("DELETE FROM execs WHERE id = ?", params![id.as_str()]),
             Self::NoExecs(container) => {
                 run("DELETE FROM execs WHERE container = ?", params![container.as_str()])
             }
@@ -201,6 +209,7 @@ impl Row {
                 id == other
             }
             (Self::Exec(exec), Self::Exec(other)) => exec.id == other.id,
+            (Self::NoExec(id), Self::Exec(ExecRow { id: other, .. }) | Self::NoExec(other)) => id == other,
             (Self::NoExecs(container), Self::Exec(other)) => *container == other.container,
             (Self::NoExecs(container), Self::NoExecs(other)) => container == other,
             _ => false,
