@@ -146,7 +146,7 @@ fn parameters_of_a_build_that_cannot_take_effect_are_refused_before_the_first_st
         ("buildargs", "[]", "buildargs: must be an object, not an array"),
         ("securityopt", "bogus", "Invalid --security-opt: \"bogus\""),
         ("isolation", "hyperv", "isolation is not supported"),
-        ("platform", "linux/arm64", "platform is not supported"),
+        ("platform", "windows/amd64", "platform is not supported"),
         ("squash", "1", "squash is not supported"),
         ("version", "2", "version is not supported"),
         ("outputs", r#"[{"Type":"local"}]"#, "outputs is not supported"),

@@ -220,7 +220,9 @@ fn every_kind_of_manifest_and_layer_is_read() {
     assert!(server.asked().iter().all(|asked| asked.header("authorization").is_none()));
     let none = pull(&engine, "127.0.0.1:5000/a", "none", &[]);
     assert!(
-        none.failure().contains("no image for the platform linux/amd64; there are: linux/s390x"),
+        none.failure().contains(
+            "no matching manifest for linux/amd64 in the manifest list entries; there are: linux/s390x"
+        ),
         "{none:?}"
     );
     let by_digest = pull(&engine, "127.0.0.1:5000/a", &index_digest, &[]).succeeded();

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use images::registry::Platform;
 use model::ErrorKind;
 
 use crate::context::ContextError;
@@ -43,6 +44,18 @@ pub enum BuildError {
     /// `COPY --from` names a stage that comes later, or itself.
     #[error("invalid from flag value {0}: the stage is not built before this one")]
     LaterStage(String),
+    /// An image is for another platform than the one that was asked for.
+    #[error(
+        "image with reference {image} was found but does not match the specified platform: wanted {wanted}, actual: {actual}"
+    )]
+    Platform {
+        /// Its name.
+        image: String,
+        /// What was asked for.
+        wanted: Box<Platform>,
+        /// What it is for.
+        actual: Box<Platform>,
+    },
     /// An instruction that changes of an image cannot be.
     #[error("{0} is not a valid change command")]
     NotAChange(String),
@@ -84,6 +97,7 @@ impl BuildError {
             | Self::NoImage
             | Self::LaterStage(_)
             | Self::NotAChange(_)
+            | Self::Platform { .. }
             | Self::VolumeOverFile(_)
             | Self::TooMuchConfiguration(_)
             | Self::Cancelled => ErrorKind::Invalid,

@@ -1,6 +1,7 @@
 //! What a build says while it runs: the messages of the stream of `POST /build`.
 
 use images::registry::Message;
+use model::Digest;
 
 /// One message of a build's stream.
 ///
@@ -10,6 +11,8 @@ use images::registry::Message;
 pub enum BuildEvent {
     /// `{"stream": …}`: a line of the builder, or a piece of a step's output.
     Stream(String),
+    /// `{"aux": {"ID": …}}`: the image that a stage has made.
+    Stage(Digest),
     /// The advance of a pull or a download.
     Progress(Message),
 }

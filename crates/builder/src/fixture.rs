@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use images::registry::{Cancellation, Progress};
+use images::registry::Cancellation;
 use images::{ImportOptions, Store};
 use model::{ContainerId, Digest, ErrorKind, ImageReference};
 
+use crate::fake_puller::FakePuller;
 use crate::identity::random_container;
 use crate::{
-    BuildError, BuildEvent, BuildRequest, Builder, ContextSource, ImagePuller, MadeContainer, OutputStream,
-    RunStep, Session, StepError, StepRunner,
+    BuildError, BuildEvent, BuildRequest, Builder, ContextSource, MadeContainer, OutputStream, RunStep,
+    Session, StepError, StepRunner,
 };
 
 /// A directory that goes with its test.
@@ -203,27 +204,6 @@ impl StepRunner for FakeRunner {
     }
 }
 
-/// Pulls nothing, or the image that a test gives it.
-#[derive(Default)]
-pub(crate) struct FakePuller {
-    pub(crate) image: Mutex<Option<Digest>>,
-    pub(crate) asked: Mutex<Vec<String>>,
-}
-
-impl ImagePuller for FakePuller {
-    fn pull(
-        &self,
-        image: &ImageReference,
-        progress: &dyn Progress,
-        _cancellation: &Cancellation,
-    ) -> Result<Digest, StepError> {
-        self.asked.lock().unwrap().push(image.to_string());
-        progress.report(images::registry::Message::line(format!("Pulling {image}")));
-        let known = *self.image.lock().unwrap();
-        known.ok_or_else(|| StepError::new(ErrorKind::NotFound, format!("Error: image {image} not found")))
-    }
-}
-
 /// A store with a base image, and a builder.
 pub(crate) struct Fixture {
     pub(crate) store: Store,
@@ -394,6 +374,7 @@ pub(crate) fn shorten(events: &[BuildEvent]) -> String {
             BuildEvent::Stream(text) if short(text, "Removing intermediate container ") => "RM ".to_owned(),
             BuildEvent::Stream(text) if short(text, "Successfully built ") => "OK".to_owned(),
             BuildEvent::Stream(text) => text.clone(),
+            BuildEvent::Stage(_) => "STAGE ".to_owned(),
             BuildEvent::Progress(message) => format!("STATUS {} ", message.status),
         })
         .collect()

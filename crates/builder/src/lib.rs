@@ -10,6 +10,8 @@ mod error;
 mod event;
 mod execution;
 #[cfg(test)]
+mod fake_puller;
+#[cfg(test)]
 mod fixture;
 mod identity;
 mod ignore;
@@ -19,6 +21,7 @@ mod runner;
 mod scratch;
 mod transfer;
 mod tree;
+mod wording;
 
 pub use context::{ContextError, FetchError, GitError, download};
 pub use dockerfile::{Dockerfile, DockerfileError};
@@ -31,3 +34,4 @@ pub use request::{BuildRequest, ContextSource, Intermediate};
 pub use runner::{ImagePuller, MadeContainer, OutputStream, RunStep, StepError, StepRunner};
 pub use transfer::TransferError;
 pub use tree::TreeError;
+pub use wording::Wording;

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
 
+use images::registry::Platform;
 use model::{HostSettings, ImageReference};
+
+use crate::wording::Wording;
 
 /// Where the build context comes from.
 pub enum ContextSource {
@@ -59,6 +62,12 @@ pub struct BuildRequest {
     pub labels: BTreeMap<String, String>,
     /// `target`: the stage to stop after.
     pub target: Option<String>,
+    /// `platform`: what the images of FROM are for, where FROM does not say it.
+    pub platform: Option<Platform>,
+    /// `cachefrom`: images whose steps count as made here.
+    pub cache_from: Vec<String>,
+    /// How the stream is worded.
+    pub wording: Wording,
 }
 
 impl BuildRequest {
@@ -76,6 +85,9 @@ impl BuildRequest {
             build_arguments: BTreeMap::new(),
             labels: BTreeMap::new(),
             target: None,
+            platform: None,
+            cache_from: Vec::new(),
+            wording: Wording::default(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use images::document::Config;
-use images::registry::{Cancellation, Progress};
+use images::registry::{Cancellation, Platform, Progress};
 use model::{ContainerId, Digest, ErrorKind, HostSettings, ImageReference};
 
 /// Why the engine could not do what a step asked for.
@@ -98,13 +98,14 @@ pub trait StepRunner: Sync {
 
 /// Pulls the images that FROM and `COPY --from` name and that are not there.
 pub trait ImagePuller: Sync {
-    /// Pulls an image with the credentials of the request and gives its id.
+    /// Pulls an image with the credentials of the request, for a platform or the host's, and gives its id.
     ///
     /// # Errors
     /// [`StepError`] with the text for the client.
     fn pull(
         &self,
         image: &ImageReference,
+        platform: Option<&Platform>,
         progress: &dyn Progress,
         cancellation: &Cancellation,
     ) -> Result<Digest, StepError>;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::images::registry::{Cancellation, Credentials};
+use engine::images::registry::{Cancellation, Credentials, IdentityToken, LoggedIn, RegistryError};
 use http::StatusCode;
 use serde::Serialize;
 
@@ -15,6 +15,9 @@ use super::{ApiError, Call, Handled, MAXIMUM_JSON, Reply};
 #[serde(rename_all = "PascalCase")]
 struct AuthAnswer {
     status: String,
+    /// What clients keep in the password's place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity_token: Option<String>,
 }
 
 pub(super) async fn check(call: Call<'_>) -> Handled {
@@ -25,8 +28,19 @@ pub(super) async fn check(call: Call<'_>) -> Handled {
     let client = call.engine.images.registry();
     let cancellation = Arc::new(Cancellation::new());
     let _cancel = CancelOnDrop(Arc::clone(&cancellation));
-    let work = apart(move || client.check_credentials(&credentials, &cancellation))?;
+    let identity = if call.version.logins_give_identity_tokens() {
+        IdentityToken::Wanted
+    } else {
+        IdentityToken::Unwanted
+    };
+    let work = apart(move || client.check_credentials(&credentials, identity, &cancellation))?;
     let checked = finished(call.exchange.while_waited_for(work).await?)?;
-    let status = checked.map_err(|error| registry_failure(&error))?;
-    Reply::json(StatusCode::OK, &AuthAnswer { status })
+    let LoggedIn { status, identity_token } = checked.map_err(|error| match error {
+        RegistryError::Unproven(reason) if !call.version.refused_logins_are_unauthorized() => {
+            ApiError::internal(reason)
+        }
+        error => registry_failure(&error),
+    })?;
+    let identity_token = identity_token.filter(|_| identity == IdentityToken::Wanted);
+    Reply::json(StatusCode::OK, &AuthAnswer { status, identity_token })
 }

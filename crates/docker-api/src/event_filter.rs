@@ -142,6 +142,7 @@ const fn kind_word(kind: ResourceKind) -> &'static str {
         ResourceKind::Volume => "volume",
         ResourceKind::Network => "network",
         ResourceKind::Daemon => "daemon",
+        ResourceKind::Builder => "builder",
     }
 }
 

@@ -11,8 +11,8 @@ use builder::{
     StepError, StepRunner,
 };
 use images::document::StringOrList;
-use images::registry::{Cancellation, CredentialMap, Progress, PullRequest, PulledNames};
-use model::{ContainerId, ContainerSettings, Digest, ErrorKind, ImageReference};
+use images::registry::{Cancellation, CredentialMap, Platform, Progress, PullRequest, PulledNames};
+use model::{Actor, ContainerId, ContainerSettings, Digest, ErrorKind, ImageReference, ResourceKind};
 use tokio::runtime::Handle;
 
 use crate::container::containers::Containers;
@@ -66,6 +66,12 @@ impl Builds {
         }
         Ok(image)
     }
+
+    /// Tells listeners that the cache of builds was pruned.
+    pub fn emit_prune(&self, reclaimed: u64) {
+        let attributes = [("reclaimed".to_owned(), reclaimed.to_string())].into();
+        self.events.emit(ResourceKind::Builder, "prune", Actor { id: String::new(), attributes });
+    }
 }
 
 struct Puller<'a> {
@@ -77,13 +83,14 @@ impl ImagePuller for Puller<'_> {
     fn pull(
         &self,
         image: &ImageReference,
+        platform: Option<&Platform>,
         progress: &dyn Progress,
         cancellation: &Cancellation,
     ) -> Result<Digest, StepError> {
         let request = PullRequest {
             store: self.builds.images.store(),
             reference: image,
-            platform: None,
+            platform,
             names: PulledNames::Tag,
             credentials: self.credentials.for_host(image.repository.host().unwrap_or(images::registry::HUB)),
         };

@@ -19,6 +19,7 @@ use crate::options::Options;
 use crate::paths::Paths;
 use crate::store::Database;
 use crate::streams::Streams;
+use crate::usage::Usage;
 use crate::volumes::Volumes;
 
 /// The engine. Every request works through the services of one, shared by all.
@@ -41,6 +42,8 @@ pub struct Engine {
     pub networks: Arc<Networks>,
     /// Volumes.
     pub volumes: Arc<Volumes>,
+    /// What things take of the disk.
+    pub usage: Arc<Usage>,
     /// What happened.
     pub events: Arc<Events>,
     pub(crate) options: Arc<Options>,

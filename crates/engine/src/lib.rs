@@ -37,6 +37,7 @@ mod shim;
 mod startup;
 mod store;
 mod streams;
+mod usage;
 mod volumes;
 mod warnings;
 
@@ -68,6 +69,7 @@ pub use networks::subnets::{AddressPools, unique_local_network};
 pub use options::Options;
 pub use outcome::Outcome;
 pub use streams::{AttachRequest, AttachSession, Streams};
+pub use usage::{Usage, VolumeUsage};
 pub use volumes::{ANONYMOUS_LABEL, NewVolume, PrunedVolumes, Volume, Volumes};
 pub use warnings::Limits;
 

@@ -28,6 +28,7 @@ pub mod registry;
 mod remove;
 mod resolve;
 mod save;
+mod save_layout;
 mod store;
 pub mod tar;
 mod tree;
@@ -47,12 +48,13 @@ pub use export::{export, merged_size, tree_size};
 pub use history::HistoryStep;
 pub use import::{ImportOptions, architecture};
 pub use inspect::ImageDetails;
-pub use list::{ImageSummary, ListFilter};
+pub use list::{ImageSummary, ImagesSize, ListFilter};
 pub use load::Loaded;
 pub use merged::is_occupied;
 pub use prune::Pruned;
 pub use remove::{Removal, RemoveOptions};
 pub use save::SavedImages;
+pub use save_layout::SavedLayout;
 pub use store::{
     AdoptedLayer, Image, Layer, LayerBlob, Naming, NewImage, Origin, Published, Store, TagPolicy, digest_of,
     keep_log,

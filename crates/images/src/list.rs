@@ -63,6 +63,15 @@ pub struct ImageSummary {
     pub labels: Option<Arc<BTreeMap<String, String>>>,
 }
 
+/// What images take of the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImagesSize {
+    /// The bytes of all their layers' files.
+    pub all: u64,
+    /// Those of the layers that used images have.
+    pub used: u64,
+}
+
 impl Store {
     /// Lists images, the newest first.
     ///
@@ -145,6 +154,18 @@ impl Store {
             if uses.get(key).is_some_and(|count| *count > 1) { size } else { 0 }
         };
         index.images.values().map(|image| (image.id, image.layers.iter().map(shared).sum())).collect()
+    }
+
+    /// The bytes of the layers of all images, and of those among them that the used images have.
+    #[must_use]
+    pub fn size_of_images(&self, used: &HashSet<Digest>) -> ImagesSize {
+        let index = self.index();
+        let sum = |keys: HashSet<&LayerKey>| -> u64 {
+            keys.into_iter().filter_map(|key| index.layers.get(key)).map(|layer| layer.size).sum()
+        };
+        let all = index.images.values().flat_map(|image| image.layers.iter()).collect();
+        let in_use = used.iter().filter_map(|id| index.images.get(id));
+        ImagesSize { all: sum(all), used: sum(in_use.flat_map(|image| image.layers.iter()).collect()) }
     }
 
     /// The labels of an image that is there.

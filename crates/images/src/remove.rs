@@ -124,7 +124,11 @@ fn plan(index: &Index, text: &str, options: RemoveOptions, uses: &[ImageUse]) ->
             // The digest of a pulled image goes with its last tag.
             let keeps_digest = matches!(named, Name::Digest(..)) && !rest.is_empty();
             if other_tag || keeps_digest {
-                return Ok(Plan { names: vec![named], ..Plan::default() });
+                let digests = digests_left_alone(&named, &rest);
+                return Ok(Plan {
+                    names: std::iter::once(named).chain(digests).collect(),
+                    ..Plan::default()
+                });
             }
             std::iter::once(named.clone()).chain(all.into_iter().filter(|name| *name != named)).collect()
         }
@@ -144,6 +148,14 @@ fn plan(index: &Index, text: &str, options: RemoveOptions, uses: &[ImageUse]) ->
         doomed_parents(index, &mut doomed, uses);
     }
     Ok(Plan { names, doomed, leaving: None })
+}
+
+/// The digests that go with a repository's last tag of an image, although other repositories have tags of it.
+fn digests_left_alone(named: &Name, rest: &[&Name]) -> Vec<Name> {
+    let of_same: Vec<&&Name> = rest.iter().filter(|name| name.repository() == named.repository()).collect();
+    let is_last_tag =
+        matches!(named, Name::Tag(..)) && of_same.iter().all(|name| matches!(name, Name::Digest(..)));
+    if is_last_tag { of_same.into_iter().map(|name| (*name).clone()).collect() } else { Vec::new() }
 }
 
 /// Unnamed parents that nothing else is built on, and no container uses.

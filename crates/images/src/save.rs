@@ -46,9 +46,10 @@ struct ManifestItem {
 }
 
 /// What a name asks for: an image, and the names to be listed for it.
-struct Asked {
-    image: Arc<ImageRecord>,
-    name: Option<(String, String)>,
+pub(crate) struct Asked {
+    pub(crate) image: Arc<ImageRecord>,
+    /// The repository and the tag, or the digest in its place.
+    pub(crate) name: Option<(String, String)>,
 }
 
 impl Store {
@@ -85,7 +86,11 @@ impl Store {
         Ok(saved)
     }
 
-    fn asked(&self, name: &str) -> Result<Vec<Asked>, Error> {
+    /// The images that a name means.
+    ///
+    /// # Errors
+    /// `NotFound` when it means none.
+    pub(crate) fn asked(&self, name: &str) -> Result<Vec<Asked>, Error> {
         let index = self.index();
         if let (repository, None) = split_tag(name)
             && let Ok(repository) = model::RepositoryName::parse(repository)
@@ -139,7 +144,11 @@ impl Store {
         Ok(())
     }
 
-    fn held_layers(&self, image: &ImageRecord) -> Result<Vec<Layer>, Error> {
+    /// The layers of an image, held.
+    ///
+    /// # Errors
+    /// `NotFound` when it was removed.
+    pub(crate) fn held_layers(&self, image: &ImageRecord) -> Result<Vec<Layer>, Error> {
         let image = self.image(&image.id)?;
         self.layers(&image)
     }
@@ -215,14 +224,16 @@ impl SavedImages {
     }
 }
 
-fn line(value: &impl Serialize) -> Result<Vec<u8>, Error> {
+/// A document of a tarball: a line of JSON.
+pub(crate) fn line(value: &impl Serialize) -> Result<Vec<u8>, Error> {
     let mut text = serde_json::to_vec(value)
         .map_err(|source| Error::Document { name: "manifest.json".to_owned(), source })?;
     text.push(b'\n');
     Ok(text)
 }
 
-fn member(path: &str, flag: u8, mode: u32, seconds: i64) -> Member<'_> {
+/// A member of a tarball.
+pub(crate) fn member(path: &str, flag: u8, mode: u32, seconds: i64) -> Member<'_> {
     Member {
         path: path.as_bytes(),
         flag,
@@ -234,7 +245,8 @@ fn member(path: &str, flag: u8, mode: u32, seconds: i64) -> Member<'_> {
     }
 }
 
-fn write_file(
+/// Writes a file.
+pub(crate) fn write_file(
     writer: &mut Writer<&mut dyn Write>,
     path: &str,
     content: &[u8],
@@ -256,8 +268,18 @@ fn write_directory(
     let Some(layer) = &directory.layer else {
         return write_file(writer, &path, &EMPTY_TAR, seconds);
     };
+    write_layer(writer, &path, layer, seconds)
+}
+
+/// Writes a layer's tar.
+pub(crate) fn write_layer(
+    writer: &mut Writer<&mut dyn Write>,
+    path: &str,
+    layer: &Layer,
+    seconds: i64,
+) -> Result<(), Error> {
     let size = layer.tar_size();
-    let header = Member { size, ..member(&path, b'0', 0o644, seconds) };
+    let header = Member { size, ..member(path, b'0', 0o644, seconds) };
     writer.header(&header).map_err(Error::Output)?;
     let written = layer.write_tar(writer.out())?;
     if written != size {

@@ -20,6 +20,8 @@ pub enum ResourceKind {
     Network,
     /// The engine itself.
     Daemon,
+    /// The cache of builds.
+    Builder,
 }
 
 /// The thing an event is about, with what is known of it.

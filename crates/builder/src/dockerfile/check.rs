@@ -16,7 +16,7 @@ pub(super) fn check(dockerfile: &Dockerfile) -> Result<(), DockerfileError> {
     let mut stages: Vec<&str> = Vec::new();
     for Instruction { command, .. } in &dockerfile.instructions {
         match command {
-            Command::From { image, stage } => {
+            Command::From { image, stage, .. } => {
                 check_image(image, &stages)?;
                 stages.extend(stage.as_deref());
                 started = true;

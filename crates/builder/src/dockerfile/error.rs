@@ -11,6 +11,8 @@ pub(crate) const INSTRUCTION_LIMIT: usize = 2000;
 pub enum DockerfileError {
     #[error("No image was generated. Is your Dockerfile empty?")]
     NoInstruction,
+    #[error("the Dockerfile is empty: file with no instructions")]
+    Empty,
     #[error("the Dockerfile has more than {} instructions", INSTRUCTION_LIMIT)]
     TooManyInstructions,
     #[error("variables put more than {0} bytes into the words of a build stage")]
@@ -19,6 +21,8 @@ pub enum DockerfileError {
     TooManyVariables(usize),
     #[error("EXPOSE names more than {0} ports")]
     TooManyPorts(usize),
+    #[error("dockerfile parse error on line {number}: {error}")]
+    Line { number: usize, error: Box<DockerfileError> },
     #[error("Unknown instruction: {0}")]
     UnknownInstruction(String),
     #[error("Unknown flag: {0}")]
@@ -81,6 +85,8 @@ pub enum DockerfileError {
     HereDocument(String),
     #[error("{0} names can not be blank")]
     BlankName(&'static str),
+    #[error("invalid platform of FROM: {0}")]
+    Platform(#[from] images::registry::PlatformError),
     #[error("{0}")]
     ImageName(#[from] model::ReferenceError),
     #[error("failed to reach build target {0} in Dockerfile")]

@@ -55,6 +55,7 @@ pub(crate) struct Instruction {
 pub(crate) enum Command {
     From {
         image: String,
+        platform: Option<String>,
         stage: Option<String>,
     },
     Maintainer(String),

@@ -14,6 +14,8 @@ pub(super) struct Lines {
 pub(super) struct Line {
     /// The joined text without blanks around it.
     pub(super) text: String,
+    /// The number of the physical line that it begins on, from one.
+    pub(super) number: usize,
     /// The index of the physical line behind it.
     pub(super) next: usize,
 }
@@ -31,7 +33,7 @@ pub(super) fn physical(text: &str) -> Vec<&str> {
 pub(super) fn join(physical: &[&str]) -> Result<Lines, DockerfileError> {
     let escape = escape_directive(physical)?;
     let mut lines = Vec::new();
-    let mut pending: Option<String> = None;
+    let mut pending: Option<Line> = None;
     for (index, line) in physical.iter().enumerate() {
         let trimmed = line.trim_start();
         if trimmed.is_empty() || trimmed.starts_with('#') {
@@ -40,8 +42,8 @@ pub(super) fn join(physical: &[&str]) -> Result<Lines, DockerfileError> {
         let continued = continuation(line, escape);
         let piece = continued.unwrap_or(line);
         match &mut pending {
-            Some(text) => text.push_str(piece),
-            None => pending = Some(piece.trim_start().to_owned()),
+            Some(line) => line.text.push_str(piece),
+            None => pending = Some(Line { text: piece.trim_start().to_owned(), number: index + 1, next: 0 }),
         }
         if continued.is_none() {
             push(&mut lines, pending.take(), index + 1);
@@ -51,10 +53,9 @@ pub(super) fn join(physical: &[&str]) -> Result<Lines, DockerfileError> {
     Ok(Lines { escape, lines })
 }
 
-fn push(lines: &mut Vec<Line>, text: Option<String>, next: usize) {
-    let text = text.unwrap_or_default();
-    if !text.trim().is_empty() {
-        lines.push(Line { text: text.trim().to_owned(), next });
+fn push(lines: &mut Vec<Line>, line: Option<Line>, next: usize) {
+    if let Some(line) = line.filter(|line| !line.text.trim().is_empty()) {
+        lines.push(Line { text: line.text.trim().to_owned(), next, ..line });
     }
 }
 

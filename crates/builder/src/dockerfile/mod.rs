@@ -27,13 +27,18 @@ pub(crate) use instruction::{Argument, Command, CommandLine, Instruction, Transf
 pub(crate) use parse::{append_labels, parse_change, parse_trigger};
 pub(crate) use ports::{count_ports, parse_ports};
 
+use crate::wording::Wording;
+
 impl Dockerfile {
     /// Parses and checks a Dockerfile.
     ///
     /// # Errors
     /// [`DockerfileError`] for the first thing that is wrong, whichever line it is on.
-    pub fn parse(bytes: &[u8]) -> Result<Self, DockerfileError> {
-        let dockerfile = parse::parse(bytes)?;
+    pub fn parse(bytes: &[u8], wording: Wording) -> Result<Self, DockerfileError> {
+        let dockerfile = parse::parse(bytes, wording)?;
+        if wording == Wording::Today && dockerfile.instructions.is_empty() {
+            return Err(DockerfileError::Empty);
+        }
         check::check(&dockerfile)?;
         Ok(dockerfile)
     }

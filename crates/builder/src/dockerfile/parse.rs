@@ -9,12 +9,13 @@ use super::{
     Argument, Command, CommandLine, Dockerfile, DockerfileError, Instruction, Transfer, TransferVerb, flags,
     health, heredoc, json, words,
 };
+use crate::wording::Wording;
 
 /// Parses every line of a Dockerfile, each for itself.
 ///
 /// # Errors
 /// [`DockerfileError`] for the first line that is wrong.
-pub(super) fn parse(bytes: &[u8]) -> Result<Dockerfile, DockerfileError> {
+pub(super) fn parse(bytes: &[u8], wording: Wording) -> Result<Dockerfile, DockerfileError> {
     let text = String::from_utf8_lossy(bytes);
     let physical = lines::physical(&text);
     let joined = lines::join(&physical)?;
@@ -24,8 +25,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Dockerfile, DockerfileError> {
     let ends = heredoc::Ends::of(&physical);
     let mut instructions = Vec::with_capacity(joined.lines.len());
     for line in &joined.lines {
-        refuse_heredoc(line, &ends)?;
-        instructions.push(parse_instruction(&line.text, joined.escape)?);
+        let parsed = refuse_heredoc(line, &ends).and_then(|()| parse_instruction(&line.text, joined.escape));
+        instructions.push(parsed.map_err(|error| match wording {
+            Wording::Reference => error,
+            Wording::Today => DockerfileError::Line { number: line.number, error: Box::new(error) },
+        })?);
     }
     Ok(Dockerfile { instructions, escape: joined.escape })
 }
@@ -81,6 +85,7 @@ fn parse_instruction(text: &str, escape: char) -> Result<Instruction, Dockerfile
     let allowed: &[&str] = match verb.as_str() {
         "ADD" => &["chown"],
         "COPY" => &["chown", "from"],
+        "FROM" => &["platform"],
         "HEALTHCHECK" => health::FLAGS,
         _ => &[],
     };
@@ -124,7 +129,7 @@ fn parse_command(
     Ok(match name {
         "ADD" => parse_transfer(TransferVerb::Add, flags, rest)?,
         "COPY" => parse_transfer(TransferVerb::Copy, flags, rest)?,
-        "FROM" => (parse_from(rest)?, whole()),
+        "FROM" => (parse_from(flags, rest)?, whole()),
         "RUN" => {
             let line = json::command_line(rest)?;
             check_run(&line)?;
@@ -192,7 +197,7 @@ fn several<'a>(name: &str, words: impl Iterator<Item = &'a str>) -> Result<Vec<S
     Ok(words)
 }
 
-fn parse_from(text: &str) -> Result<Command, DockerfileError> {
+fn parse_from(flags: &Flags, text: &str) -> Result<Command, DockerfileError> {
     let words: Vec<_> = text.split_whitespace().collect();
     let (image, stage) = match words[..] {
         [image] => (image, None),
@@ -200,7 +205,8 @@ fn parse_from(text: &str) -> Result<Command, DockerfileError> {
         [] => return Err(DockerfileError::Arguments("FROM".to_owned(), "one argument")),
         _ => return Err(DockerfileError::Arguments("FROM".to_owned(), "either one or three arguments")),
     };
-    Ok(Command::From { image: image.to_owned(), stage })
+    let platform = flags.value("platform").map(str::to_owned);
+    Ok(Command::From { image: image.to_owned(), platform, stage })
 }
 
 /// Stage names are case-insensitive: a letter, then letters, digits, `-`, `_` and `.`.

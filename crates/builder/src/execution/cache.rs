@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use images::Store;
 use images::document::{Config, StringOrList};
+use images::registry::Platform;
 use model::Digest;
 use sha2::{Digest as _, Sha256};
 
@@ -40,13 +41,9 @@ impl Cache {
         if let Some(known) = fingerprints.get(image) {
             return *known;
         }
-        let found = store
-            .image(image)
-            .ok()?
-            .config
-            .container_config
-            .as_ref()
-            .and_then(|config| fingerprint(config).ok());
+        let config = store.image(image).ok()?.config.clone();
+        let made_with = config.container_config.as_ref();
+        let found = made_with.and_then(|made_with| fingerprint(made_with, &Platform::of(&config)).ok());
         if fingerprints.len() >= REMEMBERED {
             fingerprints.clear();
         }
@@ -56,8 +53,8 @@ impl Cache {
 }
 
 /// Two configurations have the same one when they are the same for every command that runs with them and every image
-/// that inherits them: a list or map that is missing is as good as an empty one.
-pub(super) fn fingerprint(config: &Config) -> serde_json::Result<Digest> {
+/// that inherits them, and for the same platform: a list or map that is missing is as good as an empty one.
+pub(super) fn fingerprint(config: &Config, platform: &Platform) -> serde_json::Result<Digest> {
     fn words(list: Option<&StringOrList>) -> &[String] {
         list.map_or(&[], |list| list.0.as_slice())
     }
@@ -76,6 +73,7 @@ pub(super) fn fingerprint(config: &Config) -> serde_json::Result<Digest> {
         entries(config.volumes.as_ref()),
         (&config.stop_signal, config.stop_timeout, &config.healthcheck),
         (config.tty, config.open_stdin, config.stdin_once, config.network_disabled),
+        platform,
     );
     let mut hashing = Hashing(Sha256::new());
     serde_json::to_writer(&mut hashing, &relevant)?;
@@ -101,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_fingerprint_tells_apart_what_commands_and_images_see() {
-        let of = |config: &Config| fingerprint(config).expect("a configuration");
+        let of = |config: &Config| fingerprint(config, &Platform::host()).expect("a configuration");
         let plain = Config::default();
         let same = Config { env: Some(Vec::new()), labels: Some(BTreeMap::new()), ..Config::default() };
         assert_eq!(of(&plain), of(&same), "a list that is missing is an empty one");

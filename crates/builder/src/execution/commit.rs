@@ -1,7 +1,7 @@
 //! Makes an image of what a step has done, and names the last one.
 
 use images::document::{Config, History, ImageConfig, RootFs, StringOrList};
-use images::{Layer, NewImage, Origin, architecture};
+use images::{Layer, NewImage, Origin};
 use model::{ContainerId, Timestamp};
 
 use super::Build;
@@ -61,7 +61,7 @@ impl Build<'_> {
         let engine_version = self.builder.engine_version.clone();
         let store = self.builder.store.clone();
         let stage = self.stage()?;
-        let empty_layer = change.layer.is_none();
+        let (empty_layer, platform) = (change.layer.is_none(), stage.platform());
         stage.layers.extend(change.layer);
         stage.history.push(History {
             created: Some(now),
@@ -72,9 +72,9 @@ impl Build<'_> {
         });
         let hostname = change.container.short().to_owned();
         let config = ImageConfig {
-            architecture: architecture().to_owned(),
-            os: "linux".to_owned(),
-            variant: String::new(),
+            architecture: platform.architecture,
+            os: platform.os,
+            variant: platform.variant,
             os_version: String::new(),
             author: stage.author.clone(),
             comment: String::new(),

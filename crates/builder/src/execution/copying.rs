@@ -48,6 +48,7 @@ impl Build<'_> {
             destination: Path::new(&absolute),
             directory,
             owner,
+            keeps_owners: tree.is_some(),
             cancellation,
         };
         let root = self.scratch.path(&format!("upper-{}", self.step));
@@ -117,7 +118,7 @@ impl Build<'_> {
             let found = self.stages.get(number).ok_or_else(|| BuildError::LaterStage(from.clone()))?;
             return Ok(ImageTree::new(found.stage.directories(), found.stage.layers.clone()));
         }
-        let image = self.find_image(&from, false)?;
+        let image = self.find_image(&from, self.parameters.platform.as_ref(), false)?;
         let layers = self.builder.store.layers(&image)?;
         Ok(ImageTree::new(self.builder.store.lower_directories(&image), layers))
     }

@@ -1,7 +1,7 @@
 //! FROM: the image that a stage begins with, and the triggers that it carries.
 
 use images::Image;
-use images::registry::Message;
+use images::registry::{Message, Platform};
 use model::ImageReference;
 
 use super::output::stderr_piece;
@@ -10,27 +10,44 @@ use super::state::Build;
 use crate::dockerfile::{self, DockerfileError, INSTRUCTION_LIMIT, parse_trigger};
 use crate::error::BuildError;
 use crate::event::BuildEvent;
+use crate::wording::Wording;
 
 impl Build<'_> {
     /// Begins a stage.
     ///
     /// # Errors
     /// [`BuildError`] when there is no such image, or a trigger of it fails.
-    pub(super) fn from(&mut self, image: &str, name: Option<String>) -> Result<(), BuildError> {
+    pub(super) fn from(
+        &mut self,
+        image: &str,
+        platform: Option<&str>,
+        name: Option<String>,
+    ) -> Result<(), BuildError> {
         let image = dockerfile::expand(image, self.escape, &self.arguments.global())?;
+        let platform = self.platform(platform)?;
         if image == "scratch" {
-            self.stage = Some(Stage::scratch(name));
+            self.stage = Some(Stage::scratch(name, platform));
             return Ok(());
         }
         let image = match self.stage_image(&image)? {
             Some(image) => image,
-            None => self.find_image(&image, self.parameters.pull)?,
+            None => self.find_image(&image, platform.as_ref(), self.parameters.pull)?,
         };
         let stage = Stage::from_image(name, &image, &self.builder.store)?;
         self.stage = Some(stage);
         let config = image.config.config.as_ref();
         let triggers = config.and_then(|config| config.on_build.clone()).unwrap_or_default();
         self.run_triggers(&triggers)
+    }
+
+    /// The platform that FROM asks for, else the request; none where nobody does.
+    fn platform(&self, written: Option<&str>) -> Result<Option<Platform>, BuildError> {
+        let Some(written) = written else { return Ok(self.parameters.platform.clone()) };
+        let text = dockerfile::expand(written, self.escape, &self.arguments.global())?;
+        if text.is_empty() {
+            return Ok(self.parameters.platform.clone());
+        }
+        Ok(Some(text.parse().map_err(DockerfileError::from)?))
     }
 
     /// The image of an earlier stage of this name.
@@ -46,7 +63,20 @@ impl Build<'_> {
     ///
     /// # Errors
     /// [`BuildError`] when it is nowhere.
-    pub(super) fn find_image(&self, name: &str, always_pull: bool) -> Result<Image, BuildError> {
+    pub(super) fn find_image(
+        &self,
+        name: &str,
+        platform: Option<&Platform>,
+        always_pull: bool,
+    ) -> Result<Image, BuildError> {
+        let unmet = |image: &Image| platform.filter(|wanted| !Platform::of(&image.config).is(wanted));
+        let checked = |image: Image| match unmet(&image) {
+            None => Ok(image),
+            Some(wanted) => {
+                let (wanted, actual) = (wanted.clone().into(), Platform::of(&image.config).into());
+                Err(BuildError::Platform { image: name.to_owned(), wanted, actual })
+            }
+        };
         let local = match self.builder.store.resolve(name) {
             Ok(image) => Some(image),
             Err(images::Error::NoSuchImage(_)) => None,
@@ -55,11 +85,11 @@ impl Build<'_> {
         let reference = ImageReference::parse(name).map(ImageReference::with_default_tag);
         match (local, &reference) {
             // An id names what is here; there is nothing to pull.
-            (Some(image), Err(_)) => return Ok(image),
+            (Some(image), Err(_)) => return checked(image),
             (Some(image), Ok(reference)) => {
                 let named = reference.digest.is_some()
                     || self.builder.store.tags_of(&image.id).contains(&reference.to_string());
-                if !always_pull || !named {
+                if !(always_pull && named) && unmet(&image).is_none() {
                     return Ok(image);
                 }
             }
@@ -68,8 +98,8 @@ impl Build<'_> {
         let reference = reference.map_err(dockerfile::DockerfileError::from)?;
         let events = self.session.events;
         let progress = move |message: Message| events.send(BuildEvent::Progress(message));
-        let pulled = self.session.puller.pull(&reference, &progress, self.session.cancellation)?;
-        Ok(self.builder.store.image(&pulled)?)
+        let pulled = self.session.puller.pull(&reference, platform, &progress, self.session.cancellation)?;
+        checked(self.builder.store.image(&pulled)?)
     }
 
     /// Runs the triggers of the stage's image, each as a step of its own.
@@ -81,11 +111,15 @@ impl Build<'_> {
             return Err(DockerfileError::TooManyInstructions.into());
         }
         let parsed = triggers.iter().map(|trigger| parse_trigger(trigger)).collect::<Result<Vec<_>, _>>()?;
-        self.say(stderr_piece(&format!("# Executing {} build triggers\n", triggers.len())));
+        let wording = self.parameters.wording;
+        let announced = wording.triggers(triggers.len());
+        self.say(if wording == Wording::Today { announced } else { stderr_piece(&announced) });
         for (number, (text, trigger)) in triggers.iter().zip(&parsed).enumerate() {
             self.check_cancelled()?;
-            self.say(format!("Trigger {number}, {text}\n"));
-            self.say(format!("Step 0 : {}\n", trigger.shown));
+            if wording == Wording::Reference {
+                self.say(format!("Trigger {number}, {text}\n"));
+                self.say(wording.step(0, 1, &trigger.shown));
+            }
             self.dispatch(&trigger.command)?;
         }
         Ok(())

@@ -11,6 +11,7 @@
 
 mod arguments;
 mod cache;
+mod cache_from;
 mod changes;
 mod commit;
 mod copying;
@@ -41,6 +42,7 @@ use crate::error::BuildError;
 use crate::event::BuildEvent;
 use crate::request::{BuildRequest, ContextSource};
 use crate::scratch::{self, Scratch};
+use crate::wording::Wording;
 pub use changes::apply_changes;
 
 use arguments::BuildArguments;
@@ -81,8 +83,9 @@ impl Builder {
     pub fn build(&self, request: BuildRequest, session: &Session<'_>) -> Result<Digest, BuildError> {
         let scratch = Scratch::create(&self.directory).map_err(BuildError::file("make", &self.directory))?;
         let parameters = Parameters::of(&request);
+        let wording = parameters.wording;
         let BuildRequest { context, dockerfile, target, labels, build_arguments, names, .. } = request;
-        let choice = Choice { dockerfile, target, labels };
+        let choice = Choice { dockerfile, target, labels, wording };
         let (dockerfile, context) = match prepare(context, &choice, &scratch, session) {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -123,6 +126,11 @@ impl Builder {
         arguments.warn(session.events);
         session.events.send(BuildEvent::Stream(format!("Successfully built {}\n", image.short())));
         stage.name(&self.store, &names)?;
+        if wording == Wording::Today {
+            for name in &names {
+                session.events.send(BuildEvent::Stream(format!("Successfully tagged {name}\n")));
+            }
+        }
         Ok(image)
     }
 }
@@ -132,6 +140,7 @@ struct Choice {
     dockerfile: Option<String>,
     target: Option<String>,
     labels: BTreeMap<String, String>,
+    wording: Wording,
 }
 
 /// Gets the context and understands the Dockerfile in it.
@@ -147,7 +156,7 @@ fn prepare(
         return Err(BuildError::Cancelled);
     }
     let loaded = loaded?;
-    let mut dockerfile = Dockerfile::parse(&loaded.dockerfile)?;
+    let mut dockerfile = Dockerfile::parse(&loaded.dockerfile, choice.wording)?;
     dockerfile.stop_after(choice.target.as_deref())?;
     append_labels(&mut dockerfile, &choice.labels);
     Ok((dockerfile, loaded.context))

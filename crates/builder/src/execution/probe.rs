@@ -25,14 +25,16 @@ impl Build<'_> {
         }
         let (cache, store) = (Arc::clone(&self.builder.cache), self.builder.store.clone());
         let parent = stage.image;
-        let wanted = fingerprint(&wanted)?;
+        let wanted = fingerprint(&wanted, &stage.platform())?;
         let mut turn = None;
         loop {
             match cache.find(&store, parent.as_ref(), wanted) {
                 Some(found) if self.go_on_from(&found, &store)? => return Ok(None),
                 // Somebody removed it since it was found.
                 Some(_) => {}
-                None if turn.is_some() => return Ok(turn),
+                None if turn.is_some() => {
+                    return Ok(if self.take_from_named(command)? { None } else { turn });
+                }
                 None => turn = Some(cache.in_flight.wait((parent, wanted), self.session.cancellation)?),
             }
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use images::document::{Config, History};
+use images::registry::Platform;
 use images::{Image, Layer, Naming, NewImage, Origin, Store};
 use model::{Digest, ImageReference};
 
@@ -36,6 +37,8 @@ pub(super) struct Stage {
     pub(super) history: Vec<History>,
     pub(super) config: Config,
     pub(super) author: String,
+    /// What the image is for.
+    pub(super) platform: Option<Platform>,
     /// Whether CMD came since FROM: ENTRYPOINT clears an inherited one.
     pub(super) cmd_set: bool,
     /// The arguments declared, with their values.
@@ -45,9 +48,9 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Begins a stage from scratch.
-    pub(super) fn scratch(name: Option<String>) -> Self {
+    pub(super) fn scratch(name: Option<String>, platform: Option<Platform>) -> Self {
         let config = Config { on_build: Some(Vec::new()), ..Config::default() };
-        Self { name, config, ..Self::default() }
+        Self { name, config, platform, ..Self::default() }
     }
 
     /// Begins a stage from an image.
@@ -63,7 +66,9 @@ impl Stage {
         if !variables.iter().any(|variable| variable.starts_with("PATH=")) {
             variables.push(PATH.to_owned());
         }
-        let mut stage = Self { name, config, ..Self::default() };
+        let platform = Platform::of(&image.config);
+        let platform = (!platform.architecture.is_empty()).then_some(platform);
+        let mut stage = Self { name, config, platform, ..Self::default() };
         stage.advance(image, store)?;
         Ok(stage)
     }
@@ -140,6 +145,11 @@ impl Stage {
     pub(super) fn environment(&self, name: &str) -> Option<&str> {
         let variables = self.config.env.as_deref().unwrap_or_default();
         variables.iter().find_map(|variable| variable.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    /// What its images are for: the host where nothing else was asked for.
+    pub(super) fn platform(&self) -> Platform {
+        self.platform.clone().unwrap_or_else(Platform::host)
     }
 
     /// The words that shell forms are handed to.

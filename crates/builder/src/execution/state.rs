@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use images::Store;
-use images::registry::Cancellation;
+use images::registry::{Cancellation, Platform};
 use model::ContainerId;
 
 use super::arguments::BuildArguments;
@@ -16,6 +16,7 @@ use crate::event::{BuildEvent, EventSink};
 use crate::request::{BuildRequest, Intermediate};
 use crate::runner::{ImagePuller, StepRunner};
 use crate::scratch::Scratch;
+use crate::wording::Wording;
 use crate::{context, dockerfile};
 
 /// Builds images; one serves the whole engine.
@@ -54,6 +55,9 @@ pub(super) struct Parameters {
     pub(super) pull: bool,
     pub(super) intermediate: Intermediate,
     pub(super) host: model::HostSettings,
+    pub(super) platform: Option<Platform>,
+    pub(super) cache_from: Vec<String>,
+    pub(super) wording: Wording,
 }
 
 impl Parameters {
@@ -63,6 +67,9 @@ impl Parameters {
             pull: request.pull,
             intermediate: request.intermediate,
             host: request.host.clone(),
+            platform: request.platform.clone(),
+            cache_from: request.cache_from.clone(),
+            wording: request.wording,
         }
     }
 }

@@ -4,12 +4,15 @@ use std::sync::mpsc::Receiver;
 
 use model::{ContainerId, Digest};
 
+use super::stage::Stage;
 use super::{Build, FinishedStage, StepContainer};
 use crate::dockerfile::{Command, Dockerfile, Instruction};
 use crate::error::BuildError;
+use crate::event::BuildEvent;
 use crate::identity::random_container;
 use crate::request::Intermediate;
 use crate::runner::{RunStep, StepRunner};
+use crate::wording::Wording;
 
 impl Build<'_> {
     /// Runs every instruction and gives the last stage's image.
@@ -17,31 +20,48 @@ impl Build<'_> {
     /// # Errors
     /// [`BuildError`] of the first step that fails.
     pub(super) fn run(&mut self, dockerfile: &Dockerfile) -> Result<Digest, BuildError> {
+        let total = dockerfile.instructions.len();
         for (number, instruction) in dockerfile.instructions.iter().enumerate() {
             self.check_cancelled()?;
-            let result = self.step(number, instruction).and_then(|()| self.check_cancelled());
+            self.say(self.parameters.wording.step(number, total, &instruction.shown));
+            let result = self.step(instruction).and_then(|()| self.check_cancelled());
             if let Err(error) = result {
                 return Err(self.give_up(error));
+            }
+            let wording = self.parameters.wording;
+            if wording == Wording::Today {
+                self.remove_containers();
             }
             let id = self.stage.as_ref().and_then(|stage| stage.image).map(|image| image.short());
             if self.stage.is_some() {
                 self.say(format!(" ---> {}\n", id.unwrap_or_default()));
             }
-            self.remove_containers();
+            if wording == Wording::Reference {
+                self.remove_containers();
+            }
         }
+        self.show_stage(self.stage.as_ref());
         self.stage.as_ref().and_then(|stage| stage.image).ok_or(BuildError::NoImage)
     }
 
-    fn step(&mut self, number: usize, instruction: &Instruction) -> Result<(), BuildError> {
-        self.say(format!("Step {number} : {}\n", instruction.shown));
+    fn step(&mut self, instruction: &Instruction) -> Result<(), BuildError> {
         match &instruction.command {
-            Command::From { image, stage } => {
+            Command::From { image, platform, stage } => {
                 if let Some(stage) = self.stage.take() {
+                    self.show_stage(Some(&stage));
                     self.stages.push(FinishedStage { name: stage.name.clone(), stage });
                 }
-                self.from(image, stage.clone())
+                self.from(image, platform.as_deref(), stage.clone())
             }
             command => self.dispatch(command),
+        }
+    }
+
+    /// Names the image of a stage that is over.
+    fn show_stage(&self, stage: Option<&Stage>) {
+        if let (Wording::Today, Some(image)) = (self.parameters.wording, stage.and_then(|stage| stage.image))
+        {
+            self.session.events.send(BuildEvent::Stage(image));
         }
     }
 
@@ -100,7 +120,7 @@ impl Build<'_> {
 
     /// Has a container removed while the build goes on.
     fn remove_container(&self, container: StepContainer) {
-        self.say(format!("Removing intermediate container {}\n", container.id.short()));
+        self.say(self.parameters.wording.removed_container(container.id.short()));
         if container.real {
             // The thread lives as long as the build.
             let _ = self.remover.send(container.id);

@@ -20,8 +20,10 @@ pub(crate) struct Placement<'a> {
     pub(crate) destination: &'a Path,
     /// Whether the destination's form says that it is a directory.
     pub(crate) directory: bool,
-    /// `--chown`; without it everything belongs to root, and what an archive holds to its owners.
+    /// `--chown`; without it what a context holds belongs to root, and what an archive holds to its owners.
     pub(crate) owner: Option<Owner>,
+    /// Whether files that are not given to another belong to whom they belonged, as those of images do.
+    pub(crate) keeps_owners: bool,
     pub(crate) cancellation: &'a Cancellation,
 }
 
@@ -162,10 +164,12 @@ fn put(
     given: Option<&Given>,
     placement: &Placement<'_>,
 ) -> Result<(), TreeError> {
-    let Owner { user, group } = owner(placement);
     let mut node = node.clone();
-    node.metadata.user = user;
-    node.metadata.group = group;
+    if placement.owner.is_some() || !placement.keeps_owners {
+        let Owner { user, group } = owner(placement);
+        node.metadata.user = user;
+        node.metadata.group = group;
+    }
     let content = match given {
         Some(Given::Link(path)) => Content::Link(path),
         Some(Given::Copy(path)) => Content::Copy(path),

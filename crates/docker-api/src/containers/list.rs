@@ -42,7 +42,7 @@ pub(super) async fn list(call: &Call<'_>) -> Handled {
 }
 
 /// Further names: `/parent/alias` for each container that links to one.
-fn aliases(records: &[Arc<Record>]) -> HashMap<ContainerId, Vec<String>> {
+pub(crate) fn aliases(records: &[Arc<Record>]) -> HashMap<ContainerId, Vec<String>> {
     let mut aliases: HashMap<ContainerId, Vec<String>> = HashMap::new();
     for record in records {
         for (alias, target) in &record.links {

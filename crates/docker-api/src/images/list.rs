@@ -1,6 +1,6 @@
 //! `GET /images/json`
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use engine::images::{ImageSummary, ListFilter};
 use http::StatusCode;
@@ -91,12 +91,22 @@ fn filter_of_today(text: &str) -> Result<ListFilter, String> {
 }
 
 /// What is counted only where it is asked for.
-struct Counts {
+pub(crate) struct Counts {
     shared: Option<HashMap<Digest, u64>>,
     containers: Option<HashMap<Digest, i64>>,
 }
 
 impl Counts {
+    /// Counts everything.
+    pub(crate) fn all(call: &Call<'_>) -> Self {
+        Self { shared: Some(call.engine.images.store().shared_sizes()), containers: Some(containers(call)) }
+    }
+
+    /// The images that containers use.
+    pub(crate) fn used(&self) -> HashSet<Digest> {
+        self.containers.iter().flat_map(HashMap::keys).copied().collect()
+    }
+
     fn shared(&self, image: &Digest) -> i64 {
         let Some(sizes) = &self.shared else { return NOT_COUNTED };
         sizes.get(image).map_or(0, |size| i64::try_from(*size).unwrap_or(i64::MAX))
@@ -111,7 +121,7 @@ impl Counts {
 /// One image of the list, in the documented form.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct ListedImage<'a> {
+pub(crate) struct ListedImage<'a> {
     id: String,
     parent_id: String,
     repo_tags: Vec<&'a str>,
@@ -128,7 +138,7 @@ struct ListedImage<'a> {
 }
 
 impl<'a> ListedImage<'a> {
-    fn new(image: &'a ImageSummary, counts: &Counts, version: ApiVersion) -> Self {
+    pub(crate) fn new(image: &'a ImageSummary, counts: &Counts, version: ApiVersion) -> Self {
         let has_name = !image.tags.is_empty() || !image.digests.is_empty();
         let (repo_tags, repo_digests) = if has_name || version.unnamed_images_have_empty_lists() {
             let texts = |names: &'a [String]| names.iter().map(String::as_str).collect();

@@ -1,6 +1,7 @@
 //! The endpoints of images.
 
 mod create;
+mod distribution;
 mod history;
 mod image_config;
 mod import;
@@ -14,9 +15,11 @@ mod registry_access;
 mod save;
 mod search;
 
+pub(super) use list::{Counts, ListedImage};
 pub(super) use names::new_name;
+pub(super) use registry_access::failure;
 pub(super) use registry_access::registry_failure;
-use registry_access::{REGISTRY_AUTH, credentials, failure, tarball_failure};
+use registry_access::{REGISTRY_AUTH, credentials, tarball_failure};
 
 use crate::route::{Route, delete, get, handler, post};
 
@@ -33,5 +36,6 @@ pub(crate) const ROUTES: &[Route] = &[
     get("/images/{name}/history", handler!(call => history::history(&call))),
     post("/images/{name}/push", handler!(call => push::push(call).await)),
     post("/images/{name}/tag", handler!(call => names::tag(&call))),
+    get("/distribution/{name}/json", handler!(call => distribution::describe(call).await)).since(30),
     delete("/images/{name}", handler!(call => names::remove(&call).await)),
 ];

@@ -10,6 +10,12 @@ pub(super) fn asked(call: &Call<'_>) -> Result<Option<Platform>, ApiError> {
     call.query.filled("platform").map(from_json).transpose()
 }
 
+/// What all values of `platform` ask for.
+pub(super) fn repeated(call: &Call<'_>) -> Result<Vec<Platform>, ApiError> {
+    let values = call.query.all("platform").into_iter().filter(|text| !text.is_empty());
+    values.map(|text| from_json(&text)).collect()
+}
+
 /// What the values of `platforms` ask for.
 pub(super) fn all_asked(call: &Call<'_>) -> Result<Vec<Platform>, ApiError> {
     call.query.all("platforms").iter().map(|text| from_json(text)).collect()
@@ -23,22 +29,12 @@ pub(super) fn asked_in_words(call: &Call<'_>) -> Result<Option<Platform>, ApiErr
 
 /// Refuses when an image is for another platform.
 pub(super) fn require(name: &str, details: &ImageDetails, wanted: &Platform) -> Result<(), ApiError> {
-    if of(details).is(wanted) {
+    if Platform::of(&details.image.config).is(wanted) {
         return Ok(());
     }
     Err(ApiError::not_found(format!(
         "image with reference {name} was found but does not provide the specified platform ({wanted})"
     )))
-}
-
-/// The platform that an image is for.
-pub(super) fn of(details: &ImageDetails) -> Platform {
-    let config = &details.image.config;
-    Platform {
-        architecture: config.architecture.clone(),
-        os: config.os.clone(),
-        variant: config.variant.clone(),
-    }
 }
 
 fn from_json(text: &str) -> Result<Platform, ApiError> {

@@ -5,21 +5,33 @@ use std::sync::Arc;
 use engine::images::registry::{Cancellation, Progress, PushRequest};
 use model::ImageReference;
 
-use super::{REGISTRY_AUTH, credentials, registry_failure};
+use super::{REGISTRY_AUTH, credentials, failure, platform, registry_failure};
 use crate::progress::answer_with_messages;
 use crate::{ApiError, Call, Handled};
 
 pub(super) async fn push(mut call: Call<'_>) -> Handled {
     let credentials = match credentials(&call)? {
-        None if call.exchange.head.header(&REGISTRY_AUTH).is_empty() => old_credentials(&mut call).await?,
+        None if call.exchange.head.header(&REGISTRY_AUTH).is_empty()
+            && !call.version.push_needs_no_credentials() =>
+        {
+            old_credentials(&mut call).await?
+        }
         given => given,
     };
     let reference = ImageReference::from_parts(&call.name, call.query.text("tag"))
         .map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))?;
+    if call.version.push_has_a_platform()
+        && let Some(wanted) = platform::asked(&call)?
+    {
+        let name = reference.to_string();
+        platform::require(&name, &call.engine.images.store().inspect(&name).map_err(failure)?, &wanted)?;
+    }
+    let counts_tags = !call.version.pushes_have_the_words_of_today();
+    let keeps_digests = call.version.pulls_keep_digests();
     let (client, engine) = (call.engine.images.registry(), Arc::clone(call.engine));
     let work = move |progress: &dyn Progress, cancellation: &Cancellation| {
         let (store, credentials) = (engine.images.store(), credentials.as_ref());
-        let request = PushRequest { store, reference: &reference, credentials };
+        let request = PushRequest { store, reference: &reference, credentials, counts_tags, keeps_digests };
         client.push(&request, progress, cancellation).map_err(|error| registry_failure(&error))?;
         let first = store.tags(&reference.repository).into_iter().map(|(_, id)| id).next();
         if let Some(id) = store.resolve_id(&reference.to_string()).ok().or(first) {

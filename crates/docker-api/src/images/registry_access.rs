@@ -9,7 +9,7 @@ use crate::{ApiError, Call};
 pub(super) const REGISTRY_AUTH: HeaderName = HeaderName::from_static("x-registry-auth");
 
 /// The engine's error for one of the image store.
-pub(super) fn failure(error: engine::images::Error) -> ApiError {
+pub(crate) fn failure(error: engine::images::Error) -> ApiError {
     ApiError::Engine(engine::Error::Image(error))
 }
 

@@ -1,12 +1,17 @@
 //! Images as tarballs: `GET /images/(name)/get`, `GET /images/get`, `POST /images/load`.
 
+use std::io::Write;
 use std::sync::Arc;
 
+use engine::images::registry::Platform;
+use engine::images::{SavedImages, SavedLayout, Store};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use model::Digest;
+use serde::Serialize;
 
-use super::{failure, tarball_failure};
-use crate::stream::{answer_with, finished, with_body_blocking};
+use super::{failure, platform, tarball_failure};
+use crate::stream::{answer_with, finished, json_fields, stream_line, with_body_blocking};
+use crate::version::ApiVersion;
 use crate::{ApiError, Call, Handled, Reply};
 use berth_http::Response;
 
@@ -28,7 +33,12 @@ pub(super) async fn save_several(call: Call<'_>) -> Handled {
 async fn write(call: Call<'_>, names: Vec<String>) -> Handled {
     // Unknown names have their status: they are known before the first byte.
     let (engine, store) = (Arc::clone(call.engine), call.engine.images.store());
-    let saved = store.save(&names).map_err(failure)?;
+    for wanted in platforms(&call)? {
+        for name in &names {
+            platform::require(name, &store.inspect(name).map_err(failure)?, &wanted)?;
+        }
+    }
+    let saved = Saved::prepare(store, &names, call.version).map_err(failure)?;
     let ids: Vec<Digest> = names.iter().filter_map(|name| store.resolve_id(name).ok()).collect();
     let work = |mut out| async move {
         finished(tokio::task::spawn_blocking(move || saved.write(&mut out)).await)?.map_err(failure)?;
@@ -38,13 +48,78 @@ async fn write(call: Call<'_>, names: Vec<String>) -> Handled {
     answer_with(call, &TAR, work).await
 }
 
+/// What is to be written, in the form of the version.
+enum Saved {
+    Directories(SavedImages),
+    Layout(SavedLayout),
+}
+
+impl Saved {
+    fn prepare(store: &Store, names: &[String], version: ApiVersion) -> Result<Self, engine::images::Error> {
+        if version.images_are_saved_as_layouts() {
+            return store.save_layout(names).map(Self::Layout);
+        }
+        store.save(names).map(Self::Directories)
+    }
+
+    fn write(&self, out: &mut dyn Write) -> Result<(), engine::images::Error> {
+        match self {
+            Self::Directories(saved) => saved.write(out),
+            Self::Layout(saved) => saved.write(out),
+        }
+    }
+}
+
+/// The platforms that images must be for; several only since the version that takes them.
+fn platforms(call: &Call<'_>) -> Result<Vec<Platform>, ApiError> {
+    if !call.version.history_and_archives_have_a_platform() {
+        return Ok(Vec::new());
+    }
+    let wanted = platform::repeated(call)?;
+    if wanted.len() > 1 && !call.version.archives_have_several_platforms() {
+        return Err(ApiError::bad_request("platform may be given once in this version of the API"));
+    }
+    Ok(wanted)
+}
+
+/// A line of the answer to a load.
+#[derive(Debug, Serialize)]
+struct LoadLine {
+    stream: String,
+}
+
 /// `POST /images/load`
 pub(super) async fn load(call: Call<'_>) -> Handled {
+    let wanted = platforms(&call)?;
     let engine = Arc::clone(call.engine);
     let work = move |archive| engine.images.store().load(archive);
     let loaded = with_body_blocking(&mut call.exchange.body, work).await?;
     let loaded = loaded.map_err(|error| tarball_failure(&error))?;
     loaded.images.iter().for_each(|id| call.engine.images.emit("load", id, &id.to_string()));
+    let store = call.engine.images.store();
+    for wanted in &wanted {
+        for id in &loaded.images {
+            let details = store.inspect(&id.hexadecimal()).map_err(failure)?;
+            platform::require(&id.to_string(), &details, wanted)?;
+        }
+    }
+    if call.version.load_is_a_json_stream() {
+        if loaded.images.is_empty() {
+            return Err(ApiError::bad_request("the archive holds no image"));
+        }
+        let unnamed = loaded.images.iter().filter(|id| store.tags_of(id).is_empty());
+        let unnamed = unnamed.map(|id| format!("Loaded image ID: {id}\n"));
+        let named = loaded.tags.iter().map(|tag| format!("Loaded image: {tag}\n"));
+        let notices = loaded.notices.iter().map(|notice| format!("{notice}\n"));
+        let lines = notices.chain(named).chain(unnamed).map(|stream| stream_line(&LoadLine { stream }));
+        let [(name, value)] = json_fields();
+        let response = Response {
+            status: StatusCode::OK,
+            headers: vec![(name, value)],
+            body: lines.collect::<Vec<_>>().concat().into(),
+        };
+        return Ok(Reply::Whole(response));
+    }
     let notices: String = loaded.notices.iter().map(|notice| format!("{notice}\n")).collect();
     Ok(Reply::Whole(Response::text(StatusCode::OK, notices)))
 }

@@ -23,6 +23,18 @@ struct StreamLine<'a> {
     stream: &'a str,
 }
 
+/// The image of a stage.
+#[derive(Debug, Serialize)]
+struct StageLine {
+    aux: StageImage,
+}
+
+#[derive(Debug, Serialize)]
+struct StageImage {
+    #[serde(rename = "ID")]
+    id: String,
+}
+
 pub(super) async fn build(call: Call<'_>) -> Handled {
     // A malformed header counts as none, as ever: a pull then says what it lacks.
     let credentials =
@@ -48,7 +60,10 @@ pub(super) async fn build(call: Call<'_>) -> Handled {
                     // The answer begins all the same, so that a failure is reported in its stream.
                     Vec::new()
                 }
-                BuildEvent::Progress(_) if quiet => Vec::new(),
+                BuildEvent::Progress(_) | BuildEvent::Stage(_) if quiet => Vec::new(),
+                BuildEvent::Stage(image) => {
+                    stream_line(&StageLine { aux: StageImage { id: image.to_string() } })
+                }
                 BuildEvent::Stream(text) => stream_line(&StreamLine { stream: &text }),
                 BuildEvent::Progress(message) => encode(&message),
             };

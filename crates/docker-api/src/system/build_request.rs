@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use engine::builder::{BuildRequest, ContextSource, Intermediate};
+use engine::builder::{BuildRequest, ContextSource, Intermediate, Wording};
+use engine::images::registry::Platform;
 use model::{
     HostSettings, ImageReference, NetworkMode, ReferenceError, ResourceSettings, SettingError, Spelled,
     Ulimit,
@@ -46,6 +47,13 @@ pub(super) fn read_request(call: &Call<'_>, context: ContextSource) -> Result<Bu
         build_arguments: object(query, "buildargs")?,
         labels: object(query, "labels")?,
         target: query.filled("target").map(str::to_owned),
+        platform: platform(query)?,
+        cache_from: cache_from(query)?,
+        wording: if call.version.builds_have_the_words_of_today() {
+            Wording::Today
+        } else {
+            Wording::Reference
+        },
     })
 }
 
@@ -56,12 +64,11 @@ fn refuse_unsupported(query: &Query) -> Result<(), ApiError> {
         "" | "default" => {}
         other => return refuse("isolation", &format!("{other} is a setting of Windows")),
     }
-    match query.text("platform") {
-        "" | "linux" | "linux/amd64" | "linux/x86_64" => {}
-        other => return refuse("platform", &format!("images are built for linux/amd64, not for {other}")),
-    }
     if query.is_true("squash") {
-        return refuse("squash", "each step keeps a layer of its own");
+        return refuse(
+            "squash",
+            "it is a feature of experimental engines, and each step keeps a layer of its own here",
+        );
     }
     match query.text("version") {
         "" | "1" => {}
@@ -71,6 +78,25 @@ fn refuse_unsupported(query: &Query) -> Result<(), ApiError> {
         "" | "[]" | "null" => Ok(()),
         _ => refuse("outputs", "a build makes an image in the engine's store"),
     }
+}
+
+/// What images are to be for.
+fn platform(query: &Query) -> Result<Option<Platform>, ApiError> {
+    let Some(text) = query.filled("platform") else { return Ok(None) };
+    let platform: Platform =
+        text.parse().map_err(|error| ApiError::bad_request(format!("invalid platform: {error}")))?;
+    if platform.os != "linux" {
+        let text = format!("platform is not supported: images are built for linux, not for {}", platform.os);
+        return Err(ApiError::invalid(text));
+    }
+    Ok(Some(platform))
+}
+
+/// The images whose steps count as made here.
+fn cache_from(query: &Query) -> Result<Vec<String>, ApiError> {
+    let Some(text) = query.filled("cachefrom") else { return Ok(Vec::new()) };
+    let images: Option<Vec<String>> = json::from_parameter("cachefrom", text)?;
+    Ok(images.unwrap_or_default())
 }
 
 /// A name for what is built: its digest cannot be chosen.

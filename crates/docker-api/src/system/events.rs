@@ -170,7 +170,9 @@ fn is_known(event: &Event, version: ApiVersion) -> bool {
         (ResourceKind::Container, "exec_die") => version.events_have_exec_ends(),
         (ResourceKind::Image, "create") => version.events_have_new_images(),
         (ResourceKind::Image, "save" | "load") => version.events_have_archives(),
-        (ResourceKind::Container | ResourceKind::Image | ResourceKind::Daemon, _) => true,
+        (ResourceKind::Container | ResourceKind::Image | ResourceKind::Daemon | ResourceKind::Builder, _) => {
+            true
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! The endpoints of the engine as a whole.
 
 mod build;
+mod build_prune;
 mod build_request;
 mod commit;
+mod df;
 mod event_format;
 mod events;
 mod host;
@@ -20,9 +22,11 @@ pub(crate) const ROUTES: &[Route] = &[
     get("/_ping", handler!(call => ping::answer(&call))),
     head("/_ping", handler!(call => ping::answer(&call))),
     get("/info", handler!(call => info::info(&call))),
+    get("/system/df", handler!(call => df::disk_usage(&call).await)).since(25),
     get("/version", handler!(call => version_answer::answer(&call))),
     post("/auth", handler!(call => crate::auth::check(call).await)),
     post("/commit", handler!(call => commit::commit(call).await)),
     get("/events", handler!(call => events::events(call).await)),
     post("/build", handler!(call => build::build(call).await)),
+    post("/build/prune", handler!(call => build_prune::prune(&call))).since(31),
 ];

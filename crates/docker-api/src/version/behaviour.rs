@@ -15,12 +15,6 @@ impl ApiVersion {
         self.is_at_least(6)
     }
 
-    /// Whether a build removes its intermediate containers when the query does not say: `rm` defaults to true
-    /// since 1.12.
-    pub(crate) const fn builds_remove_containers(self) -> bool {
-        self.is_at_least(12)
-    }
-
     /// Whether CPU shares out of the kernel's range are refused: specification of 1.19, "What's new". Before, they
     /// are brought into range.
     pub(crate) const fn cpu_shares_are_checked(self) -> bool {
@@ -300,11 +294,6 @@ impl ApiVersion {
         self.is_at_least(49)
     }
 
-    /// Whether history, save and load take a platform: "v1.48 API changes".
-    pub(crate) const fn history_and_archives_have_a_platform(self) -> bool {
-        self.is_at_least(48)
-    }
-
     /// Whether the removal of an image takes platforms: "v1.50 API changes".
     pub(crate) const fn image_removal_has_platforms(self) -> bool {
         self.is_at_least(50)
@@ -313,12 +302,6 @@ impl ApiVersion {
     /// Whether pull and import take a platform: "v1.32 API changes".
     pub(crate) const fn import_has_a_platform(self) -> bool {
         self.is_at_least(32)
-    }
-
-    /// Whether the digest that a registry has for a tag becomes a name of the pulled image: what dockerd has
-    /// answered since ids are digests. Before, only a pull by digest gives one.
-    pub(crate) const fn pulls_keep_digests(self) -> bool {
-        self.is_at_least(22)
     }
 
     /// Whether the tag of a new name may stand in `repo`, where `tag` overrules it: what dockerd 29.8 answers in

@@ -10,6 +10,7 @@
 
 mod behaviour;
 mod field;
+mod image_behaviour;
 mod number;
 
 pub(crate) use behaviour::{IMAGE_MOUNTS_SINCE, VOLUME_SUBPATHS_SINCE};

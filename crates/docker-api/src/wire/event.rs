@@ -72,8 +72,8 @@ impl<'a> WireEvent<'a> {
             _ => Cow::Borrowed(&event.actor),
         };
         // What only later versions know has none of what these no longer need.
-        let has_old_words =
-            form != EventForm::Plain && !matches!(event.kind, ResourceKind::Network | ResourceKind::Volume);
+        let has_old_words = form != EventForm::Plain
+            && !matches!(event.kind, ResourceKind::Network | ResourceKind::Volume | ResourceKind::Builder);
         let image = event.actor.attributes.get("image").map_or("", String::as_str);
         let is_of_container = event.kind == ResourceKind::Container && form != EventForm::Plain;
         Self {

@@ -36,6 +36,7 @@ pub(crate) mod wait;
 pub(crate) mod waiting;
 mod words;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::ContainerId;
@@ -79,6 +80,8 @@ pub struct Container {
     pub(crate) sampler: Mutex<Option<watch::Sender<Option<Arc<samples::Samples>>>>>,
     /// The counters that anybody asked for last.
     pub(crate) last_sample: Mutex<Option<samples::Sample>>,
+    /// How often clients wrote files into it.
+    writes: AtomicU64,
     /// The delay before the last restart by policy.
     pub(crate) restart_delay: Mutex<std::time::Duration>,
 }
@@ -129,6 +132,7 @@ impl Container {
             sampler: Mutex::default(),
             last_sample: Mutex::default(),
             restart_delay: Mutex::default(),
+            writes: AtomicU64::new(0),
         })
     }
 
@@ -142,6 +146,16 @@ impl Container {
     #[must_use]
     pub fn record(&self) -> Arc<Record> {
         Arc::clone(&self.record.borrow())
+    }
+
+    /// How often clients wrote files into it.
+    pub(crate) fn writes(&self) -> u64 {
+        self.writes.load(Ordering::Acquire)
+    }
+
+    /// Notes that a client has written files into it.
+    pub(crate) fn note_write(&self) {
+        self.writes.fetch_add(1, Ordering::Release);
     }
 
     /// Whether it is being removed.

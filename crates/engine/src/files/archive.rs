@@ -99,9 +99,13 @@ impl Files {
         let is_exclusive = held.is_exclusive();
         let record = Arc::clone(&held.record);
         let path = path.to_owned();
+        let written = Arc::clone(&container);
         let (archive, arrival) = arrival::observed(archive);
         let work = tokio::task::spawn_blocking(move || {
-            paths::put(held.view.root(), &path, archive, placement).map(drop).map_err(Error::Path)
+            let put = paths::put(held.view.root(), &path, archive, placement).map(drop);
+            // A part may be there when the rest failed.
+            written.note_write();
+            put.map_err(Error::Path)
         });
         tokio::select! {
             // Returning ends the archive, and with it the work.

@@ -35,6 +35,7 @@ use crate::options::Options;
 use crate::paths::Paths;
 use crate::store::{Database, Row, Saved, VolumeRow};
 use crate::streams::Streams;
+use crate::usage::Usage;
 use crate::volumes::{self, Volumes};
 
 impl Engine {
@@ -144,6 +145,7 @@ impl Low {
             execs: Arc::new(self.execs(clients)),
             files: Arc::new(self.files(&volumes, &containers)),
             networks: Arc::new(self.networks()),
+            usage: Arc::new(self.usage(&volumes)),
             identity,
             containers,
             streams,
@@ -158,6 +160,15 @@ impl Low {
             events: self.events,
             networking: self.networking,
             images: self.images,
+        }
+    }
+
+    fn usage(&self, volumes: &Arc<Volumes>) -> Usage {
+        Usage {
+            directory: Arc::clone(&self.directory),
+            volumes: Arc::clone(volumes),
+            paths: Arc::clone(&self.paths),
+            kept: Mutex::default(),
         }
     }
 

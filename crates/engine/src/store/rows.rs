@@ -134,6 +134,7 @@ pub(super) enum EventKindDocument {
     Volume,
     Network,
     Daemon,
+    Builder,
 }
 
 impl Row {
@@ -243,6 +244,7 @@ impl From<model::ResourceKind> for EventKindDocument {
             model::ResourceKind::Volume => Self::Volume,
             model::ResourceKind::Network => Self::Network,
             model::ResourceKind::Daemon => Self::Daemon,
+            model::ResourceKind::Builder => Self::Builder,
         }
     }
 }
@@ -255,6 +257,7 @@ impl From<EventKindDocument> for model::ResourceKind {
             EventKindDocument::Volume => Self::Volume,
             EventKindDocument::Network => Self::Network,
             EventKindDocument::Daemon => Self::Daemon,
+            EventKindDocument::Builder => Self::Builder,
         }
     }
 }

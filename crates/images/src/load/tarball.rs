@@ -116,16 +116,18 @@ impl Tarball {
             return Ok(());
         }
         let named_document = is_document_name(&name);
-        if !named_document && expected.is_none() {
-            return Ok(());
-        }
         let mut content = content;
         let mut start = vec![0; 512];
         let count = fill(&mut content, &mut start)?;
         start.truncate(count);
-        if !named_document && looks_like_layer(&start) {
+        if expected.is_some() && !named_document && looks_like_layer(&start) {
             let layer = blob_layer(destination, &name, expected, (&start[..]).chain(content))?;
             self.layers.insert(name, layer);
+            return Ok(());
+        }
+        let is_known = named_document || expected.is_some();
+        // Some tools give a config any name.
+        if !is_known && (size > DOCUMENT_LIMIT || !start.trim_ascii_start().starts_with(b"{")) {
             return Ok(());
         }
         self.documents_size += size;

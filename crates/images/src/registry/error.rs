@@ -161,6 +161,9 @@ pub enum RegistryError {
         /// The tag.
         tag: String,
     },
+    /// A registry is not convinced by credentials that are to be checked.
+    #[error("{0}")]
+    Unproven(String),
     /// The account on an old index cannot be used.
     #[error("{reason}")]
     Login {
@@ -207,12 +210,13 @@ impl RegistryError {
             Self::Auth(error) => error.kind(),
             Self::Store(error) => error.kind(),
             Self::Login { kind, .. } => *kind,
-            Self::Unauthorized { .. } => ErrorKind::Unauthorized,
+            Self::Unauthorized { .. } | Self::Unproven(_) => ErrorKind::Unauthorized,
             Self::Denied { .. } => ErrorKind::Forbidden,
             Self::NoReadAccess { .. }
             | Self::Unknown { .. }
             | Self::NoSuchRepository(_)
-            | Self::NoSuchTag { .. } => ErrorKind::NotFound,
+            | Self::NoSuchTag { .. }
+            | Self::Manifest(ManifestError::NoPlatform { .. }) => ErrorKind::NotFound,
             Self::Manifest(_) => ErrorKind::Invalid,
             Self::Unreachable { .. } => ErrorKind::Unavailable,
             Self::Cancelled

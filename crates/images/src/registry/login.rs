@@ -11,7 +11,7 @@ use super::challenge::Challenge;
 use super::error::RegistryError;
 use super::host::{self, HUB_INDEX_ADDRESS, is_hub};
 use super::proof::{Scope, basic};
-use super::token::{self, Wanted};
+use super::token::{self, IdentityToken, Wanted};
 use super::transport::{Payload, Request, TIMEOUT, Transport, host_and_port, shown};
 
 /// What a successful login says.
@@ -19,7 +19,30 @@ const SUCCEEDED: &str = "Login Succeeded";
 /// How much of a refusal's text is read.
 const TEXT_LIMIT: u64 = 4 << 10;
 
-pub(super) fn check(transport: &Transport, credentials: &Credentials) -> Result<String, RegistryError> {
+/// Credentials that a registry accepts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedIn {
+    /// What clients show.
+    pub status: String,
+    /// What stands for the password from now on, where the token service gives such a thing.
+    pub identity_token: Option<String>,
+}
+
+impl LoggedIn {
+    fn with(identity_token: Option<String>) -> Self {
+        Self { status: SUCCEEDED.to_owned(), identity_token }
+    }
+}
+
+pub(super) fn check(
+    transport: &Transport,
+    credentials: &Credentials,
+    identity: IdentityToken,
+) -> Result<LoggedIn, RegistryError> {
+    let check_index = |host: &str| {
+        let logged_in = check_index(transport, host, credentials)?;
+        Some(logged_in.map(|status| LoggedIn { status, identity_token: None }))
+    };
     let address = match credentials.server_address.trim() {
         "" => HUB_INDEX_ADDRESS,
         address => address,
@@ -27,16 +50,14 @@ pub(super) fn check(transport: &Transport, credentials: &Credentials) -> Result<
     let url = parse_address(address)?;
     let host = host_and_port(&url);
     if is_hub(host::without_port(&host)) {
-        return check_registry(transport, None, credentials);
+        return check_registry(transport, None, credentials, identity);
     }
     match url.path().trim_matches('/') {
-        "" | "v2" => match check_registry(transport, Some(&host), credentials) {
-            Err(error @ RegistryError::Unreachable { .. }) => {
-                check_index(transport, &host, credentials).unwrap_or(Err(error))
-            }
+        "" | "v2" => match check_registry(transport, Some(&host), credentials, identity) {
+            Err(error @ RegistryError::Unreachable { .. }) => check_index(&host).unwrap_or(Err(error)),
             outcome => outcome,
         },
-        "v1" => check_index(transport, &host, credentials).unwrap_or_else(|| {
+        "v1" => check_index(&host).unwrap_or_else(|| {
             let attempts = vec![format!("{address}: there is no index of version 1")];
             let certificate_directories = transport.settings().certificate_directories.clone();
             Err(RegistryError::Unreachable { registry: host.clone(), attempts, certificate_directories })
@@ -70,19 +91,20 @@ fn check_registry(
     transport: &Transport,
     host: Option<&str>,
     credentials: &Credentials,
-) -> Result<String, RegistryError> {
+    identity: IdentityToken,
+) -> Result<LoggedIn, RegistryError> {
     let api_root = api_root::registry(transport, host)?.connect(transport)?;
     let url = api_root.url("");
     let mut failures = Vec::new();
     for challenge in &api_root.challenges {
-        match prove(transport, &api_root, challenge, credentials)? {
-            Ok(()) => return Ok(SUCCEEDED.to_owned()),
+        match prove(transport, &api_root, challenge, (credentials, identity))? {
+            Ok(token) => return Ok(LoggedIn::with(token)),
             Err(failure) => failures.push(failure),
         }
     }
     let failures = failures.join(", ");
     let text = format!("no successful auth challenge for {} - errors: [{failures}]", shown(&url));
-    Err(refused(ErrorKind::Invalid, text))
+    Err(RegistryError::Unproven(text))
 }
 
 /// Answers one challenge; the inner error tells why the registry is not convinced.
@@ -90,8 +112,9 @@ fn prove(
     transport: &Transport,
     api_root: &ApiRoot,
     challenge: &Challenge,
-    credentials: &Credentials,
-) -> Result<Result<(), String>, RegistryError> {
+    (credentials, identity): (&Credentials, IdentityToken),
+) -> Result<Result<Option<String>, String>, RegistryError> {
+    let mut identity_token = None;
     let url = api_root.url("");
     let mut request = Request::new(Method::GET, url.clone());
     let attempt = match challenge {
@@ -104,9 +127,12 @@ fn prove(
                 return Ok(Err(format!("token auth attempt to {realm}: no credentials were given")));
             }
             let scope = Scope(Vec::new());
-            let wanted = Wanted { realm, service: service.as_deref(), scope: &scope };
+            let wanted = Wanted { realm, service: service.as_deref(), scope: &scope, identity };
             match token::fetch(transport, api_root, &wanted, Some(credentials)) {
-                Ok(token) => request.authorization = Some(format!("Bearer {}", token.value)),
+                Ok(token) => {
+                    request.authorization = Some(format!("Bearer {}", token.value));
+                    identity_token = token.identity;
+                }
                 Err(RegistryError::Unauthorized { reason }) => {
                     return Ok(Err(format!("token auth attempt to {realm} failed: {reason}")));
                 }
@@ -117,7 +143,7 @@ fn prove(
     };
     let answer = transport.send(request)?;
     Ok(if answer.status == StatusCode::OK {
-        Ok(())
+        Ok(identity_token)
     } else {
         Err(format!("{attempt} failed with status: {}", answer.status))
     })

@@ -45,20 +45,25 @@ pub use auth::{AuthError, CredentialMap, Credentials};
 pub use cancellation::Cancellation;
 pub use error::RegistryError;
 pub use host::{HUB, HUB_INDEX_ADDRESS, is_hub};
+pub use login::LoggedIn;
 #[cfg(fuzzing)]
 pub use manifest::read_for_fuzzing;
 pub use manifest::{ManifestError, Platform, PlatformError};
+pub(crate) use manifest::{OCI_INDEX, OCI_MANIFEST};
 pub use progress::{Detail, Message, Progress, Silent};
 pub use proxy::ProxySettings;
-pub use pull::{PullRequest, PulledImage, PulledNames};
+pub use pull::{DescribedImage, PullRequest, PulledImage, PulledNames};
 pub use push::{PushRequest, PushedImage};
 pub use reason::reason;
 pub use search::{SearchRequest, SearchResult};
 pub use settings::{InsecureRegistry, RegistrySettings, Retry, SettingError, parse_mirror};
 pub use tls::CertificateError;
+pub use token::IdentityToken;
 pub use transport::TransportError;
 
 pub use client::Client;
+
+use model::ImageReference;
 
 impl Client {
     /// Pulls one image, or all tags of a repository, and names what came.
@@ -76,6 +81,20 @@ impl Client {
         cancellation: &Cancellation,
     ) -> Result<Vec<PulledImage>, RegistryError> {
         pull::pull(self, || self.transport(cancellation), request, progress)
+    }
+
+    /// Tells what a registry has under a name, `latest` where it has neither tag nor digest.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown repository or tag, `Unauthorized` or `Forbidden` when the registry refuses, else why
+    /// the registry or its content cannot be used.
+    pub fn describe(
+        &self,
+        reference: &ImageReference,
+        credentials: Option<&Credentials>,
+        cancellation: &Cancellation,
+    ) -> Result<DescribedImage, RegistryError> {
+        pull::describe(&self.transport(cancellation), reference, credentials)
     }
 
     /// Pushes one tag, or all tags of a repository.
@@ -109,13 +128,15 @@ impl Client {
     /// Proves credentials to the registry that they name; returns what clients show.
     ///
     /// # Errors
-    /// [`RegistryError::Login`] when the registry refuses them, else why it cannot be asked.
+    /// [`RegistryError::Login`] or [`RegistryError::Unproven`] when the registry refuses them, else why it cannot be
+    /// asked.
     pub fn check_credentials(
         &self,
         credentials: &Credentials,
+        identity: IdentityToken,
         cancellation: &Cancellation,
-    ) -> Result<String, RegistryError> {
-        login::check(&self.transport(cancellation), credentials)
+    ) -> Result<LoggedIn, RegistryError> {
+        login::check(&self.transport(cancellation), credentials, identity)
     }
 }
 

@@ -142,7 +142,12 @@ impl<'a> Session<'a> {
                     {
                         return Ok(Some(format!("Bearer {}", token.value)));
                     }
-                    let wanted = token::Wanted { realm, service: service.as_deref(), scope };
+                    let wanted = token::Wanted {
+                        realm,
+                        service: service.as_deref(),
+                        scope,
+                        identity: token::IdentityToken::Unwanted,
+                    };
                     let token = token::fetch(self.transport, &self.api_root, &wanted, self.credentials)?;
                     let header = format!("Bearer {}", token.value);
                     state.tokens.insert(scope.clone(), token);

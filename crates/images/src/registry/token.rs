@@ -24,9 +24,20 @@ const ANSWER_LIMIT: u64 = 1 << 20;
 /// The name by which this engine asks for tokens.
 const CLIENT: &str = "berth";
 
+/// Whether a token service is asked for what stands for a password from then on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdentityToken {
+    /// It is.
+    Wanted,
+    /// It is not.
+    Unwanted,
+}
+
 /// A bearer token.
 pub(super) struct Token {
     pub(super) value: String,
+    /// What stands for the password from now on.
+    pub(super) identity: Option<String>,
     pub(super) expires: Instant,
 }
 
@@ -35,12 +46,14 @@ pub(super) struct Wanted<'a> {
     pub(super) realm: &'a str,
     pub(super) service: Option<&'a str>,
     pub(super) scope: &'a Scope,
+    pub(super) identity: IdentityToken,
 }
 
 #[derive(Deserialize)]
 struct WireToken {
     token: Option<String>,
     access_token: Option<String>,
+    refresh_token: Option<String>,
     #[serde(default, deserialize_with = "loose::whole_number")]
     expires_in: Option<u64>,
 }
@@ -90,7 +103,8 @@ fn parse(bytes: &[u8]) -> Result<Token, String> {
         .filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()))
         .ok_or("the answer has no token")?;
     let life = wire.expires_in.map_or(DEFAULT_LIFE, Duration::from_secs).min(Duration::from_secs(24 * 3600));
-    Ok(Token { value, expires: Instant::now() + life.saturating_sub(MARGIN) })
+    let identity = wire.refresh_token.filter(|token| !token.is_empty());
+    Ok(Token { value, identity, expires: Instant::now() + life.saturating_sub(MARGIN) })
 }
 
 fn ask(
@@ -149,6 +163,9 @@ fn query(realm: &Url, wanted: &Wanted<'_>, credentials: Option<&Credentials>) ->
             pairs.append_pair("scope", scope);
         }
         pairs.append_pair("client_id", CLIENT);
+        if wanted.identity == IdentityToken::Wanted {
+            pairs.append_pair("offline_token", "true");
+        }
     }
     url
 }

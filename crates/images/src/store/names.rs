@@ -65,7 +65,7 @@ impl Store {
             }
             _ => Ok(()),
         };
-        let before = self.name(vec![(tag_name(reference), *image)], taken)?;
+        let before = self.name(vec![(tag_name(reference), *image)], None, taken)?;
         Ok(before.into_iter().next().flatten())
     }
 
@@ -75,13 +75,28 @@ impl Store {
     /// `NotFound` when one of the images is gone.
     pub fn tag_all(&self, tags: &[(ImageReference, Digest)]) -> Result<Vec<Option<Digest>>, Error> {
         let names = tags.iter().map(|(reference, image)| (tag_name(reference), *image)).collect();
-        self.name(names, |_| Ok(()))
+        self.name(names, None, |_| Ok(()))
+    }
+
+    /// Gives an image the digest of a manifest that a repository has of it as a name, and keeps the manifest.
+    ///
+    /// # Errors
+    /// `NotFound` when the image is gone.
+    pub fn name_by_manifest(
+        &self,
+        image: &Digest,
+        repository: &RepositoryName,
+        manifest: &[u8],
+    ) -> Result<(), Error> {
+        let naming = Naming::Manifest(repository, manifest);
+        self.name(vec![(naming.name(), *image)], naming.manifest(), |_| Ok(())).map(drop)
     }
 
     /// Names images that are there, unless `check` of what has these names now refuses it.
     fn name(
         &self,
         names: Vec<(Name, Digest)>,
+        manifest: Option<&[u8]>,
         check: impl FnOnce(&[Option<Digest>]) -> Result<(), Error>,
     ) -> Result<Vec<Option<Digest>>, Error> {
         // What has a name survives a loss of power.
@@ -100,6 +115,9 @@ impl Store {
         }
         durably(&mut database, |connection| {
             let transaction = connection.transaction()?;
+            if let Some(manifest) = manifest {
+                documents::keep(&transaction, manifest)?;
+            }
             write(&transaction, &names)?;
             transaction.commit()
         })

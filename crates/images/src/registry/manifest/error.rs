@@ -27,7 +27,7 @@ pub enum ManifestError {
     #[error("the image has {0} layers; more than {LAYER_LIMIT} cannot be mounted")]
     TooManyLayers(usize),
     /// A list has no entry for the platform.
-    #[error("no image for the platform {wanted}; there are: {offered}")]
+    #[error("no matching manifest for {wanted} in the manifest list entries; there are: {offered}")]
     NoPlatform {
         /// The platform that was looked for.
         wanted: Platform,

@@ -17,9 +17,9 @@ pub(super) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.ma
 /// Docker's list of manifests by platform.
 pub(super) const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 /// The OCI image manifest.
-pub(super) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// The OCI index of manifests by platform.
-pub(super) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// Docker's schema 1, signed.
 pub(super) const LEGACY_SIGNED: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
 /// Docker's schema 1.
@@ -167,6 +167,11 @@ impl Descriptor {
 }
 
 impl Index {
+    /// What the images of the list are for, as far as it says so.
+    pub(super) fn platforms(&self) -> Vec<Platform> {
+        self.manifests.iter().filter_map(|entry| entry.platform.clone()).collect()
+    }
+
     /// The entry for a platform.
     pub(super) fn choose(&self, wanted: &Platform) -> Result<&Descriptor, ManifestError> {
         let manifests = || self.manifests.iter().filter(|entry| is_manifest_type(&entry.media_type));

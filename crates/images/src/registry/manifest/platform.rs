@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::document::ImageConfig;
+
 /// An operating system and a processor, in the words of the OCI specification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Platform {
@@ -93,6 +95,16 @@ impl Platform {
             other => (other, ""),
         };
         Self { architecture: architecture.into(), os: "linux".into(), variant: variant.into() }
+    }
+
+    /// What an image is for, as its config says.
+    #[must_use]
+    pub fn of(config: &ImageConfig) -> Self {
+        Self {
+            architecture: config.architecture.clone(),
+            os: config.os.clone(),
+            variant: config.variant.clone(),
+        }
     }
 
     /// Whether this is what was asked for: a variant that was not asked for does not matter.

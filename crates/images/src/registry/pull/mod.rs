@@ -3,11 +3,14 @@
 //! An image becomes visible by its name, and that is given last: until then layers are only held.
 
 mod converted;
+mod describe;
 mod layer;
 mod resolve;
 
 use model::{Digest, ImageReference, Tag};
 
+pub use self::describe::DescribedImage;
+pub(super) use self::describe::describe;
 use self::layer::{LayerPlan, Layers};
 use self::resolve::{Resolved, resolve};
 use super::api_root::{self, Source};

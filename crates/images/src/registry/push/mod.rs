@@ -8,7 +8,7 @@ mod compress;
 mod layer;
 mod upload;
 
-use model::{Digest, ImageReference};
+use model::{Digest, ErrorKind, ImageReference};
 use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
 use ureq::http::{Method, StatusCode};
@@ -37,6 +37,10 @@ pub struct PushRequest<'a> {
     pub reference: &'a ImageReference,
     /// Who asks.
     pub credentials: Option<&'a Credentials>,
+    /// Whether the first message has the number of tags, as the reference's has.
+    pub counts_tags: bool,
+    /// Whether the image gets the digest of what was pushed as a name.
+    pub keeps_digests: bool,
 }
 
 /// A tag that was pushed.
@@ -62,9 +66,12 @@ pub(super) fn push(
     let api_root = api_root::registry(transport, repository.host())?.connect(transport)?;
     let session = Session::new(transport, api_root, repository.remote_path(), request.credentials);
     let shown = format!("{}/{}", repository.host().unwrap_or(HUB), repository.remote_path());
-    let count = images.len();
-    progress.report(Message::line(format!("The push refers to a repository [{shown}] (len: {count})")));
-    let push = Push { session: &session, store: request.store, progress };
+    progress.report(Message::line(if request.counts_tags {
+        format!("The push refers to a repository [{shown}] (len: {})", images.len())
+    } else {
+        format!("The push refers to repository [{shown}]")
+    }));
+    let push = Push { session: &session, request, progress };
     images.into_iter().map(|(tag, image)| push.image(tag, image)).collect()
 }
 
@@ -92,15 +99,15 @@ fn images(request: &PushRequest<'_>) -> Result<Vec<(String, Digest)>, RegistryEr
 /// The push of one or several tags to one repository.
 struct Push<'a> {
     session: &'a Session<'a>,
-    store: &'a Store,
+    request: &'a PushRequest<'a>,
     progress: &'a dyn Progress,
 }
 
 impl Push<'_> {
     fn image(&self, tag: String, id: Digest) -> Result<PushedImage, RegistryError> {
-        let image = self.store.image(&id)?;
-        let held = self.store.layers(&image)?;
-        let config = self.store.document_of(&image.id, &image.config_digest)?;
+        let image = self.request.store.image(&id)?;
+        let held = self.request.store.layers(&image)?;
+        let config = self.request.store.document_of(&image.id, &image.config_digest)?;
         // Asked first: a refusal comes before anything is compressed.
         let has_config = upload::exists(self.session, image.config_digest)?;
         let layers = self.layers(&held)?;
@@ -122,6 +129,14 @@ impl Push<'_> {
         };
         let document = encode(&manifest)?;
         let digest = self.manifest(&tag, &document)?;
+        if self.request.keeps_digests {
+            let repository = &self.request.reference.repository;
+            match self.request.store.name_by_manifest(&id, repository, &document) {
+                // Nobody needs the name of an image that was removed meanwhile.
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+        }
         let size = document.len() as u64;
         self.progress.report(Message::line(format!("{tag}: digest: {digest} size: {size}")));
         Ok(PushedImage { tag, image: id, digest, size })
@@ -129,7 +144,7 @@ impl Push<'_> {
 
     /// Has every layer in the repository; their descriptors stand in the image's order.
     fn layers(&self, held: &[Layer]) -> Result<Vec<Descriptor>, RegistryError> {
-        let layers = Layers { session: self.session, store: self.store, progress: self.progress };
+        let layers = Layers { session: self.session, store: self.request.store, progress: self.progress };
         let mut distinct: Vec<&Layer> = Vec::with_capacity(held.len());
         for layer in held {
             if !distinct.iter().any(|other| other.diff_id() == layer.diff_id()) {

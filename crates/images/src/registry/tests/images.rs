@@ -92,7 +92,13 @@ impl Stored {
     ) -> Result<Vec<String>, RegistryError> {
         let log = Mutex::new(Vec::new());
         let reference = reference(name);
-        let request = PushRequest { store: &self.store, reference: &reference, credentials };
+        let request = PushRequest {
+            store: &self.store,
+            reference: &reference,
+            credentials,
+            counts_tags: true,
+            keeps_digests: false,
+        };
         client.push(&request, &|message| note(&log, &message), &Cancellation::new())?;
         Ok(log.into_inner().unwrap())
     }

@@ -81,7 +81,7 @@ fn a_platform_that_is_missing_is_told() {
     let error = Stored::new().pull_with(&client, &fake.name("list"), None).unwrap_err().to_string();
     assert_eq!(
         error,
-        "no image for the platform linux/s390x; there are: linux/arm64, linux/amd64, unknown/unknown"
+        "no matching manifest for linux/s390x in the manifest list entries; there are: linux/arm64, linux/amd64, unknown/unknown"
     );
 }
 

@@ -1,0 +1,38 @@
+//! How a build's stream words what the builder itself says: it is not the same in all versions of the API.
+
+/// Whose words a build's stream has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Wording {
+    /// Those of the reference, Docker 1.8.3.
+    #[default]
+    Reference,
+    /// Those of engines since 1.25: steps are counted from one and their number is known, what a stage made and what was
+    /// tagged is named, errors in a Dockerfile come with their line.
+    Today,
+}
+
+impl Wording {
+    /// The line that begins a step; `number` counts from zero.
+    pub(crate) fn step(self, number: usize, total: usize, shown: &str) -> String {
+        match self {
+            Self::Reference => format!("Step {number} : {shown}\n"),
+            Self::Today => format!("Step {}/{total} : {shown}\n", number + 1),
+        }
+    }
+
+    /// The line that names a container whose step is over.
+    pub(crate) fn removed_container(self, container: &str) -> String {
+        match self {
+            Self::Reference => format!("Removing intermediate container {container}\n"),
+            Self::Today => format!(" ---> Removed intermediate container {container}\n"),
+        }
+    }
+
+    /// The line before the triggers of an image.
+    pub(crate) fn triggers(self, count: usize) -> String {
+        match (self, count) {
+            (Self::Today, 1) => "# Executing 1 build trigger\n".to_owned(),
+            _ => format!("# Executing {count} build triggers\n"),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Tells what a registry has under a name, without pulling it.
+
+use model::{Digest, ImageReference};
+use serde::Deserialize;
+
+use super::resolve::{fetch, fetch_content};
+use crate::document::ImageConfig;
+use crate::registry::api_root;
+use crate::registry::auth::Credentials;
+use crate::registry::error::RegistryError;
+use crate::registry::manifest::{
+    ACCEPTED, ImageManifest, LEGACY_SIGNED, Manifest, ManifestError, OCI_INDEX, OCI_MANIFEST, Platform,
+};
+use crate::registry::proof::Scope;
+use crate::registry::session::Session;
+use crate::registry::transport::Transport;
+
+/// The longest config of an image.
+const CONFIG_LIMIT: u64 = 8 << 20;
+
+/// What a registry has under a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribedImage {
+    /// The type of the manifest or of the list.
+    pub media_type: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its bytes.
+    pub size: u64,
+    /// What the images in it are for.
+    pub platforms: Vec<Platform>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Named {
+    #[serde(default)]
+    media_type: String,
+}
+
+/// Asks the registry of a reference, `latest` where it has neither tag nor digest.
+pub(in crate::registry) fn describe(
+    transport: &Transport,
+    reference: &ImageReference,
+    credentials: Option<&Credentials>,
+) -> Result<DescribedImage, RegistryError> {
+    let mut sources = api_root::sources(transport, reference.repository.host())?;
+    let Some(source) = sources.pop() else {
+        return Err(RegistryError::NoSuchRepository(reference.repository.to_string()));
+    };
+    let api_root = source.connect(transport)?;
+    let path = reference.repository.remote_path();
+    let session = Session::new(transport, api_root, path.as_ref(), credentials);
+    let label = match &reference.digest {
+        Some(digest) => digest.to_string(),
+        None => reference.tag_or_latest().to_string(),
+    };
+    let (document, manifest) = fetch(&session, reference, &label, reference.digest, &ACCEPTED)?;
+    let named: Named = serde_json::from_slice(&document).map_err(ManifestError::Malformed)?;
+    let (default, platforms) = match &manifest {
+        Manifest::Index(index) => (OCI_INDEX, index.platforms()),
+        Manifest::Image(image) => (OCI_MANIFEST, vec![platform_of(&session, image)?]),
+        Manifest::Legacy(_) => (LEGACY_SIGNED, Vec::new()),
+    };
+    let media_type = if named.media_type.is_empty() { default.to_owned() } else { named.media_type };
+    Ok(DescribedImage {
+        media_type,
+        digest: crate::store::digest_of(&document),
+        size: document.len() as u64,
+        platforms,
+    })
+}
+
+/// What an image is for: its config says so.
+fn platform_of(session: &Session<'_>, image: &ImageManifest) -> Result<Platform, RegistryError> {
+    let wanted = &image.config;
+    if wanted.size > CONFIG_LIMIT {
+        let reason = format!("its config has {} bytes, more than {CONFIG_LIMIT}", wanted.size);
+        return Err(ManifestError::Inconsistent(reason).into());
+    }
+    let rest = format!("blobs/{}", wanted.digest);
+    let content = fetch_content(session, &Scope::pull(session.path()), &rest, wanted.digest, wanted.size)?;
+    let config: ImageConfig = serde_json::from_slice(&content).map_err(ManifestError::Malformed)?;
+    Ok(Platform::of(&config))
+}

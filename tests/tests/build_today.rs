@@ -1,0 +1,170 @@
+//! Classic builds as versions after 1.20 show and steer them.
+
+use berth_tests::{Built, Client, Context, Engine};
+use serde_json::{Value, json};
+
+const ALL: [&str; 4] = ["1.20", "1.24", "1.25", "1.55"];
+
+fn layers(client: &Client, image: &str) -> Value {
+    client.get(&format!("/images/{image}/json")).expect(200).json()["RootFS"]["Layers"].clone()
+}
+
+fn auxiliary(built: &Built) -> Vec<&str> {
+    built.messages.iter().filter_map(|message| message["aux"]["ID"].as_str()).collect()
+}
+
+#[test]
+fn the_stream_has_the_words_of_its_version() {
+    let engine = Engine::start_newest();
+    for version in ALL {
+        let client = engine.at(version);
+        let context = Context::of(&format!(
+            "FROM busybox AS first\nRUN echo {version}\nFROM busybox\nLABEL version={version}\n"
+        ));
+        let built = client.build(&[("t", "words")], context);
+        let said = &built.said;
+        assert_eq!(built.error, None, "{said}");
+        let id = engine.at("1.55").get("/images/words/json").expect(200).json()["Id"].clone();
+        let is_of_today = matches!(version, "1.25" | "1.55");
+        for (of_today, of_old) in [
+            ("Step 1/4 : FROM busybox AS first\n", "Step 0 : FROM busybox AS first\n"),
+            ("Step 4/4 : LABEL version ", "Step 3 : LABEL version "),
+            (" ---> Removed intermediate container ", "Removing intermediate container "),
+        ] {
+            assert_eq!(said.contains(of_today), is_of_today, "{version}: {said}");
+            assert_eq!(said.contains(of_old), !is_of_today, "{version}: {said}");
+        }
+        assert_eq!(said.contains("Successfully tagged words:latest\n"), is_of_today, "{version}: {said}");
+        let named = auxiliary(&built);
+        assert_eq!(named.len(), if is_of_today { 2 } else { 0 }, "{version}: the image of each stage");
+        assert_eq!(named.last().copied(), id.as_str().filter(|_| is_of_today), "{version}");
+        // The container goes before the image is named, or after it.
+        let (removed, made) = (said.find("intermediate container"), said.find("LABEL"));
+        assert!(removed < made, "{said}");
+        engine.forget_builds();
+    }
+}
+
+#[test]
+fn errors_come_with_their_line_since_1_25() {
+    let engine = Engine::start_newest();
+    for (version, want) in [
+        ("1.24", "Unknown instruction: FROBNICATE"),
+        ("1.25", "dockerfile parse error on line 4: Unknown instruction: FROBNICATE"),
+    ] {
+        let context = Context::of("# first\nFROM busybox\n\nFROBNICATE \\\n x\n");
+        let built = engine.at(version).build(&[], context);
+        assert!(built.failure().contains(want), "{version}: {}", built.failure());
+    }
+    let today = engine.at("1.55");
+    let nothing = today.build(&[], Context::of("# nothing\n"));
+    assert!(nothing.failure().contains("file with no instructions"), "{}", nothing.failure());
+    for dockerfile in ["FROM busybox\nCOPY one", "FROM", "FROM busybox\nEXPOSE", "# nothing\n"] {
+        assert_eq!(today.build(&[], Context::of(dockerfile)).status, 400, "{dockerfile}");
+    }
+}
+
+#[test]
+fn quiet_builds_give_the_id_alone() {
+    let engine = Engine::start_newest();
+    let built =
+        engine.at("1.55").build(&[("q", "1"), ("t", "quiet")], Context::of("FROM busybox\nRUN true\n"));
+    let id = engine.at("1.55").get("/images/quiet/json").expect(200).json()["Id"].clone();
+    assert_eq!(built.messages, [json!({"stream": format!("{}\n", id.as_str().expect("an id"))})]);
+    engine.forget_builds();
+}
+
+#[test]
+fn images_are_for_the_platform_that_is_asked_for() {
+    let engine = Engine::start_newest();
+    let today = engine.at("1.55");
+    let own = today.get("/images/busybox/json").expect(200).json()["Architecture"].clone();
+    let own = format!("linux/{}", own.as_str().expect("a word"));
+    let built = today.build(&[("platform", &own)], Context::of("FROM busybox\nRUN echo up\n"));
+    assert!(built.said.contains("up\n"), "{}", built.said);
+    let dockerfile = format!("ARG FOR={own}\nFROM --platform=$FOR busybox AS x\nRUN echo by-flag\n");
+    let built = today.build(&[], Context::of(&dockerfile));
+    assert!(built.said.contains("by-flag\n"), "{}", built.said);
+    // Of its own make nothing has to fit: an image from scratch is for what was asked.
+    let context = || Context::of("FROM scratch\nCOPY f /f\n").file("f", "x");
+    for (platform, want) in [("linux/arm64", ("arm64", "")), ("linux/arm/v7", ("arm", "v7"))] {
+        let built = today.build(&[("platform", platform), ("t", "127.0.0.1:1/foreign")], context());
+        assert_eq!(built.error, None, "{}", built.said);
+        let image = today.get("/images/127.0.0.1:1/foreign/json").expect(200).json();
+        let (architecture, variant) = (&image["Architecture"], image["Variant"].as_str().unwrap_or_default());
+        assert_eq!((architecture.as_str(), variant), (Some(want.0), want.1));
+        // The cache does not take one for the other.
+        assert_eq!(built.cached(), 0, "{}", built.said);
+    }
+    let built = today.build(&[], Context::of("FROM --platform=linux/s390x 127.0.0.1:1/foreign\nLABEL a=b\n"));
+    assert!(built.failure().contains("127.0.0.1:1"), "{}", built.failure());
+    for (platform, status) in [("linux/a/b/c/d", 400), ("windows", 400), ("windows/amd64", 400)] {
+        let built = today.build(&[("platform", platform)], Context::of("FROM busybox\nLABEL a=b\n"));
+        assert_eq!(built.status, status, "{platform}: {}", built.said);
+    }
+    let built = today.build(&[], Context::of("FROM --platform=a/b/c/d busybox\n"));
+    assert!(built.failure().contains("invalid platform of FROM"), "{}", built.failure());
+    engine.forget_builds();
+}
+
+#[test]
+fn what_comes_from_an_image_keeps_its_owner() {
+    let engine = Engine::start_newest();
+    let dockerfile = "FROM busybox AS first\n\
+        RUN mkdir /src && echo x > /src/i && chmod 640 /src/i && chown -R 7:8 /src && chown 7:9 /src\n\
+        FROM busybox\nCOPY --from=first /src/i /one\nCOPY --from=first /src /all/\n\
+        COPY --from=first --chown=3:4 /src/i /given\nCOPY own /own\n\
+        RUN stat -c '%n %u:%g %a' /one /all /all/i /given /own\n";
+    let built = engine.at("1.55").build(&[], Context::of(dockerfile).file("own", "x"));
+    assert_eq!(built.error, None, "{}", built.said);
+    for want in ["/one 7:8 640\n", "/all 0:0 755\n", "/all/i 7:8 640\n", "/given 3:4 640\n", "/own 0:0 644\n"]
+    {
+        assert!(built.said.contains(want), "{want} in {}", built.said);
+    }
+    engine.forget_builds();
+}
+
+#[test]
+fn images_that_are_named_are_a_cache() {
+    let engine = Engine::start_newest();
+    let today = engine.at("1.55");
+    let dockerfile = "FROM busybox\nRUN cat /proc/uptime > /up\nENV A=b\nCOPY f /f\nLABEL l=m\n";
+    let build = |parameters: &[(&str, &str)], content: &str| {
+        today.build(parameters, Context::of(dockerfile).file("f", content))
+    };
+    assert_eq!(build(&[("t", "cache")], "x").error, None);
+    let first = layers(&today, "cache");
+    let saved = today.get("/images/cache/get").expect(200).body;
+    engine.forget_builds();
+    let _ = today.call("POST", "/images/load", &[("Content-Type", "application/x-tar")], &saved).expect(200);
+    // An image from elsewhere is no cache by itself.
+    let other = build(&[("t", "other")], "x");
+    assert_eq!((other.error.as_deref(), other.cached()), (None, 0), "{}", other.said);
+    let _ = today.delete("/images/other").expect(200);
+    let named = build(&[("t", "named"), ("cachefrom", r#"["missing","cache"]"#), ("nocache", "0")], "x");
+    assert_eq!((named.error.as_deref(), named.cached()), (None, 4), "{}", named.said);
+    assert_eq!(layers(&today, "named"), first);
+    // What differs is made, and what follows it.
+    let changed = build(&[("t", "changed"), ("cachefrom", r#"["cache"]"#)], "y");
+    assert_eq!((changed.error.as_deref(), changed.cached()), (None, 2), "{}", changed.said);
+    let _ = build(&[("cachefrom", "{")], "x").failure();
+    engine.forget_builds();
+}
+
+#[test]
+fn the_cache_of_builds_is_pruned_of_nothing() {
+    let engine = Engine::start_newest();
+    let today = engine.at("1.55");
+    let nothing = json!({"CachesDeleted": null, "SpaceReclaimed": 0});
+    assert_eq!(today.post("/build/prune").expect(200).json(), nothing);
+    let query = "?all=1&filters=%7B%22until%22%3A%5B%221h%22%5D%7D&reserved-space=1000000";
+    assert_eq!(today.post(&format!("/build/prune{query}")).expect(200).json(), nothing);
+    let events = today.past_events(&json!({"event": ["prune"]}));
+    let told: Vec<_> = events.iter().map(|event| (&event["Type"], &event["Actor"])).collect();
+    let actor = json!({"ID": "", "Attributes": {"reclaimed": "0"}});
+    assert_eq!(told, [(&json!("builder"), &actor), (&json!("builder"), &actor)]);
+    for bad in ["filters=%7B%22color%22%3A%5B%22red%22%5D%7D", "reserved-space=much", "filters=%7B"] {
+        let _ = today.post(&format!("/build/prune?{bad}")).expect(400);
+    }
+    let _ = engine.at("1.30").post("/build/prune").expect(404);
+}

@@ -1,0 +1,142 @@
+//! `GET /system/df`: true sizes, in the shape of each version.
+
+use berth_tests::{Client, Engine, merged, sh, tarball};
+use serde_json::{Value, json};
+
+fn usage(client: &Client, query: &str) -> Value {
+    client.get(&format!("/system/df{query}")).expect(200).json()
+}
+
+fn fields(value: &Value) -> Vec<&str> {
+    let mut fields: Vec<&str> = value.as_object().expect("an object").keys().map(String::as_str).collect();
+    fields.sort_unstable();
+    fields
+}
+
+/// A volume of 300,000 bytes and a container that has written 200,000 to itself; the container's id.
+fn fill(engine: &Engine) -> String {
+    let _ = engine.at("1.55").post_json("/volumes/create", &json!({"Name": "data"})).expect(201);
+    let _ = engine.at("1.55").post_json("/volumes/create", &json!({"Name": "idle"})).expect(201);
+    let script = "head -c 300000 /dev/zero > /data/f; head -c 200000 /dev/zero > /own";
+    let body = merged(sh(script), json!({"HostConfig": {"Binds": ["data:/data"]}}));
+    let id = engine.run(&body);
+    assert_eq!(engine.wait(&id), 0);
+    id
+}
+
+fn clear(engine: &Engine, id: &str) {
+    engine.remove(id);
+    for volume in ["data", "idle"] {
+        let _ = engine.at("1.55").delete(&format!("/volumes/{volume}")).expect(204);
+    }
+}
+
+#[test]
+fn sums_and_items_are_those_of_today() {
+    let engine = Engine::start_newest();
+    let id = fill(&engine);
+    let today = engine.at("1.55");
+    let sums = usage(&today, "");
+    assert_eq!(fields(&sums), ["BuildCacheUsage", "ContainerUsage", "ImageUsage", "VolumeUsage"]);
+    let volumes = &sums["VolumeUsage"];
+    assert_eq!(*volumes, json!({"ActiveCount": 1, "TotalCount": 2, "Reclaimable": 0, "TotalSize": 300_000}));
+    let own = sums["ContainerUsage"]["TotalSize"].as_u64().expect("bytes");
+    assert!((200_000..201_000).contains(&own), "{sums}");
+    assert_eq!(
+        sums["ContainerUsage"],
+        json!({"ActiveCount": 0, "TotalCount": 1, "Reclaimable": own, "TotalSize": own})
+    );
+    let images = &sums["ImageUsage"];
+    let size = today.get("/images/busybox/json").expect(200).json()["Size"].clone();
+    assert_eq!(*images, json!({"ActiveCount": 1, "TotalCount": 1, "Reclaimable": 0, "TotalSize": size}));
+    let whole = usage(&today, "?verbose=1");
+    let items = whole["VolumeUsage"]["Items"].as_array().expect("volumes");
+    let measured: Vec<(&Value, &Value)> =
+        items.iter().map(|item| (&item["Name"], &item["UsageData"])).collect();
+    assert_eq!(
+        measured,
+        [
+            (&json!("data"), &json!({"RefCount": 1, "Size": 300_000})),
+            (&json!("idle"), &json!({"RefCount": 0, "Size": 0})),
+        ]
+    );
+    let container = &whole["ContainerUsage"]["Items"][0];
+    assert_eq!((&container["Id"], &container["SizeRw"]), (&json!(id), &json!(own)));
+    assert_eq!(container["SizeRootFs"].as_u64(), size.as_u64().map(|size| size + own));
+    let image = &whole["ImageUsage"]["Items"][0];
+    assert_eq!((&image["Containers"], &image["SharedSize"], &image["Size"]), (&json!(1), &json!(0), &size));
+    assert_eq!(whole["BuildCacheUsage"]["Items"], json!([]));
+    clear(&engine, &id);
+    let empty = usage(&today, "");
+    assert_eq!(empty["ImageUsage"]["Reclaimable"], empty["ImageUsage"]["TotalSize"]);
+    assert_eq!(
+        (&empty["VolumeUsage"]["TotalCount"], &empty["ContainerUsage"]["TotalSize"]),
+        (&json!(0), &json!(0))
+    );
+}
+
+#[test]
+fn lists_are_those_of_older_versions() {
+    let engine = Engine::start_newest();
+    let id = fill(&engine);
+    for (version, wanted) in [
+        ("1.25", vec!["BuildCache", "BuilderSize", "Containers", "Images", "LayersSize", "Volumes"]),
+        ("1.42", vec!["BuildCache", "Containers", "Images", "LayersSize", "Volumes"]),
+        ("1.51", vec!["BuildCache", "Containers", "Images", "LayersSize", "Volumes"]),
+    ] {
+        let lists = usage(&engine.at(version), "?verbose=1");
+        assert_eq!(fields(&lists), wanted, "{version}");
+        assert_eq!(lists["Volumes"][0]["UsageData"], json!({"RefCount": 1, "Size": 300_000}));
+        assert_eq!(lists["Containers"][0]["Id"], json!(id));
+        assert_eq!(
+            (&lists["Images"][0]["Containers"], &lists["Images"][0]["SharedSize"]),
+            (&json!(1), &json!(0))
+        );
+        assert_eq!(lists["LayersSize"], lists["Images"][0]["Size"]);
+    }
+    let both = fields(&usage(&engine.at("1.52"), "")).len();
+    assert_eq!((both, fields(&usage(&engine.at("1.52"), "?verbose=1")).len()), (9, 4));
+    let _ = engine.at("1.24").get("/system/df").expect(404);
+    clear(&engine, &id);
+}
+
+#[test]
+fn only_what_is_asked_for_is_shown() {
+    let engine = Engine::start_newest();
+    let today = engine.at("1.55");
+    assert_eq!(fields(&usage(&today, "?type=volume")), ["VolumeUsage"]);
+    assert_eq!(fields(&usage(&today, "?type=image&type=build-cache")), ["BuildCacheUsage", "ImageUsage"]);
+    let refused = today.get("/system/df?type=network").expect(400).json();
+    assert_eq!(refused, json!({"message": "unknown object type: network"}));
+    let of_volumes = usage(&engine.at("1.44"), "?type=volume");
+    assert_eq!((&of_volumes["Volumes"], &of_volumes["Images"]), (&json!([]), &Value::Null));
+    assert!(usage(&engine.at("1.41"), "?type=volume")["Images"].is_array(), "no parameter then");
+}
+
+#[test]
+fn what_changes_is_measured_again() {
+    let engine = Engine::start_newest();
+    let today = engine.at("1.55");
+    let id = fill(&engine);
+    let own = || usage(&today, "?type=container")["ContainerUsage"]["TotalSize"].as_u64().expect("bytes");
+    let volume = || usage(&today, "?type=volume")["VolumeUsage"]["TotalSize"].as_u64().expect("bytes");
+    let before = (own(), volume());
+    assert_eq!((own(), volume()), before);
+    // Written by a client into the container that stands still, and into its volume.
+    let tar = tarball::of(&[("more", &"x".repeat(50_000))]);
+    for path in ["/", "/data"] {
+        let path = format!("/containers/{id}/archive?path={path}");
+        let _ = today.call("PUT", &path, &[("Content-Type", "application/x-tar")], &tar).expect(200);
+    }
+    assert_eq!((own() - before.0, volume() - before.1), (50_000, 50_000));
+    // Written by another container that has the volume.
+    let body = merged(sh("head -c 70000 /dev/zero > /v/g"), json!({"HostConfig": {"Binds": ["data:/v"]}}));
+    let other = engine.run(&body);
+    assert_eq!(engine.wait(&other), 0);
+    assert_eq!(volume() - before.1, 120_000);
+    engine.start(&id);
+    assert_eq!(engine.wait(&id), 0);
+    engine.remove(&other);
+    assert_eq!(volume() - before.1, 120_000);
+    clear(&engine, &id);
+}

@@ -1,0 +1,115 @@
+//! Images are saved as OCI layouts since 1.44, and what other tools write is loaded.
+
+use std::collections::BTreeMap;
+
+use berth_tests::registry::{digest, gzip, tar_of};
+use berth_tests::rootfs::busybox;
+use berth_tests::{Client, Context, Engine, tarball};
+use serde_json::{Value, json};
+
+const TAR: [(&str, &str); 1] = [("Content-Type", "application/x-tar")];
+
+fn document(entries: &BTreeMap<String, tarball::Entry>, name: &str) -> Value {
+    let entry = entries.get(name).unwrap_or_else(|| panic!("no {name} among {:?}", entries.keys()));
+    serde_json::from_slice(&entry.content).expect("JSON")
+}
+
+fn load(client: &Client, archive: &[u8]) -> Vec<Value> {
+    let answer = client.call("POST", "/images/load", &TAR, archive).expect(200);
+    serde_json::Deserializer::from_slice(&answer.body).into_iter().collect::<Result<_, _>>().expect("JSON")
+}
+
+#[test]
+fn a_layout_holds_every_name_and_each_blob_once() {
+    let engine = Engine::start_newest();
+    let today = engine.at("1.55");
+    let built = today.build(&[("t", "a/one")], Context::of("FROM busybox\nRUN echo x > /x\nENV A=b\n"));
+    assert_eq!(built.error, None, "{}", built.said);
+    let _ = today.post("/images/a%2Fone/tag?repo=a/one&tag=two").expect(201);
+    let image = today.get("/images/a/one/json").expect(200).json();
+    let id = image["Id"].as_str().expect("an id").to_owned();
+    let saved = today.get("/images/get?names=a/one&names=busybox&names=a/one:two").expect(200).body;
+    let entries = tarball::entries(&saved);
+    assert_eq!(tarball::names(&saved).len(), entries.len(), "no member comes twice");
+    assert_eq!(document(&entries, "oci-layout"), json!({"imageLayoutVersion": "1.0.0"}));
+    let index = document(&entries, "index.json");
+    let names: Vec<_> = index["manifests"].as_array().expect("manifests").iter().collect();
+    let names: Vec<_> =
+        names.iter().filter_map(|entry| entry["annotations"]["io.containerd.image.name"].as_str()).collect();
+    assert_eq!(names, ["docker.io/a/one:latest", "docker.io/a/one:two", "docker.io/library/busybox:latest"]);
+    let manifest = document(&entries, "manifest.json");
+    assert_eq!(manifest[0]["RepoTags"], json!(["a/one:latest", "a/one:two"]));
+    assert_eq!(manifest[0]["Config"], format!("blobs/sha256/{}", id.trim_start_matches("sha256:")));
+    for (name, entry) in &entries {
+        if let Some(named) = name.strip_prefix("blobs/sha256/").filter(|name| !name.is_empty()) {
+            assert_eq!(digest(&entry.content), format!("sha256:{named}"), "a blob is named by its digest");
+        }
+    }
+    let diff_ids: Vec<String> = manifest[0]["Layers"]
+        .as_array()
+        .expect("layers")
+        .iter()
+        .map(|layer| digest(&entries[layer.as_str().expect("a name")].content))
+        .collect();
+    assert_eq!(json!(diff_ids), image["RootFS"]["Layers"]);
+    engine.forget_builds();
+    let said = load(&today, &saved);
+    assert!(said.contains(&json!({"stream": "Loaded image: a/one:two\n"})), "{said:?}");
+    let again = today.get("/images/a/one:two/json").expect(200).json();
+    assert_eq!((&again["Id"], &again["Config"]), (&json!(id), &image["Config"]));
+    assert_eq!(again["RepoTags"], json!(["a/one:latest", "a/one:two"]));
+    engine.forget_builds();
+}
+
+#[test]
+fn an_id_has_no_name_and_older_versions_have_their_layout() {
+    let engine = Engine::start_newest();
+    let id = engine.at("1.55").get("/images/busybox/json").expect(200).json()["Id"].clone();
+    let id = id.as_str().expect("an id").trim_start_matches("sha256:").to_owned();
+    let entries = tarball::entries(&engine.at("1.44").get(&format!("/images/{id}/get")).expect(200).body);
+    let index = document(&entries, "index.json");
+    assert_eq!(index["manifests"].as_array().map(Vec::len), Some(1));
+    assert_eq!(index["manifests"][0].get("annotations"), None);
+    assert_eq!(document(&entries, "manifest.json")[0]["RepoTags"], Value::Null);
+    let old = tarball::entries(&engine.at("1.43").get("/images/busybox/get").expect(200).body);
+    assert!(old.contains_key("repositories") && !old.contains_key("oci-layout"), "{:?}", old.keys());
+    let nothing = engine.at("1.55").get("/images/get").expect(200).body;
+    assert_eq!(nothing, vec![0; 1024], "no names, no members");
+}
+
+#[test]
+fn a_config_may_have_any_name() {
+    let engine = Engine::start_newest();
+    let layer = busybox();
+    let config = json!({
+        "architecture": "amd64", "os": "linux", "config": {"Cmd": ["true"], "Env": ["A=b"]},
+        "rootfs": {"type": "layers", "diff_ids": [digest(layer)]}, "history": [{"created_by": "made"}],
+    });
+    let config = config.to_string().into_bytes();
+    let name = digest(&config);
+    let manifest = json!([{"Config": name, "RepoTags": ["flat:v1"], "Layers": ["l0.tar.gz"]}]);
+    let manifest = manifest.to_string().into_bytes();
+    // What looks like a document and is too long for one is no part of the image.
+    let large = [b"{".as_slice(), &vec![b' '; 9 << 20]].concat();
+    let archive = tar_of(&[
+        (name.as_str(), config.as_slice()),
+        ("README", b"no document"),
+        ("notes", &large),
+        ("l0.tar.gz", &gzip(layer)),
+        ("manifest.json", &manifest),
+    ]);
+    let today = engine.at("1.55");
+    assert_eq!(load(&today, &archive), [json!({"stream": "Loaded image: flat:v1\n"})]);
+    let image = today.get("/images/flat:v1/json").expect(200).json();
+    assert_eq!((&image["Id"], &image["Config"]["Env"]), (&json!(name), &json!(["A=b"])));
+    let _ = today.delete("/images/flat:v1").expect(200);
+}
+
+#[test]
+fn an_archive_of_nothing_is_refused_since_1_23() {
+    let engine = Engine::start_newest();
+    for (version, status) in [("1.20", 200), ("1.22", 200), ("1.23", 400), ("1.55", 400)] {
+        let answer = engine.at(version).call("POST", "/images/load", &TAR, &[0; 10240]);
+        assert_eq!(answer.status(), status, "{version}: {}", answer.text());
+    }
+}
