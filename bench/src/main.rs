@@ -42,6 +42,9 @@ pub(crate) struct Arguments {
     /// Containers with published ports that run at once.
     #[arg(long, default_value_t = 500)]
     crowd: usize,
+    /// Containers that run at once in one network that a client made.
+    #[arg(long, default_value_t = 1000)]
+    neighbours: usize,
     /// Seconds that each repeated measurement may take.
     #[arg(long, default_value_t = 5)]
     seconds: u64,

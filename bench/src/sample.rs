@@ -60,8 +60,14 @@ pub(crate) fn median(
     while times.len() < 5 || (begin.elapsed() < budget && times.len() < 500) {
         times.push(act()?);
     }
-    times.sort_unstable();
-    Ok(times[times.len() / 2])
+    Ok(middle(&times))
+}
+
+/// The median of times, of which there is one at least.
+pub(crate) fn middle(times: &[Duration]) -> Duration {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    sorted[sorted.len() / 2]
 }
 
 /// How long an act takes.

@@ -16,6 +16,9 @@ pub(crate) fn allow_descriptors(count: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The version that all engines here serve.
+const OLD: &str = "1.20";
+
 /// One kept connection.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -29,8 +32,19 @@ impl Session {
         Self { address, connection: None }
     }
 
-    /// Makes a request; an answer with an error's status is a failure.
+    /// Makes a request at API 1.20; an answer with an error's status is a failure.
     pub(crate) fn ask(&mut self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
+        self.ask_at(OLD, method, path, body)
+    }
+
+    /// Makes a request at a version of the API.
+    pub(crate) fn ask_at(
+        &mut self,
+        version: &str,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Answer> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => Connection::open(&self.address)?,
@@ -38,7 +52,7 @@ impl Session {
         let bytes = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
         let headers: &[(&str, &str)] =
             if body.is_some() { &[("Content-Type", "application/json")] } else { &[] };
-        connection.request(method, &format!("/v1.20{path}"), headers, &bytes)?;
+        connection.request(method, &format!("/v{version}{path}"), headers, &bytes)?;
         let head = connection.read_head().with_context(|| format!("{method} {path}: no answer"))?;
         let body = connection.read_body(method, &head)?;
         let closes = head.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));

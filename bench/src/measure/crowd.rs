@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::Arguments;
 use crate::engine::Engine;
-use crate::sample::Sample;
+use crate::sample::{Sample, middle};
+use crate::session::Session;
 
 /// Over how many starts a value is the median.
 const WINDOW: usize = 20;
@@ -15,26 +16,27 @@ pub(super) fn measure(engine: &mut Engine, arguments: &Arguments) -> anyhow::Res
     let mut body = engine.body(&["sleep", "3600"], "bridge");
     body["ExposedPorts"] = json!({ "80/tcp": {} });
     body["HostConfig"]["PortBindings"] = json!({ "80/tcp": [{ "HostPort": "" }] });
-    let mut session = engine.session();
-    let mut times = Vec::with_capacity(arguments.crowd);
-    for _ in 0..arguments.crowd.max(WINDOW) {
-        let id = session.create(&body)?;
+    start_many(&mut engine.session(), "start with a published port", &body, arguments.crowd)
+}
+
+/// Starts containers that stay; gives the times of the first and of the last.
+pub(super) fn start_many(
+    session: &mut Session,
+    what: &str,
+    body: &Value,
+    count: usize,
+) -> anyhow::Result<Vec<Sample>> {
+    let count = count.max(WINDOW);
+    let mut times: Vec<Duration> = Vec::with_capacity(count);
+    for _ in 0..count {
+        let id = session.create(body)?;
         let begin = Instant::now();
         session.start(&id)?;
         times.push(begin.elapsed());
     }
-    let count = times.len();
+    let (first, last) = (middle(&times[..WINDOW]), middle(&times[count - WINDOW..]));
     Ok(vec![
-        Sample::milliseconds("start with a published port, the first 20", median(&times[..WINDOW])),
-        Sample::milliseconds(
-            &format!("start with a published port, the last 20 of {count}"),
-            median(&times[count - WINDOW..]),
-        ),
+        Sample::milliseconds(&format!("{what}, the first {WINDOW}"), first),
+        Sample::milliseconds(&format!("{what}, the last {WINDOW} of {count}"), last),
     ])
-}
-
-fn median(times: &[Duration]) -> Duration {
-    let mut sorted = times.to_vec();
-    sorted.sort_unstable();
-    sorted[sorted.len() / 2]
 }

@@ -27,7 +27,8 @@ pub(super) fn measure(engine: &mut Engine, arguments: &Arguments) -> anyhow::Res
     Ok(samples)
 }
 
-fn once(session: &mut Session, body: &Value) -> anyhow::Result<()> {
+/// One lifecycle.
+pub(super) fn once(session: &mut Session, body: &Value) -> anyhow::Result<()> {
     let id = session.create(body)?;
     session.start(&id)?;
     session.wait(&id)?;

@@ -11,6 +11,7 @@ mod listing;
 mod logs;
 mod looking;
 mod memory;
+mod networks;
 mod ports;
 mod pulls;
 mod restart;
@@ -37,6 +38,7 @@ pub(crate) const MEASUREMENTS: &[Measurement] = &[
     Measurement { name: "port", run: ports::measure },
     Measurement { name: "throughput", run: throughput::measure },
     Measurement { name: "crowd", run: crowd::measure },
+    Measurement { name: "network", run: networks::measure },
     Measurement { name: "exec", run: exec::measure },
     Measurement { name: "list", run: listing::measure },
     Measurement { name: "stream", run: streams::measure },
