@@ -52,7 +52,12 @@ impl Today {
     /// Starts one with further flags.
     #[must_use]
     pub fn start_with(flags: &[&str]) -> Self {
-        let daemon = Engine::start_newest_with(flags);
+        Self::of(Engine::start_newest_with(flags))
+    }
+
+    /// Asks an engine that serves the newest version.
+    #[must_use]
+    pub fn of(daemon: Engine) -> Self {
         let client = daemon.at("1.55");
         Self { daemon, client }
     }

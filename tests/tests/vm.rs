@@ -15,10 +15,10 @@ use berth_tests::initramfs::Initramfs;
 use berth_tests::program;
 
 /// The test programs that run inside, in this order.
-const TESTS: [&str; 5] = ["limits", "lifecycle", "pause", "stats", "privileges"];
+const TESTS: [&str; 6] = ["limits", "lifecycle", "pause", "stats", "privileges", "parents"];
 
 /// The modules that the daemon's work needs; those they depend on come by themselves.
-const MODULES: [&str; 14] = [
+const MODULES: [&str; 18] = [
     "overlay",
     "veth",
     "bridge",
@@ -33,6 +33,10 @@ const MODULES: [&str; 14] = [
     "nft_fib_inet",
     "nf_conntrack",
     "xt_addrtype",
+    "dummy",
+    "8021q",
+    "macvlan",
+    "ipvlan",
 ];
 
 /// Programs of the host that the harness calls inside.
@@ -68,7 +72,7 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup
 for module in $(cat /etc/modules); do modprobe $module || echo "no module $module"; done
 ip link set lo up
 echo "VM kernel $(uname -r), cgroup2 controllers: $(cat /sys/fs/cgroup/cgroup.controllers)"
-export BERTH_DAEMON=/berth/berth BERTH_SHIM=/berth/berth-shim BERTH_TEST_DIR=/tmp RUST_BACKTRACE=1
+export BERTH_DAEMON=/berth/berth BERTH_SHIM=/berth/berth-shim BERTH_TEST_DIR=/tmp BERTH_ALL_KINDS=1 RUST_BACKTRACE=1
 for name in $(cat /tests/list); do
   echo "VM begins $name"
   /tests/$name --test-threads=2 < /dev/null

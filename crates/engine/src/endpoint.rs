@@ -84,14 +84,14 @@ pub(crate) fn gateway(endpoints: &[Endpoint]) -> Option<&Endpoint> {
 }
 
 /// Where the default route of IPv6 leads: the interface and the gateway of the first that gives one, which need not
-/// be the one of IPv4.
+/// be the one of IPv4. An unspecified gateway means the interface itself.
 pub(crate) fn ipv6_default_route(endpoints: &[Endpoint]) -> Option<(&str, Ipv6Addr)> {
-    default_route(endpoints, network::Endpoint::ipv6_default_gateway)
+    default_route(endpoints, network::Endpoint::ipv6_default_route)
 }
 
 /// The same of IPv4.
 pub(crate) fn ipv4_default_route(endpoints: &[Endpoint]) -> Option<(&str, Ipv4Addr)> {
-    default_route(endpoints, network::Endpoint::default_gateway)
+    default_route(endpoints, network::Endpoint::ipv4_default_route)
 }
 
 fn default_route<A>(

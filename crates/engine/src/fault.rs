@@ -1,6 +1,8 @@
 //! Steps that tests can make fail: `BERTH_FAULT` names one, and every start fails there. A step of
-//! the network (`network::Step`) fails once; for those of the database see `store::Faults`.
+//! the network (`network::Step`) fails once. `BERTH_FAULT=told-by:PATH` lets the step fail that the file names, of
+//! either kind, each time that it is written. For those of the database see `store::Faults`.
 
+use std::path::Path;
 use std::sync::LazyLock;
 
 use crate::error::Error;
@@ -10,11 +12,18 @@ const VARIABLE: &str = "BERTH_FAULT";
 
 static STEP: LazyLock<Option<String>> = LazyLock::new(|| std::env::var(VARIABLE).ok());
 
+/// The steps that a file names while the daemon runs.
+static TOLD: LazyLock<Option<network::Faults>> = LazyLock::new(|| {
+    let file = STEP.as_deref()?.strip_prefix("told-by:")?;
+    Some(network::Faults::told_by(Path::new(file)))
+});
+
 /// Fails if this is the step that is to fail.
 pub(crate) fn check(step: &str) -> Result<(), Error> {
-    match STEP.as_deref() {
-        Some(wanted) if wanted == step => Err(Error::refused(format!("fault injected at {step}"))),
-        _ => Ok(()),
+    let is_wanted = STEP.as_deref() == Some(step) || TOLD.as_ref().is_some_and(|told| told.is_told(step));
+    match is_wanted {
+        true => Err(Error::refused(format!("fault injected at {step}"))),
+        false => Ok(()),
     }
 }
 
@@ -25,6 +34,9 @@ pub(crate) fn of_database() -> crate::store::Faults {
 
 /// The network's faults: the step that is to fail, if it is one of the network's.
 pub(crate) fn of_network() -> network::Faults {
+    if let Some(told) = &*TOLD {
+        return told.clone();
+    }
     let faults = network::Faults::default();
     let is_wanted = |step: &network::Step| STEP.as_deref() == Some(&format!("{step:?}"));
     if let Some(step) = network::Step::ALL.into_iter().find(is_wanted) {

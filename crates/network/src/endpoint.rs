@@ -66,7 +66,7 @@ pub struct Endpoint {
     /// What the container may send.
     #[serde(default)]
     pub source_check: SourceCheck,
-    /// The name of its link's end on the host.
+    /// The name of its link's end on the host; empty where it has none.
     pub link: String,
     /// Its published ports.
     pub ports: Vec<PublishedPort>,
@@ -82,7 +82,8 @@ pub struct AddressLease<A> {
     pub address: A,
     /// The length of the network's prefix.
     pub prefix_length: u8,
-    /// The host's address there, through which everything else is reached.
+    /// The host's address there, through which everything else is reached; a router's on a parent; unspecified where
+    /// the interface itself leads everywhere.
     pub gateway: A,
 }
 
@@ -123,15 +124,28 @@ impl Endpoint {
         ipv4.into_iter().chain(self.ipv6.map(|lease| (lease.address.into(), lease.gateway.into())))
     }
 
-    /// Through which everything else is reached by IPv4; an internal network leads nowhere.
+    /// Through which everything else is reached by IPv4; an internal network leads nowhere, and where the interface
+    /// itself leads there is no gateway.
     #[must_use]
     pub fn default_gateway(&self) -> Option<Ipv4Addr> {
-        self.ipv4.filter(|_| !self.internal).map(|lease| lease.gateway)
+        self.ipv4_default_route().filter(|gateway| !gateway.is_unspecified())
     }
 
     /// The same by IPv6.
     #[must_use]
     pub fn ipv6_default_gateway(&self) -> Option<Ipv6Addr> {
+        self.ipv6_default_route().filter(|gateway| !gateway.is_unspecified())
+    }
+
+    /// Where the default route of IPv4 leads that it gives: to a gateway, or, unspecified, to the interface itself.
+    #[must_use]
+    pub fn ipv4_default_route(&self) -> Option<Ipv4Addr> {
+        self.ipv4.filter(|_| !self.internal).map(|lease| lease.gateway)
+    }
+
+    /// The same of IPv6.
+    #[must_use]
+    pub fn ipv6_default_route(&self) -> Option<Ipv6Addr> {
         self.ipv6.filter(|_| !self.internal).map(|lease| lease.gateway)
     }
 }

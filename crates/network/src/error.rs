@@ -46,6 +46,12 @@ pub enum Error {
          Please configure its address manually and run 'berth daemon -b {0}'"
     )]
     NoFreeNetwork(String),
+    #[error("the parent interface {0} was not found on this host")]
+    NoParent(String),
+    #[error("invalid parent interface {0}: {1}")]
+    UnusableParent(String, &'static str),
+    #[error("this kernel has no interfaces of the kind {kind}, which needs the module {kind}: {source}")]
+    KindMissing { kind: &'static str, source: RequestError },
     #[error("the engine runs without a bridge")]
     Disabled,
     #[error("no available ip addresses on network {0}")]
@@ -114,7 +120,8 @@ impl Error {
             Self::Disabled | Self::NoBridge(_) | Self::NotABridge(_) | Self::BridgeWithoutAddress(_) => {
                 ErrorKind::Invalid
             }
-            Self::FirewallMissing { .. } => ErrorKind::Unsupported,
+            Self::NoParent(_) | Self::UnusableParent(..) => ErrorKind::Invalid,
+            Self::FirewallMissing { .. } | Self::KindMissing { .. } => ErrorKind::Unsupported,
             Self::AddressInUse(_) => ErrorKind::Forbidden,
             Self::AddressOutside { .. } | Self::NoAddressToPublish(_) => ErrorKind::Invalid,
             Self::Socket { .. }

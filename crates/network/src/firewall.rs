@@ -126,6 +126,13 @@ impl Firewall {
         self.commit(table::rebuild(&self.tables, &content))
     }
 
+    /// Makes the tables anew without a network that has no endpoints.
+    pub(crate) fn rebuild_without(&mut self, number: u32, content: Content) -> Result<(), Error> {
+        self.networks.retain(|network| network.number != number);
+        self.rebuild(content)?;
+        self.forward_on_host()
+    }
+
     /// Whether all rules of the tables are there.
     pub(crate) fn is_whole(&mut self) -> Result<bool, Error> {
         Ok(self.present_rules()? == self.rules)

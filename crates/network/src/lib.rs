@@ -59,6 +59,7 @@ pub mod links;
 pub mod names;
 mod network;
 mod options;
+mod parent;
 pub mod port;
 mod publishing;
 mod route;
@@ -74,6 +75,9 @@ pub use model::{MacAddress, MacAddressError};
 pub use network::{Network, inside};
 pub use options::{
     AddressOrder, BridgeChoice, DEFAULT_BRIDGE, Ipv6Address, Ipv6Options, Options, OptionsError,
+};
+pub use parent::{
+    IpvlanFlag, IpvlanMode, MacvlanMode, ParentAddresses, ParentChoice, ParentOptions, Sharing,
 };
 pub use publishing::{GatewayMode, Publishing};
 pub use subnet::{CidrError, InterfaceAddress, Subnet, choose_free, lowest_free};

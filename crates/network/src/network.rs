@@ -9,23 +9,28 @@ mod adoption;
 mod bridge;
 mod carry;
 mod connect;
+mod group;
 mod hand_over;
 mod host;
 pub mod inside;
+mod leases;
 mod lock;
+mod no_bridge;
+mod on_parent;
 mod open;
+mod open_on_parent;
 mod reaper;
 mod state;
 mod switches;
 mod watcher;
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use model::ContainerId;
 
 use crate::addresses::{AddressPool, AddressUsage};
-use crate::endpoint::{AddressLease, Endpoint, Request, hardware_address};
+use crate::endpoint::{Endpoint, Request, hardware_address};
 use crate::error::Error;
 use crate::family::Address;
 use crate::fault::Step;
@@ -34,7 +39,11 @@ use crate::held_ports::Held;
 use crate::publishing::Publishing;
 use crate::route::Routing;
 use crate::subnet::{InterfaceAddress, Subnet};
+use host::Host;
+use leases::Leases;
 use lock::locked;
+use no_bridge::NoBridge;
+use on_parent::OnParent;
 use state::{Active, Book, Bridge, DEFAULT_NETWORK, Entry, LinkState};
 use watcher::Watcher;
 
@@ -42,6 +51,10 @@ use watcher::Watcher;
 #[derive(Debug)]
 pub struct Network {
     active: Option<Arc<Active>>,
+    /// What it is where it is on an interface of the host and has no bridge.
+    on_parent: Option<OnParent>,
+    /// What it is with `--bridge none`.
+    none: Option<NoBridge>,
     warnings: Vec<String>,
     /// Keeps the firewall as it must be while others change the host's rules; the default network's.
     watcher: Mutex<Option<Watcher>>,
@@ -53,6 +66,12 @@ impl Network {
     #[must_use]
     pub fn bridge(&self) -> Option<&str> {
         self.active.as_ref().map(|active| active.bridge.name.as_str())
+    }
+
+    /// Whether containers get addresses here.
+    #[must_use]
+    pub fn has_addresses(&self) -> bool {
+        self.active.is_some() || self.on_parent.is_some()
     }
 
     /// The address of IPv4 that containers have as their gateway.
@@ -86,13 +105,13 @@ impl Network {
     /// may still get.
     #[must_use]
     pub fn usage(&self) -> Option<AddressUsage> {
-        self.active.as_ref()?.book().ipv4.as_ref().map(AddressPool::usage)
+        self.book()?.ipv4.as_ref().map(AddressPool::usage)
     }
 
     /// The same of IPv6.
     #[must_use]
     pub fn ipv6_usage(&self) -> Option<AddressUsage> {
-        self.active.as_ref()?.book().ipv6.as_ref().map(AddressPool::usage)
+        self.book()?.ipv6.as_ref().map(AddressPool::usage)
     }
 
     /// What an administrator should know about this host, found at open; each is a sentence.
@@ -104,7 +123,7 @@ impl Network {
     /// The endpoint of a container, if it has one.
     #[must_use]
     pub fn endpoint(&self, container: &ContainerId) -> Option<Endpoint> {
-        let book = self.active.as_ref()?.book();
+        let book = self.book()?;
         book.endpoints.get(container).map(|entry| entry.endpoint.clone())
     }
 
@@ -115,13 +134,17 @@ impl Network {
     /// `port is already allocated` and its like; no free address; an endpoint that is there
     /// already; [`Error::Disabled`] without a bridge.
     pub fn reserve(&self, request: &Request) -> Result<Endpoint, Error> {
+        if let Some(own) = &self.on_parent {
+            return own.reserve(request);
+        }
         let active = self.active()?;
         let link = active.host.new_link_name(&request.container);
         let mut book = active.book();
         if book.endpoints.contains_key(&request.container) {
             return Err(Error::Connected(request.container.clone()));
         }
-        let leases = active.take_addresses(&mut book, request)?;
+        let hosts = (active.bridge.ipv4, active.bridge.ipv6);
+        let leases = Leases::take(&mut book, hosts, request)?;
         match active.hold(request) {
             Ok(held) => Ok(active.enter(&mut book, request, leases, (link, held))),
             Err(error) => {
@@ -136,25 +159,54 @@ impl Network {
     /// endpoints; a daemon that ends while containers run just drops it: they keep theirs.
     ///
     /// # Errors
-    /// What could not be removed; the rest is gone all the same.
+    /// What could not be removed. A further network whose bridge stays is as it was, and may be removed again.
     pub fn remove(&self) -> Result<(), Error> {
+        if let Some(own) = &self.on_parent {
+            return own.remove();
+        }
+        if let Some(none) = &self.none {
+            drop(locked(&self.watcher).take());
+            return none.remove();
+        }
         let Some(active) = &self.active else { return Ok(()) };
         drop(locked(&self.watcher).take());
         let mut errors = Vec::new();
         for link in active.host.reaper.take_back() {
             errors.extend(active.host.routing().delete_link(&link).err());
         }
-        if let Some(mut firewall) = active.host.firewall() {
-            let removed = match active.number {
-                DEFAULT_NETWORK => firewall.remove(),
-                number => firewall.remove_network(number),
-            };
-            errors.extend(removed.err());
-        }
-        if active.bridge.own {
-            errors.extend(active.host.routing().delete_link(&active.bridge.name).err());
+        match active.number {
+            DEFAULT_NETWORK => {
+                errors.extend(active.host.firewall().and_then(|mut firewall| firewall.remove().err()));
+                errors.extend(active.remove_bridge().err());
+            }
+            number => {
+                active.remove_bridge()?;
+                errors.extend(active.leave_firewall(number).err());
+            }
         }
         if errors.is_empty() { Ok(()) } else { Err(errors.remove(0).with(errors)) }
+    }
+
+    fn book(&self) -> Option<MutexGuard<'_, Book>> {
+        let own = || self.on_parent.as_ref().map(OnParent::book);
+        self.active.as_ref().map(|active| active.book()).or_else(own)
+    }
+
+    /// Removes what earlier daemons left on the host for networks that clients had made, where there are none now.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn remove_unused(&self) -> Result<(), Error> {
+        self.none.as_ref().map_or(Ok(()), NoBridge::remove_unused)
+    }
+
+    /// What the host has once, which further networks share.
+    fn host(&self) -> Result<Arc<Host>, Error> {
+        match (&self.active, &self.none) {
+            (Some(active), _) => Ok(Arc::clone(&active.host)),
+            (None, Some(none)) => none.host(&self.watcher),
+            (None, None) => Err(Error::Disabled),
+        }
     }
 
     fn active(&self) -> Result<&Active, Error> {
@@ -167,17 +219,21 @@ impl Active {
         locked(&self.book)
     }
 
-    /// Takes an address of each family that the network has, or none.
-    fn take_addresses(&self, book: &mut Book, request: &Request) -> Result<Leases, Error> {
-        let ipv4 = lease(book.ipv4.as_mut(), self.bridge.ipv4, request.address)?;
-        let leases = Leases { ipv4, ipv6: None };
-        match lease(book.ipv6.as_mut(), self.bridge.ipv6, request.ipv6_address) {
-            Ok(ipv6) => Ok(Leases { ipv6, ..leases }),
-            Err(error) => {
-                leases.release(book);
-                Err(error)
-            }
+    fn remove_bridge(&self) -> Result<(), Error> {
+        if !self.bridge.own {
+            return Ok(());
         }
+        self.host.faults.pass(Step::RemoveBridge)?;
+        self.host.routing().delete_link(&self.bridge.name)
+    }
+
+    /// Takes the network out of the firewall. Where the kernel refuses, the tables are made anew without it.
+    fn leave_firewall(&self, number: u32) -> Result<(), Error> {
+        let Some(mut firewall) = self.host.firewall() else { return Ok(()) };
+        let left = self.host.faults.pass(Step::LeaveFirewall).map_err(Error::from);
+        left.and_then(|()| firewall.remove_network(number)).or_else(|error| {
+            firewall.rebuild_without(number, self.host.content()).map_err(|left| error.with(vec![left]))
+        })
     }
 
     fn hold(&self, request: &Request) -> Result<Vec<Held>, Error> {
@@ -219,39 +275,6 @@ impl Active {
         book.endpoints.insert(request.container.clone(), entry);
         endpoint
     }
-}
-
-/// The addresses of one container.
-#[derive(Debug, Clone, Copy)]
-struct Leases {
-    ipv4: Option<AddressLease<Ipv4Addr>>,
-    ipv6: Option<AddressLease<Ipv6Addr>>,
-}
-
-impl Leases {
-    fn release(self, book: &mut Book) {
-        if let (Some(pool), Some(lease)) = (&mut book.ipv4, self.ipv4) {
-            pool.release(lease.address);
-        }
-        if let (Some(pool), Some(lease)) = (&mut book.ipv6, self.ipv6) {
-            pool.release(lease.address);
-        }
-    }
-}
-
-/// Takes the address that is asked for, or a free one; `None` of a family that the network has not.
-fn lease<A: Address>(
-    pool: Option<&mut AddressPool<A>>,
-    host: Option<InterfaceAddress<A>>,
-    asked: Option<A>,
-) -> Result<Option<AddressLease<A>>, Error> {
-    let (Some(pool), Some(host)) = (pool, host) else { return Ok(None) };
-    let range = pool.range();
-    let address = match asked {
-        Some(address) => pool.take_exactly(address).map(|()| address)?,
-        None => pool.take().ok_or_else(|| Error::NoFreeAddress(range.to_string()))?,
-    };
-    Ok(Some(AddressLease { address, prefix_length: host.prefix_length, gateway: host.address }))
 }
 
 impl Book {

@@ -4,6 +4,7 @@ mod link;
 mod list;
 mod neighbour;
 mod socket;
+mod upper;
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -11,6 +12,7 @@ use rustix::io::Errno;
 use sys::netlink::{self, Message, RequestError};
 
 pub(crate) use link::{Attachment, PROXY_ARP, Pair, ROUTE_LOCALNET};
+pub(crate) use list::Route;
 use socket::{
     ADDRESS_BROADCAST, ADDRESS_FLAGS, ADDRESS_LOCAL, ADDRESS_PEER, BY_ADMINISTRATOR, BY_BOOT, DELETE_ADDRESS,
     DELETE_LINK, DELETE_ROUTE, FAMILY_IPV4, GET_ADDRESS, GET_LINK, GET_ROUTE, LOCAL, NEW_ADDRESS, NEW_LINK,
@@ -18,6 +20,7 @@ use socket::{
     ROUTE_PRIORITY, ROUTE_TABLE, SCOPE_LINK, SCOPE_NOWHERE, SCOPE_UNIVERSE, TABLE_LOCAL, TABLE_MAIN, UNICAST,
 };
 pub(crate) use socket::{Link, Routing};
+pub(crate) use upper::Upper;
 
 use crate::error::Error;
 use crate::family::{Address, number_of, octets};
@@ -107,13 +110,17 @@ impl Routing {
 const REPLACING: u16 = netlink::ACKNOWLEDGE | netlink::CREATE | netlink::REPLACE;
 
 impl Routing {
-    /// Leads what has no other route through the link to the gateway, in place of what was there.
+    /// Leads what has no other route through the link to the gateway, in place of what was there. The unspecified
+    /// address is no gateway: the link itself leads there.
     pub(crate) fn replace_default_route(&mut self, link: &Link, gateway: IpAddr) -> Result<(), Error> {
-        let message = Message::new(NEW_ROUTE, REPLACING)
-            .fixed(&default_route(number_of(gateway), SCOPE_UNIVERSE))
+        let scope = if gateway.is_unspecified() { SCOPE_LINK } else { SCOPE_UNIVERSE };
+        let mut message = Message::new(NEW_ROUTE, REPLACING)
+            .fixed(&default_route(number_of(gateway), scope))
             .fixed(&[0; 4])
-            .attribute(ROUTE_GATEWAY, &octets(gateway))
             .native_u32(ROUTE_OUT, link.index);
+        if !gateway.is_unspecified() {
+            message = message.attribute(ROUTE_GATEWAY, &octets(gateway));
+        }
         self.acknowledged(message)
             .map_err(|source| route_error("lead the default route through", link, source))
     }

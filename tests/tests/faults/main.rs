@@ -3,6 +3,7 @@
 //! The number of rounds with `kill -9` is small by default; `BERTH_CRASH_ROUNDS=300` makes a long test of it.
 
 mod database;
+mod networks;
 mod workload;
 
 use std::collections::BTreeSet;
@@ -100,15 +101,25 @@ fn a_state_directory_that_cannot_be_written_fails_the_start() {
     assert_eq!(engine.wait(&id), 0);
 }
 
+/// Lets the workers end, also where the test fails.
+struct Stopping<'s>(&'s AtomicBool);
+
+impl Drop for Stopping<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn kill_9_of_daemon_and_shims_at_any_moment() {
     let rounds = variable("BERTH_CRASH_ROUNDS").unwrap_or(12);
     let mut random = Random::announced();
-    let mut engine = Engine::start();
+    let mut engine = Engine::start_newest();
     let client = Client::new(engine.address.clone());
     let stop = AtomicBool::new(false);
     let promised = Promised::default();
     std::thread::scope(|scope| {
+        let stopping = Stopping(&stop);
         for number in 0..3 {
             let worker = Worker::new(&client, &promised, number);
             let stop = &stop;
@@ -129,7 +140,7 @@ fn kill_9_of_daemon_and_shims_at_any_moment() {
                 eprintln!("round {round} of {rounds}");
             }
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(stopping);
     });
     engine.replace_daemon();
     let listed = engine.get("/containers/json?all=1").expect(200).json();
@@ -142,10 +153,62 @@ fn kill_9_of_daemon_and_shims_at_any_moment() {
     let promised = promised.into_inner().expect("the promises");
     let missing: Vec<_> = promised.difference(&listed).collect();
     assert!(missing.is_empty(), "created and answered with 201, yet gone: {missing:?}");
+    check_bridges(&engine);
     for id in &listed {
+        check_networks(&engine, id);
         check_and_end(&engine, id);
     }
     wait::until("the shims' end", || engine.shims().is_empty().then_some(()));
+    let _ = engine.at("1.55").post("/networks/prune").expect(200);
+}
+
+/// Each network has its bridge, and there is no other.
+fn check_bridges(engine: &Engine) {
+    let listed =
+        engine.at("1.55").get("/networks?filters=%7B%22type%22%3A%5B%22custom%22%5D%7D").expect(200).json();
+    let bridge = |network: &Value| format!("br-{}", &network["Id"].as_str().expect("an id")[..12]);
+    let wanted: BTreeSet<String> = listed.as_array().expect("a list").iter().map(bridge).collect();
+    let links = host::links_of(engine.network_pid());
+    let there: BTreeSet<String> = links.into_iter().filter(|link| link.starts_with("br-")).collect();
+    assert_eq!(there, wanted, "the bridges of the networks that there are");
+}
+
+/// A running container has the addresses, the default route and the names that the engine says.
+fn check_networks(engine: &Engine, id: &str) {
+    let seen = engine.at("1.55").inspect(id);
+    let steady = seen["HostConfig"]["RestartPolicy"]["Name"].as_str() == Some("no");
+    if seen["State"]["Running"] != true || seen["State"]["Paused"] == true || !steady {
+        return;
+    }
+    let networks = seen["NetworkSettings"]["Networks"].as_object().expect("networks");
+    let texts = |key: &str| -> BTreeSet<String> {
+        let values = networks.values().filter_map(|endpoint| endpoint[key].as_str());
+        values.filter(|text| !text.is_empty()).map(str::to_owned).collect()
+    };
+    let words = |script: &str| -> BTreeSet<String> {
+        let output = engine.exec(id, &["sh", "-c", script]);
+        output.stdout.split_whitespace().map(str::to_owned).collect()
+    };
+    let addresses = words("ip -4 -o addr show | awk '$2 != \"lo\" { sub(\"/.*\", \"\", $4); print $4 }'");
+    assert_eq!(addresses, texts("IPAddress"), "addresses of IPv4 of {seen}");
+    let addresses =
+        words("ip -6 -o addr show scope global | awk '$2 != \"lo\" { sub(\"/.*\", \"\", $4); print $4 }'");
+    assert_eq!(addresses, texts("GlobalIPv6Address"), "addresses of IPv6 of {seen}");
+    let gateway = engine.inspect(id)["NetworkSettings"]["Gateway"].as_str().unwrap_or_default().to_owned();
+    let default = words("ip route | awk '$1 == \"default\" { print $3 }'");
+    assert_eq!(
+        default,
+        BTreeSet::from([gateway]).into_iter().filter(|it| !it.is_empty()).collect(),
+        "{seen}"
+    );
+    let own = networks.keys().any(|name| !["bridge", "host", "none"].contains(&name.as_str()));
+    let servers = words("grep nameserver /etc/resolv.conf");
+    assert_eq!(servers.contains("127.0.0.11"), own, "the name server of {seen}: {servers:?}");
+    if own {
+        let found = words(&format!("nslookup {} 127.0.0.11 | grep Address", &id[..12]));
+        let address = texts("IPAddress").into_iter().find(|address| found.contains(address));
+        assert!(address.is_some(), "its own name is unknown: {found:?}, {seen}");
+    }
 }
 
 /// A container is what the engine says of it, and can be used and ended.

@@ -41,6 +41,7 @@ impl<'t> Worker<'t> {
             };
             self.post(&format!("/containers/{id}/start"));
             self.exec(&id);
+            self.move_between_networks(turn, &id);
             self.act(turn, &id);
             if turn % 5 != 0 {
                 self.promised.lock().expect("the promises").remove(&id);
@@ -55,7 +56,7 @@ impl<'t> Worker<'t> {
     fn body(&self, turn: usize, last: &str) -> Value {
         let port = (19_000 + self.number).to_string();
         let serves = "httpd -f -p 80 -h /etc";
-        match turn % 9 {
+        match turn % 10 {
             0 => sh("echo a; exit 3"),
             1 => sh("sleep 600"),
             2 => sh("seq 1 500"),
@@ -80,11 +81,47 @@ impl<'t> Worker<'t> {
                 json!({ "HostConfig": { "Links": [format!("{last}:other")], "VolumesFrom": [last] } }),
             ),
             7 => sh("sleep 600"),
+            8 => merged(
+                sh(serves),
+                json!({ "ExposedPorts": { "80/tcp": {} },
+                        "HostConfig": { "PublishAllPorts": true, "NetworkMode": self.network(turn) } }),
+            ),
             _ => merged(
                 sh("exit 1"),
                 json!({ "HostConfig": {
                     "RestartPolicy": { "Name": "on-failure", "MaximumRetryCount": 2 } } }),
             ),
+        }
+    }
+
+    /// One of the networks of this client, which comes and goes.
+    fn network(&self, turn: usize) -> String {
+        format!("worker{}-{}", self.number, turn % 2)
+    }
+
+    /// Makes networks, takes the container into them and out of them, and removes them.
+    fn move_between_networks(&self, turn: usize, id: &str) {
+        let client = self.client.at("1.55");
+        let post = |path: &str, body: &Value| {
+            let _ = client.attempt("POST", path, &JSON, body.to_string().as_bytes());
+        };
+        let (one, other) = (self.network(turn), self.network(turn + 1));
+        for name in [&one, &other] {
+            post("/networks/create", &json!({ "Name": name, "EnableIPv6": turn.is_multiple_of(3) }));
+        }
+        let container = json!({ "Container": id });
+        post(&format!("/networks/{one}/connect"), &container);
+        post(&format!("/networks/{other}/connect"), &container);
+        match turn % 4 {
+            0 => post(&format!("/networks/{one}/disconnect"), &container),
+            1 => post("/networks/bridge/disconnect", &container),
+            2 => {
+                let _ = client.attempt("DELETE", &format!("/networks/{other}"), &[], b"");
+            }
+            _ => {}
+        }
+        if turn.is_multiple_of(5) {
+            post("/networks/prune", &json!({}));
         }
     }
 

@@ -127,6 +127,13 @@ fn settings_that_contradict_the_mode_are_refused() {
     let body = merged(idle(json!({ "HostConfig": { "Links": ["owner:x"] } })), mode("host"));
     let answer = engine.post_json("/containers/create", &body).expect(409);
     assert!(answer.text().starts_with("Conflicting options: --net=host can't be used with links."));
+    let without_command = merged(body, json!({ "Cmd": null }));
+    let answer = engine.post_json("/containers/create", &without_command).expect(409);
+    assert!(
+        answer.text().contains("can't be used with links"),
+        "before what else it lacks: {}",
+        answer.text()
+    );
     let body = merged(idle(json!({ "HostConfig": { "Links": ["nope:x"] } })), mode("host"));
     let answer = engine.post_json("/containers/create", &body).expect(500);
     assert_eq!(answer.text(), "Could not get container for nope\n");

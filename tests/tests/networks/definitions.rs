@@ -109,7 +109,7 @@ fn what_cannot_be_is_refused_and_nothing_is_left() {
             501,
             "eth0",
         ),
-        (json!({ "Name": "x", "Driver": "macvlan" }), 501, "macvlan"),
+        (json!({ "Name": "x", "Driver": "overlay" }), 403, "swarm manager"),
         (json!({ "Name": "x", "ConfigFrom": { "Network": "own" } }), 404, "own"),
         (json!({ "Name": "x", "Options": { "com.docker.network.driver.mtu": "x" } }), 400, "mtu"),
         (json!({ "Name": "x", "Options": { "a": 1 } }), 400, "Options"),

@@ -1,5 +1,6 @@
 //! What reaches what: within a network, between networks, from outside, and by published ports.
 
+use berth_tests::host;
 use berth_tests::other_host::{OtherHost, Servers, ask};
 use serde_json::json;
 
@@ -57,4 +58,35 @@ fn an_internal_network_leads_nowhere() {
     assert!(ask(engine.pid(&one), (OtherHost::ADDRESS, 80)).is_err());
     connect(&engine, "bridge", &one, json!({}));
     assert!(ask(engine.pid(&one), (OtherHost::ADDRESS, 80)).is_ok(), "another network leads out");
+}
+
+#[test]
+fn networks_need_no_default_bridge() {
+    let mut engine = Today::start_with(&["--bridge=none"]);
+    let outside = OtherHost::beside(&engine.daemon);
+    let rules = |engine: &Today| host::rules_of(engine.daemon.network_pid());
+    assert!(rules(&engine).is_empty(), "nothing is made before it is needed");
+    for (name, subnet) in [("a", "10.80.0.0/24"), ("b", "10.81.0.0/24")] {
+        network(&engine, name, subnet, json!({}));
+    }
+    let (web, other) = (engine.run(&publishing("a")), engine.run(&within("b")));
+    let _servers = Servers::start(engine.pid(&web), 80, "web");
+    let at = address(&engine, &web, "a");
+    for _ in 0..2 {
+        assert!(ask(outside.pid(), (OtherHost::ENGINE, 18080)).is_ok(), "by the published port");
+        assert!(ask(engine.pid(&other), (at, 80)).is_err(), "networks are apart");
+        assert!(ask(engine.pid(&other), (OtherHost::ENGINE, 18080)).is_ok());
+        engine.daemon.replace_daemon();
+    }
+    disconnect(&engine, "a", &web);
+    assert!(ask(outside.pid(), (OtherHost::ENGINE, 18080)).is_err(), "in no network");
+    let alone = engine.daemon.output(&sh("ip -o link | wc -l"));
+    assert_eq!(alone.stdout, "1\n", "the default network has a loopback");
+    for container in [&web, &other] {
+        let _ = engine.delete(&format!("/containers/{container}?force=1")).expect(204);
+    }
+    let _ = engine.post("/networks/prune").expect(200);
+    // A daemon that finds none of them takes away what was for them.
+    engine.daemon.replace_daemon();
+    assert!(rules(&engine).is_empty(), "{:?}", rules(&engine));
 }

@@ -91,9 +91,9 @@ impl Creator {
         if settings.health_check.as_ref().is_some_and(model::HealthCheck::is_asked_for) {
             warnings.push(format!("The health check of the image {} is not run.", settings.image));
         }
-        let (path, arguments) = settings::command(&settings)?;
         let links = self.networking.resolve_links(&settings.host)?;
         modes::check_links(&settings.host)?;
+        let (path, arguments) = settings::command(&settings)?;
         self.check_joined(&settings.host)?;
         if settings.hostname.is_empty() {
             settings.hostname = default_hostname(&settings.host, &id);

@@ -98,7 +98,8 @@ fn fault(address: IpAddr, definition: &NetworkDefinition) -> Option<String> {
 }
 
 fn check_options(options: Option<&BTreeMap<String, String>>, driver: NetworkDriver) -> Result<(), Error> {
-    let Some(options) = options.filter(|_| driver == NetworkDriver::Bridge) else { return Ok(()) };
+    let has_interface = !matches!(driver, NetworkDriver::Host | NetworkDriver::Null);
+    let Some(options) = options.filter(|_| has_interface) else { return Ok(()) };
     if let Some(name) = options.get(interface_names::NAME) {
         let fits = (1..=LONGEST_NAME).contains(&name.len());
         let is_clean = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));

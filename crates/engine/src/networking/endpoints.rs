@@ -19,6 +19,7 @@ use super::service::Networking;
 use crate::container::{Container, Record, capabilities};
 use crate::endpoint::{self, Endpoint};
 use crate::error::Error;
+use crate::fault;
 use crate::networks::entry::NetworkEntry;
 use crate::networks::registry::NetworkRegistry;
 use crate::outcome::joined;
@@ -85,7 +86,7 @@ impl Networking {
                 let place = Place {
                     namespace,
                     ports: own_ports,
-                    interface: names.next(&entry, &endpoint.attachment)?,
+                    interface: names.next(&entry, &endpoint.attachment),
                 };
                 self.enter(&record, endpoint, &entry, place)?;
                 match (&endpoint.lease, namespace) {
@@ -99,7 +100,7 @@ impl Networking {
                 break;
             }
         }
-        let wired = wired.and_then(|()| lead_ipv6(namespace, &endpoints));
+        let wired = wired.and_then(|()| lead(namespace, &endpoints));
         let wired = wired.and_then(|()| {
             let Some(lease) =
                 endpoints.iter().find(|endpoint| endpoint.is_bridge()).and_then(|it| it.lease.as_ref())
@@ -155,7 +156,7 @@ impl Networking {
             && let Err(error) = apply_options(namespace, &endpoint.attachment, lease)
         {
             endpoint.network = Some(entry.record.id.clone());
-            self.leave(&record.id, endpoint);
+            self.leave_at_once(record, endpoint, place_namespace);
             return Err(error);
         }
         endpoint.network = Some(entry.record.id.clone());
@@ -163,9 +164,9 @@ impl Networking {
         endpoint.id = Some(EndpointId::from_random(random::bytes()));
         endpoint.lease = lease;
         if let (Some(names), Some(named)) = (entry.names(), record.named_in(endpoint))
-            && let Err(error) = names.set(&record.id, named)
+            && let Err(error) = names.set(&record.id, named).and_then(|()| fault::check("names-written"))
         {
-            self.leave(&record.id, endpoint);
+            self.leave_at_once(record, endpoint, place_namespace);
             return Err(error);
         }
         Ok(())
@@ -209,13 +210,16 @@ impl Networking {
     }
 }
 
-/// Leads the default route of IPv6, where a network gives one: init does that of IPv4.
-fn lead_ipv6(namespace: Option<BorrowedFd<'_>>, endpoints: &[Endpoint]) -> Result<(), Error> {
-    match (namespace, endpoint::ipv6_default_route(endpoints)) {
-        (Some(namespace), Some(route)) => {
-            network::inside::set_ipv6_default_route(namespace, route).map_err(Error::Network)
-        }
-        _ => Ok(()),
+/// Leads the default routes that init does not: that of IPv6, and that of IPv4 where it leads to no gateway of the first
+/// interface.
+fn lead(namespace: Option<BorrowedFd<'_>>, endpoints: &[Endpoint]) -> Result<(), Error> {
+    let Some(namespace) = namespace else { return Ok(()) };
+    let of_init = endpoints.first().and_then(|endpoint| endpoint.lease.as_ref()?.default_gateway());
+    let ipv4 = endpoint::ipv4_default_route(endpoints).filter(|_| of_init.is_none());
+    let routes = network::inside::DefaultRoutes { ipv4, ipv6: endpoint::ipv6_default_route(endpoints) };
+    match (routes.ipv4, routes.ipv6) {
+        (None, None) => Ok(()),
+        _ => network::inside::add_default_routes(namespace, routes).map_err(Error::Network),
     }
 }
 
@@ -253,7 +257,7 @@ fn lease(
             return Err(Error::refused(format!("the network {} could not be opened", entry.name())));
         }
     };
-    if live.bridge().is_none() && place.ports.is_empty() {
+    if !live.has_addresses() && place.ports.is_empty() {
         return Ok(None);
     }
     let asked = endpoint.attachment.addresses.as_ref();
@@ -268,7 +272,8 @@ fn lease(
     };
     let lease = live.reserve(&request).map_err(Error::Network)?;
     match live.connect(&request.container, namespace) {
-        Ok(()) => Ok(Some(lease)),
+        // The hardware address may be the parent's.
+        Ok(()) => Ok(live.endpoint(&request.container).or(Some(lease))),
         Err(error) => {
             if let Err(undo) = live.disconnect(&request.container) {
                 tracing::error!("cannot undo the interface of container {}: {undo}", request.container);
@@ -303,7 +308,7 @@ fn apply_options(
         let path = path.replace("IFNAME", interface);
         network::inside::set(namespace, &path, &value).map_err(Error::Network)?;
     }
-    Ok(())
+    fault::check("endpoint-options")
 }
 
 /// The interface that init configures.

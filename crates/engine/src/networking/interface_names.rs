@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use model::Attachment;
 
 use crate::endpoint::Endpoint;
-use crate::error::Error;
-use crate::networks::drivers::bridge;
+use crate::networks::drivers;
 use crate::networks::entry::NetworkEntry;
 
 /// The option of an endpoint that names its interface.
@@ -24,20 +23,17 @@ impl InterfaceNames {
     }
 
     /// Takes the name of the interface in one more network.
-    ///
-    /// # Errors
-    /// Options of the network that make no sense.
-    pub(super) fn next(&mut self, entry: &NetworkEntry, attachment: &Attachment) -> Result<String, Error> {
+    pub(super) fn next(&mut self, entry: &NetworkEntry, attachment: &Attachment) -> String {
         if let Some(name) = attachment.driver_options.as_ref().and_then(|options| options.get(NAME)) {
             self.0.insert(name.clone());
-            return Ok(name.clone());
+            return name.clone();
         }
-        let prefix = bridge::Choices::of(&entry.record.definition.options)?.into_interface_prefix();
+        let prefix = drivers::interface_prefix(&entry.record.definition.options);
         let mut number = 0_u32;
         loop {
             let name = format!("{prefix}{number}");
             if self.0.insert(name.clone()) {
-                return Ok(name);
+                return name;
             }
             number += 1;
         }

@@ -11,6 +11,7 @@ use super::service::Networking;
 use crate::container::{Container, Record};
 use crate::endpoint::{self, Endpoint};
 use crate::error::{Error, file_error};
+use crate::fault;
 use crate::networks::entry::NetworkEntry;
 
 impl Networking {
@@ -26,7 +27,7 @@ impl Networking {
     ) -> Result<Endpoint, Error> {
         let record = container.record();
         let namespace = namespace_of(&record)?;
-        let interface = InterfaceNames::of(&record.endpoints).next(entry, &attachment)?;
+        let interface = InterfaceNames::of(&record.endpoints).next(entry, &attachment);
         let mut endpoint = Endpoint::asked(attachment);
         let place = Place { namespace: Some(namespace.as_fd()), ports: Vec::new(), interface };
         self.enter(&record, &mut endpoint, entry, place)?;
@@ -34,20 +35,22 @@ impl Networking {
             Some(lease) => network::inside::configure(namespace.as_fd(), lease).map_err(Error::Network),
             None => Ok(()),
         };
-        let settled = entered.and_then(|()| {
+        let settled = entered.and_then(|()| fault::check("interface-configured")).and_then(|()| {
             let added = endpoint.clone();
-            container.update(|record| record.endpoints.push(added));
+            // Saved before routes lead there: a daemon that dies leaves the next one all it needs to settle them.
+            let _ = container.update_saved(|record| record.endpoints.push(added)).1.wait_blocking();
             self.settle_gateway(container, None, namespace.as_fd())
         });
         if let Err(error) = settled {
-            container.update(|record| record.endpoints.retain(|other| other.id != endpoint.id));
+            let leave = |record: &mut Record| record.endpoints.retain(|other| other.id != endpoint.id);
+            container.update_saved(leave).1.forget();
             if let Err(undo) = self.settle_gateway(container, Some(&endpoint), namespace.as_fd()) {
                 tracing::error!("cannot lead container {} as before: {undo}", record.id);
             }
-            self.leave_at_once(&record, &endpoint);
+            self.leave_at_once(&record, &endpoint, Some(namespace.as_fd()));
             return Err(error);
         }
-        self.note_own_address(&record, &endpoint, |content, address| {
+        note_own_address(self, &record, &endpoint, |content, address| {
             let settings = &record.settings;
             network::names::with_own_address(content, address, &settings.hostname, &settings.domainname)
         });
@@ -62,7 +65,9 @@ impl Networking {
     pub(crate) fn disconnect_running(&self, container: &Container, endpoint: &Endpoint) -> Result<(), Error> {
         let record = container.record();
         let namespace = namespace_of(&record)?;
-        container.update(|record| record.endpoints.retain(|other| other != endpoint));
+        // What it has published there may have changed since the caller looked.
+        let is_other = |other: &Endpoint| (&other.id, &other.name) != (&endpoint.id, &endpoint.name);
+        container.update(|record| record.endpoints.retain(is_other));
         if let Err(error) = self.settle_gateway(container, Some(endpoint), namespace.as_fd()) {
             container.update(|record| record.endpoints.push(endpoint.clone()));
             if let Err(undo) = self.settle_gateway(container, None, namespace.as_fd()) {
@@ -70,15 +75,33 @@ impl Networking {
             }
             return Err(error);
         }
-        self.leave_at_once(&record, endpoint);
-        self.note_own_address(&record, endpoint, network::names::without_own_address);
+        // Saved before the interface goes: one that is left then belongs to nobody, and the next daemon removes it.
+        let _ = self.save_leases(container).wait_blocking();
+        self.leave_at_once(&record, endpoint, Some(namespace.as_fd()));
+        note_own_address(self, &record, endpoint, network::names::without_own_address);
         if let Ok(entry) = self.registry.of_endpoint(endpoint) {
             entry.emit(&self.events, "disconnect", Some(&record.id));
         }
         Ok(())
     }
 
-    /// Leads the default route and the published ports to the endpoint that gives the gateway now. `left` is the
+    /// Leads a container's default routes and published ports as its record says: the last daemon may have died
+    /// while it changed them. The caller holds its transition.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub(crate) fn settle_running(&self, container: &Container) -> Result<(), Error> {
+        let record = container.record();
+        let namespace = namespace_of(&record)?;
+        let leases = record.endpoints.iter().filter_map(|endpoint| endpoint.lease.as_ref());
+        let interfaces: Vec<&str> = leases.map(|lease| lease.interface_name.as_str()).collect();
+        let routes = default_routes(&record);
+        network::inside::restore_default_routes(namespace.as_fd(), routes, &interfaces)
+            .map_err(Error::Network)?;
+        settle_ports(self, container, None)
+    }
+
+    /// Leads the default routes and the published ports to the endpoint that gives the gateway now. `left` is the
     /// endpoint that the container is about to leave.
     fn settle_gateway(
         &self,
@@ -87,68 +110,96 @@ impl Networking {
         namespace: BorrowedFd<'_>,
     ) -> Result<(), Error> {
         let record = container.record();
-        let gateway = record.gateway();
-        let routes = network::inside::DefaultRoutes {
-            ipv4: endpoint::ipv4_default_route(&record.endpoints),
-            ipv6: endpoint::ipv6_default_route(&record.endpoints),
-        };
-        network::inside::set_default_routes(namespace, routes).map_err(Error::Network)?;
-        let has_ports =
-            |endpoint: &&Endpoint| endpoint.lease.as_ref().is_some_and(|lease| !lease.ports.is_empty());
-        let holder = record.endpoints.iter().chain(left).find(has_ports);
-        if holder.map(|endpoint| &endpoint.id) == gateway.map(|endpoint| &endpoint.id) {
-            return Ok(());
-        }
-        let live = |endpoint: &Endpoint| Some(self.registry.of_endpoint(endpoint).ok()?.live()?.clone());
-        let requests = published_ports(&record)?;
-        let held = holder.and_then(live).map(|live| (live.publishing(), live.take_ports(&record.id)));
-        let Some(next) = gateway.and_then(live) else {
-            if let Some((_, held)) = held {
-                let held = held.map_err(Error::Network)?;
-                self.network.release_ports(held).map_err(Error::Network)?;
-            }
-            self.save_leases(container).forget();
-            return Ok(());
-        };
-        let held = match held {
-            Some((publishing, held)) if publishing == next.publishing() => held,
-            Some((_, held)) => {
-                // Another network publishes otherwise, at more addresses or fewer.
-                self.network.release_ports(held.map_err(Error::Network)?).map_err(Error::Network)?;
-                next.hold_ports(&requests)
-            }
-            None => next.hold_ports(&requests),
-        };
-        let held = held.map_err(Error::Network)?;
-        next.give_ports(&record.id, held).map_err(Error::Network)?;
-        self.save_leases(container).forget();
-        Ok(())
+        network::inside::set_default_routes(namespace, default_routes(&record)).map_err(Error::Network)?;
+        fault::check("default-routes")?;
+        settle_ports(self, container, left)
     }
 
     /// Takes the container out of the network, its interface first.
-    fn leave_at_once(&self, record: &Record, endpoint: &Endpoint) {
+    pub(super) fn leave_at_once(
+        &self,
+        record: &Record,
+        endpoint: &Endpoint,
+        namespace: Option<BorrowedFd<'_>>,
+    ) {
         if let Ok(entry) = self.registry.of_endpoint(endpoint)
-            && let Some(live) = entry.live()
-            && let Err(error) = live.remove_interface(&record.id)
+            && let (Some(live), Some(namespace)) = (entry.live(), namespace)
+            && let Err(error) = live.remove_interface(&record.id, namespace)
         {
             tracing::error!("cannot remove the interface of container {}: {error}", record.id);
         }
         self.leave(&record.id, endpoint);
     }
+}
 
-    fn note_own_address(
-        &self,
-        record: &Record,
-        endpoint: &Endpoint,
-        change: impl Fn(&[u8], std::net::IpAddr) -> Vec<u8>,
-    ) {
-        if let Some(lease) = &endpoint.lease {
-            self.change_hosts(record, |content| {
-                // That of IPv4 stands first.
-                let addresses: Vec<_> = lease.addresses().collect();
-                addresses.iter().rev().fold(content.to_vec(), |content, address| change(&content, *address))
-            });
+/// Leads the published ports to the endpoint that gives the gateway now.
+fn settle_ports(
+    networking: &Networking,
+    container: &Container,
+    left: Option<&Endpoint>,
+) -> Result<(), Error> {
+    let record = container.record();
+    let gateway = record.gateway();
+    let live = |endpoint: &Endpoint| Some(networking.registry.of_endpoint(endpoint).ok()?.live()?.clone());
+    // The record may not know yet what a change that failed has moved.
+    let has_ports = |endpoint: &&Endpoint| {
+        let lease = live(endpoint).and_then(|live| live.endpoint(&record.id));
+        lease.is_some_and(|lease| !lease.ports.is_empty())
+    };
+    let holder = record.endpoints.iter().chain(left).find(has_ports);
+    if holder.map(|endpoint| &endpoint.id) == gateway.map(|endpoint| &endpoint.id) {
+        return Ok(());
+    }
+    let requests = published_ports(&record)?;
+    if holder.is_none() && requests.is_empty() {
+        return Ok(());
+    }
+    let held = holder.and_then(live).map(|live| (live.publishing(), live.take_ports(&record.id)));
+    let Some(next) = gateway.and_then(live) else {
+        if let Some((_, held)) = held {
+            let held = held.map_err(Error::Network)?;
+            networking.network.release_ports(held).map_err(Error::Network)?;
         }
+        networking.save_leases(container).forget();
+        return Ok(());
+    };
+    let held = match held {
+        Some((publishing, held)) if publishing == next.publishing() => held,
+        Some((_, held)) => {
+            // Another network publishes otherwise, at more addresses or fewer.
+            networking.network.release_ports(held.map_err(Error::Network)?).map_err(Error::Network)?;
+            next.hold_ports(&requests)
+        }
+        None => next.hold_ports(&requests),
+    };
+    let held = held.map_err(Error::Network)?;
+    next.give_ports(&record.id, held).map_err(Error::Network)?;
+    fault::check("ports-moved")?;
+    networking.save_leases(container).forget();
+    Ok(())
+}
+
+/// Changes the lines of a container's own addresses in its hosts file.
+fn note_own_address(
+    networking: &Networking,
+    record: &Record,
+    endpoint: &Endpoint,
+    change: impl Fn(&[u8], std::net::IpAddr) -> Vec<u8>,
+) {
+    if let Some(lease) = &endpoint.lease {
+        networking.change_hosts(record, |content| {
+            // That of IPv4 stands first.
+            let addresses: Vec<_> = lease.addresses().collect();
+            addresses.iter().rev().fold(content.to_vec(), |content, address| change(&content, *address))
+        });
+    }
+}
+
+/// Where the default routes of a container lead.
+fn default_routes(record: &Record) -> network::inside::DefaultRoutes<'_> {
+    network::inside::DefaultRoutes {
+        ipv4: endpoint::ipv4_default_route(&record.endpoints),
+        ipv6: endpoint::ipv6_default_route(&record.endpoints),
     }
 }
 

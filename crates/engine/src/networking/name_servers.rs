@@ -12,6 +12,7 @@ use shim_protocol::{FailureKind, Request};
 use crate::container::{Container, Record};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, file_error};
+use crate::fault;
 use crate::networks::registry::NetworkRegistry;
 use crate::options::Options;
 use crate::paths::Paths;
@@ -54,6 +55,7 @@ impl NameServers {
         }
         let Some(shim) = container.shim() else { return Err(Error::NotRunning(record.id.to_string())) };
         let service = self.service(&record)?;
+        fault::check("names-told")?;
         // Whatever reads the file finds the server that it names.
         if service.is_some() {
             send(&record, &shim, service).await?;

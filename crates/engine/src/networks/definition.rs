@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use model::{Cidr, NetworkDefinition, NetworkDriver, Pool};
 
-use super::drivers::bridge;
+use super::drivers;
 use super::entry::is_predefined;
 use crate::error::Error;
 
@@ -32,23 +32,20 @@ pub(super) fn check(definition: &NetworkDefinition) -> Result<(), Error> {
     let subnets = || definition.pools.iter().filter_map(|pool| pool.subnet);
     let ipv6 = subnets().filter(|subnet| subnet.address.is_ipv6()).count();
     if ipv6 > 1 || subnets().count() - ipv6 > 1 {
-        return Err(Error::forbidden("bridge driver doesn't support multiple subnets"));
+        let driver = definition.driver.name();
+        return Err(Error::forbidden(format!("{driver} driver doesn't support multiple subnets")));
     }
-    bridge::Choices::of(&definition.options)?.check(definition)
+    drivers::check(definition)
 }
 
 fn check_driver(definition: &NetworkDefinition) -> Result<(), Error> {
     let once = |driver| Error::forbidden(format!("only one instance of \"{driver}\" network is allowed"));
     match definition.driver {
-        NetworkDriver::Bridge => Ok(()),
+        NetworkDriver::Bridge | NetworkDriver::Macvlan | NetworkDriver::Ipvlan => Ok(()),
         NetworkDriver::Host | NetworkDriver::Null => Err(once(definition.driver.name())),
         NetworkDriver::Overlay => Err(Error::forbidden(
             "This node is not a swarm manager: networks over several hosts are not possible",
         )),
-        NetworkDriver::Macvlan | NetworkDriver::Ipvlan => Err(Error::unsupported(format!(
-            "the network driver {} is not possible yet",
-            definition.driver.name()
-        ))),
     }
 }
 

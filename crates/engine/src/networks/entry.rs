@@ -139,6 +139,11 @@ impl NetworkEntry {
         }
         Err(users.containers.iter().cloned().collect())
     }
+
+    /// Lets containers in again: it could not be removed.
+    pub(crate) fn reopen(&self) {
+        self.users().is_closed = false;
+    }
 }
 
 /// Why no container can be in a network that is only a configuration.

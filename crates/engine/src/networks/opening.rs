@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use model::{NetworkDefinition, NetworkDriver, NetworkId, Pool, Timestamp};
 
-use super::drivers::bridge;
+use super::drivers::Asked;
 use super::entry::{NetworkEntry, NetworkRecord};
 use super::names;
 use super::registry::NetworkRegistry;
 use super::subnets;
 use crate::endpoint::{BRIDGE, HOST, NONE};
-use crate::error::Error;
 use crate::options::Options;
 use crate::random;
 use crate::record::{Phase, Record};
@@ -54,6 +53,9 @@ pub(crate) fn open(
         };
         registry.insert(NetworkEntry::new(record, live, &options.exec_root));
     }
+    if let Err(error) = registry.default.remove_unused() {
+        tracing::warn!("cannot remove firewall rules of networks that are gone: {error}");
+    }
     // One whose start was interrupted may run; it leaves when it turns out not to.
     for record in records.iter().filter(|record| !matches!(record.phase, Phase::Removing)) {
         for endpoint in
@@ -90,8 +92,7 @@ fn live(
         crate::networking::saved_lease(container, endpoint.lease.as_ref()?)
     };
     let known = containers.iter().filter_map(of_network).collect();
-    let opened = bridge::options(record, &options.network)
-        .and_then(|options| registry.default.open_beside(&options, known).map_err(Error::Network));
+    let opened = Asked::of(record, &options.network).and_then(|asked| asked.open(&registry.default, known));
     match opened {
         Ok(network) => Some(Arc::new(network)),
         Err(error) => {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use model::{Actor, ContainerId, NetworkDefinition, NetworkId, Pool, ResourceKind, Timestamp};
+use model::{Actor, ContainerId, NetworkDefinition, NetworkDriver, NetworkId, Pool, ResourceKind, Timestamp};
 use network::AddressUsage;
 
 use super::definition;
-use super::drivers::bridge;
+use super::drivers::{self, Asked, bridge};
 use super::entry::{NetworkEntry, NetworkRecord};
 use super::registry::NetworkRegistry;
 use super::subnets::{self, Family};
@@ -16,6 +16,7 @@ use crate::container::Record;
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::events::Events;
+use crate::fault;
 use crate::networking::Networking;
 use crate::options::Options;
 use crate::outcome::joined;
@@ -143,6 +144,10 @@ impl Networks {
             return Err(Error::conflict(format!("network with name {} already exists", definition.name)));
         }
         self.inherit(&mut definition)?;
+        let is_on_nothing = matches!(definition.driver, NetworkDriver::Macvlan | NetworkDriver::Ipvlan)
+            && drivers::parent(&definition).is_none();
+        // A network on no interface of the host leads nowhere.
+        definition.internal |= is_on_nothing && !definition.config_only;
         let mut record = NetworkRecord {
             id: NetworkId::from_random(random::bytes()),
             created: Timestamp::now(),
@@ -153,17 +158,18 @@ impl Networks {
             self.registry.insert(NetworkEntry::new(record.clone(), None, &self.options.exec_root));
             return Ok(CreatedNetwork { id: record.id });
         }
-        self.check_bridge_name(&record)?;
+        self.check_interface(&record)?;
         self.choose_addresses(&mut record.definition)?;
-        let options = bridge::options(&record, &self.options.network)?;
-        options.check().map_err(|error| Error::refused(error.to_string()))?;
+        let asked = Asked::of(&record, &self.options.network)?;
         // The row first: whatever happens to this daemon, the next one knows whose the bridge is.
         self.save(&record)?;
-        let live = match self.registry.default.open_beside(&options, Vec::new()) {
+        let opened =
+            fault::check("network-saved").and_then(|()| asked.open(&self.registry.default, Vec::new()));
+        let live = match opened {
             Ok(live) => live,
             Err(error) => {
                 self.database.keep(vec![Row::NoNetwork(record.id)]).forget();
-                return Err(Error::Network(error));
+                return Err(error);
             }
         };
         let entry = NetworkEntry::new(record, Some(Arc::new(live)), &self.options.exec_root);
@@ -190,16 +196,26 @@ impl Networks {
         Ok(())
     }
 
-    fn check_bridge_name(&self, record: &NetworkRecord) -> Result<(), Error> {
-        let name = |record: &NetworkRecord| {
-            let choices = bridge::Choices::of(&record.definition.options)?;
-            Ok::<_, Error>(bridge::bridge_name(&record.id, &choices))
-        };
-        let own = name(record)?;
+    /// Refuses a bridge or a parent that another network has.
+    fn check_interface(&self, record: &NetworkRecord) -> Result<(), Error> {
+        let own = bridge_of(record)?;
         for other in self.registry.all() {
-            if !other.record.definition.config_only && other.live().is_some() && name(&other.record)? == own {
+            if other.record.definition.config_only || other.live().is_none() {
+                continue;
+            }
+            if let Some(own) = &own
+                && bridge_of(&other.record)?.as_ref() == Some(own)
+            {
                 return Err(Error::forbidden(format!(
                     "networks have same bridge name: {own} is that of the network {}",
+                    other.name()
+                )));
+            }
+            if let Some(parent) = drivers::parent(&record.definition)
+                && drivers::parent(&other.record.definition) == Some(parent)
+            {
+                return Err(Error::forbidden(format!(
+                    "network {} is already using parent interface {parent}",
                     other.name()
                 )));
             }
@@ -278,7 +294,8 @@ impl Networks {
         if let Some(live) = entry.live()
             && let Err(error) = live.remove()
         {
-            tracing::error!("cannot remove all of the network {name}: {error}");
+            entry.reopen();
+            return Err(Error::Network(error));
         }
         if let Some(names) = entry.names() {
             names.remove_file();
@@ -301,5 +318,20 @@ impl Networks {
         Error::forbidden(format!(
             "error while removing network: network {name} has active endpoints ({shown})"
         ))
+    }
+}
+
+/// The name of a network's bridge, if it has one.
+fn bridge_of(record: &NetworkRecord) -> Result<Option<String>, Error> {
+    match record.definition.driver {
+        NetworkDriver::Bridge => {
+            let choices = bridge::Choices::of(&record.definition.options)?;
+            Ok(Some(bridge::bridge_name(&record.id, &choices)))
+        }
+        NetworkDriver::Host
+        | NetworkDriver::Null
+        | NetworkDriver::Macvlan
+        | NetworkDriver::Ipvlan
+        | NetworkDriver::Overlay => Ok(None),
     }
 }

@@ -96,7 +96,7 @@ async fn adopt_or_bury(engine: &Arc<Engine>, container: &Arc<Container>) {
             let settling = tokio::spawn(async move {
                 engine.containers.freezer.settle_freezer(&container).await;
                 engine.execs.settle(&container).await;
-                settle_names(&engine, &container).await;
+                settle_networks(&engine, &container).await;
             });
             // A shim that does not answer must not hold up the daemon's start.
             let _ = tokio::time::timeout(SETTLE_TIMEOUT, settling).await;
@@ -108,13 +108,20 @@ async fn adopt_or_bury(engine: &Arc<Engine>, container: &Arc<Container>) {
     }
 }
 
-/// The last daemon may have died before it told the shim of a network.
-async fn settle_names(engine: &Engine, container: &Container) {
+/// The last daemon may have died before it led routes and ports to a network, or told the shim of it. Containers in
+/// the default network alone are in no other since their start.
+async fn settle_networks(engine: &Engine, container: &Arc<Container>) {
     let _order = container.transition.lock().await;
     let record = container.record();
-    if record.is_running()
-        && let Err(error) = engine.networking.name_servers.follow(&record, container).await
-    {
+    if !record.is_running() || !record.has_names() {
+        return;
+    }
+    let (networking, own) = (Arc::clone(&engine.networking), Arc::clone(container));
+    let settled = tokio::task::spawn_blocking(move || networking.settle_running(&own)).await;
+    if let Err(error) = joined(settled).and_then(|result| result) {
+        tracing::warn!("cannot settle the networks of container {}: {error}", record.id);
+    }
+    if let Err(error) = engine.networking.name_servers.follow(&record, container).await {
         tracing::warn!("cannot tell container {} of its networks' names: {error}", record.id);
     }
 }

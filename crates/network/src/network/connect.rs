@@ -7,6 +7,7 @@ use std::os::fd::BorrowedFd;
 use model::ContainerId;
 use rustix::io::Errno;
 
+use super::inside::within;
 use super::{Active, Bridge, Entry, Leases, LinkState, Network, bridge, switches};
 use crate::endpoint::{Endpoint, LinkException};
 use crate::error::Error;
@@ -25,6 +26,9 @@ impl Network {
     /// # Errors
     /// The kernel's refusal; a container without a reservation.
     pub fn connect(&self, container: &ContainerId, namespace: BorrowedFd<'_>) -> Result<(), Error> {
+        if let Some(own) = &self.on_parent {
+            return own.connect(container, namespace);
+        }
         let active = self.active()?;
         let (endpoint, ports) = {
             let book = active.book();
@@ -91,9 +95,14 @@ impl Network {
     ///
     /// # Errors
     /// The kernel's refusal.
-    pub fn remove_interface(&self, container: &ContainerId) -> Result<(), Error> {
+    pub fn remove_interface(&self, container: &ContainerId, namespace: BorrowedFd<'_>) -> Result<(), Error> {
         let Some(endpoint) = self.endpoint(container) else { return Ok(()) };
-        self.active()?.host.routing().delete_link(&endpoint.link)
+        if self.on_parent.is_some() {
+            return within(namespace, |routing| routing.delete_link(&endpoint.interface_name));
+        }
+        let host = &self.active()?.host;
+        host.faults.pass(Step::RemoveInterface)?;
+        host.routing().delete_link(&endpoint.link)
     }
 
     /// Takes everything of the container away: published ports, tracked connections, held ports,
@@ -102,6 +111,9 @@ impl Network {
     /// # Errors
     /// What could not be removed; the rest is gone all the same.
     pub fn disconnect(&self, container: &ContainerId) -> Result<(), Error> {
+        if let Some(own) = &self.on_parent {
+            return own.disconnect(container);
+        }
         let Some(active) = &self.active else { return Ok(()) };
         let (entry, exceptions) = {
             let mut book = active.book();
@@ -249,6 +261,14 @@ impl Active {
         }
     }
 
+    /// Removes elements. Where the kernel refuses, the tables are made anew without them: nobody asks again.
+    fn withdraw(&self, firewall: &mut Firewall, content: &Content) -> Result<(), Error> {
+        let withdrawn = self.host.faults.pass(Step::CloseFirewall).map_err(Error::from);
+        withdrawn
+            .and_then(|()| firewall.withdraw(content))
+            .or_else(|error| firewall.rebuild(self.host.content()).map_err(|left| error.with(vec![left])))
+    }
+
     /// Takes an endpoint out of the kernel's tables: first nothing leads there any more, then
     /// what is remembered of its connections goes.
     fn take_away(&self, entry: &Entry, exceptions: Vec<LinkException>) -> Vec<Error> {
@@ -258,7 +278,7 @@ impl Active {
             let place = entry.link.place();
             let mut content = place.map_or_else(Content::default, |place| Content::of(endpoint, place));
             content.exceptions = exceptions;
-            errors.extend(firewall.withdraw(&content).err());
+            errors.extend(self.withdraw(&mut firewall, &content).err());
         }
         let Bridge { name, index, .. } = &self.bridge;
         if entry.link != LinkState::Missing {

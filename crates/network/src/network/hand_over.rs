@@ -1,7 +1,8 @@
 //! Moves a container's published ports from its endpoint in one network to that in another.
 //!
 //! The host's ports are held all the while, so nobody else can take one, and connections that are open go on
-//! while the interface that they use is there.
+//! while the interface that they use is there. A network on a parent holds none: its containers are reached at their
+//! own addresses.
 
 use model::ContainerId;
 
@@ -18,6 +19,9 @@ impl Network {
     /// # Errors
     /// `port is already allocated` and its like.
     pub fn hold_ports(&self, requests: &[PortRequest]) -> Result<HeldPorts, Error> {
+        if self.on_parent.is_some() {
+            return Ok(HeldPorts(Vec::new()));
+        }
         let active = self.active()?;
         active.host.ports().hold(requests, &active.publishing).map(HeldPorts)
     }
@@ -27,6 +31,9 @@ impl Network {
     /// # Errors
     /// The kernel's refusal; a container without an endpoint. Then nothing has changed.
     pub fn take_ports(&self, container: &ContainerId) -> Result<HeldPorts, Error> {
+        if self.on_parent.is_some() {
+            return Ok(HeldPorts(Vec::new()));
+        }
         let active = self.active()?;
         let endpoint = self.endpoint(container).ok_or_else(|| Error::NotConnected(container.clone()))?;
         if let Some(mut firewall) = active.host.firewall() {
@@ -43,6 +50,9 @@ impl Network {
     /// # Errors
     /// The kernel's refusal; a container without an endpoint. The ports are released then.
     pub fn give_ports(&self, container: &ContainerId, ports: HeldPorts) -> Result<(), Error> {
+        if self.on_parent.is_some() {
+            return Ok(());
+        }
         let active = self.active()?;
         let endpoint = {
             let mut book = active.book();
@@ -75,7 +85,7 @@ impl Network {
     /// # Errors
     /// A network without a bridge, which holds none.
     pub fn release_ports(&self, ports: HeldPorts) -> Result<(), Error> {
-        self.active()?.host.ports().release(ports.0);
+        self.host()?.ports().release(ports.0);
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use super::switches;
 use crate::endpoint::{AddressLease, Endpoint};
 use crate::error::Error;
 use crate::family::Address;
-use crate::route::Routing;
+use crate::route::{Route, Routing};
 use crate::subnet::InterfaceAddress;
 
 /// Gives the endpoint's interface its address of IPv4. It is there and up, with that of IPv6, since the container was
@@ -59,7 +59,8 @@ pub fn set(namespace: BorrowedFd<'_>, setting: &str, value: &str) -> Result<(), 
     })
 }
 
-/// Where the default routes of a container lead: an interface and a gateway.
+/// Where the default routes of a container lead: an interface and a gateway, which is unspecified where the
+/// interface itself leads everywhere.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DefaultRoutes<'a> {
     /// That of IPv4.
@@ -79,15 +80,48 @@ pub fn set_default_routes(namespace: BorrowedFd<'_>, routes: DefaultRoutes<'_>) 
     })
 }
 
-/// Leads the default route of IPv6 alone: init does that of IPv4.
+/// Does the same, but leaves a default route alone that leads through none of these interfaces: somebody in the
+/// container has led it elsewhere.
 ///
 /// # Errors
 /// The kernel's refusal.
-pub fn set_ipv6_default_route(
+pub fn restore_default_routes(
     namespace: BorrowedFd<'_>,
-    (interface, gateway): (&str, Ipv6Addr),
+    routes: DefaultRoutes<'_>,
+    interfaces: &[&str],
 ) -> Result<(), Error> {
-    within(namespace, |routing| lead(routing, Some((interface, gateway))))
+    within(namespace, |routing| {
+        restore(routing, routes.ipv4, interfaces)?;
+        restore(routing, routes.ipv6, interfaces)
+    })
+}
+
+fn restore<A: Address>(
+    routing: &mut Routing,
+    route: Option<(&str, A)>,
+    interfaces: &[&str],
+) -> Result<(), Error> {
+    let links = routing.links()?;
+    let is_ours = |out: Option<u32>| {
+        links.iter().any(|link| Some(link.index) == out && interfaces.contains(&link.name.as_str()))
+    };
+    let is_default = |route: &&Route<A>| route.destination.prefix_length() == 0;
+    match routing.routes::<A>()?.iter().find(is_default) {
+        Some(present) if !is_ours(present.out) => Ok(()),
+        None if route.is_none() => Ok(()),
+        _ => lead(routing, route),
+    }
+}
+
+/// Leads the default routes that are given there, and leaves the others to init.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn add_default_routes(namespace: BorrowedFd<'_>, routes: DefaultRoutes<'_>) -> Result<(), Error> {
+    within(namespace, |routing| {
+        routes.ipv4.map_or(Ok(()), |route| lead(routing, Some(route)))?;
+        routes.ipv6.map_or(Ok(()), |route| lead(routing, Some(route)))
+    })
 }
 
 fn lead<A: Address>(routing: &mut Routing, route: Option<(&str, A)>) -> Result<(), Error> {

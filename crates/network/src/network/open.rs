@@ -5,14 +5,18 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
 
+use rustix::io::Errno;
+
 use super::adoption::{adopt_address, leads_through, running_elsewhere, taken};
 use super::bridge::{self, Made};
+use super::group::{GOING, LIVING, group_of};
 use super::host::{Host, Parts};
+use super::no_bridge::NoBridge;
 use super::reaper::Reaper;
 use super::watcher::Watcher;
 use super::{Active, Book, Bridge, DEFAULT_NETWORK, Entry, LinkState, Network, switches};
 use crate::addresses::AddressPool;
-use crate::endpoint::{Endpoint, fnv, is_link_name};
+use crate::endpoint::{Endpoint, is_link_name};
 use crate::error::Error;
 use crate::fault::{Faults, Step};
 use crate::firewall::{Content, Firewall, HostPlace, Layout};
@@ -20,11 +24,6 @@ use crate::held_ports::PortBook;
 use crate::options::{Options, OptionsError};
 use crate::publishing::GatewayMode;
 use crate::route::{Link, Routing};
-
-/// Links of an engine have a group of this upper byte; the rest is of their bridge's name.
-const LIVING: u32 = 0xbe00_0000;
-/// The upper byte of links that are being removed.
-const GOING: u32 = 0xbf00_0000;
 
 impl Network {
     /// Makes or adopts the bridge, sets the kernel's switches, rebuilds the firewall exactly, and
@@ -52,7 +51,13 @@ impl Network {
         let Some((bridge, made)) = prepared else {
             return match known.first() {
                 Some(endpoint) => Err(running_elsewhere(endpoint)),
-                None => Ok(Self { active: None, warnings: Vec::new(), watcher: Mutex::default() }),
+                None => Ok(Self {
+                    none: Some(NoBridge::new(options, faults)),
+                    active: None,
+                    on_parent: None,
+                    warnings: Vec::new(),
+                    watcher: Mutex::default(),
+                }),
             };
         };
         let opening = NetworkOpening { options, bridge, mtu, faults, warnings: Vec::new() };
@@ -64,10 +69,10 @@ impl Network {
     /// network alone.
     ///
     /// # Errors
-    /// As [`Network::open`]; a network without a bridge.
+    /// As [`Network::open`].
     pub fn open_beside(&self, options: &Options, known: Vec<Endpoint>) -> Result<Self, Error> {
         options.check()?;
-        let host = Arc::clone(&self.active()?.host);
+        let host = self.host()?;
         let mut routing = Routing::open()?;
         let mtu = match options.mtu {
             Some(mtu) => mtu,
@@ -200,7 +205,13 @@ impl NetworkOpening<'_> {
             book: Mutex::new(book),
         });
         host.register(&active);
-        Network { active: Some(active), warnings: self.warnings, watcher: Mutex::new(watcher) }
+        Network {
+            active: Some(active),
+            on_parent: None,
+            none: None,
+            warnings: self.warnings,
+            watcher: Mutex::new(watcher),
+        }
     }
 
     fn layout(&self, number: u32) -> Layout {
@@ -341,8 +352,11 @@ impl NetworkOpening<'_> {
         }
         switches::refuse_ipv6(&link.name)?;
         // Also what is a port already: an earlier release may have made it one with fewer settings.
-        routing.attach(link, self.bridge.index)?;
-        Ok(LinkState::Port)
+        match routing.attach(link, self.bridge.index) {
+            // Its container has ended since the links were listed.
+            Err(Error::Link { source, .. }) if source.is(Errno::NODEV) => Ok(LinkState::Missing),
+            attached => attached.map(|()| LinkState::Port),
+        }
     }
 
     /// The pool of the bridge's network of IPv4 without the host's own addresses in it.
@@ -362,9 +376,4 @@ impl NetworkOpening<'_> {
         let reserved = taken(routing, host, &options.reserved)?;
         Ok(Some(AddressPool::new(host.subnet(), options.range, &reserved, self.options.order)))
     }
-}
-
-/// The group of this bridge's links: FNV-1a of its name.
-fn group_of(state: u32, bridge: &str) -> u32 {
-    state | (fnv(bridge.as_bytes()) & 0x00ff_ffff)
 }

@@ -152,8 +152,9 @@ pub(crate) fn configure(namespace: &Namespace, endpoint: &Endpoint) {
         namespace.run(|| ip(&format!("route add default via {gateway}")));
     }
     if let Some(gateway) = endpoint.ipv6_default_gateway() {
-        let route = (endpoint.interface_name.as_str(), gateway);
-        berth_network::inside::set_ipv6_default_route(namespace.as_fd(), route).expect("a route");
+        let ipv6 = Some((endpoint.interface_name.as_str(), gateway));
+        let routes = berth_network::inside::DefaultRoutes { ipv4: None, ipv6 };
+        berth_network::inside::add_default_routes(namespace.as_fd(), routes).expect("a route");
     }
 }
 

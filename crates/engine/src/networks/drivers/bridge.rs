@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use model::{NetworkDefinition, NetworkId, Pool};
-use network::{AddressOrder, BridgeChoice, GatewayMode, InterfaceAddress, Ipv6Address, Ipv6Options};
+use model::{NetworkDefinition, NetworkId};
+use network::{AddressOrder, BridgeChoice, GatewayMode, Ipv6Address, Ipv6Options};
 
+use super::options::{bad, gateway_address, mtu};
 use crate::error::Error;
 use crate::networks::entry::NetworkRecord;
-use crate::networks::subnets::{Family, interface_address, pool_of, subnet};
+use crate::networks::subnets::{Family, pool_of, subnet};
 
-const MTU: &str = "com.docker.network.driver.mtu";
 const NAME: &str = "com.docker.network.bridge.name";
 const COMMUNICATE: &str = "com.docker.network.bridge.enable_icc";
 const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
@@ -19,10 +19,6 @@ const GATEWAY_MODE: &str = "com.docker.network.bridge.gateway_mode_ipv4";
 const IPV6_GATEWAY_MODE: &str = "com.docker.network.bridge.gateway_mode_ipv6";
 const INHIBIT_IPV4: &str = "com.docker.network.bridge.inhibit_ipv4";
 const TRUSTED_INTERFACES: &str = "com.docker.network.bridge.trusted_host_interfaces";
-const INTERFACE_PREFIX: &str = "com.docker.network.container_iface_prefix";
-
-/// The names of interfaces inside begin with this, unless a network says otherwise.
-const DEFAULT_PREFIX: &str = "eth";
 
 /// What a network's options say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +32,6 @@ pub(crate) struct Choices {
     has_host_ipv4: bool,
     gateway_mode: GatewayMode,
     ipv6_gateway_mode: GatewayMode,
-    interface_prefix: String,
 }
 
 impl Choices {
@@ -46,24 +41,12 @@ impl Choices {
     /// A value that makes no sense.
     pub(crate) fn of(options: &BTreeMap<String, String>) -> Result<Self, Error> {
         let text = |name: &str| options.get(name).map(String::as_str).filter(|value| !value.is_empty());
-        let bad = |name: &str, value: &str, why: &str| {
-            Error::refused(format!("failed to parse {name} value: {value:?} ({why})"))
-        };
         let truth = |name: &str, default: bool| match text(name) {
             None => Ok(default),
             Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
             Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
             Some(value) => Err(bad(name, value, "it is neither true nor false")),
         };
-        let mtu = match text(MTU) {
-            None | Some("0") => None,
-            Some(value) => {
-                Some(value.parse::<u32>().map_err(|_| bad(MTU, value, "it is no whole number of bytes"))?)
-            }
-        };
-        if let Some(mtu) = mtu.filter(|mtu| !(68..=65535).contains(mtu)) {
-            return Err(Error::refused(format!("{MTU}: invalid MTU {mtu}: 68 to 65535 are possible")));
-        }
         let host_address = match text(HOST_ADDRESS) {
             None => None,
             Some(value) => {
@@ -85,14 +68,13 @@ impl Choices {
         }
         Ok(Self {
             bridge: text(NAME).map(str::to_owned),
-            mtu,
+            mtu: mtu(options)?,
             communicate: truth(COMMUNICATE, true)?,
             masquerade: truth(MASQUERADE, true)?,
             host_address,
             has_host_ipv4: !truth(INHIBIT_IPV4, false)?,
             gateway_mode: mode(GATEWAY_MODE)?,
             ipv6_gateway_mode: mode(IPV6_GATEWAY_MODE)?,
-            interface_prefix: text(INTERFACE_PREFIX).unwrap_or(DEFAULT_PREFIX).to_owned(),
         })
     }
 
@@ -109,11 +91,6 @@ impl Choices {
             }
         }
         Ok(())
-    }
-
-    /// The beginning of the names of interfaces inside.
-    pub(crate) fn into_interface_prefix(self) -> String {
-        self.interface_prefix
     }
 }
 
@@ -160,14 +137,9 @@ pub(crate) fn options(record: &NetworkRecord, daemon: &network::Options) -> Resu
     })
 }
 
-/// The host's address on the network.
-fn gateway_address<A: Family>(pool: &Pool) -> Option<InterfaceAddress<A>> {
-    let whole = interface_address::<A>(pool.subnet?)?;
-    Some(InterfaceAddress { address: A::of(pool.gateway?)?, ..whole })
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::options::MTU;
     use super::*;
 
     fn choices(name: &str, value: &str) -> Result<Choices, Error> {

@@ -1,0 +1,228 @@
+//! A network on an interface of the host: each container has an interface of its own there (macvlan or ipvlan), and
+//! what it sends goes out by the parent. There is no bridge, no gateway of the host, no firewall and no published port.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard};
+
+use model::{ContainerId, MacAddress};
+use rustix::io::Errno;
+
+use super::adoption::adopt_address;
+use super::inside::within;
+use super::leases::Leases;
+use super::lock::locked;
+use super::state::{Book, Entry, LinkState};
+use super::switches;
+use crate::addresses::AddressPool;
+use crate::endpoint::{Endpoint, Request, hardware_address, link_local};
+use crate::error::Error;
+use crate::family::Address;
+use crate::options::AddressOrder;
+use crate::parent::{ParentAddresses, ParentChoice, ParentOptions};
+use crate::route::{Link, Routing, Upper};
+use crate::subnet::InterfaceAddress;
+
+/// The group of parents that the engine has made.
+const MADE: u32 = 0xbe00_0001;
+/// The numbers that VLANs may have, IEEE 802.1Q, table 9-2.
+const VLAN_IDS: std::ops::RangeInclusive<u16> = 1..=4094;
+const LINK_LOCAL_PREFIX: u8 = 64;
+/// The lower half of an address of IPv6.
+const INTERFACE_PART: u128 = u64::MAX as u128;
+
+/// What a network on a parent has.
+#[derive(Debug)]
+pub(super) struct OnParent {
+    options: ParentOptions,
+    book: Mutex<Book>,
+    /// The containers' network namespaces, to remove the interfaces from: others may live on there.
+    namespaces: Mutex<HashMap<ContainerId, OwnedFd>>,
+}
+
+/// Finds the parent, or makes it.
+fn prepare(routing: &mut Routing, parent: &ParentChoice) -> Result<(), Error> {
+    let name = parent.name();
+    let present = routing.link(name)?;
+    match (parent, present) {
+        (_, Some(_)) if name == "lo" => {
+            Err(Error::UnusableParent(name.to_owned(), "the loopback leads nowhere"))
+        }
+        (_, Some(link)) if link.group == MADE => routing.set_up(&link, None),
+        (_, Some(_)) => Ok(()),
+        (ParentChoice::Dummy(name), None) => {
+            routing.create_dummy(name, MADE)?;
+            set_up_made(routing, name)
+        }
+        (ParentChoice::Named(name), None) => {
+            let (lower, id) = name.rsplit_once('.').ok_or_else(|| Error::NoParent(name.clone()))?;
+            let id = id.parse().ok().filter(|id| VLAN_IDS.contains(id)).ok_or_else(|| {
+                Error::UnusableParent(name.clone(), "behind the point stands the number of a VLAN, 1 to 4094")
+            })?;
+            let lower = routing.link(lower)?.ok_or_else(|| Error::NoParent(lower.to_owned()))?;
+            routing.create_vlan(name, lower.index, id, MADE)?;
+            set_up_made(routing, name)
+        }
+    }
+}
+
+fn set_up_made(routing: &mut Routing, name: &str) -> Result<(), Error> {
+    let set_up = routing.existing_link(name).and_then(|link| routing.set_up_without_ipv6(&link));
+    set_up.map_err(|error| error.with(routing.delete_link(name).err().into_iter().collect()))
+}
+
+fn pool<A: Address>(addresses: &ParentAddresses<A>) -> AddressPool<A> {
+    let ParentAddresses { gateway, range, reserved } = addresses;
+    let taken: Vec<A> = reserved.iter().copied().chain([gateway.address]).collect();
+    AddressPool::new(gateway.subnet(), *range, &taken, AddressOrder::Lowest)
+}
+
+impl OnParent {
+    /// Finds or makes the parent, and takes over what running containers have.
+    pub(super) fn open(options: &ParentOptions, known: Vec<Endpoint>) -> Result<Self, Error> {
+        let mut routing = Routing::open()?;
+        routing.require_kind(options.sharing.kind())?;
+        prepare(&mut routing, &options.parent)?;
+        let mut book = Book {
+            ipv4: options.ipv4.as_ref().map(pool),
+            ipv6: options.ipv6.as_ref().map(pool),
+            endpoints: HashMap::new(),
+        };
+        for endpoint in known {
+            let ipv4 = adopt_address(book.ipv4.as_mut(), endpoint.ipv4);
+            if let Err(address) = ipv4.and_then(|()| adopt_address(book.ipv6.as_mut(), endpoint.ipv6)) {
+                return Err(Error::AddressTaken { address, container: endpoint.container });
+            }
+            let entry = Entry { endpoint: endpoint.clone(), held: Vec::new(), link: LinkState::Port };
+            book.endpoints.insert(endpoint.container, entry);
+        }
+        Ok(Self { options: options.clone(), book: Mutex::new(book), namespaces: Mutex::default() })
+    }
+
+    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
+        locked(&self.book)
+    }
+
+    pub(super) fn reserve(&self, request: &Request) -> Result<Endpoint, Error> {
+        let mut book = self.book();
+        if book.endpoints.contains_key(&request.container) {
+            return Err(Error::Connected(request.container.clone()));
+        }
+        let hosts = (
+            self.options.ipv4.as_ref().map(|addresses| self.router(addresses)),
+            self.options.ipv6.as_ref().map(|addresses| self.router(addresses)),
+        );
+        let Leases { ipv4, ipv6 } = Leases::take(&mut book, hosts, request)?;
+        let own = || hardware_address(ipv4.map(|it| it.address), ipv6.map(|it| it.address));
+        let endpoint = Endpoint {
+            container: request.container.clone(),
+            ipv4,
+            ipv6,
+            internal: self.options.internal,
+            mac: request.mac.unwrap_or_else(own),
+            interface_name: request.interface_name.clone(),
+            source_check: request.source_check,
+            link: String::new(),
+            ports: Vec::new(),
+            exceptions: Vec::new(),
+        };
+        let entry = Entry { endpoint: endpoint.clone(), held: Vec::new(), link: LinkState::Missing };
+        book.endpoints.insert(request.container.clone(), entry);
+        Ok(endpoint)
+    }
+
+    /// The router that containers know, an unspecified one where their interfaces themselves lead everywhere.
+    fn router<A: Address>(&self, addresses: &ParentAddresses<A>) -> InterfaceAddress<A> {
+        match self.options.sharing.has_router() {
+            true => addresses.gateway,
+            false => InterfaceAddress { address: A::from_number(0), ..addresses.gateway },
+        }
+    }
+
+    /// Makes the container's interface on the parent, up and with its addresses of IPv6.
+    pub(super) fn connect(&self, container: &ContainerId, namespace: BorrowedFd<'_>) -> Result<(), Error> {
+        let endpoint = self.book().endpoints.get(container).map(|entry| entry.endpoint.clone());
+        let endpoint = endpoint.ok_or_else(|| Error::NotConnected(container.clone()))?;
+        let kept = namespace.try_clone_to_owned().map_err(|source| Error::Socket { source })?;
+        self.create(&endpoint, namespace)?;
+        let set_up = within(namespace, |routing| self.set_up_inside(routing, &endpoint));
+        let mac = set_up.map_err(|error| {
+            let left = within(namespace, |routing| routing.delete_link(&endpoint.interface_name)).err();
+            error.with(left.into_iter().collect())
+        })?;
+        locked(&self.namespaces).insert(container.clone(), kept);
+        if let Some(entry) = self.book().endpoints.get_mut(container) {
+            entry.link = LinkState::Port;
+            entry.endpoint.mac = mac.unwrap_or(endpoint.mac);
+        }
+        Ok(())
+    }
+
+    /// An interface of the same name can only be left over from this container's last run, in a namespace that others
+    /// live on in. It is replaced.
+    fn create(&self, endpoint: &Endpoint, namespace: BorrowedFd<'_>) -> Result<(), Error> {
+        let mut routing = Routing::open()?;
+        let name = self.options.parent.name();
+        let parent = routing.link(name)?.ok_or_else(|| Error::NoParent(name.to_owned()))?;
+        let upper = Upper {
+            name: &endpoint.interface_name,
+            parent: parent.index,
+            mac: self.options.sharing.has_own_addresses().then_some(endpoint.mac),
+            mtu: self.options.mtu,
+            sharing: self.options.sharing,
+            namespace,
+        };
+        match routing.create_upper(&upper) {
+            Err(Error::Link { source, .. }) if source.is(Errno::EXIST) => {
+                within(namespace, |routing| routing.delete_link(upper.name))?;
+                routing.create_upper(&upper)
+            }
+            result => result,
+        }
+    }
+
+    /// Gives the hardware address that the interface has.
+    fn set_up_inside(&self, routing: &mut Routing, endpoint: &Endpoint) -> Result<Option<MacAddress>, Error> {
+        let link = routing.existing_link(&endpoint.interface_name)?;
+        if endpoint.ipv6.is_some() {
+            switches::allow_ipv6(&link.name)?;
+        }
+        routing.set_up_without_ipv6(&link)?;
+        self.add_ipv6(routing, &link, endpoint)?;
+        Ok(link.mac)
+    }
+
+    /// The address of the link follows from the hardware address, or from the other address where all interfaces on the
+    /// parent have the same.
+    fn add_ipv6(&self, routing: &mut Routing, link: &Link, endpoint: &Endpoint) -> Result<(), Error> {
+        let Some(lease) = endpoint.ipv6 else { return Ok(()) };
+        let of_link = match self.options.sharing.has_own_addresses() {
+            true => link_local(endpoint.mac),
+            false => Address::from_number((0xfe80 << 112) | (lease.address.number() & INTERFACE_PART)),
+        };
+        routing.add_address(link, InterfaceAddress { address: of_link, prefix_length: LINK_LOCAL_PREFIX })?;
+        let (address, prefix_length) = (lease.address, lease.prefix_length);
+        routing.add_address(link, InterfaceAddress { address, prefix_length })
+    }
+
+    /// Takes the container's interface and addresses away.
+    pub(super) fn disconnect(&self, container: &ContainerId) -> Result<(), Error> {
+        let Some(entry) = self.book().endpoints.remove(container) else { return Ok(()) };
+        let namespace = locked(&self.namespaces).remove(container);
+        let removed = namespace.map_or(Ok(()), |namespace| {
+            within(namespace.as_fd(), |routing| routing.delete_link(&entry.endpoint.interface_name))
+        });
+        Leases { ipv4: entry.endpoint.ipv4, ipv6: entry.endpoint.ipv6 }.release(&mut self.book());
+        removed
+    }
+
+    /// Removes the parent, if the engine has made it.
+    pub(super) fn remove(&self) -> Result<(), Error> {
+        let mut routing = Routing::open()?;
+        let name = self.options.parent.name();
+        match routing.link(name)? {
+            Some(link) if link.group == MADE => routing.delete_link(name),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What networks on an interface of the host are asked to be: containers have interfaces of their own on the
+//! parent, and the host takes no part in what they send.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use crate::subnet::{InterfaceAddress, Subnet};
+
+/// What a network on a parent is asked to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParentOptions {
+    /// The interface that containers' interfaces are on.
+    pub parent: ParentChoice,
+    /// How they share it.
+    pub sharing: Sharing,
+    /// What it has of IPv4.
+    pub ipv4: Option<ParentAddresses<Ipv4Addr>>,
+    /// What it has of IPv6.
+    pub ipv6: Option<ParentAddresses<Ipv6Addr>>,
+    /// The MTU of interfaces inside; `None` takes the parent's.
+    pub mtu: Option<u32>,
+    /// Whether its containers have no default route there.
+    pub internal: bool,
+}
+
+/// An interface that networks are on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ParentChoice {
+    /// One of the host's. Where there is none, and the name is that of one with `.` and a number behind, it is made:
+    /// the VLAN of this number.
+    Named(String),
+    /// A dummy of this name, which leads nowhere.
+    Dummy(String),
+}
+
+impl ParentChoice {
+    /// The interface's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let (Self::Named(name) | Self::Dummy(name)) = self;
+        name
+    }
+}
+
+/// The addresses of one family on a network that is on a parent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParentAddresses<A> {
+    /// The router through which everything else is reached; nothing of this host's.
+    pub gateway: InterfaceAddress<A>,
+    /// The part from which containers get addresses.
+    pub range: Option<Subnet<A>>,
+    /// Addresses that are in use elsewhere.
+    pub reserved: Vec<A>,
+}
+
+/// How interfaces share their parent; the terms are those of ip-link(8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// Each has a hardware address of its own.
+    Macvlan(MacvlanMode),
+    /// All have that of the parent.
+    Ipvlan {
+        /// Who forwards.
+        mode: IpvlanMode,
+        /// What passes between them.
+        flag: IpvlanFlag,
+    },
+}
+
+/// What passes between interfaces of the kind macvlan on one parent, numbered as in linux/if_link.h.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum MacvlanMode {
+    /// Nothing.
+    Private = 1,
+    /// What a switch sends back.
+    Vepa = 2,
+    /// Everything, at once.
+    #[default]
+    Bridge = 4,
+    /// There is one interface, which has the parent for itself.
+    Passthru = 8,
+}
+
+/// What an ipvlan does with packets, numbered as in linux/if_link.h.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(u16)]
+pub enum IpvlanMode {
+    /// The containers resolve neighbours.
+    #[default]
+    L2 = 0,
+    /// The parent's host routes, and there is no broadcast.
+    L3 = 1,
+    /// The same, and the host's firewall sees packets both ways.
+    L3s = 2,
+}
+
+/// What passes between interfaces of the kind ipvlan on one parent, numbered as in linux/if_link.h.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(u16)]
+pub enum IpvlanFlag {
+    /// Everything.
+    #[default]
+    Bridge = 0,
+    /// Nothing.
+    Private = 1,
+    /// What a switch sends back.
+    Vepa = 2,
+}
+
+impl Sharing {
+    /// The kind of the interfaces, which is also the name of the kernel's module.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Macvlan(_) => "macvlan",
+            Self::Ipvlan { .. } => "ipvlan",
+        }
+    }
+
+    /// Whether the interfaces have a router: where the host routes there is none.
+    pub(crate) const fn has_router(self) -> bool {
+        !matches!(self, Self::Ipvlan { mode: IpvlanMode::L3 | IpvlanMode::L3s, .. })
+    }
+
+    /// Whether interfaces may have hardware addresses that others have not.
+    pub(crate) const fn has_own_addresses(self) -> bool {
+        matches!(self, Self::Macvlan(MacvlanMode::Private | MacvlanMode::Vepa | MacvlanMode::Bridge))
+    }
+}
