@@ -44,7 +44,7 @@ const PROGRAMS: [&str; 5] =
     ["/usr/bin/nsenter", "/usr/bin/unshare", "/usr/sbin/nft", "/usr/bin/setsid", "/usr/bin/ip"];
 
 /// How long the machine may take, emulated on a busy host.
-const LIMIT: Duration = Duration::from_secs(1800);
+const LIMIT: Duration = Duration::from_secs(3600);
 
 /// The machine's first process. The kernel refuses to pivot away from its first file system, which
 /// containers must do, so everything moves to a tmpfs first.
