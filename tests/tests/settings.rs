@@ -86,24 +86,6 @@ fn stop_takes_the_signal_and_the_time_of_the_container() {
 }
 
 #[test]
-fn a_health_check_of_the_image_is_told_not_to_run() {
-    let engine = Engine::start();
-    let mut context = tar::Builder::new(Vec::new());
-    let dockerfile = b"FROM busybox\nHEALTHCHECK CMD true\nRUN true\n";
-    rootfs::append(&mut context, "Dockerfile", tar::EntryType::Regular, 0o644, dockerfile);
-    let context = context.into_inner().expect("the context");
-    let kind = [("Content-Type", "application/tar")];
-    let _ = engine.call("POST", "/build?t=healthy", &kind, &context).expect(200);
-    let create = |over: Value| {
-        let body = merged(json!({ "Image": "healthy", "Cmd": ["true"] }), over);
-        engine.post_json("/containers/create", &body).expect(201).json()["Warnings"].clone()
-    };
-    assert_eq!(create(json!({})), json!(["The health check of the image healthy is not run."]));
-    assert_eq!(create(json!({ "Healthcheck": { "Test": ["NONE"] } })), Value::Null);
-    let _ = engine.delete("/images/healthy?force=1").expect(200);
-}
-
-#[test]
 fn variables_are_set_replaced_and_removed() {
     let engine = Engine::start();
     let body = json!({ "Image": "busybox", "Cmd": ["env"],

@@ -27,12 +27,13 @@ pub const EVENT_FORMS: usize = 3;
 #[derive(Debug)]
 pub struct PublishedEvent {
     event: Event,
-    number: u64,
+    /// `None` when it is not kept.
+    number: Option<u64>,
     lines: [OnceLock<Box<[u8]>>; EVENT_FORMS],
 }
 
 impl PublishedEvent {
-    fn new(number: u64, event: Event) -> Arc<Self> {
+    fn new(number: Option<u64>, event: Event) -> Arc<Self> {
         Arc::new(Self { event, number, lines: Default::default() })
     }
 
@@ -78,7 +79,7 @@ struct History {
 #[must_use]
 pub(crate) struct Undelivered {
     events: Events,
-    number: u64,
+    number: Option<u64>,
 }
 
 impl Drop for Undelivered {
@@ -146,9 +147,11 @@ impl Live {
         events.into_iter().filter(|event| self.is_new(event)).collect()
     }
 
+    /// What is not kept is nowhere but here.
     fn is_new(&mut self, event: &PublishedEvent) -> bool {
-        let is_new = event.number >= self.next;
-        self.next = self.next.max(event.number + 1);
+        let Some(number) = event.number else { return true };
+        let is_new = number >= self.next;
+        self.next = self.next.max(number + 1);
         is_new
     }
 }
@@ -164,7 +167,7 @@ impl Events {
     pub(crate) fn kept_in(database: Arc<Database>, saved: Vec<(u64, Event)>) -> Self {
         let mut history = History::default();
         for (number, event) in saved {
-            history.events.push_back(PublishedEvent::new(number, event));
+            history.events.push_back(PublishedEvent::new(Some(number), event));
             history.next = number + 1;
         }
         Self { history: Arc::new(Mutex::new(history)), database: Some(database), ..Self::default() }
@@ -174,6 +177,27 @@ impl Events {
     pub fn emit(&self, kind: ResourceKind, action: impl Into<String>, actor: Actor) {
         let mut history = lock(&self.history);
         let event = self.record(&mut history, kind, action.into(), actor);
+        self.send(&mut history, event);
+    }
+
+    /// Tells those who listen what a probe of a container's health does. It is not kept: the probes of many containers
+    /// would leave nothing else.
+    pub(crate) fn tell_of_probe(
+        &self,
+        record: &Record,
+        action: impl FnOnce() -> String,
+        more: impl FnOnce() -> Vec<(&'static str, String)>,
+    ) {
+        if self.listeners() == 0 {
+            return;
+        }
+        let actor = container_actor(record, &more());
+        let event = Event { kind: ResourceKind::Container, action: action(), actor, time: Timestamp::now() };
+        let mut history = lock(&self.history);
+        self.send(&mut history, PublishedEvent::new(None, event));
+    }
+
+    fn send(&self, history: &mut History, event: Arc<PublishedEvent>) {
         if history.undelivered.is_empty() {
             let _ = self.sender.send(event);
         } else {
@@ -221,7 +245,7 @@ impl Events {
             // That the disk is full must not stop what the event tells of.
             database.keep(vec![Row::Event { number, event: event.clone() }]).forget();
         }
-        let event = PublishedEvent::new(number, event);
+        let event = PublishedEvent::new(Some(number), event);
         if history.events.len() >= KEPT_EVENTS as usize {
             history.events.pop_front();
         }
@@ -323,6 +347,27 @@ mod tests {
         drop(events);
         assert_eq!(ids(&open().1.subscribe().past).last().map(String::as_str), Some("next"));
         std::fs::remove_dir_all(&directory).expect("removed");
+    }
+
+    #[test]
+    fn what_probes_do_is_told_and_not_kept() {
+        let events = Events::default();
+        let container = Record::new(
+            model::ContainerId::from_random([1; 32]),
+            "web".to_owned(),
+            Digest::from_bytes([0; 32]),
+            Timestamp::NEVER,
+        );
+        let tell = |action: &str| events.tell_of_probe(&container, || action.to_owned(), Vec::new);
+        tell("nobody listens");
+        let mut listener = events.subscribe().live;
+        tell("exec_die");
+        events.emit(ResourceKind::Container, "die", actor("a"));
+        tell("exec_die");
+        let heard = std::iter::from_fn(|| listener.try_recv().ok());
+        let heard: Vec<String> = heard.map(|event| event.action.clone()).collect();
+        assert_eq!(heard, ["exec_die", "die", "exec_die"]);
+        assert_eq!(ids(&events.subscribe().past), ["a"]);
     }
 
     #[tokio::test]

@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use model::{ContainerId, ContainerSettings, Digest, MountPoint, NetworkMode, ProcessReference, Timestamp};
+use model::{
+    ContainerId, ContainerSettings, Digest, Health, MountPoint, NetworkMode, ProcessReference, Timestamp,
+};
 use shim_protocol::names::NamedEndpoint;
 
 use crate::endpoint::{self, Endpoint};
@@ -106,6 +109,8 @@ pub struct Record {
     pub volumes_go: bool,
     /// Lines that a remote log server did not take.
     pub log_lines_dropped: u64,
+    /// What the checks of its health found; `None` while it was never started with any.
+    pub health: Option<Arc<Health>>,
     /// Whether its settings could not be read when the daemon started: it can be removed, not started.
     pub damaged: bool,
 }
@@ -139,6 +144,7 @@ impl Record {
             frozen_for_work: false,
             volumes_go: false,
             log_lines_dropped: 0,
+            health: None,
             damaged: false,
         }
     }
@@ -159,6 +165,12 @@ impl Record {
     #[must_use]
     pub const fn is_restarting(&self) -> bool {
         matches!(self.phase, Phase::Restarting)
+    }
+
+    /// Whether a client froze it, and not work that thaws it by itself.
+    #[must_use]
+    pub const fn is_paused_by_client(&self) -> bool {
+        self.is_paused() && !self.frozen_for_work
     }
 
     /// The host's number of its init; 0 when it does not run.

@@ -8,6 +8,7 @@ mod mount;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +68,26 @@ pub struct ContainerSpec {
     pub stdin_once: bool,
     /// Where its output goes.
     pub log: LogSpec,
+    /// How its health is checked. Written only where it is: containers without a check are most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthSpec>,
+}
+
+/// How the health of a container is checked, with nothing left open.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthSpec {
+    /// The program and its arguments; all else is that of the container's first process.
+    pub arguments: Vec<String>,
+    /// From the start, and from the end of a probe, to the next.
+    pub interval: Duration,
+    /// How long a probe may take.
+    pub timeout: Duration,
+    /// How long failures do not count after the start.
+    pub start_period: Duration,
+    /// The interval within that time, until a probe succeeds.
+    pub start_interval: Duration,
+    /// How many failures one after the other count.
+    pub retries: u32,
 }
 
 /// Where the root file system comes from.

@@ -15,6 +15,7 @@ mod interface;
 mod label;
 mod namespaces;
 mod process;
+mod reaper;
 mod root;
 mod seccomp;
 mod sysctl;
@@ -22,7 +23,7 @@ mod tiny_init;
 
 pub use cgroup::Cgroup;
 pub use cgroup::memory_notice::OutOfMemoryNotice;
-pub use container::{Created, Exec, ExecRequest, Given, Running, create};
+pub use container::{Created, Exec, ExecRequest, Given, Probe, Running, create};
 pub use error::{CgroupError, FailureKind, StartError};
 pub use host::Host;
 pub use process::{Process, ProcessExit, Stdio};

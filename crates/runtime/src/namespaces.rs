@@ -114,8 +114,12 @@ pub(crate) fn require_process(host: &Host, process: ProcessReference) -> Result<
 
 /// Field 22 of /proc/pid/stat, proc_pid_stat(5).
 pub(crate) fn start_time(proc: &Path, pid: u32) -> io::Result<u64> {
-    let text = std::fs::read_to_string(proc.join(pid.to_string()).join("stat"))?;
-    parse_start_time(&text).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    parse_start_time(&stat(proc, pid)?).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// What the kernel says of a process, proc_pid_stat(5).
+pub(crate) fn stat(proc: &Path, pid: u32) -> io::Result<String> {
+    std::fs::read_to_string(proc.join(pid.to_string()).join("stat"))
 }
 
 /// The name in brackets may hold anything, brackets and spaces included.

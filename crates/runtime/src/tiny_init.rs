@@ -14,6 +14,7 @@ use crate::StartError;
 use crate::capabilities;
 use crate::error::Doing;
 use crate::process::launch::{self, Launch, Streams};
+use crate::reaper::code;
 
 /// Signals that tell of children and stops; they are not for the program.
 const CHILD_SIGNALS: [i32; 3] = [17, 21, 22];
@@ -40,7 +41,7 @@ pub(crate) fn run(launch: Launch<'_>, streams: Streams) -> Result<Infallible, St
 /// Gives up everything that passing signals on does not need.
 fn reduce(held: capabilities::Mask, process: BorrowedFd<'_>) -> Result<(), StartError> {
     let act = "giving up what the init does not need";
-    sys::execute::close_all_but(0, process).doing(act)?;
+    sys::execute::close_all_but(0, &[process]).doing(act)?;
     capabilities::limit_bounding_set(0)?;
     let kill = capabilities::KILL & held;
     capabilities::set(kill, kill)?;
@@ -73,8 +74,4 @@ fn reap() -> Option<(Pid, WaitStatus)> {
             other => return other.ok().flatten(),
         }
     }
-}
-
-fn code(status: WaitStatus) -> i32 {
-    status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal)).unwrap_or(0)
 }

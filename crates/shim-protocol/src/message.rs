@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use model::{ExecId, Exit, InterfaceConfig, ProcessReference, ProcessSpec, Signal, Timestamp};
+use model::{
+    ExecId, Exit, Health, HealthStatus, InterfaceConfig, ProbeResult, ProcessReference, ProcessSpec, Signal,
+    Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::names::NameService;
@@ -213,6 +216,30 @@ pub enum Notice {
         /// Why.
         error: String,
     },
+    /// A probe of the container's health begins. From protocol 4 on.
+    ProbeStarted {
+        /// The exec that it is.
+        exec: ExecId,
+    },
+    /// A probe of the container's health has ended. From protocol 4 on.
+    Probed(Box<Probed>),
+    /// The container's health as it is when a daemon connects. From protocol 4 on.
+    Health(Box<Health>),
+}
+
+/// What came of a probe, and of the container's health with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probed {
+    /// The exec that it was.
+    pub exec: ExecId,
+    /// How its process ended, as shells tell it, where there was one.
+    pub exit_code: i32,
+    /// What is shown of it.
+    pub result: ProbeResult,
+    /// What is known of the container's health now.
+    pub status: HealthStatus,
+    /// How many probes failed one after the other.
+    pub failing_streak: u32,
 }
 
 impl Notice {
@@ -221,6 +248,7 @@ impl Notice {
     #[must_use]
     pub const fn since(&self) -> u32 {
         match self {
+            Self::ProbeStarted { .. } | Self::Probed(_) | Self::Health(_) => 4,
             Self::LogNotRotated { .. } => 2,
             Self::Hello { .. }
             | Self::Reply { .. }

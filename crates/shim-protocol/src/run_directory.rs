@@ -45,6 +45,13 @@ impl RunDirectory {
         self.0.join("exit.json")
     }
 
+    /// The container's health at its end, JSON of [`model::Health`]; written before the exit record, of containers
+    /// whose health is checked.
+    #[must_use]
+    pub fn health(&self) -> PathBuf {
+        self.0.join("health.json")
+    }
+
     /// The shim's and its container's processes, JSON of [`crate::ShimProcesses`]; written by the shim first
     /// of all, and again when the container is made.
     #[must_use]

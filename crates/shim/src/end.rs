@@ -34,6 +34,7 @@ impl Supervisor {
         self.memory = None;
         // The container's network namespace ends with it.
         self.names = None;
+        self.end_health();
         self.note_memory(killed);
         self.end_execs();
         self.init.drain(&mut self.shared);

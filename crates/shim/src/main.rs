@@ -5,6 +5,7 @@
 //! `shim_protocol` for the conversation. One thread, one loop over epoll.
 
 mod birth;
+mod checks;
 mod conversation;
 mod daemon;
 mod end;
@@ -12,6 +13,7 @@ mod error;
 mod event_loop;
 mod exec;
 mod execs;
+mod health;
 mod log;
 mod name_service;
 mod names;

@@ -1,10 +1,10 @@
-//! The files the shim leaves in its run directory: its processes, the exit.
+//! The files the shim leaves in its run directory: its processes, the health at the end, the exit.
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use model::{Exit, ProcessReference};
+use model::{Exit, Health, ProcessReference};
 use serde::Serialize;
 use shim_protocol::{RunDirectory, ShimProcesses};
 
@@ -18,6 +18,11 @@ pub(crate) fn write_processes(directory: &RunDirectory, processes: &ShimProcesse
 /// Writes the exit record: the truth about the exit, whoever is there to hear of it.
 pub(crate) fn write_exit(directory: &RunDirectory, exit: &Exit) -> Result<(), ShimError> {
     replace(&directory.exit_record(), exit)
+}
+
+/// Writes what the container's health was at its end, for the daemon that finds the exit.
+pub(crate) fn write_health(directory: &RunDirectory, health: &Health) -> Result<(), ShimError> {
+    replace(&directory.health(), health)
 }
 
 /// The shim itself.

@@ -16,6 +16,7 @@ impl Supervisor {
             Request::Hello { protocol } => {
                 self.shared.daemon.speaks(protocol);
                 self.reply(number, Ok(Answer::Done));
+                self.tell_health();
             }
             Request::Start { interface } => {
                 let begins = matches!(self.phase, Phase::Waiting(_));
@@ -57,8 +58,16 @@ impl Supervisor {
             Request::ExecResize { exec, height, width } => self.resize_exec(&exec, height, width),
             Request::Resize { height, width } => self.resize(height, width),
             Request::Signal(signal) => self.signal(signal),
-            Request::Pause => self.with_cgroup(|running| running.cgroup().freeze()),
-            Request::Unpause => self.with_cgroup(|running| running.cgroup().thaw()),
+            Request::Pause => {
+                let done = self.with_cgroup(|running| running.cgroup().freeze())?;
+                self.suspend_health();
+                Ok(done)
+            }
+            Request::Unpause => {
+                let done = self.with_cgroup(|running| running.cgroup().thaw())?;
+                self.resume_health();
+                Ok(done)
+            }
             Request::Update(resources) => self.with_cgroup(|running| running.cgroup().update(&resources)),
             Request::Statistics => {
                 let statistics = self.running()?.statistics().map_err(|error| system(&error))?;

@@ -86,6 +86,7 @@ impl Supervisor {
         let at = Timestamp::now();
         self.started_at = Some(at);
         self.tell(&Notice::Started { at });
+        self.begin_health();
         self.shared.settle_down();
     }
 

@@ -19,6 +19,7 @@ use sys::epoll::Event;
 use crate::error::ShimError;
 use crate::event_loop::EventLoop;
 use crate::exec::Exec;
+use crate::health::Monitor;
 use crate::log::Log;
 use crate::names::NameServer;
 use crate::protection::Protection;
@@ -65,6 +66,8 @@ pub(crate) struct Supervisor {
     pub(crate) init: Session,
     pub(crate) execs: BTreeMap<Owner, Exec>,
     pub(crate) next_exec: Owner,
+    /// The checks of the container's health, where it has any.
+    pub(crate) health: Option<Box<Monitor>>,
     pub(crate) names: Option<Box<NameServer>>,
     pub(crate) memory: Option<OutOfMemoryNotice>,
     pub(crate) out_of_memory: bool,
@@ -95,6 +98,7 @@ impl Supervisor {
             init,
             execs: BTreeMap::new(),
             next_exec: INIT + 1,
+            health: None,
             names: None,
             memory: None,
             out_of_memory: false,
@@ -134,6 +138,7 @@ impl Supervisor {
             Token::Children => self.on_children(),
             Token::OutOfMemory => self.on_memory(),
             Token::Log => self.init.log().on_event(event, &mut self.shared),
+            Token::Probe(part) => self.on_probe(part),
             Token::Names(part) => {
                 if let Some(names) = &mut self.names {
                     names.on_event(part, event, &mut self.shared);
@@ -181,6 +186,7 @@ impl Supervisor {
             }
             self.settle_exec(owner);
         }
+        self.tick_health();
         if let Some(notice) = self.init.log().tick(&mut self.shared) {
             self.tell(&notice);
         }

@@ -13,10 +13,21 @@ pub(crate) enum Token {
     OutOfMemory,
     /// The socket of the remote log.
     Log,
+    /// Part of the probe of the container's health.
+    Probe(ProbePart),
     /// Part of the name service.
     Names(NamesPart),
     /// Part of a process's session.
     Session(Owner, Part),
+}
+
+/// One descriptor of a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ProbePart {
+    /// Where its end is told.
+    End,
+    /// What it writes.
+    Output,
 }
 
 /// One descriptor of the name service.
@@ -90,6 +101,8 @@ impl Token {
             Self::Children => GLOBAL | 2,
             Self::OutOfMemory => GLOBAL | 3,
             Self::Log => GLOBAL | 4,
+            Self::Probe(ProbePart::End) => GLOBAL | 5,
+            Self::Probe(ProbePart::Output) => GLOBAL | 6,
             Self::Names(part) => ((NAMES as u64) << 32) | part.pack() as u64,
             Self::Session(owner, part) => {
                 let part = match part {
@@ -113,6 +126,8 @@ impl Token {
             (u32::MAX, 2) => return Some(Self::Children),
             (u32::MAX, 3) => return Some(Self::OutOfMemory),
             (u32::MAX, 4) => return Some(Self::Log),
+            (u32::MAX, 5) => return Some(Self::Probe(ProbePart::End)),
+            (u32::MAX, 6) => return Some(Self::Probe(ProbePart::Output)),
             (NAMES, low) => return NamesPart::unpack(low).map(Self::Names),
             (_, 0) => Part::Process,
             (_, 1) => Part::Input,
@@ -136,6 +151,7 @@ mod tests {
         let sessions =
             [0, 1, 90_000].into_iter().flat_map(|owner| parts.map(|part| Token::Session(owner, part)));
         let global = [Token::Daemon, Token::Listener, Token::Children, Token::OutOfMemory, Token::Log];
+        let probe = [Token::Probe(ProbePart::End), Token::Probe(ProbePart::Output)];
         let names = [
             NamesPart::Datagrams,
             NamesPart::Listener,
@@ -144,7 +160,7 @@ mod tests {
             NamesPart::Exchange(0),
             NamesPart::Exchange(NamesPart::MOST),
         ];
-        for token in sessions.chain(global).chain(names.map(Token::Names)) {
+        for token in sessions.chain(global).chain(probe).chain(names.map(Token::Names)) {
             assert_eq!(Token::unpack(token.pack()), Some(token));
         }
     }

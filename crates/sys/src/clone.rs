@@ -87,9 +87,21 @@ pub fn clone(namespaces: NewNamespaces, cgroup: Option<BorrowedFd<'_>>) -> io::R
 ///
 /// # Errors
 /// Those of clone(2).
-pub fn clone_sibling(_only: &OnlyThread) -> io::Result<Cloned> {
+pub fn clone_sibling(only: &OnlyThread) -> io::Result<Cloned> {
+    clone_old(only, libc::CLONE_PARENT)
+}
+
+/// Copies the calling process once more, as its own child, by the old clone(2) as [`clone_sibling`] does.
+///
+/// # Errors
+/// Those of clone(2).
+pub fn clone_child(only: &OnlyThread) -> io::Result<Cloned> {
+    clone_old(only, libc::SIGCHLD)
+}
+
+fn clone_old(_only: &OnlyThread, flags: libc::c_int) -> io::Result<Cloned> {
     let mut pidfd: libc::c_int = -1;
-    let flags = libc::CLONE_PARENT | libc::CLONE_PIDFD;
+    let flags = flags | libc::CLONE_PIDFD;
     let stack = std::ptr::null::<libc::c_void>();
     // SAFETY: without CLONE_VM the child has its own copy of the memory and goes on on the copy of
     // this stack, and there is one thread, so no lock is held by a thread that the child lacks; the

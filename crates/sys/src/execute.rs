@@ -26,19 +26,24 @@ pub fn close_on_execute_from(first: u32) -> io::Result<()> {
     close_range(first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int)
 }
 
-/// Closes all descriptors from `first` on but one.
+/// Closes all descriptors from `first` on but these.
 ///
 /// Descriptors that values of this process own are closed under them: only for a process that
 /// uses none of them any more and ends by [`execute`] or [`crate::clone::leave`].
 ///
 /// # Errors
 /// Those of close_range(2).
-pub fn close_all_but(first: u32, kept: BorrowedFd<'_>) -> io::Result<()> {
-    let number = kept.as_raw_fd().unsigned_abs();
-    if number > first {
-        close_range(first, number - 1, 0)?;
+pub fn close_all_but(first: u32, kept: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut numbers: Vec<u32> = kept.iter().map(|kept| kept.as_raw_fd().unsigned_abs()).collect();
+    numbers.sort_unstable();
+    let mut next = first;
+    for number in numbers {
+        if number > next {
+            close_range(next, number - 1, 0)?;
+        }
+        next = next.max(number + 1);
     }
-    close_range(first.max(number + 1), u32::MAX, 0)
+    close_range(next, u32::MAX, 0)
 }
 
 fn close_range(first: u32, last: u32, flags: libc::c_int) -> io::Result<()> {

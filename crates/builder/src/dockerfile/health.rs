@@ -1,4 +1,4 @@
-//! HEALTHCHECK: kept in the image's configuration, never run.
+//! HEALTHCHECK: kept in the image's configuration, for the containers that are made of it.
 
 use images::document::HealthCheck;
 
@@ -6,7 +6,7 @@ use super::flags::Flags;
 use super::{Command, DockerfileError, json};
 
 /// The flags that HEALTHCHECK takes.
-pub(super) const FLAGS: &[&str] = &["interval", "timeout", "start-period", "retries"];
+pub(super) const FLAGS: &[&str] = &["interval", "timeout", "start-period", "start-interval", "retries"];
 
 /// Parses what follows HEALTHCHECK and its flags.
 ///
@@ -27,6 +27,7 @@ pub(super) fn parse(flags: &Flags, text: &str) -> Result<Command, DockerfileErro
         interval: duration(flags, "interval")?,
         timeout: duration(flags, "timeout")?,
         start_period: duration(flags, "start-period")?,
+        start_interval: duration(flags, "start-interval")?,
         retries: retries(flags)?,
     };
     let written = flags.written.iter().map(String::as_str).chain([text]).collect::<Vec<_>>().join(" ");
@@ -112,7 +113,10 @@ mod tests {
 
     #[test]
     fn forms_and_flags() {
-        let check = parsed("--interval=1m30s --timeout=1.5s --retries=3 CMD curl -f localhost").unwrap();
+        let check =
+            parsed("--interval=1m30s --timeout=1.5s --start-interval=2s --retries=3 CMD curl -f localhost");
+        let check = check.unwrap();
+        assert_eq!(check.start_interval, 2_000_000_000);
         assert_eq!(check.test.unwrap(), ["CMD-SHELL", "curl -f localhost"]);
         assert_eq!((check.interval, check.timeout, check.retries), (90_000_000_000, 1_500_000_000, 3));
         assert_eq!(parsed("CMD [\"a\",\"b\"]").unwrap().test.unwrap(), ["CMD", "a", "b"]);

@@ -76,6 +76,8 @@ pub(crate) struct HealthCheck {
     #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_default")]
     start_period: i64,
     #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_default")]
+    start_interval: i64,
+    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_default")]
     retries: i64,
 }
 
@@ -155,14 +157,14 @@ impl Config {
 
 impl From<HealthCheck> for model::HealthCheck {
     fn from(check: HealthCheck) -> Self {
-        let HealthCheck { test, interval, timeout, start_period, retries } = check;
-        Self { test, interval, timeout, start_period, retries }
+        let HealthCheck { test, interval, timeout, start_period, start_interval, retries } = check;
+        Self { test, interval, timeout, start_period, start_interval, retries }
     }
 }
 
 impl From<model::HealthCheck> for HealthCheck {
     fn from(check: model::HealthCheck) -> Self {
-        let model::HealthCheck { test, interval, timeout, start_period, retries } = check;
-        Self { test, interval, timeout, start_period, retries }
+        let model::HealthCheck { test, interval, timeout, start_period, start_interval, retries } = check;
+        Self { test, interval, timeout, start_period, start_interval, retries }
     }
 }

@@ -77,6 +77,7 @@ pub(crate) fn from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerSet
     }
     mounts::check(version, host.mounts.as_deref().unwrap_or_default())?;
     let mut settings = read::settings(config, host)?;
+    read::health_check(&mut settings.health_check, version)?;
     settings.host.writable_submounts = !version.read_only_binds_are_recursive();
     if !version.config_has_a_mac_address() {
         settings.mac_address = Spelled::default();

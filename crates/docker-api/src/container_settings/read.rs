@@ -14,7 +14,7 @@ use super::config::Config;
 use super::host_config::{BlkioDevice, DeviceMapping, HostConfig, PortBinding, PortMap};
 use super::{host_config, mounts};
 use crate::ApiError;
-use crate::version::MAX;
+use crate::version::ApiVersion;
 
 fn refused(error: impl Display) -> ApiError {
     ApiError::invalid(error.to_string())
@@ -35,15 +35,31 @@ pub(super) fn settings(config: Config, host: HostConfig) -> Result<ContainerSett
     if let Some(StopSignal::Unknown(text)) = settings.stop_signal.as_deref() {
         return Err(refused(SignalError(text.clone())));
     }
-    if settings.health_check.as_ref().is_some_and(HealthCheck::is_asked_for) {
-        return Err(ApiError::invalid(format!(
-            "Healthcheck is not supported: API {MAX} has no health of containers"
-        )));
-    }
     if !published.is_empty() {
         return Err(ApiError::invalid("PublishService is not supported: it was an experiment of its time"));
     }
     Ok(ContainerSettings { host: self::host(host)?, ..settings })
+}
+
+/// Takes out of a health check what its version did not know.
+///
+/// # Errors
+/// When it knew none.
+pub(super) fn health_check(check: &mut Option<HealthCheck>, version: ApiVersion) -> Result<(), ApiError> {
+    if !version.containers_have_health() && check.as_ref().is_some_and(HealthCheck::is_asked_for) {
+        return Err(ApiError::invalid(format!(
+            "Healthcheck is not supported: API {version} has no health of containers"
+        )));
+    }
+    if let Some(check) = check {
+        if !version.health_checks_have_a_start_period() {
+            check.start_period = 0;
+        }
+        if !version.health_checks_have_a_start_interval() {
+            check.start_interval = 0;
+        }
+    }
+    Ok(())
 }
 
 /// The settings of the host.

@@ -9,7 +9,7 @@ use regex_lite::Regex;
 
 use crate::ApiError;
 use crate::filters::Filters;
-use crate::wire::{WirePort, shown_ports};
+use crate::wire::{WirePort, health_word, shown_ports};
 
 /// The filters of containers; any other is refused.
 const NAMES: [&str; 15] = [
@@ -30,9 +30,8 @@ const NAMES: [&str; 15] = [
     "volume",
 ];
 const STATUSES: [&str; 7] = ["created", "restarting", "running", "removing", "paused", "exited", "dead"];
-/// What a health check finds; containers have none.
-const HEALTHS: [&str; 4] = [NO_HEALTH, "starting", "healthy", "unhealthy"];
-const NO_HEALTH: &str = "none";
+/// What a health check finds; containers without one have none.
+const HEALTHS: [&str; 4] = ["none", "starting", "healthy", "unhealthy"];
 /// Ways to keep a container apart; on Linux there is the default one alone.
 const ISOLATIONS: [&str; 4] = ["", "default", "process", "hyperv"];
 /// Tasks are a cluster's containers, which there are none of.
@@ -100,7 +99,7 @@ impl ListFilter {
             && self.any("id", |id| !id.is_empty() && record.id.as_str().starts_with(id))
             && self.any("network", |network| is_in(record, network))
             && self.any("volume", |volume| has_mount(record, volume))
-            && self.any("health", |health| health == NO_HEALTH)
+            && self.any("health", |health| health_word(record.health.as_deref()) == health)
             && self.any("isolation", |isolation| isolation.is_empty() || isolation == "default")
             && self.any("is-task", |is_task| is_task == "false")
             && self.filters.values("label").iter().all(|label| has_label(record, label))

@@ -170,6 +170,9 @@ fn is_known(event: &Event, version: ApiVersion) -> bool {
         (ResourceKind::Container, "exec_die") => version.events_have_exec_ends(),
         (ResourceKind::Image, "create") => version.events_have_new_images(),
         (ResourceKind::Image, "save" | "load") => version.events_have_archives(),
+        (ResourceKind::Container, action) if action.starts_with("health_status: ") => {
+            version.containers_have_health()
+        }
         (ResourceKind::Container | ResourceKind::Image | ResourceKind::Daemon | ResourceKind::Builder, _) => {
             true
         }

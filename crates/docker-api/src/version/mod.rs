@@ -10,6 +10,7 @@
 
 mod behaviour;
 mod field;
+mod health;
 mod image_behaviour;
 mod number;
 

@@ -8,6 +8,7 @@ use model::{LogSource, MountPoint, Timestamp};
 use serde::Serialize;
 
 use super::endpoint::network_mode;
+use super::health::WireHealth;
 use super::image_id::image_id;
 use super::mount::{WireMountPoint, mounts};
 use super::network::NetworkSettings;
@@ -93,6 +94,16 @@ pub(crate) struct WireState<'a> {
     /// Lines that the log lost in the last run; not there while it lost none.
     #[serde(skip_serializing_if = "Option::is_none")]
     log_lines_dropped: Option<u64>,
+    /// Not there while it was never started with a check.
+    #[serde(flatten)]
+    health: Since<24, OfHealth<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct OfHealth<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<WireHealth<'a>>,
 }
 
 impl<'a> WireState<'a> {
@@ -110,6 +121,7 @@ impl<'a> WireState<'a> {
             started_at: record.started_at,
             finished_at: record.finished_at,
             log_lines_dropped: Some(record.log_lines_dropped).filter(|lines| *lines > 0),
+            health: Ranged::at(version, || OfHealth { health: WireHealth::of(record) }),
         }
     }
 }

@@ -3,14 +3,21 @@
 use std::time::Duration;
 
 use engine::{Phase, Record};
-use model::Timestamp;
+use model::{HealthStatus, Timestamp};
 
 use crate::version::ApiVersion;
 
 /// What a list says of a container's state.
-pub(crate) fn status_text(record: &Record, now: Timestamp) -> String {
+pub(crate) fn status_text(record: &Record, now: Timestamp, version: ApiVersion) -> String {
     match record.phase {
-        Phase::Running(_) => format!("Up {}", span(now.since(record.started_at))),
+        Phase::Running(_) => {
+            let health = record.health.as_ref().filter(|_| version.containers_have_health());
+            format!(
+                "Up {}{}",
+                span(now.since(record.started_at)),
+                health.map_or("", |health| words(health.status))
+            )
+        }
         Phase::Paused(_) => format!("Up {} (Paused)", span(now.since(record.started_at))),
         Phase::Restarting => {
             format!("Restarting ({}) {} ago", record.exit_code, span(now.since(record.finished_at)))
@@ -34,6 +41,15 @@ pub(crate) fn state_word(record: &Record, version: ApiVersion) -> &'static str {
         // Its only start failed, or has only begun.
         Phase::Created | Phase::Starting | Phase::Exited if !record.has_run() => "created",
         Phase::Created | Phase::Starting | Phase::Exited => "exited",
+    }
+}
+
+/// What a list says behind the time of a container whose health is checked.
+const fn words(health: HealthStatus) -> &'static str {
+    match health {
+        HealthStatus::Starting => " (health: starting)",
+        HealthStatus::Healthy => " (healthy)",
+        HealthStatus::Unhealthy => " (unhealthy)",
     }
 }
 

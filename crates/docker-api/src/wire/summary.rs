@@ -7,6 +7,7 @@ use model::Timestamp;
 use serde::Serialize;
 
 use super::endpoint::{Shown, WireEndpoint, endpoints, network_mode};
+use super::health::HealthSummary;
 use super::image_id::image_id;
 use super::mount::{WireMountPoint, mounts};
 use super::status_text;
@@ -31,6 +32,8 @@ pub(crate) struct ContainerSummary<'a> {
     labels: &'a Option<BTreeMap<String, String>>,
     status: String,
     host_config: NetworkModeOnly,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    health: Since<52, HealthSummary>,
     #[serde(skip_serializing_if = "Ranged::is_absent")]
     network_settings: Since<22, Networks<'a>>,
     #[serde(skip_serializing_if = "Ranged::is_absent")]
@@ -91,8 +94,9 @@ impl<'a> ContainerSummary<'a> {
             size_rw: sizes.0,
             size_root_fs: sizes.1,
             labels: &record.settings.labels,
-            status: status_text(record, now),
+            status: status_text(record, now, version),
             host_config: NetworkModeOnly { network_mode: network_mode(record, version) },
+            health: Ranged::at(version, || HealthSummary::of(record)),
             network_settings: Ranged::at(version, || Networks {
                 networks: endpoints(record, Shown::Listed, version),
             }),

@@ -88,8 +88,10 @@ impl Creator {
             .resolve_for_use(&settings.image, |image| claim = Some(self.directory.claim_image(&id, image)))
             .map_err(|error| unknown_image(&settings.image, error))?;
         settings::merge_image(&mut settings, image.config.config.clone().unwrap_or_default());
-        if settings.health_check.as_ref().is_some_and(model::HealthCheck::is_asked_for) {
-            warnings.push(format!("The health check of the image {} is not run.", settings.image));
+        if let Some(check) = &settings.health_check
+            && let Err(error) = check.specification(None)
+        {
+            warnings.push(format!("The health check of the image {} is not run: {error}.", settings.image));
         }
         let links = self.networking.resolve_links(&settings.host)?;
         modes::check_links(&settings.host)?;

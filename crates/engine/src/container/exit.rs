@@ -9,7 +9,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::container::follow_up::FollowUps;
 use crate::container::restart_policy::wants_restart;
-use crate::container::{Container, Phase, Record};
+use crate::container::{Container, Phase, Record, health};
 use crate::directory::Directory;
 use crate::disposal::remove_run_directory;
 use crate::events::Events;
@@ -84,6 +84,9 @@ impl Supervisor {
                     let id = container.id();
                     tracing::warn!("cannot rotate the log of container {id}, so it grows: {error}");
                 }
+                Notice::ProbeStarted { exec } => self.note_probe_start(container, &exec),
+                Notice::Probed(probed) => self.note_probe(container, *probed),
+                Notice::Health(health) => self.note_health(container, *health),
                 Notice::Detached { client, reason } => {
                     tracing::debug!("client {client} left container {}: {reason:?}", container.id());
                     if reason == DetachReason::Keys
@@ -116,6 +119,7 @@ impl Supervisor {
     pub(crate) async fn exit_without_shim(&self, container: &Container) -> End {
         let directory = self.paths.run(container.id());
         if let Some(exit) = read_exit(&directory.exit_record()) {
+            container.publish(|record| health::take_left(record, &directory));
             return End::reported(exit);
         }
         tracing::error!("the shim of container {} died: the container is taken down", container.id());
@@ -143,6 +147,7 @@ impl Supervisor {
             record.finished_at = exit.finished_at;
             record.out_of_memory = out_of_memory;
             record.exits += 1;
+            health::suspend(record);
             if wants_restart(record) {
                 record.phase = Phase::Restarting;
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::ProcessReference;
 use shim_protocol::Request;
 
-use crate::container::{Command, Container, Decision, Phase, Record, Refusal, decide};
+use crate::container::{Command, Container, Decision, Phase, Record, Refusal, decide, health};
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::events::Events;
@@ -84,6 +84,9 @@ impl Freezer {
             if let Some(process) = record.phase.process() {
                 record.phase = next(process);
                 record.frozen_for_work &= command == Command::Pause;
+                if record.is_paused_by_client() {
+                    health::suspend(record);
+                }
             }
         });
         // The next daemon freezes or thaws it as its row says.

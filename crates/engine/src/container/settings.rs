@@ -37,7 +37,13 @@ pub(crate) fn merge_image(settings: &mut ContainerSettings, image: Config) {
         settings.working_directory = image.working_directory;
     }
     settings.stop_signal = settings.stop_signal.take().or(image.stop_signal);
-    settings.health_check = settings.health_check.take().or(image.health_check);
+    settings.health_check = match (settings.health_check.take(), image.health_check) {
+        (Some(mut own), Some(image)) => {
+            own.inherit(image);
+            Some(own)
+        }
+        (own, image) => own.or(image),
+    };
     settings.shell = settings.shell.take().or(image.shell);
 }
 
@@ -81,6 +87,9 @@ pub(crate) fn check(settings: &ContainerSettings) -> Result<(), Error> {
         return Err(Error::refused(format!(
             "invalid stop timeout {seconds}: only -1 (wait for the end) may be below 0"
         )));
+    }
+    if let Some(check) = &settings.health_check {
+        check.check().map_err(|error| Error::refused(error.to_string()))?;
     }
     check_host(&settings.host)
 }

@@ -10,7 +10,7 @@ use model::{
 };
 
 use crate::container::security::SecurityOptions;
-use crate::container::{Record, capabilities, devices, mounts, resources, tmpfs};
+use crate::container::{Record, capabilities, devices, health, mounts, resources, tmpfs};
 use crate::error::Error;
 
 /// The search path of containers whose image names none.
@@ -102,6 +102,7 @@ pub(crate) fn build(record: &Record, around: StartInputs) -> Result<ContainerSpe
         open_stdin: settings.open_stdin,
         stdin_once: settings.stdin_once,
         log: around.log,
+        health: health::specification(record),
     })
 }
 

@@ -17,7 +17,7 @@ use crate::container::follow_up::FollowUps;
 use crate::container::restart_policy::wants_restart;
 use crate::container::specification::StartInputs;
 use crate::container::start_inputs::StartLookup;
-use crate::container::{Command, Container, Decision, Phase, Record, Refusal, decide};
+use crate::container::{Command, Container, Decision, Phase, Record, Refusal, decide, health};
 use crate::directory::Directory;
 use crate::disposal::remove_run_directory;
 use crate::error::{Error, file_error};
@@ -192,6 +192,7 @@ impl Starter {
             record.out_of_memory = false;
             record.frozen_for_work = false;
             record.log_lines_dropped = 0;
+            record.health = health::at_start(record);
             record.cgroups = gate.cgroups;
         });
         self.lookup.volumes.events.emit_mounts(&record);

@@ -14,7 +14,7 @@ use shim_protocol::{Notice, Request, RunDirectory};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::container::exit::read_exit;
-use crate::container::{Container, Phase};
+use crate::container::{Container, Phase, health};
 use crate::disposal::remove_run_directory;
 use crate::engine::Engine;
 use crate::shim::{Incoming, Shim};
@@ -91,6 +91,7 @@ fn record_start(engine: &Engine, container: &Container, run: Run) {
         record.exit_code = 0;
         record.error.clear();
         record.cgroups = run.cgroups;
+        record.health = health::at_start(record);
         // Nobody has stopped it since it was started.
         record.stopped_by_client = false;
     });

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use model::{
-    Attachment, ContainerId, ContainerSettings, Digest, EndpointId, MountMode, MountPoint, NetworkId,
+    Attachment, ContainerId, ContainerSettings, Digest, EndpointId, Health, MountMode, MountPoint, NetworkId,
     ProcessReference, Spelled, Submounts, Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,9 @@ struct StateDocument {
     frozen_for_work: bool,
     volumes_go: bool,
     log_lines_dropped: u64,
+    /// Rows of earlier releases have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    health: Option<Health>,
     damaged: bool,
 }
 
@@ -208,6 +212,7 @@ impl StateDocument {
             frozen_for_work: record.frozen_for_work,
             volumes_go: record.volumes_go,
             log_lines_dropped: record.log_lines_dropped,
+            health: record.health.as_deref().cloned(),
             damaged: record.damaged,
         }
     }
@@ -233,6 +238,7 @@ impl StateDocument {
         record.frozen_for_work = self.frozen_for_work;
         record.volumes_go = self.volumes_go;
         record.log_lines_dropped = self.log_lines_dropped;
+        record.health = self.health.map(Arc::new);
         record.damaged |= self.damaged;
     }
 }

@@ -159,7 +159,7 @@ pub struct Config {
     pub shell: Option<Vec<String>>,
 }
 
-/// A health check as newer images carry it.
+/// How the health of a container of the image is checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 #[allow(missing_docs, reason = "the fields are the OCI image specification's")]
@@ -172,6 +172,8 @@ pub struct HealthCheck {
     pub timeout: i64,
     #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_default")]
     pub start_period: i64,
+    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_default")]
+    pub start_interval: i64,
     #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_default")]
     pub retries: i64,
 }

@@ -93,15 +93,15 @@ impl Config {
 
 impl From<HealthCheck> for model::HealthCheck {
     fn from(check: HealthCheck) -> Self {
-        let HealthCheck { test, interval, timeout, start_period, retries } = check;
-        Self { test, interval, timeout, start_period, retries }
+        let HealthCheck { test, interval, timeout, start_period, start_interval, retries } = check;
+        Self { test, interval, timeout, start_period, start_interval, retries }
     }
 }
 
 impl From<model::HealthCheck> for HealthCheck {
     fn from(check: model::HealthCheck) -> Self {
-        let model::HealthCheck { test, interval, timeout, start_period, retries } = check;
-        Self { test, interval, timeout, start_period, retries }
+        let model::HealthCheck { test, interval, timeout, start_period, start_interval, retries } = check;
+        Self { test, interval, timeout, start_period, start_interval, retries }
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
             "{}",
             r#"{"Cmd":"a","Entrypoint":[],"Env":["A=1"],"Labels":{"k":"v"},"Tty":true,"AttachStdout":true}"#,
             r#"{"ExposedPorts":{"80":{},"8000-8002/TCP":{},"x":{}},"Volumes":{"/v":{}},"StopSignal":"10"}"#,
-            r#"{"Healthcheck":{"Test":["CMD","x"],"Retries":3},"Shell":["sh"],"StopTimeout":7,"OnBuild":[]}"#,
+            r#"{"Healthcheck":{"Test":["CMD","x"],"StartInterval":5000000,"Retries":3},"Shell":["sh"],"StopTimeout":7,"OnBuild":[]}"#,
             r#"{"ExposedPorts":{},"Volumes":{},"MacAddress":"foo","NetworkDisabled":true,"VolumeDriver":"l"}"#,
         ] {
             let config: Config = serde_json::from_str(text).expect(text);

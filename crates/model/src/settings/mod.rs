@@ -9,6 +9,7 @@ mod clean_path;
 mod cpu_set;
 mod error;
 mod hardware_address;
+mod health_check;
 mod host;
 mod log;
 mod mounts;
@@ -36,6 +37,7 @@ pub use clean_path::clean;
 pub use cpu_set::{CpuSet, CpuSetError};
 pub use error::SettingError;
 pub use hardware_address::HardwareAddress;
+pub use health_check::{HealthCheck, HealthCheckError};
 pub use host::{HostSettings, ShownHostSettings};
 pub use log::{LOG_DRIVERS, LogConfig, LogDriver, LogDriverRow, LogServer, LogSource};
 pub use mounts::{
@@ -102,7 +104,7 @@ pub struct ContainerSettings {
     pub stop_signal: Option<Spelled<StopSignal>>,
     /// Seconds of grace when it is asked to end; below 0 without end.
     pub stop_timeout: Option<i64>,
-    /// The image's health check.
+    /// How its health is checked.
     pub health_check: Option<HealthCheck>,
     /// The shell of commands that are one text.
     pub shell: Option<Vec<String>>,
@@ -124,33 +126,6 @@ pub struct ShownSettings {
     pub attach_stdout: bool,
     /// Whether the client attaches to stderr.
     pub attach_stderr: bool,
-}
-
-/// A health check as newer images carry it; kept and shown, never run: create warns about it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct HealthCheck {
-    /// What is run, its kind first.
-    pub test: Option<Vec<String>>,
-    /// Nanoseconds between two checks.
-    pub interval: i64,
-    /// Nanoseconds that one may take.
-    pub timeout: i64,
-    /// Nanoseconds after the start in which failures do not count.
-    pub start_period: i64,
-    /// How many failures one after the other count.
-    pub retries: i64,
-}
-
-impl HealthCheck {
-    /// Whether it asks for something to be run: not when it is empty, or switches an image's off.
-    #[must_use]
-    pub fn is_asked_for(&self) -> bool {
-        let is_off = self.test.as_ref().and_then(|test| test.first()).is_some_and(|kind| kind == "NONE");
-        let says_nothing = Self { test: self.test.clone().filter(|test| !test.is_empty()), ..self.clone() }
-            == Self::default();
-        !is_off && !says_nothing
-    }
 }
 
 /// One mount of a made container.

@@ -39,7 +39,10 @@ impl Cgroup {
     }
 
     /// Whether its processes are frozen or about to be, wherever that came from.
-    pub(crate) fn is_frozen(&self) -> Result<bool, CgroupError> {
+    ///
+    /// # Errors
+    /// When the cgroup cannot be read.
+    pub fn is_frozen(&self) -> Result<bool, CgroupError> {
         match self.freezer() {
             Freezer::Legacy(directory) => Ok(file::read(directory, "freezer.state")?.trim() != "THAWED"),
             Freezer::Unified(directory) => Ok(file::read(directory, "cgroup.freeze")?.trim() != "0"

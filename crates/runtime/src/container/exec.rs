@@ -1,4 +1,4 @@
-//! Starts a further process in a running container.
+//! Starts a further process in a running container: an exec, or a probe beneath a reaper.
 //!
 //! ```text
 //! caller ──clone──→ helper: outside of the container's pid namespace, so nothing inside sees it. It
@@ -11,16 +11,18 @@
 use std::convert::Infallible;
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
-use model::{Namespace, ProcessReference, SeccompPolicy, Signal};
+use model::{Namespace, ProcessReference, ProcessSpec, SeccompPolicy, Signal};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::MountAttrFlags;
+use rustix::pipe::PipeFlags;
 use rustix::thread::ThreadNameSpaceType;
 use sys::clone::{Cloned, NewNamespaces};
 
-use super::start::{Gifts, await_program};
-use super::{Exec, ExecRequest, Running};
+use super::start::{Gifts, PATIENCE, await_program};
+use super::{Exec, ExecRequest, Probe, Running};
 use crate::capabilities;
 use crate::channel::{Channel, Command};
 use crate::error::Doing;
@@ -30,7 +32,7 @@ use crate::process::terminal::Terminal;
 use crate::process::user;
 use crate::root::kernel;
 use crate::root::place::Root;
-use crate::{FailureKind, Process, StartError, Stdio, label, seccomp};
+use crate::{FailureKind, Process, StartError, Stdio, label, reaper, seccomp};
 
 impl Running {
     /// Starts a further process in the container's namespaces and cgroups.
@@ -38,6 +40,33 @@ impl Running {
     /// # Errors
     /// [`StartError`] with the words for the client.
     pub fn exec(&self, request: &ExecRequest<'_>, stdio: Stdio) -> Result<Exec, StartError> {
+        self.start_further(request, stdio, None, PATIENCE)
+    }
+
+    /// Starts a process beneath a reaper, which takes all that it leaves behind and tells its exit code.
+    /// Waits for its program no longer than `patience`.
+    ///
+    /// # Errors
+    /// [`StartError`] with the words for the client.
+    pub fn probe(
+        &self,
+        process: &ProcessSpec,
+        stdio: Stdio,
+        patience: Duration,
+    ) -> Result<Probe, StartError> {
+        let (end, told) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).doing("making a pipe")?;
+        let request = ExecRequest { process, privileged: false };
+        let Exec { process: reaper, .. } = self.start_further(&request, stdio, Some(told), patience)?;
+        Ok(Probe { reaper, end })
+    }
+
+    fn start_further(
+        &self,
+        request: &ExecRequest<'_>,
+        stdio: Stdio,
+        told: Option<OwnedFd>,
+        patience: Duration,
+    ) -> Result<Exec, StartError> {
         if self.cgroup.is_frozen()? {
             return Err(StartError::words(FailureKind::System, "the container is paused"));
         }
@@ -50,22 +79,22 @@ impl Running {
             Cloned::Child => {
                 // The end of the parent must be seen, so its side of the channel goes.
                 drop((ours, target));
-                Helper { running: self, request, channel: &theirs }.live(stdio)
+                Helper { running: self, request, channel: &theirs, told: told.as_ref() }.live(stdio)
             }
             Cloned::Parent { pid, pidfd } => (pid, pidfd),
         };
-        drop((theirs, stdio));
+        drop((theirs, stdio, told));
         let helper = Process { reference: ProcessReference { pid, start_time: 0 }, pidfd };
         let joined = if target.is_none() { self.cgroup.join(pid) } else { Ok(()) };
         let started = joined
             .map_err(StartError::from)
             .and_then(|()| ours.command(&Command::Start(None)).doing("telling the process to start"));
-        self.take_process(&ours, &helper, started)
+        self.take_process((&ours, Instant::now() + patience), &helper, started)
     }
 
     fn take_process(
         &self,
-        channel: &Channel,
+        (channel, deadline): (&Channel, Instant),
         helper: &Process,
         started: Result<(), StartError>,
     ) -> Result<Exec, StartError> {
@@ -73,7 +102,7 @@ impl Running {
             let _ = helper.signal(Signal::KILL);
         }
         let mut gifts = Gifts::default();
-        let report = await_program(channel, &mut gifts);
+        let report = await_program(channel, &mut gifts, deadline);
         let process = gifts.born.map(|(pid, pidfd)| {
             // Not reaped yet, so the number is still its own.
             let start_time = start_time(&self.host.proc, pid).unwrap_or(0);
@@ -103,6 +132,8 @@ struct Helper<'a> {
     running: &'a Running,
     request: &'a ExecRequest<'a>,
     channel: &'a Channel,
+    /// Where the reaper of a probe tells its exit code.
+    told: Option<&'a OwnedFd>,
 }
 
 impl Helper<'_> {
@@ -115,12 +146,17 @@ impl Helper<'_> {
     fn make_process(&self, stdio: Stdio) -> Result<Infallible, StartError> {
         let only = sys::clone::OnlyThread::ascertain().doing("making the process")?;
         let mut ready = self.settle(stdio)?;
-        sys::execute::close_all_but(3, self.channel.as_fd()).doing("closing descriptors")?;
+        let kept: Vec<BorrowedFd<'_>> =
+            [self.channel.as_fd()].into_iter().chain(self.told.map(AsFd::as_fd)).collect();
+        sys::execute::close_all_but(3, &kept).doing("closing descriptors")?;
         if self.may_be_traced() {
             ready.confine()?;
         }
         match sys::clone::clone_sibling(&only).doing("making the process")? {
-            Cloned::Child => ready.execute(self.channel),
+            Cloned::Child => match self.told {
+                None => ready.execute(self.channel),
+                Some(told) => reaper::run(ready, self.channel, told.as_fd(), &only),
+            },
             Cloned::Parent { pid, pidfd } => {
                 self.channel.born(pid, pidfd.as_fd()).doing("reporting to the parent")?;
                 sys::clone::leave(0)

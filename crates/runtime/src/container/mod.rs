@@ -6,9 +6,10 @@
 //! ```
 
 mod create;
+mod descendants;
 mod exec;
 mod running;
 mod start;
 
 pub use create::{Given, create};
-pub use running::{Created, Exec, ExecRequest, Running};
+pub use running::{Created, Exec, ExecRequest, Probe, Running};

@@ -39,6 +39,17 @@ pub struct Exec {
     pub terminal: Option<OwnedFd>,
 }
 
+/// A process beneath a reaper.
+#[derive(Debug)]
+pub struct Probe {
+    /// The process's parent, a child of the caller: it ends when all that came of the process has ended. Nobody
+    /// needs its exit.
+    pub reaper: Process,
+    /// Gives the process's exit code when it has ended, four bytes in the host's order, and its end when the
+    /// reaper has ended.
+    pub end: OwnedFd,
+}
+
 /// What a further process is.
 #[derive(Debug, Clone, Copy)]
 pub struct ExecRequest<'a> {

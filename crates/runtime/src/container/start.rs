@@ -57,7 +57,7 @@ impl Created {
             return Err(self.own_words(error));
         }
         let mut gifts = Gifts::default();
-        await_program(&self.channel, &mut gifts)?;
+        await_program(&self.channel, &mut gifts, Instant::now() + PATIENCE)?;
         self.running.terminal = gifts.terminal;
         Ok(self.running)
     }
@@ -67,14 +67,14 @@ impl Created {
     pub(super) fn own_words(self, error: StartError) -> StartError {
         // Without it a healthy child would go on and be waited for.
         let _ = self.running.init.signal(Signal::KILL);
-        let reported = await_program(&self.channel, &mut Gifts::default()).err();
+        let reported = await_program(&self.channel, &mut Gifts::default(), Instant::now() + PATIENCE).err();
         reported.filter(|reported| !reported.is_lost()).unwrap_or(error)
     }
 }
 
 /// How long a child may take from the start to its program. Mounts of slow file systems take seconds;
 /// what takes longer than this hangs, and the caller must not hang with it.
-const TIMEOUT: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a child gave to its parent on its way.
 #[derive(Debug, Default)]
@@ -87,9 +87,12 @@ pub(super) struct Gifts {
 
 /// Reads what the child says until it, or the process that it made, has become the program. Each gift
 /// is taken once.
-pub(super) fn await_program(channel: &Channel, gifts: &mut Gifts) -> Result<(), StartError> {
+pub(super) fn await_program(
+    channel: &Channel,
+    gifts: &mut Gifts,
+    deadline: Instant,
+) -> Result<(), StartError> {
     let mut is_executing = false;
-    let deadline = Instant::now() + TIMEOUT;
     while let Some((report, descriptor)) = channel.report(deadline).doing("waiting for the program")? {
         match (report, descriptor) {
             (Report::Terminal, Some(master)) if gifts.terminal.is_none() => gifts.terminal = Some(master),

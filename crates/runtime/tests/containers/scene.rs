@@ -118,6 +118,7 @@ impl Scene {
                 attributes: BTreeMap::new(),
                 selected: std::collections::BTreeMap::new(),
             },
+            health: None,
         }
     }
 

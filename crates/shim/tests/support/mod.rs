@@ -109,6 +109,7 @@ impl Place {
                 attributes: BTreeMap::new(),
                 selected: std::collections::BTreeMap::new(),
             },
+            health: None,
         }
     }
 

@@ -1,0 +1,42 @@
+//! What a container's health is at each turn of its life; its shim checks it.
+//!
+//! The shim's results are those of one run. The record keeps the last ones over restarts, and says that a container
+//! which is stopped, or paused by a client, is not healthy.
+
+use std::sync::Arc;
+
+use model::{Health, HealthSpec, HealthStatus};
+use shim_protocol::RunDirectory;
+
+use crate::container::Record;
+use crate::shim::RECORD_LIMIT;
+
+/// What a container's shim checks. A check of an image that is none was warned of when the container was made.
+pub(crate) fn specification(record: &Record) -> Option<HealthSpec> {
+    let settings = &record.settings;
+    settings.health_check.as_ref()?.specification(settings.shell.as_deref()).ok()?
+}
+
+/// The health of a container that has just been started.
+pub(crate) fn at_start(record: &Record) -> Option<Arc<Health>> {
+    specification(record)?;
+    let log = record.health.as_ref().map(|health| health.log.clone()).unwrap_or_default();
+    Some(Arc::new(Health::starting(log)))
+}
+
+/// Nothing checks the container's health any more, or for a while.
+pub(crate) fn suspend(record: &mut Record) {
+    if let Some(health) = &mut record.health {
+        Arc::make_mut(health).status = HealthStatus::Unhealthy;
+    }
+}
+
+/// What the shim of a container that ended without a daemon left.
+pub(crate) fn take_left(record: &mut Record, directory: &RunDirectory) {
+    let left = sys::bounded_read::read(&directory.health(), RECORD_LIMIT).ok();
+    if let Some(left) = left.and_then(|text| serde_json::from_slice::<Health>(&text).ok())
+        && let Some(health) = &mut record.health
+    {
+        Arc::make_mut(health).replace_last(left.log);
+    }
+}

@@ -1,0 +1,211 @@
+//! How the health of a container is checked, as clients and images write it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::HealthSpec;
+
+/// The shortest time that a client can ask for, in nanoseconds.
+const SHORTEST: i64 = 1_000_000;
+
+/// The shell of commands that are one text, where the container names none.
+const SHELL: [&str; 2] = ["/bin/sh", "-c"];
+
+/// What counts where neither the client nor the image says anything; answers of dockerd 29.8.
+const DEFAULT_TIME: Duration = Duration::from_secs(30);
+const DEFAULT_START_INTERVAL: Duration = Duration::from_secs(5);
+const DEFAULT_RETRIES: u32 = 3;
+
+/// A health check; 0 in a number leaves it open.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HealthCheck {
+    /// What is run, its kind first: `NONE`, `CMD` with a program and its arguments, or `CMD-SHELL` with a text.
+    pub test: Option<Vec<String>>,
+    /// Nanoseconds between two probes.
+    pub interval: i64,
+    /// Nanoseconds that one may take.
+    pub timeout: i64,
+    /// Nanoseconds after the start in which failures do not count.
+    pub start_period: i64,
+    /// Nanoseconds between two probes within the start period.
+    pub start_interval: i64,
+    /// How many failures one after the other count.
+    pub retries: i64,
+}
+
+/// A health check that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say it")]
+pub enum HealthCheckError {
+    #[error("{0} in Healthcheck cannot be less than 1ms")]
+    TooShort(&'static str),
+    #[error("Retries in Healthcheck cannot be negative")]
+    Retries,
+    #[error("invalid Test in Healthcheck: it must begin with NONE, CMD or CMD-SHELL, not with {0:?}")]
+    Kind(String),
+    #[error("invalid Test in Healthcheck: {0} needs a command behind it")]
+    NoCommand(String),
+}
+
+impl HealthCheck {
+    /// Whether it asks for something to be run: not when it is empty, or switches an image's off.
+    #[must_use]
+    pub fn is_asked_for(&self) -> bool {
+        let says_nothing = Self { test: self.test.clone().filter(|test| !test.is_empty()), ..self.clone() }
+            == Self::default();
+        !self.is_off() && !says_nothing
+    }
+
+    /// Checks what a client asks for.
+    ///
+    /// # Errors
+    /// Times shorter than a millisecond, negative numbers, and a test of an unknown kind or without a command.
+    pub fn check(&self) -> Result<(), HealthCheckError> {
+        let times = [
+            ("Interval", self.interval),
+            ("Timeout", self.timeout),
+            ("StartPeriod", self.start_period),
+            ("StartInterval", self.start_interval),
+        ];
+        if let Some((name, _)) = times.into_iter().find(|(_, time)| *time != 0 && *time < SHORTEST) {
+            return Err(HealthCheckError::TooShort(name));
+        }
+        if self.retries < 0 {
+            return Err(HealthCheckError::Retries);
+        }
+        self.arguments(None).map(drop)
+    }
+
+    /// Takes over what is left open.
+    pub fn inherit(&mut self, image: Self) {
+        if self.test.as_ref().is_none_or(Vec::is_empty) {
+            self.test = image.test;
+        }
+        for (own, image) in [
+            (&mut self.interval, image.interval),
+            (&mut self.timeout, image.timeout),
+            (&mut self.start_period, image.start_period),
+            (&mut self.start_interval, image.start_interval),
+            (&mut self.retries, image.retries),
+        ] {
+            if *own == 0 {
+                *own = image;
+            }
+        }
+    }
+
+    /// What is run, where something is; texts by this shell.
+    ///
+    /// # Errors
+    /// A test of an unknown kind or without a command, which an image may have.
+    pub fn specification(&self, shell: Option<&[String]>) -> Result<Option<HealthSpec>, HealthCheckError> {
+        let Some(arguments) = self.arguments(shell)? else { return Ok(None) };
+        let time = |nanoseconds: i64, default| match u64::try_from(nanoseconds.max(SHORTEST)) {
+            Ok(time) if nanoseconds > 0 => Duration::from_nanos(time),
+            Ok(_) | Err(_) => default,
+        };
+        Ok(Some(HealthSpec {
+            arguments,
+            interval: time(self.interval, DEFAULT_TIME),
+            timeout: time(self.timeout, DEFAULT_TIME),
+            start_period: time(self.start_period, Duration::ZERO),
+            start_interval: time(self.start_interval, DEFAULT_START_INTERVAL),
+            retries: u32::try_from(self.retries)
+                .ok()
+                .filter(|retries| *retries > 0)
+                .unwrap_or(DEFAULT_RETRIES),
+        }))
+    }
+
+    fn is_off(&self) -> bool {
+        self.test.as_ref().and_then(|test| test.first()).is_some_and(|kind| kind == "NONE")
+    }
+
+    fn arguments(&self, shell: Option<&[String]>) -> Result<Option<Vec<String>>, HealthCheckError> {
+        let Some((kind, command)) = self.test.as_ref().and_then(|test| test.split_first()) else {
+            return Ok(None);
+        };
+        let before = match (kind.as_str(), shell) {
+            ("NONE", _) => return Ok(None),
+            ("CMD", _) => Vec::new(),
+            ("CMD-SHELL", Some(shell)) if !shell.is_empty() => shell.to_vec(),
+            ("CMD-SHELL", _) => SHELL.map(str::to_owned).to_vec(),
+            _ => return Err(HealthCheckError::Kind(kind.clone())),
+        };
+        if command.first().is_none_or(String::is_empty) {
+            return Err(HealthCheckError::NoCommand(kind.clone()));
+        }
+        Ok(Some(before.into_iter().chain(command.iter().cloned()).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(test: &[&str]) -> HealthCheck {
+        let test = test.iter().map(|word| (*word).to_owned()).collect();
+        HealthCheck { test: Some(test), ..HealthCheck::default() }
+    }
+
+    #[test]
+    fn tests_of_each_kind() {
+        let shell = ["/bin/bash".to_owned(), "-c".to_owned()];
+        let arguments = |test: &[&str], shell| {
+            check(test).specification(shell).map(|specification| specification.map(|known| known.arguments))
+        };
+        assert_eq!(arguments(&["CMD", "a", "b"], None), Ok(Some(vec!["a".to_owned(), "b".to_owned()])));
+        let by_shell =
+            |shell| arguments(&["CMD-SHELL", "a b"], shell).map(|known| known.map(|all| all.join(" ")));
+        assert_eq!(by_shell(None), Ok(Some("/bin/sh -c a b".to_owned())));
+        assert_eq!(by_shell(Some(&shell)), Ok(Some("/bin/bash -c a b".to_owned())));
+        assert_eq!(by_shell(Some(&[])), Ok(Some("/bin/sh -c a b".to_owned())));
+        assert_eq!(arguments(&["NONE"], None), Ok(None));
+        assert_eq!(arguments(&[], None), Ok(None));
+        assert_eq!(arguments(&["CMD"], None), Err(HealthCheckError::NoCommand("CMD".to_owned())));
+        assert_eq!(arguments(&["FOO", "a"], None), Err(HealthCheckError::Kind("FOO".to_owned())));
+    }
+
+    #[test]
+    fn what_is_open_is_the_default() {
+        let open = check(&["CMD", "a"]).specification(None).ok().flatten().expect("it is run");
+        let seconds = |number| Duration::from_secs(number);
+        assert_eq!((open.interval, open.timeout, open.retries), (seconds(30), seconds(30), 3));
+        assert_eq!((open.start_period, open.start_interval), (Duration::ZERO, seconds(5)));
+        // An image may say anything.
+        let strange = HealthCheck { interval: -5, timeout: 1, retries: i64::MAX, ..check(&["CMD", "a"]) };
+        let strange = strange.specification(None).ok().flatten().expect("it is run");
+        assert_eq!((strange.interval, strange.timeout), (seconds(30), Duration::from_millis(1)));
+        assert_eq!(strange.retries, 3);
+    }
+
+    #[test]
+    fn numbers_out_of_range() {
+        let bad = |check: HealthCheck| check.check().expect_err("it is refused").to_string();
+        let base = || check(&["CMD", "a"]);
+        assert_eq!(
+            bad(HealthCheck { timeout: 999_999, ..base() }),
+            "Timeout in Healthcheck cannot be less than 1ms"
+        );
+        assert_eq!(
+            bad(HealthCheck { start_interval: -1, ..base() }),
+            "StartInterval in Healthcheck cannot be less than 1ms"
+        );
+        assert_eq!(bad(HealthCheck { retries: -1, ..base() }), "Retries in Healthcheck cannot be negative");
+        assert_eq!(HealthCheck { interval: SHORTEST, ..base() }.check(), Ok(()));
+    }
+
+    #[test]
+    fn fields_are_inherited_one_by_one() {
+        let image = HealthCheck { interval: 7, retries: 5, start_interval: 9, ..check(&["CMD", "image"]) };
+        let mut own = HealthCheck { retries: 2, test: Some(Vec::new()), ..HealthCheck::default() };
+        own.inherit(image.clone());
+        assert_eq!(own, HealthCheck { retries: 2, ..image.clone() });
+        let mut off = check(&["NONE"]);
+        off.inherit(image.clone());
+        assert_eq!(off, HealthCheck { test: Some(vec!["NONE".to_owned()]), ..image });
+        assert!(!off.is_asked_for());
+    }
+}

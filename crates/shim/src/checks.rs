@@ -1,0 +1,222 @@
+//! Has the container's health checked by the loop's own clock, one probe at a time.
+//!
+//! A daemon hears of each probe, and of all that is known when it connects; at the container's end that is left in
+//! the run directory.
+
+use std::time::{Duration, Instant};
+
+use model::{ExecId, NO_EXIT_CODE, ProcessSpec, Timestamp};
+use shim_protocol::{Failure, FailureKind, Notice};
+
+use crate::health::{Ending, Monitor, Obstacle, Probe, State, Told};
+use crate::records;
+use crate::start::start_failure;
+use crate::supervisor::{Phase, Supervisor};
+use crate::token::ProbePart;
+
+/// How long the loop waits for the start of a probe at most: its program may lie on a disk that does not answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long the end of the container is waited for before a probe that is gone counts as a failure.
+const DOUBT: Duration = Duration::from_secs(1);
+
+/// How soon it is looked whether a probe that is killed has gone; doubled each time…
+const FIRST_LOOK: Duration = Duration::from_millis(5);
+
+/// …up to this.
+const LAST_LOOK: Duration = Duration::from_secs(1);
+
+/// 128 + SIGKILL: how a probe ends that is killed.
+const KILLED: i32 = 137;
+
+impl Supervisor {
+    /// The container runs: its health is checked from now on.
+    pub(crate) fn begin_health(&mut self) {
+        let now = Instant::now();
+        self.health = self.spec.health.clone().map(|check| Box::new(Monitor::new(check, now)));
+        self.await_health();
+    }
+
+    /// The container has ended, and every probe with it.
+    pub(crate) fn end_health(&mut self) {
+        let Some(monitor) = self.health.take() else { return };
+        let _ = records::write_health(&self.directory, &monitor.health);
+        match monitor.state {
+            State::Waiting { .. } | State::Doubtful { .. } => {}
+            State::Probing(probe) | State::Dying { probe, .. } => probe.let_go(&self.shared.poller),
+        }
+    }
+
+    /// Tells a daemon that has come what is known.
+    pub(crate) fn tell_health(&mut self) {
+        if let Some(monitor) = &self.health {
+            let notice = Notice::Health(Box::new(monitor.health.clone()));
+            self.tell(&notice);
+        }
+    }
+
+    /// The container is frozen.
+    pub(crate) fn suspend_health(&mut self) {
+        if let Some(monitor) = &mut self.health {
+            monitor.freeze(Instant::now());
+        }
+    }
+
+    /// The container is thawed.
+    pub(crate) fn resume_health(&mut self) {
+        if let Some(monitor) = &mut self.health {
+            monitor.thaw(Instant::now());
+        }
+        self.await_health();
+    }
+
+    fn await_health(&mut self) {
+        if let Some(at) = self.health.as_ref().and_then(|monitor| monitor.wakes_at()) {
+            self.shared.alarm.set(at);
+        }
+    }
+
+    /// Time has passed.
+    pub(crate) fn tick_health(&mut self) {
+        let now = self.shared.now;
+        let Some(mut monitor) = self.health.take() else { return };
+        if monitor.wakes_at().is_some_and(|at| at <= now) {
+            let state = std::mem::replace(&mut monitor.state, State::Waiting { next: now });
+            monitor.state = match state {
+                State::Waiting { .. } => self.begin_probe(&mut monitor),
+                State::Probing(probe) => self.stop_probe(&mut monitor, probe),
+                State::Dying { probe, wait, next, .. } => {
+                    self.kill_probe(&probe);
+                    State::Dying { probe, look_at: now + wait, wait: (wait * 2).min(LAST_LOOK), next }
+                }
+                State::Doubtful { ending, .. } => State::Waiting { next: self.report(&mut monitor, ending) },
+            };
+        }
+        self.health = Some(monitor);
+        self.await_health();
+    }
+
+    /// Something came of the probe.
+    pub(crate) fn on_probe(&mut self, part: ProbePart) {
+        let Some(mut monitor) = self.health.take() else { return };
+        let state = std::mem::replace(&mut monitor.state, State::Waiting { next: self.shared.now });
+        monitor.state = match (state, part) {
+            (State::Probing(mut probe), ProbePart::Output) => {
+                probe.read_output(&mut self.shared);
+                State::Probing(probe)
+            }
+            (State::Probing(probe), ProbePart::End) => match probe.told() {
+                Told::Nothing => State::Probing(probe),
+                Told::Code(code) => self.take_result(&mut monitor, probe, code),
+                Told::End => {
+                    let ending = self.let_go(probe, KILLED);
+                    self.doubt(ending)
+                }
+            },
+            (State::Dying { probe, look_at, wait, next }, _) => {
+                if probe.told() == Told::End {
+                    probe.let_go(&self.shared.poller);
+                    State::Waiting { next }
+                } else {
+                    State::Dying { probe, look_at, wait, next }
+                }
+            }
+            (state @ (State::Waiting { .. } | State::Doubtful { .. }), _) => state,
+        };
+        self.health = Some(monitor);
+        self.await_health();
+    }
+
+    fn begin_probe(&mut self, monitor: &mut Monitor) -> State {
+        let now = self.shared.now;
+        let Phase::Running(running) = &self.phase else { return monitor.waiting(now) };
+        // Frozen by others than the daemon, it cannot answer.
+        if running.cgroup().is_frozen().unwrap_or(false) {
+            return monitor.waiting(now);
+        }
+        let exec = ExecId::from_random(sys::random::bytes());
+        let began = Timestamp::now();
+        let notice = Notice::ProbeStarted { exec: exec.clone() };
+        self.shared.daemon.notify(&notice, None, &self.shared.poller);
+        let timeout = monitor.check.timeout;
+        let process = ProcessSpec {
+            arguments: monitor.check.arguments.clone(),
+            terminal: false,
+            ..self.spec.process.clone()
+        };
+        let started = self.protection.lifted(|| Probe::start(running, &process, timeout.min(PATIENCE)));
+        let times = (exec.clone(), began, now + timeout);
+        match started.and_then(|started| Probe::watch(started, times, &self.shared)) {
+            Ok(probe) => State::Probing(probe),
+            Err(obstacle) => {
+                let Failure { kind, message: output } = failure(obstacle);
+                let exit_code = if kind == FailureKind::ProgramNotFound { 127 } else { 126 };
+                let ending = Ending { exec, began, exit_code, shown_code: NO_EXIT_CODE, output };
+                if kind == FailureKind::System {
+                    return self.doubt(ending);
+                }
+                State::Waiting { next: self.report(monitor, ending) }
+            }
+        }
+    }
+
+    fn doubt(&self, ending: Ending) -> State {
+        State::Doubtful { ending, judge_at: self.shared.now + DOUBT }
+    }
+
+    /// Takes what a probe wrote itself; others may still have its output open.
+    fn let_go(&mut self, mut probe: Probe, code: i32) -> Ending {
+        probe.read_output(&mut self.shared);
+        let (exec, began, output) = (probe.exec.clone(), probe.began, probe.output.text());
+        probe.let_go(&self.shared.poller);
+        Ending { exec, began, exit_code: code, shown_code: code, output }
+    }
+
+    /// The probe has ended by itself.
+    fn take_result(&mut self, monitor: &mut Monitor, probe: Probe, code: i32) -> State {
+        let ending = self.let_go(probe, code);
+        State::Waiting { next: self.report(monitor, ending) }
+    }
+
+    /// The probe takes too long. It may have ended just now.
+    fn stop_probe(&mut self, monitor: &mut Monitor, mut probe: Probe) -> State {
+        match probe.told() {
+            Told::Code(code) => return self.take_result(monitor, probe, code),
+            Told::End => {
+                let ending = self.let_go(probe, KILLED);
+                return self.doubt(ending);
+            }
+            Told::Nothing => {}
+        }
+        self.kill_probe(&probe);
+        probe.read_output(&mut self.shared);
+        probe.stop_reading(&self.shared.poller);
+        let output = probe.output.text_of_late(monitor.check.timeout);
+        let (exec, began) = (probe.exec.clone(), probe.began);
+        let ending = Ending { exec, began, exit_code: KILLED, shown_code: NO_EXIT_CODE, output };
+        let next = self.report(monitor, ending);
+        State::Dying { probe, look_at: self.shared.now + FIRST_LOOK, wait: FIRST_LOOK * 2, next }
+    }
+
+    fn kill_probe(&self, probe: &Probe) {
+        if let Phase::Running(running) = &self.phase {
+            // What could not be listed is looked for again.
+            let _ = running.kill_descendants(&probe.reaper);
+        }
+    }
+
+    /// Takes the end of a probe, tells the daemon, and says when the next begins.
+    fn report(&mut self, monitor: &mut Monitor, ending: Ending) -> Instant {
+        let now = self.shared.now;
+        let notice = monitor.judge(ending, now);
+        self.tell(&notice);
+        monitor.next(now)
+    }
+}
+
+fn failure(obstacle: Obstacle) -> Failure {
+    match obstacle {
+        Obstacle::Start(error) => start_failure(&error).0,
+        Obstacle::System(error) => Failure { kind: FailureKind::System, message: error.to_string() },
+    }
+}

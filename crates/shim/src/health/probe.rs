@@ -1,0 +1,144 @@
+//! One probe that runs: its reaper, its output, its end.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use model::{ExecId, ProcessSpec, Signal, Timestamp};
+use runtime::{Process, Running, StartError, Stdio};
+use sys::epoll::{Interest, Poller};
+use sys::seqpacket::set_nonblocking;
+use sys::stream;
+
+use super::output::ProbeOutput;
+use crate::event_loop::{EventLoop, READ_SIZE};
+use crate::token::{ProbePart, Token};
+
+/// How many reads a probe gets before others have their turn.
+const TURN: usize = 32;
+
+/// Why a probe does not run.
+#[derive(Debug)]
+pub(crate) enum Obstacle {
+    /// Its process could not be started.
+    Start(StartError),
+    /// The shim's own means ran out.
+    System(io::Error),
+}
+
+/// A probe that runs.
+pub(crate) struct Probe {
+    /// The exec that it is, for daemons.
+    pub(crate) exec: ExecId,
+    /// When it began.
+    pub(crate) began: Timestamp,
+    /// When it has taken too long.
+    pub(crate) deadline: Instant,
+    /// The parent of its process.
+    pub(crate) reaper: Process,
+    /// What it wrote.
+    pub(crate) output: ProbeOutput,
+    end: OwnedFd,
+    /// Both its outputs; `None` when nobody can write there any more.
+    written: Option<OwnedFd>,
+}
+
+/// What was told of a probe's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// Its process runs.
+    Nothing,
+    /// Its process has ended with this exit code.
+    Code(i32),
+    /// Its reaper has ended.
+    End,
+}
+
+impl Probe {
+    /// Starts a probe in a container; waits for its program at most so long.
+    ///
+    /// # Errors
+    /// [`Obstacle`] when it does not run.
+    pub(crate) fn start(
+        running: &Running,
+        process: &ProcessSpec,
+        patience: Duration,
+    ) -> Result<(runtime::Probe, OwnedFd), Obstacle> {
+        let (written, stdio) = streams().map_err(Obstacle::System)?;
+        let probe = running.probe(process, stdio, patience).map_err(Obstacle::Start)?;
+        Ok((probe, written))
+    }
+
+    /// Waits for what comes of a probe that was started.
+    ///
+    /// # Errors
+    /// [`Obstacle`] when that is not possible; it is killed then.
+    pub(crate) fn watch(
+        (probe, written): (runtime::Probe, OwnedFd),
+        (exec, began, deadline): (ExecId, Timestamp, Instant),
+        shared: &EventLoop,
+    ) -> Result<Self, Obstacle> {
+        let runtime::Probe { reaper, end } = probe;
+        let watch = |descriptor: &OwnedFd, part| {
+            set_nonblocking(descriptor)?;
+            shared.poller.add(descriptor, Token::Probe(part).pack(), Interest::READ)
+        };
+        let watched = watch(&end, ProbePart::End).and_then(|()| watch(&written, ProbePart::Output));
+        watched.map_err(|error| {
+            // What it started ends with it.
+            let _ = reaper.signal(Signal::KILL);
+            Obstacle::System(error)
+        })?;
+        let (output, written) = (ProbeOutput::default(), Some(written));
+        Ok(Self { exec, began, deadline, reaper, output, end, written })
+    }
+
+    /// Reads what it has written, within reason.
+    pub(crate) fn read_output(&mut self, shared: &mut EventLoop) {
+        for _ in 0..TURN {
+            let Some(written) = &self.written else { return };
+            match stream::read(written, &mut shared.scratch) {
+                Ok(count @ 1..) => {
+                    self.output.push(&shared.scratch[..count]);
+                    if count < READ_SIZE {
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Ok(0) | Err(_) => self.stop_reading(&shared.poller),
+            }
+        }
+    }
+
+    /// Takes no output any more: who still writes gets SIGPIPE.
+    pub(crate) fn stop_reading(&mut self, poller: &Poller) {
+        if let Some(written) = self.written.take() {
+            let _ = poller.remove(&written);
+        }
+    }
+
+    /// What its reaper has told since it was asked last.
+    pub(crate) fn told(&self) -> Told {
+        let mut code = [0; 4];
+        match stream::read(&self.end, &mut code) {
+            Ok(4) => Told::Code(i32::from_ne_bytes(code)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Told::Nothing,
+            Ok(_) | Err(_) => Told::End,
+        }
+    }
+
+    /// Waits for nothing more of it.
+    pub(crate) fn let_go(mut self, poller: &Poller) {
+        self.stop_reading(poller);
+        let _ = poller.remove(&self.end);
+    }
+}
+
+/// The probe's streams, and the end at which both its outputs are read.
+fn streams() -> io::Result<(OwnedFd, Stdio)> {
+    let (written, stdout) = stream::pipe(READ_SIZE)?;
+    let stderr = stdout.try_clone()?;
+    let stdin = File::open("/dev/null")?.into();
+    Ok((written, Stdio::Streams { stdin, stdout, stderr }))
+}
