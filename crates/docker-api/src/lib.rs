@@ -16,6 +16,7 @@ mod exec;
 mod filters;
 mod images;
 mod json;
+mod json_format;
 mod json_size;
 mod networks;
 mod origin;

@@ -26,6 +26,8 @@ pub enum Error {
     JoinedNotRunning { namespace: &'static str, container: String },
     #[error("Container {0} is paused, unpause the container before exec")]
     PausedForExec(String),
+    #[error("Container {0} is paused, unpause the container before attach")]
+    PausedForAttach(String),
     #[error("Container {0} is already paused")]
     AlreadyPaused(String),
     #[error("Container {0} is not paused")]
@@ -161,6 +163,7 @@ impl Error {
             | Self::NotRunning(_)
             | Self::JoinedNotRunning { .. }
             | Self::PausedForExec(_)
+            | Self::PausedForAttach(_)
             | Self::AlreadyPaused(_)
             | Self::NotPaused(_)
             | Self::StartPaused

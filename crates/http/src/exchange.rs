@@ -25,7 +25,8 @@ pub enum StreamKind {
 }
 
 impl StreamKind {
-    const fn content_type(self) -> &'static str {
+    /// The value of `Content-Type`.
+    pub const fn content_type(self) -> &'static str {
         match self {
             Self::Raw => "application/vnd.docker.raw-stream",
             Self::Multiplexed => "application/vnd.docker.multiplexed-stream",

@@ -8,17 +8,17 @@ use engine::AttachRequest;
 
 use berth_http::StreamKind;
 
-use crate::query::Query;
-use crate::{Call, Handled, MAXIMUM_JSON, Reply};
+use crate::version::ApiVersion;
+use crate::{ApiError, Call, Handled, MAXIMUM_JSON, Reply, detach_keys};
 
 pub(super) async fn attach(call: Call<'_>) -> Handled {
     let merged = !call.version.streams_are_framed();
-    let request = read_query(&call.query, merged);
+    let request = read_query(&call, merged)?;
     let session = call.engine.streams.prepare_attach(&call.name, request)?;
     let framed = !call.engine.containers.find(&call.name)?.record().settings.terminal && !merged;
     // Some clients repeat the query as a body: it belongs to the request, what follows it to the stream.
     let _ = call.exchange.body.gather(MAXIMUM_JSON).await?;
-    let (hijacked, head) = call.exchange.hijack_unsent(StreamKind::Raw);
+    let (hijacked, head) = call.exchange.hijack_unsent(stream_kind(framed, call.version));
     let (client, early) = hijacked.into_descriptor()?;
     let ours = client.try_clone()?;
     if let Err(error) = session.greet_and_join(client, early, head.as_bytes()).await {
@@ -27,17 +27,32 @@ pub(super) async fn attach(call: Call<'_>) -> Handled {
     Ok(Reply::Sent)
 }
 
+/// What a stream of output calls itself.
+pub(super) const fn stream_kind(framed: bool, version: ApiVersion) -> StreamKind {
+    if framed && version.stream_types_tell_of_frames() { StreamKind::Multiplexed } else { StreamKind::Raw }
+}
+
 /// What the query wants; `raw` for clients that want no stream frame headers.
-pub(super) fn read_query(query: &Query, raw: bool) -> AttachRequest {
+///
+/// # Errors
+/// Keys that are none, an unknown container, and in later versions one that is paused.
+pub(super) fn read_query(call: &Call<'_>, raw: bool) -> Result<AttachRequest, ApiError> {
+    let record = call.engine.containers.find(&call.name)?.record();
+    if record.is_paused() && call.version.attach_refuses_what_is_paused() {
+        return Err(engine::Error::PausedForAttach(call.name.clone()).into());
+    }
+    let query = &call.query;
+    let keys = if call.version.attach_names_its_keys() { query.text("detachKeys") } else { "" };
     let stream = query.is_true("stream");
-    AttachRequest {
+    Ok(AttachRequest {
         stdin: stream && query.is_true("stdin"),
         stdout: query.is_true("stdout"),
         stderr: query.is_true("stderr"),
         logs: query.is_true("logs"),
         stream,
         raw,
-    }
+        detach_keys: detach_keys::parse(keys)?,
+    })
 }
 
 /// Writes a text to a client whose connection is no longer HTTP: as error output where pieces have heads.

@@ -32,7 +32,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 pub(super) async fn attach(call: Call<'_>) -> Handled {
-    let mut request = read_query(&call.query, true);
+    let mut request = read_query(&call, true)?;
     let container = call.engine.containers.find(&call.name)?;
     let fields = match handshake(&call.exchange.head) {
         Ok(fields) => fields,
@@ -58,7 +58,8 @@ pub(super) async fn attach(call: Call<'_>) -> Handled {
         .max_frame_size(Some(MAXIMUM_MESSAGE));
     let (departure, stopping) = (call.exchange.departure(), call.exchange.stopping());
     let socket = WebSocketStream::from_raw_socket(client, Role::Server, Some(config)).await;
-    proxy(socket, ours, departure, stopping).await;
+    let form = if call.version.websockets_are_binary() { MessageForm::Binary } else { MessageForm::Text };
+    proxy(socket, (ours, form), departure, stopping).await;
     match joining.await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::info!("attach by websocket: {error}"),
@@ -95,17 +96,26 @@ fn handshake(head: &RequestHead) -> Result<String, Response> {
     Ok(fields)
 }
 
+/// How output is put into messages.
+#[derive(Debug, Clone, Copy)]
+enum MessageForm {
+    /// Text where it is text, so that pages can show it; else binary, byte for byte.
+    Text,
+    /// Byte for byte.
+    Binary,
+}
+
 /// Carries messages to the container's stdin and its output back, until either side ends or the daemon does.
 async fn proxy(
     socket: WebSocketStream<TransportStream>,
-    local: UnixStream,
+    (local, form): (UnixStream, MessageForm),
     departure: impl Future<Output = Gone>,
     stopping: impl Future<Output = ()>,
 ) {
     let (mut sink, mut messages) = socket.split();
     let (read, write) = local.into_split();
     let reason = {
-        let outgoing = send_output(&mut sink, read);
+        let outgoing = send_output(&mut sink, read, form);
         let incoming = take_input(&mut messages, write, departure);
         tokio::pin!(outgoing, incoming);
         tokio::select! {
@@ -131,7 +141,7 @@ async fn proxy(
 type Sink = futures_util::stream::SplitSink<WebSocketStream<TransportStream>, Message>;
 type Messages = futures_util::stream::SplitStream<WebSocketStream<TransportStream>>;
 
-async fn send_output(sink: &mut Sink, mut output: OwnedReadHalf) -> io::Result<()> {
+async fn send_output(sink: &mut Sink, mut output: OwnedReadHalf, form: MessageForm) -> io::Result<()> {
     let mut buffer = vec![0; PIECE];
     let mut held = 0;
     loop {
@@ -140,20 +150,25 @@ async fn send_output(sink: &mut Sink, mut output: OwnedReadHalf) -> io::Result<(
             return Ok(());
         }
         let end = held + count;
-        // A character that is cut off at the end waits for its rest.
-        let length = if count == 0 { end } else { whole_characters(&buffer[..end]) };
-        let message = message(&buffer[..length]);
+        let length = match form {
+            // A character that is cut off at the end waits for its rest.
+            MessageForm::Text if count > 0 => whole_characters(&buffer[..end]),
+            MessageForm::Text | MessageForm::Binary => end,
+        };
+        let message = form.message(&buffer[..length]);
         sink.send(message).await.map_err(io::Error::other)?;
         buffer.copy_within(length..end, 0);
         held = end - length;
     }
 }
 
-/// Text where it is text, so that pages can show it; else binary, byte for byte.
-fn message(piece: &[u8]) -> Message {
-    match Utf8Bytes::try_from(Bytes::copy_from_slice(piece)) {
-        Ok(text) => Message::Text(text),
-        Err(_) => Message::Binary(Bytes::copy_from_slice(piece)),
+impl MessageForm {
+    fn message(self, piece: &[u8]) -> Message {
+        let piece = Bytes::copy_from_slice(piece);
+        match (self, Utf8Bytes::try_from(piece.clone())) {
+            (Self::Text, Ok(text)) => Message::Text(text),
+            (Self::Text, Err(_)) | (Self::Binary, _) => Message::Binary(piece),
+        }
     }
 }
 
@@ -218,7 +233,8 @@ mod tests {
         assert_eq!(whole_characters(&"aä".as_bytes()[..2]), 1);
         assert_eq!(whole_characters(&[0xff, 0xfe]), 2);
         assert_eq!(whole_characters(&"ä".as_bytes()[..1]), 1);
-        assert!(matches!(message(b"abc"), Message::Text(_)));
-        assert!(matches!(message(&[0xff]), Message::Binary(_)));
+        assert!(matches!(MessageForm::Text.message(b"abc"), Message::Text(_)));
+        assert!(matches!(MessageForm::Text.message(&[0xff]), Message::Binary(_)));
+        assert!(matches!(MessageForm::Binary.message(b"abc"), Message::Binary(_)));
     }
 }

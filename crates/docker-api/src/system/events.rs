@@ -9,12 +9,12 @@ use model::{Event, ResourceKind, Timestamp};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use crate::filters::Filters;
+use crate::json_format::Format;
 use crate::version::ApiVersion;
 use crate::wire::{EventForm, WireEvent, parse_moment};
 use crate::{ApiError, Call, Handled, Reply};
 
 use super::super::event_filter::EventFilter;
-use super::event_format::Format;
 
 /// The most events that go out at once, each as a chunk of its own: some clients take a chunk for an event.
 const MOST_AT_ONCE: usize = 128;
@@ -38,7 +38,7 @@ pub(super) async fn events(call: Call<'_>) -> Handled {
     });
     let filter = filter.map_err(|error| ApiError::invalid(error.to_string()))?;
     let Subscription { past, live } = call.engine.events.subscribe();
-    let format = Format::of(call.version, call.exchange.head.header(&header::ACCEPT));
+    let format = Format::of_events(call.version, call.exchange.head.header(&header::ACCEPT));
     let mut listener = Listener { live, span, filter, version: call.version, format };
     let departure = call.exchange.departure();
     // The head goes out at once: clients wait for it before they start what they want to next_batch of.
@@ -166,7 +166,7 @@ fn is_known(event: &Event, version: ApiVersion) -> bool {
     match (event.kind, event.action.as_str()) {
         (_, "prune") => version.events_have_prunes(),
         (ResourceKind::Network | ResourceKind::Volume, _) => version.events_have_networks_and_volumes(),
-        (ResourceKind::Container, "exec_detach") => version.events_have_exec_detaches(),
+        (ResourceKind::Container, "detach" | "exec_detach") => version.events_have_detaches(),
         (ResourceKind::Container, "exec_die") => version.events_have_exec_ends(),
         (ResourceKind::Image, "create") => version.events_have_new_images(),
         (ResourceKind::Image, "save" | "load") => version.events_have_archives(),
@@ -220,7 +220,7 @@ mod tests {
         let span = Span { since: since.map(moment), until: until.map(moment) };
         let Subscription { past, live } = events.subscribe();
         let filter = EventFilter::new(Filters::default(), MAX, |_| None).expect("no filter is fine");
-        (Listener { live, span, filter, version: MAX, format: Format::of(MAX, "") }, past)
+        (Listener { live, span, filter, version: MAX, format: Format::of_events(MAX, "") }, past)
     }
 
     fn emit(events: &engine::Events, action: &str) {

@@ -5,7 +5,6 @@ mod build_prune;
 mod build_request;
 mod commit;
 mod df;
-mod event_format;
 mod events;
 mod host;
 mod info;

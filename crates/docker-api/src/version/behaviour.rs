@@ -240,8 +240,8 @@ impl ApiVersion {
         self.is_at_least(24)
     }
 
-    /// Whether leaving an exec by keys is an event: "v1.24 API changes".
-    pub(crate) const fn events_have_exec_detaches(self) -> bool {
+    /// Whether leaving a container or an exec by keys is an event: "v1.24 API changes".
+    pub(crate) const fn events_have_detaches(self) -> bool {
         self.is_at_least(24)
     }
 

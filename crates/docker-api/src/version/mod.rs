@@ -3,7 +3,7 @@
 //! To serve a further version:
 //! - **A field** that came or went: its type in the wire struct is [`Since`] or [`Until`] with the version's number.
 //! - **An endpoint** that came or went: its route says `.since(n)` or `.until(n)`.
-//! - **A behaviour** that is neither: a predicate in `behaviour.rs`, named after what clients see, with its source.
+//! - **A behaviour** that is neither: a predicate in `behaviour.rs` or a file beside it, named after what clients see, with its source.
 //! - **The version itself**: [`MAX`], and [`NEWEST`] while its families are not whole.
 //!
 //! No other file compares versions: a test of the architecture looks for their numbers.
@@ -13,6 +13,7 @@ mod field;
 mod health;
 mod image_behaviour;
 mod number;
+mod streams;
 
 pub(crate) use behaviour::{IMAGE_MOUNTS_SINCE, VOLUME_SUBPATHS_SINCE};
 pub(crate) use field::{Ranged, Since, Until};

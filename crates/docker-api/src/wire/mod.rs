@@ -23,7 +23,7 @@ pub(super) use event::{EventForm, WireEvent};
 pub(super) use exec::ExecInspection;
 pub(super) use health::health_word;
 pub(super) use image_id::image_id;
-pub(super) use moment::{parse_moment, parse_until};
+pub(super) use moment::{parse_moment, parse_seconds, parse_until};
 pub(super) use network_resource::WireNetwork;
 pub(super) use stats::WireStats;
 pub(super) use status::status_text;

@@ -4,9 +4,11 @@ use model::Timestamp;
 
 /// Parses `1374067924`, `1374067924.5`, `-1` or `2013-07-17T13:32:04Z`.
 pub(crate) fn parse_moment(text: &str) -> Option<Timestamp> {
-    if let Ok(time) = Timestamp::parse(text) {
-        return Some(time);
-    }
+    Timestamp::parse(text).ok().or_else(|| parse_seconds(text))
+}
+
+/// Parses `1374067924`, `1374067924.5` or `-1`.
+pub(crate) fn parse_seconds(text: &str) -> Option<Timestamp> {
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
     let seconds: i64 = seconds.parse().ok()?;
     if !fraction.bytes().all(|byte| byte.is_ascii_digit()) || (text.contains('.') && fraction.is_empty()) {

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use engine::images::document::EmptyObject;
 use engine::{Record, Sample, Samples};
 use model::{BlockCounter, InterfaceCounters, Statistics, Timestamp};
 use serde::Serialize;
+
+use crate::version::{ApiVersion, Ranged, Since, Until};
 
 /// The block counters that are shown, in the reference's order.
 const BLOCK_FIELDS: [&str; 8] = [
@@ -18,24 +21,56 @@ const BLOCK_FIELDS: [&str; 8] = [
     "sectors_recursive",
 ];
 
-/// One object of `GET /containers/(id)/stats`.
+/// One object of `GET /containers/(id)/stats`. Versions that leave out what is not counted lack what is 0 or empty.
 #[derive(Debug, Serialize)]
 pub(crate) struct WireStats<'a> {
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    os_type: Since<52, &'static str>,
     read: Timestamp,
-    network: WireNetwork,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    preread: Since<24, Timestamp>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    network: Until<21, WireNetwork>,
     precpu_stats: CpuStats<'a>,
     cpu_stats: CpuStats<'a>,
     memory_stats: MemoryStats<'a>,
     blkio_stats: BlockStats<'a>,
+    /// A count of Windows.
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    num_procs: Since<24, u32>,
+    /// Counts of Windows.
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    storage_stats: Since<24, EmptyObject>,
     /// Whose they are, as newer clients show it.
     name: String,
     id: &'a str,
     /// By interface, as newer clients read it.
-    networks: BTreeMap<&'a str, WireNetwork>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    networks: Option<BTreeMap<&'a str, WireNetwork>>,
     pids_stats: ProcessStats,
 }
 
-#[derive(Debug, Default, Serialize)]
+/// Which counters stand in an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// All of them.
+    Whole,
+    /// Those that are counted.
+    Counted,
+}
+
+impl Shape {
+    const fn of(version: ApiVersion) -> Self {
+        if version.stats_leave_out_what_is_not_counted() { Self::Counted } else { Self::Whole }
+    }
+
+    /// A counter, where it stands in the answer.
+    fn shown<T: Default + PartialEq>(self, value: T) -> Option<T> {
+        Some(value).filter(|value| self == Self::Whole || *value != T::default())
+    }
+}
+
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
 struct WireNetwork {
     rx_bytes: u64,
     rx_packets: u64,
@@ -50,15 +85,19 @@ struct WireNetwork {
 #[derive(Debug, Serialize)]
 struct CpuStats<'a> {
     cpu_usage: CpuUsage<'a>,
-    system_cpu_usage: u64,
-    online_cpus: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system_cpu_usage: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    online_cpus: Option<usize>,
     throttling_data: Throttling,
 }
 
 #[derive(Debug, Serialize)]
 struct CpuUsage<'a> {
     total_usage: u64,
-    percpu_usage: Option<&'a [u64]>,
+    /// `null` where the kernel does not count by processor, or not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    percpu_usage: Option<Option<&'a [u64]>>,
     usage_in_kernelmode: u64,
     usage_in_usermode: u64,
 }
@@ -72,23 +111,30 @@ struct Throttling {
 
 #[derive(Debug, Serialize)]
 struct MemoryStats<'a> {
-    usage: u64,
-    max_usage: u64,
-    stats: &'a BTreeMap<String, u64>,
-    failcnt: u64,
-    limit: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct ProcessStats {
-    current: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_usage: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stats: Option<&'a BTreeMap<String, u64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failcnt: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<u64>,
 }
 
-/// All eight lists, empty where the kernel counts nothing.
+#[derive(Debug, Serialize)]
+struct ProcessStats {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u64>,
+}
+
+/// All eight lists, empty where the kernel counts nothing; `null` where there is nothing to count, in versions that
+/// leave that out.
 #[derive(Debug)]
-struct BlockStats<'a>(&'a BTreeMap<String, Vec<BlockCounter>>);
+struct BlockStats<'a>(Option<&'a BTreeMap<String, Vec<BlockCounter>>>);
 
 #[derive(Debug, Serialize)]
 struct BlockEntry<'a> {
@@ -100,55 +146,72 @@ struct BlockEntry<'a> {
 
 impl Serialize for BlockStats<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(BLOCK_FIELDS.iter().map(|field| {
-            let counters = self.0.get(*field).map(Vec::as_slice).unwrap_or_default();
-            let entries = counters.iter().map(|counter| BlockEntry {
-                major: counter.major,
-                minor: counter.minor,
-                op: &counter.operation,
-                value: counter.value,
-            });
-            (field, entries.collect::<Vec<_>>())
-        }))
+        serializer.collect_map(
+            BLOCK_FIELDS.iter().map(|field| (field, self.0.map(|counters| entries(counters, field)))),
+        )
     }
 }
 
+fn entries<'a>(counters: &'a BTreeMap<String, Vec<BlockCounter>>, field: &str) -> Vec<BlockEntry<'a>> {
+    let counters = counters.get(field).map(Vec::as_slice).unwrap_or_default();
+    let entry = |counter: &'a BlockCounter| BlockEntry {
+        major: counter.major,
+        minor: counter.minor,
+        op: &counter.operation,
+        value: counter.value,
+    };
+    counters.iter().map(entry).collect()
+}
+
 impl<'a> WireStats<'a> {
-    pub(crate) fn new(samples: &'a Samples, record: &'a Record) -> Self {
+    pub(crate) fn new(samples: &'a Samples, record: &'a Record, version: ApiVersion) -> Self {
         let statistics = &samples.present.statistics;
+        let shape = Shape::of(version);
+        let read = |sample: &Sample| sample.read.unwrap_or(Timestamp::NEVER);
+        let counts_blocks = shape == Shape::Whole || samples.present.read.is_some();
         Self {
-            read: samples.present.read.unwrap_or(Timestamp::NEVER),
-            network: statistics.interfaces.iter().fold(WireNetwork::default(), WireNetwork::plus),
-            precpu_stats: cpu(&samples.previous),
-            cpu_stats: cpu(&samples.present),
+            os_type: Ranged::at(version, || "linux"),
+            read: read(&samples.present),
+            preread: Ranged::at(version, || read(&samples.previous)),
+            network: Ranged::at(version, || {
+                statistics.interfaces.iter().fold(WireNetwork::default(), WireNetwork::plus)
+            }),
+            precpu_stats: cpu(&samples.previous, shape),
+            cpu_stats: cpu(&samples.present, shape),
             memory_stats: MemoryStats {
-                usage: statistics.memory_usage,
-                max_usage: statistics.memory_maximum_usage,
-                stats: &statistics.memory_details,
-                failcnt: statistics.memory_failures,
-                limit: statistics.memory_limit,
+                usage: shape.shown(statistics.memory_usage),
+                max_usage: shape.shown(statistics.memory_maximum_usage),
+                stats: Some(&statistics.memory_details)
+                    .filter(|details| shape == Shape::Whole || !details.is_empty()),
+                failcnt: shape.shown(statistics.memory_failures),
+                limit: shape.shown(statistics.memory_limit),
             },
-            blkio_stats: BlockStats(&statistics.block),
+            blkio_stats: BlockStats(counts_blocks.then_some(&statistics.block)),
+            num_procs: Ranged::at(version, || 0),
+            storage_stats: Ranged::at(version, || EmptyObject {}),
             name: format!("/{}", record.name),
             id: record.id.as_str(),
-            networks: networks(statistics),
-            pids_stats: ProcessStats { current: statistics.processes, limit: statistics.processes_limit },
+            networks: shape.shown(networks(statistics)),
+            pids_stats: ProcessStats {
+                current: shape.shown(statistics.processes),
+                limit: statistics.processes_limit,
+            },
         }
     }
 }
 
-fn cpu(sample: &Sample) -> CpuStats<'_> {
+fn cpu(sample: &Sample, shape: Shape) -> CpuStats<'_> {
     let statistics = &sample.statistics;
     let each = statistics.cpu_per_processor.as_slice();
     CpuStats {
         cpu_usage: CpuUsage {
             total_usage: statistics.cpu_total,
-            percpu_usage: (!each.is_empty()).then_some(each),
+            percpu_usage: shape.shown((!each.is_empty()).then_some(each)),
             usage_in_kernelmode: statistics.cpu_kernel,
             usage_in_usermode: statistics.cpu_user,
         },
-        system_cpu_usage: sample.host.spent,
-        online_cpus: sample.host.count,
+        system_cpu_usage: shape.shown(sample.host.spent),
+        online_cpus: shape.shown(sample.host.count),
         throttling_data: Throttling {
             periods: statistics.throttling_periods,
             throttled_periods: statistics.throttled_periods,
@@ -182,13 +245,24 @@ mod tests {
 
     #[test]
     fn all_lists_are_there_when_nothing_is_counted() {
-        let value = serde_json::to_value(BlockStats(&BTreeMap::new())).expect("serialises");
+        let none = BTreeMap::new();
+        let value = serde_json::to_value(BlockStats(Some(&none))).expect("serialises");
         assert_eq!(value.as_object().map(serde_json::Map::len), Some(8));
-        let value = serde_json::to_value(cpu(&Sample::default())).expect("serialises");
+        assert_eq!(value["sectors_recursive"], serde_json::json!([]));
+        let value = serde_json::to_value(cpu(&Sample::default(), Shape::Whole)).expect("serialises");
         assert_eq!(
             (&value["throttling_data"]["periods"], &value["system_cpu_usage"]),
             (&0.into(), &0.into())
         );
+    }
+
+    #[test]
+    fn what_is_not_counted_is_left_out() {
+        let value = serde_json::to_value(cpu(&Sample::default(), Shape::Counted)).expect("serialises");
+        assert_eq!((value.get("system_cpu_usage"), value.get("online_cpus")), (None, None));
+        assert_eq!(value["cpu_usage"].get("percpu_usage"), None);
+        let value = serde_json::to_value(BlockStats(None)).expect("serialises");
+        assert_eq!(value["sectors_recursive"], serde_json::Value::Null);
     }
 
     #[test]

@@ -89,11 +89,8 @@ impl Supervisor {
                 Notice::Health(health) => self.note_health(container, *health),
                 Notice::Detached { client, reason } => {
                     tracing::debug!("client {client} left container {}: {reason:?}", container.id());
-                    if reason == DetachReason::Keys
-                        && let Some(exec) = container.execs.of_client(client)
-                    {
-                        let attributes = [("execID", exec.id.to_string())];
-                        self.events.emit_container(&container.record(), "exec_detach", &attributes);
+                    if reason == DetachReason::Keys {
+                        self.note_detach(container, client);
                     }
                 }
                 Notice::Hello { .. }
@@ -104,6 +101,18 @@ impl Supervisor {
             }
         }
         self.exit_without_shim(container).await
+    }
+
+    /// A client has left by its keys.
+    fn note_detach(&self, container: &Container, client: u64) {
+        let record = container.record();
+        match container.execs.of_client(client) {
+            Some(exec) => {
+                let attributes = [("execID", exec.id.to_string())];
+                self.events.emit_container(&record, "exec_detach", &attributes);
+            }
+            None => self.events.emit_container(&record, "detach", &[]),
+        }
     }
 
     /// The shim reports it again on each new connection; listeners get it once.

@@ -8,6 +8,9 @@ use model::{Statistics, Timestamp};
 /// Nanoseconds of one clock tick of /proc/stat (100 a second on x86-64).
 const TICK: u64 = 10_000_000;
 
+/// How many forms samples have: front ends of several versions show them differently.
+pub const STATISTICS_FORMS: usize = 4;
+
 /// One reading of a container's counters.
 #[derive(Debug, Clone, Default)]
 pub struct Sample {
@@ -28,14 +31,14 @@ pub enum Reading {
     Two,
 }
 
-/// A sample and the one before it, and the form in which followers are sent them: made once for all.
+/// A sample and the one before it, and the forms in which followers are sent them: each made once for all.
 #[derive(Debug, Default)]
 pub struct Samples {
     /// The newest.
     pub present: Sample,
     /// The one before, that of the container's start at first; zeros when it does not run.
     pub previous: Sample,
-    line: OnceLock<Box<[u8]>>,
+    lines: [OnceLock<Box<[u8]>>; STATISTICS_FORMS],
 }
 
 impl Sample {
@@ -61,17 +64,20 @@ impl Samples {
     pub(crate) fn new(present: Sample, previous: Option<Sample>, started_at: Timestamp) -> Self {
         let previous = previous.filter(|sample| sample.read.is_some_and(|read| read >= started_at));
         let previous = previous.unwrap_or_else(|| present.at_start(started_at));
-        Self { present, previous, line: OnceLock::new() }
+        Self { present, previous, lines: Default::default() }
     }
 
     /// Two samples of one run.
     pub(crate) fn of(present: Sample, previous: Sample) -> Self {
-        Self { present, previous, line: OnceLock::new() }
+        Self { present, previous, lines: Default::default() }
     }
 
-    /// The form that is sent; `write` makes it for the first follower that wants it.
-    pub fn line(&self, write: impl FnOnce(&Self) -> Vec<u8>) -> &[u8] {
-        self.line.get_or_init(|| write(self).into_boxed_slice())
+    /// What is sent in this of the [`STATISTICS_FORMS`]; `write` makes it for the first follower that wants it.
+    ///
+    /// # Panics
+    /// When there is no such form.
+    pub fn line(&self, form: usize, write: impl FnOnce(&Self) -> Vec<u8>) -> &[u8] {
+        self.lines[form].get_or_init(|| write(self).into_boxed_slice())
     }
 }
 

@@ -32,7 +32,7 @@ impl LogPieces {
 
     /// The next piece for the client; `None` when there is nothing more now.
     fn next_piece(&mut self) -> io::Result<Option<Vec<u8>>> {
-        while !self.pieces.is_full() {
+        while !self.pieces.is_full() && !self.pieces.is_over() {
             let Some(record) = self.reader.next_record().map_err(io::Error::other)? else { break };
             self.pieces.push(&record)?;
         }
@@ -86,7 +86,7 @@ impl FileStream {
                     self.ahead = Some(pieces.read());
                     return Some(Ok(Bytes::from(piece)));
                 }
-                Ok(None) if self.is_last => return None,
+                Ok(None) if self.is_last || pieces.pieces.is_over() => return None,
                 Ok(None) => {
                     self.wait_for_more().await?;
                     self.ahead = Some(pieces.read());

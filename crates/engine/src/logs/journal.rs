@@ -63,7 +63,7 @@ impl JournalStream {
             container: record.id.to_string(),
             since: query.since,
             tail: query.tail,
-            pieces: Pieces::new(query, record.settings.terminal),
+            pieces: Pieces::new(query, record),
             stage: if run.is_some() { Stage::Past } else { Stage::All },
             run,
             reading: None,
@@ -125,7 +125,7 @@ impl JournalStream {
             if let Some(piece) = self.pieces.take() {
                 return Some(Ok(Bytes::from(piece)));
             }
-            if self.stage == Stage::Over {
+            if self.stage == Stage::Over || self.pieces.is_over() {
                 return None;
             }
             if let Err(error) = self.read().await {

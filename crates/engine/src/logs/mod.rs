@@ -23,7 +23,7 @@ use journal::JournalStream;
 use pieces::Pieces;
 use query::Run;
 
-pub use query::LogQuery;
+pub use query::{LogForm, LogQuery};
 pub(crate) use wakeups::LogWakeups;
 
 /// A log being read.
@@ -52,8 +52,8 @@ impl Logs {
         }
         let container = self.directory.find(reference)?;
         let record = container.record();
-        let run =
-            (query.follow && !matches!(record.phase, Phase::Removing)).then(|| Run::of(&container, &record));
+        let run = (query.follow && !matches!(record.phase, Phase::Removing))
+            .then(|| Run::of(&container, &record, query.until));
         match record.settings.host.log.source() {
             LogSource::Nowhere => Err(unreadable(record.settings.host.log.driver.as_ref())),
             LogSource::Journal => {
@@ -78,7 +78,7 @@ impl Logs {
         // Finding the place may read much of the log.
         let opened = tokio::task::spawn_blocking(move || Reader::open(&path, start, since)).await;
         let reader = crate::outcome::joined(opened)?.map_err(log_error)?;
-        Ok(LogPieces::new(reader, Pieces::new(query, record.settings.terminal)))
+        Ok(LogPieces::new(reader, Pieces::new(query, record)))
     }
 }
 

@@ -17,27 +17,55 @@ pub struct LogQuery {
     pub stderr: bool,
     /// Nothing older.
     pub since: Option<Timestamp>,
+    /// Nothing newer.
+    pub until: Option<Timestamp>,
     /// Each line begins with its time.
     pub timestamps: bool,
+    /// Each line shows the labels and variables that the driver's options select.
+    pub details: bool,
+    /// What is made of the lines.
+    pub form: LogForm,
     /// So many lines from the end; `None` is all.
     pub tail: Option<u64>,
     /// Stream frame headers; `None` is as the container's terminal says.
     pub framed: Option<bool>,
 }
 
+/// What is made of a log's lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogForm {
+    /// They stay as they are.
+    #[default]
+    Lines,
+    /// Each is a JSON object on a line of its own, with this before it.
+    Objects {
+        /// What stands before each object.
+        prefix: &'static [u8],
+    },
+}
+
 /// The run of a container that a follower waits for.
 pub(super) struct Run {
     changes: tokio::sync::watch::Receiver<Arc<Record>>,
     exits: u64,
+    /// When nobody waits for more.
+    until: Option<Timestamp>,
 }
 
 impl Run {
-    pub(super) fn of(container: &Container, record: &Record) -> Self {
-        Self { changes: container.watch(), exits: record.exits }
+    pub(super) fn of(container: &Container, record: &Record, until: Option<Timestamp>) -> Self {
+        Self { changes: container.watch(), exits: record.exits, until }
     }
 
-    /// Waits until the run is over; one that never began is.
+    /// Waits until the run is over; one that never began is. No longer than anybody wants to know.
     pub(super) async fn end(&mut self) {
+        match self.until {
+            Some(until) => drop(tokio::time::timeout(until.since(Timestamp::now()), self.over()).await),
+            None => self.over().await,
+        }
+    }
+
+    async fn over(&mut self) {
         let exits = self.exits;
         let is_over = |record: &Arc<Record>| {
             record.exits > exits || !(record.is_running() || matches!(record.phase, Phase::Starting))

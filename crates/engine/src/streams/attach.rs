@@ -22,7 +22,7 @@ const START_GRACE: Duration = Duration::from_secs(3);
 const REPLAY_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What a client wants of a container's stdio.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AttachRequest {
     /// Send input.
     pub stdin: bool,
@@ -36,6 +36,8 @@ pub struct AttachRequest {
     pub stream: bool,
     /// Never write stream frame headers, not even without a terminal (websockets).
     pub raw: bool,
+    /// Bytes that end the attachment when typed, on a terminal only; empty are the usual ones.
+    pub detach_keys: Vec<u8>,
 }
 
 /// A checked wish to attach; [`AttachSession::join`] follows once the client's head is written.
@@ -96,7 +98,11 @@ impl AttachSession {
             logs: request.logs,
             stream: request.stream,
             framed: !terminal && !request.raw,
-            detach_keys: if terminal && request.stdin { DETACH_KEYS.to_vec() } else { Vec::new() },
+            detach_keys: match (terminal && request.stdin, request.detach_keys) {
+                (false, _) => Vec::new(),
+                (true, keys) if keys.is_empty() => DETACH_KEYS.to_vec(),
+                (true, keys) => keys,
+            },
             early_input,
         };
         let shim = container.shim().filter(|shim| !shim.is_gone());

@@ -1,12 +1,12 @@
-//! How the stream of events is put into a body: lines of JSON, or a sequence of JSON texts (RFC 7464).
+//! How a stream of objects is put into a body: lines of JSON, or a sequence of JSON texts (RFC 7464).
 
 use http::HeaderValue;
 
 use crate::version::ApiVersion;
 
-/// The format of a stream of events.
+/// The format of a stream of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// What every version before the choice has.
     Json,
     /// One object a line.
@@ -21,14 +21,26 @@ pub(super) enum Format {
 const CHOICES: [Format; 3] = [Format::JsonLines, Format::NewlineDelimited, Format::Sequence];
 
 impl Format {
-    /// The format that a client of this version accepts most; the version's own where it accepts none of them.
-    pub(super) fn of(version: ApiVersion, accept: &str) -> Self {
+    /// The format of events that a client of this version accepts most; the version's own where it accepts none of
+    /// them.
+    pub(crate) fn of_events(version: ApiVersion, accept: &str) -> Self {
         if !version.events_have_a_choice_of_format() {
             return Self::Json;
         }
         let knows_lines = version.events_are_json_lines();
         let default = if knows_lines { Self::JsonLines } else { Self::NewlineDelimited };
-        let mut best = (0.0, default);
+        let known: &[Self] = if knows_lines { &CHOICES } else { &CHOICES[1..] };
+        Self::accepted(accept, known).unwrap_or(default)
+    }
+
+    /// The format of a log whose lines a client asks for as objects, by `format` or by what it accepts.
+    pub(crate) fn of_logs(is_asked_for: bool, accept: &str) -> Option<Self> {
+        Self::accepted(accept, &CHOICES).or(is_asked_for.then_some(Self::NewlineDelimited))
+    }
+
+    /// The one of these that a client accepts most.
+    fn accepted(accept: &str, known: &[Self]) -> Option<Self> {
+        let mut best = (0.0, None);
         for range in accept.split(',') {
             let mut parts = range.split(';').map(str::trim);
             let name = parts.next().unwrap_or_default();
@@ -36,14 +48,9 @@ impl Format {
                 .filter_map(|parameter| parameter.strip_prefix("q=")?.parse::<f32>().ok())
                 .next()
                 .unwrap_or(1.0);
-            let format = CHOICES
-                .into_iter()
-                .filter(|format| knows_lines || *format != Self::JsonLines)
-                .find(|format| name.eq_ignore_ascii_case(format.name()));
-            if let Some(format) = format
-                && quality > best.0
-            {
-                best = (quality, format);
+            let format = known.iter().find(|format| name.eq_ignore_ascii_case(format.name()));
+            if format.is_some() && quality > best.0 {
+                best = (quality, format.copied());
             }
         }
         best.1
@@ -59,12 +66,12 @@ impl Format {
     }
 
     /// The value of `Content-Type`.
-    pub(super) const fn content_type(self) -> HeaderValue {
+    pub(crate) const fn content_type(self) -> HeaderValue {
         HeaderValue::from_static(self.name())
     }
 
     /// What stands before each object.
-    pub(super) const fn prefix(self) -> &'static [u8] {
+    pub(crate) const fn prefix(self) -> &'static [u8] {
         match self {
             Self::Sequence => b"\x1e",
             Self::Json | Self::JsonLines | Self::NewlineDelimited => b"",
@@ -78,7 +85,7 @@ mod tests {
 
     #[test]
     fn clients_choose_since_1_52() {
-        let at = |minor, accept| Format::of(ApiVersion::minor(minor), accept);
+        let at = |minor, accept| Format::of_events(ApiVersion::minor(minor), accept);
         assert_eq!(at(51, "application/json-seq"), Format::Json);
         assert_eq!((at(52, ""), at(53, "*/*")), (Format::NewlineDelimited, Format::JsonLines));
         assert_eq!(at(52, "application/jsonl"), Format::NewlineDelimited);
@@ -89,5 +96,13 @@ mod tests {
             Format::NewlineDelimited
         );
         assert_eq!(at(55, "application/json-seq;q=0"), Format::JsonLines);
+    }
+
+    #[test]
+    fn logs_are_objects_where_a_client_asks_for_them() {
+        assert_eq!(Format::of_logs(false, "*/*"), None);
+        assert_eq!(Format::of_logs(true, "*/*"), Some(Format::NewlineDelimited));
+        assert_eq!(Format::of_logs(false, "application/jsonl"), Some(Format::JsonLines));
+        assert_eq!(Format::of_logs(true, "application/json-seq"), Some(Format::Sequence));
     }
 }
