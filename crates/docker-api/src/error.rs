@@ -1,4 +1,4 @@
-//! Why a request fails, and the status that says so: one table for the whole API, by kind and version.
+//! Why a request fails, and the status that stands for it: one table for the whole API, by kind and version.
 //!
 //! An endpoint whose list names another status than the table matches on the engine's typed error in its own
 //! handler and answers with [`ApiError::bad_request`] or its like.

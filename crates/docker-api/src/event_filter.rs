@@ -24,7 +24,7 @@ const NAMES: [&str; 14] = [
     "type",
     "volume",
 ];
-/// Things of clusters and plugins, of which no event tells.
+/// Things of clusters and plugins, of which there is no event.
 const NEVER: [&str; 5] = ["config", "node", "plugin", "secret", "service"];
 
 /// A listener asks for a filter that there is not.

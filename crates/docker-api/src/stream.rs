@@ -163,7 +163,7 @@ impl Reporter {
     }
 }
 
-/// Long work on a thread of its own, and what it says meanwhile.
+/// Long work on a thread of its own, and its messages meanwhile.
 pub(super) struct Work<T> {
     messages: mpsc::Receiver<Vec<u8>>,
     result: oneshot::Receiver<T>,
@@ -188,7 +188,7 @@ pub(super) fn apart<T: Send + 'static>(
     let run = move || {
         // A build asks the runtime to wait for its containers.
         let _entered = runtime.enter();
-        // Who would hear of it may have left.
+        // Its client may have left.
         let _ = answer.send(work());
     };
     std::thread::Builder::new()
@@ -199,7 +199,7 @@ pub(super) fn apart<T: Send + 'static>(
     Ok(result)
 }
 
-/// Streams what long work says; an error before its first message keeps its status, one after it
+/// Streams the messages of long work; an error before its first message keeps its status, one after it
 /// is the stream's last object. When the client leaves, `cancel` is called.
 pub(super) async fn answer_progress<E: Into<ApiError>>(
     exchange: &mut Exchange,

@@ -115,3 +115,26 @@ fn remove_tree(directory: &Path) -> std::io::Result<()> {
     // A group stands behind all that are above it.
     found.iter().rev().try_for_each(fs::remove_dir)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_removal_that_takes_long_holds_up_no_other_task() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let busy = parent.path().join("busy");
+        fs::create_dir(&busy).expect("a directory");
+        // As a group with processes, it cannot be removed.
+        let process = busy.join("process");
+        fs::write(&process, "").expect("a file");
+        let removal = tokio::spawn(remove(vec![busy.clone()]));
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!removal.is_finished() && busy.exists(), "it waits, and others go on");
+        fs::remove_file(&process).expect("the file to go");
+        removal.await.expect("its end");
+        assert!(!busy.exists());
+    }
+}

@@ -173,7 +173,7 @@ impl Events {
         Self { history: Arc::new(Mutex::new(history)), database: Some(database), ..Self::default() }
     }
 
-    /// Records an event and tells all listeners.
+    /// Records an event and delivers it to all listeners.
     pub fn emit(&self, kind: ResourceKind, action: impl Into<String>, actor: Actor) {
         let mut history = lock(&self.history);
         let event = self.record(&mut history, kind, action.into(), actor);
@@ -242,7 +242,7 @@ impl Events {
         let number = history.next;
         let event = Event { kind, action, actor, time: Timestamp::now() };
         if let Some(database) = &self.database {
-            // That the disk is full must not stop what the event tells of.
+            // That the disk is full must not stop what the event is about.
             database.keep(vec![Row::Event { number, event: event.clone() }]).forget();
         }
         let event = PublishedEvent::new(Some(number), event);
@@ -254,7 +254,7 @@ impl Events {
         event
     }
 
-    /// Records what happened to a container, and tells listeners.
+    /// Records what happened to a container, and publishes it.
     pub(crate) fn emit_container(&self, record: &Record, action: impl Into<String>, more: &[(&str, String)]) {
         self.emit(ResourceKind::Container, action, container_actor(record, more));
     }
@@ -270,7 +270,7 @@ impl Events {
         self.emit_after_answer(ResourceKind::Container, "destroy", container_actor(record, &[]))
     }
 
-    /// Records what happened to an image with these labels, and tells listeners. `name` is what the act named it.
+    /// Records what happened to an image with these labels, and publishes it. `name` is what the act named it.
     pub(crate) fn emit_image(&self, action: &str, id: &Digest, name: &str, labels: BTreeMap<String, String>) {
         let mut attributes = labels;
         attributes.insert("name".to_owned(), name.to_owned());
@@ -296,7 +296,7 @@ impl Events {
     }
 }
 
-/// What events say of a container.
+/// What events have of a container.
 fn container_actor(record: &Record, more: &[(&str, String)]) -> Actor {
     let mut attributes = record.settings.labels.clone().unwrap_or_default();
     attributes.insert("image".to_owned(), record.settings.image.clone());

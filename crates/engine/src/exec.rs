@@ -176,7 +176,7 @@ impl Execs {
     pub(crate) async fn settle(&self, container: &Container) {
         let begun = container.execs.running();
         let Some(shim) = container.shim().filter(|_| !begun.is_empty()) else { return };
-        // A shim of an older release cannot say; its execs end with their notices.
+        // A shim of an older release cannot list them; its execs end with their notices.
         let Ok(Answer::Execs(running)) = shim.request(Request::Execs, None).await else { return };
         for exec in begun {
             if let Some((_, process)) = running.iter().find(|(id, _)| *id == exec.id) {
@@ -240,7 +240,7 @@ impl ExecSession {
         let shim = start.container.shim();
         let started = crate::outcome::finish(start.run(client));
         match shim {
-            Some(shim) => shim.patiently(START_TIMEOUT, started).await.unwrap_or(Err(Error::ShimSilent)),
+            Some(shim) => shim.within(START_TIMEOUT, started).await.unwrap_or(Err(Error::ShimSilent)),
             None => started.await,
         }
     }

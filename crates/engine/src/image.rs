@@ -39,7 +39,7 @@ impl Images {
         self.store.lower_directories_of(&record.image).map_err(Error::Image)
     }
 
-    /// Removes an image or a name of it, and tells listeners.
+    /// Removes an image or a name of it, and publishes that.
     ///
     /// # Errors
     /// Unknown image, or one that is in use.
@@ -67,7 +67,7 @@ impl Images {
         joined(work.await)?
     }
 
-    /// Removes the images that the filter lets through and that no container uses, and tells listeners.
+    /// Removes the images that the filter lets through and that no container uses, and publishes that.
     ///
     /// # Errors
     /// When the store fails.
@@ -85,7 +85,7 @@ impl Images {
         joined(work.await)?
     }
 
-    /// Tells listeners what happened to an image that is there. `name` is what the act named it.
+    /// Publishes what happened to an image that is there. `name` is what the act named it.
     pub fn emit(&self, action: &str, id: &Digest, name: &str) {
         self.events.emit_image(action, id, name, self.labels_of(id));
     }
@@ -94,7 +94,7 @@ impl Images {
         self.events.emit_image("delete", id, &id.to_string(), BTreeMap::new());
     }
 
-    /// Tells listeners which images are gone.
+    /// Publishes which images are gone.
     fn emit_deletions(&self, removals: &[Removal]) {
         for removal in removals {
             if let Removal::Deleted(id) = removal {

@@ -135,7 +135,7 @@ impl Body {
         }
     }
 
-    /// Tells a client that waits for it to go on sending.
+    /// Sends `100 Continue` to a client that waits for it.
     async fn invite(&mut self) -> io::Result<()> {
         if self.expects_continue {
             self.expects_continue = false;

@@ -1,4 +1,4 @@
-//! A request's head: found in a buffer, parsed, checked, and what it says of its body decided. No I/O.
+//! A request's head: found in a buffer, parsed, checked, and the framing of its body decided. No I/O.
 
 use bytes::{Buf, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
@@ -265,7 +265,7 @@ fn settle_host(version: Version, headers: &mut HeaderMap, authority: Option<&str
     Ok(())
 }
 
-/// What the head says of the body. Whatever two readers could understand differently is refused.
+/// The framing of the body by its head. Whatever two readers could understand differently is refused.
 fn body_framing(version: Version, headers: &HeaderMap) -> Result<Framing, HeadError> {
     let lengths: Vec<_> = headers.get_all(header::CONTENT_LENGTH).iter().collect();
     let codings: Vec<_> = headers.get_all(header::TRANSFER_ENCODING).iter().collect();

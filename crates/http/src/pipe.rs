@@ -84,7 +84,7 @@ impl Write for PipeWriter {
 
 impl Drop for PipeWriter {
     fn drop(&mut self) {
-        // Nobody is left to hear of a failure: the receiver is gone.
+        // A failure can be reported to nobody: the receiver is gone.
         let _ = self.send();
     }
 }

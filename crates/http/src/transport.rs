@@ -19,13 +19,13 @@ use tokio_rustls::server::TlsStream;
 const TLS_PIECE: usize = 16 * 1024;
 /// What is read at once of a head. What lies behind the head in it belongs to the body or the next request.
 const LITTLE: usize = 8 * 1024;
-/// How often a half-closed unix connection is looked at for its full end.
+/// How often a half-closed unix connection is checked for its full end.
 const HALF_CLOSED_CHECK: Duration = Duration::from_millis(250);
 /// How long a client is waited for that does not read an answer's head…
 const HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 /// …for most of it by looks as rare as this.
 const HEAD_CHECK: Duration = Duration::from_millis(5);
-/// Most clients read it in less time than the runtime's timers can measure: so often it is looked at once more…
+/// Most clients read it in less time than the runtime's timers can measure: so often it is polled…
 const EARLY_CHECKS: u32 = 20;
 /// …after so long.
 const EARLY_CHECK: Duration = Duration::from_micros(50);
@@ -131,7 +131,7 @@ impl Transport {
         }
     }
 
-    /// Says that nothing more will be written.
+    /// Shuts down the sending direction.
     pub(super) async fn close_write(&self) -> io::Result<()> {
         poll_fn(|context| self.poll_close_write(context)).await
     }
@@ -169,7 +169,7 @@ impl Transport {
         }
     }
 
-    /// Waits until a client that closed its direction is gone altogether, as far as the kernel tells: over a network
+    /// Waits until a client that closed its direction is gone altogether, as far as the kernel reports: over a network
     /// that shows only when something is sent to it, or when it does not answer the kernel's probes.
     pub(super) async fn vanished(&self) {
         match self {
@@ -179,7 +179,7 @@ impl Transport {
         }
     }
 
-    /// Waits until the client has read all that was written, a second at most. Only a unix socket tells.
+    /// Waits until the client has read all that was written, a second at most. Only a unix socket reports that.
     pub(super) async fn head_is_read(&self) {
         let Self::Unix(stream) = self else { return };
         let is_read = |socket: &UnixStream| sys::unread::is_all_read(socket).unwrap_or(true);
@@ -282,7 +282,7 @@ fn read_tls(
             buffer.extend_from_slice(piece.filled());
             Poll::Ready(Ok(piece.filled().len()))
         }
-        // A peer that leaves without close_notify ends the stream as one that says goodbye.
+        // A peer that leaves without close_notify ends the stream as one that sends it.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(0)),
         Err(error) => Poll::Ready(Err(error)),
     }

@@ -1,4 +1,4 @@
-//! The kinds of failure that callers tell apart. What answer stands for a kind is each front end's business.
+//! The kinds of failure that callers distinguish. What answer stands for a kind is each front end's business.
 
 /// What kind of failure an error is, as far as a caller can act on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

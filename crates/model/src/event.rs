@@ -1,4 +1,4 @@
-//! What the engine tells its listeners.
+//! Events, as the engine publishes them.
 
 use std::collections::BTreeMap;
 

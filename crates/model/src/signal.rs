@@ -63,7 +63,7 @@ impl Signal {
     pub const QUIT: Self = Self(3);
     /// Asks a process to end.
     pub const TERM: Self = Self(15);
-    /// Tells a process that its terminal changed size.
+    /// Reports to a process that its terminal changed size.
     pub const WINCH: Self = Self(28);
 
     /// Takes a number from 1 to 64.

@@ -1,4 +1,4 @@
-//! What a container's parent and its half-made process say to each other over a socket pair.
+//! The messages between a container's parent and its half-made process, over a socket pair.
 //!
 //! ```text
 //! parent                      child
@@ -67,7 +67,7 @@ impl Channel {
         }
     }
 
-    /// Parent: tells the child to go on.
+    /// Parent: lets the child go on.
     pub(crate) fn command(&self, command: &Command) -> io::Result<()> {
         self.send(command, None)
     }
@@ -121,12 +121,12 @@ impl Channel {
         self.send(&Report::Terminal, Some(master))
     }
 
-    /// Child: tells the parent of the process of an exec.
+    /// Child: reports the process of an exec.
     pub(crate) fn born(&self, pid: u32, pidfd: BorrowedFd<'_>) -> io::Result<()> {
         self.send(&Report::Born(pid), Some(pidfd))
     }
 
-    /// Child: says that execve comes next.
+    /// Child: reports that execve comes next.
     pub(crate) fn executing(&self) -> io::Result<()> {
         self.send(&Report::Executing, None)
     }

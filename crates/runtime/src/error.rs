@@ -16,7 +16,7 @@ pub enum FailureKind {
     UserNotFound,
     /// Something that the specification names does not exist.
     NotFound,
-    /// What was asked for cannot be in this container; the words say all.
+    /// What was asked for cannot be in this container; the text is complete.
     Refused,
     /// The kernel refused, or the specification asks for what this host cannot do.
     System,
@@ -57,7 +57,7 @@ impl StartError {
         Self { failure: failure_of(&source), message, source: Some(source) }
     }
 
-    /// An error in words that say all.
+    /// An error whose text is complete.
     pub(crate) fn words(failure: FailureKind, message: impl Into<String>) -> Self {
         Self { failure, message: message.into(), source: None }
     }
@@ -101,7 +101,7 @@ impl CgroupError {
 
 impl From<CgroupError> for StartError {
     fn from(error: CgroupError) -> Self {
-        // A missing file of a cgroup says something of the host, not of what was asked for.
+        // A missing file of a cgroup is about the host, not about the request.
         Self { failure: FailureKind::System, ..Self::system(error.act, error.source) }
     }
 }
@@ -111,7 +111,7 @@ pub(crate) fn failure_of(error: &io::Error) -> FailureKind {
     if error.kind() == io::ErrorKind::NotFound { FailureKind::NotFound } else { FailureKind::System }
 }
 
-/// Says in what act the kernel failed.
+/// Names the act in which the kernel failed.
 pub(crate) trait Doing<T> {
     /// Names the act by words that are at hand.
     fn doing(self, act: &str) -> Result<T, StartError>;

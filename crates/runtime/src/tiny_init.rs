@@ -16,7 +16,7 @@ use crate::error::Doing;
 use crate::process::launch::{self, Launch, Streams};
 use crate::reaper::code;
 
-/// Signals that tell of children and stops; they are not for the program.
+/// Signals about children and stops; they are not for the program.
 const CHILD_SIGNALS: [i32; 3] = [17, 21, 22];
 
 /// Starts the program as a child and ends as it ends.

@@ -23,11 +23,11 @@ pub const MAXIMUM_PACKET: usize = 192 * 1024;
 pub struct Envelope {
     /// Chosen by the daemon, unique on this connection.
     pub number: u64,
-    /// What is asked.
+    /// The request itself.
     pub request: Request,
 }
 
-/// What the daemon asks of a shim. Each gets exactly one [`Notice::Reply`].
+/// The requests of the daemon. Each gets exactly one [`Notice::Reply`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
@@ -272,7 +272,7 @@ pub enum DetachReason {
     Keys,
     /// It closed its connection or the connection broke.
     Closed,
-    /// All it asked for was sent (the process ended, or logs without stream).
+    /// All that it requested was sent (the process ended, or logs without stream).
     Finished,
 }
 
@@ -318,7 +318,7 @@ pub enum FailureKind {
     NotFound,
     /// Not possible in this state.
     WrongState,
-    /// What was asked for cannot be in this container; the message says all.
+    /// What was asked for cannot be in this container; the message is complete.
     Refused,
     /// The kernel refused.
     System,

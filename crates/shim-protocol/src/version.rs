@@ -15,7 +15,7 @@ use crate::{Envelope, Notice};
 /// The protocol that this release speaks. It grows with every message that an older side cannot read.
 pub const PROTOCOL: u32 = 4;
 
-/// The protocol of a side that does not say its number.
+/// The protocol of a side that sends no number.
 pub const UNNUMBERED: u32 = 1;
 
 /// A packet as far as it could be read.

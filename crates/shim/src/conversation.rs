@@ -12,11 +12,11 @@ use crate::supervisor::{Phase, Supervisor};
 const DESERTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Supervisor {
-    pub(crate) fn tell(&mut self, notice: &Notice) {
+    pub(crate) fn notify(&mut self, notice: &Notice) {
         self.shared.daemon.notify(notice, None, &self.shared.poller);
     }
 
-    pub(crate) fn tell_created(&mut self) {
+    pub(crate) fn report_created(&mut self) {
         let Some(init) = self.processes.init else {
             return;
         };
@@ -55,16 +55,16 @@ impl Supervisor {
     pub(crate) fn on_new_daemon(&mut self) {
         while self.shared.daemon.accept(&self.shared.poller) {
             self.shared.deserted_since = None;
-            self.tell_created();
+            self.report_created();
             if let Some(at) = self.started_at {
-                self.tell(&Notice::Started { at });
+                self.notify(&Notice::Started { at });
             }
             if self.out_of_memory {
-                self.tell(&Notice::OutOfMemory);
+                self.notify(&Notice::OutOfMemory);
             }
             let lines = self.init.log().lost();
             if lines > 0 {
-                self.tell(&Notice::LogDropped { lines });
+                self.notify(&Notice::LogDropped { lines });
             }
             self.init.log().report_again(&mut self.shared);
             for notice in &self.exec_ends {
@@ -73,7 +73,7 @@ impl Supervisor {
             self.forget_old_exec_ends();
             if let Phase::Over(notice) = &self.phase {
                 let notice = notice.clone();
-                self.tell(&notice);
+                self.notify(&notice);
             }
         }
     }

@@ -88,7 +88,7 @@ impl Daemon {
         self.waiting.clear();
     }
 
-    /// Lets nobody connect any more.
+    /// Accepts no further connections.
     pub(crate) fn stop_listening(&mut self) {
         if self.listener.take().is_some() {
             let _ = std::fs::remove_file(&self.path);
@@ -101,7 +101,7 @@ impl Daemon {
         self.disconnect();
     }
 
-    /// The daemon has said which protocol it speaks.
+    /// The daemon has sent the protocol that it speaks.
     pub(crate) const fn speaks(&mut self, protocol: u32) {
         self.protocol = protocol;
     }

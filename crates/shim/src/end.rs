@@ -44,7 +44,7 @@ impl Supervisor {
             Exit { code: ended.code, signal: ended.signal, out_of_memory: self.out_of_memory, finished_at };
         let _ = records::write_exit(&self.directory, &exit);
         let notice = Notice::Exited(exit);
-        self.tell(&notice);
+        self.notify(&notice);
         self.phase = Phase::Over(notice);
     }
 
@@ -62,7 +62,7 @@ impl Supervisor {
             return false;
         }
         if let Some(notice) = self.init.log().tick(&mut self.shared) {
-            self.tell(&notice);
+            self.notify(&notice);
         }
         self.shared.daemon.close();
         self.init.drop_stuck_clients(LINGER, &mut self.shared);

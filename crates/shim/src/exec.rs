@@ -16,7 +16,7 @@ const SILENCE: Duration = Duration::from_millis(50);
 /// …and after this time in any case.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// The exit of a process that was killed, as shells tell it.
+/// The exit of a process that was killed, as shells give it.
 const KILLED: ProcessExit = ProcessExit { code: 137, signal: Some(Signal::KILL) };
 
 /// A further process and its stdio.

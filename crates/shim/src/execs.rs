@@ -23,7 +23,7 @@ const MAXIMUM_KEPT: usize = 1024;
 const KEPT_WHILE_CONNECTED: usize = 128;
 
 impl Supervisor {
-    /// Starts a further process. One that a daemon asks for again, since it lost the connection before the
+    /// Starts a further process. One that a daemon requests again, since it lost the connection before the
     /// answer, is not started twice.
     pub(crate) fn start_exec(
         &mut self,
@@ -107,7 +107,7 @@ impl Supervisor {
     }
 
     fn report_end(&mut self, notice: Notice) {
-        self.tell(&notice);
+        self.notify(&notice);
         if self.exec_ends.len() >= MAXIMUM_KEPT {
             self.exec_ends.pop_front();
         }

@@ -27,7 +27,7 @@ mod token;
 
 use std::process::ExitCode;
 
-/// The exit code tells the daemon only whether the shim came to life; what became of the container is
+/// The exit code reports only whether the shim came to life; what became of the container is
 /// in the notices and the exit record.
 fn main() -> ExitCode {
     let result = birth::begin().and_then(|mut supervisor| supervisor.run());

@@ -1,4 +1,4 @@
-//! Opens, changes and closes the container's name service as the daemon asks for it.
+//! Opens, changes and closes the container's name service as the daemon requests.
 
 use std::fs::File;
 use std::io;

@@ -15,7 +15,7 @@ pub(crate) fn write_processes(directory: &RunDirectory, processes: &ShimProcesse
     replace(&directory.processes(), processes)
 }
 
-/// Writes the exit record: the truth about the exit, whoever is there to hear of it.
+/// Writes the exit record: the truth about the exit, whether or not a daemon is connected.
 pub(crate) fn write_exit(directory: &RunDirectory, exit: &Exit) -> Result<(), ShimError> {
     replace(&directory.exit_record(), exit)
 }

@@ -1,4 +1,4 @@
-//! What a daemon may ask, one by one.
+//! The requests of the daemon, one by one.
 
 use std::os::fd::OwnedFd;
 
@@ -9,7 +9,7 @@ use shim_protocol::{Answer, Attach, Envelope, Failure, FailureKind, Notice, Requ
 use crate::supervisor::{Phase, Supervisor};
 
 impl Supervisor {
-    /// Does what is asked and replies.
+    /// Does what a request wants and replies.
     pub(crate) fn answer(&mut self, envelope: Envelope, descriptor: Option<OwnedFd>) {
         let Envelope { number, request } = envelope;
         match request {
@@ -21,7 +21,7 @@ impl Supervisor {
             Request::Start { interface } => {
                 let begins = matches!(self.phase, Phase::Waiting(_));
                 let result = match self.phase {
-                    // Asked again after a lost connection: a notice has reported what came of it.
+                    // Sent again after a lost connection: a notice has reported the result.
                     Phase::Waiting(_) | Phase::Running(_) | Phase::Over(Notice::Exited(_)) => {
                         Ok(Answer::Done)
                     }

@@ -1,4 +1,4 @@
-//! Makes the container, starts it, or says why not.
+//! Makes the container, starts it, or reports why not.
 
 use std::io;
 
@@ -40,7 +40,7 @@ impl Supervisor {
         self.processes.init = Some(created.init());
         self.write_processes()?;
         self.phase = Phase::Waiting(created);
-        self.tell_created();
+        self.report_created();
         Ok(())
     }
 
@@ -85,7 +85,7 @@ impl Supervisor {
         self.phase = Phase::Running(running);
         let at = Timestamp::now();
         self.started_at = Some(at);
-        self.tell(&Notice::Started { at });
+        self.notify(&Notice::Started { at });
         self.begin_health();
         self.shared.settle_down();
     }
@@ -93,14 +93,14 @@ impl Supervisor {
     /// The container was not made or not started; the runtime has undone it.
     pub(crate) fn fail(&mut self, failure: Failure, exit_code: i32) {
         let at = Timestamp::now();
-        self.init.tell_clients(&failure.message, &mut self.shared);
+        self.init.write_to_clients(&failure.message, &mut self.shared);
         self.init.end(&mut self.shared);
         self.memory = None;
         self.names = None;
         let exit = Exit { code: exit_code, signal: None, out_of_memory: false, finished_at: at };
         let _ = records::write_exit(&self.directory, &exit);
         let notice = Notice::StartFailed { failure, exit_code, at };
-        self.tell(&notice);
+        self.notify(&notice);
         self.phase = Phase::Over(notice);
     }
 

@@ -36,7 +36,7 @@ pub(crate) enum Phase {
     Waiting(Created),
     /// Init runs the program.
     Running(Running),
-    /// There is no container any more; this notice tells why.
+    /// There is no container any more; this notice has the reason.
     Over(Notice),
 }
 
@@ -173,7 +173,7 @@ impl Supervisor {
     pub(crate) fn note_memory(&mut self, killed: bool) {
         if killed && !self.out_of_memory {
             self.out_of_memory = true;
-            self.tell(&Notice::OutOfMemory);
+            self.notify(&Notice::OutOfMemory);
         }
     }
 
@@ -188,7 +188,7 @@ impl Supervisor {
         }
         self.tick_health();
         if let Some(notice) = self.init.log().tick(&mut self.shared) {
-            self.tell(&notice);
+            self.notify(&notice);
         }
         if let Some(names) = &mut self.names {
             names.tick(&mut self.shared);

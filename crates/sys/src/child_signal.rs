@@ -1,4 +1,4 @@
-//! Tells when a child has ended, as a descriptor: SIGCHLD through signalfd(2); and reaps strangers.
+//! Reports the end of a child by a descriptor: SIGCHLD through signalfd(2); and reaps strangers.
 
 use std::io;
 use std::mem::MaybeUninit;

@@ -12,7 +12,7 @@ use rustix::mount::{
 
 use crate::mount::{AttributeChange, MountAttributes};
 
-/// What the kernel says about one option or mount that it refuses, fsopen(2), is at most this long.
+/// What the kernel reports about one option or mount that it refuses, fsopen(2), is at most this long.
 const LONGEST_MESSAGE: usize = 4096;
 
 /// Options of a mount: those that the kernel keeps with the mount, and those that the file system itself reads.
@@ -118,7 +118,7 @@ pub fn mount(kind: &str, source: &str, options: &MountOptions<'_>) -> io::Result
     mounted.map_err(|error: Errno| in_own_words(&context, error))
 }
 
-/// The error with what the kernel says about it, `e tmpfs: Bad value for 'size'`.
+/// The error with what the kernel reports about it, `e tmpfs: Bad value for 'size'`.
 fn in_own_words(context: &OwnedFd, error: Errno) -> io::Error {
     let mut message = [0; LONGEST_MESSAGE];
     let error = io::Error::from(error);

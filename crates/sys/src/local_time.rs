@@ -19,7 +19,7 @@ pub fn stamp(unix_seconds: i64) -> String {
     )
 }
 
-/// When something began, as `ps -f` tells it: `12:05` on the day of `now`, `Nov03` in its year, else `2013`.
+/// When something began, as `ps -f` shows it: `12:05` on the day of `now`, `Nov03` in its year, else `2013`.
 #[must_use]
 pub fn beginning(unix_seconds: i64, now: i64) -> String {
     let (then, now) = (broken_down(unix_seconds), broken_down(now));

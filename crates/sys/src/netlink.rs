@@ -104,7 +104,7 @@ impl Socket {
         Ok(Self { descriptor, sequence: 0 })
     }
 
-    /// The number by which the kernel tells others who made a change.
+    /// The number by which the kernel reports to others who made a change.
     ///
     /// # Errors
     /// The kernel's error.

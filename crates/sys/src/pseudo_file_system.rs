@@ -1,4 +1,4 @@
-//! Tells file systems that store files from those whose files the kernel makes up while they are read.
+//! Distinguishes file systems that store files from those whose files the kernel generates while they are read.
 //!
 //! A pseudo-file is a regular file to fstat(2), but reading one can act (`/proc/kmsg` takes the messages away that it
 //! gives) or never end, and what it says is the host's.

@@ -78,7 +78,7 @@ pub fn send(socket: impl AsFd, pieces: &[&[u8]]) -> io::Result<usize> {
     })?)
 }
 
-/// Tells a socket's peer that nothing more comes.
+/// Shuts down a socket's sending direction.
 ///
 /// # Errors
 /// When it is not connected any more.

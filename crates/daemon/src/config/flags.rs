@@ -221,7 +221,7 @@ pub(crate) struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) unpack_allowance: Option<u64>,
 
-    /// Ask this mirror before Docker Hub (repeatable)
+    /// Query this mirror before Docker Hub (repeatable)
     #[arg(long = "registry-mirror", value_name = "URL", help_heading = "Registries")]
     #[serde(alias = "registry-mirrors", skip_serializing_if = "Vec::is_empty")]
     pub(crate) registry_mirror: Vec<String>,

@@ -56,7 +56,7 @@ pub(super) fn import(
     let mut answer = Vec::new();
     let read = stream.read_to_end(&mut answer);
     match (sent, read) {
-        // A daemon that has heard enough says why.
+        // A daemon that refuses the rest answers why.
         (Err(error), _) => Err(refusal(&answer).unwrap_or(error)),
         (Ok(()), Err(source)) => Err(talk(source)),
         (Ok(()), Ok(_)) => outcome(&answer).map_err(FirstImageError::Refused),

@@ -15,7 +15,7 @@ use berth_http::{Service, Settings, Transport, serve};
 
 /// A TLS handshake must be over so soon.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A network client that says nothing is asked after so long whether it is there, then every [`PROBE_PAUSE`];
+/// A network client that sends nothing is probed after so long, then every [`PROBE_PAUSE`];
 /// after [`PROBES`] questions without an answer it is gone. Who is attached may be silent for days.
 const PROBE_AFTER: Duration = Duration::from_secs(60);
 const PROBE_PAUSE: Duration = Duration::from_secs(15);

@@ -130,11 +130,11 @@ async fn proxy(
             sink.send(Message::Close(Some(CloseFrame { code, reason: Utf8Bytes::default() }))).await?;
         }
         sink.close().await?;
-        // Until it says goodbye too: closing with unread messages could destroy what is on its way to it.
+        // Until it sends its close frame too: closing with unread messages could destroy what is on its way to it.
         while messages.next().await.is_some_and(|message| message.is_ok()) {}
         Ok::<(), Error>(())
     };
-    // A client that is gone hears nothing.
+    // A client that is gone receives nothing.
     let _ = tokio::time::timeout(FAREWELL, farewell).await;
 }
 
@@ -181,7 +181,7 @@ fn whole_characters(piece: &[u8]) -> usize {
 }
 
 /// Gives the container what the client sends until it leaves; what the container does not take any more is
-/// thrown away, so that the client's pings and its goodbye are still heard. Gives what to close with.
+/// thrown away, so that the client's pings and its close frame are still read. Gives what to close with.
 async fn take_input(
     messages: &mut Messages,
     mut input: OwnedWriteHalf,

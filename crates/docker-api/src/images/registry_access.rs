@@ -1,4 +1,4 @@
-//! Who the client says it is to a registry, and failures of registries and of the image store.
+//! The credentials that a client sends for a registry, and failures of registries and of the image store.
 
 use engine::images::registry::{Credentials, RegistryError};
 use http::HeaderName;
@@ -27,7 +27,7 @@ pub(crate) fn registry_failure(error: &RegistryError) -> ApiError {
     ApiError::of_kind(error.kind(), error.to_string())
 }
 
-/// Who the client says it is: `X-Registry-Auth`. The specification lists 400 for one that cannot be read.
+/// The credentials of the client: `X-Registry-Auth`. The specification lists 400 for one that cannot be read.
 pub(super) fn credentials(call: &Call<'_>) -> Result<Option<Credentials>, ApiError> {
     let value = call.exchange.head.header(&REGISTRY_AUTH);
     Credentials::from_header(value).map_err(|error| ApiError::bad_request(error.to_string()))

@@ -18,7 +18,7 @@ use super::super::event_filter::EventFilter;
 
 /// The most events that go out at once, each as a chunk of its own: some clients take a chunk for an event.
 const MOST_AT_ONCE: usize = 128;
-/// The line that tells a listener why it hears no more.
+/// The last line that a listener receives: why nothing follows.
 const OVERFLOW: &[u8] =
     b"{\"status\":\"overflow\",\"id\":\"\",\"Type\":\"daemon\",\"Action\":\"overflow\"}\n";
 
@@ -69,7 +69,7 @@ pub(super) async fn events(call: Call<'_>) -> Handled {
     Ok(Reply::Sent)
 }
 
-/// Why a listener hears no more.
+/// Why a listener receives no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
     /// The end that it asked for has come.

@@ -148,13 +148,13 @@ impl ApiVersion {
         self.is_at_least(44)
     }
 
-    /// Whether a warning tells that a container in the host's network publishes nothing: what dockerd 29.8 answers in all
+    /// Whether a warning reports that a container in the host's network publishes nothing: what dockerd 29.8 answers in all
     /// versions that it serves.
     pub(crate) const fn discarded_ports_are_told(self) -> bool {
         self.is_at_least(44)
     }
 
-    /// Whether `/_ping` tells of the builder and the swarm, and that its answer is not to be kept: "v1.40 API changes"
+    /// Whether `/_ping` reports the builder and the swarm, and that its answer is not to be kept: "v1.40 API changes"
     /// and "v1.42 API changes", not versioned there: what dockerd 29.8 answers in all versions that it serves.
     pub(crate) const fn ping_describes_the_engine(self) -> bool {
         self.is_at_least(24)

@@ -2,7 +2,7 @@
 //!
 //! To serve a further version:
 //! - **A field** that came or went: its type in the wire struct is [`Since`] or [`Until`] with the version's number.
-//! - **An endpoint** that came or went: its route says `.since(n)` or `.until(n)`.
+//! - **An endpoint** that came or went: its route has `.since(n)` or `.until(n)`.
 //! - **A behaviour** that is neither: a predicate in `behaviour.rs` or a file beside it, named after what clients see, with its source.
 //! - **The version itself**: [`MAX`], and [`NEWEST`] while its families are not whole.
 //!

@@ -90,7 +90,7 @@ impl<'a> WireEvent<'a> {
     }
 }
 
-/// The image of an event as clients before 1.22 are told of it: by what the act named, a removed name by the image's id.
+/// The image of an event as clients before 1.22 are shown it: by what the act named, a removed name by the image's id.
 fn named(event: &Event) -> Actor {
     let (id, attributes) = (event.actor.id.as_str(), &event.actor.attributes);
     let name = attributes.get("name").map_or(id, String::as_str);

@@ -162,7 +162,7 @@ impl Supervisor {
             }
         };
         let ending = self.networking.endings.read().await;
-        // Shown at once; saved when all is taken down. Until then the shim's record tells the next daemon.
+        // Shown at once; saved when all is taken down. Until then the next daemon reads the shim's record.
         let record = container.publish(change);
         let seconds = record.finished_at.since(record.started_at).as_secs();
         let attributes = [("exitCode", exit.code.to_string()), ("execDuration", seconds.to_string())];

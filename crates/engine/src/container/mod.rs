@@ -60,7 +60,7 @@ use waiting::WaitingClients;
 pub struct Container {
     id: ContainerId,
     record: watch::Sender<Arc<Record>>,
-    /// Held while the record is read, changed and shown again. Tells whether there is no row any
+    /// Held while the record is read, changed and shown again. Knows whether there is no row any
     /// more, so that a late change does not make one again.
     row_state: Mutex<RowState>,
     database: Arc<Database>,

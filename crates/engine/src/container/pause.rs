@@ -73,7 +73,7 @@ impl Freezer {
             (Request::Unpause, Phase::Running)
         };
         shim.request(request, None).await.map_err(|error| {
-            // What was asked cannot be taken back: a shim that wakes up later reads this behind it.
+            // What was requested cannot be taken back: a shim that wakes up later reads this behind it.
             if command == Command::Pause && matches!(error, RequestError::Silent) {
                 let shim = Arc::clone(&shim);
                 tokio::spawn(async move { shim.request(Request::Unpause, None).await });

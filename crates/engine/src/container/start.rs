@@ -237,7 +237,7 @@ impl Starter {
         remove_run_directory(directory);
     }
 
-    /// Records why a start failed, and tells listeners as newer clients need it. A policy's start that
+    /// Records why a start failed, and publishes it as newer clients need it. A policy's start that
     /// fails counts as an exit: the policy decides again.
     fn record_failed_start(
         self: &Arc<Self>,

@@ -17,7 +17,7 @@ use crate::outcome::Outcome;
 /// Seconds of grace when neither client nor container say otherwise.
 const DEFAULT_GRACE: i64 = 10;
 
-/// How long SIGKILL may take before the engine says that the process does not end.
+/// How long SIGKILL may take before the engine reports that the process does not end.
 const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How a container is asked to end; what says nothing is the container's own.
@@ -94,7 +94,7 @@ impl Stopper {
     ) -> Result<(), Error> {
         if grace != 0 || signal == Signal::KILL {
             let limit = u64::try_from(grace).ok().map(Duration::from_secs);
-            let ask = async {
+            let request = async {
                 if record.is_paused() {
                     self.freezer.thaw(container).await;
                 }
@@ -106,8 +106,8 @@ impl Stopper {
                 Ok(wait_for_exit(container, record.exits, None).await)
             };
             let ended = match limit {
-                Some(limit) => tokio::time::timeout(limit, ask).await.unwrap_or(Ok(false)),
-                None => ask.await,
+                Some(limit) => tokio::time::timeout(limit, request).await.unwrap_or(Ok(false)),
+                None => request.await,
             };
             if ended? {
                 return Ok(());
@@ -157,7 +157,7 @@ impl Stopper {
         }
     }
 
-    /// Sends a signal to init and tells listeners; a container that has just ended is no error.
+    /// Sends a signal to init and publishes that; a container that has just ended is no error.
     pub(crate) async fn signal(&self, container: &Arc<Container>, signal: Signal) -> Result<(), Error> {
         let Some(shim) = container.shim() else { return Ok(()) };
         match shim.request(Request::Signal(signal), None).await {

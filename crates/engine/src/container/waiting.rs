@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 
 use crate::readiness;
 
-/// How long a client of a network may wait that has closed its sending direction. TCP does not tell it from
+/// How long a client of a network may wait that has closed its sending direction. TCP does not distinguish it from
 /// one that has left, and clients that send no input close that direction as soon as they attach.
 const HALF_CLOSED_TIMEOUT: Duration = Duration::from_secs(60);
 

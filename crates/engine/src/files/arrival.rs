@@ -13,10 +13,10 @@ use crate::container::Transition;
 /// How long others wait altogether for a client that sends slowly.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often is looked who waits for whom.
+/// How often it is checked who waits for whom.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// An archive as it arrives; tells whether its reader waits for the client.
+/// An archive as it arrives; knows whether its reader waits for the client.
 pub(super) struct ArrivingArchive {
     archive: Box<dyn Read + Send>,
     is_awaited: Arc<AtomicBool>,

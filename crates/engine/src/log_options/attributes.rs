@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::record::Record;
 
-/// The facts that remote drivers tell, and the tag where one was asked for.
+/// The facts that remote drivers send, and the tag where one was asked for.
 ///
 /// # Errors
 /// When the tag has a placeholder that is not known.

@@ -82,7 +82,7 @@ impl Logs {
     }
 }
 
-/// Says which drivers have logs that can be read.
+/// Names the drivers that have logs that can be read.
 fn unreadable(driver: Option<&LogDriver>) -> Error {
     let readable = LOG_DRIVERS.iter().filter(|(_, row)| row.source != LogSource::Nowhere);
     let readable: Vec<String> = readable.map(|(_, row)| format!("\"{}\"", row.name)).collect();

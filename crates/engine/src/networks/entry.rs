@@ -116,7 +116,7 @@ impl NetworkEntry {
         self.users().containers.remove(container)
     }
 
-    /// Records what happened to the network, and tells listeners.
+    /// Records what happened to the network, and publishes it.
     pub(crate) fn emit(&self, events: &Events, action: &str, container: Option<&ContainerId>) {
         let mut attributes = BTreeMap::from([
             ("name".to_owned(), self.name().to_owned()),

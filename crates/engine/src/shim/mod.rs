@@ -46,8 +46,8 @@ const FIRST_RETRY: Duration = Duration::from_millis(10);
 /// …up to this.
 const LONGEST_RETRY: Duration = Duration::from_secs(1);
 
-/// How often a shim that takes long is looked at, whether it is stopped.
-const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// How often it is checked whether a shim that takes long is stopped.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What the shim sends unasked, with the descriptor beside it.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ pub(crate) struct Shim {
     released: AtomicBool,
 }
 
-/// Whether the shim can be asked.
+/// Whether requests can be sent to the shim.
 enum State {
     /// Not now: no connection is there on which the shim has sent its first packet.
     Lost,
@@ -148,7 +148,7 @@ impl Shim {
             wait = (wait * 2).min(LONGEST_RETRY);
             match connect(&self.directory) {
                 Ok(connected) => channel = Some(connected),
-                // Over, and without a daemon, it lets nobody in any more; its record says how it ended.
+                // Over, and without a daemon, it accepts no connection any more; its record has the exit.
                 Err(_) if self.directory.exit_record().exists() => break,
                 Err(error) => tracing::debug!("cannot connect to {:?}: {error}", self.directory.socket()),
             }
@@ -158,8 +158,8 @@ impl Shim {
         self.process.reap().await;
     }
 
-    /// Reads until the connection is lost: answers go to those who asked, all else to `notices`. Says
-    /// whether the shim sent anything.
+    /// Reads until the connection is lost: answers go to their requests, all else to `notices`. True
+    /// when the shim sent anything.
     async fn read(&self, channel: Arc<Channel>, notices: &mpsc::UnboundedSender<Incoming>) -> bool {
         let pending = Pending::new();
         let mut is_open = false;
@@ -190,7 +190,7 @@ impl Shim {
         is_open
     }
 
-    /// Asks the shim for something and waits for its answer, over a new connection if need be.
+    /// Sends the shim a request and waits for its answer, over a new connection if need be.
     ///
     /// # Errors
     /// [`RequestError::Gone`] when the shim is, [`RequestError::Silent`] when the answer does not come in
@@ -203,7 +203,7 @@ impl Shim {
         self.request_within(request::time_limit(&request), request, descriptor).await
     }
 
-    /// Asks the shim for something, with a time limit of the caller's own.
+    /// Sends the shim a request, with a time limit of the caller's own.
     ///
     /// # Errors
     /// Those of [`Self::request`].
@@ -213,30 +213,30 @@ impl Shim {
         request: Request,
         descriptor: Option<BorrowedFd<'_>>,
     ) -> Result<Answer, RequestError> {
-        self.patiently(limit, self.request_without_limit(request, descriptor))
+        self.within(limit, self.request_without_limit(request, descriptor))
             .await
             .unwrap_or(Err(RequestError::Silent))
     }
 
     /// Waits for what the shim has to do, at most so long; `None` when it took longer. A stopped shim does
     /// nothing, so that it is not given all that time.
-    pub(crate) async fn patiently<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    pub(crate) async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
             done = work => Some(done),
-            () = self.patience(limit) => None,
+            () = self.time_limit(limit) => None,
         }
     }
 
-    async fn patience(&self, limit: Duration) {
+    async fn time_limit(&self, limit: Duration) {
         let end = tokio::time::Instant::now() + limit;
         tokio::time::sleep(request::PROMPT.min(limit)).await;
         while tokio::time::Instant::now() < end && !self.process.is_stopped() {
-            tokio::time::sleep_until(end.min(tokio::time::Instant::now() + LOOK_INTERVAL)).await;
+            tokio::time::sleep_until(end.min(tokio::time::Instant::now() + POLL_INTERVAL)).await;
         }
     }
 
-    /// Asks the shim for something, however long the answer takes.
+    /// Sends the shim a request, however long the answer takes.
     ///
     /// # Errors
     /// Those of [`Self::request`] but for [`RequestError::Silent`].
@@ -284,7 +284,7 @@ impl Shim {
         }
     }
 
-    /// Whether the shim can never be asked again.
+    /// Whether no request can reach the shim any more.
     pub(crate) fn is_gone(&self) -> bool {
         matches!(*self.state.borrow(), State::Gone)
     }

@@ -8,7 +8,7 @@ use tokio::io::Interest;
 
 use crate::readiness;
 
-/// How often a process is looked at that cannot be waited for, as where descriptors are used up.
+/// How often a process is polled that cannot be waited for, as where descriptors are used up.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A shim's process.

@@ -75,7 +75,7 @@ pub(crate) enum RequestError {
 }
 
 impl RequestError {
-    /// Whether the container has ended just now: its shim says so, or is gone. The record follows.
+    /// Whether the container has ended just now: its shim reports so, or is gone. The record follows.
     pub(crate) const fn means_ended(&self) -> bool {
         match self {
             Self::Gone => true,

@@ -107,7 +107,7 @@ impl OldConnection {
     }
 }
 
-fn asks(shim: &Arc<Shim>, request: Request) -> tokio::task::JoinHandle<Result<Answer, RequestError>> {
+fn send(shim: &Arc<Shim>, request: Request) -> tokio::task::JoinHandle<Result<Answer, RequestError>> {
     let shim = Arc::clone(shim);
     tokio::spawn(async move { shim.request(request, None).await })
 }
@@ -138,10 +138,10 @@ async fn an_old_shim_gets_no_request_that_it_does_not_know() {
     let created = notices.recv().await.expect("a notice").notice;
     assert!(matches!(created, Notice::Created { init, .. } if init.pid == 4711), "{created:?}");
     is_unsupported(&shim, Request::Execs).await;
-    let asked = asks(&shim, Request::Processes);
+    let answer = send(&shim, Request::Processes);
     assert_eq!(connection.receive().await, r#"{"number":1,"request":"processes"}"#, "its first packet");
     connection.send(r#"{"reply":{"number":1,"result":{"Ok":{"processes":[4711,4712]}}}}"#).await;
-    let answer = asked.await.expect("a task");
+    let answer = answer.await.expect("a task");
     assert!(matches!(&answer, Ok(Answer::Processes(pids)) if *pids == [4711, 4712]), "{answer:?}");
 }
 
@@ -150,13 +150,13 @@ async fn a_lost_connection_is_made_again_and_what_may_be_repeated_is_sent_again(
     let old = OldShim::new(Release::Protocol1);
     let (shim, _notices) = Shim::adopt(&old.run()).expect("its process runs");
     let first = old.accept().await;
-    let asked = asks(&shim, Request::Processes);
+    let answer = send(&shim, Request::Processes);
     assert_eq!(first.receive().await, r#"{"number":1,"request":"processes"}"#);
     drop(first);
     let second = old.accept().await;
     assert_eq!(second.receive().await, r#"{"number":2,"request":"processes"}"#);
     second.send(r#"{"reply":{"number":2,"result":{"Ok":{"processes":[]}}}}"#).await;
-    assert!(asked.await.expect("a task").is_ok());
+    assert!(answer.await.expect("a task").is_ok());
     assert!(!shim.is_gone());
 }
 
@@ -165,10 +165,10 @@ async fn an_old_shim_is_not_asked_twice_to_start_an_exec() {
     let old = OldShim::new(Release::Protocol1);
     let (shim, _notices) = Shim::adopt(&old.run()).expect("its process runs");
     let first = old.accept().await;
-    let asked = asks(&shim, exec());
+    let answer = send(&shim, exec());
     assert!(first.receive().await.starts_with(r#"{"number":1,"request":{"exec":{"#));
     drop(first);
-    let answer = asked.await.expect("a task");
+    let answer = answer.await.expect("a task");
     assert!(matches!(answer, Err(RequestError::Lost)), "{answer:?}");
 }
 
@@ -182,12 +182,12 @@ async fn a_shim_of_protocol_2_gets_the_daemons_number_and_what_it_knows() {
     let started = notices.recv().await.expect("a notice").notice;
     assert!(matches!(started, Notice::Started { .. }), "{started:?}");
     is_unsupported(&shim, Request::Names(None)).await;
-    let asked = asks(&shim, Request::Execs);
+    let answer = send(&shim, Request::Execs);
     assert_eq!(connection.receive().await, r#"{"number":1,"request":"execs"}"#);
     let id = "01".repeat(32);
     let execs = format!(r#"{{"execs":[["{id}",{{"pid":4712,"start_time":43}}]]}}"#);
     connection.send(&format!(r#"{{"reply":{{"number":1,"result":{{"Ok":{execs}}}}}}}"#)).await;
-    let answer = asked.await.expect("a task");
+    let answer = answer.await.expect("a task");
     assert!(
         matches!(&answer, Ok(Answer::Execs(execs)) if execs[0].0.as_str() == id && execs[0].1.pid == 4712),
         "{answer:?}"
@@ -195,11 +195,11 @@ async fn a_shim_of_protocol_2_gets_the_daemons_number_and_what_it_knows() {
     connection.send(r#"{"log_not_rotated":{"error":"no room"}}"#).await;
     let notice = notices.recv().await.expect("a notice").notice;
     assert!(matches!(&notice, Notice::LogNotRotated { error } if error == "no room"), "{notice:?}");
-    let asked = asks(&shim, Request::Statistics);
+    let answer = send(&shim, Request::Statistics);
     assert_eq!(connection.receive().await, r#"{"number":2,"request":"statistics"}"#);
     let refusal = r#"{"kind":"unsupported","message":"not known here"}"#;
     connection.send(&format!(r#"{{"reply":{{"number":2,"result":{{"Err":{refusal}}}}}}}"#)).await;
-    let answer = asked.await.expect("a task");
+    let answer = answer.await.expect("a task");
     assert!(
         matches!(&answer, Err(RequestError::Refused(failure)) if failure.message == "not known here"),
         "{answer:?}"
@@ -211,14 +211,14 @@ async fn a_shim_of_protocol_2_gets_an_exec_again_after_a_lost_connection() {
     let old = OldShim::new(Release::Protocol2);
     let (shim, _notices) = Shim::adopt(&old.run()).expect("its process runs");
     let first = old.accept().await;
-    let asked = asks(&shim, exec());
+    let answer = send(&shim, exec());
     assert!(first.receive().await.starts_with(r#"{"number":1,"request":{"exec":{"#));
     drop(first);
     let second = old.accept().await;
     assert!(second.receive().await.starts_with(r#"{"number":2,"request":{"exec":{"#));
     let started = r#"{"exec_started":{"process":{"pid":4711,"start_time":42}}}"#;
     second.send(&format!(r#"{{"reply":{{"number":2,"result":{{"Ok":{started}}}}}}}"#)).await;
-    let answer = asked.await.expect("a task");
+    let answer = answer.await.expect("a task");
     assert!(matches!(&answer, Ok(Answer::ExecStarted { process }) if process.pid == 4711), "{answer:?}");
 }
 

@@ -1,4 +1,4 @@
-//! What listeners are told of volumes.
+//! The events of volumes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,21 +9,21 @@ use crate::container::Record;
 use crate::events::Events;
 use crate::store::VolumeRow;
 
-/// Tells listeners of volumes.
+/// Publishes the events of volumes.
 pub(crate) struct VolumeEvents(pub(crate) Arc<Events>);
 
 impl VolumeEvents {
-    /// Tells that a volume was made or removed.
+    /// Publishes that a volume was made or removed.
     pub(crate) fn emit(&self, volume: &VolumeRow, action: &str) {
         self.send(&volume.name, action, [("driver", volume.driver.clone())].into());
     }
 
-    /// Tells how much a prune has freed.
+    /// Publishes how much a prune has freed.
     pub(crate) fn emit_prune(&self, reclaimed: u64) {
         self.send("", "prune", [("reclaimed", reclaimed.to_string())].into());
     }
 
-    /// Tells that a container has its volumes mounted.
+    /// Publishes that a container has its volumes mounted.
     pub(crate) fn emit_mounts(&self, record: &Record) {
         for mount in volumes_of(record) {
             let propagation = mount.mode.propagation.map_or("", model::Propagation::word);
@@ -38,7 +38,7 @@ impl VolumeEvents {
         }
     }
 
-    /// Tells that a container has its volumes mounted no more.
+    /// Publishes that a container has its volumes mounted no more.
     pub(crate) fn emit_unmounts(&self, record: &Record) {
         for mount in volumes_of(record) {
             let attributes = [("container", record.id.to_string()), ("driver", mount.driver.clone())];

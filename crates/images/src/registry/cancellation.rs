@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// A wish to stop, shared by the one who may utter it and those who work.
 ///
-/// The worker asks [`is_cancelled`](Self::is_cancelled) at every step; a connection that waits
+/// The worker checks [`is_cancelled`](Self::is_cancelled) at every step; a connection that waits
 /// for its peer is shut down at once.
 #[derive(Clone, Default)]
 pub struct Cancellation(Arc<State>);
@@ -31,7 +31,7 @@ impl Cancellation {
         Self::default()
     }
 
-    /// Tells every worker to stop and breaks their connections.
+    /// Has every worker stop and breaks their connections.
     pub fn cancel(&self) {
         self.0.cancelled.store(true, Ordering::SeqCst);
         let watched = std::mem::take(&mut *self.watched());
@@ -47,7 +47,7 @@ impl Cancellation {
         }
     }
 
-    /// Whether the workers were asked to stop.
+    /// Whether the workers have to stop.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::SeqCst)

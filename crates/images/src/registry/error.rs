@@ -48,7 +48,7 @@ pub enum RegistryError {
         /// What is denied, in the registry's words.
         reason: String,
     },
-    /// A repository cannot be read: registries do not tell whether it is missing or closed.
+    /// A repository cannot be read: registries do not reveal whether it is missing or closed.
     #[error(
         "pull access denied for {repository}, repository does not exist or may require 'docker login': {reason}"
     )]
@@ -86,7 +86,7 @@ pub enum RegistryError {
         /// The pause that it asks for before the next attempt.
         pause: Option<Duration>,
     },
-    /// An answer is not what the protocol says.
+    /// An answer breaks the protocol.
     #[error("{url}: malformed {what}: {reason}")]
     Malformed {
         /// Where it came from.

@@ -32,7 +32,7 @@ pub(super) struct Turn<'a> {
     said: Said,
 }
 
-/// Tells one client, and lets those who wait for the same layer see it too.
+/// Reports to one client, and lets those who wait for the same layer see it too.
 pub(super) struct Overheard<'a> {
     progress: &'a dyn Progress,
     said: &'a Said,
@@ -89,7 +89,7 @@ impl InFlight {
         }
     }
 
-    /// Waits for the turn, and passes on what who has it says; `None` when the work is cancelled
+    /// Waits for the turn, and passes on the messages of whoever has it; `None` when the work is cancelled
     /// first.
     pub(super) fn take(
         &self,
@@ -154,18 +154,18 @@ mod tests {
         let in_flight = InFlight::default();
         let digest = Digest::from_bytes([1; 32]);
         let turn = in_flight.try_take(digest).unwrap();
-        let heard = Mutex::new(Vec::new());
-        let hear = |message: Message| lock(&heard).push(message);
+        let received = Mutex::new(Vec::new());
+        let receive = |message: Message| lock(&received).push(message);
         turn.overheard(&Silent).report(Message::amount("a", "Downloading", 5, 10));
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| in_flight.take(digest, &hear, &Cancellation::new()).is_some());
-            while lock(&heard).is_empty() {
+            let waiting = scope.spawn(|| in_flight.take(digest, &receive, &Cancellation::new()).is_some());
+            while lock(&received).is_empty() {
                 std::thread::yield_now();
             }
             drop(turn);
             assert!(waiting.join().unwrap());
         });
-        assert_eq!(*lock(&heard), [Message::amount("a", "Downloading", 5, 10)]);
+        assert_eq!(*lock(&received), [Message::amount("a", "Downloading", 5, 10)]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::proof::{Scope, basic};
 use super::token::{self, IdentityToken, Wanted};
 use super::transport::{Payload, Request, TIMEOUT, Transport, host_and_port, shown};
 
-/// What a successful login says.
+/// The answer to a successful login.
 const SUCCEEDED: &str = "Login Succeeded";
 /// How much of a refusal's text is read.
 const TEXT_LIMIT: u64 = 4 << 10;
@@ -107,7 +107,7 @@ fn check_registry(
     Err(RegistryError::Unproven(text))
 }
 
-/// Answers one challenge; the inner error tells why the registry is not convinced.
+/// Answers one challenge; the inner error has the reason why the registry refuses them.
 fn prove(
     transport: &Transport,
     api_root: &ApiRoot,

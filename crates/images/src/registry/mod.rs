@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Everything is synchronous; long work reports to a [`Progress`] and stops by a
-//! [`Cancellation`]. Nothing that a registry says is believed: every digest and size is checked.
+//! [`Cancellation`]. Nothing that a registry sends is trusted: every digest and size is checked.
 
 mod api_root;
 pub mod auth;

@@ -4,7 +4,7 @@ use model::in_kernel_words;
 
 use super::tls;
 
-/// Says in plain words why an exchange failed.
+/// Gives in plain words why an exchange failed.
 #[must_use]
 pub fn reason(error: &ureq::Error) -> String {
     match error {

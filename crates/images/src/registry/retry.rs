@@ -64,7 +64,7 @@ pub(super) fn is_transient(status: StatusCode) -> bool {
 /// The pause that an answer asks for: seconds, or a date (RFC 9110, section 10.2.3).
 pub(super) fn asked_pause(answer: &Answer) -> Option<Duration> {
     let wanted = answer.header(&header::RETRY_AFTER)?;
-    // The registry's own clock, where it tells it: the two may differ.
+    // The registry's own clock, where it sends it: the two may differ.
     let now = answer.header(&header::DATE).and_then(|date| httpdate::parse_http_date(date.trim()).ok());
     pause_until(wanted, now.unwrap_or_else(SystemTime::now))
 }

@@ -42,12 +42,12 @@ pub enum CertificateError {
     KeyMismatch {
         /// The certificate's file.
         certificate: PathBuf,
-        /// What the TLS library says.
+        /// What the TLS library reports.
         source: rustls::Error,
     },
 }
 
-/// Says in plain words why TLS was not agreed on.
+/// Gives in plain words why TLS was not agreed on.
 pub(super) fn reason(error: &rustls::Error) -> String {
     use rustls::CertificateError as Bad;
     match error {

@@ -15,7 +15,7 @@ use super::proof::{Scope, basic, explanation};
 use super::retry::{Attempts, asked_pause, is_transient};
 use super::transport::{Answer, Payload, Request, Transport};
 
-/// How long a token lasts that does not say so.
+/// How long a token lasts that has no lifetime of its own.
 const DEFAULT_LIFE: Duration = Duration::from_secs(60);
 /// A token is renewed so long before its end.
 const MARGIN: Duration = Duration::from_secs(10);

@@ -65,7 +65,7 @@ pub enum TransportError {
     /// The proxy's address is malformed.
     #[error("the proxy {proxy:?} for {host} is no http, https or bare address")]
     Proxy {
-        /// What the environment says.
+        /// What the environment has.
         proxy: String,
         /// The host that it is for.
         host: String,

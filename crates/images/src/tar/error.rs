@@ -79,7 +79,7 @@ pub enum ArchiveError {
     Decompress {
         /// The compression's name.
         format: &'static str,
-        /// What the decoder says.
+        /// What the decoder reports.
         source: io::Error,
     },
     /// The sender fails.

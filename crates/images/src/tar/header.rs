@@ -6,7 +6,7 @@ use super::BLOCK;
 /// One header block.
 pub(crate) struct Header<'a>(pub(crate) &'a [u8; BLOCK]);
 
-/// The dialect, as the magic says.
+/// The dialect, by its magic.
 #[derive(PartialEq, Eq, Clone, Copy)]
 pub(crate) enum Dialect {
     V7,

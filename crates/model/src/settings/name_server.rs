@@ -1,11 +1,11 @@
-//! A server that a container's resolver asks.
+//! A server that a container's resolver queries.
 
 use std::convert::Infallible;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// A server that a container's resolver asks.
+/// A server that a container's resolver queries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NameServer {
     /// At this address.

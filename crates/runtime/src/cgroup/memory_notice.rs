@@ -1,4 +1,4 @@
-//! Tells of kills for memory: an eventfd on v1, a watched file on v2.
+//! Reports kills for memory: an eventfd on v1, a watched file on v2.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags};
 use super::{Cgroup, file};
 use crate::CgroupError;
 
-/// Tells when the kernel kills a process of the container for memory.
+/// Reports that the kernel has killed a process of the container for memory.
 #[derive(Debug)]
 pub struct OutOfMemoryNotice {
     descriptor: OwnedFd,
@@ -19,7 +19,7 @@ pub struct OutOfMemoryNotice {
 }
 
 impl Cgroup {
-    /// Opens the notice of kills for memory. On a host without the memory controller it never tells.
+    /// Opens the notice of kills for memory. On a host without the memory controller it never reports one.
     ///
     /// # Errors
     /// When the kernel refuses.

@@ -86,7 +86,7 @@ fn complete(
     if !is_cgroup_made {
         make_cgroup(cgroup)?;
     }
-    // A child that has failed already says why at the start.
+    // A child that has failed reports why at the start.
     let _ = created.channel.command(&Command::CgroupMade);
     cgroup.limit(spec, devices)?;
     Ok(())
@@ -96,7 +96,7 @@ fn complete(
 fn make_cgroup(cgroup: &Cgroup) -> Result<(), StartError> {
     let made = cgroup.make();
     if made.is_err() {
-        // The first error is the one to tell.
+        // The first error is the one to report.
         let _ = cgroup.remove();
     }
     Ok(made?)

@@ -119,7 +119,7 @@ impl Running {
                 if let Some(process) = process {
                     process.kill_and_reap();
                 }
-                // A child that has failed by itself says more than a broken channel.
+                // A child that has failed by itself reports more than a broken channel.
                 let report = report.err().unwrap_or_else(StartError::lost);
                 Err(started.err().filter(|_| report.is_lost()).unwrap_or(report))
             }

@@ -116,7 +116,7 @@ impl Drop for Running {
         if self.is_destroyed.get() {
             return;
         }
-        // There is nobody left to tell; the next sweep finds what resists.
+        // There is nobody left to report to; the next sweep finds what resists.
         let _ = self.init.signal(Signal::KILL);
         let _ = self.cgroup.kill();
         self.init.kill_and_reap();

@@ -85,7 +85,7 @@ pub(super) struct Gifts {
     pub(super) born: Option<(u32, OwnedFd)>,
 }
 
-/// Reads what the child says until it, or the process that it made, has become the program. Each gift
+/// Reads what the child reports until it, or the process that it made, has become the program. Each gift
 /// is taken once.
 pub(super) fn await_program(
     channel: &Channel,

@@ -113,7 +113,7 @@ impl Process {
     /// Kills it and takes its exit. One that the kernel does not let die, as in a file system that does
     /// not answer, is left to whoever reaps the caller's children later.
     pub(crate) fn kill_and_reap(&self) {
-        // There is nobody to tell: it ends, or it hangs.
+        // There is nobody to report to: it ends, or it hangs.
         let _ = self.signal(Signal::KILL);
         let timeout = Timespec { tv_sec: 10, tv_nsec: 0 };
         let mut events = [PollFd::new(&self.pidfd, PollFlags::IN)];

@@ -107,7 +107,7 @@ fn check(path: &str) -> io::Result<()> {
     }
     match rustix::fs::accessat(rustix::fs::CWD, path, Access::EXEC_OK, flags) {
         Err(rustix::io::Errno::ACCESS) => Err(io::ErrorKind::PermissionDenied.into()),
-        // What else may be wrong, execve says better.
+        // What else may be wrong, execve reports better.
         _ => Ok(()),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Each network has one [`NamesFile`] in the exec root with the names of all containers that run on it. The
 //! daemon keeps a [`NetworkNames`] for each network and replaces the file when they change; every shim of
-//! the network reads it when it is asked for a name. Which files a shim reads, and what else its container
+//! the network reads it when it gets a query. Which files a shim reads, and what else its container
 //! alone knows, is its [`NameService`].
 
 mod escape;

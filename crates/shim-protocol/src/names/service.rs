@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct NameService {
     /// The networks that the container is on, in the order in which a name is looked for.
     pub networks: Vec<NamesOfNetwork>,
-    /// The servers that are asked for other names, in this order; at most three are.
+    /// The servers to which queries for other names are forwarded, in this order; at most three are.
     pub upstream: Vec<Upstream>,
     /// Whether other names of one label are answered with no address instead of being sent upstream, as is
     /// right where resolv.conf has `ndots` above 0 and the client adds its search domains.
@@ -30,7 +30,7 @@ pub struct NamesOfNetwork {
 /// A name for a container's name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
-    /// The name that is asked for, in any case.
+    /// The queried name, in any case.
     pub alias: String,
     /// The linked container's name, alias or short id in the network's file. It needs not be there yet.
     pub container: String,
@@ -41,11 +41,11 @@ pub struct Link {
 pub struct Upstream {
     /// Its address; it listens at port 53.
     pub address: IpAddr,
-    /// From where it is asked.
+    /// From where it is queried.
     pub namespace: UpstreamNamespace,
 }
 
-/// A network namespace from which a server is asked.
+/// A network namespace from which a server is queried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UpstreamNamespace {

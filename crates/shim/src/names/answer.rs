@@ -13,14 +13,14 @@ use super::query::Query;
 /// How long clients may keep an answer, as those of the reference.
 const TIME_TO_LIVE: Ttl = Ttl::from_secs(600);
 
-/// What the networks' files say to a question.
+/// What the networks' files have for a question.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Content {
-    /// The name has these addresses of the kind that was asked for.
+    /// The name has these addresses of the queried type.
     Addresses(Vec<IpAddr>),
     /// The address's name, as text.
     Name(String),
-    /// The name is known, or not to be asked for elsewhere, and has nothing of this kind.
+    /// The name is known, or not to be queried elsewhere, and has nothing of this kind.
     Nothing,
 }
 
@@ -80,7 +80,7 @@ pub(super) fn failure(query: &Message<[u8]>, buffer: Vec<u8>) -> Vec<u8> {
     begin(query, Rcode::SERVFAIL, buffer).finish().into_target()
 }
 
-/// The answer in place of one that is longer than the client takes: it is to ask again over TCP.
+/// The answer in place of one that is longer than the client takes: it is to query again over TCP.
 pub(super) fn cut(query: &Message<[u8]>, code: Rcode) -> Vec<u8> {
     let mut builder = begin(query, code, Vec::new());
     builder.header_mut().set_tc(true);

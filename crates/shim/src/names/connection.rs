@@ -35,7 +35,7 @@ pub(super) struct Connection {
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
     sent: usize,
-    /// Upstream servers are asked for it.
+    /// It is forwarded to the upstream servers.
     waits: bool,
     /// It sends nothing more.
     has_ended: bool,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use shim_protocol::names::{LONGEST_NAMES_FILE, NamesFile};
 use sys::mapped_file::MappedFile;
 
-/// What tells a file from one that takes its place: device and inode.
+/// What distinguishes a file from one that takes its place: device and inode.
 type Identity = (u64, u64);
 
 /// A file that is replaced, never changed.
@@ -28,7 +28,7 @@ impl CurrentFile {
 
     /// The names that are in the file now. While it cannot be read, those of the last one; none before that.
     pub(super) fn names(&mut self) -> Option<NamesFile<'_>> {
-        // Nobody could be told of a failure: names as they were are the best there is.
+        // A failure could not be reported: names as they were are the best there is.
         let _ = self.look();
         let (_, mapped) = self.mapped.as_ref()?;
         NamesFile::read(mapped.bytes()).ok()

@@ -1,6 +1,6 @@
-//! A query that upstream servers are asked, one after the other.
+//! A query that is forwarded to upstream servers, one after the other.
 //!
-//! Each server is asked with a random number and from a random port, at a socket that receives from that server
+//! Each server is queried with a random number and from a random port, at a socket that receives from that server
 //! alone; what does not answer the question is passed over, a few times.
 
 use std::io::{self, ErrorKind};
@@ -20,7 +20,7 @@ use super::tcp_exchange::TcpExchange;
 use crate::event_loop::EventLoop;
 use crate::token::Token;
 
-/// At most so many servers are asked, as by resolv.conf(5).
+/// At most so many servers are queried, as by resolv.conf(5).
 pub(super) const MOST_SERVERS: usize = 3;
 
 /// The port of every server.
@@ -35,7 +35,7 @@ const MOST_WRONG: u32 = 32;
 /// How many datagrams are read before others of the shim have their turn.
 const TURN: u32 = 8;
 
-/// Who waits for the answer.
+/// The client that waits for the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Client {
     /// Whoever sent a datagram from this address.
@@ -114,7 +114,7 @@ impl Exchange {
         // Its socket leaves the poller as it closes.
         self.conversation = None;
         while let Some(server) = self.servers.next() {
-            if let Ok(conversation) = self.ask(&server, token, namespaces, &shared.poller) {
+            if let Ok(conversation) = self.query(&server, token, namespaces, &shared.poller) {
                 self.conversation = Some(conversation);
                 self.deadline = shared.now + TIMEOUT;
                 return true;
@@ -123,7 +123,7 @@ impl Exchange {
         false
     }
 
-    fn ask(
+    fn query(
         &mut self,
         server: &Upstream,
         token: Token,

@@ -215,7 +215,7 @@ impl NameServer {
         }
     }
 
-    /// Begins an exchange with the upstream servers; the answer is SERVFAIL when there are none to ask.
+    /// Begins an exchange with the upstream servers; the answer is SERVFAIL when there are none.
     fn forward(&mut self, query: &Query<'_>, client: Client, shared: &mut EventLoop) -> Outcome {
         if self.exchanges.len() >= MOST_EXCHANGES {
             return Outcome::Nothing;
@@ -317,7 +317,7 @@ impl NameServer {
         self.set_alarm(shared);
     }
 
-    /// Ends a connection and what is asked upstream for it.
+    /// Ends a connection and the exchanges that it began upstream.
     fn end_connection(&mut self, id: u32) {
         self.connections.remove(id);
         self.exchanges.retain(|_, exchange| exchange.client() != Client::Connection(id));

@@ -8,10 +8,10 @@ use shim_protocol::names::dns_text;
 /// A longer query is refused, in bytes: one question takes at most 271, what EDNS adds is little.
 pub(super) const LONGEST: usize = 4096;
 
-/// What a datagram may hold where the client does not say otherwise, RFC 1035 section 2.3.4, in bytes.
+/// What a datagram may hold unless the client announces another size, RFC 1035 section 2.3.4, in bytes.
 const PLAIN_DATAGRAM: u16 = 512;
 
-/// How a client asks.
+/// How a client sends its queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transport {
     Datagram,
@@ -22,7 +22,7 @@ pub(super) enum Transport {
 pub(super) struct Query<'a> {
     pub(super) message: &'a Message<[u8]>,
     pub(super) question: Question<ParsedName<&'a [u8]>>,
-    /// The name that is asked for, as text in lower case.
+    /// The queried name, as text in lower case.
     pub(super) name: String,
     /// How long the answer may be, in bytes.
     pub(super) limit: usize,

@@ -1,8 +1,8 @@
-//! Names that ask for the name of an address: RFC 1035 section 3.5, RFC 3596 section 2.5.
+//! Names by which the name of an address is queried: RFC 1035 section 3.5, RFC 3596 section 2.5.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The address that a name, in lower case, asks for.
+/// The address that a name in lower case stands for.
 pub(super) fn address(name: &str) -> Option<IpAddr> {
     if let Some(octets) = name.strip_suffix(".in-addr.arpa") {
         let mut labels = octets.split('.').rev();

@@ -242,7 +242,7 @@ impl Client {
             read: self.input_open && (!self.gives_input || input_accepted),
             write: !self.queue.is_empty() || !self.is_live(),
         };
-        // A hang-up cannot be left out: one that is known must not be told again and again.
+        // A hang-up cannot be left out: one that is known must not be reported again and again.
         let wanted = (!self.hung_up).then_some(interest);
         if self.registered == wanted {
             return;

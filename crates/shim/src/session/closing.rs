@@ -27,7 +27,7 @@ impl Closing {
         self.sockets.is_empty()
     }
 
-    /// Tells the peer that nothing more comes; keeps a network connection until it closes too.
+    /// Shuts down the sending direction; keeps a network connection until it closes too.
     pub(super) fn take(&mut self, id: u32, socket: OwnedFd, token: u64, shared: &mut EventLoop) {
         let alive = stream::end_sending(&socket).is_ok();
         let closed = discard(&socket, &mut shared.scratch);

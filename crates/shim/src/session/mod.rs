@@ -322,8 +322,8 @@ impl Session {
         !self.drain(shared)
     }
 
-    /// Tells clients why there is no process, on its error output (the terminal has only one).
-    pub(crate) fn tell_clients(&mut self, message: &str, shared: &mut EventLoop) {
+    /// Writes to clients why there is no process, as its error output (the terminal has only one).
+    pub(crate) fn write_to_clients(&mut self, message: &str, shared: &mut EventLoop) {
         let (stream, end) =
             if self.options.terminal { (Stream::Stdout, "\r\n") } else { (Stream::Stderr, "\n") };
         let text = format!("{message}{end}");
@@ -353,7 +353,7 @@ impl Session {
         self.finish(id, DetachReason::Closed, shared);
     }
 
-    /// Ends a client's connection and tells the daemon.
+    /// Ends a client's connection and notifies the daemon.
     fn finish(&mut self, id: u32, reason: DetachReason, shared: &mut EventLoop) {
         let Some(mut client) = self.clients.remove(&id) else {
             return;

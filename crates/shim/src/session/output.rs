@@ -41,7 +41,7 @@ impl Output {
             Ok(0) => Read::Closed,
             Ok(count) => Read::Bytes(count),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Read::Nothing,
-            // A terminal's master says EIO while no process has the terminal open.
+            // A terminal's master gives EIO while no process has the terminal open.
             Err(_) => Read::Closed,
         }
     }

@@ -125,7 +125,7 @@ impl Session {
         self.options.input_once && !self.options.terminal
     }
 
-    /// Ends the connections of clients that closed their direction and have heard everything.
+    /// Ends the connections of clients that closed their direction and have received everything.
     pub(super) fn let_quiet_clients_leave(&mut self, shared: &mut EventLoop) {
         let silent = self.input.is_drained() && shared.now >= self.output_at + SILENCE;
         let mut leave = Vec::new();

@@ -1,4 +1,4 @@
-//! Listening to what the kernel tells of changes that others make.
+//! Receiving the kernel's notifications of changes that others make.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -9,7 +9,7 @@ use rustix::net::RecvFlags;
 use super::message::{read_u16, read_u32};
 use super::{HEADER_LENGTH, Protocol, RECEIVE_LENGTH, bound};
 
-/// A change of which the kernel tells.
+/// A change that the kernel reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event {
     /// The type of its message.
@@ -18,7 +18,7 @@ pub struct Event {
     pub origin: u32,
 }
 
-/// What a listener heard.
+/// What a listener received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Events {
     /// Changes.
@@ -31,7 +31,7 @@ pub enum Events {
     Closed,
 }
 
-/// A socket that hears of changes in the network namespace in which it was opened.
+/// A socket that receives notifications of changes in the network namespace in which it was opened.
 #[derive(Debug)]
 pub struct Listener {
     socket: OwnedFd,
@@ -61,7 +61,7 @@ impl Listener {
     /// The kernel's error.
     pub fn wait(&self, at_most: Option<std::time::Duration>) -> io::Result<Events> {
         let time = at_most.and_then(|time| Timespec::try_from(time).ok());
-        let (heard, closed) = loop {
+        let (received, closed) = loop {
             let mut descriptors = [readable(self.socket.as_fd()), readable(self.closing.as_fd())];
             match rustix::event::poll(&mut descriptors, time.as_ref()) {
                 Ok(0) => return Ok(Events::None),
@@ -70,7 +70,7 @@ impl Listener {
                 Err(error) => return Err(error.into()),
             }
         };
-        match (closed, heard) {
+        match (closed, received) {
             (true, _) => Ok(Events::Closed),
             (false, true) => self.receive(),
             (false, false) => Ok(Events::None),
@@ -127,7 +127,9 @@ mod tests {
             header[8..12].copy_from_slice(&1_u32.to_ne_bytes());
             header[12..].copy_from_slice(&1_u32.to_ne_bytes());
             socket.request(&[Message::new(16, ACKNOWLEDGE | CREATE).fixed(&header)]).expect("set up");
-            let Events::Some(events) = listener.wait(None).expect("events") else { panic!("nothing heard") };
+            let Events::Some(events) = listener.wait(None).expect("events") else {
+                panic!("nothing received")
+            };
             assert_eq!(events[0].kind, 16);
             listener.close();
             assert_eq!(listener.wait(None).expect("an end"), Events::Closed);

@@ -98,7 +98,7 @@ fn bind(directory: &str, recursive: bool, options: &MountOptions<'_>) -> std::io
     Ok(mount)
 }
 
-/// The option by which nfs(5) is told the server's address.
+/// The option by which nfs(5) gets the server's address.
 const ADDRESS: &str = "addr=";
 
 /// The option with the address in the place of a server's name, which the kernel does not look up.

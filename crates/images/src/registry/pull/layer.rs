@@ -42,9 +42,9 @@ impl Layers<'_> {
             if missing.iter().any(|other| other.blob.digest == plan.blob.digest) {
                 // An image may have the same layer twice; it is fetched once.
             } else if known.is_some() {
-                self.say(plan, "Already exists");
+                self.report(plan, "Already exists");
             } else {
-                self.say(plan, "Pulling fs layer");
+                self.report(plan, "Pulling fs layer");
                 missing.push(plan);
             }
             held.push(known);
@@ -64,7 +64,7 @@ impl Layers<'_> {
         plans.iter().zip(held).map(take).collect()
     }
 
-    fn say(&self, plan: &LayerPlan, what: &str) {
+    fn report(&self, plan: &LayerPlan, what: &str) {
         self.progress.report(Message::state(plan.blob.digest.short(), what));
     }
 
@@ -93,7 +93,7 @@ impl Layers<'_> {
         let turn = match self.in_flight.try_take(digest) {
             Some(turn) => turn,
             None => {
-                self.say(plan, "Waiting");
+                self.report(plan, "Waiting");
                 let cancellation = self.session.transport().cancellation();
                 let turn = self.in_flight.take(digest, self.progress, cancellation);
                 turn.ok_or(RegistryError::Cancelled)?
@@ -101,7 +101,7 @@ impl Layers<'_> {
         };
         // Another pull may have brought it while this one waited.
         if let Some(layer) = self.known(plan)? {
-            self.say(plan, "Already exists");
+            self.report(plan, "Already exists");
             return Ok(layer);
         }
         let progress = turn.overheard(self.progress);
@@ -126,7 +126,7 @@ impl Layers<'_> {
             return failed(error);
         }
         if unpacked.is_ok() {
-            self.say(plan, "Verifying Checksum");
+            self.report(plan, "Verifying Checksum");
         }
         // Read to its end also when it cannot be unpacked: wrong content is the better reason.
         let finished = download.finish();
@@ -138,7 +138,7 @@ impl Layers<'_> {
             }
             (_, Err(error)) => return failed(error),
         };
-        self.say(plan, "Download complete");
+        self.report(plan, "Download complete");
         if let Err(error) = check_diff_id(plan, &layer) {
             remove(&path);
             return Err(error.into());
@@ -154,7 +154,7 @@ impl Layers<'_> {
             repository: kept::repository_of(self.session),
         };
         self.store.remember_layer_blob(&layer.diff_id(), &blob)?;
-        self.say(plan, "Pull complete");
+        self.report(plan, "Pull complete");
         Ok(Outcome::Done(layer))
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn exists(session: &Session<'_>, digest: Digest) -> Result<bool, Regi
     }
 }
 
-/// Asks the registry to take a blob from another of its repositories; whether it did.
+/// Requests that the registry take a blob from another of its repositories; whether it did.
 pub(super) fn mount(session: &Session<'_>, digest: Digest, from: &str) -> Result<bool, RegistryError> {
     let scope = Scope::push(session.path()).with_source(from);
     let answer = match begin(session, &scope, Some((digest, from))) {
@@ -186,7 +186,7 @@ impl Upload<'_> {
         }
     }
 
-    /// Asks how much has arrived; `None` when the upload must begin again.
+    /// Queries how much has arrived; `None` when the upload must begin again.
     fn ask(&self, position: Position) -> Option<Position> {
         let scope = Scope::push(self.session.path());
         let make = || Request::new(Method::GET, position.location.clone());
@@ -218,7 +218,7 @@ fn may_pass(error: &RegistryError) -> bool {
     }
 }
 
-/// Tells how much was read.
+/// Reports how much was read.
 struct Counted<'a, R> {
     content: R,
     sent: u64,

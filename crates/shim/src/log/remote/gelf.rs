@@ -56,7 +56,7 @@ impl Packing {
     }
 }
 
-/// What every message of one container says.
+/// What every message of one container has.
 pub(super) struct Gelf {
     fields: Map<String, Value>,
     packing: Packing,
@@ -78,7 +78,7 @@ impl Gelf {
             .ok_or_else(|| io::Error::other("gelf: cannot connect to GELF endpoint: missing address"))?;
         let peer = Peer::Udp(server_address(address)?);
         let mut fields = Map::new();
-        // What the engine says comes last: no label takes its place. GELF keeps `_id` for the server.
+        // The engine's own fields come last: no label takes its place. GELF keeps `_id` for the server.
         for (name, value) in spec.selected.iter().filter(|(name, _)| *name != "id") {
             fields.insert(format!("_{}", field_name(name)), Value::from(value.as_str()));
         }

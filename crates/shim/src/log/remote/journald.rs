@@ -22,7 +22,7 @@ const OWN: [&str; 8] = [
     "CONTAINER_PARTIAL_MESSAGE",
 ];
 
-/// What every entry of one container says.
+/// What every entry of one container has.
 pub(super) struct Journald {
     fields: Vec<u8>,
 }
@@ -53,7 +53,7 @@ impl Journald {
 }
 
 impl Format for Journald {
-    /// An entry; a piece of a long line says that it goes on.
+    /// An entry; a piece of a long line is marked as one that goes on.
     fn packets(&mut self, line: &Line<'_>) -> Option<Vec<Vec<u8>>> {
         let mut packet = Vec::with_capacity(self.fields.len() + line.text.len() + 96);
         push(&mut packet, "MESSAGE", line.text);

@@ -142,7 +142,7 @@ impl Transport {
         self.flush(shared);
     }
 
-    /// Whether the server has closed its connection; what it may say is of no interest.
+    /// Whether the server has closed its connection; what it may send is of no interest.
     fn has_ended(&self) -> bool {
         let Some(connection) = &self.connection else { return false };
         let mut said = [0; 512];
