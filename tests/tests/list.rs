@@ -1,6 +1,6 @@
 //! `GET /containers/json`: which containers, in which order, with which fields.
 
-use berth_tests::{Context, Engine, merged, query, sh, volumes, wait};
+use berth_tests::{Context, Engine, SetOnDrop, merged, query, sh, volumes, wait};
 use serde_json::{Value, json};
 
 /// The ids of a list.
@@ -224,12 +224,12 @@ fn sizes_are_listed_while_containers_and_files_go() {
                 engine.remove(&gone);
             }
         });
+        let _end = SetOnDrop(&over);
         for _ in 0..60 {
             let listed = engine.get("/containers/json?all=1&size=1").expect(200).json();
             let listed = listed.as_array().expect("a list").clone();
             assert!(listed.iter().any(|container| container["Id"] == json!(id)), "{listed:?}");
         }
-        over.store(true, std::sync::atomic::Ordering::SeqCst);
     });
     engine.remove(&id);
     let orphan = engine.create(&sh("true"));

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use berth_tests::{Engine, Options, host, merged, sh, wait};
+use berth_tests::{Engine, Options, SetOnDrop, host, merged, sh, wait};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
@@ -207,6 +207,31 @@ fn an_exec_whose_client_leaves_while_it_starts_runs_to_its_end() {
 }
 
 #[test]
+fn an_exec_whose_client_leaves_before_its_answer_begins_runs_to_its_end() {
+    const EXECS: usize = 20;
+    let engine = Engine::start();
+    let id = engine.run(&sh("sleep 600"));
+    let execs: Vec<String> = (0..EXECS)
+        .map(|_| {
+            let exec = engine.exec_create(&id, &json!({ "Cmd": ["sh", "-c", "echo it ran >> /effect"] }));
+            let headers = [("Content-Type", "application/json")];
+            let mut client = engine.connect();
+            client
+                .request("POST", &format!("/exec/{exec}/start"), &headers, b"{}")
+                .expect("a request whose answer nobody reads");
+            exec
+        })
+        .collect();
+    for exec in execs {
+        wait::until("the exec is shown ended", || {
+            let inspected = engine.get(&format!("/exec/{exec}/json")).expect(200).json();
+            (inspected["Running"] == false && inspected["ExitCode"] == 0).then_some(())
+        });
+    }
+    assert_eq!(engine.exec(&id, &["cat", "/effect"]).stdout, "it ran\n".repeat(EXECS));
+}
+
+#[test]
 fn clients_that_leave_a_container_before_its_start_are_let_go() {
     let engine = Engine::start();
     let id =
@@ -276,9 +301,10 @@ fn whatever_is_asked_while_containers_end_no_text_from_within_comes_out() {
         std::thread::scope(|scope| {
             let askers: Vec<_> =
                 (0..3).map(|_| scope.spawn(|| ask_at_the_end(&engine, &id, &over))).collect();
+            let end = SetOnDrop(&over);
             let act = ["kill", "stop?t=0", "restart?t=0"][round % 3];
             let _ = engine.post(&format!("/containers/{id}/{act}")).expect(204);
-            over.store(true, Ordering::SeqCst);
+            drop(end);
             askers.into_iter().for_each(|asker| asker.join().expect("every answer is a known one"));
         });
         engine.remove(&id);

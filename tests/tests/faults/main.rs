@@ -8,10 +8,10 @@ mod workload;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use berth_tests::{Client, Engine, Options, Random, host, merged, sh, variable, wait};
+use berth_tests::{Client, Engine, Options, Random, SetOnDrop, host, merged, sh, variable, wait};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -101,15 +101,6 @@ fn a_state_directory_that_cannot_be_written_fails_the_start() {
     assert_eq!(engine.wait(&id), 0);
 }
 
-/// Lets the workers end, also where the test fails.
-struct Stopping<'s>(&'s AtomicBool);
-
-impl Drop for Stopping<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 #[test]
 fn kill_9_of_daemon_and_shims_at_any_moment() {
     let rounds = variable("BERTH_CRASH_ROUNDS").unwrap_or(12);
@@ -119,12 +110,12 @@ fn kill_9_of_daemon_and_shims_at_any_moment() {
     let stop = AtomicBool::new(false);
     let promised = Promised::default();
     std::thread::scope(|scope| {
-        let stopping = Stopping(&stop);
         for number in 0..3 {
             let worker = Worker::new(&client, &promised, number);
             let stop = &stop;
             scope.spawn(move || worker.work(stop));
         }
+        let _end = SetOnDrop(&stop);
         for round in 1..=rounds {
             std::thread::sleep(Duration::from_millis(random.below(250)));
             let shims: Vec<u32> = engine.shims().into_iter().collect();
@@ -140,7 +131,6 @@ fn kill_9_of_daemon_and_shims_at_any_moment() {
                 eprintln!("round {round} of {rounds}");
             }
         }
-        drop(stopping);
     });
     engine.replace_daemon();
     let listed = engine.get("/containers/json?all=1").expect(200).json();

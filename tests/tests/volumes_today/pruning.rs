@@ -2,18 +2,20 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use berth_tests::SetOnDrop;
+
 use super::*;
 
 #[test]
 fn a_prune_takes_what_nobody_uses_and_nobody_named() {
     let engine = Today::start();
     let _ = volume(&engine, json!({ "Name": "named", "Labels": { "k": "1" } }));
-    let made_up = volume(&engine, json!({}))["Name"].as_str().expect("a name").to_owned();
+    let anonymous = volume(&engine, json!({}))["Name"].as_str().expect("a name").to_owned();
     let used = volume(&engine, json!({}))["Name"].as_str().expect("a name").to_owned();
-    std::fs::write(content(&engine, &made_up).join("file"), [b'x'; 300_000]).expect("a file");
+    std::fs::write(content(&engine, &anonymous).join("file"), [b'x'; 300_000]).expect("a file");
     let container = engine.create(&on(&used, "true"));
-    assert_eq!(prune(&engine, json!({})), (vec![made_up.clone()], 300_000));
-    let _ = engine.get(&format!("/volumes/{made_up}")).expect(404);
+    assert_eq!(prune(&engine, json!({})), (vec![anonymous.clone()], 300_000));
+    let _ = engine.get(&format!("/volumes/{anonymous}")).expect(404);
     assert_eq!(prune(&engine, json!({ "all": ["true"], "label": ["other"] })), (vec![], 0));
     assert_eq!(prune(&engine, json!({ "all": ["true"], "label!": ["k"] })), (vec![], 0));
     assert_eq!(prune(&engine, json!({ "all": ["true"] })), (vec!["named".to_owned()], 0));
@@ -52,6 +54,7 @@ fn a_container_that_is_being_made_keeps_its_volume_from_prunes() {
             }
             taken
         });
+        let end = SetOnDrop(&is_done);
         for round in 0..40 {
             let container = engine.create(&on("data", "sleep 600"));
             let place = content(&engine, "data");
@@ -64,7 +67,7 @@ fn a_container_that_is_being_made_keeps_its_volume_from_prunes() {
             // The volume stays, and may go from now on.
             let _ = engine.delete(&format!("/containers/{container}?force=1")).expect(204);
         }
-        is_done.store(true, Ordering::Relaxed);
+        drop(end);
         assert!(pruning.join().expect("the prunes") > 0, "no prune ever took the volume");
     });
 }
