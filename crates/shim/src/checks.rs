@@ -48,10 +48,10 @@ impl Supervisor {
     }
 
     /// Tells a daemon that has come what is known.
-    pub(crate) fn tell_health(&mut self) {
+    pub(crate) fn report_health(&mut self) {
         if let Some(monitor) = &self.health {
             let notice = Notice::Health(Box::new(monitor.health.clone()));
-            self.tell(&notice);
+            self.notify(&notice);
         }
     }
 
@@ -209,7 +209,7 @@ impl Supervisor {
     fn report(&mut self, monitor: &mut Monitor, ending: Ending) -> Instant {
         let now = self.shared.now;
         let notice = monitor.judge(ending, now);
-        self.tell(&notice);
+        self.notify(&notice);
         monitor.next(now)
     }
 }

@@ -16,7 +16,7 @@ impl Supervisor {
             Request::Hello { protocol } => {
                 self.shared.daemon.speaks(protocol);
                 self.reply(number, Ok(Answer::Done));
-                self.tell_health();
+                self.report_health();
             }
             Request::Start { interface } => {
                 let begins = matches!(self.phase, Phase::Waiting(_));

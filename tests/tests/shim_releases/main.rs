@@ -38,7 +38,7 @@ fn takes_over(release: Release) {
     let limits = json!({ "CpuShares": 512 });
     let _ = engine.at("1.55").post_json(&format!("/containers/{id}/update"), &limits).expect(200);
     assert_eq!(engine.inspect(&id)["HostConfig"]["CpuShares"], 512);
-    // Neither has a name server; the container gets its interface nevertheless.
+    // Older ones have no name server; the container gets its interface nevertheless.
     let network = network["Id"].as_str().expect("an id");
     let connect = json!({ "Container": id });
     let _ = engine.at("1.55").post_json(&format!("/networks/{network}/connect"), &connect).expect(200);
@@ -70,8 +70,13 @@ fn a_container_of_protocol_2_is_taken_over() {
 }
 
 #[test]
+fn a_container_of_protocol_3_is_taken_over() {
+    takes_over(Release::Protocol3);
+}
+
+#[test]
 fn a_lost_connection_to_an_older_shim_is_made_again() {
-    for release in [Release::Protocol1, Release::Protocol2] {
+    for release in [Release::Protocol1, Release::Protocol2, Release::Protocol3] {
         let mut engine = Engine::start_newest();
         let id = engine.run(&sh("sleep 600"));
         let translator = take_over(&mut engine, &id, release);

@@ -42,6 +42,8 @@ pub(crate) enum Release {
     Protocol1,
     /// Its protocol has a number, and lists the execs that run.
     Protocol2,
+    /// It answers names.
+    Protocol3,
 }
 
 impl Release {
@@ -50,23 +52,35 @@ impl Release {
         match self {
             Self::Protocol1 => &[],
             Self::Protocol2 => &["execs", "hello"],
+            Self::Protocol3 => &["execs", "hello", "names"],
+        }
+    }
+
+    /// The number that each side sends the other; the first protocol has none.
+    const fn number(self) -> Option<u32> {
+        match self {
+            Self::Protocol1 => None,
+            Self::Protocol2 => Some(2),
+            Self::Protocol3 => Some(3),
         }
     }
 
     /// What the shim sends, as this release would; `None` is not sent.
     fn notice(self, packet: Vec<u8>) -> Option<Vec<u8>> {
         let is_hello = serde_json::from_slice::<Value>(&packet).expect("JSON").get("hello").is_some();
-        match (is_hello, self) {
-            (true, Self::Protocol1) => None,
-            (true, Self::Protocol2) => Some(br#"{"hello":{"protocol":2}}"#.to_vec()),
-            (false, _) => Some(packet),
+        if !is_hello {
+            return Some(packet);
         }
+        self.number().map(|number| format!(r#"{{"hello":{{"protocol":{number}}}}}"#).into_bytes())
     }
 
     /// What the daemon sends, for the shim; `None` ends the connection.
     fn request(self, packet: Vec<u8>, kind: &str) -> Option<Vec<u8>> {
-        if kind == "hello" && self == Self::Protocol2 {
-            return Some(br#"{"number":0,"request":{"hello":{"protocol":2}}}"#.to_vec());
+        if kind == "hello"
+            && let Some(number) = self.number()
+        {
+            let hello = format!(r#"{{"number":0,"request":{{"hello":{{"protocol":{number}}}}}}}"#);
+            return Some(hello.into_bytes());
         }
         let is_known = FIRST_REQUESTS.contains(&kind) || self.requests_since_the_first().contains(&kind);
         is_known.then_some(packet)

@@ -1,4 +1,4 @@
-//! Shims of earlier releases, played from their packets as they were: protocols 1 and 2.
+//! Shims of earlier releases, played from their packets as they were: protocols 1 to 3.
 
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
@@ -7,12 +7,9 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use model::{ExecId, ProcessReference, ProcessSpec};
-use shim_protocol::{Exec, PROTOCOL};
+use shim_protocol::{Exec, PROTOCOL, UNNUMBERED};
 
 use super::*;
-
-/// What shims of protocol 2 send to every daemon that connects, before all else.
-const HELLO_2: &str = r#"{"hello":{"protocol":2}}"#;
 
 /// What an old shim sends to every daemon that connects while its container runs.
 const SNAPSHOT: [&str; 2] = [
@@ -23,17 +20,10 @@ const SNAPSHOT: [&str; 2] = [
 /// A limit for what must happen.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A shim's release.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Release {
-    /// Without a protocol number.
-    Protocol1,
-    Protocol2,
-}
-
 /// The run directory of a shim, and a process that stands for the shim's.
 struct OldShim {
-    release: Release,
+    /// 1 has no number.
+    protocol: u32,
     directory: tempfile::TempDir,
     process: Child,
     /// `None` once it has ended: a process takes its listener with it.
@@ -41,7 +31,7 @@ struct OldShim {
 }
 
 impl OldShim {
-    fn new(release: Release) -> Self {
+    fn new(protocol: u32) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let process = Command::new("sleep").arg("600").spawn().expect("a process");
         let pid = process.id();
@@ -53,14 +43,14 @@ impl OldShim {
         std::fs::write(run.processes(), left).expect("a file");
         let listener = sys::seqpacket::listen(&run.socket()).expect("a listener");
         sys::seqpacket::set_nonblocking(&listener).expect("a listener");
-        Self { release, directory, process, listener: Some(listener) }
+        Self { protocol, directory, process, listener: Some(listener) }
     }
 
     fn run(&self) -> RunDirectory {
         RunDirectory::at(self.directory.path().to_owned())
     }
 
-    /// Takes the daemon's next connection, with protocol 2 exchanges the numbers, and sends the snapshot.
+    /// Takes the daemon's next connection, exchanges the numbers if it has one, and sends the snapshot.
     async fn accept(&self) -> OldConnection {
         let until = Instant::now() + TIMEOUT;
         let listener = self.listener.as_ref().expect("it runs");
@@ -73,8 +63,8 @@ impl OldShim {
             tokio::task::yield_now().await;
         };
         let connection = OldConnection(Channel::new(socket).expect("a socket"));
-        if self.release == Release::Protocol2 {
-            connection.send(HELLO_2).await;
+        if self.protocol > UNNUMBERED {
+            connection.send(&format!(r#"{{"hello":{{"protocol":{}}}}}"#, self.protocol)).await;
             let hello = format!(r#"{{"number":0,"request":{{"hello":{{"protocol":{PROTOCOL}}}}}}}"#);
             assert_eq!(connection.receive().await, hello, "the daemon's first packet");
             connection.send(r#"{"reply":{"number":0,"result":{"Ok":"done"}}}"#).await;
@@ -132,7 +122,7 @@ async fn is_unsupported(shim: &Shim, request: Request) {
 
 #[tokio::test]
 async fn an_old_shim_gets_no_request_that_it_does_not_know() {
-    let old = OldShim::new(Release::Protocol1);
+    let old = OldShim::new(1);
     let (shim, mut notices) = Shim::adopt(&old.run()).expect("its process runs");
     let connection = old.accept().await;
     let created = notices.recv().await.expect("a notice").notice;
@@ -147,7 +137,7 @@ async fn an_old_shim_gets_no_request_that_it_does_not_know() {
 
 #[tokio::test]
 async fn a_lost_connection_is_made_again_and_what_may_be_repeated_is_sent_again() {
-    let old = OldShim::new(Release::Protocol1);
+    let old = OldShim::new(1);
     let (shim, _notices) = Shim::adopt(&old.run()).expect("its process runs");
     let first = old.accept().await;
     let answer = send(&shim, Request::Processes);
@@ -162,7 +152,7 @@ async fn a_lost_connection_is_made_again_and_what_may_be_repeated_is_sent_again(
 
 #[tokio::test]
 async fn an_old_shim_is_not_asked_twice_to_start_an_exec() {
-    let old = OldShim::new(Release::Protocol1);
+    let old = OldShim::new(1);
     let (shim, _notices) = Shim::adopt(&old.run()).expect("its process runs");
     let first = old.accept().await;
     let answer = send(&shim, exec());
@@ -174,7 +164,7 @@ async fn an_old_shim_is_not_asked_twice_to_start_an_exec() {
 
 #[tokio::test]
 async fn a_shim_of_protocol_2_gets_the_daemons_number_and_what_it_knows() {
-    let old = OldShim::new(Release::Protocol2);
+    let old = OldShim::new(2);
     let (shim, mut notices) = Shim::adopt(&old.run()).expect("its process runs");
     let connection = old.accept().await;
     let created = notices.recv().await.expect("a notice").notice;
@@ -208,7 +198,7 @@ async fn a_shim_of_protocol_2_gets_the_daemons_number_and_what_it_knows() {
 
 #[tokio::test]
 async fn a_shim_of_protocol_2_gets_an_exec_again_after_a_lost_connection() {
-    let old = OldShim::new(Release::Protocol2);
+    let old = OldShim::new(2);
     let (shim, _notices) = Shim::adopt(&old.run()).expect("its process runs");
     let first = old.accept().await;
     let answer = send(&shim, exec());
@@ -223,8 +213,19 @@ async fn a_shim_of_protocol_2_gets_an_exec_again_after_a_lost_connection() {
 }
 
 #[tokio::test]
+async fn a_shim_of_protocol_3_gets_names() {
+    let old = OldShim::new(3);
+    let (shim, _notices) = Shim::adopt(&old.run()).expect("its process runs");
+    let connection = old.accept().await;
+    let answer = send(&shim, Request::Names(None));
+    assert_eq!(connection.receive().await, r#"{"number":1,"request":{"names":null}}"#);
+    connection.send(r#"{"reply":{"number":1,"result":{"Ok":"done"}}}"#).await;
+    assert!(matches!(answer.await.expect("a task"), Ok(Answer::Done)));
+}
+
+#[tokio::test]
 async fn a_shim_is_gone_when_its_process_is() {
-    let mut old = OldShim::new(Release::Protocol1);
+    let mut old = OldShim::new(1);
     let (shim, mut notices) = Shim::adopt(&old.run()).expect("its process runs");
     let connection = old.accept().await;
     old.process.kill().expect("its process");
@@ -239,7 +240,7 @@ async fn a_shim_is_gone_when_its_process_is() {
 
 #[tokio::test]
 async fn a_process_that_got_the_number_of_a_dead_shim_is_not_the_shim() {
-    let old = OldShim::new(Release::Protocol1);
+    let old = OldShim::new(1);
     let other = ProcessReference { pid: old.process.id(), start_time: 1 };
     let left =
         format!(r#"{{"shim":{},"init":null,"cgroups":[]}}"#, serde_json::to_string(&other).expect("JSON"));
@@ -249,7 +250,7 @@ async fn a_process_that_got_the_number_of_a_dead_shim_is_not_the_shim() {
 
 #[tokio::test]
 async fn a_shim_that_does_not_answer_is_silent() {
-    let old = OldShim::new(Release::Protocol1);
+    let old = OldShim::new(1);
     let (shim, _notices) = Shim::adopt(&old.run()).expect("its process runs");
     let _connection = old.accept().await;
     let answer = shim.request_within(Duration::from_millis(50), Request::Processes, None).await;
