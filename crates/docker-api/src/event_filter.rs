@@ -6,6 +6,7 @@ use model::{ContainerId, Event, ResourceKind, Timestamp};
 
 use super::filters::{Filters, has_label};
 use super::version::ApiVersion;
+use super::wire::kind_word;
 
 /// The filters of events; any other is refused.
 const NAMES: [&str; 14] = [
@@ -132,17 +133,6 @@ fn with_tag(reference: &str) -> String {
         reference.to_owned()
     } else {
         format!("{reference}:latest")
-    }
-}
-
-const fn kind_word(kind: ResourceKind) -> &'static str {
-    match kind {
-        ResourceKind::Container => "container",
-        ResourceKind::Image => "image",
-        ResourceKind::Volume => "volume",
-        ResourceKind::Network => "network",
-        ResourceKind::Daemon => "daemon",
-        ResourceKind::Builder => "builder",
     }
 }
 

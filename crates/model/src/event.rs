@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use crate::Timestamp;
 
 /// What an event is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ResourceKind {
     /// A container; the event's id is its full id.
     Container,
@@ -25,18 +22,16 @@ pub enum ResourceKind {
 }
 
 /// The thing an event is about, with what is known of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Actor {
     /// Full id of the container, or reference of the image.
-    #[serde(rename = "ID")]
     pub id: String,
     /// `image`, `name`, `exitCode`, `signal`, labels…
     pub attributes: BTreeMap<String, String>,
 }
 
 /// One event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// What it is about.
     pub kind: ResourceKind,

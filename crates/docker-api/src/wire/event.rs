@@ -1,9 +1,10 @@
 //! An event: the four fields of 1.20, and those that newer clients need beside them.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use model::{Actor, Event, ResourceKind};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::version::ApiVersion;
 
@@ -50,10 +51,10 @@ pub(crate) struct WireEvent<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     from: &'a str,
     #[serde(rename = "Type")]
-    kind: ResourceKind,
+    kind: &'static str,
     #[serde(rename = "Action")]
     action: &'a str,
-    #[serde(rename = "Actor")]
+    #[serde(rename = "Actor", serialize_with = "write_actor")]
     actor: Cow<'a, Actor>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<&'static str>,
@@ -80,13 +81,38 @@ impl<'a> WireEvent<'a> {
             status: has_old_words.then_some(event.action.as_str()),
             id: has_old_words.then(|| actor.id.clone()),
             from: if is_of_container { image } else { "" },
-            kind: event.kind,
+            kind: kind_word(event.kind),
             action: &event.action,
             actor,
             scope: (form != EventForm::Named).then_some("local"),
             time: event.time.unix_seconds(),
             time_nano: i64::try_from(event.time.unix_nanoseconds()).unwrap_or(i64::MAX),
         }
+    }
+}
+
+/// What an event is about, as clients see it.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireActor<'a> {
+    #[serde(rename = "ID")]
+    id: &'a str,
+    attributes: &'a BTreeMap<String, String>,
+}
+
+fn write_actor<S: Serializer>(actor: &Actor, serializer: S) -> Result<S::Ok, S::Error> {
+    WireActor { id: &actor.id, attributes: &actor.attributes }.serialize(serializer)
+}
+
+/// The word for a kind of thing, in events and in filters.
+pub(crate) const fn kind_word(kind: ResourceKind) -> &'static str {
+    match kind {
+        ResourceKind::Container => "container",
+        ResourceKind::Image => "image",
+        ResourceKind::Volume => "volume",
+        ResourceKind::Network => "network",
+        ResourceKind::Daemon => "daemon",
+        ResourceKind::Builder => "builder",
     }
 }
 

@@ -19,7 +19,7 @@ mod volume;
 use serde::Serialize;
 
 pub(super) use container::{ContainerInspection, STORAGE_DRIVER};
-pub(super) use event::{EventForm, WireEvent};
+pub(super) use event::{EventForm, WireEvent, kind_word};
 pub(super) use exec::ExecInspection;
 pub(super) use health::health_word;
 pub(super) use image_id::image_id;
