@@ -66,8 +66,9 @@ pub struct Endpoint {
     /// What the container may send.
     #[serde(default)]
     pub source_check: SourceCheck,
-    /// The name of its link's end on the host; empty where it has none.
-    pub link: String,
+    /// The name of its interface's end on the host; empty where it has none.
+    #[serde(rename = "link")]
+    pub host_interface: String,
     /// Its published ports.
     pub ports: Vec<PublishedPort>,
     /// What others may reach of it or it of others while `--icc=false`.
@@ -174,15 +175,15 @@ fn first_interface() -> String {
 
 pub(crate) const LINK_PREFIX: &str = "bt";
 
-/// Names the host's end of a container's link: `bt`, the id's first 12 digits, and a letter that
-/// differs from that of the container's previous start, whose link may not be quite gone yet.
-pub(crate) fn link_name(container: &ContainerId, generation: u32) -> String {
+/// Names the host's end of a container's interface: `bt`, the id's first 12 digits, and a letter that
+/// differs from that of the container's previous start, whose interface may not be quite gone yet.
+pub(crate) fn host_interface_name(container: &ContainerId, generation: u32) -> String {
     let letter = char::from_digit(10 + generation % 26, 36).unwrap_or('a');
     format!("{LINK_PREFIX}{}{letter}", container.short())
 }
 
-/// Whether a link of this name is one of an engine like this one.
-pub(crate) fn is_link_name(name: &str) -> bool {
+/// Whether an interface of this name is one of an engine like this one.
+pub(crate) fn is_host_interface_name(name: &str) -> bool {
     let Some((digits, letter)) = name.strip_prefix(LINK_PREFIX).and_then(|rest| rest.split_at_checked(12))
     else {
         return false;
@@ -196,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_address_of_the_link_follows_from_the_hardware_address() {
+    fn the_link_local_address_follows_from_the_hardware_address() {
         let mac: MacAddress = "02:42:ac:11:00:02".parse().expect("an address");
         assert_eq!(link_local(mac).to_string(), "fe80::42:acff:fe11:2");
     }
@@ -214,13 +215,13 @@ mod tests {
     }
 
     #[test]
-    fn links_are_named_after_their_container() {
+    fn interfaces_are_named_after_their_container() {
         let container = ContainerId::from_random([0xab; 32]);
-        let names: Vec<_> = (0..3).map(|generation| link_name(&container, generation)).collect();
+        let names: Vec<_> = (0..3).map(|generation| host_interface_name(&container, generation)).collect();
         assert_eq!(names, ["btababababababa", "btababababababb", "btababababababc"]);
-        assert!(names.iter().all(|name| name.len() == 15 && is_link_name(name)));
+        assert!(names.iter().all(|name| name.len() == 15 && is_host_interface_name(name)));
         for other in ["berth0", "btabababababa", "bt954569eb16e5A", "veth954569eb16e", "btabababababé"] {
-            assert!(!is_link_name(other), "{other}");
+            assert!(!is_host_interface_name(other), "{other}");
         }
     }
 }

@@ -20,8 +20,8 @@ pub enum Error {
     Options(#[from] OptionsError),
     #[error("cannot open a netlink socket")]
     Socket { source: io::Error },
-    #[error("cannot {act} link {name}: {source}")]
-    Link { act: &'static str, name: String, source: RequestError },
+    #[error("cannot {act} interface {name}: {source}")]
+    Interface { act: &'static str, name: String, source: RequestError },
     #[error("cannot {act} address {address} of {name}: {source}")]
     Address { act: &'static str, address: String, name: String, source: RequestError },
     #[error("cannot {act}: {source}")]
@@ -125,7 +125,7 @@ impl Error {
             Self::AddressInUse(_) => ErrorKind::Forbidden,
             Self::AddressOutside { .. } | Self::NoAddressToPublish(_) => ErrorKind::Invalid,
             Self::Socket { .. }
-            | Self::Link { .. }
+            | Self::Interface { .. }
             | Self::Address { .. }
             | Self::List { .. }
             | Self::Connected(_)

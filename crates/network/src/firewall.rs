@@ -221,7 +221,7 @@ mod tests {
     /// Lets the thread's network namespace track connections over its loopback.
     pub(super) fn track_loopback(socket: &mut Socket) {
         let mut routing = crate::route::Routing::open().expect("a socket");
-        let loopback = routing.link("lo").expect("an answer").expect("a loopback");
+        let loopback = routing.interface("lo").expect("an answer").expect("a loopback");
         routing.set_up(&loopback, None).expect("set up");
         let table = Table { family: super::transaction::IPV4, name: "test".to_owned() };
         Transaction::new(&table)

@@ -1,8 +1,8 @@
-//! Bridges, links, addresses, firewall, published ports and resolver files.
+//! Bridges, interfaces, addresses, firewall, published ports and resolver files.
 //!
 //! A start goes: [`port::plan`] says what to publish, [`Network::reserve`] gives the container an
 //! [`Endpoint`] (an address and held ports; the engine saves it), [`names`] makes its files,
-//! [`Network::connect`] makes its link once its network namespace exists, init inside configures
+//! [`Network::connect`] makes its interface once its network namespace exists, init inside configures
 //! the interface as [`Endpoint::interface`] says. [`Network::disconnect`] takes all of it away
 //! again, whatever of it there is. [`Network::open`] takes the endpoints of running containers
 //! back and removes what others left, so a daemon may die at any moment.
@@ -11,15 +11,15 @@
 //! - A bridge (`berth0`) with a hardware address that stays, and an address of a private network
 //!   that meets none of the host's routes, addresses and name servers. An existing bridge
 //!   (`--bridge NAME`) is used as it is and never removed.
-//! - A pair of links a container, made in one message: the host's end is a port of the bridge,
+//! - A pair of interfaces a container, made in one message: the host's end is a port of the bridge,
 //!   named `bt`, the container's first 12 digits and a letter; the other end is born as `eth0` in
-//!   the container's namespace. Links have a group of their own by which left ones are known.
+//!   the container's namespace. Interfaces have a group of their own by which left ones are known.
 //! - `/proc/sys/net/ipv4/ip_forward` is set to 1, unless `--ip-forward=false`. It stays so: the
 //!   engine cannot know who else has come to need it.
-//! - `route_localnet` of the bridge (and of links beside it) is set, which 127.0.0.1 needs; the
+//! - `route_localnet` of the bridge (and of interfaces beside it) is set, which 127.0.0.1 needs; the
 //!   firewall keeps containers from 127.0.0.0/8 in turn. `proxy_arp` of the bridge is set with
-//!   the first link beside it.
-//! - IPv6 is disabled on the engine's own bridge and on the host's end of each link, and nobody's
+//!   the first interface beside it.
+//! - IPv6 is disabled on the engine's own bridge and on the host's end of each interface, and nobody's
 //!   announcement of a router is taken there; inside, init disables it on `eth0`.
 //! - Two tables of nf_tables, `ip berth` and `bridge berth` (`berth-<bridge>` for another bridge),
 //!   whose rules stand at the top of the modules `firewall::table` and `firewall::port_security`.
@@ -41,8 +41,8 @@
 //! address through this host are dropped, also for ports that are published on one address only.
 //!
 //! # More containers than a bridge has ports
-//! A Linux bridge has 1,023 ports. Containers beyond them, and with `--icc=false` all, get a link
-//! beside the bridge: the host has a route to each such address, and bridge and links answer ARP
+//! A Linux bridge has 1,023 ports. Containers beyond them, and with `--icc=false` all, get an interface
+//! beside the bridge: the host has a route to each such address, and bridge and interfaces answer ARP
 //! for each other's addresses (`proxy_arp`, without its usual delay). To containers it is one
 //! network with one gateway; what passes between is forwarded, so the firewall sees it whether or
 //! not bridged packets go through it (`bridge-nf-call-iptables`). The limit is then the network's

@@ -44,7 +44,7 @@ use leases::Leases;
 use lock::locked;
 use no_bridge::NoBridge;
 use on_parent::OnParent;
-use state::{Active, Book, Bridge, DEFAULT_NETWORK, Entry, LinkState};
+use state::{Active, Book, Bridge, DEFAULT_NETWORK, Entry, InterfaceState};
 use watcher::Watcher;
 
 /// One network. All methods may be called from several threads.
@@ -138,7 +138,7 @@ impl Network {
             return own.reserve(request);
         }
         let active = self.active()?;
-        let link = active.host.new_link_name(&request.container);
+        let interface = active.host.new_host_interface_name(&request.container);
         let mut book = active.book();
         if book.endpoints.contains_key(&request.container) {
             return Err(Error::Connected(request.container.clone()));
@@ -146,7 +146,7 @@ impl Network {
         let hosts = (active.bridge.ipv4, active.bridge.ipv6);
         let leases = Leases::take(&mut book, hosts, request)?;
         match active.hold(request) {
-            Ok(held) => Ok(active.enter(&mut book, request, leases, (link, held))),
+            Ok(held) => Ok(active.enter(&mut book, request, leases, (interface, held))),
             Err(error) => {
                 leases.release(&mut book);
                 Err(error)
@@ -171,8 +171,8 @@ impl Network {
         let Some(active) = &self.active else { return Ok(()) };
         drop(locked(&self.watcher).take());
         let mut errors = Vec::new();
-        for link in active.host.reaper.take_back() {
-            errors.extend(active.host.routing().delete_link(&link).err());
+        for interface in active.host.reaper.take_back() {
+            errors.extend(active.host.routing().delete_interface(&interface).err());
         }
         match active.number {
             DEFAULT_NETWORK => {
@@ -224,7 +224,7 @@ impl Active {
             return Ok(());
         }
         self.host.faults.pass(Step::RemoveBridge)?;
-        self.host.routing().delete_link(&self.bridge.name)
+        self.host.routing().delete_interface(&self.bridge.name)
     }
 
     /// Takes the network out of the firewall. Where the kernel refuses, the tables are made anew without it.
@@ -255,7 +255,7 @@ impl Active {
         book: &mut Book,
         request: &Request,
         Leases { ipv4, ipv6 }: Leases,
-        (link, held): (String, Vec<Held>),
+        (interface, held): (String, Vec<Held>),
     ) -> Endpoint {
         let endpoint = Endpoint {
             container: request.container.clone(),
@@ -267,22 +267,22 @@ impl Active {
                 .unwrap_or_else(|| hardware_address(ipv4.map(|it| it.address), ipv6.map(|it| it.address))),
             interface_name: request.interface_name.clone(),
             source_check: request.source_check,
-            link,
+            host_interface: interface,
             ports: held.iter().map(|held| held.port).collect(),
             exceptions: Vec::new(),
         };
-        let entry = Entry { endpoint: endpoint.clone(), held, link: LinkState::Missing };
+        let entry = Entry { endpoint: endpoint.clone(), held, interface: InterfaceState::Missing };
         book.endpoints.insert(request.container.clone(), entry);
         endpoint
     }
 }
 
 impl Book {
-    /// What the firewall holds for all endpoints that have a link.
+    /// What the firewall holds for all endpoints that have an interface.
     fn content(&self) -> Content {
         let mut content = Content::default();
         for entry in self.endpoints.values() {
-            if let Some(place) = entry.link.place() {
+            if let Some(place) = entry.interface.place() {
                 content.add(&entry.endpoint, place);
             }
         }

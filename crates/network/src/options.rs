@@ -10,7 +10,7 @@ use crate::subnet::{InterfaceAddress, Subnet};
 /// The name of the engine's own bridge, unless another is asked for.
 pub const DEFAULT_BRIDGE: &str = "berth0";
 
-/// A link's name is at most this long (`IFNAMSIZ` without its final zero).
+/// An interface's name is at most this long (`IFNAMSIZ` without its final zero).
 pub(crate) const LONGEST_LINK_NAME: usize = 15;
 
 /// Which bridge containers are connected to.
@@ -36,7 +36,7 @@ pub struct Options {
     pub bridge: BridgeChoice,
     /// `--fixed-cidr`: the part of the bridge's network from which containers get addresses.
     pub fixed_cidr: Option<Subnet>,
-    /// `--mtu`; `None` takes that of the link of the default route.
+    /// `--mtu`; `None` takes that of the interface of the default route.
     pub mtu: Option<u32>,
     /// Whether containers have addresses of IPv4.
     pub ipv4: bool,

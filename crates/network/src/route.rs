@@ -1,6 +1,6 @@
-//! Links, addresses and routes through rtnetlink(7): one function a request.
+//! Interfaces, addresses and routes through rtnetlink(7): one function a request.
 
-mod link;
+mod interface;
 mod list;
 mod neighbour;
 mod socket;
@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use rustix::io::Errno;
 use sys::netlink::{self, Message, RequestError};
 
-pub(crate) use link::{Attachment, PROXY_ARP, Pair, ROUTE_LOCALNET};
+pub(crate) use interface::{Attachment, PROXY_ARP, Pair, ROUTE_LOCALNET};
 pub(crate) use list::Route;
 use socket::{
     ADDRESS_BROADCAST, ADDRESS_FLAGS, ADDRESS_LOCAL, ADDRESS_PEER, BY_ADMINISTRATOR, BY_BOOT, DELETE_ADDRESS,
@@ -19,14 +19,14 @@ use socket::{
     NEW_ROUTE, NO_DUPLICATE_DETECTION, ROUTE_DESTINATION, ROUTE_GATEWAY, ROUTE_OUT, ROUTE_PREFERRED_SOURCE,
     ROUTE_PRIORITY, ROUTE_TABLE, SCOPE_LINK, SCOPE_NOWHERE, SCOPE_UNIVERSE, TABLE_LOCAL, TABLE_MAIN, UNICAST,
 };
-pub(crate) use socket::{Link, Routing};
+pub(crate) use socket::{Interface, Routing};
 pub(crate) use upper::Upper;
 
 use crate::error::Error;
 use crate::family::{Address, number_of, octets};
 use crate::subnet::{InterfaceAddress, Subnet};
 
-/// Behind the kernel's own routes to the loopback's address. Each link adds its number: of routes to one address with
+/// Behind the kernel's own routes to the loopback's address. Each interface adds its number: of routes to one address with
 /// the same priority there is one.
 const AFTER_ALL_OTHERS: u32 = 4096;
 
@@ -34,29 +34,29 @@ impl Routing {
     /// Gives the interface an address, which may be used at once.
     pub(crate) fn add_address<A: Address>(
         &mut self,
-        link: &Link,
+        interface: &Interface,
         address: InterfaceAddress<A>,
     ) -> Result<(), Error> {
         let flags = netlink::ACKNOWLEDGE | netlink::CREATE | netlink::EXCLUSIVE;
-        self.acknowledged(address_message(NEW_ADDRESS, flags, link.index, address))
-            .map_err(|source| address_error("add", link, address, source))
+        self.acknowledged(address_message(NEW_ADDRESS, flags, interface.index, address))
+            .map_err(|source| address_error("add", interface, address, source))
     }
 
     /// Takes an address from the interface.
     pub(crate) fn delete_address<A: Address>(
         &mut self,
-        link: &Link,
+        interface: &Interface,
         address: InterfaceAddress<A>,
     ) -> Result<(), Error> {
-        self.acknowledged(address_message(DELETE_ADDRESS, netlink::ACKNOWLEDGE, link.index, address))
-            .map_err(|source| address_error("delete", link, address, source))
+        self.acknowledged(address_message(DELETE_ADDRESS, netlink::ACKNOWLEDGE, interface.index, address))
+            .map_err(|source| address_error("delete", interface, address, source))
     }
 
-    /// Makes the host reach one address through one link, speaking as `source`. The route goes
-    /// with the link.
+    /// Makes the host reach one address through one interface, speaking as `source`. The route goes
+    /// with the interface.
     pub(crate) fn add_host_route(
         &mut self,
-        link: &Link,
+        interface: &Interface,
         address: IpAddr,
         source: Option<IpAddr>,
     ) -> Result<(), Error> {
@@ -67,17 +67,17 @@ impl Routing {
             .fixed(&header)
             .fixed(&[0; 4])
             .attribute(ROUTE_DESTINATION, &octets_of_address)
-            .native_u32(ROUTE_OUT, link.index);
+            .native_u32(ROUTE_OUT, interface.index);
         if let Some(source) = source {
             message = message.attribute(ROUTE_PREFERRED_SOURCE, &octets(source));
         }
-        self.acknowledged(message).map_err(|source| route_error("route to", link, source))
+        self.acknowledged(message).map_err(|source| route_error("route to", interface, source))
     }
 
-    /// Leads packets for a network through the link to the gateway.
+    /// Leads packets for a network through the interface to the gateway.
     pub(crate) fn add_route<A: Address>(
         &mut self,
-        link: &Link,
+        interface: &Interface,
         subnet: Subnet<A>,
         gateway: A,
     ) -> Result<(), Error> {
@@ -88,41 +88,46 @@ impl Routing {
             .fixed(&[0; 4])
             .attribute(ROUTE_DESTINATION, &octets(subnet.base().into()))
             .attribute(ROUTE_GATEWAY, &octets(gateway.into()))
-            .native_u32(ROUTE_OUT, link.index);
-        self.acknowledged(message).map_err(|source| route_error("route to a network through", link, source))
+            .native_u32(ROUTE_OUT, interface.index);
+        self.acknowledged(message)
+            .map_err(|source| route_error("route to a network through", interface, source))
     }
 
-    /// Lets answers to `::1` come in through the link: the kernel looks for that address on the link alone by
+    /// Lets answers to `::1` come in through the interface: the kernel looks for that address on the interface alone by
     /// which a packet came in.
-    pub(crate) fn accept_ipv6_loopback(&mut self, link: &Link) -> Result<(), Error> {
+    pub(crate) fn accept_ipv6_loopback(&mut self, interface: &Interface) -> Result<(), Error> {
         let header =
             [Ipv6Addr::FAMILY, <Ipv6Addr as Address>::BITS, 0, 0, TABLE_LOCAL, BY_ADMINISTRATOR, 0, LOCAL];
         let message = Message::new(NEW_ROUTE, REPLACING)
             .fixed(&header)
             .fixed(&[0; 4])
             .attribute(ROUTE_DESTINATION, &Ipv6Addr::LOCALHOST.octets())
-            .native_u32(ROUTE_OUT, link.index)
-            .native_u32(ROUTE_PRIORITY, AFTER_ALL_OTHERS + link.index);
-        self.acknowledged(message).map_err(|source| route_error("accept ::1 on", link, source))
+            .native_u32(ROUTE_OUT, interface.index)
+            .native_u32(ROUTE_PRIORITY, AFTER_ALL_OTHERS + interface.index);
+        self.acknowledged(message).map_err(|source| route_error("accept ::1 on", interface, source))
     }
 }
 
 const REPLACING: u16 = netlink::ACKNOWLEDGE | netlink::CREATE | netlink::REPLACE;
 
 impl Routing {
-    /// Leads what has no other route through the link to the gateway, in place of what was there. The unspecified
-    /// address is no gateway: the link itself leads there.
-    pub(crate) fn replace_default_route(&mut self, link: &Link, gateway: IpAddr) -> Result<(), Error> {
+    /// Leads what has no other route through the interface to the gateway, in place of what was there. The unspecified
+    /// address is no gateway: the interface itself leads there.
+    pub(crate) fn replace_default_route(
+        &mut self,
+        interface: &Interface,
+        gateway: IpAddr,
+    ) -> Result<(), Error> {
         let scope = if gateway.is_unspecified() { SCOPE_LINK } else { SCOPE_UNIVERSE };
         let mut message = Message::new(NEW_ROUTE, REPLACING)
             .fixed(&default_route(number_of(gateway), scope))
             .fixed(&[0; 4])
-            .native_u32(ROUTE_OUT, link.index);
+            .native_u32(ROUTE_OUT, interface.index);
         if !gateway.is_unspecified() {
             message = message.attribute(ROUTE_GATEWAY, &octets(gateway));
         }
         self.acknowledged(message)
-            .map_err(|source| route_error("lead the default route through", link, source))
+            .map_err(|source| route_error("lead the default route through", interface, source))
     }
 
     /// Removes the default route of a family. That there is none is no error.
@@ -162,13 +167,13 @@ fn address_message<A: Address>(kind: u16, flags: u16, index: u32, address: Inter
 
 fn address_error<A: Address>(
     act: &'static str,
-    link: &Link,
+    interface: &Interface,
     address: InterfaceAddress<A>,
     source: RequestError,
 ) -> Error {
-    Error::Address { act, address: address.to_string(), name: link.name.clone(), source }
+    Error::Address { act, address: address.to_string(), name: interface.name.clone(), source }
 }
 
-fn route_error(act: &'static str, link: &Link, source: RequestError) -> Error {
-    Error::Link { act, name: link.name.clone(), source }
+fn route_error(act: &'static str, interface: &Interface, source: RequestError) -> Error {
+    Error::Interface { act, name: interface.name.clone(), source }
 }

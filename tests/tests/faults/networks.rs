@@ -15,7 +15,7 @@ const CREATE: [&str; 8] = [
     "AddressBridge",
     "SetBridgeUp",
     "ConfigureHost",
-    "CollectLinks",
+    "CollectInterfaces",
     "AdoptEndpoints",
     "BuildFirewall",
 ];
@@ -24,7 +24,7 @@ const CREATE: [&str; 8] = [
 const CONNECT: [&str; 12] = [
     "TakeAddress",
     "HoldPorts",
-    "CreateLink",
+    "CreateInterface",
     "CarryPackets",
     "OpenFirewall",
     "ForgetConnections",

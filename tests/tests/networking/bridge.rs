@@ -156,7 +156,7 @@ fn another_program_that_changes_the_firewall_cuts_nobody_off() {
 #[test]
 fn a_network_step_that_fails_is_undone_with_all_before_it() {
     for step in
-        ["TakeAddress", "HoldPorts", "CreateLink", "CarryPackets", "OpenFirewall", "ForgetConnections"]
+        ["TakeAddress", "HoldPorts", "CreateInterface", "CarryPackets", "OpenFirewall", "ForgetConnections"]
     {
         let engine = Engine::start_with(Options {
             environment: vec![("BERTH_FAULT".to_owned(), step.to_owned())],

@@ -341,7 +341,7 @@ impl LeaseDocument {
             ipv6: endpoint.ipv6,
             mac: endpoint.mac,
             interface_name: endpoint.interface_name.clone(),
-            link: endpoint.link.clone(),
+            link: endpoint.host_interface.clone(),
             ports: endpoint.ports.clone(),
             openings: endpoint.exceptions.clone(),
         }
@@ -357,7 +357,7 @@ impl LeaseDocument {
             interface_name: self.interface_name,
             // It follows from the settings, see `networking::saved_endpoint`.
             source_check: network::SourceCheck::default(),
-            link: self.link,
+            host_interface: self.link,
             ports: self.ports,
             exceptions: self.openings,
         }

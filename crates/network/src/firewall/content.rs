@@ -16,7 +16,7 @@ pub(crate) struct Layout {
     /// Tells networks of one host apart.
     pub(crate) number: u32,
     pub(crate) bridge: String,
-    /// The group of its links beside the bridge.
+    /// The group of its interfaces beside the bridge.
     pub(crate) group: u32,
     /// The host's places on it, one a family.
     pub(crate) places: Vec<HostPlace>,
@@ -42,8 +42,8 @@ pub(crate) struct HostPlace {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Content {
     pub(crate) networks: Vec<Layout>,
-    /// Links beside the bridges.
-    pub(crate) links: Vec<Beside>,
+    /// Interfaces beside the bridges.
+    pub(crate) interfaces: Vec<Beside>,
     /// Ports of the bridges and who is behind them.
     pub(crate) stations: Vec<Station>,
     /// Published ports and the addresses of their containers.
@@ -51,10 +51,10 @@ pub(crate) struct Content {
     pub(crate) exceptions: Vec<LinkException>,
 }
 
-/// A link beside its bridge.
+/// An interface beside its bridge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Beside {
-    pub(crate) link: String,
+    pub(crate) interface: String,
     pub(crate) places: Vec<ContainerPlace>,
     pub(crate) internal: bool,
 }
@@ -77,14 +77,14 @@ pub(crate) struct ContainerPlace {
 /// A container behind a port of the bridge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Station {
-    pub(crate) link: String,
+    pub(crate) interface: String,
     pub(crate) mac: MacAddress,
     /// One a family.
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) check: SourceCheck,
 }
 
-/// Where a container's link ends on the host.
+/// Where a container's interface ends on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     /// At a port of the bridge.
@@ -96,17 +96,17 @@ pub(crate) enum Place {
 impl Content {
     /// What one endpoint needs, but its link exceptions.
     pub(crate) fn of(endpoint: &Endpoint, place: Place) -> Self {
-        let Endpoint { link, mac, source_check, internal, .. } = endpoint;
+        let Endpoint { host_interface, mac, source_check, internal, .. } = endpoint;
         let mut content = Self::default();
         match place {
             Place::Port => content.stations.push(Station {
-                link: link.clone(),
+                interface: host_interface.clone(),
                 mac: *mac,
                 addresses: endpoint.addresses().collect(),
                 check: *source_check,
             }),
-            Place::Beside => content.links.push(Beside {
-                link: link.clone(),
+            Place::Beside => content.interfaces.push(Beside {
+                interface: host_interface.clone(),
                 places: endpoint
                     .places()
                     .map(|(address, gateway)| ContainerPlace { address, gateway })
@@ -127,7 +127,7 @@ impl Content {
     /// Adds other content.
     pub(crate) fn append(&mut self, other: Self) {
         self.networks.extend(other.networks);
-        self.links.extend(other.links);
+        self.interfaces.extend(other.interfaces);
         self.stations.extend(other.stations);
         self.ports.extend(other.ports);
         self.exceptions.extend(other.exceptions);
@@ -141,12 +141,15 @@ impl Content {
     pub(super) fn single(&self) -> impl Iterator<Item = Self> + '_ {
         let empty = Self::default;
         let networks = self.networks.iter().map(move |it| Self { networks: vec![it.clone()], ..empty() });
-        let links = self.links.iter().map(move |link| Self { links: vec![link.clone()], ..empty() });
+        let interfaces = self
+            .interfaces
+            .iter()
+            .map(move |interface| Self { interfaces: vec![interface.clone()], ..empty() });
         let stations = self.stations.iter().map(move |it| Self { stations: vec![it.clone()], ..empty() });
         let ports = self.ports.iter().map(move |port| Self { ports: vec![*port], ..empty() });
         let exceptions =
             self.exceptions.iter().map(move |exception| Self { exceptions: vec![*exception], ..empty() });
-        networks.chain(links).chain(stations).chain(ports).chain(exceptions)
+        networks.chain(interfaces).chain(stations).chain(ports).chain(exceptions)
     }
 }
 

@@ -51,9 +51,9 @@ pub(super) const IPV6: u16 = 0x86dd;
 /// Fields of a packet or of the kernel's knowledge about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
-    InputLink,
-    OutputLink,
-    /// The groups of the links by which it came in and leaves.
+    InputInterface,
+    OutputInterface,
+    /// The groups of the interfaces by which it came in and leaves.
     InputGroup,
     OutputGroup,
     /// The Ethernet type, also of a frame with a VLAN's tag.
@@ -126,8 +126,8 @@ pub(super) trait Expressions: Sized {
     fn load(self, field: Field, word: u32) -> Self {
         let register = if word == 0 { FIRST } else { SECOND_WORD + word - 1 };
         match field {
-            Field::InputLink => self.meta(6, register),
-            Field::OutputLink => self.meta(7, register),
+            Field::InputInterface => self.meta(6, register),
+            Field::OutputInterface => self.meta(7, register),
             Field::InputGroup => self.meta(21, register),
             Field::OutputGroup => self.meta(22, register),
             Field::EtherType => self.meta(1, register),
@@ -201,14 +201,14 @@ pub(super) trait Expressions: Sized {
         self.expression("lookup", |data| data.string(1, map).network_u32(2, FIRST).network_u32(3, FIRST))
     }
 
-    /// Goes on when the packet came in by one of the set's links, or by none of them.
+    /// Goes on when the packet came in by one of the set's interfaces, or by none of them.
     fn input(self, set: &str, inverted: bool) -> Self {
-        self.load(Field::InputLink, 0).in_set(set, inverted)
+        self.load(Field::InputInterface, 0).in_set(set, inverted)
     }
 
-    /// Goes on when the packet leaves by one of the set's links, or by none of them.
+    /// Goes on when the packet leaves by one of the set's interfaces, or by none of them.
     fn output(self, set: &str, inverted: bool) -> Self {
-        self.load(Field::OutputLink, 0).in_set(set, inverted)
+        self.load(Field::OutputInterface, 0).in_set(set, inverted)
     }
 
     /// Goes on when the packet carries this Ethernet type.
@@ -304,7 +304,7 @@ pub(super) trait Expressions: Sized {
         })
     }
 
-    /// Gives the connection the address of the link by which it leaves.
+    /// Gives the connection the address of the interface by which it leaves.
     fn masquerade(self) -> Self {
         self.expression("masq", |data| data)
     }

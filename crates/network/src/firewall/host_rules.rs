@@ -4,7 +4,7 @@
 //! forwards (as dockerd sets it up: policy DROP of iptables' chain FORWARD) drops containers'
 //! packets whatever the engine's own table says. Where that chain has that policy, the engine
 //! appends four rules of its own to it, marked with a comment: what comes from or goes to its
-//! bridge and links passes instead of meeting the policy. All rules of the host stand before
+//! bridge and interfaces passes instead of meeting the policy. All rules of the host stand before
 //! them and keep their say (DOCKER-USER too), nothing of the host's is changed, and what
 //! containers may do is then still the engine's table's say. The rules go with the table.
 //!
@@ -108,18 +108,19 @@ impl Firewall {
     /// Rules that let what comes from and goes to containers pass the chain.
     fn passing_rules(&self, family: Family) -> Transaction {
         let comment = self.comment();
-        let directions = [(Field::InputLink, family.source()), (Field::OutputLink, family.destination())];
+        let directions =
+            [(Field::InputInterface, family.source()), (Field::OutputInterface, family.destination())];
         let mut transaction = Transaction::new(&host_table(family));
         for (bridge, place) in self.places(family) {
             // iptables spells a whole name with its final zero, and a beginning (`bt+`) without.
             let bridge = format!("{bridge}\0");
-            for (link, address) in directions {
+            for (interface, address) in directions {
                 transaction = transaction
                     .commented_rule(CHAIN, &comment, |rule| {
-                        rule.load(link, 0).equals(bridge.as_bytes()).counter().verdict(Verdict::Accept)
+                        rule.load(interface, 0).equals(bridge.as_bytes()).counter().verdict(Verdict::Accept)
                     })
                     .commented_rule(CHAIN, &comment, |rule| {
-                        rule.load(link, 0)
+                        rule.load(interface, 0)
                             .equals(LINK_PREFIX.as_bytes())
                             .within(address, (place.address, place.prefix_length))
                             .counter()
@@ -169,7 +170,7 @@ impl Firewall {
         let chains = self.chains()?;
         if chains.iter().any(|chain| chain.table == FIREWALLD) {
             warnings.push(format!(
-                "firewalld is in use and rejects what it forwards for links without a zone; say: \
+                "firewalld is in use and rejects what it forwards for interfaces without a zone; say: \
                  firewall-cmd --permanent --zone=trusted --add-interface={bridge}; firewall-cmd --reload"
             ));
         }

@@ -32,22 +32,24 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Content;
 use super::expression::{Expressions, Field, IP, IPV6, Verdict};
-use super::sets::link_key;
-use super::transaction::{Element, HARDWARE_ADDRESS_LENGTH, Hook, LINK_NAME_LENGTH, Part, Set, Transaction};
+use super::sets::interface_key;
+use super::transaction::{
+    Element, HARDWARE_ADDRESS_LENGTH, Hook, INTERFACE_NAME_LENGTH, Part, Set, Transaction,
+};
 use crate::endpoint::{SourceCheck, link_local};
 use crate::family::octets;
 
 /// The words of a key at which its second and third part begin.
-const SECOND: u32 = LINK_NAME_LENGTH / 4;
+const SECOND: u32 = INTERFACE_NAME_LENGTH / 4;
 const THIRD: u32 = SECOND + HARDWARE_ADDRESS_LENGTH / 4;
 
-const SENDERS: Set = Set::of("senders", 6, &[Part::LinkName, Part::HardwareAddress, Part::Address]);
-const PORTS: Set = Set::of("ports", 7, &[Part::LinkName]);
-const LOOSE: Set = Set::of("loose", 8, &[Part::LinkName, Part::HardwareAddress]);
+const SENDERS: Set = Set::of("senders", 6, &[Part::InterfaceName, Part::HardwareAddress, Part::Address]);
+const PORTS: Set = Set::of("ports", 7, &[Part::InterfaceName]);
+const LOOSE: Set = Set::of("loose", 8, &[Part::InterfaceName, Part::HardwareAddress]);
 const ADDRESSES: Set = Set::of("addresses", 9, &[Part::Address]);
 const IPV6_SENDERS: Set =
-    Set::of("ipv6_senders", 20, &[Part::LinkName, Part::HardwareAddress, Part::Ipv6Address]);
-const IPV6_LOOSE: Set = Set::of("ipv6_loose", 21, &[Part::LinkName, Part::HardwareAddress]);
+    Set::of("ipv6_senders", 20, &[Part::InterfaceName, Part::HardwareAddress, Part::Ipv6Address]);
+const IPV6_LOOSE: Set = Set::of("ipv6_loose", 21, &[Part::InterfaceName, Part::HardwareAddress]);
 const IPV6_ADDRESSES: Set = Set::of("ipv6_addresses", 22, &[Part::Ipv6Address]);
 const ALL: [Set; 7] = [SENDERS, PORTS, LOOSE, ADDRESSES, IPV6_SENDERS, IPV6_LOOSE, IPV6_ADDRESSES];
 
@@ -89,7 +91,7 @@ fn prerouting(transaction: Transaction) -> Transaction {
         // Decides about nearly all packets, with one look.
         .rule("prerouting", |rule| {
             rule.carries(IP)
-                .load(Field::InputLink, 0)
+                .load(Field::InputInterface, 0)
                 .load(Field::LinkSource, SECOND)
                 .load(Field::Source, THIRD)
                 .in_set(SENDERS.name, false)
@@ -99,7 +101,7 @@ fn prerouting(transaction: Transaction) -> Transaction {
         .rule("prerouting", |rule| rule.carries(IPV6).verdict(Verdict::Goto("ipv6")))
         .rule("prerouting", |rule| {
             rule.plain_arp()
-                .load(Field::InputLink, 0)
+                .load(Field::InputInterface, 0)
                 .load(Field::LinkSource, SECOND)
                 .load(Field::ArpSenderAddress, THIRD)
                 .in_set(SENDERS.name, false)
@@ -108,7 +110,7 @@ fn prerouting(transaction: Transaction) -> Transaction {
                 .verdict(Verdict::Accept)
         })
         .rule("prerouting", |rule| {
-            rule.load(Field::InputLink, 0)
+            rule.load(Field::InputInterface, 0)
                 .load(Field::LinkSource, SECOND)
                 .in_set(LOOSE.name, false)
                 .verdict(Verdict::Goto("loose"))
@@ -125,7 +127,7 @@ fn loose(transaction: Transaction) -> Transaction {
             rule.plain_arp()
                 .load(Field::ArpSenderAddress, 0)
                 .in_set(ADDRESSES.name, true)
-                .load(Field::InputLink, 0)
+                .load(Field::InputInterface, 0)
                 .load(Field::ArpSender, SECOND)
                 .in_set(LOOSE.name, false)
                 .verdict(Verdict::Accept)
@@ -135,7 +137,7 @@ fn loose(transaction: Transaction) -> Transaction {
 
 fn ipv6(transaction: Transaction) -> Transaction {
     let own = |rule: sys::netlink::Message, field| {
-        rule.load(Field::InputLink, 0)
+        rule.load(Field::InputInterface, 0)
             .load(Field::LinkSource, SECOND)
             .load(field, THIRD)
             .in_set(IPV6_SENDERS.name, false)
@@ -161,7 +163,7 @@ fn ipv6(transaction: Transaction) -> Transaction {
         .rule("ipv6", |rule| {
             rule.load(Field::Ipv6Source, 0)
                 .in_set(IPV6_ADDRESSES.name, true)
-                .load(Field::InputLink, 0)
+                .load(Field::InputInterface, 0)
                 .load(Field::LinkSource, SECOND)
                 .in_set(IPV6_LOOSE.name, false)
                 .verdict(Verdict::Accept)
@@ -171,13 +173,16 @@ fn ipv6(transaction: Transaction) -> Transaction {
 
 fn neighbours(transaction: Transaction) -> Transaction {
     let own = |rule: sys::netlink::Message, mac, address| {
-        rule.load(Field::InputLink, 0).load(mac, SECOND).load(address, THIRD).in_set(IPV6_SENDERS.name, false)
+        rule.load(Field::InputInterface, 0)
+            .load(mac, SECOND)
+            .load(address, THIRD)
+            .in_set(IPV6_SENDERS.name, false)
     };
     let unspecified = Ipv6Addr::UNSPECIFIED.octets();
     transaction
         // A solicitation and an advertisement come from an address of the port.
         .rule("neighbours", |rule| {
-            rule.load(Field::InputLink, 0)
+            rule.load(Field::InputInterface, 0)
                 .load(Field::LinkSource, SECOND)
                 .load(Field::Ipv6Source, THIRD)
                 .in_set(IPV6_SENDERS.name, true)
@@ -216,7 +221,7 @@ pub(super) fn elements(content: &Content) -> [(Set, Vec<Element>); 7] {
     let mut elements = ALL.each_ref().map(|set| (*set, Vec::new()));
     let [senders, ports, loose, addresses, ipv6_senders, ipv6_loose, ipv6_addresses] = &mut elements;
     for station in stations {
-        let port = link_key(&station.link);
+        let port = interface_key(&station.interface);
         let mut mac = station.mac.bytes().to_vec();
         mac.resize(HARDWARE_ADDRESS_LENGTH as usize, 0);
         ports.1.push(Element::key(&[&port]));

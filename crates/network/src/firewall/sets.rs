@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use super::family::Family;
-use super::transaction::{Element, LINK_NAME_LENGTH, Part, Set};
+use super::transaction::{Element, INTERFACE_NAME_LENGTH, Part, Set};
 use super::{Beside, Content, Layout};
 use crate::endpoint::LinkException;
 use crate::family::{Address, octets};
@@ -12,7 +12,7 @@ use crate::port::{Port, PublishedPort};
 use crate::publishing::GatewayMode;
 use crate::subnet::Subnet;
 
-pub(super) const LINKS: Set = Set::of("links", 1, &[Part::LinkName]);
+pub(super) const INTERFACES: Set = Set::of("interfaces", 1, &[Part::InterfaceName]);
 pub(super) const PUBLISHED: Set =
     Set::of("published", 2, &[Part::Protocol, Part::Service]).to(&[Part::Address, Part::Service]);
 pub(super) const PUBLISHED_AT: Set =
@@ -20,21 +20,21 @@ pub(super) const PUBLISHED_AT: Set =
         .to(&[Part::Address, Part::Service]);
 pub(super) const LINK_EXCEPTIONS: Set =
     Set::of("openings", 4, &[Part::Address, Part::Address, Part::Protocol, Part::Service]);
-pub(super) const ROUTED: Set = Set::of("routed", 5, &[Part::LinkName, Part::Address]);
-pub(super) const GATEWAYS: Set = Set::of("gateways", 10, &[Part::LinkName]).to(&[Part::Address]);
+pub(super) const ROUTED: Set = Set::of("routed", 5, &[Part::InterfaceName, Part::Address]);
+pub(super) const GATEWAYS: Set = Set::of("gateways", 10, &[Part::InterfaceName]).to(&[Part::Address]);
 pub(super) const SUBNETS: Set = Set::of("subnets", 11, &[Part::Address]).of_intervals();
 pub(super) const MASQUERADED: Set = Set::of("masqueraded", 12, &[Part::Address]).of_intervals();
-pub(super) const BRIDGES: Set = Set::of("bridges", 13, &[Part::LinkName, Part::LinkName]);
+pub(super) const BRIDGES: Set = Set::of("bridges", 13, &[Part::InterfaceName, Part::InterfaceName]);
 pub(super) const GROUPS: Set = Set::of("groups", 14, &[Part::Group, Part::Group]);
-pub(super) const BRIDGE_GROUP: Set = Set::of("bridge_group", 15, &[Part::LinkName, Part::Group]);
-pub(super) const GROUP_BRIDGE: Set = Set::of("group_bridge", 16, &[Part::Group, Part::LinkName]);
-pub(super) const INTERNAL: Set = Set::of("internal", 17, &[Part::LinkName]);
-pub(super) const UNPROTECTED: Set = Set::of("unprotected", 18, &[Part::LinkName]);
+pub(super) const BRIDGE_GROUP: Set = Set::of("bridge_group", 15, &[Part::InterfaceName, Part::Group]);
+pub(super) const GROUP_BRIDGE: Set = Set::of("group_bridge", 16, &[Part::Group, Part::InterfaceName]);
+pub(super) const INTERNAL: Set = Set::of("internal", 17, &[Part::InterfaceName]);
+pub(super) const UNPROTECTED: Set = Set::of("unprotected", 18, &[Part::InterfaceName]);
 pub(super) const REACHABLE: Set = Set::of("reachable", 19, &[Part::Address, Part::Protocol, Part::Service]);
 
 /// All of them.
 pub(super) const ALL: [Set; 15] = [
-    LINKS,
+    INTERFACES,
     ROUTED,
     GATEWAYS,
     SUBNETS,
@@ -63,18 +63,24 @@ pub(super) fn elements(content: &Content, family: Family) -> [(&'static Set, Vec
         .flat_map(|network| network.places.iter().map(move |place| (network, place)))
         .filter(|(_, place)| of_family(place.address))
         .collect();
-    let beside: Vec<_> = content.links.iter().filter_map(|link| Some((link, link.place(family)?))).collect();
+    let beside: Vec<_> = content
+        .interfaces
+        .iter()
+        .filter_map(|interface| Some((interface, interface.place(family)?)))
+        .collect();
     let bridges = networks.iter().map(|(network, place)| (&network.bridge, place.address));
-    let besides = beside.iter().map(|(beside, place)| (&beside.link, place.gateway));
-    let links: Vec<_> = bridges.chain(besides).map(|(link, gateway)| (link_key(link), gateway)).collect();
+    let besides = beside.iter().map(|(beside, place)| (&beside.interface, place.gateway));
+    let interfaces: Vec<_> =
+        bridges.chain(besides).map(|(interface, gateway)| (interface_key(interface), gateway)).collect();
     let internal =
         networks.iter().filter(|(network, _)| network.internal).map(|(network, _)| &network.bridge);
-    let internal =
-        internal.chain(beside.iter().filter(|(link, _)| link.internal).map(|(beside, _)| &beside.link));
+    let internal = internal.chain(
+        beside.iter().filter(|(interface, _)| interface.internal).map(|(beside, _)| &beside.interface),
+    );
     let unprotected =
         networks.iter().filter(|(_, place)| place.mode == GatewayMode::Unprotected).map(|(it, _)| &it.bridge);
     let masqueraded = networks.iter().filter(|(_, place)| place.masquerade);
-    let named = |link: &String| Element::key(&[&link_key(link)]);
+    let named = |interface: &String| Element::key(&[&interface_key(interface)]);
     let [bridge, group, bridge_group, group_bridge] =
         communicating(networks.iter().map(|(network, _)| *network));
     let ports = content.ports.iter().filter(|(_, address)| of_family(*address));
@@ -83,11 +89,14 @@ pub(super) fn elements(content: &Content, family: Family) -> [(&'static Set, Vec
         ports.into_iter().partition(|(port, _)| port.host_ip.is_unspecified());
     let exceptions = content.exceptions.iter().filter(|exception| of_family(exception.to));
     [
-        (&LINKS, links.iter().map(|(link, _)| Element::key(&[link])).collect()),
+        (&INTERFACES, interfaces.iter().map(|(interface, _)| Element::key(&[interface])).collect()),
         (&ROUTED, beside.iter().map(|(beside, place)| routed(beside, place.address)).collect()),
         (
             &GATEWAYS,
-            links.iter().map(|(link, gateway)| Element::key(&[link]).with(&octets(*gateway))).collect(),
+            interfaces
+                .iter()
+                .map(|(interface, gateway)| Element::key(&[interface]).with(&octets(*gateway)))
+                .collect(),
         ),
         (&SUBNETS, networks.iter().flat_map(|(_, it)| interval(it.address, it.prefix_length)).collect()),
         (&MASQUERADED, masqueraded.flat_map(|(_, it)| interval(it.address, it.prefix_length)).collect()),
@@ -109,7 +118,7 @@ pub(super) fn elements(content: &Content, family: Family) -> [(&'static Set, Vec
 fn communicating<'n>(networks: impl Iterator<Item = &'n Layout>) -> [Vec<Element>; 4] {
     let mut elements = [const { Vec::new() }; 4];
     for network in networks.filter(|network| network.communicate) {
-        let (bridge, group) = (link_key(&network.bridge), network.group.to_ne_bytes());
+        let (bridge, group) = (interface_key(&network.bridge), network.group.to_ne_bytes());
         let keys: [[&[u8]; 2]; 4] =
             [[&bridge, &bridge], [&group, &group], [&bridge, &group], [&group, &bridge]];
         for (elements, key) in elements.iter_mut().zip(keys) {
@@ -140,15 +149,15 @@ fn interval(address: IpAddr, prefix_length: u8) -> Vec<Element> {
     }
 }
 
-/// The name of a link as a key has it.
-pub(super) fn link_key(name: &str) -> Vec<u8> {
+/// The name of an interface as a key has it.
+pub(super) fn interface_key(name: &str) -> Vec<u8> {
     let mut key = name.as_bytes().to_vec();
-    key.resize(LINK_NAME_LENGTH as usize, 0);
+    key.resize(INTERFACE_NAME_LENGTH as usize, 0);
     key
 }
 
 fn routed(beside: &Beside, address: IpAddr) -> Element {
-    Element::key(&[&link_key(&beside.link), &octets(address)])
+    Element::key(&[&interface_key(&beside.interface), &octets(address)])
 }
 
 /// A protocol or port as a key has it: at the front of four bytes.

@@ -1,15 +1,15 @@
 //! What the engine's tables of IPv4 and IPv6 say; they are the same but for the length of addresses.
 //!
 //! ```text
-//! set links                          bridges, and links beside them
-//! set routed                         a link beside its bridge . its container's address
-//! map gateways                       link : the host's address on its network
+//! set interfaces                     bridges, and interfaces beside them
+//! set routed                         an interface beside its bridge . its container's address
+//! map gateways                       interface : the host's address on its network
 //! set subnets                        addresses (intervals) of all networks
 //! set masqueraded                    addresses (intervals) of networks with masquerading
 //! sets bridges, groups, bridge_group, group_bridge
-//!                                    in and out: bridges by name, links beside them by their group;
+//!                                    in and out: bridges by name, interfaces beside them by their group;
 //!                                    of networks whose containers reach each other
-//! set internal                       links of internal networks
+//! set internal                       interfaces of internal networks
 //! set unprotected                    bridges to which all ports are open from outside
 //! set reachable                      address . protocol . port that are open from outside as they are
 //! map published                      protocol . port           : address . port
@@ -21,7 +21,7 @@
 //! chain postrouting (nat)            who gets the host's address as its source
 //! chain forward (filter)             what may pass to and from containers
 //! chain guard (filter, raw)          containers do not reach, or pretend to be, 127.0.0.0/8 or ::1,
-//!                                    and links beside the bridge take only their own address
+//!                                    and interfaces beside the bridge take only their own address
 //! ```
 //! The rules are the same whatever networks there are; a network more is some elements more.
 //! What ports of the bridge take is in the table of the bridge's family, [`port_security`].
@@ -36,10 +36,10 @@
 use super::expression::{ESTABLISHED_OR_RELATED, Expressions, Field, Verdict};
 use super::family::Family;
 use super::sets::{
-    BRIDGE_GROUP, BRIDGES, GATEWAYS, GROUP_BRIDGE, GROUPS, INTERNAL, LINK_EXCEPTIONS, LINKS, MASQUERADED,
-    PUBLISHED, PUBLISHED_AT, REACHABLE, ROUTED, SUBNETS, UNPROTECTED,
+    BRIDGE_GROUP, BRIDGES, GATEWAYS, GROUP_BRIDGE, GROUPS, INTERFACES, INTERNAL, LINK_EXCEPTIONS,
+    MASQUERADED, PUBLISHED, PUBLISHED_AT, REACHABLE, ROUTED, SUBNETS, UNPROTECTED,
 };
-use super::transaction::{Element, Hook, LINK_NAME_LENGTH, Set, Transaction};
+use super::transaction::{Element, Hook, INTERFACE_NAME_LENGTH, Set, Transaction};
 use super::{Content, Tables, port_security, sets};
 use crate::endpoint::LINK_PREFIX;
 
@@ -119,7 +119,7 @@ fn postrouting(transaction: Transaction, family: Family) -> Transaction {
     transaction
         .rule("postrouting", |rule| {
             rule.within(family.source(), family.loopback())
-                .load(Field::OutputLink, 0)
+                .load(Field::OutputInterface, 0)
                 .map(GATEWAYS.name)
                 .translate_source(family)
         })
@@ -128,12 +128,12 @@ fn postrouting(transaction: Transaction, family: Family) -> Transaction {
             rule.translated()
                 .load(family.source(), 0)
                 .in_set(SUBNETS.name, false)
-                .load(Field::OutputLink, 0)
+                .load(Field::OutputInterface, 0)
                 .map(GATEWAYS.name)
                 .translate_source(family)
         })
         .rule("postrouting", |rule| {
-            rule.output(LINKS.name, true)
+            rule.output(INTERFACES.name, true)
                 .load(family.source(), 0)
                 .in_set(MASQUERADED.name, false)
                 .masquerade()
@@ -146,14 +146,14 @@ fn forward(transaction: Transaction, family: Family) -> Transaction {
         // First, since it decides about nearly all packets, this host's other ones too.
         .rule("forward", |rule| rule.state(ESTABLISHED_OR_RELATED).verdict(Verdict::Accept))
         .rule("forward", |rule| {
-            rule.input(LINKS.name, true).output(LINKS.name, true).verdict(Verdict::Accept)
+            rule.input(INTERFACES.name, true).output(INTERFACES.name, true).verdict(Verdict::Accept)
         })
-        .rule("forward", within_network(Field::InputLink, Field::OutputLink, &BRIDGES))
+        .rule("forward", within_network(Field::InputInterface, Field::OutputInterface, &BRIDGES))
         .rule("forward", within_network(Field::InputGroup, Field::OutputGroup, &GROUPS))
-        .rule("forward", within_network(Field::InputLink, Field::OutputGroup, &BRIDGE_GROUP))
-        .rule("forward", within_network(Field::InputGroup, Field::OutputLink, &GROUP_BRIDGE))
+        .rule("forward", within_network(Field::InputInterface, Field::OutputGroup, &BRIDGE_GROUP))
+        .rule("forward", within_network(Field::InputGroup, Field::OutputInterface, &GROUP_BRIDGE))
         .rule("forward", |rule| {
-            rule.input(LINKS.name, false)
+            rule.input(INTERFACES.name, false)
                 .load(family.source(), 0)
                 .load(family.destination(), address)
                 .load(Field::TransportProtocol, 2 * address)
@@ -164,9 +164,9 @@ fn forward(transaction: Transaction, family: Family) -> Transaction {
         .rule("forward", |rule| rule.input(INTERNAL.name, false).verdict(Verdict::Drop))
         .rule("forward", |rule| rule.output(INTERNAL.name, false).verdict(Verdict::Drop))
         .rule("forward", |rule| rule.translated().verdict(Verdict::Accept))
-        .rule("forward", |rule| rule.output(LINKS.name, true).verdict(Verdict::Accept))
+        .rule("forward", |rule| rule.output(INTERFACES.name, true).verdict(Verdict::Accept))
         .rule("forward", |rule| {
-            rule.input(LINKS.name, true).output(UNPROTECTED.name, false).verdict(Verdict::Accept)
+            rule.input(INTERFACES.name, true).output(UNPROTECTED.name, false).verdict(Verdict::Accept)
         })
         .rule("forward", |rule| {
             rule.load(family.destination(), 0)
@@ -184,26 +184,26 @@ fn within_network(
     output: Field,
     set: &'static Set,
 ) -> impl FnOnce(sys::netlink::Message) -> sys::netlink::Message {
-    let second = if input == Field::InputLink { LINK_NAME_LENGTH / 4 } else { 1 };
+    let second = if input == Field::InputInterface { INTERFACE_NAME_LENGTH / 4 } else { 1 };
     move |rule| rule.load(input, 0).load(output, second).in_set(set.name, false).verdict(Verdict::Accept)
 }
 
 fn guard(transaction: Transaction, family: Family) -> Transaction {
     let from_container = |field| {
         move |rule: sys::netlink::Message| {
-            // The address first: comparing it is cheaper than looking the link up.
-            rule.within(field, family.loopback()).input(LINKS.name, false).verdict(Verdict::Drop)
+            // The address first: comparing it is cheaper than looking the interface up.
+            rule.within(field, family.loopback()).input(INTERFACES.name, false).verdict(Verdict::Drop)
         }
     };
     transaction
         .rule("guard", from_container(family.destination()))
         .rule("guard", from_container(family.source()))
-        // A link beside the bridge takes from its container what comes from its own address. The
+        // An interface beside the bridge takes from its container what comes from its own address. The
         // beginning of the name first: it spares other packets of the host the look into the sets.
         .rule("guard", |rule| {
-            rule.load(Field::InputLink, 0)
+            rule.load(Field::InputInterface, 0)
                 .equals(LINK_PREFIX.as_bytes())
-                .in_set(LINKS.name, false)
+                .in_set(INTERFACES.name, false)
                 .load(family.source(), 4)
                 .in_set(ROUTED.name, true)
                 .verdict(Verdict::Drop)

@@ -84,8 +84,8 @@ pub(super) struct Hook {
 /// A part of a key or of a map's data. Each begins at a multiple of four bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
-    LinkName,
-    /// A group of links, in the machine's byte order.
+    InterfaceName,
+    /// A group of interfaces, in the machine's byte order.
     Group,
     HardwareAddress,
     /// An address of the table's family; of IPv4 in a table of bridges.
@@ -99,7 +99,7 @@ impl Part {
     /// nft's own number of the type, by which it shows elements, and the length.
     const fn kind(self, family: u8) -> (u32, u32) {
         match self {
-            Self::LinkName => (41, LINK_NAME_LENGTH),
+            Self::InterfaceName => (41, INTERFACE_NAME_LENGTH),
             Self::Group => (35, 4),
             Self::HardwareAddress => (9, HARDWARE_ADDRESS_LENGTH),
             Self::Address if family == IPV6 => (8, 16),
@@ -112,7 +112,7 @@ impl Part {
 }
 
 /// `IFNAMSIZ`.
-pub(super) const LINK_NAME_LENGTH: u32 = 16;
+pub(super) const INTERFACE_NAME_LENGTH: u32 = 16;
 /// A hardware address and two bytes that keep what follows at a multiple of four.
 pub(super) const HARDWARE_ADDRESS_LENGTH: u32 = 8;
 
@@ -275,8 +275,8 @@ impl Transaction {
             let (kind, length) = concatenated(set.data, self.table.family);
             message = message.network_u32(SET_DATA_TYPE, kind).network_u32(SET_DATA_LENGTH, length);
         }
-        // nft reads a name of a link as a number of the machine's byte order.
-        if set.key == [Part::LinkName] {
+        // nft reads a name of an interface as a number of the machine's byte order.
+        if set.key == [Part::InterfaceName] {
             message = message.attribute(SET_USER_DATA, &KEY_IN_HOST_ORDER);
         }
         self.messages.push(message);

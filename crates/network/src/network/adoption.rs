@@ -6,7 +6,7 @@ use crate::addresses::AddressPool;
 use crate::endpoint::{AddressLease, Endpoint};
 use crate::error::Error;
 use crate::family::Address;
-use crate::route::{Link, Routing};
+use crate::route::{Interface, Routing};
 use crate::subnet::InterfaceAddress;
 
 /// The addresses that containers cannot have: the gateway's, the host's, and those in use elsewhere.
@@ -31,15 +31,15 @@ pub(super) fn adopt_address<A: Address>(
     }
 }
 
-/// Whether the host has a route to this very address through the link.
+/// Whether the host has a route to this very address through the interface.
 pub(super) fn leads_through<A: Address>(
     routing: &mut Routing,
-    link: &Link,
+    interface: &Interface,
     lease: Option<AddressLease<A>>,
 ) -> Result<bool, Error> {
     let Some(lease) = lease else { return Ok(false) };
     Ok(routing.routes::<A>()?.iter().any(|route| {
-        route.out == Some(link.index)
+        route.out == Some(interface.index)
             && route.destination.prefix_length() == A::BITS
             && route.destination.contains(lease.address)
     }))

@@ -9,7 +9,7 @@ use crate::fault::{Faults, Step};
 use crate::names;
 use crate::options::{BridgeChoice, Ipv6Address, Options};
 use crate::publishing::GatewayMode;
-use crate::route::{Link, PROXY_ARP, ROUTE_LOCALNET, Routing};
+use crate::route::{Interface, PROXY_ARP, ROUTE_LOCALNET, Routing};
 use crate::subnet::{InterfaceAddress, Subnet, choose_free};
 use model::MacAddress;
 
@@ -33,9 +33,9 @@ pub(super) fn prepare(
             Ok(Some((bridge, Made::Nothing)))
         }
         BridgeChoice::Own { name, address } => {
-            let made = match routing.link(name)? {
-                Some(link) => {
-                    require_bridge(&link)?;
+            let made = match routing.interface(name)? {
+                Some(interface) => {
+                    require_bridge(&interface)?;
                     Made::Nothing
                 }
                 None => {
@@ -67,19 +67,19 @@ impl Made {
     pub(super) fn undo(self, routing: &mut Routing) -> Vec<Error> {
         match self {
             Self::Nothing => Vec::new(),
-            Self::Bridge(name) => routing.delete_link(&name).err().into_iter().collect(),
+            Self::Bridge(name) => routing.delete_interface(&name).err().into_iter().collect(),
         }
     }
 }
 
-/// The MTU of the link through which the default route leads.
+/// The MTU of the interface through which the default route leads.
 pub(super) fn default_mtu(routing: &mut Routing) -> Result<u32, Error> {
     let default =
         routing.routes::<Ipv4Addr>()?.into_iter().find(|route| route.destination.prefix_length() == 0);
     let Some(out) = default.and_then(|route| route.out) else { return Ok(ETHERNET_MTU) };
-    let link = routing.links()?.into_iter().find(|link| link.index == out);
+    let interface = routing.interfaces()?.into_iter().find(|interface| interface.index == out);
     // A loopback or tunnel of 64 KiB says nothing of what the way out carries.
-    Ok(link.map_or(ETHERNET_MTU, |link| link.mtu.clamp(68, 9000)))
+    Ok(interface.map_or(ETHERNET_MTU, |interface| interface.mtu.clamp(68, 9000)))
 }
 
 /// A bridge of somebody else, with the address of IPv4 that it has; that of IPv6 is added where it is missing.
@@ -89,29 +89,29 @@ fn existing(
     options: &Options,
     known: &[Endpoint],
 ) -> Result<Bridge, Error> {
-    let link = routing.link(name)?.ok_or_else(|| Error::NoBridge(name.to_owned()))?;
-    require_bridge(&link)?;
+    let interface = routing.interface(name)?.ok_or_else(|| Error::NoBridge(name.to_owned()))?;
+    require_bridge(&interface)?;
     let ipv4 = match options.ipv4 {
         true => {
-            let present = address_of(routing, &link)?;
+            let present = address_of(routing, &interface)?;
             Some(present.ok_or_else(|| Error::BridgeWithoutAddress(name.to_owned()))?)
         }
         false => None,
     };
-    routing.set_up(&link, None)?;
-    let ipv6 = wanted_ipv6_address(routing, Some(&link), options, known)?;
+    routing.set_up(&interface, None)?;
+    let ipv6 = wanted_ipv6_address(routing, Some(&interface), options, known)?;
     if let Some(address) = ipv6 {
         let present = routing.addresses()?;
-        if !present.contains(&(link.index, address)) {
+        if !present.contains(&(interface.index, address)) {
             switches::allow_ipv6(name)?;
-            routing.add_address(&link, address)?;
+            routing.add_address(&interface, address)?;
         }
     }
-    Ok(Bridge { name: link.name, index: link.index, ipv4, ipv6, own: false })
+    Ok(Bridge { name: interface.name, index: interface.index, ipv4, ipv6, own: false })
 }
 
-fn require_bridge(link: &Link) -> Result<(), Error> {
-    if link.kind == "bridge" { Ok(()) } else { Err(Error::NotABridge(link.name.clone())) }
+fn require_bridge(interface: &Interface) -> Result<(), Error> {
+    if interface.kind == "bridge" { Ok(()) } else { Err(Error::NotABridge(interface.name.clone())) }
 }
 
 fn configure(
@@ -122,31 +122,31 @@ fn configure(
     mtu: u32,
     faults: &Faults,
 ) -> Result<Bridge, Error> {
-    let link = routing.link(name)?.ok_or_else(|| Error::NoBridge(name.to_owned()))?;
+    let interface = routing.interface(name)?.ok_or_else(|| Error::NoBridge(name.to_owned()))?;
     let ipv4 = match options.ipv4 {
-        true => Some(configure_ipv4(routing, &link, asked, options, known)?),
+        true => Some(configure_ipv4(routing, &interface, asked, options, known)?),
         false => None,
     };
-    let ipv6 = configure_ipv6(routing, &link, options, known)?;
+    let ipv6 = configure_ipv6(routing, &interface, options, known)?;
     faults.pass(Step::AddressBridge)?;
-    routing.set_up(&link, Some(mtu))?;
+    routing.set_up(&interface, Some(mtu))?;
     faults.pass(Step::SetBridgeUp)?;
-    Ok(Bridge { name: link.name, index: link.index, ipv4, ipv6, own: true })
+    Ok(Bridge { name: interface.name, index: interface.index, ipv4, ipv6, own: true })
 }
 
 fn configure_ipv4(
     routing: &mut Routing,
-    link: &Link,
+    interface: &Interface,
     asked: Option<InterfaceAddress>,
     options: &Options,
     known: &[Endpoint],
 ) -> Result<InterfaceAddress, Error> {
-    let present = address_of(routing, link)?;
+    let present = address_of(routing, interface)?;
     if !options.has_host_ipv4 {
         if let Some(present) = present {
-            routing.delete_address(link, present)?;
+            routing.delete_address(interface, present)?;
         }
-        return wanted_address(routing, &link.name, asked, known);
+        return wanted_address(routing, &interface.name, asked, known);
     }
     match (present, asked) {
         (Some(present), None) => Ok(present),
@@ -154,15 +154,15 @@ fn configure_ipv4(
         (Some(present), Some(asked)) => {
             if known.iter().any(|endpoint| endpoint.ipv4.is_some()) {
                 let (present, asked) = (present.to_string(), asked.to_string());
-                return Err(Error::BridgeInUse { name: link.name.clone(), present, asked });
+                return Err(Error::BridgeInUse { name: interface.name.clone(), present, asked });
             }
-            routing.delete_address(link, present)?;
-            routing.add_address(link, asked)?;
+            routing.delete_address(interface, present)?;
+            routing.add_address(interface, asked)?;
             Ok(asked)
         }
         (None, asked) => {
-            let address = wanted_address(routing, &link.name, asked, known)?;
-            routing.add_address(link, address)?;
+            let address = wanted_address(routing, &interface.name, asked, known)?;
+            routing.add_address(interface, address)?;
             Ok(address)
         }
     }
@@ -171,31 +171,31 @@ fn configure_ipv4(
 /// Gives the bridge its address of IPv6 and no other; without one IPv6 is disabled on it.
 fn configure_ipv6(
     routing: &mut Routing,
-    link: &Link,
+    interface: &Interface,
     options: &Options,
     known: &[Endpoint],
 ) -> Result<Option<InterfaceAddress<Ipv6Addr>>, Error> {
-    let asked = wanted_ipv6_address(routing, Some(link), options, known)?;
+    let asked = wanted_ipv6_address(routing, Some(interface), options, known)?;
     let (Some(ipv6), Some(asked)) = (&options.ipv6, asked) else {
-        switches::refuse_ipv6(&link.name)?;
+        switches::refuse_ipv6(&interface.name)?;
         return Ok(None);
     };
     let wanted = Some(asked).filter(|_| ipv6.gateway_mode != GatewayMode::Isolated);
     if wanted.is_some() {
-        switches::allow_ipv6(&link.name)?;
+        switches::allow_ipv6(&interface.name)?;
     } else {
-        switches::refuse_ipv6(&link.name)?;
+        switches::refuse_ipv6(&interface.name)?;
     }
-    let present = global_addresses(routing, link)?;
+    let present = global_addresses(routing, interface)?;
     for other in present.iter().filter(|present| Some(**present) != wanted) {
         if known.iter().any(|endpoint| endpoint.ipv6.is_some_and(|lease| lease.gateway != asked.address)) {
             let (present, asked) = (other.to_string(), asked.to_string());
-            return Err(Error::BridgeInUse { name: link.name.clone(), present, asked });
+            return Err(Error::BridgeInUse { name: interface.name.clone(), present, asked });
         }
-        routing.delete_address(link, *other)?;
+        routing.delete_address(interface, *other)?;
     }
     if let Some(address) = wanted.filter(|wanted| !present.contains(wanted)) {
-        routing.add_address(link, address)?;
+        routing.add_address(interface, address)?;
     }
     Ok(Some(asked))
 }
@@ -204,7 +204,7 @@ fn configure_ipv6(
 /// containers know, or the one that is free.
 fn wanted_ipv6_address(
     routing: &mut Routing,
-    link: Option<&Link>,
+    interface: Option<&Interface>,
     options: &Options,
     known: &[Endpoint],
 ) -> Result<Option<InterfaceAddress<Ipv6Addr>>, Error> {
@@ -217,17 +217,21 @@ fn wanted_ipv6_address(
         let (address, prefix_length) = (lease.gateway, lease.prefix_length);
         return Ok(Some(InterfaceAddress { address, prefix_length }));
     }
-    let present = match link {
-        Some(link) => global_addresses(routing, link)?.into_iter().next(),
+    let present = match interface {
+        Some(interface) => global_addresses(routing, interface)?.into_iter().next(),
         None => None,
     };
     Ok(Some(present.unwrap_or(free)))
 }
 
-/// The addresses of IPv6 of a link that are not of the link alone.
-fn global_addresses(routing: &mut Routing, link: &Link) -> Result<Vec<InterfaceAddress<Ipv6Addr>>, Error> {
-    let of_link = routing.addresses::<Ipv6Addr>()?.into_iter().filter(|(index, _)| *index == link.index);
-    let addresses = of_link.map(|(_, address)| address);
+/// The addresses of IPv6 of an interface that are not of the interface alone.
+fn global_addresses(
+    routing: &mut Routing,
+    interface: &Interface,
+) -> Result<Vec<InterfaceAddress<Ipv6Addr>>, Error> {
+    let of_interface =
+        routing.addresses::<Ipv6Addr>()?.into_iter().filter(|(index, _)| *index == interface.index);
+    let addresses = of_interface.map(|(_, address)| address);
     Ok(addresses.filter(|address| !address.address.is_unicast_link_local()).collect())
 }
 
@@ -251,31 +255,31 @@ fn hardware_address(
 pub(super) fn allow_loopback(routing: &mut Routing, bridge: &Bridge, options: &Options) -> Result<(), Error> {
     let speaks_ipv6 = options.ipv6.as_ref().is_some_and(|ipv6| ipv6.gateway_mode != GatewayMode::Isolated);
     if speaks_ipv6 && options.ipv6_firewall {
-        routing.accept_ipv6_loopback(&bridge.link())?;
+        routing.accept_ipv6_loopback(&bridge.interface())?;
     }
-    routing.configure(&bridge.link(), &[(ROUTE_LOCALNET, 1)])
+    routing.configure(&bridge.interface(), &[(ROUTE_LOCALNET, 1)])
 }
 
-/// Lets the bridge answer for addresses of containers whose links are beside it.
-pub(super) fn answer_for_links(routing: &mut Routing, bridge: &Bridge) -> Result<(), Error> {
+/// Lets the bridge answer for addresses of containers whose interfaces are beside it.
+pub(super) fn answer_for_interfaces(routing: &mut Routing, bridge: &Bridge) -> Result<(), Error> {
     if bridge.ipv6.is_some() {
         switches::answer_for_others_by_ipv6(&bridge.name)?;
-        routing.answer_at_once_by_ipv6(&bridge.link())?;
+        routing.answer_at_once_by_ipv6(&bridge.interface())?;
     }
-    routing.configure(&bridge.link(), &[(PROXY_ARP, 1)])?;
-    routing.answer_at_once(&bridge.link())
+    routing.configure(&bridge.interface(), &[(PROXY_ARP, 1)])?;
+    routing.answer_at_once(&bridge.interface())
 }
 
 impl Bridge {
-    /// The link, as far as requests name it.
-    pub(super) fn link(&self) -> Link {
-        Link { index: self.index, name: self.name.clone(), ..Link::default() }
+    /// The interface, as far as requests name it.
+    pub(super) fn interface(&self) -> Interface {
+        Interface { index: self.index, name: self.name.clone(), ..Interface::default() }
     }
 }
 
-fn address_of(routing: &mut Routing, link: &Link) -> Result<Option<InterfaceAddress>, Error> {
+fn address_of(routing: &mut Routing, interface: &Interface) -> Result<Option<InterfaceAddress>, Error> {
     let addresses = routing.addresses::<Ipv4Addr>()?;
-    Ok(addresses.into_iter().find(|(index, _)| *index == link.index).map(|(_, address)| address))
+    Ok(addresses.into_iter().find(|(index, _)| *index == interface.index).map(|(_, address)| address))
 }
 
 /// The address that the bridge gets: the one asked for, the one that running containers know, or

@@ -1,6 +1,6 @@
-//! Makes a new link carry packets at once.
+//! Makes a new interface carry packets at once.
 //!
-//! By itself the kernel lets ends of links and the bridge carry packets a moment after they are
+//! By itself the kernel lets ends of interfaces and the bridge carry packets a moment after they are
 //! set up, or on a busy host much later, and until then drops what is sent: the first packet
 //! would cost a second. And who has which hardware address is asked of all ports, which with many
 //! containers costs more than the rest of a start. So the container's end is set up here and the
@@ -10,16 +10,16 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::BorrowedFd;
 
 use super::inside::within;
-use super::{Active, LinkState, switches};
+use super::{Active, InterfaceState, switches};
 use crate::endpoint::{AddressLease, Endpoint, link_local};
 use crate::error::Error;
 use crate::fault::Step;
 use crate::publishing::GatewayMode;
-use crate::route::{Link, Routing};
+use crate::route::{Interface, Routing};
 use crate::subnet::{InterfaceAddress, Subnet};
 use model::MacAddress;
 
-/// The length of the prefix of addresses of a link alone, RFC 4291, section 2.5.6.
+/// The length of the prefix of addresses of an interface alone, RFC 4291, section 2.5.6.
 const LINK_LOCAL_PREFIX: u8 = 64;
 
 impl Active {
@@ -28,26 +28,29 @@ impl Active {
     pub(super) fn carry(
         &self,
         endpoint: &Endpoint,
-        state: LinkState,
+        state: InterfaceState,
         namespace: BorrowedFd<'_>,
     ) -> Result<(), Error> {
-        self.host.faults.pass(Step::CreateLink)?;
-        if state == LinkState::Port || endpoint.ipv6.is_none() {
-            switches::refuse_ipv6(&endpoint.link)?;
+        self.host.faults.pass(Step::CreateInterface)?;
+        if state == InterfaceState::Port || endpoint.ipv6.is_none() {
+            switches::refuse_ipv6(&endpoint.host_interface)?;
         }
-        let (link, bridge) = {
+        let (interface, bridge) = {
             let mut routing = self.host.routing();
-            (routing.existing_link(&endpoint.link)?, routing.existing_link(&self.bridge.name)?)
+            (
+                routing.existing_interface(&endpoint.host_interface)?,
+                routing.existing_interface(&self.bridge.name)?,
+            )
         };
-        let gateway = if state == LinkState::Port { bridge.mac } else { link.mac };
+        let gateway = if state == InterfaceState::Port { bridge.mac } else { interface.mac };
         within(namespace, |routing| set_up_inside(routing, endpoint, state, gateway))?;
         let mut routing = self.host.routing();
-        routing.existing_link(&link.name)?;
-        let neighbours_at = if state == LinkState::Port { &bridge } else { &link };
-        if state == LinkState::Port {
+        routing.existing_interface(&interface.name)?;
+        let neighbours_at = if state == InterfaceState::Port { &bridge } else { &interface };
+        if state == InterfaceState::Port {
             // The bridge itself carries packets only since its first port does.
-            routing.existing_link(&bridge.name)?;
-            routing.add_station(&link, endpoint.mac)?;
+            routing.existing_interface(&bridge.name)?;
+            routing.add_station(&interface, endpoint.mac)?;
         }
         for address in endpoint.addresses().filter(|address| self.speaks(*address)) {
             routing.add_neighbour(neighbours_at, address, endpoint.mac)?;
@@ -67,21 +70,21 @@ impl Active {
 fn set_up_inside(
     routing: &mut Routing,
     endpoint: &Endpoint,
-    state: LinkState,
+    state: InterfaceState,
     gateway: Option<MacAddress>,
 ) -> Result<(), Error> {
-    let link = routing.existing_link(&endpoint.interface_name)?;
+    let interface = routing.existing_interface(&endpoint.interface_name)?;
     if endpoint.ipv6.is_some() {
-        switches::allow_ipv6(&link.name)?;
+        switches::allow_ipv6(&interface.name)?;
     }
-    routing.set_up_without_ipv6(&link)?;
-    // Asking for a link lets the kernel first do what is pending for it (since 6.8).
-    routing.existing_link(&endpoint.interface_name)?;
+    routing.set_up_without_ipv6(&interface)?;
+    // Asking for an interface lets the kernel first do what is pending for it (since 6.8).
+    routing.existing_interface(&endpoint.interface_name)?;
     if let Some(lease) = endpoint.ipv6 {
-        add_ipv6(routing, &link, endpoint, lease, state)?;
+        add_ipv6(routing, &interface, endpoint, lease, state)?;
     }
     let Some(mac) = gateway else { return Ok(()) };
-    endpoint.places().try_for_each(|(_, gateway)| routing.add_neighbour(&link, gateway, mac))
+    endpoint.places().try_for_each(|(_, gateway)| routing.add_neighbour(&interface, gateway, mac))
 }
 
 /// Gives the interface its addresses of IPv6, which it then has before the container's process begins. Beside the
@@ -89,18 +92,21 @@ fn set_up_inside(
 /// own.
 fn add_ipv6(
     routing: &mut Routing,
-    link: &Link,
+    interface: &Interface,
     endpoint: &Endpoint,
     lease: AddressLease<Ipv6Addr>,
-    state: LinkState,
+    state: InterfaceState,
 ) -> Result<(), Error> {
-    let of_link = link_local(endpoint.mac);
-    routing.add_address(link, InterfaceAddress { address: of_link, prefix_length: LINK_LOCAL_PREFIX })?;
+    let of_interface = link_local(endpoint.mac);
+    routing.add_address(
+        interface,
+        InterfaceAddress { address: of_interface, prefix_length: LINK_LOCAL_PREFIX },
+    )?;
     let AddressLease { address, prefix_length, gateway } = lease;
-    if state == LinkState::Port {
-        return routing.add_address(link, InterfaceAddress { address, prefix_length });
+    if state == InterfaceState::Port {
+        return routing.add_address(interface, InterfaceAddress { address, prefix_length });
     }
-    routing.add_address(link, InterfaceAddress { address, prefix_length: 128 })?;
-    routing.add_host_route(link, gateway.into(), None)?;
-    routing.add_route(link, Subnet::containing(address, prefix_length), gateway)
+    routing.add_address(interface, InterfaceAddress { address, prefix_length: 128 })?;
+    routing.add_host_route(interface, gateway.into(), None)?;
+    routing.add_route(interface, Subnet::containing(address, prefix_length), gateway)
 }

@@ -8,7 +8,7 @@ use model::ContainerId;
 use rustix::io::Errno;
 
 use super::inside::within;
-use super::{Active, Bridge, Entry, Leases, LinkState, Network, bridge, switches};
+use super::{Active, Bridge, Entry, InterfaceState, Leases, Network, bridge, switches};
 use crate::endpoint::{Endpoint, LinkException};
 use crate::error::Error;
 use crate::fault::Step;
@@ -20,7 +20,7 @@ use crate::subnet::InterfaceAddress;
 const MOST_BRIDGE_PORTS: usize = 1023;
 
 impl Network {
-    /// Makes the container's link, its other end born in `namespace` (a network namespace), and
+    /// Makes the container's interface, its other end born in `namespace` (a network namespace), and
     /// opens its published ports. What a failure leaves is undone; the reservation stays.
     ///
     /// # Errors
@@ -34,21 +34,22 @@ impl Network {
             let book = active.book();
             let entry =
                 book.endpoints.get(container).ok_or_else(|| Error::NotConnected(container.clone()))?;
-            if entry.link != LinkState::Missing {
+            if entry.interface != InterfaceState::Missing {
                 return Err(Error::Connected(container.clone()));
             }
-            let ports = book.endpoints.values().filter(|entry| entry.link == LinkState::Port).count();
+            let ports =
+                book.endpoints.values().filter(|entry| entry.interface == InterfaceState::Port).count();
             (entry.endpoint.clone(), ports)
         };
-        let link = active.create_link(&endpoint, namespace, ports)?;
+        let interface = active.create_interface(&endpoint, namespace, ports)?;
         // Noted first: should the firewall be made anew meanwhile, it has this endpoint too.
-        active.note_link(container, link);
+        active.note_interface(container, interface);
         let result = active
-            .carry(&endpoint, link, namespace)
-            .and_then(|()| active.open_firewall(&endpoint, link))
-            .map_err(|error| active.unlink(&endpoint, error));
+            .carry(&endpoint, interface, namespace)
+            .and_then(|()| active.open_firewall(&endpoint, interface))
+            .map_err(|error| active.delete_interface_after(&endpoint, error));
         if result.is_err() {
-            active.note_link(container, LinkState::Missing);
+            active.note_interface(container, InterfaceState::Missing);
         }
         result
     }
@@ -98,15 +99,15 @@ impl Network {
     pub fn remove_interface(&self, container: &ContainerId, namespace: BorrowedFd<'_>) -> Result<(), Error> {
         let Some(endpoint) = self.endpoint(container) else { return Ok(()) };
         if self.on_parent.is_some() {
-            return within(namespace, |routing| routing.delete_link(&endpoint.interface_name));
+            return within(namespace, |routing| routing.delete_interface(&endpoint.interface_name));
         }
         let host = &self.active()?.host;
         host.faults.pass(Step::RemoveInterface)?;
-        host.routing().delete_link(&endpoint.link)
+        host.routing().delete_interface(&endpoint.host_interface)
     }
 
     /// Takes everything of the container away: published ports, tracked connections, held ports,
-    /// address; the link goes a moment later. Does nothing for a container that has no endpoint.
+    /// address; the interface goes a moment later. Does nothing for a container that has no endpoint.
     ///
     /// # Errors
     /// What could not be removed; the rest is gone all the same.
@@ -136,9 +137,9 @@ impl Network {
 }
 
 impl Active {
-    fn note_link(&self, container: &ContainerId, link: LinkState) {
+    fn note_interface(&self, container: &ContainerId, interface: InterfaceState) {
         if let Some(entry) = self.book().endpoints.get_mut(container) {
-            entry.link = link;
+            entry.interface = interface;
         }
     }
 
@@ -153,16 +154,16 @@ impl Active {
         }
     }
 
-    /// Makes the link as a port of the bridge, or beside it where ports must not meet or the
+    /// Makes the interface as a port of the bridge, or beside it where ports must not meet or the
     /// bridge is full.
-    fn create_link(
+    fn create_interface(
         &self,
         endpoint: &Endpoint,
         namespace: BorrowedFd<'_>,
         ports: usize,
-    ) -> Result<LinkState, Error> {
+    ) -> Result<InterfaceState, Error> {
         let mut pair = Pair {
-            name: &endpoint.link,
+            name: &endpoint.host_interface,
             inside: &endpoint.interface_name,
             mac: endpoint.mac,
             mtu: self.mtu,
@@ -172,73 +173,75 @@ impl Active {
         };
         if self.communicate && ports < MOST_BRIDGE_PORTS {
             match self.create_pair(&pair) {
-                Ok(()) => return Ok(LinkState::Port),
-                Err(Error::Link { source, .. }) if source.is(Errno::XFULL) => {}
+                Ok(()) => return Ok(InterfaceState::Port),
+                Err(Error::Interface { source, .. }) if source.is(Errno::XFULL) => {}
                 Err(error) => return Err(error),
             }
         }
         pair.attachment = Attachment::Routed;
         self.create_pair(&pair)?;
-        self.route_link(endpoint).map_err(|error| self.unlink(endpoint, error))?;
-        Ok(LinkState::Routed)
+        self.route_interface(endpoint).map_err(|error| self.delete_interface_after(endpoint, error))?;
+        Ok(InterfaceState::Routed)
     }
 
-    /// A link of the same name can only be a leftover: of this container's last run, in a namespace
+    /// An interface of the same name can only be a leftover: of this container's last run, in a namespace
     /// that others live on in, or of another daemon. It is replaced.
     fn create_pair(&self, pair: &Pair<'_>) -> Result<(), Error> {
         let mut routing = self.host.routing();
         match routing.create_pair(pair) {
-            Err(Error::Link { source, .. }) if source.is(Errno::EXIST) && source.position == Some(0) => {
+            Err(Error::Interface { source, .. }) if source.is(Errno::EXIST) && source.position == Some(0) => {
                 for left in self.host.reaper.take_back() {
-                    routing.delete_link(&left)?;
+                    routing.delete_interface(&left)?;
                 }
-                routing.delete_link(pair.name)?;
+                routing.delete_interface(pair.name)?;
                 routing.create_pair(pair)
             }
-            Err(Error::Link { source, .. }) if source.position != Some(0) => {
-                let failure = Error::Link { act: "configure", name: pair.name.to_owned(), source };
-                let left = routing.delete_link(pair.name).err();
+            Err(Error::Interface { source, .. }) if source.position != Some(0) => {
+                let failure = Error::Interface { act: "configure", name: pair.name.to_owned(), source };
+                let left = routing.delete_interface(pair.name).err();
                 Err(failure.with(left.into_iter().collect()))
             }
             result => result,
         }
     }
 
-    /// Leads packets for the container's address to its own link, and lets bridge and link
+    /// Leads packets for the container's address to its own interface, and lets bridge and interface
     /// answer for each other's addresses, so that to containers it is one network.
-    fn route_link(&self, endpoint: &Endpoint) -> Result<(), Error> {
+    fn route_interface(&self, endpoint: &Endpoint) -> Result<(), Error> {
         let mut routing = self.host.routing();
-        let link = routing.existing_link(&endpoint.link)?;
-        bridge::answer_for_links(&mut routing, &self.bridge)?;
-        routing.answer_at_once(&link)?;
+        let interface = routing.existing_interface(&endpoint.host_interface)?;
+        bridge::answer_for_interfaces(&mut routing, &self.bridge)?;
+        routing.answer_at_once(&interface)?;
         if let Some(lease) = endpoint.ipv4 {
             let source = self.host_ipv4.then_some(lease.gateway.into());
-            routing.add_host_route(&link, lease.address.into(), source)?;
+            routing.add_host_route(&interface, lease.address.into(), source)?;
         }
         if let Some(lease) = endpoint.ipv6 {
             // The container finds the host at its gateway's address here as on the bridge.
-            switches::allow_ipv6(&link.name)?;
-            routing.add_address(&link, InterfaceAddress { address: lease.gateway, prefix_length: 128 })?;
-            routing.add_host_route(&link, lease.address.into(), Some(lease.gateway.into()))?;
-            routing.accept_ipv6_loopback(&link)?;
-            routing.add_proxied(&self.bridge.link(), lease.address)?;
+            switches::allow_ipv6(&interface.name)?;
+            routing
+                .add_address(&interface, InterfaceAddress { address: lease.gateway, prefix_length: 128 })?;
+            routing.add_host_route(&interface, lease.address.into(), Some(lease.gateway.into()))?;
+            routing.accept_ipv6_loopback(&interface)?;
+            routing.add_proxied(&self.bridge.interface(), lease.address)?;
         }
-        Ok(self.host.faults.pass(Step::RouteLink)?)
+        Ok(self.host.faults.pass(Step::RouteInterface)?)
     }
 
-    fn unlink(&self, endpoint: &Endpoint, error: Error) -> Error {
+    fn delete_interface_after(&self, endpoint: &Endpoint, error: Error) -> Error {
         let mut routing = self.host.routing();
         let Bridge { name, index, .. } = &self.bridge;
-        let mut left: Vec<Error> = routing.delete_link(&endpoint.link).err().into_iter().collect();
+        let mut left: Vec<Error> =
+            routing.delete_interface(&endpoint.host_interface).err().into_iter().collect();
         left.extend(forget_neighbour(&mut routing, (name, *index), endpoint));
         error.with(left)
     }
 
     /// Opens the published ports and forgets what the kernel remembers of packets that came for
     /// them before.
-    fn open_firewall(&self, endpoint: &Endpoint, link: LinkState) -> Result<(), Error> {
+    fn open_firewall(&self, endpoint: &Endpoint, interface: InterfaceState) -> Result<(), Error> {
         let Some(mut firewall) = self.host.firewall() else { return Ok(()) };
-        let Some(place) = link.place() else { return Ok(()) };
+        let Some(place) = interface.place() else { return Ok(()) };
         let content = Content::of(endpoint, place);
         firewall.forward_if_needed()?;
         self.add_rules(&mut firewall, &content)?;
@@ -275,17 +278,17 @@ impl Active {
         let mut errors = Vec::new();
         let endpoint = &entry.endpoint;
         if let Some(mut firewall) = self.host.firewall() {
-            let place = entry.link.place();
+            let place = entry.interface.place();
             let mut content = place.map_or_else(Content::default, |place| Content::of(endpoint, place));
             content.exceptions = exceptions;
             errors.extend(self.withdraw(&mut firewall, &content).err());
         }
         let Bridge { name, index, .. } = &self.bridge;
-        if entry.link != LinkState::Missing {
+        if entry.interface != InterfaceState::Missing {
             errors.extend(forget_neighbour(&mut self.host.routing(), (name, *index), endpoint));
         }
-        if entry.link != LinkState::Missing {
-            self.host.reaper.take(endpoint.link.clone());
+        if entry.interface != InterfaceState::Missing {
+            self.host.reaper.take(endpoint.host_interface.clone());
             if let Some(mut firewall) = self.host.firewall() {
                 for address in endpoint.addresses() {
                     errors.extend(firewall.forget_address(address).err());

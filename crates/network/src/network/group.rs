@@ -1,13 +1,13 @@
-//! Groups by which links of an engine are known, ip-link(8).
+//! Groups by which interfaces of an engine are known, ip-link(8).
 
 use crate::endpoint::fnv;
 
-/// Links of an engine have a group of this upper byte; the rest is of their bridge's name.
+/// Interfaces of an engine have a group of this upper byte; the rest is of their bridge's name.
 pub(super) const LIVING: u32 = 0xbe00_0000;
-/// The upper byte of links that are being removed.
+/// The upper byte of interfaces that are being removed.
 pub(super) const GOING: u32 = 0xbf00_0000;
 
-/// The group of this bridge's links: FNV-1a of its name.
+/// The group of this bridge's interfaces: FNV-1a of its name.
 pub(super) fn group_of(state: u32, bridge: &str) -> u32 {
     state | (fnv(bridge.as_bytes()) & 0x00ff_ffff)
 }

@@ -14,7 +14,7 @@ use super::lock::locked;
 use super::reaper::Reaper;
 pub(super) use super::state::Host;
 use super::state::{Active, DEFAULT_NETWORK};
-use crate::endpoint::link_name;
+use crate::endpoint::host_interface_name;
 use crate::error::Error;
 use crate::fault::Faults;
 use crate::firewall::{Content, Firewall};
@@ -75,14 +75,15 @@ impl Host {
     }
 
     /// A name for the host's end of a container's next interface, which none of its others has.
-    pub(super) fn new_link_name(&self, container: &ContainerId) -> String {
+    pub(super) fn new_host_interface_name(&self, container: &ContainerId) -> String {
         let networks = self.networks();
-        let link =
-            |network: &Arc<Active>| Some(network.book().endpoints.get(container)?.endpoint.link.clone());
-        let taken: HashSet<String> = networks.iter().filter_map(link).collect();
+        let interface = |network: &Arc<Active>| {
+            Some(network.book().endpoints.get(container)?.endpoint.host_interface.clone())
+        };
+        let taken: HashSet<String> = networks.iter().filter_map(interface).collect();
         loop {
             let generation = self.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-            let name = link_name(container, generation);
+            let name = host_interface_name(container, generation);
             // A container of 26 networks has all names taken; the kernel then refuses the last.
             if !taken.contains(&name) || taken.len() >= 26 {
                 return name;

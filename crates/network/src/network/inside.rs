@@ -24,8 +24,8 @@ pub fn configure(namespace: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), E
             switches::refuse_ipv6(&endpoint.interface_name)?;
         }
         let Some(AddressLease { address, prefix_length, .. }) = endpoint.ipv4 else { return Ok(()) };
-        let link = routing.existing_link(&endpoint.interface_name)?;
-        routing.add_address(&link, InterfaceAddress { address, prefix_length })
+        let interface = routing.existing_interface(&endpoint.interface_name)?;
+        routing.add_address(&interface, InterfaceAddress { address, prefix_length })
     })
 }
 
@@ -39,8 +39,8 @@ pub fn add_address<A: Address>(
     address: InterfaceAddress<A>,
 ) -> Result<(), Error> {
     within(namespace, |routing| {
-        let link = routing.existing_link(interface)?;
-        routing.add_address(&link, address)
+        let interface = routing.existing_interface(interface)?;
+        routing.add_address(&interface, address)
     })
 }
 
@@ -96,14 +96,12 @@ pub fn restore_default_routes(
     })
 }
 
-fn restore<A: Address>(
-    routing: &mut Routing,
-    route: Option<(&str, A)>,
-    interfaces: &[&str],
-) -> Result<(), Error> {
-    let links = routing.links()?;
+fn restore<A: Address>(routing: &mut Routing, route: Option<(&str, A)>, names: &[&str]) -> Result<(), Error> {
+    let interfaces = routing.interfaces()?;
     let is_ours = |out: Option<u32>| {
-        links.iter().any(|link| Some(link.index) == out && interfaces.contains(&link.name.as_str()))
+        interfaces
+            .iter()
+            .any(|interface| Some(interface.index) == out && names.contains(&interface.name.as_str()))
     };
     let is_default = |route: &&Route<A>| route.destination.prefix_length() == 0;
     match routing.routes::<A>()?.iter().find(is_default) {
@@ -127,8 +125,8 @@ pub fn add_default_routes(namespace: BorrowedFd<'_>, routes: DefaultRoutes<'_>) 
 fn lead<A: Address>(routing: &mut Routing, route: Option<(&str, A)>) -> Result<(), Error> {
     match route {
         Some((interface, gateway)) => {
-            let link = routing.existing_link(interface)?;
-            routing.replace_default_route(&link, gateway.into())
+            let interface = routing.existing_interface(interface)?;
+            routing.replace_default_route(&interface, gateway.into())
         }
         None => routing.delete_default_route::<A>(),
     }

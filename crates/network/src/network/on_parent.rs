@@ -12,7 +12,7 @@ use super::adoption::adopt_address;
 use super::inside::within;
 use super::leases::Leases;
 use super::lock::locked;
-use super::state::{Book, Entry, LinkState};
+use super::state::{Book, Entry, InterfaceState};
 use super::switches;
 use crate::addresses::AddressPool;
 use crate::endpoint::{Endpoint, Request, hardware_address, link_local};
@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::family::Address;
 use crate::options::AddressOrder;
 use crate::parent::{ParentAddresses, ParentChoice, ParentOptions};
-use crate::route::{Link, Routing, Upper};
+use crate::route::{Interface, Routing, Upper};
 use crate::subnet::InterfaceAddress;
 
 /// The group of parents that the engine has made.
@@ -43,12 +43,12 @@ pub(super) struct OnParent {
 /// Finds the parent, or makes it.
 fn prepare(routing: &mut Routing, parent: &ParentChoice) -> Result<(), Error> {
     let name = parent.name();
-    let present = routing.link(name)?;
+    let present = routing.interface(name)?;
     match (parent, present) {
         (_, Some(_)) if name == "lo" => {
             Err(Error::UnusableParent(name.to_owned(), "the loopback leads nowhere"))
         }
-        (_, Some(link)) if link.group == MADE => routing.set_up(&link, None),
+        (_, Some(interface)) if interface.group == MADE => routing.set_up(&interface, None),
         (_, Some(_)) => Ok(()),
         (ParentChoice::Dummy(name), None) => {
             routing.create_dummy(name, MADE)?;
@@ -59,7 +59,7 @@ fn prepare(routing: &mut Routing, parent: &ParentChoice) -> Result<(), Error> {
             let id = id.parse().ok().filter(|id| VLAN_IDS.contains(id)).ok_or_else(|| {
                 Error::UnusableParent(name.clone(), "behind the point stands the number of a VLAN, 1 to 4094")
             })?;
-            let lower = routing.link(lower)?.ok_or_else(|| Error::NoParent(lower.to_owned()))?;
+            let lower = routing.interface(lower)?.ok_or_else(|| Error::NoParent(lower.to_owned()))?;
             routing.create_vlan(name, lower.index, id, MADE)?;
             set_up_made(routing, name)
         }
@@ -67,8 +67,9 @@ fn prepare(routing: &mut Routing, parent: &ParentChoice) -> Result<(), Error> {
 }
 
 fn set_up_made(routing: &mut Routing, name: &str) -> Result<(), Error> {
-    let set_up = routing.existing_link(name).and_then(|link| routing.set_up_without_ipv6(&link));
-    set_up.map_err(|error| error.with(routing.delete_link(name).err().into_iter().collect()))
+    let set_up =
+        routing.existing_interface(name).and_then(|interface| routing.set_up_without_ipv6(&interface));
+    set_up.map_err(|error| error.with(routing.delete_interface(name).err().into_iter().collect()))
 }
 
 fn pool<A: Address>(addresses: &ParentAddresses<A>) -> AddressPool<A> {
@@ -93,7 +94,8 @@ impl OnParent {
             if let Err(address) = ipv4.and_then(|()| adopt_address(book.ipv6.as_mut(), endpoint.ipv6)) {
                 return Err(Error::AddressTaken { address, container: endpoint.container });
             }
-            let entry = Entry { endpoint: endpoint.clone(), held: Vec::new(), link: LinkState::Port };
+            let entry =
+                Entry { endpoint: endpoint.clone(), held: Vec::new(), interface: InterfaceState::Port };
             book.endpoints.insert(endpoint.container, entry);
         }
         Ok(Self { options: options.clone(), book: Mutex::new(book), namespaces: Mutex::default() })
@@ -122,11 +124,12 @@ impl OnParent {
             mac: request.mac.unwrap_or_else(own),
             interface_name: request.interface_name.clone(),
             source_check: request.source_check,
-            link: String::new(),
+            host_interface: String::new(),
             ports: Vec::new(),
             exceptions: Vec::new(),
         };
-        let entry = Entry { endpoint: endpoint.clone(), held: Vec::new(), link: LinkState::Missing };
+        let entry =
+            Entry { endpoint: endpoint.clone(), held: Vec::new(), interface: InterfaceState::Missing };
         book.endpoints.insert(request.container.clone(), entry);
         Ok(endpoint)
     }
@@ -147,12 +150,12 @@ impl OnParent {
         self.create(&endpoint, namespace)?;
         let set_up = within(namespace, |routing| self.set_up_inside(routing, &endpoint));
         let mac = set_up.map_err(|error| {
-            let left = within(namespace, |routing| routing.delete_link(&endpoint.interface_name)).err();
+            let left = within(namespace, |routing| routing.delete_interface(&endpoint.interface_name)).err();
             error.with(left.into_iter().collect())
         })?;
         locked(&self.namespaces).insert(container.clone(), kept);
         if let Some(entry) = self.book().endpoints.get_mut(container) {
-            entry.link = LinkState::Port;
+            entry.interface = InterfaceState::Port;
             entry.endpoint.mac = mac.unwrap_or(endpoint.mac);
         }
         Ok(())
@@ -163,7 +166,7 @@ impl OnParent {
     fn create(&self, endpoint: &Endpoint, namespace: BorrowedFd<'_>) -> Result<(), Error> {
         let mut routing = Routing::open()?;
         let name = self.options.parent.name();
-        let parent = routing.link(name)?.ok_or_else(|| Error::NoParent(name.to_owned()))?;
+        let parent = routing.interface(name)?.ok_or_else(|| Error::NoParent(name.to_owned()))?;
         let upper = Upper {
             name: &endpoint.interface_name,
             parent: parent.index,
@@ -173,8 +176,8 @@ impl OnParent {
             namespace,
         };
         match routing.create_upper(&upper) {
-            Err(Error::Link { source, .. }) if source.is(Errno::EXIST) => {
-                within(namespace, |routing| routing.delete_link(upper.name))?;
+            Err(Error::Interface { source, .. }) if source.is(Errno::EXIST) => {
+                within(namespace, |routing| routing.delete_interface(upper.name))?;
                 routing.create_upper(&upper)
             }
             result => result,
@@ -183,26 +186,34 @@ impl OnParent {
 
     /// Gives the hardware address that the interface has.
     fn set_up_inside(&self, routing: &mut Routing, endpoint: &Endpoint) -> Result<Option<MacAddress>, Error> {
-        let link = routing.existing_link(&endpoint.interface_name)?;
+        let interface = routing.existing_interface(&endpoint.interface_name)?;
         if endpoint.ipv6.is_some() {
-            switches::allow_ipv6(&link.name)?;
+            switches::allow_ipv6(&interface.name)?;
         }
-        routing.set_up_without_ipv6(&link)?;
-        self.add_ipv6(routing, &link, endpoint)?;
-        Ok(link.mac)
+        routing.set_up_without_ipv6(&interface)?;
+        self.add_ipv6(routing, &interface, endpoint)?;
+        Ok(interface.mac)
     }
 
-    /// The address of the link follows from the hardware address, or from the other address where all interfaces on the
+    /// The address of the interface follows from the hardware address, or from the other address where all interfaces on the
     /// parent have the same.
-    fn add_ipv6(&self, routing: &mut Routing, link: &Link, endpoint: &Endpoint) -> Result<(), Error> {
+    fn add_ipv6(
+        &self,
+        routing: &mut Routing,
+        interface: &Interface,
+        endpoint: &Endpoint,
+    ) -> Result<(), Error> {
         let Some(lease) = endpoint.ipv6 else { return Ok(()) };
-        let of_link = match self.options.sharing.has_own_addresses() {
+        let of_interface = match self.options.sharing.has_own_addresses() {
             true => link_local(endpoint.mac),
             false => Address::from_number((0xfe80 << 112) | (lease.address.number() & INTERFACE_PART)),
         };
-        routing.add_address(link, InterfaceAddress { address: of_link, prefix_length: LINK_LOCAL_PREFIX })?;
+        routing.add_address(
+            interface,
+            InterfaceAddress { address: of_interface, prefix_length: LINK_LOCAL_PREFIX },
+        )?;
         let (address, prefix_length) = (lease.address, lease.prefix_length);
-        routing.add_address(link, InterfaceAddress { address, prefix_length })
+        routing.add_address(interface, InterfaceAddress { address, prefix_length })
     }
 
     /// Takes the container's interface and addresses away.
@@ -210,7 +221,7 @@ impl OnParent {
         let Some(entry) = self.book().endpoints.remove(container) else { return Ok(()) };
         let namespace = locked(&self.namespaces).remove(container);
         let removed = namespace.map_or(Ok(()), |namespace| {
-            within(namespace.as_fd(), |routing| routing.delete_link(&entry.endpoint.interface_name))
+            within(namespace.as_fd(), |routing| routing.delete_interface(&entry.endpoint.interface_name))
         });
         Leases { ipv4: entry.endpoint.ipv4, ipv6: entry.endpoint.ipv6 }.release(&mut self.book());
         removed
@@ -220,8 +231,8 @@ impl OnParent {
     pub(super) fn remove(&self) -> Result<(), Error> {
         let mut routing = Routing::open()?;
         let name = self.options.parent.name();
-        match routing.link(name)? {
-            Some(link) if link.group == MADE => routing.delete_link(name),
+        match routing.interface(name)? {
+            Some(interface) if interface.group == MADE => routing.delete_interface(name),
             _ => Ok(()),
         }
     }

@@ -14,21 +14,21 @@ use super::host::{Host, Parts};
 use super::no_bridge::NoBridge;
 use super::reaper::Reaper;
 use super::watcher::Watcher;
-use super::{Active, Book, Bridge, DEFAULT_NETWORK, Entry, LinkState, Network, switches};
+use super::{Active, Book, Bridge, DEFAULT_NETWORK, Entry, InterfaceState, Network, switches};
 use crate::addresses::AddressPool;
-use crate::endpoint::{Endpoint, is_link_name};
+use crate::endpoint::{Endpoint, is_host_interface_name};
 use crate::error::Error;
 use crate::fault::{Faults, Step};
 use crate::firewall::{Content, Firewall, HostPlace, Layout};
 use crate::held_ports::PortBook;
 use crate::options::{Options, OptionsError};
 use crate::publishing::GatewayMode;
-use crate::route::{Link, Routing};
+use crate::route::{Interface, Routing};
 
 impl Network {
     /// Makes or adopts the bridge, sets the kernel's switches, rebuilds the firewall exactly, and
     /// takes the known endpoints (those saved for containers that run) back: their addresses and
-    /// ports are held again, links of containers that are not known are removed.
+    /// ports are held again, interfaces of containers that are not known are removed.
     ///
     /// # Errors
     /// Contradicting options, a missing bridge or network, a kernel that lacks what is needed.
@@ -154,9 +154,9 @@ impl NetworkOpening<'_> {
         ports: &mut PortBook,
     ) -> Result<Book, Error> {
         self.configure_host(routing)?;
-        let links = self.collect_links(routing, &known)?;
-        self.faults.pass(Step::CollectLinks)?;
-        let book = self.adopt(routing, known, &links, ports)?;
+        let interfaces = self.collect_interfaces(routing, &known)?;
+        self.faults.pass(Step::CollectInterfaces)?;
+        let book = self.adopt(routing, known, &interfaces, ports)?;
         self.faults.pass(Step::AdoptEndpoints)?;
         Ok(book)
     }
@@ -260,24 +260,29 @@ impl NetworkOpening<'_> {
                 .push("--iptables=false: published ports are held but nothing leads to them".to_owned());
         }
         if !self.options.inter_container_communication {
-            bridge::answer_for_links(routing, &self.bridge)?;
+            bridge::answer_for_interfaces(routing, &self.bridge)?;
         }
         Ok(self.faults.pass(Step::ConfigureHost)?)
     }
 
-    /// Lists the links of known endpoints and removes those of others that this engine left.
-    fn collect_links(&mut self, routing: &mut Routing, known: &[Endpoint]) -> Result<Vec<Link>, Error> {
+    /// Lists the interfaces of known endpoints and removes those of others that this engine left.
+    fn collect_interfaces(
+        &mut self,
+        routing: &mut Routing,
+        known: &[Endpoint],
+    ) -> Result<Vec<Interface>, Error> {
         let groups = [LIVING, GOING].map(|state| group_of(state, &self.bridge.name));
-        let is_ours = |link: &Link| {
-            is_link_name(&link.name)
-                && (groups.contains(&link.group) || link.master == Some(self.bridge.index))
+        let is_ours = |interface: &Interface| {
+            is_host_interface_name(&interface.name)
+                && (groups.contains(&interface.group) || interface.master == Some(self.bridge.index))
         };
-        let ours = routing.links()?.into_iter().filter(is_ours);
-        let is_known = |link: &Link| known.iter().any(|endpoint| endpoint.link == link.name);
+        let ours = routing.interfaces()?.into_iter().filter(is_ours);
+        let is_known =
+            |interface: &Interface| known.iter().any(|endpoint| endpoint.host_interface == interface.name);
         let (living, left): (Vec<_>, Vec<_>) = ours.partition(is_known);
-        let left: Vec<String> = left.into_iter().map(|link| link.name).collect();
+        let left: Vec<String> = left.into_iter().map(|interface| interface.name).collect();
         if !left.is_empty() {
-            routing.delete_links(&left, groups[1])?;
+            routing.delete_interfaces(&left, groups[1])?;
         }
         for address in routing.added_neighbours(self.bridge.index)? {
             if !known.iter().any(|endpoint| endpoint.addresses().any(|own| own == address)) {
@@ -296,7 +301,7 @@ impl NetworkOpening<'_> {
         &mut self,
         routing: &mut Routing,
         known: Vec<Endpoint>,
-        links: &[Link],
+        interfaces: &[Interface],
         ports: &mut PortBook,
     ) -> Result<Book, Error> {
         let mut book = Book {
@@ -314,8 +319,8 @@ impl NetworkOpening<'_> {
             }
             let (held, errors) = ports.adopt(&endpoint.ports);
             self.warnings.extend(errors.iter().map(ToString::to_string));
-            let link = self.adopt_link(routing, &endpoint, links)?;
-            book.endpoints.insert(endpoint.container.clone(), Entry { endpoint, held, link });
+            let interface = self.adopt_interface(routing, &endpoint, interfaces)?;
+            book.endpoints.insert(endpoint.container.clone(), Entry { endpoint, held, interface });
         }
         Ok(book)
     }
@@ -331,31 +336,33 @@ impl NetworkOpening<'_> {
         ipv4 && ipv6
     }
 
-    /// Sees how a known endpoint's link is joined; one that lost its bridge is joined again.
-    fn adopt_link(
+    /// Sees how a known endpoint's interface is joined; one that lost its bridge is joined again.
+    fn adopt_interface(
         &self,
         routing: &mut Routing,
         endpoint: &Endpoint,
-        links: &[Link],
-    ) -> Result<LinkState, Error> {
-        let Some(link) = links.iter().find(|link| link.name == endpoint.link) else {
-            return Ok(LinkState::Missing);
+        interfaces: &[Interface],
+    ) -> Result<InterfaceState, Error> {
+        let Some(interface) = interfaces.iter().find(|interface| interface.name == endpoint.host_interface)
+        else {
+            return Ok(InterfaceState::Missing);
         };
-        if link.master != Some(self.bridge.index)
-            && (leads_through(routing, link, endpoint.ipv4)? || leads_through(routing, link, endpoint.ipv6)?)
+        if interface.master != Some(self.bridge.index)
+            && (leads_through(routing, interface, endpoint.ipv4)?
+                || leads_through(routing, interface, endpoint.ipv6)?)
         {
             if endpoint.ipv6.is_none() {
-                switches::refuse_ipv6(&link.name)?;
+                switches::refuse_ipv6(&interface.name)?;
             }
-            bridge::answer_for_links(routing, &self.bridge)?;
-            return Ok(LinkState::Routed);
+            bridge::answer_for_interfaces(routing, &self.bridge)?;
+            return Ok(InterfaceState::Routed);
         }
-        switches::refuse_ipv6(&link.name)?;
+        switches::refuse_ipv6(&interface.name)?;
         // Also what is a port already: an earlier release may have made it one with fewer settings.
-        match routing.attach(link, self.bridge.index) {
-            // Its container has ended since the links were listed.
-            Err(Error::Link { source, .. }) if source.is(Errno::NODEV) => Ok(LinkState::Missing),
-            attached => attached.map(|()| LinkState::Port),
+        match routing.attach(interface, self.bridge.index) {
+            // Its container has ended since the interfaces were listed.
+            Err(Error::Interface { source, .. }) if source.is(Errno::NODEV) => Ok(InterfaceState::Missing),
+            attached => attached.map(|()| InterfaceState::Port),
         }
     }
 

@@ -1,8 +1,8 @@
-//! Removes the links of disconnected containers, after the answer and many at once.
+//! Removes the interfaces of disconnected containers, after the answer and many at once.
 //!
-//! Removing a link takes the kernel some 20 ms, in which no other link can be made. Mostly it is
+//! Removing an interface takes the kernel some 20 ms, in which no other interface can be made. Mostly it is
 //! not needed: a container's network namespace goes with its last process, and the kernel takes
-//! the link away with it, together with others. So links are given that time first; those that
+//! the interface away with it, together with others. So interfaces are given that time first; those that
 //! are still there then (another container lives in the namespace) are removed, all in one go.
 
 use std::sync::{Arc, Condvar, Mutex};
@@ -13,10 +13,10 @@ use super::locked;
 use crate::error::Error;
 use crate::route::Routing;
 
-/// How long the kernel has for links whose namespace is gone; it takes some 60 ms.
+/// How long the kernel has for interfaces whose namespace is gone; it takes some 60 ms.
 const TIMEOUT: Duration = Duration::from_millis(200);
 
-/// The links that wait, and the thread that removes them.
+/// The interfaces that wait, and the thread that removes them.
 #[derive(Debug)]
 pub(super) struct Reaper {
     shared: Arc<Shared>,
@@ -31,7 +31,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Queue {
-    /// Names of links and when they are due, in this order.
+    /// Names of interfaces and when they are due, in this order.
     waiting: Vec<(String, Instant)>,
     /// Whether the thread is removing some.
     removing: bool,
@@ -39,24 +39,24 @@ struct Queue {
 }
 
 impl Reaper {
-    /// Starts the thread; `group` is what it marks links with that it removes.
+    /// Starts the thread; `group` is what it marks interfaces with that it removes.
     pub(super) fn start(routing: Routing, group: u32) -> Result<Self, Error> {
         let shared = Arc::new(Shared::default());
         let of_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
-            .name("links".to_owned())
+            .name("interfaces".to_owned())
             .spawn(move || of_thread.work(routing, group))
             .map_err(|source| Error::Socket { source })?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Leaves the link to the kernel for a while, then removes it.
-    pub(super) fn take(&self, link: String) {
-        locked(&self.shared.queue).waiting.push((link, Instant::now() + TIMEOUT));
+    /// Leaves the interface to the kernel for a while, then removes it.
+    pub(super) fn take(&self, interface: String) {
+        locked(&self.shared.queue).waiting.push((interface, Instant::now() + TIMEOUT));
         self.shared.changed.notify_all();
     }
 
-    /// Gives the links that still wait to somebody who cannot wait; the thread has none left then.
+    /// Gives the interfaces that still wait to somebody who cannot wait; the thread has none left then.
     pub(super) fn take_back(&self) -> Vec<String> {
         let queue = locked(&self.shared.queue);
         let idle = self.shared.changed.wait_while(queue, |queue| queue.removing);
@@ -67,17 +67,17 @@ impl Reaper {
 
 impl Shared {
     fn work(&self, mut routing: Routing, group: u32) {
-        while let Some(links) = self.due() {
-            if let Err(error) = routing.delete_links(&links, group) {
+        while let Some(interfaces) = self.due() {
+            if let Err(error) = routing.delete_interfaces(&interfaces, group) {
                 // Nobody waits for an answer; what is left goes when the network opens next.
-                tracing::warn!(%error, ?links, "cannot remove links");
+                tracing::warn!(%error, ?interfaces, "cannot remove interfaces");
             }
             locked(&self.queue).removing = false;
             self.changed.notify_all();
         }
     }
 
-    /// Waits until links are due; `None` at the end. Then all count as due.
+    /// Waits until interfaces are due; `None` at the end. Then all count as due.
     fn due(&self) -> Option<Vec<String>> {
         let mut queue = locked(&self.queue);
         loop {
@@ -105,7 +105,7 @@ impl Drop for Reaper {
         locked(&self.shared.queue).closing = true;
         self.shared.changed.notify_all();
         if let Some(thread) = self.thread.take() {
-            // A thread that panicked has left links, which go when the network opens next.
+            // A thread that panicked has left interfaces, which go when the network opens next.
             let _ = thread.join();
         }
     }

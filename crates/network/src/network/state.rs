@@ -35,7 +35,7 @@ pub(super) struct Active {
     pub(super) internal: bool,
     /// Whether the host has its address of IPv4 on the network.
     pub(super) host_ipv4: bool,
-    /// Marks this engine's links.
+    /// Marks this engine's interfaces.
     pub(super) group: u32,
     pub(super) book: Mutex<Book>,
 }
@@ -65,19 +65,19 @@ pub(super) struct Book {
 pub(super) struct Entry {
     pub(super) endpoint: Endpoint,
     pub(super) held: Vec<Held>,
-    pub(super) link: LinkState,
+    pub(super) interface: InterfaceState,
 }
 
-/// How far an endpoint's link is.
+/// How far an endpoint's interface is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LinkState {
+pub(super) enum InterfaceState {
     Missing,
     Port,
     Routed,
 }
 
-impl LinkState {
-    /// Where the link ends on the host, if it is there.
+impl InterfaceState {
+    /// Where the interface ends on the host, if it is there.
     pub(super) const fn place(self) -> Option<Place> {
         match self {
             Self::Missing => None,

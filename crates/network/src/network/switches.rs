@@ -67,7 +67,7 @@ pub(super) fn answer_for_others_by_ipv6(interface: &str) -> Result<(), Error> {
 }
 
 /// Lets the host's interface take nothing of IPv6: no address or route that somebody announces on
-/// its link, and no packet. A kernel without IPv6 has nothing to set.
+/// its interface, and no packet. A kernel without IPv6 has nothing to set.
 pub(super) fn refuse_ipv6(interface: &str) -> Result<(), Error> {
     let directory = Path::new(IPV6_SETTINGS).join(interface);
     for (name, value) in [("accept_ra", "0"), ("autoconf", "0"), ("disable_ipv6", "1")] {

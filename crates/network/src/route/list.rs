@@ -1,11 +1,13 @@
-//! Reading what links, addresses and routes there are.
+//! Reading what interfaces, addresses and routes there are.
 
 use rustix::io::Errno;
 use sys::netlink::{self, Message, RequestError, attributes};
 
-use super::link::{GROUP, HARDWARE_ADDRESS, INFO_KIND, LINK_INFO, MASTER, MTU, NAME, header, link_error};
+use super::interface::{
+    GROUP, HARDWARE_ADDRESS, INFO_KIND, LINK_INFO, MASTER, MTU, NAME, header, interface_error,
+};
 use super::{
-    ADDRESS_LOCAL, ADDRESS_PEER, GET_ADDRESS, GET_LINK, GET_ROUTE, Link, ROUTE_DESTINATION, ROUTE_OUT,
+    ADDRESS_LOCAL, ADDRESS_PEER, GET_ADDRESS, GET_LINK, GET_ROUTE, Interface, ROUTE_DESTINATION, ROUTE_OUT,
     ROUTE_TABLE, Routing, TABLE_MAIN, UNICAST,
 };
 use crate::error::Error;
@@ -22,33 +24,37 @@ const ROUTE_HEADER: usize = 12;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Route<A = std::net::Ipv4Addr> {
     pub(crate) destination: Subnet<A>,
-    /// The index of the link it leads through.
+    /// The index of the interface it leads through.
     pub(crate) out: Option<u32>,
 }
 
 impl Routing {
-    /// Finds a link by its name.
-    pub(crate) fn link(&mut self, name: &str) -> Result<Option<Link>, Error> {
+    /// Finds an interface by its name.
+    pub(crate) fn interface(&mut self, name: &str) -> Result<Option<Interface>, Error> {
         let message = Message::new(GET_LINK, netlink::ACKNOWLEDGE).fixed(&header(0, 0)).string(NAME, name);
         match self.socket.request(&[message]) {
-            Ok(replies) => Ok(replies.iter().find_map(|reply| parse_link(&reply.payload))),
+            Ok(replies) => Ok(replies.iter().find_map(|reply| parse_interface(&reply.payload))),
             Err(error) if error.is(Errno::NODEV) => Ok(None),
-            Err(source) => Err(link_error("find", name, source)),
+            Err(source) => Err(interface_error("find", name, source)),
         }
     }
 
-    /// Finds a link that must be there.
-    pub(crate) fn existing_link(&mut self, name: &str) -> Result<Link, Error> {
-        let missing = || link_error("find", name, RequestError::from(Errno::NODEV));
-        self.link(name)?.ok_or_else(missing)
+    /// Finds an interface that must be there.
+    pub(crate) fn existing_interface(&mut self, name: &str) -> Result<Interface, Error> {
+        let missing = || interface_error("find", name, RequestError::from(Errno::NODEV));
+        self.interface(name)?.ok_or_else(missing)
     }
 
-    /// Lists all links.
-    pub(crate) fn links(&mut self) -> Result<Vec<Link>, Error> {
-        self.list("list links", Message::new(GET_LINK, netlink::DUMP).fixed(&header(0, 0)), parse_link)
+    /// Lists all interfaces.
+    pub(crate) fn interfaces(&mut self) -> Result<Vec<Interface>, Error> {
+        self.list(
+            "list interfaces",
+            Message::new(GET_LINK, netlink::DUMP).fixed(&header(0, 0)),
+            parse_interface,
+        )
     }
 
-    /// Lists all addresses of a family and the indices of their links.
+    /// Lists all addresses of a family and the indices of their interfaces.
     pub(crate) fn addresses<A: Address>(&mut self) -> Result<Vec<(u32, InterfaceAddress<A>)>, Error> {
         let message = Message::new(GET_ADDRESS, netlink::DUMP).fixed(&[A::FAMILY, 0, 0, 0, 0, 0, 0, 0]);
         self.list("list addresses", message, parse_address)
@@ -80,23 +86,23 @@ impl Routing {
     }
 }
 
-fn parse_link(payload: &[u8]) -> Option<Link> {
-    let mut link = Link { index: number(payload.get(4..8)?)?, ..Link::default() };
+fn parse_interface(payload: &[u8]) -> Option<Interface> {
+    let mut interface = Interface { index: number(payload.get(4..8)?)?, ..Interface::default() };
     for (kind, value) in attributes(payload.get(LINK_HEADER..)?) {
         match kind {
-            NAME => link.name = text(value),
-            HARDWARE_ADDRESS => link.mac = value.try_into().ok().map(MacAddress::from_bytes),
-            MASTER => link.master = number(value),
-            MTU => link.mtu = number(value)?,
-            GROUP => link.group = number(value)?,
+            NAME => interface.name = text(value),
+            HARDWARE_ADDRESS => interface.mac = value.try_into().ok().map(MacAddress::from_bytes),
+            MASTER => interface.master = number(value),
+            MTU => interface.mtu = number(value)?,
+            GROUP => interface.group = number(value)?,
             LINK_INFO => {
                 let kind = attributes(value).find(|(kind, _)| *kind == INFO_KIND);
-                link.kind = kind.map(|(_, value)| text(value)).unwrap_or_default();
+                interface.kind = kind.map(|(_, value)| text(value)).unwrap_or_default();
             }
             _ => {}
         }
     }
-    Some(link)
+    Some(interface)
 }
 
 fn parse_address<A: Address>(payload: &[u8]) -> Option<(u32, InterfaceAddress<A>)> {

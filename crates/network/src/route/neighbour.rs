@@ -9,8 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use rustix::io::Errno;
 use sys::netlink::{self, Message, attributes};
 
-use super::link::link_error;
-use super::{Link, Routing};
+use super::interface::interface_error;
+use super::{Interface, Routing};
 use crate::error::Error;
 use crate::family::{Address, from_octets, number_of, octets};
 use model::MacAddress;
@@ -34,41 +34,42 @@ const CREATION: u16 = netlink::ACKNOWLEDGE | netlink::CREATE | netlink::REPLACE;
 const HEADER: usize = 12;
 
 impl Routing {
-    /// Notes the hardware address of a neighbour on the link, as if it had answered.
+    /// Notes the hardware address of a neighbour on the interface, as if it had answered.
     pub(crate) fn add_neighbour(
         &mut self,
-        link: &Link,
+        interface: &Interface,
         address: IpAddr,
         mac: MacAddress,
     ) -> Result<(), Error> {
         let message = Message::new(NEW_NEIGHBOUR, CREATION)
-            .fixed(&header(number_of(address), link.index, LEARNED_ELSEWHERE))
+            .fixed(&header(number_of(address), interface.index, LEARNED_ELSEWHERE))
             .attribute(DESTINATION, &octets(address))
             .attribute(HARDWARE_ADDRESS, &mac.bytes());
-        self.acknowledged(message).map_err(|source| link_error("add a neighbour to", &link.name, source))
+        self.acknowledged(message)
+            .map_err(|source| interface_error("add a neighbour to", &interface.name, source))
     }
 
-    /// Removes a neighbour of the link of this index. One that is gone already is no error.
+    /// Removes a neighbour of the interface of this index. One that is gone already is no error.
     pub(crate) fn delete_neighbour(&mut self, name: &str, index: u32, address: IpAddr) -> Result<(), Error> {
         let message = Message::new(DELETE_NEIGHBOUR, netlink::ACKNOWLEDGE)
             .fixed(&header(number_of(address), index, 0))
             .attribute(DESTINATION, &octets(address));
         match self.acknowledged(message) {
             Err(error) if !error.is(Errno::NOENT) && !error.is(Errno::NODEV) => {
-                Err(link_error("remove a neighbour of", name, error))
+                Err(interface_error("remove a neighbour of", name, error))
             }
             _ => Ok(()),
         }
     }
 
-    /// Lists the neighbours of the link of this index that were added here.
+    /// Lists the neighbours of the interface of this index that were added here.
     pub(crate) fn added_neighbours(&mut self, index: u32) -> Result<Vec<IpAddr>, Error> {
         let mut all = self.marked_neighbours::<Ipv4Addr>(index, 0, LEARNED_ELSEWHERE)?;
         all.extend(self.marked_neighbours::<Ipv6Addr>(index, 0, LEARNED_ELSEWHERE)?);
         Ok(all)
     }
 
-    /// Lists the addresses of IPv6 for which the link of this index answers in their place.
+    /// Lists the addresses of IPv6 for which the interface of this index answers in their place.
     pub(crate) fn proxied(&mut self, index: u32) -> Result<Vec<Ipv6Addr>, Error> {
         let all = self.marked_neighbours::<Ipv6Addr>(index, PROXY, PROXY)?;
         let of_ipv6 = |address| match address {
@@ -86,8 +87,8 @@ impl Routing {
     ) -> Result<Vec<IpAddr>, Error> {
         let message = Message::new(GET_NEIGHBOUR, netlink::DUMP).fixed(&header(A::FAMILY, 0, asked));
         let parse = |payload: &[u8]| {
-            let of_the_link = payload.get(4..8)? == index.to_ne_bytes();
-            let ours = of_the_link && payload.get(10)? & mark != 0;
+            let of_the_interface = payload.get(4..8)? == index.to_ne_bytes();
+            let ours = of_the_interface && payload.get(10)? & mark != 0;
             let (_, value) = attributes(payload.get(HEADER..)?).find(|(kind, _)| *kind == DESTINATION)?;
             let address: A = from_octets(value)?;
             ours.then(|| address.into())
@@ -95,12 +96,13 @@ impl Routing {
         self.list("list neighbours", message, parse)
     }
 
-    /// Lets the link answer for an address of IPv6 that the host reaches by another.
-    pub(crate) fn add_proxied(&mut self, link: &Link, address: Ipv6Addr) -> Result<(), Error> {
+    /// Lets the interface answer for an address of IPv6 that the host reaches by another.
+    pub(crate) fn add_proxied(&mut self, interface: &Interface, address: Ipv6Addr) -> Result<(), Error> {
         let message = Message::new(NEW_NEIGHBOUR, CREATION)
-            .fixed(&header(Ipv6Addr::FAMILY, link.index, PROXY))
+            .fixed(&header(Ipv6Addr::FAMILY, interface.index, PROXY))
             .attribute(DESTINATION, &address.octets());
-        self.acknowledged(message).map_err(|source| link_error("answer for others on", &link.name, source))
+        self.acknowledged(message)
+            .map_err(|source| interface_error("answer for others on", &interface.name, source))
     }
 
     /// Ends that. That it does not is no error.
@@ -110,7 +112,7 @@ impl Routing {
             .attribute(DESTINATION, &address.octets());
         match self.acknowledged(message) {
             Err(error) if !error.is(Errno::NOENT) && !error.is(Errno::NODEV) => {
-                Err(link_error("no longer answer for others on", name, error))
+                Err(interface_error("no longer answer for others on", name, error))
             }
             _ => Ok(()),
         }
@@ -118,23 +120,25 @@ impl Routing {
 
     /// Notes behind which port of its bridge a hardware address is, as if it had sent something. A
     /// port that does not forward yet takes no note: then the bridge learns it from the first packet.
-    pub(crate) fn add_station(&mut self, port: &Link, mac: MacAddress) -> Result<(), Error> {
+    pub(crate) fn add_station(&mut self, port: &Interface, mac: MacAddress) -> Result<(), Error> {
         let message = Message::new(NEW_NEIGHBOUR, CREATION)
             .fixed(&header(FAMILY_BRIDGE, port.index, OF_THE_BRIDGE))
             .attribute(HARDWARE_ADDRESS, &mac.bytes());
         match self.acknowledged(message) {
-            Err(error) if !error.is(Errno::PERM) => Err(link_error("add a station to", &port.name, error)),
+            Err(error) if !error.is(Errno::PERM) => {
+                Err(interface_error("add a station to", &port.name, error))
+            }
             _ => Ok(()),
         }
     }
 }
 
-/// `ndmsg`; without a link it asks for all.
-fn header(family: u8, link: u32, flags: u8) -> [u8; HEADER] {
+/// `ndmsg`; without an interface it asks for all.
+fn header(family: u8, interface: u32, flags: u8) -> [u8; HEADER] {
     let mut header = [0; HEADER];
     header[0] = family;
-    header[4..8].copy_from_slice(&link.to_ne_bytes());
-    if link != 0 {
+    header[4..8].copy_from_slice(&interface.to_ne_bytes());
+    if interface != 0 {
         header[8..10].copy_from_slice(&REACHABLE.to_ne_bytes());
     }
     header[10] = flags;

@@ -46,7 +46,7 @@ pub(super) const UNICAST: u8 = 1;
 pub(super) const TABLE_LOCAL: u8 = 255;
 pub(super) const LOCAL: u8 = 2;
 
-/// The socket through which links, addresses and routes are changed.
+/// The socket through which interfaces, addresses and routes are changed.
 #[derive(Debug)]
 pub(crate) struct Routing {
     pub(super) socket: Socket,
@@ -66,7 +66,7 @@ impl Routing {
 
 /// A network interface of the host.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Link {
+pub(crate) struct Interface {
     pub(crate) index: u32,
     pub(crate) name: String,
     pub(crate) mac: Option<MacAddress>,

@@ -6,9 +6,9 @@ use model::MacAddress;
 use rustix::io::Errno;
 use sys::netlink::{self, Message, RequestError};
 
-use super::link::{
+use super::interface::{
     GROUP, HARDWARE_ADDRESS, INFO_DATA, INFO_KIND, LINK_INFO, MTU, NAME, NAMESPACE_DESCRIPTOR, header,
-    link_error,
+    interface_error,
 };
 use super::{NEW_LINK, Routing};
 use crate::error::Error;
@@ -96,7 +96,7 @@ impl Routing {
     ) -> Result<(), Error> {
         self.acknowledged(message).map_err(|source: RequestError| match source.is(Errno::OPNOTSUPP) {
             true => Error::KindMissing { kind, source },
-            false => link_error(act, name, source),
+            false => interface_error(act, name, source),
         })
     }
 }

@@ -36,7 +36,7 @@ fn a_disconnected_container_leaves_nothing() {
         assert!(run("nft", "list ruleset").0.contains("8080"));
         network.disconnect(&one.id).expect("disconnected");
         network.disconnect(&one.id).expect("nothing to do");
-        eventually("the link goes", || !run("ip", "-o link").0.contains(&one.endpoint.link));
+        eventually("the interface goes", || !run("ip", "-o link").0.contains(&one.endpoint.host_interface));
         let after = (run("ip", "-o link").0, run("nft", "list ruleset").0, routes());
         assert_eq!(before.1, after.1);
         assert_eq!(before.2, after.2);
@@ -58,7 +58,7 @@ fn a_second_endpoint_of_a_container_is_refused() {
     });
 }
 
-/// The host's routes; whether a link has a carrier changes a moment later.
+/// The host's routes; whether an interface has a carrier changes a moment later.
 fn routes() -> String {
     run("ip", "route").0.replace("linkdown ", "")
 }
@@ -71,7 +71,7 @@ fn host_and_container_know_each_other_before_they_ask() {
         let mac = one.endpoint.mac.to_string();
         let known = run("ip", "neigh").0;
         assert!(known.contains(&format!("{} dev {BRIDGE} lladdr {mac}", one.address())), "{known}");
-        let learned = run("bridge", &format!("fdb show dev {}", one.endpoint.link)).0;
+        let learned = run("bridge", &format!("fdb show dev {}", one.endpoint.host_interface)).0;
         assert!(learned.contains(&mac), "{learned}");
         let bridge = run("ip", &format!("-o link show {BRIDGE}")).0;
         let known = one.namespace.run(|| run("ip", "neigh").0);
@@ -81,7 +81,7 @@ fn host_and_container_know_each_other_before_they_ask() {
 }
 
 #[test]
-fn a_namespace_that_lives_on_gets_a_new_link() {
+fn a_namespace_that_lives_on_gets_a_new_interface() {
     on_a_host(|world| {
         let network = Network::open(&options(), Vec::new()).expect("open");
         let first = Container::start(&network, 1, &["8080:80"]);
@@ -92,8 +92,8 @@ fn a_namespace_that_lives_on_gets_a_new_link() {
             network.connect(&endpoint.container, first.namespace.as_fd()).expect("connected");
             configure(&first.namespace, &endpoint);
             assert_eq!(world.outside.run(|| ask(HOST, 8080)), Ok(OUTSIDE.to_string()));
-            let links = first.namespace.run(|| run("ip", "-o link").0);
-            assert_eq!(links.lines().count(), 2, "{links}");
+            let interfaces = first.namespace.run(|| run("ip", "-o link").0);
+            assert_eq!(interfaces.lines().count(), 2, "{interfaces}");
         }
     });
 }
@@ -105,7 +105,7 @@ fn another_bridge_needs_the_containers_stopped() {
         let one = Container::start(&network, 1, &[]);
         let known = || vec![one.endpoint.clone()];
         drop(network);
-        ip("link add other0 type bridge");
+        ip("interface add other0 type bridge");
         ip("addr add 10.99.0.1/24 dev other0");
         for bridge in [BridgeChoice::Existing("other0".into()), BridgeChoice::None] {
             let options = Options { bridge, ..options() };

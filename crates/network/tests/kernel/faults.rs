@@ -10,23 +10,23 @@ use crate::world::*;
 const STARTING: [Step; 7] = [
     Step::TakeAddress,
     Step::HoldPorts,
-    Step::CreateLink,
-    Step::RouteLink,
+    Step::CreateInterface,
+    Step::RouteInterface,
     Step::CarryPackets,
     Step::OpenFirewall,
     Step::ForgetConnections,
 ];
 
-/// What the host shows: names of links, addresses, routes, the bridge's neighbours,
-/// firewall. Whether a link has a
+/// What the host shows: names of interfaces, addresses, routes, the bridge's neighbours,
+/// firewall. Whether an interface has a
 /// carrier changes a moment later.
 fn host() -> String {
     let name = |line: &str| line.split(':').nth(1).unwrap_or_default().to_owned();
-    let links: Vec<_> = run("ip", "-o link").0.lines().map(name).collect();
+    let interfaces: Vec<_> = run("ip", "-o link").0.lines().map(name).collect();
     let addresses = run("ip", "-4 -o addr").0;
     let routes = run("ip", "route").0.replace("linkdown ", "");
     let neighbours = run("ip", &format!("neigh show dev {BRIDGE}")).0;
-    [links.join(" "), addresses, routes, neighbours, run("nft", "list ruleset").0].join("\n")
+    [interfaces.join(" "), addresses, routes, neighbours, run("nft", "list ruleset").0].join("\n")
 }
 
 /// A host on which every step has something to do: iptables drops what is forwarded.
@@ -83,9 +83,9 @@ fn starting_leaves_nothing_behind_a_failure() {
                     met.push(step);
                     assert_eq!(host(), before, "after {step:?}");
                 } else {
-                    assert_eq!(step, Step::RouteLink, "only ports of the bridge need no route");
+                    assert_eq!(step, Step::RouteInterface, "only ports of the bridge need no route");
                     drop(namespace);
-                    eventually("the link goes", || host() == before);
+                    eventually("the interface goes", || host() == before);
                     faults.fail_once(Step::TakeAddress);
                     assert!(network.reserve(&request(9, &[])).is_err());
                 }

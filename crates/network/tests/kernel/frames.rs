@@ -69,7 +69,7 @@ fn datagram(name: &'static str, mac: MacAddress, from: Ipv4Addr, to: Ipv4Addr, d
     ether(name, mac, 0x0800, &[head, datagram].concat())
 }
 
-/// IPv6 to all nodes of the link, from the sender's address of the link.
+/// IPv6 to all nodes of the interface, from the sender's address of the interface.
 fn ipv6(name: &'static str, from: MacAddress, protocol: u8, content: &mut [u8], sum_at: usize) -> Frame {
     let [a, b, c, d, e, f] = from.bytes();
     let source = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f];

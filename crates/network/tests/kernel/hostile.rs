@@ -152,14 +152,14 @@ fn victims_keep_their_routes_neighbours_and_traffic() {
             scene.send(&scene.forged());
         }
         assert_eq!(state(), before);
-        assert_eq!(port_of(&scene.third), scene.third.endpoint.link);
+        assert_eq!(port_of(&scene.third), scene.third.endpoint.host_interface);
         assert_eq!(asked(&scene.victim), Ok(scene.victim.address().to_string()));
     });
 }
 
 /// By itself the bridge learns from such frames and hands them to the host, past the check of what a port may send.
 #[test]
-fn frames_to_the_link_itself_teach_the_bridge_nothing_and_do_not_come_to_the_host() {
+fn frames_to_the_interface_itself_teach_the_bridge_nothing_and_do_not_come_to_the_host() {
     on_a_host(|_| {
         let network = Network::open(&options(), Vec::new()).expect("open");
         let scene = Scene::new(&network, SourceCheck::Strict);
@@ -168,7 +168,7 @@ fn frames_to_the_link_itself_teach_the_bridge_nothing_and_do_not_come_to_the_hos
         serve(&scene.third.namespace, 80);
         let answer = scene.victim.namespace.run(|| ask(scene.third.address(), 80));
         assert_eq!(answer, Ok(scene.victim.address().to_string()));
-        assert_eq!(port_of(&scene.third), scene.third.endpoint.link, "where the bridge saw it");
+        assert_eq!(port_of(&scene.third), scene.third.endpoint.host_interface, "where the bridge saw it");
         let server = UdpSocket::bind((gateway, PORT)).expect("a socket");
         let frames: Vec<_> = (0..=0x0f)
             .flat_map(|last| {
@@ -183,12 +183,12 @@ fn frames_to_the_link_itself_teach_the_bridge_nothing_and_do_not_come_to_the_hos
         let mut buffer = [0; 64];
         let (length, from) = server.recv_from(&mut buffer).expect("a packet");
         assert_eq!((&buffer[..length], from.ip()), (&b"end!"[..], address.into()), "the first to arrive");
-        assert_eq!(port_of(&scene.third), scene.third.endpoint.link);
+        assert_eq!(port_of(&scene.third), scene.third.endpoint.host_interface);
     });
 }
 
 #[test]
-fn links_beside_the_bridge_take_only_their_own_address() {
+fn interfaces_beside_the_bridge_take_only_their_own_address() {
     on_a_host(|_| {
         let isolated = Options { inter_container_communication: false, ..options() };
         let network = Network::open(&isolated, Vec::new()).expect("open");
@@ -215,7 +215,7 @@ fn the_hosts_ends_take_nothing_of_ipv6() {
             let options = Options { inter_container_communication: communicate, ..options() };
             let network = Network::open(&options, Vec::new()).expect("open");
             let one = Container::start(&network, 1, &[]);
-            for interface in [BRIDGE, &one.endpoint.link] {
+            for interface in [BRIDGE, &one.endpoint.host_interface] {
                 let setting = |name: &str| {
                     let path = format!("/proc/sys/net/ipv6/conf/{interface}/{name}");
                     std::fs::read_to_string(path).expect("a setting").trim().to_owned()
@@ -236,16 +236,16 @@ fn checks_follow_containers_over_daemons_and_go_with_them() {
             [&scene.attacker, &scene.victim, &scene.third].map(|container| container.endpoint.clone()).into();
         drop(network);
         // As an earlier release made its ports.
-        let link = &scene.attacker.endpoint.link;
-        assert!(run("ip", &format!("link set dev {link} type bridge_slave group_fwd_mask 0")).1);
+        let interface = &scene.attacker.endpoint.host_interface;
+        assert!(run("ip", &format!("link set dev {interface} type bridge_slave group_fwd_mask 0")).1);
         let network = Network::open(&options(), known).expect("open again");
-        let port = run("ip", &format!("-details link show dev {link}")).0;
+        let port = run("ip", &format!("-details link show dev {interface}")).0;
         assert!(port.contains("group_fwd_mask 0xfffd"), "{port}");
         assert_eq!(scene.send(&scene.forged()), (vec![], vec![]));
         let table = || run("nft", "--stateless list table bridge berth-brtest0").0;
-        assert!(table().contains(&scene.attacker.endpoint.link), "{}", table());
+        assert!(table().contains(&scene.attacker.endpoint.host_interface), "{}", table());
         network.disconnect(&scene.attacker.id).expect("disconnected");
-        assert!(!table().contains(&scene.attacker.endpoint.link), "{}", table());
+        assert!(!table().contains(&scene.attacker.endpoint.host_interface), "{}", table());
         for container in [&scene.victim, &scene.third] {
             network.disconnect(&container.id).expect("disconnected");
         }

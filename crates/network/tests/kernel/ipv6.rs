@@ -164,7 +164,7 @@ fn forged_frames_come_to_nobody_in_a_network_of_ipv6() {
             let forged = vec![
                 router_advertisement("router advertisement", mac),
                 dhcpv6_advertise("DHCPv6 server", mac),
-                neighbour_advertisement("another's address of the link", mac),
+                neighbour_advertisement("another's address of the interface", mac),
                 advertisement("the gateway is here", mac, own, (gateway, mac)),
                 advertisement("the victim is here", mac, own, (victim.ipv6(), mac)),
                 advertisement("my address is at the victim", mac, own, (own, victims)),

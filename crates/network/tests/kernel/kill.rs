@@ -41,7 +41,7 @@ fn a_killed_daemon_leaves_nothing_to_the_next() {
         let kept = Container::start(&network, 1, &["8080:80"]);
         serve(&kept.namespace, 80);
         let before = rules();
-        let links = run("ip", "-o link").0.lines().count();
+        let interfaces = run("ip", "-o link").0.lines().count();
         drop(network);
         let saved = serde_json::to_string(&kept.endpoint).expect("json");
         for round in 0..ROUNDS {
@@ -63,7 +63,7 @@ fn a_killed_daemon_leaves_nothing_to_the_next() {
             let context = format!("round {round}, killed after {after:?}");
             let network = Network::open(&options(), vec![kept.endpoint.clone()]).expect(&context);
             assert_eq!(rules(), before, "{context}");
-            assert_eq!(run("ip", "-o link").0.lines().count(), links, "{context}");
+            assert_eq!(run("ip", "-o link").0.lines().count(), interfaces, "{context}");
             let neighbours = run("ip", &format!("neigh show dev {BRIDGE}")).0;
             assert_eq!(neighbours.lines().count(), 1, "{context}: {neighbours}");
             let free = network.reserve(&request(2, &["8081:80"])).expect(&context);

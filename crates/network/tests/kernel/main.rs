@@ -1,6 +1,6 @@
 //! The network on the real kernel. Needs root.
 //!
-//! Each test makes a host of its own: a thread in a network namespace of its own, with a link to
+//! Each test makes a host of its own: a thread in a network namespace of its own, with an interface to
 //! another namespace that is the outside world. Containers are further namespaces. All of it is
 //! gone when the thread ends, however it ends; this machine's own network is never touched.
 

@@ -8,7 +8,7 @@ use berth_network::{Network, Options};
 
 use crate::world::*;
 
-/// Ports of the bridge and routed links are one network to whoever is in it.
+/// Ports of the bridge and routed interfaces are one network to whoever is in it.
 fn reach_each_other(world: &World, containers: &[&Container]) {
     for server in containers {
         serve(&server.namespace, 80);
@@ -33,30 +33,30 @@ fn a_full_bridge_is_no_wall() {
         // Both ends of each pair are ports: 1,022 more, and the bridge is full.
         let mut batch = String::new();
         for number in 0..511 {
-            writeln!(batch, "link add a{number} master {BRIDGE} type veth peer name b{number}")
+            writeln!(batch, "interface add a{number} master {BRIDGE} type veth peer name b{number}")
                 .expect("text");
-            writeln!(batch, "link set b{number} master {BRIDGE}").expect("text");
+            writeln!(batch, "interface set b{number} master {BRIDGE}").expect("text");
         }
         let file = std::env::temp_dir().join(format!("berth-batch-{}", std::process::id()));
         std::fs::write(&file, batch).expect("written");
         ip(&format!("-batch {}", file.display()));
         std::fs::remove_file(&file).expect("removed");
         let beyond = Container::start(&network, 2, &["8081:80"]);
-        let shown = run("ip", &format!("-o link show {}", beyond.endpoint.link)).0;
+        let shown = run("ip", &format!("-o link show {}", beyond.endpoint.host_interface)).0;
         assert!(!shown.contains("master"), "{shown}");
-        for link in [BRIDGE, &beyond.endpoint.link] {
-            let path = format!("/proc/sys/net/ipv4/neigh/{link}/proxy_delay");
-            assert_eq!(std::fs::read_to_string(path).expect("a setting").trim(), "0", "{link}");
+        for interface in [BRIDGE, &beyond.endpoint.host_interface] {
+            let path = format!("/proc/sys/net/ipv4/neigh/{interface}/proxy_delay");
+            assert_eq!(std::fs::read_to_string(path).expect("a setting").trim(), "0", "{interface}");
         }
         reach_each_other(world, &[&port, &beyond]);
         network.disconnect(&beyond.id).expect("disconnected");
-        let rules = run("nft", "list set ip berth-brtest0 links").0;
-        assert!(!rules.contains(&beyond.endpoint.link), "{rules}");
+        let rules = run("nft", "list set ip berth-brtest0 interfaces").0;
+        assert!(!rules.contains(&beyond.endpoint.host_interface), "{rules}");
     });
 }
 
 #[test]
-fn ports_and_routed_links_live_together_across_daemons() {
+fn ports_and_routed_interfaces_live_together_across_daemons() {
     on_a_host(|world| {
         let isolated = Options { inter_container_communication: false, ..options() };
         let network = Network::open(&isolated, Vec::new()).expect("open");
@@ -107,7 +107,7 @@ fn many_at_once_meet_nowhere() {
             network.disconnect(&endpoint.container).expect("disconnected");
         }
         drop(kept);
-        eventually("the links go", || run("ip", "-o link").0.lines().count() == before);
+        eventually("the interfaces go", || run("ip", "-o link").0.lines().count() == before);
         let rules = run("nft", "list ruleset").0;
         assert!(!rules.contains("tcp . "), "{rules}");
     });

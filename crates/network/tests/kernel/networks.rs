@@ -71,7 +71,7 @@ fn a_container_has_an_endpoint_in_each_network() {
         let both = Container::start(&first, 1, &[]);
         let request = Request { interface_name: "eth1".to_owned(), ..request(1, &[]) };
         let endpoint = second.reserve(&request).expect("reserved");
-        assert_ne!(endpoint.link, both.endpoint.link);
+        assert_ne!(endpoint.host_interface, both.endpoint.host_interface);
         second.connect(&both.id, both.namespace.as_fd()).expect("connected");
         configure_without_route(&both.namespace, &endpoint);
         let peers =

@@ -1,4 +1,4 @@
-//! Making, changing and removing links.
+//! Making, changing and removing interfaces.
 
 use std::net::Ipv6Addr;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use rustix::io::Errno;
 use sys::netlink::{self, Message, RequestError};
 
-use super::{DELETE_LINK, FAMILY_IPV4, Link, NEW_LINK, Routing};
+use super::{DELETE_LINK, FAMILY_IPV4, Interface, NEW_LINK, Routing};
 use crate::error::Error;
 use crate::family::Address;
 use model::MacAddress;
@@ -31,7 +31,7 @@ const BRIDGE_FORWARD_DELAY: u16 = 1;
 const BRIDGE_SPANNING_TREE: u16 = 5;
 const PORT_HAIRPIN: u16 = 4;
 const PORT_GROUP_FORWARD: u16 = 31;
-/// All addresses of the link itself (01:80:c2:00:00:00 to 0f, IEEE 802.1Q, table 8-1) but that of PAUSE frames, which
+/// All addresses of the interface itself (01:80:c2:00:00:00 to 0f, IEEE 802.1Q, table 8-1) but that of PAUSE frames, which
 /// the bridge drops.
 const ALL_GROUPS: u16 = 0xfffd;
 const IPV6_ADDRESS_MODE: u16 = 8;
@@ -41,13 +41,13 @@ const FAMILY_IPV6: u16 = 10;
 /// `IFF_UP`.
 const UP: u32 = 1;
 
-/// `IFLA_INET_CONF`: settings of /proc/sys/net/ipv4/conf/<link>, numbered as in linux/ip.h.
+/// `IFLA_INET_CONF`: settings of /proc/sys/net/ipv4/conf/<interface>, numbered as in linux/ip.h.
 const IPV4_SETTINGS: u16 = 1;
 /// Number and value of one such setting.
 pub(crate) type Setting = (u16, u32);
-/// The link answers for addresses that the host reaches by other links.
+/// The interface answers for addresses that the host reaches by other interfaces.
 pub(crate) const PROXY_ARP: u16 = 3;
-/// Addresses of 127.0.0.0/8 may be spoken to through the link.
+/// Addresses of 127.0.0.0/8 may be spoken to through the interface.
 pub(crate) const ROUTE_LOCALNET: u16 = 26;
 const ROUTED: [Setting; 2] = [(PROXY_ARP, 1), (ROUTE_LOCALNET, 1)];
 /// `RTM_SETNEIGHTBL` of linux/rtnetlink.h and its attributes of linux/neighbour.h.
@@ -57,7 +57,7 @@ const TABLE_PARAMETERS: u16 = 6;
 const PARAMETER_LINK: u16 = 1;
 const PARAMETER_PROXY_DELAY: u16 = 13;
 
-/// How a container's link joins the others.
+/// How a container's interface joins the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Attachment {
     /// As a port of the bridge of this index.
@@ -66,7 +66,7 @@ pub(crate) enum Attachment {
     Routed,
 }
 
-/// A pair of links of which one end is born in a container's network namespace.
+/// A pair of interfaces of which one end is born in a container's network namespace.
 #[derive(Debug)]
 pub(crate) struct Pair<'a> {
     /// The name of the host's end.
@@ -87,7 +87,10 @@ impl Routing {
     /// datagram, since a port's settings can only be changed once there is the port.
     pub(crate) fn create_pair(&mut self, pair: &Pair<'_>) -> Result<(), Error> {
         let messages = [creation(pair), configuration(pair)];
-        self.socket.request(&messages).map(drop).map_err(|source| link_error("create", pair.name, source))
+        self.socket
+            .request(&messages)
+            .map(drop)
+            .map_err(|source| interface_error("create", pair.name, source))
     }
 
     /// Makes a bridge that forwards at once, with a hardware address that stays.
@@ -105,100 +108,101 @@ impl Routing {
         self.socket
             .request(&[create, families(configure, &[])])
             .map(drop)
-            .map_err(|source| link_error("create", name, source))
+            .map_err(|source| interface_error("create", name, source))
     }
 
-    /// Sets the link up and its MTU.
-    pub(crate) fn set_up(&mut self, link: &Link, mtu: Option<u32>) -> Result<(), Error> {
-        let mut message = Message::new(NEW_LINK, netlink::ACKNOWLEDGE).fixed(&header(link.index, UP));
+    /// Sets the interface up and its MTU.
+    pub(crate) fn set_up(&mut self, interface: &Interface, mtu: Option<u32>) -> Result<(), Error> {
+        let mut message = Message::new(NEW_LINK, netlink::ACKNOWLEDGE).fixed(&header(interface.index, UP));
         if let Some(mtu) = mtu {
             message = message.native_u32(MTU, mtu);
         }
-        self.acknowledged(message).map_err(|source| link_error("set up", &link.name, source))
+        self.acknowledged(message).map_err(|source| interface_error("set up", &interface.name, source))
     }
 
-    /// Sets the link up after seeing to it that it takes no address of IPv6, with which it would
+    /// Sets the interface up after seeing to it that it takes no address of IPv6, with which it would
     /// announce itself to all other containers. Through /proc/sys it would cost the more the more
-    /// namespaces have a link of the same name.
-    pub(crate) fn set_up_without_ipv6(&mut self, link: &Link) -> Result<(), Error> {
-        let message = |flags| Message::new(NEW_LINK, netlink::ACKNOWLEDGE).fixed(&header(link.index, flags));
+    /// namespaces have an interface of the same name.
+    pub(crate) fn set_up_without_ipv6(&mut self, interface: &Interface) -> Result<(), Error> {
+        let message =
+            |flags| Message::new(NEW_LINK, netlink::ACKNOWLEDGE).fixed(&header(interface.index, flags));
         self.socket
             .request(&[families(message(0), &[]), message(UP)])
             .map(drop)
-            .map_err(|source| link_error("set up", &link.name, source))
+            .map_err(|source| interface_error("set up", &interface.name, source))
     }
 
-    /// Changes settings of /proc/sys/net/ipv4/conf/<link>.
-    pub(crate) fn configure(&mut self, link: &Link, settings: &[Setting]) -> Result<(), Error> {
+    /// Changes settings of /proc/sys/net/ipv4/conf/<interface>.
+    pub(crate) fn configure(&mut self, interface: &Interface, settings: &[Setting]) -> Result<(), Error> {
         let message = Message::new(NEW_LINK, netlink::ACKNOWLEDGE)
-            .fixed(&header(link.index, 0))
+            .fixed(&header(interface.index, 0))
             .nested(FAMILIES, |families| ipv4_settings(families, settings));
-        self.acknowledged(message).map_err(|source| link_error("configure", &link.name, source))
+        self.acknowledged(message).map_err(|source| interface_error("configure", &interface.name, source))
     }
 
-    /// Lets the link answer for others at once; by default the kernel waits up to 0.8 s.
-    pub(crate) fn answer_at_once(&mut self, link: &Link) -> Result<(), Error> {
-        self.answer_without_delay(link, FAMILY_IPV4, "arp_cache")
+    /// Lets the interface answer for others at once; by default the kernel waits up to 0.8 s.
+    pub(crate) fn answer_at_once(&mut self, interface: &Interface) -> Result<(), Error> {
+        self.answer_without_delay(interface, FAMILY_IPV4, "arp_cache")
     }
 
     /// The same for addresses of IPv6.
-    pub(crate) fn answer_at_once_by_ipv6(&mut self, link: &Link) -> Result<(), Error> {
-        self.answer_without_delay(link, <Ipv6Addr as Address>::FAMILY, "ndisc_cache")
+    pub(crate) fn answer_at_once_by_ipv6(&mut self, interface: &Interface) -> Result<(), Error> {
+        self.answer_without_delay(interface, <Ipv6Addr as Address>::FAMILY, "ndisc_cache")
     }
 
-    fn answer_without_delay(&mut self, link: &Link, family: u8, table: &str) -> Result<(), Error> {
+    fn answer_without_delay(&mut self, interface: &Interface, family: u8, table: &str) -> Result<(), Error> {
         let message = Message::new(SET_NEIGHBOUR_TABLE, netlink::ACKNOWLEDGE | netlink::REPLACE)
             .fixed(&[family, 0, 0, 0])
             .string(TABLE_NAME, table)
             .nested(TABLE_PARAMETERS, |parameters| {
                 parameters
-                    .native_u32(PARAMETER_LINK, link.index)
+                    .native_u32(PARAMETER_LINK, interface.index)
                     .attribute(PARAMETER_PROXY_DELAY, &0u64.to_ne_bytes())
             });
-        self.acknowledged(message).map_err(|source| link_error("configure", &link.name, source))
+        self.acknowledged(message).map_err(|source| interface_error("configure", &interface.name, source))
     }
 
-    /// Makes an existing link a port of the bridge again, with the settings of a port.
-    pub(crate) fn attach(&mut self, link: &Link, bridge: u32) -> Result<(), Error> {
+    /// Makes an existing interface a port of the bridge again, with the settings of a port.
+    pub(crate) fn attach(&mut self, interface: &Interface, bridge: u32) -> Result<(), Error> {
         let join = Message::new(NEW_LINK, netlink::ACKNOWLEDGE)
-            .fixed(&header(link.index, UP))
+            .fixed(&header(interface.index, UP))
             .native_u32(MASTER, bridge);
         let settings =
-            port_settings(Message::new(NEW_LINK, netlink::ACKNOWLEDGE).fixed(&header(link.index, 0)));
+            port_settings(Message::new(NEW_LINK, netlink::ACKNOWLEDGE).fixed(&header(interface.index, 0)));
         self.socket
             .request(&[join, settings])
             .map(drop)
-            .map_err(|source| link_error("attach", &link.name, source))
+            .map_err(|source| interface_error("attach", &interface.name, source))
     }
 
-    /// Removes a link, its other end with it. One that is gone already is no error.
-    pub(crate) fn delete_link(&mut self, name: &str) -> Result<(), Error> {
+    /// Removes an interface, its other end with it. One that is gone already is no error.
+    pub(crate) fn delete_interface(&mut self, name: &str) -> Result<(), Error> {
         let message = Message::new(DELETE_LINK, netlink::ACKNOWLEDGE).fixed(&header(0, 0)).string(NAME, name);
         match self.acknowledged(message) {
-            Err(error) if !error.is(Errno::NODEV) => Err(link_error("delete", name, error)),
+            Err(error) if !error.is(Errno::NODEV) => Err(interface_error("delete", name, error)),
             _ => Ok(()),
         }
     }
 }
 
 impl Routing {
-    /// Removes links in one go, which costs the kernel hardly more than one: they are put into
+    /// Removes interfaces in one go, which costs the kernel hardly more than one: they are put into
     /// the group and the group is removed. Those that are gone already are no error.
-    pub(crate) fn delete_links(&mut self, names: &[String], group: u32) -> Result<(), Error> {
+    pub(crate) fn delete_interfaces(&mut self, names: &[String], group: u32) -> Result<(), Error> {
         for name in names {
             let message = Message::new(NEW_LINK, netlink::ACKNOWLEDGE)
                 .fixed(&header(0, 0))
                 .string(NAME, name)
                 .native_u32(GROUP, group);
             match self.acknowledged(message) {
-                Err(error) if !error.is(Errno::NODEV) => return Err(link_error("mark", name, error)),
+                Err(error) if !error.is(Errno::NODEV) => return Err(interface_error("mark", name, error)),
                 _ => {}
             }
         }
         let message =
             Message::new(DELETE_LINK, netlink::ACKNOWLEDGE).fixed(&header(0, 0)).native_u32(GROUP, group);
         match self.acknowledged(message) {
-            Err(error) if !error.is(Errno::NODEV) => Err(link_error("delete", &names.join(", "), error)),
+            Err(error) if !error.is(Errno::NODEV) => Err(interface_error("delete", &names.join(", "), error)),
             _ => Ok(()),
         }
     }
@@ -232,7 +236,7 @@ fn creation(pair: &Pair<'_>) -> Message {
     })
 }
 
-/// A port gets hairpin mode; a routed link answers for the addresses of the whole network. The
+/// A port gets hairpin mode; a routed interface answers for the addresses of the whole network. The
 /// host's end needs no address of IPv6, and without one sends nothing by itself.
 fn configuration(pair: &Pair<'_>) -> Message {
     let message = Message::new(NEW_LINK, netlink::ACKNOWLEDGE).fixed(&header(0, 0)).string(NAME, pair.name);
@@ -244,7 +248,7 @@ fn configuration(pair: &Pair<'_>) -> Message {
 
 /// Hairpin mode, for hosts that pass bridged packets through the firewall
 /// (bridge-nf-call-iptables): there a packet may have to leave by the port by which it came. And frames to the
-/// addresses of the link itself take the way of all others, through the check of what a port may send: by itself the
+/// addresses of the interface itself take the way of all others, through the check of what a port may send: by itself the
 /// bridge learns from them and hands them to the host as the port's own, past every check.
 fn port_settings(message: Message) -> Message {
     message.nested(LINK_INFO, |info| {
@@ -271,7 +275,7 @@ fn ipv4_settings(families: Message, settings: &[Setting]) -> Message {
     })
 }
 
-/// `ifinfomsg`: the link of this index (0: named by an attribute), and the flags that are set.
+/// `ifinfomsg`: the interface of this index (0: named by an attribute), and the flags that are set.
 pub(super) fn header(index: u32, flags: u32) -> [u8; 16] {
     let mut header = [0; 16];
     header[4..8].copy_from_slice(&index.to_ne_bytes());
@@ -280,6 +284,6 @@ pub(super) fn header(index: u32, flags: u32) -> [u8; 16] {
     header
 }
 
-pub(super) fn link_error(act: &'static str, name: &str, source: RequestError) -> Error {
-    Error::Link { act, name: name.to_owned(), source }
+pub(super) fn interface_error(act: &'static str, name: &str, source: RequestError) -> Error {
+    Error::Interface { act, name: name.to_owned(), source }
 }
