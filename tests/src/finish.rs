@@ -12,7 +12,7 @@ use crate::{Engine, host, wait};
 pub(crate) struct Before {
     files: BTreeSet<PathBuf>,
     rows: BTreeMap<String, i64>,
-    links: BTreeSet<String>,
+    interfaces: BTreeSet<String>,
     rules: BTreeSet<String>,
     addresses: BTreeSet<String>,
     settings: BTreeSet<String>,
@@ -25,7 +25,7 @@ impl Before {
         Self {
             files: host::files_of(&engine.data_root()),
             rows: rows(engine),
-            links: host::links_of(engine.network_pid()),
+            interfaces: host::interfaces_of(engine.network_pid()),
             rules: host::rules_of(engine.network_pid()),
             addresses: host::addresses_of(engine.network_pid()),
             settings: host::network_settings_of(engine.network_pid()),
@@ -84,8 +84,8 @@ impl Engine {
         );
         leaks.extend(host::mounts_of(self.directory()).into_iter().map(|line| format!("mount {line}")));
         leaks.extend(host::cgroups_of(ids).into_iter().map(|path| format!("cgroup {}", path.display())));
-        let links = host::links_of(self.network_pid());
-        leaks.extend(links.difference(&before.links).map(|name| format!("link {name}")));
+        let interfaces = host::interfaces_of(self.network_pid());
+        leaks.extend(interfaces.difference(&before.interfaces).map(|name| format!("interface {name}")));
         let rules = host::rules_of(self.network_pid());
         leaks.extend(rules.difference(&before.rules).map(|rule| format!("firewall rule {rule}")));
         leaks.extend(self.network_leaks());

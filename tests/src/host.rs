@@ -69,7 +69,7 @@ pub fn cgroups_of(ids: &BTreeSet<String>) -> Vec<PathBuf> {
 
 /// The names of the links in the network namespace of a process.
 #[must_use]
-pub fn links_of(pid: u32) -> BTreeSet<String> {
+pub fn interfaces_of(pid: u32) -> BTreeSet<String> {
     let listed = in_network_of(pid, &["ip", "-o", "link", "show"]);
     let names = listed.lines().filter_map(|line| line.split(": ").nth(1));
     names.map(|name| name.split('@').next().unwrap_or(name).to_owned()).collect()

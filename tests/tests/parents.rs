@@ -75,7 +75,7 @@ fn reaches(engine: &Today, container: &str, other: &str) -> bool {
 }
 
 fn links(engine: &Today) -> String {
-    host::links_of(engine.daemon.network_pid()).into_iter().collect::<Vec<_>>().join(" ")
+    host::interfaces_of(engine.daemon.network_pid()).into_iter().collect::<Vec<_>>().join(" ")
 }
 
 #[test]

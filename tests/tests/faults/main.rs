@@ -74,7 +74,7 @@ fn a_start_that_fails_at_any_step_leaves_nothing() {
 fn a_bridge_that_somebody_removed_fails_the_start() {
     let engine = Engine::start();
     let id = engine.create(&sh("sleep 600"));
-    for link in host::links_of(engine.network_pid()) {
+    for link in host::interfaces_of(engine.network_pid()) {
         if link != "lo" {
             let _ = host::in_network_of(engine.network_pid(), &["ip", "link", "delete", &link]);
         }
@@ -158,7 +158,7 @@ fn check_bridges(engine: &Engine) {
         engine.at("1.55").get("/networks?filters=%7B%22type%22%3A%5B%22custom%22%5D%7D").expect(200).json();
     let bridge = |network: &Value| format!("br-{}", &network["Id"].as_str().expect("an id")[..12]);
     let wanted: BTreeSet<String> = listed.as_array().expect("a list").iter().map(bridge).collect();
-    let links = host::links_of(engine.network_pid());
+    let links = host::interfaces_of(engine.network_pid());
     let there: BTreeSet<String> = links.into_iter().filter(|link| link.starts_with("br-")).collect();
     assert_eq!(there, wanted, "the bridges of the networks that there are");
 }

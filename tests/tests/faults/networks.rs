@@ -74,7 +74,7 @@ impl Faulty {
     /// What the host has of networks, without the names of what comes and goes with every start.
     fn host(&self) -> (BTreeSet<String>, BTreeSet<String>, BTreeSet<String>, BTreeSet<String>) {
         let pid = self.engine.network_pid();
-        (host::links_of(pid), host::rules_of(pid), host::addresses_of(pid), host::held_ports_of(pid))
+        (host::interfaces_of(pid), host::rules_of(pid), host::addresses_of(pid), host::held_ports_of(pid))
     }
 
     /// The files of names and their content.

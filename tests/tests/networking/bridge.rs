@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use berth_tests::host::{in_network_of, links_of, rules_of};
+use berth_tests::host::{in_network_of, interfaces_of, rules_of};
 use berth_tests::other_host::{OtherHost, Servers, ask, unreachable};
 use berth_tests::{Engine, Options, merged, sh, wait};
 use serde_json::{Value, json};
@@ -111,12 +111,12 @@ fn addresses_are_given_once_survive_kill_9_and_come_free() {
 fn everything_goes_with_the_daemon_unless_a_container_needs_it() {
     let mut engine = Engine::start();
     let host = engine.network_pid();
-    let (links, rules) = (links_of(host), rules_of(host));
+    let (links, rules) = (interfaces_of(host), rules_of(host));
     assert!(links.contains("berth0") && rules.contains("table ip berth {"));
     engine.stop_daemon();
-    assert_eq!((links_of(host), rules_of(host)), (BTreeSet::from(["lo".to_owned()]), BTreeSet::new()));
+    assert_eq!((interfaces_of(host), rules_of(host)), (BTreeSet::from(["lo".to_owned()]), BTreeSet::new()));
     engine.start_daemon();
-    assert_eq!((links_of(host), rules_of(host)), (links, rules), "exactly as before");
+    assert_eq!((interfaces_of(host), rules_of(host)), (links, rules), "exactly as before");
     let id = engine.run(&publishing(&["18080:80/tcp"]));
     let _servers = Servers::start(engine.pid(&id), 80, "web");
     let rules = rules_of(host);
@@ -127,7 +127,7 @@ fn everything_goes_with_the_daemon_unless_a_container_needs_it() {
     assert_eq!(rules_of(host), rules);
     assert!(ask(host, ([127, 0, 0, 1], 18080)).is_ok());
     engine.remove(&id);
-    wait::until("the link's end", || (links_of(host).len() == 2).then_some(()));
+    wait::until("the link's end", || (interfaces_of(host).len() == 2).then_some(()));
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn a_network_step_that_fails_is_undone_with_all_before_it() {
         assert_eq!(refused_start(&engine, &id, 500), format!("fault injected at {step}"));
         assert_eq!(engine.inspect(&id)["NetworkSettings"]["IPAddress"], Value::from(""));
         assert_eq!(rules_of(host), rules, "{step}");
-        wait::until(&format!("{step}: no link"), || (links_of(host).len() == 2).then_some(()));
+        wait::until(&format!("{step}: no link"), || (interfaces_of(host).len() == 2).then_some(()));
         // The only address of the network and the ports are free again.
         engine.start(&id);
         let _servers = Servers::start(engine.pid(&id), 80, "web");

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::process::Command;
 
-use berth_tests::host::{in_network_of, links_of, rules_of};
+use berth_tests::host::{in_network_of, interfaces_of, rules_of};
 use berth_tests::other_host::{OtherHost, Servers, ask, unreachable};
 use berth_tests::{Engine, Options, merged, program, sh};
 use serde_json::{Value, json};
@@ -58,10 +58,10 @@ fn an_existing_bridge_is_used_as_it_is() {
     assert_eq!(address(&engine, &id, "Gateway"), Ipv4Addr::new(10, 7, 0, 9));
     let _servers = Servers::start(engine.pid(&id), 80, "web");
     assert_eq!(ask(host, (LOCAL, 18080)).expect("an answer"), "web 10.7.0.9");
-    assert!(!links_of(host).contains("berth0"));
+    assert!(!interfaces_of(host).contains("berth0"));
     engine.remove(&id);
     engine.stop_daemon();
-    assert!(links_of(host).contains("br7"), "it is not the engine's");
+    assert!(interfaces_of(host).contains("br7"), "it is not the engine's");
     assert!(rules_of(host).is_empty(), "{:?}", rules_of(host));
     engine.start_daemon();
 }
@@ -69,7 +69,7 @@ fn an_existing_bridge_is_used_as_it_is() {
 #[test]
 fn without_a_bridge_there_is_only_a_loopback() {
     let engine = engine_with(&["--bridge=none"]);
-    assert_eq!(links_of(engine.network_pid()).len(), 1);
+    assert_eq!(interfaces_of(engine.network_pid()).len(), 1);
     assert!(rules_of(engine.network_pid()).is_empty());
     assert_eq!(engine.output(&sh("ls /sys/class/net")).stdout, "lo\n");
     let id = engine.create(&publishing(&["18080:80/tcp"]));

@@ -84,7 +84,7 @@ fn lists_are_filtered() {
 #[test]
 fn what_cannot_be_is_refused_and_nothing_is_left() {
     let engine = Today::start();
-    let links = berth_tests::host::links_of(engine.daemon.network_pid());
+    let links = berth_tests::host::interfaces_of(engine.daemon.network_pid());
     network(&engine, "own", "10.93.0.0/24", json!({}));
     for (body, status, word) in [
         (json!({}), 400, "name"),
@@ -127,7 +127,7 @@ fn what_cannot_be_is_refused_and_nothing_is_left() {
     assert_eq!(names(&engine, json!({ "type": ["custom"] })), ["own"]);
     let _ = engine.delete("/networks/own").expect(204);
     let _ = engine.delete("/networks/own").expect(404);
-    assert_eq!(berth_tests::host::links_of(engine.daemon.network_pid()), links);
+    assert_eq!(berth_tests::host::interfaces_of(engine.daemon.network_pid()), links);
 }
 
 #[test]

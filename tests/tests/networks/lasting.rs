@@ -47,5 +47,5 @@ fn a_container_that_ended_meanwhile_has_left_its_networks() {
         (shown(&engine, "a")["Containers"] == json!({})).then_some(())
     });
     let _ = engine.delete("/networks/a").expect(204);
-    assert!(!host::links_of(engine.daemon.network_pid()).iter().any(|link| link.starts_with("br-")));
+    assert!(!host::interfaces_of(engine.daemon.network_pid()).iter().any(|link| link.starts_with("br-")));
 }

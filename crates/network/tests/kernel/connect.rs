@@ -105,7 +105,7 @@ fn another_bridge_needs_the_containers_stopped() {
         let one = Container::start(&network, 1, &[]);
         let known = || vec![one.endpoint.clone()];
         drop(network);
-        ip("interface add other0 type bridge");
+        ip("link add other0 type bridge");
         ip("addr add 10.99.0.1/24 dev other0");
         for bridge in [BridgeChoice::Existing("other0".into()), BridgeChoice::None] {
             let options = Options { bridge, ..options() };

@@ -33,9 +33,9 @@ fn a_full_bridge_is_no_wall() {
         // Both ends of each pair are ports: 1,022 more, and the bridge is full.
         let mut batch = String::new();
         for number in 0..511 {
-            writeln!(batch, "interface add a{number} master {BRIDGE} type veth peer name b{number}")
+            writeln!(batch, "link add a{number} master {BRIDGE} type veth peer name b{number}")
                 .expect("text");
-            writeln!(batch, "interface set b{number} master {BRIDGE}").expect("text");
+            writeln!(batch, "link set b{number} master {BRIDGE}").expect("text");
         }
         let file = std::env::temp_dir().join(format!("berth-batch-{}", std::process::id()));
         std::fs::write(&file, batch).expect("written");

@@ -40,7 +40,7 @@ fn containers_run_on_under_a_new_daemon() {
         let before = run("nft", "list ruleset").0;
         // Somebody meddled meanwhile, and an end of an interface was left.
         run("nft", "flush chain ip berth-brtest0 forward");
-        ip(&format!("interface set {} nomaster", kept.endpoint.host_interface));
+        ip(&format!("link set {} nomaster", kept.endpoint.host_interface));
         let network = Network::open(&options(), vec![kept.endpoint.clone()]).expect("open again");
         let after = run("nft", "list ruleset").0;
         assert!(before.contains("8081") && !after.contains("8081"), "{after}");
@@ -81,7 +81,7 @@ fn a_bridge_that_vanished_comes_back_as_it_was() {
         let one = Container::start(&network, 1, &["8080:80"]);
         serve(&one.namespace, 80);
         drop(network);
-        ip(&format!("interface del {BRIDGE}"));
+        ip(&format!("link del {BRIDGE}"));
         let network = Network::open(&options(), vec![one.endpoint.clone()]).expect("open again");
         assert_eq!(network.ipv4().expect("a bridge").to_string(), "10.9.0.1/24");
         assert_eq!(ask(HOST, 8080), Ok(HOST.to_string()));
@@ -139,7 +139,7 @@ fn a_bridge_of_others_is_used_as_it_is() {
             |name: &str| Options { bridge: BridgeChoice::Existing(name.to_owned()), ..Options::default() };
         assert!(matches!(Network::open(&existing("br9"), Vec::new()), Err(Error::NoBridge(_))));
         assert!(matches!(Network::open(&existing("up0"), Vec::new()), Err(Error::NotABridge(_))));
-        ip("interface add br9 type bridge");
+        ip("link add br9 type bridge");
         assert!(matches!(Network::open(&existing("br9"), Vec::new()), Err(Error::BridgeWithoutAddress(_))));
         ip("addr add 10.7.0.9/24 dev br9");
         let network = Network::open(&existing("br9"), Vec::new()).expect("open");
@@ -156,7 +156,7 @@ fn a_bridge_of_others_is_used_as_it_is() {
 #[test]
 fn mtu_and_hardware_address_are_as_asked() {
     on_a_host(|_| {
-        ip("interface set up0 mtu 1400");
+        ip("link set up0 mtu 1400");
         let network = Network::open(&options(), Vec::new()).expect("open");
         let mac = "12:34:56:78:9a:bc".parse().ok();
         let endpoint = network.reserve(&berth_network::Request { mac, ..request(1, &[]) }).expect("reserved");

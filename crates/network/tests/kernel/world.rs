@@ -37,17 +37,17 @@ pub(crate) struct World {
 impl World {
     fn new() -> Self {
         let outside = Namespace::new();
-        ip("interface set lo up");
+        ip("link set lo up");
         // A new namespace takes this over from the machine.
         std::fs::write("/proc/sys/net/ipv4/ip_forward", "0").expect("root may write");
         let inside = format!("/proc/{}/fd/{}", std::process::id(), raw(outside.as_fd()));
-        ip(&format!("interface add up0 type veth peer name eth0 netns {inside}"));
+        ip(&format!("link add up0 type veth peer name eth0 netns {inside}"));
         ip(&format!("addr add {HOST}/24 dev up0"));
-        ip("interface set up0 up");
+        ip("link set up0 up");
         outside.run(|| {
-            ip("interface set lo up");
+            ip("link set lo up");
             ip(&format!("addr add {OUTSIDE}/24 dev eth0"));
-            ip("interface set eth0 up");
+            ip("link set eth0 up");
         });
         ip(&format!("route add default via {OUTSIDE}"));
         Self { outside }
@@ -162,11 +162,11 @@ pub(crate) fn configure(namespace: &Namespace, endpoint: &Endpoint) {
 pub(crate) fn configure_without_route(namespace: &Namespace, endpoint: &Endpoint) {
     let interface = endpoint.interface();
     namespace.run(|| {
-        ip("interface set lo up");
+        ip("link set lo up");
         if let Some(ipv4) = interface.ipv4 {
             ip(&format!("addr add {}/{} dev {}", ipv4.address, ipv4.prefix_length, interface.name));
         }
-        ip(&format!("interface set {} up", interface.name));
+        ip(&format!("link set {} up", interface.name));
     });
 }
 
