@@ -90,3 +90,21 @@ fn networks_need_no_default_bridge() {
     engine.daemon.replace_daemon();
     assert!(rules(&engine).is_empty(), "{:?}", rules(&engine));
 }
+
+#[test]
+fn a_port_at_an_address_of_ipv6_needs_a_container_that_has_one() {
+    let engine = Today::start();
+    network(&engine, "a", "10.80.0.0/24", json!({}));
+    let at = |address: &str| {
+        let ports = json!({ "80/tcp": [{ "HostIp": address, "HostPort": "18080" }] });
+        engine.create(&merged(within("a"), json!({ "HostConfig": { "PortBindings": ports } })))
+    };
+    for address in ["::", "::1"] {
+        let answer = engine.post(&format!("/containers/{}/start", at(address))).expect(400);
+        assert!(answer.text().contains(&format!("cannot publish a port at {address}")), "{}", answer.text());
+    }
+    let container = at("");
+    engine.start(&container);
+    let ports = engine.inspect(&container)["NetworkSettings"]["Ports"].clone();
+    assert_eq!(ports, json!({ "80/tcp": [{ "HostIp": "0.0.0.0", "HostPort": "18080" }] }));
+}

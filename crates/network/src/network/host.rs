@@ -21,6 +21,9 @@ use crate::firewall::{Content, Firewall};
 use crate::held_ports::PortBook;
 use crate::route::Routing;
 
+/// How many names the interfaces of one container have on the host.
+const LETTERS: u32 = 26;
+
 /// What a host is made of.
 pub(super) struct Parts {
     pub(super) faults: Faults,
@@ -74,21 +77,16 @@ impl Host {
         locked(&self.networks).iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// A name for the host's end of a container's next interface, which none of its others has.
+    /// A name for the host's end of a container's next interface, which none of its others has, nor one that is
+    /// about to be removed by its name.
     pub(super) fn new_host_interface_name(&self, container: &ContainerId) -> String {
         let networks = self.networks();
         let interface = |network: &Arc<Active>| {
             Some(network.book().endpoints.get(container)?.endpoint.host_interface.clone())
         };
-        let taken: HashSet<String> = networks.iter().filter_map(interface).collect();
-        loop {
-            let generation = self.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-            let name = host_interface_name(container, generation);
-            // A container of 26 networks has all names taken; the kernel then refuses the last.
-            if !taken.contains(&name) || taken.len() >= 26 {
-                return name;
-            }
-        }
+        let own = networks.iter().filter_map(interface);
+        let taken: HashSet<String> = own.chain(self.reaper.names()).collect();
+        free_interface_name(container, &self.generation, &taken)
     }
 
     /// What the tables hold for all endpoints of all networks.
@@ -108,5 +106,39 @@ impl Host {
             tracing::warn!("another program removed firewall rules of this engine; they are made again");
         }
         firewall.follow_host()
+    }
+}
+
+fn free_interface_name(container: &ContainerId, generation: &AtomicU32, taken: &HashSet<String>) -> String {
+    // A container of 26 networks has all names taken; the kernel then refuses the last.
+    let tries = (0..LETTERS).map(|_| {
+        let generation = generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        host_interface_name(container, generation)
+    });
+    let mut last = String::new();
+    for name in tries {
+        if !taken.contains(&name) {
+            return name;
+        }
+        last = name;
+    }
+    last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_not_given_while_another_interface_has_it_or_is_about_to_lose_it() {
+        let container = ContainerId::from_random([7; 32]);
+        let generation = AtomicU32::new(0);
+        let mut taken = HashSet::new();
+        for _ in 0..LETTERS {
+            // Each daemon counts anew.
+            generation.store(0, Ordering::Relaxed);
+            assert!(taken.insert(free_interface_name(&container, &generation, &taken)), "twice the same");
+        }
+        assert!(taken.contains(&free_interface_name(&container, &generation, &taken)), "there are no more");
     }
 }

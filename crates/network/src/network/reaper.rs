@@ -33,8 +33,8 @@ struct Shared {
 struct Queue {
     /// Names of interfaces and when they are due, in this order.
     waiting: Vec<(String, Instant)>,
-    /// Whether the thread is removing some.
-    removing: bool,
+    /// Those that the thread is removing.
+    going: Vec<String>,
     closing: bool,
 }
 
@@ -56,10 +56,16 @@ impl Reaper {
         self.shared.changed.notify_all();
     }
 
+    /// The names of interfaces that will be removed: nobody may give one to a new interface.
+    pub(super) fn names(&self) -> Vec<String> {
+        let queue = locked(&self.shared.queue);
+        queue.waiting.iter().map(|(name, _)| name.clone()).chain(queue.going.iter().cloned()).collect()
+    }
+
     /// Gives the interfaces that still wait to somebody who cannot wait; the thread has none left then.
     pub(super) fn take_back(&self) -> Vec<String> {
         let queue = locked(&self.shared.queue);
-        let idle = self.shared.changed.wait_while(queue, |queue| queue.removing);
+        let idle = self.shared.changed.wait_while(queue, |queue| !queue.going.is_empty());
         let mut queue = idle.unwrap_or_else(std::sync::PoisonError::into_inner);
         queue.waiting.drain(..).map(|(name, _)| name).collect()
     }
@@ -72,7 +78,7 @@ impl Shared {
                 // Nobody waits for an answer; what is left goes when the network opens next.
                 tracing::warn!(%error, ?interfaces, "cannot remove interfaces");
             }
-            locked(&self.queue).removing = false;
+            locked(&self.queue).going.clear();
             self.changed.notify_all();
         }
     }
@@ -86,7 +92,7 @@ impl Shared {
             let due: Vec<String> =
                 queue.waiting.extract_if(.., |(_, at)| closing || *at <= now).map(|(name, _)| name).collect();
             if !due.is_empty() {
-                queue.removing = true;
+                queue.going.clone_from(&due);
                 return Some(due);
             }
             if closing {
