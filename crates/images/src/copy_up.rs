@@ -15,7 +15,7 @@ use crate::unpack::Overwrite;
 use crate::{ArchiveError, Error};
 
 /// Copies a directory of an image, merged of its layers (topmost first), into `target`, an empty
-/// directory that also takes over its mode, owner, attributes and times. A link at the place is
+/// directory that also takes over its mode, owner, attributes and times. A symlink at the place is
 /// followed within the image, as the mount will be. Nothing is copied where the image has no
 /// directory at this place; gives whether it has one.
 ///

@@ -20,7 +20,7 @@ pub fn export(layers: &[impl AsRef<Path>], out: &mut dyn Write) -> Result<u64, E
     written.map(|(_, written)| written).map_err(Error::Output)
 }
 
-/// The bytes of all files below a directory, links counted once: a container's own size.
+/// The bytes of all files below a directory, hard links counted once: a container's own size.
 ///
 /// # Errors
 /// `Internal` when it cannot be read.

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::container_settings::host_from_wire;
 use crate::query::Query;
+use crate::version::{START_SETTINGS_DEPRECATED, START_SETTINGS_REMOVED};
 use crate::{ApiError, Call, Handled, Reply};
 use berth_http::Response;
 
@@ -57,9 +58,10 @@ async fn start_body(call: &mut Call<'_>) -> Result<Option<HostSettings>, ApiErro
         return Ok(None);
     }
     if !call.version.start_takes_settings() {
-        return Err(ApiError::bad_request(
-            "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24",
-        ));
+        return Err(ApiError::bad_request(format!(
+            "starting container with non-empty request body was deprecated since API \
+             v{START_SETTINGS_DEPRECATED} and removed in v{START_SETTINGS_REMOVED}"
+        )));
     }
     host_from_wire(&body)
 }

@@ -3,6 +3,10 @@
 
 use super::ApiVersion;
 
+/// The version in which settings of the host at a start were deprecated, for words that name it.
+pub(crate) const START_SETTINGS_DEPRECATED: &str = "1.22";
+/// The version that removed them.
+pub(crate) const START_SETTINGS_REMOVED: &str = "1.24";
 /// The version that brought parts of volumes, for words that name it.
 pub(crate) const VOLUME_SUBPATHS_SINCE: &str = "1.45";
 /// The version that brought mounts of images.

@@ -15,7 +15,9 @@ mod image_behaviour;
 mod number;
 mod streams;
 
-pub(crate) use behaviour::{IMAGE_MOUNTS_SINCE, VOLUME_SUBPATHS_SINCE};
+pub(crate) use behaviour::{
+    IMAGE_MOUNTS_SINCE, START_SETTINGS_DEPRECATED, START_SETTINGS_REMOVED, VOLUME_SUBPATHS_SINCE,
+};
 pub(crate) use field::{Ranged, Since, Until};
 pub use number::ApiVersion;
 

@@ -147,7 +147,7 @@ impl Tarball {
         Ok(())
     }
 
-    /// Follows links between members.
+    /// Follows hard links and symlinks between members.
     fn resolve<'n>(&'n self, name: &'n str) -> &'n str {
         let mut name = name;
         for _ in 0..8 {

@@ -18,7 +18,7 @@ pub enum PathError {
     /// What is to be filled is no directory.
     #[error("extraction point is not a directory")]
     NotADirectoryToFill,
-    /// Links lead to links without end.
+    /// Symlinks lead to symlinks without end.
     #[error("too many links in {0}")]
     TooManyLinks(String),
     /// The path holds a NUL or is too long.

@@ -27,7 +27,7 @@ enum Source {
     Single(OwnedFd, String),
 }
 
-/// Finds what a path stands for: a link as its last name is itself meant unless a `/` follows.
+/// Finds what a path stands for: a symlink as its last name is itself meant unless a `/` follows.
 ///
 /// # Errors
 /// [`PathError`].
@@ -50,7 +50,7 @@ pub fn fetch(root: BorrowedFd<'_>, path: &str) -> Result<Fetched, PathError> {
     Ok(Fetched { stat, source })
 }
 
-/// Finds what a path leads to: every link is followed, and what comes after the last name means nothing.
+/// Finds what a path leads to: every symlink is followed, and what comes after the last name means nothing.
 ///
 /// # Errors
 /// [`PathError`].

@@ -2,7 +2,7 @@
 //!
 //! A [`View`] is a container's file system: of a running one through its init's root, of any other
 //! through mounts that only this view has. All paths are resolved by the kernel with the view's
-//! root as theirs, so neither links nor `..`, nor a process that swaps them meanwhile, leads out.
+//! root as theirs, so neither symlinks nor `..`, nor a process that swaps them meanwhile, leads out.
 
 mod error;
 mod get;

@@ -1,4 +1,4 @@
-//! Takes paths of the API apart and follows links inside a root.
+//! Takes paths of the API apart and follows symlinks inside a root.
 
 use std::ffi::OsStr;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -10,8 +10,8 @@ use rustix::io::Errno;
 use super::PathError;
 use crate::unpack::open_beneath;
 
-/// As many links as one path may lead through, the limit of path resolution in Docker's clients.
-const LINK_LIMIT: u32 = 255;
+/// As many symlinks as one path may lead through, the limit of path resolution in Docker's clients.
+const SYMLINK_LIMIT: u32 = 255;
 
 /// A path as the API means it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(super) struct Asked {
     pub(super) parent: String,
     /// The last name; empty for the root itself.
     pub(super) name: String,
-    /// It ends in `/` or `/.`: a last link is followed, and it must be a directory.
+    /// It ends in `/` or `/.`: a last symlink is followed, and it must be a directory.
     pub(super) directory: bool,
     /// It ends in `/.`: its content is meant.
     pub(super) content: bool,
@@ -50,7 +50,7 @@ impl Asked {
         if self.parent.is_empty() { self.name.clone() } else { format!("{}/{}", self.parent, self.name) }
     }
 
-    /// Opens the parent and looks at the last name, its link unfollowed.
+    /// Opens the parent and looks at the last name, its symlink unfollowed.
     pub(super) fn look(&self, root: BorrowedFd<'_>) -> Result<(OwnedFd, Stat), PathError> {
         let failed = || PathError::of("open", &self.shown);
         let flags = OFlags::PATH | OFlags::DIRECTORY;
@@ -67,12 +67,12 @@ impl Asked {
     }
 }
 
-/// Where a path finally leads, all links followed inside the root; the last part need not exist.
+/// Where a path finally leads, all symlinks followed inside the root; the last part need not exist.
 pub(super) fn follow(root: BorrowedFd<'_>, asked: &Asked) -> Result<String, PathError> {
     let mut done: Vec<Vec<u8>> = Vec::new();
     let mut left: Vec<Vec<u8>> = parts(asked.whole().as_bytes());
     left.reverse();
-    let mut links = 0;
+    let mut symlinks = 0;
     while let Some(part) = left.pop() {
         match part.as_slice() {
             b"." | b"" => continue,
@@ -84,11 +84,13 @@ pub(super) fn follow(root: BorrowedFd<'_>, asked: &Asked) -> Result<String, Path
         }
         let parent = done.join(&b'/');
         done.push(part.clone());
-        let Some(target) = link(root, &parent, &part).map_err(PathError::of("follow", &asked.shown))? else {
+        let Some(target) =
+            symlink_target(root, &parent, &part).map_err(PathError::of("follow", &asked.shown))?
+        else {
             continue;
         };
-        links += 1;
-        if links > LINK_LIMIT {
+        symlinks += 1;
+        if symlinks > SYMLINK_LIMIT {
             return Err(PathError::TooManyLinks(asked.shown.clone()));
         }
         done.pop();
@@ -100,8 +102,8 @@ pub(super) fn follow(root: BorrowedFd<'_>, asked: &Asked) -> Result<String, Path
     Ok(format!("/{}", String::from_utf8_lossy(&done.join(&b'/'))))
 }
 
-/// The target, if a name is a link; what is missing is none.
-fn link(root: BorrowedFd<'_>, parent: &[u8], name: &[u8]) -> Result<Option<Vec<u8>>, Errno> {
+/// The target, if a name is a symlink; what is missing is none.
+fn symlink_target(root: BorrowedFd<'_>, parent: &[u8], name: &[u8]) -> Result<Option<Vec<u8>>, Errno> {
     let parent = match open_beneath(root, parent, OFlags::PATH | OFlags::DIRECTORY) {
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
         other => other?,

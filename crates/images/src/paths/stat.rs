@@ -26,7 +26,7 @@ pub enum FileKind {
 pub struct PathStat {
     /// The last name of the path as it was asked for.
     pub name: String,
-    /// Bytes of a file, of a link's target, or what the file system says of others.
+    /// Bytes of a file, of a symlink's target, or what the file system says of others.
     pub size: u64,
     /// What it is.
     pub kind: FileKind,
@@ -34,11 +34,11 @@ pub struct PathStat {
     pub permissions: u32,
     /// When its content changed last.
     pub modified: Timestamp,
-    /// Where a symbolic link finally leads, from the container's root.
+    /// Where a symlink finally leads, from the container's root.
     pub link_target: Option<String>,
 }
 
-/// Looks at a path: a link as its last name is not followed unless a `/` comes after it.
+/// Looks at a path: a symlink as its last name is not followed unless a `/` comes after it.
 ///
 /// # Errors
 /// [`PathError`]; `Invalid` when it says to be a directory and is none.

@@ -31,7 +31,7 @@ pub struct BindView {
 pub enum ViewSource {
     /// A directory or file of the host.
     Path(PathBuf),
-    /// A part of a directory of the host; links lead within it.
+    /// A part of a directory of the host; symlinks lead within it.
     Part {
         /// The directory.
         whole: PathBuf,

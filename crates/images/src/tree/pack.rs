@@ -1,7 +1,7 @@
 //! Packs trees into tars: a layer's difference, a container's merged view, or a part of either.
 //!
 //! Walks with a stack of its own, so that no depth of directories overflows the thread's or takes the process's
-//! descriptors; opens nothing but regular files and directories, and nothing through a link.
+//! descriptors; opens nothing but regular files and directories, and nothing through a symlink.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;

@@ -9,7 +9,7 @@ use rustix::fs::FileType;
 use super::descent::{Descent, Place};
 use super::stack::{Form, Stack, is_directory, kind};
 
-/// The bytes of all files below a directory in overlay's form, links counted once.
+/// The bytes of all files below a directory in overlay's form, hard links counted once.
 ///
 /// # Errors
 /// When something cannot be read.
@@ -17,7 +17,7 @@ pub(crate) fn size(directory: &Path) -> io::Result<u64> {
     stack_size(Stack::open(&[directory])?, Form::Difference)
 }
 
-/// The bytes of all files of stacked directories, links counted once. What lies too deep for an archive
+/// The bytes of all files of stacked directories, hard links counted once. What lies too deep for an archive
 /// does not count.
 ///
 /// # Errors

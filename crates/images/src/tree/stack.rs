@@ -120,7 +120,7 @@ fn look(directory: &OwnedFd, name: impl rustix::path::Arg) -> Result<Option<Stat
     }
 }
 
-/// Opens a directory for reading, never through a link.
+/// Opens a directory for reading, never through a symlink.
 pub(crate) fn open_directory(parent: impl AsFd, name: &[u8]) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     fs::openat(parent, OsStr::from_bytes(name), flags, Mode::empty())
@@ -156,7 +156,7 @@ pub(crate) fn attributes(file: &OwnedFd) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> 
     attributes_with(|buffer| fs::flistxattr(file, buffer), |name, buffer| fs::fgetxattr(file, name, buffer))
 }
 
-/// The extended attributes of what cannot be opened: a link, a device, a pipe.
+/// The extended attributes of what cannot be opened: a symlink, a device, a pipe.
 ///
 /// # Errors
 /// When they cannot be read.

@@ -14,7 +14,7 @@ use crate::whiteout::OPAQUE;
 /// The longest path the kernel takes, its final NUL left out.
 const PATH_LIMIT: usize = 4095;
 
-/// As many links as the kernel follows in one path.
+/// As many symlinks as the kernel follows in one path.
 const LINK_LIMIT: u32 = 40;
 
 /// The root that is filled, and the last parent used: archives come directory by directory.
@@ -30,7 +30,7 @@ pub(super) struct Destination<'a> {
 struct Parent {
     /// Its path as the archive names it.
     path: Vec<u8>,
-    /// Its path beneath the root with all links followed.
+    /// Its path beneath the root with all symlinks followed.
     real: Vec<u8>,
     /// The device of its file system.
     device: u64,
@@ -43,7 +43,7 @@ impl<'a> Destination<'a> {
         Ok(Self { root, root_path, cached: None })
     }
 
-    /// Forgets the parent: a directory or link on its path may have been replaced.
+    /// Forgets the parent: a directory or symlink on its path may have been replaced.
     pub(super) fn forget(&mut self) {
         self.cached = None;
     }
