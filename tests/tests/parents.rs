@@ -224,7 +224,7 @@ fn modes_say_what_passes_between_containers() {
     assert_eq!(json!(script(&engine, &one, "cat /sys/class/net/eth0/address").trim()), shown);
     let second = engine.create(&within("alone", "two"));
     let text = engine.post(&format!("/containers/{second}/start")).expect(500).text();
-    assert!(text.contains("cannot create link"), "{text}");
+    assert!(text.contains("cannot create interface"), "{text}");
     let _ = engine.delete(&format!("/containers/{one}?force=1")).expect(204);
     wait::until("the parent is free", || {
         (engine.post(&format!("/containers/{second}/start")).status() == 204).then_some(())
