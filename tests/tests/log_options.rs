@@ -15,6 +15,12 @@ fn bad_options_are_refused_with_the_reason() {
         ),
         ("json-file", json!({ "bogus": "1" }), "unknown log opt 'bogus' for json-file log driver"),
         ("json-file", json!({ "max-size": "abc" }), "invalid size: 'abc'"),
+        ("local", json!({ "bogus": "1" }), "unknown log opt 'bogus' for local log driver"),
+        (
+            "local",
+            json!({ "compress": "true" }),
+            "compress is not supported by the local log driver: its files are read from their end",
+        ),
         ("json-file", json!({ "max-size": "1k", "max-file": "0" }), "max-files cannot be less than 1."),
         ("json-file", json!({ "max-size": "1k", "max-file": "x" }), "max-file must be a number, not 'x'"),
         ("syslog", json!({ "bogus": "1" }), "unknown log opt 'bogus' for syslog log driver"),

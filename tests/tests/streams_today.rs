@@ -119,6 +119,39 @@ fn logs_are_lines_in_frames_or_objects() {
     assert_eq!(refused, "unsupported log format \"xml\"");
 }
 
+#[test]
+fn the_driver_local_is_rotated_by_itself_and_read_again() {
+    let mut engine = Engine::start_newest();
+    let local =
+        |options: Value| json!({ "HostConfig": { "LogConfig": { "Type": "local", "Config": options } } });
+    let body =
+        merged(sh("echo first; read x; echo last"), merged(local(json!({})), json!({ "OpenStdin": true })));
+    let id = engine.at("1.55").run(&body);
+    let today = engine.at("1.55");
+    wait::until("the first line", || (lines(&today, &id, &[]) == "first\n").then_some(()));
+    assert_eq!(today.inspect(&id)["LogPath"], "");
+    engine.replace_daemon();
+    let today = engine.at("1.55");
+    let (_, mut stream) = attach(&today, &id, "stream=1&stdin=1&stdout=1&logs=1");
+    stream.send(b"\n").expect("stdin");
+    assert_eq!(frames::split(&stream.read_to_end().expect("the output")).0, b"first\nlast\n");
+    assert_eq!(lines(&today, &id, &[("tail", "1")]), "last\n");
+    // 150 kB in two files of 20: the oldest are gone.
+    let small = local(json!({ "max-size": "20k", "max-file": "2", "compress": "false" }));
+    let id = today.run(&merged(sh("for i in $(seq 1000 3000); do echo $i; done"), small));
+    assert_eq!(today.wait(&id), 0);
+    let kept = lines(&today, &id, &[]);
+    assert!(kept.ends_with("2999\n3000\n") && !kept.contains("1000\n"), "{} lines", kept.lines().count());
+    // Of its own accord: 25 MB in files of 20, five of them, keep everything, the first file beside a second.
+    let script = "dd if=/dev/zero bs=1000000 count=25 2>/dev/null | tr '\\0' x | fold -w 1000";
+    let id = today.run(&merged(sh(script), local(json!({}))));
+    assert_eq!(today.wait(&id), 0);
+    let directory = engine.data_root().join("containers").join(&id);
+    let logs = std::fs::read_dir(directory).expect("a directory").flatten();
+    let logs = logs.filter(|entry| entry.file_name().to_string_lossy().contains("-local.log"));
+    assert_eq!(logs.count(), 2);
+}
+
 /// Attaches with an upgraded connection; gives the type of its stream too.
 fn attach(engine: &Client, id: &str, parameters: &str) -> (String, Connection) {
     let path = format!("/containers/{id}/attach?{parameters}");

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use model::ContainerId;
+use model::{ContainerId, LogDriver};
 use shim_protocol::RunDirectory;
 
 use crate::options::Options;
@@ -36,7 +36,8 @@ impl Paths {
 
     /// A container's json-file log.
     pub(crate) fn log(&self, record: &Record) -> PathBuf {
-        self.container(&record.id).join(format!("{}-json.log", record.id))
+        let kind = if record.settings.host.log.driver == Some(LogDriver::Local) { "local" } else { "json" };
+        self.container(&record.id).join(format!("{}-{kind}.log", record.id))
     }
 
     /// A container's hosts file.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use engine::{Engine, Record};
-use model::{LogSource, MountPoint, Timestamp};
+use model::{LogDriver, LogSource, MountPoint, Timestamp};
 use serde::Serialize;
 
 use super::endpoint::network_mode;
@@ -148,7 +148,8 @@ impl ContainerFiles {
             return Self::default();
         }
         let file = |name: &str| directory.join(name).display().to_string();
-        let logs_to_file = record.settings.host.log.source() == LogSource::File;
+        let log = &record.settings.host.log;
+        let logs_to_file = log.source() == LogSource::File && log.driver != Some(LogDriver::Local);
         Self {
             resolv_conf: file("resolv.conf"),
             hostname: file("hostname"),

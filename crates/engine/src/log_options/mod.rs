@@ -4,6 +4,7 @@ mod attributes;
 mod gelf;
 mod journald;
 mod json_file;
+mod local;
 mod options;
 mod server;
 mod syslog;
@@ -22,6 +23,7 @@ pub(crate) fn check(config: &LogConfig) -> Result<LogDriver, String> {
     options.refuse_unknown(&driver)?;
     match &driver {
         LogDriver::JsonFile => json_file::check(&options)?,
+        LogDriver::Local => local::check(&options)?,
         LogDriver::Syslog => syslog::check(&options)?,
         LogDriver::Journald => journald::check()?,
         LogDriver::Gelf => gelf::check(&options)?,
@@ -54,6 +56,9 @@ mod tests {
             ("json-file", &[("max-size", "0")]),
             ("json-file", &[("max-file", "0")]),
             ("json-file", &[("max-file", "x")]),
+            ("local", &[("max-size", "abc")]),
+            ("local", &[("compress", "true")]),
+            ("local", &[("compress", "x")]),
             ("gelf", &[]),
             ("gelf", &[("gelf-address", "foo")]),
             ("gelf", &[("gelf-address", "udp://h:x")]),
@@ -70,6 +75,7 @@ mod tests {
         }
         for (driver, options) in [
             ("json-file", &[("max-size", "10k"), ("max-file", "3"), ("labels", "a"), ("env", "b")][..]),
+            ("local", &[("max-size", "10k"), ("max-file", "3"), ("compress", "false"), ("labels", "a")]),
             ("none", &[("a", "b")]),
             ("syslog", &[address, ("labels", "a"), ("syslog-format", "rfc5424micro")]),
             ("gelf", &[("gelf-address", "udp://logs.example.com"), ("gelf-compression-level", "9")]),

@@ -84,7 +84,10 @@ impl Logs {
 
 /// Names the drivers that have logs that can be read.
 fn unreadable(driver: Option<&LogDriver>) -> Error {
-    let readable = LOG_DRIVERS.iter().filter(|(_, row)| row.source != LogSource::Nowhere);
+    // In the words of the first engine, which had no driver local.
+    let readable = LOG_DRIVERS
+        .iter()
+        .filter(|(driver, row)| row.source != LogSource::Nowhere && *driver != LogDriver::Local);
     let readable: Vec<String> = readable.map(|(_, row)| format!("\"{}\"", row.name)).collect();
     let driver = driver.map_or("", LogDriver::name);
     Error::refused(format!(

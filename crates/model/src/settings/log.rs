@@ -67,6 +67,13 @@ log_drivers! {
         source: LogSource::File,
         server: None,
     },
+    /// Files of berth's own that are rotated unless it is told otherwise, and that clients do not see.
+    Local {
+        name: "local",
+        options: Some(&["max-size", "max-file", "compress", "tag", "labels", "env"]),
+        source: LogSource::File,
+        server: None,
+    },
     /// A syslog server, or the host's own.
     Syslog {
         name: "syslog",

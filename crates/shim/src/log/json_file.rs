@@ -57,13 +57,17 @@ impl Rotation {
 }
 
 impl JsonFile {
-    /// Opens the log that a specification asks for.
-    pub(crate) fn of(spec: &LogSpec) -> io::Result<Self> {
+    /// Opens the log that a specification asks for, with these options where it names none.
+    pub(crate) fn of(spec: &LogSpec, defaults: &[(&str, &str)]) -> io::Result<Self> {
         let mut attributes = spec.selected.clone();
         if let Some(tag) = spec.attributes.get("tag") {
             attributes.insert("tag".to_owned(), tag.clone());
         }
-        Self::open(spec.path.clone(), &spec.options, &attributes)
+        let mut options = spec.options.clone();
+        for (name, value) in defaults {
+            options.entry((*name).to_owned()).or_insert_with(|| (*value).to_owned());
+        }
+        Self::open(spec.path.clone(), &options, &attributes)
     }
 
     /// Opens the log for appending. Options: `max-size`, `max-file`.

@@ -40,6 +40,9 @@ impl Driver {
     }
 }
 
+/// How files of the driver local are rotated where nothing else is asked for: as the documentation of the driver says.
+const LOCAL_ROTATION: [(&str, &str); 2] = [("max-size", "20m"), ("max-file", "5")];
+
 impl Log {
     /// No log, as every exec has.
     pub(crate) const fn nothing() -> Self {
@@ -50,7 +53,8 @@ impl Log {
     pub(crate) fn open(spec: &LogSpec, container: &ContainerSpec) -> io::Result<Self> {
         let driver = match &spec.driver {
             LogDriver::None => Driver::Nothing,
-            LogDriver::JsonFile => Driver::File(Box::new(JsonFile::of(spec)?)),
+            LogDriver::JsonFile => Driver::File(Box::new(JsonFile::of(spec, &[])?)),
+            LogDriver::Local => Driver::File(Box::new(JsonFile::of(spec, &LOCAL_ROTATION)?)),
             LogDriver::Syslog => Driver::remote(remote::syslog::open(spec, container)?)?,
             LogDriver::Journald => Driver::remote(remote::journald::open(spec, container))?,
             LogDriver::Gelf => Driver::remote(remote::gelf::open(spec, container)?)?,
