@@ -3,7 +3,7 @@
 /// Whose words a build's stream has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Wording {
-    /// Those of the reference, Docker 1.8.3.
+    /// Those of the reference.
     #[default]
     Reference,
     /// Those of engines since 1.25: steps are counted from one and their number is known, what a stage made and what was

@@ -21,7 +21,7 @@ use rustix::pipe::PipeFlags;
 use rustix::thread::ThreadNameSpaceType;
 use sys::clone::{Cloned, NewNamespaces};
 
-use super::start::{Gifts, PATIENCE, await_program};
+use super::start::{Gifts, START_TIMEOUT, await_program};
 use super::{Exec, ExecRequest, Probe, Running};
 use crate::capabilities;
 use crate::channel::{Channel, Command};
@@ -40,7 +40,7 @@ impl Running {
     /// # Errors
     /// [`StartError`] with the words for the client.
     pub fn exec(&self, request: &ExecRequest<'_>, stdio: Stdio) -> Result<Exec, StartError> {
-        self.start_further(request, stdio, None, PATIENCE)
+        self.start_further(request, stdio, None, START_TIMEOUT)
     }
 
     /// Starts a process beneath a reaper, which takes all that it leaves behind and tells its exit code.

@@ -57,7 +57,7 @@ impl Created {
             return Err(self.own_words(error));
         }
         let mut gifts = Gifts::default();
-        await_program(&self.channel, &mut gifts, Instant::now() + PATIENCE)?;
+        await_program(&self.channel, &mut gifts, Instant::now() + START_TIMEOUT)?;
         self.running.terminal = gifts.terminal;
         Ok(self.running)
     }
@@ -67,14 +67,15 @@ impl Created {
     pub(super) fn own_words(self, error: StartError) -> StartError {
         // Without it a healthy child would go on and be waited for.
         let _ = self.running.init.signal(Signal::KILL);
-        let reported = await_program(&self.channel, &mut Gifts::default(), Instant::now() + PATIENCE).err();
+        let reported =
+            await_program(&self.channel, &mut Gifts::default(), Instant::now() + START_TIMEOUT).err();
         reported.filter(|reported| !reported.is_lost()).unwrap_or(error)
     }
 }
 
 /// How long a child may take from the start to its program. Mounts of slow file systems take seconds;
 /// what takes longer than this hangs, and the caller must not hang with it.
-pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const START_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What a child gave to its parent on its way.
 #[derive(Debug, Default)]
