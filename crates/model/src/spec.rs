@@ -40,7 +40,7 @@ pub struct ContainerSpec {
     pub device_rules: Vec<DeviceRule>,
     /// All of the host's devices, no masked paths, writable /sys and cgroups.
     pub privileged: bool,
-    /// Bytes of /dev/shm.
+    /// Bytes of /dev/shm; 0 mounts none.
     pub shm_size: u64,
     /// Kernel settings of the container's namespaces, `net.core.somaxconn` → `1024`.
     pub sysctls: BTreeMap<String, String>,

@@ -20,12 +20,16 @@ fn the_head_comes_at_once_and_the_answer_with_the_end() {
 }
 
 #[test]
-fn older_versions_answer_whole_and_know_no_conditions() {
+fn older_versions_answer_whole_unless_a_condition_is_named() {
     let engine = Today::start();
     let id = engine.create(&sh("exit 5"));
     let old = engine.at("1.29").post(&format!("/containers/{id}/wait?condition=nonsense")).expect(200);
     assert!(old.head.header("content-length").is_some());
     assert_eq!(old.json(), json!({ "StatusCode": 0 }));
+    // Clients of today that are held to an old version say what they wait for all the same.
+    let waiting = acknowledged(&engine.at("1.20"), &id, "next-exit").answer_later();
+    engine.start(&id);
+    assert_eq!(waiting.join().expect("an answer"), json!({ "StatusCode": 5 }));
     let bad = engine.post("/containers/nosuch/wait?condition=nonsense").expect(400);
     assert_eq!(bad.message(), "invalid condition: \"nonsense\"");
     let missing = engine.post("/containers/nosuch/wait?condition=removed").expect(404);

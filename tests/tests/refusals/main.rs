@@ -322,7 +322,6 @@ fn what_later_versions_brought_and_is_not_there_is_refused() {
         ("IOMaximumBandwidth", json!(5)),
         ("KernelMemoryTCP", json!(8_388_608)),
         ("DeviceRequests", json!([{ "Count": -1, "Capabilities": [["gpu"]] }])),
-        ("Annotations", json!({ "a": "b" })),
         ("Isolation", json!("hyperv")),
         ("Cgroup", json!("container:x")),
     ]

@@ -98,6 +98,8 @@ pub(crate) struct HostConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sysctls: Option<BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) annotations: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) mounts: Option<Vec<MountSpec>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) init: Option<bool>,
@@ -124,7 +126,7 @@ pub(crate) struct HostConfig {
 }
 
 /// The name of the one runtime there is.
-pub(super) const RUNTIME: &str = "berth";
+pub(crate) const RUNTIME: &str = "berth";
 
 /// A limit or weight of one block device.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ mod tests;
 mod write;
 
 use engine::ContainerUpdate;
-use model::{ContainerSettings, HostSettings, Spelled};
+use model::{Bind, BindSource, ContainerSettings, HostSettings, IpcMode, SettingError, Spelled};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -25,7 +25,7 @@ use endpoint_settings::{NetworkingConfig, shown_mode};
 
 pub(crate) use config::Config;
 pub(crate) use endpoint_settings::{EndpointSettings, IpamConfig};
-pub(crate) use host_config::{HostConfig, PortBinding};
+pub(crate) use host_config::{HostConfig, PortBinding, RUNTIME};
 pub(crate) use read::{cgroup_parent, cpu_set};
 
 /// Fewest and most CPU shares that the kernel takes.
@@ -76,8 +76,14 @@ pub(crate) fn from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerSet
         return Err(ApiError::invalid("Config cannot be empty in order to create a container"));
     }
     mounts::check(version, host.mounts.as_deref().unwrap_or_default())?;
+    if version.refusals_have_words_of_today() {
+        refuse_binds(host.binds.as_deref().unwrap_or_default())?;
+    }
     let mut settings = read::settings(config, host)?;
     read::health_check(&mut settings.health_check, version)?;
+    if version.ipc_is_private_by_default() && settings.host.ipc_mode == IpcMode::Default {
+        settings.host.ipc_mode = IpcMode::Private;
+    }
     settings.host.writable_submounts = !version.read_only_binds_are_recursive();
     if !version.config_has_a_mac_address() {
         settings.mac_address = Spelled::default();
@@ -86,6 +92,26 @@ pub(crate) fn from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerSet
         take_endpoints(&mut settings, &fields, version)?;
     }
     Ok(settings)
+}
+
+/// Refuses binds onto the root, and of volumes whose names are too short, in the words of today.
+fn refuse_binds(binds: &[String]) -> Result<(), ApiError> {
+    for text in binds {
+        match text.parse::<Bind>() {
+            Err(SettingError::MountOnRoot) => {
+                return Err(ApiError::invalid(format!(
+                    "invalid volume specification: '{text}': invalid specification: destination can't be '/'"
+                )));
+            }
+            Ok(Bind { source: BindSource::Volume(name), .. }) if name.len() == 1 => {
+                return Err(ApiError::invalid(format!(
+                    "create {name}: volume name is too short, names should be at least two alphanumeric characters"
+                )));
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// The endpoints of `NetworkingConfig` take the place of the network that the mode names.

@@ -106,6 +106,7 @@ pub(super) fn host(host: HostConfig) -> Result<HostSettings, ApiError> {
         dns_search: host.dns_search,
         sysctls: host.sysctls,
         auto_remove: host.auto_remove,
+        annotations: host.annotations,
         log: LogConfig { driver, options: host.log_config.config },
         init: host.init,
         console_size: host.console_size,

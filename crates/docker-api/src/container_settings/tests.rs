@@ -272,6 +272,7 @@ fn other_fields() -> Vec<Field> {
         ),
         ("Sysctls", vec![json!({}), json!({"net.a": "1"}), Value::Null], Form::One),
         ("AutoRemove", vec![json!(true), json!(false)], Form::One),
+        ("Annotations", vec![json!({}), json!({"a": "b"}), Value::Null], Form::One),
         ("Init", vec![json!(true), json!(false), Value::Null], Form::One),
         ("ConsoleSize", vec![json!([0, 0]), json!([24, 80]), Value::Null], Form::One),
         ("ContainerIDFile", texts(&["", "/cid"]), Form::One),

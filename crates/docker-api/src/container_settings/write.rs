@@ -48,6 +48,7 @@ pub(super) fn host_config(host: &HostSettings) -> HostConfig {
         cgroup_parent: host.cgroup_parent.as_ref().map(ToString::to_string).unwrap_or_default(),
         console_size: host.console_size,
         auto_remove: host.auto_remove,
+        annotations: host.annotations.clone(),
         volume_driver: host.volume_driver.to_string(),
         userns_mode: host.user_namespace_mode.to_string(),
         cgroupns_mode: host.cgroup_namespace_mode.to_string(),

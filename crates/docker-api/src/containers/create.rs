@@ -1,22 +1,92 @@
 //! `POST /containers/create`
 
-use engine::NewContainer;
+use engine::{Limits, NewContainer};
 use http::StatusCode;
+use model::{ContainerSettings, MountKind, PortBinding};
 
 use crate::container_settings::from_wire;
+use crate::images::platform;
+use crate::version::ApiVersion;
 use crate::wire::CreateAnswer;
-use crate::{Call, Handled, Reply};
+use crate::{ApiError, Call, Handled, Reply};
 
 pub(super) async fn create(mut call: Call<'_>) -> Handled {
     let body = call.json_body().await?;
-    let settings = from_wire(call.version, &body)?;
-    let discards_ports = settings.host.network_mode.is_host()
-        && settings.host.port_bindings.as_ref().is_some_and(|ports| !ports.is_empty());
+    let mut settings = from_wire(call.version, &body)?;
+    if call.version.create_checks_the_log() {
+        call.engine.containers.check_log(&settings.host.log)?;
+    }
+    check_platform(&call, &settings.image)?;
+    if !call.version.containers_have_annotations() {
+        settings.host.annotations = None;
+    }
+    let more = warnings(&settings, call.version);
+    if call.version.empty_bindings_are_dropped()
+        && let Some(ports) = &mut settings.host.port_bindings
+    {
+        ports.retain(|_, places| !is_empty(places.as_ref()));
+    }
     let name = call.query.filled("name").map(str::to_owned);
     let mut created = call.engine.containers.create(NewContainer { name, settings }).await?;
-    if discards_ports && call.version.discarded_ports_are_told() {
-        created.warnings.push("Published ports are discarded when using host network mode".to_owned());
-    }
-    let warnings = (!created.warnings.is_empty()).then_some(created.warnings);
+    created.warnings.extend(more);
+    let is_list = call.version.create_has_empty_warnings() || !created.warnings.is_empty();
+    let warnings = is_list.then_some(created.warnings);
     Reply::json(StatusCode::CREATED, &CreateAnswer { id: created.id.to_string(), warnings })
+}
+
+/// Refuses an image that is for another platform than the query names. One that is not there, create itself refuses.
+fn check_platform(call: &Call<'_>, image: &str) -> Result<(), ApiError> {
+    let wanted = if call.version.create_has_a_platform() { platform::asked_in_words(call)? } else { None };
+    let Some(wanted) = wanted else { return Ok(()) };
+    match call.engine.images.store().inspect(image) {
+        Ok(details) => platform::require(image, &details, &wanted),
+        Err(_) => Ok(()),
+    }
+}
+
+/// What settings ask for beside others that leave it without effect.
+fn warnings(settings: &ContainerSettings, version: ApiVersion) -> Vec<String> {
+    let host = &settings.host;
+    let ports = host.port_bindings.iter().flatten();
+    let mut warnings = Vec::new();
+    if host.network_mode.is_host() && ports.clone().next().is_some() && version.discarded_ports_are_told() {
+        warnings.push("Published ports are discarded when using host network mode".to_owned());
+    }
+    let names_volumes = || {
+        let mut mounts = host.mounts.iter().flatten();
+        mounts.any(|mount| matches!(mount.kind, MountKind::Volume { .. }))
+    };
+    if version.create_warns_of_volume_drivers()
+        && !host.volume_driver.to_string().is_empty()
+        && names_volumes()
+    {
+        warnings.push(
+            "VolumeDriver (--volume-driver) is not used for volumes of Mounts: name a driver in VolumeOptions".to_owned(),
+        );
+    }
+    if version.create_warns_of_empty_bindings() {
+        let then = if version.empty_bindings_are_dropped() {
+            "it is not published"
+        } else {
+            "later versions do not publish it"
+        };
+        let unbound = ports.filter(|(_, places)| is_empty(places.as_ref()));
+        warnings
+            .extend(unbound.map(|(port, _)| format!("The list of bindings of port {port} is empty: {then}")));
+    }
+    let limits = &host.resources;
+    if version.create_warns_of_endless_memory()
+        && limits.oom_kill_disable
+        && limits.memory == 0
+        && Limits::of_host().oom_kill_disable
+    {
+        warnings.push(
+            "OOM killer is disabled for the container, but no memory limit is set: it may take all of the host's".to_owned(),
+        );
+    }
+    warnings
+}
+
+fn is_empty(places: Option<&Vec<PortBinding>>) -> bool {
+    places.is_none_or(Vec::is_empty)
 }

@@ -5,7 +5,9 @@ use http::StatusCode;
 use crate::wire::ContainerInspection;
 use crate::{Call, Handled, Reply};
 
-pub(super) fn inspect(call: &Call<'_>) -> Handled {
+pub(super) async fn inspect(call: &Call<'_>) -> Handled {
     let record = call.engine.containers.find(&call.name)?.record();
-    Reply::json(StatusCode::OK, &ContainerInspection::new(call.engine, &record, call.version))
+    let wants_sizes = call.version.inspect_has_sizes() && call.query.is_true("size");
+    let sizes = if wants_sizes { call.engine.files.sizes(&record).await? } else { None };
+    Reply::json(StatusCode::OK, &ContainerInspection::new(call.engine, &record, sizes, call.version))
 }

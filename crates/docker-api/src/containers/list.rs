@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use engine::Record;
 use http::StatusCode;
-use model::{ContainerId, Timestamp};
+use model::{ContainerId, Digest, Timestamp};
 
 use super::list_filter::ListFilter;
 use crate::filters::Filters;
-use crate::wire::ContainerSummary;
+use crate::wire::{ContainerSummary, image_id};
 use crate::{ApiError, Call, Handled, Reply};
 
 /// What a list shows.
@@ -30,15 +30,37 @@ pub(super) async fn list(call: &Call<'_>) -> Handled {
     let mut aliases = aliases(&records);
     let with_sizes = call.query.is_true("size");
     let now = Timestamp::now();
+    let mut images = ImageNames::default();
     let mut summaries = Vec::new();
     for record in selection.choose(&records) {
         let sizes = if with_sizes { call.engine.files.sizes(record).await? } else { Some((0, 0)) };
         // It has gone since the list was made.
         let Some(sizes) = sizes else { continue };
-        let aliases = aliases.remove(&record.id).unwrap_or_default();
-        summaries.push(ContainerSummary::new(record, aliases, sizes, (now, call.version)));
+        let names = (images.called(record, call), aliases.remove(&record.id).unwrap_or_default());
+        summaries.push(ContainerSummary::new(record, names, sizes, (now, call.version)));
     }
     Reply::json(StatusCode::OK, &summaries)
+}
+
+/// The images that names of images mean now, each looked up once for a list.
+#[derive(Default)]
+struct ImageNames(HashMap<String, Option<Digest>>);
+
+impl ImageNames {
+    /// What a container's image is called: as it was when the container was made, or by its id where that name has gone
+    /// to another.
+    fn called(&mut self, record: &Record, call: &Call<'_>) -> String {
+        let name = &record.settings.image;
+        if !call.version.container_list_follows_image_names() {
+            return name.clone();
+        }
+        let look_up = || call.engine.images.store().resolve_id(name).ok();
+        let present = match self.0.get(name) {
+            Some(known) => *known,
+            None => *self.0.entry(name.clone()).or_insert_with(look_up),
+        };
+        if present == Some(record.image) { name.clone() } else { image_id(&record.image, call.version) }
+    }
 }
 
 /// Further names: `/parent/alias` for each container that links to one.

@@ -8,8 +8,7 @@ use crate::json::field;
 use crate::version::{ApiVersion, MAX};
 
 /// Fields of `HostConfig`, and why they are not possible.
-const OF_HOST: [(&str, &str); 10] = [
-    ("Annotations", "there is no other runtime that could read them"),
+const OF_HOST: [(&str, &str); 9] = [
     ("Cgroup", "joining another container's cgroup is not possible"),
     ("CpuCount", "it is a setting of Windows; use NanoCpus or CpuQuota"),
     ("CpuPercent", "it is a setting of Windows; use NanoCpus or CpuQuota"),
@@ -87,7 +86,7 @@ mod tests {
     #[test]
     fn what_says_nothing_is_fine() {
         for fine in [
-            json!({"DeviceRequests": null, "CpuCount": 0, "Isolation": "", "Annotations": {}}),
+            json!({"DeviceRequests": null, "CpuCount": 0, "Isolation": ""}),
             json!({"DeviceRequests": [], "KernelMemoryTCP": 0, "Isolation": "default"}),
         ] {
             assert!(!refused(json!({ "HostConfig": fine })), "{fine}");

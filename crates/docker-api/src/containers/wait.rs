@@ -24,10 +24,10 @@ struct WaitError {
 }
 
 pub(super) async fn wait(call: Call<'_>) -> Handled {
-    let begun = call.engine.containers.begin_wait(&call.name, condition(&call)?);
-    let wait = begun?;
-    if call.version.waits_are_acknowledged() {
-        // From now on, the client may cause what it waits for.
+    let condition = condition(&call)?;
+    let wait = call.engine.containers.begin_wait(&call.name, condition.unwrap_or_default())?;
+    // Who names a condition may cause it only now, whatever the version.
+    if call.version.waits_are_acknowledged() || condition.is_some() {
         call.exchange.begin(StatusCode::OK, &json_fields()).await?;
     }
     let WaitOutcome { exit_code, error } = call.exchange.while_waited_for(wait.outcome()).await?;
@@ -44,14 +44,16 @@ pub(super) async fn wait(call: Call<'_>) -> Handled {
     Ok(Reply::Sent)
 }
 
-fn condition(call: &Call<'_>) -> Result<WaitCondition, ApiError> {
-    if !call.version.waits_have_conditions() {
-        return Ok(WaitCondition::NotRunning);
-    }
+/// What is waited for, where that is said. Clients of today that are held to a version before it was known say it too.
+fn condition(call: &Call<'_>) -> Result<Option<WaitCondition>, ApiError> {
     match call.query.text("condition") {
-        "" | "not-running" => Ok(WaitCondition::NotRunning),
-        "next-exit" => Ok(WaitCondition::NextExit),
-        "removed" => Ok(WaitCondition::Removed),
-        other => Err(ApiError::bad_request(format!("invalid condition: {other:?}"))),
+        "" => Ok(None),
+        "not-running" => Ok(Some(WaitCondition::NotRunning)),
+        "next-exit" => Ok(Some(WaitCondition::NextExit)),
+        "removed" => Ok(Some(WaitCondition::Removed)),
+        other if call.version.waits_have_conditions() => {
+            Err(ApiError::bad_request(format!("invalid condition: {other:?}")))
+        }
+        _ => Ok(None),
     }
 }

@@ -8,7 +8,7 @@ mod import;
 mod inspect;
 mod list;
 mod names;
-mod platform;
+pub(crate) mod platform;
 mod prune;
 mod push;
 mod registry_access;

@@ -22,13 +22,13 @@ pub(super) fn all_asked(call: &Call<'_>) -> Result<Vec<Platform>, ApiError> {
 }
 
 /// What `platform` asks for, written as `os[/architecture[/variant]]`.
-pub(super) fn asked_in_words(call: &Call<'_>) -> Result<Option<Platform>, ApiError> {
+pub(crate) fn asked_in_words(call: &Call<'_>) -> Result<Option<Platform>, ApiError> {
     let Some(text) = call.query.filled("platform") else { return Ok(None) };
     text.parse().map(Some).map_err(|error| ApiError::bad_request(format!("invalid platform: {error}")))
 }
 
 /// Refuses when an image is for another platform.
-pub(super) fn require(name: &str, details: &ImageDetails, wanted: &Platform) -> Result<(), ApiError> {
+pub(crate) fn require(name: &str, details: &ImageDetails, wanted: &Platform) -> Result<(), ApiError> {
     if Platform::of(&details.image.config).is(wanted) {
         return Ok(());
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::endpoint::network_mode;
 use super::health::WireHealth;
+use super::host_config::{self, Shape};
 use super::image_id::image_id;
 use super::mount::{WireMountPoint, mounts};
 use super::network::NetworkSettings;
@@ -39,14 +40,21 @@ pub(crate) struct ContainerInspection<'a> {
     name: String,
     restart_count: i64,
     driver: &'static str,
-    exec_driver: &'static str,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    exec_driver: Until<24, &'static str>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    platform: Since<32, &'static str>,
     mount_label: &'static str,
     process_label: &'static str,
     app_armor_profile: String,
     #[serde(rename = "ExecIDs")]
     exec_ids: Option<Vec<String>>,
-    host_config: HostConfig,
+    host_config: Shape<HostConfig>,
     graph_driver: GraphDriver,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size_rw: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size_root_fs: Option<u64>,
     #[serde(skip_serializing_if = "Ranged::is_absent")]
     mounts: Since<20, Vec<WireMountPoint<'a>>>,
     #[serde(skip_serializing_if = "Ranged::is_absent")]
@@ -60,7 +68,7 @@ pub(crate) struct ContainerInspection<'a> {
 #[derive(Debug, Serialize)]
 struct WireConfig {
     #[serde(flatten)]
-    config: Config,
+    config: Shape<Config>,
     #[serde(flatten)]
     limits: Until<20, OldLimits>,
 }
@@ -160,7 +168,13 @@ impl ContainerFiles {
 }
 
 impl<'a> ContainerInspection<'a> {
-    pub(crate) fn new(engine: &Engine, record: &'a Record, version: ApiVersion) -> Self {
+    /// `sizes` are those of its own layer and of all layers, where they are asked for.
+    pub(crate) fn new(
+        engine: &Engine,
+        record: &'a Record,
+        sizes: Option<(u64, u64)>,
+        version: ApiVersion,
+    ) -> Self {
         let directory = engine.containers.directory_of(&record.id);
         let files = ContainerFiles::new(record, &directory);
         let execs = engine.execs.of_container(&record.id);
@@ -181,23 +195,30 @@ impl<'a> ContainerInspection<'a> {
             name: format!("/{}", record.name),
             restart_count: record.restart_count,
             driver: STORAGE_DRIVER,
-            exec_driver: EXECUTION_DRIVER,
+            exec_driver: Ranged::at(version, || EXECUTION_DRIVER),
+            platform: Ranged::at(version, || "linux"),
             mount_label: "",
             process_label: "",
             app_armor_profile: String::new(),
             exec_ids: (!execs.is_empty()).then(|| execs.iter().map(ToString::to_string).collect()),
             // Links have the names that containers have now.
-            host_config: HostConfig {
-                links: engine.containers.link_entries(record),
-                network_mode: network_mode(record, version),
-                ..host
-            },
+            host_config: host_config::shaped(
+                HostConfig {
+                    links: engine.containers.link_entries(record),
+                    network_mode: network_mode(record, version),
+                    ..host
+                },
+                record,
+                version,
+            ),
             graph_driver: graph_driver(engine, record, &directory),
+            size_rw: sizes.map(|(own, _)| own),
+            size_root_fs: sizes.map(|(_, all)| all),
             mounts: Ranged::at(version, || mounts(record, version)),
             volumes: Ranged::at(version, || volumes(record, |mount| mount.source.as_str())),
             volumes_rw: Ranged::at(version, || volumes(record, |mount| mount.writable)),
             config: WireConfig {
-                config,
+                config: shaped(config, version),
                 limits: Ranged::at(version, || OldLimits {
                     memory: limits.memory,
                     memory_swap: limits.memory_swap,
@@ -207,6 +228,21 @@ impl<'a> ContainerInspection<'a> {
             },
         }
     }
+}
+
+/// `Config` in the shape of a version.
+fn shaped(mut config: Config, version: ApiVersion) -> Shape<Config> {
+    if version.host_config_shows_what_holds() {
+        config.labels.get_or_insert_default();
+    }
+    if !version.empty_triggers_are_left_out() {
+        return Shape::Plain(config);
+    }
+    Shape::changed(&config, |fields| {
+        if config.on_build.as_ref().is_none_or(Vec::is_empty) {
+            fields.remove("OnBuild");
+        }
+    })
 }
 
 /// What is mounted, by its place in the container.

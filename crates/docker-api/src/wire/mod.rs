@@ -5,6 +5,7 @@ mod endpoint;
 mod event;
 mod exec;
 mod health;
+mod host_config;
 mod image_id;
 mod moment;
 mod mount;

@@ -10,8 +10,12 @@ use super::endpoint::{Shown, WireEndpoint, endpoints, network_mode};
 use super::health::HealthSummary;
 use super::image_id::image_id;
 use super::mount::{WireMountPoint, mounts};
+use super::status::state_word;
 use super::status_text;
 use crate::version::{ApiVersion, Ranged, Since};
+
+/// What is shown of labels where there are none.
+static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
 
 /// An entry of `GET /containers/json`.
 #[derive(Debug, Serialize)]
@@ -19,7 +23,7 @@ use crate::version::{ApiVersion, Ranged, Since};
 pub(crate) struct ContainerSummary<'a> {
     id: &'a str,
     names: Vec<String>,
-    image: &'a str,
+    image: String,
     #[serde(rename = "ImageID", skip_serializing_if = "Ranged::is_absent")]
     image_id: Since<21, String>,
     command: String,
@@ -29,9 +33,11 @@ pub(crate) struct ContainerSummary<'a> {
     size_rw: u64,
     #[serde(skip_serializing_if = "is_zero")]
     size_root_fs: u64,
-    labels: &'a Option<BTreeMap<String, String>>,
+    labels: Option<&'a BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    state: Since<23, &'static str>,
     status: String,
-    host_config: NetworkModeOnly,
+    host_config: ListedHostConfig<'a>,
     #[serde(skip_serializing_if = "Ranged::is_absent")]
     health: Since<52, HealthSummary>,
     #[serde(skip_serializing_if = "Ranged::is_absent")]
@@ -48,8 +54,10 @@ struct Networks<'a> {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct NetworkModeOnly {
+struct ListedHostConfig<'a> {
     network_mode: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    annotations: Option<&'a BTreeMap<String, String>>,
 }
 
 /// A port of a container, published or only exposed.
@@ -74,10 +82,11 @@ const fn is_zero_port(value: &u16) -> bool {
 }
 
 impl<'a> ContainerSummary<'a> {
-    /// `aliases` are the further names that links give it, `sizes` those of its own layer and of all layers.
+    /// `aliases` are the further names that links give it, `sizes` those of its own layer and of all layers; `image` is what
+    /// its image is called now.
     pub(crate) fn new(
         record: &'a Record,
-        aliases: Vec<String>,
+        (image, aliases): (String, Vec<String>),
         sizes: (u64, u64),
         (now, version): (Timestamp, ApiVersion),
     ) -> Self {
@@ -86,16 +95,26 @@ impl<'a> ContainerSummary<'a> {
         Self {
             id: record.id.as_str(),
             names,
-            image: &record.settings.image,
+            image,
             image_id: Ranged::at(version, || image_id(&record.image, version)),
             command: command(record),
             created: record.created.unix_seconds(),
             ports: shown_ports(record),
             size_rw: sizes.0,
             size_root_fs: sizes.1,
-            labels: &record.settings.labels,
+            labels: record
+                .settings
+                .labels
+                .as_ref()
+                .or(version.host_config_shows_what_holds().then_some(&NO_LABELS)),
+            state: Ranged::at(version, || state_word(record, version)),
             status: status_text(record, now, version),
-            host_config: NetworkModeOnly { network_mode: network_mode(record, version) },
+            host_config: ListedHostConfig {
+                network_mode: network_mode(record, version),
+                annotations: record.settings.host.annotations.as_ref().filter(|annotations| {
+                    version.container_list_has_annotations() && !annotations.is_empty()
+                }),
+            },
             health: Ranged::at(version, || HealthSummary::of(record)),
             network_settings: Ranged::at(version, || Networks {
                 networks: endpoints(record, Shown::Listed, version),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use model::{ContainerId, HostSettings, Signal};
+use model::{ContainerId, HostSettings, LogConfig, Signal};
 
 use crate::container::create::{Created, Creator, NewContainer};
 use crate::container::pause::Freezer;
@@ -72,6 +72,17 @@ impl Containers {
     #[must_use]
     pub fn log_path(&self, record: &Record) -> PathBuf {
         self.paths.log(record)
+    }
+
+    /// Checks a log's driver and its options before a container is made with them; its start checks them again.
+    ///
+    /// # Errors
+    /// Refused where there is no such driver, or option.
+    pub fn check_log(&self, log: &LogConfig) -> Result<(), Error> {
+        if log.driver.is_none() {
+            return Ok(());
+        }
+        crate::log_options::check(log).map(drop).map_err(Error::refused)
     }
 
     /// Makes a container.

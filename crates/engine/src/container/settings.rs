@@ -104,6 +104,11 @@ pub(crate) fn check_host(host: &HostSettings) -> Result<(), Error> {
     if host.auto_remove && host.restart_policy.policy() != RestartPolicy::No {
         return Err(Error::refused("can't create 'AutoRemove' container with restart policy"));
     }
+    if host.annotations.as_ref().is_some_and(|annotations| annotations.contains_key("")) {
+        return Err(Error::refused(
+            "invalid Annotations: the empty string is not permitted as an annotation key",
+        ));
+    }
     crate::container::devices::check(host)?;
     crate::container::tmpfs::mounts(host)?;
     crate::container::words::check_host(host)?;

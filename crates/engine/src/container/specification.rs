@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use model::{
     CgroupNamespaceMode, CgroupParent, ContainerSettings, ContainerSpec, DeviceRule, HostSettings, IpcMode,
     Mount, MountAccess, MountPoint, MountSource, Namespace, Namespaces, NetworkMode, PidMode, ProcessSpec,
-    Propagation, RootFilesystem, SeccompPolicy, Submounts, UtsMode,
+    Propagation, RootFilesystem, SHM_SIZE, SeccompPolicy, Submounts, UtsMode,
 };
 
 use crate::container::security::SecurityOptions;
@@ -15,9 +15,6 @@ use crate::error::Error;
 
 /// The search path of containers whose image names none.
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// Bytes of /dev/shm when nothing else is asked for.
-const DEFAULT_SHM_SIZE: u64 = 64 * 1024 * 1024;
 
 /// Settings of a network namespace of a container's own, ip(7) and icmp(7): the first port that
 /// needs no capability, and the groups that may open ping sockets, which are all.
@@ -84,7 +81,7 @@ pub(crate) fn build(record: &Record, around: StartInputs) -> Result<ContainerSpe
             .map(|rule| DeviceRule::clone(rule))
             .collect(),
         privileged: host.privileged,
-        shm_size: u64::try_from(host.shm_size).ok().filter(|size| *size > 0).unwrap_or(DEFAULT_SHM_SIZE),
+        shm_size: shm_size(host),
         sysctls,
         resources: resources::of_cgroup(&host.resources),
         cgroup_parent: host.cgroup_parent.as_deref().cloned().or(around.cgroup_parent),
@@ -119,6 +116,14 @@ fn sysctls(host: &HostSettings, namespaces: &Namespaces) -> BTreeMap<String, Str
 }
 
 /// A list of paths that the client sets; empty when nothing is to be confined.
+/// Bytes of /dev/shm; none where there is to be none.
+fn shm_size(host: &HostSettings) -> u64 {
+    if host.ipc_mode == IpcMode::None {
+        return 0;
+    }
+    u64::try_from(host.shm_size).ok().filter(|size| *size > 0).unwrap_or(SHM_SIZE)
+}
+
 fn paths(asked: Option<&Vec<String>>, unconfined: bool) -> Option<Vec<PathBuf>> {
     if unconfined { Some(Vec::new()) } else { asked.map(|paths| paths.iter().map(PathBuf::from).collect()) }
 }

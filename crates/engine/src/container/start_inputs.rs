@@ -96,6 +96,12 @@ impl StartLookup {
             return Err(Error::refused(format!("cannot join own {namespace}")));
         }
         let record = other.record();
+        if namespace == "IPC" && !record.settings.host.ipc_mode.is_shareable() {
+            return Err(Error::refused(format!(
+                "failed to join IPC namespace: container {}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)",
+                record.id
+            )));
+        }
         let not_running = || Error::JoinedNotRunning { namespace, container: record.id.to_string() };
         record.phase.process().map(Namespace::Process).ok_or_else(not_running)
     }

@@ -11,6 +11,29 @@ use super::{
     WrittenRestartPolicy,
 };
 
+/// What is hidden from containers that do not say otherwise: `MaskedPaths` of the API's specification.
+pub const MASKED_PATHS: [&str; 12] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+];
+
+/// What such containers cannot write to: `ReadonlyPaths` of the API's specification.
+pub const READ_ONLY_PATHS: [&str; 5] =
+    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/// Bytes of /dev/shm where nothing else is asked for.
+pub const SHM_SIZE: u64 = 64 << 20;
+
 /// What a container gets of its host. A list that is `None` was not given.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -86,6 +109,8 @@ pub struct HostSettings {
     pub restart_policy: WrittenRestartPolicy,
     /// Whether it is removed when it ends.
     pub auto_remove: bool,
+    /// Words of the client's own for whom it may concern.
+    pub annotations: Option<BTreeMap<String, String>>,
     /// Where its output goes.
     pub log: LogConfig,
     /// Whether the runtime's own init is its first process.

@@ -38,7 +38,7 @@ pub use cpu_set::{CpuSet, CpuSetError};
 pub use error::SettingError;
 pub use hardware_address::HardwareAddress;
 pub use health_check::{HealthCheck, HealthCheckError};
-pub use host::{HostSettings, ShownHostSettings};
+pub use host::{HostSettings, MASKED_PATHS, READ_ONLY_PATHS, SHM_SIZE, ShownHostSettings};
 pub use log::{LOG_DRIVERS, LogConfig, LogDriver, LogDriverRow, LogServer, LogSource};
 pub use mounts::{
     Access, Bind, BindSource, Consistency, MountKind, MountMode, MountRequest, Relabel, VolumesFrom,

@@ -73,14 +73,14 @@ words!(PidMode, PidMode, { Default = "", Private = "private", Host = "host" }, j
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum IpcMode {
-    /// Nothing was asked for: its own.
+    /// Nothing was asked for: its own, which others may join.
     #[default]
     Default,
-    /// Its own, by name.
+    /// Its own, which others cannot join.
     Private,
-    /// Its own, which others may join: all may.
+    /// Its own, which others may join.
     Shareable,
-    /// Its own; berth mounts /dev/shm all the same.
+    /// Its own, which others cannot join, without /dev/shm.
     None,
     /// The host's.
     Host,
@@ -150,6 +150,12 @@ impl PidMode {
 }
 
 impl IpcMode {
+    /// Whether other containers may join it.
+    #[must_use]
+    pub const fn is_shareable(&self) -> bool {
+        !matches!(self, Self::Private | Self::None)
+    }
+
     /// The container whose IPC namespace this one joins.
     #[must_use]
     pub const fn joined(&self) -> Option<&ContainerReference> {

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use model::ContainerSpec;
+use model::{ContainerSpec, MASKED_PATHS, READ_ONLY_PATHS};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use sys::mount::{AttributeChange, MountAttributes};
@@ -13,35 +13,16 @@ use super::{attach, copy_mount, mounts};
 use crate::StartError;
 use crate::error::Doing;
 
-/// What the API's newer versions document as `MaskedPaths`.
-const MASKED: [&str; 12] = [
-    "/proc/asound",
-    "/proc/acpi",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/sys/devices/virtual/powercap",
-    "/sys/firmware",
-];
-
-/// What the API's newer versions document as `ReadonlyPaths`.
-const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
-
 /// Hides and protects what the specification, or the default, names.
 ///
 /// Every place is opened once, looked at, and covered through that descriptor. `null` is a
 /// verified null device on a detached or attached mount.
 pub(crate) fn hide(spec: &ContainerSpec, root: &Root, null: OwnedFd) -> Result<(), StartError> {
     let mut cover = Cover { null, null_is_attached: false };
-    for path in paths(spec.masked_paths.as_ref(), &MASKED, spec.privileged) {
+    for path in paths(spec.masked_paths.as_ref(), &MASKED_PATHS, spec.privileged) {
         cover.mask(root, path)?;
     }
-    for path in paths(spec.read_only_paths.as_ref(), &READ_ONLY, spec.privileged) {
+    for path in paths(spec.read_only_paths.as_ref(), &READ_ONLY_PATHS, spec.privileged) {
         protect(root, path)?;
     }
     Ok(())

@@ -43,7 +43,8 @@ impl KernelFileSystems {
         let sys_is_writable = spec.privileged && !spec.read_only_root;
         let sys_attributes =
             if sys_is_writable { PLAIN } else { PLAIN.union(MountAttrFlags::MOUNT_ATTR_RDONLY) };
-        let shared_memory = wanted("/dev/shm").then(|| shared_memory(spec, joined)).transpose()?;
+        let has_memory = spec.shm_size > 0 && wanted("/dev/shm");
+        let shared_memory = has_memory.then(|| shared_memory(spec, joined)).transpose()?;
         let message_queues = wanted("/dev/mqueue")
             .then(|| make(c"mqueue", &[], PLAIN))
             .transpose()
