@@ -31,8 +31,9 @@ struct CreateBody {
     attach_stdout: bool,
     attach_stderr: bool,
     cmd: Option<StringOrList>,
-    env: Since<25, Vec<String>>,
-    working_dir: Since<35, String>,
+    // Clients of today send these two at any version.
+    env: Vec<String>,
+    working_dir: String,
     detach_keys: Since<22, String>,
     console_size: Since<42, Option<[u32; 2]>>,
 }
@@ -54,8 +55,8 @@ async fn create(mut call: Call<'_>) -> Handled {
         attach_stdout: body.attach_stdout,
         attach_stderr: body.attach_stderr,
         cmd: body.cmd.map(|StringOrList(words)| words).unwrap_or_default(),
-        env: body.env.known_to(version),
-        working_dir: body.working_dir.known_to(version),
+        env: body.env,
+        working_dir: body.working_dir,
         detach_keys: detach_keys::parse(&body.detach_keys.known_to(version))?,
         console_size: body.console_size.known_to(version).map(terminal),
     };
