@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use engine::Record;
+use engine::{Engine, Record};
 use http::StatusCode;
 use model::{ContainerId, Digest, Timestamp};
 
 use super::list_filter::ListFilter;
 use crate::filters::Filters;
+use crate::version::ApiVersion;
 use crate::wire::{ContainerSummary, image_id};
 use crate::{ApiError, Call, Handled, Reply};
 
@@ -36,7 +37,10 @@ pub(super) async fn list(call: &Call<'_>) -> Handled {
         let sizes = if with_sizes { call.engine.files.sizes(record).await? } else { Some((0, 0)) };
         // It has gone since the list was made.
         let Some(sizes) = sizes else { continue };
-        let names = (images.called(record, call), aliases.remove(&record.id).unwrap_or_default());
+        let names = (
+            images.called(record, call.engine, call.version),
+            aliases.remove(&record.id).unwrap_or_default(),
+        );
         summaries.push(ContainerSummary::new(record, names, sizes, (now, call.version)));
     }
     Reply::json(StatusCode::OK, &summaries)
@@ -44,22 +48,22 @@ pub(super) async fn list(call: &Call<'_>) -> Handled {
 
 /// The images that names of images mean now, each looked up once for a list.
 #[derive(Default)]
-struct ImageNames(HashMap<String, Option<Digest>>);
+pub(crate) struct ImageNames(HashMap<String, Option<Digest>>);
 
 impl ImageNames {
     /// What a container's image is called: as it was when the container was made, or by its id where that name has gone
     /// to another.
-    fn called(&mut self, record: &Record, call: &Call<'_>) -> String {
+    pub(crate) fn called(&mut self, record: &Record, engine: &Engine, version: ApiVersion) -> String {
         let name = &record.settings.image;
-        if !call.version.container_list_follows_image_names() {
+        if !version.container_list_follows_image_names() {
             return name.clone();
         }
-        let look_up = || call.engine.images.store().resolve_id(name).ok();
+        let look_up = || engine.images.store().resolve_id(name).ok();
         let present = match self.0.get(name) {
             Some(known) => *known,
             None => *self.0.entry(name.clone()).or_insert_with(look_up),
         };
-        if present == Some(record.image) { name.clone() } else { image_id(&record.image, call.version) }
+        if present == Some(record.image) { name.clone() } else { image_id(&record.image, version) }
     }
 }
 

@@ -22,7 +22,7 @@ mod websocket;
 use crate::route::{Route, delete, get, handler, head, post, put};
 
 pub(super) use attach::tell_on_stream;
-pub(super) use list::aliases;
+pub(super) use list::{ImageNames, aliases};
 pub(super) use verbs::terminal_size;
 
 /// The endpoints. A name may contain slashes, so fixed paths come before those with a name.

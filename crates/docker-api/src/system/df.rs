@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use engine::images::{ImageSummary, ImagesSize, ListFilter};
-use engine::{Record, VolumeUsage};
+use engine::{Engine, Record, VolumeUsage};
 use http::StatusCode;
 use model::{Digest, Timestamp};
 use serde::Serialize;
 
-use crate::containers::aliases;
+use crate::containers::{ImageNames, aliases};
 use crate::images::{Counts, ListedImage, failure};
 use crate::version::{ApiVersion, Ranged, Until};
 use crate::wire::{ContainerSummary, WireVolume};
@@ -105,6 +105,7 @@ struct UsageData {
 
 /// What was found.
 struct Found {
+    engine: Arc<Engine>,
     version: ApiVersion,
     wanted: Wanted,
     images: Vec<ImageSummary>,
@@ -139,6 +140,7 @@ impl Found {
             (record, (own, own + of_image))
         };
         Ok(Self {
+            engine: Arc::clone(engine),
             version: call.version,
             images: store.list(&ListFilter::default()).map_err(failure)?,
             images_size: store.size_of_images(&used_images),
@@ -214,10 +216,11 @@ impl Found {
         let records: Vec<Arc<Record>> =
             self.containers.iter().map(|(record, _)| Arc::clone(record)).collect();
         let (mut aliases, now) = (aliases(&records), Timestamp::now());
-        let mut summaries = Vec::new();
+        let (mut names, mut summaries) = (ImageNames::default(), Vec::new());
         for (record, sizes) in &self.containers {
-            let aliases = aliases.remove(&record.id).unwrap_or_default();
-            summaries.push(ContainerSummary::new(record, aliases, *sizes, (now, self.version)));
+            let image = names.called(record, &self.engine, self.version);
+            let names = (image, aliases.remove(&record.id).unwrap_or_default());
+            summaries.push(ContainerSummary::new(record, names, *sizes, (now, self.version)));
         }
         summaries
     }

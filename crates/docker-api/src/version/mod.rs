@@ -9,6 +9,7 @@
 //! No other file compares versions: a test of the architecture looks for their numbers.
 
 mod behaviour;
+mod containers;
 mod field;
 mod health;
 mod image_behaviour;
