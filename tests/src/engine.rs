@@ -62,16 +62,16 @@ impl Engine {
         Self::start_with(Options::default())
     }
 
-    /// Starts a daemon that serves the newest version that there is.
+    /// Starts a daemon that serves no version newer than the reference's.
     #[must_use]
-    pub fn start_newest() -> Self {
-        Self::start_newest_with(&[])
+    pub fn start_of_reference() -> Self {
+        Self::start_with_flags(&["--api-max=1.20"])
     }
 
-    /// Starts one with further flags.
+    /// Starts a daemon with these flags.
     #[must_use]
-    pub fn start_newest_with(flags: &[&str]) -> Self {
-        let arguments = ["--api-max=1.55"].iter().chain(flags).map(|flag| (*flag).to_owned()).collect();
+    pub fn start_with_flags(flags: &[&str]) -> Self {
+        let arguments = flags.iter().map(|flag| (*flag).to_owned()).collect();
         Self::start_with(Options { arguments, ..Options::default() })
     }
 

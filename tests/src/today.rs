@@ -52,7 +52,7 @@ impl Today {
     /// Starts one with further flags.
     #[must_use]
     pub fn start_with(flags: &[&str]) -> Self {
-        Self::of(Engine::start_newest_with(flags))
+        Self::of(Engine::start_with_flags(flags))
     }
 
     /// Asks an engine that serves the newest version.

@@ -28,7 +28,7 @@ fn with_client<F: Future<Output = ()>>(engine: &Engine, test: impl FnOnce(Docker
     runtime.block_on(async {
         let client = Docker::connect_with_unix(&socket, TIMEOUT, API_DEFAULT_VERSION).expect("a client");
         let client = client.negotiate_version().await.expect("a version that both speak");
-        assert_eq!(client.client_version().to_string(), "1.20");
+        assert_eq!(client.client_version().to_string(), API_DEFAULT_VERSION.to_string());
         test(client).await;
     });
 }

@@ -15,7 +15,7 @@ fn auxiliary(built: &Built) -> Vec<&str> {
 
 #[test]
 fn the_stream_has_the_words_of_its_version() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     for version in ALL {
         let client = engine.at(version);
         let context = Context::of(&format!(
@@ -47,7 +47,7 @@ fn the_stream_has_the_words_of_its_version() {
 
 #[test]
 fn errors_come_with_their_line_since_1_25() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     for (version, want) in [
         ("1.24", "Unknown instruction: FROBNICATE"),
         ("1.25", "dockerfile parse error on line 4: Unknown instruction: FROBNICATE"),
@@ -66,7 +66,7 @@ fn errors_come_with_their_line_since_1_25() {
 
 #[test]
 fn quiet_builds_give_the_id_alone() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let built =
         engine.at("1.55").build(&[("q", "1"), ("t", "quiet")], Context::of("FROM busybox\nRUN true\n"));
     let id = engine.at("1.55").get("/images/quiet/json").expect(200).json()["Id"].clone();
@@ -76,7 +76,7 @@ fn quiet_builds_give_the_id_alone() {
 
 #[test]
 fn images_are_for_the_platform_that_is_asked_for() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let own = today.get("/images/busybox/json").expect(200).json()["Architecture"].clone();
     let own = format!("linux/{}", own.as_str().expect("a word"));
@@ -109,7 +109,7 @@ fn images_are_for_the_platform_that_is_asked_for() {
 
 #[test]
 fn what_comes_from_an_image_keeps_its_owner() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let dockerfile = "FROM busybox AS first\n\
         RUN mkdir /src && echo x > /src/i && chmod 640 /src/i && chown -R 7:8 /src && chown 7:9 /src\n\
         FROM busybox\nCOPY --from=first /src/i /one\nCOPY --from=first /src /all/\n\
@@ -126,7 +126,7 @@ fn what_comes_from_an_image_keeps_its_owner() {
 
 #[test]
 fn images_that_are_named_are_a_cache() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let dockerfile = "FROM busybox\nRUN cat /proc/uptime > /up\nENV A=b\nCOPY f /f\nLABEL l=m\n";
     let build = |parameters: &[(&str, &str)], content: &str| {
@@ -153,7 +153,7 @@ fn images_that_are_named_are_a_cache() {
 
 #[test]
 fn the_cache_of_builds_is_pruned_of_nothing() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let nothing = json!({"CachesDeleted": null, "SpaceReclaimed": 0});
     assert_eq!(today.post("/build/prune").expect(200).json(), nothing);

@@ -12,7 +12,7 @@ fn sleeper(docker: &Docker<'_>, name: &str) -> String {
 fn version_and_info() {
     let engine = Engine::start();
     for docker in clients(&engine) {
-        assert_eq!(docker.ok(&["version", "--format", "{{.Server.APIVersion}}"]), "1.20");
+        assert_eq!(docker.ok(&["version", "--format", "{{.Server.APIVersion}}"]), "1.55");
         assert!(docker.ok(&["version"]).contains("Server"), "{}", docker.version());
         let info = docker.ok(&["info"]);
         assert!(info.contains("Storage Driver") && info.contains("Kernel Version"), "{info}");

@@ -5,20 +5,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use berth_tests::Engine;
 use berth_tests::registry::{Content, Server, tar_of};
+use berth_tests::{Engine, installed};
 
 /// The directory with the clients' scripts.
 fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
-}
-
-/// Where `scripts/setup` has put what a client needs.
-fn installed(client: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("this test's path");
-    let path = test.ancestors().nth(3).expect("the target directory").join("clients").join(client);
-    assert!(path.exists(), "{} is missing: run scripts/setup", path.display());
-    path
 }
 
 /// Runs a client's script against a daemon that reaches a registry; its last arguments are `registry/name:tag`.
@@ -62,6 +54,16 @@ fn dockerode() {
 #[test]
 fn docker_py() {
     drive_python("docker-py", "docker-py: all is well");
+}
+
+#[test]
+fn docker_py_of_today() {
+    drive_python("docker-py-7", "docker-py 7: all is well");
+}
+
+#[test]
+fn testcontainers() {
+    drive_python("testcontainers", "testcontainers: all is well");
 }
 
 #[test]

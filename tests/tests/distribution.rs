@@ -8,7 +8,7 @@ const IMAGE: &str = "127.0.0.1:5000/a/b";
 
 #[test]
 fn a_registry_is_asked_without_a_pull() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let _registry = Registry::start(&engine, "127.0.0.1:5000", &Protection::Open);
     let _ = engine.post(&format!("/images/busybox/tag?repo={IMAGE}&tag=latest")).expect(201);
     let first = push(&engine, IMAGE, "latest", None).succeeded();
@@ -51,7 +51,7 @@ fn a_registry_is_asked_without_a_pull() {
 
 #[test]
 fn refused_logins_are_401_since_1_24() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let _registry = Registry::start(&engine, "127.0.0.1:5000", &Protection::Password);
     let log_in = |version: &str, password: &str| {
         let body = json!({"username": "joe", "password": password, "serveraddress": "127.0.0.1:5000"});

@@ -10,7 +10,7 @@ fn actions(events: &[Value]) -> Vec<&str> {
 
 #[test]
 fn fields_are_those_of_the_version() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let id = engine.create_named("web", &berth_tests::merged(sh("true"), json!({"Labels": {"tier": "db"}})));
     let create = |version: &str| {
         engine.at(version).past_events(&json!({"event": ["create"], "type": ["container"]})).remove(0)
@@ -40,7 +40,7 @@ fn fields_are_those_of_the_version() {
 
 #[test]
 fn formats_are_chosen_by_accept() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let id = engine.create(&sh("true"));
     let filters = json!({"container": [id], "event": ["create"]});
     let get = |version: &str, accept: &str| {
@@ -65,7 +65,7 @@ fn formats_are_chosen_by_accept() {
 
 #[test]
 fn images_are_called_by_id_and_name() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let built = today.build(&[("t", "made")], Context::of("FROM busybox\nLABEL il=im"));
     let _ = built.image();
@@ -93,7 +93,7 @@ fn images_are_called_by_id_and_name() {
 
 #[test]
 fn imports_and_prunes_are_told() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     for content in ["one", "two"] {
         let _ = today

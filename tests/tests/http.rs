@@ -188,7 +188,7 @@ fn the_same_api_over_tcp() {
         let address = "127.0.0.1:22375".parse().expect("an address");
         berth_tests::host::fetch(engine.network_pid(), address, "/v1.20/version")
     };
-    assert!(answer.contains("\"ApiVersion\":\"1.20\""), "{answer}");
+    assert!(answer.contains("\"ApiVersion\":\"1.55\""), "{answer}");
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn clear(engine: &Client) {
 
 #[test]
 fn a_list_has_the_fields_of_its_version() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let id = import(&today, "one", &[("repo", "own/image"), ("changes", "LABEL a=b")]);
     assert!(id.starts_with("sha256:") && id.len() == 71, "{id}");
@@ -74,7 +74,7 @@ fn a_list_has_the_fields_of_its_version() {
 
 #[test]
 fn images_share_layers_and_count_their_containers() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let built = today.build(&[("t", "built")], Context::of("FROM busybox\nRUN echo more > /more"));
     let _ = built.image();
@@ -102,7 +102,7 @@ fn images_share_layers_and_count_their_containers() {
 
 #[test]
 fn filters_of_today() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let one = import(&today, "one", &[("repo", "a/one"), ("changes", "LABEL k=one")]);
     let two = import(&today, "two", &[("repo", "a/two"), ("tag", "v1"), ("changes", "LABEL k=two more=1")]);
@@ -146,7 +146,7 @@ fn filters_of_today() {
 
 #[test]
 fn inspect_has_the_fields_of_its_version() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let changes = "ENV X=y\nCMD [\"c\"]\nUSER own\nWORKDIR /w\nLABEL a=b";
     let id = import(&engine.at("1.55"), "one", &[("repo", "own"), ("changes", changes)]);
     let at = |minor: u32| inspect(&engine.at(&format!("1.{minor}")), "own");
@@ -193,7 +193,7 @@ fn inspect_has_the_fields_of_its_version() {
 
 #[test]
 fn a_commit_gives_an_image_that_has_nothing_of_its_container() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let id = engine.create(&json!({"Image": "busybox", "Cmd": ["true"], "Hostname": "own", "Tty": true}));
     let answer = today.post(&format!("/commit?container={id}&repo=made")).expect(201).json();
@@ -207,7 +207,7 @@ fn a_commit_gives_an_image_that_has_nothing_of_its_container() {
 
 #[test]
 fn platforms_are_those_of_images() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let _ = import(&today, "arm", &[("repo", "arm"), ("platform", "linux/arm/v7")]);
     let image = inspect(&today, "arm");
@@ -242,7 +242,7 @@ fn platforms_are_those_of_images() {
 
 #[test]
 fn a_tag_may_stand_in_the_name_and_moves() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let (one, two) = (import(&today, "one", &[("repo", "one")]), import(&today, "two", &[("repo", "two")]));
     let _ = today.post("/images/one/tag?repo=x/y:v2").expect(201);
@@ -262,7 +262,7 @@ fn a_tag_may_stand_in_the_name_and_moves() {
 
 #[test]
 fn a_prune_takes_what_nobody_needs() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let prune = |filters: Value| {
         today

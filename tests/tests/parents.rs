@@ -29,11 +29,8 @@ fn has(engine: &Engine, kind: &str) -> bool {
 
 /// An engine with a cable, if the kernel can make interfaces of all these kinds.
 fn with_cable(kinds: &[&str]) -> Option<Today> {
-    let daemon = Engine::start_with(Options {
-        arguments: vec!["--api-max=1.55".to_owned()],
-        host_setup: vec![format!("{IP}\n{CABLE}")],
-        ..Options::default()
-    });
+    let daemon =
+        Engine::start_with(Options { host_setup: vec![format!("{IP}\n{CABLE}")], ..Options::default() });
     let all = kinds.iter().all(|kind| has(&daemon, kind));
     let wanted = std::env::var_os("BERTH_ALL_KINDS").is_some();
     assert!(all || !wanted, "this kernel is said to have interfaces of the kinds {kinds:?}");

@@ -21,7 +21,7 @@ fn load(client: &Client, archive: &[u8]) -> Vec<Value> {
 
 #[test]
 fn a_layout_holds_every_name_and_each_blob_once() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let built = today.build(&[("t", "a/one")], Context::of("FROM busybox\nRUN echo x > /x\nENV A=b\n"));
     assert_eq!(built.error, None, "{}", built.said);
@@ -63,7 +63,7 @@ fn a_layout_holds_every_name_and_each_blob_once() {
 
 #[test]
 fn an_id_has_no_name_and_older_versions_have_their_layout() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let id = engine.at("1.55").get("/images/busybox/json").expect(200).json()["Id"].clone();
     let id = id.as_str().expect("an id").trim_start_matches("sha256:").to_owned();
     let entries = tarball::entries(&engine.at("1.44").get(&format!("/images/{id}/get")).expect(200).body);
@@ -79,7 +79,7 @@ fn an_id_has_no_name_and_older_versions_have_their_layout() {
 
 #[test]
 fn a_config_may_have_any_name() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let layer = busybox();
     let config = json!({
         "architecture": "amd64", "os": "linux", "config": {"Cmd": ["true"], "Env": ["A=b"]},
@@ -107,7 +107,7 @@ fn a_config_may_have_any_name() {
 
 #[test]
 fn an_archive_of_nothing_is_refused_since_1_23() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     for (version, status) in [("1.20", 200), ("1.22", 200), ("1.23", 400), ("1.55", 400)] {
         let answer = engine.at(version).call("POST", "/images/load", &TAR, &[0; 10240]);
         assert_eq!(answer.status(), status, "{version}: {}", answer.text());

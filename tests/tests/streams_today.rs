@@ -23,7 +23,7 @@ fn seconds(time: &str) -> String {
 
 #[test]
 fn logs_have_two_bounds_to_the_nanosecond_and_both_belong_to_them() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let id = today.run(&sh("for i in 1 2 3 4; do echo $i; sleep 0.02; done"));
     assert_eq!(today.wait(&id), 0);
@@ -57,7 +57,7 @@ fn logs_have_two_bounds_to_the_nanosecond_and_both_belong_to_them() {
 
 #[test]
 fn who_follows_up_to_a_moment_hears_no_more_behind_it() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let id = today.run(&sh("echo x; exec sleep 600"));
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time").as_secs();
@@ -68,7 +68,7 @@ fn who_follows_up_to_a_moment_hears_no_more_behind_it() {
 
 #[test]
 fn details_are_what_the_driver_selects() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let selected = json!({ "Labels": { "tier": "a b", "other": "c" }, "Env": ["COLOUR=red"],
         "HostConfig": { "LogConfig": { "Type": "json-file", "Config": { "labels": "tier", "env": "COLOUR" } } } });
@@ -86,7 +86,7 @@ fn details_are_what_the_driver_selects() {
 
 #[test]
 fn logs_are_lines_in_frames_or_objects() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let id = today.run(&sh("echo o; echo e >&2"));
     let terminal = today.run(&merged(sh("echo o"), json!({ "Tty": true })));
@@ -121,7 +121,7 @@ fn logs_are_lines_in_frames_or_objects() {
 
 #[test]
 fn the_driver_local_is_rotated_by_itself_and_read_again() {
-    let mut engine = Engine::start_newest();
+    let mut engine = Engine::start();
     let local =
         |options: Value| json!({ "HostConfig": { "LogConfig": { "Type": "local", "Config": options } } });
     let body =
@@ -163,7 +163,7 @@ fn attach(engine: &Client, id: &str, parameters: &str) -> (String, Connection) {
 
 #[test]
 fn attachments_say_whether_they_are_in_frames() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let id = today.run(&sh("echo o; echo e >&2"));
     let terminal = today.run(&merged(sh("echo o"), json!({ "Tty": true })));
@@ -180,7 +180,7 @@ fn attachments_say_whether_they_are_in_frames() {
 
 #[test]
 fn clients_leave_by_keys_of_their_own() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let script = "stty raw -echo; echo ready; head -c 3 | od -An -tx1; exec sleep 600";
     let id = today.run(&merged(sh(script), json!({ "Tty": true, "OpenStdin": true })));
@@ -208,7 +208,7 @@ fn clients_leave_by_keys_of_their_own() {
 
 #[test]
 fn attachments_that_cannot_be_are_refused() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let id = today.run(&sh("exec sleep 600"));
     let post =
@@ -243,7 +243,7 @@ fn first_message(engine: &Client, id: &str, parameters: &str) -> (u8, Vec<u8>) {
 fn messages_of_websockets_are_binary() {
     const TEXT: u8 = 1;
     const BINARY: u8 = 2;
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let id = engine.run(&sh("echo o; echo e >&2; exec sleep 600"));
     wait::until("the output", || (engine.logs(&id) == ("o\n".into(), "e\n".into())).then_some(()));
     let first = |version: &str, parameters: &str| first_message(&engine.at(version), &id, parameters);
@@ -254,7 +254,7 @@ fn messages_of_websockets_are_binary() {
 
 #[test]
 fn stats_have_the_shape_of_their_version() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let id = engine.run(&sh("exec sleep 600"));
     let stopped = engine.create(&sh("true"));
     let stats = |version: &str, id: &str, more: &str| {

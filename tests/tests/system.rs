@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 #[test]
 fn ping_tells_clients_what_to_speak() {
-    let engine = Engine::start();
+    let engine = Engine::start_of_reference();
     for method in ["GET", "HEAD"] {
         for prefix in ["", "/v1.20"] {
             let client = Client { address: engine.address.clone(), prefix: prefix.to_owned() };
@@ -21,7 +21,7 @@ fn ping_tells_clients_what_to_speak() {
 
 #[test]
 fn version_is_true() {
-    let engine = Engine::start();
+    let engine = Engine::start_of_reference();
     let version = engine.get("/version").expect(200).json();
     assert_eq!(version["ApiVersion"], "1.20");
     assert_eq!(version["Os"], "linux");
@@ -34,7 +34,7 @@ fn version_is_true() {
 
 #[test]
 fn info_counts_what_there_is() {
-    let engine = Engine::start();
+    let engine = Engine::start_of_reference();
     let before = engine.get("/info").expect(200).json();
     assert_eq!(before["Containers"], 0, "{before}");
     assert_eq!(before["Images"], 1, "{before}");
@@ -56,7 +56,7 @@ fn info_counts_what_there_is() {
 
 #[test]
 fn paths_with_other_versions() {
-    let engine = Engine::start();
+    let engine = Engine::start_of_reference();
     let at = |prefix: &str| Client { address: engine.address.clone(), prefix: prefix.to_owned() };
     let _ = at("").get("/version").expect(200);
     let _ = at("/v1.19").get("/version").expect(200);
@@ -67,7 +67,7 @@ fn paths_with_other_versions() {
 
 #[test]
 fn unknown_routes_are_not_found() {
-    let engine = Engine::start();
+    let engine = Engine::start_of_reference();
     for (method, path) in [
         ("GET", "/nosuch"),
         ("PATCH", "/containers/json"),
@@ -87,7 +87,7 @@ fn unknown_routes_are_not_found() {
 
 #[test]
 fn errors_are_plain_text_with_one_newline() {
-    let engine = Engine::start();
+    let engine = Engine::start_of_reference();
     let answer = engine.get("/containers/nosuch/json").expect(404);
     assert_eq!(answer.head.header("content-type"), Some("text/plain; charset=utf-8"));
     assert_eq!(answer.text(), "no such id: nosuch\n");
@@ -96,7 +96,7 @@ fn errors_are_plain_text_with_one_newline() {
 
 #[test]
 fn every_version_is_served_up_to_its_own() {
-    let engine = Engine::start();
+    let engine = Engine::start_of_reference();
     let at = |prefix: &str| Client { address: engine.address.clone(), prefix: prefix.to_owned() };
     for minor in 0..=20 {
         let client = at(&format!("/v1.{minor}"));
@@ -117,7 +117,7 @@ fn every_version_is_served_up_to_its_own() {
 
 #[test]
 fn older_versions_have_their_shape() {
-    let engine = Engine::start();
+    let engine = Engine::start_of_reference();
     let at = |minor: u32| Client { address: engine.address.clone(), prefix: format!("/v1.{minor}") };
     let body = merged(
         sh("echo out; echo err >&2"),

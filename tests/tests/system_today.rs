@@ -8,7 +8,7 @@ const NO_MANAGER: &str = "This node is not a swarm manager. Use \"docker swarm i
 
 #[test]
 fn ping_tells_of_builder_and_swarm() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     for version in ["", "1.24", "1.55"] {
         let get = engine.at(version).call("GET", "/_ping", &[], b"").expect(200);
         let head = engine.at(version).call("HEAD", "/_ping", &[], b"").expect(200);
@@ -37,7 +37,7 @@ fn ping_tells_of_builder_and_swarm() {
 
 #[test]
 fn version_has_the_components() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let version = engine.at("1.35").get("/version").expect(200).json();
     assert_eq!(version["Platform"], json!({"Name": "berth"}));
     assert_eq!((&version["ApiVersion"], &version["MinAPIVersion"]), (&json!("1.55"), &json!("1.0")));
@@ -55,7 +55,7 @@ fn version_has_the_components() {
 
 #[test]
 fn info_has_the_fields_of_its_version() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let info = |minor: u32| engine.at(&format!("1.{minor}")).get("/info").expect(200).json();
     // Each field with the versions that have it: from, and no longer.
     for (field, since, until) in [
@@ -97,11 +97,11 @@ fn info_has_the_fields_of_its_version() {
 #[test]
 fn info_of_today_is_true() {
     let options = Options {
-        arguments: vec!["--api-max=1.55".to_owned(), "--iptables=false".to_owned()],
+        arguments: vec!["--iptables=false".to_owned()],
         environment: vec![("HTTP_PROXY".to_owned(), "http://me:secret@proxy.example:8080".to_owned())],
         ..Options::default()
     };
-    let plain = Engine::start_newest();
+    let plain = Engine::start();
     let other = Engine::start_with(options);
     let (info, bare) =
         (plain.at("").get("/info").expect(200).json(), other.at("").get("/info").expect(200).json());
@@ -147,7 +147,7 @@ fn info_of_today_is_true() {
 
 #[test]
 fn there_are_no_plugins() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     assert_eq!(today.get("/plugins").expect(200).json(), json!([]));
     let filters = "/plugins?filters=%7B%22enabled%22%3A%5B%22true%22%5D%2C%22capability%22%3A%5B%22volumedriver%22%5D%7D";
@@ -187,7 +187,7 @@ fn there_are_no_plugins() {
 
 #[test]
 fn there_is_no_swarm() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     for things in ["nodes", "services", "tasks", "secrets", "configs"] {
         for (method, path) in [("GET", format!("/{things}")), ("GET", format!("/{things}/x"))] {
@@ -235,7 +235,7 @@ fn there_is_no_swarm() {
 
 #[test]
 fn checkpoints_are_refused() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let id = engine.create(&sh("true"));
     let today = engine.at("1.55");
     let words = "checkpoints are experimental and not supported: processes of containers cannot be saved";

@@ -9,7 +9,7 @@ fn content_type(answer: &Answer) -> &str {
 
 #[test]
 fn a_path_without_a_version_means_the_newest() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     for version in ["", "1.55", "1.20"] {
         let answer = engine.at(version).get("/version").expect(200);
         assert_eq!(answer.json()["ApiVersion"], "1.55", "{version}");
@@ -24,7 +24,7 @@ fn a_path_without_a_version_means_the_newest() {
 
 #[test]
 fn errors_are_text_and_since_1_24_an_object() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     for version in ["", "1.24", "1.55"] {
         let missing = engine.at(version).get("/containers/nosuch/json").expect(404);
         assert_eq!(
@@ -58,7 +58,7 @@ fn the_newest_version_is_one_that_is_known() {
 
 #[test]
 fn what_is_missing_has_one_text_since_1_24() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let missing =
         |version: &str, method: &str, path: &str| engine.at(version).call(method, path, &[], b"").expect(404);
     for (method, path, old, new) in [

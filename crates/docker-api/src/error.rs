@@ -212,7 +212,7 @@ mod tests {
     use engine::Error;
 
     use super::*;
-    use crate::version::MAX;
+    use crate::version::REFERENCE;
 
     fn statuses(error: Error) -> [u16; 2] {
         let error = ApiError::from(error);
@@ -234,7 +234,7 @@ mod tests {
         ] {
             assert_eq!(statuses(Error::Refused { kind, message: "no".to_owned() }), [old, new], "{kind:?}");
         }
-        assert_eq!(ApiError::bad_request("no").status(MAX), StatusCode::BAD_REQUEST);
+        assert_eq!(ApiError::bad_request("no").status(REFERENCE), StatusCode::BAD_REQUEST);
         assert_eq!(statuses(Error::UnusableText("no".to_owned())), [400, 400]);
     }
 

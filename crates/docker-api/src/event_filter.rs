@@ -141,7 +141,7 @@ mod tests {
     use model::{Actor, Timestamp};
 
     use super::*;
-    use crate::version::{MAX, NEWEST};
+    use crate::version::{MAX, REFERENCE};
 
     fn event(kind: ResourceKind, action: &str, id: &str, attributes: &[(&str, &str)]) -> Event {
         let attributes =
@@ -155,9 +155,7 @@ mod tests {
     }
 
     fn fits(filters: &str, event: &Event) -> bool {
-        EventFilter::new(Filters::parse(filters).expect(filters), NEWEST, |_| None)
-            .expect(filters)
-            .fits(event)
+        EventFilter::new(Filters::parse(filters).expect(filters), MAX, |_| None).expect(filters).fits(event)
     }
 
     #[test]
@@ -201,7 +199,7 @@ mod tests {
     fn a_name_means_the_container_that_has_it_now() {
         let (now, former) = ("ab".repeat(32), "cd".repeat(32));
         let filters = Filters::parse(r#"{"container":["web"]}"#).expect("a filter");
-        let filter = EventFilter::new(filters, NEWEST, |name| {
+        let filter = EventFilter::new(filters, MAX, |name| {
             (name == "web").then(|| ContainerId::parse(&now).expect("an id"))
         });
         let filter = filter.expect("a known filter");
@@ -212,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_name_that_none_has_is_one_to_come_and_later_a_former_one_too() {
-        for (version, of_the_past) in [(MAX, false), (NEWEST, true)] {
+        for (version, of_the_past) in [(REFERENCE, false), (MAX, true)] {
             let filters = Filters::parse(r#"{"container":["web"]}"#).expect("a filter");
             let filter = EventFilter::new(filters, version, |_| None).expect("a known filter");
             let mut create = event(ResourceKind::Container, "create", &"ab".repeat(32), &[("name", "web")]);
@@ -254,7 +252,7 @@ mod tests {
     #[test]
     fn a_filter_that_there_is_not_is_refused() {
         for filters in [r#"{"nonsense":["x"]}"#, r#"{"event":["die"],"Event":[]}"#] {
-            let refused = EventFilter::new(Filters::parse(filters).expect(filters), NEWEST, |_| None);
+            let refused = EventFilter::new(Filters::parse(filters).expect(filters), MAX, |_| None);
             let error = refused.err().expect(filters).to_string();
             assert!(["Invalid filter 'nonsense'", "Invalid filter 'Event'"].contains(&&*error), "{error}");
         }

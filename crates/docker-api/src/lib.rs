@@ -50,7 +50,7 @@ pub use cors::common_headers;
 pub(crate) use error::ApiError;
 pub use origin::OriginPolicy;
 pub use settings::{DaemonSettings, SharedSettings};
-pub use version::{ApiVersion, MAX, VersionError};
+pub use version::{ApiVersion, MAX, REFERENCE, VersionError};
 
 use berth_http::{Exchange, Response, Service};
 pub(crate) use call::{Call, Handled, MAXIMUM_JSON, Reply, apply_changes};

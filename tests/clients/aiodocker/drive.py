@@ -136,7 +136,7 @@ async def events(docker):
 
 async def main():
     async with aiodocker.Docker(url=sys.argv[1], api_version="v1.20") as docker:
-        same((await docker.version())["ApiVersion"], "1.20")
+        same((await docker.version())["ApiVersion"], "1.55")
         same((await docker.system.info())["Driver"], "overlay")
         container = await life(docker)
         await execs(container)

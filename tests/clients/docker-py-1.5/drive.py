@@ -132,7 +132,7 @@ def events():
 
 def main():
     same(client.ping(), "OK")
-    same(client.version()["ApiVersion"], "1.20")
+    same(client.version()["ApiVersion"], "1.55")
     same(client.info()["Driver"], "overlay")
     container = life()
     execs(container)

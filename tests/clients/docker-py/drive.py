@@ -176,7 +176,7 @@ def events():
 
 def main():
     same(client.ping(), True)
-    same(client.version()["ApiVersion"], "1.20")
+    same(client.version()["ApiVersion"], "1.55")
     same(client.info()["Driver"], "overlay")
     container = run()
     logs()

@@ -188,7 +188,7 @@ async function events() {
 
 async function main() {
   assert.equal(String(await docker.ping()), 'OK');
-  assert.equal((await docker.version()).ApiVersion, '1.20');
+  assert.equal((await docker.version()).ApiVersion, '1.55');
   await run();
   const container = await sleeper();
   await logs();

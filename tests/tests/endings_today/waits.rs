@@ -101,7 +101,6 @@ fn why_a_start_failed_is_said() {
 fn a_removal_that_fails_is_said_to_those_who_wait_for_it() {
     let fault = std::env::temp_dir().join(format!("berth-removal-fails-{}", std::process::id()));
     let engine = Engine::start_with(Options {
-        arguments: vec!["--api-max=1.55".to_owned()],
         environment: vec![("BERTH_FAULT".to_owned(), format!("database-fails-while:{}", fault.display()))],
         ..Options::default()
     });

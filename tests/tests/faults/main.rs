@@ -105,7 +105,7 @@ fn a_state_directory_that_cannot_be_written_fails_the_start() {
 fn kill_9_of_daemon_and_shims_at_any_moment() {
     let rounds = variable("BERTH_CRASH_ROUNDS").unwrap_or(12);
     let mut random = Random::announced();
-    let mut engine = Engine::start_newest();
+    let mut engine = Engine::start();
     let client = Client::new(engine.address.clone());
     let stop = AtomicBool::new(false);
     let promised = Promised::default();

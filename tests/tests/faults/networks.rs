@@ -47,8 +47,7 @@ impl Faulty {
         let name = format!("berth-steps-{}-{:?}", std::process::id(), std::thread::current().id());
         let file = std::env::temp_dir().join(name);
         let environment = vec![("BERTH_FAULT".to_owned(), format!("told-by:{}", file.display()))];
-        let arguments = vec!["--api-max=1.55".to_owned()];
-        let engine = Engine::start_with(Options { environment, arguments, ..Options::default() });
+        let engine = Engine::start_with(Options { environment, ..Options::default() });
         Self { engine, file }
     }
 

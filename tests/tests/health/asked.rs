@@ -7,7 +7,7 @@ use super::{MILLISECOND, checked, health, listed, told, until};
 
 #[test]
 fn what_probes_find_is_shown_listed_filtered_and_told() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let id = today.create(&checked(&["CMD", "test", "-f", "/ok"], json!({ "Retries": 3 })));
     assert_eq!(health(&today, &id), Value::Null, "it was never started");
@@ -42,7 +42,7 @@ fn what_probes_find_is_shown_listed_filtered_and_told() {
 
 #[test]
 fn lists_are_filtered_by_health() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let later = json!({ "Interval": 600_000 * MILLISECOND });
     let containers = [
@@ -76,7 +76,7 @@ fn lists_are_filtered_by_health() {
 
 #[test]
 fn checks_that_cannot_be_are_refused() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let refusal = |version: &str, check: Value| {
         let body = merged(sh("true"), json!({ "Healthcheck": check }));
         let answer = engine.at(version).post_json("/containers/create", &body);
@@ -105,7 +105,7 @@ fn checks_that_cannot_be_are_refused() {
 
 #[test]
 fn versions_pass_over_what_they_do_not_know() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let whole = json!({ "StartPeriod": 5 * MILLISECOND, "StartInterval": 7 * MILLISECOND });
     for (version, start_period, start_interval) in
         [("1.28", false, false), ("1.29", true, false), ("1.43", true, false), ("1.44", true, true)]
@@ -119,7 +119,7 @@ fn versions_pass_over_what_they_do_not_know() {
 
 #[test]
 fn what_is_left_open_comes_from_the_image_field_by_field() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let dockerfile = "FROM busybox\nSHELL [\"/bin/sh\", \"-xc\"]\n\
                       HEALTHCHECK --interval=50ms --start-interval=20ms --retries=4 CMD echo of the image\n";
@@ -158,7 +158,7 @@ fn what_is_left_open_comes_from_the_image_field_by_field() {
 
 #[test]
 fn failures_in_the_start_period_do_not_count() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let long = json!({ "StartPeriod": 600_000 * MILLISECOND, "StartInterval": 20 * MILLISECOND,
                        "Interval": 30 * MILLISECOND, "Retries": 1 });

@@ -15,7 +15,7 @@ fn number(result: &Value) -> u32 {
 
 #[test]
 fn checks_go_on_without_a_daemon_and_the_next_one_shows_what_they_found() {
-    let mut engine = Engine::start_newest();
+    let mut engine = Engine::start();
     let id = engine.at("1.55").run(&checked(&["CMD-SHELL", COUNT], json!({})));
     until(&engine.at("1.55"), &id, "unhealthy");
     for round in 0..2 {
@@ -46,7 +46,7 @@ fn checks_go_on_without_a_daemon_and_the_next_one_shows_what_they_found() {
 
 #[test]
 fn what_was_found_outlives_a_container_that_ends_without_a_daemon() {
-    let mut engine = Engine::start_newest();
+    let mut engine = Engine::start();
     let body = merged(
         checked(&["CMD-SHELL", COUNT], json!({})),
         json!({ "Cmd": ["sh", "-c", "while ! test -f /end; do sleep 0.05; done; exit 7"] }),
@@ -76,7 +76,7 @@ fn what_was_found_outlives_a_container_that_ends_without_a_daemon() {
 
 #[test]
 fn a_stopped_container_is_not_healthy_and_starts_again_with_its_results() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let id = today.run(&checked(&["CMD", "true"], json!({ "Interval": 100_000_000 })));
     until(&today, &id, "healthy");

@@ -9,7 +9,7 @@ use super::{MILLISECOND, checked, health, results, told, until};
 
 #[test]
 fn a_probe_is_all_that_a_process_of_the_container_is() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let script = "id; pwd; echo $A; grep -E '^(Cap|Seccomp:|NoNewPrivs|Groups)' /proc/self/status; \
                   cat /proc/self/oom_score_adj /proc/self/cgroup; ulimit -n; tty; \
@@ -28,7 +28,7 @@ fn a_probe_is_all_that_a_process_of_the_container_is() {
 
 #[test]
 fn the_last_five_results_are_kept_with_the_beginning_of_their_output() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let script = "echo $(($(cat /n 2>/dev/null) + 1)) > /n; cat /n; echo error >&2; head -c 5000 /dev/zero | tr '\\0' x";
     let id = today.run(&checked(&["CMD-SHELL", script], json!({})));
@@ -81,7 +81,7 @@ fn descriptors_of(pid: u32) -> usize {
 
 #[test]
 fn a_probe_that_takes_too_long_is_killed_with_all_that_came_of_it() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     // Some leave its session, some their parent; none ends by itself, and the container's init never reaps.
     let script = "echo so far; trap '' TERM INT HUP; sleep 4711 & setsid sleep 4712 & (setsid sleep 4713 & sleep 4714 &); \
@@ -108,7 +108,7 @@ fn a_probe_that_takes_too_long_is_killed_with_all_that_came_of_it() {
 
 #[test]
 fn what_a_probe_leaves_behind_lives_and_is_reaped_when_it_ends() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let script = "test -f /begun && exit; touch /begun; sleep 4721 & sleep 0.2 &";
     let id = today.run(&checked(&["CMD-SHELL", script], json!({})));
@@ -124,7 +124,7 @@ fn what_a_probe_leaves_behind_lives_and_is_reaped_when_it_ends() {
 
 #[test]
 fn nothing_gathers_in_the_shim() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let script = "echo $(($(cat /n 2>/dev/null) + 1)) > /n; cat /n";
     let id = today.run(&checked(&["CMD-SHELL", script], json!({ "Interval": MILLISECOND })));
@@ -147,7 +147,7 @@ fn nothing_gathers_in_the_shim() {
 
 #[test]
 fn a_probe_that_cannot_be_run_fails() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let id = today.run(&checked(&["CMD", "/nope"], json!({})));
     let found = until(&today, &id, "unhealthy");
@@ -158,7 +158,7 @@ fn a_probe_that_cannot_be_run_fails() {
 
 #[test]
 fn probes_are_told_as_execs_to_those_who_listen_and_are_not_kept() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let id = today.create(&checked(&["CMD", "sh", "-c", "exit 3"], json!({})));
     let filters = json!({ "container": [id], "event": ["exec_create", "exec_start", "exec_die"] });
@@ -186,7 +186,7 @@ fn probes_are_told_as_execs_to_those_who_listen_and_are_not_kept() {
 
 #[test]
 fn time_stands_still_for_the_checks_of_a_paused_container() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     let today = engine.at("1.55");
     let id = today.run(&checked(&["CMD", "true"], json!({})));
     until(&today, &id, "healthy");

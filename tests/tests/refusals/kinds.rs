@@ -38,7 +38,7 @@ fn ask_for_every_kind(engine: &Engine, field: &str, body: impl Fn(Value) -> Valu
 
 #[test]
 fn no_kind_of_value_is_a_failure_of_the_engine() {
-    let engine = Engine::start_newest();
+    let engine = Engine::start();
     for field in OF_CONFIG.split_whitespace().chain(OF_HOST.split_whitespace()) {
         ask_for_every_kind(&engine, field, |value| json!({ field: value }));
     }

@@ -11,13 +11,13 @@ fn take_over(engine: &mut Engine, id: &str, release: Release) -> Translator {
     let pid = engine.pid(id);
     engine.kill_daemon();
     let translator = Translator::start(&engine.exec_root().join("containers").join(id), release);
-    engine.start_daemon_with_flags(&["--api-max=1.55"]);
+    engine.start_daemon();
     assert_eq!(engine.pid(id), pid, "it runs on");
     translator
 }
 
 fn takes_over(release: Release) {
-    let mut engine = Engine::start_newest();
+    let mut engine = Engine::start();
     let network = engine.at("1.55").post_json("/networks/create", &json!({ "Name": "n" })).expect(201).json();
     let body = merged(sh("echo begun; cat; exit 7"), json!({ "OpenStdin": true, "StdinOnce": true }));
     let id = engine.run(&body);
@@ -77,7 +77,7 @@ fn a_container_of_protocol_3_is_taken_over() {
 #[test]
 fn a_lost_connection_to_an_older_shim_is_made_again() {
     for release in [Release::Protocol1, Release::Protocol2, Release::Protocol3] {
-        let mut engine = Engine::start_newest();
+        let mut engine = Engine::start();
         let id = engine.run(&sh("sleep 600"));
         let translator = take_over(&mut engine, &id, release);
         for _ in 0..3 {

@@ -87,8 +87,8 @@ pub(crate) struct Flags {
     #[arg(long = "allowed-host", value_name = "NAME", help_heading = "Listening")]
     #[serde(alias = "allowed-hosts", skip_serializing_if = "Vec::is_empty")]
     pub(crate) allowed_host: Vec<String>,
-    /// Serve the API up to this version: those above the default are not whole yet, and for tests
-    #[arg(long, value_name = "VERSION", hide = true, help_heading = "Listening")]
+    /// Serve the API up to this version, at least 1.20: clients that negotiate take no newer one [default: 1.55]
+    #[arg(long, value_name = "VERSION", help_heading = "Listening")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) api_max: Option<String>,
 

@@ -107,7 +107,7 @@ fn tls_files(flags: &Flags) -> Option<TlsFiles> {
     })
 }
 
-/// The newest version that is served: as asked for, or the newest that is whole.
+/// The newest version that is served.
 fn maximum(flags: &Flags) -> Result<ApiVersion, SettingsError> {
     let Some(text) = &flags.api_max else { return Ok(docker_api::MAX) };
     text.parse().map_err(|error: VersionError| SettingsError::flag("api-max", error))

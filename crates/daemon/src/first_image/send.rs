@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 
-use docker_api::MAX;
+use docker_api::REFERENCE;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
@@ -41,7 +41,7 @@ pub(super) fn import(
         .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
         .collect();
     let head = format!(
-        "POST /v{MAX}/images/create?{} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-tar\r\n\
+        "POST /v{REFERENCE}/images/create?{} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-tar\r\n\
          Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
         query.join("&")
     );

@@ -301,7 +301,7 @@ fn body(dice: &mut Dice) -> Value {
 }
 
 fn version() -> ApiVersion {
-    crate::version::MAX
+    crate::version::REFERENCE
 }
 
 fn read(body: &Value) -> ContainerSettings {

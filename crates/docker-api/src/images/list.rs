@@ -164,11 +164,11 @@ impl<'a> ListedImage<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::version::MAX;
+    use crate::version::REFERENCE;
 
     #[test]
     fn filters_are_taken_over_by_their_names() {
-        let read = |text: &str| filter(text, MAX);
+        let read = |text: &str| filter(text, REFERENCE);
         let both = read(r#"{"dangling":["True"],"label":["a","b=c"]}"#).expect("a filter");
         assert!(both.dangling == Some(true) && both.labels == ["a", "b=c"]);
         let images = read(r#"{"reference":["app:*"],"before":["x"],"since":["y","z"]}"#).expect("a filter");

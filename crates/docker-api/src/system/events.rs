@@ -209,7 +209,7 @@ mod tests {
     use model::Actor;
 
     use super::*;
-    use crate::version::MAX;
+    use crate::version::REFERENCE;
 
     fn listener(
         events: &engine::Events,
@@ -219,8 +219,8 @@ mod tests {
         let moment = |seconds| Timestamp::from_unix(seconds, 0).expect("moment");
         let span = Span { since: since.map(moment), until: until.map(moment) };
         let Subscription { past, live } = events.subscribe();
-        let filter = EventFilter::new(Filters::default(), MAX, |_| None).expect("no filter is fine");
-        (Listener { live, span, filter, version: MAX, format: Format::of_events(MAX, "") }, past)
+        let filter = EventFilter::new(Filters::default(), REFERENCE, |_| None).expect("no filter is fine");
+        (Listener { live, span, filter, version: REFERENCE, format: Format::of_events(REFERENCE, "") }, past)
     }
 
     fn emit(events: &engine::Events, action: &str) {

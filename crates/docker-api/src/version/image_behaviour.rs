@@ -36,11 +36,6 @@ impl ApiVersion {
         self.is_at_least(52)
     }
 
-    /// Whether `/system/df` has lists beside or instead of sums: specification of 1.53, which lacks them.
-    pub(crate) const fn disk_usage_has_lists(self) -> bool {
-        !self.is_at_least(53)
-    }
-
     /// Whether a login gives an identity token where the token service has one: "v1.23 API changes".
     pub(crate) const fn logins_give_identity_tokens(self) -> bool {
         self.is_at_least(23)

@@ -4,7 +4,7 @@
 //! - **A field** that came or went: its type in the wire struct is [`Since`] or [`Until`] with the version's number.
 //! - **An endpoint** that came or went: its route has `.since(n)` or `.until(n)`.
 //! - **A behaviour** that is neither: a predicate in `behaviour.rs` or a file beside it, named after what clients see, with its source.
-//! - **The version itself**: [`MAX`], and [`NEWEST`] while its families are not whole.
+//! - **The version itself**: [`MAX`], once its families are whole.
 //!
 //! No other file compares versions: a test of the architecture looks for their numbers.
 
@@ -26,16 +26,16 @@ use std::str::FromStr;
 
 use crate::ApiError;
 
-/// The newest version that is served unless the daemon is asked for a newer one.
-pub const MAX: ApiVersion = ApiVersion::minor(20);
-/// The newest version that any endpoint knows: the daemon can be asked to serve all up to it.
-pub(crate) const NEWEST: ApiVersion = ApiVersion::minor(55);
+/// The newest version that is served.
+pub const MAX: ApiVersion = ApiVersion::minor(55);
+/// The version of the reference, Docker 1.8.3: every daemon serves it.
+pub const REFERENCE: ApiVersion = ApiVersion::minor(20);
 /// The oldest version that is served.
 pub(crate) const MIN: ApiVersion = ApiVersion::minor(0);
 
 /// The text is not the number of a version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a version of the API from {MAX} to {NEWEST}")]
+#[error("{0:?} is not a version of the API from {REFERENCE} to {MAX}")]
 pub struct VersionError(String);
 
 impl FromStr for ApiVersion {
@@ -44,7 +44,7 @@ impl FromStr for ApiVersion {
     /// Parses the newest version that a daemon is to serve.
     fn from_str(text: &str) -> Result<Self, VersionError> {
         let (version, _) = Self::parts(text);
-        let is_served = (MAX..=NEWEST).contains(&version) && version.to_string() == text;
+        let is_served = (REFERENCE..=MAX).contains(&version) && version.to_string() == text;
         is_served.then_some(version).ok_or_else(|| VersionError(text.to_owned()))
     }
 }
@@ -128,18 +128,18 @@ mod tests {
             asked(Some("1.56"), maximum).expect_err("too new").to_string(),
             "client version 1.56 is too new. Maximum supported API version is 1.55"
         );
-        assert_eq!(of_path("/v1.22/info", NEWEST).to_string(), "1.22");
+        assert_eq!(of_path("/v1.22/info", MAX).to_string(), "1.22");
         for path in ["/info", "/v9.9/info", "/v1.x/info"] {
-            assert_eq!(of_path(path, NEWEST), NEWEST, "{path}");
+            assert_eq!(of_path(path, MAX), MAX, "{path}");
         }
     }
 
     #[test]
     fn a_maximum_is_a_version_of_the_range() {
-        for version in [MAX, ApiVersion::minor(MAX.minor + 1), NEWEST] {
+        for version in [REFERENCE, ApiVersion::minor(REFERENCE.minor + 1), MAX] {
             assert_eq!(version.to_string().parse(), Ok(version));
         }
-        let (older, newer) = (ApiVersion::minor(MAX.minor - 1), ApiVersion::minor(NEWEST.minor + 1));
+        let (older, newer) = (ApiVersion::minor(REFERENCE.minor - 1), ApiVersion::minor(MAX.minor + 1));
         for text in
             ["", &older.to_string(), &newer.to_string(), "2.0", &format!("{MAX}.1"), &format!("0{MAX}"), "x"]
         {
