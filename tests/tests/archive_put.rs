@@ -83,6 +83,15 @@ fn owners_are_root_unless_the_client_wants_them_kept() {
         let seen = engine.exec(&id, &["stat", "-c", "%u:%g %a %Y", "/tmp/owned"]).stdout;
         assert_eq!(seen.trim(), expected, "copyUIDGID={value}");
     }
+    for (version, expected) in [("1.28", "0:0"), ("1.29", "1234:1235"), ("1.55", "1234:1235")] {
+        let path = format!("/containers/{id}/archive?path=/tmp");
+        let _ = engine.at(version).call("PUT", &path, &TAR, &archive).expect(200);
+        assert_eq!(
+            engine.exec(&id, &["stat", "-c", "%u:%g", "/tmp/owned"]).stdout.trim(),
+            expected,
+            "{version}"
+        );
+    }
 }
 
 #[test]

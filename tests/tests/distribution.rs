@@ -17,6 +17,11 @@ fn a_registry_is_asked_without_a_pull() {
     assert_eq!(digests(), json!([]), "1.20 shows no digest of what it pushed");
     let second = push(&engine.at("1.55"), IMAGE, "latest", None).succeeded();
     assert_eq!((second.digest(), digests()), (digest.clone(), json!([format!("{IMAGE}@{digest}")])));
+    let second_states: Vec<_> = second.objects.iter().filter(|object| object.get("id").is_some()).collect();
+    assert!(!second_states.is_empty());
+    for state in second_states {
+        assert_eq!(state["status"], "Layer already exists", "{state}");
+    }
     let begins = [&first, &second].map(|messages| messages.objects[0]["status"].clone());
     let refers = |rest: &str| json!(format!("The push refers to {rest}"));
     assert_eq!(

@@ -57,7 +57,7 @@ pub(super) async fn write(call: Call<'_>) -> Handled {
             false => Overwrite::Anything,
         },
         // `docker cp --archive` of newer clients.
-        ownership: match call.query.is_true("copyUIDGID") {
+        ownership: match call.query.is_true("copyUIDGID") || call.version.archives_keep_owners() {
             true => Ownership::Archive,
             false => Ownership::Root,
         },

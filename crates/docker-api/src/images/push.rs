@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::images::registry::{Cancellation, Progress, PushRequest};
+use engine::images::registry::{Cancellation, Progress, PushRequest, PushWords};
 use model::ImageReference;
 
 use super::{REGISTRY_AUTH, credentials, failure, platform, registry_failure};
@@ -26,12 +26,13 @@ pub(super) async fn push(mut call: Call<'_>) -> Handled {
         let name = reference.to_string();
         platform::require(&name, &call.engine.images.store().inspect(&name).map_err(failure)?, &wanted)?;
     }
-    let counts_tags = !call.version.pushes_have_the_words_of_today();
+    let is_of_today = call.version.pushes_have_the_words_of_today();
+    let words = if is_of_today { PushWords::Today } else { PushWords::Reference };
     let keeps_digests = call.version.pulls_keep_digests();
     let (client, engine) = (call.engine.images.registry(), Arc::clone(call.engine));
     let work = move |progress: &dyn Progress, cancellation: &Cancellation| {
         let (store, credentials) = (engine.images.store(), credentials.as_ref());
-        let request = PushRequest { store, reference: &reference, credentials, counts_tags, keeps_digests };
+        let request = PushRequest { store, reference: &reference, credentials, words, keeps_digests };
         client.push(&request, progress, cancellation).map_err(|error| registry_failure(&error))?;
         let first = store.tags(&reference.repository).into_iter().map(|(_, id)| id).next();
         if let Some(id) = store.resolve_id(&reference.to_string()).ok().or(first) {

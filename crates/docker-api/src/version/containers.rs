@@ -99,4 +99,10 @@ impl ApiVersion {
     pub(crate) const fn empty_bindings_are_dropped(self) -> bool {
         self.is_at_least(53)
     }
+
+    /// Whether what a client puts into a container belongs to whom its archive says: what dockerd 29.8 does in all versions
+    /// that it serves; `copyUIDGID`, which is about that, came with "v1.29 API changes". Before, it belongs to root.
+    pub(crate) const fn archives_keep_owners(self) -> bool {
+        self.is_at_least(29)
+    }
 }

@@ -53,7 +53,7 @@ pub(crate) use manifest::{OCI_INDEX, OCI_MANIFEST};
 pub use progress::{Detail, Message, Progress, Silent};
 pub use proxy::ProxySettings;
 pub use pull::{DescribedImage, PullRequest, PulledImage, PulledNames};
-pub use push::{PushRequest, PushedImage};
+pub use push::{PushRequest, PushWords, PushedImage};
 pub use reason::reason;
 pub use search::{SearchRequest, SearchResult};
 pub use settings::{InsecureRegistry, RegistrySettings, Retry, SettingError, parse_mirror};

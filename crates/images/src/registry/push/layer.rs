@@ -10,6 +10,7 @@ use model::Digest;
 
 use super::compress::compress;
 use super::upload::{self, Upload};
+use super::words::PushWords;
 use crate::registry::error::RegistryError;
 use crate::registry::kept;
 use crate::registry::manifest::{DOCKER_LAYER, Descriptor};
@@ -24,6 +25,7 @@ const BAR_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Layers<'a> {
     pub(super) session: &'a Session<'a>,
     pub(super) store: &'a Store,
+    pub(super) words: PushWords,
     pub(super) progress: &'a dyn Progress,
 }
 
@@ -64,7 +66,7 @@ impl Layers<'_> {
             }
             asked.push(blob.digest);
             if upload::exists(self.session, blob.digest)? {
-                self.progress.report(Message::state(id, "Image already exists"));
+                self.progress.report(Message::state(id, self.words.exists()));
                 return Ok(Some(blob.clone()));
             }
         }
@@ -94,7 +96,7 @@ impl Layers<'_> {
         self.progress.report(Message::state(id, "Buffering to Disk"));
         let compressed = compress(self.store, layer, self.session.transport().cancellation())?;
         if upload::exists(self.session, compressed.digest)? {
-            self.progress.report(Message::state(id, "Image already exists"));
+            self.progress.report(Message::state(id, self.words.exists()));
         } else {
             self.upload(id, compressed.digest, compressed.size, &compressed.path)?;
         }

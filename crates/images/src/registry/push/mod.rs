@@ -7,6 +7,9 @@
 mod compress;
 mod layer;
 mod upload;
+mod words;
+
+pub use words::PushWords;
 
 use model::{Digest, ErrorKind, ImageReference};
 use serde::Serialize;
@@ -37,8 +40,8 @@ pub struct PushRequest<'a> {
     pub reference: &'a ImageReference,
     /// Who asks.
     pub credentials: Option<&'a Credentials>,
-    /// Whether the first message has the number of tags, as the reference's has.
-    pub counts_tags: bool,
+    /// How its messages are worded.
+    pub words: PushWords,
     /// Whether the image gets the digest of what was pushed as a name.
     pub keeps_digests: bool,
 }
@@ -66,11 +69,7 @@ pub(super) fn push(
     let api_root = api_root::registry(transport, repository.host())?.connect(transport)?;
     let session = Session::new(transport, api_root, repository.remote_path(), request.credentials);
     let shown = format!("{}/{}", repository.host().unwrap_or(HUB), repository.remote_path());
-    progress.report(Message::line(if request.counts_tags {
-        format!("The push refers to a repository [{shown}] (len: {})", images.len())
-    } else {
-        format!("The push refers to repository [{shown}]")
-    }));
+    progress.report(Message::line(request.words.begins(&shown, images.len())));
     let push = Push { session: &session, request, progress };
     images.into_iter().map(|(tag, image)| push.image(tag, image)).collect()
 }
@@ -144,7 +143,12 @@ impl Push<'_> {
 
     /// Has every layer in the repository; their descriptors stand in the image's order.
     fn layers(&self, held: &[Layer]) -> Result<Vec<Descriptor>, RegistryError> {
-        let layers = Layers { session: self.session, store: self.request.store, progress: self.progress };
+        let layers = Layers {
+            session: self.session,
+            store: self.request.store,
+            words: self.request.words,
+            progress: self.progress,
+        };
         let mut distinct: Vec<&Layer> = Vec::with_capacity(held.len());
         for layer in held {
             if !distinct.iter().any(|other| other.diff_id() == layer.diff_id()) {

@@ -96,7 +96,7 @@ impl Stored {
             store: &self.store,
             reference: &reference,
             credentials,
-            counts_tags: true,
+            words: PushWords::Reference,
             keeps_digests: false,
         };
         client.push(&request, &|message| note(&log, &message), &Cancellation::new())?;

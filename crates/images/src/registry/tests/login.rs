@@ -28,7 +28,7 @@ fn a_registry_with_passwords_tells_right_from_wrong() {
              \"basic-realm\" failed with status: 401 Unauthorized]"
         )
     );
-    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert_eq!(error.kind(), ErrorKind::Unauthorized);
     let nobody = Credentials { server_address: registry.host.clone(), ..Credentials::default() };
     assert!(check(&nobody).is_err());
     let elsewhere = check(&joe("secret", &format!("{}/foo", registry.host))).unwrap_err();
