@@ -37,12 +37,13 @@ struct Directory {
 /// One image in `manifest.json`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct ManifestItem {
-    config: String,
-    repo_tags: Option<Vec<String>>,
-    layers: Vec<String>,
+pub(crate) struct ManifestItem {
+    pub(crate) config: String,
+    pub(crate) repo_tags: Option<Vec<String>>,
+    pub(crate) layers: Vec<String>,
     /// Says that the directories are named by the images' true ids.
-    true_ids: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) true_ids: bool,
 }
 
 /// What a name asks for: an image, and the names to be listed for it.

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::Error;
 use crate::registry::{HUB, OCI_INDEX, OCI_MANIFEST, Platform};
-use crate::save::{Asked, line, member, write_file, write_layer};
+use crate::save::{Asked, ManifestItem, line, member, write_file, write_layer};
 use crate::store::{ImageRecord, Layer, Store, digest_of};
 use crate::tar::Writer;
 
@@ -55,15 +55,6 @@ struct Index<'a> {
     schema_version: u32,
     media_type: &'static str,
     manifests: &'a [Descriptor],
-}
-
-/// One image in `manifest.json`.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct ManifestItem {
-    config: String,
-    repo_tags: Option<Vec<String>>,
-    layers: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -116,6 +107,7 @@ impl Store {
             config: blob(&config.digest),
             repo_tags: (!tags.is_empty()).then_some(tags),
             layers: layers.iter().map(|layer| blob(&layer.digest)).collect(),
+            true_ids: false,
         });
         let manifest = Manifest { schema_version: 2, media_type: OCI_MANIFEST, config, layers };
         let manifest = saved.document(OCI_MANIFEST, line(&manifest)?);

@@ -6,6 +6,7 @@ The engine has the image busybox. The last line of the output says that all went
 import io
 import sys
 import tarfile
+import time
 
 import docker
 from docker.errors import APIError, NotFound
@@ -61,8 +62,12 @@ def containers():
     health = client.api.events(decode=True, since=0, filters={"container": one.id, "event": "health_status"})
     same(next(iter(health))["Action"], "health_status: healthy")
     health.close()
-    one.reload()
-    same(one.health, "healthy")
+    # A pause makes it unhealthy until the next check.
+    end = time.monotonic() + 30
+    while one.health != "healthy":
+        assert time.monotonic() < end, one.attrs["State"]["Health"]
+        time.sleep(0.05)
+        one.reload()
     one.stop(timeout=0)
     same(one.wait()["StatusCode"], 137)
     one.remove()

@@ -21,7 +21,7 @@ with Network() as network:
         assert int(server.get_exposed_port(80)) > 0
         result = server.exec(["sh", "-c", "echo in; exit 4"])
         assert (result.exit_code, result.output) == (4, b"in\n"), result
-        script = "for try in 1 2 3 4 5 6 7 8 9; do wget -qO- http://web/f && exit; sleep 0.2; done"
+        script = "for try in 1 2 3 4 5 6 7 8 9; do wget -qO- http://web/f && exec sleep 1000; sleep 0.2; done"
         client = DockerContainer("busybox").with_command(["sh", "-c", script]).with_network(network)
         with client.waiting_for(LogMessageWaitStrategy("content")):
             stdout, _ = client.get_logs()
