@@ -105,7 +105,7 @@ def networks_and_volumes():
 
 
 def images():
-    image, log = client.images.build(fileobj=io.BytesIO(b"FROM busybox\nRUN echo made > /m\nLABEL l=m\n"), tag="made:one")
+    image, log = client.images.build(fileobj=io.BytesIO(b"FROM busybox\nRUN echo made > /m\nLABEL l=m\n"), tag="made:one", rm=True)
     assert any("Successfully tagged" in line.get("stream", "") for line in log)
     same(client.containers.run("made:one", ["cat", "/m"], remove=True), b"made\n")
     assert image.tag("made", "two")

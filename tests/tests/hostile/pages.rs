@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use berth_tests::{Engine, Options, host, sh};
+use serde_json::json;
 
 use super::Target;
 
@@ -12,6 +13,11 @@ fn engine(arguments: &[&str]) -> Target {
     let mut all = vec!["--host".to_owned(), format!("tcp://{PLACE}")];
     all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
     Target::start_with(Options { arguments: all, ..Options::default() })
+}
+
+/// The refusal of a request for this reason.
+fn refused(reason: &str) -> (u16, String) {
+    (403, format!("{}\n", json!({ "message": reason })))
 }
 
 /// Status and body of a request with these lines in its head.
@@ -33,7 +39,7 @@ fn pages_of_other_origins_are_refused_where_clients_are_not_known() {
     let own = format!("Host: {PLACE}");
     let page = "Origin: http://evil.example";
     let reason = "pages of the origin \"http://evil.example\" are not allowed where clients show no certificate: \
-                  start the daemon with --api-cors-header\n";
+                  start the daemon with --api-cors-header";
     let stop = format!("POST /containers/{id}/stop?t=0");
     let attach = format!("GET /containers/{id}/attach/ws?stream=1");
     let upgrade = [
@@ -44,9 +50,9 @@ fn pages_of_other_origins_are_refused_where_clients_are_not_known() {
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
         "Sec-WebSocket-Version: 13",
     ];
-    assert_eq!(ask(&engine, &stop, &[&own, page]), (403, reason.to_owned()));
-    assert_eq!(ask(&engine, &attach, &upgrade), (403, reason.to_owned()));
-    assert_eq!(ask(&engine, "OPTIONS /containers/json", &[&own, page]), (403, reason.to_owned()));
+    assert_eq!(ask(&engine, &stop, &[&own, page]), refused(reason));
+    assert_eq!(ask(&engine, &attach, &upgrade), refused(reason));
+    assert_eq!(ask(&engine, "OPTIONS /containers/json", &[&own, page]), refused(reason));
     assert_eq!(ask(&engine, "GET /_ping", &[&own, "Origin: null"]).0, 403);
     assert_eq!(engine.state(&id, "Running"), true);
     // Clients that are no browser, and pages that the engine's own address serves.
@@ -72,8 +78,8 @@ fn pages_of_the_named_origin_may_use_the_api() {
 fn strange_names_of_the_host_are_refused_where_clients_are_not_known() {
     let engine = engine(&["--allowed-host", "engine.example"]);
     let reason = "the host \"evil:22390\" is not allowed where clients show no certificate: use an address or \
-                  localhost, or start the daemon with --allowed-host\n";
-    assert_eq!(ask(&engine, "GET /info", &["Host: evil:22390"]), (403, reason.to_owned()));
+                  localhost, or start the daemon with --allowed-host";
+    assert_eq!(ask(&engine, "GET /info", &["Host: evil:22390"]), refused(reason));
     for own in [PLACE, "localhost", "localhost:22390", "[::1]:22390", "192.0.2.1", "engine.example:22390", ""]
     {
         assert_eq!(ask(&engine, "GET /_ping", &[&format!("Host: {own}")]).0, 200, "{own}");
@@ -105,10 +111,10 @@ fn what_pages_of_other_sites_load_is_refused_where_clients_are_not_known() {
     for site in ["cross-site", "same-site"] {
         let reason = format!(
             "pages of other sites (sec-fetch-site: \"{site}\") are not allowed where clients show no certificate: \
-             start the daemon with --api-cors-header\n"
+             start the daemon with --api-cors-header"
         );
         let field = format!("Sec-Fetch-Site: {site}");
-        assert_eq!(ask(&strict, "GET /images/json", &[&own, &field]), (403, reason));
+        assert_eq!(ask(&strict, "GET /images/json", &[&own, &field]), refused(&reason));
     }
     for site in ["none", "same-origin"] {
         assert_eq!(ask(&strict, "GET /_ping", &[&own, &format!("Sec-Fetch-Site: {site}")]).0, 200, "{site}");
