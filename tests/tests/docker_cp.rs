@@ -180,11 +180,11 @@ fn links_owners_and_pipes() {
         let _ = docker.ok(&["cp", "-L", &local("as-link"), "web:/w/followed"]);
         let seen = engine.exec(&id, &["sh", "-c", "readlink /w/back; cat /w/followed"]).stdout;
         assert_eq!(seen, "t\nfollowed");
-        // Owners: root, unless asked for.
+        // Owners stay.
         std::os::unix::fs::chown(work.join("as-file"), Some(1234), Some(1235)).expect("an owner");
         let owner = |name: &str| engine.exec(&id, &["stat", "-c", "%u:%g", name]).stdout;
         let _ = docker.ok(&["cp", &local("as-file"), "web:/w/rooted"]);
-        assert_eq!(owner("/w/rooted"), "0:0\n");
+        assert_eq!(owner("/w/rooted"), "1234:1235\n", "since 1.29 with and without --archive");
         let _ = docker.ok(&["cp", "-a", &local("as-file"), "web:/w/kept"]);
         assert_eq!(owner("/w/kept"), "1234:1235\n");
         // Archives through the client's own streams.

@@ -139,9 +139,10 @@ fn nothing_gathers_in_the_shim() {
     wait::until("the first probes", || (count() > 10).then_some(()));
     let before = descriptors_of(shim);
     wait::until("many probes", || (count() > 100).then_some(()));
-    // Two belong to a probe that runs.
-    assert!(descriptors_of(shim) <= before + 2, "{} descriptors, {before} before", descriptors_of(shim));
-    assert!(children_of(shim).len() <= 3, "{:?}", children_of(shim));
+    // Some belong to a probe that runs; one that is left of each would be many more.
+    let after = descriptors_of(shim);
+    assert!(after <= before + 10, "{after} descriptors, {before} before");
+    assert!(children_of(shim).len() <= 10, "{:?}", children_of(shim));
     assert_eq!(today.logs(&id), (String::new(), String::new()), "its output is no output of the container");
 }
 
