@@ -109,7 +109,6 @@ pub fn network_settings_of(pid: u32) -> BTreeSet<String> {
 /// …, inode in the tenth column).
 #[must_use]
 pub fn held_ports_of(pid: u32) -> BTreeSet<String> {
-    const TIME_WAIT: &str = "06";
     let own: BTreeSet<String> = fs::read_dir("/proc/self/fd")
         .into_iter()
         .flatten()
@@ -121,8 +120,8 @@ pub fn held_ports_of(pid: u32) -> BTreeSet<String> {
         let sockets = fs::read_to_string(format!("/proc/{pid}/net/{protocol}")).unwrap_or_default();
         for line in sockets.lines().skip(1) {
             let columns: Vec<&str> = line.split_whitespace().collect();
-            // What only remembers a connection holds nothing.
-            if columns[3] != TIME_WAIT && !own.contains(&format!("socket:[{}]", columns[9])) {
+            // A connection that is remembered, or whose last bytes are on their way, is nobody's any more.
+            if columns[9] != "0" && !own.contains(&format!("socket:[{}]", columns[9])) {
                 ports.insert(format!("{protocol} {}", columns[1]));
             }
         }
