@@ -5,12 +5,12 @@ use engine::{ExecClient, ExecConfig, ExecStartOptions};
 use http::StatusCode;
 use serde::Deserialize;
 
-use super::containers::{tell_on_stream, terminal_size};
+use super::containers::{stream_kind, tell_on_stream, terminal_size};
 use super::wire::{ExecAnswer, ExecInspection};
 use super::{ApiError, Call, Handled, Reply, detach_keys, json};
 use crate::route::{Route, get, handler, post};
 use crate::version::Since;
-use berth_http::{Response, StreamKind};
+use berth_http::Response;
 
 /// The endpoints.
 pub(crate) const ROUTES: &[Route] = &[
@@ -91,10 +91,7 @@ async fn start(call: Call<'_>) -> Handled {
         return Ok(Reply::Whole(Response::empty(StatusCode::OK)));
     }
     let framed = !body.tty;
-    let kind = match framed && call.version.stream_types_tell_of_frames() {
-        true => StreamKind::Multiplexed,
-        false => StreamKind::Raw,
-    };
+    let kind = stream_kind(framed, call.version);
     let (socket, early_input) = call.exchange.hijack(kind).await?.into_descriptor()?;
     let ours = socket.try_clone()?;
     if let Err(error) = session.run(Some(ExecClient { socket, early_input })).await {

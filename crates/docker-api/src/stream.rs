@@ -44,6 +44,16 @@ pub(super) fn stream_line(value: &impl Serialize) -> Vec<u8> {
     line
 }
 
+#[derive(Debug, Serialize)]
+struct StreamText<'a> {
+    stream: &'a str,
+}
+
+/// A piece of text in a JSON stream.
+pub(super) fn stream_text(text: &str) -> Vec<u8> {
+    stream_line(&StreamText { stream: text })
+}
+
 /// The object that ends a failed JSON stream.
 pub(super) fn stream_error(message: &str, code: Option<i64>) -> Vec<u8> {
     stream_line(&StreamError { detail: StreamErrorDetail { code, message }, error: message })

@@ -12,7 +12,7 @@ use builder::{
 };
 use images::document::StringOrList;
 use images::registry::{Cancellation, CredentialMap, Platform, Progress, PullRequest, PulledNames};
-use model::{Actor, ContainerId, ContainerSettings, Digest, ErrorKind, ImageReference, ResourceKind};
+use model::{ContainerId, ContainerSettings, Digest, ErrorKind, ImageReference, ResourceKind};
 use tokio::runtime::Handle;
 
 use crate::container::containers::Containers;
@@ -69,8 +69,7 @@ impl Builds {
 
     /// Tells listeners that the cache of builds was pruned.
     pub fn emit_prune(&self, reclaimed: u64) {
-        let attributes = [("reclaimed".to_owned(), reclaimed.to_string())].into();
-        self.events.emit(ResourceKind::Builder, "prune", Actor { id: String::new(), attributes });
+        self.events.emit_prune(ResourceKind::Builder, reclaimed);
     }
 }
 

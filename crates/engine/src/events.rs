@@ -193,8 +193,7 @@ impl Events {
         }
         let actor = container_actor(record, &more());
         let event = Event { kind: ResourceKind::Container, action: action(), actor, time: Timestamp::now() };
-        let mut history = lock(&self.history);
-        self.send(&mut history, PublishedEvent::new(None, event));
+        self.send(&mut lock(&self.history), PublishedEvent::new(None, event));
     }
 
     fn send(&self, history: &mut History, event: Arc<PublishedEvent>) {
@@ -254,6 +253,12 @@ impl Events {
         event
     }
 
+    /// Records how much a prune of things of one kind has freed, and publishes it.
+    pub(crate) fn emit_prune(&self, kind: ResourceKind, reclaimed: u64) {
+        let attributes = [("reclaimed".to_owned(), reclaimed.to_string())].into();
+        self.emit(kind, "prune", Actor { id: String::new(), attributes });
+    }
+
     /// Records what happened to a container, and publishes it.
     pub(crate) fn emit_container(&self, record: &Record, action: impl Into<String>, more: &[(&str, String)]) {
         self.emit(ResourceKind::Container, action, container_actor(record, more));
@@ -261,8 +266,8 @@ impl Events {
 
     /// Records that a process of an exec has ended, and tells listeners.
     pub(crate) fn emit_exec_end(&self, record: &Record, exec: &ExecId, code: i32) {
-        let attributes = [("execID", exec.to_string()), ("exitCode", code.to_string())];
-        self.emit_container(record, "exec_die", &attributes);
+        let more = [("execID", exec.to_string()), ("exitCode", code.to_string())];
+        self.emit_container(record, "exec_die", &more);
     }
 
     /// Records that a container is gone, and delivers that when the answer is there.
@@ -364,8 +369,7 @@ mod tests {
         tell("exec_die");
         events.emit(ResourceKind::Container, "die", actor("a"));
         tell("exec_die");
-        let heard = std::iter::from_fn(|| listener.try_recv().ok());
-        let heard: Vec<String> = heard.map(|event| event.action.clone()).collect();
+        let heard: Vec<_> = std::iter::from_fn(|| Some(listener.try_recv().ok()?.action.clone())).collect();
         assert_eq!(heard, ["exec_die", "die", "exec_die"]);
         assert_eq!(ids(&events.subscribe().past), ["a"]);
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use images::registry::{Client, RegistrySettings};
 use images::{ListFilter, Pruned, Removal, RemoveOptions};
-use model::{Actor, Digest, ResourceKind};
+use model::{Digest, ResourceKind};
 
 use crate::error::Error;
 use crate::events::Events;
@@ -77,8 +77,7 @@ impl Images {
             let pruned = images.store.prune(&filter).map_err(Error::Image)?;
             images.emit_deletions(&pruned.removals);
             if !pruned.removals.is_empty() {
-                let attributes = [("reclaimed".to_owned(), pruned.reclaimed.to_string())].into();
-                images.events.emit(ResourceKind::Image, "prune", Actor { id: String::new(), attributes });
+                images.events.emit_prune(ResourceKind::Image, pruned.reclaimed);
             }
             Ok(pruned)
         });

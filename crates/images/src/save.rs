@@ -145,11 +145,7 @@ impl Store {
         Ok(())
     }
 
-    /// The layers of an image, held.
-    ///
-    /// # Errors
-    /// `NotFound` when it was removed.
-    pub(crate) fn held_layers(&self, image: &ImageRecord) -> Result<Vec<Layer>, Error> {
+    fn held_layers(&self, image: &ImageRecord) -> Result<Vec<Layer>, Error> {
         let image = self.image(&image.id)?;
         self.layers(&image)
     }

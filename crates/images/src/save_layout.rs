@@ -95,10 +95,11 @@ impl Store {
         names: &[ImageReference],
     ) -> Result<(), Error> {
         let document = self.document_of(&image.id, &image.config)?;
-        let platform = Platform::of(&self.image(&image.id)?.config);
+        let whole = self.image(&image.id)?;
+        let platform = Platform::of(&whole.config);
         let config = saved.document(CONFIG, document);
         let mut layers = Vec::new();
-        for layer in self.held_layers(image)? {
+        for layer in self.layers(&whole)? {
             layers.push(Descriptor::new(LAYER, layer.diff_id(), layer.tar_size()));
             saved.layers.insert(layer.diff_id(), layer);
         }

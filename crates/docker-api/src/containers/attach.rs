@@ -28,7 +28,7 @@ pub(super) async fn attach(call: Call<'_>) -> Handled {
 }
 
 /// What a stream of output calls itself.
-pub(super) const fn stream_kind(framed: bool, version: ApiVersion) -> StreamKind {
+pub(crate) const fn stream_kind(framed: bool, version: ApiVersion) -> StreamKind {
     if framed && version.stream_types_tell_of_frames() { StreamKind::Multiplexed } else { StreamKind::Raw }
 }
 

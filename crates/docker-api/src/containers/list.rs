@@ -28,47 +28,59 @@ pub(super) async fn list(call: &Call<'_>) -> Handled {
     let selection = Selection::read(call)?;
     let records: Vec<Arc<Record>> =
         call.engine.containers.all().iter().map(|container| container.record()).collect();
-    let mut aliases = aliases(&records);
     let with_sizes = call.query.is_true("size");
-    let now = Timestamp::now();
-    let mut images = ImageNames::default();
+    let mut entries = Entries::new(call.engine, call.version, &records);
     let mut summaries = Vec::new();
     for record in selection.choose(&records) {
         let sizes = if with_sizes { call.engine.files.sizes(record).await? } else { Some((0, 0)) };
         // It has gone since the list was made.
         let Some(sizes) = sizes else { continue };
-        let names = (
-            images.called(record, call.engine, call.version),
-            aliases.remove(&record.id).unwrap_or_default(),
-        );
-        summaries.push(ContainerSummary::new(record, names, sizes, (now, call.version)));
+        summaries.push(entries.entry(record, sizes));
     }
     Reply::json(StatusCode::OK, &summaries)
 }
 
-/// The images that names of images mean now, each looked up once for a list.
-#[derive(Default)]
-pub(crate) struct ImageNames(HashMap<String, Option<Digest>>);
+/// Makes the entries of a list, with what is looked up once for all of them.
+pub(crate) struct Entries<'a> {
+    engine: &'a Engine,
+    version: ApiVersion,
+    now: Timestamp,
+    aliases: HashMap<ContainerId, Vec<String>>,
+    /// The images that names of images mean now.
+    images: HashMap<String, Option<Digest>>,
+}
 
-impl ImageNames {
+impl<'a> Entries<'a> {
+    /// `records` are those of all containers that may link to listed ones.
+    pub(crate) fn new(engine: &'a Engine, version: ApiVersion, records: &[Arc<Record>]) -> Self {
+        let (now, aliases) = (Timestamp::now(), aliases(records));
+        Self { engine, version, now, aliases, images: HashMap::new() }
+    }
+
+    /// The entry of one container; `sizes` are those of its own layer and of all layers.
+    pub(crate) fn entry<'r>(&mut self, record: &'r Record, sizes: (u64, u64)) -> ContainerSummary<'r> {
+        let names = (self.image(record), self.aliases.remove(&record.id).unwrap_or_default());
+        ContainerSummary::new(record, names, sizes, (self.now, self.version))
+    }
+
     /// What a container's image is called: as it was when the container was made, or by its id where that name has gone
     /// to another.
-    pub(crate) fn called(&mut self, record: &Record, engine: &Engine, version: ApiVersion) -> String {
+    fn image(&mut self, record: &Record) -> String {
         let name = &record.settings.image;
-        if !version.container_list_follows_image_names() {
+        if !self.version.container_list_follows_image_names() {
             return name.clone();
         }
-        let look_up = || engine.images.store().resolve_id(name).ok();
-        let present = match self.0.get(name) {
+        let look_up = || self.engine.images.store().resolve_id(name).ok();
+        let present = match self.images.get(name) {
             Some(known) => *known,
-            None => *self.0.entry(name.clone()).or_insert_with(look_up),
+            None => *self.images.entry(name.clone()).or_insert_with(look_up),
         };
-        if present == Some(record.image) { name.clone() } else { image_id(&record.image, version) }
+        if present == Some(record.image) { name.clone() } else { image_id(&record.image, self.version) }
     }
 }
 
 /// Further names: `/parent/alias` for each container that links to one.
-pub(crate) fn aliases(records: &[Arc<Record>]) -> HashMap<ContainerId, Vec<String>> {
+fn aliases(records: &[Arc<Record>]) -> HashMap<ContainerId, Vec<String>> {
     let mut aliases: HashMap<ContainerId, Vec<String>> = HashMap::new();
     for record in records {
         for (alias, target) in &record.links {

@@ -21,8 +21,8 @@ mod websocket;
 
 use crate::route::{Route, delete, get, handler, head, post, put};
 
-pub(super) use attach::tell_on_stream;
-pub(super) use list::{ImageNames, aliases};
+pub(super) use attach::{stream_kind, tell_on_stream};
+pub(super) use list::Entries;
 pub(super) use verbs::terminal_size;
 
 /// The endpoints. A name may contain slashes, so fixed paths come before those with a name.

@@ -7,10 +7,9 @@ use engine::images::registry::Platform;
 use engine::images::{SavedImages, SavedLayout, Store};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use model::Digest;
-use serde::Serialize;
 
 use super::{failure, platform, tarball_failure};
-use crate::stream::{answer_with, finished, json_fields, stream_line, with_body_blocking};
+use crate::stream::{answer_with, finished, json_fields, stream_text, with_body_blocking};
 use crate::version::ApiVersion;
 use crate::{ApiError, Call, Handled, Reply};
 use berth_http::Response;
@@ -82,12 +81,6 @@ fn platforms(call: &Call<'_>) -> Result<Vec<Platform>, ApiError> {
     Ok(wanted)
 }
 
-/// A line of the answer to a load.
-#[derive(Debug, Serialize)]
-struct LoadLine {
-    stream: String,
-}
-
 /// `POST /images/load`
 pub(super) async fn load(call: Call<'_>) -> Handled {
     let wanted = platforms(&call)?;
@@ -111,7 +104,7 @@ pub(super) async fn load(call: Call<'_>) -> Handled {
         let unnamed = unnamed.map(|id| format!("Loaded image ID: {id}\n"));
         let named = loaded.tags.iter().map(|tag| format!("Loaded image: {tag}\n"));
         let notices = loaded.notices.iter().map(|notice| format!("{notice}\n"));
-        let lines = notices.chain(named).chain(unnamed).map(|stream| stream_line(&LoadLine { stream }));
+        let lines = notices.chain(named).chain(unnamed).map(|text| stream_text(&text));
         let [(name, value)] = json_fields();
         let response = Response {
             status: StatusCode::OK,

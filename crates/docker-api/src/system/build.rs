@@ -10,18 +10,12 @@ use serde::Serialize;
 use super::build_request::read_request;
 use super::withheld::Withheld;
 use crate::progress::encode;
-use crate::stream::{self, Reporter, answer_progress_of_body, stream_line};
+use crate::stream::{self, Reporter, answer_progress_of_body, stream_line, stream_text};
 use crate::wire::image_id;
 use crate::{ApiError, Call, Handled};
 use berth_http::reader_pipe;
 
 const REGISTRY_CONFIG: HeaderName = HeaderName::from_static("x-registry-config");
-
-/// A line of the build.
-#[derive(Debug, Serialize)]
-struct StreamLine<'a> {
-    stream: &'a str,
-}
 
 /// The image of a stage.
 #[derive(Debug, Serialize)]
@@ -56,7 +50,7 @@ pub(super) async fn build(call: Call<'_>) -> Handled {
         let tell = |event: BuildEvent| {
             let message = match event {
                 BuildEvent::Stream(text) if quiet => {
-                    withheld().keep(stream_line(&StreamLine { stream: &text }));
+                    withheld().keep(stream_text(&text));
                     // The answer begins all the same, so that a failure is reported in its stream.
                     Vec::new()
                 }
@@ -64,7 +58,7 @@ pub(super) async fn build(call: Call<'_>) -> Handled {
                 BuildEvent::Stage(image) => {
                     stream_line(&StageLine { aux: StageImage { id: image.to_string() } })
                 }
-                BuildEvent::Stream(text) => stream_line(&StreamLine { stream: &text }),
+                BuildEvent::Stream(text) => stream_text(&text),
                 BuildEvent::Progress(message) => encode(&message),
             };
             if !reporter.send(message) {
@@ -78,7 +72,7 @@ pub(super) async fn build(call: Call<'_>) -> Handled {
         }
         let image = built.map_err(failure)?;
         if quiet {
-            reporter.send(stream_line(&StreamLine { stream: &format!("{}\n", image_id(&image, version)) }));
+            reporter.send(stream_text(&format!("{}\n", image_id(&image, version))));
         }
         Ok::<(), ApiError>(())
     })?;

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::container_settings::{cgroup_parent, cpu_set};
+use crate::images::platform;
 use crate::query::Query;
 use crate::{ApiError, Call, json};
 
@@ -47,7 +48,7 @@ pub(super) fn read_request(call: &Call<'_>, context: ContextSource) -> Result<Bu
         build_arguments: object(query, "buildargs")?,
         labels: object(query, "labels")?,
         target: query.filled("target").map(str::to_owned),
-        platform: platform(query)?,
+        platform: platform(call)?,
         cache_from: cache_from(query)?,
         wording: if call.version.builds_have_the_words_of_today() {
             Wording::Today
@@ -81,15 +82,13 @@ fn refuse_unsupported(query: &Query) -> Result<(), ApiError> {
 }
 
 /// What images are to be for.
-fn platform(query: &Query) -> Result<Option<Platform>, ApiError> {
-    let Some(text) = query.filled("platform") else { return Ok(None) };
-    let platform: Platform =
-        text.parse().map_err(|error| ApiError::bad_request(format!("invalid platform: {error}")))?;
-    if platform.os != "linux" {
-        let text = format!("platform is not supported: images are built for linux, not for {}", platform.os);
+fn platform(call: &Call<'_>) -> Result<Option<Platform>, ApiError> {
+    let platform = platform::asked_in_words(call)?;
+    if let Some(Platform { os, .. }) = platform.as_ref().filter(|platform| platform.os != "linux") {
+        let text = format!("platform is not supported: images are built for linux, not for {os}");
         return Err(ApiError::invalid(text));
     }
-    Ok(Some(platform))
+    Ok(platform)
 }
 
 /// The images whose steps count as made here.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use engine::images::{ImageSummary, ImagesSize, ListFilter};
 use engine::{Engine, Record, VolumeUsage};
 use http::StatusCode;
-use model::{Digest, Timestamp};
+use model::Digest;
 use serde::Serialize;
 
-use crate::containers::{ImageNames, aliases};
+use crate::containers::Entries;
 use crate::images::{Counts, ListedImage, failure};
 use crate::version::{ApiVersion, Ranged, Until};
 use crate::wire::{ContainerSummary, WireVolume};
@@ -216,14 +216,8 @@ impl Found {
     fn containers(&self) -> Vec<ContainerSummary<'_>> {
         let records: Vec<Arc<Record>> =
             self.containers.iter().map(|(record, _)| Arc::clone(record)).collect();
-        let (mut aliases, now) = (aliases(&records), Timestamp::now());
-        let (mut names, mut summaries) = (ImageNames::default(), Vec::new());
-        for (record, sizes) in &self.containers {
-            let image = names.called(record, &self.engine, self.version);
-            let names = (image, aliases.remove(&record.id).unwrap_or_default());
-            summaries.push(ContainerSummary::new(record, names, *sizes, (now, self.version)));
-        }
-        summaries
+        let mut entries = Entries::new(&self.engine, self.version, &records);
+        self.containers.iter().map(|(record, sizes)| entries.entry(record, *sizes)).collect()
     }
 
     fn volumes<'a>(&'a self) -> Vec<MeasuredVolume<'a>> {

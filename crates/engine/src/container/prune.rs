@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{Actor, ContainerId, ResourceKind};
+use model::{ContainerId, ResourceKind};
 
 use crate::container::containers::Containers;
 use crate::container::remove::Removal;
@@ -39,9 +39,7 @@ impl Containers {
                     pruned.deleted.push(container.id().clone());
                 }
             }
-            let attributes = [("reclaimed".to_owned(), pruned.reclaimed.to_string())].into();
-            let actor = Actor { id: String::new(), attributes };
-            containers.events.emit(ResourceKind::Container, "prune", actor);
+            containers.events.emit_prune(ResourceKind::Container, pruned.reclaimed);
             Ok(pruned)
         })
         .await

@@ -115,7 +115,6 @@ fn sysctls(host: &HostSettings, namespaces: &Namespaces) -> BTreeMap<String, Str
     settings
 }
 
-/// A list of paths that the client sets; empty when nothing is to be confined.
 /// Bytes of /dev/shm; none where there is to be none.
 fn shm_size(host: &HostSettings) -> u64 {
     if host.ipc_mode == IpcMode::None {
@@ -124,6 +123,7 @@ fn shm_size(host: &HostSettings) -> u64 {
     u64::try_from(host.shm_size).ok().filter(|size| *size > 0).unwrap_or(SHM_SIZE)
 }
 
+/// A list of paths that the client sets; empty when nothing is to be confined.
 fn paths(asked: Option<&Vec<String>>, unconfined: bool) -> Option<Vec<PathBuf>> {
     if unconfined { Some(Vec::new()) } else { asked.map(|paths| paths.iter().map(PathBuf::from).collect()) }
 }

@@ -1,10 +1,9 @@
 //! Networks as front ends see them: made, found, listed, removed.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use model::{Actor, ContainerId, NetworkDefinition, NetworkDriver, NetworkId, Pool, ResourceKind, Timestamp};
+use model::{ContainerId, NetworkDefinition, NetworkDriver, NetworkId, Pool, ResourceKind, Timestamp};
 use network::AddressUsage;
 
 use super::definition;
@@ -126,8 +125,7 @@ impl Networks {
                     Err(error) => return Err(error),
                 }
             }
-            let attributes = BTreeMap::from([("reclaimed".to_owned(), "0".to_owned())]);
-            networks.events.emit(ResourceKind::Network, "prune", Actor { id: String::new(), attributes });
+            networks.events.emit_prune(ResourceKind::Network, 0);
             Ok(removed)
         };
         joined(tokio::task::spawn_blocking(work).await)?

@@ -20,7 +20,7 @@ impl VolumeEvents {
 
     /// Publishes how much a prune has freed.
     pub(crate) fn emit_prune(&self, reclaimed: u64) {
-        self.send("", "prune", [("reclaimed", reclaimed.to_string())].into());
+        self.0.emit_prune(ResourceKind::Volume, reclaimed);
     }
 
     /// Publishes that a container has its volumes mounted.

@@ -7,6 +7,9 @@ pub(super) const LIVING: u32 = 0xbe00_0000;
 /// The upper byte of interfaces that are being removed.
 pub(super) const GOING: u32 = 0xbf00_0000;
 
+/// The group of parents that the engine has made.
+pub(super) const MADE_PARENTS: u32 = 0xbe00_0001;
+
 /// The group of this bridge's interfaces: FNV-1a of its name.
 pub(super) fn group_of(state: u32, bridge: &str) -> u32 {
     state | (fnv(bridge.as_bytes()) & 0x00ff_ffff)

@@ -9,6 +9,7 @@ use model::{ContainerId, MacAddress};
 use rustix::io::Errno;
 
 use super::adoption::adopt_address;
+use super::group::MADE_PARENTS;
 use super::inside::within;
 use super::leases::Leases;
 use super::lock::locked;
@@ -23,8 +24,6 @@ use crate::parent::{ParentAddresses, ParentChoice, ParentOptions};
 use crate::route::{Interface, Routing, Upper};
 use crate::subnet::InterfaceAddress;
 
-/// The group of parents that the engine has made.
-const MADE: u32 = 0xbe00_0001;
 /// The numbers that VLANs may have, IEEE 802.1Q, table 9-2.
 const VLAN_IDS: std::ops::RangeInclusive<u16> = 1..=4094;
 const LINK_LOCAL_PREFIX: u8 = 64;
@@ -48,10 +47,10 @@ fn prepare(routing: &mut Routing, parent: &ParentChoice) -> Result<(), Error> {
         (_, Some(_)) if name == "lo" => {
             Err(Error::UnusableParent(name.to_owned(), "the loopback leads nowhere"))
         }
-        (_, Some(interface)) if interface.group == MADE => routing.set_up(&interface, None),
+        (_, Some(interface)) if interface.group == MADE_PARENTS => routing.set_up(&interface, None),
         (_, Some(_)) => Ok(()),
         (ParentChoice::Dummy(name), None) => {
-            routing.create_dummy(name, MADE)?;
+            routing.create_dummy(name, MADE_PARENTS)?;
             set_up_made(routing, name)
         }
         (ParentChoice::Named(name), None) => {
@@ -60,7 +59,7 @@ fn prepare(routing: &mut Routing, parent: &ParentChoice) -> Result<(), Error> {
                 Error::UnusableParent(name.clone(), "behind the point stands the number of a VLAN, 1 to 4094")
             })?;
             let lower = routing.interface(lower)?.ok_or_else(|| Error::NoParent(lower.to_owned()))?;
-            routing.create_vlan(name, lower.index, id, MADE)?;
+            routing.create_vlan(name, lower.index, id, MADE_PARENTS)?;
             set_up_made(routing, name)
         }
     }
@@ -232,7 +231,7 @@ impl OnParent {
         let mut routing = Routing::open()?;
         let name = self.options.parent.name();
         match routing.interface(name)? {
-            Some(interface) if interface.group == MADE => routing.delete_interface(name),
+            Some(interface) if interface.group == MADE_PARENTS => routing.delete_interface(name),
             _ => Ok(()),
         }
     }

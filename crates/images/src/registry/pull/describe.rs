@@ -3,7 +3,7 @@
 use model::{Digest, ImageReference};
 use serde::Deserialize;
 
-use super::resolve::{fetch, fetch_content};
+use super::resolve::{fetch, fetch_config};
 use crate::document::ImageConfig;
 use crate::registry::api_root;
 use crate::registry::auth::Credentials;
@@ -11,12 +11,8 @@ use crate::registry::error::RegistryError;
 use crate::registry::manifest::{
     ACCEPTED, ImageManifest, LEGACY_SIGNED, Manifest, ManifestError, OCI_INDEX, OCI_MANIFEST, Platform,
 };
-use crate::registry::proof::Scope;
 use crate::registry::session::Session;
 use crate::registry::transport::Transport;
-
-/// The longest config of an image.
-const CONFIG_LIMIT: u64 = 8 << 20;
 
 /// What a registry has under a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,13 +69,7 @@ pub(in crate::registry) fn describe(
 
 /// What an image is for: its config says so.
 fn platform_of(session: &Session<'_>, image: &ImageManifest) -> Result<Platform, RegistryError> {
-    let wanted = &image.config;
-    if wanted.size > CONFIG_LIMIT {
-        let reason = format!("its config has {} bytes, more than {CONFIG_LIMIT}", wanted.size);
-        return Err(ManifestError::Inconsistent(reason).into());
-    }
-    let rest = format!("blobs/{}", wanted.digest);
-    let content = fetch_content(session, &Scope::pull(session.path()), &rest, wanted.digest, wanted.size)?;
+    let content = fetch_config(session, image)?;
     let config: ImageConfig = serde_json::from_slice(&content).map_err(ManifestError::Malformed)?;
     Ok(Platform::of(&config))
 }

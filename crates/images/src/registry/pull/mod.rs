@@ -19,15 +19,11 @@ use super::error::RegistryError;
 use super::in_flight::InFlight;
 use super::manifest::{ImageManifest, LegacyManifest, Manifest, ManifestError, Platform};
 use super::progress::{Message, Progress};
-use super::proof::Scope;
 use super::session::Session;
 use super::transport::Transport;
 use super::{Client, Credentials};
 use crate::document::ImageConfig;
 use crate::{Layer, Naming, NewImage, Origin, Published, Store};
-
-/// The longest config of an image.
-const CONFIG_LIMIT: u64 = 8 << 20;
 
 /// What is to be pulled.
 #[derive(Debug, Clone, Copy)]
@@ -257,12 +253,6 @@ impl Pull<'_> {
         if let Some(known) = self.store.document(&wanted.digest)? {
             return Ok(known);
         }
-        if wanted.size > CONFIG_LIMIT {
-            let reason = format!("its config has {} bytes, more than {CONFIG_LIMIT}", wanted.size);
-            return Err(ManifestError::Inconsistent(reason).into());
-        }
-        let scope = Scope::pull(self.session.path());
-        let rest = format!("blobs/{}", wanted.digest);
-        resolve::fetch_content(self.session, &scope, &rest, wanted.digest, wanted.size)
+        resolve::fetch_config(self.session, manifest)
     }
 }

@@ -5,13 +5,15 @@ use serde::Deserialize;
 use ureq::http::{Method, StatusCode, header};
 
 use crate::registry::error::RegistryError;
-use crate::registry::manifest::{ACCEPTED, Manifest, ManifestError, Platform};
+use crate::registry::manifest::{ACCEPTED, ImageManifest, Manifest, ManifestError, Platform};
 use crate::registry::proof::{Scope, explanation};
 use crate::registry::retry::Attempts;
 use crate::registry::session::{Session, refused};
 use crate::registry::transport::{Answer, Request, shown};
 use crate::store::digest_of;
 
+/// The longest config of an image.
+const CONFIG_LIMIT: u64 = 8 << 20;
 /// The longest manifest (distribution specification, "Pushing Manifests").
 const MANIFEST_LIMIT: u64 = 4 << 20;
 /// The longest page of tags.
@@ -178,6 +180,20 @@ fn fetch_short(
             Err(_) => {}
         }
     }
+}
+
+/// Fetches the config of an image, and checks it.
+pub(super) fn fetch_config(
+    session: &Session<'_>,
+    manifest: &ImageManifest,
+) -> Result<Vec<u8>, RegistryError> {
+    let wanted = &manifest.config;
+    if wanted.size > CONFIG_LIMIT {
+        let reason = format!("its config has {} bytes, more than {CONFIG_LIMIT}", wanted.size);
+        return Err(ManifestError::Inconsistent(reason).into());
+    }
+    let rest = format!("blobs/{}", wanted.digest);
+    fetch_content(session, &Scope::pull(session.path()), &rest, wanted.digest, wanted.size)
 }
 
 /// Fetches content of a known digest and size.
