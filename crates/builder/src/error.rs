@@ -65,6 +65,14 @@ pub enum BuildError {
     /// VOLUME names a file of the image.
     #[error("cannot mount volume over existing file, file exists {0}")]
     VolumeOverFile(String),
+    /// A step reads from the build context, and the request has none.
+    #[error("the build has no context to copy files from")]
+    NoContext,
+    /// FROM names a context that is a tree of files.
+    #[error(
+        "the context {0} is a directory of files, and a stage begins with an image: copy from it with --from={0}"
+    )]
+    ContextIsNoImage(String),
     /// The client went away.
     #[error("the build was cancelled")]
     Cancelled,
@@ -95,6 +103,8 @@ impl BuildError {
             Self::Images(source) => source.kind(),
             Self::Command { .. }
             | Self::NoImage
+            | Self::NoContext
+            | Self::ContextIsNoImage(_)
             | Self::LaterStage(_)
             | Self::NotAChange(_)
             | Self::Platform { .. }

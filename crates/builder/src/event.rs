@@ -1,7 +1,9 @@
-//! What a build says while it runs: the messages of the stream of `POST /build`.
+//! What a build reports while it runs: the messages of the stream of `POST /build`, or the steps of a graph.
 
 use images::registry::Message;
 use model::Digest;
+
+use crate::runner::OutputStream;
 
 /// One message of a build's stream.
 ///
@@ -15,6 +17,50 @@ pub enum BuildEvent {
     Stage(Digest),
     /// The advance of a pull or a download.
     Progress(Message),
+    /// All steps of a build that runs as a graph, before the first of them.
+    Plan(Vec<Vertex>),
+    /// What happens to a step of a build that runs as a graph.
+    Vertex {
+        /// Its number in the plan.
+        number: usize,
+        /// What happens.
+        change: VertexChange,
+    },
+}
+
+/// A step of a build that runs as a graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vertex {
+    /// Its number, its place in the plan.
+    pub number: usize,
+    /// What clients show: `[build 2/5] RUN make`.
+    pub name: String,
+    /// The steps whose results it needs.
+    pub inputs: Vec<usize>,
+}
+
+/// What happens to a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VertexChange {
+    /// It begins.
+    Started,
+    /// It need not run: an earlier build made its result.
+    Cached,
+    /// Its command writes something, or the builder remarks on it.
+    Output {
+        /// Where to.
+        stream: OutputStream,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// A pull or a download advances.
+    Progress(Message),
+    /// It is done.
+    Completed,
+    /// It failed, and the build with it.
+    Failed(String),
+    /// The build ended before it did.
+    Cancelled,
 }
 
 /// Takes the events of one build, in order, from several threads.

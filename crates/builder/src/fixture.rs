@@ -13,6 +13,7 @@ use model::{ContainerId, Digest, ErrorKind, ImageReference};
 
 use crate::fake_puller::FakePuller;
 use crate::identity::random_container;
+use crate::listing::list_tree;
 use crate::{
     BuildError, BuildEvent, BuildRequest, Builder, ContextSource, MadeContainer, OutputStream, RunStep,
     Session, StepError, StepRunner,
@@ -128,6 +129,8 @@ pub(crate) struct FakeRunner {
     pub(crate) created: Mutex<Vec<(ContainerId, RunStep)>>,
     pub(crate) alive: Mutex<HashMap<ContainerId, String>>,
     pub(crate) runs: AtomicUsize,
+    /// How many steps wait for each other.
+    meeting: AtomicUsize,
 }
 
 impl FakeRunner {
@@ -180,6 +183,16 @@ impl StepRunner for FakeRunner {
                     }
                     return Ok(137);
                 }
+                ["meet"] => {
+                    self.meeting.fetch_add(1, Ordering::Relaxed);
+                    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+                    while self.meeting.load(Ordering::Relaxed) < 2 {
+                        if std::time::Instant::now() > end {
+                            return Ok(1);
+                        }
+                        std::thread::sleep(std::time::Duration::from_millis(5));
+                    }
+                }
                 ["pause"] => std::thread::sleep(std::time::Duration::from_millis(200)),
                 ["fail"] => {
                     return Err(StepError::new(
@@ -217,6 +230,7 @@ pub(crate) struct Fixture {
 /// What a build gave: its stream in the short form of [`shorten`], and its result.
 pub(crate) struct Built {
     pub(crate) text: String,
+    pub(crate) events: Vec<BuildEvent>,
     pub(crate) result: Result<Digest, BuildError>,
 }
 
@@ -248,6 +262,7 @@ impl Fixture {
             created: Mutex::default(),
             alive: Mutex::default(),
             runs: AtomicUsize::default(),
+            meeting: AtomicUsize::default(),
         };
         fs::create_dir(&runner.directory).unwrap();
         Self {
@@ -271,6 +286,10 @@ impl Fixture {
     pub(crate) fn build_bytes(&self, body: Vec<u8>, change: impl FnOnce(&mut BuildRequest)) -> Built {
         let mut request = BuildRequest::new(ContextSource::Archive(Box::new(std::io::Cursor::new(body))));
         change(&mut request);
+        self.build_request(request)
+    }
+
+    pub(crate) fn build_request(&self, request: BuildRequest) -> Built {
         let events = Mutex::new(Vec::new());
         let sink = |event| events.lock().unwrap().push(event);
         let session = Session {
@@ -280,8 +299,8 @@ impl Fixture {
             cancellation: &self.cancellation,
         };
         let result = self.builder.build(request, &session);
-        let text = shorten(&events.into_inner().unwrap());
-        Built { text, result }
+        let events = events.into_inner().unwrap();
+        Built { text: shorten(&events), events, result }
     }
 
     /// Builds what must succeed and gives the image.
@@ -309,7 +328,7 @@ impl Fixture {
     pub(crate) fn files(&self, image: &images::Image) -> Vec<String> {
         let view = crate::tree::View::new(self.store.lower_directories(image));
         let mut lines = Vec::new();
-        list(&view.root(), Path::new(""), &mut lines);
+        list_tree(&view.root(), Path::new(""), &mut lines);
         lines
     }
 
@@ -317,7 +336,7 @@ impl Fixture {
     pub(crate) fn top_layer(&self, image: &images::Image) -> Vec<String> {
         let view = crate::tree::View::new(self.store.lower_directories(image)[..1].to_vec());
         let mut lines = Vec::new();
-        list(&view.root(), Path::new(""), &mut lines);
+        list_tree(&view.root(), Path::new(""), &mut lines);
         lines
     }
 
@@ -325,37 +344,6 @@ impl Fixture {
         let layers = self.store.lower_directories(image);
         let found = layers.iter().map(|layer| layer.join(path)).find(|file| file.symlink_metadata().is_ok());
         fs::read_to_string(found.unwrap()).unwrap()
-    }
-}
-
-/// Times of tests' archives are shown, those of the test's own run are not.
-fn list(directory: &crate::tree::Directory, path: &Path, lines: &mut Vec<String>) {
-    use crate::tree::NodeKind;
-    for name in directory.names().unwrap() {
-        let node = directory.child(&name).unwrap().unwrap().node;
-        let metadata = &node.metadata;
-        let path = path.join(&name);
-        let (slash, rest) = match &node.kind {
-            NodeKind::Directory => ("/", String::new()),
-            NodeKind::File { size, .. } => ("", format!(" {size}")),
-            NodeKind::Symlink { target } => ("", format!(" -> {}", target.to_string_lossy())),
-            NodeKind::Fifo => ("", " fifo".to_owned()),
-            NodeKind::Device { .. } => ("", " device".to_owned()),
-        };
-        let time = match metadata.modified.map(|time| time.seconds) {
-            Some(1_420_070_400) => " 2015",
-            _ => "",
-        };
-        lines.push(format!(
-            "{}{slash} {:o} {}:{}{rest}{time}",
-            path.display(),
-            metadata.mode,
-            metadata.user,
-            metadata.group
-        ));
-        if node.is_directory() {
-            list(&directory.enter(&name).unwrap().unwrap(), &path, lines);
-        }
     }
 }
 
@@ -376,6 +364,7 @@ pub(crate) fn shorten(events: &[BuildEvent]) -> String {
             BuildEvent::Stream(text) => text.clone(),
             BuildEvent::Stage(_) => "STAGE ".to_owned(),
             BuildEvent::Progress(message) => format!("STATUS {} ", message.status),
+            BuildEvent::Plan(_) | BuildEvent::Vertex { .. } => String::new(),
         })
         .collect()
 }

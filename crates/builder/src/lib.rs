@@ -15,6 +15,8 @@ mod fake_puller;
 mod fixture;
 mod identity;
 mod ignore;
+#[cfg(test)]
+mod listing;
 mod pattern;
 mod request;
 mod runner;
@@ -26,12 +28,15 @@ mod wording;
 pub use context::{ContextError, FetchError, GitError, download};
 pub use dockerfile::{Dockerfile, DockerfileError};
 pub use error::BuildError;
-pub use event::{BuildEvent, EventSink};
+pub use event::{BuildEvent, EventSink, Vertex, VertexChange};
 pub use execution::{Builder, Session, apply_changes};
 pub use ignore::IgnorePatterns;
 pub use pattern::PatternError;
-pub use request::{BuildRequest, ContextSource, Intermediate};
+pub use request::{
+    BuildRequest, ContextProvider, ContextSource, DockerfileText, Intermediate, NamedContext, Order,
+    Provisions,
+};
 pub use runner::{ImagePuller, MadeContainer, OutputStream, RunStep, StepError, StepRunner};
-pub use transfer::TransferError;
-pub use tree::TreeError;
+pub use transfer::{Given, Source as ContextTree, TransferError};
+pub use tree::{Attribute, Inode, Metadata, Modified, Node, NodeKind, TreeError};
 pub use wording::Wording;

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use images::registry::Platform;
 use model::{HostSettings, ImageReference};
 
+use crate::runner::StepError;
+use crate::transfer::Source as ContextTree;
 use crate::wording::Wording;
 
 /// Where the build context comes from.
@@ -15,6 +19,68 @@ pub enum ContextSource {
     Archive(Box<dyn Read + Send>),
     /// `remote=`: a Dockerfile or a tar by URL, or a git repository.
     Remote(String),
+    /// The client sends it when it is asked to.
+    Provided(Arc<dyn ContextProvider>),
+}
+
+/// Gets contexts from the client when a step needs them.
+pub trait ContextProvider: Send + Sync {
+    /// Gets the main context, or the one of a name; at most once for each. `paths` are those of the context that
+    /// the steps read, relative to its root; an empty list means all of it.
+    ///
+    /// # Errors
+    /// [`StepError`] with the text for the client.
+    fn context(
+        &self,
+        name: Option<&str>,
+        paths: &[String],
+    ) -> Result<Arc<dyn ContextTree + Send + Sync>, StepError>;
+}
+
+/// Gives the steps of a build what the client keeps to itself otherwise.
+pub trait Provisions: Send + Sync {
+    /// The secret of an id; `None` when the client has none.
+    ///
+    /// # Errors
+    /// [`StepError`] with the text for the client.
+    fn secret(&self, id: &str) -> Result<Option<Vec<u8>>, StepError>;
+
+    /// The path of a unix socket on this host at which the client's ssh agent of an id answers until the build
+    /// ends; `None` when the client has none.
+    ///
+    /// # Errors
+    /// [`StepError`] with the text for the client.
+    fn ssh_agent(&self, id: &str) -> Result<Option<PathBuf>, StepError>;
+}
+
+/// What a context beside the main one is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamedContext {
+    /// An image, by its reference.
+    Image(String),
+    /// A git repository or an archive by its address.
+    Remote(String),
+    /// The client sends it: [`ContextProvider`].
+    Provided,
+}
+
+/// In which order a build runs the steps, and how it reports them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Order {
+    /// All stages, one after the other, as a stream of text.
+    #[default]
+    Written,
+    /// The stages that the target needs, several at a time, as the vertices of a graph.
+    Graph,
+}
+
+/// A Dockerfile that is not looked for in the context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DockerfileText {
+    /// Its name, for messages.
+    pub name: String,
+    /// What it holds.
+    pub bytes: Vec<u8>,
 }
 
 impl fmt::Debug for ContextSource {
@@ -22,6 +88,7 @@ impl fmt::Debug for ContextSource {
         match self {
             Self::Archive(_) => formatter.write_str("Archive"),
             Self::Remote(address) => formatter.debug_tuple("Remote").field(address).finish(),
+            Self::Provided(_) => formatter.write_str("Provided"),
         }
     }
 }
@@ -39,7 +106,6 @@ pub enum Intermediate {
 }
 
 /// A build: the parameters of `POST /build`.
-#[derive(Debug)]
 pub struct BuildRequest {
     /// Where the context comes from.
     pub context: ContextSource,
@@ -68,6 +134,25 @@ pub struct BuildRequest {
     pub cache_from: Vec<String>,
     /// How the stream is worded.
     pub wording: Wording,
+    /// In which order steps run.
+    pub order: Order,
+    /// The Dockerfile, where it is no file of the context.
+    pub dockerfile_text: Option<DockerfileText>,
+    /// The contexts beside the main one.
+    pub named_contexts: BTreeMap<String, NamedContext>,
+    /// The stages, by name or number, whose steps run again.
+    pub no_cache_filter: Vec<String>,
+    /// Secrets and ssh agents; `None` where the client has no way to send them.
+    pub provisions: Option<Arc<dyn Provisions>>,
+}
+
+impl fmt::Debug for BuildRequest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { context, names, target, order, .. } = self;
+        let mut shown = formatter.debug_struct("BuildRequest");
+        shown.field("context", context).field("names", names).field("target", target).field("order", order);
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl BuildRequest {
@@ -88,6 +173,11 @@ impl BuildRequest {
             platform: None,
             cache_from: Vec::new(),
             wording: Wording::default(),
+            order: Order::default(),
+            dockerfile_text: None,
+            named_contexts: BTreeMap::new(),
+            no_cache_filter: Vec::new(),
+            provisions: None,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use model::ContainerId;
@@ -15,7 +16,11 @@ const CONTAINERS: &str = "containers";
 
 /// A directory that goes with the build.
 #[derive(Debug)]
-pub(crate) struct Scratch(PathBuf);
+pub(crate) struct Scratch {
+    path: PathBuf,
+    /// How many directories were made in it.
+    directories: AtomicU64,
+}
 
 impl Scratch {
     /// Makes a directory of a random name.
@@ -26,7 +31,7 @@ impl Scratch {
         let path = parent.join(random_digits()?);
         DirBuilder::new().mode(0o700).create(&path)?;
         fs::create_dir(path.join(CONTAINERS))?;
-        Ok(Self(path))
+        Ok(Self { path, directories: AtomicU64::new(0) })
     }
 
     /// Notes a container, so that it is known should this process end before the build does.
@@ -34,37 +39,38 @@ impl Scratch {
     /// # Errors
     /// What open(2) fails with.
     pub(crate) fn note_container(&self, container: &ContainerId) -> io::Result<()> {
-        fs::File::create(self.0.join(CONTAINERS).join(container.as_str())).map(drop)
+        fs::File::create(self.path.join(CONTAINERS).join(container.as_str())).map(drop)
     }
 
-    /// Makes an empty directory in it.
+    /// Makes an empty directory in it, of a name that begins with `name`.
     ///
     /// # Errors
     /// What mkdir(2) fails with.
     pub(crate) fn directory(&self, name: &str) -> io::Result<PathBuf> {
-        let path = self.0.join(name);
+        let number = self.directories.fetch_add(1, Ordering::Relaxed);
+        let path = self.path.join(format!("{name}-{number}"));
         fs::create_dir(&path)?;
         Ok(path)
     }
 
     /// A path in it where nothing is yet.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.path.join(name)
     }
 
     /// Removes the directory before the build fails: its disk may be the full one.
     pub(crate) fn remove(mut self) {
-        remove_tree(&std::mem::take(&mut self.0));
+        remove_tree(&std::mem::take(&mut self.path));
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if self.0.as_os_str().is_empty() {
+        if self.path.as_os_str().is_empty() {
             return;
         }
         // The client need not wait for thousands of files to go.
-        let path = std::mem::take(&mut self.0);
+        let path = std::mem::take(&mut self.path);
         thread::spawn(move || remove_tree(&path));
     }
 }

@@ -4,13 +4,12 @@
 //! Names are keyed by the number of the directory that they are in, so that a path is stored once
 //! however deep it is, and the names of one directory follow each other.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::ops::Bound;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use images::tar::ArchiveError;
 use sys::memory_budget::{Budget, Reservation};
@@ -73,7 +72,7 @@ pub(super) struct Index {
     weight: Weight,
     implied: u64,
     /// The directory asked for last: whoever walks the tree asks for what is in it next.
-    last: RefCell<(PathBuf, u32)>,
+    last: Mutex<(PathBuf, u32)>,
 }
 
 fn key(directory: u32, name: &[u8]) -> Box<[u8]> {
@@ -166,7 +165,7 @@ impl Index {
 
     /// Leaves out the paths that `excluded` wants out, but not a directory in which something stays.
     pub(super) fn leave_out(&mut self, excluded: impl Fn(&Path) -> bool) {
-        self.last = RefCell::default();
+        self.last = Mutex::default();
         struct Level {
             directory: u32,
             names: std::vec::IntoIter<(OsString, u32)>,
@@ -225,7 +224,7 @@ impl Index {
 
     /// The number of a directory.
     fn directory(&self, path: &Path) -> Option<u32> {
-        let mut last = self.last.borrow_mut();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         // Compared as bytes: names are far apart only at their ends.
         if last.0.as_os_str() == path.as_os_str() {
             return Some(last.1);
@@ -264,7 +263,7 @@ impl Index {
 
     /// Forgets what is below a path that is gone or replaced.
     fn forget(&mut self, number: u32) {
-        self.last = RefCell::default();
+        self.last = Mutex::default();
         let mut numbers = vec![number];
         while let Some(number) = numbers.pop() {
             self.attributes.remove(&number);

@@ -44,13 +44,14 @@ pub(crate) struct Loaded {
     pub(crate) dockerfile: Vec<u8>,
 }
 
-/// Gets a context and reads its Dockerfile.
+/// Gets a context that is an archive or lies at an address, and reads its Dockerfile unless that is there already.
 ///
 /// # Errors
 /// [`ContextError`] when either is not there or no good.
 pub(crate) fn load(
     source: ContextSource,
     name: Option<&str>,
+    has_dockerfile: bool,
     scratch: &Scratch,
     events: &dyn EventSink,
     cancellation: &Cancellation,
@@ -63,12 +64,30 @@ pub(crate) fn load(
                 scratch.directory("context").map_err(ContextError::file("create", Path::new("context")))?;
             (archive::read_compressed(stream, &root, &documents, cancellation)?, Origin::Client)
         }
+        ContextSource::Provided(_) => return Err(ContextError::Empty),
         ContextSource::Remote(remote) => remote::load(&remote, &documents, scratch, events, cancellation)?,
     };
     let name = name.filter(|_| origin != Origin::Dockerfile);
-    let (path, dockerfile) = read_dockerfile(&context, name)?;
+    let (path, dockerfile) = match has_dockerfile {
+        true => (PathBuf::new(), Vec::new()),
+        false => read_dockerfile(&context, name)?,
+    };
     apply_ignore(&mut context, &path, origin)?;
     Ok(Loaded { context, dockerfile })
+}
+
+/// Gets the tree of a repository or an archive at an address.
+///
+/// # Errors
+/// [`ContextError`] when there is none, or it cannot be fetched.
+pub(crate) fn fetch_tree(
+    address: &str,
+    scratch: &Scratch,
+    events: &dyn EventSink,
+    cancellation: &Cancellation,
+) -> Result<Context, ContextError> {
+    let documents = Documents::new(PathBuf::from(DOCKERFILE));
+    remote::load(address, &documents, scratch, events, cancellation).map(|(context, _)| context)
 }
 
 /// Finds and reads the Dockerfile: its place in the context and its text.

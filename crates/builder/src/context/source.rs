@@ -1,10 +1,10 @@
 //! A context as what COPY and ADD read from.
 
-use std::cell::RefCell;
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use model::Digest;
 
@@ -20,12 +20,12 @@ pub(crate) struct Context {
     index: Index,
     contents: Contents,
     /// The contents whose file has become a layer's.
-    given: RefCell<HashSet<u32>>,
+    given: Mutex<HashSet<u32>>,
 }
 
 impl Context {
     pub(super) fn new(index: Index, contents: Contents) -> Self {
-        Self { index, contents, given: RefCell::default() }
+        Self { index, contents, given: Mutex::default() }
     }
 
     /// Makes a context of one file.
@@ -53,6 +53,11 @@ impl Context {
     /// What reading fails with; [`sys::bounded_read::Refusal::TooLong`].
     pub(super) fn read(&self, path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
         self.index.content(path).map(|number| self.contents.read(number, limit)).transpose()
+    }
+
+    /// Marks a content's file as a layer's; whether it was nobody's before.
+    fn take(&self, number: u32) -> bool {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner).insert(number)
     }
 
     /// Leaves out the paths that `excluded` wants out.
@@ -97,7 +102,7 @@ impl Source for Context {
         let failed = |error: io::Error| TreeError::file("read", path)(error);
         let number = self.index.content(path).ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
         Ok(match self.contents.give(number).map_err(failed)? {
-            Given::Link(own) if !self.given.borrow_mut().insert(number) => Given::Copy(own),
+            Given::Link(own) if !self.take(number) => Given::Copy(own),
             given => given,
         })
     }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::iter::Peekable;
 use std::str::Chars;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::DockerfileError;
 
@@ -12,8 +13,14 @@ const DEPTH_LIMIT: usize = 64;
 const SUBSTITUTION: usize = 64;
 
 /// What variables put into words costs memory that no file has: `ENV a=$a$a` doubles.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Substituted(Cell<usize>);
+#[derive(Debug, Default)]
+pub(crate) struct Substituted(AtomicUsize);
+
+impl Clone for Substituted {
+    fn clone(&self) -> Self {
+        Self(AtomicUsize::new(self.0.load(Ordering::Relaxed)))
+    }
+}
 
 impl Substituted {
     /// As much may be put in while one stage is built.
@@ -24,8 +31,8 @@ impl Substituted {
     /// # Errors
     /// [`DockerfileError::TooMuchSubstituted`].
     pub(crate) fn count(&self, value: &str) -> Result<(), DockerfileError> {
-        self.0.set(self.0.get().saturating_add(value.len() + SUBSTITUTION));
-        if self.0.get() > Self::LIMIT {
+        let added = value.len() + SUBSTITUTION;
+        if self.0.fetch_add(added, Ordering::Relaxed).saturating_add(added) > Self::LIMIT {
             return Err(DockerfileError::TooMuchSubstituted(Self::LIMIT));
         }
         Ok(())

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::dockerfile::{DockerfileError, Substituted, Variables};
-use crate::event::{BuildEvent, EventSink};
+use crate::dockerfile::{Argument, DockerfileError, Substituted, Variables, expand};
 
 /// Arguments that need no ARG and are no part of a cache key.
 const PREDEFINED: [&str; 8] = [
@@ -18,7 +17,7 @@ const PREDEFINED: [&str; 8] = [
 ];
 
 /// The request's values, and what ARG declares before the first FROM.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct BuildArguments {
     given: BTreeMap<String, Option<String>>,
     pub(super) global: BTreeMap<String, Option<String>>,
@@ -48,14 +47,29 @@ impl BuildArguments {
         PREDEFINED.iter().filter_map(|name| Some((*name, self.given.get(*name)?.as_deref()?)))
     }
 
-    /// Warns of values that no ARG asked for.
-    pub(super) fn warn(&self, events: &dyn EventSink) {
+    /// Declares arguments before the first FROM.
+    ///
+    /// # Errors
+    /// [`DockerfileError`] when a default cannot be expanded.
+    pub(super) fn declare_global(
+        &mut self,
+        declared: &[Argument],
+        escape: char,
+    ) -> Result<(), DockerfileError> {
+        for Argument { name, default } in declared {
+            let default = default.as_deref().map(|word| expand(word, escape, &self.global())).transpose()?;
+            let value = self.value(name, default);
+            self.global.insert(name.clone(), value);
+        }
+        Ok(())
+    }
+
+    /// The warning about values that no ARG asked for.
+    pub(super) fn warning(&self) -> Option<String> {
         let idle = |name: &&String| !self.used.contains(*name) && !PREDEFINED.contains(&name.as_str());
         let idle: Vec<_> = self.given.keys().filter(idle).map(String::as_str).collect();
-        if !idle.is_empty() {
-            let text = format!("[Warning] One or more build-args [{}] were not consumed\n", idle.join(" "));
-            events.send(BuildEvent::Stream(text));
-        }
+        (!idle.is_empty())
+            .then(|| format!("[Warning] One or more build-args [{}] were not consumed\n", idle.join(" ")))
     }
 }
 

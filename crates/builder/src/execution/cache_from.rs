@@ -7,6 +7,7 @@ use images::document::History;
 use super::commit::Change;
 use super::state::Build;
 use crate::error::BuildError;
+use crate::event::VertexChange;
 use crate::identity::random_container;
 
 impl Build<'_> {
@@ -15,18 +16,19 @@ impl Build<'_> {
     /// # Errors
     /// [`BuildError`] when the image cannot be made.
     pub(super) fn take_from_named(&mut self, command: &[String]) -> Result<bool, BuildError> {
-        for number in 0..self.parameters.cache_from.len() {
-            let name = &self.parameters.cache_from[number];
+        for number in 0..self.work.parameters.cache_from.len() {
+            let name = &self.work.parameters.cache_from[number];
             // One that is not here, or goes meanwhile, is no help.
-            let Ok(image) = self.builder.store.resolve(name) else { continue };
+            let Ok(image) = self.work.builder.store.resolve(name) else { continue };
             let Some(empty_layer) = self.next_step_of(&image, command)? else { continue };
-            let Ok(layers) = self.builder.store.layers(&image) else { continue };
+            let Ok(layers) = self.work.builder.store.layers(&image) else { continue };
             let own = self.stage_ref()?.layers.len();
             let layer = if empty_layer { None } else { layers.into_iter().nth(own) };
             if layer.is_none() != empty_layer {
                 continue;
             }
             self.say(" ---> Using cache\n");
+            self.report(VertexChange::Cached);
             let container = random_container().map_err(BuildError::file("read", "/dev/urandom"))?;
             self.commit(Change { command: command.to_vec(), container: &container, layer })?;
             return Ok(true);

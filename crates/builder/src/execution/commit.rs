@@ -1,11 +1,13 @@
 //! Makes an image of what a step has done, and names the last one.
 
+use std::sync::atomic::Ordering;
+
 use images::document::{Config, History, ImageConfig, RootFs, StringOrList};
 use images::{Layer, NewImage, Origin};
 use model::{ContainerId, Timestamp};
 
-use super::Build;
 use super::stage::Recipe;
+use super::state::Build;
 use crate::error::BuildError;
 
 /// Most bytes of the configurations that one build makes: each step's repeats those before it.
@@ -58,8 +60,8 @@ impl Build<'_> {
     pub(super) fn commit(&mut self, change: Change<'_>) -> Result<(), BuildError> {
         let container_config = self.container_config(change.command.clone())?;
         let now = Timestamp::now();
-        let engine_version = self.builder.engine_version.clone();
-        let store = self.builder.store.clone();
+        let engine_version = self.work.builder.engine_version.clone();
+        let store = self.work.builder.store.clone();
         let stage = self.stage()?;
         let (empty_layer, platform) = (change.layer.is_none(), stage.platform());
         stage.layers.extend(change.layer);
@@ -90,11 +92,10 @@ impl Build<'_> {
             },
         };
         let document = serde_json::to_vec(&config)?;
-        let configurations = self.configurations.saturating_add(document.len());
-        if configurations > CONFIGURATIONS_LIMIT {
+        let before = self.work.configurations.fetch_add(document.len(), Ordering::Relaxed);
+        if before.saturating_add(document.len()) > CONFIGURATIONS_LIMIT {
             return Err(BuildError::TooMuchConfiguration(CONFIGURATIONS_LIMIT));
         }
-        self.configurations = configurations;
         let stage = self.stage()?;
         let new = NewImage {
             config: &document,

@@ -1,7 +1,7 @@
 //! ARG: declares arguments, and says which of them a RUN step sees.
 
 use super::state::Build;
-use crate::dockerfile::{self, Argument};
+use crate::dockerfile::Argument;
 use crate::error::BuildError;
 
 impl Build<'_> {
@@ -10,26 +10,18 @@ impl Build<'_> {
     /// # Errors
     /// [`BuildError`] when a default cannot be expanded, or the step cannot be committed.
     pub(super) fn declare(&mut self, arguments: &[Argument]) -> Result<(), BuildError> {
+        if self.stage.is_none() {
+            return Ok(self.arguments.declare_global(arguments, self.work.escape)?);
+        }
         let mut written = Vec::new();
         for argument in arguments {
-            let default = argument.default.as_deref();
-            let default = match &self.stage {
-                Some(stage) => default.map(|word| dockerfile::expand(word, self.escape, &stage.variables())),
-                None => default.map(|word| dockerfile::expand(word, self.escape, &self.arguments.global())),
-            };
-            let default = default.transpose()?;
+            let default = argument.default.as_deref().map(|word| self.expand(word)).transpose()?;
             written.push(match &default {
                 Some(default) => format!("{}={default}", argument.name),
                 None => argument.name.clone(),
             });
             let value = self.arguments.value(&argument.name, default);
-            match &mut self.stage {
-                Some(stage) => drop(stage.arguments.insert(argument.name.clone(), value)),
-                None => drop(self.arguments.global.insert(argument.name.clone(), value)),
-            }
-        }
-        if self.stage.is_none() {
-            return Ok(());
+            self.stage()?.arguments.insert(argument.name.clone(), value);
         }
         self.commit_metadata(&format!("ARG {}", written.join(" ")))
     }

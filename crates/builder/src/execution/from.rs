@@ -1,15 +1,18 @@
 //! FROM: the image that a stage begins with, and the triggers that it carries.
 
+use std::sync::Arc;
+
 use images::Image;
 use images::registry::{Message, Platform};
 use model::ImageReference;
 
+use super::earlier::FinishedStage;
 use super::output::stderr_piece;
 use super::stage::Stage;
 use super::state::Build;
 use crate::dockerfile::{self, DockerfileError, INSTRUCTION_LIMIT, parse_trigger};
 use crate::error::BuildError;
-use crate::event::BuildEvent;
+use crate::request::NamedContext;
 use crate::wording::Wording;
 
 impl Build<'_> {
@@ -23,17 +26,26 @@ impl Build<'_> {
         platform: Option<&str>,
         name: Option<String>,
     ) -> Result<(), BuildError> {
-        let image = dockerfile::expand(image, self.escape, &self.arguments.global())?;
+        let image = dockerfile::expand(image, self.work.escape, &self.arguments.global())?;
         let platform = self.platform(platform)?;
         if image == "scratch" {
             self.stage = Some(Stage::scratch(name, platform));
             return Ok(());
         }
-        let image = match self.stage_image(&image)? {
-            Some(image) => image,
-            None => self.find_image(&image, platform.as_ref(), self.parameters.pull)?,
+        let pull = self.work.parameters.pull;
+        let image = match self.work.contexts.source(&image) {
+            Some(NamedContext::Image(other)) => self.find_image(other, platform.as_ref(), pull)?,
+            Some(NamedContext::Remote(_) | NamedContext::Provided) => {
+                return Err(BuildError::ContextIsNoImage(image));
+            }
+            None => match self.stage_of(&image)? {
+                Some(found) => {
+                    self.work.builder.store.image(&found.stage.image.ok_or(BuildError::NoImage)?)?
+                }
+                None => self.find_image(&image, platform.as_ref(), pull)?,
+            },
         };
-        let stage = Stage::from_image(name, &image, &self.builder.store)?;
+        let stage = Stage::from_image(name, &image, &self.work.builder.store)?;
         self.stage = Some(stage);
         let config = image.config.config.as_ref();
         let triggers = config.and_then(|config| config.on_build.clone()).unwrap_or_default();
@@ -42,21 +54,17 @@ impl Build<'_> {
 
     /// The platform that FROM asks for, else the request; none where nobody does.
     fn platform(&self, written: Option<&str>) -> Result<Option<Platform>, BuildError> {
-        let Some(written) = written else { return Ok(self.parameters.platform.clone()) };
-        let text = dockerfile::expand(written, self.escape, &self.arguments.global())?;
+        let Some(written) = written else { return Ok(self.work.parameters.platform.clone()) };
+        let text = dockerfile::expand(written, self.work.escape, &self.arguments.global())?;
         if text.is_empty() {
-            return Ok(self.parameters.platform.clone());
+            return Ok(self.work.parameters.platform.clone());
         }
         Ok(Some(text.parse().map_err(DockerfileError::from)?))
     }
 
-    /// The image of an earlier stage of this name.
-    fn stage_image(&self, name: &str) -> Result<Option<Image>, BuildError> {
-        let named =
-            |known: &Option<String>| known.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(name));
-        let Some(found) = self.stages.iter().rev().find(|stage| named(&stage.name)) else { return Ok(None) };
-        let image = found.stage.image.ok_or(BuildError::NoImage)?;
-        Ok(Some(self.builder.store.image(&image)?))
+    /// The earlier stage of this name.
+    fn stage_of(&self, name: &str) -> Result<Option<Arc<FinishedStage>>, BuildError> {
+        self.earlier.named(name).map_or(Ok(None), |number| self.earlier.finished(number))
     }
 
     /// Finds an image by name or id, pulling it when it is not there.
@@ -77,7 +85,7 @@ impl Build<'_> {
                 Err(BuildError::Platform { image: name.to_owned(), wanted, actual })
             }
         };
-        let local = match self.builder.store.resolve(name) {
+        let local = match self.work.builder.store.resolve(name) {
             Ok(image) => Some(image),
             Err(images::Error::NoSuchImage(_)) => None,
             Err(error) => return Err(error.as_lookup().into()),
@@ -88,7 +96,7 @@ impl Build<'_> {
             (Some(image), Err(_)) => return checked(image),
             (Some(image), Ok(reference)) => {
                 let named = reference.digest.is_some()
-                    || self.builder.store.tags_of(&image.id).contains(&reference.to_string());
+                    || self.work.builder.store.tags_of(&image.id).contains(&reference.to_string());
                 if !(always_pull && named) && unmet(&image).is_none() {
                     return Ok(image);
                 }
@@ -96,10 +104,10 @@ impl Build<'_> {
             (None, _) => {}
         }
         let reference = reference.map_err(dockerfile::DockerfileError::from)?;
-        let events = self.session.events;
-        let progress = move |message: Message| events.send(BuildEvent::Progress(message));
-        let pulled = self.session.puller.pull(&reference, platform, &progress, self.session.cancellation)?;
-        checked(self.builder.store.image(&pulled)?)
+        let progress = |message: Message| self.send_progress(message);
+        let pulled =
+            self.work.session.puller.pull(&reference, platform, &progress, self.work.session.cancellation)?;
+        checked(self.work.builder.store.image(&pulled)?)
     }
 
     /// Runs the triggers of the stage's image, each as a step of its own.
@@ -111,9 +119,9 @@ impl Build<'_> {
             return Err(DockerfileError::TooManyInstructions.into());
         }
         let parsed = triggers.iter().map(|trigger| parse_trigger(trigger)).collect::<Result<Vec<_>, _>>()?;
-        let wording = self.parameters.wording;
+        let wording = self.work.parameters.wording;
         let announced = wording.triggers(triggers.len());
-        self.say(if wording == Wording::Today { announced } else { stderr_piece(&announced) });
+        self.remark(if wording == Wording::Today { announced } else { stderr_piece(&announced) });
         for (number, (text, trigger)) in triggers.iter().zip(&parsed).enumerate() {
             self.check_cancelled()?;
             if wording == Wording::Reference {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use images::document::{EmptyObject, StringOrList};
 use model::{Signal, clean};
 
-use super::Build;
 use super::quote::quoted_list;
 use super::stage::Stage;
+use super::state::Build;
 use crate::dockerfile::{Command, CommandLine, DockerfileError, count_ports, expand_words, parse_ports};
 use crate::error::BuildError;
 use crate::tree::{Position, Reached, Stop, TreeError, View, Walk};
@@ -18,7 +18,7 @@ impl Build<'_> {
     /// # Errors
     /// [`BuildError`] when a word cannot be expanded, or the step cannot be committed.
     pub(super) fn change_metadata(&mut self, command: &Command) -> Result<(), BuildError> {
-        let escape = self.escape;
+        let escape = self.work.escape;
         let Some(comment) = self.stage()?.apply(command, escape)? else { return Ok(()) };
         if matches!(command, Command::Volume(_)) {
             self.check_volumes()?;

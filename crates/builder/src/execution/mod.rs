@@ -1,4 +1,4 @@
-//! A build: the steps of a Dockerfile, one by one.
+//! A build: the steps of a Dockerfile, one by one, or as a graph of stages.
 //!
 //! ```text
 //! load context → parse and check → for every instruction:
@@ -6,20 +6,25 @@
 //! → tag → the image's id
 //! ```
 //!
-//! A [`Build`] is one request under way; its [`Stage`] is what the instructions since the last
-//! FROM have made of the image so far.
+//! [`Work`] is one request under way, and a [`Build`] a thread of it; its [`Stage`](stage::Stage) is what the
+//! instructions since the last FROM have made of the image so far.
 
 mod arguments;
 mod cache;
 mod cache_from;
 mod changes;
 mod commit;
+mod contexts;
 mod copying;
 mod declare;
+mod earlier;
 mod from;
+mod graph;
 mod in_flight;
 mod metadata;
 mod output;
+mod plan;
+mod prepare;
 mod probe;
 mod quote;
 mod run;
@@ -29,24 +34,28 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use images::Store;
 use model::{ContainerId, Digest};
 
-use crate::context;
-use crate::dockerfile::{Dockerfile, append_labels};
+use crate::dockerfile::{Command, Dockerfile, expand};
 use crate::error::BuildError;
 use crate::event::BuildEvent;
-use crate::request::{BuildRequest, ContextSource};
+use crate::request::{BuildRequest, Order};
 use crate::scratch::{self, Scratch};
 use crate::wording::Wording;
 pub use changes::apply_changes;
 
 use arguments::BuildArguments;
-use state::{Build, FinishedStage, Parameters, StepContainer};
+use contexts::Contexts;
+use earlier::{EarlierStages, FinishedStage};
+use graph::Graph;
+use plan::Plan;
+use prepare::{Choice, prepare};
+use state::{Build, Parameters, Work};
 pub use state::{Builder, Session};
 
 impl Builder {
@@ -83,10 +92,10 @@ impl Builder {
     pub fn build(&self, request: BuildRequest, session: &Session<'_>) -> Result<Digest, BuildError> {
         let scratch = Scratch::create(&self.directory).map_err(BuildError::file("make", &self.directory))?;
         let parameters = Parameters::of(&request);
-        let wording = parameters.wording;
-        let BuildRequest { context, dockerfile, target, labels, build_arguments, names, .. } = request;
-        let choice = Choice { dockerfile, target, labels, wording };
-        let (dockerfile, context) = match prepare(context, &choice, &scratch, session) {
+        let (wording, order) = (parameters.wording, parameters.order);
+        let BuildRequest { context, dockerfile, dockerfile_text, target, labels, .. } = request;
+        let choice = Choice { dockerfile, text: dockerfile_text, target, labels, wording };
+        let prepared = match prepare(context, &choice, &scratch, session) {
             Ok(prepared) => prepared,
             Err(error) => {
                 scratch.remove();
@@ -94,70 +103,85 @@ impl Builder {
             }
         };
         let (remover, removed) = std::sync::mpsc::channel();
-        let build = Build {
-            builder: self,
-            session: *session,
-            arguments: BuildArguments::new(build_arguments),
-            parameters,
-            escape: dockerfile.escape,
-            context,
-            stages: Vec::new(),
-            stage: None,
-            containers: Vec::new(),
-            step: 0,
-            configurations: 0,
-            scratch,
-            remover,
-        };
-        let (result, arguments) = std::thread::scope(|scope| {
+        let cancellation = session.cancellation.child();
+        let dockerfile = prepared.dockerfile;
+        let mut arguments = BuildArguments::new(request.build_arguments);
+        let target = std::thread::scope(|scope| {
             let runner = session.runner;
             scope.spawn(move || steps::remove_all(runner, &removed));
-            // The build goes at the end of this, and the sender with it: then the thread ends too.
-            let mut build = build;
-            let result = build.run(&dockerfile);
+            // The work goes at the end of this, and the sender with it: then the thread ends too.
+            let mut work = Work {
+                builder: self,
+                session: Session { cancellation: &cancellation, ..*session },
+                parameters,
+                escape: dockerfile.escape,
+                contexts: Contexts::new(prepared.context, request.named_contexts, prepared.provider),
+                scratch,
+                steps: AtomicU64::new(0),
+                configurations: AtomicUsize::new(0),
+                remover,
+            };
+            let result = match order {
+                Order::Written => run_written(&work, &dockerfile, &mut arguments),
+                Order::Graph => run_graph(&mut work, &dockerfile, &mut arguments),
+            };
             // The context goes here, before everything unwritten goes to disk with the names.
-            let Build { arguments, scratch, stage, .. } = build;
             if result.is_err() {
-                scratch.remove();
+                work.scratch.remove();
             }
-            (result.and_then(|image| Ok((image, stage.ok_or(BuildError::NoImage)?))), arguments)
-        });
-        let (image, stage) = result?;
-        arguments.warn(session.events);
-        session.events.send(BuildEvent::Stream(format!("Successfully built {}\n", image.short())));
-        stage.name(&self.store, &names)?;
+            result
+        })?;
+        let image = target.stage.image.ok_or(BuildError::NoImage)?;
+        let say = |text: String| {
+            if order == Order::Written {
+                session.events.send(BuildEvent::Stream(text));
+            }
+        };
+        arguments.warning().into_iter().for_each(say);
+        say(format!("Successfully built {}\n", image.short()));
+        target.stage.name(&self.store, &request.names)?;
         if wording == Wording::Today {
-            for name in &names {
-                session.events.send(BuildEvent::Stream(format!("Successfully tagged {name}\n")));
-            }
+            request.names.iter().for_each(|name| say(format!("Successfully tagged {name}\n")));
         }
         Ok(image)
     }
 }
 
-/// Which Dockerfile is meant, and what the request adds to it or leaves out.
-struct Choice {
-    dockerfile: Option<String>,
-    target: Option<String>,
-    labels: BTreeMap<String, String>,
-    wording: Wording,
+/// Runs every instruction, one after the other.
+fn run_written(
+    work: &Work<'_>,
+    dockerfile: &Dockerfile,
+    arguments: &mut BuildArguments,
+) -> Result<Arc<FinishedStage>, BuildError> {
+    let mut build = Build {
+        work,
+        arguments: std::mem::take(arguments),
+        earlier: EarlierStages::Built(Vec::new()),
+        stage: None,
+        containers: Vec::new(),
+        vertex: None,
+    };
+    build.run(dockerfile)?;
+    let stage = build.stage.ok_or(BuildError::NoImage)?;
+    *arguments = build.arguments;
+    Ok(Arc::new(FinishedStage { name: stage.name.clone(), stage }))
 }
 
-/// Gets the context and understands the Dockerfile in it.
-fn prepare(
-    source: ContextSource,
-    choice: &Choice,
-    scratch: &Scratch,
-    session: &Session<'_>,
-) -> Result<(Dockerfile, context::Context), BuildError> {
-    let name = choice.dockerfile.as_deref();
-    let loaded = context::load(source, name, scratch, session.events, session.cancellation);
-    if session.cancellation.is_cancelled() {
-        return Err(BuildError::Cancelled);
+/// Runs the stages that the last one needs, several at a time.
+fn run_graph(
+    work: &mut Work<'_>,
+    dockerfile: &Dockerfile,
+    arguments: &mut BuildArguments,
+) -> Result<Arc<FinishedStage>, BuildError> {
+    for instruction in &dockerfile.instructions {
+        match &instruction.command {
+            Command::Arg(declared) => arguments.declare_global(declared, work.escape)?,
+            _ => break,
+        }
     }
-    let loaded = loaded?;
-    let mut dockerfile = Dockerfile::parse(&loaded.dockerfile, choice.wording)?;
-    dockerfile.stop_after(choice.target.as_deref())?;
-    append_labels(&mut dockerfile, &choice.labels);
-    Ok((dockerfile, loaded.context))
+    let expand = |word: &str| expand(word, work.escape, &arguments.global()).ok();
+    let plan = Plan::of(dockerfile, &expand, &|name| work.contexts.source(name).is_some());
+    work.contexts.paths = plan.context_paths(dockerfile);
+    work.session.events.send(BuildEvent::Plan(plan.vertices.clone()));
+    Graph::new(work, dockerfile, &plan, arguments).run()
 }

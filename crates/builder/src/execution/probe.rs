@@ -7,8 +7,10 @@ use model::{Digest, ErrorKind};
 
 use super::cache::fingerprint;
 use super::in_flight::Turn;
+use super::stage::Stage;
 use super::state::Build;
 use crate::error::BuildError;
+use crate::event::VertexChange;
 
 impl Build<'_> {
     /// Goes on from the cached image of a step; gives the turn to make the step when there is none.
@@ -20,10 +22,10 @@ impl Build<'_> {
     pub(super) fn probe(&mut self, command: &[String]) -> Result<Option<Turn>, BuildError> {
         let wanted = self.container_config(command.to_vec())?;
         let stage = self.stage_ref()?;
-        if self.parameters.no_cache {
+        if self.work.parameters.no_cache || self.is_filtered(stage) {
             return Ok(Some(Turn::free()));
         }
-        let (cache, store) = (Arc::clone(&self.builder.cache), self.builder.store.clone());
+        let (cache, store) = (Arc::clone(&self.work.builder.cache), self.work.builder.store.clone());
         let parent = stage.image;
         let wanted = fingerprint(&wanted, &stage.platform())?;
         let mut turn = None;
@@ -35,9 +37,18 @@ impl Build<'_> {
                 None if turn.is_some() => {
                     return Ok(if self.take_from_named(command)? { None } else { turn });
                 }
-                None => turn = Some(cache.in_flight.wait((parent, wanted), self.session.cancellation)?),
+                None => turn = Some(cache.in_flight.wait((parent, wanted), self.work.session.cancellation)?),
             }
         }
+    }
+
+    /// Whether the request wants the steps of a stage run again.
+    fn is_filtered(&self, stage: &Stage) -> bool {
+        let filter = &self.work.parameters.no_cache_filter;
+        let number = self.earlier.count().to_string();
+        filter.iter().any(|wanted| {
+            *wanted == number || stage.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(wanted))
+        })
     }
 
     /// Makes a cached image the stage's, unless it is gone.
@@ -51,6 +62,7 @@ impl Build<'_> {
             Err(error) => Err(error),
             Ok(()) => {
                 self.say(" ---> Using cache\n");
+                self.report(VertexChange::Cached);
                 Ok(true)
             }
         }

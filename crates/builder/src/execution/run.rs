@@ -3,11 +3,12 @@
 use images::document::{Config, StringOrList};
 use model::ContainerId;
 
-use super::Build;
 use super::commit::Change;
 use super::output::Output;
+use super::state::{Build, Session};
 use crate::dockerfile::{CommandLine, DockerfileError};
 use crate::error::BuildError;
+use crate::event::VertexChange;
 use crate::request::Intermediate;
 use crate::runner::RunStep;
 
@@ -28,9 +29,9 @@ impl Build<'_> {
         let container = self.create_container(&words, [arguments, predefined].concat())?;
         self.execute(&container, &words)?;
         self.check_cancelled()?;
-        let changes = self.session.runner.changes(&container)?;
-        let (store, below) = (&self.builder.store, self.stage_ref()?.directories());
-        let layer = match self.parameters.intermediate {
+        let changes = self.work.session.runner.changes(&container)?;
+        let (store, below) = (&self.work.builder.store, self.stage_ref()?.directories());
+        let layer = match self.work.parameters.intermediate {
             Intermediate::Keep => store.copy_layer(&changes, &below)?,
             Intermediate::Remove | Intermediate::RemoveOnSuccess => {
                 store.adopt_layer(&changes, &below)?.finish()?
@@ -59,20 +60,25 @@ impl Build<'_> {
             ..stage.config.clone()
         };
         config.env.get_or_insert_default().extend(variables);
-        let step = RunStep { image: stage.image, config, host: self.parameters.host.clone() };
+        let step = RunStep { image: stage.image, config, host: self.work.parameters.host.clone() };
         let container = self.make_container(&step)?;
-        self.scratch.note_container(&container).map_err(BuildError::file("note", container.as_str()))?;
+        self.work.scratch.note_container(&container).map_err(BuildError::file("note", container.as_str()))?;
         self.say(format!(" ---> Running in {}\n", container.short()));
         Ok(container)
     }
 
     fn execute(&self, container: &ContainerId, words: &[String]) -> Result<(), BuildError> {
-        let mut output = Output::new(self.session.events);
-        let code = self.session.runner.run(
-            container,
-            &mut |stream, bytes| output.write(stream, bytes),
-            self.session.cancellation,
-        );
+        let Session { runner, events, cancellation, .. } = self.work.session;
+        let mut output = Output::new(events);
+        let is_graph = self.vertex.is_some();
+        let mut write = |stream, bytes: &[u8]| {
+            if is_graph {
+                self.report(VertexChange::Output { stream, bytes: bytes.to_vec() });
+            } else {
+                output.write(stream, bytes);
+            }
+        };
+        let code = runner.run(container, &mut write, cancellation);
         output.finish();
         match code? {
             0 => Ok(()),

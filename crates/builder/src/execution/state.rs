@@ -2,22 +2,25 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 
 use images::Store;
-use images::registry::{Cancellation, Platform};
+use images::registry::{Cancellation, Message, Platform};
 use model::ContainerId;
 
 use super::arguments::BuildArguments;
 use super::cache::Cache;
+use super::contexts::Contexts;
+use super::earlier::EarlierStages;
 use super::stage::Stage;
+use crate::dockerfile;
 use crate::error::BuildError;
-use crate::event::{BuildEvent, EventSink};
-use crate::request::{BuildRequest, Intermediate};
-use crate::runner::{ImagePuller, StepRunner};
+use crate::event::{BuildEvent, EventSink, VertexChange};
+use crate::request::{BuildRequest, Intermediate, Order};
+use crate::runner::{ImagePuller, OutputStream, StepRunner};
 use crate::scratch::Scratch;
 use crate::wording::Wording;
-use crate::{context, dockerfile};
 
 /// Builds images; one serves the whole engine.
 #[derive(Debug)]
@@ -49,7 +52,6 @@ impl std::fmt::Debug for Session<'_> {
 }
 
 /// The request's parameters that steps look at.
-#[derive(Debug)]
 pub(super) struct Parameters {
     pub(super) no_cache: bool,
     pub(super) pull: bool,
@@ -58,6 +60,8 @@ pub(super) struct Parameters {
     pub(super) platform: Option<Platform>,
     pub(super) cache_from: Vec<String>,
     pub(super) wording: Wording,
+    pub(super) order: Order,
+    pub(super) no_cache_filter: Vec<String>,
 }
 
 impl Parameters {
@@ -65,41 +69,48 @@ impl Parameters {
         Self {
             no_cache: request.no_cache,
             pull: request.pull,
-            intermediate: request.intermediate,
+            intermediate: match request.order {
+                Order::Written => request.intermediate,
+                // Nobody is shown the containers of a graph.
+                Order::Graph => Intermediate::Remove,
+            },
             host: request.host.clone(),
             platform: request.platform.clone(),
             cache_from: request.cache_from.clone(),
             wording: request.wording,
+            order: request.order,
+            no_cache_filter: request.no_cache_filter.clone(),
         }
     }
 }
 
-/// One build under way.
-pub(super) struct Build<'a> {
+/// What all stages of a build share.
+pub(super) struct Work<'a> {
     pub(super) builder: &'a Builder,
     pub(super) session: Session<'a>,
     pub(super) parameters: Parameters,
-    pub(super) arguments: BuildArguments,
     pub(super) escape: char,
-    pub(super) context: context::Context,
-    /// The stages before the present one.
-    pub(super) stages: Vec<FinishedStage>,
-    pub(super) stage: Option<Stage>,
-    /// The present step's containers, to be removed after it.
-    pub(super) containers: Vec<StepContainer>,
-    /// How many steps have copied files, cached ones too: an inode of the context is given to one of them.
-    pub(super) step: u64,
-    /// The bytes of the configurations that it has made: each step's is kept whole.
-    pub(super) configurations: usize,
+    pub(super) contexts: Contexts,
     pub(super) scratch: Scratch,
+    /// How many steps have made something in the scratch directory.
+    pub(super) steps: AtomicU64,
+    /// The bytes of the configurations that it has made: each step's is kept whole.
+    pub(super) configurations: AtomicUsize,
     /// Takes the containers that are to be removed.
     pub(super) remover: Sender<ContainerId>,
 }
 
-/// What later stages may copy from.
-pub(super) struct FinishedStage {
-    pub(super) name: Option<String>,
-    pub(super) stage: Stage,
+/// One stage under way, or one after the other.
+pub(super) struct Build<'a> {
+    pub(super) work: &'a Work<'a>,
+    pub(super) arguments: BuildArguments,
+    /// The stages before the present one.
+    pub(super) earlier: EarlierStages<'a>,
+    pub(super) stage: Option<Stage>,
+    /// The present step's containers, to be removed after it.
+    pub(super) containers: Vec<StepContainer>,
+    /// The step under way, where clients see a graph.
+    pub(super) vertex: Option<usize>,
 }
 
 /// A container that the stream names.
@@ -110,12 +121,46 @@ pub(super) struct StepContainer {
 }
 
 impl Build<'_> {
+    /// Sends a line of a stream that shows one step after the other.
     pub(super) fn say(&self, text: impl Into<String>) {
-        self.session.events.send(BuildEvent::Stream(text.into()));
+        if self.work.parameters.order == Order::Written {
+            self.work.session.events.send(BuildEvent::Stream(text.into()));
+        }
+    }
+
+    /// Sends a remark on the present step.
+    pub(super) fn remark(&self, text: String) {
+        match self.vertex {
+            None => self.say(text),
+            Some(_) => {
+                self.report(VertexChange::Output { stream: OutputStream::Stderr, bytes: text.into_bytes() })
+            }
+        }
+    }
+
+    /// Reports what happens to the present step, where clients see a graph.
+    pub(super) fn report(&self, change: VertexChange) {
+        if let Some(number) = self.vertex {
+            self.work.session.events.send(BuildEvent::Vertex { number, change });
+        }
+    }
+
+    /// Sends the advance of a pull or a download.
+    pub(super) fn send_progress(&self, message: Message) {
+        match self.vertex {
+            Some(_) => self.report(VertexChange::Progress(message)),
+            None => self.work.session.events.send(BuildEvent::Progress(message)),
+        }
+    }
+
+    /// A path in the scratch directory that no other step has.
+    pub(super) fn scratch_path(&self, kind: &str) -> PathBuf {
+        let number = self.work.steps.fetch_add(1, Ordering::Relaxed);
+        self.work.scratch.path(&format!("{kind}-{number}"))
     }
 
     pub(super) fn check_cancelled(&self) -> Result<(), BuildError> {
-        if self.session.cancellation.is_cancelled() { Err(BuildError::Cancelled) } else { Ok(()) }
+        if self.work.session.cancellation.is_cancelled() { Err(BuildError::Cancelled) } else { Ok(()) }
     }
 
     /// The present stage.
@@ -131,6 +176,6 @@ impl Build<'_> {
     /// Expands a word with the stage's variables.
     pub(super) fn expand(&self, word: &str) -> Result<String, BuildError> {
         let variables = self.stage_ref()?.variables();
-        Ok(dockerfile::expand(word, self.escape, &variables)?)
+        Ok(dockerfile::expand(word, self.work.escape, &variables)?)
     }
 }

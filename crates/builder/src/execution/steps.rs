@@ -1,11 +1,13 @@
 //! Walks through the instructions, and cleans up after each.
 
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use model::{ContainerId, Digest};
+use model::ContainerId;
 
+use super::earlier::{EarlierStages, FinishedStage};
 use super::stage::Stage;
-use super::{Build, FinishedStage, StepContainer};
+use super::state::{Build, StepContainer};
 use crate::dockerfile::{Command, Dockerfile, Instruction};
 use crate::error::BuildError;
 use crate::event::BuildEvent;
@@ -15,20 +17,20 @@ use crate::runner::{RunStep, StepRunner};
 use crate::wording::Wording;
 
 impl Build<'_> {
-    /// Runs every instruction and gives the last stage's image.
+    /// Runs every instruction; the last stage must make an image.
     ///
     /// # Errors
     /// [`BuildError`] of the first step that fails.
-    pub(super) fn run(&mut self, dockerfile: &Dockerfile) -> Result<Digest, BuildError> {
+    pub(super) fn run(&mut self, dockerfile: &Dockerfile) -> Result<(), BuildError> {
         let total = dockerfile.instructions.len();
         for (number, instruction) in dockerfile.instructions.iter().enumerate() {
             self.check_cancelled()?;
-            self.say(self.parameters.wording.step(number, total, &instruction.shown));
+            self.say(self.work.parameters.wording.step(number, total, &instruction.shown));
             let result = self.step(instruction).and_then(|()| self.check_cancelled());
             if let Err(error) = result {
                 return Err(self.give_up(error));
             }
-            let wording = self.parameters.wording;
+            let wording = self.work.parameters.wording;
             if wording == Wording::Today {
                 self.remove_containers();
             }
@@ -41,7 +43,7 @@ impl Build<'_> {
             }
         }
         self.show_stage(self.stage.as_ref());
-        self.stage.as_ref().and_then(|stage| stage.image).ok_or(BuildError::NoImage)
+        self.stage_ref()?.image.map(drop).ok_or(BuildError::NoImage)
     }
 
     fn step(&mut self, instruction: &Instruction) -> Result<(), BuildError> {
@@ -49,7 +51,9 @@ impl Build<'_> {
             Command::From { image, platform, stage } => {
                 if let Some(stage) = self.stage.take() {
                     self.show_stage(Some(&stage));
-                    self.stages.push(FinishedStage { name: stage.name.clone(), stage });
+                    if let EarlierStages::Built(stages) = &mut self.earlier {
+                        stages.push(Arc::new(FinishedStage { name: stage.name.clone(), stage }));
+                    }
                 }
                 self.from(image, platform.as_deref(), stage.clone())
             }
@@ -59,9 +63,10 @@ impl Build<'_> {
 
     /// Names the image of a stage that is over.
     fn show_stage(&self, stage: Option<&Stage>) {
-        if let (Wording::Today, Some(image)) = (self.parameters.wording, stage.and_then(|stage| stage.image))
+        if let (Wording::Today, Some(image)) =
+            (self.work.parameters.wording, stage.and_then(|stage| stage.image))
         {
-            self.session.events.send(BuildEvent::Stage(image));
+            self.work.session.events.send(BuildEvent::Stage(image));
         }
     }
 
@@ -85,9 +90,9 @@ impl Build<'_> {
     /// [`BuildError`] when there is no randomness, or the engine cannot make it.
     pub(super) fn step_container(&mut self, command: &[String]) -> Result<ContainerId, BuildError> {
         let image = self.stage_ref()?.image;
-        if self.parameters.intermediate == Intermediate::Keep && image.is_some() {
+        if self.work.parameters.intermediate == Intermediate::Keep && image.is_some() {
             let config = self.container_config(command.to_vec())?;
-            let host = self.parameters.host.clone();
+            let host = self.work.parameters.host.clone();
             return self.make_container(&RunStep { image, config, host });
         }
         let id = random_container().map_err(BuildError::file("read", "/dev/urandom"))?;
@@ -100,18 +105,18 @@ impl Build<'_> {
     /// # Errors
     /// [`BuildError`] when the engine cannot make it.
     pub(super) fn make_container(&mut self, step: &RunStep) -> Result<ContainerId, BuildError> {
-        let made = self.session.runner.create(step)?;
+        let made = self.work.session.runner.create(step)?;
         self.containers.push(StepContainer { id: made.id.clone(), real: true });
         for warning in made.warnings {
-            self.say(format!(" ---> [Warning] {warning}\n"));
+            self.remark(format!(" ---> [Warning] {warning}\n"));
         }
         Ok(made.id)
     }
 
     /// Removes the step's containers unless they are to be kept.
-    fn remove_containers(&mut self) {
+    pub(super) fn remove_containers(&mut self) {
         for container in std::mem::take(&mut self.containers) {
-            if self.parameters.intermediate == Intermediate::Keep {
+            if self.work.parameters.intermediate == Intermediate::Keep {
                 continue;
             }
             self.remove_container(container);
@@ -120,20 +125,20 @@ impl Build<'_> {
 
     /// Has a container removed while the build goes on.
     fn remove_container(&self, container: StepContainer) {
-        self.say(self.parameters.wording.removed_container(container.id.short()));
+        self.say(self.work.parameters.wording.removed_container(container.id.short()));
         if container.real {
             // The thread lives as long as the build.
-            let _ = self.remover.send(container.id);
+            let _ = self.work.remover.send(container.id);
         }
     }
 
     /// Cleans up after a failed step and gives the build's error: a cancelled build leaves nothing,
     /// any other the containers to look into, unless the request says otherwise, or the image store
     /// has taken their files.
-    fn give_up(&mut self, error: BuildError) -> BuildError {
-        let cancelled = self.session.cancellation.is_cancelled();
+    pub(super) fn give_up(&mut self, error: BuildError) -> BuildError {
+        let cancelled = self.work.session.cancellation.is_cancelled();
         let useless = cancelled || matches!(error, BuildError::Images(_));
-        if useless || self.parameters.intermediate == Intermediate::Remove {
+        if useless || self.work.parameters.intermediate == Intermediate::Remove {
             for container in std::mem::take(&mut self.containers) {
                 self.remove_container(container);
             }

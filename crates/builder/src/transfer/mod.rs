@@ -18,5 +18,5 @@ pub use error::TransferError;
 pub(crate) use image::{ImageTree, hash_file};
 pub(crate) use place::{Placement, place};
 pub(crate) use select::{Item, Outside, Remote, Selected, resolve, select};
-pub(crate) use source::{Given, Source};
+pub use source::{Given, Source};
 pub(crate) use sum::sum;

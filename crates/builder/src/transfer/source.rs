@@ -9,7 +9,7 @@ use crate::tree::{Node, TreeError};
 
 /// How a file's content is handed out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Given {
+pub enum Given {
     /// The inode itself may become the layer's.
     Link(PathBuf),
     /// The content must be copied.
@@ -19,7 +19,7 @@ pub(crate) enum Given {
 }
 
 /// A tree of files; paths are relative to its root, and no symbolic link in them is followed.
-pub(crate) trait Source {
+pub trait Source {
     /// What is at a path.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ pub(crate) use account::{Owner, resolve_owner};
 pub(crate) use attributes::read_attributes;
 pub use error::TreeError;
 pub(crate) use holes::pieces;
-pub(crate) use node::{Attribute, Inode, Metadata, Modified, Node, NodeKind};
+pub use node::{Attribute, Inode, Metadata, Modified, Node, NodeKind};
 pub(crate) use upper::{Content, MakeDirectories, Upper};
 pub(crate) use view::{Directory, Found, View};
 pub(crate) use walk::{Missing, Position, Reached, Stop, Walk};

@@ -7,51 +7,76 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 /// An extended attribute's name and value.
-pub(crate) type Attribute = (Vec<u8>, Vec<u8>);
+pub type Attribute = (Vec<u8>, Vec<u8>);
 
 /// A time of modification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Modified {
-    pub(crate) seconds: i64,
-    pub(crate) nanoseconds: u32,
+pub struct Modified {
+    /// Seconds since the epoch.
+    pub seconds: i64,
+    /// Nanoseconds beside them.
+    pub nanoseconds: u32,
 }
 
 /// What tells one node from every other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Inode {
-    pub(crate) device: u64,
-    pub(crate) number: u64,
+pub struct Inode {
+    /// The file system, or what stands for it.
+    pub device: u64,
+    /// Its number there.
+    pub number: u64,
 }
 
 /// What a node is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum NodeKind {
+pub enum NodeKind {
+    /// A directory.
     Directory,
-    File { size: u64 },
-    Symlink { target: OsString },
+    /// A regular file.
+    File {
+        /// Its length in bytes.
+        size: u64,
+    },
+    /// A symbolic link.
+    Symlink {
+        /// Where it leads.
+        target: OsString,
+    },
+    /// A named pipe.
     Fifo,
-    Device { block: bool, number: u64 },
+    /// A device.
+    Device {
+        /// Whether it is a block device.
+        block: bool,
+        /// Major and minor number as makedev(3) puts them together.
+        number: u64,
+    },
 }
 
 /// Everything about a node but its name and content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Metadata {
+pub struct Metadata {
     /// Permission bits with setuid, setgid and sticky.
-    pub(crate) mode: u32,
-    pub(crate) user: u32,
-    pub(crate) group: u32,
+    pub mode: u32,
+    /// The owner.
+    pub user: u32,
+    /// The group.
+    pub group: u32,
     /// `None`: the time at which it is made.
-    pub(crate) modified: Option<Modified>,
-    pub(crate) attributes: Vec<Attribute>,
+    pub modified: Option<Modified>,
+    /// Extended attributes, sorted.
+    pub attributes: Vec<Attribute>,
 }
 
 /// One node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Node {
-    pub(crate) kind: NodeKind,
+pub struct Node {
+    /// What it is.
+    pub kind: NodeKind,
     /// Which node it is, where one that is no directory has several names.
-    pub(crate) shared: Option<Inode>,
-    pub(crate) metadata: Metadata,
+    pub shared: Option<Inode>,
+    /// Everything else.
+    pub metadata: Metadata,
 }
 
 /// The permission bits of `st_mode`, inode(7).

@@ -60,6 +60,8 @@ pub(super) async fn build(call: Call<'_>) -> Handled {
                 }
                 BuildEvent::Stream(text) => stream_text(&text),
                 BuildEvent::Progress(message) => encode(&message),
+                // Only builds that run as graphs send them.
+                BuildEvent::Plan(_) | BuildEvent::Vertex { .. } => Vec::new(),
             };
             if !reporter.send(message) {
                 cancellation.cancel();

@@ -34,7 +34,6 @@ pub(super) fn read_request(call: &Call<'_>, context: ContextSource) -> Result<Bu
         query.is_true("rm")
     };
     Ok(BuildRequest {
-        context,
         dockerfile: query.filled("dockerfile").map(str::to_owned),
         names: names.collect::<Result<_, _>>()?,
         no_cache: query.is_true("nocache"),
@@ -55,6 +54,7 @@ pub(super) fn read_request(call: &Call<'_>, context: ContextSource) -> Result<Bu
         } else {
             Wording::Reference
         },
+        ..BuildRequest::new(context)
     })
 }
 

@@ -1,6 +1,7 @@
 //! Builds with a fake runner: streams, configurations, cache, failures.
 
 mod caching;
+mod graph;
 mod hostile;
 mod refusals;
 

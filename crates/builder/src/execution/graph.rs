@@ -1,0 +1,188 @@
+//! A build as a graph: the stages that the target needs, several at a time.
+//!
+//! ```text
+//! Waiting ─ a worker, or a stage that needs it ─▶ Running ─▶ Built
+//!                                                       └──▶ Failed: the build is cancelled
+//! ```
+//!
+//! Stages need earlier ones alone, so that whoever waits waits for a lower number, and nobody for ever.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use super::arguments::BuildArguments;
+use super::earlier::{EarlierStages, FinishedStage, ScheduledStages};
+use super::plan::Plan;
+use super::state::{Build, Work};
+use crate::dockerfile::{Command, Dockerfile, Instruction};
+use crate::error::BuildError;
+use crate::event::VertexChange;
+
+/// As many stages are built at a time.
+const WORKERS: usize = 16;
+
+/// A build under way.
+pub(super) struct Graph<'a> {
+    work: &'a Work<'a>,
+    dockerfile: &'a Dockerfile,
+    plan: &'a Plan,
+    /// The request's arguments, and what ARG declares before the first FROM.
+    arguments: &'a BuildArguments,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    stages: Vec<StageState>,
+    /// The failure that came first.
+    failure: Option<BuildError>,
+}
+
+#[derive(Clone)]
+enum StageState {
+    Waiting,
+    Running,
+    Built(Arc<FinishedStage>),
+    Failed,
+}
+
+impl<'a> Graph<'a> {
+    pub(super) fn new(
+        work: &'a Work<'a>,
+        dockerfile: &'a Dockerfile,
+        plan: &'a Plan,
+        arguments: &'a BuildArguments,
+    ) -> Self {
+        let stages = plan.stages.iter().map(|_| StageState::Waiting).collect();
+        let state = Mutex::new(State { stages, failure: None });
+        Self { work, dockerfile, plan, arguments, state, changed: Condvar::new() }
+    }
+
+    /// Builds what the last stage needs, and that.
+    ///
+    /// # Errors
+    /// [`BuildError`] of the first step that fails.
+    pub(super) fn run(&self) -> Result<Arc<FinishedStage>, BuildError> {
+        thread::scope(|scope| {
+            for _ in 0..self.plan.needed.len().min(WORKERS) {
+                scope.spawn(|| self.build_what_is_ready());
+            }
+        });
+        let mut state = self.state();
+        if let Some(failure) = state.failure.take() {
+            return Err(failure);
+        }
+        match state.stages.last() {
+            Some(StageState::Built(target)) => Ok(Arc::clone(target)),
+            _ => Err(BuildError::NoImage),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Builds one ready stage after the other, until the build is over.
+    fn build_what_is_ready(&self) {
+        let mut state = self.state();
+        while state.failure.is_none() {
+            let is_built = |number: &usize| matches!(state.stages[*number], StageState::Built(_));
+            let is_waiting = |number: &usize| matches!(state.stages[*number], StageState::Waiting);
+            let needed = || self.plan.needed.iter().copied();
+            let is_ready = |number: &usize| self.plan.stages[*number].inputs.iter().all(is_built);
+            if let Some(number) = needed().filter(is_waiting).find(is_ready) {
+                state.stages[number] = StageState::Running;
+                drop(state);
+                self.build(number);
+                state = self.state();
+                continue;
+            }
+            if !needed().any(|number| is_waiting(&number)) {
+                return;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Builds a stage that this thread has marked as running.
+    fn build(&self, number: usize) {
+        let built = self.build_stage(number);
+        let mut state = self.state();
+        state.stages[number] = match built {
+            Ok(stage) => StageState::Built(Arc::new(stage)),
+            Err(error) => {
+                state.failure.get_or_insert(error);
+                self.work.session.cancellation.cancel();
+                StageState::Failed
+            }
+        };
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn build_stage(&self, number: usize) -> Result<FinishedStage, BuildError> {
+        let mut build = Build {
+            work: self.work,
+            arguments: self.arguments.clone(),
+            earlier: EarlierStages::Scheduled { stages: self, number },
+            stage: None,
+            containers: Vec::new(),
+            vertex: None,
+        };
+        for index in self.plan.stages[number].instructions.clone() {
+            build.check_cancelled()?;
+            build.vertex = self.plan.vertex_of[index];
+            build.run_vertex(&self.dockerfile.instructions[index])?;
+        }
+        let stage = build.stage.ok_or(BuildError::NoImage)?;
+        Ok(FinishedStage { name: stage.name.clone(), stage })
+    }
+}
+
+impl Build<'_> {
+    /// Runs one instruction and reports it as a step of the graph.
+    fn run_vertex(&mut self, instruction: &Instruction) -> Result<(), BuildError> {
+        self.report(VertexChange::Started);
+        let result = match &instruction.command {
+            Command::From { image, platform, stage } => self.from(image, platform.as_deref(), stage.clone()),
+            command => self.dispatch(command),
+        };
+        if let Err(error) = result.and_then(|()| self.check_cancelled()) {
+            let error = self.give_up(error);
+            self.report(match &error {
+                BuildError::Cancelled => VertexChange::Cancelled,
+                error => VertexChange::Failed(error.to_string()),
+            });
+            return Err(error);
+        }
+        self.remove_containers();
+        self.report(VertexChange::Completed);
+        Ok(())
+    }
+}
+
+impl ScheduledStages for Graph<'_> {
+    fn named(&self, name: &str, before: usize) -> Option<usize> {
+        self.plan.named(name, before)
+    }
+
+    fn finished(&self, number: usize) -> Result<Arc<FinishedStage>, BuildError> {
+        let mut state = self.state();
+        loop {
+            match &state.stages[number] {
+                StageState::Built(stage) => return Ok(Arc::clone(stage)),
+                StageState::Failed => return Err(BuildError::Cancelled),
+                StageState::Running => {
+                    state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+                StageState::Waiting => {
+                    // A trigger of an image needs what no instruction of the file named.
+                    state.stages[number] = StageState::Running;
+                    drop(state);
+                    self.build(number);
+                    state = self.state();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Which stages a target needs, what each needs of the others, and how clients see their steps.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::{Component, Path};
+
+use crate::dockerfile::{Command, Dockerfile, Transfer};
+use crate::event::Vertex;
+use crate::pattern::literal_prefix;
+
+/// A stage of a Dockerfile.
+#[derive(Debug)]
+pub(super) struct PlannedStage {
+    pub(super) name: Option<String>,
+    /// Its instructions, FROM first.
+    pub(super) instructions: Range<usize>,
+    /// The stages that it certainly needs.
+    pub(super) inputs: BTreeSet<usize>,
+}
+
+/// The stages of a Dockerfile, the last of which is the target.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) stages: Vec<PlannedStage>,
+    /// The stages that the target needs, itself among them.
+    pub(super) needed: BTreeSet<usize>,
+    /// The steps that clients see.
+    pub(super) vertices: Vec<Vertex>,
+    /// The step that an instruction is, by the instruction's number.
+    pub(super) vertex_of: Vec<Option<usize>>,
+}
+
+impl Plan {
+    /// Plans the stages of a Dockerfile; `expand` puts variables into the images of FROM, and `is_context` tells the
+    /// names that belong to contexts instead of stages.
+    pub(super) fn of(
+        dockerfile: &Dockerfile,
+        expand: &dyn Fn(&str) -> Option<String>,
+        is_context: &dyn Fn(&str) -> bool,
+    ) -> Self {
+        let mut stages: Vec<PlannedStage> = Vec::new();
+        for (number, instruction) in dockerfile.instructions.iter().enumerate() {
+            let names = instruction.command.stage_names();
+            let names = names.into_iter().map(|name| expand(name).unwrap_or_default());
+            let inputs: Vec<_> = names
+                .filter(|name| !is_context(name))
+                .filter_map(|name| {
+                    let is_from = matches!(instruction.command, Command::From { .. });
+                    let own = if is_from { stages.len() } else { stages.len().saturating_sub(1) };
+                    stage_number(&stages[..own], &name, is_from)
+                })
+                .collect();
+            if let Command::From { stage, .. } = &instruction.command {
+                let instructions = number..number;
+                stages.push(PlannedStage { name: stage.clone(), instructions, inputs: BTreeSet::new() });
+            }
+            if let Some(stage) = stages.last_mut() {
+                stage.instructions.end = number + 1;
+                stage.inputs.extend(inputs);
+            }
+        }
+        let mut plan = Self { stages, needed: BTreeSet::new(), vertices: Vec::new(), vertex_of: Vec::new() };
+        plan.needed = plan.needed_by_last();
+        plan.add_vertices(dockerfile);
+        plan
+    }
+
+    fn needed_by_last(&self) -> BTreeSet<usize> {
+        let mut needed: BTreeSet<usize> = self.stages.len().checked_sub(1).into_iter().collect();
+        // Stages need earlier ones alone.
+        for number in (0..self.stages.len()).rev().filter(|_| !self.stages.is_empty()) {
+            if needed.contains(&number) {
+                needed.extend(&self.stages[number].inputs);
+            }
+        }
+        needed
+    }
+
+    fn add_vertices(&mut self, dockerfile: &Dockerfile) {
+        self.vertex_of = vec![None; dockerfile.instructions.len()];
+        let mut last_of: Vec<Option<usize>> = vec![None; self.stages.len()];
+        for (stage_number, stage) in self.stages.iter().enumerate() {
+            if !self.needed.contains(&stage_number) {
+                continue;
+            }
+            let shown = |number: &usize| dockerfile.instructions[*number].command.is_step();
+            let steps: Vec<usize> = stage.instructions.clone().filter(shown).collect();
+            let label = match &stage.name {
+                Some(name) => format!("{name} "),
+                None if self.stages.len() > 1 => format!("stage-{stage_number} "),
+                None => String::new(),
+            };
+            for (place, number) in steps.iter().enumerate() {
+                let instruction = &dockerfile.instructions[*number];
+                let names = instruction.command.stage_names();
+                let is_from = matches!(instruction.command, Command::From { .. });
+                let named = names
+                    .iter()
+                    .filter_map(|name| self::stage_number(&self.stages[..stage_number], name, is_from));
+                let named = named.filter_map(|stage| last_of[stage]);
+                let inputs = last_of[stage_number].into_iter().chain(named).collect();
+                let vertex = self.vertices.len();
+                let name = format!("[{label}{}/{}] {}", place + 1, steps.len(), instruction.shown);
+                self.vertices.push(Vertex { number: vertex, name, inputs });
+                self.vertex_of[*number] = Some(vertex);
+                last_of[stage_number] = Some(vertex);
+            }
+        }
+    }
+
+    /// The number of the last stage of a name before stage `before`.
+    pub(super) fn named(&self, name: &str, before: usize) -> Option<usize> {
+        stage_number(&self.stages[..before.min(self.stages.len())], name, true)
+    }
+
+    /// The paths of the main context that the needed stages read; an empty list means all of it.
+    pub(super) fn context_paths(&self, dockerfile: &Dockerfile) -> Vec<String> {
+        let mut paths = BTreeSet::new();
+        for stage in &self.needed {
+            for instruction in &dockerfile.instructions[self.stages[*stage].instructions.clone()] {
+                for source in instruction.command.context_sources() {
+                    match context_path(source) {
+                        Some(path) => drop(paths.insert(path)),
+                        None => return Vec::new(),
+                    }
+                }
+            }
+        }
+        paths.into_iter().collect()
+    }
+}
+
+/// The part of a source's path that names one place; `None` where that is the whole context, or known only later.
+fn context_path(source: &str) -> Option<String> {
+    if source.contains('$') {
+        return None;
+    }
+    let mut path = Vec::new();
+    for component in Path::new(literal_prefix(source)).components() {
+        match component {
+            Component::Normal(name) => path.push(name.to_str()?),
+            Component::ParentDir => return None,
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    (!path.is_empty()).then(|| path.join("/"))
+}
+
+fn stage_number(stages: &[PlannedStage], name: &str, names_only: bool) -> Option<usize> {
+    let is_named =
+        |stage: &PlannedStage| stage.name.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(name));
+    let by_number = || name.parse().ok().filter(|number| !names_only && *number < stages.len());
+    stages.iter().rposition(is_named).or_else(by_number)
+}
+
+impl Command {
+    /// Whether clients see the instruction as a step: those that change files, or begin a stage.
+    fn is_step(&self) -> bool {
+        matches!(self, Self::From { .. } | Self::Run(_) | Self::Transfer(_) | Self::Workdir(_))
+    }
+
+    /// The names that may be those of stages.
+    fn stage_names(&self) -> Vec<&str> {
+        match self {
+            Self::From { image, .. } => vec![image],
+            Self::Transfer(Transfer { from, .. }) => from.as_deref().into_iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What the instruction reads of the main context.
+    fn context_sources(&self) -> Vec<&str> {
+        match self {
+            Self::Transfer(transfer) if transfer.from.is_none() => {
+                transfer.sources.iter().map(String::as_str).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What comes before the first step: the context and the Dockerfile, understood as a whole.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::contexts::SharedTree;
+use super::state::Session;
+use crate::context;
+use crate::dockerfile::{Dockerfile, append_labels};
+use crate::error::BuildError;
+use crate::request::{ContextProvider, ContextSource, DockerfileText};
+use crate::scratch::Scratch;
+use crate::wording::Wording;
+
+/// Which Dockerfile is meant, and what the request adds to it or leaves out.
+pub(super) struct Choice {
+    pub(super) dockerfile: Option<String>,
+    pub(super) text: Option<DockerfileText>,
+    pub(super) target: Option<String>,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) wording: Wording,
+}
+
+/// A Dockerfile, and where its files come from.
+pub(super) struct Prepared {
+    pub(super) dockerfile: Dockerfile,
+    pub(super) context: Option<SharedTree>,
+    pub(super) provider: Option<Arc<dyn ContextProvider>>,
+}
+
+/// Gets the context, unless the client sends it later, and understands the Dockerfile.
+///
+/// # Errors
+/// [`BuildError`] when either is not there or no good.
+pub(super) fn prepare(
+    source: ContextSource,
+    choice: &Choice,
+    scratch: &Scratch,
+    session: &Session<'_>,
+) -> Result<Prepared, BuildError> {
+    let (context, provider, bytes): (Option<SharedTree>, _, _) = match source {
+        ContextSource::Provided(provider) => (None, Some(provider), None),
+        source => {
+            let name = choice.dockerfile.as_deref();
+            let has_text = choice.text.is_some();
+            let loaded = context::load(source, name, has_text, scratch, session.events, session.cancellation);
+            if session.cancellation.is_cancelled() {
+                return Err(BuildError::Cancelled);
+            }
+            let loaded = loaded?;
+            (Some(Arc::new(loaded.context)), None, Some(loaded.dockerfile))
+        }
+    };
+    let given = choice.text.as_ref().map(|text| &text.bytes);
+    let bytes = given.or(bytes.as_ref()).ok_or(BuildError::NoContext)?;
+    let mut dockerfile = Dockerfile::parse(bytes, choice.wording)?;
+    dockerfile.stop_after(choice.target.as_deref())?;
+    append_labels(&mut dockerfile, &choice.labels);
+    Ok(Prepared { dockerfile, context, provider })
+}
