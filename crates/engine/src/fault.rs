@@ -1,6 +1,6 @@
 //! Steps that tests can make fail: `BERTH_FAULT` names one, and every start fails there. A step of
 //! the network (`network::Step`) fails once. `BERTH_FAULT=told-by:PATH` lets the step fail that the file names, of
-//! either kind, each time that it is written. For those of the database see `store::Faults`.
+//! either kind, each time that it is written; `die-at:` before its name ends the daemon there. For those of the database see `store::Faults`.
 
 use std::path::Path;
 use std::sync::LazyLock;

@@ -266,6 +266,14 @@ impl Record {
         })
     }
 
+    /// Its addresses, that of the network with the default route first.
+    pub(crate) fn own_addresses(&self) -> Vec<std::net::IpAddr> {
+        let mut endpoints: Vec<_> = self.endpoints.iter().collect();
+        endpoints.sort_by_key(|endpoint| endpoint.gateway_order());
+        let leases = endpoints.into_iter().filter_map(|endpoint| endpoint.lease.as_ref());
+        leases.flat_map(network::Endpoint::addresses).collect()
+    }
+
     /// It has left all its networks.
     pub(crate) fn clear_endpoints(&mut self) {
         self.endpoints.iter_mut().for_each(Endpoint::clear);

@@ -59,6 +59,9 @@ impl Step {
 /// No step has a longer name, in bytes.
 const LONGEST_NAME: u64 = 64;
 
+/// Stands before the name of a step at which the process is to end.
+const DIE_AT: &str = "die-at:";
+
 /// A step failed because a test wanted it to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("fault injected at {0:?}")]
@@ -72,7 +75,8 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Lets the step fail that this file names, each time that it is written: the fault removes it.
+    /// Lets the step fail that this file names, each time that it is written: the fault removes it. With
+    /// [`DIE_AT`] before its name the process ends there, as if it had been killed.
     #[must_use]
     pub fn told_by(file: &Path) -> Self {
         Self { file: Some(file.into()), ..Self::default() }
@@ -94,8 +98,13 @@ impl Faults {
     pub fn is_told(&self, step: &str) -> bool {
         let Some(file) = &self.file else { return false };
         let named = sys::bounded_read::read(file, LONGEST_NAME).unwrap_or_default();
-        let is_named = named.trim_ascii() == step.as_bytes();
-        is_named && std::fs::remove_file(file).is_ok()
+        let named = named.trim_ascii();
+        if named.strip_prefix(DIE_AT.as_bytes()) == Some(step.as_bytes())
+            && std::fs::remove_file(file).is_ok()
+        {
+            sys::process::kill_any(std::process::id());
+        }
+        named == step.as_bytes() && std::fs::remove_file(file).is_ok()
     }
 
     pub(crate) fn pass(&self, step: Step) -> Result<(), Injected> {

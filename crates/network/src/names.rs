@@ -14,8 +14,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 pub use hosts::{
-    HostLine, Hosts, LinkedHost, NameError, host_network_hosts, with_link, with_own_address, without_link,
-    without_own_address,
+    HostLine, Hosts, LinkedHost, NameError, host_network_hosts, with_link, with_missing_own_addresses,
+    with_own_address, without_link, without_own_address,
 };
 pub use name_server::{OwnNameServer, Reach, UpstreamServer};
 pub use resolv_conf::{HostServers, NameServers, host_resolv_conf, resolv_conf};
@@ -30,8 +30,12 @@ pub fn hostname(name: &str) -> String {
     format!("{name}\n")
 }
 
+/// A longer end of an old content is cut off, not overwritten, in bytes: it fits in one page, so that one write is
+/// whole even in a process that is killed.
+const LONGEST_PADDING: usize = 2048;
+
 /// Writes a resolver file, keeping its inode where it exists. A reader sees the old or the new
-/// content, or for a moment a new one with the end of a longer old one, but never nothing.
+/// content, or for a moment a new one with empty lines at its end in place of a longer old one, but never nothing.
 ///
 /// # Errors
 /// [`Error::File`] when the file cannot be made or written.
@@ -40,7 +44,9 @@ pub fn write_in_place(path: &Path, content: impl AsRef<[u8]>) -> Result<(), Erro
     let content = content.as_ref();
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(false).mode(0o644).open(path).map_err(failed)?;
-    file.write_all(content).map_err(failed)?;
+    let surplus = file.metadata().map_err(failed)?.len().saturating_sub(content.len() as u64);
+    let padding = usize::try_from(surplus).ok().filter(|length| *length <= LONGEST_PADDING).unwrap_or(0);
+    file.write_all(&[content, &vec![b'\n'; padding]].concat()).map_err(failed)?;
     file.set_len(content.len() as u64).map_err(failed)
 }
 
@@ -55,7 +61,8 @@ pub fn change_hosts(path: &Path, change: impl FnOnce(&[u8]) -> Vec<u8>) -> Resul
         path: path.to_owned(),
         source,
     })?;
-    write_in_place(path, change(&content))
+    let changed = change(&content);
+    if changed == content { Ok(()) } else { write_in_place(path, changed) }
 }
 
 /// Reads the host's own hosts file.

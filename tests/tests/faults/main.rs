@@ -3,6 +3,7 @@
 //! The number of rounds with `kill -9` is small by default; `BERTH_CRASH_ROUNDS=300` makes a long test of it.
 
 mod database;
+mod half_moved;
 mod networks;
 mod workload;
 
@@ -191,9 +192,15 @@ fn check_networks(engine: &Engine, id: &str) {
         BTreeSet::from([gateway]).into_iter().filter(|it| !it.is_empty()).collect(),
         "{seen}"
     );
+    let hosts = words("awk -v name=$(hostname) '$2 == name { print $1 }' /etc/hosts");
+    let known: BTreeSet<String> = texts("IPAddress").union(&texts("GlobalIPv6Address")).cloned().collect();
+    assert_eq!(hosts, known, "its own addresses in the hosts file of {seen}");
     let own = networks.keys().any(|name| !["bridge", "host", "none"].contains(&name.as_str()));
     let servers = words("grep nameserver /etc/resolv.conf");
     assert_eq!(servers.contains("127.0.0.11"), own, "the name server of {seen}: {servers:?}");
+    // 127.0.0.11, as proc_pid_net(5) shows local addresses of sockets.
+    let sockets = words("awk '$2 ~ /^0B00007F:/ { print $2 }' /proc/net/udp /proc/net/tcp");
+    assert_eq!(!sockets.is_empty(), own, "the sockets of the name server of {seen}: {sockets:?}");
     if own {
         let found = words(&format!("nslookup {} 127.0.0.11 | grep Address", &id[..12]));
         let address = texts("IPAddress").into_iter().find(|address| found.contains(address));

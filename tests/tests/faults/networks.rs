@@ -21,7 +21,7 @@ const CREATE: [&str; 8] = [
 ];
 
 /// The steps in which a running container comes into one.
-const CONNECT: [&str; 12] = [
+pub(crate) const CONNECT: [&str; 14] = [
     "TakeAddress",
     "HoldPorts",
     "CreateInterface",
@@ -33,17 +33,19 @@ const CONNECT: [&str; 12] = [
     "interface-configured",
     "default-routes",
     "ports-moved",
+    "hosts-changed",
     "names-told",
+    "names-answered",
 ];
 
 /// An engine whose steps fail when they are named.
-struct Faulty {
-    engine: Engine,
+pub(crate) struct Faulty {
+    pub(crate) engine: Engine,
     file: PathBuf,
 }
 
 impl Faulty {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let name = format!("berth-steps-{}-{:?}", std::process::id(), std::thread::current().id());
         let file = std::env::temp_dir().join(name);
         let environment = vec![("BERTH_FAULT".to_owned(), format!("told-by:{}", file.display()))];
@@ -56,16 +58,21 @@ impl Faulty {
         std::fs::write(&self.file, step).expect("the file that names a step");
     }
 
+    /// The next time that this step is done, the daemon dies.
+    pub(crate) fn die_at(&self, step: &str) {
+        self.fail(&format!("die-at:{step}"));
+    }
+
     /// Whether the step has failed.
-    fn has_failed(&self) -> bool {
+    pub(crate) fn has_failed(&self) -> bool {
         !self.file.exists()
     }
 
-    fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         self.engine.at("1.55")
     }
 
-    fn call(&self, path: &str, body: &Value) -> (u16, String) {
+    pub(crate) fn call(&self, path: &str, body: &Value) -> (u16, String) {
         let answer = self.client().post_json(path, body);
         (answer.status(), answer.text())
     }
@@ -110,14 +117,14 @@ impl Drop for Faulty {
     }
 }
 
-fn dual(name: &str, number: u8) -> Value {
+pub(crate) fn dual(name: &str, number: u8) -> Value {
     let pools =
         json!([{ "Subnet": format!("10.{number}.0.0/24") }, { "Subnet": format!("fd00:{number}::/64") }]);
     json!({ "Name": name, "EnableIPv6": true, "IPAM": { "Config": pools } })
 }
 
 /// A container in a network, with a published port.
-fn publishing(network: &str) -> Value {
+pub(crate) fn publishing(network: &str) -> Value {
     let ports = json!({ "80/tcp": [{ "HostPort": "18080" }], "53/udp": [{ "HostPort": "18053" }] });
     merged(sh("sleep 600"), json!({ "HostConfig": { "NetworkMode": network, "PortBindings": ports } }))
 }
@@ -167,7 +174,7 @@ fn a_connect_or_disconnect_that_fails_changes_nothing() {
     let (both, host_of_both, names_of_both) = (faulty.seen(&container), faulty.host(), faulty.names());
     assert!(both.0.contains("default via 10.91.0.1"), "{}", both.0);
     let leaving = json!({ "Container": container });
-    for step in ["default-routes", "ports-moved"] {
+    for step in ["hosts-changed", "default-routes", "ports-moved"] {
         faulty.fail(step);
         let (status, text) = faulty.call("/networks/a/disconnect", &leaving);
         assert!(faulty.has_failed() && status >= 400 && text.contains(step), "{step}: {status} {text}");
@@ -176,7 +183,7 @@ fn a_connect_or_disconnect_that_fails_changes_nothing() {
         assert_eq!(faulty.host(), host_of_both, "{step}");
     }
     // What takes away goes on to the end.
-    for step in ["RemoveInterface", "CloseFirewall", "names-told"] {
+    for step in ["RemoveInterface", "CloseFirewall", "names-told", "names-answered"] {
         faulty.fail(step);
         assert_eq!(faulty.call("/networks/a/disconnect", &leaving).0, 200, "{step}");
         assert!(faulty.has_failed(), "{step} is not done by a disconnect");

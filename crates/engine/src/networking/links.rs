@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use model::{ContainerId, ContainerReference, ExposedPorts, HostSettings, NetworkMode, Port};
 use network::LinkException;
@@ -144,20 +144,12 @@ impl Networking {
             for (alias, _) in record.links.iter().filter(|(_, id)| **id == target.id) {
                 is_linked = true;
                 if let Some(host) = linked_host(alias, target) {
-                    self.change_hosts(&record, |content| network::names::with_link(content, &host));
+                    self.hosts_files.change(&record, |content| network::names::with_link(content, &host));
                 }
             }
             if is_linked {
                 self.reopen_links(&parent);
             }
-        }
-    }
-
-    /// Changes the hosts file of a container in place; nobody else changes it meanwhile.
-    pub(super) fn change_hosts(&self, record: &Record, change: impl FnOnce(&[u8]) -> Vec<u8>) {
-        let _alone = self.hosts_files.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = network::names::change_hosts(&self.paths.hosts(&record.id), change) {
-            tracing::warn!("cannot tell container {} of its links: {error}", record.id);
         }
     }
 
@@ -230,7 +222,8 @@ impl Networking {
             self.network.close_link(&record.id, &gone).map_err(Error::Network)?;
             if let Some(target) = self.directory.get(target).map(|target| target.record()) {
                 let hostname = &target.settings.hostname;
-                self.change_hosts(&record, |content| network::names::without_link(content, alias, hostname));
+                self.hosts_files
+                    .change(&record, |content| network::names::without_link(content, alias, hostname));
             }
         }
         let changed = |record: &mut Record| {

@@ -39,21 +39,20 @@ impl Networking {
             let added = endpoint.clone();
             // Saved before routes lead there: a daemon that dies leaves the next one all it needs to settle them.
             let _ = container.update_saved(|record| record.endpoints.push(added)).1.wait_blocking();
-            self.settle_gateway(container, None, namespace.as_fd())
+            self.settle_gateway(container, None, namespace.as_fd())?;
+            self.hosts_files.add_addresses(&record, &endpoint);
+            fault::check("hosts-changed")
         });
         if let Err(error) = settled {
             let leave = |record: &mut Record| record.endpoints.retain(|other| other.id != endpoint.id);
             container.update_saved(leave).1.forget();
+            self.hosts_files.remove_addresses(&record, &endpoint);
             if let Err(undo) = self.settle_gateway(container, Some(&endpoint), namespace.as_fd()) {
                 tracing::error!("cannot lead container {} as before: {undo}", record.id);
             }
             self.leave_at_once(&record, &endpoint, Some(namespace.as_fd()));
             return Err(error);
         }
-        note_own_address(self, &record, &endpoint, |content, address| {
-            let settings = &record.settings;
-            network::names::with_own_address(content, address, &settings.hostname, &settings.domainname)
-        });
         entry.emit(&self.events, "connect", Some(&record.id));
         Ok(endpoint)
     }
@@ -65,11 +64,17 @@ impl Networking {
     pub(crate) fn disconnect_running(&self, container: &Container, endpoint: &Endpoint) -> Result<(), Error> {
         let record = container.record();
         let namespace = namespace_of(&record)?;
+        // Before anything is saved: the next daemon knows the addresses of networks that the container is in, not of
+        // those that it has left.
+        self.hosts_files.remove_addresses(&record, endpoint);
         // What it has published there may have changed since the caller looked.
         let is_other = |other: &Endpoint| (&other.id, &other.name) != (&endpoint.id, &endpoint.name);
-        container.update(|record| record.endpoints.retain(is_other));
-        if let Err(error) = self.settle_gateway(container, Some(endpoint), namespace.as_fd()) {
+        container.publish(|record| record.endpoints.retain(is_other));
+        let led = fault::check("hosts-changed")
+            .and_then(|()| self.settle_gateway(container, Some(endpoint), namespace.as_fd()));
+        if let Err(error) = led {
             container.update(|record| record.endpoints.push(endpoint.clone()));
+            self.hosts_files.add_addresses(&record, endpoint);
             if let Err(undo) = self.settle_gateway(container, None, namespace.as_fd()) {
                 tracing::error!("cannot lead container {} as before: {undo}", record.id);
             }
@@ -78,15 +83,14 @@ impl Networking {
         // Saved before the interface goes: one that is left then belongs to nobody, and the next daemon removes it.
         let _ = self.save_leases(container).wait_blocking();
         self.leave_at_once(&record, endpoint, Some(namespace.as_fd()));
-        note_own_address(self, &record, endpoint, network::names::without_own_address);
         if let Ok(entry) = self.registry.of_endpoint(endpoint) {
             entry.emit(&self.events, "disconnect", Some(&record.id));
         }
         Ok(())
     }
 
-    /// Leads a container's default routes and published ports as its record says: the last daemon may have died
-    /// while it changed them. The caller holds its transition.
+    /// Leads a container's default routes and published ports as its record says, and names its addresses in its hosts
+    /// file: the last daemon may have died while it changed them. The caller holds its transition.
     ///
     /// # Errors
     /// The kernel's refusal.
@@ -98,6 +102,7 @@ impl Networking {
         let routes = default_routes(&record);
         network::inside::restore_default_routes(namespace.as_fd(), routes, &interfaces)
             .map_err(Error::Network)?;
+        self.hosts_files.add_missing_addresses(&record);
         settle_ports(self, container, None)
     }
 
@@ -177,22 +182,6 @@ fn settle_ports(
     fault::check("ports-moved")?;
     networking.save_leases(container).forget();
     Ok(())
-}
-
-/// Changes the lines of a container's own addresses in its hosts file.
-fn note_own_address(
-    networking: &Networking,
-    record: &Record,
-    endpoint: &Endpoint,
-    change: impl Fn(&[u8], std::net::IpAddr) -> Vec<u8>,
-) {
-    if let Some(lease) = &endpoint.lease {
-        networking.change_hosts(record, |content| {
-            // That of IPv4 stands first.
-            let addresses: Vec<_> = lease.addresses().collect();
-            addresses.iter().rev().fold(content.to_vec(), |content, address| change(&content, *address))
-        });
-    }
 }
 
 /// Where the default routes of a container lead.

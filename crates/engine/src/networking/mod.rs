@@ -2,6 +2,7 @@
 
 pub(crate) mod attachments;
 mod endpoints;
+mod hosts_files;
 mod interface_names;
 mod links;
 mod live;

@@ -50,18 +50,30 @@ impl NameServers {
     /// When the shim cannot answer names.
     pub(crate) async fn follow(&self, before: &Record, container: &Container) -> Result<(), Error> {
         let record = container.record();
-        if !before.has_names() && !record.has_names() {
-            return Ok(());
+        match before.has_names() || record.has_names() {
+            true => self.settle(container).await,
+            false => Ok(()),
         }
+    }
+
+    /// Tells the shim of a running container its networks, whatever it knew; its resolv.conf follows. The caller holds
+    /// its transition.
+    ///
+    /// # Errors
+    /// When the shim cannot answer names.
+    pub(crate) async fn settle(&self, container: &Container) -> Result<(), Error> {
+        let record = container.record();
         let Some(shim) = container.shim() else { return Err(Error::NotRunning(record.id.to_string())) };
         let service = self.service(&record)?;
         fault::check("names-told")?;
         // Whatever reads the file finds the server that it names.
         if service.is_some() {
             send(&record, &shim, service).await?;
-            self.change_resolv_conf(before, &record)
+            fault::check("names-answered")?;
+            self.change_resolv_conf(&record)
         } else {
-            self.change_resolv_conf(before, &record)?;
+            self.change_resolv_conf(&record)?;
+            fault::check("names-answered")?;
             send(&record, &shim, service).await
         }
     }
@@ -83,9 +95,14 @@ impl NameServers {
 
     /// The content of a container's resolv.conf.
     pub(super) fn resolv_conf(&self, record: &Record) -> Result<String, Error> {
-        if record.has_names() {
-            return self.own_server(record).map(|own| own.resolv_conf);
+        match record.has_names() {
+            true => self.own_server(record).map(|own| own.resolv_conf),
+            false => self.host_servers(record),
         }
+    }
+
+    /// The content of a container's resolv.conf in no network that has names.
+    fn host_servers(&self, record: &Record) -> Result<String, Error> {
         let reach = match record.settings.host.network_mode {
             NetworkMode::Host => HostServers::All,
             NetworkMode::None | NetworkMode::Networks(_) | NetworkMode::Container(_) => {
@@ -139,18 +156,24 @@ impl NameServers {
         Ok(Some(NameService { networks, upstream, keeps_single_labels }))
     }
 
-    /// Writes the resolv.conf that the container's networks ask for now, unless the container has changed it.
-    fn change_resolv_conf(&self, before: &Record, now: &Record) -> Result<(), Error> {
-        if before.has_names() == now.has_names() {
-            return Ok(());
-        }
-        let path = self.paths.resolv_conf(&now.id);
+    /// Writes the resolv.conf that the container's networks ask for now, unless the container has changed it: its
+    /// content is then neither that of networks with names nor that of others.
+    fn change_resolv_conf(&self, record: &Record) -> Result<(), Error> {
+        let path = self.paths.resolv_conf(&record.id);
         let content = sys::bounded_read::read(&path, LONGEST_OWN).map_err(file_error("read", &path))?;
-        if content != self.resolv_conf(before)?.into_bytes() {
-            tracing::info!("container {} has changed its resolv.conf, which stays as it is", now.id);
-            return Ok(());
+        let (own, hosts) = (self.own_server(record)?.resolv_conf, self.host_servers(record)?);
+        let (wanted, other) = if record.has_names() { (own, hosts) } else { (hosts, own) };
+        // A daemon that died while it wrote has left empty lines.
+        if content.trim_ascii_end() == other.trim_ascii_end().as_bytes() {
+            return network::names::write_in_place(&path, wanted).map_err(Error::Network);
         }
-        network::names::write_in_place(&path, self.resolv_conf(now)?).map_err(Error::Network)
+        if content.trim_ascii_end() != wanted.trim_ascii_end().as_bytes() {
+            tracing::info!(
+                "the resolv.conf of container {} is not as the engine wrote it, and stays as it is",
+                record.id
+            );
+        }
+        Ok(())
     }
 }
 
@@ -190,7 +213,9 @@ async fn send(record: &Record, shim: &Shim, service: Option<NameService>) -> Res
     match shim.request(Request::Names(service.map(Box::new)), None).await {
         Ok(_) => Ok(()),
         Err(RequestError::Refused(failure)) if failure.kind == FailureKind::Unsupported => {
-            tracing::warn!("container {} knows no names of others: {}", record.id, failure.message);
+            if record.has_names() {
+                tracing::warn!("container {} knows no names of others: {}", record.id, failure.message);
+            }
             Ok(())
         }
         Err(error) => Err(error.into()),

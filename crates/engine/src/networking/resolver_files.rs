@@ -1,7 +1,6 @@
 //! The files by which a container knows names: hosts, hostname and resolv.conf.
 
-use std::path::PathBuf;
-use std::sync::PoisonError;
+use std::path::{Path, PathBuf};
 
 use model::NetworkMode;
 use network::names::{HostLine, Hosts};
@@ -49,29 +48,19 @@ impl Networking {
             .map(|host| HostLine::of(host, gateway))
             .collect::<Result<_, _>>()
             .map_err(|error| Error::refused(error.to_string()))?;
-        let _alone = self.hosts_files.lock().unwrap_or_else(PoisonError::into_inner);
-        let content = if record.settings.host.network_mode == NetworkMode::Host {
-            let host =
-                network::names::host_hosts(std::path::Path::new("/etc/hosts")).map_err(Error::Network)?;
-            network::names::host_network_hosts(&host, &extra)
-        } else {
+        self.hosts_files.write(record, || {
+            if record.settings.host.network_mode == NetworkMode::Host {
+                let host = network::names::host_hosts(Path::new("/etc/hosts")).map_err(Error::Network)?;
+                return Ok(network::names::host_network_hosts(&host, &extra));
+            }
             let hosts = Hosts {
-                addresses: own_addresses(record),
+                addresses: record.own_addresses(),
                 hostname: record.settings.hostname.clone(),
                 domainname: record.settings.domainname.clone(),
                 extra,
                 links: self.linked_hosts(record),
             };
-            hosts.content()
-        };
-        network::names::write_in_place(&self.paths.hosts(&record.id), &content).map_err(Error::Network)
+            Ok(hosts.content())
+        })
     }
-}
-
-/// The addresses of a container, that of the network with the default route first.
-fn own_addresses(record: &Record) -> Vec<std::net::IpAddr> {
-    let mut endpoints: Vec<_> = record.endpoints.iter().collect();
-    endpoints.sort_by_key(|endpoint| endpoint.gateway_order());
-    let leases = endpoints.into_iter().filter_map(|endpoint| endpoint.lease.as_ref());
-    leases.flat_map(network::Endpoint::addresses).collect()
 }

@@ -1,7 +1,8 @@
 //! What the networking of containers works with.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use super::hosts_files::HostsFiles;
 use super::name_servers::NameServers;
 use crate::directory::Directory;
 use crate::events::Events;
@@ -21,8 +22,7 @@ pub(crate) struct Networking {
     pub(super) options: Arc<Options>,
     /// Shared by ends of containers until their addresses and ports are free.
     pub(crate) endings: tokio::sync::RwLock<()>,
-    /// Held while a container's hosts file is read and written.
-    pub(super) hosts_files: Mutex<()>,
+    pub(super) hosts_files: HostsFiles,
 }
 
 impl Networking {
@@ -46,7 +46,7 @@ impl Networking {
             paths: Arc::clone(paths),
             options: Arc::clone(options),
             endings: tokio::sync::RwLock::default(),
-            hosts_files: Mutex::default(),
+            hosts_files: HostsFiles::new(paths),
         }
     }
 }

@@ -8,6 +8,7 @@ use shim_protocol::RunDirectory;
 use crate::container::remove::Removal;
 use crate::container::{Container, Phase, Record};
 use crate::disposal::{delete_tree, remove_run_directory};
+use crate::endpoint::NONE;
 use crate::engine::Engine;
 use crate::outcome::joined;
 use crate::shim::Shim;
@@ -108,12 +109,13 @@ async fn adopt_or_bury(engine: &Arc<Engine>, container: &Arc<Container>) {
     }
 }
 
-/// The last daemon may have died before it led routes and ports to a network, or told the shim of it. Containers in
-/// the default network alone are in no other since their start.
+/// The last daemon may have died before it led routes and ports to a network that a container was connected to or
+/// disconnected from, changed its files, or told its shim.
 async fn settle_networks(engine: &Engine, container: &Arc<Container>) {
     let _order = container.transition.lock().await;
     let record = container.record();
-    if !record.is_running() || !record.has_names() {
+    let can_move = record.has_own_network() && record.endpoints.iter().all(|endpoint| endpoint.name != NONE);
+    if !record.is_running() || !can_move {
         return;
     }
     let (networking, own) = (Arc::clone(&engine.networking), Arc::clone(container));
@@ -121,7 +123,7 @@ async fn settle_networks(engine: &Engine, container: &Arc<Container>) {
     if let Err(error) = joined(settled).and_then(|result| result) {
         tracing::warn!("cannot settle the networks of container {}: {error}", record.id);
     }
-    if let Err(error) = engine.networking.name_servers.follow(&record, container).await {
+    if let Err(error) = engine.networking.name_servers.settle(container).await {
         tracing::warn!("cannot tell container {} of its networks' names: {error}", record.id);
     }
 }

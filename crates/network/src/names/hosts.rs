@@ -133,20 +133,33 @@ pub fn with_own_address(content: &[u8], address: IpAddr, hostname: &str, domainn
     [line.as_bytes(), &without_own_address(content, address)].concat()
 }
 
+/// Adds the lines of those of a container's own addresses that an existing file does not have.
+#[must_use]
+pub fn with_missing_own_addresses(
+    content: &[u8],
+    addresses: &[IpAddr],
+    hostname: &str,
+    domainname: &str,
+) -> Vec<u8> {
+    let is_missing = |address: &&IpAddr| {
+        let text = address.to_string();
+        !content.split_inclusive(|byte| *byte == b'\n').any(|line| is_of_address(line, &text))
+    };
+    let missing = addresses.iter().rev().filter(is_missing);
+    missing
+        .fold(content.to_vec(), |content, address| with_own_address(&content, *address, hostname, domainname))
+}
+
 /// Takes the lines of an address out of an existing file.
 #[must_use]
 pub fn without_own_address(content: &[u8], address: IpAddr) -> Vec<u8> {
     let text = address.to_string();
-    let is_of_address = |line: &&[u8]| {
-        let first = line.split(u8::is_ascii_whitespace).next();
-        first == Some(text.as_bytes())
-    };
-    content
-        .split_inclusive(|byte| *byte == b'\n')
-        .filter(|line| !is_of_address(line))
-        .flatten()
-        .copied()
-        .collect()
+    let lines = content.split_inclusive(|byte| *byte == b'\n');
+    lines.filter(|line| !is_of_address(line, &text)).flatten().copied().collect()
+}
+
+fn is_of_address(line: &[u8], address: &str) -> bool {
+    line.split(u8::is_ascii_whitespace).next() == Some(address.as_bytes())
 }
 
 /// Makes the content for a container in the host's network: the host's own file and the extra
@@ -260,6 +273,10 @@ mod tests {
         assert_eq!(both, b"10.1.0.2\th.example.org h\n10.0.0.2\th\n127.0.0.1\tlocalhost\n");
         assert_eq!(without_own_address(&both, [10, 1, 0, 2].into()), old);
         assert_eq!(with_own_address(old, [10, 1, 0, 2].into(), "", ""), old);
+        let addresses = [[10, 0, 0, 2].into(), [10, 1, 0, 2].into()];
+        assert_eq!(with_missing_own_addresses(old, &addresses, "h", "example.org"), both);
+        assert_eq!(with_missing_own_addresses(&both, &addresses, "h", "example.org"), both);
+        assert_eq!(with_missing_own_addresses(b"", &addresses, "h", ""), b"10.0.0.2\th\n10.1.0.2\th\n");
     }
 
     #[test]
