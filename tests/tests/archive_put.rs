@@ -62,10 +62,8 @@ fn every_compression_is_known() {
     }
 }
 
-#[test]
-fn owners_are_root_unless_the_client_wants_them_kept() {
-    let engine = Engine::start();
-    let id = up(&engine, "true", json!({}));
+/// An archive of the file `owned`, of user 1234 and group 1235.
+fn owned_archive() -> Vec<u8> {
     let mut owned = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(EntryType::Regular);
@@ -75,7 +73,14 @@ fn owners_are_root_unless_the_client_wants_them_kept() {
     header.set_mtime(1_400_000_000);
     header.set_size(1);
     owned.append_data(&mut header, "owned", &b"x"[..]).expect("an entry");
-    let archive = owned.into_inner().expect("an archive");
+    owned.into_inner().expect("an archive")
+}
+
+#[test]
+fn owners_are_root_unless_the_client_wants_them_kept() {
+    let engine = Engine::start();
+    let id = up(&engine, "true", json!({}));
+    let archive = owned_archive();
     for (value, expected) in
         [("", "0:0 4755 1400000000"), ("false", "0:0 4755 1400000000"), ("true", "1234:1235 4755 1400000000")]
     {
@@ -92,6 +97,43 @@ fn owners_are_root_unless_the_client_wants_them_kept() {
             "{version}"
         );
     }
+}
+
+#[test]
+fn files_belong_to_the_containers_user_where_the_client_asks_for_it() {
+    let engine = Engine::start();
+    let newest = engine.at("1.55");
+    let archive = owned_archive();
+    let put = |id: &str, parameters: &str| {
+        newest.call("PUT", &format!("/containers/{id}/archive?path=/tmp{parameters}"), &TAR, &archive)
+    };
+    for (user, expected) in [
+        ("alice", "1000:1000"),
+        ("1001", "1001:100"),
+        ("4000", "4000:0"),
+        ("alice:team", "1000:2000"),
+        ("7:8", "7:8"),
+    ] {
+        let id = up(&engine, "true", json!({ "User": user }));
+        for (parameters, expected) in
+            [("", "1234:1235"), ("&copyUIDGID=1", expected), ("&copyUIDGID=0", "1234:1235")]
+        {
+            let _ = put(&id, parameters).expect(200);
+            let seen = engine.exec(&id, &["stat", "-c", "%u:%g %a", "/tmp/owned"]).stdout;
+            assert_eq!(seen.trim(), format!("{expected} 4755"), "{user} {parameters}");
+        }
+    }
+    // The container's own files say who it is, as it is when it does not run.
+    let own = json!({ "User": "bob" });
+    let id = engine.create(&merged(sh("stat -c %u:%g /tmp/owned"), own));
+    let refused = put(&id, "&copyUIDGID=1").expect(400);
+    assert_eq!(refused.message(), "Unable to find user bob");
+    let users = tarball::of(&[("passwd", "bob:x:3000:3001::/:/bin/sh\n")]);
+    let _ = engine.call("PUT", &format!("/containers/{id}/archive?path=/etc"), &TAR, &users).expect(200);
+    let _ = put(&id, "&copyUIDGID=1").expect(200);
+    engine.start(&id);
+    assert_eq!(engine.wait(&id), 0);
+    assert_eq!(engine.logs(&id).0, "3000:3001\n");
 }
 
 #[test]

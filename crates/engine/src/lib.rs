@@ -60,7 +60,7 @@ pub use engine::Engine;
 pub use error::Error;
 pub use events::{EVENT_FORMS, Events, Live, PublishedEvent, Subscription};
 pub use exec::{ExecClient, ExecSession, ExecStartOptions, Execs};
-pub use files::{ArchiveSession, Commit, ExportSession, Files};
+pub use files::{ArchiveSession, Commit, ExportSession, FileOwner, Files};
 pub use image::Images;
 pub use logs::{LogForm, LogQuery, LogStream, Logs};
 pub use networks::entry::NetworkRecord;

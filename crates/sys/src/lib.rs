@@ -1,6 +1,7 @@
 //! Safe wrappers of the Linux system calls berth needs; the only crate with unsafe code.
 #![allow(unsafe_code, reason = "this is the crate that may")]
 
+pub mod account_file;
 pub mod activation;
 pub mod background;
 pub mod bounded_read;

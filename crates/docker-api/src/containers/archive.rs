@@ -1,8 +1,9 @@
 //! Files in and out of a container: `archive` in its three methods, and the old `copy`.
 
-use engine::images::paths::{PathError, Placement};
+use engine::FileOwner;
+use engine::images::Overwrite;
+use engine::images::paths::PathError;
 use engine::images::tar::ArchiveError;
-use engine::images::{Overwrite, Ownership};
 use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
@@ -51,19 +52,18 @@ pub(super) async fn read(call: Call<'_>) -> Handled {
 /// `PUT /containers/(id)/archive`
 pub(super) async fn write(call: Call<'_>) -> Handled {
     let path = path(&call)?;
-    let placement = Placement {
-        overwrite: match call.query.is_true("noOverwriteDirNonDir") {
-            true => Overwrite::SameSort,
-            false => Overwrite::Anything,
-        },
-        // `docker cp --archive` of newer clients.
-        ownership: match call.query.is_true("copyUIDGID") || call.version.archives_keep_owners() {
-            true => Ownership::Archive,
-            false => Ownership::Root,
-        },
+    let overwrite = match call.query.is_true("noOverwriteDirNonDir") {
+        true => Overwrite::SameSort,
+        false => Overwrite::Anything,
+    };
+    // In every version: `docker cp --archive` of newer clients asks for it.
+    let owner = match call.query.is_true("copyUIDGID") {
+        true => FileOwner::ContainerUser,
+        false if call.version.archives_keep_owners() => FileOwner::Archive,
+        false => FileOwner::Root,
     };
     let (engine, name) = (call.engine, &call.name);
-    let work = |archive| engine.files.archive_write(name, &path, placement, Box::new(archive));
+    let work = |archive| engine.files.archive_write(name, &path, overwrite, owner, Box::new(archive));
     with_body(&mut call.exchange.body, work).await?.map_err(failure)?;
     Ok(Reply::Whole(Response::text(StatusCode::OK, "")))
 }

@@ -5,6 +5,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use images::paths::{self, Fetched, PathError, PathStat, Placement, Purpose};
+use images::{Overwrite, Ownership};
 
 use crate::error::Error;
 use crate::files::arrival;
@@ -18,6 +19,17 @@ pub struct ArchiveSession {
     held: HeldView,
     fetched: Fetched,
     action: &'static str,
+}
+
+/// Who owns what is put into a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileOwner {
+    /// Whoever the archive says.
+    Archive,
+    /// Root.
+    Root,
+    /// The user of the container's settings; whoever the archive says when they name none.
+    ContainerUser,
 }
 
 /// Finds a path beneath a root.
@@ -85,13 +97,14 @@ impl Files {
     /// not run waits meanwhile, but not for ever when the archive does not arrive.
     ///
     /// # Errors
-    /// Unknown container, a path that is no directory or read-only, a bad archive, or one that others had
-    /// to wait for too long.
+    /// Unknown container, a path that is no directory or read-only, a user that the container's files do not
+    /// know, a bad archive, or one that others had to wait for too long.
     pub async fn archive_write(
         self: &Arc<Self>,
         reference: &str,
         path: &str,
-        placement: Placement,
+        overwrite: Overwrite,
+        owner: FileOwner,
         archive: Box<dyn Read + Send>,
     ) -> Result<(), Error> {
         let container = self.directory.find(reference)?;
@@ -102,7 +115,16 @@ impl Files {
         let written = Arc::clone(&container);
         let (archive, arrival) = arrival::observed(archive);
         let work = tokio::task::spawn_blocking(move || {
-            let put = paths::put(held.view.root(), &path, archive, placement).map(drop);
+            let root = held.view.root();
+            let ownership = match owner {
+                FileOwner::Archive => Ownership::Archive,
+                FileOwner::ContainerUser if held.record.settings.user.is_empty() => Ownership::Archive,
+                FileOwner::ContainerUser => {
+                    paths::ownership_of(root, &held.record.settings.user).map_err(Error::Path)?
+                }
+                FileOwner::Root => Ownership::ROOT,
+            };
+            let put = paths::put(root, &path, archive, Placement { overwrite, ownership }).map(drop);
             // A part may be there when the rest failed.
             written.note_write();
             put.map_err(Error::Path)

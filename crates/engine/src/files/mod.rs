@@ -8,7 +8,7 @@ mod mount_points;
 mod service;
 mod view;
 
-pub use archive::ArchiveSession;
+pub use archive::{ArchiveSession, FileOwner};
 pub use changes::Commit;
 pub use export::ExportSession;
 pub(crate) use mount_points::{mount_points, prune};

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use model::ErrorKind;
+use model::{ErrorKind, IdentityError};
 
 use crate::tar::ArchiveError;
 
@@ -33,6 +33,9 @@ pub enum PathError {
     /// The container may not write to the mount there.
     #[error("mounted volume is marked read-only")]
     ReadOnlyMount,
+    /// The container's user, who is to own the files, is not known in it.
+    #[error(transparent)]
+    Owner(#[from] IdentityError),
     /// The archive is no good, or cannot be unpacked there.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
@@ -63,6 +66,7 @@ impl PathError {
             Self::Archive(ArchiveError::OverDirectory { .. } | ArchiveError::OverNonDirectory { .. }) => {
                 ErrorKind::Invalid
             }
+            Self::Owner(error) => error.kind(),
             Self::Archive(error) => error.kind(),
             Self::System { .. } | Self::Output(_) => ErrorKind::Internal,
         }

@@ -4,6 +4,7 @@
 //! through mounts that only this view has. All paths are resolved by the kernel with the view's
 //! root as theirs, so neither symlinks nor `..`, nor a process that swaps them meanwhile, leads out.
 
+mod account;
 mod error;
 mod get;
 mod put;
@@ -11,6 +12,7 @@ mod resolve;
 mod stat;
 mod view;
 
+pub use account::ownership_of;
 pub use error::PathError;
 pub use get::{Fetched, fetch, fetch_target};
 pub use put::{Placement, put};

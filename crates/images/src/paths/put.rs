@@ -22,7 +22,7 @@ impl Placement {
     /// Files that belong to root, whatever the archive says.
     #[must_use]
     pub const fn of_root(overwrite: Overwrite) -> Self {
-        Self { overwrite, ownership: Ownership::Root }
+        Self { overwrite, ownership: Ownership::ROOT }
     }
 }
 

@@ -44,8 +44,18 @@ pub enum Overwrite {
 pub enum Ownership {
     /// Whoever the archive says.
     Archive,
-    /// Root, whatever the archive says.
-    Root,
+    /// These numbers, whatever the archive says.
+    Fixed {
+        /// User.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
+}
+
+impl Ownership {
+    /// All belongs to root.
+    pub const ROOT: Self = Self::Fixed { uid: 0, gid: 0 };
 }
 
 /// Notified of each entry, so that the archive can be given back later.
@@ -235,8 +245,8 @@ impl Unpacking<'_> {
         recorder: &mut dyn Recorder,
     ) -> Result<(), ArchiveError> {
         let path = clean(&entry.path)?;
-        if self.options.ownership == Ownership::Root {
-            (entry.user, entry.group) = (0, 0);
+        if let Ownership::Fixed { uid, gid } = self.options.ownership {
+            (entry.user, entry.group) = (uid, gid);
         }
         if entry.kind == EntryKind::Other || (path.is_empty() && entry.kind != EntryKind::Directory) {
             return reader.content(|bytes| recorder.raw(bytes));

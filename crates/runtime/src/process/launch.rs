@@ -6,14 +6,13 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use model::ProcessSpec;
+use model::{Identity, ProcessSpec};
 use rustix::fs::{FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Signal};
 
 use super::limits;
 use super::program::Program;
-use super::user::Identity;
 use crate::capabilities::{self, Mask};
 use crate::channel::Channel;
 use crate::error::Doing;

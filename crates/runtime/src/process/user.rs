@@ -1,216 +1,24 @@
 //! Who a process runs as: users and groups from the container's own files.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-use model::ProcessSpec;
-use rustix::fs::OFlags;
-use rustix::io::Errno;
-use sys::bounded_read;
+use model::{Identity, IdentityError, ProcessSpec};
+use sys::account_file;
 
 use crate::error::Doing;
 use crate::root::place::Root;
 use crate::{FailureKind, StartError};
 
-/// Bytes of a file of users or groups that are read; real ones are a thousandth of it.
-const LONGEST_FILE: u64 = 8 * 1024 * 1024;
-
-/// The last number of a user or group that clients may ask for.
-const LAST_NUMBER: u32 = 0x7fff_ffff;
-
-/// The numbers that the kernel gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Identity {
-    /// User.
-    pub(crate) uid: u32,
-    /// First group.
-    pub(crate) gid: u32,
-    /// All groups that the kernel gets as supplementary ones, the first group among them: a file that denies its
-    /// group what it allows others must deny it to this user as well (CVE-2022-36109).
-    pub(crate) groups: Vec<u32>,
-    /// The home directory of the user's entry, else `/`.
-    pub(crate) home: String,
-}
-
 /// Looks up the user and groups of a process.
 pub(crate) fn identify(process: &ProcessSpec, root: &Root) -> Result<Identity, StartError> {
-    let users = read(root, "/etc/passwd")?;
-    let groups = read(root, "/etc/group")?;
-    resolve(&process.user, &process.additional_groups, &users, &groups)
-}
-
-/// A missing file has no entries; only a regular file that is stored is opened for reading, so that nothing blocks, no
-/// device acts, and no link leads to what the kernel says in `/proc`.
-fn read(root: &Root, path: &str) -> Result<String, StartError> {
-    let act = || format!("reading {path}");
-    let reading = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let mut opened = None;
-    // First as a mere path; it may be another file by the time that it is opened for reading.
-    for flags in [OFlags::PATH, reading] {
-        let file = match root.open(Path::new(path), flags) {
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(String::new()),
-            other => other.doing_with(act)?,
+    let read =
+        |path: &str| account_file::read(root, Path::new(path)).doing_with(|| format!("reading {path}"));
+    let (users, groups) = (read("/etc/passwd")?, read("/etc/group")?);
+    Identity::resolve(&process.user, &process.additional_groups, &users, &groups).map_err(|error| {
+        let failure = match &error {
+            IdentityError::Unknown { .. } => FailureKind::UserNotFound,
+            IdentityError::OutOfRange => FailureKind::System,
         };
-        match bounded_read::check_stored(&file) {
-            Err(error) if error.kind() == ErrorKind::InvalidInput => return Ok(String::new()),
-            checked => checked.doing_with(act)?,
-        }
-        opened = Some(File::from(file));
-    }
-    let Some(file) = opened else { return Ok(String::new()) };
-    // Whoever has his entry behind the limit is nobody.
-    let bytes = bounded_read::read_stream(file.take(LONGEST_FILE), LONGEST_FILE).doing_with(act)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-fn resolve(user: &str, additional: &[String], users: &str, groups: &str) -> Result<Identity, StartError> {
-    let (user, group) = match user.split_once(':') {
-        Some((user, group)) => (user, group),
-        None => (user, ""),
-    };
-    let wanted = if user.is_empty() { "0" } else { user };
-    // A number is a number: an image must not give the name "1000" to its root (CVE-2016-3697).
-    let asked = number(wanted)?;
-    let is_wanted = |entry: &UserEntry<'_>| asked.map_or(entry.name == wanted, |uid| entry.uid == uid);
-    let entry = users.lines().filter_map(UserEntry::parse).find(is_wanted);
-    let uid = entry.as_ref().map(|entry| entry.uid).or(asked).ok_or_else(|| unknown("user", user))?;
-    let mut identity = Identity {
-        uid,
-        gid: entry.as_ref().map_or(0, |entry| entry.gid),
-        groups: Vec::new(),
-        home: entry
-            .as_ref()
-            .map(|entry| entry.home)
-            .filter(|home| !home.is_empty())
-            .unwrap_or("/")
-            .to_owned(),
-    };
-    if group.is_empty() {
-        if let Some(entry) = &entry {
-            let member = |group: &GroupEntry<'_>| group.members.split(',').any(|name| name == entry.name);
-            identity.groups = group_entries(groups).filter(member).map(|group| group.gid).collect();
-        }
-    } else {
-        identity.gid = find_group(group, groups)?;
-    }
-    for name in additional {
-        identity.groups.push(find_group(name, groups)?);
-    }
-    identity.groups.push(identity.gid);
-    identity.groups.sort_unstable();
-    identity.groups.dedup();
-    Ok(identity)
-}
-
-struct UserEntry<'a> {
-    name: &'a str,
-    uid: u32,
-    gid: u32,
-    home: &'a str,
-}
-
-impl<'a> UserEntry<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
-        let mut fields = line.trim_end_matches('\r').split(':');
-        let (name, _, uid, gid) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
-        let home = fields.nth(1).unwrap_or("");
-        Some(Self { name, uid: entry_number(uid)?, gid: entry_number(gid)?, home })
-    }
-}
-
-/// Beyond these lies -1, by which the system calls mean "as it is": the daemon's own.
-fn entry_number(text: &str) -> Option<u32> {
-    text.parse().ok().filter(|number| *number <= LAST_NUMBER)
-}
-
-struct GroupEntry<'a> {
-    name: &'a str,
-    gid: u32,
-    members: &'a str,
-}
-
-fn group_entries(groups: &str) -> impl Iterator<Item = GroupEntry<'_>> {
-    groups.lines().filter_map(|line| {
-        let mut fields = line.trim_end_matches('\r').split(':');
-        let (name, _, gid) = (fields.next()?, fields.next()?, fields.next()?);
-        Some(GroupEntry { name, gid: entry_number(gid)?, members: fields.next().unwrap_or("") })
+        StartError::words(failure, error.to_string())
     })
-}
-
-fn find_group(wanted: &str, groups: &str) -> Result<u32, StartError> {
-    if let Some(number) = number(wanted)? {
-        return Ok(number);
-    }
-    let found = group_entries(groups).find(|group| group.name == wanted);
-    found.map(|group| group.gid).ok_or_else(|| unknown("group", wanted))
-}
-
-/// A number within the kernel's range; `None` when it is a name.
-fn number(text: &str) -> Result<Option<u32>, StartError> {
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Ok(None);
-    }
-    match text.parse::<u32>() {
-        Ok(number) if number <= LAST_NUMBER => Ok(Some(number)),
-        _ => Err(StartError::words(FailureKind::System, "Uids and gids must be in range 0-2147483647")),
-    }
-}
-
-fn unknown(what: &str, name: &str) -> StartError {
-    StartError::words(FailureKind::UserNotFound, format!("Unable to find {what} {name}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const USERS: &str = "root:x:0:0:root:/root:/bin/sh\nbroken\napp:x:1000:1001:App:/home/app:/bin/sh\n\
-         1234:x:0:8::/odd:\nlast:x:4294967295:0::/:\n";
-    const GROUPS: &str =
-        "root:x:0:\nstaff:x:50:app,other\nvideo:x:44:app\nbad:x:nope:app\n1234:x:0:\nlast:x:4294967295:\n";
-
-    fn identity(user: &str, additional: &[&str]) -> Result<Identity, String> {
-        let additional: Vec<String> = additional.iter().map(|name| (*name).to_owned()).collect();
-        resolve(user, &additional, USERS, GROUPS).map_err(|error| error.to_string())
-    }
-
-    fn numbers(user: &str, additional: &[&str]) -> (u32, u32, Vec<u32>, String) {
-        let found = identity(user, additional).expect(user);
-        (found.uid, found.gid, found.groups, found.home)
-    }
-
-    #[test]
-    fn names_and_numbers() {
-        assert_eq!(numbers("", &[]), (0, 0, vec![0], "/root".into()));
-        assert_eq!(numbers("app", &[]), (1000, 1001, vec![44, 50, 1001], "/home/app".into()));
-        assert_eq!(
-            numbers("1000", &["root", "9"]),
-            (1000, 1001, vec![0, 9, 44, 50, 1001], "/home/app".into())
-        );
-        assert_eq!(numbers("app:staff", &[]), (1000, 50, vec![50], "/home/app".into()));
-        assert_eq!(numbers("4242", &[]), (4242, 0, vec![0], "/".into()));
-        assert_eq!(numbers("4242:4243", &[]), (4242, 4243, vec![4243], "/".into()));
-        assert_eq!(numbers("1234", &[]), (1234, 0, vec![0], "/".into()), "a name of digits is no name");
-        assert_eq!(numbers("app:1234", &[]), (1000, 1234, vec![1234], "/home/app".into()));
-    }
-
-    #[test]
-    fn errors_say_what_is_unknown() {
-        let range = "Uids and gids must be in range 0-2147483647";
-        for (user, additional, words) in [
-            ("nosuch", &[][..], "Unable to find user nosuch"),
-            ("app:nosuch", &[], "Unable to find group nosuch"),
-            ("app", &["none"], "Unable to find group none"),
-            ("last", &[], "Unable to find user last"),
-            ("app:last", &[], "Unable to find group last"),
-            ("app", &[""], "Unable to find group "),
-            ("-1", &[], range),
-            ("99999999999", &[], range),
-            ("0:2147483648", &[], range),
-        ] {
-            assert_eq!(identity(user, additional).expect_err(user), words, "{user}");
-        }
-    }
 }
