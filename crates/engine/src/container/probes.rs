@@ -15,19 +15,15 @@ impl Supervisor {
         let Some(check) = health::specification(&record) else { return };
         let command = check.arguments.join(" ");
         for act in ["exec_create", "exec_start"] {
-            self.events.tell_of_probe(
-                &record,
-                || format!("{act}: {command}"),
-                || vec![("execID", exec.to_string())],
-            );
+            self.events.emit_probe(&record, format!("{act}: {command}"), &[("execID", exec.to_string())]);
         }
     }
 
     /// A probe has ended.
     pub(crate) fn note_probe(&self, container: &Container, probed: Probed) {
         let Probed { exec, exit_code, result, status, failing_streak } = probed;
-        let more = || vec![("execID", exec.to_string()), ("exitCode", exit_code.to_string())];
-        self.events.tell_of_probe(&container.record(), || "exec_die".to_owned(), more);
+        let more = [("execID", exec.to_string()), ("exitCode", exit_code.to_string())];
+        self.events.emit_probe(&container.record(), "exec_die".to_owned(), &more);
         self.change_health(container, status, |health| {
             health.failing_streak = failing_streak;
             health.keep(result);
