@@ -117,7 +117,10 @@ fn info_of_today_is_true() {
     let version = release.lines().find_map(|line| line.strip_prefix("VERSION_ID=")).unwrap_or_default();
     assert_eq!(info["OSVersion"], version.trim_matches('"'));
     assert_eq!(info["Plugins"]["Network"], json!(["bridge", "host", "null"]));
-    assert_eq!(info["Plugins"]["Log"], json!(["gelf", "journald", "json-file", "local", "none", "syslog"]));
+    assert_eq!(
+        info["Plugins"]["Log"],
+        json!(["fluentd", "gelf", "journald", "json-file", "local", "none", "syslog"])
+    );
     assert_eq!(
         info["RegistryConfig"],
         json!({

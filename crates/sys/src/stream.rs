@@ -114,6 +114,15 @@ pub enum Peer {
     Datagram(std::path::PathBuf),
 }
 
+impl std::fmt::Display for Peer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Udp(address) | Self::Tcp(address) => write!(formatter, "{address}"),
+            Self::Stream(path) | Self::Datagram(path) => write!(formatter, "{}", path.display()),
+        }
+    }
+}
+
 /// Begins to connect without waiting: a stream over a network is connected when it becomes writable.
 ///
 /// # Errors
@@ -142,6 +151,19 @@ pub fn connect(peer: &Peer) -> io::Result<OwnedFd> {
         Peer::Stream(path) => local(path, SocketType::STREAM),
         Peer::Datagram(path) => local(path, SocketType::DGRAM),
     }
+}
+
+/// Waits until a connection that [`connect`] began is there.
+///
+/// # Errors
+/// What connect(2) fails with in the end, or `TimedOut`.
+pub fn await_connection(socket: impl AsFd, timeout: std::time::Duration) -> io::Result<()> {
+    let timeout = rustix::time::Timespec::try_from(timeout).map_err(io::Error::other)?;
+    let mut wanted = [rustix::event::PollFd::new(&socket, rustix::event::PollFlags::OUT)];
+    if rustix::io::retry_on_intr(|| rustix::event::poll(&mut wanted, Some(&timeout)))? == 0 {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    Ok(rustix::net::sockopt::socket_error(&socket)??)
 }
 
 /// Sends one datagram with a descriptor beside it.

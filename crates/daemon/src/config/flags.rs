@@ -194,7 +194,7 @@ pub(crate) struct Flags {
     #[arg(short = 's', long, value_name = "NAME", help_heading = "Containers")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) storage_driver: Option<String>,
-    /// Where output goes of containers that do not say: json-file, syslog, journald, gelf, none [default: json-file]
+    /// Where output goes of containers that do not say: json-file, local, syslog, journald, gelf, fluentd, none [default: json-file]
     #[arg(long, value_name = "NAME", help_heading = "Containers")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) log_driver: Option<String>,

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use model::LogConfig;
+use regex_lite::Regex;
+
 use crate::record::Record;
 
 /// The facts that remote drivers send, and the tag where one was asked for.
@@ -23,7 +26,7 @@ pub(crate) fn attributes(record: &Record) -> Result<BTreeMap<String, String>, St
     Ok(attributes)
 }
 
-/// The labels and variables that the options `labels` and `env` name, as far as the container has them.
+/// The labels and variables that the options `labels`, `labels-regex`, `env` and `env-regex` name, as far as the container has them.
 pub(crate) fn selected(record: &Record) -> BTreeMap<String, String> {
     let options = &record.settings.host.log.options;
     let names =
@@ -35,7 +38,36 @@ pub(crate) fn selected(record: &Record) -> BTreeMap<String, String> {
     };
     let labels = names("labels").filter_map(|name| Some((name.to_owned(), label(name)?)));
     let variables = names("env").filter_map(|name| Some((name.to_owned(), variable(name)?)));
-    labels.chain(variables).collect()
+    let mut selected: BTreeMap<String, String> = BTreeMap::new();
+    if let Some(pattern) = pattern(options, "labels-regex") {
+        let all = record.settings.labels.iter().flatten();
+        selected.extend(
+            all.filter(|(name, _)| pattern.is_match(name)).map(|(name, value)| (name.clone(), value.clone())),
+        );
+    }
+    if let Some(pattern) = pattern(options, "env-regex") {
+        let all = record.settings.environment.iter().flatten().filter_map(|pair| pair.split_once('='));
+        selected.extend(
+            all.filter(|(name, _)| pattern.is_match(name))
+                .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+    }
+    selected.extend(labels.chain(variables));
+    selected
+}
+
+/// Refuses an expression that is none.
+pub(super) fn check(config: &LogConfig) -> Result<(), String> {
+    for option in ["labels-regex", "env-regex"] {
+        if let Some(text) = config.options.get(option) {
+            Regex::new(text).map_err(|error| format!("invalid value for {option}: '{text}': {error}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn pattern(options: &BTreeMap<String, String>, option: &str) -> Option<Regex> {
+    options.get(option).and_then(|text| Regex::new(text).ok())
 }
 
 fn command(record: &Record) -> String {

@@ -1,6 +1,7 @@
 //! Log drivers and their options: what is refused before anything starts. A file a driver with options of its own.
 
 mod attributes;
+mod fluentd;
 mod gelf;
 mod journald;
 mod json_file;
@@ -21,12 +22,14 @@ pub(crate) fn check(config: &LogConfig) -> Result<LogDriver, String> {
     let driver = config.driver.clone().unwrap_or(LogDriver::Unregistered(String::new()));
     let options = Options::of(config);
     options.refuse_unknown(&driver)?;
+    attributes::check(config)?;
     match &driver {
         LogDriver::JsonFile => json_file::check(&options)?,
         LogDriver::Local => local::check(&options)?,
         LogDriver::Syslog => syslog::check(&options)?,
         LogDriver::Journald => journald::check()?,
         LogDriver::Gelf => gelf::check(&options)?,
+        LogDriver::Fluentd => fluentd::check(&options)?,
         LogDriver::None => {}
         LogDriver::Unregistered(name) => {
             return Err(format!(
@@ -70,12 +73,26 @@ mod tests {
             ("syslog", &[address, ("syslog-facility", "nope")]),
             ("syslog", &[address, ("syslog-format", "rfc1")]),
             ("syslog", &[address, ("labels", "a")]),
+            ("json-file", &[("env-regex", "(")]),
+            ("fluentd", &[("fluentd-address", "tls://h:1")]),
+            ("fluentd", &[("fluentd-address", "h:x")]),
+            ("fluentd", &[("fluentd-address", "unix://relative")]),
+            ("fluentd", &[("fluentd-async", "maybe")]),
+            ("fluentd", &[("fluentd-retry-wait", "1")]),
+            ("fluentd", &[("fluentd-max-retries", "-1")]),
+            ("fluentd", &[("fluentd-buffer-limit", "many")]),
         ] {
             assert!(check(&config(driver, options)).is_err(), "{driver} {options:?}");
         }
         for (driver, options) in [
             ("json-file", &[("max-size", "10k"), ("max-file", "3"), ("labels", "a"), ("env", "b")][..]),
             ("local", &[("max-size", "10k"), ("max-file", "3"), ("compress", "false"), ("labels", "a")]),
+            ("fluentd", &[]),
+            (
+                "fluentd",
+                &[("fluentd-address", "h"), ("fluentd-async", "True"), ("fluentd-retry-wait", "1m0.5s")],
+            ),
+            ("fluentd", &[("fluentd-address", "unix:///run/f.sock"), ("labels-regex", "^a"), ("tag", "x")]),
             ("none", &[("a", "b")]),
             ("syslog", &[address, ("labels", "a"), ("syslog-format", "rfc5424micro")]),
             ("gelf", &[("gelf-address", "udp://logs.example.com"), ("gelf-compression-level", "9")]),

@@ -17,7 +17,7 @@ pub(crate) async fn resolve(config: &LogConfig) -> Result<LogConfig, String> {
     let row = config.driver.as_ref().and_then(LogDriver::row);
     if let Some(LogServer { option, port }) = row.and_then(|row| row.server)
         && let Some(address) = resolved.options.get_mut(option)
-        && let Some((scheme @ ("udp" | "tcp"), rest)) = address.split_once("://")
+        && let (scheme @ ("udp" | "tcp"), rest) = address.split_once("://").unwrap_or(("tcp", address))
         && let Some((host, port)) = split(rest, port)
     {
         *address = format!("{scheme}://{}", look_up(host, port).await?);

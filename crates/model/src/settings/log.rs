@@ -63,14 +63,14 @@ log_drivers! {
     /// A file of JSON lines that berth reads again.
     JsonFile {
         name: "json-file",
-        options: Some(&["max-size", "max-file", "tag", "labels", "env"]),
+        options: Some(&["max-size", "max-file", "tag", "labels", "labels-regex", "env", "env-regex"]),
         source: LogSource::File,
         server: None,
     },
     /// Files of berth's own that are rotated unless it is told otherwise, and that clients do not see.
     Local {
         name: "local",
-        options: Some(&["max-size", "max-file", "compress", "tag", "labels", "env"]),
+        options: Some(&["max-size", "max-file", "compress", "tag", "labels", "labels-regex", "env", "env-regex"]),
         source: LogSource::File,
         server: None,
     },
@@ -78,7 +78,8 @@ log_drivers! {
     Syslog {
         name: "syslog",
         options: Some(&[
-            "syslog-address", "syslog-facility", "syslog-format", "syslog-tag", "tag", "labels", "env",
+            "syslog-address", "syslog-facility", "syslog-format", "syslog-tag", "tag", "labels",
+            "labels-regex", "env", "env-regex",
         ]),
         source: LogSource::Nowhere,
         server: Some(LogServer { option: "syslog-address", port: 514 }),
@@ -86,7 +87,7 @@ log_drivers! {
     /// The host's journal.
     Journald {
         name: "journald",
-        options: Some(&["tag", "labels", "env"]),
+        options: Some(&["tag", "labels", "labels-regex", "env", "env-regex"]),
         source: LogSource::Journal,
         server: None,
     },
@@ -95,10 +96,21 @@ log_drivers! {
         name: "gelf",
         options: Some(&[
             "gelf-address", "gelf-compression-type", "gelf-compression-level", "gelf-tag", "tag", "labels",
-            "env",
+            "labels-regex", "env", "env-regex",
         ]),
         source: LogSource::Nowhere,
         server: Some(LogServer { option: "gelf-address", port: 12_201 }),
+    },
+    /// A server that speaks Fluentd's forward protocol.
+    Fluentd {
+        name: "fluentd",
+        options: Some(&[
+            "fluentd-address", "fluentd-async", "fluentd-buffer-limit", "fluentd-max-retries",
+            "fluentd-request-ack", "fluentd-retry-wait", "fluentd-sub-second-precision", "tag", "labels",
+            "labels-regex", "env", "env-regex",
+        ]),
+        source: LogSource::Nowhere,
+        server: Some(LogServer { option: "fluentd-address", port: 24_224 }),
     },
     /// Nothing.
     None { name: "none", options: None, source: LogSource::Nowhere, server: None },
@@ -183,8 +195,8 @@ mod tests {
                 assert!(row.options.is_some_and(|options| options.contains(&server.option)), "{driver}");
             }
         }
-        let unknown = LogDriver::from("fluentd".to_owned());
-        assert_eq!((unknown.name(), unknown.source()), ("fluentd", LogSource::Nowhere));
+        let unknown = LogDriver::from("splunk".to_owned());
+        assert_eq!((unknown.name(), unknown.source()), ("splunk", LogSource::Nowhere));
         assert!(unknown.row().is_none());
     }
 }

@@ -36,6 +36,6 @@ pub use decode::decode;
 pub use encode::{Encoder, split_lines};
 pub use error::LogError;
 pub use files::{rotate, rotated};
-pub use options::{parse_facility, parse_size};
+pub use options::{is_bool, is_true, parse_duration, parse_facility, parse_size};
 pub use reader::{Position, Reader, Start};
 pub use record::{MAXIMUM_LINE, MAXIMUM_PAYLOAD, Record, Stream};

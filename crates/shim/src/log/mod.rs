@@ -58,6 +58,7 @@ impl Log {
             LogDriver::Syslog => Driver::remote(remote::syslog::open(spec, container)?)?,
             LogDriver::Journald => Driver::remote(remote::journald::open(spec, container))?,
             LogDriver::Gelf => Driver::remote(remote::gelf::open(spec, container)?)?,
+            LogDriver::Fluentd => Driver::remote(remote::fluentd::open(spec, container)?)?,
             LogDriver::Unregistered(name) => {
                 return Err(io::Error::other(format!("no log driver named '{name}' is registered")));
             }

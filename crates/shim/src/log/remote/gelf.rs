@@ -8,6 +8,7 @@ use model::{ContainerSpec, LogSpec};
 use serde_json::{Map, Value};
 use sys::stream::Peer;
 
+use super::transport::Delivery;
 use super::{Destination, Format, Line, host_name, server_address};
 
 /// The size of a datagram that passes an Ethernet with room for tunnels.
@@ -67,7 +68,7 @@ pub(super) struct Gelf {
 /// the compression.
 pub(crate) fn open(spec: &LogSpec, container: &ContainerSpec) -> io::Result<Destination> {
     let (gelf, peer) = Gelf::new(spec, container)?;
-    Ok(Destination { format: Box::new(gelf), peer })
+    Ok(Destination { format: Box::new(gelf), peer, delivery: Delivery::default() })
 }
 
 impl Gelf {

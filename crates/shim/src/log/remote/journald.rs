@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use model::{ContainerSpec, LogSpec};
 use sys::stream::Peer;
 
+use super::transport::Delivery;
 use super::{Destination, Format, Line};
 
 /// Where the journal listens.
@@ -30,7 +31,7 @@ pub(super) struct Journald {
 /// Options: `tag` (the attribute `tag`), `labels`, `env`.
 pub(crate) fn open(spec: &LogSpec, container: &ContainerSpec) -> Destination {
     let peer = Peer::Datagram(PathBuf::from(SOCKET));
-    Destination { format: Box::new(Journald::new(spec, container)), peer }
+    Destination { format: Box::new(Journald::new(spec, container)), peer, delivery: Delivery::default() }
 }
 
 impl Journald {

@@ -1,8 +1,10 @@
-//! Drivers that send each line to a log server: syslog, journald, gelf.
+//! Drivers that send each line to a log server: syslog, journald, gelf, fluentd.
 
+pub(super) mod fluentd;
 pub(super) mod gelf;
 pub(super) mod journald;
 mod line;
+mod msgpack;
 pub(super) mod syslog;
 mod transport;
 
@@ -14,7 +16,7 @@ use sys::epoll::Event;
 use sys::stream::Peer;
 
 use self::line::{Line, host_name, server_address};
-use self::transport::Transport;
+use self::transport::{Delivery, Transport};
 use super::lines::Lines;
 use crate::event_loop::EventLoop;
 
@@ -22,12 +24,18 @@ use crate::event_loop::EventLoop;
 trait Format {
     /// Nothing for a line that the server has no use for; no packet for one that it cannot take.
     fn packets(&mut self, line: &Line<'_>) -> Option<Vec<Vec<u8>>>;
+
+    /// What the server's answer to the last line contains; `None` where it answers nothing. Asked once a line.
+    fn acknowledgment(&mut self) -> Option<String> {
+        None
+    }
 }
 
 /// Where lines are sent, and in which form.
 pub(super) struct Destination {
     format: Box<dyn Format>,
     peer: Peer,
+    delivery: Delivery,
 }
 
 /// A log on a server.
@@ -39,8 +47,8 @@ pub(crate) struct Remote {
 
 impl Remote {
     /// Makes ready to send; servers on this host must be there, others may come later.
-    pub(crate) fn open(Destination { format, peer }: Destination) -> io::Result<Self> {
-        Ok(Self { format, lines: Lines::default(), transport: Transport::open(peer)? })
+    pub(crate) fn open(Destination { format, peer, delivery }: Destination) -> io::Result<Self> {
+        Ok(Self { format, lines: Lines::default(), transport: Transport::open(peer, delivery)? })
     }
 
     /// Sends each whole line, without its newline; what the server does not take waits or is dropped.
@@ -90,6 +98,6 @@ impl Remote {
 
 fn send(format: &mut dyn Format, transport: &mut Transport, line: &Line<'_>) {
     if let Some(packets) = format.packets(line) {
-        transport.push(packets);
+        transport.push(packets, format.acknowledgment());
     }
 }

@@ -8,6 +8,7 @@ use model::{ContainerSpec, LogSpec};
 use shim_protocol::log::parse_facility;
 use sys::stream::Peer;
 
+use super::transport::Delivery;
 use super::{Destination, Format, Line, host_name, server_address};
 
 /// Where a host's own syslog listens.
@@ -45,7 +46,7 @@ pub(super) struct Syslog {
 /// `tag`); `labels` and `env` where the format has room for them.
 pub(crate) fn open(spec: &LogSpec, container: &ContainerSpec) -> io::Result<Destination> {
     let (syslog, peer) = Syslog::new(spec, container)?;
-    Ok(Destination { format: Box::new(syslog), peer })
+    Ok(Destination { format: Box::new(syslog), peer, delivery: Delivery::default() })
 }
 
 impl Syslog {

@@ -11,18 +11,59 @@ use sys::stream::{self, Peer};
 use crate::event_loop::EventLoop;
 use crate::token::Token;
 
-/// What waits for a server that is slow or away, in bytes; lines beyond it are dropped and counted.
-const MAXIMUM_WAITING: usize = 1024 * 1024;
+/// How long a server that must be there at the start may take to accept the connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The shortest and the longest time between two attempts to connect.
-const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// How long a server may take to acknowledge a line before it is sent again over a new connection.
+const ACKNOWLEDGMENT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How much of what a server says is kept to find an acknowledgment in, in bytes.
+const MAXIMUM_ANSWER: usize = 4096;
 
 /// How long the end of the container waits for the server to take what is left.
 const LAST_CHANCE: Duration = Duration::from_secs(2);
 
+/// Which servers must be there when the container starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AtStart {
+    /// One on this host must, one on a network may come later.
+    LocalMustBeThere,
+    /// It must.
+    MustBeThere,
+    /// It may come later.
+    MayBeAway,
+}
+
+/// How hard it is tried to deliver lines.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Delivery {
+    /// What waits for a server that is slow or away, in bytes; lines beyond it are dropped and counted.
+    pub(super) bytes: usize,
+    /// How many lines may wait.
+    pub(super) lines: usize,
+    /// The shortest and the longest time between two attempts to connect.
+    pub(super) retry: (Duration, Duration),
+    /// After so many failed attempts in a row what waits is dropped.
+    pub(super) attempts: u32,
+    pub(super) at_start: AtStart,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self {
+            bytes: 1024 * 1024,
+            lines: usize::MAX,
+            retry: (Duration::from_millis(500), Duration::from_secs(30)),
+            attempts: u32::MAX,
+            at_start: AtStart::LocalMustBeThere,
+        }
+    }
+}
+
 /// The way to one server.
 pub(super) struct Transport {
     peer: Peer,
+    delivery: Delivery,
     connection: Option<OwnedFd>,
     /// What the loop waits for on the connection.
     awaited: Interest,
@@ -33,33 +74,65 @@ pub(super) struct Transport {
     dropped: u64,
     retry_at: Option<Instant>,
     retry_after: Duration,
+    /// How many attempts have failed since something was sent.
+    failures: u32,
+    /// When the first packet, which is sent, must have been acknowledged.
+    acknowledged_by: Option<Instant>,
+    /// What the server has said since that packet was sent.
+    answer: Vec<u8>,
     given_up_at: Option<Instant>,
 }
 
 struct Packet {
     bytes: Vec<u8>,
+    /// What the server's answer to it contains, where it answers.
+    acknowledgment: Option<String>,
     /// Whether it is the last (or only) one of its line.
     ends_line: bool,
 }
 
 impl Transport {
-    /// Connects; a local server that is not there is an error, another may come later.
-    pub(super) fn open(peer: Peer) -> io::Result<Self> {
-        let connection = match stream::connect(&peer) {
+    /// Connects.
+    ///
+    /// # Errors
+    /// When the server is not there and must be.
+    pub(super) fn open(peer: Peer, delivery: Delivery) -> io::Result<Self> {
+        let must_be_there = match delivery.at_start {
+            AtStart::LocalMustBeThere => !matches!(peer, Peer::Tcp(_) | Peer::Udp(_)),
+            AtStart::MustBeThere => true,
+            AtStart::MayBeAway => false,
+        };
+        let connected = stream::connect(&peer).and_then(|connection| {
+            if delivery.at_start == AtStart::MustBeThere {
+                stream::await_connection(&connection, CONNECT_TIMEOUT)?;
+            }
+            Ok(connection)
+        });
+        let connection = match connected {
             Ok(connection) => Some(connection),
-            Err(_) if matches!(peer, Peer::Tcp(_) | Peer::Udp(_)) => None,
-            Err(error) => return Err(error),
+            Err(_) if !must_be_there => None,
+            Err(error) => {
+                let cause = model::kernel_words(&error);
+                return Err(io::Error::new(
+                    error.kind(),
+                    format!("cannot connect to the log server {peer}: {cause}"),
+                ));
+            }
         };
         Ok(Self {
             retry_at: connection.is_none().then(Instant::now),
             peer,
+            delivery,
             connection,
             awaited: Interest::default(),
             waiting: VecDeque::new(),
             bytes: 0,
             sent: 0,
             dropped: 0,
-            retry_after: RETRY.0,
+            retry_after: delivery.retry.0,
+            failures: 0,
+            acknowledged_by: None,
+            answer: Vec::new(),
             given_up_at: None,
         })
     }
@@ -69,16 +142,21 @@ impl Transport {
     }
 
     /// Takes the packets of one line, or drops it whole.
-    pub(super) fn push(&mut self, packets: Vec<Vec<u8>>) {
+    pub(super) fn push(&mut self, packets: Vec<Vec<u8>>, acknowledgment: Option<String>) {
         let bytes: usize = packets.iter().map(Vec::len).sum();
-        if packets.is_empty() || self.bytes + bytes > MAXIMUM_WAITING {
+        let has_room = self.bytes + bytes <= self.delivery.bytes && self.waiting.len() < self.delivery.lines;
+        if packets.is_empty() || !has_room {
             self.dropped += 1;
             return;
         }
         self.bytes += bytes;
         let last = packets.len() - 1;
         let packets = packets.into_iter().enumerate();
-        self.waiting.extend(packets.map(|(index, bytes)| Packet { bytes, ends_line: index == last }));
+        self.waiting.extend(packets.map(|(index, bytes)| Packet {
+            bytes,
+            acknowledgment: acknowledgment.clone().filter(|_| index == last),
+            ends_line: index == last,
+        }));
     }
 
     /// Sends as much as the server takes now.
@@ -86,9 +164,15 @@ impl Transport {
         if let Some(retry_at) = self.retry_at {
             shared.alarm.set(retry_at);
         }
-        while let (Some(connection), Some(packet)) = (&self.connection, self.waiting.front()) {
+        while self.acknowledged_by.is_none()
+            && let (Some(connection), Some(packet)) = (&self.connection, self.waiting.front())
+        {
             match stream::send(connection, &[&packet.bytes[self.sent..]]) {
                 Ok(count) if self.is_stream() && self.sent + count < packet.bytes.len() => self.sent += count,
+                Ok(_) if packet.acknowledgment.is_some() => {
+                    self.acknowledged_by = Some(shared.now + ACKNOWLEDGMENT_TIMEOUT);
+                    shared.wake_in(ACKNOWLEDGMENT_TIMEOUT);
+                }
                 Ok(_) => {
                     self.take_first();
                 }
@@ -113,7 +197,8 @@ impl Transport {
 
     fn take_first(&mut self) -> bool {
         self.sent = 0;
-        self.retry_after = RETRY.0;
+        self.retry_after = self.delivery.retry.0;
+        self.failures = 0;
         let Some(packet) = self.waiting.pop_front() else {
             return true;
         };
@@ -130,9 +215,15 @@ impl Transport {
     fn lose_connection(&mut self, shared: &mut EventLoop) {
         self.close(&shared.poller);
         self.sent = 0;
+        self.acknowledged_by = None;
+        self.answer.clear();
         self.retry_at = Some(shared.now + self.retry_after);
         shared.wake_in(self.retry_after);
-        self.retry_after = (self.retry_after * 2).min(RETRY.1);
+        self.retry_after = (self.retry_after * 2).min(self.delivery.retry.1);
+        self.failures = self.failures.saturating_add(1);
+        if self.failures > self.delivery.attempts {
+            self.drop_all();
+        }
     }
 
     pub(super) fn on_event(&mut self, event: Event, shared: &mut EventLoop) {
@@ -142,22 +233,44 @@ impl Transport {
         self.flush(shared);
     }
 
-    /// Whether the server has closed its connection; what it may send is of no interest.
-    fn has_ended(&self) -> bool {
-        let Some(connection) = &self.connection else { return false };
+    /// Whether the server has closed its connection. What it sends is of interest only while a line waits to be
+    /// acknowledged.
+    fn has_ended(&mut self) -> bool {
         let mut said = [0; 512];
         loop {
+            let Some(connection) = &self.connection else { return false };
             match stream::receive(connection, &mut said) {
                 Ok(0) => return true,
+                Ok(count) if self.acknowledged_by.is_some() => {
+                    self.answer.extend_from_slice(&said[..count]);
+                    self.note_answer();
+                }
                 Ok(_) => {}
                 Err(error) => return error.kind() != ErrorKind::WouldBlock,
             }
         }
     }
 
+    /// Gives up the line that the server has acknowledged. Its id is random: wherever the answer has it, the line is meant.
+    fn note_answer(&mut self) {
+        let wanted = self.waiting.front().and_then(|packet| packet.acknowledgment.as_deref());
+        if wanted.is_some_and(|id| memchr::memmem::find(&self.answer, id.as_bytes()).is_some()) {
+            self.answer.clear();
+            self.acknowledged_by = None;
+            self.take_first();
+        } else if self.answer.len() > MAXIMUM_ANSWER {
+            self.answer.drain(..self.answer.len() - MAXIMUM_ANSWER / 2);
+        }
+    }
+
     pub(super) fn tick(&mut self, shared: &mut EventLoop) {
         if self.given_up_at.is_some_and(|at| at <= shared.now) {
             return self.give_up(shared);
+        }
+        match self.acknowledged_by {
+            Some(until) if until <= shared.now => return self.lose_connection(shared),
+            Some(until) => shared.alarm.set(until),
+            None => {}
         }
         let Some(retry_at) = self.retry_at else {
             return;
@@ -186,6 +299,11 @@ impl Transport {
     fn give_up(&mut self, shared: &mut EventLoop) {
         self.retry_at = None;
         self.close(&shared.poller);
+        self.drop_all();
+    }
+
+    fn drop_all(&mut self) {
+        self.acknowledged_by = None;
         while !self.waiting.is_empty() {
             self.drop_first();
         }
@@ -208,7 +326,10 @@ impl Transport {
         let Some(connection) = &self.connection else {
             return;
         };
-        let wanted = Interest { read: self.is_stream(), write: !self.waiting.is_empty() };
+        let wanted = Interest {
+            read: self.is_stream(),
+            write: !self.waiting.is_empty() && self.acknowledged_by.is_none(),
+        };
         if wanted == self.awaited {
             return;
         }
