@@ -1,3 +1,5 @@
+//! Events are kept, delivered in order, and those of probes push no other out.
+
 use super::*;
 use crate::store::KEPT_EVENTS;
 
