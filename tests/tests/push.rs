@@ -107,6 +107,26 @@ fn what_cannot_be_pushed_is_told() {
     drop(registry);
 }
 
+#[test]
+fn a_push_of_today_begins_before_it_fails() {
+    let engine = Engine::start();
+    let _ = engine.post("/images/busybox/tag?repo=127.0.0.1:5000/a&tag=v1").expect(201);
+    let today = engine.at("1.55");
+    for (image, tag, text) in [
+        ("127.0.0.1:5000/zz", "", "An image does not exist locally with the tag: 127.0.0.1:5000/zz"),
+        ("127.0.0.1:5000/zz", "v1", "tag does not exist: 127.0.0.1:5000/zz:v1"),
+        ("127.0.0.1:5000/a", "nope", "tag does not exist: 127.0.0.1:5000/a:nope"),
+        ("127.0.0.1:5000/a", "v1", "cannot reach the registry 127.0.0.1:5000"),
+    ] {
+        let refused = push(&today, image, tag, None);
+        assert_eq!(refused.status, 200, "{image} {tag}: {refused:?}");
+        assert!(refused.failure().starts_with(text), "{image} {tag}: {refused:?}");
+        let begin = format!("The push refers to repository [{image}]");
+        assert!(refused.lines().contains(&begin.as_str()), "{image} {tag}: {refused:?}");
+    }
+    forget(&engine, &["127.0.0.1:5000/a:v1", "busybox"]);
+}
+
 /// A registry that takes uploads, but breaks the first of a blob in the middle and sends 503 now and then.
 fn breaking(engine: &Engine, address: &str) -> (Server, Arc<Mutex<Vec<u8>>>) {
     let received: Arc<Mutex<Vec<u8>>> = Arc::default();

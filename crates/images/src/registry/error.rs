@@ -153,6 +153,9 @@ pub enum RegistryError {
     /// A push names a repository that is not here.
     #[error("Repository does not exist: {0}")]
     NoSuchRepository(String),
+    /// A push names what is not here, in the words of today's engines.
+    #[error("{0}")]
+    NotHere(String),
     /// A push names a tag that is not here.
     #[error("error getting tags for {repository}: Tag does not exist for {tag}")]
     NoSuchTag {
@@ -215,6 +218,7 @@ impl RegistryError {
             Self::NoReadAccess { .. }
             | Self::Unknown { .. }
             | Self::NoSuchRepository(_)
+            | Self::NotHere(_)
             | Self::NoSuchTag { .. }
             | Self::Manifest(ManifestError::NoPlatform { .. }) => ErrorKind::NotFound,
             Self::Manifest(_) => ErrorKind::Invalid,

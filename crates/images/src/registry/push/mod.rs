@@ -65,11 +65,18 @@ pub(super) fn push(
     progress: &dyn Progress,
 ) -> Result<Vec<PushedImage>, RegistryError> {
     let repository = &request.reference.repository;
+    let shown = format!("{}/{}", repository.host().unwrap_or(HUB), repository.remote_path());
+    let begin = |tags: usize| progress.report(Message::line(request.words.begins(&shown, tags)));
+    let begins_at_once = request.words == PushWords::Today;
+    if begins_at_once {
+        begin(0);
+    }
     let images = images(request)?;
     let api_root = api_root::registry(transport, repository.host())?.connect(transport)?;
     let session = Session::new(transport, api_root, repository.remote_path(), request.credentials);
-    let shown = format!("{}/{}", repository.host().unwrap_or(HUB), repository.remote_path());
-    progress.report(Message::line(request.words.begins(&shown, images.len())));
+    if !begins_at_once {
+        begin(images.len());
+    }
     let push = Push { session: &session, request, progress };
     images.into_iter().map(|(tag, image)| push.image(tag, image)).collect()
 }
@@ -79,18 +86,16 @@ fn images(request: &PushRequest<'_>) -> Result<Vec<(String, Digest)>, RegistryEr
     let repository = &request.reference.repository;
     if let Some(digest) = request.reference.digest {
         // A digest names content; a registry is given content under a tag.
-        let (repository, tag) = (repository.to_string(), digest.to_string());
-        return Err(RegistryError::NoSuchTag { repository, tag });
+        return Err(request.words.lacks_tag(repository, digest.to_string()));
     }
     let tags = request.store.tags(repository);
     if tags.is_empty() {
-        return Err(RegistryError::NoSuchRepository(repository.to_string()));
+        return Err(request.words.lacks_repository(request.reference));
     }
     let Some(wanted) = &request.reference.tag else { return Ok(tags) };
     let found: Vec<_> = tags.into_iter().filter(|(tag, _)| tag == wanted.as_str()).collect();
     if found.is_empty() {
-        let (repository, tag) = (repository.to_string(), wanted.to_string());
-        return Err(RegistryError::NoSuchTag { repository, tag });
+        return Err(request.words.lacks_tag(repository, wanted.to_string()));
     }
     Ok(found)
 }

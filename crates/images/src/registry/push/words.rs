@@ -1,5 +1,9 @@
 //! How the messages of a push are worded.
 
+use model::{ImageReference, RepositoryName};
+
+use super::super::error::RegistryError;
+
 /// Whose words a push has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PushWords {
@@ -23,6 +27,29 @@ impl PushWords {
         match self {
             Self::Reference => "Image already exists",
             Self::Today => "Layer already exists",
+        }
+    }
+
+    /// No tag of this repository is here.
+    pub(super) fn lacks_repository(self, reference: &ImageReference) -> RegistryError {
+        let repository = reference.repository.to_string();
+        match (self, &reference.tag) {
+            (Self::Reference, _) => RegistryError::NoSuchRepository(repository),
+            (Self::Today, Some(tag)) => {
+                RegistryError::NotHere(format!("tag does not exist: {repository}:{tag}"))
+            }
+            (Self::Today, None) => {
+                RegistryError::NotHere(format!("An image does not exist locally with the tag: {repository}"))
+            }
+        }
+    }
+
+    /// The repository has no such tag here.
+    pub(super) fn lacks_tag(self, repository: &RepositoryName, tag: String) -> RegistryError {
+        let repository = repository.to_string();
+        match self {
+            Self::Reference => RegistryError::NoSuchTag { repository, tag },
+            Self::Today => RegistryError::NotHere(format!("tag does not exist: {repository}:{tag}")),
         }
     }
 }
