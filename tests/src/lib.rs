@@ -14,6 +14,7 @@ pub mod cgroup;
 pub mod cli;
 mod client_programs;
 mod containers;
+pub mod cri;
 pub mod debian;
 mod engine;
 mod finish;

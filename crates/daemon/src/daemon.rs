@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::{DaemonArguments, Reloadable, Settings};
-use crate::listener::{self, Accepting, Connections};
+use crate::listener::{self, Accepting, Connections, CriListener};
 use crate::log::LogLevel;
 use crate::pidfile::PidFile;
 
@@ -51,13 +51,22 @@ async fn serve(mut settings: Settings, arguments: &DaemonArguments, log: &LogLev
     let _pidfile = PidFile::write(&settings.pidfile)?;
     let listeners =
         listener::bind(&settings.listen, settings.group.as_deref(), settings.tls.as_ref()).await?;
+    let cri = match &settings.cri {
+        Some(path) => Some(CriListener::bind(path, settings.group.as_deref()).await?),
+        None => None,
+    };
     settings.engine.sockets = listeners.iter().filter_map(listener::Listener::socket).collect();
+    settings.engine.sockets.extend(cri.iter().map(|cri| cri.path().to_owned()));
     let engine = engine::Engine::open(settings.engine).await.context("cannot open the engine")?;
     let shown = Arc::new(SharedSettings::new(settings.reloadable.shown));
     let (stop, stopping) = watch::channel(false);
     let origins = OriginPolicy::new(settings.cors.clone(), settings.allowed_hosts);
     let api = Api::new(Arc::clone(&engine), Arc::clone(&shown), settings.maximum, origins);
     tokio::spawn(give_memory_back(api.requests()));
+    let cri = cri.map(|cri| {
+        let api = Arc::new(cri_api::Api::new(&engine));
+        tokio::spawn(cri.serve(api, stopping.clone()))
+    });
     let connections = Connections {
         service: Arc::new(api),
         settings: berth_http::Settings {
@@ -83,6 +92,11 @@ async fn serve(mut settings: Settings, arguments: &DaemonArguments, log: &LogLev
     tracing::info!("stopping");
     stop.send_replace(true);
     accepting.finish(TIMEOUT).await;
+    if let Some(cri) = cri
+        && tokio::time::timeout(TIMEOUT, cri).await.is_err()
+    {
+        tracing::warn!("some calls of Kubernetes were still being answered after {} s", TIMEOUT.as_secs());
+    }
     engine.close().await;
     Ok(())
 }

@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 
 use tracing::level_filters::LevelFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, reload};
@@ -49,8 +51,13 @@ pub(crate) fn start() -> LogLevel {
         .with_ansi(false)
         .with_target(false);
     // Fails only when a log was started before, which goes on then.
-    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    let _ = tracing_subscriber::registry().with(filter).with(filter_fn(is_shown)).with(lines).try_init();
     LogLevel(handle)
+}
+
+/// Whether an event is logged where its level is: frames of HTTP/2, several of each call, are not.
+fn is_shown(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::WARN || !metadata.target().starts_with("h2::")
 }
 
 impl LogLevel {

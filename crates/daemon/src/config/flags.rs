@@ -87,6 +87,10 @@ pub(crate) struct Flags {
     #[arg(long = "allowed-host", value_name = "NAME", help_heading = "Listening")]
     #[serde(alias = "allowed-hosts", skip_serializing_if = "Vec::is_empty")]
     pub(crate) allowed_host: Vec<String>,
+    /// Serve Kubernetes' container runtime interface too, at this unix socket [default: cri.sock in the exec root]
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "", help_heading = "Listening")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cri: Option<String>,
     /// Serve the API up to this version, at least 1.20: clients that negotiate take no newer one [default: 1.55]
     #[arg(long, value_name = "VERSION", help_heading = "Listening")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -33,6 +33,8 @@ pub(crate) struct Settings {
     pub(crate) listen: Vec<ListenAddress>,
     pub(crate) group: Option<String>,
     pub(crate) tls: Option<TlsFiles>,
+    /// The socket of Kubernetes' container runtime interface, where it is served.
+    pub(crate) cri: Option<PathBuf>,
     pub(crate) cors: String,
     /// The newest version of the API that is served.
     pub(crate) maximum: ApiVersion,
@@ -55,6 +57,7 @@ impl Settings {
             allowed_hosts: allowed_hosts(&flags, &listen),
             listen,
             group: flags.group.clone(),
+            cri: flags.cri.as_ref().map(|path| cri_socket(path, &exec_root)),
             cors: cors_origin(&flags)?,
             maximum: maximum(&flags)?,
             pidfile: flags.pidfile.clone().unwrap_or_else(|| exec_root.join("berth.pid")),
@@ -83,6 +86,11 @@ fn listen_addresses(flags: &Flags, exec_root: &Path, tls: bool) -> Result<Vec<Li
         return Ok(vec![ListenAddress::Unix(default_socket)]);
     }
     flags.host.iter().map(|host| ListenAddress::parse(host, default_socket.clone(), tls)).collect()
+}
+
+/// The socket of Kubernetes' container runtime interface: the path that is given, or the usual one.
+fn cri_socket(path: &str, exec_root: &Path) -> PathBuf {
+    if path.is_empty() { exec_root.join("cri.sock") } else { path.into() }
 }
 
 /// The names that are allowed, and those that the daemon listens at.

@@ -21,7 +21,7 @@ const PROBE_AFTER: Duration = Duration::from_secs(60);
 const PROBE_PAUSE: Duration = Duration::from_secs(15);
 const PROBES: u32 = 4;
 /// The pause after accepting failed, for want of descriptors most likely.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What connections are served with.
 #[derive(Clone)]

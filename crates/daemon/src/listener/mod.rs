@@ -3,6 +3,7 @@
 mod accept;
 mod activation;
 mod bound;
+mod cri;
 mod tls;
 mod unix;
 
@@ -12,6 +13,7 @@ use tokio::net::TcpListener;
 
 pub(crate) use accept::{Accepting, Connections};
 pub(crate) use bound::{ListenError, Listener};
+pub(crate) use cri::CriListener;
 
 use crate::config::{ListenAddress, TlsFiles};
 

@@ -1,0 +1,60 @@
+//! The calls by their names.
+
+use std::sync::Arc;
+
+use engine::Engine;
+use hyper::body::Incoming;
+use tonic::body::Body;
+
+use crate::grpc::{unary, unimplemented};
+use crate::image_service::ImageService;
+use crate::runtime_service::RuntimeService;
+
+/// The container runtime interface.
+pub struct Api {
+    runtime: Arc<RuntimeService>,
+    images: Arc<ImageService>,
+}
+
+impl Api {
+    /// Puts the interface in front of an engine.
+    #[must_use]
+    pub fn new(engine: &Arc<Engine>) -> Self {
+        Self { runtime: Arc::new(RuntimeService::new(engine)), images: Arc::new(ImageService::new(engine)) }
+    }
+
+    /// Answers one call.
+    pub(crate) async fn answer(&self, request: http::Request<Incoming>) -> http::Response<Body> {
+        let path = request.uri().path().to_owned();
+        match path.strip_prefix("/runtime.v1.").and_then(|path| path.split_once('/')) {
+            Some(("RuntimeService", method)) => self.runtime(method, request).await,
+            Some(("ImageService", method)) => self.images(method, request).await,
+            _ => unimplemented(&path),
+        }
+    }
+
+    async fn runtime(&self, method: &str, request: http::Request<Incoming>) -> http::Response<Body> {
+        let service = Arc::clone(&self.runtime);
+        match method {
+            "Version" => unary(request, |asked| async move { Ok(service.version(&asked)) }).await,
+            "Status" => unary(request, |asked| async move { Ok(service.status(&asked)) }).await,
+            "RuntimeConfig" => unary(request, |asked| async move { Ok(service.config(&asked)) }).await,
+            "UpdateRuntimeConfig" => {
+                unary(request, |asked| async move { Ok(service.update_config(&asked)) }).await
+            }
+            _ => unimplemented(request.uri().path()),
+        }
+    }
+
+    async fn images(&self, method: &str, request: http::Request<Incoming>) -> http::Response<Body> {
+        let service = Arc::clone(&self.images);
+        match method {
+            "ListImages" => unary(request, |asked| async move { service.list(asked).await }).await,
+            "ImageStatus" => unary(request, |asked| async move { service.status(asked).await }).await,
+            "PullImage" => unary(request, |asked| async move { service.pull(asked).await }).await,
+            "RemoveImage" => unary(request, |asked| async move { service.remove(asked).await }).await,
+            "ImageFsInfo" => unary(request, |asked| async move { service.file_systems(asked).await }).await,
+            _ => unimplemented(request.uri().path()),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! `RuntimeService`: what the runtime says of itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engine::Engine;
+
+use crate::wire::runtime::{
+    CgroupDriver, LinuxRuntimeConfiguration, RuntimeCondition, RuntimeConfigRequest, RuntimeConfigResponse,
+    RuntimeFeatures, RuntimeHandler, RuntimeHandlerFeatures, RuntimeStatus, StatusRequest, StatusResponse,
+    UpdateRuntimeConfigRequest, UpdateRuntimeConfigResponse, VersionRequest, VersionResponse,
+};
+
+/// The version of the kubelet's side of the interface; kubelets refuse others.
+const KUBELET_INTERFACE: &str = "0.1.0";
+/// The runtime's name.
+const NAME: &str = "berth";
+/// The version of the interface.
+const INTERFACE: &str = "v1";
+
+/// Pods, their containers, and the runtime itself.
+pub(crate) struct RuntimeService {
+    engine: Arc<Engine>,
+}
+
+impl RuntimeService {
+    pub(crate) fn new(engine: &Arc<Engine>) -> Self {
+        Self { engine: Arc::clone(engine) }
+    }
+
+    /// `Version`
+    pub(crate) fn version(&self, _asked: &VersionRequest) -> VersionResponse {
+        VersionResponse {
+            version: KUBELET_INTERFACE.to_owned(),
+            runtime_name: NAME.to_owned(),
+            runtime_version: self.engine.options().version.clone(),
+            runtime_api_version: INTERFACE.to_owned(),
+        }
+    }
+
+    /// `Status`
+    pub(crate) fn status(&self, asked: &StatusRequest) -> StatusResponse {
+        StatusResponse {
+            status: Some(RuntimeStatus { conditions: conditions() }),
+            info: if asked.verbose { self.details() } else { BTreeMap::new() },
+            runtime_handlers: vec![RuntimeHandler {
+                name: String::new(),
+                features: Some(RuntimeHandlerFeatures {
+                    recursive_read_only_mounts: false,
+                    user_namespaces: false,
+                }),
+            }],
+            features: Some(RuntimeFeatures {
+                supplemental_groups_policy: false,
+                user_namespaces_host_network: false,
+                mount_options: false,
+            }),
+        }
+    }
+
+    /// What `Status` says more when it is asked to be verbose.
+    fn details(&self) -> BTreeMap<String, String> {
+        let options = self.engine.options();
+        let config = serde_json::json!({
+            "dataRoot": options.data_root,
+            "execRoot": options.exec_root,
+            "cgroupParent": options.cgroup_parent.as_ref().map(ToString::to_string),
+        });
+        BTreeMap::from([("config".to_owned(), config.to_string())])
+    }
+
+    /// `RuntimeConfig`
+    pub(crate) fn config(&self, _asked: &RuntimeConfigRequest) -> RuntimeConfigResponse {
+        let driver = CgroupDriver::Cgroupfs.into();
+        RuntimeConfigResponse { linux: Some(LinuxRuntimeConfiguration { cgroup_driver: driver }) }
+    }
+
+    /// `UpdateRuntimeConfig`: pods get addresses of the engine's bridge, whatever the node's range is.
+    pub(crate) fn update_config(&self, asked: &UpdateRuntimeConfigRequest) -> UpdateRuntimeConfigResponse {
+        let network = asked.runtime_config.as_ref().and_then(|config| config.network_config.as_ref());
+        if let Some(range) = network.map(|network| &network.pod_cidr).filter(|range| !range.is_empty()) {
+            tracing::info!("the node's range of pods is {range}; pods have addresses of the engine's bridge");
+        }
+        UpdateRuntimeConfigResponse {}
+    }
+}
+
+/// What is well. Pods cannot be run yet, and the kubelet is to know before it asks for one.
+fn conditions() -> Vec<RuntimeCondition> {
+    let condition = |kind: &str| RuntimeCondition {
+        r#type: kind.to_owned(),
+        status: false,
+        reason: "PodsNotServed".to_owned(),
+        message: "this version of berth serves images to Kubernetes, not yet pods".to_owned(),
+    };
+    vec![condition("RuntimeReady"), condition("NetworkReady")]
+}

@@ -1,0 +1,12 @@
+//! Kubernetes' container runtime interface, by a client of gRPC over the real socket.
+
+mod images;
+mod runtime;
+
+use berth_tests::Engine;
+use berth_tests::cri::FLAG;
+
+/// An engine that serves the interface.
+fn engine() -> Engine {
+    Engine::start_with_flags(&[FLAG])
+}
