@@ -17,9 +17,9 @@ fn bad_options_are_refused_with_the_reason() {
         ("json-file", json!({ "max-size": "abc" }), "invalid size: 'abc'"),
         ("local", json!({ "bogus": "1" }), "unknown log opt 'bogus' for local log driver"),
         (
-            "local",
+            "json-file",
             json!({ "compress": "true" }),
-            "compress is not supported by the local log driver: its files are read from their end",
+            "compress cannot be true when max-file is less than 2 or max-size is not set",
         ),
         ("json-file", json!({ "max-size": "1k", "max-file": "0" }), "max-files cannot be less than 1."),
         ("json-file", json!({ "max-size": "1k", "max-file": "x" }), "max-file must be a number, not 'x'"),

@@ -152,6 +152,44 @@ fn the_driver_local_is_rotated_by_itself_and_read_again() {
     assert_eq!(logs.count(), 2);
 }
 
+#[test]
+fn files_of_the_driver_local_are_compressed_and_read_again() {
+    let engine = Engine::start();
+    let today = engine.at("1.55");
+    let options = json!({ "max-size": "20k", "max-file": "4" });
+    let log = json!({ "HostConfig": { "LogConfig": { "Type": "local", "Config": options } } });
+    let script =
+        "read x; for i in $(seq 1000 4000); do echo $i; [ $((i % 250)) = 0 ] && sleep 0.1; done; read x";
+    let id = today.create(&merged(sh(script), merged(log, json!({ "OpenStdin": true }))));
+    let (_, mut follower) = today.open("GET", &format!("/containers/{id}/logs?stdout=1&follow=1"), &[], b"");
+    today.start(&id);
+    let (_, mut stdin) = attach(&today, &id, "stream=1&stdin=1");
+    stdin.send(b"\n").expect("stdin");
+    let directory = engine.data_root().join("containers").join(&id);
+    let is_compressed = |age: u32| {
+        let files = std::fs::read_dir(&directory).expect("a directory").flatten();
+        files
+            .map(|entry| entry.file_name())
+            .any(|name| name.to_string_lossy().ends_with(&format!(".{age}.gz")))
+    };
+    wait::until("all files", || (is_compressed(1) && is_compressed(2) && is_compressed(3)).then_some(()));
+    wait::until("the last line", || lines(&today, &id, &[("tail", "1")]).starts_with("4000").then_some(()));
+    let kept = lines(&today, &id, &[]);
+    let first: u32 = kept.lines().next().expect("a line").parse().expect("a number");
+    assert!(first > 1000);
+    let expected: String = (first..=4000).map(|number| format!("{number}\n")).collect();
+    assert_eq!(kept, expected);
+    assert_eq!(lines(&today, &id, &[("tail", "600")]).lines().count(), 600);
+    stdin.send(b"\n").expect("stdin");
+    assert_eq!(today.wait(&id), 0);
+    let all: String = (1000..=4000).map(|number| format!("{number}\n")).collect();
+    let mut followed = Vec::new();
+    while let Some(chunk) = follower.read_chunk().expect("the log") {
+        followed.extend_from_slice(&chunk);
+    }
+    assert_eq!(frames::split(&followed).0, all.as_bytes(), "who follows sees each line once");
+}
+
 /// Attaches with an upgraded connection; gives the type of its stream too.
 fn attach(engine: &Client, id: &str, parameters: &str) -> (String, Connection) {
     let path = format!("/containers/{id}/attach?{parameters}");

@@ -1,10 +1,24 @@
-//! The options of json-file: when its file is rotated, and how many files are kept.
+//! The options of json-file: when its file is rotated, how many files are kept, and whether they are compressed.
 
-use shim_protocol::log::parse_size;
+use shim_protocol::log::{is_bool, is_true, parse_size};
 
 use super::options::Options;
 
 pub(super) fn check(options: &Options<'_>) -> Result<(), String> {
+    check_files(options)?;
+    let has_several =
+        options.find("max-file").and_then(|files| files.parse().ok()).is_some_and(|files: i64| files > 1);
+    if options.find("compress").is_some_and(is_true) && !(has_several && options.find("max-size").is_some()) {
+        return Err("compress cannot be true when max-file is less than 2 or max-size is not set".to_owned());
+    }
+    Ok(())
+}
+
+/// Checks what this driver and local have in common.
+pub(super) fn check_files(options: &Options<'_>) -> Result<(), String> {
+    if let Some(value) = options.find("compress").filter(|value| !is_bool(value)) {
+        return Err(format!("compress must be true or false, not '{value}'"));
+    }
     if let Some(size) = options.find("max-size")
         && parse_size(size).is_none()
     {

@@ -60,7 +60,8 @@ mod tests {
             ("json-file", &[("max-file", "0")]),
             ("json-file", &[("max-file", "x")]),
             ("local", &[("max-size", "abc")]),
-            ("local", &[("compress", "true")]),
+            ("json-file", &[("max-size", "1m"), ("compress", "true")]),
+            ("json-file", &[("max-file", "2"), ("compress", "true")]),
             ("local", &[("compress", "x")]),
             ("gelf", &[]),
             ("gelf", &[("gelf-address", "foo")]),
@@ -87,6 +88,8 @@ mod tests {
         for (driver, options) in [
             ("json-file", &[("max-size", "10k"), ("max-file", "3"), ("labels", "a"), ("env", "b")][..]),
             ("local", &[("max-size", "10k"), ("max-file", "3"), ("compress", "false"), ("labels", "a")]),
+            ("local", &[("compress", "true")]),
+            ("json-file", &[("max-size", "1m"), ("max-file", "2"), ("compress", "1")]),
             ("fluentd", &[]),
             (
                 "fluentd",

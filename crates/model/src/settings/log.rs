@@ -63,7 +63,7 @@ log_drivers! {
     /// A file of JSON lines that berth reads again.
     JsonFile {
         name: "json-file",
-        options: Some(&["max-size", "max-file", "tag", "labels", "labels-regex", "env", "env-regex"]),
+        options: Some(&["max-size", "max-file", "compress", "tag", "labels", "labels-regex", "env", "env-regex"]),
         source: LogSource::File,
         server: None,
     },

@@ -1,33 +1,49 @@
 //! The files of a rotated log: which they are, which comes after which, how one more is begun.
 
 use std::ffi::OsString;
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// What tells one file from another while someone holds it open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Identity {
-    device: u64,
-    inode: u64,
+use super::compression::{origin, unpacked};
+use super::names::{Identity, compressed, rotated};
+
+/// One file of a log, open to be read.
+#[derive(Debug)]
+pub(crate) struct LogFile {
+    /// Its records.
+    pub(crate) records: File,
+    /// Which it is among the log's files.
+    pub(crate) identity: Identity,
+    /// The compressed file that the records were unpacked from: while it is open no other file can be taken for it.
+    _packed: Option<File>,
 }
 
-impl Identity {
-    pub(crate) fn of(metadata: &Metadata) -> Self {
-        Self { device: metadata.dev(), inode: metadata.ino() }
+impl LogFile {
+    /// Opens the log's file of this age, compressed or not; `None` when there is none.
+    pub(crate) fn open(path: &Path, age: u32) -> io::Result<Option<Self>> {
+        // What is compressed between the two looks is found at the second name.
+        if let Some(records) = present(File::open(rotated(path, age)))? {
+            let identity = Identity::of(&records.metadata()?);
+            return Ok(Some(Self { records, identity, _packed: None }));
+        }
+        if age == 0 {
+            return Ok(None);
+        }
+        let Some(packed) = present(File::open(compressed(path, age)))? else { return Ok(None) };
+        let identity = Identity::of(&packed.metadata()?);
+        let records = unpacked(&packed, path)?;
+        Ok(Some(Self { records, identity, _packed: Some(packed) }))
     }
 }
 
-/// The name of the log's file of this age; 0 is the one that is written.
-#[must_use]
-pub fn rotated(path: &Path, age: u32) -> PathBuf {
-    if age == 0 {
-        return path.to_owned();
+fn present(opened: io::Result<File>) -> io::Result<Option<File>> {
+    match opened {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
-    let mut name = OsString::from(path);
-    name.push(format!(".{age}"));
-    PathBuf::from(name)
 }
 
 /// Begins a new file: each grows older by one, what is older than `keep` files is gone. Returns the
@@ -48,12 +64,27 @@ pub fn rotate(path: &Path, keep: u32) -> io::Result<File> {
         absent_is_fine(fs::remove_file(&second_name))?;
         fs::hard_link(path, &second_name)?;
         for age in (1..oldest).rev() {
-            absent_is_fine(fs::rename(rotated(path, age), rotated(path, age + 1)))?;
+            grow_older(path, age)?;
         }
         fs::rename(&second_name, rotated(path, 1))?;
+        absent_is_fine(fs::remove_file(compressed(path, 1)))?;
     }
     fs::rename(&fresh, path)?;
     Ok(file)
+}
+
+/// Gives a file, compressed or not, the name of the next age. What had that name has moved on, or is the oldest.
+fn grow_older(path: &Path, age: u32) -> io::Result<()> {
+    let plain = (rotated(path, age), rotated(path, age + 1));
+    let packed = (compressed(path, age), compressed(path, age + 1));
+    // Both are there where a compression was interrupted at its last step.
+    let (moved, other) = if plain.0.exists() { (plain, packed) } else { (packed, plain) };
+    match fs::rename(&moved.0, &moved.1) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        renamed => renamed?,
+    }
+    absent_is_fine(fs::remove_file(other.0))?;
+    absent_is_fine(fs::remove_file(other.1))
 }
 
 fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
@@ -68,7 +99,7 @@ pub(crate) fn ages(path: &Path) -> Vec<u32> {
     let mut ages = Vec::new();
     let mut missing = 0;
     for age in 0.. {
-        if rotated(path, age).exists() {
+        if rotated(path, age).exists() || compressed(path, age).exists() {
             ages.push(age);
             missing = 0;
         } else {
@@ -81,56 +112,46 @@ pub(crate) fn ages(path: &Path) -> Vec<u32> {
     ages.reverse();
     ages
 }
+
 /// The file that follows the one of this identity. The log may rotate while this looks, so what was
 /// found is looked at once more. `None` when the file is the newest.
-pub(crate) fn successor(path: &Path, of: Identity) -> io::Result<Option<File>> {
+pub(crate) fn successor(path: &Path, of: Identity) -> io::Result<Option<LogFile>> {
     const ATTEMPTS: u32 = 100;
     for _ in 0..ATTEMPTS {
         let Some(age) = age_of(path, of) else {
             // It has been rotated away altogether: what is oldest now comes next.
-            match oldest(path) {
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                found => return found.map(Some),
+            match oldest(path)? {
+                None => continue,
+                found => return Ok(found),
             }
         };
         if age == 0 {
             return Ok(None);
         }
-        let next = match File::open(rotated(path, age - 1)) {
-            Ok(next) => next,
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
-        };
-        if age_of(path, of) == Some(age) && Identity::of(&next.metadata()?) != of {
+        let Some(next) = LogFile::open(path, age - 1)? else { continue };
+        if age_of(path, of) == Some(age) && next.identity != of {
             return Ok(Some(next));
         }
     }
     Ok(None)
 }
 
-/// How old the file of this identity is; `None` when it is gone.
+/// How old the file of this identity is, or the one that it was compressed to; `None` when it is gone.
 pub(crate) fn age_of(path: &Path, of: Identity) -> Option<u32> {
-    let mut missing = 0;
-    for age in 0.. {
-        match fs::metadata(rotated(path, age)) {
-            Ok(metadata) if Identity::of(&metadata) == of => return Some(age),
-            Ok(_) => missing = 0,
-            Err(_) => missing += 1,
-        }
-        if missing > 1 {
-            return None;
-        }
-    }
-    None
+    let is_it = |file: &Path| fs::metadata(file).is_ok_and(|metadata| Identity::of(&metadata) == of);
+    let ages: Vec<u32> = ages(path).into_iter().rev().collect();
+    let same = |age: &u32| is_it(&rotated(path, *age)) || is_it(&compressed(path, *age));
+    // The numbers of files are used again, but not while somebody has the file open: the youngest is meant.
+    let made_of_it =
+        |age: &u32| File::open(compressed(path, *age)).is_ok_and(|file| origin(&file) == Some(of));
+    ages.iter().copied().find(same).or_else(|| ages.iter().copied().find(made_of_it))
 }
 
-fn oldest(path: &Path) -> io::Result<File> {
-    let mut last = Err(io::Error::from(ErrorKind::NotFound));
+fn oldest(path: &Path) -> io::Result<Option<LogFile>> {
     for age in ages(path) {
-        last = File::open(rotated(path, age));
-        if last.is_ok() {
-            return last;
+        if let Some(file) = LogFile::open(path, age)? {
+            return Ok(Some(file));
         }
     }
-    last
+    Ok(None)
 }

@@ -19,10 +19,12 @@
 //! A line that is no such object (half of one after a crash, say) is skipped by readers; a last line without
 //! its newline is not yet there for them.
 
+mod compression;
 mod decode;
 mod encode;
 mod error;
 mod files;
+mod names;
 mod options;
 mod reader;
 mod record;
@@ -32,10 +34,12 @@ mod time;
 #[cfg(test)]
 mod tests;
 
+pub use compression::Compressor;
 pub use decode::decode;
 pub use encode::{Encoder, split_lines};
 pub use error::LogError;
-pub use files::{rotate, rotated};
+pub use files::rotate;
+pub use names::rotated;
 pub use options::{is_bool, is_true, parse_duration, parse_facility, parse_size};
 pub use reader::{Position, Reader, Start};
 pub use record::{MAXIMUM_LINE, MAXIMUM_PAYLOAD, Record, Stream};

@@ -1,6 +1,5 @@
 //! Reads a log forward over its rotated files, now and again as it grows.
 
-use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -9,7 +8,8 @@ use memchr::memchr;
 use model::Timestamp;
 
 use super::decode::{self, Parts};
-use super::files::{self, Identity};
+use super::files::{self, LogFile};
+use super::names::{Identity, rotated};
 use super::seek;
 use super::time::{self, Instant};
 use super::{LogError, MAXIMUM_LINE, Record};
@@ -53,8 +53,7 @@ pub struct Reader {
 
 #[derive(Debug)]
 struct Source {
-    file: File,
-    identity: Identity,
+    file: LogFile,
     /// The file's offset behind the buffer.
     offset: u64,
 }
@@ -99,9 +98,11 @@ impl Reader {
             return Ok(reader);
         };
         if let Some(age) = files::age_of(path, identity) {
-            let file = files::rotated(path, age);
-            let file = File::open(&file).map_err(|source| LogError::new("open", file, source))?;
-            reader.take(file, position.offset)?;
+            let opened = LogFile::open(path, age);
+            let opened = opened.map_err(|source| LogError::new("open", rotated(path, age), source))?;
+            if let Some(file) = opened {
+                reader.take(file, position.offset)?;
+            }
         }
         Ok(reader)
     }
@@ -111,7 +112,7 @@ impl Reader {
     pub fn position(&self) -> Position {
         let unread = self.unread.len() as u64;
         self.source.as_ref().map_or(Position { identity: None, offset: 0 }, |source| Position {
-            identity: Some(source.identity),
+            identity: Some(source.file.identity),
             offset: source.offset.saturating_sub(unread),
         })
     }
@@ -180,7 +181,7 @@ impl Reader {
             return Ok(false);
         };
         loop {
-            match source.file.read(&mut self.buffer[self.unread.end..]) {
+            match source.file.records.read(&mut self.buffer[self.unread.end..]) {
                 Ok(0) => return Ok(false),
                 Ok(count) => {
                     self.unread.end += count;
@@ -226,14 +227,15 @@ impl Reader {
         let Some(source) = self.source.as_mut() else {
             return Ok(false);
         };
-        let length = source.file.metadata().map_err(|error| failed("look at", &self.path, error))?.len();
+        let length =
+            source.file.records.metadata().map_err(|error| failed("look at", &self.path, error))?.len();
         if length < source.offset {
-            source.file.rewind().map_err(|error| failed("rewind", &self.path, error))?;
+            source.file.records.rewind().map_err(|error| failed("rewind", &self.path, error))?;
             source.offset = 0;
             self.forget_buffer();
             return Ok(true);
         }
-        let successor = files::successor(&self.path, source.identity)
+        let successor = files::successor(&self.path, source.file.identity)
             .map_err(|error| failed("find the next of", &self.path, error))?;
         let Some(file) = successor else {
             return Ok(false);
@@ -245,11 +247,10 @@ impl Reader {
         self.take(file, 0).map(|()| true)
     }
 
-    fn take(&mut self, mut file: File, offset: u64) -> Result<(), LogError> {
+    fn take(&mut self, mut file: LogFile, offset: u64) -> Result<(), LogError> {
         let failed = |source| LogError::new("open", &self.path, source);
-        let identity = Identity::of(&file.metadata().map_err(failed)?);
-        file.seek(SeekFrom::Start(offset)).map_err(failed)?;
-        self.source = Some(Source { file, identity, offset });
+        file.records.seek(SeekFrom::Start(offset)).map_err(failed)?;
+        self.source = Some(Source { file, offset });
         self.forget_buffer();
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::path::Path;
 use memchr::{memchr, memrchr};
 
 use super::decode::{self, decode};
+use super::files::LogFile;
 use super::time::{self, Instant};
 use super::{MAXIMUM_LINE, files};
 
@@ -15,12 +16,12 @@ use super::{MAXIMUM_LINE, files};
 const BLOCK: u64 = 64 * 1024;
 
 /// A file and the offset of a record in it; `None` when there is no log.
-pub(crate) type Place = Option<(File, u64)>;
+pub(crate) type Place = Option<(LogFile, u64)>;
 
 /// The first record of the oldest file.
 pub(crate) fn beginning(path: &Path) -> io::Result<Place> {
     for age in files::ages(path) {
-        if let Some(file) = open(path, age)? {
+        if let Some(file) = LogFile::open(path, age)? {
             return Ok(Some((file, 0)));
         }
     }
@@ -29,10 +30,10 @@ pub(crate) fn beginning(path: &Path) -> io::Result<Place> {
 
 /// Behind the last whole line.
 pub(crate) fn end(path: &Path) -> io::Result<Place> {
-    let Some(file) = open(path, 0)? else {
+    let Some(file) = LogFile::open(path, 0)? else {
         return Ok(None);
     };
-    let mut lines = BackwardLines::new(&file)?;
+    let mut lines = BackwardLines::new(&file.records)?;
     let end = lines.end_of_lines()?;
     Ok(Some((file, end)))
 }
@@ -45,10 +46,10 @@ pub(crate) fn tail(path: &Path, count: u64) -> io::Result<Place> {
     let mut seen = 0;
     let mut found = None;
     for age in files::ages(path).into_iter().rev() {
-        let Some(file) = open(path, age)? else {
+        let Some(file) = LogFile::open(path, age)? else {
             continue;
         };
-        let enough = tail_of_file(&file, count, &mut seen)?;
+        let enough = tail_of_file(&file.records, count, &mut seen)?;
         let done = enough.is_some();
         found = Some((file, enough.unwrap_or(0)));
         if done {
@@ -79,11 +80,11 @@ fn tail_of_file(file: &File, count: u64, seen: &mut u64) -> io::Result<Option<u6
 pub(crate) fn since(path: &Path, since: Instant) -> io::Result<Place> {
     let mut chosen = None;
     for age in files::ages(path) {
-        let Some(file) = open(path, age)? else {
+        let Some(file) = LogFile::open(path, age)? else {
             continue;
         };
-        let begins_before =
-            record_at(&file, 0, file.metadata()?.len())?.is_some_and(|(_, time)| time < since);
+        let begins_before = record_at(&file.records, 0, file.records.metadata()?.len())?
+            .is_some_and(|(_, time)| time < since);
         if chosen.is_none() || begins_before {
             chosen = Some(file);
         } else {
@@ -93,10 +94,10 @@ pub(crate) fn since(path: &Path, since: Instant) -> io::Result<Place> {
     let Some(file) = chosen else {
         return Ok(None);
     };
-    let (mut low, mut high) = (0, file.metadata()?.len());
+    let (mut low, mut high) = (0, file.records.metadata()?.len());
     while high - low > BLOCK {
         let middle = low + (high - low) / 2;
-        match record_at(&file, middle, high)? {
+        match record_at(&file.records, middle, high)? {
             Some((offset, time)) if time < since => low = offset,
             _ => high = middle,
         }
@@ -134,14 +135,6 @@ fn record_at(file: &File, offset: u64, end: u64) -> io::Result<Option<(u64, Inst
         at += start as u64;
     }
     Ok(None)
-}
-
-fn open(path: &Path, age: u32) -> io::Result<Option<File>> {
-    match File::open(files::rotated(path, age)) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 fn read_at(file: &File, offset: u64, length: u64, buffer: &mut Vec<u8>) -> io::Result<()> {

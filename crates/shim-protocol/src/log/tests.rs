@@ -168,6 +168,57 @@ fn a_follower_sees_each_line_once_over_rotations() {
 }
 
 #[test]
+fn compressed_files_are_read_as_the_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    append(&path, b"");
+    let mut always = Reader::open(&path, Start::Beginning, None).unwrap();
+    let mut seldom = Reader::open(&path, Start::Beginning, None).unwrap();
+    let (mut often, mut rarely) = (Vec::new(), Vec::new());
+    for number in 0..9_000 {
+        append(&path, &line(number));
+        if number % 1_000 == 999 {
+            rotate(&path, 12).unwrap();
+            // One is left as it was, one is interrupted.
+            let mut compressor = Compressor::begin(&path).unwrap().expect("a file");
+            match number {
+                3_999 => {}
+                5_999 => assert!(!compressor.advance(1).unwrap()),
+                _ => assert!(compressor.advance(u32::MAX).unwrap()),
+            }
+        }
+        if number % 100 == 0 {
+            often.extend(texts(&mut always));
+        }
+        if number % 2_500 == 0 {
+            rarely.extend(texts(&mut seldom));
+        }
+    }
+    often.extend(texts(&mut always));
+    rarely.extend(texts(&mut seldom));
+    assert!(often == lines(0..9_000) && rarely == lines(0..9_000));
+    let packed = fs::read_dir(directory.path()).unwrap().flatten();
+    let packed = packed.filter(|entry| entry.path().extension() == Some("gz".as_ref()));
+    assert_eq!((packed.count(), fs::read_dir(directory.path()).unwrap().count()), (7, 10));
+    for count in [0, 1, 999, 1_001, 8_999, 20_000] {
+        let wanted = lines(9_000_u32.saturating_sub(count)..9_000);
+        assert_eq!(read(&path, Start::Tail(u64::from(count)), None), wanted, "tail {count}");
+    }
+    for from in [0, 1, 999, 1_000, 5_500, 8_999] {
+        assert_eq!(read(&path, Start::Beginning, Some(at(from))), lines(u32::try_from(from).unwrap()..9_000));
+    }
+    let mut reader = Reader::open(&path, Start::Beginning, None).unwrap();
+    for _ in 0..1_500 {
+        reader.next_record().unwrap().unwrap();
+    }
+    assert_eq!(texts(&mut Reader::resume(&path, reader.position(), None).unwrap()), lines(1_500..9_000));
+    for _ in 0..12 {
+        rotate(&path, 12).unwrap();
+    }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 12, "the oldest are gone, compressed or not");
+}
+
+#[test]
 fn rotation_keeps_one_file_when_asked() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log");

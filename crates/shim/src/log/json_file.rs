@@ -8,12 +8,15 @@ use std::path::PathBuf;
 
 use memchr::memrchr;
 use model::{LogSpec, Timestamp};
-use shim_protocol::log::{Encoder, LogError, Reader, Start, Stream, parse_size, rotate};
+use shim_protocol::log::{Compressor, Encoder, LogError, Reader, Start, Stream, is_true, parse_size, rotate};
 
 use super::lines::Lines;
 
 /// An encoding buffer larger than this is given back when it is written, in bytes.
 const KEEP: usize = 256 * 1024;
+
+/// How many blocks are compressed at once: a quarter of a megabyte, some milliseconds.
+const COMPRESSED_BLOCKS: u32 = 4;
 
 /// A log in a file.
 pub(crate) struct JsonFile {
@@ -21,6 +24,8 @@ pub(crate) struct JsonFile {
     file: File,
     size: u64,
     rotation: Option<Rotation>,
+    /// Compresses the last file that was full.
+    compressor: Option<Compressor>,
     encoder: Encoder,
     lines: Lines,
     encoded: Vec<u8>,
@@ -40,13 +45,16 @@ struct Rotation {
     files: u32,
     /// Why the last attempt failed.
     failure: Option<String>,
+    /// Whether files that are full are compressed.
+    compresses: bool,
 }
 
 impl Rotation {
     fn of(settings: &BTreeMap<String, String>) -> Option<Self> {
         let limit = settings.get("max-size").and_then(|text| parse_size(text))?;
         let files = settings.get("max-file").and_then(|text| text.parse().ok()).unwrap_or(1).max(1);
-        Some(Self { limit, next_at: limit, files, failure: None })
+        let compresses = files > 1 && settings.get("compress").is_some_and(|text| is_true(text));
+        Some(Self { limit, next_at: limit, files, failure: None, compresses })
     }
 
     /// An attempt failed: the next one is made when the file has grown by an eighth of the limit.
@@ -70,7 +78,7 @@ impl JsonFile {
         Self::open(spec.path.clone(), &options, &attributes)
     }
 
-    /// Opens the log for appending. Options: `max-size`, `max-file`.
+    /// Opens the log for appending. Options: `max-size`, `max-file`, `compress`.
     fn open(
         path: PathBuf,
         settings: &BTreeMap<String, String>,
@@ -78,7 +86,7 @@ impl JsonFile {
     ) -> io::Result<Self> {
         let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&path)?;
         let size = file.metadata()?.len();
-        Ok(Self {
+        let mut log = Self {
             torn: size > 0 && last_byte(&mut file)? != b'\n',
             path,
             file,
@@ -87,8 +95,12 @@ impl JsonFile {
             encoder: Encoder::new(attributes),
             lines: Lines::default(),
             encoded: Vec::new(),
+            compressor: None,
             lost: 0,
-        })
+        };
+        // One that the last run did not come to.
+        log.begin_compression();
+        Ok(log)
     }
 
     /// Logs output.
@@ -101,6 +113,8 @@ impl JsonFile {
 
     /// Logs what is left of begun lines, byte for byte: a newline that the process never wrote is not added.
     pub(crate) fn finish(&mut self) {
+        // The end does not wait for it: the next run compresses the file.
+        self.compressor = None;
         self.encoder.set_time(Timestamp::now());
         let (encoder, encoded) = (&self.encoder, &mut self.encoded);
         self.lines.finish(|stream, line| encoder.encode(stream, line, encoded));
@@ -149,6 +163,10 @@ impl JsonFile {
 
     /// Begins a new file; false when that failed. It is tried again later.
     fn rotate(&mut self) -> bool {
+        if let Some(mut compressor) = self.compressor.take() {
+            // A file that is not compressed is a file of the log as well.
+            let _ = compressor.advance(u32::MAX);
+        }
         let Some(rotation) = &mut self.rotation else { return false };
         match rotate(&self.path, rotation.files) {
             Ok(file) => {
@@ -157,12 +175,32 @@ impl JsonFile {
                 self.size = 0;
                 rotation.next_at = rotation.limit;
                 rotation.failure = None;
+                self.begin_compression();
                 true
             }
             Err(error) => {
                 rotation.put_off(self.size, &error);
                 false
             }
+        }
+    }
+
+    fn begin_compression(&mut self) {
+        if self.rotation.as_ref().is_some_and(|rotation| rotation.compresses) {
+            self.compressor = Compressor::begin(&self.path).ok().flatten();
+        }
+    }
+
+    /// Whether there is a file to compress.
+    pub(crate) const fn is_compressing(&self) -> bool {
+        self.compressor.is_some()
+    }
+
+    /// Compresses a piece, small enough that nobody waits for it. A file that cannot be compressed stays as it is.
+    pub(crate) fn compress(&mut self) {
+        let Some(compressor) = &mut self.compressor else { return };
+        if !matches!(compressor.advance(COMPRESSED_BLOCKS), Ok(false)) {
+            self.compressor = None;
         }
     }
 

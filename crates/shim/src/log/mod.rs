@@ -16,6 +16,9 @@ use self::json_file::JsonFile;
 use self::remote::{Destination, Remote};
 use crate::event_loop::EventLoop;
 
+/// The time between the compressions of two pieces of a file.
+const COMPRESSION_INTERVAL: Duration = Duration::from_millis(10);
+
 /// How often the daemon is sent what is wrong with the log.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -41,7 +44,7 @@ impl Driver {
 }
 
 /// How files of the driver local are rotated where nothing else is asked for: as the documentation of the driver says.
-const LOCAL_ROTATION: [(&str, &str); 2] = [("max-size", "20m"), ("max-file", "5")];
+const LOCAL_ROTATION: [(&str, &str); 3] = [("max-size", "20m"), ("max-file", "5"), ("compress", "true")];
 
 impl Log {
     /// No log, as every exec has.
@@ -75,7 +78,12 @@ impl Log {
     pub(crate) fn write(&mut self, stream: Stream, output: &[u8], shared: &mut EventLoop) {
         match &mut self.driver {
             Driver::Nothing => return,
-            Driver::File(file) => file.write(stream, output),
+            Driver::File(file) => {
+                file.write(stream, output);
+                if file.is_compressing() {
+                    shared.wake_in(COMPRESSION_INTERVAL);
+                }
+            }
             Driver::Remote(remote) => remote.write(stream, output, shared),
         }
         if self.lost() != self.reported_lost || self.rotation_failure().is_some() != self.reported_rotation {
@@ -143,8 +151,15 @@ impl Log {
 
     /// Time has passed. Returns what the daemon should know and does not yet.
     pub(crate) fn tick(&mut self, shared: &mut EventLoop) -> Option<Notice> {
-        if let Driver::Remote(remote) = &mut self.driver {
-            remote.tick(shared);
+        match &mut self.driver {
+            Driver::Nothing => {}
+            Driver::File(file) => {
+                file.compress();
+                if file.is_compressing() {
+                    shared.wake_in(COMPRESSION_INTERVAL);
+                }
+            }
+            Driver::Remote(remote) => remote.tick(shared),
         }
         let failure = self.rotation_failure().map(str::to_owned);
         let was_reported = std::mem::replace(&mut self.reported_rotation, failure.is_some());
