@@ -152,19 +152,40 @@ fn images_that_are_named_are_a_cache() {
 }
 
 #[test]
-fn the_cache_of_builds_is_pruned_of_nothing() {
+fn cache_mounts_are_shown_and_pruned() {
     let engine = Engine::start();
     let today = engine.at("1.55");
     let nothing = json!({"CachesDeleted": null, "SpaceReclaimed": 0});
     assert_eq!(today.post("/build/prune").expect(200).json(), nothing);
-    let query = "?all=1&filters=%7B%22until%22%3A%5B%221h%22%5D%7D&reserved-space=1000000";
-    assert_eq!(today.post(&format!("/build/prune{query}")).expect(200).json(), nothing);
+    let dockerfile =
+        "FROM busybox\nRUN --mount=type=cache,target=/c,id=kept dd if=/dev/zero of=/c/f bs=1k count=64\n";
+    let built = today.build(&[], Context::of(dockerfile));
+    assert_eq!(built.error, None, "{}", built.said);
+    let usage = today.get("/system/df").expect(200).json();
+    let record = &usage["BuildCache"][0];
+    assert_eq!(record["Description"], "cached mount kept");
+    assert_eq!((&record["Type"], &record["InUse"]), (&json!("exec.cachemount"), &json!(false)));
+    assert_eq!((&record["UsageCount"], &usage["BuildCacheUsage"]["TotalCount"]), (&json!(1), &json!(1)));
+    assert!(record["Size"].as_u64().is_some_and(|size| size >= 65_536), "{record}");
+    for kept in [
+        "?all=1&filters=%7B%22until%22%3A%5B%221h%22%5D%7D",
+        "?reserved-space=1000000000",
+        "?max-used-space=1000000000",
+        "?filters=%7B%22type%22%3A%5B%22regular%22%5D%7D",
+    ] {
+        assert_eq!(today.post(&format!("/build/prune{kept}")).expect(200).json(), nothing, "{kept}");
+    }
+    let pruned = today.post("/build/prune").expect(200).json();
+    assert_eq!(pruned["CachesDeleted"], json!([record["ID"]]));
+    assert_eq!(pruned["SpaceReclaimed"], record["Size"]);
+    assert_eq!(today.get("/system/df").expect(200).json()["BuildCache"], json!([]));
     let events = today.past_events(&json!({"event": ["prune"]}));
-    let told: Vec<_> = events.iter().map(|event| (&event["Type"], &event["Actor"])).collect();
-    let actor = json!({"ID": "", "Attributes": {"reclaimed": "0"}});
-    assert_eq!(told, [(&json!("builder"), &actor), (&json!("builder"), &actor)]);
+    let last = events.last().expect("an event");
+    let reclaimed = json!({"reclaimed": record["Size"].to_string()});
+    assert_eq!((&last["Type"], &last["Actor"]["Attributes"]), (&json!("builder"), &reclaimed));
     for bad in ["filters=%7B%22color%22%3A%5B%22red%22%5D%7D", "reserved-space=much", "filters=%7B"] {
         let _ = today.post(&format!("/build/prune?{bad}")).expect(400);
     }
     let _ = engine.at("1.30").post("/build/prune").expect(404);
+    engine.forget_builds();
 }

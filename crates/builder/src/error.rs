@@ -38,6 +38,38 @@ pub enum BuildError {
         /// Its exit code.
         code: i64,
     },
+    /// A command of a graph ended with another code than 0.
+    #[error("process {command:?} did not complete successfully: exit code: {code}")]
+    Process {
+        /// Its words.
+        command: String,
+        /// Its exit code.
+        code: i64,
+    },
+    /// A step wants what only clients with BuildKit's protocol send.
+    #[error(
+        "RUN --mount=type={0} needs a client that speaks BuildKit's protocol, as docker buildx build does"
+    )]
+    NoProvisions(&'static str),
+    /// The client does not have what a step requires.
+    #[error("the client has no {kind} {id}, which the step requires")]
+    NoSuchProvision {
+        /// Secret or ssh agent.
+        kind: &'static str,
+        /// Its id.
+        id: String,
+    },
+    /// Build checks found something, and the Dockerfile wants that to be an error.
+    #[error("lint violation found for rules: {0}")]
+    Checks(String),
+    /// The step that failed, by its lines.
+    #[error("{source}")]
+    Placed {
+        /// The first and the last line of the instruction, from one.
+        lines: (usize, usize),
+        /// Why it failed.
+        source: Box<BuildError>,
+    },
     /// The Dockerfile has no instruction that makes an image.
     #[error("No image was generated. Is your Dockerfile empty?")]
     NoImage,
@@ -101,7 +133,12 @@ impl BuildError {
             Self::Transfer(source) => source.kind(),
             Self::Step(source) => source.kind,
             Self::Images(source) => source.kind(),
+            Self::Placed { source, .. } => source.kind(),
             Self::Command { .. }
+            | Self::Process { .. }
+            | Self::NoProvisions(_)
+            | Self::Checks(_)
+            | Self::NoSuchProvision { .. }
             | Self::NoImage
             | Self::NoContext
             | Self::ContextIsNoImage(_)
@@ -117,10 +154,29 @@ impl BuildError {
 
     /// `errorDetail.code`: the exit code, where a command failed.
     #[must_use]
-    pub const fn code(&self) -> Option<i64> {
+    pub fn code(&self) -> Option<i64> {
         match self {
-            Self::Command { code, .. } => Some(*code),
+            Self::Placed { source, .. } => source.code(),
+            Self::Command { code, .. } | Self::Process { code, .. } => Some(*code),
             _ => None,
+        }
+    }
+
+    /// The first and the last line of what is wrong in the Dockerfile, from one, where it is known.
+    #[must_use]
+    pub const fn lines(&self) -> Option<(usize, usize)> {
+        match self {
+            Self::Placed { lines, .. } => Some(*lines),
+            Self::Dockerfile(DockerfileError::Line { number, .. }) => Some((*number, *number)),
+            _ => None,
+        }
+    }
+
+    /// The same failure with the lines of the step that failed.
+    pub(crate) fn at(self, lines: Option<(usize, usize)>) -> Self {
+        match (self, lines) {
+            (error @ (Self::Cancelled | Self::Placed { .. }), _) | (error, None) => error,
+            (error, Some(lines)) => Self::Placed { lines, source: Box::new(error) },
         }
     }
 

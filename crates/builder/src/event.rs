@@ -3,6 +3,7 @@
 use images::registry::Message;
 use model::Digest;
 
+use crate::dockerfile::CheckWarning;
 use crate::runner::OutputStream;
 
 /// One message of a build's stream.
@@ -17,6 +18,8 @@ pub enum BuildEvent {
     Stage(Digest),
     /// The advance of a pull or a download.
     Progress(Message),
+    /// What a build check found, in builds that run as a graph.
+    Warning(CheckWarning),
     /// All steps of a build that runs as a graph, before the first of them.
     Plan(Vec<Vertex>),
     /// What happens to a step of a build that runs as a graph.

@@ -266,7 +266,8 @@ impl Fixture {
         };
         fs::create_dir(&runner.directory).unwrap();
         Self {
-            builder: Builder::new(store.clone(), temporary.join("builds"), "1.0").unwrap(),
+            builder: Builder::new(store.clone(), temporary.join("builds"), temporary.join("secrets"), "1.0")
+                .unwrap(),
             store,
             runner,
             puller: FakePuller::default(),
@@ -364,7 +365,7 @@ pub(crate) fn shorten(events: &[BuildEvent]) -> String {
             BuildEvent::Stream(text) => text.clone(),
             BuildEvent::Stage(_) => "STAGE ".to_owned(),
             BuildEvent::Progress(message) => format!("STATUS {} ", message.status),
-            BuildEvent::Plan(_) | BuildEvent::Vertex { .. } => String::new(),
+            BuildEvent::Plan(_) | BuildEvent::Vertex { .. } | BuildEvent::Warning(_) => String::new(),
         })
         .collect()
 }

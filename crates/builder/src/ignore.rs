@@ -33,13 +33,26 @@ impl IgnorePatterns {
     pub fn parse(bytes: &[u8]) -> Result<Self, PatternError> {
         let text = String::from_utf8_lossy(bytes);
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        let lines = text.lines().filter(|line| !line.starts_with('#')).map(str::trim);
-        let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).take(PATTERN_LIMIT + 1).collect();
-        if lines.len() > PATTERN_LIMIT {
+        Self::of(text.lines().filter(|line| !line.starts_with('#')))
+    }
+
+    /// Parses patterns, each by itself; blanks around one go, and so do empty ones.
+    ///
+    /// # Errors
+    /// [`PatternError`] for the first malformed pattern.
+    pub fn of<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, PatternError> {
+        let patterns = patterns.into_iter().map(str::trim).filter(|pattern| !pattern.is_empty());
+        let patterns: Vec<&str> = patterns.take(PATTERN_LIMIT + 1).collect();
+        if patterns.len() > PATTERN_LIMIT {
             return Err(PatternError::TooMany(PATTERN_LIMIT));
         }
-        let rules = lines.into_iter().map(rule).collect::<Result<_, _>>()?;
+        let rules = patterns.into_iter().map(rule).collect::<Result<_, _>>()?;
         Ok(Self { rules, work: Cell::new(0) })
+    }
+
+    /// Whether an exception may keep something in a directory that is left out.
+    pub(crate) fn has_exceptions(&self) -> bool {
+        self.rules.iter().any(|rule| rule.keep)
     }
 
     /// Whether a path, relative to the context's root and without `./`, is left out.

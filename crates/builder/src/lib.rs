@@ -25,16 +25,18 @@ mod transfer;
 mod tree;
 mod wording;
 
-pub use context::{ContextError, FetchError, GitError, download};
-pub use dockerfile::{Dockerfile, DockerfileError};
+pub use context::{ContextError, FetchError, GitError, download, ignore_file_names};
+pub use dockerfile::{
+    CheckInputs, CheckWarning, Checked, Dockerfile, DockerfileError, Environment, Rule, check_dockerfile,
+};
 pub use error::BuildError;
 pub use event::{BuildEvent, EventSink, Vertex, VertexChange};
-pub use execution::{Builder, Session, apply_changes};
+pub use execution::{Builder, CacheMount, CacheRoom, Session, apply_changes};
 pub use ignore::IgnorePatterns;
 pub use pattern::PatternError;
 pub use request::{
-    BuildRequest, ContextProvider, ContextSource, DockerfileText, Intermediate, NamedContext, Order,
-    Provisions,
+    BuildRequest, CheckRequest, ContextProvider, ContextSource, DockerfileText, Intermediate, NamedContext,
+    Order, Provisions,
 };
 pub use runner::{ImagePuller, MadeContainer, OutputStream, RunStep, StepError, StepRunner};
 pub use transfer::{Given, Source as ContextTree, TransferError};

@@ -74,6 +74,15 @@ pub enum Order {
     Graph,
 }
 
+/// What build checks look at beside the Dockerfile.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckRequest {
+    /// The values of ARG.
+    pub arguments: BTreeMap<String, Option<String>>,
+    /// The patterns of what is left out of the context.
+    pub ignored: Vec<String>,
+}
+
 /// A Dockerfile that is not looked for in the context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DockerfileText {
@@ -138,6 +147,8 @@ pub struct BuildRequest {
     pub order: Order,
     /// The Dockerfile, where it is no file of the context.
     pub dockerfile_text: Option<DockerfileText>,
+    /// The patterns by which the client left files out of the main context; for build checks alone.
+    pub ignored: Vec<String>,
     /// The contexts beside the main one.
     pub named_contexts: BTreeMap<String, NamedContext>,
     /// The stages, by name or number, whose steps run again.
@@ -175,6 +186,7 @@ impl BuildRequest {
             wording: Wording::default(),
             order: Order::default(),
             dockerfile_text: None,
+            ignored: Vec::new(),
             named_contexts: BTreeMap::new(),
             no_cache_filter: Vec::new(),
             provisions: None,

@@ -14,6 +14,12 @@ use crate::identity::random_digits;
 /// Where a build notes its containers: files of their ids.
 const CONTAINERS: &str = "containers";
 
+/// The directory of what builds keep for later ones, beside their own directories.
+pub(crate) const CACHE_MOUNTS: &str = "cache-mounts";
+
+/// The directory of notes on layers that do not depend on those below.
+pub(crate) const LINKED: &str = "linked";
+
 /// A directory that goes with the build.
 #[derive(Debug)]
 pub(crate) struct Scratch {
@@ -91,6 +97,9 @@ pub(crate) fn sweep(parent: &Path) -> io::Result<Vec<ContainerId>> {
     let mut containers = Vec::new();
     for entry in fs::read_dir(parent)? {
         let path = entry?.path();
+        if path.ends_with(CACHE_MOUNTS) || path.ends_with(LINKED) {
+            continue;
+        }
         // What is no build's directory has noted nothing.
         for noted in fs::read_dir(path.join(CONTAINERS)).into_iter().flatten() {
             let name = noted?.file_name();
@@ -99,4 +108,13 @@ pub(crate) fn sweep(parent: &Path) -> io::Result<Vec<ContainerId>> {
         images::remove_tree(&path)?;
     }
     Ok(containers)
+}
+
+/// Makes a directory that only root enters, or empties it.
+///
+/// # Errors
+/// What the kernel refuses.
+pub(crate) fn empty(path: &Path) -> io::Result<()> {
+    images::remove_tree(path)?;
+    DirBuilder::new().mode(0o700).recursive(true).create(path)
 }

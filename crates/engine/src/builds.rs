@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use builder::{
-    BuildError, BuildRequest, EventSink, ImagePuller, MadeContainer, OutputStream, RunStep, Session,
-    StepError, StepRunner,
+    BuildError, BuildRequest, CacheMount, CacheRoom, EventSink, ImagePuller, MadeContainer, OutputStream,
+    RunStep, Session, StepError, StepRunner,
 };
 use images::document::StringOrList;
 use images::registry::{Cancellation, CredentialMap, Platform, Progress, PullRequest, PulledNames};
@@ -67,9 +67,27 @@ impl Builds {
         Ok(image)
     }
 
-    /// Tells listeners that the cache of builds was pruned.
-    pub fn emit_prune(&self, reclaimed: u64) {
+    /// The directories that builds keep by `RUN --mount=type=cache`; blocks the calling thread.
+    ///
+    /// # Errors
+    /// `Internal` when they cannot be read.
+    pub fn cache_mounts(&self) -> Result<Vec<CacheMount>, BuildError> {
+        self.builder.cache_mounts()
+    }
+
+    /// Removes directories of cache mounts and publishes how much that freed; blocks the calling thread.
+    ///
+    /// # Errors
+    /// `Internal` when one cannot be removed.
+    pub fn prune_cache_mounts(
+        &self,
+        room: &CacheRoom,
+        is_meant: &dyn Fn(&CacheMount) -> bool,
+    ) -> Result<Vec<CacheMount>, BuildError> {
+        let gone = self.builder.prune_cache_mounts(room, is_meant)?;
+        let reclaimed = gone.iter().map(|cache| cache.size).sum();
         self.events.emit_prune(ResourceKind::Builder, reclaimed);
+        Ok(gone)
     }
 }
 

@@ -10,15 +10,18 @@ use super::source::misplaced_error;
 use super::{Context, ContextError};
 use crate::tree::{Node, NodeKind};
 
-/// Reads what a directory holds; everything belongs to root, and modes are git's: 0644 or 0755.
+/// Reads what a directory holds, `.git` only where it is wanted; everything belongs to root, and modes are git's: 0644 or 0755.
 ///
 /// # Errors
 /// [`ContextError::File`] when it cannot be read, [`ContextError::Limit`] when it holds too much.
-pub(super) fn read(root: &Path, mut intake: Intake) -> Result<Context, ContextError> {
+pub(super) fn read(root: &Path, keeps_git: bool, mut intake: Intake) -> Result<Context, ContextError> {
     let mut index = Index::default();
     let mut directories = vec![PathBuf::new()];
     while let Some(directory) = directories.pop() {
         for name in names(root, &directory)? {
+            if name == ".git" && !keeps_git {
+                continue;
+            }
             let path = directory.join(name);
             let Some(record) = record(root, &path, &mut intake)? else { continue };
             index.weigh(path.as_os_str().len() + root.as_os_str().len())?;
@@ -35,8 +38,7 @@ pub(super) fn read(root: &Path, mut intake: Intake) -> Result<Context, ContextEr
 fn names(root: &Path, directory: &Path) -> Result<Vec<OsString>, ContextError> {
     let failed = |error| ContextError::file("list", directory)(error);
     let entries = fs::read_dir(root.join(directory)).map_err(failed)?;
-    let names = entries.map(|entry| entry.map(|entry| entry.file_name()).map_err(failed));
-    names.filter(|name| !matches!(name, Ok(name) if name == ".git")).collect()
+    entries.map(|entry| entry.map(|entry| entry.file_name()).map_err(failed)).collect()
 }
 
 /// What is at a path; nothing where it is nothing that git knows.

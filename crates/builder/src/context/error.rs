@@ -42,6 +42,14 @@ pub enum ContextError {
         /// Its target.
         target: PathBuf,
     },
+    /// A repository is at another commit than `--checksum` says.
+    #[error("the repository is at commit {actual}, expected: {wanted}")]
+    Commit {
+        /// Where it is.
+        actual: String,
+        /// Where it was to be.
+        wanted: String,
+    },
     /// The context cannot be written to disk.
     #[error("cannot {act} {path} of the build context: {source}", path = path.display())]
     File {
@@ -105,6 +113,7 @@ impl ContextError {
             | Self::NotTar(_)
             | Self::Through { .. }
             | Self::LinkTarget { .. }
+            | Self::Commit { .. }
             | Self::NoDockerfile(_)
             | Self::DockerfileOutside(_)
             | Self::EmptyDockerfile(_)

@@ -173,6 +173,16 @@ pub(crate) fn fetch(
     Ok(directory)
 }
 
+/// The commit that a fetched repository is at.
+///
+/// # Errors
+/// What reading it fails with.
+pub(super) fn commit(root: &Path) -> io::Result<String> {
+    // It is detached, so that the file has the commit itself.
+    let head = bounded_read::read(&root.join(".git/HEAD"), MESSAGE_LIMIT)?;
+    Ok(String::from_utf8_lossy(&head).trim().to_owned())
+}
+
 /// Fetches and checks out; servers without shallow fetches are asked for everything.
 fn fetch_reference(git: &Git<'_>, repository: &Repository) -> Result<(), GitError> {
     let reference = repository.reference.as_str();

@@ -25,6 +25,7 @@ pub use error::ContextError;
 pub(crate) use fetch::{Advance, open as fetch_open};
 pub use fetch::{FetchError, download};
 pub use git::GitError;
+pub(crate) use remote::{fetch_repository, is_repository};
 pub(crate) use source::Context;
 
 pub(crate) use self::documents::DOCKERFILE_LIMIT;
@@ -131,12 +132,18 @@ fn leads_outside(path: &str) -> bool {
     })
 }
 
-/// Leaves out what `.dockerignore` says: of a client's context only the two files that the client
-/// had to send all the same.
+/// Leaves out what `.dockerignore` says: of a client's context only the two files that the client had to send all the
+/// same. One that belongs to the Dockerfile, `Dockerfile.dockerignore`, stands in its place, and no client has looked at it.
 fn apply_ignore(context: &mut Context, dockerfile: &Path, origin: Origin) -> Result<(), ContextError> {
-    let ignore = Path::new(IGNORE);
-    let text = context.read(ignore, IGNORE_LIMIT).map_err(ContextError::file("read", ignore))?;
-    let Some(text) = text else { return Ok(()) };
+    let [own, general] = ignore_file_names(dockerfile);
+    let read = |path: &Path| context.read(path, IGNORE_LIMIT).map_err(ContextError::file("read", path));
+    let (text, origin) = match read(&own)? {
+        Some(text) => (text, Origin::Fetched),
+        None => match read(&general)? {
+            Some(text) => (text, origin),
+            None => return Ok(()),
+        },
+    };
     let patterns = match (IgnorePatterns::parse(&text), origin) {
         (Ok(patterns), _) => patterns,
         (Err(error), Origin::Fetched) => return Err(error.into()),
@@ -160,4 +167,12 @@ fn apply_ignore(context: &mut Context, dockerfile: &Path, origin: Origin) -> Res
         }
     }
     Ok(())
+}
+
+/// The files that may say what is left out of the context of a Dockerfile; the first that is there does.
+#[must_use]
+pub fn ignore_file_names(dockerfile: &Path) -> [PathBuf; 2] {
+    let mut own = dockerfile.as_os_str().to_owned();
+    own.push(IGNORE);
+    [PathBuf::from(own), PathBuf::from(IGNORE)]
 }

@@ -32,7 +32,7 @@ pub(super) fn load(
     if let Some(repository) = Repository::parse(remote) {
         let root = make(scratch, "git")?;
         let tree = git::fetch(&repository, &root, cancellation)?;
-        return Ok((directory::read(&tree, intake(scratch)?)?, Origin::Fetched));
+        return Ok((directory::read(&tree, false, intake(scratch)?)?, Origin::Fetched));
     }
     if !remote.starts_with("http://") && !remote.starts_with("https://") {
         return Err(ContextError::RemoteForm(remote.to_owned()));
@@ -53,6 +53,35 @@ pub(super) fn load(
         return Err(ContextError::ContentType { address: remote.to_owned(), found });
     }
     load_dockerfile(download, start, intake(scratch)?)
+}
+
+/// Fetches a repository as a tree of files; `commit` is where it must be, as many digits as are given.
+///
+/// # Errors
+/// [`ContextError`] when it cannot be fetched, or is somewhere else.
+pub(crate) fn fetch_repository(
+    address: &str,
+    keeps_git: bool,
+    commit: Option<&str>,
+    scratch: &Scratch,
+    cancellation: &Cancellation,
+) -> Result<Context, ContextError> {
+    let repository =
+        Repository::parse(address).ok_or_else(|| ContextError::RemoteForm(address.to_owned()))?;
+    let root = make(scratch, "git")?;
+    let tree = git::fetch(&repository, &root, cancellation)?;
+    if let Some(wanted) = commit {
+        let actual = git::commit(&root).map_err(ContextError::file("read", Path::new(".git/HEAD")))?;
+        if !actual.starts_with(wanted) {
+            return Err(ContextError::Commit { actual, wanted: wanted.to_owned() });
+        }
+    }
+    directory::read(&tree, keeps_git, intake(scratch)?)
+}
+
+/// Whether a source of ADD is a repository: what has a scheme of git's, or ends in `.git`.
+pub(crate) fn is_repository(address: &str) -> bool {
+    !address.starts_with("github.com/") && Repository::parse(address).is_some()
 }
 
 fn make(scratch: &Scratch, name: &str) -> Result<PathBuf, ContextError> {

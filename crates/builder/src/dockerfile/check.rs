@@ -2,19 +2,23 @@
 
 use model::{ImageReference, Signal};
 
-use super::{Command, Dockerfile, DockerfileError, Instruction, Transfer, count_ports, expand, expand_words};
+use super::{
+    Command, Dockerfile, DockerfileError, Instruction, Transfer, count_ports, expand, expand_document,
+    expand_words,
+};
+use crate::wording::Wording;
 
 /// Checks the order of the instructions and the arguments that hold no variable.
 ///
 /// # Errors
 /// [`DockerfileError`] for the first instruction that is wrong.
-pub(super) fn check(dockerfile: &Dockerfile) -> Result<(), DockerfileError> {
+pub(super) fn check(dockerfile: &Dockerfile, wording: Wording) -> Result<(), DockerfileError> {
     if dockerfile.instructions.is_empty() {
         return Err(DockerfileError::NoInstruction);
     }
     let mut started = false;
     let mut stages: Vec<&str> = Vec::new();
-    for Instruction { command, .. } in &dockerfile.instructions {
+    for Instruction { command, lines, .. } in &dockerfile.instructions {
         match command {
             Command::From { image, stage, .. } => {
                 check_image(image, &stages)?;
@@ -26,7 +30,12 @@ pub(super) fn check(dockerfile: &Dockerfile) -> Result<(), DockerfileError> {
             _ if !started => return Err(DockerfileError::NoSourceImage("commit")),
             _ => {}
         }
-        check_words(command, dockerfile.escape)?;
+        check_words(command, dockerfile.escape).map_err(|error| match (wording, lines) {
+            (Wording::Today, Some((number, _))) => {
+                DockerfileError::Line { number: *number, error: Box::new(error) }
+            }
+            _ => error,
+        })?;
     }
     if started { Ok(()) } else { Err(DockerfileError::NoInstruction) }
 }
@@ -49,7 +58,7 @@ fn is_id(image: &str) -> bool {
 /// Expands every word with no variable set: what is malformed is found now.
 fn check_words(command: &Command, escape: char) -> Result<(), DockerfileError> {
     let unset = |_: &str| None;
-    let well_formed = |word: &str| expand(word, escape, &unset).map(drop);
+    let well_formed = |word: &str| unless_required(expand(word, escape, &unset));
     match command {
         Command::Env(pairs) | Command::Label(pairs) => {
             pairs.iter().try_for_each(|(name, value)| well_formed(name).and_then(|()| well_formed(value)))
@@ -76,11 +85,16 @@ fn check_words(command: &Command, escape: char) -> Result<(), DockerfileError> {
         }
         Command::Transfer(transfer) => {
             let words = transfer.sources.iter().chain([&transfer.destination]).chain(&transfer.owner);
+            let words = words.chain(&transfer.mode).chain(&transfer.excludes).chain(&transfer.checksum);
             words.map(String::as_str).try_for_each(well_formed)?;
+            transfer.documents.iter().filter(|document| document.expands).try_for_each(|document| {
+                let expanded = expand_document(&document.content, escape, &unset);
+                unless_required(expanded)
+            })?;
             check_destination(transfer)
         }
+        Command::Run(run) => run.mounts.iter().try_for_each(|mount| well_formed(mount)),
         Command::Maintainer(_)
-        | Command::Run(_)
         | Command::Cmd(_)
         | Command::Entrypoint(_)
         | Command::OnBuild(_)
@@ -89,9 +103,17 @@ fn check_words(command: &Command, escape: char) -> Result<(), DockerfileError> {
     }
 }
 
+/// What must be set may be so when the step is reached.
+fn unless_required(expanded: Result<String, DockerfileError>) -> Result<(), DockerfileError> {
+    match expanded {
+        Err(DockerfileError::Required { .. }) => Ok(()),
+        other => other.map(drop),
+    }
+}
+
 fn check_destination(transfer: &Transfer) -> Result<(), DockerfileError> {
     let destination = &transfer.destination;
-    let several = transfer.sources.len() > 1;
+    let several = transfer.sources.len() + transfer.documents.len() > 1;
     if several && !destination.contains('$') && !is_directory(destination) {
         return Err(DockerfileError::DestinationNotDirectory(transfer.verb.name()));
     }

@@ -79,10 +79,46 @@ pub enum DockerfileError {
     StageName(String),
     #[error("invalid escape token {0:?}: want \\ or `")]
     EscapeToken(String),
-    #[error(
-        "here-documents (<<{0}) are not supported: join the lines with && or copy a script from the build context"
-    )]
-    HereDocument(String),
+    #[error("{name}: {message}")]
+    Required { name: String, message: String },
+    #[error("a substitution compares too many characters")]
+    SubstitutionWork,
+    #[error("expecting boolean value for flag {flag}, not: {value:?}")]
+    Switch { flag: &'static str, value: String },
+    #[error("unsupported mount type {0:?}: bind, cache, tmpfs, secret and ssh are known")]
+    MountType(String),
+    #[error("unexpected key '{key}' in '{field}'")]
+    UnknownMountKey { key: String, field: String },
+    #[error("invalid field '{0}' must be a key=value pair")]
+    MountField(String),
+    #[error("the mount has the key '{0}' twice")]
+    DuplicateMountKey(String),
+    #[error("the key '{key}' does not belong to a {kind} mount")]
+    MountKey { key: String, kind: String },
+    #[error("invalid value '{value}' of the mount's key '{key}'")]
+    MountValue { key: &'static str, value: String },
+    #[error("a {0} mount needs a target")]
+    MountWithoutTarget(String),
+    #[error("a secret mount needs an id or a target")]
+    SecretWithoutId,
+    #[error("a RUN has no more than {0} mounts")]
+    TooManyMounts(usize),
+    #[error("unsupported network mode {0:?}: default, none and host are known")]
+    RunNetwork(String),
+    #[error("security mode insecure is not allowed: no build runs a command with all rights of the host")]
+    InsecureRun,
+    #[error("unsupported security mode {0:?}: sandbox is known")]
+    RunSecurity(String),
+    #[error("invalid permissions {0:?}: octal digits, or changes as u=rwX,go=rX")]
+    Permissions(String),
+    #[error("--checksum is that of one source")]
+    ChecksumOfSeveral,
+    #[error("--checksum is that of an address or a repository, not of a file of the context")]
+    ChecksumOfFile,
+    #[error("invalid checksum {0:?}: sha256: and 64 hexadecimal digits, or a commit")]
+    Checksum(String),
+    #[error("invalid pattern of --exclude: {0}")]
+    Exclude(#[from] crate::pattern::PatternError),
     #[error("{0} names can not be blank")]
     BlankName(&'static str),
     #[error("invalid platform of FROM: {0}")]

@@ -1,4 +1,4 @@
-//! Puts variables into words: `$x`, `${x}`, `${x:-word}`, `${x:+word}`, quotes and escapes.
+//! Puts variables into words: `$x`, `${x}`, `${x:-word}`, `${x#pattern}` and their like, quotes and escapes.
 
 use std::cell::Cell;
 use std::iter::Peekable;
@@ -6,6 +6,7 @@ use std::str::Chars;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::DockerfileError;
+use super::substitution::{self, Match};
 
 /// How deep `${a:-${b:-…}}` may be nested.
 const DEPTH_LIMIT: usize = 64;
@@ -68,8 +69,33 @@ impl<F: for<'a> Fn(&'a str) -> Option<&'static str>> Variables for F {
 pub(crate) fn expand(word: &str, escape: char, variables: &dyn Variables) -> Result<String, DockerfileError> {
     let expansion = Expansion { word, escape, variables, depth: Cell::new(0) };
     let mut text = String::with_capacity(word.len());
-    expansion.until(None, &mut word.chars().peekable(), &mut text)?;
+    expansion.until(&[], &mut word.chars().peekable(), &mut text)?;
     Ok(text)
+}
+
+/// Expands a here-document: quotes have no meaning in it, and an escape only before `$` and itself.
+///
+/// # Errors
+/// [`DockerfileError`] when a substitution is malformed.
+pub(crate) fn expand_document(
+    text: &str,
+    escape: char,
+    variables: &dyn Variables,
+) -> Result<String, DockerfileError> {
+    let expansion = Expansion { word: text, escape, variables, depth: Cell::new(0) };
+    let mut expanded = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '$' => expansion.dollar(&mut characters, &mut expanded)?,
+            own if own == escape => {
+                let next = characters.next_if(|next| *next == '$' || *next == escape);
+                expanded.push(next.unwrap_or(own));
+            }
+            other => expanded.push(other),
+        }
+    }
+    Ok(expanded)
 }
 
 /// Expands a word that may become several: an unquoted variable's value is split at blanks.
@@ -99,16 +125,16 @@ struct Expansion<'a> {
 type Characters<'a> = Peekable<Chars<'a>>;
 
 impl Expansion<'_> {
-    /// Expands up to an unquoted end character, which is taken; whether it was there.
+    /// Expands up to an unquoted end character, which is taken; the one that was there.
     fn until(
         &self,
-        end: Option<char>,
+        ends: &[char],
         characters: &mut Characters<'_>,
         text: &mut String,
-    ) -> Result<bool, DockerfileError> {
+    ) -> Result<Option<char>, DockerfileError> {
         while let Some(character) = characters.next() {
             match character {
-                found if Some(found) == end => return Ok(true),
+                found if ends.contains(&found) => return Ok(Some(found)),
                 '\'' => text.extend(characters.by_ref().take_while(|&inside| inside != '\'')),
                 '"' => self.double_quoted(characters, text)?,
                 '$' => self.dollar(characters, text)?,
@@ -116,7 +142,7 @@ impl Expansion<'_> {
                 other => text.push(other),
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     fn double_quoted(
@@ -152,43 +178,102 @@ impl Expansion<'_> {
             }
             return Ok(());
         }
-        match characters.next() {
-            Some('}') => text.push_str(self.value(&name)?),
-            Some(':') => self.modified(&name, characters, text)?,
+        let mut operator = characters.next();
+        let is_colon = operator == Some(':');
+        if is_colon {
+            operator = characters.next();
+        }
+        match operator {
+            Some('}') if !is_colon => text.push_str(self.value(&name)?),
+            Some(modifier @ ('-' | '+' | '?')) => {
+                self.modified(&name, modifier, is_colon, characters, text)?
+            }
+            Some(side @ ('#' | '%')) if !is_colon => self.shortened(&name, side, characters, text)?,
+            Some('/') if !is_colon => self.replaced(&name, characters, text)?,
+            other if is_colon => {
+                let modifier = other.unwrap_or('}');
+                return Err(DockerfileError::SubstitutionModifier { modifier, word: self.word.to_owned() });
+            }
             _ => return Err(DockerfileError::SubstitutionColon(self.word.to_owned())),
         }
         Ok(())
     }
 
-    /// Expands `-word}` or `+word}` behind `${name:`.
+    /// Expands `word}` behind `${name:-`, `${name-` and their like; with a colon an empty value is as good as none.
     fn modified(
+        &self,
+        name: &str,
+        modifier: char,
+        is_colon: bool,
+        characters: &mut Characters<'_>,
+        text: &mut String,
+    ) -> Result<(), DockerfileError> {
+        let value = self.value(name)?;
+        let is_set = if is_colon { !value.is_empty() } else { self.variables.value(name).is_some() };
+        let (word, _) = self.operand(&['}'], characters)?;
+        match (modifier, is_set) {
+            ('-', false) | ('+', true) => text.push_str(&word),
+            ('-' | '?', true) => text.push_str(value),
+            ('?', false) => {
+                let message = if word.is_empty() { "is not allowed to be unset".to_owned() } else { word };
+                return Err(DockerfileError::Required { name: name.to_owned(), message });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Expands `pattern}` behind `${name#` and `${name%`; twice the sign takes the longest match away.
+    fn shortened(
+        &self,
+        name: &str,
+        side: char,
+        characters: &mut Characters<'_>,
+        text: &mut String,
+    ) -> Result<(), DockerfileError> {
+        let is_longest = characters.next_if_eq(&side).is_some();
+        let which = if is_longest { Match::Longest } else { Match::Shortest };
+        let (pattern, _) = self.operand(&['}'], characters)?;
+        let value = self.value(name)?;
+        text.push_str(&match side {
+            '#' => substitution::without_prefix(value, &pattern, which)?,
+            _ => substitution::without_suffix(value, &pattern, which)?,
+        });
+        Ok(())
+    }
+
+    /// Expands `pattern/replacement}` behind `${name/`.
+    fn replaced(
         &self,
         name: &str,
         characters: &mut Characters<'_>,
         text: &mut String,
     ) -> Result<(), DockerfileError> {
-        let modifier = characters.next().unwrap_or('}');
-        let value = self.value(name)?;
-        let mut word = String::new();
-        if !matches!(modifier, '-' | '+') {
-            return Err(DockerfileError::SubstitutionModifier { modifier, word: self.word.to_owned() });
-        }
+        let everywhere = characters.next_if_eq(&'/').is_some();
+        let (pattern, end) = self.operand(&['/', '}'], characters)?;
+        let with = if end == '/' { self.operand(&['}'], characters)?.0 } else { String::new() };
+        let replaced = substitution::replaced(self.value(name)?, &pattern, &with, everywhere)?;
+        self.variables.count(&replaced)?;
+        text.push_str(&replaced);
+        Ok(())
+    }
+
+    /// Expands what stands in braces behind an operator, up to one of the characters that end it; and says which.
+    fn operand(
+        &self,
+        ends: &[char],
+        characters: &mut Characters<'_>,
+    ) -> Result<(String, char), DockerfileError> {
         let depth = self.depth.get();
         if depth == DEPTH_LIMIT {
             return Err(DockerfileError::SubstitutionDepth(DEPTH_LIMIT));
         }
         self.depth.set(depth + 1);
-        let closed = self.until(Some('}'), characters, &mut word)?;
+        let mut word = String::new();
+        let end = self.until(ends, characters, &mut word)?;
         self.depth.set(depth);
-        if !closed {
-            return Err(DockerfileError::SubstitutionColon(self.word.to_owned()));
-        }
-        match (modifier, value.is_empty()) {
-            ('-', true) | ('+', false) => text.push_str(&word),
-            ('-', false) => text.push_str(value),
-            _ => {}
-        }
-        Ok(())
+        let end = end.ok_or_else(|| DockerfileError::SubstitutionColon(self.word.to_owned()))?;
+        Ok((word, end))
     }
 
     fn value(&self, name: &str) -> Result<&str, DockerfileError> {
@@ -215,6 +300,7 @@ mod tests {
             "x" => Some("1"),
             "list" => Some("80 443"),
             "empty" => Some(""),
+            "path" => Some("/usr/lib/x.so.1"),
             _ => None,
         }
     }
@@ -237,6 +323,21 @@ mod tests {
             ("${y:-$x}", "1"),
             ("${y:-${z:-deep}}", "deep"),
             ("${y:-\"}\"}", "}"),
+            ("${y-def}", "def"),
+            ("${empty-def}", ""),
+            ("${empty+alt}", "alt"),
+            ("${y+alt}", ""),
+            ("${x:?err}", "1"),
+            ("${x?err}", "1"),
+            ("${path#*/}", "usr/lib/x.so.1"),
+            ("${path##*/}", "x.so.1"),
+            ("${path%.*}", "/usr/lib/x.so"),
+            ("${path%%.*}", "/usr/lib/x"),
+            ("${path/usr/opt}", "/opt/lib/x.so.1"),
+            ("${path//.*}", "/usr/lib/x"),
+            ("${path//\\//-}", "-usr-lib-x.so.1"),
+            ("${path%${empty:-.1}}", "/usr/lib/x.so"),
+            ("${nope#a}", ""),
             (r"\$x", "$x"),
             (r"\${x}", "${x}"),
             ("'$x'", "$x"),
@@ -262,16 +363,26 @@ mod tests {
     #[test]
     fn malformed_substitutions_are_shown() {
         for (word, want) in [
-            ("${x:?err}", "Unsupported modifier (?) in substitution: ${x:?err}"),
+            ("${y:?must be set}", "y: must be set"),
+            ("${empty:?}", "empty: is not allowed to be unset"),
+            ("${y?}", "y: is not allowed to be unset"),
             ("${x:}", "Unsupported modifier (}) in substitution: ${x:}"),
-            ("${x%y}", "Missing ':' in substitution: ${x%y}"),
+            ("${x^y}", "Missing ':' in substitution: ${x^y}"),
+            ("${x:#y}", "Unsupported modifier (#) in substitution: ${x:#y}"),
+            ("${x%y", "Missing ':' in substitution: ${x%y"),
             ("${x", "Missing ':' in substitution: ${x"),
             ("${x:-y", "Missing ':' in substitution: ${x:-y"),
             (&"${x:-".repeat(65), "substitutions are nested more than 64 deep"),
-            ("\"${x-y}\"", "Missing ':' in substitution: \"${x-y}\""),
+            ("\"${x!y}\"", "Missing ':' in substitution: \"${x!y}\""),
         ] {
             assert_eq!(expanded(word), Err(want.to_owned()), "{word}");
         }
+    }
+
+    #[test]
+    fn documents_keep_their_quotes() {
+        let text = "a '$x' \"${y:-d}\" \\$x \\\\ \\n\n";
+        assert_eq!(expand_document(text, '\\', &variables).unwrap(), "a '1' \"d\" $x \\ \\n\n");
     }
 
     #[test]

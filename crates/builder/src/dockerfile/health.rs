@@ -2,11 +2,17 @@
 
 use images::document::HealthCheck;
 
-use super::flags::Flags;
+use super::flags::{Flags, Known, Takes};
 use super::{Command, DockerfileError, json};
 
 /// The flags that HEALTHCHECK takes.
-pub(super) const FLAGS: &[&str] = &["interval", "timeout", "start-period", "start-interval", "retries"];
+pub(super) const FLAGS: &[Known] = &[
+    ("interval", Takes::Value),
+    ("timeout", Takes::Value),
+    ("start-period", Takes::Value),
+    ("start-interval", Takes::Value),
+    ("retries", Takes::Value),
+];
 
 /// Parses what follows HEALTHCHECK and its flags.
 ///
@@ -103,7 +109,7 @@ mod tests {
     use crate::dockerfile::flags;
 
     fn parsed(text: &str) -> Result<HealthCheck, String> {
-        let (flags, rest) = flags::take(text, FLAGS).map_err(|error| error.to_string())?;
+        let (flags, rest) = flags::take(text, FLAGS, '\\').map_err(|error| error.to_string())?;
         match parse(&flags, rest) {
             Ok(Command::HealthCheck { check, .. }) => Ok(check),
             Ok(_) => unreachable!("parse makes health checks"),

@@ -1,6 +1,19 @@
-//! Tells here-documents, which are refused, from shell text that only looks like one.
+//! Here-documents: lines behind RUN, COPY and ADD that are a script, or the content of a file.
 
 use std::collections::HashMap;
+
+use super::words::quoted_words;
+
+/// A here-document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HereDocument {
+    /// Its delimiter without quotes.
+    pub(crate) name: String,
+    /// Its lines, each with its newline.
+    pub(crate) content: String,
+    /// Whether variables are put in: the delimiter has no quotes.
+    pub(crate) expands: bool,
+}
 
 /// The lines of a Dockerfile that may end a here-document, and where the last of each is: so that no
 /// line is looked at once for each `<<`.
@@ -12,58 +25,108 @@ impl<'a> Ends<'a> {
             return Self(HashMap::new());
         }
         let lines = physical.iter().enumerate();
-        Self(
-            lines
-                .map(|(number, line)| (line.trim_start_matches('\t'), number))
-                .filter(|(line, _)| is_word(line))
-                .collect(),
-        )
+        Self(lines.map(|(number, line)| (line.trim_start_matches('\t'), number)).collect())
+    }
+
+    fn has(&self, name: &str, next: usize) -> bool {
+        self.0.get(name).is_some_and(|last| *last >= next)
     }
 }
 
-/// The delimiter of a here-document in an instruction, when a line from the number `next` on ends it.
-///
-/// Without a line that consists of the delimiter alone `<<` is left to the shell: it may be a
-/// shift in an arithmetic expansion, or stand in a quoted text.
-pub(super) fn delimiter<'a>(text: &'a str, ends: &Ends<'_>, next: usize) -> Option<&'a str> {
-    text.match_indices("<<").find_map(|(index, _)| {
-        let word = word_at(text[..index].chars().next_back(), &text[index + 2..])?;
-        ends.0.get(word).is_some_and(|last| *last >= next).then_some(word)
-    })
+/// A word that begins a here-document.
+struct Opening {
+    name: String,
+    expands: bool,
+    strips_tabs: bool,
 }
 
-fn word_at(before: Option<char>, behind: &str) -> Option<&str> {
-    if before == Some('<') || behind.starts_with('<') {
+/// Takes the here-documents of an instruction; `next` is the index of the physical line behind it.
+///
+/// A word counts as one only when a later line ends it: else `<<` is left to the shell.
+pub(super) fn take(
+    text: &str,
+    escape: char,
+    physical: &[&str],
+    ends: &Ends<'_>,
+    mut next: usize,
+) -> (Vec<HereDocument>, usize) {
+    let verb = text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+    if ends.0.is_empty() || !matches!(verb.as_str(), "RUN" | "COPY" | "ADD") || !text.contains("<<") {
+        return (Vec::new(), next);
+    }
+    let mut documents = Vec::new();
+    for word in quoted_words(text, escape) {
+        let Some(opening) = opening(&word).filter(|opening| ends.has(&opening.name, next)) else { continue };
+        let line = |line: &&str| match opening.strips_tabs {
+            true => line.trim_start_matches('\t').to_owned(),
+            false => (*line).to_owned(),
+        };
+        let rest = physical[next..].iter().map(line);
+        let lines: Vec<String> = rest.take_while(|line| *line != opening.name).collect();
+        // The end of one without `-` must stand at the beginning of its line.
+        if next + lines.len() >= physical.len() {
+            continue;
+        }
+        next += lines.len() + 1;
+        let content = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+        documents.push(HereDocument { name: opening.name, content, expands: opening.expands });
+    }
+    (documents, next)
+}
+
+/// Whether a word stands for a here-document of this name.
+pub(crate) fn names(word: &str, name: &str) -> bool {
+    opening(word).is_some_and(|opening| opening.name == name)
+}
+
+fn opening(word: &str) -> Option<Opening> {
+    let rest = word.trim_start_matches(|first: char| first.is_ascii_digit()).strip_prefix("<<")?;
+    if rest.starts_with('<') {
         return None;
     }
-    let word = behind.strip_prefix('-').unwrap_or(behind).trim_start_matches(['"', '\'']);
-    let end = word.find(|end: char| !end.is_ascii_alphanumeric() && end != '_').unwrap_or(word.len());
-    let word = &word[..end];
-    is_word(word).then_some(word)
-}
-
-fn is_word(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-        && text.bytes().all(|next| next.is_ascii_alphanumeric() || next == b'_')
+    let (rest, strips_tabs) = rest.strip_prefix('-').map_or((rest, false), |rest| (rest, true));
+    let quote = rest.chars().next().filter(|first| matches!(first, '"' | '\''));
+    let name = match quote {
+        Some(quote) => rest[1..].split(quote).next().unwrap_or_default(),
+        None => rest.split(['>', '<', '|', ';', '&', ')']).next().unwrap_or_default(),
+    };
+    let name = name.to_owned();
+    (!name.is_empty()).then_some(Opening { name, expands: quote.is_none(), strips_tabs })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn taken(lines: &[&str]) -> (Vec<(String, String, bool)>, usize) {
+        let (documents, next) = take(lines[0], '\\', lines, &Ends::of(lines), 1);
+        (documents.into_iter().map(|found| (found.name, found.content, found.expands)).collect(), next)
+    }
+
     #[test]
-    fn only_ended_documents_count() {
-        for (text, following, want) in [
-            ("RUN cat <<EOF", vec!["hello", "EOF"], Some("EOF")),
-            ("RUN <<-\"END\" sh", vec!["hello", "\tEND"], Some("END")),
-            ("COPY <<x /f", vec!["x"], Some("x")),
-            ("RUN cat <<EOF", vec!["hello"], None),
-            ("RUN echo $((1<<N))", vec!["RUN N"], None),
-            ("RUN cat <<<EOF", vec!["EOF"], None),
-            ("RUN echo $((1<<2))", vec!["2"], None),
+    fn documents_end_at_their_delimiter() {
+        let one = |name: &str, content: &str, expands| vec![(name.to_owned(), content.to_owned(), expands)];
+        for (lines, want, next) in [
+            (vec!["RUN cat <<EOF", "hello", "EOF"], one("EOF", "hello\n", true), 3),
+            (vec!["RUN cat <<EOF >/x", "hello", "EOF"], one("EOF", "hello\n", true), 3),
+            (vec!["RUN cat <<EOF>/x", "hello", "EOF"], one("EOF", "hello\n", true), 3),
+            (vec!["RUN 3<<EOF cat", "", "# no comment", "EOF", "x"], one("EOF", "\n# no comment\n", true), 4),
+            (vec!["RUN <<-\"END\" sh", "\thello", "  x", "\tEND"], one("END", "hello\n  x\n", false), 4),
+            (vec!["COPY <<'a b' /f", "$x", "a b"], one("a b", "$x\n", false), 3),
+            (vec!["COPY <<x /f", "x"], one("x", "", true), 2),
+            (vec!["RUN cat <<EOF", "\tEOF", "EOF"], one("EOF", "\tEOF\n", true), 3),
+            (vec!["RUN cat <<EOF", "hello"], vec![], 1),
+            (vec!["RUN cat <<EOF", "\tEOF"], vec![], 1),
+            (vec!["RUN echo $((1<<N))", "N"], vec![], 1),
+            (vec!["RUN cat <<<EOF", "EOF"], vec![], 1),
+            (vec!["RUN echo \"<<EOF\"", "EOF"], vec![], 1),
+            (vec!["ENV x=<<EOF", "EOF"], vec![], 1),
+            (vec!["CMD <<EOF", "EOF"], vec![], 1),
         ] {
-            let lines = [[text].as_slice(), &following].concat();
-            assert_eq!(delimiter(text, &Ends::of(&lines), 1), want, "{text}");
+            assert_eq!(taken(&lines), (want, next), "{lines:?}");
         }
+        let (several, next) = taken(&["COPY <<a <<b /d/", "1", "a", "2", "b", "RUN x"]);
+        assert_eq!((several.len(), next), (2, 5));
+        assert_eq!((several[0].1.as_str(), several[1].1.as_str()), ("1\n", "2\n"));
     }
 }

@@ -3,6 +3,7 @@
 use images::document::HealthCheck;
 
 use super::error::DockerfileError;
+use super::heredoc::HereDocument;
 
 /// A Dockerfile whose every instruction has been understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub(crate) struct Instruction {
     pub(crate) shown: String,
     /// What it does.
     pub(crate) command: Command,
+    /// The physical lines that it stands on, from one; none for what stands in no file.
+    pub(crate) lines: Option<(usize, usize)>,
 }
 
 /// What an instruction does, with its arguments before variables are put in.
@@ -59,7 +62,7 @@ pub(crate) enum Command {
         stage: Option<String>,
     },
     Maintainer(String),
-    Run(CommandLine),
+    Run(RunCommand),
     Cmd(CommandLine),
     Entrypoint(CommandLine),
     Label(Vec<(String, String)>),
@@ -68,7 +71,7 @@ pub(crate) enum Command {
     Volume(Vec<String>),
     User(String),
     Workdir(String),
-    Transfer(Transfer),
+    Transfer(Box<Transfer>),
     /// The trigger as it was written.
     OnBuild(String),
     StopSignal(String),
@@ -94,8 +97,43 @@ pub(crate) struct Transfer {
     pub(crate) sources: Vec<String>,
     pub(crate) destination: String,
     pub(crate) owner: Option<String>,
-    /// `--from`: a stage or an image.
+    pub(crate) mode: Option<String>,
+    /// `--from`: a stage, a context or an image.
     pub(crate) from: Option<String>,
+    /// `--link`: the layer does not depend on those below.
+    pub(crate) is_linked: bool,
+    /// `--parents`: directories of the sources are made at the destination.
+    pub(crate) keeps_parents: bool,
+    /// `--exclude`: what is left out of the sources.
+    pub(crate) excludes: Vec<String>,
+    pub(crate) checksum: Option<String>,
+    /// `--keep-git-dir`.
+    pub(crate) keeps_git: bool,
+    /// `--unpack`: whether archives are unpacked; by itself ADD unpacks those that it need not download.
+    pub(crate) unpacks: Option<bool>,
+    /// The sources that are here-documents.
+    pub(crate) documents: Vec<HereDocument>,
+}
+
+/// RUN.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RunCommand {
+    /// The command, with its here-documents.
+    pub(crate) line: CommandLine,
+    /// The here-document that is the whole command.
+    pub(crate) script: Option<HereDocument>,
+    /// The values of `--mount`, before variables are put in.
+    pub(crate) mounts: Vec<String>,
+    pub(crate) network: RunNetwork,
+}
+
+/// The network of a RUN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RunNetwork {
+    /// The build's.
+    Default,
+    None,
+    Host,
 }
 
 /// Which of the two a [`Transfer`] is.

@@ -1,11 +1,14 @@
-//! Joins a Dockerfile's lines: comments and empty lines out, continued lines together.
+//! Joins a Dockerfile's lines: comments and empty lines out, continued lines together, here-documents to their instruction.
 
 use super::DockerfileError;
+use super::heredoc::{self, HereDocument};
 
-/// The instructions' texts, and the escape character that held for them.
+/// The instructions' texts, and the directives that hold for them.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Lines {
     pub(super) escape: char,
+    /// What `# check=` says.
+    pub(super) check: Option<String>,
     pub(super) lines: Vec<Line>,
 }
 
@@ -16,8 +19,11 @@ pub(super) struct Line {
     pub(super) text: String,
     /// The number of the physical line that it begins on, from one.
     pub(super) number: usize,
-    /// The index of the physical line behind it.
+    /// The index of the physical line behind it and its here-documents.
     pub(super) next: usize,
+    /// Whether an empty line stands between continued ones.
+    pub(super) has_gap: bool,
+    pub(super) documents: Vec<HereDocument>,
 }
 
 /// Splits a Dockerfile into its physical lines; a byte order mark and carriage returns go.
@@ -31,32 +37,52 @@ pub(super) fn physical(text: &str) -> Vec<&str> {
 /// # Errors
 /// [`DockerfileError::EscapeToken`] when the directive names neither `\` nor a back quote.
 pub(super) fn join(physical: &[&str]) -> Result<Lines, DockerfileError> {
-    let escape = escape_directive(physical)?;
+    let (escape, check) = directives(physical)?;
+    let ends = heredoc::Ends::of(physical);
     let mut lines = Vec::new();
     let mut pending: Option<Line> = None;
-    for (index, line) in physical.iter().enumerate() {
+    let mut index = 0;
+    while let Some(line) = physical.get(index) {
+        index += 1;
         let trimmed = line.trim_start();
         if trimmed.is_empty() || trimmed.starts_with('#') {
+            if let Some(pending) = pending.as_mut() {
+                pending.has_gap |= trimmed.is_empty();
+            }
             continue;
         }
         let continued = continuation(line, escape);
         let piece = continued.unwrap_or(line);
-        match &mut pending {
-            Some(line) => line.text.push_str(piece),
-            None => pending = Some(Line { text: piece.trim_start().to_owned(), number: index + 1, next: 0 }),
-        }
+        let line = pending.get_or_insert_with(|| Line {
+            text: String::new(),
+            number: index,
+            next: 0,
+            has_gap: false,
+            documents: Vec::new(),
+        });
+        let is_first = line.text.is_empty();
+        line.text.push_str(if is_first { piece.trim_start() } else { piece });
         if continued.is_none() {
-            push(&mut lines, pending.take(), index + 1);
+            index = push(&mut lines, pending.take(), (physical, &ends), index, escape);
         }
     }
-    push(&mut lines, pending, physical.len());
-    Ok(Lines { escape, lines })
+    push(&mut lines, pending, (physical, &ends), physical.len(), escape);
+    Ok(Lines { escape, check, lines })
 }
 
-fn push(lines: &mut Vec<Line>, line: Option<Line>, next: usize) {
-    if let Some(line) = line.filter(|line| !line.text.trim().is_empty()) {
-        lines.push(Line { text: line.text.trim().to_owned(), next, ..line });
-    }
+/// Ends a line and takes the here-documents behind it; gives the index of the physical line behind all that.
+fn push(
+    lines: &mut Vec<Line>,
+    line: Option<Line>,
+    (physical, ends): (&[&str], &heredoc::Ends<'_>),
+    next: usize,
+    escape: char,
+) -> usize {
+    let Some(line) = line.filter(|line| !line.text.trim().is_empty()) else { return next };
+    let text = line.text.trim().to_owned();
+    let (documents, next) = heredoc::take(&text, escape, physical, ends, next);
+    lines.push(Line { text, next, documents, ..line });
+    next
 }
 
 /// The line without its continuation sign, if it has one; blanks may follow the sign.
@@ -64,20 +90,21 @@ fn continuation(line: &str, escape: char) -> Option<&str> {
     line.trim_end_matches([' ', '\t']).strip_suffix(escape)
 }
 
-/// Reads `# escape=` among the directives, which are the comments that the file begins with.
-fn escape_directive(physical: &[&str]) -> Result<char, DockerfileError> {
-    let mut escape = '\\';
+/// Reads `# escape=` and `# check=` among the directives, which are the comments that the file begins with.
+fn directives(physical: &[&str]) -> Result<(char, Option<String>), DockerfileError> {
+    let (mut escape, mut check) = ('\\', None);
     for line in physical {
         let Some((name, value)) = directive(line) else { break };
-        if name.eq_ignore_ascii_case("escape") {
-            escape = match value {
-                "\\" => '\\',
-                "`" => '`',
-                other => return Err(DockerfileError::EscapeToken(other.to_owned())),
-            };
+        match (name.to_ascii_lowercase().as_str(), value) {
+            ("escape", "\\") => escape = '\\',
+            ("escape", "`") => escape = '`',
+            ("escape", other) => return Err(DockerfileError::EscapeToken(other.to_owned())),
+            ("check", value) => check = Some(value.to_owned()),
+            // `# syntax=` names what this parser stands for.
+            _ => {}
         }
     }
-    Ok(escape)
+    Ok((escape, check))
 }
 
 fn directive(line: &str) -> Option<(&str, &str)> {

@@ -13,18 +13,30 @@ mod heredoc;
 mod instruction;
 mod json;
 mod lines;
+mod lint;
+mod mount;
 mod parse;
+mod permissions;
 mod ports;
+mod run;
+mod substitution;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod words;
 
 pub use error::DockerfileError;
 pub(crate) use error::INSTRUCTION_LIMIT;
-pub(crate) use expand::{Substituted, Variables, expand, expand_words};
+pub(crate) use expand::{Substituted, Variables, expand, expand_document, expand_words};
+pub(crate) use heredoc::HereDocument;
 pub use instruction::Dockerfile;
-pub(crate) use instruction::{Argument, Command, CommandLine, Instruction, Transfer, TransferVerb};
+pub(crate) use instruction::{
+    Argument, Command, CommandLine, Instruction, RunCommand, RunNetwork, Transfer, TransferVerb,
+};
+pub use lint::{CheckInputs, CheckWarning, Checked, Environment, Rule, check_dockerfile};
+pub(crate) use mount::{Access, RunMount, RunMountKind, Sharing};
 pub(crate) use parse::{append_labels, parse_change, parse_trigger};
+pub(crate) use permissions::Permissions;
 pub(crate) use ports::{count_ports, parse_ports};
 
 use crate::wording::Wording;
@@ -39,7 +51,7 @@ impl Dockerfile {
         if wording == Wording::Today && dockerfile.instructions.is_empty() {
             return Err(DockerfileError::Empty);
         }
-        check::check(&dockerfile)?;
+        check::check(&dockerfile, wording)?;
         Ok(dockerfile)
     }
 }

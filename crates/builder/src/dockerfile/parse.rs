@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::error::INSTRUCTION_LIMIT;
-use super::flags::Flags;
-use super::lines::{self, Line};
+use super::flags::{Flags, Takes};
+use super::heredoc::HereDocument;
 use super::{
-    Argument, Command, CommandLine, Dockerfile, DockerfileError, Instruction, Transfer, TransferVerb, flags,
-    health, heredoc, json, words,
+    Argument, Command, CommandLine, Dockerfile, DockerfileError, Instruction, TransferVerb, flags, health,
+    json, lines, run, transfer, words,
 };
 use crate::wording::Wording;
 
@@ -22,14 +22,15 @@ pub(super) fn parse(bytes: &[u8], wording: Wording) -> Result<Dockerfile, Docker
     if joined.lines.len() > INSTRUCTION_LIMIT {
         return Err(DockerfileError::TooManyInstructions);
     }
-    let ends = heredoc::Ends::of(&physical);
     let mut instructions = Vec::with_capacity(joined.lines.len());
-    for line in &joined.lines {
-        let parsed = refuse_heredoc(line, &ends).and_then(|()| parse_instruction(&line.text, joined.escape));
-        instructions.push(parsed.map_err(|error| match wording {
+    for line in joined.lines {
+        let lines = (line.number, line.next);
+        let parsed = parse_instruction(&line.text, line.documents, joined.escape);
+        let instruction = parsed.map_err(|error| match wording {
             Wording::Reference => error,
-            Wording::Today => DockerfileError::Line { number: line.number, error: Box::new(error) },
-        })?);
+            Wording::Today => DockerfileError::Line { number: lines.0, error: Box::new(error) },
+        })?;
+        instructions.push(Instruction { lines: Some(lines), ..instruction });
     }
     Ok(Dockerfile { instructions, escape: joined.escape })
 }
@@ -39,7 +40,7 @@ pub(super) fn parse(bytes: &[u8], wording: Wording) -> Result<Dockerfile, Docker
 /// # Errors
 /// [`DockerfileError`] when it is no instruction, or one that a trigger cannot be.
 pub(crate) fn parse_trigger(text: &str) -> Result<Instruction, DockerfileError> {
-    let instruction = parse_instruction(text.trim(), '\\')?;
+    let instruction = parse_instruction(text.trim(), Vec::new(), '\\')?;
     // The image has the instruction's name in small letters, and so has the refusal.
     check_trigger(&instruction).map_err(|error| match error {
         DockerfileError::ForbiddenTrigger(name) => DockerfileError::ForbiddenTrigger(name.to_lowercase()),
@@ -53,7 +54,7 @@ pub(crate) fn parse_trigger(text: &str) -> Result<Instruction, DockerfileError> 
 /// # Errors
 /// [`DockerfileError`] when it is none.
 pub(crate) fn parse_change(text: &str) -> Result<Command, DockerfileError> {
-    parse_instruction(text.trim(), '\\').map(|instruction| instruction.command)
+    parse_instruction(text.trim(), Vec::new(), '\\').map(|instruction| instruction.command)
 }
 
 /// Adds a LABEL instruction with the labels that the request asks for.
@@ -65,36 +66,30 @@ pub(crate) fn append_labels(dockerfile: &mut Dockerfile, labels: &BTreeMap<Strin
     let pairs: Vec<_> = labels.iter().map(|(name, value)| (quote(name), quote(value))).collect();
     let shown = labels.iter().map(|(name, value)| format!(" {name} {value}")).collect::<String>();
     let command = Command::Label(pairs);
-    dockerfile.instructions.push(Instruction { shown: format!("LABEL{shown}"), command });
+    dockerfile.instructions.push(Instruction { shown: format!("LABEL{shown}"), command, lines: None });
 }
 
-fn refuse_heredoc(line: &Line, ends: &heredoc::Ends<'_>) -> Result<(), DockerfileError> {
-    let verb = line.text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
-    if !matches!(verb.as_str(), "RUN" | "COPY" | "ADD") {
-        return Ok(());
-    }
-    match heredoc::delimiter(&line.text, ends, line.next) {
-        Some(delimiter) => Err(DockerfileError::HereDocument(delimiter.to_owned())),
-        None => Ok(()),
-    }
-}
-
-fn parse_instruction(text: &str, escape: char) -> Result<Instruction, DockerfileError> {
+fn parse_instruction(
+    text: &str,
+    documents: Vec<HereDocument>,
+    escape: char,
+) -> Result<Instruction, DockerfileError> {
     let (verb, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let verb = verb.to_uppercase();
-    let allowed: &[&str] = match verb.as_str() {
-        "ADD" => &["chown"],
-        "COPY" => &["chown", "from"],
-        "FROM" => &["platform"],
+    let allowed: &[flags::Known] = match verb.as_str() {
+        "ADD" => transfer::ADD_FLAGS,
+        "COPY" => transfer::COPY_FLAGS,
+        "RUN" => run::FLAGS,
+        "FROM" => &[("platform", Takes::Value)],
         "HEALTHCHECK" => health::FLAGS,
         _ => &[],
     };
     let known = NAMES.iter().find(|&&name| name == verb);
     let Some(&name) = known else { return Err(DockerfileError::UnknownInstruction(verb)) };
-    let (flags, rest) = flags::take(rest.trim(), allowed)?;
-    let (command, words) = parse_command(name, &flags, rest, escape)?;
+    let (flags, rest) = flags::take(rest.trim(), allowed, escape)?;
+    let (command, words) = parse_command(name, &flags, (rest, documents), escape)?;
     let words = flags.written.iter().cloned().chain(words).collect::<Vec<_>>().join(" ");
-    Ok(Instruction { shown: format!("{name} {words}"), command })
+    Ok(Instruction { shown: format!("{name} {words}"), command, lines: None })
 }
 
 const NAMES: &[&str] = &[
@@ -122,18 +117,19 @@ const NAMES: &[&str] = &[
 fn parse_command(
     name: &'static str,
     flags: &Flags,
-    rest: &str,
+    (rest, documents): (&str, Vec<HereDocument>),
     escape: char,
 ) -> Result<(Command, Vec<String>), DockerfileError> {
     let whole = || vec![rest.to_owned()];
     Ok(match name {
-        "ADD" => parse_transfer(TransferVerb::Add, flags, rest)?,
-        "COPY" => parse_transfer(TransferVerb::Copy, flags, rest)?,
+        "ADD" => transfer::parse(TransferVerb::Add, flags, rest, documents)?,
+        "COPY" => transfer::parse(TransferVerb::Copy, flags, rest, documents)?,
         "FROM" => (parse_from(flags, rest)?, whole()),
         "RUN" => {
-            let line = json::command_line(rest)?;
-            check_run(&line)?;
-            (Command::Run(line.clone()), shown_line(line))
+            let run = run::parse(flags, rest, documents, escape)?;
+            // Of documents the first line alone is shown.
+            let words = json::words(rest)?.unwrap_or_else(whole);
+            (Command::Run(run), words)
         }
         "CMD" => {
             let line = json::command_line(rest)?;
@@ -170,15 +166,6 @@ fn shown_line(line: CommandLine) -> Vec<String> {
     match line {
         CommandLine::Shell(text) => vec![text],
         CommandLine::Exec(words) => words,
-    }
-}
-
-fn check_run(line: &CommandLine) -> Result<(), DockerfileError> {
-    match line {
-        CommandLine::Shell(text) if text.is_empty() => {
-            Err(DockerfileError::Arguments("RUN".to_owned(), "at least one argument"))
-        }
-        CommandLine::Shell(_) | CommandLine::Exec(_) => Ok(()),
     }
 }
 
@@ -257,30 +244,6 @@ fn parse_volume(text: &str) -> Result<(Command, Vec<String>), DockerfileError> {
     Ok((Command::Volume(words.clone()), words))
 }
 
-fn parse_transfer(
-    verb: TransferVerb,
-    flags: &Flags,
-    text: &str,
-) -> Result<(Command, Vec<String>), DockerfileError> {
-    let words = json::words(text)?.unwrap_or_else(|| text.split_whitespace().map(str::to_owned).collect());
-    let (destination, sources) = match words.split_last() {
-        Some((destination, sources)) if !sources.is_empty() => (destination.clone(), sources.to_vec()),
-        _ => return Err(DockerfileError::Arguments(verb.name().to_owned(), "at least two arguments")),
-    };
-    let is_url = |source: &String| source.starts_with("http://") || source.starts_with("https://");
-    if verb == TransferVerb::Copy && sources.iter().any(is_url) {
-        return Err(DockerfileError::CopyUrl);
-    }
-    let transfer = Transfer {
-        verb,
-        sources,
-        destination,
-        owner: flags.value("chown").map(str::to_owned),
-        from: flags.value("from").map(str::to_owned),
-    };
-    Ok((Command::Transfer(transfer), words))
-}
-
 /// Takes a trigger as it is written: what it says is looked at when a build runs it, as that of any image.
 fn parse_on_build(text: &str, escape: char) -> Result<(Command, Vec<String>), DockerfileError> {
     let (verb, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
@@ -292,7 +255,7 @@ fn parse_on_build(text: &str, escape: char) -> Result<(Command, Vec<String>), Do
         _ => {}
     }
     // One that is no instruction is shown by its first word alone.
-    let words = parse_instruction(text, escape).map_or_else(
+    let words = parse_instruction(text, Vec::new(), escape).map_or_else(
         |_| if NAMES.contains(&name.as_str()) { rest.trim().to_owned() } else { String::new() },
         |trigger| trigger.shown.strip_prefix(&name).unwrap_or_default().trim_start().to_owned(),
     );

@@ -43,6 +43,12 @@ fn step_lines_show_parsed_words() {
         ("HEALTHCHECK --interval=5s CMD true", "HEALTHCHECK --interval=5s CMD true"),
         ("SHELL [\"/bin/bash\", \"-c\"]", "SHELL /bin/bash -c"),
         ("ARG a=1 b", "ARG a=1 b"),
+        (
+            "RUN --mount=type=tmpfs,target=/x --network=none true",
+            "RUN --mount=type=tmpfs,target=/x --network=none true",
+        ),
+        ("RUN cat <<EOF > /x\nhello\nEOF", "RUN cat <<EOF > /x"),
+        ("COPY <<a <<b /d/\n1\na\n2\nb", "COPY <<a <<b /d/"),
     ] {
         assert_eq!(shown(text).as_deref(), Ok(want), "{text}");
     }
@@ -67,12 +73,24 @@ fn bad_instructions_are_found_before_any_step() {
         ("ENV =b", "ENV names can not be blank"),
         ("LABEL a=1 =b", "LABEL names can not be blank"),
         ("RUN [\"echo\", 1]", "When using JSON array syntax, arrays must be comprised of strings only."),
-        ("RUN --mount=x true", "Unknown flag: mount"),
+        ("RUN --mount=x true", "unexpected key 'x' in 'x'"),
+        ("RUN --mount=type=bind,target=/x", "RUN requires at least one argument"),
+        ("RUN --network=lan true", "unsupported network mode \"lan\": default, none and host are known"),
+        (
+            "RUN --security=insecure true",
+            "security mode insecure is not allowed: no build runs a command with all rights of the host",
+        ),
+        ("RUN --security=x true", "unsupported security mode \"x\": sandbox is known"),
+        ("COPY --chmod=u*x a b", "invalid permissions \"u*x\": octal digits, or changes as u=rwX,go=rX"),
+        ("COPY --link=x a b", "expecting boolean value for flag link, not: \"x\""),
+        ("COPY --exclude=[ a b", "invalid pattern of --exclude: syntax error in pattern \"[\""),
+        ("ADD --parents a b", "Unknown flag: parents"),
+        ("ADD --checksum=sha256:0 http://a/x http://a/y /d/", "--checksum is that of one source"),
         ("ENV", "ENV requires at least one argument"),
         ("ENV a", "ENV must have two arguments"),
         ("ENV a=b c", "Syntax error - can't find = in \"c\". Must be of the form: name=value"),
-        ("ENV a=${x:?err}", "Unsupported modifier (?) in substitution: ${x:?err}"),
-        ("ENV a=${x%y}", "Missing ':' in substitution: ${x%y}"),
+        ("ENV a=${x:&err}", "Unsupported modifier (&) in substitution: ${x:&err}"),
+        ("ENV a=${x^y}", "Missing ':' in substitution: ${x^y}"),
         ("LABEL", "LABEL requires at least one argument"),
         ("LABEL a", "LABEL must have two arguments"),
         ("EXPOSE", "EXPOSE requires at least one argument"),
@@ -97,10 +115,6 @@ fn bad_instructions_are_found_before_any_step() {
         ("ADD --from=x a b", "Unknown flag: from"),
         ("STOPSIGNAL nonsense", "Invalid signal: nonsense"),
         ("SHELL sh -c", "SHELL requires the arguments to be in JSON form"),
-        (
-            "RUN cat <<EOF\nhello\nEOF",
-            "here-documents (<<EOF) are not supported: join the lines with && or copy a script from the build context",
-        ),
     ] {
         assert_eq!(shown(text), Err(want.to_owned()), "{text}");
     }
@@ -127,6 +141,22 @@ fn files_are_checked_as_a_whole() {
     ] {
         assert!(parsed(text).is_ok(), "{text:?}");
     }
+}
+
+#[test]
+fn here_documents_are_scripts_lines_of_the_shell_or_files() {
+    let command = |text: &str| parsed(&format!("FROM x\n{text}\n")).unwrap().instructions[1].command.clone();
+    let Command::Run(script) = command("RUN <<EOF\n#!/bin/sh\n  echo $x \\\nEOF") else { panic!("no RUN") };
+    assert_eq!(script.script.map(|script| script.content), Some("#!/bin/sh\n  echo $x \\\n".to_owned()));
+    let Command::Run(line) = command("RUN cat <<A 3<<B\n1\nA\n2\nB\n") else { panic!("no RUN") };
+    assert_eq!(line.script, None);
+    assert_eq!(line.line, CommandLine::Shell("cat <<A 3<<B\n1\nA\n2\nB\n".to_owned()));
+    let Command::Transfer(files) = command("COPY <<a f <<\"b\" /d/\n1\na\n2\nb") else { panic!("no COPY") };
+    assert_eq!(files.sources, ["f"]);
+    assert_eq!(files.documents.iter().map(|file| file.expands).collect::<Vec<_>>(), [true, false]);
+    let dockerfile = parsed("FROM x\nRUN <<E\na\nE\nUSER \\\n u\n").unwrap();
+    let lines: Vec<_> = dockerfile.instructions.iter().map(|instruction| instruction.lines).collect();
+    assert_eq!(lines, [Some((1, 1)), Some((2, 4)), Some((5, 6))]);
 }
 
 #[test]

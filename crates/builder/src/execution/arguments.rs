@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use images::registry::Platform;
+
 use crate::dockerfile::{Argument, DockerfileError, Substituted, Variables, expand};
 
 /// Arguments that need no ARG and are no part of a cache key.
-const PREDEFINED: [&str; 8] = [
+const PREDEFINED: [&str; 10] = [
     "HTTP_PROXY",
     "http_proxy",
     "HTTPS_PROXY",
@@ -14,6 +16,8 @@ const PREDEFINED: [&str; 8] = [
     "ftp_proxy",
     "NO_PROXY",
     "no_proxy",
+    "ALL_PROXY",
+    "all_proxy",
 ];
 
 /// The request's values, and what ARG declares before the first FROM.
@@ -26,8 +30,23 @@ pub(super) struct BuildArguments {
 }
 
 impl BuildArguments {
-    pub(super) fn new(given: BTreeMap<String, Option<String>>) -> Self {
-        Self { given, ..Self::default() }
+    /// Takes the request's values; the platform that is built for and the host's are declared for FROM.
+    pub(super) fn new(given: BTreeMap<String, Option<String>>, target: Option<&Platform>) -> Self {
+        let host = Platform::host();
+        let mut arguments = Self { given, ..Self::default() };
+        for (kind, platform) in [("TARGET", target.unwrap_or(&host)), ("BUILD", &host)] {
+            for (part, value) in [
+                ("PLATFORM", platform.to_string()),
+                ("OS", platform.os.clone()),
+                ("ARCH", platform.architecture.clone()),
+                ("VARIANT", platform.variant.clone()),
+            ] {
+                let name = format!("{kind}{part}");
+                let value = arguments.value(&name, Some(value));
+                arguments.global.insert(name, value);
+            }
+        }
+        arguments
     }
 
     /// The variables that FROM may name.
@@ -66,7 +85,8 @@ impl BuildArguments {
 
     /// The warning about values that no ARG asked for.
     pub(super) fn warning(&self) -> Option<String> {
-        let idle = |name: &&String| !self.used.contains(*name) && !PREDEFINED.contains(&name.as_str());
+        let is_known = |name: &str| PREDEFINED.contains(&name) || name.starts_with("BUILDKIT_");
+        let idle = |name: &&String| !self.used.contains(*name) && !is_known(name);
         let idle: Vec<_> = self.given.keys().filter(idle).map(String::as_str).collect();
         (!idle.is_empty())
             .then(|| format!("[Warning] One or more build-args [{}] were not consumed\n", idle.join(" ")))

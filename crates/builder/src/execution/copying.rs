@@ -1,25 +1,36 @@
-//! COPY and ADD: files of the context, of another stage or image, or of an address.
+//! COPY and ADD: files of the context, of another stage or image, of an address, or of the Dockerfile itself.
 
 use std::path::Path;
-use std::sync::Arc;
 
+use images::Layer;
 use images::registry::Message;
 use images::registry::progress::Detail;
+use model::Digest;
 
 use super::commit::{Change, no_operation};
-use super::contexts::SharedTree;
 use super::metadata::absolute;
-use super::state::{Build, Work};
-use crate::context::{Advance, fetch_open, fetch_tree};
-use crate::dockerfile::{Transfer, TransferVerb};
+use super::state::Build;
+use super::trees::StepTree;
+use crate::context::{Advance, fetch_open, is_repository};
+use crate::dockerfile::{DockerfileError, Permissions, Transfer, TransferVerb};
 use crate::error::BuildError;
-use crate::event::BuildEvent;
-use crate::request::NamedContext;
+use crate::ignore::IgnorePatterns;
 use crate::transfer::{
-    Cancellable, ImageTree, Item, Outside, Placement, Remote, Source, TransferError, download, place, select,
-    sum,
+    Inline, Item, NoTree, Placement, Remote, Selected, TransferError, download, is_left_out, place, select,
+    select_with_parents, sum,
 };
 use crate::tree::{Upper, View, resolve_owner};
+
+/// The words of COPY or ADD with variables put in.
+struct Words {
+    destination: String,
+    owner: Option<String>,
+    mode: Option<String>,
+    excludes: Option<IgnorePatterns>,
+    checksum: Option<String>,
+    /// The flags as the cache knows them.
+    flags: String,
+}
 
 impl Build<'_> {
     /// Copies files and commits them as a layer, unless an image of it is there.
@@ -27,146 +38,185 @@ impl Build<'_> {
     /// # Errors
     /// [`BuildError`] when a source is not there, or cannot be put where it should go.
     pub(super) fn transfer(&mut self, transfer: &Transfer) -> Result<(), BuildError> {
-        let destination = self.expand(&transfer.destination)?;
-        let tree = match transfer.from.as_deref() {
-            Some(from) => self.tree_of(from)?,
-            None => CopiedTree::Context(self.work.contexts.main()?),
+        let words = self.transfer_words(transfer)?;
+        let tree = match &transfer.from {
+            None if !transfer.reads_context() => None,
+            from => Some(self.tree_of(from.as_deref())?),
         };
-        let items = self.items(transfer, &tree)?;
-        let directory = names_directory(&destination);
+        let items = self.items(transfer, tree.as_ref(), &words)?;
         if items.is_empty() {
             return Err(TransferError::NoSources.into());
         }
-        if items.len() > 1 && !directory {
+        if items.len() > 1 && !names_directory(&words.destination) {
             return Err(TransferError::DestinationNotDirectory(transfer.verb.name()).into());
         }
-        let owner_text = transfer.owner.as_deref().map(|owner| self.expand(owner)).transpose()?;
-        let flag = owner_text.as_ref().map(|owner| format!("--chown={owner} ")).unwrap_or_default();
-        let worth = sum(&self.cancellable(&tree), &items)?;
-        let command = no_operation(&format!("{} {flag}{worth} in {destination}", transfer.verb.name()));
-        let Some(_turn) = self.probe(&command)? else { return Ok(()) };
-        let lower = self.stage_ref()?.directories();
-        let owner = owner_text.map(|owner| resolve_owner(&owner, &View::new(lower.clone()))).transpose()?;
-        let absolute = absolute(&self.stage_ref()?.config.working_dir, &destination);
-        let cancellation = self.work.session.cancellation;
-        let placement = Placement {
-            verb: transfer.verb,
-            destination: Path::new(&absolute),
-            directory,
-            owner,
-            keeps_owners: tree.is_image(),
-            cancellation,
+        let worth = match &tree {
+            Some(tree) => sum(&tree.cancellable(self), &items, words.excludes.as_ref())?,
+            None => sum(&NoTree, &items, words.excludes.as_ref())?,
         };
-        let root = self.scratch_path("upper");
-        let mut upper = Upper::create(root.clone(), &lower)?;
-        place(&mut upper, &self.cancellable(&tree), &items, &placement)?;
-        upper.finish()?;
-        self.check_cancelled()?;
-        let layer = self.work.builder.store.adopt_layer(&root, &lower)?.finish()?;
+        check_excludes(words.excludes.as_ref())?;
+        let (verb, flags, destination) = (transfer.verb.name(), &words.flags, &words.destination);
+        let command = no_operation(&format!("{verb} {flags}{worth} in {destination}"));
+        let Some(_turn) = self.probe(&command)? else { return Ok(()) };
+        let layer = match self.linked_layer(transfer, &command)? {
+            Some(layer) => layer,
+            None => self.copy(transfer, tree.as_ref(), &items, &words)?,
+        };
+        self.remember_linked(transfer, &command, &layer)?;
         let container = self.step_container(&command)?;
         self.commit(Change { command, container: &container, layer: Some(layer) })
     }
 
-    /// The tree that is copied from, unreadable once the build is cancelled.
-    fn cancellable<'s>(&self, tree: &'s CopiedTree) -> Cancellable<'s>
-    where
-        Self: 's,
-    {
-        Cancellable { source: tree.source(), cancellation: self.work.session.cancellation }
+    /// Puts variables into the words of COPY or ADD.
+    fn transfer_words(&self, transfer: &Transfer) -> Result<Words, BuildError> {
+        let expand = |word: &Option<String>| word.as_deref().map(|word| self.expand(word)).transpose();
+        let (owner, mode) = (expand(&transfer.owner)?, expand(&transfer.mode)?);
+        let checksum = expand(&transfer.checksum)?;
+        let patterns = transfer.excludes.iter().map(|pattern| self.expand(pattern));
+        let patterns = patterns.collect::<Result<Vec<_>, _>>()?;
+        let excludes = IgnorePatterns::of(patterns.iter().map(String::as_str));
+        let excludes = excludes.map_err(DockerfileError::from)?;
+        let mut flags = Vec::new();
+        flags.extend(owner.iter().map(|owner| format!("--chown={owner} ")));
+        flags.extend(mode.iter().map(|mode| format!("--chmod={mode} ")));
+        flags.extend(transfer.is_linked.then(|| "--link ".to_owned()));
+        flags.extend(transfer.keeps_parents.then(|| "--parents ".to_owned()));
+        flags.extend(patterns.iter().map(|pattern| format!("--exclude={pattern} ")));
+        flags.extend(transfer.unpacks.map(|unpacks| format!("--unpack={unpacks} ")));
+        Ok(Words {
+            destination: self.expand(&transfer.destination)?,
+            owner,
+            mode,
+            excludes: (!patterns.is_empty()).then_some(excludes),
+            checksum,
+            flags: flags.concat(),
+        })
+    }
+
+    /// Copies what was found into a new layer.
+    fn copy(
+        &self,
+        transfer: &Transfer,
+        tree: Option<&StepTree>,
+        items: &[Item],
+        words: &Words,
+    ) -> Result<Layer, BuildError> {
+        let lower = self.stage_ref()?.directories();
+        let owner = words.owner.as_deref().map(|owner| resolve_owner(owner, &View::new(lower.clone())));
+        let permissions = words.mode.as_deref().map(Permissions::parse).transpose()?;
+        let absolute = absolute(&self.stage_ref()?.config.working_dir, &words.destination);
+        let placement = Placement {
+            verb: transfer.verb,
+            destination: Path::new(&absolute),
+            directory: names_directory(&words.destination),
+            owner: owner.transpose()?,
+            keeps_owners: tree.is_some_and(StepTree::is_image),
+            permissions: permissions.as_ref(),
+            excludes: words.excludes.as_ref(),
+            unpacks: transfer.unpacks,
+            cancellation: self.work.session.cancellation,
+        };
+        // A layer that is linked knows nothing of those below.
+        let lower = if transfer.is_linked { Vec::new() } else { lower };
+        let root = self.scratch_path("upper");
+        let mut upper = Upper::create(root.clone(), &lower)?;
+        match tree {
+            Some(tree) => place(&mut upper, &tree.cancellable(self), items, &placement)?,
+            None => place(&mut upper, &NoTree, items, &placement)?,
+        }
+        upper.finish()?;
+        self.check_cancelled()?;
+        Ok(self.work.builder.store.adopt_layer(&root, &lower)?.finish()?)
     }
 
     /// Finds what the sources name; addresses are downloaded.
-    fn items(&self, transfer: &Transfer, tree: &CopiedTree) -> Result<Vec<Item>, BuildError> {
+    fn items(
+        &self,
+        transfer: &Transfer,
+        tree: Option<&StepTree>,
+        words: &Words,
+    ) -> Result<Vec<Item>, BuildError> {
         let mut items = Vec::new();
+        for document in &transfer.documents {
+            let content = &document.content;
+            let content = if document.expands { self.expand_document(content)? } else { content.clone() };
+            items.push(Item::Inline(Inline { name: document.name.clone(), content }));
+        }
+        let checksum = words.checksum.as_deref();
         for word in &transfer.sources {
             let word = self.expand(word)?;
             let address = word.starts_with("http://") || word.starts_with("https://");
             if address && transfer.verb == TransferVerb::Copy {
-                return Err(crate::DockerfileError::CopyUrl.into());
+                return Err(DockerfileError::CopyUrl.into());
             }
-            if address {
-                items.push(Item::Remote(self.download(&word)?));
+            if transfer.verb == TransferVerb::Add && is_repository(&word) {
+                items.push(Item::Tree(self.fetch_repository(&word, transfer.keeps_git, checksum)?));
                 continue;
             }
-            let outside = if tree.is_image() { Outside::Confined } else { Outside::Forbidden };
-            let selected = select(&self.cancellable(tree), &word, outside)?;
-            items.extend(selected.into_iter().map(Item::Local));
+            if address {
+                items.push(Item::Remote(self.download(&word, checksum)?));
+                continue;
+            }
+            if checksum.is_some() {
+                return Err(DockerfileError::ChecksumOfFile.into());
+            }
+            let Some(tree) = tree else { return Err(BuildError::NoContext) };
+            let select = if transfer.keeps_parents { select_with_parents } else { select };
+            let selected = select(&tree.cancellable(self), &word, tree.outside())?;
+            let is_kept = |selected: &Selected| {
+                let name = Path::new(&selected.name);
+                let excludes = words.excludes.as_ref().filter(|_| !selected.node.is_directory());
+                !is_left_out(excludes, name, &selected.node)
+            };
+            items.extend(selected.into_iter().filter(is_kept).map(Item::Local));
         }
         Ok(items)
     }
 
     /// Downloads a source of ADD; the cache is asked by what came.
-    fn download(&self, address: &str) -> Result<Remote, TransferError> {
-        let sink = |event| {
-            if let BuildEvent::Progress(message) = event {
-                self.send_progress(message);
-            }
-        };
-        let stream = fetch_open(address, self.work.session.cancellation)?;
+    fn download(&self, address: &str, checksum: Option<&str>) -> Result<Remote, BuildError> {
+        if let Some(checksum) = checksum {
+            Digest::parse(checksum).map_err(|_| DockerfileError::Checksum(checksum.to_owned()))?;
+        }
+        let stream = fetch_open(address, self.work.session.cancellation).map_err(TransferError::from)?;
         let message = Message { status: "Downloading".to_owned(), id: None, detail: Detail::Absent };
         let total = stream.head.length.unwrap_or(0);
         let modified = stream.head.modified;
         let file = self.scratch_path("download");
+        let sink = |event| self.forward_progress(event);
         let mut advance = Advance::new(stream, &sink, message, total);
         let digest = download::keep(&mut advance, &file);
         if let Some(failure) = advance.stream.take_failure() {
-            return Err(failure.into());
+            return Err(TransferError::from(failure).into());
         }
         let keep = |source| crate::context::FetchError::Keep { address: address.to_owned(), source };
-        let digest = digest.map_err(keep)?;
+        let digest = digest.map_err(keep).map_err(TransferError::from)?;
         self.say("\n");
-        Ok(Remote { address: address.to_owned(), name: download::name(address), file, digest, modified })
-    }
-
-    /// The tree that `--from` names: a context, a stage by name or number, or an image.
-    fn tree_of(&self, from: &str) -> Result<CopiedTree, BuildError> {
-        let from = self.expand(from)?;
-        if let Some(tree) = self.work.contexts.named(&from, |address| self.fetch_context(address))? {
-            return Ok(CopiedTree::Context(tree));
+        let (actual, address) = (digest.to_string(), address.to_owned());
+        if let Some(wanted) = checksum.filter(|wanted| **wanted != *actual) {
+            return Err(TransferError::Checksum { address, actual, wanted: wanted.to_owned() }.into());
         }
-        let from = match self.work.contexts.source(&from) {
-            Some(NamedContext::Image(image)) => image.clone(),
-            _ => from,
-        };
-        let number = from.parse::<usize>().ok();
-        if let Some(number) = self.earlier.named(&from).or(number) {
-            let found = self.earlier.finished(number)?.ok_or(BuildError::LaterStage(from))?;
-            let stage = &found.stage;
-            return Ok(CopiedTree::Image(ImageTree::new(stage.directories(), stage.layers.clone())));
-        }
-        let image = self.find_image(&from, self.work.parameters.platform.as_ref(), false)?;
-        let layers = self.work.builder.store.layers(&image)?;
-        Ok(CopiedTree::Image(ImageTree::new(self.work.builder.store.lower_directories(&image), layers)))
-    }
-
-    /// Fetches a context that lies at an address.
-    fn fetch_context(&self, address: &str) -> Result<SharedTree, BuildError> {
-        let Work { scratch, session, .. } = self.work;
-        let sink = |event| {
-            if let BuildEvent::Progress(message) = event {
-                self.send_progress(message);
-            }
-        };
-        Ok(Arc::new(fetch_tree(address, scratch, &sink, session.cancellation)?))
+        let name = download::name(&address);
+        Ok(Remote { address, name, file, digest, modified })
     }
 }
 
-/// What COPY and ADD copy from.
-enum CopiedTree {
-    Context(SharedTree),
-    Image(ImageTree),
+impl Transfer {
+    /// Whether a source is a file of the context, or may be one.
+    fn reads_context(&self) -> bool {
+        let is_address = |source: &str| {
+            source.starts_with("http://") || source.starts_with("https://") || is_repository(source)
+        };
+        self.from.is_some() || self.sources.iter().any(|source| source.contains('$') || !is_address(source))
+    }
 }
 
-impl CopiedTree {
-    fn source(&self) -> &dyn Source {
-        match self {
-            Self::Context(tree) => &**tree,
-            Self::Image(tree) => tree,
-        }
-    }
-
-    const fn is_image(&self) -> bool {
-        matches!(self, Self::Image(_))
+/// Refuses patterns that left nothing out any more because they were compared too often.
+fn check_excludes(excludes: Option<&IgnorePatterns>) -> Result<(), TransferError> {
+    if excludes.is_some_and(IgnorePatterns::is_exhausted) {
+        Err(TransferError::ExcludeTooSlow)
+    } else {
+        Ok(())
     }
 }
 

@@ -153,7 +153,7 @@ impl Build<'_> {
                 BuildError::Cancelled => VertexChange::Cancelled,
                 error => VertexChange::Failed(error.to_string()),
             });
-            return Err(error);
+            return Err(error.at(instruction.lines));
         }
         self.remove_containers();
         self.report(VertexChange::Completed);

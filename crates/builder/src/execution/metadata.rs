@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use images::document::{EmptyObject, StringOrList};
 use model::{Signal, clean};
 
+use super::commit::{Change, no_operation};
 use super::quote::quoted_list;
 use super::stage::Stage;
 use super::state::Build;
 use crate::dockerfile::{Command, CommandLine, DockerfileError, count_ports, expand_words, parse_ports};
 use crate::error::BuildError;
-use crate::tree::{Position, Reached, Stop, TreeError, View, Walk};
+use crate::tree::{MakeDirectories, Metadata, Position, Reached, Stop, TreeError, Upper, View, Walk};
+use crate::wording::Wording;
 
 impl Build<'_> {
     /// Changes the configuration as an instruction says and commits it.
@@ -23,7 +25,43 @@ impl Build<'_> {
         if matches!(command, Command::Volume(_)) {
             self.check_volumes()?;
         }
-        self.commit_metadata(&comment)
+        let makes_directory = matches!(command, Command::Workdir(_)) && self.lacks_working_directory()?;
+        if makes_directory { self.make_working_directory(&comment) } else { self.commit_metadata(&comment) }
+    }
+
+    /// Whether the step has to make the working directory: so since 1.25, for stages that copy from this one.
+    fn lacks_working_directory(&self) -> Result<bool, BuildError> {
+        if self.work.parameters.wording == Wording::Reference {
+            return Ok(false);
+        }
+        let stage = self.stage_ref()?;
+        let view = View::new(stage.directories());
+        let path = clean(&stage.config.working_dir);
+        match Walk::new(&path).run(&Position::root(&view), &mut Stop)? {
+            Reached::Missing(..) => Ok(true),
+            // What is no directory is found by the first command.
+            Reached::Directory(_) | Reached::Node(..) => Ok(false),
+        }
+    }
+
+    /// Commits a layer with the working directory, unless an image of it is there.
+    fn make_working_directory(&mut self, comment: &str) -> Result<(), BuildError> {
+        // Told from steps of earlier versions, which made no directory.
+        let command = no_operation(&format!("{comment} and its directory"));
+        let Some(_turn) = self.probe(&command)? else { return Ok(()) };
+        let lower = self.stage_ref()?.directories();
+        let root = self.scratch_path("upper");
+        let mut upper = Upper::create(root.clone(), &lower)?;
+        let path = clean(&self.stage_ref()?.config.working_dir);
+        let start = Position::root(upper.view());
+        let metadata = Metadata::new_directory(0, 0);
+        let mut make = MakeDirectories { upper: &mut upper, metadata, last: true };
+        Walk::new(&path).run(&start, &mut make)?;
+        upper.finish()?;
+        let layer = self.work.builder.store.adopt_layer(&root, &lower)?.finish()?;
+        let container = self.step_container(&command)?;
+        self.say(format!(" ---> Running in {}\n", container.short()));
+        self.commit(Change { command, container: &container, layer: Some(layer) })
     }
 
     /// Refuses a volume in the place of a file: no container of the image could mount it.

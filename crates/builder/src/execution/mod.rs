@@ -12,7 +12,9 @@
 mod arguments;
 mod cache;
 mod cache_from;
+mod cache_mounts;
 mod changes;
+mod checks;
 mod commit;
 mod contexts;
 mod copying;
@@ -21,7 +23,9 @@ mod earlier;
 mod from;
 mod graph;
 mod in_flight;
+mod linked;
 mod metadata;
+mod mounts;
 mod output;
 mod plan;
 mod prepare;
@@ -33,6 +37,7 @@ mod state;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod trees;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,12 +49,14 @@ use model::{ContainerId, Digest};
 use crate::dockerfile::{Command, Dockerfile, expand};
 use crate::error::BuildError;
 use crate::event::BuildEvent;
-use crate::request::{BuildRequest, Order};
+use crate::request::{BuildRequest, CheckRequest, Order};
 use crate::scratch::{self, Scratch};
 use crate::wording::Wording;
+pub use cache_mounts::{CacheMount, CacheRoom};
 pub use changes::apply_changes;
 
 use arguments::BuildArguments;
+use cache_mounts::CacheMounts;
 use contexts::Contexts;
 use earlier::{EarlierStages, FinishedStage};
 use graph::Graph;
@@ -59,20 +66,26 @@ use state::{Build, Parameters, Work};
 pub use state::{Builder, Session};
 
 impl Builder {
-    /// Makes a builder that keeps contexts and half-made layers in `directory`, which is made, or
-    /// emptied of what an earlier process left. It must be on the image store's file system.
+    /// Makes a builder that keeps contexts, half-made layers and cache mounts in `directory`, which is made, or
+    /// emptied of what an earlier process left unfinished. It must be on the image store's file system. Secrets are
+    /// kept in `secrets` as long as their step runs: a directory in memory, which is emptied too.
     ///
     /// # Errors
     /// `Internal` when the directory cannot be used.
     pub fn new(
         store: Store,
         directory: impl Into<PathBuf>,
+        secrets: impl Into<PathBuf>,
         engine_version: impl Into<String>,
     ) -> Result<Self, BuildError> {
         let directory = directory.into();
         let leftover = scratch::sweep(&directory).map_err(BuildError::file("clean", &directory))?;
+        let secrets = secrets.into();
+        scratch::empty(&secrets).map_err(BuildError::file("clean", &secrets))?;
+        let cache_mounts = CacheMounts::new(directory.join(scratch::CACHE_MOUNTS));
         let engine_version = engine_version.into();
-        Ok(Self { store, directory, engine_version, cache: Arc::default(), leftover })
+        let cache = Arc::default();
+        Ok(Self { store, directory, engine_version, cache, leftover, cache_mounts, secrets })
     }
 
     /// The containers of builds that an earlier process was in the middle of: nobody needs them, but
@@ -80,6 +93,26 @@ impl Builder {
     #[must_use]
     pub fn leftover_containers(&self) -> &[ContainerId] {
         &self.leftover
+    }
+
+    /// The directories that steps keep by `RUN --mount=type=cache`.
+    ///
+    /// # Errors
+    /// `Internal` when they cannot be read.
+    pub fn cache_mounts(&self) -> Result<Vec<CacheMount>, BuildError> {
+        self.cache_mounts.list().map_err(BuildError::file("read", &self.directory))
+    }
+
+    /// Removes the directories of cache mounts that are meant and that no step uses, until there is room enough.
+    ///
+    /// # Errors
+    /// `Internal` when one cannot be removed.
+    pub fn prune_cache_mounts(
+        &self,
+        room: &CacheRoom,
+        is_meant: &dyn Fn(&CacheMount) -> bool,
+    ) -> Result<Vec<CacheMount>, BuildError> {
+        self.cache_mounts.prune(room, is_meant).map_err(BuildError::file("prune", &self.directory))
     }
 
     /// Builds an image and gives its id.
@@ -105,7 +138,9 @@ impl Builder {
         let (remover, removed) = std::sync::mpsc::channel();
         let cancellation = session.cancellation.child();
         let dockerfile = prepared.dockerfile;
-        let mut arguments = BuildArguments::new(request.build_arguments);
+        let checks =
+            CheckRequest { arguments: request.build_arguments.clone(), ignored: request.ignored.clone() };
+        let mut arguments = BuildArguments::new(request.build_arguments, request.platform.as_ref());
         let target = std::thread::scope(|scope| {
             let runner = session.runner;
             scope.spawn(move || steps::remove_all(runner, &removed));
@@ -123,7 +158,9 @@ impl Builder {
             };
             let result = match order {
                 Order::Written => run_written(&work, &dockerfile, &mut arguments),
-                Order::Graph => run_graph(&mut work, &dockerfile, &mut arguments),
+                Order::Graph => work
+                    .report_checks(&prepared.text, &checks)
+                    .and_then(|()| run_graph(&mut work, &dockerfile, &mut arguments)),
             };
             // The context goes here, before everything unwritten goes to disk with the names.
             if result.is_err() {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Component, Path};
 
-use crate::dockerfile::{Command, Dockerfile, Transfer};
+use crate::dockerfile::{Command, Dockerfile, RunCommand, RunMount, RunMountKind};
 use crate::event::Vertex;
 use crate::pattern::literal_prefix;
 
@@ -41,7 +41,7 @@ impl Plan {
         let mut stages: Vec<PlannedStage> = Vec::new();
         for (number, instruction) in dockerfile.instructions.iter().enumerate() {
             let names = instruction.command.stage_names();
-            let names = names.into_iter().map(|name| expand(name).unwrap_or_default());
+            let names = names.into_iter().map(|name| expand(&name).unwrap_or_default());
             let inputs: Vec<_> = names
                 .filter(|name| !is_context(name))
                 .filter_map(|name| {
@@ -119,7 +119,7 @@ impl Plan {
         for stage in &self.needed {
             for instruction in &dockerfile.instructions[self.stages[*stage].instructions.clone()] {
                 for source in instruction.command.context_sources() {
-                    match context_path(source) {
+                    match context_path(&source) {
                         Some(path) => drop(paths.insert(path)),
                         None => return Vec::new(),
                     }
@@ -160,21 +160,43 @@ impl Command {
     }
 
     /// The names that may be those of stages.
-    fn stage_names(&self) -> Vec<&str> {
+    fn stage_names(&self) -> Vec<String> {
         match self {
-            Self::From { image, .. } => vec![image],
-            Self::Transfer(Transfer { from, .. }) => from.as_deref().into_iter().collect(),
+            Self::From { image, .. } => vec![image.clone()],
+            Self::Transfer(transfer) => transfer.from.clone().into_iter().collect(),
+            // What variables make of a mount is known later.
+            Self::Run(run) => {
+                run.parsed_mounts().filter_map(|mount| mount.from().map(str::to_owned)).collect()
+            }
             _ => Vec::new(),
         }
     }
 
     /// What the instruction reads of the main context.
-    fn context_sources(&self) -> Vec<&str> {
+    fn context_sources(&self) -> Vec<String> {
         match self {
             Self::Transfer(transfer) if transfer.from.is_none() => {
-                transfer.sources.iter().map(String::as_str).collect()
+                transfer.sources.iter().filter(|source| !source.contains("://")).cloned().collect()
+            }
+            Self::Run(run) => {
+                let unknown = run.mounts.iter().filter(|mount| mount.contains('$')).cloned();
+                let sources = run.parsed_mounts().filter_map(|mount| match mount.kind {
+                    RunMountKind::Bind { from: None, source } => Some(source),
+                    _ => None,
+                });
+                sources.chain(unknown).collect()
             }
             _ => Vec::new(),
         }
+    }
+}
+
+impl RunCommand {
+    /// The mounts that have no variables.
+    fn parsed_mounts(&self) -> impl Iterator<Item = RunMount> {
+        self.mounts
+            .iter()
+            .filter(|mount| !mount.contains('$'))
+            .filter_map(|mount| RunMount::parse(mount).ok())
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Choice {
 /// A Dockerfile, and where its files come from.
 pub(super) struct Prepared {
     pub(super) dockerfile: Dockerfile,
+    /// The Dockerfile as it is written.
+    pub(super) text: Vec<u8>,
     pub(super) context: Option<SharedTree>,
     pub(super) provider: Option<Arc<dyn ContextProvider>>,
 }
@@ -51,10 +53,10 @@ pub(super) fn prepare(
             (Some(Arc::new(loaded.context)), None, Some(loaded.dockerfile))
         }
     };
-    let given = choice.text.as_ref().map(|text| &text.bytes);
-    let bytes = given.or(bytes.as_ref()).ok_or(BuildError::NoContext)?;
-    let mut dockerfile = Dockerfile::parse(bytes, choice.wording)?;
+    let given = choice.text.as_ref().map(|text| text.bytes.clone());
+    let text = given.or(bytes).ok_or(BuildError::NoContext)?;
+    let mut dockerfile = Dockerfile::parse(&text, choice.wording)?;
     dockerfile.stop_after(choice.target.as_deref())?;
     append_labels(&mut dockerfile, &choice.labels);
-    Ok(Prepared { dockerfile, context, provider })
+    Ok(Prepared { dockerfile, text, context, provider })
 }

@@ -7,7 +7,6 @@ use model::{Digest, ErrorKind};
 
 use super::cache::fingerprint;
 use super::in_flight::Turn;
-use super::stage::Stage;
 use super::state::Build;
 use crate::error::BuildError;
 use crate::event::VertexChange;
@@ -22,7 +21,7 @@ impl Build<'_> {
     pub(super) fn probe(&mut self, command: &[String]) -> Result<Option<Turn>, BuildError> {
         let wanted = self.container_config(command.to_vec())?;
         let stage = self.stage_ref()?;
-        if self.work.parameters.no_cache || self.is_filtered(stage) {
+        if !self.may_use_cache()? {
             return Ok(Some(Turn::free()));
         }
         let (cache, store) = (Arc::clone(&self.work.builder.cache), self.work.builder.store.clone());
@@ -42,13 +41,18 @@ impl Build<'_> {
         }
     }
 
-    /// Whether the request wants the steps of a stage run again.
-    fn is_filtered(&self, stage: &Stage) -> bool {
+    /// Whether the request wants what earlier builds made for the present stage.
+    ///
+    /// # Errors
+    /// [`BuildError`] outside of a stage.
+    pub(super) fn may_use_cache(&self) -> Result<bool, BuildError> {
+        let stage = self.stage_ref()?;
         let filter = &self.work.parameters.no_cache_filter;
         let number = self.earlier.count().to_string();
-        filter.iter().any(|wanted| {
+        let is_filtered = filter.iter().any(|wanted| {
             *wanted == number || stage.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(wanted))
-        })
+        });
+        Ok(!self.work.parameters.no_cache && !is_filtered)
     }
 
     /// Makes a cached image the stage's, unless it is gone.

@@ -1,12 +1,13 @@
 //! RUN: a command in a container of its own.
 
 use images::document::{Config, StringOrList};
-use model::ContainerId;
+use model::{ContainerId, HostSettings, NetworkMode};
 
 use super::commit::Change;
+use super::mounts::{StepMounts, script_path};
 use super::output::Output;
 use super::state::{Build, Session};
-use crate::dockerfile::{CommandLine, DockerfileError};
+use crate::dockerfile::{CommandLine, DockerfileError, HereDocument, RunCommand, RunNetwork};
 use crate::error::BuildError;
 use crate::event::VertexChange;
 use crate::request::Intermediate;
@@ -17,17 +18,20 @@ impl Build<'_> {
     ///
     /// # Errors
     /// [`BuildError`] when the command fails, or cannot be run.
-    pub(super) fn run_command(&mut self, line: &CommandLine) -> Result<(), BuildError> {
-        let words = match line {
-            CommandLine::Exec(words) if words.is_empty() => self.inherited_command()?,
-            CommandLine::Exec(words) => words.clone(),
-            CommandLine::Shell(text) => [self.stage_ref()?.shell(), vec![text.clone()]].concat(),
-        };
+    pub(super) fn run_command(&mut self, run: &RunCommand) -> Result<(), BuildError> {
+        let Words { shown, run: words } = self.words(run)?;
         let (arguments, predefined) = self.run_arguments()?;
-        let command = with_arguments(&arguments, &words);
+        let mounts = self.plan_mounts(run)?;
+        let mut settings: Vec<String> = mounts.iter().map(|mount| mount.key.clone()).collect();
+        settings.extend(run.network.flag().map(str::to_owned));
+        let command = with_arguments(&arguments, &[settings, shown.clone()].concat());
         let Some(_turn) = self.probe(&command)? else { return Ok(()) };
-        let container = self.create_container(&words, [arguments, predefined].concat())?;
-        self.execute(&container, &words)?;
+        let script = run.script.as_ref().filter(|script| is_program(script));
+        let mounts = self.make_mounts(&mounts, script)?;
+        let variables = [arguments, predefined, mounts.variables.clone()].concat();
+        let host = self.host(run.network, &mounts);
+        let container = self.create_container(&words, variables, host)?;
+        self.execute(&container, &shown)?;
         self.check_cancelled()?;
         let changes = self.work.session.runner.changes(&container)?;
         let (store, below) = (&self.work.builder.store, self.stage_ref()?.directories());
@@ -37,7 +41,36 @@ impl Build<'_> {
                 store.adopt_layer(&changes, &below)?.finish()?
             }
         };
+        drop(mounts);
         self.commit(Change { command, container: &container, layer: Some(layer) })
+    }
+
+    /// What a RUN runs, and how the history shows it.
+    fn words(&self, run: &RunCommand) -> Result<Words, BuildError> {
+        let shell =
+            |text: &str| Ok::<_, BuildError>([self.stage_ref()?.shell(), vec![text.to_owned()]].concat());
+        let shown = match (&run.script, &run.line) {
+            (Some(script), _) => shell(&script.content)?,
+            (None, CommandLine::Exec(words)) if words.is_empty() => self.inherited_command()?,
+            (None, CommandLine::Exec(words)) => words.clone(),
+            (None, CommandLine::Shell(text)) => shell(text)?,
+        };
+        let program = run.script.as_ref().filter(|script| is_program(script));
+        Ok(Words { run: program.map_or_else(|| shown.clone(), |script| vec![script_path(script)]), shown })
+    }
+
+    /// The limits, the network and the mounts of a step's container.
+    fn host(&self, network: RunNetwork, mounts: &StepMounts) -> HostSettings {
+        let mut host = self.work.parameters.host.clone();
+        match network {
+            RunNetwork::Default => {}
+            RunNetwork::None => host.network_mode = NetworkMode::None,
+            RunNetwork::Host => host.network_mode = NetworkMode::Host,
+        }
+        if !mounts.requests.is_empty() {
+            host.mounts.get_or_insert_default().extend(mounts.requests.iter().cloned());
+        }
+        host
     }
 
     /// The image's command, which `RUN []` runs.
@@ -50,6 +83,7 @@ impl Build<'_> {
         &mut self,
         words: &[String],
         variables: Vec<String>,
+        host: HostSettings,
     ) -> Result<ContainerId, BuildError> {
         let stage = self.stage_ref()?;
         let mut config = Config {
@@ -60,7 +94,7 @@ impl Build<'_> {
             ..stage.config.clone()
         };
         config.env.get_or_insert_default().extend(variables);
-        let step = RunStep { image: stage.image, config, host: self.work.parameters.host.clone() };
+        let step = RunStep { image: stage.image, config, host };
         let container = self.make_container(&step)?;
         self.work.scratch.note_container(&container).map_err(BuildError::file("note", container.as_str()))?;
         self.say(format!(" ---> Running in {}\n", container.short()));
@@ -82,7 +116,32 @@ impl Build<'_> {
         output.finish();
         match code? {
             0 => Ok(()),
+            code if is_graph => Err(BuildError::Process { command: words.join(" "), code }),
             code => Err(BuildError::Command { command: words.join(" "), code }),
+        }
+    }
+}
+
+/// The words of a command.
+struct Words {
+    /// As the history and the cache know them.
+    shown: Vec<String>,
+    /// What the container runs.
+    run: Vec<String>,
+}
+
+/// Whether a script says itself what runs it, execve(2).
+fn is_program(script: &HereDocument) -> bool {
+    script.content.starts_with("#!")
+}
+
+impl RunNetwork {
+    /// The flag as the cache knows it.
+    const fn flag(self) -> Option<&'static str> {
+        match self {
+            Self::Default => None,
+            Self::None => Some("--network=none"),
+            Self::Host => Some("--network=host"),
         }
     }
 }

@@ -11,13 +11,14 @@ use model::ContainerId;
 
 use super::arguments::BuildArguments;
 use super::cache::Cache;
+use super::cache_mounts::CacheMounts;
 use super::contexts::Contexts;
 use super::earlier::EarlierStages;
 use super::stage::Stage;
 use crate::dockerfile;
 use crate::error::BuildError;
 use crate::event::{BuildEvent, EventSink, VertexChange};
-use crate::request::{BuildRequest, Intermediate, Order};
+use crate::request::{BuildRequest, Intermediate, Order, Provisions};
 use crate::runner::{ImagePuller, OutputStream, StepRunner};
 use crate::scratch::Scratch;
 use crate::wording::Wording;
@@ -30,6 +31,9 @@ pub struct Builder {
     pub(super) engine_version: String,
     pub(super) cache: Arc<Cache>,
     pub(super) leftover: Vec<ContainerId>,
+    pub(super) cache_mounts: CacheMounts,
+    /// Where secrets are as long as their step runs.
+    pub(super) secrets: PathBuf,
 }
 
 /// What one build works with beside its request.
@@ -62,6 +66,7 @@ pub(super) struct Parameters {
     pub(super) wording: Wording,
     pub(super) order: Order,
     pub(super) no_cache_filter: Vec<String>,
+    pub(super) provisions: Option<Arc<dyn Provisions>>,
 }
 
 impl Parameters {
@@ -80,6 +85,7 @@ impl Parameters {
             wording: request.wording,
             order: request.order,
             no_cache_filter: request.no_cache_filter.clone(),
+            provisions: request.provisions.clone(),
         }
     }
 }
@@ -171,6 +177,12 @@ impl Build<'_> {
 
     pub(super) fn stage_ref(&self) -> Result<&Stage, BuildError> {
         self.stage.as_ref().ok_or(BuildError::NoImage)
+    }
+
+    /// Puts the stage's variables into a here-document; quotes stay as they are.
+    pub(super) fn expand_document(&self, text: &str) -> Result<String, BuildError> {
+        let variables = self.stage_ref()?.variables();
+        Ok(dockerfile::expand_document(text, self.work.escape, &variables)?)
     }
 
     /// Expands a word with the stage's variables.

@@ -33,6 +33,19 @@ pub enum TransferError {
     /// A download has no name of its own, and the destination is a directory.
     #[error("cannot determine filename from url: {0}")]
     NamelessAddress(String),
+    /// A download is not what `--checksum` says.
+    #[error("digest mismatch of {address}: {actual}, expected: {wanted}")]
+    Checksum {
+        /// Its address.
+        address: String,
+        /// What was downloaded.
+        actual: String,
+        /// What was to be.
+        wanted: String,
+    },
+    /// The patterns of `--exclude` compare too much.
+    #[error("the patterns of --exclude are compared too often")]
+    ExcludeTooSlow,
     /// A download failed.
     #[error(transparent)]
     Fetch(#[from] FetchError),
@@ -61,6 +74,8 @@ impl TransferError {
             | Self::NoSources
             | Self::DestinationNotDirectory(_)
             | Self::NamelessAddress(_)
+            | Self::Checksum { .. }
+            | Self::ExcludeTooSlow
             | Self::Unpack { .. } => ErrorKind::Invalid,
         }
     }

@@ -17,6 +17,9 @@ pub(crate) use cancellable::Cancellable;
 pub use error::TransferError;
 pub(crate) use image::{ImageTree, hash_file};
 pub(crate) use place::{Placement, place};
-pub(crate) use select::{Item, Outside, Remote, Selected, resolve, select};
+pub(crate) use select::{
+    Inline, Item, Outside, Remote, Selected, is_left_out, resolve, select, select_with_parents,
+};
 pub use source::{Given, Source};
+pub(crate) use source::{Lent, NoTree};
 pub(crate) use sum::sum;

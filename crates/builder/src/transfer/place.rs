@@ -5,9 +5,10 @@ use std::path::Path;
 
 use images::registry::Cancellation;
 
-use super::{Given, Item, Remote, Selected, Source, TransferError, archive};
+use super::{Given, Inline, Item, Remote, Selected, Source, TransferError, archive, is_left_out};
 use crate::context::Watched;
-use crate::dockerfile::TransferVerb;
+use crate::dockerfile::{Permissions, TransferVerb};
+use crate::ignore::IgnorePatterns;
 use crate::tree::{
     Content, MakeDirectories, Metadata, Node, NodeKind, Owner, Position, Reached, TreeError, Upper, Walk,
 };
@@ -24,7 +25,34 @@ pub(crate) struct Placement<'a> {
     pub(crate) owner: Option<Owner>,
     /// Whether files that are not given to another belong to whom they belonged, as those of images do.
     pub(crate) keeps_owners: bool,
+    /// `--chmod`.
+    pub(crate) permissions: Option<&'a Permissions>,
+    /// `--exclude`.
+    pub(crate) excludes: Option<&'a IgnorePatterns>,
+    /// `--unpack`.
+    pub(crate) unpacks: Option<bool>,
     pub(crate) cancellation: &'a Cancellation,
+}
+
+impl<'a> Placement<'a> {
+    /// A copy of what is there, as it is.
+    pub(crate) const fn plain(
+        destination: &'a Path,
+        keeps_owners: bool,
+        cancellation: &'a Cancellation,
+    ) -> Self {
+        Self {
+            verb: TransferVerb::Copy,
+            destination,
+            directory: false,
+            owner: None,
+            keeps_owners,
+            permissions: None,
+            excludes: None,
+            unpacks: None,
+            cancellation,
+        }
+    }
 }
 
 /// Puts every item in its place.
@@ -39,6 +67,17 @@ pub(crate) fn place(
 ) -> Result<(), TransferError> {
     items.iter().try_for_each(|item| match item {
         Item::Remote(remote) => place_remote(upper, remote, placement),
+        Item::Inline(inline) => place_inline(upper, inline, placement),
+        Item::Tree(tree) => {
+            let mut position = directory(upper, placement)?;
+            Ok(place_children(upper, &**tree, Path::new(""), &mut position, placement)?)
+        }
+        Item::Local(selected @ Selected { parents: Some(parents), .. }) => {
+            let destination = placement.destination.join(parents);
+            let placement = Placement { destination: &destination, directory: true, ..*placement };
+            let selected = Selected { parents: None, ..selected.clone() };
+            place(upper, source, &[Item::Local(selected)], &placement)
+        }
         Item::Local(selected) if selected.node.is_directory() => {
             let mut position = directory(upper, placement)?;
             Ok(place_children(upper, source, &selected.path, &mut position, placement)?)
@@ -95,7 +134,8 @@ fn place_file(
 ) -> Result<(), TransferError> {
     let is_file = matches!(selected.node.kind, NodeKind::File { .. });
     let given = is_file.then(|| source.give(&selected.path)).transpose()?;
-    if let (TransferVerb::Add, Some(given)) = (placement.verb, &given)
+    let unpacks = placement.unpacks.unwrap_or(true);
+    if let (TransferVerb::Add, Some(given), true) = (placement.verb, &given, unpacks)
         && let Some(stream) = archive::open(given)?
     {
         let position = directory(upper, placement)?.confined();
@@ -107,14 +147,43 @@ fn place_file(
     Ok(put(upper, (&mut position, &name), &selected.node, given.as_ref(), placement)?)
 }
 
+/// Puts a here-document in its place.
+fn place_inline(upper: &mut Upper, inline: &Inline, placement: &Placement<'_>) -> Result<(), TransferError> {
+    let (mut position, name) = file_place(upper, OsStr::new(&inline.name), placement)?;
+    let content = inline.content.as_bytes();
+    let Owner { user, group } = owner(placement);
+    let metadata = Metadata { mode: 0o644, user, group, modified: None, attributes: Vec::new() };
+    let kind = NodeKind::File { size: content.len() as u64 };
+    let mut node = Node { kind, shared: None, metadata };
+    set_permissions(&mut node, placement);
+    Ok(upper.place(&mut position, &name, &node, Content::Bytes(content))?)
+}
+
+fn set_permissions(node: &mut Node, placement: &Placement<'_>) {
+    let is_symlink = matches!(node.kind, NodeKind::Symlink { .. });
+    if let Some(permissions) = placement.permissions.filter(|_| !is_symlink) {
+        node.metadata.mode = permissions.apply(node.metadata.mode, node.is_directory());
+    }
+}
+
 fn place_remote(upper: &mut Upper, remote: &Remote, placement: &Placement<'_>) -> Result<(), TransferError> {
+    let given = Given::Copy(remote.file.clone());
+    if placement.unpacks == Some(true)
+        && let Some(stream) = archive::open(&given)?
+    {
+        let position = directory(upper, placement)?.confined();
+        let stream = Watched { stream, cancellation: placement.cancellation };
+        return archive::unpack(upper, &position, stream, placement.owner)
+            .map_err(|failure| failure.named(&remote.address));
+    }
     let (mut position, name) = file_place(upper, OsStr::new(&remote.name), placement)?;
     if name.is_empty() {
         return Err(TransferError::NamelessAddress(remote.address.clone()));
     }
     let Owner { user, group } = owner(placement);
     let metadata = Metadata { mode: 0o600, user, group, modified: remote.modified, attributes: Vec::new() };
-    let node = Node { kind: NodeKind::File { size: 0 }, shared: None, metadata };
+    let mut node = Node { kind: NodeKind::File { size: 0 }, shared: None, metadata };
+    set_permissions(&mut node, placement);
     Ok(upper.place(&mut position, &name, &node, Content::Copy(&remote.file))?)
 }
 
@@ -142,6 +211,11 @@ fn place_children(
             path.pop();
             continue;
         };
+        let relative = path.strip_prefix(top).unwrap_or(&path);
+        if is_left_out(placement.excludes, relative, &node) {
+            path.pop();
+            continue;
+        }
         let is_file = matches!(node.kind, NodeKind::File { .. });
         let given = is_file.then(|| source.give(&path)).transpose()?;
         put(upper, (position, &name), &node, given.as_ref(), placement)?;
@@ -165,6 +239,7 @@ fn put(
     placement: &Placement<'_>,
 ) -> Result<(), TreeError> {
     let mut node = node.clone();
+    set_permissions(&mut node, placement);
     if placement.owner.is_some() || !placement.keeps_owners {
         let Owner { user, group } = owner(placement);
         node.metadata.user = user;

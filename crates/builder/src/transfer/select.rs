@@ -1,12 +1,14 @@
 //! Finds the files that the words of COPY and ADD name.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use model::Digest;
 
 use super::{Source, TransferError};
+use crate::ignore::IgnorePatterns;
 use crate::pattern::{DoubleStar, Pattern, has_wildcard};
 use crate::tree::{Modified, Node, NodeKind};
 
@@ -35,10 +37,29 @@ pub(crate) struct Remote {
 }
 
 /// One thing to be copied.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Item {
     Local(Selected),
     Remote(Remote),
+    /// A here-document.
+    Inline(Inline),
+    /// All of another tree: a repository's.
+    Tree(Arc<dyn Source + Send + Sync>),
+}
+
+/// Whether `--exclude` leaves something out of a directory that is copied; of a directory that is left out something may
+/// stay all the same when there are exceptions.
+pub(crate) fn is_left_out(excludes: Option<&IgnorePatterns>, relative: &Path, node: &Node) -> bool {
+    excludes.is_some_and(|excludes| {
+        let may_keep = node.is_directory() && excludes.has_exceptions();
+        !may_keep && relative.to_str().is_some_and(|path| excludes.excludes(path))
+    })
+}
+
+/// A file that stands in the Dockerfile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Inline {
+    pub(crate) name: String,
+    pub(crate) content: String,
 }
 
 /// A file or directory of the source.
@@ -51,6 +72,8 @@ pub(crate) struct Selected {
     /// Its name in a directory that it is copied to.
     pub(crate) name: OsString,
     pub(crate) node: Node,
+    /// `--parents`: the directories that are made for it at the destination.
+    pub(crate) parents: Option<PathBuf>,
 }
 
 /// Finds what one word of COPY or ADD names: one file or directory, or all that a pattern matches.
@@ -67,9 +90,40 @@ pub(crate) fn select(
         return resolve(source, word, Path::new(relative), outside).map(|selected| vec![selected]);
     }
     let mut selected = Vec::new();
-    for path in matching(source, relative)? {
+    // Without --parents `**` is `*`.
+    let relative = relative.split('/').map(|part| if part == "**" { "*" } else { part });
+    for path in matching(source, &relative.collect::<Vec<_>>().join("/"))? {
         let written = path.to_string_lossy().into_owned();
         selected.push(resolve(source, &written, &path, outside)?);
+    }
+    Ok(selected)
+}
+
+/// Finds what one word of `COPY --parents` names, with the directories that lead to it; those before `/./` are left
+/// out. `**` stands for any number of directories.
+///
+/// # Errors
+/// [`TransferError`] when there is no such file, or it is outside of the tree.
+pub(crate) fn select_with_parents(
+    source: &dyn Source,
+    word: &str,
+    outside: Outside,
+) -> Result<Vec<Selected>, TransferError> {
+    let relative = word.trim_start_matches("./").trim_start_matches('/');
+    let pivot = relative.split_once("/./").map(|(before, _)| before).unwrap_or_default();
+    let depth = pivot.split('/').filter(|name| !name.is_empty()).count();
+    let is_pattern = has_wildcard(relative);
+    let paths = if is_pattern { matching(source, relative)? } else { vec![PathBuf::from(relative)] };
+    let mut selected = Vec::new();
+    for path in paths {
+        let written = if is_pattern { path.to_string_lossy().into_owned() } else { word.to_owned() };
+        let mut found = resolve(source, &written, &path, outside)?;
+        let mut parents: PathBuf = steps(&path).into_iter().filter(|step| step != "..").skip(depth).collect();
+        if !found.node.is_directory() {
+            parents.pop();
+        }
+        found.parents = Some(parents);
+        selected.push(found);
     }
     Ok(selected)
 }
@@ -133,7 +187,7 @@ pub(crate) fn resolve(
     }
     let node = source.node(&reached)?.ok_or_else(missing)?;
     let name = path.file_name().map(OsStr::to_owned).unwrap_or_default();
-    Ok(Selected { written: written.to_owned(), path: reached, name, node })
+    Ok(Selected { written: written.to_owned(), path: reached, name, node, parents: None })
 }
 
 /// The refusal of a path that is a directory above the context.
@@ -156,6 +210,10 @@ fn steps(path: &Path) -> VecDeque<OsString> {
 fn matching(source: &dyn Source, pattern: &str) -> Result<Vec<PathBuf>, TransferError> {
     let mut paths = vec![PathBuf::new()];
     for part in pattern.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        if part == "**" {
+            paths = with_all_below(source, paths)?;
+            continue;
+        }
         let Ok(compiled) = Pattern::compile(part, DoubleStar::Single) else { return Ok(Vec::new()) };
         let mut next = Vec::new();
         for path in &paths {
@@ -166,6 +224,25 @@ fn matching(source: &dyn Source, pattern: &str) -> Result<Vec<PathBuf>, Transfer
             }
         }
         paths = next;
+        if paths.is_empty() {
+            break;
+        }
     }
     Ok(paths)
+}
+
+/// Adds every directory below some paths, each once.
+fn with_all_below(source: &dyn Source, paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, TransferError> {
+    let mut found = BTreeSet::new();
+    let mut waiting = paths;
+    while let Some(path) = waiting.pop() {
+        for name in source.names(&path)? {
+            let below = path.join(name);
+            if !found.contains(&below) && source.node(&below)?.is_some_and(|node| node.is_directory()) {
+                waiting.push(below);
+            }
+        }
+        found.insert(path);
+    }
+    Ok(found.into_iter().collect())
 }

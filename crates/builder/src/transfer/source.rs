@@ -44,3 +44,48 @@ pub trait Source {
     /// [`TreeError`] when the tree cannot be read.
     fn give(&self, path: &Path) -> Result<Given, TreeError>;
 }
+
+/// A tree whose inodes stay its own: every content is copied.
+pub(crate) struct Lent<'a>(pub(crate) &'a dyn Source);
+
+impl Source for Lent<'_> {
+    fn node(&self, path: &Path) -> Result<Option<Node>, TreeError> {
+        self.0.node(path)
+    }
+
+    fn names(&self, path: &Path) -> Result<Vec<OsString>, TreeError> {
+        self.0.names(path)
+    }
+
+    fn digest(&self, path: &Path) -> Result<Option<Digest>, TreeError> {
+        self.0.digest(path)
+    }
+
+    fn give(&self, path: &Path) -> Result<Given, TreeError> {
+        Ok(match self.0.give(path)? {
+            Given::Link(path) => Given::Copy(path),
+            given => given,
+        })
+    }
+}
+
+/// A tree without anything: of what is copied from nowhere.
+pub(crate) struct NoTree;
+
+impl Source for NoTree {
+    fn node(&self, _: &Path) -> Result<Option<Node>, TreeError> {
+        Ok(None)
+    }
+
+    fn names(&self, _: &Path) -> Result<Vec<OsString>, TreeError> {
+        Ok(Vec::new())
+    }
+
+    fn digest(&self, _: &Path) -> Result<Option<Digest>, TreeError> {
+        Ok(None)
+    }
+
+    fn give(&self, path: &Path) -> Result<Given, TreeError> {
+        Err(TreeError::file("read", path)(std::io::ErrorKind::NotFound.into()))
+    }
+}

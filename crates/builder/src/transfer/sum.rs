@@ -6,17 +6,22 @@ use std::path::Path;
 use model::Digest;
 use sha2::{Digest as _, Sha256};
 
-use super::{Item, Source};
+use super::{Item, Selected, Source, is_left_out};
+use crate::ignore::IgnorePatterns;
 use crate::tree::{Node, NodeKind, TreeError};
 
 /// Sums items up as the history shows them: `file:…`, `dir:…`, or `multi:…` for several.
 ///
 /// # Errors
 /// [`TreeError`] when the source cannot be read.
-pub(crate) fn sum(source: &dyn Source, items: &[Item]) -> Result<String, TreeError> {
+pub(crate) fn sum(
+    source: &dyn Source,
+    items: &[Item],
+    excludes: Option<&IgnorePatterns>,
+) -> Result<String, TreeError> {
     let mut sums = Vec::with_capacity(items.len());
     for item in items {
-        sums.push(item_sum(source, item)?);
+        sums.push(item_sum(source, item, excludes)?);
     }
     if let [sum] = sums.as_slice() {
         return Ok(sum.clone());
@@ -24,16 +29,32 @@ pub(crate) fn sum(source: &dyn Source, items: &[Item]) -> Result<String, TreeErr
     Ok(format!("multi:{}", hexadecimal(Sha256::digest(sums.join(",")).into())))
 }
 
-fn item_sum(source: &dyn Source, item: &Item) -> Result<String, TreeError> {
+fn item_sum(
+    source: &dyn Source,
+    item: &Item,
+    excludes: Option<&IgnorePatterns>,
+) -> Result<String, TreeError> {
     let mut state = Sha256::new();
+    if let Item::Local(Selected { parents: Some(parents), .. }) = item {
+        field(&mut state, parents.as_os_str().as_bytes());
+    }
     match item {
         Item::Remote(remote) => {
             field(&mut state, remote.name.as_bytes());
             field(&mut state, remote.digest.as_bytes());
             Ok(format!("file:{}", hexadecimal(state.finalize().into())))
         }
+        Item::Tree(tree) => {
+            add_directory(&mut state, &**tree, Path::new(""), excludes)?;
+            Ok(format!("dir:{}", hexadecimal(state.finalize().into())))
+        }
+        Item::Inline(inline) => {
+            field(&mut state, inline.name.as_bytes());
+            field(&mut state, inline.content.as_bytes());
+            Ok(format!("file:{}", hexadecimal(state.finalize().into())))
+        }
         Item::Local(selected) if selected.node.is_directory() => {
-            add_directory(&mut state, source, &selected.path)?;
+            add_directory(&mut state, source, &selected.path, excludes)?;
             Ok(format!("dir:{}", hexadecimal(state.finalize().into())))
         }
         Item::Local(selected) => {
@@ -45,7 +66,12 @@ fn item_sum(source: &dyn Source, item: &Item) -> Result<String, TreeError> {
 }
 
 /// Adds what is below a directory, however deep, in the order of names.
-fn add_directory(state: &mut Sha256, source: &dyn Source, top: &Path) -> Result<(), TreeError> {
+fn add_directory(
+    state: &mut Sha256,
+    source: &dyn Source,
+    top: &Path,
+    excludes: Option<&IgnorePatterns>,
+) -> Result<(), TreeError> {
     let mut path = top.to_owned();
     let mut levels = vec![source.names(top)?.into_iter()];
     while let Some(level) = levels.last_mut() {
@@ -60,6 +86,10 @@ fn add_directory(state: &mut Sha256, source: &dyn Source, top: &Path) -> Result<
             continue;
         };
         let relative = path.strip_prefix(top).unwrap_or(&path);
+        if is_left_out(excludes, relative, &node) {
+            path.pop();
+            continue;
+        }
         field(state, relative.as_os_str().as_bytes());
         add_node(state, source, &path, &node)?;
         if node.is_directory() {

@@ -61,7 +61,7 @@ pub(super) async fn build(call: Call<'_>) -> Handled {
                 BuildEvent::Stream(text) => stream_text(&text),
                 BuildEvent::Progress(message) => encode(&message),
                 // Only builds that run as graphs send them.
-                BuildEvent::Plan(_) | BuildEvent::Vertex { .. } => Vec::new(),
+                BuildEvent::Plan(_) | BuildEvent::Vertex { .. } | BuildEvent::Warning(_) => Vec::new(),
             };
             if !reporter.send(message) {
                 cancellation.cancel();
@@ -81,7 +81,8 @@ pub(super) async fn build(call: Call<'_>) -> Handled {
     answer_progress_of_body(call.exchange, work, body_reader, move || stop.cancel()).await
 }
 
-fn failure(error: engine::builder::BuildError) -> ApiError {
+/// The answer of a build that failed.
+pub(super) fn failure(error: engine::builder::BuildError) -> ApiError {
     match error.code() {
         Some(code) => ApiError::Command { code, message: error.to_string() },
         None => ApiError::of_kind(error.kind(), error.to_string()),

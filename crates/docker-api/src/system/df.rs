@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use engine::builder::CacheMount;
 use engine::images::{ImageSummary, ImagesSize, ListFilter};
 use engine::{Engine, Record, VolumeUsage};
 use http::StatusCode;
 use model::Digest;
 use serde::Serialize;
 
+use super::build_cache::BuildCache;
 use crate::containers::Entries;
 use crate::images::{Counts, ListedImage, failure};
 use crate::version::{ApiVersion, Ranged, Until};
@@ -56,8 +58,7 @@ struct Lists<'a> {
     images: Option<Vec<ListedImage<'a>>>,
     containers: Option<Vec<ContainerSummary<'a>>>,
     volumes: Option<Vec<MeasuredVolume<'a>>>,
-    /// Steps of builds are images here.
-    build_cache: Option<[(); 0]>,
+    build_cache: Option<Vec<BuildCache>>,
     #[serde(skip_serializing_if = "Ranged::is_absent")]
     builder_size: Until<42, u64>,
 }
@@ -72,7 +73,7 @@ struct AllSums<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     volume_usage: Option<Sums<MeasuredVolume<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    build_cache_usage: Option<Sums<()>>,
+    build_cache_usage: Option<Sums<BuildCache>>,
 }
 
 /// What things of one kind take together.
@@ -115,6 +116,7 @@ struct Found {
     /// With the bytes of their own layers, and of those with their images'.
     containers: Vec<(Arc<Record>, (u64, u64))>,
     volumes: Vec<VolumeUsage>,
+    build_cache: Vec<CacheMount>,
 }
 
 pub(super) async fn disk_usage(call: &Call<'_>) -> Handled {
@@ -149,6 +151,7 @@ impl Found {
             counts,
             containers: containers.into_iter().map(with_image).collect(),
             volumes,
+            build_cache: if wanted.build_cache { build_cache(engine).await? } else { Vec::new() },
             wanted,
         })
     }
@@ -160,8 +163,8 @@ impl Found {
             images: wanted.images.then(|| self.images()),
             containers: wanted.containers.then(|| self.containers()),
             volumes: wanted.volumes.then(|| self.volumes()),
-            build_cache: wanted.build_cache.then_some([]),
-            builder_size: Ranged::at(self.version, || 0),
+            build_cache: wanted.build_cache.then(|| self.build_cache()),
+            builder_size: Ranged::at(self.version, || self.build_cache.iter().map(|cache| cache.size).sum()),
         }
     }
 
@@ -199,12 +202,15 @@ impl Found {
                     items: is_verbose.then(|| self.volumes()),
                 }
             }),
-            build_cache_usage: wanted.build_cache.then(|| Sums {
-                active_count: 0,
-                total_count: 0,
-                reclaimable: 0,
-                total_size: 0,
-                items: is_verbose.then(Vec::new),
+            build_cache_usage: wanted.build_cache.then(|| {
+                let unused = self.build_cache.iter().filter(|cache| !cache.in_use);
+                Sums {
+                    active_count: self.build_cache.len() - unused.clone().count(),
+                    total_count: self.build_cache.len(),
+                    reclaimable: unused.map(|cache| cache.size).sum(),
+                    total_size: self.build_cache.iter().map(|cache| cache.size).sum(),
+                    items: is_verbose.then(|| self.build_cache()),
+                }
             }),
         }
     }
@@ -220,6 +226,10 @@ impl Found {
         self.containers.iter().map(|(record, sizes)| entries.entry(record, *sizes)).collect()
     }
 
+    fn build_cache(&self) -> Vec<BuildCache> {
+        self.build_cache.iter().map(|cache| BuildCache::new(cache, self.version)).collect()
+    }
+
     fn volumes<'a>(&'a self) -> Vec<MeasuredVolume<'a>> {
         let measured = |usage: &'a VolumeUsage| MeasuredVolume {
             volume: WireVolume::new(&usage.volume, self.version),
@@ -227,6 +237,13 @@ impl Found {
         };
         self.volumes.iter().map(measured).collect()
     }
+}
+
+/// Measures what is kept of builds.
+async fn build_cache(engine: &Arc<Engine>) -> Result<Vec<CacheMount>, ApiError> {
+    let engine = Arc::clone(engine);
+    let listed = tokio::task::spawn_blocking(move || engine.builds.cache_mounts()).await;
+    listed.map_err(|error| ApiError::internal(error.to_string()))?.map_err(super::build::failure)
 }
 
 fn is_active(record: &Record) -> bool {

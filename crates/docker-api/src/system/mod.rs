@@ -1,6 +1,7 @@
 //! The endpoints of the engine as a whole.
 
 mod build;
+mod build_cache;
 mod build_prune;
 mod build_request;
 mod commit;
@@ -27,5 +28,5 @@ pub(crate) const ROUTES: &[Route] = &[
     post("/commit", handler!(call => commit::commit(call).await)),
     get("/events", handler!(call => events::events(call).await)),
     post("/build", handler!(call => build::build(call).await)),
-    post("/build/prune", handler!(call => build_prune::prune(&call))).since(31),
+    post("/build/prune", handler!(call => build_prune::prune(&call).await)).since(31),
 ];

@@ -66,9 +66,13 @@ impl Engine {
         if let Some(bytes) = options.unpack_allowance {
             store.set_unpack_allowance(bytes);
         }
-        let builder =
-            builder::Builder::new(store.clone(), options.data_root.join("builds"), &options.version)
-                .map_err(|error| Error::refused(error.to_string()))?;
+        let builder = builder::Builder::new(
+            store.clone(),
+            options.data_root.join("builds"),
+            options.exec_root.join("build-secrets"),
+            &options.version,
+        )
+        .map_err(|error| Error::refused(error.to_string()))?;
         let directory = Arc::new(Directory::default());
         store.set_users(Arc::clone(&directory) as Arc<dyn images::ImageUsers>);
         let events = Arc::new(Events::kept_in(Arc::clone(&database), events));

@@ -297,7 +297,9 @@ fn nothing_of_a_build_stays_in_its_directory() {
     std::fs::create_dir_all(builds.join("left/containers")).unwrap();
     let container = "0a".repeat(32);
     std::fs::write(builds.join("left/containers").join(&container), "").unwrap();
-    let builder = crate::Builder::new(fixture.store.clone(), &builds, "1").unwrap();
+    let builder =
+        crate::Builder::new(fixture.store.clone(), &builds, fixture.temporary.join("secrets-again"), "1")
+            .unwrap();
     assert_eq!(builder.leftover_containers(), [model::ContainerId::parse(&container).unwrap()]);
     assert!(std::fs::read_dir(&builds).unwrap().next().is_none());
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use crate::fixture::{Built, Fixture, context};
 use crate::{
     BuildEvent, BuildRequest, ContextProvider, ContextSource, ContextTree, DockerfileText, Given, Metadata,
-    NamedContext, Node, NodeKind, Order, StepError, TreeError, VertexChange,
+    NamedContext, Node, NodeKind, Order, Rule, StepError, TreeError, VertexChange,
 };
 
 fn graph(fixture: &Fixture, dockerfile: &str) -> Built {
@@ -60,7 +60,11 @@ fn stages_that_the_target_does_not_need_never_run() {
     ];
     assert_eq!(steps(&built), pairs(&want));
     assert_eq!(built.text, "", "nothing of the stream of a classic build");
-    let Some(BuildEvent::Plan(vertices)) = built.events.first() else { panic!("no plan") };
+    let plan = built.events.iter().find_map(|event| match event {
+        BuildEvent::Plan(vertices) => Some(vertices),
+        _ => None,
+    });
+    let vertices = plan.expect("a plan");
     let inputs: Vec<_> = vertices.iter().map(|vertex| vertex.inputs.clone()).collect();
     assert_eq!(inputs, [vec![], vec![0], vec![], vec![2, 1]]);
     let again = graph(&fixture, dockerfile);
@@ -83,7 +87,7 @@ fn stages_run_at_the_same_time_and_a_failure_ends_all() {
         "FROM base AS a\nRUN wait\nFROM base AS b\nRUN exit 3\nFROM base\nCOPY --from=a /a /\nCOPY --from=b /b /\n",
     );
     let error = failed.result.as_ref().expect_err("a failure").to_string();
-    assert_eq!(error, "The command '/bin/sh -c exit 3' returned a non-zero code: 3");
+    assert_eq!(error, "process \"/bin/sh -c exit 3\" did not complete successfully: exit code: 3");
     let seen = steps(&failed);
     assert_eq!((seen[1].1.as_str(), seen[3].1.as_str()), ("SX", "SF"));
     assert!(fixture.runner.alive.lock().expect("a lock").is_empty(), "containers are left");
@@ -191,4 +195,18 @@ fn contexts_are_sent_when_a_step_needs_them() {
         built.result.expect_err("a refusal").to_string(),
         "the context other is a directory of files, and a stage begins with an image: copy from it with --from=other"
     );
+}
+
+#[test]
+fn checks_warn_before_the_first_step_and_failures_have_lines() {
+    let fixture = Fixture::new();
+    let built = graph(&fixture, "FROM base\nRUN true\n\nRUN \\\n  exit 1\nCMD sh\n");
+    let Some(BuildEvent::Warning(warning)) = built.events.first() else { panic!("no warning") };
+    assert_eq!((warning.rule, warning.lines), (Rule::JSONArgsRecommended, (6, 6)));
+    assert_eq!(built.result.expect_err("a failure").lines(), Some((4, 5)));
+    let built = graph(&fixture, "# check=error=true\nFROM base\nCMD sh\n");
+    let error = built.result.expect_err("a finding");
+    assert_eq!(error.to_string(), "lint violation found for rules: JSONArgsRecommended");
+    let built = graph(&fixture, "FROM base\nNOSUCH\n");
+    assert_eq!(built.result.expect_err("a failure").to_string(), "Unknown instruction: NOSUCH");
 }

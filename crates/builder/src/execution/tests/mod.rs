@@ -4,6 +4,7 @@ mod caching;
 mod graph;
 mod hostile;
 mod refusals;
+mod today;
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};

@@ -1,0 +1,189 @@
+//! Checks of variables: each should be declared before it is used.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::ImageReference;
+
+use super::{CheckInputs, Checkable, Findings, Rule};
+use crate::dockerfile::{Command, DockerfileError, Variables, expand};
+
+/// Arguments that FROM knows without a declaration.
+const PLATFORMS: [&str; 2] = ["TARGET", "BUILD"];
+
+/// Variables whose uses are noted.
+struct Watched<'a> {
+    known: &'a BTreeMap<String, Option<String>>,
+    unknown: RefCell<BTreeSet<String>>,
+}
+
+impl Variables for Watched<'_> {
+    fn value(&self, name: &str) -> Option<&str> {
+        match self.known.get(name) {
+            Some(value) => value.as_deref(),
+            None => {
+                self.unknown.borrow_mut().insert(name.to_owned());
+                None
+            }
+        }
+    }
+
+    fn count(&self, _: &str) -> Result<(), DockerfileError> {
+        Ok(())
+    }
+}
+
+/// The names in a word that nothing declares.
+fn unknown(word: &str, escape: char, known: &BTreeMap<String, Option<String>>) -> BTreeSet<String> {
+    // A value with a default is asked for by one that says what there is without it.
+    let word = without_defaults(word);
+    let watched = Watched { known, unknown: RefCell::default() };
+    // What cannot be expanded is refused elsewhere.
+    let _ = expand(&word, escape, &watched);
+    watched.unknown.into_inner().into_iter().filter(|name| !name.is_empty()).collect()
+}
+
+/// The word without `${x:-…}`, `${x-…}`, `${x:+…}` and `${x+…}`: these say what an unset variable means.
+fn without_defaults(word: &str) -> String {
+    let mut kept = String::with_capacity(word.len());
+    let mut rest = word;
+    while let Some(start) = rest.find("${") {
+        let (before, behind) = rest.split_at(start);
+        kept.push_str(before);
+        let name = behind[2..].find(|end: char| !end.is_ascii_alphanumeric() && end != '_');
+        let operator = name.map(|end| &behind[2 + end..]).unwrap_or_default().trim_start_matches(':');
+        let end = behind.find('}').map_or(behind.len(), |end| end + 1);
+        if !operator.starts_with(['-', '+']) {
+            kept.push_str(&behind[..end]);
+        }
+        rest = &behind[end..];
+    }
+    kept + rest
+}
+
+/// The variables of a stage.
+#[derive(Clone)]
+struct Stage {
+    variables: BTreeMap<String, Option<String>>,
+    /// Whether all that the image sets is known.
+    is_known: bool,
+}
+
+pub(super) fn check(
+    instructions: &[Checkable<'_>],
+    escape: char,
+    inputs: &CheckInputs<'_>,
+    findings: &mut Findings,
+) {
+    let mut global: BTreeMap<String, Option<String>> = BTreeMap::new();
+    for kind in PLATFORMS {
+        for part in ["PLATFORM", "OS", "ARCH", "VARIANT"] {
+            global.insert(format!("{kind}{part}"), Some("linux".to_owned()));
+        }
+    }
+    let mut stages: BTreeMap<String, Stage> = BTreeMap::new();
+    let mut stage: Option<(Option<String>, Stage)> = None;
+    for checkable in instructions {
+        if let Command::From { image, platform, stage: name } = &checkable.instruction.command {
+            if let Some((Some(name), finished)) = stage.take() {
+                // Arguments end with their stage; what is left of them is not told from the environment here.
+                stages.insert(name, finished);
+            }
+            check_from((image, platform.as_deref()), escape, &global, checkable.lines(), findings);
+            let known = Watched { known: &global, unknown: RefCell::default() };
+            let image = expand(image, escape, &known).unwrap_or_default().to_ascii_lowercase();
+            let begun = stages.get(&image).cloned().unwrap_or_else(|| begin(&image, inputs));
+            stage = Some((name.clone(), begun));
+            continue;
+        }
+        let Some((_, stage)) = &mut stage else {
+            declare(&checkable.instruction.command, &mut global, inputs);
+            continue;
+        };
+        if stage.is_known {
+            check_words(checkable, escape, &stage.variables, findings);
+        }
+        declare(&checkable.instruction.command, &mut stage.variables, inputs);
+    }
+}
+
+/// What an image sets.
+fn begin(image: &str, inputs: &CheckInputs<'_>) -> Stage {
+    let environment = match image {
+        "scratch" => Some(Vec::new()),
+        image => inputs.environment.and_then(|environment| environment(image)),
+    };
+    let is_known = environment.is_some();
+    let pair = |variable: String| {
+        let (name, value) = variable.split_once('=').unwrap_or((&variable, ""));
+        (name.to_owned(), Some(value.to_owned()))
+    };
+    let mut variables: BTreeMap<_, _> = environment.unwrap_or_default().into_iter().map(pair).collect();
+    variables.entry("PATH".to_owned()).or_insert_with(|| Some(String::new()));
+    Stage { variables, is_known }
+}
+
+/// Adds what an instruction declares.
+fn declare(command: &Command, variables: &mut BTreeMap<String, Option<String>>, inputs: &CheckInputs<'_>) {
+    match command {
+        Command::Arg(arguments) => {
+            for argument in arguments {
+                let given = inputs.arguments.get(&argument.name).cloned().flatten();
+                let value = given.or_else(|| argument.default.clone());
+                variables.entry(argument.name.clone()).or_insert(value);
+            }
+        }
+        Command::Env(pairs) => {
+            variables.extend(pairs.iter().map(|(name, value)| (name.clone(), Some(value.clone()))));
+        }
+        _ => {}
+    }
+}
+
+fn check_from(
+    (image, platform): (&str, Option<&str>),
+    escape: char,
+    global: &BTreeMap<String, Option<String>>,
+    lines: (usize, usize),
+    findings: &mut Findings,
+) {
+    let mut undeclared = unknown(image, escape, global);
+    undeclared.extend(platform.map(|platform| unknown(platform, escape, global)).unwrap_or_default());
+    for name in &undeclared {
+        findings.add(Rule::UndefinedArgInFrom, lines, format!("FROM argument '{name}' is not declared"));
+    }
+    if !image.contains('$') || !undeclared.is_empty() {
+        return;
+    }
+    let defaults = Watched { known: global, unknown: RefCell::default() };
+    let expanded = expand(image, escape, &defaults).unwrap_or_default();
+    if ImageReference::parse(&expanded).is_err() && expanded != "scratch" {
+        let message = format!("Default value for ARG {image} results in empty or invalid base image name");
+        findings.add(Rule::InvalidDefaultArgInFrom, lines, message);
+    }
+}
+
+fn check_words(
+    checkable: &Checkable<'_>,
+    escape: char,
+    known: &BTreeMap<String, Option<String>>,
+    findings: &mut Findings,
+) {
+    let words: Vec<&str> = match &checkable.instruction.command {
+        Command::Env(pairs) | Command::Label(pairs) => {
+            pairs.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]).collect()
+        }
+        Command::Expose(words) | Command::Volume(words) => words.iter().map(String::as_str).collect(),
+        Command::User(word) | Command::Workdir(word) | Command::StopSignal(word) => vec![word],
+        Command::Arg(arguments) => {
+            arguments.iter().filter_map(|argument| argument.default.as_deref()).collect()
+        }
+        Command::Transfer(transfer) => {
+            transfer.sources.iter().chain([&transfer.destination]).map(String::as_str).collect()
+        }
+        _ => Vec::new(),
+    };
+    for name in words.into_iter().flat_map(|word| unknown(word, escape, known)) {
+        findings.add(Rule::UndefinedVar, checkable.lines(), format!("Usage of undefined variable '${name}'"));
+    }
+}

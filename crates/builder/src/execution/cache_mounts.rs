@@ -1,0 +1,316 @@
+//! Directories of `RUN --mount=type=cache`: kept over builds, until they are pruned.
+//!
+//! ```text
+//! <builds>/cache-mounts/<sha256 of the id>[-<number>]/{id,files/}
+//! ```
+//! The number tells those apart that private mounts of the same id made at the same time.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use images::digest_of;
+use images::registry::Cancellation;
+
+use crate::dockerfile::Sharing;
+
+/// Where a directory's id is written.
+const ID: &str = "id";
+/// Where its files are.
+const FILES: &str = "files";
+/// How often a waiting step looks whether its build is cancelled.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The caches of all builds.
+#[derive(Debug, Clone)]
+pub(super) struct CacheMounts(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    directory: PathBuf,
+    /// How many steps use a directory, by its name.
+    uses: Mutex<HashMap<String, Uses>>,
+    ended: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Uses {
+    count: usize,
+    /// Whether nobody may join.
+    is_exclusive: bool,
+}
+
+/// A directory kept for `RUN --mount=type=cache`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheMount {
+    /// The name of its directory.
+    pub name: String,
+    /// The id that Dockerfiles give it.
+    pub id: String,
+    /// The bytes that its files take.
+    pub size: u64,
+    /// When it was made.
+    pub created: Option<SystemTime>,
+    /// When a step used it last.
+    pub used: Option<SystemTime>,
+    /// How many steps have used it.
+    pub uses: u64,
+    /// Whether a step uses it now.
+    pub in_use: bool,
+}
+
+/// How much room a prune makes; without any limit it takes all that it may.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CacheRoom {
+    /// Bytes of caches that may stay in any case.
+    pub reserved: u64,
+    /// Bytes of caches that may stay.
+    pub most: u64,
+    /// Bytes that are to be free on the disk.
+    pub free: u64,
+}
+
+impl CacheRoom {
+    fn is_enough(&self, total: u64, free: impl FnOnce() -> io::Result<u64>) -> io::Result<bool> {
+        if total <= self.reserved && self.reserved > 0 {
+            return Ok(true);
+        }
+        let is_small = self.most > 0 && total <= self.most;
+        let has_limit = self.most > 0 || self.free > 0;
+        Ok(has_limit && (self.most == 0 || is_small) && (self.free == 0 || free()? >= self.free))
+    }
+}
+
+/// The use of a directory by a step; it ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct CacheUse {
+    caches: CacheMounts,
+    name: String,
+    /// Whether it has just been made.
+    pub(super) is_new: bool,
+}
+
+impl CacheMounts {
+    pub(super) fn new(directory: PathBuf) -> Self {
+        Self(Arc::new(Shared { directory, uses: Mutex::default(), ended: Condvar::new() }))
+    }
+
+    fn uses(&self) -> MutexGuard<'_, HashMap<String, Uses>> {
+        self.0.uses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the directory of an id into use; `None` when the build is cancelled while it waits for another.
+    ///
+    /// # Errors
+    /// What mkdir(2) or write(2) fails with.
+    pub(super) fn acquire(
+        &self,
+        id: &str,
+        sharing: Sharing,
+        cancellation: &Cancellation,
+    ) -> io::Result<Option<CacheUse>> {
+        let base = digest_of(id.as_bytes()).hexadecimal();
+        let mut uses = self.uses();
+        let mut number = 0_usize;
+        let name = loop {
+            let name = if number == 0 { base.clone() } else { format!("{base}-{number}") };
+            let (count, is_exclusive) =
+                uses.get(&name).map_or((0, false), |uses| (uses.count, uses.is_exclusive));
+            match sharing {
+                Sharing::Shared if !is_exclusive => break name,
+                Sharing::Private | Sharing::Locked if count == 0 => break name,
+                Sharing::Private => number += 1,
+                Sharing::Shared | Sharing::Locked => {
+                    if cancellation.is_cancelled() {
+                        return Ok(None);
+                    }
+                    let waited = self.0.ended.wait_timeout(uses, POLL_INTERVAL);
+                    uses = waited.unwrap_or_else(PoisonError::into_inner).0;
+                }
+            }
+        };
+        let path = self.0.directory.join(&name);
+        let is_new = !path.join(FILES).is_dir();
+        fs::create_dir_all(path.join(FILES))?;
+        // Written again each time: its time is that of the last use.
+        let before = fs::read_to_string(path.join(ID)).ok().map_or(0, |text| read_note(&text).0);
+        fs::write(path.join(ID), format!("{}\n{id}", before + 1))?;
+        let entry = uses.entry(name.clone()).or_default();
+        entry.count += 1;
+        entry.is_exclusive = sharing != Sharing::Shared;
+        Ok(Some(CacheUse { caches: self.clone(), name, is_new }))
+    }
+
+    /// Lists the directories, by their names.
+    ///
+    /// # Errors
+    /// What readdir(3) or lstat(2) fails with.
+    pub(super) fn list(&self) -> io::Result<Vec<CacheMount>> {
+        let entries = match fs::read_dir(&self.0.directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
+            let Ok(name) = name.into_string() else { continue };
+            let id = path.join(ID);
+            // One without an id was never used.
+            let Ok(used) = fs::metadata(&id).and_then(|found| found.modified()) else { continue };
+            let (uses, own) = read_note(&fs::read_to_string(&id)?);
+            found.push(CacheMount {
+                uses,
+                id: own,
+                in_use: self.uses().get(&name).is_some_and(|uses| uses.count > 0),
+                size: size(&path.join(FILES))?,
+                created: fs::metadata(&path).and_then(|found| found.created()).ok(),
+                used: Some(used),
+                name,
+            });
+        }
+        found.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(found)
+    }
+
+    /// Removes the directories that are meant and that no step uses, the longest unused first, until so much room is there
+    /// as is wanted; gives those that are gone.
+    ///
+    /// # Errors
+    /// What unlink(2) or statvfs(3) fails with.
+    pub(super) fn prune(
+        &self,
+        room: &CacheRoom,
+        is_meant: &dyn Fn(&CacheMount) -> bool,
+    ) -> io::Result<Vec<CacheMount>> {
+        let mut listed = self.list()?;
+        listed.sort_by_key(|cache| cache.used);
+        let mut total: u64 = listed.iter().map(|cache| cache.size).sum();
+        let mut gone = Vec::new();
+        for cache in listed.into_iter().filter(is_meant) {
+            if room.is_enough(total, || self.free())? {
+                break;
+            }
+            if self.remove(&cache.name)? {
+                total -= cache.size;
+                gone.push(cache);
+            }
+        }
+        Ok(gone)
+    }
+
+    /// The free bytes of the file system.
+    fn free(&self) -> io::Result<u64> {
+        let found = rustix::fs::statvfs(&self.0.directory)?;
+        Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
+    /// Removes a directory unless a step uses it; tells whether it is gone.
+    ///
+    /// # Errors
+    /// What unlink(2) fails with.
+    pub(super) fn remove(&self, name: &str) -> io::Result<bool> {
+        let uses = self.uses();
+        if uses.get(name).is_some_and(|uses| uses.count > 0) || name.contains('/') {
+            return Ok(false);
+        }
+        images::remove_tree(&self.0.directory.join(name))?;
+        Ok(true)
+    }
+}
+
+impl CacheUse {
+    /// The directory that is mounted.
+    pub(super) fn path(&self) -> PathBuf {
+        self.caches.0.directory.join(&self.name).join(FILES)
+    }
+}
+
+impl Drop for CacheUse {
+    fn drop(&mut self) {
+        let mut uses = self.caches.uses();
+        if let Some(entry) = uses.get_mut(&self.name) {
+            entry.count -= 1;
+            if entry.count == 0 {
+                uses.remove(&self.name);
+            }
+        }
+        drop(uses);
+        self.caches.0.ended.notify_all();
+    }
+}
+
+/// What stands beside a directory: how often it was used, and its id.
+fn read_note(text: &str) -> (u64, String) {
+    let (uses, id) = text.split_once('\n').unwrap_or(("", text));
+    (uses.parse().unwrap_or(0), id.to_owned())
+}
+
+/// The bytes that the files below a directory take, however deep.
+fn size(directory: &Path) -> io::Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    /// The unit of `st_blocks`, stat(2).
+    const BLOCK: u64 = 512;
+    let mut sum = 0_u64;
+    let mut directories = vec![directory.to_owned()];
+    while let Some(directory) = directories.pop() {
+        let entries = match fs::read_dir(&directory) {
+            // A step may remove it meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            let Ok(found) = entry.metadata() else { continue };
+            sum += found.blocks() * BLOCK;
+            if found.is_dir() {
+                directories.push(entry.path());
+            }
+        }
+    }
+    Ok(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Temporary;
+
+    #[test]
+    fn uses_are_shared_private_or_one_after_the_other() {
+        let temporary = Temporary::new();
+        let caches = CacheMounts::new(temporary.join("caches"));
+        let cancellation = Cancellation::new();
+        let acquire = |sharing| caches.acquire("x", sharing, &cancellation).expect("a directory");
+        let first = acquire(Sharing::Shared).expect("free");
+        let second = acquire(Sharing::Shared).expect("shared");
+        assert!(first.is_new && !second.is_new);
+        assert_eq!(first.path(), second.path());
+        let private = acquire(Sharing::Private).expect("one of its own");
+        assert_ne!(first.path(), private.path());
+        fs::write(first.path().join("f"), "content").expect("a file");
+        let listed = caches.list().expect("a list");
+        assert_eq!(
+            listed.iter().map(|cache| (cache.id.as_str(), cache.in_use)).collect::<Vec<_>>(),
+            [("x", true); 2]
+        );
+        assert!(listed.iter().any(|cache| cache.size > 0));
+        assert!(!caches.remove(&listed[0].name).expect("an answer"), "a step uses it");
+        cancellation.cancel();
+        assert!(acquire(Sharing::Locked).is_none(), "cancelled while it waits");
+        drop((first, second, private));
+        let locked = acquire(Sharing::Locked).expect("free");
+        assert!(!locked.is_new);
+        assert!(acquire(Sharing::Shared).is_none(), "nobody joins a locked one");
+        drop(locked);
+        let listed = caches.list().expect("a list");
+        assert_eq!(listed.iter().map(|cache| cache.uses).sum::<u64>(), 4);
+        let most = CacheRoom { most: 1 << 40, ..CacheRoom::default() };
+        assert_eq!(caches.prune(&most, &|_| true).expect("an answer"), [], "less than what may stay");
+        assert_eq!(caches.prune(&CacheRoom::default(), &|_| false).expect("an answer"), [], "none is meant");
+        assert_eq!(caches.prune(&CacheRoom::default(), &|_| true).expect("an answer").len(), 2);
+        assert_eq!(caches.list().expect("a list"), []);
+    }
+}

@@ -1,0 +1,276 @@
+//! The mounts of a RUN step: what they are worth as a cache key, and what the container gets.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use model::{MountKind, MountRequest, Submounts};
+
+use super::cache_mounts::CacheUse;
+use super::metadata::absolute;
+use super::state::Build;
+use super::trees::StepTree;
+use crate::dockerfile::{Access, HereDocument, RunCommand, RunMount, RunMountKind, Sharing};
+use crate::error::BuildError;
+use crate::identity::random_digits;
+use crate::request::Provisions;
+use crate::transfer::{Item, sum};
+
+/// Where secrets are mounted that name no place.
+const SECRETS: &str = "/run/secrets";
+/// Where sockets of ssh agents are mounted that name no place; a number follows.
+const AGENTS: &str = "/run/buildkit/ssh_agent.";
+/// Where a script is mounted that says itself what runs it.
+const SCRIPTS: &str = "/dev/pipes";
+
+/// A mount with the files that it shows.
+pub(super) struct PlannedMount {
+    mount: RunMount,
+    tree: Option<StepTree>,
+    /// The mount as the cache knows it.
+    pub(super) key: String,
+}
+
+/// The mounts of a container, with what must be there as long as it runs.
+#[derive(Default)]
+pub(super) struct StepMounts {
+    pub(super) requests: Vec<MountRequest>,
+    /// Variables that only the container sees.
+    pub(super) variables: Vec<String>,
+    caches: Vec<CacheUse>,
+    secrets: Vec<PathBuf>,
+}
+
+impl Drop for StepMounts {
+    fn drop(&mut self) {
+        for secret in &self.secrets {
+            if let Err(error) = fs::remove_file(secret) {
+                tracing::warn!(path = %secret.display(), %error, "cannot remove a build's secret");
+            }
+        }
+        self.caches.clear();
+    }
+}
+
+impl Build<'_> {
+    /// Parses the mounts of a step and finds the files that they show.
+    ///
+    /// # Errors
+    /// [`BuildError`] when a mount is malformed, or its source is not there.
+    pub(super) fn plan_mounts(&self, run: &RunCommand) -> Result<Vec<PlannedMount>, BuildError> {
+        run.mounts.iter().map(|text| self.plan_mount(text)).collect()
+    }
+
+    fn plan_mount(&self, text: &str) -> Result<PlannedMount, BuildError> {
+        let text = self.expand(text)?;
+        let mount = RunMount::parse(&text)?;
+        let (tree, source) = match &mount.kind {
+            RunMountKind::Bind { from, source } => (Some(self.tree_of(from.as_deref())?), source),
+            RunMountKind::Cache { from: Some(from), source, .. } => (Some(self.tree_of(Some(from))?), source),
+            RunMountKind::Cache { .. }
+            | RunMountKind::Tmpfs { .. }
+            | RunMountKind::Secret { .. }
+            | RunMountKind::Ssh { .. } => {
+                return Ok(PlannedMount { mount, tree: None, key: format!("--mount={text}") });
+            }
+        };
+        // What an image holds its id says.
+        let worth = match &tree {
+            Some(StepTree::Image { image: Some(image), .. }) => image.to_string(),
+            Some(tree) => sum(&tree.cancellable(self), &[Item::Local(tree.find(source, self)?)], None)?,
+            None => String::new(),
+        };
+        let key = match mount.kind {
+            // A cache is begun with these files, and has others later.
+            RunMountKind::Cache { .. } => format!("--mount={text}"),
+            _ => format!("--mount={text}@{worth}"),
+        };
+        Ok(PlannedMount { mount, tree, key })
+    }
+
+    /// Makes the mounts.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the client lacks a secret that is required, or the host refuses something.
+    pub(super) fn make_mounts(
+        &self,
+        planned: &[PlannedMount],
+        script: Option<&HereDocument>,
+    ) -> Result<StepMounts, BuildError> {
+        let mut made = StepMounts::default();
+        for PlannedMount { mount, tree, .. } in planned {
+            match &mount.kind {
+                RunMountKind::Bind { source, .. } => {
+                    let kind = self.bind(tree.as_ref(), source, mount.read_only)?;
+                    self.add(&mut made, &mount.target, mount.read_only, kind)?;
+                }
+                RunMountKind::Cache { id, source, sharing, access, .. } => {
+                    let cache =
+                        self.cache(id, *sharing, *access, tree.as_ref().map(|tree| (tree, source)))?;
+                    let kind = host_mount(&cache.path());
+                    made.caches.push(cache);
+                    self.add(&mut made, &mount.target, mount.read_only, kind)?;
+                }
+                RunMountKind::Tmpfs { size } => {
+                    let kind = MountKind::Tmpfs { size: *size, mode: None, executable: true };
+                    self.add(&mut made, &mount.target, false, kind)?;
+                }
+                RunMountKind::Secret { id, required, variable, access } => {
+                    let Some(bytes) = self.provisions("secret")?.secret(id)? else {
+                        self.check_optional(*required, "secret", id)?;
+                        continue;
+                    };
+                    self.add_secret(&mut made, (id, &mount.target), (variable.as_deref(), *access), &bytes)?;
+                }
+                RunMountKind::Ssh { id, required, access } => {
+                    let Some(socket) = self.provisions("ssh")?.ssh_agent(id)? else {
+                        self.check_optional(*required, "ssh agent", id)?;
+                        continue;
+                    };
+                    self.add_agent(&mut made, &mount.target, &socket, *access)?;
+                }
+            }
+        }
+        if let Some(script) = script {
+            let path = self.write_secret(&mut made, script.content.as_bytes(), SCRIPT_ACCESS)?;
+            self.add(&mut made, &script_path(script), true, host_mount(&path))?;
+        }
+        Ok(made)
+    }
+
+    fn add(
+        &self,
+        made: &mut StepMounts,
+        target: &str,
+        read_only: bool,
+        kind: MountKind,
+    ) -> Result<(), BuildError> {
+        let target = absolute(&self.stage_ref()?.config.working_dir, target);
+        made.requests.push(MountRequest { target, read_only, kind, written: None });
+        Ok(())
+    }
+
+    /// An image's directory is mounted as it is, unless it is written to; all else is copied first.
+    fn bind(&self, tree: Option<&StepTree>, source: &str, read_only: bool) -> Result<MountKind, BuildError> {
+        let Some(tree) = tree else { return Err(BuildError::NoContext) };
+        if let (StepTree::Image { image: Some(image), .. }, true) = (tree, read_only) {
+            let found = tree.find(source, self)?;
+            if found.node.is_directory() {
+                let subpath = found.path.to_string_lossy().into_owned();
+                return Ok(MountKind::Image { image: image.hexadecimal(), subpath });
+            }
+        }
+        Ok(host_mount(&self.copy_out(tree, source)?))
+    }
+
+    fn cache(
+        &self,
+        id: &str,
+        sharing: Sharing,
+        access: Access,
+        first: Option<(&StepTree, &String)>,
+    ) -> Result<CacheUse, BuildError> {
+        let caches = &self.work.builder.cache_mounts;
+        let failed = |error| BuildError::file("make the cache", id)(error);
+        let found = caches.acquire(id, sharing, self.work.session.cancellation).map_err(failed)?;
+        let cache = found.ok_or(BuildError::Cancelled)?;
+        if !cache.is_new {
+            return Ok(cache);
+        }
+        let path = cache.path();
+        if let Some((tree, source)) = first {
+            let copied = self.copy_out(tree, source)?;
+            fs::remove_dir(&path).and_then(|()| fs::rename(copied, &path)).map_err(failed)?;
+        }
+        set_access(&path, access).map_err(failed)?;
+        Ok(cache)
+    }
+
+    /// What the client can give; a client without BuildKit's protocol can give nothing.
+    fn provisions(&self, kind: &'static str) -> Result<&dyn Provisions, BuildError> {
+        self.work.parameters.provisions.as_deref().ok_or(BuildError::NoProvisions(kind))
+    }
+
+    fn check_optional(&self, required: bool, kind: &'static str, id: &str) -> Result<(), BuildError> {
+        if required { Err(BuildError::NoSuchProvision { kind, id: id.to_owned() }) } else { Ok(()) }
+    }
+
+    fn add_secret(
+        &self,
+        made: &mut StepMounts,
+        (id, target): (&str, &str),
+        (variable, access): (Option<&str>, Access),
+        bytes: &[u8],
+    ) -> Result<(), BuildError> {
+        if let Some(variable) = variable {
+            made.variables.push(format!("{variable}={}", String::from_utf8_lossy(bytes)));
+            if target.is_empty() {
+                return Ok(());
+            }
+        }
+        let path = self.write_secret(made, bytes, access)?;
+        let standard = format!("{SECRETS}/{id}");
+        let target = if target.is_empty() { &standard } else { target };
+        self.add(made, target, true, host_mount(&path))
+    }
+
+    fn add_agent(
+        &self,
+        made: &mut StepMounts,
+        target: &str,
+        socket: &Path,
+        access: Access,
+    ) -> Result<(), BuildError> {
+        set_access(socket, access).map_err(BuildError::file("hand out", socket))?;
+        let agents = made.variables.iter().filter(|variable| variable.starts_with("SSH_AUTH_SOCK=")).count();
+        let standard = format!("{AGENTS}{}", made.requests.len());
+        let target = if target.is_empty() { &standard } else { target };
+        if agents == 0 {
+            made.variables.push(format!("SSH_AUTH_SOCK={target}"));
+        }
+        self.add(made, target, false, host_mount(socket))
+    }
+
+    /// Writes a file that goes with the step, in memory where the engine's runtime directory is.
+    fn write_secret(
+        &self,
+        made: &mut StepMounts,
+        bytes: &[u8],
+        access: Access,
+    ) -> Result<PathBuf, BuildError> {
+        let directory = &self.work.builder.secrets;
+        let number = random_digits().map_err(BuildError::file("read", "/dev/urandom"))?;
+        let path = directory.join(number);
+        let failed = |error| BuildError::file("write", &path)(error);
+        made.secrets.push(path.clone());
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+        file.write_all(bytes).map_err(failed)?;
+        set_access(&path, access).map_err(failed)?;
+        Ok(path)
+    }
+}
+
+/// Those of a script: everybody may run it.
+const SCRIPT_ACCESS: Access = Access { mode: 0o755, user: 0, group: 0 };
+
+/// Where a script is mounted.
+pub(super) fn script_path(script: &HereDocument) -> String {
+    format!("{SCRIPTS}/{}", script.name.replace('/', "_"))
+}
+
+fn set_access(path: &Path, access: Access) -> std::io::Result<()> {
+    chown(path, Some(access.user), Some(access.group))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(access.mode))
+}
+
+fn host_mount(path: &Path) -> MountKind {
+    MountKind::Bind {
+        source: path.to_string_lossy().into_owned(),
+        propagation: None,
+        make_source: false,
+        submounts: Submounts::default(),
+        writable_submounts: false,
+    }
+}

@@ -1,0 +1,129 @@
+//! The trees that steps read files from: contexts, stages and images.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use images::registry::Message;
+use model::Digest;
+
+use super::contexts::SharedTree;
+use super::state::{Build, Work};
+use crate::context::{fetch_repository, fetch_tree};
+use crate::error::BuildError;
+use crate::event::BuildEvent;
+use crate::request::NamedContext;
+use crate::transfer::{
+    Cancellable, ImageTree, Item, Lent, Outside, Placement, Selected, Source, place, resolve,
+};
+use crate::tree::Upper;
+
+/// What a step reads files from.
+pub(super) enum StepTree {
+    Context(SharedTree),
+    Image { tree: ImageTree, image: Option<Digest> },
+}
+
+impl StepTree {
+    pub(super) fn source(&self) -> &dyn Source {
+        match self {
+            Self::Context(tree) => &**tree,
+            Self::Image { tree, .. } => tree,
+        }
+    }
+
+    pub(super) const fn is_image(&self) -> bool {
+        matches!(self, Self::Image { .. })
+    }
+
+    /// The tree, unreadable once the build is cancelled.
+    pub(super) fn cancellable<'s>(&'s self, build: &'s Build<'_>) -> Cancellable<'s> {
+        Cancellable { source: self.source(), cancellation: build.work.session.cancellation }
+    }
+
+    /// What becomes of symbolic links that lead out of it.
+    pub(super) const fn outside(&self) -> Outside {
+        if self.is_image() { Outside::Confined } else { Outside::Forbidden }
+    }
+
+    /// Finds one file or directory.
+    ///
+    /// # Errors
+    /// [`BuildError::Transfer`] when there is none.
+    pub(super) fn find(&self, path: &str, build: &Build<'_>) -> Result<Selected, BuildError> {
+        let relative = Path::new(path.trim_start_matches('/'));
+        Ok(resolve(&self.cancellable(build), path, relative, self.outside())?)
+    }
+}
+
+impl Build<'_> {
+    /// The tree that `--from` and `from=` name: a context, a stage by name or number, or an image; without a name it
+    /// is the main context.
+    ///
+    /// # Errors
+    /// [`BuildError`] when there is none.
+    pub(super) fn tree_of(&self, from: Option<&str>) -> Result<StepTree, BuildError> {
+        let Some(from) = from else { return Ok(StepTree::Context(self.work.contexts.main()?)) };
+        let from = self.expand(from)?;
+        if let Some(tree) = self.work.contexts.named(&from, |address| self.fetch_context(address))? {
+            return Ok(StepTree::Context(tree));
+        }
+        let from = match self.work.contexts.source(&from) {
+            Some(NamedContext::Image(image)) => image.clone(),
+            _ => from,
+        };
+        let number = from.parse::<usize>().ok();
+        if let Some(number) = self.earlier.named(&from).or(number) {
+            let found = self.earlier.finished(number)?.ok_or(BuildError::LaterStage(from))?;
+            let stage = &found.stage;
+            let tree = ImageTree::new(stage.directories(), stage.layers.clone());
+            return Ok(StepTree::Image { tree, image: stage.image });
+        }
+        let image = self.find_image(&from, self.work.parameters.platform.as_ref(), false)?;
+        let layers = self.work.builder.store.layers(&image)?;
+        let tree = ImageTree::new(self.work.builder.store.lower_directories(&image), layers);
+        Ok(StepTree::Image { tree, image: Some(image.id) })
+    }
+
+    /// Fetches a context that lies at an address.
+    fn fetch_context(&self, address: &str) -> Result<SharedTree, BuildError> {
+        let Work { scratch, session, .. } = self.work;
+        let sink = |event| self.forward_progress(event);
+        Ok(Arc::new(fetch_tree(address, scratch, &sink, session.cancellation)?))
+    }
+
+    /// Fetches a repository for ADD.
+    ///
+    /// # Errors
+    /// [`BuildError::Context`] when it cannot be fetched, or is not at the commit.
+    pub(super) fn fetch_repository(
+        &self,
+        address: &str,
+        keeps_git: bool,
+        commit: Option<&str>,
+    ) -> Result<SharedTree, BuildError> {
+        let Work { scratch, session, .. } = self.work;
+        Ok(Arc::new(fetch_repository(address, keeps_git, commit, scratch, session.cancellation)?))
+    }
+
+    /// Sends the advance of what is fetched.
+    pub(super) fn forward_progress(&self, event: BuildEvent) {
+        if let BuildEvent::Progress(message) = event {
+            self.send_progress(Message { ..message });
+        }
+    }
+
+    /// Copies a part of a tree into the scratch directory, for a mount; gives its path.
+    ///
+    /// # Errors
+    /// [`BuildError`] when it is not there, or cannot be copied.
+    pub(super) fn copy_out(&self, tree: &StepTree, path: &str) -> Result<PathBuf, BuildError> {
+        let root = self.scratch_path("mount");
+        let mut upper = Upper::create(root.clone(), &[])?;
+        let selected = tree.find(path, self)?;
+        let placement = Placement::plain(Path::new("/tree"), tree.is_image(), self.work.session.cancellation);
+        let source = tree.cancellable(self);
+        place(&mut upper, &Lent(&source), &[Item::Local(selected)], &placement)?;
+        upper.finish()?;
+        Ok(root.join("tree"))
+    }
+}
