@@ -54,7 +54,7 @@ fn a_later_version_is_refused_in_clear_words() {
     change(&engine, "PRAGMA user_version = 1000;");
     let refusal = engine.refuses_to_start(&[]);
     assert!(refusal.contains("has version 1000 and was written by a later berth"), "{refusal}");
-    change(&engine, "PRAGMA user_version = 2;");
+    change(&engine, "PRAGMA user_version = 3;");
     engine.start_daemon();
     assert_eq!(engine.inspect(&id)["Id"], json!(id));
 }

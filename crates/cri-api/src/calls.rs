@@ -42,6 +42,48 @@ impl Api {
             "UpdateRuntimeConfig" => {
                 unary(request, |asked| async move { Ok(service.update_config(&asked)) }).await
             }
+            "RunPodSandbox" => unary(request, |asked| async move { service.run_sandbox(asked).await }).await,
+            "StopPodSandbox" => {
+                unary(request, |asked| async move { service.stop_sandbox(asked).await }).await
+            }
+            "RemovePodSandbox" => {
+                unary(request, |asked| async move { service.remove_sandbox(asked).await }).await
+            }
+            "PodSandboxStatus" => unary(request, |asked| async move { service.sandbox_status(&asked) }).await,
+            "ListPodSandbox" => {
+                unary(request, |asked| async move { Ok(service.list_sandboxes(&asked)) }).await
+            }
+            "CreateContainer" => {
+                unary(request, |asked| async move { service.create_container(asked).await }).await
+            }
+            "StartContainer" => {
+                unary(request, |asked| async move { service.start_container(asked).await }).await
+            }
+            "StopContainer" => {
+                unary(request, |asked| async move { service.stop_container(asked).await }).await
+            }
+            "RemoveContainer" => {
+                unary(request, |asked| async move { service.remove_container(asked).await }).await
+            }
+            "ListContainers" => {
+                unary(request, |asked| async move { Ok(service.list_containers(&asked)) }).await
+            }
+            "ContainerStatus" => {
+                unary(request, |asked| async move { service.container_status(&asked) }).await
+            }
+            "UpdateContainerResources" => {
+                unary(request, |asked| async move { service.update_resources(asked).await }).await
+            }
+            "ReopenContainerLog" => {
+                unary(request, |asked| async move { service.reopen_log(asked).await }).await
+            }
+            "ExecSync" => unary(request, |asked| async move { service.exec_sync(asked).await }).await,
+            "ContainerStats" => {
+                unary(request, |asked| async move { service.container_stats(asked).await }).await
+            }
+            "ListContainerStats" => {
+                unary(request, |asked| async move { service.list_container_stats(asked).await }).await
+            }
             _ => unimplemented(request.uri().path()),
         }
     }

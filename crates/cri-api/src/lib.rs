@@ -5,12 +5,15 @@
 
 mod calls;
 mod connection;
+mod description;
 mod grpc;
 mod image_service;
 mod runtime_service;
+mod settings;
+mod signals;
 mod status;
 mod time;
-pub mod wire;
 
 pub use calls::Api;
 pub use connection::serve;
+pub(crate) use cri_messages as wire;

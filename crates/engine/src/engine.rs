@@ -5,9 +5,7 @@ use std::sync::Arc;
 use crate::builds::Builds;
 use crate::container::Phase;
 use crate::container::containers::Containers;
-use crate::container::exit::Supervisor;
 use crate::container::stop::StopOptions;
-use crate::directory::Directory;
 use crate::events::Events;
 use crate::exec::Execs;
 use crate::files::Files;
@@ -16,7 +14,8 @@ use crate::logs::Logs;
 use crate::networking::Networking;
 use crate::networks::service::Networks;
 use crate::options::Options;
-use crate::paths::Paths;
+use crate::pods::Pods;
+use crate::realm::Realm;
 use crate::store::Database;
 use crate::streams::Streams;
 use crate::usage::Usage;
@@ -46,12 +45,13 @@ pub struct Engine {
     pub usage: Arc<Usage>,
     /// What happened.
     pub events: Arc<Events>,
+    /// Pods of Kubernetes, with containers of their own.
+    pub pods: Arc<Pods>,
+    /// The containers of Docker's clients.
+    pub(crate) docker: Arc<Realm>,
     pub(crate) options: Arc<Options>,
-    pub(crate) paths: Arc<Paths>,
     pub(crate) database: Arc<Database>,
-    pub(crate) directory: Arc<Directory>,
     pub(crate) networking: Arc<Networking>,
-    pub(crate) supervisor: Arc<Supervisor>,
     pub(crate) identity: String,
 }
 
@@ -60,7 +60,7 @@ impl Engine {
     pub async fn close(&self) {
         if self.options.stop_containers_on_exit {
             let running =
-                self.directory.all().into_iter().filter(|container| container.record().is_running());
+                self.containers.all().into_iter().filter(|container| container.record().is_running());
             let stops: Vec<_> = running
                 .map(|container| {
                     let containers = Arc::clone(&self.containers);
@@ -85,7 +85,8 @@ impl Engine {
             Phase::Running(_) | Phase::Paused(_) | Phase::Starting | Phase::Restarting => true,
             Phase::Created | Phase::Exited | Phase::Removing => false,
         };
-        if self.directory.all().iter().any(|container| needs(container.record().phase)) {
+        let all = [&self.docker, &self.pods.realm].map(|realm| realm.directory.all());
+        if all.iter().flatten().any(|container| needs(container.record().phase)) {
             return;
         }
         for entry in self.networking.registry.all().iter().filter(|entry| !entry.record.is_predefined()) {

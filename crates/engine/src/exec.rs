@@ -359,6 +359,7 @@ fn process(
         working_directory: own(&config.working_dir, &record.settings.working_directory),
         user: own(&config.user, &record.settings.user),
         additional_groups: host.additional_groups.clone().unwrap_or_default(),
+        groups_of_user: host.groups_of_user,
         terminal: config.tty,
         terminal_size: (0, 0),
         capabilities,

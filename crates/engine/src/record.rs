@@ -10,6 +10,7 @@ use model::{
 use shim_protocol::names::NamedEndpoint;
 
 use crate::endpoint::{self, Endpoint};
+use crate::pod_role::{PodPart, PodRole};
 
 /// Where a container is in its life.
 ///
@@ -73,6 +74,8 @@ pub struct Record {
     pub arguments: Vec<String>,
     /// What it was asked to be, merged with what the image says.
     pub settings: ContainerSettings,
+    /// What it is in a pod; `None` for containers of Docker's clients.
+    pub pod: Option<Arc<PodRole>>,
     /// Where it is in its life.
     pub phase: Phase,
     /// The last exit code; 0 while none.
@@ -126,6 +129,7 @@ impl Record {
             path: String::new(),
             arguments: Vec::new(),
             settings: ContainerSettings::default(),
+            pod: None,
             phase: Phase::Created,
             exit_code: 0,
             error: String::new(),
@@ -147,6 +151,12 @@ impl Record {
             health: None,
             damaged: false,
         }
+    }
+
+    /// Whether it holds a pod's namespaces, without an image and a program.
+    #[must_use]
+    pub fn is_sandbox(&self) -> bool {
+        self.pod.as_ref().is_some_and(|pod| matches!(pod.part, PodPart::Sandbox))
     }
 
     /// Whether its processes exist, frozen or not.

@@ -58,6 +58,7 @@ async fn run(engine: &Arc<Engine>, words: &[&str], host: HostSettings) -> (i32, 
     let image = "busybox".to_owned();
     let new = NewContainer {
         name: None,
+        pod: None,
         settings: ContainerSettings { image, command, host, ..ContainerSettings::default() },
     };
     let id = engine.containers.create(new).await.unwrap().id;

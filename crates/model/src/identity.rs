@@ -1,6 +1,6 @@
 //! Looks up who a process or a file belongs to, by name or number, in the texts of `/etc/passwd` and `/etc/group`.
 
-use crate::ErrorKind;
+use crate::{ErrorKind, GroupsOfUser};
 
 /// The last number of a user or group that clients may ask for.
 const LAST_NUMBER: u32 = 0x7fff_ffff;
@@ -43,20 +43,34 @@ impl IdentityError {
     }
 }
 
+/// Who is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct AskedIdentity<'a> {
+    /// `user[:group]`, by names or numbers; an empty user is root.
+    pub user: &'a str,
+    /// Further groups, by name or number.
+    pub additional_groups: &'a [String],
+    /// Which groups the user gets in which the files name it.
+    pub groups_of_user: GroupsOfUser,
+}
+
+impl<'a> AskedIdentity<'a> {
+    /// A user, with nothing else asked for.
+    #[must_use]
+    pub const fn user(user: &'a str) -> Self {
+        Self { user, additional_groups: &[], groups_of_user: GroupsOfUser::WithoutGroup }
+    }
+}
+
 impl Identity {
-    /// Finds the numbers for `user[:group]` and further groups; an empty user is root.
+    /// Finds the numbers for a user and its groups.
     ///
     /// # Errors
     /// [`IdentityError`], always [`ErrorKind::Invalid`].
-    pub fn resolve(
-        user: &str,
-        additional: &[String],
-        users: &str,
-        groups: &str,
-    ) -> Result<Self, IdentityError> {
-        let (user, group) = match user.split_once(':') {
+    pub fn resolve(asked_for: &AskedIdentity<'_>, users: &str, groups: &str) -> Result<Self, IdentityError> {
+        let (user, group) = match asked_for.user.split_once(':') {
             Some((user, group)) => (user, group),
-            None => (user, ""),
+            None => (asked_for.user, ""),
         };
         let wanted = if user.is_empty() { "0" } else { user };
         // A number is a number: an image must not give the name "1000" to its root (CVE-2016-3697).
@@ -75,15 +89,19 @@ impl Identity {
                 .unwrap_or("/")
                 .to_owned(),
         };
-        if group.is_empty() {
-            if let Some(entry) = &entry {
-                let member = |group: &GroupEntry<'_>| group.members.split(',').any(|name| name == entry.name);
-                identity.groups = group_entries(groups).filter(member).map(|group| group.gid).collect();
-            }
-        } else {
+        let gets_groups = match asked_for.groups_of_user {
+            GroupsOfUser::WithoutGroup => group.is_empty(),
+            GroupsOfUser::All => true,
+            GroupsOfUser::None => false,
+        };
+        if let Some(entry) = entry.as_ref().filter(|_| gets_groups) {
+            let member = |group: &GroupEntry<'_>| group.members.split(',').any(|name| name == entry.name);
+            identity.groups = group_entries(groups).filter(member).map(|group| group.gid).collect();
+        }
+        if !group.is_empty() {
             identity.gid = find_group(group, groups)?;
         }
-        for name in additional {
+        for name in asked_for.additional_groups {
             identity.groups.push(find_group(name, groups)?);
         }
         identity.groups.push(identity.gid);
@@ -162,8 +180,22 @@ mod tests {
         "root:x:0:\nstaff:x:50:app,other\nvideo:x:44:app\nbad:x:nope:app\n1234:x:0:\nlast:x:4294967295:\n";
 
     fn identity(user: &str, additional: &[&str]) -> Result<Identity, String> {
+        with_groups(user, additional, GroupsOfUser::WithoutGroup)
+    }
+
+    fn with_groups(user: &str, additional: &[&str], groups: GroupsOfUser) -> Result<Identity, String> {
         let additional: Vec<String> = additional.iter().map(|name| (*name).to_owned()).collect();
-        Identity::resolve(user, &additional, USERS, GROUPS).map_err(|error| error.to_string())
+        let asked = AskedIdentity { user, additional_groups: &additional, groups_of_user: groups };
+        Identity::resolve(&asked, USERS, GROUPS).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn groups_of_the_containers_files_are_merged_or_left_out() {
+        let groups = |user, policy| with_groups(user, &["9"], policy).expect(user).groups;
+        assert_eq!(groups("1000:7", GroupsOfUser::All), [7, 9, 44, 50]);
+        assert_eq!(groups("1000:7", GroupsOfUser::WithoutGroup), [7, 9]);
+        assert_eq!(groups("1000", GroupsOfUser::None), [9, 1001]);
+        assert_eq!(groups("4242", GroupsOfUser::All), [0, 9]);
     }
 
     fn numbers(user: &str, additional: &[&str]) -> (u32, u32, Vec<u32>, String) {

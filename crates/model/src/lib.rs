@@ -26,7 +26,7 @@ pub use error::ErrorKind;
 pub use event::{Actor, Event, ResourceKind};
 pub use health::{Health, HealthStatus, KEPT_RESULTS, Moment, NO_EXIT_CODE, PROBE_OUTPUT_LIMIT, ProbeResult};
 pub use id::{ContainerId, EndpointId, ExecId, IdError, NetworkId};
-pub use identity::{Identity, IdentityError};
+pub use identity::{AskedIdentity, Identity, IdentityError};
 pub use mac::{MacAddress, MacAddressError};
 pub use reference::{ImageReference, ReferenceError, RepositoryName, Tag, split_tag};
 pub use settings::*;

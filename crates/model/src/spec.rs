@@ -239,7 +239,8 @@ pub enum SeccompPolicy {
 /// A process in a container: its init, or an exec.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessSpec {
-    /// The program and its arguments; the program is looked up in `PATH` of `environment`.
+    /// The program and its arguments; the program is looked up in `PATH` of `environment`. Empty for a container's
+    /// first process that is the runtime's own: it reaps and waits until it is told to end.
     pub arguments: Vec<String>,
     /// `NAME=value`, complete (PATH, HOME, HOSTNAME and TERM are the engine's business, but
     /// HOME is added by the runtime from the user's entry when it is missing).
@@ -250,6 +251,9 @@ pub struct ProcessSpec {
     pub user: String,
     /// Further groups, by name or number.
     pub additional_groups: Vec<String>,
+    /// Which groups it gets of the container's own files.
+    #[serde(default, skip_serializing_if = "GroupsOfUser::is_default")]
+    pub groups_of_user: GroupsOfUser,
     /// Whether stdio is one terminal.
     pub terminal: bool,
     /// The terminal's first size, rows and columns; zero is unset.
@@ -262,6 +266,27 @@ pub struct ProcessSpec {
     pub resource_limits: Vec<ResourceLimit>,
     /// oom_score_adj.
     pub oom_score_adjustment: Option<i32>,
+}
+
+/// Which groups a user gets in which the container's own files name it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupsOfUser {
+    /// All of them, where no group is asked for by name or number.
+    #[default]
+    WithoutGroup,
+    /// All of them.
+    All,
+    /// None.
+    None,
+}
+
+impl GroupsOfUser {
+    /// Whether nothing else was asked for.
+    #[must_use]
+    pub const fn is_default(&self) -> bool {
+        matches!(self, Self::WithoutGroup)
+    }
 }
 
 /// A resource limit, setrlimit(2).
@@ -284,11 +309,33 @@ pub struct LogSpec {
     pub options: BTreeMap<String, String>,
     /// The file of the json-file driver; rotated files append `.1`, `.2`….
     pub path: PathBuf,
+    /// In which form lines are written to it.
+    #[serde(default, skip_serializing_if = "LogForm::is_json")]
+    pub form: LogForm,
     /// What remote drivers say about the container: `image_name`, `image_id`, `command`,
     /// `created`, `tag`.
     pub attributes: BTreeMap<String, String>,
     /// The labels and variables that the options `labels` and `env` select.
     pub selected: BTreeMap<String, String>,
+}
+
+/// In which form lines are written to a log's file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogForm {
+    /// A JSON object a line; the shim rotates the file.
+    #[default]
+    Json,
+    /// Time, stream, tag and text a line, as the kubelet reads it; the kubelet rotates the file.
+    Kubernetes,
+}
+
+impl LogForm {
+    /// Whether it is the form of the json-file driver.
+    #[must_use]
+    pub const fn is_json(&self) -> bool {
+        matches!(self, Self::Json)
+    }
 }
 
 /// The container's interface, as it is set up inside its network namespace.

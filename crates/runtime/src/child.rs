@@ -78,6 +78,9 @@ impl Birth<'_> {
             interface::configure(&tree.file_systems.proc, interface.as_ref())?;
         }
         sysctl::set(&tree.file_systems.proc, &self.spec.sysctls)?;
+        if self.spec.process.arguments.is_empty() {
+            return tiny_init::hold(self.channel);
+        }
         if self.spec.init {
             return tiny_init::run(launch, streams);
         }

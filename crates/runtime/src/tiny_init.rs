@@ -1,7 +1,8 @@
 //! The small init of `HostConfig.Init`: PID 1 that starts the program, passes signals on and reaps.
 //! In a pid namespace that is not the container's own it adopts orphans as a subreaper.
 //!
-//! It keeps no descriptor and no capability but that of sending signals.
+//! It keeps no descriptor and no capability but that of sending signals. A container without a program has this init
+//! alone: it holds the namespaces of a pod, and reaps where the pod's containers share its processes.
 
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,6 +13,7 @@ use sys::clone::{Cloned, NewNamespaces};
 
 use crate::StartError;
 use crate::capabilities;
+use crate::channel::Channel;
 use crate::error::Doing;
 use crate::process::launch::{self, Launch, Streams};
 use crate::reaper::code;
@@ -32,16 +34,39 @@ pub(crate) fn run(launch: Launch<'_>, streams: Streams) -> Result<Infallible, St
         Cloned::Parent { pid, pidfd } => (pid, pidfd),
     };
     // Nobody reads an error of this process any more: its child speaks to the parent.
-    match reduce(launch.capabilities, process.as_fd()) {
+    match reduce(launch.capabilities, &[process.as_fd()]) {
         Ok(()) => serve(pid, process.as_fd()),
         Err(_) => sys::clone::leave(128),
     }
 }
 
+/// Signals that end an init without a program: SIGHUP, SIGINT, SIGQUIT, SIGTERM.
+const ENDING_SIGNALS: [i32; 4] = [1, 2, 3, 15];
+
+/// Waits without a program until it is told to end, and reaps meanwhile.
+pub(crate) fn hold(channel: &Channel) -> Result<Infallible, StartError> {
+    let act = "starting the init";
+    sys::init_signals::block_all().doing(act)?;
+    rustix::process::setsid().doing(act)?;
+    channel.executing().doing("reporting to the parent")?;
+    // The channel's end says that it runs; nobody reads an error of this process any more.
+    if reduce(0, &[]).is_err() {
+        sys::clone::leave(128);
+    }
+    loop {
+        match sys::init_signals::take() {
+            Ok(number) if ENDING_SIGNALS.contains(&number) => sys::clone::leave(0),
+            Ok(_) => {}
+            Err(_) => sys::clone::leave(128),
+        }
+        while reap().is_some() {}
+    }
+}
+
 /// Gives up everything that passing signals on does not need.
-fn reduce(held: capabilities::Mask, process: BorrowedFd<'_>) -> Result<(), StartError> {
+fn reduce(held: capabilities::Mask, kept: &[BorrowedFd<'_>]) -> Result<(), StartError> {
     let act = "giving up what the init does not need";
-    sys::execute::close_all_but(0, &[process]).doing(act)?;
+    sys::execute::close_all_but(0, kept).doing(act)?;
     capabilities::limit_bounding_set(0)?;
     let kill = capabilities::KILL & held;
     capabilities::set(kill, kill)?;

@@ -83,6 +83,9 @@ pub enum Request {
     /// more. Possible before the start, so that the container's program finds it, and while the container
     /// runs. [`FailureKind::Refused`] in the host's network namespace. From protocol 3 on.
     Names(Option<Box<NameService>>),
+    /// Open the log's file again under its name: it has been moved away. [`FailureKind::WrongState`] for a log
+    /// that the shim rotates itself, and when the container does not run. From protocol 5 on.
+    ReopenLog,
     /// The daemon has recorded the exit (or the failed start): remove cgroup and socket, end.
     Release,
 }
@@ -92,6 +95,7 @@ impl Request {
     #[must_use]
     pub const fn since(&self) -> u32 {
         match self {
+            Self::ReopenLog => 5,
             Self::Names(_) => 3,
             Self::Hello { .. } | Self::Execs => 2,
             Self::Start { .. }

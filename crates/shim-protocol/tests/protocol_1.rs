@@ -47,6 +47,7 @@ fn exec() -> Exec {
             working_directory: "/w".to_owned(),
             user: "1:2".to_owned(),
             additional_groups: words(&["3"]),
+            groups_of_user: model::GroupsOfUser::default(),
             terminal: true,
             terminal_size: (24, 80),
             capabilities: words(&["CAP_CHOWN"]),

@@ -78,6 +78,7 @@ impl Supervisor {
                 Ok(Answer::Processes(processes))
             }
             Request::Execs => Ok(Answer::Execs(self.running_execs())),
+            Request::ReopenLog => self.reopen_log(),
             Request::Names(service) => self.set_names(service.map(|service| *service)),
             Request::Hello { .. } | Request::Start { .. } | Request::Release => {
                 Err(wrong_state("not a request of this kind"))
@@ -89,6 +90,18 @@ impl Supervisor {
         match &self.phase {
             Phase::Running(running) => Ok(running),
             Phase::Waiting(_) | Phase::Over(_) => Err(wrong_state("the container is not running")),
+        }
+    }
+
+    fn reopen_log(&mut self) -> Result<Answer, Failure> {
+        self.running()?;
+        match self.init.log().reopen() {
+            Ok(true) => Ok(Answer::Done),
+            Ok(false) => Err(wrong_state("the container's log is not one that others rotate")),
+            Err(error) => Err(Failure {
+                kind: FailureKind::System,
+                message: format!("cannot open the log again: {error}"),
+            }),
         }
     }
 

@@ -3,12 +3,12 @@
 use berth_tests::cri::Cri;
 use berth_tests::registry::{Asked, Content, Reply, Server, tar_of};
 use berth_tests::{Engine, wait};
-use cri_api::wire::image::{
+use cri_messages::image::{
     AuthConfig, Image, ImageFsInfoRequest, ImageFsInfoResponse, ImageStatusRequest, ImageStatusResponse,
     ListImagesRequest, ListImagesResponse, PullImageRequest, PullImageResponse, RemoveImageRequest,
     RemoveImageResponse,
 };
-use cri_api::wire::value::{ImageSpec, Int64Value};
+use cri_messages::value::{ImageSpec, Int64Value};
 use tonic::{Code, Status};
 
 use crate::engine;

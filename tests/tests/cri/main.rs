@@ -1,6 +1,9 @@
 //! Kubernetes' container runtime interface, by a client of gRPC over the real socket.
 
+mod containers;
 mod images;
+mod pod;
+mod pods;
 mod runtime;
 
 use berth_tests::Engine;

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use berth_tests::Engine;
 use berth_tests::cri::{Cri, socket};
-use cri_api::wire::runtime::{
+use cri_messages::runtime::{
     CgroupDriver, NetworkConfig, RuntimeConfig, RuntimeConfigRequest, RuntimeConfigResponse, StatusRequest,
     StatusResponse, UpdateRuntimeConfigRequest, UpdateRuntimeConfigResponse, VersionRequest, VersionResponse,
 };

@@ -1,4 +1,10 @@
-//! `RuntimeService`: what the runtime says of itself.
+//! `RuntimeService`: pods, their containers, and what the runtime says of itself.
+
+mod command;
+mod containers;
+mod sandboxes;
+mod statistics;
+mod status_of_container;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,12 +52,12 @@ impl RuntimeService {
             runtime_handlers: vec![RuntimeHandler {
                 name: String::new(),
                 features: Some(RuntimeHandlerFeatures {
-                    recursive_read_only_mounts: false,
+                    recursive_read_only_mounts: true,
                     user_namespaces: false,
                 }),
             }],
             features: Some(RuntimeFeatures {
-                supplemental_groups_policy: false,
+                supplemental_groups_policy: true,
                 user_namespaces_host_network: false,
                 mount_options: false,
             }),
@@ -85,13 +91,18 @@ impl RuntimeService {
     }
 }
 
-/// What is well. Pods cannot be run yet, and the kubelet is to know before it asks for one.
+/// What is well: the engine is open when this is answered, and pods have its own network.
 fn conditions() -> Vec<RuntimeCondition> {
     let condition = |kind: &str| RuntimeCondition {
         r#type: kind.to_owned(),
-        status: false,
-        reason: "PodsNotServed".to_owned(),
-        message: "this version of berth serves images to Kubernetes, not yet pods".to_owned(),
+        status: true,
+        reason: String::new(),
+        message: String::new(),
     };
     vec![condition("RuntimeReady"), condition("NetworkReady")]
+}
+
+/// Whether labels are those that are asked for, and more.
+fn has_labels(labels: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> bool {
+    wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
 }

@@ -6,8 +6,9 @@ use std::str::FromStr;
 use engine::images::document::StringOrList;
 use model::{
     BlockDeviceSetting, CapabilityChoice, CgroupParent, ContainerSettings, CpuSet, DeviceRequest,
-    HealthCheck, HostSettings, LimitName, LogConfig, NetworkMode, PortBindings, ResourceSettings,
-    RestartPolicy, ShownHostSettings, SignalError, Spelled, StopSignal, Ulimit, WrittenRestartPolicy,
+    GroupsOfUser, HealthCheck, HostSettings, LimitName, LogConfig, NetworkMode, PortBindings,
+    ResourceSettings, RestartPolicy, ShownHostSettings, SignalError, Spelled, StopSignal, Ulimit,
+    WrittenRestartPolicy,
 };
 
 use super::config::Config;
@@ -100,6 +101,7 @@ pub(super) fn host(host: HostConfig) -> Result<HostSettings, ApiError> {
         cgroup_parent: cgroup_parent(&host.cgroup_parent),
         privileged: host.privileged,
         additional_groups: host.group_add,
+        groups_of_user: GroupsOfUser::default(),
         publish_all_ports: host.publish_all_ports,
         dns: list(host.dns)?,
         dns_options: host.dns_options,

@@ -27,7 +27,7 @@ pub(super) async fn create(mut call: Call<'_>) -> Handled {
         ports.retain(|_, places| !is_empty(places.as_ref()));
     }
     let name = call.query.filled("name").map(str::to_owned);
-    let mut created = call.engine.containers.create(NewContainer { name, settings }).await?;
+    let mut created = call.engine.containers.create(NewContainer { name, settings, pod: None }).await?;
     created.warnings.extend(more);
     let is_list = call.version.create_has_empty_warnings() || !created.warnings.is_empty();
     let warnings = is_list.then_some(created.warnings);

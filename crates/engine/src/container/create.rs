@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::{
-    ContainerId, ContainerReference, ContainerSettings, HostSettings, NetworkMode, Timestamp, UtsMode,
+    ContainerId, ContainerReference, ContainerSettings, Digest, HostSettings, NetworkMode, Timestamp, UtsMode,
 };
 
 use crate::cgroup_moves::CgroupMoves;
@@ -15,6 +15,7 @@ use crate::image::Images;
 use crate::networking::{Networking, attachments};
 use crate::options::Options;
 use crate::paths::Paths;
+use crate::pod_role::PodRole;
 use crate::store::{Database, Durability, Row};
 use crate::volumes::Volumes;
 use crate::{names, random};
@@ -26,6 +27,8 @@ pub struct NewContainer {
     pub name: Option<String>,
     /// What it is asked to be.
     pub settings: ContainerSettings,
+    /// What it is in a pod; `None` for containers of Docker's clients.
+    pub pod: Option<PodRole>,
 }
 
 /// A made container.
@@ -88,6 +91,10 @@ impl Creator {
             .resolve_for_use(&settings.image, |image| claim = Some(self.directory.claim_image(&id, image)))
             .map_err(|error| unknown_image(&settings.image, error))?;
         settings::merge_image(&mut settings, image.config.config.clone().unwrap_or_default());
+        if new.pod.is_some() {
+            // The kubelet probes, and knows no volumes of images: their places are directories of the container's layer.
+            (settings.health_check, settings.volumes) = (None, None);
+        }
         if let Some(check) = &settings.health_check
             && let Err(error) = check.specification(None)
         {
@@ -104,7 +111,46 @@ impl Creator {
         let name = self.take_name(name, &id)?;
         let endpoints = attachments::asked(&self.networking.registry, &settings)?;
         let made = Record::new(id, name, image.id, Timestamp::now());
-        let mut record = Record { path, arguments, settings, endpoints, links, ..made };
+        let pod = new.pod.map(Arc::new);
+        let record = Record { path, arguments, settings, endpoints, links, pod, ..made };
+        let id = self.put(record, durability)?;
+        // Only now do removals see that the container uses it.
+        drop(claim);
+        Ok(Created { id, warnings })
+    }
+
+    /// Makes what holds a pod's namespaces: a container without an image and a program.
+    ///
+    /// # Errors
+    /// Refused settings. Nothing is left then.
+    pub(crate) async fn create_sandbox(
+        self: &Arc<Self>,
+        settings: ContainerSettings,
+        pod: PodRole,
+    ) -> Result<ContainerId, Error> {
+        self.cgroup_moves.prepare();
+        let creator = Arc::clone(self);
+        let work = tokio::task::spawn_blocking(move || creator.make_sandbox(settings, pod));
+        crate::outcome::joined(work.await)?
+    }
+
+    fn make_sandbox(&self, mut settings: ContainerSettings, pod: PodRole) -> Result<ContainerId, Error> {
+        settings::check(&settings)?;
+        modes::check(&settings, &settings.host)?;
+        let id = ContainerId::from_random(random::bytes());
+        if settings.hostname.is_empty() {
+            settings.hostname = default_hostname(&settings.host, &id);
+        }
+        words::check_full_hostname(&settings)?;
+        let endpoints = attachments::asked(&self.networking.registry, &settings)?;
+        let name = self.take_name(None, &id)?;
+        let made = Record::new(id, name, Digest::from_bytes([0; 32]), Timestamp::now());
+        let record = Record { settings, endpoints, pod: Some(Arc::new(pod)), ..made };
+        self.put(record, Durability::PowerLoss)
+    }
+
+    /// Makes what a checked record needs, saves it and shows it to everyone; its name is taken already.
+    fn put(&self, mut record: Record, durability: Durability) -> Result<ContainerId, Error> {
         let save = |record: &Record, mut rows: Vec<Row>| {
             rows.push(Row::Container(Arc::new(record.clone())));
             self.database.write(rows, durability).wait_blocking()
@@ -124,10 +170,10 @@ impl Creator {
         self.events.emit_container(&container.record(), "create", &[]);
         self.directory.insert(container);
         // Only now do removals see that the container uses them.
-        drop((claim, volumes));
+        drop(volumes);
         // The event is there for whoever has the answer, after a crash of the daemon too.
         let _ = self.database.flush().wait_blocking();
-        Ok(Created { id, warnings })
+        Ok(id)
     }
 
     fn take_name(&self, name: Option<String>, id: &ContainerId) -> Result<String, Error> {

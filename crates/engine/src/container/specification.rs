@@ -1,7 +1,7 @@
 //! From a container's record to the specification that its shim runs.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use model::{
     CgroupNamespaceMode, CgroupParent, ContainerSettings, ContainerSpec, DeviceRule, HostSettings, IpcMode,
@@ -62,11 +62,7 @@ pub(crate) fn build(record: &Record, around: StartInputs) -> Result<ContainerSpe
     Ok(ContainerSpec {
         id: record.id.clone(),
         name: record.name.clone(),
-        root: RootFilesystem::Overlay {
-            lower: around.lower,
-            upper: around.directory.join("upper"),
-            work: around.directory.join("work"),
-        },
+        root: root(record, around.lower, &around.directory),
         read_only_root: host.read_only_root,
         hostname: around.hostname,
         domainname: around.domainname,
@@ -103,6 +99,15 @@ pub(crate) fn build(record: &Record, around: StartInputs) -> Result<ContainerSpe
     })
 }
 
+/// The root: the image's layers beneath the container's own; of a sandbox, an empty directory.
+fn root(record: &Record, lower: Vec<PathBuf>, directory: &Path) -> RootFilesystem {
+    let upper = directory.join("upper");
+    if record.is_sandbox() {
+        return RootFilesystem::Directory(upper);
+    }
+    RootFilesystem::Overlay { lower, upper, work: directory.join("work") }
+}
+
 /// Kernel settings: in a network namespace of its own a container may serve on port 80 and ping
 /// without a capability, unless the client sets that otherwise.
 fn sysctls(host: &HostSettings, namespaces: &Namespaces) -> BTreeMap<String, String> {
@@ -130,8 +135,8 @@ fn paths(asked: Option<&Vec<String>>, unconfined: bool) -> Option<Vec<PathBuf>> 
 
 fn process(record: &Record, around: &StartInputs, security: &SecurityOptions) -> ProcessSpec {
     let (settings, host) = (&record.settings, &record.settings.host);
-    let mut arguments = vec![record.path.clone()];
-    arguments.extend(record.arguments.iter().cloned());
+    let program = Some(&record.path).filter(|_| !record.is_sandbox());
+    let arguments = program.into_iter().chain(&record.arguments).cloned().collect();
     let size = |index: usize| u16::try_from(host.console_size[index]).unwrap_or(0);
     ProcessSpec {
         arguments,
@@ -139,6 +144,7 @@ fn process(record: &Record, around: &StartInputs, security: &SecurityOptions) ->
         working_directory: settings.working_directory.clone(),
         user: settings.user.clone(),
         additional_groups: host.additional_groups.clone().unwrap_or_default(),
+        groups_of_user: host.groups_of_user,
         terminal: settings.terminal,
         terminal_size: (size(0), size(1)),
         capabilities: capabilities::of(host),

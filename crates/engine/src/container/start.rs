@@ -61,7 +61,7 @@ pub(crate) struct Starter {
     pub(crate) lookup: StartLookup,
     pub(crate) follow_ups: FollowUps,
     pub(crate) cgroup_moves: Arc<CgroupMoves>,
-    pub(crate) shim_program: SealedProgram,
+    pub(crate) shim_program: Arc<SealedProgram>,
     pub(crate) paths: Arc<Paths>,
 }
 

@@ -1,12 +1,13 @@
 //! Looks up for a start what lies outside the container: image, namespaces, resolver files, log.
 
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::{
-    ContainerReference, LogSpec, Mount, MountAccess, MountKind, MountSource, Namespace, Propagation,
-    Submounts, kernel_words,
+    ContainerReference, LogDriver, LogForm, LogSpec, Mount, MountAccess, MountKind, MountSource, Namespace,
+    Propagation, Submounts, kernel_words,
 };
 
 use crate::container::mounts::clean;
@@ -19,6 +20,7 @@ use crate::log_options;
 use crate::networking::{Networking, attachments};
 use crate::options::Options;
 use crate::paths::Paths;
+use crate::pod_role::{PodPart, PodRole};
 use crate::volumes::Volumes;
 
 /// Looks up what starts need.
@@ -64,7 +66,7 @@ impl StartLookup {
             .filter(|(_, place)| !record.mounts.iter().any(|mount| mount.destination == *place))
             .collect();
         self.make_bind_sources(record)?;
-        let lower = self.images.lower_directories(record)?;
+        let lower = if record.is_sandbox() { Vec::new() } else { self.images.lower_directories(record)? };
         Ok(StartInputs {
             lower,
             held_volumes: Vec::new(),
@@ -161,6 +163,9 @@ impl StartLookup {
 
     /// Checks the log's options, looks its server up and gathers its driver's attributes.
     async fn log_spec(&self, record: &Record) -> Result<LogSpec, Error> {
+        if let Some(pod) = &record.pod {
+            return Ok(log_of_pod(pod));
+        }
         let refused = |cause| Error::refused(format!("Failed to initialize logging driver: {cause}"));
         let config = &record.settings.host.log;
         let driver = log_options::check(config).map_err(refused)?;
@@ -172,7 +177,24 @@ impl StartLookup {
             path: self.paths.log(record),
             attributes,
             selected: log_options::selected(record),
+            form: LogForm::Json,
         })
+    }
+}
+
+/// Where the output of a part of a pod goes: to the file that the kubelet reads, if it named one.
+fn log_of_pod(pod: &PodRole) -> LogSpec {
+    let path = match &pod.part {
+        PodPart::Container { log, .. } => log.clone(),
+        PodPart::Sandbox => None,
+    };
+    LogSpec {
+        driver: if path.is_some() { LogDriver::JsonFile } else { LogDriver::None },
+        options: BTreeMap::new(),
+        path: path.unwrap_or_default(),
+        attributes: BTreeMap::new(),
+        selected: BTreeMap::new(),
+        form: LogForm::Kubernetes,
     }
 }
 

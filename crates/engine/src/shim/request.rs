@@ -30,7 +30,8 @@ pub(super) fn time_limit(request: &Request) -> Duration {
         | Request::Statistics
         | Request::Processes
         | Request::Execs
-        | Request::Names(_) => PROMPT,
+        | Request::Names(_)
+        | Request::ReopenLog => PROMPT,
     }
 }
 
@@ -50,6 +51,7 @@ pub(super) fn is_repeatable(request: &Request, protocol: u32) -> bool {
         | Request::Processes
         | Request::Execs
         | Request::Names(_)
+        | Request::ReopenLog
         | Request::Release => true,
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::container::exit::read_exit;
 use crate::container::{Container, Phase, health};
 use crate::disposal::remove_run_directory;
-use crate::engine::Engine;
+use crate::realm::Realm;
 use crate::shim::{Incoming, Shim};
 
 /// How long a shim that is asked how far it came may take.
@@ -41,7 +41,7 @@ struct Run {
 }
 
 /// Takes the container over if it runs, and takes down what was half made if it does not.
-pub(crate) async fn settle(engine: &Arc<Engine>, container: &Arc<Container>, directory: &RunDirectory) {
+pub(crate) async fn settle(realm: &Arc<Realm>, container: &Arc<Container>, directory: &RunDirectory) {
     let exit = read_exit(&directory.exit_record());
     let mut progress = Progress::default();
     if exit.is_none()
@@ -52,9 +52,9 @@ pub(crate) async fn settle(engine: &Arc<Engine>, container: &Arc<Container>, dir
         progress.learn(&mut notices);
         if let (Some(init), Some(at)) = (progress.init, progress.started) {
             container.set_shim(Some(shim));
-            engine.volumes.take_over(&container.record(), directory);
-            record_start(engine, container, Run { init, at, cgroups: progress.cgroups });
-            engine.supervisor.supervise(Arc::clone(container), notices);
+            realm.volumes.take_over(&container.record(), directory);
+            record_start(realm, container, Run { init, at, cgroups: progress.cgroups });
+            realm.supervisor.supervise(Arc::clone(container), notices);
             return;
         }
         let _ = shim.request_within(RELEASE_TIMEOUT, Request::Release, None).await;
@@ -84,7 +84,7 @@ impl Progress {
     }
 }
 
-fn record_start(engine: &Engine, container: &Container, run: Run) {
+fn record_start(realm: &Realm, container: &Container, run: Run) {
     let record = container.update(|record| {
         record.phase = Phase::Running(run.init);
         record.started_at = run.at;
@@ -95,7 +95,7 @@ fn record_start(engine: &Engine, container: &Container, run: Run) {
         // Nobody has stopped it since it was started.
         record.stopped_by_client = false;
     });
-    engine.events.emit_container(&record, "start", &[]);
+    realm.events.emit_container(&record, "start", &[]);
 }
 
 fn record_exit(container: &Container, exit: &Exit) {

@@ -33,6 +33,8 @@ use crate::networks::registry::NetworkRegistry;
 use crate::networks::service::Networks;
 use crate::options::Options;
 use crate::paths::Paths;
+use crate::pods::Pods;
+use crate::realm::Realm;
 use crate::store::{Database, Row, Saved, VolumeRow};
 use crate::streams::Streams;
 use crate::usage::Usage;
@@ -74,7 +76,9 @@ impl Engine {
         )
         .map_err(|error| Error::refused(error.to_string()))?;
         let directory = Arc::new(Directory::default());
-        store.set_users(Arc::clone(&directory) as Arc<dyn images::ImageUsers>);
+        let directory_of_pods = Arc::new(Directory::default());
+        let users = [&directory, &directory_of_pods].map(Arc::clone);
+        store.set_users(Arc::new(UsersOfImages(users)));
         let events = Arc::new(Events::kept_in(Arc::clone(&database), events));
         let registry = Arc::new(opening::open(network, networks, &mut containers, (&options, &database)));
         let low = Low {
@@ -86,24 +90,40 @@ impl Engine {
             paths,
             database,
             directory,
+            directory_of_pods,
             events,
         };
         for warning in low.networking.network.warnings() {
             tracing::warn!("{warning}");
         }
-        let engine = Arc::new(low.build(shim_program, builder, volumes, identity));
-        tokio::spawn(Arc::clone(&engine.execs).forget_ended());
-        reconcile::all(&engine, containers, execs).await;
+        let of_builds = builder.leftover_containers().to_vec();
+        let engine = Arc::new(low.build(Arc::new(shim_program), builder, volumes, identity));
+        for realm in [&engine.docker, &engine.pods.realm] {
+            tokio::spawn(Arc::clone(&realm.execs).forget_ended());
+        }
+        let left = reconcile::Left { containers, execs, of_builds };
+        reconcile::all(&engine.docker, &engine.pods.realm, left).await;
         Ok(engine)
     }
 }
 
+/// Docker's containers and those of pods use the same images.
+struct UsersOfImages([Arc<Directory>; 2]);
+
+impl images::ImageUsers for UsersOfImages {
+    fn uses(&self) -> Vec<images::ImageUse> {
+        self.0.iter().flat_map(|directory| directory.uses()).collect()
+    }
+}
+
 /// The services of the low floors.
+#[derive(Clone)]
 struct Low {
     options: Arc<Options>,
     paths: Arc<Paths>,
     database: Arc<Database>,
     directory: Arc<Directory>,
+    directory_of_pods: Arc<Directory>,
     events: Arc<Events>,
     networking: Arc<Networking>,
     registry: Arc<NetworkRegistry>,
@@ -115,28 +135,17 @@ impl Low {
     /// Makes all services above these.
     fn build(
         self,
-        shim_program: SealedProgram,
+        shim_program: Arc<SealedProgram>,
         builder: builder::Builder,
         volumes: Vec<VolumeRow>,
         identity: String,
     ) -> Engine {
-        let (follow_ups, requests) = FollowUps::channel();
-        let volumes = Arc::new(self.volumes(volumes));
-        let supervisor = Arc::new(self.supervisor(&volumes, &follow_ups));
-        let containers = Arc::new(self.containers(&volumes, &supervisor, follow_ups, shim_program));
-        tokio::spawn(Arc::clone(&containers.restarter).follow_up(requests));
         let clients = Arc::new(ClientNumbers::default());
-        let logs = Arc::new(Logs {
-            directory: Arc::clone(&self.directory),
-            paths: Arc::clone(&self.paths),
-            wakeups: LogWakeups::default(),
-        });
-        let streams = Arc::new(Streams {
-            directory: Arc::clone(&self.directory),
-            events: Arc::clone(&self.events),
-            clients: Arc::clone(&clients),
-            logs: Arc::clone(&logs),
-        });
+        let pods = self.pods(&shim_program, &clients);
+        let docker = Arc::new(self.realm(&shim_program, volumes, &clients));
+        let logs = Arc::new(self.logs());
+        let streams = Arc::new(self.streams(&clients, &logs));
+        let containers = Arc::clone(&docker.containers);
         let builds = Arc::new(Builds {
             builder,
             images: Arc::clone(&self.images),
@@ -146,24 +155,74 @@ impl Low {
             paths: Arc::clone(&self.paths),
         });
         Engine {
-            execs: Arc::new(self.execs(clients)),
-            files: Arc::new(self.files(&volumes, &containers)),
+            execs: Arc::clone(&docker.execs),
+            files: Arc::new(self.files(&docker.volumes, &containers)),
             networks: Arc::new(self.networks()),
-            usage: Arc::new(self.usage(&volumes)),
+            usage: Arc::new(self.usage(&docker.volumes)),
+            volumes: Arc::clone(&docker.volumes),
+            pods: Arc::new(pods),
             identity,
             containers,
             streams,
             logs,
             builds,
-            supervisor,
-            volumes,
+            docker,
             options: self.options,
-            paths: self.paths,
             database: self.database,
-            directory: self.directory,
             events: self.events,
             networking: self.networking,
             images: self.images,
+        }
+    }
+
+    /// Makes the services of one world of containers, whose directory, events and networking these are.
+    fn realm(
+        &self,
+        shim_program: &Arc<SealedProgram>,
+        volumes: Vec<VolumeRow>,
+        clients: &Arc<ClientNumbers>,
+    ) -> Realm {
+        let (follow_ups, requests) = FollowUps::channel();
+        let volumes = Arc::new(self.volumes(volumes));
+        let supervisor = Arc::new(self.supervisor(&volumes, &follow_ups));
+        let containers =
+            Arc::new(self.containers(&volumes, &supervisor, follow_ups, Arc::clone(shim_program)));
+        tokio::spawn(Arc::clone(&containers.restarter).follow_up(requests));
+        Realm {
+            directory: Arc::clone(&self.directory),
+            events: Arc::clone(&self.events),
+            networking: Arc::clone(&self.networking),
+            execs: Arc::new(self.execs(Arc::clone(clients))),
+            paths: Arc::clone(&self.paths),
+            database: Arc::clone(&self.database),
+            containers,
+            supervisor,
+            volumes,
+        }
+    }
+
+    /// Makes the services of pods: nothing that happens there is an event of Docker's.
+    fn pods(&self, shim_program: &Arc<SealedProgram>, clients: &Arc<ClientNumbers>) -> Pods {
+        let (directory, events) = (Arc::clone(&self.directory_of_pods), Arc::new(Events::default()));
+        let networking = Networking::new(&self.registry, &events, &directory, &self.paths, &self.options);
+        let low = Self { networking: Arc::new(networking), directory, events, ..self.clone() };
+        Pods { realm: Arc::new(low.realm(shim_program, Vec::new(), clients)) }
+    }
+
+    fn logs(&self) -> Logs {
+        Logs {
+            directory: Arc::clone(&self.directory),
+            paths: Arc::clone(&self.paths),
+            wakeups: LogWakeups::default(),
+        }
+    }
+
+    fn streams(&self, clients: &Arc<ClientNumbers>, logs: &Arc<Logs>) -> Streams {
+        Streams {
+            directory: Arc::clone(&self.directory),
+            events: Arc::clone(&self.events),
+            clients: Arc::clone(clients),
+            logs: Arc::clone(logs),
         }
     }
 
@@ -206,7 +265,7 @@ impl Low {
         volumes: &Arc<Volumes>,
         supervisor: &Arc<Supervisor>,
         follow_ups: FollowUps,
-        shim_program: SealedProgram,
+        shim_program: Arc<SealedProgram>,
     ) -> Containers {
         let creator = Arc::new(self.creator(volumes));
         let starter = Arc::new(Starter {

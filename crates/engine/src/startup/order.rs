@@ -8,12 +8,12 @@ use model::ContainerId;
 use tokio::sync::watch;
 
 use crate::container::Container;
-use crate::engine::Engine;
+use crate::realm::Realm;
 
 /// Starts containers side by side. One that needs others waits until those have been tried.
-pub(crate) fn start_all(engine: &Arc<Engine>, containers: Vec<Arc<Container>>) {
+pub(crate) fn start_all(realm: &Arc<Realm>, containers: Vec<Arc<Container>>) {
     let needs: HashMap<ContainerId, Vec<ContainerId>> =
-        containers.iter().map(|container| (container.id().clone(), needed(engine, container))).collect();
+        containers.iter().map(|container| (container.id().clone(), needed(realm, container))).collect();
     let mut tried: HashMap<ContainerId, watch::Receiver<bool>> = HashMap::new();
     let mut waiting: HashMap<ContainerId, Arc<Container>> =
         containers.into_iter().map(|container| (container.id().clone(), container)).collect();
@@ -22,28 +22,28 @@ pub(crate) fn start_all(engine: &Arc<Engine>, containers: Vec<Arc<Container>>) {
         let first: Vec<_> = needs[&id].iter().filter_map(|needed| tried.get(needed).cloned()).collect();
         let (done, watched) = watch::channel(false);
         tried.insert(id, watched);
-        let engine = Arc::clone(engine);
+        let realm = Arc::clone(realm);
         let record = container.record();
         tokio::spawn(async move {
             for mut needed in first {
                 // It has also been tried when its sender is gone.
                 let _ = needed.wait_for(|done| *done).await;
             }
-            engine.containers.restarter.start_by_policy(&container, &record).await;
+            realm.containers.restarter.start_by_policy(&container, &record).await;
             done.send_replace(true);
         });
     }
 }
 
 /// The containers that must run before this one.
-fn needed(engine: &Engine, container: &Container) -> Vec<ContainerId> {
+fn needed(realm: &Realm, container: &Container) -> Vec<ContainerId> {
     let record = container.record();
     let host = &record.settings.host;
     let joined = [host.network_mode.joined(), host.ipc_mode.joined(), host.pid_mode.joined()];
     let joined = joined
         .into_iter()
         .flatten()
-        .filter_map(|other| Some(engine.directory.find(other.as_str()).ok()?.id().clone()));
+        .filter_map(|other| Some(realm.directory.find(other.as_str()).ok()?.id().clone()));
     joined.chain(record.links.values().cloned()).collect()
 }
 

@@ -2,37 +2,59 @@
 
 use std::sync::Arc;
 
-use model::RestartPolicy;
+use model::{ContainerId, RestartPolicy};
 use shim_protocol::RunDirectory;
 
 use crate::container::remove::Removal;
 use crate::container::{Container, Phase, Record};
 use crate::disposal::{delete_tree, remove_run_directory};
 use crate::endpoint::NONE;
-use crate::engine::Engine;
 use crate::outcome::joined;
+use crate::realm::Realm;
 use crate::shim::Shim;
 use crate::store::ExecRow;
 
 /// How long the daemon's start waits until a container that runs is what its record says.
 const SETTLE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// Takes over every container: adopts those that run, records exits, finishes removals, sweeps.
-pub(crate) async fn all(engine: &Arc<Engine>, records: Vec<Record>, execs: Vec<ExecRow>) {
+/// What the last daemon left.
+pub(crate) struct Left {
+    pub(crate) containers: Vec<Record>,
+    pub(crate) execs: Vec<ExecRow>,
+    /// The containers of builds that it died over.
+    pub(crate) of_builds: Vec<ContainerId>,
+}
+
+/// Takes over every container: adopts those that run, records exits, finishes removals, sweeps, and starts those whose
+/// policy asks for it. What pods run the kubelet starts again.
+pub(crate) async fn all(docker: &Arc<Realm>, pods: &Arc<Realm>, left: Left) {
+    let (of_pods, of_docker): (Vec<_>, Vec<_>) =
+        left.containers.into_iter().partition(|record| record.pod.is_some());
+    let is_of_pod = |exec: &ExecRow| of_pods.iter().any(|record| record.id == exec.container);
+    let (execs_of_pods, execs): (Vec<_>, Vec<_>) = left.execs.into_iter().partition(is_of_pod);
+    let to_start = take_over(docker, of_docker, execs).await;
+    take_over(pods, of_pods, execs_of_pods).await;
+    sweep(docker, pods).await;
+    remove_leftovers(docker, left.of_builds);
+    super::order::start_all(docker, to_start);
+}
+
+/// Takes over the containers of one realm; gives those whose policy wants them started.
+async fn take_over(realm: &Arc<Realm>, records: Vec<Record>, execs: Vec<ExecRow>) -> Vec<Arc<Container>> {
     let mut to_start = Vec::new();
     for record in records {
-        if let Err(error) = engine.directory.reserve(&record.name, &record.id) {
+        if let Err(error) = realm.directory.reserve(&record.name, &record.id) {
             tracing::error!("container {} has the name of another: {error}", record.id);
         }
-        engine.directory.insert(Container::new(record, Arc::clone(&engine.database)));
+        realm.directory.insert(Container::new(record, Arc::clone(&realm.database)));
     }
-    engine.networking.forget_lost_links();
-    engine.execs.restore(execs);
-    let containers = engine.directory.all();
+    realm.networking.forget_lost_links();
+    realm.execs.restore(execs);
+    let containers = realm.directory.all();
     let mut taken_over = Vec::new();
     for container in containers {
-        let engine = Arc::clone(engine);
-        taken_over.push(tokio::spawn(async move { (one(&engine, &container).await, container) }));
+        let realm = Arc::clone(realm);
+        taken_over.push(tokio::spawn(async move { (one(&realm, &container).await, container) }));
     }
     for task in taken_over {
         match task.await {
@@ -41,34 +63,33 @@ pub(crate) async fn all(engine: &Arc<Engine>, records: Vec<Record>, execs: Vec<E
             Err(failure) => tracing::error!("cannot take over a container: {failure}"),
         }
     }
-    sweep(engine).await;
-    super::order::start_all(engine, to_start);
+    to_start
 }
 
 /// Takes over one container; says whether its policy wants it started.
-async fn one(engine: &Arc<Engine>, container: &Arc<Container>) -> bool {
+async fn one(realm: &Arc<Realm>, container: &Arc<Container>) -> bool {
     let record = container.record();
     match record.phase {
         Phase::Removing => {
-            finish_removal(engine, container).await;
+            finish_removal(realm, container).await;
             false
         }
         Phase::Running(_) | Phase::Paused(_) => {
-            adopt_or_bury(engine, container).await;
+            adopt_or_bury(realm, container).await;
             false
         }
         Phase::Created | Phase::Starting | Phase::Restarting | Phase::Exited => {
-            let directory = engine.paths.run(&record.id);
+            let directory = realm.paths.run(&record.id);
             if directory.path().exists() {
-                super::interrupted_start::settle(engine, container, &directory).await;
+                super::interrupted_start::settle(realm, container, &directory).await;
             }
             if !container.record().is_running() {
-                settle_unstarted(engine, container).await;
+                settle_unstarted(realm, container).await;
             }
             let now = container.record();
             if now.settings.host.auto_remove && matches!(now.phase, Phase::Exited) {
                 // The last daemon died between its end and its removal.
-                engine.supervisor.follow_ups.remove(&now.id);
+                realm.supervisor.follow_ups.remove(&now.id);
             }
             wants_start(&record)
         }
@@ -85,62 +106,62 @@ fn wants_start(record: &Record) -> bool {
     }
 }
 
-async fn adopt_or_bury(engine: &Arc<Engine>, container: &Arc<Container>) {
+async fn adopt_or_bury(realm: &Arc<Realm>, container: &Arc<Container>) {
     let record = container.record();
-    let directory = engine.paths.run(container.id());
+    let directory = realm.paths.run(container.id());
     match Shim::adopt(&directory) {
         Ok((shim, notices)) => {
             container.set_shim(Some(shim));
-            engine.volumes.take_over(&record, &directory);
-            engine.supervisor.supervise(Arc::clone(container), notices);
-            let (engine, container) = (Arc::clone(engine), Arc::clone(container));
+            realm.volumes.take_over(&record, &directory);
+            realm.supervisor.supervise(Arc::clone(container), notices);
+            let (realm, container) = (Arc::clone(realm), Arc::clone(container));
             let settling = tokio::spawn(async move {
-                engine.containers.freezer.settle_freezer(&container).await;
-                engine.execs.settle(&container).await;
-                settle_networks(&engine, &container).await;
+                realm.containers.freezer.settle_freezer(&container).await;
+                realm.execs.settle(&container).await;
+                settle_networks(&realm, &container).await;
             });
             // A shim that does not answer must not hold up the daemon's start.
             let _ = tokio::time::timeout(SETTLE_TIMEOUT, settling).await;
         }
         Err(_) => {
-            let end = engine.supervisor.exit_without_shim(container).await;
-            engine.supervisor.record_exit(container, end).await;
+            let end = realm.supervisor.exit_without_shim(container).await;
+            realm.supervisor.record_exit(container, end).await;
         }
     }
 }
 
 /// The last daemon may have died before it led routes and ports to a network that a container was connected to or
 /// disconnected from, changed its files, or told its shim.
-async fn settle_networks(engine: &Engine, container: &Arc<Container>) {
+async fn settle_networks(realm: &Realm, container: &Arc<Container>) {
     let _order = container.transition.lock().await;
     let record = container.record();
     let can_move = record.has_own_network() && record.endpoints.iter().all(|endpoint| endpoint.name != NONE);
     if !record.is_running() || !can_move {
         return;
     }
-    let (networking, own) = (Arc::clone(&engine.networking), Arc::clone(container));
+    let (networking, own) = (Arc::clone(&realm.networking), Arc::clone(container));
     let settled = tokio::task::spawn_blocking(move || networking.settle_running(&own)).await;
     if let Err(error) = joined(settled).and_then(|result| result) {
         tracing::warn!("cannot settle the networks of container {}: {error}", record.id);
     }
-    if let Err(error) = engine.networking.name_servers.settle(container).await {
+    if let Err(error) = realm.networking.name_servers.settle(container).await {
         tracing::warn!("cannot tell container {} of its networks' names: {error}", record.id);
     }
 }
 
-async fn finish_removal(engine: &Arc<Engine>, container: &Arc<Container>) {
-    let (remover, own) = (Arc::clone(&engine.containers.remover), Arc::clone(container));
+async fn finish_removal(realm: &Arc<Realm>, container: &Arc<Container>) {
+    let (remover, own) = (Arc::clone(&realm.containers.remover), Arc::clone(container));
     let work = tokio::task::spawn_blocking(move || remover.forget(&own));
     if let Err(error) = joined(work.await).and_then(|result| result) {
         tracing::error!("cannot finish the removal of container {}: {error}", container.id());
-        engine.directory.remove(container);
+        realm.directory.remove(container);
     }
 }
 
 /// Gives back what a container that does not run still has of the network: the last daemon died
 /// between its end, or its interrupted start, and that. One that was about to start is again what it was before.
-async fn settle_unstarted(engine: &Arc<Engine>, container: &Arc<Container>) {
-    engine.networking.disconnect_network(container).await;
+async fn settle_unstarted(realm: &Arc<Realm>, container: &Arc<Container>) {
+    realm.networking.disconnect_network(container).await;
     let record = container.record();
     let is_starting = matches!(record.phase, Phase::Starting);
     if !is_starting
@@ -157,12 +178,12 @@ async fn settle_unstarted(engine: &Arc<Engine>, container: &Arc<Container>) {
 }
 
 /// Removes the containers of builds that a daemon died over.
-fn remove_leftovers(engine: &Arc<Engine>) {
-    for id in engine.builds.builder.leftover_containers().to_vec() {
-        let engine = Arc::clone(engine);
+fn remove_leftovers(realm: &Arc<Realm>, containers: Vec<ContainerId>) {
+    for id in containers {
+        let realm = Arc::clone(realm);
         tokio::spawn(async move {
             let removal = Removal { volumes: true, force: true, link: false };
-            if let Err(error) = engine.containers.remove(id.as_str(), removal).await {
+            if let Err(error) = realm.containers.remove(id.as_str(), removal).await {
                 tracing::debug!("cannot remove container {id} of an interrupted build: {error}");
             }
         });
@@ -170,30 +191,29 @@ fn remove_leftovers(engine: &Arc<Engine>) {
 }
 
 /// Deletes files and run directories that belong to no container.
-async fn sweep(engine: &Arc<Engine>) {
+async fn sweep(docker: &Realm, pods: &Realm) {
     let known = |name: &std::ffi::OsStr| {
         name.to_str()
-            .and_then(|name| model::ContainerId::parse(name).ok())
-            .is_some_and(|id| engine.directory.get(&id).is_some())
+            .and_then(|name| ContainerId::parse(name).ok())
+            .is_some_and(|id| [docker, pods].iter().any(|realm| realm.directory.get(&id).is_some()))
     };
     let entries = |path: &std::path::Path| -> Vec<std::fs::DirEntry> {
         std::fs::read_dir(path).map(|entries| entries.flatten().collect()).unwrap_or_default()
     };
-    for entry in entries(&engine.paths.containers()) {
+    for entry in entries(&docker.paths.containers()) {
         if !known(&entry.file_name()) {
             delete_tree(&entry.path());
         }
     }
-    for entry in entries(&engine.paths.runs()) {
+    for entry in entries(&docker.paths.runs()) {
         if !known(&entry.file_name()) {
             let directory = RunDirectory::at(entry.path());
             crate::cgroup::take_down(directory.clone(), Vec::new(), None).await;
             remove_run_directory(&directory);
         }
     }
-    remove_leftovers(engine);
-    engine.volumes.sweep();
-    let trash = engine.paths.trash();
+    docker.volumes.sweep();
+    let trash = docker.paths.trash();
     tokio::task::spawn_blocking(move || {
         for entry in std::fs::read_dir(trash).into_iter().flatten().flatten() {
             delete_tree(&entry.path());

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::json::json;
 use crate::endpoint::{self, Endpoint};
+use crate::pod_role::PodRole;
 use crate::record::{Phase, Record};
 
 /// The columns of the table `containers`.
@@ -23,6 +24,8 @@ pub(super) struct ContainerColumns {
     pub(super) settings: String,
     /// [`StateDocument`] as JSON.
     pub(super) state: String,
+    /// [`PodRole`] as JSON; `None` for containers of Docker's clients.
+    pub(super) pod: Option<String>,
 }
 
 /// What a container was made with.
@@ -137,6 +140,7 @@ impl ContainerColumns {
             name: record.name.clone(),
             settings: json(&SettingsDocument::of(record))?,
             state: json(&StateDocument::of(record))?,
+            pod: record.pod.as_deref().map(json).transpose()?,
         })
     }
 
@@ -157,6 +161,14 @@ impl ContainerColumns {
         match serde_json::from_str::<StateDocument>(&self.state) {
             Ok(state) => state.put_into(&mut record),
             Err(error) => damage.push(format!("its state cannot be read: {error}")),
+        }
+        if let Some(text) = &self.pod {
+            let role = serde_json::from_str(text).unwrap_or_else(|error| {
+                damage.push(format!("its place in a pod cannot be read: {error}"));
+                record.damaged = true;
+                PodRole::unreadable()
+            });
+            record.pod = Some(Arc::new(role));
         }
         if damage.is_empty() {
             return Ok((record, None));

@@ -82,7 +82,7 @@ fn move_aside(connection: &mut Connection, rows: &[Unreadable]) -> rusqlite::Res
 }
 
 fn containers(connection: &Connection, aside: &mut Vec<Unreadable>) -> rusqlite::Result<Vec<Record>> {
-    let mut statement = connection.prepare("SELECT id, name, settings, state FROM containers")?;
+    let mut statement = connection.prepare("SELECT id, name, settings, state, pod FROM containers")?;
     let mut rows = statement.query([])?;
     let mut records = Vec::new();
     while let Some(row) = rows.next()? {
@@ -91,14 +91,14 @@ fn containers(connection: &Connection, aside: &mut Vec<Unreadable>) -> rusqlite:
             name: text(row, 1)?,
             settings: text(row, 2)?,
             state: text(row, 3)?,
+            pod: if row.get_ref(4)? == ValueRef::Null { None } else { Some(text(row, 4)?) },
         };
         let (record, damage) = match columns.record() {
             Ok((record, damage)) => (Some(record), damage),
             Err(error) => (None, Some(error.to_string())),
         };
         if let Some(reason) = damage {
-            let content =
-                json!({ "name": columns.name, "settings": columns.settings, "state": columns.state });
+            let content = json!({ "name": columns.name, "settings": columns.settings, "state": columns.state, "pod": columns.pod });
             aside.push(Unreadable {
                 origin: "containers",
                 key: columns.id,

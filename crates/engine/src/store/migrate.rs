@@ -30,12 +30,16 @@ const TABLES_2: &str = "
     CREATE TABLE networks (id TEXT PRIMARY KEY, name TEXT NOT NULL, document TEXT NOT NULL) WITHOUT ROWID;
 ";
 
+/// What version 3 adds: which containers are parts of pods.
+const COLUMN_3: &str = "ALTER TABLE containers ADD COLUMN pod TEXT;";
+
 /// Brings tables of version `from` to the version after it.
 pub(super) fn from(connection: &mut Connection, from: u32) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     match from {
         0 => to_1(&transaction)?,
-        _ => to_2(&transaction)?,
+        1 => to_2(&transaction)?,
+        _ => transaction.execute_batch(COLUMN_3)?,
     }
     transaction.pragma_update(None, "user_version", from + 1)?;
     transaction.commit()

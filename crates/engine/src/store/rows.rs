@@ -145,10 +145,10 @@ impl Row {
         };
         match self {
             Self::Container(record) => {
-                let ContainerColumns { id, name, settings, state } = ContainerColumns::of(record)?;
+                let ContainerColumns { id, name, settings, state, pod } = ContainerColumns::of(record)?;
                 run(
-                    "INSERT OR REPLACE INTO containers VALUES (?, ?, ?, ?)",
-                    params![id, name, settings, state],
+                    "INSERT OR REPLACE INTO containers VALUES (?, ?, ?, ?, ?)",
+                    params![id, name, settings, state, pod],
                 )
             }
             Self::NoContainer(id) => {

@@ -8,7 +8,7 @@ use super::migrate;
 use crate::error::{Error, database_error};
 
 /// The number of these tables, in `PRAGMA user_version`.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Room for the changes that are not yet in the database's own file: they grow to 1,000 pages of 4 KiB, as
 /// sqlite.org/wal.html says, before they are moved there.

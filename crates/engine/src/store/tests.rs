@@ -112,7 +112,7 @@ fn version_0_becomes_the_present_version_and_loses_nothing() {
     assert_eq!(saved.identity, before.identity);
     assert!(saved.identity.is_some());
     assert_eq!(directory.text("SELECT count(*) FROM unreadable"), "0");
-    assert_eq!(directory.text("PRAGMA user_version"), "2");
+    assert_eq!(directory.text("PRAGMA user_version"), "3");
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn a_database_of_a_later_version_is_refused_and_left_alone() {
     directory.sql("PRAGMA user_version = 7;");
     let refused = Database::open(&directory.database(), Faults::None).err().expect("a refusal").to_string();
     assert!(
-        refused.ends_with("has version 7 and was written by a later berth: this one knows version 2"),
+        refused.ends_with("has version 7 and was written by a later berth: this one knows version 3"),
         "{refused}"
     );
     assert_eq!(directory.text("PRAGMA user_version"), "7");

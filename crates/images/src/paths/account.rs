@@ -3,7 +3,7 @@
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-use model::Identity;
+use model::{AskedIdentity, Identity};
 use sys::account_file;
 
 use super::PathError;
@@ -18,6 +18,7 @@ pub fn ownership_of(root: BorrowedFd<'_>, user: &str) -> Result<Ownership, PathE
         let failed = |source| PathError::System { act: "read", path: path.to_owned(), source };
         account_file::read(root, Path::new(path)).map_err(failed)
     };
-    let identity = Identity::resolve(user, &[], &read("/etc/passwd")?, &read("/etc/group")?)?;
+    let identity =
+        Identity::resolve(&AskedIdentity::user(user), &read("/etc/passwd")?, &read("/etc/group")?)?;
     Ok(Ownership::Fixed { uid: identity.uid, gid: identity.gid })
 }

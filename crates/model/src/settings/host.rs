@@ -10,6 +10,7 @@ use super::{
     SecurityOption, Spelled, UserNamespaceMode, UtsMode, VolumeDriverChoice, VolumesFrom,
     WrittenRestartPolicy,
 };
+use crate::GroupsOfUser;
 
 /// What is hidden from containers that do not say otherwise: `MaskedPaths` of the API's specification.
 pub const MASKED_PATHS: [&str; 12] = [
@@ -75,6 +76,8 @@ pub struct HostSettings {
     pub security_options: Option<Vec<Spelled<SecurityOption>>>,
     /// Further groups of its processes, by name or number.
     pub additional_groups: Option<Vec<String>>,
+    /// Which groups its user gets of its own files.
+    pub groups_of_user: GroupsOfUser,
     /// Devices of the host.
     pub devices: Option<Vec<DeviceRequest>>,
     /// Where its network comes from.

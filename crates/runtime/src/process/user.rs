@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use model::{Identity, IdentityError, ProcessSpec};
+use model::{AskedIdentity, Identity, IdentityError, ProcessSpec};
 use sys::account_file;
 
 use crate::error::Doing;
@@ -14,7 +14,12 @@ pub(crate) fn identify(process: &ProcessSpec, root: &Root) -> Result<Identity, S
     let read =
         |path: &str| account_file::read(root, Path::new(path)).doing_with(|| format!("reading {path}"));
     let (users, groups) = (read("/etc/passwd")?, read("/etc/group")?);
-    Identity::resolve(&process.user, &process.additional_groups, &users, &groups).map_err(|error| {
+    let asked = AskedIdentity {
+        user: &process.user,
+        additional_groups: &process.additional_groups,
+        groups_of_user: process.groups_of_user,
+    };
+    Identity::resolve(&asked, &users, &groups).map_err(|error| {
         let failure = match &error {
             IdentityError::Unknown { .. } => FailureKind::UserNotFound,
             IdentityError::OutOfRange => FailureKind::System,

@@ -117,6 +117,7 @@ impl Scene {
                 path: PathBuf::new(),
                 attributes: BTreeMap::new(),
                 selected: std::collections::BTreeMap::new(),
+                form: model::LogForm::default(),
             },
             health: None,
         }

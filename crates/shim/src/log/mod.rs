@@ -1,18 +1,20 @@
 //! Where a container's output is logged.
 
 mod json_file;
+mod kubernetes;
 mod lines;
 mod remote;
 
 use std::io;
 use std::time::Duration;
 
-use model::{ContainerSpec, LogDriver, LogSpec};
+use model::{ContainerSpec, LogDriver, LogForm, LogSpec};
 use shim_protocol::Notice;
 use shim_protocol::log::{Reader, Start, Stream};
 use sys::epoll::Event;
 
 use self::json_file::JsonFile;
+use self::kubernetes::KubernetesFile;
 use self::remote::{Destination, Remote};
 use crate::event_loop::EventLoop;
 
@@ -34,6 +36,7 @@ pub(crate) struct Log {
 enum Driver {
     Nothing,
     File(Box<JsonFile>),
+    Kubernetes(Box<KubernetesFile>),
     Remote(Box<Remote>),
 }
 
@@ -56,6 +59,9 @@ impl Log {
     pub(crate) fn open(spec: &LogSpec, container: &ContainerSpec) -> io::Result<Self> {
         let driver = match &spec.driver {
             LogDriver::None => Driver::Nothing,
+            LogDriver::JsonFile if spec.form == LogForm::Kubernetes => {
+                Driver::Kubernetes(Box::new(KubernetesFile::open(&spec.path)?))
+            }
             LogDriver::JsonFile => Driver::File(Box::new(JsonFile::of(spec, &[])?)),
             LogDriver::Local => Driver::File(Box::new(JsonFile::of(spec, &LOCAL_ROTATION)?)),
             LogDriver::Syslog => Driver::remote(remote::syslog::open(spec, container)?)?,
@@ -84,6 +90,7 @@ impl Log {
                     shared.wake_in(COMPRESSION_INTERVAL);
                 }
             }
+            Driver::Kubernetes(file) => file.write(stream, output),
             Driver::Remote(remote) => remote.write(stream, output, shared),
         }
         if self.lost() != self.reported_lost || self.rotation_failure().is_some() != self.reported_rotation {
@@ -96,6 +103,7 @@ impl Log {
         match &mut self.driver {
             Driver::Nothing => {}
             Driver::File(file) => file.finish(),
+            Driver::Kubernetes(file) => file.finish(),
             Driver::Remote(remote) => remote.finish(shared),
         }
     }
@@ -105,6 +113,7 @@ impl Log {
         match &self.driver {
             Driver::Nothing => &[],
             Driver::File(file) => file.pending(stream),
+            Driver::Kubernetes(file) => file.pending(stream),
             Driver::Remote(remote) => remote.pending(stream),
         }
     }
@@ -112,7 +121,7 @@ impl Log {
     /// Whether every byte ever logged can be read again.
     pub(crate) const fn keeps_everything(&self) -> bool {
         match &self.driver {
-            Driver::Nothing | Driver::Remote(_) => false,
+            Driver::Nothing | Driver::Kubernetes(_) | Driver::Remote(_) => false,
             Driver::File(file) => file.keeps_everything(),
         }
     }
@@ -120,8 +129,16 @@ impl Log {
     /// Reads what is logged; `None` for logs that cannot be read.
     pub(crate) fn replay(&self, start: Start) -> io::Result<Option<Reader>> {
         match &self.driver {
-            Driver::Nothing | Driver::Remote(_) => Ok(None),
+            Driver::Nothing | Driver::Kubernetes(_) | Driver::Remote(_) => Ok(None),
             Driver::File(file) => file.replay(start).map(Some).map_err(io::Error::other),
+        }
+    }
+
+    /// Opens the file of a log that others rotate again; false for other logs.
+    pub(crate) fn reopen(&mut self) -> io::Result<bool> {
+        match &mut self.driver {
+            Driver::Nothing | Driver::File(_) | Driver::Remote(_) => Ok(false),
+            Driver::Kubernetes(file) => file.reopen().map(|()| true),
         }
     }
 
@@ -130,6 +147,7 @@ impl Log {
         match &self.driver {
             Driver::Nothing => 0,
             Driver::File(file) => file.lost(),
+            Driver::Kubernetes(file) => file.lost(),
             Driver::Remote(remote) => remote.dropped(),
         }
     }
@@ -137,7 +155,7 @@ impl Log {
     /// Why the log's file is not rotated though it is due.
     pub(crate) fn rotation_failure(&self) -> Option<&str> {
         match &self.driver {
-            Driver::Nothing | Driver::Remote(_) => None,
+            Driver::Nothing | Driver::Kubernetes(_) | Driver::Remote(_) => None,
             Driver::File(file) => file.rotation_failure(),
         }
     }
@@ -152,7 +170,7 @@ impl Log {
     /// Time has passed. Returns what the daemon should know and does not yet.
     pub(crate) fn tick(&mut self, shared: &mut EventLoop) -> Option<Notice> {
         match &mut self.driver {
-            Driver::Nothing => {}
+            Driver::Nothing | Driver::Kubernetes(_) => {}
             Driver::File(file) => {
                 file.compress();
                 if file.is_compressing() {
@@ -188,7 +206,7 @@ impl Log {
     /// Whether something is still on its way when the process has ended.
     pub(crate) fn is_busy(&self, shared: &EventLoop) -> bool {
         match &self.driver {
-            Driver::Nothing | Driver::File(_) => false,
+            Driver::Nothing | Driver::File(_) | Driver::Kubernetes(_) => false,
             Driver::Remote(remote) => remote.is_busy(shared),
         }
     }

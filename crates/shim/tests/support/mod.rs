@@ -108,6 +108,7 @@ impl Place {
                 path: self.log(),
                 attributes: BTreeMap::new(),
                 selected: std::collections::BTreeMap::new(),
+                form: model::LogForm::default(),
             },
             health: None,
         }

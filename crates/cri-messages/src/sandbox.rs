@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use prost::{Enumeration, Message};
 
-use super::security::{LinuxContainerResources, LinuxSandboxSecurityContext, NamespaceOption};
+use crate::security::{LinuxContainerResources, LinuxSandboxSecurityContext, NamespaceOption};
 
 #[derive(Clone, PartialEq, Message)]
 pub struct DNSConfig {

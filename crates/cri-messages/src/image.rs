@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use prost::Message;
 
-use super::sandbox::PodSandboxConfig;
-use super::value::{ImageSpec, Int64Value, UInt64Value};
+use crate::sandbox::PodSandboxConfig;
+use crate::value::{ImageSpec, Int64Value, UInt64Value};
 
 #[derive(Clone, PartialEq, Message)]
 pub struct ImageFilter {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use prost::{Enumeration, Message};
 
-use super::value::{IDMapping, Int64Value};
+use crate::value::{IDMapping, Int64Value};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
 #[repr(i32)]

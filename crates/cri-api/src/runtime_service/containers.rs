@@ -1,0 +1,125 @@
+//! Containers in pods: made, started, stopped, removed, changed, listed.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use engine::{ContainerUpdate, PodPart, PodRole, StopOptions};
+use model::ErrorKind;
+use tonic::Status;
+
+use super::RuntimeService;
+use super::status_of_container::{info, is_wanted, item, status};
+use crate::description;
+use crate::settings::{of_container, of_resources};
+use crate::status::{invalid, of_engine};
+use crate::wire::container::{
+    ContainerStatusRequest, ContainerStatusResponse, CreateContainerRequest, CreateContainerResponse,
+    ListContainersRequest, ListContainersResponse, RemoveContainerRequest, RemoveContainerResponse,
+    ReopenContainerLogRequest, ReopenContainerLogResponse, StartContainerRequest, StartContainerResponse,
+    StopContainerRequest, StopContainerResponse, UpdateContainerResourcesRequest,
+    UpdateContainerResourcesResponse,
+};
+use crate::wire::sandbox::PodSandboxConfig;
+
+impl RuntimeService {
+    /// `CreateContainer`
+    pub(crate) async fn create_container(
+        self: Arc<Self>,
+        asked: CreateContainerRequest,
+    ) -> Result<CreateContainerResponse, Status> {
+        let pods = &self.engine.pods;
+        let sandbox = pods.sandbox(&asked.pod_sandbox_id).map_err(|error| of_engine(&error))?;
+        if !sandbox.is_running() {
+            return Err(Status::failed_precondition(format!("the sandbox {} is not ready", sandbox.id)));
+        }
+        let config = asked.config.ok_or_else(|| invalid("the container has no configuration"))?;
+        let settings = of_container(&config, sandbox.id.as_str(), &sandbox.settings.host)?;
+        let of_pod: PodSandboxConfig = description::read(&sandbox);
+        let log = (!of_pod.log_directory.is_empty() && !config.log_path.is_empty())
+            .then(|| Path::new(&of_pod.log_directory).join(&config.log_path));
+        let part = PodPart::Container { sandbox: sandbox.id.clone(), log };
+        let role = PodRole { part, description: description::write(&config) };
+        let id = pods.create(settings, role).await.map_err(|error| of_engine(&error))?;
+        Ok(CreateContainerResponse { container_id: id.to_string() })
+    }
+
+    /// `StartContainer`
+    pub(crate) async fn start_container(
+        self: Arc<Self>,
+        asked: StartContainerRequest,
+    ) -> Result<StartContainerResponse, Status> {
+        let record = self.engine.pods.container(&asked.container_id).map_err(|error| of_engine(&error))?;
+        if record.was_started() {
+            return Err(Status::failed_precondition(format!(
+                "the container {} was started already",
+                record.id
+            )));
+        }
+        self.engine.pods.start(&asked.container_id).await.map_err(|error| of_engine(&error))?;
+        Ok(StartContainerResponse {})
+    }
+
+    /// `StopContainer`: one that is not there is stopped.
+    pub(crate) async fn stop_container(
+        self: Arc<Self>,
+        asked: StopContainerRequest,
+    ) -> Result<StopContainerResponse, Status> {
+        let options = StopOptions { grace: Some(asked.timeout.max(0)), signal: None };
+        match self.engine.pods.stop(&asked.container_id, options).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(of_engine(&error)),
+            Ok(_) | Err(_) => Ok(StopContainerResponse {}),
+        }
+    }
+
+    /// `RemoveContainer`: one that is not there is gone.
+    pub(crate) async fn remove_container(
+        self: Arc<Self>,
+        asked: RemoveContainerRequest,
+    ) -> Result<RemoveContainerResponse, Status> {
+        match self.engine.pods.remove(&asked.container_id).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(of_engine(&error)),
+            Ok(()) | Err(_) => Ok(RemoveContainerResponse {}),
+        }
+    }
+
+    /// `ContainerStatus`
+    pub(crate) fn container_status(
+        &self,
+        asked: &ContainerStatusRequest,
+    ) -> Result<ContainerStatusResponse, Status> {
+        let record = self.engine.pods.container(&asked.container_id).map_err(|error| of_engine(&error))?;
+        let info = if asked.verbose { info(&record) } else { Default::default() };
+        Ok(ContainerStatusResponse { status: Some(status(&record)), info })
+    }
+
+    /// `ListContainers`
+    pub(crate) fn list_containers(&self, asked: &ListContainersRequest) -> ListContainersResponse {
+        let filter = asked.filter.clone().unwrap_or_default();
+        let containers = self.engine.pods.containers().into_iter().map(|record| item(&record));
+        ListContainersResponse {
+            containers: containers.filter(|container| is_wanted(container, &filter)).collect(),
+        }
+    }
+
+    /// `UpdateContainerResources`
+    pub(crate) async fn update_resources(
+        self: Arc<Self>,
+        asked: UpdateContainerResourcesRequest,
+    ) -> Result<UpdateContainerResourcesResponse, Status> {
+        let resources = of_resources(&asked.linux.unwrap_or_default())?;
+        let update = ContainerUpdate { resources, restart_policy: None };
+        let updated = self.engine.pods.update(&asked.container_id, update).await;
+        updated.map_err(|error| of_engine(&error))?;
+        Ok(UpdateContainerResourcesResponse {})
+    }
+
+    /// `ReopenContainerLog`
+    pub(crate) async fn reopen_log(
+        self: Arc<Self>,
+        asked: ReopenContainerLogRequest,
+    ) -> Result<ReopenContainerLogResponse, Status> {
+        let reopened = self.engine.pods.reopen_log(&asked.container_id).await;
+        reopened.map_err(|error| of_engine(&error))?;
+        Ok(ReopenContainerLogResponse {})
+    }
+}

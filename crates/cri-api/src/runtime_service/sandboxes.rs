@@ -1,0 +1,164 @@
+//! Pod sandboxes: run, stopped, removed, shown.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use engine::{Phase, Record};
+use model::{ErrorKind, IpcMode, NetworkMode, PidMode};
+use tonic::Status;
+
+use super::{RuntimeService, has_labels};
+use crate::description;
+use crate::settings::of_sandbox;
+use crate::status::{invalid, of_engine};
+use crate::time::nanoseconds;
+use crate::wire::pod_status::PodSandboxStatusResponse;
+use crate::wire::sandbox::{
+    LinuxPodSandboxStatus, ListPodSandboxRequest, ListPodSandboxResponse, Namespace, PodIP, PodSandbox,
+    PodSandboxConfig, PodSandboxFilter, PodSandboxNetworkStatus, PodSandboxState, PodSandboxStatus,
+    PodSandboxStatusRequest, RemovePodSandboxRequest, RemovePodSandboxResponse, RunPodSandboxRequest,
+    RunPodSandboxResponse, StopPodSandboxRequest, StopPodSandboxResponse,
+};
+use crate::wire::security::{NamespaceMode, NamespaceOption};
+
+impl RuntimeService {
+    /// `RunPodSandbox`
+    pub(crate) async fn run_sandbox(
+        self: Arc<Self>,
+        asked: RunPodSandboxRequest,
+    ) -> Result<RunPodSandboxResponse, Status> {
+        if !asked.runtime_handler.is_empty() {
+            let handler = asked.runtime_handler;
+            return Err(invalid(format!("there is no runtime handler {handler:?}, only the default one")));
+        }
+        let config = asked.config.ok_or_else(|| invalid("the pod has no configuration"))?;
+        let settings = of_sandbox(&config)?;
+        let run = self.engine.pods.run_sandbox(settings, description::write(&config)).await;
+        let id = run.map_err(|error| of_engine(&error))?;
+        Ok(RunPodSandboxResponse { pod_sandbox_id: id.to_string() })
+    }
+
+    /// `StopPodSandbox`: one that is not there is stopped.
+    pub(crate) async fn stop_sandbox(
+        self: Arc<Self>,
+        asked: StopPodSandboxRequest,
+    ) -> Result<StopPodSandboxResponse, Status> {
+        match self.engine.pods.stop_sandbox(&asked.pod_sandbox_id).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(of_engine(&error)),
+            Ok(()) | Err(_) => Ok(StopPodSandboxResponse {}),
+        }
+    }
+
+    /// `RemovePodSandbox`: one that is not there is gone.
+    pub(crate) async fn remove_sandbox(
+        self: Arc<Self>,
+        asked: RemovePodSandboxRequest,
+    ) -> Result<RemovePodSandboxResponse, Status> {
+        match self.engine.pods.remove_sandbox(&asked.pod_sandbox_id).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(of_engine(&error)),
+            Ok(()) | Err(_) => Ok(RemovePodSandboxResponse {}),
+        }
+    }
+
+    /// `PodSandboxStatus`
+    pub(crate) fn sandbox_status(
+        &self,
+        asked: &PodSandboxStatusRequest,
+    ) -> Result<PodSandboxStatusResponse, Status> {
+        let record = self.engine.pods.sandbox(&asked.pod_sandbox_id).map_err(|error| of_engine(&error))?;
+        Ok(PodSandboxStatusResponse {
+            status: Some(status(&record)),
+            info: if asked.verbose { info(&record) } else { BTreeMap::new() },
+            ..PodSandboxStatusResponse::default()
+        })
+    }
+
+    /// `ListPodSandbox`
+    pub(crate) fn list_sandboxes(&self, asked: &ListPodSandboxRequest) -> ListPodSandboxResponse {
+        let filter = asked.filter.clone().unwrap_or_default();
+        let sandboxes = self.engine.pods.sandboxes().into_iter().map(|record| item(&record));
+        ListPodSandboxResponse { items: sandboxes.filter(|sandbox| is_wanted(sandbox, &filter)).collect() }
+    }
+}
+
+fn state(record: &Record) -> PodSandboxState {
+    match record.phase {
+        Phase::Running(_) | Phase::Paused(_) => PodSandboxState::Ready,
+        Phase::Created | Phase::Starting | Phase::Restarting | Phase::Exited | Phase::Removing => {
+            PodSandboxState::Notready
+        }
+    }
+}
+
+fn item(record: &Record) -> PodSandbox {
+    let config: PodSandboxConfig = description::read(record);
+    PodSandbox {
+        id: record.id.to_string(),
+        metadata: config.metadata,
+        state: state(record).into(),
+        created_at: nanoseconds(record.created),
+        labels: config.labels,
+        annotations: config.annotations,
+        runtime_handler: String::new(),
+    }
+}
+
+fn is_wanted(sandbox: &PodSandbox, filter: &PodSandboxFilter) -> bool {
+    sandbox.id.starts_with(&filter.id)
+        && filter.state.as_ref().is_none_or(|wanted| wanted.state == sandbox.state)
+        && has_labels(&sandbox.labels, &filter.label_selector)
+}
+
+fn status(record: &Record) -> PodSandboxStatus {
+    let PodSandbox { id, metadata, state, created_at, labels, annotations, runtime_handler } = item(record);
+    let options = NamespaceOption {
+        network: mode(record.settings.host.network_mode == NetworkMode::Host),
+        pid: asked_pid(record),
+        ipc: mode(record.settings.host.ipc_mode == IpcMode::Host),
+        ..NamespaceOption::default()
+    };
+    PodSandboxStatus {
+        id,
+        metadata,
+        state,
+        created_at,
+        network: network(record),
+        linux: Some(LinuxPodSandboxStatus { namespaces: Some(Namespace { options: Some(options) }) }),
+        labels,
+        annotations,
+        runtime_handler,
+    }
+}
+
+fn mode(on_host: bool) -> i32 {
+    if on_host { NamespaceMode::Node.into() } else { NamespaceMode::Pod.into() }
+}
+
+/// Whose processes the pod's containers see unless they say otherwise, as it was asked for.
+fn asked_pid(record: &Record) -> i32 {
+    if record.settings.host.pid_mode == PidMode::Host {
+        return NamespaceMode::Node.into();
+    }
+    let config: PodSandboxConfig = description::read(record);
+    let context = config.linux.and_then(|linux| linux.security_context);
+    context.and_then(|context| context.namespace_options).map_or(NamespaceMode::Pod.into(), |asked| asked.pid)
+}
+
+/// The pod's addresses, that of IPv4 first; none on the host's network.
+fn network(record: &Record) -> Option<PodSandboxNetworkStatus> {
+    let lease = record.main_lease()?;
+    let mut addresses: Vec<IpAddr> = lease.addresses().collect();
+    addresses.sort_by_key(IpAddr::is_ipv6);
+    let mut texts = addresses.iter().map(ToString::to_string);
+    Some(PodSandboxNetworkStatus {
+        ip: texts.next()?,
+        additional_ips: texts.map(|ip| PodIP { ip }).collect(),
+    })
+}
+
+/// What the status says more when it is asked to be verbose.
+fn info(record: &Record) -> BTreeMap<String, String> {
+    let info = serde_json::json!({ "pid": record.pid(), "processStatus": format!("{:?}", record.phase) });
+    BTreeMap::from([("info".to_owned(), info.to_string())])
+}

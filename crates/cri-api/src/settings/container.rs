@@ -1,0 +1,88 @@
+//! A container in a pod.
+
+use std::collections::BTreeMap;
+
+use model::{
+    CgroupParent, ContainerSettings, DeviceRequest, HostSettings, LogConfig, LogDriver, Spelled, StopSignal,
+};
+use tonic::Status;
+
+use super::mounts::of_mounts;
+use super::refusal::{choice, unsupported};
+use super::resources::of_resources;
+use super::security::{self, Pod};
+use crate::signals;
+use crate::status::invalid;
+use crate::wire::container::ContainerConfig;
+
+/// The settings of a container in the pod of a sandbox, whose id and settings of the host these are.
+pub(crate) fn of_container(
+    config: &ContainerConfig,
+    sandbox: &str,
+    sandbox_host: &HostSettings,
+) -> Result<ContainerSettings, Status> {
+    if config.metadata.is_none() {
+        return Err(invalid("the container has no metadata"));
+    }
+    if !config.cdi_devices.is_empty() {
+        return Err(unsupported("devices of the Container Device Interface"));
+    }
+    let linux = config.linux.clone().unwrap_or_default();
+    let context = linux.security_context.unwrap_or_default();
+    let resources = linux.resources.unwrap_or_default();
+    let mut host = HostSettings {
+        mounts: Some(of_mounts(&config.mounts)?),
+        devices: Some(devices(config)?),
+        resources: of_resources(&resources)?,
+        oom_score_adjustment: resources.oom_score_adj,
+        cgroup_parent: sandbox_host.cgroup_parent.clone(),
+        log: LogConfig { driver: Some(LogDriver::None), options: BTreeMap::new() },
+        ..HostSettings::default()
+    };
+    security::apply(&context, &Pod { sandbox, host: sandbox_host }, &mut host)?;
+    let words = |words: &Vec<String>| Some(words.clone()).filter(|words| !words.is_empty());
+    let image = config.image.as_ref().map(|image| image.image.clone()).unwrap_or_default();
+    if image.is_empty() {
+        return Err(invalid("the container names no image"));
+    }
+    Ok(ContainerSettings {
+        image,
+        user: security::user(&context)?,
+        entrypoint: words(&config.command),
+        command: words(&config.args),
+        environment: Some(environment(config)?),
+        working_directory: config.working_dir.clone(),
+        labels: Some(config.labels.clone()),
+        terminal: config.tty,
+        open_stdin: config.stdin,
+        stdin_once: config.stdin_once,
+        stop_signal: signals::asked(config.stop_signal())
+            .map(|signal| Spelled::from(StopSignal::Signal(signal))),
+        host,
+        ..ContainerSettings::default()
+    })
+}
+
+/// The cgroup beneath which a pod's are made; `None` is the daemon's choice.
+pub(super) fn cgroup_parent(path: &str) -> Option<Spelled<CgroupParent>> {
+    (!path.is_empty()).then(|| Spelled::of(path))
+}
+
+fn environment(config: &ContainerConfig) -> Result<Vec<String>, Status> {
+    let variable = |key: &String, value: &Vec<u8>| match std::str::from_utf8(value) {
+        Ok(value) => Ok(format!("{key}={value}")),
+        Err(_) => Err(unsupported(&format!("the variable {key}, whose value is no UTF-8"))),
+    };
+    config.envs.iter().map(|pair| variable(&pair.key, &pair.value)).collect()
+}
+
+fn devices(config: &ContainerConfig) -> Result<Vec<DeviceRequest>, Status> {
+    let device = |device: &crate::wire::container::Device| {
+        Ok(DeviceRequest {
+            path_on_host: device.host_path.clone(),
+            path_in_container: device.container_path.clone(),
+            permissions: choice("permissions of a device", &device.permissions)?,
+        })
+    };
+    config.devices.iter().map(device).collect()
+}

@@ -1,0 +1,13 @@
+//! From configurations of pods and containers to the engine's settings: everything is checked here, and what cannot be
+//! done is refused by its name.
+
+mod container;
+mod mounts;
+mod refusal;
+mod resources;
+mod sandbox;
+mod security;
+
+pub(crate) use container::of_container;
+pub(crate) use resources::of_resources;
+pub(crate) use sandbox::of_sandbox;

@@ -1,0 +1,19 @@
+//! What is refused of a configuration.
+
+use model::Spelled;
+use tonic::Status;
+
+use crate::status::invalid;
+
+/// A text that is a choice.
+pub(super) fn choice<T>(what: &str, text: &str) -> Result<Spelled<T>, Status>
+where
+    T: std::str::FromStr<Err: std::fmt::Display> + std::fmt::Display,
+{
+    Spelled::parse(text).map_err(|error| invalid(format!("{what}: {error}")))
+}
+
+/// What this host or this release cannot do.
+pub(super) fn unsupported(what: &str) -> Status {
+    Status::unimplemented(format!("berth does not support {what}"))
+}

@@ -1,0 +1,46 @@
+//! What a container is in a pod of Kubernetes. Clients of Docker's API do not see such containers.
+
+use std::path::PathBuf;
+
+use model::ContainerId;
+use serde::{Deserialize, Serialize};
+
+/// What a container is in a pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodRole {
+    /// Which part of the pod it is.
+    pub part: PodPart,
+    /// What the front end wrote of it, to show it again; nothing here reads it.
+    pub description: String,
+}
+
+/// A part of a pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PodPart {
+    /// What holds the pod's namespaces. It has no image and no program.
+    Sandbox,
+    /// A container in the pod.
+    Container {
+        /// The pod's sandbox.
+        sandbox: ContainerId,
+        /// The file of its log, in the kubelet's form; `None` keeps no log.
+        log: Option<PathBuf>,
+    },
+}
+
+impl PodRole {
+    /// The role of a row that cannot be read: it stays a pod's, so that no client of Docker's API sees it.
+    pub(crate) const fn unreadable() -> Self {
+        Self { part: PodPart::Sandbox, description: String::new() }
+    }
+
+    /// The sandbox of the pod that a container is in; `None` for the sandbox itself.
+    #[must_use]
+    pub const fn sandbox(&self) -> Option<&ContainerId> {
+        match &self.part {
+            PodPart::Sandbox => None,
+            PodPart::Container { sandbox, .. } => Some(sandbox),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Runs a command in a container of a pod to its end, with what it writes.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+use tokio::io::{AsyncReadExt, BufReader};
+
+use super::service::Pods;
+use crate::container::saved_exec::{ExecConfig, ExecState};
+use crate::error::Error;
+use crate::exec::{ExecClient, ExecStartOptions};
+
+/// Bytes of each stream that are kept; the rest is thrown away (CVE-2022-1708).
+const OUTPUT_LIMIT: usize = 16 << 20;
+
+/// How long a command that was killed may take to be gone.
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What came of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommandEnd {
+    /// It ended.
+    Ended(CommandOutput),
+    /// It took too long and was killed.
+    TimedOut,
+}
+
+/// What a command wrote, and how it ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CommandOutput {
+    /// Its output.
+    pub stdout: Vec<u8>,
+    /// Its error output.
+    pub stderr: Vec<u8>,
+    /// 0 to 255; 128 + n after signal n.
+    pub exit_code: i32,
+}
+
+impl Pods {
+    /// Runs a command in a container; one that takes longer than `timeout` is killed.
+    ///
+    /// # Errors
+    /// Unknown container, one that does not run, or a program that cannot be run.
+    pub async fn run_command(
+        &self,
+        reference: &str,
+        command: Vec<String>,
+        timeout: Option<Duration>,
+    ) -> Result<CommandEnd, Error> {
+        let record = self.container(reference)?;
+        let execs = &self.realm.execs;
+        let config =
+            ExecConfig { cmd: command, attach_stdout: true, attach_stderr: true, ..ExecConfig::default() };
+        let id = execs.create(record.id.as_str(), config).await?;
+        let failed = |source| Error::Shim { act: "make a connection to", source };
+        let (ours, theirs) = UnixStream::pair().map_err(failed)?;
+        ours.set_nonblocking(true).map_err(failed)?;
+        let ours = tokio::net::UnixStream::from_std(ours).map_err(failed)?;
+        let session = execs.prepare(id.as_str(), ExecStartOptions::default())?;
+        session.run(Some(ExecClient { socket: OwnedFd::from(theirs), early_input: Vec::new() })).await?;
+        let mut output = CommandOutput::default();
+        let reading = read_frames(ours, &mut output);
+        match timeout {
+            None => reading.await.map_err(failed)?,
+            Some(timeout) => match tokio::time::timeout(timeout, reading).await {
+                Ok(read) => read.map_err(failed)?,
+                Err(_) => {
+                    self.kill_command(id.as_str()).await?;
+                    return Ok(CommandEnd::TimedOut);
+                }
+            },
+        }
+        let (exec, _) = execs.inspect(id.as_str()).await?;
+        exec.ended().await;
+        if let ExecState::Exited(code) = exec.state() {
+            output.exit_code = code;
+        }
+        Ok(CommandEnd::Ended(output))
+    }
+
+    /// Kills a command with all that is in its session, and waits until it is gone.
+    async fn kill_command(&self, id: &str) -> Result<(), Error> {
+        let (exec, _) = self.realm.execs.inspect(id).await?;
+        if let ExecState::Running(pid) = exec.state()
+            && let Some(leader) = i32::try_from(pid).ok().and_then(Pid::from_raw)
+        {
+            // It leads a session of its own; gone already, it needs no end.
+            let _ = rustix::process::kill_process_group(leader, Signal::KILL);
+            if tokio::time::timeout(KILL_TIMEOUT, exec.ended()).await.is_err() {
+                tracing::warn!("a command of container {} does not end", exec.container);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads pieces with their headers, as the specification's "stream details" has them, until the stream ends.
+async fn read_frames(stream: tokio::net::UnixStream, output: &mut CommandOutput) -> std::io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let mut header = [0; 8];
+    let mut piece = vec![0; 32 << 10];
+    loop {
+        match stream.read_exact(&mut header).await {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        let [kind, _, _, _, length @ ..] = header;
+        let kept = if kind == 2 { &mut output.stderr } else { &mut output.stdout };
+        let mut rest = u32::from_be_bytes(length) as usize;
+        while rest > 0 {
+            let size = rest.min(piece.len());
+            let read = stream.read_exact(&mut piece[..size]).await?;
+            let room = OUTPUT_LIMIT.saturating_sub(kept.len()).min(read);
+            kept.extend_from_slice(&piece[..room]);
+            rest -= read;
+        }
+    }
+}

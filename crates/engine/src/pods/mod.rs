@@ -1,0 +1,10 @@
+//! Pods of Kubernetes: a sandbox that holds their namespaces, and the containers in it.
+//!
+//! Both are containers of the engine in a realm of their own: shims hold them, they survive the daemon, and no client of
+//! Docker's API sees them.
+
+mod command;
+mod service;
+
+pub use command::{CommandEnd, CommandOutput};
+pub use service::Pods;

@@ -1,0 +1,214 @@
+//! Pods, and the verbs of sandboxes and of the containers in them.
+
+use std::sync::Arc;
+
+use model::{ContainerId, ContainerSettings};
+use shim_protocol::Request;
+
+use crate::container::create::{Created, NewContainer};
+use crate::container::remove::Removal;
+use crate::container::samples::{Reading, Samples};
+use crate::container::stop::StopOptions;
+use crate::container::update::ContainerUpdate;
+use crate::container::{Container, Record};
+use crate::error::Error;
+use crate::outcome::Outcome;
+use crate::pod_role::{PodPart, PodRole};
+use crate::realm::Realm;
+
+/// Seconds that a sandbox gets to end by itself: it has nothing to do but to end.
+const SANDBOX_GRACE: i64 = 2;
+
+/// What goes of a part of a pod: everything.
+const REMOVAL: Removal = Removal { volumes: true, force: true, link: false };
+
+/// All pods of the engine. The verbs run to their end even when their caller stops waiting.
+pub struct Pods {
+    pub(crate) realm: Arc<Realm>,
+}
+
+impl Pods {
+    /// The sandboxes of all pods, newest first.
+    #[must_use]
+    pub fn sandboxes(&self) -> Vec<Arc<Record>> {
+        self.records().filter(|record| record.is_sandbox()).collect()
+    }
+
+    /// The containers of all pods, newest first.
+    #[must_use]
+    pub fn containers(&self) -> Vec<Arc<Record>> {
+        self.records().filter(|record| !record.is_sandbox()).collect()
+    }
+
+    /// Finds a sandbox by its id, or an unambiguous start of it.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchContainer`] or [`Error::AmbiguousContainer`].
+    pub fn sandbox(&self, reference: &str) -> Result<Arc<Record>, Error> {
+        self.find(reference, Record::is_sandbox).map(|found| found.record())
+    }
+
+    /// Finds a container of a pod by its id, or an unambiguous start of it.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchContainer`] or [`Error::AmbiguousContainer`].
+    pub fn container(&self, reference: &str) -> Result<Arc<Record>, Error> {
+        self.find(reference, |record| !record.is_sandbox()).map(|found| found.record())
+    }
+
+    /// Makes a sandbox and lets it hold its namespaces; `description` is shown again.
+    ///
+    /// # Errors
+    /// Refused settings, or namespaces and a network that cannot be had. Nothing is left then.
+    pub async fn run_sandbox(
+        &self,
+        settings: ContainerSettings,
+        description: String,
+    ) -> Result<ContainerId, Error> {
+        let containers = Arc::clone(&self.realm.containers);
+        crate::outcome::finish(async move {
+            let role = PodRole { part: PodPart::Sandbox, description };
+            let id = containers.creator.create_sandbox(settings, role).await?;
+            match containers.start(id.as_str(), None).await {
+                Ok(_) => Ok(id),
+                Err(error) => {
+                    if let Err(left) = containers.remove(id.as_str(), REMOVAL).await {
+                        tracing::warn!("cannot remove the sandbox {id} that could not be started: {left}");
+                    }
+                    Err(error)
+                }
+            }
+        })
+        .await
+    }
+
+    /// Kills the containers of a pod, and lets go of its namespaces and its network.
+    ///
+    /// # Errors
+    /// Unknown sandbox, or processes that do not end.
+    pub async fn stop_sandbox(&self, reference: &str) -> Result<(), Error> {
+        let sandbox = self.sandbox(reference)?;
+        for container in self.containers_of(&sandbox.id) {
+            let options = StopOptions { grace: Some(0), signal: None };
+            unless_gone(self.realm.containers.stop(container.id.as_str(), options).await.map(drop))?;
+        }
+        let options = StopOptions { grace: Some(SANDBOX_GRACE), signal: None };
+        unless_gone(self.realm.containers.stop(sandbox.id.as_str(), options).await.map(drop))
+    }
+
+    /// Removes a pod with its containers, whatever they do.
+    ///
+    /// # Errors
+    /// Unknown sandbox, or what cannot be removed.
+    pub async fn remove_sandbox(&self, reference: &str) -> Result<(), Error> {
+        let sandbox = self.sandbox(reference)?;
+        for container in self.containers_of(&sandbox.id) {
+            unless_gone(self.realm.containers.remove(container.id.as_str(), REMOVAL).await)?;
+        }
+        unless_gone(self.realm.containers.remove(sandbox.id.as_str(), REMOVAL).await)
+    }
+
+    /// Makes a container in a pod.
+    ///
+    /// # Errors
+    /// Refused settings, an unknown image or sandbox. Nothing is left then.
+    pub async fn create(&self, settings: ContainerSettings, role: PodRole) -> Result<ContainerId, Error> {
+        let new = NewContainer { name: None, settings, pod: Some(role) };
+        let Created { id, warnings } = self.realm.containers.create(new).await?;
+        for warning in warnings {
+            tracing::warn!("container {id} of a pod: {warning}");
+        }
+        Ok(id)
+    }
+
+    /// Starts a container of a pod.
+    ///
+    /// # Errors
+    /// Unknown container, or a program that cannot be run.
+    pub async fn start(&self, reference: &str) -> Result<Outcome, Error> {
+        let record = self.container(reference)?;
+        self.realm.containers.start(record.id.as_str(), None).await
+    }
+
+    /// Stops a container of a pod.
+    ///
+    /// # Errors
+    /// Unknown container, or one whose processes do not end.
+    pub async fn stop(&self, reference: &str, options: StopOptions) -> Result<Outcome, Error> {
+        let record = self.container(reference)?;
+        self.realm.containers.stop(record.id.as_str(), options).await
+    }
+
+    /// Removes a container of a pod, whatever it does.
+    ///
+    /// # Errors
+    /// Unknown container, or one that cannot be removed.
+    pub async fn remove(&self, reference: &str) -> Result<(), Error> {
+        let record = self.container(reference)?;
+        self.realm.containers.remove(record.id.as_str(), REMOVAL).await
+    }
+
+    /// Changes the limits of a container of a pod.
+    ///
+    /// # Errors
+    /// Unknown container, values that cannot be, and what the kernel refuses; then nothing has changed.
+    pub async fn update(&self, reference: &str, update: ContainerUpdate) -> Result<(), Error> {
+        let record = self.container(reference)?;
+        self.realm.containers.update(record.id.as_str(), update).await.map(drop)
+    }
+
+    /// Reads the counters of a container or a sandbox; zeros when it does not run.
+    ///
+    /// # Errors
+    /// Unknown id, or counters that cannot be read.
+    pub async fn statistics(&self, id: &ContainerId) -> Result<Samples, Error> {
+        self.realm.containers.statistics_once(id.as_str(), Reading::One).await
+    }
+
+    /// The bytes of a container's own layer, and how many files have them.
+    ///
+    /// # Errors
+    /// A layer that cannot be read.
+    pub async fn layer_size(&self, id: &ContainerId) -> Result<u64, Error> {
+        let upper = self.realm.paths.upper(id);
+        let work = tokio::task::spawn_blocking(move || images::tree_size(&upper).map_err(Error::Image));
+        crate::outcome::joined(work.await)?
+    }
+
+    /// Has a container's shim open the log again under its name: it has been moved away.
+    ///
+    /// # Errors
+    /// Unknown container, one that does not run, or a log that cannot be opened.
+    pub async fn reopen_log(&self, reference: &str) -> Result<(), Error> {
+        let container = self.find(reference, |record| !record.is_sandbox())?;
+        let not_running = || Error::NotRunning(reference.to_owned());
+        let shim = container.shim().ok_or_else(not_running)?;
+        shim.request(Request::ReopenLog, None).await?;
+        Ok(())
+    }
+
+    /// The containers of a pod.
+    fn containers_of(&self, sandbox: &ContainerId) -> Vec<Arc<Record>> {
+        let is_in = |record: &Arc<Record>| {
+            record.pod.as_ref().and_then(|pod| pod.sandbox()).is_some_and(|other| other == sandbox)
+        };
+        self.records().filter(is_in).collect()
+    }
+
+    fn records(&self) -> impl Iterator<Item = Arc<Record>> {
+        self.realm.directory.newest_first().into_iter().map(|container| container.record())
+    }
+
+    fn find(&self, reference: &str, is_meant: impl Fn(&Record) -> bool) -> Result<Arc<Container>, Error> {
+        let found = self.realm.directory.find(reference)?;
+        if is_meant(&found.record()) { Ok(found) } else { Err(Error::NoSuchContainer(reference.to_owned())) }
+    }
+}
+
+/// What is gone already needs no end.
+fn unless_gone(result: Result<(), Error>) -> Result<(), Error> {
+    match result {
+        Err(error) if error.kind() == model::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
