@@ -142,7 +142,8 @@ impl StepRunner for Steps {
         let settings = config.into_settings().map_err(|error| failed(Error::refused(error.to_string())))?;
         let mut host = step.host.clone();
         let warnings = crate::warnings::discard_unsupported(&mut host.resources);
-        let new = NewContainer { name: None, pod: None, settings: ContainerSettings { host, ..settings } };
+        let new =
+            NewContainer { settings: ContainerSettings { host, ..settings }, ..NewContainer::default() };
         let made = self.builds.containers.creator.make(new, Durability::Crash).map_err(failed)?;
         Ok(MadeContainer { id: made.id, warnings })
     }

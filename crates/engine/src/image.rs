@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use images::registry::{Client, RegistrySettings};
+use images::registry::{Client, Platform, RegistrySettings};
 use images::{ListFilter, Pruned, Removal, RemoveOptions};
 use model::{Digest, ResourceKind};
 
@@ -53,18 +53,49 @@ impl Images {
             let id = images.store.resolve_id(&reference);
             let labels = id.as_ref().ok().map(|id| images.labels_of(id)).unwrap_or_default();
             let removed = images.store.remove(&reference, options).map_err(Error::Image)?;
-            for removal in &removed {
-                match (removal, &id) {
-                    (Removal::Untagged(name), Ok(id)) => {
-                        images.events.emit_image("untag", id, name, labels.clone());
-                    }
-                    (Removal::Untagged(_), Err(_)) => {}
-                    (Removal::Deleted(id), _) => images.emit_deleted(id),
-                }
-            }
+            images.emit_removals(&removed, id.as_ref().ok(), &labels);
             Ok(removed)
         });
         joined(work.await)?
+    }
+
+    /// Removes those images that a name has for some platforms, and publishes that; the name goes with the last.
+    ///
+    /// # Errors
+    /// Unknown image, a platform that it lacks, or an image that is in use.
+    pub async fn remove_platforms(
+        self: &Arc<Self>,
+        reference: &str,
+        platforms: Vec<Platform>,
+        options: RemoveOptions,
+    ) -> Result<Vec<Removal>, Error> {
+        let (images, reference) = (Arc::clone(self), reference.to_owned());
+        let work = tokio::task::spawn_blocking(move || {
+            let id = images.store.resolve_id(&reference).map_err(Error::Image)?;
+            let labels = images.labels_of(&id);
+            let removed =
+                images.store.remove_platforms(&reference, &platforms, options).map_err(Error::Image)?;
+            images.emit_removals(&removed, Some(&id), &labels);
+            Ok(removed)
+        });
+        joined(work.await)?
+    }
+
+    fn emit_removals(
+        &self,
+        removals: &[Removal],
+        untagged: Option<&Digest>,
+        labels: &BTreeMap<String, String>,
+    ) {
+        for removal in removals {
+            match (removal, untagged) {
+                (Removal::Untagged(name), Some(id)) => {
+                    self.events.emit_image("untag", id, name, labels.clone());
+                }
+                (Removal::Untagged(_), None) => {}
+                (Removal::Deleted(id), _) => self.emit_deleted(id),
+            }
+        }
     }
 
     /// Removes the images that the filter lets through and that no container uses, and publishes that.

@@ -60,6 +60,7 @@ async fn run(engine: &Arc<Engine>, words: &[&str], host: HostSettings) -> (i32, 
         name: None,
         pod: None,
         settings: ContainerSettings { image, command, host, ..ContainerSettings::default() },
+        image: None,
     };
     let id = engine.containers.create(new).await.unwrap().id;
     assert_eq!(engine.containers.start(id.as_str(), None).await.unwrap(), Outcome::Done);

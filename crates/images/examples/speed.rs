@@ -74,6 +74,7 @@ fn list(store: &Store) -> Result<(), Failure> {
             parent: None,
             legacy: None,
             origin: Origin::Here,
+            target: None,
         };
         let image = store.add_image(&new)?;
         store.tag(

@@ -74,7 +74,14 @@ impl Store {
         };
         let config = serialise(&document)?;
         let parent = Some(request.parent.id);
-        let new = NewImage { config: &config, layers: &layers, parent, legacy: None, origin: Origin::Here };
+        let new = NewImage {
+            config: &config,
+            layers: &layers,
+            parent,
+            legacy: None,
+            origin: Origin::Here,
+            target: None,
+        };
         let names: Vec<_> = request.reference.into_iter().map(Naming::Tag).collect();
         Ok(self.publish(&new, &names)?.image)
     }

@@ -23,6 +23,14 @@ pub enum Error {
     /// Several images' ids begin with this; the wording of history, tag and save.
     #[error("could not find image: Multiple IDs found with provided prefix")]
     AmbiguousPrefix,
+    /// No image of this name that is here is for the platform.
+    #[error("image with reference {name} was found but does not provide the specified platform ({wanted})")]
+    NoPlatform {
+        /// The name.
+        name: String,
+        /// The platform.
+        wanted: String,
+    },
     /// An empty name was asked for.
     #[error("could not find image: Prefix can't be empty")]
     EmptyPrefix,
@@ -195,6 +203,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NoSuchImage(_)
+            | Self::NoPlatform { .. }
             | Self::AmbiguousId(_)
             | Self::ImageNotFound(_)
             | Self::AmbiguousPrefix

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use model::{Digest, Timestamp};
 
+use crate::Error;
 use crate::document::History;
+use crate::registry::Platform;
 use crate::store::{ImageRecord, Store};
-use crate::{Error, resolve};
 
 /// One step of how an image was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,12 +27,16 @@ pub struct HistoryStep {
 }
 
 impl Store {
-    /// Shows the steps of the image that a text names, the newest first.
+    /// Shows the steps of the image that a text names, or of the same index the one for a platform; the newest first.
     ///
     /// # Errors
-    /// As [`Store::resolve`], worded as history's.
-    pub fn history(&self, text: &str) -> Result<Vec<HistoryStep>, Error> {
-        let mut next = Some(resolve::find(&self.index(), text).map_err(Error::as_lookup)?.0);
+    /// As [`Store::resolve_for`], worded as history's.
+    pub fn history(&self, text: &str, platform: Option<&Platform>) -> Result<Vec<HistoryStep>, Error> {
+        let id = match platform {
+            Some(_) => self.resolve_for(text, platform).map_err(Error::as_lookup)?.id,
+            None => self.resolve_id(text).map_err(Error::as_lookup)?,
+        };
+        let mut next = self.index().images.get(&id).cloned();
         let mut entries = Vec::new();
         while let Some(image) = next {
             let parent = image.parent.and_then(|parent| self.index().images.get(&parent).cloned());

@@ -71,8 +71,14 @@ impl Store {
         };
         let config = serialise(&document)?;
         let layers = [layer];
-        let new =
-            NewImage { config: &config, layers: &layers, parent: None, legacy: None, origin: Origin::Here };
+        let new = NewImage {
+            config: &config,
+            layers: &layers,
+            parent: None,
+            legacy: None,
+            origin: Origin::Here,
+            target: None,
+        };
         let names: Vec<_> = options.reference.iter().map(Naming::Tag).collect();
         Ok(self.publish(&new, &names)?.image)
     }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use model::Timestamp;
 
 use crate::Error;
-use crate::store::{Image, Store};
+use crate::registry::Platform;
+use crate::store::{Image, Store, Target, names_of};
 
 /// An image, what it is called, and where its files are.
 #[derive(Debug, Clone)]
@@ -18,26 +19,31 @@ pub struct ImageDetails {
     pub digests: Vec<String>,
     /// When it got a tag the last time, as far as that is known.
     pub last_tagged: Option<Timestamp>,
+    /// What it came under, where it came from elsewhere.
+    pub target: Option<Target>,
     /// The directory of its topmost layer; `None` for an image without layers.
     pub top_layer: Option<PathBuf>,
 }
 
 impl Store {
-    /// Shows the image that a text names.
+    /// Shows the image that a text names, or of the same index the one for a platform: it has the names of both.
     ///
     /// # Errors
-    /// As [`Store::resolve`].
-    pub fn inspect(&self, text: &str) -> Result<ImageDetails, Error> {
-        let image = self.resolve(text)?;
+    /// As [`Store::resolve_for`].
+    pub fn inspect(&self, text: &str, platform: Option<&Platform>) -> Result<ImageDetails, Error> {
+        let image = self.resolve_for(text, platform)?;
         let (tags, digests) = {
             let index = self.index();
-            let tags = index.tags_of(&image.id).into_iter().map(|(name, tag)| format!("{name}:{tag}"));
+            let named = std::iter::once(image.id).chain(index.targets.relatives(&image.id));
+            let named = named.into_iter().find(|id| !names_of(&index, id).is_empty()).unwrap_or(image.id);
+            let tags = index.tags_of(&named).into_iter().map(|(name, tag)| format!("{name}:{tag}"));
             let digests =
-                index.digests_of(&image.id).into_iter().map(|(name, digest)| format!("{name}@{digest}"));
+                index.digests_of(&named).into_iter().map(|(name, digest)| format!("{name}@{digest}"));
             (tags.collect(), digests.collect())
         };
         let top_layer = self.lower_directories(&image).into_iter().next();
         let last_tagged = self.last_tagged(&image.id)?;
-        Ok(ImageDetails { image, tags, digests, last_tagged, top_layer })
+        let target = self.target_of(&image.id, None);
+        Ok(ImageDetails { image, tags, digests, last_tagged, target, top_layer })
     }
 }

@@ -21,8 +21,10 @@ mod inspect;
 mod layer;
 mod list;
 mod load;
+mod manifests;
 mod merged;
 pub mod paths;
+mod platforms;
 mod prune;
 pub mod registry;
 mod remove;
@@ -50,14 +52,15 @@ pub use import::{ImportOptions, architecture};
 pub use inspect::ImageDetails;
 pub use list::{ImageSummary, ImagesSize, ListFilter};
 pub use load::Loaded;
+pub use manifests::{ManifestKind, ManifestSummary, Statement};
 pub use merged::is_occupied;
 pub use prune::Pruned;
 pub use remove::{Removal, RemoveOptions};
 pub use save::SavedImages;
 pub use save_layout::SavedLayout;
 pub use store::{
-    AdoptedLayer, Image, Layer, LayerBlob, Naming, NewImage, Origin, Published, Store, TagPolicy, digest_of,
-    keep_log,
+    AdoptedLayer, Image, Layer, LayerBlob, Naming, NewImage, NewTarget, Origin, Published, Store, TagPolicy,
+    Target, Variant, digest_of, keep_log,
 };
 pub use tar::ArchiveError;
 pub use tree::Accounts as HostAccounts;

@@ -9,7 +9,7 @@ use model::{Digest, Timestamp, split_tag};
 use crate::error::Error;
 use crate::glob;
 use crate::resolve::find;
-use crate::store::{ImageRecord, LayerKey, Store};
+use crate::store::{ImageRecord, LayerKey, Store, Target};
 
 /// Which images to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub struct ImageSummary {
     pub virtual_size: u64,
     /// The labels of its config, if it has any.
     pub labels: Option<Arc<BTreeMap<String, String>>>,
+    /// What it came under, where it came from elsewhere.
+    pub target: Option<Target>,
 }
 
 /// What images take of the disk.
@@ -112,6 +114,7 @@ impl Store {
             }
         }
         let parents: HashSet<Digest> = index.images.values().filter_map(|image| image.parent).collect();
+        let unseen = index.unseen_images();
         let shown = |image: &&Arc<ImageRecord>| {
             let named = tags.contains_key(&image.id) || digests.contains_key(&image.id);
             let head = !parents.contains(&image.id);
@@ -122,6 +125,7 @@ impl Store {
                 None => named || (any_name && (filter.all || head)),
             };
             wanted
+                && !unseen.contains(&image.id)
                 && before.iter().all(|other| image.created < *other)
                 && since.iter().all(|other| image.created > *other)
                 && filter.until.is_none_or(|until| image.created < until)
@@ -130,8 +134,10 @@ impl Store {
         };
         let mut images: Vec<&Arc<ImageRecord>> = index.images.values().filter(shown).collect();
         images.sort_unstable_by_key(|image| (Reverse(image.created.unix_seconds()), Reverse(image.sequence)));
-        let entry =
-            |image: &Arc<ImageRecord>| summary(image, tags.remove(&image.id), digests.remove(&image.id));
+        let entry = |image: &Arc<ImageRecord>| ImageSummary {
+            target: index.targets.of(&image.id).next_back().cloned(),
+            ..summary(image, tags.remove(&image.id), digests.remove(&image.id))
+        };
         Ok(images.into_iter().map(entry).collect())
     }
 
@@ -174,10 +180,11 @@ impl Store {
         self.index().images.get(image).and_then(|image| image.labels.clone())
     }
 
-    /// How many images there are, those others are built on included.
+    /// How many images there are, those others are built on included. What is here for several platforms is one.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.index().images.len()
+        let index = self.index();
+        index.images.len() - index.unseen_images().len()
     }
 }
 
@@ -191,6 +198,7 @@ fn summary(image: &ImageRecord, tags: Option<Vec<String>>, digests: Option<Vec<S
         size: image.size,
         virtual_size: image.virtual_size,
         labels: image.labels.clone(),
+        target: None,
     }
 }
 

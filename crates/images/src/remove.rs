@@ -134,6 +134,8 @@ fn plan(index: &Index, text: &str, options: RemoveOptions, uses: &[ImageUse]) ->
         }
     };
     check_uses(index, &image, options, uses)?;
+    let platforms = unseen_platforms(index, &image);
+    platforms.iter().try_for_each(|platform| check_uses(index, platform, options, uses))?;
     if uses.iter().any(|usage| is_ancestor(index, &image.id, usage.image)) {
         return Ok(Plan { names, leaving: Some(image.id), ..Plan::default() });
     }
@@ -147,7 +149,25 @@ fn plan(index: &Index, text: &str, options: RemoveOptions, uses: &[ImageUse]) ->
     if !options.keep_parents {
         doomed_parents(index, &mut doomed, uses);
     }
+    let is_free = |platform: &Arc<ImageRecord>| {
+        !index.has_children(&platform.id) && !uses.iter().any(|usage| usage.image == platform.id)
+    };
+    doomed.extend(platforms.into_iter().filter(is_free));
     Ok(Plan { names, doomed, leaving: None })
+}
+
+/// The further platforms of an image that nobody sees but through it.
+fn unseen_platforms(index: &Index, image: &ImageRecord) -> Doomed {
+    let is_unnamed = |id: &Digest| names_of(index, id).is_empty();
+    let is_only_here = |id: &Digest| {
+        is_unnamed(id)
+            && index.targets.relatives(id).iter().all(|other| *other == image.id || is_unnamed(other))
+    };
+    if is_unnamed(&image.id) {
+        return Doomed::new();
+    }
+    let relatives = index.targets.relatives(&image.id);
+    relatives.iter().filter(|id| is_only_here(id)).filter_map(|id| index.images.get(id)).cloned().collect()
 }
 
 /// The digests that go with a repository's last tag of an image, although other repositories have tags of it.

@@ -1,22 +1,30 @@
-//! Saves images as engines do since API 1.44: an OCI image layout with plain tars as layers, and a `manifest.json` beside
-//! it that points to the same blobs (OCI image specification, "Image Layout").
+//! Saves images as engines do since API 1.44: an OCI image layout, and a `manifest.json` beside it that points to the same
+//! blobs (OCI image specification, "Image Layout").
+//!
+//! What came from a registry or in a layout is saved as it came: its index, the manifests and blobs of those of its images
+//! that are here, and its attestations. Else a manifest is made, whose layers are plain tars.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use model::{Digest, ImageReference, Timestamp};
 use serde::Serialize;
 
-use crate::Error;
-use crate::registry::{HUB, OCI_INDEX, OCI_MANIFEST, Platform};
+use crate::layer::HashingWriter;
+use crate::registry::{Descriptor, HUB, ImageManifest, Index, OCI_INDEX, OCI_MANIFEST, Platform};
 use crate::save::{Asked, ManifestItem, line, member, write_file, write_layer};
-use crate::store::{ImageRecord, Layer, Store, digest_of};
-use crate::tar::Writer;
+use crate::store::{Image, ImageRecord, Layer, Store, Target, Variant, digest_of};
+use crate::tar::{Member, Writer};
+use crate::{Error, store::parse_document};
 
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 const BLOBS: &str = "blobs/sha256/";
+/// How deep indexes may be nested.
+const DEPTH_LIMIT: u32 = 3;
 
 /// What is to be saved: its layers are held, so that it can be written at any time later.
 #[derive(Debug, Default)]
@@ -24,37 +32,27 @@ pub struct SavedLayout {
     /// Configs and manifests.
     documents: BTreeMap<Digest, Vec<u8>>,
     layers: BTreeMap<Digest, Layer>,
+    /// Layers as they came.
+    blobs: BTreeMap<Digest, KeptBlob>,
     index: Vec<Descriptor>,
     manifest: Vec<ManifestItem>,
 }
 
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Descriptor {
-    media_type: &'static str,
-    digest: Digest,
-    size: u64,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    annotations: BTreeMap<&'static str, String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    platform: Option<Platform>,
-}
-
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Manifest {
-    schema_version: u32,
-    media_type: &'static str,
-    config: Descriptor,
-    layers: Vec<Descriptor>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Index<'a> {
+struct LayoutIndex<'a> {
     schema_version: u32,
     media_type: &'static str,
     manifests: &'a [Descriptor],
+}
+
+/// A layer's blob in the store, which is there as long as the layer is held.
+#[derive(Debug)]
+struct KeptBlob {
+    digest: Digest,
+    path: PathBuf,
+    size: u64,
+    _layer: Layer,
 }
 
 #[derive(Serialize)]
@@ -64,11 +62,16 @@ struct LayoutVersion {
 }
 
 impl Store {
-    /// Prepares images for saving as a layout: a repository's name alone means all its tags, an id no name.
+    /// Prepares images for saving as a layout: a repository's name alone means all its tags, an id no name. With platforms,
+    /// only those of what each name has here.
     ///
     /// # Errors
-    /// `NotFound` when one is unknown; nothing is written before that is known.
-    pub fn save_layout(&self, names: &[impl AsRef<str>]) -> Result<SavedLayout, Error> {
+    /// `NotFound` when one is unknown or lacks a platform; nothing is written before that is known.
+    pub fn save_layout(
+        &self,
+        names: &[impl AsRef<str>],
+        platforms: &[Platform],
+    ) -> Result<SavedLayout, Error> {
         let mut images: Vec<(Arc<ImageRecord>, Vec<ImageReference>)> = Vec::new();
         for name in names {
             for Asked { image, name } in self.asked(name.as_ref())? {
@@ -83,7 +86,7 @@ impl Store {
         }
         let mut saved = SavedLayout::default();
         for (image, names) in images {
-            self.add_to_layout(&mut saved, &image, &names)?;
+            self.add_to_layout(&mut saved, &image, &names, platforms)?;
         }
         Ok(saved)
     }
@@ -93,47 +96,157 @@ impl Store {
         saved: &mut SavedLayout,
         image: &ImageRecord,
         names: &[ImageReference],
+        platforms: &[Platform],
     ) -> Result<(), Error> {
-        let document = self.document_of(&image.id, &image.config)?;
-        let whole = self.image(&image.id)?;
-        let platform = Platform::of(&whole.config);
+        let text = names.first().map_or_else(|| image.id.to_string(), ToString::to_string);
+        let target = self.target_of(&image.id, names.first().map(|name| &name.repository));
+        if platforms.is_empty() {
+            let image = self.image(&image.id)?;
+            let exact = match &target {
+                Some(target) => self.add_target_to_layout(saved, target, &image, names)?,
+                None => false,
+            };
+            return if exact { Ok(()) } else { self.add_made(saved, &image, names) };
+        }
+        for platform in platforms {
+            let image = self.resolve_for(&text, Some(platform))?;
+            let manifest = target.as_ref().and_then(|target| target.manifest_of(&image.id));
+            let variant = manifest.map(|manifest| Variant { manifest, image: image.id });
+            let exact = match variant {
+                Some(variant) => self.add_variant(saved, variant)?,
+                None => None,
+            };
+            match exact {
+                Some((manifest, descriptor)) => {
+                    saved.add_item(&manifest, names);
+                    saved.add_names(&with_platform(descriptor, &image), names);
+                }
+                None => self.add_made(saved, &image, names)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what an image came under; whether its blobs could be had as they came.
+    fn add_target_to_layout(
+        &self,
+        saved: &mut SavedLayout,
+        target: &Target,
+        image: &Image,
+        names: &[ImageReference],
+    ) -> Result<bool, Error> {
+        let Some(manifest) = target.manifest_of(&image.id) else { return Ok(false) };
+        let Some(document) = self.document(&target.digest)? else { return Ok(false) };
+        let own = Variant { manifest, image: image.id };
+        let Some((own_manifest, descriptor)) = self.add_variant(saved, own)? else { return Ok(false) };
+        saved.add_item(&own_manifest, names);
+        if manifest == target.digest {
+            saved.add_names(&with_platform(descriptor, image), names);
+            return Ok(true);
+        }
+        for variant in target.variants.iter().filter(|variant| variant.image != image.id) {
+            let _ = self.add_variant(saved, *variant)?;
+        }
+        self.add_listed(saved, &document, 0)?;
+        saved.documents.insert(target.digest, document);
+        saved.add_names(&Descriptor::new(&target.media_type, target.digest, target.size), names);
+        Ok(true)
+    }
+
+    /// Adds the manifest, the config and the blobs of an image; `None` when they cannot be had as they came.
+    fn add_variant(
+        &self,
+        saved: &mut SavedLayout,
+        variant: Variant,
+    ) -> Result<Option<(ImageManifest, Descriptor)>, Error> {
+        let Some(document) = self.document(&variant.manifest)? else { return Ok(None) };
+        let manifest: ImageManifest = parse_document(&variant.manifest.to_string(), &document)?;
+        let layers = self.layers(&self.image(&variant.image)?)?;
+        let Some(config) = self.document(&manifest.config.digest)? else { return Ok(None) };
+        if layers.len() != manifest.layers.len() {
+            return Ok(None);
+        }
+        let is_had = |(layer, blob): (&Layer, &Descriptor)| {
+            blob.digest == layer.diff_id() || layer.kept_blob(blob.digest).is_some()
+        };
+        if !layers.iter().zip(&manifest.layers).all(is_had) {
+            return Ok(None);
+        }
+        for (layer, blob) in layers.into_iter().zip(&manifest.layers) {
+            match layer.kept_blob(blob.digest) {
+                Some(path) => {
+                    let kept = KeptBlob { digest: blob.digest, path, size: blob.size, _layer: layer };
+                    saved.blobs.insert(blob.digest, kept);
+                }
+                None => drop(saved.layers.insert(blob.digest, layer)),
+            }
+        }
+        saved.documents.insert(manifest.config.digest, config);
+        let kind = if manifest.media_type.is_empty() { OCI_MANIFEST } else { &manifest.media_type };
+        let descriptor = Descriptor::new(kind, variant.manifest, document.len() as u64);
+        saved.documents.insert(variant.manifest, document);
+        Ok(Some((manifest, descriptor)))
+    }
+
+    /// Adds the documents that an index lists and that are kept: inner indexes, attestations and their parts.
+    fn add_listed(&self, saved: &mut SavedLayout, index: &[u8], depth: u32) -> Result<(), Error> {
+        let Ok(index) = serde_json::from_slice::<Index>(index) else { return Ok(()) };
+        for entry in index.manifests {
+            if saved.documents.contains_key(&entry.digest) {
+                continue;
+            }
+            let Some(document) = self.document(&entry.digest)? else { continue };
+            saved.documents.insert(entry.digest, document.clone());
+            if let Ok(manifest) = serde_json::from_slice::<ImageManifest>(&document) {
+                for part in std::iter::once(&manifest.config).chain(&manifest.layers) {
+                    if let Some(part_document) = self.document(&part.digest)? {
+                        saved.documents.insert(part.digest, part_document);
+                    }
+                }
+            } else if depth < DEPTH_LIMIT {
+                self.add_listed(saved, &document, depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds an image with a manifest that is made for it.
+    fn add_made(
+        &self,
+        saved: &mut SavedLayout,
+        image: &Image,
+        names: &[ImageReference],
+    ) -> Result<(), Error> {
+        let document = self.document_of(&image.id, &image.config_digest)?;
         let config = saved.document(CONFIG, document);
         let mut layers = Vec::new();
-        for layer in self.layers(&whole)? {
+        for layer in self.layers(image)? {
             layers.push(Descriptor::new(LAYER, layer.diff_id(), layer.tar_size()));
             saved.layers.insert(layer.diff_id(), layer);
         }
-        let tags: Vec<String> = names.iter().map(ToString::to_string).collect();
-        saved.manifest.push(ManifestItem {
-            config: blob(&config.digest),
-            repo_tags: (!tags.is_empty()).then_some(tags),
-            layers: layers.iter().map(|layer| blob(&layer.digest)).collect(),
-            true_ids: false,
-        });
-        let manifest = Manifest { schema_version: 2, media_type: OCI_MANIFEST, config, layers };
+        let manifest =
+            ImageManifest { schema_version: 2, media_type: OCI_MANIFEST.to_owned(), config, layers };
+        saved.add_item(&manifest, names);
         let manifest = saved.document(OCI_MANIFEST, line(&manifest)?);
-        let manifest = Descriptor {
-            platform: Some(platform).filter(|platform| !platform.architecture.is_empty()),
-            ..manifest
-        };
-        let named =
-            names.iter().map(|name| Descriptor { annotations: annotations(name), ..manifest.clone() });
-        saved.index.extend(named);
-        if names.is_empty() {
-            saved.index.push(manifest);
-        }
+        saved.add_names(&with_platform(manifest, image), names);
         Ok(())
     }
 }
 
+/// A manifest's descriptor that says what its image is for.
+fn with_platform(descriptor: Descriptor, image: &Image) -> Descriptor {
+    let platform = Some(Platform::of(&image.config)).filter(|platform| !platform.architecture.is_empty());
+    Descriptor { platform, ..descriptor }
+}
+
 /// The names that containerd and other tools find an image by.
-fn annotations(name: &ImageReference) -> BTreeMap<&'static str, String> {
+fn annotations(name: &ImageReference) -> BTreeMap<String, String> {
     let tag = name.tag_or_latest().to_string();
     let host = name.repository.host().unwrap_or(HUB);
     let path = name.repository.remote_path();
     BTreeMap::from([
-        ("io.containerd.image.name", format!("{host}/{path}:{tag}")),
-        ("org.opencontainers.image.ref.name", tag),
+        ("io.containerd.image.name".to_owned(), format!("{host}/{path}:{tag}")),
+        ("org.opencontainers.image.ref.name".to_owned(), tag),
     ])
 }
 
@@ -141,14 +254,45 @@ fn blob(digest: &Digest) -> String {
     format!("{BLOBS}{}", digest.hexadecimal())
 }
 
-impl Descriptor {
-    const fn new(media_type: &'static str, digest: Digest, size: u64) -> Self {
-        Self { media_type, digest, size, annotations: BTreeMap::new(), platform: None }
+impl KeptBlob {
+    fn write(&self, writer: &mut Writer<&mut dyn Write>, name: &str, seconds: i64) -> Result<(), Error> {
+        let header = Member { size: self.size, ..member(name, b'0', 0o644, seconds) };
+        let mut file = File::open(&self.path).map_err(Error::file("open", &self.path))?;
+        writer.header(&header).map_err(Error::Output)?;
+        let mut out = HashingWriter::new(writer.out()).map_err(Error::Output)?;
+        io::copy(&mut file, &mut out).map_err(Error::Output)?;
+        if out.finish().map_err(Error::Output)? != (self.digest, self.size) {
+            // The next time the layer is saved with a manifest that is made for it.
+            let _ = std::fs::remove_file(&self.path);
+            let text = format!("{} is not what it was kept as", self.path.display());
+            return Err(Error::Output(io::Error::new(io::ErrorKind::InvalidData, text)));
+        }
+        writer.pad(self.size).map_err(Error::Output)
     }
 }
 
 impl SavedLayout {
-    fn document(&mut self, media_type: &'static str, document: Vec<u8>) -> Descriptor {
+    /// Adds an item of `manifest.json`.
+    fn add_item(&mut self, manifest: &ImageManifest, names: &[ImageReference]) {
+        let tags: Vec<String> = names.iter().map(ToString::to_string).collect();
+        self.manifest.push(ManifestItem {
+            config: blob(&manifest.config.digest),
+            repo_tags: (!tags.is_empty()).then_some(tags),
+            layers: manifest.layers.iter().map(|layer| blob(&layer.digest)).collect(),
+            true_ids: false,
+        });
+    }
+
+    /// Adds a manifest or index under its names.
+    fn add_names(&mut self, descriptor: &Descriptor, names: &[ImageReference]) {
+        let named = |name| Descriptor { annotations: annotations(name), ..descriptor.clone() };
+        self.index.extend(names.iter().map(named));
+        if names.is_empty() {
+            self.index.push(descriptor.clone());
+        }
+    }
+
+    fn document(&mut self, media_type: &str, document: Vec<u8>) -> Descriptor {
         let (digest, size) = (digest_of(&document), document.len() as u64);
         self.documents.insert(digest, document);
         Descriptor::new(media_type, digest, size)
@@ -167,15 +311,19 @@ impl SavedLayout {
         for directory in ["blobs/", BLOBS] {
             writer.header(&member(directory, b'5', 0o755, seconds)).map_err(Error::Output)?;
         }
-        let blobs: BTreeSet<&Digest> = self.documents.keys().chain(self.layers.keys()).collect();
+        let layers = self.layers.keys().chain(self.blobs.keys());
+        let blobs: BTreeSet<&Digest> = self.documents.keys().chain(layers).collect();
         for digest in blobs {
-            match (self.documents.get(digest), self.layers.get(digest)) {
-                (Some(document), _) => write_file(&mut writer, &blob(digest), document, seconds)?,
-                (None, Some(layer)) => write_layer(&mut writer, &blob(digest), layer, seconds)?,
-                (None, None) => {}
+            let name = blob(digest);
+            if let Some(document) = self.documents.get(digest) {
+                write_file(&mut writer, &name, document, seconds)?;
+            } else if let Some(kept) = self.blobs.get(digest) {
+                kept.write(&mut writer, &name, seconds)?;
+            } else if let Some(layer) = self.layers.get(digest) {
+                write_layer(&mut writer, &name, layer, seconds)?;
             }
         }
-        let index = Index { schema_version: 2, media_type: OCI_INDEX, manifests: &self.index };
+        let index = LayoutIndex { schema_version: 2, media_type: OCI_INDEX, manifests: &self.index };
         write_file(&mut writer, "index.json", &line(&index)?, seconds)?;
         write_file(&mut writer, "manifest.json", &line(&self.manifest)?, seconds)?;
         let version = LayoutVersion { image_layout_version: "1.0.0" };

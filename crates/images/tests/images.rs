@@ -62,6 +62,7 @@ impl Fixture {
             parent: Some(parent.id),
             legacy: None,
             origin: Origin::Here,
+            target: None,
         };
         self.store.add_image(&new).expect("an image")
     }
@@ -156,12 +157,12 @@ fn inspect_and_history_follow_the_parents() {
     let middle = fixture.child(&base, "/bin/sh -c #(nop) ENV a", None);
     let head = fixture.child(&middle, "/bin/sh -c b", Some(b"22"));
     fixture.tag(&head, "head");
-    let shown = fixture.store.inspect("head").expect("it");
+    let shown = fixture.store.inspect("head", None).expect("it");
     assert_eq!((shown.image.id, shown.image.parent), (head.id, Some(middle.id)));
     assert_eq!((shown.image.size, shown.image.virtual_size), (2, 3));
     assert_eq!(shown.tags, ["head:latest"]);
     assert_eq!(shown.top_layer.as_ref(), fixture.store.lower_directories(&head).first());
-    let history = fixture.store.history("head").expect("it");
+    let history = fixture.store.history("head", None).expect("it");
     let rows: Vec<_> = history.iter().map(|step| (step.image, step.created_by.as_str(), step.size)).collect();
     assert_eq!(
         rows,
@@ -174,7 +175,7 @@ fn inspect_and_history_follow_the_parents() {
     assert_eq!(history[2].comment, "Imported from -");
     assert!(history[1].tags.is_empty());
     assert_eq!(history[0].tags, ["head:latest"]);
-    let error = fixture.store.history("nope").expect_err("unknown");
+    let error = fixture.store.history("nope", None).expect_err("unknown");
     assert_eq!(error.to_string(), "could not find image: no such id: nope");
 }
 
@@ -289,10 +290,23 @@ fn an_unknown_parent_or_wrong_layers_are_refused() {
     let fixture = Fixture::new();
     let image = fixture.import(None, b"1");
     let document = serde_json::to_vec(&image.config).expect("JSON");
-    let new = NewImage { config: &document, layers: &[], parent: None, legacy: None, origin: Origin::Here };
+    let new = NewImage {
+        config: &document,
+        layers: &[],
+        parent: None,
+        legacy: None,
+        origin: Origin::Here,
+        target: None,
+    };
     assert!(matches!(fixture.store.add_image(&new), Err(Error::Inconsistent(_))));
-    let new =
-        NewImage { config: b"{\"rootfs\":7}", layers: &[], parent: None, legacy: None, origin: Origin::Here };
+    let new = NewImage {
+        config: b"{\"rootfs\":7}",
+        layers: &[],
+        parent: None,
+        legacy: None,
+        origin: Origin::Here,
+        target: None,
+    };
     assert!(matches!(fixture.store.add_image(&new), Err(Error::Document { .. })));
 }
 
@@ -301,8 +315,14 @@ fn ten_thousand_layers_are_refused() {
     let fixture = Fixture::new();
     let diff_ids = vec![format!("\"sha256:{}\"", "0".repeat(64)); 10_000].join(",");
     let config = format!("{{\"rootfs\":{{\"type\":\"layers\",\"diff_ids\":[{diff_ids}]}}}}");
-    let new =
-        NewImage { config: config.as_bytes(), layers: &[], parent: None, legacy: None, origin: Origin::Here };
+    let new = NewImage {
+        config: config.as_bytes(),
+        layers: &[],
+        parent: None,
+        legacy: None,
+        origin: Origin::Here,
+        target: None,
+    };
     let error = fixture.store.add_image(&new).expect_err("too many").to_string();
     assert_eq!(error, "the image has more than 500 layers");
 }

@@ -58,11 +58,11 @@ fn images_of_the_old_format_keep_their_ids_and_come_back_byte_for_byte() {
     all.push(repositories("hand", "made", &top));
     let loaded = store.load(&archive(&all)[..]).expect("loaded");
     assert_eq!(loaded.tags, ["hand:made"]);
-    let image = store.inspect("hand:made").expect("it").image;
+    let image = store.inspect("hand:made", None).expect("it").image;
     let parent = image.parent.map(|parent| parent.hexadecimal());
     assert_eq!((image.id.hexadecimal(), parent.as_deref()), (top.clone(), Some(base.as_str())));
     assert_eq!((image.config.author.as_str(), image.size, image.virtual_size), ("hand", 1, 8));
-    assert_eq!(store.history("hand:made").expect("it").len(), 2);
+    assert_eq!(store.history("hand:made", None).expect("it").len(), 2);
 
     let mut saved = Vec::new();
     store.save(&["hand"]).expect("saved").write(&mut saved).expect("written");
@@ -72,7 +72,7 @@ fn images_of_the_old_format_keep_their_ids_and_come_back_byte_for_byte() {
     }
     let other = self::store(&scratch, "b");
     other.load(&saved[..]).expect("loaded again");
-    assert_eq!(other.inspect("hand:made").expect("it").image.id.hexadecimal(), top);
+    assert_eq!(other.inspect("hand:made", None).expect("it").image.id.hexadecimal(), top);
     let mut again = Vec::new();
     other.save(&["hand:made"]).expect("saved").write(&mut again).expect("written");
     assert_eq!(members(&again), members(&saved));
@@ -123,7 +123,7 @@ fn saved_images_come_back_with_ids_parents_and_names() {
         let other = self::store(&scratch, compression);
         let loaded = other.load(&packed[..]).expect(compression);
         assert_eq!(loaded.tags, ["one:v1", "one:v2"]);
-        assert_eq!(other.inspect("one:v1").expect("it").image.id.hexadecimal(), id);
+        assert_eq!(other.inspect("one:v1", None).expect("it").image.id.hexadecimal(), id);
         assert_eq!(other.image(&one.id).expect("it").config, one.config);
     }
     // The same again changes nothing; a tag that names another image moves and says so.
@@ -235,7 +235,7 @@ fn a_foreign_image_of_several_layers_round_trips_through_all_layouts() {
         let store = store(&scratch, name);
         let loaded = store.load(&tarball[..]).expect(name);
         assert_eq!((loaded.images, loaded.tags), (vec![id], vec!["x/multi:1".to_owned()]), "{name}");
-        let history = store.history("x/multi:1").expect("it");
+        let history = store.history("x/multi:1", None).expect("it");
         let rows: Vec<_> = history.iter().map(|entry| (entry.created_by.as_str(), entry.size)).collect();
         assert_eq!(rows, [("two", 2), ("none", 0), ("one", 1)]);
         assert_eq!(history[1].image, None);

@@ -72,6 +72,43 @@ impl Content {
         self.blobs.iter().filter(|(_, blob)| blob.len() >= least).map(|(digest, _)| digest.clone()).collect()
     }
 
+    /// A manifest that was added, by its tag or digest.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn document_of(&self, name: &str) -> Value {
+        serde_json::from_slice(&self.manifests[name].1).expect("JSON")
+    }
+
+    /// The bytes of a manifest.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn length_of(&self, name: &str) -> usize {
+        self.manifests[name].1.len()
+    }
+
+    /// A manifest, all that it lists, and their blobs, by digest.
+    ///
+    /// # Panics
+    /// When something of it is missing.
+    #[must_use]
+    pub fn everything(&self, name: &str) -> BTreeMap<String, Vec<u8>> {
+        let document = self.document_of(name);
+        let bytes = self.manifests[name].1.clone();
+        let mut found = BTreeMap::from([(digest(&bytes), bytes)]);
+        for entry in document["manifests"].as_array().into_iter().flatten() {
+            found.extend(self.everything(entry["digest"].as_str().expect("a digest")));
+        }
+        for part in document["layers"].as_array().into_iter().flatten().chain(document.get("config")) {
+            let name = part["digest"].as_str().expect("a digest");
+            found.insert(name.to_owned(), self.blobs[name].clone());
+        }
+        found
+    }
+
     /// Answers as an honest registry that serves ranges.
     #[must_use]
     pub fn answer(&self, asked: &Asked) -> Reply {

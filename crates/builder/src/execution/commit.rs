@@ -103,6 +103,7 @@ impl Build<'_> {
             parent: stage.image,
             legacy: None,
             origin: Origin::Here,
+            target: None,
         };
         let image = store.add_image(&new)?;
         stage.recipe = Some(Recipe { document, parent: stage.image });

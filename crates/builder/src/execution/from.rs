@@ -86,7 +86,7 @@ impl Build<'_> {
             }
         };
         let local = match self.work.builder.store.resolve(name) {
-            Ok(image) => Some(image),
+            Ok(image) => Some(self.for_platform(name, image, platform)?),
             Err(images::Error::NoSuchImage(_)) => None,
             Err(error) => return Err(error.as_lookup().into()),
         };
@@ -96,7 +96,7 @@ impl Build<'_> {
             (Some(image), Err(_)) => return checked(image),
             (Some(image), Ok(reference)) => {
                 let named = reference.digest.is_some()
-                    || self.work.builder.store.tags_of(&image.id).contains(&reference.to_string());
+                    || self.work.builder.store.is_tagged(&image.id, &reference.to_string());
                 if !(always_pull && named) && unmet(&image).is_none() {
                     return Ok(image);
                 }
@@ -108,6 +108,19 @@ impl Build<'_> {
         let pulled =
             self.work.session.puller.pull(&reference, platform, &progress, self.work.session.cancellation)?;
         checked(self.work.builder.store.image(&pulled)?)
+    }
+
+    /// Of the images that came under the same index the one for a platform, where there is one.
+    fn for_platform(
+        &self,
+        name: &str,
+        image: Image,
+        platform: Option<&Platform>,
+    ) -> Result<Image, BuildError> {
+        match self.work.builder.store.resolve_for(name, platform) {
+            Err(images::Error::NoPlatform { .. }) => Ok(image),
+            found => Ok(found.map_err(images::Error::as_lookup)?),
+        }
     }
 
     /// Runs the triggers of the stage's image, each as a step of its own.

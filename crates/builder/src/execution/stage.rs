@@ -102,6 +102,7 @@ impl Stage {
                 parent: *parent,
                 legacy: None,
                 origin: Origin::Here,
+                target: None,
             };
             let names: Vec<_> = names.iter().map(Naming::Tag).collect();
             drop(store.publish(&new, &names)?);

@@ -121,7 +121,7 @@ fn named(spec: Option<&ImageSpec>) -> Result<String, Status> {
 
 /// The image that a text names, if it is there.
 fn find(store: &Store, text: &str) -> Result<Option<ImageDetails>, Status> {
-    match store.inspect(text) {
+    match store.inspect(text, None) {
         Ok(details) => Ok(Some(details)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(of_images(&error)),

@@ -2,10 +2,10 @@
 
 use engine::{Limits, NewContainer};
 use http::StatusCode;
-use model::{ContainerSettings, MountKind, PortBinding};
+use model::{ContainerSettings, Digest, MountKind, PortBinding};
 
 use crate::container_settings::from_wire;
-use crate::images::platform;
+use crate::images::{failure, platform};
 use crate::version::ApiVersion;
 use crate::wire::CreateAnswer;
 use crate::{ApiError, Call, Handled, Reply};
@@ -16,7 +16,7 @@ pub(super) async fn create(mut call: Call<'_>) -> Handled {
     if call.version.create_checks_the_log() {
         call.engine.containers.check_log(&settings.host.log)?;
     }
-    check_platform(&call, &settings.image)?;
+    let image = image_for_platform(&call, &settings.image)?;
     if !call.version.containers_have_annotations() {
         settings.host.annotations = None;
     }
@@ -27,20 +27,24 @@ pub(super) async fn create(mut call: Call<'_>) -> Handled {
         ports.retain(|_, places| !is_empty(places.as_ref()));
     }
     let name = call.query.filled("name").map(str::to_owned);
-    let mut created = call.engine.containers.create(NewContainer { name, settings, pod: None }).await?;
+    let new = NewContainer { name, settings, image, pod: None };
+    let mut created = call.engine.containers.create(new).await?;
     created.warnings.extend(more);
     let is_list = call.version.create_has_empty_warnings() || !created.warnings.is_empty();
     let warnings = is_list.then_some(created.warnings);
     Reply::json(StatusCode::CREATED, &CreateAnswer { id: created.id.to_string(), warnings })
 }
 
-/// Refuses an image that is for another platform than the query names. One that is not there, create itself refuses.
-fn check_platform(call: &Call<'_>, image: &str) -> Result<(), ApiError> {
+/// The image of a name for the platform that the query names. One that is not there, create itself refuses.
+fn image_for_platform(call: &Call<'_>, name: &str) -> Result<Option<Digest>, ApiError> {
     let wanted = if call.version.create_has_a_platform() { platform::asked_in_words(call)? } else { None };
-    let Some(wanted) = wanted else { return Ok(()) };
-    match call.engine.images.store().inspect(image) {
-        Ok(details) => platform::require(image, &details, &wanted),
-        Err(_) => Ok(()),
+    if wanted.is_none() {
+        return Ok(None);
+    }
+    match call.engine.images.store().resolve_for(name, wanted.as_ref()) {
+        Ok(image) => Ok(Some(image.id)),
+        Err(error @ engine::images::Error::NoPlatform { .. }) => Err(failure(error)),
+        Err(_) => Ok(None),
     }
 }
 

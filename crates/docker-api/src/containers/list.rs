@@ -70,12 +70,14 @@ impl<'a> Entries<'a> {
         if !self.version.container_list_follows_image_names() {
             return name.clone();
         }
-        let look_up = || self.engine.images.store().resolve_id(name).ok();
+        let store = self.engine.images.store();
         let present = match self.images.get(name) {
             Some(known) => *known,
-            None => *self.images.entry(name.clone()).or_insert_with(look_up),
+            None => *self.images.entry(name.clone()).or_insert_with(|| store.resolve_id(name).ok()),
         };
-        if present == Some(record.image) { name.clone() } else { image_id(&record.image, self.version) }
+        let is_named = present
+            .is_some_and(|present| present == record.image || store.are_relatives(&present, &record.image));
+        if is_named { name.clone() } else { image_id(&record.image, self.version) }
     }
 }
 

@@ -17,10 +17,7 @@ pub(super) fn history(call: &Call<'_>) -> Handled {
     let store = call.engine.images.store();
     let wanted =
         if call.version.history_and_archives_have_a_platform() { platform::asked(call)? } else { None };
-    let steps = store.history(&call.name).map_err(failure)?;
-    if let Some(wanted) = wanted {
-        platform::require(&call.name, &store.inspect(&call.name).map_err(failure)?, &wanted)?;
-    }
+    let steps = store.history(&call.name, wanted.as_ref()).map_err(failure)?;
     let entries: Vec<HistoryEntry> =
         steps.into_iter().map(|step| HistoryEntry::new(step, call.version)).collect();
     Reply::json(StatusCode::OK, &entries)

@@ -9,19 +9,28 @@ use model::{Digest, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::manifests::{self, WireManifest, WireTarget, is_left_out};
 use super::{failure, image_config, platform};
 use crate::container_settings::Config;
 use crate::version::{ApiVersion, Ranged, Since, Until};
 use crate::wire::{STORAGE_DRIVER, image_id};
-use crate::{Call, Handled, Reply};
+use crate::{ApiError, Call, Handled, Reply};
 
 pub(super) fn inspect(call: &Call<'_>) -> Handled {
     let wanted = if call.version.inspect_has_a_platform() { platform::asked(call)? } else { None };
-    let details = call.engine.images.store().inspect(&call.name).map_err(failure)?;
-    if let Some(wanted) = wanted {
-        platform::require(&call.name, &details, &wanted)?;
+    let asks_for_manifests = call.version.inspect_has_manifests() && call.query.is_true("manifests");
+    if asks_for_manifests && wanted.is_some() {
+        return Err(ApiError::bad_request(
+            "conflicting options: manifests and platform cannot both be given",
+        ));
     }
-    Reply::json(StatusCode::OK, &ImageInspection::new(details, call.version))
+    let details = call.engine.images.store().inspect(&call.name, wanted.as_ref()).map_err(failure)?;
+    let found = asks_for_manifests.then(|| manifests::of(call, &details.image.id)).transpose()?;
+    let found = found.filter(|found| !found.is_empty());
+    Reply::json(
+        StatusCode::OK,
+        &ImageInspection { manifests: found, ..ImageInspection::new(details, call.version) },
+    )
 }
 
 /// An image in the documented form; `RepoTags` and `RepoDigests` are for newer clients.
@@ -59,6 +68,10 @@ struct ImageInspection {
     root: Since<22, RootFs>,
     #[serde(skip_serializing_if = "Ranged::is_absent")]
     metadata: Since<31, Metadata>,
+    #[serde(skip_serializing_if = "is_left_out")]
+    descriptor: Since<48, Option<WireTarget>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifests: Option<Vec<WireManifest>>,
 }
 
 /// Where the files of an image are.
@@ -88,7 +101,7 @@ struct Metadata {
 
 impl ImageInspection {
     fn new(details: ImageDetails, version: ApiVersion) -> Self {
-        let ImageDetails { image, tags, digests, last_tagged, top_layer } = details;
+        let ImageDetails { image, tags, digests, last_tagged, target, top_layer } = details;
         let config = image.config;
         let data = top_layer.map(|directory| ("RootDir", directory.display().to_string()));
         let is_shown = |text: &String| !text.is_empty() || !version.image_inspect_leaves_out_what_is_empty();
@@ -117,6 +130,8 @@ impl ImageInspection {
             metadata: Ranged::at(version, || Metadata {
                 last_tag_time: last_tagged.unwrap_or(Timestamp::NEVER),
             }),
+            descriptor: Ranged::at(version, || target.as_ref().map(WireTarget::new)),
+            manifests: None,
         }
     }
 }

@@ -8,6 +8,7 @@ use model::Digest;
 use serde::Serialize;
 
 use super::failure;
+use super::manifests::{self, WireManifest, WireTarget, is_left_out};
 use super::prune::until;
 use crate::filters::Filters;
 use crate::version::{ApiVersion, Ranged, Since, Until};
@@ -35,9 +36,14 @@ pub(super) fn list(call: &Call<'_>) -> Handled {
             .then(|| store.shared_sizes()),
         containers: version.image_list_counts_containers().then(|| containers(call)),
     };
-    let images: Vec<ListedImage<'_>> =
+    let mut listed: Vec<ListedImage<'_>> =
         images.iter().map(|image| ListedImage::new(image, &counts, version)).collect();
-    Reply::json(StatusCode::OK, &images)
+    if version.image_list_has_manifests() && call.query.is_true("manifests") {
+        for (image, listed) in images.iter().zip(&mut listed) {
+            listed.manifests = Some(manifests::of(call, &image.id)?).filter(|found| !found.is_empty());
+        }
+    }
+    Reply::json(StatusCode::OK, &listed)
 }
 
 /// How many containers use each image.
@@ -91,6 +97,7 @@ fn filter_of_today(text: &str) -> Result<ListFilter, String> {
 }
 
 /// What is counted only where it is asked for.
+#[derive(Default)]
 pub(crate) struct Counts {
     shared: Option<HashMap<Digest, u64>>,
     containers: Option<HashMap<Digest, i64>>,
@@ -135,6 +142,10 @@ pub(crate) struct ListedImage<'a> {
     shared_size: Since<24, i64>,
     #[serde(skip_serializing_if = "Ranged::is_absent")]
     containers: Since<24, i64>,
+    #[serde(skip_serializing_if = "is_left_out")]
+    descriptor: Since<48, Option<WireTarget>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifests: Option<Vec<WireManifest>>,
 }
 
 impl<'a> ListedImage<'a> {
@@ -157,6 +168,8 @@ impl<'a> ListedImage<'a> {
             labels: image.labels.as_deref(),
             shared_size: Ranged::at(version, || counts.shared(&image.id)),
             containers: Ranged::at(version, || counts.containers(&image.id)),
+            descriptor: Ranged::at(version, || image.target.as_ref().map(WireTarget::new)),
+            manifests: None,
         }
     }
 }

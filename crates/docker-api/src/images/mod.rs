@@ -7,6 +7,7 @@ mod image_config;
 mod import;
 mod inspect;
 mod list;
+mod manifests;
 mod names;
 pub(crate) mod platform;
 mod prune;
@@ -33,6 +34,7 @@ pub(crate) const ROUTES: &[Route] = &[
     post("/images/load", handler!(call => save::load(call).await)),
     get("/images/{name}/get", handler!(call => save::save(call).await)),
     get("/images/{name}/json", handler!(call => inspect::inspect(&call))),
+    get("/images/{name}/attestations", handler!(call => manifests::attestations(&call))).since(55),
     get("/images/{name}/history", handler!(call => history::history(&call))),
     post("/images/{name}/push", handler!(call => push::push(call).await)),
     post("/images/{name}/tag", handler!(call => names::tag(&call))),

@@ -39,23 +39,16 @@ pub(super) async fn remove(call: &Call<'_>) -> Handled {
         keep_parents: call.query.is_true("noprune"),
         ..RemoveOptions::default()
     };
-    if call.version.image_removal_has_platforms() {
-        require_platforms(call)?;
-    }
-    let removals = call.engine.images.remove(&call.name, options).await?;
+    let platforms =
+        if call.version.image_removal_has_platforms() { platform::all_asked(call)? } else { Vec::new() };
+    let removals = if platforms.is_empty() {
+        call.engine.images.remove(&call.name, options).await?
+    } else {
+        call.engine.images.remove_platforms(&call.name, platforms, options).await?
+    };
     let removals: Vec<WireRemoval> =
         removals.into_iter().map(|removal| WireRemoval::of(removal, call.version)).collect();
     Reply::json(StatusCode::OK, &removals)
-}
-
-/// Refuses the removal of platforms that the image is not for: an image has one here, and goes with it.
-fn require_platforms(call: &Call<'_>) -> Result<(), ApiError> {
-    let wanted = platform::all_asked(call)?;
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    let details = call.engine.images.store().inspect(&call.name).map_err(failure)?;
-    wanted.iter().try_for_each(|wanted| platform::require(&call.name, &details, wanted))
 }
 
 /// One thing that was done, as an object with one field.

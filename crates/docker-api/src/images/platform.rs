@@ -1,6 +1,5 @@
 //! The platform that a request asks for.
 
-use engine::images::ImageDetails;
 use engine::images::registry::Platform;
 
 use crate::{ApiError, Call};
@@ -25,16 +24,6 @@ pub(super) fn all_asked(call: &Call<'_>) -> Result<Vec<Platform>, ApiError> {
 pub(crate) fn asked_in_words(call: &Call<'_>) -> Result<Option<Platform>, ApiError> {
     let Some(text) = call.query.filled("platform") else { return Ok(None) };
     text.parse().map(Some).map_err(|error| ApiError::bad_request(format!("invalid platform: {error}")))
-}
-
-/// Refuses when an image is for another platform.
-pub(crate) fn require(name: &str, details: &ImageDetails, wanted: &Platform) -> Result<(), ApiError> {
-    if Platform::of(&details.image.config).is(wanted) {
-        return Ok(());
-    }
-    Err(ApiError::not_found(format!(
-        "image with reference {name} was found but does not provide the specified platform ({wanted})"
-    )))
 }
 
 fn from_json(text: &str) -> Result<Platform, ApiError> {

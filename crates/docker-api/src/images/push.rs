@@ -18,13 +18,19 @@ pub(super) async fn push(mut call: Call<'_>) -> Handled {
         }
         given => given,
     };
-    let reference = ImageReference::from_parts(&call.name, call.query.text("tag"))
-        .map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))?;
-    if call.version.push_has_a_platform()
-        && let Some(wanted) = platform::asked(&call)?
-    {
+    let tag = call.query.text("tag");
+    // What is called by its digest is pushed under that digest.
+    let is_digest = tag.is_empty() && call.name.contains('@');
+    let reference = if is_digest {
+        ImageReference::parse(&call.name)
+    } else {
+        ImageReference::from_parts(&call.name, tag)
+    };
+    let reference = reference.map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))?;
+    let platform = if call.version.push_has_a_platform() { platform::asked(&call)? } else { None };
+    if platform.is_some() {
         let name = reference.to_string();
-        platform::require(&name, &call.engine.images.store().inspect(&name).map_err(failure)?, &wanted)?;
+        call.engine.images.store().resolve_for(&name, platform.as_ref()).map_err(failure)?;
     }
     let is_of_today = call.version.pushes_have_the_words_of_today();
     let words = if is_of_today { PushWords::Today } else { PushWords::Reference };
@@ -32,7 +38,9 @@ pub(super) async fn push(mut call: Call<'_>) -> Handled {
     let (client, engine) = (call.engine.images.registry(), Arc::clone(call.engine));
     let work = move |progress: &dyn Progress, cancellation: &Cancellation| {
         let (store, credentials) = (engine.images.store(), credentials.as_ref());
-        let request = PushRequest { store, reference: &reference, credentials, words, keeps_digests };
+        let platform = platform.as_ref();
+        let request =
+            PushRequest { store, reference: &reference, credentials, platform, words, keeps_digests };
         client.push(&request, progress, cancellation).map_err(|error| registry_failure(&error))?;
         let first = store.tags(&reference.repository).into_iter().map(|(_, id)| id).next();
         if let Some(id) = store.resolve_id(&reference.to_string()).ok().or(first) {

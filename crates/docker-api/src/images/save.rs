@@ -32,12 +32,8 @@ pub(super) async fn save_several(call: Call<'_>) -> Handled {
 async fn write(call: Call<'_>, names: Vec<String>) -> Handled {
     // Unknown names have their status: they are known before the first byte.
     let (engine, store) = (Arc::clone(call.engine), call.engine.images.store());
-    for wanted in platforms(&call)? {
-        for name in &names {
-            platform::require(name, &store.inspect(name).map_err(failure)?, &wanted)?;
-        }
-    }
-    let saved = Saved::prepare(store, &names, call.version).map_err(failure)?;
+    let wanted = platforms(&call)?;
+    let saved = Saved::prepare(store, &names, &wanted, call.version).map_err(failure)?;
     let ids: Vec<Digest> = names.iter().filter_map(|name| store.resolve_id(name).ok()).collect();
     let work = |mut out| async move {
         finished(tokio::task::spawn_blocking(move || saved.write(&mut out)).await)?.map_err(failure)?;
@@ -54,9 +50,14 @@ enum Saved {
 }
 
 impl Saved {
-    fn prepare(store: &Store, names: &[String], version: ApiVersion) -> Result<Self, engine::images::Error> {
+    fn prepare(
+        store: &Store,
+        names: &[String],
+        platforms: &[Platform],
+        version: ApiVersion,
+    ) -> Result<Self, engine::images::Error> {
         if version.images_are_saved_as_layouts() {
-            return store.save_layout(names).map(Self::Layout);
+            return store.save_layout(names, platforms).map(Self::Layout);
         }
         store.save(names).map(Self::Directories)
     }
@@ -92,8 +93,7 @@ pub(super) async fn load(call: Call<'_>) -> Handled {
     let store = call.engine.images.store();
     for wanted in &wanted {
         for id in &loaded.images {
-            let details = store.inspect(&id.hexadecimal()).map_err(failure)?;
-            platform::require(&id.to_string(), &details, wanted)?;
+            store.resolve_for(&id.to_string(), Some(wanted)).map_err(failure)?;
         }
     }
     if call.version.load_is_a_json_stream() {

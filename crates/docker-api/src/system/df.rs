@@ -136,7 +136,7 @@ impl Found {
         let (engine, store) = (call.engine, call.engine.images.store());
         let containers = if wanted.containers { engine.usage.of_containers().await? } else { Vec::new() };
         let volumes = if wanted.volumes { engine.usage.of_volumes().await? } else { Vec::new() };
-        let counts = Counts::all(call);
+        let counts = if wanted.images { Counts::all(call) } else { Counts::default() };
         let used_images = counts.used();
         let with_image = |(record, own): (Arc<Record>, u64)| {
             let of_image = store.virtual_size_of(&record.image).unwrap_or(0);
@@ -145,8 +145,16 @@ impl Found {
         Ok(Self {
             engine: Arc::clone(engine),
             version: call.version,
-            images: store.list(&ListFilter::default()).map_err(failure)?,
-            images_size: store.size_of_images(&used_images),
+            images: if wanted.images {
+                store.list(&ListFilter::default()).map_err(failure)?
+            } else {
+                Vec::new()
+            },
+            images_size: if wanted.images {
+                store.size_of_images(&used_images)
+            } else {
+                ImagesSize { all: 0, used: 0 }
+            },
             used_images,
             counts,
             containers: containers.into_iter().map(with_image).collect(),

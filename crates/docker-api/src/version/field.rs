@@ -32,6 +32,11 @@ impl<const SINCE: u32, const UNTIL: u32, T> Ranged<SINCE, UNTIL, T> {
         self.0.is_none()
     }
 
+    /// The value, where the answer's version has the field.
+    pub(crate) const fn shown(&self) -> Option<&T> {
+        self.0.as_ref()
+    }
+
     /// What a request of this version said: the empty value where its version did not know the field.
     pub(crate) fn known_to(self, version: ApiVersion) -> T
     where

@@ -51,6 +51,16 @@ impl ApiVersion {
         self.is_at_least(52)
     }
 
+    /// Whether the list of images takes `manifests`: "v1.47 API changes".
+    pub(crate) const fn image_list_has_manifests(self) -> bool {
+        self.is_at_least(47)
+    }
+
+    /// Whether inspect of an image takes `manifests`: "v1.48 API changes".
+    pub(crate) const fn inspect_has_manifests(self) -> bool {
+        self.is_at_least(48)
+    }
+
     /// Whether push takes a platform: "v1.46 API changes".
     pub(crate) const fn push_has_a_platform(self) -> bool {
         self.is_at_least(46)

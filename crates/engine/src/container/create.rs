@@ -29,6 +29,8 @@ pub struct NewContainer {
     pub settings: ContainerSettings,
     /// What it is in a pod; `None` for containers of Docker's clients.
     pub pod: Option<PodRole>,
+    /// Which of the images that its image's name has for several platforms; the name's own when `None`.
+    pub image: Option<Digest>,
 }
 
 /// A made container.
@@ -83,12 +85,13 @@ impl Creator {
             return Err(Error::refused("No command specified"));
         }
         let id = ContainerId::from_random(random::bytes());
+        let name_of_image = new.image.map_or_else(|| settings.image.clone(), |image| image.hexadecimal());
         // Held until the container is in the directory: no removal takes the image before.
         let mut claim = None;
         let image = self
             .images
             .store()
-            .resolve_for_use(&settings.image, |image| claim = Some(self.directory.claim_image(&id, image)))
+            .resolve_for_use(&name_of_image, |image| claim = Some(self.directory.claim_image(&id, image)))
             .map_err(|error| unknown_image(&settings.image, error))?;
         settings::merge_image(&mut settings, image.config.config.clone().unwrap_or_default());
         if new.pod.is_some() {

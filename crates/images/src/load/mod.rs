@@ -4,9 +4,11 @@
 //! the store at once and held; at the end the documents say what belongs together. If anything
 //! fails, what was made is taken back.
 
+mod incoming_blob;
 mod manifest;
 mod oci;
 mod tarball;
+mod targets;
 mod v1;
 
 use std::io::Read;
@@ -73,7 +75,6 @@ impl Store {
             }
             loaded.tags.push(shown);
         }
-        self.settle()?;
         Ok(loaded)
     }
 }
@@ -89,6 +90,12 @@ struct Loading<'a> {
 
 impl Loading<'_> {
     fn all(&mut self) -> Result<(Vec<Digest>, Named), Error> {
+        let (images, names) = self.named_images()?;
+        self.keep_targets(&images)?;
+        Ok((images, names))
+    }
+
+    fn named_images(&mut self) -> Result<(Vec<Digest>, Named), Error> {
         if let Some(items) = self.manifest_items()? {
             return self.images_of_manifest(&items);
         }
@@ -118,7 +125,14 @@ impl Loading<'_> {
             None => (document, parent),
         };
         let parent = parent.filter(|parent| self.store.index().images.contains_key(parent));
-        let new = NewImage { config: document, layers, parent, legacy: None, origin: Origin::Elsewhere };
+        let new = NewImage {
+            config: document,
+            layers,
+            parent,
+            legacy: None,
+            origin: Origin::Elsewhere,
+            target: None,
+        };
         self.add(&new, digest_of(document)).map(|image| image.id)
     }
 

@@ -121,7 +121,7 @@ fn none_fits(index: &str) -> Inconsistency {
     Inconsistency::MissingMember(format!("manifest for linux/{} in {index}", architecture()))
 }
 
-fn blob(digest: &Digest) -> String {
+pub(super) fn blob(digest: &Digest) -> String {
     format!("blobs/sha256/{}", digest.hexadecimal())
 }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use model::Digest;
-use sha2::{Digest as _, Sha256};
 
+use super::incoming_blob::IncomingBlob;
 use crate::archive_memory::Share;
 use crate::budget::Budget;
 use crate::compression::{Compression, decoder_within, peek};
@@ -204,41 +204,24 @@ fn blob_layer(
     content: impl Read + Send,
 ) -> Result<Layer, Error> {
     let (compression, content) = peek(content).map_err(input_error)?;
-    let mut content = Verified { content, hasher: Sha256::new() };
-    let (layer, actual) = if compression == Compression::Identity {
-        let layer = destination.unpack(content.content)?;
-        let digest = layer.diff_id();
-        (layer, digest)
-    } else {
-        (destination.unpack(&mut content)?, content.finish()?)
-    };
+    let wrong = |expected, actual| Inconsistency::WrongDigest { name: name.to_owned(), expected, actual };
+    if compression == Compression::Identity {
+        let layer = destination.unpack(content)?;
+        let actual = layer.diff_id();
+        return match expected {
+            Some(expected) if expected != actual => Err(wrong(expected, actual).into()),
+            _ => Ok(layer),
+        };
+    }
+    let mut blob = IncomingBlob::new(destination.store, content)?;
+    let layer = destination.unpack(&mut blob)?;
+    let actual = blob.finish()?;
     match expected {
-        Some(expected) if expected != actual => {
-            Err(Inconsistency::WrongDigest { name: name.to_owned(), expected, actual }.into())
+        Some(expected) if expected != actual => Err(wrong(expected, actual).into()),
+        _ => {
+            blob.keep(destination.store, &layer, actual, compression)?;
+            Ok(layer)
         }
-        _ => Ok(layer),
-    }
-}
-
-/// Hashes what is read.
-struct Verified<R> {
-    content: R,
-    hasher: Sha256,
-}
-
-impl<R: Read> Read for Verified<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.content.read(buffer)?;
-        self.hasher.update(&buffer[..count]);
-        Ok(count)
-    }
-}
-
-impl<R: Read> Verified<R> {
-    /// The digest of all there is, also of what was left unread.
-    fn finish(mut self) -> Result<Digest, Error> {
-        std::io::copy(&mut self, &mut std::io::sink()).map_err(input_error)?;
-        Ok(Digest::from_bytes(self.hasher.finalize().into()))
     }
 }
 

@@ -180,7 +180,14 @@ impl Loading<'_> {
         }
         let parent = below.image.map(|image| image.id);
         let image = self.add(
-            &NewImage { config: document, layers: &layers, parent, legacy: None, origin: Origin::Elsewhere },
+            &NewImage {
+                config: document,
+                layers: &layers,
+                parent,
+                legacy: None,
+                origin: Origin::Elsewhere,
+                target: None,
+            },
             id,
         )?;
         Ok(Built { image: Some(image), layers })
@@ -247,6 +254,7 @@ impl Loading<'_> {
             parent,
             legacy: Some((id, &json)),
             origin: Origin::Elsewhere,
+            target: None,
         };
         let image = self.add(&new, id)?;
         Ok(Built { image: Some(image), layers })

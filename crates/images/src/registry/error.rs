@@ -104,6 +104,17 @@ pub enum RegistryError {
         /// Why not.
         reason: String,
     },
+    /// An index cannot be pushed whole.
+    #[error(
+        "cannot push the index {index}: {} of its manifests are neither here nor in the repository ({}); pull these platforms, or push one platform alone",
+        missing.len(), shown_digests(missing)
+    )]
+    MissingPlatforms {
+        /// The index.
+        index: Digest,
+        /// The manifests.
+        missing: Vec<Digest>,
+    },
     /// A manifest cannot be used.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -191,6 +202,10 @@ fn hint(certificate_directories: &[PathBuf], registry: &str) -> String {
     )
 }
 
+fn shown_digests(digests: &[Digest]) -> String {
+    digests.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 fn colon(message: &str) -> String {
     if message.is_empty() { String::new() } else { format!(": {message}") }
 }
@@ -222,6 +237,7 @@ impl RegistryError {
             | Self::NoSuchTag { .. }
             | Self::Manifest(ManifestError::NoPlatform { .. }) => ErrorKind::NotFound,
             Self::Manifest(_) => ErrorKind::Invalid,
+            Self::MissingPlatforms { .. } => ErrorKind::Conflict,
             Self::Unreachable { .. } => ErrorKind::Unavailable,
             Self::Cancelled
             | Self::Transport(_)

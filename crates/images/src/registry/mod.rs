@@ -48,8 +48,8 @@ pub use host::{HUB, HUB_INDEX_ADDRESS, is_hub};
 pub use login::LoggedIn;
 #[cfg(fuzzing)]
 pub use manifest::read_for_fuzzing;
-pub use manifest::{ManifestError, Platform, PlatformError};
-pub(crate) use manifest::{OCI_INDEX, OCI_MANIFEST};
+pub use manifest::{Descriptor, ManifestError, Platform, PlatformError};
+pub(crate) use manifest::{ImageManifest, Index, OCI_INDEX, OCI_MANIFEST, REFERENCE_DIGEST, REFERENCE_TYPE};
 pub use progress::{Detail, Message, Progress, Silent};
 pub use proxy::ProxySettings;
 pub use pull::{DescribedImage, PullRequest, PulledImage, PulledNames};

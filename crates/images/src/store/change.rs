@@ -7,7 +7,7 @@ use model::Digest;
 use rusqlite::Connection;
 
 use super::database::{Stored, durably};
-use super::{ImageRecord, LayerKey, Name, Shared, Store, documents, names, names_of};
+use super::{ImageRecord, LayerKey, Name, Shared, Store, documents, names, names_of, targets};
 use crate::Error;
 
 /// The right to change the store: what was read since stays true.
@@ -138,10 +138,16 @@ fn commit(
             }
         }
     }
+    let mut left = Vec::new();
     for image in images {
+        left.extend(targets::documents_of(&transaction, image.id)?);
         transaction.prepare_cached("DELETE FROM images WHERE id = ?")?.execute([Stored(image.id)])?;
         unneeded.push(image.config);
         unneeded.extend(image.legacy);
+    }
+    for (target, manifest) in left {
+        unneeded.extend([target, manifest]);
+        unneeded.extend(targets::drop_attachments(&transaction, target)?);
     }
     for key in free {
         transaction.prepare_cached("DELETE FROM layers WHERE key = ?")?.execute([&**key])?;

@@ -8,6 +8,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{Connection, Row};
 
 use super::index::{ImageRecord, Index, LayerRecord};
+use super::target::{Target, Targets, Variant};
 use crate::Error;
 
 /// The number of this layout, in `PRAGMA user_version`.
@@ -72,12 +73,26 @@ const LAST_TAGGED: &str = "
 const LEAVING: &str =
     "CREATE TABLE IF NOT EXISTS leaving (image BLOB PRIMARY KEY REFERENCES images(id) ON DELETE CASCADE);";
 
-/// Room for the changes that are not yet in the database's own file: twice what they grow to before they
-/// are moved there.
+/// Which image came under which manifest or index; a row goes with its image.
+const TARGETS: &str = "
+    CREATE TABLE IF NOT EXISTS variants (
+        image BLOB NOT NULL REFERENCES images(id) ON DELETE CASCADE, target BLOB NOT NULL,
+        media_type TEXT NOT NULL, size INTEGER NOT NULL, manifest BLOB NOT NULL, PRIMARY KEY (image, target)
+    );
+    CREATE INDEX IF NOT EXISTS variants_by_target ON variants(target);
+    CREATE INDEX IF NOT EXISTS variants_by_manifest ON variants(manifest);
+    CREATE TABLE IF NOT EXISTS attachments (
+        target BLOB NOT NULL, document BLOB NOT NULL, PRIMARY KEY (target, document)
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS attachments_by_document ON attachments(document);
+";
+
+/// Room for the changes that are not yet in the database's own file. Behind the answers they are moved there when they have
+/// grown to half of that, see `checkpoint`; where that does not keep up, by whoever changes the store.
 const LOG_ROOM: u64 = 2 << 20;
 
-/// Opens the database: WAL, whose commits survive any crash of the process; those that must also
-/// survive a loss of power are made with [`durably`].
+/// Opens the database: WAL, whose commits survive any crash of the process, and a loss of power soon after; those that must
+/// survive it at once are made with [`durably`].
 pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     let failed = || Error::database("open the store");
     let connection = Connection::open(path).map_err(failed())?;
@@ -85,7 +100,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
-             PRAGMA cache_size = -256; PRAGMA wal_autocheckpoint = 256; PRAGMA temp_store = MEMORY;",
+             PRAGMA cache_size = -256; PRAGMA wal_autocheckpoint = 448; PRAGMA temp_store = MEMORY;
+             PRAGMA busy_timeout = 10000;",
         )
         .map_err(failed())?;
     let version: i64 =
@@ -103,6 +119,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     connection.execute_batch(FOREIGN).map_err(failed())?;
     connection.execute_batch(LEAVING).map_err(failed())?;
     connection.execute_batch(LAST_TAGGED).map_err(failed())?;
+    connection.execute_batch(TARGETS).map_err(failed())?;
     super::keep_log(&connection, path, LOG_ROOM).map_err(failed())?;
     Ok(connection)
 }
@@ -195,6 +212,7 @@ fn load_rows(connection: &Connection) -> rusqlite::Result<Index> {
     while let Some(row) = rows.next()? {
         index.leaving.insert(digest(row, 0)?);
     }
+    index.targets = load_targets(connection)?;
     Ok(index)
 }
 
@@ -213,6 +231,25 @@ fn image(row: &Row<'_>, id: Digest, layers: Box<[super::LayerKey]>) -> rusqlite:
         layers,
         sequence: unsigned(row, 9)?,
     })
+}
+
+/// Reads all targets.
+fn load_targets(connection: &Connection) -> rusqlite::Result<Targets> {
+    let mut targets = Targets::default();
+    let mut statement = connection
+        .prepare("SELECT image, target, media_type, size, manifest FROM variants ORDER BY rowid")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let target = Target {
+            digest: row.get::<_, Stored>(1)?.0,
+            media_type: row.get(2)?,
+            size: u64::try_from(row.get::<_, i64>(3)?).unwrap_or_default(),
+            variants: Vec::new(),
+        };
+        let variant = Variant { image: row.get::<_, Stored>(0)?.0, manifest: row.get::<_, Stored>(4)?.0 };
+        targets.insert(&target, variant);
+    }
+    Ok(targets)
 }
 
 fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Digest> {

@@ -81,7 +81,9 @@ pub(super) fn drop_unneeded(transaction: &Transaction<'_>, digests: &[Digest]) -
     let mut statement = transaction.prepare_cached(
         "DELETE FROM documents WHERE digest = ?1
            AND NOT EXISTS (SELECT 1 FROM images WHERE config = ?1 OR legacy = ?1)
-           AND NOT EXISTS (SELECT 1 FROM digests WHERE digest = ?1)",
+           AND NOT EXISTS (SELECT 1 FROM digests WHERE digest = ?1)
+           AND NOT EXISTS (SELECT 1 FROM variants WHERE target = ?1 OR manifest = ?1)
+           AND NOT EXISTS (SELECT 1 FROM attachments WHERE document = ?1)",
     )?;
     for digest in digests {
         statement.execute([Stored(*digest)])?;

@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 use rusqlite::Connection;
 
+use super::checkpoint::Checkpoint;
 use super::index::Index;
 use super::recent_configs::RecentConfigs;
+use super::settler::Settler;
 use crate::Error;
 use crate::budget::Budget;
 use crate::uses::{ImageUse, ImageUsers};
@@ -27,8 +29,9 @@ pub(super) struct Shared {
     pub(super) configs: Mutex<RecentConfigs>,
     /// Which boot of the machine this is.
     pub(super) boot: String,
-    /// Held while layers are written out.
-    pub(super) settling: Mutex<()>,
+    /// Has what is recorded written out.
+    pub(super) settler: Arc<Settler>,
+    pub(super) checkpoint: Checkpoint,
     /// Who uses images.
     pub(super) users: RwLock<Option<Arc<dyn ImageUsers>>>,
     /// What a compressed archive may become without a look at its size, in bytes.
@@ -51,6 +54,12 @@ impl Shared {
 
     pub(super) fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.settler.close();
     }
 }
 

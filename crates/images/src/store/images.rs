@@ -7,10 +7,11 @@ use std::sync::Arc;
 use model::{Digest, Timestamp};
 use rusqlite::{Connection, Transaction};
 
-use super::database::{Stored, durably, signed};
+use super::database::{Stored, signed};
 use super::index::label_bytes;
 use super::names::{self, Naming};
-use super::{ImageRecord, Layer, Store, documents};
+use super::target::NewTarget;
+use super::{ImageRecord, Layer, Name, Store, documents, targets};
 use crate::document::ImageConfig;
 use crate::error::Inconsistency;
 use crate::{Error, store::LayerKey};
@@ -58,6 +59,8 @@ pub struct NewImage<'a> {
     pub legacy: Option<(Digest, &'a [u8])>,
     /// Where its config was written. An image that is there already stays what it was.
     pub origin: Origin,
+    /// What it came under, where it came from elsewhere.
+    pub target: Option<NewTarget<'a>>,
 }
 
 /// An image that was published.
@@ -65,57 +68,51 @@ pub struct NewImage<'a> {
 pub struct Published {
     /// The image.
     pub image: Image,
-    /// Which image had each of the names before.
-    pub before: Vec<Option<Digest>>,
-}
-
-/// Whether a change has to survive a loss of power.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Durability {
-    Process,
-    Power,
+    /// Whether it is new under the first of the names: that named another image or none before, or has it as a further
+    /// platform now.
+    pub is_new: bool,
 }
 
 impl Store {
-    /// Makes an image without a name; one that is there already stays as it is. A loss of power may
-    /// still take it.
+    /// Makes an image without a name; one that is there already stays as it is.
     ///
     /// # Errors
     /// `Refused` when config and layers do not fit together; `Internal` when the database fails.
     pub fn add_image(&self, image: &NewImage<'_>) -> Result<Image, Error> {
-        self.make(image, &[], Durability::Process).map(|published| published.image)
+        self.make(image, &[]).map(|published| published.image)
     }
 
     /// Makes an image, unless it is there, and names it in the same step: nobody can remove it in
-    /// between. It is on disk when this returns.
+    /// between. Soon after, it survives a loss of power; until then that takes it as a whole.
     ///
     /// # Errors
     /// `Refused` when config and layers do not fit together; `Internal` when disk or database fail.
     pub fn publish(&self, image: &NewImage<'_>, names: &[Naming<'_>]) -> Result<Published, Error> {
-        // Its layers are held: they are among what is written now.
-        self.settle()?;
-        self.make(image, names, Durability::Power)
+        let published = self.make(image, names)?;
+        self.shared.settle_soon();
+        Ok(published)
     }
 
-    fn make(
-        &self,
-        image: &NewImage<'_>,
-        names: &[Naming<'_>],
-        durability: Durability,
-    ) -> Result<Published, Error> {
+    fn make(&self, image: &NewImage<'_>, names: &[Naming<'_>]) -> Result<Published, Error> {
         let config: ImageConfig = documents::parse("image config", image.config)?;
         check_layers(&config, image.layers)?;
         let labels = check_labels(&config)?;
         let config_digest = documents::digest_of(image.config);
         let id = image.legacy.map_or(config_digest, |(id, _)| id);
-        let named: Vec<_> = names.iter().map(|name| (name.name(), id)).collect();
         let mut database = self.shared.database();
+        let named: Vec<_> = names
+            .iter()
+            .map(|name| name.name())
+            .map(|name| (self.owner(&name, id, image.target), name))
+            .collect();
+        let named: Vec<_> = named.into_iter().map(|(owner, name)| (name, owner)).collect();
         let known = self.index().images.get(&id).cloned();
         let all = self.index().label_bytes + labels;
         if known.is_none() && labels > 0 && all > ALL_LABELS_LIMIT {
             return Err(too_many_labels("the store", ALL_LABELS_LIMIT).into());
         }
         let made = known.is_none().then(|| self.new_record(id, config_digest, &config, image));
+        let new_target = image.target.is_some_and(|target| !self.is_variant(&target, id));
         let write = |connection: &mut Connection| {
             let transaction = connection.transaction()?;
             if let Some(record) = &made {
@@ -124,25 +121,48 @@ impl Store {
             for manifest in names.iter().filter_map(Naming::manifest) {
                 documents::keep(&transaction, manifest)?;
             }
+            if let Some(target) = image.target.as_ref().filter(|_| new_target) {
+                targets::write(&transaction, id, target)?;
+            }
             names::write(&transaction, &named)?;
             transaction.commit()
         };
-        let is_named = named.iter().all(|(name, _)| self.index().named(name) == Some(id));
-        let written = match durability {
-            _ if is_named && made.is_none() => Ok(()),
-            Durability::Process => write(&mut database),
-            Durability::Power => durably(&mut database, write),
-        };
-        written.map_err(Error::database("record an image"))?;
+        let is_named = named.iter().all(|(name, owner)| self.index().named(name) == Some(*owner));
+        if !is_named || made.is_some() || new_target {
+            write(&mut database).map_err(Error::database("record an image"))?;
+        }
         let mut index = self.shared.index_mut();
         if made.is_some() && image.origin == Origin::Elsewhere {
             index.foreign.insert(id);
         }
         let record = made.map(|made| index.insert_image(made)).or(known);
-        let before = named.into_iter().map(|(name, image)| index.set_name(name, image)).collect();
+        if let Some(target) = image.target.as_ref().filter(|_| new_target) {
+            index.targets.insert(&target.described(), target.variant(id));
+        }
+        let first_owner = named.first().map(|(_, owner)| *owner);
+        let before: Vec<_> = named.into_iter().map(|(name, owner)| index.set_name(name, owner)).collect();
+        let is_new = if first_owner == Some(id) { before.first() != Some(&Some(id)) } else { new_target };
         drop(index);
         let record = record.ok_or_else(|| Error::NoSuchImage(id.hexadecimal()))?;
-        Ok(Published { image: Image::new(&record, config), before })
+        Ok(Published { image: Image::new(&record, config), is_new })
+    }
+
+    /// The image that a name is given to: where it has an image of the same index that fits this machine best, that one
+    /// keeps it, and the new one is another platform of it.
+    fn owner(&self, name: &Name, new: Digest, target: Option<NewTarget<'_>>) -> Digest {
+        let index = self.index();
+        let before = index.named(name).filter(|before| *before != new);
+        let (Some(before), Some(target)) = (before, target) else { return new };
+        let known = index.targets.find(&target.described().digest);
+        let manifest = known.and_then(|known| known.manifest_of(&before));
+        if manifest.is_some() && manifest == target.preferred { before } else { new }
+    }
+
+    /// Whether an image is known as one of a target.
+    pub(crate) fn is_variant(&self, target: &NewTarget<'_>, image: Digest) -> bool {
+        let index = self.index();
+        let known = index.targets.find(&documents::digest_of(target.document));
+        known.and_then(|known| known.manifest_of(&image)) == Some(documents::digest_of(target.manifest))
     }
 
     fn new_record(

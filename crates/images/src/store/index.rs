@@ -6,6 +6,7 @@ use std::sync::Arc;
 use model::{Digest, Timestamp};
 
 use super::Name;
+use super::target::Targets;
 
 /// The name of a layer's directory.
 pub(crate) type LayerKey = Arc<str>;
@@ -58,6 +59,8 @@ pub(crate) struct Index {
     pub(crate) digests: Names<Digest>,
     /// Images that a registry sent or a tarball brought.
     pub(crate) foreign: HashSet<Digest>,
+    /// What images came under.
+    pub(crate) targets: Targets,
     pub(crate) layers: HashMap<LayerKey, LayerRecord>,
     pub(crate) layer_of: HashMap<Digest, LayerKey>,
     pub(crate) next_sequence: u64,
@@ -77,6 +80,15 @@ impl Index {
     pub(crate) fn named_images(&self) -> HashSet<Digest> {
         let tagged = self.tags.values().flat_map(BTreeMap::values);
         tagged.chain(self.digests.values().flat_map(BTreeMap::values)).copied().collect()
+    }
+
+    /// The images without a name that are here as other platforms of one that has a name.
+    pub(crate) fn unseen_images(&self) -> HashSet<Digest> {
+        if !self.targets.have_platforms() {
+            return HashSet::new();
+        }
+        let named = self.named_images();
+        self.targets.unseen(|image| named.contains(image)).collect()
     }
 
     /// The tags of an image as (repository, tag), in order.
@@ -138,6 +150,7 @@ impl Index {
         self.doomed_images.remove(id);
         let Some(image) = self.images.remove(id) else { return freed };
         self.foreign.remove(id);
+        self.targets.remove_image(id);
         self.label_bytes -= label_bytes(image.labels.as_deref());
         for key in &image.layers {
             let Some(layer) = self.layers.get_mut(key) else { continue };

@@ -9,6 +9,7 @@ use rusqlite::OptionalExtension;
 
 use super::database::{Stored, signed};
 use super::index::LayerRecord;
+use super::place::Place;
 use super::{LayerKey, Shared, Store, random_name};
 use crate::budget::Budget;
 use crate::layer::{self, DIFF};
@@ -17,7 +18,7 @@ use crate::{Error, tar::ArchiveError};
 
 /// A layer that is held: while this value lives, neither deletion nor sweep takes the layer away.
 pub struct Layer {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     key: LayerKey,
     diff_id: Digest,
     size: u64,
@@ -44,22 +45,6 @@ pub struct LayerBlob {
     pub media_type: String,
     /// Where it was seen: a repository's familiar name, host included.
     pub repository: String,
-}
-
-/// A directory below `temporary/` that is removed unless it becomes part of the store.
-struct Place {
-    path: PathBuf,
-    kept: bool,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if !self.kept
-            && let Err(error) = tree::remove(&self.path)
-        {
-            tracing::warn!(path = %self.path.display(), %error, "cannot remove a temporary directory");
-        }
-    }
 }
 
 impl Layer {
@@ -151,7 +136,7 @@ impl Store {
         source: impl Read + Send,
         budget: &Budget,
     ) -> Result<Layer, Error> {
-        let place = self.place()?;
+        let place = Place::new(&self.shared.root)?;
         let taken = layer::take(source, budget, &place.path)?;
         self.record_layer(place, taken.diff_id, taken.unpacked.size, taken.tar_size)
     }
@@ -261,12 +246,6 @@ impl Store {
             .optional()
             .map_err(Error::database("look for a blob"))?;
         Ok(found.and_then(|diff_id| self.shared.hold(&diff_id.0)))
-    }
-
-    fn place(&self) -> Result<Place, Error> {
-        let path = self.shared.root.join("temporary").join(random_name()?);
-        sys::private::directory(&path).map_err(Error::file("make", &path))?;
-        Ok(Place { path, kept: false })
     }
 
     /// Makes a layer part of the store, or holds the same one that is there.

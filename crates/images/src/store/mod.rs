@@ -8,23 +8,30 @@
 //! ```
 //!
 //! Writers hold the database's lock from their first check to the change in memory; readers take
-//! the index alone and never wait for a disk. A layer stays as long as an image refers to it or
+//! the index alone and never wait for a disk. What makes changes survive a loss of power runs behind the answers, see
+//! `settle`; a removal alone waits for it, before any file goes. A layer stays as long as an image refers to it or
 //! someone holds a [`Layer`].
 
 mod change;
+mod checkpoint;
 mod children;
 mod database;
 mod documents;
 mod handle;
 mod images;
 mod index;
+mod kept;
 mod layers;
 mod log;
 mod name;
 mod names;
+mod place;
 mod recent_configs;
 mod settle;
+mod settler;
 mod sweep;
+mod target;
+mod targets;
 mod write_out;
 
 use std::path::PathBuf;
@@ -44,6 +51,7 @@ pub use layers::{AdoptedLayer, Layer, LayerBlob};
 pub use log::keep_log;
 pub(crate) use name::Name;
 pub use names::{Naming, TagPolicy};
+pub use target::{NewTarget, Target, Variant};
 
 impl Store {
     /// Opens the store in the directory `root`, made if it is missing, and sweeps what an earlier
@@ -61,19 +69,21 @@ impl Store {
         let mut connection = database::open(&root.join("images.db"))?;
         let index = database::load(&mut connection)?;
         let shared = Shared {
-            root,
             root_descriptor: descriptor.into(),
             database: Mutex::new(connection),
             index: RwLock::new(index),
             configs: Mutex::default(),
             boot: settle::boot()?,
-            settling: Mutex::new(()),
+            settler: Arc::default(),
+            checkpoint: checkpoint::Checkpoint::open(&root.join("images.db"))?,
+            root,
             users: RwLock::new(None),
             allowance: AtomicU64::new(DEFAULT_ALLOWANCE),
         };
         let store = Self { shared: Arc::new(shared) };
         store.check_unsettled()?;
         store.sweep()?;
+        store.start_settler()?;
         Ok(store)
     }
 }

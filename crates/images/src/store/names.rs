@@ -3,7 +3,7 @@
 use model::{Digest, ImageReference, RepositoryName, Timestamp};
 use rusqlite::{OptionalExtension, Transaction};
 
-use super::database::{Stored, durably};
+use super::database::Stored;
 use super::{Name, Store, documents};
 use crate::Error;
 
@@ -99,8 +99,6 @@ impl Store {
         manifest: Option<&[u8]>,
         check: impl FnOnce(&[Option<Digest>]) -> Result<(), Error>,
     ) -> Result<Vec<Option<Digest>>, Error> {
-        // What has a name survives a loss of power.
-        self.shared.settle()?;
         let mut database = self.shared.database();
         let before: Vec<_> = {
             let index = self.index();
@@ -113,17 +111,23 @@ impl Store {
         if names.iter().zip(&before).all(|((_, image), before)| *before == Some(*image)) {
             return Ok(before);
         }
-        durably(&mut database, |connection| {
-            let transaction = connection.transaction()?;
+        let written = database.transaction().and_then(|transaction| {
             if let Some(manifest) = manifest {
                 documents::keep(&transaction, manifest)?;
             }
             write(&transaction, &names)?;
             transaction.commit()
-        })
-        .map_err(Error::database("record a tag"))?;
+        });
+        written.map_err(Error::database("record a tag"))?;
+        self.shared.settle_soon();
         let mut index = self.shared.index_mut();
         Ok(names.into_iter().map(|(name, image)| index.set_name(name, image)).collect())
+    }
+
+    /// Gives all names of an image to another.
+    pub(crate) fn hand_names_over(&self, from: &Digest, to: &Digest) -> Result<(), Error> {
+        let names = super::names_of(&self.index(), from).into_iter().map(|name| (name, *to)).collect();
+        self.name(names, None, |_| Ok(())).map(drop)
     }
 
     /// When an image got a tag the last time, as far as that is known.

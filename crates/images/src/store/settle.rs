@@ -1,19 +1,29 @@
-//! Makes layers survive a loss of power, and finds those that did not.
+//! Makes what is recorded survive a loss of power, behind the answers, and finds what did not survive one.
 //!
-//! A layer is recorded as soon as it is whole in memory, with the machine's boot id beside it.
-//! Before an image gets a name everything unwritten goes to disk, see `write_out`. Steps of a build
-//! thus cost no disk. What was recorded under another boot id and never settled may be torn: its tar is
-//! made again and compared with its digest, and images of damaged layers are taken away.
+//! ```text
+//! a layer is recorded, with the machine's boot id ──► an image gets its name ──► the answer
+//!                                                          │
+//!         the layer's own files written out ◄── the thread
+//!                    │
+//!         the database's log written out ──► the boot id is taken away
+//! ```
+//!
+//! Nothing on the path of an answer waits for the disk, and so for what other programs have left unwritten. What an answer
+//! acknowledged is whole after a loss of power, or gone as a whole: the database goes back to one of its commits, and a layer
+//! that still bears the id of another boot is made again from its tar, whose digest is known. Where that fails, its images are
+//! taken away.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::{Arc, Weak};
 
 use model::Digest;
 
-use super::database::durably;
-use super::{LayerKey, Shared, Store, write_out};
+use super::handle::Shared;
+use super::place::Place;
+use super::settler::Settler;
+use super::{LayerKey, Store, write_out};
 use crate::Error;
-use crate::layer::{self, HashingWriter};
+use crate::layer;
 
 /// The machine's boot id (proc_sys_kernel(5), random/boot_id).
 pub(super) fn boot() -> Result<String, Error> {
@@ -22,27 +32,49 @@ pub(super) fn boot() -> Result<String, Error> {
     Ok(String::from_utf8_lossy(&id).trim_end().to_owned())
 }
 
+/// Writes out what is asked for, until the store is closed.
+fn run(settler: &Settler, shared: &Weak<Shared>) {
+    while let Some(number) = settler.next() {
+        let Some(shared) = shared.upgrade() else { return };
+        let outcome = shared.write_out();
+        drop(shared);
+        match outcome {
+            Ok(()) => settler.finish(number),
+            Err(error) => {
+                tracing::warn!(%error, "images are not yet safe from a loss of power");
+                settler.pause();
+            }
+        }
+    }
+}
+
 impl Store {
-    /// Writes everything to disk that a loss of power could still take. Naming an image does it
-    /// too.
-    ///
-    /// # Errors
-    /// `Internal` when the disk fails.
-    pub fn settle(&self) -> Result<(), Error> {
-        self.shared.settle()
+    /// Waits until everything recorded until now survives a loss of power. Answers do not wait for that.
+    pub fn settle(&self) {
+        let settler = &self.shared.settler;
+        settler.wait(settler.request());
+    }
+
+    /// Starts the thread that writes out behind the answers, also what an earlier process left.
+    pub(super) fn start_settler(&self) -> Result<(), Error> {
+        let (settler, shared) = (Arc::clone(&self.shared.settler), Arc::downgrade(&self.shared));
+        let thread = std::thread::Builder::new().name("settle".to_owned());
+        thread
+            .spawn(move || run(&settler, &shared))
+            .map_err(Error::file("start a thread for", &self.shared.root))?;
+        self.shared.settle_soon();
+        Ok(())
     }
 
     /// Looks at layers that were not written out when the machine went down.
     pub(super) fn check_unsettled(&self) -> Result<(), Error> {
-        let unsettled = self.shared.unsettled();
-        if unsettled.is_empty() || self.same_boot()? {
-            return Ok(());
-        }
-        for key in unsettled {
+        for key in self.layers_of_another_boot()? {
             let expected = self.index().layers.get(&key).map(|layer| layer.diff_id);
-            let actual = self.shared.hash_layer(&key);
-            if expected.is_some() && actual.as_ref().ok() == expected.as_ref() {
-                continue;
+            let Some(expected) = expected else { continue };
+            match self.remake(&key, expected) {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => tracing::debug!(layer = %key, %error, "a layer cannot be made again"),
             }
             tracing::warn!(layer = %key, "a layer was damaged when the machine went down: its images are removed");
             let images: Vec<Digest> = {
@@ -52,34 +84,85 @@ impl Store {
             };
             self.remove_damaged(&images)?;
         }
-        self.shared.settle()
+        Ok(())
     }
 
-    fn same_boot(&self) -> Result<bool, Error> {
-        let query = "SELECT COUNT(*) FROM layers WHERE boot IS NOT NULL AND boot <> ?";
-        let others: i64 = self
-            .shared
-            .database()
-            .query_row(query, [&self.shared.boot], |row| row.get(0))
-            .map_err(Error::database("look for layers of another boot"))?;
-        Ok(others == 0)
+    fn layers_of_another_boot(&self) -> Result<Vec<LayerKey>, Error> {
+        let failed = || Error::database("look for layers of another boot");
+        let database = self.shared.database();
+        let mut statement = database
+            .prepare("SELECT key FROM layers WHERE boot IS NOT NULL AND boot <> ?")
+            .map_err(failed())?;
+        let keys =
+            statement.query_map([&self.shared.boot], |row| row.get::<_, String>(0)).map_err(failed())?;
+        keys.map(|key| key.map(Into::into).map_err(failed())).collect()
+    }
+
+    /// Makes a layer again from its tar, whose every byte was hashed; whether it is what it should be. Its files lie in
+    /// another directory first, which then takes the place of the old one.
+    fn remake(&self, key: &LayerKey, expected: Digest) -> Result<bool, Error> {
+        let old = self.shared.layer_path(key);
+        let place = Place::new(&self.shared.root)?;
+        let (reader, writer) = std::io::pipe().map_err(Error::file("make a pipe for", &old))?;
+        let taken = std::thread::scope(|scope| {
+            let source = old.clone();
+            let replay = scope.spawn(move || {
+                let mut writer = writer;
+                layer::replay(&source, &mut writer)
+            });
+            let taken = layer::take(reader, &self.budget(), &place.path);
+            // A record that breaks off gives a tar of another digest.
+            drop(replay.join());
+            taken
+        })?;
+        if taken.diff_id != expected {
+            return Ok(false);
+        }
+        for entry in std::fs::read_dir(&old).map_err(Error::file("list", &old))?.flatten() {
+            if entry.file_name().to_string_lossy().starts_with("blob-") {
+                let target = place.path.join(entry.file_name());
+                std::fs::rename(entry.path(), target).map_err(Error::file("move a blob of", &old))?;
+            }
+        }
+        let exchange = rustix::fs::RenameFlags::EXCHANGE;
+        rustix::fs::renameat_with(rustix::fs::CWD, &place.path, rustix::fs::CWD, &old, exchange)
+            .map_err(|error| Error::file("exchange", &old)(error.into()))?;
+        let database = self.shared.database();
+        database
+            .execute("UPDATE layers SET boot = ? WHERE key = ?", (&self.shared.boot, &**key))
+            .map_err(Error::database("record a layer"))?;
+        Ok(true)
     }
 }
 
 impl Shared {
-    pub(super) fn settle(&self) -> Result<(), Error> {
-        // Who waits here finds its layers settled by the one before.
-        let _settling = self.settling.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    /// Lets what is recorded be written out behind the answer.
+    pub(super) fn settle_soon(&self) {
+        self.settler.request();
+    }
+
+    /// Writes out the layers that a loss of power could still take, and what is recorded.
+    fn write_out(&self) -> Result<(), Error> {
         let unsettled = self.unsettled();
+        let layers = self.root.join("layers");
+        for key in &unsettled {
+            let path = self.layer_path(key);
+            match write_out::layer(&self.root_descriptor, &path) {
+                // It was removed meanwhile.
+                Err(_) if !self.index().layers.contains_key(key) => {}
+                written => written.map_err(Error::file("write to disk what is in", &path))?,
+            }
+        }
+        if !unsettled.is_empty() {
+            write_out::file(&layers).map_err(Error::file("write to disk", &layers))?;
+        }
+        self.checkpoint.write_out()?;
         if unsettled.is_empty() {
             return Ok(());
         }
-        let paths: Vec<PathBuf> = unsettled.iter().map(|key| self.layer_path(key)).collect();
-        write_out::layers(&self.root_descriptor, &self.root.join("layers"), &paths)
-            .map_err(Error::file("write to disk what is in", &self.root))?;
+        // Not waited for: a layer that still bears its id is looked at once more, that is all.
         let mut database = self.database();
-        let settled = durably(&mut database, |connection| {
-            let transaction = connection.transaction()?;
+        let settled = database.transaction().and_then(|transaction| {
             for key in &unsettled {
                 transaction
                     .prepare_cached("UPDATE layers SET boot = NULL WHERE key = ?")?
@@ -100,11 +183,5 @@ impl Shared {
     fn unsettled(&self) -> Vec<LayerKey> {
         let index = self.index();
         index.layers.iter().filter(|(_, layer)| layer.unsettled).map(|(key, _)| key.clone()).collect()
-    }
-
-    fn hash_layer(&self, key: &str) -> io::Result<Digest> {
-        let mut hash = HashingWriter::new(io::sink())?;
-        layer::replay(&self.layer_path(key), &mut hash)?;
-        hash.finish().map(|(digest, _)| digest)
     }
 }

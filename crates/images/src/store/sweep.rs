@@ -30,7 +30,9 @@ impl Store {
             .execute(
                 "DELETE FROM documents WHERE digest NOT IN (SELECT config FROM images)
                    AND digest NOT IN (SELECT legacy FROM images WHERE legacy IS NOT NULL)
-                   AND digest NOT IN (SELECT digest FROM digests)",
+                   AND digest NOT IN (SELECT digest FROM digests)
+                   AND digest NOT IN (SELECT target FROM variants) AND digest NOT IN (SELECT manifest FROM variants)
+                   AND digest NOT IN (SELECT document FROM attachments)",
                 [],
             )
             .map_err(Error::database("sweep documents"))?;

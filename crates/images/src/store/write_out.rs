@@ -1,39 +1,45 @@
-//! Writes layers to disk: few files one by one, many with the whole file system.
+//! Writes layers to disk, their own files only: a `syncfs` would wait for what all others have left unwritten.
 //!
-//! An fsync of each of thousands of files commits the file system's journal as often; a `syncfs`
-//! also writes what all others have left unwritten, which on a busy machine is far more than a small
-//! layer. The files' data is sent on its way first, so that their fsyncs share a commit.
+//! The data of many files is sent on its way first, so that their fsyncs share a commit of the file system's journal.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-/// Files and directories of all layers together that are written one by one.
-const FEW: usize = 128;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
-/// Writes the layers at `paths`, in the directory `parent`, to disk; `root` is on their file system.
+/// As many files are open at once.
+const BATCH: usize = 256;
+
+/// Writes the layer at `path` to disk; `root` is on its file system. Links and devices are on disk with the directory that
+/// names them.
 ///
 /// # Errors
-/// Those of fsync(2) and syncfs(2).
-pub(super) fn layers(root: &OwnedFd, parent: &Path, paths: &[PathBuf]) -> io::Result<()> {
-    let mut places = vec![parent.to_owned()];
-    // What cannot be listed, because its path is too long for example, is written with all else.
-    if !paths.iter().all(|path| gather(path, &mut places).unwrap_or(false)) {
-        return Ok(rustix::fs::syncfs(root)?);
+/// Those of open(2), fsync(2) and syncfs(2).
+pub(super) fn layer(root: &OwnedFd, path: &Path) -> io::Result<()> {
+    match own_files(path) {
+        // What lies so deep that its path is too long is written with all else.
+        Err(error) if error.raw_os_error() == Some(Errno::NAMETOOLONG.raw_os_error()) => {
+            Ok(rustix::fs::syncfs(root)?)
+        }
+        done => done,
     }
-    let files = places.iter().map(File::open).collect::<io::Result<Vec<_>>>()?;
-    for file in &files {
-        sys::writeback::start(file.as_fd())?;
-    }
-    files.iter().try_for_each(File::sync_all)
 }
 
-/// Adds a directory and all files and directories below it; false when they are too many. Links and
-/// devices are on disk with the directory that names them. Directories wait in a list: how deep they lie
-/// within each other is a stranger's choice.
-fn gather(directory: &Path, places: &mut Vec<PathBuf>) -> io::Result<bool> {
-    let mut waiting = vec![directory.to_owned()];
+/// Writes one file or directory to disk.
+///
+/// # Errors
+/// Those of open(2) and fsync(2).
+pub(super) fn file(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Directories wait in a list: how deep they lie within each other is a stranger's choice.
+fn own_files(top: &Path) -> io::Result<()> {
+    let mut waiting = vec![top.to_owned()];
+    let mut batch = Vec::with_capacity(BATCH);
     while let Some(directory) = waiting.pop() {
         for entry in directory.read_dir()? {
             let entry = entry?;
@@ -41,15 +47,24 @@ fn gather(directory: &Path, places: &mut Vec<PathBuf>) -> io::Result<bool> {
             if kind.is_dir() {
                 waiting.push(entry.path());
             } else if kind.is_file() {
-                places.push(entry.path());
-            }
-            if places.len() + waiting.len() >= FEW {
-                return Ok(false);
+                add(entry.path(), &mut batch)?;
             }
         }
-        places.push(directory);
+        add(directory, &mut batch)?;
     }
-    Ok(places.len() <= FEW)
+    write(&mut batch)
+}
+
+fn add(path: PathBuf, batch: &mut Vec<File>) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOATIME | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    sys::writeback::start(file.as_fd())?;
+    batch.push(file);
+    if batch.len() == BATCH { write(batch) } else { Ok(()) }
+}
+
+fn write(batch: &mut Vec<File>) -> io::Result<()> {
+    batch.drain(..).try_for_each(|file| file.sync_all())
 }
 
 #[cfg(test)]
@@ -65,12 +80,12 @@ mod tests {
         }
         std::fs::create_dir_all(&deep).expect("directories");
         let top = root.clone();
-        let gathered = std::thread::Builder::new()
+        let written = std::thread::Builder::new()
             .stack_size(128 << 10)
-            .spawn(move || gather(&top, &mut Vec::new()))
+            .spawn(move || own_files(&top))
             .expect("a thread");
-        let gathered = gathered.join().expect("its end").expect("a listing");
+        let written = written.join().expect("its end");
         std::fs::remove_dir_all(&root).expect("the directories gone");
-        assert!(!gathered, "two thousand directories are not few");
+        written.expect("written");
     }
 }

@@ -4,6 +4,8 @@ mod error;
 mod legacy;
 mod platform;
 
+use std::collections::BTreeMap;
+
 use model::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -35,43 +37,59 @@ pub(super) const FOREIGN_LAYER: &str = "application/vnd.docker.image.rootfs.fore
 pub(super) const ACCEPTED: [&str; 6] =
     [DOCKER_MANIFEST, DOCKER_LIST, OCI_MANIFEST, OCI_INDEX, LEGACY_SIGNED, LEGACY];
 
-/// Points to content by its digest.
+/// Points to content by its digest (OCI image specification, "Content Descriptors").
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Descriptor {
+pub struct Descriptor {
+    /// The type of the content.
     #[serde(default)]
-    pub(super) media_type: String,
-    pub(super) size: u64,
-    pub(super) digest: Digest,
+    pub media_type: String,
+    /// Its bytes.
+    pub size: u64,
+    /// Its digest.
+    pub digest: Digest,
+    /// Where else it may be fetched.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_empty")]
-    pub(super) urls: Vec<String>,
+    pub urls: Vec<String>,
+    /// What an image is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) platform: Option<Platform>,
+    pub platform: Option<Platform>,
+    /// What else its makers say of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// The type of what is no image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
 }
 
-fn null_is_empty<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+/// The annotation of a manifest in an index that says what another one is: no image.
+pub(crate) const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+/// The annotation that names the manifest which that is about.
+pub(crate) const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
+
+fn null_is_empty<'de, D: serde::Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
-) -> Result<Vec<T>, D::Error> {
+) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// The manifest of one image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ImageManifest {
-    pub(super) schema_version: u32,
+pub(crate) struct ImageManifest {
+    pub(crate) schema_version: u32,
     #[serde(default)]
-    pub(super) media_type: String,
-    pub(super) config: Descriptor,
+    pub(crate) media_type: String,
+    pub(crate) config: Descriptor,
     #[serde(deserialize_with = "null_is_empty")]
-    pub(super) layers: Vec<Descriptor>,
+    pub(crate) layers: Vec<Descriptor>,
 }
 
 /// A list of manifests by platform.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(super) struct Index {
+pub(crate) struct Index {
     #[serde(deserialize_with = "null_is_empty")]
-    manifests: Vec<Descriptor>,
+    pub(crate) manifests: Vec<Descriptor>,
 }
 
 /// What a reference leads to.
@@ -114,6 +132,17 @@ impl Manifest {
             None if probe.config.is_some() => Self::parse_image(bytes),
             other => Err(ManifestError::UnknownType(other.unwrap_or_default().to_owned())),
         }
+    }
+
+    /// The type of a manifest that was read: what the document says, else what its form is.
+    pub(super) fn media_type(&self, document: &[u8]) -> Result<String, ManifestError> {
+        let named: Probe = serde_json::from_slice(document)?;
+        let form = match self {
+            Self::Index(_) => OCI_INDEX,
+            Self::Image(_) => OCI_MANIFEST,
+            Self::Legacy(_) => LEGACY_SIGNED,
+        };
+        Ok(named.media_type.filter(|kind| !kind.is_empty()).unwrap_or_else(|| form.to_owned()))
     }
 
     /// Whether an answer of this type may hold a manifest of schema 1.
@@ -160,6 +189,20 @@ fn is_layer_type(kind: &str) -> bool {
 }
 
 impl Descriptor {
+    /// Points to content without saying more of it.
+    #[must_use]
+    pub fn new(media_type: &str, digest: Digest, size: u64) -> Self {
+        Self {
+            media_type: media_type.to_owned(),
+            size,
+            digest,
+            urls: Vec::new(),
+            platform: None,
+            annotations: BTreeMap::new(),
+            artifact_type: None,
+        }
+    }
+
     /// Whether the content lies elsewhere, so that registries need not have it.
     pub(super) fn is_foreign(&self) -> bool {
         self.media_type.contains(".foreign.") || self.media_type.contains(".nondistributable.")
@@ -167,14 +210,28 @@ impl Descriptor {
 }
 
 impl Index {
+    /// What says how the image of a manifest was made.
+    pub(super) fn attestations_of(&self, manifest: Digest) -> impl Iterator<Item = &Descriptor> {
+        let name = manifest.to_string();
+        self.manifests.iter().filter(move |entry| {
+            entry.annotations.contains_key(REFERENCE_TYPE)
+                && entry.annotations.get(REFERENCE_DIGEST) == Some(&name)
+        })
+    }
+
     /// What the images of the list are for, as far as it says so.
     pub(super) fn platforms(&self) -> Vec<Platform> {
         self.manifests.iter().filter_map(|entry| entry.platform.clone()).collect()
     }
 
     /// The entry for a platform.
-    pub(super) fn choose(&self, wanted: &Platform) -> Result<&Descriptor, ManifestError> {
-        let manifests = || self.manifests.iter().filter(|entry| is_manifest_type(&entry.media_type));
+    pub(crate) fn choose(&self, wanted: &Platform) -> Result<&Descriptor, ManifestError> {
+        let manifests = || {
+            let is_image = |entry: &&Descriptor| {
+                is_manifest_type(&entry.media_type) && !entry.annotations.contains_key(REFERENCE_TYPE)
+            };
+            self.manifests.iter().filter(is_image)
+        };
         let best = manifests()
             .filter_map(|entry| {
                 let fitness = match &entry.platform {

@@ -9,13 +9,12 @@
 use model::{Digest, ImageReference, Timestamp};
 use serde_json::Value;
 
-use super::resolve::{Resolved, fetch, fetch_content, resolve, tags};
+use super::resolve::{Resolved, fetch, fetch_blob, resolve, tags};
 use crate::document::History;
 use crate::registry::error::RegistryError;
 use crate::registry::manifest::{
     ImageManifest, LEGACY, LEGACY_SIGNED, LegacyManifest, Manifest, ManifestError, Platform,
 };
-use crate::registry::proof::Scope;
 use crate::registry::session::Session;
 use crate::store::digest_of;
 
@@ -58,7 +57,7 @@ fn search(
             Manifest::Image(image) if is_same(session, &legacy, &image)? => Manifest::Image(image),
             Manifest::Image(_) | Manifest::Index(_) | Manifest::Legacy(_) => Manifest::Legacy(legacy),
         };
-        return Ok(Some(Resolved { digest: wanted, document, manifest }));
+        return Resolved::alone(wanted, document, manifest).map(Some);
     }
     Ok(None)
 }
@@ -73,9 +72,7 @@ fn is_same(
     if !blobs.eq(image.layers.iter().map(|layer| layer.digest)) {
         return Ok(false);
     }
-    let (digest, size) = (image.config.digest, image.config.size);
-    let scope = Scope::pull(session.path());
-    let config = fetch_content(session, &scope, &format!("blobs/{digest}"), digest, size)?;
+    let config = fetch_blob(session, &image.config)?;
     Ok(describes(converted, &config)?)
 }
 

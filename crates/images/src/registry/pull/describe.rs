@@ -1,16 +1,13 @@
 //! Tells what a registry has under a name, without pulling it.
 
 use model::{Digest, ImageReference};
-use serde::Deserialize;
 
 use super::resolve::{fetch, fetch_config};
 use crate::document::ImageConfig;
 use crate::registry::api_root;
 use crate::registry::auth::Credentials;
 use crate::registry::error::RegistryError;
-use crate::registry::manifest::{
-    ACCEPTED, ImageManifest, LEGACY_SIGNED, Manifest, ManifestError, OCI_INDEX, OCI_MANIFEST, Platform,
-};
+use crate::registry::manifest::{ACCEPTED, ImageManifest, Manifest, ManifestError, Platform};
 use crate::registry::session::Session;
 use crate::registry::transport::Transport;
 
@@ -25,13 +22,6 @@ pub struct DescribedImage {
     pub size: u64,
     /// What the images in it are for.
     pub platforms: Vec<Platform>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Named {
-    #[serde(default)]
-    media_type: String,
 }
 
 /// Asks the registry of a reference, `latest` where it has neither tag nor digest.
@@ -52,13 +42,12 @@ pub(in crate::registry) fn describe(
         None => reference.tag_or_latest().to_string(),
     };
     let (document, manifest) = fetch(&session, reference, &label, reference.digest, &ACCEPTED)?;
-    let named: Named = serde_json::from_slice(&document).map_err(ManifestError::Malformed)?;
-    let (default, platforms) = match &manifest {
-        Manifest::Index(index) => (OCI_INDEX, index.platforms()),
-        Manifest::Image(image) => (OCI_MANIFEST, vec![platform_of(&session, image)?]),
-        Manifest::Legacy(_) => (LEGACY_SIGNED, Vec::new()),
+    let platforms = match &manifest {
+        Manifest::Index(index) => index.platforms(),
+        Manifest::Image(image) => vec![platform_of(&session, image)?],
+        Manifest::Legacy(_) => Vec::new(),
     };
-    let media_type = if named.media_type.is_empty() { default.to_owned() } else { named.media_type };
+    let media_type = manifest.media_type(&document)?;
     Ok(DescribedImage {
         media_type,
         digest: crate::store::digest_of(&document),

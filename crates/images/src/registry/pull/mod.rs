@@ -2,6 +2,7 @@
 //!
 //! An image becomes visible by its name, and that is given last: until then layers are only held.
 
+mod attestations;
 mod converted;
 mod describe;
 mod layer;
@@ -23,7 +24,7 @@ use super::session::Session;
 use super::transport::Transport;
 use super::{Client, Credentials};
 use crate::document::ImageConfig;
-use crate::{Layer, Naming, NewImage, Origin, Published, Store};
+use crate::{Layer, Naming, NewImage, NewTarget, Origin, Published, Store};
 
 /// What is to be pulled.
 #[derive(Debug, Clone, Copy)]
@@ -111,6 +112,7 @@ fn pull_from(
         progress,
         in_flight: &client.in_flight,
         platform: request.platform.unwrap_or(&transport.settings().platform),
+        host: &transport.settings().platform,
         names: request.names,
     };
     let mut pulled = Vec::new();
@@ -149,6 +151,8 @@ struct Pull<'a> {
     progress: &'a dyn Progress,
     in_flight: &'a InFlight,
     platform: &'a Platform,
+    /// The platform of this machine.
+    host: &'a Platform,
     names: PulledNames,
 }
 
@@ -166,13 +170,12 @@ impl Pull<'_> {
             (None, PulledNames::TagAndDigest) => &[tag, digest],
             (Some(_), _) => &[digest],
         };
-        let Published { image, before } = match &resolved.manifest {
-            Manifest::Image(manifest) => self.image(manifest, names)?,
+        let Published { image, is_new } = match &resolved.manifest {
+            Manifest::Image(manifest) => self.image(&resolved, manifest, names)?,
             Manifest::Legacy(manifest) => self.legacy(manifest, names)?,
             Manifest::Index(_) => return Err(ManifestError::TooDeep.into()),
         };
         self.progress.report(Message::line(format!("Digest: {}", resolved.digest)));
-        let is_new = before.first() != Some(&Some(image.id));
         Ok(PulledImage { reference: target.reference, image: image.id, is_new })
     }
 
@@ -188,7 +191,12 @@ impl Pull<'_> {
         }
     }
 
-    fn image(&self, manifest: &ImageManifest, names: &[Naming<'_>]) -> Result<Published, RegistryError> {
+    fn image(
+        &self,
+        resolved: &Resolved,
+        manifest: &ImageManifest,
+        names: &[Naming<'_>],
+    ) -> Result<Published, RegistryError> {
         let config = self.config(manifest)?;
         let parsed: ImageConfig = serde_json::from_slice(&config).map_err(ManifestError::Malformed)?;
         if parsed.os != "linux" {
@@ -207,7 +215,20 @@ impl Pull<'_> {
         };
         let plans: Vec<_> = manifest.layers.iter().zip(diff_ids).map(plan).collect();
         let layers = self.layers().fetch(&plans)?;
-        self.publish(&config, &layers, names)
+        let mut target = NewTarget {
+            document: &resolved.document,
+            media_type: &resolved.media_type,
+            manifest: &resolved.manifest_document,
+            attachments: &[],
+            preferred: resolved.preferred(self.host),
+        };
+        let attachments = if self.store.is_variant(&target, manifest.config.digest) {
+            Vec::new()
+        } else {
+            attestations::fetch(self.session, resolved)?
+        };
+        target.attachments = &attachments;
+        self.publish(&config, &layers, Some(target), names)
     }
 
     fn legacy(&self, manifest: &LegacyManifest, names: &[Naming<'_>]) -> Result<Published, RegistryError> {
@@ -220,7 +241,7 @@ impl Pull<'_> {
         let plans: Vec<_> = layers.iter().map(plan).collect();
         let layers = self.layers().fetch(&plans)?;
         let diff_ids: Vec<_> = layers.iter().map(Layer::diff_id).collect();
-        self.publish(&manifest.config(&diff_ids)?, &layers, names)
+        self.publish(&manifest.config(&diff_ids)?, &layers, None, names)
     }
 
     fn layers(&self) -> Layers<'_> {
@@ -238,12 +259,14 @@ impl Pull<'_> {
         &self,
         config: &[u8],
         layers: &[Layer],
+        target: Option<NewTarget<'_>>,
         names: &[Naming<'_>],
     ) -> Result<Published, RegistryError> {
         if self.session.transport().cancellation().is_cancelled() {
             return Err(RegistryError::Cancelled);
         }
-        let image = NewImage { config, layers, parent: None, legacy: None, origin: Origin::Elsewhere };
+        let image =
+            NewImage { config, layers, parent: None, legacy: None, origin: Origin::Elsewhere, target };
         Ok(self.store.publish(&image, names)?)
     }
 

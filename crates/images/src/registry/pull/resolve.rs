@@ -5,7 +5,9 @@ use serde::Deserialize;
 use ureq::http::{Method, StatusCode, header};
 
 use crate::registry::error::RegistryError;
-use crate::registry::manifest::{ACCEPTED, ImageManifest, Manifest, ManifestError, Platform};
+use crate::registry::manifest::{
+    ACCEPTED, Descriptor, ImageManifest, Index, Manifest, ManifestError, Platform,
+};
 use crate::registry::proof::{Scope, explanation};
 use crate::registry::retry::Attempts;
 use crate::registry::session::{Session, refused};
@@ -31,8 +33,38 @@ pub(super) struct Resolved {
     pub(super) digest: Digest,
     /// The bytes that this digest is of.
     pub(super) document: Vec<u8>,
+    /// The type of that.
+    pub(super) media_type: String,
     /// The image's own manifest.
     pub(super) manifest: Manifest,
+    /// Its bytes.
+    pub(super) manifest_document: Vec<u8>,
+    /// The indexes that lead to it, outermost first.
+    pub(super) indexes: Vec<ReadIndex>,
+}
+
+/// An index and its bytes.
+pub(super) struct ReadIndex {
+    pub(super) index: Index,
+    pub(super) document: Vec<u8>,
+}
+
+impl Resolved {
+    /// What was found without an index.
+    pub(super) fn alone(
+        digest: Digest,
+        document: Vec<u8>,
+        manifest: Manifest,
+    ) -> Result<Self, RegistryError> {
+        let media_type = manifest.media_type(&document)?;
+        let manifest_document = document.clone();
+        Ok(Self { digest, document, media_type, manifest, manifest_document, indexes: Vec::new() })
+    }
+
+    /// The manifest of the index that fits a platform best.
+    pub(super) fn preferred(&self, platform: &Platform) -> Option<Digest> {
+        self.indexes.first().and_then(|read| read.index.choose(platform).ok()).map(|entry| entry.digest)
+    }
 }
 
 /// Fetches the manifest of a tag or digest, through lists, for a platform.
@@ -42,12 +74,12 @@ pub(super) fn resolve(
     reference: &ImageReference,
     label: &str,
 ) -> Result<Resolved, RegistryError> {
-    let (document, mut manifest) = fetch(session, reference, label, reference.digest, &ACCEPTED)?;
-    let digest = digest_of(&document);
-    for _ in 0..DEPTH_LIMIT {
-        let Manifest::Index(index) = &manifest else {
-            return Ok(Resolved { digest, document, manifest });
-        };
+    let (document, manifest) = fetch(session, reference, label, reference.digest, &ACCEPTED)?;
+    let mut resolved = Resolved::alone(digest_of(&document), document, manifest)?;
+    while let Manifest::Index(index) = resolved.manifest {
+        if resolved.indexes.len() == DEPTH_LIMIT {
+            return Err(ManifestError::TooDeep.into());
+        }
         let entry = index.choose(platform)?;
         let (size, digest) = (entry.size, entry.digest);
         let (document, chosen) = fetch(session, reference, &digest.to_string(), Some(digest), &ACCEPTED)?;
@@ -55,12 +87,11 @@ pub(super) fn resolve(
         if actual != size && !matches!(chosen, Manifest::Legacy(_)) {
             return Err(RegistryError::WrongSize { digest, expected: size, actual });
         }
-        manifest = chosen;
+        let document = std::mem::replace(&mut resolved.manifest_document, document);
+        resolved.indexes.push(ReadIndex { index, document });
+        resolved.manifest = chosen;
     }
-    match manifest {
-        Manifest::Index(_) => Err(ManifestError::TooDeep.into()),
-        manifest => Ok(Resolved { digest, document, manifest }),
-    }
+    Ok(resolved)
 }
 
 /// Fetches one manifest of the types accepted; gives the bytes that its digest is of.
@@ -192,20 +223,34 @@ pub(super) fn fetch_config(
         let reason = format!("its config has {} bytes, more than {CONFIG_LIMIT}", wanted.size);
         return Err(ManifestError::Inconsistent(reason).into());
     }
-    let rest = format!("blobs/{}", wanted.digest);
-    fetch_content(session, &Scope::pull(session.path()), &rest, wanted.digest, wanted.size)
+    fetch_blob(session, wanted)
+}
+
+/// Fetches a short blob.
+pub(super) fn fetch_blob(session: &Session<'_>, blob: &Descriptor) -> Result<Vec<u8>, RegistryError> {
+    let make = || Request::new(Method::GET, session.url(&format!("blobs/{}", blob.digest)));
+    fetch_content(session, &make, blob)
+}
+
+/// Fetches a manifest of any type, as it is.
+pub(super) fn fetch_manifest(session: &Session<'_>, manifest: &Descriptor) -> Result<Vec<u8>, RegistryError> {
+    let make = || {
+        let mut request = Request::new(Method::GET, session.url(&format!("manifests/{}", manifest.digest)));
+        request.headers.push((header::ACCEPT, ACCEPTED.join(", ")));
+        request
+    };
+    fetch_content(session, &make, manifest)
 }
 
 /// Fetches content of a known digest and size.
-pub(super) fn fetch_content(
+fn fetch_content(
     session: &Session<'_>,
-    scope: &Scope,
-    rest: &str,
-    digest: Digest,
-    size: u64,
+    make: &dyn Fn() -> Request<'static>,
+    content: &Descriptor,
 ) -> Result<Vec<u8>, RegistryError> {
-    let make = || Request::new(Method::GET, session.url(rest));
-    let (_, bytes) = fetch_short(session, scope, size, &make, &|answer| Err(refused(&Method::GET, answer)))
+    let (digest, size) = (content.digest, content.size);
+    let scope = Scope::pull(session.path());
+    let (_, bytes) = fetch_short(session, &scope, size, make, &|answer| Err(refused(&Method::GET, answer)))
         .map_err(|error| match error {
         RegistryError::Malformed { what: "document", .. } => {
             RegistryError::WrongSize { digest, expected: size, actual: size + 1 }

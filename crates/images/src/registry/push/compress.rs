@@ -1,4 +1,4 @@
-//! Compresses a layer so that the same tar always gives the same blob.
+//! Writes a layer out as a blob: plain, or compressed so that the same tar always gives the same blob.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -20,43 +20,56 @@ const UNKNOWN_SYSTEM: u8 = 255;
 /// The compressor is always fed in pieces of this size, whatever the tar comes in.
 const PIECE: usize = 64 << 10;
 
-/// A compressed layer in a temporary file.
-pub(super) struct Compressed {
+/// What a layer is written out as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Plain,
+    Gzipped,
+}
+
+/// A layer in a temporary file.
+pub(super) struct Written {
     pub(super) digest: Digest,
     pub(super) size: u64,
     pub(super) path: PathBuf,
 }
 
-impl Drop for Compressed {
+impl Drop for Written {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_file(&self.path) {
-            tracing::debug!(path = %self.path.display(), %error, "cannot remove a compressed layer");
+            tracing::debug!(path = %self.path.display(), %error, "cannot remove a layer that was written out");
         }
     }
 }
 
-/// Compresses a layer into a file that the store's next start would sweep.
-pub(super) fn compress(
+/// Writes a layer into a file that the store's next start would sweep.
+pub(super) fn write_out(
     store: &Store,
     layer: &Layer,
+    form: Form,
     cancellation: &Cancellation,
-) -> Result<Compressed, RegistryError> {
+) -> Result<Written, RegistryError> {
     let path = store.root().join("temporary").join(format!("push-{}", crate::store::random_name()?));
     let failed = |source| file_error("write", &path, source);
     let file = sys::private::create(&path).map_err(failed)?;
-    let mut compressed = Compressed { digest: Digest::from_bytes([0; 32]), size: 0, path: path.clone() };
-    let output = Output { file, hash: Sha256::new(), size: 0, cancellation };
-    let encoder = GzBuilder::new().mtime(0).operating_system(UNKNOWN_SYSTEM).write(output, LEVEL);
-    let mut pieces = Pieces { output: encoder, piece: Vec::with_capacity(PIECE) };
-    let written = layer.write_tar(&mut pieces);
+    let mut made = Written { digest: Digest::from_bytes([0; 32]), size: 0, path: path.clone() };
+    let mut output = Output { file, hash: Sha256::new(), size: 0, cancellation };
+    let written = match form {
+        Form::Plain => layer.write_tar(&mut output).map(|_| Ok(output)),
+        Form::Gzipped => {
+            let encoder = GzBuilder::new().mtime(0).operating_system(UNKNOWN_SYSTEM).write(output, LEVEL);
+            let mut pieces = Pieces { output: encoder, piece: Vec::with_capacity(PIECE) };
+            let written = layer.write_tar(&mut pieces);
+            written.map(|_| pieces.finish().and_then(flate2::write::GzEncoder::finish))
+        }
+    };
     if cancellation.is_cancelled() {
         return Err(RegistryError::Cancelled);
     }
-    written?;
-    let output = pieces.finish().and_then(flate2::write::GzEncoder::finish).map_err(failed)?;
-    compressed.digest = Digest::from_bytes(output.hash.finalize().into());
-    compressed.size = output.size;
-    Ok(compressed)
+    let output = written?.map_err(failed)?;
+    made.digest = Digest::from_bytes(output.hash.finalize().into());
+    made.size = output.size;
+    Ok(made)
 }
 
 /// Hashes and counts what it writes.

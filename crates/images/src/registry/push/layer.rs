@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use model::Digest;
 
-use super::compress::compress;
+use super::compress::{Form, write_out};
 use super::upload::{self, Upload};
 use super::words::PushWords;
 use crate::registry::error::RegistryError;
@@ -43,13 +43,48 @@ impl Layers<'_> {
         let blob = outcome?;
         let repository = kept::repository_of(self.session);
         self.store.remember_layer_blob(&layer.diff_id(), &LayerBlob { repository, ..blob.clone() })?;
-        Ok(Descriptor {
-            media_type: DOCKER_LAYER.to_owned(),
-            size: blob.size,
+        Ok(Descriptor::new(DOCKER_LAYER, blob.digest, blob.size))
+    }
+
+    /// Has just this blob, which holds the layer, in the repository; whether it could be had.
+    pub(super) fn push_exactly(&self, layer: &Layer, blob: &Descriptor) -> Result<bool, RegistryError> {
+        if blob.is_foreign() {
+            return Ok(true);
+        }
+        let id = layer.diff_id().short();
+        let mut known = self.store.layer_blobs(&layer.diff_id())?;
+        known.retain(|other| other.digest == blob.digest);
+        let own = kept::repository_of(self.session);
+        let new = LayerBlob {
             digest: blob.digest,
-            urls: Vec::new(),
-            platform: None,
-        })
+            size: blob.size,
+            media_type: blob.media_type.clone(),
+            repository: own.clone(),
+        };
+        known.push(new.clone());
+        let had = match self.push_one_of(layer, &id, &known)? {
+            Some(_) => true,
+            None => self.push_remade(layer, &id, blob)?,
+        };
+        if had {
+            self.store.remember_layer_blob(&layer.diff_id(), &new)?;
+        }
+        Ok(had)
+    }
+
+    /// Makes a blob again that is not kept: a plain tar, or one that was compressed as it is here.
+    fn push_remade(&self, layer: &Layer, id: &str, blob: &Descriptor) -> Result<bool, RegistryError> {
+        let cancellation = self.session.transport().cancellation();
+        let form = if blob.digest == layer.diff_id() { Form::Plain } else { Form::Gzipped };
+        if form == Form::Gzipped && !blob.media_type.ends_with("gzip") {
+            return Ok(false);
+        }
+        let made = write_out(self.store, layer, form, cancellation)?;
+        if made.digest != blob.digest {
+            return Ok(false);
+        }
+        self.upload(id, made.digest, made.size, &made.path)?;
+        Ok(true)
     }
 
     /// Uses a blob that is known to hold the layer: there, elsewhere in the registry, or here.
@@ -57,7 +92,17 @@ impl Layers<'_> {
         let mut blobs = self.store.layer_blobs(&layer.diff_id())?;
         // Other compressions than gzip have no place in a manifest of schema 2.
         blobs.retain(|blob| blob.media_type.ends_with("gzip"));
+        self.push_one_of(layer, id, &blobs)
+    }
+
+    fn push_one_of(
+        &self,
+        layer: &Layer,
+        id: &str,
+        blobs: &[LayerBlob],
+    ) -> Result<Option<LayerBlob>, RegistryError> {
         let own = kept::repository_of(self.session);
+        let mut blobs: Vec<&LayerBlob> = blobs.iter().collect();
         blobs.sort_by_key(|blob| blob.repository != own);
         let mut asked: Vec<Digest> = Vec::new();
         for blob in &blobs {
@@ -67,20 +112,20 @@ impl Layers<'_> {
             asked.push(blob.digest);
             if upload::exists(self.session, blob.digest)? {
                 self.progress.report(Message::state(id, self.words.exists()));
-                return Ok(Some(blob.clone()));
+                return Ok(Some((*blob).clone()));
             }
         }
         for blob in &blobs {
             let Some(from) = kept::path_in(self.session, &blob.repository) else { continue };
             if from != self.session.path() && upload::mount(self.session, blob.digest, from)? {
                 self.progress.report(Message::state(id, format!("Mounted from {from}")));
-                return Ok(Some(blob.clone()));
+                return Ok(Some((*blob).clone()));
             }
         }
         for blob in &blobs {
-            let Some(path) = kept::path(layer, blob.digest).filter(|path| path.exists()) else { continue };
+            let Some(path) = layer.kept_blob(blob.digest) else { continue };
             match self.upload(id, blob.digest, blob.size, &path) {
-                Ok(()) => return Ok(Some(blob.clone())),
+                Ok(()) => return Ok(Some((*blob).clone())),
                 // The file is damaged: the layer itself is still good.
                 Err(RegistryError::Status { status: 400, message, .. }) => {
                     tracing::warn!(path = %path.display(), message, "a kept blob is refused, making it anew");
@@ -94,7 +139,8 @@ impl Layers<'_> {
 
     fn push_compressed(&self, layer: &Layer, id: &str) -> Result<LayerBlob, RegistryError> {
         self.progress.report(Message::state(id, "Buffering to Disk"));
-        let compressed = compress(self.store, layer, self.session.transport().cancellation())?;
+        let compressed =
+            write_out(self.store, layer, Form::Gzipped, self.session.transport().cancellation())?;
         if upload::exists(self.session, compressed.digest)? {
             self.progress.report(Message::state(id, self.words.exists()));
         } else {

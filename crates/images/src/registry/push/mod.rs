@@ -2,10 +2,12 @@
 //!
 //! What the registry has is not sent: a blob is looked for in the repository, then mounted from a
 //! repository where it was seen, and only then uploaded. Layers made here are compressed with a
-//! digest that is always the same; layers that came from a registry go as they came.
+//! digest that is always the same. What came from a registry or in a layout goes as it came, see `exact`.
 
 mod compress;
+mod exact;
 mod layer;
+mod send;
 mod upload;
 mod words;
 
@@ -14,22 +16,19 @@ pub use words::PushWords;
 use model::{Digest, ErrorKind, ImageReference};
 use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
-use ureq::http::{Method, StatusCode};
 
+use self::exact::{Exact, Sent};
 use self::layer::Layers;
-use self::upload::Upload;
 use super::Credentials;
 use super::api_root;
 use super::error::RegistryError;
 use super::host::HUB;
-use super::manifest::{DOCKER_CONFIG, DOCKER_MANIFEST, Descriptor, ImageManifest, ManifestError};
+use super::manifest::{DOCKER_CONFIG, DOCKER_MANIFEST, Descriptor, ImageManifest, ManifestError, Platform};
 use super::parallel::for_each;
 use super::progress::{Message, Progress};
-use super::proof::Scope;
-use super::session::{Session, refused};
-use super::transport::{Payload, Request, Transport};
-use crate::store::digest_of;
-use crate::{Layer, Store};
+use super::session::Session;
+use super::transport::Transport;
+use crate::{Layer, Store, Variant};
 
 /// What is to be pushed.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +39,8 @@ pub struct PushRequest<'a> {
     pub reference: &'a ImageReference,
     /// Who asks.
     pub credentials: Option<&'a Credentials>,
+    /// The platform whose image alone is pushed; `None` for all that are here.
+    pub platform: Option<&'a Platform>,
     /// How its messages are worded.
     pub words: PushWords,
     /// Whether the image gets the digest of what was pushed as a name.
@@ -84,17 +85,28 @@ pub(super) fn push(
 /// The tags to push and their images.
 fn images(request: &PushRequest<'_>) -> Result<Vec<(String, Digest)>, RegistryError> {
     let repository = &request.reference.repository;
+    let of_platform = |id: Digest| -> Result<Digest, RegistryError> {
+        match request.platform {
+            Some(platform) => Ok(request.store.resolve_for(&id.to_string(), Some(platform))?.id),
+            None => Ok(id),
+        }
+    };
     if let Some(digest) = request.reference.digest {
-        // A digest names content; a registry is given content under a tag.
-        return Err(request.words.lacks_tag(repository, digest.to_string()));
+        let id = request
+            .store
+            .resolve_id(&request.reference.to_string())
+            .map_err(|_| request.words.lacks_tag(repository, digest.to_string()))?;
+        return Ok(vec![(digest.to_string(), of_platform(id)?)]);
     }
     let tags = request.store.tags(repository);
     if tags.is_empty() {
         return Err(request.words.lacks_repository(request.reference));
     }
-    let Some(wanted) = &request.reference.tag else { return Ok(tags) };
-    let found: Vec<_> = tags.into_iter().filter(|(tag, _)| tag == wanted.as_str()).collect();
-    if found.is_empty() {
+    let wanted = request.reference.tag.as_ref();
+    let asked = tags.into_iter().filter(|(tag, _)| wanted.is_none_or(|wanted| tag == wanted.as_str()));
+    let found =
+        asked.map(|(tag, id)| Ok((tag, of_platform(id)?))).collect::<Result<Vec<_>, RegistryError>>()?;
+    if let Some(wanted) = wanted.filter(|_| found.is_empty()) {
         return Err(request.words.lacks_tag(repository, wanted.to_string()));
     }
     Ok(found)
@@ -109,31 +121,15 @@ struct Push<'a> {
 
 impl Push<'_> {
     fn image(&self, tag: String, id: Digest) -> Result<PushedImage, RegistryError> {
-        let image = self.request.store.image(&id)?;
-        let held = self.request.store.layers(&image)?;
-        let config = self.request.store.document_of(&image.id, &image.config_digest)?;
         // Asked first: a refusal comes before anything is compressed.
-        let has_config = upload::exists(self.session, image.config_digest)?;
-        let layers = self.layers(&held)?;
-        let config_descriptor = Descriptor {
-            media_type: DOCKER_CONFIG.to_owned(),
-            size: config.len() as u64,
-            digest: image.config_digest,
-            urls: Vec::new(),
-            platform: None,
+        let image = self.request.store.image(&id)?;
+        let _ = upload::exists(self.session, image.config_digest)?;
+        let Sent { digest, document } = match self.exactly(&tag, id)? {
+            Some(sent) => sent,
+            None => self.composed(&tag, id)?,
         };
-        if !has_config {
-            self.upload_config(&config_descriptor, &config)?;
-        }
-        let manifest = ImageManifest {
-            schema_version: 2,
-            media_type: DOCKER_MANIFEST.to_owned(),
-            config: config_descriptor,
-            layers,
-        };
-        let document = encode(&manifest)?;
-        let digest = self.manifest(&tag, &document)?;
-        if self.request.keeps_digests {
+        // Of one platform alone the image would get a name that the others have not.
+        if self.request.keeps_digests && self.request.platform.is_none() {
             let repository = &self.request.reference.repository;
             match self.request.store.name_by_manifest(&id, repository, &document) {
                 // Nobody needs the name of an image that was removed meanwhile.
@@ -146,14 +142,57 @@ impl Push<'_> {
         Ok(PushedImage { tag, image: id, digest, size })
     }
 
-    /// Has every layer in the repository; their descriptors stand in the image's order.
-    fn layers(&self, held: &[Layer]) -> Result<Vec<Descriptor>, RegistryError> {
-        let layers = Layers {
+    /// Pushes what the image came under, where that can be had byte for byte.
+    fn exactly(&self, label: &str, id: Digest) -> Result<Option<Sent>, RegistryError> {
+        let store = self.request.store;
+        let by_digest = self.request.reference.digest;
+        let target = match &by_digest {
+            Some(digest) => store.target(digest),
+            None => store.target_of(&id, Some(&self.request.reference.repository)),
+        };
+        let Some(target) = target else { return Ok(None) };
+        let layers = self.sender();
+        let exact = Exact { layers: &layers };
+        match target.manifest_of(&id).filter(|_| self.request.platform.is_some()) {
+            Some(manifest) => exact.variant(Variant { manifest, image: id }, label),
+            None => exact.target(&target, label),
+        }
+    }
+
+    /// Pushes an image with a manifest that is made here.
+    fn composed(&self, tag: &str, id: Digest) -> Result<Sent, RegistryError> {
+        if let Some(digest) = self.request.reference.digest {
+            let repository = &self.request.reference.repository;
+            return Err(self.request.words.lacks_tag(repository, digest.to_string()));
+        }
+        let image = self.request.store.image(&id)?;
+        let held = self.request.store.layers(&image)?;
+        let config = self.request.store.document_of(&image.id, &image.config_digest)?;
+        let layers = self.layers(&held)?;
+        send::blob(self.session, image.config_digest, &config)?;
+        let manifest = ImageManifest {
+            schema_version: 2,
+            media_type: DOCKER_MANIFEST.to_owned(),
+            config: Descriptor::new(DOCKER_CONFIG, image.config_digest, config.len() as u64),
+            layers,
+        };
+        let document = encode(&manifest)?;
+        let digest = send::manifest(self.session, tag, DOCKER_MANIFEST, &document)?;
+        Ok(Sent { digest, document })
+    }
+
+    fn sender(&self) -> Layers<'_> {
+        Layers {
             session: self.session,
             store: self.request.store,
             words: self.request.words,
             progress: self.progress,
-        };
+        }
+    }
+
+    /// Has every layer in the repository; their descriptors stand in the image's order.
+    fn layers(&self, held: &[Layer]) -> Result<Vec<Descriptor>, RegistryError> {
+        let layers = self.sender();
         let mut distinct: Vec<&Layer> = Vec::with_capacity(held.len());
         for layer in held {
             if !distinct.iter().any(|other| other.diff_id() == layer.diff_id()) {
@@ -168,37 +207,6 @@ impl Push<'_> {
             pushed.get(position).cloned()
         };
         held.iter().map(descriptor).collect::<Option<Vec<_>>>().ok_or(RegistryError::Cancelled)
-    }
-
-    fn upload_config(&self, descriptor: &Descriptor, config: &[u8]) -> Result<(), RegistryError> {
-        let open = |offset: u64| {
-            let start = usize::try_from(offset).unwrap_or(config.len()).min(config.len());
-            Ok(Box::new(&config[start..]) as Box<dyn std::io::Read + '_>)
-        };
-        let (digest, size) = (descriptor.digest, descriptor.size);
-        Upload { session: self.session, digest, size, open: &open, seen: &|_| {} }.run()
-    }
-
-    fn manifest(&self, tag: &str, document: &[u8]) -> Result<Digest, RegistryError> {
-        let session = self.session;
-        let make = || {
-            let mut request = Request::new(Method::PUT, session.url(&format!("manifests/{tag}")));
-            request.payload = Payload::Bytes(DOCKER_MANIFEST, document);
-            request.timeout = Some(upload::COMMIT_TIME);
-            request
-        };
-        let answer = session.call(&Scope::push(session.path()), &make)?;
-        if !matches!(answer.status, StatusCode::CREATED | StatusCode::OK | StatusCode::ACCEPTED) {
-            return Err(refused(&Method::PUT, answer));
-        }
-        let actual = digest_of(document);
-        let said = answer.headers.get("docker-content-digest").and_then(|value| value.to_str().ok());
-        match said.and_then(|digest| Digest::parse(digest).ok()) {
-            Some(said) if said != actual => {
-                Err(RegistryError::WrongDigest { expected: actual, actual: said })
-            }
-            _ => Ok(actual),
-        }
     }
 }
 
@@ -216,13 +224,7 @@ mod tests {
 
     #[test]
     fn manifests_are_written_in_the_known_form() {
-        let descriptor = |kind: &str, byte| Descriptor {
-            media_type: kind.to_owned(),
-            size: 7,
-            digest: Digest::from_bytes([byte; 32]),
-            urls: Vec::new(),
-            platform: None,
-        };
+        let descriptor = |kind: &str, byte| Descriptor::new(kind, Digest::from_bytes([byte; 32]), 7);
         let manifest = ImageManifest {
             schema_version: 2,
             media_type: DOCKER_MANIFEST.to_owned(),

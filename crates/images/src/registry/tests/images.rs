@@ -33,8 +33,14 @@ impl Stored {
     pub(super) fn image(&self, name: &str, layers: &[&[u8]]) -> Digest {
         let held: Vec<_> = layers.iter().map(|tar| self.store.unpack_layer(*tar).unwrap()).collect();
         let config = config(&layers.iter().map(|tar| digest_of(tar)).collect::<Vec<_>>());
-        let new =
-            NewImage { config: &config, layers: &held, parent: None, legacy: None, origin: Origin::Here };
+        let new = NewImage {
+            config: &config,
+            layers: &held,
+            parent: None,
+            legacy: None,
+            origin: Origin::Here,
+            target: None,
+        };
         let image = self.store.add_image(&new).unwrap();
         self.store.tag(&image.id, &reference(name), TagPolicy::Move).unwrap();
         image.id
@@ -96,6 +102,7 @@ impl Stored {
             store: &self.store,
             reference: &reference,
             credentials,
+            platform: None,
             words: PushWords::Reference,
             keeps_digests: false,
         };

@@ -118,7 +118,7 @@ fn a_damaged_kept_blob_is_made_anew() {
     let id = there.id(&source).unwrap();
     let layer = there.store.layers(&there.store.image(&id).unwrap()).unwrap().remove(0);
     let blob = there.store.layer_blobs(&layer.diff_id()).unwrap().remove(0);
-    let file = kept::path(&layer, blob.digest).unwrap();
+    let file = layer.kept_blob(blob.digest).unwrap();
     let length = std::fs::metadata(&file).unwrap().len();
     std::fs::write(&file, vec![7; usize::try_from(length).unwrap()]).unwrap();
     there.store.tag(&id, &reference(&target), TagPolicy::Move).unwrap();

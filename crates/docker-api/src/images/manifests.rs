@@ -1,0 +1,159 @@
+//! `Descriptor` and `Manifests` of images that came from a registry or in a layout, and `GET /images/(name)/attestations`.
+
+use engine::images::registry::{Descriptor, Platform};
+use engine::images::{ManifestKind, ManifestSummary, Target};
+use http::StatusCode;
+use model::Digest;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{failure, platform};
+use crate::version::Since;
+use crate::{ApiError, Call, Handled, Reply};
+
+/// What an image came under.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WireTarget {
+    media_type: String,
+    digest: Digest,
+    size: u64,
+}
+
+impl WireTarget {
+    pub(super) fn new(target: &Target) -> Self {
+        Self { media_type: target.media_type.clone(), digest: target.digest, size: target.size }
+    }
+}
+
+/// Whether a field is not the version's, or there is nothing to show.
+pub(super) fn is_left_out<T>(field: &Since<48, Option<T>>) -> bool {
+    field.shown().is_none_or(Option::is_none)
+}
+
+/// One manifest of an index.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct WireManifest {
+    #[serde(rename = "ID")]
+    id: Digest,
+    descriptor: Descriptor,
+    available: bool,
+    size: ManifestSize,
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_data: Option<ImageData>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attestation_data: Option<AttestationData>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ManifestSize {
+    content: u64,
+    total: u64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ImageData {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    platform: Option<Platform>,
+    containers: Vec<String>,
+    size: UnpackedSize,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct UnpackedSize {
+    unpacked: u64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct AttestationData {
+    r#for: Digest,
+}
+
+/// All manifests of what an image came under.
+pub(super) fn of(call: &Call<'_>, image: &Digest) -> Result<Vec<WireManifest>, ApiError> {
+    let manifests = call.engine.images.store().manifests_of(image).map_err(failure)?;
+    Ok(manifests.into_iter().map(|summary| WireManifest::new(call, summary)).collect())
+}
+
+impl WireManifest {
+    fn new(call: &Call<'_>, summary: ManifestSummary) -> Self {
+        let ManifestSummary { descriptor, kind, is_available, content } = summary;
+        let unpacked = if let ManifestKind::Image { unpacked, .. } = &kind { *unpacked } else { 0 };
+        let (kind, image_data, attestation_data) = match kind {
+            ManifestKind::Image { image, platform, unpacked } => {
+                let containers = image.map(|image| containers(call, &image)).unwrap_or_default();
+                let size = UnpackedSize { unpacked };
+                ("image", Some(ImageData { platform, containers, size }), None)
+            }
+            ManifestKind::Attestation { of } => {
+                ("attestation", None, of.map(|of| AttestationData { r#for: of }))
+            }
+            ManifestKind::Unknown => ("unknown", None, None),
+        };
+        Self {
+            id: descriptor.digest,
+            descriptor,
+            available: is_available,
+            size: ManifestSize { content, total: content + unpacked },
+            kind,
+            image_data,
+            attestation_data,
+        }
+    }
+}
+
+fn containers(call: &Call<'_>, image: &Digest) -> Vec<String> {
+    let all = call.engine.containers.all();
+    let used = all.into_iter().map(|container| container.record()).filter(|record| record.image == *image);
+    used.map(|record| record.id.to_string()).collect()
+}
+
+/// One statement on the making of an image.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireStatement {
+    descriptor: Descriptor,
+    predicate_type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statement: Option<Value>,
+}
+
+/// The annotation that says what kind of statement a blob holds (BuildKit, "Image Attestation Storage").
+const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
+
+pub(super) fn attestations(call: &Call<'_>) -> Handled {
+    let platforms = platform::repeated(call)?;
+    if platforms.len() > 1 {
+        return Err(ApiError::bad_request("platform may be given once"));
+    }
+    let store = call.engine.images.store();
+    let image = store.resolve_for(&call.name, platforms.first()).map_err(failure)?;
+    let types = call.query.all("type");
+    let is_asked = |kind: &String| types.is_empty() || types.contains(kind);
+    let mut statements = Vec::new();
+    for found in store.statements_of(&image.id).map_err(failure)? {
+        let predicate_type = match found.descriptor.annotations.get(PREDICATE_TYPE) {
+            Some(kind) => kind.clone(),
+            None => predicate_type(found.content.as_deref()),
+        };
+        if !is_asked(&predicate_type) {
+            continue;
+        }
+        let statement = found.content.filter(|_| call.query.is_true("statement"));
+        let statement = statement.and_then(|content| serde_json::from_slice(&content).ok());
+        statements.push(WireStatement { descriptor: found.descriptor, predicate_type, statement });
+    }
+    Reply::json(StatusCode::OK, &statements)
+}
+
+/// What a statement itself says that it is (in-toto attestation framework, "Statement").
+fn predicate_type(content: Option<&[u8]>) -> String {
+    let statement: Option<Value> = content.and_then(|content| serde_json::from_slice(content).ok());
+    statement.and_then(|statement| statement["predicateType"].as_str().map(str::to_owned)).unwrap_or_default()
+}

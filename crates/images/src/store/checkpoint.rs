@@ -1,0 +1,48 @@
+//! Writes the database's log out and moves it into the database's own file, on a connection of its own: those who change the
+//! store do not wait for that.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+
+use super::write_out;
+use crate::Error;
+
+/// The log is moved when it is longer.
+const LONG: u64 = 1 << 20;
+
+/// The log of a database.
+pub(super) struct Checkpoint {
+    log: PathBuf,
+    /// How much of the log was moved already: it keeps its room.
+    connection: Mutex<Connection>,
+}
+
+impl Checkpoint {
+    pub(super) fn open(database: &Path) -> Result<Self, Error> {
+        let failed = || Error::database("open the store");
+        let connection = Connection::open(database).map_err(failed())?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed())?;
+        connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -64;").map_err(failed())?;
+        Ok(Self { log: database.with_extension("db-wal"), connection: Mutex::new(connection) })
+    }
+
+    /// Makes every commit until now survive a loss of power.
+    pub(super) fn write_out(&self) -> Result<(), Error> {
+        // SQLite locks the database and its index in shared memory, never the log: another descriptor may be closed.
+        write_out::file(&self.log).map_err(Error::file("write to disk", &self.log))?;
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = || Error::database("move the log into the store");
+        let pages: i64 =
+            connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get(1)).map_err(failed())?;
+        if u64::try_from(pages).unwrap_or_default() * PAGE > LONG {
+            connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).map_err(failed())?;
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of a page of the database.
+const PAGE: u64 = 4096;

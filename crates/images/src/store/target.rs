@@ -1,0 +1,123 @@
+//! What images are called by where they came from: the manifest of an image, or the index that lists it.
+//!
+//! ```text
+//! target (an index)  ── variant (a manifest) ── image (a config), unpacked here
+//!                    ── variant ── image
+//!                    ── further manifests, whose images are not here, and attestations
+//! ```
+
+use std::collections::{BTreeSet, HashMap};
+
+use model::Digest;
+
+/// What an image came under. The document itself is kept byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The digest of the index, or of the manifest where there was no index.
+    pub digest: Digest,
+    /// Its media type.
+    pub media_type: String,
+    /// Its bytes.
+    pub size: u64,
+    /// Those of its images that are here.
+    pub variants: Vec<Variant>,
+}
+
+/// An image of a target that is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variant {
+    /// The digest of its manifest.
+    pub manifest: Digest,
+    /// Its id.
+    pub image: Digest,
+}
+
+impl Target {
+    /// The manifest of an image of this target.
+    #[must_use]
+    pub fn manifest_of(&self, image: &Digest) -> Option<Digest> {
+        self.variants.iter().find(|variant| variant.image == *image).map(|variant| variant.manifest)
+    }
+}
+
+/// How an image came that is about to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct NewTarget<'a> {
+    /// The index, or the manifest itself where there is none, byte for byte.
+    pub document: &'a [u8],
+    /// The media type of that.
+    pub media_type: &'a str,
+    /// The image's own manifest, byte for byte.
+    pub manifest: &'a [u8],
+    /// What else is kept of it: indexes between the two, attestations and their parts.
+    pub attachments: &'a [Vec<u8>],
+    /// The manifest of the index that fits this machine best: its image has the name.
+    pub preferred: Option<Digest>,
+}
+
+/// All targets, by their digest and by their images.
+#[derive(Debug, Default)]
+pub(crate) struct Targets {
+    all: HashMap<Digest, Target>,
+    /// The targets of each image; the one that it came with last is the last.
+    of_image: HashMap<Digest, Vec<Digest>>,
+}
+
+impl Targets {
+    pub(crate) fn find(&self, digest: &Digest) -> Option<&Target> {
+        self.all.get(digest)
+    }
+
+    /// Notes that an image is a variant of a target.
+    pub(crate) fn insert(&mut self, target: &Target, variant: Variant) {
+        let known = self
+            .all
+            .entry(target.digest)
+            .or_insert_with(|| Target { variants: Vec::new(), ..target.clone() });
+        known.variants.retain(|other| other.image != variant.image);
+        known.variants.push(variant);
+        let targets = self.of_image.entry(variant.image).or_default();
+        targets.retain(|other| *other != target.digest);
+        targets.push(target.digest);
+    }
+
+    /// Forgets an image, and the targets that have no other.
+    pub(crate) fn remove_image(&mut self, image: &Digest) {
+        for digest in self.of_image.remove(image).unwrap_or_default() {
+            let Some(target) = self.all.get_mut(&digest) else { continue };
+            target.variants.retain(|variant| variant.image != *image);
+            if target.variants.is_empty() {
+                self.all.remove(&digest);
+            }
+        }
+    }
+
+    /// The targets of an image; the one that it came with last is the last.
+    pub(crate) fn of(&self, image: &Digest) -> impl DoubleEndedIterator<Item = &Target> {
+        self.of_image.get(image).into_iter().flatten().filter_map(|digest| self.all.get(digest))
+    }
+
+    /// The other images that came under the same indexes.
+    pub(crate) fn relatives(&self, image: &Digest) -> BTreeSet<Digest> {
+        let variants = self.of(image).flat_map(|target| &target.variants);
+        variants.map(|variant| variant.image).filter(|other| other != image).collect()
+    }
+
+    /// Whether any has several images here.
+    pub(crate) fn have_platforms(&self) -> bool {
+        self.all.values().any(|target| target.variants.len() > 1)
+    }
+
+    /// The images without a name that are here as other platforms of one that has a name.
+    pub(crate) fn unseen<'a>(
+        &'a self,
+        is_named: impl Fn(&Digest) -> bool + 'a,
+    ) -> impl Iterator<Item = Digest> + 'a {
+        let shared = self.all.values().filter(|target| target.variants.len() > 1);
+        shared.flat_map(move |target| {
+            let named = target.variants.iter().any(|variant| is_named(&variant.image));
+            let unnamed = target.variants.iter().filter(|variant| named && !is_named(&variant.image));
+            unnamed.map(|variant| variant.image).collect::<Vec<_>>()
+        })
+    }
+}

@@ -1,0 +1,115 @@
+//! Records what images came under, and finds it again.
+
+use model::{Digest, RepositoryName};
+use rusqlite::Transaction;
+
+use super::database::{Stored, signed};
+use super::target::{NewTarget, Target, Variant};
+use super::{Store, documents};
+use crate::Error;
+
+impl NewTarget<'_> {
+    /// The target without variants.
+    pub(super) fn described(&self) -> Target {
+        Target {
+            digest: documents::digest_of(self.document),
+            media_type: self.media_type.to_owned(),
+            size: self.document.len() as u64,
+            variants: Vec::new(),
+        }
+    }
+
+    /// The image as a variant of the target.
+    pub(super) fn variant(&self, image: Digest) -> Variant {
+        Variant { manifest: documents::digest_of(self.manifest), image }
+    }
+}
+
+impl Store {
+    /// What an image came under last, preferably what a repository calls it by.
+    #[must_use]
+    pub fn target_of(&self, image: &Digest, repository: Option<&RepositoryName>) -> Option<Target> {
+        let index = self.index();
+        let digests = repository.and_then(|repository| index.digests.get(repository.to_string().as_str()));
+        let is_name = |target: &&Target| digests.is_some_and(|digests| digests.contains_key(&target.digest));
+        let named = index.targets.of(image).rev().find(is_name);
+        named.or_else(|| index.targets.of(image).next_back()).cloned()
+    }
+
+    /// What has this digest, as far as images of it are here.
+    #[must_use]
+    pub fn target(&self, digest: &Digest) -> Option<Target> {
+        self.index().targets.find(digest).cloned()
+    }
+
+    /// Notes what an image that is there came under.
+    ///
+    /// # Errors
+    /// `Internal` when the database fails.
+    pub(crate) fn add_target(&self, image: Digest, target: &NewTarget<'_>) -> Result<(), Error> {
+        let mut database = self.shared.database();
+        if !self.index().images.contains_key(&image) {
+            return Err(Error::ImageNotFound(image.hexadecimal()));
+        }
+        let written = database.transaction().and_then(|transaction| {
+            write(&transaction, image, target)?;
+            transaction.commit()
+        });
+        written.map_err(Error::database("record a manifest"))?;
+        self.index_mut().targets.insert(&target.described(), target.variant(image));
+        Ok(())
+    }
+}
+
+/// Records what an image that is recorded came under.
+pub(super) fn write(
+    transaction: &Transaction<'_>,
+    image: Digest,
+    new: &NewTarget<'_>,
+) -> rusqlite::Result<()> {
+    let target = documents::keep(transaction, new.document)?;
+    let manifest = documents::keep(transaction, new.manifest)?;
+    transaction.prepare_cached("INSERT OR REPLACE INTO variants VALUES (?, ?, ?, ?, ?)")?.execute((
+        Stored(image),
+        Stored(target),
+        new.media_type,
+        signed(new.document.len() as u64),
+        Stored(manifest),
+    ))?;
+    for attachment in new.attachments {
+        let document = documents::keep(transaction, attachment)?;
+        transaction
+            .prepare_cached("INSERT OR IGNORE INTO attachments VALUES (?, ?)")?
+            .execute((Stored(target), Stored(document)))?;
+    }
+    Ok(())
+}
+
+/// The documents of an image's targets; asked before the image goes.
+pub(super) fn documents_of(
+    transaction: &Transaction<'_>,
+    image: Digest,
+) -> rusqlite::Result<Vec<(Digest, Digest)>> {
+    let mut statement =
+        transaction.prepare_cached("SELECT target, manifest FROM variants WHERE image = ?")?;
+    let rows = statement
+        .query_map([Stored(image)], |row| Ok((row.get::<_, Stored>(0)?.0, row.get::<_, Stored>(1)?.0)))?;
+    rows.collect()
+}
+
+/// Lets the attachments of a target go that has no image any more; gives them.
+pub(super) fn drop_attachments(
+    transaction: &Transaction<'_>,
+    target: Digest,
+) -> rusqlite::Result<Vec<Digest>> {
+    let left: bool = transaction
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM variants WHERE target = ?)")?
+        .query_row([Stored(target)], |row| row.get(0))?;
+    if left {
+        return Ok(Vec::new());
+    }
+    let mut statement =
+        transaction.prepare_cached("DELETE FROM attachments WHERE target = ? RETURNING document")?;
+    let rows = statement.query_map([Stored(target)], |row| row.get::<_, Stored>(0))?;
+    rows.map(|row| row.map(|stored| stored.0)).collect()
+}

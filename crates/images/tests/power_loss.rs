@@ -1,0 +1,197 @@
+//! What a loss of power leaves of a store is whole: a disk is copied while nothing of the process runs that works on it, and
+//! the copy is what the power would have left. Needs root, util-linux and e2fsprogs.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use berth_images::{ImportOptions, ListFilter, Naming, NewImage, Origin, RemoveOptions, Store, digest_of};
+use model::ImageReference;
+use rustix::process::{Pid, Signal};
+use support::{Archive, Scratch};
+
+/// Tells the re-executed test program where to work.
+const WORK: &str = "BERTH_IMAGES_WORK_UNTIL_THE_POWER_GOES";
+/// As many images are there at once.
+const KEPT: u32 = 12;
+
+fn run(command: &[&str]) -> String {
+    let output = Command::new(command[0]).args(&command[1..]).output().expect("a program");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A mounted file system in a file.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn mount(image: &Path, at: &Path) -> Self {
+        std::fs::create_dir_all(at).expect("a directory");
+        // Nothing is written but what is asked for: no commit of the journal by itself.
+        run(&["mount", "-o", "loop,commit=900", &image.display().to_string(), &at.display().to_string()]);
+        Self(at.to_owned())
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg(&self.0).status();
+        assert!(std::thread::panicking() || unmounted.is_ok_and(|status| status.success()), "it is in use");
+    }
+}
+
+/// Makes images in every way, and notes outside of the disk what has to be there from now on.
+fn work(root: &Path, log: &Path) {
+    let store = Store::open(root).expect("a store");
+    let mut log = File::options().append(true).create(true).open(log).expect("a log");
+    for round in 0_u32.. {
+        let name = format!("n{round}");
+        let reference = ImageReference::parse(&name).expect("a name");
+        let content = support::noise(1 << (8 + round % 9));
+        if round % 2 == 0 {
+            let archive = (0..25).fold(Archive::new().directory("d", 0o750), |archive, file| {
+                archive.file(&format!("d/{round}-{file}"), &content).symlink(&format!("d/l{file}"), &name)
+            });
+            let options = ImportOptions { reference: Some(reference), ..ImportOptions::default() };
+            store.import(&archive.finish()[..], &options).expect("imported");
+        } else {
+            committed(&store, &reference, &content, round);
+        }
+        if round % 3 == 0 {
+            store.settle();
+            writeln!(log, "settled {name}").expect("a line");
+        }
+        if let Some(old) = round.checked_sub(KEPT) {
+            writeln!(log, "removed n{old}").expect("a line");
+            store.remove(&format!("n{old}"), RemoveOptions::default()).expect("removed");
+        }
+    }
+}
+
+/// Makes an image of a directory, as steps of builds do.
+fn committed(store: &Store, reference: &ImageReference, content: &[u8], round: u32) {
+    let upper = store.root().join(format!("upper{round}"));
+    std::fs::create_dir_all(upper.join("deep/er")).expect("directories");
+    for file in 0..25 {
+        std::fs::write(upper.join(format!("deep/er/{file}")), content).expect("a file");
+    }
+    std::fs::write(upper.join("empty"), b"").expect("a file");
+    std::os::unix::fs::symlink("deep", upper.join("link")).expect("a symlink");
+    let layer = store.adopt_layer(&upper, &[]).expect("adopted").finish().expect("a layer");
+    let config = format!(
+        r#"{{"architecture":"amd64","os":"linux","rootfs":{{"type":"layers","diff_ids":["{}"]}}}}"#,
+        layer.diff_id()
+    );
+    let (config, layers) = (config.as_bytes(), [layer]);
+    let image =
+        NewImage { config, layers: &layers, parent: None, legacy: None, origin: Origin::Here, target: None };
+    store.publish(&image, &[Naming::Tag(reference)]).expect("published");
+}
+
+#[test]
+fn a_loss_of_power_takes_images_whole_or_not_at_all() {
+    if let Some(root) = std::env::var_os(WORK) {
+        let root = PathBuf::from(root);
+        return work(&root.join("store"), &root.with_extension("log"));
+    }
+    let scratch = Scratch::new();
+    let (image, place) = (scratch.path().join("disk"), scratch.path().join("work"));
+    run(&["truncate", "-s", "96M", &image.display().to_string()]);
+    run(&["mkfs.ext4", "-q", "-m", "0", &image.display().to_string()]);
+    let disk = Disk::mount(&image, &place);
+    let mut child = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "a_loss_of_power_takes_images_whole_or_not_at_all"])
+        .env(WORK, &place)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("started");
+    let copies: Vec<Copied> = (0..10).map(|round| copy(scratch.path(), &image, &mut child, round)).collect();
+    child.kill().expect("killed");
+    child.wait().expect("gone");
+    drop(disk);
+    let mut unsettled = 0;
+    for copied in &copies {
+        unsettled += check(scratch.path(), copied);
+    }
+    assert!(unsettled > 0, "no copy was made before something was written out");
+}
+
+/// A copy of the disk, and what was noted when it was made.
+struct Copied {
+    image: PathBuf,
+    noted: String,
+}
+
+fn copy(scratch: &Path, image: &Path, child: &mut Child, round: u64) -> Copied {
+    let process = Pid::from_child(child);
+    std::thread::sleep(Duration::from_millis(150 + round * 61 % 200));
+    rustix::process::kill_process(process, Signal::STOP).expect("stopped");
+    // What a thread had asked of the disk comes to its end.
+    std::thread::sleep(Duration::from_millis(300));
+    let copied = scratch.join(format!("copy{round}"));
+    let noted = std::fs::read_to_string(scratch.join("work.log")).unwrap_or_default();
+    run(&["cp", "--sparse=always", &image.display().to_string(), &copied.display().to_string()]);
+    rustix::process::kill_process(process, Signal::CONT).expect("continued");
+    Copied { image: copied, noted }
+}
+
+/// Checks what the power left; gives how many layers were not yet written out.
+fn check(scratch: &Path, copied: &Copied) -> usize {
+    let disk = Disk::mount(&copied.image, &scratch.join("left"));
+    let root = disk.0.join("store");
+    let unsettled = boot_again(&root.join("images.db"));
+    let store = Store::open(&root).expect("the store opens");
+    let listed = store.list(&ListFilter { all: true, ..ListFilter::default() }).expect("the list");
+    let names: BTreeSet<String> = listed.iter().flat_map(|image| image.tags.iter().cloned()).collect();
+    for line in copied.noted.lines().filter_map(|line| line.strip_prefix("settled ")) {
+        let is_removed = copied.noted.lines().any(|other| other == format!("removed {line}"));
+        assert!(is_removed || names.contains(&format!("{line}:latest")), "{line} was settled and is gone");
+    }
+    for image in &listed {
+        let image = store.image(&image.id).expect("its config is there");
+        for layer in store.layers(&image).expect("its layers are there") {
+            let mut tar = Vec::new();
+            layer.write_tar(&mut tar).expect("its tar is there");
+            assert_eq!(digest_of(&tar), layer.diff_id());
+            compare(scratch, &tar, &layer.directory());
+        }
+    }
+    // The thread that writes out holds the store no longer.
+    store.settle();
+    drop(store);
+    unsettled
+}
+
+/// Lets the store believe that the machine was booted since; gives how many layers were not written out.
+fn boot_again(database: &Path) -> usize {
+    if !database.exists() {
+        return 0;
+    }
+    let connection = rusqlite::Connection::open(database).expect("the database");
+    connection.execute("UPDATE layers SET boot = 'another' WHERE boot IS NOT NULL", []).unwrap_or_default()
+}
+
+/// Compares a layer's directory with what its tar unpacks to.
+fn compare(scratch: &Path, tar: &[u8], directory: &Path) {
+    let expected = scratch.join("expected");
+    std::fs::create_dir_all(&expected).expect("a directory");
+    let mut archive = tar::Archive::new(tar);
+    archive.set_preserve_ownerships(true);
+    archive.set_preserve_permissions(true);
+    archive.unpack(&expected).expect("unpacked");
+    let tree = |at: &Path| {
+        let text =
+            run(&["find", &at.display().to_string(), "-mindepth", "1", "-printf", "%P %y %m %U %G %l\\n"]);
+        text.lines().map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(tree(directory), tree(&expected));
+    let (directory, expected_at) = (directory.display().to_string(), expected.display().to_string());
+    run(&["diff", "-r", "--no-dereference", &directory, &expected_at]);
+    std::fs::remove_dir_all(&expected).expect("removed");
+}
