@@ -145,9 +145,10 @@ fn asked_pid(record: &Record) -> i32 {
     context.and_then(|context| context.namespace_options).map_or(NamespaceMode::Pod.into(), |asked| asked.pid)
 }
 
-/// The pod's addresses, that of IPv4 first; none on the host's network.
+/// The pod's addresses, that of IPv4 first; none on the host's network, and none of a pod that has ended: they are
+/// others' by then.
 fn network(record: &Record) -> Option<PodSandboxNetworkStatus> {
-    let lease = record.main_lease()?;
+    let lease = record.main_lease().filter(|_| record.is_running())?;
     let mut addresses: Vec<IpAddr> = lease.addresses().collect();
     addresses.sort_by_key(IpAddr::is_ipv6);
     let mut texts = addresses.iter().map(ToString::to_string);
