@@ -76,14 +76,14 @@ pub enum BuildError {
     /// `COPY --from` names a stage that comes later, or itself.
     #[error("invalid from flag value {0}: the stage is not built before this one")]
     LaterStage(String),
-    /// An image is for another platform than the one that was asked for.
+    /// An image is for another platform than the one that was requested.
     #[error(
         "image with reference {image} was found but does not match the specified platform: wanted {wanted}, actual: {actual}"
     )]
     Platform {
         /// Its name.
         image: String,
-        /// What was asked for.
+        /// What was requested.
         wanted: Box<Platform>,
         /// What it is for.
         actual: Box<Platform>,
@@ -115,7 +115,7 @@ pub enum BuildError {
         act: &'static str,
         /// On what.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// An image's configuration cannot be written down.

@@ -2,7 +2,7 @@
 //!
 //! [`Builder::build`] is the entrance; it is synchronous and takes a thread for as long as the
 //! build lasts. The engine lends it a [`StepRunner`] for RUN and an [`ImagePuller`] for FROM, and
-//! hears of everything that happens through an [`EventSink`].
+//! receives all events through an [`EventSink`].
 
 mod context;
 mod dockerfile;

@@ -1,4 +1,4 @@
-//! What a build is asked to do: the parameters of `POST /build`, parsed.
+//! A request for a build: the parameters of `POST /build`, parsed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +19,7 @@ pub enum ContextSource {
     Archive(Box<dyn Read + Send>),
     /// `remote=`: a Dockerfile or a tar by URL, or a git repository.
     Remote(String),
-    /// The client sends it when it is asked to.
+    /// The client sends it on request.
     Provided(Arc<dyn ContextProvider>),
 }
 

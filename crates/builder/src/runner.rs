@@ -1,4 +1,4 @@
-//! What the builder asks of the engine: containers of RUN steps, and images it does not have.
+//! What the builder needs of the engine: containers of RUN steps, and images that are not here.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use images::document::Config;
 use images::registry::{Cancellation, Platform, Progress};
 use model::{ContainerId, Digest, ErrorKind, HostSettings, ImageReference};
 
-/// Why the engine could not do what a step asked for.
+/// Why the engine could not do what a step needs.
 #[derive(Debug, thiserror::Error)]
 #[error("{source}")]
 pub struct StepError {

@@ -1,4 +1,4 @@
-//! How a build's stream words what the builder itself says: it is not the same in all versions of the API.
+//! The texts of the builder's own lines in a build's stream, which differ between versions of the API.
 
 /// Whose words a build's stream has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

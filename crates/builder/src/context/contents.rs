@@ -2,7 +2,7 @@
 //! one in a file of its own, which may become a layer's.
 //!
 //! Making a file costs more than writing a few bytes, and a build whose steps are all cached never
-//! asks for one. Everything is hashed on the way.
+//! reads one. Everything is hashed on the way.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};

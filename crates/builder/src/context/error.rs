@@ -42,7 +42,7 @@ pub enum ContextError {
         /// Its target.
         target: PathBuf,
     },
-    /// A repository is at another commit than `--checksum` says.
+    /// A repository is at another commit than that of `--checksum`.
     #[error("the repository is at commit {actual}, expected: {wanted}")]
     Commit {
         /// Where it is.
@@ -57,7 +57,7 @@ pub enum ContextError {
         act: &'static str,
         /// On what, relative to the context.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// The Dockerfile is not there, or no file.

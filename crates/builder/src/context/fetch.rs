@@ -54,7 +54,7 @@ pub enum FetchError {
     Keep {
         /// From where.
         address: String,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// The server sends nothing, or the build is cancelled.
@@ -81,7 +81,7 @@ impl FetchError {
     }
 }
 
-/// What an answer says about itself.
+/// The head of an answer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Head {
     pub(crate) content_type: String,

@@ -52,12 +52,12 @@ pub enum GitError {
     /// The program is not there or cannot be started.
     #[error("cannot start the git program: {0}")]
     Start(io::Error),
-    /// Git says no.
+    /// Git failed.
     #[error("{status} ({message})")]
     Failed {
         /// How it ended.
         status: String,
-        /// What it said.
+        /// Its messages.
         message: String,
     },
     /// The branch, tag or commit is written as none can be.
@@ -183,7 +183,7 @@ pub(super) fn commit(root: &Path) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&head).trim().to_owned())
 }
 
-/// Fetches and checks out; servers without shallow fetches are asked for everything.
+/// Fetches and checks out; from servers without shallow fetches everything is fetched.
 fn fetch_reference(git: &Git<'_>, repository: &Repository) -> Result<(), GitError> {
     let reference = repository.reference.as_str();
     let fetched = git

@@ -71,7 +71,7 @@ pub(super) struct Index {
     attributes: HashMap<u32, Vec<Attribute>>,
     weight: Weight,
     implied: u64,
-    /// The directory asked for last: whoever walks the tree asks for what is in it next.
+    /// The directory looked up last: a walk looks up its entries next.
     last: Mutex<(PathBuf, u32)>,
 }
 

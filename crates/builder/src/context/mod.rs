@@ -132,7 +132,7 @@ fn leads_outside(path: &str) -> bool {
     })
 }
 
-/// Leaves out what `.dockerignore` says: of a client's context only the two files that the client had to send all the
+/// Leaves out what `.dockerignore` names: of a client's context only the two files that the client had to send all the
 /// same. One that belongs to the Dockerfile, `Dockerfile.dockerignore`, stands in its place, and no client has looked at it.
 fn apply_ignore(context: &mut Context, dockerfile: &Path, origin: Origin) -> Result<(), ContextError> {
     let [own, general] = ignore_file_names(dockerfile);

@@ -94,7 +94,7 @@ fn intake(scratch: &Scratch) -> Result<Intake, ContextError> {
     Intake::new(&root).map_err(ContextError::file("create", Path::new("")))
 }
 
-/// Refuses what says of itself that it is neither a text nor a tar.
+/// Refuses content whose type is neither text nor tar.
 fn check_type(download: &Download<'_>) -> Result<(), ContextError> {
     let found = download.head.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let subtype =

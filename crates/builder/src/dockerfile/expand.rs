@@ -258,7 +258,7 @@ impl Expansion<'_> {
         Ok(())
     }
 
-    /// Expands what stands in braces behind an operator, up to one of the characters that end it; and says which.
+    /// Expands what stands in braces behind an operator, up to one of the characters that end it, which is returned too.
     fn operand(
         &self,
         ends: &[char],

@@ -1,4 +1,4 @@
-//! What a Dockerfile says: instructions, understood but not yet run.
+//! A Dockerfile's instructions, parsed but not yet run.
 
 use images::document::HealthCheck;
 

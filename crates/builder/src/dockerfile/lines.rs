@@ -7,7 +7,7 @@ use super::heredoc::{self, HereDocument};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Lines {
     pub(super) escape: char,
-    /// What `# check=` says.
+    /// The value of `# check=`.
     pub(super) check: Option<String>,
     pub(super) lines: Vec<Line>,
 }

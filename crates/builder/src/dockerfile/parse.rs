@@ -57,7 +57,7 @@ pub(crate) fn parse_change(text: &str) -> Result<Command, DockerfileError> {
     parse_instruction(text.trim(), Vec::new(), '\\').map(|instruction| instruction.command)
 }
 
-/// Adds a LABEL instruction with the labels that the request asks for.
+/// Adds a LABEL instruction with the labels of the request.
 pub(crate) fn append_labels(dockerfile: &mut Dockerfile, labels: &BTreeMap<String, String>) {
     if labels.is_empty() {
         return;
@@ -244,7 +244,7 @@ fn parse_volume(text: &str) -> Result<(Command, Vec<String>), DockerfileError> {
     Ok((Command::Volume(words.clone()), words))
 }
 
-/// Takes a trigger as it is written: what it says is looked at when a build runs it, as that of any image.
+/// Takes a trigger as it is written: it is parsed when a build runs it, as that of any image.
 fn parse_on_build(text: &str, escape: char) -> Result<(Command, Vec<String>), DockerfileError> {
     let (verb, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let name = verb.to_uppercase();

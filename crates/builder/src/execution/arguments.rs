@@ -83,7 +83,7 @@ impl BuildArguments {
         Ok(())
     }
 
-    /// The warning about values that no ARG asked for.
+    /// The warning about values that no ARG declares.
     pub(super) fn warning(&self) -> Option<String> {
         let is_known = |name: &str| PREDEFINED.contains(&name) || name.starts_with("BUILDKIT_");
         let idle = |name: &&String| !self.used.contains(*name) && !is_known(name);

@@ -11,7 +11,7 @@ use crate::event::VertexChange;
 use crate::identity::random_container;
 
 impl Build<'_> {
-    /// Makes a step's image of what one of the named images has for it; tells whether one had anything.
+    /// Makes a step's image of what one of the named images has for it; whether one had anything.
     ///
     /// # Errors
     /// [`BuildError`] when the image cannot be made.

@@ -3,7 +3,7 @@
 //! ```text
 //! <builds>/cache-mounts/<sha256 of the id>[-<number>]/{id,files/}
 //! ```
-//! The number tells those apart that private mounts of the same id made at the same time.
+//! The number distinguishes those that private mounts of the same id made at the same time.
 
 use std::collections::HashMap;
 use std::fs;
@@ -207,7 +207,7 @@ impl CacheMounts {
         Ok(found.f_bavail.saturating_mul(found.f_frsize))
     }
 
-    /// Removes a directory unless a step uses it; tells whether it is gone.
+    /// Removes a directory unless a step uses it; whether it is gone.
     ///
     /// # Errors
     /// What unlink(2) fails with.

@@ -173,7 +173,7 @@ impl Build<'_> {
         Ok(items)
     }
 
-    /// Downloads a source of ADD; the cache is asked by what came.
+    /// Downloads a source of ADD; the cache key is the digest of its content.
     fn download(&self, address: &str, checksum: Option<&str>) -> Result<Remote, BuildError> {
         if let Some(checksum) = checksum {
             Digest::parse(checksum).map_err(|_| DockerfileError::Checksum(checksum.to_owned()))?;

@@ -1,4 +1,4 @@
-//! ARG: declares arguments, and says which of them a RUN step sees.
+//! ARG: declares arguments, and selects those that a RUN step sees.
 
 use super::state::Build;
 use crate::dockerfile::Argument;

@@ -52,7 +52,7 @@ impl Build<'_> {
         self.run_triggers(&triggers)
     }
 
-    /// The platform that FROM asks for, else the request; none where nobody does.
+    /// The platform that FROM names, else that of the request; none where neither has one.
     fn platform(&self, written: Option<&str>) -> Result<Option<Platform>, BuildError> {
         let Some(written) = written else { return Ok(self.work.parameters.platform.clone()) };
         let text = dockerfile::expand(written, self.work.escape, &self.arguments.global())?;

@@ -15,7 +15,7 @@ use crate::tree::{MakeDirectories, Metadata, Position, Reached, Stop, TreeError,
 use crate::wording::Wording;
 
 impl Build<'_> {
-    /// Changes the configuration as an instruction says and commits it.
+    /// Applies an instruction to the configuration and commits it.
     ///
     /// # Errors
     /// [`BuildError`] when a word cannot be expanded, or the step cannot be committed.
@@ -84,7 +84,7 @@ impl Build<'_> {
 }
 
 impl Stage {
-    /// Changes the configuration as an instruction says and gives the instruction as histories show
+    /// Applies an instruction to the configuration and gives the instruction as histories show
     /// it; `None` for the instructions that have steps of their own.
     ///
     /// # Errors

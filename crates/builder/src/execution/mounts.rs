@@ -21,7 +21,7 @@ use crate::transfer::{Item, sum};
 const SECRETS: &str = "/run/secrets";
 /// Where sockets of ssh agents are mounted that name no place; a number follows.
 const AGENTS: &str = "/run/buildkit/ssh_agent.";
-/// Where a script is mounted that says itself what runs it.
+/// Where a script is mounted that names its interpreter.
 const SCRIPTS: &str = "/dev/pipes";
 
 /// A mount with the files that it shows.
@@ -75,7 +75,7 @@ impl Build<'_> {
                 return Ok(PlannedMount { mount, tree: None, key: format!("--mount={text}") });
             }
         };
-        // What an image holds its id says.
+        // An image's id stands for its files.
         let worth = match &tree {
             Some(StepTree::Image { image: Some(image), .. }) => image.to_string(),
             Some(tree) => sum(&tree.cancellable(self), &[Item::Local(tree.find(source, self)?)], None)?,

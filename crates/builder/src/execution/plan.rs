@@ -31,8 +31,8 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Plans the stages of a Dockerfile; `expand` puts variables into the images of FROM, and `is_context` tells the
-    /// names that belong to contexts instead of stages.
+    /// Plans the stages of a Dockerfile; `expand` puts variables into the images of FROM, and `is_context`
+    /// selects the names that belong to contexts instead of stages.
     pub(super) fn of(
         dockerfile: &Dockerfile,
         expand: &dyn Fn(&str) -> Option<String>,

@@ -130,7 +130,7 @@ struct Words {
     run: Vec<String>,
 }
 
-/// Whether a script says itself what runs it, execve(2).
+/// Whether a script names its interpreter, execve(2).
 fn is_program(script: &HereDocument) -> bool {
     script.content.starts_with("#!")
 }

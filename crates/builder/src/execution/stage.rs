@@ -148,7 +148,7 @@ impl Stage {
         variables.iter().find_map(|variable| variable.strip_prefix(name)?.strip_prefix('='))
     }
 
-    /// What its images are for: the host where nothing else was asked for.
+    /// What its images are for: the host where nothing else was requested.
     pub(super) fn platform(&self) -> Platform {
         self.platform.clone().unwrap_or_else(Platform::host)
     }

@@ -70,7 +70,7 @@ impl Build<'_> {
         }
     }
 
-    /// Does what an instruction within a stage says.
+    /// Runs an instruction within a stage.
     ///
     /// # Errors
     /// [`BuildError`] when the step fails.
@@ -100,7 +100,7 @@ impl Build<'_> {
         Ok(id)
     }
 
-    /// Has the container of a step made, and says what the host cannot do of the build's limits.
+    /// Has the container of a step made, and warns of limits that the host cannot keep.
     ///
     /// # Errors
     /// [`BuildError`] when the engine cannot make it.
@@ -133,7 +133,7 @@ impl Build<'_> {
     }
 
     /// Cleans up after a failed step and gives the build's error: a cancelled build leaves nothing,
-    /// any other the containers to look into, unless the request says otherwise, or the image store
+    /// any other the containers to look into, unless the request wants them removed, or the image store
     /// has taken their files.
     pub(super) fn give_up(&mut self, error: BuildError) -> BuildError {
         let cancelled = self.work.session.cancellation.is_cancelled();

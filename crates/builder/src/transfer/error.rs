@@ -33,7 +33,7 @@ pub enum TransferError {
     /// A download has no name of its own, and the destination is a directory.
     #[error("cannot determine filename from url: {0}")]
     NamelessAddress(String),
-    /// A download is not what `--checksum` says.
+    /// A download has another digest than that of `--checksum`.
     #[error("digest mismatch of {address}: {actual}, expected: {wanted}")]
     Checksum {
         /// Its address.

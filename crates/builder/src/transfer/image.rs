@@ -17,7 +17,7 @@ use crate::tree::{Directory, Found, Node, TreeError, View, pieces, read_attribut
 #[derive(Debug)]
 pub(crate) struct ImageTree {
     view: View,
-    /// The directories on the last path asked for: a walk asks for its neighbours next.
+    /// The directories on the path looked up last: a walk looks up its neighbours next.
     chain: RefCell<Vec<(OsString, Option<Directory>)>>,
     /// Keeps the layers in the store.
     _held: Vec<Layer>,

@@ -19,7 +19,7 @@ pub(crate) struct Placement<'a> {
     pub(crate) verb: TransferVerb,
     /// The absolute path, without `.` and `..`.
     pub(crate) destination: &'a Path,
-    /// Whether the destination's form says that it is a directory.
+    /// Whether the destination is a directory by its form.
     pub(crate) directory: bool,
     /// `--chown`; without it what a context holds belongs to root, and what an archive holds to its owners.
     pub(crate) owner: Option<Owner>,

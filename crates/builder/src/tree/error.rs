@@ -15,7 +15,7 @@ pub enum TreeError {
         act: &'static str,
         /// On what, as the image or the context names it.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// A directory is wanted where something else is.

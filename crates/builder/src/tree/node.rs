@@ -18,7 +18,7 @@ pub struct Modified {
     pub nanoseconds: u32,
 }
 
-/// What tells one node from every other.
+/// What identifies a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Inode {
     /// The file system, or what stands for it.

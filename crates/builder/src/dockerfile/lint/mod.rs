@@ -57,7 +57,7 @@ pub struct Checked {
     pub is_error: bool,
 }
 
-/// What `# check=` says: `skip=A,B;error=true;experimental=C`.
+/// The value of `# check=`: `skip=A,B;error=true;experimental=C`.
 #[derive(Default)]
 struct Directive {
     skipped: Vec<String>,

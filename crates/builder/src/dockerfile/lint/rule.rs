@@ -56,7 +56,7 @@ impl Rule {
         }
     }
 
-    /// What it asks for.
+    /// What it requires.
     #[must_use]
     pub const fn description(self) -> &'static str {
         match self {
@@ -120,7 +120,7 @@ impl Rule {
         format!("https://docs.docker.com/go/dockerfile/rule/{page}/")
     }
 
-    /// Whether it is looked at only when it is asked for.
+    /// Whether it is checked only when the directive names it.
     pub(super) const fn is_experimental(self) -> bool {
         matches!(self, Self::InvalidDefinitionDescription)
     }

@@ -35,7 +35,7 @@ impl Variables for Watched<'_> {
 
 /// The names in a word that nothing declares.
 fn unknown(word: &str, escape: char, known: &BTreeMap<String, Option<String>>) -> BTreeSet<String> {
-    // A value with a default is asked for by one that says what there is without it.
+    // Whoever writes a default expects the variable to be unset.
     let word = without_defaults(word);
     let watched = Watched { known, unknown: RefCell::default() };
     // What cannot be expanded is refused elsewhere.
@@ -86,7 +86,7 @@ pub(super) fn check(
     for checkable in instructions {
         if let Command::From { image, platform, stage: name } = &checkable.instruction.command {
             if let Some((Some(name), finished)) = stage.take() {
-                // Arguments end with their stage; what is left of them is not told from the environment here.
+                // Arguments end with their stage; those of the last one count as its environment here.
                 stages.insert(name, finished);
             }
             check_from((image, platform.as_deref()), escape, &global, checkable.lines(), findings);
