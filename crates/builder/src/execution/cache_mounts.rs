@@ -203,7 +203,8 @@ impl CacheMounts {
 
     /// The free bytes of the file system.
     fn free(&self) -> io::Result<u64> {
-        let found = rustix::fs::statvfs(&self.0.directory)?;
+        let parent = self.0.directory.parent().unwrap_or(&self.0.directory);
+        let found = rustix::fs::statvfs(parent)?;
         Ok(found.f_bavail.saturating_mul(found.f_frsize))
     }
 
@@ -217,6 +218,8 @@ impl CacheMounts {
             return Ok(false);
         }
         images::remove_tree(&self.0.directory.join(name))?;
+        // The last one takes the directory of all with it; it is not empty before.
+        let _ = fs::remove_dir(&self.0.directory);
         Ok(true)
     }
 }

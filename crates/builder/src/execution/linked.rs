@@ -10,10 +10,34 @@ use std::path::PathBuf;
 use images::{Layer, digest_of};
 use model::Digest;
 
-use super::state::Build;
+use super::state::{Build, Builder};
 use crate::dockerfile::Transfer;
 use crate::error::BuildError;
 use crate::scratch::LINKED;
+
+impl Builder {
+    /// Removes the notes of layers that are gone.
+    ///
+    /// # Errors
+    /// What readdir(3) or unlink(2) fails with.
+    pub(super) fn forget_lost_layers(&self) -> io::Result<()> {
+        let directory = self.directory.join(LINKED);
+        let entries = match fs::read_dir(&directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let path = entry?.path();
+            let diff_id = Digest::parse(&fs::read_to_string(&path)?).ok();
+            if diff_id.and_then(|diff_id| self.store.layer(&diff_id)).is_none() {
+                fs::remove_file(&path)?;
+            }
+        }
+        // One that still has notes stays.
+        let _ = fs::remove_dir(&directory);
+        Ok(())
+    }
+}
 
 impl Build<'_> {
     /// The layer that an earlier build made of the same copy, wherever it was put on.

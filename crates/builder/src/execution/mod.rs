@@ -112,7 +112,9 @@ impl Builder {
         room: &CacheRoom,
         is_meant: &dyn Fn(&CacheMount) -> bool,
     ) -> Result<Vec<CacheMount>, BuildError> {
-        self.cache_mounts.prune(room, is_meant).map_err(BuildError::file("prune", &self.directory))
+        let failed = |error| BuildError::file("prune", &self.directory)(error);
+        self.forget_lost_layers().map_err(failed)?;
+        self.cache_mounts.prune(room, is_meant).map_err(failed)
     }
 
     /// Builds an image and gives its id.
