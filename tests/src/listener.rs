@@ -1,4 +1,4 @@
-//! A listener to an engine's events that can tell when it has heard all there is.
+//! A listener to an engine's events that can tell when it has received all there is.
 
 use serde_json::{Value, json};
 
@@ -40,11 +40,11 @@ impl<'a> Listener<'a> {
         event
     }
 
-    /// What has been heard since the last time.
+    /// What has been received since the last time.
     ///
     /// # Panics
     /// When the stream ends or is no JSON.
-    pub fn heard(&mut self) -> Vec<Value> {
+    pub fn received(&mut self) -> Vec<Value> {
         let path = format!("/containers/{}/copy", self.marker);
         let _ = self.engine.post_json(&path, &json!({ "Resource": "/etc/passwd" })).expect(200);
         let mut events = Vec::new();
@@ -57,12 +57,12 @@ impl<'a> Listener<'a> {
         }
     }
 
-    /// The actions that have been heard since the last time.
+    /// The actions that have been received since the last time.
     ///
     /// # Panics
     /// When an event has none.
     pub fn actions(&mut self) -> Vec<String> {
-        self.heard().iter().map(|event| event["status"].as_str().expect("a status").to_owned()).collect()
+        self.received().iter().map(|event| event["status"].as_str().expect("a status").to_owned()).collect()
     }
 
     /// Waits until something is over that goes on by itself; gives the actions meanwhile.

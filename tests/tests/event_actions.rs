@@ -149,7 +149,7 @@ fn of_images() {
             let text = |name: &str| event[name].as_str().expect("text").to_owned();
             (text("status"), text("id"))
         };
-        listener.heard().iter().map(told).collect()
+        listener.received().iter().map(told).collect()
     };
     let pair = |action: &str, id: &str| (action.to_owned(), id.to_owned());
     let _ = engine.post("/images/busybox/tag?repo=bb2&tag=t1").expect(201);

@@ -136,7 +136,7 @@ fn of_registries() {
     let mut listener = Listener::new(&engine);
     let heard = |listener: &mut Listener<'_>| -> Vec<(String, String)> {
         let text = |value: &Value| value.as_str().expect("text").to_owned();
-        listener.heard().iter().map(|event| (text(&event["status"]), text(&event["id"]))).collect()
+        listener.received().iter().map(|event| (text(&event["status"]), text(&event["id"]))).collect()
     };
     let pair = |action: &str, id: &str| (action.to_owned(), id.to_owned());
     let pushed = push(&engine, &name, "v1", None).succeeded();

@@ -1,4 +1,4 @@
-//! A thousand listeners, each of whom hears a thousand events.
+//! A thousand listeners, each of whom receives a thousand events.
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ pub(super) fn measure(engine: &mut Engine, _arguments: &Arguments) -> anyhow::Re
     }
     let mut session = engine.session();
     let begin = Instant::now();
-    let heard = std::thread::scope(|scope| -> anyhow::Result<Vec<u32>> {
+    let received = std::thread::scope(|scope| -> anyhow::Result<Vec<u32>> {
         let share = listeners.len().div_ceil(READERS);
         let readers: Vec<_> =
             listeners.chunks_mut(share).map(|some| scope.spawn(move || listen(some))).collect();
@@ -41,24 +41,24 @@ pub(super) fn measure(engine: &mut Engine, _arguments: &Arguments) -> anyhow::Re
     })?;
     let time = begin.elapsed();
     session.ask("DELETE", "/images/bench-events:one", None)?;
-    ensure!(heard.iter().sum::<u32>() == LISTENERS * EVENTS, "events were lost: {heard:?}");
-    let name = format!("events heard, {LISTENERS} listeners, {EVENTS} events, none lost");
+    ensure!(received.iter().sum::<u32>() == LISTENERS * EVENTS, "events were lost: {received:?}");
+    let name = format!("events received, {LISTENERS} listeners, {EVENTS} events, none lost");
     Ok(vec![Sample::a_second(&name, LISTENERS * EVENTS, time)])
 }
 
-/// Reads until each of these has heard every event; gives how many that were. An event is an object with an
+/// Reads until each of these has received every event; gives how many that were. An event is an object with an
 /// actor with attributes: three braces.
 fn listen(listeners: &mut [Connection]) -> anyhow::Result<u32> {
     const BRACES: u32 = 3;
-    let mut heard = vec![0; listeners.len()];
-    while heard.iter().any(|count| *count < BRACES * EVENTS) {
-        for (stream, heard) in listeners.iter_mut().zip(&mut heard) {
-            if *heard < BRACES * EVENTS {
+    let mut received = vec![0; listeners.len()];
+    while received.iter().any(|count| *count < BRACES * EVENTS) {
+        for (stream, received) in listeners.iter_mut().zip(&mut received) {
+            if *received < BRACES * EVENTS {
                 let bytes = stream.read_some()?;
-                ensure!(!bytes.is_empty(), "a stream ended after {} events", *heard / BRACES);
-                *heard += u32::try_from(bytes.iter().filter(|byte| **byte == b'{').count())?;
+                ensure!(!bytes.is_empty(), "a stream ended after {} events", *received / BRACES);
+                *received += u32::try_from(bytes.iter().filter(|byte| **byte == b'{').count())?;
             }
         }
     }
-    Ok(heard.iter().sum::<u32>() / BRACES)
+    Ok(received.iter().sum::<u32>() / BRACES)
 }

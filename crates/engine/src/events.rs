@@ -146,7 +146,7 @@ impl Events {
         self.emit(ResourceKind::Container, action, container_actor(record, more));
     }
 
-    /// Records that a process of an exec has ended, and tells listeners.
+    /// Records that a process of an exec has ended, and publishes it.
     pub(crate) fn emit_exec_end(&self, record: &Record, exec: &ExecId, code: i32) {
         let more = [("execID", exec.to_string()), ("exitCode", code.to_string())];
         self.emit_container(record, "exec_die", &more);

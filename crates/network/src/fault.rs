@@ -78,7 +78,7 @@ impl Faults {
     /// Lets the step fail that this file names, each time that it is written: the fault removes it. With
     /// [`DIE_AT`] before its name the process ends there, as if it had been killed.
     #[must_use]
-    pub fn told_by(file: &Path) -> Self {
+    pub fn named_in(file: &Path) -> Self {
         Self { file: Some(file.into()), ..Self::default() }
     }
 
@@ -95,7 +95,7 @@ impl Faults {
 
     /// Whether the file names this step, which it then does no longer.
     #[must_use]
-    pub fn is_told(&self, step: &str) -> bool {
+    pub fn is_named(&self, step: &str) -> bool {
         let Some(file) = &self.file else { return false };
         let named = sys::bounded_read::read(file, LONGEST_NAME).unwrap_or_default();
         let named = named.trim_ascii();
@@ -108,7 +108,7 @@ impl Faults {
     }
 
     pub(crate) fn pass(&self, step: Step) -> Result<(), Injected> {
-        if self.file.is_some() && self.is_told(&format!("{step:?}")) {
+        if self.file.is_some() && self.is_named(&format!("{step:?}")) {
             return Err(Injected(step));
         }
         match self.next.compare_exchange(step as u8, 0, Ordering::Relaxed, Ordering::Relaxed) {

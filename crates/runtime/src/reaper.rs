@@ -16,11 +16,11 @@ use crate::channel::Channel;
 use crate::error::Doing;
 use crate::process::launch::{self, Ready};
 
-/// Starts the program as a child, tells its exit code to `told`, and goes on until all its children have ended.
+/// Starts the program as a child, writes its exit code to `report`, and goes on until all its children have ended.
 pub(crate) fn run(
     ready: Ready,
     channel: &Channel,
-    told: BorrowedFd<'_>,
+    report: BorrowedFd<'_>,
     only: &OnlyThread,
 ) -> Result<Infallible, StartError> {
     let act = "starting the program beneath its reaper";
@@ -31,16 +31,16 @@ pub(crate) fn run(
         Cloned::Parent { pid, .. } => pid,
     };
     // Nobody reads an error of this process any more: its child speaks to the parent.
-    match reduce(told) {
-        Ok(()) => serve(child, told),
+    match reduce(report) {
+        Ok(()) => serve(child, report),
         Err(_) => sys::clone::leave(128),
     }
 }
 
 /// Gives up everything that reaping does not need.
-fn reduce(told: BorrowedFd<'_>) -> Result<(), StartError> {
+fn reduce(report: BorrowedFd<'_>) -> Result<(), StartError> {
     let act = "giving up what the reaper does not need";
-    sys::execute::close_all_but(0, &[told]).doing(act)?;
+    sys::execute::close_all_but(0, &[report]).doing(act)?;
     capabilities::set(0, 0)?;
     rustix::thread::set_no_new_privs(true).doing(act)?;
     rustix::thread::set_name(c"reaper").doing(act)?;
@@ -48,12 +48,12 @@ fn reduce(told: BorrowedFd<'_>) -> Result<(), StartError> {
     launch::die_with_parent()
 }
 
-fn serve(child: u32, told: BorrowedFd<'_>) -> ! {
+fn serve(child: u32, report: BorrowedFd<'_>) -> ! {
     loop {
         match rustix::process::wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if is(pid, child) => {
                 // Who does not listen any more needs no code.
-                let _ = rustix::io::write(told, &code(status).to_ne_bytes());
+                let _ = rustix::io::write(report, &code(status).to_ne_bytes());
             }
             Ok(_) | Err(Errno::INTR) => {}
             Err(_) => sys::clone::leave(0),

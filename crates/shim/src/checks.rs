@@ -1,6 +1,6 @@
 //! Has the container's health checked by the loop's own clock, one probe at a time.
 //!
-//! A daemon hears of each probe, and of all that is known when it connects; at the container's end that is left in
+//! A daemon gets a notice of each probe, and of all results when it connects; at the container's end that is left in
 //! the run directory.
 
 use std::time::{Duration, Instant};
@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use model::{ExecId, NO_EXIT_CODE, ProcessSpec, Timestamp};
 use shim_protocol::{Failure, FailureKind, Notice};
 
-use crate::health::{Ending, Monitor, Obstacle, Probe, State, Told};
+use crate::health::{Ending, Monitor, Obstacle, Probe, ProbeStatus, State};
 use crate::records;
 use crate::start::start_failure;
 use crate::supervisor::{Phase, Supervisor};
 use crate::token::ProbePart;
 
 /// How long the loop waits for the start of a probe at most: its program may lie on a disk that does not answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the end of the container is waited for before a probe that is gone counts as a failure.
 const DOUBT: Duration = Duration::from_secs(1);
@@ -105,16 +105,16 @@ impl Supervisor {
                 probe.read_output(&mut self.shared);
                 State::Probing(probe)
             }
-            (State::Probing(probe), ProbePart::End) => match probe.told() {
-                Told::Nothing => State::Probing(probe),
-                Told::Code(code) => self.take_result(&mut monitor, probe, code),
-                Told::End => {
+            (State::Probing(probe), ProbePart::End) => match probe.status() {
+                ProbeStatus::Running => State::Probing(probe),
+                ProbeStatus::Exited(code) => self.take_result(&mut monitor, probe, code),
+                ProbeStatus::Reaped => {
                     let ending = self.let_go(probe, KILLED);
                     self.doubt(ending)
                 }
             },
             (State::Dying { probe, look_at, wait, next }, _) => {
-                if probe.told() == Told::End {
+                if probe.status() == ProbeStatus::Reaped {
                     probe.let_go(&self.shared.poller);
                     State::Waiting { next }
                 } else {
@@ -144,7 +144,7 @@ impl Supervisor {
             terminal: false,
             ..self.spec.process.clone()
         };
-        let started = self.protection.lifted(|| Probe::start(running, &process, timeout.min(PATIENCE)));
+        let started = self.protection.lifted(|| Probe::start(running, &process, timeout.min(START_TIMEOUT)));
         let times = (exec.clone(), began, now + timeout);
         match started.and_then(|started| Probe::watch(started, times, &self.shared)) {
             Ok(probe) => State::Probing(probe),
@@ -180,13 +180,13 @@ impl Supervisor {
 
     /// The probe takes too long. It may have ended just now.
     fn stop_probe(&mut self, monitor: &mut Monitor, mut probe: Probe) -> State {
-        match probe.told() {
-            Told::Code(code) => return self.take_result(monitor, probe, code),
-            Told::End => {
+        match probe.status() {
+            ProbeStatus::Exited(code) => return self.take_result(monitor, probe, code),
+            ProbeStatus::Reaped => {
                 let ending = self.let_go(probe, KILLED);
                 return self.doubt(ending);
             }
-            Told::Nothing => {}
+            ProbeStatus::Running => {}
         }
         self.kill_probe(&probe);
         probe.read_output(&mut self.shared);
@@ -205,7 +205,7 @@ impl Supervisor {
         }
     }
 
-    /// Takes the end of a probe, tells the daemon, and says when the next begins.
+    /// Takes the end of a probe, notifies the daemon, and returns when the next begins.
     fn report(&mut self, monitor: &mut Monitor, ending: Ending) -> Instant {
         let now = self.shared.now;
         let notice = monitor.judge(ending, now);

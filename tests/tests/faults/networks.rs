@@ -48,7 +48,7 @@ impl Faulty {
     pub(crate) fn start() -> Self {
         let name = format!("berth-steps-{}-{:?}", std::process::id(), std::thread::current().id());
         let file = std::env::temp_dir().join(name);
-        let environment = vec![("BERTH_FAULT".to_owned(), format!("told-by:{}", file.display()))];
+        let environment = vec![("BERTH_FAULT".to_owned(), format!("named-in:{}", file.display()))];
         let engine = Engine::start_with(Options { environment, ..Options::default() });
         Self { engine, file }
     }

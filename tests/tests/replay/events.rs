@@ -6,15 +6,15 @@ use berth_tests::{Engine, wait};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Told, expected, read, text};
+use super::{Outcome, expected, read, text};
 
 /// A recorded request.
 #[derive(Debug, Deserialize)]
 struct Case {
     name: String,
     path: String,
-    expected: Told,
-    here: Option<Told>,
+    expected: Outcome,
+    here: Option<Outcome>,
     why: Option<String>,
 }
 
@@ -68,13 +68,13 @@ fn past_events_are_those_that_were_recorded() {
         let (version, path) = case.path.trim_start_matches("/v").split_once('/').expect("a version");
         let answer = engine.at(version).get(&format!("/{}", marks(path)));
         let wanted = expected(&case.expected, case.here.as_ref(), case.why.as_ref());
-        let says = match answer.status() {
+        let text = match answer.status() {
             400.. => text(&answer),
             _ => actions(&answer.text()),
         };
-        let has_all = wanted.says.strip_prefix(BEFORE).is_some_and(|end| says.ends_with(end));
-        let says = if has_all { wanted.says.clone() } else { says };
-        assert_eq!(Told { status: answer.status(), says }, wanted, "{}: {}", case.name, case.path);
+        let has_all = wanted.text.strip_prefix(BEFORE).is_some_and(|end| text.ends_with(end));
+        let text = if has_all { wanted.text.clone() } else { text };
+        assert_eq!(Outcome { status: answer.status(), text }, wanted, "{}: {}", case.name, case.path);
     }
 }
 

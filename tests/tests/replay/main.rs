@@ -10,13 +10,13 @@ use serde::Deserialize;
 
 /// A status and what is said with it: an error's text, or the last message of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-struct Told {
+struct Outcome {
     status: u16,
-    says: String,
+    text: String,
 }
 
 /// What this engine is expected to tell.
-fn expected(recorded: &Told, here: Option<&Told>, why: Option<&String>) -> Told {
+fn expected(recorded: &Outcome, here: Option<&Outcome>, why: Option<&String>) -> Outcome {
     assert_eq!(here.is_some(), why.is_some(), "what differs has a reason: {recorded:?}");
     here.unwrap_or(recorded).clone()
 }

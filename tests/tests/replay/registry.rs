@@ -8,7 +8,7 @@ use berth_tests::{Answer, Engine, query};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Told, expected, marked, read, text};
+use super::{Outcome, expected, marked, read, text};
 
 /// A recorded request.
 #[derive(Debug, Deserialize)]
@@ -22,8 +22,8 @@ struct Case {
     dockerfile: Option<String>,
     /// Which names of the registries' images are forgotten before.
     fresh: Option<Forgotten>,
-    expected: Told,
-    here: Option<Told>,
+    expected: Outcome,
+    here: Option<Outcome>,
     why: Option<String>,
 }
 
@@ -53,7 +53,7 @@ fn pushes_pulls_and_builds_are_answered_as_they_were_recorded() {
             forget(&engine, forgotten);
         }
         let answer = ask(&engine, case, &marks);
-        let told = told(case, &answer);
+        let told = outcome(case, &answer);
         let wanted = expected(&case.expected, case.here.as_ref(), case.why.as_ref());
         assert_eq!(told, wanted, "{}: {}", case.scenario, case.name);
         learn(&answer, &mut marks);
@@ -102,9 +102,9 @@ fn ask(engine: &Engine, case: &Case, marks: &BTreeMap<String, String>) -> Answer
 }
 
 /// What an answer tells: of a stream its last message, of what was untagged all, of other answers their status.
-fn told(case: &Case, answer: &Answer) -> Told {
+fn outcome(case: &Case, answer: &Answer) -> Outcome {
     let body = text(answer);
-    let says = match answer.status() {
+    let text = match answer.status() {
         400.. => marked(&body),
         _ if case.method == "GET" || case.path.ends_with("/containers/create") => String::new(),
         _ if body.starts_with('[') => marked(&body),
@@ -115,7 +115,7 @@ fn told(case: &Case, answer: &Answer) -> Told {
             marked(said.unwrap_or_default().trim())
         }
     };
-    Told { status: answer.status(), says }
+    Outcome { status: answer.status(), text }
 }
 
 /// Remembers the digests that a push tells.

@@ -1,4 +1,4 @@
-//! Takes what shims tell of the probes of their containers' health.
+//! Takes what shims report of the probes of their containers' health.
 
 use std::sync::Arc;
 
@@ -30,11 +30,11 @@ impl Supervisor {
         });
     }
 
-    /// A shim tells a daemon all that it knows.
-    pub(crate) fn note_health(&self, container: &Container, told: Health) {
-        self.change_health(container, told.status, |health| {
-            health.failing_streak = told.failing_streak;
-            health.replace_last(told.log);
+    /// A shim reports all results to a daemon that connects.
+    pub(crate) fn note_health(&self, container: &Container, reported: Health) {
+        self.change_health(container, reported.status, |health| {
+            health.failing_streak = reported.failing_streak;
+            health.replace_last(reported.log);
         });
     }
 

@@ -16,39 +16,39 @@ const NOTICE: Duration = Duration::from_millis(100);
 /// A download that was not touched for so long is not resumed any more.
 const FORGOTTEN: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// The digests that somebody downloads, and what was last said of each.
+/// The digests that somebody downloads, and the last message about each.
 #[derive(Debug, Default)]
 pub(super) struct InFlight {
-    busy: Mutex<HashMap<Digest, Said>>,
+    busy: Mutex<HashMap<Digest, LastMessage>>,
     changed: Condvar,
 }
 
-type Said = Arc<Mutex<Option<Message>>>;
+type LastMessage = Arc<Mutex<Option<Message>>>;
 
 /// The right to download one layer.
 pub(super) struct Turn<'a> {
     in_flight: &'a InFlight,
     digest: Digest,
-    said: Said,
+    last_message: LastMessage,
 }
 
 /// Reports to one client, and lets those who wait for the same layer see it too.
-pub(super) struct Overheard<'a> {
+pub(super) struct Shared<'a> {
     progress: &'a dyn Progress,
-    said: &'a Said,
+    last_message: &'a LastMessage,
 }
 
-impl Progress for Overheard<'_> {
+impl Progress for Shared<'_> {
     fn report(&self, message: Message) {
-        *lock(self.said) = Some(message.clone());
+        *lock(self.last_message) = Some(message.clone());
         self.progress.report(message);
     }
 }
 
 impl Turn<'_> {
     /// A progress whose messages those who wait for this turn see too.
-    pub(super) fn overheard<'p>(&'p self, progress: &'p dyn Progress) -> Overheard<'p> {
-        Overheard { progress, said: &self.said }
+    pub(super) fn shared<'p>(&'p self, progress: &'p dyn Progress) -> Shared<'p> {
+        Shared { progress, last_message: &self.last_message }
     }
 }
 
@@ -62,14 +62,14 @@ impl InFlight {
         self.turn(&mut lock(&self.busy), digest)
     }
 
-    fn turn(&self, busy: &mut HashMap<Digest, Said>, digest: Digest) -> Option<Turn<'_>> {
+    fn turn(&self, busy: &mut HashMap<Digest, LastMessage>, digest: Digest) -> Option<Turn<'_>> {
         if busy.contains_key(&digest) {
             return None;
         }
-        let said = Said::default();
-        busy.insert(digest, Arc::clone(&said));
+        let last_message = LastMessage::default();
+        busy.insert(digest, Arc::clone(&last_message));
         // Made only when it is ours: dropping it gives the turn away.
-        Some(Turn { in_flight: self, digest, said })
+        Some(Turn { in_flight: self, digest, last_message })
     }
 
     /// Removes downloads that nobody has taken up for long.
@@ -106,12 +106,12 @@ impl InFlight {
             if cancellation.is_cancelled() {
                 return None;
             }
-            let said = busy.get(&digest).and_then(|said| lock(said).clone());
-            if said != last {
+            let last_message = busy.get(&digest).and_then(|last_message| lock(last_message).clone());
+            if last_message != last {
                 // A client may be slow to take it; nobody else waits for that.
                 drop(busy);
-                said.iter().for_each(|message| progress.report(message.clone()));
-                last = said;
+                last_message.iter().for_each(|message| progress.report(message.clone()));
+                last = last_message;
                 busy = lock(&self.busy);
                 continue;
             }
@@ -156,7 +156,7 @@ mod tests {
         let turn = in_flight.try_take(digest).unwrap();
         let received = Mutex::new(Vec::new());
         let receive = |message: Message| lock(&received).push(message);
-        turn.overheard(&Silent).report(Message::amount("a", "Downloading", 5, 10));
+        turn.shared(&Silent).report(Message::amount("a", "Downloading", 5, 10));
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| in_flight.take(digest, &receive, &Cancellation::new()).is_some());
             while lock(&received).is_empty() {

@@ -43,7 +43,7 @@ impl Running {
         self.start_further(request, stdio, None, START_TIMEOUT)
     }
 
-    /// Starts a process beneath a reaper, which takes all that it leaves behind and tells its exit code.
+    /// Starts a process beneath a reaper, which takes all that it leaves behind and reports its exit code.
     /// Waits for its program no longer than `patience`.
     ///
     /// # Errors
@@ -54,9 +54,9 @@ impl Running {
         stdio: Stdio,
         patience: Duration,
     ) -> Result<Probe, StartError> {
-        let (end, told) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).doing("making a pipe")?;
+        let (end, report) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).doing("making a pipe")?;
         let request = ExecRequest { process, privileged: false };
-        let Exec { process: reaper, .. } = self.start_further(&request, stdio, Some(told), patience)?;
+        let Exec { process: reaper, .. } = self.start_further(&request, stdio, Some(report), patience)?;
         Ok(Probe { reaper, end })
     }
 
@@ -64,7 +64,7 @@ impl Running {
         &self,
         request: &ExecRequest<'_>,
         stdio: Stdio,
-        told: Option<OwnedFd>,
+        report: Option<OwnedFd>,
         patience: Duration,
     ) -> Result<Exec, StartError> {
         if self.cgroup.is_frozen()? {
@@ -79,11 +79,11 @@ impl Running {
             Cloned::Child => {
                 // The end of the parent must be seen, so its side of the channel goes.
                 drop((ours, target));
-                Helper { running: self, request, channel: &theirs, told: told.as_ref() }.live(stdio)
+                Helper { running: self, request, channel: &theirs, report: report.as_ref() }.live(stdio)
             }
             Cloned::Parent { pid, pidfd } => (pid, pidfd),
         };
-        drop((theirs, stdio, told));
+        drop((theirs, stdio, report));
         let helper = Process { reference: ProcessReference { pid, start_time: 0 }, pidfd };
         let joined = if target.is_none() { self.cgroup.join(pid) } else { Ok(()) };
         let started = joined
@@ -132,8 +132,8 @@ struct Helper<'a> {
     running: &'a Running,
     request: &'a ExecRequest<'a>,
     channel: &'a Channel,
-    /// Where the reaper of a probe tells its exit code.
-    told: Option<&'a OwnedFd>,
+    /// Where the reaper of a probe reports its exit code.
+    report: Option<&'a OwnedFd>,
 }
 
 impl Helper<'_> {
@@ -147,15 +147,15 @@ impl Helper<'_> {
         let only = sys::clone::OnlyThread::ascertain().doing("making the process")?;
         let mut ready = self.settle(stdio)?;
         let kept: Vec<BorrowedFd<'_>> =
-            [self.channel.as_fd()].into_iter().chain(self.told.map(AsFd::as_fd)).collect();
+            [self.channel.as_fd()].into_iter().chain(self.report.map(AsFd::as_fd)).collect();
         sys::execute::close_all_but(3, &kept).doing("closing descriptors")?;
         if self.may_be_traced() {
             ready.confine()?;
         }
         match sys::clone::clone_sibling(&only).doing("making the process")? {
-            Cloned::Child => match self.told {
+            Cloned::Child => match self.report {
                 None => ready.execute(self.channel),
-                Some(told) => reaper::run(ready, self.channel, told.as_fd(), &only),
+                Some(report) => reaper::run(ready, self.channel, report.as_fd(), &only),
             },
             Cloned::Parent { pid, pidfd } => {
                 self.channel.born(pid, pidfd.as_fd()).doing("reporting to the parent")?;

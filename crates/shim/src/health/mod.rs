@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use model::{ExecId, Health, HealthSpec, HealthStatus, Moment, ProbeResult, Timestamp};
 use shim_protocol::{Notice, Probed};
 
-pub(crate) use self::probe::{Obstacle, Probe, Told};
+pub(crate) use self::probe::{Obstacle, Probe, ProbeStatus};
 
 /// The checks of one container.
 pub(crate) struct Monitor {
@@ -53,7 +53,7 @@ pub(crate) struct Ending {
     pub(crate) exec: ExecId,
     /// When it began.
     pub(crate) began: Timestamp,
-    /// The exit code of its process, as shells tell it.
+    /// The exit code of its process, as shells report it.
     pub(crate) exit_code: i32,
     /// The exit code that is shown.
     pub(crate) shown_code: i32,

@@ -44,15 +44,15 @@ pub(crate) struct Probe {
     written: Option<OwnedFd>,
 }
 
-/// What was told of a probe's end.
+/// How far a probe has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum ProbeStatus {
     /// Its process runs.
-    Nothing,
+    Running,
     /// Its process has ended with this exit code.
-    Code(i32),
+    Exited(i32),
     /// Its reaper has ended.
-    End,
+    Reaped,
 }
 
 impl Probe {
@@ -118,13 +118,13 @@ impl Probe {
         }
     }
 
-    /// What its reaper has told since it was asked last.
-    pub(crate) fn told(&self) -> Told {
+    /// What its reaper has reported since the last call.
+    pub(crate) fn status(&self) -> ProbeStatus {
         let mut code = [0; 4];
         match stream::read(&self.end, &mut code) {
-            Ok(4) => Told::Code(i32::from_ne_bytes(code)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Told::Nothing,
-            Ok(_) | Err(_) => Told::End,
+            Ok(4) => ProbeStatus::Exited(i32::from_ne_bytes(code)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ProbeStatus::Running,
+            Ok(_) | Err(_) => ProbeStatus::Reaped,
         }
     }
 

@@ -104,7 +104,7 @@ impl Layers<'_> {
             self.report(plan, "Already exists");
             return Ok(layer);
         }
-        let progress = turn.overheard(self.progress);
+        let progress = turn.shared(self.progress);
         match self.download(plan, &progress)? {
             Outcome::Done(layer) => Ok(layer),
             // What an earlier process left was damaged: once more from the beginning.
