@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use berth_http::request_budget;
+use buildkit_api::BuildKit;
 use docker_api::{Api, OriginPolicy, Requests, SharedSettings, common_headers};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -55,13 +56,16 @@ async fn serve(mut settings: Settings, arguments: &DaemonArguments, log: &LogLev
         Some(path) => Some(CriListener::bind(path, settings.group.as_deref()).await?),
         None => None,
     };
+    let received = settings.engine.data_root.join("buildkit");
     settings.engine.sockets = listeners.iter().filter_map(listener::Listener::socket).collect();
     settings.engine.sockets.extend(cri.iter().map(|cri| cri.path().to_owned()));
     let engine = engine::Engine::open(settings.engine).await.context("cannot open the engine")?;
     let shown = Arc::new(SharedSettings::new(settings.reloadable.shown));
     let (stop, stopping) = watch::channel(false);
     let origins = OriginPolicy::new(settings.cors.clone(), settings.allowed_hosts);
-    let api = Api::new(Arc::clone(&engine), Arc::clone(&shown), settings.maximum, origins);
+    let build_kit = BuildKit::new(Arc::clone(&engine), received, env!("CARGO_PKG_VERSION"))
+        .context("cannot make the directory for clients' files")?;
+    let api = Api::new((Arc::clone(&engine), build_kit), Arc::clone(&shown), settings.maximum, origins);
     tokio::spawn(give_memory_back(api.requests()));
     let cri = cri.map(|cri| {
         let api = Arc::new(cri_api::Api::new(&engine));

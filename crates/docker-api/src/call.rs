@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use berth_http::{Exchange, Response};
+use buildkit_api::BuildKit;
 use engine::Engine;
 use engine::images::document::Config;
 use http::{StatusCode, header};
@@ -19,6 +20,7 @@ pub(crate) const MAXIMUM_JSON: usize = 16 << 20;
 /// One request of a known endpoint.
 pub(crate) struct Call<'a> {
     pub(crate) engine: &'a Arc<Engine>,
+    pub(crate) build_kit: &'a BuildKit,
     pub(crate) settings: &'a SharedSettings,
     pub(crate) exchange: &'a mut Exchange,
     /// The name in the path, decoded.

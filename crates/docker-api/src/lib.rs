@@ -41,6 +41,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use buildkit_api::BuildKit;
 use engine::Engine;
 use http::{Method, StatusCode, header};
 use model::ErrorKind;
@@ -59,6 +60,7 @@ use query::Query;
 /// What all requests share.
 pub struct Api {
     engine: Arc<Engine>,
+    build_kit: BuildKit,
     settings: Arc<SharedSettings>,
     maximum: ApiVersion,
     origins: OriginPolicy,
@@ -98,14 +100,14 @@ impl Service for Api {
 }
 
 impl Api {
-    /// The API up to the version `maximum` in front of this engine.
+    /// The API up to the version `maximum` in front of an engine, and of what serves BuildKit's protocol for it.
     pub fn new(
-        engine: Arc<Engine>,
+        (engine, build_kit): (Arc<Engine>, BuildKit),
         settings: Arc<SharedSettings>,
         maximum: ApiVersion,
         origins: OriginPolicy,
     ) -> Self {
-        Self { engine, settings, maximum, origins, requests: Arc::default() }
+        Self { engine, build_kit, settings, maximum, origins, requests: Arc::default() }
     }
 
     /// How many requests were answered.
@@ -146,6 +148,7 @@ impl Api {
         let found = routes::find(&exchange.head.method, &path, self.maximum)?;
         let call = Call {
             engine: &self.engine,
+            build_kit: &self.build_kit,
             settings: &self.settings,
             name: found.name.to_owned(),
             query: Query::parse(&exchange.head.query),

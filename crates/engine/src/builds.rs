@@ -11,7 +11,9 @@ use builder::{
     RunStep, Session, StepError, StepRunner,
 };
 use images::document::StringOrList;
-use images::registry::{Cancellation, CredentialMap, Platform, Progress, PullRequest, PulledNames};
+use images::registry::{
+    Cancellation, CredentialMap, Credentials, Platform, Progress, PullRequest, PulledNames,
+};
 use model::{ContainerId, ContainerSettings, Digest, ErrorKind, ImageReference, ResourceKind};
 use tokio::runtime::Handle;
 
@@ -31,6 +33,18 @@ use crate::streams::{AttachRequest, Streams};
 /// How often a step that says nothing looks whether its client is still there.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
+/// Who a build is to the registries that it pulls from.
+pub trait CredentialSource: Sync {
+    /// The credentials for a registry's host. May block.
+    fn credentials(&self, host: &str) -> Option<Credentials>;
+}
+
+impl CredentialSource for CredentialMap {
+    fn credentials(&self, host: &str) -> Option<Credentials> {
+        self.for_host(host).cloned()
+    }
+}
+
 /// Builds images.
 pub struct Builds {
     pub(crate) builder: builder::Builder,
@@ -49,7 +63,7 @@ impl Builds {
     pub fn build(
         self: &Arc<Self>,
         request: BuildRequest,
-        credentials: &CredentialMap,
+        credentials: &dyn CredentialSource,
         events: &dyn EventSink,
         cancellation: &Cancellation,
     ) -> Result<Digest, BuildError> {
@@ -93,7 +107,7 @@ impl Builds {
 
 struct Puller<'a> {
     builds: &'a Builds,
-    credentials: &'a CredentialMap,
+    credentials: &'a dyn CredentialSource,
 }
 
 impl ImagePuller for Puller<'_> {
@@ -104,12 +118,14 @@ impl ImagePuller for Puller<'_> {
         progress: &dyn Progress,
         cancellation: &Cancellation,
     ) -> Result<Digest, StepError> {
+        let credentials =
+            self.credentials.credentials(image.repository.host().unwrap_or(images::registry::HUB));
         let request = PullRequest {
             store: self.builds.images.store(),
             reference: image,
             platform,
             names: PulledNames::Tag,
-            credentials: self.credentials.for_host(image.repository.host().unwrap_or(images::registry::HUB)),
+            credentials: credentials.as_ref(),
         };
         let pulled = self.builds.images.registry().pull(&request, progress, cancellation);
         let pulled = pulled.map_err(|error| StepError::new(error.kind(), error))?;

@@ -44,7 +44,7 @@ mod usage;
 mod volumes;
 mod warnings;
 
-pub use builds::Builds;
+pub use builds::{Builds, CredentialSource};
 pub use container::containers::Containers;
 pub use container::create::{Created, NewContainer};
 pub use container::execs::Exec;

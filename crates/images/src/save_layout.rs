@@ -91,6 +91,18 @@ impl Store {
         Ok(saved)
     }
 
+    /// Prepares one image for saving as a layout, under names that it need not have.
+    ///
+    /// # Errors
+    /// `NotFound` when it is unknown.
+    pub fn layout_of(&self, id: &Digest, names: &[ImageReference]) -> Result<SavedLayout, Error> {
+        let mut saved = SavedLayout::default();
+        for Asked { image, .. } in self.asked(&id.to_string())? {
+            self.add_to_layout(&mut saved, &image, names, &[])?;
+        }
+        Ok(saved)
+    }
+
     fn add_to_layout(
         &self,
         saved: &mut SavedLayout,

@@ -2,6 +2,7 @@
 
 mod build;
 mod build_cache;
+mod build_protocol;
 mod build_prune;
 mod build_request;
 mod commit;
@@ -29,4 +30,6 @@ pub(crate) const ROUTES: &[Route] = &[
     get("/events", handler!(call => events::events(call).await)),
     post("/build", handler!(call => build::build(call).await)),
     post("/build/prune", handler!(call => build_prune::prune(&call).await)).since(31),
+    post("/session", handler!(call => build_protocol::session(call).await)).since(31),
+    post("/grpc", handler!(call => build_protocol::control(call).await)).since(39),
 ];

@@ -1,0 +1,151 @@
+//! One build under way: what its calls share, and its end.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use engine::images::registry::Cancellation;
+use model::Digest;
+use tokio::sync::{oneshot, watch};
+
+use crate::grpc::{Code, Status};
+use crate::messages::control::{Exporter, SolveRequest};
+use crate::messages::gateway::BuildResult;
+use crate::messages::google::Timestamp;
+use crate::progress::Progress;
+
+/// What one build may have as results.
+const RESULT_LIMIT: usize = 256;
+
+/// A build.
+#[derive(Debug)]
+pub(crate) struct Build {
+    pub(crate) reference: String,
+    pub(crate) session: String,
+    pub(crate) frontend: String,
+    pub(crate) exporters: Vec<Exporter>,
+    /// Whether it is a client's own probe, of which no record is kept.
+    pub(crate) is_internal: bool,
+    pub(crate) created: Timestamp,
+    pub(crate) progress: Arc<Progress>,
+    cancellation: Cancellation,
+    /// True once the build is cancelled.
+    cancelled: watch::Sender<bool>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The images that frontends have made, by the ids that clients know them by.
+    results: HashMap<String, Digest>,
+    /// Takes what the client returns as the build's result.
+    returned: Option<oneshot::Sender<Result<BuildResult, Status>>>,
+    attributes: HashMap<String, String>,
+    /// How many frontends were called.
+    frontends: usize,
+}
+
+impl Build {
+    pub(crate) fn new(request: &SolveRequest) -> Arc<Self> {
+        Arc::new(Self {
+            reference: request.reference.clone(),
+            session: request.session.clone(),
+            frontend: request.frontend.clone(),
+            exporters: exporters(request),
+            is_internal: request.internal,
+            created: Timestamp::now(),
+            progress: Progress::new(&request.reference),
+            cancellation: Cancellation::new(),
+            cancelled: watch::Sender::new(false),
+            state: Mutex::new(State { attributes: request.frontend_attributes.clone(), ..State::default() }),
+        })
+    }
+
+    /// The wish to stop, as blocking work looks at it.
+    pub(crate) const fn cancellation(&self) -> &Cancellation {
+        &self.cancellation
+    }
+
+    /// Stops the build.
+    pub(crate) fn cancel(&self) {
+        self.cancellation.cancel();
+        self.cancelled.send_replace(true);
+    }
+
+    /// Waits until the build is stopped.
+    pub(crate) async fn cancelled(&self) {
+        // The sender lives as long as the build.
+        let _ = self.cancelled.subscribe().wait_for(|cancelled| *cancelled).await;
+    }
+
+    /// Waits for what the client that drives this build returns.
+    ///
+    /// # Errors
+    /// [`Status`] that it returns instead.
+    pub(crate) async fn result_of_client(&self) -> Result<BuildResult, Status> {
+        let (sender, receiver) = oneshot::channel();
+        self.lock().returned = Some(sender);
+        receiver.await.unwrap_or_else(|_| Err(Status::cancelled()))
+    }
+
+    /// Takes what the client returns.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` where nobody waits for it: the build is over, or does not let clients drive it.
+    pub(crate) fn take_return(&self, result: Result<BuildResult, Status>) -> Result<(), Status> {
+        let sender = self.lock().returned.take();
+        let over = || Status::new(Code::FailedPrecondition, "the build does not wait for a result");
+        sender.ok_or_else(over)?.send(result).map_err(|_| over())
+    }
+
+    /// Notes an image that a frontend has made, and gives the id that the client knows it by.
+    ///
+    /// # Errors
+    /// `ResourceExhausted` when the client makes too many.
+    pub(crate) fn add_result(&self, image: Digest) -> Result<String, Status> {
+        let mut state = self.lock();
+        if state.results.len() >= RESULT_LIMIT {
+            return Err(Status::new(Code::ResourceExhausted, "the build has too many results"));
+        }
+        let id = format!("{}-{}", self.reference, state.results.len());
+        state.results.insert(id.clone(), image);
+        Ok(id)
+    }
+
+    /// The image that a client means.
+    ///
+    /// # Errors
+    /// `NotFound` for an id that no frontend of this build gave.
+    pub(crate) fn result(&self, id: &str) -> Result<Digest, Status> {
+        let missing = || Status::new(Code::NotFound, format!("the build has no result {id:?}"));
+        self.lock().results.get(id).copied().ok_or_else(missing)
+    }
+
+    /// The number of a frontend's call: it tells its steps from those of others.
+    pub(crate) fn next_number(&self) -> usize {
+        let mut state = self.lock();
+        state.frontends += 1;
+        state.frontends
+    }
+
+    /// Notes the options that the client that drives the build gave to its frontend.
+    pub(crate) fn set_attributes(&self, attributes: &HashMap<String, String>) {
+        self.lock().attributes.clone_from(attributes);
+    }
+
+    /// The options of the build.
+    pub(crate) fn attributes(&self) -> HashMap<String, String> {
+        self.lock().attributes.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The exporters of a request, of an old client's too.
+fn exporters(request: &SolveRequest) -> Vec<Exporter> {
+    if !request.exporters.is_empty() || request.exporter.is_empty() {
+        return request.exporters.clone();
+    }
+    vec![Exporter { kind: request.exporter.clone(), attributes: request.exporter_attributes.clone() }]
+}

@@ -1,0 +1,222 @@
+//! The builds that run, by reference, and what is remembered of those that are over.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
+
+use crate::build::Build;
+use crate::grpc::{Code, Status};
+use crate::messages::google::Timestamp;
+use crate::messages::history::{BuildHistoryEvent, BuildHistoryEventKind, BuildHistoryRecord};
+use crate::progress::Progress;
+
+/// How long who asks for a build waits for it: clients ask before they build.
+const OPENING: Duration = Duration::from_secs(5);
+/// Builds at once.
+const BUILD_LIMIT: usize = 256;
+/// Records of builds that are over; the oldest goes.
+const HISTORY_LIMIT: usize = 50;
+/// Builds that are over and whose progress can still be read.
+const ENDED_LIMIT: usize = 4;
+
+/// The builds.
+#[derive(Debug)]
+pub(crate) struct Builds {
+    state: Mutex<State>,
+    changed: Notify,
+    /// Counts the changes of the history.
+    history: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    running: HashMap<String, Arc<Build>>,
+    history: VecDeque<BuildHistoryRecord>,
+    /// The progress of builds that have just ended: who asks for it may come late.
+    ended: VecDeque<(String, Arc<Progress>)>,
+}
+
+impl Builds {
+    pub(crate) fn new() -> Self {
+        Self { state: Mutex::default(), changed: Notify::new(), history: watch::Sender::new(0) }
+    }
+
+    /// Begins a build; it ends, cancelled if it still runs, with what this gives.
+    ///
+    /// # Errors
+    /// [`Status`] for a reference that is none or taken, or too many builds.
+    pub(crate) fn begin(&self, build: Arc<Build>) -> Result<Running<'_>, Status> {
+        let reference = build.reference.clone();
+        if reference.is_empty() || reference.len() > 256 {
+            return Err(Status::invalid(format!("{reference:?} is no reference of a build")));
+        }
+        let mut state = self.lock();
+        if state.running.len() >= BUILD_LIMIT {
+            return Err(Status::new(Code::ResourceExhausted, "too many builds are running"));
+        }
+        if state.running.contains_key(&reference) {
+            return Err(Status::new(Code::AlreadyExists, format!("job ID {reference} exists")));
+        }
+        state.running.insert(reference, Arc::clone(&build));
+        drop(state);
+        self.changed.notify_waiters();
+        self.history.send_modify(|changes| *changes += 1);
+        Ok(Running { builds: self, build, outcome: None })
+    }
+
+    /// Finds a build that runs, waiting a moment for one that is about to begin.
+    ///
+    /// # Errors
+    /// `NotFound` when it does not come, `FailedPrecondition` when it is over.
+    pub(crate) async fn find(&self, reference: &str) -> Result<Arc<Build>, Status> {
+        let over = || Status::new(Code::FailedPrecondition, format!("the build {reference} is over"));
+        let look = |state: &State| {
+            let running = state.running.get(reference).map(|build| Ok(Arc::clone(build)));
+            let has_ended = || state.ended.iter().any(|(ended, _)| ended == reference);
+            running.or_else(|| has_ended().then(|| Err(over())))
+        };
+        self.await_build(reference, look).await?
+    }
+
+    /// Finds the progress of a build that runs, is about to begin, or has just ended.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none.
+    pub(crate) async fn progress(&self, reference: &str) -> Result<Arc<Progress>, Status> {
+        let look = |state: &State| {
+            let running = state.running.get(reference).map(|build| Arc::clone(&build.progress));
+            let ended = || state.ended.iter().find(|(ended, _)| ended == reference);
+            running.or_else(|| ended().map(|(_, progress)| Arc::clone(progress)))
+        };
+        self.await_build(reference, look).await
+    }
+
+    async fn await_build<T>(&self, reference: &str, look: impl Fn(&State) -> Option<T>) -> Result<T, Status> {
+        let search = async {
+            loop {
+                let changed = self.changed.notified();
+                tokio::pin!(changed);
+                // Registered before the look, so that no change between the two is lost.
+                changed.as_mut().enable();
+                if let Some(found) = look(&self.lock()) {
+                    return found;
+                }
+                changed.await;
+            }
+        };
+        let missing = |_| Status::new(Code::NotFound, format!("no such job {reference}"));
+        timeout(OPENING, search).await.map_err(missing)
+    }
+
+    /// What is known of builds now: those that run, then those that are over.
+    pub(crate) fn events(&self, active_only: bool) -> Vec<BuildHistoryEvent> {
+        let state = self.lock();
+        let event = |kind: BuildHistoryEventKind, record| BuildHistoryEvent {
+            kind: kind.into(),
+            record: Some(record),
+        };
+        let running = state
+            .running
+            .values()
+            .filter(|build| !build.is_internal)
+            .map(|build| event(BuildHistoryEventKind::Started, record(build, None)));
+        let over = state.history.iter().filter(|_| !active_only).cloned();
+        running.chain(over.map(|record| event(BuildHistoryEventKind::Complete, record))).collect()
+    }
+
+    /// A watch of the history's changes.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.history.subscribe()
+    }
+
+    /// Forgets or pins the record of a build.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none.
+    pub(crate) fn update_record(&self, reference: &str, update: RecordUpdate) -> Result<(), Status> {
+        let mut state = self.lock();
+        let found = state.history.iter().position(|record| record.reference == reference);
+        let missing = || Status::new(Code::NotFound, format!("no record of the build {reference}"));
+        let index = found.ok_or_else(missing)?;
+        match update {
+            RecordUpdate::Delete => drop(state.history.remove(index)),
+            RecordUpdate::Pin(pinned) => state.history[index].pinned = pinned,
+        }
+        drop(state);
+        self.history.send_modify(|changes| *changes += 1);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a client changes of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RecordUpdate {
+    Delete,
+    Pin(bool),
+}
+
+/// A build's place among those that run.
+#[derive(Debug)]
+pub(crate) struct Running<'a> {
+    builds: &'a Builds,
+    build: Arc<Build>,
+    outcome: Option<Result<HashMap<String, String>, Status>>,
+}
+
+impl Running<'_> {
+    /// Notes how the build ended.
+    pub(crate) fn conclude(&mut self, outcome: &Result<HashMap<String, String>, Status>) {
+        self.outcome = Some(outcome.clone());
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let outcome = self.outcome.take().unwrap_or_else(|| Err(Status::cancelled()));
+        // Whatever still works for it has no reason any more.
+        self.build.cancel();
+        let mut state = self.builds.lock();
+        state.running.remove(&self.build.reference);
+        if !self.build.is_internal {
+            state.history.push_back(record(&self.build, Some(&outcome)));
+        }
+        if state.history.len() > HISTORY_LIMIT {
+            let oldest = state.history.iter().position(|record| !record.pinned).unwrap_or(0);
+            state.history.remove(oldest);
+        }
+        state.ended.push_back((self.build.reference.clone(), Arc::clone(&self.build.progress)));
+        if state.ended.len() > ENDED_LIMIT {
+            state.ended.pop_front();
+        }
+        drop(state);
+        self.build.progress.end();
+        self.builds.history.send_modify(|changes| *changes += 1);
+    }
+}
+
+fn record(build: &Build, outcome: Option<&Result<HashMap<String, String>, Status>>) -> BuildHistoryRecord {
+    let counts = build.progress.counts();
+    BuildHistoryRecord {
+        reference: build.reference.clone(),
+        frontend: build.frontend.clone(),
+        frontend_attributes: build.attributes(),
+        exporters: build.exporters.clone(),
+        error: outcome.and_then(|outcome| outcome.as_ref().err()).map(Status::to_message),
+        created: Some(build.created),
+        completed: outcome.map(|_| Timestamp::now()),
+        exporter_response: outcome.and_then(|outcome| outcome.as_ref().ok()).cloned().unwrap_or_default(),
+        generation: 1,
+        pinned: false,
+        cached_steps: counts.cached,
+        total_steps: counts.total,
+        completed_steps: counts.completed,
+        warnings: counts.warnings,
+    }
+}

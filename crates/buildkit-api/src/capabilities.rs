@@ -1,0 +1,63 @@
+//! What clients that drive a build may rely on, by the names that BuildKit's clients know.
+
+use crate::messages::capabilities::Capability;
+
+/// What the gateway does.
+const FRONTEND: &[&str] = &[
+    "solve.base",
+    "solve.inlinereturn",
+    "return",
+    "importcaches",
+    "proto.refarray",
+    "reference.output",
+    "frontend.caps",
+    "gateway.solve.metadata",
+    "gateway.solve.evaluate",
+    "gateway.evaluate",
+];
+
+/// Which parts of build graphs there are: those by which clients decide how they use the Dockerfile's frontend.
+const OPERATIONS: &[&str] = &[
+    "source.image",
+    "source.image.resolvemode",
+    "source.local",
+    "source.local.unique",
+    "source.local.sessionid",
+    "source.local.includepatterns",
+    "source.local.followpaths",
+    "source.local.excludepatterns",
+    "source.local.sharedkeyhint",
+    "source.local.differ",
+    "source.git",
+    "source.git.keepgitdir",
+    "source.http",
+    "source.http.checksum",
+    "exec.meta.base",
+    "exec.meta.network",
+    "exec.meta.ulimit",
+    "exec.meta.cgroup.parent",
+    "exec.mount.bind",
+    "exec.mount.cache",
+    "exec.mount.cache.sharing",
+    "exec.mount.tmpfs",
+    "exec.mount.secret",
+    "exec.mount.ssh",
+    "file.base",
+    "constraints",
+    "platform",
+    "meta.ignorecache",
+    "meta.description",
+    "meta.exportcache",
+];
+
+fn enabled(names: &[&str]) -> Vec<Capability> {
+    names.iter().map(|name| Capability { id: (*name).to_owned(), enabled: true }).collect()
+}
+
+pub(crate) fn frontend() -> Vec<Capability> {
+    enabled(FRONTEND)
+}
+
+pub(crate) fn operations() -> Vec<Capability> {
+    enabled(OPERATIONS)
+}

@@ -1,0 +1,100 @@
+//! `Control.Solve`: one build, from its request to what its exporters give.
+//!
+//! The frontend is named in the request, or the client drives the build itself through the gateway and returns a
+//! result. A build ends with its call, its connection or its session, whichever goes first.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::build::Build;
+use crate::export;
+use crate::frontend::{self, FrontendCall};
+use crate::grpc::{Call, Code, Status};
+use crate::messages::control::{SolveRequest, SolveResponse};
+use crate::messages::gateway::BuildResult;
+use crate::parts::Parts;
+
+pub(crate) async fn solve(parts: Arc<Parts>, mut call: Call) -> Result<(), Status> {
+    let request: SolveRequest = call.requests.only().await?;
+    let build = Build::new(&request);
+    // Even a build that is refused begins: who asks for its progress need not wait for it.
+    let mut running = parts.builds.begin(Arc::clone(&build))?;
+    let outcome = tokio::select! {
+        outcome = run(&parts, &build, request) => outcome,
+        gone = session_gone(&parts, &build) => Err(gone),
+    };
+    running.conclude(&outcome);
+    drop(running);
+    call.replies.send(&SolveResponse { exporter_response: outcome? }).await
+}
+
+/// Refuses what no build here does.
+fn refuse(request: &SolveRequest) -> Result<(), Status> {
+    if request.source_policy.is_some() || !request.source_policy_session.is_empty() {
+        return Err(Status::unimplemented(
+            "the client's policy for sources is not supported: buildx builds without it when told --policy disabled=true",
+        ));
+    }
+    if request.proxy_network {
+        return Err(Status::unimplemented("the network of proxies is not supported"));
+    }
+    let cache = request.cache.clone().unwrap_or_default();
+    let exports = cache.exports.iter().map(|entry| entry.kind.as_str());
+    let mut exports = exports.chain((!cache.export_reference.is_empty()).then_some("registry"));
+    if let Some(kind) = exports.find(|kind| *kind != "inline") {
+        return Err(Status::unimplemented(format!(
+            "cache export to {kind} is not supported: every image that is built here can be a cache (inline)"
+        )));
+    }
+    Ok(())
+}
+
+async fn run(
+    parts: &Arc<Parts>,
+    build: &Arc<Build>,
+    request: SolveRequest,
+) -> Result<HashMap<String, String>, Status> {
+    refuse(&request)?;
+    export::check(&build.exporters)?;
+    let graph = request.definition.filter(|definition| !definition.operations.is_empty());
+    let image = match (request.frontend.as_str(), graph) {
+        ("", None) => image_of(build, build.result_of_client().await?)?,
+        ("", Some(graph)) => return Err(frontend::refuse_graph(&graph)),
+        (_, _) => {
+            let imports = request.cache.map(|cache| cache.imports).unwrap_or_default();
+            let call = FrontendCall {
+                frontend: request.frontend,
+                options: request.frontend_attributes,
+                inputs: request.frontend_inputs,
+                cache_imports: imports,
+                entitlements: request.entitlements,
+            };
+            Some(frontend::run(parts, build, call).await?.image()?)
+        }
+    };
+    export::run(parts, build, image).await
+}
+
+/// The image that the client returned; `None` where it returned nothing to export.
+fn image_of(build: &Build, result: BuildResult) -> Result<Option<model::Digest>, Status> {
+    if let Some(references) = result.references {
+        let mut ids = references.by_platform.values().map(|reference| reference.id.as_str());
+        return match (ids.next(), ids.next()) {
+            (Some(id), None) => build.result(id).map(Some),
+            (None, _) => Ok(None),
+            (Some(_), Some(_)) => Err(Status::unimplemented("images of several platforms are not supported")),
+        };
+    }
+    let id = result.reference.map_or(result.old_reference, |reference| reference.id);
+    if id.is_empty() { Ok(None) } else { build.result(&id).map(Some) }
+}
+
+/// Waits until the session of a build is over.
+async fn session_gone(parts: &Parts, build: &Build) -> Status {
+    if let Ok(session) = parts.sessions.find(&build.session).await {
+        session.closed().await;
+        return Status::new(Code::Cancelled, "the client's session is over");
+    }
+    // A build that needs its session says that it is missing.
+    std::future::pending().await
+}

@@ -1,0 +1,115 @@
+//! Results in the engine's store, under their names, and from there in registries.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use engine::images::registry::{Message, PushRequest, PushWords};
+use model::{Digest, ImageReference};
+
+use super::names::canonical;
+use crate::build::Build;
+use crate::grpc::{Code, Status};
+use crate::parts::Parts;
+use crate::progress::Step;
+
+/// Names an image, and pushes it where that is wanted. Gives what clients read of it.
+///
+/// # Errors
+/// [`Status`] when the image cannot be named or pushed.
+pub(super) async fn export(
+    parts: &Arc<Parts>,
+    build: &Arc<Build>,
+    image: Digest,
+    names: Vec<ImageReference>,
+    push: bool,
+) -> Result<HashMap<String, String>, Status> {
+    let mut response = digests(&image);
+    let whole: Vec<String> = names.iter().map(canonical).collect();
+    let step = build.progress.start("export image", "exporting to image");
+    for title in ["exporting layers".to_owned(), format!("writing image {image}")] {
+        step.part(&title).complete();
+    }
+    let named = name(parts, image, &names).await;
+    if named.is_ok() {
+        whole.iter().for_each(|name| step.part(&format!("naming to {name}")).complete());
+    }
+    step.conclude(named)?;
+    if push {
+        for name in &names {
+            let title = format!("pushing {}", canonical(name));
+            let step = build.progress.start(&format!("push {name}"), &title);
+            let digest = push_one(parts, build, &step, name).await;
+            let digest = step.conclude(digest)?;
+            response.insert("containerimage.digest".to_owned(), digest.to_string());
+        }
+    }
+    if !whole.is_empty() {
+        response.insert("image.name".to_owned(), whole.join(","));
+    }
+    Ok(response)
+}
+
+/// What clients read of an image that is in the store.
+pub(super) fn digests(image: &Digest) -> HashMap<String, String> {
+    let digest = image.to_string();
+    HashMap::from([
+        ("containerimage.digest".to_owned(), digest.clone()),
+        ("containerimage.config.digest".to_owned(), digest),
+    ])
+}
+
+async fn name(parts: &Arc<Parts>, image: Digest, names: &[ImageReference]) -> Result<(), Status> {
+    let engine = Arc::clone(&parts.engine);
+    let names = names.to_vec();
+    let work = tokio::task::spawn_blocking(move || {
+        let tags: Vec<_> = names.iter().map(|name| (name.clone(), image)).collect();
+        engine.images.store().tag_all(&tags)?;
+        for name in &names {
+            engine.images.emit("tag", &image, &name.to_string());
+        }
+        Ok::<(), engine::images::Error>(())
+    });
+    let tagged = work.await.map_err(|error| Status::new(Code::Internal, error.to_string()))?;
+    tagged.map_err(|error| Status::of_kind(error.kind(), error.to_string()))
+}
+
+async fn push_one(
+    parts: &Arc<Parts>,
+    build: &Arc<Build>,
+    step: &Step,
+    name: &ImageReference,
+) -> Result<Digest, Status> {
+    let host = name.repository.host().unwrap_or(engine::images::registry::HUB).to_owned();
+    let credentials = match parts.sessions.find(&build.session).await {
+        Ok(session) => session.credentials(&host).await?,
+        // A build without a session has no credentials either.
+        Err(_) => None,
+    };
+    let (engine, step, name) = (Arc::clone(&parts.engine), step.clone(), name.clone());
+    let cancellation = build.cancellation().clone();
+    let work = tokio::task::spawn_blocking(move || {
+        let request = PushRequest {
+            store: engine.images.store(),
+            reference: &name,
+            credentials: credentials.as_ref(),
+            words: PushWords::Today,
+            keeps_digests: false,
+            platform: None,
+        };
+        let progress = |message: Message| {
+            if message.status == "Pushed"
+                && let Some(id) = &message.id
+            {
+                step.part(id).complete();
+            }
+        };
+        let pushed = engine.images.registry().push(&request, &progress, &cancellation)?;
+        if let Some(first) = pushed.first() {
+            engine.images.emit("push", &first.image, &name.to_string());
+        }
+        Ok::<_, engine::images::registry::RegistryError>(pushed.first().map(|pushed| pushed.digest))
+    });
+    let pushed = work.await.map_err(|error| Status::new(Code::Internal, error.to_string()))?;
+    let digest = pushed.map_err(|error| Status::of_kind(error.kind(), error.to_string()))?;
+    digest.ok_or_else(|| Status::new(Code::Internal, "nothing was pushed"))
+}

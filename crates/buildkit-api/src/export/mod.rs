@@ -1,0 +1,11 @@
+//! Exporters: where a build's image goes.
+
+mod archive;
+mod directory;
+mod image;
+mod names;
+mod options;
+mod run;
+mod writer;
+
+pub(crate) use run::{check, run};

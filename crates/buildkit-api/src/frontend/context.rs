@@ -1,0 +1,72 @@
+//! The client's directories, received when a step needs them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use engine::builder::{ContextProvider, ContextTree, StepError};
+
+use super::remote::{Remote, cancelled};
+use crate::parts::Parts;
+use crate::session::SyncRequest;
+
+/// So many bytes are worth a message.
+const PIECE: u64 = 1 << 20;
+
+/// The directories that one build may ask for.
+pub(super) struct ClientContexts {
+    pub(super) parts: Arc<Parts>,
+    pub(super) remote: Remote,
+    /// The name that the client offers the main context by.
+    pub(super) main: String,
+    /// The names that it offers the others by.
+    pub(super) named: BTreeMap<String, String>,
+    /// What the main context leaves out.
+    pub(super) excludes: Vec<String>,
+    /// Which client's directories these are.
+    pub(super) key: Option<String>,
+}
+
+impl ClientContexts {
+    /// What a step is called that receives a context, and what it asks the client for.
+    fn request(&self, name: Option<&str>, paths: &[String]) -> (String, SyncRequest) {
+        let paths = paths.to_vec();
+        let Some(name) = name else {
+            let (directory, excludes) = (self.main.clone(), self.excludes.clone());
+            let request = SyncRequest { directory, excludes, paths, ..SyncRequest::default() };
+            return ("[internal] load build context".to_owned(), request);
+        };
+        let directory = self.named.get(name).map_or(name, String::as_str).to_owned();
+        let request = SyncRequest { directory, paths, ..SyncRequest::default() };
+        (format!("[context {name}] load from client"), request)
+    }
+}
+
+impl ContextProvider for ClientContexts {
+    fn context(
+        &self,
+        name: Option<&str>,
+        paths: &[String],
+    ) -> Result<Arc<dyn ContextTree + Send + Sync>, StepError> {
+        let (title, request) = self.request(name, paths);
+        let step = self.remote.build.progress.start(&format!("context {}", request.directory), &title);
+        let part = step.part("transferring context:");
+        let key = self.key.as_ref().map(|key| format!("{key}:{}", request.directory));
+        let reported = AtomicU64::new(0);
+        let progress = |bytes: u64| {
+            if bytes >= reported.load(Ordering::Relaxed) + PIECE {
+                reported.store(bytes, Ordering::Relaxed);
+                part.advance(bytes);
+            }
+        };
+        let received = self.parts.received.receive(&self.remote.session, &request, key.as_deref(), &progress);
+        let received = self.remote.wait(received).ok_or_else(cancelled);
+        let received =
+            received.and_then(|received| received.map_err(|error| StepError::new(error.kind(), error)));
+        if let Ok(arrived) = &received {
+            part.advance(arrived.sent);
+            part.complete();
+        }
+        Ok(step.conclude(received)?.tree)
+    }
+}

@@ -1,0 +1,41 @@
+//! The client's credentials for registries, asked for when a pull needs them.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use engine::CredentialSource;
+use engine::images::registry::Credentials;
+
+use super::remote::Remote;
+
+/// A session's credentials; each registry is asked about once.
+#[derive(Debug)]
+pub(super) struct SessionCredentials {
+    remote: Remote,
+    known: Mutex<HashMap<String, Option<Credentials>>>,
+}
+
+impl SessionCredentials {
+    pub(super) fn new(remote: Remote) -> Self {
+        Self { remote, known: Mutex::default() }
+    }
+}
+
+impl CredentialSource for SessionCredentials {
+    fn credentials(&self, host: &str) -> Option<Credentials> {
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = known().get(host) {
+            return found.clone();
+        }
+        let found = match self.remote.ask(self.remote.session.credentials(host)) {
+            Ok(found) => found,
+            Err(error) => {
+                // The pull goes on without them, and the registry says whether it needs some.
+                tracing::info!("no credentials for {host} from the client: {error}");
+                None
+            }
+        };
+        known().insert(host.to_owned(), found.clone());
+        found
+    }
+}

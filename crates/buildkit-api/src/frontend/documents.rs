@@ -1,0 +1,105 @@
+//! The Dockerfile and the ignore file, which the client sends before anything else.
+
+use std::sync::Arc;
+
+use super::ignore;
+use crate::build::Build;
+use crate::grpc::{Code, Status};
+use crate::parts::Parts;
+use crate::progress::Step;
+use crate::session::{Session, SyncRequest};
+use crate::synced::{SyncError, Tree};
+
+/// The longest Dockerfile, as for archives.
+const DOCKERFILE_LIMIT: u64 = 2 << 20;
+/// The longest ignore file.
+const IGNORE_LIMIT: u64 = 1 << 20;
+
+/// A Dockerfile, and what the context leaves out.
+#[derive(Debug)]
+pub(super) struct Documents {
+    pub(super) name: String,
+    pub(super) text: Vec<u8>,
+    pub(super) excludes: Vec<String>,
+}
+
+/// Where the documents are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Places<'a> {
+    /// The name that the client offers the Dockerfile's directory by.
+    pub(super) directory: &'a str,
+    pub(super) file_name: &'a str,
+    /// The name that it offers the main context by.
+    pub(super) context: &'a str,
+}
+
+/// Receives the Dockerfile and the ignore file.
+///
+/// # Errors
+/// [`Status`] when the client fails, or there is no Dockerfile.
+pub(super) async fn load(
+    parts: &Parts,
+    build: &Arc<Build>,
+    session: &Session,
+    places: Places<'_>,
+) -> Result<Documents, Status> {
+    let name = places.file_name.trim_start_matches("./").trim_start_matches('/');
+    let own_ignore = format!("{name}.dockerignore");
+    let title = format!("[internal] load build definition from {}", places.file_name);
+    let step = build.progress.start("dockerfile", &title);
+    let wanted = vec![name.to_owned(), own_ignore.clone()];
+    let tree = receive(parts, session, &step, ("transferring dockerfile:", places.directory), wanted).await;
+    let found = tree.and_then(|tree| Ok((read_dockerfile(&tree, name)?, tree)));
+    let (text, tree) = step.conclude(found)?;
+    let step = build.progress.start("ignore", "[internal] load .dockerignore");
+    let ignored = match read(&tree, &own_ignore, IGNORE_LIMIT)? {
+        Some(ignored) => Ok(Some(ignored)),
+        None => {
+            let wanted = vec![".dockerignore".to_owned()];
+            let tree =
+                receive(parts, session, &step, ("transferring context:", places.context), wanted).await;
+            tree.and_then(|tree| read(&tree, ".dockerignore", IGNORE_LIMIT))
+        }
+    };
+    let excludes = ignored.and_then(|ignored| ignore::patterns(&ignored.unwrap_or_default()));
+    let excludes = step.conclude(excludes)?;
+    Ok(Documents { name: name.to_owned(), text, excludes })
+}
+
+fn read_dockerfile(tree: &Tree, name: &str) -> Result<Vec<u8>, Status> {
+    let missing = || {
+        let text = format!("failed to read dockerfile: open {name}: no such file or directory");
+        Status::new(Code::NotFound, text)
+    };
+    read(tree, name, DOCKERFILE_LIMIT)?.ok_or_else(missing)
+}
+
+/// Receives a few files of a directory, by what that is called and the name that the client offers it by.
+async fn receive(
+    parts: &Parts,
+    session: &Session,
+    step: &Step,
+    (title, directory): (&str, &str),
+    wanted: Vec<String>,
+) -> Result<Arc<Tree>, Status> {
+    let part = step.part(title);
+    let request = SyncRequest {
+        directory: directory.to_owned(),
+        includes: wanted.clone(),
+        paths: wanted,
+        ..SyncRequest::default()
+    };
+    let arrived = parts.received.receive(session, &request, None, &|_| {}).await;
+    let arrived = arrived.map_err(|error| failed(&error))?;
+    part.advance(arrived.sent);
+    part.complete();
+    Ok(arrived.tree)
+}
+
+fn read(tree: &Tree, name: &str, limit: u64) -> Result<Option<Vec<u8>>, Status> {
+    tree.read(name, limit).map_err(|error| failed(&error))
+}
+
+fn failed(error: &SyncError) -> Status {
+    Status::of_kind(error.kind(), error.to_string())
+}

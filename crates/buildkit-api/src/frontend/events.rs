@@ -1,0 +1,119 @@
+//! The builder's events as progress.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use engine::builder::{BuildEvent, CheckWarning, EventSink, OutputStream, Vertex, VertexChange};
+use engine::images::registry::{Detail, Message};
+
+use crate::messages::control::VertexWarning;
+use crate::messages::operations::{Position, Range, SourceInfo};
+use crate::progress::{LogStream, Part, Progress, Step};
+
+/// What a part's state says once it is over.
+const OVER: [&str; 3] = ["Pull complete", "Already exists", "Download complete"];
+
+/// Turns events into progress.
+#[derive(Debug)]
+pub(super) struct Events {
+    progress: Arc<Progress>,
+    /// Tells the steps of several frontends of one build apart.
+    prefix: String,
+    /// The Dockerfile, for warnings about it.
+    source: Option<SourceInfo>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    steps: Vec<Step>,
+    /// The parts of pulls and downloads under way.
+    parts: HashMap<(usize, String), Part>,
+}
+
+impl Events {
+    pub(super) fn new(progress: &Arc<Progress>, prefix: String, source: Option<SourceInfo>) -> Self {
+        Self { progress: Arc::clone(progress), prefix, source, state: Mutex::default() }
+    }
+
+    fn plan(&self, vertices: &[Vertex]) {
+        let key = |number: usize| format!("{}{number}", self.prefix);
+        let announce = |vertex: &Vertex| {
+            let inputs = vertex.inputs.iter().map(|input| self.progress.digest(&key(*input))).collect();
+            self.progress.announce(&key(vertex.number), &vertex.name, inputs)
+        };
+        self.lock().steps = vertices.iter().map(announce).collect();
+    }
+
+    fn change(&self, number: usize, change: VertexChange) {
+        let mut state = self.lock();
+        let Some(step) = state.steps.get(number).cloned() else { return };
+        match change {
+            VertexChange::Started => step.start(),
+            VertexChange::Cached => step.complete_from_cache(),
+            VertexChange::Completed => step.complete(),
+            VertexChange::Failed(error) => step.fail(&error),
+            VertexChange::Cancelled => step.fail("context canceled"),
+            VertexChange::Output { stream, bytes } => {
+                let stream = match stream {
+                    OutputStream::Stdout => LogStream::Stdout,
+                    OutputStream::Stderr => LogStream::Stderr,
+                };
+                step.log(stream, &bytes);
+            }
+            VertexChange::Progress(message) => state.advance(number, &step, &message),
+        }
+    }
+
+    /// Shows what a check found, at the step that loaded the Dockerfile.
+    fn warn(&self, warning: &CheckWarning) {
+        let position = |line: usize| Position { line: i32::try_from(line).unwrap_or(i32::MAX), character: 0 };
+        let (first, last) = warning.lines;
+        self.progress.warn(VertexWarning {
+            vertex: self.progress.digest("dockerfile"),
+            level: 1,
+            short: format!("{}: {}", warning.rule.name(), warning.message).into_bytes(),
+            detail: vec![warning.rule.description().as_bytes().to_vec()],
+            url: warning.rule.url(),
+            info: self.source.clone(),
+            ranges: vec![Range { start: Some(position(first)), end: Some(position(last)) }],
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn advance(&mut self, number: usize, step: &Step, message: &Message) {
+        let (current, total) = match message.detail {
+            // A line of its own is no part: the step's name says what is pulled.
+            Detail::Absent => return,
+            Detail::Empty => (0, 0),
+            Detail::Amount { current, total } => (current, total),
+        };
+        let name = message.id.clone().unwrap_or_else(|| message.status.clone());
+        let key = (number, name);
+        if OVER.contains(&message.status.as_str()) {
+            if let Some(part) = self.parts.remove(&key) {
+                part.complete();
+            }
+            return;
+        }
+        let part = self.parts.entry(key).or_insert_with_key(|(_, name)| step.part(name));
+        part.advance_of(current, total);
+    }
+}
+
+impl EventSink for Events {
+    fn send(&self, event: BuildEvent) {
+        match event {
+            BuildEvent::Plan(vertices) => self.plan(&vertices),
+            BuildEvent::Warning(warning) => self.warn(&warning),
+            BuildEvent::Vertex { number, change } => self.change(number, change),
+            // A build that runs as a graph says nothing else.
+            BuildEvent::Stream(_) | BuildEvent::Stage(_) | BuildEvent::Progress(_) => {}
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The Dockerfile's frontend: options and the client's files in, an image of the engine's builder out.
+
+mod cache_imports;
+mod context;
+mod credentials;
+mod documents;
+mod events;
+mod failure;
+mod graph;
+mod ignore;
+mod limits;
+mod options;
+mod provisions;
+mod remote;
+mod run;
+mod upload;
+mod warnings;
+
+pub(crate) use graph::refuse_graph;
+pub(crate) use run::{FrontendCall, run};

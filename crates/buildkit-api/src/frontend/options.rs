@@ -1,0 +1,270 @@
+//! The options that clients give to the Dockerfile's frontend, parsed. What is not known is refused by name.
+
+use std::collections::{BTreeMap, HashMap};
+
+use engine::builder::NamedContext;
+use engine::images::registry::Platform;
+use model::HostSettings;
+
+use super::limits;
+use crate::grpc::Status;
+
+/// The longest option but for build arguments.
+const OPTION_LIMIT: usize = 64 << 10;
+
+/// Where the main context is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum MainContext {
+    /// The client offers it by this name.
+    Client(String),
+    /// The client sends it as an archive, asked for by this path.
+    Upload(String),
+    /// A repository, or a file, by its address.
+    Remote(String),
+}
+
+/// A frontend's options.
+#[derive(Debug, Clone)]
+pub(super) struct Options {
+    pub(super) context: MainContext,
+    pub(super) named_contexts: BTreeMap<String, NamedContext>,
+    /// The names that the client offers named contexts by.
+    pub(super) local_names: BTreeMap<String, String>,
+    /// The name that the client offers the Dockerfile's directory by.
+    pub(super) dockerfile_directory: String,
+    pub(super) file_name: String,
+    pub(super) target: Option<String>,
+    pub(super) build_arguments: BTreeMap<String, Option<String>>,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) platform: Option<Platform>,
+    pub(super) pull: bool,
+    pub(super) no_cache: bool,
+    pub(super) no_cache_filter: Vec<String>,
+    pub(super) cache_from: Vec<String>,
+    pub(super) cache_imports: Option<String>,
+    pub(super) host: HostSettings,
+    pub(super) wants_provenance: bool,
+    /// What is asked for instead of an image.
+    pub(super) subrequest: Option<String>,
+    /// Which client's directories these are.
+    pub(super) shared_key: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            context: MainContext::Client("context".to_owned()),
+            named_contexts: BTreeMap::new(),
+            local_names: BTreeMap::new(),
+            dockerfile_directory: "dockerfile".to_owned(),
+            file_name: "Dockerfile".to_owned(),
+            target: None,
+            build_arguments: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            platform: None,
+            pull: false,
+            no_cache: false,
+            no_cache_filter: Vec::new(),
+            cache_from: Vec::new(),
+            cache_imports: None,
+            host: HostSettings::default(),
+            wants_provenance: false,
+            subrequest: None,
+            shared_key: None,
+        }
+    }
+}
+
+impl Options {
+    /// Parses options.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a value that is none, `Unimplemented` for an option that is not supported.
+    pub(super) fn parse(options: &HashMap<String, String>) -> Result<Self, Status> {
+        let mut parsed = Self::default();
+        // In an order of its own, so that of several errors always the same one is shown.
+        let sorted: BTreeMap<_, _> = options.iter().collect();
+        for (name, value) in sorted {
+            if value.len() > OPTION_LIMIT && !name.starts_with("build-arg:") {
+                return Err(Status::invalid(format!(
+                    "the option {name} is longer than {OPTION_LIMIT} bytes"
+                )));
+            }
+            match name.split_once(':') {
+                Some((kind, name)) => parsed.take_of_kind(kind, name, value)?,
+                None => parsed.take(name, value)?,
+            }
+        }
+        if let (MainContext::Client(name), Some(key)) = (&mut parsed.context, options.get("contextkey")) {
+            name.clone_from(key);
+        }
+        Ok(parsed)
+    }
+
+    fn take(&mut self, name: &str, value: &str) -> Result<(), Status> {
+        match name {
+            "filename" => value.clone_into(&mut self.file_name),
+            "target" => self.target = filled(value),
+            "platform" => self.platform = platform(value)?,
+            "context" if !value.is_empty() => self.context = main_context(value),
+            "dockerfilekey" => value.clone_into(&mut self.dockerfile_directory),
+            "image-resolve-mode" => self.pull = value == "pull",
+            "no-cache" if value.is_empty() => self.no_cache = true,
+            "no-cache" => self.no_cache_filter = limits::list(value),
+            "cache-from" => self.cache_from = limits::list(value),
+            "cache-imports" => self.cache_imports = filled(value),
+            "add-hosts" => self.host.extra_hosts = Some(limits::extra_hosts(value)?),
+            "force-network-mode" => self.host.network_mode = limits::network_mode(value)?,
+            "shm-size" => self.host.shm_size = limits::number(name, value)?,
+            "ulimit" => self.host.resources.ulimits = Some(limits::ulimits(value)?),
+            "cgroup-parent" => self.host.cgroup_parent = limits::cgroup_parent(value),
+            "requestid" => self.subrequest = filled(value),
+            "multi-platform" if matches!(value, "true" | "1") => return Err(several_platforms()),
+            // What the client says of itself, or what changes nothing here: `contextkey` is read with `context`, the
+            // frontend is the built-in one whatever `source` names.
+            "context" | "contextkey" | "multi-platform" | "cmdline" | "source" | "frontend.caps" => {}
+            other => return Err(unsupported(other)),
+        }
+        Ok(())
+    }
+
+    fn take_of_kind(&mut self, kind: &str, name: &str, value: &str) -> Result<(), Status> {
+        match kind {
+            "build-arg" => drop(self.build_arguments.insert(name.to_owned(), Some(value.to_owned()))),
+            "label" => drop(self.labels.insert(name.to_owned(), value.to_owned())),
+            "context" => self.name_context(name, value)?,
+            "attest" if is_disabled(value) => {}
+            "attest" if name == "provenance" => self.wants_provenance = true,
+            "attest" => {
+                let text =
+                    format!("attestations of the kind {name} are not supported: nothing here makes them");
+                return Err(Status::unimplemented(text));
+            }
+            "local-sharedkeyhint" => self.shared_key = filled(value),
+            // What the client knows of the source's repository, for attestations; which session offers a directory.
+            "vcs" | "local-sessionid" | "input-metadata" => {}
+            other => return Err(unsupported(&format!("{other}:{name}"))),
+        }
+        Ok(())
+    }
+
+    fn name_context(&mut self, name: &str, value: &str) -> Result<(), Status> {
+        // A context for one platform only is called `name::linux/amd64`.
+        let name = name.split_once("::").map_or(name, |(name, _)| name);
+        let refuse = |what: &str| {
+            Err(Status::unimplemented(format!("the context {name} is {what}, which is not supported")))
+        };
+        let context = match value.split_once(':') {
+            Some(("docker-image", image)) => NamedContext::Image(image.trim_start_matches("//").to_owned()),
+            Some(("local", local)) => {
+                self.local_names.insert(name.to_owned(), local.to_owned());
+                NamedContext::Provided
+            }
+            Some(("input", _)) => return refuse("the result of another build"),
+            Some(("oci-layout", _)) => return refuse("a layout of images"),
+            _ => NamedContext::Remote(value.to_owned()),
+        };
+        self.named_contexts.insert(name.to_owned(), context);
+        Ok(())
+    }
+}
+
+fn unsupported(name: &str) -> Status {
+    Status::unimplemented(format!("the build option {name} is not supported"))
+}
+
+fn several_platforms() -> Status {
+    Status::unimplemented(
+        "images of several platforms are not supported: the image store keeps one image under a name",
+    )
+}
+
+fn filled(value: &str) -> Option<String> {
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+fn is_disabled(value: &str) -> bool {
+    value.split(',').any(|field| matches!(field.trim(), "disabled=true" | "disabled=1" | "false"))
+}
+
+fn platform(value: &str) -> Result<Option<Platform>, Status> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    if value.contains(',') {
+        return Err(several_platforms());
+    }
+    value.parse().map(Some).map_err(|error| Status::invalid(format!("{error}")))
+}
+
+fn main_context(value: &str) -> MainContext {
+    if let Some(path) = value.strip_prefix("http://buildkit-session") {
+        return MainContext::Upload(path.to_owned());
+    }
+    match value.strip_prefix("local:") {
+        Some(name) => MainContext::Client(name.to_owned()),
+        None => MainContext::Remote(value.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::NetworkMode;
+
+    use super::*;
+    use crate::grpc::Code;
+
+    fn parse(options: &[(&str, &str)]) -> Result<Options, Status> {
+        let owned = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Options::parse(&owned.collect())
+    }
+
+    #[test]
+    fn options_are_read() {
+        let options = parse(&[
+            ("filename", "a/Dockerfile"),
+            ("build-arg:A", "b=c"),
+            ("no-cache", "one,two"),
+            ("context:base", "docker-image://busybox"),
+            ("context:src", "local:src-1"),
+            ("add-hosts", "a=1.2.3.4,b=::1"),
+            ("force-network-mode", "none"),
+            ("platform", "linux/amd64"),
+        ])
+        .expect("options");
+        assert_eq!(options.file_name, "a/Dockerfile");
+        assert_eq!(options.build_arguments["A"], Some("b=c".to_owned()));
+        assert_eq!((options.no_cache, options.no_cache_filter.len()), (false, 2));
+        assert_eq!(options.named_contexts["base"], NamedContext::Image("busybox".to_owned()));
+        assert_eq!(options.local_names["src"], "src-1");
+        assert_eq!(options.host.extra_hosts.map(|hosts| hosts.len()), Some(2));
+        assert_eq!(options.host.network_mode, NetworkMode::None);
+        assert_eq!(options.platform.expect("a platform").architecture, "amd64");
+    }
+
+    #[test]
+    fn contexts_are_told_apart() {
+        let context = |value: &str| parse(&[("context", value)]).expect("options").context;
+        assert_eq!(context(""), MainContext::Client("context".to_owned()));
+        assert_eq!(context("http://buildkit-session/abc"), MainContext::Upload("/abc".to_owned()));
+        assert_eq!(context("https://x/y.git"), MainContext::Remote("https://x/y.git".to_owned()));
+        let renamed = parse(&[("contextkey", "context:1")]).expect("options").context;
+        assert_eq!(renamed, MainContext::Client("context:1".to_owned()));
+    }
+
+    #[test]
+    fn what_is_not_supported_is_refused_by_name() {
+        for (name, value, text) in [
+            ("platform", "linux/amd64,linux/arm64", "several platforms"),
+            ("attest:sbom", "generator=x", "attestations of the kind sbom"),
+            ("nosuch", "1", "the build option nosuch"),
+            ("context:x", "input:y", "result of another build"),
+        ] {
+            let refusal = parse(&[(name, value)]).expect_err(name);
+            assert_eq!(refusal.code, Code::Unimplemented, "{name}");
+            assert!(refusal.message.contains(text), "{refusal}");
+        }
+        assert!(parse(&[("attest:sbom", "disabled=true")]).is_ok());
+        assert_eq!(parse(&[("ulimit", "nofile")]).expect_err("no limit").code, Code::InvalidArgument);
+    }
+}

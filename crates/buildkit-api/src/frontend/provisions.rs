@@ -1,0 +1,30 @@
+//! The client's secrets and ssh agents for the steps of a build.
+
+use std::path::PathBuf;
+
+use engine::builder::{Provisions, StepError};
+
+use super::remote::Remote;
+use crate::session::Agents;
+
+/// What a session provides.
+pub(super) struct SessionProvisions {
+    remote: Remote,
+    agents: Agents,
+}
+
+impl SessionProvisions {
+    pub(super) fn new(remote: Remote, directory: PathBuf) -> Self {
+        Self { remote, agents: Agents::new(directory) }
+    }
+}
+
+impl Provisions for SessionProvisions {
+    fn secret(&self, id: &str) -> Result<Option<Vec<u8>>, StepError> {
+        self.remote.ask(self.remote.session.secret(id))
+    }
+
+    fn ssh_agent(&self, id: &str) -> Result<Option<PathBuf>, StepError> {
+        self.remote.ask(self.agents.socket(&self.remote.session, id))
+    }
+}

@@ -1,0 +1,45 @@
+//! Blocking work's way to a client's session: it waits for answers, but not once the build is cancelled.
+
+use std::sync::Arc;
+
+use engine::builder::StepError;
+use model::ErrorKind;
+use tokio::runtime::Handle;
+
+use crate::build::Build;
+use crate::grpc::Status;
+use crate::session::Session;
+
+/// A build's session, for threads that may block.
+#[derive(Debug, Clone)]
+pub(super) struct Remote {
+    pub(super) session: Arc<Session>,
+    pub(super) build: Arc<Build>,
+    pub(super) runtime: Handle,
+}
+
+impl Remote {
+    /// Waits for an answer; `None` once the build is cancelled.
+    pub(super) fn wait<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                answer = answer => Some(answer),
+                () = self.build.cancelled() => None,
+            }
+        })
+    }
+
+    /// Waits for an answer that may be a failure of the client.
+    ///
+    /// # Errors
+    /// [`StepError`] with the client's text, or that the build was cancelled.
+    pub(super) fn ask<T>(&self, answer: impl Future<Output = Result<T, Status>>) -> Result<T, StepError> {
+        let answer = self.wait(answer).ok_or_else(cancelled)?;
+        answer.map_err(|status| StepError::new(status.kind(), status))
+    }
+}
+
+/// The failure of work whose build was cancelled.
+pub(super) fn cancelled() -> StepError {
+    StepError::new(ErrorKind::Invalid, "the build was cancelled")
+}

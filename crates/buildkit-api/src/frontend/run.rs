@@ -1,0 +1,239 @@
+//! Runs the Dockerfile's frontend for a build.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use engine::builder::{BuildRequest, ContextSource, DockerfileText, Order, Wording};
+use engine::images::registry::Cancellation;
+use model::Digest;
+use tokio::runtime::Handle;
+
+use super::context::ClientContexts;
+use super::credentials::SessionCredentials;
+use super::documents::{self, Documents, Places};
+use super::events::Events;
+use super::options::{MainContext, Options};
+use super::provisions::SessionProvisions;
+use super::remote::Remote;
+use super::{cache_imports, failure, upload, warnings};
+use crate::build::Build;
+use crate::grpc::{Code, Status};
+use crate::messages::control::CacheEntry;
+use crate::messages::operations::{Definition, SourceInfo};
+use crate::parts::Parts;
+
+/// The frontend for Dockerfiles.
+const DOCKERFILE: &str = "dockerfile.v0";
+/// The frontend that is an image: those of Docker's Dockerfile frontend are answered by the built-in one.
+const GATEWAY: &str = "gateway.v0";
+/// What such images are called.
+const DOCKERFILE_IMAGES: [&str; 2] = ["docker/dockerfile", "docker/dockerfile-upstream"];
+/// What a client may allow a build, where it changes nothing: RUN asks the builder for more.
+const KNOWN_ENTITLEMENTS: [&str; 1] = ["network.host"];
+
+/// A frontend that is called, and what with.
+#[derive(Debug)]
+pub(crate) struct FrontendCall {
+    pub(crate) frontend: String,
+    pub(crate) options: HashMap<String, String>,
+    pub(crate) inputs: HashMap<String, Definition>,
+    pub(crate) cache_imports: Vec<CacheEntry>,
+    pub(crate) entitlements: Vec<String>,
+}
+
+/// What a frontend made.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) image: Option<Digest>,
+    pub(crate) metadata: HashMap<String, Vec<u8>>,
+}
+
+/// Runs a frontend.
+///
+/// # Errors
+/// [`Status`] with the text for the client.
+pub(crate) async fn run(
+    parts: &Arc<Parts>,
+    build: &Arc<Build>,
+    call: FrontendCall,
+) -> Result<Outcome, Status> {
+    check(&call)?;
+    let options = Options::parse(&call.options)?;
+    if let Some(subrequest) = &options.subrequest {
+        return Err(Status::unimplemented(format!(
+            "the request {subrequest} to the frontend is not supported"
+        )));
+    }
+    let session = parts.sessions.find(&build.session).await?;
+    let documents = match &options.context {
+        MainContext::Client(context) => {
+            let (directory, file_name) = (&options.dockerfile_directory, &options.file_name);
+            let places = Places { directory, file_name, context };
+            Some(documents::load(parts, build, &session, places).await?)
+        }
+        MainContext::Upload(_) | MainContext::Remote(_) => None,
+    };
+    let remote = Remote { session, build: Arc::clone(build), runtime: Handle::current() };
+    let (images, others) = cache_imports::images(&call.cache_imports, options.cache_imports.as_deref());
+    warnings::about(build, &options, &others);
+    let source = documents.as_ref().map(|documents| SourceInfo {
+        file_name: documents.name.clone(),
+        data: documents.text.clone(),
+        language: "Dockerfile".to_owned(),
+    });
+    let request = request(parts, &remote, options, documents, images).await?;
+    let image = build_image(parts, remote, request, source).await?;
+    let metadata = HashMap::from([("containerimage.config".to_owned(), config(parts, &image)?)]);
+    Ok(Outcome { image: Some(image), metadata })
+}
+
+/// Refuses what no frontend here does.
+fn check(call: &FrontendCall) -> Result<(), Status> {
+    let source = call.options.get("source").map(String::as_str).unwrap_or_default();
+    match call.frontend.as_str() {
+        DOCKERFILE => {}
+        GATEWAY if is_dockerfile_image(source) => {}
+        GATEWAY => {
+            return Err(Status::unimplemented(format!(
+                "the frontend image {source:?} is not supported: only docker/dockerfile is, which is built in"
+            )));
+        }
+        other => return Err(Status::unimplemented(format!("frontend {other:?} is not supported"))),
+    }
+    if let Some(name) = call.inputs.keys().min() {
+        return Err(Status::unimplemented(format!(
+            "the context {name} is the result of another build, which is not supported"
+        )));
+    }
+    let unknown = call.entitlements.iter().find(|name| !KNOWN_ENTITLEMENTS.contains(&name.as_str()));
+    unknown.map_or(Ok(()), |name| {
+        Err(Status::new(Code::PermissionDenied, format!("the entitlement {name} is not allowed")))
+    })
+}
+
+fn is_dockerfile_image(source: &str) -> bool {
+    let name = source.split_once('@').map_or(source, |(name, _)| name);
+    let name = name.strip_prefix("docker.io/").unwrap_or(name);
+    let name = name.split_once(':').map_or(name, |(name, _)| name);
+    DOCKERFILE_IMAGES.contains(&name)
+}
+
+/// The key of the client's directories, where the session has one.
+fn shared_key(remote: &Remote) -> Option<String> {
+    let key = &remote.session.fields.shared_key;
+    (!key.is_empty()).then(|| key.clone())
+}
+
+/// The build that the options ask for.
+async fn request(
+    parts: &Arc<Parts>,
+    remote: &Remote,
+    options: Options,
+    documents: Option<Documents>,
+    mut cache_from: Vec<String>,
+) -> Result<BuildRequest, Status> {
+    cache_from.extend(options.cache_from);
+    let main = match &options.context {
+        MainContext::Client(name) => name.clone(),
+        MainContext::Upload(_) | MainContext::Remote(_) => "context".to_owned(),
+    };
+    let provider = ClientContexts {
+        parts: Arc::clone(parts),
+        remote: remote.clone(),
+        main,
+        named: options.local_names,
+        excludes: documents.as_ref().map(|documents| documents.excludes.clone()).unwrap_or_default(),
+        key: options.shared_key.or_else(|| shared_key(remote)),
+    };
+    let context = match options.context {
+        MainContext::Client(_) => ContextSource::Provided(Arc::new(provider)),
+        MainContext::Upload(path) => ContextSource::Archive(upload::open(remote, &path).await?),
+        MainContext::Remote(address) => ContextSource::Remote(address),
+    };
+    let text = documents.map(|documents| DockerfileText { name: documents.name, bytes: documents.text });
+    Ok(BuildRequest {
+        dockerfile: Some(options.file_name),
+        no_cache: options.no_cache,
+        no_cache_filter: options.no_cache_filter,
+        pull: options.pull,
+        host: options.host,
+        build_arguments: options.build_arguments,
+        labels: options.labels,
+        target: options.target,
+        platform: options.platform,
+        cache_from,
+        wording: Wording::Today,
+        order: Order::Graph,
+        dockerfile_text: text,
+        named_contexts: options.named_contexts,
+        provisions: Some(Arc::new(SessionProvisions::new(remote.clone(), parts.directory.clone()))),
+        ..BuildRequest::new(context)
+    })
+}
+
+impl Outcome {
+    /// The image.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` where something else was asked for.
+    pub(crate) fn image(self) -> Result<Digest, Status> {
+        self.image.ok_or_else(|| Status::new(Code::FailedPrecondition, "the frontend made no image"))
+    }
+}
+
+/// Stops a build that nobody waits for any more.
+struct CancelOnDrop(Cancellation);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+async fn build_image(
+    parts: &Arc<Parts>,
+    remote: Remote,
+    request: BuildRequest,
+    source: Option<SourceInfo>,
+) -> Result<Digest, Status> {
+    let cancellation = remote.build.cancellation().child();
+    let _guard = CancelOnDrop(cancellation.clone());
+    let engine = Arc::clone(&parts.engine);
+    let events =
+        Events::new(&remote.build.progress, format!("{} ", remote.build.next_number()), source.clone());
+    let credentials = SessionCredentials::new(remote);
+    let work = tokio::task::spawn_blocking(move || {
+        engine.builds.build(request, &credentials, &events, &cancellation)
+    });
+    let built =
+        work.await.map_err(|error| Status::new(Code::Internal, format!("the build failed: {error}")))?;
+    built.map_err(|error| failure::status(&error, source.as_ref()))
+}
+
+/// The configuration of an image, as clients read it of a result.
+fn config(parts: &Parts, image: &Digest) -> Result<Vec<u8>, Status> {
+    let store = parts.engine.images.store();
+    let found = store.image(image).and_then(|found| store.document_of(image, &found.config_digest));
+    found.map_err(|error| Status::of_kind(error.kind(), error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_of_the_frontend_are_known_by_name() {
+        for name in [
+            "docker/dockerfile",
+            "docker/dockerfile:1",
+            "docker.io/docker/dockerfile:1.7-labs",
+            "docker/dockerfile-upstream:master",
+            "docker/dockerfile:1@sha256:00",
+        ] {
+            assert!(is_dockerfile_image(name), "{name}");
+        }
+        for name in ["", "someone/dockerfile:1", "docker/dockerfile2"] {
+            assert!(!is_dockerfile_image(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! A context that the client sends as an archive.
+
+use std::io::{self, Read};
+
+use bytes::{Buf, Bytes};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::sync::mpsc;
+
+use super::remote::Remote;
+use crate::grpc::Status;
+use crate::messages::file_sync::BytesMessage;
+
+const PULL: &str = "/moby.upload.v1.Upload/Pull";
+/// The field that says which archive is meant.
+const PATH: HeaderName = HeaderName::from_static("urlpath");
+/// Pieces on the way.
+const DEPTH: usize = 8;
+
+/// Asks the client for an archive, and gives a reader of it for blocking work.
+///
+/// # Errors
+/// [`Status`] when the client has none.
+pub(super) async fn open(remote: &Remote, path: &str) -> Result<Box<dyn Read + Send>, Status> {
+    remote.session.require(PULL)?;
+    let mut metadata = HeaderMap::new();
+    let value = HeaderValue::from_str(path).map_err(|_| Status::invalid(format!("{path:?} is no path")))?;
+    metadata.insert(PATH, value);
+    let (mut requests, mut answers) = remote.session.channel.call(PULL, metadata).await?;
+    let (sender, pieces) = mpsc::channel(DEPTH);
+    tokio::spawn(async move {
+        loop {
+            let piece = tokio::select! {
+                piece = answers.next::<BytesMessage>() => piece,
+                // Nobody reads it any more; the call is cancelled with what this task drops.
+                () = sender.closed() => return,
+            };
+            let piece = match piece {
+                Ok(Some(message)) => Ok(message.data),
+                Ok(None) => {
+                    requests.finish();
+                    Ok(Bytes::new())
+                }
+                Err(status) => Err(io::Error::other(status)),
+            };
+            let is_last = !matches!(&piece, Ok(bytes) if !bytes.is_empty());
+            if sender.send(piece).await.is_err() || is_last {
+                return;
+            }
+        }
+    });
+    Ok(Box::new(Archive { pieces, current: Bytes::new(), is_over: false }))
+}
+
+/// The blocking reader of an archive that arrives.
+struct Archive {
+    pieces: mpsc::Receiver<io::Result<Bytes>>,
+    current: Bytes,
+    is_over: bool,
+}
+
+impl Read for Archive {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() && !self.is_over {
+            match self.pieces.blocking_recv() {
+                Some(piece) => {
+                    self.current = piece?;
+                    self.is_over = self.current.is_empty();
+                }
+                None => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the client left")),
+            }
+        }
+        let count = self.current.len().min(buffer.len());
+        self.current.copy_to_slice(&mut buffer[..count]);
+        Ok(count)
+    }
+}

@@ -1,0 +1,39 @@
+//! `LLBBridge.Solve`: a frontend's result for a driving client.
+
+use std::sync::Arc;
+
+use super::lookup::build_of;
+use crate::frontend::{self, FrontendCall};
+use crate::grpc::{Call, Status};
+use crate::messages::gateway::{BuildResult, FrontendSolveRequest, FrontendSolveResponse, Reference};
+use crate::parts::Parts;
+
+pub(crate) async fn solve(parts: Arc<Parts>, mut call: Call) -> Result<(), Status> {
+    let request: FrontendSolveRequest = call.requests.only().await?;
+    let build = build_of(&parts, &call).await?;
+    if !request.source_policies.is_empty() {
+        return Err(Status::unimplemented("source policies are not supported"));
+    }
+    let graph = request.definition.filter(|definition| !definition.operations.is_empty());
+    if let (true, Some(graph)) = (request.frontend.is_empty(), &graph) {
+        return Err(frontend::refuse_graph(graph));
+    }
+    build.set_attributes(&request.options);
+    let frontend_call = FrontendCall {
+        frontend: request.frontend,
+        options: request.options,
+        inputs: request.inputs,
+        cache_imports: request.cache_imports,
+        entitlements: Vec::new(),
+    };
+    let outcome = tokio::select! {
+        outcome = frontend::run(&parts, &build, frontend_call) => outcome?,
+        () = build.cancelled() => return Err(Status::cancelled()),
+    };
+    let reference = match outcome.image {
+        Some(image) => Some(Reference { id: build.add_result(image)? }),
+        None => None,
+    };
+    let result = BuildResult { reference, metadata: outcome.metadata, ..BuildResult::default() };
+    call.replies.send(&FrontendSolveResponse { result: Some(result) }).await
+}

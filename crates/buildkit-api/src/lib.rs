@@ -1,0 +1,28 @@
+//! BuildKit's protocol in front of the engine: what `POST /grpc` and `POST /session` become once they are no longer HTTP.
+//!
+//! A client opens a session, on which it serves (its files, secrets, credentials) and this crate calls; and a control
+//! connection, on which this crate serves. There it asks for a build and watches its progress, and may drive it step by
+//! step (the gateway). Builds are those of the engine: [`engine::Builds`].
+//!
+//! ```text
+//! service ─▶ control/ gateway/ ─▶ frontend/ export/ ─▶ session/ received ─▶ synced/ grpc/ ─▶ messages/
+//! ```
+
+mod build;
+mod builds;
+mod capabilities;
+mod control;
+mod export;
+mod frontend;
+mod gateway;
+mod grpc;
+mod messages;
+mod parts;
+mod progress;
+mod received;
+mod service;
+mod session;
+mod synced;
+mod worker;
+
+pub use service::{BuildKit, NewSession, SessionRefusal};

@@ -1,0 +1,10 @@
+//! What a peer can do, by names (`moby.buildkit.v1.apicaps`).
+
+/// One capability.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Capability {
+    #[prost(string, tag = "1")]
+    pub(crate) id: String,
+    #[prost(bool, tag = "2")]
+    pub(crate) enabled: bool,
+}

@@ -1,0 +1,324 @@
+//! What a build says of itself: steps, their output, warnings. Kept from the build's begin, so that who asks later has
+//! all of it; and bounded, however much steps say.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
+
+use crate::messages::control::{StatusResponse, Vertex, VertexLog, VertexStatus, VertexWarning};
+use crate::messages::google::Timestamp;
+
+/// The output that is kept of one step.
+const STEP_LOG_LIMIT: usize = 2 << 20;
+/// The output that is kept of a whole build.
+const BUILD_LOG_LIMIT: usize = 16 << 20;
+/// Pieces of progress of a whole build; what comes then replaces nothing and is left out.
+const STATUS_LIMIT: usize = 100_000;
+/// What a step says last whose output is clipped.
+const CLIPPED: &str = "\n[output clipped, log limit 2MiB reached]\n";
+
+/// One build's progress.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    reference: String,
+    state: Mutex<State>,
+    /// How many messages there are.
+    count: watch::Sender<usize>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    messages: Vec<Arc<StatusResponse>>,
+    is_over: bool,
+    vertices: HashMap<String, Vertex>,
+    logged: HashMap<String, usize>,
+    logged_in_all: usize,
+    statuses: usize,
+    warnings: i32,
+}
+
+/// How many steps a build has had.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) total: i32,
+    pub(crate) cached: i32,
+    pub(crate) completed: i32,
+    pub(crate) warnings: i32,
+}
+
+/// The stream that output comes from, by its number in messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogStream {
+    Stdout = 1,
+    Stderr = 2,
+}
+
+impl Progress {
+    pub(crate) fn new(reference: &str) -> Arc<Self> {
+        Arc::new(Self {
+            reference: reference.to_owned(),
+            state: Mutex::default(),
+            count: watch::Sender::new(0),
+        })
+    }
+
+    /// The digest that stands for a step of this build.
+    pub(crate) fn digest(&self, key: &str) -> String {
+        let hash = Sha256::new().chain_update(&self.reference).chain_update([0]).chain_update(key).finalize();
+        let mut text = "sha256:".to_owned();
+        for byte in hash {
+            let _ = write!(text, "{byte:02x}");
+        }
+        text
+    }
+
+    /// Announces a step.
+    pub(crate) fn announce(self: &Arc<Self>, key: &str, name: &str, inputs: Vec<String>) -> Step {
+        let digest = self.digest(key);
+        let vertex = Vertex { digest: digest.clone(), inputs, name: name.to_owned(), ..Vertex::default() };
+        let mut state = self.lock();
+        state.vertices.insert(digest.clone(), vertex.clone());
+        self.push(&mut state, StatusResponse { vertices: vec![vertex], ..StatusResponse::default() });
+        Step { progress: Arc::clone(self), digest }
+    }
+
+    /// Announces a step and starts it.
+    pub(crate) fn start(self: &Arc<Self>, key: &str, name: &str) -> Step {
+        let step = self.announce(key, name, Vec::new());
+        step.start();
+        step
+    }
+
+    /// Says a warning.
+    pub(crate) fn warn(&self, warning: VertexWarning) {
+        let mut state = self.lock();
+        state.warnings += 1;
+        self.push(&mut state, StatusResponse { warnings: vec![warning], ..StatusResponse::default() });
+    }
+
+    /// Says that nothing more comes.
+    pub(crate) fn end(&self) {
+        self.lock().is_over = true;
+        self.count.send_modify(|_| {});
+    }
+
+    /// Waits for messages beyond the first `seen`; `None` once all were seen and nothing more comes.
+    pub(crate) async fn beyond(&self, seen: usize) -> Option<Vec<Arc<StatusResponse>>> {
+        let mut count = self.count.subscribe();
+        loop {
+            count.mark_unchanged();
+            {
+                let state = self.lock();
+                if state.messages.len() > seen {
+                    return Some(state.messages[seen..].to_vec());
+                }
+                if state.is_over {
+                    return None;
+                }
+            }
+            if count.changed().await.is_err() {
+                return None;
+            }
+        }
+    }
+
+    /// How many steps there have been so far.
+    pub(crate) fn counts(&self) -> Counts {
+        let state = self.lock();
+        let count = |wanted: fn(&Vertex) -> bool| {
+            i32::try_from(state.vertices.values().filter(|vertex| wanted(vertex)).count()).unwrap_or(i32::MAX)
+        };
+        Counts {
+            total: count(|_| true),
+            cached: count(|vertex| vertex.cached),
+            completed: count(|vertex| vertex.completed.is_some()),
+            warnings: state.warnings,
+        }
+    }
+
+    fn push(&self, state: &mut State, message: StatusResponse) {
+        state.messages.push(Arc::new(message));
+        self.count.send_replace(state.messages.len());
+    }
+
+    fn change(&self, digest: &str, change: impl FnOnce(&mut Vertex)) {
+        let mut state = self.lock();
+        let Some(vertex) = state.vertices.get_mut(digest) else { return };
+        change(vertex);
+        let vertex = vertex.clone();
+        self.push(&mut state, StatusResponse { vertices: vec![vertex], ..StatusResponse::default() });
+    }
+
+    fn log(&self, digest: &str, stream: LogStream, bytes: &[u8]) {
+        let mut state = self.lock();
+        let State { logged, logged_in_all, .. } = &mut *state;
+        let of_step = logged.entry(digest.to_owned()).or_default();
+        if *of_step >= STEP_LOG_LIMIT || *logged_in_all >= BUILD_LOG_LIMIT {
+            return;
+        }
+        *of_step += bytes.len();
+        *logged_in_all += bytes.len();
+        let is_clipped = *of_step >= STEP_LOG_LIMIT || *logged_in_all >= BUILD_LOG_LIMIT;
+        let log = |message: &[u8]| VertexLog {
+            vertex: digest.to_owned(),
+            timestamp: Some(Timestamp::now()),
+            stream: stream as i64,
+            message: message.to_vec(),
+        };
+        let mut logs = vec![log(bytes)];
+        if is_clipped {
+            logs.push(log(CLIPPED.as_bytes()));
+        }
+        self.push(&mut state, StatusResponse { logs, ..StatusResponse::default() });
+    }
+
+    fn status(&self, status: VertexStatus) {
+        let mut state = self.lock();
+        state.statuses += 1;
+        if state.statuses <= STATUS_LIMIT {
+            self.push(&mut state, StatusResponse { statuses: vec![status], ..StatusResponse::default() });
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One step of a build.
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
+    progress: Arc<Progress>,
+    pub(crate) digest: String,
+}
+
+impl Step {
+    pub(crate) fn start(&self) {
+        self.progress.change(&self.digest, |vertex| {
+            vertex.started.get_or_insert_with(Timestamp::now);
+        });
+    }
+
+    pub(crate) fn complete(&self) {
+        self.progress.change(&self.digest, |vertex| {
+            vertex.started.get_or_insert_with(Timestamp::now);
+            vertex.completed = Some(Timestamp::now());
+        });
+    }
+
+    /// Completes the step with what the cache has.
+    pub(crate) fn complete_from_cache(&self) {
+        self.progress.change(&self.digest, |vertex| {
+            let now = Timestamp::now();
+            vertex.started.get_or_insert(now);
+            vertex.completed = Some(now);
+            vertex.cached = true;
+        });
+    }
+
+    pub(crate) fn fail(&self, error: &str) {
+        self.progress.change(&self.digest, |vertex| {
+            vertex.started.get_or_insert_with(Timestamp::now);
+            vertex.completed = Some(Timestamp::now());
+            vertex.error = error.to_owned();
+        });
+    }
+
+    /// Completes or fails the step by a result.
+    pub(crate) fn conclude<T, E: std::fmt::Display>(&self, result: Result<T, E>) -> Result<T, E> {
+        match &result {
+            Ok(_) => self.complete(),
+            Err(error) => self.fail(&error.to_string()),
+        }
+        result
+    }
+
+    pub(crate) fn log(&self, stream: LogStream, bytes: &[u8]) {
+        self.progress.log(&self.digest, stream, bytes);
+    }
+
+    /// Begins a part of the step.
+    pub(crate) fn part(&self, id: &str) -> Part {
+        let (step, id, started) = (self.clone(), id.to_owned(), Timestamp::now());
+        let part = Part { step, id, current: AtomicU64::new(0), total: AtomicU64::new(0), started };
+        part.report(None);
+        part
+    }
+}
+
+/// A part of a step that has a progress of its own.
+#[derive(Debug)]
+pub(crate) struct Part {
+    step: Step,
+    id: String,
+    current: AtomicU64,
+    total: AtomicU64,
+    started: Timestamp,
+}
+
+impl Part {
+    /// Says how far it has come, of an amount that is not known.
+    pub(crate) fn advance(&self, current: u64) {
+        self.advance_of(current, 0);
+    }
+
+    /// Says how far it has come, of how much.
+    pub(crate) fn advance_of(&self, current: u64, total: u64) {
+        self.current.store(current, Ordering::Relaxed);
+        self.total.store(total, Ordering::Relaxed);
+        self.report(None);
+    }
+
+    pub(crate) fn complete(self) {
+        self.report(Some(Timestamp::now()));
+    }
+
+    fn report(&self, completed: Option<Timestamp>) {
+        let number = |bytes: &AtomicU64| i64::try_from(bytes.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
+        self.step.progress.status(VertexStatus {
+            id: self.id.clone(),
+            vertex: self.step.digest.clone(),
+            name: self.id.clone(),
+            current: number(&self.current),
+            total: number(&self.total),
+            timestamp: Some(Timestamp::now()),
+            started: Some(self.started),
+            completed,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_is_clipped() {
+        let progress = Progress::new("r");
+        let step = progress.start("1", "[1/1] RUN yes");
+        let piece = vec![b'y'; 1 << 20];
+        (0..5).for_each(|_| step.log(LogStream::Stdout, &piece));
+        let kept: usize = progress
+            .lock()
+            .messages
+            .iter()
+            .flat_map(|message| &message.logs)
+            .map(|log| log.message.len())
+            .sum();
+        assert_eq!(kept, STEP_LOG_LIMIT + CLIPPED.len());
+    }
+
+    #[test]
+    fn a_step_counts_by_its_last_state() {
+        let progress = Progress::new("r");
+        progress.start("1", "a").complete();
+        progress.start("2", "b").complete_from_cache();
+        progress.start("3", "c").fail("no");
+        progress.announce("4", "d", Vec::new());
+        assert_eq!(progress.counts(), Counts { total: 4, cached: 1, completed: 3, warnings: 0 });
+    }
+}

@@ -1,0 +1,103 @@
+//! The directories that clients have sent, kept so that the next build gets only what has changed since.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::messages::google::Timestamp;
+use crate::session::{Session, SyncRequest, receive};
+use crate::synced::{Contents, SyncError, Tree};
+
+/// Directories that are kept; the one used longest ago goes.
+const KEPT_LIMIT: usize = 16;
+/// Directories that are larger are not kept.
+const KEPT_BYTES: u64 = 1 << 30;
+
+/// The received directories.
+#[derive(Debug)]
+pub(crate) struct Received {
+    contents: Contents,
+    /// The one used last is the last.
+    kept: Mutex<Vec<Kept>>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    /// What the client calls it.
+    pub(crate) key: String,
+    pub(crate) tree: Arc<Tree>,
+    pub(crate) created: Timestamp,
+    pub(crate) used: Timestamp,
+    /// How many builds have received it.
+    pub(crate) uses: i64,
+}
+
+/// A received directory, and the bytes that had to be sent for it.
+#[derive(Debug)]
+pub(crate) struct Arrived {
+    pub(crate) tree: Arc<Tree>,
+    pub(crate) sent: u64,
+}
+
+impl Received {
+    /// Keeps contents in a directory, which is made, or emptied.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub(crate) fn open(directory: PathBuf) -> io::Result<Self> {
+        Ok(Self { contents: Contents::open(directory)?, kept: Mutex::default() })
+    }
+
+    /// Receives a directory; `key` says which earlier one it may be the successor of.
+    ///
+    /// # Errors
+    /// [`SyncError`] when the client fails, is gone, or sends what it must not.
+    pub(crate) async fn receive(
+        &self,
+        session: &Session,
+        request: &SyncRequest,
+        key: Option<&str>,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Arrived, SyncError> {
+        let known = key.and_then(|key| self.take(key));
+        let synced = receive(session, request, &self.contents, known.as_deref(), progress).await?;
+        let tree = Arc::new(synced.tree);
+        if let Some(key) = key
+            && tree.bytes() <= KEPT_BYTES
+        {
+            self.keep(key, &tree);
+        }
+        Ok(Arrived { tree, sent: synced.sent })
+    }
+
+    fn take(&self, key: &str) -> Option<Arc<Tree>> {
+        let kept = self.lock();
+        kept.iter().find(|kept| kept.key == key).map(|kept| Arc::clone(&kept.tree))
+    }
+
+    fn keep(&self, key: &str, tree: &Arc<Tree>) {
+        let mut kept = self.lock();
+        let now = Timestamp::now();
+        let before = kept.iter().position(|kept| kept.key == key).map(|index| kept.remove(index));
+        let (created, uses) = before.map_or((now, 0), |before| (before.created, before.uses));
+        let (key, tree) = (key.to_owned(), Arc::clone(tree));
+        kept.push(Kept { key, tree, created, used: now, uses: uses + 1 });
+        if kept.len() > KEPT_LIMIT {
+            kept.remove(0);
+        }
+    }
+
+    /// The directories that are kept.
+    pub(crate) fn kept(&self) -> Vec<Kept> {
+        self.lock().clone()
+    }
+
+    /// Forgets the directories that are kept, but not what builds still read of them, and gives them.
+    pub(crate) fn forget(&self) -> Vec<Kept> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,110 @@
+//! The entrance: connections that are no longer HTTP, and which call is for whom.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use engine::Engine;
+use http::HeaderMap;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::builds::Builds;
+use crate::grpc::{self, Answer, Call, Handler, Status};
+use crate::parts::Parts;
+use crate::received::Received;
+use crate::session::{Fields, Sessions};
+use crate::{control, gateway};
+
+/// Serves BuildKit's protocol.
+#[derive(Clone)]
+pub struct BuildKit(Arc<Parts>);
+
+/// A request for a session does not say which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the session has no id: X-Docker-Expose-Session-Uuid is missing or longer than 256 bytes")]
+pub struct SessionRefusal;
+
+/// A session that a client wants to open.
+#[derive(Debug)]
+pub struct NewSession(Fields);
+
+impl BuildKit {
+    /// Makes the service; what clients send is kept in `directory`, which is made, or emptied. It should be on the
+    /// image store's file system.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn new(engine: Arc<Engine>, directory: PathBuf, version: impl Into<String>) -> io::Result<Self> {
+        Ok(Self(Arc::new(Parts {
+            engine,
+            sessions: Sessions::default(),
+            builds: Builds::new(),
+            received: Received::open(directory.join("received"))?,
+            directory,
+            version: version.into(),
+        })))
+    }
+
+    /// Serves a control connection until it ends. Builds that were asked for on it end with it.
+    pub async fn serve_control(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send) {
+        let service = Arc::new(Service(Arc::clone(&self.0)));
+        if let Err(error) = grpc::serve(stream, service).await {
+            tracing::debug!("a control connection failed: {error}");
+        }
+    }
+
+    /// Reads what a request says of the session that it opens.
+    ///
+    /// # Errors
+    /// [`SessionRefusal`] where it has no id.
+    pub fn read_session(&self, fields: &HeaderMap) -> Result<NewSession, SessionRefusal> {
+        Fields::read(fields).map(NewSession).ok_or(SessionRefusal)
+    }
+
+    /// Runs a client's session until its connection ends. Builds that use it end with it.
+    pub async fn run_session(&self, session: NewSession, stream: impl AsyncRead + AsyncWrite + Unpin + Send) {
+        let id = session.0.id.clone();
+        if let Err(error) = self.0.sessions.run(session.0, stream).await {
+            tracing::debug!("session {id} failed: {error}");
+        }
+    }
+}
+
+/// Answers the calls of control connections.
+struct Service(Arc<Parts>);
+
+impl Handler for Service {
+    fn handle(self: Arc<Self>, call: Call) -> Answer {
+        let parts = Arc::clone(&self.0);
+        let Some((service, method)) = call.path.trim_start_matches('/').split_once('/') else {
+            return unknown(&call.path);
+        };
+        match (service, method) {
+            ("moby.buildkit.v1.Control", "Info") => Box::pin(control::info(parts, call)),
+            ("moby.buildkit.v1.Control", "ListWorkers") => Box::pin(control::list_workers(parts, call)),
+            ("moby.buildkit.v1.Control", "Solve") => Box::pin(control::solve(parts, call)),
+            ("moby.buildkit.v1.Control", "Status") => Box::pin(control::status(parts, call)),
+            ("moby.buildkit.v1.Control", "Session") => Box::pin(control::session(parts, call)),
+            ("moby.buildkit.v1.Control", "DiskUsage") => Box::pin(control::disk_usage(parts, call)),
+            ("moby.buildkit.v1.Control", "Prune") => Box::pin(control::prune(parts, call)),
+            ("moby.buildkit.v1.Control", "ListenBuildHistory") => {
+                Box::pin(control::listen_history(parts, call))
+            }
+            ("moby.buildkit.v1.Control", "UpdateBuildHistory") => {
+                Box::pin(control::update_history(parts, call))
+            }
+            ("moby.buildkit.v1.frontend.LLBBridge", "Ping") => Box::pin(gateway::ping(parts, call)),
+            ("moby.buildkit.v1.frontend.LLBBridge", "Solve") => Box::pin(gateway::solve(parts, call)),
+            ("moby.buildkit.v1.frontend.LLBBridge", "Return") => Box::pin(gateway::take_return(parts, call)),
+            ("moby.buildkit.v1.frontend.LLBBridge", "Inputs") => Box::pin(gateway::inputs(parts, call)),
+            ("moby.buildkit.v1.frontend.LLBBridge", "Evaluate") => Box::pin(gateway::evaluate(parts, call)),
+            ("grpc.health.v1.Health", "Check") => Box::pin(control::health(call)),
+            _ => unknown(&call.path),
+        }
+    }
+}
+
+fn unknown(path: &str) -> Answer {
+    let status = Status::unimplemented(format!("this engine has no method {path}"));
+    Box::pin(async move { Err(status) })
+}

@@ -1,0 +1,142 @@
+//! Sends results to the client: a file as a stream of bytes, or a directory entry by entry.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::sync::mpsc;
+
+use super::registry::Session;
+use crate::grpc::{Answers, Requests, Status};
+use crate::messages::file_sync::{BytesMessage, Packet, PacketKind, Stat};
+
+const SEND: &str = "/moby.filesync.v1.FileSend/DiffCopy";
+/// The field that says which of the client's outputs is meant.
+const EXPORTER: HeaderName = HeaderName::from_static("buildkit-attachable-exporter-id");
+
+/// A file on its way to the client.
+pub(crate) struct Upload {
+    requests: Requests,
+    answers: Answers,
+}
+
+impl Upload {
+    /// Opens the client's output of an exporter.
+    ///
+    /// # Errors
+    /// [`Status`] when the client takes no files.
+    pub(crate) async fn open(session: &Session, exporter: usize) -> Result<Self, Status> {
+        session.require(SEND)?;
+        let mut metadata = HeaderMap::new();
+        metadata.insert(EXPORTER, HeaderValue::from(exporter));
+        let (requests, answers) = session.channel.call(SEND, metadata).await?;
+        Ok(Self { requests, answers })
+    }
+
+    /// Sends a piece as fast as the client takes it.
+    ///
+    /// # Errors
+    /// [`Status`] when the client has refused the rest.
+    pub(crate) async fn send(&mut self, data: Bytes) -> Result<(), Status> {
+        match self.requests.send(&BytesMessage { data }).await {
+            Ok(()) => Ok(()),
+            // The client's own words say why.
+            Err(status) => Err(self.answers.next::<BytesMessage>().await.err().unwrap_or(status)),
+        }
+    }
+
+    /// Ends the file and waits until the client has it.
+    ///
+    /// # Errors
+    /// [`Status`] when the client could not keep it.
+    pub(crate) async fn finish(mut self) -> Result<(), Status> {
+        self.requests.finish();
+        while self.answers.next::<BytesMessage>().await?.is_some() {}
+        Ok(())
+    }
+}
+
+/// A directory that can be sent: entries in the order of a walk, and the contents of files by their numbers in it.
+pub(crate) trait Directory: Send + Sync {
+    /// The entries.
+    fn entries(&self) -> &[Stat];
+
+    /// A piece of a file's content, empty at its end.
+    ///
+    /// # Errors
+    /// What reading fails with.
+    fn piece(&self, number: usize, offset: u64) -> std::io::Result<Bytes>;
+}
+
+/// Sends a directory; gives the bytes of the contents that the client asked for.
+///
+/// # Errors
+/// [`Status`] when the client fails, or asks for what is not there.
+pub(crate) async fn send_directory(
+    session: &Session,
+    exporter: usize,
+    directory: &dyn Directory,
+) -> Result<u64, Status> {
+    let Upload { mut requests, mut answers } = Upload::open(session, exporter).await?;
+    let (sender, mut asked) = mpsc::unbounded_channel();
+    // Reads what is asked for while entries are still being sent: each number once, so that it is bounded.
+    let listen = async {
+        let mut seen = HashSet::new();
+        while let Some(packet) = answers.next::<Packet>().await? {
+            match PacketKind::try_from(packet.kind) {
+                Ok(PacketKind::Request) => {
+                    let number = packet.id as usize;
+                    if number >= directory.entries().len() || !seen.insert(number) {
+                        return Err(Status::invalid(format!("the client asked for file {number} in vain")));
+                    }
+                    // Whoever sends has ended with an error of its own.
+                    let _ = sender.send(Some(number));
+                }
+                Ok(PacketKind::Finish) => {
+                    let _ = sender.send(None);
+                }
+                Ok(PacketKind::Error) => {
+                    return Err(Status::invalid(String::from_utf8_lossy(&packet.data).into_owned()));
+                }
+                _ => return Err(Status::invalid("the client sent a packet that nothing asked for")),
+            }
+        }
+        // A client that ends without a word wants no more.
+        let _ = sender.send(None);
+        Ok(())
+    };
+    let send = async {
+        for stat in directory.entries() {
+            let kind = PacketKind::Stat.into();
+            requests.send(&Packet { kind, stat: Some(stat.clone()), ..Packet::default() }).await?;
+        }
+        requests.send(&Packet { kind: PacketKind::Stat.into(), ..Packet::default() }).await?;
+        let mut sent = 0;
+        while let Some(Some(number)) = asked.recv().await {
+            sent += send_content(&mut requests, directory, number).await?;
+        }
+        requests.send(&Packet { kind: PacketKind::Finish.into(), ..Packet::default() }).await?;
+        requests.finish();
+        Ok(sent)
+    };
+    let ((), sent) = tokio::try_join!(listen, send)?;
+    Ok(sent)
+}
+
+async fn send_content(
+    requests: &mut Requests,
+    directory: &dyn Directory,
+    number: usize,
+) -> Result<u64, Status> {
+    let mut offset = 0;
+    loop {
+        let failed = |error| Status::new(crate::grpc::Code::Internal, format!("cannot read a file: {error}"));
+        let data = directory.piece(number, offset).map_err(failed)?;
+        let (length, id) = (data.len() as u64, u32::try_from(number).unwrap_or(u32::MAX));
+        requests.send(&Packet { kind: PacketKind::Data.into(), id, data, stat: None }).await?;
+        if length == 0 {
+            return Ok(offset);
+        }
+        offset += length;
+    }
+}

@@ -1,0 +1,213 @@
+//! Receives a directory of a client: its entries come first, then, while they still come, the contents that are asked
+//! for. What is not asked for because an earlier transfer brought it is what makes the second build quick.
+//!
+//! ```text
+//! client: STAT STAT STAT … STAT(nothing)        DATA(0) DATA(2) … DATA(0, empty) …      FIN
+//! here:        REQUEST(0)      REQUEST(2) …                                    … FIN
+//! ```
+
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+
+use http::HeaderMap;
+
+use super::patterns;
+use super::registry::Session;
+use crate::grpc::{Answers, Requests};
+use crate::messages::file_sync::{Packet, PacketKind, Stat};
+use crate::synced::{Content, Contents, Entry, Intake, Large, SMALL, SyncError, Tree, TreeBuilder};
+
+const DIFF_COPY: &str = "/moby.filesync.v1.FileSync/DiffCopy";
+/// Contents asked for at once: fewer than what makes a client stop reading (it queues 128).
+const ASKED_LIMIT: usize = 64;
+
+/// Which files are wanted of which of a client's directories.
+#[derive(Debug, Default)]
+pub(crate) struct SyncRequest {
+    /// The name that the client offers the directory by.
+    pub(crate) directory: String,
+    /// Patterns of which one must match; none are needed where there are none.
+    pub(crate) includes: Vec<String>,
+    /// The lines of an ignore file.
+    pub(crate) excludes: Vec<String>,
+    /// Paths that are wanted, symbolic links in them followed; all where there are none.
+    pub(crate) paths: Vec<String>,
+}
+
+/// A received directory, and the bytes that had to be sent for it.
+#[derive(Debug)]
+pub(crate) struct Synced {
+    pub(crate) tree: Tree,
+    pub(crate) sent: u64,
+}
+
+/// Receives a directory. `progress` takes the bytes that have come so far.
+///
+/// # Errors
+/// [`SyncError`] when the client fails, is gone, or sends what it must not.
+pub(crate) async fn receive(
+    session: &Session,
+    request: &SyncRequest,
+    contents: &Contents,
+    known: Option<&Tree>,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Synced, SyncError> {
+    session.require(DIFF_COPY)?;
+    let mut metadata = HeaderMap::new();
+    patterns::append(&mut metadata, "dir-name", std::slice::from_ref(&request.directory));
+    patterns::append(&mut metadata, "include-patterns", &request.includes);
+    patterns::append(&mut metadata, "exclude-patterns", &request.excludes);
+    patterns::append(&mut metadata, "followpaths", &request.paths);
+    let (mut requests, mut answers) = session.channel.call(DIFF_COPY, metadata).await?;
+    let mut receiver = Receiver {
+        tree: TreeBuilder::new(),
+        intake: Intake::new(contents),
+        known,
+        count: 0,
+        is_listed: false,
+        wanted: VecDeque::new(),
+        asked: HashMap::new(),
+        received: 0,
+    };
+    receiver.run(&mut requests, &mut answers, progress).await?;
+    receiver.intake.flush().map_err(SyncError::Keep)?;
+    Ok(Synced { tree: receiver.tree.finish(), sent: receiver.received })
+}
+
+/// A content on its way.
+#[derive(Debug)]
+enum Arrival {
+    Small(Vec<u8>),
+    Large(Large),
+}
+
+/// A content that was asked for.
+#[derive(Debug)]
+struct Asked {
+    path: PathBuf,
+    announced: u64,
+    received: u64,
+    arrival: Arrival,
+}
+
+struct Receiver<'a> {
+    tree: TreeBuilder,
+    intake: Intake<'a>,
+    known: Option<&'a Tree>,
+    /// How many entries have come: the next one's number.
+    count: u32,
+    /// Whether all entries have come.
+    is_listed: bool,
+    /// Contents to be asked for, by number: path and size.
+    wanted: VecDeque<(u32, PathBuf, u64)>,
+    asked: HashMap<u32, Asked>,
+    /// Bytes of contents.
+    received: u64,
+}
+
+impl Receiver<'_> {
+    async fn run(
+        &mut self,
+        requests: &mut Requests,
+        answers: &mut Answers,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<(), SyncError> {
+        loop {
+            while self.asked.len() < ASKED_LIMIT
+                && let Some((number, path, announced)) = self.wanted.pop_front()
+            {
+                requests.send(&packet(PacketKind::Request, number)).await?;
+                let arrival = match announced {
+                    0..=SMALL => Arrival::Small(Vec::new()),
+                    _ => Arrival::Large(self.intake.begin().map_err(SyncError::Keep)?),
+                };
+                self.asked.insert(number, Asked { path, announced, received: 0, arrival });
+            }
+            if self.is_listed && self.asked.is_empty() {
+                break;
+            }
+            let packet = answers.next::<Packet>().await?.ok_or(SyncError::Ended)?;
+            self.take(packet)?;
+            progress(self.received);
+        }
+        requests.send(&packet(PacketKind::Finish, 0)).await?;
+        // The client says the same and ends the call.
+        let Some(packet) = answers.next::<Packet>().await? else { return Ok(()) };
+        match PacketKind::try_from(packet.kind) {
+            Ok(PacketKind::Finish) => {
+                requests.finish();
+                Ok(())
+            }
+            Ok(PacketKind::Error) => Err(client_error(&packet)),
+            _ => Err(SyncError::Unexpected("a packet")),
+        }
+    }
+
+    fn take(&mut self, packet: Packet) -> Result<(), SyncError> {
+        match PacketKind::try_from(packet.kind) {
+            Ok(PacketKind::Stat) => self.list(packet.stat),
+            Ok(PacketKind::Data) => self.data(packet.id, &packet.data),
+            Ok(PacketKind::Error) => Err(client_error(&packet)),
+            Ok(PacketKind::Finish) => Err(SyncError::Ended),
+            Ok(PacketKind::Request) => Err(SyncError::Unexpected("a request")),
+            Err(_) => Err(SyncError::Unexpected("a packet of an unknown kind")),
+        }
+    }
+
+    fn list(&mut self, stat: Option<Stat>) -> Result<(), SyncError> {
+        if self.is_listed {
+            return Err(SyncError::Unexpected("an entry after the last one"));
+        }
+        let Some(stat) = stat else {
+            self.is_listed = true;
+            return Ok(());
+        };
+        let number = self.count;
+        self.count =
+            number.checked_add(1).ok_or(SyncError::Limit { what: "entries", limit: u32::MAX as usize })?;
+        let (path, entry) = Entry::read(stat)?;
+        let size = entry.size();
+        if self.tree.insert(&path, entry, self.known)? {
+            self.wanted.push_back((number, path, size));
+        }
+        Ok(())
+    }
+
+    fn data(&mut self, number: u32, bytes: &[u8]) -> Result<(), SyncError> {
+        let Some(asked) = self.asked.get_mut(&number) else { return Err(SyncError::Unexpected("data")) };
+        asked.received += bytes.len() as u64;
+        let is_whole = bytes.is_empty() && asked.received == asked.announced;
+        if asked.received > asked.announced || (bytes.is_empty() && !is_whole) {
+            return Err(SyncError::Size {
+                path: asked.path.display().to_string(),
+                announced: i64::try_from(asked.announced).unwrap_or(i64::MAX),
+                sent: asked.received,
+            });
+        }
+        self.received += bytes.len() as u64;
+        if !is_whole {
+            return match &mut asked.arrival {
+                Arrival::Small(content) => {
+                    content.extend_from_slice(bytes);
+                    Ok(())
+                }
+                Arrival::Large(large) => large.write(bytes).map_err(SyncError::Keep),
+            };
+        }
+        let Some(Asked { path, arrival, .. }) = self.asked.remove(&number) else { return Ok(()) };
+        let content: Content = match arrival {
+            Arrival::Small(bytes) => self.intake.add(&bytes).map_err(SyncError::Keep)?,
+            Arrival::Large(large) => large.finish(),
+        };
+        self.tree.set_content(&path, content);
+        Ok(())
+    }
+}
+
+fn client_error(packet: &Packet) -> SyncError {
+    SyncError::Client(String::from_utf8_lossy(&packet.data).chars().take(1024).collect())
+}
+
+fn packet(kind: PacketKind, id: u32) -> Packet {
+    Packet { kind: kind.into(), id, ..Packet::default() }
+}

@@ -1,0 +1,16 @@
+//! Clients' sessions: connections on which clients serve, and what is asked of them there.
+
+mod agent;
+mod credentials;
+mod fields;
+mod file_send;
+mod file_sync;
+mod patterns;
+mod registry;
+mod secrets;
+
+pub(crate) use agent::Agents;
+pub(crate) use fields::Fields;
+pub(crate) use file_send::{Directory, Upload, send_directory};
+pub(crate) use file_sync::{SyncRequest, receive};
+pub(crate) use registry::{Session, Sessions};

@@ -1,0 +1,161 @@
+//! One entry of a client's directory, as its packet describes it.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::contents::Content;
+use super::error::SyncError;
+use crate::messages::file_sync::Stat;
+
+/// The kinds and flags in Go's file modes (`io/fs`).
+mod go_mode {
+    pub(super) const DIRECTORY: u32 = 1 << 31;
+    pub(super) const SYMLINK: u32 = 1 << 27;
+    pub(super) const DEVICE: u32 = 1 << 26;
+    pub(super) const FIFO: u32 = 1 << 25;
+    pub(super) const SOCKET: u32 = 1 << 24;
+    pub(super) const SET_USER: u32 = 1 << 23;
+    pub(super) const SET_GROUP: u32 = 1 << 22;
+    pub(super) const CHARACTER_DEVICE: u32 = 1 << 21;
+    pub(super) const STICKY: u32 = 1 << 20;
+    pub(super) const KINDS: u32 = DIRECTORY | SYMLINK | DEVICE | FIFO | SOCKET | (1 << 19);
+}
+
+/// The longest path.
+const PATH_LIMIT: usize = 4096;
+
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EntryKind {
+    Directory,
+    File,
+    Symlink,
+    Fifo,
+    Device {
+        block: bool,
+        number: u64,
+    },
+    /// Nothing that a context holds: it is counted and left out.
+    Socket,
+}
+
+/// An entry; a file's content follows.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(super) kind: EntryKind,
+    /// Permission bits with setuid, setgid and sticky.
+    pub(super) mode: u32,
+    pub(super) user: u32,
+    pub(super) group: u32,
+    pub(super) size: u64,
+    /// Nanoseconds since 1970.
+    pub(super) modified: i64,
+    /// The target of a symbolic link; the first name of a file with several, from the second on.
+    pub(super) link: Box<str>,
+    pub(super) attributes: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The number of the first of several names of a file.
+    pub(super) shared: Option<u32>,
+    pub(super) content: Option<Content>,
+}
+
+impl Entry {
+    /// Reads a packet's entry: its path, relative and plain, and the rest.
+    ///
+    /// # Errors
+    /// [`SyncError`] for a path that leads elsewhere, an unknown kind, or a size that is none.
+    pub(crate) fn read(stat: Stat) -> Result<(PathBuf, Self), SyncError> {
+        let path = read_path(&stat.path)?;
+        let kind = kind(&stat)?;
+        let size = u64::try_from(stat.size).map_err(|_| SyncError::Size {
+            path: stat.path.clone(),
+            announced: stat.size,
+            sent: 0,
+        })?;
+        let mut attributes: Vec<_> =
+            stat.attributes.into_iter().map(|(name, value)| (name.into_bytes(), value)).collect();
+        attributes.sort();
+        let entry = Self {
+            kind,
+            mode: permissions(stat.mode),
+            user: stat.user,
+            group: stat.group,
+            size: if kind == EntryKind::File { size } else { 0 },
+            modified: stat.modified,
+            link: stat.link.into_boxed_str(),
+            attributes,
+            shared: None,
+            content: None,
+        };
+        Ok((path, entry))
+    }
+
+    /// The bytes that it holds of the memory, beside those of its path.
+    pub(super) fn weight(&self) -> usize {
+        let attributes: usize =
+            self.attributes.iter().map(|(name, value)| name.len() + value.len() + 48).sum();
+        size_of::<Self>() + self.link.len() + attributes
+    }
+
+    /// Whether its content is to be asked for.
+    pub(crate) fn needs_content(&self) -> bool {
+        self.kind == EntryKind::File && self.link.is_empty() && self.content.is_none()
+    }
+
+    pub(crate) const fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(crate) fn set_content(&mut self, content: Content) {
+        self.content = Some(content);
+    }
+
+    /// Whether a file that was received before is the same one, as far as its description goes.
+    pub(super) fn is_unchanged(&self, before: &Self) -> bool {
+        self.kind == before.kind
+            && self.mode == before.mode
+            && self.user == before.user
+            && self.group == before.group
+            && self.size == before.size
+            && self.modified == before.modified
+            && self.link == before.link
+            && self.attributes == before.attributes
+    }
+}
+
+fn read_path(text: &str) -> Result<PathBuf, SyncError> {
+    let path = Path::new(text);
+    let plain = path.components().all(|component| matches!(component, Component::Normal(_)));
+    // Components leave out what is doubled or a dot: a path that they do not spell again is none.
+    let same = path.components().collect::<PathBuf>().as_os_str() == path.as_os_str();
+    if text.is_empty() || text.len() > PATH_LIMIT || text.contains('\0') || !plain || !same {
+        return Err(SyncError::Path(text.chars().take(PATH_LIMIT).collect()));
+    }
+    Ok(path.to_owned())
+}
+
+fn kind(stat: &Stat) -> Result<EntryKind, SyncError> {
+    let unknown = || SyncError::Kind { path: stat.path.clone(), mode: stat.mode };
+    Ok(match stat.mode & go_mode::KINDS {
+        0 => EntryKind::File,
+        go_mode::DIRECTORY => EntryKind::Directory,
+        go_mode::SYMLINK => EntryKind::Symlink,
+        go_mode::FIFO => EntryKind::Fifo,
+        go_mode::SOCKET => EntryKind::Socket,
+        go_mode::DEVICE => {
+            let major = u32::try_from(stat.device_major).map_err(|_| unknown())?;
+            let minor = u32::try_from(stat.device_minor).map_err(|_| unknown())?;
+            EntryKind::Device {
+                block: stat.mode & go_mode::CHARACTER_DEVICE == 0,
+                number: rustix::fs::makedev(major, minor),
+            }
+        }
+        _ => return Err(unknown()),
+    })
+}
+
+fn permissions(mode: u32) -> u32 {
+    let flag = |flag: u32, bit: u32| if mode & flag == 0 { 0 } else { bit };
+    (mode & 0o777)
+        | flag(go_mode::SET_USER, 0o4000)
+        | flag(go_mode::SET_GROUP, 0o2000)
+        | flag(go_mode::STICKY, 0o1000)
+}

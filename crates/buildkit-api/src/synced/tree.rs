@@ -1,0 +1,155 @@
+//! A received directory: entries by path, put together in the order in which they come.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use engine::sys::memory_budget::{Budget, Reservation};
+
+use super::contents::Content;
+use super::entry::{Entry, EntryKind};
+use super::error::SyncError;
+
+/// What the entries of one directory may weigh: half a million files with names of thirty bytes.
+const WEIGHT_LIMIT: usize = 256 << 20;
+/// What those of all directories may, received or being received.
+const ALL_LIMIT: usize = WEIGHT_LIMIT + (64 << 20);
+/// What an entry takes beside itself, about: its keys and its name in its directory.
+const ENTRY_WEIGHT: usize = 160;
+
+static TREES: LazyLock<Arc<Budget>> = LazyLock::new(|| Arc::new(Budget::new(ALL_LIMIT, 0)));
+
+/// A received directory.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    pub(super) entries: BTreeMap<PathBuf, Entry>,
+    /// The names in each directory; the root has an empty path.
+    pub(super) names: HashMap<PathBuf, Vec<OsString>>,
+    _weight: Reservation,
+}
+
+/// A directory that is being received.
+#[derive(Debug)]
+pub(crate) struct TreeBuilder {
+    entries: BTreeMap<PathBuf, Entry>,
+    names: HashMap<PathBuf, Vec<OsString>>,
+    weight: Reservation,
+    last: PathBuf,
+    links: u32,
+}
+
+impl TreeBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            names: HashMap::from([(PathBuf::new(), Vec::new())]),
+            weight: Reservation::new(Arc::clone(&TREES)),
+            last: PathBuf::new(),
+            links: 0,
+        }
+    }
+
+    /// Puts an entry in its place; `known` is the directory's earlier state, whose contents are kept where the
+    /// description has not changed. Whether its content is to be asked for.
+    ///
+    /// # Errors
+    /// [`SyncError`] for an entry out of order, in no directory, that names no file, or that is too much.
+    pub(crate) fn insert(
+        &mut self,
+        path: &Path,
+        mut entry: Entry,
+        known: Option<&Tree>,
+    ) -> Result<bool, SyncError> {
+        let shown = || path.display().to_string();
+        if path <= self.last.as_path() {
+            return Err(SyncError::Order(shown()));
+        }
+        self.last = path.to_owned();
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(SyncError::Path(shown()));
+        };
+        let Some(siblings) = self.names.get_mut(parent) else { return Err(SyncError::Parent(shown())) };
+        if entry.kind == EntryKind::Socket {
+            return Ok(false);
+        }
+        let size = self.weight.size() + entry.weight() + 2 * path.as_os_str().len() + ENTRY_WEIGHT;
+        if size > WEIGHT_LIMIT {
+            return Err(SyncError::Limit { what: "bytes of names and attributes", limit: WEIGHT_LIMIT });
+        }
+        self.weight.raise_to(size).map_err(|_| SyncError::Busy)?;
+        siblings.push(name.to_owned());
+        match entry.kind {
+            EntryKind::Directory => drop(self.names.insert(path.to_owned(), Vec::new())),
+            EntryKind::File if !entry.link.is_empty() => self.share(path, &mut entry)?,
+            EntryKind::File => {
+                let before = known.and_then(|known| known.entries.get(path));
+                let before = before.filter(|before| entry.is_unchanged(before));
+                entry.content = before.and_then(|before| before.content.clone());
+            }
+            _ => {}
+        }
+        let wanted = entry.needs_content();
+        self.entries.insert(path.to_owned(), entry);
+        Ok(wanted)
+    }
+
+    /// Makes an entry a further name of a file before it, whose content may still be on its way.
+    fn share(&mut self, path: &Path, entry: &mut Entry) -> Result<(), SyncError> {
+        let first = self.entries.get_mut(Path::new(&*entry.link));
+        let first = first.filter(|first| first.kind == EntryKind::File && first.link.is_empty());
+        let Some(first) = first else {
+            let (path, target) = (path.display().to_string(), entry.link.to_string());
+            return Err(SyncError::Link { path, target });
+        };
+        if first.shared.is_none() {
+            self.links += 1;
+            first.shared = Some(self.links);
+        }
+        entry.shared = first.shared;
+        entry.size = first.size;
+        Ok(())
+    }
+
+    /// Gives a file the content that was asked for.
+    pub(crate) fn set_content(&mut self, path: &Path, content: Content) {
+        if let Some(entry) = self.entries.get_mut(path) {
+            entry.set_content(content);
+        }
+    }
+
+    /// The directory, with all contents there.
+    pub(crate) fn finish(self) -> Tree {
+        Tree { entries: self.entries, names: self.names, _weight: self.weight }
+    }
+}
+
+impl Tree {
+    /// The entry that a path names; further names of a file lead to the first.
+    pub(super) fn file(&self, path: &Path) -> Option<&Entry> {
+        let entry = self.entries.get(path).filter(|entry| entry.kind == EntryKind::File)?;
+        if entry.link.is_empty() { Some(entry) } else { self.entries.get(Path::new(&*entry.link)) }
+    }
+
+    /// The bytes of all its contents.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.entries.values().filter(|entry| entry.link.is_empty()).map(|entry| entry.size).sum()
+    }
+
+    /// Reads a file that is no longer than a limit; `None` where there is none, or it is longer.
+    ///
+    /// # Errors
+    /// [`SyncError::Keep`] when it cannot be read.
+    pub(crate) fn read(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, SyncError> {
+        let Some(entry) = self.file(Path::new(path)).filter(|entry| entry.size <= limit) else {
+            return Ok(None);
+        };
+        let Some(content) = &entry.content else { return Ok(None) };
+        match content.take().map_err(SyncError::Keep)? {
+            super::contents::Taken::Bytes(bytes) => Ok(Some(bytes)),
+            super::contents::Taken::File(path) => {
+                engine::sys::bounded_read::read(path, limit).map(Some).map_err(SyncError::Keep)
+            }
+        }
+    }
+}

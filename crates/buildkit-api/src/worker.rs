@@ -1,0 +1,28 @@
+//! Who builds, as clients list it: the engine itself.
+
+use std::collections::HashMap;
+
+use engine::images::registry::Platform;
+
+use crate::messages::operations;
+use crate::messages::worker::{BuildkitVersion, WorkerRecord};
+use crate::parts::Parts;
+
+/// The only worker.
+pub(crate) fn record(parts: &Parts) -> WorkerRecord {
+    let Platform { os, architecture, variant, .. } = Platform::host();
+    let label =
+        |name: &str, value: &str| (format!("org.mobyproject.buildkit.worker.{name}"), value.to_owned());
+    let labels = [label("executor", "berth"), label("snapshotter", "overlay2")];
+    WorkerRecord {
+        id: "berth".to_owned(),
+        labels: HashMap::from(labels),
+        platforms: vec![operations::Platform { architecture, os, variant }],
+        version: Some(version(parts)),
+    }
+}
+
+/// What builds, and its version.
+pub(crate) fn version(parts: &Parts) -> BuildkitVersion {
+    BuildkitVersion { package: "berth".to_owned(), version: parts.version.clone(), revision: String::new() }
+}

@@ -1,0 +1,104 @@
+//! How builds end that nobody waits for: a client that leaves, a daemon that is killed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use berth_tests::{Engine, wait};
+use tokio::task::JoinHandle;
+
+use crate::client::{Control, Order, run};
+use crate::messages::SolveResponse;
+use crate::offers::{Offer, Offers};
+use crate::session::Session;
+use crate::streams::Failure;
+
+const SLEEPING: &str = "FROM busybox\nRUN sleep 600\n";
+
+/// A build under way: the call of its client, which closes its connection when it is aborted, and the session.
+struct Begun {
+    call: JoinHandle<Result<SolveResponse, Failure>>,
+    session: Session,
+}
+
+/// Begins a build and waits until it has come so far.
+async fn begin(socket: PathBuf, offers: Offers, is_there: impl AsyncFn(&Session) -> bool) -> Begun {
+    let order = Order::of(offers, "never");
+    let session = Session::open(&socket, "ending", order.offers).await;
+    let control = Control::open(&socket).await;
+    let mut request = order.request;
+    (request.reference, request.session) = ("ending".to_owned(), "ending".to_owned());
+    let call = tokio::spawn(async move { control.solve(&request).await });
+    while !is_there(&session).await {
+        assert!(!call.is_finished(), "the build ended: {:?}", call.await);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Begun { call, session }
+}
+
+fn containers(engine: &Engine) -> usize {
+    let listed = engine.at("1.55").get("/containers/json?all=1").expect(200).json();
+    listed.as_array().map_or(0, Vec::len)
+}
+
+fn nothing_is_left(engine: &Engine) {
+    let builds = engine.data_root().join("builds");
+    wait::until("nothing of the build", || {
+        let is_clean = std::fs::read_dir(&builds).is_ok_and(|mut left| left.next().is_none());
+        (containers(engine) == 0 && is_clean && engine.shims().is_empty()).then_some(())
+    });
+}
+
+#[test]
+fn a_client_that_leaves_cancels_its_build() {
+    let engine = Engine::start();
+    run(async {
+        let is_running = async |_: &Session| containers(&engine) == 1;
+        let begun = begin(engine.socket(), Offers::of(SLEEPING, &[]), is_running).await;
+        begun.call.abort();
+    });
+    nothing_is_left(&engine);
+}
+
+#[test]
+fn a_session_that_ends_cancels_its_build() {
+    let engine = Engine::start();
+    let (code, text) = run(async {
+        let is_running = async |_: &Session| containers(&engine) == 1;
+        let begun = begin(engine.socket(), Offers::of(SLEEPING, &[]), is_running).await;
+        drop(begun.session);
+        begun.call.await.expect("the call").expect_err("a cancelled build")
+    });
+    assert_eq!(code, 1, "{text}");
+    nothing_is_left(&engine);
+}
+
+#[test]
+fn a_client_that_stalls_and_leaves_is_not_waited_for() {
+    let engine = Engine::start();
+    let mut context = Offer::of(&[("a", b"one")]);
+    context.stalls = true;
+    run(async {
+        let is_asked = async |session: &Session| session.received().await.asked.contains(&"a".to_owned());
+        let offers = Offers::with("FROM busybox\nCOPY a /\n", context);
+        let begun = begin(engine.socket(), offers, is_asked).await;
+        begun.call.abort();
+    });
+    nothing_is_left(&engine);
+}
+
+#[test]
+fn kill_9_of_the_daemon_leaves_nothing_of_a_build() {
+    let mut engine = Engine::start();
+    run(async {
+        let is_running = async |_: &Session| containers(&engine) == 1;
+        let begun = begin(engine.socket(), Offers::of(SLEEPING, &[]), is_running).await;
+        engine.kill_daemon();
+        begun.call.await.expect("the call").expect_err("no answer");
+    });
+    engine.start_daemon();
+    nothing_is_left(&engine);
+    let offers = Offers::of("FROM busybox\nRUN echo again\n", &[]);
+    let built = run(Order::of(offers, "again").run(engine.socket()));
+    assert_eq!(built.output(), "again\n", "{:?}", built.result);
+    engine.forget_builds();
+}

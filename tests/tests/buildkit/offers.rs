@@ -1,0 +1,95 @@
+//! The directories that a client offers: honest ones, and such as no honest client has.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use crate::messages::Stat;
+
+pub(crate) const DIRECTORY: u32 = 1 << 31;
+pub(crate) const SYMLINK: u32 = 1 << 27;
+
+/// A directory as packets: entries in their order, and what is sent for each content that is asked for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Offer {
+    pub(crate) stats: Vec<Stat>,
+    /// The pieces by the entry's number; the end of a content is sent behind them.
+    pub(crate) contents: HashMap<u32, Vec<Bytes>>,
+    /// Whether further entries are sent for ever.
+    pub(crate) endless: bool,
+    /// Whether contents that are asked for never come.
+    pub(crate) stalls: bool,
+}
+
+impl Offer {
+    /// An honest directory of files; parents are made, and all is put into the order of a walk.
+    pub(crate) fn of(files: &[(&str, &[u8])]) -> Self {
+        let mut paths: Vec<(String, Option<&[u8]>)> = Vec::new();
+        for (path, content) in files {
+            let mut parent = String::new();
+            for name in path.split('/').rev().skip(1).collect::<Vec<_>>().into_iter().rev() {
+                parent = if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") };
+                if !paths.iter().any(|(known, _)| *known == parent) {
+                    paths.push((parent.clone(), None));
+                }
+            }
+            paths.push(((*path).to_owned(), Some(*content)));
+        }
+        paths.sort_by(|(one, _), (other, _)| one.split('/').cmp(other.split('/')));
+        let mut offer = Self::default();
+        for (path, content) in paths {
+            match content {
+                None => offer.add(Stat { path, mode: DIRECTORY | 0o755, ..Stat::default() }, &[]),
+                Some(content) => {
+                    let size = i64::try_from(content.len()).expect("a size");
+                    // The same content is the same file at the same time.
+                    let modified = 1_700_000_000_000_000_000 + size;
+                    offer.add(Stat { path, mode: 0o644, size, modified, ..Stat::default() }, content);
+                }
+            }
+        }
+        offer
+    }
+
+    /// Adds an entry with its content.
+    pub(crate) fn add(&mut self, stat: Stat, content: &[u8]) {
+        let number = u32::try_from(self.stats.len()).expect("a number");
+        self.stats.push(stat);
+        self.contents.insert(number, content.chunks(32 * 1024).map(Bytes::copy_from_slice).collect());
+    }
+
+    /// Only the entries of these paths.
+    pub(crate) fn only(&self, paths: &[String]) -> Self {
+        let mut kept = Self { endless: self.endless, stalls: self.stalls, ..Self::default() };
+        for (number, stat) in (0_u32..).zip(&self.stats) {
+            if paths.contains(&stat.path) {
+                let content: Vec<u8> =
+                    self.contents.get(&number).into_iter().flatten().flatten().copied().collect();
+                kept.add(stat.clone(), &content);
+            }
+        }
+        kept
+    }
+}
+
+/// All directories of a client by their names, and its secrets.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Offers {
+    pub(crate) directories: HashMap<String, Offer>,
+}
+
+impl Offers {
+    /// A Dockerfile and a context.
+    pub(crate) fn of(dockerfile: &str, files: &[(&str, &[u8])]) -> Self {
+        Self::with(dockerfile, Offer::of(files))
+    }
+
+    /// A Dockerfile and any context.
+    pub(crate) fn with(dockerfile: &str, context: Offer) -> Self {
+        let directories = HashMap::from([
+            ("dockerfile".to_owned(), Offer::of(&[("Dockerfile", dockerfile.as_bytes())])),
+            ("context".to_owned(), context),
+        ]);
+        Self { directories }
+    }
+}
