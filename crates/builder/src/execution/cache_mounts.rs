@@ -21,6 +21,8 @@ use crate::dockerfile::Sharing;
 const ID: &str = "id";
 /// Where its files are.
 const FILES: &str = "files";
+/// Bytes of an id's file at most; ids come from Dockerfiles, which are shorter.
+const NOTE_LIMIT: u64 = 32 << 20;
 /// How often a waiting step looks whether its build is cancelled.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -136,7 +138,7 @@ impl CacheMounts {
         let is_new = !path.join(FILES).is_dir();
         fs::create_dir_all(path.join(FILES))?;
         // Written again each time: its time is that of the last use.
-        let before = fs::read_to_string(path.join(ID)).ok().map_or(0, |text| read_note(&text).0);
+        let before = read_note(&path.join(ID)).map_or(0, |(uses, _)| uses);
         fs::write(path.join(ID), format!("{}\n{id}", before + 1))?;
         let entry = uses.entry(name.clone()).or_default();
         entry.count += 1;
@@ -160,7 +162,7 @@ impl CacheMounts {
             let id = path.join(ID);
             // One without an id was never used.
             let Ok(used) = fs::metadata(&id).and_then(|found| found.modified()) else { continue };
-            let (uses, own) = read_note(&fs::read_to_string(&id)?);
+            let (uses, own) = read_note(&id)?;
             found.push(CacheMount {
                 uses,
                 id: own,
@@ -246,9 +248,11 @@ impl Drop for CacheUse {
 }
 
 /// What stands beside a directory: how often it was used, and its id.
-fn read_note(text: &str) -> (u64, String) {
-    let (uses, id) = text.split_once('\n').unwrap_or(("", text));
-    (uses.parse().unwrap_or(0), id.to_owned())
+fn read_note(path: &Path) -> io::Result<(u64, String)> {
+    let bytes = sys::bounded_read::read(path, NOTE_LIMIT)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let (uses, id) = text.split_once('\n').unwrap_or(("", &text));
+    Ok((uses.parse().unwrap_or(0), id.to_owned()))
 }
 
 /// The bytes that the files below a directory take, however deep.

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use images::{Layer, digest_of};
 use model::Digest;
@@ -14,6 +14,9 @@ use super::state::{Build, Builder};
 use crate::dockerfile::Transfer;
 use crate::error::BuildError;
 use crate::scratch::LINKED;
+
+/// Bytes of a note at most: a digest.
+const NOTE_LIMIT: u64 = 256;
 
 impl Builder {
     /// Removes the notes of layers that are gone.
@@ -28,7 +31,7 @@ impl Builder {
         };
         for entry in entries {
             let path = entry?.path();
-            let diff_id = Digest::parse(&fs::read_to_string(&path)?).ok();
+            let diff_id = read_note(&path)?;
             if diff_id.and_then(|diff_id| self.store.layer(&diff_id)).is_none() {
                 fs::remove_file(&path)?;
             }
@@ -53,11 +56,11 @@ impl Build<'_> {
             return Ok(None);
         }
         let path = self.note(command)?;
-        let text = match fs::read_to_string(&path) {
+        let diff_id = match read_note(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            text => text.map_err(BuildError::file("read", &path))?,
+            diff_id => diff_id.map_err(BuildError::file("read", &path))?,
         };
-        Ok(Digest::parse(&text).ok().and_then(|diff_id| self.work.builder.store.layer(&diff_id)))
+        Ok(diff_id.and_then(|diff_id| self.work.builder.store.layer(&diff_id)))
     }
 
     /// Notes the layer of a copy that is linked.
@@ -93,4 +96,10 @@ impl Build<'_> {
         }
         Ok(self.work.builder.directory.join(LINKED).join(digest_of(key.as_bytes()).hexadecimal()))
     }
+}
+
+/// The layer that a note names; `None` where it is no note.
+fn read_note(path: &Path) -> io::Result<Option<Digest>> {
+    let bytes = sys::bounded_read::read(path, NOTE_LIMIT)?;
+    Ok(std::str::from_utf8(&bytes).ok().and_then(|text| Digest::parse(text).ok()))
 }

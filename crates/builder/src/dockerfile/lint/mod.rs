@@ -1,52 +1,21 @@
 //! Build checks: what works, but not as its author may think, or not for ever.
 
+mod finding;
+mod inputs;
 mod rule;
 mod stages;
 mod text;
 mod variables;
 
-use std::collections::BTreeMap;
-
+pub use finding::CheckWarning;
+pub use inputs::{CheckInputs, Environment};
 pub use rule::Rule;
 
-use super::lines::{self, Line};
-use super::{Dockerfile, DockerfileError, Instruction};
-use crate::ignore::IgnorePatterns;
+use self::finding::{Checkable, Directive, Findings};
+
+use super::lines;
+use super::{Dockerfile, DockerfileError};
 use crate::wording::Wording;
-
-/// A finding of a build check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CheckWarning {
-    /// The rule that is broken.
-    pub rule: Rule,
-    /// How.
-    pub message: String,
-    /// The lines of the Dockerfile, from one.
-    pub lines: (usize, usize),
-}
-
-/// Gives the environment of an image by its name, where it is known.
-pub type Environment<'a> = dyn Fn(&str) -> Option<Vec<String>> + 'a;
-
-/// What checks look at beside the Dockerfile.
-#[derive(Default)]
-pub struct CheckInputs<'a> {
-    /// The request's values of ARG.
-    pub arguments: BTreeMap<String, Option<String>>,
-    /// What is left out of the context.
-    pub ignored: Option<&'a IgnorePatterns>,
-    /// The environment of an image by its name, where it is known.
-    pub environment: Option<&'a Environment<'a>>,
-    /// `BUILDKIT_DOCKERFILE_CHECK`: stands in the place of the file's directive.
-    pub directive: Option<String>,
-}
-
-impl std::fmt::Debug for CheckInputs<'_> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut shown = formatter.debug_struct("CheckInputs");
-        shown.field("arguments", &self.arguments).field("directive", &self.directive).finish_non_exhaustive()
-    }
-}
 
 /// What checks found.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -55,69 +24,6 @@ pub struct Checked {
     pub warnings: Vec<CheckWarning>,
     /// `# check=error=true`: a finding fails the build.
     pub is_error: bool,
-}
-
-/// The value of `# check=`: `skip=A,B;error=true;experimental=C`.
-#[derive(Default)]
-struct Directive {
-    skipped: Vec<String>,
-    experimental: Vec<String>,
-    is_error: bool,
-}
-
-impl Directive {
-    fn parse(text: &str) -> Self {
-        let mut directive = Self::default();
-        for part in text.split(';') {
-            let (key, value) = part.split_once('=').unwrap_or((part, ""));
-            let names = || value.split(',').map(|name| name.trim().to_ascii_lowercase()).collect();
-            match key.trim().to_ascii_lowercase().as_str() {
-                "skip" => directive.skipped = names(),
-                "experimental" => directive.experimental = names(),
-                "error" => directive.is_error = value.trim().eq_ignore_ascii_case("true"),
-                _ => {}
-            }
-        }
-        directive
-    }
-
-    fn wants(&self, rule: Rule) -> bool {
-        let has =
-            |list: &[String]| list.iter().any(|name| name == "all" || name.eq_ignore_ascii_case(rule.name()));
-        !has(&self.skipped) && (!rule.is_experimental() || has(&self.experimental))
-    }
-}
-
-/// Findings under way.
-struct Findings {
-    directive: Directive,
-    warnings: Vec<CheckWarning>,
-}
-
-impl Findings {
-    fn add(&mut self, rule: Rule, lines: (usize, usize), message: impl Into<String>) {
-        if self.directive.wants(rule) {
-            self.warnings.push(CheckWarning { rule, message: message.into(), lines });
-        }
-    }
-}
-
-/// An instruction with the text that it was made of.
-struct Checkable<'a> {
-    line: &'a Line,
-    instruction: &'a Instruction,
-}
-
-impl Checkable<'_> {
-    /// The lines that it stands on.
-    fn lines(&self) -> (usize, usize) {
-        (self.line.number, self.line.next)
-    }
-
-    /// The instruction's name as it is written.
-    fn keyword(&self) -> &str {
-        self.line.text.split_whitespace().next().unwrap_or_default()
-    }
 }
 
 /// Checks a Dockerfile by every rule that it does not leave out.
@@ -144,6 +50,7 @@ pub fn check_dockerfile(bytes: &[u8], inputs: &CheckInputs<'_>) -> Result<Checke
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ignore::IgnorePatterns;
 
     fn found(text: &str) -> Vec<(&'static str, usize, String)> {
         let ignored = IgnorePatterns::of(["hidden*"]).expect("patterns");

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Checkable, Findings, Rule};
+use super::finding::{Checkable, Findings};
+use super::rule::Rule;
 use crate::dockerfile::{Command, CommandLine};
 
 /// Names that no stage should have.

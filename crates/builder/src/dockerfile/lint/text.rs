@@ -1,6 +1,7 @@
 //! Checks of how instructions are written, each by itself.
 
-use super::{Checkable, Findings, Rule};
+use super::finding::{Checkable, Findings};
+use super::rule::Rule;
 use crate::dockerfile::Command;
 use crate::ignore::IgnorePatterns;
 

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::ImageReference;
 
-use super::{CheckInputs, Checkable, Findings, Rule};
+use super::finding::{Checkable, Findings};
+use super::inputs::CheckInputs;
+use super::rule::Rule;
 use crate::dockerfile::{Command, DockerfileError, Variables, expand};
 
 /// Arguments that FROM knows without a declaration.

@@ -1,0 +1,28 @@
+//! What build checks look at beside the Dockerfile.
+
+use std::collections::BTreeMap;
+
+use crate::ignore::IgnorePatterns;
+
+/// Gives the environment of an image by its name, where it is known.
+pub type Environment<'a> = dyn Fn(&str) -> Option<Vec<String>> + 'a;
+
+/// What checks look at beside the Dockerfile.
+#[derive(Default)]
+pub struct CheckInputs<'a> {
+    /// The request's values of ARG.
+    pub arguments: BTreeMap<String, Option<String>>,
+    /// What is left out of the context.
+    pub ignored: Option<&'a IgnorePatterns>,
+    /// The environment of an image by its name, where it is known.
+    pub environment: Option<&'a Environment<'a>>,
+    /// `BUILDKIT_DOCKERFILE_CHECK`: stands in the place of the file's directive.
+    pub directive: Option<String>,
+}
+
+impl std::fmt::Debug for CheckInputs<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = formatter.debug_struct("CheckInputs");
+        shown.field("arguments", &self.arguments).field("directive", &self.directive).finish_non_exhaustive()
+    }
+}
