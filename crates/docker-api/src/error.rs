@@ -90,6 +90,12 @@ impl ApiError {
             Self::Engine(error) if matches!(error.root(), engine::Error::UnusableText(_)) => {
                 StatusCode::BAD_REQUEST
             }
+            Self::Engine(error)
+                if version.conflicting_options_are_bad_requests()
+                    && matches!(error.root(), engine::Error::ConflictingOptions(_)) =>
+            {
+                StatusCode::BAD_REQUEST
+            }
             Self::Engine(error) => status_of(error.kind(), version),
             Self::Kind { kind, .. } => status_of(*kind, version),
             Self::Request { status, .. } => *status,

@@ -83,6 +83,8 @@ pub enum Error {
     ShimLost,
     #[error("the container's shim does not answer")]
     ShimSilent,
+    #[error("Conflicting options: {0}")]
+    ConflictingOptions(String),
     #[error("{0}")]
     Image(#[source] images::Error),
     #[error("{0}")]
@@ -168,7 +170,8 @@ impl Error {
             | Self::NotPaused(_)
             | Self::StartPaused
             | Self::StartRemoving
-            | Self::ExecAlreadyRun(_) => ErrorKind::Conflict,
+            | Self::ExecAlreadyRun(_)
+            | Self::ConflictingOptions(_) => ErrorKind::Conflict,
             Self::Rename(source) | Self::Container { source, .. } => source.kind(),
             Self::System { kind, .. } | Self::Refused { kind, .. } => *kind,
             Self::Image(source) => source.kind(),

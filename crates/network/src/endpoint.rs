@@ -114,6 +114,12 @@ impl Endpoint {
         }
     }
 
+    /// Whether a published port is relayed: one of the host's IPv6, where the container has IPv4 alone.
+    #[must_use]
+    pub const fn is_relayed(&self, port: &PublishedPort) -> bool {
+        port.host_ip.is_ipv6() && self.ipv6.is_none() && self.ipv4.is_some() && port.host_port != 0
+    }
+
     /// Its addresses, that of IPv4 first.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
         self.places().map(|(address, _)| address)

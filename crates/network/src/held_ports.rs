@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -11,20 +11,24 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, sockopt};
 
+use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::port::{HostPort, PortRequest, Protocol, PublishedPort};
-use crate::publishing::{GatewayMode, Publishing};
+use crate::publishing::{GatewayMode, Publishing, Relay};
 
 /// How often, and how long apart, one port is tried until it counts as another program's.
 const ATTEMPTS: u32 = 10;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(2);
 
+/// A container that publishes more ports than these has none of them relayed: its shim has a socket for each.
+const MOST_RELAYED: usize = 256;
+
 /// A port of the host that is held. Dropping it frees the socket but not the book's note.
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) port: PublishedPort,
-    /// `None` where another program took it while no daemon ran, and of a port that is reached at the container's own
-    /// address.
+    /// `None` where another program took it while no daemon ran, of a port that is reached at the container's own
+    /// address, and of one that the container's shim relays, which has a socket of its own.
     _socket: Option<OwnedFd>,
 }
 
@@ -56,6 +60,8 @@ impl PortBook {
         publishing: &Publishing,
     ) -> Result<Vec<Held>, Error> {
         self.check_room(requests.len() * publishing.families())?;
+        let relay = if requests.len() > MOST_RELAYED { Relay::Off } else { publishing.relay };
+        let publishing = &Publishing { relay, ..*publishing };
         let mut held = Vec::with_capacity(requests.len());
         for request in requests {
             match self.hold_request(request, publishing) {
@@ -71,17 +77,21 @@ impl PortBook {
 
     /// Holds the ports of a saved endpoint again. A port that cannot be bound stays noted; the
     /// error says which.
-    pub(crate) fn adopt(&mut self, ports: &[PublishedPort]) -> (Vec<Held>, Vec<Error>) {
-        let mut held = Vec::with_capacity(ports.len());
+    pub(crate) fn adopt(&mut self, endpoint: &Endpoint) -> (Vec<Held>, Vec<Error>) {
+        let mut held = Vec::with_capacity(endpoint.ports.len());
         let mut errors = Vec::new();
-        for port in ports {
+        for port in &endpoint.ports {
             if port.host_port == 0 {
+                held.push(Held { port: *port, _socket: None });
+                continue;
+            }
+            self.note(port);
+            if endpoint.is_relayed(port) {
                 held.push(Held { port: *port, _socket: None });
                 continue;
             }
             let bound = bind(port.container.protocol, port.host_ip, port.host_port);
             let socket = bound.map_err(|source| errors.push(bind_error(port, source))).ok();
-            self.note(port);
             held.push(Held { port: *port, _socket: socket });
         }
         (held, errors)
@@ -115,7 +125,10 @@ impl PortBook {
     /// Holds one port at all places; those of containers that are reached at their own address need none.
     fn hold_request(&mut self, request: &PortRequest, publishing: &Publishing) -> Result<Vec<Held>, Error> {
         let is_routed = |ip: &IpAddr| publishing.mode(*ip) == Some(GatewayMode::Routed);
-        let places = publishing.places(request.host_ip).map_err(Error::NoAddressToPublish)?;
+        let mut places = publishing.places(request.host_ip).map_err(Error::NoAddressToPublish)?;
+        if request.host_ip.is_none() && places.iter().any(|ip| publishing.is_relayed(*ip)) && !speaks_ipv6() {
+            places.retain(IpAddr::is_ipv4);
+        }
         let (routed, translated): (Vec<_>, Vec<_>) = places.into_iter().partition(is_routed);
         let open = |host_ip| Held {
             port: PublishedPort { container: request.container, host_ip, host_port: 0 },
@@ -123,25 +136,29 @@ impl PortBook {
         };
         let mut held = match translated.is_empty() {
             true => Vec::new(),
-            false => self.hold_one(request, &translated)?,
+            false => self.hold_one(request, (&translated, publishing))?,
         };
         held.extend(routed.into_iter().map(open));
         Ok(held)
     }
 
-    fn hold_one(&mut self, request: &PortRequest, ip: &[IpAddr]) -> Result<Vec<Held>, Error> {
+    fn hold_one(
+        &mut self,
+        request: &PortRequest,
+        places: (&[IpAddr], &Publishing),
+    ) -> Result<Vec<Held>, Error> {
         match request.host_port {
-            HostPort::Range(first, last) if first == last => self.hold_exactly(request, ip, first),
+            HostPort::Range(first, last) if first == last => self.hold_exactly(request, places, first),
             HostPort::Range(first, last) => {
-                let all_taken = Error::PortAllocated(SocketAddr::new(ip[0], first));
-                self.hold_first_free(request, ip, first..=last)?.ok_or(all_taken)
+                let all_taken = Error::PortAllocated(SocketAddr::new(places.0[0], first));
+                self.hold_first_free(request, places, first..=last)?.ok_or(all_taken)
             }
             HostPort::Ephemeral => {
                 let (first, last) = (*self.ephemeral.start(), *self.ephemeral.end());
                 let next = *self.next.entry(request.container.protocol).or_insert(first);
-                let found = self.hold_first_free(request, ip, next..=last)?;
+                let found = self.hold_first_free(request, places, next..=last)?;
                 let found = match found {
-                    None if next > first => self.hold_first_free(request, ip, first..=next - 1)?,
+                    None if next > first => self.hold_first_free(request, places, first..=next - 1)?,
                     found => found,
                 };
                 let held = found.ok_or(Error::NoFreePort)?;
@@ -156,11 +173,11 @@ impl PortBook {
     fn hold_first_free(
         &mut self,
         request: &PortRequest,
-        ip: &[IpAddr],
+        places: (&[IpAddr], &Publishing),
         ports: RangeInclusive<u16>,
     ) -> Result<Option<Vec<Held>>, Error> {
         for port in ports {
-            match self.hold_exactly(request, ip, port) {
+            match self.hold_exactly(request, places, port) {
                 Ok(held) => return Ok(Some(held)),
                 Err(Error::PortAllocated(_)) => {}
                 Err(Error::PortBind { reason, .. })
@@ -174,12 +191,15 @@ impl PortBook {
     fn hold_exactly(
         &mut self,
         request: &PortRequest,
-        ip: &[IpAddr],
+        (places, publishing): (&[IpAddr], &Publishing),
         number: u16,
     ) -> Result<Vec<Held>, Error> {
-        let mut held = Vec::with_capacity(ip.len());
-        for ip in ip {
+        let mut held = Vec::with_capacity(places.len());
+        for ip in places {
             match self.hold_place(request, *ip, number) {
+                Ok(Held { port, .. }) if publishing.is_relayed(*ip) => {
+                    held.push(Held { port, _socket: None })
+                }
                 Ok(place) => held.push(place),
                 Err(error) => {
                     self.release(held);
@@ -240,6 +260,11 @@ fn bind_patiently(protocol: Protocol, ip: IpAddr, port: u16, attempts: u32) -> i
     }
 }
 
+/// Whether the host has a loopback of IPv6, as it has wherever it speaks IPv6.
+fn speaks_ipv6() -> bool {
+    bind(Protocol::Udp, Ipv6Addr::LOCALHOST.into(), 0).is_ok()
+}
+
 /// Binds a socket that never receives anything: packets for the port are translated before they
 /// reach it.
 fn bind(protocol: Protocol, ip: IpAddr, port: u16) -> io::Result<OwnedFd> {
@@ -271,107 +296,4 @@ fn bind(protocol: Protocol, ip: IpAddr, port: u16) -> io::Result<OwnedFd> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
-
-    use super::*;
-
-    const LOCAL: Ipv4Addr = Ipv4Addr::LOCALHOST;
-    const HERE: Publishing =
-        Publishing { default_ip: IpAddr::V4(LOCAL), ipv4: Some(GatewayMode::Translated), ipv6: None };
-
-    fn request(port: &str, host_port: HostPort) -> PortRequest {
-        PortRequest { container: port.parse().expect("a port"), host_ip: Some(LOCAL.into()), host_port }
-    }
-
-    /// A port that was free a moment ago.
-    fn free_port() -> u16 {
-        let listener = TcpListener::bind((LOCAL, 0)).expect("a listener");
-        listener.local_addr().expect("an address").port()
-    }
-
-    fn number(held: &[Held]) -> u16 {
-        held[0].port.host_port
-    }
-
-    #[test]
-    fn a_held_port_is_refused_to_everybody_and_refuses_clients() {
-        let mut book = PortBook::new(40000..=40010);
-        let port = free_port();
-        let wish = request("80/tcp", HostPort::Range(port, port));
-        let held = book.hold(&[wish], &HERE).expect("held");
-        let error = book.hold(&[wish], &HERE).expect_err("taken");
-        assert_eq!(error.to_string(), format!("Bind for 127.0.0.1:{port} failed: port is already allocated"));
-        let any = PortRequest { host_ip: Some(Ipv4Addr::UNSPECIFIED.into()), ..wish };
-        assert!(matches!(book.hold(&[any], &HERE), Err(Error::PortAllocated(_))));
-        assert!(TcpListener::bind((LOCAL, port)).is_err());
-        assert!(TcpStream::connect((LOCAL, port)).is_err());
-        let mut other_engine = PortBook::new(40000..=40010);
-        assert!(matches!(other_engine.hold(&[wish], &HERE), Err(Error::PortBind { .. })));
-        book.release(held);
-        assert!(TcpListener::bind((LOCAL, port)).is_ok());
-        book.hold(&[wish], &HERE).expect("free again");
-    }
-
-    #[test]
-    fn a_program_with_the_port_is_named_otherwise() {
-        let listener = TcpListener::bind((LOCAL, 0)).expect("a listener");
-        let port = listener.local_addr().expect("an address").port();
-        let mut book = PortBook::new(40000..=40010);
-        let error = book.hold(&[request("80/tcp", HostPort::Range(port, port))], &HERE).expect_err("taken");
-        let text = format!("listen tcp 127.0.0.1:{port}: bind: address already in use");
-        assert_eq!(error.to_string(), text);
-        let udp = UdpSocket::bind((LOCAL, 0)).expect("a socket");
-        let port = udp.local_addr().expect("an address").port();
-        assert!(book.hold(&[request("80/udp", HostPort::Range(port, port))], &HERE).is_err());
-        book.hold(&[request("80/tcp", HostPort::Range(port, port))], &HERE).expect("tcp is another port");
-    }
-
-    #[test]
-    fn a_failure_frees_what_was_held_before_it() {
-        let mut book = PortBook::new(40000..=40010);
-        let port = free_port();
-        let wish = request("80/tcp", HostPort::Range(port, port));
-        assert!(book.hold(&[wish, wish], &HERE).is_err());
-        book.hold(&[wish], &HERE).expect("free");
-    }
-
-    #[test]
-    fn ranges_and_ephemeral_ports_pass_over_taken_ones() {
-        let listener = TcpListener::bind((LOCAL, 0)).expect("a listener");
-        let taken = listener.local_addr().expect("an address").port();
-        let mut book = PortBook::new(taken..=taken.saturating_add(20));
-        let range = HostPort::Range(taken, taken.saturating_add(20));
-        let first = book.hold(&[request("80/tcp", range)], &HERE).expect("held");
-        assert!(number(&first) > taken);
-        let second = book.hold(&[request("80/tcp", HostPort::Ephemeral)], &HERE).expect("held");
-        assert!(number(&second) > number(&first));
-        book.release(second);
-        let third = book.hold(&[request("80/tcp", HostPort::Ephemeral)], &HERE).expect("held");
-        assert!(number(&third) > number(&first), "the next in turn");
-    }
-
-    #[test]
-    fn past_connections_do_not_hold_a_port() {
-        let listener = TcpListener::bind((LOCAL, 0)).expect("a listener");
-        let port = listener.local_addr().expect("an address").port();
-        let client = TcpStream::connect((LOCAL, port)).expect("connected");
-        let (server, _) = listener.accept().expect("accepted");
-        // The side that closes first waits in TIME_WAIT.
-        drop(server);
-        drop(client);
-        drop(listener);
-        let mut book = PortBook::new(40000..=40010);
-        book.hold(&[request("80/tcp", HostPort::Range(port, port))], &HERE).expect("held");
-    }
-
-    #[test]
-    fn an_address_of_another_host_cannot_be_held() {
-        let mut book = PortBook::new(40000..=40010);
-        let elsewhere = PortRequest {
-            host_ip: Some(Ipv4Addr::new(192, 0, 2, 254).into()),
-            ..request("80/tcp", HostPort::Range(8080, 8080))
-        };
-        assert!(matches!(book.hold(&[elsewhere], &HERE), Err(Error::PortBind { .. })));
-    }
-}
+mod tests;

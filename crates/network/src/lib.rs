@@ -24,7 +24,7 @@
 //! - Two tables of nf_tables, `ip berth` and `bridge berth` (`berth-<bridge>` for another bridge),
 //!   whose rules stand at the top of the modules `firewall::table` and `firewall::port_security`.
 //!   They are changed in single transactions through netlink; no program is executed. `--iptables=false` makes none; then ports are held
-//!   but nothing leads to them, as no process stands between (`--userland-proxy` means nothing).
+//!   but nothing leads to them, as no process stands between.
 //! - A bound socket a published port, so that no other program takes it meanwhile.
 //!
 //! # A host that drops what it forwards
@@ -79,5 +79,5 @@ pub use options::{
 pub use parent::{
     IpvlanFlag, IpvlanMode, MacvlanMode, ParentAddresses, ParentChoice, ParentOptions, Sharing,
 };
-pub use publishing::{GatewayMode, Publishing};
+pub use publishing::{GatewayMode, Publishing, Relay};
 pub use subnet::{CidrError, InterfaceAddress, Subnet, choose_free, lowest_free};

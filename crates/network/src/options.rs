@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use model::ErrorKind;
 
-use crate::publishing::{GatewayMode, Publishing};
+use crate::publishing::{GatewayMode, Publishing, Relay};
 use crate::subnet::{InterfaceAddress, Subnet};
 
 /// The name of the engine's own bridge, unless another is asked for.
@@ -45,6 +45,8 @@ pub struct Options {
     /// `--ip`: the host's address at which ports are published that name none; that of all of IPv4 stands for all of
     /// IPv6 too.
     pub default_host_ip: IpAddr,
+    /// `--userland-proxy`: whether the host's IPv6 leads to containers that have IPv4 alone.
+    pub relay: Relay,
     /// `--icc`: whether containers reach each other without a link.
     pub inter_container_communication: bool,
     /// `--ip-masq`: whether outbound connections take the host's address.
@@ -108,6 +110,7 @@ impl Default for Options {
             ipv4: true,
             ipv6: None,
             default_host_ip: Ipv4Addr::UNSPECIFIED.into(),
+            relay: Relay::default(),
             inter_container_communication: true,
             masquerade: true,
             forward: true,
@@ -209,6 +212,7 @@ impl Options {
             default_ip: self.default_host_ip,
             ipv4: self.ipv4.then_some(self.gateway_mode),
             ipv6: self.ipv6.as_ref().map(|ipv6| ipv6.gateway_mode),
+            relay: self.relay,
         }
     }
 

@@ -26,6 +26,18 @@ pub struct Publishing {
     pub(crate) ipv4: Option<GatewayMode>,
     /// The same by IPv6.
     pub(crate) ipv6: Option<GatewayMode>,
+    /// Whether the host's IPv6 leads to containers that have IPv4 alone.
+    pub(crate) relay: Relay,
+}
+
+/// Whether containers that have an address of IPv4 alone are reached at the host's addresses of IPv6, through a relay.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Relay {
+    /// Where the host speaks IPv6.
+    #[default]
+    On,
+    /// Never.
+    Off,
 }
 
 impl Publishing {
@@ -41,6 +53,12 @@ impl Publishing {
         }
     }
 
+    /// Whether a port at this address leads to a container that has no address of its family.
+    pub(crate) fn is_relayed(&self, ip: IpAddr) -> bool {
+        let is_translated = matches!(self.ipv4, Some(GatewayMode::Translated | GatewayMode::Unprotected));
+        self.relay == Relay::On && ip.is_ipv6() && self.ipv6.is_none() && is_translated
+    }
+
     /// The addresses at which a port is published that asks for this one.
     ///
     /// # Errors
@@ -51,7 +69,8 @@ impl Publishing {
             ip if asked.is_none() && ip == everywhere[0] => everywhere.to_vec(),
             ip => vec![ip],
         };
-        let possible: Vec<_> = wanted.iter().copied().filter(|ip| self.mode(*ip).is_some()).collect();
+        let is_possible = |ip: &IpAddr| self.mode(*ip).is_some() || self.is_relayed(*ip);
+        let possible: Vec<_> = wanted.iter().copied().filter(is_possible).collect();
         match possible.is_empty() {
             true => Err(wanted[0]),
             false => Ok(possible),

@@ -18,10 +18,12 @@ pub mod log;
 mod message;
 pub mod names;
 mod records;
+mod relay;
 mod run_directory;
 mod version;
 
 pub use message::*;
 pub use records::ShimProcesses;
+pub use relay::RelayedPort;
 pub use run_directory::RunDirectory;
 pub use version::{PROTOCOL, Received, UNNUMBERED};

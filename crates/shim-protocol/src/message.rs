@@ -8,6 +8,7 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::RelayedPort;
 use crate::names::NameService;
 
 pub use model::{BlockCounter, InterfaceCounters, Statistics};
@@ -86,6 +87,9 @@ pub enum Request {
     /// Open the log's file again under its name: it has been moved away. [`FailureKind::WrongState`] for a log
     /// that the shim rotates itself, and when the container does not run. From protocol 5 on.
     ReopenLog,
+    /// Relay these published ports from now on, and no others: listeners that stay are not touched. Possible before the
+    /// start and while the container runs; they close when it ends. From protocol 6 on.
+    Relay(Vec<RelayedPort>),
     /// The daemon has recorded the exit (or the failed start): remove cgroup and socket, end.
     Release,
 }
@@ -95,6 +99,7 @@ impl Request {
     #[must_use]
     pub const fn since(&self) -> u32 {
         match self {
+            Self::Relay(_) => 6,
             Self::ReopenLog => 5,
             Self::Names(_) => 3,
             Self::Hello { .. } | Self::Execs => 2,

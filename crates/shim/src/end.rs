@@ -34,6 +34,8 @@ impl Supervisor {
         self.memory = None;
         // The container's network namespace ends with it.
         self.names = None;
+        // Whoever starts next may have its ports.
+        self.relay = None;
         self.end_health();
         self.note_memory(killed);
         self.end_execs();

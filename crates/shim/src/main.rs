@@ -19,6 +19,8 @@ mod name_service;
 mod names;
 mod protection;
 mod records;
+mod relay;
+mod relaying;
 mod requests;
 mod session;
 mod start;

@@ -80,6 +80,7 @@ impl Supervisor {
             Request::Execs => Ok(Answer::Execs(self.running_execs())),
             Request::ReopenLog => self.reopen_log(),
             Request::Names(service) => self.set_names(service.map(|service| *service)),
+            Request::Relay(ports) => self.set_relay(&ports),
             Request::Hello { .. } | Request::Start { .. } | Request::Release => {
                 Err(wrong_state("not a request of this kind"))
             }

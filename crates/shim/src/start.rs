@@ -97,6 +97,7 @@ impl Supervisor {
         self.init.end(&mut self.shared);
         self.memory = None;
         self.names = None;
+        self.relay = None;
         let exit = Exit { code: exit_code, signal: None, out_of_memory: false, finished_at: at };
         let _ = records::write_exit(&self.directory, &exit);
         let notice = Notice::StartFailed { failure, exit_code, at };

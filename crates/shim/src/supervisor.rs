@@ -23,6 +23,7 @@ use crate::health::Monitor;
 use crate::log::Log;
 use crate::names::NameServer;
 use crate::protection::Protection;
+use crate::relay::Relay;
 use crate::session::stdio::Ends;
 use crate::session::{Session, SessionOptions};
 use crate::token::{Owner, Part, Token};
@@ -69,6 +70,8 @@ pub(crate) struct Supervisor {
     /// The checks of the container's health, where it has any.
     pub(crate) health: Option<Box<Monitor>>,
     pub(crate) names: Option<Box<NameServer>>,
+    /// The published ports that it relays, where there are any.
+    pub(crate) relay: Option<Box<Relay>>,
     pub(crate) memory: Option<OutOfMemoryNotice>,
     pub(crate) out_of_memory: bool,
     pub(crate) started_at: Option<Timestamp>,
@@ -100,6 +103,7 @@ impl Supervisor {
             next_exec: INIT + 1,
             health: None,
             names: None,
+            relay: None,
             memory: None,
             out_of_memory: false,
             started_at: None,
@@ -144,6 +148,7 @@ impl Supervisor {
                     names.on_event(part, event, &mut self.shared);
                 }
             }
+            Token::Relay(part) => self.on_relay(part, event),
             Token::Session(INIT, Part::Process) => self.on_init_end(),
             Token::Session(INIT, part) => self.init.on_event(part, event, &mut self.shared),
             Token::Session(owner, Part::Process) => self.on_exec_end(owner),
@@ -192,6 +197,9 @@ impl Supervisor {
         }
         if let Some(names) = &mut self.names {
             names.tick(&mut self.shared);
+        }
+        if let Some(relay) = &mut self.relay {
+            relay.tick(&mut self.shared);
         }
         self.give_up_if_deserted();
         // Last of all, since what runs counts again. Without it the shim is larger, nothing else.

@@ -17,8 +17,47 @@ pub(crate) enum Token {
     Probe(ProbePart),
     /// Part of the name service.
     Names(NamesPart),
+    /// Part of the relay of published ports.
+    Relay(RelayPart),
     /// Part of a process's session.
     Session(Owner, Part),
+}
+
+/// One descriptor of the relay, by the relay's own number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RelayPart {
+    /// A socket at which clients arrive.
+    Listener(u32),
+    /// A connection's client.
+    Client(u32),
+    /// A connection's container.
+    Container(u32),
+    /// The container's end for a client of UDP.
+    Flow(u32),
+}
+
+impl RelayPart {
+    /// The highest number.
+    pub(crate) const MOST: u32 = (1 << 30) - 1;
+
+    const fn pack(self) -> u32 {
+        match self {
+            Self::Listener(id) => id,
+            Self::Client(id) => (1 << 30) | id,
+            Self::Container(id) => (2 << 30) | id,
+            Self::Flow(id) => (3 << 30) | id,
+        }
+    }
+
+    const fn unpack(packed: u32) -> Self {
+        let id = packed & Self::MOST;
+        match packed >> 30 {
+            0 => Self::Listener(id),
+            1 => Self::Client(id),
+            2 => Self::Container(id),
+            _ => Self::Flow(id),
+        }
+    }
 }
 
 /// One descriptor of a probe.
@@ -91,6 +130,8 @@ pub(crate) enum Part {
 const GLOBAL: u64 = (u32::MAX as u64) << 32;
 /// The name service, in the place of an owner.
 const NAMES: u32 = u32::MAX - 1;
+/// The relay, in the place of an owner.
+const RELAY: u32 = u32::MAX - 2;
 const CLIENTS: u32 = 16;
 
 impl Token {
@@ -104,6 +145,7 @@ impl Token {
             Self::Probe(ProbePart::End) => GLOBAL | 5,
             Self::Probe(ProbePart::Output) => GLOBAL | 6,
             Self::Names(part) => ((NAMES as u64) << 32) | part.pack() as u64,
+            Self::Relay(part) => ((RELAY as u64) << 32) | part.pack() as u64,
             Self::Session(owner, part) => {
                 let part = match part {
                     Part::Process => 0,
@@ -129,6 +171,7 @@ impl Token {
             (u32::MAX, 5) => return Some(Self::Probe(ProbePart::End)),
             (u32::MAX, 6) => return Some(Self::Probe(ProbePart::Output)),
             (NAMES, low) => return NamesPart::unpack(low).map(Self::Names),
+            (RELAY, low) => return Some(Self::Relay(RelayPart::unpack(low))),
             (_, 0) => Part::Process,
             (_, 1) => Part::Input,
             (_, 2) => Part::Output,
@@ -160,7 +203,10 @@ mod tests {
             NamesPart::Exchange(0),
             NamesPart::Exchange(NamesPart::MOST),
         ];
-        for token in sessions.chain(global).chain(probe).chain(names.map(Token::Names)) {
+        let parts = [RelayPart::Listener, RelayPart::Client, RelayPart::Container, RelayPart::Flow];
+        let relay = parts.into_iter().flat_map(|part| [part(0), part(RelayPart::MOST)]).map(Token::Relay);
+        let names = names.map(Token::Names);
+        for token in sessions.chain(global).chain(probe).chain(names).chain(relay) {
             assert_eq!(Token::unpack(token.pack()), Some(token));
         }
     }

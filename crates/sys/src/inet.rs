@@ -3,35 +3,46 @@
 //! They are made in the network namespace of the calling thread and stay in it.
 
 use std::io;
-use std::net::{SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::OwnedFd;
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 /// How many connections wait to be accepted.
-const BACKLOG: i32 = 16;
+const BACKLOG: i32 = 128;
 
-/// Makes a socket of UDP at an address; port 0 is any free one.
+/// After so long a time in which nothing came over a connection its peer is asked whether it is there, and again
+/// after as long.
+const KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Makes a socket of UDP at an address; port 0 is any free one. At one of IPv6 it gets nothing of IPv4.
 ///
 /// # Errors
 /// When the port is taken or the address is not there.
-pub fn udp_server(address: SocketAddrV4) -> io::Result<UdpSocket> {
+pub fn udp_server(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = bound(SocketType::DGRAM, address)?;
     Ok(socket.into())
 }
 
-/// Listens for TCP at an address; port 0 is any free one.
+/// Listens for TCP at an address; port 0 is any free one. At one of IPv6 it gets nothing of IPv4. Past connections of a
+/// server that had the port before do not count.
 ///
 /// # Errors
 /// When the port is taken or the address is not there.
-pub fn tcp_server(address: SocketAddrV4) -> io::Result<TcpListener> {
+pub fn tcp_server(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = bound(SocketType::STREAM, address)?;
     rustix::net::listen(&socket, BACKLOG)?;
     Ok(socket.into())
 }
 
-fn bound(kind: SocketType, address: SocketAddrV4) -> io::Result<OwnedFd> {
-    let socket = socket(AddressFamily::INET, kind)?;
+fn bound(kind: SocketType, address: SocketAddr) -> io::Result<OwnedFd> {
+    let socket = socket(AddressFamily::of(address), kind)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    if kind == SocketType::STREAM {
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+    }
     rustix::net::bind(&socket, &address)?;
     Ok(socket)
 }
@@ -59,6 +70,23 @@ pub fn tcp_client(peer: SocketAddr) -> io::Result<TcpStream> {
     }
 }
 
+/// Lets a connection end whose peer is gone without a word, some minutes later.
+///
+/// # Errors
+/// Those of setsockopt(2).
+pub fn keep_alive(stream: impl AsFd) -> io::Result<()> {
+    let stream = stream.as_fd();
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, KEEP_ALIVE)?;
+    Ok(sockopt::set_tcp_keepintvl(stream, KEEP_ALIVE)?)
+}
+
+/// How many descriptors this process may have.
+#[must_use]
+pub fn descriptor_limit() -> u64 {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
 trait FamilyOf {
     fn of(address: SocketAddr) -> Self;
 }
@@ -79,13 +107,13 @@ fn socket(family: AddressFamily, kind: SocketType) -> io::Result<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, SocketAddrV4};
 
     use super::*;
 
     #[test]
     fn nothing_waits_and_datagrams_of_others_do_not_arrive() {
-        let any = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
+        let any = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0).into();
         let server = udp_server(any).expect("a socket");
         let client = udp_client(server.local_addr().expect("an address")).expect("a socket");
         let other = udp_server(any).expect("a socket");

@@ -23,6 +23,7 @@ pub mod mount_table;
 pub mod netlink;
 pub mod network_namespace;
 pub mod overlay;
+pub mod packet_info;
 pub mod private;
 pub mod private_mounts;
 pub mod process;

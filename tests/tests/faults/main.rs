@@ -19,13 +19,14 @@ use serde_json::{Value, json};
 use workload::{Promised, Worker};
 
 /// The steps of a start that the daemon lets fail when `BERTH_FAULT` names one.
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 10] = [
     "look-up",
     "specification",
     "spawn",
     "before-gate",
     "at-gate",
     "connected",
+    "relayed",
     "named",
     "clients-joined",
     "started",

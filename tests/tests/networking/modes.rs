@@ -123,6 +123,9 @@ fn settings_that_contradict_the_mode_are_refused() {
         let body = merged(idle(over), mode("container:owner"));
         let answer = engine.post_json("/containers/create", &body).expect(409);
         assert_eq!(answer.text(), format!("Conflicting options: {text}\n"));
+        // Before 1.44 they are a conflict, as in the reference.
+        let _ = engine.at("1.43").post_json("/containers/create", &body).expect(409);
+        let _ = engine.at("1.44").post_json("/containers/create", &body).expect(400);
     }
     let body = merged(idle(json!({ "HostConfig": { "Links": ["owner:x"] } })), mode("host"));
     let answer = engine.post_json("/containers/create", &body).expect(409);

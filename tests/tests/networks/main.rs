@@ -6,6 +6,7 @@ mod definitions;
 mod ipv6;
 mod lasting;
 mod names;
+mod relay;
 mod ways;
 
 use std::net::Ipv4Addr;

@@ -92,8 +92,8 @@ fn networks_need_no_default_bridge() {
 }
 
 #[test]
-fn a_port_at_an_address_of_ipv6_needs_a_container_that_has_one() {
-    let engine = Today::start();
+fn without_a_relay_a_port_at_an_address_of_ipv6_needs_a_container_that_has_one() {
+    let engine = Today::start_with(&["--userland-proxy=false"]);
     network(&engine, "a", "10.80.0.0/24", json!({}));
     let at = |address: &str| {
         let ports = json!({ "80/tcp": [{ "HostIp": address, "HostPort": "18080" }] });

@@ -66,6 +66,10 @@ fn network(flags: &Flags) -> Result<engine::network::Options, SettingsError> {
         mtu: flags.mtu.filter(|mtu| *mtu != 0),
         ipv6: ipv6(flags)?,
         default_host_ip: parse::<IpAddr>("ip", flags.ip.as_deref())?.unwrap_or(defaults.default_host_ip),
+        relay: match flags.userland_proxy {
+            Some(false) => engine::network::Relay::Off,
+            Some(true) | None => engine::network::Relay::On,
+        },
         inter_container_communication: flags.icc.unwrap_or(defaults.inter_container_communication),
         masquerade: flags.ip_masq.unwrap_or(defaults.masquerade),
         forward: flags.ip_forward.unwrap_or(defaults.forward),

@@ -189,7 +189,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "DOMAIN", help_heading = "Network")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) dns_search: Vec<String>,
-    /// Accepted for compatibility: published ports need no proxy processes here
+    /// Whether ports that are published at the host's IPv6 reach containers of IPv4 alone [default: true]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Network")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) userland_proxy: Option<bool>,

@@ -9,6 +9,7 @@ use regex_lite::Regex;
 
 use crate::ApiError;
 use crate::filters::Filters;
+use crate::version;
 use crate::wire::{WirePort, health_word, shown_ports};
 
 /// The filters of containers; any other is refused.
@@ -140,7 +141,7 @@ fn port_ranges(filters: &Filters, name: &str) -> Result<Vec<PortRange>, ApiError
 /// Whether the list shows a container with one of these ports, as the one number or the other of a published
 /// one. Number 0 is that of a port which is not published.
 fn has_port(record: &Record, ranges: &[PortRange], number: impl Fn(&WirePort) -> u16) -> bool {
-    shown_ports(record).iter().any(|port| {
+    shown_ports(record, version::MAX).iter().any(|port| {
         let (number, protocol) = (number(port), &port.kind);
         let fits =
             |range: &PortRange| range.numbers.contains(&number) && range.protocol.to_string() == *protocol;

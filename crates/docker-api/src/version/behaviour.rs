@@ -158,6 +158,18 @@ impl ApiVersion {
         self.is_at_least(44)
     }
 
+    /// Whether options of create that contradict the network mode are a bad request: what dockerd 29.8 answers in all
+    /// versions that it serves. Before, they are a conflict.
+    pub(crate) const fn conflicting_options_are_bad_requests(self) -> bool {
+        self.is_at_least(44)
+    }
+
+    /// Whether ports at the host's IPv6 are shown that lead to containers of IPv4 alone: what Docker 20.10, the release of
+    /// 1.41, was the first to answer.
+    pub(crate) const fn shows_relayed_ports(self) -> bool {
+        self.is_at_least(41)
+    }
+
     /// Whether `/_ping` reports the builder and the swarm, and that its answer is not to be kept: "v1.40 API changes"
     /// and "v1.42 API changes", not versioned there: what dockerd 29.8 answers in all versions that it serves.
     pub(crate) const fn ping_describes_the_engine(self) -> bool {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use engine::Record;
+use engine::network::Endpoint;
+use engine::network::port::PublishedPort;
 use serde::Serialize;
 
 use super::endpoint::{Shown, WireEndpoint, endpoints};
@@ -77,7 +79,7 @@ impl<'a> NetworkSettings<'a> {
             new: Ranged::at(version, || Sandbox {
                 sandbox_id: sandbox_id(record),
                 sandbox_key: sandbox_key(record),
-                ports: if record.is_running() { ports(record) } else { BTreeMap::new() },
+                ports: if record.is_running() { ports(record, version) } else { BTreeMap::new() },
             }),
             networks: Ranged::at(version, || endpoints(record, Shown::Inspected, version)),
         }
@@ -119,7 +121,7 @@ impl OldSettings {
             ip_prefix_len: endpoint.ipv4.map(|lease| lease.prefix_length).unwrap_or_default(),
             mac_address: endpoint.mac.to_string(),
             network_id: record.main_endpoint().map(|endpoint| endpoint.name.clone()).unwrap_or_default(),
-            ports: Some(ports(record)),
+            ports: Some(ports(record, version)),
             sandbox_key,
             port_mapping,
             sandbox_id,
@@ -129,7 +131,7 @@ impl OldSettings {
 }
 
 /// Published ports with their places on the host, exposed ones with none.
-fn ports(record: &Record) -> BTreeMap<String, Option<Vec<PortBinding>>> {
+fn ports(record: &Record, version: ApiVersion) -> BTreeMap<String, Option<Vec<PortBinding>>> {
     let mut ports: BTreeMap<String, Option<Vec<PortBinding>>> = record
         .settings
         .exposed_ports
@@ -137,12 +139,21 @@ fn ports(record: &Record) -> BTreeMap<String, Option<Vec<PortBinding>>> {
         .flatten()
         .map(|port| (with_protocol(port.to_string()), None))
         .collect();
-    for published in record.main_lease().into_iter().flat_map(|endpoint| &endpoint.ports) {
+    for published in published(record, version) {
         let binding =
             PortBinding { host_ip: published.host_ip.to_string(), host_port: host_port(published.host_port) };
         ports.entry(published.container.to_string()).or_default().get_or_insert_default().push(binding);
     }
     ports
+}
+
+/// The published ports of a container that runs, as far as a client of this version knows their kind.
+pub(super) fn published(record: &Record, version: ApiVersion) -> impl Iterator<Item = &PublishedPort> {
+    let shown = move |endpoint: &&Endpoint, port: &&PublishedPort| {
+        version.shows_relayed_ports() || !endpoint.is_relayed(port)
+    };
+    let leases = record.main_lease().into_iter();
+    leases.flat_map(move |endpoint| endpoint.ports.iter().filter(move |port| shown(&endpoint, port)))
 }
 
 /// The port of the host; nothing where a port is reached at the container's own address alone.

@@ -10,6 +10,7 @@ use super::endpoint::{Shown, WireEndpoint, endpoints, network_mode};
 use super::health::HealthSummary;
 use super::image_id::image_id;
 use super::mount::{WireMountPoint, mounts};
+use super::network::published;
 use super::status::state_word;
 use super::status_text;
 use crate::version::{ApiVersion, Ranged, Since};
@@ -99,7 +100,7 @@ impl<'a> ContainerSummary<'a> {
             image_id: Ranged::at(version, || image_id(&record.image, version)),
             command: command(record),
             created: record.created.unix_seconds(),
-            ports: shown_ports(record),
+            ports: shown_ports(record, version),
             size_rw: sizes.0,
             size_root_fs: sizes.1,
             labels: record
@@ -139,12 +140,11 @@ fn command(record: &Record) -> String {
 }
 
 /// The ports of a container that runs: the published ones, then those that it only exposes.
-pub(crate) fn shown_ports(record: &Record) -> Vec<WirePort> {
+pub(crate) fn shown_ports(record: &Record, version: ApiVersion) -> Vec<WirePort> {
     if !record.is_running() {
         return Vec::new();
     }
-    let published = record.main_lease().into_iter().flat_map(|endpoint| &endpoint.ports);
-    let mut ports: Vec<WirePort> = published
+    let mut ports: Vec<WirePort> = published(record, version)
         .map(|port| WirePort {
             ip: port.host_ip.to_string(),
             private_port: port.container.number,

@@ -59,5 +59,5 @@ fn joins(host: &HostSettings) -> bool {
 }
 
 fn conflict(options: &str) -> Error {
-    Error::conflict(format!("Conflicting options: {options}"))
+    Error::ConflictingOptions(options.to_owned())
 }

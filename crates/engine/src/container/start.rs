@@ -23,7 +23,7 @@ use crate::disposal::remove_run_directory;
 use crate::error::{Error, file_error};
 use crate::events::Events;
 use crate::fault;
-use crate::networking::Networking;
+use crate::networking::{Networking, relays};
 use crate::outcome::Outcome;
 use crate::paths::Paths;
 use crate::shim::{Incoming, RequestError, Shim};
@@ -174,6 +174,8 @@ impl Starter {
         fault::check("at-gate")?;
         let interface = self.networking.connect_network(container, gate.network_namespace).await?;
         fault::check("connected")?;
+        relays::open(&container.record(), shim).await?;
+        fault::check("relayed")?;
         self.networking.name_servers.open(&container.record(), shim).await?;
         fault::check("named")?;
         for (attach, socket) in container.waiting_clients.take() {

@@ -7,6 +7,7 @@ use model::Attachment;
 
 use super::endpoints::{Place, published_ports};
 use super::interface_names::InterfaceNames;
+use super::relays;
 use super::service::Networking;
 use crate::container::{Container, Record};
 use crate::endpoint::{self, Endpoint};
@@ -171,7 +172,8 @@ fn settle_ports(
     let held = match held {
         Some((publishing, held)) if publishing == next.publishing() => held,
         Some((_, held)) => {
-            // Another network publishes otherwise, at more addresses or fewer.
+            // Another network publishes otherwise, at more addresses or fewer, or itself what the shim relayed.
+            tokio::runtime::Handle::current().block_on(relays::stop(container))?;
             networking.network.release_ports(held.map_err(Error::Network)?).map_err(Error::Network)?;
             next.hold_ports(&requests)
         }

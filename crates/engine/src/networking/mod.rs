@@ -7,6 +7,7 @@ mod interface_names;
 mod links;
 mod live;
 pub(crate) mod name_servers;
+pub(crate) mod relays;
 mod resolver_files;
 mod service;
 

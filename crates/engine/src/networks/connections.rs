@@ -10,7 +10,7 @@ use super::service::Networks;
 use crate::container::{Container, Record};
 use crate::endpoint::{Endpoint, HOST, NONE};
 use crate::error::Error;
-use crate::networking::attachments;
+use crate::networking::{attachments, relays};
 use crate::outcome::{finish, joined};
 
 impl Networks {
@@ -43,14 +43,21 @@ impl Networks {
                 (None, true) => {
                     let (own, networking) = (Arc::clone(&container), Arc::clone(&networks.networking));
                     let work = move || networking.connect_running(&own, attachment, &entry);
-                    let endpoint = joined(tokio::task::spawn_blocking(work).await)??;
-                    let named = networks.networking.name_servers.follow(&record, &container).await;
-                    if named.is_err()
+                    let connected = joined(tokio::task::spawn_blocking(work).await).and_then(|result| result);
+                    let endpoint = match connected {
+                        Ok(endpoint) => endpoint,
+                        Err(error) => {
+                            networks.restore_relays(&container).await;
+                            return Err(error);
+                        }
+                    };
+                    let followed = networks.follow(&record, &container).await;
+                    if followed.is_err()
                         && let Err(undo) = networks.take_out(&container, endpoint).await
                     {
                         tracing::error!("cannot undo the connection of container {}: {undo}", record.id);
                     }
-                    named
+                    followed
                 }
                 (None, false) => {
                     let mut endpoint = Endpoint::asked(attachment);
@@ -110,14 +117,28 @@ impl Networks {
         let before = container.record();
         let (own, networking) = (Arc::clone(container), Arc::clone(&self.networking));
         let work = move || networking.disconnect_running(&own, &endpoint);
-        joined(tokio::task::spawn_blocking(work).await)??;
-        if let Err(error) = self.networking.name_servers.follow(&before, container).await {
-            tracing::warn!(
-                "the name server of container {} knows names of a network left: {error}",
-                before.id
-            );
+        let left = joined(tokio::task::spawn_blocking(work).await).and_then(|result| result);
+        if let Err(error) = left {
+            self.restore_relays(container).await;
+            return Err(error);
+        }
+        if let Err(error) = self.follow(&before, container).await {
+            tracing::warn!("the shim of container {} knows of a network left: {error}", before.id);
         }
         Ok(())
+    }
+
+    /// Tells the shim of a running container what its networks are now.
+    async fn follow(&self, before: &Record, container: &Container) -> Result<(), Error> {
+        relays::follow(before, container).await?;
+        self.networking.name_servers.follow(before, container).await
+    }
+
+    /// Has the shim relay ports again after a change of networks that failed.
+    async fn restore_relays(&self, container: &Container) {
+        if let Err(error) = relays::settle(container).await {
+            tracing::error!("the ports of container {} are not relayed: {error}", container.id());
+        }
     }
 }
 

@@ -31,7 +31,8 @@ pub(super) fn time_limit(request: &Request) -> Duration {
         | Request::Processes
         | Request::Execs
         | Request::Names(_)
-        | Request::ReopenLog => PROMPT,
+        | Request::ReopenLog
+        | Request::Relay(_) => PROMPT,
     }
 }
 
@@ -52,6 +53,7 @@ pub(super) fn is_repeatable(request: &Request, protocol: u32) -> bool {
         | Request::Execs
         | Request::Names(_)
         | Request::ReopenLog
+        | Request::Relay(_)
         | Request::Release => true,
     }
 }

@@ -9,6 +9,7 @@ use crate::container::remove::Removal;
 use crate::container::{Container, Phase, Record};
 use crate::disposal::{delete_tree, remove_run_directory};
 use crate::endpoint::NONE;
+use crate::networking::relays;
 use crate::outcome::joined;
 use crate::realm::Realm;
 use crate::shim::Shim;
@@ -146,6 +147,9 @@ async fn settle_networks(realm: &Realm, container: &Arc<Container>) {
     }
     if let Err(error) = realm.networking.name_servers.settle(container).await {
         tracing::warn!("cannot tell container {} of its networks' names: {error}", record.id);
+    }
+    if let Err(error) = relays::settle(container).await {
+        tracing::warn!("the ports of container {} are not relayed: {error}", record.id);
     }
 }
 

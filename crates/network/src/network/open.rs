@@ -317,7 +317,7 @@ impl NetworkOpening<'_> {
             if let Err(address) = ipv4.and_then(|()| adopt_address(book.ipv6.as_mut(), endpoint.ipv6)) {
                 return Err(Error::AddressTaken { address, container: endpoint.container });
             }
-            let (held, errors) = ports.adopt(&endpoint.ports);
+            let (held, errors) = ports.adopt(&endpoint);
             self.warnings.extend(errors.iter().map(ToString::to_string));
             let interface = self.adopt_interface(routing, &endpoint, interfaces)?;
             book.endpoints.insert(endpoint.container.clone(), Entry { endpoint, held, interface });

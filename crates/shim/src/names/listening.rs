@@ -23,7 +23,8 @@ impl Listening {
     pub(super) fn open() -> io::Result<Self> {
         network_namespace::raise_loopback()?;
         let any = SocketAddrV4::new(ADDRESS, 0);
-        let listening = Self { datagrams: inet::udp_server(any)?, listener: inet::tcp_server(any)? };
+        let listening =
+            Self { datagrams: inet::udp_server(any.into())?, listener: inet::tcp_server(any.into())? };
         redirect::make(listening.ports()?)?;
         Ok(listening)
     }

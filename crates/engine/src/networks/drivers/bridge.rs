@@ -124,6 +124,7 @@ pub(crate) fn options(record: &NetworkRecord, daemon: &network::Options) -> Resu
         fixed_cidr: ipv4.range.and_then(subnet),
         mtu: choices.mtu.or(daemon.mtu),
         default_host_ip: choices.host_address.map_or(daemon.default_host_ip, IpAddr::V4),
+        relay: daemon.relay,
         inter_container_communication: choices.communicate,
         masquerade: choices.masquerade && !definition.internal,
         forward: daemon.forward,
