@@ -130,6 +130,7 @@ fn settings_that_contradict_the_mode_are_refused() {
     let body = merged(idle(json!({ "HostConfig": { "Links": ["owner:x"] } })), mode("host"));
     let answer = engine.post_json("/containers/create", &body).expect(409);
     assert!(answer.text().starts_with("Conflicting options: --net=host can't be used with links."));
+    let _ = engine.at("1.44").post_json("/containers/create", &body).expect(400);
     let without_command = merged(body, json!({ "Cmd": null }));
     let answer = engine.post_json("/containers/create", &without_command).expect(409);
     assert!(

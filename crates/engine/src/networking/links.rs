@@ -31,10 +31,8 @@ impl Networking {
         for link in host.links.iter().flatten() {
             let target = self.link_target(&link.target)?;
             if links.insert(link.alias.clone(), target.clone()).is_some_and(|other| other != target) {
-                return Err(Error::conflict(format!(
-                    "Conflicting options: two links have the alias {}",
-                    link.alias
-                )));
+                let options = format!("two links have the alias {}", link.alias);
+                return Err(Error::ConflictingOptions(options));
             }
         }
         Ok(links)
@@ -50,10 +48,9 @@ impl Networking {
             let record = target.record();
             match &record.settings.host.network_mode {
                 NetworkMode::Host => {
-                    return Err(Error::conflict(
-                        "Conflicting options: --net=host can't be used with links. \
-                         This would result in undefined behavior.",
-                    ));
+                    let options =
+                        "--net=host can't be used with links. This would result in undefined behavior.";
+                    return Err(Error::ConflictingOptions(options.to_owned()));
                 }
                 NetworkMode::Container(other) => {
                     target = self.directory.find(other.as_str()).map_err(|_| unknown(other))?;
