@@ -76,7 +76,7 @@ pub struct Faults {
 
 impl Faults {
     /// Lets the step fail that this file names, each time that it is written: the fault removes it. With
-    /// [`DIE_AT`] before its name the process ends there, as if it had been killed.
+    /// `die-at:` before its name the process ends there, as if it had been killed.
     #[must_use]
     pub fn named_in(file: &Path) -> Self {
         Self { file: Some(file.into()), ..Self::default() }

@@ -1,5 +1,5 @@
 //! The fluentd driver: the forward protocol of Fluentd, version 1, in its message mode
-//! (https://github.com/fluent/fluentd/wiki/Forward-Protocol-Specification-v1).
+//! (<https://github.com/fluent/fluentd/wiki/Forward-Protocol-Specification-v1>).
 
 use std::fmt::Write as _;
 use std::io;

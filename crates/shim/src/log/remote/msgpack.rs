@@ -1,4 +1,4 @@
-//! Writes the values of MessagePack that a forward message has (https://github.com/msgpack/msgpack/blob/master/spec.md).
+//! Writes the values of MessagePack that a forward message has (<https://github.com/msgpack/msgpack/blob/master/spec.md>).
 
 use model::Timestamp;
 
