@@ -136,7 +136,7 @@ fn a_row_that_cannot_be_read_is_moved_aside_and_its_container_has_ended() {
     directory.sql(
         "UPDATE containers SET settings = '{' WHERE name = 'created';
          UPDATE containers SET state = x'ff00' WHERE name = 'linked';
-         INSERT INTO containers VALUES ('no id', 'stranger', '', '');
+         INSERT INTO containers (id, name, settings, state) VALUES ('no id', 'stranger', '', '');
          UPDATE execs SET document = '[]';
          UPDATE volumes SET labels = 'none' WHERE name = 'named';
          UPDATE events SET document = '' WHERE number = 1;",

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use berth_network::{
-    BridgeChoice, GatewayMode, Ipv6Address, Ipv6Options, Network, Options, Request, SourceCheck,
+    BridgeChoice, GatewayMode, Ipv6Address, Ipv6Options, Network, Options, Relay, Request, SourceCheck,
 };
 
 use crate::frames::*;
@@ -95,8 +95,8 @@ fn ports_are_published_where_it_is_asked_for() {
         assert!(ask(Ipv6Addr::LOCALHOST, 8080).is_ok());
         let taken = network.reserve(&request(2, &["8082:80"])).expect_err("taken");
         assert_eq!(taken.to_string(), "Bind for [::]:8082 failed: port is already allocated");
-        let plain =
-            Options { bridge: BridgeChoice::Own { name: SECOND.to_owned(), address: None }, ..options() };
+        let bridge = BridgeChoice::Own { name: SECOND.to_owned(), address: None };
+        let plain = Options { bridge, relay: Relay::Off, ..options() };
         let second = network.open_beside(&plain, Vec::new()).expect("open");
         let none = second.reserve(&request(3, &["[::1]:8083:80"])).expect_err("no address");
         assert_eq!(none.kind(), model::ErrorKind::Invalid);

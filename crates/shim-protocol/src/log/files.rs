@@ -94,21 +94,21 @@ fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// The ages of all files there are, oldest first. One name may be free for a moment while the log rotates.
-pub(crate) fn ages(path: &Path) -> Vec<u32> {
-    let mut ages = Vec::new();
+/// The ages of the files there are, youngest first, each looked for when it is asked for. Files only grow older, so none is
+/// missed while the log rotates. One name may be free for a moment then.
+fn younger_first(path: &Path) -> impl Iterator<Item = u32> {
     let mut missing = 0;
-    for age in 0.. {
-        if rotated(path, age).exists() || compressed(path, age).exists() {
-            ages.push(age);
-            missing = 0;
-        } else {
-            missing += 1;
-        }
-        if missing > 1 {
-            break;
-        }
-    }
+    let looked_for = (0..).map_while(move |age| {
+        let is_there = rotated(path, age).exists() || compressed(path, age).exists();
+        missing = if is_there { 0 } else { missing + 1 };
+        (missing <= 1).then_some((age, is_there))
+    });
+    looked_for.filter(|(_, is_there)| *is_there).map(|(age, _)| age)
+}
+
+/// The ages of all files there are, oldest first.
+pub(crate) fn ages(path: &Path) -> Vec<u32> {
+    let mut ages: Vec<u32> = younger_first(path).collect();
     ages.reverse();
     ages
 }
@@ -120,7 +120,7 @@ pub(crate) fn successor(path: &Path, of: Identity) -> io::Result<Option<LogFile>
     for _ in 0..ATTEMPTS {
         let Some(age) = age_of(path, of) else {
             // It has been rotated away altogether: what is oldest now comes next.
-            match oldest(path)? {
+            match oldest(path)?.filter(|found| found.identity != of) {
                 None => continue,
                 found => return Ok(found),
             }
@@ -139,12 +139,11 @@ pub(crate) fn successor(path: &Path, of: Identity) -> io::Result<Option<LogFile>
 /// How old the file of this identity is, or the one that it was compressed to; `None` when it is gone.
 pub(crate) fn age_of(path: &Path, of: Identity) -> Option<u32> {
     let is_it = |file: &Path| fs::metadata(file).is_ok_and(|metadata| Identity::of(&metadata) == of);
-    let ages: Vec<u32> = ages(path).into_iter().rev().collect();
     let same = |age: &u32| is_it(&rotated(path, *age)) || is_it(&compressed(path, *age));
     // The numbers of files are used again, but not while somebody has the file open: the youngest is meant.
     let made_of_it =
         |age: &u32| File::open(compressed(path, *age)).is_ok_and(|file| origin(&file) == Some(of));
-    ages.iter().copied().find(same).or_else(|| ages.iter().copied().find(made_of_it))
+    younger_first(path).find(same).or_else(|| younger_first(path).find(made_of_it))
 }
 
 fn oldest(path: &Path) -> io::Result<Option<LogFile>> {

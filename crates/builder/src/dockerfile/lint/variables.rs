@@ -159,7 +159,9 @@ fn check_from(
     }
     let defaults = Watched { known: global, unknown: RefCell::default() };
     let expanded = expand(image, escape, &defaults).unwrap_or_default();
-    if ImageReference::parse(&expanded).is_err() && expanded != "scratch" {
+    // A name whose tag is empty is taken for one without a tag elsewhere, as ever.
+    let is_invalid = ImageReference::parse(&expanded).is_err() || expanded.ends_with(':');
+    if is_invalid && expanded != "scratch" {
         let message = format!("Default value for ARG {image} results in empty or invalid base image name");
         findings.add(Rule::InvalidDefaultArgInFrom, lines, message);
     }
