@@ -161,8 +161,8 @@ fn files_of_the_driver_local_are_compressed_and_read_again() {
     let script =
         "read x; for i in $(seq 1000 4000); do echo $i; [ $((i % 250)) = 0 ] && sleep 0.1; done; read x";
     let id = today.create(&merged(sh(script), merged(log, json!({ "OpenStdin": true }))));
-    let (_, mut follower) = today.open("GET", &format!("/containers/{id}/logs?stdout=1&follow=1"), &[], b"");
     today.start(&id);
+    let (_, mut follower) = today.open("GET", &format!("/containers/{id}/logs?stdout=1&follow=1"), &[], b"");
     let (_, mut stdin) = attach(&today, &id, "stream=1&stdin=1");
     stdin.send(b"\n").expect("stdin");
     let directory = engine.data_root().join("containers").join(&id);
