@@ -15,6 +15,7 @@ use images::registry::{
     Cancellation, CredentialMap, Credentials, Platform, Progress, PullRequest, PulledNames,
 };
 use model::{ContainerId, ContainerSettings, Digest, ErrorKind, ImageReference, ResourceKind};
+use shim_protocol::log::Stream;
 use tokio::runtime::Handle;
 
 use crate::container::containers::Containers;
@@ -28,7 +29,7 @@ use crate::files::{mount_points, prune};
 use crate::image::Images;
 use crate::paths::Paths;
 use crate::store::Durability;
-use crate::streams::{AttachRequest, Streams};
+use crate::streams::{AttachRequest, Frames, Streams};
 
 /// How often a step that says nothing looks whether its client is still there.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -184,6 +185,10 @@ impl StepRunner for Steps {
         })?;
         ours.set_read_timeout(Some(POLL_INTERVAL)).map_err(socket)?;
         let mut frames = Frames::default();
+        let mut show = |stream, text: &[u8]| match stream {
+            Stream::Stdout => output(OutputStream::Stdout, text),
+            Stream::Stderr => output(OutputStream::Stderr, text),
+        };
         let mut piece = vec![0; 32 * 1024];
         loop {
             if cancellation.is_cancelled() {
@@ -194,7 +199,7 @@ impl StepRunner for Steps {
             }
             match ours.read(&mut piece) {
                 Ok(0) => break,
-                Ok(count) => frames.push(&piece[..count], output),
+                Ok(count) => frames.push(&piece[..count], &mut show),
                 Err(error)
                     if matches!(
                         error.kind(),
@@ -220,43 +225,5 @@ impl StepRunner for Steps {
     fn remove(&self, container: &ContainerId) -> Result<(), StepError> {
         let removal = Removal { volumes: true, force: true, link: false };
         self.runtime.block_on(self.builds.containers.remove(container.as_str(), removal)).map_err(failed)
-    }
-}
-
-/// Takes the stream of an attached client apart.
-#[derive(Default)]
-struct Frames {
-    pending: Vec<u8>,
-}
-
-impl Frames {
-    fn push(&mut self, piece: &[u8], output: &mut dyn FnMut(OutputStream, &[u8])) {
-        self.pending.extend_from_slice(piece);
-        let mut start = 0;
-        while let Some(head) = self.pending.get(start..start + 8) {
-            let stream = if head[0] == 2 { OutputStream::Stderr } else { OutputStream::Stdout };
-            let length = u32::from_be_bytes([head[4], head[5], head[6], head[7]]) as usize;
-            let Some(payload) = self.pending.get(start + 8..start + 8 + length) else { break };
-            output(stream, payload);
-            start += 8 + length;
-        }
-        self.pending.drain(..start);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn frames_come_apart_wherever_they_are_cut() {
-        let bytes = [&[1, 0, 0, 0, 0, 0, 0, 2][..], b"hi", &[2, 0, 0, 0, 0, 0, 0, 1], b"!"].concat();
-        for cut in 0..bytes.len() {
-            let (mut frames, mut out) = (Frames::default(), Vec::new());
-            let mut output = |stream, text: &[u8]| out.push((stream, text.to_vec()));
-            frames.push(&bytes[..cut], &mut output);
-            frames.push(&bytes[cut..], &mut output);
-            assert_eq!(out, [(OutputStream::Stdout, b"hi".to_vec()), (OutputStream::Stderr, b"!".to_vec())]);
-        }
     }
 }

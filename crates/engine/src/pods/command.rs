@@ -1,16 +1,19 @@
 //! Runs a command in a container of a pod to its end, with what it writes.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
-use tokio::io::{AsyncReadExt, BufReader};
+use shim_protocol::log::Stream;
+use tokio::io::AsyncReadExt;
 
 use super::service::Pods;
 use crate::container::saved_exec::{ExecConfig, ExecState};
 use crate::error::Error;
 use crate::exec::{ExecClient, ExecStartOptions};
+use crate::streams::Frames;
 
 /// Bytes of each stream that are kept; the rest is thrown away (CVE-2022-1708).
 const OUTPUT_LIMIT: usize = 16 << 20;
@@ -96,26 +99,21 @@ impl Pods {
     }
 }
 
-/// Reads pieces with their headers, as the specification's "stream details" has them, until the stream ends.
-async fn read_frames(stream: tokio::net::UnixStream, output: &mut CommandOutput) -> std::io::Result<()> {
-    let mut stream = BufReader::new(stream);
-    let mut header = [0; 8];
-    let mut piece = vec![0; 32 << 10];
+/// Reads a stream to its end.
+async fn read_frames(mut stream: tokio::net::UnixStream, output: &mut CommandOutput) -> io::Result<()> {
+    let (mut frames, mut part) = (Frames::default(), vec![0; 32 << 10]);
     loop {
-        match stream.read_exact(&mut header).await {
-            Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
-            Err(error) => return Err(error),
+        let count = stream.read(&mut part).await?;
+        if count == 0 {
+            return if frames.is_cut() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) };
         }
-        let [kind, _, _, _, length @ ..] = header;
-        let kept = if kind == 2 { &mut output.stderr } else { &mut output.stdout };
-        let mut rest = u32::from_be_bytes(length) as usize;
-        while rest > 0 {
-            let size = rest.min(piece.len());
-            let read = stream.read_exact(&mut piece[..size]).await?;
-            let room = OUTPUT_LIMIT.saturating_sub(kept.len()).min(read);
-            kept.extend_from_slice(&piece[..room]);
-            rest -= read;
-        }
+        frames.push(&part[..count], &mut |stream, text| {
+            let kept = match stream {
+                Stream::Stdout => &mut output.stdout,
+                Stream::Stderr => &mut output.stderr,
+            };
+            let room = OUTPUT_LIMIT.saturating_sub(kept.len()).min(text.len());
+            kept.extend_from_slice(&text[..room]);
+        });
     }
 }

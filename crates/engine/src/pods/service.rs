@@ -165,7 +165,7 @@ impl Pods {
         self.realm.containers.statistics_once(id.as_str(), Reading::One).await
     }
 
-    /// The bytes of a container's own layer, and how many files have them.
+    /// The bytes of a container's own layer.
     ///
     /// # Errors
     /// A layer that cannot be read.

@@ -1,8 +1,10 @@
 //! The stdio of running containers: attached clients, and the size of the terminal.
 
 mod attach;
+mod frames;
 mod resize;
 mod service;
 
 pub use self::attach::{AttachRequest, AttachSession};
+pub(crate) use self::frames::Frames;
 pub use self::service::Streams;

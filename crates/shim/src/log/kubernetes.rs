@@ -79,13 +79,9 @@ fn append(path: &Path) -> io::Result<File> {
 
 /// Adds a record.
 fn put(records: &mut Vec<u8>, at: Timestamp, stream: Stream, line: &[u8]) {
-    let stream = match stream {
-        Stream::Stdout => "stdout",
-        Stream::Stderr => "stderr",
-    };
     let (text, tag) = line.strip_suffix(b"\n").map_or((line, 'P'), |text| (text, 'F'));
     // Memory takes all that is written to it.
-    let _ = write!(records, "{at} {stream} {tag} ");
+    let _ = write!(records, "{at} {} {tag} ", stream.name());
     records.extend_from_slice(text);
     records.push(b'\n');
 }

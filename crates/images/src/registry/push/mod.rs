@@ -121,9 +121,6 @@ struct Push<'a> {
 
 impl Push<'_> {
     fn image(&self, tag: String, id: Digest) -> Result<PushedImage, RegistryError> {
-        // Asked first: a refusal comes before anything is compressed.
-        let image = self.request.store.image(&id)?;
-        let _ = upload::exists(self.session, image.config_digest)?;
         let Sent { digest, document } = match self.exactly(&tag, id)? {
             Some(sent) => sent,
             None => self.composed(&tag, id)?,
@@ -168,8 +165,12 @@ impl Push<'_> {
         let image = self.request.store.image(&id)?;
         let held = self.request.store.layers(&image)?;
         let config = self.request.store.document_of(&image.id, &image.config_digest)?;
+        // Asked first: a refusal comes before anything is compressed.
+        let has_config = upload::exists(self.session, image.config_digest)?;
         let layers = self.layers(&held)?;
-        send::blob(self.session, image.config_digest, &config)?;
+        if !has_config {
+            send::upload(self.session, image.config_digest, &config)?;
+        }
         let manifest = ImageManifest {
             schema_version: 2,
             media_type: DOCKER_MANIFEST.to_owned(),

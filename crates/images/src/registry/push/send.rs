@@ -13,9 +13,11 @@ use crate::store::digest_of;
 
 /// Has a short blob in the repository.
 pub(super) fn blob(session: &Session<'_>, digest: Digest, content: &[u8]) -> Result<(), RegistryError> {
-    if upload::exists(session, digest)? {
-        return Ok(());
-    }
+    if upload::exists(session, digest)? { Ok(()) } else { upload(session, digest, content) }
+}
+
+/// Uploads a short blob that the repository lacks.
+pub(super) fn upload(session: &Session<'_>, digest: Digest, content: &[u8]) -> Result<(), RegistryError> {
     let open = |offset: u64| {
         let start = usize::try_from(offset).unwrap_or(content.len()).min(content.len());
         Ok(Box::new(&content[start..]) as Box<dyn std::io::Read + '_>)
