@@ -224,7 +224,8 @@ fn settings_of_the_host_beside_config_are_taken_from_old_clients() {
         "ExtraHosts": ["other:192.0.2.2"], "RestartPolicy": { "Name": "on-failure", "MaximumRetryCount": 3 },
         "NetworkMode": "none", "ReadonlyRootfs": true, "VolumeDriver": "local",
     });
-    let script = "cat /shown/file; grep CapBnd /proc/self/status; ls /sys/class/net; touch /x 2>/dev/null; echo $?";
+    let script =
+        "cat /shown/file; grep CapBnd /proc/self/status; ls /sys/class/net; touch /x 2>/dev/null; echo $?";
     let body = merged(sh(script), merged(limits, own.clone()));
     let id = engine.run(&body);
     let host = engine.inspect(&id)["HostConfig"].clone();

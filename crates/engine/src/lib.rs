@@ -6,6 +6,7 @@
 //! [`Record`]s, which are complete and never wait.
 
 mod builds;
+mod cdi;
 mod cgroup;
 mod cgroup_moves;
 mod clients;
@@ -45,6 +46,7 @@ mod volumes;
 mod warnings;
 
 pub use builds::{Builds, CredentialSource};
+pub use cdi::{default_directories as default_cdi_directories, discovered as discovered_devices};
 pub use container::containers::Containers;
 pub use container::create::{Created, NewContainer};
 pub use container::execs::Exec;

@@ -37,6 +37,8 @@ pub struct Options {
     pub unpack_allowance: Option<u64>,
     /// Whether a graceful stop of the daemon ends all containers; by default they run on.
     pub stop_containers_on_exit: bool,
+    /// Where specifications of devices (CDI) are; the last wins.
+    pub cdi_directories: Vec<PathBuf>,
     /// The cgroup beneath which those of containers are made; `None` is `/berth`.
     pub cgroup_parent: Option<CgroupParent>,
 }

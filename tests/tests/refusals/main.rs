@@ -321,7 +321,6 @@ fn what_later_versions_brought_and_is_not_there_is_refused() {
         ("IOMaximumIOps", json!(5)),
         ("IOMaximumBandwidth", json!(5)),
         ("KernelMemoryTCP", json!(8_388_608)),
-        ("DeviceRequests", json!([{ "Count": -1, "Capabilities": [["gpu"]] }])),
         ("Isolation", json!("hyperv")),
         ("Cgroup", json!("container:x")),
     ]
@@ -341,7 +340,6 @@ fn a_start_refuses_a_bad_host_config_and_keeps_the_old_one() {
         (json!({ "Binds": ["x"] }), "Invalid volume specification: x\n"),
         (json!({ "Links": ["nosuch:l"] }), "Could not get container for nosuch\n"),
         (json!({ "CapAdd": ["BOGUS"] }), "Unknown capability to add: \"BOGUS\"\n"),
-        (json!({ "DeviceRequests": [{ "Count": 1 }] }), "HostConfig.DeviceRequests is not supported"),
         (json!({ "Memory": "x" }), "Memory"),
     ] {
         let answer = engine.post_json(&path, &host).expect(500);

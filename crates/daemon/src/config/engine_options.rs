@@ -33,6 +33,10 @@ pub(super) fn from_flags(flags: &Flags, exec_root: &Path) -> Result<engine::Opti
         registry: registry(flags)?,
         unpack_allowance: flags.unpack_allowance.map(|mebibytes| mebibytes.saturating_mul(1 << 20)),
         stop_containers_on_exit: flags.live_restore == Some(false),
+        cdi_directories: match flags.cdi_spec_dir.as_slice() {
+            [] => engine::default_cdi_directories(),
+            given => given.to_vec(),
+        },
         cgroup_parent: flags.cgroup_parent.clone().filter(|parent| !parent.is_empty()).map(Into::into),
     })
 }

@@ -198,6 +198,10 @@ pub(crate) struct Flags {
     #[arg(short = 's', long, value_name = "NAME", help_heading = "Containers")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) storage_driver: Option<String>,
+    /// Look for specifications of devices (CDI) here; the last wins (repeatable) [default: /etc/cdi, /var/run/cdi]
+    #[arg(long = "cdi-spec-dir", value_name = "DIRECTORY", help_heading = "Containers")]
+    #[serde(alias = "cdi-spec-dirs", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) cdi_spec_dir: Vec<PathBuf>,
     /// Where output goes of containers that do not say: json-file, local, syslog, journald, gelf, fluentd, none [default: json-file]
     #[arg(long, value_name = "NAME", help_heading = "Containers")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -55,6 +55,8 @@ pub(crate) struct HostConfig {
     pub(crate) extra_hosts: Option<Vec<String>>,
     pub(crate) volumes_from: Option<Vec<String>>,
     pub(crate) devices: Option<Vec<DeviceMapping>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) device_requests: Option<Vec<DriverRequest>>,
     #[serde(deserialize_with = "null_default")]
     pub(crate) network_mode: String,
     #[serde(deserialize_with = "null_default")]
@@ -150,6 +152,20 @@ pub(crate) struct PortBinding {
     pub(crate) host_ip: String,
     #[serde(deserialize_with = "null_default")]
     pub(crate) host_port: String,
+}
+
+/// Devices that a driver chooses.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct DriverRequest {
+    #[serde(deserialize_with = "null_default")]
+    pub(crate) driver: String,
+    #[serde(deserialize_with = "null_default")]
+    pub(crate) count: i64,
+    #[serde(rename = "DeviceIDs")]
+    pub(crate) device_ids: Option<Vec<String>>,
+    pub(crate) capabilities: Option<Vec<Vec<String>>>,
+    pub(crate) options: Option<BTreeMap<String, String>>,
 }
 
 /// A host's device shown in the container.

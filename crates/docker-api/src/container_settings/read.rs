@@ -6,13 +6,13 @@ use std::str::FromStr;
 use engine::images::document::StringOrList;
 use model::{
     BlockDeviceSetting, CapabilityChoice, CgroupParent, ContainerSettings, CpuSet, DeviceRequest,
-    GroupsOfUser, HealthCheck, HostSettings, LimitName, LogConfig, NetworkMode, PortBindings,
-    ResourceSettings, RestartPolicy, ShownHostSettings, SignalError, Spelled, StopSignal, Ulimit,
-    WrittenRestartPolicy,
+    DriverDeviceRequest, GroupsOfUser, HealthCheck, HostSettings, LimitName, LogConfig, NetworkMode,
+    PortBindings, ResourceSettings, RestartPolicy, ShownHostSettings, SignalError, Spelled, StopSignal,
+    Ulimit, WrittenRestartPolicy,
 };
 
 use super::config::Config;
-use super::host_config::{BlkioDevice, DeviceMapping, HostConfig, PortBinding, PortMap};
+use super::host_config::{BlkioDevice, DeviceMapping, DriverRequest, HostConfig, PortBinding, PortMap};
 use super::{host_config, mounts};
 use crate::ApiError;
 use crate::version::ApiVersion;
@@ -108,6 +108,9 @@ pub(super) fn host(host: HostConfig) -> Result<HostSettings, ApiError> {
         dns_search: host.dns_search,
         sysctls: host.sysctls,
         auto_remove: host.auto_remove,
+        device_requests: host
+            .device_requests
+            .map(|requests| requests.into_iter().map(device_request).collect()),
         annotations: host.annotations,
         log: LogConfig { driver, options: host.log_config.config },
         init: host.init,
@@ -235,6 +238,16 @@ fn device(mapping: DeviceMapping) -> Result<DeviceRequest, ApiError> {
         path_in_container: mapping.path_in_container,
         permissions,
     })
+}
+
+fn device_request(request: DriverRequest) -> DriverDeviceRequest {
+    DriverDeviceRequest {
+        driver: request.driver,
+        count: request.count,
+        device_ids: request.device_ids.unwrap_or_default(),
+        capabilities: request.capabilities.unwrap_or_default(),
+        options: request.options.unwrap_or_default(),
+    }
 }
 
 fn port_bindings(ports: PortMap) -> Result<PortBindings, ApiError> {

@@ -2,11 +2,13 @@
 
 use engine::images::document::StringOrList;
 use model::{
-    BlockDeviceSetting, DeviceRequest, HostSettings, PortBindings, ResourceSettings, Spelled, Ulimit,
+    BlockDeviceSetting, DeviceRequest, DriverDeviceRequest, HostSettings, PortBindings, ResourceSettings,
+    Spelled, Ulimit,
 };
 
 use super::host_config::{
-    self, BlkioDevice, DeviceMapping, HostConfig, LogConfig, LxcConf, PortBinding, PortMap, RestartPolicy,
+    self, BlkioDevice, DeviceMapping, DriverRequest, HostConfig, LogConfig, LxcConf, PortBinding, PortMap,
+    RestartPolicy,
 };
 use super::mounts;
 
@@ -59,6 +61,10 @@ pub(super) fn host_config(host: &HostSettings) -> HostConfig {
         mounts: host.mounts.as_ref().map(|requests| requests.iter().map(mounts::write).collect()),
         init: host.init,
         storage_opt: host.shown.empty_storage_options.then(Default::default),
+        device_requests: host
+            .device_requests
+            .as_ref()
+            .map(|requests| requests.iter().map(device_request).collect()),
         masked_paths: host.masked_paths.clone(),
         readonly_paths: host.read_only_paths.clone(),
         runtime: if host.shown.runtime_by_name { host_config::RUNTIME.to_owned() } else { String::new() },
@@ -114,6 +120,17 @@ fn device(request: &DeviceRequest) -> DeviceMapping {
         path_on_host: request.path_on_host.clone(),
         path_in_container: request.path_in_container.clone(),
         cgroup_permissions: Spelled::to_string(&request.permissions),
+    }
+}
+
+/// What is empty was not given: clients see it so.
+fn device_request(request: &DriverDeviceRequest) -> DriverRequest {
+    DriverRequest {
+        driver: request.driver.clone(),
+        count: request.count,
+        device_ids: Some(request.device_ids.clone()).filter(|ids| !ids.is_empty()),
+        capabilities: Some(request.capabilities.clone()).filter(|all| !all.is_empty()),
+        options: Some(request.options.clone()).filter(|all| !all.is_empty()),
     }
 }
 

@@ -8,13 +8,12 @@ use crate::json::field;
 use crate::version::{ApiVersion, MAX};
 
 /// Fields of `HostConfig`, and why they are not possible.
-const OF_HOST: [(&str, &str); 9] = [
+const OF_HOST: [(&str, &str); 8] = [
     ("Cgroup", "joining another container's cgroup is not possible"),
     ("CpuCount", "it is a setting of Windows; use NanoCpus or CpuQuota"),
     ("CpuPercent", "it is a setting of Windows; use NanoCpus or CpuQuota"),
     ("CpuRealtimePeriod", "real-time CPU time cannot be shared out"),
     ("CpuRealtimeRuntime", "real-time CPU time cannot be shared out"),
-    ("DeviceRequests", "there is no device driver; use Devices"),
     ("IOMaximumBandwidth", "it is a setting of Windows; use BlkioDeviceReadBps and BlkioDeviceWriteBps"),
     ("IOMaximumIOps", "it is a setting of Windows; use BlkioDeviceReadIOps and BlkioDeviceWriteIOps"),
     ("KernelMemoryTCP", "the kernel has no such limit any more"),
@@ -86,16 +85,12 @@ mod tests {
     #[test]
     fn what_says_nothing_is_fine() {
         for fine in [
-            json!({"DeviceRequests": null, "CpuCount": 0, "Isolation": ""}),
-            json!({"DeviceRequests": [], "KernelMemoryTCP": 0, "Isolation": "default"}),
+            json!({"CpuPercent": null, "CpuCount": 0, "Isolation": ""}),
+            json!({"Cgroup": "", "KernelMemoryTCP": 0, "Isolation": "default"}),
         ] {
             assert!(!refused(json!({ "HostConfig": fine })), "{fine}");
         }
-        for bad in [
-            json!({"DeviceRequests": [{"Count": -1, "Capabilities": [["gpu"]]}]}),
-            json!({"cpucount": 2}),
-            json!({"Isolation": "hyperv"}),
-        ] {
+        for bad in [json!({"cpucount": 2}), json!({"Isolation": "hyperv"})] {
             assert!(refused(json!({ "HostConfig": bad })), "{bad}");
         }
     }

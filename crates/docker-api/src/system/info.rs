@@ -128,9 +128,20 @@ struct LatestInfo {
     #[serde(skip_serializing_if = "Ranged::is_absent")]
     warnings: Since<39, Option<Vec<String>>>,
     #[serde(rename = "CDISpecDirs", skip_serializing_if = "Ranged::is_absent")]
-    device_interfaces: Since<44, [String; 0]>,
+    device_directories: Since<44, Vec<PathBuf>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    discovered_devices: Option<Vec<DeviceInfo>>,
     #[serde(skip_serializing_if = "Ranged::is_absent")]
     firewall_backend: Since<49, Option<FirewallBackend>>,
+}
+
+/// A device that a container can ask for.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct DeviceInfo {
+    source: &'static str,
+    #[serde(rename = "ID")]
+    id: String,
 }
 
 /// `Plugins`: what there is without any.
@@ -279,11 +290,21 @@ fn latest(call: &Call<'_>, limits: &Limits) -> LatestInfo {
         runc_commit: Ranged::at(version, || commit(COMMIT)),
         init_commit: Ranged::at(version, || commit(COMMIT)),
         warnings: Ranged::at(version, || warnings::of_host(limits, host::is_switched_on(FORWARDING))),
-        device_interfaces: Ranged::at(version, || []),
+        device_directories: Ranged::at(version, || call.engine.options().cdi_directories.clone()),
+        discovered_devices: version
+            .info_has_devices()
+            .then(|| discovered(call))
+            .filter(|all| !all.is_empty()),
         firewall_backend: Ranged::at(version, || {
             call.engine.options().network.firewall.then_some(FirewallBackend { driver: "nftables" })
         }),
     }
+}
+
+/// The devices that the host's specifications name.
+fn discovered(call: &Call<'_>) -> Vec<DeviceInfo> {
+    let names = engine::discovered_devices(&call.engine.options().cdi_directories);
+    names.into_iter().map(|id| DeviceInfo { source: "cdi", id }).collect()
 }
 
 /// The drivers, in the order of names where clients expect it.

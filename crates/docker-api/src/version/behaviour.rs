@@ -187,6 +187,11 @@ impl ApiVersion {
         self.is_at_least(24)
     }
 
+    /// Whether `/info` names the devices that drivers have found: "v1.50 API changes".
+    pub(crate) const fn info_has_devices(self) -> bool {
+        self.is_at_least(50)
+    }
+
     /// Whether `/info` names drivers in alphabetical order, and the one without a network `null`: what dockerd 29.8
     /// answers in all versions that it serves.
     pub(crate) const fn info_names_drivers_in_order(self) -> bool {

@@ -40,6 +40,11 @@ impl ApiVersion {
         self.is_at_least(52)
     }
 
+    /// Whether containers show the devices that drivers choose: "v1.40 API changes".
+    pub(crate) const fn containers_have_device_requests(self) -> bool {
+        self.is_at_least(40)
+    }
+
     /// Whether containers have annotations: "v1.43 API changes". Before, they are passed over.
     pub(crate) const fn containers_have_annotations(self) -> bool {
         self.is_at_least(43)

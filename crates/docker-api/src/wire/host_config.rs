@@ -85,6 +85,9 @@ pub(super) fn shaped(host: HostConfig, record: &Record, version: ApiVersion) -> 
         if !version.host_config_has_lxc() {
             fields.remove("LxcConf");
         }
+        if !version.containers_have_device_requests() {
+            fields.remove("DeviceRequests");
+        }
         if !version.containers_have_annotations() {
             fields.remove("Annotations");
         }

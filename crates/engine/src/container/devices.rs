@@ -11,7 +11,7 @@ use crate::error::Error;
 /// Checks what needs no look at the host.
 ///
 /// # Errors
-/// Refused when a path in the container is relative.
+/// Refused when a path in the container is relative, or a request for devices contradicts itself.
 pub(crate) fn check(host: &HostSettings) -> Result<(), Error> {
     for mapping in host.devices.iter().flatten() {
         if !mapping.path_in_container.is_empty() && !mapping.path_in_container.starts_with('/') {
@@ -19,7 +19,7 @@ pub(crate) fn check(host: &HostSettings) -> Result<(), Error> {
             return Err(Error::refused(gathering(mapping, &cause)));
         }
     }
-    Ok(())
+    crate::cdi::check(host.device_requests.as_deref().unwrap_or_default()).map_err(Error::refused)
 }
 
 fn gathering(mapping: &DeviceRequest, cause: &str) -> String {
@@ -50,5 +50,6 @@ fn device(mapping: &DeviceRequest) -> Result<Device, Error> {
         path_on_host: path,
         path_in_container: mounts::clean(or(&mapping.path_in_container, &mapping.path_on_host)),
         permissions: DevicePermissions::to_string(&mapping.permissions),
+        ..Device::default()
     })
 }

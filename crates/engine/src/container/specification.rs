@@ -9,6 +9,7 @@ use model::{
     Propagation, RootFilesystem, SHM_SIZE, SeccompPolicy, Submounts, UtsMode,
 };
 
+use crate::cdi::DeviceEdits;
 use crate::container::security::SecurityOptions;
 use crate::container::{Record, capabilities, devices, health, mounts, resources, tmpfs};
 use crate::error::Error;
@@ -45,6 +46,8 @@ pub(crate) struct StartInputs {
     pub(crate) log: model::LogSpec,
     /// Limits of containers that set none.
     pub(crate) default_limits: Vec<model::Ulimit>,
+    /// What the devices that drivers choose bring.
+    pub(crate) device_edits: DeviceEdits,
     /// The cgroup beneath which its own is made.
     pub(crate) cgroup_parent: Option<CgroupParent>,
 }
@@ -68,7 +71,7 @@ pub(crate) fn build(record: &Record, around: StartInputs) -> Result<ContainerSpe
         domainname: around.domainname,
         namespaces: around.namespaces,
         mounts,
-        devices: devices::shown(host)?,
+        devices: devices::shown(host)?.into_iter().chain(around.device_edits.devices).collect(),
         device_rules: host
             .resources
             .device_rules
@@ -137,13 +140,19 @@ fn process(record: &Record, around: &StartInputs, security: &SecurityOptions) ->
     let (settings, host) = (&record.settings, &record.settings.host);
     let program = Some(&record.path).filter(|_| !record.is_sandbox());
     let arguments = program.into_iter().chain(&record.arguments).cloned().collect();
+    let mut environment = environment(record, &around.hostname, settings.terminal, &around.link_environment);
+    for variable in &around.device_edits.environment {
+        put_variable(&mut environment, variable);
+    }
+    let mut additional_groups = host.additional_groups.clone().unwrap_or_default();
+    additional_groups.extend(around.device_edits.groups.iter().map(u32::to_string));
     let size = |index: usize| u16::try_from(host.console_size[index]).unwrap_or(0);
     ProcessSpec {
         arguments,
-        environment: environment(record, &around.hostname, settings.terminal, &around.link_environment),
+        environment,
         working_directory: settings.working_directory.clone(),
         user: settings.user.clone(),
-        additional_groups: host.additional_groups.clone().unwrap_or_default(),
+        additional_groups,
         groups_of_user: host.groups_of_user,
         terminal: settings.terminal,
         terminal_size: (size(0), size(1)),
@@ -209,6 +218,7 @@ fn all_mounts(record: &Record, around: &StartInputs) -> Result<Vec<Mount>, Error
     all.extend(record.mounts.iter().map(|mount| planned_mount(mount, &around.held_volumes)));
     all.extend(tmpfs::mounts(&record.settings.host)?);
     all.extend(around.images.iter().cloned());
+    all.extend(around.device_edits.mounts.iter().cloned());
     all.sort_by_key(|mount| mount.destination.components().count());
     Ok(all)
 }

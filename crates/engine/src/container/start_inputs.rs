@@ -10,6 +10,7 @@ use model::{
     Propagation, Submounts, kernel_words,
 };
 
+use crate::cdi;
 use crate::container::mounts::clean;
 use crate::container::specification::{StartInputs, full_hostname, own_namespaces};
 use crate::container::{Container, Record};
@@ -79,6 +80,11 @@ impl StartLookup {
             link_environment: self.networking.link_environment(record),
             log: self.log_spec(record).await?,
             default_limits: self.options.ulimits.clone(),
+            device_edits: cdi::resolve(
+                host.device_requests.as_deref().unwrap_or_default(),
+                &self.options.cdi_directories,
+            )
+            .map_err(Error::refused)?,
             cgroup_parent: self.options.cgroup_parent.clone(),
         })
     }

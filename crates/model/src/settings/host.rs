@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bind, CapabilityChoice, CgroupNamespaceMode, CgroupParent, DeviceRequest, ExtraHost, IpcMode,
-    LinkRequest, LogConfig, MountRequest, NameServer, NetworkMode, PidMode, PortBindings, ResourceSettings,
-    SecurityOption, Spelled, UserNamespaceMode, UtsMode, VolumeDriverChoice, VolumesFrom,
+    Bind, CapabilityChoice, CgroupNamespaceMode, CgroupParent, DeviceRequest, DriverDeviceRequest, ExtraHost,
+    IpcMode, LinkRequest, LogConfig, MountRequest, NameServer, NetworkMode, PidMode, PortBindings,
+    ResourceSettings, SecurityOption, Spelled, UserNamespaceMode, UtsMode, VolumeDriverChoice, VolumesFrom,
     WrittenRestartPolicy,
 };
 use crate::GroupsOfUser;
@@ -80,6 +80,8 @@ pub struct HostSettings {
     pub groups_of_user: GroupsOfUser,
     /// Devices of the host.
     pub devices: Option<Vec<DeviceRequest>>,
+    /// Devices that drivers choose.
+    pub device_requests: Option<Vec<DriverDeviceRequest>>,
     /// Where its network comes from.
     pub network_mode: NetworkMode,
     /// Where its ports are published.

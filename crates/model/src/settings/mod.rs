@@ -53,7 +53,8 @@ pub use ports::{
     BoundPort, ExposedPorts, HostAddress, HostPort, Port, PortBinding, PortBindings, PortError, Protocol,
 };
 pub use privileges::{
-    Capability, CapabilityChoice, DevicePermissions, DeviceRequest, LabelOption, SecurityOption,
+    Capability, CapabilityChoice, DevicePermissions, DeviceRequest, DriverDeviceRequest, LabelOption,
+    SecurityOption,
 };
 pub use resources::{BlockDeviceSetting, LimitName, ResourceSettings, Ulimit};
 pub use restart::{RestartPolicy, WrittenRestartPolicy};

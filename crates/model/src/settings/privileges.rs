@@ -1,5 +1,6 @@
 //! What a container's processes may do: capabilities, security options, devices.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -210,6 +211,22 @@ pub struct DeviceRequest {
     pub path_in_container: String,
     /// What the container may do with it.
     pub permissions: Spelled<DevicePermissions>,
+}
+
+/// Devices that a driver chooses: `HostConfig.DeviceRequests`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DriverDeviceRequest {
+    /// The driver; empty for any that has the capabilities.
+    pub driver: String,
+    /// How many devices; -1 is all of them.
+    pub count: i64,
+    /// Which devices, by the driver's names.
+    pub device_ids: Vec<String>,
+    /// Sets of capabilities of which a device has one.
+    pub capabilities: Vec<Vec<String>>,
+    /// The driver's options.
+    pub options: BTreeMap<String, String>,
 }
 
 /// What a container may do with a device.

@@ -45,12 +45,30 @@ pub enum Submounts {
     Excluded,
 }
 
+/// What is not possible in a mount.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountRestrictions {
+    /// Set-user-ID programs have no effect (`nosuid`).
+    pub no_set_user_id: bool,
+    /// Device nodes cannot be opened (`nodev`).
+    pub no_devices: bool,
+    /// Programs cannot be run (`noexec`).
+    pub no_execution: bool,
+}
+
 /// What is mounted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MountSource {
     /// A directory or file of the host, with what is mounted beneath it.
     Bind(PathBuf),
+    /// The same, with less than the mount on the host allows.
+    RestrictedBind {
+        /// The directory or file.
+        path: PathBuf,
+        /// What is not possible in it.
+        restrictions: MountRestrictions,
+    },
     /// A new tmpfs with mount options as tmpfs(5), `size=64m,mode=1777,noexec`.
     Tmpfs(String),
     /// The layers of an image, topmost first, read-only.

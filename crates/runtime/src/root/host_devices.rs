@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use model::{ContainerSpec, Device};
+use model::{ContainerSpec, Device, DeviceNumbers};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
@@ -66,6 +66,10 @@ fn collect_one(device: &Device, nodes: &mut Vec<Node>) -> Result<(), StartError>
         );
         Err(StartError::words(failure, message))
     };
+    if let Some(numbers) = device.numbers {
+        nodes.push(named(device, numbers));
+        return Ok(());
+    }
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) => {
@@ -80,10 +84,28 @@ fn collect_one(device: &Device, nodes: &mut Vec<Node>) -> Result<(), StartError>
         return if nodes.len() > before { Ok(()) } else { fail(FailureKind::System, "not a device node") };
     }
     match node(&metadata, &device.path_in_container, &device.permissions, Wish::Named) {
-        Some(node) => nodes.push(node),
+        Some(node) => nodes.push(Node {
+            mode: device.mode.map_or(node.mode, |mode| mode & 0o7777),
+            owner: (device.owner.unwrap_or(node.owner.0), device.group.unwrap_or(node.owner.1)),
+            ..node
+        }),
         None => return fail(FailureKind::System, "not a device node"),
     }
     Ok(())
+}
+
+/// A node that need not be on the host.
+fn named(device: &Device, numbers: DeviceNumbers) -> Node {
+    Node {
+        path: model::clean(&device.path_in_container),
+        is_block: numbers.is_block,
+        major: numbers.major,
+        minor: numbers.minor,
+        mode: device.mode.map_or(0o666, |mode| mode & 0o7777),
+        owner: (device.owner.unwrap_or(0), device.group.unwrap_or(0)),
+        permissions: device.permissions.clone(),
+        wish: Wish::Named,
+    }
 }
 
 fn node(metadata: &std::fs::Metadata, path: &Path, permissions: &str, wish: Wish) -> Option<Node> {

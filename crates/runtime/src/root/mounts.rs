@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use model::{ContainerSpec, Mount, MountAccess, MountSource, Propagation, Submounts};
+use model::{ContainerSpec, Mount, MountAccess, MountRestrictions, MountSource, Propagation, Submounts};
 use rustix::fs::{CWD, FileType};
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, UnmountFlags};
@@ -59,6 +59,12 @@ impl Sources {
 fn open_source(mount: &Mount, held: &[OwnedFd]) -> Result<OwnedFd, StartError> {
     let detached = match &mount.source {
         MountSource::Bind(path) => copy_tree(mount, path)?,
+        MountSource::RestrictedBind { path, restrictions } => {
+            let tree = copy_tree(mount, path)?;
+            restrict(&tree, *restrictions)
+                .doing_with(|| format!("restricting the mount of {}", path.display()))?;
+            tree
+        }
         MountSource::Tmpfs(options) => {
             tmpfs(options).doing_with(|| format!("mounting a tmpfs with options {options:?}"))?
         }
@@ -93,6 +99,19 @@ fn open_source(mount: &Mount, held: &[OwnedFd]) -> Result<OwnedFd, StartError> {
     let change = AttributeChange { propagation: Some(kind), recursive, ..AttributeChange::default() };
     sys::mount::set_attributes(&detached, c"", change).doing_with(act)?;
     Ok(detached)
+}
+
+fn restrict(tree: &OwnedFd, restrictions: MountRestrictions) -> std::io::Result<()> {
+    let chosen = [
+        (restrictions.no_set_user_id, MountAttributes::NO_SET_USER_ID),
+        (restrictions.no_devices, MountAttributes::NO_DEVICES),
+        (restrictions.no_execution, MountAttributes::NO_EXECUTE),
+    ];
+    for (_, set) in chosen.into_iter().filter(|(is_chosen, _)| *is_chosen) {
+        let change = AttributeChange { set, recursive: true, ..AttributeChange::default() };
+        sys::mount::set_attributes(tree, c"", change)?;
+    }
+    Ok(())
 }
 
 /// Copies a directory or file of the host as a mount.
@@ -154,7 +173,9 @@ fn attach(mount: &Mount, source: &OwnedFd, root: &Root) -> Result<(), StartError
     if target_is_directory != source_is_directory {
         let word = |is_directory| if is_directory { "directory" } else { "file" };
         let source = match mount.source {
-            MountSource::Bind(_) => format!("the {} {name}", word(source_is_directory)),
+            MountSource::Bind(_) | MountSource::RestrictedBind { .. } => {
+                format!("the {} {name}", word(source_is_directory))
+            }
             MountSource::Tmpfs(_) | MountSource::Image(_) | MountSource::Held { .. } => name,
         };
         let target = format!("the {} {}", word(target_is_directory), destination.display());
@@ -170,7 +191,7 @@ fn attach(mount: &Mount, source: &OwnedFd, root: &Root) -> Result<(), StartError
 /// What is mounted, in words.
 fn name_of(source: &MountSource) -> String {
     match source {
-        MountSource::Bind(path) => path.display().to_string(),
+        MountSource::Bind(path) | MountSource::RestrictedBind { path, .. } => path.display().to_string(),
         MountSource::Tmpfs(_) => "a tmpfs".to_owned(),
         MountSource::Image(_) => "an image".to_owned(),
         MountSource::Held { volume, .. } => format!("the volume {volume}"),

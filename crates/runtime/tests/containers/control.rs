@@ -191,6 +191,7 @@ head -c 4 /dev/urandom | wc -c; echo x > /dev/null && echo null";
         path_on_host: "/dev/kmsg".into(),
         path_in_container: "/dev/given/kmsg".into(),
         permissions: "r".into(),
+        ..Device::default()
     }];
     spec.process.capabilities.push("CAP_SYSLOG".into());
     let script = "stat -c '%t %T' /dev/given/kmsg; head -c 1 /dev/given/kmsg >/dev/null && echo read; (echo x > /dev/given/kmsg) 2>/dev/null || echo unwritable";
@@ -206,6 +207,7 @@ fn devices_are_restricted() {
         path_on_host: "/dev/nosuch".into(),
         path_in_container: "/dev/nosuch".into(),
         permissions: "rwm".into(),
+        ..Device::default()
     }];
     assert_eq!(
         run(&spec).unwrap_err().to_string(),

@@ -310,6 +310,7 @@ fn attack_links_out_of_the_root() {
         path_on_host: "/dev/null".into(),
         path_in_container: "/out/device".into(),
         permissions: "rwm".into(),
+        ..model::Device::default()
     }];
     let outcome = run(&spec).unwrap();
     assert_eq!(outcome.output, "/c/mark\n/out/a/mark\n/up/b/mark\n", "{outcome:?}");
