@@ -34,6 +34,7 @@ pub mod saved;
 pub mod services;
 mod set_on_drop;
 mod small_disk;
+pub mod spdy;
 pub mod tarball;
 pub mod terminal;
 pub mod today;

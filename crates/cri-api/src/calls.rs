@@ -1,5 +1,6 @@
 //! The calls by their names.
 
+use std::io;
 use std::sync::Arc;
 
 use engine::Engine;
@@ -9,18 +10,29 @@ use tonic::body::Body;
 use crate::grpc::{unary, unimplemented};
 use crate::image_service::ImageService;
 use crate::runtime_service::RuntimeService;
+use crate::streaming::{Session, StreamingServer};
+use crate::wire::session::{
+    AttachRequest, AttachResponse, ExecRequest, ExecResponse, PortForwardRequest, PortForwardResponse,
+};
 
 /// The container runtime interface.
 pub struct Api {
     runtime: Arc<RuntimeService>,
     images: Arc<ImageService>,
+    streaming: Arc<StreamingServer>,
 }
 
 impl Api {
-    /// Puts the interface in front of an engine.
-    #[must_use]
-    pub fn new(engine: &Arc<Engine>) -> Self {
-        Self { runtime: Arc::new(RuntimeService::new(engine)), images: Arc::new(ImageService::new(engine)) }
+    /// Puts the interface in front of an engine, with a server for the streams of its commands and ports.
+    ///
+    /// # Errors
+    /// No port of the loopback interface can be listened on.
+    pub async fn open(engine: &Arc<Engine>) -> io::Result<Self> {
+        Ok(Self {
+            runtime: Arc::new(RuntimeService::new(engine)),
+            images: Arc::new(ImageService::new(engine)),
+            streaming: Arc::new(StreamingServer::listen(engine).await?),
+        })
     }
 
     /// Answers one call.
@@ -84,7 +96,36 @@ impl Api {
             "ListContainerStats" => {
                 unary(request, |asked| async move { service.list_container_stats(asked).await }).await
             }
+            "Exec" | "Attach" | "PortForward" => self.offer(method, request).await,
             _ => unimplemented(request.uri().path()),
+        }
+    }
+
+    /// Answers with a URL that leads to streams once.
+    async fn offer(&self, method: &str, request: http::Request<Incoming>) -> http::Response<Body> {
+        let (service, streaming) = (Arc::clone(&self.runtime), Arc::clone(&self.streaming));
+        match method {
+            "Exec" => {
+                let handler = |asked: ExecRequest| async move {
+                    service.check_container(&asked.container_id)?;
+                    Ok(ExecResponse { url: streaming.offer(Session::Exec(asked))? })
+                };
+                unary(request, handler).await
+            }
+            "Attach" => {
+                let handler = |asked: AttachRequest| async move {
+                    service.check_container(&asked.container_id)?;
+                    Ok(AttachResponse { url: streaming.offer(Session::Attach(asked))? })
+                };
+                unary(request, handler).await
+            }
+            _ => {
+                let handler = |asked: PortForwardRequest| async move {
+                    service.check_sandbox(&asked.pod_sandbox_id)?;
+                    Ok(PortForwardResponse { url: streaming.offer(Session::PortForward(asked))? })
+                };
+                unary(request, handler).await
+            }
         }
     }
 

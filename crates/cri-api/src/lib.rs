@@ -12,6 +12,7 @@ mod runtime_service;
 mod settings;
 mod signals;
 mod status;
+mod streaming;
 mod time;
 
 pub use calls::Api;

@@ -5,6 +5,7 @@ mod images;
 mod pod;
 mod pods;
 mod runtime;
+mod streams;
 
 use berth_tests::Engine;
 use berth_tests::cri::FLAG;

@@ -11,6 +11,24 @@ use crate::status::{invalid, of_engine};
 use crate::wire::session::{ExecSyncRequest, ExecSyncResponse};
 
 impl RuntimeService {
+    /// Checks that a container can have streams.
+    pub(crate) fn check_container(&self, reference: &str) -> Result<(), Status> {
+        let record = self.engine.pods.container(reference).map_err(|error| of_engine(&error))?;
+        if record.is_running() {
+            return Ok(());
+        }
+        Err(Status::failed_precondition(format!("the container {} does not run", record.id)))
+    }
+
+    /// Checks that a pod has ports.
+    pub(crate) fn check_sandbox(&self, reference: &str) -> Result<(), Status> {
+        let record = self.engine.pods.sandbox(reference).map_err(|error| of_engine(&error))?;
+        if record.is_running() {
+            return Ok(());
+        }
+        Err(Status::failed_precondition(format!("the sandbox {} is not ready", record.id)))
+    }
+
     /// `ExecSync`: a command that takes too long is killed.
     pub(crate) async fn exec_sync(
         self: Arc<Self>,

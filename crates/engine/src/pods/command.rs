@@ -1,18 +1,16 @@
 //! Runs a command in a container of a pod to its end, with what it writes.
 
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 use shim_protocol::log::Stream;
 use tokio::io::AsyncReadExt;
 
+use super::connect::OpenCommand;
 use super::service::Pods;
 use crate::container::saved_exec::{ExecConfig, ExecState};
 use crate::error::Error;
-use crate::exec::{ExecClient, ExecStartOptions};
 use crate::streams::Frames;
 
 /// Bytes of each stream that are kept; the rest is thrown away (CVE-2022-1708).
@@ -52,19 +50,12 @@ impl Pods {
         command: Vec<String>,
         timeout: Option<Duration>,
     ) -> Result<CommandEnd, Error> {
-        let record = self.container(reference)?;
-        let execs = &self.realm.execs;
         let config =
             ExecConfig { cmd: command, attach_stdout: true, attach_stderr: true, ..ExecConfig::default() };
-        let id = execs.create(record.id.as_str(), config).await?;
-        let failed = |source| Error::Shim { act: "make a connection to", source };
-        let (ours, theirs) = UnixStream::pair().map_err(failed)?;
-        ours.set_nonblocking(true).map_err(failed)?;
-        let ours = tokio::net::UnixStream::from_std(ours).map_err(failed)?;
-        let session = execs.prepare(id.as_str(), ExecStartOptions::default())?;
-        session.run(Some(ExecClient { socket: OwnedFd::from(theirs), early_input: Vec::new() })).await?;
+        let OpenCommand { id, socket } = self.open_command(reference, config).await?;
+        let failed = |source| Error::Shim { act: "read from", source };
         let mut output = CommandOutput::default();
-        let reading = read_frames(ours, &mut output);
+        let reading = read_frames(socket, &mut output);
         match timeout {
             None => reading.await.map_err(failed)?,
             Some(timeout) => match tokio::time::timeout(timeout, reading).await {
@@ -75,11 +66,7 @@ impl Pods {
                 }
             },
         }
-        let (exec, _) = execs.inspect(id.as_str()).await?;
-        exec.ended().await;
-        if let ExecState::Exited(code) = exec.state() {
-            output.exit_code = code;
-        }
+        output.exit_code = self.exit_code_of(id.as_str()).await?;
         Ok(CommandEnd::Ended(output))
     }
 

@@ -4,7 +4,9 @@
 //! Docker's API sees them.
 
 mod command;
+mod connect;
 mod service;
 
 pub use command::{CommandEnd, CommandOutput};
+pub use connect::OpenCommand;
 pub use service::Pods;

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::outcome::Outcome;
 use crate::pod_role::{PodPart, PodRole};
 use crate::realm::Realm;
+use crate::streams::Streams;
 
 /// Seconds that a sandbox gets to end by itself: it has nothing to do but to end.
 const SANDBOX_GRACE: i64 = 2;
@@ -25,6 +26,7 @@ const REMOVAL: Removal = Removal { volumes: true, force: true, link: false };
 /// All pods of the engine. The verbs run to their end even when their caller stops waiting.
 pub struct Pods {
     pub(crate) realm: Arc<Realm>,
+    pub(crate) streams: Arc<Streams>,
 }
 
 impl Pods {

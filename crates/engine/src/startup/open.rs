@@ -206,7 +206,9 @@ impl Low {
         let (directory, events) = (Arc::clone(&self.directory_of_pods), Arc::new(Events::default()));
         let networking = Networking::new(&self.registry, &events, &directory, &self.paths, &self.options);
         let low = Self { networking: Arc::new(networking), directory, events, ..self.clone() };
-        Pods { realm: Arc::new(low.realm(shim_program, Vec::new(), clients)) }
+        let logs = Arc::new(low.logs());
+        let streams = Arc::new(low.streams(clients, &logs));
+        Pods { realm: Arc::new(low.realm(shim_program, Vec::new(), clients)), streams }
     }
 
     fn logs(&self) -> Logs {

@@ -4,14 +4,14 @@
 use shim_protocol::log::Stream;
 
 /// Takes a stream apart, wherever it is cut.
-#[derive(Default)]
-pub(crate) struct Frames {
+#[derive(Debug, Default)]
+pub struct Frames {
     pending: Vec<u8>,
 }
 
 impl Frames {
     /// Takes more of the stream; gives the pieces that are whole now.
-    pub(crate) fn push(&mut self, part: &[u8], output: &mut dyn FnMut(Stream, &[u8])) {
+    pub fn push(&mut self, part: &[u8], output: &mut dyn FnMut(Stream, &[u8])) {
         self.pending.extend_from_slice(part);
         let mut start = 0;
         while let Some(head) = self.pending.get(start..start + 8) {
@@ -25,7 +25,8 @@ impl Frames {
     }
 
     /// Whether the stream, should it end here, ends within a piece's text.
-    pub(crate) const fn is_cut(&self) -> bool {
+    #[must_use]
+    pub const fn is_cut(&self) -> bool {
         self.pending.len() >= 8
     }
 }

@@ -6,5 +6,5 @@ mod resize;
 mod service;
 
 pub use self::attach::{AttachRequest, AttachSession};
-pub(crate) use self::frames::Frames;
+pub use self::frames::Frames;
 pub use self::service::Streams;

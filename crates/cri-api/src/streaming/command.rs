@@ -1,0 +1,100 @@
+//! Commands in containers, and attachments to containers, over a client's streams.
+
+use engine::{AttachRequest, ExecConfig, Pods};
+use serde_json::json;
+
+use super::exchange::{Resized, Streams, Wanted};
+use super::spdy::Accepted;
+use crate::wire::session;
+
+/// Runs a command and carries its streams.
+pub(super) async fn exec(engine: &engine::Engine, asked: session::ExecRequest, mut accepted: Accepted) {
+    let wanted = Wanted {
+        stdin: asked.stdin,
+        stdout: asked.stdout,
+        stderr: asked.stderr && !asked.tty,
+        terminal: asked.tty,
+    };
+    let Some(mut streams) = Streams::gather(&mut accepted, wanted).await else { return };
+    let config = ExecConfig {
+        cmd: asked.cmd,
+        tty: asked.tty,
+        attach_stdin: asked.stdin,
+        attach_stdout: asked.stdout,
+        attach_stderr: asked.stderr,
+        ..ExecConfig::default()
+    };
+    let status = match run(&engine.pods, &asked.container_id, config, wanted, &mut streams).await {
+        Ok(0) => success(),
+        Ok(code) => exit_status(code),
+        Err(error) => failure(&error),
+    };
+    streams.report(&status).await;
+    until_left(accepted).await;
+}
+
+async fn run(
+    pods: &Pods,
+    container: &str,
+    config: ExecConfig,
+    wanted: Wanted,
+    streams: &mut Streams,
+) -> Result<i32, engine::Error> {
+    let command = pods.open_command(container, config).await?;
+    let id = command.id.to_string();
+    streams.carry(pods, command.socket, wanted, &Resized::Command(id.clone())).await;
+    pods.exit_code_of(&id).await
+}
+
+/// Joins a container's own stdio and carries it.
+pub(super) async fn attach(engine: &engine::Engine, asked: session::AttachRequest, mut accepted: Accepted) {
+    let wanted = Wanted {
+        stdin: asked.stdin,
+        stdout: asked.stdout,
+        stderr: asked.stderr && !asked.tty,
+        terminal: asked.tty,
+    };
+    let Some(mut streams) = Streams::gather(&mut accepted, wanted).await else { return };
+    let request = AttachRequest {
+        stdin: asked.stdin,
+        stdout: asked.stdout,
+        stderr: asked.stderr,
+        stream: true,
+        ..AttachRequest::default()
+    };
+    let status = match engine.pods.open_attachment(&asked.container_id, request).await {
+        Ok(socket) => {
+            let resized = Resized::Container(asked.container_id);
+            streams.carry(&engine.pods, socket, wanted, &resized).await;
+            success()
+        }
+        Err(error) => failure(&error),
+    };
+    streams.report(&status).await;
+    until_left(accepted).await;
+}
+
+/// Waits until the client has closed its connection: what it has not read yet would be lost with it.
+async fn until_left(mut accepted: Accepted) {
+    while accepted.recv().await.is_some() {}
+}
+
+fn success() -> serde_json::Value {
+    json!({ "metadata": {}, "status": "Success" })
+}
+
+fn failure(error: &engine::Error) -> serde_json::Value {
+    let message = model::with_causes(error);
+    json!({ "metadata": {}, "status": "Failure", "reason": "InternalError", "message": message, "code": 500 })
+}
+
+/// How clients learn of an exit code that is not 0.
+fn exit_status(code: i32) -> serde_json::Value {
+    json!({
+        "metadata": {},
+        "status": "Failure",
+        "reason": "NonZeroExitCode",
+        "message": format!("command terminated with non-zero exit code: {code}"),
+        "details": { "causes": [{ "reason": "ExitCode", "message": code.to_string() }] },
+    })
+}

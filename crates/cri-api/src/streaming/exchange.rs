@@ -1,0 +1,182 @@
+//! The streams of one command or attachment, and what is carried between them and the container's shim.
+
+use std::io;
+use std::time::Duration;
+
+use engine::{Frames, OutputStream, Pods};
+use serde::Deserialize;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
+
+use super::spdy::{Accepted, Stream};
+
+/// How long a client may take to open its streams.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes that are read at once.
+const PIECE: usize = 32 << 10;
+
+/// Which streams a client opens.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) stdin: bool,
+    pub(super) stdout: bool,
+    pub(super) stderr: bool,
+    /// Whether there is one terminal: its output has no frames, and its size changes.
+    pub(super) terminal: bool,
+}
+
+/// The streams that a client opened.
+#[derive(Default)]
+pub(super) struct Streams {
+    error: Option<Stream>,
+    stdin: Option<Stream>,
+    stdout: Option<Stream>,
+    stderr: Option<Stream>,
+    resize: Option<Stream>,
+}
+
+/// What is resized.
+pub(super) enum Resized {
+    /// A command, by its id.
+    Command(String),
+    /// A container's own terminal.
+    Container(String),
+}
+
+/// A terminal's size, as clients send it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Size {
+    width: u16,
+    height: u16,
+}
+
+impl Streams {
+    /// Waits until a client has opened what it wants; nothing when it does not.
+    pub(super) async fn gather(accepted: &mut Accepted, wanted: Wanted) -> Option<Self> {
+        let gather = async {
+            let mut streams = Self::default();
+            while !streams.are_all(wanted) {
+                streams.put(accepted.recv().await?);
+            }
+            Some(streams)
+        };
+        tokio::time::timeout(TIMEOUT, gather).await.ok().flatten()
+    }
+
+    const fn are_all(&self, wanted: Wanted) -> bool {
+        self.error.is_some()
+            && self.stdin.is_some() == wanted.stdin
+            && self.stdout.is_some() == wanted.stdout
+            && self.stderr.is_some() == wanted.stderr
+            && self.resize.is_some() == wanted.terminal
+    }
+
+    fn put(&mut self, stream: Stream) {
+        let place = match stream.header("streamtype") {
+            "error" => &mut self.error,
+            "stdin" => &mut self.stdin,
+            "stdout" => &mut self.stdout,
+            "stderr" => &mut self.stderr,
+            "resize" => &mut self.resize,
+            // A stream of another kind is dropped: nothing is sent on it.
+            _ => return,
+        };
+        *place = Some(stream);
+    }
+
+    /// Carries everything between the client and a shim's connection until the output ends.
+    pub(super) async fn carry(&mut self, pods: &Pods, socket: UnixStream, wanted: Wanted, resized: &Resized) {
+        let (read, write) = socket.into_split();
+        // Without input its half stays open to the end: closed, it would be the end of the client.
+        let mut kept = None;
+        match self.stdin.take() {
+            Some(stdin) => drop(tokio::spawn(send_input(stdin.split().0, write))),
+            None => kept = Some(write),
+        }
+        let resizes = self.resize.take().map(|resize| resize.split().0);
+        let output = self.send_output(read, wanted);
+        tokio::select! {
+            sent = output => {
+                if let Err(error) = sent {
+                    tracing::debug!("the output of a container could not be sent: {error}");
+                }
+            }
+            () = follow_sizes(pods, resizes, resized) => {}
+        }
+        drop(kept);
+        for stream in [&self.stdout, &self.stderr].into_iter().flatten() {
+            let _ = stream.finish().await;
+        }
+    }
+
+    async fn send_output(&self, mut output: OwnedReadHalf, wanted: Wanted) -> io::Result<()> {
+        let (mut piece, mut frames) = (vec![0; PIECE], Frames::default());
+        loop {
+            let count = output.read(&mut piece).await?;
+            if count == 0 {
+                return Ok(());
+            }
+            if wanted.terminal {
+                send(self.stdout.as_ref(), &piece[..count]).await?;
+                continue;
+            }
+            let mut texts = Vec::new();
+            frames.push(&piece[..count], &mut |stream, text| texts.push((stream, text.to_vec())));
+            for (stream, text) in texts {
+                let target = match stream {
+                    OutputStream::Stdout => &self.stdout,
+                    OutputStream::Stderr => &self.stderr,
+                };
+                send(target.as_ref(), &text).await?;
+            }
+        }
+    }
+
+    /// Says how it ended, as a Kubernetes `Status`, and sends nothing more.
+    pub(super) async fn report(&self, status: &serde_json::Value) {
+        if let Some(error) = &self.error {
+            let _ = error.send(status.to_string().as_bytes()).await;
+            let _ = error.finish().await;
+        }
+    }
+}
+
+async fn send(stream: Option<&Stream>, bytes: &[u8]) -> io::Result<()> {
+    match stream {
+        Some(stream) => stream.send(bytes).await,
+        None => Ok(()),
+    }
+}
+
+/// Passes a client's input on; its end ends the input.
+async fn send_input(mut stdin: mpsc::Receiver<Vec<u8>>, mut socket: OwnedWriteHalf) {
+    while let Some(bytes) = stdin.recv().await {
+        if socket.write_all(&bytes).await.is_err() {
+            return;
+        }
+    }
+    let _ = socket.shutdown().await;
+}
+
+/// Passes a terminal's sizes on, for as long as it is polled.
+async fn follow_sizes(pods: &Pods, sizes: Option<mpsc::Receiver<Vec<u8>>>, resized: &Resized) {
+    if let Some(mut sizes) = sizes {
+        while let Some(bytes) = sizes.recv().await {
+            let parsed =
+                serde_json::Deserializer::from_slice(&bytes).into_iter::<Size>().map_while(Result::ok);
+            for Size { width, height } in parsed {
+                let done = match resized {
+                    Resized::Command(id) => pods.resize_command(id, height, width).await,
+                    Resized::Container(id) => pods.resize(id, height, width).await,
+                };
+                if let Err(error) = done {
+                    tracing::debug!("a terminal's size could not be set: {error}");
+                }
+            }
+        }
+    }
+    std::future::pending().await
+}

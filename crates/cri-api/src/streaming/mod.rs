@@ -1,0 +1,15 @@
+//! Streams of containers over URLs that are good once: commands, attachments, ports.
+//!
+//! ```text
+//! Exec, Attach, PortForward ──▶ Sessions::offer ──URL──▶ kubelet ──upgrade──▶ server ──streams──▶ session
+//! ```
+
+mod command;
+mod exchange;
+mod offers;
+mod port_forward;
+mod server;
+mod spdy;
+
+pub(crate) use offers::Session;
+pub(crate) use server::StreamingServer;

@@ -1,0 +1,86 @@
+//! What was offered by a URL, until it is taken or a minute has passed.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::wire::session::{AttachRequest, ExecRequest, PortForwardRequest};
+
+/// How long a URL is good.
+const LIFETIME: Duration = Duration::from_secs(60);
+/// Offers at once: a client that asks for more than it takes makes room for others.
+const LIMIT: usize = 1000;
+/// Letters of a token.
+const LENGTH: usize = 8;
+/// Of which it is made; as many as divide a byte's values.
+const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// What a URL leads to.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Session {
+    /// A command.
+    Exec(ExecRequest),
+    /// A container's own stdio.
+    Attach(AttachRequest),
+    /// Ports of a pod.
+    PortForward(PortForwardRequest),
+}
+
+impl Session {
+    /// The first part of its URL's path.
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Exec(_) => "exec",
+            Self::Attach(_) => "attach",
+            Self::PortForward(_) => "portforward",
+        }
+    }
+}
+
+/// All offers, by their tokens.
+#[derive(Default)]
+pub(super) struct Offers(Mutex<HashMap<String, (Instant, Session)>>);
+
+impl Offers {
+    /// Offers a session; gives its token, or nothing when too many are open.
+    pub(super) fn add(&self, session: Session) -> Option<String> {
+        let mut offers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        offers.retain(|_, (since, _)| since.elapsed() < LIFETIME);
+        if offers.len() >= LIMIT {
+            return None;
+        }
+        let bytes: [u8; LENGTH] = engine::sys::random::bytes();
+        let token: String = bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte & 63)])).collect();
+        offers.insert(token.clone(), (Instant::now(), session));
+        Some(token)
+    }
+
+    /// Takes an offer by the path of its URL, `/exec/TOKEN`: it is good once.
+    pub(super) fn take(&self, path: &str) -> Option<Session> {
+        let (kind, token) = path.strip_prefix('/')?.split_once('/')?;
+        let mut offers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, session) = offers.remove(token)?;
+        (since.elapsed() < LIFETIME && session.kind() == kind).then_some(session)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offer_is_good_once_and_under_its_own_path() {
+        let offers = Offers::default();
+        let session = || Session::Exec(ExecRequest::default());
+        let token = offers.add(session()).expect("a token");
+        assert_eq!(token.len(), LENGTH);
+        assert_eq!(offers.take(&format!("/exec/{token}")), Some(session()));
+        assert_eq!(offers.take(&format!("/exec/{token}")), None);
+        let other = offers.add(session()).expect("a token");
+        assert_eq!(offers.take(&format!("/attach/{other}")), None);
+        for number in 0..LIMIT {
+            assert!(offers.add(session()).is_some(), "{number}");
+        }
+        assert_eq!(offers.add(session()), None);
+    }
+}

@@ -1,0 +1,188 @@
+//! One connection: the client opens streams, both sides write to them.
+//!
+//! ```text
+//! reader ──frames──▶ each stream's queue ──▶ the receiver of Stream::split
+//! writer ◀─────────── one queue of frames ◀─ Stream::send, Stream::finish
+//! ```
+
+use std::collections::HashMap;
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::mpsc;
+
+use super::frame::{self, Frame};
+use super::headers::{Headers, Reader, Writer};
+
+/// Streams that a client may have open at once.
+const STREAM_LIMIT: usize = 1024;
+/// Frames that wait in each queue before those who fill it wait.
+const WAITING_FRAMES: usize = 16;
+/// Bytes of one frame that is sent.
+const PIECE: usize = 32 << 10;
+
+/// The streams that a client opens, in order.
+pub(crate) type Accepted = mpsc::Receiver<Stream>;
+
+/// A stream that a client has opened.
+pub(crate) struct Stream {
+    number: u32,
+    headers: Headers,
+    incoming: mpsc::Receiver<Vec<u8>>,
+    outgoing: mpsc::Sender<Vec<u8>>,
+}
+
+impl Stream {
+    /// The value of a header; empty where it has none.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(String::as_str).unwrap_or_default()
+    }
+
+    /// Sends bytes; an error when the connection has ended.
+    pub(crate) async fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        for piece in bytes.chunks(PIECE) {
+            self.queue(frame::data(self.number, piece, false)).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends nothing more on this stream.
+    pub(crate) async fn finish(&self) -> io::Result<()> {
+        self.queue(frame::data(self.number, &[], true)).await
+    }
+
+    /// The two directions apart: the bytes of the client, and the way to it.
+    pub(crate) fn split(self) -> (mpsc::Receiver<Vec<u8>>, Self) {
+        let (_, nothing) = mpsc::channel(1);
+        let Self { number, headers, incoming, outgoing } = self;
+        (incoming, Self { number, headers, incoming: nothing, outgoing })
+    }
+
+    async fn queue(&self, frame: Vec<u8>) -> io::Result<()> {
+        self.outgoing.send(frame).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+/// Serves a connection; gives the streams that the client opens. It ends when the client leaves, or when nobody takes its
+/// streams and all of them are dropped.
+pub(crate) fn accept<C>(connection: C) -> Accepted
+where
+    C: AsyncRead + AsyncWrite + Send + 'static,
+{
+    let (read, write) = tokio::io::split(connection);
+    let (outgoing, frames) = mpsc::channel(WAITING_FRAMES);
+    let (accepted, streams) = mpsc::channel(WAITING_FRAMES);
+    tokio::spawn(write_all(write, frames));
+    tokio::spawn(async move {
+        let reader = Connection { accepted, outgoing, open: HashMap::new(), names: Reader::new() };
+        if let Err(error) = reader.read_all(read).await {
+            tracing::debug!("a connection of streams ended: {error}");
+        }
+    });
+    streams
+}
+
+/// Writes frames until nobody sends any more, then says that nothing follows.
+async fn write_all<C: AsyncWrite>(mut connection: WriteHalf<C>, mut frames: mpsc::Receiver<Vec<u8>>) {
+    while let Some(frame) = frames.recv().await {
+        if connection.write_all(&frame).await.is_err() || connection.flush().await.is_err() {
+            return;
+        }
+    }
+    let _ = connection.shutdown().await;
+}
+
+/// What reads a connection.
+struct Connection {
+    accepted: mpsc::Sender<Stream>,
+    outgoing: mpsc::Sender<Vec<u8>>,
+    /// The open streams whose client still sends.
+    open: HashMap<u32, mpsc::Sender<Vec<u8>>>,
+    names: Reader,
+}
+
+impl Connection {
+    async fn read_all<C: AsyncRead>(mut self, mut connection: ReadHalf<C>) -> io::Result<()> {
+        let mut replies = Writer::new()?;
+        while let Some(frame) = frame::read(&mut connection).await? {
+            match frame {
+                Frame::Open { stream, block, ends } => {
+                    let headers = self.names.read(&block)?;
+                    if self.open.len() >= STREAM_LIMIT {
+                        self.send(frame::refusal(stream)).await?;
+                        continue;
+                    }
+                    let reply = frame::reply(stream, &replies.write(&Headers::new())?);
+                    self.send(reply).await?;
+                    self.open_stream(stream, headers, ends).await?;
+                }
+                Frame::Data { stream, bytes, ends } => {
+                    if let Some(queue) = self.open.get(&stream)
+                        && !bytes.is_empty()
+                    {
+                        // Whoever had it takes no more: what comes is thrown away.
+                        let _ = queue.send(bytes).await;
+                    }
+                    if ends {
+                        self.open.remove(&stream);
+                    }
+                }
+                Frame::Reset { stream } => drop(self.open.remove(&stream)),
+                Frame::Ping(number) => self.send(frame::pong(number)).await?,
+                Frame::Headers { block } => drop(self.names.read(&block)?),
+                Frame::GoAway | Frame::Other => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn open_stream(&mut self, number: u32, headers: Headers, ends: bool) -> io::Result<()> {
+        let (queue, incoming) = mpsc::channel(WAITING_FRAMES);
+        if !ends {
+            self.open.insert(number, queue);
+        }
+        let stream = Stream { number, headers, incoming, outgoing: self.outgoing.clone() };
+        self.accepted.send(stream).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    async fn send(&self, frame: Vec<u8>) -> io::Result<()> {
+        self.outgoing.send(frame).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn streams_are_opened_written_to_and_closed() {
+        let (mut client, server) = tokio::io::duplex(1 << 16);
+        let mut accepted = accept(server);
+        let mut names = Writer::new().expect("a writer");
+        let headers = Headers::from([("streamtype".to_owned(), "stdin".to_owned())]);
+        let block = names.write(&headers).expect("a block");
+        let content = [&[0, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], &block].concat();
+        let mut open = vec![0x80, 3, 0, 1, 0, 0, 0, u8::try_from(content.len()).expect("short")];
+        open.extend_from_slice(&content);
+        client.write_all(&open).await.expect("sent");
+        client.write_all(&frame::data(1, b"typed", false)).await.expect("sent");
+        client.write_all(&frame::data(1, b"", true)).await.expect("sent");
+        client.write_all(&frame::pong(7)).await.expect("sent");
+        let stream = accepted.recv().await.expect("a stream");
+        assert_eq!((stream.header("streamtype"), stream.header("other")), ("stdin", ""));
+        let (mut incoming, stream) = stream.split();
+        assert_eq!(incoming.recv().await.as_deref(), Some(&b"typed"[..]));
+        assert_eq!(incoming.recv().await, None);
+        stream.send(b"answer").await.expect("sent");
+        stream.finish().await.expect("sent");
+        let mut seen = Vec::new();
+        while seen.len() < 4 {
+            seen.extend(frame::read(&mut client).await.expect("a frame"));
+        }
+        // The reply to the stream is a control frame of no kind that clients send.
+        assert_eq!(seen[0], Frame::Other);
+        assert_eq!(seen[1], Frame::Ping(7));
+        assert_eq!(seen[2], Frame::Data { stream: 1, bytes: b"answer".to_vec(), ends: false });
+        assert_eq!(seen[3], Frame::Data { stream: 1, bytes: Vec::new(), ends: true });
+    }
+}

@@ -1,0 +1,161 @@
+//! Commands, attachments and ports over one-time URLs and SPDY/3.1.
+
+use berth_tests::cri::Cri;
+use berth_tests::spdy::{Spdy, upgrade};
+use berth_tests::{Engine, wait};
+use cri_messages::container::ContainerConfig;
+use cri_messages::session::{
+    AttachRequest, AttachResponse, ExecRequest, ExecResponse, PortForwardRequest, PortForwardResponse,
+};
+use serde_json::Value;
+
+use crate::engine;
+use crate::pod::{pod, remove, run, shell, started};
+
+const COMMANDS: &str = "v4.channel.k8s.io";
+const PORTS: &str = "portforward.k8s.io";
+
+fn exec_url(cri: &Cri, asked: ExecRequest) -> String {
+    let answer: ExecResponse = cri.call("RuntimeService/Exec", asked).expect("a URL");
+    answer.url
+}
+
+fn connect(engine: &Engine, url: &str, protocol: &str) -> Spdy {
+    let (status, connection) = upgrade(engine, url, protocol);
+    connection.unwrap_or_else(|| panic!("{url} is answered {status}"))
+}
+
+fn open(connection: &mut Spdy, kind: &str) -> u32 {
+    connection.open(&[("streamtype", kind)])
+}
+
+fn status(connection: &mut Spdy, error: u32) -> Value {
+    serde_json::from_slice(&connection.all_of(error)).expect("a status")
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+#[test]
+fn a_command_has_its_streams_and_its_exit_code() {
+    let engine = engine();
+    let cri = Cri::of(&engine);
+    let sandbox = run(&cri, pod(&engine, "pod")).expect("a pod");
+    let id = started(&cri, &sandbox, shell("main", "sleep 1000"));
+    let asked = ExecRequest {
+        container_id: id.clone(),
+        cmd: words(&["sh", "-c", "cat; echo wrong >&2; exit 4"]),
+        stdin: true,
+        stdout: true,
+        stderr: true,
+        tty: false,
+    };
+    let url = exec_url(&cri, asked.clone());
+    let mut connection = connect(&engine, &url, COMMANDS);
+    let [error, stdin, stdout, stderr] =
+        ["error", "stdin", "stdout", "stderr"].map(|kind| open(&mut connection, kind));
+    let large = vec![b'x'; 3_000_000];
+    connection.send(stdin, b"typed ");
+    let mut sent = b"typed ".to_vec();
+    for piece in large.chunks(30_000) {
+        connection.send(stdin, piece);
+        sent.extend_from_slice(piece);
+    }
+    // The end of the input is the command's end: the output comes whole.
+    connection.finish(stdin);
+    assert!(connection.all_of(stdout) == sent, "what is typed comes back");
+    assert_eq!(connection.all_of(stderr), b"wrong\n");
+    let status = status(&mut connection, error);
+    assert_eq!(
+        (status["status"].as_str(), status["reason"].as_str()),
+        (Some("Failure"), Some("NonZeroExitCode"))
+    );
+    assert_eq!(status["details"]["causes"][0]["message"], "4");
+    // The URL is good once, and only for what speaks the protocol.
+    assert_eq!(upgrade(&engine, &url, COMMANDS).0, 404);
+    let other = exec_url(&cri, asked);
+    assert_eq!(upgrade(&engine, &other, "v9.channel.k8s.io").0, 403);
+    assert_eq!(upgrade(&engine, &other.replace("/exec/", "/attach/"), COMMANDS).0, 404);
+    remove(&cri, &sandbox);
+}
+
+#[test]
+fn a_terminal_has_a_size_that_changes() {
+    let engine = engine();
+    let cri = Cri::of(&engine);
+    let sandbox = run(&cri, pod(&engine, "pod")).expect("a pod");
+    let id = started(&cri, &sandbox, shell("main", "sleep 1000"));
+    let asked = ExecRequest {
+        container_id: id,
+        cmd: words(&["sh"]),
+        stdin: true,
+        stdout: true,
+        stderr: false,
+        tty: true,
+    };
+    let mut connection = connect(&engine, &exec_url(&cri, asked), COMMANDS);
+    let [error, stdin, stdout, resize] =
+        ["error", "stdin", "stdout", "resize"].map(|kind| open(&mut connection, kind));
+    connection.send(resize, b"{\"Width\":91,\"Height\":37}\n");
+    connection.send(stdin, b"until [ \"$(stty size)\" = '37 91' ]; do sleep 0.05; done; echo si''zed\n");
+    connection.until(stdout, "sized");
+    connection.send(stdin, b"exit\n");
+    connection.all_of(stdout);
+    assert_eq!(status(&mut connection, error)["status"], "Success");
+    remove(&cri, &sandbox);
+}
+
+#[test]
+fn an_attachment_is_joined_to_the_containers_own_streams() {
+    let engine = engine();
+    let cri = Cri::of(&engine);
+    let sandbox = run(&cri, pod(&engine, "pod")).expect("a pod");
+    let script = "while read line; do echo \"read $line\"; done; echo over >&2";
+    let config = ContainerConfig { stdin: true, stdin_once: true, ..shell("main", script) };
+    let id = started(&cri, &sandbox, config);
+    let asked = AttachRequest { container_id: id, stdin: true, stdout: true, stderr: true, tty: false };
+    let answer: AttachResponse = cri.call("RuntimeService/Attach", asked).expect("a URL");
+    let mut connection = connect(&engine, &answer.url, COMMANDS);
+    let [error, stdin, stdout, stderr] =
+        ["error", "stdin", "stdout", "stderr"].map(|kind| open(&mut connection, kind));
+    connection.send(stdin, b"one\n");
+    assert_eq!(connection.until(stdout, "read one\n"), "read one\n");
+    connection.send(stdin, b"two\n");
+    connection.finish(stdin);
+    assert_eq!(connection.all_of(stdout), b"read one\nread two\n");
+    assert_eq!(connection.all_of(stderr), b"over\n");
+    assert_eq!(status(&mut connection, error)["status"], "Success");
+    remove(&cri, &sandbox);
+}
+
+#[test]
+fn ports_of_a_pod_are_reached_and_closed_ones_are_named() {
+    let engine = engine();
+    let cri = Cri::of(&engine);
+    let sandbox = run(&cri, pod(&engine, "pod")).expect("a pod");
+    let _ = started(&cri, &sandbox, shell("main", "while true; do nc -l -p 7100 -e cat; done"));
+    let asked = PortForwardRequest { pod_sandbox_id: sandbox.clone(), port: vec![7100] };
+    let answer: PortForwardResponse = cri.call("RuntimeService/PortForward", asked).expect("a URL");
+    let mut connection = connect(&engine, &answer.url, PORTS);
+    let mut requests = 0;
+    let mut pair = |connection: &mut Spdy, port: &str| {
+        requests += 1;
+        let request = requests.to_string();
+        ["error", "data"]
+            .map(|kind| connection.open(&[("streamtype", kind), ("port", port), ("requestid", &request)]))
+    };
+    wait::until("the port", || {
+        let [error, data] = pair(&mut connection, "7100");
+        connection.send(data, b"hello");
+        connection.finish(data);
+        let answer = connection.all_of(data);
+        let failure = String::from_utf8(connection.all_of(error)).expect("text");
+        (answer == b"hello" && failure.is_empty()).then_some(())
+    });
+    let [error, data] = pair(&mut connection, "7999");
+    assert_eq!(connection.all_of(data), b"");
+    let failure = String::from_utf8(connection.all_of(error)).expect("text");
+    assert!(failure.contains("cannot reach port 7999 of the pod"), "{failure}");
+    remove(&cri, &sandbox);
+}
