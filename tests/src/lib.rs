@@ -19,6 +19,7 @@ pub mod debian;
 mod engine;
 mod finish;
 pub mod frames;
+pub mod golden;
 pub mod host;
 pub mod http;
 pub mod initramfs;

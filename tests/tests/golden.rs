@@ -4,91 +4,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use berth_tests::golden::{Request, answer, kinds, settled};
 use berth_tests::{Engine, merged, sh, wait};
 use serde_json::{Value, json};
 
 /// The versions between which the shapes of answers differ, and the oldest that clients of then speak.
 const VERSIONS: [&str; 4] = ["1.12", "1.18", "1.19", "1.20"];
-
-/// Status, kind and body of an answer in one version, masked.
-fn answer(engine: &Engine, version: &str, method: &str, path: &str, body: Option<&Value>) -> Value {
-    let mut connection = engine.connect();
-    let text = body.map(Value::to_string).unwrap_or_default();
-    let headers: &[(&str, &str)] = if body.is_some() { &[("Content-Type", "application/json")] } else { &[] };
-    connection.request(method, &format!("/v{version}{path}"), headers, text.as_bytes()).expect("a request");
-    let head = connection.read_head().expect("an answer");
-    let body = connection.read_body(method, &head).expect("a body");
-    let text = String::from_utf8_lossy(&body).into_owned();
-    let body = serde_json::from_str(&text).ok().or_else(|| objects(&text)).unwrap_or(Value::String(text));
-    let kind = head.header("content-type").unwrap_or_default();
-    json!({ "status": head.status, "content-type": kind, "body": masked(engine, "", body) })
-}
-
-/// The objects of a stream of them, one a line.
-fn objects(text: &str) -> Option<Value> {
-    let lines: Result<Vec<Value>, _> = text.lines().map(serde_json::from_str).collect();
-    lines.ok().filter(|lines| !lines.is_empty()).map(Value::Array)
-}
-
-/// The body without what differs from run to run: ids, times, places on the host.
-fn masked(engine: &Engine, field: &str, value: Value) -> Value {
-    match value {
-        Value::Object(fields) => Value::Object(
-            fields
-                .into_iter()
-                .map(|(name, value)| {
-                    let value = masked(engine, &name, value);
-                    (masked_text(engine, &name), value)
-                })
-                .collect(),
-        ),
-        Value::Array(items) => {
-            Value::Array(items.into_iter().map(|item| masked(engine, field, item)).collect())
-        }
-        Value::String(text) => Value::String(match field {
-            "LowerDir" | "RootDir" => "PLACES".to_owned(),
-            _ => masked_text(engine, &text),
-        }),
-        Value::Number(number)
-            if matches!(field, "Created" | "Size" | "VirtualSize" | "time" | "timeNano") =>
-        {
-            Value::String(if number.as_u64() == Some(0) { "0" } else { "NUMBER" }.to_owned())
-        }
-        other => other,
-    }
-}
-
-fn masked_text(engine: &Engine, text: &str) -> String {
-    let text = text.replace(&engine.directory().display().to_string(), "DIRECTORY");
-    let mut masked = String::new();
-    let mut word = String::new();
-    let end_word = |word: &mut String, masked: &mut String| {
-        let digits = word.bytes().all(|byte| byte.is_ascii_hexdigit());
-        masked.push_str(match word.len() {
-            64 if digits => "ID",
-            12 if digits => "SHORT",
-            _ => word,
-        });
-        word.clear();
-    };
-    for letter in text.chars() {
-        if letter.is_ascii_alphanumeric() {
-            word.push(letter);
-        } else {
-            end_word(&mut word, &mut masked);
-            masked.push(letter);
-        }
-    }
-    end_word(&mut word, &mut masked);
-    if is_time(&masked) && !masked.starts_with("0001-") { "TIME".to_owned() } else { masked }
-}
-
-/// Whether a text is a time of RFC 3339.
-fn is_time(text: &str) -> bool {
-    let shape: String =
-        text.chars().take(11).map(|letter| if letter.is_ascii_digit() { '0' } else { letter }).collect();
-    shape == "0000-00-00T" && text.ends_with('Z')
-}
 
 fn place(name: &str, version: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.{version}.json"))
@@ -109,25 +30,13 @@ fn check(name: &str, ask: impl Fn(&str) -> Value) {
     }
 }
 
-/// A container with something in most of its fields.
-fn settled() -> Value {
-    merged(
-        sh("true"),
-        json!({
-            "Hostname": "web", "Env": ["A=b"], "Labels": { "kind": "golden" }, "ExposedPorts": { "80/tcp": {} },
-            "Volumes": { "/data": {} },
-            "HostConfig": { "Memory": 67_108_864, "CpuShares": 512, "CpusetCpus": "0" },
-        }),
-    )
-}
-
 #[test]
 fn answers_about_containers_are_those_that_are_kept() {
     let engine = Engine::start();
     let id = engine.create_named("golden", &settled());
     let get = |path: String| {
         let engine = &engine;
-        move |version: &str| answer(engine, version, "GET", &path, None)
+        move |version: &str| answer(engine, version, &Request::new("GET", &path))
     };
     check("container-inspect", get(format!("/containers/{id}/json")));
     check("container-list", get("/containers/json?all=1".to_owned()));
@@ -136,7 +45,7 @@ fn answers_about_containers_are_those_that_are_kept() {
     check("container-top-not-running", get(format!("/containers/{id}/top")));
     let post = |path: String| {
         let engine = &engine;
-        move |version: &str| answer(engine, version, "POST", &path, None)
+        move |version: &str| answer(engine, version, &Request::new("POST", &path))
     };
     check("container-kill-not-running", post(format!("/containers/{id}/kill")));
     check("container-unpause-not-paused", post(format!("/containers/{id}/unpause")));
@@ -149,11 +58,11 @@ fn answers_about_containers_are_those_that_are_kept() {
     check("container-pause-not-running", post(format!("/containers/{id}/pause")));
     check("container-resize-not-running", post(format!("/containers/{id}/resize?h=1&w=1")));
     check("container-remove-unknown", |version| {
-        answer(&engine, version, "DELETE", "/containers/nosuch", None)
+        answer(&engine, version, &Request::new("DELETE", "/containers/nosuch"))
     });
     check("container-commit", |version| {
         let path = format!("/commit?container={id}&repo=committed");
-        let seen = answer(&engine, version, "POST", &path, None);
+        let seen = answer(&engine, version, &Request::new("POST", &path));
         let _ = engine.delete("/images/committed").expect(200);
         seen
     });
@@ -173,7 +82,7 @@ fn answers_about_running_containers_have_the_fields_that_are_kept() {
     let kinds_of = |method: &'static str, path: String| {
         let engine = &engine;
         move |version: &str| {
-            let mut seen = answer(engine, version, method, &path, None);
+            let mut seen = answer(engine, version, &Request::new(method, &path));
             seen["body"] = kinds(&seen["body"]);
             seen
         }
@@ -190,11 +99,13 @@ fn answers_about_running_containers_have_the_fields_that_are_kept() {
         seen
     });
     check("running-start", |version| {
-        answer(&engine, version, "POST", &format!("/containers/{id}/start"), None)
+        answer(&engine, version, &Request::new("POST", &format!("/containers/{id}/start")))
     });
-    check("running-remove", |version| answer(&engine, version, "DELETE", &format!("/containers/{id}"), None));
+    check("running-remove", |version| {
+        answer(&engine, version, &Request::new("DELETE", &format!("/containers/{id}")))
+    });
     check("running-logs", |version| {
-        answer(&engine, version, "GET", &format!("/containers/{id}/logs?stdout=1&stderr=1"), None)
+        answer(&engine, version, &Request::new("GET", &format!("/containers/{id}/logs?stdout=1&stderr=1")))
     });
 }
 
@@ -208,7 +119,7 @@ fn events_are_those_that_are_kept() {
     let now =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
     let path = format!("/events?since=1&until={}", now + 1);
-    check("events", |version| answer(&engine, version, "GET", &path, None));
+    check("events", |version| answer(&engine, version, &Request::new("GET", &path)));
 }
 
 #[test]
@@ -216,7 +127,7 @@ fn answers_to_create_are_those_that_are_kept() {
     let engine = Engine::start();
     let create = |body: Value| {
         let engine = &engine;
-        move |version: &str| answer(engine, version, "POST", "/containers/create", Some(&body))
+        move |version: &str| answer(engine, version, &Request::json("/containers/create", &body))
     };
     check("container-create", create(sh("true")));
     let shares = json!({ "HostConfig": { "CpuShares": 1 } });
@@ -231,18 +142,18 @@ fn answers_about_execs_are_those_that_are_kept() {
     let id = engine.run(&sh("sleep 600"));
     let body = json!({ "Cmd": ["true"], "AttachStdout": true });
     let path = format!("/containers/{id}/exec");
-    check("exec-create", |version| answer(&engine, version, "POST", &path, Some(&body)));
-    check("exec-unknown", |version| answer(&engine, version, "GET", "/exec/nosuch/json", None));
+    check("exec-create", |version| answer(&engine, version, &Request::json(&path, &body)));
+    check("exec-unknown", |version| answer(&engine, version, &Request::new("GET", "/exec/nosuch/json")));
     let exec = engine.post_json(&path, &body).expect(201).json()["Id"].as_str().expect("an id").to_owned();
     check("exec-inspect", |version| {
-        let mut seen = answer(&engine, version, "GET", &format!("/exec/{exec}/json"), None);
+        let mut seen = answer(&engine, version, &Request::new("GET", &format!("/exec/{exec}/json")));
         seen["body"] = kinds(&seen["body"]);
         seen
     });
     check("exec-resize-not-running", |version| {
-        answer(&engine, version, "POST", &format!("/exec/{exec}/resize?h=1&w=1"), None)
+        answer(&engine, version, &Request::new("POST", &format!("/exec/{exec}/resize?h=1&w=1")))
     });
-    check("exec-create-no-command", |version| answer(&engine, version, "POST", &path, Some(&json!({}))));
+    check("exec-create-no-command", |version| answer(&engine, version, &Request::json(&path, &json!({}))));
 }
 
 #[test]
@@ -254,7 +165,7 @@ fn answers_about_images_are_those_that_are_kept() {
         ("image-history", "/images/busybox/history"),
         ("image-unknown", "/images/nosuch/json"),
     ] {
-        check(name, |version| answer(&engine, version, "GET", path, None));
+        check(name, |version| answer(&engine, version, &Request::new("GET", path)));
     }
     for (name, method, path) in [
         ("image-tag", "POST", "/images/busybox/tag?repo=copy&tag=1&force=1"),
@@ -264,26 +175,14 @@ fn answers_about_images_are_those_that_are_kept() {
         ("image-push-unknown", "POST", "/images/nosuch/push"),
         ("image-search-no-term", "GET", "/images/search"),
     ] {
-        check(name, |version| answer(&engine, version, method, path, None));
+        check(name, |version| answer(&engine, version, &Request::new(method, path)));
     }
     let _ = engine.delete("/images/copy:1").expect(200);
     check("image-remove", |version| {
         let _ = engine.post("/images/busybox/tag?repo=going").expect(201);
-        answer(&engine, version, "DELETE", "/images/going", None)
+        answer(&engine, version, &Request::new("DELETE", "/images/going"))
     });
-    check("build-without-a-dockerfile", |version| answer(&engine, version, "POST", "/build", None));
-}
-
-/// What kind of thing each field holds: the values are the host's.
-fn kinds(value: &Value) -> Value {
-    match value {
-        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), kinds(value))).collect(),
-        Value::Array(items) => Value::Array(items.first().map(kinds).into_iter().collect()),
-        Value::String(_) => json!("text"),
-        Value::Number(_) => json!("number"),
-        Value::Bool(_) => json!("truth"),
-        Value::Null => Value::Null,
-    }
+    check("build-without-a-dockerfile", |version| answer(&engine, version, &Request::new("POST", "/build")));
 }
 
 #[test]
@@ -291,11 +190,11 @@ fn answers_about_the_engine_have_the_fields_that_are_kept() {
     let engine = Engine::start();
     for (name, path) in [("info", "/info"), ("version", "/version")] {
         check(name, |version| {
-            let mut seen = answer(&engine, version, "GET", path, None);
+            let mut seen = answer(&engine, version, &Request::new("GET", path));
             seen["body"] = kinds(&seen["body"]);
             seen
         });
     }
-    check("ping", |version| answer(&engine, version, "GET", "/_ping", None));
-    check("unknown-path", |version| answer(&engine, version, "GET", "/nosuch", None));
+    check("ping", |version| answer(&engine, version, &Request::new("GET", "/_ping")));
+    check("unknown-path", |version| answer(&engine, version, &Request::new("GET", "/nosuch")));
 }

@@ -252,13 +252,13 @@ pub(crate) struct MountSpec {
     /// `bind`, `volume`, `tmpfs` or `image`.
     #[serde(rename = "Type", deserialize_with = "null_default")]
     pub(crate) kind: String,
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "String::is_empty")]
     pub(crate) source: String,
     #[serde(deserialize_with = "null_default")]
     pub(crate) target: String,
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "std::ops::Not::not")]
     pub(crate) read_only: bool,
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "String::is_empty")]
     pub(crate) consistency: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bind_options: Option<serde_json::Value>,

@@ -13,10 +13,12 @@ use crate::version::{ApiVersion, Ranged, Since};
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct WireEndpoint<'a> {
-    #[serde(rename = "IPAMConfig")]
-    ipam_config: Option<IpamConfig>,
-    links: Option<&'a [String]>,
-    aliases: Option<Vec<String>>,
+    #[serde(rename = "IPAMConfig", skip_serializing_if = "Ranged::is_absent")]
+    ipam_config: Since<22, Option<IpamConfig>>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    links: Since<22, Option<&'a [String]>>,
+    #[serde(skip_serializing_if = "Ranged::is_absent")]
+    aliases: Since<22, Option<Vec<String>>>,
     #[serde(skip_serializing_if = "Ranged::is_absent")]
     driver_opts: Since<32, Option<&'a BTreeMap<String, String>>>,
     #[serde(skip_serializing_if = "Ranged::is_absent")]
@@ -72,9 +74,9 @@ fn wire<'a>(
     let ipv4 = lease.and_then(|lease| lease.ipv4);
     let ipv6 = lease.and_then(|lease| lease.ipv6);
     WireEndpoint {
-        ipam_config: attachment.addresses.as_ref().map(IpamConfig::of),
-        links: attachment.links.as_deref(),
-        aliases: aliases(record, endpoint, version),
+        ipam_config: Ranged::at(version, || attachment.addresses.as_ref().map(IpamConfig::of)),
+        links: Ranged::at(version, || attachment.links.as_deref()),
+        aliases: Ranged::at(version, || aliases(record, endpoint, version)),
         driver_opts: Ranged::at(version, || attachment.driver_options.as_ref()),
         gw_priority: Ranged::at(version, || attachment.gateway_priority),
         network_id: Ranged::at(version, || endpoint.network.as_ref().map_or("", |id| id.as_str())),

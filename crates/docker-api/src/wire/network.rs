@@ -58,13 +58,13 @@ struct OldSettings {
     #[serde(rename = "LinkLocalIPv6PrefixLen")]
     link_local_ipv6_prefix_len: u8,
     mac_address: String,
-    #[serde(rename = "NetworkID")]
-    network_id: String,
+    #[serde(rename = "NetworkID", skip_serializing_if = "Ranged::is_absent")]
+    network_id: Until<21, String>,
     #[serde(skip_serializing_if = "Ranged::is_absent")]
     port_mapping: Until<21, Option<()>>,
     ports: Option<BTreeMap<String, Option<Vec<PortBinding>>>>,
     #[serde(rename = "SandboxID", skip_serializing_if = "Ranged::is_absent")]
-    sandbox_id: Since<22, String>,
+    sandbox_id: Since<21, String>,
     sandbox_key: String,
     #[serde(rename = "SecondaryIPAddresses")]
     secondary_ip_addresses: Option<()>,
@@ -101,18 +101,23 @@ fn sandbox_key(record: &Record) -> String {
 
 impl OldSettings {
     fn new(record: &Record, version: ApiVersion) -> Self {
-        let port_mapping = Ranged::at(version, || None);
-        let sandbox_id = Ranged::at(version, || sandbox_id(record));
+        let main = record.main_endpoint().filter(|_| record.is_running());
+        let main = main.and_then(|main| Some((main, main.lease.as_ref()?)));
+        let unconnected = Self {
+            port_mapping: Ranged::at(version, || None),
+            network_id: Ranged::at(version, || main.map(|(main, _)| main.name.clone()).unwrap_or_default()),
+            sandbox_id: Ranged::at(version, || sandbox_id(record)),
+            ..Self::default()
+        };
         if !record.is_running() {
-            return Self { port_mapping, sandbox_id, ..Self::default() };
+            return unconnected;
         }
-        let sandbox_key = sandbox_key(record);
-        let Some(endpoint) = record.main_lease() else {
-            let ports = Some(BTreeMap::new());
-            return Self { ports, sandbox_key, port_mapping, sandbox_id, ..Self::default() };
+        let unconnected = Self { sandbox_key: sandbox_key(record), ..unconnected };
+        let Some((main, endpoint)) = main else {
+            return Self { ports: Some(BTreeMap::new()), ..unconnected };
         };
         Self {
-            endpoint_id: record.id.to_string(),
+            endpoint_id: main.id.as_ref().map(ToString::to_string).unwrap_or_default(),
             gateway: text(endpoint.default_gateway()),
             global_ipv6_address: text(endpoint.ipv6.map(|lease| lease.address)),
             global_ipv6_prefix_len: endpoint.ipv6.map(|lease| lease.prefix_length).unwrap_or_default(),
@@ -120,12 +125,8 @@ impl OldSettings {
             ip_address: text(endpoint.ipv4.map(|lease| lease.address)),
             ip_prefix_len: endpoint.ipv4.map(|lease| lease.prefix_length).unwrap_or_default(),
             mac_address: endpoint.mac.to_string(),
-            network_id: record.main_endpoint().map(|endpoint| endpoint.name.clone()).unwrap_or_default(),
             ports: Some(ports(record, version)),
-            sandbox_key,
-            port_mapping,
-            sandbox_id,
-            ..Self::default()
+            ..unconnected
         }
     }
 }
