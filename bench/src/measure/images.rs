@@ -10,6 +10,7 @@ use tar::EntryType;
 use crate::Arguments;
 use crate::engine::Engine;
 use crate::sample::{Sample, median, timed};
+use crate::session::Session;
 
 /// The image that is moved about.
 const NAME: &str = "berth-bench-moved";
@@ -52,16 +53,32 @@ pub(super) fn measure(engine: &mut Engine, arguments: &Arguments) -> anyhow::Res
     Ok(samples)
 }
 
-/// Lists many images that share a layer.
-fn list(engine: &Engine) -> anyhow::Result<Sample> {
+/// Makes many images that share a layer, each a tag of a repository.
+pub(super) fn make_many(engine: &Engine, repository: &str, count: usize) -> anyhow::Result<()> {
     let mut layer = tar::Builder::new(Vec::new());
     append(&mut layer, "file", EntryType::Regular, 0o644, b"of all images");
     let layer = layer.into_inner()?;
-    let name = |number: usize| format!("{LISTED_NAME}:{number}");
-    let images: Vec<SavedImage<'_>> = (0..LISTED)
-        .map(|number| SavedImage { name: name(number), layers: vec![&layer], command: &["true"] })
+    let images: Vec<SavedImage<'_>> = (0..count)
+        .map(|number| SavedImage {
+            name: format!("{repository}:{number}"),
+            layers: vec![&layer],
+            command: &["true"],
+        })
         .collect();
-    post(engine, "/images/load", &tarball(&images))?;
+    post(engine, "/images/load", &tarball(&images))
+}
+
+/// Removes what [`make_many`] made.
+pub(super) fn remove_many(session: &mut Session, repository: &str, count: usize) -> anyhow::Result<()> {
+    for number in 0..count {
+        session.ask("DELETE", &format!("/images/{repository}:{number}"), None)?;
+    }
+    Ok(())
+}
+
+/// Lists many images that share a layer.
+fn list(engine: &Engine) -> anyhow::Result<Sample> {
+    make_many(engine, LISTED_NAME, LISTED)?;
     let mut session = engine.session();
     let time = median(Duration::from_secs(1), || {
         timed(|| {
@@ -70,9 +87,7 @@ fn list(engine: &Engine) -> anyhow::Result<Sample> {
             Ok(())
         })
     })?;
-    for number in 0..LISTED {
-        session.ask("DELETE", &format!("/images/{}", name(number)), None)?;
-    }
+    remove_many(&mut session, LISTED_NAME, LISTED)?;
     Ok(Sample::milliseconds(&format!("list, {LISTED} images"), time))
 }
 

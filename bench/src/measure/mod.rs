@@ -3,6 +3,7 @@
 mod building;
 mod copying;
 mod crowd;
+mod disk_usage;
 mod events;
 mod exec;
 mod images;
@@ -48,6 +49,7 @@ pub(crate) const MEASUREMENTS: &[Measurement] = &[
     Measurement { name: "copy", run: copying::measure },
     Measurement { name: "events", run: events::measure },
     Measurement { name: "images", run: images::measure },
+    Measurement { name: "usage", run: disk_usage::measure },
     Measurement { name: "build", run: building::measure },
     Measurement { name: "volume", run: volumes::measure },
     Measurement { name: "restart", run: restart::measure },
