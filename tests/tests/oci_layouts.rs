@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use berth_tests::Engine;
 use berth_tests::registry::{digest, gzip, tar_of};
 use berth_tests::rootfs::busybox;
+use berth_tests::{Engine, query};
 use serde_json::{Value, json};
 use tar::{EntryType, Header};
 
@@ -203,15 +203,22 @@ fn what_dockers_containerd_store_saves_is_loaded() {
 }
 
 #[test]
-fn a_layout_without_an_image_for_this_machine_is_refused() {
+fn a_layout_without_an_image_for_this_machine_is_refused_where_one_is_asked_for() {
     let engine = Engine::start();
+    let today = engine.at("1.55");
+    let images = || today.get("/images/json?all=1").expect(200).json().as_array().map(Vec::len);
     let mut layout = Layout::default();
-    let (foreign, _, _) = layout.image("arm64", &[&tar_of(&[("marker", b"x")])], Form::Gzipped, &[]);
+    let (foreign, id, _) = layout.image("arm64", &[&tar_of(&[("marker", b"x")])], Form::Gzipped, &[]);
     let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [foreign] });
     let index = layout.document(INDEX, &index);
+    let own = query(&[("platform", r#"{"os":"linux","architecture":"amd64"}"#)]);
     for top in [named(&index, "foreign:v1"), foreign] {
-        let answer = engine.call("POST", "/images/load", &TAR, &layout.tarball(&[top], None));
-        assert!(answer.text().contains("linux/amd64"), "{}: {}", answer.status(), answer.text());
-        assert_eq!(engine.get("/images/json?all=1").expect(200).json().as_array().map(Vec::len), Some(1));
+        let tarball = layout.tarball(&[top], None);
+        let refused = today.call("POST", &format!("/images/load{own}"), &TAR, &tarball).expect(404);
+        assert!(refused.message().contains("(linux/amd64)"), "{}", refused.text());
+        assert_eq!(images(), Some(1), "a refused load left an image");
+        let _ = today.call("POST", "/images/load", &TAR, &tarball).expect(200);
+        assert_eq!(today.get(&format!("/images/{id}/json")).expect(200).json()["Architecture"], "arm64");
+        let _ = today.delete(&format!("/images/{id}?force=1")).expect(200);
     }
 }

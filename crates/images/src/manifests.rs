@@ -53,14 +53,20 @@ pub struct Statement {
 const STATEMENT: &str = "application/vnd.in-toto+json";
 
 impl Store {
-    /// The manifest of an image that came from elsewhere, as the index or the registry describes it.
+    /// The manifest of an image that came from elsewhere, as the index or the registry describes it, with its platform.
     ///
     /// # Errors
-    /// `Internal` when the database fails.
+    /// `NotFound` when the image is removed meanwhile, `Internal` when the database fails.
     pub fn manifest_of(&self, image: &Digest) -> Result<Option<Descriptor>, Error> {
-        let manifests = self.manifests_of(image)?;
-        let is_own = |summary: &ManifestSummary| matches!(&summary.kind, ManifestKind::Image { image: Some(own), .. } if own == image);
-        Ok(manifests.into_iter().find(is_own).map(|summary| summary.descriptor))
+        let Some(target) = self.target_of(image, None) else { return Ok(None) };
+        let Some(manifest) = target.manifest_of(image) else { return Ok(None) };
+        let entries = self.entries(&target)?.unwrap_or_default();
+        let Some(own) = entries.into_iter().find(|entry| entry.digest == manifest) else { return Ok(None) };
+        let platform = match own.platform {
+            Some(platform) => platform,
+            None => Platform::of(&self.image(image)?.config),
+        };
+        Ok(Some(Descriptor { platform: Some(platform), ..own }))
     }
 
     /// All manifests of what an image came under last; none for one that was made here.

@@ -2,6 +2,8 @@
 //! loaded is pushed and saved byte for byte.
 
 mod bytes;
+mod containers;
+mod loads;
 mod names;
 mod source;
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use engine::images::registry::Descriptor;
 use engine::{Engine, Record};
 use http::StatusCode;
 use model::{ContainerId, Digest, Timestamp};
@@ -10,7 +11,7 @@ use model::{ContainerId, Digest, Timestamp};
 use super::list_filter::ListFilter;
 use crate::filters::Filters;
 use crate::version::ApiVersion;
-use crate::wire::{ContainerSummary, image_id};
+use crate::wire::{ContainerSummary, LookedUp, image_id};
 use crate::{ApiError, Call, Handled, Reply};
 
 /// What a list shows.
@@ -29,7 +30,7 @@ pub(super) async fn list(call: &Call<'_>) -> Handled {
     let records: Vec<Arc<Record>> =
         call.engine.containers.all().iter().map(|container| container.record()).collect();
     let with_sizes = call.query.is_true("size");
-    let mut entries = Entries::new(call.engine, call.version, &records);
+    let mut entries = Entries::new(call.engine, call.version, &records).with_manifests();
     let mut summaries = Vec::new();
     for record in selection.choose(&records) {
         let sizes = if with_sizes { call.engine.files.sizes(record).await? } else { Some((0, 0)) };
@@ -48,19 +49,39 @@ pub(crate) struct Entries<'a> {
     aliases: HashMap<ContainerId, Vec<String>>,
     /// The images that names of images mean now.
     images: HashMap<String, Option<Digest>>,
+    /// The manifests of the containers' images, where the list has them.
+    manifests: Option<HashMap<Digest, Option<Descriptor>>>,
 }
 
 impl<'a> Entries<'a> {
     /// `records` are those of all containers that may link to listed ones.
     pub(crate) fn new(engine: &'a Engine, version: ApiVersion, records: &[Arc<Record>]) -> Self {
         let (now, aliases) = (Timestamp::now(), aliases(records));
-        Self { engine, version, now, aliases, images: HashMap::new() }
+        Self { engine, version, now, aliases, images: HashMap::new(), manifests: None }
+    }
+
+    /// Entries with the manifests of images, in versions that have them.
+    pub(crate) fn with_manifests(self) -> Self {
+        let manifests = self.version.container_list_has_manifests().then(HashMap::new);
+        Self { manifests, ..self }
     }
 
     /// The entry of one container; `sizes` are those of its own layer and of all layers.
     pub(crate) fn entry<'r>(&mut self, record: &'r Record, sizes: (u64, u64)) -> ContainerSummary<'r> {
-        let names = (self.image(record), self.aliases.remove(&record.id).unwrap_or_default());
-        ContainerSummary::new(record, names, sizes, (self.now, self.version))
+        let looked_up = LookedUp {
+            image: self.image(record),
+            manifest: self.manifest(&record.image),
+            aliases: self.aliases.remove(&record.id).unwrap_or_default(),
+            sizes,
+        };
+        ContainerSummary::new(record, looked_up, self.now, self.version)
+    }
+
+    /// The manifest of an image; none where that goes meanwhile.
+    fn manifest(&mut self, image: &Digest) -> Option<Descriptor> {
+        let store = self.engine.images.store();
+        let known = self.manifests.as_mut()?.entry(*image);
+        known.or_insert_with(|| store.manifest_of(image).unwrap_or_default()).clone()
     }
 
     /// What a container's image is called: as it was when the container was made, or by its id where that name has gone

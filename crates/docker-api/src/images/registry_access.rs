@@ -16,6 +16,7 @@ pub(crate) fn failure(error: engine::images::Error) -> ApiError {
 /// The error of a tarball that a client sends: whatever is wrong with it, it is no image that was not found.
 pub(super) fn tarball_failure(error: &engine::images::Error) -> ApiError {
     let kind = match error.kind() {
+        kind if matches!(error, engine::images::Error::NoPlatform { .. }) => kind,
         ErrorKind::NotFound => ErrorKind::Invalid,
         kind => kind,
     };

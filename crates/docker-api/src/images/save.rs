@@ -86,16 +86,11 @@ fn platforms(call: &Call<'_>) -> Result<Vec<Platform>, ApiError> {
 pub(super) async fn load(call: Call<'_>) -> Handled {
     let wanted = platforms(&call)?;
     let engine = Arc::clone(call.engine);
-    let work = move |archive| engine.images.store().load(archive);
+    let work = move |archive| engine.images.store().load_for(archive, &wanted);
     let loaded = with_body_blocking(&mut call.exchange.body, work).await?;
     let loaded = loaded.map_err(|error| tarball_failure(&error))?;
     loaded.images.iter().for_each(|id| call.engine.images.emit("load", id, &id.to_string()));
     let store = call.engine.images.store();
-    for wanted in &wanted {
-        for id in &loaded.images {
-            store.resolve_for(&id.to_string(), Some(wanted)).map_err(failure)?;
-        }
-    }
     if call.version.load_is_a_json_stream() {
         if loaded.images.is_empty() {
             return Err(ApiError::bad_request("the archive holds no image"));

@@ -55,6 +55,11 @@ impl ApiVersion {
         self.is_at_least(46)
     }
 
+    /// Whether the list of containers shows the manifests of their images: "v1.48 API changes".
+    pub(crate) const fn container_list_has_manifests(self) -> bool {
+        self.is_at_least(48)
+    }
+
     /// Whether the list calls the image of a container by its id when its name is that of another one by now: what
     /// dockerd 29.8 answers in all versions that it serves.
     pub(crate) const fn container_list_follows_image_names(self) -> bool {

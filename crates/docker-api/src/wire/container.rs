@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use engine::images::registry::Descriptor;
 use engine::{Engine, Record};
 use model::{LogDriver, LogSource, MountPoint, Timestamp};
 use serde::Serialize;
@@ -51,6 +52,8 @@ pub(crate) struct ContainerInspection<'a> {
     exec_ids: Option<Vec<String>>,
     host_config: Shape<HostConfig>,
     graph_driver: GraphDriver,
+    #[serde(flatten)]
+    image_manifest: Since<48, ImageManifest>,
     #[serde(skip_serializing_if = "Option::is_none")]
     size_rw: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,6 +144,14 @@ struct GraphDriver {
     data: BTreeMap<&'static str, String>,
 }
 
+/// The manifest of a container's image, where the image came from a registry or in a layout.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ImageManifest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) image_manifest_descriptor: Option<Descriptor>,
+}
+
 /// The files that the engine keeps for a container; empty until its first start.
 #[derive(Debug, Default)]
 pub(crate) struct ContainerFiles {
@@ -212,6 +223,14 @@ impl<'a> ContainerInspection<'a> {
                 version,
             ),
             graph_driver: graph_driver(engine, record, &directory),
+            image_manifest: Ranged::at(version, || ImageManifest {
+                // None where the image goes meanwhile.
+                image_manifest_descriptor: engine
+                    .images
+                    .store()
+                    .manifest_of(&record.image)
+                    .unwrap_or_default(),
+            }),
             size_rw: sizes.map(|(own, _)| own),
             size_root_fs: sizes.map(|(_, all)| all),
             mounts: Ranged::at(version, || mounts(record, version)),

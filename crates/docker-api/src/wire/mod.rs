@@ -28,7 +28,7 @@ pub(super) use moment::{parse_moment, parse_seconds, parse_until};
 pub(super) use network_resource::WireNetwork;
 pub(super) use stats::WireStats;
 pub(super) use status::status_text;
-pub(super) use summary::{ContainerSummary, WirePort, shown_ports};
+pub(super) use summary::{ContainerSummary, LookedUp, WirePort, shown_ports};
 pub(super) use volume::WireVolume;
 
 /// The answer of create.

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use engine::Record;
+use engine::images::registry::Descriptor;
 use model::Timestamp;
 use serde::Serialize;
 
+use super::container::ImageManifest;
 use super::endpoint::{Shown, WireEndpoint, endpoints, network_mode};
 use super::health::HealthSummary;
 use super::image_id::image_id;
@@ -27,6 +29,8 @@ pub(crate) struct ContainerSummary<'a> {
     image: String,
     #[serde(rename = "ImageID", skip_serializing_if = "Ranged::is_absent")]
     image_id: Since<21, String>,
+    #[serde(flatten)]
+    image_manifest: Since<48, ImageManifest>,
     command: String,
     created: i64,
     ports: Vec<WirePort>,
@@ -61,6 +65,19 @@ struct ListedHostConfig<'a> {
     annotations: Option<&'a BTreeMap<String, String>>,
 }
 
+/// What a list finds out about a container beside its record.
+#[derive(Debug)]
+pub(crate) struct LookedUp {
+    /// What its image is called now.
+    pub(crate) image: String,
+    /// The manifest of its image, where it is shown.
+    pub(crate) manifest: Option<Descriptor>,
+    /// The further names that links give it.
+    pub(crate) aliases: Vec<String>,
+    /// The bytes of its own layer and of all layers.
+    pub(crate) sizes: (u64, u64),
+}
+
 /// A port of a container, published or only exposed.
 #[derive(Debug, Serialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "PascalCase")]
@@ -83,14 +100,9 @@ const fn is_zero_port(value: &u16) -> bool {
 }
 
 impl<'a> ContainerSummary<'a> {
-    /// `aliases` are the further names that links give it, `sizes` those of its own layer and of all layers; `image` is what
-    /// its image is called now.
-    pub(crate) fn new(
-        record: &'a Record,
-        (image, aliases): (String, Vec<String>),
-        sizes: (u64, u64),
-        (now, version): (Timestamp, ApiVersion),
-    ) -> Self {
+    /// The entry as it is now, in a version.
+    pub(crate) fn new(record: &'a Record, looked_up: LookedUp, now: Timestamp, version: ApiVersion) -> Self {
+        let LookedUp { image, manifest, aliases, sizes } = looked_up;
         let mut names = vec![format!("/{}", record.name)];
         names.extend(aliases);
         Self {
@@ -98,6 +110,7 @@ impl<'a> ContainerSummary<'a> {
             names,
             image,
             image_id: Ranged::at(version, || image_id(&record.image, version)),
+            image_manifest: Ranged::at(version, || ImageManifest { image_manifest_descriptor: manifest }),
             command: command(record),
             created: record.created.unix_seconds(),
             ports: shown_ports(record, version),

@@ -15,6 +15,7 @@ use std::io::Read;
 
 use model::{Digest, ImageReference};
 
+use crate::registry::Platform;
 use crate::store::{Image, Layer, NewImage, Origin, Store, digest_of};
 use crate::{Error, Inconsistency};
 use tarball::Tarball;
@@ -41,7 +42,16 @@ impl Store {
     /// [`Error::Archive`] when the tarball is no good, `NotFound` or `Refused` when its parts do
     /// not fit together; nothing stays then.
     pub fn load(&self, tarball: impl Read + Send) -> Result<Loaded, Error> {
-        let mut loading = Loading { store: self, tarball: Tarball::read(self, tarball)?, made: Vec::new() };
+        self.load_for(tarball, &[])
+    }
+
+    /// Loads of the images of a tarball those that are for these platforms; all where none is named.
+    ///
+    /// # Errors
+    /// As [`Store::load`], and [`Error::NoPlatform`] when an image is not for one of the platforms.
+    pub fn load_for(&self, tarball: impl Read + Send, platforms: &[Platform]) -> Result<Loaded, Error> {
+        let tarball = Tarball::read(self, tarball)?;
+        let mut loading = Loading { store: self, tarball, platforms, made: Vec::new() };
         let mut attempts = 0;
         loop {
             attempts += 1;
@@ -84,6 +94,8 @@ type Named = Vec<(ImageReference, Digest)>;
 struct Loading<'a> {
     store: &'a Store,
     tarball: Tarball,
+    /// The platforms whose images are wanted; all where it is empty.
+    platforms: &'a [Platform],
     /// Images that were not there before, parents first.
     made: Vec<Digest>,
 }
@@ -92,10 +104,38 @@ impl Loading<'_> {
     fn all(&mut self) -> Result<(Vec<Digest>, Named), Error> {
         let (images, names) = self.named_images()?;
         self.keep_targets(&images)?;
-        Ok((images, names))
+        for image in &images {
+            for platform in self.platforms {
+                let _ = self.store.resolve_for(&image.to_string(), Some(platform))?;
+            }
+        }
+        let owned = |(name, image)| {
+            let owner = self.owner(&name, image);
+            (name, owner)
+        };
+        Ok((images, names.into_iter().map(owned).collect()))
+    }
+
+    /// The image that a name is given to: of two platforms of one index that for this machine, if it has the name already.
+    fn owner(&self, name: &ImageReference, loaded: Digest) -> Digest {
+        let Ok(before) = self.store.resolve_id(&name.to_string()) else { return loaded };
+        let runs_here = |image: &Digest| {
+            self.store.image(image).is_ok_and(|image| Platform::of(&image.config).is(&Platform::host()))
+        };
+        let keeps = self.store.are_relatives(&before, &loaded) && runs_here(&before) && !runs_here(&loaded);
+        if keeps { before } else { loaded }
+    }
+
+    /// Whether an image for this platform is wanted.
+    fn takes(&self, platform: &Platform) -> bool {
+        self.platforms.is_empty() || self.platforms.iter().any(|wanted| platform.is(wanted))
     }
 
     fn named_images(&mut self) -> Result<(Vec<Digest>, Named), Error> {
+        // Beside a layout, the other lists name one platform of each image.
+        if !self.platforms.is_empty() && self.is_layout() {
+            return self.images_of_oci();
+        }
         if let Some(items) = self.manifest_items()? {
             return self.images_of_manifest(&items);
         }

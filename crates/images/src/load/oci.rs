@@ -7,8 +7,9 @@ use serde::Deserialize;
 
 use super::{Loading, Named};
 use crate::document::ImageConfig;
+use crate::registry::{Platform, REFERENCE_TYPE};
 use crate::store::Layer;
-use crate::{Error, Inconsistency, architecture, store::parse_document as parse};
+use crate::{Error, Inconsistency, store::parse_document as parse};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -28,31 +29,21 @@ struct Descriptor {
     platform: Option<Platform>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-struct Platform {
-    architecture: String,
-    os: String,
-}
-
 #[derive(Debug, Deserialize)]
 struct Manifest {
     config: Descriptor,
     layers: Vec<Descriptor>,
 }
 
-/// The annotation of what says how an image was made: it lies among the images and is none.
-const NO_IMAGE: &str = "vnd.docker.reference.type";
-
 impl Descriptor {
-    /// Whether it may be an image for this machine.
-    fn fits(&self) -> bool {
-        let is_image =
-            self.annotations.as_ref().is_none_or(|annotations| !annotations.contains_key(NO_IMAGE));
-        is_image
-            && self
-                .platform
-                .as_ref()
-                .is_none_or(|platform| platform.os == "linux" && platform.architecture == architecture())
+    /// Whether it may be an image: what says how one was made lies among the images and is none.
+    fn is_image(&self) -> bool {
+        self.annotations.as_ref().is_none_or(|annotations| !annotations.contains_key(REFERENCE_TYPE))
+    }
+
+    /// Whether it may be an image for this platform.
+    fn is_for(&self, wanted: &Platform) -> bool {
+        self.platform.as_ref().is_none_or(|platform| platform.is(wanted))
     }
 }
 
@@ -66,7 +57,7 @@ impl Loading<'_> {
     pub(super) fn images_of_oci(&mut self) -> Result<(Vec<Digest>, Named), Error> {
         let index: Index = parse("index.json", self.tarball.require("index.json")?)?;
         let (mut images, mut names) = (Vec::new(), Vec::new());
-        for descriptor in index.manifests.iter().filter(|descriptor| descriptor.fits()) {
+        for descriptor in self.wanted_of(&index) {
             let Some(manifest) = self.choose(descriptor, 0)? else { continue };
             let image = self.image_of_oci_manifest(&manifest)?;
             images.push(image);
@@ -74,12 +65,33 @@ impl Loading<'_> {
         }
         match (images.is_empty(), index.manifests.is_empty()) {
             (false, _) => Ok((images, names)),
-            (true, false) => Err(none_fits("index.json").into()),
+            (true, false) => Err(self.none_fits("index.json")),
             (true, true) => Err(Inconsistency::NoImage.into()),
         }
     }
 
-    /// The manifest itself, or the one for this machine of an index.
+    /// Whether the tarball is an image layout.
+    pub(super) fn is_layout(&self) -> bool {
+        let index = self.tarball.document("index.json");
+        index.is_some_and(|document| serde_json::from_slice::<Index>(document).is_ok())
+    }
+
+    /// The images of `index.json` for the wanted platforms, or else for this machine; all of them where there are none for
+    /// it and no platform is asked for.
+    fn wanted_of<'d>(&self, index: &'d Index) -> Vec<&'d Descriptor> {
+        let images = || index.manifests.iter().filter(|entry| entry.is_image());
+        let wanted = self.preferences();
+        let fitting: Vec<_> =
+            images().filter(|entry| wanted.iter().any(|wanted| entry.is_for(wanted))).collect();
+        if fitting.is_empty() && self.platforms.is_empty() { images().collect() } else { fitting }
+    }
+
+    /// The platforms whose image is to have the name, the first before the second.
+    fn preferences(&self) -> Vec<Platform> {
+        if self.platforms.is_empty() { vec![Platform::host()] } else { self.platforms.to_vec() }
+    }
+
+    /// The manifest itself, or of an index that for the first wanted platform, or else for this machine, or else the first.
     fn choose(&self, descriptor: &Descriptor, depth: u32) -> Result<Option<Descriptor>, Error> {
         let is_index =
             descriptor.media_type.contains("index") || descriptor.media_type.contains("manifest.list");
@@ -89,10 +101,16 @@ impl Loading<'_> {
         let name = blob(&descriptor.digest);
         let index: Index = parse(&name, self.tarball.require(&name)?)?;
         // A tool may have copied one platform only: the others' blobs are not there.
-        let present = |child: &&Descriptor| self.tarball.document(&blob(&child.digest)).is_some();
-        match index.manifests.iter().filter(present).find(|child| child.fits()) {
+        let is_present = |child: &&Descriptor| self.tarball.document(&blob(&child.digest)).is_some();
+        let present: Vec<_> =
+            index.manifests.iter().filter(is_present).filter(|child| child.is_image()).collect();
+        let preferences = self.preferences();
+        let mut fitting =
+            preferences.iter().filter_map(|wanted| present.iter().find(|child| child.is_for(wanted)));
+        let any = present.first().filter(|_| self.platforms.is_empty());
+        match fitting.next().or(any) {
             Some(child) => self.choose(child, depth + 1),
-            None => Err(none_fits(&name).into()),
+            None => Err(self.none_fits(&name)),
         }
     }
 
@@ -102,6 +120,9 @@ impl Loading<'_> {
         let config_name = blob(&manifest.config.digest);
         let document = self.tarball.require(&config_name)?.to_vec();
         let config: ImageConfig = parse(&config_name, &document)?;
+        if !self.takes(&Platform::of(&config)) {
+            return Err(self.none_fits(&name));
+        }
         let expected = &config.rootfs.diff_ids;
         if expected.len() != manifest.layers.len() {
             let (layers, diff_ids) = (manifest.layers.len(), expected.len());
@@ -115,10 +136,11 @@ impl Loading<'_> {
         }
         self.add_config(&document, &layers, None)
     }
-}
 
-fn none_fits(index: &str) -> Inconsistency {
-    Inconsistency::MissingMember(format!("manifest for linux/{} in {index}", architecture()))
+    fn none_fits(&self, place: &str) -> Error {
+        let wanted: Vec<String> = self.preferences().iter().map(ToString::to_string).collect();
+        Error::NoPlatform { name: place.to_owned(), wanted: wanted.join(", ") }
+    }
 }
 
 pub(super) fn blob(digest: &Digest) -> String {

@@ -108,7 +108,10 @@ impl Loading<'_> {
     fn image_of(&mut self, manifest: &ImageManifest) -> Result<Option<Digest>, Error> {
         let Some(document) = self.blob_document(&manifest.config.digest) else { return Ok(None) };
         let config: ImageConfig = parse(&blob(&manifest.config.digest), &document)?;
-        if config.os != "linux" || config.rootfs.diff_ids.len() != manifest.layers.len() {
+        if config.os != "linux"
+            || !self.takes(&Platform::of(&config))
+            || config.rootfs.diff_ids.len() != manifest.layers.len()
+        {
             return Ok(None);
         }
         let Some(layers) = self.layers_here(manifest, &config.rootfs.diff_ids)? else { return Ok(None) };
