@@ -45,6 +45,12 @@ pub(crate) struct Arguments {
     /// Containers that run at once in one network that a client made.
     #[arg(long, default_value_t = 1000)]
     neighbours: usize,
+    /// Networks that clients made, while starts are measured among many.
+    #[arg(long, default_value_t = 1000)]
+    networks: usize,
+    /// Ports that are published meanwhile.
+    #[arg(long, default_value_t = 5000)]
+    ports: usize,
     /// Seconds that each repeated measurement may take.
     #[arg(long, default_value_t = 5)]
     seconds: u64,

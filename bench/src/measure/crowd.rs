@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::Arguments;
 use crate::engine::Engine;
-use crate::sample::{Sample, middle};
+use crate::sample::{Sample, middle, timed};
 use crate::session::Session;
 
 /// Over how many starts a value is the median.
@@ -17,6 +17,17 @@ pub(super) fn measure(engine: &mut Engine, arguments: &Arguments) -> anyhow::Res
     body["ExposedPorts"] = json!({ "80/tcp": {} });
     body["HostConfig"]["PortBindings"] = json!({ "80/tcp": [{ "HostPort": "" }] });
     start_many(&mut engine.session(), "start with a published port", &body, arguments.crowd)
+}
+
+/// Starts a few containers and removes them; gives the middle of the times of their starts.
+pub(super) fn start_some(session: &mut Session, what: &str, body: &Value) -> anyhow::Result<Vec<Sample>> {
+    let mut times = Vec::with_capacity(WINDOW);
+    for _ in 0..WINDOW {
+        let id = session.create(body)?;
+        times.push(timed(|| session.start(&id))?);
+        session.remove(&id)?;
+    }
+    Ok(vec![Sample::milliseconds(what, middle(&times))])
 }
 
 /// Starts containers that stay; gives the times of the first and of the last.

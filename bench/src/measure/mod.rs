@@ -11,6 +11,7 @@ mod lifecycle;
 mod listing;
 mod logs;
 mod looking;
+mod many_networks;
 mod memory;
 mod networks;
 mod ports;
@@ -40,6 +41,7 @@ pub(crate) const MEASUREMENTS: &[Measurement] = &[
     Measurement { name: "throughput", run: throughput::measure },
     Measurement { name: "crowd", run: crowd::measure },
     Measurement { name: "network", run: networks::measure },
+    Measurement { name: "many-networks", run: many_networks::measure },
     Measurement { name: "exec", run: exec::measure },
     Measurement { name: "list", run: listing::measure },
     Measurement { name: "stream", run: streams::measure },

@@ -55,12 +55,12 @@ fn within(engine: &Engine, session: &mut Session, arguments: &Arguments) -> anyh
     Ok(samples)
 }
 
-fn create(session: &mut Session, name: &str, subnet: &str) -> anyhow::Result<()> {
+pub(super) fn create(session: &mut Session, name: &str, subnet: &str) -> anyhow::Result<()> {
     let body = json!({ "Name": name, "IPAM": { "Config": [{ "Subnet": subnet }] } });
     session.ask_at(VERSION, "POST", "/networks/create", Some(&body)).map(drop)
 }
 
-fn remove(session: &mut Session, name: &str) -> anyhow::Result<()> {
+pub(super) fn remove(session: &mut Session, name: &str) -> anyhow::Result<()> {
     session.ask_at(VERSION, "DELETE", &format!("/networks/{name}"), None).map(drop)
 }
 

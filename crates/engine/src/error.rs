@@ -122,11 +122,6 @@ impl Error {
         Self::Refused { kind: ErrorKind::Internal, message: message.into() }
     }
 
-    /// What this engine cannot do.
-    pub(crate) fn unsupported(message: impl Into<String>) -> Self {
-        Self::Refused { kind: ErrorKind::Unsupported, message: message.into() }
-    }
-
     /// Puts the act and the container, named as the client did, in front, as the reference words it.
     pub(crate) fn on(self, act: &'static str, container: impl Into<String>) -> Self {
         Self::Container { act, container: container.into(), source: Box::new(self) }

@@ -71,6 +71,14 @@ pub struct Endpoint {
     pub host_interface: String,
     /// Its published ports.
     pub ports: Vec<PublishedPort>,
+    /// Whether its shim relays what comes to its ports at the host's loopback of IPv6, which the kernel does not always
+    /// translate.
+    #[serde(default)]
+    pub relays_loopback: bool,
+    /// Interfaces of the host from which its published ports are reached at its own addresses. They follow from the
+    /// network.
+    #[serde(skip)]
+    pub trusted_interfaces: Vec<String>,
     /// What others may reach of it or it of others while `--icc=false`.
     #[serde(default)]
     pub exceptions: Vec<LinkException>,
@@ -118,6 +126,13 @@ impl Endpoint {
     #[must_use]
     pub const fn is_relayed(&self, port: &PublishedPort) -> bool {
         port.host_ip.is_ipv6() && self.ipv6.is_none() && self.ipv4.is_some() && port.host_port != 0
+    }
+
+    /// Whether a published port of a container that has IPv6 is relayed for clients of the host itself that come to its
+    /// loopback of IPv6.
+    #[must_use]
+    pub fn is_relayed_at_loopback(&self, port: &PublishedPort) -> bool {
+        self.relays_loopback && self.ipv6.is_some() && port.is_at_ipv6_loopback() && port.host_port != 0
     }
 
     /// Its addresses, that of IPv4 first.

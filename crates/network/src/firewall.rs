@@ -23,7 +23,7 @@ use sys::netlink::{Protocol as Subsystem, RequestError, Socket};
 use crate::error::Error;
 use crate::port::{Protocol, PublishedPort};
 use content::Tables;
-pub(crate) use content::{Beside, Content, HostPlace, Layout, Place, published};
+pub(crate) use content::{Beside, Content, DirectPort, HostPlace, Layout, Place};
 use family::Family;
 use transaction::Transaction;
 

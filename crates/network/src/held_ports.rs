@@ -27,9 +27,25 @@ const MOST_RELAYED: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) port: PublishedPort,
-    /// `None` where another program took it while no daemon ran, of a port that is reached at the container's own
-    /// address, and of one that the container's shim relays, which has a socket of its own.
-    _socket: Option<OwnedFd>,
+    holder: Holder,
+}
+
+/// What keeps other programs from a port.
+#[derive(Debug)]
+enum Holder {
+    /// A socket that receives nothing.
+    Socket { _bound: OwnedFd },
+    /// The container's shim, which relays it with a socket of its own.
+    Relay,
+    /// Nothing: another program took it while no daemon ran, or it is reached at the container's own address.
+    None,
+}
+
+impl Held {
+    /// Whether the container's shim relays it.
+    pub(crate) const fn is_relayed(&self) -> bool {
+        matches!(self.holder, Holder::Relay)
+    }
 }
 
 /// Ports of the host that are held and lead nowhere. They are given to a container or released.
@@ -60,7 +76,8 @@ impl PortBook {
         publishing: &Publishing,
     ) -> Result<Vec<Held>, Error> {
         self.check_room(requests.len() * publishing.families())?;
-        let relay = if requests.len() > MOST_RELAYED { Relay::Off } else { publishing.relay };
+        let is_possible = requests.len() <= MOST_RELAYED && (!publishing.relays_loopback() || speaks_ipv6());
+        let relay = if is_possible { publishing.relay } else { Relay::Off };
         let publishing = &Publishing { relay, ..*publishing };
         let mut held = Vec::with_capacity(requests.len());
         for request in requests {
@@ -82,17 +99,22 @@ impl PortBook {
         let mut errors = Vec::new();
         for port in &endpoint.ports {
             if port.host_port == 0 {
-                held.push(Held { port: *port, _socket: None });
+                held.push(Held { port: *port, holder: Holder::None });
                 continue;
             }
             self.note(port);
-            if endpoint.is_relayed(port) {
-                held.push(Held { port: *port, _socket: None });
+            if endpoint.is_relayed(port) || endpoint.is_relayed_at_loopback(port) {
+                held.push(Held { port: *port, holder: Holder::Relay });
                 continue;
             }
-            let bound = bind(port.container.protocol, port.host_ip, port.host_port);
-            let socket = bound.map_err(|source| errors.push(bind_error(port, source))).ok();
-            held.push(Held { port: *port, _socket: socket });
+            let holder = match bind(port.container.protocol, port.host_ip, port.host_port) {
+                Ok(bound) => Holder::Socket { _bound: bound },
+                Err(source) => {
+                    errors.push(bind_error(port, source));
+                    Holder::None
+                }
+            };
+            held.push(Held { port: *port, holder });
         }
         (held, errors)
     }
@@ -132,7 +154,7 @@ impl PortBook {
         let (routed, translated): (Vec<_>, Vec<_>) = places.into_iter().partition(is_routed);
         let open = |host_ip| Held {
             port: PublishedPort { container: request.container, host_ip, host_port: 0 },
-            _socket: None,
+            holder: Holder::None,
         };
         let mut held = match translated.is_empty() {
             true => Vec::new(),
@@ -197,8 +219,8 @@ impl PortBook {
         let mut held = Vec::with_capacity(places.len());
         for ip in places {
             match self.hold_place(request, *ip, number) {
-                Ok(Held { port, .. }) if publishing.is_relayed(*ip) => {
-                    held.push(Held { port, _socket: None })
+                Ok(Held { port, .. }) if publishing.is_held_by_relay(&port) => {
+                    held.push(Held { port, holder: Holder::Relay })
                 }
                 Ok(place) => held.push(place),
                 Err(error) => {
@@ -220,10 +242,10 @@ impl PortBook {
             return Err(Error::PortAllocated(SocketAddr::new(ip, number)));
         }
         let attempts = if request.host_port == HostPort::Range(number, number) { ATTEMPTS } else { 1 };
-        let socket = bind_patiently(request.container.protocol, ip, number, attempts)
+        let bound = bind_patiently(request.container.protocol, ip, number, attempts)
             .map_err(|source| bind_error(&port, source))?;
         self.note(&port);
-        Ok(Held { port, _socket: Some(socket) })
+        Ok(Held { port, holder: Holder::Socket { _bound: bound } })
     }
 
     fn note(&mut self, port: &PublishedPort) {

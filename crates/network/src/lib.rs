@@ -75,6 +75,7 @@ pub use model::{MacAddress, MacAddressError};
 pub use network::{Network, inside};
 pub use options::{
     AddressOrder, BridgeChoice, DEFAULT_BRIDGE, Ipv6Address, Ipv6Options, Options, OptionsError,
+    is_interface_name,
 };
 pub use parent::{
     IpvlanFlag, IpvlanMode, MacvlanMode, ParentAddresses, ParentChoice, ParentOptions, Sharing,

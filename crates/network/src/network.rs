@@ -269,6 +269,8 @@ impl Active {
             source_check: request.source_check,
             host_interface: interface,
             ports: held.iter().map(|held| held.port).collect(),
+            relays_loopback: ipv6.is_some() && held.iter().any(Held::is_relayed),
+            trusted_interfaces: self.trusted_interfaces.clone(),
             exceptions: Vec::new(),
         };
         let entry = Entry { endpoint: endpoint.clone(), held, interface: InterfaceState::Missing };

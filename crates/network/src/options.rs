@@ -45,7 +45,7 @@ pub struct Options {
     /// `--ip`: the host's address at which ports are published that name none; that of all of IPv4 stands for all of
     /// IPv6 too.
     pub default_host_ip: IpAddr,
-    /// `--userland-proxy`: whether the host's IPv6 leads to containers that have IPv4 alone.
+    /// `--userland-proxy`: whether shims relay what the kernel does not translate.
     pub relay: Relay,
     /// `--icc`: whether containers reach each other without a link.
     pub inter_container_communication: bool,
@@ -63,6 +63,8 @@ pub struct Options {
     pub has_host_ipv4: bool,
     /// What hosts outside reach by IPv4.
     pub gateway_mode: GatewayMode,
+    /// Interfaces of the host from which published ports are reached at the containers' own addresses too.
+    pub trusted_interfaces: Vec<String>,
     /// Addresses of IPv4 of the network that are in use elsewhere.
     pub reserved: Vec<Ipv4Addr>,
     /// Which free address a container gets.
@@ -119,6 +121,7 @@ impl Default for Options {
             internal: false,
             has_host_ipv4: true,
             gateway_mode: GatewayMode::default(),
+            trusted_interfaces: Vec::new(),
             reserved: Vec::new(),
             order: AddressOrder::default(),
         }
@@ -249,13 +252,18 @@ impl Ipv6Options {
 }
 
 fn check_name(name: &str) -> Result<(), OptionsError> {
+    match is_interface_name(name) {
+        true => Ok(()),
+        false => Err(OptionsError::BridgeName(name.to_owned())),
+    }
+}
+
+/// Whether an interface may have this name.
+#[must_use]
+pub fn is_interface_name(name: &str) -> bool {
     let fits = (1..=LONGEST_LINK_NAME).contains(&name.len());
     let clean = name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/' && byte != b':');
-    if fits && clean && name != "." && name != ".." {
-        Ok(())
-    } else {
-        Err(OptionsError::BridgeName(name.to_owned()))
-    }
+    fits && clean && name != "." && name != ".."
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 mod binding;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,4 +18,11 @@ pub struct PublishedPort {
     pub host_ip: IpAddr,
     /// The port on the host; 0 of one that is reached at the container's own address alone.
     pub host_port: u16,
+}
+
+impl PublishedPort {
+    /// Whether clients of the host reach it at its loopback of IPv6.
+    pub(crate) fn is_at_ipv6_loopback(&self) -> bool {
+        self.host_ip == Ipv6Addr::UNSPECIFIED || self.host_ip == Ipv6Addr::LOCALHOST
+    }
 }

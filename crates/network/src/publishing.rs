@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::port::PublishedPort;
+
 /// What is reached of a network from outside, and how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum GatewayMode {
@@ -26,11 +28,12 @@ pub struct Publishing {
     pub(crate) ipv4: Option<GatewayMode>,
     /// The same by IPv6.
     pub(crate) ipv6: Option<GatewayMode>,
-    /// Whether the host's IPv6 leads to containers that have IPv4 alone.
+    /// Whether shims relay what the kernel does not translate.
     pub(crate) relay: Relay,
 }
 
-/// Whether containers that have an address of IPv4 alone are reached at the host's addresses of IPv6, through a relay.
+/// Whether containers that have an address of IPv4 alone are reached at the host's addresses of IPv6, and others at its
+/// loopback of IPv6, through a relay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Relay {
     /// Where the host speaks IPv6.
@@ -57,6 +60,18 @@ impl Publishing {
     pub(crate) fn is_relayed(&self, ip: IpAddr) -> bool {
         let is_translated = matches!(self.ipv4, Some(GatewayMode::Translated | GatewayMode::Unprotected));
         self.relay == Relay::On && ip.is_ipv6() && self.ipv6.is_none() && is_translated
+    }
+
+    /// Whether the host's loopback of IPv6 leads to a container that has IPv6 through a relay: where bridged packets pass the
+    /// host's firewall, the kernel drops the answers of what it has translated there.
+    pub(crate) const fn relays_loopback(&self) -> bool {
+        let is_translated = matches!(self.ipv6, Some(GatewayMode::Translated | GatewayMode::Unprotected));
+        matches!(self.relay, Relay::On) && is_translated
+    }
+
+    /// Whether a shim's socket holds a port of the host.
+    pub(crate) fn is_held_by_relay(&self, port: &PublishedPort) -> bool {
+        self.is_relayed(port.host_ip) || self.relays_loopback() && port.is_at_ipv6_loopback()
     }
 
     /// The addresses at which a port is published that asks for this one.

@@ -1,6 +1,6 @@
 //! What protocol 6 added, as bytes. These never change, see `protocol_1.rs`.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use berth_shim_protocol::{Envelope, Received, RelayedPort, Request};
 use model::Protocol;
@@ -13,7 +13,7 @@ fn relayed_ports_are_written_and_read_as_ever() {
     let port = RelayedPort {
         protocol: Protocol::Tcp,
         host: SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 8080, 0, 0),
-        container: SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 80),
+        container: SocketAddr::from((Ipv4Addr::new(10, 0, 0, 2), 80)),
     };
     let request = Request::Relay(vec![port]);
     assert_eq!(request.since(), 6);

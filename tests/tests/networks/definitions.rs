@@ -105,9 +105,9 @@ fn what_cannot_be_is_refused_and_nothing_is_left() {
             "internal",
         ),
         (
-            json!({ "Name": "x", "Options": { "com.docker.network.bridge.trusted_host_interfaces": "eth0" } }),
-            501,
-            "eth0",
+            json!({ "Name": "x", "Options": { "com.docker.network.bridge.trusted_host_interfaces": "eth0:a/b" } }),
+            400,
+            "a/b",
         ),
         (json!({ "Name": "x", "Driver": "overlay" }), 403, "swarm manager"),
         (json!({ "Name": "x", "ConfigFrom": { "Network": "own" } }), 404, "own"),

@@ -1,4 +1,5 @@
-//! Ports that are published at the host's IPv6 for containers that have IPv4 alone: their shims relay them.
+//! Ports that are published at the host's IPv6 for containers that have IPv4 alone, and at its loopback of IPv6: their shims
+//! relay them.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv6Addr, Shutdown, TcpListener, TcpStream, UdpSocket};
@@ -15,6 +16,48 @@ const LOCAL: Ipv6Addr = Ipv6Addr::LOCALHOST;
 
 /// No answer in a test takes longer.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the kernel does with bridged packets of IPv6 in the network namespace of the engine: nothing, or they pass the
+/// host's firewall. A kernel without br_netfilter has no such switch.
+fn pass_bridged_packets(engine: &Today, passes: &str) {
+    let command =
+        format!("sw=/proc/sys/net/bridge/bridge-nf-call-ip6tables; test ! -e $sw || echo {passes} > $sw");
+    let _ = host::in_network_of(engine.daemon.network_pid(), &["sh", "-ec", &command]);
+}
+
+#[test]
+fn the_loopback_of_ipv6_leads_to_a_container_of_ipv6_whatever_bridged_packets_pass() {
+    let mut engine = Today::start();
+    let outside = OtherHost::beside(&engine.daemon);
+    outside.speak_ipv6(&engine.daemon);
+    network(&engine, "six", "fd00:88::/64", json!({ "EnableIPv6": true }));
+    network(&engine, "four", "10.88.0.0/24", json!({}));
+    let loopback = json!([{ "HostIp": "::1", "HostPort": "18081" }]);
+    let ports = json!({ "80/tcp": [{ "HostPort": "18080" }], "80/udp": [{ "HostPort": "18080" }], "81/tcp": loopback });
+    let web = engine.run(&publishing("six", ports));
+    let _servers = [80, 81].map(|port| Servers::start(engine.pid(&web), port, "web"));
+    let host = engine.daemon.network_pid();
+    for passes in ["0", "1"] {
+        pass_bridged_packets(&engine, passes);
+        for port in [18080, 18081] {
+            assert_eq!(ask(host, (LOCAL, port)).ok().as_deref(), Some("web fd00:88::1"), "{passes} {port}");
+        }
+        assert_eq!(ask_datagram(host, LOCAL.into()), "web fd00:88::1", "{passes}");
+        let seen = ask(outside.pid(), (OtherHost::IPV6[0], 18080)).ok();
+        assert_eq!(seen, Some(format!("web {}", OtherHost::IPV6[1])), "others are translated");
+        assert!(unreachable(outside.pid(), (OtherHost::IPV6[0], 18081)), "it is published at the loopback");
+        engine.daemon.kill_daemon();
+        assert!(ask(host, (LOCAL, 18080)).is_ok(), "no daemon is needed");
+        engine.daemon.start_daemon();
+    }
+    // The ports follow the network that gives the default route, there and back.
+    connect(&engine, "four", &web, json!({ "GwPriority": 5 }));
+    assert_eq!(ask(host, (LOCAL, 18080)).ok().as_deref(), Some("web 10.88.0.1"));
+    disconnect(&engine, "four", &web);
+    assert_eq!(ask(host, (LOCAL, 18080)).ok().as_deref(), Some("web fd00:88::1"));
+    let _ = engine.post(&format!("/containers/{web}/stop?t=0")).expect(204);
+    assert!(unreachable(host, (LOCAL, 18080)), "the port is closed");
+}
 
 fn publishing(network: &str, bindings: Value) -> Value {
     merged(within(network), json!({ "HostConfig": { "PortBindings": bindings } }))

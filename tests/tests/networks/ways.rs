@@ -1,7 +1,7 @@
 //! What reaches what: within a network, between networks, from outside, and by published ports.
 
 use berth_tests::host;
-use berth_tests::other_host::{OtherHost, Servers, ask};
+use berth_tests::other_host::{OtherHost, Servers, ask, unreachable};
 use serde_json::json;
 
 use super::*;
@@ -58,6 +58,39 @@ fn an_internal_network_leads_nowhere() {
     assert!(ask(engine.pid(&one), (OtherHost::ADDRESS, 80)).is_err());
     connect(&engine, "bridge", &one, json!({}));
     assert!(ask(engine.pid(&one), (OtherHost::ADDRESS, 80)).is_ok(), "another network leads out");
+}
+
+#[test]
+fn from_a_trusted_interface_published_ports_are_reached_at_the_containers_own_addresses() {
+    let mut engine = Today::start();
+    let outside = OtherHost::beside(&engine.daemon);
+    let route = format!("ip route add 10.80.0.0/12 via {}", OtherHost::ENGINE);
+    let _ = host::in_network_of(outside.pid(), &["sh", "-ec", &route]);
+    let trusted =
+        |names: &str| json!({ "Options": { "com.docker.network.bridge.trusted_host_interfaces": names } });
+    network(&engine, "trusting", "10.80.0.0/24", trusted("nosuch:cable0"));
+    network(&engine, "other", "10.81.0.0/24", trusted("nosuch"));
+    let of_loopback = |network: &str, port: &str| {
+        let ports = json!({ "80/tcp": [{ "HostIp": "127.0.0.1", "HostPort": port }] });
+        merged(within(network), json!({ "HostConfig": { "PortBindings": ports } }))
+    };
+    let (web, apart) =
+        (engine.run(&of_loopback("trusting", "18080")), engine.run(&of_loopback("other", "18081")));
+    let _servers = [80, 81].map(|port| Servers::start(engine.pid(&web), port, "web"));
+    let _others = Servers::start(engine.pid(&apart), 80, "apart");
+    let (at, apart_at) = (address(&engine, &web, "trusting"), address(&engine, &apart, "other"));
+    for turn in 0..2 {
+        let answer = ask(outside.pid(), (at, 80)).ok();
+        assert_eq!(answer, Some(format!("web {}", OtherHost::ADDRESS)), "{turn}");
+        assert!(unreachable(outside.pid(), (at, 81)), "it is not published");
+        assert!(unreachable(outside.pid(), (apart_at, 80)), "its network trusts another interface");
+        assert!(unreachable(engine.pid(&apart), (at, 80)), "another network is no such interface");
+        assert!(unreachable(outside.pid(), (OtherHost::ENGINE, 18080)), "it is published at the loopback");
+        engine.daemon.replace_daemon();
+    }
+    let _ = engine.post(&format!("/containers/{web}/stop?t=0")).expect(204);
+    let rules = host::rules_of(engine.daemon.network_pid());
+    assert!(!rules.iter().any(|rule| rule.contains("cable0")), "{rules:?}");
 }
 
 #[test]

@@ -1,8 +1,10 @@
-//! Published ports of the host's IPv6 whose containers have IPv4 alone. The kernel does not translate between the two, so
-//! the container's shim relays them: it lives as long as the container does, whatever becomes of the daemon.
+//! Published ports that the kernel does not translate: those of the host's IPv6 whose containers have IPv4 alone, and those
+//! of its loopback of IPv6. The container's shim relays them: it lives as long as the container does, whatever becomes of
+//! the daemon.
 
-use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
+use network::port::PublishedPort;
 use shim_protocol::{FailureKind, RelayedPort, Request};
 
 use crate::container::{Container, Record};
@@ -52,16 +54,22 @@ pub(super) async fn stop(container: &Container) -> Result<(), Error> {
 
 fn ports(record: &Record) -> Vec<RelayedPort> {
     let relayed = |lease: &network::Endpoint| -> Vec<RelayedPort> {
-        let Some(ipv4) = lease.ipv4 else { return Vec::new() };
-        let port = |port: &network::port::PublishedPort| {
-            let IpAddr::V6(address) = port.host_ip else { return None };
+        let port = |port: &PublishedPort| {
+            let IpAddr::V6(asked) = port.host_ip else { return None };
+            let (host, container): (_, IpAddr) = match (lease.ipv4, lease.ipv6) {
+                (_, Some(ipv6)) if lease.is_relayed_at_loopback(port) => {
+                    (Ipv6Addr::LOCALHOST, ipv6.address.into())
+                }
+                (Some(ipv4), _) if lease.is_relayed(port) => (asked, ipv4.address.into()),
+                _ => return None,
+            };
             Some(RelayedPort {
                 protocol: port.container.protocol,
-                host: SocketAddrV6::new(address, port.host_port, 0, 0),
-                container: SocketAddrV4::new(ipv4.address, port.container.number),
+                host: SocketAddrV6::new(host, port.host_port, 0, 0),
+                container: SocketAddr::new(container, port.container.number),
             })
         };
-        lease.ports.iter().filter(|port| lease.is_relayed(port)).filter_map(port).collect()
+        lease.ports.iter().filter_map(port).collect()
     };
     record.endpoints.iter().filter_map(|endpoint| endpoint.lease.as_ref()).flat_map(relayed).collect()
 }

@@ -130,6 +130,8 @@ struct LeaseDocument {
     link: String,
     ports: Vec<network::port::PublishedPort>,
     openings: Vec<network::LinkException>,
+    #[serde(default)]
+    relays_loopback: bool,
 }
 
 impl ContainerColumns {
@@ -355,6 +357,7 @@ impl LeaseDocument {
             interface_name: endpoint.interface_name.clone(),
             link: endpoint.host_interface.clone(),
             ports: endpoint.ports.clone(),
+            relays_loopback: endpoint.relays_loopback,
             openings: endpoint.exceptions.clone(),
         }
     }
@@ -371,6 +374,9 @@ impl LeaseDocument {
             source_check: network::SourceCheck::default(),
             host_interface: self.link,
             ports: self.ports,
+            relays_loopback: self.relays_loopback,
+            // They follow from the network.
+            trusted_interfaces: Vec::new(),
             exceptions: self.openings,
         }
     }

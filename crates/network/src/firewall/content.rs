@@ -1,12 +1,13 @@
 //! What the engine's nf_tables tables hold, and their names.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::family::Family;
 use super::transaction::{self, Table};
 use crate::endpoint::{Endpoint, LinkException, SourceCheck};
 use crate::options::DEFAULT_BRIDGE;
-use crate::port::PublishedPort;
+use crate::port::{Port, PublishedPort};
 use crate::publishing::GatewayMode;
 use model::MacAddress;
 
@@ -48,7 +49,19 @@ pub(crate) struct Content {
     pub(crate) stations: Vec<Station>,
     /// Published ports and the addresses of their containers.
     pub(crate) ports: Vec<(PublishedPort, IpAddr)>,
+    /// Published ports that shims relay at the host's loopback of IPv6.
+    pub(crate) relayed: Vec<PublishedPort>,
+    /// Ports of containers that are open, as they are, from an interface of the host.
+    pub(crate) direct: Vec<DirectPort>,
     pub(crate) exceptions: Vec<LinkException>,
+}
+
+/// A port of a container that is reached at its own address from one interface of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DirectPort {
+    pub(crate) interface: String,
+    pub(crate) address: IpAddr,
+    pub(crate) port: Port,
 }
 
 /// An interface beside its bridge.
@@ -97,7 +110,7 @@ impl Content {
     /// What one endpoint needs, but its link exceptions.
     pub(crate) fn of(endpoint: &Endpoint, place: Place) -> Self {
         let Endpoint { host_interface, mac, source_check, internal, .. } = endpoint;
-        let mut content = Self::default();
+        let mut content = Self::published(endpoint);
         match place {
             Place::Port => content.stations.push(Station {
                 interface: host_interface.clone(),
@@ -114,8 +127,27 @@ impl Content {
                 internal: *internal,
             }),
         }
-        content.ports = published(endpoint);
         content
+    }
+
+    /// What the published ports of an endpoint need.
+    pub(crate) fn published(endpoint: &Endpoint) -> Self {
+        let target = |port: &PublishedPort| {
+            let same = |address: &IpAddr| address.is_ipv4() == port.host_ip.is_ipv4();
+            Some((*port, endpoint.addresses().find(same)?))
+        };
+        let ports: Vec<_> = endpoint.ports.iter().filter_map(target).collect();
+        let direct = |interface: &String| {
+            // One that is published twice is one port of the container.
+            let places: BTreeSet<_> =
+                ports.iter().map(|(port, address)| (*address, port.container)).collect();
+            let of = |(address, port)| DirectPort { interface: interface.clone(), address, port };
+            places.into_iter().map(of).collect::<Vec<_>>()
+        };
+        let direct = endpoint.trusted_interfaces.iter().flat_map(direct).collect();
+        let is_relayed = |port: &&PublishedPort| endpoint.is_relayed_at_loopback(port);
+        let relayed = endpoint.ports.iter().filter(is_relayed).copied().collect();
+        Self { ports, relayed, direct, ..Self::default() }
     }
 
     /// Adds what one endpoint needs.
@@ -130,6 +162,8 @@ impl Content {
         self.interfaces.extend(other.interfaces);
         self.stations.extend(other.stations);
         self.ports.extend(other.ports);
+        self.relayed.extend(other.relayed);
+        self.direct.extend(other.direct);
         self.exceptions.extend(other.exceptions);
     }
 
@@ -147,19 +181,12 @@ impl Content {
             .map(move |interface| Self { interfaces: vec![interface.clone()], ..empty() });
         let stations = self.stations.iter().map(move |it| Self { stations: vec![it.clone()], ..empty() });
         let ports = self.ports.iter().map(move |port| Self { ports: vec![*port], ..empty() });
+        let relayed = self.relayed.iter().map(move |port| Self { relayed: vec![*port], ..empty() });
+        let direct = self.direct.iter().map(move |port| Self { direct: vec![port.clone()], ..empty() });
         let exceptions =
             self.exceptions.iter().map(move |exception| Self { exceptions: vec![*exception], ..empty() });
-        networks.chain(interfaces).chain(stations).chain(ports).chain(exceptions)
+        networks.chain(interfaces).chain(stations).chain(ports).chain(relayed).chain(direct).chain(exceptions)
     }
-}
-
-/// The published ports of an endpoint, with its address that each leads to.
-pub(crate) fn published(endpoint: &Endpoint) -> Vec<(PublishedPort, IpAddr)> {
-    let target = |port: &PublishedPort| {
-        let same = |address: &IpAddr| address.is_ipv4() == port.host_ip.is_ipv4();
-        Some((*port, endpoint.addresses().find(same)?))
-    };
-    endpoint.ports.iter().filter_map(target).collect()
 }
 
 /// The engine's tables.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::family::Family;
 use super::transaction::{Element, INTERFACE_NAME_LENGTH, Part, Set};
-use super::{Beside, Content, Layout};
+use super::{Beside, Content, DirectPort, Layout};
 use crate::endpoint::LinkException;
 use crate::family::{Address, octets};
 use crate::port::{Port, PublishedPort};
@@ -31,9 +31,12 @@ pub(super) const GROUP_BRIDGE: Set = Set::of("group_bridge", 16, &[Part::Group, 
 pub(super) const INTERNAL: Set = Set::of("internal", 17, &[Part::InterfaceName]);
 pub(super) const UNPROTECTED: Set = Set::of("unprotected", 18, &[Part::InterfaceName]);
 pub(super) const REACHABLE: Set = Set::of("reachable", 19, &[Part::Address, Part::Protocol, Part::Service]);
+pub(super) const RELAYED: Set = Set::of("relayed", 20, &[Part::Protocol, Part::Service]);
+pub(super) const DIRECT: Set =
+    Set::of("direct", 21, &[Part::InterfaceName, Part::Address, Part::Protocol, Part::Service]);
 
 /// All of them.
-pub(super) const ALL: [Set; 15] = [
+pub(super) const ALL: [Set; 17] = [
     INTERFACES,
     ROUTED,
     GATEWAYS,
@@ -48,6 +51,8 @@ pub(super) const ALL: [Set; 15] = [
     PUBLISHED,
     PUBLISHED_AT,
     REACHABLE,
+    RELAYED,
+    DIRECT,
     LINK_EXCEPTIONS,
 ];
 
@@ -55,7 +60,7 @@ pub(super) const ALL: [Set; 15] = [
 type Ports<'p> = Vec<&'p (PublishedPort, IpAddr)>;
 
 /// The elements of the table of one family, a set each.
-pub(super) fn elements(content: &Content, family: Family) -> [(&'static Set, Vec<Element>); 15] {
+pub(super) fn elements(content: &Content, family: Family) -> [(&'static Set, Vec<Element>); 17] {
     let of_family = |address: IpAddr| Family::of(address) == family;
     let networks: Vec<_> = content
         .networks
@@ -87,6 +92,8 @@ pub(super) fn elements(content: &Content, family: Family) -> [(&'static Set, Vec
     let (reachable, ports): (Ports<'_>, Ports<'_>) = ports.partition(|(port, _)| port.host_port == 0);
     let (anywhere, at_address): (Ports<'_>, Ports<'_>) =
         ports.into_iter().partition(|(port, _)| port.host_ip.is_unspecified());
+    let relayed = content.relayed.iter().filter(|port| of_family(port.host_ip));
+    let direct = content.direct.iter().filter(|port| of_family(port.address));
     let exceptions = content.exceptions.iter().filter(|exception| of_family(exception.to));
     [
         (&INTERFACES, interfaces.iter().map(|(interface, _)| Element::key(&[interface])).collect()),
@@ -109,6 +116,8 @@ pub(super) fn elements(content: &Content, family: Family) -> [(&'static Set, Vec
         (&PUBLISHED, anywhere.into_iter().map(published).collect()),
         (&PUBLISHED_AT, at_address.into_iter().map(published_at).collect()),
         (&REACHABLE, reachable.into_iter().map(|(port, at)| place_of(*at, port.container)).collect()),
+        (&RELAYED, relayed.map(|port| Element::key(&[&host_port(port)])).collect()),
+        (&DIRECT, direct.map(direct_port).collect()),
         (&LINK_EXCEPTIONS, exceptions.map(exception).collect()),
     ]
 }
@@ -167,10 +176,21 @@ fn word(bytes: &[u8]) -> [u8; 4] {
     word
 }
 
+/// The protocol and port that clients come to.
+fn host_port(port: &PublishedPort) -> [u8; 8] {
+    let mut key = [0; 8];
+    key[..4].copy_from_slice(&word(&[port.container.protocol.number()]));
+    key[4..].copy_from_slice(&word(&port.host_port.to_be_bytes()));
+    key
+}
+
 fn published((port, address): &(PublishedPort, IpAddr)) -> Element {
-    let protocol = word(&[port.container.protocol.number()]);
     let data = [octets(*address), word(&port.container.number.to_be_bytes()).to_vec()].concat();
-    Element::key(&[&protocol, &word(&port.host_port.to_be_bytes())]).with(&data)
+    Element::key(&[&host_port(port)]).with(&data)
+}
+
+fn direct_port(DirectPort { interface, address, port }: &DirectPort) -> Element {
+    Element::key(&[&interface_key(interface), &place_of(*address, *port).key])
 }
 
 fn published_at(entry: &(PublishedPort, IpAddr)) -> Element {

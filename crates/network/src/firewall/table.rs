@@ -14,6 +14,8 @@
 //! set reachable                      address . protocol . port that are open from outside as they are
 //! map published                      protocol . port           : address . port
 //! map published_at                   address . protocol . port : address . port
+//! set relayed                        protocol . port that shims relay at ::1
+//! set direct                         interface of the host . address . protocol . port that are open from there as they are
 //! set openings                       from . to . protocol . port, for --icc=false
 //!
 //! chain publish                      to where a published port leads
@@ -36,8 +38,8 @@
 use super::expression::{ESTABLISHED_OR_RELATED, Expressions, Field, Verdict};
 use super::family::Family;
 use super::sets::{
-    BRIDGE_GROUP, BRIDGES, GATEWAYS, GROUP_BRIDGE, GROUPS, INTERFACES, INTERNAL, LINK_EXCEPTIONS,
-    MASQUERADED, PUBLISHED, PUBLISHED_AT, REACHABLE, ROUTED, SUBNETS, UNPROTECTED,
+    BRIDGE_GROUP, BRIDGES, DIRECT, GATEWAYS, GROUP_BRIDGE, GROUPS, INTERFACES, INTERNAL, LINK_EXCEPTIONS,
+    MASQUERADED, PUBLISHED, PUBLISHED_AT, REACHABLE, RELAYED, ROUTED, SUBNETS, UNPROTECTED,
 };
 use super::transaction::{Element, Hook, INTERFACE_NAME_LENGTH, Set, Transaction};
 use super::{Content, Tables, port_security, sets};
@@ -92,6 +94,17 @@ pub(super) fn remove(tables: &Tables, content: &Content) -> Transaction {
 
 fn publish(transaction: Transaction, family: Family) -> Transaction {
     let address = family.address_words();
+    let transaction = match family {
+        Family::Ipv4 => transaction,
+        // Bridged packets that pass the host's firewall lose the answers to what is translated from there.
+        Family::Ipv6 => transaction.rule("output", |rule| {
+            rule.within(family.destination(), family.loopback())
+                .load(Field::TransportProtocol, 0)
+                .load(Field::DestinationPort, 1)
+                .in_set(RELAYED.name, false)
+                .verdict(Verdict::Return)
+        }),
+    };
     transaction
         .rule("publish", |rule| {
             rule.load(family.destination(), 0)
@@ -173,6 +186,14 @@ fn forward(transaction: Transaction, family: Family) -> Transaction {
                 .load(Field::TransportProtocol, address)
                 .load(Field::DestinationPort, address + 1)
                 .in_set(REACHABLE.name, false)
+                .verdict(Verdict::Accept)
+        })
+        .rule("forward", |rule| {
+            rule.load(Field::InputInterface, 0)
+                .load(family.destination(), INTERFACE_NAME_LENGTH / 4)
+                .load(Field::TransportProtocol, INTERFACE_NAME_LENGTH / 4 + address)
+                .load(Field::DestinationPort, INTERFACE_NAME_LENGTH / 4 + address + 1)
+                .in_set(DIRECT.name, false)
                 .verdict(Verdict::Accept)
         })
         .rule("forward", |rule| rule.verdict(Verdict::Drop))

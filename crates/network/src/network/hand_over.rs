@@ -7,10 +7,9 @@
 use model::ContainerId;
 
 use super::Network;
-use crate::endpoint::Endpoint;
 use crate::error::Error;
-use crate::firewall::{self, Content};
-use crate::held_ports::HeldPorts;
+use crate::firewall::Content;
+use crate::held_ports::{Held, HeldPorts};
 use crate::port::PortRequest;
 
 impl Network {
@@ -37,7 +36,7 @@ impl Network {
         let active = self.active()?;
         let endpoint = self.endpoint(container).ok_or_else(|| Error::NotConnected(container.clone()))?;
         if let Some(mut firewall) = active.host.firewall() {
-            firewall.withdraw(&published(&endpoint))?;
+            firewall.withdraw(&Content::published(&endpoint))?;
         }
         let mut book = active.book();
         let Some(entry) = book.endpoints.get_mut(container) else { return Ok(HeldPorts(Vec::new())) };
@@ -59,6 +58,8 @@ impl Network {
             match book.endpoints.get_mut(container) {
                 Some(entry) => {
                     entry.endpoint.ports = ports.0.iter().map(|held| held.port).collect();
+                    entry.endpoint.relays_loopback =
+                        entry.endpoint.ipv6.is_some() && ports.0.iter().any(Held::is_relayed);
                     entry.held = ports.0;
                     entry.endpoint.clone()
                 }
@@ -71,7 +72,7 @@ impl Network {
         };
         let Some(mut firewall) = active.host.firewall() else { return Ok(()) };
         let opened = active
-            .add_rules(&mut firewall, &published(&endpoint))
+            .add_rules(&mut firewall, &Content::published(&endpoint))
             .and_then(|()| endpoint.ports.iter().try_for_each(|port| firewall.forget_packets(port)));
         drop(firewall);
         opened.map_err(|error| {
@@ -88,9 +89,4 @@ impl Network {
         self.host()?.ports().release(ports.0);
         Ok(())
     }
-}
-
-/// What the firewall has of the endpoint's published ports.
-fn published(endpoint: &Endpoint) -> Content {
-    Content { ports: firewall::published(endpoint), ..Content::default() }
 }

@@ -125,6 +125,8 @@ impl OnParent {
             source_check: request.source_check,
             host_interface: String::new(),
             ports: Vec::new(),
+            relays_loopback: false,
+            trusted_interfaces: Vec::new(),
             exceptions: Vec::new(),
         };
         let entry =

@@ -202,6 +202,7 @@ impl NetworkOpening<'_> {
             communicate: self.options.inter_container_communication,
             internal: self.options.internal,
             host_ipv4: self.options.has_host_ipv4,
+            trusted_interfaces: self.options.trusted_interfaces.clone(),
             book: Mutex::new(book),
         });
         host.register(&active);
@@ -312,7 +313,8 @@ impl NetworkOpening<'_> {
         if let Some(endpoint) = known.iter().find(|endpoint| !self.leads_to(endpoint)) {
             return Err(running_elsewhere(endpoint));
         }
-        for endpoint in known {
+        for mut endpoint in known {
+            endpoint.trusted_interfaces.clone_from(&self.options.trusted_interfaces);
             let ipv4 = adopt_address(book.ipv4.as_mut(), endpoint.ipv4);
             if let Err(address) = ipv4.and_then(|()| adopt_address(book.ipv6.as_mut(), endpoint.ipv6)) {
                 return Err(Error::AddressTaken { address, container: endpoint.container });

@@ -33,6 +33,8 @@ pub(super) struct Active {
     pub(super) communicate: bool,
     /// Whether they reach nothing but each other.
     pub(super) internal: bool,
+    /// From which interfaces of the host published ports are reached at the containers' own addresses.
+    pub(super) trusted_interfaces: Vec<String>,
     /// Whether the host has its address of IPv4 on the network.
     pub(super) host_ipv4: bool,
     /// Marks this engine's interfaces.

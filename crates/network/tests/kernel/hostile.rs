@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, UdpSocket};
 
-use berth_network::{MacAddress, Network, Options, SourceCheck};
+use berth_network::{BridgeChoice, MacAddress, Network, Options, SourceCheck};
 
 use crate::frames::*;
 use crate::world::*;
@@ -11,6 +11,7 @@ const OTHERS: Ipv4Addr = Ipv4Addr::new(8, 8, 8, 8);
 
 /// Attacker, victim and a third container on the bridge.
 struct Scene {
+    bridge: &'static str,
     attacker: Container,
     victim: Container,
     third: Container,
@@ -18,9 +19,15 @@ struct Scene {
 
 impl Scene {
     fn new(network: &Network, check: SourceCheck) -> Self {
-        let [attacker, victim, third] = [(1, check), (2, SourceCheck::Strict), (3, SourceCheck::Strict)]
-            .map(|(number, check)| Container::start_with(network, request_with(number, &[], check)));
-        Self { attacker, victim, third }
+        Self::at(BRIDGE, network, check)
+    }
+
+    fn at(bridge: &'static str, network: &Network, check: SourceCheck) -> Self {
+        // Nobody is in both networks of a test.
+        let first = if bridge == BRIDGE { 1 } else { 11 };
+        let [attacker, victim, third] = [(0, check), (1, SourceCheck::Strict), (2, SourceCheck::Strict)]
+            .map(|(number, check)| Container::start_with(network, request_with(first + number, &[], check)));
+        Self { bridge, attacker, victim, third }
     }
 
     fn own(&self) -> (MacAddress, Ipv4Addr) {
@@ -33,7 +40,7 @@ impl Scene {
         let end = end(mac, address, Ipv4Addr::BROADCAST);
         let at_victim = Sniffer::start(&self.victim.namespace, "eth0");
         let host = Namespace::of_this_thread();
-        let at_host = Sniffer::start(&host, BRIDGE);
+        let at_host = Sniffer::start(&host, self.bridge);
         send(&self.attacker.namespace, "eth0", frames, end);
         (at_victim.names(frames), at_host.names(frames))
     }
@@ -68,11 +75,15 @@ impl Scene {
 fn forged_frames_come_to_nobody() {
     on_a_host(|_| {
         let network = Network::open(&options(), Vec::new()).expect("open");
-        let scene = Scene::new(&network, SourceCheck::Strict);
-        let mut frames = scene.forged();
-        let (mac, _) = scene.own();
-        frames.push(udp("from a stranger's address", mac, OTHERS, Ipv4Addr::BROADCAST));
-        assert_eq!(scene.send(&frames), (vec![], vec![]));
+        let bridge = BridgeChoice::Own { name: SECOND.to_owned(), address: None };
+        let second = network.open_beside(&Options { bridge, ..options() }, Vec::new()).expect("open");
+        for (bridge, network) in [(BRIDGE, &network), (SECOND, &second)] {
+            let scene = Scene::at(bridge, network, SourceCheck::Strict);
+            let mut frames = scene.forged();
+            let (mac, _) = scene.own();
+            frames.push(udp("from a stranger's address", mac, OTHERS, Ipv4Addr::BROADCAST));
+            assert_eq!(scene.send(&frames), (vec![], vec![]), "{bridge}");
+        }
     });
 }
 

@@ -12,7 +12,6 @@ use crate::world::*;
 /// The host's address towards the outside, and another host's.
 const HOST6: &str = "2001:db8:1::1";
 const OUTSIDE6: &str = "2001:db8:1::2";
-const SECOND: &str = "brtest1";
 
 fn address(text: &str) -> Ipv6Addr {
     text.parse().expect("an address")
@@ -36,7 +35,8 @@ fn dual(name: &str, gateway: &str, gateway_mode: GatewayMode) -> Options {
     let address = Ipv6Address::Exactly(gateway.parse().expect("an address"));
     let bridge = BridgeChoice::Own { name: name.to_owned(), address: None };
     let ipv6 = Ipv6Options { address, range: None, reserved: Vec::new(), gateway_mode };
-    Options { bridge, ipv6: Some(ipv6), ..Options::default() }
+    // No shim relays here: the kernel itself translates what it can.
+    Options { bridge, ipv6: Some(ipv6), relay: Relay::Off, ..Options::default() }
 }
 
 fn first() -> Options {

@@ -6,8 +6,6 @@ use berth_network::{BridgeChoice, Network, Options, Request};
 
 use crate::world::*;
 
-const SECOND: &str = "brtest1";
-
 fn second() -> Options {
     Options { bridge: BridgeChoice::Own { name: SECOND.to_owned(), address: None }, ..options() }
 }

@@ -15,6 +15,8 @@ use model::ContainerId;
 pub(crate) const HOST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 pub(crate) const OUTSIDE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
 pub(crate) const BRIDGE: &str = "brtest0";
+/// That of a further network, as clients make them.
+pub(crate) const SECOND: &str = "brtest1";
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Runs a test in a fresh host. Panics on failure, as the test itself would.

@@ -7,7 +7,7 @@
 //! What cannot be sent stays where it came from: it is looked at, sent, and taken only as far as it was sent.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddrV4, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use sys::epoll::{Event, Interest, Poller};
 
@@ -62,11 +62,11 @@ impl Connection {
     /// Begins a connection to the container for a client.
     pub(super) fn open(
         client: TcpStream,
-        container: SocketAddrV4,
+        container: SocketAddr,
         number: u32,
         poller: &Poller,
     ) -> io::Result<Self> {
-        let container = sys::inet::tcp_client(container.into())?;
+        let container = sys::inet::tcp_client(container)?;
         for stream in [&client, &container] {
             stream.set_nodelay(true)?;
             sys::inet::keep_alive(stream)?;

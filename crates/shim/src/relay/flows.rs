@@ -1,7 +1,7 @@
 //! Clients of UDP: each has a socket to the container, so that its answers find back.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddrV4, SocketAddrV6, UdpSocket};
+use std::net::{SocketAddr, SocketAddrV6, UdpSocket};
 use std::time::{Duration, Instant};
 
 use sys::packet_info::LocalEnd;
@@ -38,7 +38,7 @@ impl Flows {
     pub(super) fn send(
         &mut self,
         client: Client,
-        (container, length): (SocketAddrV4, usize),
+        (container, length): (SocketAddr, usize),
         shared: &mut EventLoop,
     ) {
         let Some(flow) = self.find(client, container, shared) else { return };
@@ -46,7 +46,7 @@ impl Flows {
         let _ = flow.container.send(&shared.scratch[..length]);
     }
 
-    fn find(&mut self, client: Client, container: SocketAddrV4, shared: &EventLoop) -> Option<&mut Flow> {
+    fn find(&mut self, client: Client, container: SocketAddr, shared: &EventLoop) -> Option<&mut Flow> {
         if let Some(number) = self.numbers.get(&client) {
             return self.all.get_mut(number);
         }
@@ -54,7 +54,7 @@ impl Flows {
             let silent = self.all.iter().min_by_key(|(_, flow)| flow.active_at).map(|(number, _)| *number);
             self.close(silent?);
         }
-        let socket = sys::inet::udp_client(container.into()).ok()?;
+        let socket = sys::inet::udp_client(container).ok()?;
         let number = self.next;
         self.next = self.next.wrapping_add(1) & RelayPart::MOST;
         let token = Token::Relay(RelayPart::Flow(number)).pack();

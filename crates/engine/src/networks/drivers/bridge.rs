@@ -1,6 +1,6 @@
 //! The driver `bridge`: its options, and what the host gets for a network of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use model::{NetworkDefinition, NetworkId};
@@ -32,6 +32,7 @@ pub(crate) struct Choices {
     has_host_ipv4: bool,
     gateway_mode: GatewayMode,
     ipv6_gateway_mode: GatewayMode,
+    trusted_interfaces: Vec<String>,
 }
 
 impl Choices {
@@ -60,12 +61,12 @@ impl Choices {
             Some("isolated") => Ok(GatewayMode::Isolated),
             Some(value) => Err(bad(name, value, "it is no mode of a gateway")),
         };
-        if let Some(value) = text(TRUSTED_INTERFACES) {
-            return Err(Error::unsupported(format!(
-                "{TRUSTED_INTERFACES}={value}: ports cannot be opened to single interfaces of the host; \
-                 {GATEWAY_MODE}=routed opens published ports to all"
-            )));
-        }
+        let interface = |name: &str| match network::is_interface_name(name) {
+            true => Ok(name.to_owned()),
+            false => Err(bad(TRUSTED_INTERFACES, name, "no interface can have this name")),
+        };
+        let trusted_interfaces: Result<BTreeSet<String>, Error> =
+            text(TRUSTED_INTERFACES).into_iter().flat_map(|names| names.split(':')).map(interface).collect();
         Ok(Self {
             bridge: text(NAME).map(str::to_owned),
             mtu: mtu(options)?,
@@ -75,6 +76,7 @@ impl Choices {
             has_host_ipv4: !truth(INHIBIT_IPV4, false)?,
             gateway_mode: mode(GATEWAY_MODE)?,
             ipv6_gateway_mode: mode(IPV6_GATEWAY_MODE)?,
+            trusted_interfaces: trusted_interfaces?.into_iter().collect(),
         })
     }
 
@@ -133,6 +135,7 @@ pub(crate) fn options(record: &NetworkRecord, daemon: &network::Options) -> Resu
         internal: definition.internal,
         has_host_ipv4: choices.has_host_ipv4 && choices.gateway_mode != GatewayMode::Isolated,
         gateway_mode: choices.gateway_mode,
+        trusted_interfaces: choices.trusted_interfaces,
         reserved: ipv4.auxiliary.values().copied().filter_map(Family::of).collect(),
         order: AddressOrder::Lowest,
     })
@@ -157,6 +160,8 @@ mod tests {
             (MASQUERADE, "q"),
             (HOST_ADDRESS, "foo"),
             (GATEWAY_MODE, "nope"),
+            (TRUSTED_INTERFACES, "eth0:"),
+            (TRUSTED_INTERFACES, "an_interface_of_too_many_letters"),
         ] {
             let error = choices(name, value).expect_err(value);
             assert_eq!(error.kind(), model::ErrorKind::Invalid);
