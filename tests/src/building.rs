@@ -238,6 +238,7 @@ impl Client {
                 .count();
             let left = self.get("/images/json?all=1").expect(200).json().as_array().map_or(0, Vec::len);
             if left <= 1 {
+                let _ = self.at("1.55").post("/build/prune?all=1").expect(200);
                 return;
             }
             assert!(removed > 0, "images that cannot be removed: {listed}");

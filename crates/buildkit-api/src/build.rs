@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::held::HeldImage;
 use engine::images::registry::Cancellation;
-use model::Digest;
 use tokio::sync::{oneshot, watch};
 
 use crate::grpc::{Code, Status};
-use crate::messages::control::{Exporter, SolveRequest};
-use crate::messages::gateway::BuildResult;
-use crate::messages::google::Timestamp;
 use crate::progress::Progress;
+use buildkit_messages::control::{Exporter, SolveRequest};
+use buildkit_messages::gateway::BuildResult;
+use buildkit_messages::google::Timestamp;
 
 /// What one build may have as results.
 const RESULT_LIMIT: usize = 256;
@@ -36,7 +36,7 @@ pub(crate) struct Build {
 #[derive(Debug, Default)]
 struct State {
     /// The images that frontends have made, by the ids that clients know them by.
-    results: HashMap<String, Digest>,
+    results: HashMap<String, HeldImage>,
     /// Takes what the client returns as the build's result.
     returned: Option<oneshot::Sender<Result<BuildResult, Status>>>,
     attributes: HashMap<String, String>,
@@ -101,7 +101,7 @@ impl Build {
     ///
     /// # Errors
     /// `ResourceExhausted` when the client makes too many.
-    pub(crate) fn add_result(&self, image: Digest) -> Result<String, Status> {
+    pub(crate) fn add_result(&self, image: HeldImage) -> Result<String, Status> {
         let mut state = self.lock();
         if state.results.len() >= RESULT_LIMIT {
             return Err(Status::new(Code::ResourceExhausted, "the build has too many results"));
@@ -115,9 +115,9 @@ impl Build {
     ///
     /// # Errors
     /// `NotFound` for an id that no frontend of this build gave.
-    pub(crate) fn result(&self, id: &str) -> Result<Digest, Status> {
+    pub(crate) fn result(&self, id: &str) -> Result<HeldImage, Status> {
         let missing = || Status::new(Code::NotFound, format!("the build has no result {id:?}"));
-        self.lock().results.get(id).copied().ok_or_else(missing)
+        self.lock().results.get(id).cloned().ok_or_else(missing)
     }
 
     /// The number of a frontend's call: it tells its steps from those of others.

@@ -9,9 +9,9 @@ use tokio::time::timeout;
 
 use crate::build::Build;
 use crate::grpc::{Code, Status};
-use crate::messages::google::Timestamp;
-use crate::messages::history::{BuildHistoryEvent, BuildHistoryEventKind, BuildHistoryRecord};
 use crate::progress::Progress;
+use buildkit_messages::google::Timestamp;
+use buildkit_messages::history::{BuildHistoryEvent, BuildHistoryEventKind, BuildHistoryRecord};
 
 /// How long who asks for a build waits for it: clients ask before they build.
 const OPENING: Duration = Duration::from_secs(5);

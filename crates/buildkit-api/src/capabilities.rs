@@ -1,6 +1,6 @@
 //! What clients that drive a build may rely on, by the names that BuildKit's clients know.
 
-use crate::messages::capabilities::Capability;
+use buildkit_messages::capabilities::Capability;
 
 /// What the gateway does.
 const FRONTEND: &[&str] = &[

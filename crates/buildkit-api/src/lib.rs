@@ -5,18 +5,19 @@
 //! step (the gateway). Builds are those of the engine: [`engine::Builds`].
 //!
 //! ```text
-//! service ─▶ control/ gateway/ ─▶ frontend/ export/ ─▶ session/ received ─▶ synced/ grpc/ ─▶ messages/
+//! service ─▶ control/ gateway/ ─▶ frontend/ export/ ─▶ session/ received ─▶ synced/ grpc/
 //! ```
 
 mod build;
 mod builds;
+mod cache;
 mod capabilities;
 mod control;
 mod export;
 mod frontend;
 mod gateway;
 mod grpc;
-mod messages;
+mod held;
 mod parts;
 mod progress;
 mod received;
@@ -25,4 +26,5 @@ mod session;
 mod synced;
 mod worker;
 
+pub use cache::Pruning;
 pub use service::{BuildKit, NewSession, SessionRefusal};

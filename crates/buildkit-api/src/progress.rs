@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
-use crate::messages::control::{StatusResponse, Vertex, VertexLog, VertexStatus, VertexWarning};
-use crate::messages::google::Timestamp;
+use buildkit_messages::control::{StatusResponse, Vertex, VertexLog, VertexStatus, VertexWarning};
+use buildkit_messages::google::Timestamp;
 
 /// The output that is kept of one step.
 const STEP_LOG_LIMIT: usize = 2 << 20;

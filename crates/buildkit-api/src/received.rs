@@ -4,7 +4,10 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::messages::google::Timestamp;
+use engine::builder::{CacheKind, CacheRecord};
+use model::Timestamp;
+use sha2::{Digest as _, Sha256};
+
 use crate::session::{Session, SyncRequest, receive};
 use crate::synced::{Contents, SyncError, Tree};
 
@@ -12,6 +15,8 @@ use crate::synced::{Contents, SyncError, Tree};
 const KEPT_LIMIT: usize = 16;
 /// Directories that are larger are not kept.
 const KEPT_BYTES: u64 = 1 << 30;
+/// The hexadecimal digits of a record's id.
+const ID_DIGITS: usize = 25;
 
 /// The received directories.
 #[derive(Debug)]
@@ -21,15 +26,33 @@ pub(crate) struct Received {
     kept: Mutex<Vec<Kept>>,
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct Kept {
+#[derive(Debug)]
+struct Kept {
     /// What the client calls it.
-    pub(crate) key: String,
-    pub(crate) tree: Arc<Tree>,
-    pub(crate) created: Timestamp,
-    pub(crate) used: Timestamp,
+    key: String,
+    tree: Arc<Tree>,
+    created: Timestamp,
+    used: Timestamp,
     /// How many builds have received it.
-    pub(crate) uses: i64,
+    uses: u64,
+}
+
+impl Kept {
+    fn record(&self) -> CacheRecord {
+        let digest = model::Digest::from_bytes(Sha256::digest(&self.key).into());
+        CacheRecord {
+            id: digest.hexadecimal().chars().take(ID_DIGITS).collect(),
+            kind: CacheKind::Received,
+            parents: Vec::new(),
+            description: format!("local source for {}", self.key),
+            size: self.tree.bytes(),
+            created: Some(self.created),
+            used: Some(self.used),
+            uses: self.uses,
+            in_use: Arc::strong_count(&self.tree) > 1,
+            shared: false,
+        }
+    }
 }
 
 /// A received directory, and the bytes that had to be sent for it.
@@ -88,13 +111,22 @@ impl Received {
     }
 
     /// The directories that are kept.
-    pub(crate) fn kept(&self) -> Vec<Kept> {
-        self.lock().clone()
+    pub(crate) fn records(&self) -> Vec<CacheRecord> {
+        self.lock().iter().map(Kept::record).collect()
     }
 
-    /// Forgets the directories that are kept, but not what builds still read of them, and gives them.
-    pub(crate) fn forget(&self) -> Vec<Kept> {
-        std::mem::take(&mut *self.lock())
+    /// Forgets the directories that are meant and that no build reads, and gives their records.
+    pub(crate) fn forget(&self, is_meant: &dyn Fn(&CacheRecord) -> bool) -> Vec<CacheRecord> {
+        let mut gone = Vec::new();
+        self.lock().retain(|kept| {
+            let record = kept.record();
+            let goes = !record.in_use && is_meant(&record);
+            if goes {
+                gone.push(record);
+            }
+            !goes
+        });
+        gone
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Kept>> {

@@ -5,15 +5,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine::Engine;
+use engine::builder::{BuildError, CacheRecord};
 use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::builds::Builds;
+use crate::cache::Pruning;
 use crate::grpc::{self, Answer, Call, Handler, Status};
 use crate::parts::Parts;
 use crate::received::Received;
 use crate::session::{Fields, Sessions};
-use crate::{control, gateway};
+use crate::{cache, control, gateway};
 
 /// Serves BuildKit's protocol.
 #[derive(Clone)]
@@ -51,6 +53,22 @@ impl BuildKit {
         if let Err(error) = grpc::serve(stream, service).await {
             tracing::debug!("a control connection failed: {error}");
         }
+    }
+
+    /// What is kept of builds, the longest unused first.
+    ///
+    /// # Errors
+    /// `Internal` when it cannot be read.
+    pub async fn cache_records(&self) -> Result<Vec<CacheRecord>, BuildError> {
+        cache::records(&self.0).await
+    }
+
+    /// Removes what is kept of builds, is meant and is not used; gives the records of what is gone.
+    ///
+    /// # Errors
+    /// `Internal` when something cannot be removed.
+    pub async fn prune_cache(&self, pruning: Pruning) -> Result<Vec<CacheRecord>, BuildError> {
+        cache::prune(&self.0, pruning).await
     }
 
     /// Reads what a request says of the session that it opens.

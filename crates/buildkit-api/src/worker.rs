@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use engine::images::registry::Platform;
 
-use crate::messages::operations;
-use crate::messages::worker::{BuildkitVersion, WorkerRecord};
 use crate::parts::Parts;
+use buildkit_messages::operations;
+use buildkit_messages::worker::{BuildkitVersion, WorkerRecord};
 
 /// The only worker.
 pub(crate) fn record(parts: &Parts) -> WorkerRecord {

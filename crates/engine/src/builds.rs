@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use builder::{
-    BuildError, BuildRequest, CacheMount, CacheRoom, EventSink, ImagePuller, MadeContainer, OutputStream,
+    BuildError, BuildRequest, CachePrune, CacheRecord, EventSink, ImagePuller, MadeContainer, OutputStream,
     RunStep, Session, StepError, StepRunner,
 };
 use images::document::StringOrList;
@@ -82,25 +82,21 @@ impl Builds {
         Ok(image)
     }
 
-    /// The directories that builds keep by `RUN --mount=type=cache`; blocks the calling thread.
+    /// What is kept of builds, the longest unused first; blocks the calling thread.
     ///
     /// # Errors
-    /// `Internal` when they cannot be read.
-    pub fn cache_mounts(&self) -> Result<Vec<CacheMount>, BuildError> {
-        self.builder.cache_mounts()
+    /// `Internal` when it cannot be read.
+    pub fn cache_records(&self) -> Result<Vec<CacheRecord>, BuildError> {
+        self.builder.cache_records()
     }
 
-    /// Removes directories of cache mounts and publishes how much that freed; blocks the calling thread.
+    /// Removes what is kept of builds and publishes how much that freed; blocks the calling thread.
     ///
     /// # Errors
-    /// `Internal` when one cannot be removed.
-    pub fn prune_cache_mounts(
-        &self,
-        room: &CacheRoom,
-        is_meant: &dyn Fn(&CacheMount) -> bool,
-    ) -> Result<Vec<CacheMount>, BuildError> {
-        let gone = self.builder.prune_cache_mounts(room, is_meant)?;
-        let reclaimed = gone.iter().map(|cache| cache.size).sum();
+    /// `Internal` when something cannot be removed.
+    pub fn prune_cache(&self, prune: &CachePrune<'_>) -> Result<Vec<CacheRecord>, BuildError> {
+        let gone = self.builder.prune_cache(prune)?;
+        let reclaimed = gone.iter().filter(|record| !record.shared).map(|record| record.size).sum();
         self.events.emit_prune(ResourceKind::Builder, reclaimed);
         Ok(gone)
     }

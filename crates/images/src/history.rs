@@ -88,7 +88,8 @@ impl Store {
             })
             .collect();
         if let Some(newest) = entries.last_mut() {
-            newest.image = Some(image.id);
+            let is_step = self.index().steps.contains_key(&image.id);
+            newest.image = Some(image.id).filter(|_| !is_step);
             newest.tags = self.tags_of(&image.id);
         }
         entries.reverse();

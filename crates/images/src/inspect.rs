@@ -31,7 +31,8 @@ impl Store {
     /// # Errors
     /// As [`Store::resolve_for`].
     pub fn inspect(&self, text: &str, platform: Option<&Platform>) -> Result<ImageDetails, Error> {
-        let image = self.resolve_for(text, platform)?;
+        let mut image = self.resolve_for(text, platform)?;
+        image.parent = image.parent.filter(|parent| !self.index().steps.contains_key(parent));
         let (tags, digests) = {
             let index = self.index();
             let named = std::iter::once(image.id).chain(index.targets.relatives(&image.id));

@@ -59,8 +59,8 @@ pub use remove::{Removal, RemoveOptions};
 pub use save::SavedImages;
 pub use save_layout::SavedLayout;
 pub use store::{
-    AdoptedLayer, Image, Layer, LayerBlob, Naming, NewImage, NewTarget, Origin, Published, Store, TagPolicy,
-    Target, Variant, digest_of, keep_log,
+    AdoptedLayer, BuildStep, Image, Layer, LayerBlob, Naming, NewImage, NewTarget, Origin, Published, Store,
+    TagPolicy, Target, Variant, digest_of, keep_log,
 };
 pub use tar::ArchiveError;
 pub use tree::Accounts as HostAccounts;

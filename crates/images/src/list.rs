@@ -9,7 +9,7 @@ use model::{Digest, Timestamp, split_tag};
 use crate::error::Error;
 use crate::glob;
 use crate::resolve::find;
-use crate::store::{ImageRecord, LayerKey, Store, Target};
+use crate::store::{ImageRecord, Index, LayerKey, Store, Target};
 
 /// Which images to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -113,7 +113,7 @@ impl Store {
                 digests.entry(*image).or_default().push(format!("{repository}@{digest}"));
             }
         }
-        let parents: HashSet<Digest> = index.images.values().filter_map(|image| image.parent).collect();
+        let parents = visible_parents(&index);
         let unseen = index.unseen_images();
         let shown = |image: &&Arc<ImageRecord>| {
             let named = tags.contains_key(&image.id) || digests.contains_key(&image.id);
@@ -125,6 +125,7 @@ impl Store {
                 None => named || (any_name && (filter.all || head)),
             };
             wanted
+                && !index.steps.contains_key(&image.id)
                 && !unseen.contains(&image.id)
                 && before.iter().all(|other| image.created < *other)
                 && since.iter().all(|other| image.created > *other)
@@ -136,6 +137,7 @@ impl Store {
         images.sort_unstable_by_key(|image| (Reverse(image.created.unix_seconds()), Reverse(image.sequence)));
         let entry = |image: &Arc<ImageRecord>| ImageSummary {
             target: index.targets.of(&image.id).next_back().cloned(),
+            parent: index.visible_parent(image),
             ..summary(image, tags.remove(&image.id), digests.remove(&image.id))
         };
         Ok(images.into_iter().map(entry).collect())
@@ -146,12 +148,12 @@ impl Store {
     #[must_use]
     pub fn shared_sizes(&self) -> HashMap<Digest, u64> {
         let index = self.index();
-        let parents: HashSet<Digest> = index.images.values().filter_map(|image| image.parent).collect();
+        let parents = visible_parents(&index);
         let named: HashSet<Digest> = index.named_images();
         let mut uses: HashMap<&LayerKey, u32> = HashMap::new();
-        for image in
-            index.images.values().filter(|image| named.contains(&image.id) || !parents.contains(&image.id))
-        {
+        let is_step = |image: &Arc<ImageRecord>| index.steps.contains_key(&image.id);
+        let is_end = |image: &&Arc<ImageRecord>| named.contains(&image.id) || !parents.contains(&image.id);
+        for image in index.images.values().filter(|image| !is_step(image)).filter(is_end) {
             let own: HashSet<&LayerKey> = image.layers.iter().collect();
             own.into_iter().for_each(|key| *uses.entry(key).or_default() += 1);
         }
@@ -169,7 +171,8 @@ impl Store {
         let sum = |keys: HashSet<&LayerKey>| -> u64 {
             keys.into_iter().filter_map(|key| index.layers.get(key)).map(|layer| layer.size).sum()
         };
-        let all = index.images.values().flat_map(|image| image.layers.iter()).collect();
+        let images = index.images.values().filter(|image| !index.steps.contains_key(&image.id));
+        let all = images.flat_map(|image| image.layers.iter()).collect();
         let in_use = used.iter().filter_map(|id| index.images.get(id));
         ImagesSize { all: sum(all), used: sum(in_use.flat_map(|image| image.layers.iter()).collect()) }
     }
@@ -180,12 +183,19 @@ impl Store {
         self.index().images.get(image).and_then(|image| image.labels.clone())
     }
 
-    /// How many images there are, those others are built on included. What is here for several platforms is one.
+    /// How many images there are, those others are built on included, steps of builds
+    /// not. What is here for several platforms is one.
     #[must_use]
     pub fn count(&self) -> usize {
         let index = self.index();
-        index.images.len() - index.unseen_images().len()
+        index.images.len() - index.unseen_images().len() - index.steps.len()
     }
+}
+
+/// The images that others are built on which are no steps of builds.
+fn visible_parents(index: &Index) -> HashSet<Digest> {
+    let visible = index.images.values().filter(|image| !index.steps.contains_key(&image.id));
+    visible.filter_map(|image| image.parent).collect()
 }
 
 fn summary(image: &ImageRecord, tags: Option<Vec<String>>, digests: Option<Vec<String>>) -> ImageSummary {

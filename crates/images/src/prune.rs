@@ -28,7 +28,7 @@ impl Store {
         let options = RemoveOptions { all_names: true, ..RemoveOptions::default() };
         let mut pruned = Pruned::default();
         for image in self.list(filter)?.into_iter().filter(|image| !used.contains(&image.id)) {
-            if self.index().has_children(&image.id) {
+            if self.index().has_visible_children(&image.id) {
                 continue;
             }
             let layers = self.layer_sizes(&image.id);

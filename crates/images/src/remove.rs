@@ -42,7 +42,7 @@ impl Store {
             return Err(Error::BlankName);
         }
         let writing = self.begin_change();
-        let Plan { names, doomed, leaving } = {
+        let Plan { names, doomed, leaving, step } = {
             // Whoever wants to use an image now waits for this lock, and finds it doomed.
             let mut index = self.index_mut();
             let plan = plan(&index, text, options, &self.uses())?;
@@ -50,11 +50,12 @@ impl Store {
             plan
         };
         let shown = names.iter().map(|name| Removal::Untagged(name.shown()));
-        let deleted = doomed.iter().map(|image| Removal::Deleted(image.id));
+        let deleted = step.into_iter().chain(doomed.iter().map(|image| image.id)).map(Removal::Deleted);
         let removals = shown.chain(deleted).collect();
-        match leaving {
-            Some(image) => writing.leave(&names, image)?,
-            None => writing.remove(&names, &doomed)?,
+        match (leaving, step) {
+            (Some(image), _) => writing.leave(&names, image)?,
+            (None, Some(image)) => writing.demote(&names, &doomed, image)?,
+            (None, None) => writing.remove(&names, &doomed)?,
         }
         Ok(removals)
     }
@@ -103,6 +104,8 @@ struct Plan {
     doomed: Doomed,
     /// An image that stays as long as stopped containers use it.
     leaving: Option<Digest>,
+    /// An image that stays as a step of the builds that were made on it.
+    step: Option<Digest>,
 }
 
 /// Decides what goes.
@@ -139,13 +142,18 @@ fn plan(index: &Index, text: &str, options: RemoveOptions, uses: &[ImageUse]) ->
     if uses.iter().any(|usage| is_ancestor(index, &image.id, usage.image)) {
         return Ok(Plan { names, leaving: Some(image.id), ..Plan::default() });
     }
-    if index.has_children(&image.id) {
+    if index.has_visible_children(&image.id) {
         if names.is_empty() {
             return Err(RemovalConflict::HasChildren(image.id.hexadecimal()).into());
         }
         return Ok(Plan { names, ..Plan::default() });
     }
-    let mut doomed = vec![image];
+    // What is left are steps of builds.
+    let step = index.has_children(&image.id).then_some(image.id);
+    if step.is_some() && index.steps.contains_key(&image.id) {
+        return Err(RemovalConflict::HasChildren(image.id.hexadecimal()).into());
+    }
+    let mut doomed = if step.is_some() { Doomed::new() } else { vec![image] };
     if !options.keep_parents {
         doomed_parents(index, &mut doomed, uses);
     }
@@ -153,7 +161,7 @@ fn plan(index: &Index, text: &str, options: RemoveOptions, uses: &[ImageUse]) ->
         !index.has_children(&platform.id) && !uses.iter().any(|usage| usage.image == platform.id)
     };
     doomed.extend(platforms.into_iter().filter(is_free));
-    Ok(Plan { names, doomed, leaving: None })
+    Ok(Plan { names, doomed, leaving: None, step })
 }
 
 /// The further platforms of an image that nobody sees but through it.
@@ -185,7 +193,7 @@ fn doomed_parents(index: &Index, doomed: &mut Doomed, uses: &[ImageUse]) {
         let others =
             index.images.values().any(|image| image.parent == Some(parent.id) && image.id != last.id);
         let used = uses.iter().any(|usage| usage.image == parent.id);
-        if others || used || !names_of(index, &parent.id).is_empty() {
+        if others || used || index.steps.contains_key(&parent.id) || !names_of(index, &parent.id).is_empty() {
             break;
         }
         doomed.push(Arc::clone(parent));
@@ -231,7 +239,7 @@ fn is_ancestor(index: &Index, image: &Digest, used: Digest) -> bool {
         if id == *image {
             return true;
         }
-        next = index.images.get(&id).and_then(|record| record.parent);
+        next = index.images.get(&id).and_then(|record| index.visible_parent(record));
     }
     false
 }

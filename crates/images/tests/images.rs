@@ -41,6 +41,10 @@ impl Fixture {
 
     /// A metadata step, or one with a file, on top of an image.
     fn child(&self, parent: &Image, step: &str, file: Option<&[u8]>) -> Image {
+        self.built(parent, step, file, Origin::Here)
+    }
+
+    fn built(&self, parent: &Image, step: &str, file: Option<&[u8]>, origin: Origin) -> Image {
         let mut config = parent.config.clone();
         let mut layers = self.store.layers(parent).expect("held");
         if let Some(content) = file {
@@ -61,7 +65,7 @@ impl Fixture {
             layers: &layers,
             parent: Some(parent.id),
             legacy: None,
-            origin: Origin::Here,
+            origin,
             target: None,
         };
         self.store.add_image(&new).expect("an image")
@@ -346,4 +350,51 @@ fn what_a_container_is_being_created_from_is_kept_even_by_force() {
     assert_eq!(used, Some(image.id));
     fixture.remove("app", false, &[]).expect("removed");
     assert!(fixture.store.resolve_for_use("app", |id| used = Some(id)).is_err());
+}
+
+#[test]
+fn steps_of_builds_are_seen_by_nobody_and_stay_when_their_base_goes() {
+    let fixture = Fixture::new();
+    let base = fixture.import(Some("base"), b"1");
+    let step = fixture.built(&base, "step", Some(b"2"), Origin::BuildStep);
+    let next = fixture.built(&step, "next", Some(b"3"), Origin::BuildStep);
+    let all = ListFilter { all: true, ..ListFilter::default() };
+    assert_eq!(fixture.ids(&all), [base.id.hexadecimal()]);
+    assert_eq!(fixture.store.count(), 1);
+    assert!(fixture.store.resolve(&next.id.hexadecimal()[..12]).is_err(), "no short id is known of it");
+    fixture.store.note_uses(&[step.id, base.id]).expect("noted");
+    let known = |store: &berth_images::Store| {
+        let steps = store.build_steps().expect("steps");
+        steps.into_iter().map(|step| (step.id, step.uses, step.shared)).collect::<Vec<_>>()
+    };
+    assert_eq!(known(&fixture.store), [(next.id, 1, false), (step.id, 2, false)]);
+    assert_eq!(fixture.store.remove_build_steps(&[step.id]).expect("an answer"), [], "another one needs it");
+    assert_eq!(fixture.remove("base", false, &[]), Ok(vec![untagged("base:latest"), deleted(&base)]));
+    assert!(fixture.ids(&all).is_empty(), "{:?}", fixture.ids(&all));
+    assert_eq!(known(&fixture.store).len(), 3, "the base is a step now");
+    fixture.store.keep(&next.id).expect("kept");
+    assert_eq!(fixture.ids(&all), [next.id.hexadecimal()]);
+    assert_eq!(known(&fixture.store).iter().map(|(_, _, shared)| *shared).collect::<Vec<_>>(), [true, true]);
+    let gone = fixture.store.remove_build_steps(&[base.id, step.id]).expect("removed");
+    assert_eq!(gone, [step.id], "the base comes after what is built on it");
+    assert_eq!(fixture.store.remove_build_steps(&[base.id]).expect("removed"), [base.id]);
+    fixture.store.layers(&next).expect("the image keeps its layers");
+    assert_eq!(fixture.remove(&next.id.hexadecimal(), false, &[]), Ok(vec![deleted(&next)]));
+    assert_eq!(fixture.layer_directories(), 0);
+}
+
+#[test]
+fn a_step_that_a_container_uses_or_somebody_holds_stays() {
+    let fixture = Fixture::new();
+    let base = fixture.import(Some("base"), b"1");
+    let step = fixture.built(&base, "step", Some(b"2"), Origin::BuildStep);
+    let container = ContainerId::from_random([0xcc; 32]);
+    let usage = ImageUse { image: step.id, container, kind: UseKind::Running };
+    fixture.store.set_users(Arc::new(Fixed(vec![usage])));
+    assert_eq!(fixture.store.remove_build_steps(&[step.id]).expect("an answer"), []);
+    fixture.store.set_users(Arc::new(Fixed(Vec::new())));
+    let held = fixture.store.layers(&step).expect("held");
+    assert_eq!(fixture.store.remove_build_steps(&[step.id]).expect("an answer"), []);
+    drop(held);
+    assert_eq!(fixture.store.remove_build_steps(&[step.id]).expect("removed"), [step.id]);
 }

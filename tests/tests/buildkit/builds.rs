@@ -1,12 +1,12 @@
 //! Builds: what the client offers becomes an image, and the second build gets only what has changed.
 
-use std::collections::HashMap;
-
 use berth_tests::Engine;
+use buildkit_messages::file_sync::Stat;
+use buildkit_messages::gateway::{
+    FrontendSolveRequest, FrontendSolveResponse, PingRequest, PongResponse, ReturnRequest, ReturnResponse,
+};
 
 use crate::client::{Control, Order, run};
-use crate::messages::Stat;
-use crate::messages::{FrontendRequest, FrontendResponse, Nothing, ReturnRequest};
 use crate::offers::{Offer, Offers, SYMLINK};
 use crate::session::Session;
 
@@ -126,17 +126,20 @@ fn a_client_may_drive_its_build() {
         request.frontend = String::new();
         (request.reference, request.session) = ("driven-1".to_owned(), "driving".to_owned());
         let drive = async {
-            let _: Nothing = driving.gateway("driven-1", "Ping", &Nothing {}).await.expect("a pong");
-            let frontend = FrontendRequest { frontend: "dockerfile.v0".to_owned(), options: HashMap::new() };
-            let made: FrontendResponse =
+            let _: PongResponse = driving.gateway("driven-1", "Ping", &PingRequest {}).await.expect("a pong");
+            let frontend = FrontendSolveRequest {
+                frontend: "dockerfile.v0".to_owned(),
+                ..FrontendSolveRequest::default()
+            };
+            let made: FrontendSolveResponse =
                 driving.gateway("driven-1", "Solve", &frontend).await.expect("a result");
-            let result = ReturnRequest { result: made.result };
-            let _: Nothing = driving.gateway("driven-1", "Return", &result).await.expect("taken");
+            let result = ReturnRequest { result: made.result, error: None };
+            let _: ReturnResponse = driving.gateway("driven-1", "Return", &result).await.expect("taken");
         };
         let (response, ()) = tokio::join!(solving.solve(&request), drive);
         response
     });
-    let response = response.expect("a build").response;
+    let response = response.expect("a build").exporter_response;
     assert_eq!(response["image.name"], "docker.io/library/driven:latest");
     assert_eq!(engine.output_of("driven", "ls /driven"), "/driven\n");
     engine.forget_builds();

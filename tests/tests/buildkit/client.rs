@@ -4,13 +4,16 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use buildkit_messages::control::{
+    Exporter, ListWorkersRequest, ListWorkersResponse, SolveRequest, SolveResponse, StatusRequest,
+    StatusResponse,
+};
 use bytes::Bytes;
 use h2::client::SendRequest;
 use http::{HeaderMap, HeaderValue, Request};
 use prost::Message;
 use tokio::task::JoinHandle;
 
-use crate::messages::{Exporter, Nothing, Reference, SolveRequest, SolveResponse, StatusResponse};
 use crate::offers::Offers;
 use crate::session::{self, Received};
 use crate::streams::{Failure, Messages, frame, send, upgraded};
@@ -79,7 +82,7 @@ impl Control {
 
     /// All progress of a build.
     pub(crate) async fn status(&self, reference: &str) -> Result<Vec<StatusResponse>, Failure> {
-        let request = Reference { reference: reference.to_owned() };
+        let request = StatusRequest { reference: reference.to_owned() };
         self.raw("/moby.buildkit.v1.Control/Status", HeaderMap::new(), frame(&request)).await
     }
 
@@ -169,7 +172,7 @@ impl Order {
     }
 
     pub(crate) fn option(mut self, name: &str, value: &str) -> Self {
-        self.request.options.insert(name.to_owned(), value.to_owned());
+        self.request.frontend_attributes.insert(name.to_owned(), value.to_owned());
         self
     }
 
@@ -194,7 +197,7 @@ impl Order {
         request.reference = format!("build-{number}");
         let (result, progress) = tokio::join!(control.solve(&request), watching.status(&request.reference));
         Outcome {
-            result: result.map(|response| response.response),
+            result: result.map(|response| response.exporter_response),
             progress: progress.unwrap_or_default(),
             received: session.received().await,
         }
@@ -204,7 +207,9 @@ impl Order {
 /// What the engine says of itself, so that a test knows that it still serves.
 pub(crate) async fn still_serves(socket: &Path) {
     let control = Control::open(socket).await;
-    let workers: crate::messages::WorkersResponse =
-        control.call("/moby.buildkit.v1.Control/ListWorkers", &Nothing {}).await.expect("workers");
-    assert_eq!(workers.workers.len(), 1);
+    let workers: ListWorkersResponse = control
+        .call("/moby.buildkit.v1.Control/ListWorkers", &ListWorkersRequest::default())
+        .await
+        .expect("workers");
+    assert_eq!(workers.records.len(), 1);
 }

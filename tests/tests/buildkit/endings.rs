@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use berth_tests::{Engine, wait};
+use buildkit_messages::control::SolveResponse;
 use tokio::task::JoinHandle;
 
 use crate::client::{Control, Order, run};
-use crate::messages::SolveResponse;
 use crate::offers::{Offer, Offers};
 use crate::session::Session;
 use crate::streams::Failure;

@@ -1,12 +1,13 @@
 //! Peers that send what no honest client does: clear errors, nothing outside the context, bounded memory.
 
 use berth_tests::Engine;
+use buildkit_messages::control::{InfoRequest, InfoResponse, SolveRequest, SolveResponse};
+use buildkit_messages::file_sync::Stat;
+use buildkit_messages::operations::Definition;
 use bytes::Bytes;
 use http::HeaderMap;
-use prost::Message;
 
 use crate::client::{Control, Order, run, still_serves};
-use crate::messages::{Definition, Nothing, SolveRequest, Stat};
 use crate::offers::{DIRECTORY, Offer, Offers, SYMLINK};
 
 const DOCKERFILE: &str = "FROM busybox\nCOPY . /x\n";
@@ -89,11 +90,11 @@ fn malformed_messages_are_refused() {
             ("four gigabytes", framed(&[], u32::MAX), 8),
         ] {
             let control = Control::open(&socket).await;
-            let refusal = control.raw::<Nothing>(solve, HeaderMap::new(), body).await.expect_err(what);
+            let refusal = control.raw::<SolveResponse>(solve, HeaderMap::new(), body).await.expect_err(what);
             assert_eq!(refusal.0, code, "{what}: {}", refusal.1);
         }
         let control = Control::open(&socket).await;
-        let unknown = control.call::<Nothing>("/moby.buildkit.v1.Control/NoSuch", &Nothing {}).await;
+        let unknown = control.call::<InfoResponse>("/moby.buildkit.v1.Control/NoSuch", &InfoRequest {}).await;
         assert_eq!(unknown.expect_err("no such method").0, 12);
         still_serves(&socket).await;
     });
@@ -104,7 +105,7 @@ fn what_is_not_built_here_is_refused_by_name() {
     let engine = Engine::start();
     // Operation 5 of the graph's messages is a merge.
     let merge = vec![0x32, 0x00];
-    let definition = Definition { operations: vec![merge] }.encode_to_vec();
+    let definition = Definition { operations: vec![merge] };
     run(async {
         let control = Control::open(&engine.socket()).await;
         let reference = || "refused".to_owned();
@@ -120,7 +121,7 @@ fn what_is_not_built_here_is_refused_by_name() {
             (
                 SolveRequest {
                     frontend: "gateway.v0".to_owned(),
-                    options: [("source".to_owned(), "someone/else:1".to_owned())].into(),
+                    frontend_attributes: [("source".to_owned(), "someone/else:1".to_owned())].into(),
                     ..SolveRequest::default()
                 },
                 "the frontend image \"someone/else:1\"",
@@ -128,7 +129,8 @@ fn what_is_not_built_here_is_refused_by_name() {
             (
                 SolveRequest {
                     frontend: "dockerfile.v0".to_owned(),
-                    options: [("platform".to_owned(), "linux/amd64,linux/arm64".to_owned())].into(),
+                    frontend_attributes: [("platform".to_owned(), "linux/amd64,linux/arm64".to_owned())]
+                        .into(),
                     ..SolveRequest::default()
                 },
                 "several platforms",

@@ -1,11 +1,11 @@
 //! BuildKit's protocol, spoken by a client of its own: builds with file sync, exporters, hostile peers, endings.
 
 mod builds;
+mod cache;
 mod client;
 mod endings;
 mod exporters;
 mod hostile;
-mod messages;
 mod offers;
 mod session;
 mod streams;

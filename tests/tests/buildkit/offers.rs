@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
+use buildkit_messages::file_sync::Stat;
 use bytes::Bytes;
-
-use crate::messages::Stat;
 
 pub(crate) const DIRECTORY: u32 = 1 << 31;
 pub(crate) const SYMLINK: u32 = 1 << 27;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use buildkit_messages::file_sync::{BytesMessage, Packet, PacketKind, Stat};
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{RecvStream, SendStream};
@@ -10,9 +11,13 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::messages::{DATA, FINISH, Packet, Piece, REQUEST, STAT, Stat};
 use crate::offers::{Offer, Offers};
 use crate::streams::{Messages, frame, send, upgraded};
+
+const STAT: i32 = PacketKind::Stat as i32;
+const REQUEST: i32 = PacketKind::Request as i32;
+const DATA: i32 = PacketKind::Data as i32;
+const FINISH: i32 = PacketKind::Finish as i32;
 
 const METHODS: [&str; 2] = ["/moby.filesync.v1.FileSync/DiffCopy", "/moby.filesync.v1.FileSend/DiffCopy"];
 
@@ -202,7 +207,7 @@ enum Either {
 fn read(message: &Bytes) -> Either {
     use prost::Message;
     match message.first() {
-        Some(0x0a) => Either::File(Piece::decode(message.clone()).expect("a piece").data),
+        Some(0x0a) => Either::File(BytesMessage::decode(message.clone()).expect("a piece").data),
         _ => Either::Packet(Packet::decode(message.clone()).expect("a packet")),
     }
 }

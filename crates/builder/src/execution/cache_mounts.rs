@@ -47,43 +47,21 @@ struct Uses {
 
 /// A directory kept for `RUN --mount=type=cache`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CacheMount {
+pub(super) struct CacheMount {
     /// The name of its directory.
-    pub name: String,
+    pub(super) name: String,
     /// The id that Dockerfiles give it.
-    pub id: String,
+    pub(super) id: String,
     /// The bytes that its files take.
-    pub size: u64,
+    pub(super) size: u64,
     /// When it was made.
-    pub created: Option<SystemTime>,
+    pub(super) created: Option<SystemTime>,
     /// When a step used it last.
-    pub used: Option<SystemTime>,
+    pub(super) used: Option<SystemTime>,
     /// How many steps have used it.
-    pub uses: u64,
+    pub(super) uses: u64,
     /// Whether a step uses it now.
-    pub in_use: bool,
-}
-
-/// How much room a prune makes; without any limit it takes all that it may.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CacheRoom {
-    /// Bytes of caches that may stay in any case.
-    pub reserved: u64,
-    /// Bytes of caches that may stay.
-    pub most: u64,
-    /// Bytes that are to be free on the disk.
-    pub free: u64,
-}
-
-impl CacheRoom {
-    fn is_enough(&self, total: u64, free: impl FnOnce() -> io::Result<u64>) -> io::Result<bool> {
-        if total <= self.reserved && self.reserved > 0 {
-            return Ok(true);
-        }
-        let is_small = self.most > 0 && total <= self.most;
-        let has_limit = self.most > 0 || self.free > 0;
-        Ok(has_limit && (self.most == 0 || is_small) && (self.free == 0 || free()? >= self.free))
-    }
+    pub(super) in_use: bool,
 }
 
 /// The use of a directory by a step; it ends when this is dropped.
@@ -175,39 +153,6 @@ impl CacheMounts {
         }
         found.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(found)
-    }
-
-    /// Removes the directories that are meant and that no step uses, the longest unused first, until so much room is there
-    /// as is wanted; gives those that are gone.
-    ///
-    /// # Errors
-    /// What unlink(2) or statvfs(3) fails with.
-    pub(super) fn prune(
-        &self,
-        room: &CacheRoom,
-        is_meant: &dyn Fn(&CacheMount) -> bool,
-    ) -> io::Result<Vec<CacheMount>> {
-        let mut listed = self.list()?;
-        listed.sort_by_key(|cache| cache.used);
-        let mut total: u64 = listed.iter().map(|cache| cache.size).sum();
-        let mut gone = Vec::new();
-        for cache in listed.into_iter().filter(is_meant) {
-            if room.is_enough(total, || self.free())? {
-                break;
-            }
-            if self.remove(&cache.name)? {
-                total -= cache.size;
-                gone.push(cache);
-            }
-        }
-        Ok(gone)
-    }
-
-    /// The free bytes of the file system.
-    fn free(&self) -> io::Result<u64> {
-        let parent = self.0.directory.parent().unwrap_or(&self.0.directory);
-        let found = rustix::fs::statvfs(parent)?;
-        Ok(found.f_bavail.saturating_mul(found.f_frsize))
     }
 
     /// Removes a directory unless a step uses it; whether it is gone.
@@ -314,10 +259,9 @@ mod tests {
         drop(locked);
         let listed = caches.list().expect("a list");
         assert_eq!(listed.iter().map(|cache| cache.uses).sum::<u64>(), 4);
-        let most = CacheRoom { most: 1 << 40, ..CacheRoom::default() };
-        assert_eq!(caches.prune(&most, &|_| true).expect("an answer"), [], "less than what may stay");
-        assert_eq!(caches.prune(&CacheRoom::default(), &|_| false).expect("an answer"), [], "none is meant");
-        assert_eq!(caches.prune(&CacheRoom::default(), &|_| true).expect("an answer").len(), 2);
+        for cache in &listed {
+            assert!(caches.remove(&cache.name).expect("an answer"), "nobody uses it");
+        }
         assert_eq!(caches.list().expect("a list"), []);
     }
 }

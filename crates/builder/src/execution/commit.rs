@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use images::document::{Config, History, ImageConfig, RootFs, StringOrList};
-use images::{Layer, NewImage, Origin};
+use images::{Layer, NewImage};
 use model::{ContainerId, Timestamp};
 
 use super::stage::Recipe;
@@ -96,13 +96,14 @@ impl Build<'_> {
         if before.saturating_add(document.len()) > CONFIGURATIONS_LIMIT {
             return Err(BuildError::TooMuchConfiguration(CONFIGURATIONS_LIMIT));
         }
+        let origin = self.work.parameters.origin();
         let stage = self.stage()?;
         let new = NewImage {
             config: &document,
             layers: &stage.layers,
             parent: stage.image,
             legacy: None,
-            origin: Origin::Here,
+            origin,
             target: None,
         };
         let image = store.add_image(&new)?;

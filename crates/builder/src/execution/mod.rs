@@ -13,6 +13,7 @@ mod arguments;
 mod cache;
 mod cache_from;
 mod cache_mounts;
+mod cache_records;
 mod changes;
 mod checks;
 mod commit;
@@ -40,8 +41,8 @@ mod tests;
 mod trees;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex};
 
 use images::Store;
 use model::{ContainerId, Digest};
@@ -52,7 +53,7 @@ use crate::event::BuildEvent;
 use crate::request::{BuildRequest, CheckRequest, Order};
 use crate::scratch::{self, Scratch};
 use crate::wording::Wording;
-pub use cache_mounts::{CacheMount, CacheRoom};
+pub use cache_records::{CacheKind, CachePrune, CacheRecord, CacheRoom};
 pub use changes::apply_changes;
 
 use arguments::BuildArguments;
@@ -95,28 +96,6 @@ impl Builder {
         &self.leftover
     }
 
-    /// The directories that steps keep by `RUN --mount=type=cache`.
-    ///
-    /// # Errors
-    /// `Internal` when they cannot be read.
-    pub fn cache_mounts(&self) -> Result<Vec<CacheMount>, BuildError> {
-        self.cache_mounts.list().map_err(BuildError::file("read", &self.directory))
-    }
-
-    /// Removes the directories of cache mounts that are meant and that no step uses, until there is room enough.
-    ///
-    /// # Errors
-    /// `Internal` when one cannot be removed.
-    pub fn prune_cache_mounts(
-        &self,
-        room: &CacheRoom,
-        is_meant: &dyn Fn(&CacheMount) -> bool,
-    ) -> Result<Vec<CacheMount>, BuildError> {
-        let failed = |error| BuildError::file("prune", &self.directory)(error);
-        self.forget_lost_layers().map_err(failed)?;
-        self.cache_mounts.prune(room, is_meant).map_err(failed)
-    }
-
     /// Builds an image and gives its id.
     ///
     /// An error that comes before the first event is an answer of its own; a later one is the
@@ -155,6 +134,7 @@ impl Builder {
                 contexts: Contexts::new(prepared.context, request.named_contexts, prepared.provider),
                 scratch,
                 steps: AtomicU64::new(0),
+                found: Mutex::default(),
                 configurations: AtomicUsize::new(0),
                 remover,
             };
@@ -164,6 +144,7 @@ impl Builder {
                     .report_checks(&prepared.text, &checks)
                     .and_then(|()| run_graph(&mut work, &dockerfile, &mut arguments)),
             };
+            self.note_uses(&work);
             // The context goes here, before everything unwritten goes to disk with the names.
             if result.is_err() {
                 work.scratch.remove();
@@ -171,6 +152,9 @@ impl Builder {
             result
         })?;
         let image = target.stage.image.ok_or(BuildError::NoImage)?;
+        if order == Order::Written {
+            self.store.keep(&image)?;
+        }
         let say = |text: String| {
             if order == Order::Written {
                 session.events.send(BuildEvent::Stream(text));

@@ -67,6 +67,7 @@ impl Build<'_> {
             Ok(()) => {
                 self.say(" ---> Using cache\n");
                 self.report(VertexChange::Cached);
+                self.work.note_found(*found);
                 Ok(true)
             }
         }

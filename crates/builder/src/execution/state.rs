@@ -1,13 +1,13 @@
 //! The builder, and one build under way: what its steps work on.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use images::Store;
 use images::registry::{Cancellation, Message, Platform};
-use model::ContainerId;
+use images::{Origin, Store};
+use model::{ContainerId, Digest};
 
 use super::arguments::BuildArguments;
 use super::cache::Cache;
@@ -88,6 +88,14 @@ impl Parameters {
             provisions: request.provisions.clone(),
         }
     }
+
+    /// What the images of steps are to the store: nobody is shown those of a graph.
+    pub(super) const fn origin(&self) -> Origin {
+        match self.order {
+            Order::Written => Origin::Here,
+            Order::Graph => Origin::BuildStep,
+        }
+    }
 }
 
 /// What all stages of a build share.
@@ -100,6 +108,8 @@ pub(super) struct Work<'a> {
     pub(super) scratch: Scratch,
     /// How many steps have made something in the scratch directory.
     pub(super) steps: AtomicU64,
+    /// The images that it found instead of making them.
+    pub(super) found: Mutex<Vec<Digest>>,
     /// The bytes of the configurations that it has made: each step's is kept whole.
     pub(super) configurations: AtomicUsize,
     /// Takes the containers that are to be removed.
@@ -124,6 +134,13 @@ pub(super) struct StepContainer {
     pub(super) id: ContainerId,
     /// Whether the engine has it: steps without a process have none.
     pub(super) real: bool,
+}
+
+impl Work<'_> {
+    /// Notes an image that an earlier build made.
+    pub(super) fn note_found(&self, image: Digest) {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).push(image);
+    }
 }
 
 impl Build<'_> {

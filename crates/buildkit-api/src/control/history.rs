@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::builds::RecordUpdate;
 use crate::grpc::{Call, Status};
-use crate::messages::history::{
+use crate::parts::Parts;
+use buildkit_messages::history::{
     BuildHistoryEvent, BuildHistoryEventKind, BuildHistoryRequest, UpdateBuildHistoryRequest,
     UpdateBuildHistoryResponse,
 };
-use crate::parts::Parts;
 
 /// `Control.ListenBuildHistory`: what is known now, then what changes unless the client wants no more.
 pub(crate) async fn listen_history(parts: Arc<Parts>, mut call: Call) -> Result<(), Status> {
@@ -52,7 +52,7 @@ fn news(events: &[BuildHistoryEvent], sent: &HashMap<String, i32>) -> Vec<BuildH
     for gone in sent.keys().filter(|sent| !events.iter().any(|event| reference(event).as_ref() == Some(sent)))
     {
         let record =
-            crate::messages::history::BuildHistoryRecord { reference: gone.clone(), ..Default::default() };
+            buildkit_messages::history::BuildHistoryRecord { reference: gone.clone(), ..Default::default() };
         news.push(BuildHistoryEvent { kind: BuildHistoryEventKind::Deleted.into(), record: Some(record) });
     }
     news

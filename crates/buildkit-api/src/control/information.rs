@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::grpc::{Call, Status};
-use crate::messages::control::{InfoRequest, InfoResponse, ListWorkersRequest, ListWorkersResponse};
-use crate::messages::session::{HealthRequest, HealthResponse};
 use crate::parts::Parts;
 use crate::worker;
+use buildkit_messages::control::{InfoRequest, InfoResponse, ListWorkersRequest, ListWorkersResponse};
+use buildkit_messages::session::{HealthRequest, HealthResponse};
 
 /// `SERVING` of the health service.
 const SERVING: i32 = 1;

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use crate::grpc::{Call, Messages, Replies, Status};
-use crate::messages::file_sync::BytesMessage;
 use crate::parts::Parts;
 use crate::session::Fields;
+use buildkit_messages::file_sync::BytesMessage;
 
 /// What waits of the inner connection, each way.
 const PIPE: usize = 64 * 1024;

@@ -10,9 +10,10 @@ use crate::build::Build;
 use crate::export;
 use crate::frontend::{self, FrontendCall};
 use crate::grpc::{Call, Code, Status};
-use crate::messages::control::{SolveRequest, SolveResponse};
-use crate::messages::gateway::BuildResult;
+use crate::held::HeldImage;
 use crate::parts::Parts;
+use buildkit_messages::control::{SolveRequest, SolveResponse};
+use buildkit_messages::gateway::BuildResult;
 
 pub(crate) async fn solve(parts: Arc<Parts>, mut call: Call) -> Result<(), Status> {
     let request: SolveRequest = call.requests.only().await?;
@@ -76,7 +77,7 @@ async fn run(
 }
 
 /// The image that the client returned; `None` where it returned nothing to export.
-fn image_of(build: &Build, result: BuildResult) -> Result<Option<model::Digest>, Status> {
+fn image_of(build: &Build, result: BuildResult) -> Result<Option<HeldImage>, Status> {
     if let Some(references) = result.references {
         let mut ids = references.by_platform.values().map(|reference| reference.id.as_str());
         return match (ids.next(), ids.next()) {

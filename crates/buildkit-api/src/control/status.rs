@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::grpc::{Call, Status};
-use crate::messages::control::{StatusRequest, StatusResponse};
 use crate::parts::Parts;
+use buildkit_messages::control::{StatusRequest, StatusResponse};
 
 /// Pieces of progress that travel in one message.
 const MERGED: usize = 256;

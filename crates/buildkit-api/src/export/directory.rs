@@ -15,9 +15,9 @@ use tar::{Archive, Entry, EntryType};
 use super::archive::write_files;
 use crate::build::Build;
 use crate::grpc::{Code, Status};
-use crate::messages::file_sync::Stat;
 use crate::parts::Parts;
 use crate::session::{Directory, send_directory};
+use buildkit_messages::file_sync::Stat;
 
 /// One piece of a file.
 const PIECE: u64 = 32 * 1024;

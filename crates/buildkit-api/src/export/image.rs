@@ -63,7 +63,11 @@ async fn name(parts: &Arc<Parts>, image: Digest, names: &[ImageReference]) -> Re
     let names = names.to_vec();
     let work = tokio::task::spawn_blocking(move || {
         let tags: Vec<_> = names.iter().map(|name| (name.clone(), image)).collect();
-        engine.images.store().tag_all(&tags)?;
+        let store = engine.images.store();
+        match tags.as_slice() {
+            [] => store.keep(&image)?,
+            tags => drop(store.tag_all(tags)?),
+        }
         for name in &names {
             engine.images.emit("tag", &image, &name.to_string());
         }

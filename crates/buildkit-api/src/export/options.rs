@@ -6,7 +6,7 @@ use model::ImageReference;
 
 use super::names;
 use crate::grpc::Status;
-use crate::messages::control::Exporter;
+use buildkit_messages::control::Exporter;
 
 /// Where a result goes.
 #[derive(Debug, Clone, PartialEq, Eq)]

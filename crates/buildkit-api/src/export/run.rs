@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use model::Digest;
-
 use super::options::Export;
 use super::{archive, directory, image};
 use crate::build::Build;
 use crate::grpc::Status;
-use crate::messages::control::Exporter;
+use crate::held::HeldImage;
 use crate::parts::Parts;
+use buildkit_messages::control::Exporter;
 
 /// Exporters of one build.
 const EXPORTER_LIMIT: usize = 32;
@@ -33,10 +32,12 @@ pub(crate) fn check(exporters: &[Exporter]) -> Result<(), Status> {
 pub(crate) async fn run(
     parts: &Arc<Parts>,
     build: &Arc<Build>,
-    image: Option<Digest>,
+    image: Option<HeldImage>,
 ) -> Result<HashMap<String, String>, Status> {
     let mut response = HashMap::new();
-    let Some(image) = image else { return Ok(response) };
+    // Held until the last exporter has it.
+    let Some(held) = image else { return Ok(response) };
+    let image = held.id;
     for (number, exporter) in build.exporters.iter().enumerate() {
         match Export::parse(exporter)? {
             Export::Image { names, push } => {

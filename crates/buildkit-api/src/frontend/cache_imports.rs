@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::messages::control::CacheEntry;
+use buildkit_messages::control::CacheEntry;
 
 /// The images among them, and the kinds of the others.
 pub(super) fn images(entries: &[CacheEntry], json: Option<&str>) -> (Vec<String>, Vec<String>) {

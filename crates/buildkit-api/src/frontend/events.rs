@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use engine::builder::{BuildEvent, CheckWarning, EventSink, OutputStream, Vertex, VertexChange};
 use engine::images::registry::{Detail, Message};
 
-use crate::messages::control::VertexWarning;
-use crate::messages::operations::{Position, Range, SourceInfo};
 use crate::progress::{LogStream, Part, Progress, Step};
+use buildkit_messages::control::VertexWarning;
+use buildkit_messages::operations::{Position, Range, SourceInfo};
 
 /// What a part's state says once it is over.
 const OVER: [&str; 3] = ["Pull complete", "Already exists", "Download complete"];

@@ -2,9 +2,9 @@
 
 use engine::builder::BuildError;
 
+use super::error_details;
 use crate::grpc::{Code, Status};
-use crate::messages::error_details;
-use crate::messages::operations::SourceInfo;
+use buildkit_messages::operations::SourceInfo;
 
 /// The status of a failed build, with its place in the Dockerfile where that is known.
 pub(super) fn status(error: &BuildError, source: Option<&SourceInfo>) -> Status {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use prost::Message;
 
 use crate::grpc::Status;
-use crate::messages::operations::{Definition, Operation};
+use buildkit_messages::operations::{Definition, Operation};
 
 /// Operations of one graph that are looked at.
 const OPERATION_LIMIT: usize = 10_000;
@@ -47,7 +47,7 @@ fn kind(operation: &Operation) -> String {
 #[cfg(test)]
 mod tests {
     use crate::grpc::Code;
-    use crate::messages::operations::Source;
+    use buildkit_messages::operations::Source;
 
     use super::*;
 

@@ -4,6 +4,7 @@ mod cache_imports;
 mod context;
 mod credentials;
 mod documents;
+mod error_details;
 mod events;
 mod failure;
 mod graph;

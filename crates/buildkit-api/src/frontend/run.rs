@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use engine::builder::{BuildRequest, ContextSource, DockerfileText, Order, Wording};
+use engine::builder::{BuildError, BuildRequest, ContextSource, DockerfileText, Order, Wording};
 use engine::images::registry::Cancellation;
 use model::Digest;
 use tokio::runtime::Handle;
@@ -18,9 +18,10 @@ use super::remote::Remote;
 use super::{cache_imports, failure, upload, warnings};
 use crate::build::Build;
 use crate::grpc::{Code, Status};
-use crate::messages::control::CacheEntry;
-use crate::messages::operations::{Definition, SourceInfo};
+use crate::held::HeldImage;
 use crate::parts::Parts;
+use buildkit_messages::control::CacheEntry;
+use buildkit_messages::operations::{Definition, SourceInfo};
 
 /// The frontend for Dockerfiles.
 const DOCKERFILE: &str = "dockerfile.v0";
@@ -44,7 +45,7 @@ pub(crate) struct FrontendCall {
 /// What a frontend made.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    pub(crate) image: Option<Digest>,
+    pub(crate) image: Option<HeldImage>,
     pub(crate) metadata: HashMap<String, Vec<u8>>,
 }
 
@@ -83,7 +84,7 @@ pub(crate) async fn run(
     });
     let request = request(parts, &remote, options, documents, images).await?;
     let image = build_image(parts, remote, request, source).await?;
-    let metadata = HashMap::from([("containerimage.config".to_owned(), config(parts, &image)?)]);
+    let metadata = HashMap::from([("containerimage.config".to_owned(), config(parts, &image.id)?)]);
     Ok(Outcome { image: Some(image), metadata })
 }
 
@@ -176,7 +177,7 @@ impl Outcome {
     ///
     /// # Errors
     /// `FailedPrecondition` where something else was asked for.
-    pub(crate) fn image(self) -> Result<Digest, Status> {
+    pub(crate) fn image(self) -> Result<HeldImage, Status> {
         self.image.ok_or_else(|| Status::new(Code::FailedPrecondition, "the frontend made no image"))
     }
 }
@@ -195,7 +196,7 @@ async fn build_image(
     remote: Remote,
     request: BuildRequest,
     source: Option<SourceInfo>,
-) -> Result<Digest, Status> {
+) -> Result<HeldImage, Status> {
     let cancellation = remote.build.cancellation().child();
     let _guard = CancelOnDrop(cancellation.clone());
     let engine = Arc::clone(&parts.engine);
@@ -203,11 +204,12 @@ async fn build_image(
         Events::new(&remote.build.progress, format!("{} ", remote.build.next_number()), source.clone());
     let credentials = SessionCredentials::new(remote);
     let work = tokio::task::spawn_blocking(move || {
-        engine.builds.build(request, &credentials, &events, &cancellation)
+        let image = engine.builds.build(request, &credentials, &events, &cancellation)?;
+        Ok(HeldImage::hold(engine.images.store(), image)?)
     });
     let built =
         work.await.map_err(|error| Status::new(Code::Internal, format!("the build failed: {error}")))?;
-    built.map_err(|error| failure::status(&error, source.as_ref()))
+    built.map_err(|error: BuildError| failure::status(&error, source.as_ref()))
 }
 
 /// The configuration of an image, as clients read it of a result.

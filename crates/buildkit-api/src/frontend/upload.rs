@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::remote::Remote;
 use crate::grpc::Status;
-use crate::messages::file_sync::BytesMessage;
+use buildkit_messages::file_sync::BytesMessage;
 
 const PULL: &str = "/moby.upload.v1.Upload/Pull";
 /// The field that says which archive is meant.

@@ -1,8 +1,8 @@
 //! What a client asked for and does not get, although its build goes on.
 
 use crate::build::Build;
-use crate::messages::control::VertexWarning;
 use crate::progress::Step;
+use buildkit_messages::control::VertexWarning;
 
 use super::options::Options;
 

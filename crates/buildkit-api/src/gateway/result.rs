@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::lookup::build_of;
 use crate::capabilities;
 use crate::grpc::{Call, Code, Status};
-use crate::messages::gateway::{
+use crate::parts::Parts;
+use crate::worker;
+use buildkit_messages::gateway::{
     EvaluateRequest, EvaluateResponse, InputsRequest, InputsResponse, PingRequest, PongResponse,
     ReturnRequest, ReturnResponse,
 };
-use crate::parts::Parts;
-use crate::worker;
 
 /// `LLBBridge.Ping`
 pub(crate) async fn ping(parts: Arc<Parts>, mut call: Call) -> Result<(), Status> {

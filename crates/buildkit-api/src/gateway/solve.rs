@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::lookup::build_of;
 use crate::frontend::{self, FrontendCall};
 use crate::grpc::{Call, Status};
-use crate::messages::gateway::{BuildResult, FrontendSolveRequest, FrontendSolveResponse, Reference};
 use crate::parts::Parts;
+use buildkit_messages::gateway::{BuildResult, FrontendSolveRequest, FrontendSolveResponse, Reference};
 
 pub(crate) async fn solve(parts: Arc<Parts>, mut call: Call) -> Result<(), Status> {
     let request: FrontendSolveRequest = call.requests.only().await?;

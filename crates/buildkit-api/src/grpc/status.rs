@@ -8,7 +8,7 @@ use model::ErrorKind;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use prost::Message as _;
 
-use crate::messages::google;
+use buildkit_messages::google;
 
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use tokio::io::DuplexStream;
 
 use super::{Answer, Call, Channel, Code, Handler, Status, serve};
-use crate::messages::file_sync::BytesMessage;
+use buildkit_messages::file_sync::BytesMessage;
 
 struct Echo;
 

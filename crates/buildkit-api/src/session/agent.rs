@@ -13,8 +13,8 @@ use tokio::task::JoinHandle;
 
 use super::registry::Session;
 use crate::grpc::{Channel, Code, Status};
-use crate::messages::file_sync::BytesMessage;
-use crate::messages::session::{CheckAgentRequest, CheckAgentResponse};
+use buildkit_messages::file_sync::BytesMessage;
+use buildkit_messages::session::{CheckAgentRequest, CheckAgentResponse};
 
 const CHECK: &str = "/moby.sshforward.v1.SSH/CheckAgent";
 const FORWARD: &str = "/moby.sshforward.v1.SSH/ForwardAgent";

@@ -4,7 +4,7 @@ use engine::images::registry::Credentials;
 
 use super::registry::Session;
 use crate::grpc::{Code, Status};
-use crate::messages::session::{CredentialsRequest, CredentialsResponse};
+use buildkit_messages::session::{CredentialsRequest, CredentialsResponse};
 
 const CREDENTIALS: &str = "/moby.filesync.v1.Auth/Credentials";
 /// What clients know Docker Hub by.

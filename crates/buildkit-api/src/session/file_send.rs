@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::registry::Session;
 use crate::grpc::{Answers, Requests, Status};
-use crate::messages::file_sync::{BytesMessage, Packet, PacketKind, Stat};
+use buildkit_messages::file_sync::{BytesMessage, Packet, PacketKind, Stat};
 
 const SEND: &str = "/moby.filesync.v1.FileSend/DiffCopy";
 /// The field that says which of the client's outputs is meant.

@@ -14,8 +14,8 @@ use http::HeaderMap;
 use super::patterns;
 use super::registry::Session;
 use crate::grpc::{Answers, Requests};
-use crate::messages::file_sync::{Packet, PacketKind, Stat};
 use crate::synced::{Content, Contents, Entry, Intake, Large, SMALL, SyncError, Tree, TreeBuilder};
+use buildkit_messages::file_sync::{Packet, PacketKind, Stat};
 
 const DIFF_COPY: &str = "/moby.filesync.v1.FileSync/DiffCopy";
 /// Contents asked for at once: fewer than what makes a client stop reading (it queues 128).

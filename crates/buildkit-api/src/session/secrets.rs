@@ -2,7 +2,7 @@
 
 use super::registry::Session;
 use crate::grpc::{Code, Status};
-use crate::messages::session::{SecretRequest, SecretResponse};
+use buildkit_messages::session::{SecretRequest, SecretResponse};
 
 const GET_SECRET: &str = "/moby.buildkit.secrets.v1.Secrets/GetSecret";
 /// The longest secret: the limit of those who give them out.

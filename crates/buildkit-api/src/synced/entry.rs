@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::contents::Content;
 use super::error::SyncError;
-use crate::messages::file_sync::Stat;
+use buildkit_messages::file_sync::Stat;
 
 /// The kinds and flags in Go's file modes (`io/fs`).
 mod go_mode {

@@ -1,27 +1,24 @@
-//! How the API shows what is kept of builds: the directories of `RUN --mount=type=cache`. Their steps are images here.
+//! How the API shows what is kept of builds.
 
-use engine::builder::CacheMount;
+use engine::builder::CacheRecord;
 use model::Timestamp;
 use serde::Serialize;
 
 use crate::version::{ApiVersion, Ranged, Since, Until};
 
-/// The type of a record: the only one that there is.
-pub(super) const KIND: &str = "exec.cachemount";
-
 /// A record of the cache.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct BuildCache {
+pub(super) struct BuildCache<'a> {
     #[serde(rename = "ID")]
-    id: String,
+    id: &'a str,
     #[serde(skip_serializing_if = "Ranged::is_absent")]
-    parent: Until<42, &'static str>,
+    parent: Until<42, &'a str>,
     #[serde(skip_serializing_if = "Ranged::is_absent")]
-    parents: Since<42, Option<[(); 0]>>,
+    parents: Since<42, Option<&'a [String]>>,
     #[serde(rename = "Type")]
     kind: &'static str,
-    description: String,
+    description: &'a str,
     in_use: bool,
     shared: bool,
     size: u64,
@@ -30,25 +27,21 @@ pub(super) struct BuildCache {
     usage_count: u64,
 }
 
-impl BuildCache {
-    pub(super) fn new(cache: &CacheMount, version: ApiVersion) -> Self {
+impl<'a> BuildCache<'a> {
+    pub(super) fn new(record: &'a CacheRecord, version: ApiVersion) -> Self {
+        let parents = record.parents.as_slice();
         Self {
-            id: cache.name.clone(),
-            parent: Ranged::at(version, || ""),
-            parents: Ranged::at(version, || None),
-            kind: KIND,
-            description: description(cache),
-            in_use: cache.in_use,
-            shared: false,
-            size: cache.size,
-            created_at: cache.created.map(Timestamp::from),
-            last_used_at: cache.used.map(Timestamp::from),
-            usage_count: cache.uses,
+            id: &record.id,
+            parent: Ranged::at(version, || parents.first().map_or("", String::as_str)),
+            parents: Ranged::at(version, || Some(parents).filter(|parents| !parents.is_empty())),
+            kind: record.kind.name(),
+            description: &record.description,
+            in_use: record.in_use,
+            shared: record.shared,
+            size: record.size,
+            created_at: record.created,
+            last_used_at: record.used,
+            usage_count: record.uses,
         }
     }
-}
-
-/// What a record is of.
-pub(super) fn description(cache: &CacheMount) -> String {
-    format!("cached mount {}", cache.id)
 }

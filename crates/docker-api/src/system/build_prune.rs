@@ -1,15 +1,13 @@
-//! `POST /build/prune`: removes the directories of `RUN --mount=type=cache`. A build's steps are images here, which
-//! `POST /images/prune` removes.
+//! `POST /build/prune`: removes what is kept of builds. Steps of classic builds are images, which `POST /images/prune`
+//! removes.
 
-use std::sync::Arc;
-
-use engine::builder::{CacheMount, CacheRoom};
+use buildkit_api::Pruning;
+use engine::builder::{CacheRecord, CacheRoom};
 use http::StatusCode;
 use model::Timestamp;
 use serde::Serialize;
 
 use super::build::failure;
-use super::build_cache::{KIND, description};
 use crate::filters::Filters;
 use crate::wire::parse_until;
 use crate::{ApiError, Call, Handled, Reply};
@@ -36,16 +34,16 @@ pub(super) async fn prune(call: &Call<'_>) -> Handled {
         ),
         _ => return Err(ApiError::bad_request("more than one until filter specified".to_owned())),
     };
-    let room = room(call)?;
-    let engine = Arc::clone(call.engine);
-    let work = move || engine.builds.prune_cache_mounts(&room, &|cache| is_meant(cache, &filters, until));
-    let gone =
-        tokio::task::spawn_blocking(work).await.map_err(|error| ApiError::internal(error.to_string()))?;
-    let gone = gone.map_err(failure)?;
-    let names: Vec<_> = gone.iter().map(|cache| cache.name.clone()).collect();
+    let pruning = Pruning {
+        room: room(call)?,
+        all: call.query.is_true("all"),
+        is_meant: Box::new(move |record| is_meant(record, &filters, until)),
+    };
+    let gone = call.build_kit.prune_cache(pruning).await.map_err(failure)?;
+    let names: Vec<_> = gone.iter().map(|record| record.id.clone()).collect();
     let answer = PruneAnswer {
         caches_deleted: (!names.is_empty()).then_some(names),
-        space_reclaimed: gone.iter().map(|cache| cache.size).sum(),
+        space_reclaimed: gone.iter().filter(|record| !record.shared).map(|record| record.size).sum(),
     };
     Reply::json(StatusCode::OK, &answer)
 }
@@ -64,19 +62,19 @@ fn room(call: &Call<'_>) -> Result<CacheRoom, ApiError> {
     })
 }
 
-fn is_meant(cache: &CacheMount, filters: &Filters, until: Option<Timestamp>) -> bool {
-    let has = |name: &str, value: &str| {
+fn is_meant(record: &CacheRecord, filters: &Filters, until: Option<Timestamp>) -> bool {
+    let has = |name: &str, values: &[&str]| {
         let wanted = filters.values(name);
-        wanted.is_empty() || wanted.iter().any(|wanted| wanted == value)
+        wanted.is_empty() || wanted.iter().any(|wanted| values.contains(&wanted.as_str()))
     };
     let truth = |value: bool| if value { "true" } else { "false" };
-    // A record here has no parent, and belongs to no other record.
-    filters.values("parent").is_empty()
-        && has("id", &cache.name)
-        && has("type", KIND)
-        && has("description", &description(cache))
-        && has("inuse", truth(cache.in_use))
-        && has("shared", truth(false))
-        && has("private", truth(true))
-        && until.is_none_or(|until| cache.used.is_none_or(|used| Timestamp::from(used) < until))
+    let parents: Vec<&str> = record.parents.iter().map(String::as_str).collect();
+    has("parent", &parents)
+        && has("id", &[&record.id])
+        && has("type", &[record.kind.name()])
+        && has("description", &[&record.description])
+        && has("inuse", &[truth(record.in_use)])
+        && has("shared", &[truth(record.shared)])
+        && has("private", &[truth(!record.shared)])
+        && until.is_none_or(|until| record.used.is_none_or(|used| used < until))
 }

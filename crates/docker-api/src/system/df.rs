@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use engine::builder::CacheMount;
+use engine::builder::CacheRecord;
 use engine::images::{ImageSummary, ImagesSize, ListFilter};
 use engine::{Engine, Record, VolumeUsage};
 use http::StatusCode;
@@ -58,7 +58,7 @@ struct Lists<'a> {
     images: Option<Vec<ListedImage<'a>>>,
     containers: Option<Vec<ContainerSummary<'a>>>,
     volumes: Option<Vec<MeasuredVolume<'a>>>,
-    build_cache: Option<Vec<BuildCache>>,
+    build_cache: Option<Vec<BuildCache<'a>>>,
     #[serde(skip_serializing_if = "Ranged::is_absent")]
     builder_size: Until<42, u64>,
 }
@@ -73,7 +73,7 @@ struct AllSums<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     volume_usage: Option<Sums<MeasuredVolume<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    build_cache_usage: Option<Sums<BuildCache>>,
+    build_cache_usage: Option<Sums<BuildCache<'a>>>,
 }
 
 /// What things of one kind take together.
@@ -116,7 +116,7 @@ struct Found {
     /// With the bytes of their own layers, and of those with their images'.
     containers: Vec<(Arc<Record>, (u64, u64))>,
     volumes: Vec<VolumeUsage>,
-    build_cache: Vec<CacheMount>,
+    build_cache: Vec<CacheRecord>,
 }
 
 pub(super) async fn disk_usage(call: &Call<'_>) -> Handled {
@@ -159,7 +159,7 @@ impl Found {
             counts,
             containers: containers.into_iter().map(with_image).collect(),
             volumes,
-            build_cache: if wanted.build_cache { build_cache(engine).await? } else { Vec::new() },
+            build_cache: if wanted.build_cache { build_cache(call).await? } else { Vec::new() },
             wanted,
         })
     }
@@ -215,7 +215,7 @@ impl Found {
                 Sums {
                     active_count: self.build_cache.len() - unused.clone().count(),
                     total_count: self.build_cache.len(),
-                    reclaimable: unused.map(|cache| cache.size).sum(),
+                    reclaimable: unused.filter(|cache| !cache.shared).map(|cache| cache.size).sum(),
                     total_size: self.build_cache.iter().map(|cache| cache.size).sum(),
                     items: is_verbose.then(|| self.build_cache()),
                 }
@@ -234,7 +234,7 @@ impl Found {
         self.containers.iter().map(|(record, sizes)| entries.entry(record, *sizes)).collect()
     }
 
-    fn build_cache(&self) -> Vec<BuildCache> {
+    fn build_cache(&self) -> Vec<BuildCache<'_>> {
         self.build_cache.iter().map(|cache| BuildCache::new(cache, self.version)).collect()
     }
 
@@ -248,10 +248,8 @@ impl Found {
 }
 
 /// Measures what is kept of builds.
-async fn build_cache(engine: &Arc<Engine>) -> Result<Vec<CacheMount>, ApiError> {
-    let engine = Arc::clone(engine);
-    let listed = tokio::task::spawn_blocking(move || engine.builds.cache_mounts()).await;
-    listed.map_err(|error| ApiError::internal(error.to_string()))?.map_err(super::build::failure)
+async fn build_cache(call: &Call<'_>) -> Result<Vec<CacheRecord>, ApiError> {
+    call.build_kit.cache_records().await.map_err(super::build::failure)
 }
 
 fn is_active(record: &Record) -> bool {

@@ -7,8 +7,18 @@ use model::Digest;
 use rusqlite::Connection;
 
 use super::database::{Stored, durably};
-use super::{ImageRecord, LayerKey, Name, Shared, Store, documents, names, names_of, targets};
+use super::step_use::StepUse;
+use super::{ImageRecord, LayerKey, Name, Shared, Store, documents, names, names_of, steps, targets};
 use crate::Error;
+
+/// What is left of an image that was to be removed.
+#[derive(Debug, Clone, Copy)]
+enum Remainder {
+    /// It goes with the last container that uses it.
+    Leaving(Digest),
+    /// It stays as a step of the builds that were made on it.
+    Step(Digest),
+}
 
 /// The right to change the store: what was read since stays true.
 pub(crate) struct Change<'a> {
@@ -63,19 +73,29 @@ impl Change<'_> {
 
     /// Takes names away; the image goes with the last container that uses it.
     pub(crate) fn leave(self, gone: &[Name], image: Digest) -> Result<(), Error> {
-        self.apply(gone, &[], Some(image))
+        self.apply(gone, &[], Some(Remainder::Leaving(image)))
+    }
+
+    /// Takes names and images away; one image stays as a step of builds.
+    pub(crate) fn demote(
+        self,
+        gone: &[Name],
+        images: &[Arc<ImageRecord>],
+        image: Digest,
+    ) -> Result<(), Error> {
+        self.apply(gone, images, Some(Remainder::Step(image)))
     }
 
     fn apply(
         mut self,
         gone: &[Name],
         images: &[Arc<ImageRecord>],
-        leaving: Option<Digest>,
+        remainder: Option<Remainder>,
     ) -> Result<(), Error> {
         let free = self.doom_layers(images);
         // On disk before any file goes: a loss of power must not bring the record back alone.
         let committed =
-            durably(&mut self.database, |connection| commit(connection, gone, images, &free, leaving));
+            durably(&mut self.database, |connection| commit(connection, gone, images, &free, remainder));
         if let Err(error) = committed {
             let mut index = self.shared.index_mut();
             index.set_doomed(&free, false);
@@ -91,7 +111,11 @@ impl Change<'_> {
                     Name::Digest(repository, digest) => take(&mut index.digests, repository, digest),
                 }
             }
-            index.leaving.extend(leaving);
+            match remainder {
+                Some(Remainder::Leaving(image)) => drop(index.leaving.insert(image)),
+                Some(Remainder::Step(image)) => drop(index.steps.insert(image, StepUse::first())),
+                None => {}
+            }
             images.iter().flat_map(|image| index.remove_image(&image.id)).collect()
         };
         drop(self.database);
@@ -125,7 +149,7 @@ fn commit(
     gone: &[Name],
     images: &[Arc<ImageRecord>],
     free: &[LayerKey],
-    leaving: Option<Digest>,
+    remainder: Option<Remainder>,
 ) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     let mut unneeded = Vec::new();
@@ -152,8 +176,14 @@ fn commit(
     for key in free {
         transaction.prepare_cached("DELETE FROM layers WHERE key = ?")?.execute([&**key])?;
     }
-    if let Some(image) = leaving {
-        transaction.prepare_cached("INSERT OR REPLACE INTO leaving VALUES (?)")?.execute([Stored(image)])?;
+    match remainder {
+        Some(Remainder::Leaving(image)) => {
+            transaction
+                .prepare_cached("INSERT OR REPLACE INTO leaving VALUES (?)")?
+                .execute([Stored(image)])?;
+        }
+        Some(Remainder::Step(image)) => steps::record(&transaction, &image, StepUse::first())?,
+        None => {}
     }
     documents::drop_unneeded(&transaction, &unneeded)?;
     transaction.commit()

@@ -1,5 +1,6 @@
 //! The tables of `images.db`, and the index as they hold it.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{Connection, Row};
 
 use super::index::{ImageRecord, Index, LayerRecord};
+use super::step_use::StepUse;
 use super::target::{Target, Targets, Variant};
 use crate::Error;
 
@@ -87,6 +89,15 @@ const TARGETS: &str = "
     CREATE INDEX IF NOT EXISTS attachments_by_document ON attachments(document);
 ";
 
+/// Steps of builds and how they were used; a row goes with its image.
+const STEPS: &str = "
+    CREATE TABLE IF NOT EXISTS build_steps (
+        image BLOB PRIMARY KEY, used_seconds INTEGER NOT NULL, uses INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TRIGGER IF NOT EXISTS build_steps_go AFTER DELETE ON images
+        BEGIN DELETE FROM build_steps WHERE image = OLD.id; END;
+";
+
 /// Room for the changes that are not yet in the database's own file. Behind the answers they are moved there when they have
 /// grown to half of that, see `checkpoint`; where that does not keep up, by whoever changes the store.
 const LOG_ROOM: u64 = 2 << 20;
@@ -120,6 +131,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     connection.execute_batch(LEAVING).map_err(failed())?;
     connection.execute_batch(LAST_TAGGED).map_err(failed())?;
     connection.execute_batch(TARGETS).map_err(failed())?;
+    connection.execute_batch(STEPS).map_err(failed())?;
     super::keep_log(&connection, path, LOG_ROOM).map_err(failed())?;
     Ok(connection)
 }
@@ -213,6 +225,7 @@ fn load_rows(connection: &Connection) -> rusqlite::Result<Index> {
         index.leaving.insert(digest(row, 0)?);
     }
     index.targets = load_targets(connection)?;
+    index.steps = load_steps(connection)?;
     Ok(index)
 }
 
@@ -250,6 +263,14 @@ fn load_targets(connection: &Connection) -> rusqlite::Result<Targets> {
         targets.insert(&target, variant);
     }
     Ok(targets)
+}
+
+/// Reads all steps of builds.
+fn load_steps(connection: &Connection) -> rusqlite::Result<HashMap<Digest, StepUse>> {
+    let mut statement = connection.prepare("SELECT image, used_seconds, uses FROM build_steps")?;
+    let steps = statement
+        .query_map([], |row| Ok((digest(row, 0)?, StepUse { used: row.get(1)?, uses: unsigned(row, 2)? })))?;
+    steps.collect()
 }
 
 fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Digest> {

@@ -10,8 +10,9 @@ use rusqlite::{Connection, Transaction};
 use super::database::{Stored, signed};
 use super::index::label_bytes;
 use super::names::{self, Naming};
+use super::step_use::StepUse;
 use super::target::NewTarget;
-use super::{ImageRecord, Layer, Name, Store, documents, targets};
+use super::{ImageRecord, Layer, Name, Store, documents, steps, targets};
 use crate::document::ImageConfig;
 use crate::error::Inconsistency;
 use crate::{Error, store::LayerKey};
@@ -42,6 +43,8 @@ pub struct Image {
 pub enum Origin {
     /// By this engine.
     Here,
+    /// By this engine, as a step of a build that no list shows: see [`Store::keep`].
+    BuildStep,
     /// By a registry or in a tarball: what it says of its making proves nothing.
     Elsewhere,
 }
@@ -132,8 +135,10 @@ impl Store {
             write(&mut database).map_err(Error::database("record an image"))?;
         }
         let mut index = self.shared.index_mut();
-        if made.is_some() && image.origin == Origin::Elsewhere {
-            index.foreign.insert(id);
+        match image.origin {
+            Origin::Elsewhere if made.is_some() => drop(index.foreign.insert(id)),
+            Origin::BuildStep if made.is_some() => drop(index.steps.insert(id, StepUse::first())),
+            Origin::Here | Origin::Elsewhere | Origin::BuildStep => {}
         }
         let record = made.map(|made| index.insert_image(made)).or(known);
         if let Some(target) = image.target.as_ref().filter(|_| new_target) {
@@ -341,6 +346,9 @@ fn insert(transaction: &Transaction<'_>, image: &NewImage<'_>, record: &ImageRec
         transaction
             .prepare_cached("INSERT OR IGNORE INTO foreign_images (image) VALUES (?)")?
             .execute([Stored(record.id)])?;
+    }
+    if image.origin == Origin::BuildStep {
+        steps::record(transaction, &record.id, StepUse::first())?;
     }
     let mut statement = transaction.prepare_cached("INSERT INTO image_layers VALUES (?, ?, ?)")?;
     for (position, layer) in record.layers.iter().enumerate() {

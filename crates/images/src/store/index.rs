@@ -6,6 +6,7 @@ use std::sync::Arc;
 use model::{Digest, Timestamp};
 
 use super::Name;
+use super::step_use::StepUse;
 use super::target::Targets;
 
 /// The name of a layer's directory.
@@ -68,6 +69,8 @@ pub(crate) struct Index {
     pub(crate) label_bytes: u64,
     /// Images that were removed while stopped containers used them: they go with the last of these.
     pub(crate) leaving: BTreeSet<Digest>,
+    /// Images that are steps of builds and nothing else.
+    pub(crate) steps: HashMap<Digest, StepUse>,
 }
 
 impl Index {
@@ -118,6 +121,7 @@ impl Index {
     /// Gives an image a name; gives the image that had it.
     pub(crate) fn set_name(&mut self, name: Name, image: Digest) -> Option<Digest> {
         self.leaving.remove(&image);
+        self.steps.remove(&image);
         match name {
             Name::Tag(repository, tag) => {
                 self.tags.entry(repository.into()).or_default().insert(tag.into(), image)
@@ -150,6 +154,7 @@ impl Index {
         self.doomed_images.remove(id);
         let Some(image) = self.images.remove(id) else { return freed };
         self.foreign.remove(id);
+        self.steps.remove(id);
         self.targets.remove_image(id);
         self.label_bytes -= label_bytes(image.labels.as_deref());
         for key in &image.layers {

@@ -29,6 +29,8 @@ mod place;
 mod recent_configs;
 mod settle;
 mod settler;
+mod step_use;
+mod steps;
 mod sweep;
 mod target;
 mod targets;
@@ -51,6 +53,7 @@ pub use layers::{AdoptedLayer, Layer, LayerBlob};
 pub use log::keep_log;
 pub(crate) use name::Name;
 pub use names::{Naming, TagPolicy};
+pub use steps::BuildStep;
 pub use target::{NewTarget, Target, Variant};
 
 impl Store {

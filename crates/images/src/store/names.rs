@@ -4,7 +4,7 @@ use model::{Digest, ImageReference, RepositoryName, Timestamp};
 use rusqlite::{OptionalExtension, Transaction};
 
 use super::database::Stored;
-use super::{Name, Store, documents};
+use super::{Name, Store, documents, steps};
 use crate::Error;
 
 /// What to do when a tag names another image already.
@@ -168,6 +168,7 @@ impl Store {
 pub(super) fn write(transaction: &Transaction<'_>, names: &[(Name, Digest)]) -> rusqlite::Result<()> {
     for (name, image) in names {
         transaction.prepare_cached("DELETE FROM leaving WHERE image = ?")?.execute([Stored(*image)])?;
+        steps::forget(transaction, image)?;
         match name {
             Name::Tag(repository, tag) => transaction
                 .prepare_cached("INSERT OR REPLACE INTO tags VALUES (?, ?, ?)")?

@@ -30,10 +30,10 @@ fn mounts_reach_the_container_and_no_image() {
     assert_eq!(step.host.network_mode, NetworkMode::None);
     assert_eq!(configuration(&image).cmd, None);
     drop(created);
-    let caches = fixture.builder.cache_mounts().expect("a list");
+    let caches = fixture.builder.cache_records().expect("a list");
     assert_eq!(
-        caches.iter().map(|cache| (cache.id.as_str(), cache.in_use)).collect::<Vec<_>>(),
-        [("/cache", false)]
+        caches.iter().map(|cache| (cache.description.as_str(), cache.in_use)).collect::<Vec<_>>(),
+        [("cached mount /cache", false)]
     );
 }
 

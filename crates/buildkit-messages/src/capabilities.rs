@@ -2,9 +2,9 @@
 
 /// One capability.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Capability {
+pub struct Capability {
     #[prost(string, tag = "1")]
-    pub(crate) id: String,
+    pub id: String,
     #[prost(bool, tag = "2")]
-    pub(crate) enabled: bool,
+    pub enabled: bool,
 }

@@ -4,36 +4,36 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A message of a type that it names.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Any {
+pub struct Any {
     #[prost(string, tag = "1")]
-    pub(crate) type_url: String,
+    pub type_url: String,
     #[prost(bytes = "vec", tag = "2")]
-    pub(crate) value: Vec<u8>,
+    pub value: Vec<u8>,
 }
 
 /// How a call ended.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Status {
+pub struct Status {
     #[prost(int32, tag = "1")]
-    pub(crate) code: i32,
+    pub code: i32,
     #[prost(string, tag = "2")]
-    pub(crate) message: String,
+    pub message: String,
     #[prost(message, repeated, tag = "3")]
-    pub(crate) details: Vec<Any>,
+    pub details: Vec<Any>,
 }
 
 /// A moment.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
-pub(crate) struct Timestamp {
+pub struct Timestamp {
     #[prost(int64, tag = "1")]
-    pub(crate) seconds: i64,
+    pub seconds: i64,
     #[prost(int32, tag = "2")]
-    pub(crate) nanoseconds: i32,
+    pub nanoseconds: i32,
 }
 
 impl Timestamp {
     /// The present moment.
-    pub(crate) fn now() -> Self {
+    pub fn now() -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             seconds: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),

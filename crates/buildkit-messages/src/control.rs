@@ -2,232 +2,246 @@
 
 use std::collections::HashMap;
 
-use super::google::Timestamp;
-use super::operations::{Definition, Range, SourceInfo};
-use super::worker::{BuildkitVersion, WorkerRecord};
+use crate::google::Timestamp;
+use crate::operations::{Definition, Range, SourceInfo};
+use crate::worker::{BuildkitVersion, WorkerRecord};
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct SolveRequest {
+pub struct SolveRequest {
     #[prost(string, tag = "1")]
-    pub(crate) reference: String,
+    pub reference: String,
     #[prost(message, optional, tag = "2")]
-    pub(crate) definition: Option<Definition>,
+    pub definition: Option<Definition>,
     /// The exporter of clients that know one only; ignored where `exporters` are given.
     #[prost(string, tag = "3")]
-    pub(crate) exporter: String,
+    pub exporter: String,
     #[prost(map = "string, string", tag = "4")]
-    pub(crate) exporter_attributes: HashMap<String, String>,
+    pub exporter_attributes: HashMap<String, String>,
     #[prost(string, tag = "5")]
-    pub(crate) session: String,
+    pub session: String,
     #[prost(string, tag = "6")]
-    pub(crate) frontend: String,
+    pub frontend: String,
     #[prost(map = "string, string", tag = "7")]
-    pub(crate) frontend_attributes: HashMap<String, String>,
+    pub frontend_attributes: HashMap<String, String>,
     #[prost(message, optional, tag = "8")]
-    pub(crate) cache: Option<CacheOptions>,
+    pub cache: Option<CacheOptions>,
     #[prost(string, repeated, tag = "9")]
-    pub(crate) entitlements: Vec<String>,
+    pub entitlements: Vec<String>,
     #[prost(map = "string, message", tag = "10")]
-    pub(crate) frontend_inputs: HashMap<String, Definition>,
+    pub frontend_inputs: HashMap<String, Definition>,
     #[prost(bool, tag = "11")]
-    pub(crate) internal: bool,
+    pub internal: bool,
     /// Present where the client restricts its sources.
     #[prost(bytes = "vec", optional, tag = "12")]
-    pub(crate) source_policy: Option<Vec<u8>>,
+    pub source_policy: Option<Vec<u8>>,
     #[prost(message, repeated, tag = "13")]
-    pub(crate) exporters: Vec<Exporter>,
+    pub exporters: Vec<Exporter>,
     #[prost(string, tag = "15")]
-    pub(crate) source_policy_session: String,
+    pub source_policy_session: String,
     #[prost(bool, tag = "17")]
-    pub(crate) proxy_network: bool,
+    pub proxy_network: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct CacheOptions {
+pub struct CacheOptions {
     #[prost(string, tag = "1")]
-    pub(crate) export_reference: String,
+    pub export_reference: String,
     #[prost(string, repeated, tag = "2")]
-    pub(crate) import_references: Vec<String>,
+    pub import_references: Vec<String>,
     #[prost(message, repeated, tag = "4")]
-    pub(crate) exports: Vec<CacheEntry>,
+    pub exports: Vec<CacheEntry>,
     #[prost(message, repeated, tag = "5")]
-    pub(crate) imports: Vec<CacheEntry>,
+    pub imports: Vec<CacheEntry>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct CacheEntry {
+pub struct CacheEntry {
     #[prost(string, tag = "1")]
-    pub(crate) kind: String,
+    pub kind: String,
     #[prost(map = "string, string", tag = "2")]
-    pub(crate) attributes: HashMap<String, String>,
+    pub attributes: HashMap<String, String>,
 }
 
 /// Where a result goes.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Exporter {
+pub struct Exporter {
     #[prost(string, tag = "1")]
-    pub(crate) kind: String,
+    pub kind: String,
     #[prost(map = "string, string", tag = "2")]
-    pub(crate) attributes: HashMap<String, String>,
+    pub attributes: HashMap<String, String>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct SolveResponse {
+pub struct SolveResponse {
     #[prost(map = "string, string", tag = "1")]
-    pub(crate) exporter_response: HashMap<String, String>,
+    pub exporter_response: HashMap<String, String>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct StatusRequest {
+pub struct StatusRequest {
     #[prost(string, tag = "1")]
-    pub(crate) reference: String,
+    pub reference: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct StatusResponse {
+pub struct StatusResponse {
     #[prost(message, repeated, tag = "1")]
-    pub(crate) vertices: Vec<Vertex>,
+    pub vertices: Vec<Vertex>,
     #[prost(message, repeated, tag = "2")]
-    pub(crate) statuses: Vec<VertexStatus>,
+    pub statuses: Vec<VertexStatus>,
     #[prost(message, repeated, tag = "3")]
-    pub(crate) logs: Vec<VertexLog>,
+    pub logs: Vec<VertexLog>,
     #[prost(message, repeated, tag = "4")]
-    pub(crate) warnings: Vec<VertexWarning>,
+    pub warnings: Vec<VertexWarning>,
 }
 
 /// A step; it is sent again whenever something of it changes.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Vertex {
+pub struct Vertex {
     #[prost(string, tag = "1")]
-    pub(crate) digest: String,
+    pub digest: String,
     #[prost(string, repeated, tag = "2")]
-    pub(crate) inputs: Vec<String>,
+    pub inputs: Vec<String>,
     #[prost(string, tag = "3")]
-    pub(crate) name: String,
+    pub name: String,
     #[prost(bool, tag = "4")]
-    pub(crate) cached: bool,
+    pub cached: bool,
     #[prost(message, optional, tag = "5")]
-    pub(crate) started: Option<Timestamp>,
+    pub started: Option<Timestamp>,
     #[prost(message, optional, tag = "6")]
-    pub(crate) completed: Option<Timestamp>,
+    pub completed: Option<Timestamp>,
     #[prost(string, tag = "7")]
-    pub(crate) error: String,
+    pub error: String,
 }
 
 /// A part of a step with its progress.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct VertexStatus {
+pub struct VertexStatus {
     #[prost(string, tag = "1")]
-    pub(crate) id: String,
+    pub id: String,
     #[prost(string, tag = "2")]
-    pub(crate) vertex: String,
+    pub vertex: String,
     #[prost(string, tag = "3")]
-    pub(crate) name: String,
+    pub name: String,
     #[prost(int64, tag = "4")]
-    pub(crate) current: i64,
+    pub current: i64,
     #[prost(int64, tag = "5")]
-    pub(crate) total: i64,
+    pub total: i64,
     #[prost(message, optional, tag = "6")]
-    pub(crate) timestamp: Option<Timestamp>,
+    pub timestamp: Option<Timestamp>,
     #[prost(message, optional, tag = "7")]
-    pub(crate) started: Option<Timestamp>,
+    pub started: Option<Timestamp>,
     #[prost(message, optional, tag = "8")]
-    pub(crate) completed: Option<Timestamp>,
+    pub completed: Option<Timestamp>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct VertexLog {
+pub struct VertexLog {
     #[prost(string, tag = "1")]
-    pub(crate) vertex: String,
+    pub vertex: String,
     #[prost(message, optional, tag = "2")]
-    pub(crate) timestamp: Option<Timestamp>,
+    pub timestamp: Option<Timestamp>,
     /// 1 is standard output, 2 standard error.
     #[prost(int64, tag = "3")]
-    pub(crate) stream: i64,
+    pub stream: i64,
     #[prost(bytes = "vec", tag = "4")]
-    pub(crate) message: Vec<u8>,
+    pub message: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct VertexWarning {
+pub struct VertexWarning {
     #[prost(string, tag = "1")]
-    pub(crate) vertex: String,
+    pub vertex: String,
     #[prost(int64, tag = "2")]
-    pub(crate) level: i64,
+    pub level: i64,
     #[prost(bytes = "vec", tag = "3")]
-    pub(crate) short: Vec<u8>,
+    pub short: Vec<u8>,
     #[prost(bytes = "vec", repeated, tag = "4")]
-    pub(crate) detail: Vec<Vec<u8>>,
+    pub detail: Vec<Vec<u8>>,
     #[prost(string, tag = "5")]
-    pub(crate) url: String,
+    pub url: String,
     #[prost(message, optional, tag = "6")]
-    pub(crate) info: Option<SourceInfo>,
+    pub info: Option<SourceInfo>,
     #[prost(message, repeated, tag = "7")]
-    pub(crate) ranges: Vec<Range>,
+    pub ranges: Vec<Range>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct ListWorkersRequest {
+pub struct ListWorkersRequest {
     #[prost(string, repeated, tag = "1")]
-    pub(crate) filter: Vec<String>,
+    pub filter: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct ListWorkersResponse {
+pub struct ListWorkersResponse {
     #[prost(message, repeated, tag = "1")]
-    pub(crate) records: Vec<WorkerRecord>,
+    pub records: Vec<WorkerRecord>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct InfoRequest {}
+pub struct InfoRequest {}
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct InfoResponse {
+pub struct InfoResponse {
     #[prost(message, optional, tag = "1")]
-    pub(crate) version: Option<BuildkitVersion>,
+    pub version: Option<BuildkitVersion>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct DiskUsageRequest {
+pub struct DiskUsageRequest {
     #[prost(string, repeated, tag = "1")]
-    pub(crate) filter: Vec<String>,
+    pub filter: Vec<String>,
+    /// Nanoseconds since a record's last use, at least.
+    #[prost(int64, tag = "2")]
+    pub age_limit: i64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct DiskUsageResponse {
+pub struct DiskUsageResponse {
     #[prost(message, repeated, tag = "1")]
-    pub(crate) records: Vec<UsageRecord>,
+    pub records: Vec<UsageRecord>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct PruneRequest {
+pub struct PruneRequest {
     #[prost(string, repeated, tag = "1")]
-    pub(crate) filter: Vec<String>,
+    pub filter: Vec<String>,
     #[prost(bool, tag = "2")]
-    pub(crate) all: bool,
+    pub all: bool,
+    /// Nanoseconds since a record's last use, at least.
+    #[prost(int64, tag = "3")]
+    pub keep_duration: i64,
+    #[prost(int64, tag = "4")]
+    pub reserved_space: i64,
+    #[prost(int64, tag = "5")]
+    pub max_used_space: i64,
+    #[prost(int64, tag = "6")]
+    pub min_free_space: i64,
 }
 
 /// A piece of the cache.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct UsageRecord {
+pub struct UsageRecord {
     #[prost(string, tag = "1")]
-    pub(crate) id: String,
+    pub id: String,
     #[prost(bool, tag = "2")]
-    pub(crate) mutable: bool,
+    pub mutable: bool,
     #[prost(bool, tag = "3")]
-    pub(crate) in_use: bool,
+    pub in_use: bool,
     #[prost(int64, tag = "4")]
-    pub(crate) size: i64,
+    pub size: i64,
     #[prost(message, optional, tag = "6")]
-    pub(crate) created: Option<Timestamp>,
+    pub created: Option<Timestamp>,
     #[prost(message, optional, tag = "7")]
-    pub(crate) last_used: Option<Timestamp>,
+    pub last_used: Option<Timestamp>,
     #[prost(int64, tag = "8")]
-    pub(crate) usage_count: i64,
+    pub usage_count: i64,
     #[prost(string, tag = "9")]
-    pub(crate) description: String,
+    pub description: String,
     #[prost(string, tag = "10")]
-    pub(crate) kind: String,
+    pub kind: String,
     #[prost(bool, tag = "11")]
-    pub(crate) shared: bool,
+    pub shared: bool,
+    #[prost(string, repeated, tag = "12")]
+    pub parents: Vec<String>,
 }

@@ -4,83 +4,83 @@ use std::collections::HashMap;
 
 /// A graph: its operations, each an encoded [`Operation`].
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Definition {
+pub struct Definition {
     #[prost(bytes = "vec", repeated, tag = "1")]
-    pub(crate) operations: Vec<Vec<u8>>,
+    pub operations: Vec<Vec<u8>>,
 }
 
 /// One operation. What it does is one of these, and only its kind is looked at except for a source.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Operation {
+pub struct Operation {
     #[prost(message, repeated, tag = "1")]
-    pub(crate) inputs: Vec<Input>,
+    pub inputs: Vec<Input>,
     #[prost(bytes = "vec", optional, tag = "2")]
-    pub(crate) exec: Option<Vec<u8>>,
+    pub exec: Option<Vec<u8>>,
     #[prost(message, optional, tag = "3")]
-    pub(crate) source: Option<Source>,
+    pub source: Option<Source>,
     #[prost(bytes = "vec", optional, tag = "4")]
-    pub(crate) file: Option<Vec<u8>>,
+    pub file: Option<Vec<u8>>,
     #[prost(bytes = "vec", optional, tag = "5")]
-    pub(crate) build: Option<Vec<u8>>,
+    pub build: Option<Vec<u8>>,
     #[prost(bytes = "vec", optional, tag = "6")]
-    pub(crate) merge: Option<Vec<u8>>,
+    pub merge: Option<Vec<u8>>,
     #[prost(bytes = "vec", optional, tag = "7")]
-    pub(crate) diff: Option<Vec<u8>>,
+    pub diff: Option<Vec<u8>>,
     #[prost(bytes = "vec", optional, tag = "8")]
-    pub(crate) passthrough: Option<Vec<u8>>,
+    pub passthrough: Option<Vec<u8>>,
 }
 
 /// Which output of which operation another one takes.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Input {
+pub struct Input {
     #[prost(string, tag = "1")]
-    pub(crate) digest: String,
+    pub digest: String,
     #[prost(int64, tag = "2")]
-    pub(crate) index: i64,
+    pub index: i64,
 }
 
 /// Where files come from: `docker-image://`, `local://`, `git://`, `https://`.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Source {
+pub struct Source {
     #[prost(string, tag = "1")]
-    pub(crate) identifier: String,
+    pub identifier: String,
     #[prost(map = "string, string", tag = "2")]
-    pub(crate) attributes: HashMap<String, String>,
+    pub attributes: HashMap<String, String>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Platform {
+pub struct Platform {
     #[prost(string, tag = "1")]
-    pub(crate) architecture: String,
+    pub architecture: String,
     #[prost(string, tag = "2")]
-    pub(crate) os: String,
+    pub os: String,
     #[prost(string, tag = "3")]
-    pub(crate) variant: String,
+    pub variant: String,
 }
 
 /// A file that ranges of lines are in.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct SourceInfo {
+pub struct SourceInfo {
     #[prost(string, tag = "1")]
-    pub(crate) file_name: String,
+    pub file_name: String,
     #[prost(bytes = "vec", tag = "2")]
-    pub(crate) data: Vec<u8>,
+    pub data: Vec<u8>,
     #[prost(string, tag = "4")]
-    pub(crate) language: String,
+    pub language: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Range {
+pub struct Range {
     #[prost(message, optional, tag = "1")]
-    pub(crate) start: Option<Position>,
+    pub start: Option<Position>,
     #[prost(message, optional, tag = "2")]
-    pub(crate) end: Option<Position>,
+    pub end: Option<Position>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
-pub(crate) struct Position {
+pub struct Position {
     #[prost(int32, tag = "1")]
-    pub(crate) line: i32,
+    pub line: i32,
     #[prost(int32, tag = "2")]
-    pub(crate) character: i32,
+    pub character: i32,
 }

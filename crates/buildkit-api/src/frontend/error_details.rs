@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::google::Any;
+use buildkit_messages::google::Any;
 
 /// The name of the message with the place of a failure, which is sent as JSON.
 const SOURCE: &str = "github.com/moby/buildkit/errdefs.Source+json";
 
 /// The place of a failure: a file and its lines, counted from 1.
-pub(crate) fn source(file_name: &str, text: &[u8], (first, last): (usize, usize)) -> Any {
+pub(super) fn source(file_name: &str, text: &[u8], (first, last): (usize, usize)) -> Any {
     use base64::Engine as _;
     let position = |line: usize| json!({ "line": line });
     let value: Value = json!({

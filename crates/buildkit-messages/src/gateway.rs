@@ -2,99 +2,99 @@
 
 use std::collections::HashMap;
 
-use super::capabilities::Capability;
-use super::control::CacheEntry;
-use super::google::Status;
-use super::operations::Definition;
-use super::worker::WorkerRecord;
+use crate::capabilities::Capability;
+use crate::control::CacheEntry;
+use crate::google::Status;
+use crate::operations::Definition;
+use crate::worker::WorkerRecord;
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct PingRequest {}
+pub struct PingRequest {}
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct PongResponse {
+pub struct PongResponse {
     #[prost(message, repeated, tag = "1")]
-    pub(crate) frontend_capabilities: Vec<Capability>,
+    pub frontend_capabilities: Vec<Capability>,
     #[prost(message, repeated, tag = "2")]
-    pub(crate) operation_capabilities: Vec<Capability>,
+    pub operation_capabilities: Vec<Capability>,
     #[prost(message, repeated, tag = "3")]
-    pub(crate) workers: Vec<WorkerRecord>,
+    pub workers: Vec<WorkerRecord>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct FrontendSolveRequest {
+pub struct FrontendSolveRequest {
     #[prost(message, optional, tag = "1")]
-    pub(crate) definition: Option<Definition>,
+    pub definition: Option<Definition>,
     #[prost(string, tag = "2")]
-    pub(crate) frontend: String,
+    pub frontend: String,
     #[prost(map = "string, string", tag = "3")]
-    pub(crate) options: HashMap<String, String>,
+    pub options: HashMap<String, String>,
     #[prost(message, repeated, tag = "12")]
-    pub(crate) cache_imports: Vec<CacheEntry>,
+    pub cache_imports: Vec<CacheEntry>,
     #[prost(map = "string, message", tag = "13")]
-    pub(crate) inputs: HashMap<String, Definition>,
+    pub inputs: HashMap<String, Definition>,
     #[prost(bool, tag = "14")]
-    pub(crate) evaluate: bool,
+    pub evaluate: bool,
     #[prost(bytes = "vec", repeated, tag = "15")]
-    pub(crate) source_policies: Vec<Vec<u8>>,
+    pub source_policies: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct FrontendSolveResponse {
+pub struct FrontendSolveResponse {
     #[prost(message, optional, tag = "3")]
-    pub(crate) result: Option<BuildResult>,
+    pub result: Option<BuildResult>,
 }
 
 /// What a frontend made: a reference, or one by platform.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct BuildResult {
+pub struct BuildResult {
     #[prost(string, tag = "1")]
-    pub(crate) old_reference: String,
+    pub old_reference: String,
     #[prost(message, optional, tag = "3")]
-    pub(crate) reference: Option<Reference>,
+    pub reference: Option<Reference>,
     #[prost(message, optional, tag = "4")]
-    pub(crate) references: Option<References>,
+    pub references: Option<References>,
     #[prost(map = "string, bytes", tag = "10")]
-    pub(crate) metadata: HashMap<String, Vec<u8>>,
+    pub metadata: HashMap<String, Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Reference {
+pub struct Reference {
     #[prost(string, tag = "1")]
-    pub(crate) id: String,
+    pub id: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct References {
+pub struct References {
     #[prost(map = "string, message", tag = "1")]
-    pub(crate) by_platform: HashMap<String, Reference>,
+    pub by_platform: HashMap<String, Reference>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct ReturnRequest {
+pub struct ReturnRequest {
     #[prost(message, optional, tag = "1")]
-    pub(crate) result: Option<BuildResult>,
+    pub result: Option<BuildResult>,
     #[prost(message, optional, tag = "2")]
-    pub(crate) error: Option<Status>,
+    pub error: Option<Status>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct ReturnResponse {}
+pub struct ReturnResponse {}
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct InputsRequest {}
+pub struct InputsRequest {}
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct InputsResponse {
+pub struct InputsResponse {
     #[prost(map = "string, message", tag = "1")]
-    pub(crate) definitions: HashMap<String, Definition>,
+    pub definitions: HashMap<String, Definition>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct EvaluateRequest {
+pub struct EvaluateRequest {
     #[prost(string, tag = "1")]
-    pub(crate) reference: String,
+    pub reference: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct EvaluateResponse {}
+pub struct EvaluateResponse {}

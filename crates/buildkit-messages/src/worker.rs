@@ -2,26 +2,26 @@
 
 use std::collections::HashMap;
 
-use super::operations::Platform;
+use crate::operations::Platform;
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct WorkerRecord {
+pub struct WorkerRecord {
     #[prost(string, tag = "1")]
-    pub(crate) id: String,
+    pub id: String,
     #[prost(map = "string, string", tag = "2")]
-    pub(crate) labels: HashMap<String, String>,
+    pub labels: HashMap<String, String>,
     #[prost(message, repeated, tag = "3")]
-    pub(crate) platforms: Vec<Platform>,
+    pub platforms: Vec<Platform>,
     #[prost(message, optional, tag = "5")]
-    pub(crate) version: Option<BuildkitVersion>,
+    pub version: Option<BuildkitVersion>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct BuildkitVersion {
+pub struct BuildkitVersion {
     #[prost(string, tag = "1")]
-    pub(crate) package: String,
+    pub package: String,
     #[prost(string, tag = "2")]
-    pub(crate) version: String,
+    pub version: String,
     #[prost(string, tag = "3")]
-    pub(crate) revision: String,
+    pub revision: String,
 }

@@ -2,82 +2,82 @@
 
 use std::collections::HashMap;
 
-use super::control::Exporter;
-use super::google::{Status, Timestamp};
+use crate::control::Exporter;
+use crate::google::{Status, Timestamp};
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct BuildHistoryRequest {
+pub struct BuildHistoryRequest {
     #[prost(bool, tag = "1")]
-    pub(crate) active_only: bool,
+    pub active_only: bool,
     #[prost(string, tag = "2")]
-    pub(crate) reference: String,
+    pub reference: String,
     #[prost(bool, tag = "3")]
-    pub(crate) early_exit: bool,
+    pub early_exit: bool,
     #[prost(string, repeated, tag = "4")]
-    pub(crate) filter: Vec<String>,
+    pub filter: Vec<String>,
     #[prost(int32, tag = "5")]
-    pub(crate) limit: i32,
+    pub limit: i32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
 #[repr(i32)]
-pub(crate) enum BuildHistoryEventKind {
+pub enum BuildHistoryEventKind {
     Started = 0,
     Complete = 1,
     Deleted = 2,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct BuildHistoryEvent {
+pub struct BuildHistoryEvent {
     #[prost(enumeration = "BuildHistoryEventKind", tag = "1")]
-    pub(crate) kind: i32,
+    pub kind: i32,
     #[prost(message, optional, tag = "2")]
-    pub(crate) record: Option<BuildHistoryRecord>,
+    pub record: Option<BuildHistoryRecord>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct BuildHistoryRecord {
+pub struct BuildHistoryRecord {
     #[prost(string, tag = "1")]
-    pub(crate) reference: String,
+    pub reference: String,
     #[prost(string, tag = "2")]
-    pub(crate) frontend: String,
+    pub frontend: String,
     #[prost(map = "string, string", tag = "3")]
-    pub(crate) frontend_attributes: HashMap<String, String>,
+    pub frontend_attributes: HashMap<String, String>,
     #[prost(message, repeated, tag = "4")]
-    pub(crate) exporters: Vec<Exporter>,
+    pub exporters: Vec<Exporter>,
     #[prost(message, optional, tag = "5")]
-    pub(crate) error: Option<Status>,
+    pub error: Option<Status>,
     #[prost(message, optional, tag = "6")]
-    pub(crate) created: Option<Timestamp>,
+    pub created: Option<Timestamp>,
     #[prost(message, optional, tag = "7")]
-    pub(crate) completed: Option<Timestamp>,
+    pub completed: Option<Timestamp>,
     #[prost(map = "string, string", tag = "9")]
-    pub(crate) exporter_response: HashMap<String, String>,
+    pub exporter_response: HashMap<String, String>,
     #[prost(int32, tag = "12")]
-    pub(crate) generation: i32,
+    pub generation: i32,
     #[prost(bool, tag = "14")]
-    pub(crate) pinned: bool,
+    pub pinned: bool,
     #[prost(int32, tag = "15")]
-    pub(crate) cached_steps: i32,
+    pub cached_steps: i32,
     #[prost(int32, tag = "16")]
-    pub(crate) total_steps: i32,
+    pub total_steps: i32,
     #[prost(int32, tag = "17")]
-    pub(crate) completed_steps: i32,
+    pub completed_steps: i32,
     #[prost(int32, tag = "19")]
-    pub(crate) warnings: i32,
+    pub warnings: i32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct UpdateBuildHistoryRequest {
+pub struct UpdateBuildHistoryRequest {
     #[prost(string, tag = "1")]
-    pub(crate) reference: String,
+    pub reference: String,
     #[prost(bool, tag = "2")]
-    pub(crate) pinned: bool,
+    pub pinned: bool,
     #[prost(bool, tag = "3")]
-    pub(crate) delete: bool,
+    pub delete: bool,
     #[prost(bool, tag = "4")]
-    pub(crate) finalize: bool,
+    pub finalize: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct UpdateBuildHistoryResponse {}
+pub struct UpdateBuildHistoryResponse {}

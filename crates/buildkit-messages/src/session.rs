@@ -1,49 +1,49 @@
 //! The messages of what clients serve: secrets, agents, credentials, health.
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct SecretRequest {
+pub struct SecretRequest {
     #[prost(string, tag = "1")]
-    pub(crate) id: String,
+    pub id: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct SecretResponse {
+pub struct SecretResponse {
     #[prost(bytes = "vec", tag = "1")]
-    pub(crate) data: Vec<u8>,
+    pub data: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct CheckAgentRequest {
+pub struct CheckAgentRequest {
     #[prost(string, tag = "1")]
-    pub(crate) id: String,
+    pub id: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct CheckAgentResponse {}
+pub struct CheckAgentResponse {}
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct CredentialsRequest {
+pub struct CredentialsRequest {
     #[prost(string, tag = "1")]
-    pub(crate) host: String,
+    pub host: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct CredentialsResponse {
+pub struct CredentialsResponse {
     #[prost(string, tag = "1")]
-    pub(crate) user: String,
+    pub user: String,
     #[prost(string, tag = "2")]
-    pub(crate) secret: String,
+    pub secret: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct HealthRequest {
+pub struct HealthRequest {
     #[prost(string, tag = "1")]
-    pub(crate) service: String,
+    pub service: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct HealthResponse {
+pub struct HealthResponse {
     /// 1 is serving.
     #[prost(int32, tag = "1")]
-    pub(crate) status: i32,
+    pub status: i32,
 }

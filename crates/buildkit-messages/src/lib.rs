@@ -1,0 +1,16 @@
+//! The messages of BuildKit's protocol, by the names and numbers of its interface definitions: those that something here
+//! looks at, for the engine's side and for the tests', which are a client.
+//!
+//! They are written here and not made from the definitions: a build needs no compiler of such files. A message may always
+//! hold fields that its reader does not know.
+#![expect(missing_docs, reason = "the interface definitions say what each field means")]
+
+pub mod capabilities;
+pub mod control;
+pub mod file_sync;
+pub mod gateway;
+pub mod google;
+pub mod history;
+pub mod operations;
+pub mod session;
+pub mod worker;
