@@ -27,6 +27,8 @@ pub struct Options {
     pub host_setup: Vec<String>,
     /// Whether it has a journal beside it: systemd's own journald, alone in a `/run` of its own.
     pub journal: bool,
+    /// Files of an `/etc` of its own, which shows the host's others: name and content.
+    pub etc: Vec<(&'static str, String)>,
     /// The bytes of memory that the daemon and its shims may use together, if they are limited.
     pub memory: Option<u64>,
 }
@@ -83,7 +85,7 @@ impl Engine {
     pub fn start_with(options: Options) -> Self {
         assert!(rustix::process::geteuid().is_root(), "these tests run containers: they need root");
         let directory = new_directory();
-        let network = new_network(options.journal);
+        let network = new_network(options.journal, etc_of(&directory, &options).as_deref());
         let journal = options.journal.then(|| start_journal(network.id()));
         for command in &options.host_setup {
             let _ = crate::host::in_network_of(network.id(), &["sh", "-ec", command]);
@@ -320,13 +322,22 @@ fn new_directory() -> PathBuf {
 }
 
 /// A process that keeps a new network namespace, its loopback up; with `own_run` also a mount namespace
-/// with an empty `/run`.
-pub(crate) fn new_network(own_run: bool) -> Child {
+/// with an empty `/run`, with `etc` one whose `/etc` is an overlay with the files beneath `upper`.
+pub(crate) fn new_network(own_run: bool, etc: Option<&Path>) -> Child {
     let mut command = Command::new("unshare");
     command.arg("--net");
     let mut script = "ip link set lo up && ".to_owned();
-    if own_run {
+    if own_run || etc.is_some() {
         command.arg("--mount");
+    }
+    if let Some(etc) = etc {
+        // No process is found by the engine's directory.
+        command.current_dir(etc);
+        script.push_str(
+            "mount -t overlay overlay -o lowerdir=/etc,upperdir=upper,workdir=work /etc && cd / && ",
+        );
+    }
+    if own_run {
         script.push_str("mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/journal /run/log/journal && ");
     }
     script.push_str("echo up && exec sleep 100000");
@@ -340,6 +351,21 @@ pub(crate) fn new_network(own_run: bool) -> Child {
     BufReader::new(output).read_line(&mut line).expect("the network namespace");
     assert_eq!(line.trim(), "up", "the network namespace was not made");
     child
+}
+
+/// Writes the files of an `/etc` of the engine's own; gives the directory that holds them.
+fn etc_of(directory: &Path, options: &Options) -> Option<PathBuf> {
+    if options.etc.is_empty() {
+        return None;
+    }
+    let etc = directory.join("etc");
+    for part in ["upper", "work"] {
+        fs::create_dir_all(etc.join(part)).expect("a directory for /etc");
+    }
+    for (name, content) in &options.etc {
+        fs::write(etc.join("upper").join(name), content).expect("a file of /etc");
+    }
+    Some(etc)
 }
 
 /// Starts a journal in the mount namespace of a process, and waits until it listens.
@@ -370,7 +396,7 @@ fn spawn(directory: &Path, network: u32, options: &Options, memory: Option<&Memo
         }
         None => Command::new("nsenter"),
     };
-    if options.journal {
+    if options.journal || !options.etc.is_empty() {
         command.arg(format!("--mount=/proc/{network}/ns/mnt"));
     }
     command

@@ -62,7 +62,7 @@ impl OtherHost {
     /// When ip(8) fails.
     #[must_use]
     pub fn beside_process(pid: u32) -> Self {
-        let host = Self(new_network(false));
+        let host = Self(new_network(false, None));
         let cable = format!(
             "ip link add cable0 type veth peer name eth0 netns {} && ip addr add {}/24 dev cable0 && \
              ip link set cable0 up",
@@ -93,7 +93,7 @@ impl Namespace {
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it makes something on the host")]
     pub fn new() -> Self {
-        Self(new_network(false))
+        Self(new_network(false, None))
     }
 
     /// A process in it.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use model::{CgroupParent, LogConfig, NameServer, Ulimit};
+use model::{CgroupParent, IdMapping, LogConfig, NameServer, Ulimit};
 
 /// The engine's settings, as the daemon's flags give them.
 #[derive(Debug, Clone)]
@@ -39,6 +39,8 @@ pub struct Options {
     pub stop_containers_on_exit: bool,
     /// Where specifications of devices (CDI) are; the last wins.
     pub cdi_directories: Vec<PathBuf>,
+    /// Whom the users and groups of containers are on the host; `None` for themselves.
+    pub user_mapping: Option<IdMapping>,
     /// The cgroup beneath which those of containers are made; `None` is `/berth`.
     pub cgroup_parent: Option<CgroupParent>,
 }

@@ -49,7 +49,7 @@ fn measure(directory: &Path) -> Result<(), Failure> {
         };
         let view = View::mounted(&request)?;
         timed(kind, "archive get", bytes, || {
-            through_pipe(|out| Ok(paths::fetch(view.root(), "/")?.write(out)?))
+            through_pipe(|out| Ok(paths::fetch(view.root(), "/")?.write(out, None)?))
         })?;
         timed(kind, "archive put", bytes, || {
             Ok(paths::put(view.root(), "/d0", &tar[..], Placement::of_root(Overwrite::Anything)).map(drop)?)

@@ -68,7 +68,7 @@ fn fixture() -> Fixture {
 impl Fixture {
     fn names(&self, path: &str) -> Vec<String> {
         let mut tar = Vec::new();
-        paths::fetch(self.view.root(), path).expect(path).write(&mut tar).expect("written");
+        paths::fetch(self.view.root(), path).expect(path).write(&mut tar, None).expect("written");
         let mut archive = tar::Archive::new(&tar[..]);
         let names = archive
             .entries()
@@ -83,7 +83,7 @@ impl Fixture {
 
     fn read(&self, path: &str) -> String {
         let mut tar = Vec::new();
-        paths::fetch(self.view.root(), path).expect(path).write(&mut tar).expect("written");
+        paths::fetch(self.view.root(), path).expect(path).write(&mut tar, None).expect("written");
         let mut archive = tar::Archive::new(&tar[..]);
         let mut entry = archive.entries().expect("a tar").next().expect("an entry").expect("an entry");
         std::io::read_to_string(&mut entry).expect("its content")

@@ -3,6 +3,7 @@
 //! The engine resolves everything that needs its state (images, volumes, other containers,
 //! addresses) and writes this as JSON for the shim; the runtime needs nothing else.
 
+mod id_mapping;
 mod mount;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{CgroupParent, ContainerId, CpuSet, LogDriver, Signal};
+pub use id_mapping::{IdMapping, IdRange, id_map_lines};
 pub use mount::*;
 
 /// One container, ready to be made.
@@ -32,6 +34,9 @@ pub struct ContainerSpec {
     pub domainname: String,
     /// Which namespaces are new and which are joined.
     pub namespaces: Namespaces,
+    /// The mapping of its user namespace; `None` for the host's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_namespace: Option<IdMapping>,
     /// Binds, volumes, tmpfs and resolver files, in the order in which they are mounted.
     pub mounts: Vec<Mount>,
     /// Host devices shown beside the default ones.

@@ -4,12 +4,13 @@
 use std::convert::Infallible;
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use model::{ContainerSpec, InterfaceConfig, Namespace};
 use rustix::fs::CWD;
 use rustix::mount::OpenTreeFlags;
+use sys::clone::NewNamespaces;
 
 use crate::capabilities;
 use crate::channel::{Channel, Command};
@@ -23,7 +24,7 @@ use crate::root::devices::{self, Devices};
 use crate::root::kernel::KernelFileSystems;
 use crate::root::mounts::Sources;
 use crate::root::place::{Kind, Root};
-use crate::root::{base, hiding, host_devices, is_overridden};
+use crate::root::{base, hiding, host_devices, is_overridden, mapped_layers};
 use crate::{FailureKind, StartError, interface, seccomp, sysctl, tiny_init};
 
 /// What the parent prepared before the clone.
@@ -41,6 +42,16 @@ pub(crate) struct Birth<'a> {
     pub(crate) held_mounts: &'a [OwnedFd],
     /// The line to the parent.
     pub(crate) channel: &'a Channel,
+}
+
+/// What is made with the rights of the host's root, before the host's tree is left.
+struct Prepared {
+    sources: Sources,
+    host_null: Option<OwnedFd>,
+    file_systems: KernelFileSystems,
+    devices: Option<Devices>,
+    root: OwnedFd,
+    cgroups: Option<CgroupView>,
 }
 
 /// A root that is complete but for what is made read-only last.
@@ -63,7 +74,13 @@ impl Birth<'_> {
         rustix::process::umask(rustix::fs::Mode::empty());
         self.joined.enter()?;
         self.name_host()?;
-        let tree = self.build_tree()?;
+        let prepared = self.prepare()?;
+        if let (Some(users), Some(mapping)) = (self.joined.users(), &self.spec.user_namespace) {
+            let proc = prepared.file_systems.proc.as_fd();
+            launch::prepare_for_user_namespace(&self.spec.process, mapping, Some(proc), &stdio)?;
+            enter_user_namespace(users)?;
+        }
+        let tree = self.build_tree(prepared)?;
         let streams = self.open_streams(stdio, &tree)?;
         self.make_working_directory(&tree.root)?;
         let launch = self.prepare_launch(&tree)?;
@@ -98,17 +115,33 @@ impl Birth<'_> {
         rustix::system::setdomainname(self.spec.domainname.as_bytes()).doing("setting the domain name")
     }
 
-    fn build_tree(&self) -> Result<Tree, StartError> {
-        let spec = self.spec;
-        let sources = Sources::open(spec, self.held_mounts)?;
+    fn prepare(&self) -> Result<Prepared, StartError> {
+        let (spec, users) = (self.spec, self.joined.users());
+        let sources = Sources::open(spec, self.held_mounts, users)?;
         let host_null = is_overridden(spec, "/dev").then(host_null).transpose()?;
         let file_systems = KernelFileSystems::make(spec, self.joined)?;
         let devices = if host_null.is_some() { None } else { Some(Devices::make()?) };
+        if let (Some(devices), Some(mapping)) = (&devices, &spec.user_namespace) {
+            devices.hand_over(self.devices, mapping)?;
+        }
         base::make_private()?;
-        let sources = sources.narrow(spec, base::place(&spec.root))?;
-        let mount = base::mount(&spec.root)?;
+        if let Some(users) = users {
+            mapped_layers::map(spec, users)?;
+        }
+        let sources = sources.complete(spec, base::place(&spec.root))?;
+        let root = base::mount(spec, users)?;
         let cgroups = self.open_cgroups()?;
-        let root = base::enter(&spec.root, mount)?;
+        Ok(Prepared { sources, host_null, file_systems, devices, root, cgroups })
+    }
+
+    fn build_tree(&self, prepared: Prepared) -> Result<Tree, StartError> {
+        let spec = self.spec;
+        let Prepared { sources, host_null, file_systems, devices, root, cgroups } = prepared;
+        if cgroups.is_none() {
+            sys::clone::unshare_cgroup_namespace().doing("making a cgroup namespace")?;
+        }
+        let file_systems = file_systems.complete(spec, self.joined)?;
+        let root = base::enter(root)?;
         file_systems.attach_system(spec, &root)?;
         if let Some(devices) = &devices {
             devices.attach(&root)?;
@@ -123,7 +156,9 @@ impl Birth<'_> {
         sources.attach(spec, &root)?;
         // Programs ask by this file whether they run in a container of Docker's kind.
         root.mark(".dockerenv").doing("making /.dockerenv")?;
-        host_devices::make(self.devices, &root)?;
+        if spec.user_namespace.is_none() {
+            host_devices::make(self.devices, &root)?;
+        }
         let null = match (host_null, &devices) {
             (Some(null), _) => null,
             (None, Some(devices)) => devices.null()?,
@@ -141,7 +176,6 @@ impl Birth<'_> {
             Command::Start(_) => return Err(unexpected()),
         }
         if self.spec.namespaces.own_cgroup && self.layout.is_unified {
-            sys::clone::unshare_cgroup_namespace().doing("making a cgroup namespace")?;
             return Ok(None);
         }
         CgroupView::open(self.layout, self.spec.privileged).map(Some)
@@ -206,9 +240,18 @@ impl Birth<'_> {
             keyring: keyring.doing("naming the keyring")?,
             proc: Some(tree.file_systems.proc.as_fd()),
             channel: self.channel,
+            rights: launch::Rights::of(spec),
             label: crate::label::choose(spec),
         })
     }
+}
+
+/// Becomes root of the container's user namespace, to which a copy of the mounts belongs then.
+fn enter_user_namespace(users: BorrowedFd<'_>) -> Result<(), StartError> {
+    sys::user_namespace::enter(users).doing("entering the user namespace")?;
+    let mounts = NewNamespaces { mount: true, ..NewNamespaces::default() };
+    sys::clone::unshare(mounts).doing("making the mount namespace")?;
+    launch::hide_from_others()
 }
 
 /// The host's null device, for a container that brings its own /dev.

@@ -1,33 +1,48 @@
 //! Which namespaces a container's first process is born into and which it joins.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use model::{Namespace, Namespaces, ProcessReference};
+use model::{ContainerSpec, IdMapping, Namespace, ProcessReference, id_map_lines};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags};
 use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType};
 use sys::clone::NewNamespaces;
+use sys::user_namespace::{self, Origin};
 
 use crate::error::Doing;
 use crate::{Host, StartError};
 
-/// Which namespaces the clone makes.
-pub(crate) fn new_namespaces(namespaces: &Namespaces) -> NewNamespaces {
+/// Which namespaces the clone makes. Those that belong to a user namespace are made before, by [`Joined::open`].
+pub(crate) fn new_namespaces(spec: &ContainerSpec) -> NewNamespaces {
+    let beside = match spec.user_namespace {
+        Some(_) => NewNamespaces::default(),
+        None => owned(spec),
+    };
+    NewNamespaces { mount: true, pid: spec.namespaces.pid == Namespace::Own, ..beside }
+}
+
+/// The new ones among those that belong to a user namespace, where there is one. (The pid namespace is the host's: its procfs
+/// can then be mounted whole by the host's root.)
+fn owned(spec: &ContainerSpec) -> NewNamespaces {
+    let namespaces = &spec.namespaces;
     NewNamespaces {
-        mount: true,
         network: namespaces.network == Namespace::Own,
-        pid: namespaces.pid == Namespace::Own,
         ipc: namespaces.ipc == Namespace::Own,
         uts: namespaces.uts == Namespace::Own,
+        ..NewNamespaces::default()
     }
 }
 
-/// The processes whose namespaces a container joins, held open.
+/// The namespaces that a container joins, held open: of processes, or made before it.
 #[derive(Debug, Default)]
 pub(crate) struct Joined {
-    network: Option<OwnedFd>,
+    /// The user namespace, which is entered last.
+    pub(crate) user: Option<OwnedFd>,
+    pub(crate) network: Option<OwnedFd>,
     pid: Option<OwnedFd>,
     pub(crate) ipc: Option<OwnedFd>,
     uts: Option<OwnedFd>,
@@ -35,17 +50,60 @@ pub(crate) struct Joined {
 
 impl Joined {
     /// Opens them and checks that each is still the process that was meant.
-    pub(crate) fn open(host: &Host, namespaces: &Namespaces) -> Result<Self, StartError> {
+    pub(crate) fn open(host: &Host, spec: &ContainerSpec) -> Result<Self, StartError> {
+        let namespaces = &spec.namespaces;
         let open = |namespace: &Namespace| match namespace {
             Namespace::Process(process) => open_process(host, *process).map(Some),
             Namespace::Own | Namespace::Host => Ok(None),
         };
-        Ok(Self {
+        let joined = Self {
+            user: None,
             network: open(&namespaces.network)?,
             pid: open(&namespaces.pid)?,
             ipc: open(&namespaces.ipc)?,
             uts: open(&namespaces.uts)?,
+        };
+        match &spec.user_namespace {
+            Some(mapping) => joined.with_user_namespace(host, spec, mapping),
+            None => Ok(joined),
+        }
+    }
+
+    /// Makes a user namespace and what belongs to it. A container that joins another's namespaces shares its user
+    /// namespace too: only there it has rights over them.
+    fn with_user_namespace(
+        self,
+        host: &Host,
+        spec: &ContainerSpec,
+        mapping: &IdMapping,
+    ) -> Result<Self, StartError> {
+        let namespaces = &spec.namespaces;
+        let process =
+            [&namespaces.network, &namespaces.ipc, &namespaces.pid].into_iter().find_map(|namespace| {
+                match namespace {
+                    Namespace::Process(process) => Some(*process),
+                    Namespace::Own | Namespace::Host => None,
+                }
+            });
+        let existing = process.map(|process| other_user_namespace(host, process)).transpose()?.flatten();
+        let (users, groups) = (id_map_lines(&mapping.users), id_map_lines(&mapping.groups));
+        let origin = match &existing {
+            Some(namespace) => Origin::Existing(namespace.as_fd()),
+            None => Origin::New { users: &users, groups: &groups },
+        };
+        let made = user_namespace::make(&origin, owned(spec)).doing("making the user namespace")?;
+        Ok(Self {
+            user: Some(made.user),
+            network: made.network.or(self.network),
+            pid: self.pid,
+            ipc: made.ipc.or(self.ipc),
+            uts: made.uts.or(self.uts),
         })
+    }
+
+    /// The user namespace, to name it.
+    pub(crate) fn users(&self) -> Option<BorrowedFd<'_>> {
+        self.user.as_ref().map(AsFd::as_fd)
     }
 
     /// In the parent: lets the next child be born into the pid namespace, which a process cannot
@@ -89,6 +147,17 @@ impl Drop for PidNamespaceOfChildren {
                 rustix::thread::move_into_link_name_space(own.as_fd(), Some(LinkNameSpaceType::ProcessID));
         }
     }
+}
+
+/// The user namespace of a process; `None` where it is the caller's own.
+fn other_user_namespace(host: &Host, process: ProcessReference) -> Result<Option<OwnedFd>, StartError> {
+    let act = "opening the user namespace";
+    let path = |process: &str| host.proc.join(process).join("ns/user");
+    let other = std::fs::File::open(path(&process.pid.to_string())).doing(act)?;
+    require_process(host, process)?;
+    let own = std::fs::metadata(path("self")).doing(act)?;
+    let is_own = other.metadata().doing(act)?.ino() == own.ino();
+    Ok((!is_own).then(|| other.into()))
 }
 
 fn open_process(host: &Host, process: ProcessReference) -> Result<OwnedFd, StartError> {

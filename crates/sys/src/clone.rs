@@ -16,6 +16,8 @@ pub struct NewNamespaces {
     pub ipc: bool,
     /// CLONE_NEWUTS.
     pub uts: bool,
+    /// CLONE_NEWUSER: the others belong to it.
+    pub user: bool,
 }
 
 impl NewNamespaces {
@@ -36,8 +38,22 @@ impl NewNamespaces {
         if self.uts {
             flags |= libc::CLONE_NEWUTS as u64;
         }
+        if self.user {
+            flags |= libc::CLONE_NEWUSER as u64;
+        }
         flags
     }
+}
+
+/// Moves the calling process into new namespaces, all but a pid namespace, which its children are born into.
+///
+/// # Errors
+/// Those of unshare(2).
+pub fn unshare(namespaces: NewNamespaces) -> io::Result<()> {
+    let flags = libc::c_int::try_from(namespaces.flags()).map_err(io::Error::other)?;
+    // SAFETY: none of these namespaces takes anything from the process that its values refer to.
+    let result = unsafe { libc::unshare(flags) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// In which of the two processes the call returned.

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 /// Attributes of a mount that can be switched on or off, `MOUNT_ATTR_*` of linux/mount.h.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -58,6 +58,7 @@ struct RawMountAttributes {
 /// # Errors
 /// Those of mount_setattr(2).
 pub fn set_attributes(directory: impl AsFd, path: &CStr, change: AttributeChange) -> io::Result<()> {
+    let recursive = if change.recursive { libc::AT_RECURSIVE } else { 0 };
     let attributes = RawMountAttributes {
         set: change.set.0,
         clear: change.clear.0,
@@ -68,16 +69,53 @@ pub fn set_attributes(directory: impl AsFd, path: &CStr, change: AttributeChange
         }),
         user_namespace: 0,
     };
-    let recursive = if change.recursive { libc::AT_RECURSIVE } else { 0 };
+    set(directory.as_fd(), path, recursive, &attributes)
+}
+
+/// `MOUNT_ATTR_IDMAP` of linux/mount.h.
+const ID_MAPPED: u64 = 0x0010_0000;
+
+/// Shows the owners of files in a detached mount as a user namespace has them: user 0 is its root.
+///
+/// # Errors
+/// Those of mount_setattr(2): `InvalidInput` where the file system does not know it, or an idmapped mount is mapped again.
+pub fn map_owners(mount: impl AsFd, user_namespace: BorrowedFd<'_>, submounts: Submounts) -> io::Result<()> {
+    let attributes = RawMountAttributes {
+        set: ID_MAPPED,
+        clear: 0,
+        propagation: 0,
+        user_namespace: u64::from(user_namespace.as_raw_fd().unsigned_abs()),
+    };
+    let recursive = match submounts {
+        Submounts::Included => libc::AT_RECURSIVE,
+        Submounts::Excluded => 0,
+    };
+    set(mount.as_fd(), c"", recursive, &attributes)
+}
+
+/// Whether mounts beneath a mount are meant too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Submounts {
+    Included,
+    Excluded,
+}
+
+fn set(
+    directory: BorrowedFd<'_>,
+    path: &CStr,
+    recursive: libc::c_int,
+    attributes: &RawMountAttributes,
+) -> io::Result<()> {
     // SAFETY: the path and the attributes outlive the call and the size is theirs.
     let result = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
-            directory.as_fd().as_raw_fd(),
+            directory.as_raw_fd(),
             path.as_ptr(),
             libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW | recursive,
-            &raw const attributes,
-            std::mem::size_of_val(&attributes),
+            std::ptr::from_ref(attributes),
+            std::mem::size_of_val(attributes),
         )
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }

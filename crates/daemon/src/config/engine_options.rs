@@ -9,6 +9,7 @@ use engine::network::{self, BridgeChoice, InterfaceAddress, Ipv6Address, Ipv6Opt
 use model::{LimitName, LogConfig, LogDriver, NameServer, Ulimit};
 
 use super::flags::AddressPool;
+use super::user_mapping::{self, AccountFiles};
 use super::{Flags, SettingsError};
 
 /// Checks and converts what concerns the engine.
@@ -36,6 +37,10 @@ pub(super) fn from_flags(flags: &Flags, exec_root: &Path) -> Result<engine::Opti
         cdi_directories: match flags.cdi_spec_dir.as_slice() {
             [] => engine::default_cdi_directories(),
             given => given.to_vec(),
+        },
+        user_mapping: match flags.userns_remap.as_deref() {
+            None | Some("") => None,
+            Some(asked) => Some(user_mapping::resolve(asked, &AccountFiles::of_host())?),
         },
         cgroup_parent: flags.cgroup_parent.clone().filter(|parent| !parent.is_empty()).map(Into::into),
     })

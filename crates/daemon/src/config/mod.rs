@@ -7,6 +7,7 @@ mod error;
 mod file;
 mod flags;
 mod reload;
+mod user_mapping;
 
 use std::path::{Path, PathBuf};
 

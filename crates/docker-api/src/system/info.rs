@@ -99,7 +99,7 @@ struct NewerInfo {
     swarm: Swarm,
     runtimes: BTreeMap<&'static str, Runtime>,
     default_runtime: &'static str,
-    security_options: [&'static str; 1],
+    security_options: Vec<&'static str>,
     live_restore_enabled: bool,
 }
 
@@ -266,13 +266,19 @@ fn newer(call: &Call<'_>, limits: &Limits, machine: String) -> NewerInfo {
         },
         runtimes: BTreeMap::from([(RUNTIME, Runtime { path: call.engine.options().shim.clone() })]),
         default_runtime: RUNTIME,
-        security_options: [if call.version.security_options_are_words() {
-            "seccomp"
-        } else {
-            "name=seccomp,profile=default"
-        }],
+        security_options: security_options(call),
         live_restore_enabled: !call.engine.options().stop_containers_on_exit,
     }
+}
+
+/// What keeps containers in.
+fn security_options(call: &Call<'_>) -> Vec<&'static str> {
+    let (seccomp, users) = match call.version.security_options_are_words() {
+        true => ("seccomp", "userns"),
+        false => ("name=seccomp,profile=default", "name=userns"),
+    };
+    let has_users = call.engine.options().user_mapping.is_some();
+    [Some(seccomp), has_users.then_some(users)].into_iter().flatten().collect()
 }
 
 fn latest(call: &Call<'_>, limits: &Limits) -> LatestInfo {

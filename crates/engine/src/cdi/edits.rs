@@ -144,5 +144,6 @@ fn mount(request: &MountDocument) -> Result<Mount, String> {
         propagation,
         submounts,
         subpath: None,
+        owners: model::Owners::OfHost,
     })
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use model::{
-    ContainerId, ContainerReference, ContainerSettings, Digest, HostSettings, NetworkMode, Timestamp, UtsMode,
+    ContainerId, ContainerReference, ContainerSettings, Digest, HostSettings, IdMapping, NetworkMode,
+    Timestamp, UtsMode,
 };
 
 use crate::cgroup_moves::CgroupMoves;
-use crate::container::{Container, Record, modes, settings, words};
+use crate::container::{Container, Record, modes, settings, user_namespace, words};
 use crate::directory::Directory;
 use crate::error::{Error, file_error};
 use crate::events::Events;
@@ -81,6 +82,7 @@ impl Creator {
         settings::adopt_default_log(&mut settings.host.log, &self.options.log);
         modes::check(&settings, &settings.host)?;
         modes::check_names(&settings)?;
+        user_namespace::mapping(&settings.host, self.user_mapping(new.pod.is_some()))?;
         if settings.image.is_empty() {
             return Err(Error::refused("No command specified"));
         }
@@ -218,6 +220,11 @@ impl Creator {
         }
     }
 
+    /// Whom the users of a container are on the host; pods are not mapped.
+    fn user_mapping(&self, is_pod: bool) -> Option<&IdMapping> {
+        self.options.user_mapping.as_ref().filter(|_| !is_pod)
+    }
+
     /// Checks that containers whose IPC namespace is to be joined exist.
     fn check_joined(&self, host: &HostSettings) -> Result<(), Error> {
         match host.ipc_mode.joined().map(ContainerReference::as_str) {
@@ -246,6 +253,7 @@ impl Creator {
         modes::check_links(&host)?;
         let before = container.record();
         modes::check(&before.settings, &host)?;
+        user_namespace::mapping(&host, self.user_mapping(before.pod.is_some()))?;
         let mut changed = Record { links, ..Record::clone(&before) };
         if host.network_mode != changed.settings.host.network_mode {
             let settings = ContainerSettings { host: host.clone(), ..changed.settings.clone() };

@@ -34,6 +34,7 @@ mod tmpfs;
 pub(crate) mod top;
 mod transition;
 pub(crate) mod update;
+pub(crate) mod user_namespace;
 pub(crate) mod wait;
 pub(crate) mod waiting;
 mod words;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use model::{
-    CgroupNamespaceMode, CgroupParent, ContainerSettings, ContainerSpec, DeviceRule, HostSettings, IpcMode,
-    Mount, MountAccess, MountPoint, MountSource, Namespace, Namespaces, NetworkMode, PidMode, ProcessSpec,
-    Propagation, RootFilesystem, SHM_SIZE, SeccompPolicy, Submounts, UtsMode,
+    CgroupNamespaceMode, CgroupParent, ContainerSettings, ContainerSpec, DeviceRule, HostSettings, IdMapping,
+    IpcMode, Mount, MountAccess, MountPoint, MountSource, Namespace, Namespaces, NetworkMode, Owners,
+    PidMode, ProcessSpec, Propagation, RootFilesystem, SHM_SIZE, SeccompPolicy, Submounts, UtsMode,
 };
 
 use crate::cdi::DeviceEdits;
@@ -17,17 +17,15 @@ use crate::error::Error;
 /// The search path of containers whose image names none.
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Settings of a network namespace of a container's own, ip(7) and icmp(7): the first port that
-/// needs no capability, and the groups that may open ping sockets, which are all.
-const OWN_NETWORK: [(&str, &str); 2] =
-    [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", "0 2147483647")];
+/// The last group that the kernel takes for `ping_group_range`.
+const LAST_GROUP: u32 = i32::MAX as u32;
 
 /// What the engine looked up for a start.
 pub(crate) struct StartInputs {
     /// The image's layers, topmost first.
     pub(crate) lower: Vec<PathBuf>,
     /// The volumes that are mounts, in the order in which the shim gets their namespaces.
-    pub(crate) held_volumes: Vec<String>,
+    pub(crate) held_volumes: Vec<(String, Owners)>,
     /// The images that are mounted.
     pub(crate) images: Vec<Mount>,
     /// The container's own directory.
@@ -48,6 +46,10 @@ pub(crate) struct StartInputs {
     pub(crate) default_limits: Vec<model::Ulimit>,
     /// What the devices that drivers choose bring.
     pub(crate) device_edits: DeviceEdits,
+    /// Whom its users are on the host.
+    pub(crate) user_namespace: Option<IdMapping>,
+    /// Where the engine's own files are.
+    pub(crate) data_root: PathBuf,
     /// The cgroup beneath which its own is made.
     pub(crate) cgroup_parent: Option<CgroupParent>,
 }
@@ -61,7 +63,7 @@ pub(crate) fn build(record: &Record, around: StartInputs) -> Result<ContainerSpe
     let security = SecurityOptions::of(host)?;
     let mounts = all_mounts(record, &around)?;
     let process = process(record, &around, &security);
-    let sysctls = sysctls(host, &around.namespaces);
+    let sysctls = sysctls(host, &around);
     Ok(ContainerSpec {
         id: record.id.clone(),
         name: record.name.clone(),
@@ -70,6 +72,7 @@ pub(crate) fn build(record: &Record, around: StartInputs) -> Result<ContainerSpe
         hostname: around.hostname,
         domainname: around.domainname,
         namespaces: around.namespaces,
+        user_namespace: around.user_namespace,
         mounts,
         devices: devices::shown(host)?.into_iter().chain(around.device_edits.devices).collect(),
         device_rules: host
@@ -113,10 +116,15 @@ fn root(record: &Record, lower: Vec<PathBuf>, directory: &Path) -> RootFilesyste
 
 /// Kernel settings: in a network namespace of its own a container may serve on port 80 and ping
 /// without a capability, unless the client sets that otherwise.
-fn sysctls(host: &HostSettings, namespaces: &Namespaces) -> BTreeMap<String, String> {
+fn sysctls(host: &HostSettings, around: &StartInputs) -> BTreeMap<String, String> {
     let mut settings = host.sysctls.clone().unwrap_or_default();
-    if namespaces.network == Namespace::Own {
-        for (name, value) in OWN_NETWORK {
+    if around.namespaces.network == Namespace::Own {
+        // The kernel takes groups of the namespace alone.
+        let last = around.user_namespace.as_ref().map_or(LAST_GROUP, IdMapping::last_group);
+        let range = format!("0 {last}");
+        for (name, value) in
+            [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", &range)]
+        {
             settings.entry(name.to_owned()).or_insert_with(|| value.to_owned());
         }
     }
@@ -213,9 +221,10 @@ fn all_mounts(record: &Record, around: &StartInputs) -> Result<Vec<Mount>, Error
         propagation: Propagation::RecursivePrivate,
         submounts: Submounts::Included,
         subpath: None,
+        owners: Owners::OfContainer,
     });
     let mut all: Vec<Mount> = resolver_files.collect();
-    all.extend(record.mounts.iter().map(|mount| planned_mount(mount, &around.held_volumes)));
+    all.extend(record.mounts.iter().map(|mount| planned_mount(mount, around)));
     all.extend(tmpfs::mounts(&record.settings.host)?);
     all.extend(around.images.iter().cloned());
     all.extend(around.device_edits.mounts.iter().cloned());
@@ -224,12 +233,19 @@ fn all_mounts(record: &Record, around: &StartInputs) -> Result<Vec<Mount>, Error
 }
 
 /// A bind or a volume. A volume that is a mount comes from the shim's namespaces.
-fn planned_mount(mount: &MountPoint, held: &[String]) -> Mount {
-    let number = held.iter().position(|volume| *volume == mount.name);
+fn planned_mount(mount: &MountPoint, around: &StartInputs) -> Mount {
+    let held = &around.held_volumes;
+    let number = held.iter().position(|(volume, _)| *volume == mount.name);
     Mount {
         source: match number {
             Some(number) => MountSource::Held { volume: mount.name.clone(), number },
             None => MountSource::Bind(PathBuf::from(&mount.source)),
+        },
+        // What is the host's stays the host's: a container's root does not become root there by a bind.
+        owners: match number.and_then(|number| held.get(number)) {
+            Some((_, owners)) => *owners,
+            None if Path::new(&mount.source).starts_with(&around.data_root) => Owners::OfContainer,
+            None => Owners::OfHost,
         },
         destination: mounts::clean(&mount.destination),
         access: match (mount.writable, mount.writable_submounts) {

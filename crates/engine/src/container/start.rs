@@ -300,7 +300,7 @@ impl Starter {
         }
         fault::check("look-up")?;
         let inputs = StartInputs {
-            held_volumes: held.iter().map(|held| held.volume.clone()).collect(),
+            held_volumes: held.iter().map(|held| (held.volume.clone(), held.owners)).collect(),
             ..self.lookup.gather(record).await?
         };
         fault::check("specification")?;

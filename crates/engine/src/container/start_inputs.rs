@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use model::{
     ContainerReference, LogDriver, LogForm, LogSpec, Mount, MountAccess, MountKind, MountSource, Namespace,
-    Propagation, Submounts, kernel_words,
+    Owners, Propagation, Submounts, kernel_words,
 };
 
 use crate::cdi;
 use crate::container::mounts::clean;
 use crate::container::specification::{StartInputs, full_hostname, own_namespaces};
-use crate::container::{Container, Record};
+use crate::container::{Container, Record, user_namespace};
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::image::Images;
@@ -85,6 +85,11 @@ impl StartLookup {
                 &self.options.cdi_directories,
             )
             .map_err(Error::refused)?,
+            user_namespace: match record.pod {
+                Some(_) => None,
+                None => user_namespace::mapping(host, self.options.user_mapping.as_ref())?.cloned(),
+            },
+            data_root: self.options.data_root.clone(),
             cgroup_parent: self.options.cgroup_parent.clone(),
         })
     }
@@ -162,6 +167,7 @@ impl StartLookup {
                 propagation: Propagation::RecursivePrivate,
                 submounts: Submounts::Included,
                 subpath: Some(PathBuf::from(subpath)).filter(|part| !part.as_os_str().is_empty()),
+                owners: Owners::OfContainer,
             });
         }
         Ok(mounts)

@@ -56,5 +56,6 @@ fn mount(destination: &str, options: String) -> Result<Mount, Error> {
         propagation: Propagation::RecursivePrivate,
         submounts: Submounts::Included,
         subpath: None,
+        owners: model::Owners::OfContainer,
     })
 }

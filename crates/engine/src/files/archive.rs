@@ -115,7 +115,7 @@ impl Files {
         let written = Arc::clone(&container);
         let (archive, arrival) = arrival::observed(archive);
         let work = tokio::task::spawn_blocking(move || {
-            let root = held.view.root();
+            let (root, user_namespace) = (held.view.root(), held.view.user_namespace());
             let ownership = match owner {
                 FileOwner::Archive => Ownership::Archive,
                 FileOwner::ContainerUser if held.record.settings.user.is_empty() => Ownership::Archive,
@@ -124,7 +124,8 @@ impl Files {
                 }
                 FileOwner::Root => Ownership::ROOT,
             };
-            let put = paths::put(root, &path, archive, Placement { overwrite, ownership }).map(drop);
+            let put = paths::put(root, &path, archive, Placement { overwrite, ownership, user_namespace })
+                .map(drop);
             // A part may be there when the rest failed.
             written.note_write();
             put.map_err(Error::Path)
@@ -159,7 +160,7 @@ impl ArchiveSession {
         let Self { files, held, fetched, action } = self;
         let record = Arc::clone(&held.record);
         let work = tokio::task::spawn_blocking(move || {
-            fetched.write(&mut out)?;
+            fetched.write(&mut out, held.view.user_namespace())?;
             out.flush().map_err(PathError::Output)?;
             drop(held);
             Ok(())

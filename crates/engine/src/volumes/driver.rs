@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use model::Owners;
+
 use crate::error::Error;
 
 /// Puts the first content into a volume's directory; gives whether there is any.
@@ -46,6 +48,9 @@ pub(crate) trait VolumeDriver: Send + Sync {
     /// # Errors
     /// When the host refuses.
     fn mount(&self, volume: &str, options: &BTreeMap<String, String>) -> Result<OwnedFd, Error>;
+
+    /// Whose the owners of a volume's files are, in containers with user namespaces of their own.
+    fn owners(&self, options: &BTreeMap<String, String>) -> Owners;
 
     /// Removes a volume without waiting until its content is deleted; one that does not exist is fine.
     ///

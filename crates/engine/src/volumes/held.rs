@@ -33,6 +33,7 @@ struct Held {
 pub(crate) struct HeldVolume {
     pub(crate) volume: String,
     pub(crate) namespace: Arc<OwnedFd>,
+    pub(crate) owners: model::Owners,
 }
 
 impl HeldMounts {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use model::Owners;
 use options::LocalMount;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
@@ -126,6 +127,13 @@ impl VolumeDriver for Local {
         let mount = LocalMount::parse(options)?;
         let mount = mount.ok_or_else(|| Error::refused(format!("the volume {volume} is no mount")))?;
         mount.open(volume)
+    }
+
+    fn owners(&self, options: &BTreeMap<String, String>) -> Owners {
+        match LocalMount::parse(options) {
+            Ok(Some(LocalMount::Bind { .. })) => Owners::OfHost,
+            Ok(Some(LocalMount::FileSystem { .. }) | None) | Err(_) => Owners::OfContainer,
+        }
     }
 
     fn remove(&self, volume: &str) -> Result<(), Error> {

@@ -27,7 +27,8 @@ impl Volumes {
         let volumes = mounted_volumes(&self.known(), record);
         let held = volumes.into_iter().map(|row| {
             let namespace = self.held.hold(&row.name, &record.id, || self.open(&row))?;
-            Ok(HeldVolume { volume: row.name, namespace })
+            let owners = self.driver(&row.driver)?.owners(&row.options);
+            Ok(HeldVolume { volume: row.name, namespace, owners })
         });
         let held = held.collect::<Result<Vec<_>, Error>>();
         if held.is_err() {

@@ -84,6 +84,7 @@ fn take_plain(chunks: impl Chunks + Send, place: &Path) -> Result<Taken, Archive
         whiteouts: Whiteouts::Overlay,
         overwrite: Overwrite::Anything,
         ownership: Ownership::Archive,
+        user_namespace: None,
         writing: Writing::Early,
         engine_device: device_of(root.as_fd())?,
     };

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use model::IdMapping;
 use rustix::fs::FileType;
 
 use super::PathError;
@@ -59,12 +60,12 @@ pub fn fetch_target(root: BorrowedFd<'_>, path: &str) -> Result<Fetched, PathErr
 }
 
 impl Fetched {
-    /// Writes the tar.
+    /// Writes the tar, with the owners of files as processes of a user namespace see them.
     ///
     /// # Errors
     /// [`PathError::Output`] when something cannot be read or `out` fails.
-    pub fn write(self, out: &mut dyn Write) -> Result<(), PathError> {
-        let mut packer = Packer::new(out, Form::Plain, None);
+    pub fn write(self, out: &mut dyn Write, user_namespace: Option<&IdMapping>) -> Result<(), PathError> {
+        let mut packer = Packer::new(out, Form::Plain, None).with_owners_of(user_namespace);
         let packed = match self.source {
             Source::Directory(directory, prefix) => {
                 packer.directory_entry(&directory, prefix.as_bytes()).and_then(|()| {

@@ -3,7 +3,9 @@
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use model::IdMapping;
 use rustix::fs::{self, StatVfsMountFlags};
+use sys::file_owner::make_files_as;
 
 use super::PathError;
 use super::resolve::Asked;
@@ -11,18 +13,20 @@ use crate::unpack::{Options, Overwrite, Ownership, Unpacked, Whiteouts, Writing,
 
 /// How an archive's files are put in their places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Placement {
+pub struct Placement<'p> {
     /// Whether directories and others may replace each other.
     pub overwrite: Overwrite,
     /// Who owns them.
     pub ownership: Ownership,
+    /// The user namespace in which the owners are meant; `None` for the host's.
+    pub user_namespace: Option<&'p IdMapping>,
 }
 
-impl Placement {
+impl Placement<'_> {
     /// Files that belong to root, whatever the archive says.
     #[must_use]
     pub const fn of_root(overwrite: Overwrite) -> Self {
-        Self { overwrite, ownership: Ownership::ROOT }
+        Self { overwrite, ownership: Ownership::ROOT, user_namespace: None }
     }
 }
 
@@ -36,7 +40,7 @@ pub fn put(
     root: BorrowedFd<'_>,
     path: &str,
     archive: impl Read + Send,
-    placement: Placement,
+    placement: Placement<'_>,
 ) -> Result<Unpacked, PathError> {
     let asked = Asked::parse(path);
     let directory = asked.open_directory(root).map_err(|error| match error {
@@ -52,9 +56,19 @@ pub fn put(
         whiteouts: Whiteouts::Literal,
         overwrite: placement.overwrite,
         ownership: placement.ownership,
+        user_namespace: placement.user_namespace,
         writing: Writing::Late,
         // The container's own layer is where the engine's files are; its mounts may be filled.
         engine_device: device_of(root)?,
     };
-    Ok(unpack_with(directory.as_fd(), archive, options)?)
+    let unpack = || unpack_with(directory.as_fd(), archive, options);
+    Ok(match placement.user_namespace.and_then(|mapping| mapping.on_host((0, 0))) {
+        // Only whom the namespace has can make files there.
+        Some(owner) => make_files_as(owner, unpack).map_err(|source| PathError::System {
+            act: "become the owner of files at",
+            path: path.to_owned(),
+            source,
+        })??,
+        None => unpack()?,
+    })
 }

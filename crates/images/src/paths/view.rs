@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use model::IdMapping;
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, Timespec, Timestamps};
 use rustix::mount::{MountFlags, MoveMountFlags, mount, mount_bind_recursive, mount_remount, move_mount};
 use sys::private_mounts::in_private_mounts;
@@ -73,6 +74,7 @@ pub struct ViewRequest {
 #[derive(Debug)]
 pub struct View {
     root: OwnedFd,
+    user_namespace: Option<IdMapping>,
     _namespace: Option<OwnedFd>,
 }
 
@@ -86,7 +88,10 @@ impl View {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root =
             rustix::fs::openat(CWD, &path, flags, Mode::empty()).map_err(PathError::of("open", &path))?;
-        Ok(Self { root, _namespace: None })
+        let map = |name: &str| std::fs::read_to_string(format!("/proc/{process}/{name}"));
+        let failed = |source| PathError::System { act: "read the users of", path: path.clone(), source };
+        let (users, groups) = (map("uid_map").map_err(failed)?, map("gid_map").map_err(failed)?);
+        Ok(Self { root, user_namespace: IdMapping::parse(&users, &groups), _namespace: None })
     }
 
     /// Mounts a container's file system in a mount namespace of its own: nobody else sees it.
@@ -100,7 +105,14 @@ impl View {
         };
         let (root, namespace) =
             in_private_mounts(|| assemble(request)).map_err(failed("make a mount namespace for"))?;
-        Ok(Self { root: root.map_err(failed("mount the layers of"))?, _namespace: Some(namespace) })
+        let root = root.map_err(failed("mount the layers of"))?;
+        Ok(Self { root, user_namespace: None, _namespace: Some(namespace) })
+    }
+
+    /// The user namespace whose owners the files have; `None` where they have those of the host, as on disk.
+    #[must_use]
+    pub const fn user_namespace(&self) -> Option<&IdMapping> {
+        self.user_namespace.as_ref()
     }
 
     /// The root, for [`super::stat`], [`super::fetch`] and [`super::put`].

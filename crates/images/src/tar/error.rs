@@ -44,6 +44,16 @@ pub enum ArchiveError {
     /// All archives that are being read hold too much memory together.
     #[error("too many archives are being read, try again")]
     Busy,
+    /// An entry belongs to somebody whom a container's user namespace lacks.
+    #[error("{name:?} belongs to {user}:{group}, whom the user namespace of the container lacks")]
+    Owner {
+        /// The entry.
+        name: String,
+        /// Its user.
+        user: u32,
+        /// Its group.
+        group: u32,
+    },
     /// An entry would lead out of the directory that is filled.
     #[error("the archive's entry {name:?} leads out of its root")]
     Escape {
@@ -115,6 +125,7 @@ impl ArchiveError {
             Self::Output(_) | Self::Input(_) => ErrorKind::Internal,
             Self::Truncated
             | Self::Header { .. }
+            | Self::Owner { .. }
             | Self::Limit { .. }
             | Self::Bomb { .. }
             | Self::Escape { .. }

@@ -12,6 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use model::IdMapping;
 use rustix::fs::{self, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
@@ -34,6 +35,8 @@ pub(crate) struct Packer<'a> {
     assembly: Option<&'a mut AssemblyWriter>,
     form: Form,
     accounts: Accounts,
+    /// The user namespace as whose owners those of files are shown; `None` for the host's.
+    user_namespace: Option<&'a IdMapping>,
     /// The first name of each file that has several.
     links: HashMap<(u64, u64), Vec<u8>>,
     buffer: Vec<u8>,
@@ -81,12 +84,20 @@ impl<'a> Packer<'a> {
             assembly,
             form,
             accounts: Accounts::of_host(),
+            user_namespace: None,
             links: HashMap::new(),
             buffer: vec![0; PIECE],
             size: 0,
             written: 0,
             mount_points: &[],
         }
+    }
+
+    /// Shows the owners of files as processes of a user namespace see them.
+    #[must_use]
+    pub(crate) const fn with_owners_of(mut self, user_namespace: Option<&'a IdMapping>) -> Self {
+        self.user_namespace = user_namespace;
+        self
     }
 
     /// Leaves out the empty files and directories at these paths and above them, where the layers
@@ -345,13 +356,17 @@ impl<'a> Packer<'a> {
     }
 
     fn header(&mut self, member: &Member<'_>) -> io::Result<()> {
+        let owner = (member.user, member.group);
+        let (user, group) = self.user_namespace.map_or(owner, |mapping| mapping.as_seen_inside(owner));
         let named = Member {
+            user,
+            group,
             user_name: if member.flag == b'0' && member.mode == 0 && member.seconds == 0 {
                 ""
             } else {
-                self.accounts.user(member.user)
+                self.accounts.user(user)
             },
-            group_name: self.accounts.group(member.group),
+            group_name: self.accounts.group(group),
             ..member.clone()
         };
         let mut writer = Writer::new(Vec::with_capacity(1024));

@@ -14,6 +14,8 @@ mod whiteout;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use model::IdMapping;
+
 use crate::archive_memory::Share;
 use crate::compression::decompress;
 use crate::tar::{ArchiveError, Entry, EntryKind, Reader, ReaderChunks};
@@ -107,10 +109,12 @@ pub(crate) enum Writing {
 
 /// How an archive is unpacked.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Options {
+pub(crate) struct Options<'o> {
     pub(crate) whiteouts: Whiteouts,
     pub(crate) overwrite: Overwrite,
     pub(crate) ownership: Ownership,
+    /// The user namespace in which the owners are meant; `None` for the host's.
+    pub(crate) user_namespace: Option<&'o IdMapping>,
     pub(crate) writing: Writing,
     /// The device of the file system on which the engine itself lives: a part of it stays free.
     pub(crate) engine_device: u64,
@@ -138,6 +142,7 @@ pub fn unpack(
         whiteouts: Whiteouts::Literal,
         overwrite,
         ownership: Ownership::Archive,
+        user_namespace: None,
         writing: Writing::Late,
         engine_device: device_of(root)?,
     };
@@ -157,7 +162,7 @@ pub(crate) fn device_of(directory: BorrowedFd<'_>) -> Result<u64, ArchiveError> 
 pub(crate) fn unpack_with(
     root: BorrowedFd<'_>,
     archive: impl Read + Send,
-    options: Options,
+    options: Options<'_>,
 ) -> Result<Unpacked, ArchiveError> {
     let plain = decompress(archive)?;
     let mut reader = Reader::new(ReaderChunks::new(plain));
@@ -168,7 +173,7 @@ pub(crate) fn unpack_with(
 pub(crate) fn unpack_entries(
     root: BorrowedFd<'_>,
     reader: &mut Reader<'_>,
-    options: Options,
+    options: Options<'_>,
     recorder: &mut dyn Recorder,
 ) -> Result<Unpacked, ArchiveError> {
     let mut unpacking = Unpacking {
@@ -202,7 +207,7 @@ const NAME: usize = size_of::<(Vec<u8>, i64, u32)>();
 
 struct Unpacking<'a> {
     destination: Destination<'a>,
-    options: Options,
+    options: Options<'a>,
     unpacked: Unpacked,
     space: Space,
     /// The device that the space is on.
@@ -217,7 +222,7 @@ struct Unpacking<'a> {
     has_aufs_links: bool,
 }
 
-fn reserve_on(device: u64, options: Options) -> Reserve {
+fn reserve_on(device: u64, options: Options<'_>) -> Reserve {
     if device == options.engine_device { Reserve::Kept } else { Reserve::None }
 }
 
@@ -247,6 +252,11 @@ impl Unpacking<'_> {
         let path = clean(&entry.path)?;
         if let Ownership::Fixed { uid, gid } = self.options.ownership {
             (entry.user, entry.group) = (uid, gid);
+        }
+        if let Some(mapping) = self.options.user_namespace {
+            let (user, group) = (entry.user, entry.group);
+            let lacking = || ArchiveError::Owner { name: crate::tar::shown(&path), user, group };
+            (entry.user, entry.group) = mapping.on_host((user, group)).ok_or_else(lacking)?;
         }
         if entry.kind == EntryKind::Other || (path.is_empty() && entry.kind != EntryKind::Directory) {
             return reader.content(|bytes| recorder.raw(bytes));

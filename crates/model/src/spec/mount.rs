@@ -20,6 +20,20 @@ pub struct Mount {
     pub submounts: Submounts,
     /// The part of the source that is mounted, a path within it; all of it when `None`.
     pub subpath: Option<PathBuf>,
+    /// Whose the owners of its files are, in a container with a user namespace of its own.
+    #[serde(default)]
+    pub owners: Owners,
+}
+
+/// Whose users and groups the owners of files are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owners {
+    /// The host's: what a user namespace lacks is nobody's in it.
+    #[default]
+    OfHost,
+    /// The container's: root's files are its root's.
+    OfContainer,
 }
 
 /// Whether a mount can be written to.

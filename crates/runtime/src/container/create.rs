@@ -45,7 +45,7 @@ pub fn create(
     sysctl::check(&spec.sysctls, &spec.namespaces)?;
     label::check(spec)?;
     let stdio = given.stdio.above_standard().doing("preparing the standard streams")?;
-    let joined = Joined::open(host, &spec.namespaces)?;
+    let joined = Joined::open(host, spec)?;
     let devices = host_devices::collect(spec)?;
     let made_before = cgroup.is_unified();
     if made_before {
@@ -55,7 +55,7 @@ pub fn create(
     let given = Given { stdio, ..given };
     let mut created = clone_init(host, spec, given, &joined, &devices, cgroup)?;
     // From here on a failure drops `created`, which undoes it.
-    match complete(host, spec, &devices, &mut created, made_before) {
+    match complete(host, spec, (&joined, &devices), &mut created, made_before) {
         Ok(()) => Ok(created),
         Err(error) => Err(created.own_words(error)),
     }
@@ -65,7 +65,7 @@ pub fn create(
 fn complete(
     host: &Host,
     spec: &ContainerSpec,
-    devices: &[host_devices::Node],
+    (joined, devices): (&Joined, &[host_devices::Node]),
     created: &mut Created,
     is_cgroup_made: bool,
 ) -> Result<(), StartError> {
@@ -73,6 +73,10 @@ fn complete(
     created.running.init.reference.start_time =
         start_time(&host.proc, pid).doing("reading the child's start time")?;
     created.network_namespace = match spec.namespaces.network {
+        Namespace::Own if joined.network.is_some() => {
+            let made = joined.network.as_ref().map(OwnedFd::try_clone).transpose();
+            made.doing("opening the network namespace")?
+        }
         Namespace::Own => Some(open_network_namespace(host, pid)?),
         // The child may not be in it yet.
         Namespace::Process(process) => {
@@ -115,7 +119,7 @@ fn clone_init(
     let is_in_cgroup = target.is_some();
     let layout = cgroup.layout();
     let guard = joined.direct_children()?;
-    let cloned = sys::clone::clone(new_namespaces(&spec.namespaces), target.as_ref().map(AsFd::as_fd));
+    let cloned = sys::clone::clone(new_namespaces(spec), target.as_ref().map(AsFd::as_fd));
     let (pid, pidfd) = match cloned {
         Ok(Cloned::Child) => {
             drop(ours);

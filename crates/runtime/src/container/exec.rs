@@ -172,17 +172,22 @@ impl Helper<'_> {
     }
 
     fn settle(&self, stdio: Stdio) -> Result<Ready, StartError> {
+        let label = label::choose(&self.running.spec);
+        let needs_proc = label.is_some() || self.request.process.oom_score_adjustment.is_some();
+        // Made here: where parts of /proc are hidden, a user namespace cannot.
+        let proc = needs_proc
+            .then(|| kernel::make(c"proc", &[], MountAttrFlags::empty()))
+            .transpose()
+            .doing("mounting proc")?;
+        if let Some(mapping) = &self.running.spec.user_namespace {
+            let proc = proc.as_ref().map(AsFd::as_fd);
+            launch::prepare_for_user_namespace(self.request.process, mapping, proc, &stdio)?;
+        }
         self.enter_namespaces()?;
         let root = rustix::fs::open(c"/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .doing("opening the container's root")?;
         let root = Root::new(root);
         let streams = self.open_streams(stdio, &root)?;
-        let label = label::choose(&self.running.spec);
-        let needs_proc = label.is_some() || self.request.process.oom_score_adjustment.is_some();
-        let proc = needs_proc
-            .then(|| kernel::make(c"proc", &[], MountAttrFlags::empty()))
-            .transpose()
-            .doing("mounting proc")?;
         let launch = self.prepare_launch(&root, proc.as_ref(), label)?;
         match self.channel.wait().doing("waiting for the start")? {
             Command::Start(_) => launch.settle(streams),
@@ -202,8 +207,18 @@ impl Helper<'_> {
         if self.running.spec.namespaces.pid != Namespace::Host {
             kinds |= ThreadNameSpaceType::PROCESS_ID;
         }
+        let has_users = self.running.spec.user_namespace.is_some();
+        if has_users {
+            rustix::thread::set_thread_groups(&[]).doing("leaving the host's groups")?;
+            kinds |= ThreadNameSpaceType::USER;
+        }
         rustix::thread::move_into_thread_name_spaces(self.running.init.as_fd(), kinds)
-            .doing("joining the container's namespaces")
+            .doing("joining the container's namespaces")?;
+        if has_users {
+            sys::user_namespace::become_root().doing("becoming root of the user namespace")?;
+            launch::hide_from_others()?;
+        }
+        Ok(())
     }
 
     fn open_streams(&self, stdio: Stdio, root: &Root) -> Result<Streams, StartError> {
@@ -241,6 +256,7 @@ impl Helper<'_> {
             keyring: keyring.doing("naming the keyring")?,
             proc: proc.map(AsFd::as_fd),
             channel: self.channel,
+            rights: launch::Rights::of(spec),
             label,
         })
     }

@@ -6,13 +6,13 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use model::{Identity, ProcessSpec};
+use model::{ContainerSpec, IdMapping, Identity, ProcessSpec};
 use rustix::fs::{FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Signal};
 
-use super::limits;
 use super::program::Program;
+use super::{Stdio, limits};
 use crate::capabilities::{self, Mask};
 use crate::channel::Channel;
 use crate::error::Doing;
@@ -38,8 +38,24 @@ pub(crate) struct Launch<'a> {
     pub(crate) proc: Option<BorrowedFd<'a>>,
     /// The line to the parent.
     pub(crate) channel: &'a Channel,
+    /// Who is root, where that is not the host's: what only the host's root may has been done.
+    pub(crate) rights: Rights,
     /// Labels of security modules, written before execve: file of /proc/self/attr, content.
     pub(crate) label: Option<(&'static str, String)>,
+}
+
+/// Whose root the caller is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rights {
+    Host,
+    UserNamespace,
+}
+
+impl Rights {
+    /// Those of a container's processes.
+    pub(crate) const fn of(spec: &ContainerSpec) -> Self {
+        if spec.user_namespace.is_some() { Self::UserNamespace } else { Self::Host }
+    }
 }
 
 /// The three descriptors of a process, or its terminal.
@@ -113,24 +129,16 @@ impl Launch<'_> {
     /// Lets the user open /dev/stdout again. Not for devices that others use too; a stream that
     /// cannot be owned (a file of a read-only or foreign system) is still good for use.
     fn own(&self, stream: &OwnedFd) {
-        let Ok(status) = rustix::fs::fstat(stream) else { return };
-        let shared = match FileType::from_raw_mode(status.st_mode) {
-            FileType::Fifo => false,
-            FileType::CharacterDevice => !(136..=143).contains(&rustix::fs::major(status.st_rdev)),
-            _ => true,
-        };
-        if !shared && status.st_uid != self.identity.uid {
+        if owner_of_own(stream).is_some_and(|owner| owner != self.identity.uid) {
             let _ = rustix::fs::fchown(stream, Some(Uid::from_raw(self.identity.uid)), None);
         }
     }
 
-    fn write_proc(&self, file: &str, content: &str) -> io::Result<()> {
-        self.proc.map_or_else(|| Err(Errno::NOENT.into()), |proc| write_own(proc, file, content))
-    }
-
     fn adjust_oom_score(&self) -> Result<(), StartError> {
-        let Some(score) = self.process.oom_score_adjustment else { return Ok(()) };
-        self.write_proc("oom_score_adj", &score.to_string()).doing("setting oom_score_adj")
+        match self.rights {
+            Rights::Host => adjust_oom_score(self.process, self.proc),
+            Rights::UserNamespace => Ok(()),
+        }
     }
 
     /// A kernel without keyrings, or a full quota of them, is no reason not to run.
@@ -146,7 +154,7 @@ impl Launch<'_> {
 
     fn write_label(&self) -> Result<(), StartError> {
         let Some((file, label)) = &self.label else { return Ok(()) };
-        self.write_proc(&format!("attr/{file}"), label)
+        write_proc(self.proc, &format!("attr/{file}"), label)
             .doing_with(|| format!("setting the security label {label:?}"))
     }
 
@@ -213,6 +221,49 @@ impl Ready {
 /// parent that was quicker is noticed by the channel's end.
 pub(crate) fn die_with_parent() -> Result<(), StartError> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).doing("binding to the parent's life")
+}
+
+/// What only the host's root may do for a process that is going to be in a user namespace: its limits, its score, and
+/// streams that the namespace's root can own. `proc` is a procfs that is surely one.
+pub(crate) fn prepare_for_user_namespace(
+    process: &ProcessSpec,
+    mapping: &IdMapping,
+    proc: Option<BorrowedFd<'_>>,
+    stdio: &Stdio,
+) -> Result<(), StartError> {
+    limits::allow(&process.resource_limits)?;
+    adjust_oom_score(process, proc)?;
+    let (Stdio::Streams { stdin, stdout, stderr }, Some((user, group))) = (stdio, mapping.on_host((0, 0)))
+    else {
+        return Ok(());
+    };
+    for stream in [stdin, stdout, stderr] {
+        if owner_of_own(stream).is_some() {
+            // As with every owner of a stream: without it the stream is still good for use.
+            let _ = rustix::fs::fchown(stream, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)));
+        }
+    }
+    Ok(())
+}
+
+fn adjust_oom_score(process: &ProcessSpec, proc: Option<BorrowedFd<'_>>) -> Result<(), StartError> {
+    let Some(score) = process.oom_score_adjustment else { return Ok(()) };
+    write_proc(proc, "oom_score_adj", &score.to_string()).doing("setting oom_score_adj")
+}
+
+/// The owner of a stream that others do not use: a pipe, or a terminal.
+fn owner_of_own(stream: &OwnedFd) -> Option<u32> {
+    let status = rustix::fs::fstat(stream).ok()?;
+    let is_own = match FileType::from_raw_mode(status.st_mode) {
+        FileType::Fifo => true,
+        FileType::CharacterDevice => (136..=143).contains(&rustix::fs::major(status.st_rdev)),
+        _ => false,
+    };
+    is_own.then_some(status.st_uid)
+}
+
+fn write_proc(proc: Option<BorrowedFd<'_>>, file: &str, content: &str) -> io::Result<()> {
+    proc.map_or_else(|| Err(Errno::NOENT.into()), |proc| write_own(proc, file, content))
 }
 
 /// Writes to a file of the caller's own directory in a procfs, reached without any link.

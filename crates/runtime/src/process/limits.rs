@@ -3,6 +3,7 @@
 use model::ResourceLimit;
 use rustix::process::{Resource, Rlimit};
 
+use crate::error::Doing;
 use crate::{FailureKind, StartError};
 
 /// Names as clients send them, the kernel's numbers and rustix's values.
@@ -27,16 +28,36 @@ const RESOURCES: [(&str, u32, Resource); 16] = [
 
 /// Sets the caller's limits.
 pub(crate) fn set(limits: &[ResourceLimit]) -> Result<(), StartError> {
-    for limit in limits {
-        let Some((_, number, resource)) = RESOURCES.iter().find(|(name, ..)| *name == limit.name) else {
-            let message = format!("Invalid ulimit type: {}", limit.name);
-            return Err(StartError::words(FailureKind::System, message));
-        };
-        let value = |value: u64| (value != u64::MAX).then_some(value);
-        let new = Rlimit { current: value(limit.soft), maximum: value(limit.hard) };
-        if let Err(error) = rustix::process::setrlimit(*resource, new) {
-            return Err(StartError::system(format!("error setting rlimit type {number}"), error));
+    limits.iter().try_for_each(|limit| {
+        let (number, resource) = find(limit)?;
+        apply(number, resource, Rlimit { current: value(limit.soft), maximum: value(limit.hard) })
+    })
+}
+
+/// Raises the hard limits of the caller where [`set`] will need it: in a user namespace nobody can.
+pub(crate) fn allow(limits: &[ResourceLimit]) -> Result<(), StartError> {
+    limits.iter().try_for_each(|limit| {
+        let (number, resource) = find(limit)?;
+        let present = rustix::process::getrlimit(resource);
+        let is_above = present.maximum.is_some_and(|maximum| limit.hard > maximum);
+        match is_above {
+            true => apply(number, resource, Rlimit { maximum: value(limit.hard), ..present }),
+            false => Ok(()),
         }
-    }
-    Ok(())
+    })
+}
+
+fn find(limit: &ResourceLimit) -> Result<(u32, Resource), StartError> {
+    let known = RESOURCES.iter().find(|(name, ..)| *name == limit.name);
+    known
+        .map(|(_, number, resource)| (*number, *resource))
+        .ok_or_else(|| StartError::words(FailureKind::System, format!("Invalid ulimit type: {}", limit.name)))
+}
+
+fn value(value: u64) -> Option<u64> {
+    (value != u64::MAX).then_some(value)
+}
+
+fn apply(number: u32, resource: Resource, limit: Rlimit) -> Result<(), StartError> {
+    rustix::process::setrlimit(resource, limit).doing_with(|| format!("error setting rlimit type {number}"))
 }

@@ -1,13 +1,15 @@
 //! The root file system itself: an overlay or a directory, entered by pivot_root(2).
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use model::RootFilesystem;
+use model::{ContainerSpec, RootFilesystem};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
-use sys::mount::{AttributeChange, MountAttributes};
+use sys::file_owner::make_files_as;
+use sys::mount::{AttributeChange, MountAttributes, Submounts};
 
+use super::mapped_layers::map_owners;
 use super::place::Root;
 use crate::StartError;
 use crate::error::Doing;
@@ -18,20 +20,30 @@ pub(crate) fn make_private() -> Result<(), StartError> {
     rustix::mount::mount_change(c"/", private).doing("making the mounts private")
 }
 
-/// Mounts the root, attached nowhere.
-pub(crate) fn mount(root: &RootFilesystem) -> Result<OwnedFd, StartError> {
-    match root {
+/// Mounts the root, attached nowhere, and goes to the place where it will be attached. The layers of an overlay have been mapped
+/// for a user namespace, and overlay must work in them as its root.
+pub(crate) fn mount(spec: &ContainerSpec, users: Option<BorrowedFd<'_>>) -> Result<OwnedFd, StartError> {
+    let mount = match &spec.root {
         RootFilesystem::Overlay { lower, upper, work } => {
-            sys::overlay::mount(lower, upper, work).doing("mounting the overlay")
+            let mount = || sys::overlay::mount(lower, upper, work);
+            let owner = spec.user_namespace.as_ref().and_then(|mapping| mapping.on_host((0, 0)));
+            let mounted = match owner {
+                Some(owner) => make_files_as(owner, mount).and_then(|mounted| mounted),
+                None => mount(),
+            };
+            mounted.doing("mounting the overlay")
         }
-        RootFilesystem::Directory(path) => directory(path),
-    }
+        RootFilesystem::Directory(path) => directory(path, users),
+    }?;
+    rustix::process::chdir(place(&spec.root)).doing("entering the place of the root")?;
+    Ok(mount)
 }
 
-/// Makes a mount the process's root and lets go of the host's.
-pub(crate) fn enter(root: &RootFilesystem, mount: OwnedFd) -> Result<Root, StartError> {
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-    rustix::mount::move_mount(&mount, c"", CWD, place(root), flags).doing("attaching the root")?;
+/// Makes a mount the process's root and lets go of the host's. The root of a user namespace could not find a path to
+/// the place, but it is there.
+pub(crate) fn enter(mount: OwnedFd) -> Result<Root, StartError> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    rustix::mount::move_mount(&mount, c"", CWD, c"", flags).doing("attaching the root")?;
     rustix::process::fchdir(&mount).doing("entering the root")?;
     drop(mount);
     rustix::process::pivot_root(c".", c".").doing("changing the root")?;
@@ -56,8 +68,13 @@ pub(crate) fn place(root: &RootFilesystem) -> &Path {
     place
 }
 
-fn directory(path: &Path) -> Result<OwnedFd, StartError> {
+fn directory(path: &Path, users: Option<BorrowedFd<'_>>) -> Result<OwnedFd, StartError> {
     let flags =
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
-    rustix::mount::open_tree(CWD, path, flags).doing_with(|| format!("mounting {}", path.display()))
+    let mount =
+        rustix::mount::open_tree(CWD, path, flags).doing_with(|| format!("mounting {}", path.display()))?;
+    if let Some(users) = users {
+        map_owners(&mount, users, Submounts::Included, &path.display())?;
+    }
+    Ok(mount)
 }

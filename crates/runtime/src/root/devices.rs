@@ -4,11 +4,12 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use model::IdMapping;
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
 use rustix::mount::MountAttrFlags;
 
 use super::place::{Root, open_beneath};
-use super::{attach, copy_mount, kernel};
+use super::{attach, copy_mount, host_devices, kernel};
 use crate::StartError;
 use crate::error::Doing;
 
@@ -57,6 +58,24 @@ impl Devices {
                 .doing_with(|| format!("making /dev/{}", name.to_string_lossy()))?;
         }
         Ok(Self(directory))
+    }
+
+    /// Adds the nodes of the host's devices, which the root of a user namespace cannot make, and gives all to that root.
+    pub(crate) fn hand_over(
+        &self,
+        nodes: &[host_devices::Node],
+        mapping: &IdMapping,
+    ) -> Result<(), StartError> {
+        let act = "preparing /dev";
+        let directory = Root::new(self.0.try_clone().doing(act)?);
+        host_devices::make_beneath_dev(nodes, &directory, mapping)?;
+        let Some((user, group)) = mapping.on_host((0, 0)) else { return Ok(()) };
+        let names = DEFAULT_NODES.iter().map(|(name, ..)| *name).chain(LINKS.iter().map(|(_, name)| *name));
+        let owner = (Some(Uid::from_raw(user)), Some(Gid::from_raw(group)));
+        for name in names.chain([c"."]) {
+            rustix::fs::chownat(&self.0, name, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW).doing(act)?;
+        }
+        Ok(())
     }
 
     /// Its directory.

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use model::{ContainerSpec, Device, DeviceNumbers};
+use model::{ContainerSpec, Device, DeviceNumbers, IdMapping};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
@@ -151,6 +151,27 @@ fn walk(directory: &Path, shown_as: &Path, permissions: &str, nodes: &mut Vec<No
         }
     }
     Ok(())
+}
+
+/// Makes the nodes in a directory that will be /dev of a user namespace, with their owners mapped; those of whom it lacks are its
+/// root's.
+pub(crate) fn make_beneath_dev(
+    nodes: &[Node],
+    directory: &Root,
+    mapping: &IdMapping,
+) -> Result<(), StartError> {
+    let mapped = |node: &Node| {
+        let Ok(beneath) = node.path.strip_prefix("/dev") else {
+            let message = format!(
+                "making the device node {}: a container with a user namespace has devices in /dev alone",
+                node.path.display()
+            );
+            return Err(StartError::words(FailureKind::Refused, message));
+        };
+        let owner = mapping.on_host(node.owner).or_else(|| mapping.on_host((0, 0)));
+        Ok(Node { path: Path::new("/").join(beneath), owner: owner.unwrap_or(node.owner), ..node.clone() })
+    };
+    make(&nodes.iter().map(mapped).collect::<Result<Vec<_>, _>>()?, directory)
 }
 
 /// Makes the nodes; one that a default node or a bind already provides stays as it is.

@@ -29,34 +29,69 @@ pub(crate) struct KernelFileSystems {
     pub(crate) proc: OwnedFd,
     proc_to_attach: OwnedFd,
     sys: OwnedFd,
+    /// What is asked for beneath /dev.
+    wanted: Wanted,
     /// The container's own terminals.
     pub(crate) terminals: Option<OwnedFd>,
     message_queues: Option<OwnedFd>,
     shared_memory: Option<OwnedFd>,
 }
 
-impl KernelFileSystems {
-    /// Makes those that the specification does not replace by mounts of its own.
-    pub(crate) fn make(spec: &ContainerSpec, joined: &Joined) -> Result<Self, StartError> {
+/// Which file systems beneath /dev the specification does not replace by mounts of its own.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    terminals: bool,
+    message_queues: bool,
+    shared_memory: bool,
+}
+
+impl Wanted {
+    fn of(spec: &ContainerSpec) -> Self {
         let own_dev = !is_overridden(spec, "/dev");
         let wanted = |place: &str| own_dev && !is_overridden(spec, place);
+        Self {
+            terminals: wanted("/dev/pts"),
+            message_queues: wanted("/dev/mqueue"),
+            shared_memory: spec.shm_size > 0 && wanted("/dev/shm"),
+        }
+    }
+}
+
+impl KernelFileSystems {
+    /// Makes those of namespaces that the caller is in by now, with the rights of the host's root. [`Self::complete`] makes the
+    /// others.
+    pub(crate) fn make(spec: &ContainerSpec, joined: &Joined) -> Result<Self, StartError> {
+        let wanted = Wanted::of(spec);
         let sys_is_writable = spec.privileged && !spec.read_only_root;
         let sys_attributes =
             if sys_is_writable { PLAIN } else { PLAIN.union(MountAttrFlags::MOUNT_ATTR_RDONLY) };
-        let has_memory = spec.shm_size > 0 && wanted("/dev/shm");
-        let shared_memory = has_memory.then(|| shared_memory(spec, joined)).transpose()?;
-        let message_queues = wanted("/dev/mqueue")
-            .then(|| make(c"mqueue", &[], PLAIN))
-            .transpose()
-            .doing("mounting mqueue")?;
+        let joins = spec.namespaces.ipc != Namespace::Own;
+        let shared_memory = match wanted.shared_memory && joins {
+            true => Some(shared_memory(spec, joined)?),
+            false => None,
+        };
+        let message_queues = (wanted.message_queues && joins).then(message_queues).transpose()?;
         Ok(Self {
             proc: make(c"proc", &[], PLAIN).doing("mounting proc")?,
             proc_to_attach: make(c"proc", &[], PLAIN).doing("mounting proc")?,
             sys: make(c"sysfs", &[], sys_attributes).doing("mounting sysfs")?,
-            terminals: wanted("/dev/pts").then(terminals).transpose().doing("mounting devpts")?,
+            wanted,
+            terminals: None,
             message_queues,
             shared_memory,
         })
+    }
+
+    /// Makes those that belong to the container's own ipc namespace, and its terminals.
+    pub(crate) fn complete(mut self, spec: &ContainerSpec, joined: &Joined) -> Result<Self, StartError> {
+        self.terminals = self.wanted.terminals.then(terminals).transpose().doing("mounting devpts")?;
+        if self.wanted.message_queues && self.message_queues.is_none() {
+            self.message_queues = Some(message_queues()?);
+        }
+        if self.wanted.shared_memory && self.shared_memory.is_none() {
+            self.shared_memory = Some(shared_memory(spec, joined)?);
+        }
+        Ok(self)
     }
 
     /// Attaches /proc and /sys. An image must not redirect them by a link.
@@ -108,6 +143,10 @@ pub(crate) fn make(
     }
     rustix::mount::fsconfig_create(&context)?;
     rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+fn message_queues() -> Result<OwnedFd, StartError> {
+    make(c"mqueue", &[], PLAIN).doing("mounting mqueue")
 }
 
 /// A devpts of the container's own; group 5 is `tty` everywhere.

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! Sources::open      host paths → detached mounts      (still the host's tree)
+//! mapped_layers      layers as a user namespace sees them, which is entered then
 //! base::enter        overlay or directory, pivot_root  (the host's tree is gone)
 //! kernel, devices, mounts, hiding                      (inside)
 //! ```
@@ -15,6 +16,7 @@ pub(crate) mod devices;
 pub(crate) mod hiding;
 pub(crate) mod host_devices;
 pub(crate) mod kernel;
+pub(crate) mod mapped_layers;
 pub(crate) mod mounts;
 pub(crate) mod place;
 

@@ -1,15 +1,18 @@
 //! Binds, volumes and tmpfs: opened while the host's tree is in sight, attached inside the root.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use model::{ContainerSpec, Mount, MountAccess, MountRestrictions, MountSource, Propagation, Submounts};
+use model::{
+    ContainerSpec, Mount, MountAccess, MountRestrictions, MountSource, Owners, Propagation, Submounts,
+};
 use rustix::fs::{CWD, FileType};
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, UnmountFlags};
 use sys::filesystem::MountOptions;
 use sys::mount::{AttributeChange, MountAttributes, PropagationType};
 
+use super::mapped_layers::map_owners;
 use super::place::{self, Kind, Root};
 use crate::error::Doing;
 use crate::{FailureKind, StartError};
@@ -30,33 +33,70 @@ const COVERABLE_PROC_FILES: [&str; 11] = [
     "/proc/sys/crypto/fips_enabled",
 ];
 
-/// The detached mounts of a specification, in its order.
+/// The detached mounts of a specification, in its order. Those that are not of the host's tree are made when they can be.
 #[derive(Debug)]
-pub(crate) struct Sources(Vec<OwnedFd>);
+pub(crate) struct Sources(Vec<Option<OwnedFd>>);
 
 impl Sources {
-    /// Copies every bind's source and makes every tmpfs. `held` are the mount namespaces of volumes that are mounts.
-    pub(crate) fn open(spec: &ContainerSpec, held: &[OwnedFd]) -> Result<Self, StartError> {
-        spec.mounts.iter().map(|mount| open_source(mount, held)).collect::<Result<_, _>>().map(Self)
-    }
-
-    /// Takes the parts of sources that are asked for. The caller's mounts must be private: a source lies over `place`,
-    /// a directory of the host, for a moment.
-    pub(crate) fn narrow(self, spec: &ContainerSpec, place: &Path) -> Result<Self, StartError> {
-        let narrow = |(mount, whole): (&Mount, OwnedFd)| match &mount.subpath {
-            Some(part) => part_of(&whole, part, place),
-            None => Ok(whole),
+    /// Copies every bind's source. `held` are the mount namespaces of volumes that are mounts, `users` is the container's user
+    /// namespace.
+    pub(crate) fn open(
+        spec: &ContainerSpec,
+        held: &[OwnedFd],
+        users: Option<BorrowedFd<'_>>,
+    ) -> Result<Self, StartError> {
+        let open = |mount: &Mount| {
+            let Some(detached) = open_source(mount, held)? else { return Ok(None) };
+            if let (Some(users), Owners::OfContainer) = (users, mount.owners) {
+                let submounts = match mount.submounts {
+                    Submounts::Included => sys::mount::Submounts::Included,
+                    Submounts::Excluded => sys::mount::Submounts::Excluded,
+                };
+                map_owners(&detached, users, submounts, &name_of(&mount.source))?;
+            }
+            set_attributes(mount, detached).map(Some)
         };
-        spec.mounts.iter().zip(self.0).map(narrow).collect::<Result<_, _>>().map(Self)
+        spec.mounts.iter().map(open).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Attaches all of them.
+    /// Mounts images, and takes the parts of sources that are asked for. The caller's mounts must be private: a source lies
+    /// over `place`, a directory of the host, for a moment.
+    pub(crate) fn complete(self, spec: &ContainerSpec, place: &Path) -> Result<Self, StartError> {
+        let complete = |(mount, source): (&Mount, Option<OwnedFd>)| {
+            let whole = match (&mount.source, source) {
+                (MountSource::Image(layers), _) => {
+                    let mounted =
+                        sys::overlay::mount_read_only(layers).doing("mounting the layers of an image")?;
+                    Some(set_attributes(mount, mounted)?)
+                }
+                (_, source) => source,
+            };
+            match (&mount.subpath, whole) {
+                (Some(part), Some(whole)) => part_of(&whole, part, place).map(Some),
+                (_, whole) => Ok(whole),
+            }
+        };
+        spec.mounts.iter().zip(self.0).map(complete).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Attaches all of them, with every tmpfs, which belongs to the container's user namespace.
     pub(crate) fn attach(self, spec: &ContainerSpec, root: &Root) -> Result<(), StartError> {
-        spec.mounts.iter().zip(self.0).try_for_each(|(mount, source)| attach(mount, &source, root))
+        spec.mounts.iter().zip(self.0).try_for_each(|(mount, source)| {
+            let source = match (&mount.source, source) {
+                (MountSource::Tmpfs(options), _) => {
+                    let made =
+                        tmpfs(options).doing_with(|| format!("mounting a tmpfs with options {options:?}"))?;
+                    Some(set_attributes(mount, made)?)
+                }
+                (_, source) => source,
+            };
+            source.map_or(Ok(()), |source| attach(mount, &source, root))
+        })
     }
 }
 
-fn open_source(mount: &Mount, held: &[OwnedFd]) -> Result<OwnedFd, StartError> {
+/// What is of the host's tree or its volumes.
+fn open_source(mount: &Mount, held: &[OwnedFd]) -> Result<Option<OwnedFd>, StartError> {
     let detached = match &mount.source {
         MountSource::Bind(path) => copy_tree(mount, path)?,
         MountSource::RestrictedBind { path, restrictions } => {
@@ -65,18 +105,18 @@ fn open_source(mount: &Mount, held: &[OwnedFd]) -> Result<OwnedFd, StartError> {
                 .doing_with(|| format!("restricting the mount of {}", path.display()))?;
             tree
         }
-        MountSource::Tmpfs(options) => {
-            tmpfs(options).doing_with(|| format!("mounting a tmpfs with options {options:?}"))?
-        }
-        MountSource::Image(layers) => {
-            sys::overlay::mount_read_only(layers).doing("mounting the layers of an image")?
-        }
+        MountSource::Tmpfs(_) | MountSource::Image(_) => return Ok(None),
         MountSource::Held { volume, number } => held
             .get(*number)
             .ok_or_else(|| Errno::BADF.into())
             .and_then(|namespace| sys::held_mount::copy_and_return(namespace.as_fd()))
             .doing_with(|| format!("mounting the volume {volume}"))?,
     };
+    Ok(Some(detached))
+}
+
+/// Gives a detached mount its access and its propagation.
+fn set_attributes(mount: &Mount, detached: OwnedFd) -> Result<OwnedFd, StartError> {
     let act = || format!("preparing the mount at {}", mount.destination.display());
     let recursive = match mount.access {
         MountAccess::ReadWrite => None,

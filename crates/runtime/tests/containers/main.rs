@@ -9,6 +9,7 @@ mod control;
 mod further;
 mod life;
 mod scene;
+mod users;
 mod view;
 mod walls;
 
@@ -43,5 +44,5 @@ fn main() -> ExitCode {
 }
 
 fn all() -> Vec<Test> {
-    [life::TESTS, further::TESTS, control::TESTS, view::TESTS, walls::TESTS].concat()
+    [life::TESTS, further::TESTS, control::TESTS, view::TESTS, walls::TESTS, users::TESTS].concat()
 }

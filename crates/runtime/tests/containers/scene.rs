@@ -94,6 +94,7 @@ impl Scene {
                 uts: Namespace::Own,
                 own_cgroup: false,
             },
+            user_namespace: None,
             mounts: Vec::new(),
             devices: Vec::new(),
             device_rules: Vec::new(),

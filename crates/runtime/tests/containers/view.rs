@@ -40,6 +40,7 @@ pub(crate) fn bind(source: &Path, destination: &str) -> Mount {
         propagation: Propagation::RecursivePrivate,
         submounts: Submounts::Included,
         subpath: None,
+        owners: model::Owners::OfHost,
     }
 }
 

@@ -85,6 +85,7 @@ impl Place {
                 uts: Namespace::Own,
                 own_cgroup: false,
             },
+            user_namespace: None,
             mounts: Vec::new(),
             devices: Vec::new(),
             device_rules: Vec::new(),
