@@ -11,7 +11,7 @@ use cri_messages::image::{
 use cri_messages::value::{ImageSpec, Int64Value};
 use tonic::{Code, Status};
 
-use crate::engine;
+use crate::{FLAG, engine};
 
 fn spec(image: &str) -> Option<ImageSpec> {
     Some(ImageSpec { image: image.to_owned(), ..ImageSpec::default() })
@@ -123,6 +123,52 @@ fn a_request_brings_its_own_credentials() {
     let id = pull(&cri, image, Some(auth("127.0.0.1:5000"))).expect("an image");
     assert_eq!(status(&cri, image).expect("the image").id, id);
     remove(&cri, image).expect("removed");
+}
+
+#[test]
+fn a_registrys_mirrors_are_asked_before_it_and_in_their_order() {
+    let directory = std::env::temp_dir().join(format!("mirrors-of-tests-{}", std::process::id()));
+    let hosts = |host: &str, text: &str| {
+        let directory = directory.join(host);
+        std::fs::create_dir_all(&directory).expect("a directory");
+        std::fs::write(directory.join("hosts.toml"), text).expect("a file");
+    };
+    let by_digest_alone = "capabilities = [\"pull\"]";
+    hosts(
+        "real.example",
+        &format!(
+            "[host.\"http://127.0.0.1:5002\"]\n{by_digest_alone}\n[host.\"http://127.0.0.1:5001\"]\n\
+             [host.\"http://127.0.0.1:5000\"]\n"
+        ),
+    );
+    let certificates = format!("--registry-certificates={}", directory.display());
+    let engine = Engine::start_with_flags(&[FLAG, &certificates]);
+    let (_mirror, digest) = registry(&engine, "127.0.0.1:5000");
+    let _empty = Server::start(&engine, "127.0.0.1:5001", |_| Reply::new(404));
+    let mut other = Content::default();
+    let other_digest = other.image("v1", &[tar_of(&[("marker", b"of the mirror for digests\n")])]);
+    let _digests = Server::start(&engine, "127.0.0.1:5002", move |asked| other.answer(asked));
+    let cri = Cri::of(&engine);
+    let id = pull(&cri, "real.example/a/b:v1", None).expect("an image of the third");
+    let image = status(&cri, "real.example/a/b:v1").expect("the image");
+    assert_eq!((image.id.as_str(), image.repo_tags), (id.as_str(), vec!["real.example/a/b:v1".to_owned()]));
+    assert_eq!(image.repo_digests, [format!("real.example/a/b@{digest}")]);
+    let by_digest =
+        pull(&cri, &format!("real.example/a/b@{other_digest}"), None).expect("an image of the first");
+    assert_ne!(by_digest, id);
+    hosts("wrong.example", "[host.\"http://127.0.0.1:5000\"]\nfoo = 1\n");
+    let refusal = pull(&cri, "wrong.example/a/b:v1", None).expect_err("a key that is not known");
+    assert!(
+        refusal.message().contains("wrong.example/hosts.toml") && refusal.message().contains("foo"),
+        "{refusal}"
+    );
+    // The file for all others is read where a registry has none of its own, each time anew.
+    hosts("_default", "server = \"http://127.0.0.1:5000\"\n");
+    assert_eq!(pull(&cri, "third.example/a/b:v1", None).expect("an image"), id);
+    for id in [id, by_digest] {
+        remove(&cri, &id).expect("removed");
+    }
+    std::fs::remove_dir_all(&directory).expect("removed");
 }
 
 #[test]

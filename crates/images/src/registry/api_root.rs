@@ -1,11 +1,13 @@
 //! Finds the address at which a registry answers: mirrors, https, and http where that is allowed.
 
+use model::ImageReference;
 use ureq::http::{Method, StatusCode, header};
 use url::Url;
 
 use super::challenge::Challenge;
 use super::error::RegistryError;
 use super::host::{HUB, is_hub};
+use super::hosts_file::{HostTrust, HostsFile, RegistryHost};
 use super::retry::{Attempts, asked_pause, is_transient};
 use super::transport::{Request, TIMEOUT, Transport, TransportError, host_and_port, shown};
 
@@ -47,13 +49,38 @@ pub(super) struct Source {
     bases: Vec<Url>,
     /// Whether it is a mirror: it never sees credentials, and its failures are not final.
     pub(super) is_mirror: bool,
+    /// Whether its addresses are roots of the API: no `v2/` follows.
+    overrides_path: bool,
+    /// What is trusted there, where a `hosts.toml` names it.
+    trust: HostTrust,
 }
 
 /// The registry of a host; `None` means Docker Hub.
+///
+/// # Errors
+/// A `hosts.toml` or certificates for it that cannot be used, or a name that is no host.
 pub(super) fn registry(transport: &Transport, host: Option<&str>) -> Result<Source, RegistryError> {
+    match hosts_file(transport, host)?.server {
+        Some(server) => Ok(Source::named(named(host).to_owned(), server, false)),
+        None => registry_itself(transport, host),
+    }
+}
+
+/// The host's part of references.
+fn named(host: Option<&str>) -> &str {
+    host.filter(|host| !is_hub(host)).unwrap_or(HUB)
+}
+
+fn hosts_file(transport: &Transport, host: Option<&str>) -> Result<HostsFile, RegistryError> {
+    let file = HostsFile::load(&transport.settings().certificate_directories, named(host))?;
+    Ok(file.unwrap_or_default())
+}
+
+/// The registry at the address that its name is.
+fn registry_itself(transport: &Transport, host: Option<&str>) -> Result<Source, RegistryError> {
     let Some(host) = host.filter(|host| !is_hub(host)) else {
         let bases = vec![transport.settings().hub_registry.clone()];
-        return Ok(Source { registry: HUB.to_owned(), bases, is_mirror: false });
+        return Ok(Source::plain(HUB.to_owned(), bases, false));
     };
     let schemes: &[&str] = if transport.may_be_plain(host)? { &["https", "http"] } else { &["https"] };
     let bases = schemes
@@ -65,16 +92,26 @@ pub(super) fn registry(transport: &Transport, host: Option<&str>) -> Result<Sour
             attempts: vec![error.to_string()],
             certificate_directories: Vec::new(),
         })?;
-    Ok(Source { registry: host.to_owned(), bases, is_mirror: false })
+    Ok(Source::plain(host.to_owned(), bases, false))
 }
 
-/// Where an image of a host may be pulled from: Docker Hub's mirrors come before Docker Hub.
-pub(super) fn sources(transport: &Transport, host: Option<&str>) -> Result<Vec<Source>, RegistryError> {
-    let mut sources = Vec::new();
+/// Where an image may be pulled from, in order: the mirrors that a `hosts.toml` names for its registry, Docker Hub's
+/// mirrors for an image of Docker Hub, the registry.
+///
+/// # Errors
+/// Those of [`registry`].
+pub(super) fn sources(
+    transport: &Transport,
+    reference: &ImageReference,
+) -> Result<Vec<Source>, RegistryError> {
+    let host = reference.repository.host();
+    let file = hosts_file(transport, host)?;
+    let mirrors = file.mirrors.into_iter().filter(|mirror| mirror.serves(reference));
+    let mut sources: Vec<_> =
+        mirrors.map(|mirror| Source::named(host_and_port(&mirror.url), mirror, true)).collect();
     if host.is_none_or(is_hub) {
         for mirror in &transport.settings().mirrors {
-            let registry = host_and_port(mirror);
-            sources.push(Source { registry, bases: vec![mirror.clone()], is_mirror: true });
+            sources.push(Source::plain(host_and_port(mirror), vec![mirror.clone()], true));
         }
     }
     sources.push(registry(transport, host)?);
@@ -82,6 +119,15 @@ pub(super) fn sources(transport: &Transport, host: Option<&str>) -> Result<Vec<S
 }
 
 impl Source {
+    fn plain(registry: String, bases: Vec<Url>, is_mirror: bool) -> Self {
+        Self { registry, bases, is_mirror, overrides_path: false, trust: HostTrust::default() }
+    }
+
+    fn named(registry: String, host: RegistryHost, is_mirror: bool) -> Self {
+        let RegistryHost { url, overrides_path, trust, .. } = host;
+        Self { registry, bases: vec![url], is_mirror, overrides_path, trust }
+    }
+
     /// Asks each address for `/v2/` and takes the first that is a registry.
     ///
     /// # Errors
@@ -107,17 +153,25 @@ impl Source {
 
     fn ping(&self, transport: &Transport, base: &Url) -> Result<ApiRoot, Refusal> {
         let mut attempts = Attempts::new(transport.settings().retry, transport.cancellation());
-        let mut base = base.clone();
-        base.set_path(&format!("{}v2/", base.path()));
+        transport.trust(base, &self.trust);
+        let mut root = base.clone();
+        if !self.overrides_path {
+            root.set_path(&format!("{}v2/", base.path()));
+        }
+        // A path of its own is one within a registry: what it wants to see is said at the registry's root.
+        let mut asked = root.clone();
+        if self.overrides_path {
+            asked.set_path("/v2/");
+        }
         loop {
-            let mut request = Request::new(Method::GET, base.clone());
+            let mut request = Request::new(Method::GET, asked.clone());
             request.timeout = Some(TIMEOUT);
             let answer = match transport.send(request) {
                 Ok(answer) => answer,
                 Err(TransportError::Cancelled) => return Err(Refusal::Final(RegistryError::Cancelled)),
                 Err(error @ TransportError::Certificates { .. }) => return Err(Refusal::Final(error.into())),
                 Err(error) => {
-                    let tls = base.scheme() == "https" && is_tls_failure(&error);
+                    let tls = root.scheme() == "https" && is_tls_failure(&error);
                     return Err(Refusal::Tried { what: error.to_string(), tls });
                 }
             };
@@ -126,7 +180,7 @@ impl Source {
             }
             if !matches!(answer.status, StatusCode::OK | StatusCode::UNAUTHORIZED) {
                 let status = answer.status;
-                let what = format!("{} is no registry: status {status}", shown(&base));
+                let what = format!("{} is no registry: status {status}", shown(&asked));
                 return Err(Refusal::Tried { what, tls: false });
             }
             let values = answer.headers.get_all(header::WWW_AUTHENTICATE).iter();
@@ -135,7 +189,7 @@ impl Source {
             } else {
                 Vec::new()
             };
-            return Ok(ApiRoot { registry: self.registry.clone(), challenges, base });
+            return Ok(ApiRoot { registry: self.registry.clone(), challenges, base: root });
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use model::{Digest, ErrorKind, ReferenceError};
 
 use super::auth::AuthError;
+use super::hosts_file::HostsError;
 use super::manifest::ManifestError;
 use super::transport::TransportError;
 
@@ -33,6 +34,9 @@ pub enum RegistryError {
         /// could help.
         certificate_directories: Vec<PathBuf>,
     },
+    /// The file that says who is asked for a registry's images cannot be used.
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
     /// A request could not be carried out.
     #[error("{0}")]
     Transport(TransportError),
@@ -240,6 +244,7 @@ impl RegistryError {
             Self::MissingPlatforms { .. } => ErrorKind::Conflict,
             Self::Unreachable { .. } => ErrorKind::Unavailable,
             Self::Cancelled
+            | Self::Hosts(_)
             | Self::Transport(_)
             | Self::Status { .. }
             | Self::SearchStatus { .. }

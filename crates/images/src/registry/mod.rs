@@ -21,6 +21,7 @@ mod download;
 mod error;
 mod forward;
 mod host;
+mod hosts_file;
 mod in_flight;
 mod kept;
 mod login;
@@ -45,6 +46,7 @@ pub use auth::{AuthError, CredentialMap, Credentials};
 pub use cancellation::Cancellation;
 pub use error::RegistryError;
 pub use host::{HUB, HUB_INDEX_ADDRESS, is_hub};
+pub use hosts_file::HostsError;
 pub use login::LoggedIn;
 #[cfg(fuzzing)]
 pub use manifest::read_for_fuzzing;

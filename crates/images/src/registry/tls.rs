@@ -106,11 +106,17 @@ impl HostCertificates {
         paths.sort();
         for path in paths {
             match path.extension().and_then(OsStr::to_str) {
-                Some("crt") => self.authorities.append(&mut read_certificates(&path)?),
+                Some("crt") => self.add_authority(&path)?,
                 Some("cert") if self.client.is_none() => self.client = Some(read_client(&path)?),
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    /// Adds the authorities of a file.
+    pub(super) fn add_authority(&mut self, path: &Path) -> Result<(), CertificateError> {
+        self.authorities.append(&mut read_certificates(path)?);
         Ok(())
     }
 

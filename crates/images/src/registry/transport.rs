@@ -3,6 +3,7 @@
 //! Redirects are followed here and not by the client library, because credentials must never
 //! leave the registry they are for: `Authorization` is sent to the first origin only.
 
+use std::collections::HashMap;
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use url::Url;
 use super::Cancellation;
 use super::cancellation::Watch;
 use super::forward::ForwardProxy;
+use super::hosts_file::HostTrust;
 use super::reason::reason;
 use super::settings::{RESOLVE_TIME, RegistrySettings};
 use super::tls::{CertificateError, HostCertificates, Trust};
@@ -160,6 +162,8 @@ pub(super) struct Transport {
     settings: Arc<RegistrySettings>,
     cancellation: Cancellation,
     agents: Mutex<Vec<KnownAgent>>,
+    /// What is trusted at some hosts beside what their directories of certificates say.
+    trusted: Mutex<HashMap<String, HostTrust>>,
 }
 
 struct KnownAgent {
@@ -170,7 +174,16 @@ struct KnownAgent {
 
 impl Transport {
     pub(super) fn new(settings: Arc<RegistrySettings>, cancellation: &Cancellation) -> Self {
-        Self { settings, cancellation: cancellation.child(), agents: Mutex::new(Vec::new()) }
+        let cancellation = cancellation.child();
+        Self { settings, cancellation, agents: Mutex::default(), trusted: Mutex::default() }
+    }
+
+    /// Trusts more at a URL's host than its directory of certificates says, from now on.
+    pub(super) fn trust(&self, url: &Url, trust: &HostTrust) {
+        if *trust != HostTrust::default() {
+            let mut trusted = self.trusted.lock().unwrap_or_else(PoisonError::into_inner);
+            trusted.insert(host_and_port(url), trust.clone());
+        }
     }
 
     pub(super) fn settings(&self) -> &RegistrySettings {
@@ -286,13 +299,16 @@ impl Transport {
     /// A host that is insecure merely because it is on the loopback is verified all the same
     /// where an authority of its own was put down for it.
     fn certificates(&self, host: &str) -> Result<(HostCertificates, Trust), TransportError> {
-        let certificates = HostCertificates::load(&self.settings.certificate_directories, host)
-            .map_err(|source| TransportError::Certificates { host: host.to_owned(), source })?;
-        let trust = if self.settings.is_insecure(host) && !certificates.has_authority() {
-            Trust::Anything
-        } else {
-            Trust::Verified
-        };
+        let failed = |source| TransportError::Certificates { host: host.to_owned(), source };
+        let mut certificates =
+            HostCertificates::load(&self.settings.certificate_directories, host).map_err(failed)?;
+        let own = self.trusted.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned();
+        let own = own.unwrap_or_default();
+        for authority in &own.authorities {
+            certificates.add_authority(authority).map_err(failed)?;
+        }
+        let is_unverified = self.settings.is_insecure(host) && !certificates.has_authority();
+        let trust = if own.anything || is_unverified { Trust::Anything } else { Trust::Verified };
         Ok((certificates, trust))
     }
 

@@ -30,7 +30,7 @@ pub(in crate::registry) fn describe(
     reference: &ImageReference,
     credentials: Option<&Credentials>,
 ) -> Result<DescribedImage, RegistryError> {
-    let mut sources = api_root::sources(transport, reference.repository.host())?;
+    let mut sources = api_root::sources(transport, reference)?;
     let Some(source) = sources.pop() else {
         return Err(RegistryError::NoSuchRepository(reference.repository.to_string()));
     };

@@ -75,7 +75,7 @@ pub(super) fn pull(
     progress: &dyn Progress,
 ) -> Result<Vec<PulledImage>, RegistryError> {
     client.in_flight.sweep(&request.store.download_directory());
-    let mut sources = api_root::sources(&transport(), request.reference.repository.host())?;
+    let mut sources = api_root::sources(&transport(), request.reference)?;
     let last = sources.pop();
     for mirror in sources {
         match pull_from(client, &transport(), &mirror, request, progress) {
