@@ -28,6 +28,18 @@ fn a_registry_is_asked_without_a_pull() {
         begins,
         [refers(&format!("a repository [{IMAGE}] (len: 1)")), refers(&format!("repository [{IMAGE}]"))]
     );
+    // What was pushed is known to come from there, whatever it is called; before 1.53, nothing is said of it.
+    let identity = |version: &str, name: &str| {
+        engine.at(version).get(&format!("/images/{name}/json")).expect(200).json().get("Identity").cloned()
+    };
+    let pushed = json!({ "Pull": [{ "Repository": IMAGE }] });
+    assert_eq!(
+        [identity("1.53", "busybox"), identity("1.55", "busybox")],
+        [Some(pushed.clone()), Some(pushed.clone())]
+    );
+    assert_eq!(identity("1.52", "busybox"), None);
+    let _ = engine.at("1.55").get("/images/json?identity=1").expect(400);
+    let _ = engine.at("1.53").get("/images/json?identity=1").expect(200);
     let _ = engine.delete(&format!("/images/{IMAGE}")).expect(200);
     let today = engine.at("1.55");
     for name in [IMAGE.to_owned(), format!("{IMAGE}:latest"), format!("{IMAGE}@{digest}")] {
@@ -48,6 +60,15 @@ fn a_registry_is_asked_without_a_pull() {
         let _ = client.post(&format!("/images/create?fromImage={IMAGE}&tag=latest")).expect(200);
         let image = client.get(&format!("/images/{IMAGE}/json")).expect(200).json();
         assert_eq!(image["RepoDigests"], digests, "{version}");
+        if version == "1.55" {
+            assert_eq!(image["Identity"], pushed);
+            let listed = |query: &str| {
+                let list = client.get(&format!("/images/json{query}")).expect(200).json();
+                list[0]["Manifests"][0]["ImageData"].clone()
+            };
+            assert_eq!(listed("?manifests=1&identity=1")["Identity"], pushed);
+            assert_eq!(listed("?manifests=1").get("Identity"), None);
+        }
         let _ = client.delete(&format!("/images/{IMAGE}")).expect(200);
     }
     // What was pushed is remembered with the image.

@@ -9,6 +9,7 @@ use model::{Digest, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::identity::Identity;
 use super::manifests::{self, WireManifest, WireTarget, is_left_out};
 use super::{failure, image_config, platform};
 use crate::container_settings::Config;
@@ -72,6 +73,8 @@ struct ImageInspection {
     descriptor: Since<48, Option<WireTarget>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     manifests: Option<Vec<WireManifest>>,
+    #[serde(skip_serializing_if = "is_left_out")]
+    identity: Since<53, Option<Identity>>,
 }
 
 /// Where the files of an image are.
@@ -109,6 +112,7 @@ impl ImageInspection {
         let container_config = shown(config.container_config);
         Self {
             id: image_id(&image.id, version),
+            identity: Ranged::at(version, || Identity::of(&digests)),
             repo_tags: tags,
             repo_digests: digests,
             parent: filled(image.parent.map(|parent| image_id(&parent, version)).unwrap_or_default()),

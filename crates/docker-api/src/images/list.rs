@@ -8,6 +8,7 @@ use model::Digest;
 use serde::Serialize;
 
 use super::failure;
+use super::identity::Identity;
 use super::manifests::{self, WireManifest, WireTarget, is_left_out};
 use super::prune::until;
 use crate::filters::Filters;
@@ -24,6 +25,11 @@ const NOT_COUNTED: i64 = -1;
 
 pub(super) fn list(call: &Call<'_>) -> Handled {
     let version = call.version;
+    let shows_manifests = version.image_list_has_manifests() && call.query.is_true("manifests");
+    let shows_identities = version.image_list_has_identities() && call.query.is_true("identity");
+    if shows_identities && !shows_manifests {
+        return Err(ApiError::bad_request("conflicting options: identity needs manifests"));
+    }
     let filter = ListFilter {
         all: call.query.is_true("all"),
         name: call.query.filled("filter").filter(|_| version.image_list_has_a_name()).map(str::to_owned),
@@ -38,9 +44,13 @@ pub(super) fn list(call: &Call<'_>) -> Handled {
     };
     let mut listed: Vec<ListedImage<'_>> =
         images.iter().map(|image| ListedImage::new(image, &counts, version)).collect();
-    if version.image_list_has_manifests() && call.query.is_true("manifests") {
+    if shows_manifests {
         for (image, listed) in images.iter().zip(&mut listed) {
-            listed.manifests = Some(manifests::of(call, &image.id)?).filter(|found| !found.is_empty());
+            let mut found = manifests::of(call, &image.id)?;
+            if shows_identities {
+                manifests::identify(&mut found, Identity::of(&image.digests).as_ref());
+            }
+            listed.manifests = Some(found).filter(|found| !found.is_empty());
         }
     }
     Reply::json(StatusCode::OK, &listed)

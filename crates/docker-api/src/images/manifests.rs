@@ -7,6 +7,7 @@ use model::Digest;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::identity::Identity;
 use super::{failure, platform};
 use crate::version::Since;
 use crate::{ApiError, Call, Handled, Reply};
@@ -27,7 +28,7 @@ impl WireTarget {
 }
 
 /// Whether a field is not the version's, or there is nothing to show.
-pub(super) fn is_left_out<T>(field: &Since<48, Option<T>>) -> bool {
+pub(super) fn is_left_out<const SINCE: u32, T>(field: &Since<SINCE, Option<T>>) -> bool {
     field.shown().is_none_or(Option::is_none)
 }
 
@@ -59,6 +60,8 @@ struct ManifestSize {
 struct ImageData {
     #[serde(skip_serializing_if = "Option::is_none")]
     platform: Option<Platform>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<Identity>,
     containers: Vec<String>,
     size: UnpackedSize,
 }
@@ -89,7 +92,7 @@ impl WireManifest {
             ManifestKind::Image { image, platform, unpacked } => {
                 let containers = image.map(|image| containers(call, &image)).unwrap_or_default();
                 let size = UnpackedSize { unpacked };
-                ("image", Some(ImageData { platform, containers, size }), None)
+                ("image", Some(ImageData { platform, identity: None, containers, size }), None)
             }
             ManifestKind::Attestation { of } => {
                 ("attestation", None, of.map(|of| AttestationData { r#for: of }))
@@ -105,6 +108,13 @@ impl WireManifest {
             image_data,
             attestation_data,
         }
+    }
+}
+
+/// Shows with each image where it comes from.
+pub(super) fn identify(manifests: &mut [WireManifest], identity: Option<&Identity>) {
+    for image in manifests.iter_mut().filter_map(|manifest| manifest.image_data.as_mut()) {
+        image.identity = identity.cloned();
     }
 }
 

@@ -3,6 +3,7 @@
 mod create;
 mod distribution;
 mod history;
+mod identity;
 mod image_config;
 mod import;
 mod inspect;

@@ -56,6 +56,11 @@ impl ApiVersion {
         self.is_at_least(47)
     }
 
+    /// Whether the list of images takes `identity`: "v1.54 API changes".
+    pub(crate) const fn image_list_has_identities(self) -> bool {
+        self.is_at_least(54)
+    }
+
     /// Whether inspect of an image takes `manifests`: "v1.48 API changes".
     pub(crate) const fn inspect_has_manifests(self) -> bool {
         self.is_at_least(48)

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use model::RepositoryName;
+
 /// The host part of references to Docker Hub.
 pub const HUB: &str = "docker.io";
 /// Where Docker Hub's registry answers.
@@ -17,6 +19,12 @@ pub fn is_hub(host: &str) -> bool {
     [HUB, HUB_REGISTRY, HUB_INDEX, "registry.hub.docker.com"]
         .iter()
         .any(|name| name.eq_ignore_ascii_case(host))
+}
+
+/// Where a repository is, with its registry: `docker.io/library/busybox`.
+#[must_use]
+pub fn location(repository: &RepositoryName) -> String {
+    format!("{}/{}", repository.host().unwrap_or(HUB), repository.remote_path())
 }
 
 /// The host with its port of an address that may have a scheme and a path.

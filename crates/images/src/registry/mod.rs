@@ -45,7 +45,7 @@ mod transport;
 pub use auth::{AuthError, CredentialMap, Credentials};
 pub use cancellation::Cancellation;
 pub use error::RegistryError;
-pub use host::{HUB, HUB_INDEX_ADDRESS, is_hub};
+pub use host::{HUB, HUB_INDEX_ADDRESS, is_hub, location};
 pub use hosts_file::HostsError;
 pub use login::LoggedIn;
 #[cfg(fuzzing)]

@@ -22,7 +22,7 @@ use self::layer::Layers;
 use super::Credentials;
 use super::api_root;
 use super::error::RegistryError;
-use super::host::HUB;
+use super::host::location;
 use super::manifest::{DOCKER_CONFIG, DOCKER_MANIFEST, Descriptor, ImageManifest, ManifestError, Platform};
 use super::parallel::for_each;
 use super::progress::{Message, Progress};
@@ -66,7 +66,7 @@ pub(super) fn push(
     progress: &dyn Progress,
 ) -> Result<Vec<PushedImage>, RegistryError> {
     let repository = &request.reference.repository;
-    let shown = format!("{}/{}", repository.host().unwrap_or(HUB), repository.remote_path());
+    let shown = location(repository);
     let begin = |tags: usize| progress.report(Message::line(request.words.begins(&shown, tags)));
     let begins_at_once = request.words == PushWords::Today;
     if begins_at_once {
