@@ -113,7 +113,7 @@ pub struct Built {
     pub status: u16,
     /// The stream's objects; none where the answer is no stream.
     pub messages: Vec<Value>,
-    /// All the stream's text, or the answer's where it is none.
+    /// All the stream's text, or that of an answer without a stream.
     pub said: String,
     /// The last object's error.
     pub error: Option<String>,

@@ -34,7 +34,7 @@ pub struct Entry {
 /// Reads an archive; names are without a slash at the end.
 ///
 /// # Panics
-/// When it is none.
+/// When it is not an archive.
 #[must_use]
 pub fn entries(archive: &[u8]) -> BTreeMap<String, Entry> {
     let mut found = BTreeMap::new();

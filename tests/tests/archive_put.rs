@@ -56,7 +56,7 @@ fn every_compression_is_known() {
         let archive = piped(program, &["-c"], &tarball::of(&[("compressed", program)]));
         let _ = put(&engine, &id, &[("path", "/tmp")], &archive).expect(200);
         assert_eq!(file(&engine, &id, "/tmp/compressed").as_deref(), Some(program));
-        // The damage is told, and the connection and the engine go on.
+        // The damage is reported, and the connection and the engine go on.
         let damaged = put(&engine, &id, &[("path", "/tmp")], &archive[..archive.len() / 2]);
         assert_eq!(damaged.status(), 500, "{program}: {}", damaged.text());
     }

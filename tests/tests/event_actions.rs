@@ -167,7 +167,7 @@ fn of_images() {
     assert!(imported[0].1.contains("other") || imported[0].1.contains(&other), "{imported:?}");
     let _ = engine.delete("/images/other").expect(200);
     assert_eq!(events(&mut listener), [pair("untag", &other), pair("delete", &other)]);
-    // Commits are told of their containers.
+    // Commits are events of their containers.
     let id = engine.create(&sh("true"));
     let _ = engine.post(&format!("/commit?container={id}&repo=made")).expect(201);
     assert_eq!(listener.actions(), ["create", "commit"]);

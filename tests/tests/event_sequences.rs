@@ -11,7 +11,7 @@ fn nothing() -> Vec<String> {
     Vec::new()
 }
 
-/// Puts a death behind the signal that caused it: on a busy machine it is heard of first.
+/// Puts a death behind the signal that caused it: on a busy machine it is received first.
 fn told_last(mut actions: Vec<String>) -> Vec<String> {
     if let Some(death) = actions.iter().position(|action| action == "die")
         && actions.get(death + 1).is_some_and(|action| action == "kill")

@@ -6,7 +6,7 @@ use berth_tests::http::Connection;
 use berth_tests::{Engine, query, sh};
 use serde_json::{Value, json};
 
-/// A listener whose head has come: all that happens from now on is heard.
+/// A listener whose head has come: it receives all that happens from now on.
 fn listen(engine: &Engine, parameters: &[(&str, &str)]) -> Connection {
     let (head, connection) = engine.open("GET", &format!("/events{}", query(parameters)), &[], b"");
     assert_eq!(head.status, 200);

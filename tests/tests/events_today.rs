@@ -92,7 +92,7 @@ fn images_are_called_by_id_and_name() {
 }
 
 #[test]
-fn imports_and_prunes_are_told() {
+fn imports_and_prunes_are_events() {
     let engine = Engine::start();
     let today = engine.at("1.55");
     for content in ["one", "two"] {

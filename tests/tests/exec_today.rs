@@ -183,7 +183,7 @@ fn its_own_keys_end_the_attachment_and_not_the_process() {
 }
 
 #[test]
-fn its_life_is_told() {
+fn its_life_is_a_sequence_of_events() {
     let engine = Today::start();
     let id = idle(&engine);
     let exec = engine.exec_create(&id, &json!({ "Cmd": ["sh", "-c", "exit 7"], "AttachStdout": true }));

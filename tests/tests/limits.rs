@@ -27,7 +27,7 @@ fn memory() {
 }
 
 #[test]
-fn memory_that_runs_out_is_told() {
+fn memory_that_runs_out_is_reported() {
     let engine = Engine::start();
     let host = json!({ "Memory": 16_777_216, "MemorySwap": 16_777_216 });
     let body = json!({ "Image": "busybox", "Cmd": ["dd", "if=/dev/zero", "of=/dev/null", "bs=80M", "count=1"], "HostConfig": host });

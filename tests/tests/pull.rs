@@ -96,7 +96,7 @@ fn an_image_has_its_tag_and_its_digest() {
 }
 
 #[test]
-fn what_cannot_be_pulled_is_told() {
+fn refused_pulls_report_their_reason() {
     let engine = bare();
     let mut content = Content::default();
     let digest = content.image("v1", &runnable("x"));
@@ -274,7 +274,7 @@ fn registries_have_names_and_addresses_of_every_kind() {
     let _ = content.image("v1", &runnable("x"));
     let by_proxy = content.clone();
     let proxy = Server::start(&engine, "127.0.0.1:3128", move |asked| {
-        // A proxy is told the whole URL of a plain server, and asked to connect to one with TLS.
+        // A proxy receives the whole URL of a plain server, and a CONNECT for one with TLS.
         match asked.path.strip_prefix("http://plain.test:5000") {
             Some(path) => by_proxy.answer(&Asked { path: path.to_owned(), ..asked.clone() }),
             None => Reply::new(502),

@@ -70,7 +70,7 @@ fn an_image_goes_to_a_registry_and_comes_back() {
 }
 
 #[test]
-fn what_cannot_be_pushed_is_told() {
+fn refused_pushes_report_their_reason() {
     let engine = Engine::start();
     let registry = Registry::start(&engine, "127.0.0.1:5000", &Protection::Open);
     let _ = engine.post("/images/busybox/tag?repo=127.0.0.1:5000/a&tag=v1").expect(201);

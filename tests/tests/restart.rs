@@ -8,7 +8,7 @@ fn with_policy(script: &str, name: &str, count: i64) -> Value {
     merged(sh(script), json!({ "HostConfig": { "RestartPolicy": policy } }))
 }
 
-/// What an engine has told of a container so far: the act and its time in nanoseconds.
+/// The events of a container so far: the act and its time in nanoseconds.
 fn events(engine: &Engine, id: &str) -> Vec<(String, u64)> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time").as_secs();
     let filters = json!({ "container": [id] }).to_string();

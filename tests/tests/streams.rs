@@ -282,7 +282,7 @@ fn detach_keys_end_the_attachment_of_a_terminal_only() {
     let terminal = json!({ "OpenStdin": true, "Tty": true, "Image": "busybox", "Cmd": ["sh", "-c", "stty raw -echo; cat"] });
     let id = engine.run(&terminal);
     thread::sleep(std::time::Duration::from_millis(300));
-    // In one packet, over two, and after a beginning that was none.
+    // In one packet, over two, and after a false start.
     for packets in
         [&[&b"a\x10\x11"[..]][..], &[b"b\x10", b"\x11"], &[b"c\x10\x10", b"d\x10", b"\x10\x11 lost"]]
     {

@@ -47,7 +47,7 @@ impl Builds {
     /// Begins a build; it ends, cancelled if it still runs, with what this gives.
     ///
     /// # Errors
-    /// [`Status`] for a reference that is none or taken, or too many builds.
+    /// [`Status`] for an invalid or taken reference, or too many builds.
     pub(crate) fn begin(&self, build: Arc<Build>) -> Result<Running<'_>, Status> {
         let reference = build.reference.clone();
         if reference.is_empty() || reference.len() > 256 {

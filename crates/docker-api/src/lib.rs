@@ -67,7 +67,7 @@ pub struct Api {
     requests: Arc<Requests>,
 }
 
-/// How many requests were answered, for who waits for more of them.
+/// The number of answered requests, for waiters for further ones.
 #[derive(Debug, Default)]
 pub struct Requests {
     count: AtomicU64,

@@ -65,7 +65,7 @@ impl Query {
     }
 }
 
-/// A value that should be a whole number is none.
+/// A value is not a whole number.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{name} must be a whole number, not {value:?}")]
 pub(crate) struct NotANumber {

@@ -105,7 +105,7 @@ impl Execs {
         container.execs.insert(exec);
         self.directory.insert_exec(id.clone(), container_id);
         self.events.emit_container(&record, action, &[("execID", id.to_string())]);
-        // Whoever has its id finds it after a crash of the daemon too; a failure is retried.
+        // A client with its id finds it after a crash of the daemon too; a failure is retried.
         let _ = saved.wait().await;
         Ok(id)
     }

@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_kernel_lacks_is_told_and_left_off() {
+    fn missing_kernel_features_are_reported_and_left_out() {
         let nothing = Limits {
             memory: false,
             swap: false,

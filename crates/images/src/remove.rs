@@ -43,7 +43,7 @@ impl Store {
         }
         let writing = self.begin_change();
         let Plan { names, doomed, leaving, step } = {
-            // Whoever wants to use an image now waits for this lock, and finds it doomed.
+            // Users of an image wait for this lock, and find the image marked for removal.
             let mut index = self.index_mut();
             let plan = plan(&index, text, options, &self.uses())?;
             index.doomed_images.extend(plan.doomed.iter().map(|image| image.id));

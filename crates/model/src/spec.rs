@@ -322,9 +322,9 @@ impl GroupsOfUser {
 pub struct ResourceLimit {
     /// `nofile`, `core`, `nproc`…
     pub name: String,
-    /// The limit that holds; `u64::MAX` is none.
+    /// The soft limit; `u64::MAX` is unlimited.
     pub soft: u64,
-    /// The limit up to which it may be raised; `u64::MAX` is none.
+    /// The hard limit; `u64::MAX` is unlimited.
     pub hard: u64,
 }
 

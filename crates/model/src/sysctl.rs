@@ -26,7 +26,7 @@ const IPC: [&str; 8] = [
     "kernel.shm_rmid_forced",
 ];
 
-/// A setting that would change the host, or whose name is none.
+/// A setting that would change the host, or whose name is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("sysctl \"{0}\" is not in a separate kernel namespace")]
 pub struct SharedSysctl(pub String);

@@ -52,7 +52,7 @@ fn serve(child: u32, report: BorrowedFd<'_>) -> ! {
     loop {
         match rustix::process::wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if is(pid, child) => {
-                // Who does not listen any more needs no code.
+                // A closed receiver needs no exit code.
                 let _ = rustix::io::write(report, &code(status).to_ne_bytes());
             }
             Ok(_) | Err(Errno::INTR) => {}

@@ -43,7 +43,7 @@ pub(crate) fn run(launch: Launch<'_>, streams: Streams) -> Result<Infallible, St
 /// Signals that end an init without a program: SIGHUP, SIGINT, SIGQUIT, SIGTERM.
 const ENDING_SIGNALS: [i32; 4] = [1, 2, 3, 15];
 
-/// Waits without a program until it is told to end, and reaps meanwhile.
+/// Waits without a program until a signal ends it, and reaps meanwhile.
 pub(crate) fn hold(channel: &Channel) -> Result<Infallible, StartError> {
     let act = "starting the init";
     sys::init_signals::block_all().doing(act)?;

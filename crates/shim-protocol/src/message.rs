@@ -136,7 +136,7 @@ pub struct Attach {
     pub stream: bool,
     /// Each piece has the 8-byte header of the specification's "stream details"; else raw bytes.
     pub framed: bool,
-    /// Bytes that end the attachment when typed, on a terminal only; empty is none.
+    /// Bytes that end the attachment when typed, on a terminal only; empty where no keys do.
     pub detach_keys: Vec<u8>,
     /// Bytes that came behind the request's headers and precede what the descriptor gives.
     pub early_input: Vec<u8>,

@@ -63,7 +63,7 @@ impl RelayPart {
 /// One descriptor of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ProbePart {
-    /// Where its end is told.
+    /// Where its end is reported.
     End,
     /// What it writes.
     Output,

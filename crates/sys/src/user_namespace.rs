@@ -92,7 +92,7 @@ fn live(origin: &Origin<'_>, namespaces: NewNamespaces, mut line: UnixStream) ->
     leave(0)
 }
 
-/// Reports an outcome as the number of its error; says whether it is none.
+/// Reports an outcome as the number of its error; true when there was no error.
 fn say(line: &mut UnixStream, outcome: &io::Result<()>) -> bool {
     let number = outcome.as_ref().err().map_or(0, |error| error.raw_os_error().unwrap_or(libc::EIO));
     line.write_all(&number.to_ne_bytes()).is_ok() && number == 0

@@ -1,4 +1,4 @@
-//! Registries for tests, in the network of an engine: Debian's, and one that misbehaves as it is told.
+//! Registries for tests, in the network of an engine: Debian's, and one that misbehaves as a test wants.
 
 mod certificates;
 mod content;

@@ -56,7 +56,7 @@ fn events_come_in_order_however_it_ends() {
         if let Some(stop) = seen.iter().position(|action| action == "stop")
             && seen[stop + 1] == "die"
         {
-            // The end is told and shown to whoever stops at the same time.
+            // A concurrent stop sees the end.
             seen.swap(stop, stop + 1);
         }
         assert_eq!(seen, expected, "{end}");

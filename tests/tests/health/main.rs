@@ -34,7 +34,7 @@ fn results(engine: &Client, id: &str, count: usize) -> Vec<Value> {
     })
 }
 
-/// What was told of its health.
+/// The reported states of its health.
 fn told(engine: &Client, id: &str) -> Vec<String> {
     let events = engine.past_events(&json!({ "container": [id], "event": ["health_status"] }));
     let word = |event: &Value| event["Action"].as_str().expect("an action").to_owned();

@@ -11,7 +11,7 @@ use tar::EntryType;
 
 use super::Target;
 
-/// What the daemon is told with `--unpack-allowance`, in MiB.
+/// The daemon's `--unpack-allowance`, in MiB.
 const ALLOWANCE: usize = 48;
 /// The bomb: a gibibyte of zeros, made of pieces that are compressed once.
 const PIECE: usize = 64 << 20;

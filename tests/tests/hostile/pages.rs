@@ -87,7 +87,7 @@ fn strange_names_of_the_host_are_refused_where_clients_are_not_known() {
     assert_eq!(engine.call("GET", "/_ping", &[("X-Host", "evil")], b"").head.status, 200);
 }
 
-/// A request whose host could be understood in two ways is none: what is checked would not be what is meant.
+/// A request whose host can be understood in two ways is refused: what is checked would not be what is meant.
 #[test]
 fn requests_that_name_two_hosts_are_refused() {
     let engine = engine(&[]);

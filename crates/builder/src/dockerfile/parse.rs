@@ -52,7 +52,7 @@ pub(crate) fn parse_trigger(text: &str) -> Result<Instruction, DockerfileError> 
 /// Parses one instruction by itself.
 ///
 /// # Errors
-/// [`DockerfileError`] when it is none.
+/// [`DockerfileError`] when it is not a valid Dockerfile.
 pub(crate) fn parse_change(text: &str) -> Result<Command, DockerfileError> {
     parse_instruction(text.trim(), Vec::new(), '\\').map(|instruction| instruction.command)
 }

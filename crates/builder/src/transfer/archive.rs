@@ -47,7 +47,7 @@ impl From<TreeError> for Failure {
     }
 }
 
-/// Opens a content as an archive, decompressed; `None` when it is none.
+/// Opens a content as an archive, decompressed; `None` when it is not an archive.
 ///
 /// # Errors
 /// [`TreeError::File`] when the content cannot be read.

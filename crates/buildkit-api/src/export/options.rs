@@ -41,7 +41,7 @@ impl Export {
     /// Parses an exporter.
     ///
     /// # Errors
-    /// `Unimplemented` for a kind or an attribute that is not supported, `InvalidArgument` for a value that is none.
+    /// `Unimplemented` for a kind or an attribute that is not supported, `InvalidArgument` for an invalid value.
     pub(super) fn parse(exporter: &Exporter) -> Result<Self, Status> {
         let mut attributes = Attributes::default();
         let sorted: BTreeMap<_, _> = exporter.attributes.iter().collect();

@@ -23,9 +23,9 @@ pub(super) fn network_mode(value: &str) -> Result<NetworkMode, Status> {
             let Ok(mode) = value.parse();
             Ok(mode)
         }
-        other => {
-            Err(Status::invalid(format!("the network mode {other:?} is none of default, host and none")))
-        }
+        other => Err(Status::invalid(format!(
+            "the network mode {other:?} is not known: it is default, host or none"
+        ))),
     }
 }
 

@@ -79,7 +79,7 @@ impl Options {
     /// Parses options.
     ///
     /// # Errors
-    /// `InvalidArgument` for a value that is none, `Unimplemented` for an option that is not supported.
+    /// `InvalidArgument` for an invalid value, `Unimplemented` for an option that is not supported.
     pub(super) fn parse(options: &HashMap<String, String>) -> Result<Self, Status> {
         let mut parsed = Self::default();
         // In an order of its own, so that of several errors always the same one is shown.

@@ -6,7 +6,7 @@ use buildkit_messages::control::VertexWarning;
 
 use super::options::Options;
 
-/// Warns about attestations, and caches of kinds that are none here.
+/// Warns about attestations, and caches of kinds that are not supported.
 pub(super) fn about(build: &Build, options: &Options, caches: &[String]) {
     let mut warnings: Vec<String> = caches
         .iter()

@@ -12,7 +12,7 @@ const BUILD_ID: &str = "buildkit-controlapi-buildid";
 /// The build that a call is part of.
 ///
 /// # Errors
-/// [`Status`] where the call does not say it, or the build is none that runs.
+/// [`Status`] where the call does not say it, or the build does not run.
 pub(super) async fn build_of(parts: &Parts, call: &Call) -> Result<Arc<Build>, Status> {
     let reference = call.text(BUILD_ID).unwrap_or_default();
     if reference.is_empty() {

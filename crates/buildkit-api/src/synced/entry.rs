@@ -61,7 +61,7 @@ impl Entry {
     /// Reads a packet's entry: its path, relative and plain, and the rest.
     ///
     /// # Errors
-    /// [`SyncError`] for a path that leads elsewhere, an unknown kind, or a size that is none.
+    /// [`SyncError`] for a path that leads elsewhere, an unknown kind, or an invalid size.
     pub(crate) fn read(stat: Stat) -> Result<(PathBuf, Self), SyncError> {
         let path = read_path(&stat.path)?;
         let kind = kind(&stat)?;
@@ -124,7 +124,7 @@ impl Entry {
 fn read_path(text: &str) -> Result<PathBuf, SyncError> {
     let path = Path::new(text);
     let plain = path.components().all(|component| matches!(component, Component::Normal(_)));
-    // Components leave out what is doubled or a dot: a path that they do not spell again is none.
+    // Components leave out doubled slashes and dots: a path that differs from its components is invalid.
     let same = path.components().collect::<PathBuf>().as_os_str() == path.as_os_str();
     if text.is_empty() || text.len() > PATH_LIMIT || text.contains('\0') || !plain || !same {
         return Err(SyncError::Path(text.chars().take(PATH_LIMIT).collect()));

@@ -40,7 +40,7 @@ pub(crate) enum SyncError {
         /// Its mode.
         mode: u32,
     },
-    /// A size that is none, or another one than what came.
+    /// An invalid size, or one that differs from the bytes that came.
     #[error("the client announced {announced} bytes of {path:?} and sent {sent}")]
     Size {
         /// The file.

@@ -149,7 +149,7 @@ fn localhost(path: &str) -> Result<SeccompPolicy, Status> {
     }
 }
 
-/// The AppArmor profile by its name; the runtime's own is none, as the engine's containers have it.
+/// The AppArmor profile by its name; `None` for the runtime's default, as the engine's containers have it.
 fn apparmor(context: &LinuxContainerSecurityContext) -> Result<Option<String>, Status> {
     let named = match &context.apparmor {
         Some(SecurityProfile { localhost_ref, .. }) if !localhost_ref.is_empty() => localhost_ref.as_str(),

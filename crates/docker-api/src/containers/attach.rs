@@ -35,7 +35,7 @@ pub(crate) const fn stream_kind(framed: bool, version: ApiVersion) -> StreamKind
 /// What the query wants; `raw` for clients that want no stream frame headers.
 ///
 /// # Errors
-/// Keys that are none, an unknown container, and in later versions one that is paused.
+/// Invalid detach keys, an unknown container, and in later versions a paused one.
 pub(super) fn read_query(call: &Call<'_>, raw: bool) -> Result<AttachRequest, ApiError> {
     let record = call.engine.containers.find(&call.name)?.record();
     if record.is_paused() && call.version.attach_refuses_what_is_paused() {

@@ -53,7 +53,8 @@ fn warnings(settings: &ContainerSettings, version: ApiVersion) -> Vec<String> {
     let host = &settings.host;
     let ports = host.port_bindings.iter().flatten();
     let mut warnings = Vec::new();
-    if host.network_mode.is_host() && ports.clone().next().is_some() && version.discarded_ports_are_told() {
+    if host.network_mode.is_host() && ports.clone().next().is_some() && version.discarded_ports_are_reported()
+    {
         warnings.push("Published ports are discarded when using host network mode".to_owned());
     }
     let names_volumes = || {

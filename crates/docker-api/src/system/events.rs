@@ -179,7 +179,7 @@ fn is_known(event: &Event, version: ApiVersion) -> bool {
     }
 }
 
-/// A moment of the query; -1 is none, as the reference has it, other negative ones are before 1970.
+/// A moment of the query; `None` for -1, as the reference has it, other negative ones are before 1970.
 fn moment(call: &Call<'_>, name: &str) -> Result<Option<Timestamp>, ApiError> {
     let Some(text) = call.query.filled(name) else { return Ok(None) };
     let moment = parse_moment(text).ok_or_else(|| {
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_comes_after_the_end_is_not_heard() {
+    async fn events_after_the_end_are_not_sent() {
         let events = engine::Events::default();
         let (mut ended, past) = listener(&events, Some(1), Some(2));
         emit(&events, "create");
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_is_too_slow_is_told_so() {
+    async fn a_slow_listener_gets_an_error() {
         let events = engine::Events::default();
         let (mut slow, _) = listener(&events, None, None);
         for _ in 0..10_000 {

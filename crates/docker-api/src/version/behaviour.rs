@@ -154,7 +154,7 @@ impl ApiVersion {
 
     /// Whether a warning reports that a container in the host's network publishes nothing: what dockerd 29.8 answers in all
     /// versions that it serves.
-    pub(crate) const fn discarded_ports_are_told(self) -> bool {
+    pub(crate) const fn discarded_ports_are_reported(self) -> bool {
         self.is_at_least(44)
     }
 

@@ -129,7 +129,7 @@ fn named(event: &Event) -> Actor {
     Actor { attributes: [("name".to_owned(), name.clone())].into(), id: name }
 }
 
-/// Who clients before 1.22 are told to have ended: how long it ran, they do not know of.
+/// The container of an end as clients before 1.22 see it: without the duration of its run.
 fn without_duration(actor: &Actor) -> Actor {
     let mut actor = actor.clone();
     actor.attributes.remove("execDuration");
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn how_long_it_ran_is_told_since_1_22() {
+    fn the_duration_of_a_run_is_reported_since_1_22() {
         let attributes = ["exitCode", "execDuration"].map(|name| (name.to_owned(), "3".to_owned())).into();
         let actor = Actor { id: String::new(), attributes };
         let event =

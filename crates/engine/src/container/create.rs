@@ -176,7 +176,7 @@ impl Creator {
         self.directory.insert(container);
         // Only now do removals see that the container uses them.
         drop(volumes);
-        // The event is there for whoever has the answer, after a crash of the daemon too.
+        // The event is recorded before the answer, so that it survives a crash of the daemon.
         let _ = self.database.flush().wait_blocking();
         Ok(id)
     }

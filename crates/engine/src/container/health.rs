@@ -11,7 +11,7 @@ use shim_protocol::RunDirectory;
 use crate::container::Record;
 use crate::shim::RECORD_LIMIT;
 
-/// What a container's shim checks. A check of an image that is none was warned of when the container was made.
+/// What a container's shim checks. The create of the container warned about an invalid check of its image.
 pub(crate) fn specification(record: &Record) -> Option<HealthSpec> {
     let settings = &record.settings;
     settings.health_check.as_ref()?.specification(settings.shell.as_deref()).ok()?

@@ -88,7 +88,7 @@ impl Remover {
         container.waiting_clients.clear();
         self.directory.forget_execs(&container.execs.take_all());
         self.images.remove_leaving().await;
-        // The event is there for whoever has the answer, after a crash of the daemon too.
+        // The event is recorded before the answer, so that it survives a crash of the daemon.
         let _ = self.database.flush().wait().await;
         drop(undelivered);
         Ok(())

@@ -131,7 +131,7 @@ fn sysctls(host: &HostSettings, around: &StartInputs) -> BTreeMap<String, String
     settings
 }
 
-/// Bytes of /dev/shm; none where there is to be none.
+/// Bytes of /dev/shm; `None` where the container has none.
 fn shm_size(host: &HostSettings) -> u64 {
     if host.ipc_mode == IpcMode::None {
         return 0;

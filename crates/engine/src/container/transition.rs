@@ -31,7 +31,7 @@ impl Transition {
     }
 }
 
-/// Counts one who waits until it has its turn or gives up.
+/// Counts a waiter until it acquires the lock or cancels.
 struct Waiting<'t>(&'t AtomicUsize);
 
 impl<'t> Waiting<'t> {

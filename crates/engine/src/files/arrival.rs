@@ -13,7 +13,7 @@ use crate::container::Transition;
 /// How long others wait altogether for a client that sends slowly.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often it is checked who waits for whom.
+/// How often cycles of waiters are looked for.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// An archive as it arrives; knows whether its reader waits for the client.

@@ -56,7 +56,7 @@ pub(crate) fn selected(record: &Record) -> BTreeMap<String, String> {
     selected
 }
 
-/// Refuses an expression that is none.
+/// Refuses an invalid regular expression.
 pub(super) fn check(config: &LogConfig) -> Result<(), String> {
     for option in ["labels-regex", "env-regex"] {
         if let Some(text) = config.options.get(option) {

@@ -74,7 +74,7 @@ impl Queue {
         self.lock().commits
     }
 
-    /// Adds a change; after the end it is dropped, and who waits for it is woken.
+    /// Adds a change; after the end it is dropped, and its waiters are woken.
     pub(super) fn push(&self, change: Change) {
         let mut waiting = self.lock();
         if !waiting.closed {

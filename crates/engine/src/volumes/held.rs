@@ -69,7 +69,7 @@ impl HeldMounts {
             held.namespace = None;
         }
         drop(held);
-        // Who has a second handle is about to mount it.
+        // A second handle means that a container is about to mount it.
         self.all().retain(|_, held| Arc::strong_count(held) > 1 || !lock(held).users.is_empty());
     }
 

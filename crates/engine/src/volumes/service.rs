@@ -41,7 +41,7 @@ pub(crate) struct Known {
     pub(super) rows: HashMap<String, VolumeRow>,
     /// How many containers being made name each volume: no removal takes it from them.
     pub(super) claims: HashMap<String, usize>,
-    /// Those that are being removed: whoever wants one of the same name waits.
+    /// Those that are being removed: creation of the same name waits.
     pub(super) leaving: HashSet<String>,
 }
 

@@ -36,7 +36,7 @@ struct Manifest {
 }
 
 impl Descriptor {
-    /// Whether it may be an image: what says how one was made lies among the images and is none.
+    /// Whether it may be an image: an index lists attestations too.
     fn is_image(&self) -> bool {
         self.annotations.as_ref().is_none_or(|annotations| !annotations.contains_key(REFERENCE_TYPE))
     }

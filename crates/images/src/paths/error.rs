@@ -12,7 +12,7 @@ pub enum PathError {
     /// Nothing is there.
     #[error("lstat {0}: no such file or directory")]
     NotFound(String),
-    /// The path says directory, but it is none.
+    /// The path ends as that of a directory does, but it is not one.
     #[error("lstat {0}: not a directory")]
     NotADirectory(String),
     /// What is to be filled is no directory.

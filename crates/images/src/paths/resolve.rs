@@ -102,7 +102,7 @@ pub(super) fn follow(root: BorrowedFd<'_>, asked: &Asked) -> Result<String, Path
     Ok(format!("/{}", String::from_utf8_lossy(&done.join(&b'/'))))
 }
 
-/// The target, if a name is a symlink; what is missing is none.
+/// The target, if a name is a symlink; `None` when it is missing or something else.
 fn symlink_target(root: BorrowedFd<'_>, parent: &[u8], name: &[u8]) -> Result<Option<Vec<u8>>, Errno> {
     let parent = match open_beneath(root, parent, OFlags::PATH | OFlags::DIRECTORY) {
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),

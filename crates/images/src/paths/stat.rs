@@ -41,7 +41,7 @@ pub struct PathStat {
 /// Looks at a path: a symlink as its last name is not followed unless a `/` comes after it.
 ///
 /// # Errors
-/// [`PathError`]; `Invalid` when it says to be a directory and is none.
+/// [`PathError`]; `Invalid` when it ends as that of a directory does and is not one.
 pub fn stat(root: BorrowedFd<'_>, path: &str) -> Result<PathStat, PathError> {
     let asked = Asked::parse(path);
     let (found, link_target) = if asked.directory {

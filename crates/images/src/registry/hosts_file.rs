@@ -49,7 +49,7 @@ pub enum HostsError {
         /// Why.
         source: Box<toml::de::Error>,
     },
-    /// An address in it is none.
+    /// An address in it is invalid.
     #[error("cannot use {path}")]
     Address {
         /// Which.

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_hears_what_is_said() {
+    fn waiters_receive_the_messages() {
         let in_flight = InFlight::default();
         let digest = Digest::from_bytes([1; 32]);
         let turn = in_flight.try_take(digest).unwrap();

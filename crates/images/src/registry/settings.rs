@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_and_networks_are_told() {
+    fn hosts_and_networks_are_distinguished() {
         let insecure = ["reg.example.com:5000", "10.1.0.0/16", "plain.example.com", "fd00::/8"]
             .map(|text| InsecureRegistry::parse(text).unwrap());
         let settings = RegistrySettings { insecure: insecure.to_vec(), ..RegistrySettings::default() };

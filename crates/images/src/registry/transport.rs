@@ -342,7 +342,7 @@ pub(super) fn shown(url: &Url) -> String {
     format!("{}{}", url.origin().ascii_serialization(), url.path())
 }
 
-/// Where a redirect leads; `None` when the answer is none that may be followed.
+/// Where a redirect leads; `None` when the answer may not be followed.
 fn redirect_target(request: &Request<'_>, answer: &Answer) -> Result<Option<Url>, TransportError> {
     let repeatable = match request.payload {
         Payload::Empty | Payload::Bytes(..) => true,

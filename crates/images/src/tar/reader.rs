@@ -72,7 +72,7 @@ impl<'a> Reader<'a> {
         self.offset == 0
     }
 
-    /// Forgets what was read, of no use to whoever does not give the archive back.
+    /// Forgets what was read, where nobody needs the archive again.
     pub fn forget_raw(&mut self) {
         self.raw.clear();
     }

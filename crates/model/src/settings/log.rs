@@ -67,7 +67,7 @@ log_drivers! {
         source: LogSource::File,
         server: None,
     },
-    /// Files of berth's own that are rotated unless it is told otherwise, and that clients do not see.
+    /// Files of berth's own that are rotated by default, and that clients do not see.
     Local {
         name: "local",
         options: Some(&["max-size", "max-file", "compress", "tag", "labels", "labels-regex", "env", "env-regex"]),

@@ -75,7 +75,7 @@ pub struct Ulimit {
     pub name: LimitName,
     /// Up to which the soft limit may be raised; -1 is no limit.
     pub hard: i64,
-    /// The limit that holds; -1 is none.
+    /// The soft limit; -1 is unlimited.
     pub soft: i64,
 }
 

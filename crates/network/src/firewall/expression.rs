@@ -60,9 +60,9 @@ pub(super) enum Field {
     EtherType,
     /// The Ethernet frame's source.
     LinkSource,
-    /// The hardware address that a packet of ARP tells of.
+    /// The sender hardware address of an ARP packet.
     ArpSender,
-    /// The IPv4 address that a packet of ARP tells of.
+    /// The sender IPv4 address of an ARP packet.
     ArpSenderAddress,
     TransportProtocol,
     Source,
@@ -77,7 +77,7 @@ pub(super) enum Field {
     NeighbourTarget,
     /// Type and length of its first option.
     NeighbourOption,
-    /// The hardware address that its first option tells of.
+    /// The hardware address in its first option.
     NeighbourHardwareAddress,
     SourcePort,
     DestinationPort,
@@ -221,7 +221,7 @@ pub(super) trait Expressions: Sized {
         self.load(Field::TransportProtocol, 0).equals(&[protocol]).load(Field::MessageType, 0).equals(&[kind])
     }
 
-    /// Goes on with a packet of IPv6 whose header tells of this length and this next header.
+    /// Continues for an IPv6 packet with this payload length and this next header.
     fn payload_is(self, length_and_next_header: [u8; 3]) -> Self {
         self.load(Field::Ipv6PayloadAndNextHeader, 0).equals(&length_and_next_header)
     }

@@ -19,7 +19,7 @@ const RESOLVED_STUB: &str = "127.0.0.53";
 pub struct NameServers {
     /// Servers.
     pub servers: Vec<NameServer>,
-    /// Search domains; a single `.` is none.
+    /// Search domains; a single `.` means an empty list.
     pub search: Vec<String>,
     /// Options as resolv.conf(5).
     pub options: Vec<String>,

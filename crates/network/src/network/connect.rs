@@ -16,7 +16,7 @@ use crate::firewall::{Content, Firewall};
 use crate::route::{Attachment, Pair, Routing};
 use crate::subnet::InterfaceAddress;
 
-/// A Linux bridge has 1,024 numbers of ports, of which 0 is none (`BR_MAX_PORTS`).
+/// A Linux bridge numbers its ports from 1 to 1,023 (`BR_MAX_PORTS`).
 const MOST_BRIDGE_PORTS: usize = 1023;
 
 impl Network {

@@ -80,7 +80,7 @@ pub(super) fn refuse_ipv6(interface: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// The ports that the kernel gives to whoever asks for any.
+/// The ephemeral ports of the kernel.
 pub(super) fn ephemeral_ports() -> RangeInclusive<u16> {
     let parse = |content: String| {
         let mut words = content.split_whitespace();

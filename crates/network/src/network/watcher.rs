@@ -2,7 +2,7 @@
 //!
 //! An administrator's `nft flush ruleset` (a restart of the service nftables does it), a dockerd
 //! that is started later and drops what is forwarded, an `iptables -F`: each would cut containers
-//! off until the daemon's next start. So a thread listens to what the kernel tells of changes that
+//! off until the daemon's next start. So a thread receives the kernel's notifications of changes that
 //! others make, and looks again: the table is made anew where rules of it are missing, and the
 //! rules in the host's own chain where they are needed. Changes that only add to a table of
 //! somebody else cost nothing but the look.

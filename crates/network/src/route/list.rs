@@ -112,7 +112,7 @@ fn parse_address<A: Address>(payload: &[u8]) -> Option<(u32, InterfaceAddress<A>
         let (_, value) = attributes(payload.get(ADDRESS_HEADER..)?).find(|(kind, _)| *kind == wanted)?;
         from_octets(value)
     };
-    // In IPv6 an address without a peer is told as that of the peer.
+    // In IPv6 the kernel reports an address without a peer as that of the peer.
     let address = find(ADDRESS_LOCAL).or_else(|| find(ADDRESS_PEER))?;
     Some((index, InterfaceAddress { address, prefix_length }))
 }

@@ -223,7 +223,7 @@ impl Sniffer {
         Self { program, lines }
     }
 
-    /// The names of the frames that came, until one that is none of them: the end.
+    /// The names of the frames that came, until one with another name: the end.
     pub(crate) fn names(mut self, frames: &[Frame]) -> Vec<&'static str> {
         let mut names = Vec::new();
         loop {
@@ -232,7 +232,7 @@ impl Sniffer {
             let seen = line.trim_end();
             match frames.iter().find(|frame| seen.starts_with(&hex(&frame.bytes))) {
                 Some(frame) => names.push(frame.name),
-                // What the containers say by themselves, IPv6 and ARP, is none of the test's.
+                // IPv6 and ARP that the containers send by themselves do not count.
                 None if seen.ends_with(&hex(END)) => break,
                 None => {}
             }

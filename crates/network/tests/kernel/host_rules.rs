@@ -105,7 +105,7 @@ fn containers_that_run_are_not_cut_off_by_others() {
 }
 
 #[test]
-fn another_table_that_drops_is_told() {
+fn another_table_that_drops_is_reported() {
     on_a_host(|_| {
         assert!(run("nft", "add table inet strict").1);
         let chain = "add chain inet strict through { type filter hook forward priority 0 ; policy drop ; }";

@@ -37,7 +37,7 @@ pub(crate) fn numbers(text: &str) -> impl Iterator<Item = (&str, u64)> {
     })
 }
 
-/// Reads one number; `max` is none. A file that this kernel or this container lacks is none too.
+/// Reads one number; `None` for `max`, and for a file that this kernel or this container lacks.
 pub(crate) fn number(directory: Option<&Path>, name: &str) -> Option<u64> {
     std::fs::read_to_string(directory?.join(name)).ok()?.trim().parse().ok()
 }

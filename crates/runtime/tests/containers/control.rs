@@ -15,7 +15,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("bad_limits_are_named", bad_limits_are_named),
     ("pause_stops_and_unpause_goes_on", pause_stops_and_unpause_goes_on),
     ("kill_reaches_everything", kill_reaches_everything),
-    ("a_kill_for_memory_is_told", a_kill_for_memory_is_told),
+    ("a_kill_for_memory_is_reported", a_kill_for_memory_is_reported),
     ("statistics_are_true", statistics_are_true),
     ("devices_are_restricted", devices_are_restricted),
     ("groups_made_inside_are_removed", groups_made_inside_are_removed),
@@ -135,7 +135,7 @@ fn kill_reaches_everything() {
     assert_clean(running.cgroup().directories());
 }
 
-fn a_kill_for_memory_is_told() {
+fn a_kill_for_memory_is_reported() {
     let scene = Scene::new();
     let mut spec = scene.spec(&["sh", "-c", "dd if=/dev/zero of=/dev/null bs=64M count=1; echo code $?"]);
     spec.resources =

@@ -39,7 +39,7 @@ pub const LONGEST_NAMES_FILE: usize = 64 * 1024 * 1024;
 /// At most so many addresses of one name are found; more do not fit into an answer over TCP.
 pub const MOST_ADDRESSES: usize = 4096;
 
-/// Why a file is none with names.
+/// Why a file is not a valid file of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NamesFileError {
     /// The first line is not that of this format.

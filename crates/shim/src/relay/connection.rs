@@ -1,7 +1,7 @@
 //! One connection of TCP: a client and the container, with a way from each to the other.
 //!
 //! ```text
-//! Open ──end of what came──→ Ended, and the other side is told so
+//! Open ──end of what came──→ Ended, and the other side is shut down
 //! ```
 //!
 //! What cannot be sent stays where it came from: it is looked at, sent, and taken only as far as it was sent.

@@ -40,7 +40,7 @@ impl Closing {
         }
     }
 
-    /// Something came on one of these; false when it is none of them.
+    /// Something came on one of these; false for any other.
     pub(super) fn on_event(&mut self, id: u32, shared: &mut EventLoop) -> bool {
         let Some((socket, _)) = self.sockets.get(&id) else {
             return false;

@@ -49,7 +49,7 @@ impl Listener {
         Ok(Self { socket: bound(protocol, bits)?, closing })
     }
 
-    /// Ends the waiting of whoever waits, now and later.
+    /// Wakes all waiters, now and later.
     pub fn close(&self) {
         // An eventfd takes it unless its counter is full, which it then shows as well.
         let _ = rustix::io::write(&self.closing, &1_u64.to_ne_bytes());
@@ -115,7 +115,7 @@ mod tests {
 
     /// Needs root.
     #[test]
-    fn changes_are_heard_with_who_made_them_until_closed() {
+    fn changes_are_received_with_their_senders_until_closed() {
         let run = || {
             crate::network_namespace::unshare().expect("root may unshare");
             let listener = Listener::open(Protocol::Route, &[LINKS]).expect("a listener");

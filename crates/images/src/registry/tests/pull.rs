@@ -72,7 +72,7 @@ fn lists_lead_to_the_platforms_image() {
 }
 
 #[test]
-fn a_platform_that_is_missing_is_told() {
+fn a_missing_platform_is_reported() {
     let mut content = Content::new();
     listed(&mut content, OCI_INDEX, OCI_MANIFEST);
     let fake = Fake::honest(content);
@@ -214,7 +214,7 @@ fn pages_of_tags_are_followed() {
 }
 
 #[test]
-fn what_the_registry_lacks_is_told() {
+fn missing_manifests_are_reported() {
     let fake = Fake::honest(Content::new());
     let there = Stored::new();
     let error = there.pull(&fake.name("nope")).unwrap_err();

@@ -149,7 +149,7 @@ fn all_tags_go_and_come() {
 }
 
 #[test]
-fn names_that_are_not_here_are_told() {
+fn missing_names_are_reported() {
     let here = Stored::new();
     here.image("127.0.0.1:1/d:v1", &[&tar("a", b"one")]);
     let error = here.push("127.0.0.1:5000/zz").unwrap_err();

@@ -117,7 +117,7 @@ fn what_may_pass_is_tried_again() {
 }
 
 #[test]
-fn what_does_not_pass_is_told() {
+fn an_error_that_persists_is_reported() {
     let registry = Server::start(|seen| match seen.path.as_str() {
         "/v2/" => Reply::new(200),
         _ => Reply::new(500).body(r#"{"errors":[{"code":"UNKNOWN","message":"disk full"}]}"#),
@@ -127,7 +127,7 @@ fn what_does_not_pass_is_told() {
 }
 
 #[test]
-fn a_wrong_password_is_told_as_such() {
+fn a_wrong_password_is_reported_as_such() {
     let registry = Registry::start(Protection::Password);
     for (credentials, text) in [(Some(joe("nope", "")), "joe"), (None, "no basic auth credentials")] {
         let error =
@@ -193,7 +193,7 @@ fn a_client_certificate_is_shown() {
 }
 
 #[test]
-fn certificates_that_do_not_fit_are_told() {
+fn invalid_certificates_are_reported() {
     let registry = Registry::start(Protection::Tls);
     let (directory, settings) = certificates(&registry, true);
     let place = directory.path().join(&registry.host);
@@ -241,7 +241,7 @@ fn a_cancelled_request_ends_at_once() {
 }
 
 #[test]
-fn what_is_no_registry_is_told() {
+fn a_server_that_is_not_a_registry_is_reported() {
     let server = Server::start(|_| Reply::new(404));
     let error = get(&transport(quick()), &server.host, None, "x").err().unwrap();
     assert!(error.to_string().contains("is no registry: status 404"), "{error}");

@@ -13,7 +13,7 @@ use sys::stream::Peer;
 use super::transport::{AtStart, Delivery};
 use super::{Destination, Format, Line, msgpack, server_address};
 
-/// Where Fluentd listens unless it is told otherwise.
+/// Where Fluentd listens by default.
 const DEFAULT_ADDRESS: &str = "127.0.0.1:24224";
 
 /// Docker's default of `fluentd-buffer-limit`, in lines.

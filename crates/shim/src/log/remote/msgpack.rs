@@ -18,7 +18,7 @@ pub(super) fn map(out: &mut Vec<u8>, pairs: u16) {
     }
 }
 
-/// A text; bytes that are none of UTF-8 stay as they are, as other senders leave them.
+/// A text; invalid UTF-8 stays as it is, as other senders leave it.
 pub(super) fn text(out: &mut Vec<u8>, bytes: &[u8]) {
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     match length {
