@@ -39,6 +39,60 @@ fn rows() -> Vec<Row> {
     text.lines().filter_map(row).collect()
 }
 
+/// One line of the table of later endpoints.
+#[derive(Debug)]
+struct LaterRow {
+    row: Row,
+    /// `21` of 1.21.
+    since: u32,
+}
+
+fn later_rows() -> Vec<LaterRow> {
+    let text = std::fs::read_to_string(root().join("docs/api-coverage.md")).expect("the page");
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let endpoint = cells.get(1).filter(|_| cells.len() == 7)?.strip_prefix('`')?.strip_suffix('`')?;
+        let (method, path) = endpoint.split_once(' ')?;
+        let since = cells[2].strip_prefix("1.")?.parse().ok()?;
+        let tests = cells[4].split(',').map(|name| name.trim().to_owned()).collect();
+        let row = Row { method: method.to_owned(), path: path.to_owned(), state: cells[3].to_owned(), tests };
+        Some(LaterRow { row, since })
+    };
+    text.lines().filter_map(row).collect()
+}
+
+/// Endpoints whose paths are names, with slashes, of another endpoint in the version before theirs.
+const NAMED_BEFORE: [&str; 5] = [
+    "/containers/{name}/checkpoints/{part}",
+    "/plugins/privileges",
+    "/plugins/{name}/json",
+    "/services/{name}/logs",
+    "/tasks/{name}/logs",
+];
+
+/// A sound request of a later endpoint, about a container that there is and other things that there are not.
+fn later_request(row: &Row, container: &str) -> (String, &'static str) {
+    let of_container = row.path.starts_with("/containers/");
+    let path = row.path.replace("{name}", if of_container { container } else { "nosuch" });
+    let path = path.replace("{part}", "nosuch");
+    let query = match row.path.as_str() {
+        "/distribution/{name}/json" => return ("/distribution/127.0.0.1:1/nosuch/json".to_owned(), ""),
+        "/plugins/privileges" | "/plugins/pull" | "/plugins/{name}/upgrade" => "?remote=x",
+        "/plugins/create" => "?name=x",
+        "/plugins/{name}/enable" => "?timeout=1",
+        path if path.ends_with("/logs") => "?stdout=1",
+        path if path.ends_with("/update") && !of_container => "?version=1",
+        _ => "",
+    };
+    let body = match (row.method.as_str(), row.path.as_str()) {
+        ("GET" | "DELETE", _) => "",
+        (_, "/plugins/{name}/set" | "/plugins/{name}/upgrade" | "/plugins/pull") => "[]",
+        (_, "/swarm/join") => r#"{"ListenAddr":"127.0.0.1:1","RemoteAddrs":["127.0.0.1:1"],"JoinToken":"x"}"#,
+        _ => "{}",
+    };
+    (path + query, body)
+}
+
 /// A request that reaches the endpoint's own code and comes back at once.
 fn request(row: &Row) -> (String, &'static [u8]) {
     let path = row.path.replace("{name}", "nosuch");
@@ -56,6 +110,8 @@ fn request(row: &Row) -> (String, &'static [u8]) {
 #[test]
 fn every_endpoint_is_listed() {
     assert_eq!(rows().len(), 46, "the specification has 46 endpoints");
+    // Without those of Go's own profiler, and /build/cancel, which no specification has.
+    assert_eq!(later_rows().len(), 66, "those up to 1.55 have so many more");
 }
 
 #[test]
@@ -82,6 +138,36 @@ fn the_states_are_true() {
     }
 }
 
+#[test]
+fn the_states_of_later_endpoints_are_true() {
+    let engine = Engine::start();
+    let container = engine.run(&sh("sleep 600"));
+    for LaterRow { row, since } in later_rows() {
+        let (path, body) = later_request(&row, &container);
+        let headers = [("Content-Type", "application/json")];
+        let ask = |version: u32| {
+            engine.at(&format!("1.{version}")).call(&row.method, &path, &headers, body.as_bytes())
+        };
+        let answer = ask(55);
+        let (status, text) = (answer.status(), answer.text());
+        let place = format!("{} {}: {status} {text}", row.method, row.path);
+        assert!(!text.contains("page not found"), "{place}");
+        match row.state.as_str() {
+            "complete" | "partial" => assert!(![405, 501, 503].contains(&status), "{place}"),
+            "refused" => assert_eq!(status, 501, "{place}"),
+            "no swarm" => assert_eq!(status, 503, "{place}"),
+            "no plugins" => assert!(status == 404 && text.contains("plugin"), "{place}"),
+            other => panic!("{place}: what does {other:?} mean?"),
+        }
+        if !NAMED_BEFORE.contains(&row.path.as_str()) {
+            let before = ask(since - 1);
+            let text = before.text();
+            assert!(before.status() == 404 && text.contains("page not found"), "{place}; before: {text}");
+        }
+    }
+    let _ = engine.at("1.55").post("/volumes/prune").expect(200);
+}
+
 /// The text of a test: a file, or all files of a directory.
 fn sources(directory: &str, name: &str) -> String {
     let path = root().join(directory).join(name);
@@ -92,7 +178,7 @@ fn sources(directory: &str, name: &str) -> String {
 
 #[test]
 fn what_is_complete_has_tests() {
-    for row in rows() {
+    for row in rows().into_iter().chain(later_rows().into_iter().map(|later| later.row)) {
         let complete = row.state == "complete";
         assert!(!complete || !row.tests.is_empty(), "{} {} has no test", row.method, row.path);
         for name in &row.tests {
@@ -116,11 +202,14 @@ fn settings() -> Vec<(Vec<String>, Vec<String>)> {
 #[test]
 fn every_setting_is_listed() {
     let engine = Engine::start();
-    let inspected = engine.inspect(&engine.create(&sh("true")));
+    let id = engine.create(&sh("true"));
     let listed: BTreeSet<String> = settings().into_iter().flat_map(|(fields, _)| fields).collect();
-    for part in ["Config", "HostConfig"] {
-        for field in inspected[part].as_object().expect("an object").keys() {
-            assert!(listed.contains(field), "{part}.{field} is not on the page");
+    for version in ["1.20", "1.55"] {
+        let inspected = engine.at(version).get(&format!("/containers/{id}/json")).expect(200).json();
+        for part in ["Config", "HostConfig"] {
+            for field in inspected[part].as_object().expect("an object").keys() {
+                assert!(listed.contains(field), "{part}.{field} of {version} is not on the page");
+            }
         }
     }
 }
