@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,6 +11,7 @@ use rustix::process::{Pid, Signal};
 
 use crate::finish::Before;
 use crate::memory_limit::MemoryLimit;
+use crate::namespaces::{etc_of, new_network};
 use crate::{Address, Client, rootfs, wait};
 
 /// How a test wants its daemon.
@@ -85,7 +85,7 @@ impl Engine {
     pub fn start_with(options: Options) -> Self {
         assert!(rustix::process::geteuid().is_root(), "these tests run containers: they need root");
         let directory = new_directory();
-        let network = new_network(options.journal, etc_of(&directory, &options).as_deref());
+        let network = new_network(options.journal, etc_of(&directory, &options.etc).as_deref());
         let journal = options.journal.then(|| start_journal(network.id()));
         for command in &options.host_setup {
             let _ = crate::host::in_network_of(network.id(), &["sh", "-ec", command]);
@@ -319,53 +319,6 @@ fn new_directory() -> PathBuf {
     let directory = parent.join(format!("berth-tests-{}-{number:04}", std::process::id()));
     fs::create_dir_all(&directory).expect("a directory for the engine");
     directory
-}
-
-/// A process that keeps a new network namespace, its loopback up; with `own_run` also a mount namespace
-/// with an empty `/run`, with `etc` one whose `/etc` is an overlay with the files beneath `upper`.
-pub(crate) fn new_network(own_run: bool, etc: Option<&Path>) -> Child {
-    let mut command = Command::new("unshare");
-    command.arg("--net");
-    let mut script = "ip link set lo up && ".to_owned();
-    if own_run || etc.is_some() {
-        command.arg("--mount");
-    }
-    if let Some(etc) = etc {
-        // No process is found by the engine's directory.
-        command.current_dir(etc);
-        script.push_str(
-            "mount -t overlay overlay -o lowerdir=/etc,upperdir=upper,workdir=work /etc && cd / && ",
-        );
-    }
-    if own_run {
-        script.push_str("mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/journal /run/log/journal && ");
-    }
-    script.push_str("echo up && exec sleep 100000");
-    let mut child = command
-        .args(["--kill-child", "sh", "-c", &script])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("unshare (util-linux)");
-    let output = child.stdout.take().expect("the pipe");
-    let mut line = String::new();
-    BufReader::new(output).read_line(&mut line).expect("the network namespace");
-    assert_eq!(line.trim(), "up", "the network namespace was not made");
-    child
-}
-
-/// Writes the files of an `/etc` of the engine's own; gives the directory that holds them.
-fn etc_of(directory: &Path, options: &Options) -> Option<PathBuf> {
-    if options.etc.is_empty() {
-        return None;
-    }
-    let etc = directory.join("etc");
-    for part in ["upper", "work"] {
-        fs::create_dir_all(etc.join(part)).expect("a directory for /etc");
-    }
-    for (name, content) in &options.etc {
-        fs::write(etc.join("upper").join(name), content).expect("a file of /etc");
-    }
-    Some(etc)
 }
 
 /// Starts a journal in the mount namespace of a process, and waits until it listens.

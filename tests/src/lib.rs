@@ -25,6 +25,7 @@ pub mod http;
 pub mod initramfs;
 pub mod listener;
 mod memory_limit;
+mod namespaces;
 pub mod other_host;
 mod past_events;
 mod pipe;

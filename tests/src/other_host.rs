@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::engine::new_network;
 use crate::host::in_network_of;
+use crate::namespaces::new_network;
 use crate::{Engine, wait};
 
 /// How long a client waits for an answer before it says that there is none.

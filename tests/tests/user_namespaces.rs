@@ -138,6 +138,7 @@ fn archives_have_the_owners_that_a_container_sees() {
         let body = merged(image.clone(), json!({ "HostConfig": { "UsernsMode": mode } }));
         assert_eq!(today.output(&body).stdout, "12:13\n", "{mode:?}");
     }
+    today.daemon.forget_builds();
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! The engine resolves everything that needs its state (images, volumes, other containers,
 //! addresses) and writes this as JSON for the shim; the runtime needs nothing else.
 
+mod device;
 mod id_mapping;
 mod mount;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{CgroupParent, ContainerId, CpuSet, LogDriver, Signal};
+pub use device::{Device, DeviceNumbers};
 pub use id_mapping::{IdMapping, IdRange, id_map_lines};
 pub use mount::*;
 
@@ -146,40 +148,6 @@ pub struct ProcessReference {
     pub pid: u32,
     /// Field 22 of /proc/pid/stat: clock ticks after boot at which it started.
     pub start_time: u64,
-}
-
-/// A device node made in the container.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Device {
-    /// The host's node; the runtime reads kind, numbers, mode and owner from it. A directory stands for all nodes in it.
-    pub path_on_host: PathBuf,
-    /// Where the container sees it.
-    pub path_in_container: PathBuf,
-    /// Any of `r`, `w`, `m`.
-    pub permissions: String,
-    /// Kind and numbers, where they are not those of the host's node.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub numbers: Option<DeviceNumbers>,
-    /// The mode, where it is not that of the host's node.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mode: Option<u32>,
-    /// The number of the owner, where it is another.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub owner: Option<u32>,
-    /// The number of the group, where it is another.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<u32>,
-}
-
-/// Which device a node stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeviceNumbers {
-    /// Block or character.
-    pub is_block: bool,
-    /// Major number.
-    pub major: u32,
-    /// Minor number.
-    pub minor: u32,
 }
 
 /// One rule of the devices cgroup.

@@ -4,6 +4,7 @@ mod accounts;
 mod descent;
 mod holes;
 mod kernel_file;
+mod member;
 mod pack;
 mod remove;
 mod size;

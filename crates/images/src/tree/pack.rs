@@ -20,6 +20,7 @@ use super::accounts::Accounts;
 use super::descent::{Descent, Place as Directory};
 use super::holes::{extents, has_holes};
 use super::kernel_file;
+use super::member::{member, named};
 use super::stack::{self, Form, Found, Stack, is_directory, is_whiteout};
 use crate::assembly::AssemblyWriter;
 use crate::tar::{Extent, Member, Writer, padding};
@@ -356,19 +357,7 @@ impl<'a> Packer<'a> {
     }
 
     fn header(&mut self, member: &Member<'_>) -> io::Result<()> {
-        let owner = (member.user, member.group);
-        let (user, group) = self.user_namespace.map_or(owner, |mapping| mapping.as_seen_inside(owner));
-        let named = Member {
-            user,
-            group,
-            user_name: if member.flag == b'0' && member.mode == 0 && member.seconds == 0 {
-                ""
-            } else {
-                self.accounts.user(user)
-            },
-            group_name: self.accounts.group(group),
-            ..member.clone()
-        };
+        let named = named(member, &self.accounts, self.user_namespace);
         let mut writer = Writer::new(Vec::with_capacity(1024));
         writer.header(&named)?;
         let header = writer.into_inner();
@@ -394,18 +383,5 @@ impl<'a> Packer<'a> {
         self.raw(&[0; 2 * crate::tar::BLOCK])?;
         self.out.flush()?;
         Ok((self.size, self.written))
-    }
-}
-
-fn member<'m>(name: &'m [u8], stat: &Stat, attributes: &'m [(Vec<u8>, Vec<u8>)]) -> Member<'m> {
-    Member {
-        path: name,
-        mode: stat.st_mode & 0o7777,
-        user: stat.st_uid,
-        group: stat.st_gid,
-        seconds: stat.st_mtime,
-        nanoseconds: u32::try_from(stat.st_mtime_nsec).unwrap_or_default(),
-        attributes,
-        ..Member::default()
     }
 }
