@@ -45,6 +45,9 @@ pub(crate) struct Arguments {
     /// Containers that run at once in one network that a client made.
     #[arg(long, default_value_t = 1000)]
     neighbours: usize,
+    /// Containers with health checks that run at once.
+    #[arg(long, default_value_t = 1000)]
+    checked: usize,
     /// Networks that clients made, while starts are measured among many.
     #[arg(long, default_value_t = 1000)]
     networks: usize,

@@ -43,6 +43,11 @@ impl Sample {
         Self { name: name.to_owned(), unit: "1/s", value, better: Better::More }
     }
 
+    /// A share of one processor's time.
+    pub(crate) fn percent_of_a_processor(name: &str, value: f64) -> Self {
+        Self { name: name.to_owned(), unit: "%", value, better: Better::Less }
+    }
+
     /// A size of memory.
     pub(crate) fn megabytes(name: &str, value: f64) -> Self {
         Self { name: name.to_owned(), unit: "MB", value, better: Better::Less }

@@ -36,7 +36,7 @@ pub(super) fn measure(engine: &mut Engine, _arguments: &Arguments) -> anyhow::Re
 }
 
 /// The processes that serve containers: one of the ids stands in their command line.
-fn processes_of(ids: &[String]) -> Vec<u32> {
+pub(super) fn processes_of(ids: &[String]) -> Vec<u32> {
     let serves = |pid: &u32| {
         let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let command = String::from_utf8_lossy(&command).into_owned();

@@ -6,6 +6,7 @@ mod crowd;
 mod disk_usage;
 mod events;
 mod exec;
+mod health;
 mod images;
 mod lifecycle;
 mod listing;
@@ -43,6 +44,7 @@ pub(crate) const MEASUREMENTS: &[Measurement] = &[
     Measurement { name: "network", run: networks::measure },
     Measurement { name: "many-networks", run: many_networks::measure },
     Measurement { name: "exec", run: exec::measure },
+    Measurement { name: "health", run: health::measure },
     Measurement { name: "list", run: listing::measure },
     Measurement { name: "stream", run: streams::measure },
     Measurement { name: "logs", run: logs::measure },
