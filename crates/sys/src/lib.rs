@@ -29,6 +29,7 @@ pub mod private;
 pub mod private_mounts;
 pub mod process;
 pub mod program;
+pub mod project_quota;
 pub mod pseudo_file_system;
 pub mod random;
 pub mod reserve;

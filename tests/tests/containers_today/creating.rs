@@ -79,7 +79,7 @@ fn what_there_is_not_is_refused_before_anything_is_made() {
         (json!({ "LogConfig": { "Type": "nosuchdriver" } }), "nosuchdriver"),
         (json!({ "LogConfig": { "Type": "json-file", "Config": { "foo": "1" } } }), "unknown log opt 'foo'"),
         (json!({ "Runtime": "nosuchruntime" }), "nosuchruntime"),
-        (json!({ "StorageOpt": { "size": "1G" } }), "storage-opt"),
+        (json!({ "StorageOpt": { "size": "1" , "x": "" } }), "Unknown option x"),
         (json!({ "ShmSize": -1 }), "SHM size"),
         (json!({ "OomScoreAdj": 1001 }), "oom score"),
         (json!({ "Isolation": "hyperv" }), "Isolation"),

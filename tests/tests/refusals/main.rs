@@ -283,7 +283,8 @@ fn privileges_out_of_range_are_refused() {
         (host("Sysctls", json!({ "kernel.core_pattern": "x" })), "is not in a separate kernel namespace"),
         (host("Tmpfs", json!({ "/": "" })), "mounting into / is prohibited"),
         (host("Tmpfs", json!({ "rel": "" })), "invalid mount path: 'rel' mount path must be absolute"),
-        (host("StorageOpt", json!({ "size": "10G" })), "--storage-opt is not supported"),
+        (host("StorageOpt", json!({ "size": "x" })), "invalid size: 'x'"),
+        (host("StorageOpt", json!({ "dm.basesize": "1G" })), "Unknown option dm.basesize"),
         (host("Mounts", json!([{ "Type": "npipe", "Target": "/x" }])), "npipe"),
         (host("Mounts", json!([{ "Type": "volume", "Target": "rel" }])), "rel"),
     ];

@@ -1,5 +1,6 @@
 //! From the wire: every text that is a choice becomes one, or is refused in the words that clients know.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -119,9 +120,10 @@ pub(super) fn host(host: HostConfig) -> Result<HostSettings, ApiError> {
             network_mode: None,
             container_id_file: host.container_id_file,
             empty_lxc_conf: host.lxc_conf.is_some(),
-            empty_storage_options: host.storage_opt.is_some(),
+            empty_storage_options: host.storage_opt.as_ref().is_some_and(BTreeMap::is_empty),
             runtime_by_name: !host.runtime.is_empty(),
         },
+        storage_options: host.storage_opt.filter(|options| !options.is_empty()),
     })
 }
 
@@ -129,11 +131,6 @@ pub(super) fn host(host: HostConfig) -> Result<HostSettings, ApiError> {
 fn refuse_impossible(host: &HostConfig) -> Result<(), ApiError> {
     if host.lxc_conf.as_ref().is_some_and(|conf| !conf.0.is_empty()) {
         return Err(ApiError::invalid("Cannot use --lxc-conf with execdriver: native-0.2"));
-    }
-    if host.storage_opt.as_ref().is_some_and(|options| !options.is_empty()) {
-        return Err(ApiError::invalid(
-            "--storage-opt is not supported: the overlay driver has no size limits",
-        ));
     }
     if !matches!(host.runtime.as_str(), "" | host_config::RUNTIME) {
         return Err(ApiError::invalid(format!("Unknown runtime specified {}", host.runtime)));

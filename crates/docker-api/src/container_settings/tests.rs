@@ -126,7 +126,7 @@ fn mount_fields() -> Vec<Field> {
         ("ReadonlyRootfs", vec![json!(true), json!(false)], Form::One),
         ("MaskedPaths", texts(&["/m"]), Form::List),
         ("ReadonlyPaths", texts(&["/r"]), Form::List),
-        ("StorageOpt", vec![json!({}), Value::Null], Form::One),
+        ("StorageOpt", vec![json!({}), json!({"size": "1G"}), Value::Null], Form::One),
     ]
 }
 

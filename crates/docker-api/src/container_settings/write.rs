@@ -60,7 +60,10 @@ pub(super) fn host_config(host: &HostSettings) -> HostConfig {
         sysctls: host.sysctls.clone(),
         mounts: host.mounts.as_ref().map(|requests| requests.iter().map(mounts::write).collect()),
         init: host.init,
-        storage_opt: host.shown.empty_storage_options.then(Default::default),
+        storage_opt: host
+            .storage_options
+            .clone()
+            .or_else(|| host.shown.empty_storage_options.then(Default::default)),
         device_requests: host
             .device_requests
             .as_ref()

@@ -8,7 +8,7 @@ use model::{
 };
 
 use crate::cgroup_moves::CgroupMoves;
-use crate::container::{Container, Record, modes, settings, user_namespace, words};
+use crate::container::{Container, Record, modes, settings, storage, user_namespace, words};
 use crate::directory::Directory;
 use crate::error::{Error, file_error};
 use crate::events::Events;
@@ -207,12 +207,18 @@ impl Creator {
             let path = directory.join(part);
             std::fs::create_dir_all(&path).map_err(file_error("make the directory", &path))?;
         }
-        Ok(())
+        match storage::size(&record.settings.host)? {
+            Some(size) => storage::limit(&directory, size),
+            None => Ok(()),
+        }
     }
 
     /// Takes back what was made of a container that could not be made whole.
     fn discard_files(&self, record: &Record) {
         let directory = self.paths.container(&record.id);
+        if record.settings.host.storage_options.is_some() {
+            storage::release(&directory);
+        }
         if let Err(error) = std::fs::remove_dir_all(&directory)
             && error.kind() != std::io::ErrorKind::NotFound
         {

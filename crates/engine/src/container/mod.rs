@@ -30,6 +30,7 @@ pub(crate) mod start;
 pub(crate) mod start_inputs;
 pub(crate) mod statistics;
 pub(crate) mod stop;
+mod storage;
 mod tmpfs;
 pub(crate) mod top;
 mod transition;

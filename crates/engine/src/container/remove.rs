@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::MutexGuard;
 
 use crate::container::stop::{StopOptions, Stopper};
-use crate::container::{Command, Container, Decision, Phase, Refusal, RemovalState, decide};
+use crate::container::{Command, Container, Decision, Phase, Refusal, RemovalState, decide, storage};
 use crate::directory::Directory;
 use crate::disposal::{delete_tree, remove_run_directory};
 use crate::error::{Error, file_error};
@@ -125,6 +125,9 @@ impl Remover {
         remove_run_directory(&self.paths.run(container.id()));
         let directory = self.paths.container(container.id());
         let trash = self.paths.trash().join(container.id().as_str());
+        if container.record().settings.host.storage_options.is_some() {
+            storage::release(&directory);
+        }
         match std::fs::rename(&directory, &trash) {
             Ok(()) => {
                 tokio::task::spawn_blocking(move || delete_tree(&trash));

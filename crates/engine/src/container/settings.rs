@@ -110,6 +110,7 @@ pub(crate) fn check_host(host: &HostSettings) -> Result<(), Error> {
         ));
     }
     crate::container::devices::check(host)?;
+    crate::container::storage::size(host)?;
     crate::container::tmpfs::mounts(host)?;
     crate::container::words::check_host(host)?;
     check_sysctls(host)

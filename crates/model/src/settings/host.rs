@@ -122,6 +122,8 @@ pub struct HostSettings {
     pub init: Option<bool>,
     /// Rows and columns of its first terminal; 0 is unset.
     pub console_size: [u32; 2],
+    /// Limits of its own layer (`StorageOpt`); never empty.
+    pub storage_options: Option<BTreeMap<String, String>>,
     /// What is shown again and has no effect.
     pub shown: ShownHostSettings,
 }
