@@ -11,6 +11,7 @@ mod address;
 mod api;
 mod building;
 pub mod cgroup;
+pub mod channels;
 pub mod cli;
 mod client_programs;
 mod containers;

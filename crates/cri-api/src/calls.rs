@@ -1,6 +1,5 @@
 //! The calls by their names.
 
-use std::io;
 use std::sync::Arc;
 
 use engine::Engine;
@@ -23,16 +22,14 @@ pub struct Api {
 }
 
 impl Api {
-    /// Puts the interface in front of an engine, with a server for the streams of its commands and ports.
-    ///
-    /// # Errors
-    /// No port of the loopback interface can be listened on.
-    pub async fn open(engine: &Arc<Engine>) -> io::Result<Self> {
-        Ok(Self {
+    /// Puts the interface in front of an engine.
+    #[must_use]
+    pub fn new(engine: &Arc<Engine>) -> Self {
+        Self {
             runtime: Arc::new(RuntimeService::new(engine)),
             images: Arc::new(ImageService::new(engine)),
-            streaming: Arc::new(StreamingServer::listen(engine).await?),
-        })
+            streaming: Arc::new(StreamingServer::new(engine)),
+        }
     }
 
     /// Answers one call.
@@ -49,7 +46,7 @@ impl Api {
         let service = Arc::clone(&self.runtime);
         match method {
             "Version" => unary(request, |asked| async move { Ok(service.version(&asked)) }).await,
-            "Status" => unary(request, |asked| async move { Ok(service.status(&asked)) }).await,
+            "Status" => unary(request, |asked| async move { Ok(service.status(asked).await) }).await,
             "RuntimeConfig" => unary(request, |asked| async move { Ok(service.config(&asked)) }).await,
             "UpdateRuntimeConfig" => {
                 unary(request, |asked| async move { Ok(service.update_config(&asked)) }).await
@@ -96,6 +93,18 @@ impl Api {
             "ListContainerStats" => {
                 unary(request, |asked| async move { service.list_container_stats(asked).await }).await
             }
+            "PodSandboxStats" => {
+                unary(request, |asked| async move { service.sandbox_stats(asked).await }).await
+            }
+            "ListPodSandboxStats" => {
+                unary(request, |asked| async move { service.list_sandbox_stats(asked).await }).await
+            }
+            "ListMetricDescriptors" => {
+                unary(request, |asked| async move { Ok(service.metric_descriptors(&asked)) }).await
+            }
+            "ListPodSandboxMetrics" => {
+                unary(request, |asked| async move { Ok(service.sandbox_metrics(asked).await) }).await
+            }
             "Exec" | "Attach" | "PortForward" => self.offer(method, request).await,
             _ => unimplemented(request.uri().path()),
         }
@@ -108,21 +117,21 @@ impl Api {
             "Exec" => {
                 let handler = |asked: ExecRequest| async move {
                     service.check_container(&asked.container_id)?;
-                    Ok(ExecResponse { url: streaming.offer(Session::Exec(asked))? })
+                    Ok(ExecResponse { url: streaming.offer(Session::Exec(asked)).await? })
                 };
                 unary(request, handler).await
             }
             "Attach" => {
                 let handler = |asked: AttachRequest| async move {
                     service.check_container(&asked.container_id)?;
-                    Ok(AttachResponse { url: streaming.offer(Session::Attach(asked))? })
+                    Ok(AttachResponse { url: streaming.offer(Session::Attach(asked)).await? })
                 };
                 unary(request, handler).await
             }
             _ => {
                 let handler = |asked: PortForwardRequest| async move {
                     service.check_sandbox(&asked.pod_sandbox_id)?;
-                    Ok(PortForwardResponse { url: streaming.offer(Session::PortForward(asked))? })
+                    Ok(PortForwardResponse { url: streaming.offer(Session::PortForward(asked)).await? })
                 };
                 unary(request, handler).await
             }

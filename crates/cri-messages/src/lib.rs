@@ -7,6 +7,7 @@
 
 pub mod container;
 pub mod image;
+pub mod metrics;
 pub mod pod_status;
 pub mod runtime;
 pub mod sandbox;

@@ -67,13 +67,10 @@ async fn serve(mut settings: Settings, arguments: &DaemonArguments, log: &LogLev
         .context("cannot make the directory for clients' files")?;
     let api = Api::new((Arc::clone(&engine), build_kit), Arc::clone(&shown), settings.maximum, origins);
     tokio::spawn(give_memory_back(api.requests()));
-    let cri = match cri {
-        Some(cri) => {
-            let api = cri_api::Api::open(&engine).await.context("cannot listen for streams of pods")?;
-            Some(tokio::spawn(cri.serve(Arc::new(api), stopping.clone())))
-        }
-        None => None,
-    };
+    let cri = cri.map(|cri| {
+        let api = Arc::new(cri_api::Api::new(&engine));
+        tokio::spawn(cri.serve(api, stopping.clone()))
+    });
     let connections = Connections {
         service: Arc::new(api),
         settings: berth_http::Settings {

@@ -89,6 +89,8 @@ pub enum Error {
     Image(#[source] images::Error),
     #[error("{0}")]
     Network(#[source] network::Error),
+    #[error("cannot connect the pod to its network")]
+    Cni(#[source] cni::Error),
 }
 
 impl Error {
@@ -178,7 +180,9 @@ impl Error {
             | Self::UnusableText(_)
             | Self::RenameToNothing => ErrorKind::Invalid,
             Self::ShimGone | Self::ShimLost | Self::ShimSilent => ErrorKind::Unavailable,
-            Self::File { .. } | Self::Database { .. } | Self::Shim { .. } => ErrorKind::Internal,
+            Self::File { .. } | Self::Database { .. } | Self::Shim { .. } | Self::Cni(_) => {
+                ErrorKind::Internal
+            }
         }
     }
 }

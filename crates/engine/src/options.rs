@@ -41,6 +41,18 @@ pub struct Options {
     pub cdi_directories: Vec<PathBuf>,
     /// Whom the users and groups of containers are on the host; `None` for themselves.
     pub user_mapping: Option<IdMapping>,
+    /// Where networks of pods and their plugins are; `None` where no pods are served: then the plugins of the host are
+    /// left alone.
+    pub pod_networks: Option<PodNetworkDirectories>,
     /// The cgroup beneath which those of containers are made; `None` is `/berth`.
     pub cgroup_parent: Option<CgroupParent>,
+}
+
+/// Where the host has networks of pods.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodNetworkDirectories {
+    /// Their configurations: `/etc/cni/net.d`.
+    pub configurations: PathBuf,
+    /// The programs of their plugins: `/opt/cni/bin`.
+    pub plugins: Vec<PathBuf>,
 }

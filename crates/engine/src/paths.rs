@@ -50,6 +50,11 @@ impl Paths {
         self.container(id).join("resolv.conf")
     }
 
+    /// The directory of what pods got of networks of plugins.
+    pub(crate) fn pod_networks(&self) -> PathBuf {
+        self.data_root.join("pod-networks")
+    }
+
     /// The directory of all run directories.
     pub(crate) fn runs(&self) -> PathBuf {
         self.exec_root.join("containers")

@@ -21,6 +21,7 @@ fn shim() -> PathBuf {
 fn options(root: &Path) -> Options {
     Options {
         cdi_directories: Vec::new(),
+        pod_networks: None,
         user_mapping: None,
         address_pools: berth_engine::AddressPools::default(),
         data_root: root.join("data"),

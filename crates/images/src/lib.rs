@@ -53,7 +53,7 @@ pub use inspect::ImageDetails;
 pub use list::{ImageSummary, ImagesSize, ListFilter};
 pub use load::Loaded;
 pub use manifests::{ManifestKind, ManifestSummary, Statement};
-pub use merged::is_occupied;
+pub use merged::{has as has_in_layers, is_occupied};
 pub use prune::Pruned;
 pub use remove::{Removal, RemoveOptions};
 pub use save::SavedImages;

@@ -30,6 +30,14 @@ pub fn is_occupied(lower: &[PathBuf], place: &Path) -> io::Result<bool> {
     Ok(matches!(find(lower, place)?, Place::Other))
 }
 
+/// Says whether an image, merged of its layers (topmost first), has anything at a place.
+///
+/// # Errors
+/// When a layer cannot be read.
+pub fn has(lower: &[PathBuf], place: &Path) -> io::Result<bool> {
+    Ok(!matches!(find(lower, place)?, Place::Nothing))
+}
+
 /// Finds what an image has at a place.
 pub(crate) fn find(lower: &[PathBuf], place: &Path) -> io::Result<Place> {
     let mut ahead = names(place);

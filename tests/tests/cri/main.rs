@@ -2,6 +2,8 @@
 
 mod containers;
 mod images;
+mod metrics;
+mod plugins;
 mod pod;
 mod pods;
 mod runtime;

@@ -59,7 +59,12 @@ fn the_driver_of_cgroups_is_cgroupfs_and_a_range_of_pods_is_taken() {
 fn a_call_that_is_not_served_is_named_in_its_refusal() {
     let engine = engine();
     let cri = Cri::of(&engine);
-    for method in ["RuntimeService/CheckpointPod", "ImageService/Nothing", "Nothing/Nothing"] {
+    for method in [
+        "RuntimeService/CheckpointContainer",
+        "RuntimeService/CheckpointPod",
+        "ImageService/Nothing",
+        "Nothing/Nothing",
+    ] {
         let refusal = cri.call::<_, VersionResponse>(method, VersionRequest::default());
         let refusal = refusal.expect_err("a refusal");
         assert_eq!(refusal.code(), Code::Unimplemented);

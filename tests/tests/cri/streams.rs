@@ -1,5 +1,6 @@
 //! Commands, attachments and ports over one-time URLs and SPDY/3.1.
 
+use berth_tests::channels::Websocket;
 use berth_tests::cri::Cri;
 use berth_tests::spdy::{Spdy, upgrade};
 use berth_tests::{Engine, wait};
@@ -44,14 +45,14 @@ fn a_command_has_its_streams_and_its_exit_code() {
     let sandbox = run(&cri, pod(&engine, "pod")).expect("a pod");
     let id = started(&cri, &sandbox, shell("main", "sleep 1000"));
     let asked = ExecRequest {
-        container_id: id.clone(),
+        container_id: id,
         cmd: words(&["sh", "-c", "cat; echo wrong >&2; exit 4"]),
         stdin: true,
         stdout: true,
         stderr: true,
         tty: false,
     };
-    let url = exec_url(&cri, asked.clone());
+    let (url, other) = (exec_url(&cri, asked.clone()), exec_url(&cri, asked));
     let mut connection = connect(&engine, &url, COMMANDS);
     let [error, stdin, stdout, stderr] =
         ["error", "stdin", "stdout", "stderr"].map(|kind| open(&mut connection, kind));
@@ -74,9 +75,39 @@ fn a_command_has_its_streams_and_its_exit_code() {
     assert_eq!(status["details"]["causes"][0]["message"], "4");
     // The URL is good once, and only for what speaks the protocol.
     assert_eq!(upgrade(&engine, &url, COMMANDS).0, 404);
-    let other = exec_url(&cri, asked);
     assert_eq!(upgrade(&engine, &other, "v9.channel.k8s.io").0, 403);
     assert_eq!(upgrade(&engine, &other.replace("/exec/", "/attach/"), COMMANDS).0, 404);
+    remove(&cri, &sandbox);
+}
+
+#[test]
+fn a_command_has_its_streams_over_a_websocket_too() {
+    let engine = engine();
+    let cri = Cri::of(&engine);
+    let sandbox = run(&cri, pod(&engine, "pod")).expect("a pod");
+    let id = started(&cri, &sandbox, shell("main", "sleep 1000"));
+    let asked = ExecRequest {
+        container_id: id,
+        cmd: words(&["sh", "-c", "cat; echo wrong >&2; exit 4"]),
+        stdin: true,
+        stdout: true,
+        stderr: true,
+        tty: false,
+    };
+    let mut socket = Websocket::connect(&engine, &exec_url(&cri, asked.clone()), "v5.channel.k8s.io");
+    socket.send(&[0, b'a', b'b']);
+    socket.send(&[255, 0]);
+    let channels = socket.until_the_end();
+    assert_eq!((channels[&1].as_slice(), channels[&2].as_slice()), (&b"ab"[..], &b"wrong\n"[..]));
+    let status: Value = serde_json::from_slice(&channels[&3]).expect("a status");
+    assert_eq!(status["details"]["causes"][0]["message"], "4");
+    // The older protocol has no end of the input but that of the connection.
+    let terminal = ExecRequest { cmd: words(&["sh"]), tty: true, stderr: false, ..asked };
+    let mut socket = Websocket::connect(&engine, &exec_url(&cri, terminal), "v4.channel.k8s.io");
+    socket.send(b"\x04{\"Width\":91,\"Height\":37}");
+    socket.send(b"\x00until [ \"$(stty size)\" = '37 91' ]; do sleep 0.05; done; exit\n");
+    let status: Value = serde_json::from_slice(&socket.until_the_end()[&3]).expect("a status");
+    assert_eq!(status["status"], "Success");
     remove(&cri, &sandbox);
 }
 

@@ -89,7 +89,8 @@ impl RuntimeService {
     ) -> Result<ContainerStatusResponse, Status> {
         let record = self.engine.pods.container(&asked.container_id).map_err(|error| of_engine(&error))?;
         let info = if asked.verbose { info(&record) } else { Default::default() };
-        Ok(ContainerStatusResponse { status: Some(status(&record)), info })
+        let identity = self.engine.pods.identity(&record);
+        Ok(ContainerStatusResponse { status: Some(status(&record, identity)), info })
     }
 
     /// `ListContainers`

@@ -2,6 +2,8 @@
 
 mod command;
 mod containers;
+mod metrics;
+mod pod_statistics;
 mod sandboxes;
 mod statistics;
 mod status_of_container;
@@ -45,9 +47,9 @@ impl RuntimeService {
     }
 
     /// `Status`
-    pub(crate) fn status(&self, asked: &StatusRequest) -> StatusResponse {
+    pub(crate) async fn status(self: Arc<Self>, asked: StatusRequest) -> StatusResponse {
         StatusResponse {
-            status: Some(RuntimeStatus { conditions: conditions() }),
+            status: Some(RuntimeStatus { conditions: self.conditions().await }),
             info: if asked.verbose { self.details() } else { BTreeMap::new() },
             runtime_handlers: vec![RuntimeHandler {
                 name: String::new(),
@@ -75,6 +77,18 @@ impl RuntimeService {
         BTreeMap::from([("config".to_owned(), config.to_string())])
     }
 
+    /// What is well: the engine is open when this is answered; the network of pods may have to be asked.
+    async fn conditions(&self) -> Vec<RuntimeCondition> {
+        let network = self.engine.pods.network_status().await.err();
+        let condition = |kind: &str, failure: Option<engine::Error>| RuntimeCondition {
+            r#type: kind.to_owned(),
+            status: failure.is_none(),
+            reason: failure.as_ref().map(|_| "NetworkPluginNotReady".to_owned()).unwrap_or_default(),
+            message: failure.map(|error| model::with_causes(&error)).unwrap_or_default(),
+        };
+        vec![condition("RuntimeReady", None), condition("NetworkReady", network)]
+    }
+
     /// `RuntimeConfig`
     pub(crate) fn config(&self, _asked: &RuntimeConfigRequest) -> RuntimeConfigResponse {
         let driver = CgroupDriver::Cgroupfs.into();
@@ -89,17 +103,6 @@ impl RuntimeService {
         }
         UpdateRuntimeConfigResponse {}
     }
-}
-
-/// What is well: the engine is open when this is answered, and pods have its own network.
-fn conditions() -> Vec<RuntimeCondition> {
-    let condition = |kind: &str| RuntimeCondition {
-        r#type: kind.to_owned(),
-        status: true,
-        reason: String::new(),
-        message: String::new(),
-    };
-    vec![condition("RuntimeReady"), condition("NetworkReady")]
 }
 
 /// Whether labels are those that are asked for, and more.

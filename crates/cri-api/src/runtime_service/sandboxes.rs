@@ -10,7 +10,7 @@ use tonic::Status;
 
 use super::{RuntimeService, has_labels};
 use crate::description;
-use crate::settings::of_sandbox;
+use crate::settings::{of_pod_network, of_sandbox};
 use crate::status::{invalid, of_engine};
 use crate::time::nanoseconds;
 use crate::wire::pod_status::PodSandboxStatusResponse;
@@ -34,7 +34,8 @@ impl RuntimeService {
         }
         let config = asked.config.ok_or_else(|| invalid("the pod has no configuration"))?;
         let settings = of_sandbox(&config)?;
-        let run = self.engine.pods.run_sandbox(settings, description::write(&config)).await;
+        let network = of_pod_network(&config)?;
+        let run = self.engine.pods.run_sandbox(settings, network, description::write(&config)).await;
         let id = run.map_err(|error| of_engine(&error))?;
         Ok(RunPodSandboxResponse { pod_sandbox_id: id.to_string() })
     }
@@ -68,7 +69,7 @@ impl RuntimeService {
     ) -> Result<PodSandboxStatusResponse, Status> {
         let record = self.engine.pods.sandbox(&asked.pod_sandbox_id).map_err(|error| of_engine(&error))?;
         Ok(PodSandboxStatusResponse {
-            status: Some(status(&record)),
+            status: Some(status(&record, &self.engine.pods.addresses(&record))),
             info: if asked.verbose { info(&record) } else { BTreeMap::new() },
             ..PodSandboxStatusResponse::default()
         })
@@ -110,7 +111,7 @@ fn is_wanted(sandbox: &PodSandbox, filter: &PodSandboxFilter) -> bool {
         && has_labels(&sandbox.labels, &filter.label_selector)
 }
 
-fn status(record: &Record) -> PodSandboxStatus {
+fn status(record: &Record, addresses: &[IpAddr]) -> PodSandboxStatus {
     let PodSandbox { id, metadata, state, created_at, labels, annotations, runtime_handler } = item(record);
     let options = NamespaceOption {
         network: mode(record.settings.host.network_mode == NetworkMode::Host),
@@ -123,7 +124,7 @@ fn status(record: &Record) -> PodSandboxStatus {
         metadata,
         state,
         created_at,
-        network: network(record),
+        network: network(addresses),
         linux: Some(LinuxPodSandboxStatus { namespaces: Some(Namespace { options: Some(options) }) }),
         labels,
         annotations,
@@ -145,12 +146,8 @@ fn asked_pid(record: &Record) -> i32 {
     context.and_then(|context| context.namespace_options).map_or(NamespaceMode::Pod.into(), |asked| asked.pid)
 }
 
-/// The pod's addresses, that of IPv4 first; none on the host's network, and none of a pod that has ended: they are
-/// others' by then.
-fn network(record: &Record) -> Option<PodSandboxNetworkStatus> {
-    let lease = record.main_lease().filter(|_| record.is_running())?;
-    let mut addresses: Vec<IpAddr> = lease.addresses().collect();
-    addresses.sort_by_key(IpAddr::is_ipv6);
+/// The pod's addresses; none on the host's network, and none of a pod that has ended: they are others' by then.
+fn network(addresses: &[IpAddr]) -> Option<PodSandboxNetworkStatus> {
     let mut texts = addresses.iter().map(ToString::to_string);
     Some(PodSandboxNetworkStatus {
         ip: texts.next()?,

@@ -53,7 +53,7 @@ impl RuntimeService {
         Ok(ListContainerStatsResponse { stats })
     }
 
-    async fn stats_of(&self, record: &Record) -> Result<ContainerStats, Status> {
+    pub(super) async fn stats_of(&self, record: &Record) -> Result<ContainerStats, Status> {
         let Container { id, metadata, labels, annotations, .. } = item(record);
         let attributes = Some(ContainerAttributes { id, metadata, labels, annotations });
         let now = nanoseconds(Timestamp::now());
@@ -82,12 +82,12 @@ impl RuntimeService {
     }
 }
 
-fn value(value: u64) -> Option<UInt64Value> {
+pub(super) fn value(value: u64) -> Option<UInt64Value> {
     Some(UInt64Value { value })
 }
 
 /// Memory in the kubelet's words: the working set is what is used without the files that were not read lately.
-fn memory_of(statistics: &Statistics, limit: i64, timestamp: i64) -> MemoryUsage {
+pub(super) fn memory_of(statistics: &Statistics, limit: i64, timestamp: i64) -> MemoryUsage {
     let detail = |names: [&str; 2]| {
         names.iter().find_map(|name| statistics.memory_details.get(*name)).copied().unwrap_or_default()
     };

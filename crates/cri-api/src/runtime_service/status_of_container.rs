@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use engine::{Phase, Record};
-use model::StopSignal;
+use model::{Identity, StopSignal};
 
 use super::has_labels;
 use crate::time::nanoseconds;
 use crate::wire::container::{
     Container, ContainerConfig, ContainerFilter, ContainerResources, ContainerState, ContainerStatus,
+    ContainerUser, LinuxContainerUser,
 };
 use crate::wire::security::LinuxContainerResources;
 use crate::wire::value::ImageSpec;
@@ -54,7 +55,7 @@ fn state(record: &Record) -> ContainerState {
 }
 
 /// A container with all that is known of it.
-pub(super) fn status(record: &Record) -> ContainerStatus {
+pub(super) fn status(record: &Record, identity: Option<Identity>) -> ContainerStatus {
     let config: ContainerConfig = description::read(record);
     let state = state(record);
     let has_ended = state == ContainerState::Exited;
@@ -81,9 +82,19 @@ pub(super) fn status(record: &Record) -> ContainerStatus {
         resources: Some(ContainerResources { linux: Some(resources(record)) }),
         image_id: image_ref.clone(),
         image_ref,
-        user: None,
+        user: identity.map(user),
         stop_signal: signals::name(stop_signal).into(),
     }
+}
+
+/// Who the first process was when it began.
+fn user(identity: Identity) -> ContainerUser {
+    let linux = LinuxContainerUser {
+        uid: identity.uid.into(),
+        gid: identity.gid.into(),
+        supplemental_groups: identity.groups.into_iter().map(i64::from).collect(),
+    };
+    ContainerUser { linux: Some(linux) }
 }
 
 /// Why a container ended, in the words that the kubelet knows.

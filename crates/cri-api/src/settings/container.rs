@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use model::{
-    CgroupParent, ContainerSettings, DeviceRequest, HostSettings, LogConfig, LogDriver, Spelled, StopSignal,
+    CgroupParent, ContainerSettings, DeviceRequest, DriverDeviceRequest, HostSettings, LogConfig, LogDriver,
+    Spelled, StopSignal,
 };
 use tonic::Status;
 
 use super::mounts::of_mounts;
+use super::oom_score;
 use super::refusal::{choice, unsupported};
 use super::resources::of_resources;
 use super::security::{self, Pod};
@@ -24,17 +26,15 @@ pub(crate) fn of_container(
     if config.metadata.is_none() {
         return Err(invalid("the container has no metadata"));
     }
-    if !config.cdi_devices.is_empty() {
-        return Err(unsupported("devices of the Container Device Interface"));
-    }
     let linux = config.linux.clone().unwrap_or_default();
     let context = linux.security_context.unwrap_or_default();
     let resources = linux.resources.unwrap_or_default();
     let mut host = HostSettings {
         mounts: Some(of_mounts(&config.mounts)?),
         devices: Some(devices(config)?),
+        device_requests: described_devices(config),
         resources: of_resources(&resources)?,
-        oom_score_adjustment: resources.oom_score_adj,
+        oom_score_adjustment: oom_score::within_rights(resources.oom_score_adj),
         cgroup_parent: sandbox_host.cgroup_parent.clone(),
         log: LogConfig { driver: Some(LogDriver::None), options: BTreeMap::new() },
         ..HostSettings::default()
@@ -74,6 +74,19 @@ fn environment(config: &ContainerConfig) -> Result<Vec<String>, Status> {
         Err(_) => Err(unsupported(&format!("the variable {key}, whose value is no UTF-8"))),
     };
     config.envs.iter().map(|pair| variable(&pair.key, &pair.value)).collect()
+}
+
+/// Devices that files on the host describe (CDI), by their names there.
+fn described_devices(config: &ContainerConfig) -> Option<Vec<DriverDeviceRequest>> {
+    let names: Vec<String> = config.cdi_devices.iter().map(|device| device.name.clone()).collect();
+    let request = DriverDeviceRequest {
+        driver: "cdi".to_owned(),
+        count: 0,
+        device_ids: names,
+        capabilities: Vec::new(),
+        options: BTreeMap::new(),
+    };
+    (!request.device_ids.is_empty()).then(|| vec![request])
 }
 
 fn devices(config: &ContainerConfig) -> Result<Vec<DeviceRequest>, Status> {

@@ -3,11 +3,14 @@
 
 mod container;
 mod mounts;
+mod network;
+mod oom_score;
 mod refusal;
 mod resources;
 mod sandbox;
 mod security;
 
 pub(crate) use container::of_container;
+pub(crate) use network::of_pod as of_pod_network;
 pub(crate) use resources::of_resources;
 pub(crate) use sandbox::of_sandbox;

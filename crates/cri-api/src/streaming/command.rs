@@ -4,17 +4,12 @@ use engine::{AttachRequest, ExecConfig, Pods};
 use serde_json::json;
 
 use super::exchange::{Resized, Streams, Wanted};
-use super::spdy::Accepted;
+use super::stream::Accepted;
 use crate::wire::session;
 
 /// Runs a command and carries its streams.
 pub(super) async fn exec(engine: &engine::Engine, asked: session::ExecRequest, mut accepted: Accepted) {
-    let wanted = Wanted {
-        stdin: asked.stdin,
-        stdout: asked.stdout,
-        stderr: asked.stderr && !asked.tty,
-        terminal: asked.tty,
-    };
+    let wanted = Wanted::of_exec(&asked);
     let Some(mut streams) = Streams::gather(&mut accepted, wanted).await else { return };
     let config = ExecConfig {
         cmd: asked.cmd,
@@ -30,6 +25,7 @@ pub(super) async fn exec(engine: &engine::Engine, asked: session::ExecRequest, m
         Err(error) => failure(&error),
     };
     streams.report(&status).await;
+    drop(streams);
     until_left(accepted).await;
 }
 
@@ -48,12 +44,7 @@ async fn run(
 
 /// Joins a container's own stdio and carries it.
 pub(super) async fn attach(engine: &engine::Engine, asked: session::AttachRequest, mut accepted: Accepted) {
-    let wanted = Wanted {
-        stdin: asked.stdin,
-        stdout: asked.stdout,
-        stderr: asked.stderr && !asked.tty,
-        terminal: asked.tty,
-    };
+    let wanted = Wanted::of_attach(&asked);
     let Some(mut streams) = Streams::gather(&mut accepted, wanted).await else { return };
     let request = AttachRequest {
         stdin: asked.stdin,
@@ -71,6 +62,7 @@ pub(super) async fn attach(engine: &engine::Engine, asked: session::AttachReques
         Err(error) => failure(&error),
     };
     streams.report(&status).await;
+    drop(streams);
     until_left(accepted).await;
 }
 

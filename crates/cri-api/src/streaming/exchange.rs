@@ -10,7 +10,8 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 
-use super::spdy::{Accepted, Stream};
+use super::stream::{Accepted, Stream};
+use crate::wire::session::{AttachRequest, ExecRequest};
 
 /// How long a client may take to open its streams.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -25,6 +26,32 @@ pub(super) struct Wanted {
     pub(super) stderr: bool,
     /// Whether there is one terminal: its output has no frames, and its size changes.
     pub(super) terminal: bool,
+}
+
+impl Wanted {
+    /// Those of a command.
+    pub(super) const fn of_exec(asked: &ExecRequest) -> Self {
+        let ExecRequest { stdin, stdout, stderr, tty, .. } = *asked;
+        Self { stdin, stdout, stderr: stderr && !tty, terminal: tty }
+    }
+
+    /// Those of a container's own stdio.
+    pub(super) const fn of_attach(asked: &AttachRequest) -> Self {
+        let AttachRequest { stdin, stdout, stderr, tty, .. } = *asked;
+        Self { stdin, stdout, stderr: stderr && !tty, terminal: tty }
+    }
+
+    /// Their kinds.
+    pub(super) fn kinds(self) -> Vec<&'static str> {
+        let all = [
+            ("error", true),
+            ("stdin", self.stdin),
+            ("stdout", self.stdout),
+            ("stderr", self.stderr),
+            ("resize", self.terminal),
+        ];
+        all.into_iter().filter(|(_, wanted)| *wanted).map(|(kind, _)| kind).collect()
+    }
 }
 
 /// The streams that a client opened.

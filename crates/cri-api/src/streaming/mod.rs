@@ -10,6 +10,9 @@ mod offers;
 mod port_forward;
 mod server;
 mod spdy;
+mod stream;
+mod upgrade;
+mod websocket;
 
 pub(crate) use offers::Session;
 pub(crate) use server::StreamingServer;

@@ -1,8 +1,10 @@
 //! What was offered by a URL, until it is taken or a minute has passed.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
 
 use crate::wire::session::{AttachRequest, ExecRequest, PortForwardRequest};
 
@@ -37,15 +39,18 @@ impl Session {
     }
 }
 
-/// All offers, by their tokens.
+/// All offers.
 #[derive(Default)]
-pub(super) struct Offers(Mutex<HashMap<String, (Instant, Session)>>);
+pub(super) struct Offers {
+    /// By their tokens.
+    waiting: Mutex<HashMap<String, (Instant, Session)>>,
+    taken: Notify,
+}
 
 impl Offers {
     /// Offers a session; gives its token, or nothing when too many are open.
     pub(super) fn add(&self, session: Session) -> Option<String> {
-        let mut offers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        offers.retain(|_, (since, _)| since.elapsed() < LIFETIME);
+        let mut offers = self.waiting();
         if offers.len() >= LIMIT {
             return None;
         }
@@ -58,9 +63,26 @@ impl Offers {
     /// Takes an offer by the path of its URL, `/exec/TOKEN`: it is good once.
     pub(super) fn take(&self, path: &str) -> Option<Session> {
         let (kind, token) = path.strip_prefix('/')?.split_once('/')?;
-        let mut offers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since, session) = offers.remove(token)?;
-        (since.elapsed() < LIFETIME && session.kind() == kind).then_some(session)
+        let (_, session) = self.waiting().remove(token)?;
+        self.taken.notify_one();
+        (session.kind() == kind).then_some(session)
+    }
+
+    /// Waits until an offer was taken, or may have become too old.
+    pub(super) async fn change(&self) {
+        let _ = tokio::time::timeout(LIFETIME, self.taken.notified()).await;
+    }
+
+    /// Whether no offer waits.
+    pub(super) fn are_none(&self) -> bool {
+        self.waiting().is_empty()
+    }
+
+    /// The offers that are good.
+    fn waiting(&self) -> MutexGuard<'_, HashMap<String, (Instant, Session)>> {
+        let mut offers = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        offers.retain(|_, (since, _)| since.elapsed() < LIFETIME);
+        offers
     }
 }
 
@@ -78,6 +100,7 @@ mod tests {
         assert_eq!(offers.take(&format!("/exec/{token}")), None);
         let other = offers.add(session()).expect("a token");
         assert_eq!(offers.take(&format!("/attach/{other}")), None);
+        assert!(offers.are_none());
         for number in 0..LIMIT {
             assert!(offers.add(session()).is_some(), "{number}");
         }

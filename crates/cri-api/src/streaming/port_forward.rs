@@ -7,7 +7,7 @@ use engine::Engine;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::spdy::{Accepted, Stream};
+use super::stream::{Accepted, Stream};
 use crate::wire::session::PortForwardRequest;
 
 /// Pairs that a client may have begun at once.

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use engine::AddressPools;
 use engine::images::registry::{InsecureRegistry, RegistrySettings, parse_mirror};
 use engine::network::{self, BridgeChoice, InterfaceAddress, Ipv6Address, Ipv6Options, Subnet};
+use engine::{AddressPools, PodNetworkDirectories};
 use model::{LimitName, LogConfig, LogDriver, NameServer, Ulimit};
 
 use super::flags::AddressPool;
@@ -42,8 +42,20 @@ pub(super) fn from_flags(flags: &Flags, exec_root: &Path) -> Result<engine::Opti
             None | Some("") => None,
             Some(asked) => Some(user_mapping::resolve(asked, &AccountFiles::of_host())?),
         },
+        pod_networks: flags.cri.as_ref().map(|_| pod_networks(flags)),
         cgroup_parent: flags.cgroup_parent.clone().filter(|parent| !parent.is_empty()).map(Into::into),
     })
+}
+
+/// Where networks of pods and their plugins are.
+fn pod_networks(flags: &Flags) -> PodNetworkDirectories {
+    PodNetworkDirectories {
+        configurations: flags.cni_networks.clone().unwrap_or_else(|| "/etc/cni/net.d".into()),
+        plugins: match flags.cni_plugins.as_slice() {
+            [] => vec!["/opt/cni/bin".into()],
+            given => given.to_vec(),
+        },
+    }
 }
 
 /// The shim's program: named, or beside this one.

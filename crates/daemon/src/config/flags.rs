@@ -91,6 +91,14 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "", help_heading = "Listening")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cri: Option<String>,
+    /// Look for CNI's networks of pods here; without any, pods are in berth's own [default: /etc/cni/net.d]
+    #[arg(long, value_name = "DIRECTORY", help_heading = "Networks of pods")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cni_networks: Option<PathBuf>,
+    /// Look for the programs of CNI's plugins here (repeatable) [default: /opt/cni/bin]
+    #[arg(long = "cni-plugins", value_name = "DIRECTORY", help_heading = "Networks of pods")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) cni_plugins: Vec<PathBuf>,
     /// Serve the API up to this version, at least 1.20: clients that negotiate take no newer one [default: 1.55]
     #[arg(long, value_name = "VERSION", help_heading = "Listening")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -5,8 +5,13 @@
 
 mod command;
 mod connect;
+mod networks;
+mod processes;
 mod service;
 
 pub use command::{CommandEnd, CommandOutput};
 pub use connect::OpenCommand;
+pub use networks::PodNetwork;
+pub(crate) use networks::PodNetworks;
+pub use processes::OpenFiles;
 pub use service::Pods;

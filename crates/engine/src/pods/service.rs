@@ -1,10 +1,12 @@
 //! Pods, and the verbs of sandboxes and of the containers in them.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use model::{ContainerId, ContainerSettings};
+use model::{ContainerId, ContainerSettings, ErrorKind, NetworkMode};
 use shim_protocol::Request;
 
+use super::networks::{PodNetwork, PodNetworks};
 use crate::container::create::{Created, NewContainer};
 use crate::container::remove::Removal;
 use crate::container::samples::{Reading, Samples};
@@ -27,6 +29,7 @@ const REMOVAL: Removal = Removal { volumes: true, force: true, link: false };
 pub struct Pods {
     pub(crate) realm: Arc<Realm>,
     pub(crate) streams: Arc<Streams>,
+    pub(crate) networks: PodNetworks,
 }
 
 impl Pods {
@@ -58,30 +61,101 @@ impl Pods {
         self.find(reference, |record| !record.is_sandbox()).map(|found| found.record())
     }
 
-    /// Makes a sandbox and lets it hold its namespaces; `description` is shown again.
+    /// Makes a sandbox and lets it hold its namespaces; `description` is shown again. With a network of plugins it is
+    /// connected to that, else to the engine's own.
     ///
     /// # Errors
     /// Refused settings, or namespaces and a network that cannot be had. Nothing is left then.
     pub async fn run_sandbox(
         &self,
-        settings: ContainerSettings,
+        mut settings: ContainerSettings,
+        asked: PodNetwork,
         description: String,
     ) -> Result<ContainerId, Error> {
-        let containers = Arc::clone(&self.realm.containers);
+        let network = match settings.host.network_mode {
+            NetworkMode::Networks(_) => self.networks.present()?,
+            NetworkMode::Host | NetworkMode::None | NetworkMode::Container(_) => None,
+        };
+        if network.is_some() {
+            settings.host.network_mode = NetworkMode::None;
+            settings.host.port_bindings = None;
+        }
+        let (containers, networks) = (Arc::clone(&self.realm.containers), self.networks.clone());
         crate::outcome::finish(async move {
             let role = PodRole { part: PodPart::Sandbox, description };
             let id = containers.creator.create_sandbox(settings, role).await?;
-            match containers.start(id.as_str(), None).await {
-                Ok(_) => Ok(id),
+            let started = async {
+                let attachment = match network {
+                    Some(network) => Some(networks.prepare(&id, network, asked).await?),
+                    None => None,
+                };
+                let _ = containers.start(id.as_str(), None).await?;
+                match attachment {
+                    Some(attachment) => networks.add(&id, attachment).await,
+                    None => Ok(()),
+                }
+            };
+            match started.await {
+                Ok(()) => Ok(id),
                 Err(error) => {
-                    if let Err(left) = containers.remove(id.as_str(), REMOVAL).await {
-                        tracing::warn!("cannot remove the sandbox {id} that could not be started: {left}");
+                    for left in [networks.delete(&id).await, containers.remove(id.as_str(), REMOVAL).await] {
+                        if let Err(left) = left {
+                            let left = model::with_causes(&left);
+                            tracing::warn!("the sandbox {id} that could not be started is left: {left}");
+                        }
                     }
                     Err(error)
                 }
             }
         })
         .await
+    }
+
+    /// Whether the network of pods can connect them.
+    ///
+    /// # Errors
+    /// A configuration that cannot be read, or a plugin that reports why it cannot.
+    pub async fn network_status(&self) -> Result<(), Error> {
+        self.networks.status().await
+    }
+
+    /// The addresses of a running sandbox, those of IPv4 first; none on the host's network.
+    #[must_use]
+    pub fn addresses(&self, sandbox: &Record) -> Vec<IpAddr> {
+        if !sandbox.is_running() {
+            return Vec::new();
+        }
+        let mut addresses: Vec<IpAddr> = match sandbox.main_lease() {
+            Some(lease) => lease.addresses().collect(),
+            None => self.networks.addresses(&sandbox.id),
+        };
+        addresses.sort_by_key(IpAddr::is_ipv6);
+        addresses
+    }
+
+    /// Deletes, checks and collects in networks of plugins what the last daemon left.
+    pub(crate) fn settle_networks(self: &Arc<Self>) {
+        let (left, pods) = (self.networks.left(), Arc::clone(self));
+        tokio::spawn(async move {
+            for id in left.half_made {
+                if let Err(error) = pods.remove_sandbox(id.as_str()).await
+                    && error.kind() != ErrorKind::NotFound
+                {
+                    tracing::warn!("a sandbox that was being connected: {}", model::with_causes(&error));
+                }
+                pods.disconnect_left(&id).await;
+            }
+            for id in left.ended {
+                pods.disconnect_left(&id).await;
+            }
+            pods.networks.inspect(left.connected).await;
+        });
+    }
+
+    async fn disconnect_left(&self, id: &ContainerId) {
+        if let Err(error) = self.networks.delete(id).await {
+            tracing::warn!("the network of the ended sandbox {id}: {}", model::with_causes(&error));
+        }
     }
 
     /// Kills the containers of a pod, and lets go of its namespaces and its network.
@@ -94,6 +168,7 @@ impl Pods {
             let options = StopOptions { grace: Some(0), signal: None };
             unless_gone(self.realm.containers.stop(container.id.as_str(), options).await.map(drop))?;
         }
+        self.networks.delete(&sandbox.id).await?;
         let options = StopOptions { grace: Some(SANDBOX_GRACE), signal: None };
         unless_gone(self.realm.containers.stop(sandbox.id.as_str(), options).await.map(drop))
     }
@@ -107,6 +182,7 @@ impl Pods {
         for container in self.containers_of(&sandbox.id) {
             unless_gone(self.realm.containers.remove(container.id.as_str(), REMOVAL).await)?;
         }
+        self.networks.delete(&sandbox.id).await?;
         unless_gone(self.realm.containers.remove(sandbox.id.as_str(), REMOVAL).await)
     }
 
@@ -210,7 +286,7 @@ impl Pods {
 /// What is gone already needs no end.
 fn unless_gone(result: Result<(), Error>) -> Result<(), Error> {
     match result {
-        Err(error) if error.kind() == model::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         other => other,
     }
 }

@@ -33,7 +33,7 @@ use crate::networks::registry::NetworkRegistry;
 use crate::networks::service::Networks;
 use crate::options::Options;
 use crate::paths::Paths;
-use crate::pods::Pods;
+use crate::pods::{PodNetworks, Pods};
 use crate::realm::Realm;
 use crate::store::{Database, Row, Saved, VolumeRow};
 use crate::streams::Streams;
@@ -51,6 +51,8 @@ impl Engine {
         let options = Arc::new(options);
         let paths = Arc::new(Paths::new(&options));
         crate::roots::close(&options)?;
+        let pod_networks = paths.pod_networks();
+        std::fs::create_dir_all(&pod_networks).map_err(file_error("make", &pod_networks))?;
         let path = options.data_root.join("state.db");
         let (database, saved) = Database::open(&path, crate::fault::of_database())?;
         let database = Arc::new(database);
@@ -103,6 +105,7 @@ impl Engine {
         }
         let left = reconcile::Left { containers, execs, of_builds };
         reconcile::all(&engine.docker, &engine.pods.realm, left).await;
+        engine.pods.settle_networks();
         Ok(engine)
     }
 }
@@ -208,7 +211,15 @@ impl Low {
         let low = Self { networking: Arc::new(networking), directory, events, ..self.clone() };
         let logs = Arc::new(low.logs());
         let streams = Arc::new(low.streams(clients, &logs));
-        Pods { realm: Arc::new(low.realm(shim_program, Vec::new(), clients)), streams }
+        let plugins = self.options.pod_networks.clone().map(|directories| {
+            Arc::new(cni::Plugins::new(cni::Directories {
+                configurations: directories.configurations,
+                programs: directories.plugins,
+                attachments: self.paths.pod_networks(),
+            }))
+        });
+        let networks = PodNetworks { plugins, directory: Arc::clone(&low.directory) };
+        Pods { realm: Arc::new(low.realm(shim_program, Vec::new(), clients)), streams, networks }
     }
 
     fn logs(&self) -> Logs {

@@ -69,8 +69,12 @@ impl Planner<'_> {
         for request in host.mounts.iter().flatten() {
             let point = self.mount_point(request, &mut asked)?;
             mounts::check_free(&own, &others, &request.target)?;
-            if let MountKind::Image { image, .. } = &request.kind {
-                images.insert(request.target.clone(), self.image(&record.id, image)?);
+            if let MountKind::Image { image, subpath } = &request.kind {
+                let image = self.image(&record.id, image)?;
+                if record.pod.is_some() {
+                    self.check_part(&image, subpath)?;
+                }
+                images.insert(request.target.clone(), image);
             }
             match point {
                 Some(point) => own.push(point),
@@ -210,6 +214,21 @@ impl Planner<'_> {
         let register = |image| self.0.directory.claim_mounted(container, image);
         let found = self.0.images.store().resolve_for_use(name, register);
         found.map(|image| image.id).map_err(|error| unknown_image(name, error))
+    }
+
+    /// Refuses a part of an image that it does not have.
+    fn check_part(&self, image: &Digest, part: &str) -> Result<(), Error> {
+        if part.is_empty() {
+            return Ok(());
+        }
+        let lower = self.0.images.store().lower_directories_of(image).map_err(Error::Image)?;
+        let has = images::has_in_layers(&lower, Path::new(part));
+        match has
+            .map_err(|source| Error::refused(format!("cannot look for {part} in the image: {source}")))?
+        {
+            true => Ok(()),
+            false => Err(Error::refused(format!("the image to mount has no {part}"))),
+        }
     }
 
     fn refuse_existing_file(&self, record: &Record, destination: &str) -> Result<(), Error> {

@@ -12,57 +12,11 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 
 use super::frame::{self, Frame};
-use super::headers::{Headers, Reader, Writer};
+use super::headers::{Reader, Writer};
+use crate::streaming::stream::{Accepted, End, Headers, Stream, WAITING_FRAMES};
 
 /// Streams that a client may have open at once.
 const STREAM_LIMIT: usize = 1024;
-/// Frames that wait in each queue before those who fill it wait.
-const WAITING_FRAMES: usize = 16;
-/// Bytes of one frame that is sent.
-const PIECE: usize = 32 << 10;
-
-/// The streams that a client opens, in order.
-pub(crate) type Accepted = mpsc::Receiver<Stream>;
-
-/// A stream that a client has opened.
-pub(crate) struct Stream {
-    number: u32,
-    headers: Headers,
-    incoming: mpsc::Receiver<Vec<u8>>,
-    outgoing: mpsc::Sender<Vec<u8>>,
-}
-
-impl Stream {
-    /// The value of a header; empty where it has none.
-    pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map(String::as_str).unwrap_or_default()
-    }
-
-    /// Sends bytes; an error when the connection has ended.
-    pub(crate) async fn send(&self, bytes: &[u8]) -> io::Result<()> {
-        for piece in bytes.chunks(PIECE) {
-            self.queue(frame::data(self.number, piece, false)).await?;
-        }
-        Ok(())
-    }
-
-    /// Sends nothing more on this stream.
-    pub(crate) async fn finish(&self) -> io::Result<()> {
-        self.queue(frame::data(self.number, &[], true)).await
-    }
-
-    /// The two directions apart: the bytes of the client, and the way to it.
-    pub(crate) fn split(self) -> (mpsc::Receiver<Vec<u8>>, Self) {
-        let (_, nothing) = mpsc::channel(1);
-        let Self { number, headers, incoming, outgoing } = self;
-        (incoming, Self { number, headers, incoming: nothing, outgoing })
-    }
-
-    async fn queue(&self, frame: Vec<u8>) -> io::Result<()> {
-        self.outgoing.send(frame).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
-    }
-}
-
 /// Serves a connection; gives the streams that the client opens. It ends when the client leaves, or when nobody takes its
 /// streams and all of them are dropped.
 pub(crate) fn accept<C>(connection: C) -> Accepted
@@ -80,6 +34,11 @@ where
         }
     });
     streams
+}
+
+/// A frame of data.
+fn encode(number: u32, bytes: &[u8], end: End) -> Option<Vec<u8>> {
+    Some(frame::data(number, bytes, end == End::Last))
 }
 
 /// Writes frames until nobody sends any more, then says that nothing follows.
@@ -141,7 +100,7 @@ impl Connection {
         if !ends {
             self.open.insert(number, queue);
         }
-        let stream = Stream { number, headers, incoming, outgoing: self.outgoing.clone() };
+        let stream = Stream { number, headers, incoming, outgoing: self.outgoing.clone(), encode };
         self.accepted.send(stream).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 

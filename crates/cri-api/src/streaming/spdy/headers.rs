@@ -1,15 +1,13 @@
 //! SPDY/3.1's compression of headers: one zlib stream a direction, with a dictionary that both sides know.
 
-use std::collections::BTreeMap;
 use std::io;
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 
+use crate::streaming::stream::Headers;
+
 /// A block of headers is not larger when it is decompressed, in bytes.
 const LIMIT: usize = 64 << 10;
-
-/// Headers by their names, which are in small letters.
-pub(crate) type Headers = BTreeMap<String, String>;
 
 /// The dictionary's words, each with its length before it (SPDY protocol, draft 3, 2.6.10.1).
 const WORDS: [&str; 65] = [

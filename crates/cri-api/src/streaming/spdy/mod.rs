@@ -6,4 +6,4 @@ mod connection;
 mod frame;
 mod headers;
 
-pub(super) use connection::{Accepted, Stream, accept};
+pub(super) use connection::accept;

@@ -1,0 +1,213 @@
+//! Attachments and networks: each plugin in its order, with what is saved around it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use serde_json::{Value, json};
+
+use crate::attachment::{self, Attachment};
+use crate::error::Error;
+use crate::network::{Network, plugin_name};
+use crate::program::{Programs, Question};
+use crate::request::{Command, of_attachment, of_network, variables};
+use crate::version::Version;
+
+/// Where everything is.
+#[derive(Debug, Clone)]
+pub struct Directories {
+    /// Networks' configurations: `/etc/cni/net.d`.
+    pub configurations: PathBuf,
+    /// The plugins' programs: `/opt/cni/bin`.
+    pub programs: Vec<PathBuf>,
+    /// Attachments.
+    pub attachments: PathBuf,
+}
+
+/// The plugins of the host, and the attachments that they made.
+#[derive(Debug)]
+pub struct Plugins {
+    directories: Directories,
+    programs: Programs,
+    /// One operation at a time for each pod.
+    busy: Mutex<HashMap<String, Arc<Mutex<()>>>>,
+    /// Held alone while garbage is collected: what is valid must not change meanwhile.
+    valid: RwLock<()>,
+}
+
+impl Plugins {
+    /// Makes the service.
+    #[must_use]
+    pub fn new(directories: Directories) -> Self {
+        let programs = Programs(directories.programs.clone());
+        Self { directories, programs, busy: Mutex::default(), valid: RwLock::default() }
+    }
+
+    /// The network that pods get now, if there is one.
+    ///
+    /// # Errors
+    /// Its configuration cannot be read.
+    pub fn network(&self) -> Result<Option<Network>, Error> {
+        Network::first(&self.directories.configurations)
+    }
+
+    /// Saves an attachment that will be added: from now on it is deleted after a crash.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn prepare(&self, attachment: &Attachment) -> Result<(), Error> {
+        let _valid = self.valid.read().unwrap_or_else(PoisonError::into_inner);
+        attachment.save(&self.directories.attachments)
+    }
+
+    /// Adds a prepared attachment, in the network namespace at a path. What fails is to be deleted.
+    ///
+    /// # Errors
+    /// A plugin's failure, or a result that cannot be saved.
+    pub fn add(&self, mut attachment: Attachment, namespace: &Path) -> Result<(), Error> {
+        let _valid = self.valid.read().unwrap_or_else(PoisonError::into_inner);
+        let busy = self.lock_of(&attachment.container);
+        let _busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut previous: Option<Value> = None;
+        for plugin in &attachment.network.plugins {
+            let written =
+                self.ask(Command::Add, &attachment, plugin, (previous.as_ref(), Some(namespace)))?;
+            let result = serde_json::from_slice(&written).map_err(|error| Error::NoResult {
+                plugin: plugin_name(plugin).unwrap_or_default().to_owned(),
+                command: Command::Add.name(),
+                reason: error.to_string(),
+            })?;
+            previous = Some(result);
+        }
+        attachment.result = previous;
+        attachment.save(&self.directories.attachments)
+    }
+
+    /// Deletes a pod's attachment, if it has one: its namespace may be gone. It is forgotten when all plugins have
+    /// succeeded.
+    ///
+    /// # Errors
+    /// A plugin's failure.
+    pub fn delete(&self, container: &str, namespace: Option<&Path>) -> Result<(), Error> {
+        let _valid = self.valid.read().unwrap_or_else(PoisonError::into_inner);
+        let busy = self.lock_of(container);
+        let done = {
+            let _busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
+            self.delete_locked(container, namespace)
+        };
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(container);
+        done
+    }
+
+    fn delete_locked(&self, container: &str, namespace: Option<&Path>) -> Result<(), Error> {
+        let Some(attachment) = self.attachment(container)? else { return Ok(()) };
+        for plugin in attachment.network.plugins.iter().rev() {
+            let _ =
+                self.ask(Command::Delete, &attachment, plugin, (attachment.result.as_ref(), namespace))?;
+        }
+        attachment.forget(&self.directories.attachments)
+    }
+
+    /// Checks that a pod is connected as it was added; nothing to check where the network does not want it.
+    ///
+    /// # Errors
+    /// A plugin's failure.
+    pub fn check(&self, container: &str, namespace: &Path) -> Result<(), Error> {
+        let busy = self.lock_of(container);
+        let _busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(attachment) = self.attachment(container)? else { return Ok(()) };
+        if !attachment.network.allows_check || attachment.network.version < Version::V0_4_0 {
+            return Ok(());
+        }
+        for plugin in &attachment.network.plugins {
+            let _ =
+                self.ask(Command::Check, &attachment, plugin, (attachment.result.as_ref(), Some(namespace)))?;
+        }
+        Ok(())
+    }
+
+    /// Asks a network's plugins whether they can add pods; older versions of the specification have no such question.
+    ///
+    /// # Errors
+    /// A plugin that cannot.
+    pub fn status(&self, network: &Network) -> Result<(), Error> {
+        if network.version < Version::V1_1_0 {
+            return Ok(());
+        }
+        for plugin in &network.plugins {
+            let request = of_network(network, plugin);
+            let _ = self.run(Command::Status, plugin, request, Vec::new())?;
+        }
+        Ok(())
+    }
+
+    /// Has the plugins of the present network remove what belongs to no attachment.
+    ///
+    /// # Errors
+    /// All that failed; every plugin was asked.
+    pub fn collect_garbage(&self) -> Result<(), Vec<Error>> {
+        let _alone = self.valid.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(network) = self.network().map_err(|error| vec![error])? else { return Ok(()) };
+        if !network.allows_garbage_collection || network.version < Version::V1_1_0 {
+            return Ok(());
+        }
+        let mut valid = Vec::new();
+        for container in self.saved().map_err(|error| vec![error])? {
+            let attachment = self.attachment(&container).map_err(|error| vec![error])?;
+            if let Some(attachment) = attachment.filter(|attachment| attachment.network.name == network.name)
+            {
+                valid.push(json!({ "containerID": container, "ifname": attachment.interface }));
+            }
+        }
+        let mut failures = Vec::new();
+        for plugin in &network.plugins {
+            let mut request = of_network(&network, plugin);
+            request.insert("cni.dev/valid-attachments".to_owned(), Value::Array(valid.clone()));
+            failures.extend(self.run(Command::CollectGarbage, plugin, request, Vec::new()).err());
+        }
+        if failures.is_empty() { Ok(()) } else { Err(failures) }
+    }
+
+    /// The attachment of a pod.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn attachment(&self, container: &str) -> Result<Option<Attachment>, Error> {
+        Attachment::load(&self.directories.attachments, container)
+    }
+
+    /// The pods that have an attachment.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn saved(&self) -> Result<Vec<String>, Error> {
+        attachment::saved(&self.directories.attachments)
+    }
+
+    fn ask(
+        &self,
+        command: Command,
+        attachment: &Attachment,
+        plugin: &serde_json::Map<String, Value>,
+        (previous, namespace): (Option<&Value>, Option<&Path>),
+    ) -> Result<Vec<u8>, Error> {
+        let request = of_attachment(attachment, plugin, previous);
+        self.run(command, plugin, request, variables(attachment, namespace))
+    }
+
+    fn run(
+        &self,
+        command: Command,
+        plugin: &serde_json::Map<String, Value>,
+        request: serde_json::Map<String, Value>,
+        variables: Vec<(&'static str, String)>,
+    ) -> Result<Vec<u8>, Error> {
+        let plugin = plugin_name(plugin).unwrap_or_default();
+        self.programs.run(Question { plugin, command, request, variables })
+    }
+
+    fn lock_of(&self, container: &str) -> Arc<Mutex<()>> {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(busy.entry(container.to_owned()).or_default())
+    }
+}

@@ -1,0 +1,61 @@
+//! Results of plugins (section 5 of the specification), as far as they are looked into.
+
+use std::net::IpAddr;
+
+use serde_json::Value;
+
+/// The pod's addresses: those of its interface, or those that name none.
+pub(crate) fn addresses(result: &Value) -> Vec<IpAddr> {
+    let interfaces = result["interfaces"].as_array().map(Vec::as_slice).unwrap_or_default();
+    // An interface without a sandbox is the host's.
+    let is_in_pod = |index: &Value| {
+        let interface = index.as_u64().and_then(|index| interfaces.get(usize::try_from(index).ok()?));
+        interface.is_none_or(|interface| interface["sandbox"].as_str().is_some_and(|path| !path.is_empty()))
+    };
+    let ips = result["ips"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let own = ips.iter().filter(|ip| is_in_pod(&ip["interface"]));
+    own.filter_map(|ip| ip["address"].as_str()?.split('/').next()?.parse().ok()).collect()
+}
+
+/// What a plugin that has failed reports: its message and its details, or what it wrote.
+pub(crate) fn failure(stdout: &[u8], stderr: &[u8]) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if let Ok(report) = serde_json::from_slice::<Value>(stdout)
+        && let Some(message) = report["msg"].as_str()
+    {
+        let details = report["details"].as_str().filter(|details| !details.is_empty());
+        return details.map_or_else(|| message.to_owned(), |details| format!("{message}: {details}"));
+    }
+    let written = [text(stdout), text(stderr)];
+    written.into_iter().find(|text| !text.is_empty()).unwrap_or_else(|| "it reports nothing".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn addresses_are_those_of_the_pod() {
+        let result = json!({
+            "interfaces": [{ "name": "br" }, { "name": "eth0", "sandbox": "/proc/1/fd/2" }],
+            "ips": [
+                { "address": "10.1.0.1/24", "interface": 0 },
+                { "address": "10.1.0.2/24", "interface": 1 },
+                { "address": "fd00::2/64" },
+                { "address": "nothing" },
+            ],
+        });
+        let own: Vec<_> = addresses(&result).iter().map(ToString::to_string).collect();
+        assert_eq!(own, ["10.1.0.2", "fd00::2"]);
+        assert!(addresses(&json!({})).is_empty());
+    }
+
+    #[test]
+    fn failures_are_told_in_the_plugins_words() {
+        let report = json!({ "code": 11, "msg": "no address", "details": "all are taken" }).to_string();
+        assert_eq!(failure(report.as_bytes(), b""), "no address: all are taken");
+        assert_eq!(failure(b"", b"segmentation\n"), "segmentation");
+        assert_eq!(failure(b"", b""), "it reports nothing");
+    }
+}

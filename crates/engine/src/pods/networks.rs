@@ -1,0 +1,181 @@
+//! Pods in networks of the host's CNI plugins: connected when their sandbox runs, disconnected when it stops, and
+//! whatever happened to the last daemon.
+//!
+//! ```text
+//! run    prepare (saved) ─▶ the sandbox starts ─▶ add
+//! stop   delete ─▶ the sandbox ends
+//! start  of what is saved: delete where the sandbox has ended or was not added, check the rest, collect garbage
+//! ```
+
+use std::fs::File;
+use std::net::IpAddr;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cni::{Attachment, Network, Plugins};
+use model::ContainerId;
+use serde_json::{Map, Value};
+
+use crate::directory::Directory;
+use crate::error::{Error, file_error};
+
+/// What a pod gives to plugins.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PodNetwork {
+    /// `CNI_ARGS`, in order; the sandbox's id is added.
+    pub arguments: Vec<(String, String)>,
+    /// What plugins with a capability are told, by the capability.
+    pub capabilities: Map<String, Value>,
+}
+
+/// The argument that names the sandbox, as plugins know it.
+const SANDBOX: &str = "K8S_POD_INFRA_CONTAINER_ID";
+
+/// The networks of pods; without plugins all pods are in the engine's own.
+#[derive(Clone)]
+pub(crate) struct PodNetworks {
+    pub(crate) plugins: Option<Arc<Plugins>>,
+    pub(crate) directory: Arc<Directory>,
+}
+
+impl PodNetworks {
+    /// The network of plugins that pods get now; `None` is the engine's own.
+    pub(super) fn present(&self) -> Result<Option<Network>, Error> {
+        match &self.plugins {
+            Some(plugins) => plugins.network().map_err(Error::Cni),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether pods can be connected.
+    pub(super) async fn status(&self) -> Result<(), Error> {
+        let work = |plugins: &Plugins| match plugins.network()? {
+            Some(network) => plugins.status(&network),
+            None => Ok(()),
+        };
+        self.apart(work).await
+    }
+
+    /// Saves what a sandbox asks of a network, before it starts.
+    pub(super) async fn prepare(
+        &self,
+        id: &ContainerId,
+        network: Network,
+        asked: PodNetwork,
+    ) -> Result<Attachment, Error> {
+        let PodNetwork { mut arguments, capabilities } = asked;
+        arguments.push((SANDBOX.to_owned(), id.to_string()));
+        let attachment = Attachment::new(id.as_str(), network, arguments, capabilities);
+        let saved = attachment.clone();
+        self.apart(move |plugins| plugins.prepare(&saved)).await?;
+        Ok(attachment)
+    }
+
+    /// Connects a running sandbox.
+    pub(super) async fn add(&self, id: &ContainerId, attachment: Attachment) -> Result<(), Error> {
+        let namespace = self.namespace(id)?.ok_or_else(|| Error::NotRunning(id.to_string()))?;
+        self.apart(move |plugins| plugins.add(attachment, &namespace.path())).await
+    }
+
+    /// Disconnects a sandbox, running or not; one that is in no network of plugins needs nothing.
+    pub(super) async fn delete(&self, id: &ContainerId) -> Result<(), Error> {
+        let namespace = self.namespace(id)?;
+        let id = id.to_string();
+        self.apart(move |plugins| plugins.delete(&id, namespace.map(|open| open.path()).as_deref())).await
+    }
+
+    /// The addresses that plugins gave to a sandbox.
+    pub(super) fn addresses(&self, id: &ContainerId) -> Vec<IpAddr> {
+        let attachment = self.plugins.as_ref().map(|plugins| plugins.attachment(id.as_str()));
+        match attachment {
+            Some(Ok(Some(attachment))) => attachment.addresses(),
+            Some(Err(error)) => {
+                tracing::warn!("the addresses of sandbox {id}: {}", model::with_causes(&error));
+                Vec::new()
+            }
+            Some(Ok(None)) | None => Vec::new(),
+        }
+    }
+
+    /// What the last daemon left: the sandboxes that were being connected, those that have ended, and the others.
+    pub(super) fn left(&self) -> Left {
+        let mut left = Left::default();
+        let Some(plugins) = &self.plugins else { return left };
+        let saved = plugins.saved().unwrap_or_else(|error| {
+            tracing::error!("the pods in networks of plugins: {}", model::with_causes(&error));
+            Vec::new()
+        });
+        for name in saved {
+            let Ok(id) = ContainerId::parse(&name) else { continue };
+            let is_added =
+                plugins.attachment(&name).is_ok_and(|found| found.is_some_and(|it| it.result.is_some()));
+            let runs = self.directory.find(&name).is_ok_and(|found| found.record().is_running());
+            match (is_added, runs) {
+                (true, true) => left.connected.push(id),
+                (true, false) => left.ended.push(id),
+                (false, _) => left.half_made.push(id),
+            }
+        }
+        left
+    }
+
+    /// Checks those that stay, and has plugins remove what belongs to nobody.
+    pub(super) async fn inspect(&self, connected: Vec<ContainerId>) {
+        for id in connected {
+            let Ok(Some(namespace)) = self.namespace(&id) else { continue };
+            let name = id.to_string();
+            if let Err(error) = self.apart(move |plugins| plugins.check(&name, &namespace.path())).await {
+                tracing::warn!("the network of sandbox {id}: {}", model::with_causes(&error));
+            }
+        }
+        let Some(plugins) = self.plugins.clone() else { return };
+        let collected = tokio::task::spawn_blocking(move || plugins.collect_garbage()).await;
+        for error in collected.unwrap_or(Ok(())).err().into_iter().flatten() {
+            tracing::warn!("what is left in the network of pods: {}", model::with_causes(&error));
+        }
+    }
+
+    /// The network namespace of a sandbox, while it runs.
+    fn namespace(&self, id: &ContainerId) -> Result<Option<Namespace>, Error> {
+        let Ok(found) = self.directory.find(id.as_str()) else { return Ok(None) };
+        let Some(process) = found.record().phase.process() else { return Ok(None) };
+        let path = PathBuf::from(format!("/proc/{}/ns/net", process.pid));
+        match File::open(&path) {
+            Ok(file) => Ok(Some(Namespace(file))),
+            // It has just ended.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(file_error("open", &path)(error)),
+        }
+    }
+
+    /// Does something with the plugins on a thread of its own; nothing where there are none.
+    async fn apart(
+        &self,
+        work: impl FnOnce(&Plugins) -> Result<(), cni::Error> + Send + 'static,
+    ) -> Result<(), Error> {
+        let Some(plugins) = self.plugins.clone() else { return Ok(()) };
+        crate::outcome::joined(tokio::task::spawn_blocking(move || work(&plugins)).await)?.map_err(Error::Cni)
+    }
+}
+
+/// A network namespace that is held while plugins work on it.
+struct Namespace(File);
+
+impl Namespace {
+    /// Where plugins find it: no mount is needed.
+    fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd()))
+    }
+}
+
+/// What the last daemon left in networks of plugins.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// They were being connected when it ended.
+    pub(super) half_made: Vec<ContainerId>,
+    /// Their sandboxes have ended.
+    pub(super) ended: Vec<ContainerId>,
+    /// They run and are connected.
+    pub(super) connected: Vec<ContainerId>,
+}
