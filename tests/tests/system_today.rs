@@ -112,7 +112,7 @@ fn info_of_today_is_true() {
         (&json!(""), &json!("http://xxxxx:xxxxx@proxy.example:8080"))
     );
     assert_eq!(info["Labels"], json!([]));
-    assert_eq!(info["CDISpecDirs"], json!([]));
+    assert_eq!(info["CDISpecDirs"], json!(["/etc/cdi", "/var/run/cdi"]));
     let release = std::fs::read_to_string("/etc/os-release").expect("os-release");
     let version = release.lines().find_map(|line| line.strip_prefix("VERSION_ID=")).unwrap_or_default();
     assert_eq!(info["OSVersion"], version.trim_matches('"'));
