@@ -159,6 +159,28 @@ fn labels_and_profiles_of_modules_that_the_host_lacks() {
     );
 }
 
+/// On a host with AppArmor, `BERTH_APPARMOR` names a profile that is loaded and lets nobody write to /tmp/forbidden; the emulated
+/// machine of `vm` has one.
+#[test]
+fn an_apparmor_profile_holds_for_the_container_and_its_execs() {
+    let Ok(profile) = std::env::var("BERTH_APPARMOR") else { return };
+    let engine = Engine::start();
+    let script = "cat /proc/self/attr/current; echo x > /tmp/allowed; echo $?; (echo x > /tmp/forbidden) 2>/dev/null; echo $?";
+    let confined = format!("{profile} (enforce)\n0\n1\n");
+    let host = json!({ "SecurityOpt": [format!("apparmor={profile}")] });
+    let id = engine.run(&with_host(&format!("{script}; sleep 600"), host.clone()));
+    berth_tests::wait::until("the script", || (engine.logs(&id).0 == confined).then_some(()));
+    assert_eq!(engine.exec(&id, &["sh", "-c", script]).stdout, confined);
+    let privileged = merged(host, json!({ "Privileged": true }));
+    assert_eq!(engine.output(&with_host(script, privileged)).stdout, confined);
+    for host in [json!({}), json!({ "SecurityOpt": ["apparmor=unconfined"] })] {
+        assert_eq!(engine.output(&with_host(script, host)).stdout, "unconfined\n0\n0\n");
+    }
+    let id = engine.create(&with_host("true", json!({ "SecurityOpt": ["apparmor=berth-nosuch"] })));
+    let message = engine.post(&format!("/containers/{id}/start")).text();
+    assert!(message.contains("berth-nosuch"), "{message}");
+}
+
 #[test]
 fn a_namespace_of_a_container_that_does_not_run_cannot_be_joined() {
     let engine = Engine::start();

@@ -1,4 +1,4 @@
-//! Boots a kernel that has cgroup version 2 alone and runs the tests of limits and life cycles in it.
+//! Boots a kernel that has cgroup version 2 alone, AppArmor and quotas, and runs the tests of limits, life cycles and users in it.
 //!
 //! The kernel is Debian's `linux-image-cloud-amd64`; the machine is qemu's, emulated, so that it runs where
 //! there is no KVM (`BERTH_VM_ACCELERATOR=kvm` uses it). Its first file system holds busybox, the daemon, the
@@ -15,10 +15,23 @@ use berth_tests::initramfs::Initramfs;
 use berth_tests::program;
 
 /// The test programs that run inside, in this order.
-const TESTS: [&str; 6] = ["limits", "lifecycle", "pause", "stats", "privileges", "parents"];
+const TESTS: [&str; 8] = [
+    "limits",
+    "lifecycle",
+    "pause",
+    "stats",
+    "privileges",
+    "parents",
+    // On a disk, whose file system has quotas of projects and idmapped mounts.
+    "storage_options",
+    "user_namespaces",
+];
 
 /// The modules that the daemon's work needs; those they depend on come by themselves.
-const MODULES: [&str; 18] = [
+const MODULES: [&str; 21] = [
+    "virtio_pci",
+    "virtio_blk",
+    "quota_v2",
     "overlay",
     "veth",
     "bridge",
@@ -40,8 +53,30 @@ const MODULES: [&str; 18] = [
 ];
 
 /// Programs of the host that the harness calls inside.
-const PROGRAMS: [&str; 5] =
-    ["/usr/bin/nsenter", "/usr/bin/unshare", "/usr/sbin/nft", "/usr/bin/setsid", "/usr/bin/ip"];
+const PROGRAMS: [&str; 6] = [
+    "/usr/bin/nsenter",
+    "/usr/bin/unshare",
+    "/usr/sbin/nft",
+    "/usr/bin/setsid",
+    "/usr/bin/ip",
+    "/usr/sbin/apparmor_parser",
+];
+
+/// The profile of AppArmor that `privileges` names. Debian's kernel has AppArmor switched on.
+const PROFILE: &str = "\
+profile berth-test flags=(attach_disconnected,mediate_deleted) {
+  capability,
+  network,
+  signal,
+  ptrace,
+  mount,
+  file,
+  deny /tmp/forbidden w,
+}
+";
+
+/// Bytes of the machine's disk.
+const DISK: u64 = 512 << 20;
 
 /// How long the machine may take, emulated on a busy host.
 const LIMIT: Duration = Duration::from_secs(3600);
@@ -69,12 +104,17 @@ mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /tmp
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mount -t securityfs securityfs /sys/kernel/security
 for module in $(cat /etc/modules); do modprobe $module || echo "no module $module"; done
 ip link set lo up
 echo "VM kernel $(uname -r), cgroup2 controllers: $(cat /sys/fs/cgroup/cgroup.controllers)"
+mkdir /disk
+mount -t ext4 -o prjquota /dev/vda /disk || echo "no disk"
+apparmor_parser --add --skip-cache /etc/berth-test.profile && export BERTH_APPARMOR=berth-test
 export BERTH_DAEMON=/berth/berth BERTH_SHIM=/berth/berth-shim BERTH_TEST_DIR=/tmp BERTH_ALL_KINDS=1 RUST_BACKTRACE=1
 for name in $(cat /tests/list); do
   echo "VM begins $name"
+  case $name in storage_options | user_namespaces) export BERTH_TEST_DIR=/disk BERTH_PROJECT_QUOTA=1 ;; esac
   /tests/$name --test-threads=2 < /dev/null
   echo "VM result $name $?"
 done
@@ -90,7 +130,9 @@ fn berth_runs_on_a_kernel_with_cgroup_version_2_alone() {
     let (kernel, modules) = kernel();
     let archive = directory.join("initramfs");
     fs::write(&archive, initramfs(&modules)).expect("the machine's file system");
-    let lines = boot(&kernel, &archive);
+    let disk = directory.join("disk");
+    make_disk(&disk);
+    let lines = boot(&kernel, &archive, &disk);
     fs::remove_dir_all(&directory).expect("the machine's directory to go");
     assert!(lines.iter().any(|line| line.contains("cgroup2 controllers: ") && line.contains("memory")));
     for name in TESTS {
@@ -98,6 +140,15 @@ fn berth_runs_on_a_kernel_with_cgroup_version_2_alone() {
         assert!(lines.contains(&result), "{name} failed inside the machine:\n{}", failures(&lines, name));
     }
     assert!(lines.iter().any(|line| line == "VM done"), "the machine did not come to its end");
+}
+
+/// Makes an empty file system of the kind ext4 that counts for projects.
+fn make_disk(path: &Path) {
+    let file = fs::File::create(path).expect("the machine's disk");
+    file.set_len(DISK).expect("the disk's size");
+    let made = Command::new("/usr/sbin/mkfs.ext4").args(["-q", "-O", "quota,project"]).arg(path).output();
+    let made = made.expect("mkfs.ext4 (Debian's package e2fsprogs)");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
 /// What a test program said from its first failure on.
@@ -142,10 +193,11 @@ fn initramfs(modules: &Path) -> Vec<u8> {
     }
     archive.file("init", INIT.as_bytes());
     archive.file("etc/second", SECOND.as_bytes());
-    archive.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n");
-    archive.file("etc/group", b"root:x:0:\n");
+    archive.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/:/bin/false\n");
+    archive.file("etc/group", b"root:x:0:\ndaemon:x:1:\n");
     archive.file("etc/hosts", b"127.0.0.1 localhost\n");
     archive.file("etc/resolv.conf", b"nameserver 10.0.2.3\n");
+    archive.file("etc/berth-test.profile", PROFILE.as_bytes());
     archive.file("etc/modules", MODULES.join("\n").as_bytes());
     add_modules(&mut archive, modules);
     archive.program("berth/berth", &program("berth", "BERTH_DAEMON"));
@@ -205,7 +257,7 @@ fn test_program(name: &str) -> PathBuf {
 }
 
 /// Runs the machine to its end and prints what its serial line shows.
-fn boot(kernel: &Path, archive: &Path) -> Vec<String> {
+fn boot(kernel: &Path, archive: &Path, disk: &Path) -> Vec<String> {
     let accelerator = std::env::var("BERTH_VM_ACCELERATOR").unwrap_or_else(|_| "tcg,thread=multi".to_owned());
     eprintln!("booting {} with {accelerator}", kernel.display());
     let mut machine = Command::new("qemu-system-x86_64")
@@ -214,6 +266,8 @@ fn boot(kernel: &Path, archive: &Path) -> Vec<String> {
         .arg(kernel)
         .arg("-initrd")
         .arg(archive)
+        .arg("-drive")
+        .arg(format!("file={},format=raw,if=virtio", disk.display()))
         .args(["-append", "console=ttyS0 quiet panic=-1 cgroup_no_v1=all"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
