@@ -19,7 +19,7 @@ fn ping_tells_of_builder_and_swarm() {
         );
         for (name, value) in [
             ("api-version", "1.55"),
-            ("builder-version", "1"),
+            ("builder-version", "2"),
             ("swarm", "inactive"),
             ("cache-control", "no-cache, no-store, must-revalidate"),
             ("pragma", "no-cache"),

@@ -1,6 +1,7 @@
 //! The builds that run, by reference, and what is remembered of those that are over.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ const ENDED_LIMIT: usize = 4;
 pub(crate) struct Builds {
     state: Mutex<State>,
     changed: Notify,
+    /// Counts the builds that their clients did not name.
+    unnamed: AtomicU64,
     /// Counts the changes of the history.
     history: watch::Sender<u64>,
 }
@@ -41,7 +44,17 @@ struct State {
 
 impl Builds {
     pub(crate) fn new() -> Self {
-        Self { state: Mutex::default(), changed: Notify::new(), history: watch::Sender::new(0) }
+        Self {
+            state: Mutex::default(),
+            changed: Notify::new(),
+            unnamed: AtomicU64::new(0),
+            history: watch::Sender::new(0),
+        }
+    }
+
+    /// A name for a build whose client gave none.
+    pub(crate) fn new_reference(&self) -> String {
+        format!("unnamed-{}", self.unnamed.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Begins a build; it ends, cancelled if it still runs, with what this gives.
@@ -79,6 +92,13 @@ impl Builds {
             running.or_else(|| has_ended().then(|| Err(over())))
         };
         self.await_build(reference, look).await?
+    }
+
+    /// Cancels a build, if it runs.
+    pub(crate) fn cancel(&self, reference: &str) {
+        if let Some(build) = self.lock().running.get(reference) {
+            build.cancel();
+        }
     }
 
     /// Finds the progress of a build that runs, is about to begin, or has just ended.

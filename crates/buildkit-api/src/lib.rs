@@ -18,13 +18,16 @@ mod frontend;
 mod gateway;
 mod grpc;
 mod held;
+mod image_build;
 mod parts;
 mod progress;
 mod received;
 mod service;
 mod session;
 mod synced;
+mod uploads;
 mod worker;
 
 pub use cache::Pruning;
+pub use image_build::{ImageBuild, ImageBuildFailure, RunningImageBuild};
 pub use service::{BuildKit, NewSession, SessionRefusal};

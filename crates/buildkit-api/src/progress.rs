@@ -237,6 +237,11 @@ impl Step {
         result
     }
 
+    /// Fails the step by a result that is an error.
+    pub(crate) fn conclude_failure<T, E: std::fmt::Display>(&self, result: Result<T, E>) -> Result<T, E> {
+        result.inspect_err(|error| self.fail(&error.to_string()))
+    }
+
     pub(crate) fn log(&self, stream: LogStream, bytes: &[u8]) {
         self.progress.log(&self.digest, stream, bytes);
     }

@@ -1,6 +1,6 @@
 //! The entrance: connections that are no longer HTTP, and which call is for whom.
 
-use std::io;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,9 +12,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::builds::Builds;
 use crate::cache::Pruning;
 use crate::grpc::{self, Answer, Call, Handler, Status};
+use crate::image_build::{self, ImageBuild, ImageBuildFailure, RunningImageBuild};
 use crate::parts::Parts;
 use crate::received::Received;
 use crate::session::{Fields, Sessions};
+use crate::uploads::Uploads;
 use crate::{cache, control, gateway};
 
 /// Serves BuildKit's protocol.
@@ -42,6 +44,7 @@ impl BuildKit {
             sessions: Sessions::default(),
             builds: Builds::new(),
             received: Received::open(directory.join("received"))?,
+            uploads: Uploads::default(),
             directory,
             version: version.into(),
         })))
@@ -53,6 +56,35 @@ impl BuildKit {
         if let Err(error) = grpc::serve(stream, service).await {
             tracing::debug!("a control connection failed: {error}");
         }
+    }
+
+    /// A name for a build whose client gave none.
+    #[must_use]
+    pub fn new_build_name(&self) -> String {
+        self.0.builds.new_reference()
+    }
+
+    /// Starts a build that a request asks for; it ends with what this gives.
+    #[must_use]
+    pub fn start_image_build(&self, build: ImageBuild) -> RunningImageBuild {
+        image_build::start(&self.0, build)
+    }
+
+    /// Offers a context to the build of this name until that has read it.
+    ///
+    /// # Errors
+    /// [`ImageBuildFailure`] when no build takes it.
+    pub async fn offer_context(
+        &self,
+        build: &str,
+        context: Box<dyn Read + Send>,
+    ) -> Result<(), ImageBuildFailure> {
+        Ok(self.0.uploads.offer(build, context).await?)
+    }
+
+    /// Cancels the build of this name, if it runs.
+    pub fn cancel_build(&self, build: &str) {
+        self.0.builds.cancel(build);
     }
 
     /// What is kept of builds, the longest unused first.

@@ -6,6 +6,7 @@ mod client;
 mod endings;
 mod exporters;
 mod hostile;
+mod image_builds;
 mod offers;
 mod session;
 mod streams;

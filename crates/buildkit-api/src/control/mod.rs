@@ -11,5 +11,5 @@ pub(crate) use history::{listen_history, update_history};
 pub(crate) use information::{health, info, list_workers};
 pub(crate) use session::session;
 pub(crate) use solve::solve;
-pub(crate) use status::status;
+pub(crate) use status::{merge, status};
 pub(crate) use usage::{disk_usage, prune};

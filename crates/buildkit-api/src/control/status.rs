@@ -25,7 +25,7 @@ pub(crate) async fn status(parts: Arc<Parts>, mut call: Call) -> Result<(), Stat
 }
 
 /// Puts pieces that wait into few messages.
-fn merge(messages: &[Arc<StatusResponse>]) -> Vec<StatusResponse> {
+pub(crate) fn merge(messages: &[Arc<StatusResponse>]) -> Vec<StatusResponse> {
     let mut merged = Vec::new();
     let mut current = StatusResponse::default();
     let (mut count, mut bytes) = (0, 0);

@@ -59,7 +59,9 @@ impl ContextProvider for ClientContexts {
                 part.advance(bytes);
             }
         };
-        let received = self.parts.received.receive(&self.remote.session, &request, key.as_deref(), &progress);
+        let session = self.remote.session().map_err(|status| StepError::new(status.kind(), status));
+        let session = step.conclude_failure(session)?;
+        let received = self.parts.received.receive(session, &request, key.as_deref(), &progress);
         let received = self.remote.wait(received).ok_or_else(cancelled);
         let received =
             received.and_then(|received| received.map_err(|error| StepError::new(error.kind(), error)));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use engine::CredentialSource;
-use engine::images::registry::Credentials;
+use engine::images::registry::{CredentialMap, Credentials};
 
 use super::remote::Remote;
 
@@ -12,22 +12,28 @@ use super::remote::Remote;
 #[derive(Debug)]
 pub(super) struct SessionCredentials {
     remote: Remote,
+    /// What came with the request.
+    given: CredentialMap,
     known: Mutex<HashMap<String, Option<Credentials>>>,
 }
 
 impl SessionCredentials {
-    pub(super) fn new(remote: Remote) -> Self {
-        Self { remote, known: Mutex::default() }
+    pub(super) fn new(remote: Remote, given: CredentialMap) -> Self {
+        Self { remote, given, known: Mutex::default() }
     }
 }
 
 impl CredentialSource for SessionCredentials {
     fn credentials(&self, host: &str) -> Option<Credentials> {
+        if let Some(given) = self.given.for_host(host) {
+            return Some(given.clone());
+        }
+        let session = self.remote.session.as_ref()?;
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = known().get(host) {
             return found.clone();
         }
-        let found = match self.remote.ask(self.remote.session.credentials(host)) {
+        let found = match self.remote.ask(session.credentials(host)) {
             Ok(found) => found,
             Err(error) => {
                 // The pull goes on without them, and the registry says whether it needs some.

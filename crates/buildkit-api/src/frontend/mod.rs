@@ -13,9 +13,11 @@ mod limits;
 mod options;
 mod provisions;
 mod remote;
+mod request;
 mod run;
 mod upload;
 mod warnings;
 
 pub(crate) use graph::refuse_graph;
+pub(crate) use request::run_request;
 pub(crate) use run::{FrontendCall, run};

@@ -21,10 +21,16 @@ impl SessionProvisions {
 
 impl Provisions for SessionProvisions {
     fn secret(&self, id: &str) -> Result<Option<Vec<u8>>, StepError> {
-        self.remote.ask(self.remote.session.secret(id))
+        match &self.remote.session {
+            Some(session) => self.remote.ask(session.secret(id)),
+            None => Ok(None),
+        }
     }
 
     fn ssh_agent(&self, id: &str) -> Result<Option<PathBuf>, StepError> {
-        self.remote.ask(self.agents.socket(&self.remote.session, id))
+        match &self.remote.session {
+            Some(session) => self.remote.ask(self.agents.socket(session, id)),
+            None => Ok(None),
+        }
     }
 }

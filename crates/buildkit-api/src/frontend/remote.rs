@@ -7,18 +7,28 @@ use model::ErrorKind;
 use tokio::runtime::Handle;
 
 use crate::build::Build;
-use crate::grpc::Status;
+use crate::grpc::{Code, Status};
 use crate::session::Session;
 
 /// A build's session, for threads that may block.
 #[derive(Debug, Clone)]
 pub(super) struct Remote {
-    pub(super) session: Arc<Session>,
+    /// `None` for a build whose client has opened none.
+    pub(super) session: Option<Arc<Session>>,
     pub(super) build: Arc<Build>,
     pub(super) runtime: Handle,
 }
 
 impl Remote {
+    /// The session, where something of it is needed.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` where there is none.
+    pub(super) fn session(&self) -> Result<&Session, Status> {
+        let missing = || Status::new(Code::FailedPrecondition, "the build has no session of its client");
+        self.session.as_deref().ok_or_else(missing)
+    }
+
     /// Waits for an answer; `None` once the build is cancelled.
     pub(super) fn wait<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
         self.runtime.block_on(async {

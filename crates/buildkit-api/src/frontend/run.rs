@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use engine::builder::{BuildError, BuildRequest, ContextSource, DockerfileText, Order, Wording};
-use engine::images::registry::Cancellation;
+use engine::images::registry::{Cancellation, CredentialMap};
 use model::Digest;
 use tokio::runtime::Handle;
 
@@ -60,30 +60,62 @@ pub(crate) async fn run(
 ) -> Result<Outcome, Status> {
     check(&call)?;
     let options = Options::parse(&call.options)?;
+    let (images, others) = cache_imports::images(&call.cache_imports, options.cache_imports.as_deref());
+    run_with(parts, build, options, Given { cache_from: images, other_caches: others, ..Given::default() })
+        .await
+}
+
+/// What comes with a build beside its options.
+#[derive(Debug, Default)]
+pub(super) struct Given {
+    /// The context, where the request has it.
+    pub(super) context: Option<ContextSource>,
+    pub(super) credentials: CredentialMap,
+    /// Images that are caches.
+    pub(super) cache_from: Vec<String>,
+    /// The kinds of other caches.
+    pub(super) other_caches: Vec<String>,
+}
+
+/// Runs the frontend with options that are parsed.
+///
+/// # Errors
+/// [`Status`] with the text for the client.
+pub(super) async fn run_with(
+    parts: &Arc<Parts>,
+    build: &Arc<Build>,
+    options: Options,
+    given: Given,
+) -> Result<Outcome, Status> {
     if let Some(subrequest) = &options.subrequest {
         return Err(Status::unimplemented(format!(
             "the request {subrequest} to the frontend is not supported"
         )));
     }
-    let session = parts.sessions.find(&build.session).await?;
-    let documents = match &options.context {
-        MainContext::Client(context) => {
-            let (directory, file_name) = (&options.dockerfile_directory, &options.file_name);
-            let places = Places { directory, file_name, context };
-            Some(documents::load(parts, build, &session, places).await?)
-        }
-        MainContext::Upload(_) | MainContext::Remote(_) => None,
+    let session = match build.session.as_str() {
+        "" => None,
+        id => Some(parts.sessions.find(id).await?),
     };
     let remote = Remote { session, build: Arc::clone(build), runtime: Handle::current() };
-    let (images, others) = cache_imports::images(&call.cache_imports, options.cache_imports.as_deref());
-    warnings::about(build, &options, &others);
+    let documents = match &options.context {
+        MainContext::Client(context) if given.context.is_none() => {
+            let (directory, file_name) = (&options.dockerfile_directory, &options.file_name);
+            let places = Places { directory, file_name, context };
+            Some(documents::load(parts, build, remote.session()?, places).await?)
+        }
+        MainContext::Client(_) | MainContext::Upload(_) | MainContext::Remote(_) => None,
+    };
+    warnings::about(build, &options, &given.other_caches);
     let source = documents.as_ref().map(|documents| SourceInfo {
         file_name: documents.name.clone(),
         data: documents.text.clone(),
         language: "Dockerfile".to_owned(),
     });
-    let request = request(parts, &remote, options, documents, images).await?;
-    let image = build_image(parts, remote, request, source).await?;
+    let Given { context, credentials, cache_from, .. } = given;
+    let request = request(parts, &remote, options, documents, context).await?;
+    let request = BuildRequest { cache_from: [cache_from, request.cache_from.clone()].concat(), ..request };
+    let credentials = SessionCredentials::new(remote.clone(), credentials);
+    let image = build_image(parts, remote, request, source, credentials).await?;
     let metadata = HashMap::from([("containerimage.config".to_owned(), config(parts, &image.id)?)]);
     Ok(Outcome { image: Some(image), metadata })
 }
@@ -121,7 +153,7 @@ fn is_dockerfile_image(source: &str) -> bool {
 
 /// The key of the client's directories, where the session has one.
 fn shared_key(remote: &Remote) -> Option<String> {
-    let key = &remote.session.fields.shared_key;
+    let key = &remote.session.as_ref()?.fields.shared_key;
     (!key.is_empty()).then(|| key.clone())
 }
 
@@ -131,9 +163,8 @@ async fn request(
     remote: &Remote,
     options: Options,
     documents: Option<Documents>,
-    mut cache_from: Vec<String>,
+    given: Option<ContextSource>,
 ) -> Result<BuildRequest, Status> {
-    cache_from.extend(options.cache_from);
     let main = match &options.context {
         MainContext::Client(name) => name.clone(),
         MainContext::Upload(_) | MainContext::Remote(_) => "context".to_owned(),
@@ -146,10 +177,11 @@ async fn request(
         excludes: documents.as_ref().map(|documents| documents.excludes.clone()).unwrap_or_default(),
         key: options.shared_key.or_else(|| shared_key(remote)),
     };
-    let context = match options.context {
-        MainContext::Client(_) => ContextSource::Provided(Arc::new(provider)),
-        MainContext::Upload(path) => ContextSource::Archive(upload::open(remote, &path).await?),
-        MainContext::Remote(address) => ContextSource::Remote(address),
+    let context = match (given, options.context) {
+        (Some(context), _) => context,
+        (None, MainContext::Client(_)) => ContextSource::Provided(Arc::new(provider)),
+        (None, MainContext::Upload(path)) => ContextSource::Archive(upload::open(remote, &path).await?),
+        (None, MainContext::Remote(address)) => ContextSource::Remote(address),
     };
     let text = documents.map(|documents| DockerfileText { name: documents.name, bytes: documents.text });
     Ok(BuildRequest {
@@ -162,7 +194,7 @@ async fn request(
         labels: options.labels,
         target: options.target,
         platform: options.platform,
-        cache_from,
+        cache_from: options.cache_from,
         wording: Wording::Today,
         order: Order::Graph,
         dockerfile_text: text,
@@ -196,13 +228,13 @@ async fn build_image(
     remote: Remote,
     request: BuildRequest,
     source: Option<SourceInfo>,
+    credentials: SessionCredentials,
 ) -> Result<HeldImage, Status> {
     let cancellation = remote.build.cancellation().child();
     let _guard = CancelOnDrop(cancellation.clone());
     let engine = Arc::clone(&parts.engine);
     let events =
         Events::new(&remote.build.progress, format!("{} ", remote.build.next_number()), source.clone());
-    let credentials = SessionCredentials::new(remote);
     let work = tokio::task::spawn_blocking(move || {
         let image = engine.builds.build(request, &credentials, &events, &cancellation)?;
         Ok(HeldImage::hold(engine.images.store(), image)?)

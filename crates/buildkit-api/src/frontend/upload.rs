@@ -21,11 +21,12 @@ const DEPTH: usize = 8;
 /// # Errors
 /// [`Status`] when the client has none.
 pub(super) async fn open(remote: &Remote, path: &str) -> Result<Box<dyn Read + Send>, Status> {
-    remote.session.require(PULL)?;
+    let session = remote.session()?;
+    session.require(PULL)?;
     let mut metadata = HeaderMap::new();
     let value = HeaderValue::from_str(path).map_err(|_| Status::invalid(format!("{path:?} is no path")))?;
     metadata.insert(PATH, value);
-    let (mut requests, mut answers) = remote.session.channel.call(PULL, metadata).await?;
+    let (mut requests, mut answers) = session.channel.call(PULL, metadata).await?;
     let (sender, pieces) = mpsc::channel(DEPTH);
     tokio::spawn(async move {
         loop {

@@ -15,7 +15,7 @@ use crate::wire::image_id;
 use crate::{ApiError, Call, Handled};
 use berth_http::reader_pipe;
 
-const REGISTRY_CONFIG: HeaderName = HeaderName::from_static("x-registry-config");
+pub(super) const REGISTRY_CONFIG: HeaderName = HeaderName::from_static("x-registry-config");
 
 /// The image of a stage.
 #[derive(Debug, Serialize)]

@@ -73,6 +73,8 @@ fn refuse_unsupported(query: &Query) -> Result<(), ApiError> {
     }
     match query.text("version") {
         "" | "1" => {}
+        // By BuildKit: its outputs are its exporters.
+        "2" => return Ok(()),
         other => return refuse("version", &format!("there is no builder of version {other}")),
     }
     match query.text("outputs") {

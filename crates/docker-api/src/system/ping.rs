@@ -18,8 +18,7 @@ pub(super) fn answer(call: &Call<'_>) -> Handled {
     for (name, value) in [
         (header::CACHE_CONTROL, "no-cache, no-store, must-revalidate"),
         (header::PRAGMA, "no-cache"),
-        // Dockerfiles are built here; a client's own BuildKit is not offered.
-        (BUILDER_VERSION, "1"),
+        (BUILDER_VERSION, "2"),
         (SWARM, "inactive"),
     ] {
         response.headers.push((name, HeaderValue::from_static(value)));
