@@ -12,7 +12,6 @@ use images::{ImportOptions, Store};
 use model::{ContainerId, Digest, ErrorKind, ImageReference};
 
 use crate::fake_puller::FakePuller;
-use crate::identity::random_container;
 use crate::listing::list_tree;
 use crate::{
     BuildError, BuildEvent, BuildRequest, Builder, ContextSource, MadeContainer, OutputStream, RunStep,
@@ -145,14 +144,14 @@ fn failed(error: std::io::Error) -> StepError {
 
 impl StepRunner for FakeRunner {
     fn create(&self, step: &RunStep) -> Result<MadeContainer, StepError> {
-        let id = random_container().map_err(failed)?;
+        let id = step.id.clone();
         fs::create_dir(self.upper(&id)).map_err(failed)?;
         let words = step.config.cmd.clone().map(|cmd| cmd.0).unwrap_or_default();
         self.alive.lock().unwrap().insert(id.clone(), words.last().cloned().unwrap_or_default());
         self.created.lock().unwrap().push((id.clone(), step.clone()));
         let is_limited = step.host.resources.memory > 0;
         let warnings = is_limited.then(|| "memory is left off".to_owned()).into_iter().collect();
-        Ok(MadeContainer { id, warnings })
+        Ok(MadeContainer { warnings })
     }
 
     fn run(

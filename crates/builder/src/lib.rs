@@ -31,7 +31,10 @@ pub use dockerfile::{
 };
 pub use error::BuildError;
 pub use event::{BuildEvent, EventSink, Vertex, VertexChange};
-pub use execution::{Builder, CacheKind, CachePrune, CacheRecord, CacheRoom, Session, apply_changes};
+pub use execution::{
+    Builder, CacheKind, CachePrune, CacheRecord, CacheRoom, Outline, OutlineItem, Session, Target,
+    apply_changes, outline, targets,
+};
 pub use ignore::IgnorePatterns;
 pub use pattern::PatternError;
 pub use request::{

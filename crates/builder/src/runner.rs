@@ -26,6 +26,8 @@ impl StepError {
 /// The container that a RUN step needs.
 #[derive(Debug, Clone)]
 pub struct RunStep {
+    /// The id that the container gets.
+    pub id: ContainerId,
     /// The image to start from; `None` in a stage `FROM scratch` before its first layer.
     pub image: Option<Digest>,
     /// The whole configuration: the step's command in `cmd` without an entrypoint, the
@@ -39,8 +41,6 @@ pub struct RunStep {
 /// The container that was made for a RUN step.
 #[derive(Debug)]
 pub struct MadeContainer {
-    /// Its id.
-    pub id: ContainerId,
     /// What the host cannot do of the build's limits.
     pub warnings: Vec<String>,
 }

@@ -23,6 +23,9 @@ const MESSAGES: usize = 16;
 /// What an image's answer says of its id.
 const IMAGE: &str = "containerimage.config.digest";
 
+/// Where a result goes: the kind of an exporter, and its attributes.
+pub type ImageExporter = (String, HashMap<String, String>);
+
 /// A build that a request asks for.
 #[derive(Debug)]
 pub struct ImageBuild {
@@ -33,8 +36,8 @@ pub struct ImageBuild {
     /// The parameters. The context `client-session` is offered by the session, `upload-request` comes with a request of
     /// its own.
     pub request: BuildRequest,
-    /// Where the result goes: kinds with their attributes.
-    pub exporters: Vec<(String, HashMap<String, String>)>,
+    /// Where the result goes.
+    pub exporters: Vec<ImageExporter>,
     /// Who the build is to registries, where its session does not say it.
     pub credentials: CredentialMap,
 }

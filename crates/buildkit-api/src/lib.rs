@@ -29,5 +29,5 @@ mod uploads;
 mod worker;
 
 pub use cache::Pruning;
-pub use image_build::{ImageBuild, ImageBuildFailure, RunningImageBuild};
+pub use image_build::{ImageBuild, ImageBuildFailure, ImageExporter, RunningImageBuild};
 pub use service::{BuildKit, NewSession, SessionRefusal};

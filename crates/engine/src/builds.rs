@@ -155,10 +155,13 @@ impl StepRunner for Steps {
         let settings = config.into_settings().map_err(|error| failed(Error::refused(error.to_string())))?;
         let mut host = step.host.clone();
         let warnings = crate::warnings::discard_unsupported(&mut host.resources);
-        let new =
-            NewContainer { settings: ContainerSettings { host, ..settings }, ..NewContainer::default() };
-        let made = self.builds.containers.creator.make(new, Durability::Crash).map_err(failed)?;
-        Ok(MadeContainer { id: made.id, warnings })
+        let new = NewContainer {
+            settings: ContainerSettings { host, ..settings },
+            id: Some(step.id.clone()),
+            ..NewContainer::default()
+        };
+        self.builds.containers.creator.make(new, Durability::Crash).map_err(failed)?;
+        Ok(MadeContainer { warnings })
     }
 
     fn run(

@@ -61,9 +61,8 @@ async fn run(engine: &Arc<Engine>, words: &[&str], host: HostSettings) -> (i32, 
     let image = "busybox".to_owned();
     let new = NewContainer {
         name: None,
-        pod: None,
         settings: ContainerSettings { image, command, host, ..ContainerSettings::default() },
-        image: None,
+        ..NewContainer::default()
     };
     let id = engine.containers.create(new).await.unwrap().id;
     assert_eq!(engine.containers.start(id.as_str(), None).await.unwrap(), Outcome::Done);

@@ -86,6 +86,59 @@ fn a_client_that_stalls_and_leaves_is_not_waited_for() {
     nothing_is_left(&engine);
 }
 
+/// A build with every kind of thing that may be left: stages, a mount of a cache, files of the client, a secret.
+const ROUNDS: &str = "FROM busybox AS one\nRUN --mount=type=cache,target=/c touch /c/f /one\nFROM busybox AS two\nRUN echo two > /two\n\
+    FROM busybox\nCOPY a /a\nCOPY --from=one /one /\nCOPY --from=two /two /\nRUN cat /a /two > /all\nRUN rm /a\n";
+
+#[test]
+fn kill_9_at_any_moment_of_builds_leaves_nothing() {
+    let mut engine = Engine::start();
+    for round in 0..8_u64 {
+        run(async {
+            let offers = Offers::of(ROUNDS, &[("a", b"content")]);
+            let order = Order::of(offers, "rounds").option("no-cache", "");
+            let session = Session::open(&engine.socket(), "ending", order.offers).await;
+            let control = Control::open(&engine.socket()).await;
+            let mut request = order.request;
+            (request.reference, request.session) = ("ending".to_owned(), "ending".to_owned());
+            let call = tokio::spawn(async move { control.solve(&request).await });
+            // Later from round to round: where the build is then is left to chance.
+            tokio::time::sleep(Duration::from_millis(round * 40)).await;
+            engine.kill_daemon();
+            let _ = call.await.expect("the call");
+            drop(session);
+        });
+        engine.start_daemon();
+        nothing_but_caches_is_left(&engine);
+    }
+    let offers = Offers::of(ROUNDS, &[("a", b"content")]);
+    let built = run(Order::of(offers, "rounds").run(engine.socket()));
+    built.result.as_ref().expect("a build");
+    assert_eq!(
+        engine.output_of("rounds", "cat /all; ls /a 2>&1"),
+        "contenttwo\nls: /a: No such file or directory\n"
+    );
+    engine.forget_builds();
+}
+
+fn nothing_but_caches_is_left(engine: &Engine) {
+    let builds = engine.data_root().join("builds");
+    wait::until("nothing of the build", || {
+        let entries = std::fs::read_dir(&builds).ok()?;
+        let others = entries.flatten().filter(|entry| entry.file_name() != "cache-mounts");
+        (containers(engine) == 0 && others.count() == 0 && engine.shims().is_empty()).then_some(())
+    });
+    let listed = engine.at("1.55").get("/images/json?all=1").expect(200).json();
+    let names: Vec<_> =
+        listed.as_array().expect("a list").iter().map(|image| image["RepoTags"][0].clone()).collect();
+    let known = |name: &serde_json::Value| name == "busybox:latest" || name == "rounds:latest";
+    let unnamed =
+        listed.as_array().expect("a list").iter().filter(|image| image["RepoTags"] == serde_json::json!([]));
+    // A result that lost its name to the next one is an image all the same.
+    assert!(names.iter().filter(|name| !name.is_null()).all(known), "{names:?}");
+    assert!(unnamed.count() <= 8, "{listed}");
+}
+
 #[test]
 fn kill_9_of_the_daemon_leaves_nothing_of_a_build() {
     let mut engine = Engine::start();

@@ -2,6 +2,7 @@
 
 mod builds;
 mod cache;
+mod calls;
 mod client;
 mod endings;
 mod exporters;

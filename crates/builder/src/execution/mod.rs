@@ -27,6 +27,7 @@ mod in_flight;
 mod linked;
 mod metadata;
 mod mounts;
+mod outline;
 mod output;
 mod plan;
 mod prepare;
@@ -55,6 +56,7 @@ use crate::scratch::{self, Scratch};
 use crate::wording::Wording;
 pub use cache_records::{CacheKind, CachePrune, CacheRecord, CacheRoom};
 pub use changes::apply_changes;
+pub use outline::{Outline, OutlineItem, Target, outline, targets};
 
 use arguments::BuildArguments;
 use cache_mounts::CacheMounts;

@@ -193,7 +193,7 @@ impl Command {
 
 impl RunCommand {
     /// The mounts that have no variables.
-    fn parsed_mounts(&self) -> impl Iterator<Item = RunMount> {
+    pub(super) fn parsed_mounts(&self) -> impl Iterator<Item = RunMount> {
         self.mounts
             .iter()
             .filter(|mount| !mount.contains('$'))

@@ -10,6 +10,7 @@ use super::state::{Build, Session};
 use crate::dockerfile::{CommandLine, DockerfileError, HereDocument, RunCommand, RunNetwork};
 use crate::error::BuildError;
 use crate::event::VertexChange;
+use crate::identity::random_container;
 use crate::request::Intermediate;
 use crate::runner::RunStep;
 
@@ -94,9 +95,10 @@ impl Build<'_> {
             ..stage.config.clone()
         };
         config.env.get_or_insert_default().extend(variables);
-        let step = RunStep { image: stage.image, config, host };
-        let container = self.make_container(&step)?;
+        let container = random_container().map_err(BuildError::file("read", "/dev/urandom"))?;
+        // Noted first: whenever this process ends, the next one knows of it.
         self.work.scratch.note_container(&container).map_err(BuildError::file("note", container.as_str()))?;
+        self.make_container(RunStep { id: container.clone(), image: self.stage_ref()?.image, config, host })?;
         self.say(format!(" ---> Running in {}\n", container.short()));
         Ok(container)
     }

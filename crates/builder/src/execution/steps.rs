@@ -90,13 +90,14 @@ impl Build<'_> {
     /// [`BuildError`] when there is no randomness, or the engine cannot make it.
     pub(super) fn step_container(&mut self, command: &[String]) -> Result<ContainerId, BuildError> {
         let image = self.stage_ref()?.image;
+        let id = random_container().map_err(BuildError::file("read", "/dev/urandom"))?;
         if self.work.parameters.intermediate == Intermediate::Keep && image.is_some() {
             let config = self.container_config(command.to_vec())?;
             let host = self.work.parameters.host.clone();
-            return self.make_container(&RunStep { image, config, host });
+            self.make_container(RunStep { id: id.clone(), image, config, host })?;
+        } else {
+            self.containers.push(StepContainer { id: id.clone(), real: false });
         }
-        let id = random_container().map_err(BuildError::file("read", "/dev/urandom"))?;
-        self.containers.push(StepContainer { id: id.clone(), real: false });
         Ok(id)
     }
 
@@ -104,13 +105,13 @@ impl Build<'_> {
     ///
     /// # Errors
     /// [`BuildError`] when the engine cannot make it.
-    pub(super) fn make_container(&mut self, step: &RunStep) -> Result<ContainerId, BuildError> {
-        let made = self.work.session.runner.create(step)?;
-        self.containers.push(StepContainer { id: made.id.clone(), real: true });
+    pub(super) fn make_container(&mut self, step: RunStep) -> Result<(), BuildError> {
+        let made = self.work.session.runner.create(&step)?;
+        self.containers.push(StepContainer { id: step.id, real: true });
         for warning in made.warnings {
             self.remark(format!(" ---> [Warning] {warning}\n"));
         }
-        Ok(made.id)
+        Ok(())
     }
 
     /// Removes the step's containers unless they are to be kept.

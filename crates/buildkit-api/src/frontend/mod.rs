@@ -15,6 +15,7 @@ mod provisions;
 mod remote;
 mod request;
 mod run;
+mod subrequest;
 mod upload;
 mod warnings;
 

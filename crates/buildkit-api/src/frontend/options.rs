@@ -7,6 +7,7 @@ use engine::images::registry::Platform;
 use model::HostSettings;
 
 use super::limits;
+use super::subrequest::Subrequest;
 use crate::grpc::Status;
 
 /// The longest option but for build arguments.
@@ -45,7 +46,7 @@ pub(super) struct Options {
     pub(super) host: HostSettings,
     pub(super) wants_provenance: bool,
     /// What is asked for instead of an image.
-    pub(super) subrequest: Option<String>,
+    pub(super) subrequest: Option<Subrequest>,
     /// Which client's directories these are.
     pub(super) shared_key: Option<String>,
 }
@@ -118,7 +119,8 @@ impl Options {
             "shm-size" => self.host.shm_size = limits::number(name, value)?,
             "ulimit" => self.host.resources.ulimits = Some(limits::ulimits(value)?),
             "cgroup-parent" => self.host.cgroup_parent = limits::cgroup_parent(value),
-            "requestid" => self.subrequest = filled(value),
+            "requestid" if value.is_empty() => self.subrequest = None,
+            "requestid" => self.subrequest = Some(Subrequest::parse(value)?),
             "multi-platform" if matches!(value, "true" | "1") => return Err(several_platforms()),
             // What the client says of itself, or what changes nothing here: `contextkey` is read with `context`, the
             // frontend is the built-in one whatever `source` names.

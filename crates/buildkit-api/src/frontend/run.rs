@@ -87,11 +87,6 @@ pub(super) async fn run_with(
     options: Options,
     given: Given,
 ) -> Result<Outcome, Status> {
-    if let Some(subrequest) = &options.subrequest {
-        return Err(Status::unimplemented(format!(
-            "the request {subrequest} to the frontend is not supported"
-        )));
-    }
     let session = match build.session.as_str() {
         "" => None,
         id => Some(parts.sessions.find(id).await?),
@@ -105,6 +100,10 @@ pub(super) async fn run_with(
         }
         MainContext::Client(_) | MainContext::Upload(_) | MainContext::Remote(_) => None,
     };
+    if let Some(subrequest) = options.subrequest {
+        let metadata = subrequest.answer(&options, documents.as_ref())?;
+        return Ok(Outcome { image: None, metadata });
+    }
     warnings::about(build, &options, &given.other_caches);
     let source = documents.as_ref().map(|documents| SourceInfo {
         file_name: documents.name.clone(),

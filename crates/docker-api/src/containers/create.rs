@@ -27,7 +27,7 @@ pub(super) async fn create(mut call: Call<'_>) -> Handled {
         ports.retain(|_, places| !is_empty(places.as_ref()));
     }
     let name = call.query.filled("name").map(str::to_owned);
-    let new = NewContainer { name, settings, image, pod: None };
+    let new = NewContainer { name, settings, image, ..NewContainer::default() };
     let mut created = call.engine.containers.create(new).await?;
     created.warnings.extend(more);
     let is_list = call.version.create_has_empty_warnings() || !created.warnings.is_empty();

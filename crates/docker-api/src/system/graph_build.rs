@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use buildkit_api::{ImageBuild, ImageBuildFailure};
+use buildkit_api::{ImageBuild, ImageBuildFailure, ImageExporter};
 use engine::builder::ContextSource;
 use engine::images::registry::CredentialMap;
 use http::StatusCode;
@@ -112,7 +112,7 @@ pub(super) fn cancel(call: &Call<'_>) -> Handled {
 }
 
 /// The exporters of a build: the engine's store where nothing else is asked for.
-fn exporters(outputs: &str, names: &str) -> Result<Vec<(String, HashMap<String, String>)>, ApiError> {
+fn exporters(outputs: &str, names: &str) -> Result<Vec<ImageExporter>, ApiError> {
     let outputs: Option<Vec<Output>> = match outputs {
         "" => None,
         text => json::from_parameter("outputs", text)?,

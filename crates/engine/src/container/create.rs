@@ -32,6 +32,8 @@ pub struct NewContainer {
     pub pod: Option<PodRole>,
     /// Which of the images that its image's name has for several platforms; the name's own when `None`.
     pub image: Option<Digest>,
+    /// The id that it gets; a random one when `None`.
+    pub id: Option<ContainerId>,
 }
 
 /// A made container.
@@ -86,7 +88,7 @@ impl Creator {
         if settings.image.is_empty() {
             return Err(Error::refused("No command specified"));
         }
-        let id = ContainerId::from_random(random::bytes());
+        let id = new.id.unwrap_or_else(|| ContainerId::from_random(random::bytes()));
         let name_of_image = new.image.map_or_else(|| settings.image.clone(), |image| image.hexadecimal());
         // Held until the container is in the directory: no removal takes the image before.
         let mut claim = None;

@@ -1,0 +1,224 @@
+//! What clients ask the frontend instead of building: checks, an outline, targets (`docker build --call`).
+
+use std::collections::HashMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use engine::builder::{self, BuildError, CheckInputs, IgnorePatterns, OutlineItem};
+use serde_json::{Value, json};
+
+use super::documents::Documents;
+use super::failure;
+use super::options::Options;
+use crate::grpc::Status;
+use buildkit_messages::operations::SourceInfo;
+
+/// The version of all answers.
+const VERSION: &str = "1.0.0";
+
+/// A request that the frontend answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subrequest {
+    Describe,
+    Lint,
+    Outline,
+    Targets,
+}
+
+impl Subrequest {
+    const ALL: [Self; 4] = [Self::Describe, Self::Lint, Self::Outline, Self::Targets];
+
+    /// Parses a name.
+    ///
+    /// # Errors
+    /// `Unimplemented` for one that is not known.
+    pub(super) fn parse(name: &str) -> Result<Self, Status> {
+        let found = Self::ALL.into_iter().find(|known| known.name() == name);
+        found.ok_or_else(|| {
+            Status::unimplemented(format!("the request {name} to the frontend is not supported"))
+        })
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Describe => "frontend.subrequests.describe",
+            Self::Lint => "frontend.lint",
+            Self::Outline => "frontend.outline",
+            Self::Targets => "frontend.targets",
+        }
+    }
+
+    const fn description(self) -> &'static str {
+        match self {
+            Self::Describe => "List available subrequest types",
+            Self::Lint => "Lint a Dockerfile",
+            Self::Outline => "List all parameters current build target supports",
+            Self::Targets => "List all targets current build supports",
+        }
+    }
+
+    /// Answers as the metadata of a result.
+    ///
+    /// # Errors
+    /// [`Status`] when the Dockerfile is none, but for checks, whose answer says so.
+    pub(super) fn answer(
+        self,
+        options: &Options,
+        documents: Option<&Documents>,
+    ) -> Result<HashMap<String, Vec<u8>>, Status> {
+        let needed = || {
+            documents
+                .ok_or_else(|| Status::invalid("the context is none of a client: it has no Dockerfile yet"))
+        };
+        let (json, text) = match self {
+            Self::Describe => describe(),
+            Self::Lint => lint(options, needed()?),
+            Self::Outline => outline(options, needed()?)?,
+            Self::Targets => targets(needed()?)?,
+        };
+        let status = i32::from(json["warnings"].as_array().is_some_and(|warnings| !warnings.is_empty()));
+        Ok(HashMap::from([
+            ("result.json".to_owned(), json.to_string().into_bytes()),
+            ("result.txt".to_owned(), text.into_bytes()),
+            ("result.statuscode".to_owned(), status.to_string().into_bytes()),
+            ("version".to_owned(), VERSION.as_bytes().to_vec()),
+        ]))
+    }
+}
+
+fn describe() -> (Value, String) {
+    let known = Subrequest::ALL;
+    let text = known.iter().map(|known| format!("{}\t{VERSION}\t{}\n", known.name(), known.description()));
+    let entry = |known: Subrequest| {
+        json!({
+            "name": known.name(),
+            "version": VERSION,
+            "type": "rpc",
+            "description": known.description(),
+            "metadata": [{ "name": "result.json" }, { "name": "result.txt" }],
+        })
+    };
+    (Value::from_iter(known.map(entry)), text.collect())
+}
+
+/// A place in the Dockerfile, the only source of an answer.
+fn location(lines: Option<(usize, usize)>) -> Value {
+    let Some((first, last)) = lines else { return Value::Null };
+    let position = |line: usize| json!({ "line": line });
+    json!({ "ranges": [{ "start": position(first), "end": position(last) }] })
+}
+
+fn lint(options: &Options, documents: &Documents) -> (Value, String) {
+    let ignored = IgnorePatterns::of(documents.excludes.iter().map(String::as_str)).unwrap_or_default();
+    let inputs = CheckInputs {
+        arguments: options.build_arguments.clone(),
+        ignored: Some(&ignored),
+        environment: None,
+        directive: options.build_arguments.get("BUILDKIT_DOCKERFILE_CHECK").cloned().flatten(),
+    };
+    let source = json!({
+        "filename": documents.name,
+        "language": "Dockerfile",
+        "data": STANDARD.encode(&documents.text),
+    });
+    let checked = match builder::check_dockerfile(&documents.text, &inputs) {
+        Ok(checked) => checked,
+        Err(error) => {
+            let text = format!("{error}\n");
+            let error = json!({ "message": error.to_string(), "location": null });
+            return (json!({ "warnings": [], "sources": [source], "buildError": error }), text);
+        }
+    };
+    let warning = |found: &builder::CheckWarning| {
+        json!({
+            "ruleName": found.rule.name(),
+            "description": found.rule.description(),
+            "url": found.rule.url(),
+            "detail": found.message,
+            "location": location(Some(found.lines)),
+        })
+    };
+    let lines = checked.warnings.iter().map(|found| {
+        let line = found.lines.0;
+        format!(
+            "WARNING: {} - {}\n{}\n{}:{line}\n",
+            found.rule.name(),
+            found.rule.url(),
+            found.message,
+            documents.name
+        )
+    });
+    let text = lines.collect::<Vec<_>>().join("\n");
+    (
+        json!({ "warnings": checked.warnings.iter().map(warning).collect::<Vec<_>>(), "sources": [source] }),
+        text,
+    )
+}
+
+fn outline(options: &Options, documents: &Documents) -> Result<(Value, String), Status> {
+    let found = builder::outline(
+        &documents.text,
+        options.target.as_deref(),
+        options.build_arguments.clone(),
+        options.platform.as_ref(),
+    );
+    let found = found.map_err(|error| failed(&error, documents))?;
+    let argument = |item: &OutlineItem| {
+        json!({
+            "name": item.name,
+            "description": item.description,
+            "value": item.value.clone().unwrap_or_default(),
+            "location": location(item.lines),
+        })
+    };
+    let provision = |item: &OutlineItem| json!({ "name": item.name, "required": item.required, "location": location(item.lines) });
+    let cache = |item: &OutlineItem| json!({ "ID": item.name, "location": location(item.lines) });
+    let list = |items: &[OutlineItem], entry: &dyn Fn(&OutlineItem) -> Value| {
+        items.iter().map(entry).collect::<Vec<_>>()
+    };
+    let json = json!({
+        "name": found.name.clone().unwrap_or_default(),
+        "description": found.description,
+        "args": list(&found.arguments, &argument),
+        "secrets": list(&found.secrets, &provision),
+        "ssh": list(&found.agents, &provision),
+        "cache": list(&found.caches, &cache),
+        "sources": [STANDARD.encode(&documents.text)],
+    });
+    let lines = found.arguments.iter().map(|item| {
+        format!("{}\t{}\t{}\n", item.name, item.value.as_deref().unwrap_or_default(), item.description)
+    });
+    Ok((json, lines.collect()))
+}
+
+fn targets(documents: &Documents) -> Result<(Value, String), Status> {
+    let found = builder::targets(&documents.text).map_err(|error| failed(&error, documents))?;
+    let entry = |target: &builder::Target| {
+        json!({
+            "name": target.name.clone().unwrap_or_default(),
+            "description": target.description,
+            "default": target.is_default,
+            "base": target.base,
+            "platform": target.platform.clone().unwrap_or_default(),
+            "location": location(target.lines),
+        })
+    };
+    let json = json!({
+        "targets": found.iter().map(entry).collect::<Vec<_>>(),
+        "sources": [STANDARD.encode(&documents.text)],
+    });
+    let line = |target: &builder::Target| {
+        let default = if target.is_default { " (default)" } else { "" };
+        format!("{}{default}\t{}\n", target.name.as_deref().unwrap_or_default(), target.description)
+    };
+    Ok((json, found.iter().map(line).collect()))
+}
+
+fn failed(error: &BuildError, documents: &Documents) -> Status {
+    let source = SourceInfo {
+        file_name: documents.name.clone(),
+        data: documents.text.clone(),
+        language: "Dockerfile".to_owned(),
+    };
+    failure::status(error, Some(&source))
+}

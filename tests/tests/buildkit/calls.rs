@@ -1,0 +1,83 @@
+//! What clients ask the frontend instead of a build: checks, outlines, targets.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use berth_tests::Engine;
+use buildkit_messages::gateway::{FrontendSolveRequest, FrontendSolveResponse};
+use serde_json::{Value, json};
+
+use crate::client::{Control, Order, run};
+use crate::offers::Offers;
+use crate::session::Session;
+use crate::streams::Failure;
+
+const DOCKERFILE: &str = "ARG BASE=busybox\nFROM ${BASE} as tools\nRUN --mount=type=secret,id=token true\n# whole everything\nFROM busybox AS whole\nARG COLOR=red\nCOPY --from=tools / /\n";
+
+/// Asks the frontend of a build that is never solved.
+fn asked(engine: &Engine, dockerfile: &str, options: &[(&str, &str)]) -> Result<Value, Failure> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let name = format!("call-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    run(async {
+        let socket = engine.socket();
+        let order = Order::of(Offers::of(dockerfile, &[]), "x");
+        let _session = Session::open(&socket, &name, order.offers).await;
+        let (solving, driving) = (Control::open(&socket).await, Control::open(&socket).await);
+        let mut request = order.request;
+        request.frontend = String::new();
+        (request.reference, request.session) = (name.clone(), name.clone());
+        let owned = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let call = FrontendSolveRequest {
+            frontend: "dockerfile.v0".to_owned(),
+            options: owned.collect(),
+            ..FrontendSolveRequest::default()
+        };
+        tokio::select! {
+            answer = driving.gateway::<FrontendSolveResponse>(&name, "Solve", &call) => {
+                let metadata = answer?.result.expect("a result").metadata;
+                assert!(!metadata["result.txt"].is_empty() || !metadata["result.json"].is_empty());
+                Ok(serde_json::from_slice(&metadata["result.json"]).expect("JSON"))
+            }
+            ended = solving.solve(&request) => panic!("the build ended: {ended:?}"),
+        }
+    })
+}
+
+#[test]
+fn checks_find_what_a_build_would_warn_of_and_build_nothing() {
+    let engine = Engine::start();
+    let found = asked(&engine, DOCKERFILE, &[("requestid", "frontend.lint")]).expect("an answer");
+    assert_eq!(found["warnings"].as_array().map(Vec::len), Some(1), "{found}");
+    let warning = &found["warnings"][0];
+    assert_eq!(
+        (&warning["ruleName"], &warning["location"]["ranges"][0]["start"]["line"]),
+        (&json!("FromAsCasing"), &json!(2))
+    );
+    assert_eq!(found["sources"][0]["filename"], "Dockerfile");
+    let broken =
+        asked(&engine, "FROM busybox\nNOSUCH\n", &[("requestid", "frontend.lint")]).expect("an answer");
+    assert!(broken["buildError"]["message"].as_str().is_some_and(|text| text.contains("NOSUCH")), "{broken}");
+    let usage = engine.at("1.55").get("/system/df?type=build-cache&verbose=1").expect(200).json();
+    assert_eq!(usage["BuildCacheUsage"]["Items"], json!([]), "nothing was built or kept");
+}
+
+#[test]
+fn outlines_and_targets_say_what_a_dockerfile_offers() {
+    let engine = Engine::start();
+    let options = [("requestid", "frontend.outline"), ("build-arg:COLOR", "blue")];
+    let outline = asked(&engine, DOCKERFILE, &options).expect("an answer");
+    assert_eq!((&outline["name"], &outline["description"]), (&json!("whole"), &json!("everything")));
+    let arguments = outline["args"].as_array().expect("a list");
+    let values: Vec<_> = arguments.iter().map(|item| (&item["name"], &item["value"])).collect();
+    assert_eq!(values, [(&json!("BASE"), &json!("busybox")), (&json!("COLOR"), &json!("blue"))]);
+    assert_eq!(outline["secrets"][0]["name"], "token");
+    let targets = asked(&engine, DOCKERFILE, &[("requestid", "frontend.targets")]).expect("an answer");
+    let names = targets["targets"].as_array().expect("a list").iter();
+    let names: Vec<_> = names.map(|target| (&target["name"], &target["default"])).collect();
+    assert_eq!(names, [(&json!("tools"), &json!(false)), (&json!("whole"), &json!(true))]);
+    let known =
+        asked(&engine, DOCKERFILE, &[("requestid", "frontend.subrequests.describe")]).expect("an answer");
+    assert_eq!(known.as_array().map(Vec::len), Some(4));
+    let (code, text) =
+        asked(&engine, DOCKERFILE, &[("requestid", "frontend.nosuch")]).expect_err("no answer");
+    assert_eq!((code, text.as_str()), (12, "the request frontend.nosuch to the frontend is not supported"));
+}
