@@ -70,6 +70,8 @@ impl Websocket {
             let mut content = vec![0; length];
             self.0.read_exact(&mut content).expect("a frame");
             if head & 0x0f == CLOSE {
+                // RFC 6455, 7.4.1: all is well.
+                assert_eq!(content, 1000_u16.to_be_bytes());
                 self.write(CLOSE, &content);
                 return channels;
             }

@@ -7,11 +7,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sys::bounded_read::read_on_host;
 
 use crate::error::{Error, file_error};
 use crate::network::{Network, files, is_name};
 use crate::result::addresses;
 
+/// The longest saved attachment, in bytes: a configuration and a result.
+const LIMIT: u64 = 8 << 20;
 /// The name of the interface in a pod.
 const INTERFACE: &str = "eth0";
 
@@ -54,7 +57,7 @@ impl Attachment {
     /// Reads what was saved for a pod; nothing when it has no attachment.
     pub(crate) fn load(directory: &Path, container: &str) -> Result<Option<Self>, Error> {
         let Some(path) = path(directory, container) else { return Ok(None) };
-        match fs::read(&path) {
+        match read_on_host(&path, LIMIT) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map(Some)
                 .map_err(|error| Error::Malformed { path, reason: error.to_string() }),

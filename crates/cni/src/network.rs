@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sys::bounded_read::read_on_host;
 
 use crate::error::{Error, file_error};
 use crate::version::Version;
@@ -114,13 +115,9 @@ pub(crate) fn is_name(text: &str) -> bool {
 }
 
 fn read_object(path: &Path) -> Result<Map<String, Value>, Error> {
-    let length = fs::metadata(path).map_err(file_error("read", path))?.len();
-    let malformed = |reason: String| Error::Malformed { path: path.to_owned(), reason };
-    if length > LIMIT {
-        return Err(malformed(format!("it has more than {LIMIT} bytes")));
-    }
-    let bytes = fs::read(path).map_err(file_error("read", path))?;
-    serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))
+    let bytes = read_on_host(path, LIMIT).map_err(file_error("read", path))?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Error::Malformed { path: path.to_owned(), reason: error.to_string() })
 }
 
 /// The files of a directory with one of these extensions, in order; none where there is no directory.

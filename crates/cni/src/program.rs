@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use serde_json::{Map, Value};
+use sys::bounded_read::read_stream;
 
 use crate::error::Error;
 use crate::request::Command;
@@ -112,12 +113,8 @@ fn wait(pid: Pid) -> io::Result<bool> {
 }
 
 fn read(stream: Option<impl Read>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    if let Some(stream) = stream {
-        // What was read before a failure is all that there is.
-        let _ = stream.take(OUTPUT_LIMIT).read_to_end(&mut bytes);
-    }
-    bytes
+    // Output that breaks off, or has no end, is no result.
+    stream.and_then(|stream| read_stream(stream, OUTPUT_LIMIT).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -229,3 +229,12 @@ impl Directory {
         Ok((exec, container))
     }
 }
+
+/// Docker's containers and those of pods use the same images.
+pub(crate) struct UsersOfImages(pub(crate) [Arc<Directory>; 2]);
+
+impl images::ImageUsers for UsersOfImages {
+    fn uses(&self) -> Vec<images::ImageUse> {
+        self.0.iter().flat_map(|directory| directory.uses()).collect()
+    }
+}

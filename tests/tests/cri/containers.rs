@@ -6,7 +6,7 @@ use std::time::Instant;
 use berth_tests::cri::Cri;
 use berth_tests::{Engine, wait};
 use cri_messages::container::{
-    CDIDevice, ContainerConfig, ContainerFilter, ContainerState, LinuxContainerConfig, ListContainersRequest,
+    ContainerConfig, ContainerFilter, ContainerState, LinuxContainerConfig, ListContainersRequest,
     ListContainersResponse, Mount, MountPropagation, RemoveContainerRequest, RemoveContainerResponse,
     ReopenContainerLogRequest, ReopenContainerLogResponse, StopContainerRequest, StopContainerResponse,
     UpdateContainerResourcesRequest, UpdateContainerResourcesResponse,
@@ -20,10 +20,10 @@ use cri_messages::statistics::{ContainerStatsRequest, ContainerStatsResponse};
 use cri_messages::value::{ImageSpec, Int64Value, KeyValue};
 use tonic::Code;
 
+use crate::engine;
 use crate::pod::{
     container, create, ended, exec, logs, output, pod, records, remove, run, shell, start, started,
 };
-use crate::{FLAG, engine};
 
 fn list(cri: &Cri, filter: ContainerFilter) -> Vec<String> {
     let asked = ListContainersRequest { filter: Some(filter) };
@@ -246,48 +246,6 @@ fn mounts_are_read_only_as_far_as_they_are_asked_to_be() {
         let refused = refused.expect_err("a part that the image does not have");
         assert_eq!(refused.code(), Code::InvalidArgument);
         assert!(refused.message().contains("no/such"), "{refused}");
-    });
-}
-
-#[test]
-fn devices_that_files_of_the_host_describe_are_given_by_their_names() {
-    let directory = std::env::temp_dir().join(format!("devices-of-pods-{}", std::process::id()));
-    fs::create_dir_all(&directory).expect("a directory");
-    let described = r#"{ "cdiVersion": "0.6.0", "kind": "vendor.com/board", "devices": [
-        { "name": "one", "containerEdits": { "env": ["BOARD=one"], "deviceNodes": [{ "path": "/dev/board", "hostPath": "/dev/zero" }] } }
-    ] }"#;
-    fs::write(directory.join("board.json"), described).expect("a file");
-    let engine = Engine::start_with_flags(&[FLAG, &format!("--cdi-spec-dir={}", directory.display())]);
-    let cri = Cri::of(&engine);
-    let sandbox = run(&cri, pod(&engine, "pod")).expect("a pod");
-    let with = |name: &str| {
-        let cdi_devices = vec![CDIDevice { name: name.to_owned() }];
-        ContainerConfig { cdi_devices, ..shell("device", "echo $BOARD; test -c /dev/board && echo there") }
-    };
-    assert_eq!(output(&cri, &sandbox, with("vendor.com/board=one")), "one\nthere");
-    let unknown = create(&cri, &sandbox, with("vendor.com/board=two"));
-    assert!(unknown.and_then(|id| start(&cri, &id)).is_err());
-    remove(&cri, &sandbox);
-    let _ = fs::remove_dir_all(logs(&engine));
-    fs::remove_dir_all(&directory).expect("removed");
-}
-
-#[test]
-fn a_score_that_the_daemon_may_not_give_is_its_own() {
-    with_pod(|_, cri, sandbox| {
-        let scored = |name: &str, score| {
-            let resources =
-                LinuxContainerResources { oom_score_adj: score, ..LinuxContainerResources::default() };
-            let linux =
-                LinuxContainerConfig { resources: Some(resources), ..LinuxContainerConfig::default() };
-            let config = shell(name, "cat /proc/self/oom_score_adj");
-            output(cri, sandbox, ContainerConfig { linux: Some(linux), ..config })
-        };
-        assert_eq!(scored("high", 900), "900");
-        let own = fs::read_to_string("/proc/self/oom_score_adj").expect("a score");
-        let sets = rustix::thread::capabilities(None).expect("capabilities");
-        let may_lower = sets.effective.contains(rustix::thread::CapabilitySet::SYS_RESOURCE);
-        assert_eq!(scored("low", -997), if may_lower { "-997" } else { own.trim() });
     });
 }
 

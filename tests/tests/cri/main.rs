@@ -1,7 +1,9 @@
 //! Kubernetes' container runtime interface, by a client of gRPC over the real socket.
 
 mod containers;
+mod devices;
 mod images;
+mod kills;
 mod metrics;
 mod plugins;
 mod pod;

@@ -8,6 +8,7 @@ mod connect;
 mod networks;
 mod processes;
 mod service;
+mod settle;
 
 pub use command::{CommandEnd, CommandOutput};
 pub use connect::OpenCommand;
@@ -15,3 +16,4 @@ pub use networks::PodNetwork;
 pub(crate) use networks::PodNetworks;
 pub use processes::OpenFiles;
 pub use service::Pods;
+pub(crate) use settle::settle;

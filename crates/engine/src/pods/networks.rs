@@ -19,6 +19,8 @@ use serde_json::{Map, Value};
 
 use crate::directory::Directory;
 use crate::error::{Error, file_error};
+use crate::options::Options;
+use crate::paths::Paths;
 
 /// What a pod gives to plugins.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -35,11 +37,23 @@ const SANDBOX: &str = "K8S_POD_INFRA_CONTAINER_ID";
 /// The networks of pods; without plugins all pods are in the engine's own.
 #[derive(Clone)]
 pub(crate) struct PodNetworks {
-    pub(crate) plugins: Option<Arc<Plugins>>,
-    pub(crate) directory: Arc<Directory>,
+    plugins: Option<Arc<Plugins>>,
+    directory: Arc<Directory>,
 }
 
 impl PodNetworks {
+    /// Makes the service.
+    pub(crate) fn new(options: &Options, paths: &Paths, directory: &Arc<Directory>) -> Self {
+        let plugins = options.pod_networks.clone().map(|directories| {
+            Arc::new(Plugins::new(cni::Directories {
+                configurations: directories.configurations,
+                programs: directories.plugins,
+                attachments: paths.pod_networks(),
+            }))
+        });
+        Self { plugins, directory: Arc::clone(directory) }
+    }
+
     /// The network of plugins that pods get now; `None` is the engine's own.
     pub(super) fn present(&self) -> Result<Option<Network>, Error> {
         match &self.plugins {

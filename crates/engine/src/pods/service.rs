@@ -133,31 +133,6 @@ impl Pods {
         addresses
     }
 
-    /// Deletes, checks and collects in networks of plugins what the last daemon left.
-    pub(crate) fn settle_networks(self: &Arc<Self>) {
-        let (left, pods) = (self.networks.left(), Arc::clone(self));
-        tokio::spawn(async move {
-            for id in left.half_made {
-                if let Err(error) = pods.remove_sandbox(id.as_str()).await
-                    && error.kind() != ErrorKind::NotFound
-                {
-                    tracing::warn!("a sandbox that was being connected: {}", model::with_causes(&error));
-                }
-                pods.disconnect_left(&id).await;
-            }
-            for id in left.ended {
-                pods.disconnect_left(&id).await;
-            }
-            pods.networks.inspect(left.connected).await;
-        });
-    }
-
-    async fn disconnect_left(&self, id: &ContainerId) {
-        if let Err(error) = self.networks.delete(id).await {
-            tracing::warn!("the network of the ended sandbox {id}: {}", model::with_causes(&error));
-        }
-    }
-
     /// Kills the containers of a pod, and lets go of its namespaces and its network.
     ///
     /// # Errors

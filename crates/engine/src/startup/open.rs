@@ -19,7 +19,7 @@ use crate::container::start::Starter;
 use crate::container::start_inputs::StartLookup;
 use crate::container::stop::Stopper;
 use crate::container::update::Updater;
-use crate::directory::Directory;
+use crate::directory::{Directory, UsersOfImages};
 use crate::engine::Engine;
 use crate::error::{Error, file_error};
 use crate::events::Events;
@@ -105,17 +105,8 @@ impl Engine {
         }
         let left = reconcile::Left { containers, execs, of_builds };
         reconcile::all(&engine.docker, &engine.pods.realm, left).await;
-        engine.pods.settle_networks();
+        crate::pods::settle(&engine.pods);
         Ok(engine)
-    }
-}
-
-/// Docker's containers and those of pods use the same images.
-struct UsersOfImages([Arc<Directory>; 2]);
-
-impl images::ImageUsers for UsersOfImages {
-    fn uses(&self) -> Vec<images::ImageUse> {
-        self.0.iter().flat_map(|directory| directory.uses()).collect()
     }
 }
 
@@ -211,14 +202,7 @@ impl Low {
         let low = Self { networking: Arc::new(networking), directory, events, ..self.clone() };
         let logs = Arc::new(low.logs());
         let streams = Arc::new(low.streams(clients, &logs));
-        let plugins = self.options.pod_networks.clone().map(|directories| {
-            Arc::new(cni::Plugins::new(cni::Directories {
-                configurations: directories.configurations,
-                programs: directories.plugins,
-                attachments: self.paths.pod_networks(),
-            }))
-        });
-        let networks = PodNetworks { plugins, directory: Arc::clone(&low.directory) };
+        let networks = PodNetworks::new(&self.options, &self.paths, &low.directory);
         Pods { realm: Arc::new(low.realm(shim_program, Vec::new(), clients)), streams, networks }
     }
 
