@@ -7,11 +7,11 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use berth_builder::{
-    BuildEvent, BuildRequest, Builder, ContextSource, ImagePuller, OutputStream, RunStep, Session, StepError,
-    StepRunner,
+    BuildEvent, BuildRequest, Builder, ContextSource, ImagePuller, MadeContainer, OutputStream, RunStep,
+    Session, StepError, StepRunner,
 };
-use berth_images::registry::{Cancellation, Progress};
-use berth_images::{RemoveOptions, Store};
+use berth_images::Store;
+use berth_images::registry::{Cancellation, Platform, Progress};
 use berth_model::{ContainerId, Digest, ErrorKind, ImageReference};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
@@ -69,7 +69,8 @@ static PLACE: LazyLock<Place> = LazyLock::new(|| {
     std::fs::create_dir_all(root.join("data")).expect("a directory");
     std::fs::write(root.join("canary"), "canary").expect("a file outside");
     let store = Store::open(root.join("data/images")).expect("a store");
-    let builder = Builder::new(store.clone(), root.join("data/builds"), "0").expect("a builder");
+    let builder =
+        Builder::new(store.clone(), root.join("data/builds"), root.join("secrets"), "0").expect("a builder");
     Place { root, store, builder }
 });
 
@@ -126,7 +127,7 @@ fn refused() -> StepError {
 }
 
 impl StepRunner for Nobody {
-    fn create(&self, _: &RunStep) -> Result<ContainerId, StepError> {
+    fn create(&self, _: &RunStep) -> Result<MadeContainer, StepError> {
         Err(refused())
     }
 
@@ -149,7 +150,13 @@ impl StepRunner for Nobody {
 }
 
 impl ImagePuller for Nobody {
-    fn pull(&self, _: &ImageReference, _: &dyn Progress, _: &Cancellation) -> Result<Digest, StepError> {
+    fn pull(
+        &self,
+        _: &ImageReference,
+        _: Option<&Platform>,
+        _: &dyn Progress,
+        _: &Cancellation,
+    ) -> Result<Digest, StepError> {
         Err(refused())
     }
 }
@@ -180,17 +187,9 @@ fuzz_target!(|input: Input<'_>| {
         Session { runner: &Nobody, puller: &Nobody, events: &events, cancellation: &Cancellation::new() };
     let request = BuildRequest::new(ContextSource::Archive(Box::new(std::io::Cursor::new(body))));
     let _ = place.builder.build(request, &session);
-    let all = berth_images::ListFilter { all: true, ..berth_images::ListFilter::default() };
-    let mut images = place.store.list(&all);
-    while !images.is_empty() {
-        for image in &images {
-            let options = RemoveOptions { force: true, ..RemoveOptions::default() };
-            let _ = place.store.remove(&image.id, options, &[]);
-        }
-        images = place.store.list(&all);
-    }
+    berth_fuzz::clear(&place.store);
     let canary = std::fs::read(place.root.join("canary")).expect("the file outside");
-    assert_eq!((count(&place.root), canary.as_slice()), (2, &b"canary"[..]), "written outside");
+    assert_eq!((count(&place.root), canary.as_slice()), (3, &b"canary"[..]), "written outside");
     assert_eq!(count(&place.root.join("data")), 2, "written outside");
     let begin = Instant::now();
     while count(&place.root.join("data/builds")) > 0 {

@@ -31,8 +31,11 @@ const ARCHITECTURES: [&str; 4] = ["amd64", "arm64", "s390x", "riscv64"];
 const NAME: &str = "docker.io/library/fuzzed:1";
 
 fn platforms(numbers: &[u8]) -> Vec<Platform> {
-    let names = numbers.iter().take(4).map(|number| ARCHITECTURES[usize::from(*number) % ARCHITECTURES.len()]);
-    names.map(|name| Platform { architecture: name.into(), os: "linux".into(), variant: String::new() }).collect()
+    let names =
+        numbers.iter().take(4).map(|number| ARCHITECTURES[usize::from(*number) % ARCHITECTURES.len()]);
+    names
+        .map(|name| Platform { architecture: name.into(), os: "linux".into(), variant: String::new() })
+        .collect()
 }
 
 fuzz_target!(|input: Input| {

@@ -22,9 +22,15 @@ struct Input<'a> {
 /// A blob; it may point to those before it.
 #[derive(Arbitrary, Debug)]
 enum Part<'a> {
-    Image { architecture: Architecture, layers: Vec<&'a [u8]> },
+    Image {
+        architecture: Architecture,
+        layers: Vec<&'a [u8]>,
+    },
     /// A manifest that names any two of the blobs as config and layer.
-    Manifest { config: u8, layers: Vec<u8> },
+    Manifest {
+        config: u8,
+        layers: Vec<u8>,
+    },
     Index(Vec<Entry<'a>>),
     Document(&'a [u8]),
     /// One of the blobs is not there.
@@ -103,11 +109,8 @@ fuzz_target!(|input: Input<'_>| {
     for part in input.parts.iter().take(40) {
         let added = match part {
             Part::Image { architecture, layers } => {
-                let layers: Vec<Vec<u8>> = layers
-                    .iter()
-                    .take(4)
-                    .map(|content| berth_fuzz::tarball([("file", *content)]))
-                    .collect();
+                let layers: Vec<Vec<u8>> =
+                    layers.iter().take(4).map(|content| berth_fuzz::tarball([("file", *content)])).collect();
                 layout.image(architecture.name(), &layers)
             }
             Part::Manifest { config, layers } => {
@@ -135,7 +138,11 @@ fuzz_target!(|input: Input<'_>| {
         .wanted
         .iter()
         .take(3)
-        .map(|wanted| Platform { architecture: wanted.name().into(), os: "linux".into(), variant: String::new() })
+        .map(|wanted| Platform {
+            architecture: wanted.name().into(),
+            os: "linux".into(),
+            variant: String::new(),
+        })
         .collect();
     if STORE.load_for(&tarball[..], &wanted).is_ok() {
         for image in STORE.list(&all()).expect("a list") {

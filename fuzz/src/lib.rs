@@ -65,7 +65,8 @@ impl Layout {
     /// Adds a blob; gives its descriptor.
     pub fn blob(&mut self, media_type: &str, content: Vec<u8>) -> Value {
         let digest = digest_of(&content);
-        let descriptor = json!({ "mediaType": media_type, "digest": digest.to_string(), "size": content.len() });
+        let descriptor =
+            json!({ "mediaType": media_type, "digest": digest.to_string(), "size": content.len() });
         self.0.insert(format!("blobs/sha256/{}", digest.hexadecimal()), content);
         descriptor
     }
@@ -80,7 +81,8 @@ impl Layout {
         let config = self.blob("application/vnd.oci.image.config.v1+json", config.to_string().into());
         let tar = "application/vnd.oci.image.layer.v1.tar";
         let layers: Vec<Value> = layers.iter().map(|layer| self.blob(tar, layer.clone())).collect();
-        let manifest = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers });
+        let manifest =
+            json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers });
         let mut descriptor = self.blob(MANIFEST, manifest.to_string().into());
         descriptor["platform"] = json!({ "architecture": architecture, "os": "linux" });
         descriptor

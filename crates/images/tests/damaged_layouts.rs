@@ -1,5 +1,6 @@
 //! Image layouts whose documents are damaged before their digests are taken, so that everything still points to something:
-//! whatever comes of a load, nothing panics, nothing stays after an error, and what is listed can be used. Needs root.
+//! whatever comes of a load, nothing panics, nothing stays after an error, and what is listed can be used. The targets `image_layout` and
+//! `image_index` of `fuzz/` go on from here. Needs root.
 
 mod support;
 
