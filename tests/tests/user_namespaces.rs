@@ -188,10 +188,10 @@ fn builds_run_with_the_containers_users() {
     let engine = &today.daemon;
     let dockerfile = "FROM busybox\nCOPY --chown=5:6 given /given\n\
         RUN awk '{print $2}' /proc/self/uid_map > /map && touch /made && chown 12:13 /made && stat -c %u:%g /given >> /map\n\
-        USER 7\nRUN id -u > /tmp/user\n";
+        RUN <<E\n#!/bin/sh\nstat -c %u $0 >> /map\nE\nUSER 7\nRUN id -u > /tmp/user\n";
     let image = today.build(&[], Context::of(dockerfile).file("given", "given")).image();
     let script = "cat /map /tmp/user; stat -c %u:%g /given /made /tmp/user";
-    let expected = "100000\n5:6\n7\n5:6\n12:13\n7:0\n";
+    let expected = "100000\n5:6\n0\n7\n5:6\n12:13\n7:0\n";
     assert_eq!(today.output_of(&image, script), expected);
     let body = json!({ "Image": image, "Cmd": ["sh", "-c", script], "HostConfig": { "UsernsMode": "host" } });
     assert_eq!(today.output(&body).stdout, expected);

@@ -74,4 +74,20 @@ impl Paths {
     pub(crate) fn volumes(&self) -> PathBuf {
         self.data_root.join("volumes")
     }
+
+    /// What builds have under way, and what they keep for the next.
+    pub(crate) fn builds(&self) -> PathBuf {
+        self.data_root.join("builds")
+    }
+
+    /// Secrets of the steps of builds.
+    pub(crate) fn build_secrets(&self) -> PathBuf {
+        self.exec_root.join("build-secrets")
+    }
+
+    /// The directories of the engine out of which containers have something mounted. The last one has the files and the agents of
+    /// clients that build.
+    pub(crate) fn shared_with_containers(&self) -> [PathBuf; 4] {
+        [self.volumes(), self.builds(), self.build_secrets(), self.data_root.join("buildkit")]
+    }
 }

@@ -48,8 +48,8 @@ pub(crate) struct StartInputs {
     pub(crate) device_edits: DeviceEdits,
     /// Whom its users are on the host.
     pub(crate) user_namespace: Option<IdMapping>,
-    /// Where the engine's own files are.
-    pub(crate) data_root: PathBuf,
+    /// The directories whose files belong to the containers that have them mounted.
+    pub(crate) own_directories: [PathBuf; 4],
     /// The cgroup beneath which its own is made.
     pub(crate) cgroup_parent: Option<CgroupParent>,
 }
@@ -244,7 +244,9 @@ fn planned_mount(mount: &MountPoint, around: &StartInputs) -> Mount {
         // What is the host's stays the host's: a container's root does not become root there by a bind.
         owners: match number.and_then(|number| held.get(number)) {
             Some((_, owners)) => *owners,
-            None if Path::new(&mount.source).starts_with(&around.data_root) => Owners::OfContainer,
+            None if around.own_directories.iter().any(|own| Path::new(&mount.source).starts_with(own)) => {
+                Owners::OfContainer
+            }
             None => Owners::OfHost,
         },
         destination: mounts::clean(&mount.destination),

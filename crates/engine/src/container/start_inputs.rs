@@ -89,7 +89,7 @@ impl StartLookup {
                 Some(_) => None,
                 None => user_namespace::mapping(host, self.options.user_mapping.as_ref())?.cloned(),
             },
-            data_root: self.options.data_root.clone(),
+            own_directories: self.paths.shared_with_containers(),
             cgroup_parent: self.options.cgroup_parent.clone(),
         })
     }

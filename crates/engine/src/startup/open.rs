@@ -70,13 +70,9 @@ impl Engine {
         if let Some(bytes) = options.unpack_allowance {
             store.set_unpack_allowance(bytes);
         }
-        let builder = builder::Builder::new(
-            store.clone(),
-            options.data_root.join("builds"),
-            options.exec_root.join("build-secrets"),
-            &options.version,
-        )
-        .map_err(|error| Error::refused(error.to_string()))?;
+        let builder =
+            builder::Builder::new(store.clone(), paths.builds(), paths.build_secrets(), &options.version)
+                .map_err(|error| Error::refused(error.to_string()))?;
         let directory = Arc::new(Directory::default());
         let directory_of_pods = Arc::new(Directory::default());
         let users = [&directory, &directory_of_pods].map(Arc::clone);
