@@ -59,6 +59,9 @@ pub enum BuildError {
         /// Its id.
         id: String,
     },
+    /// The Dockerfile is written for a frontend that is not built in.
+    #[error("the frontend image {0:?} is not supported: only docker/dockerfile is, which is built in")]
+    Frontend(String),
     /// Build checks found something, and the Dockerfile wants that to be an error.
     #[error("lint violation found for rules: {0}")]
     Checks(String),
@@ -148,6 +151,7 @@ impl BuildError {
             | Self::VolumeOverFile(_)
             | Self::TooMuchConfiguration(_)
             | Self::Cancelled => ErrorKind::Invalid,
+            Self::Frontend(_) => ErrorKind::Unsupported,
             Self::File { .. } | Self::Config(_) => ErrorKind::Internal,
         }
     }

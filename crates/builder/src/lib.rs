@@ -13,6 +13,7 @@ mod execution;
 mod fake_puller;
 #[cfg(test)]
 mod fixture;
+mod frontend;
 mod identity;
 mod ignore;
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use execution::{
     Builder, CacheKind, CachePrune, CacheRecord, CacheRoom, Outline, OutlineItem, Session, Target,
     apply_changes, outline, targets,
 };
+pub use frontend::is_builtin_frontend;
 pub use ignore::IgnorePatterns;
 pub use pattern::PatternError;
 pub use request::{

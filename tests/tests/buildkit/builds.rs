@@ -110,6 +110,10 @@ fn what_is_missing_is_said() {
     let (code, text) = run(Order::of(offers, "x").run(engine.socket())).result.expect_err("no Dockerfile");
     assert_eq!(code, 5, "{text}");
     assert_eq!(text, "failed to read dockerfile: open Dockerfile: no such file or directory");
+    let other = Offers::of("# syntax=someone/else:1\nnot a Dockerfile\n", &[]);
+    let (code, text) = run(Order::of(other, "x").run(engine.socket())).result.expect_err("another frontend");
+    assert_eq!(code, 12, "{text}");
+    assert!(text.starts_with("the frontend image \"someone/else:1\" is not supported"), "{text}");
     engine.forget_builds();
 }
 

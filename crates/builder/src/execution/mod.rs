@@ -110,7 +110,8 @@ impl Builder {
         let parameters = Parameters::of(&request);
         let (wording, order) = (parameters.wording, parameters.order);
         let BuildRequest { context, dockerfile, dockerfile_text, target, labels, .. } = request;
-        let choice = Choice { dockerfile, text: dockerfile_text, target, labels, wording };
+        let arguments = request.build_arguments.clone();
+        let choice = Choice { dockerfile, text: dockerfile_text, target, labels, wording, order, arguments };
         let prepared = match prepare(context, &choice, &scratch, session) {
             Ok(prepared) => prepared,
             Err(error) => {

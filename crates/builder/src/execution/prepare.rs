@@ -8,7 +8,8 @@ use super::state::Session;
 use crate::context;
 use crate::dockerfile::{Dockerfile, append_labels};
 use crate::error::BuildError;
-use crate::request::{ContextProvider, ContextSource, DockerfileText};
+use crate::frontend::check_frontend;
+use crate::request::{ContextProvider, ContextSource, DockerfileText, Order};
 use crate::scratch::Scratch;
 use crate::wording::Wording;
 
@@ -19,6 +20,9 @@ pub(super) struct Choice {
     pub(super) target: Option<String>,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) wording: Wording,
+    pub(super) order: Order,
+    /// The values of ARG.
+    pub(super) arguments: BTreeMap<String, Option<String>>,
 }
 
 /// A Dockerfile, and where its files come from.
@@ -55,6 +59,9 @@ pub(super) fn prepare(
     };
     let given = choice.text.as_ref().map(|text| text.bytes.clone());
     let text = given.or(bytes).ok_or(BuildError::NoContext)?;
+    if choice.order == Order::Graph {
+        check_frontend(&text, &choice.arguments)?;
+    }
     let mut dockerfile = Dockerfile::parse(&text, choice.wording)?;
     dockerfile.stop_after(choice.target.as_deref())?;
     append_labels(&mut dockerfile, &choice.labels);

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use engine::builder::{BuildError, BuildRequest, ContextSource, DockerfileText, Order, Wording};
+use engine::builder::{
+    BuildError, BuildRequest, ContextSource, DockerfileText, Order, Wording, is_builtin_frontend,
+};
 use engine::images::registry::{Cancellation, CredentialMap};
 use model::Digest;
 use tokio::runtime::Handle;
@@ -27,8 +29,6 @@ use buildkit_messages::operations::{Definition, SourceInfo};
 const DOCKERFILE: &str = "dockerfile.v0";
 /// The frontend that is an image: those of Docker's Dockerfile frontend are answered by the built-in one.
 const GATEWAY: &str = "gateway.v0";
-/// What such images are called.
-const DOCKERFILE_IMAGES: [&str; 2] = ["docker/dockerfile", "docker/dockerfile-upstream"];
 /// What a client may allow a build, where it changes nothing: RUN asks the builder for more.
 const KNOWN_ENTITLEMENTS: [&str; 1] = ["network.host"];
 
@@ -124,7 +124,7 @@ fn check(call: &FrontendCall) -> Result<(), Status> {
     let source = call.options.get("source").map(String::as_str).unwrap_or_default();
     match call.frontend.as_str() {
         DOCKERFILE => {}
-        GATEWAY if is_dockerfile_image(source) => {}
+        GATEWAY if is_builtin_frontend(source) => {}
         GATEWAY => {
             return Err(Status::unimplemented(format!(
                 "the frontend image {source:?} is not supported: only docker/dockerfile is, which is built in"
@@ -141,13 +141,6 @@ fn check(call: &FrontendCall) -> Result<(), Status> {
     unknown.map_or(Ok(()), |name| {
         Err(Status::new(Code::PermissionDenied, format!("the entitlement {name} is not allowed")))
     })
-}
-
-fn is_dockerfile_image(source: &str) -> bool {
-    let name = source.split_once('@').map_or(source, |(name, _)| name);
-    let name = name.strip_prefix("docker.io/").unwrap_or(name);
-    let name = name.split_once(':').map_or(name, |(name, _)| name);
-    DOCKERFILE_IMAGES.contains(&name)
 }
 
 /// The key of the client's directories, where the session has one.
@@ -248,25 +241,4 @@ fn config(parts: &Parts, image: &Digest) -> Result<Vec<u8>, Status> {
     let store = parts.engine.images.store();
     let found = store.image(image).and_then(|found| store.document_of(image, &found.config_digest));
     found.map_err(|error| Status::of_kind(error.kind(), error.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn images_of_the_frontend_are_known_by_name() {
-        for name in [
-            "docker/dockerfile",
-            "docker/dockerfile:1",
-            "docker.io/docker/dockerfile:1.7-labs",
-            "docker/dockerfile-upstream:master",
-            "docker/dockerfile:1@sha256:00",
-        ] {
-            assert!(is_dockerfile_image(name), "{name}");
-        }
-        for name in ["", "someone/dockerfile:1", "docker/dockerfile2"] {
-            assert!(!is_dockerfile_image(name), "{name}");
-        }
-    }
 }
