@@ -14,6 +14,7 @@ mod options;
 mod provisions;
 mod remote;
 mod request;
+mod request_kind;
 mod run;
 mod subrequest;
 mod upload;

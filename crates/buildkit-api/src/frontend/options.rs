@@ -7,7 +7,7 @@ use engine::images::registry::Platform;
 use model::HostSettings;
 
 use super::limits;
-use super::subrequest::Subrequest;
+use super::request_kind::Subrequest;
 use crate::grpc::Status;
 
 /// The longest option but for build arguments.

@@ -17,7 +17,7 @@ use super::events::Events;
 use super::options::{MainContext, Options};
 use super::provisions::SessionProvisions;
 use super::remote::Remote;
-use super::{cache_imports, failure, upload, warnings};
+use super::{cache_imports, failure, subrequest, upload, warnings};
 use crate::build::Build;
 use crate::grpc::{Code, Status};
 use crate::held::HeldImage;
@@ -101,7 +101,7 @@ pub(super) async fn run_with(
         MainContext::Client(_) | MainContext::Upload(_) | MainContext::Remote(_) => None,
     };
     if let Some(subrequest) = options.subrequest {
-        let metadata = subrequest.answer(&options, documents.as_ref())?;
+        let metadata = subrequest::answer(subrequest, &options, documents.as_ref())?;
         return Ok(Outcome { image: None, metadata });
     }
     warnings::about(build, &options, &given.other_caches);

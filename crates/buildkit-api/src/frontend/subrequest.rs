@@ -10,80 +10,38 @@ use serde_json::{Value, json};
 use super::documents::Documents;
 use super::failure;
 use super::options::Options;
+use super::request_kind::Subrequest;
 use crate::grpc::Status;
 use buildkit_messages::operations::SourceInfo;
 
 /// The version of all answers.
 const VERSION: &str = "1.0.0";
 
-/// A request that the frontend answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Subrequest {
-    Describe,
-    Lint,
-    Outline,
-    Targets,
-}
-
-impl Subrequest {
-    const ALL: [Self; 4] = [Self::Describe, Self::Lint, Self::Outline, Self::Targets];
-
-    /// Parses a name.
-    ///
-    /// # Errors
-    /// `Unimplemented` for one that is not known.
-    pub(super) fn parse(name: &str) -> Result<Self, Status> {
-        let found = Self::ALL.into_iter().find(|known| known.name() == name);
-        found.ok_or_else(|| {
-            Status::unimplemented(format!("the request {name} to the frontend is not supported"))
-        })
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Describe => "frontend.subrequests.describe",
-            Self::Lint => "frontend.lint",
-            Self::Outline => "frontend.outline",
-            Self::Targets => "frontend.targets",
-        }
-    }
-
-    const fn description(self) -> &'static str {
-        match self {
-            Self::Describe => "List available subrequest types",
-            Self::Lint => "Lint a Dockerfile",
-            Self::Outline => "List all parameters current build target supports",
-            Self::Targets => "List all targets current build supports",
-        }
-    }
-
-    /// Answers as the metadata of a result.
-    ///
-    /// # Errors
-    /// [`Status`] when the Dockerfile is none, but for checks, whose answer says so.
-    pub(super) fn answer(
-        self,
-        options: &Options,
-        documents: Option<&Documents>,
-    ) -> Result<HashMap<String, Vec<u8>>, Status> {
-        let needed = || {
-            documents
-                .ok_or_else(|| Status::invalid("the context is none of a client: it has no Dockerfile yet"))
-        };
-        let (json, text) = match self {
-            Self::Describe => describe(),
-            Self::Lint => lint(options, needed()?),
-            Self::Outline => outline(options, needed()?)?,
-            Self::Targets => targets(needed()?)?,
-        };
-        let status = i32::from(json["warnings"].as_array().is_some_and(|warnings| !warnings.is_empty()));
-        Ok(HashMap::from([
-            ("result.json".to_owned(), json.to_string().into_bytes()),
-            ("result.txt".to_owned(), text.into_bytes()),
-            ("result.statuscode".to_owned(), status.to_string().into_bytes()),
-            ("version".to_owned(), VERSION.as_bytes().to_vec()),
-        ]))
-    }
+/// Answers as the metadata of a result.
+///
+/// # Errors
+/// [`Status`] when the Dockerfile is none, but for checks, whose answer says so.
+pub(super) fn answer(
+    request: Subrequest,
+    options: &Options,
+    documents: Option<&Documents>,
+) -> Result<HashMap<String, Vec<u8>>, Status> {
+    let needed = || {
+        documents.ok_or_else(|| Status::invalid("the context is none of a client: it has no Dockerfile yet"))
+    };
+    let (json, text) = match request {
+        Subrequest::Describe => describe(),
+        Subrequest::Lint => lint(options, needed()?),
+        Subrequest::Outline => outline(options, needed()?)?,
+        Subrequest::Targets => targets(needed()?)?,
+    };
+    let status = i32::from(json["warnings"].as_array().is_some_and(|warnings| !warnings.is_empty()));
+    Ok(HashMap::from([
+        ("result.json".to_owned(), json.to_string().into_bytes()),
+        ("result.txt".to_owned(), text.into_bytes()),
+        ("result.statuscode".to_owned(), status.to_string().into_bytes()),
+        ("version".to_owned(), VERSION.as_bytes().to_vec()),
+    ]))
 }
 
 fn describe() -> (Value, String) {
