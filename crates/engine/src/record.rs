@@ -230,6 +230,12 @@ impl Record {
         self.gateway().or_else(|| running.min_by_key(|endpoint| endpoint.gateway_order()))
     }
 
+    /// Whether ports of the host lead to it.
+    pub(crate) fn has_published_ports(&self) -> bool {
+        let leases = self.endpoints.iter().filter_map(|endpoint| endpoint.lease.as_ref());
+        leases.flat_map(|lease| &lease.ports).next().is_some()
+    }
+
     /// What it has of that network.
     #[must_use]
     pub fn main_lease(&self) -> Option<&network::Endpoint> {

@@ -24,7 +24,7 @@ mod state;
 mod switches;
 mod watcher;
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use model::ContainerId;
@@ -44,7 +44,7 @@ use leases::Leases;
 use lock::locked;
 use no_bridge::NoBridge;
 use on_parent::OnParent;
-use state::{Active, Book, Bridge, DEFAULT_NETWORK, Entry, InterfaceState};
+use state::{Active, Book, Bridge, BridgeOwner, DEFAULT_NETWORK, Entry, InterfaceState};
 use watcher::Watcher;
 
 /// One network. All methods may be called from several threads.
@@ -99,6 +99,21 @@ impl Network {
     /// The kernel's refusal.
     pub fn taken_by_host<A: Address>() -> Result<Vec<Subnet<A>>, Error> {
         bridge::taken_by_host(&mut Routing::open()?)
+    }
+
+    /// The addresses of an interface of the host; `None` when there is none of this name.
+    ///
+    /// # Errors
+    /// When the kernel cannot be asked.
+    pub fn addresses_of_host_interface(name: &str) -> Result<Option<Vec<IpAddr>>, Error> {
+        let mut routing = Routing::open()?;
+        let Some(interface) = routing.interface(name)? else { return Ok(None) };
+        let is_there = |index: u32| index == interface.index;
+        let ipv4 = routing.addresses::<Ipv4Addr>()?.into_iter().filter(|(index, _)| is_there(*index));
+        let mut addresses: Vec<IpAddr> = ipv4.map(|(_, address)| address.address.into()).collect();
+        let ipv6 = routing.addresses::<Ipv6Addr>()?.into_iter().filter(|(index, _)| is_there(*index));
+        addresses.extend(ipv6.map(|(_, address)| IpAddr::from(address.address)));
+        Ok(Some(addresses))
     }
 
     /// How many addresses of IPv4 are in use, the host's own and reserved ones included, and how many containers
@@ -220,11 +235,16 @@ impl Active {
     }
 
     fn remove_bridge(&self) -> Result<(), Error> {
-        if !self.bridge.own {
-            return Ok(());
+        match &self.bridge.owner {
+            BridgeOwner::Engine => {
+                self.host.faults.pass(Step::RemoveBridge)?;
+                self.host.routing().delete_interface(&self.bridge.name)
+            }
+            BridgeOwner::SomebodyElse(additions) => {
+                let left = additions.undo(&self.bridge.interface(), &mut self.host.routing());
+                left.into_iter().next().map_or(Ok(()), Err)
+            }
         }
-        self.host.faults.pass(Step::RemoveBridge)?;
-        self.host.routing().delete_interface(&self.bridge.name)
     }
 
     /// Takes the network out of the firewall. Where the kernel refuses, the tables are made anew without it.

@@ -25,6 +25,15 @@ pub enum BridgeChoice {
     },
     /// A bridge that somebody else made and configured (`--bridge NAME`).
     Existing(String),
+    /// A bridge that somebody else made, on which a network has addresses of its own beside what is there.
+    Shared {
+        /// Its name.
+        name: String,
+        /// The network's address of IPv4.
+        address: Option<InterfaceAddress>,
+        /// The addresses that it had before the network: they stay when the network goes.
+        kept: Vec<IpAddr>,
+    },
     /// No bridge: containers of the mode `bridge` get only a loopback (`--bridge none`).
     None,
 }
@@ -51,6 +60,8 @@ pub struct Options {
     pub inter_container_communication: bool,
     /// `--ip-masq`: whether outbound connections take the host's address.
     pub masquerade: bool,
+    /// Which of IPv4 they take; `None` for that of the interface by which they leave.
+    pub source: Option<Ipv4Addr>,
     /// `--ip-forward`: whether the engine turns the host's forwarding on.
     pub forward: bool,
     /// `--iptables`: whether the engine makes firewall rules at all.
@@ -65,6 +76,8 @@ pub struct Options {
     pub gateway_mode: GatewayMode,
     /// Interfaces of the host from which published ports are reached at the containers' own addresses too.
     pub trusted_interfaces: Vec<String>,
+    /// Other networks, which are not open yet: a bridge that gets a free network gets none of these.
+    pub others: Vec<Subnet>,
     /// Addresses of IPv4 of the network that are in use elsewhere.
     pub reserved: Vec<Ipv4Addr>,
     /// Which free address a container gets.
@@ -80,6 +93,8 @@ pub struct Ipv6Options {
     pub range: Option<Subnet<Ipv6Addr>>,
     /// Addresses that are in use elsewhere.
     pub reserved: Vec<Ipv6Addr>,
+    /// The host's address that outbound connections take; `None` for that of the interface by which they leave.
+    pub source: Option<Ipv6Addr>,
     /// What hosts outside reach.
     pub gateway_mode: GatewayMode,
 }
@@ -115,6 +130,7 @@ impl Default for Options {
             relay: Relay::default(),
             inter_container_communication: true,
             masquerade: true,
+            source: None,
             forward: true,
             firewall: true,
             ipv6_firewall: true,
@@ -122,6 +138,7 @@ impl Default for Options {
             has_host_ipv4: true,
             gateway_mode: GatewayMode::default(),
             trusted_interfaces: Vec::new(),
+            others: Vec::new(),
             reserved: Vec::new(),
             order: AddressOrder::default(),
         }
@@ -139,11 +156,13 @@ pub enum OptionsError {
          Please set --icc or --iptables to true."
     )]
     IsolationWithoutFirewall,
-    #[error("invalid bridge name {0:?}: 1 to 15 characters, no slash, blank or colon")]
+    #[error(
+        "invalid bridge name {0:?}: 1 to 15 characters, no slash, blank, colon or percent sign, and neither all nor default"
+    )]
     BridgeName(String),
     #[error("--fixed-cidr {part} is not a part of the bridge's network {whole}")]
     FixedCidr { part: Subnet, whole: Subnet },
-    #[error("--bip {0} is no address of a host in its network")]
+    #[error("{0} is no address of a host in its network")]
     Address(InterfaceAddress),
     #[error("--fixed-cidr-v6 {part} is not a part of the bridge's network {whole}")]
     Ipv6Range { part: Subnet<Ipv6Addr>, whole: Subnet<Ipv6Addr> },
@@ -199,7 +218,7 @@ impl Options {
         match &self.bridge {
             BridgeChoice::None => Ok(()),
             BridgeChoice::Existing(name) => check_name(name),
-            BridgeChoice::Own { name, address } => {
+            BridgeChoice::Own { name, address } | BridgeChoice::Shared { name, address, .. } => {
                 check_name(name)?;
                 match address {
                     Some(address) => self.check_address(*address),
@@ -258,12 +277,13 @@ fn check_name(name: &str) -> Result<(), OptionsError> {
     }
 }
 
-/// Whether an interface may have this name.
+/// Whether an interface may have this name: the kernel makes others of those with `%`, and `all` and `default` are not
+/// interfaces among its settings.
 #[must_use]
 pub fn is_interface_name(name: &str) -> bool {
     let fits = (1..=LONGEST_LINK_NAME).contains(&name.len());
-    let clean = name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/' && byte != b':');
-    fits && clean && name != "." && name != ".."
+    let clean = name.bytes().all(|byte| byte.is_ascii_graphic() && !b"/:%".contains(&byte));
+    fits && clean && !matches!(name, "." | ".." | "all" | "default")
 }
 
 #[cfg(test)]
@@ -294,6 +314,7 @@ mod tests {
             Options { firewall: false, inter_container_communication: false, ..base.clone() },
             Options { mtu: Some(67), ..base.clone() },
             Options { bridge: own("a/b", "10.1.0.1/24"), ..base.clone() },
+            Options { bridge: own("br%d", "10.1.0.1/24"), ..base.clone() },
             Options { bridge: own("sixteenletters00", "10.1.0.1/24"), ..base.clone() },
             Options { bridge: own("br0", "10.1.0.0/24"), ..base.clone() },
             Options { bridge: own("br0", "10.1.0.255/24"), ..base.clone() },

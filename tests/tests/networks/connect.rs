@@ -11,6 +11,39 @@ fn two(engine: &Client) {
 }
 
 #[test]
+fn a_create_that_a_network_refuses_leaves_the_name_free() {
+    let engine = Today::start();
+    network(&engine, "a", "10.80.0.0/24", json!({}));
+    network(&engine, "b", "10.81.0.0/24", json!({}));
+    let with = |mode: &str, endpoints: Value| {
+        merged(within(mode), json!({ "NetworkingConfig": { "EndpointsConfig": endpoints } }))
+    };
+    let named = |name: &str| json!({ "DriverOpts": { "com.docker.network.endpoint.ifname": name } });
+    for (body, word) in [
+        (with("a", json!({ "a": { "IPAMConfig": { "IPv4Address": "10.8.0.1" } } })), "10.8.0.1"),
+        (
+            with("a", json!({ "a": { "DriverOpts": { "com.docker.network.endpoint.sysctls": "x=1" } } })),
+            "x=1",
+        ),
+        (with("default", json!({ "bridge": { "Aliases": ["x"] } })), "aliases"),
+        (with("default", json!({ "host": {} })), "host mode"),
+        (with("a", json!({ "a": {}, "none": {} })), "none mode"),
+        (with("a", json!({ "a": named("wan"), "b": named("wan") })), "wan"),
+    ] {
+        let text = engine.post_json("/containers/create?name=held", &body).expect(400).text();
+        assert!(text.contains(word), "{body}: {text}");
+    }
+    let _ = engine.post_json("/containers/create?name=held", &within("a")).expect(201);
+    // What stands beside the list of networks is the default bridge's.
+    engine.start("held");
+    let connected = |engine: &Client| engine.inspect("held")["NetworkSettings"]["IPAddress"].clone();
+    assert_eq!(connected(&engine.daemon.at("1.44")), "");
+    assert_eq!(connected(&engine.daemon.at("1.20")), "10.80.0.2");
+    connect(&engine, "bridge", "held", json!({}));
+    assert_ne!(connected(&engine.daemon.at("1.44")), "");
+}
+
+#[test]
 fn a_running_container_is_connected_and_disconnected_at_once() {
     let engine = Today::start();
     two(&engine);

@@ -7,6 +7,48 @@ use serde_json::json;
 use super::*;
 
 #[test]
+fn the_default_bridge_never_gets_what_another_network_has() {
+    let mut engine = Today::start_with(&["--bip=10.250.0.1/24"]);
+    // What the default bridge would choose by itself.
+    network(&engine, "taken", "172.30.0.0/16", json!({}));
+    engine.daemon.stop_daemon();
+    let text = engine.daemon.refuses_to_start(&["--bip=172.30.5.1/24"]);
+    assert!(text.contains("172.30.0.0/16") && text.contains("taken"), "{text}");
+    // As after a start of the machine.
+    let script = "ip -o link show type bridge | awk -F': ' '{ print $2 }' | xargs -r -n 1 ip link del";
+    let _ = host::in_network_of(engine.daemon.network_pid(), &["sh", "-ec", script]);
+    engine.daemon.start_daemon_with_flags(&[]);
+    let pools = shown(&engine, "bridge")["IPAM"]["Config"].clone();
+    let subnet = pools[0]["Subnet"].as_str().expect("a subnet");
+    assert!(!subnet.starts_with("172.30."), "{pools}");
+    engine.daemon.stop_daemon();
+    engine.daemon.start_daemon_with_flags(&["--bip=10.250.0.1/24"]);
+}
+
+#[test]
+fn a_network_that_was_made_anew_under_its_name_takes_the_place_of_the_old_one() {
+    let engine = Today::start();
+    network(&engine, "again", "10.80.0.0/24", json!({}));
+    let (first, second) = (engine.create(&within("again")), engine.create(&within("again")));
+    for container in [&first, &second] {
+        engine.start(container);
+        let _ = engine.post(&format!("/containers/{container}/stop?t=0")).expect(204);
+    }
+    let _ = engine.delete("/networks/again").expect(204);
+    network(&engine, "again", "10.81.0.0/24", json!({}));
+    for container in [&first, &second] {
+        let _ = engine.post(&format!("/containers/{container}/start")).expect(404);
+    }
+    let body = json!({ "Container": first, "Force": true });
+    let _ = engine.post_json("/networks/again/disconnect", &body).expect(200);
+    for container in [&first, &second] {
+        connect(&engine, "again", container, json!({}));
+        engine.start(container);
+        assert!(address(&engine, container, "again").to_string().starts_with("10.81.0."));
+    }
+}
+
+#[test]
 fn networks_and_places_in_them_outlive_the_daemon() {
     let mut engine = Today::start();
     let outside = OtherHost::beside(&engine.daemon);

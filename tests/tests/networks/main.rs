@@ -7,6 +7,7 @@ mod ipv6;
 mod lasting;
 mod names;
 mod relay;
+mod shared_bridge;
 mod ways;
 
 use std::net::Ipv4Addr;

@@ -121,6 +121,30 @@ fn the_hosts_ipv6_leads_to_a_container_of_ipv4_alone_whatever_becomes_of_the_dae
 }
 
 #[test]
+fn an_internal_network_does_not_reach_what_is_relayed() {
+    let engine = Today::start();
+    network(&engine, "four", "10.89.0.0/24", json!({}));
+    let closed =
+        json!({ "EnableIPv6": true, "Internal": true, "IPAM": { "Config": [{ "Subnet": "fd00:89::/64" }] } });
+    let body = merged(json!({ "Name": "closed" }), closed);
+    let _ = engine.post_json("/networks/create", &body).expect(201);
+    let web = engine.run(&everywhere("four"));
+    let _servers = Servers::start(engine.pid(&web), 80, "web");
+    let inmate = engine.run(&within("closed"));
+    let gateway: Ipv6Addr = "fd00:89::1".parse().expect("an address");
+    assert!(unreachable(engine.pid(&inmate), (gateway, 18080)), "the host's address there");
+    assert!(ask(engine.daemon.network_pid(), (gateway, 18080)).is_ok(), "the host itself reaches it");
+    // What else listens on the host, and the same port of others in the network, is as it was.
+    let other = engine.run(&within("closed"));
+    let _others = [18080, 18090].map(|port| Servers::start(engine.pid(&other), port, "other"));
+    let _hosts = Servers::start(engine.daemon.network_pid(), 18090, "host");
+    let at = endpoint(&engine, &other, "closed")["GlobalIPv6Address"].as_str().map(str::parse::<Ipv6Addr>);
+    let at = at.expect("a text").expect("an address");
+    assert!(ask(engine.pid(&inmate), (at, 18080)).is_ok());
+    assert!(ask(engine.pid(&inmate), (gateway, 18090)).is_ok());
+}
+
+#[test]
 fn bytes_arrive_whole_both_ways_and_each_side_may_end_first() {
     const LENGTH: usize = 8 * 1024 * 1024;
     let engine = Today::start();

@@ -1,7 +1,7 @@
 //! What reaches what: within a network, between networks, from outside, and by published ports.
 
 use berth_tests::host;
-use berth_tests::other_host::{OtherHost, Servers, ask, unreachable};
+use berth_tests::other_host::{self, OtherHost, Servers, ask, unreachable};
 use serde_json::json;
 
 use super::*;
@@ -91,6 +91,54 @@ fn from_a_trusted_interface_published_ports_are_reached_at_the_containers_own_ad
     let _ = engine.post(&format!("/containers/{web}/stop?t=0")).expect(204);
     let rules = host::rules_of(engine.daemon.network_pid());
     assert!(!rules.iter().any(|rule| rule.contains("cable0")), "{rules:?}");
+}
+
+#[test]
+fn outbound_connections_take_the_hosts_address_that_a_network_names() {
+    let engine = Today::start();
+    let outside = OtherHost::beside(&engine.daemon);
+    let _servers = Servers::start(outside.pid(), 80, "outside");
+    let second = "198.51.100.77";
+    let command = format!("ip addr add {second}/24 dev cable0");
+    let _ = host::in_network_of(engine.daemon.network_pid(), &["sh", "-ec", &command]);
+    network(
+        &engine,
+        "named",
+        "10.80.0.0/24",
+        json!({ "Options": { "com.docker.network.host_ipv4": second } }),
+    );
+    network(&engine, "plain", "10.81.0.0/24", json!({}));
+    for (network, source) in [("named", second), ("plain", "198.51.100.1")] {
+        let seen = ask(engine.pid(&engine.run(&within(network))), (OtherHost::ADDRESS, 80)).ok();
+        assert_eq!(seen, Some(format!("outside {source}")), "{network}");
+    }
+}
+
+#[test]
+fn ports_are_free_when_a_kill_or_a_wait_is_answered() {
+    let engine = Today::start();
+    network(&engine, "a", "10.80.0.0/24", json!({}));
+    for turn in 0..8 {
+        let web = engine.run(&publishing("a"));
+        let path =
+            if turn % 2 == 0 { format!("/containers/{web}/kill") } else { format!("/containers/{web}/wait") };
+        if turn % 2 == 1 {
+            let process = i32::try_from(engine.pid(&web)).ok().and_then(rustix::process::Pid::from_raw);
+            let process = process.expect("a process");
+            let waiting = std::thread::scope(|scope| {
+                let waiting = scope.spawn(|| engine.post(&path).status());
+                rustix::process::kill_process(process, rustix::process::Signal::KILL).expect("it runs");
+                waiting.join().expect("an answer")
+            });
+            assert_eq!(waiting, 200);
+        } else {
+            let _ = engine.post(&path).expect(204);
+        }
+        let bound = other_host::inside(engine.daemon.network_pid(), || {
+            std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, 18080)).map(drop)
+        });
+        assert!(bound.is_ok(), "turn {turn}: {bound:?}");
+    }
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn ipv6(flags: &Flags) -> Result<Option<Ipv6Options>, SettingsError> {
         None => Ipv6Address::PresentOr(host(engine::unique_local_network())),
     };
     let gateway_mode = network::GatewayMode::default();
-    Ok(Some(Ipv6Options { address, range: None, reserved: Vec::new(), gateway_mode }))
+    Ok(Some(Ipv6Options { address, range: None, reserved: Vec::new(), gateway_mode, source: None }))
 }
 
 /// The pools that are asked for; a family of which there is none has its default.

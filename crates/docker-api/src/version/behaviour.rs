@@ -170,6 +170,13 @@ impl ApiVersion {
         self.is_at_least(41)
     }
 
+    /// Whether the fields of `NetworkSettings` beside the list of networks are those of the default bridge alone: the document of
+    /// 1.24, where they stand as deprecated. Before 1.21 there was no list; they are those of the network that gives the
+    /// default route.
+    pub(crate) const fn shows_default_bridge_alone_beside_networks(self) -> bool {
+        self.is_at_least(21)
+    }
+
     /// Whether `/_ping` reports the builder and the swarm, and that its answer is not to be kept: "v1.40 API changes"
     /// and "v1.42 API changes", not versioned there: what dockerd 29.8 answers in all versions that it serves.
     pub(crate) const fn ping_describes_the_engine(self) -> bool {

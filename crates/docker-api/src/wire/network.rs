@@ -101,7 +101,12 @@ fn sandbox_key(record: &Record) -> String {
 
 impl OldSettings {
     fn new(record: &Record, version: ApiVersion) -> Self {
-        let main = record.main_endpoint().filter(|_| record.is_running());
+        let leading = record.main_endpoint().filter(|_| record.is_running());
+        let is_connected = leading.is_some_and(|leading| leading.lease.is_some());
+        let main = match version.shows_default_bridge_alone_beside_networks() {
+            true => record.endpoints.iter().find(|endpoint| endpoint.is_bridge() && record.is_running()),
+            false => leading,
+        };
         let main = main.and_then(|main| Some((main, main.lease.as_ref()?)));
         let unconnected = Self {
             port_mapping: Ranged::at(version, || None),
@@ -114,7 +119,8 @@ impl OldSettings {
         }
         let unconnected = Self { sandbox_key: sandbox_key(record), ..unconnected };
         let Some((main, endpoint)) = main else {
-            return Self { ports: Some(BTreeMap::new()), ..unconnected };
+            let ports = if is_connected { ports(record, version) } else { BTreeMap::new() };
+            return Self { ports: Some(ports), ..unconnected };
         };
         Self {
             endpoint_id: main.id.as_ref().map(ToString::to_string).unwrap_or_default(),

@@ -115,8 +115,9 @@ impl Creator {
             settings.hostname = default_hostname(&settings.host, &id);
         }
         words::check_full_hostname(&settings)?;
-        let name = self.take_name(name, &id)?;
         let endpoints = attachments::asked(&self.networking.registry, &settings)?;
+        // The last of what may fail: from here on `put` gives it back.
+        let name = self.take_name(name, &id)?;
         let made = Record::new(id, name, image.id, Timestamp::now());
         let pod = new.pod.map(Arc::new);
         let record = Record { path, arguments, settings, endpoints, links, pod, ..made };

@@ -42,6 +42,9 @@ impl Stopper {
             sent.map_err(|error| error.on("kill", reference))?;
             if signal == Signal::KILL {
                 wait_for_exit(&container, record.exits, Some(std::time::Duration::from_secs(30))).await;
+                if record.has_published_ports() {
+                    stopper.networking.until_ports_are_free().await;
+                }
             }
             Ok(())
         })

@@ -8,11 +8,14 @@
 //!
 //! A removal ends all of them.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
 
 use crate::container::containers::Containers;
 use crate::container::{Phase, Record, RemovalState};
 use crate::error::Error;
+use crate::networking::Networking;
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,8 +45,9 @@ pub struct Wait {
     exits: u64,
     /// How often its program had ended then.
     ends: u64,
-    changes: watch::Receiver<std::sync::Arc<Record>>,
+    changes: watch::Receiver<Arc<Record>>,
     removal: watch::Receiver<RemovalState>,
+    networking: Arc<Networking>,
 }
 
 impl Containers {
@@ -55,14 +59,15 @@ impl Containers {
         let container = self.directory.find(reference)?;
         let (changes, removal) = (container.watch(), container.removal.subscribe());
         let record = container.record();
-        Ok(Wait { condition, exits: record.exits, ends: ends(&record), changes, removal })
+        let networking = Arc::clone(&self.networking);
+        Ok(Wait { condition, exits: record.exits, ends: ends(&record), changes, removal, networking })
     }
 }
 
 impl Wait {
     /// Waits until the condition holds.
     pub async fn outcome(self) -> WaitOutcome {
-        let Self { condition, exits, ends: before, mut changes, removal } = self;
+        let Self { condition, exits, ends: before, mut changes, removal, networking } = self;
         let last = changes.clone();
         let ended = async {
             let ended = changes.wait_for(|record| match condition {
@@ -81,7 +86,11 @@ impl Wait {
             true = ended => None,
             failure = removed(removal, condition == WaitCondition::Removed) => failure,
         };
-        let record = last.borrow();
+        let record = Arc::clone(&last.borrow());
+        if record.has_published_ports() {
+            // Who waits may want to have them.
+            networking.until_ports_are_free().await;
+        }
         let error = failure.or_else(|| Some(record.error.clone()).filter(|error| !error.is_empty()));
         WaitOutcome { exit_code: record.exit_code, error }
     }

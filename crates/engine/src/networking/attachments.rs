@@ -1,9 +1,9 @@
 //! What a container may ask of a network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use model::{Attachment, ContainerSettings, NetworkDefinition, NetworkDriver};
+use model::{Attachment, ContainerSettings, NetworkDefinition, NetworkDriver, NetworkMode};
 
 use super::interface_names;
 use crate::container::Record;
@@ -26,13 +26,50 @@ pub(crate) fn asked(
     settings: &ContainerSettings,
 ) -> Result<Vec<Endpoint>, Error> {
     let mut endpoints = endpoint::of_settings(settings);
+    let mut known = BTreeSet::new();
     for endpoint in &mut endpoints {
-        if let Ok(entry) = registry.find(endpoint.attachment.network.as_str()) {
-            check(&endpoint.attachment, &entry.record)?;
-            entry.describe_in(endpoint);
+        let Ok(entry) = registry.find(endpoint.attachment.network.as_str()) else { continue };
+        check(&endpoint.attachment, &entry.record)?;
+        check_mode(&settings.host.network_mode, &entry.record)?;
+        if !known.insert(entry.record.id.clone()) {
+            return Err(Error::refused(format!(
+                "the network {} is named twice, the second time as {}",
+                entry.name(),
+                endpoint.attachment.network.as_str()
+            )));
+        }
+        entry.describe_in(endpoint);
+    }
+    check_interface_names(&endpoints)?;
+    Ok(endpoints)
+}
+
+/// Refuses the host's network and no network as one of several: they are modes.
+fn check_mode(mode: &NetworkMode, record: &NetworkRecord) -> Result<(), Error> {
+    let is_mode = matches!(record.definition.driver, NetworkDriver::Host | NetworkDriver::Null);
+    if is_mode && matches!(mode, NetworkMode::Networks(_)) {
+        let name = &record.definition.name;
+        return Err(Error::refused(format!(
+            "container cannot be connected to multiple networks with one of the networks in {name} mode"
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses one name of an interface for two of them.
+fn check_interface_names(endpoints: &[Endpoint]) -> Result<(), Error> {
+    let mut names = BTreeMap::new();
+    for endpoint in endpoints {
+        let options = endpoint.attachment.driver_options.as_ref();
+        let Some(name) = options.and_then(|options| options.get(interface_names::NAME)) else { continue };
+        if let Some(other) = names.insert(name, &endpoint.name) {
+            return Err(Error::refused(format!(
+                "the interfaces in the networks {other} and {} have the same name {name:?}",
+                endpoint.name
+            )));
         }
     }
-    Ok(endpoints)
+    Ok(())
 }
 
 /// Checks that the networks of a container are there.
@@ -132,8 +169,9 @@ pub(super) fn sysctls(options: &BTreeMap<String, String>) -> Result<Vec<Interfac
         let parts: Vec<&str> = name.split('.').collect();
         let is_plain = |part: &&str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         match parts[..] {
-            ["net", family @ ("ipv4" | "ipv6" | "mpls"), kind @ ("conf" | "neigh"), "IFNAME", key]
-                if is_plain(&key) && !key.is_empty() =>
+            ["net", family @ ("ipv4" | "ipv6" | "mpls"), kind @ ("conf" | "neigh"), interface, key]
+                // The CLI writes all letters of its option small.
+                if interface.eq_ignore_ascii_case("IFNAME") && is_plain(&key) && !key.is_empty() =>
             {
                 let path = format!("net/{family}/{kind}/IFNAME/{key}");
                 Ok(InterfaceSetting { path, value: value.to_owned() })
@@ -155,7 +193,7 @@ mod tests {
     #[test]
     fn settings_are_those_of_the_interface_alone() {
         let read =
-            sysctls(&options("net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.neigh.IFNAME.gc_stale_time=5"));
+            sysctls(&options("net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.neigh.ifname.gc_stale_time=5"));
         let paths: Vec<_> = read.expect("settings").into_iter().map(|setting| setting.path).collect();
         assert_eq!(paths, ["net/ipv4/conf/IFNAME/log_martians", "net/ipv6/neigh/IFNAME/gc_stale_time"]);
         for bad in [

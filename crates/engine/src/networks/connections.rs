@@ -63,7 +63,15 @@ impl Networks {
                     let mut endpoint = Endpoint::asked(attachment);
                     entry.name().clone_into(&mut endpoint.name);
                     endpoint.internal = entry.record.definition.internal;
-                    container.update_saved(|record| record.endpoints.push(endpoint)).1.wait().await
+                    let registry = Arc::clone(&networks.registry);
+                    let change = move |record: &mut Record| {
+                        // One of the same name that is gone is what this one replaces.
+                        record.endpoints.retain(|other| {
+                            other.name != endpoint.name || registry.of_endpoint(other).is_ok()
+                        });
+                        record.endpoints.push(endpoint);
+                    };
+                    container.update_saved(change).1.wait().await
                 }
             }
         })
@@ -92,7 +100,13 @@ impl Networks {
             let _order = container.transition.lock().await;
             let record = container.record();
             let endpoint = match &entry {
-                Some(entry) => find_endpoint(&networks.registry, &record, entry),
+                Some(entry) => find_endpoint(&networks.registry, &record, entry).or_else(|| {
+                    // One of the same name that is gone.
+                    let is_left = |endpoint: &&Endpoint| {
+                        endpoint.name == entry.name() && networks.registry.of_endpoint(endpoint).is_err()
+                    };
+                    record.endpoints.iter().find(is_left).filter(|_| force)
+                }),
                 None => record.endpoints.iter().find(|endpoint| is_named(endpoint, &network)),
             };
             let Some(endpoint) = endpoint.cloned() else {

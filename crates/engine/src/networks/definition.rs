@@ -81,6 +81,9 @@ fn faults_of(pool: &Pool) -> Vec<String> {
         return range.into_iter().chain(gateway).chain(auxiliary).collect();
     };
     let mut faults = Vec::new();
+    if !has_hosts(subnet) {
+        faults.push(format!("invalid subnet {subnet}: hosts cannot have its addresses"));
+    }
     if subnet.base() != subnet.address {
         faults.push(format!(
             "invalid subnet {subnet}: it should be {}/{}",
@@ -103,6 +106,15 @@ fn faults_of(pool: &Pool) -> Vec<String> {
         outside(&format!("auxiliary address {name}:"), *address);
     }
     faults
+}
+
+/// Whether hosts may have addresses of the subnet: not all there are, those of this host or network alone, or of groups.
+fn has_hosts(subnet: Cidr) -> bool {
+    let is_special = match subnet.base() {
+        IpAddr::V4(base) => base.octets()[0] == 0 || base.is_loopback() || base.octets()[0] >= 224,
+        IpAddr::V6(base) => base.is_loopback() || base.is_multicast(),
+    };
+    subnet.prefix_length > 0 && !is_special
 }
 
 fn fault_of_range(subnet: Cidr, range: Cidr) -> Option<String> {

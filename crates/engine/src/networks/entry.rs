@@ -1,6 +1,7 @@
 //! One network: what it is, what its driver has made of it, and which containers are in it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,6 +21,8 @@ pub struct NetworkRecord {
     pub created: Timestamp,
     /// What it was asked to be, with what was chosen for it.
     pub definition: NetworkDefinition,
+    /// The addresses that its bridge had before it; `None` where the bridge is the engine's own.
+    pub shared_bridge: Option<Vec<IpAddr>>,
 }
 
 impl NetworkRecord {

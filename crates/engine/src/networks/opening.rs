@@ -1,19 +1,56 @@
 //! Opens the networks when the engine starts: the predefined ones, then those that clients made.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use model::{NetworkDefinition, NetworkDriver, NetworkId, Pool, Timestamp};
+use network::{BridgeChoice, Ipv6Address};
 
 use super::drivers::Asked;
-use super::entry::{NetworkEntry, NetworkRecord};
+use super::entry::{NetworkEntry, NetworkRecord, is_predefined};
 use super::names;
 use super::registry::NetworkRegistry;
 use super::subnets;
 use crate::endpoint::{BRIDGE, HOST, NONE};
+use crate::error::Error;
 use crate::options::Options;
 use crate::random;
 use crate::record::{Phase, Record};
 use crate::store::{Database, NetworkDocument, NetworkRow, Row};
+
+/// What the default network is to be, beside the networks that clients have made.
+///
+/// # Errors
+/// Addresses of the daemon's flags that one of these has.
+pub(crate) fn default_options(options: &Options, saved: &[NetworkRow]) -> Result<network::Options, Error> {
+    let mut of_default = options.network.clone();
+    let asked_ipv4 = match &of_default.bridge {
+        BridgeChoice::Own { address, .. } => address.map(network::InterfaceAddress::subnet),
+        _ => None,
+    };
+    let asked_ipv6 = of_default.ipv6.as_ref().map(|ipv6| match ipv6.address {
+        Ipv6Address::Exactly(address) | Ipv6Address::PresentOr(address) => address.subnet(),
+    });
+    for NetworkRow { document, .. } in saved {
+        let NetworkDefinition { name, pools, config_only, .. } = &document.definition;
+        if is_predefined(name) || *config_only {
+            continue;
+        }
+        for subnet in pools.iter().filter_map(|pool| pool.subnet) {
+            let ipv4 = subnets::subnet::<Ipv4Addr>(subnet);
+            let ipv6 = subnets::subnet::<Ipv6Addr>(subnet);
+            let meets_ipv4 = ipv4.zip(asked_ipv4).is_some_and(|(one, other)| one.overlaps(other));
+            let meets_ipv6 = ipv6.zip(asked_ipv6).is_some_and(|(one, other)| one.overlaps(other));
+            if meets_ipv4 || meets_ipv6 {
+                return Err(Error::refused(format!(
+                    "the addresses asked for the default bridge overlap with {subnet} of the network {name}"
+                )));
+            }
+            of_default.others.extend(ipv4);
+        }
+    }
+    Ok(of_default)
+}
 
 /// Opens all networks, and takes over what containers have of them.
 pub(crate) fn open(
@@ -29,6 +66,7 @@ pub(crate) fn open(
             id,
             created: document.created,
             definition: document.definition,
+            shared_bridge: document.shared_bridge,
         })
         .partition(NetworkRecord::is_predefined);
     for definition in [
@@ -116,8 +154,10 @@ fn made(definition: &NetworkDefinition, database: &Database) -> NetworkRecord {
         id: NetworkId::from_random(random::bytes()),
         created: Timestamp::now(),
         definition: definition.clone(),
+        shared_bridge: None,
     };
-    let document = NetworkDocument { created: record.created, definition: definition.clone() };
+    let document =
+        NetworkDocument { created: record.created, definition: definition.clone(), shared_bridge: None };
     database.keep(vec![Row::Network(NetworkRow { id: record.id.clone(), document })]).forget();
     record
 }

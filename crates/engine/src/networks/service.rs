@@ -150,6 +150,7 @@ impl Networks {
             id: NetworkId::from_random(random::bytes()),
             created: Timestamp::now(),
             definition,
+            shared_bridge: None,
         };
         if record.definition.config_only {
             self.save(&record)?;
@@ -158,6 +159,11 @@ impl Networks {
         }
         self.check_interface(&record)?;
         self.choose_addresses(&mut record.definition)?;
+        // One that is there already is somebody else's.
+        if let Some(bridge) = bridge_of(&record)? {
+            let addresses = network::Network::addresses_of_host_interface(&bridge);
+            record.shared_bridge = addresses.map_err(Error::Network)?;
+        }
         let asked = Asked::of(&record, &self.options.network)?;
         // The row first: whatever happens to this daemon, the next one knows whose the bridge is.
         self.save(&record)?;
@@ -177,7 +183,8 @@ impl Networks {
     }
 
     fn save(&self, record: &NetworkRecord) -> Result<(), Error> {
-        let document = NetworkDocument { created: record.created, definition: record.definition.clone() };
+        let NetworkRecord { created, definition, shared_bridge, .. } = record.clone();
+        let document = NetworkDocument { created, definition, shared_bridge };
         let row = Row::Network(NetworkRow { id: record.id.clone(), document });
         self.database.write(vec![row], Durability::PowerLoss).wait_blocking()
     }

@@ -62,7 +62,8 @@ impl Engine {
             .iter()
             .filter_map(|record| crate::networking::saved_lease(record, record.bridge_lease()?));
         let endpoints = endpoints.collect();
-        let network = network::Network::open_with(&options.network, endpoints, crate::fault::of_network())
+        let of_default = opening::default_options(&options, &networks)?;
+        let network = network::Network::open_with(&of_default, endpoints, crate::fault::of_network())
             .map_err(Error::Network)?;
         let shim_program =
             SealedProgram::load(&options.shim).map_err(file_error("load the shim", &options.shim))?;

@@ -1,6 +1,7 @@
 //! The rows of the database: what each table holds, and how it is written.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use model::{ContainerId, Event, ExecId, NetworkDefinition, NetworkId, Timestamp};
@@ -70,6 +71,9 @@ pub(crate) struct NetworkRow {
 pub(crate) struct NetworkDocument {
     pub(crate) created: Timestamp,
     pub(crate) definition: NetworkDefinition,
+    /// Rows of earlier releases do not have it: their bridges are the engine's.
+    #[serde(default)]
+    pub(crate) shared_bridge: Option<Vec<IpAddr>>,
 }
 
 /// An exec.

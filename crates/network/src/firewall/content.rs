@@ -35,6 +35,8 @@ pub(crate) struct HostPlace {
     pub(crate) prefix_length: u8,
     /// Whether outbound connections take the host's address.
     pub(crate) masquerade: bool,
+    /// Which they take; `None` for that of the interface by which they leave.
+    pub(crate) source: Option<IpAddr>,
     /// What is reached from outside.
     pub(crate) mode: GatewayMode,
 }
@@ -49,7 +51,7 @@ pub(crate) struct Content {
     pub(crate) stations: Vec<Station>,
     /// Published ports and the addresses of their containers.
     pub(crate) ports: Vec<(PublishedPort, IpAddr)>,
-    /// Published ports that shims relay at the host's loopback of IPv6.
+    /// Published ports that shims relay.
     pub(crate) relayed: Vec<PublishedPort>,
     /// Ports of containers that are open, as they are, from an interface of the host.
     pub(crate) direct: Vec<DirectPort>,
@@ -145,7 +147,8 @@ impl Content {
             places.into_iter().map(of).collect::<Vec<_>>()
         };
         let direct = endpoint.trusted_interfaces.iter().flat_map(direct).collect();
-        let is_relayed = |port: &&PublishedPort| endpoint.is_relayed_at_loopback(port);
+        let is_relayed =
+            |port: &&PublishedPort| endpoint.is_relayed(port) || endpoint.is_relayed_at_loopback(port);
         let relayed = endpoint.ports.iter().filter(is_relayed).copied().collect();
         Self { ports, relayed, direct, ..Self::default() }
     }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::family::Family;
 use super::transaction::{Element, INTERFACE_NAME_LENGTH, Part, Set};
-use super::{Beside, Content, DirectPort, Layout};
+use super::{Beside, Content, DirectPort, HostPlace, Layout};
 use crate::endpoint::LinkException;
 use crate::family::{Address, octets};
 use crate::port::{Port, PublishedPort};
@@ -31,12 +31,16 @@ pub(super) const GROUP_BRIDGE: Set = Set::of("group_bridge", 16, &[Part::Group, 
 pub(super) const INTERNAL: Set = Set::of("internal", 17, &[Part::InterfaceName]);
 pub(super) const UNPROTECTED: Set = Set::of("unprotected", 18, &[Part::InterfaceName]);
 pub(super) const REACHABLE: Set = Set::of("reachable", 19, &[Part::Address, Part::Protocol, Part::Service]);
+pub(super) const BESIDE: Set = Set::of("beside", 22, &[Part::InterfaceName]);
+pub(super) const SOURCES: Set = Set::of("sources", 23, &[Part::Address]).of_intervals().to(&[Part::Address]);
 pub(super) const RELAYED: Set = Set::of("relayed", 20, &[Part::Protocol, Part::Service]);
 pub(super) const DIRECT: Set =
     Set::of("direct", 21, &[Part::InterfaceName, Part::Address, Part::Protocol, Part::Service]);
 
 /// All of them.
-pub(super) const ALL: [Set; 17] = [
+pub(super) const ALL: [Set; 19] = [
+    BESIDE,
+    SOURCES,
     INTERFACES,
     ROUTED,
     GATEWAYS,
@@ -60,7 +64,7 @@ pub(super) const ALL: [Set; 17] = [
 type Ports<'p> = Vec<&'p (PublishedPort, IpAddr)>;
 
 /// The elements of the table of one family, a set each.
-pub(super) fn elements(content: &Content, family: Family) -> [(&'static Set, Vec<Element>); 17] {
+pub(super) fn elements(content: &Content, family: Family) -> [(&'static Set, Vec<Element>); 19] {
     let of_family = |address: IpAddr| Family::of(address) == family;
     let networks: Vec<_> = content
         .networks
@@ -84,7 +88,8 @@ pub(super) fn elements(content: &Content, family: Family) -> [(&'static Set, Vec
     );
     let unprotected =
         networks.iter().filter(|(_, place)| place.mode == GatewayMode::Unprotected).map(|(it, _)| &it.bridge);
-    let masqueraded = networks.iter().filter(|(_, place)| place.masquerade);
+    let (with_source, masqueraded): (Vec<_>, Vec<_>) =
+        networks.iter().filter(|(_, place)| place.masquerade).partition(|(_, place)| place.source.is_some());
     let named = |interface: &String| Element::key(&[&interface_key(interface)]);
     let [bridge, group, bridge_group, group_bridge] =
         communicating(networks.iter().map(|(network, _)| *network));
@@ -96,6 +101,8 @@ pub(super) fn elements(content: &Content, family: Family) -> [(&'static Set, Vec
     let direct = content.direct.iter().filter(|port| of_family(port.address));
     let exceptions = content.exceptions.iter().filter(|exception| of_family(exception.to));
     [
+        (&BESIDE, beside.iter().map(|(beside, _)| named(&beside.interface)).collect()),
+        (&SOURCES, with_source.into_iter().flat_map(|(_, it)| source(it)).collect()),
         (&INTERFACES, interfaces.iter().map(|(interface, _)| Element::key(&[interface])).collect()),
         (&ROUTED, beside.iter().map(|(beside, place)| routed(beside, place.address)).collect()),
         (
@@ -106,7 +113,10 @@ pub(super) fn elements(content: &Content, family: Family) -> [(&'static Set, Vec
                 .collect(),
         ),
         (&SUBNETS, networks.iter().flat_map(|(_, it)| interval(it.address, it.prefix_length)).collect()),
-        (&MASQUERADED, masqueraded.flat_map(|(_, it)| interval(it.address, it.prefix_length)).collect()),
+        (
+            &MASQUERADED,
+            masqueraded.into_iter().flat_map(|(_, it)| interval(it.address, it.prefix_length)).collect(),
+        ),
         (&BRIDGES, bridge),
         (&GROUPS, group),
         (&BRIDGE_GROUP, bridge_group),
@@ -156,6 +166,16 @@ fn interval(address: IpAddr, prefix_length: u8) -> Vec<Element> {
         IpAddr::V4(address) => of(Subnet::containing(address, prefix_length)),
         IpAddr::V6(address) => of(Subnet::containing(address, prefix_length)),
     }
+}
+
+/// A network's addresses with that which its outbound connections take.
+fn source(place: &HostPlace) -> Vec<Element> {
+    let source = place.source.map(octets).unwrap_or_default();
+    let with_source = |element: Element| match element.ends_interval {
+        true => element,
+        false => element.with(&source),
+    };
+    interval(place.address, place.prefix_length).into_iter().map(with_source).collect()
 }
 
 /// The name of an interface as a key has it.

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! set interfaces                     bridges, and interfaces beside them
+//! set beside                         interfaces beside them alone
 //! set routed                         an interface beside its bridge . its container's address
 //! map gateways                       interface : the host's address on its network
 //! set subnets                        addresses (intervals) of all networks
 //! set masqueraded                    addresses (intervals) of networks with masquerading
+//! map sources                        addresses (intervals) of such networks : the address of the host that they take
 //! sets bridges, groups, bridge_group, group_bridge
 //!                                    in and out: bridges by name, interfaces beside them by their group;
 //!                                    of networks whose containers reach each other
@@ -14,7 +16,7 @@
 //! set reachable                      address . protocol . port that are open from outside as they are
 //! map published                      protocol . port           : address . port
 //! map published_at                   address . protocol . port : address . port
-//! set relayed                        protocol . port that shims relay at ::1
+//! set relayed                        protocol . port of the host's IPv6 that shims relay
 //! set direct                         interface of the host . address . protocol . port that are open from there as they are
 //! set openings                       from . to . protocol . port, for --icc=false
 //!
@@ -38,8 +40,9 @@
 use super::expression::{ESTABLISHED_OR_RELATED, Expressions, Field, Verdict};
 use super::family::Family;
 use super::sets::{
-    BRIDGE_GROUP, BRIDGES, DIRECT, GATEWAYS, GROUP_BRIDGE, GROUPS, INTERFACES, INTERNAL, LINK_EXCEPTIONS,
-    MASQUERADED, PUBLISHED, PUBLISHED_AT, REACHABLE, RELAYED, ROUTED, SUBNETS, UNPROTECTED,
+    BESIDE, BRIDGE_GROUP, BRIDGES, DIRECT, GATEWAYS, GROUP_BRIDGE, GROUPS, INTERFACES, INTERNAL,
+    LINK_EXCEPTIONS, MASQUERADED, PUBLISHED, PUBLISHED_AT, REACHABLE, RELAYED, ROUTED, SOURCES, SUBNETS,
+    UNPROTECTED,
 };
 use super::transaction::{Element, Hook, INTERFACE_NAME_LENGTH, Set, Transaction};
 use super::{Content, Tables, port_security, sets};
@@ -148,6 +151,12 @@ fn postrouting(transaction: Transaction, family: Family) -> Transaction {
         .rule("postrouting", |rule| {
             rule.output(INTERFACES.name, true)
                 .load(family.source(), 0)
+                .map(SOURCES.name)
+                .translate_source(family)
+        })
+        .rule("postrouting", |rule| {
+            rule.output(INTERFACES.name, true)
+                .load(family.source(), 0)
                 .in_set(MASQUERADED.name, false)
                 .masquerade()
         })
@@ -217,6 +226,15 @@ fn guard(transaction: Transaction, family: Family) -> Transaction {
         }
     };
     transaction
+        // What a shim relays is reached through this host, which an internal network does not.
+        .rule("guard", |rule| {
+            rule.input(INTERNAL.name, false)
+                .to_this_host()
+                .load(Field::TransportProtocol, 0)
+                .load(Field::DestinationPort, 1)
+                .in_set(RELAYED.name, false)
+                .verdict(Verdict::Drop)
+        })
         .rule("guard", from_container(family.destination()))
         .rule("guard", from_container(family.source()))
         // An interface beside the bridge takes from its container what comes from its own address. The
@@ -224,7 +242,7 @@ fn guard(transaction: Transaction, family: Family) -> Transaction {
         .rule("guard", |rule| {
             rule.load(Field::InputInterface, 0)
                 .equals(LINK_PREFIX.as_bytes())
-                .in_set(INTERFACES.name, false)
+                .in_set(BESIDE.name, false)
                 .load(family.source(), 4)
                 .in_set(ROUTED.name, true)
                 .verdict(Verdict::Drop)

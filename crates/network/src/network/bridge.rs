@@ -13,6 +13,7 @@ use crate::route::{Interface, PROXY_ARP, ROUTE_LOCALNET, Routing};
 use crate::subnet::{InterfaceAddress, Subnet, choose_free};
 use model::MacAddress;
 
+use super::state::{Additions, BridgeOwner};
 use super::{Bridge, switches};
 
 /// The default MTU of Ethernet, for a host without a default route.
@@ -31,6 +32,25 @@ pub(super) fn prepare(
         BridgeChoice::Existing(name) => {
             let bridge = existing(routing, name, options, known)?;
             Ok(Some((bridge, Made::Nothing)))
+        }
+        BridgeChoice::Shared { name, address, kept } => {
+            let mut added = Additions::default();
+            let shared = share(routing, (name, *address), (options, known), &mut added);
+            let (interface, ipv4, ipv6) = match shared {
+                Ok(shared) => shared,
+                Err(error) => {
+                    let bridge = routing.interface(name)?.unwrap_or_default();
+                    return Err(error.with(added.undo(&bridge, routing)));
+                }
+            };
+            // What an earlier daemon has added is this network's too.
+            let own = Additions {
+                ipv4: ipv4.filter(|own| !kept.contains(&own.address.into())),
+                ipv6: ipv6.filter(|own| !kept.contains(&own.address.into())),
+            };
+            let Interface { name, index, .. } = interface.clone();
+            let bridge = Bridge { name, index, ipv4, ipv6, owner: BridgeOwner::SomebodyElse(own) };
+            Ok(Some((bridge, Made::Addresses(interface, added))))
         }
         BridgeChoice::Own { name, address } => {
             let made = match routing.interface(name)? {
@@ -61,6 +81,7 @@ pub(super) fn prepare(
 pub(super) enum Made {
     Nothing,
     Bridge(String),
+    Addresses(Interface, Additions),
 }
 
 impl Made {
@@ -68,6 +89,7 @@ impl Made {
         match self {
             Self::Nothing => Vec::new(),
             Self::Bridge(name) => routing.delete_interface(&name).err().into_iter().collect(),
+            Self::Addresses(bridge, added) => added.undo(&bridge, routing),
         }
     }
 }
@@ -107,7 +129,54 @@ fn existing(
             routing.add_address(&interface, address)?;
         }
     }
-    Ok(Bridge { name: interface.name, index: interface.index, ipv4, ipv6, own: false })
+    Ok(Bridge {
+        name: interface.name,
+        index: interface.index,
+        ipv4,
+        ipv6,
+        owner: BridgeOwner::SomebodyElse(Additions::default()),
+    })
+}
+
+/// Gives a bridge of somebody else the network's addresses that it lacks; all else on it stays as it is.
+fn share(
+    routing: &mut Routing,
+    (name, asked): (&str, Option<InterfaceAddress>),
+    (options, known): (&Options, &[Endpoint]),
+    added: &mut Additions,
+) -> Result<(Interface, Option<InterfaceAddress>, Option<InterfaceAddress<Ipv6Addr>>), Error> {
+    let interface = routing.interface(name)?.ok_or_else(|| Error::NoBridge(name.to_owned()))?;
+    require_bridge(&interface)?;
+    routing.set_up(&interface, None)?;
+    let ipv4 = match options.ipv4 {
+        true => Some(wanted_address(routing, name, asked, (options, known))?),
+        false => None,
+    };
+    if let Some(address) = ipv4.filter(|_| options.has_host_ipv4)
+        && !routing.addresses()?.contains(&(interface.index, address))
+    {
+        routing.add_address(&interface, address)?;
+        added.ipv4 = Some(address);
+    }
+    let ipv6 = wanted_ipv6_address(routing, None, options, known)?;
+    let is_isolated = options.ipv6.as_ref().is_some_and(|ipv6| ipv6.gateway_mode == GatewayMode::Isolated);
+    if let Some(address) = ipv6.filter(|_| !is_isolated)
+        && !routing.addresses()?.contains(&(interface.index, address))
+    {
+        switches::allow_ipv6(name)?;
+        routing.add_address(&interface, address)?;
+        added.ipv6 = Some(address);
+    }
+    Ok((interface, ipv4, ipv6))
+}
+
+impl Additions {
+    /// Takes the addresses from the bridge again.
+    pub(super) fn undo(&self, bridge: &Interface, routing: &mut Routing) -> Vec<Error> {
+        let ipv4 = self.ipv4.and_then(|address| routing.delete_address(bridge, address).err());
+        let ipv6 = self.ipv6.and_then(|address| routing.delete_address(bridge, address).err());
+        ipv4.into_iter().chain(ipv6).collect()
+    }
 }
 
 fn require_bridge(interface: &Interface) -> Result<(), Error> {
@@ -131,7 +200,7 @@ fn configure(
     faults.pass(Step::AddressBridge)?;
     routing.set_up(&interface, Some(mtu))?;
     faults.pass(Step::SetBridgeUp)?;
-    Ok(Bridge { name: interface.name, index: interface.index, ipv4, ipv6, own: true })
+    Ok(Bridge { name: interface.name, index: interface.index, ipv4, ipv6, owner: BridgeOwner::Engine })
 }
 
 fn configure_ipv4(
@@ -146,7 +215,7 @@ fn configure_ipv4(
         if let Some(present) = present {
             routing.delete_address(interface, present)?;
         }
-        return wanted_address(routing, &interface.name, asked, known);
+        return wanted_address(routing, &interface.name, asked, (options, known));
     }
     match (present, asked) {
         (Some(present), None) => Ok(present),
@@ -161,7 +230,7 @@ fn configure_ipv4(
             Ok(asked)
         }
         (None, asked) => {
-            let address = wanted_address(routing, &interface.name, asked, known)?;
+            let address = wanted_address(routing, &interface.name, asked, (options, known))?;
             routing.add_address(interface, address)?;
             Ok(address)
         }
@@ -244,7 +313,7 @@ fn hardware_address(
     known: &[Endpoint],
 ) -> Result<MacAddress, Error> {
     let ipv4 = match options.ipv4 {
-        true => Some(wanted_address(routing, name, asked, known)?),
+        true => Some(wanted_address(routing, name, asked, (options, known))?),
         false => None,
     };
     let ipv6 = wanted_ipv6_address(routing, None, options, known)?;
@@ -288,7 +357,7 @@ fn wanted_address(
     routing: &mut Routing,
     name: &str,
     asked: Option<InterfaceAddress>,
-    known: &[Endpoint],
+    (options, known): (&Options, &[Endpoint]),
 ) -> Result<InterfaceAddress, Error> {
     if let Some(asked) = asked {
         return Ok(asked);
@@ -296,7 +365,9 @@ fn wanted_address(
     if let Some(lease) = known.iter().find_map(|endpoint| endpoint.ipv4) {
         return Ok(InterfaceAddress { address: lease.gateway, prefix_length: lease.prefix_length });
     }
-    choose_free(&taken_by_host(routing)?).ok_or_else(|| Error::NoFreeNetwork(name.to_owned()))
+    let mut taken = taken_by_host(routing)?;
+    taken.extend(options.others.iter().copied());
+    choose_free(&taken).ok_or_else(|| Error::NoFreeNetwork(name.to_owned()))
 }
 
 /// What the host reaches already.

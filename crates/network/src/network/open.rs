@@ -227,18 +227,19 @@ impl NetworkOpening<'_> {
     }
 
     fn host_places(&self) -> Vec<HostPlace> {
-        let place = |address: IpAddr, prefix_length, mode| HostPlace {
+        let place = |address: IpAddr, prefix_length, (mode, source)| HostPlace {
             address,
             prefix_length,
             masquerade: self.options.masquerade && mode != GatewayMode::Routed,
+            source,
             mode,
         };
-        let ipv4 = self
-            .bridge
-            .ipv4
-            .map(|host| place(host.address.into(), host.prefix_length, self.options.gateway_mode));
-        let mode = self.options.ipv6.as_ref().map_or_else(GatewayMode::default, |ipv6| ipv6.gateway_mode);
-        let ipv6 = self.bridge.ipv6.map(|host| place(host.address.into(), host.prefix_length, mode));
+        let of_ipv4 = (self.options.gateway_mode, self.options.source.map(IpAddr::from));
+        let ipv4 = self.bridge.ipv4.map(|host| place(host.address.into(), host.prefix_length, of_ipv4));
+        let of_ipv6 = self.options.ipv6.as_ref();
+        let of_ipv6 = of_ipv6.map(|ipv6| (ipv6.gateway_mode, ipv6.source.map(IpAddr::from)));
+        let of_ipv6 = of_ipv6.unwrap_or_default();
+        let ipv6 = self.bridge.ipv6.map(|host| place(host.address.into(), host.prefix_length, of_ipv6));
         ipv4.into_iter().chain(ipv6).collect()
     }
 

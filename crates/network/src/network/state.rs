@@ -50,8 +50,23 @@ pub(super) struct Bridge {
     /// The address that containers have as their gateway; `None` on a network of IPv6 alone.
     pub(super) ipv4: Option<InterfaceAddress>,
     pub(super) ipv6: Option<InterfaceAddress<Ipv6Addr>>,
-    /// Whether the engine may remove it.
-    pub(super) own: bool,
+    pub(super) owner: BridgeOwner,
+}
+
+/// Whose a bridge is.
+#[derive(Debug, Clone)]
+pub(super) enum BridgeOwner {
+    /// The engine's, which may remove it.
+    Engine,
+    /// Somebody else's; the engine removes from it what it has added.
+    SomebodyElse(Additions),
+}
+
+/// The addresses that a network has added to a bridge of somebody else.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Additions {
+    pub(super) ipv4: Option<InterfaceAddress>,
+    pub(super) ipv6: Option<InterfaceAddress<Ipv6Addr>>,
 }
 
 /// Who has what.

@@ -34,7 +34,7 @@ fn connect(world: &World) {
 fn dual(name: &str, gateway: &str, gateway_mode: GatewayMode) -> Options {
     let address = Ipv6Address::Exactly(gateway.parse().expect("an address"));
     let bridge = BridgeChoice::Own { name: name.to_owned(), address: None };
-    let ipv6 = Ipv6Options { address, range: None, reserved: Vec::new(), gateway_mode };
+    let ipv6 = Ipv6Options { address, range: None, reserved: Vec::new(), gateway_mode, source: None };
     // No shim relays here: the kernel itself translates what it can.
     Options { bridge, ipv6: Some(ipv6), relay: Relay::Off, ..Options::default() }
 }

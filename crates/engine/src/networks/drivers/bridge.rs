@@ -18,6 +18,8 @@ const HOST_ADDRESS: &str = "com.docker.network.bridge.host_binding_ipv4";
 const GATEWAY_MODE: &str = "com.docker.network.bridge.gateway_mode_ipv4";
 const IPV6_GATEWAY_MODE: &str = "com.docker.network.bridge.gateway_mode_ipv6";
 const INHIBIT_IPV4: &str = "com.docker.network.bridge.inhibit_ipv4";
+const SOURCE: &str = "com.docker.network.host_ipv4";
+const IPV6_SOURCE: &str = "com.docker.network.host_ipv6";
 const TRUSTED_INTERFACES: &str = "com.docker.network.bridge.trusted_host_interfaces";
 
 /// What a network's options say.
@@ -33,6 +35,8 @@ pub(crate) struct Choices {
     gateway_mode: GatewayMode,
     ipv6_gateway_mode: GatewayMode,
     trusted_interfaces: Vec<String>,
+    source: Option<Ipv4Addr>,
+    ipv6_source: Option<Ipv6Addr>,
 }
 
 impl Choices {
@@ -48,11 +52,15 @@ impl Choices {
             Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
             Some(value) => Err(bad(name, value, "it is neither true nor false")),
         };
-        let host_address = match text(HOST_ADDRESS) {
+        let ipv4 = |name: &str| match text(name).map(|value| (value, value.parse())) {
+            None => Ok(None),
+            Some((_, Ok(address))) => Ok(Some(address)),
+            Some((value, Err(_))) => Err(bad(name, value, "it is no address of IPv4")),
+        };
+        let ipv6_source = match text(IPV6_SOURCE).map(|value| (value, value.parse())) {
             None => None,
-            Some(value) => {
-                Some(value.parse().map_err(|_| bad(HOST_ADDRESS, value, "it is no address of IPv4"))?)
-            }
+            Some((_, Ok(address))) => Some(address),
+            Some((value, Err(_))) => return Err(bad(IPV6_SOURCE, value, "it is no address of IPv6")),
         };
         let mode = |name: &str| match text(name) {
             None | Some("nat") => Ok(GatewayMode::Translated),
@@ -72,11 +80,13 @@ impl Choices {
             mtu: mtu(options)?,
             communicate: truth(COMMUNICATE, true)?,
             masquerade: truth(MASQUERADE, true)?,
-            host_address,
+            host_address: ipv4(HOST_ADDRESS)?,
             has_host_ipv4: !truth(INHIBIT_IPV4, false)?,
             gateway_mode: mode(GATEWAY_MODE)?,
             ipv6_gateway_mode: mode(IPV6_GATEWAY_MODE)?,
             trusted_interfaces: trusted_interfaces?.into_iter().collect(),
+            source: ipv4(SOURCE)?,
+            ipv6_source,
         })
     }
 
@@ -116,11 +126,16 @@ pub(crate) fn options(record: &NetworkRecord, daemon: &network::Options) -> Resu
             range: pool.range.and_then(subnet),
             reserved: pool.auxiliary.values().copied().filter_map(Family::of).collect(),
             gateway_mode: choices.ipv6_gateway_mode,
+            source: choices.ipv6_source,
         })
     });
-    let name = bridge_name(&record.id, &choices);
+    let (name, address) = (bridge_name(&record.id, &choices), gateway_address(&ipv4));
+    let bridge = match &record.shared_bridge {
+        None => BridgeChoice::Own { name, address },
+        Some(kept) => BridgeChoice::Shared { name, address, kept: kept.clone() },
+    };
     Ok(network::Options {
-        bridge: BridgeChoice::Own { name, address: gateway_address(&ipv4) },
+        bridge,
         ipv4: definition.ipv4,
         ipv6,
         fixed_cidr: ipv4.range.and_then(subnet),
@@ -132,10 +147,12 @@ pub(crate) fn options(record: &NetworkRecord, daemon: &network::Options) -> Resu
         forward: daemon.forward,
         firewall: daemon.firewall,
         ipv6_firewall: daemon.ipv6_firewall,
+        source: choices.source,
         internal: definition.internal,
         has_host_ipv4: choices.has_host_ipv4 && choices.gateway_mode != GatewayMode::Isolated,
         gateway_mode: choices.gateway_mode,
         trusted_interfaces: choices.trusted_interfaces,
+        others: Vec::new(),
         reserved: ipv4.auxiliary.values().copied().filter_map(Family::of).collect(),
         order: AddressOrder::Lowest,
     })
@@ -160,6 +177,8 @@ mod tests {
             (MASQUERADE, "q"),
             (HOST_ADDRESS, "foo"),
             (GATEWAY_MODE, "nope"),
+            (SOURCE, "fd00::1"),
+            (IPV6_SOURCE, "10.0.0.1"),
             (TRUSTED_INTERFACES, "eth0:"),
             (TRUSTED_INTERFACES, "an_interface_of_too_many_letters"),
         ] {

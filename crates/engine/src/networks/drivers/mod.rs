@@ -64,6 +64,17 @@ impl Asked {
 /// # Errors
 /// Values that make no sense, and what contradicts them.
 pub(crate) fn check(definition: &NetworkDefinition) -> Result<(), Error> {
+    if let Some(prefix) = text(&definition.options, INTERFACE_PREFIX) {
+        // Interfaces are counted behind it.
+        let is_name = network::is_interface_name(&format!("{prefix}10")) && !prefix.starts_with('.');
+        if !is_name {
+            return Err(options::bad(
+                INTERFACE_PREFIX,
+                prefix,
+                "no interface can have a name that begins so",
+            ));
+        }
+    }
     match sharing(definition)? {
         Some(_) => mtu(&definition.options).map(drop),
         None => bridge::Choices::of(&definition.options)?.check(definition),
