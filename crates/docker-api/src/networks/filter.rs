@@ -64,7 +64,8 @@ mod tests {
     fn record(name: &str) -> NetworkRecord {
         let labels = [("tier".to_owned(), "web".to_owned())].into();
         let definition = NetworkDefinition { name: name.to_owned(), labels, ..NetworkDefinition::default() };
-        NetworkRecord { id: NetworkId::from_random([0xab; 32]), created: Timestamp::now(), definition }
+        let id = NetworkId::from_random([0xab; 32]);
+        NetworkRecord { id, created: Timestamp::now(), definition, shared_bridge: None }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Devices by the Container Device Interface (CDI, https://github.com/cncf-tags/container-device-interface): files of
+//! Devices by the Container Device Interface (CDI, <https://github.com/cncf-tags/container-device-interface>): files of
 //! the host say what a container needs to use a device that it names.
 
 mod catalog;

@@ -13,7 +13,7 @@ use crate::route::{Interface, PROXY_ARP, ROUTE_LOCALNET, Routing};
 use crate::subnet::{InterfaceAddress, Subnet, choose_free};
 use model::MacAddress;
 
-use super::state::{Additions, BridgeOwner};
+use super::state::{BridgeAddresses, BridgeOwner};
 use super::{Bridge, switches};
 
 /// The default MTU of Ethernet, for a host without a default route.
@@ -34,9 +34,9 @@ pub(super) fn prepare(
             Ok(Some((bridge, Made::Nothing)))
         }
         BridgeChoice::Shared { name, address, kept } => {
-            let mut added = Additions::default();
+            let mut added = BridgeAddresses::default();
             let shared = share(routing, (name, *address), (options, known), &mut added);
-            let (interface, ipv4, ipv6) = match shared {
+            let (interface, BridgeAddresses { ipv4, ipv6 }) = match shared {
                 Ok(shared) => shared,
                 Err(error) => {
                     let bridge = routing.interface(name)?.unwrap_or_default();
@@ -44,7 +44,7 @@ pub(super) fn prepare(
                 }
             };
             // What an earlier daemon has added is this network's too.
-            let own = Additions {
+            let own = BridgeAddresses {
                 ipv4: ipv4.filter(|own| !kept.contains(&own.address.into())),
                 ipv6: ipv6.filter(|own| !kept.contains(&own.address.into())),
             };
@@ -81,7 +81,7 @@ pub(super) fn prepare(
 pub(super) enum Made {
     Nothing,
     Bridge(String),
-    Addresses(Interface, Additions),
+    Addresses(Interface, BridgeAddresses),
 }
 
 impl Made {
@@ -134,17 +134,18 @@ fn existing(
         index: interface.index,
         ipv4,
         ipv6,
-        owner: BridgeOwner::SomebodyElse(Additions::default()),
+        owner: BridgeOwner::SomebodyElse(BridgeAddresses::default()),
     })
 }
 
-/// Gives a bridge of somebody else the network's addresses that it lacks; all else on it stays as it is.
+/// Gives a bridge of somebody else the network's addresses that it lacks, and notes these; all else on it stays as it is.
+/// Gives the network's addresses.
 fn share(
     routing: &mut Routing,
     (name, asked): (&str, Option<InterfaceAddress>),
     (options, known): (&Options, &[Endpoint]),
-    added: &mut Additions,
-) -> Result<(Interface, Option<InterfaceAddress>, Option<InterfaceAddress<Ipv6Addr>>), Error> {
+    added: &mut BridgeAddresses,
+) -> Result<(Interface, BridgeAddresses), Error> {
     let interface = routing.interface(name)?.ok_or_else(|| Error::NoBridge(name.to_owned()))?;
     require_bridge(&interface)?;
     routing.set_up(&interface, None)?;
@@ -167,10 +168,10 @@ fn share(
         routing.add_address(&interface, address)?;
         added.ipv6 = Some(address);
     }
-    Ok((interface, ipv4, ipv6))
+    Ok((interface, BridgeAddresses { ipv4, ipv6 }))
 }
 
-impl Additions {
+impl BridgeAddresses {
     /// Takes the addresses from the bridge again.
     pub(super) fn undo(&self, bridge: &Interface, routing: &mut Routing) -> Vec<Error> {
         let ipv4 = self.ipv4.and_then(|address| routing.delete_address(bridge, address).err());

@@ -58,13 +58,13 @@ pub(super) struct Bridge {
 pub(super) enum BridgeOwner {
     /// The engine's, which may remove it.
     Engine,
-    /// Somebody else's; the engine removes from it what it has added.
-    SomebodyElse(Additions),
+    /// Somebody else's; the engine takes these from it again, which it has added.
+    SomebodyElse(BridgeAddresses),
 }
 
-/// The addresses that a network has added to a bridge of somebody else.
+/// Addresses of the host on a bridge.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Additions {
+pub(super) struct BridgeAddresses {
     pub(super) ipv4: Option<InterfaceAddress>,
     pub(super) ipv6: Option<InterfaceAddress<Ipv6Addr>>,
 }
