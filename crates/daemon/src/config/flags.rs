@@ -210,7 +210,7 @@ pub(crate) struct Flags {
     #[arg(long = "cdi-spec-dir", value_name = "DIRECTORY", help_heading = "Containers")]
     #[serde(alias = "cdi-spec-dirs", skip_serializing_if = "Vec::is_empty")]
     pub(crate) cdi_spec_dir: Vec<PathBuf>,
-    /// Give containers users of their own: default (the subordinate ones of dockremap), USER[:GROUP] or UID[:GID]
+    /// Give containers users of their own: default (the subordinate ones of dockremap), USER, USER:GROUP, UID or UID:GID
     #[arg(long, value_name = "USER", help_heading = "Containers")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) userns_remap: Option<String>,
