@@ -211,6 +211,14 @@ pub fn descriptors_of(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
 }
 
+/// How many sockets a process holds. Files that it makes durable in the background come and go.
+#[must_use]
+pub fn sockets_of(pid: u32) -> usize {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let targets = descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
+    targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
+}
+
 /// Every path beneath a directory, relative to it; databases and what belongs to them left out.
 #[must_use]
 pub fn files_of(root: &Path) -> BTreeSet<PathBuf> {

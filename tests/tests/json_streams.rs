@@ -148,7 +148,6 @@ fn parameters_of_a_build_that_cannot_take_effect_are_refused_before_the_first_st
         ("isolation", "hyperv", "isolation is not supported"),
         ("platform", "windows/amd64", "platform is not supported"),
         ("squash", "1", "squash is not supported"),
-        ("version", "2", "version is not supported"),
         ("outputs", r#"[{"Type":"local"}]"#, "outputs is not supported"),
     ] {
         let refused = engine.build(&[(name, value), ("t", "never")], Context::of("FROM busybox\nENV a=b\n"));

@@ -162,7 +162,7 @@ pub enum OptionsError {
     BridgeName(String),
     #[error("--fixed-cidr {part} is not a part of the bridge's network {whole}")]
     FixedCidr { part: Subnet, whole: Subnet },
-    #[error("{0} is no address of a host in its network")]
+    #[error("--bip {0} is no address of a host in its network")]
     Address(InterfaceAddress),
     #[error("--fixed-cidr-v6 {part} is not a part of the bridge's network {whole}")]
     Ipv6Range { part: Subnet<Ipv6Addr>, whole: Subnet<Ipv6Addr> },

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
-use berth_tests::host::{descriptors_of, in_network_of};
+use berth_tests::host::{descriptors_of, in_network_of, sockets_of};
 use berth_tests::{Engine, merged, sh, wait};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::json;
@@ -127,13 +127,6 @@ fn tls_lets_in_whom_the_authority_has_signed() {
     }
     drop(engine);
     let _ = fs::remove_dir_all(directory);
-}
-
-/// How many sockets a process has.
-fn sockets_of(pid: u32) -> usize {
-    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).expect("a process").flatten();
-    let targets = descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
-    targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
 }
 
 #[test]

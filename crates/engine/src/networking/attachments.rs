@@ -30,7 +30,9 @@ pub(crate) fn asked(
     for endpoint in &mut endpoints {
         let Ok(entry) = registry.find(endpoint.attachment.network.as_str()) else { continue };
         check(&endpoint.attachment, &entry.record)?;
-        check_mode(&settings.host.network_mode, &entry.record)?;
+        if !settings.network_disabled {
+            check_mode(&settings.host.network_mode, &entry.record)?;
+        }
         if !known.insert(entry.record.id.clone()) {
             return Err(Error::refused(format!(
                 "the network {} is named twice, the second time as {}",

@@ -1,11 +1,11 @@
 //! What is wrong with a network that a client asks for: all of it, before anything is made.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use model::{Cidr, NetworkDefinition, NetworkDriver, Pool};
 
-use super::drivers;
 use super::entry::is_predefined;
+use super::{drivers, subnets};
 use crate::error::Error;
 
 /// Checks what needs no other network.
@@ -105,7 +105,20 @@ fn faults_of(pool: &Pool) -> Vec<String> {
     for (name, address) in &pool.auxiliary {
         outside(&format!("auxiliary address {name}:"), *address);
     }
+    if let Some(gateway) = pool.gateway.filter(|gateway| !may_be_host(subnet, *gateway)) {
+        faults.push(format!("invalid gateway address {gateway}: no host can have it in the subnet {subnet}"));
+    }
     faults
+}
+
+/// Whether an address of the subnet is one of a host: neither the first nor the last, which mean the network and all hosts.
+fn may_be_host(subnet: Cidr, address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) if subnet.contains(address.into()) => {
+            subnets::subnet::<Ipv4Addr>(subnet).is_some_and(|subnet| subnet.hosts().contains(&address))
+        }
+        IpAddr::V4(_) | IpAddr::V6(_) => true,
+    }
 }
 
 /// Whether hosts may have addresses of the subnet: not all there are, those of this host or network alone, or of groups.
