@@ -228,6 +228,11 @@ impl Options {
         }
     }
 
+    /// Whether the bridge gets the host's address of IPv6.
+    pub(crate) fn has_host_ipv6(&self) -> bool {
+        self.ipv6.as_ref().is_some_and(|ipv6| ipv6.gateway_mode != GatewayMode::Isolated)
+    }
+
     /// How ports are published.
     pub(crate) fn publishing(&self) -> Publishing {
         Publishing {

@@ -54,6 +54,12 @@ fn a_bridge_of_somebody_else_keeps_what_it_has() {
         let _ = engine.delete("/networks/shared").expect(204);
         assert_eq!(state(&engine, "adm"), before, "after the network of {gateway}");
     }
+    // A network on which the host has no address adds none, and has none to take away.
+    let without = on_bridge("adm", json!([{ "Subnet": "10.97.0.0/24" }]));
+    let inhibited = json!({ "Options": { "com.docker.network.bridge.inhibit_ipv4": "true" } });
+    let _ = engine.post_json("/networks/create", &merged(without, inhibited)).expect(201);
+    assert_eq!(state(&engine, "adm"), before);
+    let _ = engine.delete("/networks/shared").expect(204);
     let refused = on_bridge("adm", json!([{ "Subnet": "::/0" }]));
     let text =
         engine.post_json("/networks/create", &merged(refused, json!({ "EnableIPv6": true }))).expect(400);

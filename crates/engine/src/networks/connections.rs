@@ -66,9 +66,7 @@ impl Networks {
                     let registry = Arc::clone(&networks.registry);
                     let change = move |record: &mut Record| {
                         // One of the same name that is gone is what this one replaces.
-                        record.endpoints.retain(|other| {
-                            other.name != endpoint.name || registry.of_endpoint(other).is_ok()
-                        });
+                        record.endpoints.retain(|other| !is_left(&registry, other, &endpoint.name));
                         record.endpoints.push(endpoint);
                     };
                     container.update_saved(change).1.wait().await
@@ -101,11 +99,8 @@ impl Networks {
             let record = container.record();
             let endpoint = match &entry {
                 Some(entry) => find_endpoint(&networks.registry, &record, entry).or_else(|| {
-                    // One of the same name that is gone.
-                    let is_left = |endpoint: &&Endpoint| {
-                        endpoint.name == entry.name() && networks.registry.of_endpoint(endpoint).is_err()
-                    };
-                    record.endpoints.iter().find(is_left).filter(|_| force)
+                    let mut left = record.endpoints.iter().filter(|_| force);
+                    left.find(|endpoint| is_left(&networks.registry, endpoint, entry.name()))
                 }),
                 None => record.endpoints.iter().find(|endpoint| is_named(endpoint, &network)),
             };
@@ -194,6 +189,11 @@ fn find_endpoint<'r>(
         registry.of_endpoint(endpoint).is_ok_and(|other| other.record.id == entry.record.id)
     };
     record.endpoints.iter().find(is_there)
+}
+
+/// Whether an endpoint is in a network of this name that is gone.
+fn is_left(registry: &NetworkRegistry, endpoint: &Endpoint, name: &str) -> bool {
+    endpoint.name == name && registry.of_endpoint(endpoint).is_err()
 }
 
 /// Whether a client means this endpoint of a network that is gone.

@@ -8,7 +8,6 @@ use crate::family::Address;
 use crate::fault::{Faults, Step};
 use crate::names;
 use crate::options::{BridgeChoice, Ipv6Address, Options};
-use crate::publishing::GatewayMode;
 use crate::route::{Interface, PROXY_ARP, ROUTE_LOCALNET, Routing};
 use crate::subnet::{InterfaceAddress, Subnet, choose_free};
 use model::MacAddress;
@@ -44,9 +43,10 @@ pub(super) fn prepare(
                 }
             };
             // What an earlier daemon has added is this network's too.
+            let of_host = (options.has_host_ipv4, options.has_host_ipv6());
             let own = BridgeAddresses {
-                ipv4: ipv4.filter(|own| !kept.contains(&own.address.into())),
-                ipv6: ipv6.filter(|own| !kept.contains(&own.address.into())),
+                ipv4: ipv4.filter(|own| of_host.0 && !kept.contains(&own.address.into())),
+                ipv6: ipv6.filter(|own| of_host.1 && !kept.contains(&own.address.into())),
             };
             let Interface { name, index, .. } = interface.clone();
             let bridge = Bridge { name, index, ipv4, ipv6, owner: BridgeOwner::SomebodyElse(own) };
@@ -123,11 +123,7 @@ fn existing(
     routing.set_up(&interface, None)?;
     let ipv6 = wanted_ipv6_address(routing, Some(&interface), options, known)?;
     if let Some(address) = ipv6 {
-        let present = routing.addresses()?;
-        if !present.contains(&(interface.index, address)) {
-            switches::allow_ipv6(name)?;
-            routing.add_address(&interface, address)?;
-        }
+        add_missing_ipv6(routing, &interface, address)?;
     }
     Ok(Bridge {
         name: interface.name,
@@ -160,15 +156,26 @@ fn share(
         added.ipv4 = Some(address);
     }
     let ipv6 = wanted_ipv6_address(routing, None, options, known)?;
-    let is_isolated = options.ipv6.as_ref().is_some_and(|ipv6| ipv6.gateway_mode == GatewayMode::Isolated);
-    if let Some(address) = ipv6.filter(|_| !is_isolated)
-        && !routing.addresses()?.contains(&(interface.index, address))
+    if let Some(address) = ipv6.filter(|_| options.has_host_ipv6())
+        && add_missing_ipv6(routing, &interface, address)?
     {
-        switches::allow_ipv6(name)?;
-        routing.add_address(&interface, address)?;
         added.ipv6 = Some(address);
     }
     Ok((interface, BridgeAddresses { ipv4, ipv6 }))
+}
+
+/// Adds an address of IPv6 to a bridge of somebody else that lacks it; says whether it did.
+fn add_missing_ipv6(
+    routing: &mut Routing,
+    interface: &Interface,
+    address: InterfaceAddress<Ipv6Addr>,
+) -> Result<bool, Error> {
+    if routing.addresses()?.contains(&(interface.index, address)) {
+        return Ok(false);
+    }
+    switches::allow_ipv6(&interface.name)?;
+    routing.add_address(interface, address)?;
+    Ok(true)
 }
 
 impl BridgeAddresses {
@@ -246,11 +253,11 @@ fn configure_ipv6(
     known: &[Endpoint],
 ) -> Result<Option<InterfaceAddress<Ipv6Addr>>, Error> {
     let asked = wanted_ipv6_address(routing, Some(interface), options, known)?;
-    let (Some(ipv6), Some(asked)) = (&options.ipv6, asked) else {
+    let Some(asked) = asked else {
         switches::refuse_ipv6(&interface.name)?;
         return Ok(None);
     };
-    let wanted = Some(asked).filter(|_| ipv6.gateway_mode != GatewayMode::Isolated);
+    let wanted = Some(asked).filter(|_| options.has_host_ipv6());
     if wanted.is_some() {
         switches::allow_ipv6(&interface.name)?;
     } else {
@@ -323,8 +330,7 @@ fn hardware_address(
 
 /// Lets the host speak to containers as 127.0.0.1 and as ::1, which published ports need.
 pub(super) fn allow_loopback(routing: &mut Routing, bridge: &Bridge, options: &Options) -> Result<(), Error> {
-    let speaks_ipv6 = options.ipv6.as_ref().is_some_and(|ipv6| ipv6.gateway_mode != GatewayMode::Isolated);
-    if speaks_ipv6 && options.ipv6_firewall {
+    if options.has_host_ipv6() && options.ipv6_firewall {
         routing.accept_ipv6_loopback(&bridge.interface())?;
     }
     routing.configure(&bridge.interface(), &[(ROUTE_LOCALNET, 1)])
