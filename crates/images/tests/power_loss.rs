@@ -64,13 +64,18 @@ fn work(root: &Path, log: &Path) {
         }
         if round % 3 == 0 {
             store.settle();
-            writeln!(log, "settled {name}").expect("a line");
+            note(&mut log, "settled", &name);
         }
         if let Some(old) = round.checked_sub(KEPT) {
-            writeln!(log, "removed n{old}").expect("a line");
+            note(&mut log, "removed", &format!("n{old}"));
             store.remove(&format!("n{old}"), RemoveOptions::default()).expect("removed");
         }
     }
+}
+
+/// Notes a line whole: the process may be stopped between any two writes.
+fn note(log: &mut File, what: &str, name: &str) {
+    log.write_all(format!("{what} {name}\n").as_bytes()).expect("a line");
 }
 
 /// Makes an image of a directory, as steps of builds do.
