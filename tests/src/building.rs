@@ -3,6 +3,7 @@
 use serde_json::Value;
 use tar::{EntryType, Header};
 
+use crate::wait::until;
 use crate::{Answer, Client, query};
 
 /// A build context under way.
@@ -238,8 +239,13 @@ impl Client {
                 .count();
             let left = self.get("/images/json?all=1").expect(200).json().as_array().map_or(0, Vec::len);
             if left <= 1 {
-                let _ = self.at("1.55").post("/build/prune?all=1").expect(200);
-                return;
+                // What a build that has just ended still holds goes with the next round.
+                return until("the cache of builds", || {
+                    let today = self.at("1.55");
+                    let _ = today.post("/build/prune?all=1").expect(200);
+                    let usage = today.get("/system/df?type=build-cache&verbose=1").expect(200).json();
+                    usage["BuildCacheUsage"]["Items"].as_array().is_none_or(Vec::is_empty).then_some(())
+                });
             }
             assert!(removed > 0, "images that cannot be removed: {listed}");
         }

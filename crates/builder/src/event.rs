@@ -29,6 +29,26 @@ pub enum BuildEvent {
         /// What happens.
         change: VertexChange,
     },
+    /// What a build takes from elsewhere, in builds that run as a graph.
+    Material(Material),
+}
+
+/// What a build takes from elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Material {
+    /// Its address; for an image that of a package (package URL specification).
+    pub address: String,
+    /// What it was.
+    pub content: MaterialContent,
+}
+
+/// What a material was.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MaterialContent {
+    /// A manifest, or a file, of this digest.
+    Digest(Digest),
+    /// The commit of a repository.
+    Commit(String),
 }
 
 /// A step of a build that runs as a graph.

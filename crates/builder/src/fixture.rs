@@ -364,7 +364,10 @@ pub(crate) fn shorten(events: &[BuildEvent]) -> String {
             BuildEvent::Stream(text) => text.clone(),
             BuildEvent::Stage(_) => "STAGE ".to_owned(),
             BuildEvent::Progress(message) => format!("STATUS {} ", message.status),
-            BuildEvent::Plan(_) | BuildEvent::Vertex { .. } | BuildEvent::Warning(_) => String::new(),
+            BuildEvent::Plan(_)
+            | BuildEvent::Vertex { .. }
+            | BuildEvent::Warning(_)
+            | BuildEvent::Material(_) => String::new(),
         })
         .collect()
 }

@@ -31,7 +31,7 @@ pub use dockerfile::{
     CheckInputs, CheckWarning, Checked, Dockerfile, DockerfileError, Environment, Rule, check_dockerfile,
 };
 pub use error::BuildError;
-pub use event::{BuildEvent, EventSink, Vertex, VertexChange};
+pub use event::{BuildEvent, EventSink, Material, MaterialContent, Vertex, VertexChange};
 pub use execution::{
     Builder, CacheKind, CachePrune, CacheRecord, CacheRoom, Outline, OutlineItem, Session, Target,
     apply_changes, outline, targets,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::held::HeldImage;
+use crate::made::MadeImage;
 use engine::images::registry::Cancellation;
 use tokio::sync::{oneshot, watch};
 
@@ -35,8 +35,8 @@ pub(crate) struct Build {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The images that frontends have made, by the ids that clients know them by.
-    results: HashMap<String, HeldImage>,
+    /// The images that frontends have made, with the ids that clients know them by.
+    results: Vec<(String, MadeImage)>,
     /// Takes what the client returns as the build's result.
     returned: Option<oneshot::Sender<Result<BuildResult, Status>>>,
     attributes: HashMap<String, String>,
@@ -101,23 +101,28 @@ impl Build {
     ///
     /// # Errors
     /// `ResourceExhausted` when the client makes too many.
-    pub(crate) fn add_result(&self, image: HeldImage) -> Result<String, Status> {
+    pub(crate) fn add_result(&self, image: MadeImage) -> Result<String, Status> {
         let mut state = self.lock();
         if state.results.len() >= RESULT_LIMIT {
             return Err(Status::new(Code::ResourceExhausted, "the build has too many results"));
         }
         let id = format!("{}-{}", self.reference, state.results.len());
-        state.results.insert(id.clone(), image);
+        state.results.push((id.clone(), image));
         Ok(id)
     }
 
-    /// The image that a client means.
+    /// The images that a client means, in the order in which they were made.
     ///
     /// # Errors
     /// `NotFound` for an id that no frontend of this build gave.
-    pub(crate) fn result(&self, id: &str) -> Result<HeldImage, Status> {
-        let missing = || Status::new(Code::NotFound, format!("the build has no result {id:?}"));
-        self.lock().results.get(id).cloned().ok_or_else(missing)
+    pub(crate) fn results(&self, ids: &[&str]) -> Result<Vec<MadeImage>, Status> {
+        let state = self.lock();
+        let is_missing = |id: &&&str| !state.results.iter().any(|(known, _)| known == **id);
+        if let Some(id) = ids.iter().find(is_missing) {
+            return Err(Status::new(Code::NotFound, format!("the build has no result {id:?}")));
+        }
+        let meant = state.results.iter().filter(|(known, _)| ids.contains(&known.as_str()));
+        Ok(meant.map(|(_, image)| image.clone()).collect())
     }
 
     /// The number of a frontend's call: it tells its steps from those of others.
@@ -128,8 +133,8 @@ impl Build {
     }
 
     /// Notes the options that the client that drives the build gave to its frontend.
-    pub(crate) fn set_attributes(&self, attributes: &HashMap<String, String>) {
-        self.lock().attributes.clone_from(attributes);
+    pub(crate) fn add_attributes(&self, attributes: &HashMap<String, String>) {
+        self.lock().attributes.extend(attributes.clone());
     }
 
     /// The options of the build.

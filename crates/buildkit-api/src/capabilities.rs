@@ -7,6 +7,7 @@ const FRONTEND: &[&str] = &[
     "solve.base",
     "solve.inlinereturn",
     "return",
+    "returnmap",
     "importcaches",
     "proto.refarray",
     "reference.output",
@@ -16,7 +17,8 @@ const FRONTEND: &[&str] = &[
     "gateway.evaluate",
 ];
 
-/// Which parts of build graphs there are: those by which clients decide how they use the Dockerfile's frontend.
+/// Which parts of build graphs and which exporters there are: those by which clients decide how they use the Dockerfile's
+/// frontend.
 const OPERATIONS: &[&str] = &[
     "source.image",
     "source.image.resolvemode",
@@ -48,6 +50,8 @@ const OPERATIONS: &[&str] = &[
     "meta.ignorecache",
     "meta.description",
     "meta.exportcache",
+    "exporter.image.attestations",
+    "exporter.multiple",
 ];
 
 fn enabled(names: &[&str]) -> Vec<Capability> {

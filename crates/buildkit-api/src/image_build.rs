@@ -144,6 +144,6 @@ async fn solve(
     credentials: CredentialMap,
 ) -> Result<HashMap<String, String>, Status> {
     export::check(&build.exporters)?;
-    let image = frontend::run_request(parts, build, request, credentials).await?.image()?;
-    export::run(parts, build, Some(image)).await
+    let images = frontend::run_request(parts, build, request, credentials).await?.images()?;
+    export::run(parts, build, images).await
 }

@@ -7,6 +7,7 @@
 mod archive_memory;
 mod assembly;
 mod budget;
+mod built;
 mod changes;
 mod commit;
 mod compression;
@@ -41,6 +42,7 @@ mod whiteout;
 mod xz_window;
 mod zstd_reader;
 
+pub use built::{BuiltImage, Predicate, package_address};
 pub use changes::{Change, ChangeKind, changes};
 pub use commit::CommitRequest;
 pub use compression::{Compression, Peeked, decoder, decompress, peek};

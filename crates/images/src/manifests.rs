@@ -50,7 +50,7 @@ pub struct Statement {
 }
 
 /// The type of an attestation's statements (in-toto attestation framework, "Bundle").
-const STATEMENT: &str = "application/vnd.in-toto+json";
+pub(crate) const STATEMENT: &str = "application/vnd.in-toto+json";
 
 impl Store {
     /// The manifest of an image that came from elsewhere, as the index or the registry describes it, with its platform.

@@ -19,7 +19,7 @@ pub(crate) enum FoundBy {
 
 impl Store {
     /// Finds an image by `name[:tag]`, `name@digest`, id (with or without `sha256:`) or the
-    /// beginning of one.
+    /// beginning of one, or the whole digest of the manifest or index that it came under.
     ///
     /// # Errors
     /// [`Error::NoSuchImage`], or [`Error::AmbiguousId`] when several ids begin so.
@@ -60,7 +60,8 @@ pub(crate) fn find(index: &Index, text: &str) -> Result<(Arc<ImageRecord>, Found
     let missing = || Error::NoSuchImage(text.to_owned());
     let digits = text.strip_prefix("sha256:").unwrap_or(text);
     if let Ok(id) = Digest::parse_hexadecimal(digits) {
-        return index.images.get(&id).map(|image| (Arc::clone(image), FoundBy::Id)).ok_or_else(missing);
+        let image = index.images.get(&id).or_else(|| index.images.get(&under(index, &id)?));
+        return image.map(|image| (Arc::clone(image), FoundBy::Id)).ok_or_else(missing);
     }
     if let Some(id) = ImageReference::parse(text).ok().and_then(|reference| named(index, &reference)) {
         return index.images.get(&id).map(|image| (Arc::clone(image), FoundBy::Name)).ok_or_else(missing);
@@ -70,6 +71,14 @@ pub(crate) fn find(index: &Index, text: &str) -> Result<(Arc<ImageRecord>, Found
         Some(Err(Ambiguous)) => Err(Error::AmbiguousId(text.to_owned())),
         None => Err(missing()),
     }
+}
+
+/// The image that came under a manifest or an index of this digest, or was pushed as one: of several that which has a name.
+fn under(index: &Index, digest: &Digest) -> Option<Digest> {
+    let variants = index.targets.find(digest).map(|target| target.variants.as_slice()).unwrap_or_default();
+    let named = variants.iter().find(|variant| !index.tags_of(&variant.image).is_empty());
+    let came = named.or_else(|| variants.first()).map(|variant| variant.image);
+    came.or_else(|| index.digests.values().find_map(|digests| digests.get(digest)).copied())
 }
 
 /// The image that a tag (`latest` if none is written) or digest names.

@@ -14,14 +14,12 @@ use model::{Digest, ImageReference, Timestamp};
 use serde::Serialize;
 
 use crate::layer::HashingWriter;
-use crate::registry::{Descriptor, HUB, ImageManifest, Index, OCI_INDEX, OCI_MANIFEST, Platform};
+use crate::registry::{Descriptor, HUB, ImageManifest, Index, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Platform};
 use crate::save::{Asked, ManifestItem, line, member, write_file, write_layer};
 use crate::store::{Image, ImageRecord, Layer, Store, Target, Variant, digest_of};
 use crate::tar::{Member, Writer};
 use crate::{Error, store::parse_document};
 
-const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 const BLOBS: &str = "blobs/sha256/";
 /// How deep indexes may be nested.
 const DEPTH_LIMIT: u32 = 3;
@@ -230,14 +228,9 @@ impl Store {
         names: &[ImageReference],
     ) -> Result<(), Error> {
         let document = self.document_of(&image.id, &image.config_digest)?;
-        let config = saved.document(CONFIG, document);
-        let mut layers = Vec::new();
-        for layer in self.layers(image)? {
-            layers.push(Descriptor::new(LAYER, layer.diff_id(), layer.tar_size()));
-            saved.layers.insert(layer.diff_id(), layer);
-        }
-        let manifest =
-            ImageManifest { schema_version: 2, media_type: OCI_MANIFEST.to_owned(), config, layers };
+        let manifest = self.plain_manifest(image)?;
+        saved.document(OCI_CONFIG, document);
+        saved.layers.extend(self.layers(image)?.into_iter().map(|layer| (layer.diff_id(), layer)));
         saved.add_item(&manifest, names);
         let manifest = saved.document(OCI_MANIFEST, line(&manifest)?);
         saved.add_names(&with_platform(manifest, image), names);

@@ -126,15 +126,6 @@ fn what_is_not_built_here_is_refused_by_name() {
                 },
                 "the frontend image \"someone/else:1\"",
             ),
-            (
-                SolveRequest {
-                    frontend: "dockerfile.v0".to_owned(),
-                    frontend_attributes: [("platform".to_owned(), "linux/amd64,linux/arm64".to_owned())]
-                        .into(),
-                    ..SolveRequest::default()
-                },
-                "several platforms",
-            ),
         ] {
             let request = SolveRequest { reference: reference(), ..request };
             let (code, refusal) = control.solve(&request).await.expect_err(text);

@@ -1,5 +1,6 @@
 //! BuildKit's protocol, spoken by a client of its own: builds with file sync, exporters, hostile peers, endings.
 
+mod attestations;
 mod builds;
 mod cache;
 mod calls;
@@ -9,5 +10,7 @@ mod exporters;
 mod hostile;
 mod image_builds;
 mod offers;
+mod platforms;
+mod registry;
 mod session;
 mod streams;

@@ -65,18 +65,16 @@ pub(crate) fn fetch_repository(
     commit: Option<&str>,
     scratch: &Scratch,
     cancellation: &Cancellation,
-) -> Result<Context, ContextError> {
+) -> Result<(Context, String), ContextError> {
     let repository =
         Repository::parse(address).ok_or_else(|| ContextError::RemoteForm(address.to_owned()))?;
     let root = make(scratch, "git")?;
     let tree = git::fetch(&repository, &root, cancellation)?;
-    if let Some(wanted) = commit {
-        let actual = git::commit(&root).map_err(ContextError::file("read", Path::new(".git/HEAD")))?;
-        if !actual.starts_with(wanted) {
-            return Err(ContextError::Commit { actual, wanted: wanted.to_owned() });
-        }
+    let actual = git::commit(&root).map_err(ContextError::file("read", Path::new(".git/HEAD")))?;
+    if let Some(wanted) = commit.filter(|wanted| !actual.starts_with(*wanted)) {
+        return Err(ContextError::Commit { actual, wanted: wanted.to_owned() });
     }
-    directory::read(&tree, keeps_git, intake(scratch)?)
+    Ok((directory::read(&tree, keeps_git, intake(scratch)?)?, actual))
 }
 
 /// Whether a source of ADD is a repository: what has a scheme of git's, or ends in `.git`.

@@ -14,6 +14,7 @@ use super::trees::StepTree;
 use crate::context::{Advance, fetch_open, is_repository};
 use crate::dockerfile::{DockerfileError, Permissions, Transfer, TransferVerb};
 use crate::error::BuildError;
+use crate::event::MaterialContent;
 use crate::ignore::IgnorePatterns;
 use crate::transfer::{
     Inline, Item, NoTree, Placement, Remote, Selected, TransferError, download, is_left_out, place, select,
@@ -196,6 +197,7 @@ impl Build<'_> {
         if let Some(wanted) = checksum.filter(|wanted| **wanted != *actual) {
             return Err(TransferError::Checksum { address, actual, wanted: wanted.to_owned() }.into());
         }
+        self.report_material(address.clone(), MaterialContent::Digest(digest));
         let name = download::name(&address);
         Ok(Remote { address, name, file, digest, modified })
     }

@@ -12,6 +12,7 @@ use super::stage::Stage;
 use super::state::Build;
 use crate::dockerfile::{self, DockerfileError, INSTRUCTION_LIMIT, parse_trigger};
 use crate::error::BuildError;
+use crate::event::MaterialContent;
 use crate::request::NamedContext;
 use crate::wording::Wording;
 
@@ -72,6 +73,23 @@ impl Build<'_> {
     /// # Errors
     /// [`BuildError`] when it is nowhere.
     pub(super) fn find_image(
+        &self,
+        name: &str,
+        platform: Option<&Platform>,
+        always_pull: bool,
+    ) -> Result<Image, BuildError> {
+        let image = self.look_up_image(name, platform, always_pull)?;
+        if let Ok(reference) = ImageReference::parse(name) {
+            let reference = reference.with_default_tag();
+            let target = self.work.builder.store.target_of(&image.id, Some(&reference.repository));
+            let digest = target.map_or(image.id, |target| target.digest);
+            let address = images::package_address(&reference, Some(&Platform::of(&image.config)));
+            self.report_material(address, MaterialContent::Digest(digest));
+        }
+        Ok(image)
+    }
+
+    fn look_up_image(
         &self,
         name: &str,
         platform: Option<&Platform>,

@@ -16,7 +16,7 @@ use super::plan::Plan;
 use super::state::{Build, Work};
 use crate::dockerfile::{Command, Dockerfile, Instruction};
 use crate::error::BuildError;
-use crate::event::VertexChange;
+use crate::event::{BuildEvent, VertexChange};
 
 /// As many stages are built at a time.
 const WORKERS: usize = 16;
@@ -135,6 +135,9 @@ impl<'a> Graph<'a> {
             build.run_vertex(&self.dockerfile.instructions[index])?;
         }
         let stage = build.stage.ok_or(BuildError::NoImage)?;
+        if let Some(image) = stage.image {
+            self.work.session.events.send(BuildEvent::Stage(image));
+        }
         Ok(FinishedStage { name: stage.name.clone(), stage })
     }
 }

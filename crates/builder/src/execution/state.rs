@@ -17,7 +17,7 @@ use super::earlier::EarlierStages;
 use super::stage::Stage;
 use crate::dockerfile;
 use crate::error::BuildError;
-use crate::event::{BuildEvent, EventSink, VertexChange};
+use crate::event::{BuildEvent, EventSink, Material, MaterialContent, VertexChange};
 use crate::request::{BuildRequest, Intermediate, Order, Provisions};
 use crate::runner::{ImagePuller, OutputStream, StepRunner};
 use crate::scratch::Scratch;
@@ -158,6 +158,13 @@ impl Build<'_> {
             Some(_) => {
                 self.report(VertexChange::Output { stream: OutputStream::Stderr, bytes: text.into_bytes() })
             }
+        }
+    }
+
+    /// Reports what the build takes from elsewhere, where clients see a graph.
+    pub(super) fn report_material(&self, address: String, content: MaterialContent) {
+        if self.work.parameters.order == Order::Graph {
+            self.work.session.events.send(BuildEvent::Material(Material { address, content }));
         }
     }
 

@@ -10,7 +10,7 @@ use super::contexts::SharedTree;
 use super::state::{Build, Work};
 use crate::context::{fetch_repository, fetch_tree};
 use crate::error::BuildError;
-use crate::event::BuildEvent;
+use crate::event::{BuildEvent, MaterialContent};
 use crate::request::NamedContext;
 use crate::transfer::{
     Cancellable, ImageTree, Item, Lent, Outside, Placement, Selected, Source, place, resolve,
@@ -102,7 +102,9 @@ impl Build<'_> {
         commit: Option<&str>,
     ) -> Result<SharedTree, BuildError> {
         let Work { scratch, session, .. } = self.work;
-        Ok(Arc::new(fetch_repository(address, keeps_git, commit, scratch, session.cancellation)?))
+        let (tree, actual) = fetch_repository(address, keeps_git, commit, scratch, session.cancellation)?;
+        self.report_material(address.to_owned(), MaterialContent::Commit(actual));
+        Ok(Arc::new(tree))
     }
 
     /// Sends the advance of what is fetched.

@@ -10,7 +10,7 @@ use crate::build::Build;
 use crate::export;
 use crate::frontend::{self, FrontendCall};
 use crate::grpc::{Call, Code, Status};
-use crate::held::HeldImage;
+use crate::made::MadeImage;
 use crate::parts::Parts;
 use buildkit_messages::control::{SolveRequest, SolveResponse};
 use buildkit_messages::gateway::BuildResult;
@@ -58,8 +58,8 @@ async fn run(
     refuse(&request)?;
     export::check(&build.exporters)?;
     let graph = request.definition.filter(|definition| !definition.operations.is_empty());
-    let image = match (request.frontend.as_str(), graph) {
-        ("", None) => image_of(build, build.result_of_client().await?)?,
+    let images = match (request.frontend.as_str(), graph) {
+        ("", None) => images_of(build, &build.result_of_client().await?)?,
         ("", Some(graph)) => return Err(frontend::refuse_graph(&graph)),
         (_, _) => {
             let imports = request.cache.map(|cache| cache.imports).unwrap_or_default();
@@ -70,24 +70,20 @@ async fn run(
                 cache_imports: imports,
                 entitlements: request.entitlements,
             };
-            Some(frontend::run(parts, build, call).await?.image()?)
+            frontend::run(parts, build, call).await?.images()?
         }
     };
-    export::run(parts, build, image).await
+    export::run(parts, build, images).await
 }
 
-/// The image that the client returned; `None` where it returned nothing to export.
-fn image_of(build: &Build, result: BuildResult) -> Result<Option<HeldImage>, Status> {
-    if let Some(references) = result.references {
-        let mut ids = references.by_platform.values().map(|reference| reference.id.as_str());
-        return match (ids.next(), ids.next()) {
-            (Some(id), None) => build.result(id).map(Some),
-            (None, _) => Ok(None),
-            (Some(_), Some(_)) => Err(Status::unimplemented("images of several platforms are not supported")),
-        };
+/// The images that the client returned; none where it returned nothing to export.
+fn images_of(build: &Build, result: &BuildResult) -> Result<Vec<MadeImage>, Status> {
+    if let Some(references) = &result.references {
+        let ids: Vec<&str> = references.by_platform.values().map(|reference| reference.id.as_str()).collect();
+        return build.results(&ids);
     }
-    let id = result.reference.map_or(result.old_reference, |reference| reference.id);
-    if id.is_empty() { Ok(None) } else { build.result(&id).map(Some) }
+    let id = result.reference.as_ref().map_or(&result.old_reference, |reference| &reference.id);
+    if id.is_empty() { Ok(Vec::new()) } else { build.results(&[id]) }
 }
 
 /// Waits until the session of a build is over.

@@ -1,12 +1,16 @@
 //! Results as archives that the client gets: of an image, or of its files.
 
+use std::collections::HashMap;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::images;
-use model::{Digest, ImageReference};
+use model::ImageReference;
 
 use super::options::ArchiveKind;
+use super::result::{BuildOutput, OutputFiles};
 use super::writer::{PieceWriter, piece_writer};
 use crate::build::Build;
 use crate::grpc::{Code, Status};
@@ -21,12 +25,14 @@ pub(super) async fn export_image(
     parts: &Arc<Parts>,
     build: &Arc<Build>,
     exporter: usize,
-    image: Digest,
+    output: &BuildOutput,
     (kind, names): (ArchiveKind, Vec<ImageReference>),
-) -> Result<(), Status> {
-    let store = parts.engine.images.store().clone();
+) -> Result<HashMap<String, String>, Status> {
+    let response = output.record(parts, build, &names).await?;
+    let (store, image) = (parts.engine.images.store().clone(), output.main()?);
     let write = move |out: &mut PieceWriter| store.layout_of(&image, &names)?.write(out);
-    send(parts, build, exporter, kind.title(), write).await
+    send(parts, build, exporter, kind.title(), write).await?;
+    Ok(response)
 }
 
 /// Sends the files of an image as an archive.
@@ -37,24 +43,54 @@ pub(super) async fn export_files(
     parts: &Arc<Parts>,
     build: &Arc<Build>,
     exporter: usize,
-    image: Digest,
+    files: OutputFiles,
 ) -> Result<(), Status> {
-    let store = parts.engine.images.store().clone();
-    let write = move |out: &mut PieceWriter| write_files(&store, &image, out);
+    let (store, directory) = (parts.engine.images.store().clone(), parts.directory.clone());
+    let write = move |out: &mut PieceWriter| write_files(&store, &files, &directory, out);
     send(parts, build, exporter, "exporting to client tarball", write).await
 }
 
-/// Writes the files of an image, all layers seen as one, as an archive.
+/// Writes the files of an image, all layers seen as one, as an archive; documents are written in `directory` first.
 pub(super) fn write_files(
     store: &images::Store,
-    image: &Digest,
+    files: &OutputFiles,
+    directory: &Path,
     out: &mut dyn Write,
 ) -> Result<(), images::Error> {
-    let image = store.image(image)?;
+    let image = store.image(&files.image)?;
     // Held, so that no layer goes while it is read.
     let layers = store.layers(&image)?;
-    let directories: Vec<_> = layers.iter().rev().map(images::Layer::directory).collect();
+    let documents = Documents::write(&files.documents, directory)?;
+    let layers = layers.iter().rev().map(images::Layer::directory);
+    let directories: Vec<_> = documents.iter().map(|own| own.0.clone()).chain(layers).collect();
     images::export(&directories, out).map(drop)
+}
+
+/// A directory of documents, seen as the topmost layer; it goes with this.
+struct Documents(PathBuf);
+
+impl Documents {
+    fn write(documents: &[(String, Vec<u8>)], directory: &Path) -> Result<Option<Self>, images::Error> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        if documents.is_empty() {
+            return Ok(None);
+        }
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let made = Self(directory.join(format!("export-{number}")));
+        let written = std::fs::create_dir_all(&made.0).and_then(|()| {
+            documents.iter().try_for_each(|(name, text)| std::fs::write(made.0.join(name), text))
+        });
+        written.map_err(images::Error::Output)?;
+        Ok(Some(made))
+    }
+}
+
+impl Drop for Documents {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!(directory = %self.0.display(), %error, "cannot remove documents of an export");
+        }
+    }
 }
 
 async fn send(

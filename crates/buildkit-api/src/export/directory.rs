@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use engine::images;
-use model::Digest;
 use tar::{Archive, Entry, EntryType};
 
 use super::archive::write_files;
+use super::result::OutputFiles;
 use crate::build::Build;
 use crate::grpc::{Code, Status};
 use crate::parts::Parts;
@@ -30,14 +30,14 @@ pub(super) async fn export(
     parts: &Arc<Parts>,
     build: &Arc<Build>,
     exporter: usize,
-    image: Digest,
+    files: OutputFiles,
 ) -> Result<(), Status> {
     let step = build.progress.start(&format!("export {exporter}"), "exporting to client directory");
     let part = step.part("copying files");
     let sent = async {
         let session = parts.sessions.find(&build.session).await?;
         let (store, directory) = (parts.engine.images.store().clone(), parts.directory.clone());
-        let work = tokio::task::spawn_blocking(move || Files::read(&store, &image, &directory));
+        let work = tokio::task::spawn_blocking(move || Files::read(&store, &files, &directory));
         let files = work.await.map_err(|error| Status::new(Code::Internal, error.to_string()))?;
         let files =
             files.map_err(|error| Status::new(Code::Internal, format!("cannot read the image: {error}")))?;
@@ -61,10 +61,10 @@ struct Files {
 }
 
 impl Files {
-    fn read(store: &images::Store, image: &Digest, directory: &Path) -> io::Result<Self> {
+    fn read(store: &images::Store, files: &OutputFiles, directory: &Path) -> io::Result<Self> {
         let mut archive = temporary_file(directory)?;
         let mut out = BufWriter::new(&mut archive);
-        write_files(store, image, &mut out).map_err(io::Error::other)?;
+        write_files(store, files, directory, &mut out).map_err(io::Error::other)?;
         out.flush()?;
         drop(out);
         archive.rewind()?;

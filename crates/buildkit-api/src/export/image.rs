@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use engine::images::registry::{Message, PushRequest, PushWords};
+use engine::images::registry::{Descriptor, Message, PushRequest, PushWords, PushedImage};
 use model::{Digest, ImageReference};
 
 use super::names::canonical;
+use super::result::{BuildOutput, described};
 use crate::build::Build;
 use crate::grpc::{Code, Status};
 use crate::parts::Parts;
@@ -19,17 +20,18 @@ use crate::progress::Step;
 pub(super) async fn export(
     parts: &Arc<Parts>,
     build: &Arc<Build>,
-    image: Digest,
+    output: &BuildOutput,
     names: Vec<ImageReference>,
     push: bool,
 ) -> Result<HashMap<String, String>, Status> {
-    let mut response = digests(&image);
+    let mut response = output.record(parts, build, &names).await?;
+    let image = output.main()?;
     let whole: Vec<String> = names.iter().map(canonical).collect();
     let step = build.progress.start("export image", "exporting to image");
     for title in ["exporting layers".to_owned(), format!("writing image {image}")] {
         step.part(&title).complete();
     }
-    let named = name(parts, image, &names).await;
+    let named = name(parts, output, &names).await;
     if named.is_ok() {
         whole.iter().for_each(|name| step.part(&format!("naming to {name}")).complete());
     }
@@ -38,9 +40,10 @@ pub(super) async fn export(
         for name in &names {
             let title = format!("pushing {}", canonical(name));
             let step = build.progress.start(&format!("push {name}"), &title);
-            let digest = push_one(parts, build, &step, name).await;
-            let digest = step.conclude(digest)?;
-            response.insert("containerimage.digest".to_owned(), digest.to_string());
+            let pushed = push_one(parts, build, &step, name).await;
+            let pushed = step.conclude(pushed)?;
+            let descriptor = Descriptor::new(&pushed.media_type, pushed.digest, pushed.size);
+            response.extend(described(&descriptor)?);
         }
     }
     if !whole.is_empty() {
@@ -49,25 +52,20 @@ pub(super) async fn export(
     Ok(response)
 }
 
-/// What clients read of an image that is in the store.
-pub(super) fn digests(image: &Digest) -> HashMap<String, String> {
-    let digest = image.to_string();
-    HashMap::from([
-        ("containerimage.digest".to_owned(), digest.clone()),
-        ("containerimage.config.digest".to_owned(), digest),
-    ])
-}
-
-async fn name(parts: &Arc<Parts>, image: Digest, names: &[ImageReference]) -> Result<(), Status> {
+async fn name(parts: &Arc<Parts>, output: &BuildOutput, names: &[ImageReference]) -> Result<(), Status> {
     let engine = Arc::clone(&parts.engine);
     let names = names.to_vec();
+    let image = output.main()?;
+    let all: Vec<Digest> = output.images.iter().map(|image| image.held.id).collect();
     let work = tokio::task::spawn_blocking(move || {
         let tags: Vec<_> = names.iter().map(|name| (name.clone(), image)).collect();
         let store = engine.images.store();
         match tags.as_slice() {
-            [] => store.keep(&image)?,
+            [] => {}
             tags => drop(store.tag_all(tags)?),
         }
+        // Those of other platforms are no cache either.
+        all.iter().try_for_each(|image| store.keep(image))?;
         for name in &names {
             engine.images.emit("tag", &image, &name.to_string());
         }
@@ -82,7 +80,7 @@ async fn push_one(
     build: &Arc<Build>,
     step: &Step,
     name: &ImageReference,
-) -> Result<Digest, Status> {
+) -> Result<PushedImage, Status> {
     let host = name.repository.host().unwrap_or(engine::images::registry::HUB).to_owned();
     let credentials = match parts.sessions.find(&build.session).await {
         Ok(session) => session.credentials(&host).await?,
@@ -97,7 +95,7 @@ async fn push_one(
             reference: &name,
             credentials: credentials.as_ref(),
             words: PushWords::Today,
-            keeps_digests: false,
+            keeps_digests: true,
             platform: None,
         };
         let progress = |message: Message| {
@@ -111,9 +109,9 @@ async fn push_one(
         if let Some(first) = pushed.first() {
             engine.images.emit("push", &first.image, &name.to_string());
         }
-        Ok::<_, engine::images::registry::RegistryError>(pushed.first().map(|pushed| pushed.digest))
+        Ok::<_, engine::images::registry::RegistryError>(pushed.into_iter().next())
     });
     let pushed = work.await.map_err(|error| Status::new(Code::Internal, error.to_string()))?;
-    let digest = pushed.map_err(|error| Status::of_kind(error.kind(), error.to_string()))?;
-    digest.ok_or_else(|| Status::new(Code::Internal, "nothing was pushed"))
+    let pushed = pushed.map_err(|error| Status::of_kind(error.kind(), error.to_string()))?;
+    pushed.ok_or_else(|| Status::new(Code::Internal, "nothing was pushed"))
 }

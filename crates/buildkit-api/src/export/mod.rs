@@ -5,6 +5,7 @@ mod directory;
 mod image;
 mod names;
 mod options;
+mod result;
 mod run;
 mod writer;
 

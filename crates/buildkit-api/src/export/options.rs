@@ -89,9 +89,8 @@ impl Attributes {
             "store" if !flag()? => return refuse("images are made in the engine's store"),
             "rewrite-timestamp" if flag()? => return refuse("files keep their times"),
             "platform-split" if flag()? => return refuse("results are for one platform"),
-            "unpack" if !flag()? => return refuse("images are always unpacked"),
             "compression" if !matches!(value, "" | "gzip") => return refuse("layers are packed with gzip"),
-            // What is so in any case, or what the client does itself.
+            // What is so in any case, what the client does itself, or what it need not have (`unpack=false`).
             "tar"
             | "push-by-digest"
             | "store"

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::options::Export;
+use super::result::BuildOutput;
 use super::{archive, directory, image};
 use crate::build::Build;
 use crate::grpc::Status;
-use crate::held::HeldImage;
+use crate::made::MadeImage;
 use crate::parts::Parts;
+use crate::provenance::Provenance;
 use buildkit_messages::control::Exporter;
 
 /// Exporters of one build.
@@ -25,30 +27,31 @@ pub(crate) fn check(exporters: &[Exporter]) -> Result<(), Status> {
     exporters.iter().try_for_each(|exporter| Export::parse(exporter).map(drop))
 }
 
-/// Hands an image to the exporters of its build, and gives what they say of it.
+/// Hands images to the exporters of their build, and gives what they say of them.
 ///
 /// # Errors
 /// [`Status`] of the first that fails.
 pub(crate) async fn run(
     parts: &Arc<Parts>,
     build: &Arc<Build>,
-    image: Option<HeldImage>,
+    images: Vec<MadeImage>,
 ) -> Result<HashMap<String, String>, Status> {
     let mut response = HashMap::new();
-    // Held until the last exporter has it.
-    let Some(held) = image else { return Ok(response) };
-    let image = held.id;
+    if images.is_empty() {
+        return Ok(response);
+    }
+    // The images are held until the last exporter has them.
+    let output = BuildOutput { images, provenance: Provenance::of_options(&build.attributes())? };
     for (number, exporter) in build.exporters.iter().enumerate() {
         match Export::parse(exporter)? {
             Export::Image { names, push } => {
-                response.extend(image::export(parts, build, image, names, push).await?);
+                response.extend(image::export(parts, build, &output, names, push).await?);
             }
             Export::Archive { kind, names } => {
-                archive::export_image(parts, build, number, image, (kind, names)).await?;
-                response.extend(image::digests(&image));
+                response.extend(archive::export_image(parts, build, number, &output, (kind, names)).await?);
             }
-            Export::Files => archive::export_files(parts, build, number, image).await?,
-            Export::Directory => directory::export(parts, build, number, image).await?,
+            Export::Files => archive::export_files(parts, build, number, output.files(build)?).await?,
+            Export::Directory => directory::export(parts, build, number, output.files(build)?).await?,
         }
     }
     Ok(response)

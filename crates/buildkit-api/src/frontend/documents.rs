@@ -16,7 +16,7 @@ const DOCKERFILE_LIMIT: u64 = 2 << 20;
 const IGNORE_LIMIT: u64 = 1 << 20;
 
 /// A Dockerfile, and what the context leaves out.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Documents {
     pub(super) name: String,
     pub(super) text: Vec<u8>,

@@ -1,9 +1,9 @@
 //! The builder's events as progress.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use engine::builder::{BuildEvent, CheckWarning, EventSink, OutputStream, Vertex, VertexChange};
+use engine::builder::{BuildEvent, CheckWarning, EventSink, Material, OutputStream, Vertex, VertexChange};
 use engine::images::registry::{Detail, Message};
 
 use crate::progress::{LogStream, Part, Progress, Step};
@@ -27,6 +27,7 @@ pub(super) struct Events {
 #[derive(Debug, Default)]
 struct State {
     steps: Vec<Step>,
+    materials: BTreeSet<Material>,
     /// The parts of pulls and downloads under way.
     parts: HashMap<(usize, String), Part>,
 }
@@ -34,6 +35,11 @@ struct State {
 impl Events {
     pub(super) fn new(progress: &Arc<Progress>, prefix: String, source: Option<SourceInfo>) -> Self {
         Self { progress: Arc::clone(progress), prefix, source, state: Mutex::default() }
+    }
+
+    /// What the build took from elsewhere.
+    pub(super) fn materials(&self) -> Vec<Material> {
+        self.lock().materials.iter().cloned().collect()
     }
 
     fn plan(&self, vertices: &[Vertex]) {
@@ -111,6 +117,7 @@ impl EventSink for Events {
         match event {
             BuildEvent::Plan(vertices) => self.plan(&vertices),
             BuildEvent::Warning(warning) => self.warn(&warning),
+            BuildEvent::Material(material) => drop(self.lock().materials.insert(material)),
             BuildEvent::Vertex { number, change } => self.change(number, change),
             // A build that runs as a graph says nothing else.
             BuildEvent::Stream(_) | BuildEvent::Stage(_) | BuildEvent::Progress(_) => {}

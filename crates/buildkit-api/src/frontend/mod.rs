@@ -11,6 +11,7 @@ mod graph;
 mod ignore;
 mod limits;
 mod options;
+mod outcome;
 mod provisions;
 mod remote;
 mod request;
@@ -21,5 +22,6 @@ mod upload;
 mod warnings;
 
 pub(crate) use graph::refuse_graph;
+pub(crate) use outcome::Made;
 pub(crate) use request::run_request;
 pub(crate) use run::{FrontendCall, run};

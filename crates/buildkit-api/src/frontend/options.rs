@@ -13,6 +13,9 @@ use crate::grpc::Status;
 /// The longest option but for build arguments.
 const OPTION_LIMIT: usize = 64 << 10;
 
+/// Platforms of one build.
+const PLATFORM_LIMIT: usize = 32;
+
 /// Where the main context is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum MainContext {
@@ -37,14 +40,16 @@ pub(super) struct Options {
     pub(super) target: Option<String>,
     pub(super) build_arguments: BTreeMap<String, Option<String>>,
     pub(super) labels: BTreeMap<String, String>,
-    pub(super) platform: Option<Platform>,
+    /// What images are made for; without any for this machine.
+    pub(super) platforms: Vec<Platform>,
+    /// Whether the result is one of several platforms, also where it has one.
+    pub(super) is_multi_platform: bool,
     pub(super) pull: bool,
     pub(super) no_cache: bool,
     pub(super) no_cache_filter: Vec<String>,
     pub(super) cache_from: Vec<String>,
     pub(super) cache_imports: Option<String>,
     pub(super) host: HostSettings,
-    pub(super) wants_provenance: bool,
     /// What is asked for instead of an image.
     pub(super) subrequest: Option<Subrequest>,
     /// Which client's directories these are.
@@ -62,14 +67,14 @@ impl Default for Options {
             target: None,
             build_arguments: BTreeMap::new(),
             labels: BTreeMap::new(),
-            platform: None,
+            platforms: Vec::new(),
+            is_multi_platform: false,
             pull: false,
             no_cache: false,
             no_cache_filter: Vec::new(),
             cache_from: Vec::new(),
             cache_imports: None,
             host: HostSettings::default(),
-            wants_provenance: false,
             subrequest: None,
             shared_key: None,
         }
@@ -106,7 +111,7 @@ impl Options {
         match name {
             "filename" => value.clone_into(&mut self.file_name),
             "target" => self.target = filled(value),
-            "platform" => self.platform = platform(value)?,
+            "platform" => self.platforms = platforms(value)?,
             "context" if !value.is_empty() => self.context = main_context(value),
             "dockerfilekey" => value.clone_into(&mut self.dockerfile_directory),
             "image-resolve-mode" => self.pull = value == "pull",
@@ -121,10 +126,10 @@ impl Options {
             "cgroup-parent" => self.host.cgroup_parent = limits::cgroup_parent(value),
             "requestid" if value.is_empty() => self.subrequest = None,
             "requestid" => self.subrequest = Some(Subrequest::parse(value)?),
-            "multi-platform" if matches!(value, "true" | "1") => return Err(several_platforms()),
+            "multi-platform" => self.is_multi_platform = matches!(value, "true" | "1"),
             // What the client says of itself, or what changes nothing here: `contextkey` is read with `context`, the
             // frontend is the built-in one whatever `source` names.
-            "context" | "contextkey" | "multi-platform" | "cmdline" | "source" | "frontend.caps" => {}
+            "context" | "contextkey" | "cmdline" | "source" | "frontend.caps" => {}
             other => return Err(unsupported(other)),
         }
         Ok(())
@@ -136,7 +141,8 @@ impl Options {
             "label" => drop(self.labels.insert(name.to_owned(), value.to_owned())),
             "context" => self.name_context(name, value)?,
             "attest" if is_disabled(value) => {}
-            "attest" if name == "provenance" => self.wants_provenance = true,
+            // The exporters make it.
+            "attest" if name == "provenance" => {}
             "attest" => {
                 let text =
                     format!("attestations of the kind {name} are not supported: nothing here makes them");
@@ -175,12 +181,6 @@ fn unsupported(name: &str) -> Status {
     Status::unimplemented(format!("the build option {name} is not supported"))
 }
 
-fn several_platforms() -> Status {
-    Status::unimplemented(
-        "images of several platforms are not supported: the image store keeps one image under a name",
-    )
-}
-
 fn filled(value: &str) -> Option<String> {
     (!value.is_empty()).then(|| value.to_owned())
 }
@@ -189,14 +189,19 @@ fn is_disabled(value: &str) -> bool {
     value.split(',').any(|field| matches!(field.trim(), "disabled=true" | "disabled=1" | "false"))
 }
 
-fn platform(value: &str) -> Result<Option<Platform>, Status> {
-    if value.is_empty() {
-        return Ok(None);
+/// Parses platforms between commas; one that is named twice is meant once.
+fn platforms(value: &str) -> Result<Vec<Platform>, Status> {
+    let mut platforms: Vec<Platform> = Vec::new();
+    for name in limits::list(value) {
+        let platform: Platform = name.parse().map_err(|error| Status::invalid(format!("{error}")))?;
+        if !platforms.contains(&platform) {
+            platforms.push(platform);
+        }
     }
-    if value.contains(',') {
-        return Err(several_platforms());
+    if platforms.len() > PLATFORM_LIMIT {
+        return Err(Status::invalid(format!("a build is for at most {PLATFORM_LIMIT} platforms")));
     }
-    value.parse().map(Some).map_err(|error| Status::invalid(format!("{error}")))
+    Ok(platforms)
 }
 
 fn main_context(value: &str) -> MainContext {
@@ -241,7 +246,7 @@ mod tests {
         assert_eq!(options.local_names["src"], "src-1");
         assert_eq!(options.host.extra_hosts.map(|hosts| hosts.len()), Some(2));
         assert_eq!(options.host.network_mode, NetworkMode::None);
-        assert_eq!(options.platform.expect("a platform").architecture, "amd64");
+        assert_eq!(options.platforms[0].architecture, "amd64");
     }
 
     #[test]
@@ -257,7 +262,6 @@ mod tests {
     #[test]
     fn what_is_not_supported_is_refused_by_name() {
         for (name, value, text) in [
-            ("platform", "linux/amd64,linux/arm64", "several platforms"),
             ("attest:sbom", "generator=x", "attestations of the kind sbom"),
             ("nosuch", "1", "the build option nosuch"),
             ("context:x", "input:y", "result of another build"),

@@ -6,7 +6,8 @@ use engine::builder::{BuildRequest, ContextSource};
 use engine::images::registry::CredentialMap;
 
 use super::options::Options;
-use super::run::{Given, Outcome, run_with};
+use super::outcome::Outcome;
+use super::run::{Given, run_with};
 use crate::build::Build;
 use crate::grpc::Status;
 use crate::parts::Parts;
@@ -32,7 +33,7 @@ pub(crate) async fn run_request(
         target: request.target,
         build_arguments: request.build_arguments,
         labels: request.labels,
-        platform: request.platform,
+        platforms: request.platform.into_iter().collect(),
         pull: request.pull,
         no_cache: request.no_cache,
         cache_from: request.cache_from,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use engine::builder::{
     BuildError, BuildRequest, ContextSource, DockerfileText, Order, Wording, is_builtin_frontend,
 };
-use engine::images::registry::{Cancellation, CredentialMap};
+use engine::images::registry::{Cancellation, CredentialMap, Platform};
 use model::Digest;
 use tokio::runtime::Handle;
 
@@ -15,12 +15,14 @@ use super::credentials::SessionCredentials;
 use super::documents::{self, Documents, Places};
 use super::events::Events;
 use super::options::{MainContext, Options};
+use super::outcome::{self, Made, Outcome};
 use super::provisions::SessionProvisions;
 use super::remote::Remote;
 use super::{cache_imports, failure, subrequest, upload, warnings};
 use crate::build::Build;
 use crate::grpc::{Code, Status};
 use crate::held::HeldImage;
+use crate::made::MadeImage;
 use crate::parts::Parts;
 use buildkit_messages::control::CacheEntry;
 use buildkit_messages::operations::{Definition, SourceInfo};
@@ -29,6 +31,8 @@ use buildkit_messages::operations::{Definition, SourceInfo};
 const DOCKERFILE: &str = "dockerfile.v0";
 /// The frontend that is an image: those of Docker's Dockerfile frontend are answered by the built-in one.
 const GATEWAY: &str = "gateway.v0";
+/// Where a result has the configuration of an image.
+const CONFIG: &str = "containerimage.config";
 /// What a client may allow a build, where it changes nothing: RUN asks the builder for more.
 const KNOWN_ENTITLEMENTS: [&str; 1] = ["network.host"];
 
@@ -40,13 +44,6 @@ pub(crate) struct FrontendCall {
     pub(crate) inputs: HashMap<String, Definition>,
     pub(crate) cache_imports: Vec<CacheEntry>,
     pub(crate) entitlements: Vec<String>,
-}
-
-/// What a frontend made.
-#[derive(Debug, Default)]
-pub(crate) struct Outcome {
-    pub(crate) image: Option<HeldImage>,
-    pub(crate) metadata: HashMap<String, Vec<u8>>,
 }
 
 /// Runs a frontend.
@@ -102,21 +99,41 @@ pub(super) async fn run_with(
     };
     if let Some(subrequest) = options.subrequest {
         let metadata = subrequest::answer(subrequest, &options, documents.as_ref())?;
-        return Ok(Outcome { image: None, metadata });
+        return Ok(Outcome { made: Made::Nothing, metadata });
     }
-    warnings::about(build, &options, &given.other_caches);
+    warnings::about(build, &given.other_caches);
     let source = documents.as_ref().map(|documents| SourceInfo {
         file_name: documents.name.clone(),
         data: documents.text.clone(),
         language: "Dockerfile".to_owned(),
     });
-    let Given { context, credentials, cache_from, .. } = given;
-    let request = request(parts, &remote, options, documents, context).await?;
-    let request = BuildRequest { cache_from: [cache_from, request.cache_from.clone()].concat(), ..request };
-    let credentials = SessionCredentials::new(remote.clone(), credentials);
-    let image = build_image(parts, remote, request, source, credentials).await?;
-    let metadata = HashMap::from([("containerimage.config".to_owned(), config(parts, &image.id)?)]);
-    Ok(Outcome { image: Some(image), metadata })
+    let Given { mut context, credentials, cache_from, .. } = given;
+    let wanted: Vec<Option<Platform>> = match options.platforms.as_slice() {
+        [] => vec![None],
+        platforms => platforms.iter().cloned().map(Some).collect(),
+    };
+    let is_one = wanted.len() == 1 && !options.is_multi_platform;
+    if wanted.len() > 1 && (context.is_some() || matches!(options.context, MainContext::Upload(_))) {
+        return Err(Status::unimplemented("a context that is sent as an archive is for one platform alone"));
+    }
+    let mut images = Vec::new();
+    for platform in wanted {
+        let options = Options { platforms: platform.into_iter().collect(), ..options.clone() };
+        let request = request(parts, &remote, options, documents.clone(), context.take()).await?;
+        let request =
+            BuildRequest { cache_from: [cache_from.clone(), request.cache_from.clone()].concat(), ..request };
+        let credentials = SessionCredentials::new(remote.clone(), credentials.clone());
+        images.push(build_image(parts, remote.clone(), request, source.clone(), credentials).await?);
+    }
+    if is_one && let Some(image) = images.pop() {
+        let metadata = HashMap::from([(CONFIG.to_owned(), config(parts, &image.held.id)?)]);
+        return Ok(Outcome { made: Made::Image(Box::new(image)), metadata });
+    }
+    let mut metadata = HashMap::from([("refs.platforms".to_owned(), outcome::platforms(&images))]);
+    for image in &images {
+        metadata.insert(format!("{CONFIG}/{}", image.platform), config(parts, &image.held.id)?);
+    }
+    Ok(Outcome { made: Made::Platforms(images), metadata })
 }
 
 /// Refuses what no frontend here does.
@@ -185,7 +202,7 @@ async fn request(
         build_arguments: options.build_arguments,
         labels: options.labels,
         target: options.target,
-        platform: options.platform,
+        platform: options.platforms.into_iter().next(),
         cache_from: options.cache_from,
         wording: Wording::Today,
         order: Order::Graph,
@@ -194,16 +211,6 @@ async fn request(
         provisions: Some(Arc::new(SessionProvisions::new(remote.clone(), parts.directory.clone()))),
         ..BuildRequest::new(context)
     })
-}
-
-impl Outcome {
-    /// The image.
-    ///
-    /// # Errors
-    /// `FailedPrecondition` where something else was asked for.
-    pub(crate) fn image(self) -> Result<HeldImage, Status> {
-        self.image.ok_or_else(|| Status::new(Code::FailedPrecondition, "the frontend made no image"))
-    }
 }
 
 /// Stops a build that nobody waits for any more.
@@ -221,7 +228,7 @@ async fn build_image(
     request: BuildRequest,
     source: Option<SourceInfo>,
     credentials: SessionCredentials,
-) -> Result<HeldImage, Status> {
+) -> Result<MadeImage, Status> {
     let cancellation = remote.build.cancellation().child();
     let _guard = CancelOnDrop(cancellation.clone());
     let engine = Arc::clone(&parts.engine);
@@ -229,7 +236,9 @@ async fn build_image(
         Events::new(&remote.build.progress, format!("{} ", remote.build.next_number()), source.clone());
     let work = tokio::task::spawn_blocking(move || {
         let image = engine.builds.build(request, &credentials, &events, &cancellation)?;
-        Ok(HeldImage::hold(engine.images.store(), image)?)
+        let store = engine.images.store();
+        let platform = Platform::of(&store.image(&image)?.config);
+        Ok(MadeImage { held: HeldImage::hold(store, image)?, platform, materials: events.materials() })
     });
     let built =
         work.await.map_err(|error| Status::new(Code::Internal, format!("the build failed: {error}")))?;

@@ -118,7 +118,7 @@ fn outline(options: &Options, documents: &Documents) -> Result<(Value, String), 
         &documents.text,
         options.target.as_deref(),
         options.build_arguments.clone(),
-        options.platform.as_ref(),
+        options.platforms.first(),
     );
     let found = found.map_err(|error| failed(&error, documents))?;
     let argument = |item: &OutlineItem| {

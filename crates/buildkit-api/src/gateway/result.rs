@@ -48,6 +48,6 @@ pub(crate) async fn inputs(parts: Arc<Parts>, mut call: Call) -> Result<(), Stat
 /// `LLBBridge.Evaluate`: results are complete when they are given.
 pub(crate) async fn evaluate(parts: Arc<Parts>, mut call: Call) -> Result<(), Status> {
     let EvaluateRequest { reference } = call.requests.only().await?;
-    build_of(&parts, &call).await?.result(&reference)?;
+    build_of(&parts, &call).await?.results(&[&reference])?;
     call.replies.send(&EvaluateResponse {}).await
 }

@@ -1,12 +1,15 @@
 //! `LLBBridge.Solve`: a frontend's result for a driving client.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::lookup::build_of;
-use crate::frontend::{self, FrontendCall};
+use crate::frontend::{self, FrontendCall, Made};
 use crate::grpc::{Call, Status};
 use crate::parts::Parts;
-use buildkit_messages::gateway::{BuildResult, FrontendSolveRequest, FrontendSolveResponse, Reference};
+use buildkit_messages::gateway::{
+    BuildResult, FrontendSolveRequest, FrontendSolveResponse, Reference, References,
+};
 
 pub(crate) async fn solve(parts: Arc<Parts>, mut call: Call) -> Result<(), Status> {
     let request: FrontendSolveRequest = call.requests.only().await?;
@@ -18,7 +21,7 @@ pub(crate) async fn solve(parts: Arc<Parts>, mut call: Call) -> Result<(), Statu
     if let (true, Some(graph)) = (request.frontend.is_empty(), &graph) {
         return Err(frontend::refuse_graph(graph));
     }
-    build.set_attributes(&request.options);
+    build.add_attributes(&request.options);
     let frontend_call = FrontendCall {
         frontend: request.frontend,
         options: request.options,
@@ -30,10 +33,18 @@ pub(crate) async fn solve(parts: Arc<Parts>, mut call: Call) -> Result<(), Statu
         outcome = frontend::run(&parts, &build, frontend_call) => outcome?,
         () = build.cancelled() => return Err(Status::cancelled()),
     };
-    let reference = match outcome.image {
-        Some(image) => Some(Reference { id: build.add_result(image)? }),
-        None => None,
-    };
-    let result = BuildResult { reference, metadata: outcome.metadata, ..BuildResult::default() };
+    let mut result = BuildResult { metadata: outcome.metadata, ..BuildResult::default() };
+    match outcome.made {
+        Made::Nothing => {}
+        Made::Image(image) => result.reference = Some(Reference { id: build.add_result(*image)? }),
+        Made::Platforms(images) => {
+            let mut by_platform = HashMap::new();
+            for image in images {
+                let platform = image.platform.to_string();
+                by_platform.insert(platform, Reference { id: build.add_result(image)? });
+            }
+            result.references = Some(References { by_platform });
+        }
+    }
     call.replies.send(&FrontendSolveResponse { result: Some(result) }).await
 }

@@ -61,7 +61,10 @@ pub(super) async fn build(call: Call<'_>) -> Handled {
                 BuildEvent::Stream(text) => stream_text(&text),
                 BuildEvent::Progress(message) => encode(&message),
                 // Only builds that run as graphs send them.
-                BuildEvent::Plan(_) | BuildEvent::Vertex { .. } | BuildEvent::Warning(_) => Vec::new(),
+                BuildEvent::Plan(_)
+                | BuildEvent::Vertex { .. }
+                | BuildEvent::Warning(_)
+                | BuildEvent::Material(_) => Vec::new(),
             };
             if !reporter.send(message) {
                 cancellation.cancel();

@@ -51,7 +51,9 @@ pub use login::LoggedIn;
 #[cfg(fuzzing)]
 pub use manifest::read_for_fuzzing;
 pub use manifest::{Descriptor, ManifestError, Platform, PlatformError};
-pub(crate) use manifest::{ImageManifest, Index, OCI_INDEX, OCI_MANIFEST, REFERENCE_DIGEST, REFERENCE_TYPE};
+pub(crate) use manifest::{
+    ImageManifest, Index, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, REFERENCE_DIGEST, REFERENCE_TYPE,
+};
 pub use progress::{Detail, Message, Progress, Silent};
 pub use proxy::ProxySettings;
 pub use pull::{DescribedImage, PullRequest, PulledImage, PulledNames};

@@ -92,6 +92,18 @@ impl Targets {
         }
     }
 
+    /// Forgets a target.
+    pub(crate) fn remove(&mut self, digest: &Digest) {
+        let Some(target) = self.all.remove(digest) else { return };
+        for variant in target.variants {
+            let Some(targets) = self.of_image.get_mut(&variant.image) else { continue };
+            targets.retain(|other| other != digest);
+            if targets.is_empty() {
+                self.of_image.remove(&variant.image);
+            }
+        }
+    }
+
     /// The targets of an image; the one that it came with last is the last.
     pub(crate) fn of(&self, image: &Digest) -> impl DoubleEndedIterator<Item = &Target> {
         self.of_image.get(image).into_iter().flatten().filter_map(|digest| self.all.get(digest))

@@ -42,6 +42,37 @@ impl Store {
         self.index().targets.find(digest).cloned()
     }
 
+    /// All that an image came under.
+    pub(crate) fn targets_of(&self, image: &Digest) -> Vec<Target> {
+        self.index().targets.of(image).cloned().collect()
+    }
+
+    /// Whether an image came from elsewhere.
+    pub(crate) fn is_foreign(&self, image: &Digest) -> bool {
+        self.index().foreign.contains(image)
+    }
+
+    /// Forgets what images came under; they stay.
+    ///
+    /// # Errors
+    /// `Internal` when the database fails.
+    pub(crate) fn forget_target(&self, target: &Target) -> Result<(), Error> {
+        let mut database = self.shared.database();
+        let written = database.transaction().and_then(|transaction| {
+            transaction
+                .prepare_cached("DELETE FROM variants WHERE target = ?")?
+                .execute([Stored(target.digest)])?;
+            let mut unneeded = drop_attachments(&transaction, target.digest)?;
+            unneeded.extend(target.variants.iter().map(|variant| variant.manifest));
+            unneeded.push(target.digest);
+            documents::drop_unneeded(&transaction, &unneeded)?;
+            transaction.commit()
+        });
+        written.map_err(Error::database("forget a manifest"))?;
+        self.index_mut().targets.remove(&target.digest);
+        Ok(())
+    }
+
     /// Notes what an image that is there came under.
     ///
     /// # Errors

@@ -22,6 +22,12 @@ pub(super) const DOCKER_LIST: &str = "application/vnd.docker.distribution.manife
 pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// The OCI index of manifests by platform.
 pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// The OCI image configuration.
+pub(crate) const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+/// The OCI layer that is a plain tar.
+pub(crate) const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+/// The OCI layer that is gzipped.
+pub(crate) const OCI_GZIP_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 /// Docker's schema 1, signed.
 pub(super) const LEGACY_SIGNED: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
 /// Docker's schema 1.
@@ -154,10 +160,7 @@ impl Manifest {
     fn parse_image(bytes: &[u8]) -> Result<Self, ManifestError> {
         let manifest: ImageManifest = serde_json::from_slice(bytes)?;
         let config = manifest.config.media_type.as_str();
-        let is_image = matches!(
-            config,
-            DOCKER_CONFIG | "application/vnd.oci.image.config.v1+json" | "application/octet-stream" | ""
-        );
+        let is_image = matches!(config, DOCKER_CONFIG | OCI_CONFIG | "application/octet-stream" | "");
         if !is_image {
             return Err(ManifestError::NoImage(config.to_owned()));
         }
@@ -179,8 +182,8 @@ fn is_layer_type(kind: &str) -> bool {
             | "application/vnd.docker.image.rootfs.diff.tar"
             | "application/vnd.docker.image.rootfs.diff.tar.zstd"
             | "application/vnd.docker.image.rootfs.foreign.diff.tar"
-            | "application/vnd.oci.image.layer.v1.tar"
-            | "application/vnd.oci.image.layer.v1.tar+gzip"
+            | OCI_LAYER
+            | OCI_GZIP_LAYER
             | "application/vnd.oci.image.layer.v1.tar+zstd"
             | "application/vnd.oci.image.layer.nondistributable.v1.tar"
             | "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
@@ -211,7 +214,7 @@ impl Descriptor {
 
 impl Index {
     /// What says how the image of a manifest was made.
-    pub(super) fn attestations_of(&self, manifest: Digest) -> impl Iterator<Item = &Descriptor> {
+    pub(crate) fn attestations_of(&self, manifest: Digest) -> impl Iterator<Item = &Descriptor> {
         let name = manifest.to_string();
         self.manifests.iter().filter(move |entry| {
             entry.annotations.contains_key(REFERENCE_TYPE)

@@ -22,6 +22,7 @@ const DEPTH_LIMIT: u32 = 3;
 /// A document that was put under the name.
 pub(super) struct Sent {
     pub(super) digest: Digest,
+    pub(super) media_type: String,
     pub(super) document: Vec<u8>,
 }
 
@@ -50,7 +51,7 @@ impl Exact<'_> {
         let missing = self.index(&index, target, &mut Seen { entries: BTreeSet::new(), depth: 0 })?;
         if missing.is_empty() {
             let digest = send::manifest(self.layers.session, label, &target.media_type, &document)?;
-            return Ok(Some(Sent { digest, document }));
+            return Ok(Some(Sent { digest, media_type: target.media_type.clone(), document }));
         }
         let [variant] = target.variants.as_slice() else {
             return Err(RegistryError::MissingPlatforms { index: target.digest, missing });
@@ -74,7 +75,7 @@ impl Exact<'_> {
         }
         let media_type = Manifest::Image(manifest).media_type(&document)?;
         let digest = send::manifest(self.layers.session, label, &media_type, &document)?;
-        Ok(Some(Sent { digest, document }))
+        Ok(Some(Sent { digest, media_type, document }))
     }
 
     /// Has the layers and the config of an image in the repository; whether all could be had byte for byte.

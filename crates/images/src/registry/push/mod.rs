@@ -4,6 +4,7 @@
 //! repository where it was seen, and only then uploaded. Layers made here are compressed with a
 //! digest that is always the same. What came from a registry or in a layout goes as it came, see `exact`.
 
+mod built;
 mod compress;
 mod exact;
 mod layer;
@@ -23,7 +24,9 @@ use super::Credentials;
 use super::api_root;
 use super::error::RegistryError;
 use super::host::location;
-use super::manifest::{DOCKER_CONFIG, DOCKER_MANIFEST, Descriptor, ImageManifest, ManifestError, Platform};
+use super::manifest::{
+    DOCKER_CONFIG, DOCKER_LAYER, DOCKER_MANIFEST, Descriptor, ImageManifest, ManifestError, Platform,
+};
 use super::parallel::for_each;
 use super::progress::{Message, Progress};
 use super::session::Session;
@@ -58,6 +61,8 @@ pub struct PushedImage {
     pub digest: Digest,
     /// The size of its manifest.
     pub size: u64,
+    /// The media type of its manifest.
+    pub media_type: String,
 }
 
 pub(super) fn push(
@@ -112,6 +117,17 @@ fn images(request: &PushRequest<'_>) -> Result<Vec<(String, Digest)>, RegistryEr
     Ok(found)
 }
 
+/// What the parts of a manifest that is made here are called.
+struct ManifestTypes {
+    manifest: &'static str,
+    config: &'static str,
+    layer: &'static str,
+}
+
+/// Docker's names, which every registry knows.
+const DOCKER: ManifestTypes =
+    ManifestTypes { manifest: DOCKER_MANIFEST, config: DOCKER_CONFIG, layer: DOCKER_LAYER };
+
 /// The push of one or several tags to one repository.
 struct Push<'a> {
     session: &'a Session<'a>,
@@ -121,7 +137,7 @@ struct Push<'a> {
 
 impl Push<'_> {
     fn image(&self, tag: String, id: Digest) -> Result<PushedImage, RegistryError> {
-        let Sent { digest, document } = match self.exactly(&tag, id)? {
+        let Sent { digest, media_type, document } = match self.exactly(&tag, id)? {
             Some(sent) => sent,
             None => self.composed(&tag, id)?,
         };
@@ -136,7 +152,7 @@ impl Push<'_> {
         }
         let size = document.len() as u64;
         self.progress.report(Message::line(format!("{tag}: digest: {digest} size: {size}")));
-        Ok(PushedImage { tag, image: id, digest, size })
+        Ok(PushedImage { tag, image: id, digest, size, media_type })
     }
 
     /// Pushes what the image came under, where that can be had byte for byte.
@@ -148,6 +164,11 @@ impl Push<'_> {
             None => store.target_of(&id, Some(&self.request.reference.repository)),
         };
         let Some(target) = target else { return Ok(None) };
+        if let Some(built) = store.built_under(&target)? {
+            // Of one platform alone it is an image like any other that was made here.
+            let is_whole = self.request.platform.is_none() && by_digest.is_none();
+            return if is_whole { self.built(label, &built).map(Some) } else { Ok(None) };
+        }
         let layers = self.sender();
         let exact = Exact { layers: &layers };
         match target.manifest_of(&id).filter(|_| self.request.platform.is_some()) {
@@ -162,7 +183,15 @@ impl Push<'_> {
             let repository = &self.request.reference.repository;
             return Err(self.request.words.lacks_tag(repository, digest.to_string()));
         }
-        let image = self.request.store.image(&id)?;
+        let manifest = self.manifest(&id, &DOCKER)?;
+        let document = encode(&manifest)?;
+        let digest = send::manifest(self.session, tag, DOCKER_MANIFEST, &document)?;
+        Ok(Sent { digest, media_type: DOCKER_MANIFEST.to_owned(), document })
+    }
+
+    /// Has the layers and the config of an image in the repository, and makes the manifest that refers to them.
+    fn manifest(&self, id: &Digest, types: &ManifestTypes) -> Result<ImageManifest, RegistryError> {
+        let image = self.request.store.image(id)?;
         let held = self.request.store.layers(&image)?;
         let config = self.request.store.document_of(&image.id, &image.config_digest)?;
         // Asked first: a refusal comes before anything is compressed.
@@ -171,15 +200,13 @@ impl Push<'_> {
         if !has_config {
             send::upload(self.session, image.config_digest, &config)?;
         }
-        let manifest = ImageManifest {
+        let typed = |layer: Descriptor| Descriptor { media_type: types.layer.to_owned(), ..layer };
+        Ok(ImageManifest {
             schema_version: 2,
-            media_type: DOCKER_MANIFEST.to_owned(),
-            config: Descriptor::new(DOCKER_CONFIG, image.config_digest, config.len() as u64),
-            layers,
-        };
-        let document = encode(&manifest)?;
-        let digest = send::manifest(self.session, tag, DOCKER_MANIFEST, &document)?;
-        Ok(Sent { digest, document })
+            media_type: types.manifest.to_owned(),
+            config: Descriptor::new(types.config, image.config_digest, config.len() as u64),
+            layers: layers.into_iter().map(typed).collect(),
+        })
     }
 
     fn sender(&self) -> Layers<'_> {

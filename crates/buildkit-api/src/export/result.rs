@@ -1,0 +1,114 @@
+//! What a build has made, as exporters take it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use engine::images::registry::{Descriptor, Platform};
+use engine::images::{BuiltImage, Predicate};
+use model::{Digest, ImageReference};
+use serde_json::json;
+
+use crate::build::Build;
+use crate::grpc::{Code, Status};
+use crate::made::MadeImage;
+use crate::parts::Parts;
+use crate::provenance::Provenance;
+
+/// The images of a build, one or more, and what is to be said of them.
+#[derive(Debug)]
+pub(super) struct BuildOutput {
+    pub(super) images: Vec<MadeImage>,
+    pub(super) provenance: Option<Provenance>,
+}
+
+/// The files of a result.
+#[derive(Debug)]
+pub(super) struct OutputFiles {
+    pub(super) image: Digest,
+    /// What stands beside the files of the image, by name.
+    pub(super) documents: Vec<(String, Vec<u8>)>,
+}
+
+impl BuildOutput {
+    /// The image that a name leads to: that for this machine, or the first.
+    pub(super) fn main(&self) -> Result<Digest, Status> {
+        let host = Platform::host();
+        let own = self.images.iter().find(|image| image.platform.is(&host));
+        let main = own.or_else(|| self.images.first());
+        let missing = || Status::new(Code::Internal, "the build made no image");
+        main.map(|image| image.held.id).ok_or_else(missing)
+    }
+
+    /// The files of the only image.
+    ///
+    /// # Errors
+    /// `Unimplemented` for images of several platforms.
+    pub(super) fn files(&self, build: &Build) -> Result<OutputFiles, Status> {
+        let [image] = self.images.as_slice() else {
+            return Err(Status::unimplemented("files are exported of one platform alone"));
+        };
+        let said = self.provenance.as_ref().filter(|provenance| !provenance.is_for_images_only);
+        let documents = said.map(|provenance| {
+            let Predicate { kind, content } = provenance.predicate(build, image);
+            let statement = json!({
+                "_type": "https://in-toto.io/Statement/v0.1",
+                "predicateType": kind,
+                "subject": [],
+                "predicate": content,
+            });
+            ("provenance.json".to_owned(), statement.to_string().into_bytes())
+        });
+        Ok(OutputFiles { image: image.held.id, documents: documents.into_iter().collect() })
+    }
+
+    /// Records what the images are listed under, where something is said of them or there are several; gives what
+    /// clients read of the result.
+    ///
+    /// # Errors
+    /// [`Status`] when the store fails.
+    pub(super) async fn record(
+        &self,
+        parts: &Arc<Parts>,
+        build: &Build,
+        names: &[ImageReference],
+    ) -> Result<HashMap<String, String>, Status> {
+        let built = |image: &MadeImage| BuiltImage {
+            image: image.held.id,
+            predicates: self.provenance.iter().map(|provenance| provenance.predicate(build, image)).collect(),
+        };
+        let built: Vec<_> = self.images.iter().map(built).collect();
+        let (store, names) = (parts.engine.images.store().clone(), names.to_vec());
+        let work = tokio::task::spawn_blocking(move || store.record_built(&built, &names));
+        let recorded = work.await.map_err(|error| Status::new(Code::Internal, error.to_string()))?;
+        let index = recorded.map_err(|error| Status::of_kind(error.kind(), error.to_string()))?;
+        let main = self.main()?.to_string();
+        let mut response = HashMap::from([(DIGEST.to_owned(), main.clone())]);
+        if self.images.len() == 1 {
+            response.insert(CONFIG_DIGEST.to_owned(), main);
+        }
+        if let Some(index) = index {
+            response.extend(described(&index)?);
+        }
+        Ok(response)
+    }
+}
+
+/// What an answer calls the digest of a result.
+const DIGEST: &str = "containerimage.digest";
+/// What it calls the digest of an image's configuration: its id.
+const CONFIG_DIGEST: &str = "containerimage.config.digest";
+
+/// What clients read of a manifest or an index.
+///
+/// # Errors
+/// `Internal` when it cannot be written.
+pub(super) fn described(descriptor: &Descriptor) -> Result<HashMap<String, String>, Status> {
+    let text =
+        serde_json::to_vec(descriptor).map_err(|error| Status::new(Code::Internal, error.to_string()))?;
+    Ok(HashMap::from([
+        (DIGEST.to_owned(), descriptor.digest.to_string()),
+        ("containerimage.descriptor".to_owned(), STANDARD.encode(text)),
+    ]))
+}

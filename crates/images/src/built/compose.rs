@@ -1,0 +1,169 @@
+//! Composes the documents of an index: manifests are given, attestations are made for them.
+//!
+//! The form is the one that Docker documents as "Image attestation storage": an attestation is a manifest of statements,
+//! which the index lists for the platform `unknown/unknown` and ties to the manifest of its image by an annotation.
+
+use std::collections::BTreeMap;
+
+use model::{Digest, ImageReference};
+use serde::Serialize;
+use serde_json::json;
+
+use super::image::Predicate;
+use super::package::package_address;
+use crate::manifests::STATEMENT;
+use crate::registry::{
+    Descriptor, ImageManifest, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Platform, REFERENCE_DIGEST,
+    REFERENCE_TYPE,
+};
+use crate::store::digest_of;
+
+/// The type of a statement (in-toto attestation framework 0.1, "Statement").
+const STATEMENT_KIND: &str = "https://in-toto.io/Statement/v0.1";
+/// The annotation of a statement's descriptor that says of which type its predicate is.
+const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
+/// What is said of the architecture of an attestation.
+const UNKNOWN: &str = "unknown";
+
+/// An image of an index that is to be composed.
+pub(crate) struct Part<'a> {
+    /// Its manifest, byte for byte.
+    pub(crate) manifest: Vec<u8>,
+    pub(crate) platform: Platform,
+    pub(crate) predicates: &'a [Predicate],
+}
+
+/// An index and the attestations that it lists.
+#[derive(Debug)]
+pub(crate) struct Composed {
+    pub(crate) index: Vec<u8>,
+    pub(crate) attestations: Vec<Attestation>,
+}
+
+/// A manifest of statements, and the blobs that it refers to.
+#[derive(Debug)]
+pub(crate) struct Attestation {
+    pub(crate) manifest: Vec<u8>,
+    pub(crate) blobs: Vec<Vec<u8>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenIndex {
+    schema_version: u32,
+    media_type: &'static str,
+    manifests: Vec<Descriptor>,
+}
+
+/// Composes an index; the statements name their image by the names that it gets.
+///
+/// # Errors
+/// What writing a document fails with.
+pub(crate) fn compose(parts: &[Part<'_>], names: &[ImageReference]) -> serde_json::Result<Composed> {
+    let (mut images, mut listed, mut attestations) = (Vec::new(), Vec::new(), Vec::new());
+    for part in parts {
+        let digest = digest_of(&part.manifest);
+        let descriptor = Descriptor::new(OCI_MANIFEST, digest, part.manifest.len() as u64);
+        images.push(Descriptor { platform: Some(part.platform.clone()), ..descriptor });
+        if part.predicates.is_empty() {
+            continue;
+        }
+        let attestation = attest(part, digest, names)?;
+        listed.push(entry(&attestation.manifest, digest));
+        attestations.push(attestation);
+    }
+    images.extend(listed);
+    let index = WrittenIndex { schema_version: 2, media_type: OCI_INDEX, manifests: images };
+    Ok(Composed { index: serde_json::to_vec(&index)?, attestations })
+}
+
+/// What the index says of an attestation.
+fn entry(manifest: &[u8], of: Digest) -> Descriptor {
+    let unknown =
+        Platform { os: UNKNOWN.to_owned(), architecture: UNKNOWN.to_owned(), variant: String::new() };
+    let annotations = BTreeMap::from([
+        (REFERENCE_DIGEST.to_owned(), of.to_string()),
+        (REFERENCE_TYPE.to_owned(), "attestation-manifest".to_owned()),
+    ]);
+    let descriptor = Descriptor::new(OCI_MANIFEST, digest_of(manifest), manifest.len() as u64);
+    Descriptor { platform: Some(unknown), annotations, ..descriptor }
+}
+
+fn attest(part: &Part<'_>, digest: Digest, names: &[ImageReference]) -> serde_json::Result<Attestation> {
+    let (mut layers, mut blobs) = (Vec::new(), Vec::new());
+    for predicate in part.predicates {
+        let statement = serde_json::to_vec(&json!({
+            "_type": STATEMENT_KIND,
+            "predicateType": predicate.kind,
+            "subject": subjects(&part.platform, digest, names),
+            "predicate": predicate.content,
+        }))?;
+        let annotations = BTreeMap::from([(PREDICATE_TYPE.to_owned(), predicate.kind.clone())]);
+        let layer = Descriptor::new(STATEMENT, digest_of(&statement), statement.len() as u64);
+        layers.push(Descriptor { annotations, ..layer });
+        blobs.push(statement);
+    }
+    let diff_ids: Vec<_> = layers.iter().map(|layer| layer.digest).collect();
+    let config = serde_json::to_vec(&json!({
+        "architecture": UNKNOWN,
+        "os": UNKNOWN,
+        "config": {},
+        "rootfs": { "type": "layers", "diff_ids": diff_ids },
+    }))?;
+    let manifest = ImageManifest {
+        schema_version: 2,
+        media_type: OCI_MANIFEST.to_owned(),
+        config: Descriptor::new(OCI_CONFIG, digest_of(&config), config.len() as u64),
+        layers,
+    };
+    blobs.push(config);
+    Ok(Attestation { manifest: serde_json::to_vec(&manifest)?, blobs })
+}
+
+/// What a statement is about: the manifest, by each of the image's names as a package.
+fn subjects(platform: &Platform, digest: Digest, names: &[ImageReference]) -> Vec<serde_json::Value> {
+    let subject = |name: String| json!({ "name": name, "digest": { "sha256": digest.hexadecimal() } });
+    if names.is_empty() {
+        return vec![subject("_".to_owned())];
+    }
+    names.iter().map(|name| subject(package_address(name, Some(platform)))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attestation_names_the_manifest_that_it_is_about() {
+        let predicates =
+            [Predicate { kind: "https://slsa.dev/provenance/v0.2".to_owned(), content: json!({}) }];
+        let part = Part { manifest: b"{}".to_vec(), platform: Platform::host(), predicates: &predicates };
+        let name = ImageReference::parse("made:1").expect("a name");
+        let composed = compose(&[part], &[name]).expect("documents");
+        let index: serde_json::Value = serde_json::from_slice(&composed.index).expect("JSON");
+        let own = digest_of(b"{}");
+        assert_eq!(index["manifests"][0]["digest"], own.to_string());
+        let entry = &index["manifests"][1];
+        assert_eq!(entry["annotations"][REFERENCE_DIGEST], own.to_string());
+        assert_eq!(entry["platform"], json!({ "architecture": "unknown", "os": "unknown" }));
+        let [attestation] = composed.attestations.as_slice() else { panic!("one attestation") };
+        assert_eq!(entry["digest"], digest_of(&attestation.manifest).to_string());
+        let statement: serde_json::Value = serde_json::from_slice(&attestation.blobs[0]).expect("JSON");
+        assert_eq!(statement["subject"][0]["digest"]["sha256"], own.hexadecimal());
+        let platform = Platform::host().to_string().replace('/', "%2F");
+        assert_eq!(statement["subject"][0]["name"], format!("pkg:docker/made@1?platform={platform}"));
+    }
+
+    #[test]
+    fn images_without_statements_have_no_attestations() {
+        let part = |manifest: &[u8]| Part {
+            manifest: manifest.to_vec(),
+            platform: Platform::host(),
+            predicates: &[],
+        };
+        let composed = compose(&[part(b"{}"), part(b"[]")], &[]).expect("documents");
+        let index: serde_json::Value = serde_json::from_slice(&composed.index).expect("JSON");
+        assert_eq!(index["manifests"].as_array().map(Vec::len), Some(2));
+        assert!(composed.attestations.is_empty());
+    }
+}

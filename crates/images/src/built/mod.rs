@@ -1,0 +1,13 @@
+//! Images that were built here and what is said of their making: one index of their manifests and attestations.
+//!
+//! The store keeps an index whose layers are plain tars, which costs nothing to make. A push compresses the layers, and
+//! sends an index that is composed anew of the same statements.
+
+mod compose;
+mod image;
+mod package;
+mod record;
+
+pub(crate) use compose::{Attestation, Composed, Part, compose};
+pub use image::{BuiltImage, Predicate};
+pub use package::package_address;

@@ -1,0 +1,146 @@
+//! Records the index of images that were built here, and reads it again.
+
+use model::{Digest, ImageReference};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::compose::{Composed, Part, compose};
+use super::image::{BuiltImage, Predicate};
+use crate::Error;
+use crate::manifests::STATEMENT;
+use crate::registry::{
+    Descriptor, ImageManifest, Index, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Platform,
+};
+use crate::store::{Image, NewTarget, Store, Target, Variant, digest_of, parse_document};
+
+/// What is read of a statement.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Statement {
+    predicate_type: String,
+    predicate: Value,
+}
+
+impl Store {
+    /// Records the index of images that were built together, in the place of what earlier builds recorded of them.
+    /// There is none for one image of which nothing is said, and for one that came from elsewhere: it keeps what it
+    /// came under.
+    ///
+    /// # Errors
+    /// `NotFound` when an image is gone, `Internal` when the database fails.
+    pub fn record_built(
+        &self,
+        built: &[BuiltImage],
+        names: &[ImageReference],
+    ) -> Result<Option<Descriptor>, Error> {
+        if let [only] = built
+            && self.is_foreign(&only.image)
+        {
+            return Ok(None);
+        }
+        let mut manifests = Vec::new();
+        for part in built {
+            let image = self.image(&part.image)?;
+            manifests.push((encode(&self.plain_manifest(&image)?)?, Platform::of(&image.config)));
+        }
+        let is_needed = built.len() > 1 || built.iter().any(|part| !part.predicates.is_empty());
+        let parts = built.iter().zip(&manifests).map(|(part, (manifest, platform))| Part {
+            manifest: manifest.clone(),
+            platform: platform.clone(),
+            predicates: &part.predicates,
+        });
+        let composed = is_needed.then(|| compose(&parts.collect::<Vec<_>>(), names)).transpose();
+        let composed = composed.map_err(unwritten)?;
+        let index = composed.as_ref().map(|composed| digest_of(&composed.index));
+        for part in built {
+            self.forget_former(&part.image, index)?;
+        }
+        let Some(Composed { index, attestations }) = composed else { return Ok(None) };
+        let attachments: Vec<Vec<u8>> =
+            attestations.into_iter().flat_map(|own| std::iter::once(own.manifest).chain(own.blobs)).collect();
+        for (part, (manifest, _)) in built.iter().zip(&manifests) {
+            let target = NewTarget {
+                document: &index,
+                media_type: OCI_INDEX,
+                manifest,
+                attachments: &attachments,
+                preferred: None,
+            };
+            self.add_target(part.image, &target)?;
+        }
+        Ok(Some(Descriptor::new(OCI_INDEX, digest_of(&index), index.len() as u64)))
+    }
+
+    /// The manifest of an image whose layers are plain tars.
+    pub(crate) fn plain_manifest(&self, image: &Image) -> Result<ImageManifest, Error> {
+        let config = self.document_of(&image.id, &image.config_digest)?;
+        let layers = self.layers(image)?;
+        let plain = layers.iter().map(|layer| Descriptor::new(OCI_LAYER, layer.diff_id(), layer.tar_size()));
+        Ok(ImageManifest {
+            schema_version: 2,
+            media_type: OCI_MANIFEST.to_owned(),
+            config: Descriptor::new(OCI_CONFIG, image.config_digest, config.len() as u64),
+            layers: plain.collect(),
+        })
+    }
+
+    /// The images of an index that was recorded here; `None` for one that came from elsewhere.
+    ///
+    /// # Errors
+    /// `Internal` when the database fails.
+    pub(crate) fn built_under(&self, target: &Target) -> Result<Option<Vec<BuiltImage>>, Error> {
+        let is_foreign = target.variants.iter().all(|variant| self.is_foreign(&variant.image));
+        if is_foreign || target.media_type != OCI_INDEX {
+            return Ok(None);
+        }
+        let Some(document) = self.document(&target.digest)? else { return Ok(None) };
+        let index: Index = parse_document(&target.digest.to_string(), &document)?;
+        let mut built = Vec::new();
+        // In the order of the index, as far as its images are here.
+        for entry in &index.manifests {
+            let own = |variant: &&Variant| variant.manifest == entry.digest;
+            let Some(variant) = target.variants.iter().find(own) else { continue };
+            let Some(manifest) = self.image_manifest(&variant.manifest)? else { return Ok(None) };
+            if manifest.layers.iter().any(|layer| layer.media_type != OCI_LAYER) {
+                return Ok(None);
+            }
+            let predicates = self.predicates(&index, variant.manifest)?;
+            built.push(BuiltImage { image: variant.image, predicates });
+        }
+        Ok(Some(built))
+    }
+
+    fn predicates(&self, index: &Index, of: Digest) -> Result<Vec<Predicate>, Error> {
+        let mut predicates = Vec::new();
+        for entry in index.attestations_of(of) {
+            let manifest = self.image_manifest(&entry.digest)?;
+            let layers = manifest.map(|manifest| manifest.layers).unwrap_or_default();
+            for layer in layers.iter().filter(|layer| layer.media_type == STATEMENT) {
+                let Some(document) = self.document(&layer.digest)? else { continue };
+                let statement: Statement = parse_document(&layer.digest.to_string(), &document)?;
+                let Statement { predicate_type, predicate } = statement;
+                predicates.push(Predicate { kind: predicate_type, content: predicate });
+            }
+        }
+        Ok(predicates)
+    }
+
+    /// Forgets the indexes that earlier builds recorded of an image, but for one.
+    fn forget_former(&self, image: &Digest, kept: Option<Digest>) -> Result<(), Error> {
+        for target in self.targets_of(image) {
+            if Some(target.digest) != kept && self.built_under(&target)?.is_some() {
+                self.forget_target(&target)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn encode(manifest: &ImageManifest) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(manifest).map_err(unwritten)
+}
+
+/// The failure to write a document that was composed.
+fn unwritten(source: serde_json::Error) -> Error {
+    Error::Document { name: "a manifest".to_owned(), source }
+}

@@ -1,0 +1,65 @@
+//! Images for other machines, and for several at once. Nothing here runs a command of another machine.
+
+use berth_tests::Engine;
+use berth_tests::registry::{Protection, Registry};
+use serde_json::Value;
+
+use crate::client::{Order, run};
+use crate::offers::Offers;
+use crate::registry::Stored;
+
+const DOCKERFILE: &str = "FROM scratch\nARG TARGETARCH\nCOPY $TARGETARCH /\n";
+
+fn order(name: &str, platforms: &str) -> Order {
+    let offers = Offers::of(DOCKERFILE, &[("amd64/a", b"amd"), ("arm64/a", b"arm")]);
+    Order::of(offers, name).option("platform", platforms)
+}
+
+#[test]
+fn an_image_is_built_for_another_machine() {
+    let engine = Engine::start();
+    run(order("other", "linux/arm64").run(engine.socket())).result.expect("a build");
+    let image = engine.at("1.55").get("/images/other/json").expect(200).json();
+    assert_eq!((image["Architecture"].as_str(), image["Os"].as_str()), (Some("arm64"), Some("linux")));
+    engine.forget_builds();
+}
+
+#[test]
+fn images_of_several_platforms_have_one_name_and_one_index() {
+    let engine = Engine::start();
+    let registry = Registry::start(&engine, "127.0.0.1:5000", &Protection::Open);
+    let exporters: &[(&str, &[(&str, &str)])] =
+        &[("image", &[("name", "127.0.0.1:5000/a/many:1"), ("push", "true")])];
+    let order = order("x", "linux/amd64,linux/arm64").exporters(exporters);
+    let built = run(order.run(engine.socket()));
+    let index = built.result.as_ref().expect("a build")["containerimage.digest"].clone();
+    let stored = Stored::of(&registry);
+    let document: Value = serde_json::from_slice(stored.blob(&index)).expect("an index");
+    let platforms = document["manifests"].as_array().expect("manifests").iter();
+    let platforms: Vec<_> = platforms.map(|one| one["platform"]["architecture"].as_str()).collect();
+    assert_eq!(platforms, [Some("amd64"), Some("arm64")]);
+
+    let today = engine.at("1.55");
+    let name = "/images/127.0.0.1:5000/a/many:1";
+    for architecture in ["amd64", "arm64"] {
+        let platform = format!("%7B%22os%22%3A%22linux%22%2C%22architecture%22%3A%22{architecture}%22%7D");
+        let image = today.get(&format!("{name}/json?platform={platform}")).expect(200).json();
+        assert_eq!(image["Architecture"], architecture);
+    }
+    let listed = today.get("/images/json").expect(200).json();
+    let named = listed.as_array().expect("a list").iter();
+    assert_eq!(
+        named.filter(|image| image["RepoTags"] != serde_json::json!(["busybox:latest"])).count(),
+        1,
+        "{listed}"
+    );
+    engine.forget_builds();
+}
+
+#[test]
+fn files_are_exported_of_one_platform_alone() {
+    let engine = Engine::start();
+    let built = run(order("x", "linux/amd64,linux/arm64").exporters(&[("local", &[])]).run(engine.socket()));
+    assert_eq!(built.failure(), &(12, "files are exported of one platform alone".to_owned()));
+    engine.forget_builds();
+}
