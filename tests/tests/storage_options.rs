@@ -1,4 +1,4 @@
-//! `StorageOpt`: how much a container's own layer may hold, where the file system counts for projects.
+//! `StorageOpt` and the option `size` of volumes: how much a container's own layer and a volume may hold, where the file system counts for projects.
 //!
 //! `BERTH_PROJECT_QUOTA` says that the tests' directory is on such a file system; the emulated machine of `vm` has one.
 
@@ -52,4 +52,44 @@ fn a_layer_holds_no_more_than_it_may() {
     assert_eq!(today.inspect(&id)["HostConfig"]["StorageOpt"], json!({ "size": "8m" }));
     // What images have is not counted, what is copied up is.
     assert_eq!(today.output(&limited("echo x >> /bin/busybox; echo $?", "64k")).stdout, "1\n");
+}
+
+#[test]
+fn a_host_without_quotas_refuses_the_size_of_a_volume() {
+    if has_quota() {
+        return;
+    }
+    let today = Today::start();
+    let asked = json!({ "Name": "data", "DriverOpts": { "size": "10m" } });
+    let answer = today.post_json("/volumes/create", &asked).expect(400);
+    assert_eq!(answer.message(), "quota size requested but no quota support");
+    let _ = today.get("/volumes/data").expect(404);
+}
+
+#[test]
+fn a_volume_holds_no_more_than_it_may() {
+    if !has_quota() {
+        return;
+    }
+    let today = Today::start();
+    let asked = json!({ "Name": "data", "DriverOpts": { "size": "8m" } });
+    let made = today.post_json("/volumes/create", &asked).expect(201).json();
+    assert_eq!(made["Options"], json!({ "size": "8m" }));
+    let with = |place: &str, script: &str| {
+        merged(sh(script), json!({ "HostConfig": { "Binds": [format!("data:{place}")] } }))
+    };
+    // What the image has there comes into it, and counts.
+    assert_eq!(today.output(&with("/etc", "ls /etc/passwd")).stdout, "/etc/passwd\n");
+    let fill =
+        "dd if=/dev/zero of=/data/file bs=1M count=20 2>&1 | grep -c 'space\\|quota'; stat -c %s /data/file";
+    let output = today.output(&with("/data", fill)).stdout;
+    let lines: Vec<u64> = output.lines().map(|line| line.parse().expect("a number")).collect();
+    assert_eq!(lines[0], 1, "the kernel refuses the rest: {output}");
+    assert!((4 << 20..=8 << 20).contains(&lines[1]), "{output}");
+    // A volume without a size, and the container's own layer, have as much as the disk.
+    let free = "dd if=/dev/zero of=/free/file bs=1M count=20 2>&1 | grep -c 'space\\|quota'";
+    let other = merged(sh(free), json!({ "HostConfig": { "Binds": ["other:/free"] } }));
+    assert_eq!(today.output(&other).stdout, "0\n");
+    let bad = json!({ "Name": "bad", "DriverOpts": { "size": "much" } });
+    assert_eq!(today.post_json("/volumes/create", &bad).expect(400).message(), "invalid size: 'much'");
 }

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use model::{ContainerId, ExecId, ProcessSpec, Ulimit};
 use shim_protocol::{Answer, Attach, FailureKind, Request};
 
-use crate::cgroup_moves::CgroupMoves;
 use crate::clients::{ClientNumbers, DETACH_KEYS};
 use crate::container::execs::Exec;
 use crate::container::saved_exec::{ExecConfig, ExecState};
@@ -79,7 +78,6 @@ pub struct Execs {
     pub(crate) directory: Arc<Directory>,
     pub(crate) events: Arc<Events>,
     pub(crate) networking: Arc<Networking>,
-    pub(crate) cgroup_moves: Arc<CgroupMoves>,
     pub(crate) clients: Arc<ClientNumbers>,
     pub(crate) options: Arc<Options>,
 }
@@ -96,7 +94,6 @@ impl Execs {
         let container = self.directory.find(reference)?;
         let record = container.record();
         check_phase(&record, reference)?;
-        self.cgroup_moves.prepare();
         let id = ExecId::from_random(random::bytes());
         let container_id = record.id.clone();
         let exec = Exec::new(id.clone(), container_id.clone(), config);

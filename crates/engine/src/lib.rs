@@ -8,7 +8,6 @@
 mod builds;
 mod cdi;
 mod cgroup;
-mod cgroup_moves;
 mod clients;
 pub mod container;
 mod directory;
@@ -38,6 +37,7 @@ mod realm;
 mod record;
 mod roots;
 mod shim;
+mod size_limit;
 mod startup;
 mod store;
 mod streams;

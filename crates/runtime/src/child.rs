@@ -13,6 +13,8 @@ use rustix::mount::OpenTreeFlags;
 use sys::clone::NewNamespaces;
 
 use crate::capabilities;
+use crate::cgroup::Cgroup;
+use crate::cgroup::enter::Entrances;
 use crate::channel::{Channel, Command};
 use crate::error::Doing;
 use crate::namespaces::Joined;
@@ -35,6 +37,8 @@ pub(crate) struct Birth<'a> {
     /// Namespaces to enter.
     pub(crate) joined: &'a Joined,
     /// The container's cgroups.
+    pub(crate) cgroup: &'a Cgroup,
+    /// How the container sees them.
     pub(crate) layout: &'a CgroupLayout,
     /// Nodes of the host's devices.
     pub(crate) devices: &'a [host_devices::Node],
@@ -74,7 +78,7 @@ impl Birth<'_> {
         rustix::process::umask(rustix::fs::Mode::empty());
         self.joined.enter()?;
         self.name_host()?;
-        let prepared = self.prepare()?;
+        let (prepared, entrances) = self.prepare()?;
         if let (Some(users), Some(mapping)) = (self.joined.users(), &self.spec.user_namespace) {
             let proc = prepared.file_systems.proc.as_fd();
             launch::prepare_for_user_namespace(&self.spec.process, mapping, Some(proc), &stdio)?;
@@ -88,6 +92,7 @@ impl Birth<'_> {
             base::make_read_only(&tree.root)?;
         }
         let interface = self.wait_for_start()?;
+        entrances.enter()?;
         if self.spec.namespaces.own_cgroup && !self.layout.is_unified {
             sys::clone::unshare_cgroup_namespace().doing("making a cgroup namespace")?;
         }
@@ -115,7 +120,7 @@ impl Birth<'_> {
         rustix::system::setdomainname(self.spec.domainname.as_bytes()).doing("setting the domain name")
     }
 
-    fn prepare(&self) -> Result<Prepared, StartError> {
+    fn prepare(&self) -> Result<(Prepared, Entrances), StartError> {
         let (spec, users) = (self.spec, self.joined.users());
         let sources = Sources::open(spec, self.held_mounts, users)?;
         let host_null = is_overridden(spec, "/dev").then(host_null).transpose()?;
@@ -131,7 +136,8 @@ impl Birth<'_> {
         let sources = sources.complete(spec, base::place(&spec.root))?;
         let root = base::mount(spec, users)?;
         let cgroups = self.open_cgroups()?;
-        Ok(Prepared { sources, host_null, file_systems, devices, root, cgroups })
+        let entrances = self.cgroup.entrances()?;
+        Ok((Prepared { sources, host_null, file_systems, devices, root, cgroups }, entrances))
     }
 
     fn build_tree(&self, prepared: Prepared) -> Result<Tree, StartError> {

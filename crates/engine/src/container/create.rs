@@ -7,7 +7,6 @@ use model::{
     Timestamp, UtsMode,
 };
 
-use crate::cgroup_moves::CgroupMoves;
 use crate::container::{Container, Record, modes, settings, storage, user_namespace, words};
 use crate::directory::Directory;
 use crate::error::{Error, file_error};
@@ -53,7 +52,6 @@ pub(crate) struct Creator {
     pub(crate) images: Arc<Images>,
     pub(crate) networking: Arc<Networking>,
     pub(crate) volumes: Arc<Volumes>,
-    pub(crate) cgroup_moves: Arc<CgroupMoves>,
     pub(crate) paths: Arc<Paths>,
     pub(crate) options: Arc<Options>,
 }
@@ -64,8 +62,6 @@ impl Creator {
     /// # Errors
     /// Refused settings, an unknown image, a taken name. Nothing is left then.
     pub(crate) async fn create(self: &Arc<Self>, new: NewContainer) -> Result<Created, Error> {
-        // Most containers are started at once.
-        self.cgroup_moves.prepare();
         let creator = Arc::clone(self);
         let work = tokio::task::spawn_blocking(move || creator.make(new, Durability::PowerLoss));
         crate::outcome::joined(work.await)?
@@ -136,7 +132,6 @@ impl Creator {
         settings: ContainerSettings,
         pod: PodRole,
     ) -> Result<ContainerId, Error> {
-        self.cgroup_moves.prepare();
         let creator = Arc::clone(self);
         let work = tokio::task::spawn_blocking(move || creator.make_sandbox(settings, pod));
         crate::outcome::joined(work.await)?

@@ -10,7 +10,6 @@ use shim_protocol::{Notice, Request, RunDirectory};
 use sys::program::SealedProgram;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::cgroup_moves::CgroupMoves;
 use crate::container::create::Creator;
 use crate::container::exit::Supervisor;
 use crate::container::follow_up::FollowUps;
@@ -60,7 +59,6 @@ pub(crate) struct Starter {
     pub(crate) supervisor: Arc<Supervisor>,
     pub(crate) lookup: StartLookup,
     pub(crate) follow_ups: FollowUps,
-    pub(crate) cgroup_moves: Arc<CgroupMoves>,
     pub(crate) shim_program: Arc<SealedProgram>,
     pub(crate) paths: Arc<Paths>,
 }
@@ -103,7 +101,6 @@ impl Starter {
         container: &Arc<Container>,
         policy: Option<&Record>,
     ) -> Result<Outcome, Error> {
-        self.cgroup_moves.prepare();
         let by_policy = policy.is_some();
         let _order = container.transition.lock().await;
         if policy.is_some_and(|decided_on| !decided_on.stands_as(&container.record())) {

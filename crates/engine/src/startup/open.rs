@@ -6,7 +6,6 @@ use sys::program::SealedProgram;
 
 use super::reconcile;
 use crate::builds::Builds;
-use crate::cgroup_moves::CgroupMoves;
 use crate::clients::ClientNumbers;
 use crate::container::containers::Containers;
 use crate::container::create::Creator;
@@ -84,7 +83,6 @@ impl Engine {
             networking: Arc::new(Networking::new(&registry, &events, &directory, &paths, &options)),
             registry,
             images: Arc::new(Images::new(store, options.registry.clone(), &events)),
-            cgroup_moves: CgroupMoves::open(),
             options,
             paths,
             database,
@@ -119,7 +117,6 @@ struct Low {
     networking: Arc<Networking>,
     registry: Arc<NetworkRegistry>,
     images: Arc<Images>,
-    cgroup_moves: Arc<CgroupMoves>,
 }
 
 impl Low {
@@ -270,7 +267,6 @@ impl Low {
             supervisor: Arc::clone(supervisor),
             lookup: self.start_lookup(volumes),
             follow_ups,
-            cgroup_moves: Arc::clone(&self.cgroup_moves),
             shim_program,
             paths: Arc::clone(&self.paths),
         });
@@ -324,7 +320,6 @@ impl Low {
             images: Arc::clone(&self.images),
             networking: Arc::clone(&self.networking),
             volumes: Arc::clone(volumes),
-            cgroup_moves: Arc::clone(&self.cgroup_moves),
             paths: Arc::clone(&self.paths),
             options: Arc::clone(&self.options),
         }
@@ -347,7 +342,6 @@ impl Low {
             directory: Arc::clone(&self.directory),
             events: Arc::clone(&self.events),
             networking: Arc::clone(&self.networking),
-            cgroup_moves: Arc::clone(&self.cgroup_moves),
             clients,
             options: Arc::clone(&self.options),
         }

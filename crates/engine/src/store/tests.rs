@@ -14,6 +14,10 @@ use crate::record::{Phase, Record};
 /// one that ended.
 const VERSION_0: &str = include_str!("version0.sql");
 
+/// A database of the first release with version 3: a container that runs, with all that it may have, and a process
+/// of an exec in it, one that ended, and one that was only made.
+const VERSION_3: &str = include_str!("version3.sql");
+
 /// A directory for one test's database.
 struct Directory(PathBuf);
 
@@ -113,6 +117,54 @@ fn version_0_becomes_the_present_version_and_loses_nothing() {
     assert!(saved.identity.is_some());
     assert_eq!(directory.text("SELECT count(*) FROM unreadable"), "0");
     assert_eq!(directory.text("PRAGMA user_version"), "3");
+}
+
+#[test]
+fn version_3_of_an_earlier_release_is_read_whole_and_saved_again_with_all_that_it_has() {
+    let (earlier, present) = (Directory::new(), Directory::new());
+    earlier.sql(VERSION_3);
+    let saved = earlier.saved();
+    assert_eq!(earlier.text("SELECT count(*) FROM unreadable"), "0");
+    let web = saved.containers.iter().find(|record| record.name == "web").expect("the one that runs");
+    assert!(web.is_running() && web.has_names(), "{web:?}");
+    let health = web.health.as_ref().expect("its health");
+    assert_eq!((health.status, health.log.len()), (model::HealthStatus::Healthy, 1));
+    assert_eq!((saved.containers.len(), saved.execs.len(), saved.volumes.len()), (3, 1, 2));
+    assert_eq!((saved.networks.len(), saved.events.len()), (4, 6));
+    let mut rows: Vec<Row> =
+        saved.containers.into_iter().map(|record| Row::Container(Arc::new(record))).collect();
+    rows.extend(saved.execs.into_iter().map(Row::Exec));
+    rows.extend(saved.volumes.into_iter().map(Row::Volume));
+    rows.extend(saved.networks.into_iter().map(Row::Network));
+    let (database, _) = present.open();
+    database.write(rows, Durability::PowerLoss).wait_blocking().expect("written");
+    drop(database);
+    for table in [
+        "SELECT json_group_array(json_array(id, name, json(settings), json(state))) FROM containers",
+        "SELECT json_group_array(json_array(id, container, json(document))) FROM execs",
+        "SELECT json_group_array(json_array(id, name, json(document))) FROM networks",
+        "SELECT json_group_array(json_array(name, driver, options, labels, anonymous, created)) FROM volumes",
+    ] {
+        let rows = |directory: &Directory| -> serde_json::Value {
+            serde_json::from_str(&directory.text(table)).expect("JSON")
+        };
+        let (before, after) = (rows(&earlier), rows(&present));
+        assert!(has_all(&after, &before), "{after:#}\nlacks something of\n{before:#}");
+    }
+}
+
+/// Whether a document has everything that another has, whatever else it has.
+fn has_all(document: &serde_json::Value, wanted: &serde_json::Value) -> bool {
+    match (document, wanted) {
+        (serde_json::Value::Object(document), serde_json::Value::Object(wanted)) => {
+            wanted.iter().all(|(name, wanted)| document.get(name).is_some_and(|value| has_all(value, wanted)))
+        }
+        (serde_json::Value::Array(document), serde_json::Value::Array(wanted)) => {
+            document.len() == wanted.len()
+                && document.iter().zip(wanted).all(|(value, wanted)| has_all(value, wanted))
+        }
+        (document, wanted) => document == wanted,
+    }
 }
 
 #[test]

@@ -33,16 +33,17 @@ impl Claim<'_> {
             let known = self.service.known().rows.get(&volume.name).cloned();
             let options = known.map_or_else(|| volume.options.clone(), |known| known.options);
             let mut fill = |target: &Path| fill(volume, target);
+            let is_mount = driver.is_mount(&options);
             // The directory of one that is a mount stays empty.
-            let created = if options.is_empty() {
-                driver.create(&volume.name, &mut fill)?
+            let created = if is_mount {
+                driver.create(&volume.name, &options, &mut |_| Ok(false))?
             } else {
-                driver.create(&volume.name, &mut |_| Ok(false))?
+                driver.create(&volume.name, &options, &mut fill)?
             };
             if created {
                 self.made.push(volume.clone());
             }
-            if !created || !options.is_empty() {
+            if !created || is_mount {
                 driver.fill_empty(&volume.name, &options, &mut fill)?;
             }
         }

@@ -19,8 +19,11 @@ pub(crate) trait VolumeDriver: Send + Sync {
     /// Checks the options of a new volume.
     ///
     /// # Errors
-    /// One that there is not, or that contradicts another.
+    /// One that there is not, that contradicts another, or that the host lacks the means for.
     fn check(&self, options: &BTreeMap<String, String>) -> Result<(), Error>;
+
+    /// Whether the content of a volume with these options is mounted, and no directory of the engine's own.
+    fn is_mount(&self, options: &BTreeMap<String, String>) -> bool;
 
     /// The directory that holds a volume's content.
     fn content(&self, volume: &str) -> PathBuf;
@@ -30,7 +33,8 @@ pub(crate) trait VolumeDriver: Send + Sync {
     ///
     /// # Errors
     /// When it cannot be made, and those of `fill`.
-    fn create(&self, volume: &str, fill: Fill<'_>) -> Result<bool, Error>;
+    fn create(&self, volume: &str, options: &BTreeMap<String, String>, fill: Fill<'_>)
+    -> Result<bool, Error>;
 
     /// Puts the first content into a volume that is there and that has none. What is written there meanwhile stays.
     ///
@@ -43,7 +47,7 @@ pub(crate) trait VolumeDriver: Send + Sync {
         fill: Fill<'_>,
     ) -> Result<(), Error>;
 
-    /// Mounts the content of a volume that has options, attached nowhere.
+    /// Mounts the content of a volume that is a mount, attached nowhere.
     ///
     /// # Errors
     /// When the host refuses.

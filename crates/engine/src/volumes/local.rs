@@ -15,6 +15,10 @@ use super::driver::{Fill, VolumeDriver};
 use crate::disposal::delete_tree;
 use crate::error::{Error, file_error};
 use crate::random;
+use crate::size_limit;
+
+/// Where the file system has no quotas of projects, in dockerd's words.
+const NO_QUOTA: &str = "quota size requested but no quota support";
 
 /// Keeps volumes in directories.
 pub(super) struct Local {
@@ -30,10 +34,11 @@ impl Local {
     }
 
     /// Fills a directory that nobody sees, hands it on with whether it has content, and deletes what is left of it.
-    /// `act` is what it is made for.
+    /// `act` is what it is made for; `limit` sets how much it may hold before it has anything.
     fn staged<T>(
         &self,
         act: &'static str,
+        limit: impl FnOnce(&Path) -> Result<(), Error>,
         fill: Fill<'_>,
         hand_on: impl FnOnce(&Path, bool) -> Result<T, Error>,
     ) -> Result<T, Error> {
@@ -41,6 +46,7 @@ impl Local {
         let data = begun.join("_data");
         let done = std::fs::create_dir_all(&data)
             .map_err(file_error(act, &data))
+            .and_then(|()| limit(&data))
             .and_then(|()| fill(&data))
             .and_then(|has_content| hand_on(&data, has_content));
         delete_tree(&begun);
@@ -57,6 +63,24 @@ impl Local {
             Err(Errno::EXIST) => Ok(false),
             Err(error) => Err(file_error("make the volume", &content)(error.into())),
         }
+    }
+}
+
+/// Limits what a volume's directory may hold.
+fn limit(directory: &Path, size: u64) -> Result<(), Error> {
+    size_limit::set(&[directory], size).map_err(|error| match size_limit::is_unsupported(&error) {
+        true => Error::refused(NO_QUOTA),
+        false => file_error("limit the volume in", directory)(error),
+    })
+}
+
+/// Takes the limit of a volume's directory away, if it has one.
+fn release(directory: &Path) {
+    // A file system without projects has no limits.
+    if let Err(error) = size_limit::release(directory)
+        && !size_limit::is_unsupported(&error)
+    {
+        tracing::warn!("cannot take the limit of {} away: {error}", directory.display());
     }
 }
 
@@ -86,18 +110,43 @@ impl VolumeDriver for Local {
     }
 
     fn check(&self, options: &BTreeMap<String, String>) -> Result<(), Error> {
-        LocalMount::parse(options).map(drop)
+        LocalMount::parse(options)?;
+        match options::size(options)? {
+            Some(_) if !size_limit::is_supported(&self.root) => Err(Error::refused(NO_QUOTA)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn is_mount(&self, options: &BTreeMap<String, String>) -> bool {
+        // What cannot be read any more is no directory either.
+        !matches!(LocalMount::parse(options), Ok(None))
     }
 
     fn content(&self, volume: &str) -> PathBuf {
         self.root.join(volume).join("_data")
     }
 
-    fn create(&self, volume: &str, fill: Fill<'_>) -> Result<bool, Error> {
+    fn create(
+        &self,
+        volume: &str,
+        options: &BTreeMap<String, String>,
+        fill: Fill<'_>,
+    ) -> Result<bool, Error> {
         if self.content(volume).exists() {
             return Ok(false);
         }
-        self.staged("make the volume", fill, |data, _| self.publish(volume, data))
+        let Some(size) = options::size(options)? else {
+            return self.staged("make the volume", |_| Ok(()), fill, |data, _| self.publish(volume, data));
+        };
+        let limit = |data: &Path| limit(data, size);
+        let mut fill = |data: &Path| fill(data).inspect_err(|_| release(data));
+        self.staged("make the volume", limit, &mut fill, |data, _| {
+            let published = self.publish(volume, data);
+            if !matches!(published, Ok(true)) {
+                release(data);
+            }
+            published
+        })
     }
 
     fn fill_empty(
@@ -118,7 +167,10 @@ impl VolumeDriver for Local {
         if !is_empty(&content) {
             return Ok(());
         }
-        self.staged("make the directory", fill, |data, has_content| {
+        // Between projects nothing can be renamed.
+        let share =
+            |data: &Path| size_limit::share(&content, data).map_err(file_error("fill the volume", data));
+        self.staged("make the directory", share, fill, |data, has_content| {
             if has_content { move_content(data, &content) } else { Ok(()) }
         })
     }
@@ -141,6 +193,7 @@ impl VolumeDriver for Local {
         let trash = self.trash.join(format!("volume-{}", random::name()));
         match std::fs::rename(&directory, &trash) {
             Ok(()) => {
+                release(&trash.join("_data"));
                 std::thread::spawn(move || delete_tree(&trash));
                 Ok(())
             }

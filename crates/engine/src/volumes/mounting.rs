@@ -7,7 +7,7 @@ use model::{ContainerSpec, MountSource};
 use shim_protocol::{CONTROL_DESCRIPTOR, RunDirectory, ShimProcesses};
 
 use super::held::HeldVolume;
-use super::service::{Known, Volumes};
+use super::service::Volumes;
 use crate::container::Record;
 use crate::error::Error;
 use crate::shim::RECORD_LIMIT;
@@ -16,7 +16,7 @@ use crate::store::VolumeRow;
 impl Volumes {
     /// Whether a start of the container mounts volumes.
     pub(crate) fn has_held(&self, record: &Record) -> bool {
-        !mounted_volumes(&self.known(), record).is_empty()
+        !mounted_volumes(self, record).is_empty()
     }
 
     /// Mounts those of a container's volumes that are mounts, unless another container has them mounted. Blocks.
@@ -24,7 +24,7 @@ impl Volumes {
     /// # Errors
     /// When the host refuses one; then none is held for this container.
     pub(crate) fn hold(&self, record: &Record) -> Result<Vec<HeldVolume>, Error> {
-        let volumes = mounted_volumes(&self.known(), record);
+        let volumes = mounted_volumes(self, record);
         let held = volumes.into_iter().map(|row| {
             let namespace = self.held.hold(&row.name, &record.id, || self.open(&row))?;
             let owners = self.driver(&row.driver)?.owners(&row.options);
@@ -47,7 +47,7 @@ impl Volumes {
 
     /// A container uses its volumes no more: those that no other uses are no longer mounted.
     pub(crate) fn let_go(&self, record: &Record) {
-        let volumes = mounted_volumes(&self.known(), record);
+        let volumes = mounted_volumes(self, record);
         for row in volumes {
             self.held.let_go(&row.name, &record.id);
         }
@@ -59,8 +59,8 @@ impl Volumes {
     /// # Errors
     /// When the host refuses.
     pub(crate) fn copy_of(&self, name: &str) -> Result<Option<OwnedFd>, Error> {
-        let row = self.known().rows.get(name).filter(|row| !row.options.is_empty()).cloned();
-        let Some(row) = row else { return Ok(None) };
+        let row = self.known().rows.get(name).cloned();
+        let Some(row) = row.filter(|row| is_mount(self, row)) else { return Ok(None) };
         let Some(namespace) = self.held.namespace(name) else {
             return self.driver(&row.driver)?.mount(&row.name, &row.options).map(Some);
         };
@@ -100,11 +100,17 @@ impl Volumes {
 }
 
 /// The volumes of a container that are mounts, each once.
-fn mounted_volumes(known: &Known, record: &Record) -> Vec<VolumeRow> {
+fn mounted_volumes(volumes: &Volumes, record: &Record) -> Vec<VolumeRow> {
     let mut names: Vec<&str> = record.mounts.iter().map(|mount| mount.name.as_str()).collect();
     names.retain(|name| !name.is_empty());
     names.sort_unstable();
     names.dedup();
+    let known = volumes.known();
     let rows = names.into_iter().filter_map(|name| known.rows.get(name));
-    rows.filter(|row| !row.options.is_empty()).cloned().collect()
+    rows.filter(|row| is_mount(volumes, row)).cloned().collect()
+}
+
+/// Whether a volume is a mount, and no directory of the engine's own.
+fn is_mount(volumes: &Volumes, row: &VolumeRow) -> bool {
+    volumes.driver(&row.driver).is_ok_and(|driver| driver.is_mount(&row.options))
 }

@@ -134,7 +134,8 @@ impl Volumes {
     /// # Errors
     /// When it cannot be made.
     pub(crate) fn ensure(&self, mount: &MountPoint) -> Result<(), Error> {
-        self.driver(&mount.driver)?.create(&mount.name, &mut |_| Ok(false)).map(drop)
+        let options = self.known().rows.get(&mount.name).map(|row| row.options.clone()).unwrap_or_default();
+        self.driver(&mount.driver)?.create(&mount.name, &options, &mut |_| Ok(false)).map(drop)
     }
 
     /// Deletes volumes that a daemon died over: neither recorded nor used by a container.

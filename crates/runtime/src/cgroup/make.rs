@@ -1,12 +1,9 @@
-//! Makes a container's directories and moves processes into them.
+//! Makes a container's directories.
 
 use std::fs::DirBuilder;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-
-use rustix::fs::{Mode, OFlags};
 
 use super::hierarchy::{Hierarchy, Kind};
 use super::{Cgroup, file};
@@ -16,40 +13,34 @@ use crate::CgroupError;
 const UNIFIED_CONTROLLERS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 
 impl Cgroup {
-    /// Makes all directories. What is left of an earlier life of the container, whose shim was killed,
-    /// is ended and removed first: limits and counters begin anew.
-    pub(crate) fn make(&self) -> Result<(), CgroupError> {
+    /// Makes the directory of v2, where the host has one, for a process that is born into it. What is left of an earlier
+    /// life of the container, whose shim was killed, is ended and removed first: limits and counters begin anew.
+    pub(crate) fn make_unified(&self) -> Result<(), CgroupError> {
+        let Some(directory) = self.unified() else { return Ok(()) };
+        if !make_directory(directory)? {
+            self.kill()?;
+            self.remove()?;
+            return self.make_unified();
+        }
+        let unified = self.hierarchies.iter().find(|hierarchy| hierarchy.kind == Kind::Unified);
+        match unified.filter(|_| self.is_unified()) {
+            Some(hierarchy) => enable_controllers(hierarchy, &self.parent),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the directories of v1 behind that of v2; what is left of an earlier life goes here too.
+    pub(crate) fn make_legacy(&self) -> Result<(), CgroupError> {
         for (hierarchy, directory) in self.hierarchies.iter().zip(&self.directories) {
-            if !make_directory(directory)? {
-                self.kill()?;
-                self.remove()?;
-                return self.make();
+            let Kind::Legacy(controllers) = &hierarchy.kind else { continue };
+            while !make_directory(directory)? {
+                self.remove_left(directory)?;
             }
-            match &hierarchy.kind {
-                Kind::Unified if self.is_unified() => enable_controllers(hierarchy, &self.parent)?,
-                Kind::Legacy(controllers) if controllers.iter().any(|name| name == "cpuset") => {
-                    inherit_cpuset(&hierarchy.mount, directory)?;
-                }
-                Kind::Unified | Kind::Legacy(_) => {}
+            if controllers.iter().any(|name| name == "cpuset") {
+                inherit_cpuset(&hierarchy.mount, directory)?;
             }
         }
         Ok(())
-    }
-
-    /// The directory for the clone, on a host where that alone puts the child into its cgroup.
-    pub(crate) fn clone_target(&self) -> Result<Option<OwnedFd>, CgroupError> {
-        let Some(directory) = self.unified().filter(|_| self.is_unified()) else { return Ok(None) };
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        rustix::fs::open(directory, flags, Mode::empty())
-            .map(Some)
-            .map_err(|source| CgroupError::new(format!("open {}", directory.display()), source))
-    }
-
-    /// Moves a process into all directories. The first move after a while waits for the kernel to
-    /// have seen every processor (milliseconds), the others do not.
-    pub(crate) fn join(&self, pid: u32) -> Result<(), CgroupError> {
-        let pid = pid.to_string();
-        self.directories.iter().try_for_each(|directory| file::write(directory, "cgroup.procs", &pid))
     }
 }
 

@@ -4,6 +4,7 @@
 //! or not the hierarchy limits anything, so that everything in it is found again.
 
 mod devices;
+pub(crate) mod enter;
 mod file;
 mod freezer;
 mod hierarchy;

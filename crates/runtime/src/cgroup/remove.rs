@@ -62,6 +62,17 @@ impl Cgroup {
         Ok(())
     }
 
+    /// Removes one directory of v1 that an earlier life of the container has left, and kills what is in it. Where there
+    /// is v2, its directory belongs to the present life already.
+    pub(crate) fn remove_left(&self, directory: &Path) -> Result<(), CgroupError> {
+        match self.unified() {
+            // What is frozen does not die; there may be nothing to thaw.
+            Some(_) => drop(self.thaw()),
+            None => self.kill()?,
+        }
+        remove_tree(directory, Instant::now() + TIMEOUT)
+    }
+
     /// v2 knows at once; without it every hierarchy is looked at.
     fn is_empty(&self) -> Result<bool, CgroupError> {
         if let Some(directory) = self.unified() {

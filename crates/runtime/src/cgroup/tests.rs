@@ -65,7 +65,7 @@ fn controllers_are_handed_down_to_the_container() {
     host.file("cgroup/cgroup.controllers", "cpuset cpu io memory pids rdma\n");
     host.file("cgroup/cgroup.subtree_control", "");
     host.file("cgroup/berth/cgroup.subtree_control", "");
-    host.cgroup().make().expect("made");
+    host.cgroup().make_unified().expect("made");
     assert!(host.root.join("cgroup/berth/id").is_dir());
     // In a plain file each write begins at its start.
     assert!(host.read("cgroup/cgroup.subtree_control").starts_with("+pids"));
@@ -77,7 +77,7 @@ fn what_is_handed_down_already_is_left_alone() {
     let host = Invented::new(&[("", "cgroup2 cgroup2 rw")]);
     host.file("cgroup/cgroup.controllers", "cpu memory\n");
     host.file("cgroup/berth/cgroup.subtree_control", "memory cpu\n");
-    host.cgroup().make().expect("made");
+    host.cgroup().make_unified().expect("made");
     assert_eq!(host.read("cgroup/berth/cgroup.subtree_control"), "memory cpu\n");
 }
 
@@ -89,9 +89,26 @@ fn cpusets_are_filled_from_above() {
         host.file(&format!("cgroup/cpuset/berth/{name}"), "\n");
     }
     // The kernel makes a directory's files with it; here they are missing, which ends the attempt.
-    let error = host.cgroup().make().expect_err("no files").to_string();
+    let error = host.cgroup().make_legacy().expect_err("no files").to_string();
     assert!(error.ends_with("berth/id/cpuset.cpus: no such file or directory"), "{error}");
     assert!(host.read("cgroup/cpuset/berth/cpuset.cpus").starts_with("0-3"));
+}
+
+#[test]
+fn processes_enter_the_directories_of_version_one_by_themselves() {
+    let host = Invented::new(&[("unified", "cgroup2 cgroup2 rw"), ("cpu", "cgroup cgroup rw,cpu")]);
+    let cgroup = host.cgroup();
+    cgroup.make_unified().expect("made");
+    // What an earlier life of the container has left, without what was in it.
+    fs::create_dir_all(host.root.join("cgroup/cpu/berth/id")).expect("a directory");
+    cgroup.make_legacy().expect("made");
+    assert!(cgroup.clone_target().expect("a directory").is_some());
+    let error = cgroup.entrances().expect_err("no file").to_string();
+    assert!(error.ends_with("cpu/berth/id/tasks: no such file or directory"), "{error}");
+    host.file("cgroup/cpu/berth/id/tasks", "");
+    cgroup.entrances().expect("files").enter().expect("entered");
+    assert_eq!(host.read("cgroup/cpu/berth/id/tasks"), "0");
+    assert!(!host.root.join("cgroup/unified/berth/id/tasks").exists());
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::error::Doing;
 use crate::namespaces::{Joined, new_namespaces, require_process, start_time};
 use crate::process::launch;
 use crate::root::host_devices;
-use crate::{Host, Process, StartError, Stdio, label, sysctl};
+use crate::{CgroupError, Host, Process, StartError, Stdio, label, sysctl};
 
 /// What a container gets from its maker by descriptor.
 #[derive(Debug)]
@@ -47,15 +47,11 @@ pub fn create(
     let stdio = given.stdio.above_standard().doing("preparing the standard streams")?;
     let joined = Joined::open(host, spec)?;
     let devices = host_devices::collect(spec)?;
-    let made_before = cgroup.is_unified();
-    if made_before {
-        // The clone itself needs the directory here.
-        make_cgroup(&cgroup)?;
-    }
+    or_remove(&cgroup, cgroup.make_unified())?;
     let given = Given { stdio, ..given };
     let mut created = clone_init(host, spec, given, &joined, &devices, cgroup)?;
     // From here on a failure drops `created`, which undoes it.
-    match complete(host, spec, (&joined, &devices), &mut created, made_before) {
+    match complete(host, spec, (&joined, &devices), &mut created) {
         Ok(()) => Ok(created),
         Err(error) => Err(created.own_words(error)),
     }
@@ -67,7 +63,6 @@ fn complete(
     spec: &ContainerSpec,
     (joined, devices): (&Joined, &[host_devices::Node]),
     created: &mut Created,
-    is_cgroup_made: bool,
 ) -> Result<(), StartError> {
     let pid = created.running.init.reference.pid;
     created.running.init.reference.start_time =
@@ -87,9 +82,7 @@ fn complete(
         Namespace::Host => None,
     };
     let cgroup = &created.running.cgroup;
-    if !is_cgroup_made {
-        make_cgroup(cgroup)?;
-    }
+    or_remove(cgroup, cgroup.make_legacy())?;
     // A child that has failed reports why at the start.
     let _ = created.channel.command(&Command::CgroupMade);
     cgroup.limit(spec, devices)?;
@@ -97,8 +90,7 @@ fn complete(
 }
 
 /// What fails leaves no directory.
-fn make_cgroup(cgroup: &Cgroup) -> Result<(), StartError> {
-    let made = cgroup.make();
+fn or_remove(cgroup: &Cgroup, made: Result<(), CgroupError>) -> Result<(), StartError> {
     if made.is_err() {
         // The first error is the one to report.
         let _ = cgroup.remove();
@@ -116,7 +108,6 @@ fn clone_init(
 ) -> Result<Created, StartError> {
     let (ours, theirs) = Channel::pair().doing("making a socket pair")?;
     let target = cgroup.clone_target()?;
-    let is_in_cgroup = target.is_some();
     let layout = cgroup.layout();
     let guard = joined.direct_children()?;
     let cloned = sys::clone::clone(new_namespaces(spec), target.as_ref().map(AsFd::as_fd));
@@ -124,7 +115,8 @@ fn clone_init(
         Ok(Cloned::Child) => {
             drop(ours);
             let Given { stdio, held_mounts } = given;
-            Birth { spec, joined, layout: &layout, devices, held_mounts, channel: &theirs }.live(stdio)
+            Birth { spec, joined, cgroup: &cgroup, layout: &layout, devices, held_mounts, channel: &theirs }
+                .live(stdio)
         }
         Ok(Cloned::Parent { pid, pidfd }) => (pid, pidfd),
         Err(error) => {
@@ -142,7 +134,7 @@ fn clone_init(
         terminal: None,
         is_destroyed: Cell::new(false),
     };
-    Ok(Created { running, channel: ours, network_namespace: None, is_in_cgroup })
+    Ok(Created { running, channel: ours, network_namespace: None })
 }
 
 /// Of a child that is not reaped, or of a process that is known to be the one that is meant.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! caller ──clone──→ helper: outside of the container's pid namespace, so nothing inside sees it. It
-//!    │              joins the other namespaces, closes what is the host's, becomes the user and
+//!    │              joins the cgroups and the other namespaces, closes what is the host's, becomes the user and
 //!    │              gives up all rights that the program will not have
 //!    └──────────────── clone ──→ process: the caller's child, born into the pid namespace with
 //!                                nothing left to take from it, and not dumpable; executes
@@ -14,7 +14,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use model::{Namespace, ProcessReference, ProcessSpec, SeccompPolicy, Signal};
+use model::{Namespace, ProcessReference, ProcessSpec, SeccompPolicy};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::MountAttrFlags;
 use rustix::pipe::PipeFlags;
@@ -24,7 +24,7 @@ use sys::clone::{Cloned, NewNamespaces};
 use super::start::{Gifts, START_TIMEOUT, await_program};
 use super::{Exec, ExecRequest, Probe, Running};
 use crate::capabilities;
-use crate::channel::{Channel, Command};
+use crate::channel::Channel;
 use crate::error::Doing;
 use crate::namespaces::start_time;
 use crate::process::launch::{self, Launch, Ready, Streams};
@@ -40,11 +40,18 @@ impl Running {
     /// # Errors
     /// [`StartError`] with the words for the client.
     pub fn exec(&self, request: &ExecRequest<'_>, stdio: Stdio) -> Result<Exec, StartError> {
-        self.start_further(request, stdio, None, START_TIMEOUT)
+        if self.cgroup.is_frozen()? {
+            return Err(StartError::words(FailureKind::System, "the container is paused"));
+        }
+        let mut exec = self.start_further(request, stdio, None, START_TIMEOUT)?;
+        let reference = &mut exec.process.reference;
+        // Not reaped yet, so the number is still its own.
+        reference.start_time = start_time(&self.host.proc, reference.pid).unwrap_or(0);
+        Ok(exec)
     }
 
     /// Starts a process beneath a reaper, which takes all that it leaves behind and reports its exit code.
-    /// Waits for its program no longer than `patience`.
+    /// Waits for its program no longer than `patience`. The container must not be frozen.
     ///
     /// # Errors
     /// [`StartError`] with the words for the client.
@@ -67,9 +74,6 @@ impl Running {
         report: Option<OwnedFd>,
         patience: Duration,
     ) -> Result<Exec, StartError> {
-        if self.cgroup.is_frozen()? {
-            return Err(StartError::words(FailureKind::System, "the container is paused"));
-        }
         launch::hide_from_others()?;
         let stdio = stdio.above_standard().doing("preparing the standard streams")?;
         let (ours, theirs) = Channel::pair().doing("making a socket pair")?;
@@ -85,44 +89,28 @@ impl Running {
         };
         drop((theirs, stdio, report));
         let helper = Process { reference: ProcessReference { pid, start_time: 0 }, pidfd };
-        let joined = if target.is_none() { self.cgroup.join(pid) } else { Ok(()) };
-        let started = joined
-            .map_err(StartError::from)
-            .and_then(|()| ours.command(&Command::Start(None)).doing("telling the process to start"));
-        self.take_process((&ours, Instant::now() + patience), &helper, started)
+        take_process((&ours, Instant::now() + patience), &helper)
     }
+}
 
-    fn take_process(
-        &self,
-        (channel, deadline): (&Channel, Instant),
-        helper: &Process,
-        started: Result<(), StartError>,
-    ) -> Result<Exec, StartError> {
-        if started.is_err() {
-            let _ = helper.signal(Signal::KILL);
+/// The process that the helper makes, when it runs its program; when it started is not looked up.
+fn take_process((channel, deadline): (&Channel, Instant), helper: &Process) -> Result<Exec, StartError> {
+    let mut gifts = Gifts::default();
+    let report = await_program(channel, &mut gifts, deadline);
+    let process =
+        gifts.born.map(|(pid, pidfd)| Process { reference: ProcessReference { pid, start_time: 0 }, pidfd });
+    match (report, process) {
+        (Ok(()), Some(process)) => {
+            // It has ended with the birth; only its exit is left to take.
+            let _ = helper.wait();
+            Ok(Exec { process, terminal: gifts.terminal })
         }
-        let mut gifts = Gifts::default();
-        let report = await_program(channel, &mut gifts, deadline);
-        let process = gifts.born.map(|(pid, pidfd)| {
-            // Not reaped yet, so the number is still its own.
-            let start_time = start_time(&self.host.proc, pid).unwrap_or(0);
-            Process { reference: ProcessReference { pid, start_time }, pidfd }
-        });
-        match (started, report, process) {
-            (Ok(()), Ok(()), Some(process)) => {
-                // It has ended with the birth; only its exit is left to take.
-                let _ = helper.wait();
-                Ok(Exec { process, terminal: gifts.terminal })
+        (report, process) => {
+            helper.kill_and_reap();
+            if let Some(process) = process {
+                process.kill_and_reap();
             }
-            (started, report, process) => {
-                helper.kill_and_reap();
-                if let Some(process) = process {
-                    process.kill_and_reap();
-                }
-                // A child that has failed by itself reports more than a broken channel.
-                let report = report.err().unwrap_or_else(StartError::lost);
-                Err(started.err().filter(|_| report.is_lost()).unwrap_or(report))
-            }
+            Err(report.err().unwrap_or_else(StartError::lost))
         }
     }
 }
@@ -145,6 +133,7 @@ impl Helper<'_> {
 
     fn make_process(&self, stdio: Stdio) -> Result<Infallible, StartError> {
         let only = sys::clone::OnlyThread::ascertain().doing("making the process")?;
+        self.running.cgroup.entrances()?.enter()?;
         let mut ready = self.settle(stdio)?;
         let kept: Vec<BorrowedFd<'_>> =
             [self.channel.as_fd()].into_iter().chain(self.report.map(AsFd::as_fd)).collect();
@@ -188,13 +177,7 @@ impl Helper<'_> {
             .doing("opening the container's root")?;
         let root = Root::new(root);
         let streams = self.open_streams(stdio, &root)?;
-        let launch = self.prepare_launch(&root, proc.as_ref(), label)?;
-        match self.channel.wait().doing("waiting for the start")? {
-            Command::Start(_) => launch.settle(streams),
-            Command::CgroupMade => {
-                Err(StartError::system("exec", io::Error::from(io::ErrorKind::InvalidData)))
-            }
-        }
+        self.prepare_launch(&root, proc.as_ref(), label)?.settle(streams)
     }
 
     /// The pid namespace becomes that of children only.

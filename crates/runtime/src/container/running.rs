@@ -15,7 +15,6 @@ pub struct Created {
     pub(super) running: Running,
     pub(super) channel: Channel,
     pub(super) network_namespace: Option<OwnedFd>,
-    pub(super) is_in_cgroup: bool,
 }
 
 /// A container whose init runs its program. Dropped without [`Running::destroy`], it is killed and

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use model::{InterfaceConfig, ProcessReference, Signal};
 
 use super::{Created, Running};
+use crate::StartError;
 use crate::cgroup::Cgroup;
 use crate::channel::{Channel, Command, Report};
 use crate::error::Doing;
-use crate::{CgroupError, StartError};
 
 impl Created {
     /// Init's number on the host and when it started.
@@ -30,30 +30,14 @@ impl Created {
         &self.running.cgroup
     }
 
-    /// Moves init into its cgroup. [`Created::start`] does it if it is not done; called before, while
-    /// others wire the network, it costs no time of the start.
-    ///
-    /// # Errors
-    /// Those of the kernel; the container can only be dropped then.
-    pub fn enter_cgroup(&mut self) -> Result<(), CgroupError> {
-        if !self.is_in_cgroup {
-            self.running.cgroup.join(self.running.init.reference.pid)?;
-            self.is_in_cgroup = true;
-        }
-        Ok(())
-    }
-
-    /// Opens the gate: init configures its interface, drops its privileges and executes the program.
+    /// Opens the gate: init enters its cgroup, configures its interface, drops its privileges and executes the program.
     /// Returns when the program runs.
     ///
     /// # Errors
     /// [`StartError`] with the words for the client; everything made is undone then.
     pub fn start(mut self, interface: Option<&InterfaceConfig>) -> Result<Running, StartError> {
-        let commanded = self.enter_cgroup().map_err(StartError::from).and_then(|()| {
-            let command = Command::Start(interface.cloned());
-            self.channel.command(&command).doing("telling the child to start")
-        });
-        if let Err(error) = commanded {
+        let command = Command::Start(interface.cloned());
+        if let Err(error) = self.channel.command(&command).doing("telling the child to start") {
             return Err(self.own_words(error));
         }
         let mut gifts = Gifts::default();

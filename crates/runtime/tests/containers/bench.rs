@@ -56,28 +56,23 @@ fn measure_lives() {
         spec.seccomp = seccomp;
         // The group above containers that name none stays.
         spec.cgroup_parent = None;
-        let mut steps: [Vec<Duration>; 5] = Default::default();
+        let mut steps: [Vec<Duration>; 4] = Default::default();
         for _ in 0..200 {
             let begin = Instant::now();
-            let (mut created, ends) = create(&spec).unwrap();
+            let (created, ends) = create(&spec).unwrap();
             steps[0].push(begin.elapsed());
             let at = Instant::now();
-            created.enter_cgroup().unwrap();
-            steps[1].push(at.elapsed());
-            let at = Instant::now();
             let running = created.start(None).unwrap();
-            steps[2].push(at.elapsed());
+            steps[1].push(at.elapsed());
             let at = Instant::now();
             running.init().wait().unwrap();
             running.destroy().unwrap();
-            steps[3].push(at.elapsed());
-            steps[4].push(begin.elapsed());
+            steps[2].push(at.elapsed());
+            steps[3].push(begin.elapsed());
             drop(ends);
         }
         println!("{name}:");
-        for (label, times) in
-            ["create", "enter cgroup", "start", "exit and destroy", "all"].iter().zip(&mut steps)
-        {
+        for (label, times) in ["create", "start", "exit and destroy", "all"].iter().zip(&mut steps) {
             print_median(label, times);
         }
     }

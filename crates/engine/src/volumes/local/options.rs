@@ -10,6 +10,19 @@ use rustix::mount::OpenTreeFlags;
 use sys::filesystem::{self, MountOptions};
 
 use crate::error::Error;
+use crate::size_limit;
+
+/// How many bytes a volume that is a directory may hold.
+///
+/// # Errors
+/// A size that is none.
+pub(super) fn size(all: &BTreeMap<String, String>) -> Result<Option<u64>, Error> {
+    let Some(text) = all.get("size") else { return Ok(None) };
+    match size_limit::parse(text) {
+        Some(size) => Ok(Some(size)),
+        None => Err(Error::refused(format!("invalid size: '{text}'"))),
+    }
+}
 
 /// What a volume's content is, where it is no directory of the engine's own.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,7 +34,7 @@ pub(super) enum LocalMount<'o> {
 }
 
 impl<'o> LocalMount<'o> {
-    /// Reads the options of a volume; `None` when there are none.
+    /// Reads the options of a volume; `None` for a directory of the engine's own.
     ///
     /// # Errors
     /// One that there is not, that is not possible, or that lacks another.
@@ -30,11 +43,13 @@ impl<'o> LocalMount<'o> {
         {
             return Err(Error::refused(format!("invalid option: {name:?}")));
         }
-        if all.contains_key("size") {
-            return Err(Error::refused("quota size requested but no quota support"));
-        }
-        if all.is_empty() {
+        if all.keys().all(|name| name == "size") {
             return Ok(None);
+        }
+        if all.contains_key("size") {
+            return Err(Error::refused(
+                "invalid option: \"size\" of a volume that is mounted: its own size is one of the options in \"o\"",
+            ));
         }
         let option = |name: &str| all.get(name).map(String::as_str).filter(|value| !value.is_empty());
         let missing = |name: &str| Error::refused(format!("missing required option: {name:?}"));
@@ -145,12 +160,22 @@ mod tests {
             (&[("device", "/srv"), ("type", "none")], "\"type\""),
             (&[("device", "srv"), ("o", "bind")], "absolute"),
             (&[("device", "/srv"), ("o", "bind,size=1m")], "size=1m"),
-            (&[("size", "1g")], "quota"),
+            (&[("size", "1m"), ("type", "tmpfs"), ("device", "tmpfs")], "\"o\""),
         ] {
             let all = options(pairs);
             let error = LocalMount::parse(&all).expect_err(words).to_string();
             assert!(error.contains(words), "{error}");
         }
+    }
+
+    #[test]
+    fn a_size_alone_is_that_of_a_directory() {
+        let all = options(&[("size", "10m")]);
+        assert_eq!(LocalMount::parse(&all).expect("a directory"), None);
+        assert_eq!(size(&all).expect("a size"), Some(10 << 20));
+        assert_eq!(size(&options(&[])).expect("none"), None);
+        let error = size(&options(&[("size", "much")])).expect_err("no size").to_string();
+        assert_eq!(error, "invalid size: 'much'");
     }
 
     #[test]
