@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::mpsc;
 use std::task::{Context, Poll};
 
 use hyper::body::Incoming;
@@ -74,6 +75,39 @@ impl Cri {
             let answer = tokio::time::timeout(wait::TIMEOUT, answer).await;
             answer.unwrap_or_else(|_| panic!("no answer to {method}")).map(tonic::Response::into_inner)
         })
+    }
+}
+
+impl Cri {
+    /// Makes a call that is answered with a stream; the answers come until the stream ends, its failure last.
+    ///
+    /// # Panics
+    /// When the path is none.
+    pub fn stream<Q, A>(&self, method: &str, request: Q) -> mpsc::Receiver<Result<A, Status>>
+    where
+        Q: Message + Default + Send + Sync + 'static,
+        A: Message + Default + Send + Sync + 'static,
+    {
+        let path = format!("/runtime.v1.{method}").parse().expect("a path");
+        let (sender, (answers, received)) = (self.sender.clone(), mpsc::channel());
+        let (opened, is_open) = mpsc::channel();
+        self.runtime.spawn(async move {
+            let mut client = Grpc::new(Sender(sender));
+            let stream = client.server_streaming(Request::new(request), path, ProstCodec::<Q, A>::default());
+            let stream = stream.await;
+            let _ = opened.send(());
+            let mut stream = match stream {
+                Ok(stream) => stream.into_inner(),
+                Err(status) => return drop(answers.send(Err(status))),
+            };
+            while let Some(answer) = stream.message().await.transpose() {
+                if answers.send(answer).is_err() {
+                    return;
+                }
+            }
+        });
+        is_open.recv_timeout(wait::TIMEOUT).unwrap_or_else(|_| panic!("no answer to {method}"));
+        received
     }
 }
 

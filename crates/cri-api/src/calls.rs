@@ -4,38 +4,52 @@ use std::sync::Arc;
 
 use engine::Engine;
 use hyper::body::Incoming;
+use model::ImageReference;
+use tokio::sync::watch;
 use tonic::body::Body;
 
-use crate::grpc::{unary, unimplemented};
+use crate::grpc::{streamed, unary, unimplemented};
 use crate::image_service::ImageService;
 use crate::runtime_service::RuntimeService;
 use crate::streaming::{Session, StreamingServer};
+use crate::wire::event::GetEventsRequest;
 use crate::wire::session::{
     AttachRequest, AttachResponse, ExecRequest, ExecResponse, PortForwardRequest, PortForwardResponse,
 };
 
 /// The container runtime interface.
 pub struct Api {
-    runtime: Arc<RuntimeService>,
-    images: Arc<ImageService>,
+    pub(crate) runtime: Arc<RuntimeService>,
+    pub(crate) images: Arc<ImageService>,
     streaming: Arc<StreamingServer>,
 }
 
 impl Api {
-    /// Puts the interface in front of an engine.
+    /// Puts the interface in front of an engine. The images of these names are to be kept by the kubelet.
     #[must_use]
-    pub fn new(engine: &Arc<Engine>) -> Self {
+    pub fn new(engine: &Arc<Engine>, pinned_images: &[ImageReference]) -> Self {
         Self {
             runtime: Arc::new(RuntimeService::new(engine)),
-            images: Arc::new(ImageService::new(engine)),
+            images: Arc::new(ImageService::new(engine, pinned_images)),
             streaming: Arc::new(StreamingServer::new(engine)),
         }
     }
 
-    /// Answers one call.
-    pub(crate) async fn answer(&self, request: http::Request<Incoming>) -> http::Response<Body> {
+    /// Answers one call. Streams without an end of their own end when `stopping` becomes true.
+    pub(crate) async fn answer(
+        &self,
+        request: http::Request<Incoming>,
+        stopping: watch::Receiver<bool>,
+    ) -> http::Response<Body> {
         let path = request.uri().path().to_owned();
         match path.strip_prefix("/runtime.v1.").and_then(|path| path.split_once('/')) {
+            Some(("RuntimeService", "GetContainerEvents")) => {
+                let service = Arc::clone(&self.runtime);
+                streamed(request, |_: GetEventsRequest| async move { Ok(service.events(stopping)) }).await
+            }
+            Some(("RuntimeService", method)) if method.starts_with("Stream") => {
+                self.stream_list(method, request).await
+            }
             Some(("RuntimeService", method)) => self.runtime(method, request).await,
             Some(("ImageService", method)) => self.images(method, request).await,
             _ => unimplemented(&path),
@@ -61,6 +75,9 @@ impl Api {
             "PodSandboxStatus" => unary(request, |asked| async move { service.sandbox_status(&asked) }).await,
             "ListPodSandbox" => {
                 unary(request, |asked| async move { Ok(service.list_sandboxes(&asked)) }).await
+            }
+            "UpdatePodSandboxResources" => {
+                unary(request, |asked| async move { service.update_sandbox(asked).await }).await
             }
             "CreateContainer" => {
                 unary(request, |asked| async move { service.create_container(asked).await }).await
@@ -145,6 +162,7 @@ impl Api {
             "ImageStatus" => unary(request, |asked| async move { service.status(asked).await }).await,
             "PullImage" => unary(request, |asked| async move { service.pull(asked).await }).await,
             "RemoveImage" => unary(request, |asked| async move { service.remove(asked).await }).await,
+            "StreamImages" => self.stream_images(request).await,
             "ImageFsInfo" => unary(request, |asked| async move { service.file_systems(asked).await }).await,
             _ => unimplemented(request.uri().path()),
         }

@@ -16,8 +16,8 @@ use crate::Api;
 
 /// Serves a connection until the client leaves, or the calls under way have ended after `stopping` became true.
 pub async fn serve(stream: UnixStream, api: Arc<Api>, mut stopping: watch::Receiver<bool>) {
-    let serving =
-        http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), Calls(api));
+    let serving = http2::Builder::new(TokioExecutor::new())
+        .serve_connection(TokioIo::new(stream), Calls { api, stopping: stopping.clone() });
     tokio::pin!(serving);
     // The channel's lock is not kept.
     let stop = async { drop(stopping.wait_for(|stopping| *stopping).await) };
@@ -34,7 +34,10 @@ pub async fn serve(stream: UnixStream, api: Arc<Api>, mut stopping: watch::Recei
 }
 
 /// The calls as hyper makes them.
-struct Calls(Arc<Api>);
+struct Calls {
+    api: Arc<Api>,
+    stopping: watch::Receiver<bool>,
+}
 
 impl hyper::service::Service<http::Request<Incoming>> for Calls {
     type Response = http::Response<Body>;
@@ -42,7 +45,7 @@ impl hyper::service::Service<http::Request<Incoming>> for Calls {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, request: http::Request<Incoming>) -> Self::Future {
-        let api = Arc::clone(&self.0);
-        Box::pin(async move { Ok(api.answer(request).await) })
+        let (api, stopping) = (Arc::clone(&self.api), self.stopping.clone());
+        Box::pin(async move { Ok(api.answer(request, stopping).await) })
     }
 }

@@ -1,12 +1,13 @@
-//! Calls with one request and one answer, from HTTP to a handler and back.
+//! Calls with one request and one answer or a stream of them, from HTTP to a handler and back.
 
 use std::future::Future;
 use std::pin::Pin;
 
+use futures_util::Stream;
 use hyper::body::Incoming;
 use prost::Message;
 use tonic::body::Body;
-use tonic::server::{Grpc, UnaryService};
+use tonic::server::{Grpc, ServerStreamingService, UnaryService};
 use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 
@@ -29,8 +30,42 @@ where
         .await
 }
 
+/// Answers a call with a stream.
+pub(crate) async fn streamed<Q, A, F, S>(
+    request: http::Request<Incoming>,
+    handler: impl FnOnce(Q) -> F + Send + 'static,
+) -> http::Response<Body>
+where
+    Q: Message + Default + 'static,
+    A: Message + Default + 'static,
+    F: Future<Output = Result<S, Status>> + Send + 'static,
+    S: Stream<Item = Result<A, Status>> + Send + 'static,
+{
+    Grpc::new(ProstCodec::<A, Q>::default())
+        .max_decoding_message_size(MAXIMUM_REQUEST)
+        .server_streaming(Once(Some(handler)), request)
+        .await
+}
+
 /// A handler that is called once.
 struct Once<H>(Option<H>);
+
+impl<H> Once<H> {
+    fn answer<Q, A, F>(&mut self, request: Request<Q>) -> Answer<A>
+    where
+        H: FnOnce(Q) -> F + Send + 'static,
+        F: Future<Output = Result<A, Status>> + Send + 'static,
+    {
+        let answer = self.0.take().map(|handler| handler(request.into_inner()));
+        Box::pin(async move {
+            let answer = answer.ok_or_else(|| Status::internal("a call was answered twice"))?;
+            answer.await.map(Response::new)
+        })
+    }
+}
+
+/// What a handler answers with, in time.
+type Answer<A> = Pin<Box<dyn Future<Output = Result<Response<A>, Status>> + Send>>;
 
 impl<H, Q, A, F> UnaryService<Q> for Once<H>
 where
@@ -39,14 +74,26 @@ where
     F: Future<Output = Result<A, Status>> + Send + 'static,
 {
     type Response = A;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<A>, Status>> + Send>>;
+    type Future = Answer<A>;
 
     fn call(&mut self, request: Request<Q>) -> Self::Future {
-        let answer = self.0.take().map(|handler| handler(request.into_inner()));
-        Box::pin(async move {
-            let answer = answer.ok_or_else(|| Status::internal("a call was answered twice"))?;
-            answer.await.map(Response::new)
-        })
+        self.answer(request)
+    }
+}
+
+impl<H, Q, A, F, S> ServerStreamingService<Q> for Once<H>
+where
+    H: FnOnce(Q) -> F + Send + 'static,
+    A: Message,
+    F: Future<Output = Result<S, Status>> + Send + 'static,
+    S: Stream<Item = Result<A, Status>> + Send + 'static,
+{
+    type Response = A;
+    type ResponseStream = S;
+    type Future = Answer<S>;
+
+    fn call(&mut self, request: Request<Q>) -> Self::Future {
+        self.answer(request)
     }
 }
 

@@ -8,6 +8,7 @@ mod connection;
 mod description;
 mod grpc;
 mod image_service;
+mod list_streams;
 mod runtime_service;
 mod settings;
 mod signals;

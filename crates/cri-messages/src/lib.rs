@@ -6,7 +6,9 @@
 #![expect(missing_docs, reason = "the interface's definition says what each field means")]
 
 pub mod container;
+pub mod event;
 pub mod image;
+pub mod list_stream;
 pub mod metrics;
 pub mod pod_status;
 pub mod runtime;

@@ -97,6 +97,19 @@ pub struct RunPodSandboxResponse {
 }
 
 #[derive(Clone, PartialEq, Message)]
+pub struct UpdatePodSandboxResourcesRequest {
+    #[prost(string, tag = "1")]
+    pub pod_sandbox_id: String,
+    #[prost(message, optional, tag = "2")]
+    pub overhead: Option<LinuxContainerResources>,
+    #[prost(message, optional, tag = "3")]
+    pub resources: Option<LinuxContainerResources>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct UpdatePodSandboxResourcesResponse {}
+
+#[derive(Clone, PartialEq, Message)]
 pub struct StopPodSandboxRequest {
     #[prost(string, tag = "1")]
     pub pod_sandbox_id: String,

@@ -68,7 +68,7 @@ async fn serve(mut settings: Settings, arguments: &DaemonArguments, log: &LogLev
     let api = Api::new((Arc::clone(&engine), build_kit), Arc::clone(&shown), settings.maximum, origins);
     tokio::spawn(give_memory_back(api.requests()));
     let cri = cri.map(|cri| {
-        let api = Arc::new(cri_api::Api::new(&engine));
+        let api = Arc::new(cri_api::Api::new(&engine, &settings.pinned_images));
         tokio::spawn(cri.serve(api, stopping.clone()))
     });
     let connections = Connections {

@@ -74,7 +74,10 @@ pub use networks::subnets::{AddressPools, unique_local_network};
 pub use options::{Options, PodNetworkDirectories};
 pub use outcome::Outcome;
 pub use pod_role::{PodPart, PodRole};
-pub use pods::{CommandEnd, CommandOutput, OpenCommand, OpenFiles, PodNetwork, Pods};
+pub use pods::{
+    CommandEnd, CommandOutput, EventsMissed, NewSandbox, OpenCommand, OpenFiles, PodChange, PodEvent,
+    PodEvents, PodNetwork, Pods, has_user_namespaces,
+};
 pub use shim_protocol::log::Stream as OutputStream;
 pub use streams::{AttachRequest, AttachSession, Frames, Streams};
 pub use usage::{Usage, VolumeUsage};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use model::ContainerId;
+use model::{ContainerId, IdMapping};
 use serde::{Deserialize, Serialize};
 
 /// What a container is in a pod.
@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct PodRole {
     /// Which part of the pod it is.
     pub part: PodPart,
+    /// Whom the users of the pod are on the host; `None` for themselves. All parts of a pod have the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_namespace: Option<IdMapping>,
     /// What the front end wrote of it, to show it again; nothing here reads it.
     pub description: String,
 }
@@ -32,7 +35,7 @@ pub enum PodPart {
 impl PodRole {
     /// The role of a row that cannot be read: it stays a pod's, so that no client of Docker's API sees it.
     pub(crate) const fn unreadable() -> Self {
-        Self { part: PodPart::Sandbox, description: String::new() }
+        Self { part: PodPart::Sandbox, user_namespace: None, description: String::new() }
     }
 
     /// The sandbox of the pod that a container is in; `None` for the sandbox itself.

@@ -22,7 +22,7 @@ use tonic::Code;
 
 use crate::engine;
 use crate::pod::{
-    container, create, ended, exec, logs, output, pod, records, remove, run, shell, start, started,
+    container, create, ended, exec, logs, output, pod, records, remove, run, secured, shell, start, started,
 };
 
 fn list(cri: &Cri, filter: ContainerFilter) -> Vec<String> {
@@ -39,13 +39,6 @@ fn stop(cri: &Cri, id: &str, timeout: i64) {
 fn remove_container(cri: &Cri, id: &str) {
     let asked = RemoveContainerRequest { container_id: id.to_owned() };
     let _: RemoveContainerResponse = cri.call("RuntimeService/RemoveContainer", asked).expect("removed");
-}
-
-/// The same container with this security context.
-fn secured(config: ContainerConfig, context: LinuxContainerSecurityContext) -> ContainerConfig {
-    let linux = config.linux.unwrap_or_default();
-    let linux = LinuxContainerConfig { security_context: Some(context), ..linux };
-    ContainerConfig { linux: Some(linux), ..config }
 }
 
 /// A pod for the containers of one test.

@@ -2,6 +2,7 @@
 
 mod containers;
 mod devices;
+mod events;
 mod images;
 mod kills;
 mod metrics;
@@ -10,6 +11,7 @@ mod pod;
 mod pods;
 mod runtime;
 mod streams;
+mod users;
 
 use berth_tests::Engine;
 use berth_tests::cri::FLAG;

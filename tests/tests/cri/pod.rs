@@ -6,15 +6,16 @@ use berth_tests::cri::Cri;
 use berth_tests::{Engine, wait};
 use cri_messages::container::{
     ContainerConfig, ContainerMetadata, ContainerState, ContainerStatus, ContainerStatusRequest,
-    ContainerStatusResponse, CreateContainerRequest, CreateContainerResponse, StartContainerRequest,
-    StartContainerResponse,
+    ContainerStatusResponse, CreateContainerRequest, CreateContainerResponse, LinuxContainerConfig,
+    StartContainerRequest, StartContainerResponse,
 };
 use cri_messages::pod_status::PodSandboxStatusResponse;
 use cri_messages::sandbox::{
-    PodSandboxConfig, PodSandboxMetadata, PodSandboxStatus, PodSandboxStatusRequest, RemovePodSandboxRequest,
-    RemovePodSandboxResponse, RunPodSandboxRequest, RunPodSandboxResponse, StopPodSandboxRequest,
-    StopPodSandboxResponse,
+    LinuxPodSandboxConfig, PodSandboxConfig, PodSandboxMetadata, PodSandboxStatus, PodSandboxStatusRequest,
+    RemovePodSandboxRequest, RemovePodSandboxResponse, RunPodSandboxRequest, RunPodSandboxResponse,
+    StopPodSandboxRequest, StopPodSandboxResponse,
 };
+use cri_messages::security::{LinuxContainerSecurityContext, LinuxSandboxSecurityContext, NamespaceOption};
 use cri_messages::session::{ExecSyncRequest, ExecSyncResponse};
 use cri_messages::value::ImageSpec;
 use tonic::Status;
@@ -128,6 +129,23 @@ pub(crate) fn records(log: impl AsRef<Path>) -> Vec<String> {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let without_time = |line: &str| line.split_once(' ').expect("a time").1.to_owned();
     text.lines().map(without_time).collect()
+}
+
+/// The same pod with these namespaces.
+pub(crate) fn with_namespaces(config: PodSandboxConfig, options: NamespaceOption) -> PodSandboxConfig {
+    let security_context = Some(LinuxSandboxSecurityContext {
+        namespace_options: Some(options),
+        ..LinuxSandboxSecurityContext::default()
+    });
+    let linux = config.linux.unwrap_or_default();
+    PodSandboxConfig { linux: Some(LinuxPodSandboxConfig { security_context, ..linux }), ..config }
+}
+
+/// The same container with this security context.
+pub(crate) fn secured(config: ContainerConfig, context: LinuxContainerSecurityContext) -> ContainerConfig {
+    let linux = config.linux.unwrap_or_default();
+    let linux = LinuxContainerConfig { security_context: Some(context), ..linux };
+    ContainerConfig { linux: Some(linux), ..config }
 }
 
 /// What a script in a container of its own writes to its output.

@@ -2,33 +2,25 @@
 
 use berth_tests::cri::Cri;
 use berth_tests::host;
+use cri_messages::pod_status::PodSandboxStatusResponse;
 use cri_messages::sandbox::{
     DNSConfig, LinuxPodSandboxConfig, ListPodSandboxRequest, ListPodSandboxResponse, PodSandboxConfig,
-    PodSandboxFilter, PodSandboxState, PodSandboxStateValue, PortMapping, RunPodSandboxRequest,
-    RunPodSandboxResponse,
+    PodSandboxFilter, PodSandboxState, PodSandboxStateValue, PodSandboxStatusRequest, PortMapping,
+    RunPodSandboxRequest, RunPodSandboxResponse, UpdatePodSandboxResourcesRequest,
+    UpdatePodSandboxResourcesResponse,
 };
-use cri_messages::security::{LinuxSandboxSecurityContext, NamespaceMode, NamespaceOption, UserNamespace};
+use cri_messages::security::{LinuxContainerResources, NamespaceMode, NamespaceOption, UserNamespace};
 use cri_messages::value::IDMapping;
 use serde_json::json;
 use tonic::Code;
 
 use crate::engine;
-use crate::pod::{exec, output, pod, remove, run, shell, started, status, stop};
+use crate::pod::{exec, output, pod, remove, run, shell, started, status, stop, with_namespaces};
 
 fn list(cri: &Cri, filter: PodSandboxFilter) -> Vec<String> {
     let asked = ListPodSandboxRequest { filter: Some(filter) };
     let answer: ListPodSandboxResponse = cri.call("RuntimeService/ListPodSandbox", asked).expect("a list");
     answer.items.into_iter().map(|item| item.id).collect()
-}
-
-/// The same pod with these namespaces.
-fn with_namespaces(config: PodSandboxConfig, options: NamespaceOption) -> PodSandboxConfig {
-    let security_context = Some(LinuxSandboxSecurityContext {
-        namespace_options: Some(options),
-        ..LinuxSandboxSecurityContext::default()
-    });
-    let linux = config.linux.unwrap_or_default();
-    PodSandboxConfig { linux: Some(LinuxPodSandboxConfig { security_context, ..linux }), ..config }
 }
 
 #[test]
@@ -217,6 +209,34 @@ fn ports_of_the_host_lead_to_the_pod() {
         Some(answer).filter(|answer| answer.contains("reached"))
     });
     assert_eq!(reached.trim(), "reached");
+    remove(&cri, &sandbox);
+}
+
+#[test]
+fn limits_of_a_whole_pod_are_kept_and_shown() {
+    let mut engine = engine();
+    let cri = Cri::of(&engine);
+    let sandbox = run(&cri, pod(&engine, "resized")).expect("a pod");
+    let memory = |bytes| LinuxContainerResources { memory_limit_in_bytes: bytes, ..Default::default() };
+    let asked = |pod_sandbox_id: &str| UpdatePodSandboxResourcesRequest {
+        pod_sandbox_id: pod_sandbox_id.to_owned(),
+        overhead: None,
+        resources: Some(memory(64 << 20)),
+    };
+    let method = "RuntimeService/UpdatePodSandboxResources";
+    let unknown = cri.call::<_, UpdatePodSandboxResourcesResponse>(method, asked("none"));
+    assert_eq!(unknown.expect_err("no such pod").code(), Code::NotFound);
+    let _: UpdatePodSandboxResourcesResponse = cri.call(method, asked(&sandbox)).expect("kept");
+    engine.kill_daemon();
+    engine.start_daemon();
+    let cri = Cri::of(&engine);
+    let asked = PodSandboxStatusRequest { pod_sandbox_id: sandbox.clone(), verbose: true };
+    let answer: PodSandboxStatusResponse =
+        cri.call("RuntimeService/PodSandboxStatus", asked).expect("a status");
+    let info: serde_json::Value = serde_json::from_str(&answer.info["info"]).expect("JSON");
+    assert_eq!(info["resources"]["memoryLimitInBytes"], 64 << 20);
+    assert!(answer.timestamp > 0 && answer.containers_statuses.is_empty());
+    assert_eq!(answer.status.expect("a status").annotations, pod(&engine, "resized").annotations);
     remove(&cri, &sandbox);
 }
 

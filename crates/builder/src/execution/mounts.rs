@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
-use model::{MountKind, MountRequest, Submounts};
+use model::{MountKind, MountRequest, Owners, Submounts};
 
 use super::cache_mounts::CacheUse;
 use super::metadata::absolute;
@@ -272,5 +272,6 @@ fn host_mount(path: &Path) -> MountKind {
         make_source: false,
         submounts: Submounts::default(),
         writable_submounts: false,
+        owners: Owners::OfHost,
     }
 }

@@ -3,6 +3,7 @@
 mod blocking;
 mod disk_usage;
 mod names;
+mod pinned;
 mod pull;
 mod user;
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use engine::Engine;
 use engine::images::{ImageDetails, ListFilter, RemoveOptions, Store};
-use model::ErrorKind;
+use model::{ErrorKind, ImageReference};
 use tonic::Status;
 
 use crate::status::{invalid, of_engine, of_images};
@@ -23,16 +24,23 @@ use crate::wire::image::{
 use crate::wire::value::ImageSpec;
 use blocking::apart;
 use disk_usage::DiskUsage;
+use pinned::Pinned;
 
 /// Images, and the way to registries.
 pub(crate) struct ImageService {
     engine: Arc<Engine>,
     disk_usage: DiskUsage,
+    pinned: Pinned,
 }
 
 impl ImageService {
-    pub(crate) fn new(engine: &Arc<Engine>) -> Self {
-        Self { engine: Arc::clone(engine), disk_usage: DiskUsage::default() }
+    /// The images of these names are to be kept.
+    pub(crate) fn new(engine: &Arc<Engine>, pinned_images: &[ImageReference]) -> Self {
+        Self {
+            engine: Arc::clone(engine),
+            disk_usage: DiskUsage::default(),
+            pinned: Pinned::of(pinned_images),
+        }
     }
 
     /// `ListImages`
@@ -52,7 +60,7 @@ impl ImageService {
                     found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect::<Vec<_>>()
                 }
             };
-            Ok(ListImagesResponse { images: images.iter().map(shown).collect() })
+            Ok(ListImagesResponse { images: images.iter().map(|image| shown(image, &self.pinned)).collect() })
         })
         .await
     }
@@ -67,7 +75,7 @@ impl ImageService {
             let store = self.engine.images.store();
             let Some(details) = find(store, &text)? else { return Ok(ImageStatusResponse::default()) };
             let info = if asked.verbose { info(store, &details)? } else { BTreeMap::new() };
-            Ok(ImageStatusResponse { image: Some(shown(&details)), info })
+            Ok(ImageStatusResponse { image: Some(shown(&details, &self.pinned)), info })
         })
         .await
     }
@@ -129,18 +137,20 @@ fn find(store: &Store, text: &str) -> Result<Option<ImageDetails>, Status> {
 }
 
 /// An image as Kubernetes sees it.
-fn shown(details: &ImageDetails) -> Image {
+fn shown(details: &ImageDetails, pinned: &Pinned) -> Image {
     let settings = details.image.config.config.as_ref();
     let (uid, username) = user::of_image(settings.map_or("", |settings| &settings.user));
+    let qualified = |names: &[String]| names.iter().map(|name| names::qualified(name)).collect::<Vec<_>>();
+    let (repo_tags, repo_digests) = (qualified(&details.tags), qualified(&details.digests));
     Image {
         id: details.image.id.to_string(),
-        repo_tags: details.tags.iter().map(|name| names::qualified(name)).collect(),
-        repo_digests: details.digests.iter().map(|name| names::qualified(name)).collect(),
         size: details.image.virtual_size,
         uid,
         username,
         spec: Some(ImageSpec { image: details.image.id.to_string(), ..ImageSpec::default() }),
-        pinned: false,
+        pinned: repo_tags.iter().chain(&repo_digests).any(|name| pinned.has(name)),
+        repo_tags,
+        repo_digests,
     }
 }
 

@@ -10,7 +10,7 @@ use tonic::Status;
 use super::RuntimeService;
 use super::status_of_container::{info, is_wanted, item, status};
 use crate::description;
-use crate::settings::{of_container, of_resources};
+use crate::settings::{Pod, of_container, of_resources};
 use crate::status::{invalid, of_engine};
 use crate::wire::container::{
     ContainerStatusRequest, ContainerStatusResponse, CreateContainerRequest, CreateContainerResponse,
@@ -33,12 +33,18 @@ impl RuntimeService {
             return Err(Status::failed_precondition(format!("the sandbox {} is not ready", sandbox.id)));
         }
         let config = asked.config.ok_or_else(|| invalid("the container has no configuration"))?;
-        let settings = of_container(&config, sandbox.id.as_str(), &sandbox.settings.host)?;
+        let user_namespace = sandbox.pod.as_ref().and_then(|pod| pod.user_namespace.clone());
+        let of_sandbox = Pod {
+            sandbox: sandbox.id.as_str(),
+            host: &sandbox.settings.host,
+            user_namespace: user_namespace.as_ref(),
+        };
+        let settings = of_container(&config, &of_sandbox)?;
         let of_pod: PodSandboxConfig = description::read(&sandbox);
         let log = (!of_pod.log_directory.is_empty() && !config.log_path.is_empty())
             .then(|| Path::new(&of_pod.log_directory).join(&config.log_path));
         let part = PodPart::Container { sandbox: sandbox.id.clone(), log };
-        let role = PodRole { part, description: description::write(&config) };
+        let role = PodRole { part, user_namespace, description: description::write(&config) };
         let id = pods.create(settings, role).await.map_err(|error| of_engine(&error))?;
         Ok(CreateContainerResponse { container_id: id.to_string() })
     }

@@ -2,6 +2,7 @@
 
 mod command;
 mod containers;
+mod events;
 mod metrics;
 mod pod_statistics;
 mod sandboxes;
@@ -55,12 +56,12 @@ impl RuntimeService {
                 name: String::new(),
                 features: Some(RuntimeHandlerFeatures {
                     recursive_read_only_mounts: true,
-                    user_namespaces: false,
+                    user_namespaces: engine::has_user_namespaces(),
                 }),
             }],
             features: Some(RuntimeFeatures {
                 supplemental_groups_policy: true,
-                user_namespaces_host_network: false,
+                user_namespaces_host_network: engine::has_user_namespaces(),
                 mount_options: false,
             }),
         }

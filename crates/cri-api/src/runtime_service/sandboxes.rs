@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use engine::{Phase, Record};
+use engine::{NewSandbox, Phase, Record};
 use model::{ErrorKind, IpcMode, NetworkMode, PidMode};
 use tonic::Status;
 
 use super::{RuntimeService, has_labels};
 use crate::description;
-use crate::settings::{of_pod_network, of_sandbox};
+use crate::settings::{Sandbox, of_pod_network, of_resources, of_sandbox};
 use crate::status::{invalid, of_engine};
 use crate::time::nanoseconds;
 use crate::wire::pod_status::PodSandboxStatusResponse;
@@ -18,9 +18,10 @@ use crate::wire::sandbox::{
     LinuxPodSandboxStatus, ListPodSandboxRequest, ListPodSandboxResponse, Namespace, PodIP, PodSandbox,
     PodSandboxConfig, PodSandboxFilter, PodSandboxNetworkStatus, PodSandboxState, PodSandboxStatus,
     PodSandboxStatusRequest, RemovePodSandboxRequest, RemovePodSandboxResponse, RunPodSandboxRequest,
-    RunPodSandboxResponse, StopPodSandboxRequest, StopPodSandboxResponse,
+    RunPodSandboxResponse, StopPodSandboxRequest, StopPodSandboxResponse, UpdatePodSandboxResourcesRequest,
+    UpdatePodSandboxResourcesResponse,
 };
-use crate::wire::security::{NamespaceMode, NamespaceOption};
+use crate::wire::security::{LinuxContainerResources, NamespaceMode, NamespaceOption};
 
 impl RuntimeService {
     /// `RunPodSandbox`
@@ -33,9 +34,11 @@ impl RuntimeService {
             return Err(invalid(format!("there is no runtime handler {handler:?}, only the default one")));
         }
         let config = asked.config.ok_or_else(|| invalid("the pod has no configuration"))?;
-        let settings = of_sandbox(&config)?;
+        let Sandbox { settings, user_namespace } = of_sandbox(&config)?;
         let network = of_pod_network(&config)?;
-        let run = self.engine.pods.run_sandbox(settings, network, description::write(&config)).await;
+        let description = description::write(&config);
+        let new = NewSandbox { settings, network, user_namespace, description };
+        let run = self.engine.pods.run_sandbox(new).await;
         let id = run.map_err(|error| of_engine(&error))?;
         Ok(RunPodSandboxResponse { pod_sandbox_id: id.to_string() })
     }
@@ -68,11 +71,27 @@ impl RuntimeService {
         asked: &PodSandboxStatusRequest,
     ) -> Result<PodSandboxStatusResponse, Status> {
         let record = self.engine.pods.sandbox(&asked.pod_sandbox_id).map_err(|error| of_engine(&error))?;
-        Ok(PodSandboxStatusResponse {
-            status: Some(status(&record, &self.engine.pods.addresses(&record))),
-            info: if asked.verbose { info(&record) } else { BTreeMap::new() },
-            ..PodSandboxStatusResponse::default()
-        })
+        let info = if asked.verbose { info(&record) } else { BTreeMap::new() };
+        Ok(PodSandboxStatusResponse { info, ..self.pod(&record) })
+    }
+
+    /// `UpdatePodSandboxResources`: the kubelet has changed the pod's cgroup itself; what it says of it is kept and shown.
+    pub(crate) async fn update_sandbox(
+        self: Arc<Self>,
+        asked: UpdatePodSandboxResourcesRequest,
+    ) -> Result<UpdatePodSandboxResourcesResponse, Status> {
+        let record = self.engine.pods.sandbox(&asked.pod_sandbox_id).map_err(|error| of_engine(&error))?;
+        for limits in [&asked.overhead, &asked.resources].into_iter().flatten() {
+            of_resources(limits)?;
+        }
+        let mut config: PodSandboxConfig = description::read(&record);
+        let linux = config.linux.get_or_insert_default();
+        linux.overhead = asked.overhead.or(linux.overhead.take());
+        linux.resources = asked.resources.or(linux.resources.take());
+        let described =
+            self.engine.pods.describe_sandbox(record.id.as_str(), description::write(&config)).await;
+        described.map_err(|error| of_engine(&error))?;
+        Ok(UpdatePodSandboxResourcesResponse {})
     }
 
     /// `ListPodSandbox`
@@ -111,12 +130,14 @@ fn is_wanted(sandbox: &PodSandbox, filter: &PodSandboxFilter) -> bool {
         && has_labels(&sandbox.labels, &filter.label_selector)
 }
 
-fn status(record: &Record, addresses: &[IpAddr]) -> PodSandboxStatus {
+/// A sandbox with these addresses, as the interface shows it.
+pub(super) fn status(record: &Record, addresses: &[IpAddr]) -> PodSandboxStatus {
     let PodSandbox { id, metadata, state, created_at, labels, annotations, runtime_handler } = item(record);
     let options = NamespaceOption {
         network: mode(record.settings.host.network_mode == NetworkMode::Host),
         pid: asked_pid(record),
         ipc: mode(record.settings.host.ipc_mode == IpcMode::Host),
+        userns_options: asked(record).and_then(|asked| asked.userns_options),
         ..NamespaceOption::default()
     };
     PodSandboxStatus {
@@ -141,9 +162,13 @@ fn asked_pid(record: &Record) -> i32 {
     if record.settings.host.pid_mode == PidMode::Host {
         return NamespaceMode::Node.into();
     }
+    asked(record).map_or(NamespaceMode::Pod.into(), |asked| asked.pid)
+}
+
+/// The namespaces as they were asked for.
+fn asked(record: &Record) -> Option<NamespaceOption> {
     let config: PodSandboxConfig = description::read(record);
-    let context = config.linux.and_then(|linux| linux.security_context);
-    context.and_then(|context| context.namespace_options).map_or(NamespaceMode::Pod.into(), |asked| asked.pid)
+    config.linux?.security_context?.namespace_options
 }
 
 /// The pod's addresses; none on the host's network, and none of a pod that has ended: they are others' by then.
@@ -157,6 +182,23 @@ fn network(addresses: &[IpAddr]) -> Option<PodSandboxNetworkStatus> {
 
 /// What the status says more when it is asked to be verbose.
 fn info(record: &Record) -> BTreeMap<String, String> {
-    let info = serde_json::json!({ "pid": record.pid(), "processStatus": format!("{:?}", record.phase) });
+    let config: PodSandboxConfig = description::read(record);
+    let linux = config.linux.unwrap_or_default();
+    let info = serde_json::json!({
+        "pid": record.pid(),
+        "processStatus": format!("{:?}", record.phase),
+        "overhead": linux.overhead.as_ref().map(limits),
+        "resources": linux.resources.as_ref().map(limits),
+    });
     BTreeMap::from([("info".to_owned(), info.to_string())])
+}
+
+/// Limits of a whole pod, which the kubelet applies itself.
+fn limits(limits: &LinuxContainerResources) -> serde_json::Value {
+    serde_json::json!({
+        "cpuPeriod": limits.cpu_period,
+        "cpuQuota": limits.cpu_quota,
+        "cpuShares": limits.cpu_shares,
+        "memoryLimitInBytes": limits.memory_limit_in_bytes,
+    })
 }

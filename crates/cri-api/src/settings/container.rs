@@ -17,12 +17,8 @@ use crate::signals;
 use crate::status::invalid;
 use crate::wire::container::ContainerConfig;
 
-/// The settings of a container in the pod of a sandbox, whose id and settings of the host these are.
-pub(crate) fn of_container(
-    config: &ContainerConfig,
-    sandbox: &str,
-    sandbox_host: &HostSettings,
-) -> Result<ContainerSettings, Status> {
+/// The settings of a container in a pod.
+pub(crate) fn of_container(config: &ContainerConfig, pod: &Pod<'_>) -> Result<ContainerSettings, Status> {
     if config.metadata.is_none() {
         return Err(invalid("the container has no metadata"));
     }
@@ -30,16 +26,16 @@ pub(crate) fn of_container(
     let context = linux.security_context.unwrap_or_default();
     let resources = linux.resources.unwrap_or_default();
     let mut host = HostSettings {
-        mounts: Some(of_mounts(&config.mounts)?),
+        mounts: Some(of_mounts(&config.mounts, pod.user_namespace)?),
         devices: Some(devices(config)?),
         device_requests: described_devices(config),
         resources: of_resources(&resources)?,
         oom_score_adjustment: oom_score::within_rights(resources.oom_score_adj),
-        cgroup_parent: sandbox_host.cgroup_parent.clone(),
+        cgroup_parent: pod.host.cgroup_parent.clone(),
         log: LogConfig { driver: Some(LogDriver::None), options: BTreeMap::new() },
         ..HostSettings::default()
     };
-    security::apply(&context, &Pod { sandbox, host: sandbox_host }, &mut host)?;
+    security::apply(&context, pod, &mut host)?;
     let words = |words: &Vec<String>| Some(words.clone()).filter(|words| !words.is_empty());
     let image = config.image.as_ref().map(|image| image.image.clone()).unwrap_or_default();
     if image.is_empty() {

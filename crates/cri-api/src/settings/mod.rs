@@ -9,8 +9,10 @@ mod refusal;
 mod resources;
 mod sandbox;
 mod security;
+mod user_namespace;
 
 pub(crate) use container::of_container;
 pub(crate) use network::of_pod as of_pod_network;
 pub(crate) use resources::of_resources;
-pub(crate) use sandbox::of_sandbox;
+pub(crate) use sandbox::{Sandbox, of_sandbox};
+pub(crate) use security::Pod;

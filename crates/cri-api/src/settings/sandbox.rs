@@ -3,27 +3,36 @@
 use std::collections::BTreeMap;
 
 use model::{
-    Attachment, BoundPort, ContainerSettings, HostAddress, HostPort, HostSettings, IpcMode, LogConfig,
-    LogDriver, NetworkMode, NetworkReference, PidMode, Port, PortBinding, PortBindings, Protocol, Spelled,
-    UtsMode,
+    Attachment, BoundPort, ContainerSettings, HostAddress, HostPort, HostSettings, IdMapping, IpcMode,
+    LogConfig, LogDriver, NetworkMode, NetworkReference, PidMode, Port, PortBinding, PortBindings, Protocol,
+    Spelled, UtsMode,
 };
 use tonic::Status;
 
 use super::refusal::{choice, unsupported};
-use super::security::check_user_namespace;
+use super::user_namespace;
 use crate::status::invalid;
 use crate::wire::sandbox::{PodSandboxConfig, PortMapping};
 use crate::wire::security::{NamespaceMode, NamespaceOption};
 
-/// The settings of the sandbox of a pod.
-pub(crate) fn of_sandbox(config: &PodSandboxConfig) -> Result<ContainerSettings, Status> {
+/// What the sandbox of a pod is.
+#[derive(Debug)]
+pub(crate) struct Sandbox {
+    /// Its settings.
+    pub(crate) settings: ContainerSettings,
+    /// Whom the users of the pod are on the host; `None` for themselves.
+    pub(crate) user_namespace: Option<IdMapping>,
+}
+
+/// The sandbox of a pod.
+pub(crate) fn of_sandbox(config: &PodSandboxConfig) -> Result<Sandbox, Status> {
     if config.metadata.is_none() {
         return Err(invalid("the pod has no metadata"));
     }
     let linux = config.linux.clone().unwrap_or_default();
     let security = linux.security_context.unwrap_or_default();
     let namespaces = security.namespace_options.unwrap_or_default();
-    check_user_namespace(namespaces.userns_options.as_ref())?;
+    let user_namespace = user_namespace::mapping(namespaces.userns_options.as_ref())?;
     let network = network(&namespaces)?;
     let on_host = network == NetworkMode::Host;
     let port_bindings = if on_host { PortBindings::new() } else { ports(&config.port_mappings)? };
@@ -31,7 +40,7 @@ pub(crate) fn of_sandbox(config: &PodSandboxConfig) -> Result<ContainerSettings,
     let list = |words: Vec<String>| Some(words).filter(|words| !words.is_empty());
     let servers = dns.servers.iter().map(|server| choice("dns_config.servers", server));
     let servers: Vec<_> = servers.collect::<Result<_, _>>()?;
-    Ok(ContainerSettings {
+    let settings = ContainerSettings {
         hostname: if on_host { String::new() } else { config.hostname.clone() },
         host: HostSettings {
             network_mode: network,
@@ -54,7 +63,9 @@ pub(crate) fn of_sandbox(config: &PodSandboxConfig) -> Result<ContainerSettings,
             ..HostSettings::default()
         },
         ..ContainerSettings::default()
-    })
+    };
+    user_namespace::check_sandbox(user_namespace.as_ref(), &settings.host)?;
+    Ok(Sandbox { settings, user_namespace })
 }
 
 fn network(namespaces: &NamespaceOption) -> Result<NetworkMode, Status> {
@@ -118,12 +129,12 @@ mod tests {
 
     #[test]
     fn namespaces_are_the_pods_or_the_hosts() {
-        let own = of_sandbox(&config(NamespaceOption::default())).expect("settings");
+        let own = of_sandbox(&config(NamespaceOption::default())).expect("settings").settings;
         assert_eq!((own.host.pid_mode, own.host.ipc_mode), (PidMode::Default, IpcMode::Shareable));
         assert_eq!((own.hostname.as_str(), own.host.uts_mode), ("pod", UtsMode::Default));
         let node = NamespaceMode::Node.into();
         let options = NamespaceOption { network: node, pid: node, ipc: node, ..NamespaceOption::default() };
-        let host = of_sandbox(&config(options)).expect("settings");
+        let host = of_sandbox(&config(options)).expect("settings").settings;
         assert_eq!((host.host.pid_mode, host.host.ipc_mode), (PidMode::Host, IpcMode::Host));
         assert_eq!((host.host.network_mode, host.host.uts_mode), (NetworkMode::Host, UtsMode::Host));
     }

@@ -3,27 +3,30 @@
 use std::path::Path;
 
 use model::{
-    CapabilityChoice, ContainerReference, GroupsOfUser, HostSettings, IpcMode, LabelOption, NetworkMode,
-    PidMode, SeccompPolicy, SecurityOption, Spelled,
+    CapabilityChoice, ContainerReference, GroupsOfUser, HostSettings, IdMapping, IpcMode, LabelOption,
+    NetworkMode, PidMode, SeccompPolicy, SecurityOption, Spelled,
 };
 use tonic::Status;
 
 use super::refusal::{choice, unsupported};
+use super::user_namespace;
 use crate::status::invalid;
 use crate::wire::security::{
     LinuxContainerSecurityContext, NamespaceMode, ProfileType, SELinuxOption, SecurityProfile,
-    SupplementalGroupsPolicy, UserNamespace,
+    SupplementalGroupsPolicy,
 };
 
 /// Bytes of a profile; real ones are a tenth of it.
 const PROFILE_LIMIT: u64 = 1 << 20;
 
 /// What a container has of its pod.
-pub(super) struct Pod<'a> {
+pub(crate) struct Pod<'a> {
     /// The sandbox's id.
-    pub(super) sandbox: &'a str,
+    pub(crate) sandbox: &'a str,
     /// What the sandbox got of the host.
-    pub(super) host: &'a HostSettings,
+    pub(crate) host: &'a HostSettings,
+    /// Whom its users are on the host; `None` for themselves.
+    pub(crate) user_namespace: Option<&'a IdMapping>,
 }
 
 /// The user, as `user[:group]`; empty is the image's.
@@ -83,7 +86,6 @@ fn apply_namespaces(
     host: &mut HostSettings,
 ) -> Result<(), Status> {
     let options = context.namespace_options.clone().unwrap_or_default();
-    check_user_namespace(options.userns_options.as_ref())?;
     let sandbox = || ContainerReference(pod.sandbox.to_owned());
     // The network and IPC are the pod's, whatever a container says of them.
     host.network_mode = NetworkMode::Container(sandbox());
@@ -102,18 +104,8 @@ fn apply_namespaces(
         }
         NamespaceMode::Target => PidMode::Container(ContainerReference(options.target_id)),
     };
-    Ok(())
-}
-
-/// Refuses user namespaces but the host's.
-pub(super) fn check_user_namespace(namespace: Option<&UserNamespace>) -> Result<(), Status> {
-    match namespace.map_or(NamespaceMode::Node, UserNamespace::mode) {
-        NamespaceMode::Node => Ok(()),
-        NamespaceMode::Pod => Err(unsupported("user namespaces of pods")),
-        mode @ (NamespaceMode::Container | NamespaceMode::Target) => {
-            Err(invalid(format!("a user namespace cannot have the mode {mode:?}")))
-        }
-    }
+    let asked = options.userns_options.as_ref();
+    user_namespace::check_container(asked, context.privileged, host, pod.user_namespace)
 }
 
 /// The filter. Without a profile there is none, as the interface has it.
@@ -224,7 +216,7 @@ mod tests {
     #[test]
     fn namespaces_are_the_pods() {
         let sandbox = HostSettings { ipc_mode: IpcMode::Shareable, ..HostSettings::default() };
-        let pod = Pod { sandbox: "abc", host: &sandbox };
+        let pod = Pod { sandbox: "abc", host: &sandbox, user_namespace: None };
         let mut host = HostSettings::default();
         apply(&context(), &pod, &mut host).expect("settings");
         let joined = || ContainerReference("abc".to_owned());

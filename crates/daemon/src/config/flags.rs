@@ -91,6 +91,10 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "", help_heading = "Listening")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cri: Option<String>,
+    /// Have Kubernetes keep the image of this name when it makes room on the disk (repeatable)
+    #[arg(long = "pinned-image", value_name = "IMAGE", help_heading = "Images of pods")]
+    #[serde(alias = "pinned-images", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) pinned_image: Vec<String>,
     /// Look for CNI's networks of pods here; without any, pods are in berth's own [default: /etc/cni/net.d]
     #[arg(long, value_name = "DIRECTORY", help_heading = "Networks of pods")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -12,6 +12,7 @@ mod user_mapping;
 use std::path::{Path, PathBuf};
 
 use docker_api::{ApiVersion, VersionError};
+use model::ImageReference;
 
 pub(crate) use address::{AddressError, ListenAddress};
 use effective::{effective, log_level};
@@ -36,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) tls: Option<TlsFiles>,
     /// The socket of Kubernetes' container runtime interface, where it is served.
     pub(crate) cri: Option<PathBuf>,
+    /// The images that Kubernetes is told to keep.
+    pub(crate) pinned_images: Vec<ImageReference>,
     pub(crate) cors: String,
     /// The newest version of the API that is served.
     pub(crate) maximum: ApiVersion,
@@ -59,6 +62,7 @@ impl Settings {
             listen,
             group: flags.group.clone(),
             cri: flags.cri.as_ref().map(|path| cri_socket(path, &exec_root)),
+            pinned_images: pinned_images(&flags)?,
             cors: cors_origin(&flags)?,
             maximum: maximum(&flags)?,
             pidfile: flags.pidfile.clone().unwrap_or_else(|| exec_root.join("berth.pid")),
@@ -92,6 +96,15 @@ fn listen_addresses(flags: &Flags, exec_root: &Path, tls: bool) -> Result<Vec<Li
 /// The socket of Kubernetes' container runtime interface: the path that is given, or the usual one.
 fn cri_socket(path: &str, exec_root: &Path) -> PathBuf {
     if path.is_empty() { exec_root.join("cri.sock") } else { path.into() }
+}
+
+/// The images that Kubernetes is told to keep, each with its tag.
+fn pinned_images(flags: &Flags) -> Result<Vec<ImageReference>, SettingsError> {
+    let parse = |name: &String| {
+        let wrong = |error| SettingsError::flag("pinned-image", format!("{name}: {error}"));
+        ImageReference::parse(name).map(ImageReference::with_default_tag).map_err(wrong)
+    };
+    flags.pinned_image.iter().map(parse).collect()
 }
 
 /// The names that are allowed, and those that the daemon listens at.

@@ -4,7 +4,7 @@ mod strict;
 
 use std::collections::BTreeMap;
 
-use model::{MountKind, MountRequest, Propagation, Submounts, check_volume_name, clean};
+use model::{MountKind, MountRequest, Owners, Propagation, Submounts, check_volume_name, clean};
 use serde_json::{Map, Value};
 
 use super::host_config::MountSpec;
@@ -47,7 +47,7 @@ fn usual(request: &MountRequest) -> MountSpec {
     let spec =
         MountSpec { target: request.target.clone(), read_only: request.read_only, ..MountSpec::default() };
     match &request.kind {
-        MountKind::Bind { source, propagation, make_source, submounts, writable_submounts } => {
+        MountKind::Bind { source, propagation, make_source, submounts, writable_submounts, owners: _ } => {
             let mut options = Map::new();
             if let Some(propagation) = propagation {
                 options.insert("Propagation".to_owned(), propagation.word().into());
@@ -150,6 +150,7 @@ fn bind(spec: &MountSpec) -> Result<MountKind, ApiError> {
         make_source,
         submounts,
         writable_submounts,
+        owners: Owners::OfHost,
     })
 }
 

@@ -224,7 +224,7 @@ impl Creator {
         }
     }
 
-    /// Whom the users of a container are on the host; pods are not mapped.
+    /// Whom the users of a container of Docker's clients are on the host; pods say it themselves.
     fn user_mapping(&self, is_pod: bool) -> Option<&IdMapping> {
         self.options.user_mapping.as_ref().filter(|_| !is_pod)
     }

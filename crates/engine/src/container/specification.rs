@@ -247,7 +247,7 @@ fn planned_mount(mount: &MountPoint, around: &StartInputs) -> Mount {
             None if around.own_directories.iter().any(|own| Path::new(&mount.source).starts_with(own)) => {
                 Owners::OfContainer
             }
-            None => Owners::OfHost,
+            None => mount.owners,
         },
         destination: mounts::clean(&mount.destination),
         access: match (mount.writable, mount.writable_submounts) {

@@ -85,8 +85,8 @@ impl StartLookup {
                 &self.options.cdi_directories,
             )
             .map_err(Error::refused)?,
-            user_namespace: match record.pod {
-                Some(_) => None,
+            user_namespace: match &record.pod {
+                Some(pod) => pod.user_namespace.clone(),
                 None => user_namespace::mapping(host, self.options.user_mapping.as_ref())?.cloned(),
             },
             own_directories: self.paths.shared_with_containers(),

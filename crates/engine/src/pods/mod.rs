@@ -5,15 +5,19 @@
 
 mod command;
 mod connect;
+mod events;
 mod networks;
 mod processes;
 mod service;
 mod settle;
+mod user_namespaces;
 
 pub use command::{CommandEnd, CommandOutput};
 pub use connect::OpenCommand;
+pub use events::{EventsMissed, PodChange, PodEvent, PodEvents};
 pub use networks::PodNetwork;
 pub(crate) use networks::PodNetworks;
 pub use processes::OpenFiles;
-pub use service::Pods;
+pub use service::{NewSandbox, Pods};
 pub(crate) use settle::settle;
+pub use user_namespaces::has_user_namespaces;

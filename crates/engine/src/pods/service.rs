@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use model::{ContainerId, ContainerSettings, ErrorKind, NetworkMode};
+use model::{ContainerId, ContainerSettings, ErrorKind, IdMapping, NetworkMode};
 use shim_protocol::Request;
 
 use super::networks::{PodNetwork, PodNetworks};
@@ -25,6 +25,18 @@ const SANDBOX_GRACE: i64 = 2;
 /// What goes of a part of a pod: everything.
 const REMOVAL: Removal = Removal { volumes: true, force: true, link: false };
 
+/// A sandbox that is asked for.
+pub struct NewSandbox {
+    /// Its settings.
+    pub settings: ContainerSettings,
+    /// What it asks of a network of plugins.
+    pub network: PodNetwork,
+    /// Whom the users of the pod are on the host; `None` for themselves.
+    pub user_namespace: Option<IdMapping>,
+    /// What the front end shows again.
+    pub description: String,
+}
+
 /// All pods of the engine. The verbs run to their end even when their caller stops waiting.
 pub struct Pods {
     pub(crate) realm: Arc<Realm>,
@@ -36,13 +48,13 @@ impl Pods {
     /// The sandboxes of all pods, newest first.
     #[must_use]
     pub fn sandboxes(&self) -> Vec<Arc<Record>> {
-        self.records().filter(|record| record.is_sandbox()).collect()
+        records(&self.realm).filter(|record| record.is_sandbox()).collect()
     }
 
     /// The containers of all pods, newest first.
     #[must_use]
     pub fn containers(&self) -> Vec<Arc<Record>> {
-        self.records().filter(|record| !record.is_sandbox()).collect()
+        records(&self.realm).filter(|record| !record.is_sandbox()).collect()
     }
 
     /// Finds a sandbox by its id, or an unambiguous start of it.
@@ -61,17 +73,13 @@ impl Pods {
         self.find(reference, |record| !record.is_sandbox()).map(|found| found.record())
     }
 
-    /// Makes a sandbox and lets it hold its namespaces; `description` is shown again. With a network of plugins it is
-    /// connected to that, else to the engine's own.
+    /// Makes a sandbox and lets it hold its namespaces. With a network of plugins it is connected to that, else to the
+    /// engine's own.
     ///
     /// # Errors
     /// Refused settings, or namespaces and a network that cannot be had. Nothing is left then.
-    pub async fn run_sandbox(
-        &self,
-        mut settings: ContainerSettings,
-        asked: PodNetwork,
-        description: String,
-    ) -> Result<ContainerId, Error> {
+    pub async fn run_sandbox(&self, new: NewSandbox) -> Result<ContainerId, Error> {
+        let NewSandbox { mut settings, network: asked, user_namespace, description } = new;
         let network = match settings.host.network_mode {
             NetworkMode::Networks(_) => self.networks.present()?,
             NetworkMode::Host | NetworkMode::None | NetworkMode::Container(_) => None,
@@ -82,7 +90,7 @@ impl Pods {
         }
         let (containers, networks) = (Arc::clone(&self.realm.containers), self.networks.clone());
         crate::outcome::finish(async move {
-            let role = PodRole { part: PodPart::Sandbox, description };
+            let role = PodRole { part: PodPart::Sandbox, user_namespace, description };
             let id = containers.creator.create_sandbox(settings, role).await?;
             let started = async {
                 let attachment = match network {
@@ -240,22 +248,37 @@ impl Pods {
         Ok(())
     }
 
-    /// The containers of a pod.
-    fn containers_of(&self, sandbox: &ContainerId) -> Vec<Arc<Record>> {
+    /// Replaces what the front end keeps of a sandbox, to show it again.
+    ///
+    /// # Errors
+    /// Unknown sandbox, or a row that cannot be written.
+    pub async fn describe_sandbox(&self, reference: &str, description: String) -> Result<(), Error> {
+        let sandbox = self.find(reference, Record::is_sandbox)?;
+        let describe = |record: &mut Record| {
+            let described = record.pod.as_deref().map(|pod| PodRole { description, ..pod.clone() });
+            record.pod = described.map(Arc::new);
+        };
+        sandbox.update_saved(describe).1.wait().await
+    }
+
+    /// The containers of a pod, newest first.
+    #[must_use]
+    pub fn containers_of(&self, sandbox: &ContainerId) -> Vec<Arc<Record>> {
         let is_in = |record: &Arc<Record>| {
             record.pod.as_ref().and_then(|pod| pod.sandbox()).is_some_and(|other| other == sandbox)
         };
-        self.records().filter(is_in).collect()
-    }
-
-    fn records(&self) -> impl Iterator<Item = Arc<Record>> {
-        self.realm.directory.newest_first().into_iter().map(|container| container.record())
+        records(&self.realm).filter(is_in).collect()
     }
 
     fn find(&self, reference: &str, is_meant: impl Fn(&Record) -> bool) -> Result<Arc<Container>, Error> {
         let found = self.realm.directory.find(reference)?;
         if is_meant(&found.record()) { Ok(found) } else { Err(Error::NoSuchContainer(reference.to_owned())) }
     }
+}
+
+/// All parts of all pods, newest first.
+fn records(realm: &Realm) -> impl Iterator<Item = Arc<Record>> {
+    realm.directory.newest_first().into_iter().map(|container| container.record())
 }
 
 /// What is gone already needs no end.

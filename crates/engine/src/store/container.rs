@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use model::{
     Attachment, ContainerId, ContainerSettings, Digest, EndpointId, Health, MountMode, MountPoint, NetworkId,
-    ProcessReference, Spelled, Submounts, Timestamp,
+    Owners, ProcessReference, Spelled, Submounts, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -101,6 +101,8 @@ struct MountDocument {
     writable_submounts: bool,
     #[serde(default)]
     submounts: Submounts,
+    #[serde(default)]
+    owners: Owners,
     #[serde(default)]
     subpath: String,
 }
@@ -304,6 +306,7 @@ impl MountDocument {
             writable: mount.writable,
             writable_submounts: mount.writable_submounts,
             submounts: mount.submounts,
+            owners: mount.owners,
             subpath: mount.subpath.clone(),
         }
     }
@@ -318,6 +321,7 @@ impl MountDocument {
             writable: self.writable,
             writable_submounts: self.writable_submounts,
             submounts: self.submounts,
+            owners: self.owners,
             subpath: self.subpath,
         }
     }

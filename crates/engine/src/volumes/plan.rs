@@ -180,11 +180,12 @@ impl Planner<'_> {
         match &request.kind {
             MountKind::Tmpfs { .. } => Ok(None),
             MountKind::Image { .. } => Ok(None),
-            MountKind::Bind { source, propagation, make_source, submounts, writable_submounts } => {
+            MountKind::Bind { source, propagation, make_source, submounts, writable_submounts, owners } => {
                 check_bind_source(source, *make_source)?;
                 Ok(Some(MountPoint {
                     submounts: *submounts,
                     writable_submounts: *writable_submounts,
+                    owners: *owners,
                     ..bind_mount(request, source, *propagation, destination)
                 }))
             }

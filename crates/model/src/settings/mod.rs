@@ -149,6 +149,8 @@ pub struct MountPoint {
     pub writable_submounts: bool,
     /// Whether what is mounted beneath the source comes along.
     pub submounts: crate::Submounts,
+    /// Whose the owners of a bind's files are, in a container with a user namespace of its own.
+    pub owners: crate::Owners,
     /// The part of a volume that is mounted, a path within it; empty is all of it.
     pub subpath: String,
 }

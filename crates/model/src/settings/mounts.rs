@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clean_path::clean;
 use super::{ContainerReference, SettingError, Spelled};
-use crate::{Propagation, Submounts};
+use crate::{Owners, Propagation, Submounts};
 
 /// The longest name of a file, NAME_MAX of limits.h.
 const LONGEST_NAME: usize = 255;
@@ -273,6 +273,9 @@ pub enum MountKind {
         /// Whether what is mounted beneath stays writable where the bind is read-only.
         #[serde(default)]
         writable_submounts: bool,
+        /// Whose the owners of its files are, in a container with a user namespace of its own.
+        #[serde(default)]
+        owners: Owners,
     },
     /// A volume.
     Volume {

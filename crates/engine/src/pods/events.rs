@@ -1,0 +1,120 @@
+//! What happens to pods and their containers, with what is known of them then.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::Timestamp;
+
+use super::service::Pods;
+use crate::container::Record;
+use crate::events::Live;
+
+/// How often and with which pauses a new part is looked for: its event is out a moment before it can be found.
+const LOOKS: (u32, Duration) = (200, Duration::from_millis(5));
+
+/// What happened to a part of a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PodChange {
+    /// It was made.
+    Created,
+    /// It runs.
+    Started,
+    /// It has ended.
+    Stopped,
+    /// It is gone.
+    Deleted,
+}
+
+impl PodChange {
+    fn of(action: &str) -> Option<Self> {
+        match action {
+            "create" => Some(Self::Created),
+            "start" => Some(Self::Started),
+            "die" => Some(Self::Stopped),
+            "destroy" => Some(Self::Deleted),
+            _ => None,
+        }
+    }
+}
+
+/// Something that happened.
+pub struct PodEvent {
+    /// What.
+    pub change: PodChange,
+    /// To which sandbox or container: as it is now, or as it was before it went.
+    pub part: Arc<Record>,
+    /// When.
+    pub time: Timestamp,
+}
+
+/// A listener was too slow, or the engine ends: what happened since is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventsMissed;
+
+/// What happens from now on.
+pub struct PodEvents {
+    pods: Arc<Pods>,
+    live: Live,
+    /// The parts as they were last seen: what is gone cannot be found any more.
+    seen: HashMap<String, Arc<Record>>,
+}
+
+impl PodEvents {
+    /// Listens from now on.
+    #[must_use]
+    pub fn listen(pods: &Arc<Pods>) -> Self {
+        let live = pods.realm.events.subscribe().live;
+        let parts = pods.sandboxes().into_iter().chain(pods.containers());
+        let seen = parts.map(|record| (record.id.to_string(), record)).collect();
+        Self { pods: Arc::clone(pods), live, seen }
+    }
+
+    /// Waits for the next event.
+    ///
+    /// # Errors
+    /// [`EventsMissed`]
+    pub async fn next(&mut self) -> Result<PodEvent, EventsMissed> {
+        loop {
+            let event = self.live.recv().await.map_err(|_| EventsMissed)?;
+            let Some(change) = PodChange::of(&event.action) else { continue };
+            if let Some(part) = self.part(&event.actor.id, change).await {
+                return Ok(PodEvent { change, part, time: event.time });
+            }
+        }
+    }
+
+    /// The sandbox of a part, as it is now or as it was last seen.
+    #[must_use]
+    pub fn sandbox_of(&self, part: &Arc<Record>) -> Option<Arc<Record>> {
+        let Some(id) = part.pod.as_ref().and_then(|pod| pod.sandbox()) else { return Some(Arc::clone(part)) };
+        self.pods.sandbox(id.as_str()).ok().or_else(|| self.seen.get(id.as_str()).cloned())
+    }
+
+    async fn part(&mut self, id: &str, change: PodChange) -> Option<Arc<Record>> {
+        let found = match change {
+            PodChange::Deleted => return self.seen.remove(id),
+            PodChange::Created => self.find_soon(id).await,
+            PodChange::Started | PodChange::Stopped => self.find(id),
+        };
+        if let Some(found) = &found {
+            self.seen.insert(id.to_owned(), Arc::clone(found));
+        }
+        found
+    }
+
+    async fn find_soon(&self, id: &str) -> Option<Arc<Record>> {
+        let (looks, pause) = LOOKS;
+        for _ in 0..looks {
+            if let Some(found) = self.find(id) {
+                return Some(found);
+            }
+            tokio::time::sleep(pause).await;
+        }
+        None
+    }
+
+    fn find(&self, id: &str) -> Option<Arc<Record>> {
+        self.pods.sandbox(id).or_else(|_| self.pods.container(id)).ok()
+    }
+}
