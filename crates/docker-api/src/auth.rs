@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::images::registry_failure;
 use super::stream::{CancelOnDrop, apart, finished};
-use super::{ApiError, Call, Handled, MAXIMUM_JSON, Reply};
+use super::{ApiError, Call, Handled, Reply};
 
 /// The answer.
 #[derive(Debug, Serialize)]
@@ -20,9 +20,9 @@ struct AuthAnswer {
     identity_token: Option<String>,
 }
 
-pub(super) async fn check(call: Call<'_>) -> Handled {
+pub(super) async fn check(mut call: Call<'_>) -> Handled {
     // Any content type will do, as with the reference.
-    let body = call.exchange.body.gather(MAXIMUM_JSON).await?;
+    let body = call.untyped_json_body().await?;
     let credentials = Credentials::from_body(&body).map_err(|error| ApiError::invalid(error.to_string()))?;
     let credentials = credentials.ok_or_else(|| ApiError::invalid("no credentials were given"))?;
     let client = call.engine.images.registry();

@@ -10,6 +10,7 @@ use http::{StatusCode, header};
 use model::ContainerSettings;
 
 use crate::error::ApiError;
+use crate::json;
 use crate::query::Query;
 use crate::settings::SharedSettings;
 use crate::version::ApiVersion;
@@ -55,7 +56,16 @@ impl Call<'_> {
     /// The JSON body, which needs its content type; an empty object when none was announced and none is needed.
     pub(crate) async fn json_body(&mut self) -> Result<bytes::Bytes, ApiError> {
         self.require_json()?;
-        Ok(self.exchange.body.gather(MAXIMUM_JSON).await?)
+        self.untyped_json_body().await
+    }
+
+    /// The JSON body, whatever its content type says.
+    pub(crate) async fn untyped_json_body(&mut self) -> Result<bytes::Bytes, ApiError> {
+        let body = self.exchange.body.gather(MAXIMUM_JSON).await?;
+        if self.version.bodies_hold_one_value() && json::has_content_behind(&body) {
+            return Err(ApiError::bad_request("unexpected content after JSON"));
+        }
+        Ok(body)
     }
 
     /// Refuses a body that does not call itself JSON.

@@ -79,9 +79,9 @@ fn terminal(size: [u32; 2]) -> (u16, u16) {
     (rows, columns)
 }
 
-async fn start(call: Call<'_>) -> Handled {
+async fn start(mut call: Call<'_>) -> Handled {
     // Any content type will do here: clients of that time sent none.
-    let body = call.exchange.body.gather(super::MAXIMUM_JSON).await?;
+    let body = call.untyped_json_body().await?;
     let body: StartBody = json::from_body(&body)?;
     let console_size = body.console_size.known_to(call.version).map(terminal);
     let options = ExecStartOptions { terminal: body.tty, console_size };

@@ -19,7 +19,7 @@ use super::json_size::count_values;
 /// Most values of a body: each takes a few dozen bytes of memory, whatever it takes of the body.
 const MAXIMUM_VALUES: usize = 1 << 18;
 
-/// The first JSON object of a body; `null` is an empty one, what follows is ignored.
+/// The first JSON object of a body; `null` is an empty one. Whether something may follow depends on the version.
 pub(crate) fn object(body: &[u8]) -> Result<Value, JsonError> {
     if count_values(body) > MAXIMUM_VALUES {
         return Err(de::Error::custom(format!("it has more than {MAXIMUM_VALUES} values")));
@@ -30,6 +30,15 @@ pub(crate) fn object(body: &[u8]) -> Result<Value, JsonError> {
         Some(Ok(Value::Null)) => Ok(Value::Object(Map::new())),
         Some(Ok(value @ Value::Object(_))) => check_strings(&value).map(|()| value),
         Some(Ok(other)) => Err(JsonError::wrong_kind(&other, "a JSON object")),
+    }
+}
+
+/// Whether something stands behind the first value of a body.
+pub(crate) fn has_content_behind(body: &[u8]) -> bool {
+    let mut values = serde_json::Deserializer::from_slice(body).into_iter::<serde::de::IgnoredAny>();
+    match values.next() {
+        Some(Ok(_)) => body[values.byte_offset()..].iter().any(|byte| !byte.is_ascii_whitespace()),
+        Some(Err(_)) | None => false,
     }
 }
 

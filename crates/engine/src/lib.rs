@@ -68,6 +68,7 @@ pub use exec::{ExecClient, ExecSession, ExecStartOptions, Execs};
 pub use files::{ArchiveSession, Commit, ExportSession, FileOwner, Files};
 pub use image::Images;
 pub use logs::{LogForm, LogQuery, LogStream, Logs};
+pub use networks::definition::pool_faults;
 pub use networks::entry::NetworkRecord;
 pub use networks::service::{CreatedNetwork, NetworkFilter, Networks};
 pub use networks::subnets::{AddressPools, unique_local_network};

@@ -21,7 +21,7 @@ const ATTEMPTS: u32 = 10;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(2);
 
 /// A container that publishes more ports than these has none of them relayed: its shim has a socket for each.
-const MOST_RELAYED: usize = 256;
+pub const MOST_RELAYED: usize = 256;
 
 /// A port of the host that is held. Dropping it frees the socket but not the book's note.
 #[derive(Debug)]

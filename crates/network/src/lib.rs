@@ -70,7 +70,7 @@ pub use endpoint::{AddressLease, Endpoint, INTERFACE_NAME, LinkException, Reques
 pub use error::Error;
 pub use family::Address;
 pub use fault::{Faults, Injected, Step};
-pub use held_ports::HeldPorts;
+pub use held_ports::{HeldPorts, MOST_RELAYED};
 pub use model::{MacAddress, MacAddressError};
 pub use network::{Network, inside};
 pub use options::{

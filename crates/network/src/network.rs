@@ -7,6 +7,7 @@
 
 mod adoption;
 mod bridge;
+mod bridge_addresses;
 mod carry;
 mod connect;
 mod group;
@@ -20,6 +21,9 @@ mod on_parent;
 mod open;
 mod open_on_parent;
 mod reaper;
+mod restored_bridge;
+mod shared_bridge;
+mod spare_bridges;
 mod state;
 mod switches;
 mod watcher;
@@ -98,7 +102,7 @@ impl Network {
     /// # Errors
     /// The kernel's refusal.
     pub fn taken_by_host<A: Address>() -> Result<Vec<Subnet<A>>, Error> {
-        bridge::taken_by_host(&mut Routing::open()?)
+        bridge_addresses::taken_by_host(&mut Routing::open()?)
     }
 
     /// The addresses of an interface of the host; `None` when there is none of this name.
@@ -186,16 +190,17 @@ impl Network {
         let Some(active) = &self.active else { return Ok(()) };
         drop(locked(&self.watcher).take());
         let mut errors = Vec::new();
-        for interface in active.host.reaper.take_back() {
-            errors.extend(active.host.routing().delete_interface(&interface).err());
-        }
         match active.number {
             DEFAULT_NETWORK => {
+                for interface in active.host.reaper.take_back() {
+                    errors.extend(active.host.routing().delete_interface(&interface).err());
+                }
+                active.host.spare_bridges.close();
                 errors.extend(active.host.firewall().and_then(|mut firewall| firewall.remove().err()));
                 errors.extend(active.remove_bridge().err());
             }
             number => {
-                active.remove_bridge()?;
+                active.retire_bridge()?;
                 errors.extend(active.leave_firewall(number).err());
             }
         }
@@ -235,16 +240,29 @@ impl Active {
     }
 
     fn remove_bridge(&self) -> Result<(), Error> {
+        let mut routing = self.host.routing();
         match &self.bridge.owner {
             BridgeOwner::Engine => {
                 self.host.faults.pass(Step::RemoveBridge)?;
-                self.host.routing().delete_interface(&self.bridge.name)
+                routing.delete_interface(&self.bridge.name)
             }
             BridgeOwner::SomebodyElse(additions) => {
-                let left = additions.undo(&self.bridge.interface(), &mut self.host.routing());
-                left.into_iter().next().map_or(Ok(()), Err)
+                additions.give_back(&self.bridge.interface(), &mut routing)
             }
         }
+    }
+
+    /// Leaves the engine's own bridge to the networks that come, or to its removal.
+    fn retire_bridge(&self) -> Result<(), Error> {
+        if let BridgeOwner::SomebodyElse(_) = &self.bridge.owner {
+            return self.remove_bridge();
+        }
+        self.host.faults.pass(Step::RemoveBridge)?;
+        let mut routing = self.host.routing();
+        // It may have been made anew by hand since.
+        let Some(bridge) = routing.interface(&self.bridge.name)? else { return Ok(()) };
+        let settings = self.bridge.settings.clone();
+        self.host.spare_bridges.retire(&mut routing, &bridge, settings)
     }
 
     /// Takes the network out of the firewall. Where the kernel refuses, the tables are made anew without it.

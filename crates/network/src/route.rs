@@ -1,8 +1,10 @@
 //! Interfaces, addresses and routes through rtnetlink(7): one function a request.
 
+mod address;
 mod interface;
 mod list;
 mod neighbour;
+mod retired;
 mod socket;
 mod upper;
 
@@ -13,45 +15,25 @@ use sys::netlink::{self, Message, RequestError};
 
 pub(crate) use interface::{Attachment, PROXY_ARP, Pair, ROUTE_LOCALNET};
 pub(crate) use list::Route;
+pub(crate) use retired::Presence;
 use socket::{
-    ADDRESS_BROADCAST, ADDRESS_FLAGS, ADDRESS_LOCAL, ADDRESS_PEER, BY_ADMINISTRATOR, BY_BOOT, DELETE_ADDRESS,
-    DELETE_LINK, DELETE_ROUTE, FAMILY_IPV4, GET_ADDRESS, GET_LINK, GET_ROUTE, LOCAL, NEW_ADDRESS, NEW_LINK,
-    NEW_ROUTE, NO_DUPLICATE_DETECTION, ROUTE_DESTINATION, ROUTE_GATEWAY, ROUTE_OUT, ROUTE_PREFERRED_SOURCE,
-    ROUTE_PRIORITY, ROUTE_TABLE, SCOPE_LINK, SCOPE_NOWHERE, SCOPE_UNIVERSE, TABLE_LOCAL, TABLE_MAIN, UNICAST,
+    ADDRESS_LOCAL, ADDRESS_PEER, BY_ADMINISTRATOR, BY_BOOT, DELETE_LINK, DELETE_ROUTE, FAMILY_IPV4,
+    GET_ADDRESS, GET_LINK, GET_ROUTE, LOCAL, NEW_LINK, NEW_ROUTE, ROUTE_DESTINATION, ROUTE_GATEWAY,
+    ROUTE_OUT, ROUTE_PREFERRED_SOURCE, ROUTE_PRIORITY, ROUTE_TABLE, SCOPE_LINK, SCOPE_NOWHERE,
+    SCOPE_UNIVERSE, TABLE_LOCAL, TABLE_MAIN, UNICAST,
 };
 pub(crate) use socket::{Interface, Routing};
 pub(crate) use upper::Upper;
 
 use crate::error::Error;
 use crate::family::{Address, number_of, octets};
-use crate::subnet::{InterfaceAddress, Subnet};
+use crate::subnet::Subnet;
 
 /// Behind the kernel's own routes to the loopback's address. Each interface adds its number: of routes to one address with
 /// the same priority there is one.
 const AFTER_ALL_OTHERS: u32 = 4096;
 
 impl Routing {
-    /// Gives the interface an address, which may be used at once.
-    pub(crate) fn add_address<A: Address>(
-        &mut self,
-        interface: &Interface,
-        address: InterfaceAddress<A>,
-    ) -> Result<(), Error> {
-        let flags = netlink::ACKNOWLEDGE | netlink::CREATE | netlink::EXCLUSIVE;
-        self.acknowledged(address_message(NEW_ADDRESS, flags, interface.index, address))
-            .map_err(|source| address_error("add", interface, address, source))
-    }
-
-    /// Takes an address from the interface.
-    pub(crate) fn delete_address<A: Address>(
-        &mut self,
-        interface: &Interface,
-        address: InterfaceAddress<A>,
-    ) -> Result<(), Error> {
-        self.acknowledged(address_message(DELETE_ADDRESS, netlink::ACKNOWLEDGE, interface.index, address))
-            .map_err(|source| address_error("delete", interface, address, source))
-    }
-
     /// Makes the host reach one address through one interface, speaking as `source`. The route goes
     /// with the interface.
     pub(crate) fn add_host_route(
@@ -147,31 +129,6 @@ impl Routing {
 /// `rtmsg` of a default route, up to its flags.
 const fn default_route(family: u8, scope: u8) -> [u8; 8] {
     [family, 0, 0, 0, TABLE_MAIN, BY_BOOT, scope, UNICAST]
-}
-
-/// `ifaddrmsg` and its attributes.
-fn address_message<A: Address>(kind: u16, flags: u16, index: u32, address: InterfaceAddress<A>) -> Message {
-    let mut header = [A::FAMILY, address.prefix_length, 0, 0, 0, 0, 0, 0];
-    header[4..].copy_from_slice(&index.to_ne_bytes());
-    let own = octets(address.address.into());
-    let message =
-        Message::new(kind, flags).fixed(&header).attribute(ADDRESS_LOCAL, &own).attribute(ADDRESS_PEER, &own);
-    if !A::HAS_BROADCAST {
-        return message.native_u32(ADDRESS_FLAGS, NO_DUPLICATE_DETECTION);
-    }
-    if address.prefix_length + 1 >= A::BITS {
-        return message;
-    }
-    message.attribute(ADDRESS_BROADCAST, &octets(address.subnet().last().into()))
-}
-
-fn address_error<A: Address>(
-    act: &'static str,
-    interface: &Interface,
-    address: InterfaceAddress<A>,
-    source: RequestError,
-) -> Error {
-    Error::Address { act, address: address.to_string(), name: interface.name.clone(), source }
 }
 
 fn route_error(act: &'static str, interface: &Interface, source: RequestError) -> Error {

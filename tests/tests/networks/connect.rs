@@ -28,6 +28,7 @@ fn a_create_that_a_network_refuses_leaves_the_name_free() {
         (with("default", json!({ "bridge": { "Aliases": ["x"] } })), "aliases"),
         (with("default", json!({ "host": {} })), "host mode"),
         (with("a", json!({ "a": {}, "none": {} })), "none mode"),
+        (with("a", json!({ "": {} })), "the name of the network is empty"),
         (with("a", json!({ "a": named("wan"), "b": named("wan") })), "wan"),
     ] {
         let text = engine.post_json("/containers/create?name=held", &body).expect(400).text();
@@ -61,7 +62,9 @@ fn a_running_container_is_connected_and_disconnected_at_once() {
     assert_eq!(shown["IPAMConfig"], json!({ "IPv4Address": "10.80.0.77" }));
     assert_eq!((&shown["Gateway"], &shown["Aliases"]), (&json!("10.80.0.1"), &json!(["x"])));
     let hosts = || engine.exec(&container, &["cat", "/etc/hosts"]).stdout;
-    assert!(hosts().contains("10.80.0.77\t") && hosts().contains("10.81.0.2\t"), "{}", hosts());
+    let first: Vec<String> =
+        hosts().lines().take(2).filter_map(|line| Some(line.split('\t').next()?.to_owned())).collect();
+    assert_eq!(first, ["10.81.0.2", "10.80.0.77"], "the name of the container means its first address still");
     let body = json!({ "Container": container });
     let text = engine.post_json("/networks/a/connect", &body).expect(403).text();
     assert!(text.contains("already exists"), "{text}");
@@ -136,6 +139,32 @@ fn a_connect_that_fails_changes_nothing() {
     assert_eq!(inside(&engine, &container), "eth0 10.80.0.2/24\ndefault 10.80.0.1 eth0\n");
     connect(&engine, "b", &container, json!({}));
     assert_eq!(address(&engine, &container, "b"), Ipv4Addr::new(10, 81, 0, 2));
+}
+
+#[test]
+fn a_container_that_has_ended_unseen_is_connected_for_its_next_start_and_disconnected() {
+    let engine = Today::start();
+    two(&engine);
+    let container = engine.run(&within("a"));
+    let init = engine.pid(&container);
+    let shims: Vec<u32> = engine.daemon.shims().into_iter().collect();
+    let signal = |pid: u32, signal| {
+        let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a pid");
+        rustix::process::kill_process(pid, signal).expect("sent");
+    };
+    // Who would report its end cannot.
+    signal(shims[0], rustix::process::Signal::STOP);
+    signal(init, rustix::process::Signal::KILL);
+    wait::until("the end of its network", || {
+        std::fs::File::open(format!("/proc/{init}/ns/net")).is_err().then_some(())
+    });
+    connect(&engine, "b", &container, json!({ "IPAMConfig": { "IPv4Address": "10.81.0.7" } }));
+    disconnect(&engine, "a", &container);
+    signal(shims[0], rustix::process::Signal::CONT);
+    engine.wait(&container);
+    engine.start(&container);
+    assert_eq!(inside(&engine, &container), "eth0 10.81.0.7/24\ndefault 10.81.0.1 eth0\n");
+    assert_eq!(address(&engine, &engine.run(&within("a")), "a"), Ipv4Addr::new(10, 80, 0, 2), "it is free");
 }
 
 #[test]

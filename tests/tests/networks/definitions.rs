@@ -127,7 +127,47 @@ fn what_cannot_be_is_refused_and_nothing_is_left() {
     assert_eq!(names(&engine, json!({ "type": ["custom"] })), ["own"]);
     let _ = engine.delete("/networks/own").expect(204);
     let _ = engine.delete("/networks/own").expect(404);
-    assert_eq!(berth_tests::host::interfaces_of(engine.daemon.network_pid()), links);
+    berth_tests::wait::until("the bridge goes", || {
+        (berth_tests::host::interfaces_of(engine.daemon.network_pid()) == links).then_some(())
+    });
+}
+
+#[test]
+fn all_faults_of_the_addresses_are_told_beside_those_that_cannot_be_read() {
+    let engine = Today::start();
+    let create = |pools: Value| {
+        let body = json!({ "Name": "x", "EnableIPv6": true, "IPAM": { "Config": pools } });
+        engine.post_json("/networks/create", &body).expect(400).message()
+    };
+    let auxiliary = |address: &str| json!({ "router": address });
+    let text = create(json!([
+        { "Subnet": "10.94.0.1/24", "Gateway": "10.95.0.1", "AuxiliaryAddresses": auxiliary("nowhere") },
+        { "Subnet": "foo", "Gateway": "10.96.0.1" },
+        { "Subnet": "fd00:94::/64", "IPRange": "fd00:95::/80" },
+    ]));
+    let lines: Vec<&str> = text.lines().collect();
+    let words = ["invalid network config:", "nowhere", "10.94.0.1/24", "10.95.0.1", "foo", "fd00:95::/80"];
+    assert_eq!(lines.len(), words.len(), "{text}");
+    for (line, word) in lines.iter().zip(words) {
+        assert!(line.contains(word), "{line} has no {word}");
+    }
+    let one = create(json!([{ "Subnet": "10.94.0.0/24", "AuxiliaryAddresses": auxiliary("nowhere") }]));
+    assert_eq!(one, "invalid JSON: IPAM.Config.AuxiliaryAddresses: \"nowhere\"");
+}
+
+#[test]
+fn the_start_of_an_id_is_shown_as_the_full_id() {
+    let engine = Today::start();
+    let id = network(&engine, "own", "10.93.0.0/24", json!({}));
+    let mode = |container: &str| engine.inspect(container)["HostConfig"]["NetworkMode"].clone();
+    for (named, shown) in [(&id[..12], id.as_str()), ("own", "own"), (&id, &id)] {
+        let container = engine.run(&within(named));
+        assert_eq!(mode(&container), shown, "{named}");
+        assert_eq!(endpoint(&engine, &container, "own")["NetworkID"], id);
+    }
+    let endpoints = json!({ "NetworkingConfig": { "EndpointsConfig": { "own": {} } } });
+    let container = engine.create(&merged(within(&id[..12]), endpoints));
+    assert_eq!(mode(&container), id, "beside endpoints");
 }
 
 #[test]
@@ -178,6 +218,18 @@ fn a_configuration_is_taken_over_by_networks() {
     let real = shown(&engine, "real");
     assert_eq!((&real["ConfigFrom"]["Network"], &real["Labels"]["a"]), (&json!("plan"), &json!("b")));
     assert_eq!(real["IPAM"]["Config"], json!([{ "Subnet": "10.98.0.0/24", "Gateway": "10.98.0.1" }]));
+    network(
+        &engine,
+        "six",
+        "fd00:98::/64",
+        json!({ "ConfigOnly": true, "EnableIPv6": true, "EnableIPv4": false }),
+    );
+    let _ = engine
+        .post_json("/networks/create", &json!({ "Name": "real6", "ConfigFrom": { "Network": "six" } }))
+        .expect(201);
+    let families = shown(&engine, "real6");
+    assert_eq!((&families["EnableIPv6"], &families["EnableIPv4"]), (&json!(true), &json!(false)));
+    assert_eq!(families["IPAM"]["Config"], json!([{ "Subnet": "fd00:98::/64", "Gateway": "fd00:98::1" }]));
     let text = engine.delete("/networks/plan").expect(403).text();
     assert!(text.contains("in use"), "{text}");
     let lost = engine.create(&within("plan"));

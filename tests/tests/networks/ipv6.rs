@@ -63,6 +63,21 @@ fn a_container_has_an_address_of_each_family() {
 }
 
 #[test]
+fn a_name_in_two_networks_has_the_addresses_of_each_family_that_it_has_in_either() {
+    let engine = Today::start();
+    network(&engine, "a-four", "10.78.0.0/24", json!({}));
+    let _ = dual(&engine, "b-six", "fd00:77::/64", json!({ "EnableIPv4": false }));
+    let both = json!({ "NetworkingConfig": { "EndpointsConfig": { "a-four": {}, "b-six": {} } } });
+    let web = engine.create_named("web", &merged(within("a-four"), both.clone()));
+    engine.start(&web);
+    let dns = json!({ "HostConfig": { "Dns": ["127.0.0.1"] } });
+    let asking = engine.run(&merged(merged(within("a-four"), both), dns));
+    let found = engine.exec(&asking, &["nslookup", "web", "127.0.0.11"]).stdout;
+    let (four, six) = (address(&engine, &web, "a-four"), ipv6(&engine, &web, "b-six"));
+    assert!(found.contains(&four.to_string()) && found.contains(&six.to_string()), "{found}");
+}
+
+#[test]
 fn names_lead_to_addresses_of_ipv6_and_back() {
     let engine = Today::start();
     let _ = dual(&engine, "six", "fd00:77::/64", json!({ "EnableIPv4": false }));

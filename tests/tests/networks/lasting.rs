@@ -91,3 +91,48 @@ fn a_container_that_ended_meanwhile_has_left_its_networks() {
     let _ = engine.delete("/networks/a").expect(204);
     assert!(!host::interfaces_of(engine.daemon.network_pid()).iter().any(|link| link.starts_with("br-")));
 }
+
+#[test]
+fn a_removed_network_is_made_again_at_once_with_its_name_and_addresses() {
+    let mut engine = Today::start();
+    for round in 0..8 {
+        network(&engine, "again", "10.88.0.0/24", json!({}));
+        let container = engine.run(&within("again"));
+        assert_eq!(address(&engine, &container, "again"), Ipv4Addr::new(10, 88, 0, 2), "round {round}");
+        let reached = engine.exec(&container, &["ping", "-c1", "-W5", "10.88.0.1"]).stdout;
+        assert!(reached.contains("1 packets received"), "round {round}: {reached}");
+        let _ = engine.delete(&format!("/containers/{container}?force=1")).expect(204);
+        let _ = engine.delete("/networks/again").expect(204);
+        if round % 3 == 2 {
+            engine.daemon.replace_daemon();
+            let _ = engine.get("/networks/again").expect(404);
+        }
+    }
+    let links = || host::interfaces_of(engine.daemon.network_pid());
+    berth_tests::wait::until("nothing is left", || {
+        links().iter().all(|link| !link.starts_with("br-") && !link.starts_with("bs")).then_some(())
+    });
+}
+
+#[test]
+fn a_bridge_that_somebody_removed_is_made_again_with_all_that_was_on_it() {
+    let engine = Today::start();
+    for (name, subnet, icc) in [("open", "10.88.0.0/24", "true"), ("closed", "10.89.0.0/24", "false")] {
+        let options = json!({ "Options": { "com.docker.network.bridge.enable_icc": icc } });
+        let id = network(&engine, name, subnet, options);
+        let old = engine.run(&within(name));
+        let bridge = format!("br-{}", &id[..12]);
+        let pid = engine.daemon.network_pid();
+        let _ = host::in_network_of(pid, &["ip", "link", "delete", &bridge]);
+        let new = engine.run(&within(name));
+        assert!(host::interfaces_of(pid).contains(&bridge), "{name}");
+        let gateway = shown(&engine, name)["IPAM"]["Config"][0]["Gateway"].as_str().expect("it").to_owned();
+        let neighbour = address(&engine, &old, name).to_string();
+        for (container, target, count) in
+            [(&old, &gateway, 1), (&new, &gateway, 1), (&new, &neighbour, u8::from(icc == "true"))]
+        {
+            let reached = engine.exec(container, &["ping", "-c1", "-W2", target]).stdout;
+            assert!(reached.contains(&format!("{count} packets received")), "{name} {target}: {reached}");
+        }
+    }
+}

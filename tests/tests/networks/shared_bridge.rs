@@ -69,6 +69,21 @@ fn a_bridge_of_somebody_else_keeps_what_it_has() {
 }
 
 #[test]
+fn what_the_owner_of_a_bridge_took_away_is_no_obstacle_to_the_networks_removal() {
+    let engine = Today::start();
+    let pools = json!([{ "Subnet": "10.98.0.0/24" }, { "Subnet": "fd98::/64" }]);
+    let body = merged(on_bridge("adm", pools), json!({ "EnableIPv6": true }));
+    for taken in ["ip addr flush dev adm", "ip link del adm"] {
+        let _ = on_host(&engine, "ip link add adm type bridge; ip link set adm up");
+        let _ = engine.post_json("/networks/create", &body).expect(201);
+        let _ = on_host(&engine, taken);
+        let _ = engine.delete("/networks/shared").expect(204);
+        let _ = engine.get("/networks/shared").expect(404);
+        let _ = on_host(&engine, "ip link del adm 2>/dev/null || true");
+    }
+}
+
+#[test]
 fn a_bridge_may_have_any_name_that_the_kernel_takes() {
     let engine = Today::start();
     let outside = OtherHost::beside(&engine.daemon);

@@ -115,6 +115,11 @@ impl NetworkingConfig {
         }
         let mut attachments = Vec::new();
         for (name, settings) in endpoints {
+            if name.is_empty() {
+                return Err(ApiError::bad_request(
+                    "invalid endpoint settings: the name of the network is empty",
+                ));
+            }
             let settings = settings.ok_or_else(|| {
                 ApiError::bad_request(format!("invalid endpoint settings: {name} has none"))
             })?;

@@ -114,32 +114,60 @@ impl NewNetwork {
             config_from: Some(config_from).filter(|source| !source.is_empty()),
             labels: self.labels.unwrap_or_default(),
             ipam_options: ipam.options,
-            pools: ipam.config.into_iter().flatten().map(WirePool::pool).collect::<Result<_, _>>()?,
+            pools: pools(ipam.config.unwrap_or_default())?,
             options,
         })
     }
 }
 
-impl WirePool {
-    fn pool(self) -> Result<Pool, ApiError> {
-        let auxiliary = self.auxiliary_addresses.into_iter().flatten();
-        let auxiliary = auxiliary.map(|(name, text)| {
-            let address: IpAddr = parse("AuxiliaryAddresses", &text)?;
-            Ok::<_, ApiError>((name, address))
-        });
-        Ok(Pool {
-            subnet: filled("Subnet", &self.subnet)?,
-            range: filled("IPRange", &self.ip_range)?,
-            gateway: filled("Gateway", &self.gateway)?,
-            auxiliary: auxiliary.collect::<Result<_, _>>()?,
-        })
+/// Reads the pools.
+///
+/// # Errors
+/// Texts that are no addresses. Then all that is wrong with the pools is told, what contradicts itself too.
+fn pools(written: Vec<WirePool>) -> Result<Vec<Pool>, ApiError> {
+    let (mut pools, mut unreadable, mut faults) = (Vec::new(), 0, Vec::new());
+    for one in written {
+        let (pool, of_texts) = one.pool();
+        unreadable += of_texts.len();
+        faults.extend(of_texts);
+        // Without a subnet that can be read, nothing is known to contradict it.
+        if let Some(pool) = pool {
+            faults.extend(engine::pool_faults(&pool));
+            pools.push(pool);
+        }
+    }
+    match (unreadable, faults.as_slice()) {
+        (0, _) => Ok(pools),
+        (_, [only]) => Err(ApiError::bad_request(only.clone())),
+        (_, all) => Err(ApiError::bad_request(format!("invalid network config:\n{}", all.join("\n")))),
     }
 }
 
-fn filled<T: FromStr>(field: &str, text: &str) -> Result<Option<T>, ApiError> {
+impl WirePool {
+    /// The pool as far as its texts can be read, none without its subnet, and the texts that cannot.
+    fn pool(self) -> (Option<Pool>, Vec<String>) {
+        let mut faults = Vec::new();
+        let subnet = taken(filled("Subnet", &self.subnet), &mut faults);
+        let range = taken(filled("IPRange", &self.ip_range), &mut faults).flatten();
+        let gateway = taken(filled("Gateway", &self.gateway), &mut faults).flatten();
+        let mut auxiliary = BTreeMap::new();
+        for (name, text) in self.auxiliary_addresses.into_iter().flatten() {
+            let address: Option<IpAddr> = taken(parse("AuxiliaryAddresses", &text), &mut faults);
+            auxiliary.extend(address.map(|address| (name, address)));
+        }
+        let pool = subnet.map(|subnet| Pool { subnet, range, gateway, auxiliary });
+        (pool, faults)
+    }
+}
+
+fn taken<T>(read: Result<T, String>, faults: &mut Vec<String>) -> Option<T> {
+    read.map_err(|fault| faults.push(fault)).ok()
+}
+
+fn filled<T: FromStr>(field: &str, text: &str) -> Result<Option<T>, String> {
     if text.is_empty() { Ok(None) } else { parse(field, text).map(Some) }
 }
 
-fn parse<T: FromStr>(field: &str, text: &str) -> Result<T, ApiError> {
-    text.parse().map_err(|_| ApiError::bad_request(format!("invalid JSON: IPAM.Config.{field}: {text:?}")))
+fn parse<T: FromStr>(field: &str, text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("invalid JSON: IPAM.Config.{field}: {text:?}"))
 }

@@ -3,6 +3,12 @@
 use super::ApiVersion;
 
 impl ApiVersion {
+    /// Whether a body with something behind its JSON value is refused: what dockerd 29.8 answers in all versions that it
+    /// serves. The reference reads the first value.
+    pub(crate) const fn bodies_hold_one_value(self) -> bool {
+        self.is_at_least(21)
+    }
+
     /// Whether the bounds of a log are seconds alone: what dockerd 29.8 answers in all versions that it serves. Before,
     /// RFC 3339 is understood too.
     pub(crate) const fn log_bounds_are_seconds(self) -> bool {

@@ -12,7 +12,7 @@ use crate::directory::Directory;
 use crate::error::{Error, file_error};
 use crate::events::Events;
 use crate::image::Images;
-use crate::networking::{Networking, attachments};
+use crate::networking::{Networking, attachments, relays};
 use crate::options::Options;
 use crate::paths::Paths;
 use crate::pod_role::PodRole;
@@ -111,12 +111,14 @@ impl Creator {
             settings.hostname = default_hostname(&settings.host, &id);
         }
         words::check_full_hostname(&settings)?;
+        attachments::write_full_ids(&self.networking.registry, &mut settings.host);
         let endpoints = attachments::asked(&self.networking.registry, &settings)?;
         // The last of what may fail: from here on `put` gives it back.
         let name = self.take_name(name, &id)?;
         let made = Record::new(id, name, image.id, Timestamp::now());
         let pod = new.pod.map(Arc::new);
         let record = Record { path, arguments, settings, endpoints, links, pod, ..made };
+        warnings.extend(relays::warning(&record, &self.options.network));
         let id = self.put(record, durability)?;
         // Only now do removals see that the container uses it.
         drop(claim);

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use model::{Attachment, ContainerSettings, NetworkDefinition, NetworkDriver, NetworkMode};
+use model::{
+    Attachment, ContainerSettings, HostSettings, NetworkDefinition, NetworkDriver, NetworkMode,
+    NetworkReference,
+};
 
 use super::interface_names;
 use crate::container::Record;
@@ -44,6 +47,21 @@ pub(crate) fn asked(
     }
     check_interface_names(&endpoints)?;
     Ok(endpoints)
+}
+
+/// Writes the full id of a network for the start of it, as clients see it again.
+pub(crate) fn write_full_ids(registry: &NetworkRegistry, host: &mut HostSettings) {
+    let NetworkMode::Networks(attachments) = &mut host.network_mode else { return };
+    for attachment in attachments {
+        if let NetworkReference::Named(name) = &mut attachment.network
+            && let Some(id) = registry.full_id(name)
+        {
+            *name = id.to_string();
+        }
+    }
+    if let Some(id) = host.shown.network_mode.as_deref().and_then(|named| registry.full_id(named)) {
+        host.shown.network_mode = Some(id.to_string());
+    }
 }
 
 /// Refuses the host's network and no network as one of several: they are modes.

@@ -87,14 +87,9 @@ impl Networking {
                     namespace,
                     ports: own_ports,
                     interface: names.next(&entry, &endpoint.attachment),
+                    configurer: if index == 0 { Configurer::Init } else { Configurer::Engine },
                 };
-                self.enter(&record, endpoint, &entry, place)?;
-                match (&endpoint.lease, namespace) {
-                    (Some(lease), Some(namespace)) if index > 0 => {
-                        network::inside::configure(namespace, lease).map_err(Error::Network)
-                    }
-                    _ => Ok(()),
-                }
+                self.enter(&record, endpoint, &entry, place)
             });
             if wired.is_err() {
                 break;
@@ -240,6 +235,15 @@ pub(super) struct Place<'n> {
     pub(super) ports: Vec<PortRequest>,
     /// The name of its interface inside.
     pub(super) interface: String,
+    pub(super) configurer: Configurer,
+}
+
+/// Who configures an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Configurer {
+    /// The container's init, at its start.
+    Init,
+    Engine,
 }
 
 /// What the container gets of the network; `None` of one that has nothing to give.
@@ -271,7 +275,11 @@ fn lease(
         ports: place.ports,
     };
     let lease = live.reserve(&request).map_err(Error::Network)?;
-    match live.connect(&request.container, namespace) {
+    let connected = match place.configurer {
+        Configurer::Init => live.connect(&request.container, namespace),
+        Configurer::Engine => live.connect_configured(&request.container, namespace),
+    };
+    match connected {
         // The hardware address may be the parent's.
         Ok(()) => Ok(live.endpoint(&request.container).or(Some(lease))),
         Err(error) => {

@@ -29,14 +29,13 @@ impl HostsFiles {
         network::names::write_in_place(&self.paths.hosts(&record.id), content()?).map_err(Error::Network)
     }
 
-    /// Puts a running container's addresses in a network into its hosts file, first of all.
+    /// Puts a running container's addresses in a network into its hosts file, below those that it has.
     pub(super) fn add_addresses(&self, record: &Record, endpoint: &Endpoint) {
         let Some(lease) = &endpoint.lease else { return };
         let addresses: Vec<_> = lease.addresses().collect();
         let settings = &record.settings;
         self.change(record, |content| {
-            // That of IPv4 stands first.
-            addresses.iter().rev().fold(content.to_vec(), |content, address| {
+            addresses.iter().fold(content.to_vec(), |content, address| {
                 let (hostname, domainname) = (&settings.hostname, &settings.domainname);
                 network::names::with_own_address(&content, *address, hostname, domainname)
             })

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use model::Attachment;
 
-use super::endpoints::{Place, published_ports};
+use super::endpoints::{Configurer, Place, published_ports};
 use super::interface_names::InterfaceNames;
 use super::relays;
 use super::service::Networking;
@@ -30,17 +30,14 @@ impl Networking {
         let namespace = namespace_of(&record)?;
         let interface = InterfaceNames::of(&record.endpoints).next(entry, &attachment);
         let mut endpoint = Endpoint::asked(attachment);
-        let place = Place { namespace: Some(namespace.as_fd()), ports: Vec::new(), interface };
+        let configurer = Configurer::Engine;
+        let place = Place { namespace: Some(namespace.as_fd()), ports: Vec::new(), interface, configurer };
         self.enter(&record, &mut endpoint, entry, place)?;
-        let entered = match &endpoint.lease {
-            Some(lease) => network::inside::configure(namespace.as_fd(), lease).map_err(Error::Network),
-            None => Ok(()),
-        };
-        let settled = entered.and_then(|()| fault::check("interface-configured")).and_then(|()| {
+        let settled = fault::check("interface-configured").and_then(|()| {
             let added = endpoint.clone();
             // Saved before routes lead there: a daemon that dies leaves the next one all it needs to settle them.
             let _ = container.update_saved(|record| record.endpoints.push(added)).1.wait_blocking();
-            self.settle_gateway(container, None, namespace.as_fd())?;
+            self.settle_gateway(container, Some(&record), None, namespace.as_fd())?;
             self.hosts_files.add_addresses(&record, &endpoint);
             fault::check("hosts-changed")
         });
@@ -48,7 +45,8 @@ impl Networking {
             let leave = |record: &mut Record| record.endpoints.retain(|other| other.id != endpoint.id);
             container.update_saved(leave).1.forget();
             self.hosts_files.remove_addresses(&record, &endpoint);
-            if let Err(undo) = self.settle_gateway(container, Some(&endpoint), namespace.as_fd()) {
+            let undone = self.settle_gateway(container, None, Some(&endpoint), namespace.as_fd());
+            if let Err(undo) = undone {
                 tracing::error!("cannot lead container {} as before: {undo}", record.id);
             }
             self.leave_at_once(&record, &endpoint, Some(namespace.as_fd()));
@@ -64,26 +62,35 @@ impl Networking {
     /// The kernel's refusal; the container is as it was then.
     pub(crate) fn disconnect_running(&self, container: &Container, endpoint: &Endpoint) -> Result<(), Error> {
         let record = container.record();
-        let namespace = namespace_of(&record)?;
+        let namespace = match namespace_of(&record) {
+            // Its end will find it out of the network.
+            Err(Error::NotRunning(_)) => None,
+            namespace => Some(namespace?),
+        };
+        let namespace = namespace.as_ref().map(AsFd::as_fd);
         // Before anything is saved: the next daemon knows the addresses of networks that the container is in, not of
         // those that it has left.
         self.hosts_files.remove_addresses(&record, endpoint);
         // What it has published there may have changed since the caller looked.
         let is_other = |other: &Endpoint| (&other.id, &other.name) != (&endpoint.id, &endpoint.name);
         container.publish(|record| record.endpoints.retain(is_other));
-        let led = fault::check("hosts-changed")
-            .and_then(|()| self.settle_gateway(container, Some(endpoint), namespace.as_fd()));
+        let led = fault::check("hosts-changed").and_then(|()| match namespace {
+            Some(namespace) => self.settle_gateway(container, Some(&record), Some(endpoint), namespace),
+            None => Ok(()),
+        });
         if let Err(error) = led {
             container.update(|record| record.endpoints.push(endpoint.clone()));
             self.hosts_files.add_addresses(&record, endpoint);
-            if let Err(undo) = self.settle_gateway(container, None, namespace.as_fd()) {
+            if let Some(Err(undo)) =
+                namespace.map(|namespace| self.settle_gateway(container, None, None, namespace))
+            {
                 tracing::error!("cannot lead container {} as before: {undo}", record.id);
             }
             return Err(error);
         }
         // Saved before the interface goes: one that is left then belongs to nobody, and the next daemon removes it.
         let _ = self.save_leases(container).wait_blocking();
-        self.leave_at_once(&record, endpoint, Some(namespace.as_fd()));
+        self.leave_at_once(&record, endpoint, namespace);
         if let Ok(entry) = self.registry.of_endpoint(endpoint) {
             entry.emit(&self.events, "disconnect", Some(&record.id));
         }
@@ -108,15 +115,19 @@ impl Networking {
     }
 
     /// Leads the default routes and the published ports to the endpoint that gives the gateway now. `left` is the
-    /// endpoint that the container is about to leave.
+    /// endpoint that the container is about to leave. The routes lead as they should where they are those of `before`.
     fn settle_gateway(
         &self,
         container: &Container,
+        before: Option<&Record>,
         left: Option<&Endpoint>,
         namespace: BorrowedFd<'_>,
     ) -> Result<(), Error> {
         let record = container.record();
-        network::inside::set_default_routes(namespace, default_routes(&record)).map_err(Error::Network)?;
+        let routes = default_routes(&record);
+        if before.is_none_or(|before| default_routes(before) != routes) {
+            network::inside::set_default_routes(namespace, routes).map_err(Error::Network)?;
+        }
         fault::check("default-routes")?;
         settle_ports(self, container, left)
     }
@@ -194,12 +205,21 @@ fn default_routes(record: &Record) -> network::inside::DefaultRoutes<'_> {
     }
 }
 
+/// Whether the process of a container that is to run has ended.
+pub(crate) fn has_ended(record: &Record) -> bool {
+    matches!(namespace_of(record), Err(Error::NotRunning(_)))
+}
+
 /// The network namespace of a container that runs.
 fn namespace_of(record: &Record) -> Result<OwnedFd, Error> {
     let not_running = || Error::NotRunning(record.id.to_string());
     let process = record.phase.process().ok_or_else(not_running)?;
     let path = std::path::PathBuf::from(format!("/proc/{}/ns/net", process.pid));
-    let namespace = std::fs::File::open(&path).map_err(file_error("open", &path))?;
+    let namespace = std::fs::File::open(&path).map_err(|error| match error.kind() {
+        // It has ended, and that has not been reported.
+        std::io::ErrorKind::NotFound => not_running(),
+        _ => file_error("open", &path)(error),
+    })?;
     // Another process has had the number only if it has it still.
     if sys::process::is_alive(process.pid, process.start_time) {
         Ok(namespace.into())

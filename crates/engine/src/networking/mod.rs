@@ -5,7 +5,7 @@ mod endpoints;
 mod hosts_files;
 mod interface_names;
 mod links;
-mod live;
+pub(crate) mod live;
 pub(crate) mod name_servers;
 pub(crate) mod relays;
 mod resolver_files;

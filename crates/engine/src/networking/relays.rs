@@ -4,9 +4,11 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
+use network::Relay;
 use network::port::PublishedPort;
 use shim_protocol::{FailureKind, RelayedPort, Request};
 
+use super::endpoints::published_ports;
 use crate::container::{Container, Record};
 use crate::error::Error;
 use crate::shim::{RequestError, Shim};
@@ -18,6 +20,19 @@ use crate::shim::{RequestError, Shim};
 pub(crate) async fn open(record: &Record, shim: &Shim) -> Result<(), Error> {
     let ports = ports(record);
     if ports.is_empty() { Ok(()) } else { send(record, shim, ports).await }
+}
+
+/// What a client should know of a container that publishes more ports than its shim relays.
+pub(crate) fn warning(record: &Record, options: &network::Options) -> Option<String> {
+    let count = published_ports(record).ok()?.len();
+    if count <= network::MOST_RELAYED || options.relay == Relay::Off {
+        return None;
+    }
+    Some(format!(
+        "{count} ports are published, more than {}: none of them is relayed. At addresses of IPv6 of the host they are not \
+         reached where the container has IPv4 alone, nor at [::1].",
+        network::MOST_RELAYED
+    ))
 }
 
 /// Has the shim of a running container relay what is published now; `before` is the container as it was. The caller holds

@@ -10,7 +10,7 @@ use super::service::Networks;
 use crate::container::{Container, Record};
 use crate::endpoint::{Endpoint, HOST, NONE};
 use crate::error::Error;
-use crate::networking::{attachments, relays};
+use crate::networking::{attachments, live, relays};
 use crate::outcome::{finish, joined};
 
 impl Networks {
@@ -42,16 +42,23 @@ impl Networks {
                 (Some(_), false) => Ok(()),
                 (None, true) => {
                     let (own, networking) = (Arc::clone(&container), Arc::clone(&networks.networking));
-                    let work = move || networking.connect_running(&own, attachment, &entry);
+                    let (asked, network) = (attachment.clone(), Arc::clone(&entry));
+                    let work = move || networking.connect_running(&own, asked, &network);
                     let connected = joined(tokio::task::spawn_blocking(work).await).and_then(|result| result);
                     let endpoint = match connected {
                         Ok(endpoint) => endpoint,
+                        Err(Error::NotRunning(_)) => {
+                            return networks.connect_stopped(&container, &entry, attachment).await;
+                        }
                         Err(error) => {
                             networks.restore_relays(&container).await;
                             return Err(error);
                         }
                     };
                     let followed = networks.follow(&record, &container).await;
+                    if followed.is_err() && live::has_ended(&record) {
+                        return Ok(());
+                    }
                     if followed.is_err()
                         && let Err(undo) = networks.take_out(&container, endpoint).await
                     {
@@ -59,21 +66,29 @@ impl Networks {
                     }
                     followed
                 }
-                (None, false) => {
-                    let mut endpoint = Endpoint::asked(attachment);
-                    entry.name().clone_into(&mut endpoint.name);
-                    endpoint.internal = entry.record.definition.internal;
-                    let registry = Arc::clone(&networks.registry);
-                    let change = move |record: &mut Record| {
-                        // One of the same name that is gone is what this one replaces.
-                        record.endpoints.retain(|other| !is_left(&registry, other, &endpoint.name));
-                        record.endpoints.push(endpoint);
-                    };
-                    container.update_saved(change).1.wait().await
-                }
+                (None, false) => networks.connect_stopped(&container, &entry, attachment).await,
             }
         })
         .await
+    }
+
+    /// Takes a container into a network that it will be in when it starts.
+    async fn connect_stopped(
+        &self,
+        container: &Container,
+        entry: &NetworkEntry,
+        attachment: Attachment,
+    ) -> Result<(), Error> {
+        let mut endpoint = Endpoint::asked(attachment);
+        entry.name().clone_into(&mut endpoint.name);
+        endpoint.internal = entry.record.definition.internal;
+        let registry = Arc::clone(&self.registry);
+        let change = move |record: &mut Record| {
+            // One of the same name that is gone is what this one replaces.
+            record.endpoints.retain(|other| !is_left(&registry, other, &endpoint.name));
+            record.endpoints.push(endpoint);
+        };
+        container.update_saved(change).1.wait().await
     }
 
     /// Takes a container out of a network. With force a network that is gone already is no obstacle.

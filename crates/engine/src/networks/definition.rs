@@ -25,7 +25,7 @@ pub(super) fn check(definition: &NetworkDefinition) -> Result<(), Error> {
         return Err(Error::refused("IPv4 or IPv6 must be enabled"));
     }
     check_inheritance(definition)?;
-    let faults: Vec<String> = definition.pools.iter().flat_map(faults_of).collect();
+    let faults: Vec<String> = definition.pools.iter().flat_map(pool_faults).collect();
     if !faults.is_empty() {
         return Err(Error::refused(format!("invalid network config:\n{}", faults.join("\n"))));
     }
@@ -68,8 +68,9 @@ fn check_inheritance(definition: &NetworkDefinition) -> Result<(), Error> {
     }
 }
 
-/// Everything that contradicts itself in one pool.
-fn faults_of(pool: &Pool) -> Vec<String> {
+/// Everything that contradicts itself in one pool of a network's addresses.
+#[must_use]
+pub fn pool_faults(pool: &Pool) -> Vec<String> {
     let Some(subnet) = pool.subnet else {
         let range = pool.range.map(|range| format!("invalid ip-range {range}: no subnet is given"));
         let gateway =

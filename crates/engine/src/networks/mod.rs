@@ -8,7 +8,7 @@
 //! ```
 
 pub(crate) mod connections;
-mod definition;
+pub(crate) mod definition;
 pub(crate) mod drivers;
 pub(crate) mod entry;
 mod names;

@@ -106,6 +106,13 @@ impl NetworkRegistry {
         }
     }
 
+    /// The full id of the network that a start of an id means.
+    pub(crate) fn full_id(&self, start: &str) -> Option<NetworkId> {
+        let entry = self.find(start).ok()?;
+        let is_start = entry.record.id.as_str().starts_with(start) && entry.name() != start;
+        is_start.then(|| entry.record.id.clone())
+    }
+
     /// The network of a container's endpoint: the one that it was in before, or the one that it names.
     ///
     /// # Errors

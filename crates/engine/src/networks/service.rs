@@ -167,8 +167,7 @@ impl Networks {
         let asked = Asked::of(&record, &self.options.network)?;
         // The row first: whatever happens to this daemon, the next one knows whose the bridge is.
         self.save(&record)?;
-        let opened =
-            fault::check("network-saved").and_then(|()| asked.open(&self.registry.default, Vec::new()));
+        let opened = fault::check("network-saved").and_then(|()| asked.make(&self.registry.default));
         let live = match opened {
             Ok(live) => live,
             Err(error) => {
@@ -198,6 +197,8 @@ impl Networks {
         definition.options = source.options;
         definition.labels = source.labels;
         definition.pools = source.pools;
+        definition.ipv4 &= source.ipv4;
+        definition.ipv6 |= source.ipv6;
         Ok(())
     }
 

@@ -122,15 +122,22 @@ fn own_names(hostname: &str, domainname: &str) -> String {
     }
 }
 
-/// Adds the line of a container's own address to an existing file, first of all, whatever else the container
-/// itself wrote into it.
+/// Adds the line of a container's own address to an existing file, below those of its other addresses, or first of all,
+/// whatever else the container itself wrote into it.
 #[must_use]
 pub fn with_own_address(content: &[u8], address: IpAddr, hostname: &str, domainname: &str) -> Vec<u8> {
     if hostname.is_empty() {
         return content.to_vec();
     }
-    let line = format!("{address}\t{}\n", own_names(hostname, domainname));
-    [line.as_bytes(), &without_own_address(content, address)].concat()
+    let own = own_names(hostname, domainname);
+    let line = format!("{address}\t{own}\n");
+    let content = without_own_address(content, address);
+    let lines: Vec<&[u8]> = content.split_inclusive(|byte| *byte == b'\n').collect();
+    let is_own = |line: &&[u8]| is_line_of_names(line, &own);
+    // One without an end of line is the last and was written by somebody else.
+    let behind = lines.iter().rposition(|line| is_own(&line) && line.ends_with(b"\n"));
+    let (above, below) = lines.split_at(behind.map_or(0, |position| position + 1));
+    [above.concat(), line.into_bytes(), below.concat()].concat()
 }
 
 /// Adds the lines of those of a container's own addresses that an existing file does not have.
@@ -145,7 +152,7 @@ pub fn with_missing_own_addresses(
         let text = address.to_string();
         !content.split_inclusive(|byte| *byte == b'\n').any(|line| is_of_address(line, &text))
     };
-    let missing = addresses.iter().rev().filter(is_missing);
+    let missing = addresses.iter().filter(is_missing);
     missing
         .fold(content.to_vec(), |content, address| with_own_address(&content, *address, hostname, domainname))
 }
@@ -156,6 +163,12 @@ pub fn without_own_address(content: &[u8], address: IpAddr) -> Vec<u8> {
     let text = address.to_string();
     let lines = content.split_inclusive(|byte| *byte == b'\n');
     lines.filter(|line| !is_of_address(line, &text)).flatten().copied().collect()
+}
+
+/// Whether the line gives an address these names and no others.
+fn is_line_of_names(line: &[u8], names: &str) -> bool {
+    let Ok(line) = str::from_utf8(line) else { return false };
+    line.split_whitespace().skip(1).eq(names.split_whitespace())
 }
 
 fn is_of_address(line: &[u8], address: &str) -> bool {
@@ -268,10 +281,12 @@ mod tests {
 
     #[test]
     fn own_addresses_come_and_go() {
-        let old = b"10.0.0.2\th\n127.0.0.1\tlocalhost\n";
+        let old = b"10.0.0.2\th.example.org h\n127.0.0.1\tlocalhost\n";
         let both = with_own_address(old, [10, 1, 0, 2].into(), "h", "example.org");
-        assert_eq!(both, b"10.1.0.2\th.example.org h\n10.0.0.2\th\n127.0.0.1\tlocalhost\n");
+        assert_eq!(both, b"10.0.0.2\th.example.org h\n10.1.0.2\th.example.org h\n127.0.0.1\tlocalhost\n");
         assert_eq!(without_own_address(&both, [10, 1, 0, 2].into()), old);
+        let alone = with_own_address(b"127.0.0.1\tlocalhost\n", [10, 0, 0, 2].into(), "h", "example.org");
+        assert_eq!(alone, b"10.0.0.2\th.example.org h\n127.0.0.1\tlocalhost\n", "first of all");
         assert_eq!(with_own_address(old, [10, 1, 0, 2].into(), "", ""), old);
         let addresses = [[10, 0, 0, 2].into(), [10, 1, 0, 2].into()];
         assert_eq!(with_missing_own_addresses(old, &addresses, "h", "example.org"), both);

@@ -2,8 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::Bridge;
+use super::group::{GOING, LIVING, group_of};
 use crate::addresses::AddressPool;
-use crate::endpoint::{AddressLease, Endpoint};
+use crate::endpoint::{AddressLease, Endpoint, is_host_interface_name};
 use crate::error::Error;
 use crate::family::Address;
 use crate::route::{Interface, Routing};
@@ -48,4 +50,47 @@ pub(super) fn leads_through<A: Address>(
 pub(super) fn running_elsewhere(endpoint: &Endpoint) -> Error {
     let address = endpoint.addresses().next().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     Error::RunningElsewhere { address }
+}
+
+/// Lists the interfaces of known endpoints and removes those of others that this engine left.
+pub(super) fn collect_interfaces(
+    routing: &mut Routing,
+    bridge: &Bridge,
+    known: &[Endpoint],
+) -> Result<Vec<Interface>, Error> {
+    let groups = [LIVING, GOING].map(|state| group_of(state, &bridge.name));
+    let is_ours = |interface: &Interface| {
+        is_host_interface_name(&interface.name)
+            && (groups.contains(&interface.group) || interface.master == Some(bridge.index()))
+    };
+    let ours = routing.interfaces()?.into_iter().filter(is_ours);
+    let is_known =
+        |interface: &Interface| known.iter().any(|endpoint| endpoint.host_interface == interface.name);
+    let (living, left): (Vec<_>, Vec<_>) = ours.partition(is_known);
+    let left: Vec<String> = left.into_iter().map(|interface| interface.name).collect();
+    if !left.is_empty() {
+        routing.delete_interfaces(&left, groups[1])?;
+    }
+    for address in routing.added_neighbours(bridge.index())? {
+        if !known.iter().any(|endpoint| endpoint.addresses().any(|own| own == address)) {
+            routing.delete_neighbour(&bridge.name, bridge.index(), address)?;
+        }
+    }
+    for address in routing.proxied(bridge.index())? {
+        if !known.iter().any(|endpoint| endpoint.ipv6.is_some_and(|lease| lease.address == address)) {
+            routing.delete_proxied(&bridge.name, bridge.index(), address)?;
+        }
+    }
+    Ok(living)
+}
+
+/// Whether the bridge is on the networks of the endpoint.
+pub(super) fn leads_to(bridge: &Bridge, endpoint: &Endpoint) -> bool {
+    let ipv4 = endpoint
+        .ipv4
+        .is_none_or(|lease| bridge.ipv4.is_some_and(|host| host.subnet().contains(lease.address)));
+    let ipv6 = endpoint
+        .ipv6
+        .is_none_or(|lease| bridge.ipv6.is_some_and(|host| host.subnet().contains(lease.address)));
+    ipv4 && ipv6
 }

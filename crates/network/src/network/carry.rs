@@ -9,7 +9,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::BorrowedFd;
 
-use super::inside::within;
+use super::inside::{Configurer, configure, within};
 use super::{Active, InterfaceState, switches};
 use crate::endpoint::{AddressLease, Endpoint, link_local};
 use crate::error::Error;
@@ -30,6 +30,7 @@ impl Active {
         endpoint: &Endpoint,
         state: InterfaceState,
         namespace: BorrowedFd<'_>,
+        configurer: Configurer,
     ) -> Result<(), Error> {
         self.host.faults.pass(Step::CreateInterface)?;
         if state == InterfaceState::Port || endpoint.ipv6.is_none() {
@@ -43,19 +44,37 @@ impl Active {
             )
         };
         let gateway = if state == InterfaceState::Port { bridge.mac } else { interface.mac };
-        within(namespace, |routing| set_up_inside(routing, endpoint, state, gateway))?;
+        within(namespace, |routing| {
+            set_up_inside(routing, endpoint, state, gateway)?;
+            match configurer {
+                Configurer::Init => Ok(()),
+                Configurer::Engine => configure(routing, endpoint),
+            }
+        })?;
         let mut routing = self.host.routing();
         routing.existing_interface(&interface.name)?;
-        let neighbours_at = if state == InterfaceState::Port { &bridge } else { &interface };
         if state == InterfaceState::Port {
             // The bridge itself carries packets only since its first port does.
             routing.existing_interface(&bridge.name)?;
-            routing.add_station(&interface, endpoint.mac)?;
         }
-        for address in endpoint.addresses().filter(|address| self.speaks(*address)) {
-            routing.add_neighbour(neighbours_at, address, endpoint.mac)?;
-        }
+        self.add_neighbours(&mut routing, endpoint, state, (&interface, &bridge))?;
         Ok(self.host.faults.pass(Step::CarryPackets)?)
+    }
+
+    /// Tells the host who has the container's addresses, and the bridge behind which port it is.
+    pub(super) fn add_neighbours(
+        &self,
+        routing: &mut Routing,
+        endpoint: &Endpoint,
+        state: InterfaceState,
+        (interface, bridge): (&Interface, &Interface),
+    ) -> Result<(), Error> {
+        let neighbours_at = if state == InterfaceState::Port { bridge } else { interface };
+        if state == InterfaceState::Port {
+            routing.add_station(interface, endpoint.mac)?;
+        }
+        let mut addresses = endpoint.addresses().filter(|address| self.speaks(*address));
+        addresses.try_for_each(|address| routing.add_neighbour(neighbours_at, address, endpoint.mac))
     }
 
     /// Whether the host itself speaks with containers in the family of the address.

@@ -7,13 +7,14 @@ use std::os::fd::BorrowedFd;
 use model::ContainerId;
 use rustix::io::Errno;
 
-use super::inside::within;
+use super::inside::{Configurer, within};
+use super::restored_bridge::Restored;
 use super::{Active, Bridge, Entry, InterfaceState, Leases, Network, bridge, switches};
 use crate::endpoint::{Endpoint, LinkException};
 use crate::error::Error;
 use crate::fault::Step;
 use crate::firewall::{Content, Firewall};
-use crate::route::{Attachment, Pair, Routing};
+use crate::route::{Attachment, Interface, Pair, Routing};
 use crate::subnet::InterfaceAddress;
 
 /// A Linux bridge numbers its ports from 1 to 1,023 (`BR_MAX_PORTS`).
@@ -26,8 +27,29 @@ impl Network {
     /// # Errors
     /// The kernel's refusal; a container without a reservation.
     pub fn connect(&self, container: &ContainerId, namespace: BorrowedFd<'_>) -> Result<(), Error> {
+        self.connect_for(Configurer::Init, container, namespace)
+    }
+
+    /// Does the same for an interface that the container's init does not configure: it has its address of IPv4 too then.
+    ///
+    /// # Errors
+    /// As [`Network::connect`].
+    pub fn connect_configured(
+        &self,
+        container: &ContainerId,
+        namespace: BorrowedFd<'_>,
+    ) -> Result<(), Error> {
+        self.connect_for(Configurer::Engine, container, namespace)
+    }
+
+    fn connect_for(
+        &self,
+        configurer: Configurer,
+        container: &ContainerId,
+        namespace: BorrowedFd<'_>,
+    ) -> Result<(), Error> {
         if let Some(own) = &self.on_parent {
-            return own.connect(container, namespace);
+            return own.connect(container, namespace, configurer);
         }
         let active = self.active()?;
         let (endpoint, ports) = {
@@ -41,11 +63,16 @@ impl Network {
                 book.endpoints.values().filter(|entry| entry.interface == InterfaceState::Port).count();
             (entry.endpoint.clone(), ports)
         };
-        let interface = active.create_interface(&endpoint, namespace, ports)?;
+        let interface = active.create_interface(&endpoint, namespace, ports).or_else(|error| match active
+            .restore_bridge()?
+        {
+            Restored::Bridge => active.create_interface(&endpoint, namespace, ports),
+            Restored::Nothing => Err(error),
+        })?;
         // Noted first: should the firewall be made anew meanwhile, it has this endpoint too.
         active.note_interface(container, interface);
         let result = active
-            .carry(&endpoint, interface, namespace)
+            .carry(&endpoint, interface, namespace, configurer)
             .and_then(|()| active.open_firewall(&endpoint, interface))
             .map_err(|error| active.delete_interface_after(&endpoint, error));
         if result.is_err() {
@@ -92,7 +119,8 @@ impl Network {
         active.remove_exceptions(gone)
     }
 
-    /// Removes the interface of a container that runs on, before [`Network::disconnect`] takes the rest away.
+    /// Removes the interface of a container that runs on, before [`Network::disconnect`] takes the rest away. It is out of
+    /// use at once, and gone a moment later.
     ///
     /// # Errors
     /// The kernel's refusal.
@@ -103,7 +131,10 @@ impl Network {
         }
         let host = &self.active()?.host;
         host.faults.pass(Step::RemoveInterface)?;
-        host.routing().delete_interface(&endpoint.host_interface)
+        let retired =
+            within(namespace, |routing| routing.retire_interface(&endpoint.interface_name, endpoint.mac));
+        host.reaper.take_at_once(endpoint.host_interface);
+        retired
     }
 
     /// Takes everything of the container away: published ports, tracked connections, held ports,
@@ -168,7 +199,7 @@ impl Active {
             mac: endpoint.mac,
             mtu: self.mtu,
             group: self.group,
-            attachment: Attachment::Bridge(self.bridge.index),
+            attachment: Attachment::Bridge(self.bridge.index()),
             namespace,
         };
         if self.communicate && ports < MOST_BRIDGE_PORTS {
@@ -212,28 +243,40 @@ impl Active {
         let interface = routing.existing_interface(&endpoint.host_interface)?;
         bridge::answer_for_interfaces(&mut routing, &self.bridge)?;
         routing.answer_at_once(&interface)?;
-        if let Some(lease) = endpoint.ipv4 {
-            let source = self.host_ipv4.then_some(lease.gateway.into());
-            routing.add_host_route(&interface, lease.address.into(), source)?;
-        }
         if let Some(lease) = endpoint.ipv6 {
             // The container finds the host at its gateway's address here as on the bridge.
             switches::allow_ipv6(&interface.name)?;
             routing
                 .add_address(&interface, InterfaceAddress { address: lease.gateway, prefix_length: 128 })?;
-            routing.add_host_route(&interface, lease.address.into(), Some(lease.gateway.into()))?;
             routing.accept_ipv6_loopback(&interface)?;
+        }
+        self.lead_beside_bridge(&mut routing, endpoint, &interface)?;
+        Ok(self.host.faults.pass(Step::RouteInterface)?)
+    }
+
+    /// Leads packets for the container's addresses to its interface beside the bridge.
+    pub(super) fn lead_beside_bridge(
+        &self,
+        routing: &mut Routing,
+        endpoint: &Endpoint,
+        interface: &Interface,
+    ) -> Result<(), Error> {
+        if let Some(lease) = endpoint.ipv4 {
+            let source = self.host_ipv4.then_some(lease.gateway.into());
+            routing.add_host_route(interface, lease.address.into(), source)?;
+        }
+        if let Some(lease) = endpoint.ipv6 {
+            routing.add_host_route(interface, lease.address.into(), Some(lease.gateway.into()))?;
             routing.add_proxied(&self.bridge.interface(), lease.address)?;
         }
-        Ok(self.host.faults.pass(Step::RouteInterface)?)
+        Ok(())
     }
 
     fn delete_interface_after(&self, endpoint: &Endpoint, error: Error) -> Error {
         let mut routing = self.host.routing();
-        let Bridge { name, index, .. } = &self.bridge;
         let mut left: Vec<Error> =
             routing.delete_interface(&endpoint.host_interface).err().into_iter().collect();
-        left.extend(forget_neighbour(&mut routing, (name, *index), endpoint));
+        left.extend(forget_neighbour(&mut routing, &self.bridge, endpoint));
         error.with(left)
     }
 
@@ -283,9 +326,8 @@ impl Active {
             content.exceptions = exceptions;
             errors.extend(self.withdraw(&mut firewall, &content).err());
         }
-        let Bridge { name, index, .. } = &self.bridge;
         if entry.interface != InterfaceState::Missing {
-            errors.extend(forget_neighbour(&mut self.host.routing(), (name, *index), endpoint));
+            errors.extend(forget_neighbour(&mut self.host.routing(), &self.bridge, endpoint));
         }
         if entry.interface != InterfaceState::Missing {
             self.host.reaper.take(endpoint.host_interface.clone());
@@ -300,7 +342,8 @@ impl Active {
 }
 
 /// Takes away what the bridge knows of a container: where it is, and that the bridge answers for it.
-fn forget_neighbour(routing: &mut Routing, (name, index): (&str, u32), endpoint: &Endpoint) -> Vec<Error> {
+fn forget_neighbour(routing: &mut Routing, bridge: &Bridge, endpoint: &Endpoint) -> Vec<Error> {
+    let (name, index) = (bridge.name.as_str(), bridge.index());
     let mut errors = Vec::new();
     for address in endpoint.addresses() {
         errors.extend(routing.delete_neighbour(name, index, address).err());

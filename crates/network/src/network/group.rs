@@ -7,6 +7,9 @@ pub(super) const LIVING: u32 = 0xbe00_0000;
 /// The upper byte of interfaces that are being removed.
 pub(super) const GOING: u32 = 0xbf00_0000;
 
+/// The upper byte of bridges that wait for their next network.
+pub(super) const SPARE: u32 = 0xbd00_0000;
+
 /// The group of parents that the engine has made.
 pub(super) const MADE_PARENTS: u32 = 0xbe00_0001;
 

@@ -12,6 +12,7 @@ use model::ContainerId;
 
 use super::lock::locked;
 use super::reaper::Reaper;
+use super::spare_bridges::SpareBridges;
 pub(super) use super::state::Host;
 use super::state::{Active, DEFAULT_NETWORK};
 use crate::endpoint::host_interface_name;
@@ -28,6 +29,7 @@ const LETTERS: u32 = 26;
 pub(super) struct Parts {
     pub(super) faults: Faults,
     pub(super) reaper: Reaper,
+    pub(super) spare_bridges: SpareBridges,
     pub(super) routing: Routing,
     pub(super) firewall: Option<Firewall>,
     pub(super) ports: PortBook,
@@ -40,6 +42,7 @@ impl Host {
         Self {
             faults: parts.faults,
             reaper: parts.reaper,
+            spare_bridges: parts.spare_bridges,
             routing: Mutex::new(parts.routing),
             firewall: parts.firewall.map(Mutex::new),
             ports: Mutex::new(parts.ports),

@@ -13,20 +13,22 @@ use crate::family::Address;
 use crate::route::{Route, Routing};
 use crate::subnet::InterfaceAddress;
 
-/// Gives the endpoint's interface its address of IPv4. It is there and up, with that of IPv6, since the container was
-/// connected.
-///
-/// # Errors
-/// The kernel's refusal.
-pub fn configure(namespace: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), Error> {
-    within(namespace, |routing| {
-        if endpoint.ipv6.is_none() {
-            switches::refuse_ipv6(&endpoint.interface_name)?;
-        }
-        let Some(AddressLease { address, prefix_length, .. }) = endpoint.ipv4 else { return Ok(()) };
-        let interface = routing.existing_interface(&endpoint.interface_name)?;
-        routing.add_address(&interface, InterfaceAddress { address, prefix_length })
-    })
+/// Who gives an interface its address of IPv4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Configurer {
+    /// The container's init, at its start.
+    Init,
+    Engine,
+}
+
+/// Gives the endpoint's interface its address of IPv4. It is there and up, with that of IPv6.
+pub(super) fn configure(routing: &mut Routing, endpoint: &Endpoint) -> Result<(), Error> {
+    if endpoint.ipv6.is_none() {
+        switches::refuse_ipv6(&endpoint.interface_name)?;
+    }
+    let Some(AddressLease { address, prefix_length, .. }) = endpoint.ipv4 else { return Ok(()) };
+    let interface = routing.existing_interface(&endpoint.interface_name)?;
+    routing.add_address(&interface, InterfaceAddress { address, prefix_length })
 }
 
 /// Gives an interface of the container a further address.
@@ -61,7 +63,7 @@ pub fn set(namespace: BorrowedFd<'_>, setting: &str, value: &str) -> Result<(), 
 
 /// Where the default routes of a container lead: an interface and a gateway, which is unspecified where the
 /// interface itself leads everywhere.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DefaultRoutes<'a> {
     /// That of IPv4.
     pub ipv4: Option<(&'a str, Ipv4Addr)>,

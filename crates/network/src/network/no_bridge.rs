@@ -3,10 +3,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::group::{GOING, group_of};
+use super::group::{GOING, SPARE, group_of};
 use super::host::{Host, Parts};
 use super::lock::locked;
 use super::reaper::Reaper;
+use super::spare_bridges::{self, SpareBridges};
 use super::switches;
 use super::watcher::Watcher;
 use crate::error::Error;
@@ -48,6 +49,7 @@ impl NoBridge {
         let made = Arc::new(Host::new(Parts {
             faults: self.faults.clone(),
             reaper: Reaper::start(Routing::open()?, group_of(GOING, NAME))?,
+            spare_bridges: SpareBridges::start(Routing::open()?, group_of(SPARE, NAME))?,
             routing: Routing::open()?,
             firewall,
             ports: PortBook::new(switches::ephemeral_ports()),
@@ -60,17 +62,19 @@ impl NoBridge {
         Ok(made)
     }
 
-    /// Removes the rules that earlier daemons made, where no network needs them.
+    /// Removes the rules and bridges that earlier daemons made, where no network needs them.
     pub(super) fn remove_unused(&self) -> Result<(), Error> {
-        match locked(&self.host).is_none() {
-            true => Firewall::remove_left(NAME),
-            false => Ok(()),
+        if locked(&self.host).is_some() {
+            return Ok(());
         }
+        let rules = Firewall::remove_left(NAME);
+        rules.and(spare_bridges::remove_left(&mut Routing::open()?, group_of(SPARE, NAME)))
     }
 
     /// Removes what the networks shared; they are gone.
     pub(super) fn remove(&self) -> Result<(), Error> {
         let Some(host) = locked(&self.host).take() else { return Ok(()) };
+        host.spare_bridges.close();
         host.firewall().map_or(Ok(()), |mut firewall| firewall.remove())
     }
 }

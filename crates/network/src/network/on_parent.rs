@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::adoption::adopt_address;
 use super::group::MADE_PARENTS;
-use super::inside::within;
+use super::inside::{Configurer, configure, within};
 use super::leases::Leases;
 use super::lock::locked;
 use super::state::{Book, Entry, InterfaceState};
@@ -144,12 +144,23 @@ impl OnParent {
     }
 
     /// Makes the container's interface on the parent, up and with its addresses of IPv6.
-    pub(super) fn connect(&self, container: &ContainerId, namespace: BorrowedFd<'_>) -> Result<(), Error> {
+    pub(super) fn connect(
+        &self,
+        container: &ContainerId,
+        namespace: BorrowedFd<'_>,
+        configurer: Configurer,
+    ) -> Result<(), Error> {
         let endpoint = self.book().endpoints.get(container).map(|entry| entry.endpoint.clone());
         let endpoint = endpoint.ok_or_else(|| Error::NotConnected(container.clone()))?;
         let kept = namespace.try_clone_to_owned().map_err(|source| Error::Socket { source })?;
         self.create(&endpoint, namespace)?;
-        let set_up = within(namespace, |routing| self.set_up_inside(routing, &endpoint));
+        let set_up = within(namespace, |routing| {
+            let mac = self.set_up_inside(routing, &endpoint)?;
+            match configurer {
+                Configurer::Init => Ok(mac),
+                Configurer::Engine => configure(routing, &endpoint).map(|()| mac),
+            }
+        });
         let mac = set_up.map_err(|error| {
             let left = within(namespace, |routing| routing.delete_interface(&endpoint.interface_name)).err();
             error.with(left.into_iter().collect())

@@ -7,16 +7,17 @@ use std::sync::{Arc, Mutex};
 
 use rustix::io::Errno;
 
-use super::adoption::{adopt_address, leads_through, running_elsewhere, taken};
+use super::adoption::{adopt_address, collect_interfaces, leads_through, leads_to, running_elsewhere, taken};
 use super::bridge::{self, Made};
-use super::group::{GOING, LIVING, group_of};
+use super::group::{GOING, LIVING, SPARE, group_of};
 use super::host::{Host, Parts};
 use super::no_bridge::NoBridge;
 use super::reaper::Reaper;
+use super::spare_bridges::SpareBridges;
 use super::watcher::Watcher;
-use super::{Active, Book, Bridge, DEFAULT_NETWORK, Entry, InterfaceState, Network, switches};
+use super::{Active, Book, Bridge, BridgeOwner, DEFAULT_NETWORK, Entry, InterfaceState, Network, switches};
 use crate::addresses::AddressPool;
-use crate::endpoint::{Endpoint, is_host_interface_name};
+use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::fault::{Faults, Step};
 use crate::firewall::{Content, Firewall, HostPlace, Layout};
@@ -47,7 +48,7 @@ impl Network {
             Some(mtu) => mtu,
             None => bridge::default_mtu(&mut routing)?,
         };
-        let prepared = bridge::prepare(&mut routing, options, &known, mtu, &faults)?;
+        let prepared = bridge::prepare(&mut routing, (options, &known), mtu, &faults, None)?;
         let Some((bridge, made)) = prepared else {
             return match known.first() {
                 Some(endpoint) => Err(running_elsewhere(endpoint)),
@@ -60,7 +61,8 @@ impl Network {
                 }),
             };
         };
-        let opening = NetworkOpening { options, bridge, mtu, faults, warnings: Vec::new() };
+        let leftovers = Leftovers::Possible;
+        let opening = NetworkOpening { options, bridge, mtu, faults, leftovers, warnings: Vec::new() };
         opening.finish(routing, known, made)
     }
 
@@ -71,6 +73,23 @@ impl Network {
     /// # Errors
     /// As [`Network::open`].
     pub fn open_beside(&self, options: &Options, known: Vec<Endpoint>) -> Result<Self, Error> {
+        self.open_further(options, known, Leftovers::Possible)
+    }
+
+    /// Makes a further network that has never been there.
+    ///
+    /// # Errors
+    /// As [`Network::open`].
+    pub fn make_beside(&self, options: &Options) -> Result<Self, Error> {
+        self.open_further(options, Vec::new(), Leftovers::Impossible)
+    }
+
+    fn open_further(
+        &self,
+        options: &Options,
+        known: Vec<Endpoint>,
+        leftovers: Leftovers,
+    ) -> Result<Self, Error> {
         options.check()?;
         let host = self.host()?;
         let mut routing = Routing::open()?;
@@ -79,9 +98,10 @@ impl Network {
             None => bridge::default_mtu(&mut routing)?,
         };
         let faults = host.faults.clone();
-        let prepared = bridge::prepare(&mut routing, options, &known, mtu, &faults)?;
+        let prepared =
+            bridge::prepare(&mut routing, (options, &known), mtu, &faults, Some(&host.spare_bridges))?;
         let Some((bridge, made)) = prepared else { return Err(Error::Disabled) };
-        let opening = NetworkOpening { options, bridge, mtu, faults, warnings: Vec::new() };
+        let opening = NetworkOpening { options, bridge, mtu, faults, leftovers, warnings: Vec::new() };
         opening.join(host, &mut routing, known, made)
     }
 }
@@ -92,7 +112,15 @@ struct NetworkOpening<'a> {
     bridge: Bridge,
     mtu: u32,
     faults: Faults,
+    leftovers: Leftovers,
     warnings: Vec<String>,
+}
+
+/// Whether an earlier daemon may have left something of the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leftovers {
+    Possible,
+    Impossible,
 }
 
 impl NetworkOpening<'_> {
@@ -100,10 +128,11 @@ impl NetworkOpening<'_> {
         let mut firewall = None;
         let mut ports = PortBook::new(switches::ephemeral_ports());
         match self.steps(&mut routing, known, &mut firewall, &mut ports) {
-            Ok((book, reaper)) => {
+            Ok((book, (reaper, spare_bridges))) => {
                 let known = u32::try_from(book.endpoints.len()).unwrap_or(u32::MAX);
                 let faults = self.faults.clone();
-                let host = Host::new(Parts { faults, reaper, routing, firewall, ports, known });
+                let host =
+                    Host::new(Parts { faults, reaper, spare_bridges, routing, firewall, ports, known });
                 let host = Arc::new(host);
                 let watcher = match host.firewall().is_some() {
                     true => Some(Watcher::start(Arc::clone(&host))?),
@@ -133,6 +162,9 @@ impl NetworkOpening<'_> {
             Ok(book) => book,
             Err(error) => return Err(error.with(made.undo(routing))),
         };
+        if self.is_ordinary() {
+            self.bridge.settings = routing.bridge_settings(&self.bridge.interface()).ok().flatten();
+        }
         if let Some(mut firewall) = host.firewall() {
             let added = firewall.add_network(self.layout(number), book.content());
             let added = added.and_then(|()| Ok(self.faults.pass(Step::BuildFirewall)?));
@@ -154,7 +186,10 @@ impl NetworkOpening<'_> {
         ports: &mut PortBook,
     ) -> Result<Book, Error> {
         self.configure_host(routing)?;
-        let interfaces = self.collect_interfaces(routing, &known)?;
+        let interfaces = match self.leftovers {
+            Leftovers::Possible => collect_interfaces(routing, &self.bridge, &known)?,
+            Leftovers::Impossible => Vec::new(),
+        };
         self.faults.pass(Step::CollectInterfaces)?;
         let book = self.adopt(routing, known, &interfaces, ports)?;
         self.faults.pass(Step::AdoptEndpoints)?;
@@ -167,7 +202,7 @@ impl NetworkOpening<'_> {
         known: Vec<Endpoint>,
         firewall: &mut Option<Firewall>,
         ports: &mut PortBook,
-    ) -> Result<(Book, Reaper), Error> {
+    ) -> Result<(Book, (Reaper, SpareBridges)), Error> {
         let book = self.book(routing, known, ports)?;
         if self.options.firewall {
             let networks = vec![self.layout(DEFAULT_NETWORK)];
@@ -188,7 +223,8 @@ impl NetworkOpening<'_> {
             Firewall::remove_left(&self.bridge.name)?;
         }
         let reaper = Reaper::start(Routing::open()?, group_of(GOING, &self.bridge.name))?;
-        Ok((book, reaper))
+        let spares = SpareBridges::start(Routing::open()?, group_of(SPARE, &self.bridge.name))?;
+        Ok((book, (reaper, spares)))
     }
 
     fn network(self, host: Arc<Host>, number: u32, book: Book, watcher: Option<Watcher>) -> Network {
@@ -199,6 +235,8 @@ impl NetworkOpening<'_> {
             bridge: self.bridge,
             publishing: self.options.publishing(),
             mtu: self.mtu,
+            options: self.options.clone(),
+            restoring: Mutex::default(),
             communicate: self.options.inter_container_communication,
             internal: self.options.internal,
             host_ipv4: self.options.has_host_ipv4,
@@ -224,6 +262,12 @@ impl NetworkOpening<'_> {
             communicate: self.options.inter_container_communication,
             internal: self.options.internal,
         }
+    }
+
+    /// Whether another network may have the bridge after this one: nothing is set on it that others would not set anew.
+    fn is_ordinary(&self) -> bool {
+        let is_own = matches!(self.bridge.owner, BridgeOwner::Engine);
+        is_own && self.bridge.ipv6.is_none() && self.options.inter_container_communication
     }
 
     fn host_places(&self) -> Vec<HostPlace> {
@@ -267,38 +311,6 @@ impl NetworkOpening<'_> {
         Ok(self.faults.pass(Step::ConfigureHost)?)
     }
 
-    /// Lists the interfaces of known endpoints and removes those of others that this engine left.
-    fn collect_interfaces(
-        &mut self,
-        routing: &mut Routing,
-        known: &[Endpoint],
-    ) -> Result<Vec<Interface>, Error> {
-        let groups = [LIVING, GOING].map(|state| group_of(state, &self.bridge.name));
-        let is_ours = |interface: &Interface| {
-            is_host_interface_name(&interface.name)
-                && (groups.contains(&interface.group) || interface.master == Some(self.bridge.index))
-        };
-        let ours = routing.interfaces()?.into_iter().filter(is_ours);
-        let is_known =
-            |interface: &Interface| known.iter().any(|endpoint| endpoint.host_interface == interface.name);
-        let (living, left): (Vec<_>, Vec<_>) = ours.partition(is_known);
-        let left: Vec<String> = left.into_iter().map(|interface| interface.name).collect();
-        if !left.is_empty() {
-            routing.delete_interfaces(&left, groups[1])?;
-        }
-        for address in routing.added_neighbours(self.bridge.index)? {
-            if !known.iter().any(|endpoint| endpoint.addresses().any(|own| own == address)) {
-                routing.delete_neighbour(&self.bridge.name, self.bridge.index, address)?;
-            }
-        }
-        for address in routing.proxied(self.bridge.index)? {
-            if !known.iter().any(|endpoint| endpoint.ipv6.is_some_and(|lease| lease.address == address)) {
-                routing.delete_proxied(&self.bridge.name, self.bridge.index, address)?;
-            }
-        }
-        Ok(living)
-    }
-
     fn adopt(
         &mut self,
         routing: &mut Routing,
@@ -311,7 +323,7 @@ impl NetworkOpening<'_> {
             ipv6: self.ipv6_pool(routing)?,
             endpoints: HashMap::new(),
         };
-        if let Some(endpoint) = known.iter().find(|endpoint| !self.leads_to(endpoint)) {
+        if let Some(endpoint) = known.iter().find(|endpoint| !leads_to(&self.bridge, endpoint)) {
             return Err(running_elsewhere(endpoint));
         }
         for mut endpoint in known {
@@ -328,17 +340,6 @@ impl NetworkOpening<'_> {
         Ok(book)
     }
 
-    /// Whether the bridge is on the networks of the endpoint.
-    fn leads_to(&self, endpoint: &Endpoint) -> bool {
-        let ipv4 = endpoint
-            .ipv4
-            .is_none_or(|lease| self.bridge.ipv4.is_some_and(|host| host.subnet().contains(lease.address)));
-        let ipv6 = endpoint
-            .ipv6
-            .is_none_or(|lease| self.bridge.ipv6.is_some_and(|host| host.subnet().contains(lease.address)));
-        ipv4 && ipv6
-    }
-
     /// Sees how a known endpoint's interface is joined; one that lost its bridge is joined again.
     fn adopt_interface(
         &self,
@@ -350,7 +351,7 @@ impl NetworkOpening<'_> {
         else {
             return Ok(InterfaceState::Missing);
         };
-        if interface.master != Some(self.bridge.index)
+        if interface.master != Some(self.bridge.index())
             && (leads_through(routing, interface, endpoint.ipv4)?
                 || leads_through(routing, interface, endpoint.ipv6)?)
         {
@@ -362,7 +363,7 @@ impl NetworkOpening<'_> {
         }
         switches::refuse_ipv6(&interface.name)?;
         // Also what is a port already: an earlier release may have made it one with fewer settings.
-        match routing.attach(interface, self.bridge.index) {
+        match routing.attach(interface, self.bridge.index()) {
             // Its container has ended since the interfaces were listed.
             Err(Error::Interface { source, .. }) if source.is(Errno::NODEV) => Ok(InterfaceState::Missing),
             attached => attached.map(|()| InterfaceState::Port),

@@ -1,9 +1,10 @@
 //! Removes the interfaces of disconnected containers, after the answer and many at once.
 //!
-//! Removing an interface takes the kernel some 20 ms, in which no other interface can be made. Mostly it is
+//! Removing an interface takes the kernel some 20 ms. Mostly it is
 //! not needed: a container's network namespace goes with its last process, and the kernel takes
 //! the interface away with it, together with others. So interfaces are given that time first; those that
-//! are still there then (another container lives in the namespace) are removed, all in one go.
+//! are still there then (another container lives in the namespace) are removed, all in one go. Those of containers that run
+//! on are removed without delay.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
@@ -31,7 +32,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Queue {
-    /// Names of interfaces and when they are due, in this order.
+    /// Names of interfaces and when they are due.
     waiting: Vec<(String, Instant)>,
     /// Those that the thread is removing.
     going: Vec<String>,
@@ -52,8 +53,21 @@ impl Reaper {
 
     /// Leaves the interface to the kernel for a while, then removes it.
     pub(super) fn take(&self, interface: String) {
-        locked(&self.shared.queue).waiting.push((interface, Instant::now() + TIMEOUT));
-        self.shared.changed.notify_all();
+        self.put(interface, TIMEOUT);
+    }
+
+    /// Removes the interface without delay.
+    pub(super) fn take_at_once(&self, interface: String) {
+        self.put(interface, Duration::ZERO);
+    }
+
+    fn put(&self, interface: String, delay: Duration) {
+        let mut queue = locked(&self.shared.queue);
+        let is_there = queue.going.contains(&interface);
+        if !is_there && !queue.waiting.iter().any(|(name, _)| *name == interface) {
+            queue.waiting.push((interface, Instant::now() + delay));
+            self.shared.changed.notify_all();
+        }
     }
 
     /// The names of interfaces that will be removed: nobody may give one to a new interface.
@@ -98,8 +112,8 @@ impl Shared {
             if closing {
                 return None;
             }
-            let wait = queue.waiting.first().map(|(_, at)| at.saturating_duration_since(now));
-            let wait = wait.unwrap_or(Duration::from_secs(3600));
+            let next = queue.waiting.iter().map(|(_, at)| *at).min();
+            let wait = next.map_or(Duration::from_secs(3600), |at| at.saturating_duration_since(now));
             let waited = self.changed.wait_timeout(queue, wait);
             queue = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
         }

@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex, Weak};
 use model::ContainerId;
 
 use super::reaper::Reaper;
+use super::spare_bridges::SpareBridges;
 use crate::addresses::AddressPool;
 use crate::endpoint::Endpoint;
 use crate::fault::Faults;
 use crate::firewall::{Firewall, Place};
 use crate::held_ports::{Held, PortBook};
+use crate::options::Options;
 use crate::publishing::Publishing;
 use crate::route::Routing;
 use crate::subnet::InterfaceAddress;
@@ -37,6 +39,10 @@ pub(super) struct Active {
     pub(super) trusted_interfaces: Vec<String>,
     /// Whether the host has its address of IPv4 on the network.
     pub(super) host_ipv4: bool,
+    /// What the network was opened with.
+    pub(super) options: Options,
+    /// Held while the bridge is made anew.
+    pub(super) restoring: Mutex<()>,
     /// Marks this engine's interfaces.
     pub(super) group: u32,
     pub(super) book: Mutex<Book>,
@@ -46,11 +52,14 @@ pub(super) struct Active {
 #[derive(Debug, Clone)]
 pub(super) struct Bridge {
     pub(super) name: String,
-    pub(super) index: u32,
+    /// Another one once it was made anew.
+    pub(super) index: Arc<AtomicU32>,
     /// The address that containers have as their gateway; `None` on a network of IPv6 alone.
     pub(super) ipv4: Option<InterfaceAddress>,
     pub(super) ipv6: Option<InterfaceAddress<Ipv6Addr>>,
     pub(super) owner: BridgeOwner,
+    /// What was set on it when the network was made; `None` of one that no other network can have.
+    pub(super) settings: Option<Vec<u8>>,
 }
 
 /// Whose a bridge is.
@@ -109,6 +118,7 @@ impl InterfaceState {
 pub(super) struct Host {
     pub(super) faults: Faults,
     pub(super) reaper: Reaper,
+    pub(super) spare_bridges: SpareBridges,
     pub(super) routing: Mutex<Routing>,
     /// `None` with `--iptables=false`.
     pub(super) firewall: Option<Mutex<Firewall>>,

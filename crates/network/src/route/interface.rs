@@ -15,15 +15,18 @@ use model::MacAddress;
 pub(super) const HARDWARE_ADDRESS: u16 = 1;
 pub(super) const NAME: u16 = 3;
 pub(super) const MTU: u16 = 4;
+pub(super) const LOWER: u16 = 5;
 pub(super) const MASTER: u16 = 10;
 pub(super) const LINK_INFO: u16 = 18;
 pub(super) const GROUP: u16 = 27;
-const FAMILIES: u16 = 26;
+pub(super) const FAMILIES: u16 = 26;
 pub(super) const NAMESPACE_DESCRIPTOR: u16 = 28;
 const TRANSMIT_QUEUES: u16 = 31;
 const RECEIVE_QUEUES: u16 = 32;
 pub(super) const INFO_KIND: u16 = 1;
 pub(super) const INFO_DATA: u16 = 2;
+/// The interface of `LOWER` is in the network namespace of this number.
+pub(super) const LOWER_NAMESPACE: u16 = 37;
 const INFO_SLAVE_KIND: u16 = 4;
 const INFO_SLAVE_DATA: u16 = 5;
 const VETH_PEER: u16 = 1;
@@ -37,9 +40,9 @@ const ALL_GROUPS: u16 = 0xfffd;
 const IPV6_ADDRESS_MODE: u16 = 8;
 /// `IN6_ADDR_GEN_MODE_NONE`.
 const NO_ADDRESS: u8 = 1;
-const FAMILY_IPV6: u16 = 10;
+pub(super) const FAMILY_IPV6: u16 = 10;
 /// `IFF_UP`.
-const UP: u32 = 1;
+pub(super) const UP: u32 = 1;
 
 /// `IFLA_INET_CONF`: settings of /proc/sys/net/ipv4/conf/<interface>, numbered as in linux/ip.h.
 const IPV4_SETTINGS: u16 = 1;

@@ -4,7 +4,8 @@ use rustix::io::Errno;
 use sys::netlink::{self, Message, RequestError, attributes};
 
 use super::interface::{
-    GROUP, HARDWARE_ADDRESS, INFO_KIND, LINK_INFO, MASTER, MTU, NAME, header, interface_error,
+    GROUP, HARDWARE_ADDRESS, INFO_KIND, LINK_INFO, LOWER, LOWER_NAMESPACE, MASTER, MTU, NAME, header,
+    interface_error,
 };
 use super::{
     ADDRESS_LOCAL, ADDRESS_PEER, GET_ADDRESS, GET_LINK, GET_ROUTE, Interface, ROUTE_DESTINATION, ROUTE_OUT,
@@ -60,6 +61,26 @@ impl Routing {
         self.list("list addresses", message, parse_address)
     }
 
+    /// Lists the addresses of a family that one interface has.
+    pub(crate) fn addresses_of<A: Address>(
+        &mut self,
+        interface: &Interface,
+    ) -> Result<Vec<InterfaceAddress<A>>, Error> {
+        let mut header = [A::FAMILY, 0, 0, 0, 0, 0, 0, 0];
+        header[4..].copy_from_slice(&interface.index.to_ne_bytes());
+        let message = Message::new(GET_ADDRESS, netlink::DUMP).fixed(&header);
+        let listed = match self.socket.request(std::slice::from_ref(&message)) {
+            Ok(replies) => replies.iter().filter_map(|reply| parse_address(&reply.payload)).collect(),
+            // The kernel looks for the interface first.
+            Err(error) if error.is(Errno::NODEV) => Vec::new(),
+            Err(error) if error.is(Errno::INTR) => self.list("list addresses", message, parse_address)?,
+            Err(source) => return Err(Error::List { act: "list addresses", source }),
+        };
+        // Kernels before 5.0 list those of all interfaces.
+        let of_interface = listed.into_iter().filter(|(index, _)| *index == interface.index);
+        Ok(of_interface.map(|(_, address)| address).collect())
+    }
+
     /// Lists the routes of a family in the main table.
     pub(crate) fn routes<A: Address>(&mut self) -> Result<Vec<Route<A>>, Error> {
         let mut header = [0; ROUTE_HEADER];
@@ -88,11 +109,14 @@ impl Routing {
 
 fn parse_interface(payload: &[u8]) -> Option<Interface> {
     let mut interface = Interface { index: number(payload.get(4..8)?)?, ..Interface::default() };
+    let mut is_lower_elsewhere = false;
     for (kind, value) in attributes(payload.get(LINK_HEADER..)?) {
         match kind {
             NAME => interface.name = text(value),
             HARDWARE_ADDRESS => interface.mac = value.try_into().ok().map(MacAddress::from_bytes),
             MASTER => interface.master = number(value),
+            LOWER_NAMESPACE => is_lower_elsewhere = true,
+            LOWER => interface.lower = number(value),
             MTU => interface.mtu = number(value)?,
             GROUP => interface.group = number(value)?,
             LINK_INFO => {
@@ -101,6 +125,9 @@ fn parse_interface(payload: &[u8]) -> Option<Interface> {
             }
             _ => {}
         }
+    }
+    if is_lower_elsewhere {
+        interface.lower = None;
     }
     Some(interface)
 }

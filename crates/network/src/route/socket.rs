@@ -74,6 +74,8 @@ pub(crate) struct Interface {
     pub(crate) kind: String,
     /// The bridge it is a port of.
     pub(crate) master: Option<u32>,
+    /// The interface that it stands on, or its other end.
+    pub(crate) lower: Option<u32>,
     pub(crate) mtu: u32,
     pub(crate) group: u32,
 }

@@ -25,8 +25,7 @@ fn a_running_container_gets_a_further_interface_and_another_default_route() {
         serve(&world.outside, 80);
         let request = Request { interface_name: "eth1".to_owned(), ..request(1, &[]) };
         let endpoint = second.reserve(&request).expect("reserved");
-        second.connect(&both.id, both.namespace.as_fd()).expect("connected");
-        inside::configure(both.namespace.as_fd(), &endpoint).expect("configured");
+        second.connect_configured(&both.id, both.namespace.as_fd()).expect("connected");
         assert_eq!(
             both.namespace.run(|| ask(peer.address(), 80)),
             Ok(endpoint.ipv4.expect("an address").address.to_string())
@@ -50,6 +49,32 @@ fn a_running_container_gets_a_further_interface_and_another_default_route() {
 }
 
 #[test]
+fn an_interface_that_is_removed_is_out_of_use_at_once_and_its_name_is_free() {
+    on_a_host(|_| {
+        let first = Network::open(&options(), Vec::new()).expect("open");
+        let second = first.open_beside(&beside("brtest1"), Vec::new()).expect("open");
+        let both = Container::start(&first, 1, &[]);
+        let links = || run("ip", "-o link").0;
+        let before = links().lines().count();
+        for _ in 0..3 {
+            let request = Request { interface_name: "eth1".to_owned(), ..request(1, &[]) };
+            let endpoint = second.reserve(&request).expect("reserved");
+            second.connect_configured(&both.id, both.namespace.as_fd()).expect("connected");
+            assert!(both.namespace.run(|| run("ip", "-o -4 addr").0).contains("eth1"));
+            second.remove_interface(&both.id, both.namespace.as_fd()).expect("removed");
+            second.disconnect(&both.id).expect("disconnected");
+            let inside = both.namespace.run(|| run("ip", "-o -4 addr").0 + &run("ip", "route").0);
+            let address = endpoint.ipv4.expect("an address").address;
+            assert!(!inside.contains("eth1") && !inside.contains(&address.to_string()), "{inside}");
+        }
+        let inside = || both.namespace.run(|| run("ip", "-o link").0);
+        eventually("the interfaces go", || links().lines().count() == before && !inside().contains("gone"));
+        let first_interface = both.namespace.run(|| run("ip", "-o -4 addr").0);
+        assert!(first_interface.contains(INTERFACE_NAME), "the other one stays");
+    });
+}
+
+#[test]
 fn published_ports_move_to_another_network_of_the_container() {
     on_a_host(|world| {
         let first = Network::open(&options(), Vec::new()).expect("open");
@@ -58,8 +83,7 @@ fn published_ports_move_to_another_network_of_the_container() {
         serve(&web.namespace, 80);
         let request = Request { interface_name: "eth1".to_owned(), ..request(1, &[]) };
         let endpoint = second.reserve(&request).expect("reserved");
-        second.connect(&web.id, web.namespace.as_fd()).expect("connected");
-        inside::configure(web.namespace.as_fd(), &endpoint).expect("configured");
+        second.connect_configured(&web.id, web.namespace.as_fd()).expect("connected");
         let held = first.take_ports(&web.id).expect("taken");
         assert!(first.endpoint(&web.id).expect("an endpoint").ports.is_empty());
         assert!(world.outside.run(|| unreachable(HOST, 8080)), "they lead nowhere");

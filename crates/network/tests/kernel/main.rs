@@ -17,4 +17,5 @@ mod many;
 mod networks;
 mod open;
 mod publish;
+mod spare_bridges;
 mod world;

@@ -45,27 +45,39 @@ impl Directory {
         }
         let kind = query.question.qtype();
         match kind {
-            Rtype::A | Rtype::AAAA => match self.addresses(&query.name) {
+            Rtype::A | Rtype::AAAA => match self.addresses_of_family(&query.name, kind == Rtype::A) {
                 Some(mut addresses) => {
-                    addresses.retain(|address| address.is_ipv4() == (kind == Rtype::A));
                     shuffle(&mut addresses);
                     Some(Content::Addresses(addresses))
                 }
                 None if keeps_single_labels && is_single_label(&query.name) => Some(Content::Nothing),
                 None => None,
             },
-            Rtype::MX => self.addresses(&query.name).map(|_| Content::Nothing),
+            Rtype::MX => self.addresses(&query.name, |_| true).map(|_| Content::Nothing),
             Rtype::PTR => self.container(super::reverse::address(&query.name)?).map(Content::Name),
             _ => None,
         }
     }
 
-    /// All addresses of a name in the first network that has it.
-    fn addresses(&mut self, name: &str) -> Option<Vec<IpAddr>> {
+    /// The addresses of a family that a name has in the first network in which it has some; none of one that is known for
+    /// addresses of the other alone.
+    fn addresses_of_family(&mut self, name: &str, is_ipv4: bool) -> Option<Vec<IpAddr>> {
+        let is_wanted = |address: &IpAddr| address.is_ipv4() == is_ipv4;
+        let found = self.addresses(name, |addresses| addresses.iter().any(is_wanted));
+        if let Some(mut addresses) = found {
+            addresses.retain(is_wanted);
+            return Some(addresses);
+        }
+        self.addresses(name, |_| true).map(|_| Vec::new())
+    }
+
+    /// All addresses of a name in the first network in which they are such.
+    fn addresses(&mut self, name: &str, are_such: impl Fn(&[IpAddr]) -> bool) -> Option<Vec<IpAddr>> {
         self.networks.iter_mut().find_map(|network| {
             let names = network.file.names()?;
             let find = |name: &str| find(&network.links, &names, name);
-            find(name).or_else(|| find(without_network(name, names.network()?)?))
+            let found = find(name).or_else(|| find(without_network(name, names.network()?)?));
+            found.filter(|addresses| are_such(addresses))
         })
     }
 

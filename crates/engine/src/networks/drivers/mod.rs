@@ -46,7 +46,19 @@ impl Asked {
         }
     }
 
-    /// Opens the network beside the default one.
+    /// Makes the network beside the default one.
+    ///
+    /// # Errors
+    /// What the host refuses.
+    pub(crate) fn make(&self, default: &Network) -> Result<Network, Error> {
+        let made = match self {
+            Self::Bridge(options) => default.make_beside(options),
+            Self::OnParent(options) => Network::open_on_parent(options, Vec::new()),
+        };
+        made.map_err(Error::Network)
+    }
+
+    /// Opens a network again beside the default one.
     ///
     /// # Errors
     /// What the host refuses.
