@@ -108,6 +108,14 @@ pub enum BuildError {
         "the context {0} is a directory of files, and a stage begins with an image: copy from it with --from={0}"
     )]
     ContextIsNoImage(String),
+    /// RUN asks for the network of the host, and the client does not allow it.
+    #[error(
+        "network.host is not allowed: RUN --network=host needs a client that allows the build network.host"
+    )]
+    HostNetwork,
+    /// `--from` names the stage that it stands in.
+    #[error("circular dependency detected on stage: {0}")]
+    OwnStage(String),
     /// The client went away.
     #[error("the build was cancelled")]
     Cancelled,
@@ -146,11 +154,13 @@ impl BuildError {
             | Self::NoContext
             | Self::ContextIsNoImage(_)
             | Self::LaterStage(_)
+            | Self::OwnStage(_)
             | Self::NotAChange(_)
             | Self::Platform { .. }
             | Self::VolumeOverFile(_)
             | Self::TooMuchConfiguration(_)
             | Self::Cancelled => ErrorKind::Invalid,
+            Self::HostNetwork => ErrorKind::Forbidden,
             Self::Frontend(_) => ErrorKind::Unsupported,
             Self::File { .. } | Self::Config(_) => ErrorKind::Internal,
         }

@@ -18,6 +18,7 @@ mod identity;
 mod ignore;
 #[cfg(test)]
 mod listing;
+mod order;
 mod pattern;
 mod request;
 mod runner;
@@ -38,10 +39,11 @@ pub use execution::{
 };
 pub use frontend::is_builtin_frontend;
 pub use ignore::IgnorePatterns;
+pub use order::Order;
 pub use pattern::PatternError;
 pub use request::{
     BuildRequest, CheckRequest, ContextProvider, ContextSource, DockerfileText, Intermediate, NamedContext,
-    Order, Provisions,
+    Provisions,
 };
 pub use runner::{ImagePuller, MadeContainer, OutputStream, RunStep, StepError, StepRunner};
 pub use transfer::{Given, Source as ContextTree, TransferError};

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use images::registry::Platform;
 use model::{HostSettings, ImageReference};
 
+use crate::order::Order;
 use crate::runner::StepError;
 use crate::transfer::Source as ContextTree;
 use crate::wording::Wording;
@@ -62,16 +63,6 @@ pub enum NamedContext {
     Remote(String),
     /// The client sends it: [`ContextProvider`].
     Provided,
-}
-
-/// In which order a build runs the steps, and how it reports them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Order {
-    /// All stages, one after the other, as a stream of text.
-    #[default]
-    Written,
-    /// The stages that the target needs, several at a time, as the vertices of a graph.
-    Graph,
 }
 
 /// What build checks look at beside the Dockerfile.
@@ -153,6 +144,8 @@ pub struct BuildRequest {
     pub named_contexts: BTreeMap<String, NamedContext>,
     /// The stages, by name or number, whose steps run again.
     pub no_cache_filter: Vec<String>,
+    /// Whether RUN may use the network of the host although the build does not.
+    pub allows_host_network: bool,
     /// Secrets and ssh agents; `None` where the client has no way to send them.
     pub provisions: Option<Arc<dyn Provisions>>,
 }
@@ -189,6 +182,7 @@ impl BuildRequest {
             ignored: Vec::new(),
             named_contexts: BTreeMap::new(),
             no_cache_filter: Vec::new(),
+            allows_host_network: false,
             provisions: None,
         }
     }

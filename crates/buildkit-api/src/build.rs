@@ -13,6 +13,9 @@ use buildkit_messages::control::{Exporter, SolveRequest};
 use buildkit_messages::gateway::BuildResult;
 use buildkit_messages::google::Timestamp;
 
+/// What a client may allow a build: RUN steps in the network of the host.
+pub(crate) const HOST_NETWORK: &str = "network.host";
+
 /// What one build may have as results.
 const RESULT_LIMIT: usize = 256;
 
@@ -23,6 +26,8 @@ pub(crate) struct Build {
     pub(crate) session: String,
     pub(crate) frontend: String,
     pub(crate) exporters: Vec<Exporter>,
+    /// Whether the client allows steps the network of the host.
+    pub(crate) allows_host_network: bool,
     /// Whether it is a client's own probe, of which no record is kept.
     pub(crate) is_internal: bool,
     pub(crate) created: Timestamp,
@@ -37,8 +42,10 @@ pub(crate) struct Build {
 struct State {
     /// The images that frontends have made, with the ids that clients know them by.
     results: Vec<(String, MadeImage)>,
-    /// Takes what the client returns as the build's result.
+    /// Takes what the client returns as the build's result, where the client drives the build.
     returned: Option<oneshot::Sender<Result<BuildResult, Status>>>,
+    /// Gives it, maybe before somebody waits for it.
+    awaited: Option<oneshot::Receiver<Result<BuildResult, Status>>>,
     attributes: HashMap<String, String>,
     /// How many frontends were called.
     frontends: usize,
@@ -46,17 +53,22 @@ struct State {
 
 impl Build {
     pub(crate) fn new(request: &SolveRequest) -> Arc<Self> {
+        let has_graph = request.definition.as_ref().is_some_and(|graph| !graph.operations.is_empty());
+        let is_driven = request.frontend.is_empty() && !has_graph;
+        let (returned, awaited) = is_driven.then(oneshot::channel).unzip();
+        let attributes = request.frontend_attributes.clone();
         Arc::new(Self {
             reference: request.reference.clone(),
             session: request.session.clone(),
             frontend: request.frontend.clone(),
             exporters: exporters(request),
+            allows_host_network: request.entitlements.iter().any(|name| name == HOST_NETWORK),
             is_internal: request.internal,
             created: Timestamp::now(),
             progress: Progress::new(&request.reference),
             cancellation: Cancellation::new(),
             cancelled: watch::Sender::new(false),
-            state: Mutex::new(State { attributes: request.frontend_attributes.clone(), ..State::default() }),
+            state: Mutex::new(State { attributes, returned, awaited, ..State::default() }),
         })
     }
 
@@ -82,9 +94,8 @@ impl Build {
     /// # Errors
     /// [`Status`] that it returns instead.
     pub(crate) async fn result_of_client(&self) -> Result<BuildResult, Status> {
-        let (sender, receiver) = oneshot::channel();
-        self.lock().returned = Some(sender);
-        receiver.await.unwrap_or_else(|_| Err(Status::cancelled()))
+        let awaited = self.lock().awaited.take().ok_or_else(Status::cancelled)?;
+        awaited.await.unwrap_or_else(|_| Err(Status::cancelled()))
     }
 
     /// Takes what the client returns.

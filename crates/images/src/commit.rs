@@ -67,6 +67,7 @@ impl Store {
             created: Some(created),
             docker_version: request.engine_version.clone(),
             history,
+            steps: Vec::new(),
             rootfs: RootFs {
                 kind: "layers".to_owned(),
                 diff_ids: layers.iter().map(crate::Layer::diff_id).collect(),

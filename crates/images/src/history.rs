@@ -38,15 +38,28 @@ impl Store {
         };
         let mut next = self.index().images.get(&id).cloned();
         let mut entries = Vec::new();
+        // The newest image whose step no entry shows: the next entry shows it.
+        let mut hidden: Option<Arc<ImageRecord>> = None;
         while let Some(image) = next {
             let parent = image.parent.and_then(|parent| self.index().images.get(&parent).cloned());
-            entries.append(&mut self.own_history(&image, parent.as_deref())?);
+            let mut own = self.own_history(&image, parent.as_deref())?;
+            match own.first_mut() {
+                None => hidden = hidden.or(Some(image)),
+                Some(newest) => self.show_image(newest, &hidden.take().unwrap_or(image)),
+            }
+            entries.append(&mut own);
             next = parent;
         }
         Ok(entries)
     }
 
-    /// The steps between an image's parent and itself, the newest first.
+    fn show_image(&self, entry: &mut HistoryStep, image: &ImageRecord) {
+        let is_step = self.index().steps.contains_key(&image.id);
+        entry.image = Some(image.id).filter(|_| !is_step);
+        entry.tags = self.tags_of(&image.id);
+    }
+
+    /// The steps between an image's parent and itself, the newest first; none where the image's makers show none.
     fn own_history(
         &self,
         image: &ImageRecord,
@@ -64,7 +77,7 @@ impl Store {
             image.layers.iter().skip(inherited_layers).map(size).collect()
         };
         let mut steps: Vec<History> = config.history.into_iter().skip(inherited_steps).collect();
-        if steps.is_empty() {
+        if steps.is_empty() && config.steps.is_empty() {
             // Images of the old format say it of themselves.
             let command = config.container_config.and_then(|config| config.cmd);
             steps.push(History {
@@ -87,11 +100,6 @@ impl Store {
                 comment: step.comment,
             })
             .collect();
-        if let Some(newest) = entries.last_mut() {
-            let is_step = self.index().steps.contains_key(&image.id);
-            newest.image = Some(image.id).filter(|_| !is_step);
-            newest.tags = self.tags_of(&image.id);
-        }
         entries.reverse();
         Ok(entries)
     }

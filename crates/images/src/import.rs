@@ -67,6 +67,7 @@ impl Store {
             created: Some(created),
             docker_version: options.engine_version.clone(),
             history: vec![History { created: Some(created), comment, ..History::default() }],
+            steps: Vec::new(),
             rootfs: RootFs { kind: "layers".to_owned(), diff_ids: vec![layer.diff_id()] },
         };
         let config = serialise(&document)?;

@@ -9,6 +9,7 @@ mod endings;
 mod exporters;
 mod hostile;
 mod image_builds;
+mod instructions;
 mod offers;
 mod platforms;
 mod registry;

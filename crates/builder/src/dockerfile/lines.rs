@@ -2,6 +2,7 @@
 
 use super::DockerfileError;
 use super::heredoc::{self, HereDocument};
+use crate::order::Order;
 
 /// The instructions' texts, and the directives that hold for them.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub(super) fn physical(text: &str) -> Vec<&str> {
 ///
 /// # Errors
 /// [`DockerfileError::EscapeToken`] when the directive names neither `\` nor a back quote.
-pub(super) fn join(physical: &[&str]) -> Result<Lines, DockerfileError> {
+pub(super) fn join(physical: &[&str], order: Order) -> Result<Lines, DockerfileError> {
     let (escape, check) = directives(physical)?;
     let ends = heredoc::Ends::of(physical);
     let mut lines = Vec::new();
@@ -51,7 +52,7 @@ pub(super) fn join(physical: &[&str]) -> Result<Lines, DockerfileError> {
             }
             continue;
         }
-        let continued = continuation(line, escape);
+        let continued = continuation(line, escape, order);
         let piece = continued.unwrap_or(line);
         let line = pending.get_or_insert_with(|| Line {
             text: String::new(),
@@ -85,9 +86,11 @@ fn push(
     next
 }
 
-/// The line without its continuation sign, if it has one; blanks may follow the sign.
-fn continuation(line: &str, escape: char) -> Option<&str> {
-    line.trim_end_matches([' ', '\t']).strip_suffix(escape)
+/// The line without its continuation sign, if it has one; blanks may follow the sign. In a graph one behind another is
+/// none.
+fn continuation(line: &str, escape: char, order: Order) -> Option<&str> {
+    let piece = line.trim_end_matches([' ', '\t']).strip_suffix(escape)?;
+    (order == Order::Written || !piece.ends_with(escape)).then_some(piece)
 }
 
 /// Reads `# escape=` and `# check=` among the directives, which are the comments that the file begins with.
@@ -120,7 +123,7 @@ mod tests {
     use super::*;
 
     fn texts(text: &str) -> Vec<String> {
-        join(&physical(text)).unwrap().lines.into_iter().map(|line| line.text).collect()
+        join(&physical(text), Order::Written).unwrap().lines.into_iter().map(|line| line.text).collect()
     }
 
     #[test]
@@ -154,6 +157,15 @@ mod tests {
         assert_eq!(texts("# escape=`\nRUN a `\n b \\\nRUN c"), vec!["RUN a  b \\", "RUN c"]);
         assert_eq!(texts("# syntax=x\n#escape = `\nRUN a `\n b"), vec!["RUN a  b"]);
         assert_eq!(texts("# hello\n# escape=`\nRUN a \\\n b"), vec!["RUN a  b"]);
-        assert!(join(&physical("# escape=x\n")).is_err());
+        assert!(join(&physical("# escape=x\n"), Order::Written).is_err());
+    }
+
+    #[test]
+    fn two_signs_continue_a_line_in_classic_builds_only() {
+        let text = "RUN a \\\\\nRUN b \\\\\\ \nRUN c \\\n d";
+        let graph = join(&physical(text), Order::Graph).unwrap();
+        let texts: Vec<_> = graph.lines.iter().map(|line| line.text.as_str()).collect();
+        assert_eq!(texts, ["RUN a \\\\", "RUN b \\\\\\", "RUN c  d"]);
+        assert_eq!(join(&physical(text), Order::Written).unwrap().lines.len(), 1);
     }
 }

@@ -39,6 +39,7 @@ pub(crate) use parse::{append_labels, parse_change, parse_trigger};
 pub(crate) use permissions::Permissions;
 pub(crate) use ports::{count_ports, parse_ports};
 
+use crate::order::Order;
 use crate::wording::Wording;
 
 impl Dockerfile {
@@ -46,8 +47,8 @@ impl Dockerfile {
     ///
     /// # Errors
     /// [`DockerfileError`] for the first thing that is wrong, whichever line it is on.
-    pub fn parse(bytes: &[u8], wording: Wording) -> Result<Self, DockerfileError> {
-        let dockerfile = parse::parse(bytes, wording)?;
+    pub fn parse(bytes: &[u8], wording: Wording, order: Order) -> Result<Self, DockerfileError> {
+        let dockerfile = parse::parse(bytes, wording, order)?;
         if wording == Wording::Today && dockerfile.instructions.is_empty() {
             return Err(DockerfileError::Empty);
         }

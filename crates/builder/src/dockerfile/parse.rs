@@ -9,16 +9,17 @@ use super::{
     Argument, Command, CommandLine, Dockerfile, DockerfileError, Instruction, TransferVerb, flags, health,
     json, lines, run, transfer, words,
 };
+use crate::order::Order;
 use crate::wording::Wording;
 
 /// Parses every line of a Dockerfile, each for itself.
 ///
 /// # Errors
 /// [`DockerfileError`] for the first line that is wrong.
-pub(super) fn parse(bytes: &[u8], wording: Wording) -> Result<Dockerfile, DockerfileError> {
+pub(super) fn parse(bytes: &[u8], wording: Wording, order: Order) -> Result<Dockerfile, DockerfileError> {
     let text = String::from_utf8_lossy(bytes);
     let physical = lines::physical(&text);
-    let joined = lines::join(&physical)?;
+    let joined = lines::join(&physical, order)?;
     if joined.lines.len() > INSTRUCTION_LIMIT {
         return Err(DockerfileError::TooManyInstructions);
     }

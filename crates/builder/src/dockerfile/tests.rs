@@ -3,7 +3,7 @@
 use super::*;
 
 fn parsed(text: &str) -> Result<Dockerfile, String> {
-    Dockerfile::parse(text.as_bytes(), Wording::Reference).map_err(|error| error.to_string())
+    Dockerfile::parse(text.as_bytes(), Wording::Reference, Order::Written).map_err(|error| error.to_string())
 }
 
 /// The step line of the one instruction after FROM.
@@ -199,6 +199,6 @@ fn any_bytes_end_in_a_result() {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             text.extend_from_slice(pieces[(seed >> 16) as usize % pieces.len()]);
         }
-        let _ = Dockerfile::parse(&text, Wording::Reference);
+        let _ = Dockerfile::parse(&text, Wording::Reference, Order::Written);
     }
 }

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use images::registry::Platform;
 
 use crate::dockerfile::{Argument, DockerfileError, Substituted, Variables, expand};
+use crate::order::Order;
 
-/// Arguments that need no ARG and are no part of a cache key.
+/// Arguments that need no ARG and are no part of a cache key, each in both spellings.
 const PREDEFINED: [&str; 10] = [
     "HTTP_PROXY",
     "http_proxy",
@@ -19,6 +20,11 @@ const PREDEFINED: [&str; 10] = [
     "ALL_PROXY",
     "all_proxy",
 ];
+
+/// The argument that names the hosts of RUN steps.
+const HOSTNAME: &str = "BUILDKIT_SANDBOX_HOSTNAME";
+/// What they are called without it.
+const STANDARD_HOSTNAME: &str = "buildkitsandbox";
 
 /// The request's values, and what ARG declares before the first FROM.
 #[derive(Debug, Default, Clone)]
@@ -61,9 +67,21 @@ impl BuildArguments {
         self.given.get(name).cloned().flatten().or(default).or_else(global)
     }
 
-    /// The predefined arguments that the request sets.
-    pub(super) fn predefined(&self) -> impl Iterator<Item = (&str, &str)> {
-        PREDEFINED.iter().filter_map(|name| Some((*name, self.given.get(*name)?.as_deref()?)))
+    /// The predefined arguments that the request sets; in a graph in small and in capital letters, however they are
+    /// given.
+    pub(super) fn predefined(&self, order: Order) -> impl Iterator<Item = (&'static str, &str)> {
+        let given = |name: &str| self.given.get(name).and_then(Option::as_deref);
+        let neighbours = PREDEFINED.chunks(2).flat_map(|pair| [(pair[0], pair[1]), (pair[1], pair[0])]);
+        neighbours.filter_map(move |(name, other)| {
+            let other = (order == Order::Graph).then(|| given(other)).flatten();
+            Some((name, given(name).or(other)?))
+        })
+    }
+
+    /// The name that the hosts of RUN steps have for themselves, in a graph.
+    pub(super) fn hostname(&self) -> String {
+        let given = self.given.get(HOSTNAME).cloned().flatten().filter(|name| !name.is_empty());
+        given.unwrap_or_else(|| STANDARD_HOSTNAME.to_owned())
     }
 
     /// Declares arguments before the first FROM.

@@ -2,25 +2,26 @@
 //! names it.
 
 use images::Image;
-use images::document::History;
+use images::document::{History, Step};
 
-use super::commit::Change;
+use super::commit::{Change, Name};
 use super::state::Build;
 use crate::error::BuildError;
 use crate::event::VertexChange;
 use crate::identity::random_container;
+use crate::order::Order;
 
 impl Build<'_> {
     /// Makes a step's image of what one of the named images has for it; whether one had anything.
     ///
     /// # Errors
     /// [`BuildError`] when the image cannot be made.
-    pub(super) fn take_from_named(&mut self, command: &[String]) -> Result<bool, BuildError> {
+    pub(super) fn take_from_named(&mut self, step: &Name) -> Result<bool, BuildError> {
         for number in 0..self.work.parameters.cache_from.len() {
-            let name = &self.work.parameters.cache_from[number];
+            let image = &self.work.parameters.cache_from[number];
             // One that is not here, or goes meanwhile, is no help.
-            let Ok(image) = self.work.builder.store.resolve(name) else { continue };
-            let Some(empty_layer) = self.next_step_of(&image, command)? else { continue };
+            let Ok(image) = self.work.builder.store.resolve(image) else { continue };
+            let Some(empty_layer) = self.next_step_of(&image, &step.command.join(" "))? else { continue };
             let Ok(layers) = self.work.builder.store.layers(&image) else { continue };
             let own = self.stage_ref()?.layers.len();
             let layer = if empty_layer { None } else { layers.into_iter().nth(own) };
@@ -30,14 +31,14 @@ impl Build<'_> {
             self.say(" ---> Using cache\n");
             self.report(VertexChange::Cached);
             let container = random_container().map_err(BuildError::file("read", "/dev/urandom"))?;
-            self.commit(Change { command: command.to_vec(), container: &container, layer })?;
+            self.commit(Change { name: step.clone(), container: &container, layer })?;
             return Ok(true);
         }
         Ok(false)
     }
 
     /// Whether an image went through the stage's steps and then through this one: whether that step made no layer.
-    fn next_step_of(&self, image: &Image, command: &[String]) -> Result<Option<bool>, BuildError> {
+    fn next_step_of(&self, image: &Image, command: &str) -> Result<Option<bool>, BuildError> {
         let stage = self.stage_ref()?;
         let history = &image.config.history;
         let is_same = |(ours, theirs): (&History, &History)| {
@@ -46,8 +47,21 @@ impl Build<'_> {
         let diff_ids = &image.config.rootfs.diff_ids;
         let has_layers = stage.layers.len() <= diff_ids.len()
             && stage.layers.iter().zip(diff_ids).all(|(layer, theirs)| layer.diff_id() == *theirs);
-        let next = history.get(stage.history.len()).filter(|next| next.created_by == command.join(" "));
-        let is_built_upon = has_layers && stage.history.iter().zip(history).all(is_same);
-        Ok(next.filter(|_| is_built_upon).map(|next| next.empty_layer))
+        let has_history =
+            stage.history.len() <= history.len() && stage.history.iter().zip(history).all(is_same);
+        let next = match self.work.parameters.order {
+            Order::Written => {
+                let next = history.get(stage.history.len());
+                next.filter(|next| next.created_by == command).map(|next| next.empty_layer)
+            }
+            Order::Graph => {
+                let is_same = |(ours, theirs): (&Step, &Step)| ours == theirs;
+                let steps = &image.config.steps;
+                let has_steps = stage.steps.iter().zip(steps).all(is_same);
+                let next = steps.get(stage.steps.len()).filter(|next| has_steps && next.command == command);
+                next.map(|next| next.empty_layer)
+            }
+        };
+        Ok(next.filter(|_| has_layers && has_history))
     }
 }

@@ -2,13 +2,14 @@
 
 use std::sync::atomic::Ordering;
 
-use images::document::{Config, History, ImageConfig, RootFs, StringOrList};
+use images::document::{Config, History, ImageConfig, RootFs, Step, StringOrList};
 use images::{Layer, NewImage};
 use model::{ContainerId, Timestamp};
 
 use super::stage::Recipe;
 use super::state::Build;
 use crate::error::BuildError;
+use crate::order::Order;
 
 /// Most bytes of the configurations that one build makes: each step's repeats those before it.
 const CONFIGURATIONS_LIMIT: usize = 64 << 20;
@@ -16,10 +17,29 @@ const CONFIGURATIONS_LIMIT: usize = 64 << 20;
 /// What the history shows before the comment of a step that runs no command.
 const NO_OPERATION: [&str; 2] = ["/bin/sh", "-c"];
 
+/// What histories and images of graphs say of their maker.
+const GRAPH_COMMENT: &str = "buildkit.dockerfile.v0";
+
+/// A step as the cache and the history know it.
+#[derive(Debug, Clone)]
+pub(super) struct Name {
+    /// The command as `ContainerConfig.Cmd` shows it, by which the cache finds it.
+    pub(super) command: Vec<String>,
+    /// The history's entry; none for steps that leave no trace there.
+    pub(super) history: Option<String>,
+}
+
+impl Name {
+    /// A step whose command is its history.
+    pub(super) fn of(command: Vec<String>) -> Self {
+        let history = Some(command.join(" "));
+        Self { command, history }
+    }
+}
+
 /// What a step adds to the image.
 pub(super) struct Change<'a> {
-    /// The step's command as `ContainerConfig.Cmd` and the history show it.
-    pub(super) command: Vec<String>,
+    pub(super) name: Name,
     /// The container that the step ran in, or that the stream named.
     pub(super) container: &'a ContainerId,
     /// The layer that it made.
@@ -41,16 +61,23 @@ impl Build<'_> {
         Ok(Config { cmd: Some(StringOrList(command)), ..config })
     }
 
+    /// The name of a step that only changes the configuration.
+    pub(super) fn metadata_name(&self, comment: &str) -> Name {
+        match self.work.parameters.order {
+            Order::Written => Name::of(no_operation(comment)),
+            Order::Graph => Name::of(vec![comment.to_owned()]),
+        }
+    }
+
     /// Commits a change of the configuration alone, unless an image of it is there.
     ///
     /// # Errors
     /// [`BuildError`] when the image cannot be made.
-    pub(super) fn commit_metadata(&mut self, comment: &str) -> Result<(), BuildError> {
-        let command = no_operation(comment);
-        let Some(_turn) = self.probe(&command)? else { return Ok(()) };
-        let container = self.step_container(&command)?;
+    pub(super) fn commit_metadata(&mut self, name: Name) -> Result<(), BuildError> {
+        let Some(_turn) = self.probe(&name)? else { return Ok(()) };
+        let container = self.step_container(&name.command)?;
         self.say(format!(" ---> Running in {}\n", container.short()));
-        self.commit(Change { command, container: &container, layer: None })
+        self.commit(Change { name, container: &container, layer: None })
     }
 
     /// Makes an image and has the stage go on from it.
@@ -58,20 +85,33 @@ impl Build<'_> {
     /// # Errors
     /// [`BuildError`] when the image cannot be made.
     pub(super) fn commit(&mut self, change: Change<'_>) -> Result<(), BuildError> {
-        let container_config = self.container_config(change.command.clone())?;
+        let Name { command, history } = change.name;
+        let step = command.join(" ");
+        let container_config = self.container_config(command)?;
         let now = Timestamp::now();
-        let engine_version = self.work.builder.engine_version.clone();
+        let order = self.work.parameters.order;
+        let (comment, container, engine_version) = match order {
+            Order::Written => ("", change.container.to_string(), self.work.builder.engine_version.clone()),
+            Order::Graph => (GRAPH_COMMENT, String::new(), String::new()),
+        };
         let store = self.work.builder.store.clone();
         let stage = self.stage()?;
         let (empty_layer, platform) = (change.layer.is_none(), stage.platform());
         stage.layers.extend(change.layer);
-        stage.history.push(History {
+        stage.history.extend(history.map(|created_by| History {
             created: Some(now),
             author: stage.author.clone(),
-            created_by: change.command.join(" "),
-            comment: String::new(),
+            created_by,
+            comment: comment.to_owned(),
             empty_layer,
-        });
+        }));
+        if order == Order::Graph {
+            stage.steps.push(Step { command: step, empty_layer });
+        }
+        let shown = match order {
+            Order::Written => stage.config.clone(),
+            Order::Graph => Config { image: String::new(), ..stage.config.clone() },
+        };
         let hostname = change.container.short().to_owned();
         let config = ImageConfig {
             architecture: platform.architecture,
@@ -79,13 +119,14 @@ impl Build<'_> {
             variant: platform.variant,
             os_version: String::new(),
             author: stage.author.clone(),
-            comment: String::new(),
-            container: change.container.to_string(),
-            config: Some(stage.config.clone()),
+            comment: comment.to_owned(),
+            container,
+            config: Some(shown),
             container_config: Some(Config { hostname, ..container_config }),
             created: Some(now),
             docker_version: engine_version,
             history: stage.history.clone(),
+            steps: stage.steps.clone(),
             rootfs: RootFs {
                 kind: "layers".to_owned(),
                 diff_ids: stage.layers.iter().map(Layer::diff_id).collect(),

@@ -7,7 +7,7 @@ use images::registry::Message;
 use images::registry::progress::Detail;
 use model::Digest;
 
-use super::commit::{Change, no_operation};
+use super::commit::{Change, Name, no_operation};
 use super::metadata::absolute;
 use super::state::Build;
 use super::trees::StepTree;
@@ -16,15 +16,21 @@ use crate::dockerfile::{DockerfileError, Permissions, Transfer, TransferVerb};
 use crate::error::BuildError;
 use crate::event::MaterialContent;
 use crate::ignore::IgnorePatterns;
+use crate::order::Order;
 use crate::transfer::{
-    Inline, Item, NoTree, Placement, Remote, Selected, TransferError, download, is_left_out, place, select,
-    select_with_parents, sum,
+    Inline, Item, NoTree, Placement, Remote, Selected, Sources, TransferError, download, is_left_out, place,
+    select, select_with_parents, sum,
 };
-use crate::tree::{Upper, View, resolve_owner};
+use crate::tree::{DefaultGroup, Owner, Upper, View, resolve_owner};
+
+/// What a download is called in a graph whose address has no name.
+const NAMELESS: &str = "__unnamed__";
 
 /// The words of COPY or ADD with variables put in.
 struct Words {
     destination: String,
+    /// The sources as histories show them.
+    sources: String,
     owner: Option<String>,
     mode: Option<String>,
     excludes: Option<IgnorePatterns>,
@@ -45,10 +51,17 @@ impl Build<'_> {
             from => Some(self.tree_of(from.as_deref())?),
         };
         let items = self.items(transfer, tree.as_ref(), &words)?;
-        if items.is_empty() {
+        let order = self.work.parameters.order;
+        // In a graph a pattern may match nothing.
+        if items.is_empty() && order == Order::Written {
             return Err(TransferError::NoSources.into());
         }
-        if items.len() > 1 && !names_directory(&words.destination) {
+        // In a graph the files that one pattern matches follow each other to the same place.
+        let count = match order {
+            Order::Written => items.len(),
+            Order::Graph => transfer.sources.len() + transfer.documents.len(),
+        };
+        if count > 1 && !names_directory(&words.destination) {
             return Err(TransferError::DestinationNotDirectory(transfer.verb.name()).into());
         }
         let worth = match &tree {
@@ -56,16 +69,28 @@ impl Build<'_> {
             None => sum(&NoTree, &items, words.excludes.as_ref())?,
         };
         check_excludes(words.excludes.as_ref())?;
-        let (verb, flags, destination) = (transfer.verb.name(), &words.flags, &words.destination);
-        let command = no_operation(&format!("{verb} {flags}{worth} in {destination}"));
-        let Some(_turn) = self.probe(&command)? else { return Ok(()) };
-        let layer = match self.linked_layer(transfer, &command)? {
+        let name = transfer_name(order, transfer.verb, &words, &worth);
+        let command = &name.command;
+        let Some(_turn) = self.probe(&name)? else { return Ok(()) };
+        let layer = match self.linked_layer(transfer, command)? {
             Some(layer) => layer,
             None => self.copy(transfer, tree.as_ref(), &items, &words)?,
         };
-        self.remember_linked(transfer, &command, &layer)?;
-        let container = self.step_container(&command)?;
-        self.commit(Change { command, container: &container, layer: Some(layer) })
+        self.remember_linked(transfer, command, &layer)?;
+        let container = self.step_container(command)?;
+        self.commit(Change { name, container: &container, layer: Some(layer) })
+    }
+
+    /// Finds out the numbers of an account of the present image.
+    ///
+    /// # Errors
+    /// [`BuildError::Transfer`] when the image does not know it.
+    pub(super) fn account(&self, text: &str) -> Result<Owner, BuildError> {
+        let default = match self.work.parameters.order {
+            Order::Written => DefaultGroup::SameName,
+            Order::Graph => DefaultGroup::Primary,
+        };
+        Ok(resolve_owner(text, &View::new(self.stage_ref()?.directories()), default)?)
     }
 
     /// Puts variables into the words of COPY or ADD.
@@ -73,6 +98,9 @@ impl Build<'_> {
         let expand = |word: &Option<String>| word.as_deref().map(|word| self.expand(word)).transpose();
         let (owner, mode) = (expand(&transfer.owner)?, expand(&transfer.mode)?);
         let checksum = expand(&transfer.checksum)?;
+        let sources = transfer.sources.iter().map(|source| self.expand(source));
+        let documents = transfer.documents.iter().map(|document| format!("<<{}", document.name));
+        let sources: Vec<_> = sources.chain(documents.map(Ok)).collect::<Result<_, _>>()?;
         let patterns = transfer.excludes.iter().map(|pattern| self.expand(pattern));
         let patterns = patterns.collect::<Result<Vec<_>, _>>()?;
         let excludes = IgnorePatterns::of(patterns.iter().map(String::as_str));
@@ -86,6 +114,7 @@ impl Build<'_> {
         flags.extend(transfer.unpacks.map(|unpacks| format!("--unpack={unpacks} ")));
         Ok(Words {
             destination: self.expand(&transfer.destination)?,
+            sources: sources.join(" "),
             owner,
             mode,
             excludes: (!patterns.is_empty()).then_some(excludes),
@@ -103,7 +132,7 @@ impl Build<'_> {
         words: &Words,
     ) -> Result<Layer, BuildError> {
         let lower = self.stage_ref()?.directories();
-        let owner = words.owner.as_deref().map(|owner| resolve_owner(owner, &View::new(lower.clone())));
+        let owner = words.owner.as_deref().map(|owner| self.account(owner));
         let permissions = words.mode.as_deref().map(Permissions::parse).transpose()?;
         let absolute = absolute(&self.stage_ref()?.config.working_dir, &words.destination);
         let placement = Placement {
@@ -115,6 +144,10 @@ impl Build<'_> {
             permissions: permissions.as_ref(),
             excludes: words.excludes.as_ref(),
             unpacks: transfer.unpacks,
+            sources: match self.work.parameters.order {
+                Order::Written => Sources::Joined,
+                Order::Graph => Sources::Independent,
+            },
             cancellation: self.work.session.cancellation,
         };
         // A layer that is linked knows nothing of those below.
@@ -198,8 +231,24 @@ impl Build<'_> {
             return Err(TransferError::Checksum { address, actual, wanted: wanted.to_owned() }.into());
         }
         self.report_material(address.clone(), MaterialContent::Digest(digest));
-        let name = download::name(&address);
+        let mut name = download::name(&address);
+        if name.is_empty() && self.work.parameters.order == Order::Graph {
+            NAMELESS.clone_into(&mut name);
+        }
         Ok(Remote { address, name, file, digest, modified })
+    }
+}
+
+/// A copy as the cache and the history know it.
+fn transfer_name(order: Order, verb: TransferVerb, words: &Words, worth: &str) -> Name {
+    let Words { destination, sources, flags, .. } = words;
+    let verb = verb.name();
+    match order {
+        Order::Written => Name::of(no_operation(&format!("{verb} {flags}{worth} in {destination}"))),
+        Order::Graph => {
+            let history = format!("{verb} {sources} {destination} # buildkit");
+            Name { command: vec![history.clone(), format!("{flags}{worth}")], history: Some(history) }
+        }
     }
 }
 

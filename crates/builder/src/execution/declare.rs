@@ -1,8 +1,9 @@
 //! ARG: declares arguments, and selects those that a RUN step sees.
 
 use super::state::Build;
-use crate::dockerfile::Argument;
+use crate::dockerfile::{Argument, Variables};
 use crate::error::BuildError;
+use crate::order::Order;
 
 impl Build<'_> {
     /// Declares arguments: for the stage, or for the FROMs when it comes before them.
@@ -21,26 +22,42 @@ impl Build<'_> {
                 None => argument.name.clone(),
             });
             let value = self.arguments.value(&argument.name, default);
-            self.stage()?.arguments.insert(argument.name.clone(), value);
+            self.stage()?.declare(&argument.name, value);
         }
-        self.commit_metadata(&format!("ARG {}", written.join(" ")))
+        let name = self.metadata_name(&format!("ARG {}", written.join(" ")));
+        self.commit_metadata(name)
     }
 
-    /// The arguments that a RUN step sees as variables: `name=value`, those that the cache key has
-    /// and those that it has not.
+    /// The arguments that a RUN step sees as variables.
     ///
     /// # Errors
     /// [`BuildError`] outside of a stage.
-    pub(super) fn run_arguments(&self) -> Result<(Vec<String>, Vec<String>), BuildError> {
+    pub(super) fn run_arguments(&self) -> Result<RunArguments, BuildError> {
         let stage = self.stage_ref()?;
-        let unset = |name: &str| stage.environment(name).is_none();
-        let declared = stage.arguments.iter().filter(|(name, _)| unset(name));
-        let declared: Vec<String> =
-            declared.filter_map(|(name, value)| Some(format!("{name}={}", value.as_deref()?))).collect();
-        let predefined = self.arguments.predefined();
-        let predefined = predefined
-            .filter(|(name, _)| unset(name) && !stage.arguments.contains_key(*name))
-            .map(|(name, value)| format!("{name}={value}"));
-        Ok((declared, predefined.collect()))
+        let pair = |(name, value): (&str, &str)| format!("{name}={value}");
+        let visible: Vec<String> = stage.visible_arguments().map(pair).collect();
+        let order = self.work.parameters.order;
+        let is_free = |name: &str| stage.environment(name).is_none() && !stage.arguments.contains_key(name);
+        let predefined = self.arguments.predefined(order);
+        let predefined = predefined.filter(|(name, _)| is_free(name)).map(pair).collect();
+        let shown = match order {
+            Order::Written => visible.clone(),
+            Order::Graph => {
+                let variables = stage.variables();
+                let value = |name: &String| variables.value(name).unwrap_or_default().to_owned();
+                stage.declared.iter().map(|name| format!("{name}={}", value(name))).collect()
+            }
+        };
+        Ok(RunArguments { visible, predefined, shown })
     }
+}
+
+/// The arguments of a RUN step: `name=value`.
+pub(super) struct RunArguments {
+    /// Those of ARG, which the cache key has.
+    pub(super) visible: Vec<String>,
+    /// Those that need no ARG, which it has not.
+    pub(super) predefined: Vec<String>,
+    /// What the history shows.
+    pub(super) shown: Vec<String>,
 }

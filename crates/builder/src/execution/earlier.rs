@@ -16,6 +16,9 @@ pub(super) trait ScheduledStages: Sync {
     /// The number of the last stage of this name before stage `before`.
     fn named(&self, name: &str, before: usize) -> Option<usize>;
 
+    /// Whether a later stage than `before` has this name.
+    fn is_later(&self, name: &str, before: usize) -> bool;
+
     /// Waits until a stage is built, or builds it.
     ///
     /// # Errors
@@ -47,6 +50,14 @@ impl EarlierStages<'_> {
                 stage.name.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(name))
             }),
             Self::Scheduled { stages, number } => stages.named(name, *number),
+        }
+    }
+
+    /// Whether a stage of this name is known to come behind the present one.
+    pub(super) fn is_later(&self, name: &str) -> bool {
+        match self {
+            Self::Built(_) => false,
+            Self::Scheduled { stages, number } => stages.is_later(name, *number),
         }
     }
 

@@ -13,6 +13,7 @@ use super::state::Build;
 use crate::dockerfile::{self, DockerfileError, INSTRUCTION_LIMIT, parse_trigger};
 use crate::error::BuildError;
 use crate::event::MaterialContent;
+use crate::order::Order;
 use crate::request::NamedContext;
 use crate::wording::Wording;
 
@@ -29,11 +30,13 @@ impl Build<'_> {
     ) -> Result<(), BuildError> {
         let image = dockerfile::expand(image, self.work.escape, &self.arguments.global())?;
         let platform = self.platform(platform)?;
+        let order = self.work.parameters.order;
         if image == "scratch" {
-            self.stage = Some(Stage::scratch(name, platform));
+            self.stage = Some(Stage::scratch(name, platform, order));
             return Ok(());
         }
         let pull = self.work.parameters.pull;
+        let mut below = None;
         let image = match self.work.contexts.source(&image) {
             Some(NamedContext::Image(other)) => self.find_image(other, platform.as_ref(), pull)?,
             Some(NamedContext::Remote(_) | NamedContext::Provided) => {
@@ -41,12 +44,17 @@ impl Build<'_> {
             }
             None => match self.stage_of(&image)? {
                 Some(found) => {
-                    self.work.builder.store.image(&found.stage.image.ok_or(BuildError::NoImage)?)?
+                    let image = found.stage.image.ok_or(BuildError::NoImage)?;
+                    below = Some(found);
+                    self.work.builder.store.image(&image)?
                 }
                 None => self.find_image(&image, platform.as_ref(), pull)?,
             },
         };
-        let stage = Stage::from_image(name, &image, &self.work.builder.store)?;
+        let mut stage = Stage::from_image(name, &image, &self.work.builder.store, order)?;
+        if let (Some(below), Order::Graph) = (below, order) {
+            stage.inherit_arguments(&below.stage);
+        }
         self.stage = Some(stage);
         let config = image.config.config.as_ref();
         let triggers = config.and_then(|config| config.on_build.clone()).unwrap_or_default();

@@ -148,6 +148,7 @@ impl Build<'_> {
         self.report(VertexChange::Started);
         let result = match &instruction.command {
             Command::From { image, platform, stage } => self.from(image, platform.as_deref(), stage.clone()),
+            labels @ Command::Label(_) if instruction.lines.is_none() => self.add_labels(labels),
             command => self.dispatch(command),
         };
         if let Err(error) = result.and_then(|()| self.check_cancelled()) {
@@ -167,6 +168,11 @@ impl Build<'_> {
 impl ScheduledStages for Graph<'_> {
     fn named(&self, name: &str, before: usize) -> Option<usize> {
         self.plan.named(name, before)
+    }
+
+    fn is_later(&self, name: &str, before: usize) -> bool {
+        let later = self.plan.stages.iter().skip(before + 1);
+        later.filter_map(|stage| stage.name.as_deref()).any(|known| known.eq_ignore_ascii_case(name))
     }
 
     fn finished(&self, number: usize) -> Result<Arc<FinishedStage>, BuildError> {

@@ -1,17 +1,20 @@
 //! The instructions that change only an image's configuration: no container, no layer.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use images::document::{EmptyObject, StringOrList};
+use images::document::{EmptyObject, HealthCheck, StringOrList};
 use model::{Signal, clean};
 
-use super::commit::{Change, no_operation};
-use super::quote::quoted_list;
+use super::commit::{Change, Name};
+use super::quote::{go_duration, quoted_character, quoted_list};
 use super::stage::Stage;
 use super::state::Build;
 use crate::dockerfile::{Command, CommandLine, DockerfileError, count_ports, expand_words, parse_ports};
 use crate::error::BuildError;
-use crate::tree::{MakeDirectories, Metadata, Position, Reached, Stop, TreeError, Upper, View, Walk};
+use crate::order::Order;
+use crate::transfer::TransferError;
+use crate::tree::{MakeDirectories, Metadata, Owner, Position, Reached, Stop, TreeError, Upper, View, Walk};
 use crate::wording::Wording;
 
 impl Build<'_> {
@@ -26,15 +29,37 @@ impl Build<'_> {
             self.check_volumes()?;
         }
         let makes_directory = matches!(command, Command::Workdir(_)) && self.lacks_working_directory()?;
-        if makes_directory { self.make_working_directory(&comment) } else { self.commit_metadata(&comment) }
+        if makes_directory {
+            return self.make_working_directory(&comment);
+        }
+        let mut name = self.metadata_name(&comment);
+        if self.work.parameters.order == Order::Graph && matches!(command, Command::OnBuild(_)) {
+            name.history = None;
+        }
+        self.commit_metadata(name)
     }
 
-    /// Whether the step has to make the working directory: so since 1.25, for stages that copy from this one.
+    /// Adds the labels of a request to the image of a graph: its history does not show them.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the step cannot be committed.
+    pub(super) fn add_labels(&mut self, labels: &Command) -> Result<(), BuildError> {
+        let escape = self.work.escape;
+        let Some(comment) = self.stage()?.apply(labels, escape)? else { return Ok(()) };
+        let name = Name { history: None, ..self.metadata_name(&comment) };
+        self.commit_metadata(name)
+    }
+
+    /// Whether the step has to make the working directory: so since 1.25, for stages that copy from this one. A graph
+    /// has a layer for each but the root.
     fn lacks_working_directory(&self) -> Result<bool, BuildError> {
+        let stage = self.stage_ref()?;
+        if self.work.parameters.order == Order::Graph {
+            return Ok(clean(&stage.config.working_dir) != Path::new("/"));
+        }
         if self.work.parameters.wording == Wording::Reference {
             return Ok(false);
         }
-        let stage = self.stage_ref()?;
         let view = View::new(stage.directories());
         let path = clean(&stage.config.working_dir);
         match Walk::new(&path).run(&Position::root(&view), &mut Stop)? {
@@ -46,22 +71,45 @@ impl Build<'_> {
 
     /// Commits a layer with the working directory, unless an image of it is there.
     fn make_working_directory(&mut self, comment: &str) -> Result<(), BuildError> {
-        // Told from steps of earlier versions, which made no directory.
-        let command = no_operation(&format!("{comment} and its directory"));
-        let Some(_turn) = self.probe(&command)? else { return Ok(()) };
+        // Told from steps of earlier versions, which made no directory, and of others.
+        let mut name = self.metadata_name(&format!("{comment} and its directory"));
+        let order = self.work.parameters.order;
+        if order == Order::Graph {
+            name.command.push(self.stage_ref()?.config.user.clone());
+            name.history = Some(comment.to_owned());
+        }
+        let Some(_turn) = self.probe(&name)? else { return Ok(()) };
         let lower = self.stage_ref()?.directories();
+        let Owner { user, group } = match order {
+            Order::Written => Owner::default(),
+            Order::Graph => self.user_of_steps()?,
+        };
         let root = self.scratch_path("upper");
         let mut upper = Upper::create(root.clone(), &lower)?;
         let path = clean(&self.stage_ref()?.config.working_dir);
         let start = Position::root(upper.view());
-        let metadata = Metadata::new_directory(0, 0);
+        let metadata = Metadata::new_directory(user, group);
         let mut make = MakeDirectories { upper: &mut upper, metadata, last: true };
         Walk::new(&path).run(&start, &mut make)?;
         upper.finish()?;
         let layer = self.work.builder.store.adopt_layer(&root, &lower)?.finish()?;
-        let container = self.step_container(&command)?;
+        let container = self.step_container(&name.command)?;
         self.say(format!(" ---> Running in {}\n", container.short()));
-        self.commit(Change { command, container: &container, layer: Some(layer) })
+        self.commit(Change { name, container: &container, layer: Some(layer) })
+    }
+
+    /// Who commands run as; root where the image does not know the user, as the first command says.
+    fn user_of_steps(&self) -> Result<Owner, BuildError> {
+        let user = &self.stage_ref()?.config.user;
+        if user.is_empty() {
+            return Ok(Owner::default());
+        }
+        match self.account(user) {
+            Err(BuildError::Transfer(TransferError::Tree(TreeError::UnknownAccount { .. }))) => {
+                Ok(Owner::default())
+            }
+            found => found,
+        }
     }
 
     /// Refuses a volume in the place of a file: no container of the image could mount it.
@@ -104,7 +152,10 @@ impl Stage {
             Command::User(word) => {
                 let user = self.expand(word, escape)?;
                 self.config.user.clone_from(&user);
-                format!("USER [{user}]")
+                match self.order {
+                    Order::Written => format!("USER [{user}]"),
+                    Order::Graph => format!("USER {user}"),
+                }
             }
             Command::Workdir(word) => {
                 let path = self.expand(word, escape)?;
@@ -123,7 +174,10 @@ impl Stage {
             }
             Command::HealthCheck { check, written } => {
                 self.config.healthcheck = Some(check.clone());
-                format!("HEALTHCHECK {written}")
+                match self.order {
+                    Order::Written => format!("HEALTHCHECK {written}"),
+                    Order::Graph => format!("HEALTHCHECK {}", shown_check(check)),
+                }
             }
             Command::Shell(words) => {
                 self.config.shell = Some(words.clone());
@@ -148,6 +202,7 @@ impl Stage {
         };
         let comment = format!("CMD {}", quoted_list(&words));
         self.config.cmd = Some(StringOrList(words));
+        self.config.args_escaped |= self.order == Order::Graph;
         self.cmd_set = true;
         comment
     }
@@ -206,8 +261,15 @@ impl Stage {
                 ports.extend(parse_ports(&word)?.into_iter().map(|port| (port, EmptyObject {})));
             }
         }
-        let names: Vec<_> = ports.keys().map(String::as_str).collect();
-        let comment = format!("EXPOSE {}", names.join(" "));
+        let comment = match self.order {
+            Order::Written => {
+                format!("EXPOSE {}", ports.keys().map(String::as_str).collect::<Vec<_>>().join(" "))
+            }
+            Order::Graph => {
+                let ports: Vec<_> = ports.keys().map(|port| format!("{port}:{{}}")).collect();
+                format!("EXPOSE map[{}]", ports.join(" "))
+            }
+        };
         self.config.exposed_ports.get_or_insert_default().extend(ports);
         Ok(comment)
     }
@@ -223,6 +285,15 @@ impl Stage {
         known.extend(volumes.into_iter().map(|volume| (volume, EmptyObject {})));
         Ok(comment)
     }
+}
+
+/// A check as the history of a graph shows it.
+fn shown_check(check: &HealthCheck) -> String {
+    let test = quoted_list(check.test.as_deref().unwrap_or_default());
+    let mut times = vec![check.interval, check.timeout, check.start_period];
+    times.extend((check.start_interval != 0).then_some(check.start_interval));
+    let times: Vec<_> = times.into_iter().map(|time| format!("\"{}\"", go_duration(time))).collect();
+    format!("&{{{test} {} {}}}", times.join(" "), quoted_character(check.retries))
 }
 
 fn joined(pairs: &[(String, String)]) -> String {

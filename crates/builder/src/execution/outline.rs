@@ -9,6 +9,7 @@ use super::arguments::BuildArguments;
 use super::plan::Plan;
 use crate::dockerfile::{Command, Dockerfile, Instruction, RunMount, RunMountKind, expand};
 use crate::error::BuildError;
+use crate::order::Order;
 use crate::wording::Wording;
 
 /// A stage as a target.
@@ -65,7 +66,7 @@ pub struct OutlineItem {
 /// # Errors
 /// [`BuildError`] when it is no Dockerfile.
 pub fn targets(text: &[u8]) -> Result<Vec<Target>, BuildError> {
-    let dockerfile = Dockerfile::parse(text, Wording::Today)?;
+    let dockerfile = Dockerfile::parse(text, Wording::Today, Order::Graph)?;
     let comments = Comments::of(text);
     let mut found: Vec<Target> = Vec::new();
     for instruction in &dockerfile.instructions {
@@ -96,7 +97,7 @@ pub fn outline(
     given: BTreeMap<String, Option<String>>,
     platform: Option<&Platform>,
 ) -> Result<Outline, BuildError> {
-    let mut dockerfile = Dockerfile::parse(text, Wording::Today)?;
+    let mut dockerfile = Dockerfile::parse(text, Wording::Today, Order::Graph)?;
     dockerfile.stop_after(target)?;
     let comments = Comments::of(text);
     let mut arguments = BuildArguments::new(given, platform);

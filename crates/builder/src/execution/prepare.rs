@@ -9,7 +9,8 @@ use crate::context;
 use crate::dockerfile::{Dockerfile, append_labels};
 use crate::error::BuildError;
 use crate::frontend::check_frontend;
-use crate::request::{ContextProvider, ContextSource, DockerfileText, Order};
+use crate::order::Order;
+use crate::request::{ContextProvider, ContextSource, DockerfileText};
 use crate::scratch::Scratch;
 use crate::wording::Wording;
 
@@ -62,7 +63,7 @@ pub(super) fn prepare(
     if choice.order == Order::Graph {
         check_frontend(&text, &choice.arguments)?;
     }
-    let mut dockerfile = Dockerfile::parse(&text, choice.wording)?;
+    let mut dockerfile = Dockerfile::parse(&text, choice.wording, choice.order)?;
     dockerfile.stop_after(choice.target.as_deref())?;
     append_labels(&mut dockerfile, &choice.labels);
     Ok(Prepared { dockerfile, text, context, provider })

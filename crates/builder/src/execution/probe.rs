@@ -6,6 +6,7 @@ use images::Store;
 use model::{Digest, ErrorKind};
 
 use super::cache::fingerprint;
+use super::commit::Name;
 use super::in_flight::Turn;
 use super::state::Build;
 use crate::error::BuildError;
@@ -18,8 +19,8 @@ impl Build<'_> {
     ///
     /// # Errors
     /// [`BuildError`] when the cached image cannot be read, or the build is cancelled.
-    pub(super) fn probe(&mut self, command: &[String]) -> Result<Option<Turn>, BuildError> {
-        let wanted = self.container_config(command.to_vec())?;
+    pub(super) fn probe(&mut self, name: &Name) -> Result<Option<Turn>, BuildError> {
+        let wanted = self.container_config(name.command.clone())?;
         let stage = self.stage_ref()?;
         if !self.may_use_cache()? {
             return Ok(Some(Turn::free()));
@@ -34,7 +35,7 @@ impl Build<'_> {
                 // Somebody removed it since it was found.
                 Some(_) => {}
                 None if turn.is_some() => {
-                    return Ok(if self.take_from_named(command)? { None } else { turn });
+                    return Ok(if self.take_from_named(name)? { None } else { turn });
                 }
                 None => turn = Some(cache.in_flight.wait((parent, wanted), self.work.session.cancellation)?),
             }

@@ -28,6 +28,60 @@ fn quoted(word: &str) -> String {
     text
 }
 
+/// A number as the character that it is, in quotes: how a history shows the retries of a health check.
+pub(super) fn quoted_character(number: i64) -> String {
+    let character =
+        u32::try_from(number).ok().and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER);
+    match character {
+        '\'' => "'\\''".to_owned(),
+        '"' => "'\"'".to_owned(),
+        '\u{7}' => "'\\a'".to_owned(),
+        '\u{8}' => "'\\b'".to_owned(),
+        '\u{b}' => "'\\v'".to_owned(),
+        '\u{c}' => "'\\f'".to_owned(),
+        other => {
+            let text = quoted(&other.to_string());
+            format!("'{}'", &text[1..text.len() - 1])
+        }
+    }
+}
+
+/// Nanoseconds as histories show them: `1h30m0s`, `1.5s`, `20ms`.
+pub(super) fn go_duration(nanoseconds: i64) -> String {
+    let sign = if nanoseconds < 0 { "-" } else { "" };
+    let total = nanoseconds.unsigned_abs();
+    let (whole, unit) = match total {
+        0 => return "0s".to_owned(),
+        0..1_000 => (1, "ns"),
+        1_000..1_000_000 => (1_000, "µs"),
+        1_000_000..1_000_000_000 => (1_000_000, "ms"),
+        _ => {
+            let (minutes, seconds) = (total / MINUTE, total % MINUTE);
+            let (hours, minutes) = (minutes / 60, minutes % 60);
+            let seconds = decimal(seconds, 1_000_000_000);
+            return match (hours, minutes) {
+                (0, 0) => format!("{sign}{seconds}s"),
+                (0, minutes) => format!("{sign}{minutes}m{seconds}s"),
+                (hours, minutes) => format!("{sign}{hours}h{minutes}m{seconds}s"),
+            };
+        }
+    };
+    format!("{sign}{}{unit}", decimal(total, whole))
+}
+
+/// Nanoseconds of a minute.
+const MINUTE: u64 = 60_000_000_000;
+
+/// A fraction whose denominator is a power of ten.
+fn decimal(number: u64, whole: u64) -> String {
+    if number.is_multiple_of(whole) {
+        return (number / whole).to_string();
+    }
+    let digits = whole.to_string().len() - 1;
+    let fraction = format!("{:0digits$}", number % whole);
+    format!("{}.{}", number / whole, fraction.trim_end_matches('0'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,5 +93,22 @@ mod tests {
         assert_eq!(list(&["/bin/sh", "-c", "[\"a\", b]"]), r#"["/bin/sh" "-c" "[\"a\", b]"]"#);
         assert_eq!(list(&[]), "[]");
         assert_eq!(list(&["a\\\n\u{1}é"]), r#"["a\\\n\x01é"]"#);
+    }
+
+    #[test]
+    fn durations_and_numbers_are_shown_as_clients_know_them() {
+        for (nanoseconds, want) in [
+            (0, "0s"),
+            (3_000_000_000, "3s"),
+            (90_000_000_000, "1m30s"),
+            (1_500_000_000, "1.5s"),
+            (3_600_000_000_000, "1h0m0s"),
+            (1_050_000, "1.05ms"),
+            (-5, "-5ns"),
+        ] {
+            assert_eq!(go_duration(nanoseconds), want, "{nanoseconds}");
+        }
+        let shown: Vec<_> = [0, 2, 10, 65, 39, -1].into_iter().map(quoted_character).collect();
+        assert_eq!(shown, ["'\\x00'", "'\\x02'", "'\\n'", "'A'", "'\\''", "'\u{fffd}'"]);
     }
 }

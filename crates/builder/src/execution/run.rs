@@ -3,7 +3,8 @@
 use images::document::{Config, StringOrList};
 use model::{ContainerId, HostSettings, NetworkMode};
 
-use super::commit::Change;
+use super::commit::{Change, Name};
+use super::declare::RunArguments;
 use super::mounts::{StepMounts, script_path};
 use super::output::Output;
 use super::state::{Build, Session};
@@ -11,6 +12,7 @@ use crate::dockerfile::{CommandLine, DockerfileError, HereDocument, RunCommand, 
 use crate::error::BuildError;
 use crate::event::VertexChange;
 use crate::identity::random_container;
+use crate::order::Order;
 use crate::request::Intermediate;
 use crate::runner::RunStep;
 
@@ -20,16 +22,17 @@ impl Build<'_> {
     /// # Errors
     /// [`BuildError`] when the command fails, or cannot be run.
     pub(super) fn run_command(&mut self, run: &RunCommand) -> Result<(), BuildError> {
+        self.check_network(run.network)?;
         let Words { shown, run: words } = self.words(run)?;
-        let (arguments, predefined) = self.run_arguments()?;
+        let arguments = self.run_arguments()?;
         let mounts = self.plan_mounts(run)?;
         let mut settings: Vec<String> = mounts.iter().map(|mount| mount.key.clone()).collect();
         settings.extend(run.network.flag().map(str::to_owned));
-        let command = with_arguments(&arguments, &[settings, shown.clone()].concat());
-        let Some(_turn) = self.probe(&command)? else { return Ok(()) };
+        let name = self.run_name(&arguments, settings, &shown);
+        let Some(_turn) = self.probe(&name)? else { return Ok(()) };
         let script = run.script.as_ref().filter(|script| is_program(script));
         let mounts = self.make_mounts(&mounts, script)?;
-        let variables = [arguments, predefined, mounts.variables.clone()].concat();
+        let variables = [arguments.visible, arguments.predefined, mounts.variables.clone()].concat();
         let host = self.host(run.network, &mounts);
         let container = self.create_container(&words, variables, host)?;
         self.execute(&container, &shown)?;
@@ -43,7 +46,27 @@ impl Build<'_> {
             }
         };
         drop(mounts);
-        self.commit(Change { command, container: &container, layer: Some(layer) })
+        self.commit(Change { name, container: &container, layer: Some(layer) })
+    }
+
+    /// The network of the host is for builds whose client allows it.
+    fn check_network(&self, network: RunNetwork) -> Result<(), BuildError> {
+        let parameters = &self.work.parameters;
+        let is_allowed = parameters.allows_host_network || parameters.host.network_mode == NetworkMode::Host;
+        if network == RunNetwork::Host && !is_allowed { Err(BuildError::HostNetwork) } else { Ok(()) }
+    }
+
+    /// A RUN as the cache and the history know it.
+    fn run_name(&self, arguments: &RunArguments, settings: Vec<String>, shown: &[String]) -> Name {
+        let command = with_arguments(&arguments.visible, &[settings, shown.to_vec()].concat());
+        match self.work.parameters.order {
+            Order::Written => Name::of(command),
+            Order::Graph => {
+                let history = with_arguments(&arguments.shown, shown).join(" ");
+                let history = Some(format!("RUN {history} # buildkit"));
+                Name { command: [vec!["RUN".to_owned()], command].concat(), history }
+            }
+        }
     }
 
     /// What a RUN runs, and how the history shows it.
@@ -94,7 +117,13 @@ impl Build<'_> {
             attach_stderr: true,
             ..stage.config.clone()
         };
-        config.env.get_or_insert_default().extend(variables);
+        let environment = config.env.get_or_insert_default();
+        if self.work.parameters.order == Order::Graph {
+            config.hostname = self.arguments.hostname();
+            // A name alone keeps the variable of that name out, unless the image sets it.
+            environment.insert(0, "HOSTNAME".to_owned());
+        }
+        environment.extend(variables);
         let container = random_container().map_err(BuildError::file("read", "/dev/urandom"))?;
         // Noted first: whenever this process ends, the next one knows of it.
         self.work.scratch.note_container(&container).map_err(BuildError::file("note", container.as_str()))?;

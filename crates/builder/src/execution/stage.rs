@@ -1,15 +1,16 @@
 //! What the instructions since the last FROM have made so far.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use images::document::{Config, History};
+use images::document::{Config, History, Step};
 use images::registry::Platform;
 use images::{Image, Layer, Naming, NewImage, Origin, Store};
 use model::{Digest, ImageReference};
 
 use crate::dockerfile::{DockerfileError, Substituted, Variables};
 use crate::error::BuildError;
+use crate::order::Order;
 
 /// The default PATH of an image that sets none.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -35,40 +36,57 @@ pub(super) struct Stage {
     /// Its layers, held, lowest first.
     pub(super) layers: Vec<Layer>,
     pub(super) history: Vec<History>,
+    /// The steps that made it, where histories do not tell them.
+    pub(super) steps: Vec<Step>,
     pub(super) config: Config,
     pub(super) author: String,
     /// What the image is for.
     pub(super) platform: Option<Platform>,
     /// Whether CMD came since FROM: ENTRYPOINT clears an inherited one.
     pub(super) cmd_set: bool,
-    /// The arguments declared, with their values.
+    pub(super) order: Order,
+    /// The arguments declared, and in a graph those of the stage that it begins with, with their values.
     pub(super) arguments: BTreeMap<String, Option<String>>,
+    /// The names that ARG declares in this stage, in a graph: as often as it does, and in that order.
+    pub(super) declared: Vec<String>,
+    /// The arguments that hide the variables of their names, in a graph: the last of ENV and ARG counts.
+    pub(super) overriding: BTreeSet<String>,
     pub(super) substituted: Substituted,
 }
 
 impl Stage {
     /// Begins a stage from scratch.
-    pub(super) fn scratch(name: Option<String>, platform: Option<Platform>) -> Self {
-        let config = Config { on_build: Some(Vec::new()), ..Config::default() };
-        Self { name, config, platform, ..Self::default() }
+    pub(super) fn scratch(name: Option<String>, platform: Option<Platform>, order: Order) -> Self {
+        let mut config = Config { on_build: Some(Vec::new()), ..Config::default() };
+        if order == Order::Graph {
+            config.env = Some(vec![PATH.to_owned()]);
+            config.working_dir = "/".to_owned();
+        }
+        Self { name, config, platform, order, ..Self::default() }
     }
 
     /// Begins a stage from an image.
     ///
     /// # Errors
     /// [`BuildError::Images`] when the image was removed meanwhile.
-    pub(super) fn from_image(name: Option<String>, image: &Image, store: &Store) -> Result<Self, BuildError> {
+    pub(super) fn from_image(
+        name: Option<String>,
+        image: &Image,
+        store: &Store,
+        order: Order,
+    ) -> Result<Self, BuildError> {
         let mut config = image.config.config.clone().unwrap_or_default();
         config.hostname = String::new();
         config.domainname = String::new();
         config.on_build = Some(Vec::new());
+        config.args_escaped &= order == Order::Graph;
         let variables = config.env.get_or_insert_default();
         if !variables.iter().any(|variable| variable.starts_with("PATH=")) {
             variables.push(PATH.to_owned());
         }
         let platform = Platform::of(&image.config);
         let platform = (!platform.architecture.is_empty()).then_some(platform);
-        let mut stage = Self { name, config, platform, ..Self::default() };
+        let mut stage = Self { name, config, platform, order, ..Self::default() };
         stage.advance(image, store)?;
         Ok(stage)
     }
@@ -85,6 +103,7 @@ impl Stage {
         self.layers = layers;
         self.recipe = document.map(|document| Recipe { document, parent: image.parent });
         self.history.clone_from(&image.config.history);
+        self.steps.clone_from(&image.config.steps);
         self.image = Some(image.id);
         self.config.image = image.id.hexadecimal();
         Ok(())
@@ -118,9 +137,37 @@ impl Stage {
         self.layers.iter().rev().map(Layer::directory).collect()
     }
 
-    /// The variables that words may name: ENV before ARG.
+    /// The variables that words may name: ENV before ARG; in a graph the last of both.
     pub(super) fn variables(&self) -> impl Variables + '_ {
         StageVariables(self)
+    }
+
+    /// Takes over the arguments of the stage that this one begins with.
+    pub(super) fn inherit_arguments(&mut self, from: &Self) {
+        self.arguments.clone_from(&from.arguments);
+        self.overriding.clone_from(&from.overriding);
+    }
+
+    /// Declares an argument.
+    pub(super) fn declare(&mut self, name: &str, value: Option<String>) {
+        if self.order == Order::Graph {
+            self.declared.push(name.to_owned());
+            if value.is_none() && self.arguments.get(name).is_some_and(Option::is_some) {
+                return;
+            }
+            if value.is_some() {
+                self.overriding.insert(name.to_owned());
+            }
+        }
+        self.arguments.insert(name.to_owned(), value);
+    }
+
+    /// The arguments with values that commands see as variables.
+    pub(super) fn visible_arguments(&self) -> impl Iterator<Item = (&str, &str)> {
+        let is_visible = |name: &str| self.overriding.contains(name) || self.environment(name).is_none();
+        let with_value =
+            self.arguments.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_deref()?)));
+        with_value.filter(move |(name, _)| is_visible(name))
     }
 
     /// Sets a variable of the image's environment.
@@ -128,6 +175,7 @@ impl Stage {
     /// # Errors
     /// [`DockerfileError::TooManyVariables`].
     pub(super) fn set_variable(&mut self, name: &str, value: &str) -> Result<(), DockerfileError> {
+        self.overriding.remove(name);
         let variable = format!("{name}={value}");
         let variables = self.config.env.get_or_insert_default();
         let same = |known: &&mut String| known.split('=').next() == Some(name);
@@ -165,7 +213,8 @@ struct StageVariables<'a>(&'a Stage);
 impl Variables for StageVariables<'_> {
     fn value(&self, name: &str) -> Option<&str> {
         let argument = || self.0.arguments.get(name).and_then(Option::as_deref);
-        self.0.environment(name).or_else(argument)
+        let hidden = self.0.overriding.contains(name).then(argument).flatten();
+        hidden.or_else(|| self.0.environment(name)).or_else(argument)
     }
 
     fn count(&self, value: &str) -> Result<(), DockerfileError> {

@@ -18,7 +18,8 @@ use super::stage::Stage;
 use crate::dockerfile;
 use crate::error::BuildError;
 use crate::event::{BuildEvent, EventSink, Material, MaterialContent, VertexChange};
-use crate::request::{BuildRequest, Intermediate, Order, Provisions};
+use crate::order::Order;
+use crate::request::{BuildRequest, Intermediate, Provisions};
 use crate::runner::{ImagePuller, OutputStream, StepRunner};
 use crate::scratch::Scratch;
 use crate::wording::Wording;
@@ -66,6 +67,7 @@ pub(super) struct Parameters {
     pub(super) wording: Wording,
     pub(super) order: Order,
     pub(super) no_cache_filter: Vec<String>,
+    pub(super) allows_host_network: bool,
     pub(super) provisions: Option<Arc<dyn Provisions>>,
 }
 
@@ -85,6 +87,7 @@ impl Parameters {
             wording: request.wording,
             order: request.order,
             no_cache_filter: request.no_cache_filter.clone(),
+            allows_host_network: request.allows_host_network,
             provisions: request.provisions.clone(),
         }
     }

@@ -11,6 +11,7 @@ use super::state::{Build, Work};
 use crate::context::{fetch_repository, fetch_tree};
 use crate::error::BuildError;
 use crate::event::{BuildEvent, MaterialContent};
+use crate::order::Order;
 use crate::request::NamedContext;
 use crate::transfer::{
     Cancellable, ImageTree, Item, Lent, Outside, Placement, Selected, Source, place, resolve,
@@ -78,10 +79,23 @@ impl Build<'_> {
             let tree = ImageTree::new(stage.directories(), stage.layers.clone());
             return Ok(StepTree::Image { tree, image: stage.image });
         }
+        self.refuse_unbuilt_stage(&from)?;
         let image = self.find_image(&from, self.work.parameters.platform.as_ref(), false)?;
         let layers = self.work.builder.store.layers(&image)?;
         let tree = ImageTree::new(self.work.builder.store.lower_directories(&image), layers);
         Ok(StepTree::Image { tree, image: Some(image.id) })
+    }
+
+    /// Refuses the name of a stage that is not built before the present one, in a graph: it is no image's.
+    fn refuse_unbuilt_stage(&self, from: &str) -> Result<(), BuildError> {
+        let own = self.stage_ref()?.name.as_deref();
+        if self.work.parameters.order == Order::Written {
+            return Ok(());
+        }
+        if own.is_some_and(|own| own.eq_ignore_ascii_case(from)) {
+            return Err(BuildError::OwnStage(from.to_owned()));
+        }
+        if self.earlier.is_later(from) { Err(BuildError::LaterStage(from.to_owned())) } else { Ok(()) }
     }
 
     /// Fetches a context that lies at an address.

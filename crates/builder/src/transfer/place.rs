@@ -13,6 +13,15 @@ use crate::tree::{
     Content, MakeDirectories, Metadata, Node, NodeKind, Owner, Position, Reached, TreeError, Upper, Walk,
 };
 
+/// What several sources, and what is at the destination, are to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sources {
+    /// They are one copy: hard links among them stay, and what is in their place gives way.
+    Joined,
+    /// Each is a copy of its own, and no directory gives way to a file or a file to a directory.
+    Independent,
+}
+
 /// Where and how files are put.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Placement<'a> {
@@ -31,6 +40,7 @@ pub(crate) struct Placement<'a> {
     pub(crate) excludes: Option<&'a IgnorePatterns>,
     /// `--unpack`.
     pub(crate) unpacks: Option<bool>,
+    pub(crate) sources: Sources,
     pub(crate) cancellation: &'a Cancellation,
 }
 
@@ -50,6 +60,7 @@ impl<'a> Placement<'a> {
             permissions: None,
             excludes: None,
             unpacks: None,
+            sources: Sources::Joined,
             cancellation,
         }
     }
@@ -65,7 +76,21 @@ pub(crate) fn place(
     items: &[Item],
     placement: &Placement<'_>,
 ) -> Result<(), TransferError> {
-    items.iter().try_for_each(|item| match item {
+    items.iter().try_for_each(|item| {
+        if placement.sources == Sources::Independent {
+            upper.forget_names();
+        }
+        place_item(upper, source, item, placement)
+    })
+}
+
+fn place_item(
+    upper: &mut Upper,
+    source: &dyn Source,
+    item: &Item,
+    placement: &Placement<'_>,
+) -> Result<(), TransferError> {
+    match item {
         Item::Remote(remote) => place_remote(upper, remote, placement),
         Item::Inline(inline) => place_inline(upper, inline, placement),
         Item::Tree(tree) => {
@@ -76,14 +101,14 @@ pub(crate) fn place(
             let destination = placement.destination.join(parents);
             let placement = Placement { destination: &destination, directory: true, ..*placement };
             let selected = Selected { parents: None, ..selected.clone() };
-            place(upper, source, &[Item::Local(selected)], &placement)
+            place_item(upper, source, &Item::Local(selected), &placement)
         }
         Item::Local(selected) if selected.node.is_directory() => {
             let mut position = directory(upper, placement)?;
             Ok(place_children(upper, source, &selected.path, &mut position, placement)?)
         }
         Item::Local(selected) => place_file(upper, source, selected, placement),
-    })
+    }
 }
 
 fn owner(placement: &Placement<'_>) -> Owner {
@@ -238,6 +263,9 @@ fn put(
     given: Option<&Given>,
     placement: &Placement<'_>,
 ) -> Result<(), TreeError> {
+    if placement.sources == Sources::Independent {
+        refuse_replacing(position, name, node)?;
+    }
     let mut node = node.clone();
     set_permissions(&mut node, placement);
     if placement.owner.is_some() || !placement.keeps_owners {
@@ -252,4 +280,15 @@ fn put(
         None => Content::None,
     };
     upper.place(position, name, &node, content)
+}
+
+/// Refuses to put a file in the place of a directory, or the other way round.
+fn refuse_replacing(position: &Position, name: &OsStr, node: &Node) -> Result<(), TreeError> {
+    let Some(there) = position.directory().child(name)? else { return Ok(()) };
+    let path = || Path::new("/").join(position.path()).join(name);
+    match (node.is_directory(), there.node.is_directory()) {
+        (true, false) => Err(TreeError::FileInPlaceOfDirectory(path())),
+        (false, true) => Err(TreeError::DirectoryInPlaceOfFile(path())),
+        _ => Ok(()),
+    }
 }

@@ -21,6 +21,12 @@ pub enum TreeError {
     /// A directory is wanted where something else is.
     #[error("mkdir {path}: not a directory", path = .0.display())]
     NotDirectory(PathBuf),
+    /// A directory is copied over what is none.
+    #[error("cannot copy to non-directory: {path}", path = .0.display())]
+    FileInPlaceOfDirectory(PathBuf),
+    /// A file is copied over a directory.
+    #[error("cannot replace directory {path} with a file", path = .0.display())]
+    DirectoryInPlaceOfFile(PathBuf),
     /// A path has more symbolic links than the kernel would follow.
     #[error("{path}: too many levels of symbolic links", path = .0.display())]
     SymlinkLoop(PathBuf),
@@ -43,9 +49,12 @@ impl TreeError {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::File { .. } => ErrorKind::Internal,
-            Self::NotDirectory(_) | Self::SymlinkLoop(_) | Self::UnknownAccount { .. } | Self::Cancelled => {
-                ErrorKind::Invalid
-            }
+            Self::NotDirectory(_)
+            | Self::FileInPlaceOfDirectory(_)
+            | Self::DirectoryInPlaceOfFile(_)
+            | Self::SymlinkLoop(_)
+            | Self::UnknownAccount { .. }
+            | Self::Cancelled => ErrorKind::Invalid,
         }
     }
 

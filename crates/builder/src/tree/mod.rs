@@ -13,7 +13,7 @@ mod upper;
 mod view;
 mod walk;
 
-pub(crate) use account::{Owner, resolve_owner};
+pub(crate) use account::{DefaultGroup, Owner, resolve_owner};
 pub(crate) use attributes::read_attributes;
 pub use error::TreeError;
 pub(crate) use holes::pieces;

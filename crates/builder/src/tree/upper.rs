@@ -75,6 +75,11 @@ impl Upper {
         Space::of(File::open(&self.root)?.as_fd())
     }
 
+    /// Has nodes that are put from now on share nothing with those before.
+    pub(crate) fn forget_names(&mut self) {
+        self.put.clear();
+    }
+
     /// Sets the directories' times.
     ///
     /// # Errors

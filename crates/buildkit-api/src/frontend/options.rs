@@ -149,6 +149,8 @@ impl Options {
                 return Err(Status::unimplemented(text));
             }
             "local-sharedkeyhint" => self.shared_key = filled(value),
+            // Which directory of the client's a named context is: the client's name of it says that here.
+            "sharedkey" if name.starts_with("localdir:") => {}
             // What the client knows of the source's repository, for attestations; which session offers a directory.
             "vcs" | "local-sessionid" | "input-metadata" => {}
             other => return Err(unsupported(&format!("{other}:{name}"))),
@@ -237,6 +239,7 @@ mod tests {
             ("add-hosts", "a=1.2.3.4,b=::1"),
             ("force-network-mode", "none"),
             ("platform", "linux/amd64"),
+            ("sharedkey:localdir:src", "/home/me/src"),
         ])
         .expect("options");
         assert_eq!(options.file_name, "a/Dockerfile");

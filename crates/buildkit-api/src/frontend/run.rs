@@ -7,7 +7,7 @@ use engine::builder::{
     BuildError, BuildRequest, ContextSource, DockerfileText, Order, Wording, is_builtin_frontend,
 };
 use engine::images::registry::{Cancellation, CredentialMap, Platform};
-use model::Digest;
+use model::{Digest, NetworkMode};
 use tokio::runtime::Handle;
 
 use super::context::ClientContexts;
@@ -19,7 +19,7 @@ use super::outcome::{self, Made, Outcome};
 use super::provisions::SessionProvisions;
 use super::remote::Remote;
 use super::{cache_imports, failure, subrequest, upload, warnings};
-use crate::build::Build;
+use crate::build::{Build, HOST_NETWORK};
 use crate::grpc::{Code, Status};
 use crate::held::HeldImage;
 use crate::made::MadeImage;
@@ -33,8 +33,8 @@ const DOCKERFILE: &str = "dockerfile.v0";
 const GATEWAY: &str = "gateway.v0";
 /// Where a result has the configuration of an image.
 const CONFIG: &str = "containerimage.config";
-/// What a client may allow a build, where it changes nothing: RUN asks the builder for more.
-const KNOWN_ENTITLEMENTS: [&str; 1] = ["network.host"];
+/// What a client may allow a build.
+const KNOWN_ENTITLEMENTS: [&str; 1] = [HOST_NETWORK];
 
 /// A frontend that is called, and what with.
 #[derive(Debug)]
@@ -57,6 +57,9 @@ pub(crate) async fn run(
 ) -> Result<Outcome, Status> {
     check(&call)?;
     let options = Options::parse(&call.options)?;
+    if options.host.network_mode == NetworkMode::Host && !build.allows_host_network {
+        return Err(Status::new(Code::PermissionDenied, format!("{HOST_NETWORK} is not allowed")));
+    }
     let (images, others) = cache_imports::images(&call.cache_imports, options.cache_imports.as_deref());
     run_with(parts, build, options, Given { cache_from: images, other_caches: others, ..Given::default() })
         .await
@@ -199,6 +202,7 @@ async fn request(
         no_cache_filter: options.no_cache_filter,
         pull: options.pull,
         host: options.host,
+        allows_host_network: remote.build.allows_host_network,
         build_arguments: options.build_arguments,
         labels: options.labels,
         target: options.target,

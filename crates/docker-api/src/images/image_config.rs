@@ -46,6 +46,15 @@ pub(super) fn shown(config: &impl Serialize, version: ApiVersion) -> Value {
     shown
 }
 
+/// The config of an image with the one field that no container has.
+pub(super) fn shown_of_image(config: &impl Serialize, args_escaped: bool, version: ApiVersion) -> Value {
+    let mut shown = shown(config, version);
+    if let Some(fields) = shown.as_object_mut().filter(|_| args_escaped) {
+        fields.insert("ArgsEscaped".to_owned(), true.into());
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -64,5 +73,13 @@ mod tests {
         );
         assert_eq!(at(50), json!({"Cmd": ["x"], "Env": null, "User": "", "Volumes": {}}));
         assert_eq!(at(52), json!({"Cmd": ["x"]}));
+    }
+
+    #[test]
+    fn an_image_of_buildkit_says_that_its_arguments_are_escaped() {
+        let config = json!({"Cmd": ["x"]});
+        let at = |escaped| shown_of_image(&config, escaped, ApiVersion::minor(41));
+        assert_eq!(at(true), json!({"Cmd": ["x"], "ArgsEscaped": true}));
+        assert_eq!(at(false), config);
     }
 }

@@ -110,6 +110,7 @@ impl ImageInspection {
         let is_shown = |text: &String| !text.is_empty() || !version.image_inspect_leaves_out_what_is_empty();
         let filled = |text: String| Some(text).filter(is_shown);
         let container_config = shown(config.container_config);
+        let args_escaped = config.config.as_ref().is_some_and(|config| config.args_escaped);
         Self {
             id: image_id(&image.id, version),
             identity: Ranged::at(version, || Identity::of(&digests)),
@@ -122,7 +123,7 @@ impl ImageInspection {
             container_config: Ranged::at(version, || image_config::shown(&container_config, version)),
             docker_version: Ranged::at(version, || config.docker_version),
             author: filled(config.author),
-            config: image_config::shown(&shown(config.config), version),
+            config: image_config::shown_of_image(&shown(config.config), args_escaped, version),
             architecture: config.architecture,
             variant: config.variant,
             os: config.os,

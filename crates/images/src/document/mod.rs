@@ -43,7 +43,27 @@ pub struct ImageConfig {
     pub docker_version: String,
     #[serde(default, deserialize_with = "null_default")]
     pub history: Vec<History>,
+    /// The steps of builds that made the image, where its history does not tell them: `cache-from` finds them by it.
+    #[serde(
+        rename = "berth.build.steps",
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub steps: Vec<Step>,
     pub rootfs: RootFs,
+}
+
+/// A step of a build.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Step {
+    /// What it did, with the sums of the files that it copied.
+    #[serde(deserialize_with = "null_default")]
+    pub command: String,
+    /// Whether it made no layer.
+    #[serde(skip_serializing_if = "is_false", deserialize_with = "null_default")]
+    pub empty_layer: bool,
 }
 
 /// One entry of an image's history.
@@ -134,6 +154,9 @@ pub struct Config {
     pub stdin_once: bool,
     pub env: Option<Vec<String>>,
     pub cmd: Option<StringOrList>,
+    /// What BuildKit writes beside a command; it means something on Windows alone.
+    #[serde(skip_serializing_if = "is_false", deserialize_with = "null_default")]
+    pub args_escaped: bool,
     #[serde(deserialize_with = "null_default")]
     pub image: String,
     pub volumes: Option<BTreeMap<String, EmptyObject>>,

@@ -74,6 +74,7 @@ impl Config {
             stdin_once: settings.stdin_once,
             env: settings.environment.clone(),
             cmd: words(&settings.command),
+            args_escaped: false,
             image: settings.image.clone(),
             volumes: settings.volumes.as_ref().map(EmptyObject::set),
             volume_driver: settings.volume_driver.to_string(),

@@ -241,6 +241,7 @@ impl Loading<'_> {
             created,
             docker_version: docker_version.unwrap_or_default(),
             history,
+            steps: Vec::new(),
             rootfs: RootFs {
                 kind: "layers".to_owned(),
                 diff_ids: layers.iter().map(Layer::diff_id).collect(),

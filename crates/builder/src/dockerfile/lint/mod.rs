@@ -15,6 +15,7 @@ use self::finding::{Checkable, Directive, Findings};
 
 use super::lines;
 use super::{Dockerfile, DockerfileError};
+use crate::order::Order;
 use crate::wording::Wording;
 
 /// What checks found.
@@ -33,8 +34,8 @@ pub struct Checked {
 pub fn check_dockerfile(bytes: &[u8], inputs: &CheckInputs<'_>) -> Result<Checked, DockerfileError> {
     let text = String::from_utf8_lossy(bytes);
     let physical = lines::physical(&text);
-    let joined = lines::join(&physical)?;
-    let dockerfile = Dockerfile::parse(bytes, Wording::Today)?;
+    let joined = lines::join(&physical, Order::Graph)?;
+    let dockerfile = Dockerfile::parse(bytes, Wording::Today, Order::Graph)?;
     let directive = inputs.directive.as_deref().or(joined.check.as_deref()).unwrap_or_default();
     let mut findings = Findings { directive: Directive::parse(directive), warnings: Vec::new() };
     let instructions = joined.lines.iter().zip(&dockerfile.instructions);

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use images::RemoveOptions;
 use model::ErrorKind;
 
+use crate::Order;
 use crate::execution::stage::Stage;
 use crate::fixture::{Archive, Fixture, context};
 
@@ -83,7 +84,7 @@ fn a_stage_does_not_go_on_from_an_image_that_was_removed_since_it_was_found() {
     // It has the layers of the base alone, which stay.
     let image = fixture.image(context("FROM base\nLABEL a=b"));
     let _ = fixture.store.remove(&image.id.hexadecimal(), RemoveOptions::default()).unwrap();
-    let mut stage = Stage::scratch(None, None);
+    let mut stage = Stage::scratch(None, None, Order::Written);
     let error = stage.advance(&image, &fixture.store).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     assert!(stage.image.is_none() && stage.layers.is_empty(), "it is where it was");

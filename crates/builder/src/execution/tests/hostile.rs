@@ -2,8 +2,8 @@
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use crate::Wording;
 use crate::fixture::{Archive, Fixture, context};
+use crate::{Order, Wording};
 
 fn refusal(fixture: &Fixture, archive: Archive) -> String {
     fixture.build(archive).result.unwrap_err().to_string()
@@ -68,7 +68,7 @@ fn dockerfiles_do_not_grow_beyond_what_they_say() {
     }
     // A hundred thousand lines that look like the beginning of a here-document.
     let text = format!("FROM base\n{}", "RUN a <<b\n".repeat(1_500)) + &"# c\n".repeat(100_000);
-    let built = crate::Dockerfile::parse(text.as_bytes(), Wording::Reference);
+    let built = crate::Dockerfile::parse(text.as_bytes(), Wording::Reference, Order::Written);
     assert!(built.is_ok());
 }
 

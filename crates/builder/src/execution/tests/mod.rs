@@ -1,5 +1,6 @@
 //! Builds with a fake runner: streams, configurations, cache, failures.
 
+mod buildkit;
 mod caching;
 mod graph;
 mod hostile;

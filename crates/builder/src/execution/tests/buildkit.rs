@@ -1,0 +1,288 @@
+//! What graphs make of instructions, where that is not what classic builds make of them.
+
+use images::Image;
+use images::document::Config;
+
+use crate::Order;
+use crate::fixture::{Archive, Built, Fixture, context};
+
+fn build(fixture: &Fixture, archive: Archive) -> Built {
+    fixture.build_with(archive, |request| request.order = Order::Graph)
+}
+
+fn image(fixture: &Fixture, archive: Archive) -> Image {
+    let built = build(fixture, archive);
+    fixture.store.image(&built.result.unwrap_or_else(|error| panic!("{error}"))).expect("an image")
+}
+
+fn failure(fixture: &Fixture, archive: Archive) -> String {
+    build(fixture, archive).result.expect_err("a failure").to_string()
+}
+
+fn history(image: &Image) -> Vec<&str> {
+    let made_here = image.config.history.iter().filter(|entry| entry.comment == "buildkit.dockerfile.v0");
+    made_here.map(|entry| entry.created_by.as_str()).collect()
+}
+
+fn config(image: &Image) -> Config {
+    image.config.config.clone().expect("a configuration")
+}
+
+/// The variables of the container that was made last.
+fn last_variables(fixture: &Fixture) -> Vec<String> {
+    let created = fixture.runner.created.lock().expect("a lock");
+    created.last().expect("a container").1.config.env.clone().unwrap_or_default()
+}
+
+#[test]
+fn histories_are_those_of_buildkit() {
+    let fixture = Fixture::new();
+    let dockerfile = "FROM base\nARG x=abc\nARG e\nARG x\nENV S=f B=\"two words\"\nLABEL \"m n\"=\"o p\"\n\
+        EXPOSE 80 53/udp\nEXPOSE 90\nVOLUME [\"/a b\"]\nUSER alice\nWORKDIR /w/sub\nWORKDIR /tmp\nWORKDIR /\n\
+        RUN echo a > /e\nRUN [\"echo\", \"a b\"]\nCOPY --chown=1:2 $S nope* /abc/\nSTOPSIGNAL SIGUSR1\n\
+        HEALTHCHECK --interval=90s --retries=65 CMD a b\nONBUILD RUN x\nSHELL [\"/bin/sh\", \"-ec\"]\n\
+        CMD a\nENTRYPOINT [\"e\", \"f\"]\nMAINTAINER me\nCOPY <<EOT /doc\ntext\nEOT\nRUN echo b\n";
+    let archive = || context(dockerfile).file("f", "1");
+    let built = fixture.build_with(archive(), |request| {
+        request.order = Order::Graph;
+        request.labels.insert("c".to_owned(), "4".to_owned());
+    });
+    let made = fixture.store.image(&built.result.expect("an image")).expect("an image");
+    let want = [
+        "ARG x=abc",
+        "ARG e",
+        "ARG x",
+        "ENV S=f B=two words",
+        "LABEL m n=o p",
+        "EXPOSE map[53/udp:{} 80/tcp:{}]",
+        "EXPOSE map[90/tcp:{}]",
+        "VOLUME [/a b]",
+        "USER alice",
+        "WORKDIR /w/sub",
+        "WORKDIR /tmp",
+        "WORKDIR /",
+        "RUN |3 x=abc e= x=abc /bin/sh -c echo a > /e # buildkit",
+        "RUN |3 x=abc e= x=abc echo a b # buildkit",
+        "COPY f nope* /abc/ # buildkit",
+        "STOPSIGNAL SIGUSR1",
+        r#"HEALTHCHECK &{["CMD-SHELL" "a b"] "1m30s" "0s" "0s" 'A'}"#,
+        "SHELL [/bin/sh -ec]",
+        r#"CMD ["/bin/sh" "-ec" "a"]"#,
+        r#"ENTRYPOINT ["e" "f"]"#,
+        "MAINTAINER me",
+        "COPY <<EOT /doc # buildkit",
+        "RUN |3 x=abc e= x=abc /bin/sh -ec echo b # buildkit",
+    ];
+    assert_eq!(history(&made), want);
+    let config = config(&made);
+    assert_eq!((config.args_escaped, config.image.as_str()), (true, ""));
+    assert_eq!(config.labels.expect("labels")["c"], "4", "of the request, and not in the history");
+    assert_eq!(config.on_build.expect("triggers"), ["RUN x"]);
+    let document = &made.config;
+    assert_eq!((document.comment.as_str(), document.docker_version.as_str()), ("buildkit.dockerfile.v0", ""));
+    let layers = document.history.iter().filter(|entry| !entry.empty_layer).count();
+    assert_eq!(layers, document.rootfs.diff_ids.len());
+    assert_eq!(layers, 1 + 2 + 2 + 1 + 2, "each WORKDIR but the root has one");
+    let again = fixture.build_with(archive(), |request| {
+        request.order = Order::Graph;
+        request.labels.insert("c".to_owned(), "4".to_owned());
+    });
+    assert_eq!(again.result.expect("an image"), made.id, "all of it is found again");
+    let classic = fixture.image(context("FROM base\nCMD a\n"));
+    assert_eq!(
+        classic.config.history.last().expect("a step").created_by,
+        "/bin/sh -c #(nop) CMD [\"/bin/sh\" \"-c\" \"a\"]"
+    );
+    assert!(!classic.config.config.expect("a configuration").args_escaped);
+}
+
+#[test]
+fn steps_of_one_way_are_none_of_the_other() {
+    let fixture = Fixture::new();
+    let dockerfile = "FROM base\nWORKDIR /tmp\nRUN echo a > /a\n";
+    let classic = fixture.image(context(dockerfile));
+    let graph = image(&fixture, context(dockerfile));
+    assert_ne!(classic.id, graph.id);
+    assert_eq!(history(&graph).len(), 2);
+    assert_eq!(fixture.image(context(dockerfile)).id, classic.id);
+    assert_eq!(history(&classic), [""; 0]);
+}
+
+#[test]
+fn workdir_belongs_to_the_user() {
+    let fixture = Fixture::new();
+    let made = image(
+        &fixture,
+        context(
+            "FROM base\nUSER alice:staff\nWORKDIR /w/sub\nUSER bob\nWORKDIR /b\nUSER nosuch\nWORKDIR /n\nUSER 5\nWORKDIR /five\n",
+        ),
+    );
+    let files = fixture.files(&made);
+    let owner = |path: &str| {
+        let line = files.iter().find(|line| line.starts_with(&format!("{path}/ ")));
+        line.unwrap_or_else(|| panic!("no {path} in {files:?}")).clone()
+    };
+    for (path, want) in [("w", "1000:50"), ("w/sub", "1000:50"), ("b", "7:8"), ("n", "0:0"), ("five", "5:5")]
+    {
+        assert_eq!(owner(path), format!("{path}/ 755 {want}"));
+    }
+    let classic = fixture.build_with(context("FROM base\nUSER alice\nWORKDIR /w\n"), |request| {
+        request.wording = crate::Wording::Today;
+    });
+    let classic = fixture.store.image(&classic.result.expect("an image")).expect("an image");
+    let files = fixture.files(&classic);
+    assert!(files.contains(&"w/ 755 0:0".to_owned()), "{files:?}");
+}
+
+#[test]
+fn the_last_of_arg_and_env_counts() {
+    let fixture = Fixture::new();
+    let dockerfile = "FROM base\nENV V=env W=env\nARG V=10\nARG W\nENV SEEN=$V\nRUN true\n";
+    let made = image(&fixture, context(dockerfile));
+    let variables = last_variables(&fixture);
+    let last = |name: &str| {
+        variables.iter().rev().find(|known| known.starts_with(name)).expect("a variable").clone()
+    };
+    assert_eq!((last("V="), last("W="), last("SEEN=")), ("V=10".into(), "W=env".into(), "SEEN=10".into()));
+    let environment = config(&made).env.expect("variables");
+    assert!(environment.contains(&"V=env".to_owned()), "the image keeps its own: {environment:?}");
+    image(&fixture, context("FROM base\nARG V=10\nENV V=env\nRUN true\n"));
+    assert!(!last_variables(&fixture).contains(&"V=10".to_owned()));
+}
+
+#[test]
+fn arguments_stay_and_are_inherited() {
+    let fixture = Fixture::new();
+    let dockerfile = "FROM base AS x\nARG S=s\nARG V=v\nENV V=env E=$S\nFROM x\nRUN one\nARG S\nRUN two\nARG A=1\nARG A\nRUN three\n";
+    let made = image(&fixture, context(dockerfile));
+    let variables = last_variables(&fixture);
+    for variable in ["S=s", "E=s", "V=env", "A=1"] {
+        assert!(variables.contains(&variable.to_owned()), "{variable} is not in {variables:?}");
+    }
+    assert!(!variables.contains(&"V=v".to_owned()), "{variables:?}");
+    let runs: Vec<_> = history(&made).into_iter().filter(|entry| entry.starts_with("RUN")).collect();
+    let want = [
+        "RUN /bin/sh -c one # buildkit",
+        "RUN |1 S=s /bin/sh -c two # buildkit",
+        "RUN |3 S=s A=1 A=1 /bin/sh -c three # buildkit",
+    ];
+    assert_eq!(runs, want);
+}
+
+#[test]
+fn steps_see_proxies_in_both_spellings_and_the_name_of_the_sandbox() {
+    let fixture = Fixture::new();
+    let built = fixture.build_with(context("FROM base\nRUN true\n"), |request| {
+        request.order = Order::Graph;
+        let given = [("HTTP_PROXY", "http://p"), ("no_proxy", "a"), ("NO_PROXY", "B")];
+        request.build_arguments =
+            given.into_iter().map(|(name, value)| (name.to_owned(), Some(value.to_owned()))).collect();
+    });
+    built.result.expect("an image");
+    let variables = last_variables(&fixture);
+    for variable in ["HTTP_PROXY=http://p", "http_proxy=http://p", "no_proxy=a", "NO_PROXY=B", "HOSTNAME"] {
+        assert!(variables.contains(&variable.to_owned()), "{variable} is not in {variables:?}");
+    }
+    let hostname =
+        || fixture.runner.created.lock().expect("a lock").last().expect("a step").1.config.hostname.clone();
+    assert_eq!(hostname(), "buildkitsandbox");
+    let built = fixture.build_with(context("FROM base\nRUN false;\n"), |request| {
+        request.order = Order::Graph;
+        request.build_arguments.insert("BUILDKIT_SANDBOX_HOSTNAME".to_owned(), Some("own".to_owned()));
+    });
+    built.result.expect("an image");
+    assert_eq!(hostname(), "own");
+}
+
+#[test]
+fn the_network_of_the_host_must_be_allowed() {
+    let fixture = Fixture::new();
+    let dockerfile = "FROM base\nRUN --network=host true\n";
+    assert!(failure(&fixture, context(dockerfile)).starts_with("network.host is not allowed"));
+    assert!(fixture.build(context(dockerfile)).result.is_err(), "nor for classic builds");
+    let allowed = fixture.build_with(context(dockerfile), |request| {
+        request.order = Order::Graph;
+        request.allows_host_network = true;
+    });
+    allowed.result.expect("an image");
+    let own = fixture.build_with(context(dockerfile), |request| {
+        request.host.network_mode = model::NetworkMode::Host;
+    });
+    own.result.expect("an image");
+}
+
+#[test]
+fn neither_directories_nor_files_give_way_to_the_other() {
+    let fixture = Fixture::new();
+    let below = "FROM base\nCOPY below /d/\n";
+    let archive = |last: &str| {
+        context(&format!("{below}{last}\n"))
+            .file("below/x/in", "1")
+            .file("below/y", "2")
+            .file("files/x", "3")
+            .file("directories/y/in", "4")
+    };
+    assert_eq!(failure(&fixture, archive("COPY files /d")), "cannot replace directory /d/x with a file");
+    assert_eq!(failure(&fixture, archive("COPY directories /d")), "cannot copy to non-directory: /d/y");
+    let made = image(&fixture, archive("COPY files/x /d/y"));
+    assert_eq!(fixture.read(&made, "d/y"), "3");
+    let classic = fixture.image(archive("COPY files /d"));
+    assert_eq!(fixture.read(&classic, "d/x"), "3");
+}
+
+#[test]
+fn patterns_may_match_nothing_or_several_files_in_one_place() {
+    let fixture = Fixture::new();
+    let archive = |line: &str| context(&format!("FROM base\n{line}\n")).file("f1", "1").file("f2", "2");
+    let made = image(&fixture, archive("COPY nope* /x/"));
+    assert_eq!(fixture.top_layer(&made), [""; 0]);
+    let made = image(&fixture, archive("COPY f* /one"));
+    assert_eq!(fixture.read(&made, "one"), "2");
+    assert!(failure(&fixture, archive("COPY nope /x/")).contains("nope: no such file"));
+    let refused = fixture.build(archive("COPY nope* /x/")).result.expect_err("a refusal");
+    assert_eq!(refused.to_string(), "No source files were specified");
+}
+
+#[test]
+fn files_that_a_pattern_matches_are_copied_each_for_itself() {
+    use std::os::unix::fs::MetadataExt;
+    let fixture = Fixture::new();
+    let archive = |rest: &str| {
+        context(&format!("FROM base AS s\nCOPY o /o\nFROM base\n{rest}\n"))
+            .file("o/a", "1")
+            .symlink("o/l", "a")
+            .hard_link("o/hard", "o/a")
+    };
+    let links = |image: &Image, path: &str| {
+        let layer = fixture.store.lower_directories(image)[0].join(path);
+        layer.metadata().expect("a file").nlink()
+    };
+    let made = image(&fixture, archive("COPY --from=s /o/* /c/"));
+    assert_eq!(["c/a", "c/hard", "c/l"].map(|path| links(&made, path)), [1, 1, 1]);
+    let whole = image(&fixture, archive("COPY --from=s /o /c/"));
+    assert_eq!(["c/a", "c/hard"].map(|path| links(&whole, path)), [2, 2], "one directory keeps its links");
+}
+
+#[test]
+fn an_empty_stage_has_a_path_and_a_directory() {
+    let fixture = Fixture::new();
+    let archive = || context("FROM scratch\nCOPY f /\nENV A=b\n").file("f", "1");
+    let made = config(&image(&fixture, archive()));
+    let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    assert_eq!(made.env.expect("variables"), [path, "A=b"]);
+    assert_eq!(made.working_dir, "/");
+    assert_eq!(config(&fixture.image(archive())).env.expect("variables"), ["A=b"]);
+}
+
+#[test]
+fn names_of_stages_are_no_images() {
+    let fixture = Fixture::new();
+    let own = failure(&fixture, context("FROM base AS me\nCOPY --from=me /etc/passwd /x\n"));
+    assert_eq!(own, "circular dependency detected on stage: me");
+    let later = "FROM base AS me\nCOPY --from=later /etc/passwd /x\nFROM base AS later\nFROM me\n";
+    assert_eq!(
+        failure(&fixture, context(later)),
+        "invalid from flag value later: the stage is not built before this one"
+    );
+    assert!(fixture.puller.asked.lock().expect("a lock").is_empty());
+}

@@ -1,0 +1,134 @@
+//! What BuildKit's way makes of instructions, where classic builds make something else.
+
+use berth_tests::Engine;
+use buildkit_messages::control::{CacheEntry, CacheOptions};
+
+use crate::client::{Order, Outcome, run};
+use crate::offers::{Offer, Offers};
+
+fn order(dockerfile: &str) -> Order {
+    Order::of(Offers::of(dockerfile, &[("f", b"one")]), "made")
+}
+
+fn build(engine: &Engine, dockerfile: &str) -> Outcome {
+    let built = run(order(dockerfile).run(engine.socket()));
+    built.result.as_ref().expect("a build");
+    built
+}
+
+#[test]
+fn a_step_sees_a_sandbox_and_not_a_container() {
+    let engine = Engine::start();
+    let built = build(&engine, "FROM busybox\nRUN hostname; env; grep -c buildkitsandbox /etc/hosts\n");
+    let output = built.output();
+    let lines: Vec<&str> = output.lines().collect();
+    assert_eq!((lines.first(), lines.last()), (Some(&"buildkitsandbox"), Some(&"1")), "{output}");
+    assert!(!output.contains("HOSTNAME="), "{output}");
+    let named = order("FROM busybox\nRUN hostname; echo $http_proxy $HTTP_PROXY\n");
+    let named =
+        named.option("build-arg:BUILDKIT_SANDBOX_HOSTNAME", "own").option("build-arg:HTTP_PROXY", "p");
+    assert_eq!(run(named.run(engine.socket())).output(), "own\np p\n");
+    engine.forget_builds();
+}
+
+#[test]
+fn a_user_may_write_into_its_working_directory() {
+    let engine = Engine::start();
+    let accounts = "echo app:x:1000:1001::/:/bin/sh >> /etc/passwd; echo web:x:2000: >> /etc/group";
+    let dockerfile = format!(
+        "FROM busybox\nRUN {accounts}\nUSER app:web\nWORKDIR /w/sub\nRUN touch x; stat -c '%n %u:%g' /w /w/sub\n"
+    );
+    let built = build(&engine, &dockerfile);
+    assert_eq!(built.output(), "/w 1000:2000\n/w/sub 1000:2000\n");
+    engine.forget_builds();
+}
+
+#[test]
+fn the_network_of_the_host_needs_an_entitlement() {
+    let engine = Engine::start();
+    let dockerfile = "FROM busybox\nRUN --network=host true\n";
+    let refused = run(order(dockerfile).run(engine.socket()));
+    let (code, text) = refused.failure();
+    assert_eq!(*code, 7, "{text}");
+    assert!(text.contains("network.host is not allowed"), "{text}");
+    let whole = order("FROM busybox\nRUN true\n").option("force-network-mode", "host");
+    let refused = run(whole.run(engine.socket()));
+    assert_eq!(*refused.failure(), (7, "network.host is not allowed".to_owned()));
+    let mut allowed = order(dockerfile);
+    allowed.request.entitlements = vec!["network.host".to_owned()];
+    run(allowed.run(engine.socket())).result.expect("a build");
+    engine.forget_builds();
+}
+
+#[test]
+fn images_have_the_history_and_the_configuration_of_buildkit() {
+    let engine = Engine::start();
+    let today = engine.at("1.41");
+    build(
+        &engine,
+        "FROM busybox\nARG x=abc\nENV A=1\nWORKDIR /tmp\nCOPY f /abc/\nRUN true\nONBUILD RUN y\nCMD [\"a\"]\nONBUILD RUN z\n",
+    );
+    let history = today.get("/images/made/history").expect(200).json();
+    let entries: Vec<_> = history.as_array().expect("entries").iter().take(6).collect();
+    let shown: Vec<_> =
+        entries.iter().rev().map(|entry| entry["CreatedBy"].as_str().expect("a text")).collect();
+    let want = [
+        "ARG x=abc",
+        "ENV A=1",
+        "WORKDIR /tmp",
+        "COPY f /abc/ # buildkit",
+        "RUN |1 x=abc /bin/sh -c true # buildkit",
+        "CMD [\"a\"]",
+    ];
+    assert_eq!(shown, want);
+    assert_eq!(
+        (&entries[0]["Id"], &entries[0]["Tags"]),
+        (&today.get("/images/made/json").expect(200).json()["Id"], &serde_json::json!(["made:latest"]))
+    );
+    assert!(entries.iter().all(|entry| entry["Comment"] == "buildkit.dockerfile.v0"), "{history}");
+    let made = today.get("/images/made/json").expect(200).json();
+    assert_eq!((&made["Config"]["ArgsEscaped"], &made["Config"]["Image"]), (&true.into(), &"".into()));
+    assert_eq!((&made["Container"], &made["DockerVersion"]), (&"".into(), &"".into()));
+    engine.forget_builds();
+}
+
+#[test]
+fn directories_of_clients_are_contexts_beside_the_main_one() {
+    let engine = Engine::start();
+    let mut offers = Offers::of("FROM busybox\nCOPY --from=extra f /f\nRUN cat /f\n", &[]);
+    offers.directories.insert("extra".to_owned(), Offer::of(&[("f", b"of the other")]));
+    let order = Order::of(offers, "made").option("context:extra", "local:extra");
+    // As buildx sends it beside each.
+    let order = order.option("sharedkey:localdir:extra", "/home/me/extra");
+    assert_eq!(run(order.run(engine.socket())).output(), "of the other");
+    engine.forget_builds();
+}
+
+#[test]
+fn an_image_from_elsewhere_is_a_cache_where_it_is_named() {
+    let engine = Engine::start();
+    let today = engine.at("1.55");
+    let dockerfile = "FROM busybox\nARG a=1\nCOPY f /f\nRUN cat /proc/uptime > /up\n";
+    build(&engine, dockerfile);
+    let saved = today.get("/images/made/get").expect(200).body;
+    let layers = || today.get("/images/made/json").expect(200).json()["RootFS"].clone();
+    let first = layers();
+    engine.forget_builds();
+    let _ = today.call("POST", "/images/load", &[("Content-Type", "application/x-tar")], &saved).expect(200);
+    let step = "[3/3] RUN cat /proc/uptime > /up";
+    let order_with = |content: &[u8]| {
+        let mut order = Order::of(Offers::of(dockerfile, &[("f", content)]), "made");
+        let imports = vec![CacheEntry {
+            kind: "registry".to_owned(),
+            attributes: [("ref".to_owned(), "made".to_owned())].into(),
+        }];
+        order.request.cache = Some(CacheOptions { imports, ..CacheOptions::default() });
+        order
+    };
+    let again = run(order_with(b"one").run(engine.socket()));
+    assert_eq!(again.step(step), "cached");
+    assert_eq!(layers(), first);
+    let changed = run(order_with(b"three").run(engine.socket()));
+    assert_eq!(changed.step(step), "done", "what differs is made, and what follows it");
+    engine.forget_builds();
+}
