@@ -24,6 +24,7 @@ mod parts;
 mod progress;
 mod provenance;
 mod received;
+mod remote_cache;
 mod service;
 mod session;
 mod synced;

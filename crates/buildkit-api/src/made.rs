@@ -2,6 +2,7 @@
 
 use engine::builder::Material;
 use engine::images::registry::Platform;
+use model::Digest;
 
 use crate::held::HeldImage;
 
@@ -12,4 +13,6 @@ pub(crate) struct MadeImage {
     pub(crate) platform: Platform,
     /// What it was made of.
     pub(crate) materials: Vec<Material>,
+    /// The images of the stages that it took.
+    pub(crate) stages: Vec<Digest>,
 }

@@ -100,6 +100,24 @@ impl Progress {
         self.push(&mut state, StatusResponse { warnings: vec![warning], ..StatusResponse::default() });
     }
 
+    /// Says what a client asked for and does not get, although its build goes on.
+    pub(crate) fn warn_of_options(self: &Arc<Self>, warnings: Vec<String>) {
+        if warnings.is_empty() {
+            return;
+        }
+        let step = self.start("options", "[internal] check build options");
+        for warning in warnings {
+            let short = warning.into_bytes();
+            self.warn(VertexWarning {
+                vertex: step.digest.clone(),
+                level: 1,
+                short,
+                ..VertexWarning::default()
+            });
+        }
+        step.complete();
+    }
+
     /// Says that nothing more comes.
     pub(crate) fn end(&self) {
         self.lock().is_over = true;

@@ -34,20 +34,31 @@ pub struct NewSession(Fields);
 
 impl BuildKit {
     /// Makes the service; what clients send is kept in `directory`, which is made, or emptied. It should be on the
-    /// image store's file system.
+    /// image store's file system. The cache of builds takes up to `cache_limit` bytes, any number where that is 0; by
+    /// itself a tenth of the file system.
     ///
     /// # Errors
     /// What the kernel refuses.
-    pub fn new(engine: Arc<Engine>, directory: PathBuf, version: impl Into<String>) -> io::Result<Self> {
-        Ok(Self(Arc::new(Parts {
+    pub fn new(
+        engine: Arc<Engine>,
+        directory: PathBuf,
+        version: impl Into<String>,
+        cache_limit: Option<u64>,
+    ) -> io::Result<Self> {
+        let received = Received::open(directory.join("received"))?;
+        let limit = cache_limit.map_or_else(|| cache::default_limit(&directory), Ok)?;
+        let parts = Arc::new(Parts {
             engine,
             sessions: Sessions::default(),
             builds: Builds::new(),
-            received: Received::open(directory.join("received"))?,
+            received,
+            build_ended: Arc::default(),
             uploads: Uploads::default(),
             directory,
             version: version.into(),
-        })))
+        });
+        cache::keep_within(limit, &parts);
+        Ok(Self(parts))
     }
 
     /// Serves a control connection until it ends. Builds that were asked for on it end with it.

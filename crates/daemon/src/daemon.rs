@@ -59,11 +59,12 @@ async fn serve(mut settings: Settings, arguments: &DaemonArguments, log: &LogLev
     let received = settings.engine.data_root.join("buildkit");
     settings.engine.sockets = listeners.iter().filter_map(listener::Listener::socket).collect();
     settings.engine.sockets.extend(cri.iter().map(|cri| cri.path().to_owned()));
+    let cache_limit = settings.build_cache_limit;
     let engine = engine::Engine::open(settings.engine).await.context("cannot open the engine")?;
     let shown = Arc::new(SharedSettings::new(settings.reloadable.shown));
     let (stop, stopping) = watch::channel(false);
     let origins = OriginPolicy::new(settings.cors.clone(), settings.allowed_hosts);
-    let build_kit = BuildKit::new(Arc::clone(&engine), received, env!("CARGO_PKG_VERSION"))
+    let build_kit = BuildKit::new(Arc::clone(&engine), received, env!("CARGO_PKG_VERSION"), cache_limit)
         .context("cannot make the directory for clients' files")?;
     let api = Api::new((Arc::clone(&engine), build_kit), Arc::clone(&shown), settings.maximum, origins);
     tokio::spawn(give_memory_back(api.requests()));

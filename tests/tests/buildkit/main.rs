@@ -3,6 +3,8 @@
 mod attestations;
 mod builds;
 mod cache;
+mod cache_elsewhere;
+mod cache_limit;
 mod calls;
 mod client;
 mod endings;

@@ -12,6 +12,7 @@ use crate::frontend::{self, FrontendCall};
 use crate::grpc::{Call, Code, Status};
 use crate::made::MadeImage;
 use crate::parts::Parts;
+use crate::remote_cache::{self, CacheExport};
 use buildkit_messages::control::{SolveRequest, SolveResponse};
 use buildkit_messages::gateway::BuildResult;
 
@@ -26,6 +27,7 @@ pub(crate) async fn solve(parts: Arc<Parts>, mut call: Call) -> Result<(), Statu
     };
     running.conclude(&outcome);
     drop(running);
+    parts.build_ended.notify_one();
     call.replies.send(&SolveResponse { exporter_response: outcome? }).await
 }
 
@@ -39,14 +41,6 @@ fn refuse(request: &SolveRequest) -> Result<(), Status> {
     if request.proxy_network {
         return Err(Status::unimplemented("the network of proxies is not supported"));
     }
-    let cache = request.cache.clone().unwrap_or_default();
-    let exports = cache.exports.iter().map(|entry| entry.kind.as_str());
-    let mut exports = exports.chain((!cache.export_reference.is_empty()).then_some("registry"));
-    if let Some(kind) = exports.find(|kind| *kind != "inline") {
-        return Err(Status::unimplemented(format!(
-            "cache export to {kind} is not supported: every image that is built here can be a cache (inline)"
-        )));
-    }
     Ok(())
 }
 
@@ -57,6 +51,8 @@ async fn run(
 ) -> Result<HashMap<String, String>, Status> {
     refuse(&request)?;
     export::check(&build.exporters)?;
+    let cache_exports = CacheExport::of_request(request.cache.as_ref())?;
+    warn_of(build, &cache_exports);
     let graph = request.definition.filter(|definition| !definition.operations.is_empty());
     let images = match (request.frontend.as_str(), graph) {
         ("", None) => images_of(build, &build.result_of_client().await?)?,
@@ -73,7 +69,20 @@ async fn run(
             frontend::run(parts, build, call).await?.images()?
         }
     };
-    export::run(parts, build, images).await
+    let response = export::run(parts, build, images.clone()).await?;
+    remote_cache::export(parts, build, &images, &cache_exports).await?;
+    Ok(response)
+}
+
+/// Warns about caches that the build does without.
+fn warn_of(build: &Build, exports: &[CacheExport]) {
+    let unused = exports.iter().filter_map(|export| match export {
+        CacheExport::Unused(kind) => {
+            Some(format!("the cache of the kind {kind} is not supported and is not made"))
+        }
+        CacheExport::Registry { .. } | CacheExport::Inline => None,
+    });
+    build.progress.warn_of_options(unused.collect());
 }
 
 /// The images that the client returned; none where it returned nothing to export.

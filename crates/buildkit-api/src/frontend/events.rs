@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engine::builder::{BuildEvent, CheckWarning, EventSink, Material, OutputStream, Vertex, VertexChange};
 use engine::images::registry::{Detail, Message};
+use model::Digest;
 
 use crate::progress::{LogStream, Part, Progress, Step};
 use buildkit_messages::control::VertexWarning;
@@ -28,6 +29,7 @@ pub(super) struct Events {
 struct State {
     steps: Vec<Step>,
     materials: BTreeSet<Material>,
+    stages: Vec<Digest>,
     /// The parts of pulls and downloads under way.
     parts: HashMap<(usize, String), Part>,
 }
@@ -40,6 +42,11 @@ impl Events {
     /// What the build took from elsewhere.
     pub(super) fn materials(&self) -> Vec<Material> {
         self.lock().materials.iter().cloned().collect()
+    }
+
+    /// The images of the stages that were built.
+    pub(super) fn stages(&self) -> Vec<Digest> {
+        self.lock().stages.clone()
     }
 
     fn plan(&self, vertices: &[Vertex]) {
@@ -120,7 +127,8 @@ impl EventSink for Events {
             BuildEvent::Material(material) => drop(self.lock().materials.insert(material)),
             BuildEvent::Vertex { number, change } => self.change(number, change),
             // A build that runs as a graph says nothing else.
-            BuildEvent::Stream(_) | BuildEvent::Stage(_) | BuildEvent::Progress(_) => {}
+            BuildEvent::Stage(image) => self.lock().stages.push(image),
+            BuildEvent::Stream(_) | BuildEvent::Progress(_) => {}
         }
     }
 }

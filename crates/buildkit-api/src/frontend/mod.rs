@@ -1,6 +1,5 @@
 //! The Dockerfile's frontend: options and the client's files in, an image of the engine's builder out.
 
-mod cache_imports;
 mod context;
 mod credentials;
 mod documents;
@@ -19,7 +18,6 @@ mod request_kind;
 mod run;
 mod subrequest;
 mod upload;
-mod warnings;
 
 pub(crate) use graph::refuse_graph;
 pub(crate) use outcome::Made;

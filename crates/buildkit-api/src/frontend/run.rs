@@ -18,12 +18,13 @@ use super::options::{MainContext, Options};
 use super::outcome::{self, Made, Outcome};
 use super::provisions::SessionProvisions;
 use super::remote::Remote;
-use super::{cache_imports, failure, subrequest, upload, warnings};
+use super::{failure, subrequest, upload};
 use crate::build::{Build, HOST_NETWORK};
 use crate::grpc::{Code, Status};
 use crate::held::HeldImage;
 use crate::made::MadeImage;
 use crate::parts::Parts;
+use crate::remote_cache::{self, CacheImports};
 use buildkit_messages::control::CacheEntry;
 use buildkit_messages::operations::{Definition, SourceInfo};
 
@@ -60,9 +61,8 @@ pub(crate) async fn run(
     if options.host.network_mode == NetworkMode::Host && !build.allows_host_network {
         return Err(Status::new(Code::PermissionDenied, format!("{HOST_NETWORK} is not allowed")));
     }
-    let (images, others) = cache_imports::images(&call.cache_imports, options.cache_imports.as_deref());
-    run_with(parts, build, options, Given { cache_from: images, other_caches: others, ..Given::default() })
-        .await
+    let caches = CacheImports::read(&call.cache_imports, options.cache_imports.as_deref());
+    run_with(parts, build, options, Given { caches, ..Given::default() }).await
 }
 
 /// What comes with a build beside its options.
@@ -71,10 +71,8 @@ pub(super) struct Given {
     /// The context, where the request has it.
     pub(super) context: Option<ContextSource>,
     pub(super) credentials: CredentialMap,
-    /// Images that are caches.
-    pub(super) cache_from: Vec<String>,
-    /// The kinds of other caches.
-    pub(super) other_caches: Vec<String>,
+    /// The caches that it begins with.
+    pub(super) caches: CacheImports,
 }
 
 /// Runs the frontend with options that are parsed.
@@ -104,13 +102,20 @@ pub(super) async fn run_with(
         let metadata = subrequest::answer(subrequest, &options, documents.as_ref())?;
         return Ok(Outcome { made: Made::Nothing, metadata });
     }
-    warnings::about(build, &given.other_caches);
+    let unused = given.caches.unused.iter();
+    let unused = unused.map(|kind| format!("the cache of the kind {kind} is not supported and is not used"));
+    build.progress.warn_of_options(unused.collect());
     let source = documents.as_ref().map(|documents| SourceInfo {
         file_name: documents.name.clone(),
         data: documents.text.clone(),
         language: "Dockerfile".to_owned(),
     });
-    let Given { mut context, credentials, cache_from, .. } = given;
+    let Given { mut context, credentials, caches } = given;
+    let mut cache_from = Vec::new();
+    for place in &caches.references {
+        let credentials = SessionCredentials::new(remote.clone(), credentials.clone());
+        cache_from.extend(remote_cache::import(parts, build, place, credentials).await);
+    }
     let wanted: Vec<Option<Platform>> = match options.platforms.as_slice() {
         [] => vec![None],
         platforms => platforms.iter().cloned().map(Some).collect(),
@@ -242,7 +247,12 @@ async fn build_image(
         let image = engine.builds.build(request, &credentials, &events, &cancellation)?;
         let store = engine.images.store();
         let platform = Platform::of(&store.image(&image)?.config);
-        Ok(MadeImage { held: HeldImage::hold(store, image)?, platform, materials: events.materials() })
+        Ok(MadeImage {
+            held: HeldImage::hold(store, image)?,
+            platform,
+            materials: events.materials(),
+            stages: events.stages(),
+        })
     });
     let built =
         work.await.map_err(|error| Status::new(Code::Internal, format!("the build failed: {error}")))?;

@@ -244,6 +244,11 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "MEBIBYTES", help_heading = "Images")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) unpack_allowance: Option<u64>,
+    /// What is kept of builds for the next ones, without what images need too; the longest unused goes first. 0: any amount
+    /// [default: a tenth of the data root's file system]
+    #[arg(long, value_name = "MEBIBYTES", help_heading = "Images")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) build_cache_limit: Option<u64>,
 
     /// Query this mirror before Docker Hub (repeatable)
     #[arg(long = "registry-mirror", value_name = "URL", help_heading = "Registries")]

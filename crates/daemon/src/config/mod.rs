@@ -45,6 +45,8 @@ pub(crate) struct Settings {
     /// Names by which the daemon may be reached over TCP.
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) pidfile: PathBuf,
+    /// Bytes of the cache of builds; 0 is any number.
+    pub(crate) build_cache_limit: Option<u64>,
     pub(crate) engine: engine::Options,
     pub(crate) reloadable: Reloadable,
 }
@@ -66,6 +68,7 @@ impl Settings {
             cors: cors_origin(&flags)?,
             maximum: maximum(&flags)?,
             pidfile: flags.pidfile.clone().unwrap_or_else(|| exec_root.join("berth.pid")),
+            build_cache_limit: flags.build_cache_limit.map(|mebibytes| mebibytes.saturating_mul(1 << 20)),
             engine: engine_options::from_flags(&flags, &exec_root)?,
             reloadable: Reloadable::from_flags(&flags)?,
             tls,

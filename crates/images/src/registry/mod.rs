@@ -69,6 +69,8 @@ pub use client::Client;
 
 use model::ImageReference;
 
+use crate::BuiltImage;
+
 impl Client {
     /// Pulls one image, or all tags of a repository, and names what came.
     ///
@@ -115,6 +117,20 @@ impl Client {
         cancellation: &Cancellation,
     ) -> Result<Vec<PushedImage>, RegistryError> {
         push::push(&self.transport(cancellation), request, progress)
+    }
+
+    /// Pushes images that were built here, as one index, under a tag that they need not have here; gives its digest.
+    ///
+    /// # Errors
+    /// As [`Client::push`].
+    pub fn push_built(
+        &self,
+        request: &PushRequest<'_>,
+        built: &[BuiltImage],
+        progress: &dyn Progress,
+        cancellation: &Cancellation,
+    ) -> Result<model::Digest, RegistryError> {
+        push::push_built(&self.transport(cancellation), request, built, progress)
     }
 
     /// Searches the index that the term's host names, or Docker Hub's.

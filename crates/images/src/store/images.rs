@@ -47,6 +47,8 @@ pub enum Origin {
     BuildStep,
     /// By a registry or in a tarball: what it says of its making proves nothing.
     Elsewhere,
+    /// By a registry, and it is here as a cache of builds that no list shows.
+    ImportedCache,
 }
 
 /// An image to be made.
@@ -137,8 +139,12 @@ impl Store {
         let mut index = self.shared.index_mut();
         match image.origin {
             Origin::Elsewhere if made.is_some() => drop(index.foreign.insert(id)),
+            Origin::ImportedCache if made.is_some() => {
+                index.foreign.insert(id);
+                index.steps.insert(id, StepUse::first());
+            }
             Origin::BuildStep if made.is_some() => drop(index.steps.insert(id, StepUse::first())),
-            Origin::Here | Origin::Elsewhere | Origin::BuildStep => {}
+            Origin::Here | Origin::Elsewhere | Origin::BuildStep | Origin::ImportedCache => {}
         }
         let record = made.map(|made| index.insert_image(made)).or(known);
         if let Some(target) = image.target.as_ref().filter(|_| new_target) {
@@ -342,12 +348,12 @@ fn insert(transaction: &Transaction<'_>, image: &NewImage<'_>, record: &ImageRec
         labels,
         signed(record.sequence),
     ))?;
-    if image.origin == Origin::Elsewhere {
+    if matches!(image.origin, Origin::Elsewhere | Origin::ImportedCache) {
         transaction
             .prepare_cached("INSERT OR IGNORE INTO foreign_images (image) VALUES (?)")?
             .execute([Stored(record.id)])?;
     }
-    if image.origin == Origin::BuildStep {
+    if matches!(image.origin, Origin::BuildStep | Origin::ImportedCache) {
         steps::record(transaction, &record.id, StepUse::first())?;
     }
     let mut statement = transaction.prepare_cached("INSERT INTO image_layers VALUES (?, ?, ?)")?;

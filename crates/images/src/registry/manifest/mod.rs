@@ -227,14 +227,17 @@ impl Index {
         self.manifests.iter().filter_map(|entry| entry.platform.clone()).collect()
     }
 
+    /// The entries that are images.
+    pub(super) fn images(&self) -> impl Iterator<Item = &Descriptor> {
+        let is_image = |entry: &&Descriptor| {
+            is_manifest_type(&entry.media_type) && !entry.annotations.contains_key(REFERENCE_TYPE)
+        };
+        self.manifests.iter().filter(is_image)
+    }
+
     /// The entry for a platform.
     pub(crate) fn choose(&self, wanted: &Platform) -> Result<&Descriptor, ManifestError> {
-        let manifests = || {
-            let is_image = |entry: &&Descriptor| {
-                is_manifest_type(&entry.media_type) && !entry.annotations.contains_key(REFERENCE_TYPE)
-            };
-            self.manifests.iter().filter(is_image)
-        };
+        let manifests = || self.images();
         let best = manifests()
             .filter_map(|entry| {
                 let fitness = match &entry.platform {

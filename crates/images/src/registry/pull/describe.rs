@@ -22,6 +22,8 @@ pub struct DescribedImage {
     pub size: u64,
     /// What the images in it are for.
     pub platforms: Vec<Platform>,
+    /// The manifests of the images in it.
+    pub images: Vec<Digest>,
 }
 
 /// Asks the registry of a reference, `latest` where it has neither tag nor digest.
@@ -48,12 +50,12 @@ pub(in crate::registry) fn describe(
         Manifest::Legacy(_) => Vec::new(),
     };
     let media_type = manifest.media_type(&document)?;
-    Ok(DescribedImage {
-        media_type,
-        digest: crate::store::digest_of(&document),
-        size: document.len() as u64,
-        platforms,
-    })
+    let digest = crate::store::digest_of(&document);
+    let images = match &manifest {
+        Manifest::Index(index) => index.images().map(|entry| entry.digest).collect(),
+        Manifest::Image(_) | Manifest::Legacy(_) => vec![digest],
+    };
+    Ok(DescribedImage { media_type, digest, size: document.len() as u64, platforms, images })
 }
 
 /// What an image is for: its config says so.

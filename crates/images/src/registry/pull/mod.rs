@@ -48,6 +48,8 @@ pub enum PulledNames {
     Tag,
     /// The tag, and the digest that the registry has for it.
     TagAndDigest,
+    /// None, also where it is pulled by its digest: it is a cache of builds.
+    Cache,
 }
 
 /// An image that was pulled.
@@ -168,6 +170,7 @@ impl Pull<'_> {
         let names: &[Naming<'_>] = match (target.reference.digest, self.names) {
             (None, PulledNames::Tag) => &[tag],
             (None, PulledNames::TagAndDigest) => &[tag, digest],
+            (_, PulledNames::Cache) => &[],
             (Some(_), _) => &[digest],
         };
         let Published { image, is_new } = match &resolved.manifest {
@@ -265,8 +268,11 @@ impl Pull<'_> {
         if self.session.transport().cancellation().is_cancelled() {
             return Err(RegistryError::Cancelled);
         }
-        let image =
-            NewImage { config, layers, parent: None, legacy: None, origin: Origin::Elsewhere, target };
+        let origin = match self.names {
+            PulledNames::Cache => Origin::ImportedCache,
+            PulledNames::Tag | PulledNames::TagAndDigest => Origin::Elsewhere,
+        };
+        let image = NewImage { config, layers, parent: None, legacy: None, origin, target };
         Ok(self.store.publish(&image, names)?)
     }
 

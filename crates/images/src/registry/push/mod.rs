@@ -31,7 +31,7 @@ use super::parallel::for_each;
 use super::progress::{Message, Progress};
 use super::session::Session;
 use super::transport::Transport;
-use crate::{Layer, Store, Variant};
+use crate::{BuiltImage, Layer, Store, Variant};
 
 /// What is to be pushed.
 #[derive(Debug, Clone, Copy)]
@@ -85,6 +85,20 @@ pub(super) fn push(
     }
     let push = Push { session: &session, request, progress };
     images.into_iter().map(|(tag, image)| push.image(tag, image)).collect()
+}
+
+/// Pushes images that were built here under a tag that they need not have here.
+pub(super) fn push_built(
+    transport: &Transport,
+    request: &PushRequest<'_>,
+    built: &[BuiltImage],
+    progress: &dyn Progress,
+) -> Result<Digest, RegistryError> {
+    let repository = &request.reference.repository;
+    let api_root = api_root::registry(transport, repository.host())?.connect(transport)?;
+    let session = Session::new(transport, api_root, repository.remote_path(), request.credentials);
+    let push = Push { session: &session, request, progress };
+    push.built(request.reference.tag_or_latest().as_str(), built).map(|sent| sent.digest)
 }
 
 /// The tags to push and their images.
