@@ -45,7 +45,7 @@ pub use request::{
     BuildRequest, CheckRequest, ContextProvider, ContextSource, DockerfileText, Intermediate, NamedContext,
     Provisions,
 };
-pub use runner::{ImagePuller, MadeContainer, OutputStream, RunStep, StepError, StepRunner};
+pub use runner::{ImagePuller, MadeContainer, OutputStream, RunStep, StepError, StepKind, StepRunner};
 pub use transfer::{Given, Source as ContextTree, TransferError};
 pub use tree::{Attribute, Inode, Metadata, Modified, Node, NodeKind, TreeError};
 pub use wording::Wording;

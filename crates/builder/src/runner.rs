@@ -36,6 +36,17 @@ pub struct RunStep {
     pub config: Config,
     /// The limits and the network of the build.
     pub host: HostSettings,
+    /// What the command finds around it.
+    pub kind: StepKind,
+}
+
+/// What the command of a step finds around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepKind {
+    /// What any container of the image has: volumes, whose files are not the step's, and checks of its health.
+    Container,
+    /// Neither: what it writes into the place of a volume stays.
+    Sandbox,
 }
 
 /// The container that was made for a RUN step.

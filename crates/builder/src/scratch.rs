@@ -20,6 +20,9 @@ pub(crate) const CACHE_MOUNTS: &str = "cache-mounts";
 /// The directory of notes on layers that do not depend on those below.
 pub(crate) const LINKED: &str = "linked";
 
+/// The directory of notes on layers by those below.
+pub(crate) const KNOWN: &str = "known-layers";
+
 /// A directory that goes with the build.
 #[derive(Debug)]
 pub(crate) struct Scratch {
@@ -97,7 +100,7 @@ pub(crate) fn sweep(parent: &Path) -> io::Result<Vec<ContainerId>> {
     let mut containers = Vec::new();
     for entry in fs::read_dir(parent)? {
         let path = entry?.path();
-        if path.ends_with(CACHE_MOUNTS) || path.ends_with(LINKED) {
+        if [CACHE_MOUNTS, LINKED, KNOWN].iter().any(|kept| path.ends_with(kept)) {
             continue;
         }
         // What is no build's directory has noted nothing.

@@ -32,8 +32,9 @@ pub struct Packet {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Stat {
-    #[prost(string, tag = "1")]
-    pub path: String,
+    /// Strings by the protocol's definition, but Go's peers send the bytes of names as they are.
+    #[prost(bytes = "vec", tag = "1")]
+    pub path: Vec<u8>,
     /// Go's file mode: permissions, and kinds in the upper bits.
     #[prost(uint32, tag = "2")]
     pub mode: u32,
@@ -47,8 +48,8 @@ pub struct Stat {
     #[prost(int64, tag = "6")]
     pub modified: i64,
     /// The target of a symbolic link, or the first name of a file with several.
-    #[prost(string, tag = "7")]
-    pub link: String,
+    #[prost(bytes = "vec", tag = "7")]
+    pub link: Vec<u8>,
     #[prost(int64, tag = "8")]
     pub device_major: i64,
     #[prost(int64, tag = "9")]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use builder::{
     BuildError, BuildRequest, CachePrune, CacheRecord, EventSink, ImagePuller, MadeContainer, OutputStream,
-    RunStep, Session, StepError, StepRunner,
+    RunStep, Session, StepError, StepKind, StepRunner,
 };
 use images::document::StringOrList;
 use images::registry::{
@@ -158,6 +158,7 @@ impl StepRunner for Steps {
         let new = NewContainer {
             settings: ContainerSettings { host, ..settings },
             id: Some(step.id.clone()),
+            is_sandbox: step.kind == StepKind::Sandbox,
             ..NewContainer::default()
         };
         self.builds.containers.creator.make(new, Durability::Crash).map_err(failed)?;

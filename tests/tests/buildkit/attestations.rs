@@ -157,7 +157,7 @@ fn files_come_with_their_provenance_where_it_is_asked_for() {
         let order = Order::of(offers, "x").exporters(&[("local", &[])]).option(OPTION, option);
         let built = run(order.run(engine.socket()));
         built.result.as_ref().expect("a build");
-        let found = built.received.directory.iter().find(|(stat, _)| stat.path == "provenance.json");
+        let found = built.received.directory.iter().find(|(stat, _)| stat.path == b"provenance.json");
         assert_eq!(found.is_some(), expected, "{option}");
         if let Some((_, content)) = found {
             assert_eq!(parsed(content)["predicateType"], "https://slsa.dev/provenance/v0.2");

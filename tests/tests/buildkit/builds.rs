@@ -17,11 +17,10 @@ fn files_of_the_client_become_an_image() {
     let engine = Engine::start();
     let large = vec![9; 200_000];
     let mut context = Offer::of(&[("a", b"one"), ("deep/b", &large), ("empty", b"")]);
-    let link =
-        Stat { path: "link".to_owned(), mode: SYMLINK | 0o777, link: "a".to_owned(), ..Stat::default() };
+    let link = Stat { path: b"link".to_vec(), mode: SYMLINK | 0o777, link: b"a".to_vec(), ..Stat::default() };
     context.add(link, &[]);
     let again =
-        Stat { path: "twice".to_owned(), mode: 0o644, size: 3, link: "a".to_owned(), ..Stat::default() };
+        Stat { path: b"twice".to_vec(), mode: 0o644, size: 3, link: b"a".to_vec(), ..Stat::default() };
     context.add(again, &[]);
     let built = run(Order::of(Offers::with(DOCKERFILE, context), "made").run(engine.socket()));
     assert_eq!(built.output(), "hi\n", "{:?}", built.result);

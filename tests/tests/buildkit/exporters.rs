@@ -24,13 +24,13 @@ fn files_go_to_the_client_as_a_directory() {
     let engine = Engine::start();
     let built = run(Order::of(offers(), "x").exporters(&[("local", &[])]).run(engine.socket()));
     built.result.as_ref().expect("a build");
-    let files: Vec<(&str, &[u8])> = built
+    let files: Vec<(&[u8], &[u8])> = built
         .received
         .directory
         .iter()
-        .map(|(stat, content)| (stat.path.as_str(), content.as_slice()))
+        .map(|(stat, content)| (stat.path.as_slice(), content.as_slice()))
         .collect();
-    assert_eq!(files, [("a", &b"one"[..]), ("d", b""), ("d/b", b"two")]);
+    assert_eq!(files, [(&b"a"[..], &b"one"[..]), (b"d", b""), (b"d/b", b"two")]);
     assert_eq!(built.step("exporting to client directory"), "done");
     engine.forget_builds();
 }

@@ -13,13 +13,13 @@ use crate::offers::{DIRECTORY, Offer, Offers, SYMLINK};
 const DOCKERFILE: &str = "FROM busybox\nCOPY . /x\n";
 
 fn file(path: &str, size: i64) -> Stat {
-    Stat { path: path.to_owned(), mode: 0o644, size, ..Stat::default() }
+    Stat { path: path.into(), mode: 0o644, size, ..Stat::default() }
 }
 
 #[test]
 fn entries_that_no_walk_gives_are_refused() {
     let engine = Engine::start();
-    let link = |path: &str, target: &str| Stat { link: target.to_owned(), ..file(path, 0) };
+    let link = |path: &str, target: &str| Stat { link: target.into(), ..file(path, 0) };
     for (stats, text) in [
         (vec![file("../outside", 0)], "no path within a directory"),
         (vec![file("/absolute", 0)], "no path within a directory"),

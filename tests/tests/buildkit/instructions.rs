@@ -2,6 +2,7 @@
 
 use berth_tests::Engine;
 use buildkit_messages::control::{CacheEntry, CacheOptions};
+use buildkit_messages::file_sync::Stat;
 
 use crate::client::{Order, Outcome, run};
 use crate::offers::{Offer, Offers};
@@ -130,5 +131,49 @@ fn an_image_from_elsewhere_is_a_cache_where_it_is_named() {
     assert_eq!(layers(), first);
     let changed = run(order_with(b"three").run(engine.socket()));
     assert_eq!(changed.step(step), "done", "what differs is made, and what follows it");
+    engine.forget_builds();
+}
+
+#[test]
+fn what_a_step_writes_into_a_volume_stays() {
+    let engine = Engine::start();
+    build(&engine, "FROM busybox\nVOLUME /v\nRUN mkdir /v && echo kept > /v/f\nRUN cat /v/f\n");
+    assert_eq!(engine.output_of("made", "cat /v/f"), "kept\n");
+    engine.forget_builds();
+}
+
+#[test]
+fn names_of_files_are_bytes() {
+    let engine = Engine::start();
+    let mut context = Offer::of(&[("a", b"one")]);
+    let name = b"bad\xff\xfename".to_vec();
+    context.add(Stat { path: name, mode: 0o644, size: 3, ..Stat::default() }, b"odd");
+    let dockerfile =
+        "FROM busybox\nCOPY . /c\nCOPY b* /d/\nRUN cat /c/bad* /d/bad* && echo /c/bad* | od -An -c\n";
+    let built = run(Order::of(Offers::with(dockerfile, context), "made").run(engine.socket()));
+    built.result.as_ref().expect("a build");
+    let output = built.output();
+    assert!(output.starts_with("oddodd") && output.contains("b   a   d 377 376   n"), "{output}");
+    engine.forget_builds();
+}
+
+#[test]
+fn a_missing_agent_has_a_place_all_the_same() {
+    let engine = Engine::start();
+    let built =
+        build(&engine, "FROM busybox\nRUN --mount=type=ssh echo $SSH_AUTH_SOCK; ls $SSH_AUTH_SOCK || true\n");
+    let output = built.output();
+    assert!(output.starts_with("/run/buildkit/ssh_agent.0\n"), "{output}");
+    assert!(output.contains("No such file"), "{output}");
+    engine.forget_builds();
+}
+
+#[test]
+fn variables_name_no_stage_to_copy_from() {
+    let engine = Engine::start();
+    let dockerfile = "ARG Z=a\nFROM busybox AS a\nFROM busybox\nARG Z=a\nCOPY --from=$Z /etc/passwd /x\n";
+    let refused = run(order(dockerfile).run(engine.socket()));
+    let (_, text) = refused.failure();
+    assert!(text.contains("variables are not put into --from=$Z"), "{text}");
     engine.forget_builds();
 }

@@ -38,12 +38,16 @@ impl Offer {
         let mut offer = Self::default();
         for (path, content) in paths {
             match content {
-                None => offer.add(Stat { path, mode: DIRECTORY | 0o755, ..Stat::default() }, &[]),
+                None => offer
+                    .add(Stat { path: path.into_bytes(), mode: DIRECTORY | 0o755, ..Stat::default() }, &[]),
                 Some(content) => {
                     let size = i64::try_from(content.len()).expect("a size");
                     // The same content is the same file at the same time.
                     let modified = 1_700_000_000_000_000_000 + size;
-                    offer.add(Stat { path, mode: 0o644, size, modified, ..Stat::default() }, content);
+                    offer.add(
+                        Stat { path: path.into_bytes(), mode: 0o644, size, modified, ..Stat::default() },
+                        content,
+                    );
                 }
             }
         }
@@ -61,7 +65,7 @@ impl Offer {
     pub(crate) fn only(&self, paths: &[String]) -> Self {
         let mut kept = Self { endless: self.endless, stalls: self.stalls, ..Self::default() };
         for (number, stat) in (0_u32..).zip(&self.stats) {
-            if paths.contains(&stat.path) {
+            if paths.iter().any(|path| path.as_bytes() == stat.path) {
                 let content: Vec<u8> =
                     self.contents.get(&number).into_iter().flatten().flatten().copied().collect();
                 kept.add(stat.clone(), &content);

@@ -128,7 +128,7 @@ async fn send_tree(
     };
     let answer = async {
         let endless = (0_u64..).take_while(|_| offer.endless).map(|number| Stat {
-            path: format!("endless-{number:020}"),
+            path: format!("endless-{number:020}").into_bytes(),
             mode: 0o644,
             ..Stat::default()
         });
@@ -144,7 +144,11 @@ async fn send_tree(
                 return;
             }
             assert_eq!(kind, REQUEST, "a packet of the receiver");
-            received.lock().expect("what came").asked.push(offer.stats[id as usize].path.clone());
+            received
+                .lock()
+                .expect("what came")
+                .asked
+                .push(String::from_utf8_lossy(&offer.stats[id as usize].path).into_owned());
             if offer.stalls {
                 continue;
             }

@@ -99,13 +99,20 @@ pub(crate) struct Repository {
     pub(crate) address: String,
     pub(crate) reference: String,
     pub(crate) directory: String,
+    /// The commit that it must be at, as many digits as are given.
+    pub(crate) commit: Option<String>,
+    /// Whether `.git` is kept.
+    pub(crate) keeps_git: bool,
+    /// Whether submodules are left alone.
+    pub(crate) without_submodules: bool,
 }
 
 impl Repository {
-    /// Parses `remote=` as a repository: `address[#[reference][:directory]]`; `None` when it is
-    /// something else.
+    /// Parses `remote=` as a repository: `address[?query][#[reference][:directory]]`; `None` when it is
+    /// something else. A query says `ref`, `branch`, `tag`, `subdir`, `commit` or `checksum`, `keep-git-dir`, `submodules`.
     pub(crate) fn parse(remote: &str) -> Option<Self> {
         let (address, fragment) = remote.split_once('#').unwrap_or((remote, ""));
+        let (address, query) = address.split_once('?').unwrap_or((address, ""));
         let web = address.starts_with("http://") || address.starts_with("https://");
         let address = match address {
             web_address if web && web_address.ends_with(".git") => web_address.to_owned(),
@@ -117,7 +124,32 @@ impl Repository {
         };
         let (reference, directory) = fragment.split_once(':').unwrap_or((fragment, ""));
         let reference = if reference.is_empty() { "HEAD" } else { reference };
-        Some(Self { address, reference: reference.to_owned(), directory: directory.to_owned() })
+        let (reference, directory) = (reference.to_owned(), directory.to_owned());
+        let plain =
+            Self { address, reference, directory, commit: None, keeps_git: false, without_submodules: false };
+        query.split('&').filter(|field| !field.is_empty()).try_fold(plain, Self::with_field)
+    }
+
+    /// Takes a field of a query; `None` for one that is not a repository's.
+    fn with_field(mut self, field: &str) -> Option<Self> {
+        let (name, value) = field.split_once('=').unwrap_or((field, ""));
+        let switch = match value {
+            "" | "1" | "true" => Some(true),
+            "0" | "false" => Some(false),
+            _ => None,
+        };
+        let value = value.replace("%2F", "/").replace("%2f", "/");
+        match name {
+            "ref" => self.reference = value,
+            "branch" => self.reference = format!("refs/heads/{value}"),
+            "tag" => self.reference = format!("refs/tags/{value}"),
+            "subdir" => self.directory = value,
+            "commit" | "checksum" => self.commit = Some(value),
+            "keep-git-dir" => self.keeps_git = switch?,
+            "submodules" => self.without_submodules = !switch?,
+            _ => return None,
+        }
+        Some(self)
     }
 
     /// Checks what will stand in git's command line.
@@ -130,7 +162,12 @@ impl Repository {
         }
         // git-check-ref-format(1) forbids these in names.
         let forbidden = |text: &str| text.contains(['~', '^', ':', '?', '*', '[', '\\', '+']);
-        if !plain(&self.reference) || self.reference.starts_with('-') || forbidden(&self.reference) {
+        let is_empty = self.reference.is_empty();
+        if is_empty
+            || !plain(&self.reference)
+            || self.reference.starts_with('-')
+            || forbidden(&self.reference)
+        {
             return Err(GitError::Reference(self.reference.clone()));
         }
         Ok(())
@@ -156,7 +193,7 @@ pub(crate) fn fetch(
     git.run(&["init", "-q", "--template="])?;
     git.run(&["remote", "add", "origin", &repository.address])?;
     fetch_reference(&git, repository)?;
-    if root.join(".gitmodules").is_file() {
+    if root.join(".gitmodules").is_file() && !repository.without_submodules {
         let update = ["submodule", "--quiet", "update", "--init", "--recursive"];
         let shallow = [update.as_slice(), &["--depth", "1"]].concat();
         if git.run(&shallow).is_err() {
@@ -279,6 +316,12 @@ mod tests {
             ("github.com/a/b", some("https://github.com/a/b", "HEAD", "")),
             ("http://host/x.git", some("http://host/x.git", "HEAD", "")),
             ("https://host/x.git#b", some("https://host/x.git", "b", "")),
+            ("http://host/x.git?ref=v1&subdir=a/b", some("http://host/x.git", "v1", "a/b")),
+            ("http://host/x.git?branch=b", some("http://host/x.git", "refs/heads/b", "")),
+            ("git://host/x?tag=v1&keep-git-dir=1", some("git://host/x", "refs/tags/v1", "")),
+            ("http://host/x.git?download=1", None),
+            ("http://host/x.git?submodules=perhaps", None),
+            ("http://host/x.tar?ref=v1", None),
             ("http://host/x.tar", None),
             ("https://host/x.git/other", None),
             ("ext::sh -c x", None),
@@ -302,6 +345,8 @@ mod tests {
             "ssh://-oProxyCommand=x/y",
             "ssh://user@-oProxyCommand=x/y",
             "git://host/x y",
+            "git://host/x?ref=--upload-pack=touch",
+            "git://host/x?ref=",
         ] {
             assert!(Repository::parse(remote).unwrap().check().is_err(), "{remote}");
         }

@@ -32,7 +32,8 @@ pub(super) fn load(
     if let Some(repository) = Repository::parse(remote) {
         let root = make(scratch, "git")?;
         let tree = git::fetch(&repository, &root, cancellation)?;
-        return Ok((directory::read(&tree, false, intake(scratch)?)?, Origin::Fetched));
+        check_commit(&root, repository.commit.as_deref())?;
+        return Ok((directory::read(&tree, repository.keeps_git, intake(scratch)?)?, Origin::Fetched));
     }
     if !remote.starts_with("http://") && !remote.starts_with("https://") {
         return Err(ContextError::RemoteForm(remote.to_owned()));
@@ -70,11 +71,17 @@ pub(crate) fn fetch_repository(
         Repository::parse(address).ok_or_else(|| ContextError::RemoteForm(address.to_owned()))?;
     let root = make(scratch, "git")?;
     let tree = git::fetch(&repository, &root, cancellation)?;
-    let actual = git::commit(&root).map_err(ContextError::file("read", Path::new(".git/HEAD")))?;
-    if let Some(wanted) = commit.filter(|wanted| !actual.starts_with(*wanted)) {
-        return Err(ContextError::Commit { actual, wanted: wanted.to_owned() });
+    let actual = check_commit(&root, commit.or(repository.commit.as_deref()))?;
+    Ok((directory::read(&tree, keeps_git || repository.keeps_git, intake(scratch)?)?, actual))
+}
+
+/// The commit that a fetched repository is at; `wanted` is where it must be.
+fn check_commit(root: &Path, wanted: Option<&str>) -> Result<String, ContextError> {
+    let actual = git::commit(root).map_err(ContextError::file("read", Path::new(".git/HEAD")))?;
+    match wanted.filter(|wanted| !actual.starts_with(*wanted)) {
+        Some(wanted) => Err(ContextError::Commit { actual, wanted: wanted.to_owned() }),
+        None => Ok(actual),
     }
-    Ok((directory::read(&tree, keeps_git, intake(scratch)?)?, actual))
 }
 
 /// Whether a source of ADD is a repository: what has a scheme of git's, or ends in `.git`.

@@ -2,26 +2,40 @@
 
 use model::{ImageReference, Signal};
 
+use super::quotes::check_quotes;
 use super::{
-    Command, Dockerfile, DockerfileError, Instruction, Transfer, count_ports, expand, expand_document,
-    expand_words,
+    Command, CommandLine, Dockerfile, DockerfileError, Instruction, RunCommand, Transfer, count_ports,
+    expand, expand_document, expand_words,
 };
+use crate::order::Order;
 use crate::wording::Wording;
 
 /// Checks the order of the instructions and the arguments that hold no variable.
 ///
 /// # Errors
 /// [`DockerfileError`] for the first instruction that is wrong.
-pub(super) fn check(dockerfile: &Dockerfile, wording: Wording) -> Result<(), DockerfileError> {
+pub(super) fn check(dockerfile: &Dockerfile, wording: Wording, order: Order) -> Result<(), DockerfileError> {
     if dockerfile.instructions.is_empty() {
         return Err(DockerfileError::NoInstruction);
     }
     let mut started = false;
     let mut stages: Vec<&str> = Vec::new();
     for Instruction { command, lines, .. } in &dockerfile.instructions {
+        let placed = |error: DockerfileError| match (wording, lines) {
+            (Wording::Today, Some((number, _))) => {
+                DockerfileError::Line { number: *number, error: Box::new(error) }
+            }
+            _ => error,
+        };
         match command {
             Command::From { image, stage, .. } => {
-                check_image(image, &stages)?;
+                let checked = check_image(image, &stages);
+                checked.map_err(|error| match (error, order) {
+                    (DockerfileError::ImageName(source), Order::Graph) => {
+                        placed(DockerfileError::StageImage { name: image.clone(), source })
+                    }
+                    (error, _) => error,
+                })?;
                 stages.extend(stage.as_deref());
                 started = true;
             }
@@ -30,14 +44,23 @@ pub(super) fn check(dockerfile: &Dockerfile, wording: Wording) -> Result<(), Doc
             _ if !started => return Err(DockerfileError::NoSourceImage("commit")),
             _ => {}
         }
-        check_words(command, dockerfile.escape).map_err(|error| match (wording, lines) {
-            (Wording::Today, Some((number, _))) => {
-                DockerfileError::Line { number: *number, error: Box::new(error) }
-            }
-            _ => error,
-        })?;
+        check_words(command, dockerfile.escape).map_err(placed)?;
+        if order == Order::Graph {
+            check_quotes(command, dockerfile.escape).map_err(placed)?;
+            check_command(command).map_err(placed)?;
+        }
     }
     if started { Ok(()) } else { Err(DockerfileError::NoInstruction) }
+}
+
+/// In a graph no command stands for that of the image.
+fn check_command(command: &Command) -> Result<(), DockerfileError> {
+    match command {
+        Command::Run(RunCommand { line: CommandLine::Exec(words), .. }) if words.is_empty() => {
+            Err(DockerfileError::Arguments("RUN".to_owned(), "at least one argument"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_image(image: &str, stages: &[&str]) -> Result<(), DockerfileError> {

@@ -49,6 +49,8 @@ pub enum DockerfileError {
     ForbiddenTrigger(String),
     #[error("Volume specified can not be an empty string")]
     EmptyVolume,
+    #[error("variables are not put into --from={0}: begin a stage with FROM and a global ARG instead")]
+    VariableFrom(String),
     #[error("Source can't be a URL for COPY")]
     CopyUrl,
     #[error(
@@ -125,6 +127,14 @@ pub enum DockerfileError {
     Platform(#[from] images::registry::PlatformError),
     #[error("{0}")]
     ImageName(#[from] model::ReferenceError),
+    #[error("failed to parse stage name {name:?}: {source}")]
+    StageImage { name: String, source: model::ReferenceError },
+    #[error("failed to process {word:?}: unexpected end of statement while looking for matching {quote}")]
+    UnclosedQuote { word: String, quote: &'static str },
+    #[error("invalid SOURCE_DATE_EPOCH {0:?}: it is seconds since 1970")]
+    Epoch(String),
+    #[error("unterminated heredoc: no line ends <<{0}")]
+    UnterminatedDocument(String),
     #[error("failed to reach build target {0} in Dockerfile")]
     Target(String),
 }

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::DockerfileError;
 use super::words::quoted_words;
+use crate::order::Order;
 
 /// A here-document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,20 +45,31 @@ struct Opening {
 /// Takes the here-documents of an instruction; `next` is the index of the physical line behind it.
 ///
 /// A word counts as one only when a later line ends it: else `<<` is left to the shell.
+///
+/// # Errors
+/// [`DockerfileError::UnterminatedDocument`] where no line ends it, in a graph.
 pub(super) fn take(
     text: &str,
     escape: char,
     physical: &[&str],
-    ends: &Ends<'_>,
+    (ends, order): (&Ends<'_>, Order),
     mut next: usize,
-) -> (Vec<HereDocument>, usize) {
+) -> Result<(Vec<HereDocument>, usize), DockerfileError> {
     let verb = text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
     if ends.0.is_empty() || !matches!(verb.as_str(), "RUN" | "COPY" | "ADD") || !text.contains("<<") {
-        return (Vec::new(), next);
+        return Ok((Vec::new(), next));
     }
     let mut documents = Vec::new();
     for word in quoted_words(text, escape) {
-        let Some(opening) = opening(&word).filter(|opening| ends.has(&opening.name, next)) else { continue };
+        let Some(opening) = opening(&word) else { continue };
+        let lost = || match order {
+            Order::Written => Ok(()),
+            Order::Graph => Err(DockerfileError::UnterminatedDocument(opening.name.clone())),
+        };
+        if !ends.has(&opening.name, next) {
+            lost()?;
+            continue;
+        }
         let line = |line: &&str| match opening.strips_tabs {
             true => line.trim_start_matches('\t').to_owned(),
             false => (*line).to_owned(),
@@ -65,13 +78,14 @@ pub(super) fn take(
         let lines: Vec<String> = rest.take_while(|line| *line != opening.name).collect();
         // The end of one without `-` must stand at the beginning of its line.
         if next + lines.len() >= physical.len() {
+            lost()?;
             continue;
         }
         next += lines.len() + 1;
         let content = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
         documents.push(HereDocument { name: opening.name, content, expands: opening.expands });
     }
-    (documents, next)
+    Ok((documents, next))
 }
 
 /// Whether a word stands for a here-document of this name.
@@ -99,7 +113,8 @@ mod tests {
     use super::*;
 
     fn taken(lines: &[&str]) -> (Vec<(String, String, bool)>, usize) {
-        let (documents, next) = take(lines[0], '\\', lines, &Ends::of(lines), 1);
+        let (documents, next) =
+            take(lines[0], '\\', lines, (&Ends::of(lines), Order::Written), 1).expect("documents");
         (documents.into_iter().map(|found| (found.name, found.content, found.expands)).collect(), next)
     }
 
@@ -128,5 +143,14 @@ mod tests {
         let (several, next) = taken(&["COPY <<a <<b /d/", "1", "a", "2", "b", "RUN x"]);
         assert_eq!((several.len(), next), (2, 5));
         assert_eq!((several[0].1.as_str(), several[1].1.as_str()), ("1\n", "2\n"));
+    }
+
+    #[test]
+    fn graphs_refuse_documents_that_nothing_ends() {
+        let lines = ["RUN cat <<EOF", "\tEOF"];
+        let taken = take(lines[0], '\\', &lines, (&Ends::of(&lines), Order::Graph), 1);
+        assert_eq!(taken, Err(DockerfileError::UnterminatedDocument("EOF".to_owned())));
+        let shift = ["RUN echo $((1<<N))", "x"];
+        assert_eq!(take(shift[0], '\\', &shift, (&Ends::of(&shift), Order::Graph), 1), Ok((Vec::new(), 1)));
     }
 }

@@ -36,7 +36,8 @@ pub(super) fn physical(text: &str) -> Vec<&str> {
 /// Joins the physical lines of a Dockerfile into instructions.
 ///
 /// # Errors
-/// [`DockerfileError::EscapeToken`] when the directive names neither `\` nor a back quote.
+/// [`DockerfileError::EscapeToken`] when the directive names neither `\` nor a back quote; in a graph a
+/// here-document without an end.
 pub(super) fn join(physical: &[&str], order: Order) -> Result<Lines, DockerfileError> {
     let (escape, check) = directives(physical)?;
     let ends = heredoc::Ends::of(physical);
@@ -64,10 +65,10 @@ pub(super) fn join(physical: &[&str], order: Order) -> Result<Lines, DockerfileE
         let is_first = line.text.is_empty();
         line.text.push_str(if is_first { piece.trim_start() } else { piece });
         if continued.is_none() {
-            index = push(&mut lines, pending.take(), (physical, &ends), index, escape);
+            index = push(&mut lines, pending.take(), (physical, &ends, order), index, escape)?;
         }
     }
-    push(&mut lines, pending, (physical, &ends), physical.len(), escape);
+    push(&mut lines, pending, (physical, &ends, order), physical.len(), escape)?;
     Ok(Lines { escape, check, lines })
 }
 
@@ -75,15 +76,18 @@ pub(super) fn join(physical: &[&str], order: Order) -> Result<Lines, DockerfileE
 fn push(
     lines: &mut Vec<Line>,
     line: Option<Line>,
-    (physical, ends): (&[&str], &heredoc::Ends<'_>),
+    (physical, ends, order): (&[&str], &heredoc::Ends<'_>, Order),
     next: usize,
     escape: char,
-) -> usize {
-    let Some(line) = line.filter(|line| !line.text.trim().is_empty()) else { return next };
+) -> Result<usize, DockerfileError> {
+    let Some(line) = line.filter(|line| !line.text.trim().is_empty()) else { return Ok(next) };
     let text = line.text.trim().to_owned();
-    let (documents, next) = heredoc::take(&text, escape, physical, ends, next);
+    let number = line.number;
+    let taken = heredoc::take(&text, escape, physical, (ends, order), next);
+    let (documents, next) =
+        taken.map_err(|error| DockerfileError::Line { number, error: Box::new(error) })?;
     lines.push(Line { text, next, documents, ..line });
-    next
+    Ok(next)
 }
 
 /// The line without its continuation sign, if it has one; blanks may follow the sign. In a graph one behind another is

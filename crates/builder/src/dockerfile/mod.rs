@@ -18,6 +18,7 @@ mod mount;
 mod parse;
 mod permissions;
 mod ports;
+mod quotes;
 mod run;
 mod substitution;
 #[cfg(test)]
@@ -52,7 +53,7 @@ impl Dockerfile {
         if wording == Wording::Today && dockerfile.instructions.is_empty() {
             return Err(DockerfileError::Empty);
         }
-        check::check(&dockerfile, wording)?;
+        check::check(&dockerfile, wording, order)?;
         Ok(dockerfile)
     }
 }

@@ -202,3 +202,33 @@ fn any_bytes_end_in_a_result() {
         let _ = Dockerfile::parse(&text, Wording::Reference, Order::Written);
     }
 }
+
+#[test]
+fn graphs_refuse_more_and_say_where() {
+    let graph = |text: &str| {
+        let parsed = Dockerfile::parse(text.as_bytes(), Wording::Today, Order::Graph);
+        parsed.map(drop).map_err(|error| error.to_string())
+    };
+    for (line, want) in [
+        (
+            "ENV a=\"x",
+            r#"failed to process "\"x": unexpected end of statement while looking for matching double-quote"#,
+        ),
+        (
+            "ARG a='x",
+            r#"failed to process "'x": unexpected end of statement while looking for matching single-quote"#,
+        ),
+        ("RUN []", "RUN requires at least one argument"),
+        ("RUN cat <<EOF", "unterminated heredoc: no line ends <<EOF"),
+        ("FROM UPPER", "failed to parse stage name \"UPPER\": "),
+    ] {
+        let text = format!("FROM x\n\n{line}\n");
+        let error = graph(&text).expect_err(line);
+        let said = error.strip_prefix("dockerfile parse error on line 3: ");
+        assert!(said.is_some_and(|said| said.starts_with(want)), "{line}: {error}");
+    }
+    for line in ["ENV a=\"x", "RUN []", "RUN cat <<EOF"] {
+        assert!(parsed(&format!("FROM x\n{line}\n")).is_ok(), "{line} is what it was in classic builds");
+    }
+    assert_eq!(graph("FROM x\nRUN echo \"it's\nENV a=\"b 'c\"\n"), Ok(()));
+}

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use images::registry::Platform;
+use model::Timestamp;
 
 use crate::dockerfile::{Argument, DockerfileError, Substituted, Variables, expand};
 use crate::order::Order;
@@ -21,6 +22,8 @@ const PREDEFINED: [&str; 10] = [
     "all_proxy",
 ];
 
+/// The argument that says when results were made (reproducible-builds.org).
+const EPOCH: &str = "SOURCE_DATE_EPOCH";
 /// The argument that names the hosts of RUN steps.
 const HOSTNAME: &str = "BUILDKIT_SANDBOX_HOSTNAME";
 /// What they are called without it.
@@ -76,6 +79,19 @@ impl BuildArguments {
             let other = (order == Order::Graph).then(|| given(other)).flatten();
             Some((name, given(name).or(other)?))
         })
+    }
+
+    /// The time that all the results of a graph say they were made at, where the request gives one.
+    ///
+    /// # Errors
+    /// [`DockerfileError::Epoch`] for what is no number of seconds.
+    pub(super) fn epoch(&self) -> Result<Option<Timestamp>, DockerfileError> {
+        let given = self.given.get(EPOCH).cloned().flatten().filter(|text| !text.is_empty());
+        let parse = |text: String| {
+            let seconds = text.parse().ok().and_then(|seconds| Timestamp::from_unix(seconds, 0).ok());
+            seconds.ok_or(DockerfileError::Epoch(text))
+        };
+        given.map(parse).transpose()
     }
 
     /// The name that the hosts of RUN steps have for themselves, in a graph.

@@ -149,6 +149,9 @@ impl Builder {
             Thing::Mount(_) => None,
         });
         let gone = self.store.remove_build_steps(&steps.collect::<Vec<_>>())?;
+        if !gone.is_empty() {
+            self.forget_placed_layers().map_err(failed)?;
+        }
         let mut records = Vec::new();
         for Kept { record, thing } in chosen {
             let is_gone = match thing {

@@ -27,13 +27,16 @@ pub(super) struct Name {
     pub(super) command: Vec<String>,
     /// The history's entry; none for steps that leave no trace there.
     pub(super) history: Option<String>,
+    /// What the files that the step makes depend on beside the layers below and the command; none where only the same
+    /// image below will do.
+    pub(super) seen: Option<Vec<String>>,
 }
 
 impl Name {
     /// A step whose command is its history.
     pub(super) fn of(command: Vec<String>) -> Self {
         let history = Some(command.join(" "));
-        Self { command, history }
+        Self { command, history, seen: None }
     }
 }
 
@@ -58,7 +61,21 @@ impl Build<'_> {
     /// [`BuildError`] outside of a stage.
     pub(super) fn container_config(&self, command: Vec<String>) -> Result<Config, BuildError> {
         let config = self.stage_ref()?.config.clone();
+        // What was made at another time is another image.
+        let epoch = self.epoch()?.map(|epoch| format!("SOURCE_DATE_EPOCH={}", epoch.unix_seconds()));
+        let command = command.into_iter().chain(epoch).collect();
         Ok(Config { cmd: Some(StringOrList(command)), ..config })
+    }
+
+    /// The time that the request gives its results, in a graph.
+    ///
+    /// # Errors
+    /// [`BuildError::Dockerfile`] where it is none.
+    pub(super) fn epoch(&self) -> Result<Option<Timestamp>, BuildError> {
+        match self.work.parameters.order {
+            Order::Written => Ok(None),
+            Order::Graph => Ok(self.arguments.epoch()?),
+        }
     }
 
     /// The name of a step that only changes the configuration.
@@ -85,10 +102,12 @@ impl Build<'_> {
     /// # Errors
     /// [`BuildError`] when the image cannot be made.
     pub(super) fn commit(&mut self, change: Change<'_>) -> Result<(), BuildError> {
-        let Name { command, history } = change.name;
+        let key = self.layer_key(&change.name)?.zip(change.layer.as_ref().map(Layer::diff_id));
+        let Name { command, history, .. } = change.name;
         let step = command.join(" ");
         let container_config = self.container_config(command)?;
-        let now = Timestamp::now();
+        let epoch = self.epoch()?;
+        let now = epoch.unwrap_or_else(Timestamp::now);
         let order = self.work.parameters.order;
         let (comment, container, engine_version) = match order {
             Order::Written => ("", change.container.to_string(), self.work.builder.engine_version.clone()),
@@ -112,7 +131,10 @@ impl Build<'_> {
             Order::Written => stage.config.clone(),
             Order::Graph => Config { image: String::new(), ..stage.config.clone() },
         };
-        let hostname = change.container.short().to_owned();
+        let hostname = match order {
+            Order::Written => change.container.short().to_owned(),
+            Order::Graph => String::new(),
+        };
         let config = ImageConfig {
             architecture: platform.architecture,
             os: platform.os,
@@ -148,6 +170,10 @@ impl Build<'_> {
             target: None,
         };
         let image = store.add_image(&new)?;
+        if let Some((key, diff_id)) = key {
+            self.work.builder.note_layer(&key, diff_id, &self.scratch_path("note"))?;
+        }
+        let stage = self.stage()?;
         stage.recipe = Some(Recipe { document, parent: stage.image });
         stage.image = Some(image.id);
         stage.config.image = image.id.hexadecimal();

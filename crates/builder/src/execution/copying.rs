@@ -48,6 +48,9 @@ impl Build<'_> {
         let words = self.transfer_words(transfer)?;
         let tree = match &transfer.from {
             None if !transfer.reads_context() => None,
+            Some(from) if from.contains('$') && self.work.parameters.order == Order::Graph => {
+                return Err(DockerfileError::VariableFrom(from.clone()).into());
+            }
             from => Some(self.tree_of(from.as_deref())?),
         };
         let items = self.items(transfer, tree.as_ref(), &words)?;
@@ -69,7 +72,8 @@ impl Build<'_> {
             None => sum(&NoTree, &items, words.excludes.as_ref())?,
         };
         check_excludes(words.excludes.as_ref())?;
-        let name = transfer_name(order, transfer.verb, &words, &worth);
+        let name =
+            transfer_name(order, transfer.verb, &words, (&worth, &self.stage_ref()?.config.working_dir));
         let command = &name.command;
         let Some(_turn) = self.probe(&name)? else { return Ok(()) };
         let layer = match self.linked_layer(transfer, command)? {
@@ -240,14 +244,16 @@ impl Build<'_> {
 }
 
 /// A copy as the cache and the history know it.
-fn transfer_name(order: Order, verb: TransferVerb, words: &Words, worth: &str) -> Name {
+fn transfer_name(order: Order, verb: TransferVerb, words: &Words, (worth, directory): (&str, &str)) -> Name {
     let Words { destination, sources, flags, .. } = words;
     let verb = verb.name();
     match order {
         Order::Written => Name::of(no_operation(&format!("{verb} {flags}{worth} in {destination}"))),
         Order::Graph => {
             let history = format!("{verb} {sources} {destination} # buildkit");
-            Name { command: vec![history.clone(), format!("{flags}{worth}")], history: Some(history) }
+            let command = vec![history.clone(), format!("{flags}{worth}")];
+            let seen = (!flags.contains("--link")).then(|| vec![directory.to_owned()]);
+            Name { command, history: Some(history), seen }
         }
     }
 }

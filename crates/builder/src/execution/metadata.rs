@@ -14,7 +14,9 @@ use crate::dockerfile::{Command, CommandLine, DockerfileError, count_ports, expa
 use crate::error::BuildError;
 use crate::order::Order;
 use crate::transfer::TransferError;
-use crate::tree::{MakeDirectories, Metadata, Owner, Position, Reached, Stop, TreeError, Upper, View, Walk};
+use crate::tree::{
+    MakeDirectories, Metadata, Modified, Owner, Position, Reached, Stop, TreeError, Upper, View, Walk,
+};
 use crate::wording::Wording;
 
 impl Build<'_> {
@@ -77,6 +79,7 @@ impl Build<'_> {
         if order == Order::Graph {
             name.command.push(self.stage_ref()?.config.user.clone());
             name.history = Some(comment.to_owned());
+            name.seen = Some(self.epoch()?.iter().map(ToString::to_string).collect());
         }
         let Some(_turn) = self.probe(&name)? else { return Ok(()) };
         let lower = self.stage_ref()?.directories();
@@ -88,7 +91,9 @@ impl Build<'_> {
         let mut upper = Upper::create(root.clone(), &lower)?;
         let path = clean(&self.stage_ref()?.config.working_dir);
         let start = Position::root(upper.view());
-        let metadata = Metadata::new_directory(user, group);
+        let epoch = self.epoch()?;
+        let modified = epoch.map(|epoch| Modified { seconds: epoch.unix_seconds(), nanoseconds: 0 });
+        let metadata = Metadata { modified, ..Metadata::new_directory(user, group) };
         let mut make = MakeDirectories { upper: &mut upper, metadata, last: true };
         Walk::new(&path).run(&start, &mut make)?;
         upper.finish()?;

@@ -24,6 +24,8 @@ mod earlier;
 mod from;
 mod graph;
 mod in_flight;
+mod known_layers;
+mod layer_notes;
 mod linked;
 mod metadata;
 mod mounts;

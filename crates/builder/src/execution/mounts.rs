@@ -38,8 +38,23 @@ pub(super) struct StepMounts {
     pub(super) requests: Vec<MountRequest>,
     /// Variables that only the container sees.
     pub(super) variables: Vec<String>,
+    /// How many ssh agents there are, missing ones too.
+    agents: usize,
     caches: Vec<CacheUse>,
     secrets: Vec<PathBuf>,
+}
+
+impl StepMounts {
+    /// The place of an agent's socket; the variable says that of the first one.
+    fn name_agent(&mut self, target: &str) -> String {
+        let standard = || format!("{AGENTS}{}", self.agents);
+        let place = if target.is_empty() { standard() } else { target.to_owned() };
+        if self.agents == 0 {
+            self.variables.push(format!("SSH_AUTH_SOCK={place}"));
+        }
+        self.agents += 1;
+        place
+    }
 }
 
 impl Drop for StepMounts {
@@ -126,6 +141,8 @@ impl Build<'_> {
                 RunMountKind::Ssh { id, required, access } => {
                     let Some(socket) = self.provisions("ssh")?.ssh_agent(id)? else {
                         self.check_optional(*required, "ssh agent", id)?;
+                        // Commands find the place where it would be.
+                        made.name_agent(&mount.target);
                         continue;
                     };
                     self.add_agent(&mut made, &mount.target, &socket, *access)?;
@@ -223,13 +240,8 @@ impl Build<'_> {
         access: Access,
     ) -> Result<(), BuildError> {
         set_access(socket, access).map_err(BuildError::file("hand out", socket))?;
-        let agents = made.variables.iter().filter(|variable| variable.starts_with("SSH_AUTH_SOCK=")).count();
-        let standard = format!("{AGENTS}{}", made.requests.len());
-        let target = if target.is_empty() { &standard } else { target };
-        if agents == 0 {
-            made.variables.push(format!("SSH_AUTH_SOCK={target}"));
-        }
-        self.add(made, target, false, host_mount(socket))
+        let target = made.name_agent(target);
+        self.add(made, &target, false, host_mount(socket))
     }
 
     /// Writes a file that goes with the step, in memory where the engine's runtime directory is.

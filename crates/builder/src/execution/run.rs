@@ -14,7 +14,7 @@ use crate::event::VertexChange;
 use crate::identity::random_container;
 use crate::order::Order;
 use crate::request::Intermediate;
-use crate::runner::RunStep;
+use crate::runner::{RunStep, StepKind};
 
 impl Build<'_> {
     /// Runs a command and commits what it changed, unless an image of it is there.
@@ -28,7 +28,7 @@ impl Build<'_> {
         let mounts = self.plan_mounts(run)?;
         let mut settings: Vec<String> = mounts.iter().map(|mount| mount.key.clone()).collect();
         settings.extend(run.network.flag().map(str::to_owned));
-        let name = self.run_name(&arguments, settings, &shown);
+        let name = self.run_name(&arguments, settings, &shown)?;
         let Some(_turn) = self.probe(&name)? else { return Ok(()) };
         let script = run.script.as_ref().filter(|script| is_program(script));
         let mounts = self.make_mounts(&mounts, script)?;
@@ -57,16 +57,34 @@ impl Build<'_> {
     }
 
     /// A RUN as the cache and the history know it.
-    fn run_name(&self, arguments: &RunArguments, settings: Vec<String>, shown: &[String]) -> Name {
+    fn run_name(
+        &self,
+        arguments: &RunArguments,
+        settings: Vec<String>,
+        shown: &[String],
+    ) -> Result<Name, BuildError> {
         let command = with_arguments(&arguments.visible, &[settings, shown.to_vec()].concat());
-        match self.work.parameters.order {
-            Order::Written => Name::of(command),
-            Order::Graph => {
-                let history = with_arguments(&arguments.shown, shown).join(" ");
-                let history = Some(format!("RUN {history} # buildkit"));
-                Name { command: [vec!["RUN".to_owned()], command].concat(), history }
-            }
+        if self.work.parameters.order == Order::Written {
+            return Ok(Name::of(command));
         }
+        let history = with_arguments(&arguments.shown, shown).join(" ");
+        let history = Some(format!("RUN {history} # buildkit"));
+        let command = [vec!["RUN".to_owned()], self.surroundings(), command].concat();
+        let Config { user, working_dir, env, .. } = &self.stage_ref()?.config;
+        let own = [user.clone(), working_dir.clone()].into_iter();
+        let seen = own.chain(env.iter().flatten().cloned()).collect();
+        Ok(Name { command, history, seen: Some(seen) })
+    }
+
+    /// What the request says of the network of all steps, as far as commands see it.
+    fn surroundings(&self) -> Vec<String> {
+        let host = &self.work.parameters.host;
+        let mut seen = Vec::new();
+        if host.network_mode != NetworkMode::default() {
+            seen.push(format!("--network={}", host.network_mode));
+        }
+        seen.extend(host.extra_hosts.iter().flatten().map(|host| format!("--add-host={host}")));
+        seen
     }
 
     /// What a RUN runs, and how the history shows it.
@@ -120,6 +138,7 @@ impl Build<'_> {
         let environment = config.env.get_or_insert_default();
         if self.work.parameters.order == Order::Graph {
             config.hostname = self.arguments.hostname();
+            (config.volumes, config.healthcheck) = (None, None);
             // A name alone keeps the variable of that name out, unless the image sets it.
             environment.insert(0, "HOSTNAME".to_owned());
         }
@@ -127,7 +146,12 @@ impl Build<'_> {
         let container = random_container().map_err(BuildError::file("read", "/dev/urandom"))?;
         // Noted first: whenever this process ends, the next one knows of it.
         self.work.scratch.note_container(&container).map_err(BuildError::file("note", container.as_str()))?;
-        self.make_container(RunStep { id: container.clone(), image: self.stage_ref()?.image, config, host })?;
+        let image = self.stage_ref()?.image;
+        let kind = match self.work.parameters.order {
+            Order::Written => StepKind::Container,
+            Order::Graph => StepKind::Sandbox,
+        };
+        self.make_container(RunStep { id: container.clone(), image, config, host, kind })?;
         self.say(format!(" ---> Running in {}\n", container.short()));
         Ok(container)
     }

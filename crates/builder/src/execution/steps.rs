@@ -13,7 +13,7 @@ use crate::error::BuildError;
 use crate::event::BuildEvent;
 use crate::identity::random_container;
 use crate::request::Intermediate;
-use crate::runner::{RunStep, StepRunner};
+use crate::runner::{RunStep, StepKind, StepRunner};
 use crate::wording::Wording;
 
 impl Build<'_> {
@@ -94,7 +94,8 @@ impl Build<'_> {
         if self.work.parameters.intermediate == Intermediate::Keep && image.is_some() {
             let config = self.container_config(command.to_vec())?;
             let host = self.work.parameters.host.clone();
-            self.make_container(RunStep { id: id.clone(), image, config, host })?;
+            let kind = StepKind::Container;
+            self.make_container(RunStep { id: id.clone(), image, config, host, kind })?;
         } else {
             self.containers.push(StepContainer { id: id.clone(), real: false });
         }

@@ -218,7 +218,7 @@ fn matching(source: &dyn Source, pattern: &str) -> Result<Vec<PathBuf>, Transfer
         let mut next = Vec::new();
         for path in &paths {
             for name in source.names(path)? {
-                if name.to_str().is_some_and(|name| compiled.matches(name)) {
+                if compiled.matches(&name.to_string_lossy()) {
                     next.push(path.join(name));
                 }
             }

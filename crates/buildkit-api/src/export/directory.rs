@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -117,13 +118,13 @@ fn stat(path: &Path, entry: &Entry<'_, &File>) -> io::Result<Stat> {
     };
     let number = |value: Option<u32>| value.map(i64::from).unwrap_or_default();
     Ok(Stat {
-        path: path.to_string_lossy().into_owned(),
+        path: path.as_os_str().as_bytes().to_vec(),
         mode: mode | kind,
         user: u32::try_from(header.uid()?).unwrap_or_default(),
         group: u32::try_from(header.gid()?).unwrap_or_default(),
         size: i64::try_from(entry.size()).unwrap_or(i64::MAX),
         modified: i64::try_from(header.mtime()?).unwrap_or_default().saturating_mul(1_000_000_000),
-        link: link.to_string_lossy().into_owned(),
+        link: link.into_os_string().into_vec(),
         device_major: number(header.device_major()?),
         device_minor: number(header.device_minor()?),
         attributes: std::collections::HashMap::new(),

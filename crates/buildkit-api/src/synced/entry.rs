@@ -1,5 +1,7 @@
 //! One entry of a client's directory, as its packet describes it.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
 use super::contents::Content;
@@ -50,7 +52,7 @@ pub(crate) struct Entry {
     /// Nanoseconds since 1970.
     pub(super) modified: i64,
     /// The target of a symbolic link; the first name of a file with several, from the second on.
-    pub(super) link: Box<str>,
+    pub(super) link: Box<OsStr>,
     pub(super) attributes: Vec<(Vec<u8>, Vec<u8>)>,
     /// The number of the first of several names of a file.
     pub(super) shared: Option<u32>,
@@ -66,7 +68,7 @@ impl Entry {
         let path = read_path(&stat.path)?;
         let kind = kind(&stat)?;
         let size = u64::try_from(stat.size).map_err(|_| SyncError::Size {
-            path: stat.path.clone(),
+            path: shown(&stat.path),
             announced: stat.size,
             sent: 0,
         })?;
@@ -80,7 +82,7 @@ impl Entry {
             group: stat.group,
             size: if kind == EntryKind::File { size } else { 0 },
             modified: stat.modified,
-            link: stat.link.into_boxed_str(),
+            link: OsString::from_vec(stat.link).into_boxed_os_str(),
             attributes,
             shared: None,
             content: None,
@@ -121,19 +123,24 @@ impl Entry {
     }
 }
 
-fn read_path(text: &str) -> Result<PathBuf, SyncError> {
-    let path = Path::new(text);
+fn read_path(bytes: &[u8]) -> Result<PathBuf, SyncError> {
+    let path = Path::new(OsStr::from_bytes(bytes));
     let plain = path.components().all(|component| matches!(component, Component::Normal(_)));
     // Components leave out doubled slashes and dots: a path that differs from its components is invalid.
     let same = path.components().collect::<PathBuf>().as_os_str() == path.as_os_str();
-    if text.is_empty() || text.len() > PATH_LIMIT || text.contains('\0') || !plain || !same {
-        return Err(SyncError::Path(text.chars().take(PATH_LIMIT).collect()));
+    if bytes.is_empty() || bytes.len() > PATH_LIMIT || bytes.contains(&0) || !plain || !same {
+        return Err(SyncError::Path(shown(bytes).chars().take(PATH_LIMIT).collect()));
     }
     Ok(path.to_owned())
 }
 
+/// A path as messages show it.
+fn shown(path: &[u8]) -> String {
+    String::from_utf8_lossy(path).into_owned()
+}
+
 fn kind(stat: &Stat) -> Result<EntryKind, SyncError> {
-    let unknown = || SyncError::Kind { path: stat.path.clone(), mode: stat.mode };
+    let unknown = || SyncError::Kind { path: shown(&stat.path), mode: stat.mode };
     Ok(match stat.mode & go_mode::KINDS {
         0 => EntryKind::File,
         go_mode::DIRECTORY => EntryKind::Directory,

@@ -99,7 +99,7 @@ impl TreeBuilder {
         let first = self.entries.get_mut(Path::new(&*entry.link));
         let first = first.filter(|first| first.kind == EntryKind::File && first.link.is_empty());
         let Some(first) = first else {
-            let (path, target) = (path.display().to_string(), entry.link.to_string());
+            let (path, target) = (path.display().to_string(), Path::new(&*entry.link).display().to_string());
             return Err(SyncError::Link { path, target });
         };
         if first.shared.is_none() {

@@ -33,6 +33,8 @@ pub struct NewContainer {
     pub image: Option<Digest>,
     /// The id that it gets; a random one when `None`.
     pub id: Option<ContainerId>,
+    /// Whether the volumes and the health check of its image are left out.
+    pub is_sandbox: bool,
 }
 
 /// A made container.
@@ -94,8 +96,9 @@ impl Creator {
             .resolve_for_use(&name_of_image, |image| claim = Some(self.directory.claim_image(&id, image)))
             .map_err(|error| unknown_image(&settings.image, error))?;
         settings::merge_image(&mut settings, image.config.config.clone().unwrap_or_default());
-        if new.pod.is_some() {
-            // The kubelet probes, and knows no volumes of images: their places are directories of the container's layer.
+        if new.pod.is_some() || new.is_sandbox {
+            // The kubelet probes, and knows no volumes of images: their places are directories of the container's layer. So
+            // they are to BuildKit's steps.
             (settings.health_check, settings.volumes) = (None, None);
         }
         if let Some(check) = &settings.health_check

@@ -111,9 +111,20 @@ fn repositories_are_contexts() {
     assert_eq!(names(&daemon.url("main")).unwrap(), two);
     assert_eq!(names(&daemon.url("main#feature/x")).unwrap(), two);
     assert_eq!(names(&daemon.url("main#v1")).unwrap(), one);
+    assert_eq!(names(&daemon.url("main?tag=v1")).unwrap(), one);
+    assert_eq!(names(&daemon.url("main?branch=feature/x")).unwrap(), two);
+    assert_eq!(names(&daemon.url(&format!("main?ref=v1&commit={}", &commit[..8]))).unwrap(), one);
+    let other = names(&daemon.url(&format!("main?commit={commit}"))).unwrap_err();
+    assert!(other.contains(&commit), "{other}");
+    let bare = names(&daemon.url("main?submodules=0")).unwrap();
+    assert!(!bare.contains(&"c/module/m 644 0:0".to_owned()), "{bare:?}");
+    let whole = names(&daemon.url("main?keep-git-dir=1")).unwrap();
+    assert!(whole.contains(&"c/.git/HEAD 644 0:0".to_owned()), "{whole:?}");
     assert_eq!(names(&daemon.url(&format!("main#{commit}"))).unwrap(), one);
-    let sub = remote(&fixture, &daemon.url("main#:sub"), |_| {});
-    assert!(sub.text.contains("LABEL at sub"), "{}", sub.text);
+    for of_directory in ["main#:sub", "main?subdir=sub"] {
+        let sub = remote(&fixture, &daemon.url(of_directory), |_| {});
+        assert!(sub.text.contains("LABEL at sub"), "{}", sub.text);
+    }
     for (rest, want) in [
         ("main#:nosuch", "Error trying to use git: the repository has no directory \"nosuch\""),
         ("main#:out", "Error trying to use git: the repository has no directory \"out\""),

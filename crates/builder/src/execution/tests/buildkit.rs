@@ -286,3 +286,67 @@ fn names_of_stages_are_no_images() {
     );
     assert!(fixture.puller.asked.lock().expect("a lock").is_empty());
 }
+
+#[test]
+fn what_only_the_configuration_says_runs_nothing_again() {
+    use std::sync::atomic::Ordering;
+    let fixture = Fixture::new();
+    let build_with = |above: &str| {
+        let dockerfile =
+            format!("FROM base\n{above}\nCOPY f /f\nWORKDIR /w\nRUN echo a > /a\nLABEL last=1\n");
+        let made = image(&fixture, context(&dockerfile).file("f", "1"));
+        (made.config.rootfs.diff_ids.clone(), fixture.runner.runs.load(Ordering::Relaxed))
+    };
+    let (layers, runs) = build_with("LABEL x=1");
+    assert_eq!((build_with("CMD [\"x\"]\nLABEL x=2\nEXPOSE 80"), runs), ((layers.clone(), 1), 1));
+    assert_eq!(build_with("ENV A=b").1, 2, "a command sees variables");
+    assert_eq!(build_with("USER alice").1, 3, "and its user");
+    assert_eq!(build_with("COPY f /other").1, 4, "and files");
+    let prune = crate::CachePrune { room: crate::CacheRoom::default(), all: true, is_meant: &|_| true };
+    fixture.builder.prune_cache(&prune).expect("a prune");
+    assert_eq!(build_with("LABEL x=3").1, 5, "a prune forgets");
+}
+
+#[test]
+fn the_network_of_a_build_counts() {
+    use std::sync::atomic::Ordering;
+    let fixture = Fixture::new();
+    let runs_with = |change: &dyn Fn(&mut model::HostSettings)| {
+        let built = fixture.build_with(context("FROM base\nRUN true\n"), |request| {
+            request.order = Order::Graph;
+            change(&mut request.host);
+        });
+        built.result.expect("an image");
+        fixture.runner.runs.load(Ordering::Relaxed)
+    };
+    assert_eq!(runs_with(&|_| ()), 1);
+    assert_eq!(runs_with(&|host| host.network_mode = model::NetworkMode::None), 2);
+    let add_host = |host: &mut model::HostSettings| {
+        host.extra_hosts = Some(vec![model::Spelled::parse("q:1.2.3.4").expect("a host")]);
+    };
+    assert_eq!((runs_with(&add_host), runs_with(&add_host), runs_with(&|_| ())), (3, 3, 3));
+}
+
+#[test]
+fn results_are_made_at_the_time_that_the_request_gives() {
+    let fixture = Fixture::new();
+    let dockerfile = "FROM base\nWORKDIR /w\nRUN echo a > /a\nCMD [\"x\"]\n";
+    let build_at = |epoch: &str| {
+        fixture.build_with(context(dockerfile), |request| {
+            request.order = Order::Graph;
+            request.build_arguments.insert("SOURCE_DATE_EPOCH".to_owned(), Some(epoch.to_owned()));
+        })
+    };
+    image(&fixture, context(dockerfile));
+    let made = build_at("1420070400").result.expect("an image");
+    let found = fixture.store.image(&made).expect("an image");
+    let own = found.config.history.iter().filter(|entry| entry.comment == "buildkit.dockerfile.v0");
+    let times: Vec<_> = own.map(|entry| entry.created.map(|time| time.unix_seconds())).collect();
+    assert_eq!(times, [Some(1_420_070_400); 3]);
+    assert_eq!(found.config.created.map(|time| time.unix_seconds()), Some(1_420_070_400));
+    assert!(fixture.files(&found).contains(&"w/ 755 0:0 2015".to_owned()));
+    assert_eq!(build_at("1420070400").result.expect("an image"), made);
+    assert_ne!(build_at("5").result.expect("an image"), made);
+    let error = build_at("soon").result.expect_err("a refusal").to_string();
+    assert_eq!(error, "invalid SOURCE_DATE_EPOCH \"soon\": it is seconds since 1970");
+}

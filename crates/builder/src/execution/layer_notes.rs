@@ -1,0 +1,104 @@
+//! Notes of the layers that steps made: files by the digest of what a layer depends on, which hold the layer's digest. The
+//! layers themselves are the image store's, which may have removed them since.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use images::{Layer, digest_of};
+use model::Digest;
+
+use super::state::Builder;
+use crate::error::BuildError;
+use crate::scratch::{KNOWN, LINKED};
+
+/// Bytes of a note at most: a digest.
+const NOTE_LIMIT: u64 = 256;
+
+/// What a layer depends on.
+pub(super) enum LayerKey {
+    /// Its step alone: it is put on anything.
+    Linked(String),
+    /// Its step and the layers below it.
+    Placed(String),
+}
+
+impl LayerKey {
+    fn path(&self, builder: &Builder) -> PathBuf {
+        let (directory, text) = match self {
+            Self::Linked(text) => (LINKED, text),
+            Self::Placed(text) => (KNOWN, text),
+        };
+        builder.directory.join(directory).join(digest_of(text.as_bytes()).hexadecimal())
+    }
+}
+
+impl Builder {
+    /// The layer that an earlier build made of the same.
+    ///
+    /// # Errors
+    /// [`BuildError::File`] when the note cannot be read.
+    pub(super) fn noted_layer(&self, key: &LayerKey) -> Result<Option<Layer>, BuildError> {
+        let path = key.path(self);
+        let diff_id = match read_note(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            diff_id => diff_id.map_err(BuildError::file("read", &path))?,
+        };
+        Ok(diff_id.and_then(|diff_id| self.store.layer(&diff_id)))
+    }
+
+    /// Notes a layer; `half` is a path for the note while it is written.
+    ///
+    /// # Errors
+    /// [`BuildError::File`] when it cannot be written.
+    pub(super) fn note_layer(&self, key: &LayerKey, diff_id: Digest, half: &Path) -> Result<(), BuildError> {
+        let path = key.path(self);
+        let write = || {
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            fs::write(half, diff_id.to_string())?;
+            fs::rename(half, &path)
+        };
+        write().map_err(BuildError::file("write", &path))
+    }
+
+    /// Removes the notes of layers that are gone.
+    ///
+    /// # Errors
+    /// What readdir(3) or unlink(2) fails with.
+    pub(super) fn forget_lost_layers(&self) -> io::Result<()> {
+        self.forget_lost_of(LINKED)?;
+        self.forget_lost_of(KNOWN)
+    }
+
+    fn forget_lost_of(&self, kind: &str) -> io::Result<()> {
+        let directory = self.directory.join(kind);
+        let entries = match fs::read_dir(&directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let path = entry?.path();
+            let diff_id = read_note(&path)?;
+            if diff_id.and_then(|diff_id| self.store.layer(&diff_id)).is_none() {
+                fs::remove_file(&path)?;
+            }
+        }
+        // One that still has notes stays.
+        let _ = fs::remove_dir(&directory);
+        Ok(())
+    }
+
+    /// Removes all notes of layers that lie on others: images may still need layers whose steps are forgotten.
+    ///
+    /// # Errors
+    /// What unlink(2) fails with.
+    pub(super) fn forget_placed_layers(&self) -> io::Result<()> {
+        images::remove_tree(&self.directory.join(KNOWN))
+    }
+}
+
+/// The layer that a note names; `None` where it is no note.
+fn read_note(path: &Path) -> io::Result<Option<Digest>> {
+    let bytes = sys::bounded_read::read(path, NOTE_LIMIT)?;
+    Ok(std::str::from_utf8(&bytes).ok().and_then(|text| Digest::parse(text).ok()))
+}
