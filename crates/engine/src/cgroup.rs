@@ -1,4 +1,5 @@
-//! Takes down the cgroups of a container whose shim could not.
+//! What the daemon does with a container's cgroups by itself: it takes down those that the shim could not, and reads
+//! whether they are frozen.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -65,6 +66,19 @@ fn kill(cgroups: &[PathBuf], init: Option<ProcessReference>) {
     }
 }
 
+/// Whether processes in a container's cgroups are frozen, or are about to be, as far as the kernel says.
+pub(crate) fn may_be_frozen(cgroups: &[PathBuf]) -> bool {
+    let files = [("freezer.state", "THAWED"), ("cgroup.freeze", "0")];
+    let states = cgroups.iter().flat_map(|directory| {
+        files.iter().filter_map(|(file, thawed)| {
+            let state = fs::read_to_string(directory.join(file)).ok()?;
+            Some(state.trim() != *thawed)
+        })
+    });
+    let states: Vec<bool> = states.collect();
+    states.is_empty() || states.contains(&true)
+}
+
 fn thaw(cgroups: &[PathBuf]) {
     for directory in cgroups {
         for (file, value) in [("freezer.state", "THAWED"), ("cgroup.freeze", "0"), ("cgroup.kill", "1")] {
@@ -119,6 +133,33 @@ fn remove_tree(directory: &Path) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_frozen_or_not_known_may_be_frozen() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let group = |name: &str, file: &str, state: &str| {
+            let directory = parent.path().join(name);
+            fs::create_dir(&directory).expect("a directory");
+            fs::write(directory.join(file), state).expect("a file");
+            directory
+        };
+        let thawed = group("thawed", "freezer.state", "THAWED\n");
+        let freezing = group("freezing", "freezer.state", "FREEZING\n");
+        let running = group("running", "cgroup.freeze", "0\n");
+        let frozen = group("frozen", "cgroup.freeze", "1\n");
+        let other = group("other", "cgroup.procs", "");
+        for (groups, expected) in [
+            (vec![&other, &thawed, &running], false),
+            (vec![&running], false),
+            (vec![&freezing, &running], true),
+            (vec![&thawed, &frozen], true),
+            (vec![&other], true),
+            (vec![], true),
+        ] {
+            let groups: Vec<PathBuf> = groups.into_iter().cloned().collect();
+            assert_eq!(may_be_frozen(&groups), expected, "{groups:?}");
+        }
+    }
 
     #[tokio::test]
     async fn a_removal_that_takes_long_holds_up_no_other_task() {

@@ -52,6 +52,12 @@ impl RunDirectory {
         self.0.join("health.json")
     }
 
+    /// An empty file of the daemon's, while it changes the networks of the running container.
+    #[must_use]
+    pub fn moving(&self) -> PathBuf {
+        self.0.join("moving")
+    }
+
     /// The shim's and its container's processes, JSON of [`crate::ShimProcesses`]; written by the shim first
     /// of all, and again when the container is made.
     #[must_use]

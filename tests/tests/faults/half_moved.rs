@@ -30,8 +30,10 @@ impl Faulty {
         let headers = [("Content-Type", "application/json")];
         let answer = self.client().attempt("POST", &path, &headers, body.to_string().as_bytes());
         assert!(answer.is_err() && self.has_failed(), "the daemon does not die at {step} of {verb}");
+        assert!(self.is_noted(container), "{step} of {verb}");
         self.engine.replace_daemon();
         check_networks(&self.engine, container);
+        assert!(!self.is_noted(container), "the next daemon has settled it: {step} of {verb}");
         let seen = self.client().inspect(container);
         let networks = seen["NetworkSettings"]["Networks"].as_object().expect("networks");
         networks.keys().cloned().collect()
@@ -42,6 +44,12 @@ impl Faulty {
         let (status, text) = self.call(&format!("/networks/{LEADING}/{verb}"), &body);
         assert_eq!(status, 200, "{verb}: {text}");
         check_networks(&self.engine, container);
+        assert!(!self.is_noted(container), "{verb} is over");
+    }
+
+    /// Whether the container's networks are being changed, for a daemon that comes.
+    fn is_noted(&self, container: &str) -> bool {
+        self.engine.exec_root().join("containers").join(container).join("moving").exists()
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use model::ProcessReference;
 use shim_protocol::Request;
 
+use crate::cgroup;
 use crate::container::{Command, Container, Decision, Phase, Record, Refusal, decide, health};
 use crate::directory::Directory;
 use crate::error::Error;
@@ -142,6 +143,9 @@ impl Freezer {
         let _order = container.transition.lock().await;
         let record = container.record();
         let Some(shim) = container.shim().filter(|_| record.is_running()) else { return };
+        if !record.is_paused() && !cgroup::may_be_frozen(&record.cgroups) {
+            return;
+        }
         let request = if record.is_paused() { Request::Pause } else { Request::Unpause };
         if let Err(error) = shim.request(request, None).await
             && !error.means_ended()

@@ -6,6 +6,7 @@ mod hosts_files;
 mod interface_names;
 mod links;
 pub(crate) mod live;
+pub(crate) mod moving;
 pub(crate) mod name_servers;
 pub(crate) mod relays;
 mod resolver_files;

@@ -10,6 +10,7 @@ use super::service::Networks;
 use crate::container::{Container, Record};
 use crate::endpoint::{Endpoint, HOST, NONE};
 use crate::error::Error;
+use crate::networking::moving::Moving;
 use crate::networking::{attachments, live, relays};
 use crate::outcome::{finish, joined};
 
@@ -41,6 +42,7 @@ impl Networks {
                 ))),
                 (Some(_), false) => Ok(()),
                 (None, true) => {
+                    let moving = Moving::begin(&networks.networking, &record.id)?;
                     let (own, networking) = (Arc::clone(&container), Arc::clone(&networks.networking));
                     let (asked, network) = (attachment.clone(), Arc::clone(&entry));
                     let work = move || networking.connect_running(&own, asked, &network);
@@ -59,10 +61,16 @@ impl Networks {
                     if followed.is_err() && live::has_ended(&record) {
                         return Ok(());
                     }
-                    if followed.is_err()
-                        && let Err(undo) = networks.take_out(&container, endpoint).await
-                    {
-                        tracing::error!("cannot undo the connection of container {}: {undo}", record.id);
+                    match &followed {
+                        Ok(()) => moving.done(),
+                        Err(_) => {
+                            if let Err(undo) = networks.take_out(&container, endpoint).await {
+                                tracing::error!(
+                                    "cannot undo the connection of container {}: {undo}",
+                                    record.id
+                                );
+                            }
+                        }
                     }
                     followed
                 }
@@ -139,6 +147,7 @@ impl Networks {
     /// Takes a running container out of a network. Its names there are gone whatever its shim says.
     async fn take_out(&self, container: &Arc<Container>, endpoint: Endpoint) -> Result<(), Error> {
         let before = container.record();
+        let moving = Moving::begin(&self.networking, &before.id)?;
         let (own, networking) = (Arc::clone(container), Arc::clone(&self.networking));
         let work = move || networking.disconnect_running(&own, &endpoint);
         let left = joined(tokio::task::spawn_blocking(work).await).and_then(|result| result);
@@ -146,8 +155,11 @@ impl Networks {
             self.restore_relays(container).await;
             return Err(error);
         }
-        if let Err(error) = self.follow(&before, container).await {
-            tracing::warn!("the shim of container {} knows of a network left: {error}", before.id);
+        match self.follow(&before, container).await {
+            Ok(()) => moving.done(),
+            Err(error) => {
+                tracing::warn!("the shim of container {} knows of a network left: {error}", before.id);
+            }
         }
         Ok(())
     }

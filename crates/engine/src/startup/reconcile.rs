@@ -9,6 +9,7 @@ use crate::container::remove::Removal;
 use crate::container::{Container, Phase, Record};
 use crate::disposal::{delete_tree, remove_run_directory};
 use crate::endpoint::NONE;
+use crate::networking::moving::Moving;
 use crate::networking::relays;
 use crate::outcome::joined;
 use crate::realm::Realm;
@@ -140,16 +141,28 @@ async fn settle_networks(realm: &Realm, container: &Arc<Container>) {
     if !record.is_running() || !can_move {
         return;
     }
+    let Some(moving) = Moving::interrupted(&realm.networking, &record.id) else {
+        // The host's name servers, or those of the daemon's flags, may be others now.
+        if record.has_names() {
+            tell_names(realm, container).await;
+        }
+        return;
+    };
     let (networking, own) = (Arc::clone(&realm.networking), Arc::clone(container));
     let settled = tokio::task::spawn_blocking(move || networking.settle_running(&own)).await;
     if let Err(error) = joined(settled).and_then(|result| result) {
         tracing::warn!("cannot settle the networks of container {}: {error}", record.id);
     }
-    if let Err(error) = realm.networking.name_servers.settle(container).await {
-        tracing::warn!("cannot tell container {} of its networks' names: {error}", record.id);
-    }
+    tell_names(realm, container).await;
     if let Err(error) = relays::settle(container).await {
         tracing::warn!("the ports of container {} are not relayed: {error}", record.id);
+    }
+    moving.done();
+}
+
+async fn tell_names(realm: &Realm, container: &Container) {
+    if let Err(error) = realm.networking.name_servers.settle(container).await {
+        tracing::warn!("cannot tell container {} of its networks' names: {error}", container.id());
     }
 }
 
