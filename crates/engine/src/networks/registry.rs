@@ -55,9 +55,14 @@ impl NetworkRegistry {
         }
     }
 
+    /// All networks, in no order.
+    pub(crate) fn unordered(&self) -> Vec<Arc<NetworkEntry>> {
+        self.read().networks.values().cloned().collect()
+    }
+
     /// All networks, in the order of their names.
     pub(crate) fn all(&self) -> Vec<Arc<NetworkEntry>> {
-        let mut all: Vec<_> = self.read().networks.values().cloned().collect();
+        let mut all = self.unordered();
         all.sort_by(|one, other| one.name().cmp(other.name()));
         all
     }

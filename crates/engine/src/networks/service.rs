@@ -205,12 +205,10 @@ impl Networks {
     /// Refuses a bridge or a parent that another network has.
     fn check_interface(&self, record: &NetworkRecord) -> Result<(), Error> {
         let own = bridge_of(record)?;
-        for other in self.registry.all() {
-            if other.record.definition.config_only || other.live().is_none() {
-                continue;
-            }
+        for other in self.registry.unordered() {
+            let Some(live) = other.live() else { continue };
             if let Some(own) = &own
-                && bridge_of(&other.record)?.as_ref() == Some(own)
+                && live.bridge() == Some(own.as_str())
             {
                 return Err(Error::forbidden(format!(
                     "networks have same bridge name: {own} is that of the network {}",
@@ -278,7 +276,7 @@ impl Networks {
     fn depending(&self, entry: &NetworkEntry) -> Option<Arc<NetworkEntry>> {
         let source = entry.record.definition.config_only.then(|| entry.name())?;
         self.registry
-            .all()
+            .unordered()
             .into_iter()
             .find(|other| other.record.definition.config_from.as_deref() == Some(source))
     }

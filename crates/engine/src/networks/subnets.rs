@@ -80,7 +80,7 @@ pub(super) fn in_use<A: Family>(registry: &NetworkRegistry) -> Vec<Subnet<A>> {
         let pools = definition.pools.iter().filter(|_| !definition.config_only);
         pools.filter_map(|pool| subnet(pool.subnet?)).collect::<Vec<_>>()
     };
-    registry.all().iter().flat_map(own).collect()
+    registry.unordered().iter().flat_map(own).collect()
 }
 
 /// Chooses addresses of IPv4 that neither another network nor the host has.

@@ -122,7 +122,7 @@ pub(super) fn default_mtu(routing: &mut Routing) -> Result<u32, Error> {
     let default =
         routing.routes::<Ipv4Addr>()?.into_iter().find(|route| route.destination.prefix_length() == 0);
     let Some(out) = default.and_then(|route| route.out) else { return Ok(ETHERNET_MTU) };
-    let interface = routing.interfaces()?.into_iter().find(|interface| interface.index == out);
+    let interface = routing.interface_of_index(out)?;
     // A loopback or tunnel of 64 KiB says nothing of what the way out carries.
     Ok(interface.map_or(ETHERNET_MTU, |interface| interface.mtu.clamp(68, 9000)))
 }

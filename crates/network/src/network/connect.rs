@@ -329,6 +329,10 @@ impl Active {
         if entry.interface != InterfaceState::Missing {
             errors.extend(forget_neighbour(&mut self.host.routing(), &self.bridge, endpoint));
         }
+        if entry.interface == InterfaceState::Routed {
+            // Until it is removed it would lead packets for the next one of this address.
+            errors.extend(self.host.routing().set_down(&endpoint.host_interface).err());
+        }
         if entry.interface != InterfaceState::Missing {
             self.host.reaper.take(endpoint.host_interface.clone());
             if let Some(mut firewall) = self.host.firewall() {

@@ -24,8 +24,8 @@ const LIFETIME: Duration = Duration::from_millis(500);
 const MOST: usize = 4;
 /// Ports of containers that have ended are gone after some time.
 const PORTS_INTERVAL: Duration = Duration::from_millis(50);
-/// How long a network that comes waits for a bridge to be looked at; a new one takes longer.
-const TIMEOUT: Duration = Duration::from_millis(2);
+/// How long a network that comes waits for a bridge to be looked at. A new one costs less, but later a removal more.
+const TIMEOUT: Duration = Duration::from_millis(10);
 
 /// The bridges that wait, and the thread that looks after them.
 #[derive(Debug)]

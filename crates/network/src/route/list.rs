@@ -20,6 +20,9 @@ use model::MacAddress;
 const LINK_HEADER: usize = 16;
 const ADDRESS_HEADER: usize = 8;
 const ROUTE_HEADER: usize = 12;
+/// `IFLA_EXT_MASK` and `RTEXT_FILTER_SKIP_STATS`.
+const WANTED: u16 = 29;
+const WITHOUT_COUNTS: u32 = 1 << 3;
 
 /// A route of the host's main table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,11 +35,21 @@ pub(crate) struct Route<A = std::net::Ipv4Addr> {
 impl Routing {
     /// Finds an interface by its name.
     pub(crate) fn interface(&mut self, name: &str) -> Result<Option<Interface>, Error> {
-        let message = Message::new(GET_LINK, netlink::ACKNOWLEDGE).fixed(&header(0, 0)).string(NAME, name);
+        let message = interface_request(0).string(NAME, name);
         match self.socket.request(&[message]) {
             Ok(replies) => Ok(replies.iter().find_map(|reply| parse_interface(&reply.payload))),
             Err(error) if error.is(Errno::NODEV) => Ok(None),
             Err(source) => Err(interface_error("find", name, source)),
+        }
+    }
+
+    /// Finds an interface by its number.
+    pub(crate) fn interface_of_index(&mut self, index: u32) -> Result<Option<Interface>, Error> {
+        let message = interface_request(index);
+        match self.socket.request(&[message]) {
+            Ok(replies) => Ok(replies.iter().find_map(|reply| parse_interface(&reply.payload))),
+            Err(error) if error.is(Errno::NODEV) => Ok(None),
+            Err(source) => Err(interface_error("find", &index.to_string(), source)),
         }
     }
 
@@ -50,7 +63,7 @@ impl Routing {
     pub(crate) fn interfaces(&mut self) -> Result<Vec<Interface>, Error> {
         self.list(
             "list interfaces",
-            Message::new(GET_LINK, netlink::DUMP).fixed(&header(0, 0)),
+            without_counts(Message::new(GET_LINK, netlink::DUMP).fixed(&header(0, 0))),
             parse_interface,
         )
     }
@@ -84,8 +97,12 @@ impl Routing {
     /// Lists the routes of a family in the main table.
     pub(crate) fn routes<A: Address>(&mut self) -> Result<Vec<Route<A>>, Error> {
         let mut header = [0; ROUTE_HEADER];
-        header[0] = A::FAMILY;
-        self.list("list routes", Message::new(GET_ROUTE, netlink::DUMP).fixed(&header), parse_route)
+        (header[0], header[4]) = (A::FAMILY, TABLE_MAIN);
+        match self.list("list routes", Message::new(GET_ROUTE, netlink::DUMP).fixed(&header), parse_route) {
+            // A namespace without a route has no table.
+            Err(Error::List { source, .. }) if source.is(Errno::NOENT) => Ok(Vec::new()),
+            listed => listed,
+        }
     }
 
     /// Asks again where the list changed while it was read.
@@ -105,6 +122,16 @@ impl Routing {
             }
         }
     }
+}
+
+/// Asks for one interface.
+pub(super) fn interface_request(index: u32) -> Message {
+    without_counts(Message::new(GET_LINK, netlink::ACKNOWLEDGE).fixed(&header(index, 0)))
+}
+
+/// Leaves out what the kernel counts on an interface: half of its answer.
+fn without_counts(message: Message) -> Message {
+    message.native_u32(WANTED, WITHOUT_COUNTS)
 }
 
 fn parse_interface(payload: &[u8]) -> Option<Interface> {

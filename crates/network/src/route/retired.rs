@@ -11,7 +11,8 @@ use super::address::{address_error, address_message};
 use super::interface::{
     FAMILIES, FAMILY_IPV6, GROUP, HARDWARE_ADDRESS, INFO_DATA, LINK_INFO, NAME, UP, header, interface_error,
 };
-use super::socket::{DELETE_ADDRESS, FAMILY_IPV4, GET_LINK, Interface, NEW_LINK, Routing};
+use super::list::interface_request;
+use super::socket::{DELETE_ADDRESS, FAMILY_IPV4, Interface, NEW_LINK, Routing};
 use crate::error::Error;
 use crate::family::Address;
 
@@ -86,6 +87,14 @@ impl Routing {
         }
     }
 
+    /// Sets an interface down: its routes go, and its addresses of IPv6. One that is gone is no error.
+    pub(crate) fn set_down(&mut self, name: &str) -> Result<(), Error> {
+        match self.acknowledged(set_down(0).string(NAME, name)) {
+            Err(source) if !source.is(Errno::NODEV) => Err(interface_error("set down", name, source)),
+            _ => Ok(()),
+        }
+    }
+
     fn delete_addresses<A: Address>(&mut self, interface: &Interface) -> Result<(), Error> {
         for address in self.addresses_of::<A>(interface)? {
             let message = address_message(DELETE_ADDRESS, netlink::ACKNOWLEDGE, interface.index, address);
@@ -101,8 +110,7 @@ impl Routing {
 
     /// All that somebody may have set on a bridge, to be compared with another time; `None` of one that is gone.
     pub(crate) fn bridge_settings(&mut self, bridge: &Interface) -> Result<Option<Vec<u8>>, Error> {
-        let message = Message::new(GET_LINK, netlink::ACKNOWLEDGE).fixed(&header(bridge.index, 0));
-        match self.socket.request(&[message]) {
+        match self.socket.request(&[interface_request(bridge.index)]) {
             Ok(replies) => Ok(replies.first().map(|reply| settings(&reply.payload))),
             Err(error) if error.is(Errno::NODEV) => Ok(None),
             Err(source) => Err(interface_error("find", &bridge.name, source)),
