@@ -1,7 +1,7 @@
 //! An engine that is measured: its socket, its process, the image it gets.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,7 @@ pub(crate) const TEXT_BYTES: usize = 32 * 1024 * 1024;
 pub(crate) struct Engine {
     socket: PathBuf,
     command: Option<String>,
+    cri: Option<PathBuf>,
     process: Option<Child>,
 }
 
@@ -34,8 +35,12 @@ pub(crate) const TREE_BYTES: usize = TREE_FILES * 10_000;
 
 impl Engine {
     /// Connects to an engine, or starts it first, and gives it the image.
-    pub(crate) fn open(socket: PathBuf, command: Option<String>) -> anyhow::Result<Self> {
-        let mut engine = Self { socket, command, process: None };
+    pub(crate) fn open(
+        socket: PathBuf,
+        command: Option<String>,
+        cri: Option<PathBuf>,
+    ) -> anyhow::Result<Self> {
+        let mut engine = Self { socket, command, cri, process: None };
         engine.start()?;
         engine.give_image()?;
         engine.clean()?;
@@ -45,6 +50,11 @@ impl Engine {
     /// The engine's address.
     pub(crate) fn address(&self) -> Address {
         Address::Unix(self.socket.clone())
+    }
+
+    /// Where it serves Kubernetes' container runtime interface.
+    pub(crate) fn cri(&self) -> Option<&Path> {
+        self.cri.as_deref()
     }
 
     /// A client with a kept connection.
@@ -76,6 +86,15 @@ impl Engine {
             std::thread::sleep(Duration::from_millis(1));
         }
         Ok(Some(begin.elapsed()))
+    }
+
+    /// Kills an engine that was started here and starts it again; gives the time until it answered.
+    pub(crate) fn restart(&mut self) -> anyhow::Result<Option<Duration>> {
+        if self.command.is_none() {
+            return Ok(None);
+        }
+        self.kill()?;
+        self.start()
     }
 
     /// Kills the engine's process as `kill -9` does.

@@ -33,6 +33,13 @@ pub(crate) struct Arguments {
     /// run yet; without it, start and restart are not measured.
     #[arg(long)]
     start: Vec<String>,
+    /// Unix socket at which an engine serves Kubernetes' container runtime interface, in the order of the sockets;
+    /// without it, pods are not measured.
+    #[arg(long)]
+    cri: Vec<PathBuf>,
+    /// Pods that run at once.
+    #[arg(long, default_value_t = 110)]
+    pods: usize,
     /// Only measurements whose name begins with one of these.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -71,7 +78,9 @@ fn main() -> anyhow::Result<()> {
     for (number, socket) in arguments.socket.iter().enumerate() {
         let name = arguments.name.get(number).cloned().unwrap_or_else(|| socket.display().to_string());
         let start = arguments.start.get(number).cloned();
-        let mut engine = Engine::open(socket.clone(), start).with_context(|| format!("cannot use {name}"))?;
+        let cri = arguments.cri.get(number).cloned();
+        let mut engine =
+            Engine::open(socket.clone(), start, cri).with_context(|| format!("cannot use {name}"))?;
         table.column(&name);
         for measurement in wanted(&arguments.only) {
             table.progress(&format!("measuring {name}: {}", measurement.name));

@@ -15,6 +15,7 @@ mod looking;
 mod many_networks;
 mod memory;
 mod networks;
+mod pods;
 mod ports;
 mod pulls;
 mod restart;
@@ -56,5 +57,6 @@ pub(crate) const MEASUREMENTS: &[Measurement] = &[
     Measurement { name: "usage", run: disk_usage::measure },
     Measurement { name: "build", run: building::measure },
     Measurement { name: "volume", run: volumes::measure },
+    Measurement { name: "pods", run: pods::measure },
     Measurement { name: "restart", run: restart::measure },
 ];

@@ -35,7 +35,10 @@ pub(crate) fn run(launch: Launch<'_>, streams: Streams) -> Result<Infallible, St
     };
     // Nobody reads an error of this process any more: its child speaks to the parent.
     match reduce(launch.capabilities, &[process.as_fd()]) {
-        Ok(()) => serve(pid, process.as_fd()),
+        Ok(()) => {
+            give_memory_back();
+            serve(pid, process.as_fd())
+        }
         Err(_) => sys::clone::leave(128),
     }
 }
@@ -53,6 +56,7 @@ pub(crate) fn hold(channel: &Channel) -> Result<Infallible, StartError> {
     if reduce(0, &[]).is_err() {
         sys::clone::leave(128);
     }
+    give_memory_back();
     loop {
         match sys::init_signals::take() {
             Ok(number) if ENDING_SIGNALS.contains(&number) => sys::clone::leave(0),
@@ -74,6 +78,11 @@ fn reduce(held: capabilities::Mask, kept: &[BorrowedFd<'_>]) -> Result<(), Start
     rustix::thread::set_name(c"init").doing(act)?;
     launch::hide_from_others()?;
     launch::die_with_parent()
+}
+
+/// Gives back what building the root took: an init lives long and needs next to nothing. Only memory would be lost with it.
+fn give_memory_back() {
+    let _ = sys::memory::give_back();
 }
 
 fn serve(child: u32, process: BorrowedFd<'_>) -> ! {

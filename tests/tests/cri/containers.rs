@@ -233,6 +233,10 @@ fn mounts_are_read_only_as_far_as_they_are_asked_to_be() {
             ..shell("image", "ls /image | grep -x busybox; touch /image/x || echo refused")
         };
         assert_eq!(output(cri, sandbox, config), "busybox\nrefused");
+        let config = ContainerConfig { mounts: vec![image.clone()], ..shell("shown", "true") };
+        let shown = container(cri, &create(cri, sandbox, config).expect("a container")).expect("a status");
+        let mounted = shown.mounts[0].image.as_ref().expect("an image");
+        assert_eq!((mounted.image.as_str(), &mounted.image_ref), ("busybox", &shown.image_id));
         let absent = Mount { image_sub_path: "no/such".to_owned(), ..image };
         let refused =
             create(cri, sandbox, ContainerConfig { mounts: vec![absent], ..shell("absent", "true") });

@@ -264,6 +264,16 @@ fn what_cannot_be_is_refused_and_leaves_nothing() {
     {
         run(&cri, with_namespaces(pod(&engine, "odd"), options)).expect_err("a refusal");
     }
+    let unit = LinuxPodSandboxConfig {
+        cgroup_parent: "kubepods-pod1.slice".to_owned(),
+        ..LinuxPodSandboxConfig::default()
+    };
+    let refusal = run(&cri, PodSandboxConfig { linux: Some(unit), ..pod(&engine, "odd") });
+    let refusal = refusal.expect_err("cgroups are not systemd's");
+    assert!(
+        refusal.code() == Code::InvalidArgument && refusal.message().contains("cgroupDriver"),
+        "{refusal}"
+    );
     let sysctl = LinuxPodSandboxConfig {
         sysctls: [("net.ipv4.no_such_setting".to_owned(), "1".to_owned())].into(),
         ..LinuxPodSandboxConfig::default()

@@ -9,7 +9,7 @@ use super::has_labels;
 use crate::time::nanoseconds;
 use crate::wire::container::{
     Container, ContainerConfig, ContainerFilter, ContainerResources, ContainerState, ContainerStatus,
-    ContainerUser, LinuxContainerUser,
+    ContainerUser, LinuxContainerUser, Mount,
 };
 use crate::wire::security::LinuxContainerResources;
 use crate::wire::value::ImageSpec;
@@ -77,7 +77,7 @@ pub(super) fn status(record: &Record, identity: Option<Identity>) -> ContainerSt
         message: record.error.clone(),
         labels: config.labels,
         annotations: config.annotations,
-        mounts: config.mounts,
+        mounts: with_images(config.mounts, record),
         log_path: log_path(record),
         resources: Some(ContainerResources { linux: Some(resources(record)) }),
         image_id: image_ref.clone(),
@@ -85,6 +85,17 @@ pub(super) fn status(record: &Record, identity: Option<Identity>) -> ContainerSt
         user: identity.map(user),
         stop_signal: signals::name(stop_signal).into(),
     }
+}
+
+/// The mounts as they were asked for, those of images with the image's id.
+fn with_images(mut mounts: Vec<Mount>, record: &Record) -> Vec<Mount> {
+    for mount in &mut mounts {
+        if let (Some(image), Some(found)) = (&mut mount.image, record.image_mounts.get(&mount.container_path))
+        {
+            image.image_ref = found.to_string();
+        }
+    }
+    mounts
 }
 
 /// Who the first process was when it began.

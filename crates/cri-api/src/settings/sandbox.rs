@@ -58,7 +58,7 @@ pub(crate) fn of_sandbox(config: &PodSandboxConfig) -> Result<Sandbox, Status> {
             dns_search: list(dns.searches),
             dns_options: list(dns.options),
             sysctls: Some(linux.sysctls).filter(|sysctls| !sysctls.is_empty()),
-            cgroup_parent: super::container::cgroup_parent(&linux.cgroup_parent),
+            cgroup_parent: super::container::cgroup_parent(&linux.cgroup_parent)?,
             log: LogConfig { driver: Some(LogDriver::None), options: BTreeMap::new() },
             ..HostSettings::default()
         },
