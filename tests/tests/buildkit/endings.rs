@@ -125,7 +125,8 @@ fn nothing_but_caches_is_left(engine: &Engine) {
     let builds = engine.data_root().join("builds");
     wait::until("nothing of the build", || {
         let entries = std::fs::read_dir(&builds).ok()?;
-        let others = entries.flatten().filter(|entry| entry.file_name() != "cache-mounts");
+        let caches = ["cache-mounts", "known-layers"];
+        let others = entries.flatten().filter(|entry| caches.iter().all(|cache| entry.file_name() != *cache));
         (containers(engine) == 0 && others.count() == 0 && engine.shims().is_empty()).then_some(())
     });
     let listed = engine.at("1.55").get("/images/json?all=1").expect(200).json();

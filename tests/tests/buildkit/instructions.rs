@@ -5,7 +5,7 @@ use buildkit_messages::control::{CacheEntry, CacheOptions};
 use buildkit_messages::file_sync::Stat;
 
 use crate::client::{Order, Outcome, run};
-use crate::offers::{Offer, Offers};
+use crate::offers::{Offer, Offers, SYMLINK};
 
 fn order(dockerfile: &str) -> Order {
     Order::of(Offers::of(dockerfile, &[("f", b"one")]), "made")
@@ -175,5 +175,25 @@ fn variables_name_no_stage_to_copy_from() {
     let refused = run(order(dockerfile).run(engine.socket()));
     let (_, text) = refused.failure();
     assert!(text.contains("variables are not put into --from=$Z"), "{text}");
+    engine.forget_builds();
+}
+
+#[test]
+fn a_dockerfile_may_be_a_link_and_must_not_be_too_long() {
+    let engine = Engine::start();
+    let offered = |directory: Offer| {
+        let mut offers = Offers::of("", &[]);
+        offers.directories.insert("dockerfile".to_owned(), directory);
+        Order::of(offers, "made")
+    };
+    let mut linked = Offer::default();
+    let link = b"real".to_vec();
+    linked.add(Stat { path: b"Dockerfile".to_vec(), mode: SYMLINK | 0o777, link, ..Stat::default() }, &[]);
+    let real = Offer::of(&[("real", b"FROM busybox\nRUN echo linked\n")]);
+    linked.add(real.stats[0].clone(), b"FROM busybox\nRUN echo linked\n");
+    assert_eq!(run(offered(linked).run(engine.socket())).output(), "linked\n");
+    let long = vec![b'#'; 3 << 20];
+    let refused = run(offered(Offer::of(&[("Dockerfile", &long)])).run(engine.socket()));
+    assert_eq!(refused.failure().1, "Dockerfile has more than 2097152 bytes");
     engine.forget_builds();
 }

@@ -61,11 +61,16 @@ impl Offer {
         self.contents.insert(number, content.chunks(32 * 1024).map(Bytes::copy_from_slice).collect());
     }
 
-    /// Only the entries of these paths.
+    /// Only the entries of these paths, and what links among them lead to.
     pub(crate) fn only(&self, paths: &[String]) -> Self {
+        let links = self.stats.iter().filter(|stat| stat.mode & SYMLINK != 0 && stat.mode & DIRECTORY == 0);
+        let links = links.filter(|stat| paths.iter().any(|path| path.as_bytes() == stat.path));
+        let targets: Vec<&[u8]> = links.map(|stat| stat.link.as_slice()).collect();
         let mut kept = Self { endless: self.endless, stalls: self.stalls, ..Self::default() };
         for (number, stat) in (0_u32..).zip(&self.stats) {
-            if paths.iter().any(|path| path.as_bytes() == stat.path) {
+            if paths.iter().any(|path| path.as_bytes() == stat.path)
+                || targets.contains(&stat.path.as_slice())
+            {
                 let content: Vec<u8> =
                     self.contents.get(&number).into_iter().flatten().flatten().copied().collect();
                 kept.add(stat.clone(), &content);

@@ -50,6 +50,14 @@ pub(crate) enum SyncError {
         /// What came.
         sent: u64,
     },
+    /// A file that is read as a whole is too long.
+    #[error("{path} has more than {limit} bytes")]
+    Long {
+        /// The file.
+        path: String,
+        /// Its limit.
+        limit: u64,
+    },
     /// A packet that answers nothing.
     #[error("the client sent {0} that nothing asked for")]
     Unexpected(&'static str),
@@ -85,6 +93,7 @@ impl SyncError {
             | Self::Link { .. }
             | Self::Kind { .. }
             | Self::Size { .. }
+            | Self::Long { .. }
             | Self::Unexpected(_)
             | Self::Ended
             | Self::Limit { .. } => ErrorKind::Invalid,

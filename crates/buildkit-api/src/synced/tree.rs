@@ -1,8 +1,8 @@
 //! A received directory: entries by path, put together in the order in which they come.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use engine::sys::memory_budget::{Budget, Reservation};
@@ -17,6 +17,9 @@ const WEIGHT_LIMIT: usize = 256 << 20;
 const ALL_LIMIT: usize = WEIGHT_LIMIT + (64 << 20);
 /// What an entry takes beside itself, about: its keys and its name in its directory.
 const ENTRY_WEIGHT: usize = 160;
+
+/// As many symbolic links are followed in one path: path_resolution(7).
+const SYMLINK_LIMIT: usize = 40;
 
 static TREES: LazyLock<Arc<Budget>> = LazyLock::new(|| Arc::new(Budget::new(ALL_LIMIT, 0)));
 
@@ -136,14 +139,43 @@ impl Tree {
         self.entries.values().filter(|entry| entry.link.is_empty()).map(|entry| entry.size).sum()
     }
 
-    /// Reads a file that is no longer than a limit; `None` where there is none, or it is longer.
+    /// The file that a path leads to, symbolic links followed within the directory.
+    fn follow(&self, path: &Path) -> Option<&Entry> {
+        let mut rest = steps(path);
+        let mut reached = PathBuf::new();
+        let mut links = 0;
+        while let Some(step) = rest.pop_front() {
+            if step == ".." {
+                reached.pop();
+                continue;
+            }
+            let next = reached.join(&step);
+            let Some(link) = self.entries.get(&next).filter(|entry| entry.kind == EntryKind::Symlink) else {
+                reached = next;
+                continue;
+            };
+            links += 1;
+            if links > SYMLINK_LIMIT {
+                return None;
+            }
+            let target = Path::new(&*link.link);
+            if target.is_absolute() {
+                reached = PathBuf::new();
+            }
+            steps(target).into_iter().rev().for_each(|step| rest.push_front(step));
+        }
+        self.file(&reached)
+    }
+
+    /// Reads a file, symbolic links followed; `None` where there is none.
     ///
     /// # Errors
-    /// [`SyncError::Keep`] when it cannot be read.
+    /// [`SyncError::Long`] when it is longer than a limit, [`SyncError::Keep`] when it cannot be read.
     pub(crate) fn read(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, SyncError> {
-        let Some(entry) = self.file(Path::new(path)).filter(|entry| entry.size <= limit) else {
-            return Ok(None);
-        };
+        let Some(entry) = self.follow(Path::new(path)) else { return Ok(None) };
+        if entry.size > limit {
+            return Err(SyncError::Long { path: path.to_owned(), limit });
+        }
         let Some(content) = &entry.content else { return Ok(None) };
         match content.take().map_err(SyncError::Keep)? {
             super::contents::Taken::Bytes(bytes) => Ok(Some(bytes)),
@@ -152,4 +184,10 @@ impl Tree {
             }
         }
     }
+}
+
+/// The names of a path, `..` among them.
+fn steps(path: &Path) -> VecDeque<OsString> {
+    let names = path.components().filter(|step| matches!(step, Component::Normal(_) | Component::ParentDir));
+    names.map(|step| step.as_os_str().to_owned()).collect()
 }
