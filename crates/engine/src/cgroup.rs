@@ -68,15 +68,12 @@ fn kill(cgroups: &[PathBuf], init: Option<ProcessReference>) {
 
 /// Whether processes in a container's cgroups are frozen, or are about to be, as far as the kernel says.
 pub(crate) fn may_be_frozen(cgroups: &[PathBuf]) -> bool {
-    let files = [("freezer.state", "THAWED"), ("cgroup.freeze", "0")];
-    let states = cgroups.iter().flat_map(|directory| {
-        files.iter().filter_map(|(file, thawed)| {
-            let state = fs::read_to_string(directory.join(file)).ok()?;
-            Some(state.trim() != *thawed)
-        })
-    });
-    let states: Vec<bool> = states.collect();
-    states.is_empty() || states.contains(&true)
+    let state =
+        |file: &str| cgroups.iter().find_map(|directory| fs::read_to_string(directory.join(file)).ok());
+    match state("freezer.state") {
+        Some(state) => state.trim() != "THAWED",
+        None => state("cgroup.freeze").is_none_or(|state| state.trim() != "0"),
+    }
 }
 
 fn thaw(cgroups: &[PathBuf]) {
@@ -149,10 +146,11 @@ mod tests {
         let frozen = group("frozen", "cgroup.freeze", "1\n");
         let other = group("other", "cgroup.procs", "");
         for (groups, expected) in [
-            (vec![&other, &thawed, &running], false),
+            (vec![&other, &thawed], false),
             (vec![&running], false),
             (vec![&freezing, &running], true),
-            (vec![&thawed, &frozen], true),
+            (vec![&thawed, &running], false),
+            (vec![&other, &frozen], true),
             (vec![&other], true),
             (vec![], true),
         ] {
