@@ -45,7 +45,7 @@ fn what_happens_to_a_pod_comes_with_all_that_is_in_it() {
     let cri = Cri::of(&engine);
     let events = listen(&cri);
     // What happens to containers of Docker's clients is not shown.
-    engine.run(&json!({ "Image": "busybox", "Cmd": ["true"] }));
+    let _ = engine.run(&json!({ "Image": "busybox", "Cmd": ["true"] }));
     let sandbox = run(&cri, pod(&engine, "pod")).expect("a pod");
     let (id, kind, _, containers) = next(&events);
     assert_eq!((id, kind), (sandbox.clone(), ContainerEventType::ContainerCreatedEvent));
@@ -147,9 +147,9 @@ fn pinned_images_are_shown_as_such() {
     let engine =
         Engine::start_with_flags(&[berth_tests::cri::FLAG, "--pinned-image", "docker.io/library/busybox"]);
     let cri = Cri::of(&engine);
-    engine.post("/images/busybox/tag?repo=other&tag=1").expect(201);
+    let _ = engine.post("/images/busybox/tag?repo=other&tag=1").expect(201);
     assert!(images(&cri, "busybox").iter().all(|image| image.pinned && image.repo_tags.len() == 2));
-    engine.delete("/images/busybox?noprune=1").expect(200);
+    let _ = engine.delete("/images/busybox?noprune=1").expect(200);
     let left = images(&cri, "other:1");
     assert_eq!((left.len(), left[0].pinned), (1, false), "it has another name");
 }
