@@ -51,7 +51,7 @@ fn a_layer_holds_no_more_than_it_may() {
     assert_eq!(today.exec(&id, &["sh", "-c", more]).stdout, "1\n");
     assert_eq!(today.inspect(&id)["HostConfig"]["StorageOpt"], json!({ "size": "8m" }));
     // What images have is not counted, what is copied up is.
-    assert_eq!(today.output(&limited("echo x >> /bin/busybox; echo $?", "64k")).stdout, "1\n");
+    assert_eq!(today.output(&limited("echo x >> /bin/busybox; echo $?", "1m")).stdout, "1\n");
 }
 
 #[test]

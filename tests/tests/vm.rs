@@ -28,10 +28,11 @@ const TESTS: [&str; 8] = [
 ];
 
 /// The modules that the daemon's work needs; those they depend on come by themselves.
-const MODULES: [&str; 21] = [
+const MODULES: [&str; 22] = [
     "virtio_pci",
     "virtio_blk",
     "quota_v2",
+    "xfs",
     "overlay",
     "veth",
     "bridge",
@@ -75,7 +76,7 @@ profile berth-test flags=(attach_disconnected,mediate_deleted) {
 }
 ";
 
-/// Bytes of the machine's disk.
+/// Bytes of each of the machine's disks.
 const DISK: u64 = 512 << 20;
 
 /// How long the machine may take, emulated on a busy host.
@@ -108,8 +109,9 @@ mount -t securityfs securityfs /sys/kernel/security
 for module in $(cat /etc/modules); do modprobe $module || echo "no module $module"; done
 ip link set lo up
 echo "VM kernel $(uname -r), cgroup2 controllers: $(cat /sys/fs/cgroup/cgroup.controllers)"
-mkdir /disk
+mkdir /disk /xfs
 mount -t ext4 -o prjquota /dev/vda /disk || echo "no disk"
+mount -t xfs -o prjquota /dev/vdb /xfs || echo "no xfs"
 apparmor_parser --add --skip-cache /etc/berth-test.profile && export BERTH_APPARMOR=berth-test
 export BERTH_DAEMON=/berth/berth BERTH_SHIM=/berth/berth-shim BERTH_TEST_DIR=/tmp BERTH_ALL_KINDS=1 RUST_BACKTRACE=1
 for name in $(cat /tests/list); do
@@ -118,6 +120,9 @@ for name in $(cat /tests/list); do
   /tests/$name --test-threads=2 < /dev/null
   echo "VM result $name $?"
 done
+echo "VM begins storage_options on xfs"
+BERTH_TEST_DIR=/xfs /tests/storage_options --test-threads=2 < /dev/null
+echo "VM result storage_options on xfs $?"
 echo "VM done"
 sync
 poweroff -f
@@ -130,25 +135,33 @@ fn berth_runs_on_a_kernel_with_cgroup_version_2_alone() {
     let (kernel, modules) = kernel();
     let archive = directory.join("initramfs");
     fs::write(&archive, initramfs(&modules)).expect("the machine's file system");
-    let disk = directory.join("disk");
-    make_disk(&disk);
-    let lines = boot(&kernel, &archive, &disk);
+    let disks = [
+        make_disk(
+            directory.join("disk"),
+            "mkfs.ext4 (Debian's package e2fsprogs)",
+            &["-q", "-O", "quota,project"],
+        ),
+        make_disk(directory.join("xfs"), "mkfs.xfs (Debian's package xfsprogs)", &["-q"]),
+    ];
+    let lines = boot(&kernel, &archive, &disks);
     fs::remove_dir_all(&directory).expect("the machine's directory to go");
     assert!(lines.iter().any(|line| line.contains("cgroup2 controllers: ") && line.contains("memory")));
-    for name in TESTS {
+    for name in TESTS.into_iter().chain(["storage_options on xfs"]) {
         let result = format!("VM result {name} 0");
         assert!(lines.contains(&result), "{name} failed inside the machine:\n{}", failures(&lines, name));
     }
     assert!(lines.iter().any(|line| line == "VM done"), "the machine did not come to its end");
 }
 
-/// Makes an empty file system of the kind ext4 that counts for projects.
-fn make_disk(path: &Path) {
-    let file = fs::File::create(path).expect("the machine's disk");
+/// Makes an empty file system that can count for projects, by a program that is named with its package.
+fn make_disk(path: PathBuf, program: &str, options: &[&str]) -> PathBuf {
+    let file = fs::File::create(&path).expect("a disk of the machine");
     file.set_len(DISK).expect("the disk's size");
-    let made = Command::new("/usr/sbin/mkfs.ext4").args(["-q", "-O", "quota,project"]).arg(path).output();
-    let made = made.expect("mkfs.ext4 (Debian's package e2fsprogs)");
+    let name = program.split(' ').next().unwrap_or_default();
+    let made = Command::new(Path::new("/usr/sbin").join(name)).args(options).arg(&path).output();
+    let made = made.expect(program);
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    path
 }
 
 /// What a test program said from its first failure on.
@@ -257,7 +270,7 @@ fn test_program(name: &str) -> PathBuf {
 }
 
 /// Runs the machine to its end and prints what its serial line shows.
-fn boot(kernel: &Path, archive: &Path, disk: &Path) -> Vec<String> {
+fn boot(kernel: &Path, archive: &Path, disks: &[PathBuf]) -> Vec<String> {
     let accelerator = std::env::var("BERTH_VM_ACCELERATOR").unwrap_or_else(|_| "tcg,thread=multi".to_owned());
     eprintln!("booting {} with {accelerator}", kernel.display());
     let mut machine = Command::new("qemu-system-x86_64")
@@ -266,8 +279,11 @@ fn boot(kernel: &Path, archive: &Path, disk: &Path) -> Vec<String> {
         .arg(kernel)
         .arg("-initrd")
         .arg(archive)
-        .arg("-drive")
-        .arg(format!("file={},format=raw,if=virtio", disk.display()))
+        .args(
+            disks.iter().flat_map(|disk| {
+                ["-drive".to_owned(), format!("file={},format=raw,if=virtio", disk.display())]
+            }),
+        )
         .args(["-append", "console=ttyS0 quiet panic=-1 cgroup_no_v1=all"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
