@@ -146,6 +146,8 @@ pub struct BuildRequest {
     pub no_cache_filter: Vec<String>,
     /// Whether RUN may use the network of the host although the build does not.
     pub allows_host_network: bool,
+    /// Whether stages begin with the files of their images alone, without what these say of their containers.
+    pub bare_stages: bool,
     /// Secrets and ssh agents; `None` where the client has no way to send them.
     pub provisions: Option<Arc<dyn Provisions>>,
 }
@@ -183,6 +185,7 @@ impl BuildRequest {
             named_contexts: BTreeMap::new(),
             no_cache_filter: Vec::new(),
             allows_host_network: false,
+            bare_stages: false,
             provisions: None,
         }
     }

@@ -45,6 +45,7 @@ const OPERATIONS: &[&str] = &[
     "exec.mount.secret",
     "exec.mount.ssh",
     "file.base",
+    "mergeop",
     "constraints",
     "platform",
     "meta.ignorecache",

@@ -15,6 +15,8 @@ mod capabilities;
 mod control;
 mod export;
 mod frontend;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod gateway;
 mod grpc;
 mod held;

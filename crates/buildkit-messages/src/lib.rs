@@ -7,6 +7,8 @@
 
 pub mod capabilities;
 pub mod control;
+pub mod exec_operation;
+pub mod file_operation;
 pub mod file_sync;
 pub mod gateway;
 pub mod google;

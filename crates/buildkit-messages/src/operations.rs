@@ -1,33 +1,60 @@
-//! Build graphs as clients send them (`pb`), as far as it takes to say which operations they hold.
+//! Build graphs as clients send them (`pb`).
 
 use std::collections::HashMap;
+
+use crate::exec_operation::Exec;
+use crate::file_operation::Files;
 
 /// A graph: its operations, each an encoded [`Operation`].
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Definition {
     #[prost(bytes = "vec", repeated, tag = "1")]
     pub operations: Vec<Vec<u8>>,
+    /// What is said of operations, by their digest.
+    #[prost(map = "string, message", tag = "2")]
+    pub metadata: HashMap<String, OperationMetadata>,
 }
 
-/// One operation. What it does is one of these, and only its kind is looked at except for a source.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct OperationMetadata {
+    #[prost(bool, tag = "1")]
+    pub ignores_cache: bool,
+}
+
+/// One operation. What it does is one of these; what is bytes is only known by name.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Operation {
     #[prost(message, repeated, tag = "1")]
     pub inputs: Vec<Input>,
-    #[prost(bytes = "vec", optional, tag = "2")]
-    pub exec: Option<Vec<u8>>,
+    #[prost(message, optional, tag = "2")]
+    pub exec: Option<Exec>,
     #[prost(message, optional, tag = "3")]
     pub source: Option<Source>,
-    #[prost(bytes = "vec", optional, tag = "4")]
-    pub file: Option<Vec<u8>>,
+    #[prost(message, optional, tag = "4")]
+    pub file: Option<Files>,
     #[prost(bytes = "vec", optional, tag = "5")]
     pub build: Option<Vec<u8>>,
-    #[prost(bytes = "vec", optional, tag = "6")]
-    pub merge: Option<Vec<u8>>,
+    #[prost(message, optional, tag = "6")]
+    pub merge: Option<Merge>,
     #[prost(bytes = "vec", optional, tag = "7")]
     pub diff: Option<Vec<u8>>,
     #[prost(bytes = "vec", optional, tag = "8")]
     pub passthrough: Option<Vec<u8>>,
+    #[prost(message, optional, tag = "10")]
+    pub platform: Option<Platform>,
+}
+
+/// Several trees, each laid over those before it.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Merge {
+    #[prost(message, repeated, tag = "1")]
+    pub inputs: Vec<MergeInput>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct MergeInput {
+    #[prost(int64, tag = "1")]
+    pub input: i64,
 }
 
 /// Which output of which operation another one takes.

@@ -3,11 +3,12 @@
 use berth_tests::Engine;
 use buildkit_messages::control::{InfoRequest, InfoResponse, SolveRequest, SolveResponse};
 use buildkit_messages::file_sync::Stat;
-use buildkit_messages::operations::Definition;
+use buildkit_messages::operations::Operation;
 use bytes::Bytes;
 use http::HeaderMap;
 
 use crate::client::{Control, Order, run, still_serves};
+use crate::graphs::graph;
 use crate::offers::{DIRECTORY, Offer, Offers, SYMLINK};
 
 const DOCKERFILE: &str = "FROM busybox\nCOPY . /x\n";
@@ -103,16 +104,15 @@ fn malformed_messages_are_refused() {
 #[test]
 fn what_is_not_built_here_is_refused_by_name() {
     let engine = Engine::start();
-    // Operation 5 of the graph's messages is a merge.
-    let merge = vec![0x32, 0x00];
-    let definition = Definition { operations: vec![merge] };
+    let diff = Operation { diff: Some(Vec::new()), ..Operation::default() };
+    let definition = graph(vec![diff]);
     run(async {
         let control = Control::open(&engine.socket()).await;
         let reference = || "refused".to_owned();
         for (request, text) in [
             (
                 SolveRequest { definition: Some(definition.clone()), ..SolveRequest::default() },
-                "the graph holds merge",
+                "the operation diff of a build graph",
             ),
             (
                 SolveRequest { frontend: "nosuch.v0".to_owned(), ..SolveRequest::default() },

@@ -9,6 +9,7 @@ mod calls;
 mod client;
 mod endings;
 mod exporters;
+mod graphs;
 mod hostile;
 mod image_builds;
 mod instructions;

@@ -161,7 +161,7 @@ fn a_container_that_has_ended_unseen_is_connected_for_its_next_start_and_disconn
     connect(&engine, "b", &container, json!({ "IPAMConfig": { "IPv4Address": "10.81.0.7" } }));
     disconnect(&engine, "a", &container);
     signal(shims[0], rustix::process::Signal::CONT);
-    engine.wait(&container);
+    let _ = engine.wait(&container);
     engine.start(&container);
     assert_eq!(inside(&engine, &container), "eth0 10.81.0.7/24\ndefault 10.81.0.1 eth0\n");
     assert_eq!(address(&engine, &engine.run(&within("a")), "a"), Ipv4Addr::new(10, 80, 0, 2), "it is free");

@@ -32,7 +32,8 @@ impl Build<'_> {
         let platform = self.platform(platform)?;
         let order = self.work.parameters.order;
         if image == "scratch" {
-            self.stage = Some(Stage::scratch(name, platform, order));
+            let stage = Stage::scratch(name, platform, order);
+            self.stage = Some(if self.work.parameters.bare_stages { stage.without_config() } else { stage });
             return Ok(());
         }
         let pull = self.work.parameters.pull;
@@ -54,6 +55,10 @@ impl Build<'_> {
         let mut stage = Stage::from_image(name, &image, &self.work.builder.store, order)?;
         if let (Some(below), Order::Graph) = (below, order) {
             stage.inherit_arguments(&below.stage);
+        }
+        if self.work.parameters.bare_stages {
+            self.stage = Some(stage.without_config());
+            return Ok(());
         }
         self.stage = Some(stage);
         let config = image.config.config.as_ref();

@@ -52,7 +52,7 @@ pub(super) fn go_duration(nanoseconds: i64) -> String {
     let total = nanoseconds.unsigned_abs();
     let (whole, unit) = match total {
         0 => return "0s".to_owned(),
-        0..1_000 => (1, "ns"),
+        1..1_000 => (1, "ns"),
         1_000..1_000_000 => (1_000, "µs"),
         1_000_000..1_000_000_000 => (1_000_000, "ms"),
         _ => {

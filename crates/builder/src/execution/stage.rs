@@ -91,6 +91,13 @@ impl Stage {
         Ok(stage)
     }
 
+    /// The stage with the files of its image alone.
+    pub(super) fn without_config(self) -> Self {
+        let on_build = Some(Vec::new());
+        let config = Config { image: self.config.image.clone(), on_build, ..Config::default() };
+        Self { config, ..self }
+    }
+
     /// Makes an image the stage's present one.
     ///
     /// # Errors

@@ -67,6 +67,7 @@ pub(super) struct Parameters {
     pub(super) wording: Wording,
     pub(super) order: Order,
     pub(super) no_cache_filter: Vec<String>,
+    pub(super) bare_stages: bool,
     pub(super) allows_host_network: bool,
     pub(super) provisions: Option<Arc<dyn Provisions>>,
 }
@@ -87,6 +88,7 @@ impl Parameters {
             wording: request.wording,
             order: request.order,
             no_cache_filter: request.no_cache_filter.clone(),
+            bare_stages: request.bare_stages,
             allows_host_network: request.allows_host_network,
             provisions: request.provisions.clone(),
         }

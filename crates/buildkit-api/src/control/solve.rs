@@ -56,7 +56,7 @@ async fn run(
     let graph = request.definition.filter(|definition| !definition.operations.is_empty());
     let images = match (request.frontend.as_str(), graph) {
         ("", None) => images_of(build, &build.result_of_client().await?)?,
-        ("", Some(graph)) => return Err(frontend::refuse_graph(&graph)),
+        ("", Some(graph)) => frontend::run_graph(parts, build, &graph).await?.images()?,
         (_, _) => {
             let imports = request.cache.map(|cache| cache.imports).unwrap_or_default();
             let call = FrontendCall {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::builder::{ContextProvider, ContextTree, StepError};
 
+use super::graph::{InlineTree, LocalSource};
 use super::remote::{Remote, cancelled};
 use crate::parts::Parts;
 use crate::session::SyncRequest;
@@ -21,6 +22,10 @@ pub(super) struct ClientContexts {
     pub(super) main: String,
     /// The names that it offers the others by.
     pub(super) named: BTreeMap<String, String>,
+    /// What of a directory a graph takes, by the name of its context.
+    pub(super) locals: BTreeMap<String, LocalSource>,
+    /// The files that a graph has in itself.
+    pub(super) inline: BTreeMap<String, InlineTree>,
     /// What the main context leaves out.
     pub(super) excludes: Vec<String>,
     /// Which client's directories these are.
@@ -36,6 +41,11 @@ impl ClientContexts {
             let request = SyncRequest { directory, excludes, paths, ..SyncRequest::default() };
             return ("[internal] load build context".to_owned(), request);
         };
+        if let Some(local) = self.locals.get(name).cloned() {
+            let title = format!("[internal] load {} from client", local.directory);
+            let LocalSource { directory, includes, excludes, paths } = local;
+            return (title, SyncRequest { directory, includes, excludes, paths });
+        }
         let directory = self.named.get(name).map_or(name, String::as_str).to_owned();
         let request = SyncRequest { directory, paths, ..SyncRequest::default() };
         (format!("[context {name}] load from client"), request)
@@ -48,6 +58,9 @@ impl ContextProvider for ClientContexts {
         name: Option<&str>,
         paths: &[String],
     ) -> Result<Arc<dyn ContextTree + Send + Sync>, StepError> {
+        if let Some(inline) = name.and_then(|name| self.inline.get(name)) {
+            return Ok(Arc::new(inline.clone()));
+        }
         let (title, request) = self.request(name, paths);
         let step = self.remote.build.progress.start(&format!("context {}", request.directory), &title);
         let part = step.part("transferring context:");

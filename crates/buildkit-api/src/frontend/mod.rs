@@ -19,7 +19,11 @@ mod run;
 mod subrequest;
 mod upload;
 
-pub(crate) use graph::refuse_graph;
+#[cfg(any(test, fuzzing))]
+pub(crate) use graph::as_dockerfile as graph_as_dockerfile;
+#[cfg(test)]
+pub(crate) use graph::example as graph_example;
+pub(crate) use graph::run_graph;
 pub(crate) use outcome::Made;
 pub(crate) use request::run_request;
 pub(crate) use run::{FrontendCall, run};

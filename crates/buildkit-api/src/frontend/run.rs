@@ -1,6 +1,6 @@
 //! Runs the Dockerfile's frontend for a build.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use engine::builder::{
@@ -14,6 +14,7 @@ use super::context::ClientContexts;
 use super::credentials::SessionCredentials;
 use super::documents::{self, Documents, Places};
 use super::events::Events;
+use super::graph::{InlineTree, LocalSource};
 use super::options::{MainContext, Options};
 use super::outcome::{self, Made, Outcome};
 use super::provisions::SessionProvisions;
@@ -73,6 +74,19 @@ pub(super) struct Given {
     pub(super) credentials: CredentialMap,
     /// The caches that it begins with.
     pub(super) caches: CacheImports,
+    /// The Dockerfile that a graph of the client was written as: its stages have files alone.
+    pub(super) graph: Option<Documents>,
+    /// The directories of the client that the graph takes, by the names of their contexts.
+    pub(super) locals: BTreeMap<String, LocalSource>,
+    /// The files that it has in itself, likewise.
+    pub(super) inline: BTreeMap<String, InlineTree>,
+}
+
+/// Where a graph of the client takes files from.
+struct GraphSources {
+    locals: BTreeMap<String, LocalSource>,
+    inline: BTreeMap<String, InlineTree>,
+    is_graph: bool,
 }
 
 /// Runs the frontend with options that are parsed.
@@ -90,7 +104,9 @@ pub(super) async fn run_with(
         id => Some(parts.sessions.find(id).await?),
     };
     let remote = Remote { session, build: Arc::clone(build), runtime: Handle::current() };
+    let is_graph = given.graph.is_some();
     let documents = match &options.context {
+        _ if is_graph => given.graph.clone(),
         MainContext::Client(context) if given.context.is_none() => {
             let (directory, file_name) = (&options.dockerfile_directory, &options.file_name);
             let places = Places { directory, file_name, context };
@@ -105,12 +121,12 @@ pub(super) async fn run_with(
     let unused = given.caches.unused.iter();
     let unused = unused.map(|kind| format!("the cache of the kind {kind} is not supported and is not used"));
     build.progress.warn_of_options(unused.collect());
-    let source = documents.as_ref().map(|documents| SourceInfo {
+    let source = documents.as_ref().filter(|_| !is_graph).map(|documents| SourceInfo {
         file_name: documents.name.clone(),
         data: documents.text.clone(),
         language: "Dockerfile".to_owned(),
     });
-    let Given { mut context, credentials, caches } = given;
+    let Given { mut context, credentials, caches, locals, inline, .. } = given;
     let mut cache_from = Vec::new();
     for place in &caches.references {
         let credentials = SessionCredentials::new(remote.clone(), credentials.clone());
@@ -127,7 +143,8 @@ pub(super) async fn run_with(
     let mut images = Vec::new();
     for platform in wanted {
         let options = Options { platforms: platform.into_iter().collect(), ..options.clone() };
-        let request = request(parts, &remote, options, documents.clone(), context.take()).await?;
+        let sources = GraphSources { locals: locals.clone(), inline: inline.clone(), is_graph };
+        let request = request(parts, &remote, options, (documents.clone(), sources), context.take()).await?;
         let request =
             BuildRequest { cache_from: [cache_from.clone(), request.cache_from.clone()].concat(), ..request };
         let credentials = SessionCredentials::new(remote.clone(), credentials.clone());
@@ -179,7 +196,7 @@ async fn request(
     parts: &Arc<Parts>,
     remote: &Remote,
     options: Options,
-    documents: Option<Documents>,
+    (documents, graph): (Option<Documents>, GraphSources),
     given: Option<ContextSource>,
 ) -> Result<BuildRequest, Status> {
     let main = match &options.context {
@@ -191,6 +208,8 @@ async fn request(
         remote: remote.clone(),
         main,
         named: options.local_names,
+        locals: graph.locals,
+        inline: graph.inline,
         excludes: documents.as_ref().map(|documents| documents.excludes.clone()).unwrap_or_default(),
         key: options.shared_key.or_else(|| shared_key(remote)),
     };
@@ -217,6 +236,7 @@ async fn request(
         order: Order::Graph,
         dockerfile_text: text,
         named_contexts: options.named_contexts,
+        bare_stages: graph.is_graph,
         provisions: Some(Arc::new(SessionProvisions::new(remote.clone(), parts.directory.clone()))),
         ..BuildRequest::new(context)
     })

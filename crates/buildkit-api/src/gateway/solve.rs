@@ -18,10 +18,8 @@ pub(crate) async fn solve(parts: Arc<Parts>, mut call: Call) -> Result<(), Statu
         return Err(Status::unimplemented("source policies are not supported"));
     }
     let graph = request.definition.filter(|definition| !definition.operations.is_empty());
-    if let (true, Some(graph)) = (request.frontend.is_empty(), &graph) {
-        return Err(frontend::refuse_graph(graph));
-    }
     build.add_attributes(&request.options);
+    let graph = graph.filter(|_| request.frontend.is_empty());
     let frontend_call = FrontendCall {
         frontend: request.frontend,
         options: request.options,
@@ -29,8 +27,14 @@ pub(crate) async fn solve(parts: Arc<Parts>, mut call: Call) -> Result<(), Statu
         cache_imports: request.cache_imports,
         entitlements: Vec::new(),
     };
+    let work = async {
+        match &graph {
+            Some(graph) => frontend::run_graph(&parts, &build, graph).await,
+            None => frontend::run(&parts, &build, frontend_call).await,
+        }
+    };
     let outcome = tokio::select! {
-        outcome = frontend::run(&parts, &build, frontend_call) => outcome?,
+        outcome = work => outcome?,
         () = build.cancelled() => return Err(Status::cancelled()),
     };
     let mut result = BuildResult { metadata: outcome.metadata, ..BuildResult::default() };

@@ -2,20 +2,16 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use engine::builder::{BuildEvent, ContextSource};
-use engine::images::registry::{Cancellation, CredentialMap};
-use http::HeaderName;
+use engine::builder::BuildEvent;
+use engine::images::registry::Cancellation;
 use serde::Serialize;
 
-use super::build_request::read_request;
+use super::build_request::{self, BuildCall};
 use super::withheld::Withheld;
 use crate::progress::encode;
 use crate::stream::{self, Reporter, answer_progress_of_body, stream_line, stream_text};
 use crate::wire::image_id;
 use crate::{ApiError, Call, Handled};
-use berth_http::reader_pipe;
-
-pub(super) const REGISTRY_CONFIG: HeaderName = HeaderName::from_static("x-registry-config");
 
 /// The image of a stage.
 #[derive(Debug, Serialize)]
@@ -30,16 +26,7 @@ struct StageImage {
 }
 
 pub(super) async fn build(call: Call<'_>) -> Handled {
-    // A malformed header counts as none, as ever: a pull then says what it lacks.
-    let credentials =
-        CredentialMap::from_header(call.exchange.head.header(&REGISTRY_CONFIG)).unwrap_or_default();
-    let (sender, reader) = reader_pipe();
-    let context = match call.query.filled("remote") {
-        Some(remote) => ContextSource::Remote(remote.to_owned()),
-        None => ContextSource::Archive(Box::new(reader)),
-    };
-    let body_reader = matches!(context, ContextSource::Archive(_)).then_some(sender);
-    let request = read_request(&call, context)?;
+    let BuildCall { request, credentials, body } = build_request::read(&call)?;
     let (quiet, version) = (call.query.is_true("q"), call.version);
     let engine = Arc::clone(call.engine);
     let cancellation = Arc::new(Cancellation::new());
@@ -81,7 +68,7 @@ pub(super) async fn build(call: Call<'_>) -> Handled {
         }
         Ok::<(), ApiError>(())
     })?;
-    answer_progress_of_body(call.exchange, work, body_reader, move || stop.cancel()).await
+    answer_progress_of_body(call.exchange, work, body, move || stop.cancel()).await
 }
 
 /// The answer of a build that failed.

@@ -2,27 +2,55 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::io;
 use std::str::FromStr;
 
 use engine::builder::{BuildRequest, ContextSource, Intermediate, Wording};
-use engine::images::registry::Platform;
+use engine::images::registry::{CredentialMap, Platform};
 use model::{
     HostSettings, ImageReference, NetworkMode, ReferenceError, ResourceSettings, SettingError, Spelled,
     Ulimit,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
 
 use crate::container_settings::{cgroup_parent, cpu_set};
 use crate::images::platform;
 use crate::query::Query;
 use crate::{ApiError, Call, json};
+use berth_http::reader_pipe;
+use bytes::Bytes;
+use http::HeaderName;
 
-/// Reads the parameters.
+const REGISTRY_CONFIG: HeaderName = HeaderName::from_static("x-registry-config");
+
+/// A request for a build, as both kinds of builds begin with it.
+pub(super) struct BuildCall {
+    pub(super) request: BuildRequest,
+    pub(super) credentials: CredentialMap,
+    /// Takes the request's body, where that is the context.
+    pub(super) body: Option<mpsc::Sender<io::Result<Bytes>>>,
+}
+
+/// Reads a request for a build.
 ///
 /// # Errors
 /// A value that is malformed, or that asks for what nothing here can do.
-pub(super) fn read_request(call: &Call<'_>, context: ContextSource) -> Result<BuildRequest, ApiError> {
+pub(super) fn read(call: &Call<'_>) -> Result<BuildCall, ApiError> {
+    // A malformed header counts as none, as ever: a pull then says what it lacks.
+    let credentials =
+        CredentialMap::from_header(call.exchange.head.header(&REGISTRY_CONFIG)).unwrap_or_default();
+    let (sender, reader) = reader_pipe();
+    let (context, body) = match call.query.filled("remote") {
+        Some(remote) => (ContextSource::Remote(remote.to_owned()), None),
+        None => (ContextSource::Archive(Box::new(reader)), Some(sender)),
+    };
+    Ok(BuildCall { request: read_request(call, context)?, credentials, body })
+}
+
+/// Reads the parameters.
+fn read_request(call: &Call<'_>, context: ContextSource) -> Result<BuildRequest, ApiError> {
     let query = &call.query;
     refuse_unsupported(query)?;
     let names = query.all("t").into_iter().filter(|name| !name.is_empty());

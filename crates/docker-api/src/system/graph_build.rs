@@ -6,16 +6,12 @@ use std::collections::HashMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use buildkit_api::{ImageBuild, ImageBuildFailure, ImageExporter};
-use engine::builder::ContextSource;
-use engine::images::registry::CredentialMap;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::build::REGISTRY_CONFIG;
-use super::build_request::read_request;
+use super::build_request::{self, BuildCall};
 use crate::stream::{answer_progress_of_body, start, stream_line, with_body};
 use crate::{ApiError, Call, Handled, Reply, json};
-use berth_http::reader_pipe;
 
 /// How a request is named that carries the context of a build.
 const UPLOAD: &str = "upload-request:";
@@ -52,15 +48,7 @@ pub(super) async fn build(call: Call<'_>) -> Handled {
     if let Some(build) = call.query.text("buildid").strip_prefix(UPLOAD).map(str::to_owned) {
         return take_context(call, &build).await;
     }
-    let credentials =
-        CredentialMap::from_header(call.exchange.head.header(&REGISTRY_CONFIG)).unwrap_or_default();
-    let (sender, reader) = reader_pipe();
-    let context = match call.query.filled("remote") {
-        Some(remote) => ContextSource::Remote(remote.to_owned()),
-        None => ContextSource::Archive(Box::new(reader)),
-    };
-    let body_reader = matches!(context, ContextSource::Archive(_)).then_some(sender);
-    let request = read_request(&call, context)?;
+    let BuildCall { request, credentials, body } = build_request::read(&call)?;
     let names: Vec<String> = request.names.iter().map(ToString::to_string).collect();
     let reference = match call.query.filled("buildid") {
         Some(id) => id.to_owned(),
@@ -88,8 +76,7 @@ pub(super) async fn build(call: Call<'_>) -> Handled {
         }
         Ok::<(), ApiError>(())
     })?;
-    answer_progress_of_body(call.exchange, work, body_reader, move || cancelling.cancel_build(&reference))
-        .await
+    answer_progress_of_body(call.exchange, work, body, move || cancelling.cancel_build(&reference)).await
 }
 
 /// Hands the body to the build that waits for it.

@@ -135,7 +135,7 @@ pub fn with_own_address(content: &[u8], address: IpAddr, hostname: &str, domainn
     let lines: Vec<&[u8]> = content.split_inclusive(|byte| *byte == b'\n').collect();
     let is_own = |line: &&[u8]| is_line_of_names(line, &own);
     // One without an end of line is the last and was written by somebody else.
-    let behind = lines.iter().rposition(|line| is_own(&line) && line.ends_with(b"\n"));
+    let behind = lines.iter().rposition(|line| is_own(line) && line.ends_with(b"\n"));
     let (above, below) = lines.split_at(behind.map_or(0, |position| position + 1));
     [above.concat(), line.into_bytes(), below.concat()].concat()
 }

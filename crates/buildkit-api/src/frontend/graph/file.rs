@@ -1,0 +1,148 @@
+//! Changes of files of a graph as COPY, ADD and WORKDIR.
+
+use super::decode::Node;
+use super::text::{Text, stage};
+use super::words::{literals, path, plain};
+use crate::grpc::Status;
+use buildkit_messages::file_operation::{
+    Account, CopyFiles, FileAction, Files, MakeDirectory, MakeFile, Owner,
+};
+
+/// The mode of directories that are made without saying one.
+const DIRECTORY_MODE: i32 = 0o755;
+/// The time that says that none is wanted.
+const NO_TIME: i64 = -1;
+
+/// Writes the actions of an operation: each must go on from the one before.
+///
+/// # Errors
+/// `Unimplemented` naming what has no equal, `InvalidArgument` for inputs that there are not.
+pub(super) fn write(text: &mut Text, node: &Node, files: &Files) -> Result<(), Status> {
+    let inputs = i64::try_from(node.inputs.len()).unwrap_or(i64::MAX);
+    for (number, action) in files.actions.iter().enumerate() {
+        let before = inputs.saturating_add(i64::try_from(number).unwrap_or(i64::MAX)) - 1;
+        match (number, action.input) {
+            (0, -1) => text.from(None),
+            (0, input) => text.from(Some(of_input(node, input)?)),
+            (_, input) if input == before => {}
+            (_, _) => return Err(refuse("actions that do not follow each other")),
+        }
+        let is_last = number + 1 == files.actions.len();
+        if (action.output >= 0) != is_last || action.output > 0 {
+            return Err(refuse("results of several actions"));
+        }
+        self::action(text, node, action)?;
+    }
+    if files.actions.is_empty() {
+        return Err(Status::invalid("a file operation of a build graph does nothing"));
+    }
+    Ok(())
+}
+
+fn action(text: &mut Text, node: &Node, action: &FileAction) -> Result<(), Status> {
+    if let Some(copy) = &action.copy {
+        return write_copy(text, of_input(node, action.second_input)?, copy);
+    }
+    if let Some(make) = &action.make_file {
+        return write_file(text, make);
+    }
+    if let Some(make) = &action.make_directory {
+        return write_directory(text, make);
+    }
+    Err(refuse(if action.remove.is_some() {
+        "a removal (rm)"
+    } else if action.link.is_some() {
+        "a symbolic link"
+    } else {
+        "an action that is not known"
+    }))
+}
+
+fn refuse(what: &str) -> Status {
+    Status::unimplemented(format!("a file operation of a build graph with {what} is not supported"))
+}
+
+fn of_input(node: &Node, index: i64) -> Result<usize, Status> {
+    let found = usize::try_from(index).ok().and_then(|index| node.inputs.get(index));
+    found.copied().ok_or_else(|| Status::invalid(format!("a file operation has no input {index}")))
+}
+
+fn write_copy(text: &mut Text, from: usize, copy: &CopyFiles) -> Result<(), Status> {
+    if copy.time != NO_TIME {
+        return Err(refuse("a time of its own"));
+    }
+    if !copy.includes.is_empty() {
+        return Err(refuse("patterns of what is included"));
+    }
+    if copy.unpacks {
+        return Err(refuse("archives that are unpacked"));
+    }
+    let source = if copy.allows_wildcard {
+        format!("/{}", copy.source.trim_start_matches('/'))
+    } else {
+        path(&copy.source)?
+    };
+    let name = source.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let mut destination = path(&copy.destination)?;
+    // A directory that is copied itself, and not what is in it, has its name at the destination.
+    if !copy.copies_contents
+        && destination.ends_with('/')
+        && !name.is_empty()
+        && !name.contains(['*', '?', '['])
+    {
+        destination.push_str(name);
+    }
+    let mut line = format!("COPY --from={}", stage(from));
+    line.push_str(&owned(copy.owner.as_ref())?);
+    match (copy.mode, copy.mode_text.as_str()) {
+        (-1 | 0, "") => {}
+        (mode, "") => line.push_str(&format!(" --chmod={mode:o}")),
+        (_, words) => line.push_str(&format!(" --chmod={}", plain(words)?)),
+    }
+    for pattern in &copy.excludes {
+        line.push_str(&format!(" --exclude={}", plain(pattern)?));
+    }
+    text.line(&format!("{line} {}", literals(&[&source, &destination])?));
+    Ok(())
+}
+
+fn write_file(text: &mut Text, make: &MakeFile) -> Result<(), Status> {
+    if make.time != NO_TIME {
+        return Err(refuse("a time of its own"));
+    }
+    let destination = path(&make.path)?;
+    if destination.ends_with('/') {
+        return Err(Status::invalid(format!("{:?} is no path of a file", make.path)));
+    }
+    let (context, name) = text.add_file(&make.content, u32::try_from(make.mode).unwrap_or(0o644));
+    let owner = owned(make.owner.as_ref())?;
+    text.line(&format!("COPY --from={context}{owner} {}", literals(&[&name, &destination])?));
+    Ok(())
+}
+
+fn write_directory(text: &mut Text, make: &MakeDirectory) -> Result<(), Status> {
+    if make.time != NO_TIME {
+        return Err(refuse("a time of its own"));
+    }
+    if make.mode & 0o7777 != DIRECTORY_MODE {
+        return Err(refuse(&format!("a directory of the mode {:04o}", make.mode & 0o7777)));
+    }
+    if make.owner.is_some() {
+        return Err(refuse("a directory with an owner"));
+    }
+    text.line(&format!("WORKDIR {}", super::words::literal(&path(&make.path)?)?));
+    text.line("WORKDIR /");
+    Ok(())
+}
+
+/// The flag for an owner.
+fn owned(owner: Option<&Owner>) -> Result<String, Status> {
+    let Some(owner) = owner else { return Ok(String::new()) };
+    let account = |account: &Account| match &account.name {
+        Some(name) => plain(&name.name).map(str::to_owned),
+        None => Ok(account.number.to_string()),
+    };
+    let user = owner.user.as_ref().map_or_else(|| Ok("0".to_owned()), account)?;
+    let group = owner.group.as_ref().map(account).transpose()?;
+    Ok(group.map_or_else(|| format!(" --chown={user}"), |group| format!(" --chown={user}:{group}")))
+}

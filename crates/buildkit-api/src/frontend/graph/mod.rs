@@ -1,0 +1,25 @@
+//! Build graphs that clients make themselves (LLB): decoded, and told to the builder in its own language.
+//!
+//! Each operation becomes a stage: a source is an image or what ADD and COPY bring into nothing, a command is a RUN, and so
+//! on. So graphs have the builder's cache, its parallel stages and its limits. What has no equal there is refused by name.
+
+mod decode;
+mod exec;
+mod file;
+mod inline;
+mod run;
+mod source;
+mod text;
+mod translate;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use inline::InlineTree;
+pub(crate) use run::run_graph;
+#[cfg(test)]
+pub(crate) use tests::example;
+pub(super) use text::LocalSource;
+#[cfg(any(test, fuzzing))]
+pub(crate) use translate::as_dockerfile;

@@ -1,0 +1,41 @@
+//! Builds what a graph describes.
+
+use std::sync::Arc;
+
+use engine::builder::NamedContext;
+
+use super::decode::decode;
+use super::text::Text;
+use super::translate::translate;
+use crate::build::Build;
+use crate::frontend::documents::Documents;
+use crate::frontend::options::Options;
+use crate::frontend::outcome::Outcome;
+use crate::frontend::run::{Given, run_with};
+use crate::grpc::Status;
+use crate::parts::Parts;
+use buildkit_messages::operations::Definition;
+
+/// Builds a graph; its result has the files of its last operation and no configuration.
+///
+/// # Errors
+/// [`Status`] with the text for the client.
+pub(crate) async fn run_graph(
+    parts: &Arc<Parts>,
+    build: &Arc<Build>,
+    definition: &Definition,
+) -> Result<Outcome, Status> {
+    let Text { dockerfile, locals, inline, uncached, .. } = translate(&decode(definition)?)?;
+    let mut options = Options { no_cache_filter: uncached, ..Options::default() };
+    for (name, local) in &locals {
+        options.named_contexts.insert(name.clone(), NamedContext::Provided);
+        options.local_names.insert(name.clone(), local.directory.clone());
+    }
+    for name in inline.keys() {
+        options.named_contexts.insert(name.clone(), NamedContext::Provided);
+    }
+    let documents =
+        Documents { name: "graph".to_owned(), text: dockerfile.into_bytes(), excludes: Vec::new() };
+    let given = Given { graph: Some(documents), locals, inline, ..Given::default() };
+    run_with(parts, build, options, given).await
+}

@@ -1,0 +1,119 @@
+//! Sources of a graph as FROM, and as COPY and ADD into nothing.
+
+use super::text::{LocalSource, Text};
+use super::words::{literals, plain};
+use crate::grpc::Status;
+use buildkit_messages::operations::{Operation, Source};
+
+/// Writes a source.
+///
+/// # Errors
+/// `Unimplemented` for one of another kind, or with an attribute that has no equal.
+pub(super) fn write(text: &mut Text, operation: &Operation, source: &Source) -> Result<(), Status> {
+    let (kind, place) = source.identifier.split_once("://").unwrap_or(("", &source.identifier));
+    match kind {
+        "docker-image" => image(text, operation, source, place),
+        "local" => local(text, source, place),
+        "git" => git(text, source),
+        "http" | "https" => http(text, source),
+        other => Err(Status::unimplemented(format!("a source {other:?} of a build graph is not supported"))),
+    }
+}
+
+fn refuse(source: &Source, name: &str) -> Status {
+    let value = source.attributes.get(name).map(String::as_str).unwrap_or_default();
+    Status::unimplemented(format!(
+        "the attribute {name}={value} of the source {} is not supported",
+        source.identifier
+    ))
+}
+
+/// Refuses attributes that are not among these.
+fn check(source: &Source, known: &[&str]) -> Result<(), Status> {
+    let unknown = source.attributes.keys().filter(|name| !known.contains(&name.as_str())).min();
+    unknown.map_or(Ok(()), |name| Err(refuse(source, name)))
+}
+
+fn image(text: &mut Text, operation: &Operation, source: &Source, place: &str) -> Result<(), Status> {
+    check(source, &["image.resolvemode", "image.recordtype"])?;
+    match source.attributes.get("image.resolvemode").map(String::as_str) {
+        None | Some("" | "default" | "local") => {}
+        Some(_) => return Err(refuse(source, "image.resolvemode")),
+    }
+    let platform = operation.platform.as_ref().filter(|platform| !platform.architecture.is_empty());
+    let platform = platform.map(|platform| {
+        let variant =
+            if platform.variant.is_empty() { String::new() } else { format!("/{}", platform.variant) };
+        format!("{}/{}{variant}", platform.os, platform.architecture)
+    });
+    let platform =
+        platform.map(|platform| plain(&platform).map(|platform| format!("--platform={platform} ")));
+    let image = plain(place)?;
+    text.begin(&format!("{}{image}", platform.transpose()?.unwrap_or_default()));
+    Ok(())
+}
+
+fn local(text: &mut Text, source: &Source, place: &str) -> Result<(), Status> {
+    check(
+        source,
+        &[
+            "local.sessionid",
+            "local.unique",
+            "local.includepattern",
+            "local.excludepatterns",
+            "local.followpaths",
+            "local.sharedkeyhint",
+            "local.differ",
+        ],
+    )?;
+    let list = |name: &str| match source.attributes.get(name) {
+        None => Ok(Vec::new()),
+        Some(value) => serde_json::from_str(value)
+            .map_err(|_| Status::invalid(format!("{name} of a source is no list of texts: {value:?}"))),
+    };
+    let local = LocalSource {
+        directory: place.to_owned(),
+        includes: list("local.includepattern")?,
+        excludes: list("local.excludepatterns")?,
+        paths: list("local.followpaths")?,
+    };
+    text.begin("scratch");
+    let context = text.add_local(local);
+    text.line(&format!("COPY --from={context} / /"));
+    Ok(())
+}
+
+fn git(text: &mut Text, source: &Source) -> Result<(), Status> {
+    check(source, &["git.fullurl", "git.keepgitdir", "git.authtokensecret", "git.authheadersecret"])?;
+    let (_, fragment) = source.identifier.split_once('#').unwrap_or((&source.identifier, ""));
+    let full = source.attributes.get("git.fullurl").cloned();
+    let address = full.unwrap_or_else(|| source.identifier.replacen("git://", "https://", 1));
+    let address = address.split('#').next().unwrap_or_default();
+    // ADD knows an address for that of a repository by its end.
+    let end = if address.ends_with(".git") { "" } else { ".git" };
+    let keeps = source.attributes.get("git.keepgitdir").is_some_and(|value| value == "true");
+    let keeps = if keeps { " --keep-git-dir=true" } else { "" };
+    let fragment = if fragment.is_empty() { String::new() } else { format!("#{fragment}") };
+    text.begin("scratch");
+    text.line(&format!("ADD{keeps} {}", literals(&[&format!("{address}{end}{fragment}"), "/"])?));
+    Ok(())
+}
+
+fn http(text: &mut Text, source: &Source) -> Result<(), Status> {
+    check(source, &["http.checksum", "http.filename"])?;
+    let checksum = source.attributes.get("http.checksum").map(|checksum| plain(checksum));
+    let checksum =
+        checksum.transpose()?.map(|checksum| format!(" --checksum={checksum}")).unwrap_or_default();
+    let path = source.identifier.split(['?', '#']).next().unwrap_or_default();
+    let own = path.rsplit('/').next().unwrap_or_default();
+    let name = source.attributes.get("http.filename").map_or(own, String::as_str);
+    if name.is_empty() || name.contains('/') {
+        return Err(Status::invalid(format!("the source {} has no name of a file", source.identifier)));
+    }
+    text.begin("scratch");
+    text.line(&format!(
+        "ADD --unpack=false{checksum} {}",
+        literals(&[&source.identifier, &format!("/{name}")])?
+    ));
+    Ok(())
+}

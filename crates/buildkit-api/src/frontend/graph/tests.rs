@@ -1,0 +1,126 @@
+//! Graphs as Dockerfiles: what is written, and what is refused.
+
+use std::fmt::Write as _;
+
+use prost::Message;
+use sha2::{Digest as _, Sha256};
+
+use super::decode::decode;
+use super::translate::translate;
+use crate::grpc::{Code, Status};
+use buildkit_messages::exec_operation::{Exec, Mount, Process};
+use buildkit_messages::file_operation::{FileAction, Files, MakeDirectory, MakeFile};
+use buildkit_messages::operations::{Definition, Input, Merge, MergeInput, Operation, Source};
+
+/// A graph whose operations each take those before them.
+fn graph(operations: Vec<Operation>) -> Definition {
+    let mut definition = Definition::default();
+    let mut inputs: Vec<Input> = Vec::new();
+    for operation in operations.into_iter().chain([Operation::default()]) {
+        let is_last = operation == Operation::default();
+        let taken = if is_last { inputs.last().cloned().into_iter().collect() } else { inputs.clone() };
+        let bytes = Operation { inputs: taken, ..operation }.encode_to_vec();
+        let mut digest = "sha256:".to_owned();
+        for byte in Sha256::digest(&bytes) {
+            let _ = write!(digest, "{byte:02x}");
+        }
+        inputs.push(Input { digest, index: 0 });
+        definition.operations.push(bytes);
+    }
+    definition
+}
+
+fn text(operations: Vec<Operation>) -> Result<String, Status> {
+    translate(&decode(&graph(operations))?).map(|text| text.dockerfile)
+}
+
+fn source(identifier: &str) -> Operation {
+    let source = Source { identifier: identifier.to_owned(), ..Source::default() };
+    Operation { source: Some(source), ..Operation::default() }
+}
+
+fn exec(arguments: &[&str]) -> Exec {
+    let arguments = arguments.iter().map(|&word| word.to_owned()).collect();
+    let process = Process { arguments, environment: vec!["A=b $c".to_owned()], ..Process::default() };
+    let root = Mount { destination: "/".to_owned(), ..Mount::default() };
+    Exec { process: Some(process), mounts: vec![root], ..Exec::default() }
+}
+
+fn run(exec: Exec) -> Operation {
+    Operation { exec: Some(exec), ..Operation::default() }
+}
+
+#[test]
+fn operations_become_stages() {
+    let written = text(vec![
+        source("docker-image://docker.io/library/busybox:latest"),
+        run(exec(&["sh", "-c", "a\nb"])),
+    ]);
+    assert_eq!(
+        written.expect("a Dockerfile"),
+        "# check=skip=all\nFROM docker.io/library/busybox:latest AS operation-0\nFROM operation-0 AS operation-1\n\
+         ENV A=\"b \\$c\"\nRUN [\"sh\",\"-c\",\"a\\nb\"]\nFROM operation-1 AS result\nCMD []\n"
+    );
+}
+
+#[test]
+fn what_has_no_equal_is_refused_by_name() {
+    let diff = Operation { diff: Some(Vec::new()), ..Operation::default() };
+    let remove =
+        FileAction { input: -1, second_input: -1, remove: Some(Vec::new()), ..FileAction::default() };
+    let removal = Operation { file: Some(Files { actions: vec![remove] }), ..Operation::default() };
+    let insecure = run(Exec { security: 1, ..exec(&["a"]) });
+    for (operation, name) in [
+        (diff, "the operation diff"),
+        (removal, "a removal (rm)"),
+        (insecure, "rights of the host (security)"),
+        (source("oci-layout://x"), "a source \"oci-layout\""),
+        (source("blob://x"), "a source \"blob\""),
+    ] {
+        let refusal = text(vec![source("docker-image://busybox"), operation]).expect_err(name);
+        assert_eq!(refusal.code, Code::Unimplemented, "{refusal}");
+        assert!(refusal.message.contains(name), "{refusal}");
+    }
+}
+
+#[test]
+fn no_word_becomes_an_instruction() {
+    for identifier in ["docker-image://a\nRUN b", "docker-image://a AS b", "https://x/y\nRUN z"] {
+        let refusal = text(vec![source(identifier)]).expect_err(identifier);
+        assert_eq!(refusal.code, Code::InvalidArgument, "{refusal}");
+    }
+    let mut hostile = exec(&["a"]);
+    hostile.mounts.push(Mount { destination: "/x,type=ssh".to_owned(), output: -1, ..Mount::default() });
+    assert!(text(vec![source("docker-image://a"), run(hostile)]).is_err());
+}
+
+/// A graph of every kind of operation that is built here.
+pub(crate) fn example() -> Definition {
+    let file = FileAction {
+        input: 1,
+        second_input: -1,
+        output: 0,
+        make_file: Some(MakeFile {
+            path: "/f".to_owned(),
+            mode: 0o644,
+            content: b"x".to_vec(),
+            time: -1,
+            owner: None,
+        }),
+        ..FileAction::default()
+    };
+    let directory = FileAction {
+        input: 0,
+        second_input: -1,
+        output: -1,
+        make_directory: Some(MakeDirectory { path: "/d".to_owned(), mode: 0o755, time: -1, owner: None }),
+        ..FileAction::default()
+    };
+    let merge = Merge { inputs: vec![MergeInput { input: 0 }, MergeInput { input: 1 }] };
+    graph(vec![
+        source("docker-image://busybox"),
+        Operation { file: Some(Files { actions: vec![directory, file] }), ..Operation::default() },
+        run(exec(&["a"])),
+        Operation { merge: Some(merge), ..Operation::default() },
+    ])
+}

@@ -1,0 +1,83 @@
+//! A graph as a Dockerfile: a stage for each operation that the result needs.
+
+use std::collections::BTreeSet;
+
+use super::decode::{Graph, Node};
+use super::text::{Text, stage};
+use super::{exec, file, source};
+use crate::grpc::Status;
+
+/// Writes a graph as a Dockerfile whose last stage is the result.
+///
+/// # Errors
+/// `Unimplemented` naming what has no equal, `InvalidArgument` for what is no graph.
+pub(super) fn translate(graph: &Graph) -> Result<Text, Status> {
+    // What a check of a Dockerfile finds is nothing that the client wrote.
+    let mut text = Text { dockerfile: "# check=skip=all\n".to_owned(), ..Text::default() };
+    for number in needed(graph) {
+        let node = &graph.nodes[number];
+        text.current = number;
+        operation(&mut text, node)?;
+        if node.ignores_cache {
+            text.uncached.push(stage(number));
+        }
+    }
+    text.line(&format!("FROM {} AS result\nCMD []", stage(graph.result)));
+    Ok(text)
+}
+
+/// The operations that the result needs, in their order.
+fn needed(graph: &Graph) -> BTreeSet<usize> {
+    let mut needed = BTreeSet::new();
+    let mut waiting = vec![graph.result];
+    while let Some(number) = waiting.pop() {
+        if needed.insert(number) {
+            waiting.extend(&graph.nodes[number].inputs);
+        }
+    }
+    needed
+}
+
+fn operation(text: &mut Text, node: &Node) -> Result<(), Status> {
+    let operation = &node.operation;
+    if let Some(source) = &operation.source {
+        return source::write(text, operation, source);
+    }
+    if let Some(exec) = &operation.exec {
+        return exec::write(text, node, exec);
+    }
+    if let Some(files) = &operation.file {
+        return file::write(text, node, files);
+    }
+    if let Some(merge) = &operation.merge {
+        let inputs = merge.inputs.iter().map(|input| {
+            let found = usize::try_from(input.input).ok().and_then(|index| node.inputs.get(index));
+            found.copied().ok_or_else(|| Status::invalid(format!("a merge has no input {}", input.input)))
+        });
+        let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+        let (first, others) =
+            inputs.split_first().ok_or_else(|| Status::invalid("a merge of a build graph has no inputs"))?;
+        text.from(Some(*first));
+        for other in others {
+            text.line(&format!("COPY --link --from={} / /", stage(*other)));
+        }
+        return Ok(());
+    }
+    let kinds = [
+        (operation.build.is_some(), "build"),
+        (operation.diff.is_some(), "diff"),
+        (operation.passthrough.is_some(), "passthrough"),
+    ];
+    let named =
+        kinds.into_iter().find(|(is_it, _)| *is_it).map_or("of a kind that is not known", |(_, name)| name);
+    Err(Status::unimplemented(format!("the operation {named} of a build graph is not supported")))
+}
+
+/// The Dockerfile that the bytes of a graph are written as; `None` where they are none that is built here.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn as_dockerfile(bytes: &[u8]) -> Option<String> {
+    use prost::Message as _;
+    let definition = buildkit_messages::operations::Definition::decode(bytes).ok()?;
+    let graph = super::decode::decode(&definition).ok()?;
+    translate(&graph).ok().map(|text| text.dockerfile)
+}
