@@ -71,6 +71,36 @@ fn what_is_mounted_beneath_a_bind_comes_along_unless_the_client_says_otherwise()
 }
 
 #[test]
+fn what_the_host_does_not_share_cannot_be_shared() {
+    let engine = Today::start();
+    let host = HostDirectory::new("unshared");
+    host.mount(&["-t", "tmpfs", "berth-test", "."]);
+    let started = |propagation: &str| {
+        let options = json!({ "BindOptions": { "Propagation": propagation } });
+        let container = engine.create(&with(&[bind(&host, options)], "true"));
+        let answer = engine.post(&format!("/containers/{container}/start"));
+        (answer.status(), answer.text())
+    };
+    host.mount(&["--make-private", "."]);
+    let refusal = |wanted: &str| {
+        let path = host.0.display();
+        format!("path {path} is mounted on {path} but it is not a {wanted} mount")
+    };
+    for (propagation, wanted) in [
+        ("shared", "shared"),
+        ("rshared", "shared"),
+        ("slave", "shared or slave"),
+        ("rslave", "shared or slave"),
+    ] {
+        let (status, text) = started(propagation);
+        assert!(status == 500 && text.contains(&refusal(wanted)), "{propagation}: {status} {text}");
+    }
+    assert_eq!(started("rprivate").0, 204);
+    host.mount(&["--make-shared", "."]);
+    assert_eq!([started("rshared").0, started("rslave").0], [204, 204]);
+}
+
+#[test]
 fn volumes_are_made_with_labels_and_options_and_mounted_in_parts() {
     let engine = Today::start();
     let volume = |name: &str, options: Value| json!({ "Type": "volume", "Source": name, "Target": "/v", "VolumeOptions": options });
@@ -156,6 +186,10 @@ fn memory_is_mounted_with_its_options() {
     assert_eq!(ran.stdout, "ran\n700\n");
     let not = engine.output(&with(&[memory(json!({ "Options": [["noexec"]] }))], script));
     assert_eq!(not.stdout, "1777\n");
+    let etc = json!({ "Type": "tmpfs", "Target": "/etc" });
+    assert_eq!(engine.output(&with(&[etc], "stat -c %a /etc")).stdout, "755\n", "that of the image");
+    let given = merged(sh("stat -c %a /etc"), json!({ "HostConfig": { "Tmpfs": { "/etc": "mode=711" } } }));
+    assert_eq!(engine.output(&given).stdout, "711\n");
     for options in [
         json!({ "Options": [["bogus"]] }),
         json!({ "Options": [["size", "1m"]] }),
@@ -169,6 +203,9 @@ fn memory_is_mounted_with_its_options() {
 #[test]
 fn what_cannot_be_mounted_is_refused_with_400() {
     let engine = Today::start();
+    let short = json!({ "Type": "volume", "Source": "a", "Target": "/x" });
+    let (status, text) = refused(&engine, &[short]);
+    assert!(status == 400 && text.contains("volume name is too short"), "{text}");
     let host = HostDirectory::new("refused");
     let tmpfs = json!({ "Type": "tmpfs", "Target": "/m" });
     for (mounts, words) in [
@@ -197,7 +234,7 @@ fn mounts_are_shown_as_each_version_knows_them() {
     let engine = Today::start();
     let host = HostDirectory::new("shown");
     let mounts = [
-        bind(&host, json!({ "BindOptions": { "Propagation": "rslave" } })),
+        bind(&host, json!({ "Consistency": "cached", "BindOptions": { "Propagation": "rslave" } })),
         json!({ "Type": "volume", "Source": "data", "Target": "/v", "ReadOnly": true }),
         json!({ "Type": "tmpfs", "Target": "/t" }),
     ];
@@ -213,6 +250,7 @@ fn mounts_are_shown_as_each_version_knows_them() {
         { "Type": "tmpfs", "Source": "", "Destination": "/t", "Mode": "", "RW": true, "Propagation": "" },
     ]);
     assert_eq!(shown("1.55"), today);
+    assert_eq!(engine.inspect(&container)["HostConfig"]["Mounts"][0]["Consistency"], "cached");
     let old = shown("1.24");
     assert_eq!(old.as_array().expect("a list").len(), 2);
     assert!(old[0].get("Type").is_none() && old[0]["Propagation"] == "rslave", "{old}");

@@ -10,6 +10,7 @@ use rustix::fs::CWD;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, UnmountFlags, move_mount, open_tree, unmount};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
+use crate::mount::{AttributeChange, PropagationType, set_attributes};
 use crate::private_mounts::in_private_mounts;
 
 /// Puts a detached mount into a namespace of its own; gives the namespace. `place` is any directory of the host:
@@ -24,6 +25,10 @@ pub fn hold(mount: &OwnedFd, place: &Path) -> io::Result<OwnedFd> {
 
 /// Makes the mount all that there is in the calling thread's own namespace.
 fn become_root(mount: &OwnedFd, place: &Path) -> io::Result<()> {
+    // A copy of a shared mount is its peer, and no root may be that: pivot_root(2).
+    let propagation = Some(PropagationType::Private);
+    let change = AttributeChange { propagation, recursive: true, ..AttributeChange::default() };
+    set_attributes(mount, c"", change)?;
     move_mount(mount, c"", CWD, place, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
     rustix::process::fchdir(mount)?;
     rustix::process::pivot_root(c".", c".")?;
@@ -84,6 +89,25 @@ mod tests {
 
     use super::*;
     use crate::filesystem::{self, MountOptions};
+
+    #[test]
+    fn a_copy_of_a_shared_mount_is_held_too() {
+        assert!(rustix::process::geteuid().is_root(), "this test needs root");
+        let place = std::env::temp_dir().join(format!("berth-held-shared-{}", std::process::id()));
+        std::fs::create_dir(&place).expect("a directory");
+        let memory = filesystem::mount("tmpfs", "tmpfs", &MountOptions::parse("size=1m")).expect("a tmpfs");
+        let shared_copy = || -> io::Result<OwnedFd> {
+            move_mount(&memory, c"", CWD, &place, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+            rustix::mount::mount_change(&place, rustix::mount::MountPropagationFlags::SHARED)?;
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+            Ok(open_tree(CWD, &place, flags)?)
+        };
+        let (copied, namespace) = in_private_mounts(shared_copy).expect("a namespace");
+        let held = hold(&copied.expect("a copy"), &place).expect("held");
+        let _copy = copy(held.as_fd()).expect("a copy");
+        drop(namespace);
+        std::fs::remove_dir(&place).expect("nothing is mounted");
+    }
 
     #[test]
     fn copies_share_what_is_held_and_the_host_sees_nothing() {

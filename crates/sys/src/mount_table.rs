@@ -7,12 +7,18 @@ use std::path::PathBuf;
 /// One mount of a process's mount namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountedAt<'t> {
+    /// The mount's number, `STATX_MNT_ID` of statx(2).
+    pub id: u64,
     /// The file system's device, `major:minor`.
     pub device: &'t str,
     /// What of the file system is mounted.
     pub root: PathBuf,
     /// Where.
     pub point: PathBuf,
+    /// Whether what is mounted beneath it is seen in its peers, mount_namespaces(7).
+    pub is_shared: bool,
+    /// Whether it sees what is mounted beneath a mount that it was copied of.
+    pub is_slave: bool,
     /// The sort of file system.
     pub kind: &'t str,
     /// The file system's own options, as they stand there.
@@ -28,11 +34,19 @@ pub fn parse(table: &str) -> impl Iterator<Item = MountedAt<'_>> {
 /// the file system.
 fn line(line: &str) -> Option<MountedAt<'_>> {
     let (mount, file_system) = line.split_once(" - ")?;
-    let mut mount = mount.split(' ').skip(2);
-    let (device, root, point) = (mount.next()?, mount.next()?, mount.next()?);
+    let mut mount = mount.split(' ');
+    let (id, device) = (mount.next()?.parse().ok()?, mount.nth(1)?);
+    let (root, point) = (mount.next()?, mount.next()?);
+    let (mut is_shared, mut is_slave) = (false, false);
+    // The options of the mount come first.
+    for field in mount.skip(1) {
+        is_shared |= field.starts_with("shared:");
+        is_slave |= field.starts_with("master:");
+    }
     let mut file_system = file_system.split(' ');
     let (kind, options) = (file_system.next()?, file_system.nth(1)?);
-    Some(MountedAt { device, root: unescaped(root), point: unescaped(point), kind, options })
+    let (root, point) = (unescaped(root), unescaped(point));
+    Some(MountedAt { id, device, root, point, is_shared, is_slave, kind, options })
 }
 
 /// Undoes the octal escapes of spaces, tabs, line ends and backslashes.
@@ -67,14 +81,18 @@ mod tests {
 37 35 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu";
         let found: Vec<_> = parse(table).collect();
         let escaped = MountedAt {
+            id: 36,
             device: "98:0",
             root: "/mnt1".into(),
             point: r"/a b/c\d".into(),
+            is_shared: true,
+            is_slave: true,
             kind: "ext3",
             options: "rw,errors=x",
         };
         assert_eq!(found[0], escaped);
         assert_eq!((found.len(), found[1].kind, found[1].options), (2, "cgroup", "rw,cpu"));
+        assert_eq!((found[1].id, found[1].is_shared, found[1].is_slave), (37, false, false));
     }
 
     #[test]

@@ -54,6 +54,9 @@ fn a_later_daemon_finds_the_mount_again() {
 #[test]
 fn a_directory_of_the_host_is_a_volume() {
     let host = HostDirectory::new("device");
+    // As all mounts of hosts that systemd has started.
+    host.mount(&["-t", "tmpfs", "berth-test", "."]);
+    host.mount(&["--make-shared", "."]);
     let engine = Today::start();
     import_image(&engine.daemon, "tree");
     let options = |o: &str| json!({ "type": "none", "o": o, "device": host.0 });

@@ -8,7 +8,7 @@ use model::{MountKind, MountRequest, Owners, Propagation, Submounts, check_volum
 use serde_json::{Map, Value};
 
 use super::host_config::MountSpec;
-pub(super) use strict::check;
+pub(super) use strict::{check, short_volume_name};
 
 use crate::{ApiError, json};
 

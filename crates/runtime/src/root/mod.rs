@@ -19,6 +19,7 @@ pub(crate) mod kernel;
 pub(crate) mod mapped_layers;
 pub(crate) mod mounts;
 pub(crate) mod place;
+mod propagation;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;

@@ -14,6 +14,7 @@ use sys::mount::{AttributeChange, MountAttributes, PropagationType};
 
 use super::mapped_layers::map_owners;
 use super::place::{self, Kind, Root};
+use super::propagation;
 use crate::error::Doing;
 use crate::{FailureKind, StartError};
 
@@ -84,8 +85,8 @@ impl Sources {
         spec.mounts.iter().zip(self.0).try_for_each(|(mount, source)| {
             let source = match (&mount.source, source) {
                 (MountSource::Tmpfs(options), _) => {
-                    let made =
-                        tmpfs(options).doing_with(|| format!("mounting a tmpfs with options {options:?}"))?;
+                    let made = tmpfs(&with_mode(options, &mount.destination, root)?)
+                        .doing_with(|| format!("mounting a tmpfs with options {options:?}"))?;
                     Some(set_attributes(mount, made)?)
                 }
                 (_, source) => source,
@@ -98,8 +99,12 @@ impl Sources {
 /// What is of the host's tree or its volumes.
 fn open_source(mount: &Mount, held: &[OwnedFd]) -> Result<Option<OwnedFd>, StartError> {
     let detached = match &mount.source {
-        MountSource::Bind(path) => copy_tree(mount, path)?,
+        MountSource::Bind(path) => {
+            propagation::check(path, mount.propagation)?;
+            copy_tree(mount, path)?
+        }
         MountSource::RestrictedBind { path, restrictions } => {
+            propagation::check(path, mount.propagation)?;
             let tree = copy_tree(mount, path)?;
             restrict(&tree, *restrictions)
                 .doing_with(|| format!("restricting the mount of {}", path.display()))?;
@@ -177,7 +182,7 @@ fn part_of(whole: &OwnedFd, part: &Path, place: &Path) -> Result<OwnedFd, StartE
         Errno::NOENT | Errno::NOTDIR => {
             let message =
                 format!("cannot access path {} of the volume: no such file or directory", part.display());
-            StartError::words(FailureKind::NotFound, message)
+            StartError::words(FailureKind::Missing, message)
         }
         error => StartError::system(act(), error),
     })?;
@@ -194,6 +199,20 @@ fn part_of(whole: &OwnedFd, part: &Path, place: &Path) -> Result<OwnedFd, StartE
 /// set-user-ID or be a device.
 pub(crate) fn tmpfs(options: &str) -> std::io::Result<OwnedFd> {
     sys::filesystem::mount("tmpfs", "tmpfs", &MountOptions::restricted(options))
+}
+
+/// Options of a tmpfs that say no mode are given that of the directory which it lies over, if there is one.
+fn with_mode(options: &str, destination: &Path, root: &Root) -> Result<String, StartError> {
+    if options.split(',').any(|option| option.starts_with("mode=")) {
+        return Ok(options.to_owned());
+    }
+    let act = || format!("mounting at {}", destination.display());
+    let covered = match root.find(destination) {
+        Err(Errno::NOENT) => return Ok(options.to_owned()),
+        found => rustix::fs::fstat(found.doing_with(act)?).doing_with(act)?,
+    };
+    let mode = format!("mode={:o}", covered.st_mode & 0o7777);
+    Ok(if options.is_empty() { mode } else { format!("{options},{mode}") })
 }
 
 fn attach(mount: &Mount, source: &OwnedFd, root: &Root) -> Result<(), StartError> {

@@ -22,6 +22,13 @@ fn refused(cause: &str, mount: &MountSpec) -> ApiError {
     ApiError::invalid(format!("invalid mount config for type \"{}\": {cause}", mount.kind))
 }
 
+/// The refusal of a volume's name of one letter.
+pub(crate) fn short_volume_name(name: &str) -> ApiError {
+    ApiError::invalid(format!(
+        "create {name}: volume name is too short, names should be at least two alphanumeric characters"
+    ))
+}
+
 fn paths(mount: &MountSpec) -> Result<(), ApiError> {
     let field = |name: &str, path: &str| match path {
         "" => Err(refused(&format!("field {name} must not be empty"), mount)),
@@ -36,6 +43,7 @@ fn paths(mount: &MountSpec) -> Result<(), ApiError> {
     }
     match mount.kind.as_str() {
         "bind" => field("Source", &mount.source),
+        "volume" if mount.source.chars().count() == 1 => Err(short_volume_name(&mount.source)),
         "image" if mount.source.is_empty() => Err(refused("field Source must not be empty", mount)),
         "tmpfs" if !mount.source.is_empty() => Err(refused("field Source must not be specified", mount)),
         _ => Ok(()),
