@@ -32,6 +32,7 @@ const UNFINISHED_REQUESTS: usize = 64 << 20;
 pub(crate) fn run(arguments: &DaemonArguments, log: &LogLevel) -> anyhow::Result<()> {
     engine::sys::memory::keep_few_arenas(ARENAS);
     engine::sys::private::set_usual_umask();
+    engine::sys::child_signal::keep_ended_children().context("cannot set what SIGCHLD does")?;
     let settings = Settings::load(arguments)?;
     log.set(settings.reloadable.level);
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -4,6 +4,19 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 
+/// Has ended children wait for their parent, as they do where nobody else has decided otherwise: of a parent that was
+/// started with SIGCHLD ignored no end can be read.
+///
+/// # Errors
+/// Those of sigaction(2).
+pub fn keep_ended_children() -> io::Result<()> {
+    // SAFETY: SIG_DFL is no function that could run.
+    match unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) } {
+        libc::SIG_ERR => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
 /// Readable when a child of the process may have ended.
 #[derive(Debug)]
 pub struct ChildSignal(OwnedFd);
@@ -15,6 +28,7 @@ impl ChildSignal {
     /// # Errors
     /// When the kernel has no descriptors left.
     pub fn open() -> io::Result<Self> {
+        keep_ended_children()?;
         let mut set = MaybeUninit::<libc::sigset_t>::uninit();
         // SAFETY: the pointer is valid for a write; sigemptyset initialises the set.
         unsafe { libc::sigemptyset(set.as_mut_ptr()) };
