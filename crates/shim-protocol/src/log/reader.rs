@@ -42,6 +42,8 @@ pub struct Reader {
     path: PathBuf,
     source: Option<Source>,
     since: Option<Instant>,
+    /// Where reading ends, although the log grows.
+    end: Option<Position>,
     buffer: Vec<u8>,
     /// What of the buffer is read from the file and not yet given out.
     unread: Range<usize>,
@@ -65,10 +67,34 @@ impl Reader {
     /// # Errors
     /// [`LogError`] when a file cannot be opened or read.
     pub fn open(path: &Path, start: Start, since: Option<Timestamp>) -> Result<Self, LogError> {
+        Self::open_up_to(None, path, start, since)
+    }
+
+    /// Opens what the log at `path` holds now: what is written later does not belong to it, however slowly it is read. Else as
+    /// [`Reader::open`].
+    ///
+    /// # Errors
+    /// [`LogError`] when a file cannot be opened or read.
+    pub fn open_as_it_is(path: &Path, start: Start, since: Option<Timestamp>) -> Result<Self, LogError> {
+        let end = seek::end(path).map_err(|source| LogError::new("seek in", path, source))?;
+        let end = end.map_or(Position { identity: None, offset: 0 }, |(file, offset)| Position {
+            identity: Some(file.identity),
+            offset,
+        });
+        Self::open_up_to(Some(end), path, start, since)
+    }
+
+    fn open_up_to(
+        end: Option<Position>,
+        path: &Path,
+        start: Start,
+        since: Option<Timestamp>,
+    ) -> Result<Self, LogError> {
         let mut reader = Self {
             path: path.to_owned(),
             source: None,
             since: since.map(Instant::from),
+            end,
             buffer: Vec::new(),
             unread: 0..0,
             searched: 0,
@@ -77,7 +103,9 @@ impl Reader {
         let place = match (start, reader.since) {
             (Start::Beginning, None) => seek::beginning(path),
             (Start::Beginning, Some(since)) => seek::since(path, since),
-            (Start::Tail(lines), _) => seek::tail(path, lines),
+            (Start::Tail(lines), _) => {
+                seek::tail(path, lines, end.and_then(|end| Some((end.identity?, end.offset))))
+            }
             (Start::End, _) => seek::end(path),
         };
         if let Some((file, offset)) = place.map_err(|source| LogError::new("seek in", path, source))? {
@@ -173,15 +201,21 @@ impl Reader {
 
     /// Reads more behind what is unread; false at the end of the file.
     fn fill(&mut self) -> Result<bool, LogError> {
-        if self.source.is_none() && !self.appear()? {
+        if self.source.is_none() && (self.end.is_some() || !self.appear()?) {
             return Ok(false);
         }
         self.make_room();
         let Some(source) = self.source.as_mut() else {
             return Ok(false);
         };
+        let mut space = &mut self.buffer[self.unread.end..];
+        if let Some(end) = self.end.filter(|end| end.identity == Some(source.file.identity)) {
+            let left = usize::try_from(end.offset.saturating_sub(source.offset)).unwrap_or(usize::MAX);
+            let fitting = space.len().min(left);
+            space = &mut space[..fitting];
+        }
         loop {
-            match source.file.records.read(&mut self.buffer[self.unread.end..]) {
+            match source.file.records.read(space) {
                 Ok(0) => return Ok(false),
                 Ok(count) => {
                     self.unread.end += count;
@@ -227,6 +261,9 @@ impl Reader {
         let Some(source) = self.source.as_mut() else {
             return Ok(false);
         };
+        if self.end.is_some_and(|end| end.identity == Some(source.file.identity)) {
+            return Ok(false);
+        }
         let length =
             source.file.records.metadata().map_err(|error| failed("look at", &self.path, error))?.len();
         if length < source.offset {

@@ -9,6 +9,7 @@ use memchr::{memchr, memrchr};
 
 use super::decode::{self, decode};
 use super::files::LogFile;
+use super::names::Identity;
 use super::time::{self, Instant};
 use super::{MAXIMUM_LINE, files};
 
@@ -33,23 +34,30 @@ pub(crate) fn end(path: &Path) -> io::Result<Place> {
     let Some(file) = LogFile::open(path, 0)? else {
         return Ok(None);
     };
-    let mut lines = BackwardLines::new(&file.records)?;
-    let end = lines.end_of_lines()?;
+    let length = file.records.metadata()?.len();
+    let end = BackwardLines::before(&file.records, length).end_of_lines()?;
     Ok(Some((file, end)))
 }
 
-/// So many lines before the end. A line is what ends with a newline, and the last of all.
-pub(crate) fn tail(path: &Path, count: u64) -> io::Result<Place> {
-    if count == 0 {
-        return end(path);
-    }
+/// So many lines before an end: that of a file, or of all. A line is what ends with a newline, and the last of all.
+pub(crate) fn tail(path: &Path, count: u64, end: Option<(Identity, u64)>) -> io::Result<Place> {
     let mut seen = 0;
     let mut found = None;
+    let mut awaited = end;
     for age in files::ages(path).into_iter().rev() {
         let Some(file) = LogFile::open(path, age)? else {
             continue;
         };
-        let enough = tail_of_file(&file.records, count, &mut seen)?;
+        let length = match awaited {
+            Some((identity, offset)) if identity == file.identity => {
+                awaited = None;
+                offset
+            }
+            // Begun behind the end.
+            Some(_) => continue,
+            None => file.records.metadata()?.len(),
+        };
+        let enough = tail_of_file(&file.records, length, count, &mut seen)?;
         let done = enough.is_some();
         found = Some((file, enough.unwrap_or(0)));
         if done {
@@ -60,9 +68,12 @@ pub(crate) fn tail(path: &Path, count: u64) -> io::Result<Place> {
 }
 
 /// The offset at which the last lines begin; `None` when the file has not enough of them.
-fn tail_of_file(file: &File, count: u64, seen: &mut u64) -> io::Result<Option<u64>> {
-    let mut lines = BackwardLines::new(file)?;
+fn tail_of_file(file: &File, length: u64, count: u64, seen: &mut u64) -> io::Result<Option<u64>> {
+    let mut lines = BackwardLines::before(file, length);
     let mut start = lines.end_of_lines()?;
+    if count == 0 {
+        return Ok(Some(start));
+    }
     while let Some((offset, line)) = lines.previous()? {
         if let Some(record) = decode(line) {
             *seen += u64::from(*seen == 0 || !record.is_continued());
@@ -153,7 +164,7 @@ fn read_at(file: &File, offset: u64, length: u64, buffer: &mut Vec<u8>) -> io::R
     Ok(())
 }
 
-/// Gives a file's whole lines from the last to the first.
+/// Gives a file's whole lines from the last before an offset to the first.
 struct BackwardLines<'a> {
     file: &'a File,
     /// The file's bytes from `offset` to the end of what is not given out yet.
@@ -164,9 +175,9 @@ struct BackwardLines<'a> {
 }
 
 impl<'a> BackwardLines<'a> {
-    fn new(file: &'a File) -> io::Result<Self> {
-        let offset = file.metadata()?.len();
-        Ok(Self { file, buffer: Vec::new(), offset, end: 0 })
+    /// Of the file's first bytes.
+    const fn before(file: &'a File, length: u64) -> Self {
+        Self { file, buffer: Vec::new(), offset: length, end: 0 }
     }
 
     /// The offset behind the last newline; what follows it is dropped.

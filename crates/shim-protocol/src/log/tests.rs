@@ -56,6 +56,28 @@ fn read(path: &Path, start: Start, since: Option<Timestamp>) -> Vec<String> {
 }
 
 #[test]
+fn what_is_written_later_does_not_belong_to_a_log_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let nothing = Reader::open_as_it_is(&path, Start::Beginning, None).unwrap();
+    (0..100).for_each(|number| append(&path, &line(number)));
+    append(&path, b"{\"log\":\"half");
+    let mut readers = [Start::Beginning, Start::Tail(3), Start::Tail(0), Start::End]
+        .map(|start| Reader::open_as_it_is(&path, start, None).unwrap());
+    append(&path, b"\"}\n");
+    (100..200).for_each(|number| append(&path, &line(number)));
+    rotate(&path, 3).unwrap();
+    (200..300).for_each(|number| append(&path, &line(number)));
+    let wanted = [lines(0..100), lines(97..100), Vec::new(), Vec::new()];
+    assert_eq!(readers.each_mut().map(texts), wanted);
+    assert_eq!(readers.each_mut().map(texts), [const { Vec::<String>::new() }; 4], "nor later");
+    assert_eq!(texts(&mut { nothing }), Vec::<String>::new());
+    let mut rotated = Reader::open_as_it_is(&path, Start::Tail(150), None).unwrap();
+    append(&path, &line(300));
+    assert_eq!(texts(&mut rotated), lines(150..300));
+}
+
+#[test]
 fn a_record_is_the_documented_line() {
     let attributes = BTreeMap::from([("a".to_owned(), "x\"y".to_owned())]);
     let mut encoder = Encoder::new(&attributes);
