@@ -6,6 +6,7 @@ mod gelf;
 mod journald;
 mod json_file;
 mod local;
+mod mode;
 mod options;
 mod server;
 mod syslog;
@@ -23,6 +24,9 @@ pub(crate) fn check(config: &LogConfig) -> Result<LogDriver, String> {
     let options = Options::of(config);
     options.refuse_unknown(&driver)?;
     attributes::check(config)?;
+    if !matches!(driver, LogDriver::None | LogDriver::Unregistered(_)) {
+        mode::check(config, &driver)?;
+    }
     match &driver {
         LogDriver::JsonFile => json_file::check(&options)?,
         LogDriver::Local => local::check(&options)?,
@@ -82,6 +86,11 @@ mod tests {
             ("fluentd", &[("fluentd-retry-wait", "1")]),
             ("fluentd", &[("fluentd-max-retries", "-1")]),
             ("fluentd", &[("fluentd-buffer-limit", "many")]),
+            ("json-file", &[("mode", "sometimes")]),
+            ("json-file", &[("max-buffer-size", "1m")]),
+            ("fluentd", &[("mode", "non-blocking"), ("max-buffer-size", "much")]),
+            ("fluentd", &[("mode", "blocking")]),
+            ("fluentd", &[("cache-disabled", "false")]),
         ] {
             assert!(check(&config(driver, options)).is_err(), "{driver} {options:?}");
         }
@@ -97,6 +106,8 @@ mod tests {
             ),
             ("fluentd", &[("fluentd-address", "unix:///run/f.sock"), ("labels-regex", "^a"), ("tag", "x")]),
             ("none", &[("a", "b")]),
+            ("fluentd", &[("mode", "non-blocking"), ("max-buffer-size", "4m"), ("cache-disabled", "true")]),
+            ("json-file", &[("mode", "blocking")]),
             ("syslog", &[address, ("labels", "a"), ("syslog-format", "rfc5424micro")]),
             ("gelf", &[("gelf-address", "udp://logs.example.com"), ("gelf-compression-level", "9")]),
         ] {

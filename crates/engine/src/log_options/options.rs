@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use model::{LogConfig, LogDriver};
 
+/// Options that every driver knows.
+const OF_EVERY_DRIVER: [&str; 3] = ["mode", "max-buffer-size", "cache-disabled"];
+
 /// The options of one container's log.
 pub(super) struct Options<'c>(&'c BTreeMap<String, String>);
 
@@ -20,7 +23,11 @@ impl<'c> Options<'c> {
     /// Refuses an option that the driver does not know.
     pub(super) fn refuse_unknown(&self, driver: &LogDriver) -> Result<(), String> {
         let Some(known) = driver.row().and_then(|row| row.options) else { return Ok(()) };
-        match self.0.keys().find(|key| !known.contains(&key.as_str())) {
+        match self
+            .0
+            .keys()
+            .find(|key| !known.contains(&key.as_str()) && !OF_EVERY_DRIVER.contains(&key.as_str()))
+        {
             Some(unknown) => Err(format!("unknown log opt '{unknown}' for {driver} log driver")),
             None => Ok(()),
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use model::{ContainerSpec, LogDriver, LogForm, LogSpec};
 use shim_protocol::Notice;
-use shim_protocol::log::{Reader, Start, Stream};
+use shim_protocol::log::{Reader, Start, Stream, parse_size};
 use sys::epoll::Event;
 
 use self::json_file::JsonFile;
@@ -41,7 +41,12 @@ enum Driver {
 }
 
 impl Driver {
-    fn remote(destination: Destination) -> io::Result<Self> {
+    fn remote(destination: Destination, spec: &LogSpec) -> io::Result<Self> {
+        let buffer = spec.options.get("max-buffer-size").and_then(|size| parse_size(size));
+        let destination = match buffer.and_then(|size| usize::try_from(size).ok()) {
+            Some(size) => destination.with_buffer(size),
+            None => destination,
+        };
         Ok(Self::Remote(Box::new(Remote::open(destination)?)))
     }
 }
@@ -64,10 +69,10 @@ impl Log {
             }
             LogDriver::JsonFile => Driver::File(Box::new(JsonFile::of(spec, &[])?)),
             LogDriver::Local => Driver::File(Box::new(JsonFile::of(spec, &LOCAL_ROTATION)?)),
-            LogDriver::Syslog => Driver::remote(remote::syslog::open(spec, container)?)?,
-            LogDriver::Journald => Driver::remote(remote::journald::open(spec, container))?,
-            LogDriver::Gelf => Driver::remote(remote::gelf::open(spec, container)?)?,
-            LogDriver::Fluentd => Driver::remote(remote::fluentd::open(spec, container)?)?,
+            LogDriver::Syslog => Driver::remote(remote::syslog::open(spec, container)?, spec)?,
+            LogDriver::Journald => Driver::remote(remote::journald::open(spec, container), spec)?,
+            LogDriver::Gelf => Driver::remote(remote::gelf::open(spec, container)?, spec)?,
+            LogDriver::Fluentd => Driver::remote(remote::fluentd::open(spec, container)?, spec)?,
             LogDriver::Unregistered(name) => {
                 return Err(io::Error::other(format!("no log driver named '{name}' is registered")));
             }

@@ -38,6 +38,14 @@ pub(super) struct Destination {
     delivery: Delivery,
 }
 
+impl Destination {
+    /// Lets so many bytes wait for the server.
+    pub(super) fn with_buffer(mut self, bytes: usize) -> Self {
+        self.delivery.bytes = bytes;
+        self
+    }
+}
+
 /// A log on a server.
 pub(crate) struct Remote {
     format: Box<dyn Format>,
