@@ -17,6 +17,8 @@ pub struct RemoveOptions {
     pub force: bool,
     /// Also with names in several repositories, but not when containers use it.
     pub all_names: bool,
+    /// By force takes the name alone of an image that running containers use, where it was found by that name.
+    pub names_in_use: bool,
     /// Leave the unnamed images it was built on.
     pub keep_parents: bool,
 }
@@ -136,6 +138,11 @@ fn plan(index: &Index, text: &str, options: RemoveOptions, uses: &[ImageUse]) ->
             std::iter::once(named.clone()).chain(all.into_iter().filter(|name| *name != named)).collect()
         }
     };
+    let runs =
+        |usage: &ImageUse| usage.kind == UseKind::Running && is_ancestor(index, &image.id, usage.image);
+    if options.force && options.names_in_use && found_by == FoundBy::Name && uses.iter().any(runs) {
+        return Ok(Plan { names, ..Plan::default() });
+    }
     check_uses(index, &image, options, uses)?;
     let platforms = unseen_platforms(index, &image);
     platforms.iter().try_for_each(|platform| check_uses(index, platform, options, uses))?;

@@ -115,17 +115,24 @@ impl Platform {
             && (wanted.variant.is_empty() || self.variant.is_empty() || self.variant == wanted.variant)
     }
 
+    /// The variant; without one arm64 means v8 and arm v7, and v1 of amd64 is that without a variant.
+    fn known_variant(&self) -> &str {
+        match (self.architecture.as_str(), self.variant.as_str()) {
+            ("arm64", "") => "v8",
+            ("arm", "") => "v7",
+            ("amd64", "v1") => "",
+            (_, variant) => variant,
+        }
+    }
+
     /// How well an image for `offered` runs here; `None` when it does not.
     pub(super) fn fitness_of(&self, offered: &Self) -> Option<Fitness> {
         if offered.os != self.os {
             return None;
         }
         if offered.architecture == self.architecture {
-            return match (self.variant.as_str(), offered.variant.as_str()) {
+            return match (self.known_variant(), offered.known_variant()) {
                 (own, other) if own == other => Some(Fitness::Exact),
-                // Without a variant arm64 means v8 and amd64 means v1.
-                ("v8", "") if self.architecture == "arm64" => Some(Fitness::Exact),
-                ("", "v1") if self.architecture == "amd64" => Some(Fitness::Exact),
                 // Later generations of amd64 may use instructions that are missing here.
                 ("", _) if self.architecture == "amd64" => None,
                 (own, other) if other <= own => Some(Fitness::OtherVariant),
@@ -164,6 +171,25 @@ mod tests {
         for bad in ["", "/", "linux/", "linux//v7", "a/b/c/d", "linux/a b", "linux/ä"] {
             assert_eq!(bad.parse::<Platform>(), Err(PlatformError(bad.to_owned())));
         }
+    }
+
+    #[test]
+    fn variants_that_are_understood_need_not_be_said() {
+        let fitness = |wanted: &str, offered: &str| {
+            let [wanted, offered]: [Platform; 2] = [wanted, offered].map(|text| text.parse().expect(text));
+            wanted.fitness_of(&offered)
+        };
+        for (wanted, offered) in [
+            ("linux/arm64", "linux/arm64/v8"),
+            ("linux/arm64/v8", "linux/arm64"),
+            ("linux/arm", "linux/arm/v7"),
+            ("linux/amd64", "linux/amd64/v1"),
+        ] {
+            assert_eq!(fitness(wanted, offered), Some(Fitness::Exact), "{wanted} {offered}");
+        }
+        assert_eq!(fitness("linux/arm", "linux/arm/v6"), Some(Fitness::OtherVariant));
+        assert_eq!(fitness("linux/arm/v6", "linux/arm"), None);
+        assert_eq!(fitness("linux/amd64", "linux/amd64/v3"), None);
     }
 
     #[test]
