@@ -171,6 +171,7 @@ fn cache_mounts_are_shown_and_pruned() {
         "?all=1&filters=%7B%22until%22%3A%5B%221h%22%5D%7D",
         "?reserved-space=1000000000",
         "?max-used-space=1000000000",
+        "?min-free-space=1",
         "?filters=%7B%22type%22%3A%5B%22regular%22%5D%7D",
     ] {
         assert_eq!(today.post(&format!("/build/prune{kept}")).expect(200).json(), nothing, "{kept}");

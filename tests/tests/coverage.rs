@@ -231,3 +231,44 @@ fn every_setting_has_tests() {
         }
     }
 }
+
+/// The lines of a part of the page of all parameters and fields: a title, names, and what stands beside them.
+fn fields(part: &str) -> Vec<(String, Vec<String>, String)> {
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let title = cells.get(1).filter(|cell| cells.len() == 5 && cell.starts_with('`'))?;
+        let names = cells[2].split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        Some((title.trim_matches('`').to_owned(), names, cells[3].to_owned()))
+    };
+    part.lines().filter_map(row).collect()
+}
+
+/// Whether a text has the name as a word of its own.
+fn has_word(text: &str, name: &str) -> bool {
+    let is_of_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    text.match_indices(name)
+        .any(|(at, _)| !text[..at].ends_with(is_of_word) && !text[at + name.len()..].starts_with(is_of_word))
+}
+
+#[test]
+fn every_field_is_in_a_test_or_has_a_reason() {
+    let page = std::fs::read_to_string(root().join("docs/api-fields.md")).expect("the page");
+    let (there, left_out) = page.split_once("## Left out").expect("both parts");
+    let (there, left_out) = (fields(there), fields(left_out));
+    let count = there.iter().chain(&left_out).map(|(_, names, _)| names.len()).sum::<usize>();
+    assert_eq!(count, 779, "the specification has so many");
+    let golden = std::fs::read_dir(root().join("tests/tests/golden/today")).expect("the golden answers");
+    let golden: String =
+        golden.map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).expect("text")).collect();
+    for (title, names, tests) in &there {
+        let text = |test: &str| match test {
+            "golden_today" => golden.clone() + &sources("tests/tests", test),
+            test => sources("tests/tests", test),
+        };
+        let texts: String = tests.split(", ").map(text).collect();
+        for name in names {
+            assert!(has_word(&texts, name), "{title}: {name} stands in none of {tests}");
+        }
+    }
+    assert!(left_out.iter().all(|(_, _, reason)| !reason.is_empty()));
+}

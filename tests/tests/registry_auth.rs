@@ -210,7 +210,12 @@ fn a_token_service_opens_a_registry() {
         let refused = pull(&engine, image, "latest", &[("X-Registry-Auth", &header)]);
         assert!(refused.status == 404 && refused.failure().starts_with("pull access denied"), "{refused:?}");
     }
-    let _ = log_in(&engine, "joe", "secret", "127.0.0.1:5000").expect(200);
+    let logged_in = log_in(&engine, "joe", "secret", "127.0.0.1:5000").expect(200).json();
+    assert_eq!(logged_in, json!({ "Status": "Login Succeeded" }));
+    let body = json!({ "username": "joe", "password": "secret", "serveraddress": "127.0.0.1:5000" });
+    let logged_in = engine.at("1.23").post_json("/auth", &body).expect(200).json();
+    let kept = json!({ "Status": "Login Succeeded", "IdentityToken": "opaque-refresh-token" });
+    assert_eq!(logged_in, kept);
     let wrong = log_in(&engine, "joe", "wrong", "127.0.0.1:5000").expect(500);
     assert!(wrong.text().contains("who are you?"), "{}", wrong.text());
     drop(registry);

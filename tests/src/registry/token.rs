@@ -52,7 +52,11 @@ fn answer(certificates: &Certificates, asked: &Asked, life: Duration) -> Reply {
         .collect();
     let token = signed(certificates, &access, life);
     // A life that is short lets the engine ask again before it ends.
-    Reply::new(200).body(json!({ "token": token, "expires_in": life.as_secs() }).to_string())
+    let mut answer = json!({ "token": token, "expires_in": life.as_secs() });
+    if asked.query.contains("offline_token=true") {
+        answer["refresh_token"] = json!("opaque-refresh-token");
+    }
+    Reply::new(200).body(answer.to_string())
 }
 
 /// `repository:a/b:pull,push` as the token says it.

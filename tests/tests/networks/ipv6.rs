@@ -202,6 +202,8 @@ fn flags_give_the_default_bridge_ipv6_and_networks_their_pools() {
         "--default-address-pool=base=10.200.0.0/16,size=24",
         "--default-address-pool=base=fd00:200::/48,size=64",
     ]);
+    let pools = json!([{ "Base": "10.200.0.0/16", "Size": 24 }, { "Base": "fd00:200::/48", "Size": 64 }]);
+    assert_eq!(engine.get("/info").expect(200).json()["DefaultAddressPools"], pools);
     let web = engine.run(&idle(json!({})));
     assert_eq!(inside_ipv6(&engine, &web), "eth0 fd00:99::2/64\ndefault fd00:99::1 eth0\n");
     assert_eq!(endpoint(&engine, &web, "bridge")["GlobalIPv6Address"], "fd00:99::2");

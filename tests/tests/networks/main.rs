@@ -36,7 +36,7 @@ fn network(client: &Client, name: &str, subnet: &str, over: Value) -> String {
 
 /// What a network's inspect shows.
 fn shown(client: &Client, network: &str) -> Value {
-    client.get(&format!("/networks/{network}")).expect(200).json()
+    client.get(&format!("/networks/{network}?verbose=1&scope=local")).expect(200).json()
 }
 
 /// A container's endpoint in a network.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use engine::{Limits, Phase};
+use engine::{AddressPools, Limits, Phase};
 use http::StatusCode;
 use model::Timestamp;
 use serde::Serialize;
@@ -129,10 +129,23 @@ struct LatestInfo {
     warnings: Since<39, Option<Vec<String>>>,
     #[serde(rename = "CDISpecDirs", skip_serializing_if = "Ranged::is_absent")]
     device_directories: Since<44, Vec<PathBuf>>,
+    /// Absent without pools of the administrator's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_address_pools: Option<Vec<DefaultAddressPool>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     discovered_devices: Option<Vec<DeviceInfo>>,
     #[serde(skip_serializing_if = "Ranged::is_absent")]
     firewall_backend: Since<49, Option<FirewallBackend>>,
+}
+
+/// Where networks that name no addresses get theirs.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct DefaultAddressPool {
+    /// A network, like `10.10.0.0/16`.
+    base: String,
+    /// The length of the prefix of each network.
+    size: u8,
 }
 
 /// A device that a container can ask for.
@@ -297,6 +310,10 @@ fn latest(call: &Call<'_>, limits: &Limits) -> LatestInfo {
         init_commit: Ranged::at(version, || commit(COMMIT)),
         warnings: Ranged::at(version, || warnings::of_host(limits, host::is_switched_on(FORWARDING))),
         device_directories: Ranged::at(version, || call.engine.options().cdi_directories.clone()),
+        default_address_pools: version
+            .info_has_address_pools()
+            .then(|| address_pools(&call.engine.options().address_pools))
+            .filter(|pools| !pools.is_empty()),
         discovered_devices: version
             .info_has_devices()
             .then(|| discovered(call))
@@ -305,6 +322,18 @@ fn latest(call: &Call<'_>, limits: &Limits) -> LatestInfo {
             call.engine.options().network.firewall.then_some(FirewallBackend { driver: "nftables" })
         }),
     }
+}
+
+/// The pools that the administrator gave: a family that none was given for has the built-in ones.
+fn address_pools(pools: &AddressPools) -> Vec<DefaultAddressPool> {
+    let ipv4 = match pools.ipv4 == AddressPools::default().ipv4 {
+        true => &[][..],
+        false => &pools.ipv4,
+    };
+    let ipv4 = ipv4.iter().map(|(base, size)| DefaultAddressPool { base: base.to_string(), size: *size });
+    let ipv6 =
+        pools.ipv6.iter().map(|(base, size)| DefaultAddressPool { base: base.to_string(), size: *size });
+    ipv4.chain(ipv6).collect()
 }
 
 /// The devices that the host's specifications name.
