@@ -261,6 +261,25 @@ fn a_tag_may_stand_in_the_name_and_moves() {
 }
 
 #[test]
+fn a_name_is_taken_by_force_from_what_runs() {
+    let engine = Engine::start();
+    let today = engine.at("1.55");
+    let built = today.build(&[("t", "used")], Context::of("FROM busybox\nLABEL own=1\n"));
+    assert_eq!(built.error, None, "{}", built.said);
+    let image = inspect(&engine, "used")["Id"].as_str().expect("an id").to_owned();
+    let running = today.run(&json!({ "Image": "used", "Cmd": ["sleep", "600"] }));
+    let _ = today.delete("/images/used").expect(409);
+    let _ = engine.delete("/images/used?force=1").expect(409);
+    let _ = today.delete(&format!("/images/{image}?force=1")).expect(409);
+    let removed = today.delete("/images/used?force=1").expect(200).json();
+    assert_eq!(removed, json!([{ "Untagged": "used:latest" }]));
+    assert_eq!(inspect(&today, &image)["RepoTags"], json!([]));
+    assert_eq!(today.exec(&running, &["true"]).code, 0);
+    today.remove(&running);
+    let _ = today.delete(&format!("/images/{image}")).expect(200);
+}
+
+#[test]
 fn a_prune_takes_what_nobody_needs() {
     let engine = Engine::start();
     let today = engine.at("1.55");

@@ -87,6 +87,8 @@ fn syslog_by_datagrams_over_a_network() {
         "configured logging reader does not support reading: \"logs\" is supported only for \"json-file\" and \"journald\" logging drivers (got: syslog)\n"
     );
     assert_eq!(engine.inspect(&id)["LogPath"], "");
+    let refused = engine.at("1.55").get(&format!("/containers/{id}/logs?stdout=1")).expect(501);
+    assert_eq!(refused.message(), "configured logging driver does not support reading");
 }
 
 #[test]
@@ -142,6 +144,13 @@ fn a_server_that_is_dead_or_slow_holds_nothing_up_and_what_is_lost_is_counted() 
         let dropped = wait::until("the count", || engine.state(&id, "LogLinesDropped").as_u64());
         assert!(dropped > 1000, "{address}: {dropped}");
     }
+    // What may wait for a server is the client's choice.
+    let few = json!({
+        "syslog-address": format!("tcp://127.0.0.1:{gone_port}"), "mode": "non-blocking", "max-buffer-size": "1k",
+    });
+    let script = "i=0; while [ $i -lt 40 ]; do printf '%0100d\\n' $i; i=$((i+1)); done; sleep 600";
+    let id = engine.run(&with_log(script, "syslog", &few));
+    wait::until("the count", || engine.state(&id, "LogLinesDropped").as_u64().filter(|lines| *lines > 20));
     // Lines that the end of the container finds waiting count as well.
     let address = format!("tcp://127.0.0.1:{gone_port}");
     let id = engine.run(&with_log("echo 1; echo 2; echo 3", "syslog", &json!({ "syslog-address": address })));

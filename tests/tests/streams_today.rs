@@ -217,6 +217,21 @@ fn attachments_say_whether_they_are_in_frames() {
 }
 
 #[test]
+fn why_a_start_failed_is_no_output_of_the_container() {
+    let engine = Engine::start();
+    let written = |client: &Client, status: u16| {
+        let id = client.create(&json!({ "Image": "busybox", "Cmd": ["nosuchcommand"] }));
+        let mut stream = client.attach(&id, "stream=1&stdout=1&stderr=1");
+        let _ = client.post(&format!("/containers/{id}/start")).expect(status);
+        let written = stream.read_to_end().expect("the stream's end");
+        String::from_utf8_lossy(&frames::split(&written).1).into_owned()
+    };
+    assert_eq!(written(&engine.at("1.55"), 400), "");
+    let words = "exec: \"nosuchcommand\": executable file not found in $PATH\n";
+    assert_eq!(written(&engine.at("1.20"), 404), words);
+}
+
+#[test]
 fn clients_leave_by_keys_of_their_own() {
     let engine = Engine::start();
     let today = engine.at("1.55");

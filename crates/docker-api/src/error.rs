@@ -96,6 +96,7 @@ impl ApiError {
             {
                 StatusCode::BAD_REQUEST
             }
+            Self::Engine(error) if version.refusals_have_their_status() => of_today(error, version),
             Self::Engine(error) => status_of(error.kind(), version),
             Self::Kind { kind, .. } => status_of(*kind, version),
             Self::Request { status, .. } => *status,
@@ -136,6 +137,19 @@ impl ApiError {
     }
 }
 
+/// Where clients of today look for another status: what a start lacks is no missing container, a program that cannot be
+/// run is the client's mistake, a log that nobody keeps is nothing that the client could mend.
+fn of_today(error: &engine::Error, version: ApiVersion) -> StatusCode {
+    match error.root() {
+        engine::Error::Program { .. } => StatusCode::BAD_REQUEST,
+        engine::Error::UnreadableLog(_) => StatusCode::NOT_IMPLEMENTED,
+        engine::Error::System { kind: ErrorKind::NotFound, .. } | engine::Error::MissingOnHost(_) => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+        root => status_of(root.kind(), version),
+    }
+}
+
 /// The status that stands for a kind of failure in this version.
 const fn status_of(kind: ErrorKind, version: ApiVersion) -> StatusCode {
     match kind {
@@ -165,7 +179,8 @@ fn is_of_the_moment(error: &engine::Error) -> bool {
         | Error::StartPaused
         | Error::StartRemoving
         | Error::Network(_)
-        | Error::System { .. } => error.kind() == ErrorKind::Conflict,
+        | Error::System { .. }
+        | Error::Program { .. } => error.kind() == ErrorKind::Conflict,
         _ => false,
     }
 }

@@ -3,10 +3,14 @@
 use engine::Error;
 use engine::images::Error as ImageError;
 
+use crate::version::ApiVersion;
+
 /// What a client of today reads; `None` where the words are the same in all versions.
 pub(crate) fn of_today(error: &Error) -> Option<String> {
     Some(match error {
         Error::NoSuchContainer(name) => format!("No such container: {name}"),
+        Error::System { message, .. } | Error::Program { message, .. } => message.clone(),
+        Error::UnreadableLog(_) => "configured logging driver does not support reading".to_owned(),
         Error::NoSuchExec(id) => format!("No such exec instance: {id}"),
         Error::Image(ImageError::ImageNotFound(name)) => format!("No such image: {name}"),
         Error::NameTaken { name, holder } => format!(
@@ -25,6 +29,14 @@ pub(crate) fn of_today(error: &Error) -> Option<String> {
         Error::Rename(source) => format!("Error when allocating new name: {}", of_today(source)?),
         _ => return None,
     })
+}
+
+/// Why a start failed, as the record has it, in the words of the version.
+pub(crate) fn of_failed_start(recorded: &str, version: ApiVersion) -> &str {
+    match version.refusals_have_words_of_today() {
+        true => recorded.strip_prefix("[8] System error: ").unwrap_or(recorded),
+        false => recorded,
+    }
 }
 
 #[cfg(test)]

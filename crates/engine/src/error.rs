@@ -65,10 +65,19 @@ pub enum Error {
     Container { act: &'static str, container: String, source: Box<Error> },
     #[error("[8] System error: {message}")]
     System { kind: ErrorKind, message: String },
+    /// A program that cannot be run, in the same words.
+    #[error("[8] System error: {message}")]
+    Program { kind: ErrorKind, message: String },
+    /// Something of the host that a start needs.
+    #[error("{0}")]
+    MissingOnHost(String),
     #[error("Bad parameters: you must choose at least one stream")]
     NoStreamChosen,
     #[error("{0}")]
     Path(#[source] images::paths::PathError),
+    /// The container's log driver keeps nothing that could be read.
+    #[error("{0}")]
+    UnreadableLog(String),
     #[error("{message}")]
     Refused { kind: ErrorKind, message: String },
     #[error("cannot {act} {}", path.display())]
@@ -133,7 +142,7 @@ impl Error {
     #[must_use]
     pub fn cause(&self) -> String {
         match self {
-            Self::System { message, .. } => message.clone(),
+            Self::System { message, .. } | Self::Program { message, .. } => message.clone(),
             other => model::with_causes(other),
         }
     }
@@ -151,9 +160,10 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoSuchContainer(_) | Self::AmbiguousContainer(_) | Self::NoSuchExec(_) => {
-                ErrorKind::NotFound
-            }
+            Self::NoSuchContainer(_)
+            | Self::AmbiguousContainer(_)
+            | Self::NoSuchExec(_)
+            | Self::MissingOnHost(_) => ErrorKind::NotFound,
             Self::NameTaken { .. }
             | Self::RemoveRunning
             | Self::RemovePaused
@@ -170,7 +180,7 @@ impl Error {
             | Self::ExecAlreadyRun(_)
             | Self::ConflictingOptions(_) => ErrorKind::Conflict,
             Self::Rename(source) | Self::Container { source, .. } => source.kind(),
-            Self::System { kind, .. } | Self::Refused { kind, .. } => *kind,
+            Self::System { kind, .. } | Self::Program { kind, .. } | Self::Refused { kind, .. } => *kind,
             Self::Image(source) => source.kind(),
             Self::Network(source) => source.kind(),
             Self::Path(source) => source.kind(),
@@ -178,7 +188,8 @@ impl Error {
             | Self::NoStreamChosen
             | Self::InvalidName(_)
             | Self::UnusableText(_)
-            | Self::RenameToNothing => ErrorKind::Invalid,
+            | Self::RenameToNothing
+            | Self::UnreadableLog(_) => ErrorKind::Invalid,
             Self::ShimGone | Self::ShimLost | Self::ShimSilent => ErrorKind::Unavailable,
             Self::File { .. } | Self::Database { .. } | Self::Shim { .. } | Self::Cni(_) => {
                 ErrorKind::Internal
@@ -189,9 +200,13 @@ impl Error {
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
+        let program = |kind, message| Self::Program { kind, message };
         let kind = match failure.kind {
-            FailureKind::ProgramNotFound | FailureKind::NotFound => ErrorKind::NotFound,
-            FailureKind::ProgramNotExecutable | FailureKind::UserNotFound => ErrorKind::Invalid,
+            FailureKind::ProgramNotFound => return program(ErrorKind::NotFound, failure.message),
+            FailureKind::ProgramNotExecutable => return program(ErrorKind::Invalid, failure.message),
+            FailureKind::Missing => return Self::not_found(failure.message),
+            FailureKind::NotFound => ErrorKind::NotFound,
+            FailureKind::UserNotFound => ErrorKind::Invalid,
             FailureKind::WrongState => ErrorKind::Conflict,
             FailureKind::Refused => return Self::refused(failure.message),
             FailureKind::Unsupported => ErrorKind::Unsupported,

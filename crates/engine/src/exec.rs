@@ -321,6 +321,7 @@ impl ExecStart {
             framed: !self.options.terminal,
             detach_keys,
             early_input,
+            quiet: false,
         }
     }
 }

@@ -16,6 +16,8 @@ pub enum FailureKind {
     UserNotFound,
     /// Something that the specification names does not exist.
     NotFound,
+    /// A part of a volume that a mount asks for does not exist; the text is complete.
+    Missing,
     /// What was asked for cannot be in this container; the text is complete.
     Refused,
     /// The kernel refused, or the specification asks for what this host cannot do.
@@ -29,7 +31,7 @@ impl FailureKind {
         match self {
             Self::ProgramNotFound => 127,
             Self::ProgramNotExecutable => 126,
-            Self::UserNotFound | Self::NotFound | Self::Refused | Self::System => 128,
+            Self::UserNotFound | Self::NotFound | Self::Missing | Self::Refused | Self::System => 128,
         }
     }
 }

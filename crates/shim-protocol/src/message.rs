@@ -140,6 +140,9 @@ pub struct Attach {
     pub detach_keys: Vec<u8>,
     /// Bytes that came behind the request's headers and precede what the descriptor gives.
     pub early_input: Vec<u8>,
+    /// Send only what the process writes, not why it could not be started.
+    #[serde(default)]
+    pub quiet: bool,
 }
 
 /// A further process.
@@ -323,8 +326,10 @@ pub enum FailureKind {
     ProgramNotExecutable,
     /// The user or group is not in the container's files.
     UserNotFound,
-    /// Something named does not exist: a device, an exec, a terminal.
+    /// Something that the kernel was asked for does not exist: a device, a directory.
     NotFound,
+    /// Something that the client named does not exist, an exec or a part of a volume; the message is complete.
+    Missing,
     /// Not possible in this state.
     WrongState,
     /// What was asked for cannot be in this container; the message is complete.

@@ -34,6 +34,7 @@ fn attach() -> Attach {
         framed: true,
         detach_keys: vec![16, 17],
         early_input: b"hi".to_vec(),
+        quiet: false,
     }
 }
 
@@ -187,6 +188,7 @@ fn a_daemon_reads_the_answers_of_an_old_shim() {
         ("program_not_executable", FailureKind::ProgramNotExecutable),
         ("user_not_found", FailureKind::UserNotFound),
         ("not_found", FailureKind::NotFound),
+        ("missing", FailureKind::Missing),
         ("wrong_state", FailureKind::WrongState),
         ("refused", FailureKind::Refused),
         ("system", FailureKind::System),

@@ -73,7 +73,7 @@ impl Supervisor {
     /// Sets the size of an exec's terminal.
     pub(crate) fn resize_exec(&self, id: &ExecId, rows: u16, columns: u16) -> Result<Answer, Failure> {
         let exec = self.execs.values().find(|exec| exec.id == *id && exec.is_running());
-        let exec = exec.ok_or_else(|| failure(FailureKind::NotFound, "the exec has ended"))?;
+        let exec = exec.ok_or_else(|| failure(FailureKind::Missing, "the exec has ended"))?;
         exec.session.resize(rows, columns).map(|_| Answer::Done).map_err(system)
     }
 

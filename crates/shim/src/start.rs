@@ -121,6 +121,7 @@ pub(crate) fn start_failure(error: &StartError) -> (Failure, i32) {
         runtime::FailureKind::ProgramNotExecutable => FailureKind::ProgramNotExecutable,
         runtime::FailureKind::UserNotFound => FailureKind::UserNotFound,
         runtime::FailureKind::NotFound => FailureKind::NotFound,
+        runtime::FailureKind::Missing => FailureKind::Missing,
         runtime::FailureKind::Refused => FailureKind::Refused,
         runtime::FailureKind::System => FailureKind::System,
     };

@@ -121,7 +121,7 @@ fn a_terminal_of_its_own() {
     assert_eq!(String::from_utf8(rest(&mut client)).unwrap(), "word\r\n41 101\r\ngot:word\r\n");
     assert_eq!(ended(&mut daemon, 1).code, 0);
     let gone = daemon.ask(Request::ExecResize { exec: id(1), height: 1, width: 1 }, None).unwrap_err();
-    assert_eq!(gone.kind, FailureKind::NotFound);
+    assert_eq!(gone.kind, FailureKind::Missing);
     kill(daemon);
 }
 

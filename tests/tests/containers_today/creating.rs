@@ -71,6 +71,42 @@ fn annotations_are_kept_since_1_43() {
 }
 
 #[test]
+fn what_contradicts_itself_or_is_no_address_is_refused_since_1_24() {
+    let engine = Today::start();
+    let host = |settings: Value| json!({ "HostConfig": settings });
+    for (settings, words) in [
+        (
+            json!({ "Hostname": "x", "HostConfig": { "UTSMode": "host" } }),
+            "conflicting options: hostname and the UTS mode",
+        ),
+        (
+            host(json!({ "RestartPolicy": { "Name": "always", "MaximumRetryCount": 4 } })),
+            "maximum retry count",
+        ),
+        (host(json!({ "RestartPolicy": { "Name": "no", "MaximumRetryCount": 4 } })), "maximum retry count"),
+        (host(json!({ "Dns": ["x"] })), "\"x\" is not an IP address"),
+        (
+            host(json!({ "PortBindings": { "80/tcp": [{ "HostIp": "x" }] } })),
+            "invalid IP address of the host: \"x\"",
+        ),
+        (json!({ "ExposedPorts": { "99999": {} } }), "99999"),
+        (json!({ "ExposedPorts": { "x": {} } }), "Invalid port specification"),
+    ] {
+        let body = merged(sh("true"), settings);
+        let refused = engine.post_json("/containers/create", &body).expect(400).message();
+        assert!(refused.contains(words), "{body}: {refused}");
+        engine.at("1.23").remove(&engine.at("1.23").create(&body));
+    }
+    let taken = json!({
+        "Hostname": "x", "ExposedPorts": { "80/foo": {}, "81-82/tcp": {} },
+        "HostConfig": { "Dns": ["fe80::1%eth0", "9.9.9.9"], "RestartPolicy": { "Name": "on-failure", "MaximumRetryCount": 4 } },
+    });
+    engine.remove(&engine.create(&merged(sh("true"), taken)));
+    let mac = merged(sh("true"), json!({ "MacAddress": "xx" }));
+    let _ = engine.at("1.43").post_json("/containers/create", &mac).expect(400);
+}
+
+#[test]
 fn what_there_is_not_is_refused_before_anything_is_made() {
     let engine = Today::start();
     for (settings, words) in [

@@ -93,8 +93,14 @@ fn states_have_words() {
     assert_eq!(engine.wait(&id), 3);
     state("exited");
     let broken = engine.create(&json!({ "Image": "busybox", "Cmd": ["nosuchcommand"] }));
-    let _ = engine.post(&format!("/containers/{broken}/start")).expect(404);
-    assert_eq!(engine.state(&broken, "Status"), "created");
+    let refused = engine.post(&format!("/containers/{broken}/start")).expect(400).message();
+    let words = "exec: \"nosuchcommand\": executable file not found in $PATH";
+    assert_eq!(refused, format!("Cannot start container {broken}: {words}"));
+    assert_eq!([engine.state(&broken, "Status"), engine.state(&broken, "Error")], ["created", words]);
+    let device =
+        json!({ "PathOnHost": "/dev/nosuch", "PathInContainer": "/dev/x", "CgroupPermissions": "rwm" });
+    let broken = engine.create(&merged(sh("true"), json!({ "HostConfig": { "Devices": [device] } })));
+    let _ = engine.post(&format!("/containers/{broken}/start")).expect(500);
 }
 
 #[test]

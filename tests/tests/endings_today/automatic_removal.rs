@@ -68,7 +68,7 @@ fn a_start_that_fails_is_an_end() {
     let engine = Today::start();
     let id = engine.create(&merged(passing("true"), json!({ "Cmd": ["nosuchcommand"] })));
     let waiting = acknowledged(&engine, &id, "removed");
-    let _ = engine.post(&format!("/containers/{id}/start")).expect(404);
+    let _ = engine.post(&format!("/containers/{id}/start")).expect(400);
     let answer = waiting.answer();
     assert_eq!(answer["StatusCode"], 127);
     assert!(answer["Error"]["Message"].as_str().expect("a message").contains("nosuchcommand"));

@@ -47,7 +47,7 @@ fn next_exit_waits_for_an_end_that_is_to_come_and_no_failed_start() {
     }
     let broken = engine.create(&json!({ "Image": "busybox", "Cmd": ["nosuchcommand"] }));
     let waiting = acknowledged(&engine, &broken, "next-exit").answer_later();
-    let _ = engine.post(&format!("/containers/{broken}/start")).expect(404);
+    let _ = engine.post(&format!("/containers/{broken}/start")).expect(400);
     // The end of its program that is to come is the removal's.
     assert!(!waiting.is_finished());
     engine.remove(&broken);
@@ -88,7 +88,7 @@ fn a_removal_answers_all_who_wait() {
 fn why_a_start_failed_is_said() {
     let engine = Today::start();
     let id = engine.create(&json!({ "Image": "busybox", "Cmd": ["nosuchcommand"] }));
-    let _ = engine.post(&format!("/containers/{id}/start")).expect(404);
+    let _ = engine.post(&format!("/containers/{id}/start")).expect(400);
     let answer = acknowledged(&engine, &id, "").answer();
     assert_eq!(answer["StatusCode"], 127);
     let message = answer["Error"]["Message"].as_str().expect("a message");

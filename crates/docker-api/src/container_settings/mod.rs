@@ -4,6 +4,7 @@
 
 mod absent;
 mod config;
+mod early;
 mod endpoint_settings;
 mod host_config;
 mod mounts;
@@ -13,7 +14,7 @@ mod tests;
 mod write;
 
 use engine::ContainerUpdate;
-use model::{Bind, BindSource, ContainerSettings, HostSettings, IpcMode, SettingError, Spelled};
+use model::{ContainerSettings, HostSettings, IpcMode, Spelled};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -77,9 +78,12 @@ pub(crate) fn from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerSet
     }
     mounts::check(version, host.mounts.as_deref().unwrap_or_default())?;
     if version.refusals_have_words_of_today() {
-        refuse_binds(host.binds.as_deref().unwrap_or_default())?;
+        early::binds(host.binds.as_deref().unwrap_or_default())?;
     }
     let mut settings = read::settings(config, host)?;
+    if version.refusals_have_words_of_today() {
+        early::check(&settings)?;
+    }
     read::health_check(&mut settings.health_check, version)?;
     if version.ipc_is_private_by_default() && settings.host.ipc_mode == IpcMode::Default {
         settings.host.ipc_mode = IpcMode::Private;
@@ -92,26 +96,6 @@ pub(crate) fn from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerSet
         take_endpoints(&mut settings, &fields, version)?;
     }
     Ok(settings)
-}
-
-/// Refuses binds onto the root, and of volumes whose names are too short, in the words of today.
-fn refuse_binds(binds: &[String]) -> Result<(), ApiError> {
-    for text in binds {
-        match text.parse::<Bind>() {
-            Err(SettingError::MountOnRoot) => {
-                return Err(ApiError::invalid(format!(
-                    "invalid volume specification: '{text}': invalid specification: destination can't be '/'"
-                )));
-            }
-            Ok(Bind { source: BindSource::Volume(name), .. }) if name.len() == 1 => {
-                return Err(ApiError::invalid(format!(
-                    "create {name}: volume name is too short, names should be at least two alphanumeric characters"
-                )));
-            }
-            Ok(_) | Err(_) => {}
-        }
-    }
-    Ok(())
 }
 
 /// The endpoints of `NetworkingConfig` take the place of the network that the mode names.

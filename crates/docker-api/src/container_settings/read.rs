@@ -153,9 +153,7 @@ pub(super) fn changed_policy(
     let parsed = WrittenRestartPolicy::parse(&policy.name, policy.maximum_retry_count);
     let parsed = parsed.map_err(|error| ApiError::invalid(format!("invalid restart policy: {error}")))?;
     if policy.maximum_retry_count > 0 && !matches!(parsed.policy(), RestartPolicy::OnFailure { .. }) {
-        return Err(ApiError::invalid(
-            "invalid restart policy: maximum retry count can only be used with 'on-failure'",
-        ));
+        return Err(super::early::unread_retry_count());
     }
     Ok(Some(parsed))
 }

@@ -51,6 +51,7 @@ pub(super) fn read_query(call: &Call<'_>, raw: bool) -> Result<AttachRequest, Ap
         logs: query.is_true("logs"),
         stream,
         raw,
+        quiet: !call.version.attach_tells_why_a_start_failed(),
         detach_keys: detach_keys::parse(keys)?,
     })
 }

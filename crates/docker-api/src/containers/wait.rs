@@ -5,6 +5,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use crate::stream::json_fields;
+use crate::words::of_failed_start;
 use crate::{ApiError, Call, Handled, Reply};
 
 /// The answer.
@@ -31,7 +32,9 @@ pub(super) async fn wait(call: Call<'_>) -> Handled {
         call.exchange.begin(StatusCode::OK, &json_fields()).await?;
     }
     let WaitOutcome { exit_code, error } = call.exchange.while_waited_for(wait.outcome()).await?;
-    let error = error.filter(|_| call.version.waits_have_errors()).map(|message| WaitError { message });
+    let error = error.filter(|_| call.version.waits_have_errors());
+    let error = error.map(|recorded| of_failed_start(&recorded, call.version).to_owned());
+    let error = error.map(|message| WaitError { message });
     let answer = WaitAnswer { status_code: exit_code, error };
     if !call.exchange.has_begun() {
         return Reply::json(StatusCode::OK, &answer);

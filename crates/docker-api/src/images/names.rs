@@ -37,6 +37,7 @@ pub(super) async fn remove(call: &Call<'_>) -> Handled {
     let options = RemoveOptions {
         force: call.query.is_true("force"),
         keep_parents: call.query.is_true("noprune"),
+        names_in_use: call.version.forced_removals_take_names_in_use(),
         ..RemoveOptions::default()
     };
     let platforms =

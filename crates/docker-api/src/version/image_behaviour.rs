@@ -92,4 +92,86 @@ impl ApiVersion {
     pub(crate) const fn pulls_keep_digests(self) -> bool {
         self.is_at_least(22)
     }
+
+    /// Whether a removal by force takes the name of an image that a running container uses: what dockerd 29.8 does. The
+    /// reference refuses it.
+    pub(crate) const fn forced_removals_take_names_in_use(self) -> bool {
+        self.is_at_least(24)
+    }
+
+    /// Whether ids of images begin with `sha256:`: "v1.22 API changes" and the examples of the specification of
+    /// 1.24.
+    pub(crate) const fn image_ids_have_algorithm(self) -> bool {
+        self.is_at_least(22)
+    }
+
+    /// Whether the size of an image is that of all its layers: what dockerd has answered since ids are digests.
+    /// Before, it is that of its own.
+    pub(crate) const fn image_size_is_of_all_layers(self) -> bool {
+        self.is_at_least(22)
+    }
+
+    /// Whether the list of images has `filter`, a pattern of names: specification of 1.24. Since 1.25, the filter
+    /// `reference` alone.
+    pub(crate) const fn image_list_has_a_name(self) -> bool {
+        !self.is_at_least(25)
+    }
+
+    /// Whether `shared-size` of the list of images counts: "v1.42 API changes". Before, it is no parameter.
+    pub(crate) const fn image_list_counts_shared_bytes(self) -> bool {
+        self.is_at_least(42)
+    }
+
+    /// Whether the list of images counts their containers: "v1.51 API changes". Before, it has -1.
+    pub(crate) const fn image_list_counts_containers(self) -> bool {
+        self.is_at_least(51)
+    }
+
+    /// Whether images without a name have empty lists of names: "v1.43 API changes". Before, they are called
+    /// `<none>`.
+    pub(crate) const fn unnamed_images_have_empty_lists(self) -> bool {
+        self.is_at_least(43)
+    }
+
+    /// Whether the removal of an image takes platforms: "v1.50 API changes".
+    pub(crate) const fn image_removal_has_platforms(self) -> bool {
+        self.is_at_least(50)
+    }
+
+    /// Whether pull and import take a platform: "v1.32 API changes".
+    pub(crate) const fn import_has_a_platform(self) -> bool {
+        self.is_at_least(32)
+    }
+
+    /// Whether the tag of a new name may stand in `repo`, where `tag` overrules it: what dockerd 29.8 answers in
+    /// all versions that it serves.
+    pub(crate) const fn new_tags_may_stand_in_the_name(self) -> bool {
+        self.is_at_least(24)
+    }
+
+    /// Whether a tag that names another image moves: "v1.24 API changes" removed `force`.
+    pub(crate) const fn tags_always_move(self) -> bool {
+        self.is_at_least(24)
+    }
+
+    /// Whether the config of an image has none of the values that only a container has, though their fields: what
+    /// dockerd 29.8 answers in all versions that it serves.
+    pub(crate) const fn image_config_has_no_values_of_containers(self) -> bool {
+        self.is_at_least(24)
+    }
+
+    /// Whether the config of an image has only fields of images: "v1.50 API changes".
+    pub(crate) const fn image_config_is_of_images(self) -> bool {
+        self.is_at_least(50)
+    }
+
+    /// Whether the config of an image has no empty fields: "v1.52 API changes".
+    pub(crate) const fn image_config_leaves_out_what_is_empty(self) -> bool {
+        self.is_at_least(52)
+    }
+
+    /// Whether inspect of an image has no empty fields: "v1.52 API changes".
+    pub(crate) const fn image_inspect_leaves_out_what_is_empty(self) -> bool {
+        self.is_at_least(52)
+    }
 }

@@ -17,6 +17,7 @@ use super::network::NetworkSettings;
 use super::status::state_word;
 use crate::container_settings::{Config, HostConfig, WireSettings, to_wire};
 use crate::version::{ApiVersion, Ranged, Since, Until};
+use crate::words;
 
 /// What the reference calls its way of running containers; clients show it.
 pub(crate) const EXECUTION_DRIVER: &str = "native-0.2";
@@ -128,7 +129,7 @@ impl<'a> WireState<'a> {
             dead: false,
             pid: record.pid(),
             exit_code: record.exit_code,
-            error: &record.error,
+            error: words::of_failed_start(&record.error, version),
             started_at: record.started_at,
             finished_at: record.finished_at,
             log_lines_dropped: Some(record.log_lines_dropped).filter(|lines| *lines > 0),

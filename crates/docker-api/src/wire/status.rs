@@ -14,18 +14,18 @@ pub(crate) fn status_text(record: &Record, now: Timestamp, version: ApiVersion) 
             let health = record.health.as_ref().filter(|_| version.containers_have_health());
             format!(
                 "Up {}{}",
-                span(now.since(record.started_at)),
+                span(now.since(record.started_at), version),
                 health.map_or("", |health| words(health.status))
             )
         }
-        Phase::Paused(_) => format!("Up {} (Paused)", span(now.since(record.started_at))),
+        Phase::Paused(_) => format!("Up {} (Paused)", span(now.since(record.started_at), version)),
         Phase::Restarting => {
-            format!("Restarting ({}) {} ago", record.exit_code, span(now.since(record.finished_at)))
+            format!("Restarting ({}) {} ago", record.exit_code, span(now.since(record.finished_at), version))
         }
         Phase::Removing => "Removal In Progress".to_owned(),
         Phase::Created | Phase::Starting | Phase::Exited if !record.has_run() => "Created".to_owned(),
         Phase::Created | Phase::Starting | Phase::Exited => {
-            format!("Exited ({}) {} ago", record.exit_code, span(now.since(record.finished_at)))
+            format!("Exited ({}) {} ago", record.exit_code, span(now.since(record.finished_at), version))
         }
     }
 }
@@ -53,12 +53,13 @@ const fn words(health: HealthStatus) -> &'static str {
     }
 }
 
-/// A span of time in the reference's words.
-fn span(duration: Duration) -> String {
+/// A span of time in the words of the version.
+fn span(duration: Duration, version: ApiVersion) -> String {
     let seconds = duration.as_secs();
     let (minutes, hours) = (seconds / 60, seconds / 3600);
     match (seconds, minutes, hours) {
         (0, ..) => "Less than a second".to_owned(),
+        (1, ..) if version.one_second_is_singular() => "1 second".to_owned(),
         (_, 0, _) => format!("{seconds} seconds"),
         (_, 1, _) => "About a minute".to_owned(),
         (_, _, 0) => format!("{minutes} minutes"),
@@ -92,7 +93,8 @@ mod tests {
             (90 * 24 * hour, "3 months"),
             (730 * 24 * hour, "2 years"),
         ] {
-            assert_eq!(span(Duration::from_secs(seconds)), words, "{seconds}");
+            assert_eq!(span(Duration::from_secs(seconds), ApiVersion::minor(20)), words, "{seconds}");
         }
+        assert_eq!(span(Duration::from_secs(1), ApiVersion::minor(24)), "1 second");
     }
 }

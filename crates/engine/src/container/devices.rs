@@ -39,7 +39,7 @@ fn device(mapping: &DeviceRequest) -> Result<Device, Error> {
     let path = PathBuf::from(&mapping.path_on_host);
     let Ok(found) = std::fs::metadata(&path) else {
         let cause = format!("lstat {}: no such file or directory", mapping.path_on_host);
-        return Err(Error::not_found(gathering(mapping, &cause)));
+        return Err(Error::MissingOnHost(gathering(mapping, &cause)));
     };
     let kind = found.file_type();
     if !kind.is_dir() && !kind.is_char_device() && !kind.is_block_device() {

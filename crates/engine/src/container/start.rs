@@ -264,7 +264,7 @@ impl Starter {
         });
         container.waiting_clients.clear();
         // What fails before there is a process to start is no start.
-        if matches!(failure.error, Error::System { .. }) {
+        if matches!(failure.error, Error::System { .. } | Error::Program { .. }) {
             self.events.emit_container(&record, "start", &[]);
         }
         self.events.emit_container(&record, "die", &[("exitCode", failure.exit_code.to_string())]);

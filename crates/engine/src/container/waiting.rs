@@ -142,6 +142,7 @@ mod tests {
             framed: true,
             detach_keys: Vec::new(),
             early_input: Vec::new(),
+            quiet: false,
         }
     }
 

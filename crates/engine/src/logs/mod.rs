@@ -74,9 +74,13 @@ impl Logs {
 
     async fn open(&self, record: &Record, query: &LogQuery) -> Result<LogPieces, Error> {
         let start = query.tail.map_or(Start::Beginning, Start::Tail);
-        let (path, since) = (self.paths.log(record), query.since);
+        let (path, since, follow) = (self.paths.log(record), query.since, query.follow);
         // Finding the place may read much of the log.
-        let opened = tokio::task::spawn_blocking(move || Reader::open(&path, start, since)).await;
+        let opened = tokio::task::spawn_blocking(move || match follow {
+            true => Reader::open(&path, start, since),
+            false => Reader::open_as_it_is(&path, start, since),
+        })
+        .await;
         let reader = crate::outcome::joined(opened)?.map_err(log_error)?;
         Ok(LogPieces::new(reader, Pieces::new(query, record)))
     }
@@ -90,7 +94,7 @@ fn unreadable(driver: Option<&LogDriver>) -> Error {
         .filter(|(driver, row)| row.source != LogSource::Nowhere && *driver != LogDriver::Local);
     let readable: Vec<String> = readable.map(|(_, row)| format!("\"{}\"", row.name)).collect();
     let driver = driver.map_or("", LogDriver::name);
-    Error::refused(format!(
+    Error::UnreadableLog(format!(
         "configured logging reader does not support reading: \"logs\" is supported only for {} logging drivers (got: {driver})",
         readable.join(" and ")
     ))

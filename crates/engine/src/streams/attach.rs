@@ -36,6 +36,8 @@ pub struct AttachRequest {
     pub stream: bool,
     /// Never write stream frame headers, not even without a terminal (websockets).
     pub raw: bool,
+    /// Get only what the process writes, not why it could not be started.
+    pub quiet: bool,
     /// Bytes that end the attachment when typed, on a terminal only; empty are the usual ones.
     pub detach_keys: Vec<u8>,
 }
@@ -104,6 +106,7 @@ impl AttachSession {
                 (true, keys) => keys,
             },
             early_input,
+            quiet: request.quiet,
         };
         let shim = container.shim().filter(|shim| !shim.is_gone());
         let mut attach = attach;

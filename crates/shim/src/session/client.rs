@@ -61,6 +61,8 @@ pub(super) struct Client {
     token: u64,
     framed: bool,
     wanted: [bool; 2],
+    /// Whether it is not told why there is no process.
+    pub(super) quiet: bool,
     /// Whether what it sends is the process's input.
     pub(super) gives_input: bool,
     pub(super) keys: DetachKeys,
@@ -107,6 +109,7 @@ impl Client {
             token,
             framed: attach.framed,
             wanted: [attach.stdout, attach.stderr],
+            quiet: attach.quiet,
             gives_input: attach.stdin && attach.stream,
             keys: DetachKeys::new(if terminal { attach.detach_keys } else { Vec::new() }),
             early_input: attach.early_input,

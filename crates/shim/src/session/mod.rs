@@ -327,7 +327,7 @@ impl Session {
         let (stream, end) =
             if self.options.terminal { (Stream::Stdout, "\r\n") } else { (Stream::Stderr, "\n") };
         let text = format!("{message}{end}");
-        for client in self.clients.values_mut() {
+        for client in self.clients.values_mut().filter(|client| !client.quiet) {
             // A client whose connection is broken is found out when it is let go.
             client.deliver(stream, text.as_bytes(), shared.now);
         }

@@ -269,6 +269,7 @@ pub(crate) fn attachment(client: u64) -> Attach {
         framed: true,
         detach_keys: Vec::new(),
         early_input: Vec::new(),
+        quiet: false,
     }
 }
 
