@@ -122,6 +122,8 @@ fn layers_that_a_loss_of_power_damaged_go_with_their_images() {
     let good = import(&store, "good", &Archive::new().file("f", b"good").finish());
     let torn = import(&store, "torn", &Archive::new().file("f", b"torn").finish());
     let file = store.lower_directories(&torn)[0].join("f");
+    // Then the thread that writes out holds the store no longer, and notes nothing behind the next lines.
+    store.settle();
     drop(store);
     let reopen = |boot: &str| {
         let database = rusqlite::Connection::open(scratch.path().join("images.db")).expect("the database");
@@ -131,7 +133,10 @@ fn layers_that_a_loss_of_power_damaged_go_with_their_images() {
     };
     let this = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("it");
     std::fs::write(&file, "tor").expect("damaged");
-    assert_eq!(reopen(this.trim_end()).count(), 2, "the machine never went down: nothing is looked at");
+    let store = reopen(this.trim_end());
+    assert_eq!(store.count(), 2, "the machine never went down: nothing is looked at");
+    store.settle();
+    drop(store);
     let store = reopen("another boot");
     assert_eq!(store.resolve("good").expect("it").id, good.id);
     assert!(matches!(store.resolve("torn"), Err(Error::NoSuchImage(_))));
