@@ -62,6 +62,9 @@ pub struct BuildResult {
 pub struct Reference {
     #[prost(string, tag = "1")]
     pub id: String,
+    /// The result as a graph, for other builds.
+    #[prost(message, optional, tag = "2")]
+    pub definition: Option<Definition>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

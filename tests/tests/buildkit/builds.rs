@@ -1,10 +1,13 @@
 //! Builds: what the client offers becomes an image, and the second build gets only what has changed.
 
+use std::collections::HashMap;
+
 use berth_tests::Engine;
 use buildkit_messages::file_sync::Stat;
 use buildkit_messages::gateway::{
     FrontendSolveRequest, FrontendSolveResponse, PingRequest, PongResponse, ReturnRequest, ReturnResponse,
 };
+use buildkit_messages::operations::Definition;
 
 use crate::client::{Control, Order, run};
 use crate::offers::{Offer, Offers, SYMLINK};
@@ -145,5 +148,41 @@ fn a_client_may_drive_its_build() {
     let response = response.expect("a build").exporter_response;
     assert_eq!(response["image.name"], "docker.io/library/driven:latest");
     assert_eq!(engine.output_of("driven", "ls /driven"), "/driven\n");
+    engine.forget_builds();
+}
+
+/// A result comes back as a graph, which another build takes as one of its contexts, with its configuration.
+#[test]
+fn a_result_is_a_context_of_another_build() {
+    let engine = Engine::start();
+    let dockerfile = "FROM busybox AS a\nENV KEPT=yes\nRUN echo made > /made\n\
+        FROM base AS b\nRUN [ \"$KEPT\" = yes ] && cp /made /taken\nCOPY --from=base /made /copied\n";
+    let order = Order::of(Offers::of(dockerfile, &[]), "second");
+    let response = run(async {
+        let socket = engine.socket();
+        let _session = Session::open(&socket, "chained", order.offers).await;
+        let (solving, driving) = (Control::open(&socket).await, Control::open(&socket).await);
+        let mut request = order.request;
+        request.frontend = String::new();
+        (request.reference, request.session) = ("chained-1".to_owned(), "chained".to_owned());
+        let solve = async |target: &str, inputs: HashMap<String, Definition>| {
+            let mut options = HashMap::from([("target".to_owned(), target.to_owned())]);
+            options.extend(inputs.keys().map(|name| (format!("context:{name}"), format!("input:{name}"))));
+            let frontend = "dockerfile.v0".to_owned();
+            let call = FrontendSolveRequest { frontend, options, inputs, ..FrontendSolveRequest::default() };
+            let made = driving.gateway::<FrontendSolveResponse>("chained-1", "Solve", &call).await;
+            made.expect("a result").result.expect("a result")
+        };
+        let drive = async {
+            let first = solve("a", HashMap::new()).await.reference.expect("a reference");
+            let inputs = HashMap::from([("base".to_owned(), first.definition.expect("a graph"))]);
+            let result = ReturnRequest { result: Some(solve("b", inputs).await), error: None };
+            let _: ReturnResponse = driving.gateway("chained-1", "Return", &result).await.expect("taken");
+        };
+        let (response, ()) = tokio::join!(solving.solve(&request), drive);
+        response
+    });
+    let _ = response.expect("a build");
+    assert_eq!(engine.output_of("second", "cat /made /taken /copied; echo $KEPT"), "made\nmade\nmade\nyes\n");
     engine.forget_builds();
 }

@@ -64,6 +64,26 @@ fn build(engine: &Engine, definition: Definition, offers: Offers) -> Outcome {
 }
 
 #[test]
+fn a_graph_is_a_context_of_a_dockerfile() {
+    let engine = Engine::start();
+    let definition = graph_of(vec![
+        (source("docker-image://busybox"), Vec::new()),
+        (files(vec![made("/f", b"x\n")]), vec![0]),
+    ]);
+    let order = || {
+        let offers = Offers::of("FROM busybox\nCOPY --from=made /f /f\n", &[]);
+        Order::of(offers, "taken").option("context:made", "input:made-1")
+    };
+    let unknown = run(order().run(engine.socket())).result.expect_err("no input").1;
+    assert_eq!(unknown, "the context made has no input \"made-1\"");
+    let mut order = order();
+    order.request.frontend_inputs.insert("made-1".to_owned(), definition);
+    let _ = run(order.run(engine.socket())).result.expect("a build");
+    assert_eq!(engine.output_of("taken", "cat /f"), "x\n");
+    engine.forget_builds();
+}
+
+#[test]
 fn a_graph_is_built() {
     let engine = Engine::start();
     let mut offers = Offers::of("", &[]);

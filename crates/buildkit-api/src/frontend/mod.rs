@@ -23,7 +23,7 @@ mod upload;
 pub(crate) use graph::as_dockerfile as graph_as_dockerfile;
 #[cfg(test)]
 pub(crate) use graph::example as graph_example;
-pub(crate) use graph::run_graph;
+pub(crate) use graph::{definition as graph_of_image, run_graph};
 pub(crate) use outcome::Made;
 pub(crate) use request::run_request;
 pub(crate) use run::{FrontendCall, run};

@@ -34,6 +34,8 @@ pub(super) struct Options {
     pub(super) named_contexts: BTreeMap<String, NamedContext>,
     /// The names that the client offers named contexts by.
     pub(super) local_names: BTreeMap<String, String>,
+    /// The names of the graphs that named contexts are.
+    pub(super) inputs: BTreeMap<String, String>,
     /// The name that the client offers the Dockerfile's directory by.
     pub(super) dockerfile_directory: String,
     pub(super) file_name: String,
@@ -62,6 +64,7 @@ impl Default for Options {
             context: MainContext::Client("context".to_owned()),
             named_contexts: BTreeMap::new(),
             local_names: BTreeMap::new(),
+            inputs: BTreeMap::new(),
             dockerfile_directory: "dockerfile".to_owned(),
             file_name: "Dockerfile".to_owned(),
             target: None,
@@ -170,7 +173,10 @@ impl Options {
                 self.local_names.insert(name.to_owned(), local.to_owned());
                 NamedContext::Provided
             }
-            Some(("input", _)) => return refuse("the result of another build"),
+            Some(("input", input)) => {
+                self.inputs.insert(name.to_owned(), input.to_owned());
+                return Ok(());
+            }
             Some(("oci-layout", _)) => return refuse("a layout of images"),
             _ => NamedContext::Remote(value.to_owned()),
         };
@@ -236,6 +242,7 @@ mod tests {
             ("no-cache", "one,two"),
             ("context:base", "docker-image://busybox"),
             ("context:src", "local:src-1"),
+            ("context:made", "input:made-1"),
             ("add-hosts", "a=1.2.3.4,b=::1"),
             ("force-network-mode", "none"),
             ("platform", "linux/amd64"),
@@ -247,6 +254,7 @@ mod tests {
         assert_eq!((options.no_cache, options.no_cache_filter.len()), (false, 2));
         assert_eq!(options.named_contexts["base"], NamedContext::Image("busybox".to_owned()));
         assert_eq!(options.local_names["src"], "src-1");
+        assert_eq!(options.inputs["made"], "made-1");
         assert_eq!(options.host.extra_hosts.map(|hosts| hosts.len()), Some(2));
         assert_eq!(options.host.network_mode, NetworkMode::None);
         assert_eq!(options.platforms[0].architecture, "amd64");
@@ -267,7 +275,7 @@ mod tests {
         for (name, value, text) in [
             ("attest:sbom", "generator=x", "attestations of the kind sbom"),
             ("nosuch", "1", "the build option nosuch"),
-            ("context:x", "input:y", "result of another build"),
+            ("context:x", "oci-layout:y", "layout of images"),
         ] {
             let refusal = parse(&[(name, value)]).expect_err(name);
             assert_eq!(refusal.code, Code::Unimplemented, "{name}");

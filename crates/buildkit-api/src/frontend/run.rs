@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use engine::builder::{
-    BuildError, BuildRequest, ContextSource, DockerfileText, Order, Wording, is_builtin_frontend,
+    BuildError, BuildRequest, ContextSource, DockerfileText, NamedContext, Order, Wording,
+    is_builtin_frontend,
 };
 use engine::images::registry::{Cancellation, CredentialMap, Platform};
 use model::{Digest, NetworkMode};
@@ -14,7 +15,7 @@ use super::context::ClientContexts;
 use super::credentials::SessionCredentials;
 use super::documents::{self, Documents, Places};
 use super::events::Events;
-use super::graph::{InlineTree, LocalSource};
+use super::graph::{self, InlineTree, LocalSource};
 use super::options::{MainContext, Options};
 use super::outcome::{self, Made, Outcome};
 use super::provisions::SessionProvisions;
@@ -58,12 +59,23 @@ pub(crate) async fn run(
     call: FrontendCall,
 ) -> Result<Outcome, Status> {
     check(&call)?;
-    let options = Options::parse(&call.options)?;
+    let mut options = Options::parse(&call.options)?;
     if options.host.network_mode == NetworkMode::Host && !build.allows_host_network {
         return Err(Status::new(Code::PermissionDenied, format!("{HOST_NETWORK} is not allowed")));
     }
     let caches = CacheImports::read(&call.cache_imports, options.cache_imports.as_deref());
-    run_with(parts, build, options, Given { caches, ..Given::default() }).await
+    let mut held = Vec::new();
+    for (name, input) in std::mem::take(&mut options.inputs) {
+        let definition = call.inputs.get(&input);
+        let definition = definition
+            .ok_or_else(|| Status::invalid(format!("the context {name} has no input {input:?}")))?;
+        let (image, made) = graph::input(parts, build, definition).await?;
+        options.named_contexts.insert(name, NamedContext::Image(image));
+        held.extend(made);
+    }
+    let outcome = run_with(parts, build, options, Given { caches, ..Given::default() }).await;
+    drop(held);
+    outcome
 }
 
 /// What comes with a build beside its options.
@@ -173,11 +185,6 @@ fn check(call: &FrontendCall) -> Result<(), Status> {
             )));
         }
         other => return Err(Status::unimplemented(format!("frontend {other:?} is not supported"))),
-    }
-    if let Some(name) = call.inputs.keys().min() {
-        return Err(Status::unimplemented(format!(
-            "the context {name} is the result of another build, which is not supported"
-        )));
     }
     let unknown = call.entitlements.iter().find(|name| !KNOWN_ENTITLEMENTS.contains(&name.as_str()));
     unknown.map_or(Ok(()), |name| {

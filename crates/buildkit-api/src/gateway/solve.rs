@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::lookup::build_of;
+use crate::build::Build;
 use crate::frontend::{self, FrontendCall, Made};
 use crate::grpc::{Call, Status};
+use crate::made::MadeImage;
 use crate::parts::Parts;
 use buildkit_messages::gateway::{
     BuildResult, FrontendSolveRequest, FrontendSolveResponse, Reference, References,
@@ -40,15 +42,21 @@ pub(crate) async fn solve(parts: Arc<Parts>, mut call: Call) -> Result<(), Statu
     let mut result = BuildResult { metadata: outcome.metadata, ..BuildResult::default() };
     match outcome.made {
         Made::Nothing => {}
-        Made::Image(image) => result.reference = Some(Reference { id: build.add_result(*image)? }),
+        Made::Image(image) => result.reference = Some(reference(&build, *image)?),
         Made::Platforms(images) => {
             let mut by_platform = HashMap::new();
             for image in images {
                 let platform = image.platform.to_string();
-                by_platform.insert(platform, Reference { id: build.add_result(image)? });
+                by_platform.insert(platform, reference(&build, image)?);
             }
             result.references = Some(References { by_platform });
         }
     }
     call.replies.send(&FrontendSolveResponse { result: Some(result) }).await
+}
+
+/// What the client calls a result by, and what it gives to builds that take it as a context.
+fn reference(build: &Build, image: MadeImage) -> Result<Reference, Status> {
+    let definition = Some(frontend::graph_of_image(&image.held.id));
+    Ok(Reference { id: build.add_result(image)?, definition })
 }

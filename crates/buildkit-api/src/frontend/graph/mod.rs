@@ -7,6 +7,7 @@ mod decode;
 mod exec;
 mod file;
 mod inline;
+mod own_image;
 mod run;
 mod source;
 mod text;
@@ -17,6 +18,8 @@ mod words;
 mod tests;
 
 pub(super) use inline::InlineTree;
+pub(crate) use own_image::definition;
+pub(super) use run::input;
 pub(crate) use run::run_graph;
 #[cfg(test)]
 pub(crate) use tests::example;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use engine::builder::NamedContext;
 
 use super::decode::decode;
+use super::own_image;
 use super::text::Text;
 use super::translate::translate;
 use crate::build::Build;
@@ -13,8 +14,29 @@ use crate::frontend::options::Options;
 use crate::frontend::outcome::Outcome;
 use crate::frontend::run::{Given, run_with};
 use crate::grpc::Status;
+use crate::made::MadeImage;
 use crate::parts::Parts;
 use buildkit_messages::operations::Definition;
+
+/// The image of a graph that is a context of another build, held where it was made only now. That of a result keeps its
+/// configuration.
+///
+/// # Errors
+/// [`Status`] with the text for the client.
+pub(crate) async fn input(
+    parts: &Arc<Parts>,
+    build: &Arc<Build>,
+    definition: &Definition,
+) -> Result<(String, Vec<MadeImage>), Status> {
+    if let Some(image) = own_image::only_image(&decode(definition)?) {
+        return Ok((image.to_owned(), Vec::new()));
+    }
+    let made = run_graph(parts, build, definition).await?.images()?;
+    match made.as_slice() {
+        [image] => Ok((image.held.id.to_string(), made)),
+        _ => Err(Status::unimplemented("a context of several platforms is not supported")),
+    }
+}
 
 /// Builds a graph; its result has the files of its last operation and no configuration.
 ///

@@ -1,5 +1,6 @@
 //! Sources of a graph as FROM, and as COPY and ADD into nothing.
 
+use super::own_image;
 use super::text::{LocalSource, Text};
 use super::words::{literals, plain};
 use crate::grpc::Status;
@@ -12,6 +13,10 @@ use buildkit_messages::operations::{Operation, Source};
 pub(super) fn write(text: &mut Text, operation: &Operation, source: &Source) -> Result<(), Status> {
     let (kind, place) = source.identifier.split_once("://").unwrap_or(("", &source.identifier));
     match kind {
+        own_image::KIND => {
+            text.begin(plain(place)?);
+            Ok(())
+        }
         "docker-image" => image(text, operation, source, place),
         "local" => local(text, source, place),
         "git" => git(text, source),
