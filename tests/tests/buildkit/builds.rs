@@ -175,7 +175,9 @@ fn a_result_is_a_context_of_another_build() {
         };
         let drive = async {
             let first = solve("a", HashMap::new()).await.reference.expect("a reference");
-            let inputs = HashMap::from([("base".to_owned(), first.definition.expect("a graph"))]);
+            let definition = first.definition.expect("a graph");
+            assert!(!definition.metadata.is_empty(), "clients would take it for none");
+            let inputs = HashMap::from([("base".to_owned(), definition)]);
             let result = ReturnRequest { result: Some(solve("b", inputs).await), error: None };
             let _: ReturnResponse = driving.gateway("chained-1", "Return", &result).await.expect("taken");
         };

@@ -1,5 +1,6 @@
 //! The Dockerfile's frontend: options and the client's files in, an image of the engine's builder out.
 
+mod call;
 mod context;
 mod credentials;
 mod documents;
@@ -19,6 +20,7 @@ mod run;
 mod subrequest;
 mod upload;
 
+pub(crate) use call::{FrontendCall, run};
 #[cfg(any(test, fuzzing))]
 pub(crate) use graph::as_dockerfile as graph_as_dockerfile;
 #[cfg(test)]
@@ -26,4 +28,3 @@ pub(crate) use graph::example as graph_example;
 pub(crate) use graph::{definition as graph_of_image, run_graph};
 pub(crate) use outcome::Made;
 pub(crate) use request::run_request;
-pub(crate) use run::{FrontendCall, run};

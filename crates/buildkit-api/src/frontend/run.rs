@@ -1,83 +1,33 @@
-//! Runs the Dockerfile's frontend for a build.
+//! Runs the Dockerfile's frontend with options that are parsed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use engine::builder::{
-    BuildError, BuildRequest, ContextSource, DockerfileText, NamedContext, Order, Wording,
-    is_builtin_frontend,
-};
+use engine::builder::{BuildError, BuildRequest, ContextSource, DockerfileText, Order, Wording};
 use engine::images::registry::{Cancellation, CredentialMap, Platform};
-use model::{Digest, NetworkMode};
+use model::Digest;
 use tokio::runtime::Handle;
 
 use super::context::ClientContexts;
 use super::credentials::SessionCredentials;
 use super::documents::{self, Documents, Places};
 use super::events::Events;
-use super::graph::{self, InlineTree, LocalSource};
+use super::graph::{InlineTree, LocalSource};
 use super::options::{MainContext, Options};
 use super::outcome::{self, Made, Outcome};
 use super::provisions::SessionProvisions;
 use super::remote::Remote;
 use super::{failure, subrequest, upload};
-use crate::build::{Build, HOST_NETWORK};
+use crate::build::Build;
 use crate::grpc::{Code, Status};
 use crate::held::HeldImage;
 use crate::made::MadeImage;
 use crate::parts::Parts;
 use crate::remote_cache::{self, CacheImports};
-use buildkit_messages::control::CacheEntry;
-use buildkit_messages::operations::{Definition, SourceInfo};
+use buildkit_messages::operations::SourceInfo;
 
-/// The frontend for Dockerfiles.
-const DOCKERFILE: &str = "dockerfile.v0";
-/// The frontend that is an image: those of Docker's Dockerfile frontend are answered by the built-in one.
-const GATEWAY: &str = "gateway.v0";
 /// Where a result has the configuration of an image.
 const CONFIG: &str = "containerimage.config";
-/// What a client may allow a build.
-const KNOWN_ENTITLEMENTS: [&str; 1] = [HOST_NETWORK];
-
-/// A frontend that is called, and what with.
-#[derive(Debug)]
-pub(crate) struct FrontendCall {
-    pub(crate) frontend: String,
-    pub(crate) options: HashMap<String, String>,
-    pub(crate) inputs: HashMap<String, Definition>,
-    pub(crate) cache_imports: Vec<CacheEntry>,
-    pub(crate) entitlements: Vec<String>,
-}
-
-/// Runs a frontend.
-///
-/// # Errors
-/// [`Status`] with the text for the client.
-pub(crate) async fn run(
-    parts: &Arc<Parts>,
-    build: &Arc<Build>,
-    call: FrontendCall,
-) -> Result<Outcome, Status> {
-    check(&call)?;
-    let mut options = Options::parse(&call.options)?;
-    if options.host.network_mode == NetworkMode::Host && !build.allows_host_network {
-        return Err(Status::new(Code::PermissionDenied, format!("{HOST_NETWORK} is not allowed")));
-    }
-    let caches = CacheImports::read(&call.cache_imports, options.cache_imports.as_deref());
-    let mut held = Vec::new();
-    for (name, input) in std::mem::take(&mut options.inputs) {
-        let definition = call.inputs.get(&input);
-        let definition = definition
-            .ok_or_else(|| Status::invalid(format!("the context {name} has no input {input:?}")))?;
-        let (image, made) = graph::input(parts, build, definition).await?;
-        options.named_contexts.insert(name, NamedContext::Image(image));
-        held.extend(made);
-    }
-    let outcome = run_with(parts, build, options, Given { caches, ..Given::default() }).await;
-    drop(held);
-    outcome
-}
-
 /// What comes with a build beside its options.
 #[derive(Debug, Default)]
 pub(super) struct Given {
@@ -171,25 +121,6 @@ pub(super) async fn run_with(
         metadata.insert(format!("{CONFIG}/{}", image.platform), config(parts, &image.held.id)?);
     }
     Ok(Outcome { made: Made::Platforms(images), metadata })
-}
-
-/// Refuses what no frontend here does.
-fn check(call: &FrontendCall) -> Result<(), Status> {
-    let source = call.options.get("source").map(String::as_str).unwrap_or_default();
-    match call.frontend.as_str() {
-        DOCKERFILE => {}
-        GATEWAY if is_builtin_frontend(source) => {}
-        GATEWAY => {
-            return Err(Status::unimplemented(format!(
-                "the frontend image {source:?} is not supported: only docker/dockerfile is, which is built in"
-            )));
-        }
-        other => return Err(Status::unimplemented(format!("frontend {other:?} is not supported"))),
-    }
-    let unknown = call.entitlements.iter().find(|name| !KNOWN_ENTITLEMENTS.contains(&name.as_str()));
-    unknown.map_or(Ok(()), |name| {
-        Err(Status::new(Code::PermissionDenied, format!("the entitlement {name} is not allowed")))
-    })
 }
 
 /// The key of the client's directories, where the session has one.

@@ -1,22 +1,25 @@
 //! Results of builds as graphs: clients take the result of one build as a context of another.
 
+use std::collections::HashMap;
+
 use model::Digest;
 use prost::Message;
 use sha2::{Digest as _, Sha256};
 
 use super::decode::Graph;
-use buildkit_messages::operations::{Definition, Input, Operation, Source};
+use buildkit_messages::operations::{Definition, Input, Operation, OperationMetadata, Source};
 
 /// The kind of source that an image of the store is, by its id.
 pub(super) const KIND: &str = "berth-image";
 
-/// The graph that has nothing but an image of the store.
+/// The graph that has nothing but an image of the store. Clients take one that says nothing of its operations for none.
 pub(crate) fn definition(image: &Digest) -> Definition {
     let source = Source { identifier: format!("{KIND}://{image}"), ..Source::default() };
     let operation = Operation { source: Some(source), ..Operation::default() }.encode_to_vec();
     let digest = Digest::from_bytes(Sha256::digest(&operation).into()).to_string();
+    let metadata = HashMap::from([(digest.clone(), OperationMetadata { ignores_cache: false })]);
     let result = Operation { inputs: vec![Input { digest, index: 0 }], ..Operation::default() };
-    Definition { operations: vec![operation, result.encode_to_vec()], ..Definition::default() }
+    Definition { operations: vec![operation, result.encode_to_vec()], metadata }
 }
 
 /// The id of the image that a graph has nothing but.

@@ -1,0 +1,83 @@
+//! A frontend that is called: what it is called with, and what is refused of that.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use engine::builder::{NamedContext, is_builtin_frontend};
+use model::NetworkMode;
+
+use super::graph;
+use super::options::Options;
+use super::outcome::Outcome;
+use super::run::{Given, run_with};
+use crate::build::{Build, HOST_NETWORK};
+use crate::grpc::{Code, Status};
+use crate::parts::Parts;
+use crate::remote_cache::CacheImports;
+use buildkit_messages::control::CacheEntry;
+use buildkit_messages::operations::Definition;
+
+/// The frontend for Dockerfiles.
+const DOCKERFILE: &str = "dockerfile.v0";
+/// The frontend that is an image: those of Docker's Dockerfile frontend are answered by the built-in one.
+const GATEWAY: &str = "gateway.v0";
+/// What a client may allow a build.
+const KNOWN_ENTITLEMENTS: [&str; 1] = [HOST_NETWORK];
+
+/// A frontend that is called, and what with.
+#[derive(Debug)]
+pub(crate) struct FrontendCall {
+    pub(crate) frontend: String,
+    pub(crate) options: HashMap<String, String>,
+    pub(crate) inputs: HashMap<String, Definition>,
+    pub(crate) cache_imports: Vec<CacheEntry>,
+    pub(crate) entitlements: Vec<String>,
+}
+
+/// Runs a frontend.
+///
+/// # Errors
+/// [`Status`] with the text for the client.
+pub(crate) async fn run(
+    parts: &Arc<Parts>,
+    build: &Arc<Build>,
+    call: FrontendCall,
+) -> Result<Outcome, Status> {
+    check(&call)?;
+    let mut options = Options::parse(&call.options)?;
+    if options.host.network_mode == NetworkMode::Host && !build.allows_host_network {
+        return Err(Status::new(Code::PermissionDenied, format!("{HOST_NETWORK} is not allowed")));
+    }
+    let caches = CacheImports::read(&call.cache_imports, options.cache_imports.as_deref());
+    let mut held = Vec::new();
+    for (name, input) in std::mem::take(&mut options.inputs) {
+        let definition = call.inputs.get(&input);
+        let definition = definition
+            .ok_or_else(|| Status::invalid(format!("the context {name} has no input {input:?}")))?;
+        let (image, made) = graph::input(parts, build, definition).await?;
+        options.named_contexts.insert(name, NamedContext::Image(image));
+        held.extend(made);
+    }
+    let outcome = run_with(parts, build, options, Given { caches, ..Given::default() }).await;
+    drop(held);
+    outcome
+}
+
+/// Refuses what no frontend here does.
+fn check(call: &FrontendCall) -> Result<(), Status> {
+    let source = call.options.get("source").map(String::as_str).unwrap_or_default();
+    match call.frontend.as_str() {
+        DOCKERFILE => {}
+        GATEWAY if is_builtin_frontend(source) => {}
+        GATEWAY => {
+            return Err(Status::unimplemented(format!(
+                "the frontend image {source:?} is not supported: only docker/dockerfile is, which is built in"
+            )));
+        }
+        other => return Err(Status::unimplemented(format!("frontend {other:?} is not supported"))),
+    }
+    let unknown = call.entitlements.iter().find(|name| !KNOWN_ENTITLEMENTS.contains(&name.as_str()));
+    unknown.map_or(Ok(()), |name| {
+        Err(Status::new(Code::PermissionDenied, format!("the entitlement {name} is not allowed")))
+    })
+}
