@@ -162,7 +162,7 @@ fn what_cannot_be_given_is_refused_with_its_reason() {
     }
     host.write(0, "bad.json", with(json!({ "deviceNodes": [{ "path": "/dev/nope" }] })));
     let id = today.create(&with_devices("true", &cdi(&["vendor.com/bad=x"])));
-    let message = today.post(&format!("/containers/{id}/start")).expect(404).message();
+    let message = today.post(&format!("/containers/{id}/start")).expect(500).message();
     assert!(message.contains("\"/dev/nope\": lstat /dev/nope: no such file or directory"), "{message}");
     host.write(0, "bad.json", "{ \"kind\": 1 }");
     let message = failure(&host, &cdi(&["vendor.com/bad=x"]));

@@ -198,7 +198,7 @@ fn its_life_is_a_sequence_of_events() {
     assert_eq!((ends("1.36"), ends("1.35"), ends("1.20")), (1, 0, 0));
     // What cannot be run does not die.
     let broken = engine.exec_create(&id, &json!({ "Cmd": ["nosuchcommand"] }));
-    let _ = engine.post_json(&format!("/exec/{broken}/start"), &json!({ "Detach": true })).expect(404);
+    let _ = engine.post_json(&format!("/exec/{broken}/start"), &json!({ "Detach": true })).expect(400);
     assert_eq!(shown(&engine, &broken)["ExitCode"], 127);
     assert_eq!(ends("1.55"), 1);
 }
