@@ -355,7 +355,7 @@ fn spawn(directory: &Path, network: u32, options: &Options, memory: Option<&Memo
     command
         .arg(format!("--net=/proc/{network}/ns/net"))
         // As some service managers and shells start it.
-        .args(["env", "--ignore-signal=CHLD"])
+        .args(["sh", "-c", r#"trap "" CHLD; exec "$@""#, "sh"])
         .arg(program("berth", "BERTH_DAEMON"))
         .arg("daemon")
         .arg("--debug")
