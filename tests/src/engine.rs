@@ -29,6 +29,8 @@ pub struct Options {
     pub journal: bool,
     /// Files of an `/etc` of its own, which shows the host's others: name and content.
     pub etc: Vec<(&'static str, String)>,
+    /// Whether it is started with SIGCHLD ignored, as some service managers and shells leave it.
+    pub ignores_children: bool,
     /// The bytes of memory that the daemon and its shims may use together, if they are limited.
     pub memory: Option<u64>,
 }
@@ -354,8 +356,7 @@ fn spawn(directory: &Path, network: u32, options: &Options, memory: Option<&Memo
     }
     command
         .arg(format!("--net=/proc/{network}/ns/net"))
-        // As some service managers and shells start it.
-        .args(["sh", "-c", r#"trap "" CHLD; exec "$@""#, "sh"])
+        .args(options.ignores_children.then_some(["env", "--ignore-signal=CHLD"]).into_iter().flatten())
         .arg(program("berth", "BERTH_DAEMON"))
         .arg("daemon")
         .arg("--debug")

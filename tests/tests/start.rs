@@ -1,6 +1,6 @@
 //! `POST /containers/{id}/start`: what it brings about, and how it fails.
 
-use berth_tests::{Engine, merged, query, sh};
+use berth_tests::{Engine, Options, merged, query, sh};
 use serde_json::json;
 
 #[test]
@@ -140,4 +140,15 @@ fn two_starts_at_once_start_it_once() {
     assert_eq!((count(204), count(304)), (1, 7), "{statuses:?}");
     berth_tests::wait::until("the log", || (!engine.logs(&id).0.is_empty()).then_some(()));
     assert_eq!(engine.logs(&id).0, "begun\n");
+}
+
+#[test]
+fn ends_are_seen_although_the_daemon_was_told_to_ignore_those_of_children() {
+    let engine = Engine::start_with(Options { ignores_children: true, ..Options::default() });
+    assert_eq!(engine.output(&sh("exit 3")).code, 3);
+    let id = engine.run(&sh("sleep 600"));
+    assert_eq!(engine.exec(&id, &["sh", "-c", "exit 4"]).code, 4);
+    let built = engine.build(&[], berth_tests::Context::of("FROM busybox\nRUN true\n"));
+    assert_eq!(built.error, None, "{}", built.said);
+    engine.forget_builds();
 }
