@@ -1,5 +1,6 @@
 //! Pods in a network of CNI's plugins: a script that makes a pair of interfaces, and writes down what it is asked.
 
+use std::cell::Cell;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -41,6 +42,8 @@ esac
 /// The host's directories of networks and plugins.
 struct Host {
     directory: PathBuf,
+    /// Bytes of the plugin's notes that were read already: the file is never taken away from a plugin that writes to it.
+    read: Cell<usize>,
 }
 
 impl Host {
@@ -51,7 +54,7 @@ impl Host {
         let plugin = directory.join("plugins/of-tests");
         fs::write(&plugin, PLUGIN).expect("a plugin");
         fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755)).expect("a mode");
-        Self { directory }
+        Self { directory, read: Cell::new(0) }
     }
 
     /// Starts an engine that looks there.
@@ -83,10 +86,11 @@ impl Host {
 
     /// Everything that the plugin was asked since the last time.
     fn asked(&self) -> Vec<Value> {
-        let file = self.directory.join("plugins/asked");
-        let text = fs::read_to_string(&file).unwrap_or_default();
-        let _ = fs::remove_file(&file);
-        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+        let text = fs::read_to_string(self.directory.join("plugins/asked")).unwrap_or_default();
+        let new = &text[self.read.get()..];
+        let whole = new.rfind('\n').map_or(0, |end| end + 1);
+        self.read.set(self.read.get() + whole);
+        new[..whole].lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
     /// The commands that the plugin was given for attachments since the last time.
