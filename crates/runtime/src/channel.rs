@@ -72,11 +72,29 @@ impl Channel {
         self.send(command, None)
     }
 
-    /// Parent: the child's next word; `None` when it executed or died. A child that hangs, on a file
-    /// system that does not answer for example, is an error at last.
-    pub(crate) fn report(&self, deadline: Instant) -> io::Result<Option<(Report, Option<OwnedFd>)>> {
+    /// Parent: waits until the child has executed or died, and is woken once for that: all its reports can be read
+    /// then. A child that hangs, on a file system that does not answer for example, is an error at last; what it
+    /// has reported so far can be read nevertheless.
+    pub(crate) fn wait_for_end(&self, deadline: Instant) -> io::Result<()> {
         loop {
-            self.wait_until_readable(deadline)?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            let left = Timespec::try_from(left).map_err(io::Error::other)?;
+            let mut events = [PollFd::new(&self.0, PollFlags::RDHUP)];
+            match rustix::event::poll(&mut events, Some(&left)) {
+                Ok(0) => {
+                    sys::seqpacket::set_nonblocking(&self.0)?;
+                    return Err(rustix::io::Errno::TIMEDOUT.into());
+                }
+                Ok(_) => return Ok(()),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Parent: the child's next report; `None` after the last.
+    pub(crate) fn report(&self) -> io::Result<Option<(Report, Option<OwnedFd>)>> {
+        loop {
             match self.receive() {
                 // A child that ended with a command unread resets the socket; which is reported once,
                 // before what it said.
@@ -85,21 +103,8 @@ impl Channel {
                         error.kind(),
                         io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
                     ) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 other => return other,
-            }
-        }
-    }
-
-    fn wait_until_readable(&self, deadline: Instant) -> io::Result<()> {
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let left = Timespec::try_from(left).map_err(io::Error::other)?;
-            let mut events = [PollFd::new(&self.0, PollFlags::IN)];
-            match rustix::event::poll(&mut events, Some(&left)) {
-                Ok(0) => return Err(rustix::io::Errno::TIMEDOUT.into()),
-                Ok(_) => return Ok(()),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
             }
         }
     }

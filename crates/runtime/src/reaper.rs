@@ -1,13 +1,14 @@
 //! The parent of a probe within the container. All that the probe leaves behind becomes its child, so that the
 //! container's init, which may not reap, gets no zombies of it, and so that everything can be found and killed.
 //!
-//! It has the probe's user and no capability, keeps one descriptor, and ends when it has no child left.
+//! It has the probe's user and no capability, keeps one descriptor, and ends when it has no child left. When the probe
+//! has left nothing behind, its exit code is the reaper's own, so that the shim is woken once.
 
 use std::convert::Infallible;
 use std::os::fd::BorrowedFd;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitOptions, WaitStatus};
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, WaitStatus};
 use sys::clone::{Cloned, OnlyThread};
 
 use crate::StartError;
@@ -16,7 +17,8 @@ use crate::channel::Channel;
 use crate::error::Doing;
 use crate::process::launch::{self, Ready};
 
-/// Starts the program as a child, writes its exit code to `report`, and goes on until all its children have ended.
+/// Starts the program as a child and goes on until all its children have ended. If others are left when the program has
+/// ended, its exit code is written to `report`; if none, it is the reaper's.
 pub(crate) fn run(
     ready: Ready,
     channel: &Channel,
@@ -33,7 +35,8 @@ pub(crate) fn run(
     // Nobody reads an error of this process any more: its child speaks to the parent.
     match reduce(report) {
         Ok(()) => serve(child, report),
-        Err(_) => sys::clone::leave(128),
+        // Its death is not taken for the program's exit.
+        Err(_) => std::process::abort(),
     }
 }
 
@@ -52,13 +55,23 @@ fn serve(child: u32, report: BorrowedFd<'_>) -> ! {
     loop {
         match rustix::process::wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if is(pid, child) => {
+                let code = code(status);
+                if !has_children() {
+                    sys::clone::leave(code);
+                }
                 // A closed receiver needs no exit code.
-                let _ = rustix::io::write(report, &code(status).to_ne_bytes());
+                let _ = rustix::io::write(report, &code.to_ne_bytes());
             }
             Ok(_) | Err(Errno::INTR) => {}
             Err(_) => sys::clone::leave(0),
         }
     }
+}
+
+/// Whether anything is left, ended or not.
+fn has_children() -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    !matches!(rustix::process::waitid(WaitId::All, options), Err(Errno::CHILD))
 }
 
 fn is(pid: Pid, number: u32) -> bool {

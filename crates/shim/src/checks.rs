@@ -33,7 +33,14 @@ impl Supervisor {
     /// The container runs: its health is checked from now on.
     pub(crate) fn begin_health(&mut self) {
         let now = Instant::now();
-        self.health = self.spec.health.clone().map(|check| Box::new(Monitor::new(check, now)));
+        self.health = self.spec.health.clone().map(|check| {
+            let process = ProcessSpec {
+                arguments: check.arguments.clone(),
+                terminal: false,
+                ..self.spec.process.clone()
+            };
+            Box::new(Monitor::new(check, process, now))
+        });
         self.await_health();
     }
 
@@ -107,14 +114,16 @@ impl Supervisor {
             }
             (State::Probing(probe), ProbePart::End) => match probe.status() {
                 ProbeStatus::Running => State::Probing(probe),
-                ProbeStatus::Exited(code) => self.take_result(&mut monitor, probe, code),
-                ProbeStatus::Reaped => {
+                ProbeStatus::Exited(code) | ProbeStatus::Reaped(Some(code)) => {
+                    self.take_result(&mut monitor, probe, code)
+                }
+                ProbeStatus::Reaped(None) => {
                     let ending = self.let_go(probe, KILLED);
                     self.doubt(ending)
                 }
             },
             (State::Dying { probe, look_at, wait, next }, _) => {
-                if probe.status() == ProbeStatus::Reaped {
+                if matches!(probe.status(), ProbeStatus::Reaped(_)) {
                     probe.let_go(&self.shared.poller);
                     State::Waiting { next }
                 } else {
@@ -124,6 +133,7 @@ impl Supervisor {
             (state @ (State::Waiting { .. } | State::Doubtful { .. }), _) => state,
         };
         self.health = Some(monitor);
+        self.reap();
         self.await_health();
     }
 
@@ -131,7 +141,7 @@ impl Supervisor {
         let now = self.shared.now;
         let Phase::Running(running) = &self.phase else { return monitor.waiting(now) };
         // Frozen by others than the daemon, it cannot answer.
-        if running.cgroup().is_frozen().unwrap_or(false) {
+        if running.is_frozen().unwrap_or(false) {
             return monitor.waiting(now);
         }
         let exec = ExecId::from_random(sys::random::bytes());
@@ -139,12 +149,10 @@ impl Supervisor {
         let notice = Notice::ProbeStarted { exec: exec.clone() };
         self.shared.daemon.notify(&notice, None, &self.shared.poller);
         let timeout = monitor.check.timeout;
-        let process = ProcessSpec {
-            arguments: monitor.check.arguments.clone(),
-            terminal: false,
-            ..self.spec.process.clone()
-        };
-        let started = self.protection.lifted(|| Probe::start(running, &process, timeout.min(START_TIMEOUT)));
+        let started = monitor.null().map_err(Obstacle::System).and_then(|null| {
+            let what = (&monitor.process, null);
+            self.protection.lifted(|| Probe::start(running, what, timeout.min(START_TIMEOUT)))
+        });
         let times = (exec.clone(), began, now + timeout);
         match started.and_then(|started| Probe::watch(started, times, &self.shared)) {
             Ok(probe) => State::Probing(probe),
@@ -158,6 +166,11 @@ impl Supervisor {
                 State::Waiting { next: self.report(monitor, ending) }
             }
         }
+    }
+
+    /// The reaper of a probe whose exit is to be taken here.
+    pub(crate) fn probe_reaper(&self) -> Option<u32> {
+        self.health.as_ref()?.reaper()
     }
 
     fn doubt(&self, ending: Ending) -> State {
@@ -181,8 +194,10 @@ impl Supervisor {
     /// The probe takes too long. It may have ended just now.
     fn stop_probe(&mut self, monitor: &mut Monitor, mut probe: Probe) -> State {
         match probe.status() {
-            ProbeStatus::Exited(code) => return self.take_result(monitor, probe, code),
-            ProbeStatus::Reaped => {
+            ProbeStatus::Exited(code) | ProbeStatus::Reaped(Some(code)) => {
+                return self.take_result(monitor, probe, code);
+            }
+            ProbeStatus::Reaped(None) => {
                 let ending = self.let_go(probe, KILLED);
                 return self.doubt(ending);
             }

@@ -88,6 +88,7 @@ impl Supervisor {
         if let Some(exec) = self.execs.get_mut(&owner) {
             exec.look(&mut self.shared);
         }
+        self.reap();
         self.settle_exec(owner);
     }
 

@@ -164,9 +164,16 @@ impl Supervisor {
     /// A child has ended: init and execs have descriptors of their own, so this reaps adopted orphans.
     fn on_children(&mut self) {
         self.children.clear();
+        self.reap();
+    }
+
+    /// Reaps adopted orphans up to the first child that somebody else waits for; who has taken that child's exit calls
+    /// this again, or an orphan behind it would stay, and with it the container's pid namespace.
+    pub(crate) fn reap(&self) {
         let init = self.processes.init.map(|init| init.pid);
-        let execs = &self.execs;
-        let known = |pid| Some(pid) == init || execs.values().any(|exec| exec.is_running_as(pid));
+        let (execs, reaper) = (&self.execs, self.probe_reaper());
+        let known =
+            |pid| [init, reaper].contains(&Some(pid)) || execs.values().any(|exec| exec.is_running_as(pid));
         reap_strangers(known);
     }
 

@@ -42,10 +42,10 @@ impl ChildSignal {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(raw) }))
     }
 
-    /// Forgets the signals that came so far.
+    /// Forgets the signals that came so far: of SIGCHLD no more than one waits, signal(7).
     pub fn clear(&self) {
-        let mut space = [0_u8; size_of::<libc::signalfd_siginfo>() * 4];
-        while rustix::io::read(&self.0, &mut space[..]).is_ok_and(|count| count > 0) {}
+        let mut space = [0_u8; size_of::<libc::signalfd_siginfo>()];
+        let _ = rustix::io::read(&self.0, &mut space[..]);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 
 use berth_tests::{Client, Engine, merged, query, wait};
+use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
 
 use super::{MILLISECOND, checked, health, results, told, until};
@@ -120,6 +121,48 @@ fn what_a_probe_leaves_behind_lives_and_is_reaped_when_it_ends() {
     });
     assert!(commands(&today, &id).iter().any(|command| command.contains("sleep 4721")));
     assert!(children_of(today.pid(&id)).iter().all(|(_, is_zombie)| !is_zombie));
+}
+
+/// The process of this command, on the host.
+fn process_of(engine: &Client, id: &str, command: &str) -> u32 {
+    let top = engine.get(&format!("/containers/{id}/top?ps_args=-eo%20pid,args")).expect(200).json();
+    let rows = top["Processes"].as_array().expect("rows").iter();
+    let found = rows.filter_map(Value::as_array).find(|row| row.last().is_some_and(|last| last == command));
+    found.and_then(|row| row[0].as_str()?.parse().ok()).expect("it runs")
+}
+
+fn send(process: u32, signal: Signal) {
+    let pid = i32::try_from(process).ok().and_then(Pid::from_raw).expect("a process");
+    rustix::process::kill_process(pid, signal).expect("it runs");
+}
+
+/// The reaper of what a probe left behind is no obstacle to the container's end when it ends together with an exec that
+/// was there before it, which the shim sees first.
+#[test]
+fn what_ends_behind_an_exec_is_reaped_too() {
+    let engine = Engine::start();
+    let today = engine.at("1.55");
+    let script = "test -f /go || exit 1; sleep 4731 &";
+    let hour = 3_600_000 * MILLISECOND;
+    let often_at_first = json!({ "Interval": hour, "StartPeriod": hour, "StartInterval": 50 * MILLISECOND });
+    let id = today.run(&checked(&["CMD-SHELL", script], often_at_first));
+    let exec = today.exec_create(&id, &json!({ "Cmd": ["sleep", "4732"] }));
+    let _ = today.post_json(&format!("/exec/{exec}/start"), &json!({ "Detach": true })).expect(200);
+    today.exec(&id, &["touch", "/go"]);
+    until(&today, &id, "healthy");
+    let (left, older) = (process_of(&today, &id, "sleep 4731"), process_of(&today, &id, "sleep 4732"));
+    let shim = shim_of(&today, &id);
+    let zombies = || children_of(shim).iter().filter(|(_, is_zombie)| *is_zombie).count();
+    send(shim, Signal::STOP);
+    for process in [left, older] {
+        let before = zombies();
+        send(process, Signal::KILL);
+        wait::until("its end", || (zombies() > before).then_some(()));
+    }
+    send(shim, Signal::CONT);
+    wait::until("the shim to reap both", || (zombies() == 0).then_some(()));
+    let _ = today.post(&format!("/containers/{id}/kill")).expect(204);
+    assert_eq!(today.wait(&id), 137);
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Freezes and thaws all processes of a container.
 
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -43,12 +46,23 @@ impl Cgroup {
     /// # Errors
     /// When the cgroup cannot be read.
     pub fn is_frozen(&self) -> Result<bool, CgroupError> {
-        match self.freezer() {
-            Freezer::Legacy(directory) => Ok(file::read(directory, "freezer.state")?.trim() != "THAWED"),
-            Freezer::Unified(directory) => Ok(file::read(directory, "cgroup.freeze")?.trim() != "0"
-                || file::flag(&file::read(directory, "cgroup.events")?, "frozen") == Some(1)),
-            Freezer::None => Ok(false),
-        }
+        self.freezer_state()?.is_frozen()
+    }
+
+    /// Opens what tells whether its processes are frozen, for those who look again and again.
+    pub(crate) fn freezer_state(&self) -> Result<FreezerState, CgroupError> {
+        let open = |directory: &Path, name: &str| {
+            let path = directory.join(name);
+            File::open(&path).map_err(|source| CgroupError::new(format!("open {}", path.display()), source))
+        };
+        Ok(FreezerState(match self.freezer() {
+            Freezer::Legacy(directory) => StateFiles::Legacy(open(directory, "freezer.state")?),
+            Freezer::Unified(directory) => StateFiles::Unified {
+                freeze: open(directory, "cgroup.freeze")?,
+                events: open(directory, "cgroup.events")?,
+            },
+            Freezer::None => StateFiles::None,
+        }))
     }
 
     fn is_completely_frozen(&self) -> Result<bool, CgroupError> {
@@ -80,6 +94,39 @@ impl Cgroup {
             (None, None) => Freezer::None,
         }
     }
+}
+
+/// The open files of a cgroup that tell whether its processes are frozen.
+#[derive(Debug)]
+pub(crate) struct FreezerState(StateFiles);
+
+#[derive(Debug)]
+enum StateFiles {
+    Legacy(File),
+    Unified { freeze: File, events: File },
+    None,
+}
+
+impl FreezerState {
+    /// Whether the processes are frozen or about to be.
+    pub(crate) fn is_frozen(&self) -> Result<bool, CgroupError> {
+        let read =
+            |file| read_again(file).map_err(|source| CgroupError::new("read the freezer's state", source));
+        match &self.0 {
+            StateFiles::Legacy(state) => Ok(read(state)?.trim() != "THAWED"),
+            StateFiles::Unified { freeze, events } => {
+                Ok(read(freeze)?.trim() != "0" || file::flag(&read(events)?, "frozen") == Some(1))
+            }
+            StateFiles::None => Ok(false),
+        }
+    }
+}
+
+/// The content of a small file of the kernel, which makes it anew for each reading from the start.
+fn read_again(file: &File) -> io::Result<String> {
+    let mut space = [0; 256];
+    let length = file.read_at(&mut space, 0)?;
+    Ok(String::from_utf8_lossy(&space[..length]).into_owned())
 }
 
 enum Freezer<'a> {

@@ -6,7 +6,7 @@
 mod devices;
 pub(crate) mod enter;
 mod file;
-mod freezer;
+pub(crate) mod freezer;
 mod hierarchy;
 mod limits;
 mod make;

@@ -1,6 +1,6 @@
 //! Makes a container: one clone into new namespaces, then its cgroup while the child mounts.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::os::fd::{AsFd, OwnedFd};
 
 use model::{ContainerSpec, Namespace, ProcessReference};
@@ -131,6 +131,8 @@ fn clone_init(
         spec: spec.clone(),
         init,
         cgroup,
+        birthplace: target,
+        freezer: OnceCell::new(),
         terminal: None,
         is_destroyed: Cell::new(false),
     };

@@ -40,7 +40,7 @@ impl Running {
     /// # Errors
     /// [`StartError`] with the words for the client.
     pub fn exec(&self, request: &ExecRequest<'_>, stdio: Stdio) -> Result<Exec, StartError> {
-        if self.cgroup.is_frozen()? {
+        if self.is_frozen()? {
             return Err(StartError::words(FailureKind::System, "the container is paused"));
         }
         let mut exec = self.start_further(request, stdio, None, START_TIMEOUT)?;
@@ -77,12 +77,12 @@ impl Running {
         launch::hide_from_others()?;
         let stdio = stdio.above_standard().doing("preparing the standard streams")?;
         let (ours, theirs) = Channel::pair().doing("making a socket pair")?;
-        let target = self.cgroup.clone_target()?;
-        let cloned = sys::clone::clone(NewNamespaces::default(), target.as_ref().map(AsFd::as_fd));
+        let birthplace = self.birthplace.as_ref().map(AsFd::as_fd);
+        let cloned = sys::clone::clone(NewNamespaces::default(), birthplace);
         let (pid, pidfd) = match cloned.doing("making the process")? {
             Cloned::Child => {
                 // The end of the parent must be seen, so its side of the channel goes.
-                drop((ours, target));
+                drop(ours);
                 Helper { running: self, request, channel: &theirs, report: report.as_ref() }.live(stdio)
             }
             Cloned::Parent { pid, pidfd } => (pid, pidfd),

@@ -1,11 +1,12 @@
 //! A container that was made, and one that runs: what their other verbs work on.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::os::fd::OwnedFd;
 
 use model::{ContainerSpec, Namespace, ProcessSpec, Signal, Statistics};
 
 use crate::cgroup::Cgroup;
+use crate::cgroup::freezer::FreezerState;
 use crate::channel::Channel;
 use crate::{CgroupError, Host, Process};
 
@@ -25,6 +26,10 @@ pub struct Running {
     pub(super) spec: ContainerSpec,
     pub(super) init: Process,
     pub(super) cgroup: Cgroup,
+    /// The cgroup's directory of v2, where the host has it: every process of the container is born into it.
+    pub(super) birthplace: Option<OwnedFd>,
+    /// Open since the first look: health checks look before every probe.
+    pub(super) freezer: OnceCell<FreezerState>,
     pub(super) terminal: Option<OwnedFd>,
     pub(super) is_destroyed: Cell<bool>,
 }
@@ -41,11 +46,11 @@ pub struct Exec {
 /// A process beneath a reaper.
 #[derive(Debug)]
 pub struct Probe {
-    /// The process's parent, a child of the caller: it ends when all that came of the process has ended. Nobody
-    /// needs its exit.
+    /// The process's parent, a child of the caller: it ends when all that came of the process has ended. Its exit code
+    /// is the process's, unless that was given at `end` before; a reaper that a signal ended has none.
     pub reaper: Process,
-    /// Gives the process's exit code when it has ended, four bytes in the host's order, and its end when the
-    /// reaper has ended.
+    /// Gives the process's exit code if it has left others behind, four bytes in the host's order, and its end when
+    /// the reaper has ended.
     pub end: OwnedFd,
 }
 
@@ -69,6 +74,20 @@ impl Running {
     #[must_use]
     pub const fn cgroup(&self) -> &Cgroup {
         &self.cgroup
+    }
+
+    /// Whether the container's processes are frozen or about to be, wherever that came from.
+    ///
+    /// # Errors
+    /// When the cgroup cannot be read.
+    pub fn is_frozen(&self) -> Result<bool, CgroupError> {
+        if let Some(state) = self.freezer.get() {
+            return state.is_frozen();
+        }
+        let state = self.cgroup.freezer_state()?;
+        let is_frozen = state.is_frozen();
+        let _ = self.freezer.set(state);
+        is_frozen
     }
 
     /// Takes the terminal's master; `None` without a terminal or when already taken.

@@ -77,8 +77,10 @@ pub(super) fn await_program(
     gifts: &mut Gifts,
     deadline: Instant,
 ) -> Result<(), StartError> {
+    let act = "waiting for the program";
+    let ended = channel.wait_for_end(deadline).doing(act);
     let mut is_executing = false;
-    while let Some((report, descriptor)) = channel.report(deadline).doing("waiting for the program")? {
+    while let Some((report, descriptor)) = channel.report().doing(act)? {
         match (report, descriptor) {
             (Report::Terminal, Some(master)) if gifts.terminal.is_none() => gifts.terminal = Some(master),
             (Report::Born(pid), Some(pidfd)) if gifts.born.is_none() => gifts.born = Some((pid, pidfd)),
@@ -87,5 +89,6 @@ pub(super) fn await_program(
             (Report::Failed { failure, message }, _) => return Err(StartError::words(failure, message)),
         }
     }
+    ended?;
     if is_executing { Ok(()) } else { Err(StartError::lost()) }
 }

@@ -13,10 +13,14 @@
 mod output;
 mod probe;
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use model::{ExecId, Health, HealthSpec, HealthStatus, Moment, ProbeResult, Timestamp};
+use model::{ExecId, Health, HealthSpec, HealthStatus, Moment, ProbeResult, ProcessSpec, Timestamp};
 use shim_protocol::{Notice, Probed};
 
 pub(crate) use self::probe::{Obstacle, Probe, ProbeStatus};
@@ -25,6 +29,10 @@ pub(crate) use self::probe::{Obstacle, Probe, ProbeStatus};
 pub(crate) struct Monitor {
     /// What is checked how often.
     pub(crate) check: HealthSpec,
+    /// The process of every probe.
+    pub(crate) process: ProcessSpec,
+    /// /dev/null, open since the first probe.
+    null: OnceCell<OwnedFd>,
     /// What was found.
     pub(crate) health: Health,
     /// What goes on.
@@ -63,10 +71,12 @@ pub(crate) struct Ending {
 
 impl Monitor {
     /// The checks of a container that has just been started.
-    pub(crate) fn new(check: HealthSpec, now: Instant) -> Self {
+    pub(crate) fn new(check: HealthSpec, process: ProcessSpec, now: Instant) -> Self {
         let start_period_ends = now + check.start_period;
         let mut monitor = Self {
             check,
+            process,
+            null: OnceCell::new(),
             health: Health::starting(VecDeque::new()),
             state: State::Waiting { next: now },
             start_period_ends,
@@ -74,6 +84,25 @@ impl Monitor {
         };
         monitor.state = monitor.waiting(now);
         monitor
+    }
+
+    /// What every probe reads.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub(crate) fn null(&self) -> io::Result<&OwnedFd> {
+        match self.null.get() {
+            Some(null) => Ok(null),
+            None => File::open("/dev/null").map(|null| self.null.get_or_init(|| null.into())),
+        }
+    }
+
+    /// The number of the reaper of a probe that goes on.
+    pub(crate) fn reaper(&self) -> Option<u32> {
+        match &self.state {
+            State::Probing(probe) | State::Dying { probe, .. } => Some(probe.reaper.reference().pid),
+            State::Waiting { .. } | State::Doubtful { .. } => None,
+        }
     }
 
     fn moment(&self, now: Instant) -> Moment {
@@ -149,7 +178,7 @@ mod tests {
             retries: 1,
             ..HealthSpec::default()
         };
-        Monitor::new(check, now)
+        Monitor::new(check, ProcessSpec::default(), now)
     }
 
     fn ending(code: i32) -> Ending {

@@ -1,6 +1,5 @@
 //! One probe that runs: its reaper, its output, its end.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -40,8 +39,15 @@ pub(crate) struct Probe {
     /// What it wrote.
     pub(crate) output: ProbeOutput,
     end: OwnedFd,
-    /// Both its outputs; `None` when nobody can write there any more.
-    written: Option<OwnedFd>,
+    /// Where both its outputs arrive; `None` when nothing is taken any more.
+    output_pipe: Option<OutputPipe>,
+}
+
+/// The pipe of a probe's outputs. The shim has both ends, so that it is woken by what comes, but not by the probe's end,
+/// which it hears from the reaper.
+pub(crate) struct OutputPipe {
+    read: OwnedFd,
+    _write: OwnedFd,
 }
 
 /// How far a probe has come.
@@ -49,10 +55,10 @@ pub(crate) struct Probe {
 pub(crate) enum ProbeStatus {
     /// Its process runs.
     Running,
-    /// Its process has ended with this exit code.
+    /// Its process has ended with this exit code and has left others behind.
     Exited(i32),
-    /// Its reaper has ended.
-    Reaped,
+    /// Its reaper has ended and nothing is left: with the exit code of its process, if that was not killed with it.
+    Reaped(Option<i32>),
 }
 
 impl Probe {
@@ -62,12 +68,12 @@ impl Probe {
     /// [`Obstacle`] when it does not run.
     pub(crate) fn start(
         running: &Running,
-        process: &ProcessSpec,
+        (process, null): (&ProcessSpec, &OwnedFd),
         patience: Duration,
-    ) -> Result<(runtime::Probe, OwnedFd), Obstacle> {
-        let (written, stdio) = streams().map_err(Obstacle::System)?;
+    ) -> Result<(runtime::Probe, OutputPipe), Obstacle> {
+        let (pipe, stdio) = streams(null).map_err(Obstacle::System)?;
         let probe = running.probe(process, stdio, patience).map_err(Obstacle::Start)?;
-        Ok((probe, written))
+        Ok((probe, pipe))
     }
 
     /// Waits for what comes of a probe that was started.
@@ -75,7 +81,7 @@ impl Probe {
     /// # Errors
     /// [`Obstacle`] when that is not possible; it is killed then.
     pub(crate) fn watch(
-        (probe, written): (runtime::Probe, OwnedFd),
+        (probe, pipe): (runtime::Probe, OutputPipe),
         (exec, began, deadline): (ExecId, Timestamp, Instant),
         shared: &EventLoop,
     ) -> Result<Self, Obstacle> {
@@ -84,21 +90,21 @@ impl Probe {
             set_nonblocking(descriptor)?;
             shared.poller.add(descriptor, Token::Probe(part).pack(), Interest::READ)
         };
-        let watched = watch(&end, ProbePart::End).and_then(|()| watch(&written, ProbePart::Output));
+        let watched = watch(&end, ProbePart::End).and_then(|()| watch(&pipe.read, ProbePart::Output));
         watched.map_err(|error| {
             // What it started ends with it.
             let _ = reaper.signal(Signal::KILL);
             Obstacle::System(error)
         })?;
-        let (output, written) = (ProbeOutput::default(), Some(written));
-        Ok(Self { exec, began, deadline, reaper, output, end, written })
+        let (output, output_pipe) = (ProbeOutput::default(), Some(pipe));
+        Ok(Self { exec, began, deadline, reaper, output, end, output_pipe })
     }
 
     /// Reads what it has written, within reason.
     pub(crate) fn read_output(&mut self, shared: &mut EventLoop) {
         for _ in 0..TURN {
-            let Some(written) = &self.written else { return };
-            match stream::read(written, &mut shared.scratch) {
+            let Some(pipe) = &self.output_pipe else { return };
+            match stream::read(&pipe.read, &mut shared.scratch) {
                 Ok(count @ 1..) => {
                     self.output.push(&shared.scratch[..count]);
                     if count < READ_SIZE {
@@ -113,18 +119,22 @@ impl Probe {
 
     /// Takes no output any more: who still writes gets SIGPIPE.
     pub(crate) fn stop_reading(&mut self, poller: &Poller) {
-        if let Some(written) = self.written.take() {
-            let _ = poller.remove(&written);
+        if let Some(pipe) = self.output_pipe.take() {
+            let _ = poller.remove(&pipe.read);
         }
     }
 
     /// What its reaper has reported since the last call.
     pub(crate) fn status(&self) -> ProbeStatus {
-        let mut code = [0; 4];
+        let mut code = [0; size_of::<i32>()];
         match stream::read(&self.end, &mut code) {
             Ok(4) => ProbeStatus::Exited(i32::from_ne_bytes(code)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => ProbeStatus::Running,
-            Ok(_) | Err(_) => ProbeStatus::Reaped,
+            // It has closed its last descriptor: that it is gone is a matter of microseconds.
+            Ok(_) | Err(_) => {
+                let exit = self.reaper.wait().ok().filter(|exit| exit.signal.is_none());
+                ProbeStatus::Reaped(exit.map(|exit| exit.code))
+            }
         }
     }
 
@@ -135,10 +145,9 @@ impl Probe {
     }
 }
 
-/// The probe's streams, and the end at which both its outputs are read.
-fn streams() -> io::Result<(OwnedFd, Stdio)> {
-    let (written, stdout) = stream::pipe(READ_SIZE)?;
-    let stderr = stdout.try_clone()?;
-    let stdin = File::open("/dev/null")?.into();
-    Ok((written, Stdio::Streams { stdin, stdout, stderr }))
+/// The probe's streams, of which the first is nothing, and the pipe at which both its outputs arrive.
+fn streams(null: &OwnedFd) -> io::Result<(OutputPipe, Stdio)> {
+    let (read, write) = stream::pipe(READ_SIZE)?;
+    let (stdin, stdout, stderr) = (null.try_clone()?, write.try_clone()?, write.try_clone()?);
+    Ok((OutputPipe { read, _write: write }, Stdio::Streams { stdin, stdout, stderr }))
 }
