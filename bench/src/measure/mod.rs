@@ -21,6 +21,7 @@ mod pulls;
 mod restart;
 mod streams;
 mod throughput;
+mod updating;
 mod volumes;
 
 use crate::Arguments;
@@ -47,6 +48,7 @@ pub(crate) const MEASUREMENTS: &[Measurement] = &[
     Measurement { name: "exec", run: exec::measure },
     Measurement { name: "health", run: health::measure },
     Measurement { name: "list", run: listing::measure },
+    Measurement { name: "update", run: updating::measure },
     Measurement { name: "stream", run: streams::measure },
     Measurement { name: "logs", run: logs::measure },
     Measurement { name: "pull", run: pulls::measure },
