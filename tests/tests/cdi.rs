@@ -129,24 +129,37 @@ fn the_host_shows_its_devices_and_the_last_directory_wins() {
     assert!(message.contains("vendor.com/board=1 is in two files of"), "{message}");
 }
 
+/// A specification of one device, x, that changes a container so.
+fn with_edits(edits: &Value) -> String {
+    json!({ "cdiVersion": "0.8.0", "kind": "vendor.com/bad", "devices": [{ "name": "x", "containerEdits": edits }] })
+        .to_string()
+}
+
+/// As the specifications of NVIDIA's toolkit have them, of every kind that there is.
+#[test]
+fn a_device_that_needs_a_hook_is_refused_by_the_hooks_name() {
+    let host = Host::start();
+    for name in ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"] {
+        let hook = json!({ "hookName": name, "path": "/usr/bin/nvidia-cdi-hook",
+                           "args": ["nvidia-cdi-hook", "update-ldcache", "--folder", "/usr/lib/x86_64-linux-gnu"],
+                           "env": ["NVIDIA_CTK_DEBUG=false"] });
+        host.write(0, "bad.json", with_edits(&json!({ "hooks": [hook] })));
+        let message = failure(&host, &cdi(&["vendor.com/bad=x"]));
+        let cause = format!(
+            "the device vendor.com/bad=x needs the hook {name} of the program /usr/bin/nvidia-cdi-hook, and hooks are not run"
+        );
+        assert!(message.contains(&cause), "{message}");
+    }
+}
+
 #[test]
 fn what_cannot_be_given_is_refused_with_its_reason() {
     let host = Host::start();
     let today = host.engine.at("1.55");
     let unresolvable = "CDI device injection failed: unresolvable CDI devices vendor.com/board=9";
     assert!(failure(&host, &cdi(&["vendor.com/board=9"])).ends_with(unresolvable));
-    let with = |edits: Value| {
-        json!({ "cdiVersion": "0.8.0", "kind": "vendor.com/bad",
-                "devices": [{ "name": "x", "containerEdits": edits }] })
-        .to_string()
-    };
-    let hook = json!({ "hookName": "createContainer", "path": "/bin/hook", "args": ["a"] });
     let mount = json!({ "hostPath": "/etc", "containerPath": "/x", "options": ["sideways"] });
     for (edits, cause) in [
-        (
-            json!({ "hooks": [hook] }),
-            "the device vendor.com/bad=x needs the hook createContainer of the program /bin/hook, and hooks are not run",
-        ),
         (
             json!({ "intelRdt": { "closID": "a" } }),
             "the device vendor.com/bad=x needs intelRdt, which is not supported",
@@ -156,11 +169,11 @@ fn what_cannot_be_given_is_refused_with_its_reason() {
             "the device vendor.com/bad=x: the mount at /x has the option \"sideways\", which is not known",
         ),
     ] {
-        host.write(0, "bad.json", with(edits));
+        host.write(0, "bad.json", with_edits(&edits));
         let message = failure(&host, &cdi(&["vendor.com/bad=x"]));
         assert!(message.ends_with(&format!("CDI device injection failed: {cause}")), "{message}");
     }
-    host.write(0, "bad.json", with(json!({ "deviceNodes": [{ "path": "/dev/nope" }] })));
+    host.write(0, "bad.json", with_edits(&json!({ "deviceNodes": [{ "path": "/dev/nope" }] })));
     let id = today.create(&with_devices("true", &cdi(&["vendor.com/bad=x"])));
     let message = today.post(&format!("/containers/{id}/start")).expect(500).message();
     assert!(message.contains("\"/dev/nope\": lstat /dev/nope: no such file or directory"), "{message}");

@@ -28,10 +28,14 @@ fn drive(engine: &Engine, command: &mut Command, wanted: &str) {
 
 /// Runs the script of a client in Python.
 fn drive_python(client: &str, wanted: &str) {
+    run_python(client, "drive.py", wanted);
+}
+
+fn run_python(client: &str, script: &str, wanted: &str) {
     let engine = Engine::start();
     let mut command = Command::new("/usr/bin/python3");
     command
-        .arg(scripts().join(client).join("drive.py"))
+        .arg(scripts().join(client).join(script))
         .arg(format!("unix://{}", engine.socket().display()))
         .env("PYTHONPATH", installed(client))
         .env("PYTHONDONTWRITEBYTECODE", "1");
@@ -59,6 +63,11 @@ fn docker_py() {
 #[test]
 fn docker_py_of_today() {
     drive_python("docker-py-7", "docker-py 7: all is well");
+}
+
+#[test]
+fn every_argument_of_docker_py_of_today() {
+    run_python("docker-py-7", "arguments.py", "docker-py 7: every argument is well");
 }
 
 #[test]

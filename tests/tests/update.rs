@@ -73,6 +73,65 @@ fn what_was_changed_holds_over_starts_and_daemons() {
     assert_eq!(limits(&engine), ((64 * MEBIBYTE).to_string(), "33".to_owned()));
 }
 
+/// Since cgroups of version 2 have neither, a warning is what they give.
+#[test]
+fn swappiness_and_the_killer_of_processes_are_changed_where_the_kernel_has_them() {
+    let engine = Today::start();
+    let running = engine.run(&idle(json!({ "Memory": 64 * MEBIBYTE })));
+    let stopped = engine.create(&idle(json!({ "Memory": 64 * MEBIBYTE })));
+    let asked = json!({ "MemorySwappiness": 10, "OomKillDisable": true });
+    let warnings = [&running, &stopped].map(|container| update(&engine, container, asked.clone()));
+    assert_eq!(warnings[0], warnings[1]);
+    if cgroup::is_unified() {
+        assert_eq!(warnings[0]["Warnings"].as_array().map(Vec::len), Some(2), "{}", warnings[0]);
+        return;
+    }
+    assert_eq!(warnings[0]["Warnings"], Value::Null);
+    engine.start(&stopped);
+    for container in [&running, &stopped] {
+        let pid = engine.pid(container);
+        assert_eq!(cgroup::read(pid, "memory", "memory.swappiness", ""), "10");
+        let control = cgroup::read(pid, "memory", "memory.oom_control", "");
+        assert!(control.contains("oom_kill_disable 1"), "{control}");
+        assert_eq!(shown(&engine, container, "MemorySwappiness"), 10);
+    }
+    let refused =
+        engine.post_json(&format!("/containers/{running}/update"), &json!({ "OomKillDisable": false }));
+    assert!(refused.expect(409).message().ends_with("cannot be taken back while the container runs"));
+    let _ = update(&engine, &running, json!({ "OomKillDisable": null }));
+    assert_eq!(shown(&engine, &running, "OomKillDisable"), true);
+    let _ = engine.post(&format!("/containers/{stopped}/kill")).expect(204);
+    let _ = engine.wait(&stopped);
+    let _ = update(&engine, &stopped, json!({ "OomKillDisable": false }));
+    assert_eq!(shown(&engine, &stopped, "OomKillDisable"), false);
+}
+
+#[test]
+fn what_holds_from_the_create_on_is_refused() {
+    let engine = Today::start();
+    let container = engine.create(&idle(json!({})));
+    let path = format!("/containers/{container}/update");
+    let device =
+        json!([{ "PathOnHost": "/dev/null", "PathInContainer": "/dev/x", "CgroupPermissions": "r" }]);
+    for (name, value) in [
+        ("Devices", device),
+        ("DeviceCgroupRules", json!(["c 1:11 w"])),
+        ("DeviceRequests", json!([{ "Driver": "cdi", "DeviceIDs": ["a/b=c"] }])),
+        ("Ulimits", json!([{ "Name": "nofile", "Soft": 1, "Hard": 2 }])),
+        ("Init", json!(true)),
+        ("CgroupParent", json!("/other")),
+    ] {
+        let refused = engine.post_json(&path, &json!({ name: value })).expect(400).message();
+        assert_eq!(refused, format!("{name} cannot be updated: it holds from the create on"));
+    }
+    let refused = engine.post_json(&path, &json!({ "CpuRealtimeRuntime": 1000 })).expect(400).message();
+    assert_eq!(refused, "CpuRealtimeRuntime is not supported: real-time CPU time cannot be shared out");
+    // As `docker update` sends them.
+    let nothing = json!({ "Devices": [], "DeviceCgroupRules": null, "DeviceRequests": null, "Ulimits": null,
+                          "CgroupParent": "", "CpuRealtimePeriod": 0, "CpuCount": 0, "OomKillDisable": null });
+    let _ = engine.post_json(&path, &nothing).expect(200);
+}
+
 #[test]
 fn a_restart_policy_counts_at_the_next_exit() {
     let engine = Today::start();

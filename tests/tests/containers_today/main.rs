@@ -3,6 +3,7 @@
 mod creating;
 mod joining;
 mod listing;
+mod parameters;
 mod showing;
 
 use berth_tests::today::Today;

@@ -114,7 +114,7 @@ impl RuntimeService {
         asked: UpdateContainerResourcesRequest,
     ) -> Result<UpdateContainerResourcesResponse, Status> {
         let resources = of_resources(&asked.linux.unwrap_or_default())?;
-        let update = ContainerUpdate { resources, restart_policy: None };
+        let update = ContainerUpdate { resources, ..ContainerUpdate::default() };
         let updated = self.engine.pods.update(&asked.container_id, update).await;
         updated.map_err(|error| of_engine(&error))?;
         Ok(UpdateContainerResourcesResponse {})

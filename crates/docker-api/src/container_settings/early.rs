@@ -1,8 +1,8 @@
 //! What clients of today are told when they create a container, and earlier ones when it starts, or never.
 
 use model::{
-    Bind, BindSource, BoundPort, ContainerSettings, HardwareAddress, HostAddress, NameServer, RestartPolicy,
-    SettingError, UtsMode,
+    Bind, BindSource, BoundPort, ContainerSettings, HardwareAddress, HostAddress, NameServer, NetworkMode,
+    RestartPolicy, SettingError, UtsMode,
 };
 
 use super::mounts;
@@ -42,6 +42,9 @@ pub(super) fn check(settings: &ContainerSettings) -> Result<(), ApiError> {
     if host.uts_mode == UtsMode::Host && !settings.hostname.is_empty() {
         return Err(ApiError::invalid("conflicting options: hostname and the UTS mode"));
     }
+    if joins_nothing(&host.network_mode) {
+        return Err(ApiError::invalid("Invalid network mode: invalid container format container:<name|id>"));
+    }
     if let HardwareAddress::Unusable(cause) = &*settings.mac_address {
         return Err(ApiError::invalid(cause.to_string()));
     }
@@ -60,6 +63,14 @@ pub(super) fn check(settings: &ContainerSettings) -> Result<(), ApiError> {
         }
     }
     Ok(())
+}
+
+/// Whether a network is to be shared with a container that is not named.
+fn joins_nothing(mode: &NetworkMode) -> bool {
+    match mode {
+        NetworkMode::Container(other) => other.as_str().is_empty(),
+        other => other.to_string() == "container",
+    }
 }
 
 /// The refusal of a count that the restart policy never reads.

@@ -79,6 +79,8 @@ pub(crate) fn from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerSet
     mounts::check(version, host.mounts.as_deref().unwrap_or_default())?;
     if version.refusals_have_words_of_today() {
         early::binds(host.binds.as_deref().unwrap_or_default())?;
+    } else {
+        mounts::refuse_anonymous_binds(host.binds.as_deref().unwrap_or_default())?;
     }
     let mut settings = read::settings(config, host)?;
     if version.refusals_have_words_of_today() {
@@ -89,8 +91,10 @@ pub(crate) fn from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerSet
         settings.host.ipc_mode = IpcMode::Private;
     }
     settings.host.writable_submounts = !version.read_only_binds_are_recursive();
-    if !version.config_has_a_mac_address() {
-        settings.mac_address = Spelled::default();
+    if !version.config_has_a_mac_address() && settings.mac_address != Spelled::default() {
+        return Err(ApiError::invalid(
+            "MacAddress is no setting of a container any more: use that of an endpoint in NetworkingConfig.EndpointsConfig",
+        ));
     }
     if version.create_takes_endpoints() {
         take_endpoints(&mut settings, &fields, version)?;
@@ -147,6 +151,7 @@ pub(crate) fn host_from_wire(body: &[u8]) -> Result<Option<HostSettings>, ApiErr
     let host: Value = within.map_or_else(|| object.clone(), |(_, value)| value.clone());
     unsupported::refuse_of_host(&host)?;
     let host: HostConfig = json::from_object(host)?;
+    mounts::refuse_anonymous_binds(host.binds.as_deref().unwrap_or_default())?;
     if host == HostConfig::default() { Ok(None) } else { read::host(host).map(Some) }
 }
 
@@ -155,7 +160,10 @@ pub(crate) fn host_from_wire(body: &[u8]) -> Result<Option<HostSettings>, ApiErr
 /// # Errors
 /// As [`from_wire`].
 pub(crate) fn update_from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerUpdate, ApiError> {
-    let mut asked: HostConfig = json::from_body(body).map_err(crate::body::malformed)?;
+    let object = json::object(body).map_err(crate::body::malformed)?;
+    unsupported::refuse_of_update(&object)?;
+    let oom_kill_disable = object.as_object().and_then(|fields| field(fields, "OomKillDisable")?.as_bool());
+    let mut asked: HostConfig = json::from_object(object).map_err(crate::body::malformed)?;
     if !version.update_has_a_process_limit() {
         asked.pids_limit = None;
     }
@@ -167,7 +175,7 @@ pub(crate) fn update_from_wire(version: ApiVersion, body: &[u8]) -> Result<Conta
         asked.blkio_device_write_iops = None;
     }
     let restart_policy = read::changed_policy(&asked.restart_policy)?;
-    Ok(ContainerUpdate { resources: read::resources(&asked)?, restart_policy })
+    Ok(ContainerUpdate { resources: read::resources(&asked)?, oom_kill_disable, restart_policy })
 }
 
 /// Settings as the API writes them.

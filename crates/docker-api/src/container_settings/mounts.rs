@@ -4,7 +4,10 @@ mod strict;
 
 use std::collections::BTreeMap;
 
-use model::{MountKind, MountRequest, Owners, Propagation, Submounts, check_volume_name, clean};
+use model::{
+    Bind, BindSource, MountKind, MountRequest, Owners, Propagation, SettingError, Submounts,
+    check_volume_name, clean,
+};
 use serde_json::{Map, Value};
 
 use super::host_config::MountSpec;
@@ -239,5 +242,18 @@ impl<'v> Options<'v> {
 
     fn is_true(&self, name: &str) -> bool {
         self.value(name).and_then(Value::as_bool).unwrap_or_default()
+    }
+}
+
+/// Refuses binds that name a place in the container alone, which earlier clients' engines do not take for new volumes.
+///
+/// # Errors
+/// 400 for the first of them, or 500, as the version has it.
+pub(super) fn refuse_anonymous_binds(binds: &[String]) -> Result<(), ApiError> {
+    let is_anonymous =
+        |text: &&String| text.parse::<Bind>().is_ok_and(|bind| bind.source == BindSource::Anonymous);
+    match binds.iter().find(is_anonymous) {
+        Some(text) => Err(ApiError::invalid(SettingError::Bind(text.clone()).to_string())),
+        None => Ok(()),
     }
 }

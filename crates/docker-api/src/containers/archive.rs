@@ -22,8 +22,11 @@ fn path(call: &Call<'_>) -> Result<String, ApiError> {
 
 /// The specification lists 400 for a path that is no directory where one is wanted, and for an archive that would
 /// change one sort of file into the other; links without end are no parameter's fault to the reference.
-fn failure(error: engine::Error) -> ApiError {
+fn failure(call: &Call<'_>, error: engine::Error) -> ApiError {
     match &error {
+        engine::Error::Path(PathError::NotFound(path)) if call.version.refusals_have_words_of_today() => {
+            ApiError::not_found(format!("Could not find the file {path} in container {}", call.name))
+        }
         engine::Error::Path(
             PathError::NotADirectory(_)
             | PathError::NotADirectoryToFill
@@ -36,15 +39,17 @@ fn failure(error: engine::Error) -> ApiError {
 /// `HEAD /containers/(id)/archive`
 pub(super) async fn stat(call: &Call<'_>) -> Handled {
     let path = path(call)?;
-    let (name, value) =
-        path_stat::field(&call.engine.files.archive_stat(&call.name, &path).await.map_err(failure)?)?;
+    let (name, value) = path_stat::field(
+        &call.engine.files.archive_stat(&call.name, &path).await.map_err(|error| failure(call, error))?,
+    )?;
     Ok(Reply::Whole(Response::empty(StatusCode::OK).with(name, value)))
 }
 
 /// `GET /containers/(id)/archive`
 pub(super) async fn read(call: Call<'_>) -> Handled {
     let path = path(&call)?;
-    let session = call.engine.files.prepare_archive(&call.name, &path).await.map_err(failure)?;
+    let session =
+        call.engine.files.prepare_archive(&call.name, &path).await.map_err(|error| failure(&call, error))?;
     let fields = [(header::CONTENT_TYPE, TAR), path_stat::field(session.stat())?];
     answer_with(call, &fields, |out| session.run(Box::new(out))).await
 }
@@ -64,7 +69,7 @@ pub(super) async fn write(call: Call<'_>) -> Handled {
     };
     let (engine, name) = (call.engine, &call.name);
     let work = |archive| engine.files.archive_write(name, &path, overwrite, owner, Box::new(archive));
-    with_body(&mut call.exchange.body, work).await?.map_err(failure)?;
+    with_body(&mut call.exchange.body, work).await?.map_err(|error| failure(&call, error))?;
     Ok(Reply::Whole(Response::text(StatusCode::OK, "")))
 }
 
@@ -82,6 +87,11 @@ pub(super) async fn copy(mut call: Call<'_>) -> Handled {
     if body.resource.is_empty() {
         return Err(ApiError::invalid("Path cannot be empty"));
     }
-    let session = call.engine.files.prepare_copy(&call.name, &body.resource).await.map_err(failure)?;
+    let session = call
+        .engine
+        .files
+        .prepare_copy(&call.name, &body.resource)
+        .await
+        .map_err(|error| failure(&call, error))?;
     answer_with(call, &[(header::CONTENT_TYPE, TAR)], |out| session.run(Box::new(out))).await
 }

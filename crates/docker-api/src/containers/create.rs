@@ -2,7 +2,7 @@
 
 use engine::{Limits, NewContainer};
 use http::StatusCode;
-use model::{ContainerSettings, Digest, MountKind, PortBinding};
+use model::{ContainerReference, ContainerSettings, Digest, MountKind, PortBinding};
 
 use crate::container_settings::from_wire;
 use crate::images::{failure, platform};
@@ -15,6 +15,9 @@ pub(super) async fn create(mut call: Call<'_>) -> Handled {
     let mut settings = from_wire(call.version, &body)?;
     if call.version.create_checks_the_log() {
         call.engine.containers.check_log(&settings.host.log)?;
+    }
+    if call.version.refusals_have_words_of_today() {
+        check_joined(&call, &settings)?;
     }
     let image = image_for_platform(&call, &settings.image)?;
     if !call.version.containers_have_annotations() {
@@ -33,6 +36,18 @@ pub(super) async fn create(mut call: Call<'_>) -> Handled {
     let is_list = call.version.create_has_empty_warnings() || !created.warnings.is_empty();
     let warnings = is_list.then_some(created.warnings);
     Reply::json(StatusCode::CREATED, &CreateAnswer { id: created.id.to_string(), warnings })
+}
+
+/// Containers whose namespaces are to be joined must be there, but that of the network, which may come later.
+fn check_joined(call: &Call<'_>, settings: &ContainerSettings) -> Result<(), ApiError> {
+    let host = &settings.host;
+    let joined = [host.ipc_mode.joined(), host.pid_mode.joined()].into_iter().flatten();
+    for other in joined.map(ContainerReference::as_str).filter(|other| !other.is_empty()) {
+        if call.engine.containers.find(other).is_err() {
+            return Err(ApiError::bad_request(format!("No such container: {other}")));
+        }
+    }
+    Ok(())
 }
 
 /// The image of a name for the platform that the query names. One that is not there, create itself refuses.

@@ -19,6 +19,26 @@ const OF_HOST: [(&str, &str); 8] = [
     ("KernelMemoryTCP", "the kernel has no such limit any more"),
 ];
 
+/// Fields of an update's `Resources` that a container gets when it is made, once for all.
+const OF_CREATE: [&str; 6] =
+    ["CgroupParent", "DeviceCgroupRules", "DeviceRequests", "Devices", "Init", "Ulimits"];
+
+/// Refuses what an update's body asks for and nothing here can do, or not later than a create.
+pub(crate) fn refuse_of_update(body: &Value) -> Result<(), ApiError> {
+    let Some(fields) = body.as_object() else { return Ok(()) };
+    if let Some(name) = OF_CREATE.iter().find(|name| is_said(fields, name)) {
+        return Err(ApiError::invalid(format!("{name} cannot be updated: it holds from the create on")));
+    }
+    match OF_HOST.iter().find(|(name, _)| is_said(fields, name)) {
+        Some((name, reason)) => Err(ApiError::invalid(format!("{name} is not supported: {reason}"))),
+        None => Ok(()),
+    }
+}
+
+fn is_said(fields: &Map<String, Value>, name: &str) -> bool {
+    field(fields, name).is_some_and(|value| !is_blank(value))
+}
+
 /// Refuses what a create's body, and the settings of the host in it, ask for and nothing here can do.
 pub(crate) fn refuse(body: &Map<String, Value>, host: &Value, version: ApiVersion) -> Result<(), ApiError> {
     if !version.create_takes_endpoints()
@@ -35,7 +55,7 @@ pub(crate) fn refuse(body: &Map<String, Value>, host: &Value, version: ApiVersio
 pub(crate) fn refuse_of_host(host: &Value) -> Result<(), ApiError> {
     let Some(fields) = host.as_object() else { return Ok(()) };
     for (name, reason) in OF_HOST {
-        if field(fields, name).is_some_and(|value| !is_blank(value)) {
+        if is_said(fields, name) {
             return Err(ApiError::invalid(format!("HostConfig.{name} is not supported: {reason}")));
         }
     }

@@ -122,8 +122,21 @@ fn was_not_running(error: &Error) -> bool {
 
 /// `POST /containers/(id)/rename`
 pub(super) async fn rename(call: &Call<'_>) -> Handled {
-    call.engine.containers.rename(&call.name, call.query.text("name")).await?;
-    Reply::empty(NO_CONTENT)
+    match call.engine.containers.rename(&call.name, call.query.text("name")).await {
+        Err(error) if call.version.refusals_have_words_of_today() && is_its_own_name(call, &error) => {
+            Err(ApiError::bad_request("Renaming a container with the same name as its current name"))
+        }
+        result => {
+            result?;
+            Reply::empty(NO_CONTENT)
+        }
+    }
+}
+
+/// Whether a name is taken by the very container that was to get it.
+fn is_its_own_name(call: &Call<'_>, error: &Error) -> bool {
+    let Error::NameTaken { holder, .. } = error.root() else { return false };
+    call.engine.containers.find(&call.name).is_ok_and(|container| container.id() == holder)
 }
 
 /// `POST /containers/(id)/pause`
@@ -145,11 +158,13 @@ pub(super) async fn resize(call: &Call<'_>) -> Handled {
     Ok(Reply::Whole(Response::text(StatusCode::OK, "")))
 }
 
-/// Rows and columns. What no terminal can have becomes what comes nearest.
+/// Rows and columns, of which a terminal has no more than a `struct winsize` of ioctl_tty(2) holds.
 pub(crate) fn terminal_size(query: &Query) -> Result<(u16, u16), ApiError> {
     let size = |name| {
-        let number = query.number::<i64>(name).map_err(|error| ApiError::invalid(error.to_string()))?;
-        Ok::<u16, ApiError>(u16::try_from(number.clamp(0, i64::from(u16::MAX))).unwrap_or(u16::MAX))
+        query.number(name).map_err(|_| {
+            let (value, most) = (query.text(name), u16::MAX);
+            ApiError::invalid(format!("{name} must be a whole number from 0 to {most}, not {value:?}"))
+        })
     };
     Ok((size("h")?, size("w")?))
 }

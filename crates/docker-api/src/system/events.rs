@@ -31,6 +31,15 @@ struct Span {
 
 pub(super) async fn events(call: Call<'_>) -> Handled {
     let span = Span { since: moment(&call, "since")?, until: moment(&call, "until")? };
+    if call.version.refusals_have_words_of_today()
+        && let (Some(since), Some(until)) = (span.since, span.until)
+        && since > until
+    {
+        let (since, until) = (call.query.text("since"), call.query.text("until"));
+        return Err(ApiError::bad_request(format!(
+            "`since` time ({since}) cannot be after `until` time ({until})"
+        )));
+    }
     let filters =
         Filters::parse(call.query.text("filters")).map_err(|error| ApiError::invalid(error.to_string()))?;
     let filter = EventFilter::new(filters, call.version, |reference| {

@@ -7,7 +7,7 @@ use model::{
     Timestamp, UtsMode,
 };
 
-use crate::container::{Container, Record, modes, settings, storage, user_namespace, words};
+use crate::container::{Container, Record, modes, security, settings, storage, user_namespace, words};
 use crate::directory::Directory;
 use crate::error::{Error, file_error};
 use crate::events::Events;
@@ -79,6 +79,7 @@ impl Creator {
         let mut settings = new.settings;
         settings::check(&settings)?;
         let mut warnings = crate::warnings::discard_unsupported(&mut settings.host.resources);
+        warnings.extend(security::label_warning(&settings.host));
         settings::adopt_default_log(&mut settings.host.log, &self.options.log);
         modes::check(&settings, &settings.host)?;
         modes::check_names(&settings)?;

@@ -52,13 +52,31 @@ fn apparmor(profile: Option<&String>) -> Result<Option<String>, Error> {
     }
 }
 
+/// What is said of labels that nothing enforces.
+pub(crate) fn label_warning(host: &HostSettings) -> Option<String> {
+    let options = host.security_options.iter().flatten();
+    let label: Vec<&LabelOption> = options
+        .filter_map(|option| match &**option {
+            SecurityOption::Label(part) => Some(part),
+            _ => None,
+        })
+        .collect();
+    let is_without_effect = asks_for_a_label(&label) && !host_has_selinux();
+    is_without_effect
+        .then(|| "This host has no SELinux: the labels of SecurityOpt have no effect.".to_owned())
+}
+
+fn asks_for_a_label(label: &[&LabelOption]) -> bool {
+    !label.is_empty() && !label.contains(&&LabelOption::Disable)
+}
+
+fn host_has_selinux() -> bool {
+    Path::new("/sys/fs/selinux/enforce").exists()
+}
+
 /// The process label; of each part the first counts.
 fn selinux(label: &[&LabelOption]) -> Option<String> {
-    if label.is_empty() || label.contains(&&LabelOption::Disable) {
-        return None;
-    }
-    if !Path::new("/sys/fs/selinux/enforce").exists() {
-        tracing::debug!("this host has no SELinux: labels have no effect");
+    if !asks_for_a_label(label) || !host_has_selinux() {
         return None;
     }
     let (mut user, mut role, mut kind, mut level) = ("system_u", "system_r", "container_t", "s0");

@@ -20,6 +20,9 @@ use crate::events::Events;
 pub struct ContainerUpdate {
     /// Limits. Numbers that are 0 and lists that are empty say nothing, but for the limit of processes.
     pub resources: ResourceSettings,
+    /// Whether the kernel spares the processes when memory runs out, in place of the word in `resources`, which cannot
+    /// say nothing.
+    pub oom_kill_disable: Option<bool>,
     /// The restart policy.
     pub restart_policy: Option<WrittenRestartPolicy>,
 }
@@ -60,10 +63,18 @@ impl Updater {
         if matches!(before.phase, Phase::Removing) {
             return Err(Error::AlreadyRemoving);
         }
+        update.resources.oom_kill_disable = update.oom_kill_disable == Some(true);
         let warnings = crate::warnings::discard_unsupported(&mut update.resources);
+        update.oom_kill_disable = update.oom_kill_disable.map(|_| update.resources.oom_kill_disable);
         check_contradictions(&before.settings.host, &update)?;
         let host = merged(&before.settings.host, update);
         resources::check(&host)?;
+        if before.is_running()
+            && before.settings.host.resources.oom_kill_disable
+            && !host.resources.oom_kill_disable
+        {
+            return Err(Error::conflict("OomKillDisable cannot be taken back while the container runs"));
+        }
         let changed = difference(&of_cgroup(&before.settings.host.resources), of_cgroup(&host.resources));
         if before.is_running() && changed != Resources::default() {
             let shim = container.shim().ok_or_else(|| Error::NotRunning(container.id().to_string()))?;
@@ -116,7 +127,7 @@ fn check_contradictions(host: &HostSettings, update: &ContainerUpdate) -> Result
 /// The settings with what an update says.
 fn merged(host: &HostSettings, update: ContainerUpdate) -> HostSettings {
     let mut host = host.clone();
-    let ContainerUpdate { resources: asked, restart_policy } = update;
+    let ContainerUpdate { resources: asked, oom_kill_disable, restart_policy } = update;
     let held = &mut host.resources;
     for (held, asked) in [
         (&mut held.memory, asked.memory),
@@ -151,6 +162,12 @@ fn merged(host: &HostSettings, update: ContainerUpdate) -> HostSettings {
             *held = asked;
         }
     }
+    if asked.memory_swappiness.is_some() {
+        held.memory_swappiness = asked.memory_swappiness;
+    }
+    if let Some(is_disabled) = oom_kill_disable {
+        held.oom_kill_disable = is_disabled;
+    }
     if let Some(limit) = asked.pids_limit {
         // No limit has one spelling.
         held.pids_limit = Some(limit.max(0));
@@ -173,6 +190,8 @@ fn difference(before: &Resources, after: Resources) -> Resources {
         memory_swap: after.memory_swap.filter(|_| memory_differs),
         memory_reservation: after.memory_reservation.filter(|new| Some(*new) != before.memory_reservation),
         kernel_memory: after.kernel_memory.filter(|new| Some(*new) != before.kernel_memory),
+        memory_swappiness: after.memory_swappiness.filter(|new| Some(*new) != before.memory_swappiness),
+        oom_kill_disable: after.oom_kill_disable && !before.oom_kill_disable,
         cpu_shares: after.cpu_shares.filter(|new| Some(*new) != before.cpu_shares),
         cpu_period: after.cpu_period.filter(|_| quota_differs),
         cpu_quota: after.cpu_quota.filter(|_| quota_differs),
@@ -203,7 +222,7 @@ mod tests {
         let after = merged(&held, ContainerUpdate::default());
         assert_eq!(after, held);
         let resources = limits(96 << 20, 0, Some(-1));
-        let after = merged(&held, ContainerUpdate { resources, restart_policy: None });
+        let after = merged(&held, ContainerUpdate { resources, ..ContainerUpdate::default() });
         assert_eq!(after.resources, limits(96 << 20, 500_000_000, Some(0)));
         let changed = difference(&of_cgroup(&held.resources), of_cgroup(&after.resources));
         assert_eq!((changed.memory, changed.memory_swap), (Some(96 << 20), Some(192 << 20)));
@@ -212,7 +231,7 @@ mod tests {
 
     #[test]
     fn contradictions_are_conflicts() {
-        let update = |resources| ContainerUpdate { resources, restart_policy: None };
+        let update = |resources| ContainerUpdate { resources, ..ContainerUpdate::default() };
         let conflicts = |held: ResourceSettings, asked: ResourceSettings| {
             check_contradictions(&host(held), &update(asked)).is_err()
         };

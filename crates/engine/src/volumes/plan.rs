@@ -62,7 +62,7 @@ impl Planner<'_> {
         let mut own: Vec<MountPoint> = Vec::new();
         for bind in host.binds.iter().flatten() {
             mounts::check_duplicate(&own, &bind.destination)?;
-            own.push(self.bind_point(bind)?);
+            own.push(self.bind_point(bind, &mut asked)?);
         }
         let mut others: Vec<&str> = Vec::new();
         let mut images = BTreeMap::new();
@@ -135,16 +135,24 @@ impl Planner<'_> {
         Ok(inherited)
     }
 
-    fn bind_point(&self, bind: &Bind) -> Result<MountPoint, Error> {
+    /// What a bind mounts. A volume without a name, which `volumes` gets, is another one each time.
+    fn bind_point(&self, bind: &Bind, volumes: &mut Vec<VolumeRow>) -> Result<MountPoint, Error> {
+        let shared = MountMode { relabel: Some(Relabel::Shared), ..MountMode::default() };
+        let destination = bind.destination.clone();
         match &bind.source {
             BindSource::Volume(name) => {
-                let shared = MountMode { relabel: Some(Relabel::Shared), ..MountMode::default() };
                 let mode = if bind.mode == Spelled::default() { shared.into() } else { bind.mode.clone() };
-                self.volume_point(name, bind.destination.clone(), mode)
+                self.volume_point(name, destination, mode)
+            }
+            BindSource::Anonymous => {
+                let volume = new_volume(random::name(), Naming::Anonymous);
+                let point = self.volume_point(&volume.name, destination, shared.into())?;
+                volumes.push(volume);
+                Ok(point)
             }
             BindSource::Path(path) => Ok(MountPoint {
                 source: path.clone(),
-                destination: bind.destination.clone(),
+                destination,
                 mode: bind.mode.clone(),
                 writable: bind.mode.is_writable(),
                 ..MountPoint::default()

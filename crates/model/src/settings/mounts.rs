@@ -122,7 +122,7 @@ impl fmt::Display for MountMode {
     }
 }
 
-/// A bind: `source:destination[:mode]`.
+/// A bind: `source:destination[:mode]`, or `destination` alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bind {
     /// What is mounted.
@@ -140,6 +140,8 @@ pub enum BindSource {
     Path(String),
     /// A volume, by its name.
     Volume(String),
+    /// A new volume without a name.
+    Anonymous,
 }
 
 impl FromStr for Bind {
@@ -148,8 +150,9 @@ impl FromStr for Bind {
     fn from_str(text: &str) -> Result<Self, SettingError> {
         let parts: Vec<&str> = text.split(':').collect();
         let (source, destination, mode) = match parts[..] {
-            [source, destination] => (source, destination, ""),
-            [source, destination, mode] => (source, destination, mode),
+            [destination] if destination.starts_with('/') => (None, destination, ""),
+            [source, destination] => (Some(source), destination, ""),
+            [source, destination, mode] => (Some(source), destination, mode),
             _ => return Err(SettingError::Bind(text.to_owned())),
         };
         let parsed = Spelled::<MountMode>::parse(mode)?;
@@ -160,16 +163,16 @@ impl FromStr for Bind {
         if destination == Path::new("/") {
             return Err(SettingError::MountOnRoot);
         }
-        if source.is_empty() {
-            return Err(SettingError::NoMountSource);
-        }
-        let source = if source.starts_with('/') {
-            if parsed.no_copy {
-                return Err(SettingError::MountMode(mode.to_owned()));
+        let source = match source {
+            None => BindSource::Anonymous,
+            Some("") => return Err(SettingError::NoMountSource),
+            Some(path) if path.starts_with('/') => {
+                if parsed.no_copy {
+                    return Err(SettingError::MountMode(mode.to_owned()));
+                }
+                BindSource::Path(clean(path).to_string_lossy().into_owned())
             }
-            BindSource::Path(clean(source).to_string_lossy().into_owned())
-        } else {
-            BindSource::Volume(check_volume_name(source)?.to_owned())
+            Some(name) => BindSource::Volume(check_volume_name(name)?.to_owned()),
         };
         Ok(Self { source, destination: destination.to_string_lossy().into_owned(), mode: parsed })
     }
@@ -177,8 +180,11 @@ impl FromStr for Bind {
 
 impl fmt::Display for Bind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (BindSource::Path(source) | BindSource::Volume(source)) = &self.source;
-        write!(formatter, "{source}:{}", self.destination)?;
+        match &self.source {
+            BindSource::Path(source) | BindSource::Volume(source) => write!(formatter, "{source}:")?,
+            BindSource::Anonymous => {}
+        }
+        formatter.write_str(&self.destination)?;
         let mode = self.mode.to_string();
         if mode.is_empty() { Ok(()) } else { write!(formatter, ":{mode}") }
     }
@@ -326,8 +332,13 @@ mod tests {
         assert!(!bind.mode.is_writable());
         let volume: Bind = "named:/v".parse().expect("a volume");
         assert_eq!(volume.source, BindSource::Volume("named".to_owned()));
+        let anonymous: Bind = "/tmp".parse().expect("a place");
+        assert_eq!(
+            (anonymous.source.clone(), anonymous.to_string()),
+            (BindSource::Anonymous, "/tmp".to_owned())
+        );
         for bad in
-            ["", "/tmp", "/tmp:/x:ro:rw", "/tmp:/x:foo", "/tmp:/x/..", "a/b:/x", ":/x", "/tmp:/x:ro,rw"]
+            ["", "tmp", "/", "/tmp:/x:ro:rw", "/tmp:/x:foo", "/tmp:/x/..", "a/b:/x", ":/x", "/tmp:/x:ro,rw"]
         {
             assert!(bad.parse::<Bind>().is_err(), "{bad}");
         }
