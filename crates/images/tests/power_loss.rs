@@ -19,6 +19,8 @@ use support::{Archive, Scratch};
 const WORK: &str = "BERTH_IMAGES_WORK_UNTIL_THE_POWER_GOES";
 /// As many images are there at once.
 const KEPT: u32 = 12;
+/// As many losses of power are played at least, and at most where none has yet met a layer that was not written out.
+const LOSSES: std::ops::Range<u64> = 10..200;
 
 fn run(command: &[&str]) -> String {
     let output = Command::new(command[0]).args(&command[1..]).output().expect("a program");
@@ -42,6 +44,16 @@ impl Drop for Disk {
     fn drop(&mut self) {
         let unmounted = Command::new("umount").arg(&self.0).status();
         assert!(std::thread::panicking() || unmounted.is_ok_and(|status| status.success()), "it is in use");
+    }
+}
+
+/// A process that ends with the test, however that ends.
+struct Worker(Child);
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let ended = self.0.kill().and_then(|()| self.0.wait());
+        assert!(std::thread::panicking() || ended.is_ok(), "it cannot be ended");
     }
 }
 
@@ -109,21 +121,25 @@ fn a_loss_of_power_takes_images_whole_or_not_at_all() {
     run(&["truncate", "-s", "96M", &image.display().to_string()]);
     run(&["mkfs.ext4", "-q", "-m", "0", &image.display().to_string()]);
     let disk = Disk::mount(&image, &place);
-    let mut child = Command::new(std::env::current_exe().expect("this program"))
+    let worker = Command::new(std::env::current_exe().expect("this program"))
         .args(["--exact", "a_loss_of_power_takes_images_whole_or_not_at_all"])
         .env(WORK, &place)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .expect("started");
-    let copies: Vec<Copied> = (0..10).map(|round| copy(scratch.path(), &image, &mut child, round)).collect();
-    child.kill().expect("killed");
-    child.wait().expect("gone");
-    drop(disk);
+    let worker = Worker(worker);
     let mut unsettled = 0;
-    for copied in &copies {
-        unsettled += check(scratch.path(), copied);
+    for round in 0..LOSSES.end {
+        if round >= LOSSES.start && unsettled > 0 {
+            break;
+        }
+        let copied = copy(scratch.path(), &image, &worker.0, round);
+        unsettled += check(scratch.path(), &copied);
+        std::fs::remove_file(&copied.image).expect("removed");
     }
+    drop(worker);
+    drop(disk);
     assert!(unsettled > 0, "no copy was made before something was written out");
 }
 
@@ -133,17 +149,44 @@ struct Copied {
     noted: String,
 }
 
-fn copy(scratch: &Path, image: &Path, child: &mut Child, round: u64) -> Copied {
+fn copy(scratch: &Path, image: &Path, child: &Child, round: u64) -> Copied {
     let process = Pid::from_child(child);
+    // Any moment is a good one.
     std::thread::sleep(Duration::from_millis(150 + round * 61 % 200));
     rustix::process::kill_process(process, Signal::STOP).expect("stopped");
     // What a thread had asked of the disk comes to its end.
-    std::thread::sleep(Duration::from_millis(300));
-    let copied = scratch.join(format!("copy{round}"));
+    while !is_stopped(child.id()) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     let noted = std::fs::read_to_string(scratch.join("work.log")).unwrap_or_default();
-    run(&["cp", "--sparse=always", &image.display().to_string(), &copied.display().to_string()]);
+    let copied = scratch.join(format!("copy{round}"));
+    copy_of_one_moment(image, &copied);
     rustix::process::kill_process(process, Signal::CONT).expect("continued");
     Copied { image: copied, noted }
+}
+
+/// Whether every thread of a process stands still (proc_pid_stat(5): T, after the name in parentheses).
+fn is_stopped(process: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).expect("its threads");
+    threads.flatten().all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        let state = stat.rsplit_once(") ").map_or("T", |(_, state)| state);
+        assert!(!state.starts_with('Z'), "it has ended by itself");
+        state.starts_with('T')
+    })
+}
+
+/// Copies a disk that the kernel may still write to, for itself or because another program has everything written out: a copy
+/// that equals the disk afterwards is what the disk was between the two.
+fn copy_of_one_moment(image: &Path, copied: &Path) {
+    let (image, copied) = (image.display().to_string(), copied.display().to_string());
+    loop {
+        run(&["cp", "--sparse=always", &image, &copied]);
+        let compared = Command::new("cmp").args(["--silent", &image, &copied]).status().expect("cmp");
+        if compared.success() {
+            return;
+        }
+    }
 }
 
 /// Checks what the power left; gives how many layers were not yet written out.
