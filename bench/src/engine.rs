@@ -52,6 +52,11 @@ impl Engine {
         Address::Unix(self.socket.clone())
     }
 
+    /// The path of its socket.
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     /// Where it serves Kubernetes' container runtime interface.
     pub(crate) fn cri(&self) -> Option<&Path> {
         self.cri.as_deref()

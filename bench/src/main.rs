@@ -37,6 +37,9 @@ pub(crate) struct Arguments {
     /// without it, pods are not measured.
     #[arg(long)]
     cri: Vec<PathBuf>,
+    /// The program of Compose 5 (`docker-compose`); without it, projects of several services are not measured.
+    #[arg(long)]
+    compose: Option<PathBuf>,
     /// Pods that run at once.
     #[arg(long, default_value_t = 110)]
     pods: usize,

@@ -1,6 +1,7 @@
 //! What is measured, in the order of the table.
 
 mod building;
+mod composing;
 mod copying;
 mod crowd;
 mod disk_usage;
@@ -45,6 +46,7 @@ pub(crate) const MEASUREMENTS: &[Measurement] = &[
     Measurement { name: "crowd", run: crowd::measure },
     Measurement { name: "network", run: networks::measure },
     Measurement { name: "many-networks", run: many_networks::measure },
+    Measurement { name: "compose", run: composing::measure },
     Measurement { name: "exec", run: exec::measure },
     Measurement { name: "health", run: health::measure },
     Measurement { name: "list", run: listing::measure },
