@@ -173,10 +173,16 @@ fn cache_mounts_are_shown_and_pruned() {
         "?max-used-space=1000000000",
         "?min-free-space=1",
         "?filters=%7B%22type%22%3A%5B%22regular%22%5D%7D",
+        // As `docker system prune --filter label=a` asks: records have no labels.
+        "?filters=%7B%22label%22%3A%5B%22a%22%5D%7D",
+        "?filters=%7B%22inuse%22%3A%5B%221%22%5D%7D",
     ] {
         assert_eq!(today.post(&format!("/build/prune{kept}")).expect(200).json(), nothing, "{kept}");
     }
-    let pruned = today.post("/build/prune").expect(200).json();
+    let pruned = today
+        .post("/build/prune?filters=%7B%22label!%22%3A%5B%22a%22%5D%2C%22inuse%22%3A%5B%220%22%5D%7D")
+        .expect(200)
+        .json();
     assert_eq!(pruned["CachesDeleted"], json!([record["ID"]]));
     assert_eq!(pruned["SpaceReclaimed"], record["Size"]);
     assert_eq!(today.get("/system/df").expect(200).json()["BuildCache"], json!([]));
@@ -184,7 +190,10 @@ fn cache_mounts_are_shown_and_pruned() {
     let last = events.last().expect("an event");
     let reclaimed = json!({"reclaimed": record["Size"].to_string()});
     assert_eq!((&last["Type"], &last["Actor"]["Attributes"]), (&json!("builder"), &reclaimed));
-    for bad in ["filters=%7B%22color%22%3A%5B%22red%22%5D%7D", "reserved-space=much", "filters=%7B"] {
+    let colour = "filters=%7B%22color%22%3A%5B%22red%22%5D%7D";
+    for bad in
+        [colour, "filters=%7B%22shared%22%3A%5B%22maybe%22%5D%7D", "reserved-space=much", "filters=%7B"]
+    {
         let _ = today.post(&format!("/build/prune?{bad}")).expect(400);
     }
     let _ = engine.at("1.30").post("/build/prune").expect(404);

@@ -80,6 +80,24 @@ fn an_id_has_no_name_and_older_versions_have_their_layout() {
 }
 
 #[test]
+fn an_archive_without_names_says_what_it_brought() {
+    let engine = Engine::start();
+    let today = engine.at("1.55");
+    let built = today.build(&[("t", "named")], Context::of("FROM busybox\nENV A=b\n"));
+    assert_eq!(built.error, None, "{}", built.said);
+    let image = today.get("/images/named/json").expect(200).json();
+    let id = image["Id"].as_str().expect("an id");
+    for version in ["1.24", "1.55"] {
+        let client = engine.at(version);
+        let archive = client.get(&format!("/images/{id}/get")).expect(200).body;
+        // That it has a name here is nothing that the archive says.
+        let said = load(&client, &archive);
+        assert_eq!(said, [json!({"stream": format!("Loaded image ID: {id}\n")})], "{version}");
+    }
+    let _ = today.delete("/images/named").expect(200);
+}
+
+#[test]
 fn a_config_may_have_any_name() {
     let engine = Engine::start();
     let layer = busybox();

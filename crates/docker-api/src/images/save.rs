@@ -90,13 +90,11 @@ pub(super) async fn load(call: Call<'_>) -> Handled {
     let loaded = with_body_blocking(&mut call.exchange.body, work).await?;
     let loaded = loaded.map_err(|error| tarball_failure(&error))?;
     loaded.images.iter().for_each(|id| call.engine.images.emit("load", id, &id.to_string()));
-    let store = call.engine.images.store();
     if call.version.load_is_a_json_stream() {
         if loaded.images.is_empty() {
             return Err(ApiError::bad_request("the archive holds no image"));
         }
-        let unnamed = loaded.images.iter().filter(|id| store.tags_of(id).is_empty());
-        let unnamed = unnamed.map(|id| format!("Loaded image ID: {id}\n"));
+        let unnamed = loaded.unnamed.iter().map(|id| format!("Loaded image ID: {id}\n"));
         let named = loaded.tags.iter().map(|tag| format!("Loaded image: {tag}\n"));
         let notices = loaded.notices.iter().map(|notice| format!("{notice}\n"));
         let lines = notices.chain(named).chain(unnamed).map(|text| stream_text(&text));

@@ -12,8 +12,9 @@ use crate::filters::Filters;
 use crate::wire::parse_until;
 use crate::{ApiError, Call, Handled, Reply};
 
-/// What records of the cache can be chosen by.
-const FILTERS: [&str; 8] = ["until", "id", "parent", "type", "description", "inuse", "shared", "private"];
+/// What records of the cache can be chosen by. `docker system prune` sends its filters for labels here too: records have none.
+const FILTERS: [&str; 10] =
+    ["until", "id", "parent", "type", "description", "inuse", "shared", "private", "label", "label!"];
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -34,10 +35,16 @@ pub(super) async fn prune(call: &Call<'_>) -> Handled {
         ),
         _ => return Err(ApiError::bad_request("more than one until filter specified".to_owned())),
     };
+    let truth = |name| filters.truth(name).map_err(ApiError::bad_request);
+    let states = States { in_use: truth("inuse")?, shared: truth("shared")?, private: truth("private")? };
     let pruning = Pruning {
         room: room(call)?,
         all: call.query.is_true("all"),
-        is_meant: Box::new(move |record| is_meant(record, &filters, until)),
+        is_meant: Box::new(move |record| {
+            states.fit(record)
+                && until.is_none_or(|until| was_used_before(record, until))
+                && fits(record, &filters)
+        }),
     };
     let gone = call.build_kit.prune_cache(pruning).await.map_err(failure)?;
     let names: Vec<_> = gone.iter().map(|record| record.id.clone()).collect();
@@ -62,19 +69,35 @@ fn room(call: &Call<'_>) -> Result<CacheRoom, ApiError> {
     })
 }
 
-fn is_meant(record: &CacheRecord, filters: &Filters, until: Option<Timestamp>) -> bool {
+/// What records are asked to be; not asked where nothing is said.
+struct States {
+    in_use: Option<bool>,
+    shared: Option<bool>,
+    private: Option<bool>,
+}
+
+impl States {
+    fn fit(&self, record: &CacheRecord) -> bool {
+        let asked =
+            [(self.in_use, record.in_use), (self.shared, record.shared), (self.private, !record.shared)];
+        asked.iter().all(|(wanted, is)| wanted.is_none_or(|wanted| wanted == *is))
+    }
+}
+
+fn was_used_before(record: &CacheRecord, moment: Timestamp) -> bool {
+    record.used.is_none_or(|used| used < moment)
+}
+
+/// Whether a record has what the filters name.
+fn fits(record: &CacheRecord, filters: &Filters) -> bool {
     let has = |name: &str, values: &[&str]| {
         let wanted = filters.values(name);
         wanted.is_empty() || wanted.iter().any(|wanted| values.contains(&wanted.as_str()))
     };
-    let truth = |value: bool| if value { "true" } else { "false" };
     let parents: Vec<&str> = record.parents.iter().map(String::as_str).collect();
-    has("parent", &parents)
+    filters.values("label").is_empty()
+        && has("parent", &parents)
         && has("id", &[&record.id])
         && has("type", &[record.kind.name()])
         && has("description", &[&record.description])
-        && has("inuse", &[truth(record.in_use)])
-        && has("shared", &[truth(record.shared)])
-        && has("private", &[truth(!record.shared)])
-        && until.is_none_or(|until| record.used.is_none_or(|used| used < until))
 }

@@ -28,6 +28,8 @@ const ATTEMPTS: u32 = 100;
 pub struct Loaded {
     /// The images that it names, or that nothing else in it is built on.
     pub images: Vec<Digest>,
+    /// Those of them that it does not name, whether they have names here or not.
+    pub unnamed: Vec<Digest>,
     /// The tags that were set, in order.
     pub tags: Vec<String>,
     /// Sentences for the user: which tags moved.
@@ -73,7 +75,9 @@ impl Store {
         images: Vec<Digest>,
         names: Vec<(ImageReference, Digest)>,
     ) -> Result<Loaded, Error> {
-        let mut loaded = Loaded { images, ..Loaded::default() };
+        let is_named = |image: &&Digest| names.iter().any(|(_, named)| named == *image);
+        let unnamed = images.iter().filter(|image| !is_named(image)).copied().collect();
+        let mut loaded = Loaded { images, unnamed, ..Loaded::default() };
         let taken = self.tag_all(&names)?;
         for ((name, image), before) in names.into_iter().zip(taken) {
             let shown = name.with_default_tag().to_string();
