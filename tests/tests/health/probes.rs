@@ -123,12 +123,14 @@ fn what_a_probe_leaves_behind_lives_and_is_reaped_when_it_ends() {
     assert!(children_of(today.pid(&id)).iter().all(|(_, is_zombie)| !is_zombie));
 }
 
-/// The process of this command, on the host.
+/// The process of this command, on the host, once its shell has become it.
 fn process_of(engine: &Client, id: &str, command: &str) -> u32 {
-    let top = engine.get(&format!("/containers/{id}/top?ps_args=-eo%20pid,args")).expect(200).json();
-    let rows = top["Processes"].as_array().expect("rows").iter();
-    let found = rows.filter_map(Value::as_array).find(|row| row.last().is_some_and(|last| last == command));
-    found.and_then(|row| row[0].as_str()?.parse().ok()).expect("it runs")
+    wait::until(command, || {
+        let top = engine.get(&format!("/containers/{id}/top?ps_args=-eo%20pid,args")).expect(200).json();
+        let rows = top["Processes"].as_array()?.iter().filter_map(Value::as_array);
+        let mut rows = rows.filter(|row| row.last().is_some_and(|last| last == command));
+        rows.next()?[0].as_str()?.parse().ok()
+    })
 }
 
 fn send(process: u32, signal: Signal) {
