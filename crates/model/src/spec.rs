@@ -55,6 +55,9 @@ pub struct ContainerSpec {
     pub resources: Resources,
     /// The cgroup beneath which its own is made; `None` is the engine's default (`/berth`).
     pub cgroup_parent: Option<CgroupParent>,
+    /// Whether the cgroups above its own are somebody else's, as those of pods are the kubelet's, and stay when it ends.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_cgroup_parents: bool,
     /// The seccomp filter of all its processes.
     pub seccomp: SeccompPolicy,
     /// The profile and label asked for, where the host has the module.

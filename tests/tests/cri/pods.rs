@@ -1,5 +1,8 @@
 //! Pods: what they share, how they end, and that Docker's clients do not see them.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use berth_tests::cri::Cri;
 use berth_tests::host;
 use cri_messages::pod_status::PodSandboxStatusResponse;
@@ -280,4 +283,42 @@ fn what_cannot_be_is_refused_and_leaves_nothing() {
     };
     run(&cri, PodSandboxConfig { linux: Some(sysctl), ..pod(&engine, "odd") }).expect_err("no such setting");
     assert!(list(&cri, PodSandboxFilter::default()).is_empty());
+}
+
+/// The roots of all hierarchies.
+fn hierarchies() -> Vec<PathBuf> {
+    let root = Path::new("/sys/fs/cgroup");
+    if root.join("cgroup.controllers").exists() {
+        return vec![root.to_owned()];
+    }
+    let entries = fs::read_dir(root).expect("cgroups").flatten().map(|entry| entry.path());
+    entries.filter(|path| !path.is_symlink() && path.join("cgroup.procs").exists()).collect()
+}
+
+#[test]
+fn the_cgroups_of_a_kubelet_outlive_its_pods() {
+    let engine = engine();
+    let cri = Cri::of(&engine);
+    let top = format!("berth-kubelet-{}", std::process::id());
+    // A kubelet makes those of its classes of pods once, and that of a pod before the pod.
+    let parent = format!("{top}/burstable/pod1");
+    let groups: Vec<PathBuf> = hierarchies().iter().map(|root| root.join(&parent)).collect();
+    groups.iter().for_each(|group| fs::create_dir_all(group).expect("a cgroup"));
+    let linux =
+        LinuxPodSandboxConfig { cgroup_parent: format!("/{parent}"), ..LinuxPodSandboxConfig::default() };
+    let sandbox =
+        run(&cri, PodSandboxConfig { linux: Some(linux), ..pod(&engine, "kept") }).expect("a sandbox");
+    let id = started(&cri, &sandbox, shell("main", "sleep 1000"));
+    assert!(
+        groups.iter().all(|group| group.join(&id).exists() && group.join(&sandbox).exists()),
+        "{groups:?}"
+    );
+    remove(&cri, &sandbox);
+    for (group, root) in groups.iter().zip(hierarchies()) {
+        let left = fs::read_dir(group).expect("the pod's cgroup is there").flatten();
+        assert_eq!(left.filter(|entry| entry.path().is_dir()).count(), 0, "{}", group.display());
+        for above in group.ancestors().take_while(|above| **above != root) {
+            fs::remove_dir(above).expect("nothing is in it");
+        }
+    }
 }

@@ -87,6 +87,7 @@ pub(crate) fn build(record: &Record, around: StartInputs) -> Result<ContainerSpe
         sysctls,
         resources: resources::of_cgroup(&host.resources),
         cgroup_parent: host.cgroup_parent.as_deref().cloned().or(around.cgroup_parent),
+        keeps_cgroup_parents: record.pod.is_some(),
         seccomp: security.seccomp.unwrap_or(if host.privileged {
             SeccompPolicy::Unconfined
         } else {

@@ -32,6 +32,8 @@ pub struct Cgroup {
     hierarchies: Vec<Hierarchy>,
     directories: Vec<PathBuf>,
     parent: PathBuf,
+    /// Whether the groups above are made for containers, and go with the last of them.
+    owns_parents: bool,
     root: PathBuf,
     proc: PathBuf,
 }
@@ -50,7 +52,9 @@ impl Cgroup {
             .iter()
             .map(|hierarchy| hierarchy.mount.join(&parent).join(spec.id.as_str()))
             .collect();
-        Ok(Self { hierarchies, directories, parent, root: host.cgroup.clone(), proc: host.proc.clone() })
+        let owns_parents = !spec.keeps_cgroup_parents && parent != Path::new(DEFAULT_PARENT);
+        let (root, proc) = (host.cgroup.clone(), host.proc.clone());
+        Ok(Self { hierarchies, directories, parent, owns_parents, root, proc })
     }
 
     /// Absolute paths of all directories.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 
-use super::{Cgroup, DEFAULT_PARENT, file};
+use super::{Cgroup, file};
 use crate::CgroupError;
 
 /// How long processes may take to die and directories to be let go of.
@@ -55,7 +55,7 @@ impl Cgroup {
         let deadline = Instant::now() + TIMEOUT;
         for (hierarchy, directory) in self.hierarchies.iter().zip(&self.directories) {
             remove_tree(directory, deadline)?;
-            if self.parent != Path::new(DEFAULT_PARENT) {
+            if self.owns_parents {
                 remove_empty_parents(&hierarchy.mount, directory);
             }
         }

@@ -47,6 +47,7 @@ impl Invented {
             hierarchies,
             directories,
             parent: "berth".into(),
+            owns_parents: false,
             root: self.host.cgroup.clone(),
             proc: self.host.proc.clone(),
         }
