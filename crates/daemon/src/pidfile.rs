@@ -36,10 +36,18 @@ impl PidFile {
     }
 }
 
-/// Whether a process exists, is not this one, and runs the same program as this one.
+/// Whether a process lives, is not this one, and runs the same program as this one.
 fn is_daemon(pid: u32) -> bool {
     let name = |pid: &str| fs::read_to_string(format!("/proc/{pid}/comm")).ok();
-    pid != std::process::id() && name(&pid.to_string()).is_some_and(|other| name("self") == Some(other))
+    let is_other = pid != std::process::id() && !is_dead(pid);
+    is_other && name(&pid.to_string()).is_some_and(|other| name("self") == Some(other))
+}
+
+/// Whether a process has been killed and only waits to be taken off the table, proc_pid_stat(5).
+fn is_dead(pid: u32) -> bool {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name before the state may hold parentheses itself.
+    text.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
 }
 
 impl Drop for PidFile {
@@ -51,6 +59,10 @@ impl Drop for PidFile {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     #[test]
@@ -63,5 +75,22 @@ mod tests {
         assert!(!path.exists());
         drop(file);
         fs::remove_dir_all(path.ancestors().nth(2).expect("directory")).expect("cleared");
+    }
+
+    #[test]
+    fn a_killed_daemon_that_nobody_has_waited_for_is_dead() {
+        let program = std::env::current_exe().expect("this program");
+        let mut daemon =
+            Command::new(program).arg("--list").stdout(Stdio::piped()).spawn().expect("a process");
+        let mut listed = String::new();
+        let mut output = daemon.stdout.take().expect("its output");
+        output.read_to_string(&mut listed).expect("all of its output");
+        let end = Instant::now() + Duration::from_secs(60);
+        while !is_dead(daemon.id()) {
+            assert!(Instant::now() < end, "it does not end");
+            std::thread::yield_now();
+        }
+        assert!(!is_daemon(daemon.id()));
+        assert!(daemon.wait().expect("its end").success());
     }
 }
