@@ -99,12 +99,8 @@ impl Sources {
 /// What is of the host's tree or its volumes.
 fn open_source(mount: &Mount, held: &[OwnedFd]) -> Result<Option<OwnedFd>, StartError> {
     let detached = match &mount.source {
-        MountSource::Bind(path) => {
-            propagation::check(path, mount.propagation)?;
-            copy_tree(mount, path)?
-        }
+        MountSource::Bind(path) => copy_tree(mount, path)?,
         MountSource::RestrictedBind { path, restrictions } => {
-            propagation::check(path, mount.propagation)?;
             let tree = copy_tree(mount, path)?;
             restrict(&tree, *restrictions)
                 .doing_with(|| format!("restricting the mount of {}", path.display()))?;
@@ -159,8 +155,9 @@ fn restrict(tree: &OwnedFd, restrictions: MountRestrictions) -> std::io::Result<
     Ok(())
 }
 
-/// Copies a directory or file of the host as a mount.
+/// Copies a directory or file of the host as a mount, if the host's own mount propagates as is asked.
 fn copy_tree(mount: &Mount, path: &Path) -> Result<OwnedFd, StartError> {
+    propagation::check(path, mount.propagation)?;
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     if mount.submounts == Submounts::Included {
         flags |= OpenTreeFlags::AT_RECURSIVE;
