@@ -21,7 +21,7 @@ use crate::namespaces::Joined;
 use crate::process::launch::{self, Launch, Streams};
 use crate::process::terminal::Terminal;
 use crate::process::{Stdio, user};
-use crate::root::cgroup_view::{self, CgroupLayout, CgroupView};
+use crate::root::cgroup_view::{self, CgroupView};
 use crate::root::devices::{self, Devices};
 use crate::root::kernel::KernelFileSystems;
 use crate::root::mounts::Sources;
@@ -38,8 +38,6 @@ pub(crate) struct Birth<'a> {
     pub(crate) joined: &'a Joined,
     /// The container's cgroups.
     pub(crate) cgroup: &'a Cgroup,
-    /// How the container sees them.
-    pub(crate) layout: &'a CgroupLayout,
     /// Nodes of the host's devices.
     pub(crate) devices: &'a [host_devices::Node],
     /// The mount namespaces that hold volumes that are mounts.
@@ -93,7 +91,7 @@ impl Birth<'_> {
         }
         let interface = self.wait_for_start()?;
         entrances.enter()?;
-        if self.spec.namespaces.own_cgroup && !self.layout.is_unified {
+        if self.spec.namespaces.own_cgroup && !self.cgroup.is_unified() {
             sys::clone::unshare_cgroup_namespace().doing("making a cgroup namespace")?;
         }
         if self.spec.namespaces.network == Namespace::Own || interface.is_some() {
@@ -181,10 +179,10 @@ impl Birth<'_> {
             Command::CgroupMade => {}
             Command::Start(_) => return Err(unexpected()),
         }
-        if self.spec.namespaces.own_cgroup && self.layout.is_unified {
+        if self.spec.namespaces.own_cgroup && self.cgroup.is_unified() {
             return Ok(None);
         }
-        CgroupView::open(self.layout, self.spec.privileged).map(Some)
+        CgroupView::open(&self.cgroup.layout(), self.spec.privileged).map(Some)
     }
 
     fn wait_for_start(&self) -> Result<Option<InterfaceConfig>, StartError> {

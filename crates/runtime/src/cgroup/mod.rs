@@ -88,7 +88,7 @@ impl Cgroup {
 
     /// How the container sees them.
     pub(crate) fn layout(&self) -> CgroupLayout {
-        let mut layout = CgroupLayout { is_unified: self.is_unified(), ..CgroupLayout::default() };
+        let mut layout = CgroupLayout::default();
         for (hierarchy, directory) in self.hierarchies.iter().zip(&self.directories) {
             let Some(name) = hierarchy.name(&self.root) else { continue };
             layout.directories.push((name.to_owned(), directory.clone()));

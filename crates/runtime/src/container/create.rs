@@ -108,15 +108,13 @@ fn clone_init(
 ) -> Result<Created, StartError> {
     let (ours, theirs) = Channel::pair().doing("making a socket pair")?;
     let target = cgroup.clone_target()?;
-    let layout = cgroup.layout();
     let guard = joined.direct_children()?;
     let cloned = sys::clone::clone(new_namespaces(spec), target.as_ref().map(AsFd::as_fd));
     let (pid, pidfd) = match cloned {
         Ok(Cloned::Child) => {
             drop(ours);
             let Given { stdio, held_mounts } = given;
-            Birth { spec, joined, cgroup: &cgroup, layout: &layout, devices, held_mounts, channel: &theirs }
-                .live(stdio)
+            Birth { spec, joined, cgroup: &cgroup, devices, held_mounts, channel: &theirs }.live(stdio)
         }
         Ok(Cloned::Parent { pid, pidfd }) => (pid, pidfd),
         Err(error) => {

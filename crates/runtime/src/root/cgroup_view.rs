@@ -18,8 +18,6 @@ pub(crate) struct CgroupLayout {
     /// The container's directory on the host by the name that its hierarchy has beneath
     /// /sys/fs/cgroup; an empty name is the place itself (a v2 host).
     pub(crate) directories: Vec<(String, PathBuf)>,
-    /// Whether the host has nothing but v2.
-    pub(crate) is_unified: bool,
     /// Further names of hierarchies that hold several controllers: name, target.
     pub(crate) links: Vec<(String, String)>,
 }
