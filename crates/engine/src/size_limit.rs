@@ -1,5 +1,6 @@
 //! How many bytes directories may hold together, by a project of their file system.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -7,13 +8,14 @@ use std::path::Path;
 use rustix::io::Errno;
 use sys::project_quota;
 
+use crate::error::Error;
 use crate::random;
 
 /// How often a number is drawn for a project until it is nobody's.
 const DRAWS: usize = 64;
 
 /// A number of bytes, or of `k`, `m`, `g`, `t` or `p` in steps of 1024, with `b` or `ib` behind them if one likes.
-pub(crate) fn parse(text: &str) -> Option<u64> {
+fn parse(text: &str) -> Option<u64> {
     let lower = text.to_ascii_lowercase();
     let bare = lower.strip_suffix("ib").or_else(|| lower.strip_suffix('b')).unwrap_or(&lower);
     let (number, power) = match bare.char_indices().last()? {
@@ -26,6 +28,18 @@ pub(crate) fn parse(text: &str) -> Option<u64> {
     };
     let number: u64 = number.trim_end().parse().ok()?;
     number.checked_mul(1024_u64.pow(power)).filter(|size| *size > 0)
+}
+
+/// The option `size` of a container's storage or a volume, if there is one.
+///
+/// # Errors
+/// Refused where it is no size.
+pub(crate) fn of_options(options: Option<&BTreeMap<String, String>>) -> Result<Option<u64>, Error> {
+    let Some(text) = options.and_then(|options| options.get("size")) else { return Ok(None) };
+    match parse(text) {
+        Some(size) => Ok(Some(size)),
+        None => Err(Error::refused(format!("invalid size: '{text}'"))),
+    }
 }
 
 /// Limits directories, which may be limited already, and what will be made in them.
@@ -113,5 +127,15 @@ mod tests {
         for bad in ["", "0", "G", "-1", "1x", "1.5G", "99999999999p", "é"] {
             assert_eq!(parse(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn sizes_are_options_that_may_be_missing() {
+        let options = |size: &str| BTreeMap::from([("size".to_owned(), size.to_owned())]);
+        assert_eq!(of_options(None).expect("none"), None);
+        assert_eq!(of_options(Some(&BTreeMap::new())).expect("none"), None);
+        assert_eq!(of_options(Some(&options("10m"))).expect("a size"), Some(10 << 20));
+        let error = of_options(Some(&options("much"))).expect_err("no size").to_string();
+        assert_eq!(error, "invalid size: 'much'");
     }
 }

@@ -13,17 +13,13 @@ const PARTS: [&str; 2] = ["upper", "work"];
 /// The bytes that a container's own layer may hold; `None` for no limit.
 ///
 /// # Errors
-/// Refused, in dockerd's words, for another option; a size that is none.
+/// Refused, in dockerd's words, for another option; an invalid size.
 pub(crate) fn size(host: &HostSettings) -> Result<Option<u64>, Error> {
     let options = host.storage_options.as_ref();
     if let Some(name) = options.and_then(|options| options.keys().find(|name| *name != "size")) {
         return Err(Error::refused(format!("Unknown option {name}")));
     }
-    let Some(text) = options.and_then(|options| options.get("size")) else { return Ok(None) };
-    match size_limit::parse(text) {
-        Some(size) => Ok(Some(size)),
-        None => Err(Error::refused(format!("invalid size: '{text}'"))),
-    }
+    size_limit::of_options(options)
 }
 
 /// Limits the layer in a container's directory, which may be limited already.

@@ -111,7 +111,7 @@ impl VolumeDriver for Local {
 
     fn check(&self, options: &BTreeMap<String, String>) -> Result<(), Error> {
         LocalMount::parse(options)?;
-        match options::size(options)? {
+        match size_limit::of_options(Some(options))? {
             Some(_) if !size_limit::is_supported(&self.root) => Err(Error::refused(NO_QUOTA)),
             Some(_) | None => Ok(()),
         }
@@ -135,7 +135,7 @@ impl VolumeDriver for Local {
         if self.content(volume).exists() {
             return Ok(false);
         }
-        let Some(size) = options::size(options)? else {
+        let Some(size) = size_limit::of_options(Some(options))? else {
             return self.staged("make the volume", |_| Ok(()), fill, |data, _| self.publish(volume, data));
         };
         let limit = |data: &Path| limit(data, size);

@@ -10,19 +10,6 @@ use rustix::mount::OpenTreeFlags;
 use sys::filesystem::{self, MountOptions};
 
 use crate::error::Error;
-use crate::size_limit;
-
-/// How many bytes a volume that is a directory may hold.
-///
-/// # Errors
-/// A size that is none.
-pub(super) fn size(all: &BTreeMap<String, String>) -> Result<Option<u64>, Error> {
-    let Some(text) = all.get("size") else { return Ok(None) };
-    match size_limit::parse(text) {
-        Some(size) => Ok(Some(size)),
-        None => Err(Error::refused(format!("invalid size: '{text}'"))),
-    }
-}
 
 /// What a volume's content is, where it is no directory of the engine's own.
 #[derive(Debug, PartialEq, Eq)]
@@ -172,10 +159,6 @@ mod tests {
     fn a_size_alone_is_that_of_a_directory() {
         let all = options(&[("size", "10m")]);
         assert_eq!(LocalMount::parse(&all).expect("a directory"), None);
-        assert_eq!(size(&all).expect("a size"), Some(10 << 20));
-        assert_eq!(size(&options(&[])).expect("none"), None);
-        let error = size(&options(&[("size", "much")])).expect_err("no size").to_string();
-        assert_eq!(error, "invalid size: 'much'");
     }
 
     #[test]
