@@ -10,6 +10,7 @@ use model::{
     NetworkDriver, Port,
 };
 use network::SourceCheck;
+use network::inside::Configurer;
 use network::port::PortRequest;
 
 use super::attachments;
@@ -238,14 +239,6 @@ pub(super) struct Place<'n> {
     pub(super) configurer: Configurer,
 }
 
-/// Who configures an interface.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Configurer {
-    /// The container's init, at its start.
-    Init,
-    Engine,
-}
-
 /// What the container gets of the network; `None` of one that has nothing to give.
 fn lease(
     record: &Record,
@@ -275,11 +268,7 @@ fn lease(
         ports: place.ports,
     };
     let lease = live.reserve(&request).map_err(Error::Network)?;
-    let connected = match place.configurer {
-        Configurer::Init => live.connect(&request.container, namespace),
-        Configurer::Engine => live.connect_configured(&request.container, namespace),
-    };
-    match connected {
+    match live.connect(&request.container, namespace, place.configurer) {
         // The hardware address may be the parent's.
         Ok(()) => Ok(live.endpoint(&request.container).or(Some(lease))),
         Err(error) => {

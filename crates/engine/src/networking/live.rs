@@ -4,8 +4,9 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use model::Attachment;
+use network::inside::Configurer;
 
-use super::endpoints::{Configurer, Place, published_ports};
+use super::endpoints::{Place, published_ports};
 use super::interface_names::InterfaceNames;
 use super::relays;
 use super::service::Networking;

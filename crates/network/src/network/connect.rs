@@ -26,27 +26,11 @@ impl Network {
     ///
     /// # Errors
     /// The kernel's refusal; a container without a reservation.
-    pub fn connect(&self, container: &ContainerId, namespace: BorrowedFd<'_>) -> Result<(), Error> {
-        self.connect_for(Configurer::Init, container, namespace)
-    }
-
-    /// Does the same for an interface that the container's init does not configure: it has its address of IPv4 too then.
-    ///
-    /// # Errors
-    /// As [`Network::connect`].
-    pub fn connect_configured(
+    pub fn connect(
         &self,
         container: &ContainerId,
         namespace: BorrowedFd<'_>,
-    ) -> Result<(), Error> {
-        self.connect_for(Configurer::Engine, container, namespace)
-    }
-
-    fn connect_for(
-        &self,
         configurer: Configurer,
-        container: &ContainerId,
-        namespace: BorrowedFd<'_>,
     ) -> Result<(), Error> {
         if let Some(own) = &self.on_parent {
             return own.connect(container, namespace, configurer);

@@ -15,9 +15,10 @@ use crate::subnet::InterfaceAddress;
 
 /// Who gives an interface its address of IPv4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Configurer {
+pub enum Configurer {
     /// The container's init, at its start.
     Init,
+    /// The engine, from outside of the container.
     Engine,
 }
 

@@ -2,6 +2,7 @@
 
 use std::os::fd::AsFd;
 
+use berth_network::inside::Configurer;
 use berth_network::{BridgeChoice, Error, Network, Options};
 
 use crate::world::*;
@@ -51,9 +52,9 @@ fn a_second_endpoint_of_a_container_is_refused() {
         let network = Network::open(&options(), Vec::new()).expect("open");
         let one = Container::start(&network, 1, &[]);
         assert!(matches!(network.reserve(&request(1, &[])), Err(Error::Connected(_))));
-        let again = network.connect(&one.id, one.namespace.as_fd());
+        let again = network.connect(&one.id, one.namespace.as_fd(), Configurer::Init);
         assert!(matches!(again, Err(Error::Connected(_))), "{again:?}");
-        let unknown = network.connect(&id(9), one.namespace.as_fd());
+        let unknown = network.connect(&id(9), one.namespace.as_fd(), Configurer::Init);
         assert!(matches!(unknown, Err(Error::NotConnected(_))), "{unknown:?}");
     });
 }
@@ -89,7 +90,9 @@ fn a_namespace_that_lives_on_gets_a_new_interface() {
         for _ in 0..3 {
             network.disconnect(&first.id).expect("disconnected");
             let endpoint = network.reserve(&request(1, &["8080:80"])).expect("reserved");
-            network.connect(&endpoint.container, first.namespace.as_fd()).expect("connected");
+            network
+                .connect(&endpoint.container, first.namespace.as_fd(), Configurer::Init)
+                .expect("connected");
             configure(&first.namespace, &endpoint);
             assert_eq!(world.outside.run(|| ask(HOST, 8080)), Ok(OUTSIDE.to_string()));
             let interfaces = first.namespace.run(|| run("ip", "-o link").0);

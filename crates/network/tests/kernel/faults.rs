@@ -2,6 +2,7 @@
 
 use std::os::fd::AsFd;
 
+use berth_network::inside::Configurer;
 use berth_network::{Error, Faults, Injected, Network, Options, Step};
 
 use crate::world::*;
@@ -73,9 +74,9 @@ fn starting_leaves_nothing_behind_a_failure() {
                 let namespace = Namespace::new();
                 let before = host();
                 faults.fail_once(step);
-                let result = network
-                    .reserve(&request(1, &["8080:80", "5353:53/udp"]))
-                    .and_then(|endpoint| network.connect(&endpoint.container, namespace.as_fd()));
+                let result = network.reserve(&request(1, &["8080:80", "5353:53/udp"])).and_then(|endpoint| {
+                    network.connect(&endpoint.container, namespace.as_fd(), Configurer::Init)
+                });
                 // The engine's own undo of the reservation.
                 network.disconnect(&id(1)).expect("disconnected");
                 if let Err(error) = result {

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use berth_network::inside::Configurer;
 use berth_network::{Endpoint, Network};
 
 use crate::world::*;
@@ -24,7 +25,7 @@ fn daemon() {
         let namespace = Namespace::new();
         let endpoint =
             network.reserve(&request(number, &["8081:80", "127.0.0.1:0:53/udp"])).expect("reserved");
-        network.connect(&endpoint.container, namespace.as_fd()).expect("connected");
+        network.connect(&endpoint.container, namespace.as_fd(), Configurer::Init).expect("connected");
         network.disconnect(&endpoint.container).expect("disconnected");
     }
 }

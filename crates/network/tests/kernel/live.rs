@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use berth_network::inside::{self, DefaultRoutes};
+use berth_network::inside::{self, Configurer, DefaultRoutes};
 use berth_network::{
     AddressOrder, BridgeChoice, Error, GatewayMode, INTERFACE_NAME, Network, Options, Request,
 };
@@ -25,7 +25,7 @@ fn a_running_container_gets_a_further_interface_and_another_default_route() {
         serve(&world.outside, 80);
         let request = Request { interface_name: "eth1".to_owned(), ..request(1, &[]) };
         let endpoint = second.reserve(&request).expect("reserved");
-        second.connect_configured(&both.id, both.namespace.as_fd()).expect("connected");
+        second.connect(&both.id, both.namespace.as_fd(), Configurer::Engine).expect("connected");
         assert_eq!(
             both.namespace.run(|| ask(peer.address(), 80)),
             Ok(endpoint.ipv4.expect("an address").address.to_string())
@@ -59,7 +59,7 @@ fn an_interface_that_is_removed_is_out_of_use_at_once_and_its_name_is_free() {
         for _ in 0..3 {
             let request = Request { interface_name: "eth1".to_owned(), ..request(1, &[]) };
             let endpoint = second.reserve(&request).expect("reserved");
-            second.connect_configured(&both.id, both.namespace.as_fd()).expect("connected");
+            second.connect(&both.id, both.namespace.as_fd(), Configurer::Engine).expect("connected");
             assert!(both.namespace.run(|| run("ip", "-o -4 addr").0).contains("eth1"));
             second.remove_interface(&both.id, both.namespace.as_fd()).expect("removed");
             second.disconnect(&both.id).expect("disconnected");
@@ -83,7 +83,7 @@ fn published_ports_move_to_another_network_of_the_container() {
         serve(&web.namespace, 80);
         let request = Request { interface_name: "eth1".to_owned(), ..request(1, &[]) };
         let endpoint = second.reserve(&request).expect("reserved");
-        second.connect_configured(&web.id, web.namespace.as_fd()).expect("connected");
+        second.connect(&web.id, web.namespace.as_fd(), Configurer::Engine).expect("connected");
         let held = first.take_ports(&web.id).expect("taken");
         assert!(first.endpoint(&web.id).expect("an endpoint").ports.is_empty());
         assert!(world.outside.run(|| unreachable(HOST, 8080)), "they lead nowhere");

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Write;
 use std::os::fd::AsFd;
 
+use berth_network::inside::Configurer;
 use berth_network::{Network, Options};
 
 use crate::world::*;
@@ -81,7 +82,7 @@ fn many_at_once_meet_nowhere() {
                 let container = thread * 20 + number;
                 let namespace = Namespace::new();
                 let endpoint = network.reserve(&request(container, &["0:80", "0:53/udp"])).expect("reserved");
-                network.connect(&endpoint.container, namespace.as_fd()).expect("connected");
+                network.connect(&endpoint.container, namespace.as_fd(), Configurer::Init).expect("connected");
                 if number % 2 == 0 {
                     network.disconnect(&endpoint.container).expect("disconnected");
                 } else {

@@ -2,6 +2,7 @@
 
 use std::os::fd::AsFd;
 
+use berth_network::inside::Configurer;
 use berth_network::{BridgeChoice, Network, Options, Request};
 
 use crate::world::*;
@@ -70,7 +71,7 @@ fn a_container_has_an_endpoint_in_each_network() {
         let request = Request { interface_name: "eth1".to_owned(), ..request(1, &[]) };
         let endpoint = second.reserve(&request).expect("reserved");
         assert_ne!(endpoint.host_interface, both.endpoint.host_interface);
-        second.connect(&both.id, both.namespace.as_fd()).expect("connected");
+        second.connect(&both.id, both.namespace.as_fd(), Configurer::Init).expect("connected");
         configure_without_route(&both.namespace, &endpoint);
         let peers =
             [(&first, 2), (&second, 3)].map(|(network, number)| Container::start(network, number, &[]));

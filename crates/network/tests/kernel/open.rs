@@ -2,6 +2,7 @@
 
 use std::os::fd::AsFd;
 
+use berth_network::inside::Configurer;
 use berth_network::{BridgeChoice, Error, Network, Options};
 
 use crate::world::*;
@@ -161,7 +162,7 @@ fn mtu_and_hardware_address_are_as_asked() {
         let mac = "12:34:56:78:9a:bc".parse().ok();
         let endpoint = network.reserve(&berth_network::Request { mac, ..request(1, &[]) }).expect("reserved");
         let namespace = Namespace::new();
-        network.connect(&endpoint.container, namespace.as_fd()).expect("connected");
+        network.connect(&endpoint.container, namespace.as_fd(), Configurer::Init).expect("connected");
         let shown = namespace.run(|| run("ip", "-o link show eth0").0);
         assert!(shown.contains("mtu 1400") && shown.contains("12:34:56:78:9a:bc"), "{shown}");
         drop(network);

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::fd::AsFd;
 
+use berth_network::inside::Configurer;
 use berth_network::{Error, Network};
 
 use crate::world::*;
@@ -170,7 +171,10 @@ fn without_firewall_or_bridge_there_is_none() {
         let network = Network::open(&none, Vec::new()).expect("open");
         assert_eq!(network.bridge(), None);
         assert!(matches!(network.reserve(&request(1, &[])), Err(Error::Disabled)));
-        assert!(matches!(network.connect(&id(1), web.namespace.as_fd()), Err(Error::Disabled)));
+        assert!(matches!(
+            network.connect(&id(1), web.namespace.as_fd(), Configurer::Init),
+            Err(Error::Disabled)
+        ));
         network.disconnect(&id(1)).expect("nothing to do");
     });
 }

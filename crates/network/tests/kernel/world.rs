@@ -8,6 +8,7 @@ use std::process::Command;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use berth_network::inside::Configurer;
 use berth_network::{BridgeChoice, Endpoint, INTERFACE_NAME, Network, Options, Request, SourceCheck};
 use model::ContainerId;
 
@@ -129,7 +130,7 @@ impl Container {
     pub(crate) fn start_with(network: &Network, request: Request) -> Self {
         let namespace = Namespace::new();
         let endpoint = network.reserve(&request).expect("reserved");
-        network.connect(&endpoint.container, namespace.as_fd()).expect("connected");
+        network.connect(&endpoint.container, namespace.as_fd(), Configurer::Init).expect("connected");
         configure(&namespace, &endpoint);
         Self { id: request.container, namespace, endpoint }
     }
