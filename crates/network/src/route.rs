@@ -4,6 +4,7 @@ mod address;
 mod interface;
 mod list;
 mod neighbour;
+mod port;
 mod retired;
 mod socket;
 mod upper;

@@ -361,8 +361,14 @@ impl NetworkOpening<'_> {
             bridge::answer_for_interfaces(routing, &self.bridge)?;
             return Ok(InterfaceState::Routed);
         }
-        switches::refuse_ipv6(&interface.name)?;
-        // Also what is a port already: an earlier release may have made it one with fewer settings.
+        if !interface.refuses_ipv6 {
+            switches::refuse_ipv6(&interface.name)?;
+        }
+        // An earlier release may have made it a port with fewer settings.
+        let is_port = interface.master == Some(self.bridge.index()) && interface.is_up;
+        if is_port && interface.has_port_settings {
+            return Ok(InterfaceState::Port);
+        }
         match routing.attach(interface, self.bridge.index()) {
             // Its container has ended since the interfaces were listed.
             Err(Error::Interface { source, .. }) if source.is(Errno::NODEV) => Ok(InterfaceState::Missing),

@@ -28,15 +28,15 @@ pub(super) const INFO_DATA: u16 = 2;
 /// The interface of `LOWER` is in the network namespace of this number.
 pub(super) const LOWER_NAMESPACE: u16 = 37;
 const INFO_SLAVE_KIND: u16 = 4;
-const INFO_SLAVE_DATA: u16 = 5;
+pub(super) const INFO_SLAVE_DATA: u16 = 5;
 const VETH_PEER: u16 = 1;
 const BRIDGE_FORWARD_DELAY: u16 = 1;
 const BRIDGE_SPANNING_TREE: u16 = 5;
-const PORT_HAIRPIN: u16 = 4;
-const PORT_GROUP_FORWARD: u16 = 31;
+pub(super) const PORT_HAIRPIN: u16 = 4;
+pub(super) const PORT_GROUP_FORWARD: u16 = 31;
 /// All addresses of the interface itself (01:80:c2:00:00:00 to 0f, IEEE 802.1Q, table 8-1) but that of PAUSE frames, which
 /// the bridge drops.
-const ALL_GROUPS: u16 = 0xfffd;
+pub(super) const ALL_GROUPS: u16 = 0xfffd;
 const IPV6_ADDRESS_MODE: u16 = 8;
 /// `IN6_ADDR_GEN_MODE_NONE`.
 const NO_ADDRESS: u8 = 1;

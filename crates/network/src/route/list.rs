@@ -4,9 +4,10 @@ use rustix::io::Errno;
 use sys::netlink::{self, Message, RequestError, attributes};
 
 use super::interface::{
-    GROUP, HARDWARE_ADDRESS, INFO_KIND, LINK_INFO, LOWER, LOWER_NAMESPACE, MASTER, MTU, NAME, header,
-    interface_error,
+    FAMILIES, GROUP, HARDWARE_ADDRESS, INFO_KIND, LINK_INFO, LOWER, LOWER_NAMESPACE, MASTER, MTU, NAME, UP,
+    header, interface_error,
 };
+use super::port;
 use super::{
     ADDRESS_LOCAL, ADDRESS_PEER, GET_ADDRESS, GET_LINK, GET_ROUTE, Interface, ROUTE_DESTINATION, ROUTE_OUT,
     ROUTE_TABLE, Routing, TABLE_MAIN, UNICAST,
@@ -135,7 +136,9 @@ fn without_counts(message: Message) -> Message {
 }
 
 fn parse_interface(payload: &[u8]) -> Option<Interface> {
-    let mut interface = Interface { index: number(payload.get(4..8)?)?, ..Interface::default() };
+    let flags = number(payload.get(8..12)?)?;
+    let index = number(payload.get(4..8)?)?;
+    let mut interface = Interface { index, is_up: flags & UP != 0, ..Interface::default() };
     let mut is_lower_elsewhere = false;
     for (kind, value) in attributes(payload.get(LINK_HEADER..)?) {
         match kind {
@@ -149,7 +152,9 @@ fn parse_interface(payload: &[u8]) -> Option<Interface> {
             LINK_INFO => {
                 let kind = attributes(value).find(|(kind, _)| *kind == INFO_KIND);
                 interface.kind = kind.map(|(_, value)| text(value)).unwrap_or_default();
+                interface.has_port_settings = port::has_port_settings(value);
             }
+            FAMILIES => interface.refuses_ipv6 = port::refuses_ipv6(value),
             _ => {}
         }
     }

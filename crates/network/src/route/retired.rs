@@ -12,6 +12,7 @@ use super::interface::{
     FAMILIES, FAMILY_IPV6, GROUP, HARDWARE_ADDRESS, INFO_DATA, LINK_INFO, NAME, UP, header, interface_error,
 };
 use super::list::interface_request;
+use super::port::{IPV6_SETTINGS, of_kind};
 use super::socket::{DELETE_ADDRESS, FAMILY_IPV4, Interface, NEW_LINK, Routing};
 use crate::error::Error;
 use crate::family::Address;
@@ -26,9 +27,8 @@ const ALIAS: u16 = 20;
 const PROMISCUITY: u16 = 30;
 const PROGRAMS: u16 = 43;
 const OTHER_NAMES: u16 = 52;
-/// `IFLA_INET_CONF` and `IFLA_INET6_CONF`.
+/// `IFLA_INET_CONF`.
 const IPV4_SETTINGS: u16 = 1;
-const IPV6_SETTINGS: u16 = 2;
 
 /// Whether an interface was there when it was to be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,10 +148,6 @@ fn settings(payload: &[u8]) -> Vec<u8> {
         }
     }
     settings
-}
-
-fn of_kind(nested: &[u8], wanted: u16) -> impl Iterator<Item = &[u8]> {
-    attributes(nested).filter(move |(kind, _)| *kind == wanted).map(|(_, value)| value)
 }
 
 fn append(settings: &mut Vec<u8>, kind: u16, value: &[u8]) {

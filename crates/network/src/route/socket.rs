@@ -78,4 +78,9 @@ pub(crate) struct Interface {
     pub(crate) lower: Option<u32>,
     pub(crate) mtu: u32,
     pub(crate) group: u32,
+    pub(crate) is_up: bool,
+    /// Whether it has the settings that a port of a bridge is given.
+    pub(crate) has_port_settings: bool,
+    /// Whether it takes nothing of IPv6.
+    pub(crate) refuses_ipv6: bool,
 }
