@@ -20,7 +20,18 @@ fn code(kind: ErrorKind) -> Code {
 
 /// The status of a failure of the engine.
 pub(crate) fn of_engine(error: &engine::Error) -> Status {
-    Status::new(code(error.kind()), model::with_causes(error))
+    Status::new(code(error.kind()), words(error))
+}
+
+/// A failure in words: without those that Docker's clients of old read before it.
+fn words(error: &engine::Error) -> String {
+    match error {
+        engine::Error::System { message, .. } | engine::Error::Program { message, .. } => message.clone(),
+        engine::Error::Container { act, container, source } => {
+            format!("cannot {act} container {container}: {}", words(source))
+        }
+        other => model::with_causes(other),
+    }
 }
 
 /// The status of a failure of the image store.

@@ -1,7 +1,9 @@
 //! The words of refusals for clients of today, where they differ from the reference's.
 
-use engine::Error;
+use std::borrow::Cow;
+
 use engine::images::Error as ImageError;
+use engine::{Error, RecordedFailure};
 
 use crate::version::ApiVersion;
 
@@ -31,11 +33,13 @@ pub(crate) fn of_today(error: &Error) -> Option<String> {
     })
 }
 
-/// Why a start failed, as the record has it, in the words of the version.
-pub(crate) fn of_failed_start(recorded: &str, version: ApiVersion) -> &str {
-    match version.refusals_have_words_of_today() {
-        true => recorded.strip_prefix("[8] System error: ").unwrap_or(recorded),
-        false => recorded,
+/// Why a container failed, in the words of the version.
+pub(crate) fn of_failure(failure: &RecordedFailure, version: ApiVersion) -> Cow<'_, str> {
+    match failure {
+        RecordedFailure::System(cause) if !version.refusals_have_words_of_today() => {
+            Cow::Owned(format!("[8] System error: {cause}"))
+        }
+        failure => Cow::Borrowed(failure.cause()),
     }
 }
 

@@ -35,6 +35,7 @@ mod random;
 mod readiness;
 mod realm;
 mod record;
+mod recorded_failure;
 mod roots;
 mod shim;
 mod size_limit;
@@ -79,6 +80,7 @@ pub use pods::{
     CommandEnd, CommandOutput, EventsMissed, NewSandbox, OpenCommand, OpenFiles, PodChange, PodEvent,
     PodEvents, PodNetwork, Pods, has_user_namespaces,
 };
+pub use recorded_failure::RecordedFailure;
 pub use shim_protocol::log::Stream as OutputStream;
 pub use streams::{AttachRequest, AttachSession, Frames, Streams};
 pub use usage::{Usage, VolumeUsage};

@@ -11,6 +11,7 @@ use shim_protocol::names::NamedEndpoint;
 
 use crate::endpoint::{self, Endpoint};
 use crate::pod_role::{PodPart, PodRole};
+use crate::recorded_failure::RecordedFailure;
 
 /// Where a container is in its life.
 ///
@@ -80,8 +81,8 @@ pub struct Record {
     pub phase: Phase,
     /// The last exit code; 0 while none.
     pub exit_code: i32,
-    /// Why the last start failed; empty when it did not.
-    pub error: String,
+    /// Why the last start failed, or what ended it beside its own exit.
+    pub failure: Option<RecordedFailure>,
     /// Whether the kernel killed a process of the last run for memory.
     pub out_of_memory: bool,
     /// The last start.
@@ -132,7 +133,7 @@ impl Record {
             pod: None,
             phase: Phase::Created,
             exit_code: 0,
-            error: String::new(),
+            failure: None,
             out_of_memory: false,
             started_at: Timestamp::NEVER,
             finished_at: Timestamp::NEVER,

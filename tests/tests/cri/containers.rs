@@ -132,7 +132,10 @@ fn the_reason_says_how_a_container_ended() {
         let missing = ContainerConfig { command: vec!["/no/such/program".to_owned()], ..shell("none", "") };
         let id = create(cri, sandbox, missing).expect("a container");
         let error = start(cri, &id).expect_err("no such program");
-        assert!(error.message().contains("/no/such/program"), "{error}");
+        let cause = "exec: \"/no/such/program\": stat /no/such/program: no such file or directory";
+        assert!(error.message().ends_with(cause) && !error.message().contains("System error"), "{error}");
+        let status = container(cri, &id).expect("it is there");
+        assert_eq!((status.reason.as_str(), status.message.as_str()), ("StartError", cause));
     });
 }
 

@@ -74,7 +74,7 @@ pub(super) fn status(record: &Record, identity: Option<Identity>) -> ContainerSt
             config.image.unwrap_or_else(|| ImageSpec { image: image_ref.clone(), ..ImageSpec::default() }),
         ),
         reason: if has_ended { reason(record) } else { String::new() },
-        message: record.error.clone(),
+        message: record.failure.as_ref().map(|failure| failure.cause().to_owned()).unwrap_or_default(),
         labels: config.labels,
         annotations: config.annotations,
         mounts: with_images(config.mounts, record),

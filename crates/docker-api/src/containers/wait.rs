@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use crate::stream::json_fields;
-use crate::words::of_failed_start;
+use crate::words::of_failure;
 use crate::{ApiError, Call, Handled, Reply};
 
 /// The answer.
@@ -31,10 +31,9 @@ pub(super) async fn wait(call: Call<'_>) -> Handled {
     if call.version.waits_are_acknowledged() || condition.is_some() {
         call.exchange.begin(StatusCode::OK, &json_fields()).await?;
     }
-    let WaitOutcome { exit_code, error } = call.exchange.while_waited_for(wait.outcome()).await?;
-    let error = error.filter(|_| call.version.waits_have_errors());
-    let error = error.map(|recorded| of_failed_start(&recorded, call.version).to_owned());
-    let error = error.map(|message| WaitError { message });
+    let WaitOutcome { exit_code, failure } = call.exchange.while_waited_for(wait.outcome()).await?;
+    let failure = failure.filter(|_| call.version.waits_have_errors());
+    let error = failure.map(|failure| WaitError { message: of_failure(&failure, call.version).into_owned() });
     let answer = WaitAnswer { status_code: exit_code, error };
     if !call.exchange.has_begun() {
         return Reply::json(StatusCode::OK, &answer);

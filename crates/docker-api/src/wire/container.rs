@@ -1,5 +1,6 @@
 //! A container as inspect shows it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -100,7 +101,7 @@ pub(crate) struct WireState<'a> {
     dead: bool,
     pid: u32,
     exit_code: i32,
-    error: &'a str,
+    error: Cow<'a, str>,
     started_at: Timestamp,
     finished_at: Timestamp,
     /// Lines that the log lost in the last run; not there while it lost none.
@@ -129,7 +130,11 @@ impl<'a> WireState<'a> {
             dead: false,
             pid: record.pid(),
             exit_code: record.exit_code,
-            error: words::of_failed_start(&record.error, version),
+            error: record
+                .failure
+                .as_ref()
+                .map(|failure| words::of_failure(failure, version))
+                .unwrap_or_default(),
             started_at: record.started_at,
             finished_at: record.finished_at,
             log_lines_dropped: Some(record.log_lines_dropped).filter(|lines| *lines > 0),
@@ -164,7 +169,7 @@ pub(crate) struct ContainerFiles {
 
 impl ContainerFiles {
     pub(crate) fn new(record: &Record, directory: &Path) -> Self {
-        if !record.was_started() && record.error.is_empty() {
+        if !record.was_started() && record.failure.is_none() {
             return Self::default();
         }
         let file = |name: &str| directory.join(name).display().to_string();

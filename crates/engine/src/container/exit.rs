@@ -15,6 +15,7 @@ use crate::disposal::remove_run_directory;
 use crate::events::Events;
 use crate::networking::Networking;
 use crate::paths::Paths;
+use crate::recorded_failure::RecordedFailure;
 use crate::shim::{Incoming, RECORD_LIMIT};
 use crate::store::{Database, Row};
 use crate::volumes::Volumes;
@@ -22,16 +23,19 @@ use crate::volumes::Volumes;
 /// 128 + SIGKILL: what a container whose shim died ended with.
 const KILLED: i32 = 137;
 
+/// What is recorded of it.
+const SHIM_DIED: &str = "the container's shim died, so the container was killed";
+
 /// How a run ended, and what the engine itself has to say about it.
 pub(crate) struct End {
     exit: Exit,
-    error: String,
+    failure: Option<RecordedFailure>,
 }
 
 impl End {
     /// An end that the shim reported.
     const fn reported(exit: Exit) -> Self {
-        Self { exit, error: String::new() }
+        Self { exit, failure: None }
     }
 }
 
@@ -140,19 +144,19 @@ impl Supervisor {
             out_of_memory: false,
             finished_at: Timestamp::now(),
         };
-        End { exit, error: "the container's shim died, so the container was killed".to_owned() }
+        End { exit, failure: Some(RecordedFailure::Other(SHIM_DIED.to_owned())) }
     }
 
     /// Records an exit, takes down what the run needed, and lets the policy decide what follows.
     pub(crate) async fn record_exit(self: &Arc<Self>, container: &Arc<Container>, end: End) {
-        let End { exit, error } = end;
+        let End { exit, failure } = end;
         let _order = container.transition.lock().await;
         let out_of_memory = container.record().out_of_memory || exit.out_of_memory;
         let reported = container.record().out_of_memory;
         let change = |record: &mut Record| {
             record.phase = Phase::Exited;
             record.exit_code = exit.code;
-            record.error.clone_from(&error);
+            record.failure.clone_from(&failure);
             record.finished_at = exit.finished_at;
             record.out_of_memory = out_of_memory;
             record.exits += 1;

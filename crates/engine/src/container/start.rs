@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{HostSettings, ProcessReference, Signal, Timestamp, with_causes};
+use model::{HostSettings, ProcessReference, Signal, Timestamp};
 use shim_protocol::{Notice, Request, RunDirectory};
 use sys::program::SealedProgram;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -25,6 +25,7 @@ use crate::fault;
 use crate::networking::{Networking, relays};
 use crate::outcome::Outcome;
 use crate::paths::Paths;
+use crate::recorded_failure::RecordedFailure;
 use crate::shim::{Incoming, RequestError, Shim};
 use crate::volumes::HeldVolume;
 
@@ -187,7 +188,7 @@ impl Starter {
             record.phase = Phase::Running(gate.init);
             record.started_at = started_at;
             record.exit_code = 0;
-            record.error = String::new();
+            record.failure = None;
             record.out_of_memory = false;
             record.frozen_for_work = false;
             record.log_lines_dropped = 0;
@@ -248,7 +249,7 @@ impl Starter {
         let record = container.update(|record| {
             record.phase = Phase::Exited;
             record.exit_code = failure.exit_code;
-            record.error = with_causes(&failure.error);
+            record.failure = Some(RecordedFailure::of(&failure.error));
             // One that never ran has no times and stays "Created"; a policy counts its delays from them.
             if by_policy || !record.started_at.is_never() {
                 record.started_at = now;

@@ -16,6 +16,7 @@ use crate::container::containers::Containers;
 use crate::container::{Phase, Record, RemovalState};
 use crate::error::Error;
 use crate::networking::Networking;
+use crate::recorded_failure::RecordedFailure;
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub struct WaitOutcome {
     /// The last exit code; 0 while there is none.
     pub exit_code: i32,
     /// Why the last start, or the removal, failed.
-    pub error: Option<String>,
+    pub failure: Option<RecordedFailure>,
 }
 
 /// A wait that has begun: nothing that happens from now on is missed.
@@ -91,8 +92,8 @@ impl Wait {
             // Who waits may want to have them.
             networking.until_ports_are_free().await;
         }
-        let error = failure.or_else(|| Some(record.error.clone()).filter(|error| !error.is_empty()));
-        WaitOutcome { exit_code: record.exit_code, error }
+        let failure = failure.map(RecordedFailure::Other).or_else(|| record.failure.clone());
+        WaitOutcome { exit_code: record.exit_code, failure }
     }
 }
 

@@ -89,7 +89,7 @@ fn record_start(realm: &Realm, container: &Container, run: Run) {
         record.phase = Phase::Running(run.init);
         record.started_at = run.at;
         record.exit_code = 0;
-        record.error.clear();
+        record.failure = None;
         record.cgroups = run.cgroups;
         record.health = health::at_start(record);
         // Nobody has stopped it since it was started.

@@ -12,10 +12,12 @@ use model::{
 use serde::{Deserialize, Serialize};
 
 use super::json::json;
+use super::failure;
 use crate::endpoint::{self, Endpoint};
 use crate::pod_role::PodRole;
 use crate::record::{Phase, Record};
 
+use crate::recorded_failure::RecordedFailure;
 /// The columns of the table `containers`.
 pub(super) struct ContainerColumns {
     pub(super) id: String,
@@ -46,6 +48,9 @@ struct StateDocument {
     error: String,
     out_of_memory: bool,
     started_at: Timestamp,
+    /// Rows of earlier releases have none: their text says it.
+    #[serde(default)]
+    error_origin: Option<failure::Origin>,
     finished_at: Timestamp,
     restart_count: i64,
     exits: u64,
@@ -178,7 +183,7 @@ impl ContainerColumns {
             return Ok((record, None));
         }
         let damage = damage.join("; ");
-        record.error.clone_from(&damage);
+        record.failure = Some(RecordedFailure::Other(damage.clone()));
         Ok((record, Some(damage)))
     }
 }
@@ -213,7 +218,8 @@ impl StateDocument {
         Self {
             phase: PhaseDocument::of(record.phase),
             exit_code: record.exit_code,
-            error: record.error.clone(),
+            error: record.failure.as_ref().map(|failure| failure.cause().to_owned()).unwrap_or_default(),
+            error_origin: record.failure.as_ref().map(failure::Origin::of),
             out_of_memory: record.out_of_memory,
             started_at: record.started_at,
             finished_at: record.finished_at,
@@ -236,7 +242,7 @@ impl StateDocument {
     fn put_into(self, record: &mut Record) {
         record.phase = self.phase.phase();
         record.exit_code = self.exit_code;
-        record.error = self.error;
+        record.failure = failure::read(self.error, self.error_origin);
         record.out_of_memory = self.out_of_memory;
         record.started_at = self.started_at;
         record.finished_at = self.finished_at;

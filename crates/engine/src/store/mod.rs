@@ -10,6 +10,7 @@
 
 mod container;
 mod durability;
+mod failure;
 mod faults;
 mod json;
 mod load;

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::record::{Phase, Record};
+use crate::recorded_failure::RecordedFailure;
 
 /// A database as the last release without versions left it: one container created, one paused with an exec,
 /// one that ended.
@@ -168,6 +169,45 @@ fn has_all(document: &serde_json::Value, wanted: &serde_json::Value) -> bool {
 }
 
 #[test]
+fn a_failure_is_saved_as_its_cause_and_read_of_earlier_releases_too() {
+    let directory = Directory::new();
+    directory.sql(VERSION_3);
+    directory.sql(
+        "UPDATE containers SET state = json_set(state, '$.error', '[8] System error: no such file')
+             WHERE name = 'once';
+         UPDATE containers SET state = json_set(state, '$.error', 'the disk is full') WHERE name = 'made';",
+    );
+    let (database, saved) = directory.open();
+    let failure = |saved: &Saved, name: &str| {
+        saved.containers.iter().find(|record| record.name == name).expect(name).failure.clone()
+    };
+    let expected = [
+        ("once", Some(RecordedFailure::System("no such file".to_owned()))),
+        ("made", Some(RecordedFailure::Other("the disk is full".to_owned()))),
+        ("web", None),
+    ];
+    for (name, expected) in &expected {
+        assert_eq!(failure(&saved, name), *expected, "{name}");
+    }
+    let rows = saved.containers.iter().map(|record| Row::Container(Arc::new(record.clone()))).collect();
+    database.write(rows, Durability::PowerLoss).wait_blocking().expect("written");
+    drop(database);
+    assert_eq!(
+        directory.text("SELECT json_extract(state, '$.error') FROM containers WHERE name = 'once'"),
+        "no such file"
+    );
+    let saved = directory.saved();
+    for (name, expected) in &expected {
+        assert_eq!(failure(&saved, name), *expected, "{name}");
+    }
+}
+
+/// What a record says of a row that could not be read.
+fn damage(record: &Record) -> &str {
+    record.failure.as_ref().map_or("", RecordedFailure::cause)
+}
+
+#[test]
 fn a_record_is_read_as_it_was_written() {
     let directory = Directory::new();
     let records = records();
@@ -199,11 +239,11 @@ fn a_row_that_cannot_be_read_is_moved_aside_and_its_container_has_ended() {
         assert_eq!(saved.containers.len(), 3, "opened {opened} times");
         let created = by_name("created");
         assert_eq!((created.phase, created.damaged), (Phase::Created, true));
-        assert!(created.error.starts_with("its settings cannot be read: "), "{}", created.error);
+        assert!(damage(created).starts_with("its settings cannot be read: "), "{}", damage(created));
         assert_eq!(created.mounts.len(), 3, "what can be read is kept");
         let linked = by_name("linked");
         assert_eq!((linked.phase, linked.damaged), (Phase::Exited, false));
-        assert!(linked.error.starts_with("its state cannot be read: "), "{}", linked.error);
+        assert!(damage(linked).starts_with("its state cannot be read: "), "{}", damage(linked));
         assert_eq!(linked.path, "sh");
         assert!(by_name("running").is_paused());
         assert_eq!(saved.execs.len(), 0);
