@@ -1,5 +1,6 @@
 //! Finds containers by id, by the start of an id, by name and by link, and execs by id; keeps names unique.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -183,6 +184,14 @@ impl Directory {
             self.all().into_iter().map(|container| (container.record().created, container)).collect();
         all.sort_by(|(one, first), (other, second)| other.cmp(one).then_with(|| first.id().cmp(second.id())));
         all.into_iter().map(|(_, container)| container).collect()
+    }
+
+    /// The records of all containers, newest first.
+    pub(crate) fn records(&self) -> Vec<Arc<Record>> {
+        let mut all: Vec<_> = self.read().containers.values().map(|container| container.record()).collect();
+        // They come by id.
+        all.sort_by_cached_key(|record| Reverse(record.created));
+        all
     }
 
     /// The names of a container, each with its slash: its own first, then those that links give it.

@@ -1,8 +1,10 @@
 //! `GET /containers/json`: newest first, filtered, with the names that links give.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use berth_http::JsonList;
 use engine::images::registry::Descriptor;
 use engine::{Engine, Record};
 use http::StatusCode;
@@ -27,18 +29,17 @@ struct Selection {
 
 pub(super) async fn list(call: &Call<'_>) -> Handled {
     let selection = Selection::read(call)?;
-    let records: Vec<Arc<Record>> =
-        call.engine.containers.all().iter().map(|container| container.record()).collect();
+    let records = call.engine.containers.records();
     let with_sizes = call.query.is_true("size");
     let mut entries = Entries::new(call.engine, call.version, &records).with_manifests();
-    let mut summaries = Vec::new();
+    let mut list = JsonList::default();
     for record in selection.choose(&records) {
         let sizes = if with_sizes { call.engine.files.sizes(record).await? } else { Some((0, 0)) };
         // It has gone since the list was made.
         let Some(sizes) = sizes else { continue };
-        summaries.push(entries.entry(record, sizes));
+        list.push(&entries.entry(record, sizes));
     }
-    Reply::json(StatusCode::OK, &summaries)
+    Ok(Reply::Whole(list.response(StatusCode::OK)))
 }
 
 /// Makes the entries of a list, with what is looked up once for all of them.
@@ -86,10 +87,10 @@ impl<'a> Entries<'a> {
 
     /// What a container's image is called: as it was when the container was made, or by its id where that name has gone
     /// to another.
-    fn image(&mut self, record: &Record) -> String {
+    fn image<'r>(&mut self, record: &'r Record) -> Cow<'r, str> {
         let name = &record.settings.image;
         if !self.version.container_list_follows_image_names() {
-            return name.clone();
+            return Cow::Borrowed(name);
         }
         let store = self.engine.images.store();
         let present = match self.images.get(name) {
@@ -98,7 +99,7 @@ impl<'a> Entries<'a> {
         };
         let is_named = present
             .is_some_and(|present| present == record.image || store.are_relatives(&present, &record.image));
-        if is_named { name.clone() } else { image_id(&record.image, self.version) }
+        if is_named { Cow::Borrowed(name) } else { Cow::Owned(image_id(&record.image, self.version)) }
     }
 }
 

@@ -87,10 +87,11 @@ impl ListFilter {
 
     /// Whether a container is one of those that are asked for.
     pub(super) fn fits(&self, record: &Record) -> bool {
-        let name = format!("/{}", record.name);
         let has_exited = || !record.is_running() && self.exit_codes.contains(&record.exit_code);
-        let has_name =
-            || self.names.iter().any(|pattern| pattern.is_match(&name) || pattern.is_match(&record.name));
+        let has_name = || {
+            let name = format!("/{}", record.name);
+            self.names.iter().any(|pattern| pattern.is_match(&name) || pattern.is_match(&record.name))
+        };
         self.holds("exited", has_exited)
             && self.holds("name", has_name)
             && self.holds("ancestor", || self.lineage.contains(&record.image))

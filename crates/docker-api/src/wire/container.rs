@@ -222,7 +222,7 @@ impl<'a> ContainerInspection<'a> {
             host_config: host_config::shaped(
                 HostConfig {
                     links: engine.containers.link_entries(record),
-                    network_mode: network_mode(record, version),
+                    network_mode: network_mode(record, version).into_owned(),
                     ..host
                 },
                 record,

@@ -1,5 +1,6 @@
 //! A container's place in one network, as inspect and lists show it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use engine::{Endpoint, Record};
@@ -95,11 +96,11 @@ fn wire<'a>(
 }
 
 /// `HostConfig.NetworkMode`.
-pub(crate) fn network_mode(record: &Record, version: ApiVersion) -> String {
+pub(crate) fn network_mode(record: &Record, version: ApiVersion) -> Cow<'_, str> {
     let host = &record.settings.host;
-    let mode = host.shown.network_mode.clone().unwrap_or_else(|| host.network_mode.to_string());
-    match mode.as_str() {
-        "default" if version.default_network_has_its_name() => "bridge".to_owned(),
+    let mode = host.shown.network_mode.as_deref().map_or_else(|| host.network_mode.text(), Cow::Borrowed);
+    match &*mode {
+        "default" if version.default_network_has_its_name() => Cow::Borrowed("bridge"),
         _ => mode,
     }
 }

@@ -1,5 +1,6 @@
 //! One container in a list.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use engine::Record;
@@ -26,7 +27,7 @@ static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
 pub(crate) struct ContainerSummary<'a> {
     id: &'a str,
     names: Vec<String>,
-    image: String,
+    image: Cow<'a, str>,
     #[serde(rename = "ImageID", skip_serializing_if = "Ranged::is_absent")]
     image_id: Since<21, String>,
     #[serde(flatten)]
@@ -60,16 +61,16 @@ struct Networks<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct ListedHostConfig<'a> {
-    network_mode: String,
+    network_mode: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     annotations: Option<&'a BTreeMap<String, String>>,
 }
 
 /// What a list finds out about a container beside its record.
 #[derive(Debug)]
-pub(crate) struct LookedUp {
+pub(crate) struct LookedUp<'a> {
     /// What its image is called now.
-    pub(crate) image: String,
+    pub(crate) image: Cow<'a, str>,
     /// The manifest of its image, where it is shown.
     pub(crate) manifest: Option<Descriptor>,
     /// The further names that links give it.
@@ -101,7 +102,12 @@ const fn is_zero_port(value: &u16) -> bool {
 
 impl<'a> ContainerSummary<'a> {
     /// The entry as it is now, in a version.
-    pub(crate) fn new(record: &'a Record, looked_up: LookedUp, now: Timestamp, version: ApiVersion) -> Self {
+    pub(crate) fn new(
+        record: &'a Record,
+        looked_up: LookedUp<'a>,
+        now: Timestamp,
+        version: ApiVersion,
+    ) -> Self {
         let LookedUp { image, manifest, aliases, sizes } = looked_up;
         let mut names = vec![format!("/{}", record.name)];
         names.extend(aliases);

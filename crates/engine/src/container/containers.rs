@@ -50,6 +50,12 @@ impl Containers {
         self.directory.newest_first()
     }
 
+    /// The records of all containers, newest first.
+    #[must_use]
+    pub fn records(&self) -> Vec<Arc<Record>> {
+        self.directory.records()
+    }
+
     /// The names of a container, each with its slash: its own first, then those that links give it.
     #[must_use]
     pub fn names_of(&self, record: &Record) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! Which network a container is in: none, the host's, another container's, or networks of the engine.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
@@ -124,6 +125,20 @@ impl NetworkMode {
         Self::Networks(vec![Attachment::to(network)])
     }
 
+    /// The mode as one text: of several networks the first.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        Cow::Borrowed(match self {
+            Self::None => "none",
+            Self::Host => "host",
+            Self::Container(other) => return Cow::Owned(format!("container:{}", other.0)),
+            Self::Networks(attachments) => match attachments.first().map(|first| &first.network) {
+                None | Some(NetworkReference::Default) => "default",
+                Some(NetworkReference::Named(name)) => name,
+            },
+        })
+    }
+
     /// Whether the container shares the host's network.
     #[must_use]
     pub const fn is_host(&self) -> bool {
@@ -162,18 +177,10 @@ impl FromStr for NetworkMode {
     }
 }
 
-/// Writes the mode as one text: of several networks the first.
+/// Writes [`NetworkMode::text`].
 impl fmt::Display for NetworkMode {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None => formatter.write_str("none"),
-            Self::Host => formatter.write_str("host"),
-            Self::Container(other) => write!(formatter, "container:{}", other.0),
-            Self::Networks(attachments) => match attachments.first().map(|first| &first.network) {
-                None | Some(NetworkReference::Default) => formatter.write_str("default"),
-                Some(NetworkReference::Named(name)) => formatter.write_str(name),
-            },
-        }
+        formatter.write_str(&self.text())
     }
 }
 
