@@ -161,8 +161,10 @@ impl Creator {
     /// Makes what a checked record needs, saves it and shows it to everyone; its name is taken already.
     fn put(&self, mut record: Record, durability: Durability) -> Result<ContainerId, Error> {
         let save = |record: &Record, mut rows: Vec<Row>| {
-            rows.push(Row::Container(Arc::new(record.clone())));
-            self.database.write(rows, durability).wait_blocking()
+            let record = Arc::new(record.clone());
+            rows.push(Row::Container(Arc::clone(&record)));
+            // The event is recorded before the answer, so that it survives a crash of the daemon.
+            self.database.write_then(rows, durability, self.showing(record)).wait_blocking()
         };
         let made = self.make_directories(&record).and_then(|()| self.volumes.mount(&mut record, save));
         let mut volumes = match made {
@@ -174,15 +176,19 @@ impl Creator {
             }
         };
         volumes.keep();
-        let id = record.id.clone();
-        let container = Container::new(record, Arc::clone(&self.database));
-        self.events.emit_container(&container.record(), "create", &[]);
-        self.directory.insert(container);
-        // Only now do removals see that the container uses them.
+        // Since it is in the directory, removals see that the container uses them.
         drop(volumes);
-        // The event is recorded before the answer, so that it survives a crash of the daemon.
-        let _ = self.database.flush().wait_blocking();
-        Ok(id)
+        Ok(record.id)
+    }
+
+    /// Shows a container to everyone once it is saved.
+    fn showing(&self, record: Arc<Record>) -> impl FnOnce() + Send + use<> {
+        let (directory, events) = (Arc::clone(&self.directory), Arc::clone(&self.events));
+        let container = Container::new(record, Arc::clone(&self.database));
+        move || {
+            events.emit_container(&container.record(), "create", &[]);
+            directory.insert(container);
+        }
     }
 
     fn take_name(&self, name: Option<String>, id: &ContainerId) -> Result<String, Error> {

@@ -120,10 +120,10 @@ impl RowState {
 
 impl Container {
     /// A container whose row is in the database.
-    pub(crate) fn new(record: Record, database: Arc<Database>) -> Arc<Self> {
+    pub(crate) fn new(record: Arc<Record>, database: Arc<Database>) -> Arc<Self> {
         Arc::new(Self {
             id: record.id.clone(),
-            record: watch::Sender::new(Arc::new(record)),
+            record: watch::Sender::new(record),
             row_state: Mutex::new(RowState::Saved),
             database,
             transition: Transition::default(),

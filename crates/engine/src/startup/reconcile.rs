@@ -48,7 +48,7 @@ async fn take_over(realm: &Arc<Realm>, records: Vec<Record>, execs: Vec<ExecRow>
         if let Err(error) = realm.directory.reserve(&record.name, &record.id) {
             tracing::error!("container {} has the name of another: {error}", record.id);
         }
-        realm.directory.insert(Container::new(record, Arc::clone(&realm.database)));
+        realm.directory.insert(Container::new(Arc::new(record), Arc::clone(&realm.database)));
     }
     realm.networking.forget_lost_links();
     realm.execs.restore(execs);

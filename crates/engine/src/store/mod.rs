@@ -72,23 +72,40 @@ impl Database {
     /// Writes rows in one step. They are tried once: when that fails nothing is written, and the caller
     /// has to take back what it did.
     pub(crate) fn write(&self, rows: Vec<Row>, durability: Durability) -> Written {
-        self.push(rows, durability, Attempts::One)
+        self.push(rows, durability, Attempts::One, None)
+    }
+
+    /// Writes rows in one step as [`Self::write`] does; once they are written, the writer's thread does `then`. The
+    /// caller is answered when the rows that `then` asks for have been tried too.
+    pub(crate) fn write_then(
+        &self,
+        rows: Vec<Row>,
+        durability: Durability,
+        then: impl FnOnce() + Send + 'static,
+    ) -> Written {
+        self.push(rows, durability, Attempts::One, Some(Box::new(then)))
     }
 
     /// Writes rows in one step, again and again until they are written or replaced by later ones. The
     /// result is that of the first attempt.
     pub(crate) fn keep(&self, rows: Vec<Row>) -> Written {
-        self.push(rows, Durability::Crash, Attempts::UntilWritten)
+        self.push(rows, Durability::Crash, Attempts::UntilWritten, None)
     }
 
     /// Waits until all that was asked for before has been tried.
     pub(crate) fn flush(&self) -> Written {
-        self.push(Vec::new(), Durability::Crash, Attempts::One)
+        self.push(Vec::new(), Durability::Crash, Attempts::One, None)
     }
 
-    fn push(&self, rows: Vec<Row>, durability: Durability, attempts: Attempts) -> Written {
+    fn push(
+        &self,
+        rows: Vec<Row>,
+        durability: Durability,
+        attempts: Attempts,
+        then: Option<Box<dyn FnOnce() + Send>>,
+    ) -> Written {
         let (done, written) = oneshot::channel();
-        self.queue.push(Change { rows, durability, attempts, done });
+        self.queue.push(Change { rows, durability, attempts, done, then });
         Written(written)
     }
 }

@@ -18,12 +18,17 @@ pub(super) enum Attempts {
     UntilWritten,
 }
 
+/// The way back to whoever waits for a change.
+pub(super) type Done = oneshot::Sender<Result<(), Error>>;
+
 /// Rows that are written together or not at all.
 pub(super) struct Change {
     pub(super) rows: Vec<Row>,
     pub(super) durability: Durability,
     pub(super) attempts: Attempts,
-    pub(super) done: oneshot::Sender<Result<(), Error>>,
+    pub(super) done: Done,
+    /// What is done once they are written.
+    pub(super) then: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// What the writer does next.
@@ -81,6 +86,11 @@ impl Queue {
             waiting.changes.push(change);
             self.ready.notify_one();
         }
+    }
+
+    /// Takes what waits, if anything does.
+    pub(super) fn take(&self) -> Vec<Change> {
+        std::mem::take(&mut self.lock().changes)
     }
 
     /// Takes no more changes; those that wait are written.

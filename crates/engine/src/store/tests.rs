@@ -308,6 +308,26 @@ fn what_waits_together_is_written_with_one_commit() {
 }
 
 #[test]
+fn what_follows_a_write_is_tried_before_the_answer_and_never_follows_one_that_failed() {
+    let directory = Directory::new();
+    let (database, _) = directory.open_with(Faults::FailAt(3));
+    let database = Arc::new(database);
+    let write = |number: u8| {
+        let (own, follower) = (Arc::clone(&database), Row::Container(record(number + 1)));
+        let then = move || own.keep(vec![follower]).forget();
+        database.write_then(vec![Row::Container(record(number))], Durability::PowerLoss, then).wait_blocking()
+    };
+    let names =
+        || directory.text("SELECT group_concat(name) FROM (SELECT name FROM containers ORDER BY name)");
+    write(1).expect("written");
+    assert_eq!(names(), "container1,container2");
+    write(3).expect_err("the third write fails");
+    assert_eq!(names(), "container1,container2");
+    drop(database);
+    assert_eq!(directory.saved().containers.len(), 2, "nothing was kept for a retry");
+}
+
+#[test]
 fn a_durable_write_that_fails_leaves_later_ones_as_quick_as_before() {
     let directory = Directory::new();
     let full = directory.0.join("full");
@@ -319,7 +339,7 @@ fn a_durable_write_that_fails_leaves_later_ones_as_quick_as_before() {
     let mut write = |durability| {
         let (done, written) = oneshot::channel();
         let rows = vec![Row::Container(record(1))];
-        writer.write(vec![Change { rows, durability, attempts: Attempts::One, done }]);
+        writer.write(vec![Change { rows, durability, attempts: Attempts::One, done, then: None }]);
         (Written(written).wait_blocking().is_ok(), writer.synchronous())
     };
     assert_eq!(write(Durability::PowerLoss), (false, 2), "2 is FULL");

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use super::Durability;
 use super::faults::Faults;
-use super::queue::{Attempts, Change, Next, Queue};
+use super::queue::{Attempts, Change, Done, Next, Queue};
 use super::rows::{KEPT_EVENTS, Row};
 use crate::error::database_error;
 
@@ -30,6 +30,8 @@ pub(super) struct Writer {
     /// What the connection's `synchronous` is set to.
     level: Durability,
     unwritten: Unwritten,
+    /// The callers of changes that are written, and followed by something that is not tried yet.
+    unanswered: Vec<Done>,
 }
 
 /// Rows that could not be written yet, oldest first, and when they are tried again.
@@ -43,13 +45,18 @@ struct Unwritten {
 impl Writer {
     pub(super) fn new(connection: Connection, queue: Arc<Queue>, faults: Faults) -> Self {
         let unwritten = Unwritten::default();
-        Self { connection, queue, faults, next: 1, level: Durability::Crash, unwritten }
+        let unanswered = Vec::new();
+        Self { connection, queue, faults, next: 1, level: Durability::Crash, unwritten, unanswered }
     }
 
     /// Writes until the queue is closed and empty.
     pub(super) fn run(mut self) {
         loop {
-            match self.queue.next(self.unwritten.retry_at) {
+            let next = match self.unanswered.is_empty() {
+                true => self.queue.next(self.unwritten.retry_at),
+                false => Next::Write(self.queue.take()),
+            };
+            match next {
                 Next::Write(changes) => self.write(changes),
                 Next::Retry => self.retry(),
                 Next::End => return self.retry(),
@@ -57,41 +64,59 @@ impl Writer {
         }
     }
 
-    /// Writes changes in one transaction; where that fails, each in its own.
+    /// Writes changes. Those that are followed by something are answered with the next ones, which are what this asks for.
     pub(super) fn write(&mut self, changes: Vec<Change>) {
-        let first = self.next;
-        self.next += changes.iter().filter(|change| !change.rows.is_empty()).count() as u64;
-        let durability = changes.iter().map(|change| change.durability).max().unwrap_or(Durability::Crash);
-        let all = changes.iter().map(|change| change.rows.as_slice());
-        if self.commit(all, durability, first).is_ok() {
-            for change in changes {
-                self.unwritten.forget_replaced(&change.rows);
-                let _ = change.done.send(Ok(()));
-            }
-        } else {
-            let mut number = first;
-            for change in changes {
-                let has_rows = !change.rows.is_empty();
-                self.write_alone(change, number);
-                number += u64::from(has_rows);
-            }
+        let later = self.write_once(changes);
+        for done in std::mem::replace(&mut self.unanswered, later) {
+            let _ = done.send(Ok(()));
         }
         if self.unwritten.retry_at.is_some_and(|at| at <= Instant::now()) {
             self.retry();
         }
     }
 
-    fn write_alone(&mut self, change: Change, number: u64) {
+    /// Writes changes in one transaction; where that fails, each in its own. Gives the callers to be answered later.
+    fn write_once(&mut self, changes: Vec<Change>) -> Vec<Done> {
+        let first = self.next;
+        self.next += changes.iter().filter(|change| !change.rows.is_empty()).count() as u64;
+        let durability = changes.iter().map(|change| change.durability).max().unwrap_or(Durability::Crash);
+        let all = changes.iter().map(|change| change.rows.as_slice());
+        if self.commit(all, durability, first).is_ok() {
+            changes.into_iter().filter_map(|change| self.finish(change)).collect()
+        } else {
+            let mut number = first;
+            let mut unanswered = Vec::new();
+            for change in changes {
+                let has_rows = !change.rows.is_empty();
+                unanswered.extend(self.write_alone(change, number));
+                number += u64::from(has_rows);
+            }
+            unanswered
+        }
+    }
+
+    /// Answers a change that is written; gives the caller of one that is followed by something, which is done now.
+    fn finish(&mut self, change: Change) -> Option<Done> {
+        self.unwritten.forget_replaced(&change.rows);
+        let Some(then) = change.then else {
+            let _ = change.done.send(Ok(()));
+            return None;
+        };
+        then();
+        Some(change.done)
+    }
+
+    fn write_alone(&mut self, change: Change, number: u64) -> Option<Done> {
         let result = self.commit(std::iter::once(change.rows.as_slice()), change.durability, number);
-        if result.is_ok() {
-            self.unwritten.forget_replaced(&change.rows);
-        } else if change.attempts == Attempts::UntilWritten {
+        let Err(error) = result else { return self.finish(change) };
+        tracing::error!("cannot write to the engine's database: {error}");
+        // Before the answer: this thread must not be the last that holds the database.
+        drop(change.then);
+        if change.attempts == Attempts::UntilWritten {
             self.unwritten.add(change.rows);
         }
-        if let Err(error) = &result {
-            tracing::error!("cannot write to the engine's database: {error}");
-        }
-        let _ = change.done.send(result.map_err(database_error("save a change")));
+        let _ = change.done.send(Err(database_error("save a change")(error)));
+        None
     }
 
     /// Tries again what could not be written.
