@@ -1,5 +1,6 @@
 //! A container's row: its record as columns, and again a record.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -11,13 +12,13 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::json::json;
 use super::failure;
+use super::json::json;
 use crate::endpoint::{self, Endpoint};
 use crate::pod_role::PodRole;
 use crate::record::{Phase, Record};
-
 use crate::recorded_failure::RecordedFailure;
+
 /// The columns of the table `containers`.
 pub(super) struct ContainerColumns {
     pub(super) id: String,
@@ -32,12 +33,12 @@ pub(super) struct ContainerColumns {
 
 /// What a container was made with.
 #[derive(Serialize, Deserialize)]
-struct SettingsDocument {
+struct SettingsDocument<'r> {
     created: Timestamp,
     image: Digest,
-    path: String,
-    arguments: Vec<String>,
-    settings: ContainerSettings,
+    path: Cow<'r, str>,
+    arguments: Cow<'r, [String]>,
+    settings: Cow<'r, ContainerSettings>,
 }
 
 /// What became of a container since.
@@ -45,12 +46,13 @@ struct SettingsDocument {
 struct StateDocument {
     phase: PhaseDocument,
     exit_code: i32,
+    /// The cause of [`Record::failure`].
     error: String,
-    out_of_memory: bool,
-    started_at: Timestamp,
     /// Rows of earlier releases have none: their text says it.
     #[serde(default)]
     error_origin: Option<failure::Origin>,
+    out_of_memory: bool,
+    started_at: Timestamp,
     finished_at: Timestamp,
     restart_count: i64,
     exits: u64,
@@ -160,7 +162,7 @@ impl ContainerColumns {
     pub(super) fn record(&self) -> Result<(Record, Option<String>), model::IdError> {
         let mut record = placeholder(ContainerId::parse(&self.id)?, &self.name);
         let mut damage = Vec::new();
-        match serde_json::from_str::<SettingsDocument>(&self.settings) {
+        match serde_json::from_str::<SettingsDocument<'_>>(&self.settings) {
             Ok(settings) => settings.put_into(&mut record),
             Err(error) => {
                 damage.push(format!("its settings cannot be read: {error}"));
@@ -195,21 +197,22 @@ fn placeholder(id: ContainerId, name: &str) -> Record {
     Record { phase: Phase::Exited, ..Record::new(id, name, Digest::from_bytes([0; 32]), created) }
 }
 
-impl SettingsDocument {
-    fn of(record: &Record) -> Self {
+impl<'r> SettingsDocument<'r> {
+    fn of(record: &'r Record) -> Self {
         Self {
             created: record.created,
             image: record.image,
-            path: record.path.clone(),
-            arguments: record.arguments.clone(),
-            settings: record.settings.clone(),
+            path: Cow::Borrowed(&record.path),
+            arguments: Cow::Borrowed(&record.arguments),
+            settings: Cow::Borrowed(&record.settings),
         }
     }
 
     fn put_into(self, record: &mut Record) {
         let Self { created, image, path, arguments, settings } = self;
-        (record.created, record.image, record.path, record.arguments) = (created, image, path, arguments);
-        record.settings = settings;
+        (record.created, record.image) = (created, image);
+        (record.path, record.arguments) = (path.into_owned(), arguments.into_owned());
+        record.settings = settings.into_owned();
     }
 }
 
