@@ -3,7 +3,7 @@
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use crate::Response;
+use super::response::Response;
 
 /// The list up to its last entry.
 #[derive(Debug, Default)]

@@ -1,7 +1,5 @@
 //! `GET /images/(name)/json`
 
-use std::collections::BTreeMap;
-
 use engine::images::ImageDetails;
 use engine::images::document;
 use http::StatusCode;
@@ -14,7 +12,7 @@ use super::manifests::{self, WireManifest, WireTarget, is_left_out};
 use super::{failure, image_config, platform};
 use crate::container_settings::Config;
 use crate::version::{ApiVersion, Ranged, Since, Until};
-use crate::wire::{STORAGE_DRIVER, image_id};
+use crate::wire::{GraphDriver, image_id};
 use crate::{ApiError, Call, Handled, Reply};
 
 pub(super) fn inspect(call: &Call<'_>) -> Handled {
@@ -77,14 +75,6 @@ struct ImageInspection {
     identity: Since<53, Option<Identity>>,
 }
 
-/// Where the files of an image are.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct GraphDriver {
-    name: &'static str,
-    data: BTreeMap<&'static str, String>,
-}
-
 /// The layers of an image, lowest first.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -130,7 +120,7 @@ impl ImageInspection {
             os_version: config.os_version,
             size: if version.image_size_is_of_all_layers() { image.virtual_size } else { image.size },
             virtual_size: Ranged::at(version, || image.virtual_size),
-            graph_driver: GraphDriver { name: STORAGE_DRIVER, data: data.into_iter().collect() },
+            graph_driver: GraphDriver::with(data.into_iter().collect()),
             root: Ranged::at(version, || RootFs { kind: "layers", layers: config.rootfs.diff_ids }),
             metadata: Ranged::at(version, || Metadata {
                 last_tag_time: last_tagged.unwrap_or(Timestamp::NEVER),

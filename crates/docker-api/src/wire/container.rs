@@ -10,6 +10,7 @@ use model::{LogDriver, LogSource, MountPoint, Timestamp};
 use serde::Serialize;
 
 use super::endpoint::network_mode;
+use super::graph_driver::{GraphDriver, STORAGE_DRIVER};
 use super::health::WireHealth;
 use super::host_config::{self, Shape};
 use super::image_id::image_id;
@@ -22,8 +23,6 @@ use crate::words;
 
 /// What the reference calls its way of running containers; clients show it.
 pub(crate) const EXECUTION_DRIVER: &str = "native-0.2";
-/// How layers are put together.
-pub(crate) const STORAGE_DRIVER: &str = "overlay";
 
 /// The answer of `GET /containers/(id)/json`.
 #[derive(Debug, Serialize)]
@@ -141,13 +140,6 @@ impl<'a> WireState<'a> {
             health: Ranged::at(version, || OfHealth { health: WireHealth::of(record) }),
         }
     }
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct GraphDriver {
-    name: &'static str,
-    data: BTreeMap<&'static str, String>,
 }
 
 /// The manifest of a container's image, where the image came from a registry or in a layout.
@@ -292,5 +284,5 @@ fn graph_driver(engine: &Engine, record: &Record, directory: &Path) -> GraphDriv
         ("UpperDir", path("upper")),
         ("WorkDir", path("work")),
     ];
-    GraphDriver { name: STORAGE_DRIVER, data: data.into() }
+    GraphDriver::with(data.into())
 }

@@ -7,7 +7,8 @@ use engine::{Engine, Exec, ExecState, Record};
 use model::Timestamp;
 use serde::Serialize;
 
-use super::container::{ContainerFiles, EXECUTION_DRIVER, STORAGE_DRIVER, WireState, volumes};
+use super::container::{ContainerFiles, EXECUTION_DRIVER, WireState, volumes};
+use super::graph_driver::STORAGE_DRIVER;
 use super::network::NetworkSettings;
 use crate::version::{ApiVersion, Ranged, Since, Until};
 

@@ -4,6 +4,7 @@ mod container;
 mod endpoint;
 mod event;
 mod exec;
+mod graph_driver;
 mod health;
 mod host_config;
 mod image_id;
@@ -19,9 +20,10 @@ mod volume;
 
 use serde::Serialize;
 
-pub(super) use container::{ContainerInspection, STORAGE_DRIVER};
+pub(super) use container::ContainerInspection;
 pub(super) use event::{EventForm, WireEvent, kind_word};
 pub(super) use exec::ExecInspection;
+pub(super) use graph_driver::GraphDriver;
 pub(super) use health::health_word;
 pub(super) use image_id::image_id;
 pub(super) use moment::{parse_moment, parse_seconds, parse_until};

@@ -45,7 +45,8 @@ mod tests {
 
     use model::MacAddress;
 
-    use super::super::{Attachment, Pair, Routing};
+    use super::super::interface::{Attachment, Pair};
+    use super::super::socket::Routing;
 
     /// Needs root.
     #[test]
