@@ -84,6 +84,9 @@ async fn serve(mut settings: Settings, arguments: &DaemonArguments, log: &LogLev
     let accepting = Accepting::start(listeners, &connections);
     drop(connections);
     tracing::info!("API listening, version {}", env!("CARGO_PKG_VERSION"));
+    if let Err(error) = engine::sys::memory::give_back_stack() {
+        tracing::debug!("the memory of the start is kept: {error}");
+    }
     while let Event::Reload = signals.next().await {
         match Reloadable::reload(arguments) {
             Ok(read) => {
