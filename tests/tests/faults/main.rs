@@ -171,6 +171,10 @@ fn check_networks(engine: &Engine, id: &str) {
     if seen["State"]["Running"] != true || seen["State"]["Paused"] == true || !steady {
         return;
     }
+    // On a busy machine a daemon is there before it has settled what the last one died over.
+    let note = engine.exec_root().join("containers").join(id).join("moving");
+    wait::until("its networks are settled", || (!note.exists()).then_some(()));
+    let seen = engine.at("1.55").inspect(id);
     let networks = seen["NetworkSettings"]["Networks"].as_object().expect("networks");
     let texts = |key: &str| -> BTreeSet<String> {
         let values = networks.values().filter_map(|endpoint| endpoint[key].as_str());
@@ -202,9 +206,11 @@ fn check_networks(engine: &Engine, id: &str) {
     let sockets = words("awk '$2 ~ /^0B00007F:/ { print $2 }' /proc/net/udp /proc/net/tcp");
     assert_eq!(!sockets.is_empty(), own, "the sockets of the name server of {seen}: {sockets:?}");
     if own {
-        let found = words(&format!("nslookup {} 127.0.0.11 | grep Address", &id[..12]));
-        let address = texts("IPAddress").into_iter().find(|address| found.contains(address));
-        assert!(address.is_some(), "its own name is unknown: {found:?}, {seen}");
+        // nslookup gives up after some seconds, within which a busy machine may not run the shim.
+        wait::until(&format!("its own name is known: {seen}"), || {
+            let found = words(&format!("nslookup {} 127.0.0.11 | grep Address", &id[..12]));
+            texts("IPAddress").into_iter().find(|address| found.contains(address))
+        });
     }
 }
 
