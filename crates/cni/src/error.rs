@@ -42,7 +42,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A plugin took too long and was killed.
-    #[error("the CNI plugin {plugin:?} did not end {command} within {} s and was killed", limit.as_secs())]
+    #[error("the CNI plugin {plugin:?} did not finish {command} within {} s and was killed", limit.as_secs())]
     TooLong {
         /// Its name.
         plugin: String,
@@ -51,8 +51,8 @@ pub enum Error {
         /// How long it had.
         limit: Duration,
     },
-    /// A plugin reports a failure.
-    #[error("the CNI plugin {plugin:?} fails at {command}: {reason}")]
+    /// A plugin reported a failure.
+    #[error("the CNI plugin {plugin:?} failed at {command}: {reason}")]
     Refused {
         /// Its name.
         plugin: String,
@@ -61,8 +61,8 @@ pub enum Error {
         /// Its message.
         reason: String,
     },
-    /// A plugin's result is none.
-    #[error("the CNI plugin {plugin:?} gives no result of {command}: {reason}")]
+    /// A plugin ended well, but its result is invalid.
+    #[error("the CNI plugin {plugin:?} returned an invalid result of {command}: {reason}")]
     NoResult {
         /// Its name.
         plugin: String,

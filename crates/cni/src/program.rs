@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn a_failure_is_told_in_its_words() {
         let error = run("bad", "echo '{\"code\": 7, \"msg\": \"no\"}'; exit 1").expect_err("a failure");
-        assert_eq!(error.to_string(), "the CNI plugin \"plugin\" fails at ADD: no");
+        assert_eq!(error.to_string(), "the CNI plugin \"plugin\" failed at ADD: no");
         let none = Programs(Vec::new());
         let question =
             Question { plugin: "p", command: Command::Delete, request: Map::new(), variables: Vec::new() };

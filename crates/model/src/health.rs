@@ -13,7 +13,7 @@ pub const KEPT_RESULTS: usize = 5;
 /// How much of a probe's output is kept, in bytes.
 pub const PROBE_OUTPUT_LIMIT: usize = 4096;
 
-/// The exit code that is shown for a probe that has none of its own: it took too long, or could not be run.
+/// The exit code shown for a probe without one: it took too long, or could not be run.
 pub const NO_EXIT_CODE: i32 = -1;
 
 /// What is known of a container's health.
@@ -22,9 +22,9 @@ pub const NO_EXIT_CODE: i32 = -1;
 pub enum HealthStatus {
     /// Not enough is known yet.
     Starting,
-    /// The last probe succeeded, or not enough failed since one did.
+    /// The last probe succeeded, or too few have failed since.
     Healthy,
-    /// As many probes failed as count.
+    /// As many consecutive probes failed as the check asks for.
     Unhealthy,
 }
 
@@ -65,14 +65,14 @@ pub enum Moment {
 pub struct Health {
     /// What is known.
     pub status: HealthStatus,
-    /// How many probes failed one after the other.
+    /// How many consecutive probes failed.
     pub failing_streak: u32,
     /// The last results, at most [`KEPT_RESULTS`], the oldest first.
     pub log: VecDeque<ProbeResult>,
 }
 
 impl Health {
-    /// That of a container which has just been started, with the results of its last runs.
+    /// The health of a container that has just been started, with the results of its earlier runs.
     #[must_use]
     pub const fn starting(log: VecDeque<ProbeResult>) -> Self {
         Self { status: HealthStatus::Starting, failing_streak: 0, log }
@@ -91,7 +91,7 @@ impl Health {
         self.keep(result);
     }
 
-    /// Keeps a result, and forgets the oldest beyond those that are kept.
+    /// Keeps a result, and drops the oldest beyond [`KEPT_RESULTS`].
     pub fn keep(&mut self, result: ProbeResult) {
         self.log.push_back(result);
         while self.log.len() > KEPT_RESULTS {
@@ -99,7 +99,7 @@ impl Health {
         }
     }
 
-    /// Puts results that are known to be the last ones in the place of those from their first on.
+    /// Replaces all results since the first of these, which are known to be the last.
     pub fn replace_last(&mut self, results: VecDeque<ProbeResult>) {
         let Some(first) = results.front().map(|result| result.start) else { return };
         self.log.retain(|result| result.start < first);
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_failures_one_after_the_other_make_it_unhealthy() {
+    fn consecutive_failures_make_it_unhealthy() {
         let mut health = Health::starting(VecDeque::new());
         let mut after = |exit_code| {
             health.judge(result(1, exit_code), Moment::Later, &check());

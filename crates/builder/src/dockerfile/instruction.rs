@@ -5,12 +5,12 @@ use images::document::HealthCheck;
 use super::error::DockerfileError;
 use super::heredoc::HereDocument;
 
-/// A Dockerfile whose every instruction has been understood.
+/// A Dockerfile whose instructions have all been parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dockerfile {
     /// The instructions, in the file's order.
     pub(crate) instructions: Vec<Instruction>,
-    /// The character that continues a line and takes a variable's meaning away.
+    /// The character that continues a line and escapes a variable.
     pub(crate) escape: char,
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct Instruction {
     pub(crate) shown: String,
     /// What it does.
     pub(crate) command: Command,
-    /// The physical lines that it stands on, from one; none for what stands in no file.
+    /// Its first and last physical line, from one; `None` for an instruction of no file.
     pub(crate) lines: Option<(usize, usize)>,
 }
 
@@ -100,7 +100,7 @@ pub(crate) struct Transfer {
     pub(crate) mode: Option<String>,
     /// `--from`: a stage, a context or an image.
     pub(crate) from: Option<String>,
-    /// `--link`: the layer does not depend on those below.
+    /// `--link`: the layer is independent of those below.
     pub(crate) is_linked: bool,
     /// `--parents`: directories of the sources are made at the destination.
     pub(crate) keeps_parents: bool,

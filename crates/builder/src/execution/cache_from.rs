@@ -28,7 +28,7 @@ impl Build<'_> {
             if layer.is_none() != empty_layer {
                 continue;
             }
-            self.say(" ---> Using cache\n");
+            self.stream(" ---> Using cache\n");
             self.report(VertexChange::Cached);
             let container = random_container().map_err(BuildError::file("read", "/dev/urandom"))?;
             self.commit(Change { name: step.clone(), container: &container, layer })?;

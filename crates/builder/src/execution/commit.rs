@@ -93,7 +93,7 @@ impl Build<'_> {
     pub(super) fn commit_metadata(&mut self, name: Name) -> Result<(), BuildError> {
         let Some(_turn) = self.probe(&name)? else { return Ok(()) };
         let container = self.step_container(&name.command)?;
-        self.say(format!(" ---> Running in {}\n", container.short()));
+        self.stream(format!(" ---> Running in {}\n", container.short()));
         self.commit(Change { name, container: &container, layer: None })
     }
 

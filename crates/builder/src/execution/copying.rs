@@ -229,7 +229,7 @@ impl Build<'_> {
         }
         let keep = |source| crate::context::FetchError::Keep { address: address.to_owned(), source };
         let digest = digest.map_err(keep).map_err(TransferError::from)?;
-        self.say("\n");
+        self.stream("\n");
         let (actual, address) = (digest.to_string(), address.to_owned());
         if let Some(wanted) = checksum.filter(|wanted| **wanted != *actual) {
             return Err(TransferError::Checksum { address, actual, wanted: wanted.to_owned() }.into());

@@ -169,8 +169,8 @@ impl Build<'_> {
         for (number, (text, trigger)) in triggers.iter().zip(&parsed).enumerate() {
             self.check_cancelled()?;
             if wording == Wording::Reference {
-                self.say(format!("Trigger {number}, {text}\n"));
-                self.say(wording.step(0, 1, &trigger.shown));
+                self.stream(format!("Trigger {number}, {text}\n"));
+                self.stream(wording.step(0, 1, &trigger.shown));
             }
             self.dispatch(&trigger.command)?;
         }

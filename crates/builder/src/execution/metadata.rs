@@ -99,7 +99,7 @@ impl Build<'_> {
         upper.finish()?;
         let layer = self.work.builder.store.adopt_layer(&root, &lower)?.finish()?;
         let container = self.step_container(&name.command)?;
-        self.say(format!(" ---> Running in {}\n", container.short()));
+        self.stream(format!(" ---> Running in {}\n", container.short()));
         self.commit(Change { name, container: &container, layer: Some(layer) })
     }
 

@@ -161,16 +161,16 @@ impl Builder {
         if order == Order::Written {
             self.store.keep(&image)?;
         }
-        let say = |text: String| {
+        let stream = |text: String| {
             if order == Order::Written {
                 session.events.send(BuildEvent::Stream(text));
             }
         };
-        arguments.warning().into_iter().for_each(say);
-        say(format!("Successfully built {}\n", image.short()));
+        arguments.warning().into_iter().for_each(&stream);
+        stream(format!("Successfully built {}\n", image.short()));
         target.stage.name(&self.store, &request.names)?;
         if wording == Wording::Today {
-            request.names.iter().for_each(|name| say(format!("Successfully tagged {name}\n")));
+            request.names.iter().for_each(|name| stream(format!("Successfully tagged {name}\n")));
         }
         Ok(image)
     }

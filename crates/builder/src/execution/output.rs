@@ -8,7 +8,7 @@ pub(super) fn stderr_piece(text: &str) -> String {
     format!("\u{1b}[91m{text}\u{1b}[0m")
 }
 
-/// Hands output on as text: a character that is cut in two waits for its rest.
+/// Sends output as text: the first bytes of a character wait for the others.
 pub(super) struct Output<'a> {
     events: &'a dyn EventSink,
     stdout: Vec<u8>,
@@ -30,7 +30,7 @@ impl<'a> Output<'a> {
         self.send(stream, &whole);
     }
 
-    /// Sends what waits although its rest never came.
+    /// Sends the bytes of characters that were never completed.
     pub(super) fn finish(mut self) {
         for stream in [OutputStream::Stdout, OutputStream::Stderr] {
             let rest = std::mem::take(self.waiting(stream));

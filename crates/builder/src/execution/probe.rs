@@ -67,7 +67,7 @@ impl Build<'_> {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
             Ok(()) => {
-                self.say(" ---> Using cache\n");
+                self.stream(" ---> Using cache\n");
                 self.report(VertexChange::Cached);
                 self.work.note_found(*found);
                 Ok(true)

@@ -152,7 +152,7 @@ impl Build<'_> {
             Order::Graph => StepKind::Sandbox,
         };
         self.make_container(RunStep { id: container.clone(), image, config, host, kind })?;
-        self.say(format!(" ---> Running in {}\n", container.short()));
+        self.stream(format!(" ---> Running in {}\n", container.short()));
         Ok(container)
     }
 

@@ -150,7 +150,7 @@ impl Work<'_> {
 
 impl Build<'_> {
     /// Sends a line of a stream that shows one step after the other.
-    pub(super) fn say(&self, text: impl Into<String>) {
+    pub(super) fn stream(&self, text: impl Into<String>) {
         if self.work.parameters.order == Order::Written {
             self.work.session.events.send(BuildEvent::Stream(text.into()));
         }
@@ -159,7 +159,7 @@ impl Build<'_> {
     /// Sends a remark on the present step.
     pub(super) fn remark(&self, text: String) {
         match self.vertex {
-            None => self.say(text),
+            None => self.stream(text),
             Some(_) => {
                 self.report(VertexChange::Output { stream: OutputStream::Stderr, bytes: text.into_bytes() })
             }

@@ -25,7 +25,7 @@ impl Build<'_> {
         let total = dockerfile.instructions.len();
         for (number, instruction) in dockerfile.instructions.iter().enumerate() {
             self.check_cancelled()?;
-            self.say(self.work.parameters.wording.step(number, total, &instruction.shown));
+            self.stream(self.work.parameters.wording.step(number, total, &instruction.shown));
             let result = self.step(instruction).and_then(|()| self.check_cancelled());
             if let Err(error) = result {
                 return Err(self.give_up(error));
@@ -36,7 +36,7 @@ impl Build<'_> {
             }
             let id = self.stage.as_ref().and_then(|stage| stage.image).map(|image| image.short());
             if self.stage.is_some() {
-                self.say(format!(" ---> {}\n", id.unwrap_or_default()));
+                self.stream(format!(" ---> {}\n", id.unwrap_or_default()));
             }
             if wording == Wording::Reference {
                 self.remove_containers();
@@ -83,11 +83,11 @@ impl Build<'_> {
         }
     }
 
-    /// The container of a step that runs no command: one that no engine has, unless containers are
+    /// The container of a step that runs no command: only its id exists, unless containers are
     /// kept.
     ///
     /// # Errors
-    /// [`BuildError`] when there is no randomness, or the engine cannot make it.
+    /// [`BuildError`] when no random bytes can be read, or the engine cannot make it.
     pub(super) fn step_container(&mut self, command: &[String]) -> Result<ContainerId, BuildError> {
         let image = self.stage_ref()?.image;
         let id = random_container().map_err(BuildError::file("read", "/dev/urandom"))?;
@@ -102,7 +102,7 @@ impl Build<'_> {
         Ok(id)
     }
 
-    /// Has the container of a step made, and warns of limits that the host cannot keep.
+    /// Makes the container of a step, and warns about limits that the host cannot enforce.
     ///
     /// # Errors
     /// [`BuildError`] when the engine cannot make it.
@@ -125,9 +125,9 @@ impl Build<'_> {
         }
     }
 
-    /// Has a container removed while the build goes on.
+    /// Removes a container while the build goes on.
     fn remove_container(&self, container: StepContainer) {
-        self.say(self.work.parameters.wording.removed_container(container.id.short()));
+        self.stream(self.work.parameters.wording.removed_container(container.id.short()));
         if container.real {
             // The thread lives as long as the build.
             let _ = self.work.remover.send(container.id);
@@ -135,7 +135,7 @@ impl Build<'_> {
     }
 
     /// Cleans up after a failed step and gives the build's error: a cancelled build leaves nothing,
-    /// any other the containers to look into, unless the request wants them removed, or the image store
+    /// any other leaves the containers for inspection, unless the request wants them removed, or the image store
     /// has taken their files.
     pub(super) fn give_up(&mut self, error: BuildError) -> BuildError {
         let cancelled = self.work.session.cancellation.is_cancelled();

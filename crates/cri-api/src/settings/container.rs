@@ -60,11 +60,11 @@ pub(crate) fn of_container(config: &ContainerConfig, pod: &Pod<'_>) -> Result<Co
 }
 
 /// The cgroup beneath which a pod's are made; `None` is the daemon's choice. Units of systemd are refused: a kubelet that
-/// names them looks after others than those that would be made.
+/// names them would manage other cgroups than those that were made.
 pub(super) fn cgroup_parent(path: &str) -> Result<Option<Spelled<CgroupParent>>, Status> {
     if !path.starts_with('/') && path.ends_with(".slice") {
         return Err(invalid(format!(
-            "the cgroup parent {path} is a unit of systemd, and the driver of cgroups here is cgroupfs: the kubelet needs cgroupDriver: cgroupfs"
+            "the cgroup parent {path} is a unit of systemd, and the cgroup driver here is cgroupfs: the kubelet needs cgroupDriver: cgroupfs"
         )));
     }
     Ok((!path.is_empty()).then(|| Spelled::of(path)))
@@ -73,7 +73,7 @@ pub(super) fn cgroup_parent(path: &str) -> Result<Option<Spelled<CgroupParent>>,
 fn environment(config: &ContainerConfig) -> Result<Vec<String>, Status> {
     let variable = |key: &String, value: &Vec<u8>| match std::str::from_utf8(value) {
         Ok(value) => Ok(format!("{key}={value}")),
-        Err(_) => Err(unsupported(&format!("the variable {key}, whose value is no UTF-8"))),
+        Err(_) => Err(unsupported(&format!("the variable {key}, whose value is not UTF-8"))),
     };
     config.envs.iter().map(|pair| variable(&pair.key, &pair.value)).collect()
 }

@@ -1,4 +1,4 @@
-//! What a container changed of its image, and its whole root file system.
+//! What a container has changed in the files of its image, and an archive of its whole root file system.
 
 use engine::images::{Change, ChangeKind};
 use http::{HeaderValue, StatusCode, header};
@@ -11,7 +11,7 @@ use crate::{Call, Handled, Reply};
 pub(super) async fn changes(call: &Call<'_>) -> Handled {
     let changes = call.engine.files.changes(&call.name).await?;
     let changes: Vec<WireChange> = changes.into_iter().map(WireChange::from).collect();
-    // `null` for none is what the reference says and its clients know.
+    // Without changes the reference answers `null`, which its clients expect.
     Reply::json(StatusCode::OK, &(!changes.is_empty()).then_some(changes))
 }
 

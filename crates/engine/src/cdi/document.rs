@@ -1,4 +1,4 @@
-//! A specification file, JSON or YAML, with what of it berth knows; anything else in it is an error.
+//! A specification file, JSON or YAML, with the fields that berth supports; any other field is an error.
 
 use std::collections::BTreeMap;
 
@@ -39,9 +39,9 @@ pub(super) struct EditsDocument {
     pub(super) device_nodes: Vec<NodeDocument>,
     pub(super) mounts: Vec<MountDocument>,
     pub(super) additional_gids: Vec<u32>,
-    /// Programs of the host that run at a container's turns. They are refused.
+    /// Programs of the host that run at points of a container's life. They are refused.
     pub(super) hooks: Vec<HookDocument>,
-    /// Shares of caches. They are refused.
+    /// Shares of the processors' caches and memory bandwidth. They are refused.
     pub(super) intel_rdt: Option<serde_json::Value>,
     /// Interfaces of the host. They are refused.
     pub(super) net_devices: Vec<serde_json::Value>,
@@ -53,7 +53,7 @@ pub(super) struct EditsDocument {
 pub(super) struct NodeDocument {
     /// In the container.
     pub(super) path: String,
-    /// On the host; the same without it.
+    /// On the host; the same path where it is empty.
     #[serde(default)]
     pub(super) host_path: String,
     #[serde(rename = "type", default)]
@@ -79,7 +79,7 @@ pub(super) struct MountDocument {
     pub(super) kind: String,
 }
 
-/// A hook, of which its name and program are told in the refusal.
+/// A hook; the refusal names it and its program.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct HookDocument {

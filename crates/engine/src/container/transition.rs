@@ -1,4 +1,4 @@
-//! The lock that orders a container's transitions, and whether somebody waits for it.
+//! The lock that orders a container's transitions, and whether a task waits for it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,20 +13,20 @@ pub(crate) struct Transition {
 }
 
 impl Transition {
-    /// Waits for its turn.
+    /// Waits for the lock.
     pub(crate) async fn lock(&self) -> MutexGuard<'_, ()> {
         let _waiting = Waiting::begin(&self.waiting);
         self.order.lock().await
     }
 
-    /// Waits for its turn; what it gives may leave the function.
+    /// Waits for the lock; the guard borrows nothing.
     pub(crate) async fn lock_owned(&self) -> OwnedMutexGuard<()> {
         let _waiting = Waiting::begin(&self.waiting);
         Arc::clone(&self.order).lock_owned().await
     }
 
-    /// Whether somebody waits for its turn now.
-    pub(crate) fn is_awaited(&self) -> bool {
+    /// Whether a task waits for the lock now.
+    pub(crate) fn has_waiters(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 }
@@ -52,20 +52,20 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_waits_is_seen_until_its_turn_or_its_end() {
+    async fn waiters_are_counted_until_they_acquire_or_cancel() {
         let transition = Arc::new(Transition::default());
         let held = transition.lock_owned().await;
-        assert!(!transition.is_awaited());
+        assert!(!transition.has_waiters());
         let other = Arc::clone(&transition);
-        let gives_up = tokio::spawn(async move { drop(other.lock().await) });
+        let cancelled = tokio::spawn(async move { drop(other.lock().await) });
         let other = Arc::clone(&transition);
-        let waits = tokio::spawn(async move { drop(other.lock().await) });
+        let waiting = tokio::spawn(async move { drop(other.lock().await) });
         tokio::task::yield_now().await;
-        gives_up.abort();
-        assert!(gives_up.await.is_err());
-        assert!(transition.is_awaited());
+        cancelled.abort();
+        assert!(cancelled.await.is_err());
+        assert!(transition.has_waiters());
         drop(held);
-        waits.await.expect("its turn");
-        assert!(!transition.is_awaited());
+        waiting.await.expect("the lock");
+        assert!(!transition.has_waiters());
     }
 }

@@ -46,7 +46,7 @@ impl Arrival {
         let mut left = TIMEOUT;
         while !left.is_zero() {
             tokio::time::sleep(POLL_INTERVAL).await;
-            if transition.is_awaited() && self.0.load(Ordering::Relaxed) {
+            if transition.has_waiters() && self.0.load(Ordering::Relaxed) {
                 left = left.saturating_sub(POLL_INTERVAL);
             }
         }

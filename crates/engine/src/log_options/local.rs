@@ -1,4 +1,4 @@
-//! The options of local: those of json-file.
+//! The options of the driver `local`: those of json-file.
 
 use super::{json_file, options::Options};
 

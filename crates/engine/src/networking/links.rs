@@ -17,7 +17,7 @@ use crate::container::{Container, Record};
 use crate::directory::Directory;
 use crate::error::Error;
 
-/// How many containers may join each other's networks one after the other.
+/// The longest chain of containers of which each joins the network of the next.
 const LONGEST_CHAIN: usize = 16;
 
 impl Networking {
@@ -110,7 +110,7 @@ impl Networking {
         variables
     }
 
-    /// What a container's links open while containers are otherwise kept apart.
+    /// The exceptions from `--icc=false` that a container's links make.
     pub(crate) fn exceptions(&self, record: &Record, from: Ipv4Addr) -> Vec<LinkException> {
         record.links.values().flat_map(|target| self.exceptions_to(target, from)).collect()
     }
@@ -127,7 +127,7 @@ impl Networking {
         exposed(&target).into_iter().map(exception).collect()
     }
 
-    /// Tells containers that are linked to this one its address and its names.
+    /// Updates the hosts files and exceptions of the containers that link to this one, which has a new address.
     pub(crate) fn refresh_links_to(&self, target: &Record) {
         if target.bridge_lease().is_none() {
             return;
@@ -237,8 +237,8 @@ impl Networking {
     }
 }
 
-/// A container's links as inspect shows them, `/target:/parent/alias`, by the present names; none when none
-/// is left.
+/// A container's links as inspect shows them, `/target:/parent/alias`, by the present names; `None` when
+/// none is left.
 pub(crate) fn link_entries(directory: &Directory, record: &Record) -> Option<Vec<String>> {
     let entries = record.settings.host.links.as_ref()?;
     let shown = entries.iter().filter_map(|link| {

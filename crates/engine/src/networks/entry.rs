@@ -43,7 +43,7 @@ pub(crate) struct NetworkEntry {
     pub(crate) record: NetworkRecord,
     /// The driver's part; `None` where the driver gives containers nothing.
     live: Option<Arc<network::Network>>,
-    /// By which names its containers find each other; `None` where they do not.
+    /// The names by which its containers find each other; `None` where they cannot.
     names: Option<SharedNames>,
     users: Mutex<Users>,
 }
@@ -52,7 +52,7 @@ pub(crate) struct NetworkEntry {
 #[derive(Default)]
 struct Users {
     containers: BTreeSet<ContainerId>,
-    /// Whether the network is being removed: nobody comes in any more.
+    /// Whether the network is being removed: no container may enter any more.
     is_closed: bool,
 }
 
@@ -78,7 +78,7 @@ impl NetworkEntry {
         &self.record.definition.name
     }
 
-    /// Brings what an endpoint says of its network up to date.
+    /// Updates what an endpoint has of its network.
     pub(crate) fn describe_in(&self, endpoint: &mut Endpoint) {
         endpoint.internal = self.record.definition.internal;
         self.name().clone_into(&mut endpoint.name);
@@ -114,7 +114,7 @@ impl NetworkEntry {
         Ok(())
     }
 
-    /// Notes that a container has left it; says whether it was in it.
+    /// Notes that a container has left it; true if it was in it.
     pub(crate) fn leave(&self, container: &ContainerId) -> bool {
         self.users().containers.remove(container)
     }
@@ -130,7 +130,7 @@ impl NetworkEntry {
         events.emit(ResourceKind::Network, action, actor);
     }
 
-    /// Lets nobody in any more, for its removal.
+    /// Refuses further containers, for its removal.
     ///
     /// # Errors
     /// The containers that are in it.
@@ -143,7 +143,7 @@ impl NetworkEntry {
         Err(users.containers.iter().cloned().collect())
     }
 
-    /// Lets containers in again: it could not be removed.
+    /// Accepts containers again: it could not be removed.
     pub(crate) fn reopen(&self) {
         self.users().is_closed = false;
     }

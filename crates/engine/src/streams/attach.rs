@@ -159,7 +159,7 @@ impl Streams {
             let written =
                 tokio::task::spawn_blocking(move || sys::stream::write_all(&socket, &piece, START_GRACE));
             joined(written.await)?.map_err(failed)?;
-            if container.transition.is_awaited() {
+            if container.transition.has_waiters() {
                 left = left.saturating_sub(begun.elapsed());
             }
             if left.is_zero() {

@@ -9,15 +9,15 @@ use crate::HealthSpec;
 /// The shortest time that a client can ask for, in nanoseconds.
 const SHORTEST: i64 = 1_000_000;
 
-/// The shell of commands that are one text, where the container names none.
+/// The shell that runs the text of `CMD-SHELL`, where the container has none.
 const SHELL: [&str; 2] = ["/bin/sh", "-c"];
 
-/// What counts where neither the client nor the image says anything; answers of dockerd 29.8.
+/// The defaults where neither the client nor the image sets a value, as dockerd 29.8 has them.
 const DEFAULT_TIME: Duration = Duration::from_secs(30);
 const DEFAULT_START_INTERVAL: Duration = Duration::from_secs(5);
 const DEFAULT_RETRIES: u32 = 3;
 
-/// A health check; 0 in a number leaves it open.
+/// A health check; a number that is 0 is not set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HealthCheck {
@@ -31,11 +31,11 @@ pub struct HealthCheck {
     pub start_period: i64,
     /// Nanoseconds between two probes within the start period.
     pub start_interval: i64,
-    /// How many failures one after the other count.
+    /// How many consecutive failures make the container unhealthy.
     pub retries: i64,
 }
 
-/// A health check that cannot be.
+/// An invalid health check.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the texts say it")]
 pub enum HealthCheckError {
@@ -50,12 +50,12 @@ pub enum HealthCheckError {
 }
 
 impl HealthCheck {
-    /// Whether it asks for something to be run: not when it is empty, or switches an image's off.
+    /// Whether it has a probe or sets a value: not when it is empty, or disables that of the image.
     #[must_use]
     pub fn is_asked_for(&self) -> bool {
-        let says_nothing = Self { test: self.test.clone().filter(|test| !test.is_empty()), ..self.clone() }
+        let is_empty = Self { test: self.test.clone().filter(|test| !test.is_empty()), ..self.clone() }
             == Self::default();
-        !self.is_off() && !says_nothing
+        !self.is_off() && !is_empty
     }
 
     /// Checks what a client asks for.
@@ -78,7 +78,7 @@ impl HealthCheck {
         self.arguments(None).map(drop)
     }
 
-    /// Takes over what is left open.
+    /// Takes what is not set from the check of the image.
     pub fn inherit(&mut self, image: Self) {
         if self.test.as_ref().is_none_or(Vec::is_empty) {
             self.test = image.test;
@@ -96,7 +96,7 @@ impl HealthCheck {
         }
     }
 
-    /// What is run, where something is; texts by this shell.
+    /// The probe, where there is one; this shell runs the text of `CMD-SHELL`.
     ///
     /// # Errors
     /// A test of an unknown kind or without a command, which an image may have.
@@ -169,11 +169,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_open_is_the_default() {
-        let open = check(&["CMD", "a"]).specification(None).ok().flatten().expect("it is run");
+    fn values_that_are_not_set_are_the_defaults() {
+        let unset = check(&["CMD", "a"]).specification(None).ok().flatten().expect("it is run");
         let seconds = |number| Duration::from_secs(number);
-        assert_eq!((open.interval, open.timeout, open.retries), (seconds(30), seconds(30), 3));
-        assert_eq!((open.start_period, open.start_interval), (Duration::ZERO, seconds(5)));
+        assert_eq!((unset.interval, unset.timeout, unset.retries), (seconds(30), seconds(30), 3));
+        assert_eq!((unset.start_period, unset.start_interval), (Duration::ZERO, seconds(5)));
         // An image may say anything.
         let strange = HealthCheck { interval: -5, timeout: 1, retries: i64::MAX, ..check(&["CMD", "a"]) };
         let strange = strange.specification(None).ok().flatten().expect("it is run");

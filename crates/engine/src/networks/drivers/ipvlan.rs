@@ -7,16 +7,16 @@ use network::{IpvlanFlag, IpvlanMode, Sharing};
 use super::options::{bad, text};
 use crate::error::Error;
 
-/// How the parents of networks that name none are called, with the network's short id behind.
+/// The prefix of the interfaces that are made as parents of networks without one; the network's short id follows.
 pub(super) const DUMMY_PREFIX: &str = "di-";
 
 const MODE: &str = "ipvlan_mode";
 const FLAG: &str = "ipvlan_flag";
 
-/// What the options say.
+/// Reads the options.
 ///
 /// # Errors
-/// A mode or flag that there is not.
+/// An unknown mode or flag.
 pub(super) fn sharing(options: &BTreeMap<String, String>) -> Result<Sharing, Error> {
     let mode = match text(options, MODE) {
         None | Some("l2") => IpvlanMode::L2,

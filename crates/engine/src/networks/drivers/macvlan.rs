@@ -7,15 +7,15 @@ use network::{MacvlanMode, Sharing};
 use super::options::{bad, text};
 use crate::error::Error;
 
-/// How the parents of networks that name none are called, with the network's short id behind.
+/// The prefix of the interfaces that are made as parents of networks without one; the network's short id follows.
 pub(super) const DUMMY_PREFIX: &str = "dm-";
 
 const MODE: &str = "macvlan_mode";
 
-/// What the options say.
+/// Reads the options.
 ///
 /// # Errors
-/// A mode that there is not.
+/// An unknown mode.
 pub(super) fn sharing(options: &BTreeMap<String, String>) -> Result<Sharing, Error> {
     let mode = match text(options, MODE) {
         None | Some("bridge") => MacvlanMode::Bridge,
