@@ -138,6 +138,14 @@ fn settings_that_contradict_the_mode_are_refused() {
         "before what else it lacks: {}",
         answer.text()
     );
+    let today = engine.at("1.44");
+    let exposing = idle(json!({ "ExposedPorts": { "80/tcp": {} } }));
+    let refused =
+        today.post_json("/containers/create", &merged(exposing, mode("container:owner"))).expect(400);
+    assert_eq!(
+        refused.json()["message"],
+        "conflicting options: ports to expose and the network mode container"
+    );
     let body = merged(idle(json!({ "HostConfig": { "Links": ["nope:x"] } })), mode("host"));
     let answer = engine.post_json("/containers/create", &body).expect(500);
     assert_eq!(answer.text(), "Could not get container for nope\n");

@@ -45,6 +45,11 @@ pub(super) fn check(settings: &ContainerSettings) -> Result<(), ApiError> {
     if joins_nothing(&host.network_mode) {
         return Err(ApiError::invalid("Invalid network mode: invalid container format container:<name|id>"));
     }
+    if host.network_mode.joined().is_some()
+        && settings.exposed_ports.as_ref().is_some_and(|it| !it.is_empty())
+    {
+        return Err(ApiError::invalid("conflicting options: ports to expose and the network mode container"));
+    }
     if let HardwareAddress::Unusable(cause) = &*settings.mac_address {
         return Err(ApiError::invalid(cause.to_string()));
     }
