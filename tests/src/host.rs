@@ -88,8 +88,8 @@ pub fn rules_of(pid: u32) -> BTreeSet<String> {
 pub fn addresses_of(pid: u32) -> BTreeSet<String> {
     let script = "ip -4 -o addr show; ip -4 -o route show; ip -6 -o addr show scope global; \
                   ip -6 -o route show table all | grep -v 'proto kernel'; ip -6 neigh show proxy; \
-                  ip -o neigh show nud all | grep extern_learn || true";
-    // Whether a link has a carrier, and with what number it was made, is no matter.
+                  ip -o neigh show nud all | grep extern_learn | sed 's/ [A-Z]* *$//' || true";
+    // Whether a link has a carrier, with what number it was made, and how long ago a neighbour was heard of, is no matter.
     let plain = |line: &str| {
         line.replace("linkdown ", "").trim_start_matches(|c: char| c.is_ascii_digit()).trim().to_owned()
     };
