@@ -37,7 +37,10 @@ impl NameServers {
     /// # Errors
     /// When the shim cannot answer names.
     pub(crate) async fn open(&self, record: &Record, shim: &Shim) -> Result<(), Error> {
-        match self.service(record)? {
+        if !record.has_names() {
+            return Ok(());
+        }
+        match self.service(record, &host_file()?) {
             Some(service) => send(record, shim, Some(service)).await,
             None => Ok(()),
         }
@@ -64,15 +67,16 @@ impl NameServers {
     pub(crate) async fn settle(&self, container: &Container) -> Result<(), Error> {
         let record = container.record();
         let Some(shim) = container.shim() else { return Err(Error::NotRunning(record.id.to_string())) };
-        let service = self.service(&record)?;
+        let host_file = host_file()?;
+        let service = self.service(&record, &host_file);
         fault::check("names-told")?;
         // Whatever reads the file finds the server that it names.
         if service.is_some() {
             send(&record, &shim, service).await?;
             fault::check("names-answered")?;
-            self.change_resolv_conf(&record)
+            self.change_resolv_conf(&record, &host_file)
         } else {
-            self.change_resolv_conf(&record)?;
+            self.change_resolv_conf(&record, &host_file)?;
             fault::check("names-answered")?;
             send(&record, &shim, service).await
         }
@@ -95,21 +99,22 @@ impl NameServers {
 
     /// The content of a container's resolv.conf.
     pub(super) fn resolv_conf(&self, record: &Record) -> Result<String, Error> {
-        match record.has_names() {
-            true => self.own_server(record).map(|own| own.resolv_conf),
-            false => self.host_servers(record),
-        }
+        let host_file = host_file()?;
+        Ok(match record.has_names() {
+            true => self.own_server(record, &host_file).resolv_conf,
+            false => self.host_servers(record, &host_file),
+        })
     }
 
     /// The content of a container's resolv.conf in no network that has names.
-    fn host_servers(&self, record: &Record) -> Result<String, Error> {
+    fn host_servers(&self, record: &Record, host_file: &str) -> String {
         let reach = match record.settings.host.network_mode {
             NetworkMode::Host => HostServers::All,
             NetworkMode::None | NetworkMode::Networks(_) | NetworkMode::Container(_) => {
                 HostServers::Reachable
             }
         };
-        Ok(network::names::resolv_conf(&host_file()?, &self.asked(record), reach))
+        network::names::resolv_conf(host_file, &self.asked(record), reach)
     }
 
     /// The servers, search domains and options that are asked for, by the container or by the daemon's flags.
@@ -129,16 +134,16 @@ impl NameServers {
         own.or(&defaults)
     }
 
-    fn own_server(&self, record: &Record) -> Result<OwnNameServer, Error> {
+    fn own_server(&self, record: &Record, host_file: &str) -> OwnNameServer {
         let reach = match record.endpoints.iter().all(|endpoint| endpoint.internal) {
             true => Reach::Internal,
             false => Reach::Outside,
         };
-        Ok(OwnNameServer::new(&host_file()?, &self.asked(record), reach))
+        OwnNameServer::new(host_file, &self.asked(record), reach)
     }
 
     /// What the shim answers from; `None` in no network that has names.
-    fn service(&self, record: &Record) -> Result<Option<NameService>, Error> {
+    fn service(&self, record: &Record, host_file: &str) -> Option<NameService> {
         let mut endpoints: Vec<_> =
             record.endpoints.iter().filter(|endpoint| endpoint.lease.is_some()).collect();
         endpoints.sort_by_key(|endpoint| endpoint.gateway_order());
@@ -148,20 +153,21 @@ impl NameServers {
         };
         let networks: Vec<_> = endpoints.into_iter().filter_map(names).collect();
         if networks.is_empty() {
-            return Ok(None);
+            return None;
         }
-        let own = self.own_server(record)?;
+        let own = self.own_server(record, host_file);
         let keeps_single_labels = own.keeps_single_labels;
         let upstream = own.upstream.into_iter().map(upstream).collect();
-        Ok(Some(NameService { networks, upstream, keeps_single_labels }))
+        Some(NameService { networks, upstream, keeps_single_labels })
     }
 
     /// Writes the resolv.conf that the container's networks ask for now, unless the container has changed it: its
     /// content is then neither that of networks with names nor that of others.
-    fn change_resolv_conf(&self, record: &Record) -> Result<(), Error> {
+    fn change_resolv_conf(&self, record: &Record, host_file: &str) -> Result<(), Error> {
         let path = self.paths.resolv_conf(&record.id);
         let content = sys::bounded_read::read(&path, LONGEST_OWN).map_err(file_error("read", &path))?;
-        let (own, hosts) = (self.own_server(record)?.resolv_conf, self.host_servers(record)?);
+        let own = self.own_server(record, host_file).resolv_conf;
+        let hosts = self.host_servers(record, host_file);
         let (wanted, other) = if record.has_names() { (own, hosts) } else { (hosts, own) };
         // A daemon that died while it wrote has left empty lines.
         if content.trim_ascii_end() == other.trim_ascii_end().as_bytes() {

@@ -45,10 +45,10 @@ impl Active {
         };
         let gateway = if state == InterfaceState::Port { bridge.mac } else { interface.mac };
         within(namespace, |routing| {
-            set_up_inside(routing, endpoint, state, gateway)?;
+            let inside = set_up_inside(routing, endpoint, state, gateway)?;
             match configurer {
                 Configurer::Init => Ok(()),
-                Configurer::Engine => configure(routing, endpoint),
+                Configurer::Engine => configure(routing, endpoint, &inside),
             }
         })?;
         let mut routing = self.host.routing();
@@ -91,7 +91,7 @@ fn set_up_inside(
     endpoint: &Endpoint,
     state: InterfaceState,
     gateway: Option<MacAddress>,
-) -> Result<(), Error> {
+) -> Result<Interface, Error> {
     let interface = routing.existing_interface(&endpoint.interface_name)?;
     if endpoint.ipv6.is_some() {
         switches::allow_ipv6(&interface.name)?;
@@ -102,8 +102,10 @@ fn set_up_inside(
     if let Some(lease) = endpoint.ipv6 {
         add_ipv6(routing, &interface, endpoint, lease, state)?;
     }
-    let Some(mac) = gateway else { return Ok(()) };
-    endpoint.places().try_for_each(|(_, gateway)| routing.add_neighbour(&interface, gateway, mac))
+    if let Some(mac) = gateway {
+        endpoint.places().try_for_each(|(_, gateway)| routing.add_neighbour(&interface, gateway, mac))?;
+    }
+    Ok(interface)
 }
 
 /// Gives the interface its addresses of IPv6, which it then has before the container's process begins. Beside the

@@ -10,7 +10,7 @@ use super::switches;
 use crate::endpoint::{AddressLease, Endpoint};
 use crate::error::Error;
 use crate::family::Address;
-use crate::route::{Route, Routing};
+use crate::route::{Interface, Route, Routing};
 use crate::subnet::InterfaceAddress;
 
 /// Who gives an interface its address of IPv4.
@@ -23,13 +23,16 @@ pub enum Configurer {
 }
 
 /// Gives the endpoint's interface its address of IPv4. It is there and up, with that of IPv6.
-pub(super) fn configure(routing: &mut Routing, endpoint: &Endpoint) -> Result<(), Error> {
+pub(super) fn configure(
+    routing: &mut Routing,
+    endpoint: &Endpoint,
+    interface: &Interface,
+) -> Result<(), Error> {
     if endpoint.ipv6.is_none() {
-        switches::refuse_ipv6(&endpoint.interface_name)?;
+        switches::refuse_ipv6(&interface.name)?;
     }
     let Some(AddressLease { address, prefix_length, .. }) = endpoint.ipv4 else { return Ok(()) };
-    let interface = routing.existing_interface(&endpoint.interface_name)?;
-    routing.add_address(&interface, InterfaceAddress { address, prefix_length })
+    routing.add_address(interface, InterfaceAddress { address, prefix_length })
 }
 
 /// Gives an interface of the container a further address.

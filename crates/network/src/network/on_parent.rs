@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard};
 
-use model::{ContainerId, MacAddress};
+use model::ContainerId;
 use rustix::io::Errno;
 
 use super::adoption::adopt_address;
@@ -155,11 +155,11 @@ impl OnParent {
         let kept = namespace.try_clone_to_owned().map_err(|source| Error::Socket { source })?;
         self.create(&endpoint, namespace)?;
         let set_up = within(namespace, |routing| {
-            let mac = self.set_up_inside(routing, &endpoint)?;
-            match configurer {
-                Configurer::Init => Ok(mac),
-                Configurer::Engine => configure(routing, &endpoint).map(|()| mac),
+            let interface = self.set_up_inside(routing, &endpoint)?;
+            if configurer == Configurer::Engine {
+                configure(routing, &endpoint, &interface)?;
             }
+            Ok(interface.mac)
         });
         let mac = set_up.map_err(|error| {
             let left = within(namespace, |routing| routing.delete_interface(&endpoint.interface_name)).err();
@@ -196,15 +196,15 @@ impl OnParent {
         }
     }
 
-    /// Gives the hardware address that the interface has.
-    fn set_up_inside(&self, routing: &mut Routing, endpoint: &Endpoint) -> Result<Option<MacAddress>, Error> {
+    /// Gives the interface, with the hardware address that it has.
+    fn set_up_inside(&self, routing: &mut Routing, endpoint: &Endpoint) -> Result<Interface, Error> {
         let interface = routing.existing_interface(&endpoint.interface_name)?;
         if endpoint.ipv6.is_some() {
             switches::allow_ipv6(&interface.name)?;
         }
         routing.set_up_without_ipv6(&interface)?;
         self.add_ipv6(routing, &interface, endpoint)?;
-        Ok(interface.mac)
+        Ok(interface)
     }
 
     /// The address of the interface follows from the hardware address, or from the other address where all interfaces on the
