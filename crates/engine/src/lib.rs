@@ -70,7 +70,7 @@ pub use files::{ArchiveSession, Commit, ExportSession, FileOwner, Files};
 pub use image::Images;
 pub use logs::{LogForm, LogQuery, LogStream, Logs};
 pub use networks::definition::pool_faults;
-pub use networks::entry::NetworkRecord;
+pub use networks::record::NetworkRecord;
 pub use networks::service::{CreatedNetwork, NetworkFilter, Networks};
 pub use networks::subnets::{AddressPools, unique_local_network};
 pub use options::{Options, PodNetworkDirectories};

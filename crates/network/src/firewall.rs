@@ -85,14 +85,14 @@ impl Firewall {
     pub(crate) fn add_network(&mut self, layout: Layout, mut content: Content) -> Result<(), Error> {
         content.networks = vec![layout.clone()];
         self.add(&content)?;
-        self.networks.push(layout);
-        self.forward_on_host()
+        self.networks.push(layout.clone());
+        self.forward_network_on_host(&layout)
     }
 
     /// Removes a network that has no endpoints.
     pub(crate) fn remove_network(&mut self, number: u32) -> Result<(), Error> {
         let gone: Vec<Layout> = self.networks.extract_if(.., |network| network.number == number).collect();
-        let host = self.forward_on_host();
+        let host = gone.iter().try_for_each(|network| self.stop_forwarding_network_on_host(network));
         let elements = self.withdraw(&Content { networks: gone, ..Content::default() });
         host.and(elements)
     }

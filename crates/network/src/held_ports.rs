@@ -61,12 +61,14 @@ pub(crate) struct PortBook {
     next: HashMap<Protocol, u16>,
     /// The addresses at which each port is held.
     held: HashMap<(Protocol, u16), Vec<IpAddr>>,
+    /// How many these are.
+    count: usize,
 }
 
 impl PortBook {
     /// Makes an empty book that gives ephemeral ports of this range.
     pub(crate) fn new(ephemeral: RangeInclusive<u16>) -> Self {
-        Self { ephemeral, next: HashMap::new(), held: HashMap::new() }
+        Self { ephemeral, next: HashMap::new(), held: HashMap::new(), count: 0 }
     }
 
     /// Holds all ports asked for, or none.
@@ -126,6 +128,7 @@ impl PortBook {
             if let Some(addresses) = self.held.get_mut(&key) {
                 if let Some(position) = addresses.iter().position(|ip| *ip == port.host_ip) {
                     addresses.swap_remove(position);
+                    self.count -= 1;
                 }
                 if addresses.is_empty() {
                     self.held.remove(&key);
@@ -136,10 +139,9 @@ impl PortBook {
 
     /// Refuses ports for whose sockets the process has no descriptors to spare, before one is held.
     fn check_room(&self, wanted: usize) -> Result<(), Error> {
-        let held = self.held.values().map(Vec::len).sum::<usize>();
         let limit = port_limit();
-        if held.saturating_add(wanted) > limit {
-            return Err(Error::TooManyPorts { wanted, held, limit });
+        if self.count.saturating_add(wanted) > limit {
+            return Err(Error::TooManyPorts { wanted, held: self.count, limit });
         }
         Ok(())
     }
@@ -250,6 +252,7 @@ impl PortBook {
 
     fn note(&mut self, port: &PublishedPort) {
         self.held.entry((port.container.protocol, port.host_port)).or_default().push(port.host_ip);
+        self.count += 1;
     }
 }
 

@@ -72,10 +72,10 @@ pub use family::Address;
 pub use fault::{Faults, Injected, Step};
 pub use held_ports::{HeldPorts, MOST_RELAYED};
 pub use model::{MacAddress, MacAddressError};
-pub use network::{Network, inside};
+pub use network::{HostListing, Network, inside};
 pub use options::{
-    AddressOrder, BridgeChoice, DEFAULT_BRIDGE, Ipv6Address, Ipv6Options, Options, OptionsError,
-    is_interface_name,
+    AddressOrder, BridgeChoice, DEFAULT_BRIDGE, HostAddresses, Ipv6Address, Ipv6Options, Options,
+    OptionsError, is_interface_name,
 };
 pub use parent::{
     IpvlanFlag, IpvlanMode, MacvlanMode, ParentAddresses, ParentChoice, ParentOptions, Sharing,

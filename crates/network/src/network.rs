@@ -14,7 +14,9 @@ mod group;
 mod hand_over;
 mod host;
 pub mod inside;
+mod interface_names;
 mod leases;
+mod listing;
 mod lock;
 mod no_bridge;
 mod on_parent;
@@ -45,6 +47,7 @@ use crate::route::Routing;
 use crate::subnet::{InterfaceAddress, Subnet};
 use host::Host;
 use leases::Leases;
+pub use listing::HostListing;
 use lock::locked;
 use no_bridge::NoBridge;
 use on_parent::OnParent;
@@ -112,12 +115,10 @@ impl Network {
     pub fn addresses_of_host_interface(name: &str) -> Result<Option<Vec<IpAddr>>, Error> {
         let mut routing = Routing::open()?;
         let Some(interface) = routing.interface(name)? else { return Ok(None) };
-        let is_there = |index: u32| index == interface.index;
-        let ipv4 = routing.addresses::<Ipv4Addr>()?.into_iter().filter(|(index, _)| is_there(*index));
-        let mut addresses: Vec<IpAddr> = ipv4.map(|(_, address)| address.address.into()).collect();
-        let ipv6 = routing.addresses::<Ipv6Addr>()?.into_iter().filter(|(index, _)| is_there(*index));
-        addresses.extend(ipv6.map(|(_, address)| IpAddr::from(address.address)));
-        Ok(Some(addresses))
+        let ipv4 = routing.addresses_of::<Ipv4Addr>(&interface)?.into_iter();
+        let ipv6 = routing.addresses_of::<Ipv6Addr>(&interface)?.into_iter();
+        let ipv4 = ipv4.map(|address| IpAddr::from(address.address));
+        Ok(Some(ipv4.chain(ipv6.map(|address| address.address.into())).collect()))
     }
 
     /// How many addresses of IPv4 are in use, the host's own and reserved ones included, and how many containers
@@ -157,20 +158,8 @@ impl Network {
             return own.reserve(request);
         }
         let active = self.active()?;
-        let interface = active.host.new_host_interface_name(&request.container);
-        let mut book = active.book();
-        if book.endpoints.contains_key(&request.container) {
-            return Err(Error::Connected(request.container.clone()));
-        }
-        let hosts = (active.bridge.ipv4, active.bridge.ipv6);
-        let leases = Leases::take(&mut book, hosts, request)?;
-        match active.hold(request) {
-            Ok(held) => Ok(active.enter(&mut book, request, leases, (interface, held))),
-            Err(error) => {
-                leases.release(&mut book);
-                Err(error)
-            }
-        }
+        let interface = active.host.new_interface_name(&request.container);
+        active.reserve(request, &interface).inspect_err(|_| active.host.interface_names.free(&interface))
     }
 
     /// Removes the engine's own bridge and what the firewall has of the network; with the default
@@ -272,6 +261,22 @@ impl Active {
         left.and_then(|()| firewall.remove_network(number)).or_else(|error| {
             firewall.rebuild_without(number, self.host.content()).map_err(|left| error.with(vec![left]))
         })
+    }
+
+    fn reserve(&self, request: &Request, interface: &str) -> Result<Endpoint, Error> {
+        let mut book = self.book();
+        if book.endpoints.contains_key(&request.container) {
+            return Err(Error::Connected(request.container.clone()));
+        }
+        let hosts = (self.bridge.ipv4, self.bridge.ipv6);
+        let leases = Leases::take(&mut book, hosts, request)?;
+        match self.hold(request) {
+            Ok(held) => Ok(self.enter(&mut book, request, leases, (interface.to_owned(), held))),
+            Err(error) => {
+                leases.release(&mut book);
+                Err(error)
+            }
+        }
     }
 
     fn hold(&self, request: &Request) -> Result<Vec<Held>, Error> {

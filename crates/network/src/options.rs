@@ -80,6 +80,8 @@ pub struct Options {
     pub others: Vec<Subnet>,
     /// Addresses of IPv4 of the network that are in use elsewhere.
     pub reserved: Vec<Ipv4Addr>,
+    /// Whether other interfaces of the host may have addresses of the network.
+    pub host_addresses: HostAddresses,
     /// Which free address a container gets.
     pub order: AddressOrder,
 }
@@ -106,6 +108,16 @@ pub enum Ipv6Address {
     Exactly(InterfaceAddress<Ipv6Addr>),
     /// The one that the bridge has, or that running containers know; this one where there is none.
     PresentOr(InterfaceAddress<Ipv6Addr>),
+}
+
+/// Whether interfaces of the host but the bridge may have addresses of a network: no container can have these.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HostAddresses {
+    /// The host is asked.
+    #[default]
+    Possible,
+    /// The network was chosen where the host has none.
+    None,
 }
 
 /// Which free address a container gets that asks for none.
@@ -140,6 +152,7 @@ impl Default for Options {
             trusted_interfaces: Vec::new(),
             others: Vec::new(),
             reserved: Vec::new(),
+            host_addresses: HostAddresses::default(),
             order: AddressOrder::default(),
         }
     }

@@ -156,21 +156,23 @@ pub fn choose_free(taken: &[Subnet]) -> Option<InterfaceAddress> {
         })
 }
 
-/// Finds the lowest network of this prefix length within `base` that overlaps none of `taken`.
+/// Finds the lowest network of this prefix length within `base` that overlaps none of `taken`, which is sorted by the
+/// first addresses.
 #[must_use]
 pub fn lowest_free<A: Address>(base: Subnet<A>, prefix_length: u8, taken: &[Subnet<A>]) -> Option<Subnet<A>> {
     let last_of = host_bits::<A>(prefix_length.min(A::BITS));
     let (mut first, end) = (base.base().number(), base.last().number());
-    while first.checked_add(last_of)? <= end {
-        let candidate = Subnet::containing(A::from_number(first), prefix_length);
-        let meeting = taken.iter().filter(|other| candidate.overlaps(**other));
-        match meeting.map(|other| other.last().number()).max() {
-            None => return Some(candidate),
+    for other in taken {
+        if first.checked_add(last_of)? < other.base().number() {
+            break;
+        }
+        if other.last().number() >= first {
             // The next one behind what is in the way.
-            Some(last) => first = (last | last_of).checked_add(1)?,
+            first = (other.last().number() | last_of).checked_add(1)?;
         }
     }
-    None
+    let fits = first.checked_add(last_of)? <= end;
+    fits.then(|| Subnet::containing(A::from_number(first), prefix_length))
 }
 
 #[cfg(test)]
@@ -200,10 +202,16 @@ mod tests {
 
     #[test]
     fn the_lowest_free_network_lies_behind_what_is_taken() {
-        let find = |taken: &[Subnet]| lowest_free(subnet("192.168.0.0/16"), 20, taken);
+        let find = |taken: &[Subnet]| {
+            let mut taken = taken.to_vec();
+            taken.sort_unstable_by_key(|other| other.base());
+            lowest_free(subnet("192.168.0.0/16"), 20, &taken)
+        };
         assert_eq!(find(&[]), Some(subnet("192.168.0.0/20")));
         assert_eq!(find(&[subnet("192.168.0.7/32"), subnet("10.0.0.0/8")]), Some(subnet("192.168.16.0/20")));
         assert_eq!(find(&[subnet("192.168.0.0/17")]), Some(subnet("192.168.128.0/20")));
+        let nested = ["192.168.0.0/18", "192.168.0.0/24", "192.168.16.0/20", "192.168.80.1/32"].map(subnet);
+        assert_eq!(find(&nested), Some(subnet("192.168.64.0/20")));
         assert_eq!(find(&[subnet("192.168.0.0/16")]), None);
         assert_eq!(find(&[subnet("0.0.0.0/0")]), None);
         let last = subnet("255.255.255.0/24");

@@ -29,6 +29,21 @@ fn inside_ipv6(client: &Client, container: &str) -> String {
 }
 
 #[test]
+fn a_route_for_all_unique_local_addresses_forbids_no_network() {
+    let host_setup = vec!["ip -6 route add unreachable fd00::/8".to_owned()];
+    let options = berth_tests::Options { host_setup, ..berth_tests::Options::default() };
+    let engine = berth_tests::Engine::start_with(options);
+    let client = engine.at("1.55");
+    let body = json!({ "Name": "six", "EnableIPv6": true });
+    let _ = client.post_json("/networks/create", &body).expect(201);
+    let pools = shown(&client, "six")["IPAM"]["Config"].clone();
+    let subnets: Vec<&str> =
+        pools.as_array().expect("pools").iter().filter_map(|it| it["Subnet"].as_str()).collect();
+    assert!(subnets.iter().any(|it| it.starts_with("fd") && it.ends_with("::/64")), "{pools}");
+    let _ = client.delete("/networks/six").expect(204);
+}
+
+#[test]
 fn a_container_has_an_address_of_each_family() {
     let engine = Today::start();
     let pools = json!([{ "Subnet": "fd00:77::/64", "Gateway": "fd00:77::ff" }, { "Subnet": "10.77.0.0/24" }]);

@@ -12,7 +12,8 @@ use super::interface_names;
 use crate::container::Record;
 use crate::endpoint::{self, BRIDGE, Endpoint};
 use crate::error::Error;
-use crate::networks::entry::{NetworkRecord, configuration_only};
+use crate::networks::entry::configuration_only;
+use crate::networks::record::NetworkRecord;
 use crate::networks::registry::NetworkRegistry;
 
 /// The option of an endpoint that changes kernel settings of its interface.

@@ -317,8 +317,8 @@ fn first_interface(record: &Record) -> Option<&network::Endpoint> {
 
 /// What a container had of a network as it was saved, with what it may send as its settings say: what earlier
 /// releases saved does not tell.
-pub(crate) fn saved_lease(record: &Record, lease: &network::Endpoint) -> Option<network::Endpoint> {
-    Some(network::Endpoint { source_check: source_check(record), ..lease.clone() })
+pub(crate) fn saved_lease(record: &Record, lease: &network::Endpoint) -> network::Endpoint {
+    network::Endpoint { source_check: source_check(record), ..lease.clone() }
 }
 
 /// What a container may send: one that may change its own network may be a router for others.

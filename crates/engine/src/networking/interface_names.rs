@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use model::Attachment;
 
 use crate::endpoint::Endpoint;
-use crate::networks::drivers;
 use crate::networks::entry::NetworkEntry;
 
 /// The option of an endpoint that names its interface.
@@ -28,7 +27,7 @@ impl InterfaceNames {
             self.0.insert(name.clone());
             return name.clone();
         }
-        let prefix = drivers::interface_prefix(&entry.record.definition.options);
+        let prefix = entry.options.interface_prefix();
         let mut number = 0_u32;
         loop {
             let name = format!("{prefix}{number}");

@@ -4,11 +4,11 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use model::{Cidr, NetworkDefinition, NetworkDriver, Pool};
 
-use super::entry::is_predefined;
-use super::{drivers, subnets};
+use super::families;
+use super::record::is_predefined;
 use crate::error::Error;
 
-/// Checks what needs no other network.
+/// Checks what needs no other network, but the driver's options.
 ///
 /// # Errors
 /// In the words that clients of today know.
@@ -35,7 +35,7 @@ pub(super) fn check(definition: &NetworkDefinition) -> Result<(), Error> {
         let driver = definition.driver.name();
         return Err(Error::forbidden(format!("{driver} driver doesn't support multiple subnets")));
     }
-    drivers::check(definition)
+    Ok(())
 }
 
 fn check_driver(definition: &NetworkDefinition) -> Result<(), Error> {
@@ -116,7 +116,7 @@ pub fn pool_faults(pool: &Pool) -> Vec<String> {
 fn may_be_host(subnet: Cidr, address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) if subnet.contains(address.into()) => {
-            subnets::subnet::<Ipv4Addr>(subnet).is_some_and(|subnet| subnet.hosts().contains(&address))
+            families::subnet::<Ipv4Addr>(subnet).is_some_and(|subnet| subnet.hosts().contains(&address))
         }
         IpAddr::V4(_) | IpAddr::V6(_) => true,
     }

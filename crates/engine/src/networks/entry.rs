@@ -1,46 +1,23 @@
 //! One network: what it is, what its driver has made of it, and which containers are in it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use model::{Actor, ContainerId, NetworkDefinition, NetworkDriver, NetworkId, ResourceKind, Timestamp};
+use model::{Actor, ContainerId, NetworkDriver, ResourceKind};
 
+use super::drivers::DriverOptions;
 use super::names::SharedNames;
-use crate::endpoint::{BRIDGE, Endpoint, HOST, NONE};
+use super::record::NetworkRecord;
+use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::events::Events;
-
-/// What a network is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NetworkRecord {
-    /// Its id.
-    pub id: NetworkId,
-    /// When it was made.
-    pub created: Timestamp,
-    /// What it was asked to be, with what was chosen for it.
-    pub definition: NetworkDefinition,
-    /// The addresses that its bridge had before it; `None` where the bridge is the engine's own.
-    pub shared_bridge: Option<Vec<IpAddr>>,
-}
-
-impl NetworkRecord {
-    /// Whether it is one of those that are always there.
-    #[must_use]
-    pub fn is_predefined(&self) -> bool {
-        is_predefined(&self.definition.name)
-    }
-}
-
-/// Whether a network of this name is always there.
-pub(crate) fn is_predefined(name: &str) -> bool {
-    [BRIDGE, HOST, NONE].contains(&name)
-}
 
 /// A network of the engine.
 pub(crate) struct NetworkEntry {
     pub(crate) record: NetworkRecord,
+    /// What its options say.
+    pub(crate) options: DriverOptions,
     /// The driver's part; `None` where the driver gives containers nothing.
     live: Option<Arc<network::Network>>,
     /// The names by which its containers find each other; `None` where they cannot.
@@ -57,10 +34,15 @@ struct Users {
 }
 
 impl NetworkEntry {
-    pub(crate) fn new(record: NetworkRecord, live: Option<Arc<network::Network>>, exec_root: &Path) -> Self {
+    pub(crate) fn new(
+        record: NetworkRecord,
+        options: DriverOptions,
+        live: Option<Arc<network::Network>>,
+        exec_root: &Path,
+    ) -> Self {
         let has_names = !record.is_predefined() && !record.definition.config_only;
         let names = has_names.then(|| SharedNames::new(exec_root, &record.id, &record.definition.name));
-        Self { record, live, names, users: Mutex::default() }
+        Self { record, options, live, names, users: Mutex::default() }
     }
 
     /// The driver's part of a network that gives containers addresses.

@@ -1,16 +1,18 @@
 //! Opens the networks when the engine starts: the predefined ones, then those that clients made.
 
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use model::{NetworkDefinition, NetworkDriver, NetworkId, Pool, Timestamp};
-use network::{BridgeChoice, Ipv6Address};
+use network::{BridgeChoice, HostAddresses, HostListing, Ipv6Address};
 
-use super::drivers::Asked;
-use super::entry::{NetworkEntry, NetworkRecord, is_predefined};
+use super::drivers::DriverOptions;
+use super::entry::NetworkEntry;
+use super::families;
 use super::names;
+use super::record::{NetworkRecord, is_predefined};
 use super::registry::NetworkRegistry;
-use super::subnets;
 use crate::endpoint::{BRIDGE, HOST, NONE};
 use crate::error::Error;
 use crate::options::Options;
@@ -37,8 +39,8 @@ pub(crate) fn default_options(options: &Options, saved: &[NetworkRow]) -> Result
             continue;
         }
         for subnet in pools.iter().filter_map(|pool| pool.subnet) {
-            let ipv4 = subnets::subnet::<Ipv4Addr>(subnet);
-            let ipv6 = subnets::subnet::<Ipv6Addr>(subnet);
+            let ipv4 = families::subnet::<Ipv4Addr>(subnet);
+            let ipv6 = families::subnet::<Ipv6Addr>(subnet);
             let meets_ipv4 = ipv4.zip(asked_ipv4).is_some_and(|(one, other)| one.overlaps(other));
             let meets_ipv6 = ipv6.zip(asked_ipv6).is_some_and(|(one, other)| one.overlaps(other));
             if meets_ipv4 || meets_ipv6 {
@@ -81,15 +83,21 @@ pub(crate) fn open(
             |known| NetworkRecord { definition: definition.clone(), ..known.clone() },
         );
         let live = (definition.driver == NetworkDriver::Bridge).then(|| Arc::clone(&registry.default));
-        registry.insert(NetworkEntry::new(record, live, &options.exec_root));
+        registry.insert(NetworkEntry::new(record, DriverOptions::default(), live, &options.exec_root));
     }
     know_the_default_network(&registry, records);
+    let mut leases = saved_leases(records);
+    let mut listing = None;
     for record in own {
-        let live = match record.definition.config_only {
-            true => None,
-            false => live(&registry, &record, records, options),
-        };
-        registry.insert(NetworkEntry::new(record, live, &options.exec_root));
+        let listing = listing.get_or_insert_with(HostListing::read).as_ref();
+        let known = leases.remove(&record.id).unwrap_or_default();
+        let opened = open_again(&registry, &record, (known, listing), options);
+        let (of_driver, live) = opened.unwrap_or_else(|error| {
+            // It is shown, and nothing starts in it.
+            tracing::error!("cannot open the network {}: {error}", record.definition.name);
+            Default::default()
+        });
+        registry.insert(NetworkEntry::new(record, of_driver, live, &options.exec_root));
     }
     if let Err(error) = registry.default.remove_unused() {
         tracing::warn!("cannot remove firewall rules of networks that are gone: {error}");
@@ -117,27 +125,34 @@ pub(crate) fn open(
     registry
 }
 
-/// A network that could not be opened is shown, and nothing starts in it.
-fn live(
+/// What a network is that clients have made: what its options say, and the driver's part.
+fn open_again(
     registry: &NetworkRegistry,
     record: &NetworkRecord,
-    containers: &[Record],
+    (known, listing): (Vec<network::Endpoint>, Result<&HostListing, &network::Error>),
     options: &Options,
-) -> Option<Arc<network::Network>> {
-    let of_network = |container: &Record| {
-        let endpoint =
-            container.endpoints.iter().find(|endpoint| endpoint.network.as_ref() == Some(&record.id))?;
-        crate::networking::saved_lease(container, endpoint.lease.as_ref()?)
-    };
-    let known = containers.iter().filter_map(of_network).collect();
-    let opened = Asked::of(record, &options.network).and_then(|asked| asked.open(&registry.default, known));
-    match opened {
-        Ok(network) => Some(Arc::new(network)),
-        Err(error) => {
-            tracing::error!("cannot open the network {}: {error}", record.definition.name);
-            None
+) -> Result<(DriverOptions, Option<Arc<network::Network>>), Error> {
+    let of_driver = DriverOptions::read(&record.definition)?;
+    if record.definition.config_only {
+        return Ok((of_driver, None));
+    }
+    let listing = listing.map_err(|error| Error::refused(error.to_string()))?;
+    let asked = of_driver.ask(record, &options.network, HostAddresses::Possible)?;
+    let network = asked.open(&registry.default, known, listing)?;
+    Ok((of_driver, Some(Arc::new(network))))
+}
+
+/// What containers have of each network.
+fn saved_leases(records: &[Record]) -> HashMap<NetworkId, Vec<network::Endpoint>> {
+    let mut leases: HashMap<_, Vec<_>> = HashMap::new();
+    for record in records {
+        for endpoint in &record.endpoints {
+            if let (Some(id), Some(lease)) = (&endpoint.network, &endpoint.lease) {
+                leases.entry(id.clone()).or_default().push(crate::networking::saved_lease(record, lease));
+            }
         }
     }
+    leases
 }
 
 /// Rows of earlier versions do not say the network of what runs: there was one.
@@ -182,8 +197,8 @@ fn default_network(registry: &NetworkRegistry, options: &Options) -> NetworkDefi
     }
     if let Some(host) = registry.default.ipv4() {
         definition.pools.push(Pool {
-            subnet: Some(subnets::cidr(host.subnet())),
-            range: network.fixed_cidr.map(subnets::cidr),
+            subnet: Some(families::cidr(host.subnet())),
+            range: network.fixed_cidr.map(families::cidr),
             gateway: Some(host.address.into()),
             ..Pool::default()
         });
@@ -191,7 +206,7 @@ fn default_network(registry: &NetworkRegistry, options: &Options) -> NetworkDefi
     if let Some(host) = registry.default.ipv6() {
         definition.ipv6 = true;
         definition.pools.push(Pool {
-            subnet: Some(subnets::cidr(host.subnet())),
+            subnet: Some(families::cidr(host.subnet())),
             gateway: Some(host.address.into()),
             ..Pool::default()
         });

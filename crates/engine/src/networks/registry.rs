@@ -60,6 +60,11 @@ impl NetworkRegistry {
         self.read().networks.values().cloned().collect()
     }
 
+    /// Looks at each network, in no order, while none is added or removed.
+    pub(crate) fn each(&self, mut look: impl FnMut(&NetworkEntry)) {
+        self.read().networks.values().for_each(|entry| look(entry));
+    }
+
     /// All networks, in the order of their names.
     pub(crate) fn all(&self) -> Vec<Arc<NetworkEntry>> {
         let mut all = self.unordered();

@@ -3,14 +3,16 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use model::{ContainerId, NetworkDefinition, NetworkDriver, NetworkId, Pool, ResourceKind, Timestamp};
-use network::AddressUsage;
+use model::{ContainerId, NetworkDefinition, NetworkId, Pool, ResourceKind, Timestamp};
+use network::{AddressUsage, HostAddresses};
 
 use super::definition;
-use super::drivers::{self, Asked, bridge};
-use super::entry::{NetworkEntry, NetworkRecord};
+use super::drivers::DriverOptions;
+use super::entry::NetworkEntry;
+use super::families::{self, Family};
+use super::record::NetworkRecord;
 use super::registry::NetworkRegistry;
-use super::subnets::{self, Family};
+use super::subnets;
 use crate::container::Record;
 use crate::directory::Directory;
 use crate::error::Error;
@@ -137,15 +139,16 @@ impl Networks {
 
     fn make(&self, mut definition: NetworkDefinition) -> Result<CreatedNetwork, Error> {
         definition::check(&definition)?;
+        let mut of_driver = DriverOptions::read(&definition)?;
         let _alone = self.changes();
         if self.registry.named(&definition.name).is_some() {
             return Err(Error::conflict(format!("network with name {} already exists", definition.name)));
         }
-        self.inherit(&mut definition)?;
-        let is_on_nothing = matches!(definition.driver, NetworkDriver::Macvlan | NetworkDriver::Ipvlan)
-            && drivers::parent(&definition).is_none();
-        // A network on no interface of the host leads nowhere.
-        definition.internal |= is_on_nothing && !definition.config_only;
+        if definition.config_from.is_some() {
+            self.inherit(&mut definition)?;
+            of_driver = DriverOptions::read(&definition)?;
+        }
+        definition.internal |= of_driver.leads_nowhere() && !definition.config_only;
         let mut record = NetworkRecord {
             id: NetworkId::from_random(random::bytes()),
             created: Timestamp::now(),
@@ -154,17 +157,18 @@ impl Networks {
         };
         if record.definition.config_only {
             self.save(&record)?;
-            self.registry.insert(NetworkEntry::new(record.clone(), None, &self.options.exec_root));
-            return Ok(CreatedNetwork { id: record.id });
+            let entry = NetworkEntry::new(record, of_driver, None, &self.options.exec_root);
+            return Ok(CreatedNetwork { id: self.registry.insert(entry).record.id.clone() });
         }
-        self.check_interface(&record)?;
-        self.choose_addresses(&mut record.definition)?;
+        let bridge = of_driver.bridge(&record.id);
+        self.check_interface(bridge.as_deref(), of_driver.parent())?;
+        let host_addresses = self.choose_addresses(&mut record.definition)?;
         // One that is there already is somebody else's.
-        if let Some(bridge) = bridge_of(&record)? {
-            let addresses = network::Network::addresses_of_host_interface(&bridge);
+        if let Some(bridge) = &bridge {
+            let addresses = network::Network::addresses_of_host_interface(bridge);
             record.shared_bridge = addresses.map_err(Error::Network)?;
         }
-        let asked = Asked::of(&record, &self.options.network)?;
+        let asked = of_driver.ask(&record, &self.options.network, host_addresses)?;
         // The row first: whatever happens to this daemon, the next one knows whose the bridge is.
         self.save(&record)?;
         let opened = fault::check("network-saved").and_then(|()| asked.make(&self.registry.default));
@@ -175,7 +179,7 @@ impl Networks {
                 return Err(error);
             }
         };
-        let entry = NetworkEntry::new(record, Some(Arc::new(live)), &self.options.exec_root);
+        let entry = NetworkEntry::new(record, of_driver, Some(Arc::new(live)), &self.options.exec_root);
         let entry = self.registry.insert(entry);
         entry.emit(&self.events, "create", None);
         Ok(CreatedNetwork { id: entry.record.id.clone() })
@@ -203,42 +207,40 @@ impl Networks {
     }
 
     /// Refuses a bridge or a parent that another network has.
-    fn check_interface(&self, record: &NetworkRecord) -> Result<(), Error> {
-        let own = bridge_of(record)?;
-        for other in self.registry.unordered() {
-            let Some(live) = other.live() else { continue };
-            if let Some(own) = &own
-                && live.bridge() == Some(own.as_str())
-            {
-                return Err(Error::forbidden(format!(
+    fn check_interface(&self, bridge: Option<&str>, parent: Option<&str>) -> Result<(), Error> {
+        let mut fault = None;
+        self.registry.each(|other| {
+            let Some(live) = other.live() else { return };
+            if let Some(own) = bridge.filter(|own| live.bridge() == Some(*own)) {
+                fault = Some(format!(
                     "networks have same bridge name: {own} is that of the network {}",
                     other.name()
-                )));
+                ));
             }
-            if let Some(parent) = drivers::parent(&record.definition)
-                && drivers::parent(&other.record.definition) == Some(parent)
-            {
-                return Err(Error::forbidden(format!(
-                    "network {} is already using parent interface {parent}",
-                    other.name()
-                )));
+            if let Some(parent) = parent.filter(|parent| other.options.parent() == Some(*parent)) {
+                fault = Some(format!("network {} is already using parent interface {parent}", other.name()));
             }
-        }
-        Ok(())
+        });
+        fault.map_or(Ok(()), |fault| Err(Error::forbidden(fault)))
     }
 
-    /// Fills in what was left to the engine: the addresses, and the host's own one of them.
-    fn choose_addresses(&self, definition: &mut NetworkDefinition) -> Result<(), Error> {
+    /// Fills in what was left to the engine: the addresses, and the host's own one of them. Returns whether the host may
+    /// have some of them.
+    fn choose_addresses(&self, definition: &mut NetworkDefinition) -> Result<HostAddresses, Error> {
         // A pool without a subnet asks for one of the families that no other pool is of.
         let is_empty = |pool: &Pool| pool.subnet.is_none();
         definition.pools.retain(|pool| !is_empty(pool));
-        if definition.ipv4 && subnets::pool_of::<Ipv4Addr>(&definition.pools).is_none() {
+        let host_addresses = match definition.pools.is_empty() {
+            true => HostAddresses::None,
+            false => HostAddresses::Possible,
+        };
+        if definition.ipv4 && families::pool_of::<Ipv4Addr>(&definition.pools).is_none() {
             let subnet = subnets::choose_ipv4(&self.registry, &self.options.address_pools)?;
-            definition.pools.push(Pool { subnet: Some(subnets::cidr(subnet)), ..Pool::default() });
+            definition.pools.push(Pool { subnet: Some(families::cidr(subnet)), ..Pool::default() });
         }
-        if definition.ipv6 && subnets::pool_of::<Ipv6Addr>(&definition.pools).is_none() {
+        if definition.ipv6 && families::pool_of::<Ipv6Addr>(&definition.pools).is_none() {
             let subnet = subnets::choose_ipv6(&self.registry, &self.options.address_pools)?;
-            definition.pools.push(Pool { subnet: Some(subnets::cidr(subnet)), ..Pool::default() });
+            definition.pools.push(Pool { subnet: Some(families::cidr(subnet)), ..Pool::default() });
         }
         for pool in &mut definition.pools {
             self.complete::<Ipv4Addr>(pool)?;
@@ -251,19 +253,19 @@ impl Networks {
                 )));
             }
         }
-        Ok(())
+        Ok(host_addresses)
     }
 
     /// Checks a pool of the family against other networks and chooses its gateway.
     fn complete<A: Family>(&self, pool: &mut Pool) -> Result<(), Error> {
-        let Some(subnet) = pool.subnet.and_then(subnets::subnet::<A>) else { return Ok(()) };
-        if subnets::in_use(&self.registry).iter().any(|other| other.overlaps(subnet)) {
+        let Some(subnet) = pool.subnet.and_then(families::subnet::<A>) else { return Ok(()) };
+        if subnets::meets_network(&self.registry, subnet) {
             return Err(Error::forbidden(format!(
                 "invalid pool request: Pool {subnet} overlaps with other one on this address space"
             )));
         }
         if pool.gateway.is_none() {
-            let part = pool.range.and_then(subnets::subnet::<A>).unwrap_or(subnet);
+            let part = pool.range.and_then(families::subnet::<A>).unwrap_or(subnet);
             let first = (*subnet.hosts().start()).max(part.base());
             let hosts = first.number()..=subnet.hosts().end().number();
             let is_free = |host: &A| !pool.auxiliary.values().any(|address| *address == (*host).into());
@@ -322,20 +324,5 @@ impl Networks {
         Error::forbidden(format!(
             "error while removing network: network {name} has active endpoints ({shown})"
         ))
-    }
-}
-
-/// The name of a network's bridge, if it has one.
-fn bridge_of(record: &NetworkRecord) -> Result<Option<String>, Error> {
-    match record.definition.driver {
-        NetworkDriver::Bridge => {
-            let choices = bridge::Choices::of(&record.definition.options)?;
-            Ok(Some(bridge::bridge_name(&record.id, &choices)))
-        }
-        NetworkDriver::Host
-        | NetworkDriver::Null
-        | NetworkDriver::Macvlan
-        | NetworkDriver::Ipvlan
-        | NetworkDriver::Overlay => Ok(None),
     }
 }

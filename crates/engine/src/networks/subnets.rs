@@ -1,12 +1,10 @@
 //! Addresses of networks: free ones, and what the host reaches already.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use model::{Cidr, Pool};
-use network::{Address, InterfaceAddress, Network, Subnet};
+use network::{Network, Subnet};
 
-use super::entry::NetworkEntry;
+use super::families::{Family, of_network};
 use super::registry::NetworkRegistry;
 use crate::error::Error;
 use crate::random;
@@ -29,58 +27,25 @@ impl Default for AddressPools {
     }
 }
 
-/// A family of addresses, as definitions of networks have it.
-pub(crate) trait Family: Address {
-    /// The address, if it is of this family.
-    fn of(address: IpAddr) -> Option<Self>;
+/// The length of the prefix that all unique local addresses share when the network's own bits follow, RFC 4193, section 3.1.
+const UNIQUE_LOCAL_PREFIX: u8 = 8;
+/// How many random networks are tried; one in use is met once in 2^40 times.
+const ATTEMPTS: usize = 64;
+
+/// The addresses of all networks.
+fn in_use<A: Family>(registry: &NetworkRegistry) -> Vec<Subnet<A>> {
+    let mut subnets = Vec::new();
+    registry.each(|entry| subnets.extend(of_network::<A>(&entry.record.definition)));
+    subnets
 }
 
-impl Family for Ipv4Addr {
-    fn of(address: IpAddr) -> Option<Self> {
-        match address {
-            IpAddr::V4(address) => Some(address),
-            IpAddr::V6(_) => None,
-        }
-    }
-}
-
-impl Family for Ipv6Addr {
-    fn of(address: IpAddr) -> Option<Self> {
-        match address {
-            IpAddr::V4(_) => None,
-            IpAddr::V6(address) => Some(address),
-        }
-    }
-}
-
-/// An address as a network of the kernel has it; `None` for one of another family.
-pub(super) fn interface_address<A: Family>(cidr: Cidr) -> Option<InterfaceAddress<A>> {
-    Some(InterfaceAddress { address: A::of(cidr.address)?, prefix_length: cidr.prefix_length })
-}
-
-/// The network that addresses of a family are of.
-pub(super) fn subnet<A: Family>(cidr: Cidr) -> Option<Subnet<A>> {
-    interface_address(cidr).map(InterfaceAddress::subnet)
-}
-
-/// The network that is written so.
-pub(super) fn cidr<A: Address>(subnet: Subnet<A>) -> Cidr {
-    Cidr { address: subnet.base().into(), prefix_length: subnet.prefix_length() }
-}
-
-/// The pool of a family among those of a network.
-pub(super) fn pool_of<A: Family>(pools: &[Pool]) -> Option<&Pool> {
-    pools.iter().find(|pool| pool.subnet.is_some_and(|subnet| A::of(subnet.address).is_some()))
-}
-
-/// The addresses of all networks, but of those that are only a configuration.
-pub(super) fn in_use<A: Family>(registry: &NetworkRegistry) -> Vec<Subnet<A>> {
-    let own = |entry: &Arc<NetworkEntry>| {
-        let definition = &entry.record.definition;
-        let pools = definition.pools.iter().filter(|_| !definition.config_only);
-        pools.filter_map(|pool| subnet(pool.subnet?)).collect::<Vec<_>>()
-    };
-    registry.unordered().iter().flat_map(own).collect()
+/// Whether a network has any of these addresses.
+pub(super) fn meets_network<A: Family>(registry: &NetworkRegistry, subnet: Subnet<A>) -> bool {
+    let mut meets = false;
+    registry.each(|entry| {
+        meets = meets || of_network::<A>(&entry.record.definition).any(|other| other.overlaps(subnet));
+    });
+    meets
 }
 
 /// Chooses addresses of IPv4 that neither another network nor the host has.
@@ -102,25 +67,31 @@ pub(super) fn choose_ipv6(
     if !pools.ipv6.is_empty() {
         return choose(registry, &pools.ipv6);
     }
-    let taken = taken(registry)?;
-    loop {
-        let subnet = unique_local_network();
-        if !taken.iter().any(|other| other.overlaps(subnet)) {
-            return Ok(subnet);
-        }
-    }
+    let mut taken = taken(registry)?;
+    // A route for all unique local addresses, by which a site keeps them from the outside, forbids as little as a default
+    // route.
+    taken.retain(|other| other.prefix_length() > UNIQUE_LOCAL_PREFIX);
+    let mut chosen = std::iter::repeat_with(unique_local_network).take(ATTEMPTS);
+    let free = chosen.find(|subnet| !taken.iter().any(|other| other.overlaps(*subnet)));
+    free.ok_or_else(all_in_use)
 }
 
+/// What networks and the host have, sorted by the first addresses.
 fn taken<A: Family>(registry: &NetworkRegistry) -> Result<Vec<Subnet<A>>, Error> {
     let mut taken = in_use(registry);
     taken.extend(Network::taken_by_host().map_err(Error::Network)?);
+    taken.sort_unstable_by_key(|subnet| subnet.base());
     Ok(taken)
+}
+
+fn all_in_use() -> Error {
+    Error::refused("all predefined address pools have been fully subnetted")
 }
 
 fn choose<A: Family>(registry: &NetworkRegistry, pools: &[(Subnet<A>, u8)]) -> Result<Subnet<A>, Error> {
     let taken = taken(registry)?;
     let free = pools.iter().find_map(|(base, length)| network::lowest_free(*base, *length, &taken));
-    free.ok_or_else(|| Error::refused("all predefined address pools have been fully subnetted"))
+    free.ok_or_else(all_in_use)
 }
 
 /// A network of the length 64 with a random global id (RFC 4193, section 3.2.2).

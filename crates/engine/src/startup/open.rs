@@ -59,7 +59,7 @@ impl Engine {
         let identity = identity.unwrap_or_else(|| make_identity(&database));
         let endpoints = containers
             .iter()
-            .filter_map(|record| crate::networking::saved_lease(record, record.bridge_lease()?));
+            .filter_map(|record| Some(crate::networking::saved_lease(record, record.bridge_lease()?)));
         let endpoints = endpoints.collect();
         let of_default = opening::default_options(&options, &networks)?;
         let network = network::Network::open_with(&of_default, endpoints, crate::fault::of_network())

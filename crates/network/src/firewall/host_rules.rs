@@ -20,7 +20,7 @@ use sys::netlink::{self, Message, Reply, attributes};
 use super::expression::{Expressions, Field, Verdict};
 use super::family::Family;
 use super::transaction::{self, Table, Transaction};
-use super::{Firewall, HostPlace};
+use super::{Firewall, HostPlace, Layout};
 use crate::endpoint::LINK_PREFIX;
 use crate::error::Error;
 
@@ -71,19 +71,41 @@ impl Firewall {
             if self.forwarding_on_host.contains(&family) || self.policy(family)? != Some(DROP) {
                 continue;
             }
-            let transaction = self.passing_rules(family);
+            let transaction = self.passing_rules(family, &self.networks);
             self.commit(transaction)?;
             self.forwarding_on_host.push(family);
         }
         Ok(())
     }
 
+    /// Has the chain pass what is of a new network too, where it passes what is of the others.
+    pub(super) fn forward_network_on_host(&mut self, network: &Layout) -> Result<(), Error> {
+        for family in self.forwarding_on_host.clone() {
+            let transaction = self.passing_rules(family, std::slice::from_ref(network));
+            match self.commit(transaction) {
+                // Somebody has removed the chain; with it went what is of the others.
+                Err(Error::Firewall { source }) if source.is(Errno::NOENT) => {
+                    self.forwarding_on_host.retain(|other| *other != family);
+                }
+                result => result?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the rules of a network that goes out of the chain.
+    pub(super) fn stop_forwarding_network_on_host(&mut self, network: &Layout) -> Result<(), Error> {
+        let own = Rules::Of(network.number);
+        self.forwarding_on_host.clone().into_iter().try_for_each(|family| self.remove_rules(family, own))
+    }
+
     /// Has the engine's rules in iptables' chain exactly while it would drop containers' packets.
     pub(crate) fn follow_host(&mut self) -> Result<(), Error> {
         for family in self.families() {
             let needed = self.policy(family)? == Some(DROP);
-            let present = self.rules(family, &self.comment())?.len();
-            let wanted = if needed { PASSING_RULES * self.places(family).count() } else { 0 };
+            let present = self.rules(family, Rules::All)?.len();
+            let places = self.networks.iter().filter(|network| place(network, family).is_some()).count();
+            let wanted = if needed { PASSING_RULES * places } else { 0 };
             if present != wanted {
                 return self.forward_on_host();
             }
@@ -97,23 +119,16 @@ impl Firewall {
         self.tables.routed().map(|(family, _)| family).collect()
     }
 
-    /// The bridges and the host's places on them.
-    fn places(&self, family: Family) -> impl Iterator<Item = (&String, &HostPlace)> {
-        self.networks.iter().filter_map(move |network| {
-            let place = network.places.iter().find(|place| Family::of(place.address) == family)?;
-            Some((&network.bridge, place))
-        })
-    }
-
-    /// Rules that let what comes from and goes to containers pass the chain.
-    fn passing_rules(&self, family: Family) -> Transaction {
-        let comment = self.comment();
+    /// Rules that let what comes from and goes to containers of these networks pass the chain.
+    fn passing_rules(&self, family: Family, networks: &[Layout]) -> Transaction {
         let directions =
             [(Field::InputInterface, family.source()), (Field::OutputInterface, family.destination())];
         let mut transaction = Transaction::new(&host_table(family));
-        for (bridge, place) in self.places(family) {
+        for network in networks {
+            let Some(place) = place(network, family) else { continue };
+            let comment = self.comment(network.number);
             // iptables spells a whole name with its final zero, and a beginning (`bt+`) without.
-            let bridge = format!("{bridge}\0");
+            let bridge = format!("{}\0", network.bridge);
             for (interface, address) in directions {
                 transaction = transaction
                     .commented_rule(CHAIN, &comment, |rule| {
@@ -133,18 +148,18 @@ impl Firewall {
 
     /// Takes the engine's rules out of iptables' chain.
     pub(super) fn stop_forwarding_on_host(&mut self) -> Result<(), Error> {
-        let comment = self.comment();
-        for family in self.families() {
-            let handles = self.rules(family, &comment)?;
-            if !handles.is_empty() {
-                let delete =
-                    |transaction: Transaction, handle: &Vec<u8>| transaction.delete_rule(CHAIN, handle);
-                let transaction = handles.iter().fold(Transaction::new(&host_table(family)), delete);
-                self.commit(transaction)?;
-            }
-        }
+        self.families().into_iter().try_for_each(|family| self.remove_rules(family, Rules::All))?;
         self.forwarding_on_host.clear();
         Ok(())
+    }
+
+    fn remove_rules(&mut self, family: Family, wanted: Rules) -> Result<(), Error> {
+        let handles = self.rules(family, wanted)?;
+        if handles.is_empty() {
+            return Ok(());
+        }
+        let delete = |transaction: Transaction, handle: &Vec<u8>| transaction.delete_rule(CHAIN, handle);
+        self.commit(handles.iter().fold(Transaction::new(&host_table(family)), delete))
     }
 
     /// Tells of what else drops forwarded packets on this host.
@@ -242,26 +257,49 @@ impl Firewall {
         }
     }
 
-    /// The handles of the rules with this comment in the chain, which need not exist.
-    fn rules(&mut self, family: Family, comment: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+    /// The handles of the engine's own rules in the chain, which need not exist.
+    fn rules(&mut self, family: Family, wanted: Rules) -> Result<Vec<Vec<u8>>, Error> {
         let message = transaction::request(GET_RULE, netlink::DUMP, family.number())
             .string(RULE_TABLE, TABLE)
             .string(RULE_CHAIN, CHAIN);
         let replies = self.list_rules(&message)?;
         let marked = |payload: &[u8]| {
             let found = |wanted: u16| attributes(payload).find(|(kind, _)| *kind == wanted).map(|(_, it)| it);
-            let ours = found(RULE_USER_DATA) == Some(comment);
-            found(RULE_HANDLE).filter(|_| ours).map(<[u8]>::to_vec)
+            let is_wanted = match wanted {
+                Rules::All => found(RULE_USER_DATA).is_some_and(|data| self.is_own_comment(data)),
+                Rules::Of(number) => found(RULE_USER_DATA) == Some(&self.comment(number)),
+            };
+            found(RULE_HANDLE).filter(|_| is_wanted).map(<[u8]>::to_vec)
         };
         Ok(replies.iter().filter_map(|reply| marked(reply.payload.get(HEADER..)?)).collect())
     }
 
-    /// The comment that marks the engine's rules: type, length, text.
-    fn comment(&self) -> Vec<u8> {
-        let text = format!("{}\0", self.tables.ip.name);
+    /// The comment that marks the engine's rules for a network: type, length, text.
+    fn comment(&self, network: u32) -> Vec<u8> {
+        let text = format!("{} {network}\0", self.tables.ip.name);
         let length = u8::try_from(text.len()).unwrap_or(u8::MAX);
         [&[COMMENT, length], text.as_bytes()].concat()
     }
+
+    /// Whether a comment is one of these, or that of releases which named no network.
+    fn is_own_comment(&self, data: &[u8]) -> bool {
+        let Some(text) = data.strip_prefix(&[COMMENT]).and_then(|data| data.get(1..)) else { return false };
+        text.strip_prefix(self.tables.ip.name.as_bytes())
+            .is_some_and(|rest| matches!(rest.first(), Some(0 | b' ')))
+    }
+}
+
+/// Which of the engine's own rules in the host's chain.
+#[derive(Debug, Clone, Copy)]
+enum Rules {
+    All,
+    /// Those for the network of this number.
+    Of(u32),
+}
+
+/// The host's place on a network in the family, if it has one.
+fn place(network: &Layout, family: Family) -> Option<&HostPlace> {
+    network.places.iter().find(|place| Family::of(place.address) == family)
 }
 
 fn host_table(family: Family) -> Table {

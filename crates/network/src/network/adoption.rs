@@ -11,14 +11,15 @@ use crate::family::Address;
 use crate::route::{Interface, Routing};
 use crate::subnet::InterfaceAddress;
 
-/// The addresses that containers cannot have: the gateway's, the host's, and those in use elsewhere.
+/// The addresses of a network that containers cannot have: the gateway's, the host's, and those in use elsewhere.
 pub(super) fn taken<A: Address>(
-    routing: &mut Routing,
-    host: InterfaceAddress<A>,
+    gateway: InterfaceAddress<A>,
+    of_host: impl IntoIterator<Item = A>,
     reserved: &[A],
-) -> Result<Vec<A>, Error> {
-    let own = routing.addresses()?.into_iter().map(|(_, address)| address.address);
-    Ok(own.chain([host.address]).chain(reserved.iter().copied()).collect())
+) -> Vec<A> {
+    let whole = gateway.subnet();
+    let of_host = of_host.into_iter().filter(|address| whole.contains(*address));
+    of_host.chain([gateway.address]).chain(reserved.iter().copied()).collect()
 }
 
 /// Takes the address that a saved endpoint has; gives it back where another one has it.
@@ -52,18 +53,20 @@ pub(super) fn running_elsewhere(endpoint: &Endpoint) -> Error {
     Error::RunningElsewhere { address }
 }
 
-/// Lists the interfaces of known endpoints and removes those of others that this engine left.
+/// Finds the interfaces of known endpoints among those that are present, and removes those of others that this engine
+/// left.
 pub(super) fn collect_interfaces(
     routing: &mut Routing,
     bridge: &Bridge,
     known: &[Endpoint],
+    present: &[Interface],
 ) -> Result<Vec<Interface>, Error> {
     let groups = [LIVING, GOING].map(|state| group_of(state, &bridge.name));
     let is_ours = |interface: &Interface| {
         is_host_interface_name(&interface.name)
             && (groups.contains(&interface.group) || interface.master == Some(bridge.index()))
     };
-    let ours = routing.interfaces()?.into_iter().filter(is_ours);
+    let ours = present.iter().filter(|interface| is_ours(interface)).cloned();
     let is_known =
         |interface: &Interface| known.iter().any(|endpoint| endpoint.host_interface == interface.name);
     let (living, left): (Vec<_>, Vec<_>) = ours.partition(is_known);

@@ -1,6 +1,6 @@
 //! The bridge: found, made, addressed and set up when the network opens.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -119,10 +119,8 @@ impl Made {
 
 /// The MTU of the interface through which the default route leads.
 pub(super) fn default_mtu(routing: &mut Routing) -> Result<u32, Error> {
-    let default =
-        routing.routes::<Ipv4Addr>()?.into_iter().find(|route| route.destination.prefix_length() == 0);
-    let Some(out) = default.and_then(|route| route.out) else { return Ok(ETHERNET_MTU) };
-    let interface = routing.interface_of_index(out)?;
+    let Some(out) = switches::interface_of_default_route() else { return Ok(ETHERNET_MTU) };
+    let interface = routing.interface(&out)?;
     // A loopback or tunnel of 64 KiB says nothing of what the way out carries.
     Ok(interface.map_or(ETHERNET_MTU, |interface| interface.mtu.clamp(68, 9000)))
 }

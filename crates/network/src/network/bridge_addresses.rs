@@ -1,6 +1,6 @@
 //! The addresses that a bridge has, and those that it gets.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 use crate::endpoint::Endpoint;
 use crate::error::Error;
@@ -43,9 +43,7 @@ pub(super) fn global_addresses(
     routing: &mut Routing,
     interface: &Interface,
 ) -> Result<Vec<InterfaceAddress<Ipv6Addr>>, Error> {
-    let of_interface =
-        routing.addresses::<Ipv6Addr>()?.into_iter().filter(|(index, _)| *index == interface.index);
-    let addresses = of_interface.map(|(_, address)| address);
+    let addresses = routing.addresses_of::<Ipv6Addr>(interface)?.into_iter();
     Ok(addresses.filter(|address| !address.address.is_unicast_link_local()).collect())
 }
 
@@ -53,8 +51,7 @@ pub(super) fn address_of(
     routing: &mut Routing,
     interface: &Interface,
 ) -> Result<Option<InterfaceAddress>, Error> {
-    let addresses = routing.addresses::<Ipv4Addr>()?;
-    Ok(addresses.into_iter().find(|(index, _)| *index == interface.index).map(|(_, address)| address))
+    Ok(routing.addresses_of(interface)?.into_iter().next())
 }
 
 /// The address that the bridge gets: the one asked for, the one that running containers know, or

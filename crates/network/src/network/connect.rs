@@ -147,6 +147,7 @@ impl Network {
         let mut book = active.book();
         Leases { ipv4: entry.endpoint.ipv4, ipv6: entry.endpoint.ipv6 }.release(&mut book);
         active.host.ports().release(entry.held);
+        active.host.interface_names.free(&entry.endpoint.host_interface);
         if errors.is_empty() { Ok(()) } else { Err(errors.remove(0).with(errors)) }
     }
 }

@@ -4,26 +4,22 @@
 //! Locks are taken in this order: firewall, list of networks, a network's book, book of ports. The
 //! kernel is never asked while a book is held.
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use model::ContainerId;
 
+use super::interface_names::InterfaceNames;
 use super::lock::locked;
 use super::reaper::Reaper;
 use super::spare_bridges::SpareBridges;
 pub(super) use super::state::Host;
 use super::state::{Active, DEFAULT_NETWORK};
-use crate::endpoint::host_interface_name;
 use crate::error::Error;
 use crate::fault::Faults;
 use crate::firewall::{Content, Firewall};
 use crate::held_ports::PortBook;
 use crate::route::Routing;
-
-/// How many names the interfaces of one container have on the host.
-const LETTERS: u32 = 26;
 
 /// What a host is made of.
 pub(super) struct Parts {
@@ -48,7 +44,7 @@ impl Host {
             ports: Mutex::new(parts.ports),
             networks: Mutex::default(),
             last_number: AtomicU32::new(DEFAULT_NETWORK),
-            generation: AtomicU32::new(parts.known.wrapping_mul(7)),
+            interface_names: InterfaceNames::new(parts.known),
         }
     }
 
@@ -74,22 +70,18 @@ impl Host {
         let mut networks = locked(&self.networks);
         networks.retain(|network| network.strong_count() > 0);
         networks.push(Arc::downgrade(network));
+        for entry in network.book().endpoints.values() {
+            self.interface_names.adopt(&entry.endpoint.host_interface);
+        }
     }
 
     fn networks(&self) -> Vec<Arc<Active>> {
         locked(&self.networks).iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// A name for the host's end of a container's next interface, which none of its others has, nor one that is
-    /// about to be removed by its name.
-    pub(super) fn new_host_interface_name(&self, container: &ContainerId) -> String {
-        let networks = self.networks();
-        let interface = |network: &Arc<Active>| {
-            Some(network.book().endpoints.get(container)?.endpoint.host_interface.clone())
-        };
-        let own = networks.iter().filter_map(interface);
-        let taken: HashSet<String> = own.chain(self.reaper.names()).collect();
-        free_interface_name(container, &self.generation, &taken)
+    /// A name for the host's end of a container's next interface.
+    pub(super) fn new_interface_name(&self, container: &ContainerId) -> String {
+        self.interface_names.give(container, &self.reaper.names())
     }
 
     /// What the tables hold for all endpoints of all networks.
@@ -109,39 +101,5 @@ impl Host {
             tracing::warn!("another program removed firewall rules of this engine; they are made again");
         }
         firewall.follow_host()
-    }
-}
-
-fn free_interface_name(container: &ContainerId, generation: &AtomicU32, taken: &HashSet<String>) -> String {
-    // A container of 26 networks has all names taken; the kernel then refuses the last.
-    let tries = (0..LETTERS).map(|_| {
-        let generation = generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        host_interface_name(container, generation)
-    });
-    let mut last = String::new();
-    for name in tries {
-        if !taken.contains(&name) {
-            return name;
-        }
-        last = name;
-    }
-    last
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_not_given_while_another_interface_has_it_or_is_about_to_lose_it() {
-        let container = ContainerId::from_random([7; 32]);
-        let generation = AtomicU32::new(0);
-        let mut taken = HashSet::new();
-        for _ in 0..LETTERS {
-            // Each daemon counts anew.
-            generation.store(0, Ordering::Relaxed);
-            assert!(taken.insert(free_interface_name(&container, &generation, &taken)), "twice the same");
-        }
-        assert!(taken.contains(&free_interface_name(&container, &generation, &taken)), "there are no more");
     }
 }

@@ -11,6 +11,7 @@ use super::adoption::{adopt_address, collect_interfaces, leads_through, leads_to
 use super::bridge::{self, Made};
 use super::group::{GOING, LIVING, SPARE, group_of};
 use super::host::{Host, Parts};
+use super::listing::{HostListing, KnownHost};
 use super::no_bridge::NoBridge;
 use super::reaper::Reaper;
 use super::spare_bridges::SpareBridges;
@@ -22,7 +23,7 @@ use crate::error::Error;
 use crate::fault::{Faults, Step};
 use crate::firewall::{Content, Firewall, HostPlace, Layout};
 use crate::held_ports::PortBook;
-use crate::options::{Options, OptionsError};
+use crate::options::{HostAddresses, Options, OptionsError};
 use crate::publishing::GatewayMode;
 use crate::route::{Interface, Routing};
 
@@ -48,6 +49,7 @@ impl Network {
             Some(mtu) => mtu,
             None => bridge::default_mtu(&mut routing)?,
         };
+        let listing = HostListing::read_by(&mut routing)?;
         let prepared = bridge::prepare(&mut routing, (options, &known), mtu, &faults, None)?;
         let Some((bridge, made)) = prepared else {
             return match known.first() {
@@ -61,19 +63,24 @@ impl Network {
                 }),
             };
         };
-        let leftovers = Leftovers::Possible;
-        let opening = NetworkOpening { options, bridge, mtu, faults, leftovers, warnings: Vec::new() };
+        let known_host = KnownHost::Listed(&listing);
+        let opening = NetworkOpening { options, bridge, mtu, faults, known_host, warnings: Vec::new() };
         opening.finish(routing, known, made)
     }
 
     /// Makes or adopts a further network on the host of this one. Its containers reach those of other
     /// networks only by published ports. What the options say of the whole host counts for the first
-    /// network alone.
+    /// network alone. The listing was made since the last daemon ended.
     ///
     /// # Errors
     /// As [`Network::open`].
-    pub fn open_beside(&self, options: &Options, known: Vec<Endpoint>) -> Result<Self, Error> {
-        self.open_further(options, known, Leftovers::Possible)
+    pub fn open_beside(
+        &self,
+        options: &Options,
+        known: Vec<Endpoint>,
+        listing: &HostListing,
+    ) -> Result<Self, Error> {
+        self.open_further(options, known, KnownHost::Listed(listing))
     }
 
     /// Makes a further network that has never been there.
@@ -81,14 +88,18 @@ impl Network {
     /// # Errors
     /// As [`Network::open`].
     pub fn make_beside(&self, options: &Options) -> Result<Self, Error> {
-        self.open_further(options, Vec::new(), Leftovers::Impossible)
+        let known_host = match options.host_addresses {
+            HostAddresses::Possible => KnownHost::New,
+            HostAddresses::None => KnownHost::NewAndFree,
+        };
+        self.open_further(options, Vec::new(), known_host)
     }
 
     fn open_further(
         &self,
         options: &Options,
         known: Vec<Endpoint>,
-        leftovers: Leftovers,
+        known_host: KnownHost<'_>,
     ) -> Result<Self, Error> {
         options.check()?;
         let host = self.host()?;
@@ -101,7 +112,7 @@ impl Network {
         let prepared =
             bridge::prepare(&mut routing, (options, &known), mtu, &faults, Some(&host.spare_bridges))?;
         let Some((bridge, made)) = prepared else { return Err(Error::Disabled) };
-        let opening = NetworkOpening { options, bridge, mtu, faults, leftovers, warnings: Vec::new() };
+        let opening = NetworkOpening { options, bridge, mtu, faults, known_host, warnings: Vec::new() };
         opening.join(host, &mut routing, known, made)
     }
 }
@@ -112,15 +123,8 @@ struct NetworkOpening<'a> {
     bridge: Bridge,
     mtu: u32,
     faults: Faults,
-    leftovers: Leftovers,
+    known_host: KnownHost<'a>,
     warnings: Vec<String>,
-}
-
-/// Whether an earlier daemon may have left something of the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Leftovers {
-    Possible,
-    Impossible,
 }
 
 impl NetworkOpening<'_> {
@@ -186,9 +190,11 @@ impl NetworkOpening<'_> {
         ports: &mut PortBook,
     ) -> Result<Book, Error> {
         self.configure_host(routing)?;
-        let interfaces = match self.leftovers {
-            Leftovers::Possible => collect_interfaces(routing, &self.bridge, &known)?,
-            Leftovers::Impossible => Vec::new(),
+        let interfaces = match self.known_host {
+            KnownHost::Listed(listing) => {
+                collect_interfaces(routing, &self.bridge, &known, &listing.interfaces)?
+            }
+            KnownHost::New | KnownHost::NewAndFree => Vec::new(),
         };
         self.faults.pass(Step::CollectInterfaces)?;
         let book = self.adopt(routing, known, &interfaces, ports)?;
@@ -383,14 +389,14 @@ impl NetworkOpening<'_> {
         if let Some(part) = self.options.fixed_cidr.filter(|part| !whole.includes(*part)) {
             return Err(OptionsError::FixedCidr { part, whole }.into());
         }
-        let reserved = taken(routing, host, &self.options.reserved)?;
+        let reserved = taken(host, self.known_host.ipv4(routing)?, &self.options.reserved);
         Ok(Some(AddressPool::new(whole, self.options.fixed_cidr, &reserved, self.options.order)))
     }
 
     /// The same of IPv6.
     fn ipv6_pool(&self, routing: &mut Routing) -> Result<Option<AddressPool<Ipv6Addr>>, Error> {
         let (Some(host), Some(options)) = (self.bridge.ipv6, &self.options.ipv6) else { return Ok(None) };
-        let reserved = taken(routing, host, &options.reserved)?;
+        let reserved = taken(host, self.known_host.ipv6(routing)?, &options.reserved);
         Ok(Some(AddressPool::new(host.subnet(), options.range, &reserved, self.options.order)))
     }
 }

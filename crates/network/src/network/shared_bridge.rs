@@ -62,7 +62,7 @@ pub(super) fn share(
         false => None,
     };
     if let Some(address) = ipv4.filter(|_| options.has_host_ipv4)
-        && !routing.addresses()?.contains(&(interface.index, address))
+        && !routing.addresses_of(&interface)?.contains(&address)
     {
         routing.add_address(&interface, address)?;
         added.ipv4 = Some(address);
@@ -82,7 +82,7 @@ fn add_missing_ipv6(
     interface: &Interface,
     address: InterfaceAddress<Ipv6Addr>,
 ) -> Result<bool, Error> {
-    if routing.addresses()?.contains(&(interface.index, address)) {
+    if routing.addresses_of(interface)?.contains(&address) {
         return Ok(false);
     }
     switches::allow_ipv6(&interface.name)?;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use model::ContainerId;
 
+use super::interface_names::InterfaceNames;
 use super::reaper::Reaper;
 use super::spare_bridges::SpareBridges;
 use crate::addresses::AddressPool;
@@ -126,6 +127,5 @@ pub(super) struct Host {
     pub(super) networks: Mutex<Vec<Weak<Active>>>,
     /// Counts networks.
     pub(super) last_number: AtomicU32,
-    /// Counts endpoints, so that each interface has a new name.
-    pub(super) generation: AtomicU32,
+    pub(super) interface_names: InterfaceNames,
 }

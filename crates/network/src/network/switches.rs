@@ -1,6 +1,7 @@
 //! Switches of the whole host.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,8 @@ use crate::error::Error;
 const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
 /// A directory an interface.
 const IPV6_SETTINGS: &str = "/proc/sys/net/ipv6/conf";
+/// The routes of IPv4 in the thread's network namespace.
+const ROUTES: &str = "/proc/thread-self/net/route";
 const EPHEMERAL_PORTS: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 /// What the kernel has by default.
 const DEFAULT_EPHEMERAL_PORTS: RangeInclusive<u16> = 32768..=60999;
@@ -80,6 +83,29 @@ pub(super) fn refuse_ipv6(interface: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// The name of the interface through which the host's default route of IPv4 leads. The kernel shows the routes of the
+/// main table in the order of their destinations, so it is in the first lines, however many there are (proc_net(5)).
+pub(super) fn interface_of_default_route() -> Option<String> {
+    const FIRST_LINES: u64 = 4096;
+    let mut lines = String::new();
+    File::open(ROUTES).ok()?.take(FIRST_LINES).read_to_string(&mut lines).ok()?;
+    default_route(&lines).map(str::to_owned)
+}
+
+fn default_route(lines: &str) -> Option<&str> {
+    const ANYWHERE: &str = "00000000";
+    let mut first = lines.lines().skip(1).map_while(columns).take_while(|(_, to, _)| *to == ANYWHERE);
+    // One that leads through no interface refuses what has no other route.
+    first.find(|(_, _, mask)| *mask == ANYWHERE).map(|(interface, ..)| interface).filter(|name| *name != "*")
+}
+
+/// Interface, destination and mask of a route.
+fn columns(line: &str) -> Option<(&str, &str, &str)> {
+    let mut columns = line.split_whitespace();
+    let (interface, destination) = (columns.next()?, columns.next()?);
+    Some((interface, destination, columns.nth(5)?))
+}
+
 /// The ephemeral ports of the kernel.
 pub(super) fn ephemeral_ports() -> RangeInclusive<u16> {
     let parse = |content: String| {
@@ -92,4 +118,25 @@ pub(super) fn ephemeral_ports() -> RangeInclusive<u16> {
 
 fn read(path: &str) -> io::Result<String> {
     std::fs::read_to_string(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::default_route;
+
+    #[test]
+    fn the_default_route_is_the_one_that_leads_everywhere() {
+        const HEADER: &str =
+            "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n";
+        let find = |routes: &str| default_route(&format!("{HEADER}{routes}")).map(str::to_owned);
+        let first = "eth0\t00000000\t0100A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n";
+        let second = "wlan0\t00000000\t0100A8C0\t0003\t0\t0\t600\t00000000\t0\t0\t0\n";
+        let part = "tun0\t00000000\t00000000\t0001\t0\t0\t0\t00000080\t0\t0\t0\n";
+        let other = "br0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n";
+        assert_eq!(find(&format!("{first}{second}{other}")).as_deref(), Some("eth0"));
+        assert_eq!(find(&format!("{part}{second}{other}")).as_deref(), Some("wlan0"));
+        assert_eq!(find(&format!("{part}{other}")), None);
+        assert_eq!(find("*\t00000000\t00000000\t0200\t0\t0\t0\t00000000\t0\t0\t0\n"), None);
+        assert_eq!(find(""), None);
+    }
 }

@@ -44,16 +44,6 @@ impl Routing {
         }
     }
 
-    /// Finds an interface by its number.
-    pub(crate) fn interface_of_index(&mut self, index: u32) -> Result<Option<Interface>, Error> {
-        let message = interface_request(index);
-        match self.socket.request(&[message]) {
-            Ok(replies) => Ok(replies.iter().find_map(|reply| parse_interface(&reply.payload))),
-            Err(error) if error.is(Errno::NODEV) => Ok(None),
-            Err(source) => Err(interface_error("find", &index.to_string(), source)),
-        }
-    }
-
     /// Finds an interface that must be there.
     pub(crate) fn existing_interface(&mut self, name: &str) -> Result<Interface, Error> {
         let missing = || interface_error("find", name, RequestError::from(Errno::NODEV));

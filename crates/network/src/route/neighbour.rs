@@ -21,6 +21,7 @@ const DELETE_NEIGHBOUR: u16 = 29;
 const GET_NEIGHBOUR: u16 = 30;
 const DESTINATION: u16 = 1;
 const HARDWARE_ADDRESS: u16 = 2;
+const INTERFACE: u16 = 8;
 /// `NUD_REACHABLE`: as if it had just answered; it is asked again in due time.
 const REACHABLE: u16 = 2;
 /// `NTF_MASTER`: the bridge's table, not the port's.
@@ -85,7 +86,9 @@ impl Routing {
         asked: u8,
         mark: u8,
     ) -> Result<Vec<IpAddr>, Error> {
-        let message = Message::new(GET_NEIGHBOUR, netlink::DUMP).fixed(&header(A::FAMILY, 0, asked));
+        let message = Message::new(GET_NEIGHBOUR, netlink::DUMP)
+            .fixed(&header(A::FAMILY, 0, asked))
+            .native_u32(INTERFACE, index);
         let parse = |payload: &[u8]| {
             let of_the_interface = payload.get(4..8)? == index.to_ne_bytes();
             let ours = of_the_interface && payload.get(10)? & mark != 0;

@@ -1,6 +1,6 @@
 //! A host that drops what it forwards, as dockerd sets it up.
 
-use berth_network::Network;
+use berth_network::{BridgeChoice, Network, Options};
 
 use crate::world::*;
 
@@ -31,6 +31,29 @@ fn containers_pass_where_iptables_drops() {
         assert_eq!(rules.lines().count(), 5, "{rules}");
         network.remove().expect("removed");
         assert_eq!(run("iptables", "-S").0, before);
+    });
+}
+
+#[test]
+fn rules_of_a_network_come_and_go_without_the_others() {
+    on_a_host(|_| {
+        assert!(run("iptables", "-P FORWARD DROP").1);
+        let first = Network::open(&options(), Vec::new()).expect("open");
+        // Each with the number that it has as long as it is there.
+        let listed = || -> Vec<String> {
+            let rules = run("nft", "--handle list chain ip filter FORWARD").0;
+            rules.lines().filter(|line| line.contains("handle")).map(str::to_owned).collect()
+        };
+        let of_first = listed();
+        let bridge = BridgeChoice::Own { name: SECOND.to_owned(), address: None };
+        let second = first.make_beside(&Options { bridge, ..options() }).expect("made");
+        let of_both = listed();
+        assert_eq!(of_both.len(), of_first.len() + 4, "{of_both:?}");
+        assert!(of_first.iter().all(|rule| of_both.contains(rule)), "{of_first:?} {of_both:?}");
+        second.remove().expect("removed");
+        assert_eq!(listed(), of_first);
+        first.remove().expect("removed");
+        assert_eq!(run("iptables", "-S FORWARD").0, "-P FORWARD DROP\n");
     });
 }
 

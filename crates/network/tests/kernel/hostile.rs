@@ -76,7 +76,7 @@ fn forged_frames_come_to_nobody() {
     on_a_host(|_| {
         let network = Network::open(&options(), Vec::new()).expect("open");
         let bridge = BridgeChoice::Own { name: SECOND.to_owned(), address: None };
-        let second = network.open_beside(&Options { bridge, ..options() }, Vec::new()).expect("open");
+        let second = open_beside(&network, &Options { bridge, ..options() }, Vec::new()).expect("open");
         for (bridge, network) in [(BRIDGE, &network), (SECOND, &second)] {
             let scene = Scene::at(bridge, network, SourceCheck::Strict);
             let mut frames = scene.forged();

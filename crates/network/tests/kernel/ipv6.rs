@@ -51,7 +51,7 @@ fn containers_reach_each_other_the_outside_and_published_ports_alone_of_other_ne
             let options = Options { inter_container_communication: communicate, ipv4, ..first() };
             let network = Network::open(&options, Vec::new()).expect("open");
             let second = dual(SECOND, "fd00:2::1/64", GatewayMode::Translated);
-            let second = network.open_beside(&second, Vec::new()).expect("open");
+            let second = open_beside(&network, &second, Vec::new()).expect("open");
             let web = Container::start(&network, 1, &["8080:80"]);
             let (beside, other) = (Container::start(&network, 2, &[]), Container::start(&second, 3, &[]));
             serve(&web.namespace, 80);
@@ -97,7 +97,7 @@ fn ports_are_published_where_it_is_asked_for() {
         assert_eq!(taken.to_string(), "Bind for [::]:8082 failed: port is already allocated");
         let bridge = BridgeChoice::Own { name: SECOND.to_owned(), address: None };
         let plain = Options { bridge, relay: Relay::Off, ..options() };
-        let second = network.open_beside(&plain, Vec::new()).expect("open");
+        let second = open_beside(&network, &plain, Vec::new()).expect("open");
         let none = second.reserve(&request(3, &["[::1]:8083:80"])).expect_err("no address");
         assert_eq!(none.kind(), model::ErrorKind::Invalid);
     });
@@ -113,7 +113,7 @@ fn gateway_modes_say_what_is_reached_from_outside() {
             connect(world);
             let network = Network::open(&options(), Vec::new()).expect("open");
             let ipv4 = Options { gateway_mode: mode, ..dual(SECOND, "fd00:2::1/64", mode) };
-            let second = network.open_beside(&ipv4, Vec::new()).expect("open");
+            let second = open_beside(&network, &ipv4, Vec::new()).expect("open");
             let web = Container::start(&second, 1, &["8080:80"]);
             serve(&web.namespace, 80);
             serve(&web.namespace, 81);
@@ -141,7 +141,7 @@ fn in_an_isolated_network_the_host_has_no_address() {
         let mode = GatewayMode::Isolated;
         let closed = dual(SECOND, "fd00:2::1/64", mode);
         let closed = Options { internal: true, gateway_mode: mode, has_host_ipv4: false, ..closed };
-        let second = network.open_beside(&closed, Vec::new()).expect("open");
+        let second = open_beside(&network, &closed, Vec::new()).expect("open");
         let (web, client) = (Container::start(&second, 1, &[]), Container::start(&second, 2, &[]));
         serve(&web.namespace, 80);
         assert_eq!(run("ip", &format!("-o addr show dev {SECOND}")).0, "");
@@ -234,13 +234,13 @@ fn addresses_of_ipv6_are_kept_over_daemons_and_nothing_is_left() {
             };
             let default = Network::open(&self::options(), Vec::new()).expect("open");
             let before = state();
-            let second = default.open_beside(&options, Vec::new()).expect("open");
+            let second = open_beside(&default, &options, Vec::new()).expect("open");
             let web = Container::start(&second, 1, &["8080:80"]);
             serve(&web.namespace, 80);
             let known = vec![web.endpoint.clone()];
             drop((second, default));
             let default = Network::open(&self::options(), Vec::new()).expect("open again");
-            let second = default.open_beside(&options, known).expect("open again");
+            let second = open_beside(&default, &options, known).expect("open again");
             assert_eq!(world.outside.run(|| ask(address(HOST6), 8080)), Ok(OUTSIDE6.to_owned()));
             let taken = Request { ipv6_address: Some(web.ipv6()), ..request(2, &[]) };
             let error = second.reserve(&taken).expect_err("taken");

@@ -18,7 +18,7 @@ fn beside(name: &str) -> Options {
 fn a_running_container_gets_a_further_interface_and_another_default_route() {
     on_a_host(|world| {
         let first = Network::open(&options(), Vec::new()).expect("open");
-        let second = first.open_beside(&beside("brtest1"), Vec::new()).expect("open");
+        let second = open_beside(&first, &beside("brtest1"), Vec::new()).expect("open");
         let both = Container::start(&first, 1, &[]);
         let peer = Container::start(&second, 2, &[]);
         serve(&peer.namespace, 80);
@@ -52,7 +52,7 @@ fn a_running_container_gets_a_further_interface_and_another_default_route() {
 fn an_interface_that_is_removed_is_out_of_use_at_once_and_its_name_is_free() {
     on_a_host(|_| {
         let first = Network::open(&options(), Vec::new()).expect("open");
-        let second = first.open_beside(&beside("brtest1"), Vec::new()).expect("open");
+        let second = open_beside(&first, &beside("brtest1"), Vec::new()).expect("open");
         let both = Container::start(&first, 1, &[]);
         let links = || run("ip", "-o link").0;
         let before = links().lines().count();
@@ -78,7 +78,7 @@ fn an_interface_that_is_removed_is_out_of_use_at_once_and_its_name_is_free() {
 fn published_ports_move_to_another_network_of_the_container() {
     on_a_host(|world| {
         let first = Network::open(&options(), Vec::new()).expect("open");
-        let second = first.open_beside(&beside("brtest1"), Vec::new()).expect("open");
+        let second = open_beside(&first, &beside("brtest1"), Vec::new()).expect("open");
         let web = Container::start(&first, 1, &["8080:80"]);
         serve(&web.namespace, 80);
         let request = Request { interface_name: "eth1".to_owned(), ..request(1, &[]) };
@@ -110,7 +110,7 @@ fn nothing_leaves_or_enters_an_internal_network() {
             let first = Network::open(&options(), Vec::new()).expect("open");
             let internal = Options { internal: true, ..beside("brtest1") };
             let internal = Options { inter_container_communication: communicate, ..internal };
-            let second = first.open_beside(&internal, Vec::new()).expect("open");
+            let second = open_beside(&first, &internal, Vec::new()).expect("open");
             let (one, other) = (Container::start(&second, 1, &[]), Container::start(&second, 2, &[]));
             let outer = Container::start(&first, 3, &["8080:80"]);
             serve(&outer.namespace, 80);
@@ -135,7 +135,7 @@ fn ports_that_are_not_published_are_open_where_that_is_asked_for() {
         on_a_host(move |world| {
             let first = Network::open(&options(), Vec::new()).expect("open");
             let options = Options { gateway_mode, ..beside("brtest1") };
-            let second = first.open_beside(&options, Vec::new()).expect("open");
+            let second = open_beside(&first, &options, Vec::new()).expect("open");
             let (web, other) = (Container::start(&second, 1, &[]), Container::start(&first, 2, &[]));
             serve(&web.namespace, 80);
             let at = web.address();

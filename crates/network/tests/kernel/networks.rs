@@ -17,7 +17,7 @@ fn networks_reach_each_other_by_published_ports_alone() {
         on_a_host(move |world| {
             let isolated = Options { inter_container_communication: communicate, ..second() };
             let first = Network::open(&options(), Vec::new()).expect("open");
-            let second = first.open_beside(&isolated, Vec::new()).expect("open");
+            let second = open_beside(&first, &isolated, Vec::new()).expect("open");
             let web = Container::start(&first, 1, &["8080:80"]);
             let other = Container::start(&second, 2, &["8081:80"]);
             let neighbour = Container::start(&second, 3, &[]);
@@ -53,7 +53,7 @@ fn networks_reach_each_other_by_published_ports_alone() {
 fn a_port_of_the_host_belongs_to_one_network() {
     on_a_host(|_| {
         let first = Network::open(&options(), Vec::new()).expect("open");
-        let second = first.open_beside(&second(), Vec::new()).expect("open");
+        let second = open_beside(&first, &second(), Vec::new()).expect("open");
         let web = Container::start(&first, 1, &["8080:80"]);
         let error = second.reserve(&request(2, &["8080:80"])).expect_err("taken");
         assert_eq!(error.to_string(), "Bind for 0.0.0.0:8080 failed: port is already allocated");
@@ -66,7 +66,7 @@ fn a_port_of_the_host_belongs_to_one_network() {
 fn a_container_has_an_endpoint_in_each_network() {
     on_a_host(|_| {
         let first = Network::open(&options(), Vec::new()).expect("open");
-        let second = first.open_beside(&second(), Vec::new()).expect("open");
+        let second = open_beside(&first, &second(), Vec::new()).expect("open");
         let both = Container::start(&first, 1, &[]);
         let request = Request { interface_name: "eth1".to_owned(), ..request(1, &[]) };
         let endpoint = second.reserve(&request).expect("reserved");
@@ -101,13 +101,13 @@ fn a_network_that_is_removed_leaves_nothing_of_its_own() {
             (rules, run("iptables", "-S FORWARD").0, run("ip", "-4 -o addr").0)
         };
         let before = state();
-        let second = first.open_beside(&second(), Vec::new()).expect("open");
+        let second = open_beside(&first, &second(), Vec::new()).expect("open");
         let container = Container::start(&second, 1, &["8080:80"]);
         assert_ne!(state(), before);
         second.disconnect(&container.id).expect("disconnected");
         second.remove().expect("removed");
         assert_eq!(state(), before);
-        let again = first.open_beside(&self::second(), Vec::new()).expect("open");
+        let again = open_beside(&first, &self::second(), Vec::new()).expect("open");
         let web = Container::start(&again, 2, &["8080:80"]);
         serve(&web.namespace, 80);
         assert_eq!(ask(HOST, 8080), Ok(HOST.to_string()));
@@ -118,7 +118,7 @@ fn a_network_that_is_removed_leaves_nothing_of_its_own() {
 fn rules_of_all_networks_come_back_when_somebody_removes_them() {
     on_a_host(|world| {
         let first = Network::open(&options(), Vec::new()).expect("open");
-        let second = first.open_beside(&second(), Vec::new()).expect("open");
+        let second = open_beside(&first, &second(), Vec::new()).expect("open");
         let web = Container::start(&second, 1, &["8080:80"]);
         serve(&web.namespace, 80);
         assert!(run("nft", "flush ruleset").1);
@@ -127,7 +127,7 @@ fn rules_of_all_networks_come_back_when_somebody_removes_them() {
         let known = vec![web.endpoint.clone()];
         drop((second, first));
         let first = Network::open(&options(), Vec::new()).expect("open again");
-        let second = first.open_beside(&self::second(), known).expect("open again");
+        let second = open_beside(&first, &self::second(), known).expect("open again");
         assert!(reachable());
         assert_eq!(second.endpoint(&web.id), Some(web.endpoint.clone()));
     });

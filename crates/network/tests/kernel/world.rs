@@ -9,7 +9,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use berth_network::inside::Configurer;
-use berth_network::{BridgeChoice, Endpoint, INTERFACE_NAME, Network, Options, Request, SourceCheck};
+use berth_network::{
+    BridgeChoice, Endpoint, Error, HostListing, INTERFACE_NAME, Network, Options, Request, SourceCheck,
+};
 use model::ContainerId;
 
 /// The host's address towards the outside, and another host's.
@@ -59,6 +61,15 @@ impl World {
 
 fn raw(descriptor: BorrowedFd<'_>) -> i32 {
     std::os::fd::AsRawFd::as_raw_fd(&descriptor)
+}
+
+/// Opens a further network as a daemon does that has just started.
+pub(crate) fn open_beside(
+    default: &Network,
+    options: &Options,
+    known: Vec<Endpoint>,
+) -> Result<Network, Error> {
+    default.open_beside(options, known, &HostListing::read()?)
 }
 
 /// Options with a bridge of the tests' own.

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use model::{NetworkDefinition, NetworkId};
-use network::{AddressOrder, BridgeChoice, GatewayMode, Ipv6Address, Ipv6Options};
+use network::{AddressOrder, BridgeChoice, GatewayMode, HostAddresses, Ipv6Address, Ipv6Options};
 
 use super::options::{bad, gateway_address, mtu};
 use crate::error::Error;
-use crate::networks::entry::NetworkRecord;
-use crate::networks::subnets::{Family, pool_of, subnet};
+use crate::networks::families::{Family, pool_of, subnet};
+use crate::networks::record::NetworkRecord;
 
 const NAME: &str = "com.docker.network.bridge.name";
 const COMMUNICATE: &str = "com.docker.network.bridge.enable_icc";
@@ -24,9 +24,9 @@ const TRUSTED_INTERFACES: &str = "com.docker.network.bridge.trusted_host_interfa
 
 /// What a network's options say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Choices {
+pub(super) struct Choices {
     /// The bridge's name; `None` makes one of the network's id.
-    pub(crate) bridge: Option<String>,
+    bridge: Option<String>,
     mtu: Option<u32>,
     communicate: bool,
     masquerade: bool,
@@ -44,7 +44,7 @@ impl Choices {
     ///
     /// # Errors
     /// A value that makes no sense.
-    pub(crate) fn of(options: &BTreeMap<String, String>) -> Result<Self, Error> {
+    pub(super) fn of(options: &BTreeMap<String, String>) -> Result<Self, Error> {
         let text = |name: &str| options.get(name).map(String::as_str).filter(|value| !value.is_empty());
         let truth = |name: &str, default: bool| match text(name) {
             None => Ok(default),
@@ -94,7 +94,7 @@ impl Choices {
     ///
     /// # Errors
     /// What contradicts it.
-    pub(crate) fn check(&self, definition: &NetworkDefinition) -> Result<(), Error> {
+    pub(super) fn check(&self, definition: &NetworkDefinition) -> Result<(), Error> {
         for (name, mode) in [(GATEWAY_MODE, self.gateway_mode), (IPV6_GATEWAY_MODE, self.ipv6_gateway_mode)] {
             if mode == GatewayMode::Isolated && !definition.internal {
                 return Err(Error::refused(format!(
@@ -107,17 +107,17 @@ impl Choices {
 }
 
 /// The name of a network's bridge.
-pub(crate) fn bridge_name(id: &NetworkId, choices: &Choices) -> String {
+pub(super) fn bridge_name(id: &NetworkId, choices: &Choices) -> String {
     choices.bridge.clone().unwrap_or_else(|| format!("br-{}", id.short()))
 }
 
 /// What the host is asked for.
-///
-/// # Errors
-/// Options that make no sense.
-pub(crate) fn options(record: &NetworkRecord, daemon: &network::Options) -> Result<network::Options, Error> {
+pub(super) fn options(
+    record: &NetworkRecord,
+    choices: &Choices,
+    daemon: &network::Options,
+) -> network::Options {
     let definition = &record.definition;
-    let choices = Choices::of(&definition.options)?;
     let ipv4 = pool_of::<Ipv4Addr>(&definition.pools).cloned().unwrap_or_default();
     let ipv6 = pool_of::<Ipv6Addr>(&definition.pools).filter(|_| definition.ipv6);
     let ipv6 = ipv6.and_then(|pool| {
@@ -129,12 +129,12 @@ pub(crate) fn options(record: &NetworkRecord, daemon: &network::Options) -> Resu
             source: choices.ipv6_source,
         })
     });
-    let (name, address) = (bridge_name(&record.id, &choices), gateway_address(&ipv4));
+    let (name, address) = (bridge_name(&record.id, choices), gateway_address(&ipv4));
     let bridge = match &record.shared_bridge {
         None => BridgeChoice::Own { name, address },
         Some(kept) => BridgeChoice::Shared { name, address, kept: kept.clone() },
     };
-    Ok(network::Options {
+    network::Options {
         bridge,
         ipv4: definition.ipv4,
         ipv6,
@@ -151,11 +151,12 @@ pub(crate) fn options(record: &NetworkRecord, daemon: &network::Options) -> Resu
         internal: definition.internal,
         has_host_ipv4: choices.has_host_ipv4 && choices.gateway_mode != GatewayMode::Isolated,
         gateway_mode: choices.gateway_mode,
-        trusted_interfaces: choices.trusted_interfaces,
+        trusted_interfaces: choices.trusted_interfaces.clone(),
         others: Vec::new(),
         reserved: ipv4.auxiliary.values().copied().filter_map(Family::of).collect(),
+        host_addresses: HostAddresses::default(),
         order: AddressOrder::Lowest,
-    })
+    }
 }
 
 #[cfg(test)]

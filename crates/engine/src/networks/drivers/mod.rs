@@ -1,6 +1,6 @@
 //! What drivers make of networks. Each is a file: its options, and what the host is asked for.
 
-pub(crate) mod bridge;
+mod bridge;
 mod ipvlan;
 mod macvlan;
 mod options;
@@ -8,13 +8,13 @@ mod options;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use model::{NetworkDefinition, NetworkDriver, Pool};
-use network::{Network, ParentAddresses, ParentChoice, ParentOptions, Sharing};
+use model::{NetworkDefinition, NetworkDriver, NetworkId, Pool};
+use network::{HostAddresses, HostListing, Network, ParentAddresses, ParentChoice, ParentOptions, Sharing};
 
 use options::{gateway_address, mtu, text};
 
-use super::entry::NetworkRecord;
-use super::subnets::{Family, pool_of, subnet};
+use super::families::{Family, pool_of, subnet};
+use super::record::NetworkRecord;
 use crate::error::Error;
 
 const INTERFACE_PREFIX: &str = "com.docker.network.container_iface_prefix";
@@ -31,21 +31,6 @@ pub(crate) enum Asked {
 }
 
 impl Asked {
-    /// What a network of the record needs.
-    ///
-    /// # Errors
-    /// Options that make no sense.
-    pub(crate) fn of(record: &NetworkRecord, daemon: &network::Options) -> Result<Self, Error> {
-        match sharing(&record.definition)? {
-            Some(sharing) => Ok(Self::OnParent(on_parent(record, sharing)?)),
-            None => {
-                let options = bridge::options(record, daemon)?;
-                options.check().map_err(|error| Error::refused(error.to_string()))?;
-                Ok(Self::Bridge(options))
-            }
-        }
-    }
-
     /// Makes the network beside the default one.
     ///
     /// # Errors
@@ -62,77 +47,157 @@ impl Asked {
     ///
     /// # Errors
     /// What the host refuses.
-    pub(crate) fn open(&self, default: &Network, known: Vec<network::Endpoint>) -> Result<Network, Error> {
+    pub(crate) fn open(
+        &self,
+        default: &Network,
+        known: Vec<network::Endpoint>,
+        listing: &HostListing,
+    ) -> Result<Network, Error> {
         let opened = match self {
-            Self::Bridge(options) => default.open_beside(options, known),
+            Self::Bridge(options) => default.open_beside(options, known, listing),
             Self::OnParent(options) => Network::open_on_parent(options, known),
         };
         opened.map_err(Error::Network)
     }
 }
 
-/// Checks the options of a driver against what the network is asked to be.
-///
-/// # Errors
-/// Values that make no sense, and what contradicts them.
-pub(crate) fn check(definition: &NetworkDefinition) -> Result<(), Error> {
-    if let Some(prefix) = text(&definition.options, INTERFACE_PREFIX) {
-        // Interfaces are counted behind it.
-        let is_name = network::is_interface_name(&format!("{prefix}10")) && !prefix.starts_with('.');
-        if !is_name {
-            return Err(options::bad(
-                INTERFACE_PREFIX,
-                prefix,
-                "no interface can have a name that begins so",
-            ));
+/// The options of a network, read once: all but what shows them again has them from here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DriverOptions {
+    interface_prefix: String,
+    of_driver: OptionsOfDriver,
+}
+
+/// The options that one driver alone knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum OptionsOfDriver {
+    Bridge(bridge::Choices),
+    OnParent(OnParent),
+    None,
+}
+
+/// What the options say of a network on an interface of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct OnParent {
+    sharing: Sharing,
+    parent: Option<String>,
+    mtu: Option<u32>,
+}
+
+impl Default for DriverOptions {
+    /// Those of a network whose driver knows none.
+    fn default() -> Self {
+        Self { interface_prefix: DEFAULT_PREFIX.to_owned(), of_driver: OptionsOfDriver::None }
+    }
+}
+
+impl DriverOptions {
+    /// Reads the options, and checks them against what the network is asked to be. Those that the driver does not know are
+    /// only shown again.
+    ///
+    /// # Errors
+    /// Values that make no sense, and what contradicts them.
+    pub(crate) fn read(definition: &NetworkDefinition) -> Result<Self, Error> {
+        let options = &definition.options;
+        let interface_prefix = interface_prefix(options)?;
+        let of_driver = match definition.driver {
+            NetworkDriver::Bridge => {
+                let choices = bridge::Choices::of(options)?;
+                choices.check(definition)?;
+                OptionsOfDriver::Bridge(choices)
+            }
+            NetworkDriver::Macvlan => OnParent::of(macvlan::sharing(options)?, options)?,
+            NetworkDriver::Ipvlan => OnParent::of(ipvlan::sharing(options)?, options)?,
+            NetworkDriver::Host | NetworkDriver::Null | NetworkDriver::Overlay => OptionsOfDriver::None,
+        };
+        Ok(Self { interface_prefix, of_driver })
+    }
+
+    /// The beginning of the names of interfaces inside.
+    pub(crate) fn interface_prefix(&self) -> &str {
+        &self.interface_prefix
+    }
+
+    /// The interface of the host that the network is on, where one is named.
+    pub(crate) fn parent(&self) -> Option<&str> {
+        match &self.of_driver {
+            OptionsOfDriver::OnParent(own) => own.parent.as_deref(),
+            OptionsOfDriver::Bridge(_) | OptionsOfDriver::None => None,
         }
     }
-    match sharing(definition)? {
-        Some(_) => mtu(&definition.options).map(drop),
-        None => bridge::Choices::of(&definition.options)?.check(definition),
+
+    /// Whether the network leads nowhere: it would be on an interface of the host, and none is named.
+    pub(crate) fn leads_nowhere(&self) -> bool {
+        matches!(&self.of_driver, OptionsOfDriver::OnParent(own) if own.parent.is_none())
     }
-}
 
-/// The interface of the host that a network is on, as it was asked for.
-pub(crate) fn parent(definition: &NetworkDefinition) -> Option<&str> {
-    matches!(definition.driver, NetworkDriver::Macvlan | NetworkDriver::Ipvlan).then_some(())?;
-    text(&definition.options, PARENT)
-}
+    /// The name of the bridge of the network with this id, if it has one.
+    pub(crate) fn bridge(&self, id: &NetworkId) -> Option<String> {
+        match &self.of_driver {
+            OptionsOfDriver::Bridge(choices) => Some(bridge::bridge_name(id, choices)),
+            OptionsOfDriver::OnParent(_) | OptionsOfDriver::None => None,
+        }
+    }
 
-/// The beginning of the names of interfaces inside.
-pub(crate) fn interface_prefix(options: &BTreeMap<String, String>) -> String {
-    text(options, INTERFACE_PREFIX).unwrap_or(DEFAULT_PREFIX).to_owned()
-}
-
-/// How containers share the parent; `None` on a bridge.
-fn sharing(definition: &NetworkDefinition) -> Result<Option<Sharing>, Error> {
-    match definition.driver {
-        NetworkDriver::Macvlan => macvlan::sharing(&definition.options).map(Some),
-        NetworkDriver::Ipvlan => ipvlan::sharing(&definition.options).map(Some),
-        NetworkDriver::Bridge | NetworkDriver::Host | NetworkDriver::Null | NetworkDriver::Overlay => {
-            Ok(None)
+    /// What the network of the record needs of the host, which may have addresses of it or not.
+    ///
+    /// # Errors
+    /// A driver that makes nothing; options that the host cannot follow.
+    pub(crate) fn ask(
+        &self,
+        record: &NetworkRecord,
+        daemon: &network::Options,
+        host_addresses: HostAddresses,
+    ) -> Result<Asked, Error> {
+        match &self.of_driver {
+            OptionsOfDriver::OnParent(own) => Ok(Asked::OnParent(on_parent(record, own))),
+            OptionsOfDriver::Bridge(choices) => {
+                let options = network::Options { host_addresses, ..bridge::options(record, choices, daemon) };
+                options.check().map_err(|error| Error::refused(error.to_string()))?;
+                Ok(Asked::Bridge(options))
+            }
+            OptionsOfDriver::None => {
+                let driver = record.definition.driver.name();
+                Err(Error::refused(format!("the driver {driver} makes no networks")))
+            }
         }
     }
 }
 
-fn on_parent(record: &NetworkRecord, sharing: Sharing) -> Result<ParentOptions, Error> {
+impl OnParent {
+    fn of(sharing: Sharing, options: &BTreeMap<String, String>) -> Result<OptionsOfDriver, Error> {
+        let parent = text(options, PARENT).map(str::to_owned);
+        Ok(OptionsOfDriver::OnParent(Self { sharing, parent, mtu: mtu(options)? }))
+    }
+}
+
+fn interface_prefix(options: &BTreeMap<String, String>) -> Result<String, Error> {
+    let Some(prefix) = text(options, INTERFACE_PREFIX) else { return Ok(DEFAULT_PREFIX.to_owned()) };
+    // Interfaces are counted behind it.
+    match network::is_interface_name(&format!("{prefix}10")) && !prefix.starts_with('.') {
+        true => Ok(prefix.to_owned()),
+        false => Err(options::bad(INTERFACE_PREFIX, prefix, "no interface can have a name that begins so")),
+    }
+}
+
+fn on_parent(record: &NetworkRecord, own: &OnParent) -> ParentOptions {
     let definition = &record.definition;
-    let dummy = match sharing {
+    let dummy = match own.sharing {
         Sharing::Macvlan(_) => macvlan::DUMMY_PREFIX,
         Sharing::Ipvlan { .. } => ipvlan::DUMMY_PREFIX,
     };
-    let parent = match parent(definition) {
-        Some(name) => ParentChoice::Named(name.to_owned()),
+    let parent = match &own.parent {
+        Some(name) => ParentChoice::Named(name.clone()),
         None => ParentChoice::Dummy(format!("{dummy}{}", record.id.short())),
     };
-    Ok(ParentOptions {
+    ParentOptions {
         parent,
-        sharing,
+        sharing: own.sharing,
         ipv4: definition.ipv4.then(|| addresses::<Ipv4Addr>(&definition.pools)).flatten(),
         ipv6: definition.ipv6.then(|| addresses::<Ipv6Addr>(&definition.pools)).flatten(),
-        mtu: mtu(&definition.options)?,
+        mtu: own.mtu,
         internal: definition.internal,
-    })
+    }
 }
 
 fn addresses<A: Family>(pools: &[Pool]) -> Option<ParentAddresses<A>> {
@@ -142,4 +207,33 @@ fn addresses<A: Family>(pools: &[Pool]) -> Option<ParentAddresses<A>> {
         range: pool.range.and_then(subnet),
         reserved: pool.auxiliary.values().copied().filter_map(Family::of).collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(driver: NetworkDriver, options: &[(&str, &str)]) -> Result<DriverOptions, Error> {
+        let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        DriverOptions::read(&NetworkDefinition { driver, options, ..NetworkDefinition::default() })
+    }
+
+    #[test]
+    fn each_driver_reads_its_own_options_and_passes_over_others() {
+        let id = NetworkId::from_random([7; 32]);
+        let named = [("com.docker.network.bridge.name", "br7"), ("parent", "eth0"), ("nobody", "knows")];
+        let bridge = read(NetworkDriver::Bridge, &named).expect("options");
+        assert_eq!((bridge.bridge(&id).as_deref(), bridge.parent()), (Some("br7"), None));
+        let macvlan = read(NetworkDriver::Macvlan, &named).expect("options");
+        assert_eq!((macvlan.bridge(&id), macvlan.parent()), (None, Some("eth0")));
+        assert!(!macvlan.leads_nowhere() && !bridge.leads_nowhere());
+        assert!(read(NetworkDriver::Ipvlan, &[]).expect("options").leads_nowhere());
+        assert_eq!(read(NetworkDriver::Host, &named).expect("options"), DriverOptions::default());
+        assert_eq!(bridge.interface_prefix(), "eth");
+        let prefix = |text| read(NetworkDriver::Bridge, &[(INTERFACE_PREFIX, text)]);
+        assert_eq!(prefix("lan").expect("options").interface_prefix(), "lan");
+        for bad in ["a/b", ".", "thirteen_signs"] {
+            assert!(prefix(bad).expect_err(bad).to_string().contains(INTERFACE_PREFIX));
+        }
+    }
 }

@@ -6,7 +6,7 @@ use model::Pool;
 use network::InterfaceAddress;
 
 use crate::error::Error;
-use crate::networks::subnets::{Family, interface_address};
+use crate::networks::families::{Family, interface_address};
 
 pub(super) const MTU: &str = "com.docker.network.driver.mtu";
 
