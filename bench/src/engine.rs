@@ -20,12 +20,22 @@ pub(crate) const LABEL: &str = "berth-bench";
 /// The length of the image's file `/text`, in bytes.
 pub(crate) const TEXT_BYTES: usize = 32 * 1024 * 1024;
 
+/// Where an engine serves.
+#[derive(Debug)]
+pub(crate) struct Addresses {
+    /// The socket of the Docker Engine API.
+    pub(crate) socket: PathBuf,
+    /// The socket of Kubernetes' container runtime interface.
+    pub(crate) cri: Option<PathBuf>,
+    /// The address of a BuildKit beside it.
+    pub(crate) buildkit: Option<String>,
+}
+
 /// An engine with the image of the measurements.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    socket: PathBuf,
+    addresses: Addresses,
     command: Option<String>,
-    cri: Option<PathBuf>,
     process: Option<Child>,
 }
 
@@ -35,12 +45,8 @@ pub(crate) const TREE_BYTES: usize = TREE_FILES * 10_000;
 
 impl Engine {
     /// Connects to an engine, or starts it first, and gives it the image.
-    pub(crate) fn open(
-        socket: PathBuf,
-        command: Option<String>,
-        cri: Option<PathBuf>,
-    ) -> anyhow::Result<Self> {
-        let mut engine = Self { socket, command, cri, process: None };
+    pub(crate) fn open(addresses: Addresses, command: Option<String>) -> anyhow::Result<Self> {
+        let mut engine = Self { addresses, command, process: None };
         engine.start()?;
         engine.give_image()?;
         engine.clean()?;
@@ -49,7 +55,7 @@ impl Engine {
 
     /// The engine's address.
     pub(crate) fn address(&self) -> Address {
-        Address::Unix(self.socket.clone())
+        Address::Unix(self.addresses.socket.clone())
     }
 
     /// The path of its socket.
@@ -59,7 +65,17 @@ impl Engine {
 
     /// Where it serves Kubernetes' container runtime interface.
     pub(crate) fn cri(&self) -> Option<&Path> {
-        self.cri.as_deref()
+        self.addresses.cri.as_deref()
+    }
+
+    /// The address of a BuildKit that builds for it.
+    pub(crate) fn buildkit(&self) -> Option<&str> {
+        self.addresses.buildkit.as_deref()
+    }
+
+    /// The address as clients take it in `DOCKER_HOST`.
+    pub(crate) fn host(&self) -> String {
+        format!("unix://{}", self.addresses.socket.display())
     }
 
     /// A client with a kept connection.
@@ -122,7 +138,7 @@ impl Engine {
 
     /// The pid of the process that listens at the socket.
     pub(crate) fn pid(&self) -> anyhow::Result<u32> {
-        let stream = std::os::unix::net::UnixStream::connect(&self.socket)?;
+        let stream = std::os::unix::net::UnixStream::connect(&self.addresses.socket)?;
         let peer = rustix::net::sockopt::socket_peercred(&stream).context("cannot ask who listens")?;
         Ok(u32::try_from(peer.pid.as_raw_nonzero().get())?)
     }

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Parser;
 
-use crate::engine::Engine;
+use crate::engine::{Addresses, Engine};
 use crate::measure::{MEASUREMENTS, Measurement};
 use crate::table::Table;
 
@@ -40,6 +40,13 @@ pub(crate) struct Arguments {
     /// The program of Compose 5 (`docker-compose`); without it, projects of several services are not measured.
     #[arg(long)]
     compose: Option<PathBuf>,
+    /// The program `docker-buildx`, by which builds through BuildKit's protocol are measured; without it they are not.
+    #[arg(long)]
+    buildx: Option<PathBuf>,
+    /// Address of a BuildKit that builds for an engine instead of its own, in the order of the sockets; `own` means
+    /// its own.
+    #[arg(long)]
+    buildkit: Vec<String>,
     /// Pods that run at once.
     #[arg(long, default_value_t = 110)]
     pods: usize,
@@ -82,8 +89,9 @@ fn main() -> anyhow::Result<()> {
         let name = arguments.name.get(number).cloned().unwrap_or_else(|| socket.display().to_string());
         let start = arguments.start.get(number).cloned();
         let cri = arguments.cri.get(number).cloned();
-        let mut engine =
-            Engine::open(socket.clone(), start, cri).with_context(|| format!("cannot use {name}"))?;
+        let buildkit = arguments.buildkit.get(number).filter(|address| *address != "own").cloned();
+        let addresses = Addresses { socket: socket.clone(), cri, buildkit };
+        let mut engine = Engine::open(addresses, start).with_context(|| format!("cannot use {name}"))?;
         table.column(&name);
         for measurement in wanted(&arguments.only) {
             table.progress(&format!("measuring {name}: {}", measurement.name));

@@ -1,6 +1,7 @@
 //! What is measured, in the order of the table.
 
 mod building;
+mod buildkit;
 mod composing;
 mod copying;
 mod crowd;
@@ -60,6 +61,7 @@ pub(crate) const MEASUREMENTS: &[Measurement] = &[
     Measurement { name: "images", run: images::measure },
     Measurement { name: "usage", run: disk_usage::measure },
     Measurement { name: "build", run: building::measure },
+    Measurement { name: "buildx", run: buildkit::measure },
     Measurement { name: "volume", run: volumes::measure },
     Measurement { name: "pods", run: pods::measure },
     Measurement { name: "restart", run: restart::measure },
