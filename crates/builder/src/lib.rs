@@ -14,6 +14,7 @@ mod fake_puller;
 #[cfg(test)]
 mod fixture;
 mod frontend;
+mod graph_wording;
 mod identity;
 mod ignore;
 #[cfg(test)]

@@ -50,7 +50,7 @@ fn the_network_of_the_host_needs_an_entitlement() {
     let dockerfile = "FROM busybox\nRUN --network=host true\n";
     let refused = run(order(dockerfile).run(engine.socket()));
     let (code, text) = refused.failure();
-    assert_eq!(*code, 7, "{text}");
+    assert_eq!(*code, 2, "{text}");
     assert!(text.contains("network.host is not allowed"), "{text}");
     let whole = order("FROM busybox\nRUN true\n").option("force-network-mode", "host");
     let refused = run(whole.run(engine.socket()));

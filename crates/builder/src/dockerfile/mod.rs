@@ -36,7 +36,7 @@ pub(crate) use instruction::{
 };
 pub use lint::{CheckInputs, CheckWarning, Checked, Environment, Rule, check_dockerfile};
 pub(crate) use mount::{Access, RunMount, RunMountKind, Sharing};
-pub(crate) use parse::{append_labels, parse_change, parse_trigger};
+pub(crate) use parse::{NAMES, append_labels, parse_change, parse_trigger};
 pub(crate) use permissions::Permissions;
 pub(crate) use ports::{count_ports, parse_ports};
 

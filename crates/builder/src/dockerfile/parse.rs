@@ -93,7 +93,8 @@ fn parse_instruction(
     Ok(Instruction { shown: format!("{name} {words}"), command, lines: None })
 }
 
-const NAMES: &[&str] = &[
+/// The instructions.
+pub(crate) const NAMES: &[&str] = &[
     "ADD",
     "ARG",
     "CMD",

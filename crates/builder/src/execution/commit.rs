@@ -117,9 +117,11 @@ impl Build<'_> {
         let stage = self.stage()?;
         let (empty_layer, platform) = (change.layer.is_none(), stage.platform());
         stage.layers.extend(change.layer);
+        // The history of a graph does not repeat the image's author.
+        let author = if order == Order::Written { stage.author.clone() } else { String::new() };
         stage.history.extend(history.map(|created_by| History {
             created: Some(now),
-            author: stage.author.clone(),
+            author,
             created_by,
             comment: comment.to_owned(),
             empty_layer,
@@ -141,7 +143,7 @@ impl Build<'_> {
             variant: platform.variant,
             os_version: String::new(),
             author: stage.author.clone(),
-            comment: comment.to_owned(),
+            comment: String::new(),
             container,
             config: Some(shown),
             container_config: Some(Config { hostname, ..container_config }),

@@ -18,8 +18,8 @@ use crate::event::MaterialContent;
 use crate::ignore::IgnorePatterns;
 use crate::order::Order;
 use crate::transfer::{
-    Inline, Item, NoTree, Placement, Remote, Selected, Sources, TransferError, download, is_left_out, place,
-    select, select_with_parents, sum,
+    Dressing, Inline, Item, NoTree, Placement, Remote, Selected, Sources, TransferError, download,
+    is_left_out, place, select, select_with_parents, sum,
 };
 use crate::tree::{DefaultGroup, Owner, Upper, View, resolve_owner};
 
@@ -35,6 +35,8 @@ struct Words {
     mode: Option<String>,
     excludes: Option<IgnorePatterns>,
     checksum: Option<String>,
+    /// The flags that histories show.
+    shown_flags: String,
     /// The flags as the cache knows them.
     flags: String,
 }
@@ -112,8 +114,9 @@ impl Build<'_> {
         let mut flags = Vec::new();
         flags.extend(owner.iter().map(|owner| format!("--chown={owner} ")));
         flags.extend(mode.iter().map(|mode| format!("--chmod={mode} ")));
-        flags.extend(transfer.is_linked.then(|| "--link ".to_owned()));
         flags.extend(transfer.keeps_parents.then(|| "--parents ".to_owned()));
+        let shown_flags = flags.concat();
+        flags.extend(transfer.is_linked.then(|| "--link ".to_owned()));
         flags.extend(patterns.iter().map(|pattern| format!("--exclude={pattern} ")));
         flags.extend(transfer.unpacks.map(|unpacks| format!("--unpack={unpacks} ")));
         Ok(Words {
@@ -123,6 +126,7 @@ impl Build<'_> {
             mode,
             excludes: (!patterns.is_empty()).then_some(excludes),
             checksum,
+            shown_flags,
             flags: flags.concat(),
         })
     }
@@ -152,6 +156,11 @@ impl Build<'_> {
                 Order::Written => Sources::Joined,
                 Order::Graph => Sources::Independent,
             },
+            dressing: match (self.work.parameters.order, transfer.is_linked) {
+                (Order::Written, _) => Dressing::None,
+                (Order::Graph, true) => Dressing::Mode,
+                (Order::Graph, false) => Dressing::ModeAndTime,
+            },
             cancellation: self.work.session.cancellation,
         };
         // A layer that is linked knows nothing of those below.
@@ -174,6 +183,7 @@ impl Build<'_> {
         tree: Option<&StepTree>,
         words: &Words,
     ) -> Result<Vec<Item>, BuildError> {
+        let order = self.work.parameters.order;
         let mut items = Vec::new();
         for document in &transfer.documents {
             let content = &document.content;
@@ -199,6 +209,7 @@ impl Build<'_> {
                 return Err(DockerfileError::ChecksumOfFile.into());
             }
             let Some(tree) = tree else { return Err(BuildError::NoContext) };
+            let word = if order == Order::Graph { within_root(&word) } else { word };
             let select = if transfer.keeps_parents { select_with_parents } else { select };
             let selected = select(&tree.cancellable(self), &word, tree.outside())?;
             let is_kept = |selected: &Selected| {
@@ -245,12 +256,12 @@ impl Build<'_> {
 
 /// A copy as the cache and the history know it.
 fn transfer_name(order: Order, verb: TransferVerb, words: &Words, (worth, directory): (&str, &str)) -> Name {
-    let Words { destination, sources, flags, .. } = words;
+    let Words { destination, sources, flags, shown_flags, .. } = words;
     let verb = verb.name();
     match order {
         Order::Written => Name::of(no_operation(&format!("{verb} {flags}{worth} in {destination}"))),
         Order::Graph => {
-            let history = format!("{verb} {sources} {destination} # buildkit");
+            let history = format!("{verb} {shown_flags}{sources} {destination} # buildkit");
             let command = vec![history.clone(), format!("{flags}{worth}")];
             let seen = (!flags.contains("--link")).then(|| vec![directory.to_owned()]);
             Name { command, history: Some(history), seen }
@@ -275,6 +286,15 @@ fn check_excludes(excludes: Option<&IgnorePatterns>) -> Result<(), TransferError
     } else {
         Ok(())
     }
+}
+
+/// A source whose `..` lead no higher than the root of what is copied from.
+fn within_root(word: &str) -> String {
+    if !word.split('/').any(|name| name == "..") {
+        return word.to_owned();
+    }
+    let end = if names_directory(word) { "/" } else { "" };
+    format!("{}{end}", absolute("/", word).trim_matches('/'))
 }
 
 /// Whether a destination is a directory by its form.

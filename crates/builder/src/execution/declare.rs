@@ -14,14 +14,16 @@ impl Build<'_> {
         if self.stage.is_none() {
             return Ok(self.arguments.declare_global(arguments, self.work.escape)?);
         }
+        let order = self.work.parameters.order;
         let mut written = Vec::new();
         for argument in arguments {
             let default = argument.default.as_deref().map(|word| self.expand(word)).transpose()?;
-            written.push(match &default {
-                Some(default) => format!("{}={default}", argument.name),
+            let value = self.arguments.value(&argument.name, default.clone());
+            let shown = if order == Order::Graph { &value } else { &default };
+            written.push(match shown {
+                Some(shown) => format!("{}={shown}", argument.name),
                 None => argument.name.clone(),
             });
-            let value = self.arguments.value(&argument.name, default);
             self.stage()?.declare(&argument.name, value);
         }
         let name = self.metadata_name(&format!("ARG {}", written.join(" ")));

@@ -155,7 +155,7 @@ impl Build<'_> {
             let error = self.give_up(error);
             self.report(match &error {
                 BuildError::Cancelled => VertexChange::Cancelled,
-                error => VertexChange::Failed(error.to_string()),
+                error => VertexChange::Failed(error.graph_text()),
             });
             return Err(error.at(instruction.lines));
         }

@@ -7,7 +7,7 @@ use images::document::{EmptyObject, HealthCheck, StringOrList};
 use model::{Signal, clean};
 
 use super::commit::{Change, Name};
-use super::quote::{go_duration, quoted_character, quoted_list};
+use super::quote::{go_duration, quoted_list};
 use super::stage::Stage;
 use super::state::Build;
 use crate::dockerfile::{Command, CommandLine, DockerfileError, count_ports, expand_words, parse_ports};
@@ -271,8 +271,7 @@ impl Stage {
                 format!("EXPOSE {}", ports.keys().map(String::as_str).collect::<Vec<_>>().join(" "))
             }
             Order::Graph => {
-                let ports: Vec<_> = ports.keys().map(|port| format!("{port}:{{}}")).collect();
-                format!("EXPOSE map[{}]", ports.join(" "))
+                format!("EXPOSE [{}]", ports.keys().map(String::as_str).collect::<Vec<_>>().join(" "))
             }
         };
         self.config.exposed_ports.get_or_insert_default().extend(ports);
@@ -294,11 +293,15 @@ impl Stage {
 
 /// A check as the history of a graph shows it.
 fn shown_check(check: &HealthCheck) -> String {
-    let test = quoted_list(check.test.as_deref().unwrap_or_default());
-    let mut times = vec![check.interval, check.timeout, check.start_period];
-    times.extend((check.start_interval != 0).then_some(check.start_interval));
-    let times: Vec<_> = times.into_iter().map(|time| format!("\"{}\"", go_duration(time))).collect();
-    format!("&{{{test} {} {}}}", times.join(" "), quoted_character(check.retries))
+    format!(
+        "{{Test:[{}] Interval:{} Timeout:{} StartPeriod:{} StartInterval:{} Retries:{}}}",
+        check.test.as_deref().unwrap_or_default().join(" "),
+        go_duration(check.interval),
+        go_duration(check.timeout),
+        go_duration(check.start_period),
+        go_duration(check.start_interval),
+        check.retries
+    )
 }
 
 fn joined(pairs: &[(String, String)]) -> String {

@@ -23,12 +23,12 @@ impl Build<'_> {
     /// [`BuildError`] when the command fails, or cannot be run.
     pub(super) fn run_command(&mut self, run: &RunCommand) -> Result<(), BuildError> {
         self.check_network(run.network)?;
-        let Words { shown, run: words } = self.words(run)?;
+        let Words { shown, written, run: words } = self.words(run)?;
         let arguments = self.run_arguments()?;
         let mounts = self.plan_mounts(run)?;
         let mut settings: Vec<String> = mounts.iter().map(|mount| mount.key.clone()).collect();
         settings.extend(run.network.flag().map(str::to_owned));
-        let name = self.run_name(&arguments, settings, &shown)?;
+        let name = self.run_name(&arguments, settings, (&shown, &written))?;
         let Some(_turn) = self.probe(&name)? else { return Ok(()) };
         let script = run.script.as_ref().filter(|script| is_program(script));
         let mounts = self.make_mounts(&mounts, script)?;
@@ -61,13 +61,13 @@ impl Build<'_> {
         &self,
         arguments: &RunArguments,
         settings: Vec<String>,
-        shown: &[String],
+        (shown, written): (&[String], &[String]),
     ) -> Result<Name, BuildError> {
         let command = with_arguments(&arguments.visible, &[settings, shown.to_vec()].concat());
         if self.work.parameters.order == Order::Written {
             return Ok(Name::of(command));
         }
-        let history = with_arguments(&arguments.shown, shown).join(" ");
+        let history = with_arguments(&arguments.shown, written).join(" ");
         let history = Some(format!("RUN {history} # buildkit"));
         let command = [vec!["RUN".to_owned()], self.surroundings(), command].concat();
         let Config { user, working_dir, env, .. } = &self.stage_ref()?.config;
@@ -98,7 +98,13 @@ impl Build<'_> {
             (None, CommandLine::Shell(text)) => shell(text)?,
         };
         let program = run.script.as_ref().filter(|script| is_program(script));
-        Ok(Words { run: program.map_or_else(|| shown.clone(), |script| vec![script_path(script)]), shown })
+        let written = match (program, &run.script, &run.line) {
+            (Some(script), _, _) => shell(&script_path(script))?,
+            (None, None, CommandLine::Shell(text)) => shell(text.trim_end_matches('\n'))?,
+            _ => shown.clone(),
+        };
+        let run = program.map_or_else(|| shown.clone(), |script| vec![script_path(script)]);
+        Ok(Words { shown, written, run })
     }
 
     /// The limits, the network and the mounts of a step's container.
@@ -179,8 +185,10 @@ impl Build<'_> {
 
 /// The words of a command.
 struct Words {
-    /// As the history and the cache know them.
+    /// As the cache knows them, and the history of classic builds.
     shown: Vec<String>,
+    /// As the history of a graph knows them.
+    written: Vec<String>,
     /// What the container runs.
     run: Vec<String>,
 }

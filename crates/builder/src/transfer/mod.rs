@@ -16,7 +16,7 @@ mod tests;
 pub(crate) use cancellable::Cancellable;
 pub use error::TransferError;
 pub(crate) use image::{ImageTree, hash_file};
-pub(crate) use place::{Placement, Sources, place};
+pub(crate) use place::{Dressing, Placement, Sources, place};
 pub(crate) use select::{
     Inline, Item, Outside, Remote, Selected, is_left_out, resolve, select, select_with_parents,
 };

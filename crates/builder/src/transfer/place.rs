@@ -22,6 +22,17 @@ pub(crate) enum Sources {
     Independent,
 }
 
+/// What a new directory at the destination gets of the one whose content is copied there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dressing {
+    /// Nothing: it is a directory like any other.
+    None,
+    /// The bits of `--chmod`.
+    Mode,
+    /// These, and the time of the other's last change, which `--chmod` with changes takes away.
+    ModeAndTime,
+}
+
 /// Where and how files are put.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Placement<'a> {
@@ -41,6 +52,7 @@ pub(crate) struct Placement<'a> {
     /// `--unpack`.
     pub(crate) unpacks: Option<bool>,
     pub(crate) sources: Sources,
+    pub(crate) dressing: Dressing,
     pub(crate) cancellation: &'a Cancellation,
 }
 
@@ -61,6 +73,7 @@ impl<'a> Placement<'a> {
             excludes: None,
             unpacks: None,
             sources: Sources::Joined,
+            dressing: Dressing::None,
             cancellation,
         }
     }
@@ -105,6 +118,7 @@ fn place_item(
         }
         Item::Local(selected) if selected.node.is_directory() => {
             let mut position = directory(upper, placement)?;
+            dress(upper, &position, &selected.node, placement)?;
             Ok(place_children(upper, source, &selected.path, &mut position, placement)?)
         }
         Item::Local(selected) => place_file(upper, source, selected, placement),
@@ -113,6 +127,23 @@ fn place_item(
 
 fn owner(placement: &Placement<'_>) -> Owner {
     placement.owner.unwrap_or_default()
+}
+
+/// Gives the destination what it takes of the directory whose content it gets, unless a layer below has it.
+fn dress(
+    upper: &mut Upper,
+    position: &Position,
+    node: &Node,
+    placement: &Placement<'_>,
+) -> Result<(), TreeError> {
+    let (mode, modified) = match (placement.dressing, placement.permissions) {
+        (Dressing::None, _) => return Ok(()),
+        (_, Some(Permissions::Changes(_))) => (None, None),
+        (Dressing::Mode, permissions) => (permissions, None),
+        (Dressing::ModeAndTime, permissions) => (permissions, node.metadata.modified),
+    };
+    let mode = mode.map(|permissions| permissions.apply(node.metadata.mode, true));
+    upper.dress_new(position, mode, modified)
 }
 
 /// Walks to the destination as a directory, making what is missing.

@@ -3,7 +3,7 @@
 //! A directory that only the layers below have is first made in the upper one with the metadata
 //! it shows there, as overlay's copy-up does.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -40,6 +40,8 @@ pub(crate) struct Upper {
     view: View,
     /// The times that directories get when nothing more is written into them.
     times: Vec<(PathBuf, Modified)>,
+    /// The directories that a walk has made.
+    made: HashSet<PathBuf>,
     /// Where nodes with several names were put, and the inodes that they are here.
     put: HashMap<Inode, (PathBuf, u64)>,
 }
@@ -59,7 +61,13 @@ impl Upper {
         };
         dress(&root, &shown.metadata).map_err(failed)?;
         let layers = std::iter::once(root.clone()).chain(lower.iter().cloned()).collect();
-        Ok(Self { root, view: View::new(layers), times: Vec::new(), put: HashMap::new() })
+        Ok(Self {
+            root,
+            view: View::new(layers),
+            times: Vec::new(),
+            made: HashSet::new(),
+            put: HashMap::new(),
+        })
     }
 
     /// What the layers and the upper directory show together.
@@ -219,6 +227,28 @@ impl Upper {
         Ok(())
     }
 
+    /// Gives a directory that a walk has made here a mode and a time; others stay as they are.
+    ///
+    /// # Errors
+    /// [`TreeError::File`] when the mode cannot be set.
+    pub(crate) fn dress_new(
+        &mut self,
+        position: &Position,
+        mode: Option<u32>,
+        modified: Option<Modified>,
+    ) -> Result<(), TreeError> {
+        let path = self.upper_path(position);
+        if !self.made.contains(&path) {
+            return Ok(());
+        }
+        if let Some(mode) = mode {
+            let changed = rustix::fs::chmod(&path, Mode::from_bits_truncate(mode)).map_err(io::Error::from);
+            changed.map_err(TreeError::file("set the mode of", position.path()))?;
+        }
+        self.times.extend(modified.map(|modified| (path, modified)));
+        Ok(())
+    }
+
     fn upper_path(&self, position: &Position) -> PathBuf {
         self.root.join(position.path())
     }
@@ -246,6 +276,7 @@ impl Missing for MakeDirectories<'_> {
         let shown = position.path().join(name);
         let path = make_directory(position, name, &shown)?;
         self.upper.dress_directory(&path, &self.metadata, &shown)?;
+        self.upper.made.insert(path.clone());
         Ok(Some(Directory::only(path)))
     }
 }

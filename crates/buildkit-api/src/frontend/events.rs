@@ -85,7 +85,7 @@ impl Events {
         self.progress.warn(VertexWarning {
             vertex: self.progress.digest("dockerfile"),
             level: 1,
-            short: format!("{}: {}", warning.rule.name(), warning.message).into_bytes(),
+            short: format!("{}: {} (line {first})", warning.rule.name(), warning.message).into_bytes(),
             detail: vec![warning.rule.description().as_bytes().to_vec()],
             url: warning.rule.url(),
             info: self.source.clone(),

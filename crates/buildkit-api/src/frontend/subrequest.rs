@@ -82,8 +82,8 @@ fn lint(options: &Options, documents: &Documents) -> (Value, String) {
     let checked = match builder::check_dockerfile(&documents.text, &inputs) {
         Ok(checked) => checked,
         Err(error) => {
-            let text = format!("{error}\n");
-            let error = json!({ "message": error.to_string(), "location": null });
+            let text = format!("{}\n", error.graph_text());
+            let error = json!({ "message": error.graph_text(), "location": null });
             return (json!({ "warnings": [], "sources": [source], "buildError": error }), text);
         }
     };

@@ -99,6 +99,9 @@ impl ImageInspection {
         let data = top_layer.map(|directory| ("RootDir", directory.display().to_string()));
         let is_shown = |text: &String| !text.is_empty() || !version.image_inspect_leaves_out_what_is_empty();
         let filled = |text: String| Some(text).filter(is_shown);
+        // Builds of BuildKit's protocol comment on steps alone.
+        let last = || config.history.last().map(|step| step.comment.clone()).unwrap_or_default();
+        let comment = if config.comment.is_empty() { last() } else { config.comment.clone() };
         let container_config = shown(config.container_config);
         let args_escaped = config.config.as_ref().is_some_and(|config| config.args_escaped);
         Self {
@@ -107,7 +110,7 @@ impl ImageInspection {
             repo_tags: tags,
             repo_digests: digests,
             parent: filled(image.parent.map(|parent| image_id(&parent, version)).unwrap_or_default()),
-            comment: filled(config.comment),
+            comment: filled(comment),
             created: image.created,
             container: Ranged::at(version, || config.container),
             container_config: Ranged::at(version, || image_config::shown(&container_config, version)),

@@ -70,12 +70,7 @@ mod tests {
         for (text, rule, line, message) in [
             ("FROM a AS Base", "StageNameCasing", 1, "Stage name 'Base' should be lowercase"),
             ("FROM a as base", "FromAsCasing", 1, "'as' and 'FROM' keywords' casing do not match"),
-            (
-                "FROM a\nRUN b \\\n\n c",
-                "NoEmptyContinuation",
-                2,
-                "Empty continuation line found in: RUN b  c",
-            ),
+            ("FROM a\nRUN b \\\n\n c", "NoEmptyContinuation", 4, "Empty continuation line"),
             (
                 "FROM a\nUSER b\nrun c",
                 "ConsistentInstructionCasing",

@@ -30,8 +30,7 @@ pub(super) fn check(
     for checkable in instructions {
         let lines = checkable.lines();
         if checkable.line.has_gap {
-            let message = format!("Empty continuation line found in: {}", checkable.line.text);
-            findings.add(Rule::NoEmptyContinuation, lines, message);
+            findings.add(Rule::NoEmptyContinuation, (lines.1, lines.1), "Empty continuation line");
         }
         match &checkable.instruction.command {
             Command::Maintainer(_) => {

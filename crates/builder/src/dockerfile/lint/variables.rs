@@ -37,30 +37,10 @@ impl Variables for Watched<'_> {
 
 /// The names in a word that nothing declares.
 fn unknown(word: &str, escape: char, known: &BTreeMap<String, Option<String>>) -> BTreeSet<String> {
-    // Whoever writes a default expects the variable to be unset.
-    let word = without_defaults(word);
     let watched = Watched { known, unknown: RefCell::default() };
     // What cannot be expanded is refused elsewhere.
-    let _ = expand(&word, escape, &watched);
+    let _ = expand(word, escape, &watched);
     watched.unknown.into_inner().into_iter().filter(|name| !name.is_empty()).collect()
-}
-
-/// The word without `${x:-…}`, `${x-…}`, `${x:+…}` and `${x+…}`: these say what an unset variable means.
-fn without_defaults(word: &str) -> String {
-    let mut kept = String::with_capacity(word.len());
-    let mut rest = word;
-    while let Some(start) = rest.find("${") {
-        let (before, behind) = rest.split_at(start);
-        kept.push_str(before);
-        let name = behind[2..].find(|end: char| !end.is_ascii_alphanumeric() && end != '_');
-        let operator = name.map(|end| &behind[2 + end..]).unwrap_or_default().trim_start_matches(':');
-        let end = behind.find('}').map_or(behind.len(), |end| end + 1);
-        if !operator.starts_with(['-', '+']) {
-            kept.push_str(&behind[..end]);
-        }
-        rest = &behind[end..];
-    }
-    kept + rest
 }
 
 /// The variables of a stage.
@@ -99,13 +79,13 @@ pub(super) fn check(
             continue;
         }
         let Some((_, stage)) = &mut stage else {
-            declare(&checkable.instruction.command, &mut global, inputs);
+            declare(&checkable.instruction.command, escape, &mut global, inputs);
             continue;
         };
         if stage.is_known {
             check_words(checkable, escape, &stage.variables, findings);
         }
-        declare(&checkable.instruction.command, &mut stage.variables, inputs);
+        declare(&checkable.instruction.command, escape, &mut stage.variables, inputs);
     }
 }
 
@@ -126,12 +106,19 @@ fn begin(image: &str, inputs: &CheckInputs<'_>) -> Stage {
 }
 
 /// Adds what an instruction declares.
-fn declare(command: &Command, variables: &mut BTreeMap<String, Option<String>>, inputs: &CheckInputs<'_>) {
+fn declare(
+    command: &Command,
+    escape: char,
+    variables: &mut BTreeMap<String, Option<String>>,
+    inputs: &CheckInputs<'_>,
+) {
     match command {
         Command::Arg(arguments) => {
             for argument in arguments {
                 let given = inputs.arguments.get(&argument.name).cloned().flatten();
-                let value = given.or_else(|| argument.default.clone());
+                let known = Watched { known: variables, unknown: RefCell::default() };
+                let default = |default: &String| expand(default, escape, &known).unwrap_or_default();
+                let value = given.or_else(|| argument.default.as_ref().map(default));
                 variables.entry(argument.name.clone()).or_insert(value);
             }
         }

@@ -1,0 +1,109 @@
+//! What is wrong with a build, in the words of BuildKit, which clients of graphs know.
+
+use crate::context::FetchError;
+use crate::dockerfile::{DockerfileError, NAMES};
+use crate::error::BuildError;
+use crate::transfer::TransferError;
+
+impl BuildError {
+    /// The error's text for clients of graphs.
+    #[must_use]
+    pub fn graph_text(&self) -> String {
+        match self {
+            Self::Placed { source, .. } => source.graph_text(),
+            Self::Dockerfile(error) => error.graph_text(),
+            Self::Transfer(error) => of_transfer(error).unwrap_or_else(|| error.to_string()),
+            Self::NoSuchProvision { kind, id } => format!("{kind} {id}: not found"),
+            Self::HostNetwork => "failed to load LLB: network.host is not allowed".to_owned(),
+            other => other.to_string(),
+        }
+    }
+}
+
+impl DockerfileError {
+    /// The error's text for clients of graphs.
+    #[must_use]
+    pub fn graph_text(&self) -> String {
+        of_dockerfile(self).unwrap_or_else(|| self.to_string())
+    }
+}
+
+fn of_dockerfile(error: &DockerfileError) -> Option<String> {
+    use DockerfileError as E;
+    Some(match error {
+        E::Line { number, error } => match &**error {
+            E::UnknownInstruction(name) => {
+                format!("dockerfile parse error on line {number}: unknown instruction: {name}{}", meant(name))
+            }
+            E::UnknownFlag(name) => {
+                format!("dockerfile parse error on line {number}: unknown flag: --{name}")
+            }
+            E::RunNetwork(mode) => {
+                format!("dockerfile parse error on line {number}: invalid network mode {mode:?}")
+            }
+            other => return of_dockerfile(other),
+        },
+        E::Empty => "file with no instructions".to_owned(),
+        E::TwoArguments(_) | E::UnknownMountKey { .. } => error.to_string(),
+        E::Port(port) => format!("invalid containerPort: {port}"),
+        E::Signal(signal) => format!("invalid signal: {signal}"),
+        E::MountType(kind) => format!("unsupported mount type {kind:?}"),
+        E::InsecureRun => "failed to load LLB: security.insecure is not allowed".to_owned(),
+        E::UnterminatedDocument(_) => "unterminated heredoc".to_owned(),
+        E::ChecksumOfFile => "checksum requires HTTP(S) or Git sources".to_owned(),
+        _ => return None,
+    })
+}
+
+fn of_transfer(error: &TransferError) -> Option<String> {
+    Some(match error {
+        TransferError::NoSuchSource(source) => {
+            format!("failed to compute cache key: \"/{}\": not found", source.trim_start_matches('/'))
+        }
+        TransferError::Checksum { actual, wanted, .. } => format!("digest mismatch {actual}: {wanted}"),
+        TransferError::Fetch(FetchError::Status { code, .. }) => {
+            format!("failed to load cache key: invalid response status {code}")
+        }
+        _ => return None,
+    })
+}
+
+/// The instruction that is like a word, where one is.
+fn meant(word: &str) -> String {
+    let word = word.to_ascii_uppercase();
+    let nearest = NAMES.iter().map(|verb| (distance(&word, verb), verb)).min();
+    match nearest {
+        Some((distance, verb)) if distance <= 2 => format!(" (did you mean {verb}?)"),
+        _ => String::new(),
+    }
+}
+
+/// How many letters have to be changed, put in or taken out of one word to make another.
+fn distance(one: &str, other: &str) -> usize {
+    // No instruction is longer: what is has nothing in common with them.
+    if one.len() > 16 {
+        return usize::MAX;
+    }
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (line, letter) in one.bytes().enumerate() {
+        let mut before = std::mem::replace(&mut row[0], line + 1);
+        for (column, expected) in other.bytes().enumerate() {
+            let changed = before + usize::from(letter != expected);
+            before = row[column + 1];
+            row[column + 1] = changed.min(before + 1).min(row[column] + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::meant;
+
+    #[test]
+    fn words_are_compared_with_instructions() {
+        assert_eq!(meant("frbo"), " (did you mean FROM?)");
+        assert_eq!(meant("COPPY"), " (did you mean COPY?)");
+        assert_eq!(meant("nonsense"), "");
+    }
+}
