@@ -29,6 +29,7 @@ mod memory_limit;
 mod namespaces;
 pub mod other_host;
 mod past_events;
+pub mod peer_builds;
 mod pipe;
 mod random;
 pub mod registry;

@@ -14,6 +14,8 @@ mod hostile;
 mod image_builds;
 mod instructions;
 mod offers;
+mod patterns;
+mod peer;
 mod platforms;
 mod registry;
 mod session;

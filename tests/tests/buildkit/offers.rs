@@ -80,10 +80,12 @@ impl Offer {
     }
 }
 
-/// All directories of a client by their names, and its secrets.
+/// All directories of a client by their names, its secrets, and whether it has an agent.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Offers {
     pub(crate) directories: HashMap<String, Offer>,
+    pub(crate) secrets: HashMap<String, Vec<u8>>,
+    pub(crate) has_agent: bool,
 }
 
 impl Offers {
@@ -98,6 +100,6 @@ impl Offers {
             ("dockerfile".to_owned(), Offer::of(&[("Dockerfile", dockerfile.as_bytes())])),
             ("context".to_owned(), context),
         ]);
-        Self { directories }
+        Self { directories, ..Self::default() }
     }
 }

@@ -4,10 +4,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use buildkit_messages::file_sync::{BytesMessage, Packet, PacketKind, Stat};
+use buildkit_messages::session::{CheckAgentResponse, SecretRequest, SecretResponse};
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, HeaderValue, Request, Response};
+use prost::Message;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -19,7 +21,12 @@ const REQUEST: i32 = PacketKind::Request as i32;
 const DATA: i32 = PacketKind::Data as i32;
 const FINISH: i32 = PacketKind::Finish as i32;
 
-const METHODS: [&str; 2] = ["/moby.filesync.v1.FileSync/DiffCopy", "/moby.filesync.v1.FileSend/DiffCopy"];
+const METHODS: [&str; 4] = [
+    "/moby.filesync.v1.FileSync/DiffCopy",
+    "/moby.filesync.v1.FileSend/DiffCopy",
+    "/moby.buildkit.secrets.v1.Secrets/GetSecret",
+    "/moby.sshforward.v1.SSH/CheckAgent",
+];
 
 /// What exporters sent, and which contents the engine asked for.
 #[derive(Debug, Clone, Default)]
@@ -92,6 +99,7 @@ async fn serve(
                 Some(offer) => {
                     let includes = fields("include-patterns");
                     let offer = if includes.is_empty() { offer.clone() } else { offer.only(&includes) };
+                    let offer = offer.without(&fields("exclude-patterns"));
                     send_tree(&mut stream, messages, &offer, &received).await;
                     0
                 }
@@ -102,11 +110,29 @@ async fn serve(
             receive(&mut stream, &mut messages, &received).await;
             0
         }
+        "/moby.buildkit.secrets.v1.Secrets/GetSecret" => {
+            let request: SecretRequest = messages.next().await.expect("a request");
+            answer(
+                &mut stream,
+                offers.secrets.get(&request.id).map(|data| SecretResponse { data: data.clone() }),
+            )
+            .await
+        }
+        "/moby.sshforward.v1.SSH/CheckAgent" => {
+            answer(&mut stream, offers.has_agent.then_some(CheckAgentResponse {})).await
+        }
         _ => 12,
     };
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", HeaderValue::from(code));
     let _ = stream.send_trailers(trailers);
+}
+
+/// Answers a call that has one answer; gives the call's status, which is `NotFound` for none.
+async fn answer(stream: &mut SendStream<Bytes>, message: Option<impl Message>) -> i32 {
+    let Some(message) = message else { return 5 };
+    send(stream, frame(&message)).await;
+    0
 }
 
 fn packet(kind: i32, id: u32, data: Bytes) -> Bytes {
@@ -209,7 +235,6 @@ enum Either {
 
 /// What an exporter sent: field 1 is the bytes of a piece, or the number of a packet's kind, which its head tells.
 fn read(message: &Bytes) -> Either {
-    use prost::Message;
     match message.first() {
         Some(0x0a) => Either::File(BytesMessage::decode(message.clone()).expect("a piece").data),
         _ => Either::Packet(Packet::decode(message.clone()).expect("a packet")),
