@@ -28,6 +28,14 @@ pub(super) struct Node {
     pub(super) ignores_cache: bool,
 }
 
+impl Node {
+    /// The number of the operation whose tree is the input of this index; `None` where there is none.
+    pub(super) fn input(&self, index: i64) -> Option<usize> {
+        let index = usize::try_from(index).ok()?;
+        self.inputs.get(index).copied()
+    }
+}
+
 /// Decodes a graph; the last of its operations only says which one is the result.
 ///
 /// # Errors

@@ -82,8 +82,7 @@ fn input(node: &Node, index: i64) -> Result<Option<usize>, Status> {
     if index < 0 {
         return Ok(None);
     }
-    let found = usize::try_from(index).ok().and_then(|index| node.inputs.get(index));
-    found.copied().map(Some).ok_or_else(|| Status::invalid(format!("an exec has no input {index}")))
+    node.input(index).map(Some).ok_or_else(|| Status::invalid(format!("an exec has no input {index}")))
 }
 
 fn mount(node: &Node, mount: &Mount) -> Result<String, Status> {

@@ -63,8 +63,7 @@ fn refuse(what: &str) -> Status {
 }
 
 fn of_input(node: &Node, index: i64) -> Result<usize, Status> {
-    let found = usize::try_from(index).ok().and_then(|index| node.inputs.get(index));
-    found.copied().ok_or_else(|| Status::invalid(format!("a file operation has no input {index}")))
+    node.input(index).ok_or_else(|| Status::invalid(format!("a file operation has no input {index}")))
 }
 
 fn write_copy(text: &mut Text, from: usize, copy: &CopyFiles) -> Result<(), Status> {

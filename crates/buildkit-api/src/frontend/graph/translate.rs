@@ -51,8 +51,8 @@ fn operation(text: &mut Text, node: &Node) -> Result<(), Status> {
     }
     if let Some(merge) = &operation.merge {
         let inputs = merge.inputs.iter().map(|input| {
-            let found = usize::try_from(input.input).ok().and_then(|index| node.inputs.get(index));
-            found.copied().ok_or_else(|| Status::invalid(format!("a merge has no input {}", input.input)))
+            let missing = || Status::invalid(format!("a merge has no input {}", input.input));
+            node.input(input.input).ok_or_else(missing)
         });
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
         let (first, others) =
