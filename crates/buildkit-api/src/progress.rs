@@ -2,11 +2,10 @@
 //! all of it; and bounded, however much steps say.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sha2::{Digest as _, Sha256};
+use engine::images::digest_of;
 use tokio::sync::watch;
 
 use buildkit_messages::control::{StatusResponse, Vertex, VertexLog, VertexStatus, VertexWarning};
@@ -68,12 +67,7 @@ impl Progress {
 
     /// The digest that stands for a step of this build.
     pub(crate) fn digest(&self, key: &str) -> String {
-        let hash = Sha256::new().chain_update(&self.reference).chain_update([0]).chain_update(key).finalize();
-        let mut text = "sha256:".to_owned();
-        for byte in hash {
-            let _ = write!(text, "{byte:02x}");
-        }
-        text
+        digest_of(format!("{}\0{key}", self.reference).as_bytes()).to_string()
     }
 
     /// Announces a step.

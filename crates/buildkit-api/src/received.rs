@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engine::builder::{CacheKind, CacheRecord};
+use engine::images::digest_of;
 use model::Timestamp;
-use sha2::{Digest as _, Sha256};
 
 use crate::session::{Session, SyncRequest, receive};
 use crate::synced::{Contents, SyncError, Tree};
@@ -39,7 +39,7 @@ struct Kept {
 
 impl Kept {
     fn record(&self) -> CacheRecord {
-        let digest = model::Digest::from_bytes(Sha256::digest(&self.key).into());
+        let digest = digest_of(self.key.as_bytes());
         CacheRecord {
             id: digest.hexadecimal().chars().take(ID_DIGITS).collect(),
             kind: CacheKind::Received,

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use engine::images::digest_of;
 use prost::Message;
-use sha2::{Digest as _, Sha256};
 
 use crate::grpc::Status;
 use buildkit_messages::operations::{Definition, Operation};
@@ -60,8 +60,7 @@ pub(super) fn decode(definition: &Definition) -> Result<Graph, Status> {
                 ));
             }
         }
-        let digest =
-            format!("sha256:{}", model::Digest::from_bytes(Sha256::digest(bytes).into()).hexadecimal());
+        let digest = digest_of(bytes).to_string();
         let ignores_cache = definition.metadata.get(&digest).is_some_and(|metadata| metadata.ignores_cache);
         numbers.insert(digest, number);
         nodes.push(Node { operation, inputs, ignores_cache });

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use engine::builder::{ContextTree, Given, Metadata, Node, NodeKind, TreeError};
+use engine::images::digest_of;
 use model::Digest;
-use sha2::{Digest as _, Sha256};
 
 /// A directory of files.
 #[derive(Debug, Default, Clone)]
@@ -55,7 +55,7 @@ impl ContextTree for InlineTree {
     }
 
     fn digest(&self, path: &Path) -> Result<Option<Digest>, TreeError> {
-        Ok(self.file(path).map(|(content, _)| Digest::from_bytes(Sha256::digest(content).into())))
+        Ok(self.file(path).map(|(content, _)| digest_of(content)))
     }
 
     fn give(&self, path: &Path) -> Result<Given, TreeError> {

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
+use engine::images::digest_of;
 use model::Digest;
 use prost::Message;
-use sha2::{Digest as _, Sha256};
 
 use super::decode::Graph;
 use buildkit_messages::operations::{Definition, Input, Operation, OperationMetadata, Source};
@@ -16,7 +16,7 @@ pub(super) const KIND: &str = "berth-image";
 pub(crate) fn definition(image: &Digest) -> Definition {
     let source = Source { identifier: format!("{KIND}://{image}"), ..Source::default() };
     let operation = Operation { source: Some(source), ..Operation::default() }.encode_to_vec();
-    let digest = Digest::from_bytes(Sha256::digest(&operation).into()).to_string();
+    let digest = digest_of(&operation).to_string();
     let metadata = HashMap::from([(digest.clone(), OperationMetadata { ignores_cache: false })]);
     let result = Operation { inputs: vec![Input { digest, index: 0 }], ..Operation::default() };
     Definition { operations: vec![operation, result.encode_to_vec()], metadata }

@@ -1,9 +1,7 @@
 //! Graphs as Dockerfiles: what is written, and what is refused.
 
-use std::fmt::Write as _;
-
+use engine::images::digest_of;
 use prost::Message;
-use sha2::{Digest as _, Sha256};
 
 use super::decode::decode;
 use super::translate::translate;
@@ -20,10 +18,7 @@ fn graph(operations: Vec<Operation>) -> Definition {
         let is_last = operation == Operation::default();
         let taken = if is_last { inputs.last().cloned().into_iter().collect() } else { inputs.clone() };
         let bytes = Operation { inputs: taken, ..operation }.encode_to_vec();
-        let mut digest = "sha256:".to_owned();
-        for byte in Sha256::digest(&bytes) {
-            let _ = write!(digest, "{byte:02x}");
-        }
+        let digest = digest_of(&bytes).to_string();
         inputs.push(Input { digest, index: 0 });
         definition.operations.push(bytes);
     }
