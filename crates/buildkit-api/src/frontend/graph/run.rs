@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use engine::builder::NamedContext;
 
-use super::decode::decode;
+use super::decode::{Graph, decode};
 use super::own_image;
 use super::text::Text;
 use super::translate::translate;
@@ -28,10 +28,11 @@ pub(crate) async fn input(
     build: &Arc<Build>,
     definition: &Definition,
 ) -> Result<(String, Vec<MadeImage>), Status> {
-    if let Some(image) = own_image::only_image(&decode(definition)?) {
+    let graph = decode(definition)?;
+    if let Some(image) = own_image::only_image(&graph) {
         return Ok((image.to_owned(), Vec::new()));
     }
-    let made = run_graph(parts, build, definition).await?.images()?;
+    let made = run_decoded(parts, build, &graph).await?.images()?;
     match made.as_slice() {
         [image] => Ok((image.held.id.to_string(), made)),
         _ => Err(Status::unimplemented("a context of several platforms is not supported")),
@@ -47,7 +48,11 @@ pub(crate) async fn run_graph(
     build: &Arc<Build>,
     definition: &Definition,
 ) -> Result<Outcome, Status> {
-    let Text { dockerfile, locals, inline, uncached, .. } = translate(&decode(definition)?)?;
+    run_decoded(parts, build, &decode(definition)?).await
+}
+
+async fn run_decoded(parts: &Arc<Parts>, build: &Arc<Build>, graph: &Graph) -> Result<Outcome, Status> {
+    let Text { dockerfile, locals, inline, uncached, .. } = translate(graph)?;
     let mut options = Options { no_cache_filter: uncached, ..Options::default() };
     for (name, local) in &locals {
         options.named_contexts.insert(name.clone(), NamedContext::Provided);
