@@ -1,10 +1,12 @@
 //! Sources of a graph as FROM, and as COPY and ADD into nothing.
 
+use engine::images::registry::Platform;
+
 use super::own_image;
 use super::text::{LocalSource, Text};
 use super::words::{literals, plain};
 use crate::grpc::Status;
-use buildkit_messages::operations::{Operation, Source};
+use buildkit_messages::operations::{Operation, Platform as OperationPlatform, Source};
 
 /// Writes a source.
 ///
@@ -45,14 +47,11 @@ fn image(text: &mut Text, operation: &Operation, source: &Source, place: &str) -
         None | Some("" | "default" | "local") => {}
         Some(_) => return Err(refuse(source, "image.resolvemode")),
     }
-    let platform = operation.platform.as_ref().filter(|platform| !platform.architecture.is_empty());
-    let platform = platform.map(|platform| {
-        let variant =
-            if platform.variant.is_empty() { String::new() } else { format!("/{}", platform.variant) };
-        format!("{}/{}{variant}", platform.os, platform.architecture)
+    let platform = operation.platform.clone().filter(|platform| !platform.architecture.is_empty());
+    let platform = platform.map(|OperationPlatform { architecture, os, variant }| {
+        let platform = Platform { architecture, os, variant }.to_string();
+        plain(&platform).map(|platform| format!("--platform={platform} "))
     });
-    let platform =
-        platform.map(|platform| plain(&platform).map(|platform| format!("--platform={platform} ")));
     let image = plain(place)?;
     text.begin(&format!("{}{image}", platform.transpose()?.unwrap_or_default()));
     Ok(())
