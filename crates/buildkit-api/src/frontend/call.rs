@@ -58,9 +58,7 @@ pub(crate) async fn run(
         options.named_contexts.insert(name, NamedContext::Image(image));
         held.extend(made);
     }
-    let outcome = run_with(parts, build, options, Given { caches, ..Given::default() }).await;
-    drop(held);
-    outcome
+    run_with(parts, build, options, Given { caches, ..Given::default() }).await
 }
 
 /// Refuses what no frontend here does.
