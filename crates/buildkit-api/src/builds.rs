@@ -32,6 +32,8 @@ pub(crate) struct Builds {
     unnamed: AtomicU64,
     /// Counts the changes of the history.
     history: watch::Sender<u64>,
+    /// Notified whenever a build has ended.
+    ended: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +51,7 @@ impl Builds {
             changed: Notify::new(),
             unnamed: AtomicU64::new(0),
             history: watch::Sender::new(0),
+            ended: Arc::default(),
         }
     }
 
@@ -147,6 +150,11 @@ impl Builds {
         running.chain(over.map(|record| event(BuildHistoryEventKind::Complete, record))).collect()
     }
 
+    /// What is notified whenever a build has ended.
+    pub(crate) fn ended(&self) -> Arc<Notify> {
+        Arc::clone(&self.ended)
+    }
+
     /// A watch of the history's changes.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.history.subscribe()
@@ -218,6 +226,7 @@ impl Drop for Running<'_> {
         drop(state);
         self.build.progress.end();
         self.builds.history.send_modify(|changes| *changes += 1);
+        self.builds.ended.notify_one();
     }
 }
 

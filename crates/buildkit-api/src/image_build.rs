@@ -120,7 +120,6 @@ async fn run(
         };
         running.conclude(&outcome);
         drop(running);
-        parts.build_ended.notify_one();
         outcome
     };
     let report = async {

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine::Engine;
-use tokio::sync::Notify;
 
 use crate::builds::Builds;
 use crate::received::Received;
@@ -18,8 +17,6 @@ pub(crate) struct Parts {
     pub(crate) builds: Builds,
     pub(crate) received: Received,
     pub(crate) uploads: Uploads,
-    /// Notified whenever a build has ended.
-    pub(crate) build_ended: Arc<Notify>,
     /// Where sockets are made for clients' ssh agents.
     pub(crate) directory: PathBuf,
     /// The version of the daemon, as it is shown.

@@ -52,7 +52,6 @@ impl BuildKit {
             sessions: Sessions::default(),
             builds: Builds::new(),
             received,
-            build_ended: Arc::default(),
             uploads: Uploads::default(),
             directory,
             version: version.into(),

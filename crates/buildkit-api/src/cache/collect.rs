@@ -15,7 +15,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// Looks after the size of the cache from now on; `limit` is in bytes, any number where it is 0.
 pub(crate) fn keep_within(limit: u64, parts: &Arc<Parts>) {
     if limit > 0 {
-        tokio::spawn(collect(limit, Arc::clone(&parts.build_ended), Arc::downgrade(parts)));
+        tokio::spawn(collect(limit, parts.builds.ended(), Arc::downgrade(parts)));
     }
 }
 

@@ -27,7 +27,6 @@ pub(crate) async fn solve(parts: Arc<Parts>, mut call: Call) -> Result<(), Statu
     };
     running.conclude(&outcome);
     drop(running);
-    parts.build_ended.notify_one();
     call.replies.send(&SolveResponse { exporter_response: outcome? }).await
 }
 
