@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use berth_tests::Engine;
+use berth_tests::{Context, Engine};
 use buildkit_messages::control::{DiskUsageRequest, DiskUsageResponse, PruneRequest, UsageRecord};
 use http::HeaderMap;
 use serde_json::Value;
@@ -138,5 +138,46 @@ fn records_outlive_the_daemon() {
     assert_eq!(kept(&engine), before);
     let again = build(&engine, STAGES, ("tar", &[]));
     assert_eq!(again.step("[stage-1 2/3] RUN touch /own"), "cached");
+    engine.forget_builds();
+}
+
+#[test]
+fn a_step_is_found_by_whichever_way_it_was_built() {
+    let engine = Engine::start();
+    let client = engine.at("1.41");
+    // What a step prints into a file tells whether it ran again.
+    let dockerfile = |number: u32| {
+        format!(
+            "FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /run-{number}\nWORKDIR /w\nCOPY a /w/\nCMD [\"x\"]\n"
+        )
+    };
+    let classic = |number: u32| {
+        let context = Context::of(&dockerfile(number)).file("a", b"one");
+        let tar = [("Content-Type", "application/x-tar")];
+        let answer = client.call("POST", &format!("/build?t=classic{number}"), &tar, &context.bytes());
+        answer.expect(200).text()
+    };
+    let layers =
+        |name: &str| client.get(&format!("/images/{name}/json")).expect(200).json()["RootFS"].clone();
+    let graph = |number: u32| {
+        let name = format!("graph{number}");
+        build(&engine, &dockerfile(number), ("moby", &[("name", &name)]))
+    };
+    let text = classic(1);
+    assert!(!text.contains("Using cache"), "{text}");
+    let found = graph(1);
+    for step in
+        ["[2/4] RUN cat /proc/sys/kernel/random/uuid > /run-1", "[3/4] WORKDIR /w", "[4/4] COPY a /w/"]
+    {
+        assert_eq!(found.step(step), "cached", "{step}");
+    }
+    assert_eq!(layers("graph1"), layers("classic1"));
+    graph(2);
+    let text = classic(2);
+    assert_eq!(text.matches("Using cache").count(), 3, "{text}");
+    assert_eq!(layers("classic2"), layers("graph2"));
+    let history = |name: &str| client.get(&format!("/images/{name}/history")).expect(200).json()[0].clone();
+    assert_eq!(history("graph2")["CreatedBy"], "CMD [\"x\"]");
+    assert_eq!(history("classic2")["CreatedBy"], "/bin/sh -c #(nop) CMD [\"x\"]");
     engine.forget_builds();
 }

@@ -27,16 +27,24 @@ pub(super) struct Name {
     pub(super) command: Vec<String>,
     /// The history's entry; none for steps that leave no trace there.
     pub(super) history: Option<String>,
-    /// What the files that the step makes depend on beside the layers below and the command; none where only the same
-    /// image below will do.
-    pub(super) seen: Option<Vec<String>>,
+    /// What its layer depends on; none for a step that makes none.
+    pub(super) inputs: Option<LayerInputs>,
+}
+
+/// What the layer of a step depends on, beside the platform, in whichever order it is built.
+#[derive(Debug, Clone)]
+pub(super) struct LayerInputs {
+    /// What the step does and reads, in a form of which two are equal where their layers are.
+    pub(super) step: String,
+    /// Whether the layers below matter.
+    pub(super) is_placed: bool,
 }
 
 impl Name {
     /// A step whose command is its history.
     pub(super) fn of(command: Vec<String>) -> Self {
         let history = Some(command.join(" "));
-        Self { command, history, seen: None }
+        Self { command, history, inputs: None }
     }
 }
 
@@ -102,7 +110,8 @@ impl Build<'_> {
     /// # Errors
     /// [`BuildError`] when the image cannot be made.
     pub(super) fn commit(&mut self, change: Change<'_>) -> Result<(), BuildError> {
-        let key = self.layer_key(&change.name)?.zip(change.layer.as_ref().map(Layer::diff_id));
+        let keys = self.layer_keys(&change.name)?;
+        let diff_id = change.layer.as_ref().map(Layer::diff_id);
         let Name { command, history, .. } = change.name;
         let step = command.join(" ");
         let container_config = self.container_config(command)?;
@@ -172,8 +181,8 @@ impl Build<'_> {
             target: None,
         };
         let image = store.add_image(&new)?;
-        if let Some((key, diff_id)) = key {
-            self.work.builder.note_layer(&key, diff_id, &self.scratch_path("note"))?;
+        for (key, diff_id) in keys.iter().zip(diff_id.into_iter().cycle()) {
+            self.work.builder.note_layer(key, diff_id, &self.scratch_path("note"))?;
         }
         let stage = self.stage()?;
         stage.recipe = Some(Recipe { document, parent: stage.image });

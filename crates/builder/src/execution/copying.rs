@@ -7,7 +7,7 @@ use images::registry::Message;
 use images::registry::progress::Detail;
 use model::Digest;
 
-use super::commit::{Change, Name, no_operation};
+use super::commit::{Change, LayerInputs, Name, no_operation};
 use super::metadata::absolute;
 use super::state::Build;
 use super::trees::StepTree;
@@ -33,12 +33,44 @@ struct Words {
     sources: String,
     owner: Option<String>,
     mode: Option<String>,
+    /// The patterns of what is left out, as they are written.
+    patterns: Vec<String>,
     excludes: Option<IgnorePatterns>,
     checksum: Option<String>,
     /// The flags that histories show.
     shown_flags: String,
     /// The flags as the cache knows them.
     flags: String,
+}
+
+/// Where files are put, and whose they are.
+struct Place {
+    /// An absolute path.
+    destination: String,
+    owner: Option<Owner>,
+    /// Whether the layers below do not matter.
+    is_linked: bool,
+}
+
+/// A layer of copied files.
+struct Copied {
+    layer: Layer,
+    /// Whether a file took the place of a directory, or the other way round.
+    has_replaced: bool,
+}
+
+impl Place {
+    /// What the layer depends on.
+    ///
+    /// # Errors
+    /// [`BuildError`] for a path that is no text.
+    fn inputs(&self, transfer: &Transfer, words: &Words, worth: &str) -> Result<LayerInputs, BuildError> {
+        let owner = self.owner.map(|owner| (owner.user, owner.group));
+        let form = (&self.destination, names_directory(&words.destination), owner, &words.mode);
+        let flags = (transfer.keeps_parents, transfer.unpacks, &words.patterns);
+        let step = serde_json::to_string(&(transfer.verb.name(), worth, form, flags))?;
+        Ok(LayerInputs { step, is_placed: !self.is_linked })
+    }
 }
 
 impl Build<'_> {
@@ -74,17 +106,24 @@ impl Build<'_> {
             None => sum(&NoTree, &items, words.excludes.as_ref())?,
         };
         check_excludes(words.excludes.as_ref())?;
-        let name =
-            transfer_name(order, transfer.verb, &words, (&worth, &self.stage_ref()?.config.working_dir));
-        let command = &name.command;
+        let place = self.place(transfer, &words)?;
+        let mut name = transfer_name(order, transfer.verb, &words, &worth);
+        name.inputs = Some(place.inputs(transfer, &words, &worth)?);
         let Some(_turn) = self.probe(&name)? else { return Ok(()) };
-        let layer = match self.linked_layer(transfer, command)? {
-            Some(layer) => layer,
-            None => self.copy(transfer, tree.as_ref(), &items, &words)?,
-        };
-        self.remember_linked(transfer, command, &layer)?;
-        let container = self.step_container(command)?;
+        let Copied { layer, has_replaced } = self.copy(transfer, tree.as_ref(), &items, (&words, &place))?;
+        if has_replaced {
+            // In a graph this step fails.
+            name.inputs = None;
+        }
+        let container = self.step_container(&name.command)?;
         self.commit(Change { name, container: &container, layer: Some(layer) })
+    }
+
+    /// Finds out where files are put, and whose they are.
+    fn place(&self, transfer: &Transfer, words: &Words) -> Result<Place, BuildError> {
+        let owner = words.owner.as_deref().map(|owner| self.account(owner)).transpose()?;
+        let destination = absolute(&self.stage_ref()?.config.working_dir, &words.destination);
+        Ok(Place { destination, owner, is_linked: transfer.is_linked })
     }
 
     /// Finds out the numbers of an account of the present image.
@@ -125,6 +164,7 @@ impl Build<'_> {
             owner,
             mode,
             excludes: (!patterns.is_empty()).then_some(excludes),
+            patterns,
             checksum,
             shown_flags,
             flags: flags.concat(),
@@ -137,17 +177,15 @@ impl Build<'_> {
         transfer: &Transfer,
         tree: Option<&StepTree>,
         items: &[Item],
-        words: &Words,
-    ) -> Result<Layer, BuildError> {
+        (words, to): (&Words, &Place),
+    ) -> Result<Copied, BuildError> {
         let lower = self.stage_ref()?.directories();
-        let owner = words.owner.as_deref().map(|owner| self.account(owner));
         let permissions = words.mode.as_deref().map(Permissions::parse).transpose()?;
-        let absolute = absolute(&self.stage_ref()?.config.working_dir, &words.destination);
         let placement = Placement {
             verb: transfer.verb,
-            destination: Path::new(&absolute),
+            destination: Path::new(&to.destination),
             directory: names_directory(&words.destination),
-            owner: owner.transpose()?,
+            owner: to.owner,
             keeps_owners: tree.is_some_and(StepTree::is_image),
             permissions: permissions.as_ref(),
             excludes: words.excludes.as_ref(),
@@ -171,9 +209,11 @@ impl Build<'_> {
             Some(tree) => place(&mut upper, &tree.cancellable(self), items, &placement)?,
             None => place(&mut upper, &NoTree, items, &placement)?,
         }
+        let has_replaced = upper.has_replaced();
         upper.finish()?;
         self.check_cancelled()?;
-        Ok(self.work.builder.store.adopt_layer(&root, &lower)?.finish()?)
+        let layer = self.work.builder.store.adopt_layer(&root, &lower)?.finish()?;
+        Ok(Copied { layer, has_replaced })
     }
 
     /// Finds what the sources name; addresses are downloaded.
@@ -255,7 +295,7 @@ impl Build<'_> {
 }
 
 /// A copy as the cache and the history know it.
-fn transfer_name(order: Order, verb: TransferVerb, words: &Words, (worth, directory): (&str, &str)) -> Name {
+fn transfer_name(order: Order, verb: TransferVerb, words: &Words, worth: &str) -> Name {
     let Words { destination, sources, flags, shown_flags, .. } = words;
     let verb = verb.name();
     match order {
@@ -263,8 +303,7 @@ fn transfer_name(order: Order, verb: TransferVerb, words: &Words, (worth, direct
         Order::Graph => {
             let history = format!("{verb} {shown_flags}{sources} {destination} # buildkit");
             let command = vec![history.clone(), format!("{flags}{worth}")];
-            let seen = (!flags.contains("--link")).then(|| vec![directory.to_owned()]);
-            Name { command, history: Some(history), seen }
+            Name { command, history: Some(history), inputs: None }
         }
     }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use images::document::{EmptyObject, HealthCheck, StringOrList};
 use model::{Signal, clean};
 
-use super::commit::{Change, Name};
-use super::quote::{go_duration, quoted_list};
+use super::commit::{Change, LayerInputs, Name};
+use super::quote::{go_duration, quoted_character, quoted_list};
 use super::stage::Stage;
 use super::state::Build;
 use crate::dockerfile::{Command, CommandLine, DockerfileError, count_ports, expand_words, parse_ports};
@@ -79,19 +79,21 @@ impl Build<'_> {
         if order == Order::Graph {
             name.command.push(self.stage_ref()?.config.user.clone());
             name.history = Some(comment.to_owned());
-            name.seen = Some(self.epoch()?.iter().map(ToString::to_string).collect());
         }
-        let Some(_turn) = self.probe(&name)? else { return Ok(()) };
-        let lower = self.stage_ref()?.directories();
         let Owner { user, group } = match order {
             Order::Written => Owner::default(),
             Order::Graph => self.user_of_steps()?,
         };
+        let epoch = self.epoch()?;
+        let path = clean(&self.stage_ref()?.config.working_dir);
+        let seconds = epoch.map(|epoch| epoch.unix_seconds());
+        let step = serde_json::to_string(&("WORKDIR", path.to_string_lossy(), user, group, seconds))?;
+        name.inputs = Some(LayerInputs { step, is_placed: true });
+        let Some(_turn) = self.probe(&name)? else { return Ok(()) };
+        let lower = self.stage_ref()?.directories();
         let root = self.scratch_path("upper");
         let mut upper = Upper::create(root.clone(), &lower)?;
-        let path = clean(&self.stage_ref()?.config.working_dir);
         let start = Position::root(upper.view());
-        let epoch = self.epoch()?;
         let modified = epoch.map(|epoch| Modified { seconds: epoch.unix_seconds(), nanoseconds: 0 });
         let metadata = Metadata { modified, ..Metadata::new_directory(user, group) };
         let mut make = MakeDirectories { upper: &mut upper, metadata, last: true };

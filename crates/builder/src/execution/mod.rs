@@ -26,7 +26,6 @@ mod graph;
 mod in_flight;
 mod known_layers;
 mod layer_notes;
-mod linked;
 mod metadata;
 mod mounts;
 mod outline;

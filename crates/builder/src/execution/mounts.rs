@@ -90,9 +90,8 @@ impl Build<'_> {
                 return Ok(PlannedMount { mount, tree: None, key: format!("--mount={text}") });
             }
         };
-        // An image's id stands for its files.
         let worth = match &tree {
-            Some(StepTree::Image { image: Some(image), .. }) => image.to_string(),
+            Some(StepTree::Image { tree, .. }) => tree.worth().to_string(),
             Some(tree) => sum(&tree.cancellable(self), &[Item::Local(tree.find(source, self)?)], None)?,
             None => String::new(),
         };

@@ -3,7 +3,7 @@
 use images::document::{Config, StringOrList};
 use model::{ContainerId, HostSettings, NetworkMode};
 
-use super::commit::{Change, Name};
+use super::commit::{Change, LayerInputs, Name};
 use super::declare::RunArguments;
 use super::mounts::{StepMounts, script_path};
 use super::output::Output;
@@ -63,17 +63,31 @@ impl Build<'_> {
         settings: Vec<String>,
         (shown, written): (&[String], &[String]),
     ) -> Result<Name, BuildError> {
+        let inputs = Some(self.run_inputs(arguments, &settings, shown)?);
         let command = with_arguments(&arguments.visible, &[settings, shown.to_vec()].concat());
         if self.work.parameters.order == Order::Written {
-            return Ok(Name::of(command));
+            return Ok(Name { inputs, ..Name::of(command) });
         }
         let history = with_arguments(&arguments.shown, written).join(" ");
         let history = Some(format!("RUN {history} # buildkit"));
         let command = [vec!["RUN".to_owned()], self.surroundings(), command].concat();
-        let Config { user, working_dir, env, .. } = &self.stage_ref()?.config;
-        let own = [user.clone(), working_dir.clone()].into_iter();
-        let seen = own.chain(env.iter().flatten().cloned()).collect();
-        Ok(Name { command, history, seen: Some(seen) })
+        Ok(Name { command, history, inputs })
+    }
+
+    /// What the layer of a RUN depends on: all that its command can see.
+    fn run_inputs(
+        &self,
+        arguments: &RunArguments,
+        settings: &[String],
+        shown: &[String],
+    ) -> Result<LayerInputs, BuildError> {
+        let Config { user, working_dir, env, volumes, .. } = self.stage_ref()?.seen_config();
+        let seen = (user, working_dir, env.unwrap_or_default(), &arguments.visible);
+        // What is written into a volume is lost, but in a graph.
+        let volumes = volumes.filter(|_| self.work.parameters.order == Order::Written);
+        let volumes: Vec<_> = volumes.into_iter().flatten().map(|(volume, _)| volume).collect();
+        let step = serde_json::to_string(&("RUN", shown, settings, self.surroundings(), seen, volumes))?;
+        Ok(LayerInputs { step, is_placed: true })
     }
 
     /// What the request says of the network of all steps, as far as commands see it.

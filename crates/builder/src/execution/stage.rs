@@ -208,6 +208,17 @@ impl Stage {
         self.platform.clone().unwrap_or_else(Platform::host)
     }
 
+    /// The configuration without what containers have anyway: a stage that begins with nothing says it in a graph, and
+    /// does not otherwise.
+    pub(super) fn seen_config(&self) -> Config {
+        let mut config = self.config.clone();
+        config.env = config.env.map(|env| env.into_iter().filter(|variable| variable != PATH).collect());
+        if config.working_dir == "/" {
+            config.working_dir.clear();
+        }
+        config
+    }
+
     /// The words that shell forms are handed to.
     pub(super) fn shell(&self) -> Vec<String> {
         let standard = || vec!["/bin/sh".to_owned(), "-c".to_owned()];

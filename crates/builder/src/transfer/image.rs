@@ -19,14 +19,22 @@ pub(crate) struct ImageTree {
     view: View,
     /// The directories on the path looked up last: a walk looks up its neighbours next.
     chain: RefCell<Vec<(OsString, Option<Directory>)>>,
-    /// Keeps the layers in the store.
-    _held: Vec<Layer>,
+    /// Its layers, kept in the store.
+    held: Vec<Layer>,
 }
 
 impl ImageTree {
-    /// Reads from `directories`, those of the layers `held`, the topmost first.
+    /// Reads from `directories`, the topmost first; `held` are their layers, the lowest first.
     pub(crate) fn new(directories: Vec<PathBuf>, held: Vec<Layer>) -> Self {
-        Self { view: View::new(directories), chain: RefCell::default(), _held: held }
+        Self { view: View::new(directories), chain: RefCell::default(), held }
+    }
+
+    /// What stands for its files.
+    pub(crate) fn worth(&self) -> Digest {
+        let layers = self.held.iter().filter(|layer| !layer.is_empty());
+        let mut state = Sha256::new();
+        layers.for_each(|layer| state.update(layer.diff_id().as_bytes()));
+        Digest::from_bytes(state.finalize().into())
     }
 
     fn directory(&self, path: &Path) -> Result<Option<Directory>, TreeError> {

@@ -294,8 +294,11 @@ fn put(
     given: Option<&Given>,
     placement: &Placement<'_>,
 ) -> Result<(), TreeError> {
-    if placement.sources == Sources::Independent {
-        refuse_replacing(position, name, node)?;
+    if let Some(refusal) = replacing(position, name, node)? {
+        match placement.sources {
+            Sources::Joined => upper.note_replaced(),
+            Sources::Independent => return Err(refusal),
+        }
     }
     let mut node = node.clone();
     set_permissions(&mut node, placement);
@@ -313,13 +316,13 @@ fn put(
     upper.place(position, name, &node, content)
 }
 
-/// Refuses to put a file in the place of a directory, or the other way round.
-fn refuse_replacing(position: &Position, name: &OsStr, node: &Node) -> Result<(), TreeError> {
-    let Some(there) = position.directory().child(name)? else { return Ok(()) };
+/// What is wrong with putting a file in the place of a directory, or the other way round.
+fn replacing(position: &Position, name: &OsStr, node: &Node) -> Result<Option<TreeError>, TreeError> {
+    let Some(there) = position.directory().child(name)? else { return Ok(None) };
     let path = || Path::new("/").join(position.path()).join(name);
-    match (node.is_directory(), there.node.is_directory()) {
-        (true, false) => Err(TreeError::FileInPlaceOfDirectory(path())),
-        (false, true) => Err(TreeError::DirectoryInPlaceOfFile(path())),
-        _ => Ok(()),
-    }
+    Ok(match (node.is_directory(), there.node.is_directory()) {
+        (true, false) => Some(TreeError::FileInPlaceOfDirectory(path())),
+        (false, true) => Some(TreeError::DirectoryInPlaceOfFile(path())),
+        _ => None,
+    })
 }

@@ -44,6 +44,7 @@ pub(crate) struct Upper {
     made: HashSet<PathBuf>,
     /// Where nodes with several names were put, and the inodes that they are here.
     put: HashMap<Inode, (PathBuf, u64)>,
+    has_replaced: bool,
 }
 
 impl Upper {
@@ -67,6 +68,7 @@ impl Upper {
             times: Vec::new(),
             made: HashSet::new(),
             put: HashMap::new(),
+            has_replaced: false,
         })
     }
 
@@ -86,6 +88,16 @@ impl Upper {
     /// Has nodes that are put from now on share nothing with those before.
     pub(crate) fn forget_names(&mut self) {
         self.put.clear();
+    }
+
+    /// Notes that a file takes the place of a directory, or the other way round.
+    pub(crate) const fn note_replaced(&mut self) {
+        self.has_replaced = true;
+    }
+
+    /// Whether a file took the place of a directory, or the other way round.
+    pub(crate) const fn has_replaced(&self) -> bool {
+        self.has_replaced
     }
 
     /// Sets the directories' times.

@@ -16,6 +16,9 @@ use crate::layer::{self, DIFF};
 use crate::tree::{self, Stack};
 use crate::{Error, tar::ArchiveError};
 
+/// The bytes of a tar without an entry: two empty blocks (GNU tar manual, "Basic Tar Format").
+const END_OF_TAR: u64 = 1024;
+
 /// A layer that is held: while this value lives, neither deletion nor sweep takes the layer away.
 pub struct Layer {
     pub(super) shared: Arc<Shared>,
@@ -64,6 +67,12 @@ impl Layer {
     #[must_use]
     pub const fn tar_size(&self) -> u64 {
         self.tar_size
+    }
+
+    /// Whether it holds nothing, so that an image is the same without it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.tar_size <= END_OF_TAR
     }
 
     /// The directory for overlay's `lowerdir`.

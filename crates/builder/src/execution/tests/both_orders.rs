@@ -1,0 +1,136 @@
+//! Layers of classic builds in graphs, and of graphs in classic builds.
+
+use std::sync::atomic::Ordering;
+
+use images::Image;
+
+use crate::fixture::{Archive, Built, Fixture, context};
+use crate::{Order, Wording};
+
+/// Builds as a client of today does in one way or the other.
+fn build(fixture: &Fixture, order: Order, archive: Archive) -> Built {
+    fixture.build_with(archive, |request| {
+        request.order = order;
+        request.wording = Wording::Today;
+    })
+}
+
+fn image(fixture: &Fixture, order: Order, archive: Archive) -> Image {
+    let built = build(fixture, order, archive);
+    fixture.store.image(&built.result.unwrap_or_else(|error| panic!("{error}"))).expect("an image")
+}
+
+/// How many commands have run.
+fn runs(fixture: &Fixture) -> usize {
+    fixture.runner.runs.load(Ordering::Relaxed)
+}
+
+/// The layers that hold something.
+fn layers(fixture: &Fixture, image: &Image) -> Vec<String> {
+    let layers = fixture.store.layers(image).expect("layers");
+    let filled = layers.iter().filter(|layer| !layer.is_empty());
+    filled.map(|layer| layer.diff_id().to_string()).collect()
+}
+
+/// Every kind of step, on a base and on nothing, with a user and without, in new and in old directories.
+const DOCKERFILES: [&str; 7] = [
+    "FROM base\nLABEL a=b\nENV c=d\nRUN echo a > /a\nEXPOSE 80\nWORKDIR /w\nRUN echo b > /b\nCOPY f g/ h/\nCMD x\n",
+    "FROM base\nWORKDIR /usr/lib\nADD f .\nUSER alice\nRUN echo a > /a\nCOPY --chown=alice f /f\n",
+    "FROM base AS one\nARG v=1\nRUN echo a > /a\nFROM scratch\nCOPY --from=one /a /\nLABEL x=y\nCOPY f /f\n",
+    "FROM scratch\nADD f /\nRUN echo a > /a\n",
+    "FROM base AS one\nRUN echo a > /a\nLABEL x=y\nFROM base\nRUN --mount=from=one,target=/m echo b > /b\n",
+    "FROM base\nARG x=1\nENV y=$x\nRUN <<EOT\necho a > /a\nEOT\nCOPY <<EOT /doc\ntext\nEOT\n",
+    "FROM base\nRUN echo a > /a\nCOPY --link --chown=bob:staff --chmod=640 f /d/\n",
+];
+
+#[test]
+fn what_one_way_builds_the_other_finds() {
+    for (first, second) in [(Order::Written, Order::Graph), (Order::Graph, Order::Written)] {
+        for dockerfile in DOCKERFILES {
+            let fixture = Fixture::new();
+            let archive = || context(dockerfile).file("f", "1").file("g/x", "2");
+            let made = image(&fixture, first, archive());
+            let count = runs(&fixture);
+            let found = image(&fixture, second, archive());
+            assert_eq!(runs(&fixture), count, "{first:?}: {dockerfile}");
+            assert_eq!(layers(&fixture, &made), layers(&fixture, &found), "{first:?}: {dockerfile}");
+            let comment = |image: &Image| image.config.comment.clone();
+            let of_graph = if first == Order::Graph { &made } else { &found };
+            let of_file = if first == Order::Graph { &found } else { &made };
+            assert_eq!(comment(of_graph), "buildkit.dockerfile.v0", "each writes its own history");
+            assert_eq!(comment(of_file), "");
+        }
+    }
+}
+
+#[test]
+fn the_streams_say_what_was_found() {
+    let fixture = Fixture::new();
+    let archive = || context("FROM base\nRUN echo a > /a\nCOPY f /f\n").file("f", "1");
+    drop(image(&fixture, Order::Graph, archive()));
+    let text = build(&fixture, Order::Written, archive()).text;
+    assert_eq!(text.matches("Using cache").count(), 2, "{text}");
+}
+
+#[test]
+fn classic_builds_run_again_behind_a_label_and_graphs_do_not() {
+    let fixture = Fixture::new();
+    let build = |order, label: &str| {
+        drop(image(&fixture, order, context(&format!("FROM base\nLABEL a={label}\nRUN echo a > /a\n"))));
+        runs(&fixture)
+    };
+    assert_eq!(build(Order::Graph, "1"), 1);
+    assert_eq!(build(Order::Graph, "2"), 1);
+    assert_eq!(build(Order::Written, "2"), 1);
+    assert_eq!(build(Order::Written, "3"), 2);
+    assert_eq!(build(Order::Written, "4"), 3, "a classic build does not find what another one made");
+    assert_eq!(build(Order::Graph, "5"), 3);
+}
+
+#[test]
+fn what_differs_between_the_ways_is_made_twice() {
+    for dockerfile in [
+        // What is written into it is lost in a classic build.
+        "FROM base\nVOLUME /tmp\nRUN echo a > /a\n",
+        // The group of the same name, or the primary one.
+        "FROM base\nCOPY --chown=bob f /f\nRUN echo a > /a\n",
+        // Root's directory, or the user's.
+        "FROM base\nUSER alice\nWORKDIR /w\nRUN echo a > /a\n",
+        // ENV wins over ARG, or the last of them.
+        "FROM base\nENV a=1\nARG a=2\nRUN echo a > /a\n",
+    ] {
+        for (first, second) in [(Order::Written, Order::Graph), (Order::Graph, Order::Written)] {
+            let fixture = Fixture::new();
+            let archive = || context(dockerfile).file("f", "1");
+            drop(image(&fixture, first, archive()));
+            drop(image(&fixture, second, archive()));
+            assert_eq!(runs(&fixture), 2, "{first:?}: {dockerfile}");
+        }
+    }
+}
+
+#[test]
+fn a_copy_that_only_a_classic_build_makes_is_not_found_by_a_graph() {
+    let fixture = Fixture::new();
+    let archive = || context("FROM base\nCOPY d /\n").file("d/usr/lib", "a file");
+    drop(image(&fixture, Order::Written, archive()));
+    let failure = build(&fixture, Order::Graph, archive()).result.expect_err("a failure");
+    assert!(failure.to_string().contains("usr/lib"), "{failure}");
+}
+
+#[test]
+fn what_may_not_be_cached_is_not_found_by_either() {
+    let fixture = Fixture::new();
+    let build = |order, no_cache| {
+        let built = fixture.build_with(context("FROM base\nRUN echo a > /a\n"), |request| {
+            request.order = order;
+            request.no_cache = no_cache;
+        });
+        assert!(built.result.is_ok(), "{}", built.text);
+        runs(&fixture)
+    };
+    assert_eq!(build(Order::Written, false), 1);
+    assert_eq!(build(Order::Graph, true), 2);
+    assert_eq!(build(Order::Written, true), 3);
+    assert_eq!(build(Order::Graph, false), 3);
+}
