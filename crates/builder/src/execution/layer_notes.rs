@@ -4,6 +4,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use images::{Layer, digest_of};
 use model::Digest;
@@ -14,6 +15,11 @@ use crate::scratch::{KNOWN, LINKED};
 
 /// Bytes of a note at most: a digest.
 const NOTE_LIMIT: u64 = 256;
+
+/// Notes of each kind that stay when there are more than twice as many; the oldest go.
+const NOTES_KEPT: usize = 8192;
+/// So many notes are written between two looks at how many there are.
+const LOOK_INTERVAL: usize = 1024;
 
 /// What a layer depends on.
 pub(super) enum LayerKey {
@@ -58,7 +64,14 @@ impl Builder {
             fs::write(half, diff_id.to_string())?;
             fs::rename(half, &path)
         };
-        write().map_err(BuildError::file("write", &path))
+        write().map_err(BuildError::file("write", &path))?;
+        if self.notes_written.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOOK_INTERVAL) {
+            for kind in [LINKED, KNOWN] {
+                let directory = self.directory.join(kind);
+                thin(&directory, NOTES_KEPT).map_err(BuildError::file("clean", &directory))?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes the notes of layers that are gone.
@@ -97,8 +110,59 @@ impl Builder {
     }
 }
 
+/// Removes the oldest notes of a directory that has more than twice as many as are kept.
+fn thin(directory: &Path, kept: usize) -> io::Result<()> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?.collect::<Result<Vec<_>, _>>()?,
+    };
+    if entries.len() <= kept * 2 {
+        return Ok(());
+    }
+    // Another build may remove one meanwhile.
+    let age = |entry: &fs::DirEntry| entry.metadata().and_then(|metadata| metadata.modified()).ok();
+    let mut notes: Vec<_> = entries.into_iter().map(|entry| (age(&entry), entry.path())).collect();
+    notes.sort();
+    for (_, path) in &notes[..notes.len() - kept] {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// The layer that a note names; `None` where it is no note.
 fn read_note(path: &Path) -> io::Result<Option<Digest>> {
     let bytes = sys::bounded_read::read(path, NOTE_LIMIT)?;
     Ok(std::str::from_utf8(&bytes).ok().and_then(|text| Digest::parse(text).ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Temporary;
+
+    #[test]
+    fn the_oldest_notes_go() {
+        let temporary = Temporary::new();
+        let directory = temporary.join("notes");
+        thin(&directory, 2).expect("nothing to do");
+        fs::create_dir(&directory).expect("a directory");
+        for number in 0..5 {
+            let file = fs::File::create(directory.join(number.to_string())).expect("a note");
+            let age = std::time::Duration::from_secs(100 - number);
+            file.set_modified(std::time::SystemTime::now() - age).expect("a time");
+        }
+        let names = || {
+            let entries = fs::read_dir(&directory).expect("notes");
+            let mut names: Vec<_> = entries.map(|entry| entry.expect("a note").file_name()).collect();
+            names.sort();
+            names
+        };
+        thin(&directory, 3).expect("few enough");
+        assert_eq!(names().len(), 5);
+        thin(&directory, 2).expect("fewer");
+        assert_eq!(names(), ["3", "4"]);
+    }
 }

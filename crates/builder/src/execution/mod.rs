@@ -90,7 +90,8 @@ impl Builder {
         let cache_mounts = CacheMounts::new(directory.join(scratch::CACHE_MOUNTS));
         let engine_version = engine_version.into();
         let cache = Arc::default();
-        Ok(Self { store, directory, engine_version, cache, leftover, cache_mounts, secrets })
+        let notes_written = AtomicUsize::new(0);
+        Ok(Self { store, directory, engine_version, cache, leftover, cache_mounts, secrets, notes_written })
     }
 
     /// The containers of builds that an earlier process was in the middle of: nobody needs them, but

@@ -35,6 +35,8 @@ pub struct Builder {
     pub(super) cache_mounts: CacheMounts,
     /// Where secrets are as long as their step runs.
     pub(super) secrets: PathBuf,
+    /// How many notes of layers it has written.
+    pub(super) notes_written: AtomicUsize,
 }
 
 /// What one build works with beside its request.
