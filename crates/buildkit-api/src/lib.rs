@@ -18,6 +18,7 @@ mod frontend;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod gateway;
+mod go_mode;
 mod grpc;
 mod held;
 mod image_build;

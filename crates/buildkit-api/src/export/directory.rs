@@ -15,6 +15,7 @@ use tar::{Archive, Entry, EntryType};
 use super::archive::write_files;
 use super::result::OutputFiles;
 use crate::build::Build;
+use crate::go_mode;
 use crate::grpc::{Code, Status};
 use crate::parts::Parts;
 use crate::session::{Directory, send_directory};
@@ -100,15 +101,12 @@ fn plain(path: &Path) -> Option<PathBuf> {
 /// An entry's description in the words of packets.
 fn stat(path: &Path, entry: &Entry<'_, &File>) -> io::Result<Stat> {
     let header = entry.header();
-    let permissions = header.mode()?;
-    let flag = |bit: u32, flag: u32| if permissions & bit == 0 { 0 } else { flag };
-    let mode = (permissions & 0o777) | flag(0o4000, 1 << 23) | flag(0o2000, 1 << 22) | flag(0o1000, 1 << 20);
     let kind = match header.entry_type() {
-        EntryType::Directory => 1 << 31,
-        EntryType::Symlink => 1 << 27,
-        EntryType::Fifo => 1 << 25,
-        EntryType::Block => 1 << 26,
-        EntryType::Char => (1 << 26) | (1 << 21),
+        EntryType::Directory => go_mode::DIRECTORY,
+        EntryType::Symlink => go_mode::SYMLINK,
+        EntryType::Fifo => go_mode::FIFO,
+        EntryType::Block => go_mode::DEVICE,
+        EntryType::Char => go_mode::DEVICE | go_mode::CHARACTER_DEVICE,
         _ => 0,
     };
     let link = entry.link_name()?.map(|link| link.into_owned());
@@ -119,7 +117,7 @@ fn stat(path: &Path, entry: &Entry<'_, &File>) -> io::Result<Stat> {
     let number = |value: Option<u32>| value.map(i64::from).unwrap_or_default();
     Ok(Stat {
         path: path.as_os_str().as_bytes().to_vec(),
-        mode: mode | kind,
+        mode: go_mode::of_permissions(header.mode()?) | kind,
         user: u32::try_from(header.uid()?).unwrap_or_default(),
         group: u32::try_from(header.gid()?).unwrap_or_default(),
         size: i64::try_from(entry.size()).unwrap_or(i64::MAX),

@@ -6,21 +6,8 @@ use std::path::{Component, Path, PathBuf};
 
 use super::contents::Content;
 use super::error::SyncError;
+use crate::go_mode;
 use buildkit_messages::file_sync::Stat;
-
-/// The kinds and flags in Go's file modes (`io/fs`).
-mod go_mode {
-    pub(super) const DIRECTORY: u32 = 1 << 31;
-    pub(super) const SYMLINK: u32 = 1 << 27;
-    pub(super) const DEVICE: u32 = 1 << 26;
-    pub(super) const FIFO: u32 = 1 << 25;
-    pub(super) const SOCKET: u32 = 1 << 24;
-    pub(super) const SET_USER: u32 = 1 << 23;
-    pub(super) const SET_GROUP: u32 = 1 << 22;
-    pub(super) const CHARACTER_DEVICE: u32 = 1 << 21;
-    pub(super) const STICKY: u32 = 1 << 20;
-    pub(super) const KINDS: u32 = DIRECTORY | SYMLINK | DEVICE | FIFO | SOCKET | (1 << 19);
-}
 
 /// The longest path.
 const PATH_LIMIT: usize = 4096;
