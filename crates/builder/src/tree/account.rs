@@ -11,6 +11,8 @@ const ACCOUNTS_LIMIT: u64 = 16 << 20;
 
 const PASSWD: &str = "etc/passwd";
 const GROUP: &str = "etc/group";
+/// The account that is known in a graph whatever the image's files say.
+const ROOT: &str = "root";
 /// The fields between a name and its number.
 const NUMBER: usize = 1;
 /// The fields between a user's name and the number of the primary group.
@@ -40,13 +42,15 @@ pub(crate) enum DefaultGroup {
 pub(crate) fn resolve_owner(text: &str, view: &View, default: DefaultGroup) -> Result<Owner, TreeError> {
     let (user, group) = text.split_once(':').unwrap_or((text, ""));
     let unknown = |kind, text: &str| TreeError::UnknownAccount { kind, text: text.to_owned() };
+    let is_root = |text: &str| default == DefaultGroup::Primary && text == ROOT;
     let found = |kind, text: &str| match text.parse() {
         Ok(number) => Ok(Some(number)),
+        Err(_) if is_root(text) => Ok(Some(0)),
         Err(_) => number_of(view, if kind == "uid" { PASSWD } else { GROUP }, text, NUMBER),
     };
     let user_number = found("uid", user)?.ok_or_else(|| unknown("uid", user))?;
     let group_number = match group {
-        "" if default == DefaultGroup::Primary && user.parse::<u32>().is_err() => {
+        "" if default == DefaultGroup::Primary && !is_root(user) && user.parse::<u32>().is_err() => {
             number_of(view, PASSWD, user, PRIMARY_GROUP)?.unwrap_or(user_number)
         }
         "" => found("gid", user)?.unwrap_or(user_number),

@@ -350,3 +350,17 @@ fn results_are_made_at_the_time_that_the_request_gives() {
     let error = build_at("soon").result.expect_err("a refusal").to_string();
     assert_eq!(error, "invalid SOURCE_DATE_EPOCH \"soon\": it is seconds since 1970");
 }
+
+#[test]
+fn root_is_known_where_there_are_no_accounts() {
+    let fixture = Fixture::new();
+    let archive = || {
+        context("FROM scratch\nCOPY --chown=root:root f /f\nCOPY --chown=root f /g\n")
+            .file_of("f", "1", 0o644, 5, 6)
+    };
+    let made = image(&fixture, archive());
+    let files = fixture.files(&made);
+    assert!(files.iter().all(|file| file.contains(" 0:0")), "{files:?}");
+    let refused = fixture.build(archive()).result.expect_err("a failure").to_string();
+    assert!(refused.contains("root"), "a classic build looks it up: {refused}");
+}
