@@ -116,6 +116,11 @@ pub enum BuildError {
     /// `--from` names the stage that it stands in.
     #[error("circular dependency detected on stage: {0}")]
     OwnStage(String),
+    /// The client's policy wants something that is not done to a source.
+    #[error(
+        "the client's policy wants another source in the place of {0}, or to know more of it: that is not supported"
+    )]
+    Replacement(String),
     /// The client went away.
     #[error("the build was cancelled")]
     Cancelled,
@@ -159,6 +164,7 @@ impl BuildError {
             | Self::Platform { .. }
             | Self::VolumeOverFile(_)
             | Self::TooMuchConfiguration(_)
+            | Self::Replacement(_)
             | Self::Cancelled => ErrorKind::Invalid,
             Self::HostNetwork => ErrorKind::Forbidden,
             Self::Frontend(_) => ErrorKind::Unsupported,

@@ -17,6 +17,7 @@ mod frontend;
 mod graph_wording;
 mod identity;
 mod ignore;
+mod image_files;
 #[cfg(test)]
 mod listing;
 mod order;
@@ -24,6 +25,7 @@ mod pattern;
 mod request;
 mod runner;
 mod scratch;
+mod source_policy;
 mod transfer;
 mod tree;
 mod wording;
@@ -40,6 +42,7 @@ pub use execution::{
 };
 pub use frontend::is_builtin_frontend;
 pub use ignore::IgnorePatterns;
+pub use image_files::ImageFiles;
 pub use order::Order;
 pub use pattern::PatternError;
 pub use request::{
@@ -47,6 +50,7 @@ pub use request::{
     Provisions,
 };
 pub use runner::{ImagePuller, MadeContainer, OutputStream, RunStep, StepError, StepKind, StepRunner};
+pub use source_policy::{JudgedImage, JudgedSource, SourcePolicy, Verdict};
 pub use transfer::{Given, Source as ContextTree, TransferError};
 pub use tree::{Attribute, Inode, Metadata, Modified, Node, NodeKind, TreeError};
 pub use wording::Wording;

@@ -11,6 +11,7 @@ use model::{HostSettings, ImageReference};
 
 use crate::order::Order;
 use crate::runner::StepError;
+use crate::source_policy::SourcePolicy;
 use crate::transfer::Source as ContextTree;
 use crate::wording::Wording;
 
@@ -150,6 +151,8 @@ pub struct BuildRequest {
     pub bare_stages: bool,
     /// Secrets and ssh agents; `None` where the client has no way to send them.
     pub provisions: Option<Arc<dyn Provisions>>,
+    /// Who judges the sources, where the client does.
+    pub policy: Option<Arc<dyn SourcePolicy>>,
 }
 
 impl fmt::Debug for BuildRequest {
@@ -187,6 +190,7 @@ impl BuildRequest {
             allows_host_network: false,
             bare_stages: false,
             provisions: None,
+            policy: None,
         }
     }
 }

@@ -23,6 +23,9 @@ pub(crate) const LINKED: &str = "linked";
 /// The directory of notes on layers by those below.
 pub(crate) const KNOWN: &str = "known-layers";
 
+/// The directory of notes on downloads.
+pub(crate) const DOWNLOADS: &str = "downloads";
+
 /// A directory that goes with the build.
 #[derive(Debug)]
 pub(crate) struct Scratch {
@@ -100,7 +103,7 @@ pub(crate) fn sweep(parent: &Path) -> io::Result<Vec<ContainerId>> {
     let mut containers = Vec::new();
     for entry in fs::read_dir(parent)? {
         let path = entry?.path();
-        if [CACHE_MOUNTS, LINKED, KNOWN].iter().any(|kept| path.ends_with(kept)) {
+        if [CACHE_MOUNTS, LINKED, KNOWN, DOWNLOADS].iter().any(|kept| path.ends_with(kept)) {
             continue;
         }
         // What is no build's directory has noted nothing.

@@ -24,6 +24,8 @@ const RESULT_LIMIT: usize = 256;
 pub(crate) struct Build {
     pub(crate) reference: String,
     pub(crate) session: String,
+    /// The session that judges the sources; empty where none does.
+    pub(crate) policy_session: String,
     pub(crate) frontend: String,
     pub(crate) exporters: Vec<Exporter>,
     /// Whether the client allows steps the network of the host.
@@ -60,6 +62,7 @@ impl Build {
         Arc::new(Self {
             reference: request.reference.clone(),
             session: request.session.clone(),
+            policy_session: request.source_policy_session.clone(),
             frontend: request.frontend.clone(),
             exporters: exporters(request),
             allows_host_network: request.entitlements.iter().any(|name| name == HOST_NETWORK),

@@ -158,6 +158,8 @@ impl Handler for Service {
             ("moby.buildkit.v1.frontend.LLBBridge", "Return") => Box::pin(gateway::take_return(parts, call)),
             ("moby.buildkit.v1.frontend.LLBBridge", "Inputs") => Box::pin(gateway::inputs(parts, call)),
             ("moby.buildkit.v1.frontend.LLBBridge", "Evaluate") => Box::pin(gateway::evaluate(parts, call)),
+            ("moby.buildkit.v1.frontend.LLBBridge", "StatFile") => Box::pin(gateway::stat_file(parts, call)),
+            ("moby.buildkit.v1.frontend.LLBBridge", "ReadFile") => Box::pin(gateway::read_file(parts, call)),
             ("grpc.health.v1.Health", "Check") => Box::pin(control::health(call)),
             _ => unknown(&call.path),
         }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::capabilities::Capability;
 use crate::control::CacheEntry;
+use crate::file_sync::Stat;
 use crate::google::Status;
 use crate::operations::Definition;
 use crate::worker::WorkerRecord;
@@ -101,3 +102,41 @@ pub struct EvaluateRequest {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct EvaluateResponse {}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct StatFileRequest {
+    #[prost(string, tag = "1")]
+    pub reference: String,
+    #[prost(string, tag = "2")]
+    pub path: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct StatFileResponse {
+    #[prost(message, optional, tag = "1")]
+    pub stat: Option<Stat>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ReadFileRequest {
+    #[prost(string, tag = "1")]
+    pub reference: String,
+    #[prost(string, tag = "2")]
+    pub path: String,
+    #[prost(message, optional, tag = "3")]
+    pub range: Option<FileRange>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct FileRange {
+    #[prost(int64, tag = "1")]
+    pub offset: i64,
+    #[prost(int64, tag = "2")]
+    pub length: i64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ReadFileResponse {
+    #[prost(bytes = "vec", tag = "1")]
+    pub data: Vec<u8>,
+}

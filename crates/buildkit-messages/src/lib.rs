@@ -14,5 +14,6 @@ pub mod gateway;
 pub mod google;
 pub mod history;
 pub mod operations;
+pub mod policy;
 pub mod session;
 pub mod worker;

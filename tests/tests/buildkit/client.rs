@@ -155,6 +155,8 @@ impl Outcome {
 
 /// A build: what is offered, and what is asked for.
 pub(crate) struct Order {
+    /// Whether the session of the build judges its sources.
+    pub(crate) judges_sources: bool,
     pub(crate) offers: Arc<Offers>,
     pub(crate) request: SolveRequest,
 }
@@ -168,7 +170,7 @@ impl Order {
             exporters: vec![Exporter { kind: "moby".to_owned(), attributes }],
             ..SolveRequest::default()
         };
-        Self { offers: Arc::new(offers), request }
+        Self { judges_sources: false, offers: Arc::new(offers), request }
     }
 
     pub(crate) fn option(mut self, name: &str, value: &str) -> Self {
@@ -195,6 +197,9 @@ impl Order {
         let mut request = self.request;
         request.session = format!("session-{number}");
         request.reference = format!("build-{number}");
+        if self.judges_sources {
+            request.source_policy_session.clone_from(&request.session);
+        }
         let (result, progress) = tokio::join!(control.solve(&request), watching.status(&request.reference));
         Outcome {
             result: result.map(|response| response.exporter_response),

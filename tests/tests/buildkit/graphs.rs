@@ -16,7 +16,7 @@ pub(crate) fn graph(operations: Vec<Operation>) -> Definition {
     graph_of(numbered.collect())
 }
 
-fn graph_of(operations: Vec<(Operation, Vec<usize>)>) -> Definition {
+pub(crate) fn graph_of(operations: Vec<(Operation, Vec<usize>)>) -> Definition {
     let mut definition = Definition::default();
     let mut digests: Vec<String> = Vec::new();
     let end = (Operation::default(), vec![operations.len() - 1]);

@@ -17,6 +17,8 @@ mod offers;
 mod patterns;
 mod peer;
 mod platforms;
+mod policy;
 mod registry;
+mod remote_contexts;
 mod session;
 mod streams;

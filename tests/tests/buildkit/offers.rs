@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use buildkit_messages::file_sync::Stat;
+use buildkit_messages::policy::{CheckPolicyRequest, CheckPolicyResponse};
 use bytes::Bytes;
 
 pub(crate) const DIRECTORY: u32 = 1 << 31;
@@ -86,6 +87,8 @@ pub(crate) struct Offers {
     pub(crate) directories: HashMap<String, Offer>,
     pub(crate) secrets: HashMap<String, Vec<u8>>,
     pub(crate) has_agent: bool,
+    /// What it says of sources.
+    pub(crate) policy: Option<fn(&CheckPolicyRequest) -> CheckPolicyResponse>,
 }
 
 impl Offers {

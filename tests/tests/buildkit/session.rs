@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use buildkit_messages::file_sync::{BytesMessage, Packet, PacketKind, Stat};
+use buildkit_messages::policy::CheckPolicyRequest;
 use buildkit_messages::session::{CheckAgentResponse, SecretRequest, SecretResponse};
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -21,11 +22,15 @@ const REQUEST: i32 = PacketKind::Request as i32;
 const DATA: i32 = PacketKind::Data as i32;
 const FINISH: i32 = PacketKind::Finish as i32;
 
-const METHODS: [&str; 4] = [
+const GET_SECRET: &str = "/moby.buildkit.secrets.v1.Secrets/GetSecret";
+const CHECK_AGENT: &str = "/moby.sshforward.v1.SSH/CheckAgent";
+const CHECK_POLICY: &str = "/moby.buildkit.v1.sourcepolicy.policysession.PolicyVerifier/CheckPolicy";
+const METHODS: [&str; 5] = [
     "/moby.filesync.v1.FileSync/DiffCopy",
     "/moby.filesync.v1.FileSend/DiffCopy",
-    "/moby.buildkit.secrets.v1.Secrets/GetSecret",
-    "/moby.sshforward.v1.SSH/CheckAgent",
+    GET_SECRET,
+    CHECK_AGENT,
+    CHECK_POLICY,
 ];
 
 /// What exporters sent, and which contents the engine asked for.
@@ -110,16 +115,18 @@ async fn serve(
             receive(&mut stream, &mut messages, &received).await;
             0
         }
-        "/moby.buildkit.secrets.v1.Secrets/GetSecret" => {
+        GET_SECRET => {
             let request: SecretRequest = messages.next().await.expect("a request");
-            answer(
-                &mut stream,
-                offers.secrets.get(&request.id).map(|data| SecretResponse { data: data.clone() }),
-            )
-            .await
+            let secret = offers.secrets.get(&request.id);
+            answer(&mut stream, secret.map(|data| SecretResponse { data: data.clone() })).await
         }
-        "/moby.sshforward.v1.SSH/CheckAgent" => {
-            answer(&mut stream, offers.has_agent.then_some(CheckAgentResponse {})).await
+        CHECK_AGENT => answer(&mut stream, offers.has_agent.then_some(CheckAgentResponse {})).await,
+        CHECK_POLICY => {
+            let request: CheckPolicyRequest = messages.next().await.unwrap_or_default();
+            match offers.policy {
+                Some(policy) => answer(&mut stream, Some(policy(&request))).await,
+                None => 12,
+            }
         }
         _ => 12,
     };

@@ -7,6 +7,7 @@ use images::tar::ArchiveError;
 use model::ErrorKind;
 
 use crate::pattern::PatternError;
+use crate::runner::StepError;
 
 /// A failure to get, unpack or read a build context.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +95,12 @@ pub enum ContextError {
         /// What came.
         found: String,
     },
+    /// A secret for a repository has bytes that no header has.
+    #[error("the secret {0} is no text of one line")]
+    NoText(String),
+    /// The client does not say which secret it has for a repository.
+    #[error("cannot ask the client for a secret: {0}")]
+    Secret(#[from] StepError),
     /// The git program failed.
     #[error("Error trying to use git: {0}")]
     Git(#[from] super::GitError),
@@ -108,12 +115,14 @@ impl ContextError {
             Self::Limit(source) => source.kind(),
             Self::Download { source, .. } => source.kind(),
             Self::Git(source) => source.kind(),
+            Self::Secret(source) => source.kind,
             Self::Empty
             | Self::Truncated
             | Self::NotTar(_)
             | Self::Through { .. }
             | Self::LinkTarget { .. }
             | Self::Commit { .. }
+            | Self::NoText(_)
             | Self::NoDockerfile(_)
             | Self::DockerfileOutside(_)
             | Self::EmptyDockerfile(_)

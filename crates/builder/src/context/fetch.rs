@@ -19,6 +19,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The size of the pieces that a body is read in.
 const PIECE: usize = 128 * 1024;
+/// The status of what has not changed.
+const NOT_MODIFIED: u16 = 304;
 /// How often the advance is shown.
 const SHOW: Duration = Duration::from_millis(100);
 
@@ -86,7 +88,23 @@ impl FetchError {
 pub(crate) struct Head {
     pub(crate) content_type: String,
     pub(crate) length: Option<u64>,
-    pub(crate) modified: Option<Modified>,
+    pub(crate) validators: Validators,
+    /// Whether the server says that what the validators belong to is still what it has.
+    pub(crate) is_unchanged: bool,
+}
+
+/// By what a server tells whether it has something else meanwhile (RFC 9110, section 8.8); empty where it does not say it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Validators {
+    pub(crate) tag: String,
+    pub(crate) modified: String,
+}
+
+impl Validators {
+    /// Whether there are any.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.tag.is_empty() && self.modified.is_empty()
+    }
 }
 
 /// A download under way.
@@ -111,6 +129,18 @@ enum Piece {
 /// # Errors
 /// [`FetchError`] when there is no good answer.
 pub(crate) fn open<'a>(address: &str, cancellation: &'a Cancellation) -> Result<Download<'a>, FetchError> {
+    open_if_changed(address, Validators::default(), cancellation)
+}
+
+/// Asks for an address, unless what it has is still what the validators belong to.
+///
+/// # Errors
+/// [`FetchError`] when there is no good answer.
+pub(crate) fn open_if_changed<'a>(
+    address: &str,
+    known: Validators,
+    cancellation: &'a Cancellation,
+) -> Result<Download<'a>, FetchError> {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_connect(Some(CONNECT_TIMEOUT))
@@ -119,7 +149,7 @@ pub(crate) fn open<'a>(address: &str, cancellation: &'a Cancellation) -> Result<
     let agent = ureq::Agent::new_with_config(config);
     let (sender, pieces) = sync_channel(4);
     let worker = (address.to_owned(), agent.clone());
-    thread::spawn(move || fetch(&worker.0, &worker.1, &sender));
+    thread::spawn(move || fetch((&worker.0, &known), &worker.1, &sender));
     let mut download = Download {
         address: address.to_owned(),
         head: Head::default(),
@@ -137,22 +167,31 @@ pub(crate) fn open<'a>(address: &str, cancellation: &'a Cancellation) -> Result<
     Ok(download)
 }
 
-fn fetch(address: &str, agent: &ureq::Agent, pieces: &SyncSender<Piece>) {
-    if let Err(error) = try_fetch(address, agent, pieces) {
+fn fetch(what: (&str, &Validators), agent: &ureq::Agent, pieces: &SyncSender<Piece>) {
+    if let Err(error) = try_fetch(what, agent, pieces) {
         // A receiver that is gone does not want to know.
         let _ = pieces.send(Piece::Failed(error));
     }
 }
 
-/// A date of HTTP's headers (RFC 9110, section 5.6.7).
-fn http_date(text: &str) -> Option<Modified> {
+/// Reads a date of HTTP's headers (RFC 9110, section 5.6.7).
+pub(crate) fn http_date(text: &str) -> Option<Modified> {
     let since = httpdate::parse_http_date(text.trim()).ok()?.duration_since(UNIX_EPOCH).ok()?;
     Some(Modified { seconds: i64::try_from(since.as_secs()).ok()?, nanoseconds: 0 })
 }
 
-fn try_fetch(address: &str, agent: &ureq::Agent, pieces: &SyncSender<Piece>) -> Result<(), FetchError> {
+fn try_fetch(
+    (address, known): (&str, &Validators),
+    agent: &ureq::Agent,
+    pieces: &SyncSender<Piece>,
+) -> Result<(), FetchError> {
     let failed = |source| FetchError::Request { address: address.to_owned(), source: Box::new(source) };
-    let response = agent.get(address).call().map_err(failed)?;
+    let conditions = [("if-none-match", &known.tag), ("if-modified-since", &known.modified)];
+    let mut request = agent.get(address);
+    for (name, value) in conditions.into_iter().filter(|(_, value)| !value.is_empty()) {
+        request = request.header(name, value);
+    }
+    let response = request.call().map_err(failed)?;
     let status = response.status();
     if status.as_u16() >= 400 {
         let reason = status.canonical_reason().unwrap_or_default().to_owned();
@@ -162,7 +201,11 @@ fn try_fetch(address: &str, agent: &ureq::Agent, pieces: &SyncSender<Piece>) -> 
     let head = Head {
         content_type: text("content-type").unwrap_or_default().to_owned(),
         length: text("content-length").and_then(|length| length.parse().ok()),
-        modified: text("last-modified").and_then(http_date),
+        validators: Validators {
+            tag: text("etag").unwrap_or_default().to_owned(),
+            modified: text("last-modified").unwrap_or_default().to_owned(),
+        },
+        is_unchanged: status.as_u16() == NOT_MODIFIED && !known.is_empty(),
     };
     if pieces.send(Piece::Head(head)).is_err() {
         return Ok(());

@@ -152,6 +152,19 @@ impl Repository {
         Some(self)
     }
 
+    /// The repository as clients name it in their policies: `git://host/path[#reference[:directory]]`.
+    pub(super) fn identifier(&self) -> String {
+        let place = self.address.split_once("://").map_or(self.address.as_str(), |(_, rest)| rest);
+        let place = place.split_once('@').map_or(place, |(_, place)| place);
+        let place = if self.address.contains("://") { place.to_owned() } else { place.replacen(':', "/", 1) };
+        let reference = if self.reference == "HEAD" { "" } else { &self.reference };
+        match (reference, self.directory.as_str()) {
+            ("", "") => format!("git://{place}"),
+            (reference, "") => format!("git://{place}#{reference}"),
+            (reference, directory) => format!("git://{place}#{reference}:{directory}"),
+        }
+    }
+
     /// Checks what will stand in git's command line.
     fn check(&self) -> Result<(), GitError> {
         let plain = |text: &str| !text.chars().any(|next| next.is_control() || next.is_whitespace());
@@ -179,7 +192,7 @@ impl Repository {
 }
 
 /// Fetches a repository with its submodules into the empty directory `root` and gives the
-/// directory in it that is the context.
+/// directory in it that is the context. Who the client is only the server of its own address is told.
 ///
 /// # Errors
 /// [`GitError`] when git fails, or the directory is not there.
@@ -187,9 +200,10 @@ pub(crate) fn fetch(
     repository: &Repository,
     root: &Path,
     cancellation: &Cancellation,
+    authorization: Option<Authorization>,
 ) -> Result<PathBuf, GitError> {
     repository.check()?;
-    let git = Git { root, cancellation };
+    let git = Git { root, cancellation, authorization };
     git.run(&["init", "-q", "--template="])?;
     git.run(&["remote", "add", "origin", &repository.address])?;
     fetch_reference(&git, repository)?;
@@ -236,9 +250,17 @@ fn fetch_reference(git: &Git<'_>, repository: &Repository) -> Result<(), GitErro
     }
 }
 
+/// A setting of git that adds a header to requests for one host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Authorization {
+    pub(super) name: String,
+    pub(super) value: String,
+}
+
 struct Git<'a> {
     root: &'a Path,
     cancellation: &'a Cancellation,
+    authorization: Option<Authorization>,
 }
 
 impl Git<'_> {
@@ -253,6 +275,13 @@ impl Git<'_> {
         command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
         command.env("GIT_ALLOW_PROTOCOL", "http:https:git:ssh").env("GIT_ASKPASS", "/bin/false");
         command.env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes");
+        if let Some(Authorization { name, value }) = &self.authorization {
+            // As a variable: who lists processes sees their arguments.
+            command
+                .env("GIT_CONFIG_COUNT", "1")
+                .env("GIT_CONFIG_KEY_0", name)
+                .env("GIT_CONFIG_VALUE_0", value);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         self.wait(command.spawn().map_err(GitError::Start)?)
     }

@@ -1,11 +1,13 @@
 //! Build contexts: got from the request's body, an address or a repository, read once.
 
 mod archive;
+mod authorization;
 mod contents;
 mod directory;
 mod documents;
 mod error;
 mod fetch;
+mod fetching;
 mod git;
 mod hasher;
 mod index;
@@ -18,23 +20,20 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use images::registry::Cancellation;
-
 pub(crate) use archive::{Watched, node, normalise};
 pub use error::ContextError;
-pub(crate) use fetch::{Advance, open as fetch_open};
+pub(crate) use fetch::{Advance, Validators, http_date, open_if_changed};
 pub use fetch::{FetchError, download};
+pub(crate) use fetching::Fetching;
 pub use git::GitError;
-pub(crate) use remote::{fetch_repository, is_repository};
+pub(crate) use remote::{fetch_repository, is_repository, repository_identifier};
 pub(crate) use source::Context;
 
 pub(crate) use self::documents::DOCKERFILE_LIMIT;
 use self::documents::{DOCKERFILE, Documents, IGNORE, IGNORE_LIMIT};
 use self::origin::Origin;
-use crate::event::EventSink;
 use crate::ignore::IgnorePatterns;
 use crate::request::ContextSource;
-use crate::scratch::Scratch;
 use crate::transfer::{Outside, resolve};
 use crate::tree::NodeKind;
 
@@ -53,20 +52,18 @@ pub(crate) fn load(
     source: ContextSource,
     name: Option<&str>,
     has_dockerfile: bool,
-    scratch: &Scratch,
-    events: &dyn EventSink,
-    cancellation: &Cancellation,
+    fetching: Fetching<'_>,
 ) -> Result<Loaded, ContextError> {
     let name = name.filter(|name| !name.is_empty());
     let documents = Documents::new(normalise(name.unwrap_or(DOCKERFILE).as_bytes()));
     let (mut context, origin) = match source {
         ContextSource::Archive(stream) => {
-            let root =
-                scratch.directory("context").map_err(ContextError::file("create", Path::new("context")))?;
-            (archive::read_compressed(stream, &root, &documents, cancellation)?, Origin::Client)
+            let root = fetching.scratch.directory("context");
+            let root = root.map_err(ContextError::file("create", Path::new("context")))?;
+            (archive::read_compressed(stream, &root, &documents, fetching.cancellation)?, Origin::Client)
         }
         ContextSource::Provided(_) => return Err(ContextError::Empty),
-        ContextSource::Remote(remote) => remote::load(&remote, &documents, scratch, events, cancellation)?,
+        ContextSource::Remote(remote) => remote::load(&remote, &documents, fetching)?,
     };
     let name = name.filter(|_| origin != Origin::Dockerfile);
     let (path, dockerfile) = match has_dockerfile {
@@ -81,14 +78,9 @@ pub(crate) fn load(
 ///
 /// # Errors
 /// [`ContextError`] when there is none, or it cannot be fetched.
-pub(crate) fn fetch_tree(
-    address: &str,
-    scratch: &Scratch,
-    events: &dyn EventSink,
-    cancellation: &Cancellation,
-) -> Result<Context, ContextError> {
+pub(crate) fn fetch_tree(address: &str, fetching: Fetching<'_>) -> Result<Context, ContextError> {
     let documents = Documents::new(PathBuf::from(DOCKERFILE));
-    remote::load(address, &documents, scratch, events, cancellation).map(|(context, _)| context)
+    remote::load(address, &documents, fetching).map(|(context, _)| context)
 }
 
 /// Finds and reads the Dockerfile: its place in the context and its text.

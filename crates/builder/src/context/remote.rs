@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use images::registry::{Cancellation, Message};
 use sys::bounded_read;
 
+use super::authorization::authorization;
 use super::contents::Intake;
 use super::documents::{DOCKERFILE, DOCKERFILE_LIMIT, Documents};
 use super::fetch::{Advance, Download};
+use super::fetching::Fetching;
 use super::git::Repository;
 use super::{Context, ContextError, Origin, directory, fetch, git};
 use crate::event::EventSink;
@@ -25,13 +27,13 @@ const MAGIC: std::ops::Range<usize> = 257..262;
 pub(super) fn load(
     remote: &str,
     documents: &Documents,
-    scratch: &Scratch,
-    events: &dyn EventSink,
-    cancellation: &Cancellation,
+    fetching: Fetching<'_>,
 ) -> Result<(Context, Origin), ContextError> {
+    let Fetching { scratch, events, cancellation, provisions } = fetching;
     if let Some(repository) = Repository::parse(remote) {
         let root = make(scratch, "git")?;
-        let tree = git::fetch(&repository, &root, cancellation)?;
+        let authorization = authorization(&repository.address, provisions)?;
+        let tree = git::fetch(&repository, &root, cancellation, authorization)?;
         check_commit(&root, repository.commit.as_deref())?;
         return Ok((directory::read(&tree, repository.keeps_git, intake(scratch)?)?, Origin::Fetched));
     }
@@ -64,13 +66,14 @@ pub(crate) fn fetch_repository(
     address: &str,
     keeps_git: bool,
     commit: Option<&str>,
-    scratch: &Scratch,
-    cancellation: &Cancellation,
+    fetching: Fetching<'_>,
 ) -> Result<(Context, String), ContextError> {
+    let Fetching { scratch, cancellation, provisions, .. } = fetching;
     let repository =
         Repository::parse(address).ok_or_else(|| ContextError::RemoteForm(address.to_owned()))?;
     let root = make(scratch, "git")?;
-    let tree = git::fetch(&repository, &root, cancellation)?;
+    let authorization = authorization(&repository.address, provisions)?;
+    let tree = git::fetch(&repository, &root, cancellation, authorization)?;
     let actual = check_commit(&root, commit.or(repository.commit.as_deref()))?;
     Ok((directory::read(&tree, keeps_git || repository.keeps_git, intake(scratch)?)?, actual))
 }
@@ -82,6 +85,12 @@ fn check_commit(root: &Path, wanted: Option<&str>) -> Result<String, ContextErro
         Some(wanted) => Err(ContextError::Commit { actual, wanted: wanted.to_owned() }),
         None => Ok(actual),
     }
+}
+
+/// The identifier and the address of a repository, as clients name it in their policies; `None` for what is none.
+pub(crate) fn repository_identifier(address: &str) -> Option<(String, String)> {
+    let repository = Repository::parse(address)?;
+    Some((repository.identifier(), repository.address))
 }
 
 /// Whether a source of ADD is a repository: what has a scheme of git's, or ends in `.git`.

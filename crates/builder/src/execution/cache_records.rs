@@ -151,6 +151,7 @@ impl Builder {
         let gone = self.store.remove_build_steps(&steps.collect::<Vec<_>>())?;
         if !gone.is_empty() {
             self.forget_placed_layers().map_err(failed)?;
+            self.forget_downloads().map_err(failed)?;
         }
         let mut records = Vec::new();
         for Kept { record, thing } in chosen {

@@ -3,28 +3,21 @@
 use std::path::Path;
 
 use images::Layer;
-use images::registry::Message;
-use images::registry::progress::Detail;
-use model::Digest;
 
 use super::commit::{Change, LayerInputs, Name, no_operation};
 use super::metadata::absolute;
 use super::state::Build;
 use super::trees::StepTree;
-use crate::context::{Advance, fetch_open, is_repository};
+use crate::context::is_repository;
 use crate::dockerfile::{DockerfileError, Permissions, Transfer, TransferVerb};
 use crate::error::BuildError;
-use crate::event::MaterialContent;
 use crate::ignore::IgnorePatterns;
 use crate::order::Order;
 use crate::transfer::{
-    Dressing, Inline, Item, NoTree, Placement, Remote, Selected, Sources, TransferError, download,
-    is_left_out, place, select, select_with_parents, sum,
+    Dressing, Inline, Item, NoTree, Placement, Selected, Sources, TransferError, is_left_out, place, select,
+    select_with_parents, sum,
 };
 use crate::tree::{DefaultGroup, Owner, Upper, View, resolve_owner};
-
-/// What a download is called in a graph whose address has no name.
-const NAMELESS: &str = "__unnamed__";
 
 /// The words of COPY or ADD with variables put in.
 struct Words {
@@ -110,6 +103,7 @@ impl Build<'_> {
         let mut name = transfer_name(order, transfer.verb, &words, &worth);
         name.inputs = Some(place.inputs(transfer, &words, &worth)?);
         let Some(_turn) = self.probe(&name)? else { return Ok(()) };
+        let items = self.complete_downloads(items)?;
         let Copied { layer, has_replaced } = self.copy(transfer, tree.as_ref(), &items, (&words, &place))?;
         if has_replaced {
             // In a graph this step fails.
@@ -260,37 +254,6 @@ impl Build<'_> {
             items.extend(selected.into_iter().filter(is_kept).map(Item::Local));
         }
         Ok(items)
-    }
-
-    /// Downloads a source of ADD; the cache key is the digest of its content.
-    fn download(&self, address: &str, checksum: Option<&str>) -> Result<Remote, BuildError> {
-        if let Some(checksum) = checksum {
-            Digest::parse(checksum).map_err(|_| DockerfileError::Checksum(checksum.to_owned()))?;
-        }
-        let stream = fetch_open(address, self.work.session.cancellation).map_err(TransferError::from)?;
-        let message = Message { status: "Downloading".to_owned(), id: None, detail: Detail::Absent };
-        let total = stream.head.length.unwrap_or(0);
-        let modified = stream.head.modified;
-        let file = self.scratch_path("download");
-        let sink = |event| self.forward_progress(event);
-        let mut advance = Advance::new(stream, &sink, message, total);
-        let digest = download::keep(&mut advance, &file);
-        if let Some(failure) = advance.stream.take_failure() {
-            return Err(TransferError::from(failure).into());
-        }
-        let keep = |source| crate::context::FetchError::Keep { address: address.to_owned(), source };
-        let digest = digest.map_err(keep).map_err(TransferError::from)?;
-        self.stream("\n");
-        let (actual, address) = (digest.to_string(), address.to_owned());
-        if let Some(wanted) = checksum.filter(|wanted| **wanted != *actual) {
-            return Err(TransferError::Checksum { address, actual, wanted: wanted.to_owned() }.into());
-        }
-        self.report_material(address.clone(), MaterialContent::Digest(digest));
-        let mut name = download::name(&address);
-        if name.is_empty() && self.work.parameters.order == Order::Graph {
-            NAMELESS.clone_into(&mut name);
-        }
-        Ok(Remote { address, name, file, digest, modified })
     }
 }
 

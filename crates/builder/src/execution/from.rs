@@ -91,7 +91,9 @@ impl Build<'_> {
         platform: Option<&Platform>,
         always_pull: bool,
     ) -> Result<Image, BuildError> {
-        let image = self.look_up_image(name, platform, always_pull)?;
+        let look_up = |name: &str| self.look_up_image(name, platform, always_pull);
+        let name = &self.admit_image(name, platform, &look_up)?;
+        let image = look_up(name)?;
         if let Ok(reference) = ImageReference::parse(name) {
             let reference = reference.with_default_tag();
             let target = self.work.builder.store.target_of(&image.id, Some(&reference.repository));

@@ -22,7 +22,7 @@ impl Build<'_> {
     pub(super) fn take_known_layer(&mut self, name: &Name) -> Result<bool, BuildError> {
         let Some(key) = self.layer_key(name, self.work.parameters.order)? else { return Ok(false) };
         let Some(layer) = self.work.builder.noted_layer(&key)? else { return Ok(false) };
-        self.say(" ---> Using cache\n");
+        self.stream(" ---> Using cache\n");
         self.report(VertexChange::Cached);
         let container = random_container().map_err(BuildError::file("read", "/dev/urandom"))?;
         self.commit(Change { name: name.clone(), container: &container, layer: Some(layer) })?;

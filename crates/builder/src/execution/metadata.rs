@@ -7,7 +7,7 @@ use images::document::{EmptyObject, HealthCheck, StringOrList};
 use model::{Signal, clean};
 
 use super::commit::{Change, LayerInputs, Name};
-use super::quote::{go_duration, quoted_character, quoted_list};
+use super::quote::{go_duration, quoted_list};
 use super::stage::Stage;
 use super::state::Build;
 use crate::dockerfile::{Command, CommandLine, DockerfileError, count_ports, expand_words, parse_ports};

@@ -20,10 +20,12 @@ mod commit;
 mod contexts;
 mod copying;
 mod declare;
+mod downloads;
 mod earlier;
 mod from;
 mod graph;
 mod in_flight;
+mod judging;
 mod known_layers;
 mod layer_notes;
 mod metadata;
@@ -114,7 +116,18 @@ impl Builder {
         let (wording, order) = (parameters.wording, parameters.order);
         let BuildRequest { context, dockerfile, dockerfile_text, target, labels, .. } = request;
         let arguments = request.build_arguments.clone();
-        let choice = Choice { dockerfile, text: dockerfile_text, target, labels, wording, order, arguments };
+        let (provisions, policy) = (request.provisions.clone(), request.policy.clone());
+        let choice = Choice {
+            dockerfile,
+            text: dockerfile_text,
+            target,
+            labels,
+            wording,
+            order,
+            arguments,
+            provisions,
+            policy,
+        };
         let prepared = match prepare(context, &choice, &scratch, session) {
             Ok(prepared) => prepared,
             Err(error) => {

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::contexts::SharedTree;
+use super::judging::admit;
 use super::state::Session;
-use crate::context;
+use crate::context::{self, Fetching};
 use crate::dockerfile::{Dockerfile, append_labels};
 use crate::error::BuildError;
 use crate::frontend::check_frontend;
 use crate::order::Order;
-use crate::request::{ContextProvider, ContextSource, DockerfileText};
+use crate::request::{ContextProvider, ContextSource, DockerfileText, Provisions};
 use crate::scratch::Scratch;
+use crate::source_policy::SourcePolicy;
 use crate::wording::Wording;
 
 /// Which Dockerfile is meant, and what the request adds to it or leaves out.
@@ -24,6 +26,9 @@ pub(super) struct Choice {
     pub(super) order: Order,
     /// The values of ARG.
     pub(super) arguments: BTreeMap<String, Option<String>>,
+    /// What the client gives beside, and what it says of sources.
+    pub(super) provisions: Option<Arc<dyn Provisions>>,
+    pub(super) policy: Option<Arc<dyn SourcePolicy>>,
 }
 
 /// A Dockerfile, and where its files come from.
@@ -50,7 +55,16 @@ pub(super) fn prepare(
         source => {
             let name = choice.dockerfile.as_deref();
             let has_text = choice.text.is_some();
-            let loaded = context::load(source, name, has_text, scratch, session.events, session.cancellation);
+            if let ContextSource::Remote(address) = &source {
+                admit(choice.policy.as_deref(), address)?;
+            }
+            let fetching = Fetching {
+                scratch,
+                events: session.events,
+                cancellation: session.cancellation,
+                provisions: choice.provisions.as_deref().map(|provisions| provisions as _),
+            };
+            let loaded = context::load(source, name, has_text, fetching);
             if session.cancellation.is_cancelled() {
                 return Err(BuildError::Cancelled);
             }

@@ -22,6 +22,7 @@ use crate::order::Order;
 use crate::request::{BuildRequest, Intermediate, Provisions};
 use crate::runner::{ImagePuller, OutputStream, StepRunner};
 use crate::scratch::Scratch;
+use crate::source_policy::SourcePolicy;
 use crate::wording::Wording;
 
 /// Builds images; one serves the whole engine.
@@ -72,6 +73,7 @@ pub(super) struct Parameters {
     pub(super) bare_stages: bool,
     pub(super) allows_host_network: bool,
     pub(super) provisions: Option<Arc<dyn Provisions>>,
+    pub(super) policy: Option<Arc<dyn SourcePolicy>>,
 }
 
 impl Parameters {
@@ -93,6 +95,7 @@ impl Parameters {
             bare_stages: request.bare_stages,
             allows_host_network: request.allows_host_network,
             provisions: request.provisions.clone(),
+            policy: request.policy.clone(),
         }
     }
 

@@ -8,9 +8,9 @@ use model::Digest;
 
 use super::contexts::SharedTree;
 use super::state::{Build, Work};
-use crate::context::{fetch_repository, fetch_tree};
+use crate::context::{Fetching, fetch_repository, fetch_tree};
 use crate::error::BuildError;
-use crate::event::{BuildEvent, MaterialContent};
+use crate::event::{BuildEvent, EventSink, MaterialContent};
 use crate::order::Order;
 use crate::request::NamedContext;
 use crate::transfer::{
@@ -100,9 +100,9 @@ impl Build<'_> {
 
     /// Fetches a context that lies at an address.
     fn fetch_context(&self, address: &str) -> Result<SharedTree, BuildError> {
-        let Work { scratch, session, .. } = self.work;
+        self.admit(address)?;
         let sink = |event| self.forward_progress(event);
-        Ok(Arc::new(fetch_tree(address, scratch, &sink, session.cancellation)?))
+        Ok(Arc::new(fetch_tree(address, self.fetching(&sink))?))
     }
 
     /// Fetches a repository for ADD.
@@ -115,10 +115,23 @@ impl Build<'_> {
         keeps_git: bool,
         commit: Option<&str>,
     ) -> Result<SharedTree, BuildError> {
-        let Work { scratch, session, .. } = self.work;
-        let (tree, actual) = fetch_repository(address, keeps_git, commit, scratch, session.cancellation)?;
+        self.admit(address)?;
+        let sink = |event| self.forward_progress(event);
+        let (tree, actual) = fetch_repository(address, keeps_git, commit, self.fetching(&sink))?;
         self.report_material(address.to_owned(), MaterialContent::Commit(actual));
         Ok(Arc::new(tree))
+    }
+
+    /// What contexts are fetched with.
+    fn fetching<'s>(&'s self, events: &'s dyn EventSink) -> Fetching<'s> {
+        let Work { scratch, session, parameters, .. } = self.work;
+        let provisions = parameters.provisions.as_deref();
+        Fetching {
+            scratch,
+            events,
+            cancellation: session.cancellation,
+            provisions: provisions.map(|some| some as _),
+        }
     }
 
     /// Sends the advance of what is fetched.

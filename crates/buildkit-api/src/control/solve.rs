@@ -32,9 +32,9 @@ pub(crate) async fn solve(parts: Arc<Parts>, mut call: Call) -> Result<(), Statu
 
 /// Refuses what no build here does.
 fn refuse(request: &SolveRequest) -> Result<(), Status> {
-    if request.source_policy.is_some() || !request.source_policy_session.is_empty() {
+    if request.source_policy.is_some() {
         return Err(Status::unimplemented(
-            "the client's policy for sources is not supported: buildx builds without it when told --policy disabled=true",
+            "a policy for sources that is a list of rules is not supported: the client's session can judge them",
         ));
     }
     if request.proxy_network {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use engine::builder::{ContextProvider, ContextTree, StepError};
 
 use super::graph::{InlineTree, LocalSource};
+use super::policy::SessionPolicy;
 use super::remote::{Remote, cancelled};
 use crate::parts::Parts;
 use crate::session::SyncRequest;
@@ -30,6 +31,8 @@ pub(super) struct ClientContexts {
     pub(super) excludes: Vec<String>,
     /// Which client's directories these are.
     pub(super) key: Option<String>,
+    /// Who judges them.
+    pub(super) policy: Option<SessionPolicy>,
 }
 
 impl ClientContexts {
@@ -62,6 +65,9 @@ impl ContextProvider for ClientContexts {
             return Ok(Arc::new(inline.clone()));
         }
         let (title, request) = self.request(name, paths);
+        if let Some(policy) = &self.policy {
+            self.remote.ask(policy.admit(&format!("local://{}", request.directory)))?;
+        }
         let step = self.remote.build.progress.start(&format!("context {}", request.directory), &title);
         let part = step.part("transferring context:");
         let key = self.key.as_ref().map(|key| format!("{key}:{}", request.directory));

@@ -29,8 +29,8 @@ pub(super) struct Places<'a> {
     /// The name that the client offers the Dockerfile's directory by.
     pub(super) directory: &'a str,
     pub(super) file_name: &'a str,
-    /// The name that it offers the main context by.
-    pub(super) context: &'a str,
+    /// The name that it offers the main context by; none for one that lies elsewhere and has an ignore file of its own.
+    pub(super) context: Option<&'a str>,
 }
 
 /// Receives the Dockerfile and the ignore file.
@@ -52,12 +52,12 @@ pub(super) async fn load(
     let found = tree.and_then(|tree| Ok((read_dockerfile(&tree, name)?, tree)));
     let (text, tree) = step.conclude(found)?;
     let step = build.progress.start("ignore", "[internal] load .dockerignore");
-    let ignored = match read(&tree, &own_ignore, IGNORE_LIMIT)? {
-        Some(ignored) => Ok(Some(ignored)),
-        None => {
+    let ignored = match (read(&tree, &own_ignore, IGNORE_LIMIT)?, places.context) {
+        (Some(ignored), _) => Ok(Some(ignored)),
+        (None, None) => Ok(None),
+        (None, Some(context)) => {
             let wanted = vec![".dockerignore".to_owned()];
-            let tree =
-                receive(parts, session, &step, ("transferring context:", places.context), wanted).await;
+            let tree = receive(parts, session, &step, ("transferring context:", context), wanted).await;
             tree.and_then(|tree| read(&tree, ".dockerignore", IGNORE_LIMIT))
         }
     };

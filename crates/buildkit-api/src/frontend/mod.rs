@@ -12,6 +12,7 @@ mod ignore;
 mod limits;
 mod options;
 mod outcome;
+mod policy;
 mod provisions;
 mod remote;
 mod request;

@@ -38,6 +38,8 @@ pub(super) struct Options {
     pub(super) inputs: BTreeMap<String, String>,
     /// The name that the client offers the Dockerfile's directory by.
     pub(super) dockerfile_directory: String,
+    /// Whether the Dockerfile is the client's also where the context lies elsewhere.
+    pub(super) offers_dockerfile: bool,
     pub(super) file_name: String,
     pub(super) target: Option<String>,
     pub(super) build_arguments: BTreeMap<String, Option<String>>,
@@ -66,6 +68,7 @@ impl Default for Options {
             local_names: BTreeMap::new(),
             inputs: BTreeMap::new(),
             dockerfile_directory: "dockerfile".to_owned(),
+            offers_dockerfile: false,
             file_name: "Dockerfile".to_owned(),
             target: None,
             build_arguments: BTreeMap::new(),
@@ -116,7 +119,10 @@ impl Options {
             "target" => self.target = filled(value),
             "platform" => self.platforms = platforms(value)?,
             "context" if !value.is_empty() => self.context = main_context(value),
-            "dockerfilekey" => value.clone_into(&mut self.dockerfile_directory),
+            "dockerfilekey" => {
+                value.clone_into(&mut self.dockerfile_directory);
+                self.offers_dockerfile = true;
+            }
             "image-resolve-mode" => self.pull = value == "pull",
             "no-cache" if value.is_empty() => self.no_cache = true,
             "no-cache" => self.no_cache_filter = limits::list(value),

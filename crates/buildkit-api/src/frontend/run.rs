@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use engine::builder::{BuildError, BuildRequest, ContextSource, DockerfileText, Order, Wording};
+use engine::builder::{
+    BuildError, BuildRequest, ContextSource, DockerfileText, Order, SourcePolicy, Wording,
+};
 use engine::images::registry::{Cancellation, CredentialMap, Platform};
 use model::Digest;
 use tokio::runtime::Handle;
@@ -15,6 +17,7 @@ use super::events::Events;
 use super::graph::{InlineTree, LocalSource};
 use super::options::{MainContext, Options};
 use super::outcome::{self, Made, Outcome};
+use super::policy::SessionPolicy;
 use super::provisions::SessionProvisions;
 use super::remote::Remote;
 use super::{failure, subrequest, upload};
@@ -51,6 +54,12 @@ struct GraphSources {
     is_graph: bool,
 }
 
+/// Where the main context is, where the request has it, and who judges the others.
+struct Origins {
+    given: Option<ContextSource>,
+    policy: Option<SessionPolicy>,
+}
+
 /// Runs the frontend with options that are parsed.
 ///
 /// # Errors
@@ -66,15 +75,27 @@ pub(super) async fn run_with(
         id => Some(parts.sessions.find(id).await?),
     };
     let remote = Remote { session, build: Arc::clone(build), runtime: Handle::current() };
+    let policy = match build.policy_session.as_str() {
+        "" => None,
+        id => Some(SessionPolicy::new(parts.sessions.find(id).await?, remote.clone())),
+    };
     let is_graph = given.graph.is_some();
-    let documents = match &options.context {
+    let client_context = match &options.context {
+        MainContext::Client(context) if given.context.is_none() => Some(Some(context.as_str())),
+        MainContext::Remote(_) if options.offers_dockerfile => Some(None),
+        MainContext::Client(_) | MainContext::Upload(_) | MainContext::Remote(_) => None,
+    };
+    let documents = match client_context {
         _ if is_graph => given.graph.clone(),
-        MainContext::Client(context) if given.context.is_none() => {
+        Some(context) => {
             let (directory, file_name) = (&options.dockerfile_directory, &options.file_name);
+            if let Some(policy) = &policy {
+                policy.admit(&format!("local://{directory}")).await?;
+            }
             let places = Places { directory, file_name, context };
             Some(documents::load(parts, build, remote.session()?, places).await?)
         }
-        MainContext::Client(_) | MainContext::Upload(_) | MainContext::Remote(_) => None,
+        None => None,
     };
     if let Some(subrequest) = options.subrequest {
         let metadata = subrequest::answer(subrequest, &options, documents.as_ref())?;
@@ -106,7 +127,8 @@ pub(super) async fn run_with(
     for platform in wanted {
         let options = Options { platforms: platform.into_iter().collect(), ..options.clone() };
         let sources = GraphSources { locals: locals.clone(), inline: inline.clone(), is_graph };
-        let request = request(parts, &remote, options, (documents.clone(), sources), context.take()).await?;
+        let from = Origins { given: context.take(), policy: policy.clone() };
+        let request = request(parts, &remote, options, (documents.clone(), sources), from).await?;
         let request =
             BuildRequest { cache_from: [cache_from.clone(), request.cache_from.clone()].concat(), ..request };
         let credentials = SessionCredentials::new(remote.clone(), credentials.clone());
@@ -135,7 +157,7 @@ async fn request(
     remote: &Remote,
     options: Options,
     (documents, graph): (Option<Documents>, GraphSources),
-    given: Option<ContextSource>,
+    Origins { given, policy }: Origins,
 ) -> Result<BuildRequest, Status> {
     let main = match &options.context {
         MainContext::Client(name) => name.clone(),
@@ -150,6 +172,7 @@ async fn request(
         inline: graph.inline,
         excludes: documents.as_ref().map(|documents| documents.excludes.clone()).unwrap_or_default(),
         key: options.shared_key.or_else(|| shared_key(remote)),
+        policy: policy.clone(),
     };
     let context = match (given, options.context) {
         (Some(context), _) => context,
@@ -175,6 +198,7 @@ async fn request(
         dockerfile_text: text,
         named_contexts: options.named_contexts,
         bare_stages: graph.is_graph,
+        policy: policy.map(|policy| Arc::new(policy) as Arc<dyn SourcePolicy>),
         provisions: Some(Arc::new(SessionProvisions::new(remote.clone(), parts.directory.clone()))),
         ..BuildRequest::new(context)
     })

@@ -6,6 +6,7 @@ mod fields;
 mod file_send;
 mod file_sync;
 mod patterns;
+mod policy;
 mod registry;
 mod secrets;
 

@@ -1,6 +1,7 @@
 //! Changes of files of a graph as COPY, ADD and WORKDIR.
 
-use super::decode::Node;
+use super::decode::{Graph, Node};
+use super::source::{download, file_name, is_download};
 use super::text::{Text, stage};
 use super::words::{literals, path, plain};
 use crate::grpc::Status;
@@ -17,7 +18,7 @@ const NO_TIME: i64 = -1;
 ///
 /// # Errors
 /// `Unimplemented` naming what has no equal, `InvalidArgument` for inputs that there are not.
-pub(super) fn write(text: &mut Text, node: &Node, files: &Files) -> Result<(), Status> {
+pub(super) fn write(text: &mut Text, graph: &Graph, node: &Node, files: &Files) -> Result<(), Status> {
     let inputs = i64::try_from(node.inputs.len()).unwrap_or(i64::MAX);
     for (number, action) in files.actions.iter().enumerate() {
         let before = inputs.saturating_add(i64::try_from(number).unwrap_or(i64::MAX)) - 1;
@@ -31,7 +32,7 @@ pub(super) fn write(text: &mut Text, node: &Node, files: &Files) -> Result<(), S
         if (action.output >= 0) != is_last || action.output > 0 {
             return Err(refuse("results of several actions"));
         }
-        self::action(text, node, action)?;
+        self::action(text, graph, node, action)?;
     }
     if files.actions.is_empty() {
         return Err(Status::invalid("a file operation of a build graph does nothing"));
@@ -39,9 +40,13 @@ pub(super) fn write(text: &mut Text, node: &Node, files: &Files) -> Result<(), S
     Ok(())
 }
 
-fn action(text: &mut Text, node: &Node, action: &FileAction) -> Result<(), Status> {
+fn action(text: &mut Text, graph: &Graph, node: &Node, action: &FileAction) -> Result<(), Status> {
     if let Some(copy) = &action.copy {
-        return write_copy(text, of_input(node, action.second_input)?, copy);
+        let from = of_input(node, action.second_input)?;
+        if copy.unpacks {
+            return write_unpacking(text, graph.nodes.get(from), copy);
+        }
+        return write_copy(text, from, copy);
     }
     if let Some(make) = &action.make_file {
         return write_file(text, make);
@@ -73,9 +78,6 @@ fn write_copy(text: &mut Text, from: usize, copy: &CopyFiles) -> Result<(), Stat
     if !copy.includes.is_empty() {
         return Err(refuse("patterns of what is included"));
     }
-    if copy.unpacks {
-        return Err(refuse("archives that are unpacked"));
-    }
     let source = if copy.allows_wildcard {
         format!("/{}", copy.source.trim_start_matches('/'))
     } else {
@@ -102,6 +104,22 @@ fn write_copy(text: &mut Text, from: usize, copy: &CopyFiles) -> Result<(), Stat
         line.push_str(&format!(" --exclude={}", plain(pattern)?));
     }
     text.line(&format!("{line} {}", literals(&[&source, &destination])?));
+    Ok(())
+}
+
+/// A copy that unpacks archives: ADD does that with what it downloads.
+fn write_unpacking(text: &mut Text, from: Option<&Node>, copy: &CopyFiles) -> Result<(), Status> {
+    let source = from.and_then(|node| node.operation.source.as_ref()).filter(|source| is_download(source));
+    let source = source.ok_or_else(|| refuse("archives that are unpacked, other than downloads"))?;
+    let is_plain = copy.time == NO_TIME
+        && copy.owner.is_none()
+        && matches!((copy.mode, copy.mode_text.as_str()), (-1 | 0, ""))
+        && copy.includes.is_empty()
+        && copy.excludes.is_empty();
+    if !is_plain || copy.source.trim_start_matches('/') != file_name(source)? {
+        return Err(refuse("archives that are unpacked, and something beside"));
+    }
+    text.line(&download(source, &path(&copy.destination)?, true)?);
     Ok(())
 }
 

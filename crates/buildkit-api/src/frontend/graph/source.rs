@@ -88,36 +88,78 @@ fn local(text: &mut Text, source: &Source, place: &str) -> Result<(), Status> {
 }
 
 fn git(text: &mut Text, source: &Source) -> Result<(), Status> {
-    check(source, &["git.fullurl", "git.keepgitdir", "git.authtokensecret", "git.authheadersecret"])?;
+    check(
+        source,
+        &[
+            "git.fullurl",
+            "git.keepgitdir",
+            "git.checksum",
+            "git.skipsubmodules",
+            "git.authtokensecret",
+            "git.authheadersecret",
+        ],
+    )?;
+    // Secrets are looked for by these names.
+    for (name, secret) in
+        [("git.authtokensecret", "GIT_AUTH_TOKEN"), ("git.authheadersecret", "GIT_AUTH_HEADER")]
+    {
+        if source.attributes.get(name).is_some_and(|wanted| wanted != secret) {
+            return Err(refuse(source, name));
+        }
+    }
     let (_, fragment) = source.identifier.split_once('#').unwrap_or((&source.identifier, ""));
     let full = source.attributes.get("git.fullurl").cloned();
     let address = full.unwrap_or_else(|| source.identifier.replacen("git://", "https://", 1));
     let address = address.split('#').next().unwrap_or_default();
     // ADD knows an address for that of a repository by its end.
     let end = if address.ends_with(".git") { "" } else { ".git" };
-    let keeps = source.attributes.get("git.keepgitdir").is_some_and(|value| value == "true");
-    let keeps = if keeps { " --keep-git-dir=true" } else { "" };
+    let is_on = |name: &str| source.attributes.get(name).is_some_and(|value| value == "true");
+    let keeps = if is_on("git.keepgitdir") { " --keep-git-dir=true" } else { "" };
+    let checksum = source.attributes.get("git.checksum").map(|checksum| plain(checksum)).transpose()?;
+    let checksum = checksum.map(|checksum| format!(" --checksum={checksum}")).unwrap_or_default();
+    let query = if is_on("git.skipsubmodules") { "?submodules=0" } else { "" };
     let fragment = if fragment.is_empty() { String::new() } else { format!("#{fragment}") };
     text.begin("scratch");
-    text.line(&format!("ADD{keeps} {}", literals(&[&format!("{address}{end}{fragment}"), "/"])?));
+    text.line(&format!(
+        "ADD{keeps}{checksum} {}",
+        literals(&[&format!("{address}{end}{query}{fragment}"), "/"])?
+    ));
     Ok(())
 }
 
 fn http(text: &mut Text, source: &Source) -> Result<(), Status> {
-    check(source, &["http.checksum", "http.filename"])?;
-    let checksum = source.attributes.get("http.checksum").map(|checksum| plain(checksum));
-    let checksum =
-        checksum.transpose()?.map(|checksum| format!(" --checksum={checksum}")).unwrap_or_default();
+    let name = file_name(source)?;
+    text.begin("scratch");
+    text.line(&download(source, &format!("/{name}"), false)?);
+    Ok(())
+}
+
+/// Whether a source is a file at an address.
+pub(super) fn is_download(source: &Source) -> bool {
+    source.identifier.starts_with("http://") || source.identifier.starts_with("https://")
+}
+
+/// The name of the file that a download is.
+///
+/// # Errors
+/// `InvalidArgument` where it has none.
+pub(super) fn file_name(source: &Source) -> Result<&str, Status> {
     let path = source.identifier.split(['?', '#']).next().unwrap_or_default();
     let own = path.rsplit('/').next().unwrap_or_default();
     let name = source.attributes.get("http.filename").map_or(own, String::as_str);
     if name.is_empty() || name.contains('/') {
         return Err(Status::invalid(format!("the source {} has no name of a file", source.identifier)));
     }
-    text.begin("scratch");
-    text.line(&format!(
-        "ADD --unpack=false{checksum} {}",
-        literals(&[&source.identifier, &format!("/{name}")])?
-    ));
-    Ok(())
+    Ok(name)
+}
+
+/// The instruction that puts a download to a path, unpacked where it is an archive and that is wanted.
+///
+/// # Errors
+/// `Unimplemented` for one with an attribute that has no equal.
+pub(super) fn download(source: &Source, destination: &str, unpacks: bool) -> Result<String, Status> {
+    check(source, &["http.checksum", "http.filename"])?;
+    let checksum = source.attributes.get("http.checksum").map(|checksum| plain(checksum)).transpose()?;
+    let checksum = checksum.map(|checksum| format!(" --checksum={checksum}")).unwrap_or_default();
+    Ok(format!("ADD --unpack={unpacks}{checksum} {}", literals(&[&source.identifier, destination])?))
 }

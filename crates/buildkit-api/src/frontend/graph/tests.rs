@@ -7,7 +7,7 @@ use super::decode::decode;
 use super::translate::translate;
 use crate::grpc::{Code, Status};
 use buildkit_messages::exec_operation::{Exec, Mount, Process};
-use buildkit_messages::file_operation::{FileAction, Files, MakeDirectory, MakeFile};
+use buildkit_messages::file_operation::{CopyFiles, FileAction, Files, MakeDirectory, MakeFile};
 use buildkit_messages::operations::{Definition, Input, Merge, MergeInput, Operation, Source};
 
 /// A graph whose operations each take those before them.
@@ -87,6 +87,72 @@ fn no_word_becomes_an_instruction() {
     let mut hostile = exec(&["a"]);
     hostile.mounts.push(Mount { destination: "/x,type=ssh".to_owned(), output: -1, ..Mount::default() });
     assert!(text(vec![source("docker-image://a"), run(hostile)]).is_err());
+}
+
+#[test]
+fn repositories_are_added() {
+    let repository = |attributes: &[(&str, &str)]| {
+        let owned = attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let identifier = "git://host/repo#main:sub".to_owned();
+        let source = Source { identifier, attributes: owned.collect() };
+        text(vec![Operation { source: Some(source), ..Operation::default() }])
+    };
+    let address = ("git.fullurl", "https://host/repo");
+    for (attributes, want) in [
+        (
+            vec![address, ("git.authtokensecret", "GIT_AUTH_TOKEN")],
+            "ADD [\"https://host/repo.git#main:sub\",\"/\"]",
+        ),
+        (
+            vec![
+                address,
+                ("git.keepgitdir", "true"),
+                ("git.checksum", "abc"),
+                ("git.skipsubmodules", "true"),
+            ],
+            "ADD --keep-git-dir=true --checksum=abc [\"https://host/repo.git?submodules=0#main:sub\",\"/\"]",
+        ),
+    ] {
+        let written = repository(&attributes).expect("a Dockerfile");
+        assert!(written.contains(want), "{written}");
+    }
+    let other = repository(&[("git.authtokensecret", "OTHER")]).expect_err("a refusal");
+    assert!(other.message.contains("git.authtokensecret=OTHER"), "{other}");
+}
+
+#[test]
+fn a_download_may_be_unpacked() {
+    let copy = CopyFiles {
+        source: "/context.tar.gz".to_owned(),
+        destination: "/".to_owned(),
+        mode: -1,
+        time: -1,
+        unpacks: true,
+        ..CopyFiles::default()
+    };
+    let action = FileAction { input: -1, second_input: 0, copy: Some(copy.clone()), ..FileAction::default() };
+    let unpacking = |action: FileAction| Operation {
+        file: Some(Files { actions: vec![action] }),
+        ..Operation::default()
+    };
+    let written =
+        text(vec![source("https://host/context.tar.gz"), unpacking(action.clone())]).expect("a Dockerfile");
+    assert!(
+        written.contains(
+            "FROM scratch AS operation-1\nADD --unpack=true [\"https://host/context.tar.gz\",\"/\"]\n"
+        ),
+        "{written}"
+    );
+    let other = CopyFiles { source: "/other".to_owned(), ..copy };
+    for operations in [
+        vec![
+            source("https://host/context.tar.gz"),
+            unpacking(FileAction { copy: Some(other), ..action.clone() }),
+        ],
+        vec![source("docker-image://busybox"), unpacking(action)],
+    ] {
+        assert_eq!(text(operations).expect_err("a refusal").code, Code::Unimplemented);
+    }
 }
 
 /// A graph of every kind of operation that is built here.

@@ -17,7 +17,7 @@ pub(super) fn translate(graph: &Graph) -> Result<Text, Status> {
     for number in needed(graph) {
         let node = &graph.nodes[number];
         text.current = number;
-        operation(&mut text, node)?;
+        operation(&mut text, graph, node)?;
         if node.ignores_cache {
             text.uncached.push(stage(number));
         }
@@ -38,7 +38,7 @@ fn needed(graph: &Graph) -> BTreeSet<usize> {
     needed
 }
 
-fn operation(text: &mut Text, node: &Node) -> Result<(), Status> {
+fn operation(text: &mut Text, graph: &Graph, node: &Node) -> Result<(), Status> {
     let operation = &node.operation;
     if let Some(source) = &operation.source {
         return source::write(text, operation, source);
@@ -47,7 +47,7 @@ fn operation(text: &mut Text, node: &Node) -> Result<(), Status> {
         return exec::write(text, node, exec);
     }
     if let Some(files) = &operation.file {
-        return file::write(text, node, files);
+        return file::write(text, graph, node, files);
     }
     if let Some(merge) = &operation.merge {
         let inputs = merge.inputs.iter().map(|input| {

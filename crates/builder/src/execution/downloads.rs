@@ -1,0 +1,155 @@
+//! Downloads of ADD. What a graph has downloaded once is noted with what its server tells a change by, so that a server is
+//! asked for it again only where a layer has to be made of it.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use images::digest_of;
+use images::registry::Message;
+use images::registry::progress::Detail;
+use model::Digest;
+use serde_json::{Value, json};
+use sys::bounded_read;
+
+use super::state::{Build, Builder};
+use crate::context::{Advance, FetchError, Validators, http_date, open_if_changed};
+use crate::dockerfile::DockerfileError;
+use crate::error::BuildError;
+use crate::event::MaterialContent;
+use crate::order::Order;
+use crate::scratch::DOWNLOADS;
+use crate::transfer::{Item, Remote, TransferError, download};
+
+/// What a download is called in a graph whose address has no name.
+const NAMELESS: &str = "__unnamed__";
+/// Bytes of a note at most.
+const NOTE_LIMIT: u64 = 16 << 10;
+
+/// What was downloaded, and by what its server tells whether it has something else meanwhile.
+struct Note {
+    digest: Digest,
+    validators: Validators,
+}
+
+impl Build<'_> {
+    /// Finds a source of ADD; the cache key is the digest of its content. Nothing is sent of what has not changed.
+    ///
+    /// # Errors
+    /// [`BuildError::Transfer`] when it cannot be had, or is something else than the checksum says.
+    pub(super) fn download(&self, address: &str, checksum: Option<&str>) -> Result<Remote, BuildError> {
+        if let Some(checksum) = checksum {
+            Digest::parse(checksum).map_err(|_| DockerfileError::Checksum(checksum.to_owned()))?;
+        }
+        self.admit(address)?;
+        let may_be_known = self.work.parameters.order == Order::Graph && self.may_use_cache()?;
+        let note = if may_be_known { self.work.builder.noted_download(address)? } else { None };
+        let (digest, modified, file) = self.fetch(address, note)?;
+        let (actual, address) = (digest.to_string(), address.to_owned());
+        if let Some(wanted) = checksum.filter(|wanted| **wanted != *actual) {
+            return Err(TransferError::Checksum { address, actual, wanted: wanted.to_owned() }.into());
+        }
+        self.report_material(address.clone(), MaterialContent::Digest(digest));
+        let mut name = download::name(&address);
+        if name.is_empty() && self.work.parameters.order == Order::Graph {
+            NAMELESS.clone_into(&mut name);
+        }
+        let modified = http_date(&modified);
+        Ok(Remote { address, name, file, digest, modified })
+    }
+
+    /// Gets the contents of what has not been sent, for a layer that has to be made.
+    ///
+    /// # Errors
+    /// [`BuildError::Transfer`] when one cannot be had, or is another one now.
+    pub(super) fn complete_downloads(&self, items: Vec<Item>) -> Result<Vec<Item>, BuildError> {
+        let complete = |item: Item| match item {
+            Item::Remote(remote) if !remote.file.exists() => {
+                let (digest, _, file) = self.fetch(&remote.address, None)?;
+                if digest != remote.digest {
+                    let (actual, wanted) = (digest.to_string(), remote.digest.to_string());
+                    let address = remote.address;
+                    return Err(TransferError::Checksum { address, actual, wanted }.into());
+                }
+                Ok(Item::Remote(Remote { file, ..remote }))
+            }
+            item => Ok(item),
+        };
+        items.into_iter().map(complete).collect()
+    }
+
+    /// Downloads a file, unless it is still what a note says; gives its digest, its time as the server has it, and where it
+    /// lies or would lie.
+    fn fetch(&self, address: &str, note: Option<Note>) -> Result<(Digest, String, PathBuf), BuildError> {
+        let file = self.scratch_path("download");
+        let known = note.as_ref().map(|note| note.validators.clone()).unwrap_or_default();
+        let stream = open_if_changed(address, known, self.work.session.cancellation);
+        let stream = stream.map_err(TransferError::from)?;
+        if let Some(note) = note.filter(|_| stream.head.is_unchanged) {
+            return Ok((note.digest, note.validators.modified, file));
+        }
+        let message = Message { status: "Downloading".to_owned(), id: None, detail: Detail::Absent };
+        let total = stream.head.length.unwrap_or(0);
+        let validators = stream.head.validators.clone();
+        let sink = |event| self.forward_progress(event);
+        let mut advance = Advance::new(stream, &sink, message, total);
+        let digest = download::keep(&mut advance, &file);
+        if let Some(failure) = advance.stream.take_failure() {
+            return Err(TransferError::from(failure).into());
+        }
+        let keep = |source| FetchError::Keep { address: address.to_owned(), source };
+        let digest = digest.map_err(keep).map_err(TransferError::from)?;
+        self.stream("\n");
+        let modified = validators.modified.clone();
+        if self.work.parameters.order == Order::Graph && !validators.is_empty() {
+            let note = Note { digest, validators };
+            self.work.builder.note_download(address, &note, &self.scratch_path("note"))?;
+        }
+        Ok((digest, modified, file))
+    }
+}
+
+impl Builder {
+    fn download_note(&self, address: &str) -> PathBuf {
+        self.directory.join(DOWNLOADS).join(digest_of(address.as_bytes()).hexadecimal())
+    }
+
+    fn noted_download(&self, address: &str) -> Result<Option<Note>, BuildError> {
+        let path = self.download_note(address);
+        let bytes = match bounded_read::read(&path, NOTE_LIMIT) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            bytes => bytes.map_err(BuildError::file("read", &path))?,
+        };
+        let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
+        let note = |digest| {
+            let validators = Validators { tag: text("tag"), modified: text("modified") };
+            Note { digest, validators }
+        };
+        Ok(Digest::parse(&text("digest")).ok().map(note))
+    }
+
+    /// Notes a download; `half` is a path for the note while it is written.
+    fn note_download(&self, address: &str, note: &Note, half: &std::path::Path) -> Result<(), BuildError> {
+        let path = self.download_note(address);
+        let Validators { tag, modified } = &note.validators;
+        let text = json!({ "digest": note.digest.to_string(), "tag": tag, "modified": modified }).to_string();
+        if text.len() as u64 > NOTE_LIMIT {
+            return Ok(());
+        }
+        let write = || {
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            fs::write(half, &text)?;
+            fs::rename(half, &path)
+        };
+        write().map_err(BuildError::file("write", &path))
+    }
+
+    /// Removes all notes of downloads.
+    ///
+    /// # Errors
+    /// What unlink(2) fails with.
+    pub(super) fn forget_downloads(&self) -> io::Result<()> {
+        images::remove_tree(&self.directory.join(DOWNLOADS))
+    }
+}
