@@ -58,11 +58,6 @@ impl Engine {
         Address::Unix(self.addresses.socket.clone())
     }
 
-    /// The path of its socket.
-    pub(crate) fn socket(&self) -> &Path {
-        &self.socket
-    }
-
     /// Where it serves Kubernetes' container runtime interface.
     pub(crate) fn cri(&self) -> Option<&Path> {
         self.addresses.cri.as_deref()

@@ -112,7 +112,7 @@ impl Compose<'_> {
             .args(["--progress", "quiet", "--file"])
             .arg(self.file)
             .args(command)
-            .env("DOCKER_HOST", format!("unix://{}", self.engine.socket().display()))
+            .env("DOCKER_HOST", self.engine.host())
             .env("HOME", self.directory)
             .output()
             .with_context(|| format!("cannot run {}", self.program.display()))?;

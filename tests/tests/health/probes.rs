@@ -150,7 +150,7 @@ fn what_ends_behind_an_exec_is_reaped_too() {
     let id = today.run(&checked(&["CMD-SHELL", script], often_at_first));
     let exec = today.exec_create(&id, &json!({ "Cmd": ["sleep", "4732"] }));
     let _ = today.post_json(&format!("/exec/{exec}/start"), &json!({ "Detach": true })).expect(200);
-    today.exec(&id, &["touch", "/go"]);
+    assert_eq!(today.exec(&id, &["touch", "/go"]).code, 0);
     until(&today, &id, "healthy");
     let (left, older) = (process_of(&today, &id, "sleep 4731"), process_of(&today, &id, "sleep 4732"));
     let shim = shim_of(&today, &id);

@@ -200,7 +200,6 @@ fn difference(before: &Resources, after: Resources) -> Resources {
         blkio_weight: after.blkio_weight.filter(|new| Some(*new) != before.blkio_weight),
         block_device_limits: if blocks { after.block_device_limits } else { Vec::new() },
         pids_limit,
-        ..Resources::default()
     }
 }
 
