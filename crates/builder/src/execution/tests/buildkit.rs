@@ -54,8 +54,8 @@ fn histories_are_those_of_buildkit() {
         "ARG x",
         "ENV S=f B=two words",
         "LABEL m n=o p",
-        "EXPOSE map[53/udp:{} 80/tcp:{}]",
-        "EXPOSE map[90/tcp:{}]",
+        "EXPOSE [53/udp 80/tcp]",
+        "EXPOSE [90/tcp]",
         "VOLUME [/a b]",
         "USER alice",
         "WORKDIR /w/sub",
@@ -63,9 +63,9 @@ fn histories_are_those_of_buildkit() {
         "WORKDIR /",
         "RUN |3 x=abc e= x=abc /bin/sh -c echo a > /e # buildkit",
         "RUN |3 x=abc e= x=abc echo a b # buildkit",
-        "COPY f nope* /abc/ # buildkit",
+        "COPY --chown=1:2 f nope* /abc/ # buildkit",
         "STOPSIGNAL SIGUSR1",
-        r#"HEALTHCHECK &{["CMD-SHELL" "a b"] "1m30s" "0s" "0s" 'A'}"#,
+        "HEALTHCHECK {Test:[CMD-SHELL a b] Interval:1m30s Timeout:0s StartPeriod:0s StartInterval:0s Retries:65}",
         "SHELL [/bin/sh -ec]",
         r#"CMD ["/bin/sh" "-ec" "a"]"#,
         r#"ENTRYPOINT ["e" "f"]"#,
@@ -79,7 +79,8 @@ fn histories_are_those_of_buildkit() {
     assert_eq!(config.labels.expect("labels")["c"], "4", "of the request, and not in the history");
     assert_eq!(config.on_build.expect("triggers"), ["RUN x"]);
     let document = &made.config;
-    assert_eq!((document.comment.as_str(), document.docker_version.as_str()), ("buildkit.dockerfile.v0", ""));
+    assert_eq!((document.comment.as_str(), document.docker_version.as_str()), ("", ""));
+    assert!(document.history.iter().skip(1).all(|entry| entry.comment == "buildkit.dockerfile.v0"));
     let layers = document.history.iter().filter(|entry| !entry.empty_layer).count();
     assert_eq!(layers, document.rootfs.diff_ids.len());
     assert_eq!(layers, 1 + 2 + 2 + 1 + 2, "each WORKDIR but the root has one");
