@@ -4,7 +4,7 @@ use serde_json::Value;
 use tar::{EntryType, Header};
 
 use crate::wait::until;
-use crate::{Answer, Client, query};
+use crate::{Answer, Client, Engine, query};
 
 /// A build context under way.
 #[expect(missing_debug_implementations, reason = "the tar's builder has none")]
@@ -249,5 +249,21 @@ impl Client {
             }
             assert!(removed > 0, "images that cannot be removed: {listed}");
         }
+    }
+}
+
+/// What the directory of builds keeps between builds.
+const KEPT: [&str; 4] = ["cache-mounts", "downloads", "known-layers", "linked"];
+
+impl Engine {
+    /// How many builds have files: those under way, and what ended ones should have removed.
+    ///
+    /// # Panics
+    /// When the directory of builds cannot be read.
+    #[must_use]
+    pub fn builds_with_files(&self) -> usize {
+        let entries = std::fs::read_dir(self.data_root().join("builds")).expect("the builds' directory");
+        let is_kept = |entry: &std::fs::DirEntry| KEPT.iter().any(|kept| entry.file_name() == *kept);
+        entries.flatten().filter(|entry| !is_kept(entry)).count()
     }
 }

@@ -57,7 +57,7 @@ fn builds_survive_kill_9_of_the_daemon() {
         wait::until(&format!("round {round}: nothing of the struck build"), || {
             let containers = engine.get("/containers/json?all=1").expect(200).json();
             let none = containers.as_array().is_some_and(Vec::is_empty);
-            let clean = is_empty(&engine.data_root().join("builds")) && is_empty(&images);
+            let clean = engine.builds_with_files() == 0 && is_empty(&images);
             (none && clean && engine.shims().is_empty()).then_some(())
         });
         let rebuilt = engine.build(&[("t", "struck")], context());

@@ -5,6 +5,7 @@
 //! a book is held, so a slow answer of it to one start does not keep another one from being
 //! reserved. Who holds the firewall may look into the books.
 
+mod adopted_endpoints;
 mod adoption;
 mod bridge;
 mod bridge_addresses;

@@ -41,10 +41,9 @@ fn containers(engine: &Engine) -> usize {
 }
 
 fn nothing_is_left(engine: &Engine) {
-    let builds = engine.data_root().join("builds");
     wait::until("nothing of the build", || {
-        let is_clean = std::fs::read_dir(&builds).is_ok_and(|mut left| left.next().is_none());
-        (containers(engine) == 0 && is_clean && engine.shims().is_empty()).then_some(())
+        (containers(engine) == 0 && engine.builds_with_files() == 0 && engine.shims().is_empty())
+            .then_some(())
     });
 }
 
@@ -122,12 +121,9 @@ fn kill_9_at_any_moment_of_builds_leaves_nothing() {
 }
 
 fn nothing_but_caches_is_left(engine: &Engine) {
-    let builds = engine.data_root().join("builds");
     wait::until("nothing of the build", || {
-        let entries = std::fs::read_dir(&builds).ok()?;
-        let caches = ["cache-mounts", "known-layers"];
-        let others = entries.flatten().filter(|entry| caches.iter().all(|cache| entry.file_name() != *cache));
-        (containers(engine) == 0 && others.count() == 0 && engine.shims().is_empty()).then_some(())
+        (containers(engine) == 0 && engine.builds_with_files() == 0 && engine.shims().is_empty())
+            .then_some(())
     });
     let listed = engine.at("1.55").get("/images/json?all=1").expect(200).json();
     let names: Vec<_> =

@@ -23,10 +23,6 @@ fn bytes_in(directory: &Path) -> u64 {
         .sum()
 }
 
-fn entries_of(directory: &Path) -> usize {
-    fs::read_dir(directory).expect("a directory").count()
-}
-
 /// Whether what the build of this context downloads without an end goes with its client.
 fn assert_ends(what: &str, parameters: &str, body: &[u8], port: u16) {
     let engine = Target::start();
@@ -54,7 +50,7 @@ fn assert_ends(what: &str, parameters: &str, body: &[u8], port: u16) {
     client.send(body).expect("a context");
     wait::until("the download", || (bytes_in(&builds) > 8 << 20).then_some(()));
     drop(client);
-    wait::until("the end of the build", || (entries_of(&builds) == 0).then_some(()));
+    wait::until("the end of the build", || (engine.builds_with_files() == 0).then_some(()));
     server.join().unwrap_or_else(|_| panic!("{what}: the server failed"));
 }
 
