@@ -16,7 +16,7 @@ use crate::networking::{Networking, attachments, relays};
 use crate::options::Options;
 use crate::paths::Paths;
 use crate::pod_role::PodRole;
-use crate::store::{Database, Durability, Row};
+use crate::store::{Database, Durability, Row, VolumeRow};
 use crate::volumes::Volumes;
 use crate::{names, random};
 
@@ -162,9 +162,14 @@ impl Creator {
     fn put(&self, mut record: Record, durability: Durability) -> Result<ContainerId, Error> {
         let save = |record: &Record, mut rows: Vec<Row>| {
             let record = Arc::new(record.clone());
+            let volumes = rows.iter().filter_map(|row| match row {
+                Row::Volume(volume) => Some(volume.clone()),
+                _ => None,
+            });
+            let volumes = volumes.collect();
             rows.push(Row::Container(Arc::clone(&record)));
             // The event is recorded before the answer, so that it survives a crash of the daemon.
-            self.database.write_then(rows, durability, self.showing(record)).wait_blocking()
+            self.database.write_then(rows, durability, self.showing(record, volumes)).wait_blocking()
         };
         let made = self.make_directories(&record).and_then(|()| self.volumes.mount(&mut record, save));
         let mut volumes = match made {
@@ -181,11 +186,13 @@ impl Creator {
         Ok(record.id)
     }
 
-    /// Shows a container to everyone once it is saved.
-    fn showing(&self, record: Arc<Record>) -> impl FnOnce() + Send + use<> {
+    /// Shows a container to everyone once it is saved, behind its volumes: whoever sees it may start or remove it.
+    fn showing(&self, record: Arc<Record>, volumes: Vec<VolumeRow>) -> impl FnOnce() + Send + use<> {
         let (directory, events) = (Arc::clone(&self.directory), Arc::clone(&self.events));
+        let service = Arc::clone(&self.volumes);
         let container = Container::new(record, Arc::clone(&self.database));
         move || {
+            service.note(&volumes);
             events.emit_container(&container.record(), "create", &[]);
             directory.insert(container);
         }
