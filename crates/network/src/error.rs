@@ -54,6 +54,10 @@ pub enum Error {
     KindMissing { kind: &'static str, source: RequestError },
     #[error("the engine runs without a bridge")]
     Disabled,
+    #[error(
+        "a container is in 26 networks of bridges at most: its interfaces have no more names on the host"
+    )]
+    NoInterfaceName,
     #[error("no available ip addresses on network {0}")]
     NoFreeAddress(String),
     #[error("container {0} has an endpoint already")]
@@ -116,6 +120,7 @@ impl Error {
             | Self::NoFreeAddress(_)
             | Self::BridgeInUse { .. }
             | Self::RunningElsewhere { .. }
+            | Self::NoInterfaceName
             | Self::NoFreeNetwork(_) => ErrorKind::Conflict,
             Self::Disabled | Self::NoBridge(_) | Self::NotABridge(_) | Self::BridgeWithoutAddress(_) => {
                 ErrorKind::Invalid

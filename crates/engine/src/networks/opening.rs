@@ -89,9 +89,8 @@ pub(crate) fn open(
     let mut leases = saved_leases(records);
     let mut listing = None;
     for record in own {
-        let listing = listing.get_or_insert_with(HostListing::read).as_ref();
         let known = leases.remove(&record.id).unwrap_or_default();
-        let opened = open_again(&registry, &record, (known, listing), options);
+        let opened = open_again(&registry, &record, (known, &mut listing), options);
         let (of_driver, live) = opened.unwrap_or_else(|error| {
             // It is shown, and nothing starts in it.
             tracing::error!("cannot open the network {}: {error}", record.definition.name);
@@ -129,14 +128,19 @@ pub(crate) fn open(
 fn open_again(
     registry: &NetworkRegistry,
     record: &NetworkRecord,
-    (known, listing): (Vec<network::Endpoint>, Result<&HostListing, &network::Error>),
+    (known, listing): (Vec<network::Endpoint>, &mut Option<HostListing>),
     options: &Options,
 ) -> Result<(DriverOptions, Option<Arc<network::Network>>), Error> {
+    // It was checked when it was made: what is refused since then goes on.
     let of_driver = DriverOptions::read(&record.definition)?;
     if record.definition.config_only {
         return Ok((of_driver, None));
     }
-    let listing = listing.map_err(|error| Error::refused(error.to_string()))?;
+    let listing = match listing {
+        Some(listing) => listing,
+        // Where it fails, the next network asks again.
+        None => listing.insert(HostListing::read().map_err(|error| Error::refused(error.to_string()))?),
+    };
     let asked = of_driver.ask(record, &options.network, HostAddresses::Possible)?;
     let network = asked.open(&registry.default, known, listing)?;
     Ok((of_driver, Some(Arc::new(network))))

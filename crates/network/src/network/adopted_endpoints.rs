@@ -90,14 +90,14 @@ impl NetworkOpening<'_> {
         if let Some(part) = self.options.fixed_cidr.filter(|part| !whole.includes(*part)) {
             return Err(OptionsError::FixedCidr { part, whole }.into());
         }
-        let reserved = taken(host, self.known_host.ipv4(routing)?, &self.options.reserved);
+        let reserved = taken(host, self.known_host.ipv4(routing, &self.bridge)?, &self.options.reserved);
         Ok(Some(AddressPool::new(whole, self.options.fixed_cidr, &reserved, self.options.order)))
     }
 
     /// The same of IPv6.
     fn ipv6_pool(&self, routing: &mut Routing) -> Result<Option<AddressPool<Ipv6Addr>>, Error> {
         let (Some(host), Some(options)) = (self.bridge.ipv6, &self.options.ipv6) else { return Ok(None) };
-        let reserved = taken(host, self.known_host.ipv6(routing)?, &options.reserved);
+        let reserved = taken(host, self.known_host.ipv6(routing, &self.bridge)?, &options.reserved);
         Ok(Some(AddressPool::new(host.subnet(), options.range, &reserved, self.options.order)))
     }
 }

@@ -80,7 +80,7 @@ impl Host {
     }
 
     /// A name for the host's end of a container's next interface.
-    pub(super) fn new_interface_name(&self, container: &ContainerId) -> String {
+    pub(super) fn new_interface_name(&self, container: &ContainerId) -> Option<String> {
         self.interface_names.give(container, &self.reaper.names())
     }
 

@@ -26,20 +26,17 @@ impl InterfaceNames {
         Self { given: Mutex::default(), generation: AtomicU32::new(known.wrapping_mul(7)) }
     }
 
-    /// Gives a name for a container's next interface, which no endpoint has, nor an interface that is going.
-    pub(super) fn give(&self, container: &ContainerId, going: &[String]) -> String {
+    /// Gives a name for a container's next interface, which no endpoint has, nor an interface that is going; `None` for a
+    /// container that has them all.
+    pub(super) fn give(&self, container: &ContainerId, going: &[String]) -> Option<String> {
         let mut given = locked(&self.given);
-        // A container of 26 networks has all names taken; the kernel then refuses the last.
-        let mut name = String::new();
-        for _ in 0..LETTERS {
+        let mut names = (0..LETTERS).map(|_| {
             let generation = self.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-            name = host_interface_name(container, generation);
-            if !given.contains(&name) && !going.contains(&name) {
-                break;
-            }
-        }
+            host_interface_name(container, generation)
+        });
+        let name = names.find(|name| !given.contains(name) && !going.contains(name))?;
         given.insert(name.clone());
-        name
+        Some(name)
     }
 
     /// Notes the name of an endpoint that is there already.
@@ -61,18 +58,20 @@ mod tests {
     fn a_name_is_not_given_while_another_interface_has_it_or_is_about_to_lose_it() {
         let container = ContainerId::from_random([7; 32]);
         let names = InterfaceNames::new(0);
-        let first = names.give(&container, &[]);
+        let give = |going: &[String]| names.give(&container, going);
+        let first = give(&[]).expect("a name");
         names.free(&first);
         let mut given = HashSet::new();
         for _ in 1..LETTERS {
             // Each daemon counts anew.
             names.generation.store(0, Ordering::Relaxed);
-            assert!(given.insert(names.give(&container, std::slice::from_ref(&first))), "twice the same");
+            let name = give(std::slice::from_ref(&first)).expect("a name");
+            assert!(given.insert(name), "twice the same");
         }
         assert!(!given.contains(&first), "it is about to go");
         names.generation.store(0, Ordering::Relaxed);
-        assert_eq!(names.give(&container, &[]), first);
+        assert_eq!(give(&[]), Some(first));
         names.generation.store(0, Ordering::Relaxed);
-        assert!(given.contains(&names.give(&container, &[])), "there are no more");
+        assert_eq!(give(&[]), None, "there are no more");
     }
 }

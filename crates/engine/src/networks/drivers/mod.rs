@@ -92,25 +92,31 @@ impl Default for DriverOptions {
 }
 
 impl DriverOptions {
-    /// Reads the options, and checks them against what the network is asked to be. Those that the driver does not know are
-    /// only shown again.
+    /// Reads the options. Those that the driver does not know are only shown again.
     ///
     /// # Errors
-    /// Values that make no sense, and what contradicts them.
+    /// Values that make no sense.
     pub(crate) fn read(definition: &NetworkDefinition) -> Result<Self, Error> {
         let options = &definition.options;
         let interface_prefix = interface_prefix(options)?;
         let of_driver = match definition.driver {
-            NetworkDriver::Bridge => {
-                let choices = bridge::Choices::of(options)?;
-                choices.check(definition)?;
-                OptionsOfDriver::Bridge(choices)
-            }
+            NetworkDriver::Bridge => OptionsOfDriver::Bridge(bridge::Choices::of(options)?),
             NetworkDriver::Macvlan => OnParent::of(macvlan::sharing(options)?, options)?,
             NetworkDriver::Ipvlan => OnParent::of(ipvlan::sharing(options)?, options)?,
             NetworkDriver::Host | NetworkDriver::Null | NetworkDriver::Overlay => OptionsOfDriver::None,
         };
         Ok(Self { interface_prefix, of_driver })
+    }
+
+    /// Checks the options against what the network is asked to be.
+    ///
+    /// # Errors
+    /// What contradicts them.
+    pub(crate) fn check(&self, definition: &NetworkDefinition) -> Result<(), Error> {
+        match &self.of_driver {
+            OptionsOfDriver::Bridge(choices) => choices.check(definition),
+            OptionsOfDriver::OnParent(_) | OptionsOfDriver::None => Ok(()),
+        }
     }
 
     /// The beginning of the names of interfaces inside.
