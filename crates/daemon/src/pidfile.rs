@@ -43,11 +43,15 @@ fn is_daemon(pid: u32) -> bool {
     is_other && name(&pid.to_string()).is_some_and(|other| name("self") == Some(other))
 }
 
-/// Whether a process has been killed and only waits to be taken off the table, proc_pid_stat(5).
+/// Whether a process has been killed and only waits to be taken off the table, proc_pid_stat(5): all of its threads, since
+/// one that is still in the kernel holds its files.
 fn is_dead(pid: u32) -> bool {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name before the state may hold parentheses itself.
-    text.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    threads.flatten().all(|thread| {
+        let text = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The name before the state may hold parentheses itself.
+        text.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
+    })
 }
 
 impl Drop for PidFile {
