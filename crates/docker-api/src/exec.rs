@@ -101,7 +101,7 @@ async fn start(mut call: Call<'_>) -> Handled {
 }
 
 async fn resize(call: &Call<'_>) -> Handled {
-    let (height, width) = terminal_size(&call.query)?;
+    let (height, width) = terminal_size(call)?;
     call.engine.execs.resize(&call.name, height, width).await?;
     Ok(Reply::Whole(Response::text(StatusCode::CREATED, "")))
 }

@@ -8,7 +8,6 @@ use model::{ContainerId, HostSettings, Signal};
 use tokio::time::Instant;
 
 use crate::container_settings::host_from_wire;
-use crate::query::Query;
 use crate::version::{START_SETTINGS_DEPRECATED, START_SETTINGS_REMOVED};
 use crate::{ApiError, Call, Handled, Reply};
 use berth_http::Response;
@@ -153,14 +152,22 @@ pub(super) async fn unpause(call: &Call<'_>) -> Handled {
 
 /// `POST /containers/(id)/resize`
 pub(super) async fn resize(call: &Call<'_>) -> Handled {
-    let (height, width) = terminal_size(&call.query)?;
+    let (height, width) = terminal_size(call)?;
     call.engine.streams.resize(&call.name, height, width).await?;
     Ok(Reply::Whole(Response::text(StatusCode::OK, "")))
 }
 
-/// Rows and columns, of which a terminal has no more than a `struct winsize` of ioctl_tty(2) holds.
-pub(crate) fn terminal_size(query: &Query) -> Result<(u16, u16), ApiError> {
+/// Rows and columns, of which a terminal has no more than a `struct winsize` of ioctl_tty(2) holds. What old clients ask
+/// for beyond that becomes what comes nearest.
+pub(crate) fn terminal_size(call: &Call<'_>) -> Result<(u16, u16), ApiError> {
+    let query = &call.query;
     let size = |name| {
+        if !call.version.refusals_have_words_of_today() {
+            let number = query.number::<i64>(name).map_err(|error| ApiError::invalid(error.to_string()))?;
+            return Ok::<u16, ApiError>(
+                u16::try_from(number.clamp(0, i64::from(u16::MAX))).unwrap_or(u16::MAX),
+            );
+        }
         query.number(name).map_err(|_| {
             let (value, most) = (query.text(name), u16::MAX);
             ApiError::invalid(format!("{name} must be a whole number from 0 to {most}, not {value:?}"))
