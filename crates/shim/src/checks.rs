@@ -100,6 +100,7 @@ impl Supervisor {
             };
         }
         self.health = Some(monitor);
+        self.reap();
         self.await_health();
     }
 

@@ -101,8 +101,9 @@ fn take_process((channel, deadline): (&Channel, Instant), helper: &Process) -> R
         gifts.born.map(|(pid, pidfd)| Process { reference: ProcessReference { pid, start_time: 0 }, pidfd });
     match (report, process) {
         (Ok(()), Some(process)) => {
-            // It has ended with the birth; only its exit is left to take.
-            let _ = helper.wait();
+            // It has ended with the birth; only its exit is left to take, which could be waited for without end where
+            // a process of the container traces it.
+            helper.kill_and_reap();
             Ok(Exec { process, terminal: gifts.terminal })
         }
         (report, process) => {

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use model::{ExecId, ProcessSpec, Signal, Timestamp};
-use runtime::{Process, Running, StartError, Stdio};
+use runtime::{Process, ProcessExit, Running, StartError, Stdio};
 use sys::epoll::{Interest, Poller};
 use sys::seqpacket::set_nonblocking;
 use sys::stream;
@@ -16,6 +16,9 @@ use crate::token::{ProbePart, Token};
 
 /// How many reads a probe gets before others have their turn.
 const TURN: usize = 32;
+
+/// How long the exit of a reaper that has closed its last descriptor is waited for at most.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Why a probe does not run.
 #[derive(Debug)]
@@ -57,7 +60,8 @@ pub(crate) enum ProbeStatus {
     Running,
     /// Its process has ended with this exit code and has left others behind.
     Exited(i32),
-    /// Its reaper has ended and nothing is left: with the exit code of its process, if that was not killed with it.
+    /// Its reaper has ended and nothing is left: with the exit code of its process, if that was not killed with it and
+    /// the exit could be taken.
     Reaped(Option<i32>),
 }
 
@@ -130,12 +134,24 @@ impl Probe {
         match stream::read(&self.end, &mut code) {
             Ok(4) => ProbeStatus::Exited(i32::from_ne_bytes(code)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => ProbeStatus::Running,
-            // It has closed its last descriptor: that it is gone is a matter of microseconds.
             Ok(_) | Err(_) => {
-                let exit = self.reaper.wait().ok().filter(|exit| exit.signal.is_none());
+                let exit = self.take_exit().ok().flatten().filter(|exit| exit.signal.is_none());
                 ProbeStatus::Reaped(exit.map(|exit| exit.code))
             }
         }
+    }
+
+    /// Takes the exit of the reaper, which has closed its last descriptor: that it is gone is a matter of microseconds.
+    ///
+    /// A zombie that is traced is invisible to its parent until the tracer lets go of it (ptrace(2)), so this never
+    /// waits for the exit itself: what cannot be taken is a stranger from then on, reaped as those are.
+    fn take_exit(&self) -> io::Result<Option<ProcessExit>> {
+        // Where that cannot be waited for, it may have come already.
+        let _ = Poller::new().and_then(|poller| {
+            poller.add(&self.reaper, 0, Interest::READ)?;
+            poller.wait(&mut Vec::new(), Some(EXIT_TIMEOUT))
+        });
+        self.reaper.try_wait()
     }
 
     /// Waits for nothing more of it.
