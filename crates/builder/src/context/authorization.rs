@@ -51,8 +51,8 @@ pub(super) fn authorization(
                 .map(|token| format!("basic {}", STANDARD.encode(format!("{TOKEN_USER}:{token}")))),
         };
         if let Some(header) = header {
-            let name = format!("http.{scheme}://{server}/.extraHeader");
-            return Ok(Some(Authorization { name, value: format!("Authorization: {header}") }));
+            let server = format!("{scheme}://{server}/");
+            return Ok(Some(Authorization { server, header: format!("Authorization: {header}") }));
         }
     }
     Ok(None)
@@ -80,7 +80,7 @@ mod tests {
 
     fn value(address: &str, secrets: &'static [(&'static str, &'static str)]) -> Option<String> {
         let found = authorization(address, Some(&Secrets(secrets))).expect("an answer");
-        found.map(|found| format!("{} {}", found.name, found.value))
+        found.map(|found| format!("{} {}", found.server, found.header))
     }
 
     #[test]
@@ -90,7 +90,7 @@ mod tests {
             ("GIT_AUTH_TOKEN.host:1", "one"),
             ("GIT_AUTH_HEADER.other", "Bearer x\n"),
         ];
-        let name = |server: &str| format!("http.https://{server}/.extraHeader Authorization: ");
+        let name = |server: &str| format!("https://{server}/ Authorization: ");
         assert_eq!(
             value("https://host:1/a.git", secrets),
             Some(name("host:1") + "basic eC1hY2Nlc3MtdG9rZW46b25l")

@@ -33,6 +33,8 @@ const SETTINGS: [&str; 5] = [
     "protocol.ext.allow=never",
     "advice.detachedHead=false",
 ];
+/// The variable that git reads the header of an [`Authorization`] from.
+const HEADER_VARIABLE: &str = "BERTH_GIT_HEADER";
 /// Variables of the daemon that git gets.
 const INHERITED: [&str; 9] = [
     "PATH",
@@ -154,9 +156,8 @@ impl Repository {
 
     /// The repository as clients name it in their policies: `git://host/path[#reference[:directory]]`.
     pub(super) fn identifier(&self) -> String {
-        let place = self.address.split_once("://").map_or(self.address.as_str(), |(_, rest)| rest);
-        let place = place.split_once('@').map_or(place, |(_, place)| place);
-        let place = if self.address.contains("://") { place.to_owned() } else { place.replacen(':', "/", 1) };
+        let Parts { host, path, .. } = self.parts();
+        let place = path.map_or_else(|| host.to_owned(), |path| format!("{host}/{path}"));
         let reference = if self.reference == "HEAD" { "" } else { &self.reference };
         match (reference, self.directory.as_str()) {
             ("", "") => format!("git://{place}"),
@@ -165,12 +166,24 @@ impl Repository {
         }
     }
 
+    /// Splits the address as git does; an `@` in the path is the path's.
+    fn parts(&self) -> Parts<'_> {
+        let (scheme, rest, separator) = match self.address.split_once("://") {
+            Some((scheme, rest)) if !scheme.contains('@') => (scheme, rest, '/'),
+            _ => ("", self.address.as_str(), ':'),
+        };
+        let (authority, path) = match rest.split_once(separator) {
+            Some((authority, path)) => (authority, Some(path)),
+            None => (rest, None),
+        };
+        let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+        Parts { scheme, user, host, path }
+    }
+
     /// Checks what will stand in git's command line.
     fn check(&self) -> Result<(), GitError> {
         let plain = |text: &str| !text.chars().any(|next| next.is_control() || next.is_whitespace());
-        let host = self.address.split_once("://").map_or(self.address.as_str(), |(_, rest)| rest);
-        let host = host.split_once('@').map_or(host, |(_, host)| host);
-        if !plain(&self.address) || host.starts_with('-') {
+        if !plain(&self.address) || !self.parts().is_unambiguous() {
             return Err(GitError::Address(self.address.clone()));
         }
         // git-check-ref-format(1) forbids these in names.
@@ -188,6 +201,31 @@ impl Repository {
 
     fn is_commit(&self) -> bool {
         self.reference.len() >= 4 && self.reference.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+}
+
+/// The parts of an address: `scheme://[user@]host[/path]`, or `user@host:path` without a scheme.
+struct Parts<'a> {
+    scheme: &'a str,
+    user: &'a str,
+    host: &'a str,
+    path: Option<&'a str>,
+}
+
+impl Parts<'_> {
+    /// Whether git connects to the host that stands here, and ssh takes none of it for an option.
+    fn is_unambiguous(&self) -> bool {
+        let web = matches!(self.scheme, "http" | "https");
+        // In addresses that are not the web's git decodes `%2F` before it splits them (url.c), and it connects to a
+        // host in brackets whatever stands behind them (connect.c).
+        let user = !self.user.contains(['[', ']']) && (web || !self.user.contains('%'));
+        let name = match self.host.strip_prefix('[').and_then(|host| host.split_once(']')) {
+            Some((_, port)) if port.is_empty() || port.starts_with(':') => port,
+            _ => self.host,
+        };
+        let host = !name.contains(['[', ']']) && !self.host.contains(['%', '\\']);
+        let is_option = self.user.starts_with('-') || self.host.trim_start_matches('[').starts_with('-');
+        user && host && !is_option
     }
 }
 
@@ -250,11 +288,13 @@ fn fetch_reference(git: &Git<'_>, repository: &Repository) -> Result<(), GitErro
     }
 }
 
-/// A setting of git that adds a header to requests for one host.
+/// A header of the requests for one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Authorization {
-    pub(super) name: String,
-    pub(super) value: String,
+    /// The server as `scheme://host[:port]/`.
+    pub(super) server: String,
+    /// The header, its name included.
+    pub(super) header: String,
 }
 
 struct Git<'a> {
@@ -269,18 +309,21 @@ impl Git<'_> {
         for setting in SETTINGS {
             command.args(["-c", setting]);
         }
+        if let Some(Authorization { server, .. }) = &self.authorization {
+            // In arguments as these the settings hold for submodules too, unlike in GIT_CONFIG_COUNT (submodule.c).
+            // The header itself is a variable: who lists processes sees their arguments.
+            command.arg(format!("--config-env=http.{server}.extraHeader={HEADER_VARIABLE}"));
+            // With the header git would follow to any other host.
+            command.args(["-c", &format!("http.{server}.followRedirects=false")]);
+        }
         command.args(words).current_dir(self.root).env_clear().process_group(0);
         command.envs(INHERITED.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         command.env("HOME", self.root).env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0");
         command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
         command.env("GIT_ALLOW_PROTOCOL", "http:https:git:ssh").env("GIT_ASKPASS", "/bin/false");
         command.env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes");
-        if let Some(Authorization { name, value }) = &self.authorization {
-            // As a variable: who lists processes sees their arguments.
-            command
-                .env("GIT_CONFIG_COUNT", "1")
-                .env("GIT_CONFIG_KEY_0", name)
-                .env("GIT_CONFIG_VALUE_0", value);
+        if let Some(Authorization { header, .. }) = &self.authorization {
+            command.env(HEADER_VARIABLE, header);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         self.wait(command.spawn().map_err(GitError::Start)?)
@@ -325,60 +368,4 @@ fn read_message(mut stream: impl Read) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(remote: &str) -> Option<(String, String, String)> {
-        Repository::parse(remote).map(|found| (found.address, found.reference, found.directory))
-    }
-
-    #[test]
-    fn repositories_are_told_from_addresses() {
-        let some = |address: &str, reference: &str, directory: &str| {
-            Some((address.to_owned(), reference.to_owned(), directory.to_owned()))
-        };
-        for (remote, want) in [
-            ("git://host/x", some("git://host/x", "HEAD", "")),
-            ("git://host/x#main:sub/dir", some("git://host/x", "main", "sub/dir")),
-            ("git://host/x#:sub", some("git://host/x", "HEAD", "sub")),
-            ("git@host:x/y.git#v1", some("git@host:x/y.git", "v1", "")),
-            ("github.com/a/b", some("https://github.com/a/b", "HEAD", "")),
-            ("http://host/x.git", some("http://host/x.git", "HEAD", "")),
-            ("https://host/x.git#b", some("https://host/x.git", "b", "")),
-            ("http://host/x.git?ref=v1&subdir=a/b", some("http://host/x.git", "v1", "a/b")),
-            ("http://host/x.git?branch=b", some("http://host/x.git", "refs/heads/b", "")),
-            ("git://host/x?tag=v1&keep-git-dir=1", some("git://host/x", "refs/tags/v1", "")),
-            ("http://host/x.git?download=1", None),
-            ("http://host/x.git?submodules=perhaps", None),
-            ("http://host/x.tar?ref=v1", None),
-            ("http://host/x.tar", None),
-            ("https://host/x.git/other", None),
-            ("ext::sh -c x", None),
-            ("file:///x.git", None),
-            ("/etc/passwd", None),
-            ("--upload-pack=x", None),
-        ] {
-            assert_eq!(parsed(remote), want, "{remote}");
-        }
-    }
-
-    #[test]
-    fn words_that_git_could_take_for_options_are_refused() {
-        for remote in [
-            "git://host/x#--upload-pack=touch",
-            "git://host/x#a b",
-            "git://host/x#+refs/heads/a",
-            "git://host/x#a*",
-            "git://-oProxyCommand=x/y",
-            "git@-oProxyCommand=x:y",
-            "ssh://-oProxyCommand=x/y",
-            "ssh://user@-oProxyCommand=x/y",
-            "git://host/x y",
-            "git://host/x?ref=--upload-pack=touch",
-            "git://host/x?ref=",
-        ] {
-            assert!(Repository::parse(remote).unwrap().check().is_err(), "{remote}");
-        }
-        assert!(Repository::parse("git://host/x#feature/a-b_c.d").unwrap().check().is_ok());
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@ use images::registry::{Message, Platform};
 use model::ImageReference;
 
 use super::earlier::FinishedStage;
+use super::judging::AdmittedImage;
 use super::output::stderr_piece;
 use super::stage::Stage;
 use super::state::Build;
@@ -92,9 +93,9 @@ impl Build<'_> {
         always_pull: bool,
     ) -> Result<Image, BuildError> {
         let look_up = |name: &str| self.look_up_image(name, platform, always_pull);
-        let name = &self.admit_image(name, platform, &look_up)?;
-        let image = look_up(name)?;
-        if let Ok(reference) = ImageReference::parse(name) {
+        let AdmittedImage { name, image } = self.admit_image(name, platform, &look_up)?;
+        let image = image.map_or_else(|| look_up(&name), Ok)?;
+        if let Ok(reference) = ImageReference::parse(&name) {
             let reference = reference.with_default_tag();
             let target = self.work.builder.store.target_of(&image.id, Some(&reference.repository));
             let digest = target.map_or(image.id, |target| target.digest);
@@ -110,19 +111,8 @@ impl Build<'_> {
         platform: Option<&Platform>,
         always_pull: bool,
     ) -> Result<Image, BuildError> {
-        let unmet = |image: &Image| platform.filter(|wanted| !Platform::of(&image.config).is(wanted));
-        let checked = |image: Image| match unmet(&image) {
-            None => Ok(image),
-            Some(wanted) => {
-                let (wanted, actual) = (wanted.clone().into(), Platform::of(&image.config).into());
-                Err(BuildError::Platform { image: name.to_owned(), wanted, actual })
-            }
-        };
-        let local = match self.work.builder.store.resolve(name) {
-            Ok(image) => Some(self.for_platform(name, image, platform)?),
-            Err(images::Error::NoSuchImage(_)) => None,
-            Err(error) => return Err(error.as_lookup().into()),
-        };
+        let checked = |image| checked(name, image, platform);
+        let local = self.find_local(name, platform)?;
         let reference = ImageReference::parse(name).map(ImageReference::with_default_tag);
         match (local, &reference) {
             // An id names what is here; there is nothing to pull.
@@ -130,7 +120,7 @@ impl Build<'_> {
             (Some(image), Ok(reference)) => {
                 let named = reference.digest.is_some()
                     || self.work.builder.store.is_tagged(&image.id, &reference.to_string());
-                if !(always_pull && named) && unmet(&image).is_none() {
+                if !(always_pull && named) && unmet(&image, platform).is_none() {
                     return Ok(image);
                 }
             }
@@ -141,6 +131,35 @@ impl Build<'_> {
         let pulled =
             self.work.session.puller.pull(&reference, platform, &progress, self.work.session.cancellation)?;
         checked(self.work.builder.store.image(&pulled)?)
+    }
+
+    /// Finds an image that is here by an id of it, whole or short: no registry has it under that.
+    ///
+    /// # Errors
+    /// [`BuildError`] when several ids begin so, or it is for another platform.
+    pub(super) fn find_by_id(
+        &self,
+        name: &str,
+        platform: Option<&Platform>,
+    ) -> Result<Option<Image>, BuildError> {
+        let digits = name.strip_prefix("sha256:").unwrap_or(name);
+        if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Ok(None);
+        }
+        let Some(image) = self.find_local(name, platform)? else { return Ok(None) };
+        let is_name = ImageReference::parse(name).is_ok_and(|reference| {
+            let reference = reference.with_default_tag();
+            self.work.builder.store.is_tagged(&image.id, &reference.to_string())
+        });
+        if is_name { Ok(None) } else { checked(name, image, platform).map(Some) }
+    }
+
+    fn find_local(&self, name: &str, platform: Option<&Platform>) -> Result<Option<Image>, BuildError> {
+        match self.work.builder.store.resolve(name) {
+            Ok(image) => self.for_platform(name, image, platform).map(Some),
+            Err(images::Error::NoSuchImage(_)) => Ok(None),
+            Err(error) => Err(error.as_lookup().into()),
+        }
     }
 
     /// Of the images that came under the same index the one for a platform, where there is one.
@@ -178,4 +197,16 @@ impl Build<'_> {
         }
         Ok(())
     }
+}
+
+/// The platform that an image should be for and is not.
+fn unmet<'a>(image: &Image, platform: Option<&'a Platform>) -> Option<&'a Platform> {
+    platform.filter(|wanted| !Platform::of(&image.config).is(wanted))
+}
+
+/// Refuses an image that is for another platform.
+fn checked(name: &str, image: Image, platform: Option<&Platform>) -> Result<Image, BuildError> {
+    let Some(wanted) = unmet(&image, platform) else { return Ok(image) };
+    let (wanted, actual) = (wanted.clone().into(), Platform::of(&image.config).into());
+    Err(BuildError::Platform { image: name.to_owned(), wanted, actual })
 }

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 
 use images::Image;
 use images::registry::Platform;
-use model::{Digest, ImageReference};
+use model::{ErrorKind, ImageReference};
 
 use super::state::Build;
 use crate::context::repository_identifier;
+use crate::dockerfile::DockerfileError;
 use crate::error::BuildError;
+use crate::runner::StepError;
 use crate::source_policy::{JudgedImage, JudgedSource, SourcePolicy, Verdict};
 
 /// What the identifiers of images begin with.
@@ -17,6 +19,19 @@ const IMAGE: &str = "docker-image://";
 const FULL_ADDRESS: &str = "git.fullurl";
 /// How often one source may take the place of another.
 const REPLACEMENTS: usize = 16;
+
+/// An image that a client's policy allows.
+pub(super) struct AdmittedImage {
+    /// The name of the one that is used.
+    pub(super) name: String,
+    /// The image itself, where it was looked up to be judged: no other may be used.
+    pub(super) image: Option<Image>,
+}
+
+/// An id of an image without a tag.
+#[derive(Debug, thiserror::Error)]
+#[error("image {0:?} has no tag by which the client's policy could judge it")]
+struct Untagged(String);
 
 /// Has an address judged that nothing can take the place of.
 ///
@@ -54,25 +69,26 @@ impl Build<'_> {
         admit(self.work.parameters.policy.as_deref(), address)
     }
 
-    /// Has an image judged; gives the name of the one that is used.
+    /// Has an image judged; one that an id names is judged by its name.
     ///
     /// # Errors
-    /// [`BuildError`] for one that is denied, or cannot be looked up.
+    /// [`BuildError`] for one that is denied or cannot be looked up, and for the id of an image without a tag.
     pub(super) fn admit_image(
         &self,
         name: &str,
         platform: Option<&Platform>,
         look_up: &dyn Fn(&str) -> Result<Image, BuildError>,
-    ) -> Result<String, BuildError> {
+    ) -> Result<AdmittedImage, BuildError> {
         let mut name = name.to_owned();
-        let Some(policy) = self.work.parameters.policy.as_deref() else { return Ok(name) };
+        let Some(policy) = self.work.parameters.policy.as_deref() else {
+            return Ok(AdmittedImage { name, image: None });
+        };
         for _ in 0..REPLACEMENTS {
-            // An id names what is here; it comes from nowhere.
-            if Digest::parse(&name).is_ok() {
-                return Ok(name);
-            }
-            let Ok(reference) = ImageReference::parse(&name) else { return Ok(name) };
-            let reference = reference.with_default_tag();
+            let mut image = self.find_by_id(&name, platform)?;
+            let reference = match &image {
+                Some(image) => self.reference_of(image).ok_or_else(|| Untagged(name.clone()))?,
+                None => ImageReference::parse(&name).map_err(DockerfileError::from)?.with_default_tag(),
+            };
             let mut source = JudgedSource {
                 identifier: format!("{IMAGE}{}", full_name(&reference)),
                 platform: platform.cloned(),
@@ -80,16 +96,13 @@ impl Build<'_> {
             };
             let mut verdict = policy.judge(&source)?;
             if verdict == Verdict::NeedsImage {
-                let image = look_up(&name)?;
-                let store = &self.work.builder.store;
-                let target = store.target_of(&image.id, Some(&reference.repository));
-                let digest = target.map_or(image.id, |target| target.digest).to_string();
-                let config = store.document_of(&image.id, &image.config_digest)?;
-                source.image = Some(JudgedImage { digest, config });
+                let found = image.map_or_else(|| look_up(&name), Ok)?;
+                source.image = Some(self.describe(&found, &reference)?);
+                image = Some(found);
                 verdict = policy.judge(&source)?;
             }
             match verdict {
-                Verdict::Allowed => return Ok(name),
+                Verdict::Allowed => return Ok(AdmittedImage { name, image }),
                 Verdict::Replaced(other) => match other.strip_prefix(IMAGE) {
                     Some(other) => other.clone_into(&mut name),
                     None => return Err(BuildError::Replacement(source.identifier)),
@@ -98,5 +111,26 @@ impl Build<'_> {
             }
         }
         Err(BuildError::Replacement(name))
+    }
+
+    /// A name of an image that is here, or of another platform of what it came under.
+    fn reference_of(&self, image: &Image) -> Option<ImageReference> {
+        let store = &self.work.builder.store;
+        let all = std::iter::once(image.id).chain(store.relatives(&image.id));
+        all.flat_map(|id| store.tags_of(&id)).find_map(|name| ImageReference::parse(&name).ok())
+    }
+
+    /// What a policy judges an image by.
+    fn describe(&self, image: &Image, reference: &ImageReference) -> Result<JudgedImage, BuildError> {
+        let store = &self.work.builder.store;
+        let target = store.target_of(&image.id, Some(&reference.repository));
+        let digest = target.map_or(image.id, |target| target.digest).to_string();
+        Ok(JudgedImage { digest, config: store.document_of(&image.id, &image.config_digest)? })
+    }
+}
+
+impl From<Untagged> for BuildError {
+    fn from(source: Untagged) -> Self {
+        StepError::new(ErrorKind::Forbidden, source).into()
     }
 }
