@@ -93,17 +93,18 @@ pub(crate) struct Head {
     pub(crate) is_unchanged: bool,
 }
 
-/// By what a server tells whether it has something else meanwhile (RFC 9110, section 8.8); empty where it does not say it.
+/// What a server says of the version that it sends (RFC 9110, section 8.8); empty where it does not say it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Validators {
     pub(crate) tag: String,
+    /// The time of the last change: two changes within a second have the same one, so that it proves nothing.
     pub(crate) modified: String,
 }
 
 impl Validators {
-    /// Whether there are any.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.tag.is_empty() && self.modified.is_empty()
+    /// The tag, if every byte is the same as long as it is (RFC 9110, section 8.8.1): a weak one begins with `W/`.
+    pub(crate) fn strong_tag(&self) -> Option<&str> {
+        Some(self.tag.as_str()).filter(|tag| tag.starts_with('"'))
     }
 }
 
@@ -132,7 +133,7 @@ pub(crate) fn open<'a>(address: &str, cancellation: &'a Cancellation) -> Result<
     open_if_changed(address, Validators::default(), cancellation)
 }
 
-/// Asks for an address, unless what it has is still what the validators belong to.
+/// Asks for an address, unless what it has is still what the strong tag of the validators belongs to.
 ///
 /// # Errors
 /// [`FetchError`] when there is no good answer.
@@ -186,10 +187,9 @@ fn try_fetch(
     pieces: &SyncSender<Piece>,
 ) -> Result<(), FetchError> {
     let failed = |source| FetchError::Request { address: address.to_owned(), source: Box::new(source) };
-    let conditions = [("if-none-match", &known.tag), ("if-modified-since", &known.modified)];
     let mut request = agent.get(address);
-    for (name, value) in conditions.into_iter().filter(|(_, value)| !value.is_empty()) {
-        request = request.header(name, value);
+    if let Some(tag) = known.strong_tag() {
+        request = request.header("if-none-match", tag);
     }
     let response = request.call().map_err(failed)?;
     let status = response.status();
@@ -205,7 +205,7 @@ fn try_fetch(
             tag: text("etag").unwrap_or_default().to_owned(),
             modified: text("last-modified").unwrap_or_default().to_owned(),
         },
-        is_unchanged: status.as_u16() == NOT_MODIFIED && !known.is_empty(),
+        is_unchanged: status.as_u16() == NOT_MODIFIED && known.strong_tag().is_some(),
     };
     if pieces.send(Piece::Head(head)).is_err() {
         return Ok(());

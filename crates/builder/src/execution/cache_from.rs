@@ -21,7 +21,7 @@ impl Build<'_> {
             let image = &self.work.parameters.cache_from[number];
             // One that is not here, or goes meanwhile, is no help.
             let Ok(image) = self.work.builder.store.resolve(image) else { continue };
-            let Some(empty_layer) = self.next_step_of(&image, &step.command.join(" "))? else { continue };
+            let Some(empty_layer) = self.next_step_of(&image, step)? else { continue };
             let Ok(layers) = self.work.builder.store.layers(&image) else { continue };
             let own = self.stage_ref()?.layers.len();
             let layer = if empty_layer { None } else { layers.into_iter().nth(own) };
@@ -38,7 +38,7 @@ impl Build<'_> {
     }
 
     /// Whether an image went through the stage's steps and then through this one: whether that step made no layer.
-    fn next_step_of(&self, image: &Image, command: &str) -> Result<Option<bool>, BuildError> {
+    fn next_step_of(&self, image: &Image, step: &Name) -> Result<Option<bool>, BuildError> {
         let stage = self.stage_ref()?;
         let history = &image.config.history;
         let is_same = |(ours, theirs): (&History, &History)| {
@@ -52,9 +52,12 @@ impl Build<'_> {
         let next = match self.work.parameters.order {
             Order::Written => {
                 let next = history.get(stage.history.len());
-                next.filter(|next| next.created_by == command).map(|next| next.empty_layer)
+                // The command may say more than the history.
+                let next = next.filter(|next| step.history.as_ref() == Some(&next.created_by));
+                next.map(|next| next.empty_layer)
             }
             Order::Graph => {
+                let command = step.command.join(" ");
                 let is_same = |(ours, theirs): (&Step, &Step)| ours == theirs;
                 let steps = &image.config.steps;
                 let has_steps = stage.steps.iter().zip(steps).all(is_same);

@@ -182,7 +182,7 @@ impl Build<'_> {
         };
         let image = store.add_image(&new)?;
         for (key, diff_id) in keys.iter().zip(diff_id.into_iter().cycle()) {
-            self.work.builder.note_layer(key, diff_id, &self.scratch_path("note"))?;
+            self.work.builder.note_layer(key, diff_id, &self.scratch_path("note"));
         }
         let stage = self.stage()?;
         stage.recipe = Some(Recipe { document, parent: stage.image });

@@ -17,7 +17,10 @@ use crate::transfer::{
     Dressing, Inline, Item, NoTree, Placement, Selected, Sources, TransferError, is_left_out, place, select,
     select_with_parents, sum,
 };
-use crate::tree::{DefaultGroup, Owner, Upper, View, resolve_owner};
+use crate::tree::{DefaultGroup, Owner, Position, Reached, Stop, Upper, View, Walk, resolve_owner};
+
+/// What the cache knows of copies beside their history: whether files stay their owners'.
+const KEEPS_OWNERS: &str = "owners kept";
 
 /// The words of COPY or ADD with variables put in.
 struct Words {
@@ -41,8 +44,12 @@ struct Place {
     /// An absolute path.
     destination: String,
     owner: Option<Owner>,
+    /// Whether files stay their owners': those of images and stages do, those of contexts are root's.
+    keeps_owners: bool,
     /// Whether the layers below do not matter.
     is_linked: bool,
+    /// What the present order does otherwise than the other one.
+    own: Vec<&'static str>,
 }
 
 /// A layer of copied files.
@@ -60,6 +67,7 @@ impl Place {
     fn inputs(&self, transfer: &Transfer, words: &Words, worth: &str) -> Result<LayerInputs, BuildError> {
         let owner = self.owner.map(|owner| (owner.user, owner.group));
         let form = (&self.destination, names_directory(&words.destination), owner, &words.mode);
+        let form = (form, self.keeps_owners, &self.own);
         let flags = (transfer.keeps_parents, transfer.unpacks, &words.patterns);
         let step = serde_json::to_string(&(transfer.verb.name(), worth, form, flags))?;
         Ok(LayerInputs { step, is_placed: !self.is_linked })
@@ -99,8 +107,8 @@ impl Build<'_> {
             None => sum(&NoTree, &items, words.excludes.as_ref())?,
         };
         check_excludes(words.excludes.as_ref())?;
-        let place = self.place(transfer, &words)?;
-        let mut name = transfer_name(order, transfer.verb, &words, &worth);
+        let place = self.place(transfer, &words, tree.as_ref(), &items)?;
+        let mut name = transfer_name(order, transfer.verb, (&words, &place), &worth);
         name.inputs = Some(place.inputs(transfer, &words, &worth)?);
         let Some(_turn) = self.probe(&name)? else { return Ok(()) };
         let items = self.complete_downloads(items)?;
@@ -114,10 +122,49 @@ impl Build<'_> {
     }
 
     /// Finds out where files are put, and whose they are.
-    fn place(&self, transfer: &Transfer, words: &Words) -> Result<Place, BuildError> {
+    fn place(
+        &self,
+        transfer: &Transfer,
+        words: &Words,
+        tree: Option<&StepTree>,
+        items: &[Item],
+    ) -> Result<Place, BuildError> {
         let owner = words.owner.as_deref().map(|owner| self.account(owner)).transpose()?;
         let destination = absolute(&self.stage_ref()?.config.working_dir, &words.destination);
-        Ok(Place { destination, owner, is_linked: transfer.is_linked })
+        let keeps_owners = owner.is_none() && tree.is_some_and(StepTree::is_image);
+        let mut own = Vec::new();
+        if self.work.parameters.order == Order::Graph {
+            own.extend((items.iter().filter(|item| may_have_links(item)).count() > 1).then_some("apart"));
+            own.extend(self.is_dressed(transfer, words, items, &destination)?.then_some("dressed"));
+        }
+        Ok(Place { destination, owner, keeps_owners, is_linked: transfer.is_linked, own })
+    }
+
+    /// Whether a graph gives the destination something of a directory whose content it gets.
+    fn is_dressed(
+        &self,
+        transfer: &Transfer,
+        words: &Words,
+        items: &[Item],
+        destination: &str,
+    ) -> Result<bool, BuildError> {
+        let mut directories = items.iter().filter_map(|item| match item {
+            Item::Local(selected) => Some(&selected.node).filter(|node| node.is_directory()),
+            Item::Remote(_) | Item::Inline(_) | Item::Tree(_) => None,
+        });
+        let gives = match words.mode.as_deref().map(Permissions::parse).transpose()? {
+            Some(Permissions::Bits(_)) => directories.next().is_some(),
+            Some(Permissions::Changes(_)) => false,
+            None => !transfer.is_linked && directories.any(|node| node.metadata.modified.is_some()),
+        };
+        // With parents the destination is below the one that is written.
+        if !gives || transfer.is_linked || transfer.keeps_parents {
+            return Ok(gives);
+        }
+        let start = Position::root(&View::new(self.stage_ref()?.directories()));
+        // Where it cannot be reached the copy fails.
+        let reached = Walk::new(Path::new(destination)).run(&start, &mut Stop);
+        Ok(!matches!(reached, Ok(Reached::Directory(_))))
     }
 
     /// Finds out the numbers of an account of the present image.
@@ -180,7 +227,7 @@ impl Build<'_> {
             destination: Path::new(&to.destination),
             directory: names_directory(&words.destination),
             owner: to.owner,
-            keeps_owners: tree.is_some_and(StepTree::is_image),
+            keeps_owners: to.keeps_owners,
             permissions: permissions.as_ref(),
             excludes: words.excludes.as_ref(),
             unpacks: transfer.unpacks,
@@ -258,14 +305,20 @@ impl Build<'_> {
 }
 
 /// A copy as the cache and the history know it.
-fn transfer_name(order: Order, verb: TransferVerb, words: &Words, worth: &str) -> Name {
+fn transfer_name(order: Order, verb: TransferVerb, (words, place): (&Words, &Place), worth: &str) -> Name {
     let Words { destination, sources, flags, shown_flags, .. } = words;
     let verb = verb.name();
+    let owners = place.keeps_owners.then(|| KEEPS_OWNERS.to_owned());
     match order {
-        Order::Written => Name::of(no_operation(&format!("{verb} {flags}{worth} in {destination}"))),
+        Order::Written => {
+            let mut name = Name::of(no_operation(&format!("{verb} {flags}{worth} in {destination}")));
+            name.command.extend(owners);
+            name
+        }
         Order::Graph => {
             let history = format!("{verb} {shown_flags}{sources} {destination} # buildkit");
-            let command = vec![history.clone(), format!("{flags}{worth}")];
+            let mut command = vec![history.clone(), format!("{flags}{worth}")];
+            command.extend(owners);
             Name { command, history: Some(history), inputs: None }
         }
     }
@@ -297,6 +350,15 @@ fn within_root(word: &str) -> String {
     }
     let end = if names_directory(word) { "/" } else { "" };
     format!("{}{end}", absolute("/", word).trim_matches('/'))
+}
+
+/// Whether an item may be, or hold, a file with several names.
+fn may_have_links(item: &Item) -> bool {
+    match item {
+        Item::Local(selected) => selected.node.is_directory() || selected.node.shared.is_some(),
+        Item::Tree(_) => true,
+        Item::Remote(_) | Item::Inline(_) => false,
+    }
 }
 
 /// Whether a destination is a directory by its form.

@@ -1,9 +1,8 @@
 //! Downloads of ADD. What a graph has downloaded once is noted with what its server tells a change by, so that a server is
 //! asked for it again only where a layer has to be made of it.
 
-use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use images::digest_of;
 use images::registry::Message;
@@ -12,6 +11,7 @@ use model::Digest;
 use serde_json::{Value, json};
 use sys::bounded_read;
 
+use super::layer_notes::remove_notes;
 use super::state::{Build, Builder};
 use crate::context::{Advance, FetchError, Validators, http_date, open_if_changed};
 use crate::dockerfile::DockerfileError;
@@ -23,8 +23,8 @@ use crate::transfer::{Item, Remote, TransferError, download};
 
 /// What a download is called in a graph whose address has no name.
 const NAMELESS: &str = "__unnamed__";
-/// Bytes of a note at most.
-const NOTE_LIMIT: u64 = 16 << 10;
+/// Bytes of a note at most: a digest, a tag and a time.
+const NOTE_LIMIT: u64 = 1 << 10;
 
 /// What was downloaded, and by what its server tells whether it has something else meanwhile.
 struct Note {
@@ -44,6 +44,8 @@ impl Build<'_> {
         self.admit(address)?;
         let may_be_known = self.work.parameters.order == Order::Graph && self.may_use_cache()?;
         let note = if may_be_known { self.work.builder.noted_download(address)? } else { None };
+        // What is noted is not what is wanted: only the content can be.
+        let note = note.filter(|note| checksum.is_none_or(|wanted| *wanted == *note.digest.to_string()));
         let (digest, modified, file) = self.fetch(address, note)?;
         let (actual, address) = (digest.to_string(), address.to_owned());
         if let Some(wanted) = checksum.filter(|wanted| **wanted != *actual) {
@@ -101,9 +103,9 @@ impl Build<'_> {
         let digest = digest.map_err(keep).map_err(TransferError::from)?;
         self.stream("\n");
         let modified = validators.modified.clone();
-        if self.work.parameters.order == Order::Graph && !validators.is_empty() {
+        if self.work.parameters.order == Order::Graph && validators.strong_tag().is_some() {
             let note = Note { digest, validators };
-            self.work.builder.note_download(address, &note, &self.scratch_path("note"))?;
+            self.work.builder.note_download(address, &note, &self.scratch_path("note"));
         }
         Ok((digest, modified, file))
     }
@@ -130,26 +132,19 @@ impl Builder {
     }
 
     /// Notes a download; `half` is a path for the note while it is written.
-    fn note_download(&self, address: &str, note: &Note, half: &std::path::Path) -> Result<(), BuildError> {
-        let path = self.download_note(address);
+    fn note_download(&self, address: &str, note: &Note, half: &Path) {
         let Validators { tag, modified } = &note.validators;
         let text = json!({ "digest": note.digest.to_string(), "tag": tag, "modified": modified }).to_string();
-        if text.len() as u64 > NOTE_LIMIT {
-            return Ok(());
+        if text.len() as u64 <= NOTE_LIMIT {
+            self.write_note(&self.download_note(address), &text, half);
         }
-        let write = || {
-            path.parent().map_or(Ok(()), fs::create_dir_all)?;
-            fs::write(half, &text)?;
-            fs::rename(half, &path)
-        };
-        write().map_err(BuildError::file("write", &path))
     }
 
     /// Removes all notes of downloads.
     ///
     /// # Errors
-    /// What unlink(2) fails with.
+    /// What readdir(3) or unlink(2) fails with.
     pub(super) fn forget_downloads(&self) -> io::Result<()> {
-        images::remove_tree(&self.directory.join(DOWNLOADS))
+        remove_notes(&self.directory.join(DOWNLOADS))
     }
 }

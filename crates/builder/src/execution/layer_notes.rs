@@ -1,5 +1,8 @@
 //! Notes of the layers that steps made: files by the digest of what a layer depends on, which hold the layer's digest. The
 //! layers themselves are the image store's, which may have removed them since.
+//!
+//! Notes are only a cache: one that cannot be written is done without, and one that another build or prune has removed
+//! meanwhile is gone. Their directories stay, so that no note is written into one that a prune removes.
 
 use std::fs;
 use std::io;
@@ -11,7 +14,7 @@ use model::Digest;
 
 use super::state::Builder;
 use crate::error::BuildError;
-use crate::scratch::{KNOWN, LINKED};
+use crate::scratch::{DOWNLOADS, KNOWN, LINKED};
 
 /// Bytes of a note at most: a digest.
 const NOTE_LIMIT: u64 = 256;
@@ -54,24 +57,27 @@ impl Builder {
     }
 
     /// Notes a layer; `half` is a path for the note while it is written.
-    ///
-    /// # Errors
-    /// [`BuildError::File`] when it cannot be written.
-    pub(super) fn note_layer(&self, key: &LayerKey, diff_id: Digest, half: &Path) -> Result<(), BuildError> {
-        let path = key.path(self);
-        let write = || {
-            path.parent().map_or(Ok(()), fs::create_dir_all)?;
-            fs::write(half, diff_id.to_string())?;
-            fs::rename(half, &path)
+    pub(super) fn note_layer(&self, key: &LayerKey, diff_id: Digest, half: &Path) {
+        self.write_note(&key.path(self), &diff_id.to_string(), half);
+    }
+
+    /// Writes a note of any kind, and removes the oldest from time to time; `half` is a path for it while it is written.
+    pub(super) fn write_note(&self, path: &Path, text: &str, half: &Path) {
+        let written = match put_note(path, text, half) {
+            // Somebody may have removed the directory meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => put_note(path, text, half),
+            written => written,
         };
-        write().map_err(BuildError::file("write", &path))?;
+        if let Err(error) = written {
+            tracing::warn!(path = %path.display(), %error, "cannot write a note for later builds");
+        }
         if self.notes_written.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOOK_INTERVAL) {
-            for kind in [LINKED, KNOWN] {
-                let directory = self.directory.join(kind);
-                thin(&directory, NOTES_KEPT).map_err(BuildError::file("clean", &directory))?;
+            for directory in [LINKED, KNOWN, DOWNLOADS].map(|kind| self.directory.join(kind)) {
+                if let Err(error) = thin(&directory, NOTES_KEPT) {
+                    tracing::warn!(path = %directory.display(), %error, "cannot remove the oldest notes");
+                }
             }
         }
-        Ok(())
     }
 
     /// Removes the notes of layers that are gone.
@@ -84,38 +90,62 @@ impl Builder {
     }
 
     fn forget_lost_of(&self, kind: &str) -> io::Result<()> {
-        let directory = self.directory.join(kind);
-        let entries = match fs::read_dir(&directory) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            entries => entries?,
-        };
-        for entry in entries {
-            let path = entry?.path();
-            let diff_id = read_note(&path)?;
+        for note in notes(&self.directory.join(kind))? {
+            let path = note.path();
+            let diff_id = match read_note(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                diff_id => diff_id?,
+            };
             if diff_id.and_then(|diff_id| self.store.layer(&diff_id)).is_none() {
-                fs::remove_file(&path)?;
+                remove_note(&path)?;
             }
         }
-        // One that still has notes stays.
-        let _ = fs::remove_dir(&directory);
         Ok(())
     }
 
     /// Removes all notes of layers that lie on others: images may still need layers whose steps are forgotten.
     ///
     /// # Errors
-    /// What unlink(2) fails with.
+    /// What readdir(3) or unlink(2) fails with.
     pub(super) fn forget_placed_layers(&self) -> io::Result<()> {
-        images::remove_tree(&self.directory.join(KNOWN))
+        remove_notes(&self.directory.join(KNOWN))
     }
+}
+
+/// Removes all notes of a directory.
+///
+/// # Errors
+/// What readdir(3) or unlink(2) fails with.
+pub(super) fn remove_notes(directory: &Path) -> io::Result<()> {
+    notes(directory)?.iter().try_for_each(|note| remove_note(&note.path()))
+}
+
+/// The notes of a directory, which need not be there.
+fn notes(directory: &Path) -> io::Result<Vec<fs::DirEntry>> {
+    match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        entries => entries?.collect(),
+    }
+}
+
+/// Removes a note, unless somebody else has.
+fn remove_note(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// Puts a whole note in the place of an earlier one.
+fn put_note(path: &Path, text: &str, half: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    fs::write(half, text)?;
+    fs::rename(half, path)
 }
 
 /// Removes the oldest notes of a directory that has more than twice as many as are kept.
 fn thin(directory: &Path, kept: usize) -> io::Result<()> {
-    let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?.collect::<Result<Vec<_>, _>>()?,
-    };
+    let entries = notes(directory)?;
     if entries.len() <= kept * 2 {
         return Ok(());
     }
@@ -123,13 +153,7 @@ fn thin(directory: &Path, kept: usize) -> io::Result<()> {
     let age = |entry: &fs::DirEntry| entry.metadata().and_then(|metadata| metadata.modified()).ok();
     let mut notes: Vec<_> = entries.into_iter().map(|entry| (age(&entry), entry.path())).collect();
     notes.sort();
-    for (_, path) in &notes[..notes.len() - kept] {
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
+    notes[..notes.len() - kept].iter().try_for_each(|(_, path)| remove_note(path))
 }
 
 /// The layer that a note names; `None` where it is no note.
@@ -164,5 +188,16 @@ mod tests {
         assert_eq!(names().len(), 5);
         thin(&directory, 2).expect("fewer");
         assert_eq!(names(), ["3", "4"]);
+    }
+
+    #[test]
+    fn the_directory_of_removed_notes_stays() {
+        let temporary = Temporary::new();
+        let directory = temporary.join("notes");
+        remove_notes(&directory).expect("nothing to do");
+        put_note(&directory.join("one"), "text", &temporary.join("half")).expect("a note");
+        remove_notes(&directory).expect("removed");
+        assert_eq!(notes(&directory).expect("a directory").len(), 0);
+        assert!(directory.exists());
     }
 }

@@ -28,7 +28,7 @@ impl Build<'_> {
         let mounts = self.plan_mounts(run)?;
         let mut settings: Vec<String> = mounts.iter().map(|mount| mount.key.clone()).collect();
         settings.extend(run.network.flag().map(str::to_owned));
-        let name = self.run_name(&arguments, settings, (&shown, &written))?;
+        let name = self.run_name(run, &arguments, settings, (&shown, &written))?;
         let Some(_turn) = self.probe(&name)? else { return Ok(()) };
         let script = run.script.as_ref().filter(|script| is_program(script));
         let mounts = self.make_mounts(&mounts, script)?;
@@ -59,24 +59,29 @@ impl Build<'_> {
     /// A RUN as the cache and the history know it.
     fn run_name(
         &self,
+        run: &RunCommand,
         arguments: &RunArguments,
         settings: Vec<String>,
         (shown, written): (&[String], &[String]),
     ) -> Result<Name, BuildError> {
-        let inputs = Some(self.run_inputs(arguments, &settings, shown)?);
+        // The same text may be an argument of the shell, or a program with an interpreter of its own.
+        let is_program = run.script.as_ref().is_some_and(is_program);
+        let inputs = Some(self.run_inputs(is_program, arguments, &settings, shown)?);
         let command = with_arguments(&arguments.visible, &[settings, shown.to_vec()].concat());
         if self.work.parameters.order == Order::Written {
             return Ok(Name { inputs, ..Name::of(command) });
         }
         let history = with_arguments(&arguments.shown, written).join(" ");
         let history = Some(format!("RUN {history} # buildkit"));
-        let command = [vec!["RUN".to_owned()], self.surroundings(), command].concat();
+        let verb = if is_program { "RUN #!" } else { "RUN" };
+        let command = [vec![verb.to_owned()], self.surroundings(), command].concat();
         Ok(Name { command, history, inputs })
     }
 
     /// What the layer of a RUN depends on: all that its command can see.
     fn run_inputs(
         &self,
+        is_program: bool,
         arguments: &RunArguments,
         settings: &[String],
         shown: &[String],
@@ -86,7 +91,8 @@ impl Build<'_> {
         // What is written into a volume is lost, but in a graph.
         let volumes = volumes.filter(|_| self.work.parameters.order == Order::Written);
         let volumes: Vec<_> = volumes.into_iter().flatten().map(|(volume, _)| volume).collect();
-        let step = serde_json::to_string(&("RUN", shown, settings, self.surroundings(), seen, volumes))?;
+        let words = ("RUN", is_program, shown);
+        let step = serde_json::to_string(&(words, settings, self.surroundings(), seen, volumes))?;
         Ok(LayerInputs { step, is_placed: true })
     }
 

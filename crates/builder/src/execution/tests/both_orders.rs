@@ -1,8 +1,10 @@
 //! Layers of classic builds in graphs, and of graphs in classic builds.
 
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::Ordering;
 
-use images::Image;
+use images::{Image, ImportOptions};
+use model::ImageReference;
 
 use crate::fixture::{Archive, Built, Fixture, context};
 use crate::{Order, Wording};
@@ -98,15 +100,74 @@ fn what_differs_between_the_ways_is_made_twice() {
         "FROM base\nUSER alice\nWORKDIR /w\nRUN echo a > /a\n",
         // ENV wins over ARG, or the last of them.
         "FROM base\nENV a=1\nARG a=2\nRUN echo a > /a\n",
+        // A graph gives a new directory the mode, and the time of the directory that it is a copy of.
+        "FROM base\nCOPY --chmod=700 g /new/\nRUN echo a > /a\n",
+        "FROM base\nCOPY g /new/\nRUN echo a > /a\n",
+        // Names of one file stay together, or are copies of their own.
+        "FROM base\nCOPY g/x g/y /tmp/\nRUN echo a > /a\n",
     ] {
         for (first, second) in [(Order::Written, Order::Graph), (Order::Graph, Order::Written)] {
             let fixture = Fixture::new();
-            let archive = || context(dockerfile).file("f", "1");
+            let archive = || {
+                context(dockerfile).file("f", "1").directory("g/").file("g/x", "2").hard_link("g/y", "g/x")
+            };
             drop(image(&fixture, first, archive()));
             drop(image(&fixture, second, archive()));
             assert_eq!(runs(&fixture), 2, "{first:?}: {dockerfile}");
         }
     }
+}
+
+#[test]
+fn a_linked_directory_is_dressed_in_graphs_alone() {
+    for (first, second) in [(Order::Written, Order::Graph), (Order::Graph, Order::Written)] {
+        let fixture = Fixture::new();
+        let dockerfile = "FROM base\nCOPY --link --chmod=700 g /new/\n";
+        let archive = || context(dockerfile).directory("g/").file("g/x", "2");
+        let (made, other) = (image(&fixture, first, archive()), image(&fixture, second, archive()));
+        assert_ne!(layers(&fixture, &made), layers(&fixture, &other), "{first:?}");
+    }
+}
+
+#[test]
+fn owners_in_a_context_are_not_those_of_a_stage() {
+    for first in [Order::Written, Order::Graph] {
+        for second in [Order::Written, Order::Graph] {
+            let fixture = Fixture::new();
+            let file = || Archive::new().file_of("f", "1", 0o644, 1000, 1000);
+            let options = ImportOptions {
+                source: "-".to_owned(),
+                reference: Some(ImageReference::parse("owned").expect("a name")),
+                ..ImportOptions::default()
+            };
+            fixture.store.import(file().bytes().as_slice(), &options).expect("an image");
+            let of_context = "FROM base\nCOPY f /f\n";
+            let of_image = "FROM base\nCOPY --from=owned f /f\n";
+            let archive = |dockerfile: &str| file().file("Dockerfile", dockerfile);
+            let one = image(&fixture, first, archive(of_context));
+            let other = image(&fixture, second, archive(of_image));
+            let owner = |image: &Image| {
+                let top = fixture.store.lower_directories(image).remove(0);
+                top.join("f").metadata().expect("a file").uid()
+            };
+            assert_eq!((owner(&one), owner(&other)), (0, 1000), "{first:?}, {second:?}");
+        }
+    }
+}
+
+#[test]
+fn a_program_is_not_the_same_text_for_the_shell() {
+    let fixture = Fixture::new();
+    let script = "#!/bin/x\n";
+    let run = |order, command: &str| {
+        drop(image(&fixture, order, context(&format!("FROM base\nRUN {command}\n"))));
+        runs(&fixture)
+    };
+    let here = format!("<<EOT\n{script}EOT");
+    let shell = "[\"/bin/sh\", \"-c\", \"#!/bin/x\\n\"]";
+    assert_eq!(run(Order::Graph, &here), 1);
+    assert_eq!(run(Order::Written, shell), 2);
+    assert_eq!(run(Order::Graph, shell), 2);
 }
 
 #[test]
