@@ -96,10 +96,11 @@ pub fn addresses_of(pid: u32) -> BTreeSet<String> {
     in_network_of(pid, &["sh", "-c", script]).lines().map(plain).collect()
 }
 
-/// The settings that are not as in a new network namespace, which the engine changes.
+/// The settings that are not as in a new network namespace, which the engine changes. Forwarding of IPv4 is no matter: what the
+/// engine turned on stays so.
 #[must_use]
 pub fn network_settings_of(pid: u32) -> BTreeSet<String> {
-    let script = "cd /proc/sys/net/ipv4; grep -H 1 ip_forward conf/*/route_localnet conf/*/proxy_arp \
+    let script = "cd /proc/sys/net/ipv4; grep -H 1 conf/*/route_localnet conf/*/proxy_arp \
                   ../ipv6/conf/*/proxy_ndp || true";
     in_network_of(pid, &["sh", "-c", script]).lines().map(str::to_owned).collect()
 }

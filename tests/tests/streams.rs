@@ -238,6 +238,8 @@ fn clients_that_vanish_free_everything() {
         assert_eq!(connection.read_head().expect("an answer").status, status, "{request}");
         connection
     };
+    // The first exec opens what the shim keeps for all.
+    assert_eq!(engine.exec(&id, &["true"]).code, 0);
     let upgrade = "Host: localhost\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n";
     let websocket = "Host: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nOrigin: http://localhost\r\n\
                      Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";

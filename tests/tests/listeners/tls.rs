@@ -156,7 +156,8 @@ fn clients_that_vanish_without_a_word_free_everything() {
             in_network_of(engine.network_pid(), &["ss", "-tnoH", "state", "established", "sport = :22381"]);
         listed.lines().map(str::to_owned).collect::<Vec<_>>()
     };
-    // The first follower of a log opens what wakes all followers; it stays.
+    // The first exec of a container opens what its shim keeps for all, and so does the first follower of a log.
+    assert_eq!(engine.exec(&id, &["true"]).code, 0);
     let mut first = docker(&engine, address, &authority, &client);
     let mut first =
         first.args(["logs", "--follow", "--tail", "1", &id]).stdout(Stdio::piped()).spawn().expect("docker");
