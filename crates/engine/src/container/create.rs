@@ -17,7 +17,7 @@ use crate::options::Options;
 use crate::paths::Paths;
 use crate::pod_role::PodRole;
 use crate::store::{Database, Durability, Row, VolumeRow};
-use crate::volumes::Volumes;
+use crate::volumes::{Volumes, show_saved};
 use crate::{names, random};
 
 /// What a client asks to be made.
@@ -192,7 +192,7 @@ impl Creator {
         let service = Arc::clone(&self.volumes);
         let container = Container::new(record, Arc::clone(&self.database));
         move || {
-            service.note(&volumes);
+            show_saved(&service, &volumes);
             events.emit_container(&container.record(), "create", &[]);
             directory.insert(container);
         }

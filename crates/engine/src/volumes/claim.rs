@@ -53,20 +53,18 @@ impl Claim<'_> {
     /// They are saved now. They stay claimed until this is dropped: whoever uses them is known by then.
     pub(crate) fn keep(&mut self) {
         self.made.clear();
-        self.service.note(&self.volumes);
+        show_saved(self.service, &self.volumes);
     }
 }
 
-impl Volumes {
-    /// Shows volumes that are saved now to everyone; those that are known stay as they are.
-    pub(crate) fn note(&self, volumes: &[VolumeRow]) {
-        for volume in volumes {
-            let mut known = self.known();
-            if !known.rows.contains_key(&volume.name) {
-                known.rows.insert(volume.name.clone(), volume.clone());
-                drop(known);
-                self.events.emit(volume, "create");
-            }
+/// Shows volumes that are saved now to everyone; those that are known stay as they are.
+pub(crate) fn show_saved(service: &Volumes, volumes: &[VolumeRow]) {
+    for volume in volumes {
+        let mut known = service.known();
+        if !known.rows.contains_key(&volume.name) {
+            known.rows.insert(volume.name.clone(), volume.clone());
+            drop(known);
+            service.events.emit(volume, "create");
         }
     }
 }

@@ -14,6 +14,7 @@ mod remove;
 mod service;
 mod volume;
 
+pub(crate) use claim::show_saved;
 pub use create::NewVolume;
 pub(crate) use events::VolumeEvents;
 pub(crate) use held::{HeldMounts, HeldVolume};
