@@ -194,16 +194,19 @@ fn links_owners_and_pipes() {
         assert_eq!(out.code, 0);
         assert_eq!(tarball::names(out.stdout.as_bytes()), ["d", "d/i", "d/piped"]);
         // Errors name what is missing and the client ends.
-        let (no_file, none) = ("Could not find the file /nosuch in container web", "no such");
-        for (from, to, missing, text) in [
-            ("web:/nosuch", "/tmp", "/nosuch", no_file),
-            ("nosuch:/x", "/tmp", "nosuch", none),
-            ("/no/such/local", "web:/w", "/no", none),
+        for (from, to, missing) in [
+            ("web:/nosuch", "/tmp", "/nosuch"),
+            ("nosuch:/x", "/tmp", "nosuch"),
+            ("/no/such/local", "web:/w", "/no"),
         ] {
             let finished = docker.run(&["cp", from, to]);
-            let names_it = finished.stderr.contains(missing);
-            let says_so = finished.stderr.to_lowercase().contains(&text.to_lowercase());
-            assert!(finished.code == 1 && names_it && says_so, "{from} to {to}: {finished:?}");
+            let stderr = finished.stderr.to_lowercase();
+            // The client of 20.10 words a missing file itself, later ones give the engine's words.
+            let says_so = ["no such", "could not find the file"].iter().any(|words| stderr.contains(words));
+            assert!(
+                finished.code == 1 && stderr.contains(missing) && says_so,
+                "{from} to {to}: {finished:?}"
+            );
         }
     }
 }
