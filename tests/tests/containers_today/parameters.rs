@@ -114,13 +114,17 @@ fn a_bind_of_a_place_alone_is_a_new_volume_since_1_24() {
 }
 
 #[test]
-fn a_hardware_address_of_the_container_is_refused_since_1_52() {
+fn a_hardware_address_of_the_container_has_no_effect_since_1_52_and_a_warning() {
     let engine = Today::start();
     let body = merged(sh("true"), json!({ "MacAddress": "02:42:ac:11:00:99" }));
-    let refused = engine.at("1.52").post_json("/containers/create", &body).expect(400).message();
-    assert!(refused.starts_with("MacAddress is no setting of a container any more"), "{refused}");
-    let id = engine.at("1.51").create(&body);
-    engine.remove(&id);
+    for (version, is_warned) in [("1.51", false), ("1.52", true)] {
+        let made = engine.at(version).post_json("/containers/create", &body).expect(201).json();
+        let warnings = made["Warnings"].as_array().expect("a list");
+        let words = "MacAddress of a container has no effect since API 1.52";
+        let has = warnings.iter().any(|warning| warning.as_str().is_some_and(|text| text.starts_with(words)));
+        assert_eq!(has, is_warned, "{version}: {made}");
+        engine.remove(made["Id"].as_str().expect("an id"));
+    }
     let nothing = merged(sh("true"), json!({ "MacAddress": "" }));
     engine.remove(&engine.create(&nothing));
 }

@@ -14,7 +14,7 @@ mod tests;
 mod write;
 
 use engine::ContainerUpdate;
-use model::{ContainerSettings, HostSettings, IpcMode, Spelled};
+use model::{ContainerSettings, HostSettings, IpcMode};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -91,11 +91,6 @@ pub(crate) fn from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerSet
         settings.host.ipc_mode = IpcMode::Private;
     }
     settings.host.writable_submounts = !version.read_only_binds_are_recursive();
-    if !version.config_has_a_mac_address() && settings.mac_address != Spelled::default() {
-        return Err(ApiError::invalid(
-            "MacAddress is no setting of a container any more: use that of an endpoint in NetworkingConfig.EndpointsConfig",
-        ));
-    }
     if version.create_takes_endpoints() {
         take_endpoints(&mut settings, &fields, version)?;
     }

@@ -2,7 +2,7 @@
 
 use engine::{Limits, NewContainer};
 use http::StatusCode;
-use model::{ContainerReference, ContainerSettings, Digest, MountKind, PortBinding};
+use model::{ContainerReference, ContainerSettings, Digest, MountKind, PortBinding, Spelled};
 
 use crate::container_settings::from_wire;
 use crate::images::{failure, platform};
@@ -24,6 +24,9 @@ pub(super) async fn create(mut call: Call<'_>) -> Handled {
         settings.host.annotations = None;
     }
     let more = warnings(&settings, call.version);
+    if !call.version.config_has_a_mac_address() {
+        settings.mac_address = Spelled::default();
+    }
     if call.version.empty_bindings_are_dropped()
         && let Some(ports) = &mut settings.host.port_bindings
     {
@@ -93,6 +96,11 @@ fn warnings(settings: &ContainerSettings, version: ApiVersion) -> Vec<String> {
         let unbound = ports.filter(|(_, places)| is_empty(places.as_ref()));
         warnings
             .extend(unbound.map(|(port, _)| format!("The list of bindings of port {port} is empty: {then}")));
+    }
+    if !version.config_has_a_mac_address() && settings.mac_address != Spelled::default() {
+        warnings.push(
+            "MacAddress of a container has no effect since API 1.52: give it to an endpoint in NetworkingConfig.EndpointsConfig".to_owned(),
+        );
     }
     let limits = &host.resources;
     if version.create_warns_of_endless_memory()
