@@ -120,7 +120,7 @@ fn a_hardware_address_of_the_container_has_no_effect_since_1_52_and_a_warning() 
     for (version, is_warned) in [("1.51", false), ("1.52", true)] {
         let made = engine.at(version).post_json("/containers/create", &body).expect(201).json();
         let warnings = made["Warnings"].as_array().expect("a list");
-        let words = "MacAddress of a container has no effect since API 1.52";
+        let words = "MacAddress of a container has no effect in API 1.52";
         let has = warnings.iter().any(|warning| warning.as_str().is_some_and(|text| text.starts_with(words)));
         assert_eq!(has, is_warned, "{version}: {made}");
         engine.remove(made["Id"].as_str().expect("an id"));

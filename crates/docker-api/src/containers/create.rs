@@ -1,12 +1,12 @@
 //! `POST /containers/create`
 
-use engine::{Limits, NewContainer};
+use engine::NewContainer;
 use http::StatusCode;
-use model::{ContainerReference, ContainerSettings, Digest, MountKind, PortBinding, Spelled};
+use model::{ContainerReference, ContainerSettings, Digest};
 
+use super::without_effect;
 use crate::container_settings::from_wire;
 use crate::images::{failure, platform};
-use crate::version::ApiVersion;
 use crate::wire::CreateAnswer;
 use crate::{ApiError, Call, Handled, Reply};
 
@@ -20,18 +20,8 @@ pub(super) async fn create(mut call: Call<'_>) -> Handled {
         check_joined(&call, &settings)?;
     }
     let image = image_for_platform(&call, &settings.image)?;
-    if !call.version.containers_have_annotations() {
-        settings.host.annotations = None;
-    }
-    let more = warnings(&settings, call.version);
-    if !call.version.config_has_a_mac_address() {
-        settings.mac_address = Spelled::default();
-    }
-    if call.version.empty_bindings_are_dropped()
-        && let Some(ports) = &mut settings.host.port_bindings
-    {
-        ports.retain(|_, places| !is_empty(places.as_ref()));
-    }
+    let more = without_effect::warnings(&settings, call.version);
+    without_effect::drop_fields(&mut settings, call.version);
     let name = call.query.filled("name").map(str::to_owned);
     let new = NewContainer { name, settings, image, ..NewContainer::default() };
     let mut created = call.engine.containers.create(new).await?;
@@ -64,57 +54,4 @@ fn image_for_platform(call: &Call<'_>, name: &str) -> Result<Option<Digest>, Api
         Err(error @ engine::images::Error::NoPlatform { .. }) => Err(failure(error)),
         Err(_) => Ok(None),
     }
-}
-
-/// What settings ask for beside others that leave it without effect.
-fn warnings(settings: &ContainerSettings, version: ApiVersion) -> Vec<String> {
-    let host = &settings.host;
-    let ports = host.port_bindings.iter().flatten();
-    let mut warnings = Vec::new();
-    if host.network_mode.is_host() && ports.clone().next().is_some() && version.discarded_ports_are_reported()
-    {
-        warnings.push("Published ports are discarded when using host network mode".to_owned());
-    }
-    let names_volumes = || {
-        let mut mounts = host.mounts.iter().flatten();
-        mounts.any(|mount| matches!(mount.kind, MountKind::Volume { .. }))
-    };
-    if version.create_warns_of_volume_drivers()
-        && !host.volume_driver.to_string().is_empty()
-        && names_volumes()
-    {
-        warnings.push(
-            "VolumeDriver (--volume-driver) is not used for volumes of Mounts: name a driver in VolumeOptions".to_owned(),
-        );
-    }
-    if version.create_warns_of_empty_bindings() {
-        let then = if version.empty_bindings_are_dropped() {
-            "it is not published"
-        } else {
-            "later versions do not publish it"
-        };
-        let unbound = ports.filter(|(_, places)| is_empty(places.as_ref()));
-        warnings
-            .extend(unbound.map(|(port, _)| format!("The list of bindings of port {port} is empty: {then}")));
-    }
-    if !version.config_has_a_mac_address() && settings.mac_address != Spelled::default() {
-        warnings.push(
-            "MacAddress of a container has no effect since API 1.52: give it to an endpoint in NetworkingConfig.EndpointsConfig".to_owned(),
-        );
-    }
-    let limits = &host.resources;
-    if version.create_warns_of_endless_memory()
-        && limits.oom_kill_disable
-        && limits.memory == 0
-        && Limits::of_host().oom_kill_disable
-    {
-        warnings.push(
-            "OOM killer is disabled for the container, but no memory limit is set: it may take all of the host's".to_owned(),
-        );
-    }
-    warnings
-}
-
-fn is_empty(places: Option<&Vec<PortBinding>>) -> bool {
-    places.is_none_or(Vec::is_empty)
 }

@@ -18,6 +18,7 @@ mod update;
 mod verbs;
 mod wait;
 mod websocket;
+mod without_effect;
 
 use crate::route::{Route, delete, get, handler, head, post, put};
 
