@@ -10,6 +10,7 @@ mod content;
 mod expression;
 mod family;
 mod host_rules;
+mod passing;
 mod port_security;
 mod sets;
 mod table;
@@ -25,6 +26,8 @@ use crate::port::{Protocol, PublishedPort};
 use content::Tables;
 pub(crate) use content::{Beside, Content, DirectPort, HostPlace, Layout, Place};
 use family::Family;
+pub(crate) use passing::CONTAINERS;
+use passing::KnownBy;
 use transaction::Transaction;
 
 /// The engine's tables and what changes them.
@@ -37,6 +40,8 @@ pub(crate) struct Firewall {
     rules: usize,
     /// The families in whose chain of the host the engine's rules are.
     forwarding_on_host: Vec<Family>,
+    /// By what these rules know interfaces.
+    known_by: KnownBy,
 }
 
 impl Firewall {
@@ -78,7 +83,14 @@ impl Firewall {
     fn unbuilt(default_bridge: &str, networks: Vec<Layout>) -> Result<Self, Error> {
         let socket = Socket::open(Subsystem::Netfilter).map_err(|source| Error::Socket { source })?;
         let tables = Tables::of(default_bridge);
-        Ok(Self { socket, tables, networks, rules: 0, forwarding_on_host: Vec::new() })
+        Ok(Self {
+            socket,
+            tables,
+            networks,
+            rules: 0,
+            forwarding_on_host: Vec::new(),
+            known_by: KnownBy::Group,
+        })
     }
 
     /// Adds a network and what its endpoints need.

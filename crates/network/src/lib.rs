@@ -29,8 +29,8 @@
 //!
 //! # A host that drops what it forwards
 //! Every table must let a packet pass, so one that drops wins. Where iptables' chain FORWARD has
-//! the policy DROP (dockerd sets it when it has turned forwarding on), four rules are appended to
-//! that chain which accept what comes from and goes to containers. They stand behind all rules of
+//! the policy DROP (dockerd sets it when it has turned forwarding on), two rules are appended to
+//! that chain which accept what comes from and goes to interfaces of the engine's groups. They stand behind all rules of
 //! the host, which so keep their say, and are taken away with the tables; nothing else of the
 //! host's or of dockerd's is touched, and both engines' containers work side by side whichever
 //! starts first. Of other tables that drop, of firewalld and of iptables-legacy

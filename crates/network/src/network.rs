@@ -159,7 +159,7 @@ impl Network {
             return own.reserve(request);
         }
         let active = self.active()?;
-        let interface = active.host.new_interface_name(&request.container).ok_or(Error::NoInterfaceName)?;
+        let interface = active.host.new_interface_name(&request.container)?;
         active.reserve(request, &interface).inspect_err(|_| active.host.interface_names.free(&interface))
     }
 

@@ -17,7 +17,7 @@ pub(crate) struct Layout {
     /// Tells networks of one host apart.
     pub(crate) number: u32,
     pub(crate) bridge: String,
-    /// The group of its interfaces beside the bridge.
+    /// The group of its interfaces beside the bridge, and of the bridge where that is the engine's own.
     pub(crate) group: u32,
     /// The host's places on it, one a family.
     pub(crate) places: Vec<HostPlace>,
@@ -25,6 +25,8 @@ pub(crate) struct Layout {
     pub(crate) communicate: bool,
     /// Whether its containers reach only each other.
     pub(crate) internal: bool,
+    /// Whether the bridge is the engine's, not somebody else's.
+    pub(crate) has_own_bridge: bool,
 }
 
 /// The host on a network, in one family.

@@ -101,6 +101,20 @@ impl Family {
     }
 }
 
+/// Whether a rule is about where a packet comes from or where it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    Input,
+    Output,
+}
+
+/// Groups of interfaces, ip-link(8): those that have these bits of the mask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Groups {
+    pub(crate) group: u32,
+    pub(crate) mask: u32,
+}
+
 /// What a rule ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict<'a> {
@@ -307,6 +321,23 @@ pub(super) trait Expressions: Sized {
     /// Gives the connection the address of the interface by which it leaves.
     fn masquerade(self) -> Self {
         self.expression("masq", |data| data)
+    }
+
+    /// Goes on when the packet came in, or leaves, by an interface of one of the groups: iptables' match `devgroup`
+    /// (`xt_devgroup_info` of linux/netfilter/xt_devgroup.h), which every iptables can list.
+    fn by_group(self, direction: Direction, Groups { group, mask }: Groups) -> Self {
+        const INPUT: u32 = 1;
+        const OUTPUT: u32 = 4;
+        let words = match direction {
+            Direction::Input => [INPUT, group, mask, 0, 0],
+            Direction::Output => [OUTPUT, 0, 0, group, mask],
+        };
+        // The kernel aligns it to eight bytes.
+        let mut information: Vec<u8> = words.into_iter().flat_map(u32::to_ne_bytes).collect();
+        information.resize(24, 0);
+        self.expression("match", |data| {
+            data.string(1, "devgroup").network_u32(2, 0).attribute(3, &information)
+        })
     }
 
     fn counter(self) -> Self {

@@ -3,8 +3,8 @@
 //! In nf_tables a packet passes only when every table lets it pass, so a host that drops what it
 //! forwards (as dockerd sets it up: policy DROP of iptables' chain FORWARD) drops containers'
 //! packets whatever the engine's own table says. Where that chain has that policy, the engine
-//! appends four rules of its own to it, marked with a comment: what comes from or goes to its
-//! bridge and interfaces passes instead of meeting the policy. All rules of the host stand before
+//! appends rules of its own to it, marked with a comment: what comes from or goes to its
+//! bridges and interfaces ([`super::passing`]) passes instead of meeting the policy. All rules of the host stand before
 //! them and keep their say (DOCKER-USER too), nothing of the host's is changed, and what
 //! containers may do is then still the engine's table's say. The rules go with the table.
 //!
@@ -17,11 +17,11 @@ use std::path::Path;
 use rustix::io::Errno;
 use sys::netlink::{self, Message, Reply, attributes};
 
-use super::expression::{Expressions, Field, Verdict};
+use super::expression::Groups;
 use super::family::Family;
+use super::passing::{self, CONTAINERS, KnownBy, Passing};
 use super::transaction::{self, Table, Transaction};
-use super::{Firewall, HostPlace, Layout};
-use crate::endpoint::LINK_PREFIX;
+use super::{Firewall, Layout};
 use crate::error::Error;
 
 /// iptables' table and the chain in question.
@@ -47,8 +47,6 @@ const HOOK_FORWARD: u32 = 2;
 /// `NFTNL_UDATA_RULE_COMMENT` of libnftnl, by which nft and iptables show it.
 const COMMENT: u8 = 0;
 const HEADER: usize = 4;
-/// As many as [`Firewall::passing_rules`] makes for a network.
-const PASSING_RULES: usize = 4;
 
 /// A chain of whatever table.
 struct Chain {
@@ -71,23 +69,40 @@ impl Firewall {
             if self.forwarding_on_host.contains(&family) || self.policy(family)? != Some(DROP) {
                 continue;
             }
-            let transaction = self.passing_rules(family, &self.networks);
-            self.commit(transaction)?;
-            self.forwarding_on_host.push(family);
+            if self.pass_on_host(family)? == Presence::There {
+                self.forwarding_on_host.push(family);
+            }
         }
         Ok(())
+    }
+
+    /// Makes the rules of all networks, by names where the kernel cannot match groups.
+    fn pass_on_host(&mut self, family: Family) -> Result<Presence, Error> {
+        let by_group = self.append_passing(family, &passing::of_all(&self.networks, family, self.known_by));
+        let by_group = self.commit_on_host(by_group)?;
+        if by_group == Presence::There || self.known_by == KnownBy::Name {
+            return Ok(by_group);
+        }
+        // Where the chain is gone meanwhile, the error is the same.
+        if self.policy(family)? != Some(DROP) {
+            return Ok(Presence::Gone);
+        }
+        self.known_by = KnownBy::Name;
+        let by_name = self.append_passing(family, &passing::of_all(&self.networks, family, KnownBy::Name));
+        self.commit_on_host(by_name)
     }
 
     /// Has the chain pass what is of a new network too, where it passes what is of the others.
     pub(super) fn forward_network_on_host(&mut self, network: &Layout) -> Result<(), Error> {
         for family in self.forwarding_on_host.clone() {
-            let transaction = self.passing_rules(family, std::slice::from_ref(network));
-            match self.commit(transaction) {
-                // Somebody has removed the chain; with it went what is of the others.
-                Err(Error::Firewall { source }) if source.is(Errno::NOENT) => {
-                    self.forwarding_on_host.retain(|other| *other != family);
-                }
-                result => result?,
+            let of_network = passing::of_network(network, family, self.known_by);
+            if of_network.is_empty() {
+                continue;
+            }
+            let transaction = self.append_passing(family, &of_network);
+            // With the chain went what is of the others.
+            if self.commit_on_host(transaction)? == Presence::Gone {
+                self.forwarding_on_host.retain(|other| *other != family);
             }
         }
         Ok(())
@@ -96,7 +111,12 @@ impl Firewall {
     /// Takes the rules of a network that goes out of the chain.
     pub(super) fn stop_forwarding_network_on_host(&mut self, network: &Layout) -> Result<(), Error> {
         let own = Rules::Of(network.number);
-        self.forwarding_on_host.clone().into_iter().try_for_each(|family| self.remove_rules(family, own))
+        for family in self.forwarding_on_host.clone() {
+            if !passing::of_network(network, family, self.known_by).is_empty() {
+                self.remove_rules(family, own)?;
+            }
+        }
+        Ok(())
     }
 
     /// Has the engine's rules in iptables' chain exactly while it would drop containers' packets.
@@ -104,8 +124,8 @@ impl Firewall {
         for family in self.families() {
             let needed = self.policy(family)? == Some(DROP);
             let present = self.rules(family, Rules::All)?.len();
-            let places = self.networks.iter().filter(|network| place(network, family).is_some()).count();
-            let wanted = if needed { PASSING_RULES * places } else { 0 };
+            let passing = passing::of_all(&self.networks, family, self.known_by).len();
+            let wanted = if needed { passing::RULES * passing } else { 0 };
             if present != wanted {
                 return self.forward_on_host();
             }
@@ -119,31 +139,19 @@ impl Firewall {
         self.tables.routed().map(|(family, _)| family).collect()
     }
 
-    /// Rules that let what comes from and goes to containers of these networks pass the chain.
-    fn passing_rules(&self, family: Family, networks: &[Layout]) -> Transaction {
-        let directions =
-            [(Field::InputInterface, family.source()), (Field::OutputInterface, family.destination())];
-        let mut transaction = Transaction::new(&host_table(family));
-        for network in networks {
-            let Some(place) = place(network, family) else { continue };
-            let comment = self.comment(network.number);
-            // iptables spells a whole name with its final zero, and a beginning (`bt+`) without.
-            let bridge = format!("{}\0", network.bridge);
-            for (interface, address) in directions {
-                transaction = transaction
-                    .commented_rule(CHAIN, &comment, |rule| {
-                        rule.load(interface, 0).equals(bridge.as_bytes()).counter().verdict(Verdict::Accept)
-                    })
-                    .commented_rule(CHAIN, &comment, |rule| {
-                        rule.load(interface, 0)
-                            .equals(LINK_PREFIX.as_bytes())
-                            .within(address, (place.address, place.prefix_length))
-                            .counter()
-                            .verdict(Verdict::Accept)
-                    });
-            }
+    /// Appends rules that let this pass to the chain.
+    fn append_passing(&self, family: Family, passing: &[Passing<'_>]) -> Transaction {
+        passing.iter().fold(Transaction::new(&host_table(family)), |transaction, passing| {
+            passing.append(transaction, (CHAIN, &self.comment(passing.network())), family)
+        })
+    }
+
+    /// Changes the host's chain, which somebody may have removed.
+    fn commit_on_host(&mut self, transaction: Transaction) -> Result<Presence, Error> {
+        match self.commit(transaction) {
+            Err(Error::Firewall { source }) if source.is(Errno::NOENT) => Ok(Presence::Gone),
+            result => result.map(|()| Presence::There),
         }
-        transaction
     }
 
     /// Takes the engine's rules out of iptables' chain.
@@ -166,6 +174,8 @@ impl Firewall {
     pub(crate) fn warnings(&mut self) -> Result<Vec<String>, Error> {
         let mut warnings = Vec::new();
         let bridge = self.default_bridge();
+        let Groups { group, mask } = CONTAINERS;
+        let groups = format!("{group:#x}/{mask:#x}");
         // Both tables are called "ip filter", so one that iptables-legacy keeps is not seen here.
         if !self.checks_sources() {
             warnings.push(
@@ -178,8 +188,8 @@ impl Firewall {
         if legacy.is_ok_and(|names| names.lines().any(|name| name == TABLE)) {
             warnings.push(format!(
                 "iptables-legacy is in use; if its chain FORWARD drops packets, containers reach \
-                 nothing until you say: iptables-legacy -I FORWARD -i {bridge} -j ACCEPT; \
-                 iptables-legacy -I FORWARD -o {bridge} -j ACCEPT"
+                 nothing until you say: iptables-legacy -I FORWARD -m devgroup --src-group {groups} -j ACCEPT; \
+                 iptables-legacy -I FORWARD -m devgroup --dst-group {groups} -j ACCEPT"
             ));
         }
         let chains = self.chains()?;
@@ -193,8 +203,9 @@ impl Firewall {
             let ours = chain.table == self.tables.ip.name || (chain.table == TABLE && chain.name == CHAIN);
             if chain.hook == Some(HOOK_FORWARD) && chain.policy == Some(DROP) && !ours {
                 warnings.push(format!(
-                    "the chain {} of the nftables table {} drops forwarded packets; let those of {} pass there",
-                    chain.name, chain.table, bridge
+                    "the chain {} of the nftables table {} drops forwarded packets; let those of the groups of interfaces \
+                     {groups} pass there",
+                    chain.name, chain.table
                 ));
             }
         }
@@ -267,26 +278,37 @@ impl Firewall {
             let found = |wanted: u16| attributes(payload).find(|(kind, _)| *kind == wanted).map(|(_, it)| it);
             let is_wanted = match wanted {
                 Rules::All => found(RULE_USER_DATA).is_some_and(|data| self.is_own_comment(data)),
-                Rules::Of(number) => found(RULE_USER_DATA) == Some(&self.comment(number)),
+                Rules::Of(number) => found(RULE_USER_DATA) == Some(&self.comment(Some(number))),
             };
             found(RULE_HANDLE).filter(|_| is_wanted).map(<[u8]>::to_vec)
         };
         Ok(replies.iter().filter_map(|reply| marked(reply.payload.get(HEADER..)?)).collect())
     }
 
-    /// The comment that marks the engine's rules for a network: type, length, text.
-    fn comment(&self, network: u32) -> Vec<u8> {
-        let text = format!("{} {network}\0", self.tables.ip.name);
+    /// The comment that marks the engine's rules for all networks, or for this one: type, length, text.
+    fn comment(&self, network: Option<u32>) -> Vec<u8> {
+        let name = &self.tables.ip.name;
+        let text = match network {
+            None => format!("{name}\0"),
+            Some(number) => format!("{name} {number}\0"),
+        };
         let length = u8::try_from(text.len()).unwrap_or(u8::MAX);
         [&[COMMENT, length], text.as_bytes()].concat()
     }
 
-    /// Whether a comment is one of these, or that of releases which named no network.
+    /// Whether a comment is one of these.
     fn is_own_comment(&self, data: &[u8]) -> bool {
         let Some(text) = data.strip_prefix(&[COMMENT]).and_then(|data| data.get(1..)) else { return false };
         text.strip_prefix(self.tables.ip.name.as_bytes())
             .is_some_and(|rest| matches!(rest.first(), Some(0 | b' ')))
     }
+}
+
+/// Whether there was a chain to change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    There,
+    Gone,
 }
 
 /// Which of the engine's own rules in the host's chain.
@@ -295,11 +317,6 @@ enum Rules {
     All,
     /// Those for the network of this number.
     Of(u32),
-}
-
-/// The host's place on a network in the family, if it has one.
-fn place(network: &Layout, family: Family) -> Option<&HostPlace> {
-    network.places.iter().find(|place| Family::of(place.address) == family)
 }
 
 fn host_table(family: Family) -> Table {

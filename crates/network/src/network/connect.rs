@@ -117,7 +117,7 @@ impl Network {
         host.faults.pass(Step::RemoveInterface)?;
         let retired =
             within(namespace, |routing| routing.retire_interface(&endpoint.interface_name, endpoint.mac));
-        host.reaper.take_at_once(endpoint.host_interface);
+        host.reaper.take_of_running(endpoint.host_interface);
         retired
     }
 

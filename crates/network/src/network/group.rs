@@ -2,8 +2,9 @@
 
 use crate::endpoint::fnv;
 
-/// Interfaces of an engine have a group of this upper byte; the rest is of their bridge's name.
-pub(super) const LIVING: u32 = 0xbe00_0000;
+/// Own bridges of an engine and interfaces of containers have a group of this upper byte; the rest is of the bridge's
+/// name.
+pub(super) const LIVING: u32 = crate::firewall::CONTAINERS.group;
 /// The upper byte of interfaces that are being removed.
 pub(super) const GOING: u32 = 0xbf00_0000;
 

@@ -80,8 +80,15 @@ impl Host {
     }
 
     /// A name for the host's end of a container's next interface.
-    pub(super) fn new_interface_name(&self, container: &ContainerId) -> Option<String> {
-        self.interface_names.give(container, &self.reaper.names())
+    pub(super) fn new_interface_name(&self, container: &ContainerId) -> Result<String, Error> {
+        let give = || self.interface_names.give(container, &self.reaper.names());
+        if let Some(name) = give() {
+            return Ok(name);
+        }
+        // Its last interfaces may have the names still.
+        let mut routing = self.routing();
+        self.reaper.take_back().iter().try_for_each(|left| routing.delete_interface(left))?;
+        give().ok_or(Error::NoInterfaceName)
     }
 
     /// What the tables hold for all endpoints of all networks.

@@ -263,6 +263,7 @@ impl NetworkOpening<'_> {
             places: self.host_places(),
             communicate: self.options.inter_container_communication,
             internal: self.options.internal,
+            has_own_bridge: matches!(self.bridge.owner, BridgeOwner::Engine),
         }
     }
 

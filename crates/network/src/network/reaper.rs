@@ -4,7 +4,8 @@
 //! not needed: a container's network namespace goes with its last process, and the kernel takes
 //! the interface away with it, together with others. So interfaces are given that time first; those that
 //! are still there then (another container lives in the namespace) are removed, all in one go. Those of containers that run
-//! on are removed without delay.
+//! on are out of use already and wait less: while the kernel removes one, no interface can be made or changed, and a client
+//! that takes a container out of a network often takes it into another.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
@@ -16,6 +17,9 @@ use crate::route::Routing;
 
 /// How long the kernel has for interfaces whose namespace is gone; it takes some 60 ms.
 const TIMEOUT: Duration = Duration::from_millis(200);
+
+/// How long one of a container that runs on waits.
+const TIMEOUT_OF_RUNNING: Duration = Duration::from_millis(50);
 
 /// The interfaces that wait, and the thread that removes them.
 #[derive(Debug)]
@@ -56,9 +60,9 @@ impl Reaper {
         self.put(interface, TIMEOUT);
     }
 
-    /// Removes the interface without delay.
-    pub(super) fn take_at_once(&self, interface: String) {
-        self.put(interface, Duration::ZERO);
+    /// Removes the interface, which a container that runs on has no use for, in a moment.
+    pub(super) fn take_of_running(&self, interface: String) {
+        self.put(interface, TIMEOUT_OF_RUNNING);
     }
 
     fn put(&self, interface: String, delay: Duration) {

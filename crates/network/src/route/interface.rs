@@ -96,11 +96,12 @@ impl Routing {
             .map_err(|source| interface_error("create", pair.name, source))
     }
 
-    /// Makes a bridge that forwards at once, with a hardware address that stays.
-    pub(crate) fn create_bridge(&mut self, name: &str, mac: MacAddress) -> Result<(), Error> {
+    /// Makes a bridge that forwards at once, with a hardware address that stays, in the group.
+    pub(crate) fn create_bridge(&mut self, name: &str, mac: MacAddress, group: u32) -> Result<(), Error> {
         let create = Message::new(NEW_LINK, netlink::ACKNOWLEDGE | netlink::CREATE | netlink::EXCLUSIVE)
             .fixed(&header(0, 0))
             .string(NAME, name)
+            .native_u32(GROUP, group)
             .attribute(HARDWARE_ADDRESS, &mac.bytes())
             .nested(LINK_INFO, |info| {
                 info.string(INFO_KIND, "bridge").nested(INFO_DATA, |data| {
@@ -121,6 +122,14 @@ impl Routing {
             message = message.native_u32(MTU, mtu);
         }
         self.acknowledged(message).map_err(|source| interface_error("set up", &interface.name, source))
+    }
+
+    /// Puts the interface into the group.
+    pub(crate) fn set_group(&mut self, interface: &Interface, group: u32) -> Result<(), Error> {
+        let message = Message::new(NEW_LINK, netlink::ACKNOWLEDGE)
+            .fixed(&header(interface.index, 0))
+            .native_u32(GROUP, group);
+        self.acknowledged(message).map_err(|source| interface_error("mark", &interface.name, source))
     }
 
     /// Sets the interface up after seeing to it that it takes no address of IPv6, with which it would

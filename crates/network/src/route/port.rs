@@ -55,7 +55,9 @@ mod tests {
             sys::network_namespace::unshare().expect("root may unshare");
             let namespace = File::open("/proc/thread-self/ns/net").expect("the namespace's file");
             let mut routing = Routing::open().expect("a socket");
-            routing.create_bridge("bridge0", MacAddress::from_bytes([2, 0, 0, 0, 0, 1])).expect("a bridge");
+            routing
+                .create_bridge("bridge0", MacAddress::from_bytes([2, 0, 0, 0, 0, 1]), 0)
+                .expect("a bridge");
             let bridge = routing.existing_interface("bridge0").expect("the bridge");
             let pair = Pair {
                 name: "port0",

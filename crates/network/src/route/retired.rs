@@ -60,12 +60,18 @@ impl Routing {
     }
 
     /// Takes a retired bridge into use again, as [`Routing::create_bridge`] makes a new one.
-    pub(crate) fn reuse_bridge(&mut self, index: u32, name: &str, mac: MacAddress) -> Result<(), Error> {
+    pub(crate) fn reuse_bridge(
+        &mut self,
+        index: u32,
+        name: &str,
+        mac: MacAddress,
+        group: u32,
+    ) -> Result<(), Error> {
         let message = Message::new(NEW_LINK, netlink::ACKNOWLEDGE)
             .fixed(&header(index, 0))
             .string(NAME, name)
             .attribute(HARDWARE_ADDRESS, &mac.bytes())
-            .native_u32(GROUP, 0);
+            .native_u32(GROUP, group);
         self.acknowledged(message).map_err(|source| interface_error("reuse", name, source))
     }
 

@@ -67,6 +67,14 @@ fn an_interface_that_is_removed_is_out_of_use_at_once_and_its_name_is_free() {
             let address = endpoint.ipv4.expect("an address").address;
             assert!(!inside.contains("eth1") && !inside.contains(&address.to_string()), "{inside}");
         }
+        // More often than its interfaces have names on the host.
+        for _ in 0..60 {
+            let request = Request { interface_name: "eth1".to_owned(), ..request(1, &[]) };
+            second.reserve(&request).expect("reserved");
+            second.connect(&both.id, both.namespace.as_fd(), Configurer::Engine).expect("connected");
+            second.remove_interface(&both.id, both.namespace.as_fd()).expect("removed");
+            second.disconnect(&both.id).expect("disconnected");
+        }
         let inside = || both.namespace.run(|| run("ip", "-o link").0);
         eventually("the interfaces go", || links().lines().count() == before && !inside().contains("gone"));
         let first_interface = both.namespace.run(|| run("ip", "-o -4 addr").0);
