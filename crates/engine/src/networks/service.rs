@@ -139,17 +139,13 @@ impl Networks {
 
     fn make(&self, mut definition: NetworkDefinition) -> Result<CreatedNetwork, Error> {
         definition::check(&definition)?;
-        let mut of_driver = DriverOptions::read(&definition)?;
-        of_driver.check(&definition)?;
         let _alone = self.changes();
         if self.registry.named(&definition.name).is_some() {
             return Err(Error::conflict(format!("network with name {} already exists", definition.name)));
         }
-        if definition.config_from.is_some() {
-            self.inherit(&mut definition)?;
-            of_driver = DriverOptions::read(&definition)?;
-            of_driver.check(&definition)?;
-        }
+        self.inherit(&mut definition)?;
+        let of_driver = DriverOptions::read(&definition)?;
+        of_driver.check(&definition)?;
         definition.internal |= of_driver.leads_nowhere() && !definition.config_only;
         let mut record = NetworkRecord {
             id: NetworkId::from_random(random::bytes()),
