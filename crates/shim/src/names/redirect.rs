@@ -45,6 +45,7 @@ mod number {
     pub(super) const BATCH_END: u16 = 0x11;
     pub(super) const IPV4: u8 = 2;
     pub(super) const NEW_TABLE: u16 = 0;
+    pub(super) const GET_TABLE: u16 = 1;
     pub(super) const DELETE_TABLE: u16 = 2;
     pub(super) const NEW_CHAIN: u16 = 3;
     pub(super) const NEW_RULE: u16 = 6;
@@ -106,12 +107,24 @@ pub(super) fn make(ports: Ports) -> io::Result<()> {
     made.map_err(failed)
 }
 
-/// Makes the table anew where the container has removed it.
+/// Makes the table anew where the container has removed it. The kernel waits for a grace period wherever it refuses a
+/// change of nf_tables, so it is asked for the table first.
 pub(super) fn restore(ports: Ports) -> io::Result<()> {
     let mut socket = Socket::open(Protocol::Netfilter)?;
+    if is_there(&mut socket).map_err(failed)? {
+        return Ok(());
+    }
     match commit(&mut socket, table(ports)) {
+        // Another shim in the namespace was faster.
         Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         restored => restored.map_err(failed),
+    }
+}
+
+fn is_there(socket: &mut Socket) -> Result<bool, RequestError> {
+    match socket.request(&[message(number::GET_TABLE, 0).string(1, TABLE)]) {
+        Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(false),
+        found => found.map(|_| true),
     }
 }
 
