@@ -186,9 +186,10 @@ pub(crate) fn start_time(proc: &Path, pid: u32) -> io::Result<u64> {
     parse_start_time(&stat(proc, pid)?).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-/// What the kernel says of a process, proc_pid_stat(5).
+/// What the kernel says of a process, proc_pid_stat(5). Its name may be no UTF-8.
 pub(crate) fn stat(proc: &Path, pid: u32) -> io::Result<String> {
-    std::fs::read_to_string(proc.join(pid.to_string()).join("stat"))
+    let bytes = std::fs::read(proc.join(pid.to_string()).join("stat"))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The name in brackets may hold anything, brackets and spaces included.
@@ -206,5 +207,16 @@ mod tests {
         let stat = "7 (a) 1 (b) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 1000 9";
         assert_eq!(parse_start_time(stat), Some(4242));
         assert_eq!(parse_start_time("7 (a"), None);
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_hides_nothing() {
+        let proc = std::env::temp_dir().join(format!("berth-stat-{}", std::process::id()));
+        std::fs::create_dir_all(proc.join("7")).expect("a directory");
+        let line = b"7 (\xff) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 1000 9\n";
+        std::fs::write(proc.join("7/stat"), line).expect("a file");
+        let started = start_time(&proc, 7);
+        std::fs::remove_dir_all(&proc).expect("removed");
+        assert_eq!(started.expect("a time"), 4242);
     }
 }

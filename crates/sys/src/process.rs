@@ -1,18 +1,29 @@
 //! Kills processes that are known by number and start time, never another that got the number since.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+/// Bytes of /proc/pid/stat at most: 52 numbers of up to 20 digits and a name of up to 64 (proc_pid_stat(5)).
+const STAT_LIMIT: usize = 2048;
+
 /// Field 22 of /proc/pid/stat: when a process started, in clock ticks after boot.
 #[must_use]
 pub fn start_time(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+    fields_after_name(pid)?.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// What stands in /proc/pid/stat behind the name: field 3 and those after it.
+fn fields_after_name(pid: u32) -> Option<String> {
+    let mut bytes = [0; STAT_LIMIT];
+    // The kernel makes the whole line for each read that it takes: one has to do.
+    let length = fs::File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut bytes).ok()?;
+    let line = std::str::from_utf8(bytes.get(..length)?.split(|byte| *byte == b')').next_back()?).ok()?;
+    Some(line.to_owned())
 }
 
 /// Opens a process's descriptor; `None` when the process that started then is not there any more.
@@ -51,8 +62,7 @@ pub fn is_stopped(pid: u32) -> bool {
 
 /// Field 3 of /proc/pid/stat.
 fn state(pid: u32) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.trim_start().chars().next()
+    fields_after_name(pid)?.trim_start().chars().next()
 }
 
 /// Kills a process if it is still the one that started then.
@@ -88,4 +98,33 @@ pub fn kill_any(pid: u32) {
 #[must_use]
 pub fn is_alive(pid: u32, started: u64) -> bool {
     start_time(pid) == Some(started)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::BufRead;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_no_text_hides_no_process() {
+        let script = r"printf '\377) T' > /proc/$$/comm; echo named; read line";
+        let mut child = Command::new("sh")
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        let mut line = String::new();
+        io::BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("a line");
+        let pid = child.id();
+        let name = fs::read(format!("/proc/{pid}/comm")).expect("its name");
+        assert_eq!(name, b"\xff) T\n");
+        let started = start_time(pid).expect("a time");
+        assert!(is_alive(pid, started) && runs(pid) && !is_stopped(pid));
+        kill(pid, started);
+        child.wait().expect("its end");
+        assert!(!is_alive(pid, started));
+    }
 }
