@@ -102,10 +102,12 @@ pub fn read_on_host(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// What read(2) fails with, or [`Refusal::TooLong`].
 pub fn read_file(file: &File, limit: u64) -> io::Result<Vec<u8>> {
-    if file.metadata()?.len() > limit {
+    let length = file.metadata()?.len();
+    if length > limit {
         return Err(Refusal::TooLong { limit }.into());
     }
-    read_stream(file, limit)
+    // Room for one byte more, so that the read behind the end needs none made.
+    read_into(Vec::with_capacity(usize::try_from(length + 1).unwrap_or(0)), file, limit)
 }
 
 /// Reads a stream to its end.
@@ -114,7 +116,10 @@ pub fn read_file(file: &File, limit: u64) -> io::Result<Vec<u8>> {
 /// What the stream fails with, or [`Refusal::TooLong`], without asking for more than one byte
 /// beyond the limit.
 pub fn read_stream(stream: impl Read, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    read_into(Vec::new(), stream, limit)
+}
+
+fn read_into(mut bytes: Vec<u8>, stream: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     stream.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         return Err(Refusal::TooLong { limit }.into());
