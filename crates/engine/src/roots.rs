@@ -1,5 +1,8 @@
 //! Closes the engine's directories to the host's other users at every start, whatever modes they had before.
 //!
+//! What lies in a directory is closed before the directory is: one that is found closed needs no look at its entries,
+//! of which a host may have thousands.
+//!
 //! A container's files keep the modes that the container gave them, set-user-ID programs among them: what keeps a
 //! user of the host from running these (CVE-2021-41091) is that no directory above them lets him through. The
 //! containers themselves do not pass these directories: what they see of them was mounted by root.
@@ -11,20 +14,11 @@ use sys::private;
 use crate::error::{Error, file_error};
 use crate::options::Options;
 
-/// The directories beneath the data root.
-const PARTS: [&str; 9] = [
-    "containers",
-    "volumes",
-    "trash",
-    "builds",
-    "images",
-    "images/layers",
-    "images/blobs",
-    "images/blobs/sha256",
-    "images/temporary",
-];
+/// The directories beneath the data root but for [`WITH_ENTRIES`].
+const PARTS: [&str; 6] =
+    ["trash", "builds", "images", "images/blobs", "images/blobs/sha256", "images/temporary"];
 
-/// Those of them that hold one directory for each container, volume or layer.
+/// Those that hold one directory for each container, volume or layer.
 const WITH_ENTRIES: [&str; 3] = ["containers", "volumes", "images/layers"];
 
 /// The databases; SQLite gives the files beside them their mode.
@@ -35,22 +29,31 @@ const DATABASES: [&str; 2] = ["state.db", "images/images.db"];
 /// # Errors
 /// When a directory cannot be made or changed.
 pub(crate) fn close(options: &Options) -> Result<(), Error> {
-    close_root(&options.data_root, &options.sockets)?;
+    close_data_root(&options.data_root, &options.sockets)?;
+    close_exec_root(&options.exec_root, &options.sockets)
+}
+
+fn close_data_root(root: &Path, sockets: &[PathBuf]) -> Result<(), Error> {
+    close_root(root, sockets)?;
     for part in PARTS {
-        close_directory(&options.data_root.join(part))?;
+        close_directory(&root.join(part))?;
     }
-    for part in WITH_ENTRIES {
-        close_entries(&options.data_root.join(part))?;
+    let containers = root.join("containers");
+    // Before the directory that tells whether they are closed.
+    if !is_closed(&containers)? {
+        close_logs(&containers)?;
     }
-    close_logs(&options.data_root.join("containers"))?;
-    for database in DATABASES {
-        close_database(&options.data_root.join(database))?;
+    WITH_ENTRIES.iter().try_for_each(|part| close_with_entries(&root.join(part)))?;
+    DATABASES.iter().try_for_each(|database| close_database(&root.join(database)))
+}
+
+fn close_exec_root(root: &Path, sockets: &[PathBuf]) -> Result<(), Error> {
+    close_root(root, sockets)?;
+    let runs = root.join("containers");
+    if !is_closed(&runs)? {
+        entries(&runs)?.iter().filter(|path| path.is_dir()).try_for_each(|run| close_entries(run))?;
     }
-    close_root(&options.exec_root, &options.sockets)?;
-    let containers = options.exec_root.join("containers");
-    close_directory(&containers)?;
-    close_entries(&containers)?;
-    entries(&containers)?.iter().filter(|path| path.is_dir()).try_for_each(|run| close_entries(run))
+    close_with_entries(&runs)
 }
 
 /// Clients who are members of a socket's group must be able to pass through to it.
@@ -72,6 +75,18 @@ fn group_of_socket_beneath(root: &Path, sockets: &[PathBuf]) -> Option<u32> {
 
 fn close_directory(path: &Path) -> Result<(), Error> {
     private::directory(path).map_err(file_error("close", path))
+}
+
+/// Closes what lies in a directory, then the directory: a start that dies in between is made up for by the next one.
+fn close_with_entries(directory: &Path) -> Result<(), Error> {
+    if !is_closed(directory)? {
+        close_entries(directory)?;
+    }
+    close_directory(directory)
+}
+
+fn is_closed(directory: &Path) -> Result<bool, Error> {
+    private::is_closed(directory).map_err(file_error("look at", directory))
 }
 
 fn close_entries(directory: &Path) -> Result<(), Error> {
@@ -100,10 +115,56 @@ fn close_database(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// What lies in a directory, which need not be there yet.
 fn entries(directory: &Path) -> Result<Vec<PathBuf>, Error> {
-    let failed = file_error("list", directory);
-    let listed = std::fs::read_dir(directory).and_then(|entries| {
+    let listed = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listed => listed,
+    };
+    let paths = listed.and_then(|entries| {
         entries.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<Vec<_>>>()
     });
-    listed.map_err(failed)
+    paths.map_err(file_error("list", directory))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).expect("metadata").permissions().mode() & 0o7777
+    }
+
+    fn open(path: &Path) {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a mode");
+    }
+
+    #[test]
+    fn entries_are_closed_before_their_directory_and_not_looked_at_once_it_is_closed() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let (data, exec) = (parent.path().join("data"), parent.path().join("run"));
+        let close = || close_data_root(&data, &[]).and_then(|()| close_exec_root(&exec, &[]));
+        close().expect("new roots");
+        let (containers, runs) = (data.join("containers"), exec.join("containers"));
+        let (container, run) = (containers.join("one"), runs.join("one"));
+        for path in [&container, &run] {
+            fs::create_dir(path).expect("a directory");
+        }
+        let (log, specification) = (container.join("one-json.log"), run.join("spec.json"));
+        for path in [&log, &specification] {
+            fs::write(path, "").expect("a file");
+        }
+        let made = [&container, &run, &log, &specification];
+        made.iter().for_each(|path| open(path));
+        close().expect("roots that are closed");
+        assert_eq!(made.map(|path| mode(path)), [0o755; 4], "nothing was looked at");
+        // As a start leaves it that died before it had closed all entries.
+        [&containers, &runs].iter().for_each(|path| open(path));
+        close().expect("roots that are open");
+        assert_eq!(made.map(|path| mode(path)), [0o700, 0o700, 0o600, 0o600]);
+        assert_eq!([&containers, &runs].map(|path| mode(path)), [0o700; 2]);
+    }
 }

@@ -29,6 +29,17 @@ pub fn directory(path: &Path) -> io::Result<()> {
     set_mode(path, DIRECTORY)
 }
 
+/// Whether a directory is there and closed as [`directory`] closes it.
+///
+/// # Errors
+/// Those of stat(2), but for a directory that is missing.
+pub fn is_closed(path: &Path) -> io::Result<bool> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        metadata => Ok(metadata?.mode() & 0o7777 == DIRECTORY),
+    }
+}
+
 /// Makes a directory that members of a group may pass through, or closes the one that is there to all others.
 ///
 /// # Errors
@@ -112,7 +123,9 @@ mod tests {
         fs::set_permissions(&open, Permissions::from_mode(0o777)).expect("a mode");
         fs::write(open.join("file"), "kept").expect("a file");
         std::os::unix::fs::symlink("/etc/passwd", root.join("link")).expect("a symlink");
+        assert!(!is_closed(&open).expect("open") && !is_closed(&new).expect("missing"));
         directory(&open).expect("closed");
+        assert!(is_closed(&open).expect("closed"));
         directory(&new).expect("made");
         file(&open.join("file")).expect("closed");
         file(&new.join("file")).expect("made");
