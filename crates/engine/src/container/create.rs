@@ -160,16 +160,12 @@ impl Creator {
 
     /// Makes what a checked record needs, saves it and shows it to everyone; its name is taken already.
     fn put(&self, mut record: Record, durability: Durability) -> Result<ContainerId, Error> {
-        let save = |record: &Record, mut rows: Vec<Row>| {
+        let save = |record: &Record, volumes: &[VolumeRow]| {
             let record = Arc::new(record.clone());
-            let volumes = rows.iter().filter_map(|row| match row {
-                Row::Volume(volume) => Some(volume.clone()),
-                _ => None,
-            });
-            let volumes = volumes.collect();
+            let mut rows = rows_of(volumes);
             rows.push(Row::Container(Arc::clone(&record)));
             // The event is recorded before the answer, so that it survives a crash of the daemon.
-            self.database.write_then(rows, durability, self.showing(record, volumes)).wait_blocking()
+            self.database.write_then(rows, durability, self.showing(record, volumes.to_vec())).wait_blocking()
         };
         let made = self.make_directories(&record).and_then(|()| self.volumes.mount(&mut record, save));
         let mut volumes = match made {
@@ -290,12 +286,14 @@ impl Creator {
                 (record.mounts, record.image_mounts) = (mounts, image_mounts);
             }
         };
-        let save = |changed: &Record, mut rows: Vec<Row>| {
+        let save = |changed: &Record, volumes: &[VolumeRow]| {
             self.volumes.release(&before, &changed.mounts, |gone| {
+                let mut rows = rows_of(volumes);
                 rows.extend(gone);
                 let saved = container.update_with(rows, put(changed)).1.wait_blocking();
-                if saved.is_err() {
-                    container.update(put(&before));
+                match &saved {
+                    Ok(()) => show_saved(&self.volumes, volumes),
+                    Err(_) => drop(container.update(put(&before))),
                 }
                 saved
             })
@@ -303,6 +301,10 @@ impl Creator {
         self.volumes.mount(&mut changed, save)?.keep();
         Ok(())
     }
+}
+
+fn rows_of(volumes: &[VolumeRow]) -> Vec<Row> {
+    volumes.iter().cloned().map(Row::Volume).collect()
 }
 
 fn default_hostname(host: &HostSettings, id: &ContainerId) -> String {

@@ -50,10 +50,9 @@ impl Claim<'_> {
         Ok(())
     }
 
-    /// They are saved now. They stay claimed until this is dropped: whoever uses them is known by then.
+    /// They are saved and shown now. They stay claimed until this is dropped: whoever uses them is known by then.
     pub(crate) fn keep(&mut self) {
         self.made.clear();
-        show_saved(self.service, &self.volumes);
     }
 }
 
@@ -91,15 +90,15 @@ impl Drop for Claim<'_> {
 }
 
 impl Volumes {
-    /// Gives a container its mounts: decides, makes and fills volumes, has `save` write the record and
-    /// the rows of the volumes it uses.
+    /// Gives a container its mounts: decides, makes and fills volumes, has `save` write the record with the volumes that
+    /// it uses, and show these.
     ///
     /// # Errors
     /// What was asked for is refused, or a volume cannot be made or filled. Nothing is left then.
     pub(crate) fn mount(
         &self,
         record: &mut Record,
-        save: impl FnOnce(&Record, Vec<Row>) -> Result<(), Error>,
+        save: impl FnOnce(&Record, &[VolumeRow]) -> Result<(), Error>,
     ) -> Result<Claim<'_>, Error> {
         let Plan { mounts, volumes, images } = Planner(self).plan(record)?;
         let mut claim = self.claim(volumes);
@@ -112,7 +111,7 @@ impl Volumes {
         })?;
         record.mounts = mounts;
         record.image_mounts = images;
-        save(record, claim.volumes.iter().cloned().map(Row::Volume).collect())?;
+        save(record, &claim.volumes)?;
         Ok(claim)
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use model::{Timestamp, check_volume_name};
 
+use super::claim::show_saved;
 use super::service::Volumes;
 use super::volume::{ANONYMOUS_LABEL, Volume};
 use crate::error::Error;
@@ -68,6 +69,7 @@ impl Volumes {
         if !self.known().rows.contains_key(&asked.name) {
             claim.make(&mut |_, _| Ok(false))?;
             self.database.write(vec![Row::Volume(asked.clone())], Durability::PowerLoss).wait_blocking()?;
+            show_saved(self, std::slice::from_ref(&asked));
             claim.keep();
         }
         // Another client may have been quicker.
