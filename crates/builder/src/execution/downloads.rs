@@ -9,9 +9,8 @@ use images::registry::Message;
 use images::registry::progress::Detail;
 use model::Digest;
 use serde_json::{Value, json};
-use sys::bounded_read;
 
-use super::layer_notes::remove_notes;
+use super::layer_notes::{read_note, remove_notes};
 use super::state::{Build, Builder};
 use crate::context::{Advance, FetchError, Validators, http_date, open_if_changed};
 use crate::dockerfile::DockerfileError;
@@ -118,10 +117,8 @@ impl Builder {
 
     fn noted_download(&self, address: &str) -> Result<Option<Note>, BuildError> {
         let path = self.download_note(address);
-        let bytes = match bounded_read::read(&path, NOTE_LIMIT) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            bytes => bytes.map_err(BuildError::file("read", &path))?,
-        };
+        let note = read_note(&path, NOTE_LIMIT).map_err(BuildError::file("read", &path))?;
+        let Some(bytes) = note else { return Ok(None) };
         let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
         let note = |digest| {

@@ -49,11 +49,14 @@ impl Builder {
     /// [`BuildError::File`] when the note cannot be read.
     pub(super) fn noted_layer(&self, key: &LayerKey) -> Result<Option<Layer>, BuildError> {
         let path = key.path(self);
-        let diff_id = match read_note(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            diff_id => diff_id.map_err(BuildError::file("read", &path))?,
-        };
-        Ok(diff_id.and_then(|diff_id| self.store.layer(&diff_id)))
+        let note = read_note(&path, NOTE_LIMIT).map_err(BuildError::file("read", &path))?;
+        Ok(note.and_then(|note| self.layer_in(&note)))
+    }
+
+    /// The layer that a note names, as far as the store has it.
+    fn layer_in(&self, note: &[u8]) -> Option<Layer> {
+        let diff_id = Digest::parse(std::str::from_utf8(note).ok()?).ok()?;
+        self.store.layer(&diff_id)
     }
 
     /// Notes a layer; `half` is a path for the note while it is written.
@@ -92,11 +95,7 @@ impl Builder {
     fn forget_lost_of(&self, kind: &str) -> io::Result<()> {
         for note in notes(&self.directory.join(kind))? {
             let path = note.path();
-            let diff_id = match read_note(&path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                diff_id => diff_id?,
-            };
-            if diff_id.and_then(|diff_id| self.store.layer(&diff_id)).is_none() {
+            if read_note(&path, NOTE_LIMIT)?.is_some_and(|note| self.layer_in(&note).is_none()) {
                 remove_note(&path)?;
             }
         }
@@ -156,10 +155,15 @@ fn thin(directory: &Path, kept: usize) -> io::Result<()> {
     notes[..notes.len() - kept].iter().try_for_each(|(_, path)| remove_note(path))
 }
 
-/// The layer that a note names; `None` where it is no note.
-fn read_note(path: &Path) -> io::Result<Option<Digest>> {
-    let bytes = sys::bounded_read::read(path, NOTE_LIMIT)?;
-    Ok(std::str::from_utf8(&bytes).ok().and_then(|text| Digest::parse(text).ok()))
+/// What a note of at most so many bytes says; `None` where there is none.
+///
+/// # Errors
+/// Those of [`sys::bounded_read::read`].
+pub(super) fn read_note(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    match sys::bounded_read::read(path, limit) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        note => note.map(Some),
+    }
 }
 
 #[cfg(test)]
