@@ -5,7 +5,7 @@ mod live;
 mod published;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use model::{Actor, Digest, Event, ExecId, ResourceKind, Timestamp};
@@ -26,10 +26,11 @@ const LAG: usize = 4096;
 const ANSWER_FIRST: Duration = Duration::from_millis(10);
 
 /// The engine's events.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Events {
     history: Arc<Mutex<History>>,
-    sender: broadcast::Sender<Arc<PublishedEvent>>,
+    /// Made for the first listener: the places for [`LAG`] events take 128 KiB. Used while the history is locked.
+    sender: Arc<OnceLock<broadcast::Sender<Arc<PublishedEvent>>>>,
     database: Option<Arc<Database>>,
 }
 
@@ -52,12 +53,6 @@ impl Drop for Undelivered {
         drop(history);
         let events = self.events.clone();
         tokio::spawn(async move { events.deliver().await });
-    }
-}
-
-impl Default for Events {
-    fn default() -> Self {
-        Self { history: Arc::default(), sender: broadcast::Sender::new(LAG), database: None }
     }
 }
 
@@ -86,9 +81,16 @@ impl Events {
 
     fn send(&self, history: &mut History, event: Arc<PublishedEvent>) {
         if history.undelivered.is_empty() {
-            let _ = self.sender.send(event);
+            self.send_to_listeners(event);
         } else {
             history.undelivered.push_back((Some(Instant::now()), event));
+        }
+    }
+
+    fn send_to_listeners(&self, event: Arc<PublishedEvent>) {
+        if let Some(sender) = self.sender.get() {
+            // Those that listened have left.
+            let _ = sender.send(event);
         }
     }
 
@@ -110,7 +112,7 @@ impl Events {
                 while history.undelivered.front().is_some_and(|(due, _)| due.is_some_and(|due| due <= now))
                     && let Some((_, event)) = history.undelivered.pop_front()
                 {
-                    let _ = self.sender.send(event);
+                    self.send_to_listeners(event);
                 }
                 history.undelivered.front().and_then(|(due, _)| *due)
             };
@@ -169,7 +171,7 @@ impl Events {
     pub fn subscribe(&self) -> Subscription {
         let history = lock(&self.history);
         let live = Live {
-            receiver: self.sender.subscribe(),
+            receiver: self.sender.get_or_init(|| broadcast::Sender::new(LAG)).subscribe(),
             history: Arc::clone(&self.history),
             next: history.next,
         };
@@ -179,7 +181,7 @@ impl Events {
     /// How many listen.
     #[must_use]
     pub fn listeners(&self) -> usize {
-        self.sender.receiver_count()
+        self.sender.get().map_or(0, broadcast::Sender::receiver_count)
     }
 }
 

@@ -1,8 +1,7 @@
 //! Writes the database's log out and moves it into the database's own file, on a connection of its own: those who change the
-//! store do not wait for that.
+//! store do not wait for that. The connection lives no longer than that takes, for each holds some 200 KB of memory.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -13,27 +12,30 @@ use crate::Error;
 /// The log is moved when it is longer.
 const LONG: u64 = 1 << 20;
 
-/// The log of a database.
+/// The log of a database. How much of it was moved already SQLite knows: it keeps its room.
 pub(super) struct Checkpoint {
+    database: PathBuf,
     log: PathBuf,
-    /// How much of the log was moved already: it keeps its room.
-    connection: Mutex<Connection>,
 }
 
 impl Checkpoint {
-    pub(super) fn open(database: &Path) -> Result<Self, Error> {
+    pub(super) fn of(database: &Path) -> Self {
+        Self { database: database.to_owned(), log: database.with_extension("db-wal") }
+    }
+
+    fn connect(&self) -> Result<Connection, Error> {
         let failed = || Error::database("open the store");
-        let connection = Connection::open(database).map_err(failed())?;
+        let connection = Connection::open(&self.database).map_err(failed())?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed())?;
         connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -64;").map_err(failed())?;
-        Ok(Self { log: database.with_extension("db-wal"), connection: Mutex::new(connection) })
+        Ok(connection)
     }
 
     /// Makes every commit until now survive a loss of power.
     pub(super) fn write_out(&self) -> Result<(), Error> {
         // SQLite locks the database and its index in shared memory, never the log: another descriptor may be closed.
         write_out::file(&self.log).map_err(Error::file("write to disk", &self.log))?;
-        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = self.connect()?;
         let failed = || Error::database("move the log into the store");
         let pages: i64 =
             connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get(1)).map_err(failed())?;

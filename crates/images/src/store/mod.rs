@@ -78,7 +78,7 @@ impl Store {
             configs: Mutex::default(),
             boot: settle::boot()?,
             settler: Arc::default(),
-            checkpoint: checkpoint::Checkpoint::open(&root.join("images.db"))?,
+            checkpoint: checkpoint::Checkpoint::of(&root.join("images.db")),
             root,
             users: RwLock::new(None),
             allowance: AtomicU64::new(DEFAULT_ALLOWANCE),
