@@ -35,7 +35,8 @@ async fn blocking(work: impl FnOnce() + Send + 'static) {
     }
 }
 
-fn take_down_shim(directory: &RunDirectory, cgroups: &[PathBuf], init: Option<ProcessReference>) {
+/// Does what [`take_down`] does, for threads that may wait. Blocks.
+pub(crate) fn take_down_shim(directory: &RunDirectory, cgroups: &[PathBuf], init: Option<ProcessReference>) {
     if let Some(left) = crate::shim::left_by(directory) {
         sys::process::kill_and_wait(left.shim.pid, left.shim.start_time, TIMEOUT);
     }
@@ -130,6 +131,7 @@ fn remove_tree(directory: &Path) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::busy_threads::elsewhere;
 
     #[test]
     fn what_is_frozen_or_not_known_may_be_frozen() {
@@ -159,21 +161,17 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_removal_that_takes_long_holds_up_no_other_task() {
+    #[test]
+    fn groups_are_taken_down_by_threads_that_may_wait() {
         let parent = tempfile::tempdir().expect("a directory");
-        let busy = parent.path().join("busy");
-        fs::create_dir(&busy).expect("a directory");
-        // As a group with processes, it cannot be removed.
-        let process = busy.join("process");
-        fs::write(&process, "").expect("a file");
-        let removal = tokio::spawn(remove(vec![busy.clone()]));
-        for _ in 0..10 {
-            tokio::task::yield_now().await;
-        }
-        assert!(!removal.is_finished() && busy.exists(), "it waits, and others go on");
-        fs::remove_file(&process).expect("the file to go");
-        removal.await.expect("its end");
-        assert!(!busy.exists());
+        let group = |name: &str| {
+            let directory = parent.path().join(name);
+            fs::create_dir(&directory).expect("a directory");
+            directory
+        };
+        let (removed, killed) = (group("removed"), group("killed"));
+        elsewhere(remove(vec![removed.clone()]));
+        elsewhere(take_down(RunDirectory::at(parent.path().join("run")), vec![killed.clone()], None));
+        assert!(!removed.exists() && !killed.exists());
     }
 }

@@ -6,6 +6,8 @@
 //! [`Record`]s, which are complete and never wait.
 
 mod builds;
+#[cfg(test)]
+mod busy_threads;
 mod cdi;
 mod cgroup;
 mod clients;

@@ -7,6 +7,7 @@ mod pieces;
 mod query;
 mod wakeups;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use shim_protocol::log::{Reader, Start};
 use crate::container::{Phase, Record};
 use crate::directory::Directory;
 use crate::error::Error;
+use crate::outcome::joined;
 use crate::paths::Paths;
 
 use file::{FileStream, Follower, LogPieces};
@@ -73,17 +75,20 @@ impl Logs {
     }
 
     async fn open(&self, record: &Record, query: &LogQuery) -> Result<LogPieces, Error> {
-        let start = query.tail.map_or(Start::Beginning, Start::Tail);
-        let (path, since, follow) = (self.paths.log(record), query.since, query.follow);
-        // Finding the place may read much of the log.
-        let opened = tokio::task::spawn_blocking(move || match follow {
-            true => Reader::open(&path, start, since),
-            false => Reader::open_as_it_is(&path, start, since),
-        })
-        .await;
-        let reader = crate::outcome::joined(opened)?.map_err(log_error)?;
+        let reader = open(self.paths.log(record), query).await?;
         Ok(LogPieces::new(reader, Pieces::new(query, record)))
     }
+}
+
+/// Opens a log file at the place where a query begins; finding that may read much of the log.
+async fn open(path: PathBuf, query: &LogQuery) -> Result<Reader, Error> {
+    let start = query.tail.map_or(Start::Beginning, Start::Tail);
+    let (since, follow) = (query.since, query.follow);
+    let opened = tokio::task::spawn_blocking(move || match follow {
+        true => Reader::open(&path, start, since),
+        false => Reader::open_as_it_is(&path, start, since),
+    });
+    joined(opened.await)?.map_err(log_error)
 }
 
 /// Names the drivers that have logs that can be read.
@@ -114,6 +119,24 @@ impl LogStream {
         match &mut self.0 {
             Source::File(file) => file.next().await,
             Source::Journal(journal) => journal.next().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::busy_threads::elsewhere;
+
+    #[test]
+    fn the_place_where_a_query_begins_is_found_by_a_thread_that_may_wait() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("x-json.log");
+        let line = r#"{"log":"text\n","stream":"stdout","time":"2026-11-23T12:22:01.496100000Z"}"#;
+        std::fs::write(&path, format!("{line}\n").repeat(1000)).expect("a log");
+        for (tail, follow) in [(Some(10), false), (Some(10), true), (None, false)] {
+            let query = LogQuery { tail, follow, ..LogQuery::default() };
+            elsewhere(open(path.clone(), &query)).expect("a reader");
         }
     }
 }

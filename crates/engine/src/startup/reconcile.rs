@@ -1,5 +1,7 @@
 //! Finds the engine's state as it is after whatever happened to the last daemon.
 
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::{ContainerId, RestartPolicy};
@@ -36,7 +38,10 @@ pub(crate) async fn all(docker: &Arc<Realm>, pods: &Arc<Realm>, left: Left) {
     let (execs_of_pods, execs): (Vec<_>, Vec<_>) = left.execs.into_iter().partition(is_of_pod);
     let to_start = take_over(docker, of_docker, execs).await;
     take_over(pods, of_pods, execs_of_pods).await;
-    sweep(docker, pods).await;
+    let (own, of_kubelet) = (Arc::clone(docker), Arc::clone(pods));
+    if let Err(failure) = tokio::task::spawn_blocking(move || sweep(&own, &of_kubelet)).await {
+        tracing::error!("cannot delete what belongs to no container: {failure}");
+    }
     remove_leftovers(docker, left.of_builds);
     super::order::start_all(docker, to_start);
 }
@@ -207,33 +212,27 @@ fn remove_leftovers(realm: &Arc<Realm>, containers: Vec<ContainerId>) {
     }
 }
 
-/// Deletes files and run directories that belong to no container.
-async fn sweep(docker: &Realm, pods: &Realm) {
-    let known = |name: &std::ffi::OsStr| {
-        name.to_str()
-            .and_then(|name| ContainerId::parse(name).ok())
-            .is_some_and(|id| [docker, pods].iter().any(|realm| realm.directory.get(&id).is_some()))
+/// Deletes files and run directories that belong to no container. Blocks.
+fn sweep(docker: &Realm, pods: &Realm) {
+    let is_known = |path: &Path| {
+        let id = path.file_name().and_then(OsStr::to_str).and_then(|name| ContainerId::parse(name).ok());
+        id.is_some_and(|id| [docker, pods].iter().any(|realm| realm.directory.get(&id).is_some()))
     };
-    let entries = |path: &std::path::Path| -> Vec<std::fs::DirEntry> {
-        std::fs::read_dir(path).map(|entries| entries.flatten().collect()).unwrap_or_default()
-    };
-    for entry in entries(&docker.paths.containers()) {
-        if !known(&entry.file_name()) {
-            delete_tree(&entry.path());
-        }
+    for path in entries(&docker.paths.containers()).filter(|path| !is_known(path)) {
+        delete_tree(&path);
     }
-    for entry in entries(&docker.paths.runs()) {
-        if !known(&entry.file_name()) {
-            let directory = RunDirectory::at(entry.path());
-            crate::cgroup::take_down(directory.clone(), Vec::new(), None).await;
-            remove_run_directory(&directory);
-        }
+    for path in entries(&docker.paths.runs()).filter(|path| !is_known(path)) {
+        let directory = RunDirectory::at(path);
+        crate::cgroup::take_down_shim(&directory, &[], None);
+        remove_run_directory(&directory);
     }
     docker.volumes.sweep();
     let trash = docker.paths.trash();
-    tokio::task::spawn_blocking(move || {
-        for entry in std::fs::read_dir(trash).into_iter().flatten().flatten() {
-            delete_tree(&entry.path());
-        }
-    });
+    // Nobody waits for what is out of sight already.
+    tokio::task::spawn_blocking(move || entries(&trash).for_each(|path| delete_tree(&path)));
+}
+
+/// What lies in a directory, as far as it can be listed.
+fn entries(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path())
 }
