@@ -100,6 +100,20 @@ fn a_joined_network_is_one_and_comes_back_with_its_owner() {
 }
 
 #[test]
+fn a_network_is_joined_whatever_its_owners_process_calls_itself() {
+    let engine = Engine::start();
+    // Neither UTF-8 nor what proc_pid_stat(5) shows behind a name that ends.
+    let script = r"printf '\377) Z' > /proc/1/comm; echo named; while :; do sleep 600; done";
+    let owner = engine.create_named("owner", &sh(script));
+    engine.start(&owner);
+    wait::until("its name", || (engine.logs(&owner).0 == "named\n").then_some(()));
+    let joined = engine.create(&idle(mode("container:owner")));
+    engine.start(&joined);
+    assert_eq!(namespace(&engine, &joined), namespace(&engine, &owner));
+    assert_eq!(engine.exec(&owner, &["cat", "/proc/1/comm"]).stdout.trim_end(), "\u{fffd}) Z");
+}
+
+#[test]
 fn settings_that_contradict_the_mode_are_refused() {
     let engine = Engine::start();
     let owner = engine.create_named("owner", &idle(json!({})));
