@@ -5,6 +5,7 @@ mod connect;
 mod definitions;
 mod ipv6;
 mod lasting;
+mod many;
 mod names;
 mod relay;
 mod shared_bridge;

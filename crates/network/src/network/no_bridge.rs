@@ -49,7 +49,11 @@ impl NoBridge {
         let made = Arc::new(Host::new(Parts {
             faults: self.faults.clone(),
             reaper: Reaper::start(Routing::open()?, group_of(GOING, NAME))?,
-            spare_bridges: SpareBridges::start(Routing::open()?, group_of(SPARE, NAME))?,
+            spare_bridges: SpareBridges::start(
+                Routing::open()?,
+                group_of(SPARE, NAME),
+                group_of(GOING, NAME),
+            )?,
             routing: Routing::open()?,
             firewall,
             ports: PortBook::new(switches::ephemeral_ports()),
@@ -68,7 +72,8 @@ impl NoBridge {
             return Ok(());
         }
         let rules = Firewall::remove_left(NAME);
-        rules.and(spare_bridges::remove_left(&mut Routing::open()?, group_of(SPARE, NAME)))
+        let (spare, going) = (group_of(SPARE, NAME), group_of(GOING, NAME));
+        rules.and(spare_bridges::remove_left(&mut Routing::open()?, spare, going))
     }
 
     /// Removes what the networks shared; they are gone.

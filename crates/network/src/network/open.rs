@@ -225,7 +225,8 @@ impl NetworkOpening<'_> {
             Firewall::remove_left(&self.bridge.name)?;
         }
         let reaper = Reaper::start(Routing::open()?, group_of(GOING, &self.bridge.name))?;
-        let spares = SpareBridges::start(Routing::open()?, group_of(SPARE, &self.bridge.name))?;
+        let groups = [SPARE, GOING].map(|state| group_of(state, &self.bridge.name));
+        let spares = SpareBridges::start(Routing::open()?, groups[0], groups[1])?;
         Ok((book, (reaper, spares)))
     }
 

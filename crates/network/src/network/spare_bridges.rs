@@ -9,6 +9,8 @@
 //!              │                          │
 //!              └ changed by somebody ─> removed <─ after a while, or beyond a few
 //! ```
+//! Those that are to be removed go together, which costs the kernel hardly more than one: somebody may remove a thousand
+//! networks.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -24,6 +26,8 @@ const LIFETIME: Duration = Duration::from_millis(500);
 const MOST: usize = 4;
 /// Ports of containers that have ended are gone after some time.
 const PORTS_INTERVAL: Duration = Duration::from_millis(50);
+/// So many are removed together: meanwhile nobody can make or change an interface.
+const MOST_TOGETHER: usize = 64;
 /// How long a network that comes waits for a bridge to be looked at. A new one costs less, but later a removal more.
 const TIMEOUT: Duration = Duration::from_millis(10);
 
@@ -65,19 +69,20 @@ struct Queue {
 /// What the thread does next.
 enum Task {
     Examine(Spare),
-    Remove(Spare),
+    Remove(Vec<Spare>),
     End,
 }
 
 impl SpareBridges {
-    /// Removes what an earlier daemon has left in the group, and starts the thread.
-    pub(super) fn start(mut routing: Routing, group: u32) -> Result<Self, Error> {
-        remove_left(&mut routing, group)?;
+    /// Removes what an earlier daemon has left in the group, and starts the thread; `going` is the group that it puts
+    /// bridges into to remove them.
+    pub(super) fn start(mut routing: Routing, group: u32, going: u32) -> Result<Self, Error> {
+        remove_left(&mut routing, group, going)?;
         let shared = Arc::new(Shared::default());
         let of_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("bridges".to_owned())
-            .spawn(move || of_thread.work(routing))
+            .spawn(move || of_thread.work(routing, going))
             .map_err(|source| Error::Socket { source })?;
         Ok(Self { shared, group, thread: Mutex::new(Some(thread)) })
     }
@@ -139,12 +144,11 @@ impl Drop for SpareBridges {
 ///
 /// # Errors
 /// The kernel's refusal.
-pub(super) fn remove_left(routing: &mut Routing, group: u32) -> Result<(), Error> {
+pub(super) fn remove_left(routing: &mut Routing, group: u32, going: u32) -> Result<(), Error> {
     let is_left = |interface: &Interface| interface.group == group && interface.kind == "bridge";
-    for left in routing.interfaces()?.into_iter().filter(is_left) {
-        routing.delete_interface(&left.name)?;
-    }
-    Ok(())
+    let left: Vec<String> =
+        routing.interfaces()?.into_iter().filter(is_left).map(|interface| interface.name).collect();
+    left.chunks(MOST_TOGETHER).try_for_each(|left| routing.delete_interfaces(left, going))
 }
 
 impl Spare {
@@ -155,11 +159,11 @@ impl Spare {
 }
 
 impl Shared {
-    fn work(&self, mut routing: Routing) {
+    fn work(&self, mut routing: Routing, going: u32) {
         loop {
             match self.next() {
                 Task::Examine(spare) => self.examine(spare, &mut routing),
-                Task::Remove(spare) => self.remove(&spare, &mut routing),
+                Task::Remove(bridges) => self.remove(&bridges, (&mut routing, going)),
                 Task::End => return,
             }
         }
@@ -170,18 +174,17 @@ impl Shared {
         let mut queue = locked(&self.queue);
         loop {
             let now = Instant::now();
-            if queue.closing {
-                let left = queue.retired.pop().or_else(|| queue.spares.pop());
-                return left.map_or(Task::End, Task::Remove);
+            let closing = queue.closing;
+            let unwanted = queue.unwanted(now);
+            if !unwanted.is_empty() {
+                return Task::Remove(unwanted);
+            }
+            if closing {
+                return Task::End;
             }
             if let Some(place) = queue.retired.iter().position(|retired| retired.due <= now) {
-                let retired = queue.retired.remove(place);
-                queue.examining = retired.settings.is_some();
-                return if queue.examining { Task::Examine(retired) } else { Task::Remove(retired) };
-            }
-            let is_one_too_many = queue.spares.len() > MOST;
-            if queue.spares.first().is_some_and(|oldest| is_one_too_many || oldest.due <= now) {
-                return Task::Remove(queue.spares.remove(0));
+                queue.examining = true;
+                return Task::Examine(queue.retired.remove(place));
             }
             let due = queue.retired.iter().chain(&queue.spares).map(|spare| spare.due).min();
             let wait = due.map_or(Duration::from_secs(3600), |due| due.saturating_duration_since(now));
@@ -216,16 +219,35 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Removes a bridge, and lets others change interfaces for as long as that took.
-    fn remove(&self, spare: &Spare, routing: &mut Routing) {
+    /// Removes bridges, and lets others change interfaces for as long as that took.
+    fn remove(&self, bridges: &[Spare], (routing, going): (&mut Routing, u32)) {
         let begin = Instant::now();
-        if let Err(error) = routing.delete_interface(&spare.bridge.name) {
+        let names: Vec<String> = bridges.iter().map(|spare| spare.bridge.name.clone()).collect();
+        if let Err(error) = routing.delete_interfaces(&names, going) {
             // Nobody waits for an answer; what is left goes when the network opens next.
-            tracing::warn!(%error, "cannot remove the bridge of a network that is gone");
+            tracing::warn!(%error, "cannot remove bridges of networks that are gone");
         }
         let (took, queue) = (begin.elapsed(), locked(&self.queue));
         if !queue.closing {
             drop(self.wait(queue, took));
         }
+    }
+}
+
+impl Queue {
+    /// Takes those that no network will have: changed ones, those that have waited, and what is beyond a few.
+    fn unwanted(&mut self, now: Instant) -> Vec<Spare> {
+        let Self { retired, spares, closing, .. } = self;
+        let kept = if *closing { 0 } else { MOST };
+        // Without a look at each, which asks for all interfaces of the host.
+        let surplus = retired.len().saturating_sub(kept);
+        let mut unwanted: Vec<Spare> = retired.drain(..surplus).collect();
+        unwanted.extend(retired.extract_if(.., |spare| spare.settings.is_none()));
+        let surplus = spares.len().saturating_sub(kept);
+        unwanted.extend(spares.drain(..surplus));
+        unwanted.extend(spares.extract_if(.., |spare| spare.due <= now));
+        let rest = unwanted.split_off(unwanted.len().min(MOST_TOGETHER));
+        retired.extend(rest.into_iter().map(|spare| Spare { settings: None, ..spare }));
+        unwanted
     }
 }
