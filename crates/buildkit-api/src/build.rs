@@ -9,6 +9,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::grpc::{Code, Status};
 use crate::progress::Progress;
+use crate::statement::Statement;
 use buildkit_messages::control::{Exporter, SolveRequest};
 use buildkit_messages::gateway::BuildResult;
 use buildkit_messages::google::Timestamp;
@@ -49,6 +50,8 @@ struct State {
     /// Gives it, maybe before somebody waits for it.
     awaited: Option<oneshot::Receiver<Result<BuildResult, Status>>>,
     attributes: HashMap<String, String>,
+    /// What is said of its results.
+    statements: Vec<Statement>,
     /// How many frontends were called.
     frontends: usize,
 }
@@ -137,6 +140,16 @@ impl Build {
         }
         let meant = state.results.iter().filter(|(known, _)| ids.contains(&known.as_str()));
         Ok(meant.map(|(_, image)| image.clone()).collect())
+    }
+
+    /// Notes what is said of its results.
+    pub(crate) fn set_statements(&self, statements: Vec<Statement>) {
+        self.lock().statements = statements;
+    }
+
+    /// What is said of its results.
+    pub(crate) fn statements(&self) -> Vec<Statement> {
+        self.lock().statements.clone()
     }
 
     /// The number of a frontend's call: it tells its steps from those of others.

@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use crate::build::Build;
 use crate::grpc::{Code, Status};
 use crate::progress::Progress;
-use buildkit_messages::google::Timestamp;
-use buildkit_messages::history::{BuildHistoryEvent, BuildHistoryEventKind, BuildHistoryRecord};
+use crate::remembered::{Remembered, record};
+use buildkit_messages::history::{BuildHistoryEvent, BuildHistoryEventKind};
 
 /// How long who asks for a build waits for it: clients ask before they build.
 const OPENING: Duration = Duration::from_secs(5);
@@ -20,8 +21,10 @@ const OPENING: Duration = Duration::from_secs(5);
 const BUILD_LIMIT: usize = 256;
 /// Records of builds that are over; the oldest goes.
 const HISTORY_LIMIT: usize = 50;
-/// Builds that are over and whose progress can still be read.
-const ENDED_LIMIT: usize = 4;
+/// Builds that are over and whose progress can still be read, however large it is.
+const ENDED_LEAST: usize = 4;
+/// What the progress of all builds that are over may weigh, in bytes; beyond that the oldest is forgotten.
+const ENDED_WEIGHT: usize = 32 << 20;
 
 /// The builds.
 #[derive(Debug)]
@@ -39,9 +42,20 @@ pub(crate) struct Builds {
 #[derive(Debug, Default)]
 struct State {
     running: HashMap<String, Arc<Build>>,
-    history: VecDeque<BuildHistoryRecord>,
-    /// The progress of builds that have just ended: who asks for it may come late.
+    history: VecDeque<Remembered>,
+    /// The progress of builds that are over, for who comes late and for who looks at their records.
     ended: VecDeque<(String, Arc<Progress>)>,
+}
+
+impl State {
+    /// Forgets the oldest progress where there is too much of it.
+    fn forget_progress(&mut self) {
+        let mut weight: usize = self.ended.iter().map(|(_, progress)| progress.weight()).sum();
+        while self.ended.len() > ENDED_LEAST && (self.ended.len() > HISTORY_LIMIT || weight > ENDED_WEIGHT) {
+            let Some((_, progress)) = self.ended.pop_front() else { return };
+            weight -= progress.weight();
+        }
+    }
 }
 
 impl Builds {
@@ -146,13 +160,18 @@ impl Builds {
             .values()
             .filter(|build| !build.is_internal)
             .map(|build| event(BuildHistoryEventKind::Started, record(build, None)));
-        let over = state.history.iter().filter(|_| !active_only).cloned();
+        let over = state.history.iter().filter(|_| !active_only).map(|build| build.record.clone());
         running.chain(over.map(|record| event(BuildHistoryEventKind::Complete, record))).collect()
     }
 
     /// What is notified whenever a build has ended.
     pub(crate) fn ended(&self) -> Arc<Notify> {
         Arc::clone(&self.ended)
+    }
+
+    /// The document of a digest that the record of a build names.
+    pub(crate) fn document(&self, digest: &str) -> Option<Bytes> {
+        self.lock().history.iter().find_map(|build| build.document(digest))
     }
 
     /// A watch of the history's changes.
@@ -166,12 +185,12 @@ impl Builds {
     /// `NotFound` where there is none.
     pub(crate) fn update_record(&self, reference: &str, update: RecordUpdate) -> Result<(), Status> {
         let mut state = self.lock();
-        let found = state.history.iter().position(|record| record.reference == reference);
+        let found = state.history.iter().position(|build| build.record.reference == reference);
         let missing = || Status::new(Code::NotFound, format!("no record of the build {reference}"));
         let index = found.ok_or_else(missing)?;
         match update {
             RecordUpdate::Delete => drop(state.history.remove(index)),
-            RecordUpdate::Pin(pinned) => state.history[index].pinned = pinned,
+            RecordUpdate::Pin(pinned) => state.history[index].record.pinned = pinned,
         }
         drop(state);
         self.history.send_modify(|changes| *changes += 1);
@@ -213,39 +232,17 @@ impl Drop for Running<'_> {
         let mut state = self.builds.lock();
         state.running.remove(&self.build.reference);
         if !self.build.is_internal {
-            state.history.push_back(record(&self.build, Some(&outcome)));
+            state.history.push_back(Remembered::new(&self.build, &outcome));
         }
         if state.history.len() > HISTORY_LIMIT {
-            let oldest = state.history.iter().position(|record| !record.pinned).unwrap_or(0);
+            let oldest = state.history.iter().position(|build| !build.record.pinned).unwrap_or(0);
             state.history.remove(oldest);
         }
         state.ended.push_back((self.build.reference.clone(), Arc::clone(&self.build.progress)));
-        if state.ended.len() > ENDED_LIMIT {
-            state.ended.pop_front();
-        }
+        state.forget_progress();
         drop(state);
         self.build.progress.end();
         self.builds.history.send_modify(|changes| *changes += 1);
         self.builds.ended.notify_one();
-    }
-}
-
-fn record(build: &Build, outcome: Option<&Result<HashMap<String, String>, Status>>) -> BuildHistoryRecord {
-    let counts = build.progress.counts();
-    BuildHistoryRecord {
-        reference: build.reference.clone(),
-        frontend: build.frontend.clone(),
-        frontend_attributes: build.attributes(),
-        exporters: build.exporters.clone(),
-        error: outcome.and_then(|outcome| outcome.as_ref().err()).map(Status::to_message),
-        created: Some(build.created),
-        completed: outcome.map(|_| Timestamp::now()),
-        exporter_response: outcome.and_then(|outcome| outcome.as_ref().ok()).cloned().unwrap_or_default(),
-        generation: 1,
-        pinned: false,
-        cached_steps: counts.cached,
-        total_steps: counts.total,
-        completed_steps: counts.completed,
-        warnings: counts.warnings,
     }
 }

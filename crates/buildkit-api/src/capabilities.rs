@@ -41,6 +41,7 @@ const OPERATIONS: &[&str] = &[
     "source.git.skipsubmodules",
     "source.http",
     "source.http.checksum",
+    "source.ocilayout",
     "exec.meta.base",
     "exec.meta.network",
     "exec.meta.ulimit",
@@ -52,7 +53,11 @@ const OPERATIONS: &[&str] = &[
     "exec.mount.secret",
     "exec.mount.ssh",
     "file.base",
+    "file.rm.wildcard",
+    "file.rm.nofollowsymlink",
+    "file.symlink.create",
     "mergeop",
+    "diffop",
     "constraints",
     "platform",
     "meta.ignorecache",
@@ -60,6 +65,7 @@ const OPERATIONS: &[&str] = &[
     "meta.exportcache",
     "exporter.image.attestations",
     "exporter.multiple",
+    "gc.freespacefilter",
 ];
 
 fn enabled(names: &[&str]) -> Vec<Capability> {

@@ -20,6 +20,9 @@ const STATUS_LIMIT: usize = 100_000;
 /// What a step says last whose output is clipped.
 const CLIPPED: &str = "\n[output clipped, log limit 2MiB reached]\n";
 
+/// What a message holds of the memory beside its output, about: names and digests.
+const MESSAGE_WEIGHT: usize = 512;
+
 /// One build's progress.
 #[derive(Debug)]
 pub(crate) struct Progress {
@@ -150,6 +153,12 @@ impl Progress {
             completed: count(|vertex| vertex.completed.is_some()),
             warnings: state.warnings,
         }
+    }
+
+    /// What it holds of the memory, about.
+    pub(crate) fn weight(&self) -> usize {
+        let state = self.lock();
+        state.logged_in_all + state.messages.len() * MESSAGE_WEIGHT
     }
 
     fn push(&self, state: &mut State, message: StatusResponse) {

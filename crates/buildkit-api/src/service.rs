@@ -17,7 +17,7 @@ use crate::parts::Parts;
 use crate::received::Received;
 use crate::session::{Fields, Sessions};
 use crate::uploads::Uploads;
-use crate::{cache, control, gateway};
+use crate::{cache, content, control, gateway};
 
 /// Serves BuildKit's protocol.
 #[derive(Clone)]
@@ -160,6 +160,8 @@ impl Handler for Service {
             ("moby.buildkit.v1.frontend.LLBBridge", "Evaluate") => Box::pin(gateway::evaluate(parts, call)),
             ("moby.buildkit.v1.frontend.LLBBridge", "StatFile") => Box::pin(gateway::stat_file(parts, call)),
             ("moby.buildkit.v1.frontend.LLBBridge", "ReadFile") => Box::pin(gateway::read_file(parts, call)),
+            ("containerd.services.content.v1.Content", "Info") => Box::pin(content::info(parts, call)),
+            ("containerd.services.content.v1.Content", "Read") => Box::pin(content::read(parts, call)),
             ("grpc.health.v1.Health", "Check") => Box::pin(control::health(call)),
             _ => unknown(&call.path),
         }

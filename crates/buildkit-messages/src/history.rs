@@ -53,6 +53,12 @@ pub struct BuildHistoryRecord {
     pub completed: Option<Timestamp>,
     #[prost(map = "string, string", tag = "9")]
     pub exporter_response: HashMap<String, String>,
+    /// What is said of a result of one platform.
+    #[prost(message, optional, tag = "10")]
+    pub result: Option<BuildResultInfo>,
+    /// What is said of results by their platforms.
+    #[prost(map = "string, message", tag = "11")]
+    pub results: HashMap<String, BuildResultInfo>,
     #[prost(int32, tag = "12")]
     pub generation: i32,
     #[prost(bool, tag = "14")]
@@ -65,6 +71,26 @@ pub struct BuildHistoryRecord {
     pub completed_steps: i32,
     #[prost(int32, tag = "19")]
     pub warnings: i32,
+}
+
+/// What there is of a result: its attestations are among the engine's content.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct BuildResultInfo {
+    #[prost(message, repeated, tag = "2")]
+    pub attestations: Vec<Descriptor>,
+}
+
+/// A piece of content.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Descriptor {
+    #[prost(string, tag = "1")]
+    pub media_type: String,
+    #[prost(string, tag = "2")]
+    pub digest: String,
+    #[prost(int64, tag = "3")]
+    pub size: i64,
+    #[prost(map = "string, string", tag = "5")]
+    pub annotations: HashMap<String, String>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -6,6 +6,7 @@
 #![expect(missing_docs, reason = "the interface definitions say what each field means")]
 
 pub mod capabilities;
+pub mod content;
 pub mod control;
 pub mod exec_operation;
 pub mod file_operation;

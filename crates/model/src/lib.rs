@@ -5,6 +5,7 @@
 
 mod causes;
 mod digest;
+mod duration;
 mod error;
 mod event;
 mod health;
@@ -22,6 +23,7 @@ mod words;
 
 pub use causes::with_causes;
 pub use digest::{Digest, DigestError};
+pub use duration::parse_duration;
 pub use error::ErrorKind;
 pub use event::{Actor, Event, ResourceKind};
 pub use health::{Health, HealthStatus, KEPT_RESULTS, Moment, NO_EXIT_CODE, PROBE_OUTPUT_LIMIT, ProbeResult};

@@ -67,6 +67,17 @@ impl Control {
         messages.end().await.map(|()| answers)
     }
 
+    /// The fields that the answer to a call begins with.
+    pub(crate) async fn answer_fields(&self, method: &str, message: &impl Message) -> HeaderMap {
+        let mut sender = self.sender.clone().ready().await.expect("a connection");
+        let mut request = Request::post(format!("http://localhost{method}")).body(()).expect("a request");
+        request.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+        let (response, mut stream) = sender.send_request(request, false).expect("sent");
+        send(&mut stream, frame(message)).await;
+        let _ = stream.send_data(Bytes::new(), true);
+        response.await.expect("an answer").headers().clone()
+    }
+
     pub(crate) async fn call<A: Message + Default>(
         &self,
         method: &str,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::history_filter::HistoryFilter;
 use crate::builds::RecordUpdate;
 use crate::grpc::{Call, Status};
 use crate::parts::Parts;
@@ -14,14 +15,12 @@ use buildkit_messages::history::{
 /// `Control.ListenBuildHistory`: what is known now, then what changes unless the client wants no more.
 pub(crate) async fn listen_history(parts: Arc<Parts>, mut call: Call) -> Result<(), Status> {
     let request: BuildHistoryRequest = call.requests.only().await?;
-    if let Some(filter) = request.filter.iter().find(|filter| !filter.is_empty()) {
-        return Err(Status::unimplemented(format!("records of builds cannot be filtered: {filter:?}")));
-    }
+    let filter = HistoryFilter::parse(&request.filter).map_err(Status::invalid)?;
     let mut changes = parts.builds.changes();
     let mut sent: HashMap<String, i32> = HashMap::new();
     loop {
         changes.mark_unchanged();
-        let events = selected(parts.builds.events(request.active_only), &request);
+        let events = selected(parts.builds.events(request.active_only), &request, &filter);
         for event in news(&events, &sent) {
             call.replies.send(&event).await?;
         }
@@ -33,10 +32,16 @@ pub(crate) async fn listen_history(parts: Arc<Parts>, mut call: Call) -> Result<
 }
 
 /// The events of the builds that the client asked for.
-fn selected(events: Vec<BuildHistoryEvent>, request: &BuildHistoryRequest) -> Vec<BuildHistoryEvent> {
+fn selected(
+    events: Vec<BuildHistoryEvent>,
+    request: &BuildHistoryRequest,
+    filter: &HistoryFilter,
+) -> Vec<BuildHistoryEvent> {
     let wanted = |event: &BuildHistoryEvent| {
-        let reference = event.record.as_ref().map(|record| record.reference.as_str());
-        request.reference.is_empty() || reference == Some(request.reference.as_str())
+        event.record.as_ref().is_some_and(|record| {
+            let is_meant = request.reference.is_empty() || record.reference == request.reference;
+            is_meant && filter.matches(record)
+        })
     };
     let limit = usize::try_from(request.limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX);
     events.into_iter().filter(wanted).take(limit).collect()

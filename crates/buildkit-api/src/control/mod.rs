@@ -1,6 +1,7 @@
 //! The control service: builds are asked for, watched and listed.
 
 mod history;
+mod history_filter;
 mod information;
 mod session;
 mod solve;

@@ -98,7 +98,7 @@ fn images_of(build: &Build, result: &BuildResult) -> Result<Vec<MadeImage>, Stat
 async fn session_gone(parts: &Parts, build: &Build) -> Status {
     if let Ok(session) = parts.sessions.find(&build.session).await {
         session.closed().await;
-        return Status::new(Code::Cancelled, "the client's session is over");
+        return Status::new(Code::Cancelled, "context canceled: the client's session is over");
     }
     // A build that needs its session says that it is missing.
     std::future::pending().await

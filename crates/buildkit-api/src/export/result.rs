@@ -15,6 +15,7 @@ use crate::grpc::{Code, Status};
 use crate::made::MadeImage;
 use crate::parts::Parts;
 use crate::provenance::Provenance;
+use crate::statement::Statement;
 
 /// The images of a build, one or more, and what is to be said of them.
 #[derive(Debug)]
@@ -39,6 +40,13 @@ impl BuildOutput {
         let main = own.or_else(|| self.images.first());
         let missing = || Status::new(Code::Internal, "the build made no image");
         main.map(|image| image.held.id).ok_or_else(missing)
+    }
+
+    /// What is said of the images, for the record of their build.
+    pub(super) fn statements(&self, build: &Build) -> Vec<Statement> {
+        let Some(provenance) = &self.provenance else { return Vec::new() };
+        let said = |image: &MadeImage| Statement::new(&image.platform, &provenance.predicate(build, image));
+        self.images.iter().map(said).collect()
     }
 
     /// The files of the only image.

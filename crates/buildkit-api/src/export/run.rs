@@ -42,6 +42,7 @@ pub(crate) async fn run(
     }
     // The images are held until the last exporter has them.
     let output = BuildOutput { images, provenance: Provenance::of_options(&build.attributes())? };
+    build.set_statements(output.statements(build));
     for (number, exporter) in build.exporters.iter().enumerate() {
         match Export::parse(exporter)? {
             Export::Image { names, push } => {

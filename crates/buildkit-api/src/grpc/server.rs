@@ -7,7 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use model::Timestamp;
 use prost::Message;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
@@ -29,6 +30,9 @@ const CALL_LIMIT: u32 = 256;
 const FIELDS_LIMIT: u32 = 64 << 10;
 /// Messages that wait for the peer to take them.
 const WAITING: usize = 8;
+
+/// The present moment here, by which clients tell how long a build has been running.
+const NOW: HeaderName = HeaderName::from_static("buildkit-current-timestamp");
 
 /// One call.
 #[derive(Debug)]
@@ -104,6 +108,9 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, 
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::OK;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    if let Ok(now) = HeaderValue::from_str(&Timestamp::now().to_string()) {
+        response.headers_mut().insert(NOW, now);
+    }
     let Ok(mut stream) = respond.send_response(response, false) else { return };
     let (sender, mut frames) = mpsc::channel(WAITING);
     let call = Call {
