@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use buildkit_messages::file_sync::Stat;
+use buildkit_messages::file_sync::{Packet, Stat};
 use buildkit_messages::policy::{CheckPolicyRequest, CheckPolicyResponse};
 use bytes::Bytes;
 
@@ -19,6 +19,32 @@ pub(crate) struct Offer {
     pub(crate) endless: bool,
     /// Whether contents that are asked for never come.
     pub(crate) stalls: bool,
+    /// What is sent instead of all that, whatever is asked for.
+    pub(crate) script: Option<Script>,
+}
+
+/// Packets, and what comes behind them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Script {
+    pub(crate) packets: Vec<Packet>,
+    pub(crate) end: End,
+}
+
+/// What comes behind what a peer sends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The end of the call.
+    #[default]
+    Closes,
+    /// The last piece again, for ever.
+    Repeats,
+}
+
+/// A blob of a layout, in pieces.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OfferedBlob {
+    pub(crate) pieces: Vec<Bytes>,
+    pub(crate) end: End,
 }
 
 impl Offer {
@@ -87,6 +113,10 @@ pub(crate) struct Offers {
     pub(crate) directories: HashMap<String, Offer>,
     pub(crate) secrets: HashMap<String, Vec<u8>>,
     pub(crate) has_agent: bool,
+    /// The blobs of its layouts by their digests.
+    pub(crate) layouts: HashMap<String, HashMap<String, OfferedBlob>>,
+    /// The pieces of the archive that it has for the context.
+    pub(crate) archive: Option<OfferedBlob>,
     /// What it says of sources.
     pub(crate) policy: Option<fn(&CheckPolicyRequest) -> CheckPolicyResponse>,
 }

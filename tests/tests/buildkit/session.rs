@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use buildkit_messages::content::{ReadContentRequest, ReadContentResponse};
 use buildkit_messages::file_sync::{BytesMessage, Packet, PacketKind, Stat};
 use buildkit_messages::policy::CheckPolicyRequest;
 use buildkit_messages::session::{CheckAgentResponse, SecretRequest, SecretResponse};
@@ -14,7 +15,7 @@ use prost::Message;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::offers::{Offer, Offers};
+use crate::offers::{End, Offer, Offers};
 use crate::streams::{Messages, frame, send, upgraded};
 
 const STAT: i32 = PacketKind::Stat as i32;
@@ -25,12 +26,16 @@ const FINISH: i32 = PacketKind::Finish as i32;
 const GET_SECRET: &str = "/moby.buildkit.secrets.v1.Secrets/GetSecret";
 const CHECK_AGENT: &str = "/moby.sshforward.v1.SSH/CheckAgent";
 const CHECK_POLICY: &str = "/moby.buildkit.v1.sourcepolicy.policysession.PolicyVerifier/CheckPolicy";
-const METHODS: [&str; 5] = [
+const PULL: &str = "/moby.upload.v1.Upload/Pull";
+const READ: &str = "/containerd.services.content.v1.Content/Read";
+const METHODS: [&str; 7] = [
     "/moby.filesync.v1.FileSync/DiffCopy",
     "/moby.filesync.v1.FileSend/DiffCopy",
     GET_SECRET,
     CHECK_AGENT,
     CHECK_POLICY,
+    PULL,
+    READ,
 ];
 
 /// What exporters sent, and which contents the engine asked for.
@@ -101,6 +106,11 @@ async fn serve(
         "/moby.filesync.v1.FileSync/DiffCopy" => {
             let name = fields("dir-name").first().cloned().unwrap_or_default();
             match offers.directories.get(&name) {
+                Some(Offer { script: Some(script), .. }) => {
+                    let packets = script.packets.iter().map(frame).collect();
+                    send_pieces(&mut stream, packets, script.end).await;
+                    0
+                }
                 Some(offer) => {
                     let includes = fields("include-patterns");
                     let offer = if includes.is_empty() { offer.clone() } else { offer.only(&includes) };
@@ -114,6 +124,27 @@ async fn serve(
         "/moby.filesync.v1.FileSend/DiffCopy" => {
             receive(&mut stream, &mut messages, &received).await;
             0
+        }
+        PULL => match &offers.archive {
+            Some(archive) => {
+                let piece = |data: &Bytes| frame(&BytesMessage { data: data.clone() });
+                send_pieces(&mut stream, archive.pieces.iter().map(piece).collect(), archive.end).await;
+                0
+            }
+            None => 5,
+        },
+        READ => {
+            let request: ReadContentRequest = messages.next().await.expect("a request");
+            let store = fields("buildkit-attachable-store-id").first().cloned().unwrap_or_default();
+            let layout = store.strip_prefix("oci:").and_then(|name| offers.layouts.get(name));
+            match layout.and_then(|layout| layout.get(&request.digest)) {
+                Some(blob) => {
+                    let piece = |data: &Bytes| frame(&ReadContentResponse { offset: 0, data: data.clone() });
+                    send_pieces(&mut stream, blob.pieces.iter().map(piece).collect(), blob.end).await;
+                    0
+                }
+                None => 5,
+            }
         }
         GET_SECRET => {
             let request: SecretRequest = messages.next().await.expect("a request");
@@ -133,6 +164,20 @@ async fn serve(
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", HeaderValue::from(code));
     let _ = stream.send_trailers(trailers);
+}
+
+/// Sends pieces, and what comes behind them.
+async fn send_pieces(stream: &mut SendStream<Bytes>, pieces: Vec<Bytes>, end: End) {
+    for piece in &pieces {
+        if !send(stream, piece.clone()).await {
+            return;
+        }
+    }
+    while let (End::Repeats, Some(last)) = (end, pieces.last()) {
+        if !send(stream, last.clone()).await {
+            return;
+        }
+    }
 }
 
 /// Answers a call that has one answer; gives the call's status, which is `NotFound` for none.

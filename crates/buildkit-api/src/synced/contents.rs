@@ -5,11 +5,13 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use engine::images::Space;
 use model::Digest;
 use sha2::{Digest as _, Sha256};
 
@@ -109,13 +111,14 @@ impl Content {
 pub(crate) struct Intake<'a> {
     contents: &'a Contents,
     pack: Option<Arc<Pack>>,
+    space: Option<Space>,
     written: u64,
     block: Vec<u8>,
 }
 
 impl<'a> Intake<'a> {
     pub(crate) const fn new(contents: &'a Contents) -> Self {
-        Self { contents, pack: None, written: 0, block: Vec::new() }
+        Self { contents, pack: None, space: None, written: 0, block: Vec::new() }
     }
 
     /// Keeps a small content.
@@ -149,15 +152,22 @@ impl<'a> Intake<'a> {
     /// What open(2) fails with.
     pub(crate) fn begin(&self) -> io::Result<Large> {
         let (file, stored) = self.contents.create()?;
-        Ok(Large { file, stored, hash: Sha256::new() })
+        let space = Space::of(file.as_fd())?;
+        Ok(Large { file, stored, space, hash: Sha256::new() })
     }
 
     /// Writes what waits. Before it no content can be read.
     ///
     /// # Errors
-    /// What write(2) fails with.
+    /// What write(2) fails with, or that the disk has no room for it beside what the engine itself needs.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         if let Some(pack) = &self.pack {
+            if self.space.is_none() {
+                self.space = Some(Space::of(pack.file.as_fd())?);
+            }
+            if let Some(space) = &mut self.space {
+                space.write(self.block.len()).map_err(io::Error::other)?;
+            }
             pack.file.write_all_at(&self.block, self.written)?;
             self.written += self.block.len() as u64;
             self.block.clear();
@@ -171,6 +181,7 @@ impl<'a> Intake<'a> {
 pub(crate) struct Large {
     file: File,
     stored: Stored,
+    space: Space,
     hash: Sha256,
 }
 
@@ -178,8 +189,9 @@ impl Large {
     /// Goes on with it.
     ///
     /// # Errors
-    /// What write(2) fails with.
+    /// What write(2) fails with, or that the disk has no room for it beside what the engine itself needs.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.space.write(bytes.len()).map_err(io::Error::other)?;
         self.hash.update(bytes);
         self.file.write_all(bytes)
     }

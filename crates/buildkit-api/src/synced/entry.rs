@@ -11,6 +11,8 @@ use buildkit_messages::file_sync::Stat;
 
 /// The longest path.
 const PATH_LIMIT: usize = 4096;
+/// So much of an invalid one is shown.
+const SHOWN_LIMIT: usize = 200;
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +118,7 @@ fn read_path(bytes: &[u8]) -> Result<PathBuf, SyncError> {
     // Components leave out doubled slashes and dots: a path that differs from its components is invalid.
     let same = path.components().collect::<PathBuf>().as_os_str() == path.as_os_str();
     if bytes.is_empty() || bytes.len() > PATH_LIMIT || bytes.contains(&0) || !plain || !same {
-        return Err(SyncError::Path(shown(bytes).chars().take(PATH_LIMIT).collect()));
+        return Err(SyncError::Path(shown(bytes).chars().take(SHOWN_LIMIT).collect()));
     }
     Ok(path.to_owned())
 }
