@@ -74,6 +74,8 @@ fn outlines_and_targets_say_what_a_dockerfile_offers() {
     let names = targets["targets"].as_array().expect("a list").iter();
     let names: Vec<_> = names.map(|target| (&target["name"], &target["default"])).collect();
     assert_eq!(names, [(&json!("tools"), &json!(false)), (&json!("whole"), &json!(true))]);
+    let contexts = [("requestid", "frontend.targets"), ("context:other", "input:never-made")];
+    assert_eq!(asked(&engine, DOCKERFILE, &contexts).expect("an answer"), targets, "no context is made");
     let known =
         asked(&engine, DOCKERFILE, &[("requestid", "frontend.subrequests.describe")]).expect("an answer");
     assert_eq!(known.as_array().map(Vec::len), Some(4));

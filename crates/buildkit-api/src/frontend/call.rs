@@ -7,11 +7,14 @@ use engine::builder::{NamedContext, is_builtin_frontend};
 use model::NetworkMode;
 
 use super::graph;
+use super::layout;
 use super::options::Options;
 use super::outcome::Outcome;
 use super::run::{Given, run_with};
 use crate::build::{Build, HOST_NETWORK};
 use crate::grpc::{Code, Status};
+use crate::held::HeldImage;
+use crate::made::MadeImage;
 use crate::parts::Parts;
 use crate::remote_cache::CacheImports;
 use buildkit_messages::control::CacheEntry;
@@ -49,16 +52,40 @@ pub(crate) async fn run(
         return Err(Status::new(Code::PermissionDenied, format!("{HOST_NETWORK} is not allowed")));
     }
     let caches = CacheImports::read(&call.cache_imports, options.cache_imports.as_deref());
-    let mut held = Vec::new();
-    for (name, input) in std::mem::take(&mut options.inputs) {
-        let definition = call.inputs.get(&input);
-        let definition = definition
-            .ok_or_else(|| Status::invalid(format!("the context {name} has no input {input:?}")))?;
-        let (image, made) = graph::input(parts, build, definition).await?;
-        options.named_contexts.insert(name, NamedContext::Image(image));
-        held.extend(made);
-    }
+    // They are held until the build is over.
+    let _held = make_contexts(parts, build, &mut options, &call.inputs).await?;
     run_with(parts, build, options, Given { caches, ..Given::default() }).await
+}
+
+/// Makes the images that named contexts are: of graphs, and of the client's layouts. Nothing that is asked for instead of
+/// an image looks at them.
+async fn make_contexts(
+    parts: &Arc<Parts>,
+    build: &Arc<Build>,
+    options: &mut Options,
+    inputs: &HashMap<String, Definition>,
+) -> Result<(Vec<MadeImage>, Vec<HeldImage>), Status> {
+    let (mut made, mut held) = (Vec::new(), Vec::new());
+    if options.subrequest.is_some() {
+        return Ok((made, held));
+    }
+    for (name, input) in std::mem::take(&mut options.inputs) {
+        let missing = || Status::invalid(format!("the context {name} has no input {input:?}"));
+        let definition = inputs.get(&input).ok_or_else(missing)?;
+        let (image, images) = graph::input(parts, build, definition).await?;
+        options.named_contexts.insert(name, NamedContext::Image(image));
+        made.extend(images);
+    }
+    for (name, image) in std::mem::take(&mut options.layouts) {
+        if options.platforms.len() > 1 {
+            let text = format!("the context {name} is a layout of images, which is for one platform alone");
+            return Err(Status::unimplemented(text));
+        }
+        let image = layout::import(parts, build, &name, &image, options.platforms.first()).await?;
+        options.named_contexts.insert(name, NamedContext::Image(image.id.to_string()));
+        held.push(image);
+    }
+    Ok((made, held))
 }
 
 /// Refuses what no frontend here does.

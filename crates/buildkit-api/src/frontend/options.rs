@@ -6,6 +6,7 @@ use engine::builder::NamedContext;
 use engine::images::registry::Platform;
 use model::HostSettings;
 
+use super::layout::LayoutImage;
 use super::limits;
 use super::request_kind::Subrequest;
 use crate::grpc::Status;
@@ -36,6 +37,8 @@ pub(super) struct Options {
     pub(super) local_names: BTreeMap<String, String>,
     /// The names of the graphs that named contexts are.
     pub(super) inputs: BTreeMap<String, String>,
+    /// The images of the client's layouts that named contexts are.
+    pub(super) layouts: BTreeMap<String, LayoutImage>,
     /// The name that the client offers the Dockerfile's directory by.
     pub(super) dockerfile_directory: String,
     /// Whether the Dockerfile is the client's also where the context lies elsewhere.
@@ -67,6 +70,7 @@ impl Default for Options {
             named_contexts: BTreeMap::new(),
             local_names: BTreeMap::new(),
             inputs: BTreeMap::new(),
+            layouts: BTreeMap::new(),
             dockerfile_directory: "dockerfile".to_owned(),
             offers_dockerfile: false,
             file_name: "Dockerfile".to_owned(),
@@ -170,9 +174,6 @@ impl Options {
     fn name_context(&mut self, name: &str, value: &str) -> Result<(), Status> {
         // A context for one platform only is called `name::linux/amd64`.
         let name = name.split_once("::").map_or(name, |(name, _)| name);
-        let refuse = |what: &str| {
-            Err(Status::unimplemented(format!("the context {name} is {what}, which is not supported")))
-        };
         let context = match value.split_once(':') {
             Some(("docker-image", image)) => NamedContext::Image(image.trim_start_matches("//").to_owned()),
             Some(("local", local)) => {
@@ -183,7 +184,10 @@ impl Options {
                 self.inputs.insert(name.to_owned(), input.to_owned());
                 return Ok(());
             }
-            Some(("oci-layout", _)) => return refuse("a layout of images"),
+            Some(("oci-layout", image)) => {
+                self.layouts.insert(name.to_owned(), LayoutImage::parse(image)?);
+                return Ok(());
+            }
             _ => NamedContext::Remote(value.to_owned()),
         };
         self.named_contexts.insert(name.to_owned(), context);
@@ -281,7 +285,6 @@ mod tests {
         for (name, value, text) in [
             ("attest:sbom", "generator=x", "attestations of the kind sbom"),
             ("nosuch", "1", "the build option nosuch"),
-            ("context:x", "oci-layout:y", "layout of images"),
         ] {
             let refusal = parse(&[(name, value)]).expect_err(name);
             assert_eq!(refusal.code, Code::Unimplemented, "{name}");

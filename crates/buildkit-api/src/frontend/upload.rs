@@ -2,10 +2,10 @@
 
 use std::io::{self, Read};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tokio::sync::mpsc;
 
+use super::pieces::pieces;
 use super::remote::Remote;
 use crate::grpc::Status;
 use buildkit_messages::file_sync::BytesMessage;
@@ -13,8 +13,6 @@ use buildkit_messages::file_sync::BytesMessage;
 const PULL: &str = "/moby.upload.v1.Upload/Pull";
 /// The field that says which archive is meant.
 const PATH: HeaderName = HeaderName::from_static("urlpath");
-/// Pieces on the way.
-const DEPTH: usize = 8;
 
 /// Asks the client for an archive, and gives a reader of it for blocking work.
 ///
@@ -27,7 +25,7 @@ pub(super) async fn open(remote: &Remote, path: &str) -> Result<Box<dyn Read + S
     let value = HeaderValue::from_str(path).map_err(|_| Status::invalid(format!("{path:?} is no path")))?;
     metadata.insert(PATH, value);
     let (mut requests, mut answers) = session.channel.call(PULL, metadata).await?;
-    let (sender, pieces) = mpsc::channel(DEPTH);
+    let (sender, reader) = pieces();
     tokio::spawn(async move {
         loop {
             let piece = tokio::select! {
@@ -49,29 +47,5 @@ pub(super) async fn open(remote: &Remote, path: &str) -> Result<Box<dyn Read + S
             }
         }
     });
-    Ok(Box::new(Archive { pieces, current: Bytes::new(), is_over: false }))
-}
-
-/// The blocking reader of an archive that arrives.
-struct Archive {
-    pieces: mpsc::Receiver<io::Result<Bytes>>,
-    current: Bytes,
-    is_over: bool,
-}
-
-impl Read for Archive {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() && !self.is_over {
-            match self.pieces.blocking_recv() {
-                Some(piece) => {
-                    self.current = piece?;
-                    self.is_over = self.current.is_empty();
-                }
-                None => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the client left")),
-            }
-        }
-        let count = self.current.len().min(buffer.len());
-        self.current.copy_to_slice(&mut buffer[..count]);
-        Ok(count)
-    }
+    Ok(Box::new(reader))
 }

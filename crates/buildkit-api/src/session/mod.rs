@@ -1,6 +1,7 @@
 //! Clients' sessions: connections on which clients serve, and what is asked of them there.
 
 mod agent;
+mod content;
 mod credentials;
 mod fields;
 mod file_send;

@@ -52,12 +52,32 @@ impl Store {
     /// # Errors
     /// As [`Store::load`], and [`Error::NoPlatform`] when an image is not for one of the platforms.
     pub fn load_for(&self, tarball: impl Read + Send, platforms: &[Platform]) -> Result<Loaded, Error> {
+        self.load_from(tarball, platforms, Origin::Elsewhere)
+    }
+
+    /// Loads the images of a tarball as a cache of builds, which no list shows; the names in it are given to none.
+    ///
+    /// # Errors
+    /// As [`Store::load`].
+    pub fn load_as_cache(&self, tarball: impl Read + Send) -> Result<Vec<Digest>, Error> {
+        self.load_from(tarball, &[], Origin::ImportedCache).map(|loaded| loaded.images)
+    }
+
+    fn load_from(
+        &self,
+        tarball: impl Read + Send,
+        platforms: &[Platform],
+        origin: Origin,
+    ) -> Result<Loaded, Error> {
         let tarball = Tarball::read(self, tarball)?;
-        let mut loading = Loading { store: self, tarball, platforms, made: Vec::new() };
+        let mut loading = Loading { store: self, tarball, platforms, origin, made: Vec::new() };
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let loaded = loading.all().and_then(|(images, names)| self.name_loaded(images, names));
+            let loaded = loading.all().and_then(|(images, names)| match origin {
+                Origin::ImportedCache => self.name_loaded(images, Vec::new()),
+                Origin::Here | Origin::BuildStep | Origin::Elsewhere => self.name_loaded(images, names),
+            });
             match loaded {
                 // Someone removed it before it had its name: the layers are held, so it is made again.
                 Err(Error::ImageNotFound(_)) if attempts < ATTEMPTS => {}
@@ -100,6 +120,7 @@ struct Loading<'a> {
     tarball: Tarball,
     /// The platforms whose images are wanted; all where it is empty.
     platforms: &'a [Platform],
+    origin: Origin,
     /// Images that were not there before, parents first.
     made: Vec<Digest>,
 }
@@ -169,14 +190,8 @@ impl Loading<'_> {
             None => (document, parent),
         };
         let parent = parent.filter(|parent| self.store.index().images.contains_key(parent));
-        let new = NewImage {
-            config: document,
-            layers,
-            parent,
-            legacy: None,
-            origin: Origin::Elsewhere,
-            target: None,
-        };
+        let new =
+            NewImage { config: document, layers, parent, legacy: None, origin: self.origin, target: None };
         self.add(&new, digest_of(document)).map(|image| image.id)
     }
 

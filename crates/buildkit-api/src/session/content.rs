@@ -1,0 +1,87 @@
+//! What a client has by digest: the blobs of its image layouts.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use model::Digest;
+
+use super::registry::Session;
+use crate::grpc::{Answers, Requests, Status};
+use buildkit_messages::content::{ReadContentRequest, ReadContentResponse};
+
+const READ: &str = "/containerd.services.content.v1.Content/Read";
+/// The field that says which of the client's layouts is meant.
+const STORE: HeaderName = HeaderName::from_static("buildkit-attachable-store-id");
+
+/// What names of layouts begin with there: clients serve stores of caches too.
+const LAYOUT: &str = "oci:";
+
+/// A blob on its way; dropping it cancels the call.
+#[derive(Debug)]
+pub(crate) struct Blob {
+    digest: Digest,
+    /// What is still to come, at most.
+    left: u64,
+    /// Whether less may come.
+    is_limit: bool,
+    answers: Answers,
+    _requests: Requests,
+}
+
+impl Session {
+    /// Asks for a blob of a layout, of which so many bytes are expected.
+    ///
+    /// # Errors
+    /// [`Status`] when the client serves no layouts.
+    pub(crate) async fn blob(&self, layout: &str, digest: Digest, size: u64) -> Result<Blob, Status> {
+        self.ask(layout, digest, (size, false)).await
+    }
+
+    /// Asks for a blob of a size that is not known.
+    ///
+    /// # Errors
+    /// As [`Self::blob`].
+    pub(crate) async fn blob_of_any_size(
+        &self,
+        layout: &str,
+        digest: Digest,
+        limit: u64,
+    ) -> Result<Blob, Status> {
+        self.ask(layout, digest, (limit, true)).await
+    }
+
+    async fn ask(&self, layout: &str, digest: Digest, (left, is_limit): (u64, bool)) -> Result<Blob, Status> {
+        self.require(READ)?;
+        let mut metadata = HeaderMap::new();
+        let name = HeaderValue::from_str(&format!("{LAYOUT}{layout}"))
+            .map_err(|_| Status::invalid(format!("{layout:?} is no name of a layout")))?;
+        metadata.insert(STORE, name);
+        let (mut requests, answers) = self.channel.call(READ, metadata).await?;
+        let request = ReadContentRequest { digest: digest.to_string(), offset: 0, size: 0 };
+        // Whoever refuses the call may do so before it has read: the answer says why.
+        let _ = requests.send(&request).await;
+        requests.finish();
+        Ok(Blob { digest, left, is_limit, answers, _requests: requests })
+    }
+}
+
+impl Blob {
+    /// The next piece; `None` once all of it is here.
+    ///
+    /// # Errors
+    /// [`Status`] of the client, or a blob of another size.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Status> {
+        let wrong =
+            |digest| Status::invalid(format!("the client sent another number of bytes than {digest} has"));
+        loop {
+            match self.answers.next::<ReadContentResponse>().await? {
+                None if self.left == 0 || self.is_limit => return Ok(None),
+                Some(piece) if piece.data.is_empty() => {}
+                Some(piece) if piece.data.len() as u64 <= self.left => {
+                    self.left -= piece.data.len() as u64;
+                    return Ok(Some(piece.data));
+                }
+                None | Some(_) => return Err(wrong(self.digest)),
+            }
+        }
+    }
+}
