@@ -121,6 +121,11 @@ pub enum BuildError {
         "the client's policy wants another source in the place of {0}, or to know more of it: that is not supported"
     )]
     Replacement(String),
+    /// The difference of two trees of which neither is made of the other.
+    #[error(
+        "the difference of two trees is known only where one is made of the other: that is not supported"
+    )]
+    UnrelatedTrees,
     /// The client went away.
     #[error("the build was cancelled")]
     Cancelled,
@@ -167,7 +172,7 @@ impl BuildError {
             | Self::Replacement(_)
             | Self::Cancelled => ErrorKind::Invalid,
             Self::HostNetwork => ErrorKind::Forbidden,
-            Self::Frontend(_) => ErrorKind::Unsupported,
+            Self::Frontend(_) | Self::UnrelatedTrees => ErrorKind::Unsupported,
             Self::File { .. } | Self::Config(_) => ErrorKind::Internal,
         }
     }

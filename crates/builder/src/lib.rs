@@ -32,7 +32,8 @@ mod wording;
 
 pub use context::{ContextError, FetchError, GitError, download, ignore_file_names};
 pub use dockerfile::{
-    CheckInputs, CheckWarning, Checked, Dockerfile, DockerfileError, Environment, Rule, check_dockerfile,
+    CheckInputs, CheckWarning, Checked, Dockerfile, DockerfileError, Environment, GivenMetadata, Rule,
+    TreeChange, check_dockerfile,
 };
 pub use error::BuildError;
 pub use event::{BuildEvent, EventSink, Material, MaterialContent, Vertex, VertexChange};

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use images::registry::Platform;
 use model::{HostSettings, ImageReference};
 
+use crate::dockerfile::TreeChange;
 use crate::order::Order;
 use crate::runner::StepError;
 use crate::source_policy::SourcePolicy;
@@ -149,6 +150,8 @@ pub struct BuildRequest {
     pub allows_host_network: bool,
     /// Whether stages begin with the files of their images alone, without what these say of their containers.
     pub bare_stages: bool,
+    /// Where stages are so: the changes that the text names by their numbers.
+    pub tree_changes: Vec<TreeChange>,
     /// Secrets and ssh agents; `None` where the client has no way to send them.
     pub provisions: Option<Arc<dyn Provisions>>,
     /// Who judges the sources, where the client does.
@@ -189,6 +192,7 @@ impl BuildRequest {
             no_cache_filter: Vec::new(),
             allows_host_network: false,
             bare_stages: false,
+            tree_changes: Vec::new(),
             provisions: None,
             policy: None,
         }

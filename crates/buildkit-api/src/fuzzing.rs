@@ -32,7 +32,8 @@ pub fn read_entries(mut bytes: &[u8]) {
 /// When something of the graph becomes an instruction of its own.
 pub fn translate_graph(bytes: &[u8]) {
     let Some(text) = frontend::graph_as_dockerfile(bytes) else { return };
-    const INSTRUCTIONS: [&str; 9] = ["#", "FROM", "ENV", "USER", "WORKDIR", "RUN", "COPY", "ADD", "CMD"];
+    const INSTRUCTIONS: [&str; 10] =
+        ["#", "FROM", "ENV", "USER", "WORKDIR", "RUN", "COPY", "ADD", "CMD", "CHANGE"];
     for line in text.lines() {
         let first = line.split(' ').next().unwrap_or_default();
         assert!(INSTRUCTIONS.contains(&first), "{line:?} is an instruction");

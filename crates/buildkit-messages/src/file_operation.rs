@@ -6,7 +6,7 @@ pub struct Files {
     pub actions: Vec<FileAction>,
 }
 
-/// One change. What it does is one of these; removals and links are only known by name.
+/// One change. What it does is one of these.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct FileAction {
     /// An input of the operation, or behind those the result of an earlier action; -1 is nothing.
@@ -22,10 +22,10 @@ pub struct FileAction {
     pub make_file: Option<MakeFile>,
     #[prost(message, optional, tag = "6")]
     pub make_directory: Option<MakeDirectory>,
-    #[prost(bytes = "vec", optional, tag = "7")]
-    pub remove: Option<Vec<u8>>,
-    #[prost(bytes = "vec", optional, tag = "8")]
-    pub link: Option<Vec<u8>>,
+    #[prost(message, optional, tag = "7")]
+    pub remove: Option<Remove>,
+    #[prost(message, optional, tag = "8")]
+    pub link: Option<MakeLink>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -75,9 +75,34 @@ pub struct MakeDirectory {
     pub path: String,
     #[prost(int32, tag = "2")]
     pub mode: i32,
+    #[prost(bool, tag = "3")]
+    pub makes_parents: bool,
     #[prost(message, optional, tag = "4")]
     pub owner: Option<Owner>,
     #[prost(int64, tag = "5")]
+    pub time: i64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Remove {
+    #[prost(string, tag = "1")]
+    pub path: String,
+    #[prost(bool, tag = "2")]
+    pub may_be_missing: bool,
+    #[prost(bool, tag = "3")]
+    pub allows_wildcard: bool,
+}
+
+/// A symbolic link.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct MakeLink {
+    #[prost(string, tag = "1")]
+    pub target: String,
+    #[prost(string, tag = "2")]
+    pub path: String,
+    #[prost(message, optional, tag = "3")]
+    pub owner: Option<Owner>,
+    #[prost(int64, tag = "4")]
     pub time: i64,
 }
 

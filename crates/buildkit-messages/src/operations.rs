@@ -36,8 +36,8 @@ pub struct Operation {
     pub build: Option<Vec<u8>>,
     #[prost(message, optional, tag = "6")]
     pub merge: Option<Merge>,
-    #[prost(bytes = "vec", optional, tag = "7")]
-    pub diff: Option<Vec<u8>>,
+    #[prost(message, optional, tag = "7")]
+    pub diff: Option<Difference>,
     #[prost(bytes = "vec", optional, tag = "8")]
     pub passthrough: Option<Vec<u8>>,
     #[prost(message, optional, tag = "10")]
@@ -55,6 +55,15 @@ pub struct Merge {
 pub struct MergeInput {
     #[prost(int64, tag = "1")]
     pub input: i64,
+}
+
+/// What one tree has beyond another one.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Difference {
+    #[prost(message, optional, tag = "1")]
+    pub lower: Option<MergeInput>,
+    #[prost(message, optional, tag = "2")]
+    pub upper: Option<MergeInput>,
 }
 
 /// Which output of which operation another one takes.

@@ -29,12 +29,12 @@ pub(crate) fn graph_of(operations: Vec<(Operation, Vec<usize>)>) -> Definition {
     definition
 }
 
-fn source(identifier: &str) -> Operation {
+pub(crate) fn source(identifier: &str) -> Operation {
     let source = Source { identifier: identifier.to_owned(), ..Source::default() };
     Operation { source: Some(source), ..Operation::default() }
 }
 
-fn exec(script: &str, environment: &[&str]) -> Operation {
+pub(crate) fn exec(script: &str, environment: &[&str]) -> Operation {
     let process = Process {
         arguments: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
         environment: environment.iter().map(|&variable| variable.to_owned()).collect(),
@@ -46,17 +46,17 @@ fn exec(script: &str, environment: &[&str]) -> Operation {
     Operation { exec: Some(exec), ..Operation::default() }
 }
 
-fn files(actions: Vec<FileAction>) -> Operation {
+pub(crate) fn files(actions: Vec<FileAction>) -> Operation {
     Operation { file: Some(Files { actions }), ..Operation::default() }
 }
 
-fn made(path: &str, content: &[u8]) -> FileAction {
+pub(crate) fn made(path: &str, content: &[u8]) -> FileAction {
     let make =
         MakeFile { path: path.to_owned(), mode: 0o600, content: content.to_vec(), owner: None, time: -1 };
     FileAction { input: 0, second_input: -1, output: 0, make_file: Some(make), ..FileAction::default() }
 }
 
-fn build(engine: &Engine, definition: Definition, offers: Offers) -> Outcome {
+pub(crate) fn build(engine: &Engine, definition: Definition, offers: Offers) -> Outcome {
     let mut order = Order::of(offers, "graph");
     order.request.frontend = String::new();
     order.request.definition = Some(definition);
@@ -88,7 +88,13 @@ fn a_graph_is_built() {
     let engine = Engine::start();
     let mut offers = Offers::of("", &[]);
     offers.directories.insert("src".to_owned(), Offer::of(&[("d/a", b"local")]));
-    let make_directory = MakeDirectory { path: "/made/deep".to_owned(), mode: 0o755, owner: None, time: -1 };
+    let make_directory = MakeDirectory {
+        path: "/made/deep".to_owned(),
+        mode: 0o755,
+        makes_parents: true,
+        owner: None,
+        time: -1,
+    };
     let directory = FileAction {
         input: 0,
         second_input: -1,

@@ -104,15 +104,15 @@ fn malformed_messages_are_refused() {
 #[test]
 fn what_is_not_built_here_is_refused_by_name() {
     let engine = Engine::start();
-    let diff = Operation { diff: Some(Vec::new()), ..Operation::default() };
-    let definition = graph(vec![diff]);
+    let build = Operation { build: Some(Vec::new()), ..Operation::default() };
+    let definition = graph(vec![build]);
     run(async {
         let control = Control::open(&engine.socket()).await;
         let reference = || "refused".to_owned();
         for (request, text) in [
             (
                 SolveRequest { definition: Some(definition.clone()), ..SolveRequest::default() },
-                "the operation diff of a build graph",
+                "the operation build of a build graph",
             ),
             (
                 SolveRequest { frontend: "nosuch.v0".to_owned(), ..SolveRequest::default() },

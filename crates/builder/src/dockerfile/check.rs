@@ -122,7 +122,8 @@ fn check_words(command: &Command, escape: char) -> Result<(), DockerfileError> {
         | Command::Entrypoint(_)
         | Command::OnBuild(_)
         | Command::HealthCheck { .. }
-        | Command::Shell(_) => Ok(()),
+        | Command::Shell(_)
+        | Command::ChangeTree(_) => Ok(()),
     }
 }
 

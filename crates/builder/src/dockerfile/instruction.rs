@@ -4,6 +4,7 @@ use images::document::HealthCheck;
 
 use super::error::DockerfileError;
 use super::heredoc::HereDocument;
+use super::tree_change::TreeChange;
 
 /// A Dockerfile whose instructions have all been parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +82,8 @@ pub(crate) enum Command {
         written: String,
     },
     Shell(Vec<String>),
+    /// Of a graph of a client alone.
+    ChangeTree(TreeChange),
 }
 
 /// A command in shell form or as a list of words.

@@ -24,6 +24,7 @@ mod substitution;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod tree_change;
 mod words;
 
 pub use error::DockerfileError;
@@ -39,6 +40,7 @@ pub(crate) use mount::{Access, RunMount, RunMountKind, Sharing};
 pub(crate) use parse::{NAMES, append_labels, parse_change, parse_trigger};
 pub(crate) use permissions::Permissions;
 pub(crate) use ports::{count_ports, parse_ports};
+pub use tree_change::{GivenMetadata, TreeChange};
 
 use crate::order::Order;
 use crate::wording::Wording;
@@ -49,7 +51,24 @@ impl Dockerfile {
     /// # Errors
     /// [`DockerfileError`] for the first thing that is wrong, whichever line it is on.
     pub fn parse(bytes: &[u8], wording: Wording, order: Order) -> Result<Self, DockerfileError> {
-        let dockerfile = parse::parse(bytes, wording, order)?;
+        Self::parse_with(bytes, wording, order, None)
+    }
+
+    /// Parses what a graph of a client was written as: beside instructions it has `CHANGE` with the number of a change.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub(crate) fn parse_graph(bytes: &[u8], changes: &[TreeChange]) -> Result<Self, DockerfileError> {
+        Self::parse_with(bytes, Wording::Today, Order::Graph, Some(changes))
+    }
+
+    fn parse_with(
+        bytes: &[u8],
+        wording: Wording,
+        order: Order,
+        changes: Option<&[TreeChange]>,
+    ) -> Result<Self, DockerfileError> {
+        let dockerfile = parse::parse(bytes, wording, order, changes)?;
         if wording == Wording::Today && dockerfile.instructions.is_empty() {
             return Err(DockerfileError::Empty);
         }

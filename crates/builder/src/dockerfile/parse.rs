@@ -6,17 +6,22 @@ use super::error::INSTRUCTION_LIMIT;
 use super::flags::{Flags, Takes};
 use super::heredoc::HereDocument;
 use super::{
-    Argument, Command, CommandLine, Dockerfile, DockerfileError, Instruction, TransferVerb, flags, health,
-    json, lines, run, transfer, words,
+    Argument, Command, CommandLine, Dockerfile, DockerfileError, Instruction, TransferVerb, TreeChange,
+    flags, health, json, lines, run, transfer, words,
 };
 use crate::order::Order;
 use crate::wording::Wording;
 
-/// Parses every line of a Dockerfile, each for itself.
+/// Parses every line of a Dockerfile, each for itself. `changes` are those of a graph that was written as one.
 ///
 /// # Errors
 /// [`DockerfileError`] for the first line that is wrong.
-pub(super) fn parse(bytes: &[u8], wording: Wording, order: Order) -> Result<Dockerfile, DockerfileError> {
+pub(super) fn parse(
+    bytes: &[u8],
+    wording: Wording,
+    order: Order,
+    changes: Option<&[TreeChange]>,
+) -> Result<Dockerfile, DockerfileError> {
     let text = String::from_utf8_lossy(bytes);
     let physical = lines::physical(&text);
     let joined = lines::join(&physical, order)?;
@@ -26,7 +31,10 @@ pub(super) fn parse(bytes: &[u8], wording: Wording, order: Order) -> Result<Dock
     let mut instructions = Vec::with_capacity(joined.lines.len());
     for line in joined.lines {
         let lines = (line.number, line.next);
-        let parsed = parse_instruction(&line.text, line.documents, joined.escape);
+        let parsed = match changes.and_then(|changes| parse_tree_change(&line.text, changes)) {
+            Some(change) => change,
+            None => parse_instruction(&line.text, line.documents, joined.escape),
+        };
         let instruction = parsed.map_err(|error| match wording {
             Wording::Reference => error,
             Wording::Today => DockerfileError::Line { number: lines.0, error: Box::new(error) },
@@ -34,6 +42,18 @@ pub(super) fn parse(bytes: &[u8], wording: Wording, order: Order) -> Result<Dock
         instructions.push(Instruction { lines: Some(lines), ..instruction });
     }
     Ok(Dockerfile { instructions, escape: joined.escape })
+}
+
+/// Parses `CHANGE` with the number of a change; `None` for another instruction.
+fn parse_tree_change(text: &str, changes: &[TreeChange]) -> Option<Result<Instruction, DockerfileError>> {
+    let number = text.strip_prefix("CHANGE ")?;
+    let change = number.parse().ok().and_then(|number: usize| changes.get(number)).cloned();
+    let unknown = || DockerfileError::UnknownInstruction(text.to_owned());
+    Some(change.ok_or_else(unknown).map(|change| Instruction {
+        shown: change.to_string(),
+        command: Command::ChangeTree(change),
+        lines: None,
+    }))
 }
 
 /// Parses a trigger that an image carries.

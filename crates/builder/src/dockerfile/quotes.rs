@@ -30,7 +30,8 @@ pub(super) fn check_quotes(command: &Command, escape: char) -> Result<(), Docker
         | Command::Entrypoint(_)
         | Command::OnBuild(_)
         | Command::HealthCheck { .. }
-        | Command::Shell(_) => Ok(()),
+        | Command::Shell(_)
+        | Command::ChangeTree(_) => Ok(()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use images::Image;
 use images::registry::{Message, Platform};
-use model::ImageReference;
+use model::{Digest, ImageReference};
 
 use super::earlier::FinishedStage;
 use super::judging::AdmittedImage;
@@ -95,7 +95,9 @@ impl Build<'_> {
         let look_up = |name: &str| self.look_up_image(name, platform, always_pull);
         let AdmittedImage { name, image } = self.admit_image(name, platform, &look_up)?;
         let image = image.map_or_else(|| look_up(&name), Ok)?;
-        if let Ok(reference) = ImageReference::parse(&name) {
+        // An id is no address.
+        let reference = ImageReference::parse(&name).ok().filter(|_| Digest::parse(&name).is_err());
+        if let Some(reference) = reference {
             let reference = reference.with_default_tag();
             let target = self.work.builder.store.target_of(&image.id, Some(&reference.repository));
             let digest = target.map_or(image.id, |target| target.digest);

@@ -190,9 +190,11 @@ impl Stage {
                 self.config.shell = Some(words.clone());
                 format!("SHELL [{}]", words.join(" "))
             }
-            Command::From { .. } | Command::Run(_) | Command::Transfer(_) | Command::Arg(_) => {
-                return Ok(None);
-            }
+            Command::From { .. }
+            | Command::Run(_)
+            | Command::Transfer(_)
+            | Command::Arg(_)
+            | Command::ChangeTree(_) => return Ok(None),
         };
         Ok(Some(comment))
     }

@@ -42,6 +42,7 @@ mod state;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod tree_changes;
 mod trees;
 
 use std::path::PathBuf;
@@ -127,6 +128,7 @@ impl Builder {
             arguments,
             provisions,
             policy,
+            tree_changes: request.bare_stages.then(|| request.tree_changes.clone()),
         };
         let prepared = match prepare(context, &choice, &scratch, session) {
             Ok(prepared) => prepared,
@@ -159,6 +161,10 @@ impl Builder {
             };
             let result = match order {
                 Order::Written => run_written(&work, &dockerfile, &mut arguments),
+                // What a graph was written as is nobody's text.
+                Order::Graph if work.parameters.bare_stages => {
+                    run_graph(&mut work, &dockerfile, &mut arguments)
+                }
                 Order::Graph => work
                     .report_checks(&prepared.text, &checks)
                     .and_then(|()| run_graph(&mut work, &dockerfile, &mut arguments)),

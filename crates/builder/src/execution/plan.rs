@@ -156,7 +156,10 @@ fn stage_number(stages: &[PlannedStage], name: &str, names_only: bool) -> Option
 impl Command {
     /// Whether clients see the instruction as a step: those that change files, or begin a stage.
     fn is_step(&self) -> bool {
-        matches!(self, Self::From { .. } | Self::Run(_) | Self::Transfer(_) | Self::Workdir(_))
+        matches!(
+            self,
+            Self::From { .. } | Self::Run(_) | Self::Transfer(_) | Self::Workdir(_) | Self::ChangeTree(_)
+        )
     }
 
     /// The names that may be those of stages.
@@ -164,6 +167,7 @@ impl Command {
         match self {
             Self::From { image, .. } => vec![image.clone()],
             Self::Transfer(transfer) => transfer.from.clone().into_iter().collect(),
+            Self::ChangeTree(change) => change.stages(),
             // What variables make of a mount is known later.
             Self::Run(run) => {
                 run.parsed_mounts().filter_map(|mount| mount.from().map(str::to_owned)).collect()

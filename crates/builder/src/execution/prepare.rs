@@ -7,7 +7,7 @@ use super::contexts::SharedTree;
 use super::judging::admit;
 use super::state::Session;
 use crate::context::{self, Fetching};
-use crate::dockerfile::{Dockerfile, append_labels};
+use crate::dockerfile::{Dockerfile, TreeChange, append_labels};
 use crate::error::BuildError;
 use crate::frontend::check_frontend;
 use crate::order::Order;
@@ -29,6 +29,8 @@ pub(super) struct Choice {
     /// What the client gives beside, and what it says of sources.
     pub(super) provisions: Option<Arc<dyn Provisions>>,
     pub(super) policy: Option<Arc<dyn SourcePolicy>>,
+    /// The changes of a graph that was written as a Dockerfile; none for a Dockerfile.
+    pub(super) tree_changes: Option<Vec<TreeChange>>,
 }
 
 /// A Dockerfile, and where its files come from.
@@ -77,7 +79,10 @@ pub(super) fn prepare(
     if choice.order == Order::Graph {
         check_frontend(&text, &choice.arguments)?;
     }
-    let mut dockerfile = Dockerfile::parse(&text, choice.wording, choice.order)?;
+    let mut dockerfile = match &choice.tree_changes {
+        Some(changes) => Dockerfile::parse_graph(&text, changes)?,
+        None => Dockerfile::parse(&text, choice.wording, choice.order)?,
+    };
     dockerfile.stop_after(choice.target.as_deref())?;
     append_labels(&mut dockerfile, &choice.labels);
     Ok(Prepared { dockerfile, text, context, provider })

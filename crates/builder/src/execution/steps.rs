@@ -79,6 +79,7 @@ impl Build<'_> {
             Command::Run(line) => self.run_command(line),
             Command::Transfer(transfer) => self.transfer(transfer),
             Command::Arg(arguments) => self.declare(arguments),
+            Command::ChangeTree(change) => self.change_tree(change),
             other => self.change_metadata(other),
         }
     }

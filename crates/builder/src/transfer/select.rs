@@ -207,7 +207,10 @@ fn steps(path: &Path) -> VecDeque<OsString> {
 
 /// The paths that a pattern matches, none where it is malformed; as `*` matches no `/`, every name
 /// is matched for itself.
-fn matching(source: &dyn Source, pattern: &str) -> Result<Vec<PathBuf>, TransferError> {
+///
+/// # Errors
+/// [`TransferError`] when a directory cannot be read.
+pub(crate) fn matching(source: &dyn Source, pattern: &str) -> Result<Vec<PathBuf>, TransferError> {
     let mut paths = vec![PathBuf::new()];
     for part in pattern.split('/').filter(|part| !part.is_empty() && *part != ".") {
         if part == "**" {

@@ -27,6 +27,12 @@ pub enum TreeError {
     /// A file is copied over a directory.
     #[error("cannot replace directory {path} with a file", path = .0.display())]
     DirectoryInPlaceOfFile(PathBuf),
+    /// There is nothing of a name.
+    #[error("{path}: no such file or directory", path = .0.display())]
+    Missing(PathBuf),
+    /// A name is taken.
+    #[error("{path}: file exists", path = .0.display())]
+    Exists(PathBuf),
     /// A path has more symbolic links than the kernel would follow.
     #[error("{path}: too many levels of symbolic links", path = .0.display())]
     SymlinkLoop(PathBuf),
@@ -53,6 +59,8 @@ impl TreeError {
             | Self::FileInPlaceOfDirectory(_)
             | Self::DirectoryInPlaceOfFile(_)
             | Self::SymlinkLoop(_)
+            | Self::Missing(_)
+            | Self::Exists(_)
             | Self::UnknownAccount { .. }
             | Self::Cancelled => ErrorKind::Invalid,
         }

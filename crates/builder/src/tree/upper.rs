@@ -155,6 +155,22 @@ impl Upper {
         Ok(())
     }
 
+    /// Removes a name; what layers below have of it shows no more.
+    ///
+    /// # Errors
+    /// [`TreeError::File`] when the kernel refuses something.
+    pub(crate) fn remove(&mut self, position: &mut Position, name: &OsStr) -> Result<(), TreeError> {
+        self.materialise(position)?;
+        let shown = position.path().join(name);
+        let path = position.directory().top().join(name);
+        remove(&path).map_err(TreeError::file("remove", &shown))?;
+        if position.directory().child(name)?.is_none() {
+            return Ok(());
+        }
+        let marked = mknodat(CWD, &path, FileType::CharacterDevice, Mode::empty(), 0);
+        marked.map_err(io::Error::from).map_err(TreeError::file("remove", &shown))
+    }
+
     /// Gives a placed or existing file another name.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use engine::builder::{
-    BuildError, BuildRequest, ContextSource, DockerfileText, Order, SourcePolicy, Wording,
+    BuildError, BuildRequest, ContextSource, DockerfileText, Order, SourcePolicy, TreeChange, Wording,
 };
 use engine::images::registry::{Cancellation, CredentialMap, Platform};
 use model::Digest;
@@ -39,8 +39,9 @@ pub(super) struct Given {
     pub(super) credentials: CredentialMap,
     /// The caches that it begins with.
     pub(super) caches: CacheImports,
-    /// The Dockerfile that a graph of the client was written as: its stages have files alone.
-    pub(super) graph: Option<Documents>,
+    /// The Dockerfile that a graph of the client was written as, whose stages have files alone, and the changes in it that
+    /// no instruction is.
+    pub(super) graph: Option<(Documents, Vec<TreeChange>)>,
     /// The directories of the client that the graph takes, by the names of their contexts.
     pub(super) locals: BTreeMap<String, LocalSource>,
     /// The files that it has in itself, likewise.
@@ -52,6 +53,7 @@ struct GraphSources {
     locals: BTreeMap<String, LocalSource>,
     inline: BTreeMap<String, InlineTree>,
     is_graph: bool,
+    changes: Vec<TreeChange>,
 }
 
 /// Where the main context is, where the request has it, and who judges the others.
@@ -86,7 +88,7 @@ pub(super) async fn run_with(
         MainContext::Client(_) | MainContext::Upload(_) | MainContext::Remote(_) => None,
     };
     let documents = match client_context {
-        _ if is_graph => given.graph.clone(),
+        _ if is_graph => given.graph.as_ref().map(|(documents, _)| documents.clone()),
         Some(context) => {
             let (directory, file_name) = (&options.dockerfile_directory, &options.file_name);
             if let Some(policy) = &policy {
@@ -109,7 +111,8 @@ pub(super) async fn run_with(
         data: documents.text.clone(),
         language: "Dockerfile".to_owned(),
     });
-    let Given { mut context, credentials, caches, locals, inline, .. } = given;
+    let Given { mut context, credentials, caches, locals, inline, graph } = given;
+    let changes = graph.map(|(_, changes)| changes).unwrap_or_default();
     let mut cache_from = Vec::new();
     for place in &caches.references {
         let credentials = SessionCredentials::new(remote.clone(), credentials.clone());
@@ -126,7 +129,8 @@ pub(super) async fn run_with(
     let mut images = Vec::new();
     for platform in wanted {
         let options = Options { platforms: platform.into_iter().collect(), ..options.clone() };
-        let sources = GraphSources { locals: locals.clone(), inline: inline.clone(), is_graph };
+        let (locals, inline, changes) = (locals.clone(), inline.clone(), changes.clone());
+        let sources = GraphSources { locals, inline, is_graph, changes };
         let from = Origins { given: context.take(), policy: policy.clone() };
         let request = request(parts, &remote, options, (documents.clone(), sources), from).await?;
         let request =
@@ -198,6 +202,7 @@ async fn request(
         dockerfile_text: text,
         named_contexts: options.named_contexts,
         bare_stages: graph.is_graph,
+        tree_changes: graph.changes,
         policy: policy.map(|policy| Arc::new(policy) as Arc<dyn SourcePolicy>),
         provisions: Some(Arc::new(SessionProvisions::new(remote.clone(), parts.directory.clone()))),
         ..BuildRequest::new(context)

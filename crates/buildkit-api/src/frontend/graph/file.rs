@@ -1,16 +1,18 @@
-//! Changes of files of a graph as COPY, ADD and WORKDIR.
+//! Changes of files of a graph as COPY, ADD, and changes that no Dockerfile has.
+
+use engine::builder::{GivenMetadata, TreeChange};
 
 use super::decode::{Graph, Node};
 use super::source::{download, file_name, is_download};
 use super::text::{Text, stage};
-use super::words::{literals, path, plain};
+use super::words::{literal, literals, path, plain};
 use crate::grpc::Status;
 use buildkit_messages::file_operation::{
-    Account, CopyFiles, FileAction, Files, MakeDirectory, MakeFile, Owner,
+    Account, CopyFiles, FileAction, Files, MakeDirectory, MakeFile, Owner, Remove,
 };
 
 /// The mode of directories that are made without saying one.
-const DIRECTORY_MODE: i32 = 0o755;
+const DIRECTORY_MODE: u32 = 0o755;
 /// The time that says that none is wanted.
 const NO_TIME: i64 = -1;
 
@@ -54,13 +56,18 @@ fn action(text: &mut Text, graph: &Graph, node: &Node, action: &FileAction) -> R
     if let Some(make) = &action.make_directory {
         return write_directory(text, make);
     }
-    Err(refuse(if action.remove.is_some() {
-        "a removal (rm)"
-    } else if action.link.is_some() {
-        "a symbolic link"
-    } else {
-        "an action that is not known"
-    }))
+    if let Some(remove) = &action.remove {
+        let Remove { path, may_be_missing, allows_wildcard: is_pattern } = remove.clone();
+        text.change(TreeChange::Remove { path: checked(path)?, may_be_missing, is_pattern });
+        return Ok(());
+    }
+    if let Some(link) = &action.link {
+        let given = given(link.owner.as_ref(), link.time)?;
+        let (path, target) = (checked(link.path.clone())?, checked(link.target.clone())?);
+        text.change(TreeChange::Link { path, target, given });
+        return Ok(());
+    }
+    Err(refuse("an action that is not known"))
 }
 
 fn refuse(what: &str) -> Status {
@@ -124,42 +131,55 @@ fn write_unpacking(text: &mut Text, from: Option<&Node>, copy: &CopyFiles) -> Re
 }
 
 fn write_file(text: &mut Text, make: &MakeFile) -> Result<(), Status> {
-    if make.time != NO_TIME {
-        return Err(refuse("a time of its own"));
-    }
     let destination = path(&make.path)?;
     if destination.ends_with('/') {
         return Err(Status::invalid(format!("{:?} is no path of a file", make.path)));
     }
-    let (context, name) = text.add_file(&make.content, u32::try_from(make.mode).unwrap_or(0o644));
+    let mode = u32::try_from(make.mode).unwrap_or(0o644);
+    let (context, name) = text.add_file(&make.content, mode, time(make.time));
     let owner = owned(make.owner.as_ref())?;
     text.line(&format!("COPY --from={context}{owner} {}", literals(&[&name, &destination])?));
     Ok(())
 }
 
 fn write_directory(text: &mut Text, make: &MakeDirectory) -> Result<(), Status> {
-    if make.time != NO_TIME {
-        return Err(refuse("a time of its own"));
-    }
-    if make.mode & 0o7777 != DIRECTORY_MODE {
-        return Err(refuse(&format!("a directory of the mode {:04o}", make.mode & 0o7777)));
-    }
-    if make.owner.is_some() {
-        return Err(refuse("a directory with an owner"));
-    }
-    text.line(&format!("WORKDIR {}", super::words::literal(&path(&make.path)?)?));
-    text.line("WORKDIR /");
+    text.change(TreeChange::Directory {
+        path: checked(make.path.clone())?,
+        mode: u32::try_from(make.mode).unwrap_or(DIRECTORY_MODE) & 0o7777,
+        makes_parents: make.makes_parents,
+        given: given(make.owner.as_ref(), make.time)?,
+    });
     Ok(())
+}
+
+/// A path or a target, as it is.
+fn checked(word: String) -> Result<String, Status> {
+    literal(&word)?;
+    Ok(word)
+}
+
+/// Nanoseconds since 1970; none where no time is wanted.
+fn time(time: i64) -> Option<i64> {
+    (time != NO_TIME).then_some(time)
+}
+
+fn given(owner: Option<&Owner>, modified: i64) -> Result<GivenMetadata, Status> {
+    Ok(GivenMetadata { owner: account(owner)?, modified: time(modified) })
 }
 
 /// The flag for an owner.
 fn owned(owner: Option<&Owner>) -> Result<String, Status> {
-    let Some(owner) = owner else { return Ok(String::new()) };
+    Ok(account(owner)?.map(|account| format!(" --chown={account}")).unwrap_or_default())
+}
+
+/// An owner as `user` or `user:group`.
+fn account(owner: Option<&Owner>) -> Result<Option<String>, Status> {
+    let Some(owner) = owner else { return Ok(None) };
     let account = |account: &Account| match &account.name {
         Some(name) => plain(&name.name).map(str::to_owned),
         None => Ok(account.number.to_string()),
     };
     let user = owner.user.as_ref().map_or_else(|| Ok("0".to_owned()), account)?;
     let group = owner.group.as_ref().map(account).transpose()?;
-    Ok(group.map_or_else(|| format!(" --chown={user}"), |group| format!(" --chown={user}:{group}")))
+    Ok(Some(group.map_or_else(|| user.clone(), |group| format!("{user}:{group}"))))
 }

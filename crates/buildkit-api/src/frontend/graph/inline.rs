@@ -3,25 +3,39 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use engine::builder::{ContextTree, Given, Metadata, Node, NodeKind, TreeError};
+use engine::builder::{ContextTree, Given, Metadata, Modified, Node, NodeKind, TreeError};
 use engine::images::digest_of;
 use model::Digest;
 
 /// A directory of files.
 #[derive(Debug, Default, Clone)]
 pub(in crate::frontend) struct InlineTree {
-    /// Contents and modes; the names are their numbers.
-    files: Vec<(Vec<u8>, u32)>,
+    /// Their names are their numbers.
+    files: Vec<InlineFile>,
 }
 
+#[derive(Debug, Clone)]
+struct InlineFile {
+    content: Vec<u8>,
+    mode: u32,
+    modified: Option<Modified>,
+}
+
+/// Nanoseconds of a second.
+const NANOSECONDS: i64 = 1_000_000_000;
+
 impl InlineTree {
-    /// Adds a file and gives its name.
-    pub(super) fn add(&mut self, content: &[u8], mode: u32) -> String {
-        self.files.push((content.to_vec(), mode & 0o7777));
+    /// Adds a file and gives its name; the time is nanoseconds since 1970.
+    pub(super) fn add(&mut self, content: &[u8], mode: u32, time: Option<i64>) -> String {
+        let modified = time.map(|time| Modified {
+            seconds: time.div_euclid(NANOSECONDS),
+            nanoseconds: u32::try_from(time.rem_euclid(NANOSECONDS)).unwrap_or_default(),
+        });
+        self.files.push(InlineFile { content: content.to_vec(), mode: mode & 0o7777, modified });
         name(self.files.len() - 1)
     }
 
-    fn file(&self, path: &Path) -> Option<&(Vec<u8>, u32)> {
+    fn file(&self, path: &Path) -> Option<&InlineFile> {
         self.files
             .iter()
             .enumerate()
@@ -36,15 +50,16 @@ fn name(number: usize) -> String {
 
 impl ContextTree for InlineTree {
     fn node(&self, path: &Path) -> Result<Option<Node>, TreeError> {
-        let node = |kind, mode| {
-            let metadata = Metadata { mode, user: 0, group: 0, modified: None, attributes: Vec::new() };
+        let node = |kind, mode, modified| {
+            let metadata = Metadata { mode, user: 0, group: 0, modified, attributes: Vec::new() };
             Node { kind, shared: None, metadata }
         };
         if path.as_os_str().is_empty() {
-            return Ok(Some(node(NodeKind::Directory, 0o755)));
+            return Ok(Some(node(NodeKind::Directory, 0o755, None)));
         }
         let file = self.file(path);
-        Ok(file.map(|(content, mode)| node(NodeKind::File { size: content.len() as u64 }, *mode)))
+        Ok(file
+            .map(|file| node(NodeKind::File { size: file.content.len() as u64 }, file.mode, file.modified)))
     }
 
     fn names(&self, path: &Path) -> Result<Vec<OsString>, TreeError> {
@@ -55,12 +70,12 @@ impl ContextTree for InlineTree {
     }
 
     fn digest(&self, path: &Path) -> Result<Option<Digest>, TreeError> {
-        Ok(self.file(path).map(|(content, _)| digest_of(content)))
+        Ok(self.file(path).map(|file| digest_of(&file.content)))
     }
 
     fn give(&self, path: &Path) -> Result<Given, TreeError> {
         let source = std::io::ErrorKind::NotFound.into();
         let missing = TreeError::File { act: "read", path: path.to_owned(), source };
-        self.file(path).map(|(content, _)| Given::Bytes(content.clone())).ok_or(missing)
+        self.file(path).map(|file| Given::Bytes(file.content.clone())).ok_or(missing)
     }
 }

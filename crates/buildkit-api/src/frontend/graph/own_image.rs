@@ -12,9 +12,14 @@ use buildkit_messages::operations::{Definition, Input, Operation, OperationMetad
 /// The kind of source that an image of the store is, by its id.
 pub(super) const KIND: &str = "berth-image";
 
+/// What a source that is an image of the store is called.
+pub(super) fn identifier(image: &Digest) -> String {
+    format!("{KIND}://{image}")
+}
+
 /// The graph that has nothing but an image of the store. Clients take one that says nothing of its operations for none.
 pub(crate) fn definition(image: &Digest) -> Definition {
-    let source = Source { identifier: format!("{KIND}://{image}"), ..Source::default() };
+    let source = Source { identifier: identifier(image), ..Source::default() };
     let operation = Operation { source: Some(source), ..Operation::default() }.encode_to_vec();
     let digest = digest_of(&operation).to_string();
     let metadata = HashMap::from([(digest.clone(), OperationMetadata { ignores_cache: false })]);

@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use engine::builder::NamedContext;
+use engine::images::registry::Platform;
 
 use super::decode::{Graph, decode};
 use super::own_image;
 use super::text::Text;
-use super::translate::translate;
+use super::translate::{needed, translate};
 use crate::build::Build;
 use crate::frontend::documents::Documents;
+use crate::frontend::layout::{self, LayoutImage};
 use crate::frontend::options::Options;
 use crate::frontend::outcome::Outcome;
 use crate::frontend::run::{Given, run_with};
 use crate::grpc::Status;
+use crate::held::HeldImage;
 use crate::made::MadeImage;
 use crate::parts::Parts;
 use buildkit_messages::operations::Definition;
@@ -28,7 +31,7 @@ pub(crate) async fn input(
     build: &Arc<Build>,
     definition: &Definition,
 ) -> Result<(String, Vec<MadeImage>), Status> {
-    let graph = decode(definition)?;
+    let (graph, _held) = decode_held(parts, build, definition).await?;
     if let Some(image) = own_image::only_image(&graph) {
         return Ok((image.to_owned(), Vec::new()));
     }
@@ -48,11 +51,44 @@ pub(crate) async fn run_graph(
     build: &Arc<Build>,
     definition: &Definition,
 ) -> Result<Outcome, Status> {
-    run_decoded(parts, build, &decode(definition)?).await
+    let (graph, _held) = decode_held(parts, build, definition).await?;
+    run_decoded(parts, build, &graph).await
+}
+
+/// Decodes a graph, and brings the images here that it takes from layouts of the client.
+async fn decode_held(
+    parts: &Arc<Parts>,
+    build: &Arc<Build>,
+    definition: &Definition,
+) -> Result<(Graph, Vec<HeldImage>), Status> {
+    let mut graph = decode(definition)?;
+    let mut held = Vec::new();
+    for number in needed(&graph) {
+        let operation = &mut graph.nodes[number].operation;
+        let platform = operation.platform.clone().filter(|platform| !platform.architecture.is_empty());
+        let Some(source) = &mut operation.source else { continue };
+        let Some(place) = source.identifier.strip_prefix("oci-layout://") else { continue };
+        let mut image = LayoutImage::parse(place)?;
+        // The name in the address is only shown where the store has one of its own.
+        if let Some(store) = source.attributes.remove("oci.store") {
+            image.layout = store;
+        }
+        let platform = platform.map(|wanted| Platform {
+            architecture: wanted.architecture,
+            os: wanted.os,
+            variant: wanted.variant,
+        });
+        let title = image.layout.clone();
+        let image = layout::import(parts, build, &title, &image, platform.as_ref()).await?;
+        source.identifier = own_image::identifier(&image.id);
+        source.attributes.clear();
+        held.push(image);
+    }
+    Ok((graph, held))
 }
 
 async fn run_decoded(parts: &Arc<Parts>, build: &Arc<Build>, graph: &Graph) -> Result<Outcome, Status> {
-    let Text { dockerfile, locals, inline, uncached, .. } = translate(graph)?;
+    let Text { dockerfile, locals, inline, uncached, changes, .. } = translate(graph)?;
     let mut options = Options { no_cache_filter: uncached, ..Options::default() };
     for (name, local) in &locals {
         options.named_contexts.insert(name.clone(), NamedContext::Provided);
@@ -63,6 +99,6 @@ async fn run_decoded(parts: &Arc<Parts>, build: &Arc<Build>, graph: &Graph) -> R
     }
     let documents =
         Documents { name: "graph".to_owned(), text: dockerfile.into_bytes(), excludes: Vec::new() };
-    let given = Given { graph: Some(documents), locals, inline, ..Given::default() };
+    let given = Given { graph: Some((documents, changes)), locals, inline, ..Given::default() };
     run_with(parts, build, options, given).await
 }

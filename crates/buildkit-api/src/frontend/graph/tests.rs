@@ -7,8 +7,10 @@ use super::decode::decode;
 use super::translate::translate;
 use crate::grpc::{Code, Status};
 use buildkit_messages::exec_operation::{Exec, Mount, Process};
-use buildkit_messages::file_operation::{CopyFiles, FileAction, Files, MakeDirectory, MakeFile};
-use buildkit_messages::operations::{Definition, Input, Merge, MergeInput, Operation, Source};
+use buildkit_messages::file_operation::{
+    CopyFiles, FileAction, Files, MakeDirectory, MakeFile, MakeLink, Remove,
+};
+use buildkit_messages::operations::{Definition, Difference, Input, Merge, MergeInput, Operation, Source};
 
 /// A graph whose operations each take those before them.
 fn graph(operations: Vec<Operation>) -> Definition {
@@ -60,16 +62,16 @@ fn operations_become_stages() {
 
 #[test]
 fn what_has_no_equal_is_refused_by_name() {
-    let diff = Operation { diff: Some(Vec::new()), ..Operation::default() };
-    let remove =
-        FileAction { input: -1, second_input: -1, remove: Some(Vec::new()), ..FileAction::default() };
-    let removal = Operation { file: Some(Files { actions: vec![remove] }), ..Operation::default() };
+    let build = Operation { build: Some(Vec::new()), ..Operation::default() };
+    let passed = Operation { passthrough: Some(Vec::new()), ..Operation::default() };
+    let nothing = FileAction { input: -1, second_input: -1, ..FileAction::default() };
+    let unknown = Operation { file: Some(Files { actions: vec![nothing] }), ..Operation::default() };
     let insecure = run(Exec { security: 1, ..exec(&["a"]) });
     for (operation, name) in [
-        (diff, "the operation diff"),
-        (removal, "a removal (rm)"),
+        (build, "the operation build"),
+        (passed, "the operation passthrough"),
+        (unknown, "an action that is not known"),
         (insecure, "rights of the host (security)"),
-        (source("oci-layout://x"), "a source \"oci-layout\""),
         (source("blob://x"), "a source \"blob\""),
     ] {
         let refusal = text(vec![source("docker-image://busybox"), operation]).expect_err(name);
@@ -174,14 +176,29 @@ pub(crate) fn example() -> Definition {
         input: 0,
         second_input: -1,
         output: -1,
-        make_directory: Some(MakeDirectory { path: "/d".to_owned(), mode: 0o755, time: -1, owner: None }),
+        make_directory: Some(MakeDirectory {
+            path: "/d".to_owned(),
+            mode: 0o755,
+            makes_parents: false,
+            time: -1,
+            owner: None,
+        }),
         ..FileAction::default()
     };
+    let remove = Remove { path: "/f*".to_owned(), may_be_missing: true, allows_wildcard: true };
+    let remove =
+        FileAction { input: 2, second_input: -1, output: -1, remove: Some(remove), ..FileAction::default() };
+    let link = MakeLink { target: "f".to_owned(), path: "/l".to_owned(), owner: None, time: 0 };
+    let link =
+        FileAction { input: 3, second_input: -1, output: 0, link: Some(link), ..FileAction::default() };
+    let diff = Difference { lower: Some(MergeInput { input: 0 }), upper: Some(MergeInput { input: 2 }) };
     let merge = Merge { inputs: vec![MergeInput { input: 0 }, MergeInput { input: 1 }] };
     graph(vec![
         source("docker-image://busybox"),
         Operation { file: Some(Files { actions: vec![directory, file] }), ..Operation::default() },
         run(exec(&["a"])),
+        Operation { file: Some(Files { actions: vec![remove, link] }), ..Operation::default() },
+        Operation { diff: Some(diff), ..Operation::default() },
         Operation { merge: Some(merge), ..Operation::default() },
     ])
 }

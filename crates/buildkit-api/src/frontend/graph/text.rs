@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use engine::builder::TreeChange;
+
 use super::inline::InlineTree;
 
 /// A directory of the client that a graph takes.
@@ -21,6 +23,8 @@ pub(super) struct Text {
     pub(super) current: usize,
     pub(super) locals: BTreeMap<String, LocalSource>,
     pub(super) inline: BTreeMap<String, InlineTree>,
+    /// What no instruction of a Dockerfile is, by its number.
+    pub(super) changes: Vec<TreeChange>,
     /// The stages whose steps run again.
     pub(super) uncached: Vec<String>,
 }
@@ -48,6 +52,12 @@ impl Text {
         self.dockerfile.push('\n');
     }
 
+    /// Writes a change that no instruction of a Dockerfile is.
+    pub(super) fn change(&mut self, change: TreeChange) {
+        self.line(&format!("CHANGE {}", self.changes.len()));
+        self.changes.push(change);
+    }
+
     /// Notes a directory of the client; gives the name of its context.
     pub(super) fn add_local(&mut self, local: LocalSource) -> String {
         let name = format!("local-{}", self.locals.len());
@@ -56,9 +66,9 @@ impl Text {
     }
 
     /// Notes a file of the graph itself; gives the name of its context, and its own.
-    pub(super) fn add_file(&mut self, content: &[u8], mode: u32) -> (String, String) {
+    pub(super) fn add_file(&mut self, content: &[u8], mode: u32, time: Option<i64>) -> (String, String) {
         let name = format!("inline-{}", self.current);
-        let file = self.inline.entry(name.clone()).or_default().add(content, mode);
+        let file = self.inline.entry(name.clone()).or_default().add(content, mode, time);
         (name, file)
     }
 }

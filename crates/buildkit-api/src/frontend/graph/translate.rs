@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use engine::builder::TreeChange;
+
 use super::decode::{Graph, Node};
 use super::text::{Text, stage};
 use super::{exec, file, source};
 use crate::grpc::Status;
+use buildkit_messages::operations::{Difference, MergeInput};
 
 /// Writes a graph as a Dockerfile whose last stage is the result.
 ///
@@ -27,7 +30,7 @@ pub(super) fn translate(graph: &Graph) -> Result<Text, Status> {
 }
 
 /// The operations that the result needs, in their order.
-fn needed(graph: &Graph) -> BTreeSet<usize> {
+pub(super) fn needed(graph: &Graph) -> BTreeSet<usize> {
     let mut needed = BTreeSet::new();
     let mut waiting = vec![graph.result];
     while let Some(number) = waiting.pop() {
@@ -59,18 +62,38 @@ fn operation(text: &mut Text, graph: &Graph, node: &Node) -> Result<(), Status> 
             inputs.split_first().ok_or_else(|| Status::invalid("a merge of a build graph has no inputs"))?;
         text.from(Some(*first));
         for other in others {
-            text.line(&format!("COPY --link --from={} / /", stage(*other)));
+            text.change(TreeChange::Layers { stage: stage(*other), without: None });
         }
         return Ok(());
     }
-    let kinds = [
-        (operation.build.is_some(), "build"),
-        (operation.diff.is_some(), "diff"),
-        (operation.passthrough.is_some(), "passthrough"),
-    ];
+    if let Some(difference) = &operation.diff {
+        return write_difference(text, node, difference);
+    }
+    let kinds = [(operation.build.is_some(), "build"), (operation.passthrough.is_some(), "passthrough")];
     let named =
         kinds.into_iter().find(|(is_it, _)| *is_it).map_or("of a kind that is not known", |(_, name)| name);
     Err(Status::unimplemented(format!("the operation {named} of a build graph is not supported")))
+}
+
+/// Writes the difference of two trees: the layers that one has beyond the other.
+fn write_difference(text: &mut Text, node: &Node, difference: &Difference) -> Result<(), Status> {
+    let tree = |input: &Option<MergeInput>| match input {
+        Some(MergeInput { input }) if *input >= 0 => {
+            let missing = || Status::invalid(format!("a diff has no input {input}"));
+            node.input(*input).map(Some).ok_or_else(missing)
+        }
+        Some(_) | None => Ok(None),
+    };
+    let (lower, upper) = (tree(&difference.lower)?, tree(&difference.upper)?);
+    text.from(None);
+    if let Some(upper) = upper {
+        text.change(TreeChange::Layers { stage: stage(upper), without: lower.map(stage) });
+    } else if lower.is_some() {
+        return Err(Status::unimplemented("a diff of a build graph from a tree to nothing is not supported"));
+    }
+    // A tree without any layer is an image too.
+    text.line("CMD []");
+    Ok(())
 }
 
 /// The Dockerfile that the bytes of a graph are written as; `None` where they are none that is built here.
