@@ -8,6 +8,7 @@ mod remote;
 use std::io;
 use std::time::Duration;
 
+use log_drivers::{Destination, LOCAL_ROTATION};
 use model::{ContainerSpec, LogDriver, LogForm, LogSpec};
 use shim_protocol::Notice;
 use shim_protocol::log::{Reader, Start, Stream, parse_size};
@@ -15,7 +16,7 @@ use sys::epoll::Event;
 
 use self::json_file::JsonFile;
 use self::kubernetes::KubernetesFile;
-use self::remote::{Destination, Remote};
+use self::remote::Remote;
 use crate::event_loop::EventLoop;
 
 /// The time between the compressions of two pieces of a file.
@@ -41,18 +42,14 @@ enum Driver {
 }
 
 impl Driver {
-    fn remote(destination: Destination, spec: &LogSpec) -> io::Result<Self> {
+    fn remote(mut destination: Destination, spec: &LogSpec) -> io::Result<Self> {
         let buffer = spec.options.get("max-buffer-size").and_then(|size| parse_size(size));
-        let destination = match buffer.and_then(|size| usize::try_from(size).ok()) {
-            Some(size) => destination.with_buffer(size),
-            None => destination,
-        };
+        if let Some(bytes) = buffer.and_then(|size| usize::try_from(size).ok()) {
+            destination.delivery.bytes = bytes;
+        }
         Ok(Self::Remote(Box::new(Remote::open(destination)?)))
     }
 }
-
-/// How files of the driver local are rotated where nothing else is asked for: as the documentation of the driver says.
-const LOCAL_ROTATION: [(&str, &str); 3] = [("max-size", "20m"), ("max-file", "5"), ("compress", "true")];
 
 impl Log {
     /// No log, as every exec has.
@@ -69,13 +66,12 @@ impl Log {
             }
             LogDriver::JsonFile => Driver::File(Box::new(JsonFile::of(spec, &[])?)),
             LogDriver::Local => Driver::File(Box::new(JsonFile::of(spec, &LOCAL_ROTATION)?)),
-            LogDriver::Syslog => Driver::remote(remote::syslog::open(spec, container)?, spec)?,
-            LogDriver::Journald => Driver::remote(remote::journald::open(spec, container), spec)?,
-            LogDriver::Gelf => Driver::remote(remote::gelf::open(spec, container)?, spec)?,
-            LogDriver::Fluentd => Driver::remote(remote::fluentd::open(spec, container)?, spec)?,
-            LogDriver::Unregistered(name) => {
-                return Err(io::Error::other(format!("no log driver named '{name}' is registered")));
-            }
+            driver => match log_drivers::open(spec, container)? {
+                Some(destination) => Driver::remote(destination, spec)?,
+                None => {
+                    return Err(io::Error::other(format!("no log driver named '{driver}' is registered")));
+                }
+            },
         };
         Ok(Self { driver, reported_lost: 0, reported_rotation: false })
     }

@@ -1,50 +1,17 @@
-//! Drivers that send each line to a log server: syslog, journald, gelf, fluentd.
+//! Sends each line to a log server, as its driver says.
 
-pub(super) mod fluentd;
-pub(super) mod gelf;
-pub(super) mod journald;
-mod line;
-mod msgpack;
-pub(super) mod syslog;
 mod transport;
 
 use std::io;
 
+use log_drivers::{Destination, Format, Line};
 use model::Timestamp;
 use shim_protocol::log::Stream;
 use sys::epoll::Event;
-use sys::stream::Peer;
 
-use self::line::{Line, host_name, server_address};
-use self::transport::{Delivery, Transport};
+use self::transport::Transport;
 use super::lines::Lines;
 use crate::event_loop::EventLoop;
-
-/// How a line becomes packets: what a driver of a log server has of its own.
-trait Format {
-    /// Nothing for a line that the server has no use for; no packet for one that it cannot take.
-    fn packets(&mut self, line: &Line<'_>) -> Option<Vec<Vec<u8>>>;
-
-    /// What the server's answer to the last line contains; `None` where it answers nothing. Asked once a line.
-    fn acknowledgment(&mut self) -> Option<String> {
-        None
-    }
-}
-
-/// Where lines are sent, and in which form.
-pub(super) struct Destination {
-    format: Box<dyn Format>,
-    peer: Peer,
-    delivery: Delivery,
-}
-
-impl Destination {
-    /// Lets so many bytes wait for the server.
-    pub(super) fn with_buffer(mut self, bytes: usize) -> Self {
-        self.delivery.bytes = bytes;
-        self
-    }
-}
 
 /// A log on a server.
 pub(crate) struct Remote {

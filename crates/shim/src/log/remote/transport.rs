@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use log_drivers::{AtStart, Delivery};
 use sys::epoll::{Event, Interest, Poller};
 use sys::stream::{self, Peer};
 
@@ -22,43 +23,6 @@ const MAXIMUM_ANSWER: usize = 4096;
 
 /// How long the end of the container waits for the server to take what is left.
 const LAST_CHANCE: Duration = Duration::from_secs(2);
-
-/// Which servers must be there when the container starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum AtStart {
-    /// One on this host must, one on a network may come later.
-    LocalMustBeThere,
-    /// It must.
-    MustBeThere,
-    /// It may come later.
-    MayBeAway,
-}
-
-/// How hard it is tried to deliver lines.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Delivery {
-    /// What waits for a server that is slow or away, in bytes; lines beyond it are dropped and counted.
-    pub(super) bytes: usize,
-    /// How many lines may wait.
-    pub(super) lines: usize,
-    /// The shortest and the longest time between two attempts to connect.
-    pub(super) retry: (Duration, Duration),
-    /// After so many failed attempts in a row what waits is dropped.
-    pub(super) attempts: u32,
-    pub(super) at_start: AtStart,
-}
-
-impl Default for Delivery {
-    fn default() -> Self {
-        Self {
-            bytes: 1024 * 1024,
-            lines: usize::MAX,
-            retry: (Duration::from_millis(500), Duration::from_secs(30)),
-            attempts: u32::MAX,
-            at_start: AtStart::LocalMustBeThere,
-        }
-    }
-}
 
 /// The way to one server.
 pub(super) struct Transport {

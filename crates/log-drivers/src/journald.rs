@@ -1,12 +1,12 @@
 //! The journald driver: the journal's native protocol (systemd, "Native Journal Protocol").
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use model::{ContainerSpec, LogSpec};
 use sys::stream::Peer;
 
-use super::transport::Delivery;
-use super::{Destination, Format, Line};
+use crate::destination::{Delivery, Destination, Format};
+use crate::line::Line;
 
 /// Where the journal listens.
 const SOCKET: &str = "/run/systemd/journal/socket";
@@ -24,8 +24,13 @@ const OWN: [&str; 8] = [
 ];
 
 /// What every entry of one container has.
-pub(super) struct Journald {
+pub(crate) struct Journald {
     fields: Vec<u8>,
+}
+
+/// Checks what the driver needs of the host.
+pub(crate) fn check() -> Result<(), String> {
+    if Path::new(SOCKET).exists() { Ok(()) } else { Err("journald is not enabled on this host".to_owned()) }
 }
 
 /// Options: `tag` (the attribute `tag`), `labels`, `env`.

@@ -3,12 +3,12 @@
 use model::Timestamp;
 
 /// Begins an array of up to 15 values.
-pub(super) fn array(out: &mut Vec<u8>, length: u8) {
+pub(crate) fn array(out: &mut Vec<u8>, length: u8) {
     out.push(0x90 | length);
 }
 
 /// Begins a map of so many pairs.
-pub(super) fn map(out: &mut Vec<u8>, pairs: u16) {
+pub(crate) fn map(out: &mut Vec<u8>, pairs: u16) {
     match u8::try_from(pairs).ok().filter(|pairs| *pairs < 16) {
         Some(pairs) => out.push(0x80 | pairs),
         None => {
@@ -19,7 +19,7 @@ pub(super) fn map(out: &mut Vec<u8>, pairs: u16) {
 }
 
 /// A text; invalid UTF-8 stays as it is, as other senders leave it.
-pub(super) fn text(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn text(out: &mut Vec<u8>, bytes: &[u8]) {
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     match length {
         0..=31 => out.push(0xa0 | u8::try_from(length).unwrap_or_default()),
@@ -37,13 +37,13 @@ pub(super) fn text(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// A time in whole seconds, as an unsigned integer.
-pub(super) fn seconds(out: &mut Vec<u8>, at: Timestamp) {
+pub(crate) fn seconds(out: &mut Vec<u8>, at: Timestamp) {
     out.push(0xcf);
     out.extend_from_slice(&u64::try_from(at.unix_seconds()).unwrap_or_default().to_be_bytes());
 }
 
 /// A time with nanoseconds: the extension type 0 of eight bytes, "EventTime Ext Format" of the forward protocol.
-pub(super) fn event_time(out: &mut Vec<u8>, at: Timestamp) {
+pub(crate) fn event_time(out: &mut Vec<u8>, at: Timestamp) {
     out.extend_from_slice(&[0xd7, 0x00]);
     out.extend_from_slice(&u32::try_from(at.unix_seconds()).unwrap_or_default().to_be_bytes());
     out.extend_from_slice(&at.subsecond_nanoseconds().to_be_bytes());

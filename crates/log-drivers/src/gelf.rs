@@ -8,8 +8,10 @@ use model::{ContainerSpec, LogSpec};
 use serde_json::{Map, Value};
 use sys::stream::Peer;
 
-use super::transport::Delivery;
-use super::{Destination, Format, Line, host_name, server_address};
+use crate::address::{check_address, server_address};
+use crate::destination::{Delivery, Destination, Format};
+use crate::line::{Line, host_name};
+use crate::options::Options;
 
 /// The size of a datagram that passes an Ethernet with room for tunnels.
 const DATAGRAM: usize = 1420;
@@ -58,10 +60,27 @@ impl Packing {
 }
 
 /// What every message of one container has.
-pub(super) struct Gelf {
+pub(crate) struct Gelf {
     fields: Map<String, Value>,
     packing: Packing,
     next_id: u64,
+}
+
+/// Checks the values of the options.
+pub(crate) fn check(options: &Options<'_>) -> Result<(), String> {
+    let kind = options.find("gelf-compression-type").unwrap_or("gzip");
+    if !matches!(kind, "gzip" | "zlib" | "none") {
+        return Err(format!("gelf: invalid compression type '{kind}': gzip, zlib and none are known"));
+    }
+    if let Some(level) = options.find("gelf-compression-level")
+        && !level.parse::<u32>().is_ok_and(|level| level <= 9)
+    {
+        return Err(format!("gelf: invalid compression level '{level}': 0 to 9 are known"));
+    }
+    match options.find("gelf-address") {
+        Some(address) if address.starts_with("udp://") => check_address(address, &["udp"]),
+        _ => Err("gelf: cannot connect to GELF endpoint:  dial udp: missing address".to_owned()),
+    }
 }
 
 /// Options: `gelf-address`, `gelf-tag` or `tag` (the attribute `tag`), `labels`, `env`, and those of

@@ -8,20 +8,20 @@ use model::{LogConfig, LogDriver};
 const OF_EVERY_DRIVER: [&str; 3] = ["mode", "max-buffer-size", "cache-disabled"];
 
 /// The options of one container's log.
-pub(super) struct Options<'c>(&'c BTreeMap<String, String>);
+pub(crate) struct Options<'c>(&'c BTreeMap<String, String>);
 
 impl<'c> Options<'c> {
-    pub(super) const fn of(config: &'c LogConfig) -> Self {
+    pub(crate) const fn of(config: &'c LogConfig) -> Self {
         Self(&config.options)
     }
 
     /// An option's value.
-    pub(super) fn find(&self, name: &str) -> Option<&'c str> {
+    pub(crate) fn find(&self, name: &str) -> Option<&'c str> {
         self.0.get(name).map(String::as_str)
     }
 
     /// Refuses an option that the driver does not know.
-    pub(super) fn refuse_unknown(&self, driver: &LogDriver) -> Result<(), String> {
+    pub(crate) fn refuse_unknown(&self, driver: &LogDriver) -> Result<(), String> {
         let Some(known) = driver.row().and_then(|row| row.options) else { return Ok(()) };
         match self
             .0

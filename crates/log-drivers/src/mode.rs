@@ -3,13 +3,12 @@
 //! No driver makes a container wait: files take everything at once, and of what a log server does not take in time a
 //! bounded amount is kept, the rest is dropped and counted.
 
-use model::{LogConfig, LogDriver};
+use model::LogDriver;
 use shim_protocol::log::{is_bool, is_true, parse_size};
 
-use super::options::Options;
+use crate::options::Options;
 
-pub(super) fn check(config: &LogConfig, driver: &LogDriver) -> Result<(), String> {
-    let options = Options::of(config);
+pub(crate) fn check(options: &Options<'_>, driver: &LogDriver) -> Result<(), String> {
     let mode = options.find("mode").filter(|mode| !mode.is_empty());
     match mode {
         None | Some("non-blocking") => {}

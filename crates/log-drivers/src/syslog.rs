@@ -8,8 +8,10 @@ use model::{ContainerSpec, LogSpec};
 use shim_protocol::log::parse_facility;
 use sys::stream::Peer;
 
-use super::transport::Delivery;
-use super::{Destination, Format, Line, host_name, server_address};
+use crate::address::{check_address, server_address};
+use crate::destination::{Delivery, Destination, Format};
+use crate::line::{Line, host_name};
+use crate::options::Options;
 
 /// Where a host's own syslog listens.
 const LOCAL: [&str; 3] = ["/dev/log", "/var/run/syslog", "/var/run/log"];
@@ -34,12 +36,37 @@ enum Form {
 }
 
 /// How lines are written for one container.
-pub(super) struct Syslog {
+pub(crate) struct Syslog {
     form: Form,
     facility: u8,
     host: String,
     /// What stands between the time and host, and the text.
     tag: String,
+}
+
+/// Checks the values of the options.
+pub(crate) fn check(options: &Options<'_>) -> Result<(), String> {
+    if options.find("syslog-facility").is_some_and(|facility| parse_facility(facility).is_none()) {
+        return Err("invalid syslog facility".to_owned());
+    }
+    let format = options.find("syslog-format").unwrap_or_default();
+    if !matches!(format, "" | "rfc3164" | "rfc5424" | "rfc5424micro") {
+        return Err(format!("invalid syslog format '{format}': rfc3164, rfc5424 and rfc5424micro are known"));
+    }
+    if !format.starts_with("rfc5424") && (options.find("labels").is_some() || options.find("env").is_some()) {
+        return Err("labels and env need the syslog format rfc5424, which has a place for them".to_owned());
+    }
+    match options.find("syslog-address").filter(|address| !address.is_empty()) {
+        Some(address) => {
+            check_address(address, &["udp", "tcp", "unix", "unixgram"])?;
+            match address.strip_prefix("unix://").or_else(|| address.strip_prefix("unixgram://")) {
+                Some(path) if !Path::new(path).exists() => Err("Unix syslog delivery error".to_owned()),
+                _ => Ok(()),
+            }
+        }
+        None if LOCAL.iter().any(|path| Path::new(path).exists()) => Ok(()),
+        None => Err("Unix syslog delivery error".to_owned()),
+    }
 }
 
 /// Options: `syslog-address`, `syslog-facility`, `syslog-format`, `syslog-tag` or `tag` (the attribute

@@ -7,11 +7,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use model::{ContainerSpec, LogSpec};
-use shim_protocol::log::{Stream, parse_duration, parse_size};
+use shim_protocol::log::{Stream, is_bool, parse_duration, parse_size};
 use sys::stream::Peer;
 
-use super::transport::{AtStart, Delivery};
-use super::{Destination, Format, Line, msgpack, server_address};
+use crate::address::{check_address, server_address};
+use crate::destination::{AtStart, Delivery, Destination, Format};
+use crate::line::Line;
+use crate::msgpack;
+use crate::options::Options;
 
 /// Where Fluentd listens by default.
 const DEFAULT_ADDRESS: &str = "127.0.0.1:24224";
@@ -29,7 +32,7 @@ const RETRY_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// What every message of one container has.
-pub(super) struct Fluentd {
+pub(crate) struct Fluentd {
     tag: String,
     /// The pairs of each record that never change, encoded.
     fixed: Vec<u8>,
@@ -47,6 +50,38 @@ pub(super) struct Fluentd {
 struct LongLine {
     id: String,
     pieces: u32,
+}
+
+/// Checks the values of the options.
+pub(crate) fn check(options: &Options<'_>) -> Result<(), String> {
+    if let Some(address) = options.find("fluentd-address").filter(|address| !address.is_empty()) {
+        if address.starts_with("tls://") {
+            return Err("fluentd: tls:// is not supported: tcp:// and unix:// are".to_owned());
+        }
+        let whole = match address.contains("://") {
+            true => address.to_owned(),
+            false => format!("tcp://{address}"),
+        };
+        check_address(&whole, &["tcp", "unix"])?;
+    }
+    for name in ["fluentd-async", "fluentd-request-ack", "fluentd-sub-second-precision"] {
+        if let Some(value) = options.find(name)
+            && !is_bool(value)
+        {
+            return Err(format!("invalid value for {name}: '{value}' must be true or false"));
+        }
+    }
+    let invalid = |name: &str, value: &str| format!("invalid value for {name}: '{value}'");
+    if let Some(limit) = options.find("fluentd-buffer-limit").filter(|limit| parse_size(limit).is_none()) {
+        return Err(invalid("fluentd-buffer-limit", limit));
+    }
+    if let Some(retries) = options.find("fluentd-max-retries").filter(|text| text.parse::<u32>().is_err()) {
+        return Err(invalid("fluentd-max-retries", retries));
+    }
+    match options.find("fluentd-retry-wait").filter(|wait| parse_duration(wait).is_none()) {
+        Some(wait) => Err(invalid("fluentd-retry-wait", wait)),
+        None => Ok(()),
+    }
 }
 
 /// Options: `fluentd-address`, `tag` (the attribute `tag`), `fluentd-async`, `fluentd-buffer-limit`,

@@ -2,9 +2,9 @@
 
 use shim_protocol::log::{is_bool, is_true, parse_size};
 
-use super::options::Options;
+use crate::options::Options;
 
-pub(super) fn check(options: &Options<'_>) -> Result<(), String> {
+pub(crate) fn check(options: &Options<'_>) -> Result<(), String> {
     check_files(options)?;
     let has_several =
         options.find("max-file").and_then(|files| files.parse().ok()).is_some_and(|files: i64| files > 1);
@@ -15,7 +15,7 @@ pub(super) fn check(options: &Options<'_>) -> Result<(), String> {
 }
 
 /// Checks what this driver and local have in common.
-pub(super) fn check_files(options: &Options<'_>) -> Result<(), String> {
+pub(crate) fn check_files(options: &Options<'_>) -> Result<(), String> {
     if let Some(value) = options.find("compress").filter(|value| !is_bool(value)) {
         return Err(format!("compress must be true or false, not '{value}'"));
     }

@@ -1,0 +1,11 @@
+//! The options of the driver `local`: those of json-file.
+
+use crate::json_file;
+use crate::options::Options;
+
+/// How files are rotated where nothing else is asked for: as the documentation of the driver says.
+pub const ROTATION: [(&str, &str); 3] = [("max-size", "20m"), ("max-file", "5"), ("compress", "true")];
+
+pub(crate) fn check(options: &Options<'_>) -> Result<(), String> {
+    json_file::check_files(options)
+}
