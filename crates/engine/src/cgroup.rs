@@ -69,8 +69,12 @@ fn kill(cgroups: &[PathBuf], init: Option<ProcessReference>) {
 
 /// Whether processes in a container's cgroups are frozen, or are about to be, as far as the kernel says.
 pub(crate) fn may_be_frozen(cgroups: &[PathBuf]) -> bool {
-    let state =
-        |file: &str| cgroups.iter().find_map(|directory| fs::read_to_string(directory.join(file)).ok());
+    // Of the hierarchies of version 1 one alone has the file, and that mostly has its name.
+    let has_name = |directory: &&PathBuf| directory.iter().any(|part| part == "freezer");
+    let (first, others): (Vec<_>, Vec<_>) = cgroups.iter().partition(has_name);
+    let state = |file: &str| {
+        first.iter().chain(&others).find_map(|directory| fs::read_to_string(directory.join(file)).ok())
+    };
     match state("freezer.state") {
         Some(state) => state.trim() != "THAWED",
         None => state("cgroup.freeze").is_none_or(|state| state.trim() != "0"),
