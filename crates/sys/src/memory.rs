@@ -9,10 +9,10 @@ use std::io;
 /// # Errors
 /// When the list of mappings cannot be read, or one of them not be changed.
 pub fn give_back() -> io::Result<()> {
+    // All is found out first: what runs after a page is let go maps it again, and the list takes much of the heap.
+    let unwritten = unwritten_files(&fs::read_to_string("/proc/self/smaps")?);
     // SAFETY: malloc_trim only works on memory that the allocator holds free.
     unsafe { libc::malloc_trim(0) };
-    // All is found out first: what runs after a page is let go maps it again.
-    let unwritten = unwritten_files(&fs::read_to_string("/proc/self/smaps")?);
     for (start, length) in unwritten {
         let start = std::ptr::with_exposed_provenance_mut(start);
         // SAFETY: the range is one mapping of the process, of a file and never written to, so the next
@@ -31,7 +31,7 @@ pub fn give_back() -> io::Result<()> {
 /// When the list of mappings cannot be read, or the stack not be changed.
 pub fn give_back_stack() -> io::Result<()> {
     /// What the calls beneath this one may use, in bytes, far beyond the 128 of the red zone.
-    const KEPT: usize = 64 * 1024;
+    const KEPT: usize = 16 * 1024;
     let here = 0_u8;
     let here = (&raw const here).addr();
     let maps = fs::read_to_string("/proc/self/maps")?;
