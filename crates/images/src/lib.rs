@@ -62,7 +62,7 @@ pub use save::SavedImages;
 pub use save_layout::SavedLayout;
 pub use store::{
     AdoptedLayer, BuildStep, Image, Layer, LayerBlob, Naming, NewImage, NewTarget, Origin, Published, Store,
-    TagPolicy, Target, Variant, digest_of, keep_log,
+    TagPolicy, Target, Variant, digest_of, keep_log, release_pages,
 };
 pub use tar::ArchiveError;
 pub use tree::Accounts as HostAccounts;

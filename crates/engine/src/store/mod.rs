@@ -60,6 +60,7 @@ impl Database {
     pub(crate) fn open(path: &Path, faults: Faults) -> Result<(Self, Saved), Error> {
         let mut connection = schema::open(path)?;
         let saved = load::read(&mut connection).map_err(database_error("read the rows"))?;
+        images::release_pages(&connection).map_err(database_error("read the rows"))?;
         let queue = Arc::new(Queue::default());
         let writer = Writer::new(connection, Arc::clone(&queue), faults);
         let thread = std::thread::Builder::new()

@@ -18,3 +18,12 @@ pub fn keep_log(connection: &Connection, database: &Path, bytes: u64) -> rusqlit
     }
     Ok(())
 }
+
+/// Lets go of the pages that reading a whole database has left in memory: whoever changes it needs few, and the kernel has
+/// the file's pages as well.
+///
+/// # Errors
+/// When the connection refuses.
+pub fn release_pages(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("PRAGMA shrink_memory")
+}

@@ -50,7 +50,7 @@ pub(crate) use handle::random_name;
 pub use images::{Image, NewImage, Origin, Published};
 pub(crate) use index::{ImageRecord, Index, LayerKey, names_of};
 pub use layers::{AdoptedLayer, Layer, LayerBlob};
-pub use log::keep_log;
+pub use log::{keep_log, release_pages};
 pub(crate) use name::Name;
 pub use names::{Naming, TagPolicy};
 pub use steps::BuildStep;
@@ -86,6 +86,7 @@ impl Store {
         let store = Self { shared: Arc::new(shared) };
         store.check_unsettled()?;
         store.sweep()?;
+        release_pages(&store.shared.database()).map_err(Error::database("read the store"))?;
         store.start_settler()?;
         Ok(store)
     }
