@@ -312,3 +312,22 @@ mod pairs {
         BTreeMap::deserialize(deserializer).map(|map| map.into_iter().collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_help_names_the_newest_version_that_is_served() {
+        let mut command = CommandLine::command();
+        let daemon = command.find_subcommand_mut("daemon").expect("the daemon's flags");
+        let help = daemon.render_long_help().to_string();
+        let flag = help.split_once("--api-max").expect("the flag").1;
+        // Its lines may break anywhere.
+        let words = flag.split("--").next().unwrap_or_default().split_whitespace();
+        let text = words.collect::<Vec<_>>().join(" ");
+        assert!(text.contains(&format!("[default: {}]", docker_api::MAX)), "{text}");
+    }
+}
