@@ -18,7 +18,7 @@ pub struct Usage {
     pub(crate) directory: Arc<Directory>,
     pub(crate) volumes: Arc<Volumes>,
     pub(crate) paths: Arc<Paths>,
-    pub(crate) kept: Mutex<Kept>,
+    pub(crate) measured: Mutex<MeasuredSizes>,
 }
 
 /// A volume, and what it takes.
@@ -34,7 +34,7 @@ pub struct VolumeUsage {
 
 /// What was measured, and when that was true.
 #[derive(Debug, Default)]
-pub(crate) struct Kept {
+pub(crate) struct MeasuredSizes {
     containers: HashMap<ContainerId, (Stamp, u64)>,
     volumes: HashMap<String, (Vec<Stamp>, u64)>,
 }
@@ -68,7 +68,7 @@ impl Usage {
     }
 
     fn containers(&self) -> Result<Vec<(Arc<Record>, u64)>, Error> {
-        let known = std::mem::take(&mut self.kept().containers);
+        let known = std::mem::take(&mut self.sizes().containers);
         let (mut measured, mut sizes) = (HashMap::new(), Vec::new());
         for container in self.directory.all() {
             // Before the size: what is written meanwhile makes it old.
@@ -89,12 +89,12 @@ impl Usage {
             }
             sizes.push((record, size));
         }
-        self.kept().containers = measured;
+        self.sizes().containers = measured;
         Ok(sizes)
     }
 
     fn measured_volumes(&self) -> Result<Vec<VolumeUsage>, Error> {
-        let known = std::mem::take(&mut self.kept().volumes);
+        let known = std::mem::take(&mut self.sizes().volumes);
         let containers = self.directory.all();
         let (mut measured, mut usages) = (HashMap::new(), Vec::new());
         for volume in self.volumes.all() {
@@ -116,12 +116,12 @@ impl Usage {
             }
             usages.push(VolumeUsage { users: users.len(), volume, size });
         }
-        self.kept().volumes = measured;
+        self.sizes().volumes = measured;
         Ok(usages)
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn sizes(&self) -> std::sync::MutexGuard<'_, MeasuredSizes> {
+        self.measured.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

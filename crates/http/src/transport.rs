@@ -151,7 +151,7 @@ impl Transport {
     /// Waits until the client is gone.
     ///
     /// Over TCP a client that only closed its sending side looks gone too; over a unix socket the
-    /// two are told apart, so that `printf … | nc -U` gets its answer.
+    /// two are distinguished, so that `printf … | nc -U` gets its answer.
     pub async fn closed(&self) {
         match self {
             Self::Unix(stream) => {

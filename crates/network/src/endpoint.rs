@@ -189,7 +189,7 @@ pub(crate) fn link_local(mac: MacAddress) -> Ipv6Addr {
     Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
 }
 
-/// Endpoints of earlier releases do not tell; they are their containers' only ones.
+/// Endpoints of earlier releases do not say; they are their containers' only ones.
 fn first_interface() -> String {
     INTERFACE_NAME.to_owned()
 }

@@ -213,7 +213,7 @@ impl Firewall {
     }
 }
 
-/// An error of the first transaction tells what the kernel cannot do at all.
+/// An error of the first transaction says what the kernel cannot do at all.
 fn missing_or_refused(source: RequestError) -> Error {
     let missing = [Errno::OPNOTSUPP, Errno::NOENT, Errno::PROTONOSUPPORT, Errno::AFNOSUPPORT];
     if missing.into_iter().any(|number| source.is(number)) {

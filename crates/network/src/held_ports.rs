@@ -1,5 +1,5 @@
 //! The host's ports that are held for containers: each by a bound socket, so that no other
-//! program can take it, and noted here, so that two containers are told apart from a program.
+//! program can take it, and noted here, so that a port of another container is known from that of a program.
 
 use std::collections::HashMap;
 use std::io;

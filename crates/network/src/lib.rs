@@ -34,7 +34,7 @@
 //! the host, which so keep their say, and are taken away with the tables; nothing else of the
 //! host's or of dockerd's is touched, and both engines' containers work side by side whichever
 //! starts first. Of other tables that drop, of firewalld and of iptables-legacy
-//! [`Network::warnings`] tells. A thread listens to what others change, so that rules which are
+//! [`Network::warnings`] says. A thread receives what others change, so that rules which are
 //! removed or become needed are there again a moment later.
 //!
 //! From outside only published ports lead to a container: packets that somebody routes to its

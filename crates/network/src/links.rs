@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use crate::port::{Port, Protocol};
 
-/// The linked container, as its environment variables tell of it.
+/// The linked container, as its environment variables describe it.
 #[derive(Debug, Clone, Copy)]
 pub struct LinkTarget<'a> {
     /// Its address.

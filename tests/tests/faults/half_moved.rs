@@ -13,7 +13,7 @@ const DISCONNECT: [&str; 7] = [
     "ports-moved",
     "RemoveInterface",
     "CloseFirewall",
-    "names-told",
+    "names-sent",
     "names-answered",
 ];
 

@@ -34,7 +34,7 @@ pub(crate) const CONNECT: [&str; 14] = [
     "default-routes",
     "ports-moved",
     "hosts-changed",
-    "names-told",
+    "names-sent",
     "names-answered",
 ];
 
@@ -183,7 +183,7 @@ fn a_connect_or_disconnect_that_fails_changes_nothing() {
         wait::until(&format!("{step}: the host as before"), || (faulty.host() == host_of_both).then_some(()));
     }
     // What takes away goes on to the end.
-    for step in ["RemoveInterface", "CloseFirewall", "names-told", "names-answered"] {
+    for step in ["RemoveInterface", "CloseFirewall", "names-sent", "names-answered"] {
         faulty.fail(step);
         assert_eq!(faulty.call("/networks/a/disconnect", &leaving).0, 200, "{step}");
         assert!(faulty.has_failed(), "{step} is not done by a disconnect");

@@ -18,7 +18,7 @@ const DRIVER: &str = "cdi";
 /// The kind of the devices that requests for the capability `gpu` mean.
 const GPU_KIND: &str = "nvidia.com/gpu";
 
-/// Where specifications are looked for unless the daemon is told otherwise; the last wins.
+/// Where specifications are looked for unless the daemon is asked for others; the last wins.
 #[must_use]
 pub fn default_directories() -> Vec<PathBuf> {
     vec!["/etc/cdi".into(), "/var/run/cdi".into()]

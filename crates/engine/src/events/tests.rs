@@ -60,8 +60,8 @@ fn what_probes_do_is_kept_in_its_order_and_pushes_nothing_else_out() {
     events.emit(ResourceKind::Container, "start", actor("a"));
     events.emit_probe(&container, "exec_start".to_owned(), &[]);
     events.emit(ResourceKind::Container, "die", actor("a"));
-    let heard: Vec<_> = std::iter::from_fn(|| Some(listener.try_recv().ok()?.action.clone())).collect();
-    assert_eq!(heard, ["start", "exec_start", "die"]);
+    let received: Vec<_> = std::iter::from_fn(|| Some(listener.try_recv().ok()?.action.clone())).collect();
+    assert_eq!(received, ["start", "exec_start", "die"]);
     assert_eq!(actions(&events), ["start", "exec_start", "die"]);
     for _ in 0..3000 {
         events.emit_probe(&container, "exec_die".to_owned(), &[]);

@@ -316,7 +316,7 @@ fn first_interface(record: &Record) -> Option<&network::Endpoint> {
 }
 
 /// What a container had of a network as it was saved, with what it may send as its settings say: what earlier
-/// releases saved does not tell.
+/// releases saved does not say.
 pub(crate) fn saved_lease(record: &Record, lease: &network::Endpoint) -> network::Endpoint {
     network::Endpoint { source_check: source_check(record), ..lease.clone() }
 }

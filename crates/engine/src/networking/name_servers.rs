@@ -24,7 +24,7 @@ const HOST_RESOLV_CONF: &str = "/etc/resolv.conf";
 /// A longer resolv.conf of a container is its own, in bytes.
 const LONGEST_OWN: u64 = 64 * 1024;
 
-/// Tells shims whose names their containers know.
+/// Sends shims the networks whose names their containers know.
 pub(crate) struct NameServers {
     pub(super) registry: Arc<NetworkRegistry>,
     pub(super) paths: Arc<Paths>,
@@ -32,7 +32,7 @@ pub(crate) struct NameServers {
 }
 
 impl NameServers {
-    /// Tells the shim of a container that is about to start.
+    /// Sends the shim of a container that is about to start its networks.
     ///
     /// # Errors
     /// When the shim cannot answer names.
@@ -46,7 +46,7 @@ impl NameServers {
         }
     }
 
-    /// Tells the shim of a running container that its networks are others than those of `before`; its resolv.conf
+    /// Sends the shim of a running container its networks where they are others than those of `before`; its resolv.conf
     /// follows. The caller holds its transition.
     ///
     /// # Errors
@@ -59,7 +59,7 @@ impl NameServers {
         }
     }
 
-    /// Tells the shim of a running container its networks, whatever it knew; its resolv.conf follows. The caller holds
+    /// Sends the shim of a running container its networks, whatever it knew; its resolv.conf follows. The caller holds
     /// its transition.
     ///
     /// # Errors
@@ -69,7 +69,7 @@ impl NameServers {
         let Some(shim) = container.shim() else { return Err(Error::NotRunning(record.id.to_string())) };
         let host_file = host_file()?;
         let service = self.service(&record, &host_file);
-        fault::check("names-told")?;
+        fault::check("names-sent")?;
         // Whatever reads the file finds the server that it names.
         if service.is_some() {
             send(&record, &shim, service).await?;
@@ -82,7 +82,7 @@ impl NameServers {
         }
     }
 
-    /// Tells the networks of a container its new name.
+    /// Writes a container's new name into the files of its networks.
     ///
     /// # Errors
     /// When a file of names cannot be written.

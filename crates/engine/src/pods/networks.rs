@@ -27,7 +27,7 @@ use crate::paths::Paths;
 pub struct PodNetwork {
     /// `CNI_ARGS`, in order; the sandbox's id is added.
     pub arguments: Vec<(String, String)>,
-    /// What plugins with a capability are told, by the capability.
+    /// What plugins with a capability are sent, by the capability.
     pub capabilities: Map<String, Value>,
 }
 

@@ -222,7 +222,7 @@ impl Low {
             directory: Arc::clone(&self.directory),
             volumes: Arc::clone(volumes),
             paths: Arc::clone(&self.paths),
-            kept: Mutex::default(),
+            measured: Mutex::default(),
         }
     }
 

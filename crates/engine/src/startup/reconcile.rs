@@ -138,7 +138,7 @@ async fn adopt_or_bury(realm: &Arc<Realm>, container: &Arc<Container>) {
 }
 
 /// The last daemon may have died before it led routes and ports to a network that a container was connected to or
-/// disconnected from, changed its files, or told its shim.
+/// disconnected from, changed its files, or sent its shim the change.
 async fn settle_networks(realm: &Realm, container: &Arc<Container>) {
     let _order = container.transition.lock().await;
     let record = container.record();
@@ -149,7 +149,7 @@ async fn settle_networks(realm: &Realm, container: &Arc<Container>) {
     let Some(moving) = Moving::interrupted(&realm.networking, &record.id) else {
         // The host's name servers, or those of the daemon's flags, may be others now.
         if record.has_names() {
-            tell_names(realm, container).await;
+            send_names(realm, container).await;
         }
         return;
     };
@@ -158,16 +158,16 @@ async fn settle_networks(realm: &Realm, container: &Arc<Container>) {
     if let Err(error) = joined(settled).and_then(|result| result) {
         tracing::warn!("cannot settle the networks of container {}: {error}", record.id);
     }
-    tell_names(realm, container).await;
+    send_names(realm, container).await;
     if let Err(error) = relays::settle(container).await {
         tracing::warn!("the ports of container {} are not relayed: {error}", record.id);
     }
     moving.done();
 }
 
-async fn tell_names(realm: &Realm, container: &Container) {
+async fn send_names(realm: &Realm, container: &Container) {
     if let Err(error) = realm.networking.name_servers.settle(container).await {
-        tracing::warn!("cannot tell container {} of its networks' names: {error}", container.id());
+        tracing::warn!("cannot send the shim of container {} its networks' names: {error}", container.id());
     }
 }
 

@@ -73,7 +73,7 @@ impl AttachSession {
         self.greet_and_join(socket, early_input, &[]).await
     }
 
-    /// Joins the client's connection, and first writes the greeting that tells the client so: a
+    /// Joins the client's connection, and first writes the greeting that says so: a
     /// start that the client asks for after it has read the greeting comes after the joining.
     ///
     /// # Errors

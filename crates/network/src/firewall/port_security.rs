@@ -18,7 +18,7 @@
 //!                      nothing else of them does, unless its container may be a router
 //! chain loose          with its own hardware address, a router sends from whatever belongs to nobody else
 //! chain ipv6           the same of IPv6, without what only routers and DHCP servers say
-//! chain neighbours     solicitations and advertisements of neighbours that tell of the port's own hardware
+//! chain neighbours     solicitations and advertisements of neighbours that carry the port's own hardware
 //!                      address, and advertisements of the port's own addresses
 //! ```
 //! A port whose container has no address of IPv4 or of IPv6 sends nothing of it. Nobody behind a port is a
@@ -64,7 +64,7 @@ const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
 /// A message about a neighbour without an option, with one of eight bytes, and no header before it.
 const WITHOUT_OPTION: [u8; 3] = [0, 24, ICMPV6];
 const WITH_OPTION: [u8; 3] = [0, 32, ICMPV6];
-/// Type and length of the options that tell the sender's and the target's hardware address.
+/// Type and length of the options that carry the sender's and the target's hardware address.
 const SENDERS_ADDRESS: [u8; 2] = [1, 1];
 const TARGETS_ADDRESS: [u8; 2] = [2, 1];
 /// The port of servers of DHCPv6, RFC 8415.
@@ -197,7 +197,7 @@ fn neighbours(transaction: Transaction) -> Transaction {
             let rule = rule.load(Field::NeighbourOption, 0).equals(&SENDERS_ADDRESS);
             own(rule, Field::NeighbourHardwareAddress, Field::Ipv6Source).verdict(Verdict::Accept)
         })
-        // Who asks whether an address is free tells no hardware address, only a number (RFC 7527).
+        // Who asks whether an address is free sends no hardware address, only a number (RFC 7527).
         .rule("neighbours", |rule| {
             let rule = rule.message(ICMPV6, NEIGHBOUR_SOLICITATION).payload_is(WITH_OPTION);
             let rule = rule.load(Field::Ipv6Source, 0).equals(&unspecified);

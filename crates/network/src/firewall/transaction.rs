@@ -63,7 +63,7 @@ const ACCEPT: u32 = 1;
 /// An attribute is at most 64 KiB long; an element takes at most some 60 bytes.
 const ELEMENTS_A_MESSAGE: usize = 500;
 
-/// A table, which its family and its name tell apart.
+/// A table, which its family and its name identify.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Table {
     /// [`IPV4`], [`IPV6`] or [`BRIDGE`].
@@ -304,7 +304,7 @@ impl Transaction {
     }
 
     /// Begins a message about the table. Each is acknowledged, so that the answer to the last one
-    /// tells that all is done.
+    /// reports that all is done.
     fn message(&self, kind: u16, flags: u16) -> Message {
         request(kind, flags | netlink::ACKNOWLEDGE, self.table.family)
     }

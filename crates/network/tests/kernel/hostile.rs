@@ -34,7 +34,7 @@ impl Scene {
         (self.attacker.endpoint.mac, self.attacker.address())
     }
 
-    /// Sends the frames and tells which of them came to the victim and to the host.
+    /// Sends the frames and gives which of them came to the victim and to the host.
     fn send(&self, frames: &[Frame]) -> (Vec<&'static str>, Vec<&'static str>) {
         let (mac, address) = self.own();
         let end = end(mac, address, Ipv4Addr::BROADCAST);

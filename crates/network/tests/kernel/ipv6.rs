@@ -189,7 +189,7 @@ fn forged_frames_come_to_nobody_in_a_network_of_ipv6() {
     }
 }
 
-/// Sends the frames and tells which of them came to the victim and to the host.
+/// Sends the frames and gives which of them came to the victim and to the host.
 fn seen(from: &Container, victim: &Container, frames: &[Frame]) -> (Vec<&'static str>, Vec<&'static str>) {
     let end = end(from.endpoint.mac, from.address(), std::net::Ipv4Addr::BROADCAST);
     let at_victim = Sniffer::start(&victim.namespace, "eth0");

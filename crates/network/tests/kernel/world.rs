@@ -235,7 +235,7 @@ pub(crate) fn run(program: &str, arguments: &str) -> (String, bool) {
     (String::from_utf8_lossy(&text).into_owned(), output.status.success())
 }
 
-/// Serves TCP on all addresses of the namespace: tells each client its address.
+/// Serves TCP on all addresses of the namespace: sends each client its address.
 pub(crate) fn serve(namespace: &Namespace, port: u16) {
     let (ready, wait) = std::sync::mpsc::channel();
     namespace.spawn(move || {

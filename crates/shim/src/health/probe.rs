@@ -47,7 +47,7 @@ pub(crate) struct Probe {
 }
 
 /// The pipe of a probe's outputs. The shim has both ends, so that it is woken by what comes, but not by the probe's end,
-/// which it hears from the reaper.
+/// which the reaper reports.
 pub(crate) struct OutputPipe {
     read: OwnedFd,
     _write: OwnedFd,

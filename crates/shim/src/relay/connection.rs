@@ -151,14 +151,14 @@ impl Side {
             Passed::NoRoom => self.way = Way::Full,
             Passed::End => {
                 self.way = Way::Ended;
-                // One that is gone already needs not be told.
+                // One that is gone already needs no notice.
                 let _ = other.stream.shutdown(Shutdown::Write);
             }
         }
         Ok(())
     }
 
-    /// Waits for this and for a hang-up. One that has been told the end, and has ended too, has hung up: it is not waited
+    /// Waits for this and for a hang-up. One that was sent the end, and has ended too, has hung up: it is not waited
     /// for while what it sent has no room.
     fn wait_for(&mut self, interest: Interest, from_other: Way, poller: &Poller) -> io::Result<()> {
         let would_hang_up = self.way == Way::Full && from_other == Way::Ended;
