@@ -26,7 +26,6 @@ use crate::port::{Protocol, PublishedPort};
 use content::Tables;
 pub(crate) use content::{Beside, Content, DirectPort, HostPlace, Layout, Place};
 use family::Family;
-pub(crate) use passing::CONTAINERS;
 use passing::KnownBy;
 use transaction::Transaction;
 

@@ -86,7 +86,7 @@ fn beside_iptables_legacy_two_rules_are_enough() {
     scene.is_cut_off("iptables-legacy");
     let warnings = scene.warnings();
     let [input, output] = ["--src-group", "--dst-group"]
-        .map(|side| format!("iptables-legacy -I FORWARD -m devgroup {side} 0xbe000000/0xff000000 -j ACCEPT"));
+        .map(|side| format!("iptables-legacy -I FORWARD -m devgroup {side} 0xbc000000/0xfc000000 -j ACCEPT"));
     assert!(warnings.contains(&input) && warnings.contains(&output), "{warnings}");
     scene.say(&format!("{input}; {output}"));
     scene.all_ways_are_open("with two rules of iptables-legacy");
@@ -101,8 +101,8 @@ fn beside_another_table_that_drops_two_rules_are_enough() {
     let warnings = scene.warnings();
     assert!(warnings.contains("the chain forwarded of the nftables table own drops"), "{warnings}");
     scene.say(
-        "nft 'add rule inet own forwarded iifgroup & 0xff000000 == 0xbe000000 accept'; \
-         nft 'add rule inet own forwarded oifgroup & 0xff000000 == 0xbe000000 accept'",
+        "nft 'add rule inet own forwarded iifgroup & 0xfc000000 == 0xbc000000 accept'; \
+         nft 'add rule inet own forwarded oifgroup & 0xfc000000 == 0xbc000000 accept'",
     );
     scene.all_ways_are_open("with two rules in that table");
     scene.say("nft delete table inet own");

@@ -17,7 +17,7 @@ pub(crate) struct Layout {
     /// Tells networks of one host apart.
     pub(crate) number: u32,
     pub(crate) bridge: String,
-    /// The group of its interfaces beside the bridge, and of the bridge where that is the engine's own.
+    /// The group of its interfaces beside the bridge.
     pub(crate) group: u32,
     /// The host's places on it, one a family.
     pub(crate) places: Vec<HostPlace>,

@@ -1,6 +1,6 @@
 //! The rules by which containers' packets pass a chain of the host that would drop them.
 //!
-//! The engine's own bridges and the interfaces beside them have groups with one upper byte ([`CONTAINERS`]), so two rules are
+//! The engine's own bridges and the interfaces beside them have groups that begin alike ([`CONTAINERS`]), so two rules are
 //! enough for all networks. Bridges of somebody else keep their group: each has two rules by its name. A kernel without
 //! iptables' match `devgroup` (CONFIG_NETFILTER_XT_MATCH_DEVGROUP) has four rules a network.
 
@@ -10,8 +10,8 @@ use super::transaction::Transaction;
 use super::{HostPlace, Layout};
 use crate::endpoint::LINK_PREFIX;
 
-/// The groups of the engine's own bridges and of containers' interfaces on the host.
-pub(crate) const CONTAINERS: Groups = Groups { group: 0xbe00_0000, mask: 0xff00_0000 };
+/// The groups of the engine's own bridges and of containers' interfaces on the host (`network/group.rs`).
+pub(super) const CONTAINERS: Groups = Groups { group: 0xbc00_0000, mask: 0xfc00_0000 };
 
 /// By what the chain knows interfaces of containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use model::MacAddress;
 use super::bridge_addresses::{
     address_of, global_addresses, require_bridge, wanted_address, wanted_ipv6_address,
 };
-use super::group::{LIVING, group_of};
+use super::group::BRIDGES;
 use super::spare_bridges::SpareBridges;
 use super::state::{BridgeAddresses, BridgeOwner};
 use super::{Bridge, shared_bridge, switches};
@@ -90,14 +90,13 @@ fn make(
     mac: MacAddress,
     spares: Option<&SpareBridges>,
 ) -> Result<(), Error> {
-    let group = group_of(LIVING, name);
     let Some((spares, spare)) = spares.and_then(|spares| Some((spares, spares.take()?))) else {
-        return routing.create_bridge(name, mac, group);
+        return routing.create_bridge(name, mac, BRIDGES);
     };
-    routing.reuse_bridge(spare.bridge.index, name, mac, group).or_else(|error| {
+    routing.reuse_bridge(spare.bridge.index, name, mac, BRIDGES).or_else(|error| {
         tracing::warn!(%error, "cannot use the bridge of a network that is gone");
         spares.give_up(spare);
-        routing.create_bridge(name, mac, group)
+        routing.create_bridge(name, mac, BRIDGES)
     })
 }
 
@@ -142,9 +141,8 @@ fn configure(
     };
     let ipv6 = configure_ipv6(routing, &interface, options, known)?;
     // That of an earlier release has none.
-    let group = group_of(LIVING, name);
-    if interface.group != group {
-        routing.set_group(&interface, group)?;
+    if interface.group != BRIDGES {
+        routing.set_group(&interface, BRIDGES)?;
     }
     faults.pass(Step::AddressBridge)?;
     routing.set_up(&interface, Some(mtu))?;

@@ -2,14 +2,17 @@
 
 use crate::endpoint::fnv;
 
-/// Own bridges of an engine and interfaces of containers have a group of this upper byte; the rest is of the bridge's
-/// name.
-pub(super) const LIVING: u32 = crate::firewall::CONTAINERS.group;
+/// Interfaces of an engine have a group of this upper byte; the rest is of their bridge's name.
+pub(super) const LIVING: u32 = 0xbe00_0000;
 /// The upper byte of interfaces that are being removed.
 pub(super) const GOING: u32 = 0xbf00_0000;
 
 /// The upper byte of bridges that wait for their next network.
 pub(super) const SPARE: u32 = 0xbd00_0000;
+
+/// The group of the engine's own bridges. It is no network's: the firewall lets packets pass that come from and go to
+/// interfaces of one network's group, and several names may have one.
+pub(super) const BRIDGES: u32 = 0xbc00_0000;
 
 /// The group of parents that the engine has made.
 pub(super) const MADE_PARENTS: u32 = 0xbe00_0001;

@@ -1,5 +1,6 @@
 //! Several networks on one host: apart from each other, ports and all.
 
+use std::collections::HashMap;
 use std::os::fd::AsFd;
 
 use berth_network::inside::Configurer;
@@ -47,6 +48,35 @@ fn networks_reach_each_other_by_published_ports_alone() {
             }
         });
     }
+}
+
+/// Two names of bridges whose networks' interfaces have one group: the lower three bytes of their FNV-1a are the same.
+fn names_of_one_group() -> [String; 2] {
+    let group = |name: &str| {
+        let step = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+        name.bytes().fold(0x811c_9dc5, step) & 0x00ff_ffff
+    };
+    let mut known = HashMap::new();
+    let mut names = (0..100_000).map(|number| format!("brg{number}"));
+    let met = names.find_map(|name| known.insert(group(&name), name.clone()).map(|other| [other, name]));
+    met.expect("two of a hundred thousand")
+}
+
+#[test]
+fn networks_whose_interfaces_have_one_group_are_apart() {
+    on_a_host(|_| {
+        let first = Network::open(&options(), Vec::new()).expect("open");
+        let networks = names_of_one_group().map(|name| {
+            let bridge = BridgeChoice::Own { name, address: None };
+            first.make_beside(&Options { bridge, ..options() }).expect("made")
+        });
+        let web = Container::start(&networks[0], 1, &[]);
+        let client = Container::start(&networks[1], 2, &[]);
+        serve(&web.namespace, 80);
+        let address = web.address();
+        assert!(!unreachable(address, 80), "from the host");
+        assert!(client.namespace.run(|| unreachable(address, 80)), "from the other network");
+    });
 }
 
 #[test]
