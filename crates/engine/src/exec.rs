@@ -39,7 +39,7 @@ const LOST: i32 = 137;
 const KEPT: Duration = Duration::from_secs(5 * 60);
 
 /// How often it is looked for execs that have ended long ago.
-const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A checked wish to start an exec; [`ExecSession::run`] follows once the client's headers are written.
 /// When the client leaves before that, the exec runs without one.
@@ -191,7 +191,7 @@ impl Execs {
     /// Forgets execs some minutes after their ends, for as long as the engine runs.
     pub(crate) async fn forget_ended(self: Arc<Self>) {
         loop {
-            tokio::time::sleep(LOOK_INTERVAL).await;
+            tokio::time::sleep(SWEEP_INTERVAL).await;
             let Some(by) = Instant::now().checked_sub(KEPT) else { continue };
             for container in self.directory.all() {
                 let ended = container.execs.take_ended(by);

@@ -21,8 +21,8 @@ const NOTE_LIMIT: u64 = 256;
 
 /// Notes of each kind that stay when there are more than twice as many; the oldest go.
 const NOTES_KEPT: usize = 8192;
-/// So many notes are written between two looks at how many there are.
-const LOOK_INTERVAL: usize = 1024;
+/// So many notes are written before they are counted again.
+const NOTES_BETWEEN_SWEEPS: usize = 1024;
 
 /// What a layer depends on.
 pub(super) enum LayerKey {
@@ -74,7 +74,7 @@ impl Builder {
         if let Err(error) = written {
             tracing::warn!(path = %path.display(), %error, "cannot write a note for later builds");
         }
-        if self.notes_written.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOOK_INTERVAL) {
+        if self.notes_written.fetch_add(1, Ordering::Relaxed).is_multiple_of(NOTES_BETWEEN_SWEEPS) {
             for directory in [LINKED, KNOWN, DOWNLOADS].map(|kind| self.directory.join(kind)) {
                 if let Err(error) = thin(&directory, NOTES_KEPT) {
                     tracing::warn!(path = %directory.display(), %error, "cannot remove the oldest notes");
