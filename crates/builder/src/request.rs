@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use images::registry::Platform;
-use model::{HostSettings, ImageReference};
+use model::{Digest, HostSettings, ImageReference};
 
 use crate::dockerfile::TreeChange;
 use crate::order::Order;
@@ -61,6 +61,8 @@ pub trait Provisions: Send + Sync {
 pub enum NamedContext {
     /// An image, by its reference.
     Image(String),
+    /// An image of the store that the request has made or brought here: what it is made of was judged.
+    Held(Digest),
     /// A git repository or an archive by its address.
     Remote(String),
     /// The client sends it: [`ContextProvider`].

@@ -8,6 +8,7 @@ use buildkit_messages::policy::{
 };
 
 use crate::client::{Order, Outcome, run};
+use crate::graphs::{files, graph_of, made, source};
 use crate::offers::Offers;
 
 const DOCKERFILE: &str = "FROM busybox\nCOPY a /a\n";
@@ -83,6 +84,44 @@ fn another_image_takes_the_place_of_one() {
     });
     assert!(built.result.is_ok(), "{:?}", built.result);
     engine.forget_builds();
+}
+
+#[test]
+fn what_was_made_of_judged_sources_is_not_judged_again() {
+    let engine = Engine::start();
+    let definition = graph_of(vec![
+        (source("docker-image://busybox"), vec![]),
+        (files(vec![made("/f", b"made")]), vec![0]),
+    ]);
+    let dockerfile = "FROM made\nCOPY --from=made /f /g\n";
+    let build = |policy: Policy| {
+        let offers = Offers { policy: Some(policy), ..Offers::of(dockerfile, &[]) };
+        let mut order = Order::of(offers, "taken").option("context:made", "input:made-1");
+        order.request.frontend_inputs.insert("made-1".to_owned(), definition.clone());
+        order.judges_sources = true;
+        run(order.run(engine.socket()))
+    };
+    let built = build(|_| decide(PolicyAction::Allow));
+    assert!(built.result.is_ok(), "{:?}", built.result);
+    assert_eq!(engine.output_of("taken", "cat /g"), "made");
+    let denied = build(|request| match identifier(request) {
+        name if name.starts_with("docker-image") => denial(),
+        _ => decide(PolicyAction::Allow),
+    });
+    assert!(denied.failure().1.contains("busybox:latest\" is not allowed"), "{:?}", denied.failure());
+    engine.forget_builds();
+}
+
+#[test]
+fn lists_of_rules_are_refused_by_name() {
+    let engine = Engine::start();
+    let mut order = Order::of(Offers::of(DOCKERFILE, &[("a", b"one")]), "x");
+    order.request.source_policy = Some(Vec::new());
+    let (code, message) = run(order.run(engine.socket())).result.expect_err("a list");
+    assert!(
+        code == 12 && message.contains("a policy for sources that is a list of rules"),
+        "{code} {message}"
+    );
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl Contexts {
     ) -> Result<Option<SharedTree>, BuildError> {
         let Some((source, tree)) = self.named.get(name) else { return Ok(None) };
         let make = || match source {
-            NamedContext::Image(_) => Ok(None),
+            NamedContext::Image(_) | NamedContext::Held(_) => Ok(None),
             NamedContext::Remote(address) => fetch(address).map(Some),
             NamedContext::Provided => {
                 let provider = self.provider.as_ref().ok_or(BuildError::NoContext)?;

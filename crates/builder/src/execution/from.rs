@@ -41,6 +41,9 @@ impl Build<'_> {
         let mut below = None;
         let image = match self.work.contexts.source(&image) {
             Some(NamedContext::Image(other)) => self.find_image(other, platform.as_ref(), pull)?,
+            Some(NamedContext::Held(id)) => {
+                checked(&image, self.work.builder.store.image(id)?, platform.as_ref())?
+            }
             Some(NamedContext::Remote(_) | NamedContext::Provided) => {
                 return Err(BuildError::ContextIsNoImage(image));
             }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use images::Layer;
 use images::registry::Message;
 use model::Digest;
 
@@ -67,6 +68,12 @@ impl Build<'_> {
         let from = self.expand(from)?;
         if let Some(tree) = self.work.contexts.named(&from, |address| self.fetch_context(address))? {
             return Ok(StepTree::Context(tree));
+        }
+        if let Some(NamedContext::Held(id)) = self.work.contexts.source(&from) {
+            let store = &self.work.builder.store;
+            let layers = store.layers(&store.image(id)?)?;
+            let tree = ImageTree::new(layers.iter().rev().map(Layer::directory).collect(), layers);
+            return Ok(StepTree::Image { tree, image: Some(*id) });
         }
         let from = match self.work.contexts.source(&from) {
             Some(NamedContext::Image(image)) => image.clone(),

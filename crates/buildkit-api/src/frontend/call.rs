@@ -73,7 +73,7 @@ async fn make_contexts(
         let missing = || Status::invalid(format!("the context {name} has no input {input:?}"));
         let definition = inputs.get(&input).ok_or_else(missing)?;
         let (image, images) = graph::input(parts, build, definition).await?;
-        options.named_contexts.insert(name, NamedContext::Image(image));
+        options.named_contexts.insert(name, NamedContext::Held(image));
         made.extend(images);
     }
     for (name, image) in std::mem::take(&mut options.layouts) {
@@ -82,7 +82,7 @@ async fn make_contexts(
             return Err(Status::unimplemented(text));
         }
         let image = layout::import(parts, build, &name, &image, options.platforms.first()).await?;
-        options.named_contexts.insert(name, NamedContext::Image(image.id.to_string()));
+        options.named_contexts.insert(name, NamedContext::Held(image.id));
         held.push(image);
     }
     Ok((made, held))

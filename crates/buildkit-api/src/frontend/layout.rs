@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::pieces::pieces;
+use super::policy;
 use crate::build::Build;
 use crate::grpc::{Code, Status};
 use crate::held::HeldImage;
@@ -72,7 +73,11 @@ pub(super) async fn import(
 ) -> Result<HeldImage, Status> {
     let session = parts.sessions.find(&build.session).await?;
     let LayoutImage { layout, digest } = image;
-    let title = format!("[context {name}] oci-layout://{layout}@{digest}");
+    let address = format!("oci-layout://{layout}@{digest}");
+    if !build.policy_session.is_empty() {
+        policy::admit(&*parts.sessions.find(&build.policy_session).await?, &address).await?;
+    }
+    let title = format!("[context {name}] {address}");
     let step = build.progress.start(&format!("layout {layout} {digest}"), &title);
     let wanted = platform.cloned().unwrap_or_else(Platform::host);
     step.conclude(receive(parts, &session, image, &wanted).await)

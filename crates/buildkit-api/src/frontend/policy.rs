@@ -31,11 +31,19 @@ impl SessionPolicy {
     /// # Errors
     /// `PermissionDenied` for one that is denied.
     pub(super) async fn admit(&self, identifier: &str) -> Result<(), Status> {
-        let source = JudgedSource { identifier: identifier.to_owned(), ..JudgedSource::default() };
-        match judge(&self.session, &source).await? {
-            Verdict::Allowed => Ok(()),
-            Verdict::Replaced(_) | Verdict::NeedsImage => Err(unsupported(identifier)),
-        }
+        admit(&self.session, identifier).await
+    }
+}
+
+/// Has a session judge a source that no other can take the place of.
+///
+/// # Errors
+/// `PermissionDenied` for one that is denied.
+pub(super) async fn admit(session: &Session, identifier: &str) -> Result<(), Status> {
+    let source = JudgedSource { identifier: identifier.to_owned(), ..JudgedSource::default() };
+    match judge(session, &source).await? {
+        Verdict::Allowed => Ok(()),
+        Verdict::Replaced(_) | Verdict::NeedsImage => Err(unsupported(identifier)),
     }
 }
 

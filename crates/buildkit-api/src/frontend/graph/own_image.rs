@@ -7,6 +7,7 @@ use model::Digest;
 use prost::Message;
 
 use super::decode::Graph;
+use crate::grpc::Status;
 use buildkit_messages::operations::{Definition, Input, Operation, OperationMetadata, Source};
 
 /// The kind of source that an image of the store is, by its id.
@@ -15,6 +16,14 @@ pub(super) const KIND: &str = "berth-image";
 /// What a source that is an image of the store is called.
 pub(super) fn identifier(image: &Digest) -> String {
     format!("{KIND}://{image}")
+}
+
+/// Reads the id of an image.
+///
+/// # Errors
+/// `InvalidArgument` for what is none.
+pub(super) fn parse(id: &str) -> Result<Digest, Status> {
+    Digest::parse(id).map_err(|_| Status::invalid(format!("{id:?} is no id of an image")))
 }
 
 /// The graph that has nothing but an image of the store. Clients take one that says nothing of its operations for none.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use engine::builder::NamedContext;
 use engine::images::registry::Platform;
+use model::Digest;
 
 use super::decode::{Graph, decode};
 use super::own_image;
@@ -30,14 +31,14 @@ pub(crate) async fn input(
     parts: &Arc<Parts>,
     build: &Arc<Build>,
     definition: &Definition,
-) -> Result<(String, Vec<MadeImage>), Status> {
+) -> Result<(Digest, Vec<MadeImage>), Status> {
     let (graph, _held) = decode_held(parts, build, definition).await?;
     if let Some(image) = own_image::only_image(&graph) {
-        return Ok((image.to_owned(), Vec::new()));
+        return Ok((own_image::parse(image)?, Vec::new()));
     }
     let made = run_decoded(parts, build, &graph).await?.images()?;
     match made.as_slice() {
-        [image] => Ok((image.held.id.to_string(), made)),
+        [image] => Ok((image.held.id, made)),
         _ => Err(Status::unimplemented("a context of several platforms is not supported")),
     }
 }
@@ -88,11 +89,14 @@ async fn decode_held(
 }
 
 async fn run_decoded(parts: &Arc<Parts>, build: &Arc<Build>, graph: &Graph) -> Result<Outcome, Status> {
-    let Text { dockerfile, locals, inline, uncached, changes, .. } = translate(graph)?;
+    let Text { dockerfile, locals, inline, images, uncached, changes, .. } = translate(graph)?;
     let mut options = Options { no_cache_filter: uncached, ..Options::default() };
     for (name, local) in &locals {
         options.named_contexts.insert(name.clone(), NamedContext::Provided);
         options.local_names.insert(name.clone(), local.directory.clone());
+    }
+    for (name, image) in images {
+        options.named_contexts.insert(name, NamedContext::Held(image));
     }
     for name in inline.keys() {
         options.named_contexts.insert(name.clone(), NamedContext::Provided);

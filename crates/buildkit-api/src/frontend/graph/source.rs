@@ -1,7 +1,6 @@
 //! Sources of a graph as FROM, and as COPY and ADD into nothing.
 
 use engine::images::registry::Platform;
-use model::Digest;
 
 use super::own_image;
 use super::text::{LocalSource, Text};
@@ -17,8 +16,8 @@ pub(super) fn write(text: &mut Text, operation: &Operation, source: &Source) -> 
     let (kind, place) = source.identifier.split_once("://").unwrap_or(("", &source.identifier));
     match kind {
         own_image::KIND => {
-            let invalid = |_| Status::invalid(format!("{place:?} is no id of an image"));
-            text.begin(&Digest::parse(place).map_err(invalid)?.to_string());
+            let image = text.add_image(own_image::parse(place)?);
+            text.begin(&image);
             Ok(())
         }
         "docker-image" => image(text, operation, source, place),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use engine::builder::TreeChange;
+use model::Digest;
 
 use super::inline::InlineTree;
 
@@ -23,6 +24,7 @@ pub(super) struct Text {
     pub(super) current: usize,
     pub(super) locals: BTreeMap<String, LocalSource>,
     pub(super) inline: BTreeMap<String, InlineTree>,
+    pub(super) images: BTreeMap<String, Digest>,
     /// What no instruction of a Dockerfile is, by its number.
     pub(super) changes: Vec<TreeChange>,
     /// The stages whose steps run again.
@@ -62,6 +64,13 @@ impl Text {
     pub(super) fn add_local(&mut self, local: LocalSource) -> String {
         let name = format!("local-{}", self.locals.len());
         self.locals.insert(name.clone(), local);
+        name
+    }
+
+    /// Notes an image of the store; gives the name of its context.
+    pub(super) fn add_image(&mut self, image: Digest) -> String {
+        let name = format!("image-{}", self.images.len());
+        self.images.insert(name.clone(), image);
         name
     }
 
