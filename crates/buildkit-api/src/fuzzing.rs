@@ -1,12 +1,15 @@
 //! What fuzz targets do with bytes of strangers; tests do the same with mutated ones.
 
-use std::path::Component;
+use std::path::{Component, PathBuf};
+use std::sync::LazyLock;
 
 use buildkit_messages::file_sync::{Packet, PacketKind};
+use engine::builder::{ContextTree as _, Given, NodeKind};
 use prost::Message;
 
 use crate::frontend;
-use crate::synced::{Entry, TreeBuilder};
+use crate::session::{Synced, replay};
+use crate::synced::{Contents, Entry, TreeBuilder};
 
 /// Reads the packets of a directory, each behind its length, as they come from a client.
 ///
@@ -24,6 +27,37 @@ pub fn read_entries(mut bytes: &[u8]) {
         assert!(is_inside, "{} leads out of the directory", path.display());
     }
     drop(tree.finish());
+}
+
+/// Receives a directory of packets, each behind its length, whose contents are kept beneath a directory of this process.
+///
+/// # Panics
+/// When a directory that is taken for whole lacks bytes that it was sent, or has others.
+pub fn receive_directory(bytes: &[u8]) {
+    static CONTENTS: LazyLock<Contents> = LazyLock::new(|| {
+        let name = format!("berth-fuzz-received-{}", std::process::id());
+        Contents::open(std::env::temp_dir().join(name)).expect("a directory for contents")
+    });
+    let Ok(Synced { tree, sent }) = replay(&CONTENTS, bytes) else { return };
+    let mut waiting = vec![PathBuf::new()];
+    let mut kept = 0;
+    while let Some(path) = waiting.pop() {
+        let names = tree.names(&path).expect("names");
+        waiting.extend(names.into_iter().map(|name| path.join(name)));
+        let node = tree.node(&path).expect("a node");
+        // Further names of a file have what the first one has.
+        let size = match node.map(|node| node.kind) {
+            Some(NodeKind::File { size }) if !tree.is_further_name(&path) => size,
+            _ => continue,
+        };
+        kept += size;
+        let given = match tree.give(&path).expect("a content") {
+            Given::Bytes(bytes) => bytes.len() as u64,
+            Given::Copy(place) | Given::Link(place) => place.metadata().expect("a file").len(),
+        };
+        assert_eq!(given, size, "{} has another size", path.display());
+    }
+    assert_eq!(kept, sent, "what was sent is not what is kept");
 }
 
 /// Reads a build graph and writes it as a Dockerfile.
@@ -82,6 +116,47 @@ mod tests {
             packet.encode_length_delimited(&mut bytes).expect("bytes");
         }
         mutated(&bytes, read_entries);
+    }
+
+    #[test]
+    fn mutated_directories_are_refused_or_whole() {
+        let mut bytes = Vec::new();
+        let mut send = |packet: Packet| packet.encode_length_delimited(&mut bytes).expect("bytes");
+        let stat = |path: &str, mode, size, link: &str| Packet {
+            kind: PacketKind::Stat.into(),
+            stat: Some(Stat { path: path.into(), mode, size, link: link.into(), ..Stat::default() }),
+            ..Packet::default()
+        };
+        let data = |id, length| Packet {
+            kind: PacketKind::Data.into(),
+            id,
+            data: vec![7; length].into(),
+            ..Packet::default()
+        };
+        for packet in [
+            stat("a", 0o644, 3, ""),
+            stat("b", (1 << 31) | 0o755, 0, ""),
+            stat("b/c", 0o600, 70, ""),
+            stat("b/d", 0o644, 3, "a"),
+            stat("e", (1 << 27) | 0o777, 0, "../../x"),
+            data(0, 2),
+            data(2, 70),
+            data(0, 1),
+            data(0, 0),
+            Packet { kind: PacketKind::Stat.into(), ..Packet::default() },
+            data(2, 0),
+        ] {
+            send(packet);
+        }
+        let name = format!("berth-replayed-{}", std::process::id());
+        let contents = Contents::open(std::env::temp_dir().join(&name)).expect("a directory");
+        let whole = replay(&contents, &bytes).expect("an honest directory");
+        assert_eq!((whole.sent, whole.tree.bytes()), (73, 73));
+        drop(whole);
+        mutated(&bytes, receive_directory);
+        for name in [name, format!("berth-fuzz-received-{}", std::process::id())] {
+            std::fs::remove_dir(std::env::temp_dir().join(name)).expect("no content is left");
+        }
     }
 
     #[test]

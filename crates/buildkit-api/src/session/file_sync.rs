@@ -59,19 +59,23 @@ pub(crate) async fn receive(
     patterns::append(&mut metadata, "exclude-patterns", &request.excludes);
     patterns::append(&mut metadata, "followpaths", &request.paths);
     let (mut requests, mut answers) = session.channel.call(DIFF_COPY, metadata).await?;
-    let mut receiver = Receiver {
-        tree: TreeBuilder::new(),
-        intake: Intake::new(contents),
-        known,
-        count: 0,
-        is_listed: false,
-        wanted: VecDeque::new(),
-        asked: HashMap::new(),
-        received: 0,
-    };
+    let mut receiver = Receiver::new(contents, known);
     receiver.run(&mut requests, &mut answers, progress).await?;
-    receiver.intake.flush().map_err(SyncError::Keep)?;
-    Ok(Synced { tree: receiver.tree.finish(), sent: receiver.received })
+    receiver.finish()
+}
+
+/// Takes packets as they come from a client, each behind its length, whatever is asked for; gives the directory once all
+/// of it is there.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn replay(contents: &Contents, mut bytes: &[u8]) -> Result<Synced, SyncError> {
+    use prost::Message as _;
+    let mut receiver = Receiver::new(contents, None);
+    while !receiver.is_whole() {
+        let packet = Packet::decode_length_delimited(&mut bytes).map_err(|_| SyncError::Ended)?;
+        receiver.take(packet)?;
+        while receiver.next_wanted()?.is_some() {}
+    }
+    receiver.finish()
 }
 
 /// A content on its way.
@@ -105,7 +109,26 @@ struct Receiver<'a> {
     received: u64,
 }
 
-impl Receiver<'_> {
+impl<'a> Receiver<'a> {
+    fn new(contents: &'a Contents, known: Option<&'a Tree>) -> Self {
+        Self {
+            tree: TreeBuilder::new(),
+            intake: Intake::new(contents),
+            known,
+            count: 0,
+            is_listed: false,
+            wanted: VecDeque::new(),
+            asked: HashMap::new(),
+            received: 0,
+        }
+    }
+
+    /// The directory, with all contents there.
+    fn finish(mut self) -> Result<Synced, SyncError> {
+        self.intake.flush().map_err(SyncError::Keep)?;
+        Ok(Synced { tree: self.tree.finish(), sent: self.received })
+    }
+
     async fn run(
         &mut self,
         requests: &mut Requests,
@@ -113,18 +136,11 @@ impl Receiver<'_> {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(), SyncError> {
         loop {
-            while self.asked.len() < ASKED_LIMIT
-                && let Some((number, path, announced)) = self.wanted.pop_front()
-            {
+            while let Some(number) = self.next_wanted()? {
                 // Where the client takes nothing more, what it sends says why.
                 let _ = requests.send(&packet(PacketKind::Request, number)).await;
-                let arrival = match announced {
-                    0..=SMALL => Arrival::Small(Vec::new()),
-                    _ => Arrival::Large(self.intake.begin().map_err(SyncError::Keep)?),
-                };
-                self.asked.insert(number, Asked { path, announced, received: 0, arrival });
             }
-            if self.is_listed && self.asked.is_empty() {
+            if self.is_whole() {
                 break;
             }
             let packet = answers.next::<Packet>().await?.ok_or(SyncError::Ended)?;
@@ -142,6 +158,25 @@ impl Receiver<'_> {
             Ok(PacketKind::Error) => Err(client_error(&packet)),
             _ => Err(SyncError::Unexpected("a packet")),
         }
+    }
+
+    /// The number of the next content that is asked for, as long as few are on their way.
+    fn next_wanted(&mut self) -> Result<Option<u32>, SyncError> {
+        if self.asked.len() >= ASKED_LIMIT {
+            return Ok(None);
+        }
+        let Some((number, path, announced)) = self.wanted.pop_front() else { return Ok(None) };
+        let arrival = match announced {
+            0..=SMALL => Arrival::Small(Vec::new()),
+            _ => Arrival::Large(self.intake.begin().map_err(SyncError::Keep)?),
+        };
+        self.asked.insert(number, Asked { path, announced, received: 0, arrival });
+        Ok(Some(number))
+    }
+
+    /// Whether all entries have come, and all contents that were asked for.
+    fn is_whole(&self) -> bool {
+        self.is_listed && self.asked.is_empty()
     }
 
     fn take(&mut self, packet: Packet) -> Result<(), SyncError> {

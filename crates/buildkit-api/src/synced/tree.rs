@@ -134,6 +134,12 @@ impl Tree {
         if entry.link.is_empty() { Some(entry) } else { self.entries.get(Path::new(&*entry.link)) }
     }
 
+    /// Whether a path is a further name of a file, whose content is the first one's.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn is_further_name(&self, path: &Path) -> bool {
+        self.entries.get(path).is_some_and(|entry| !entry.link.is_empty())
+    }
+
     /// The bytes of all its contents.
     pub(crate) fn bytes(&self) -> u64 {
         self.entries.values().filter(|entry| entry.link.is_empty()).map(|entry| entry.size).sum()
