@@ -147,7 +147,7 @@ impl Server {
         self.asked().into_iter().filter(|asked| asked.path.ends_with(end)).collect()
     }
 
-    /// How many peers left while their answer was held.
+    /// How many peers left while their answer was held, or before it was.
     #[must_use]
     pub fn left(&self) -> usize {
         self.left.load(Ordering::SeqCst)
@@ -240,6 +240,9 @@ fn write_reply(mut stream: &TcpStream, asked: &Asked, reply: &Reply, shared: &Sh
         Ending::CutAfter(count) | Ending::HeldAfter(count, _) => (*count).min(body.len()),
     };
     if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body[..first])).is_err() {
+        if matches!(reply.ending, Ending::HeldAfter(..)) {
+            shared.left.fetch_add(1, Ordering::SeqCst);
+        }
         return false;
     }
     match &reply.ending {

@@ -15,14 +15,21 @@ use crate::streams::Failure;
 const SLEEPING: &str = "FROM busybox\nRUN sleep 600\n";
 
 /// A build under way: the call of its client, which closes its connection when it is aborted, and the session.
-struct Begun {
-    call: JoinHandle<Result<SolveResponse, Failure>>,
+pub(crate) struct Begun {
+    pub(crate) call: JoinHandle<Result<SolveResponse, Failure>>,
     session: Session,
 }
 
 /// Begins a build and waits until it has come so far.
 async fn begin(socket: PathBuf, offers: Offers, is_there: impl AsyncFn(&Session) -> bool) -> Begun {
-    let order = Order::of(offers, "never");
+    begin_order(socket, Order::of(offers, "never"), is_there).await
+}
+
+pub(crate) async fn begin_order(
+    socket: PathBuf,
+    order: Order,
+    is_there: impl AsyncFn(&Session) -> bool,
+) -> Begun {
     let session = Session::open(&socket, "ending", order.offers).await;
     let control = Control::open(&socket).await;
     let mut request = order.request;
@@ -40,7 +47,7 @@ fn containers(engine: &Engine) -> usize {
     listed.as_array().map_or(0, Vec::len)
 }
 
-fn nothing_is_left(engine: &Engine) {
+pub(crate) fn nothing_is_left(engine: &Engine) {
     wait::until("nothing of the build", || {
         (containers(engine) == 0 && engine.builds_with_files() == 0 && engine.shims().is_empty())
             .then_some(())

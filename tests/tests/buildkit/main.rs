@@ -7,6 +7,7 @@ mod cache_elsewhere;
 mod cache_limit;
 mod calls;
 mod client;
+mod departures;
 mod endings;
 mod exporters;
 mod graph_changes;

@@ -113,6 +113,8 @@ pub(crate) struct Offers {
     pub(crate) directories: HashMap<String, Offer>,
     pub(crate) secrets: HashMap<String, Vec<u8>>,
     pub(crate) has_agent: bool,
+    /// Whether what exporters send is never read.
+    pub(crate) ignores_exports: bool,
     /// The blobs of its layouts by their digests.
     pub(crate) layouts: HashMap<String, HashMap<String, OfferedBlob>>,
     /// The pieces of the archive that it has for the context.

@@ -38,6 +38,9 @@ const METHODS: [&str; 7] = [
     READ,
 ];
 
+/// What stands for an export among what was asked for.
+pub(crate) const EXPORT: &str = "an export";
+
 /// What exporters sent, and which contents the engine asked for.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Received {
@@ -122,6 +125,10 @@ async fn serve(
             }
         }
         "/moby.filesync.v1.FileSend/DiffCopy" => {
+            if offers.ignores_exports {
+                received.lock().expect("what came").asked.push(EXPORT.to_owned());
+                return std::future::pending().await;
+            }
             receive(&mut stream, &mut messages, &received).await;
             0
         }
